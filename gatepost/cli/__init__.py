@@ -1,0 +1,1 @@
+"""The `gatepost` command: the composition root that joins daemons, configuration and ground."""

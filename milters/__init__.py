@@ -1,0 +1,1 @@
+"""The milter behind Postfix's `smtpd_milters`: signs what leaves, judges what arrives."""

@@ -1,0 +1,70 @@
+"""Questions to the DNS, asked by generators and answered by a driver.
+
+A protocol that needs DNS is a `Lookup[T]`: a generator that yields a `Question`, is sent an
+`Answer`, and returns its `T`. Lookups compose with ``yield from``. Whoever drives one decides how
+questions are answered: a thread with a resolver, an event loop, or a dict in a test.
+
+Three answers are never mixed up: the name does not exist (`Rcode.NXDOMAIN`), it exists and has no
+such records (`Rcode.OK` with none), and it could not be found out (`Rcode.TEMPFAIL`). A driver
+turns whatever its resolver raises into the last; a lookup never sees an exception of a resolver.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+RdType: TypeAlias = Literal["A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "TXT"]
+
+
+class Rcode(enum.Enum):
+    """What became of a question."""
+
+    OK = "ok"
+    """The name exists; there may still be no records of the type asked for."""
+    NXDOMAIN = "nxdomain"
+    """The name does not exist, and nothing below it does (RFC 8020)."""
+    TEMPFAIL = "tempfail"
+    """It could not be found out: time-out, SERVFAIL, a lame or lying server, a spent budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question: `name` is a domain name in A-labels, with or without the final dot."""
+
+    name: str
+    rdtype: RdType
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to a `Question`.
+
+    `records` holds one string a record, in the answer's order:
+
+    * TXT: the character-strings joined without a separator, each byte one character (Latin-1), so
+      that ``record.encode("latin-1")`` is what was published;
+    * A, AAAA: the address in text; MX: ``"<preference> <host>"``; SOA: the presentation form;
+    * CNAME, NS, PTR: the host name without the final dot.
+
+    `ttl` is in seconds: how long the answer, also a negative one (RFC 2308), may be kept.
+    """
+
+    rcode: Rcode
+    records: tuple[str, ...] = ()
+    ttl: int = 0
+
+
+TEMPFAIL = Answer(Rcode.TEMPFAIL)
+NXDOMAIN = Answer(Rcode.NXDOMAIN)
+
+Lookup: TypeAlias = Generator[Question, Answer, T]
+
+
+def ask(name: str, rdtype: RdType) -> Lookup[Answer]:
+    """Ask one question and return its answer."""
+    return (yield Question(name, rdtype))

@@ -1,0 +1,114 @@
+"""What each method of mail authentication can find.
+
+Every status is exactly the keyword that stands in an Authentication-Results header field
+(RFC 8601 section 2.7). A `Finding` carries the status, one sentence why, and the properties that
+the field shows; the results of the single methods are subclasses with what others need to know.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class DkimStatus(enum.StrEnum):
+    """Result of one DKIM signature (RFC 8601 section 2.7.1)."""
+
+    NONE = "none"
+    """The message was not signed."""
+    PASS = "pass"
+    """The signature verified and is acceptable to us."""
+    FAIL = "fail"
+    """The signature did not verify: the message or the signature was changed."""
+    POLICY = "policy"
+    """The signature verified, but by local policy it counts for nothing."""
+    NEUTRAL = "neutral"
+    """The signature has syntax errors or could not be processed."""
+    TEMPERROR = "temperror"
+    """It could not be found out now, as when DNS does not answer; later it might be."""
+    PERMERROR = "permerror"
+    """It can never be found out, as when the key record does not exist."""
+
+
+class SpfStatus(enum.StrEnum):
+    """Result of an SPF check (RFC 7208 section 2.6, RFC 8601 section 2.7.2)."""
+
+    NONE = "none"
+    """There is no SPF record, or no domain to check."""
+    NEUTRAL = "neutral"
+    """The domain says nothing about the client."""
+    PASS = "pass"
+    """The client is authorized to send for the domain."""
+    FAIL = "fail"
+    """The client is not authorized, says the domain."""
+    SOFTFAIL = "softfail"
+    """The client is probably not authorized, says the domain."""
+    TEMPERROR = "temperror"
+    """DNS did not answer in time."""
+    PERMERROR = "permerror"
+    """The record is broken or needs too many look-ups."""
+    POLICY = "policy"
+    """The check passed, but by local policy it counts for nothing."""
+
+
+class DmarcStatus(enum.StrEnum):
+    """Result of a DMARC check (RFC 9989, RFC 8601 section 2.7.4 and its registry)."""
+
+    NONE = "none"
+    """No DMARC record applies to the author's domain."""
+    PASS = "pass"
+    """A passing, aligned DKIM or SPF identifier was found."""
+    FAIL = "fail"
+    """A record applies and nothing aligned passed."""
+    TEMPERROR = "temperror"
+    """DNS did not answer for something that could have made it pass, or for the record."""
+    PERMERROR = "permerror"
+    """The message or the record cannot be evaluated, as with no or several author domains."""
+
+
+class ArcStatus(enum.StrEnum):
+    """Result of an ARC chain (RFC 8617 section 4.4)."""
+
+    NONE = "none"
+    """The message carries no ARC set."""
+    PASS = "pass"
+    """The chain is whole and its newest message signature verifies."""
+    FAIL = "fail"
+    """The chain is broken."""
+    TEMPERROR = "temperror"
+    """DNS did not answer for a key of the chain; nothing is known (RFC 8617 section 5.2)."""
+
+
+class IprevStatus(enum.StrEnum):
+    """Result of the reverse lookup of the client's address (RFC 8601 section 2.7.3)."""
+
+    PASS = "pass"
+    """A name of the address leads back to the address."""
+    FAIL = "fail"
+    """There is no name, or none leads back to the address."""
+    TEMPERROR = "temperror"
+    """DNS did not answer."""
+    PERMERROR = "permerror"
+    """It cannot be found out, as when the address is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """One ``ptype.name=value`` of an Authentication-Results field (RFC 8601 section 2.2)."""
+
+    ptype: str
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one method found: exactly one ``method=status`` of an Authentication-Results field.
+
+    `reason` is one sentence for people, also shown in the field; empty when nothing is to say.
+    """
+
+    method: str
+    status: DkimStatus | SpfStatus | DmarcStatus | ArcStatus | IprevStatus
+    reason: str = ""
+    properties: tuple[Property, ...] = ()
