@@ -8,6 +8,7 @@ help: ## list the targets
 
 $(VENV)/.installed: pyproject.toml
 	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --upgrade 'pip>=25.1'
 	$(VENV)/bin/pip install --quiet --editable . --group test --group lint
 	touch $@
 
