@@ -1,0 +1,38 @@
+"""The configuration: one gatepost.toml, read into typed, frozen models.
+
+`Section` is the base of every table; `load()` reads file and environment; `ConfigError` lists every
+problem with its file, line and key.
+"""
+
+from gatepost.config.errors import ConfigError, Problem
+from gatepost.config.ground import DnsSettings, LogSettings
+from gatepost.config.load import Loaded, load
+from gatepost.config.section import Section
+from gatepost.config.types import (
+    Duration,
+    Hostname,
+    ListenAddress,
+    LocalPath,
+    Network,
+    SecretFile,
+    SecretPath,
+    Size,
+)
+
+__all__ = [
+    "ConfigError",
+    "DnsSettings",
+    "Duration",
+    "Hostname",
+    "ListenAddress",
+    "Loaded",
+    "LocalPath",
+    "LogSettings",
+    "Network",
+    "Problem",
+    "SecretFile",
+    "SecretPath",
+    "Section",
+    "Size",
+    "load",
+]

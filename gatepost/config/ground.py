@@ -1,0 +1,79 @@
+"""The sections of gatepost.toml that every daemon shares."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from gatepost.config.section import Section
+from gatepost.config.types import Duration
+
+
+def parse_nameserver(text: str) -> tuple[str, int]:
+    """Address and port of ``192.0.2.1``, ``192.0.2.1:5353``, ``2001:db8::1`` or ``[::1]:5353``."""
+    host, port = text, "53"
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        port = rest.removeprefix(":") or "53"
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    try:
+        address = str(ipaddress.ip_address(host))
+    except ValueError:
+        address = ""
+    if not address or not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        raise ValueError(f'{text!r} is not a name server: write "192.0.2.1" or "127.0.0.1:5353"')
+    return address, int(port)
+
+
+def _check_nameserver(text: Any) -> Any:
+    parse_nameserver(text)
+    return text
+
+
+class DnsSettings(Section):
+    """How the daemons ask DNS. One cache serves every check of a process."""
+
+    nameservers: tuple[Annotated[str, AfterValidator(_check_nameserver)], ...] = Field(
+        default=(),
+        description="Addresses of recursive resolvers, with a port when it is not 53. "
+        "Empty: those of /etc/resolv.conf. A resolver of your own on this machine or network is "
+        "best: public resolvers are refused by DNS lists.",
+    )
+    timeout: Duration = Field(
+        default=5.0,
+        gt=0,
+        le=60,
+        description="How long one question may take, with its retries.",
+    )
+    cache_size: int = Field(
+        default=20_000,
+        ge=0,
+        le=5_000_000,
+        description="Answers kept in memory (about 0.5 KB each). 0 keeps none.",
+    )
+    maximum_ttl: Duration = Field(
+        default=86_400.0, description="No answer is kept longer than this, whatever its TTL."
+    )
+    failure_ttl: Duration = Field(
+        default=2.0,
+        le=300,
+        description="How long a failure to get an answer is remembered, so that a dead server is "
+        "not asked again for every message (RFC 2308 section 7 allows five minutes).",
+    )
+
+
+class LogSettings(Section):
+    """What is logged, and how. Lines go to standard error."""
+
+    format: Literal["auto", "console", "json"] = Field(
+        default="auto",
+        description="`console` for people, `json` for machines, one object a line. "
+        "`auto`: console on a terminal, json elsewhere.",
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info",
+        description="The lowest level that is logged. A decision about mail is `info`.",
+    )

@@ -1,0 +1,209 @@
+"""Reads gatepost.toml and the environment into a typed configuration.
+
+Order, the last one wins: the defaults of the models, the file, the environment. A variable is
+named for its key, ``GATEPOST_MILTERS__LISTEN`` for ``listen`` in ``[milters]``; lists and tables
+are written as TOML. Nothing is read half: either everything is valid, or `ConfigError` names every
+problem with file, line, key and what is allowed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from gatepost.config.errors import ConfigError, Problem
+from gatepost.config.lines import KeyPath, key_lines, line_of
+
+PREFIX = "GATEPOST_"
+MAX_FILE = 4 << 20
+"""Bytes of a configuration file that are read; tables that are larger belong in files of their own.
+"""
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Loaded(Generic[M]):
+    """A configuration and where it came from."""
+
+    model: M
+    path: Path | None
+    overrides: tuple[str, ...]
+    """The environment variables that had a say."""
+
+
+def load(model: type[M], path: Path | None, environ: Mapping[str, str]) -> Loaded[M]:
+    """Read `path` (None: no file, only defaults and environment) into `model`.
+
+    Raises `ConfigError`.
+    """
+    text = _read(path) if path else ""
+    source = str(path) if path else "environment"
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _syntax_error(source, text, error) from None
+    lines = key_lines(text)
+    origins = _override(model, data, environ)
+    try:
+        loaded = model.model_validate(
+            data, context={"directory": path.parent if path else Path.cwd()}
+        )
+    except ValidationError as error:
+        raise ConfigError(
+            [_problem(item, model, data, source, lines, origins) for item in error.errors()]
+        ) from None
+    return Loaded(loaded, path, tuple(sorted(set(origins.values()))))
+
+
+def _read(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            raw = file.read(MAX_FILE + 1)
+    except OSError as error:
+        raise ConfigError.one(path, f"cannot be read: {error.strerror}") from None
+    if len(raw) > MAX_FILE:
+        raise ConfigError.one(path, f"is longer than {MAX_FILE} bytes")
+    try:
+        return raw.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError.one(path, "is not UTF-8 text", line) from None
+
+
+def _syntax_error(source: str, text: str, error: tomllib.TOMLDecodeError) -> ConfigError:
+    message = str(error)
+    line: int | None = None
+    if " (at line " in message:
+        message, _, place = message.rpartition(" (at line ")
+        line = int(place.split(",")[0])
+    elif message.endswith(" (at end of document)"):
+        message = message.removesuffix(" (at end of document)")
+        line = text.count("\n") + 1
+    return ConfigError([Problem(source, line, "", f"not TOML: {message[:1].lower()}{message[1:]}")])
+
+
+def _override(
+    model: type[BaseModel], data: dict[str, Any], environ: Mapping[str, str]
+) -> dict[KeyPath, str]:
+    """Put the environment into `data`; returns which variable set which key.
+
+    A variable without ``__`` that is no key is left alone: Kubernetes sets such ones for every
+    Service (GATEPOST_SERVICE_HOST), and they are not ours.
+    """
+    origins: dict[KeyPath, str] = {}
+    for name in sorted(environ):
+        if not name.startswith(PREFIX):
+            continue
+        path = tuple(name[len(PREFIX) :].lower().split("__"))
+        if len(path) == 1 and path[0] not in model.model_fields:
+            continue
+        if len(path) == 1 and _is_section(model, path[0]):
+            continue
+        table = data
+        for key in path[:-1]:
+            below = table.setdefault(key, {})
+            if not isinstance(below, dict):
+                raise ConfigError(
+                    [Problem("environment", None, name, f"{key!r} is a value in the file")]
+                )
+            table = below
+        table[path[-1]] = _environment_value(name, environ[name])
+        origins[path] = name
+    return origins
+
+
+def _is_section(model: type[BaseModel], key: str) -> bool:
+    annotation = model.model_fields[key].annotation
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _environment_value(name: str, text: str) -> Any:
+    if not text.lstrip().startswith(("[", "{", '"')):
+        return text  # the models read numbers, booleans and durations from text themselves
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([Problem("environment", None, name, f"not TOML: {error}")]) from None
+
+
+def _problem(
+    item: Any,
+    model: type[BaseModel],
+    data: dict[str, Any],
+    source: str,
+    lines: dict[KeyPath, int],
+    origins: dict[KeyPath, str],
+) -> Problem:
+    path, section = _follow(item["loc"], model, data)
+    message = _message(item, path, section)
+    if path in origins:
+        return Problem("environment", None, origins[path], message)
+    shown = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
+    return Problem(source, line_of(lines, path), shown.removeprefix("."), message)
+
+
+def _follow(
+    loc: tuple[str | int, ...], model: type[BaseModel], data: Any
+) -> tuple[KeyPath, type[BaseModel] | None]:
+    """The part of a pydantic location that is keys of the file, and the model it ends in.
+
+    Pydantic puts names of union members and validators into its locations; those are no keys.
+    """
+    path: list[str | int] = []
+    at: Any = data
+    section: type[BaseModel] | None = model
+    for n, key in enumerate(loc):
+        holds = (isinstance(at, dict) and key in at) or (
+            isinstance(at, list) and isinstance(key, int) and key < len(at)
+        )
+        last_missing = n == len(loc) - 1 and isinstance(at, dict) and isinstance(key, str)
+        is_field = section is not None and key in section.model_fields
+        if not holds and not (last_missing and is_field):
+            continue
+        path.append(key)
+        if n < len(loc) - 1 and section is not None:
+            section = _model_below(section, key)
+        at = at[key] if holds else None
+    return tuple(path), section
+
+
+def _model_below(section: type[BaseModel], key: str | int) -> type[BaseModel] | None:
+    if isinstance(key, int):
+        return section
+    field = section.model_fields.get(key)
+    return _find_model(field.annotation) if field else section
+
+
+def _find_model(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        if found := _find_model(argument):
+            return found
+    return None
+
+
+def _message(item: Any, path: KeyPath, section: type[BaseModel] | None) -> str:
+    kind = item["type"]
+    if kind == "extra_forbidden":
+        allowed = sorted(section.model_fields) if section else []
+        close = difflib.get_close_matches(str(path[-1] if path else ""), allowed, 1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        return f"unknown key; {hint}allowed here: {', '.join(allowed)}"
+    if kind == "missing":
+        return "is required"
+    if kind in ("value_error", "assertion_error"):
+        return str(item.get("ctx", {}).get("error", item["msg"]))
+    message = str(item["msg"])
+    text = f"{message[:1].lower()}{message[1:]}"
+    value = item.get("input")
+    if isinstance(value, str | int | float | bool):
+        text += f", not {value!r}"
+    return text

@@ -1,0 +1,174 @@
+"""Kinds of values that stand in gatepost.toml, with the forms they may be written in.
+
+A value that is not of its kind raises `ValueError` with a sentence that says what is allowed; the
+loader puts file, line and key before it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, ValidationInfo
+
+from gatepost import listen
+
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_SIZE = re.compile(r"(\d+)\s*([KMG]?)(?:i?B)?\Z", re.IGNORECASE)
+_FACTOR = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+SECRET_MAX = 65536
+"""Bytes of a secret file that are read: no key, password or token of ours is longer."""
+
+
+def parse_duration(value: Any) -> float:
+    """Seconds from a number, or from text such as ``"90s"``, ``"5m"``, ``"1h30m"``, ``"2d"``."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = float(value)
+    elif isinstance(value, str) and value.strip():
+        text = value.strip()
+        if re.fullmatch(r"\d+(?:\.\d+)?", text):
+            seconds = float(text)
+        elif "".join(m.group(0) for m in _PART.finditer(text)) == text.replace(" ", ""):
+            seconds = sum(float(n) * _SECONDS[unit] for n, unit in _PART.findall(text))
+        else:
+            raise ValueError(f'{value!r} is not a duration: write seconds, or "90s", "5m", "2d"')
+    else:
+        raise ValueError(f'{value!r} is not a duration: write seconds, or "90s", "5m", "2d"')
+    if not 0 <= seconds < 10 * 366 * 86400:  # also refuses nan and inf
+        raise ValueError(f"{value!r} is not a duration between 0 and ten years")
+    return seconds
+
+
+def print_duration(seconds: float) -> str:
+    """The shortest form that `parse_duration` reads back as the same number of seconds."""
+    for unit in ("w", "d", "h", "m", "s"):
+        if seconds and seconds % _SECONDS[unit] == 0:
+            return f"{int(seconds / _SECONDS[unit])}{unit}"
+    return f"{seconds:g}s"
+
+
+def parse_size(value: Any) -> int:
+    """Bytes from a whole number, or from text such as ``"64K"``, ``"10M"``, ``"1G"``."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str) and (match := _SIZE.match(value.strip())):
+        return int(match[1]) * _FACTOR[match[2].upper()]
+    raise ValueError(f'{value!r} is not a size: write bytes, or "64K", "10M", "1G"')
+
+
+def _print_size(size: int) -> str:
+    for unit in ("G", "M", "K"):
+        if size and size % _FACTOR[unit] == 0:
+            return f"{size // _FACTOR[unit]}{unit}"
+    return str(size)
+
+
+def parse_network(value: Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """A network, or a single address, with a slash or without; host bits must be zero."""
+    if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
+        return value
+    try:
+        return ipaddress.ip_network(str(value).strip())
+    except ValueError as error:
+        raise ValueError(
+            f"{value!r} is not a network: {error}; write 192.0.2.0/24 or 2001:db8::/32"
+        ) from None
+
+
+def _parse_listen(value: Any) -> listen.Address:
+    if isinstance(value, listen.Inet | listen.Unix):
+        return value
+    return listen.parse(str(value))
+
+
+class SecretFile:
+    """A file that holds a secret; the secret itself never stands in the configuration.
+
+    `read()` gives the content without the newline at its end. The file is read when it is needed,
+    so that a rotated secret is seen at the next reload.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> bytes:
+        """The secret; raises `OSError`, or `ValueError` for one that others may read."""
+        with open(self.path, "rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            # group-readable is how Kubernetes mounts a Secret for a pod with an fsGroup
+            if mode & (stat.S_IROTH | stat.S_IWOTH):
+                raise ValueError(
+                    f"{self.path} is open to everybody (mode {stat.S_IMODE(mode):04o}): "
+                    f"chmod o-rwx {self.path}"
+                )
+            secret = file.read(SECRET_MAX + 1)
+        if len(secret) > SECRET_MAX:
+            raise ValueError(f"{self.path} is longer than {SECRET_MAX} bytes")
+        if not secret.strip():
+            raise ValueError(f"{self.path} is empty")
+        return secret.rstrip(b"\r\n")
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        return f"SecretFile({str(self.path)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretFile) and other.path == self.path
+
+    def __hash__(self) -> int:
+        return hash(self.path)
+
+
+def _parse_path(value: Any, info: ValidationInfo) -> Path:
+    """A path; a relative one is relative to the folder of the configuration file."""
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
+        raise ValueError(f"{value!r} is not the path of a file or folder")
+    directory = (info.context or {}).get("directory")
+    return directory / value if isinstance(directory, Path) else Path(value)
+
+
+def _parse_secret_file(value: Any, info: ValidationInfo) -> SecretFile:
+    return value if isinstance(value, SecretFile) else SecretFile(_parse_path(value, info))
+
+
+_HOSTNAME = re.compile(r"(?=.{1,253}\Z)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9-]{1,63}\Z")
+
+
+def parse_hostname(value: Any) -> str:
+    """A host or domain name in A-labels, lower-case, without the final dot."""
+    text = str(value).strip().rstrip(".").lower()
+    if not text.isascii():
+        try:
+            text = text.encode("idna").decode("ascii")
+        except UnicodeError:
+            raise ValueError(f"{value!r} is not a domain name") from None
+    if not _HOSTNAME.match(text):
+        raise ValueError(f"{value!r} is not a domain name")
+    return text
+
+
+ListenAddress: TypeAlias = Annotated[
+    listen.Inet | listen.Unix, BeforeValidator(_parse_listen), PlainSerializer(str)
+]
+Duration: TypeAlias = Annotated[
+    float, BeforeValidator(parse_duration), PlainSerializer(print_duration)
+]
+Size: TypeAlias = Annotated[int, BeforeValidator(parse_size), PlainSerializer(_print_size)]
+Network: TypeAlias = Annotated[
+    ipaddress.IPv4Network | ipaddress.IPv6Network,
+    BeforeValidator(parse_network),
+    PlainSerializer(str),
+]
+Hostname: TypeAlias = Annotated[str, AfterValidator(parse_hostname)]
+LocalPath: TypeAlias = Annotated[Path, BeforeValidator(_parse_path)]
+SecretPath: TypeAlias = Annotated[
+    SecretFile, BeforeValidator(_parse_secret_file), PlainSerializer(str)
+]

@@ -1,0 +1,21 @@
+"""DNS for the daemons: the only package that imports dnspython.
+
+`solve()` and `asolve()` drive a `msgauth.ask.Lookup`, `Resolver` and `AsyncResolver` answer its
+questions through one cache, a `Zone` answers them from a file.
+"""
+
+from gatepost.dns.cache import Cache
+from gatepost.dns.drive import asolve, solve
+from gatepost.dns.resolver import AsyncResolver, Resolver, new_cache
+from gatepost.dns.zone import Zone, ZoneError
+
+__all__ = [
+    "AsyncResolver",
+    "Cache",
+    "Resolver",
+    "Zone",
+    "ZoneError",
+    "asolve",
+    "new_cache",
+    "solve",
+]

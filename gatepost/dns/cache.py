@@ -1,0 +1,69 @@
+"""Answers kept for their time to live, bounded in number.
+
+One cache serves every check of a process: what SPF asked, DMARC need not ask again. Positive and
+negative answers are kept for their TTL (RFC 2308), failures for a short while.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from msgauth.ask import Answer, Question, Rcode
+
+
+class Cache:
+    """A bounded map of questions to answers; safe for threads.
+
+    `size` is the number of answers kept, `maximum_ttl` and `failure_ttl` are in seconds.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        maximum_ttl: float,
+        failure_ttl: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._size = size
+        self._maximum_ttl = maximum_ttl
+        self._failure_ttl = failure_ttl
+        self._monotonic = monotonic
+        self._entries: OrderedDict[Question, tuple[float, Answer]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, question: Question) -> Answer | None:
+        """The answer that is still good, or None. `question.name` is lower-case."""
+        with self._lock:
+            entry = self._entries.get(question)
+            if entry is None:
+                return None
+            if entry[0] <= self._monotonic():
+                del self._entries[question]
+                return None
+            self._entries.move_to_end(question)
+            return entry[1]
+
+    def put(self, question: Question, answer: Answer) -> None:
+        """Keep an answer for its time; the one used longest ago makes room."""
+        if answer.rcode is Rcode.TEMPFAIL:
+            ttl = self._failure_ttl
+        else:
+            ttl = min(answer.ttl, self._maximum_ttl)
+        if ttl <= 0 or self._size <= 0:
+            return
+        with self._lock:
+            self._entries[question] = (self._monotonic() + ttl, answer)
+            self._entries.move_to_end(question)
+            while len(self._entries) > self._size:
+                self._entries.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._entries.clear()
+
+    def __len__(self) -> int:
+        return len(self._entries)

@@ -1,0 +1,45 @@
+"""Names and records between Gatepost (text) and dnspython (wire)."""
+
+from __future__ import annotations
+
+import dns.name
+import dns.rdata
+import dns.rdtypes.ANY.MX
+import dns.rdtypes.ANY.TXT
+import dns.rdtypes.nsbase
+
+MAX_RECORDS = 100
+"""Records of one answer that are kept. No protocol of ours reads more than some ten of them
+(RFC 7208 section 4.6.4), and an answer over TCP could carry thousands."""
+
+
+def to_name(text: str) -> dns.name.Name | None:
+    """The name as labels, taken literally (a backslash is no escape); None when it cannot exist.
+
+    Names come out of mail, so anything can stand in them: empty labels, 64 octets in a label, 300
+    in all. Such a name is in no zone.
+    """
+    text = text.removesuffix(".")
+    if not text:
+        return dns.name.root
+    try:
+        if text.isascii():
+            labels = [label.encode("ascii") for label in text.split(".")]
+        else:
+            labels = [label.encode("idna") for label in text.split(".")]
+        if not all(labels):
+            return None
+        return dns.name.Name([*labels, b""])
+    except (UnicodeError, dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel):
+        return None
+
+
+def to_text(rdata: dns.rdata.Rdata) -> str:
+    """One record as `msgauth.ask.Answer` describes it."""
+    if isinstance(rdata, dns.rdtypes.ANY.TXT.TXT):
+        return b"".join(rdata.strings).decode("latin-1")
+    if isinstance(rdata, dns.rdtypes.ANY.MX.MX):
+        return f"{rdata.preference} {rdata.exchange.to_text(omit_final_dot=True)}"
+    if isinstance(rdata, dns.rdtypes.nsbase.NSBase):
+        return rdata.target.to_text(omit_final_dot=True)
+    return rdata.to_text()

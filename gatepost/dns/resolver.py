@@ -1,0 +1,214 @@
+"""Asks recursive resolvers, from threads and from an event loop, through one cache.
+
+Neither resolver raises for anything that DNS or the network does: whatever goes wrong is the answer
+`Rcode.TEMPFAIL`, and a name that cannot exist is `Rcode.NXDOMAIN`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Awaitable, Callable
+
+import dns.asyncresolver
+import dns.exception
+import dns.message
+import dns.name
+import dns.nameserver
+import dns.rdatatype
+import dns.resolver
+
+from gatepost.config import DnsSettings
+from gatepost.config.ground import parse_nameserver
+from gatepost.dns.cache import Cache
+from gatepost.dns.names import MAX_RECORDS, to_name, to_text
+from gatepost.metrics import Counter
+from msgauth.ask import NXDOMAIN, TEMPFAIL, Answer, Question, Rcode
+
+QUESTIONS = Counter(
+    "gatepost_dns_questions_total",
+    "Questions to the DNS, by where the answer came from and what it was",
+    ["source", "rcode"],
+)
+_HIT = {rcode: QUESTIONS.labels("cache", rcode.value) for rcode in Rcode}
+_ASKED = {rcode: QUESTIONS.labels("network", rcode.value) for rcode in Rcode}
+
+_LEAST_LIFETIME = 0.001  # dnspython takes 0 for "no limit"
+
+
+def new_cache(settings: DnsSettings) -> Cache:
+    """A cache as the settings describe it."""
+    return Cache(settings.cache_size, settings.maximum_ttl, settings.failure_ttl)
+
+
+def _configure(resolver: dns.resolver.BaseResolver, settings: DnsSettings) -> None:
+    if settings.nameservers:
+        servers: list[str | dns.nameserver.Nameserver] = [
+            dns.nameserver.Do53Nameserver(*parse_nameserver(server))
+            for server in settings.nameservers
+        ]
+        resolver.nameservers = servers
+    else:
+        resolver.read_resolv_conf("/etc/resolv.conf")
+    resolver.search = []
+    resolver.lifetime = settings.timeout
+    # half of the whole, so that a second server still gets its turn
+    resolver.timeout = min(2.0, settings.timeout / 2)
+    resolver.retry_servfail = len(resolver.nameservers) > 1
+
+
+def _lower(question: Question) -> Question:
+    name = question.name.removesuffix(".")
+    if name.islower() and name is question.name:
+        return question
+    return Question(name.lower(), question.rdtype)
+
+
+def _to_answer(found: dns.resolver.Answer) -> Answer:
+    ttl = found.chaining_result.minimum_ttl
+    if found.rrset is None:
+        return Answer(Rcode.OK, (), ttl)
+    records = tuple(
+        to_text(rdata) for _, rdata in zip(range(MAX_RECORDS), found.rrset, strict=False)
+    )
+    return Answer(Rcode.OK, records, ttl)
+
+
+def _nonexistent(error: dns.resolver.NXDOMAIN) -> Answer:
+    """The negative answer and how long it holds (RFC 2308 section 5)."""
+    ttls = []
+    for response in error.responses().values():  # type: ignore[no-untyped-call]
+        try:
+            ttls.append(response.resolve_chaining().minimum_ttl)
+        except dns.exception.DNSException:
+            return NXDOMAIN
+    return dataclasses.replace(NXDOMAIN, ttl=min(ttls, default=0))
+
+
+class Resolver:
+    """Asks from threads. `resolve` blocks for at most ``settings.timeout`` seconds."""
+
+    def __init__(
+        self,
+        settings: DnsSettings,
+        cache: Cache | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._cache = new_cache(settings) if cache is None else cache
+        self._monotonic = monotonic
+        self._resolver = dns.resolver.Resolver(configure=False)
+        _configure(self._resolver, settings)
+
+    def resolve(self, question: Question, deadline: float | None = None) -> Answer:
+        """The answer, from the cache or the network.
+
+        `deadline` is a time of the monotonic clock; when it has passed, the answer is TEMPFAIL
+        unless the cache knows better.
+        """
+        question = _lower(question)
+        if (known := self._cache.get(question)) is not None:
+            _HIT[known.rcode].inc()
+            return known
+        lifetime = self._settings.timeout
+        if deadline is not None:
+            lifetime = min(lifetime, deadline - self._monotonic())
+            if lifetime <= 0:
+                return TEMPFAIL
+        answer = self._ask(question, max(lifetime, _LEAST_LIFETIME))
+        _ASKED[answer.rcode].inc()
+        # a failure for want of time says nothing about the servers
+        if answer.rcode is not Rcode.TEMPFAIL or lifetime >= self._settings.timeout:
+            self._cache.put(question, answer)
+        return answer
+
+    def within(self, seconds: float) -> Callable[[Question], Answer]:
+        """A way to ask where all questions together have `seconds`; then each is TEMPFAIL."""
+        deadline = self._monotonic() + seconds
+        return lambda question: self.resolve(question, deadline)
+
+    def _ask(self, question: Question, lifetime: float) -> Answer:
+        name = to_name(question.name)
+        if name is None:
+            return NXDOMAIN
+        try:
+            found = self._resolver.resolve(
+                name, question.rdtype, lifetime=lifetime, raise_on_no_answer=False, search=False
+            )
+            return _to_answer(found)
+        except dns.resolver.NXDOMAIN as error:
+            return _nonexistent(error)
+        except (dns.exception.DNSException, OSError, EOFError, ValueError):
+            return TEMPFAIL
+
+
+class AsyncResolver:
+    """Asks from an event loop; a question that is already under way is not sent twice."""
+
+    def __init__(
+        self,
+        settings: DnsSettings,
+        cache: Cache | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._cache = new_cache(settings) if cache is None else cache
+        self._monotonic = monotonic
+        self._under_way: dict[Question, asyncio.Task[Answer]] = {}
+        self._resolver = dns.asyncresolver.Resolver(configure=False)
+        _configure(self._resolver, settings)
+
+    def cached(self, question: Question) -> Answer | None:
+        """What the cache knows, without asking."""
+        return self._cache.get(_lower(question))
+
+    async def resolve(self, question: Question, deadline: float | None = None) -> Answer:
+        """As `Resolver.resolve`; the deadline bounds the wait, not the question itself, whose
+        answer still reaches the cache."""
+        question = _lower(question)
+        if (known := self._cache.get(question)) is not None:
+            _HIT[known.rcode].inc()
+            return known
+        wait = self._settings.timeout if deadline is None else deadline - self._monotonic()
+        if wait <= 0:
+            return TEMPFAIL
+        task = self._under_way.get(question)
+        if task is None:
+            task = asyncio.ensure_future(self._ask(question))
+            self._under_way[question] = task
+            task.add_done_callback(lambda _: self._under_way.pop(question, None))
+        done, _ = await asyncio.wait([task], timeout=wait)
+        return task.result() if done else TEMPFAIL
+
+    def within(self, seconds: float) -> Callable[[Question], Awaitable[Answer]]:
+        """A way to ask where all questions together have `seconds`; then each is TEMPFAIL."""
+        deadline = self._monotonic() + seconds
+        return lambda question: self.resolve(question, deadline)
+
+    async def close(self) -> None:
+        """Give up what is under way."""
+        tasks = list(self._under_way.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _ask(self, question: Question) -> Answer:
+        answer = await self._ask_network(question)
+        _ASKED[answer.rcode].inc()
+        self._cache.put(question, answer)
+        return answer
+
+    async def _ask_network(self, question: Question) -> Answer:
+        name = to_name(question.name)
+        if name is None:
+            return NXDOMAIN
+        try:
+            found = await self._resolver.resolve(
+                name, question.rdtype, raise_on_no_answer=False, search=False
+            )
+            return _to_answer(found)
+        except dns.resolver.NXDOMAIN as error:
+            return _nonexistent(error)
+        except (dns.exception.DNSException, OSError, EOFError, ValueError):
+            return TEMPFAIL

@@ -1,0 +1,147 @@
+"""Prometheus metrics and the probes of a daemon, over HTTP.
+
+A daemon of one process counts in memory. One that forks workers calls
+`gatepost.worker_files.use_worker_files()` before anything that counts is imported: each process
+then counts in files of its own in one directory, and the parent adds them up when scraped.
+"""
+
+from __future__ import annotations
+
+import http.server
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import REGISTRY
+
+from gatepost.listen import Address, Unix
+from gatepost.version import __version__
+
+__all__ = ["Counter", "Gauge", "Histogram", "MetricsServer", "Probes", "worker_died"]
+
+_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+BUILD = Gauge(
+    "gatepost_build_info", "Always 1, with the version", ["version"], multiprocess_mode="max"
+)
+BUILD.labels(__version__).set(1)
+
+
+def worker_died(pid: int) -> None:
+    """Drop the live gauges of a worker that has ended."""
+    if _VARIABLE in os.environ:
+        mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+
+class Probes:
+    """What `/readyz` and `/healthz` ask.
+
+    A check returns None when all is well, or one line about what is not. `/healthz` says whether
+    the process should be restarted, `/readyz` whether mail should be sent to it.
+    """
+
+    def __init__(self) -> None:
+        self._ready: dict[str, Callable[[], str | None]] = {}
+        self._healthy: dict[str, Callable[[], str | None]] = {}
+
+    def ready_when(self, name: str, check: Callable[[], str | None]) -> None:
+        """Add a check to `/readyz`."""
+        self._ready[name] = check
+
+    def healthy_when(self, name: str, check: Callable[[], str | None]) -> None:
+        """Add a check to `/healthz` and `/readyz`."""
+        self._healthy[name] = check
+
+    def problems(self, path: str) -> list[str]:
+        """One line for each check of `path` that fails."""
+        checks = dict(self._healthy)
+        if path == "/readyz":
+            checks.update(self._ready)
+        return [f"{name}: {told}" for name, check in checks.items() if (told := check())]
+
+
+def _exposition() -> bytes:
+    if _VARIABLE not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server_version = "gatepost"
+    sys_version = ""
+    timeout = 10
+    probes: Probes
+
+    def do_GET(self) -> None:  # the name http.server calls
+        path = self.path.partition("?")[0]
+        if path == "/metrics":
+            self._send(HTTPStatus.OK, _exposition(), CONTENT_TYPE_LATEST)
+        elif path in ("/healthz", "/readyz"):
+            problems = self.probes.problems(path)
+            status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
+            body = "\n".join(problems or ["ok"]) + "\n"
+            self._send(status, body.encode(), "text/plain; charset=utf-8")
+        else:
+            self._send(HTTPStatus.NOT_FOUND, b"see /metrics, /healthz, /readyz\n", "text/plain")
+
+    def _send(self, status: HTTPStatus, body: bytes, content_type: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # http.server's name
+        """Scrapes are not worth a log line."""
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, address: Address, handler: type[_Handler]) -> None:
+        if isinstance(address, Unix):
+            raise TypeError("metrics are served over TCP")
+        if ":" in address.host or not address.host:
+            self.address_family = socket.AF_INET6
+        super().__init__((address.host, address.port), handler)
+
+    def server_bind(self) -> None:
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A scraper that hangs up is none of our business."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
+class MetricsServer:
+    """Serves `/metrics`, `/healthz` and `/readyz` from a thread. Binding raises `OSError`."""
+
+    def __init__(self, address: Address, probes: Probes) -> None:
+        handler = type("Handler", (_Handler,), {"probes": probes})
+        self._server = _Server(address, handler)
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Answer from now on. A process that forks starts after its forks."""
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, name="metrics", daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop answering."""
+        if self._thread:
+            self._server.shutdown()
+        self._server.server_close()

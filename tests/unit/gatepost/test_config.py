@@ -1,0 +1,215 @@
+from pathlib import Path
+
+import pytest
+from pydantic import Field
+
+from gatepost.config import (
+    ConfigError,
+    Duration,
+    ListenAddress,
+    LocalPath,
+    Network,
+    SecretPath,
+    Section,
+    Size,
+    load,
+)
+from gatepost.config.lines import key_lines, line_of
+from gatepost.config.types import parse_duration, parse_size, print_duration
+from gatepost.listen import Inet, Unix
+
+
+class Key(Section):
+    domain: str = Field(description="d=")
+
+
+class Door(Section):
+    listen: ListenAddress = Field(default=Inet("127.0.0.1", 8891), description="where")
+    delay: Duration = Field(default=300, description="how long")
+    limit: Size = Field(default=0, description="how much")
+    networks: tuple[Network, ...] = Field(default=(), description="who")
+    folder: LocalPath = Field(default=Path("keys"), description="keys")
+    secret: SecretPath | None = Field(default=None, description="secret")
+    key: tuple[Key, ...] = Field(default=(), description="keys")
+
+
+class Root(Section):
+    hostname: str = Field(default="localhost", description="name")
+    door: Door = Field(default_factory=Door, description="door")
+
+
+def write(directory: Path, text: str) -> Path:
+    path = directory / "gatepost.toml"
+    path.write_text(text)
+    return path
+
+
+def failure(path: Path, environ: dict[str, str] | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(Root, path, environ or {})
+    return str(caught.value).replace(str(path), "gatepost.toml")
+
+
+def test_values_are_read_in_the_forms_people_write(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """
+        hostname = "mx.example.org"
+        [door]
+        listen = "unix:/run/gatepost/milter"
+        delay = "5m"
+        limit = "10M"
+        networks = ["192.0.2.0/24", "2001:db8::1"]
+        folder = "k"
+        """,
+    )
+    door = load(Root, path, {}).model.door
+    assert door.listen == Unix(Path("/run/gatepost/milter"))
+    assert (door.delay, door.limit) == (300, 10 << 20)
+    assert [str(network) for network in door.networks] == ["192.0.2.0/24", "2001:db8::1/128"]
+    assert door.folder == tmp_path / "k"
+
+
+def test_an_unknown_key_is_named_with_line_and_what_is_allowed(tmp_path: Path) -> None:
+    path = write(tmp_path, 'hostname = "a"\n\n[door]\nlisten = "inet:1"\nlisen = 3\n')
+    assert failure(path) == (
+        "gatepost.toml:5: door.lisen: unknown key; did you mean 'listen'? "
+        "allowed here: delay, folder, key, limit, listen, networks, secret"
+    )
+
+
+def test_every_problem_is_told_not_the_first_alone(tmp_path: Path) -> None:
+    path = write(tmp_path, '[door]\nlisten = "8891"\ndelay = "soon"\nnetworks = ["10.0.0.1/8"]\n')
+    lines = failure(path).splitlines()
+    assert [line.split(": ")[:2] for line in lines] == [
+        ["gatepost.toml:2", "door.listen"],
+        ["gatepost.toml:3", "door.delay"],
+        ["gatepost.toml:4", "door.networks[0]"],
+    ]
+    assert "write inet:PORT, inet:PORT@HOST or unix:/PATH" in lines[0]
+    assert 'write seconds, or "90s", "5m", "2d"' in lines[1]
+    assert "host bits set" in lines[2]
+
+
+def test_an_element_of_an_array_of_tables_has_its_own_line(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, '[[door.key]]\ndomain = "a"\n# two\n[[door.key]]\nselector = "x"\ndomain = 5\n'
+    )
+    assert [line.partition(": ")[0] for line in failure(path).splitlines()] == [
+        "gatepost.toml:5",
+        "gatepost.toml:6",
+    ]
+
+
+def test_a_syntax_error_names_the_line(tmp_path: Path) -> None:
+    assert failure(write(tmp_path, "a = 1\nb = = 2\n")).startswith("gatepost.toml:2: not TOML: ")
+    assert failure(write(tmp_path, 'a = """x\n')).startswith("gatepost.toml:2: not TOML: ")
+
+
+def test_a_file_that_is_missing_or_no_text_is_one_line(tmp_path: Path) -> None:
+    assert failure(tmp_path / "gatepost.toml") == (
+        "gatepost.toml: cannot be read: No such file or directory"
+    )
+    path = tmp_path / "gatepost.toml"
+    path.write_bytes(b"a = 1\nb = '\xff'\n")
+    assert failure(path) == "gatepost.toml:2: is not UTF-8 text"
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, '[door]\nlisten = "inet:1"\n')
+    environ = {
+        "GATEPOST_DOOR__LISTEN": "inet:8892@127.0.0.1",
+        "GATEPOST_DOOR__NETWORKS": '["192.0.2.0/24"]',
+        "GATEPOST_HOSTNAME": "10",
+        "GATEPOST_DOOR_SERVICE_PORT": "8891",
+        "PATH": "/bin",
+    }
+    loaded = load(Root, path, environ)
+    assert loaded.model.door.listen == Inet("127.0.0.1", 8892)
+    assert str(loaded.model.door.networks[0]) == "192.0.2.0/24"
+    assert loaded.model.hostname == "10"
+    assert loaded.overrides == (
+        "GATEPOST_DOOR__LISTEN",
+        "GATEPOST_DOOR__NETWORKS",
+        "GATEPOST_HOSTNAME",
+    )
+
+
+def test_a_bad_variable_is_named_itself(tmp_path: Path) -> None:
+    path = write(tmp_path, "")
+    assert failure(path, {"GATEPOST_DOOR__DELAY": "soon"}).startswith(
+        "environment: GATEPOST_DOOR__DELAY: 'soon' is not a duration"
+    )
+    assert "unknown key" in failure(path, {"GATEPOST_DOOR__LISEN": "x"})
+    assert "not TOML" in failure(path, {"GATEPOST_DOOR__NETWORKS": "[192.0.2.0/24]"})
+
+
+def test_the_service_variables_of_kubernetes_are_not_ours(tmp_path: Path) -> None:
+    environ = {"GATEPOST_DOOR": "tcp://10.0.0.1:8891", "GATEPOST_PORT": "tcp://10.0.0.1:8891"}
+    assert load(Root, write(tmp_path, ""), environ).overrides == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), ("5m", 300), ("1h30m", 5400), ("2d", 172800), ("100ms", 0.1), (7, 7)],
+)
+def test_durations(text: object, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+    assert parse_duration(print_duration(seconds)) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "5 minutes", "m5", "-1", -1, True, None, "nan", "1h30", []])
+def test_what_is_no_duration(text: object) -> None:
+    with pytest.raises(ValueError, match="is not a duration"):
+        parse_duration(text)
+
+
+def test_sizes() -> None:
+    assert [parse_size(text) for text in (5, "64K", "10M", "1GiB")] == [5, 65536, 10 << 20, 1 << 30]
+    with pytest.raises(ValueError, match="is not a size"):
+        parse_size("10 megabytes")
+
+
+def test_a_secret_is_read_from_its_file_when_others_cannot(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(b"hidden\n")
+    file.chmod(0o640)
+    path = write(tmp_path, '[door]\nsecret = "secret"\n')
+    secret = load(Root, path, {}).model.door.secret
+    assert secret is not None
+    assert secret.read() == b"hidden"
+    assert "hidden" not in repr(secret)
+    file.chmod(0o644)
+    with pytest.raises(ValueError, match="open to everybody"):
+        secret.read()
+
+
+def test_lines_of_keys_in_every_form_of_toml() -> None:
+    text = (
+        "# comment = 1\n"
+        'a = """\n'
+        "b = 2\n"
+        '"""\n'
+        "list = [\n"
+        "  1, # ]\n"
+        "]\n"
+        '"odd.key" = 1\n'
+        "[ t . 'u' ]\n"
+        "x.y = {z = 1}\n"
+        "[[arr]]\n"
+        "k = 1\n"
+        "[arr.sub]\n"
+        "k = 2\n"
+        "[[arr]]\n"
+        "k = 3\n"
+    )
+    lines = key_lines(text)
+    assert lines[("a",)] == 2
+    assert ("b",) not in lines
+    assert lines[("list",)] == 5
+    assert lines[("odd.key",)] == 8
+    assert lines[("t", "u", "x", "y")] == 10
+    assert line_of(lines, ("t", "u", "x", "y", "z")) == 10
+    assert lines[("arr", 0, "k")] == 12
+    assert lines[("arr", 0, "sub", "k")] == 14
+    assert lines[("arr", 1, "k")] == 16

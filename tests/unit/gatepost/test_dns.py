@@ -1,0 +1,105 @@
+import pytest
+
+from gatepost.dns import Cache, Zone, ZoneError, solve
+from gatepost.dns.names import to_name
+from msgauth.ask import NXDOMAIN, TEMPFAIL, Answer, Lookup, Question, Rcode, ask
+
+ZONE = Zone.parse(
+    """
+    ["example.org"]
+    MX = ["10 mx.example.org", "20 mx2.example.org"]
+    TXT = "v=spf1 mx -all"
+    ttl = 60
+    ["a.b.example.org"]
+    A = "192.0.2.1"
+    ["www.example.org"]
+    CNAME = "a.b.example.org"
+    ["loop.example.org"]
+    CNAME = "loop.example.org"
+    ["broken.example.org"]
+    rcode = "tempfail"
+    ["*.wild.example.org"]
+    TXT = "wild"
+    ["there.wild.example.org"]
+    A = "192.0.2.2"
+    """
+)
+
+
+def test_a_zone_tells_the_three_answers_apart() -> None:
+    assert ZONE.resolve(Question("EXAMPLE.org.", "TXT")) == Answer(
+        Rcode.OK, ("v=spf1 mx -all",), 60
+    )
+    assert ZONE.resolve(Question("example.org", "A")).rcode is Rcode.OK
+    assert ZONE.resolve(Question("example.org", "A")).records == ()
+    assert ZONE.resolve(Question("b.example.org", "A")).rcode is Rcode.OK  # empty non-terminal
+    assert ZONE.resolve(Question("c.example.org", "A")) == NXDOMAIN
+    assert ZONE.resolve(Question("broken.example.org", "A")) == TEMPFAIL
+
+
+def test_a_zone_follows_aliases_and_wildcards() -> None:
+    assert ZONE.resolve(Question("www.example.org", "A")).records == ("192.0.2.1",)
+    assert ZONE.resolve(Question("loop.example.org", "A")) == TEMPFAIL
+    assert ZONE.resolve(Question("x.y.wild.example.org", "TXT")).records == ("wild",)
+    assert ZONE.resolve(Question("there.wild.example.org", "TXT")).records == ()
+    assert ZONE.resolve(Question("x.there.wild.example.org", "TXT")) == NXDOMAIN
+
+
+@pytest.mark.parametrize("text", ["a = 1", '["x"]\nTXT = 5', '["x"]\nSRV = "1"', "= 3"])
+def test_a_zone_that_is_none_says_so(text: str) -> None:
+    with pytest.raises(ZoneError):
+        Zone.parse(text)
+
+
+def lookup() -> Lookup[list[str]]:
+    mx = yield from ask("example.org", "MX")
+    found = []
+    for record in mx.records:
+        answer = yield from ask(record.split()[1], "A")
+        found.append(f"{record}: {answer.rcode.value}")
+    return found
+
+
+def test_solve_drives_a_lookup() -> None:
+    assert solve(lookup(), ZONE.resolve) == [
+        "10 mx.example.org: nxdomain",
+        "20 mx2.example.org: nxdomain",
+    ]
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_cache_forgets_by_ttl_and_by_size() -> None:
+    clock = Clock()
+    cache = Cache(2, maximum_ttl=100, failure_ttl=5, monotonic=clock)
+    one, two, three = (Question(name, "A") for name in ("one", "two", "three"))
+    cache.put(one, Answer(Rcode.OK, ("192.0.2.1",), 1000))
+    cache.put(two, TEMPFAIL)
+    clock.now += 4.9
+    assert cache.get(two) == TEMPFAIL
+    clock.now += 0.2
+    assert cache.get(two) is None
+    clock.now += 95
+    assert cache.get(one) is None  # bounded by maximum_ttl
+    for question in (one, two, three):
+        cache.put(question, Answer(Rcode.NXDOMAIN, (), 50))
+    assert cache.get(one) is None
+    assert cache.get(three) is not None
+    cache.put(three, Answer(Rcode.OK, (), 0))
+    assert len(cache) == 2
+
+
+@pytest.mark.parametrize("text", ["a..b", ".a", "x" * 64 + ".org", ".".join(["abcdefgh"] * 30)])
+def test_a_name_that_cannot_exist_is_no_name(text: str) -> None:
+    assert to_name(text) is None
+
+
+def test_a_backslash_in_a_name_is_an_octet() -> None:
+    name = to_name("a\\.b.example.org.")
+    assert name is not None
+    assert name.labels[0] == b"a\\"
