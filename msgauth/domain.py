@@ -1,0 +1,127 @@
+"""Domain names as mail authentication compares them: A-labels, lower-case, no final dot.
+
+Every domain that comes from outside (a header field, the SMTP envelope, a DNS record) goes through
+`to_alabels` once; what comes out is safe to put into a DNS question, into a header field and into
+a comparison with ``==``. Names are compared without regard to case (RFC 4343) and in their A-label
+form (RFC 5890 section 2.3.2.4), because that is what DNS holds.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+
+import idna
+
+from msgauth.errors import MsgauthError
+
+MAX_NAME = 253
+"""Longest domain name in text, in octets, without the final dot (RFC 1035 section 2.3.4)."""
+
+MAX_LABEL = 63
+"""Longest label, in octets (RFC 1035 section 2.3.4)."""
+
+CACHED_NAMES = 4096
+"""How many names keep their A-label form: a message brings about ten, most seen before."""
+
+# Letters, digits, hyphens (RFC 1123 section 2.1), and the underscore that service names such as
+# _dmarc begin with (RFC 8552) and that some hosts have inside.
+_LABEL = r"[a-z0-9_-]{1,63}"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\Z")
+
+
+class DomainError(MsgauthError):
+    """A string is not a domain name that could be looked up."""
+
+
+@functools.lru_cache(CACHED_NAMES)
+def to_alabels(name: str) -> str:
+    """Return `name` in A-labels and lower-case, without the final dot.
+
+    U-labels become A-labels by IDNA2008 (RFC 5891), after the mapping that mail programs show
+    names with (UTS #46, non-transitional): what a reader takes for a dot or a letter is one. An
+    A-label that arrives as such is taken as it is, so that names registered by other rules, such
+    as emoji, stay usable.
+
+    Raises `DomainError` when an octet or code point cannot stand in a host name, a label is empty
+    or longer than 63 octets, or the whole is longer than 253.
+    """
+    if len(name) > 4 * MAX_NAME:  # bounds the work below; no valid name shrinks that much
+        raise DomainError("domain name is too long")
+    ascii_name = name.lower() if name.isascii() else _convert(name)
+    ascii_name = ascii_name.removesuffix(".")
+    if len(ascii_name) > MAX_NAME:
+        raise DomainError("domain name is too long")
+    if not _NAME.match(ascii_name):
+        raise DomainError(f"not a domain name: {_shown(name)}")
+    return ascii_name
+
+
+def _convert(name: str) -> str:
+    try:
+        mapped = idna.uts46_remap(name, std3_rules=False, transitional=False)
+        labels = [
+            label if label.isascii() else idna.alabel(label).decode("ascii")
+            for label in mapped.split(".")
+        ]
+    except (idna.IDNAError, UnicodeError) as error:
+        raise DomainError(f"not an internationalized domain name: {_shown(name)}") from error
+    return ".".join(labels).lower()
+
+
+def _shown(name: str) -> str:
+    return ascii(name if len(name) <= 60 else name[:57] + "...")
+
+
+def to_ulabels(name: str) -> str:
+    """Return `name`, given in A-labels, with U-labels where they are valid (RFC 5890).
+
+    For people to read, and only where UTF-8 may stand. A label that is no valid A-label stays as
+    it is.
+    """
+    return ".".join(_to_ulabel(label) for label in name.split("."))
+
+
+def _to_ulabel(label: str) -> str:
+    if not label.startswith("xn--"):
+        return label
+    try:
+        return idna.ulabel(label)
+    except (idna.IDNAError, UnicodeError):
+        return label
+
+
+def is_domain(name: str) -> bool:
+    """Whether `name` is a domain name in any form and has at least two labels.
+
+    That is what SPF and DKIM ask of a domain (RFC 7208 section 4.3, RFC 6376 section 3.5 tag d=).
+    """
+    try:
+        return "." in to_alabels(name)
+    except DomainError:
+        return False
+
+
+def count_labels(name: str) -> int:
+    """Return how many labels `name` has; it is in the form of `to_alabels`."""
+    return name.count(".") + 1
+
+
+def ancestors(name: str) -> Iterator[str]:
+    """Yield `name`, then each name above it down to the top-level domain, shortest last."""
+    while True:
+        yield name
+        _, dot, name = name.partition(".")
+        if not dot:
+            return
+
+
+def last_labels(name: str, count: int) -> str:
+    """Return the rightmost `count` labels of `name`, all of it when it has no more."""
+    return ".".join(name.rsplit(".", count)[-count:])
+
+
+def is_at_or_below(name: str, ancestor: str) -> bool:
+    """Whether `name` is `ancestor` or a subdomain of it; both in the form of `to_alabels`."""
+    return name == ancestor or name.endswith("." + ancestor)
