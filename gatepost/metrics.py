@@ -79,16 +79,20 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     sys_version = ""
     timeout = 10
     probes: Probes
+    lock: threading.Lock
 
     def do_GET(self) -> None:  # the name http.server calls
         path = self.path.partition("?")[0]
         if path == "/metrics":
-            self._send(HTTPStatus.OK, _exposition(), CONTENT_TYPE_LATEST)
+            with self.lock:
+                body = _exposition()
+            self._send(HTTPStatus.OK, body, CONTENT_TYPE_LATEST)
         elif path in ("/healthz", "/readyz"):
-            problems = self.probes.problems(path)
+            with self.lock:
+                problems = self.probes.problems(path)
             status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
-            body = "\n".join(problems or ["ok"]) + "\n"
-            self._send(status, body.encode(), "text/plain; charset=utf-8")
+            text = "\n".join(problems or ["ok"]) + "\n"
+            self._send(status, text.encode(), "text/plain; charset=utf-8")
         else:
             self._send(HTTPStatus.NOT_FOUND, b"see /metrics, /healthz, /readyz\n", "text/plain")
 
@@ -126,10 +130,14 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 class MetricsServer:
-    """Serves `/metrics`, `/healthz` and `/readyz` from a thread. Binding raises `OSError`."""
+    """Serves `/metrics`, `/healthz` and `/readyz` from a thread. Binding raises `OSError`.
+
+    `lock` is held while metrics and probes are read; a process that forks takes it to fork.
+    """
 
     def __init__(self, address: Address, probes: Probes) -> None:
-        handler = type("Handler", (_Handler,), {"probes": probes})
+        self.lock = threading.Lock()
+        handler = type("Handler", (_Handler,), {"probes": probes, "lock": self.lock})
         self._server = _Server(address, handler)
         self._thread: threading.Thread | None = None
 

@@ -1,0 +1,26 @@
+"""The life of a daemon: sockets, privileges, workers, signals, reload, drain."""
+
+from gatepost.daemon.errors import StartError
+from gatepost.daemon.prefork import Control, Prefork
+from gatepost.daemon.privileges import drop_privileges
+from gatepost.daemon.reload import Current
+from gatepost.daemon.sockets import (
+    explain,
+    listening_socket,
+    remove_stale_socket,
+    set_socket_access,
+)
+from gatepost.daemon.watch import Watch
+
+__all__ = [
+    "Control",
+    "Current",
+    "Prefork",
+    "StartError",
+    "Watch",
+    "drop_privileges",
+    "explain",
+    "listening_socket",
+    "remove_stale_socket",
+    "set_socket_access",
+]

@@ -1,0 +1,10 @@
+"""Why a daemon could not start."""
+
+from __future__ import annotations
+
+
+class StartError(Exception):
+    """The daemon cannot start; the message is the one line that the administrator reads.
+
+    The command prints it without a traceback and exits with 1.
+    """

@@ -1,0 +1,287 @@
+"""A parent with workers: one listening socket, a process a core.
+
+The parent opens the sockets, forks and then only looks after its workers: it starts a new one for
+each that dies, passes on "reload" and "drain", and serves metrics and probes. The line between
+them is a socket pair: words go down it, "ready" comes up it, and its end tells either side that the
+other is gone, so that no worker outlives its parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from structlog.typing import FilteringBoundLogger
+
+from gatepost.metrics import Counter, Probes, worker_died
+
+RESTARTS = Counter("gatepost_worker_restarts_total", "Workers that died and were started anew")
+
+LOOK_INTERVAL = 2.0
+"""Seconds between two looks at the files of the configuration."""
+FIRST_BACKOFF = 0.1
+"""Seconds before a worker that died soon after its start is started again; doubles each time."""
+MAX_BACKOFF = 30.0
+SOON = 10.0
+"""Seconds of life after which a worker's death is an accident, not a habit."""
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+_DRAIN = b"d"
+_RELOAD = b"r"
+_READY = b"1"
+
+
+class Control:
+    """A worker's end of the line to its parent."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+
+    def ready(self) -> None:
+        """Tell the parent that this worker takes mail."""
+        self._line.send(_READY)
+
+    def listen(self, on_reload: Callable[[], None], on_drain: Callable[[], None]) -> None:
+        """Obey the parent from a thread; the end of the line means "drain" too."""
+        threading.Thread(
+            target=self._obey, args=(on_reload, on_drain), name="control", daemon=True
+        ).start()
+
+    def _obey(self, on_reload: Callable[[], None], on_drain: Callable[[], None]) -> None:
+        while True:
+            try:
+                words = self._line.recv(64)
+            except OSError:
+                words = b""
+            if not words or _DRAIN in words:
+                on_drain()
+                return
+            if _RELOAD in words:
+                on_reload()
+
+
+@dataclass
+class _Worker:
+    slot: int
+    pid: int
+    line: socket.socket
+    started: float
+    ready: bool = False
+
+
+@dataclass
+class _Slot:
+    backoff: float = 0.0
+    start_at: float = 0.0
+    worker: _Worker | None = field(default=None)
+
+
+class Prefork:
+    """Runs `work` in `count` processes until SIGTERM or SIGINT.
+
+    `work` gets a `Control`, calls ``control.ready()`` when it takes mail, and returns when it has
+    drained. `reload` is called in the parent at SIGHUP and when `changed()` says so; when it
+    returns True the workers are told. `grace` is how many seconds a drain may take before what is
+    left is killed. `started` is called once after the first forks: threads of the parent start
+    there, and hold `fork_lock` while they work, so that a fork never copies a lock that is taken.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        work: Callable[[Control], None],
+        *,
+        log: FilteringBoundLogger,
+        reload: Callable[[], bool],
+        changed: Callable[[], bool],
+        grace: float,
+        started: Callable[[], None] = lambda: None,
+        fork_lock: threading.Lock | None = None,
+    ) -> None:
+        self._slots = [_Slot() for _ in range(count)]
+        self._work = work
+        self._log = log
+        self._reload = reload
+        self._changed = changed
+        self._grace = grace
+        self._started = started
+        self._fork_lock = fork_lock or threading.Lock()
+        self._selector = selectors.DefaultSelector()
+        self._signals: list[int] = []
+        self._draining = False
+
+    def add_probes(self, probes: Probes) -> None:
+        """Ready: every worker takes mail and none drains. Healthy: one takes mail at least."""
+        probes.ready_when("workers", self._not_ready)
+        probes.healthy_when("workers", self._not_alive)
+
+    def _not_ready(self) -> str | None:
+        if self._draining:
+            return "draining"
+        ready = sum(1 for slot in self._slots if slot.worker and slot.worker.ready)
+        return None if ready == len(self._slots) else f"{ready} of {len(self._slots)} are ready"
+
+    def _not_alive(self) -> str | None:
+        return None if any(slot.worker for slot in self._slots) else "none is alive"
+
+    def run(self) -> int:
+        """Look after the workers; returns the exit status of the daemon."""
+        receiver, sender = socket.socketpair()
+        sender.setblocking(False)
+        receiver.setblocking(False)
+        signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+        for handled in _SIGNALS:
+            signal.signal(handled, self._note)
+        self._selector.register(receiver, selectors.EVENT_READ, None)
+        for number in range(len(self._slots)):
+            self._start(number)
+        self._started()
+        look_at = time.monotonic() + LOOK_INTERVAL
+        while not self._draining:
+            self._wait(receiver, self._next_start(look_at))
+            self._take_signals()
+            now = time.monotonic()
+            if now >= look_at:
+                look_at = now + LOOK_INTERVAL
+                if self._changed():
+                    self._pass_on_reload()
+            for number, slot in enumerate(self._slots):
+                if slot.worker is None and slot.start_at <= now and not self._draining:
+                    self._start(number)
+        return self._drain(receiver)
+
+    def _note(self, number: int, _frame: object) -> None:
+        self._signals.append(number)
+
+    def _take_signals(self) -> None:
+        while self._signals:
+            number = self._signals.pop(0)
+            if number in (signal.SIGTERM, signal.SIGINT):
+                self._draining = True
+            elif number == signal.SIGHUP:
+                self._pass_on_reload()
+        self._reap()
+
+    def _pass_on_reload(self) -> None:
+        if self._reload():
+            self._tell(_RELOAD)
+
+    def _tell(self, word: bytes) -> None:
+        for slot in self._slots:
+            if slot.worker:
+                with contextlib.suppress(OSError):  # it is dying; SIGCHLD follows
+                    slot.worker.line.send(word)
+
+    def _next_start(self, look_at: float) -> float:
+        starts = [slot.start_at for slot in self._slots if slot.worker is None]
+        return min([look_at, *starts]) - time.monotonic()
+
+    def _wait(self, receiver: socket.socket, seconds: float) -> None:
+        for key, _ in self._selector.select(max(0.0, seconds)):
+            if key.data is None:
+                with contextlib.suppress(BlockingIOError):
+                    receiver.recv(4096)
+            else:
+                self._hear(key.data)
+
+    def _hear(self, worker: _Worker) -> None:
+        try:
+            words = worker.line.recv(64)
+        except BlockingIOError:
+            return
+        except OSError:
+            words = b""
+        if not words:
+            self._selector.unregister(worker.line)
+        elif _READY in words:
+            worker.ready = True
+
+    def _start(self, number: int) -> None:
+        ours, theirs = socket.socketpair()
+        with self._fork_lock:
+            pid = os.fork()
+        if pid == 0:
+            self._be_worker(ours, theirs)
+        theirs.close()
+        ours.setblocking(False)
+        worker = _Worker(number, pid, ours, time.monotonic())
+        self._slots[number].worker = worker
+        self._selector.register(ours, selectors.EVENT_READ, worker)
+
+    def _be_worker(self, ours: socket.socket, theirs: socket.socket) -> None:
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            for handled in _SIGNALS:
+                signal.signal(handled, signal.SIG_DFL)
+            # the keyboard's interrupt goes to the parent, which drains
+            os.setpgid(0, 0)
+            ours.close()
+            for slot in self._slots:
+                if slot.worker:
+                    slot.worker.line.close()
+            self._selector.close()
+            self._work(Control(theirs))
+            status = 0
+        except BaseException:
+            self._log.error("worker failed", exception=traceback.format_exc())
+        finally:
+            os._exit(status)  # the parent's exit hooks are not the worker's
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            for slot in self._slots:
+                if slot.worker and slot.worker.pid == pid:
+                    self._buried(slot, slot.worker, status)
+
+    def _buried(self, slot: _Slot, worker: _Worker, status: int) -> None:
+        slot.worker = None
+        if worker.line in self._selector.get_map():
+            self._selector.unregister(worker.line)
+        worker.line.close()
+        worker_died(worker.pid)
+        if self._draining:
+            return
+        now = time.monotonic()
+        if now - worker.started < SOON:
+            slot.backoff = min(max(FIRST_BACKOFF, slot.backoff * 2), MAX_BACKOFF)
+        else:
+            slot.backoff = 0.0
+        slot.start_at = now + slot.backoff
+        RESTARTS.inc()
+        self._log.error(
+            "worker died, starting another",
+            worker=worker.pid,
+            status=os.waitstatus_to_exitcode(status),
+            backoff=slot.backoff,
+        )
+
+    def _drain(self, receiver: socket.socket) -> int:
+        self._log.info("draining: messages under way are finished", grace=self._grace)
+        self._tell(_DRAIN)
+        end = time.monotonic() + self._grace
+        while any(slot.worker for slot in self._slots) and time.monotonic() < end:
+            self._wait(receiver, end - time.monotonic())
+            self._reap()
+        left = [slot.worker.pid for slot in self._slots if slot.worker]
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        if left:
+            self._log.warning("grace is over, workers were killed", workers=left)
+        self._log.info("stopped")
+        return 0

@@ -1,0 +1,119 @@
+"""The sockets that daemons listen on.
+
+A unix socket that a dead process left behind is replaced, one that somebody answers on is not. All
+that can go wrong is a `StartError` of one line.
+"""
+
+from __future__ import annotations
+
+import errno
+import grp
+import os
+import socket
+import stat
+from pathlib import Path
+
+from gatepost.daemon.errors import StartError
+from gatepost.listen import Address, Inet, Unix
+
+BACKLOG = 1024
+"""Connections that may wait: Postfix opens one per smtpd process, default_process_limit is 100, and
+the kernel bounds this by net.core.somaxconn."""
+
+
+def remove_stale_socket(path: Path) -> None:
+    """Remove a unix socket that nobody listens on; raises `StartError` for anything else there."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StartError(f"cannot listen on unix:{path}: {error.strerror}") from None
+    if not stat.S_ISSOCK(mode):
+        raise StartError(f"cannot listen on unix:{path}: a file is there that is no socket")
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            path.unlink(missing_ok=True)
+            return
+        except OSError:
+            pass  # somebody is there, only too busy to answer
+    raise StartError(f"cannot listen on unix:{path}: another process listens there")
+
+
+def set_socket_access(path: Path, mode: int, group: str | None) -> None:
+    """Give a unix socket its mode and group; raises `StartError`."""
+    try:
+        if group is not None:
+            os.chown(path, -1, grp.getgrnam(group).gr_gid)
+        path.chmod(mode)
+    except KeyError:
+        raise StartError(f"there is no group {group!r} for unix:{path}") from None
+    except OSError as error:
+        raise StartError(f"cannot set group and mode of unix:{path}: {error.strerror}") from None
+
+
+def explain(address: Address, error: OSError) -> StartError:
+    """The one line for a bind that failed."""
+    if error.errno == errno.EADDRINUSE:
+        return StartError(f"cannot listen on {address}: another process uses this port")
+    if error.errno == errno.EACCES and isinstance(address, Inet):
+        return StartError(f"cannot listen on {address}: ports below 1024 need root")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return StartError(f"cannot listen on {address}: this machine does not have that address")
+    return StartError(f"cannot listen on {address}: {error.strerror or error}")
+
+
+def listening_socket(
+    address: Address, mode: int = 0o660, group: str | None = None
+) -> socket.socket:
+    """A socket that listens; raises `StartError`. `mode` and `group` are for a unix socket."""
+    try:
+        if isinstance(address, Unix):
+            return _listen_unix(address.path, mode, group)
+        return _listen_inet(address)
+    except OSError as error:
+        raise explain(address, error) from None
+
+
+def _listen_unix(path: Path, mode: int, group: str | None) -> socket.socket:
+    remove_stale_socket(path)
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        listener.bind(str(path))
+        set_socket_access(path, mode, group)
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _listen_inet(address: Inet) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(
+            address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except socket.gaierror as error:
+        raise StartError(f"cannot listen on {address}: {error.strerror}") from None
+    # "every address" is one socket that takes both families, where the machine has IPv6
+    families = [entry for entry in found if entry[0] == socket.AF_INET6] if not address.host else []
+    for family, kind, protocol, _, where in [*families, *found]:
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(
+                    socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(bool(address.host))
+                )
+            listener.bind(where)
+            listener.listen(BACKLOG)
+        except OSError as error:
+            listener.close()
+            if error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) and not address.host:
+                continue
+            raise
+        return listener
+    raise StartError(f"cannot listen on {address}: the machine has no such address family")

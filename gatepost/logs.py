@@ -1,0 +1,73 @@
+"""Structured logs on standard error: one line a decision.
+
+Console lines are for people, JSON lines (one object a line) for machines. A value can never break
+out of its line, and none is longer than `MAX_VALUE` characters: much of what is logged comes out of
+mail.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, cast
+
+import structlog
+from structlog.typing import FilteringBoundLogger, WrappedLogger
+
+from gatepost.config import LogSettings
+
+MAX_VALUE = 1000
+"""Characters of one logged value: enough for every address and reason, and a whole line stays below
+what a pipe writes at once (PIPE_BUF), so that lines of several workers do not mix."""
+
+_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+def get_logger(daemon: str) -> FilteringBoundLogger:
+    """The logger of one daemon or part of it; its name is the key `daemon` of every line."""
+    return cast(FilteringBoundLogger, structlog.get_logger(daemon=daemon))
+
+
+def configure(settings: LogSettings) -> None:
+    """Set format and level for this process. Called once, before the first line."""
+    as_json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
+    processors: list[Any] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        structlog.processors.format_exc_info,
+        _bound_values,
+    ]
+    if as_json:
+        processors.append(structlog.processors.JSONRenderer(serializer=_dumps))
+    else:
+        processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0))
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[settings.level]),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _dumps(event: Any, **_: Any) -> str:
+    return json.dumps(event, ensure_ascii=True, separators=(",", ":"), default=str)
+
+
+def _bound_values(
+    _logger: WrappedLogger, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Cut long values; a traceback keeps its end, which says what happened."""
+    for key, value in event.items():
+        if isinstance(value, str) and len(value) > MAX_VALUE:
+            if key == "exception":
+                event[key] = "…" + value[-3 * MAX_VALUE :]
+            else:
+                event[key] = value[:MAX_VALUE] + "…"
+    return event
