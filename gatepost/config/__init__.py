@@ -5,7 +5,7 @@ problem with its file, line and key.
 """
 
 from gatepost.config.errors import ConfigError, Problem
-from gatepost.config.ground import DnsSettings, LogSettings
+from gatepost.config.ground import DnsSettings, GroundSettings, LogSettings
 from gatepost.config.load import Loaded, load
 from gatepost.config.section import Section
 from gatepost.config.types import (
@@ -23,6 +23,7 @@ __all__ = [
     "ConfigError",
     "DnsSettings",
     "Duration",
+    "GroundSettings",
     "Hostname",
     "ListenAddress",
     "Loaded",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
 from gatepost.config.section import Section
-from gatepost.config.types import Duration
+from gatepost.config.types import Duration, Hostname
 
 
 def parse_nameserver(text: str) -> tuple[str, int]:
@@ -77,3 +78,19 @@ class LogSettings(Section):
         default="info",
         description="The lowest level that is logged. A decision about mail is `info`.",
     )
+
+
+def _own_hostname() -> str:
+    return socket.gethostname()
+
+
+class GroundSettings(Section):
+    """What every daemon needs to know; gatepost.toml is this and a section a daemon."""
+
+    hostname: Hostname = Field(
+        default_factory=_own_hostname,
+        description="The name of this mail system, as `myhostname` in main.cf: it stands in "
+        "Authentication-Results and in replies. Empty: the name of this machine.",
+    )
+    dns: DnsSettings = Field(default_factory=DnsSettings, description="How DNS is asked.")
+    log: LogSettings = Field(default_factory=LogSettings, description="What is logged, and how.")

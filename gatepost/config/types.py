@@ -16,6 +16,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, ValidationInfo
 
 from gatepost import listen
+from msgauth.domain import DomainError, to_alabels
 
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -139,20 +140,12 @@ def _parse_secret_file(value: Any, info: ValidationInfo) -> SecretFile:
     return value if isinstance(value, SecretFile) else SecretFile(_parse_path(value, info))
 
 
-_HOSTNAME = re.compile(r"(?=.{1,253}\Z)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9-]{1,63}\Z")
-
-
 def parse_hostname(value: Any) -> str:
     """A host or domain name in A-labels, lower-case, without the final dot."""
-    text = str(value).strip().rstrip(".").lower()
-    if not text.isascii():
-        try:
-            text = text.encode("idna").decode("ascii")
-        except UnicodeError:
-            raise ValueError(f"{value!r} is not a domain name") from None
-    if not _HOSTNAME.match(text):
-        raise ValueError(f"{value!r} is not a domain name")
-    return text
+    try:
+        return to_alabels(str(value).strip())
+    except DomainError as error:
+        raise ValueError(str(error)) from None
 
 
 ListenAddress: TypeAlias = Annotated[

@@ -8,6 +8,8 @@ import dns.rdtypes.ANY.MX
 import dns.rdtypes.ANY.TXT
 import dns.rdtypes.nsbase
 
+from msgauth.domain import DomainError, to_alabels
+
 MAX_RECORDS = 100
 """Records of one answer that are kept. No protocol of ours reads more than some ten of them
 (RFC 7208 section 4.6.4), and an answer over TCP could carry thousands."""
@@ -23,14 +25,10 @@ def to_name(text: str) -> dns.name.Name | None:
     if not text:
         return dns.name.root
     try:
-        if text.isascii():
-            labels = [label.encode("ascii") for label in text.split(".")]
-        else:
-            labels = [label.encode("idna") for label in text.split(".")]
-        if not all(labels):
-            return None
-        return dns.name.Name([*labels, b""])
-    except (UnicodeError, dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel):
+        ascii_text = text if text.isascii() else to_alabels(text)
+        labels = [label.encode("ascii") for label in ascii_text.split(".")]
+        return dns.name.Name([*labels, b""]) if all(labels) else None
+    except (DomainError, dns.name.LabelTooLong, dns.name.NameTooLong):
         return None
 
 

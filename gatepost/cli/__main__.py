@@ -1,0 +1,75 @@
+"""`gatepost`: the table of its commands, and how their errors are told.
+
+Each command is a module of its own, imported only when it is called.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from gatepost.config import ConfigError
+from gatepost.version import __version__
+
+COMMANDS = {
+    "config": ("gatepost.cli.config", "Check and show the configuration."),
+    "version": ("gatepost.cli.version", "Show the version of Gatepost and of what it runs on."),
+}
+"""Word: the module that has a click command of that name, and what `gatepost --help` says of it."""
+
+
+class CommandTable(click.Group):
+    """A group whose commands are looked up in `COMMANDS`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The words in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of the command and return it."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command = getattr(module, cmd_name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module.__name__}.{cmd_name} is no command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(word, text) for word, (_, text) in COMMANDS.items()])
+
+
+@click.command(cls=CommandTable, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="gatepost")
+def gatepost() -> None:
+    """Gatepost stands at the gate of a Postfix mail system.
+
+    \b
+    In main.cf:
+      smtpd_milters = inet:127.0.0.1:8891
+      smtpd_recipient_restrictions = ..., reject_unauth_destination,
+          check_policy_service inet:127.0.0.1:10023
+
+    Every command has a --help of its own.
+    """
+
+
+def main() -> None:
+    """Run the command; what the administrator can mend is told in a line each, without traceback.
+
+    Exit status: 0 done, 1 it cannot be done (the line says why), 2 wrong usage or configuration.
+    """
+    try:
+        gatepost()
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(f"gatepost: {problem}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

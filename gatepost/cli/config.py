@@ -1,0 +1,42 @@
+"""`gatepost config`: check a configuration before a daemon meets it, show what it amounts to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from gatepost.cli import configuration
+
+
+@click.group()
+def config() -> None:
+    """Check and show the configuration."""
+
+
+@config.command()
+@configuration.config_option
+def check(config: Path | None) -> None:
+    """Say whether the configuration is valid.
+
+    Exits with 2 when it is not, and prints each problem with its file, line, key and what is
+    allowed there.
+    """
+    loaded = configuration.read(config)
+    click.echo(f"{loaded.path}: ok")
+    for variable in loaded.overrides:
+        click.echo(f"  with {variable} of the environment")
+
+
+@config.command()
+@configuration.config_option
+@click.option("--all", "everything", is_flag=True, help="Also what is as by default.")
+def show(config: Path | None, everything: bool) -> None:
+    """Print the configuration in use as JSON: file, environment and, with --all, defaults.
+
+    Secrets are not shown: the configuration has only the paths of their files.
+    """
+    loaded = configuration.read(config)
+    values = loaded.model.model_dump(mode="json", exclude_unset=not everything)
+    click.echo(json.dumps(values, indent=2, ensure_ascii=False))

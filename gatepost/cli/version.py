@@ -1,0 +1,21 @@
+"""`gatepost version`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+
+import click
+
+from gatepost.version import __version__
+
+_LIBRARIES = ("cryptography", "dnspython", "pydantic", "pymilter")
+
+
+@click.command()
+def version() -> None:
+    """Show the version of Gatepost, and of Python and the libraries that matter in a report."""
+    click.echo(f"gatepost {__version__}")
+    click.echo(f"python {platform.python_version()}")
+    for library in _LIBRARIES:
+        click.echo(f"{library} {importlib.metadata.version(library)}")
