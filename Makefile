@@ -1,5 +1,5 @@
 # The words of this project: the developer, the hooks, the workflow and .ci/run all use them.
-.PHONY: help install demo lint format test unit clean
+.PHONY: help install demo lint format test unit docs clean
 VENV := .venv
 PY := $(VENV)/bin/python
 
@@ -26,3 +26,6 @@ format: $(VENV)/.installed ## put the code into the one format
 
 unit: $(VENV)/.installed ## the tests that open no socket
 	$(PY) -m pytest tests/unit
+
+docs: $(VENV)/.installed ## write docs/reference/ anew from the code
+	$(VENV)/bin/gatepost config reference > docs/reference/configuration.md

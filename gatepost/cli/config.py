@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from gatepost.cli import configuration
+from gatepost.config.reference import reference as reference_of
 
 
 @click.group()
@@ -40,3 +41,9 @@ def show(config: Path | None, everything: bool) -> None:
     loaded = configuration.read(config)
     values = loaded.model.model_dump(mode="json", exclude_unset=not everything)
     click.echo(json.dumps(values, indent=2, ensure_ascii=False))
+
+
+@config.command()
+def reference() -> None:
+    """Print the reference of every key, in Markdown: docs/reference/configuration.md."""
+    click.echo(reference_of(configuration.Configuration), nl=False)

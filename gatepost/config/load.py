@@ -141,8 +141,8 @@ def _problem(
     lines: dict[KeyPath, int],
     origins: dict[KeyPath, str],
 ) -> Problem:
-    path, section = _follow(item["loc"], model, data)
-    message = _message(item, path, section)
+    path, section, written = _follow(item["loc"], model, data)
+    message = _message(item, path, section, written)
     if path in origins:
         return Problem("environment", None, origins[path], message)
     shown = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
@@ -151,8 +151,8 @@ def _problem(
 
 def _follow(
     loc: tuple[str | int, ...], model: type[BaseModel], data: Any
-) -> tuple[KeyPath, type[BaseModel] | None]:
-    """The part of a pydantic location that is keys of the file, and the model it ends in.
+) -> tuple[KeyPath, type[BaseModel] | None, Any]:
+    """The part of a pydantic location that is keys of the file, the model and the value there.
 
     Pydantic puts names of union members and validators into its locations; those are no keys.
     """
@@ -171,7 +171,7 @@ def _follow(
         if n < len(loc) - 1 and section is not None:
             section = _model_below(section, key)
         at = at[key] if holds else None
-    return tuple(path), section
+    return tuple(path), section, at
 
 
 def _model_below(section: type[BaseModel], key: str | int) -> type[BaseModel] | None:
@@ -190,7 +190,7 @@ def _find_model(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def _message(item: Any, path: KeyPath, section: type[BaseModel] | None) -> str:
+def _message(item: Any, path: KeyPath, section: type[BaseModel] | None, written: Any) -> str:
     kind = item["type"]
     if kind == "extra_forbidden":
         allowed = sorted(section.model_fields) if section else []
@@ -201,9 +201,13 @@ def _message(item: Any, path: KeyPath, section: type[BaseModel] | None) -> str:
         return "is required"
     if kind in ("value_error", "assertion_error"):
         return str(item.get("ctx", {}).get("error", item["msg"]))
-    message = str(item["msg"])
-    text = f"{message[:1].lower()}{message[1:]}"
-    value = item.get("input")
-    if isinstance(value, str | int | float | bool):
-        text += f", not {value!r}"
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        text = "write a table here"
+    elif kind in ("tuple_type", "list_type", "set_type", "frozen_set_type"):
+        text = "write a list here: [...]"
+    else:
+        message = str(item["msg"])
+        text = f"{message[:1].lower()}{message[1:]}"
+    if isinstance(written, str | int | float | bool):
+        text += f", not {written!r}"
     return text
