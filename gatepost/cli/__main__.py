@@ -11,6 +11,7 @@ import sys
 import click
 
 from gatepost.config import ConfigError
+from gatepost.errors import StartError
 from gatepost.version import __version__
 
 COMMANDS = {
@@ -69,6 +70,9 @@ def main() -> None:
         for problem in error.problems:
             click.echo(f"gatepost: {problem}", err=True)
         sys.exit(2)
+    except StartError as error:
+        click.echo(f"gatepost: {error}", err=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The life of a daemon: sockets, privileges, workers, signals, reload, drain."""
 
-from gatepost.daemon.errors import StartError
 from gatepost.daemon.prefork import Control, Prefork
 from gatepost.daemon.privileges import drop_privileges
 from gatepost.daemon.reload import Current
@@ -11,6 +10,7 @@ from gatepost.daemon.sockets import (
     set_socket_access,
 )
 from gatepost.daemon.watch import Watch
+from gatepost.errors import StartError
 
 __all__ = [
     "Control",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 
-from gatepost.daemon.errors import StartError
+from gatepost.errors import StartError
 
 
 def drop_privileges(user: str | None) -> None:

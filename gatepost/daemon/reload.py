@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from structlog.typing import FilteringBoundLogger
 
 from gatepost.config import ConfigError
-from gatepost.daemon.errors import StartError
+from gatepost.errors import StartError
 from gatepost.metrics import Gauge
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ import socket
 import stat
 from pathlib import Path
 
-from gatepost.daemon.errors import StartError
+from gatepost.errors import StartError
 from gatepost.listen import Address, Inet, Unix
 
 BACKLOG = 1024
