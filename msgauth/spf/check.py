@@ -1,0 +1,120 @@
+"""Checks of the two identities, from what the client said to a result (RFC 7208 sections 2, 4).
+
+The checks are lookups (`msgauth.ask`): they ask the DNS through their driver, in a thread or an
+event loop alike. The work is bounded: 10 terms that query, 10 names for an MX or PTR, 2 void
+answers; a driver adds the bound on time by answering `TEMPFAIL`, which becomes "temperror".
+"""
+
+from __future__ import annotations
+
+from msgauth.ask import Lookup
+from msgauth.domain import DomainError, to_alabels
+from msgauth.results import Property, SpfStatus
+from msgauth.spf.evaluation import (
+    Evaluation,
+    IpAddress,
+    Outcome,
+    PermanentError,
+    Subject,
+    TemporaryError,
+)
+from msgauth.spf.result import Identity, SpfResult
+
+
+def check_helo(
+    client: IpAddress, helo: str, *, receiver: str = "unknown", now: int = 0, explain: bool = True
+) -> Lookup[SpfResult]:
+    """Check the HELO identity: may `client` call itself `helo` (RFC 7208 section 2.3)?
+
+    `receiver` is our own host name and `now` seconds since 1970; both can only show up in an
+    explanation (macros r and t), which on "fail" is asked for if `explain` is true.
+    """
+    domain = _domain(helo)
+    if not domain:
+        return SpfResult("spf", SpfStatus.NONE, "the HELO name is no domain", identity="helo")
+    subject = Subject(client, "postmaster", domain, helo, receiver, now)
+    return (yield from _check(subject, "helo", "helo", explain=explain))
+
+
+def check_mail_from(
+    client: IpAddress,
+    helo: str,
+    sender: str,
+    *,
+    receiver: str = "unknown",
+    now: int = 0,
+    explain: bool = True,
+) -> Lookup[SpfResult]:
+    """Check the MAIL FROM identity: may `client` send for the domain of `sender`?
+
+    `sender` is the reverse-path without angle brackets. A null one stands for postmaster at the
+    HELO name (RFC 7208 section 2.4). For the rest see `check_helo`.
+    """
+    # RFC 7208 section 4.3: without a local part it is "postmaster"
+    local, _, name = sender.rpartition("@") if sender else ("", "", helo)
+    domain = _domain(name)
+    if not domain:
+        reason = "the sender has no domain" if sender else "no sender, and the HELO name is none"
+        return SpfResult("spf", SpfStatus.NONE, reason, sender=sender)
+    subject = Subject(client, local or "postmaster", domain, helo, receiver, now)
+    # RFC 8601 section 2.7.2: the SMTP parameter that gave the domain
+    parameter: Identity = "mailfrom" if sender else "helo"
+    return (yield from _check(subject, "mailfrom", parameter, explain=explain))
+
+
+def _domain(name: str) -> str:
+    # RFC 7208 section 4.3: none for a malformed name, an address literal or a single label
+    try:
+        domain = to_alabels(name)
+    except DomainError:
+        return ""
+    return domain if "." in domain else ""
+
+
+def _check(
+    subject: Subject, identity: Identity, parameter: Identity, *, explain: bool
+) -> Lookup[SpfResult]:
+    evaluation = Evaluation(subject)
+    mechanism = explanation = ""
+    try:
+        outcome = yield from evaluation.check_host(subject.domain)
+        status = outcome.status
+        reason = _reason(outcome, evaluation.client)
+        if outcome.record is not None:
+            mechanism = outcome.matched.text if outcome.matched else "default"
+            if explain and status is SpfStatus.FAIL and outcome.record.exp is not None:
+                explanation = yield from evaluation.explain(outcome.record.exp, outcome.domain)
+    except TemporaryError as error:
+        status, reason = SpfStatus.TEMPERROR, str(error)
+    except PermanentError as error:
+        status, reason = SpfStatus.PERMERROR, str(error)
+    return SpfResult(
+        "spf",
+        status,
+        reason,
+        # The local part is left out: it was not authenticated (RFC 8601 section 4).
+        (Property("smtp", parameter, subject.domain),),
+        identity,
+        subject.domain,
+        f"{subject.local}@{subject.domain}",
+        mechanism,
+        explanation,
+    )
+
+
+_VERBS = {
+    SpfStatus.PASS: "authorizes",
+    SpfStatus.FAIL: "does not authorize",
+    SpfStatus.SOFTFAIL: "probably does not authorize",
+    SpfStatus.NEUTRAL: "says nothing about",
+}
+
+
+def _reason(outcome: Outcome, client: IpAddress) -> str:
+    if outcome.record is None:
+        return f"{outcome.domain} has no SPF record"
+    if outcome.matched is None:
+        return f"no mechanism of {outcome.domain} matches {client}"
+    text = outcome.matched.text
+    shown = text if len(text) <= 80 else text[:77] + "..."
+    return f"{outcome.domain} {_VERBS[outcome.status]} {client} ({shown})"
