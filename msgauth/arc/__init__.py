@@ -1,0 +1,1 @@
+"""Authenticated Received Chain: verifies and seals (RFC 8617)."""

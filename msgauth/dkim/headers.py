@@ -1,0 +1,195 @@
+"""Which header fields a signature covers (RFC 6376 sections 5.4 and 5.4.2).
+
+A signer lists names in h=, once for each field it covers. A name that is listed once more than
+there are fields is *oversigned*: whoever adds such a field later breaks the signature.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from msgauth.dkim.canonical import Canonical, canonical_field
+from msgauth.errors import MsgauthError
+from msgauth.message import HeaderField
+
+MAX_COVERED: Final = 500
+"""Fields one new signature covers at the most, so that h= stays short: real mail has about 30."""
+
+_FIELD_NAME = re.compile(r"[!-9;-~]{1,76}\Z")
+
+# RFC 6376 section 5.4 advises against fields that relays add, change or remove; RFC 8617 section
+# 4.1.2 forbids Authentication-Results and the ARC fields in an ARC-Message-Signature
+_NEVER = frozenset(
+    {
+        "arc-authentication-results",
+        "arc-message-signature",
+        "arc-seal",
+        "authentication-results",
+        "bcc",
+        "received",
+        "resent-bcc",
+        "return-path",
+    }
+)
+
+
+class Header:
+    """The header of one message, ready to find the fields that h= lists name.
+
+    Every signature over the message reads the same `Header`, so that a field is brought into its
+    relaxed form once.
+    """
+
+    __slots__ = ("_by_name", "_relaxed")
+
+    def __init__(self, fields: Iterable[HeaderField]) -> None:
+        self._by_name: dict[bytes, list[HeaderField]] = {}
+        for header_field in fields:
+            self._by_name.setdefault(header_field.key, []).append(header_field)
+        self._relaxed: dict[int, bytes] = {}
+
+    def named(self, key: bytes) -> list[HeaderField]:
+        """Return the fields whose `HeaderField.key` is `key`, in the order of the message."""
+        return self._by_name.get(key, [])
+
+    def covered(self, names: Iterable[bytes], own: HeaderField) -> list[HeaderField]:
+        """Return the fields that the lower-case `names` of h= stand for, in the order of h=.
+
+        Fields of the same name are taken from the bottom of the header up (RFC 6376 section
+        5.4.2); a name with no field left stands for nothing. `own` is the signature field that the
+        list stands in: a signature never covers itself through h= (section 3.5).
+        """
+        taken: dict[bytes, int] = {}
+        covered = []
+        for name in names:
+            same_name = self._by_name.get(name)
+            if same_name is None:
+                continue
+            position = taken.get(name, len(same_name)) - 1
+            if position >= 0 and same_name[position] is own:
+                position -= 1
+            if position >= 0:
+                covered.append(same_name[position])
+            taken[name] = max(position, 0)
+        return covered
+
+    def canonical(self, fields: Iterable[HeaderField], algorithm: Canonical) -> bytes:
+        """Return `fields`, which are this header's own, in canonical form, one after the other."""
+        if algorithm is Canonical.SIMPLE:
+            return b"".join([canonical_field(one, algorithm) for one in fields])
+        relaxed = self._relaxed
+        parts = []
+        for one in fields:
+            part = relaxed.get(id(one))
+            if part is None:
+                part = relaxed[id(one)] = canonical_field(one, algorithm)
+            parts.append(part)
+        return b"".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderPolicy:
+    """Which fields to sign: names in three groups, without regard to case.
+
+    `always` is covered once more than it occurs, present or not; `present` is covered once more
+    than it occurs when it occurs; `plain` is covered as often as it occurs, so that more may be
+    added on the way. Raises `MsgauthError` for what is no field name, for a name in two groups,
+    for one that must not be signed, and when From is not in `always`.
+    """
+
+    always: tuple[str, ...]
+    present: tuple[str, ...]
+    plain: tuple[str, ...]
+    _rules: tuple[tuple[bytes, str, int, bool], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        names = [name.lower() for name in (*self.always, *self.present, *self.plain)]
+        for name in names:
+            if not _FIELD_NAME.match(name):
+                raise MsgauthError(f"not the name of a header field: {name[:40]!r}")
+            if name in _NEVER:
+                # RFC 6376 section 5.4; RFC 8617 section 4.1.2
+                raise MsgauthError(f"{name} is changed on the way and must not be signed")
+        if len(set(names)) != len(names):
+            raise MsgauthError("a header field is named twice")
+        if "from" not in names[: len(self.always)]:
+            # RFC 6376 section 5.4: From MUST be signed; section 8.15: so that none is added
+            raise MsgauthError("From must be signed, and always once more than it occurs")
+        rules = [(name.lower().encode("ascii"), name, 1, True) for name in self.always]
+        rules += [(name.lower().encode("ascii"), name, 1, False) for name in self.present]
+        rules += [(name.lower().encode("ascii"), name, 0, False) for name in self.plain]
+        object.__setattr__(self, "_rules", tuple(rules))
+
+    def select(self, header: Header) -> tuple[tuple[str, ...], list[HeaderField]]:
+        """Return the names for h= and the fields they cover, in the order of h=.
+
+        Raises `MsgauthError` when more than `MAX_COVERED` fields would be covered.
+        """
+        names: list[str] = []
+        covered: list[HeaderField] = []
+        for key, name, extra, always in self._rules:
+            same_name = header.named(key)
+            if same_name:
+                covered += reversed(same_name)
+                names += [name] * (len(same_name) + extra)
+            elif always:
+                names.append(name)
+        if len(covered) > MAX_COVERED:
+            raise MsgauthError(f"more than {MAX_COVERED} header fields would have to be signed")
+        return tuple(names), covered
+
+    @classmethod
+    def parse(cls, text: str) -> HeaderPolicy:
+        """Read names with colons between: ``(o)From`` is always oversigned, ``(x)Date`` if present.
+
+        The notation is rspamd's. Raises `MsgauthError`.
+        """
+        groups: dict[str, list[str]] = {"(o)": [], "(x)": [], "": []}
+        for item in filter(None, (item.strip() for item in text.split(":"))):
+            mark = item[:3].lower() if item.startswith("(") else ""
+            if mark not in groups:
+                raise MsgauthError(f"unknown mark before a header field: {item[:40]!r}")
+            groups[mark].append(item[len(mark) :].strip())
+        return cls(tuple(groups["(o)"]), tuple(groups["(x)"]), tuple(groups[""]))
+
+    def __str__(self) -> str:
+        marked = [f"(o){name}" for name in self.always]
+        marked += [f"(x){name}" for name in self.present]
+        return ":".join((*marked, *self.plain))
+
+
+DEFAULT_HEADERS: Final = HeaderPolicy(
+    always=("From", "Reply-To", "Subject", "To", "Cc"),
+    present=(
+        "Sender",
+        "Date",
+        "Message-ID",
+        "MIME-Version",
+        "Content-Type",
+        "Content-Transfer-Encoding",
+        "In-Reply-To",
+        "References",
+        "Openpgp",
+        "Autocrypt",
+    ),
+    plain=(
+        "Resent-Date",
+        "Resent-From",
+        "Resent-Sender",
+        "Resent-To",
+        "Resent-Cc",
+        "Resent-Message-ID",
+        "List-Id",
+        "List-Help",
+        "List-Owner",
+        "List-Unsubscribe",
+        "List-Unsubscribe-Post",
+        "List-Subscribe",
+        "List-Post",
+    ),
+)
+"""What is signed unless told otherwise: what a reader sees is oversigned, what mailing lists add is
+not. Both fields of one-click unsubscription are covered, as RFC 8058 section 4 asks."""

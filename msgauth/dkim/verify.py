@@ -1,0 +1,219 @@
+"""Verifies the DKIM signatures of a message while it streams by (RFC 6376 section 6).
+
+A `MessageVerifier` is made when the header is complete, gets the body in chunks, and asks DNS at
+the end. What a step can refuse costs nothing of the next: structure comes before the body hash,
+that before DNS, and DNS before public-key cryptography. Everything is bounded: signatures, their
+length, the records of a key, the size of a key.
+
+A result of ``pass`` means that all of the message's body and every From field is covered by a key
+that is long enough; what verifies and has less is ``policy``.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from msgauth.ask import Lookup
+from msgauth.dkim.body import BodyHash, BodyHashes
+from msgauth.dkim.check import (
+    check_body,
+    check_times,
+    find_records,
+    header_digest,
+    verifying_record,
+)
+from msgauth.dkim.headers import Header
+from msgauth.dkim.record import KeyRecord
+from msgauth.dkim.signature import RejectedError, Signature, parse_signature, read_tags
+from msgauth.domain import to_alabels
+from msgauth.errors import MsgauthError
+from msgauth.keys import MIN_RSA_BITS
+from msgauth.message import HeaderField
+from msgauth.results import DkimStatus, Finding, Property
+
+FIELD_NAME: Final = b"dkim-signature"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierLimits:
+    """How much work a message may cause.
+
+    `max_signatures` are checked, the topmost first; mail with more than five is rare. `clock_drift`
+    is how many seconds a signer's clock may differ from ours.
+    """
+
+    max_signatures: int = 10
+    clock_drift: int = 3600
+
+
+DEFAULT_LIMITS: Final = VerifierLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class DkimResult(Finding):
+    """What one DKIM-Signature field came to.
+
+    `domain` (d=), `selector` (s=), `auid` (i=) and `algorithm` (a=) are empty where the field could
+    not be read. `key_bits` is 0 when no key was looked at. `testing` is the key's flag t=y: the
+    message MUST NOT be treated differently from unsigned mail then (RFC 6376 section 3.6.1).
+    `signature` has all tags, if they could be read.
+    """
+
+    domain: str = ""
+    selector: str = ""
+    auid: str = ""
+    algorithm: str = ""
+    key_bits: int = 0
+    testing: bool = False
+    signature: Signature | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A signature whose structure is good, waiting for the end of the body."""
+
+    field: HeaderField
+    signature: Signature
+    body_hash: BodyHash
+
+
+class MessageVerifier:
+    """Verifies all signatures of one message.
+
+    `fields` is the whole header as it arrived. `hashes` lets several parts share one pass over the
+    body: who shares them gives the body to one of them only.
+    """
+
+    __slots__ = ("_entries", "_hashes", "_header", "_limits", "_unchecked")
+
+    def __init__(
+        self,
+        fields: Iterable[HeaderField],
+        limits: VerifierLimits = DEFAULT_LIMITS,
+        hashes: BodyHashes | None = None,
+    ) -> None:
+        self._limits = limits
+        self._hashes = BodyHashes() if hashes is None else hashes
+        self._header = Header(fields)
+        signed = self._header.named(FIELD_NAME)
+        self._unchecked = max(len(signed) - limits.max_signatures, 0)
+        self._entries = [self._read(one) for one in signed[: limits.max_signatures]]
+
+    def _read(self, field: HeaderField) -> _Candidate | DkimResult:
+        tags: dict[str, str] = {}
+        try:
+            tags = read_tags(field.value)
+            signature = parse_signature(tags)
+        except RejectedError as error:
+            return _unread(tags, error)
+        body_hash = self._hashes.want(signature.canonicalization.body, signature.length)
+        return _Candidate(field, signature, body_hash)
+
+    @property
+    def needs_body(self) -> bool:
+        """Whether a signature is left that covers the body; if not, the body need not come."""
+        return any(isinstance(entry, _Candidate) for entry in self._entries)
+
+    def body(self, chunk: bytes) -> None:
+        """Take the next chunk of the body, cut anywhere."""
+        self._hashes.update(chunk)
+
+    def finish(self, now: int) -> Lookup[tuple[DkimResult, ...]]:
+        """Return one result for each signature in the order of the message, at least one.
+
+        `now` is the time in seconds since 1970 in UTC. A message without signatures has the one
+        result ``none``; signatures beyond the limit share one result ``neutral``.
+        """
+        self._hashes.finish()
+        results = []
+        for entry in self._entries:
+            if isinstance(entry, _Candidate):
+                results.append((yield from self._verify(entry, now)))
+            else:
+                results.append(entry)
+        if self._unchecked:
+            reason = f"{self._unchecked} more signatures were not checked"
+            results.append(DkimResult("dkim", DkimStatus.NEUTRAL, reason))
+        if not results:
+            results.append(DkimResult("dkim", DkimStatus.NONE, "the message is not signed"))
+        return tuple(results)
+
+    def _verify(self, candidate: _Candidate, now: int) -> Lookup[DkimResult]:
+        signature = candidate.signature
+        try:
+            check_times(signature, now, self._limits.clock_drift)
+            check_body(signature, candidate.body_hash)
+            records = yield from find_records(
+                signature.selector, signature.domain, signature.key_type, signature.auid
+            )
+        except RejectedError as error:
+            return _result(signature, error.status, str(error))
+        digest = header_digest(self._header, candidate.field, signature)
+        record = verifying_record(records, digest, signature.signature)
+        if record is None:
+            reason = "the signature does not fit the header and the key"
+            return _result(signature, DkimStatus.FAIL, reason, records[0])
+        reason = self._objection(candidate, record)
+        return _result(signature, DkimStatus.POLICY if reason else DkimStatus.PASS, reason, record)
+
+    def _objection(self, candidate: _Candidate, record: KeyRecord) -> str:
+        """Return why a signature that verifies counts for nothing, or nothing."""
+        signature = candidate.signature
+        if record.key.is_too_short:
+            # RFC 8301 section 3.2: MUST NOT be considered valid
+            return f"the key has {record.key.bits} bits, fewer than {MIN_RSA_BITS}"
+        if signature.names.count(b"from") < len(self._header.named(b"from")):
+            # RFC 6376 section 8.15: the reader may be shown the From that nobody signed
+            return "the message has a From that the signature does not cover"
+        if signature.length is not None:
+            # RFC 6376 section 8.2: everybody can append to what is signed
+            octets = candidate.body_hash.octets
+            return f"l= covers {signature.length} of {octets} octets and lets others append more"
+        return ""
+
+
+def _result(
+    signature: Signature, status: DkimStatus, reason: str, record: KeyRecord | None = None
+) -> DkimResult:
+    # RFC 8601 section 2.7.1, and RFC 6008 for header.b: eight characters tell signatures apart
+    properties = (
+        Property("header", "d", signature.domain),
+        Property("header", "i", signature.auid),
+        Property("header", "s", signature.selector),
+        Property("header", "a", signature.algorithm),
+        Property("header", "b", base64.b64encode(signature.signature[:6]).decode("ascii")),
+    )
+    return DkimResult(
+        "dkim",
+        status,
+        reason,
+        properties,
+        domain=signature.domain,
+        selector=signature.selector,
+        auid=signature.auid,
+        algorithm=signature.algorithm,
+        key_bits=record.key.bits if record else 0,
+        testing=record.testing if record else False,
+        signature=signature,
+    )
+
+
+def _unread(tags: dict[str, str], error: RejectedError) -> DkimResult:
+    """Return the result of a field that is no good signature, with the names that can be shown."""
+    shown = {}
+    for tag in ("d", "s"):
+        try:
+            shown[tag] = to_alabels(tags[tag])
+        except (KeyError, MsgauthError):
+            continue
+    return DkimResult(
+        "dkim",
+        error.status,
+        str(error),
+        tuple(Property("header", tag, value) for tag, value in shown.items()),
+        domain=shown.get("d", ""),
+        selector=shown.get("s", ""),
+    )

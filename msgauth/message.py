@@ -1,0 +1,117 @@
+"""A message as its octets: header fields in order, each as on the wire, and a body.
+
+Nothing in here interprets a field. A field is never re-joined, re-folded or re-coded, because the
+"simple" canonicalization of DKIM (RFC 6376 section 3.4.1) covers every octet of it.
+
+Line ends have one rule, the same for signing and for verifying, and for header and body: CRLF ends
+a line, a lone LF ends a line too and is read as CRLF, a lone CR is an octet like any other. SMTP
+knows CRLF alone (RFC 5321 section 2.3.8); mail from a file or from Postfix's header callbacks has
+LF, and a relay that repairs lone LFs turns them into CRLF, so a signature of ours survives that.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from msgauth.errors import MsgauthError
+
+MAX_HEADER = 8 * 1024 * 1024
+"""Octets of header that `parse_message` takes: many times Postfix's header_size_limit of 102400."""
+
+MAX_FIELDS = 20_000
+"""Header fields that `parse_message` takes, twice what a hostile message is tested with."""
+
+_NAME_OCTETS = bytes(range(33, 127)).replace(b":", b"")
+_WSP = b" \t"
+# "From" and a space begin the obsolete form of the From field too, whose colon comes next
+_MBOX_LINE = re.compile(rb">?From [ \t]*[^ \t:\r\n][^\r\n]*\r\n")
+
+
+class MessageError(MsgauthError):
+    """The header of a message goes beyond what is worth reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderField:
+    """One header field.
+
+    `name` is what stands before the colon, as on the wire; `value` is everything behind it, with
+    its leading space and its folds: CRLF inside, no CRLF at the end.
+    """
+
+    name: bytes
+    value: bytes
+
+    @classmethod
+    def received(cls, name: bytes, value: bytes) -> HeaderField:
+        """Return the field whose value has LF, CRLF or both as line ends, as a milter gets it."""
+        return cls(name, crlf(value) if b"\n" in value else value)
+
+    @property
+    def key(self) -> bytes:
+        """The name to compare with: lower-case, without obsolete space before the colon."""
+        return self.name.rstrip(_WSP).lower()
+
+    @property
+    def text(self) -> str:
+        """The value unfolded and without space around it, for people and logs.
+
+        Octets that are not UTF-8 (RFC 6532) are shown as U+FFFD.
+        """
+        return self.value.replace(b"\r\n", b"").strip(_WSP).decode("utf-8", "replace")
+
+    def __bytes__(self) -> bytes:
+        return b"%b:%b\r\n" % (self.name, self.value)
+
+
+def crlf(data: bytes) -> bytes:
+    """Return `data` with every lone LF made CRLF; a lone CR stays as it is."""
+    if data.count(b"\n") == data.count(b"\r\n"):
+        return data
+    return data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def parse_message(raw: bytes) -> tuple[tuple[HeaderField, ...], bytes]:
+    """Split a whole message, with CRLF or LF line ends, into its fields and its body.
+
+    Tolerant as Postfix is: the ``From `` line of an mbox file is left out, and the first line
+    that is neither field nor fold ends the header and begins the body, as if the empty line before
+    it had been forgotten. The body comes back with CRLF line ends.
+
+    Raises `MessageError` for more than `MAX_FIELDS` fields or `MAX_HEADER` octets of header.
+    """
+    data = crlf(raw)
+    fields: list[HeaderField] = []
+    start = 0
+    if _MBOX_LINE.match(data):
+        start = data.find(b"\r\n") + 2
+    while start < len(data):
+        end = _field_end(data, start)
+        if end > MAX_HEADER:
+            raise MessageError(f"the header is longer than {MAX_HEADER} octets")
+        line = data[start:end]
+        name, colon, value = line.partition(b":")
+        if not colon or not _is_name(name):
+            break
+        if len(fields) == MAX_FIELDS:
+            raise MessageError(f"the header has more than {MAX_FIELDS} fields")
+        fields.append(HeaderField(name, value))
+        start = end + 2
+    body = data[start:]
+    return tuple(fields), body.removeprefix(b"\r\n")
+
+
+def _field_end(data: bytes, start: int) -> int:
+    """Return where the field that begins at `start` ends, before its CRLF."""
+    end = data.find(b"\r\n", start)
+    while 0 <= end < MAX_HEADER and data[end + 2 : end + 3] in (b" ", b"\t"):
+        end = data.find(b"\r\n", end + 2)
+    return end if end >= 0 else len(data)
+
+
+def _is_name(name: bytes) -> bool:
+    # RFC 5322 section 3.6.8: printable US-ASCII without the colon; WSP before the colon is the
+    # obsolete form of section 4.5, which is still seen
+    name = name.rstrip(_WSP)
+    return bool(name) and not name.translate(None, _NAME_OCTETS)
