@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from gatepost.config import ListenAddress, Section
+from gatepost.config import ListenAddress
 from gatepost.listen import Inet
+from milters.keys.settings import KeySettings
 
 
-class MiltersSettings(Section):
+class MiltersSettings(KeySettings):
     """The milter behind `smtpd_milters`."""
 
     listen: ListenAddress = Field(

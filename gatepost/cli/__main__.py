@@ -16,6 +16,7 @@ from gatepost.version import __version__
 
 COMMANDS = {
     "config": ("gatepost.cli.config", "Check and show the configuration."),
+    "keys": ("gatepost.cli.keys", "Make, publish, check and retire signing keys."),
     "version": ("gatepost.cli.version", "Show the version of Gatepost and of what it runs on."),
 }
 """Word: the module that has a click command of that name, and what `gatepost --help` says of it."""

@@ -1,0 +1,5 @@
+"""Signing keys: where they live, their life from `new` to `revoked`, and which of them sign.
+
+`names` and `state` are pure; `folder` is the one module that touches key files; `generate` draws
+random numbers.
+"""

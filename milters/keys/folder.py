@@ -1,0 +1,269 @@
+"""The key folder: what lies in it, and the changes that `gatepost keys` makes.
+
+Two layouts, which may stand side by side::
+
+    KEYS/example.org/202611r.pem       a folder a domain, as `gatepost keys new` makes it
+    KEYS/example.org/202611r.txt       its key record, for people
+    KEYS/example.org/keys.toml         the life of these keys; without it, all of them are active
+    KEYS/example.org.202611r.pem       flat, as the keys of a Kubernetes Secret are mounted
+
+`.private`, as opendkim-genkey calls a key, is read like `.pem`. Hidden names are skipped: `..data`
+of a mounted Secret is the place that the visible links point to.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from milters.keys import files
+from milters.keys.files import KeyFileError, printable
+from milters.keys.names import KeyNameError, parse_domain, parse_selector, record_name
+from milters.keys.record import present
+from milters.keys.state import (
+    MAX_STATE_FILE,
+    KeyLife,
+    KeyState,
+    KeyStateError,
+    parse_states,
+    print_states,
+)
+from msgauth.keys import SigningKey
+
+SUFFIXES = (".pem", ".private")
+STATE_FILE = "keys.toml"
+
+MAX_ENTRIES = 100_000
+"""Entries of one folder that are looked at: a folder with more is not one of keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """A private key that lies in the folder; `life` is None where the folder keeps no states."""
+
+    domain: str
+    selector: str
+    path: Path
+    life: KeyLife | None = None
+
+    @property
+    def state(self) -> KeyState:
+        """Its state; a key that was put there by hand is active."""
+        return KeyState.ACTIVE if self.life is None else self.life.state
+
+
+@dataclass(frozen=True, slots=True)
+class FolderProblem:
+    """Something that is not used; `domain` is empty where it concerns no single one."""
+
+    domain: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What lies in a key folder, in the order of names."""
+
+    keys: tuple[KeyFile, ...]
+    problems: tuple[FolderProblem, ...]
+
+
+class KeyFolder:
+    """One key folder; every method looks at the disk anew."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def scan(self) -> Listing:
+        """Every key that lies here; raises `KeyFileError` when the folder itself cannot be read.
+
+        What cannot be used is a problem of its domain and leaves the others alone.
+        """
+        keys: dict[tuple[str, str], KeyFile] = {}
+        problems: list[FolderProblem] = []
+        for entry in _entries(self.path):
+            try:
+                if entry.suffix in SUFFIXES:
+                    found = [_flat(entry)]
+                elif files.is_folder(entry):
+                    found = self._list_domain(entry, problems)
+                else:
+                    continue
+            except (KeyFileError, KeyNameError, KeyStateError) as error:
+                problems.append(FolderProblem(_domain_of(entry), str(error)))
+                continue
+            for key in found:
+                before = keys.setdefault((key.domain, key.selector), key)
+                if before is not key:
+                    problems.append(
+                        FolderProblem(key.domain, f"{key.path}: not used, {before.path} is its key")
+                    )
+        return Listing(tuple(keys.values()), tuple(problems))
+
+    def _list_domain(self, folder: Path, problems: list[FolderProblem]) -> list[KeyFile]:
+        try:
+            domain = parse_domain(folder.name)
+        except KeyNameError as error:
+            raise KeyFileError(f"{folder}: {error}") from error
+        names = [entry for entry in _entries(folder) if entry.suffix in SUFFIXES]
+        states = self.states(domain) if names or (folder / STATE_FILE).exists() else None
+        found: list[KeyFile] = []
+        for path in names:
+            try:
+                selector = parse_selector(path.stem)
+                record_name(domain, selector)
+            except KeyNameError as error:
+                problems.append(FolderProblem(domain, printable(f"{path}: {error}")))
+                continue
+            life = None if states is None else states.get(selector)
+            if states is not None and life is None:
+                life = KeyLife(KeyState.NEW)  # a copied file is no decision to sign with it
+            found.append(KeyFile(domain, selector, path, life))
+        have = {key.selector for key in found}
+        problems.extend(
+            FolderProblem(domain, f"{folder}: {selector} is active and its key file is missing")
+            for selector, life in (states or {}).items()
+            if life.state is KeyState.ACTIVE and selector not in have
+        )
+        return found
+
+    def states(self, domain: str) -> dict[str, KeyLife] | None:
+        """The states of a domain; None without a state file. Raises `KeyFileError`."""
+        path = self.path / domain / STATE_FILE
+        text = files.read_text(path, MAX_STATE_FILE)
+        if text is None:
+            return None
+        try:
+            return parse_states(text)
+        except KeyStateError as error:
+            raise KeyFileError(f"{path}: {error}") from error
+
+    def create(self) -> None:
+        """Make the folder itself where it is missing; raises `KeyFileError`."""
+        if not self.path.is_dir():
+            files.make_folder(self.path, parents=True)
+
+    def taken_selectors(self, domain: str) -> frozenset[str]:
+        """Every selector that a key of the domain has or had; raises `KeyFileError`."""
+        listed = {key.selector for key in self.of_domain(domain).keys}
+        return frozenset(listed | set(self.states(domain) or ()))
+
+    def of_domain(self, domain: str) -> Listing:
+        """The part of `scan` that concerns `domain`."""
+        listing = self.scan()
+        return Listing(
+            tuple(key for key in listing.keys if key.domain == domain),
+            tuple(problem for problem in listing.problems if problem.domain == domain),
+        )
+
+    def add(
+        self, domain: str, keys: Mapping[str, bytes], state: KeyState, now: datetime
+    ) -> list[KeyFile]:
+        """Store new private keys (PEM by selector) of a domain; nothing is ever overwritten.
+
+        Raises `KeyFileError`; then none of them is there.
+        """
+        records = {
+            selector: present(
+                record_name(domain, selector), SigningKey.parse(pem).public_record(), "bind"
+            )
+            for selector, pem in keys.items()
+        }
+        folder = self.path / domain
+        with files.locked(self.path):
+            files.make_folder(folder)
+            before = self._states_to_change(domain)
+            for selector in keys:
+                paths = [folder / f"{selector}{suffix}" for suffix in (*SUFFIXES, ".txt")]
+                if selector in before or any(map(os.path.lexists, paths)):
+                    raise KeyFileError(f"{domain} has a key {selector} already")
+            added = {selector: KeyLife.begin(state, now) for selector in keys}
+            # the states first: a key file without them would count as active
+            self._write_states(domain, {**before, **added})
+            written: list[Path] = []
+            try:
+                for selector, pem in keys.items():
+                    path = folder / f"{selector}.pem"
+                    files.create_file(path, pem, files.key_mode(folder))
+                    written.append(path)
+                    path = folder / f"{selector}.txt"
+                    files.create_file(path, f"{records[selector]}\n".encode(), 0o644)
+                    written.append(path)
+            except KeyFileError:
+                for path in written:
+                    path.unlink(missing_ok=True)
+                self._write_states(domain, before)
+                raise
+        return [
+            KeyFile(domain, selector, folder / f"{selector}.pem", life)
+            for selector, life in added.items()
+        ]
+
+    def enter(self, domain: str, selectors: Mapping[str, KeyState], now: datetime) -> None:
+        """Bring keys of a domain into new states, all of them or none.
+
+        Raises `KeyFileError` and `KeyStateError`.
+        """
+        with files.locked(self.path):
+            states = self._states_to_change(domain)
+            for selector, state in selectors.items():
+                if selector not in states:
+                    raise KeyFileError(f"{domain} has no key {selector} in {self.path / domain}")
+                try:
+                    states[selector] = states[selector].enter(state, now)
+                except KeyStateError as error:
+                    raise KeyStateError(f"{selector} of {domain}: {error}") from error
+            self._write_states(domain, states)
+
+    def _states_to_change(self, domain: str) -> dict[str, KeyLife]:
+        """The states with every key file in it; what was there before any states was active."""
+        states = self.states(domain)
+        unknown = KeyState.ACTIVE if states is None else KeyState.NEW
+        known = dict(states or {})
+        for path in _entries(self.path / domain) if (self.path / domain).is_dir() else ():
+            if path.suffix in SUFFIXES:
+                try:
+                    known.setdefault(parse_selector(path.stem), KeyLife(unknown))
+                except KeyNameError:
+                    continue
+        return known
+
+    def _write_states(self, domain: str, states: Mapping[str, KeyLife]) -> None:
+        files.replace_file(self.path / domain / STATE_FILE, print_states(states), 0o644)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as scan:
+            names = [entry.name for _, entry in zip(range(MAX_ENTRIES + 1), scan, strict=False)]
+    except OSError as error:
+        raise KeyFileError(f"{folder}: cannot be read: {error.strerror}") from error
+    if len(names) > MAX_ENTRIES:
+        raise KeyFileError(f"{folder}: has more than {MAX_ENTRIES} entries")
+    return [folder / name for name in sorted(names) if not name.startswith(".")]
+
+
+def _flat(path: Path) -> KeyFile:
+    """A key whose file name has both names; the selector is the last label, so it has no dot."""
+    domain, _, selector = path.stem.rpartition(".")
+    try:
+        name = parse_domain(domain), parse_selector(selector)
+        record_name(*name)
+    except KeyNameError:
+        raise KeyFileError(
+            f"{path}: is named for no key: write DOMAIN.SELECTOR{path.suffix}, "
+            f"or SELECTOR{path.suffix} in a folder named for the domain"
+        ) from None
+    return KeyFile(*name, path)
+
+
+def _domain_of(entry: Path) -> str:
+    """The domain that a file or folder seems to belong to; empty when none is recognizable."""
+    name = entry.stem.rpartition(".")[0] if entry.suffix in SUFFIXES else entry.name
+    try:
+        return parse_domain(name)
+    except KeyNameError:
+        return ""

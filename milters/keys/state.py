@@ -1,0 +1,151 @@
+"""The life of a key, and the file `keys.toml` that remembers it.
+
+A key is `new` when it is made, `published` when its record is in DNS, `active` while it signs,
+`retired` when it no longer signs and its record stays for mail under way, and `revoked` when its
+record says so with an empty p=. Nothing in here reads a clock or a file.
+"""
+
+from __future__ import annotations
+
+import enum
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from milters.keys.errors import KeysError
+from milters.keys.names import KeyNameError, parse_selector
+
+MAX_STATE_FILE = 1 << 20
+"""Octets of keys.toml that are read: some thousand selectors."""
+
+OVERLAP = timedelta(days=7)
+"""How long a retired key stays in DNS: mail waits in queues for up to five days (RFC 5321 section
+4.5.4.1 speaks of four to five), and some is verified again when it is read."""
+
+
+class KeyState(enum.StrEnum):
+    """Where in its life a key is."""
+
+    NEW = "new"
+    """It was made; nobody but us knows it."""
+    PUBLISHED = "published"
+    """Its record was seen at every name server; it does not sign yet."""
+    ACTIVE = "active"
+    """It signs."""
+    RETIRED = "retired"
+    """It no longer signs; its record stays, so that mail under way verifies."""
+    REVOKED = "revoked"
+    """Its record has an empty p=: nothing that it signed counts any more."""
+
+
+NEXT: Mapping[KeyState, frozenset[KeyState]] = {
+    KeyState.NEW: frozenset({KeyState.PUBLISHED, KeyState.ACTIVE, KeyState.REVOKED}),
+    KeyState.PUBLISHED: frozenset({KeyState.ACTIVE, KeyState.RETIRED, KeyState.REVOKED}),
+    KeyState.ACTIVE: frozenset({KeyState.RETIRED, KeyState.REVOKED}),
+    # back to active: the new key turned out to be wrong
+    KeyState.RETIRED: frozenset({KeyState.ACTIVE, KeyState.REVOKED}),
+    KeyState.REVOKED: frozenset(),
+}
+"""From a state to those that may follow it."""
+
+
+class KeyStateError(KeysError):
+    """keys.toml cannot be used, or a key may not go from its state into the one asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLife:
+    """The state of one key, and when (UTC) it came into each of its states."""
+
+    state: KeyState
+    since: Mapping[KeyState, datetime] = field(default_factory=dict)
+
+    @classmethod
+    def begin(cls, state: KeyState, now: datetime) -> KeyLife:
+        """A key that is first seen in `state`."""
+        return cls(state, {state: now})
+
+    def enter(self, state: KeyState, now: datetime) -> KeyLife:
+        """The same key in `state`; raises `KeyStateError` where that may not follow."""
+        if state is self.state:
+            return self
+        if state not in NEXT[self.state]:
+            allowed = ", ".join(sorted(NEXT[self.state])) or "nothing"
+            raise KeyStateError(
+                f"a key that is {self.state} cannot become {state}; what can follow: {allowed}"
+            )
+        return replace(self, state=state, since={**self.since, state: now})
+
+
+def parse_states(text: str) -> dict[str, KeyLife]:
+    """Read keys.toml: selector to life; raises `KeyStateError` with one clause."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise KeyStateError(f"not TOML: {error}") from None
+    states: dict[str, KeyLife] = {}
+    for name, table in data.items():
+        try:
+            selector = parse_selector(name)
+        except KeyNameError as error:
+            raise KeyStateError(str(error)) from None
+        states[selector] = _parse_life(selector, table)
+    return states
+
+
+def _parse_life(selector: str, table: Any) -> KeyLife:
+    if not isinstance(table, dict) or table.get("state") not in list(KeyState):
+        allowed = ", ".join(KeyState)
+        raise KeyStateError(f'["{selector}"] needs state = "..." with one of {allowed}')
+    since: dict[KeyState, datetime] = {}
+    for key, value in table.items():
+        if key == "state":
+            continue
+        if key not in list(KeyState) or not isinstance(value, datetime) or value.tzinfo is None:
+            raise KeyStateError(
+                f'["{selector}"] has {key[:40]!a}: only state, and the date of each state '
+                "in UTC, as in active = 2026-11-21T10:00:00Z"
+            )
+        since[KeyState(key)] = value.astimezone(UTC)
+    return KeyLife(KeyState(table["state"]), since)
+
+
+_HEAD = """\
+# The life of the keys in this folder, kept by `gatepost keys`. Only a key whose state is active
+# signs. Without this file every key of the folder does.
+"""
+
+
+def print_states(states: Mapping[str, KeyLife]) -> str:
+    """The text that `parse_states` reads back, in the order of the selectors."""
+    lines = [_HEAD]
+    for selector in sorted(states):
+        life = states[selector]
+        lines.append(f'["{selector}"]\nstate = "{life.state}"')
+        lines.extend(
+            f"{state} = {print_date(life.since[state])}"
+            for state in KeyState
+            if state in life.since
+        )
+        lines.append("")
+    return "\n".join(lines)
+
+
+def print_date(moment: datetime) -> str:
+    """A moment in UTC to the second (RFC 3339), as TOML and people read it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def new_selector(key_type: str, now: datetime, taken: frozenset[str]) -> str:
+    """A selector that says when the key was made and of which type, and is not in `taken`.
+
+    The year, the month, and r for RSA or e for Ed25519: 202611r. A further one of the same month
+    is 202611r2.
+    """
+    selector = f"{now.astimezone(UTC):%Y%m}{key_type[0]}"
+    number = 1
+    while (numbered := selector if number == 1 else f"{selector}{number}") in taken:
+        number += 1
+    return numbered
