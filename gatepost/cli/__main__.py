@@ -15,6 +15,7 @@ from gatepost.errors import StartError
 from gatepost.version import __version__
 
 COMMANDS = {
+    "milters": ("gatepost.cli.milters", "Run the milter: sign and verify mail."),
     "config": ("gatepost.cli.config", "Check and show the configuration."),
     "keys": ("gatepost.cli.keys", "Make, publish, check and retire signing keys."),
     "version": ("gatepost.cli.version", "Show the version of Gatepost and of what it runs on."),

@@ -40,22 +40,23 @@ _READY = b"1"
 
 
 class Control:
-    """A worker's end of the line to its parent."""
+    """A worker's end of the line to its parent; `number` counts the workers from 0."""
 
-    def __init__(self, line: socket.socket) -> None:
+    def __init__(self, line: socket.socket, number: int) -> None:
+        self.number = number
         self._line = line
 
     def ready(self) -> None:
         """Tell the parent that this worker takes mail."""
         self._line.send(_READY)
 
-    def listen(self, on_reload: Callable[[], None], on_drain: Callable[[], None]) -> None:
+    def listen(self, on_reload: Callable[[], object], on_drain: Callable[[], object]) -> None:
         """Obey the parent from a thread; the end of the line means "drain" too."""
         threading.Thread(
             target=self._obey, args=(on_reload, on_drain), name="control", daemon=True
         ).start()
 
-    def _obey(self, on_reload: Callable[[], None], on_drain: Callable[[], None]) -> None:
+    def _obey(self, on_reload: Callable[[], object], on_drain: Callable[[], object]) -> None:
         while True:
             try:
                 words = self._line.recv(64)
@@ -92,6 +93,7 @@ class Prefork:
     returns True the workers are told. `grace` is how many seconds a drain may take before what is
     left is killed. `started` is called once after the first forks: threads of the parent start
     there, and hold `fork_lock` while they work, so that a fork never copies a lock that is taken.
+    `draining` is called once when a drain begins: sockets that the parent opened are closed there.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class Prefork:
         changed: Callable[[], bool],
         grace: float,
         started: Callable[[], None] = lambda: None,
+        draining: Callable[[], None] = lambda: None,
         fork_lock: threading.Lock | None = None,
     ) -> None:
         self._slots = [_Slot() for _ in range(count)]
@@ -113,6 +116,7 @@ class Prefork:
         self._changed = changed
         self._grace = grace
         self._started = started
+        self._close = draining
         self._fork_lock = fork_lock or threading.Lock()
         self._selector = selectors.DefaultSelector()
         self._signals: list[int] = []
@@ -209,14 +213,14 @@ class Prefork:
         with self._fork_lock:
             pid = os.fork()
         if pid == 0:
-            self._be_worker(ours, theirs)
+            self._be_worker(ours, theirs, number)
         theirs.close()
         ours.setblocking(False)
         worker = _Worker(number, pid, ours, time.monotonic())
         self._slots[number].worker = worker
         self._selector.register(ours, selectors.EVENT_READ, worker)
 
-    def _be_worker(self, ours: socket.socket, theirs: socket.socket) -> None:
+    def _be_worker(self, ours: socket.socket, theirs: socket.socket, number: int) -> None:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -229,7 +233,7 @@ class Prefork:
                 if slot.worker:
                     slot.worker.line.close()
             self._selector.close()
-            self._work(Control(theirs))
+            self._work(Control(theirs, number))
             status = 0
         except BaseException:
             self._log.error("worker failed", exception=traceback.format_exc())
@@ -272,6 +276,7 @@ class Prefork:
 
     def _drain(self, receiver: socket.socket) -> int:
         self._log.info("draining: messages under way are finished", grace=self._grace)
+        self._close()
         self._tell(_DRAIN)
         end = time.monotonic() + self._grace
         while any(slot.worker for slot in self._slots) and time.monotonic() < end:

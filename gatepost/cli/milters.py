@@ -1,0 +1,35 @@
+"""`gatepost milters`: the milter behind `smtpd_milters`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from gatepost.cli import configuration
+from gatepost.config import GroundSettings
+from gatepost.worker_files import use_worker_files
+from milters.settings import MiltersSettings
+
+
+@click.command()
+@configuration.config_option
+def milters(config: Path | None) -> None:
+    """Sign what leaves, check what arrives, until SIGTERM.
+
+    SIGTERM finishes the messages under way; SIGHUP, or a change of the configuration or the keys,
+    is taken over without dropping a connection.
+    """
+    path = config or configuration.DEFAULT_PATH
+    configuration.read(config)
+    use_worker_files()
+    # these count in the files from their import on
+    from milters.key_files import KeyFiles
+    from milters.server import serve
+
+    def load() -> tuple[GroundSettings, MiltersSettings]:
+        loaded = configuration.read(config).model
+        return loaded, loaded.milters
+
+    sys.exit(serve(load, lambda settings, log: KeyFiles(settings.keys, log), path))

@@ -1,0 +1,1 @@
+"""Between libmilter and the rest: the only package that imports `Milter`."""

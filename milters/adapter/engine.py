@@ -1,0 +1,30 @@
+"""Runs libmilter in this process."""
+
+from __future__ import annotations
+
+import Milter
+import milter
+
+from milters.adapter.connection import Connection
+
+
+def run(connection: type[Connection]) -> None:
+    """Let libmilter take connections and call back; returns only when it cannot go on.
+
+    Raises `milter.error`.
+    """
+    Milter.factory = connection
+    milter.set_connect_callback(Milter.connect_callback)
+    milter.set_helo_callback(lambda ctx, name: ctx.getpriv().hello(name))
+    milter.set_envfrom_callback(lambda ctx, *words: ctx.getpriv().envfrom(*words))
+    milter.set_envrcpt_callback(lambda ctx, *words: ctx.getpriv().envrcpt(*words))
+    milter.set_header_callback(lambda ctx, name, value: ctx.getpriv().header(name, value))
+    milter.set_eoh_callback(lambda ctx: ctx.getpriv().eoh())
+    milter.set_body_callback(lambda ctx, chunk: ctx.getpriv().body(chunk))
+    milter.set_eom_callback(lambda ctx: ctx.getpriv().eom())
+    milter.set_abort_callback(lambda ctx: ctx.getpriv().abort())
+    milter.set_close_callback(Milter.close_callback)
+    milter.register(
+        "gatepost", data=lambda ctx: ctx.getpriv().data(), negotiate=Milter.negotiate_callback
+    )
+    milter.main()

@@ -1,0 +1,109 @@
+"""Whose mail it is: from outside, or ours; and whether the client's address can be believed.
+
+When Postfix stands behind a load balancer that does not speak the PROXY protocol to it, every
+client has the address of the balancer. SPF would fail for the whole world, and if that address lay
+in a network listed as internal, everybody's mail would be signed. So an address of
+`verify.proxy_networks` is nobody's: nothing is derived from it.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import ipaddress
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from milters.settings import MiltersSettings
+
+IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+IpNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+CACHED_ADDRESSES = 4096
+"""Client addresses whose place in the networks is remembered."""
+
+
+class Origin(enum.StrEnum):
+    """Where a message comes from. All but `OUTSIDE` are ours: not judged, and perhaps signed."""
+
+    OUTSIDE = "outside"
+    INTERNAL = "internal"
+    """Its client is in `internal_networks`, or it was handed in on this machine."""
+    AUTHENTICATED = "authenticated"
+    """Its client has logged in."""
+    SUBMISSION = "submission"
+    """It came through `submission_listen`, or an smtpd service in `sign.daemon_names`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who brings the message to the MTA.
+
+    `hostname` is the verified name of the address as the MTA knows it, or empty; `address` is None
+    for mail that was handed in on this machine, and for a client on a unix socket.
+    """
+
+    address: IpAddress | None
+    hostname: str
+    is_local: bool = False
+
+
+def parse_client(hostname: str, address: str | None) -> Client:
+    """The client of a milter connection; an address that cannot be read is an unknown one."""
+    if address is None:
+        return Client(None, "", is_local=hostname == "localhost")
+    try:
+        parsed: IpAddress = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return Client(None, "")
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    # RFC 5321 section 4.1.3: the MTA shows a client without a verified name as [address]
+    known = hostname not in ("", "unknown") and not hostname.startswith("[")
+    return Client(parsed, hostname.rstrip(".").lower() if known else "")
+
+
+class Guard:
+    """Answers for the networks of one configuration."""
+
+    def __init__(self, settings: MiltersSettings) -> None:
+        self._sign = settings.sign
+        self._is_internal = _membership(settings.internal_networks)
+        self._is_proxy = _membership(settings.verify.proxy_networks)
+
+    def is_proxy(self, client: Client) -> bool:
+        """Whether the address is one of ours in front of Postfix, and not the client's."""
+        return client.address is not None and self._is_proxy(client.address)
+
+    def origin(self, client: Client, login: str, daemon_name: str, *, submission: bool) -> Origin:
+        """Where a message comes from; `login` is the SASL name, empty without one."""
+        if login:
+            return Origin.AUTHENTICATED
+        if submission or (daemon_name and daemon_name in self._sign.daemon_names):
+            return Origin.SUBMISSION
+        if client.is_local:
+            return Origin.INTERNAL
+        if client.address is None or self._is_proxy(client.address):
+            return Origin.OUTSIDE
+        return Origin.INTERNAL if self._is_internal(client.address) else Origin.OUTSIDE
+
+    def is_signed(self, origin: Origin) -> bool:
+        """Whether mail of this origin is to be signed."""
+        match origin:
+            case Origin.AUTHENTICATED:
+                return self._sign.authenticated
+            case Origin.INTERNAL:
+                return self._sign.internal
+            case Origin.SUBMISSION:
+                return True
+            case Origin.OUTSIDE:
+                return False
+
+
+def _membership(networks: Sequence[IpNetwork]) -> Callable[[IpAddress], bool]:
+    @functools.lru_cache(CACHED_ADDRESSES)
+    def is_member(address: IpAddress) -> bool:
+        return any(address in network for network in networks)
+
+    return is_member

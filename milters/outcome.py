@@ -1,0 +1,32 @@
+"""What became of one message: what the MTA is told, and what log and metrics say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from milters.actions import Action
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of one message.
+
+    `action` is what was decided: one of `milters.settings.Action`. `reason` is the reason id for
+    it, empty when nothing spoke against the message. `results` has the status of each method that
+    was run, `signatures` the algorithm of each signature that was made, `unsigned` the reason id
+    why a message that was to be signed was not. `facts` are the values of the log line.
+    """
+
+    actions: tuple[Action, ...]
+    origin: str
+    action: str
+    reason: str = ""
+    results: tuple[tuple[str, str], ...] = ()
+    signatures: tuple[str, ...] = ()
+    unsigned: str = ""
+    forged: int = 0
+    """Fields that claimed to be ours and were removed."""
+    guarded: bool = False
+    """Whether the checks of the client's address were off, because it is a proxy's."""
+    facts: Mapping[str, object] = field(default_factory=dict)

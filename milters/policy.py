@@ -1,0 +1,138 @@
+"""What is done with a message, by what was found: a table, and three rules above it.
+
+The table has an action for each outcome of each method; the hardest one wins. The rules:
+
+* SPF and DKIM only judge what DMARC has not answered: a DMARC pass voids both, and while DMARC
+  might still pass (temperror) a reject is softened to defer.
+* A DMARC failure is overlooked when a listed ARC sealer saw the message pass.
+* `pass` is always accepted; outcomes the table does not name are accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from gatepost.reply import Reply
+from milters.settings import Action, PolicySettings
+
+Table: TypeAlias = Mapping[tuple[str, str], Action]
+"""An action by method and outcome, as ``("dmarc", "fail_reject")``."""
+
+METHODS: Final = ("dmarc", "spf", "dkim", "arc", "iprev")
+"""In the order in which one of several equally hard reasons is named."""
+
+SEVERITY: Final[Mapping[Action, int]] = {
+    "accept": 0,
+    "tag": 1,
+    "quarantine": 2,
+    "defer": 3,
+    "reject": 4,
+}
+
+# RFC 9989 section 7.4: without other knowledge p=reject is treated as p=quarantine. A message
+# without exactly one author domain cannot be a genuine one that DMARC would lose.
+_DEFAULT: Table = {
+    ("dmarc", "fail_quarantine"): "quarantine",
+    ("dmarc", "fail_reject"): "quarantine",
+    ("dmarc", "permerror"): "quarantine",
+}
+
+_STRICT: Table = {
+    ("dmarc", "fail_quarantine"): "quarantine",
+    ("dmarc", "fail_reject"): "reject",
+    ("dmarc", "permerror"): "reject",
+    ("dmarc", "temperror"): "defer",
+    ("spf", "fail"): "reject",
+    ("spf", "temperror"): "defer",
+}
+
+PRESETS: Mapping[str, Table] = {"default": _DEFAULT, "strict": _STRICT, "report": {}}
+
+
+@dataclass(frozen=True, slots=True)
+class Disposition:
+    """What is to be done, and why.
+
+    `reason` is the reason id, empty when nothing spoke against the message. `overlooked` is the
+    reason id of what was found and, by one of the rules, not acted on.
+    """
+
+    action: Action
+    reason: str = ""
+    overlooked: str = ""
+
+
+def table(settings: PolicySettings) -> Table:
+    """The preset with what the configuration changes."""
+    actions = dict(PRESETS[settings.preset])
+    for method in METHODS:
+        section = getattr(settings, method)
+        for outcome in type(section).model_fields:
+            if (action := getattr(section, outcome)) is not None:
+                actions[method, outcome] = action
+    return actions
+
+
+def decide(outcomes: Mapping[str, str], actions: Table, *, vouched: bool) -> Disposition:
+    """The disposition for the outcomes of the methods that were run.
+
+    `outcomes` maps a method to its status; a DMARC failure to ``fail_none``, ``fail_quarantine`` or
+    ``fail_reject``. `vouched` says that a listed ARC sealer saw the message pass.
+    """
+    worst = Disposition("accept")
+    overlooked = ""
+    dmarc = outcomes.get("dmarc", "")
+    for method in METHODS:
+        outcome = outcomes.get(method, "")
+        action = actions.get((method, outcome), "accept")
+        if action == "accept":
+            continue
+        reason = reason_id(method, outcome)
+        if vouched and method == "dmarc" and outcome.startswith("fail"):
+            # RFC 8617 section 7.2.1
+            overlooked = overlooked or reason
+            continue
+        if method in ("spf", "dkim"):
+            if dmarc == "pass":
+                # RFC 9989 section 7.1: SPF alone says nothing against mail that DMARC passes
+                overlooked = overlooked or reason
+                continue
+            if dmarc == "temperror" and action == "reject":
+                action = "defer"
+        if SEVERITY[action] > SEVERITY[worst.action]:
+            worst = Disposition(action, reason)
+    return Disposition(worst.action, worst.reason, overlooked)
+
+
+def reason_id(method: str, outcome: str) -> str:
+    """The word for log, metrics and reply, as ``dmarc-fail-reject``."""
+    return f"{method}-{outcome}".replace("_", "-")
+
+
+# RFC 7372 sections 3.1 to 3.3: enhanced codes for failed authentication. DMARC has none of its
+# own; RFC 9989 section 7.2 shows 5.7.1.
+_ENHANCED: Mapping[str, str] = {
+    "dmarc": "7.1",
+    "spf": "7.23",
+    "dkim": "7.20",
+    "arc": "7.29",
+    "iprev": "7.25",
+}
+
+
+def reply(disposition: Disposition, domain: str) -> Reply:
+    """The SMTP reply for ``defer`` and ``reject``; `domain` is the author's, or empty."""
+    method, _, outcome = disposition.reason.partition("-")
+    enhanced = _ENHANCED.get(method, "7.1")
+    if disposition.action == "defer":
+        text = f"{method.upper()} could not be evaluated now, please try again later"
+        return Reply(451, f"4.{enhanced}", text, disposition.reason)
+    if method == "dmarc" and outcome.startswith("fail"):
+        text = f"rejected by the DMARC policy of {domain}"
+    elif method == "dmarc":
+        text = "the message has no valid From header field with a single author domain"
+    else:
+        text = f"the {method.upper()} check ended with {outcome}"
+    return Reply(550, f"5.{enhanced}", text, disposition.reason)

@@ -1,0 +1,82 @@
+"""One line in the log for each message, and the metrics of the milter."""
+
+from __future__ import annotations
+
+from structlog.typing import FilteringBoundLogger
+
+from gatepost.metrics import Counter, Histogram
+from milters.outcome import Outcome
+
+MESSAGES = Counter(
+    "gatepost_milters_messages_total",
+    "Messages, by where they came from and what was decided",
+    ["origin", "action"],
+)
+RESULTS = Counter(
+    "gatepost_milters_results_total",
+    "Results of the checks of mail from outside",
+    ["method", "result"],
+)
+REASONS = Counter(
+    "gatepost_milters_reasons_total",
+    "Messages that were not just accepted, by reason id",
+    ["action", "reason"],
+)
+SIGNATURES = Counter("gatepost_milters_signatures_total", "DKIM signatures made", ["algorithm"])
+UNSIGNED = Counter(
+    "gatepost_milters_unsigned_total",
+    "Messages that were to be signed and were not, by reason id",
+    ["reason"],
+)
+FORGED = Counter(
+    "gatepost_milters_forged_fields_total",
+    "Header fields with our name that were removed from incoming mail",
+)
+GUARDED = Counter(
+    "gatepost_milters_guarded_total",
+    "Messages whose client had the address of a proxy, so that the address was not checked",
+)
+FAILURES = Counter(
+    "gatepost_milters_failures_total", "Messages deferred because of an error in Gatepost"
+)
+SECONDS = Histogram(
+    "gatepost_milters_decision_seconds",
+    "Time from the end of a message to the answer, DNS included",
+    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
+)
+
+
+def report(log: FilteringBoundLogger, queue_id: str, outcome: Outcome, seconds: float) -> None:
+    """Count a message and write its line; `seconds` is what the decision took."""
+    MESSAGES.labels(outcome.origin, outcome.action).inc()
+    for method, result in outcome.results:
+        RESULTS.labels(method, result).inc()
+    for algorithm in outcome.signatures:
+        SIGNATURES.labels(algorithm).inc()
+    SECONDS.observe(seconds)
+    facts = dict(outcome.facts)
+    if outcome.reason:
+        REASONS.labels(outcome.action, outcome.reason).inc()
+        facts["reason"] = outcome.reason
+    if outcome.unsigned:
+        UNSIGNED.labels(outcome.unsigned).inc()
+        facts["unsigned"] = outcome.unsigned
+    if outcome.forged:
+        FORGED.inc(outcome.forged)
+        facts["forged_fields"] = outcome.forged
+    log.info(
+        "message",
+        queue_id=queue_id,
+        origin=outcome.origin,
+        action=outcome.action,
+        **facts,
+        seconds=round(seconds, 4),
+    )
+    if outcome.guarded:
+        GUARDED.inc()
+        log.warning(
+            "the client's address is a proxy's: PROXY protocol is missing in front of Postfix, "
+            "SPF and iprev are off",
+            queue_id=queue_id,
+            client=facts.get("client"),
+        )

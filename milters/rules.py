@@ -1,0 +1,40 @@
+"""One configuration, with everything prepared that does not depend on a message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from milters.guard import Guard
+from milters.policy import Table, table
+from milters.settings import MiltersSettings
+from milters.signing import KeyTable, Ownership, Signing
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a session follows for one message. Immutable; a reload makes a new one."""
+
+    settings: MiltersSettings
+    hostname: str
+    authserv_id: str
+    own_ids: frozenset[str]
+    """The authserv-ids whose fields are removed, lower-case."""
+    guard: Guard
+    signing: Signing
+    ownership: Ownership
+    table: Table
+
+    @classmethod
+    def prepare(cls, settings: MiltersSettings, hostname: str, keys: KeyTable) -> Rules:
+        """Prepare the rules; raises `MsgauthError` for header fields that cannot be signed."""
+        authserv_id = settings.authserv_id or hostname
+        return cls(
+            settings,
+            hostname,
+            authserv_id,
+            frozenset({authserv_id, *settings.strip_authserv_ids}),
+            Guard(settings),
+            Signing(settings, keys),
+            Ownership(settings.ownership),
+            table(settings.policy),
+        )

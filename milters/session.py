@@ -1,0 +1,113 @@
+"""One connection of the MTA: the events of SMTP sessions in, an outcome for each message out.
+
+No socket, no clock, no DNS: the end of a message is a lookup that asks, and is told the time. A
+connection brings several messages, and any of them may be given up at any point; what belongs to a
+message is in a `Message`, made anew for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from milters.guard import Client, parse_client
+from milters.message import Message
+from milters.outcome import Outcome
+from milters.rules import Rules
+from msgauth.ask import Lookup
+
+MAX_SHOWN = 256
+"""Characters of a name or address out of SMTP that are kept: RFC 5321 section 4.5.3.1.3 allows a
+path 256 octets."""
+
+
+class ProtocolError(Exception):
+    """The MTA sent an event that has no place here; a message would be judged without it."""
+
+
+class Session:
+    """Follows one connection.
+
+    `rules` is asked for the rules in force when a message begins, which then hold to its end.
+    `submission` is for a listener whose mail is all ours.
+    """
+
+    def __init__(self, rules: Callable[[], Rules], *, submission: bool = False) -> None:
+        self._rules = rules
+        self._submission = submission
+        self._client = Client(None, "")
+        self._helo = ""
+        self._message: Message | None = None
+
+    @property
+    def client_text(self) -> str:
+        """The client's address, for a log line."""
+        return str(self._client.address or "")
+
+    def connect(self, hostname: str, address: str | None) -> None:
+        """A client has connected: its verified name or what stands for it, and its address.
+
+        `address` is None for mail that was handed in on this machine.
+        """
+        self._client = parse_client(hostname, address)
+        self._helo = ""
+        self._message = None
+
+    def helo(self, name: str) -> None:
+        """The client has said who it is, perhaps not for the first time."""
+        self._helo = name[:MAX_SHOWN]
+
+    def mail_from(self, sender: bytes, login: str, daemon_name: str) -> None:
+        """A message begins.
+
+        `sender` is the reverse-path as SMTP has it, `login` the SASL name or empty, `daemon_name`
+        the name of the smtpd service.
+        """
+        rules = self._rules()
+        origin = rules.guard.origin(self._client, login, daemon_name, submission=self._submission)
+        self._message = Message(rules, self._client, self._helo, origin, _path(sender), login)
+
+    def rcpt(self, recipient: bytes) -> None:
+        """A recipient was accepted."""
+        self._current().add_recipient(_path(recipient))
+
+    def header(self, name: str, value: bytes) -> None:
+        """A header field: `value` is everything behind the colon; folds end with LF or CRLF."""
+        self._current().add_field(name, value)
+
+    def end_of_headers(self) -> None:
+        """The header is complete."""
+        self._current().end_header()
+
+    def body(self, chunk: bytes) -> None:
+        """The next part of the body, cut anywhere."""
+        self._current().add_body(chunk)
+
+    def end_of_message(self, now: int) -> Lookup[Outcome]:
+        """Decide the message; `now` is in seconds since 1970 in UTC."""
+        message, self._message = self._current(), None
+        return (yield from message.finish(now))
+
+    def abort(self) -> None:
+        """The MTA has given the message up; there may have been none."""
+        self._message = None
+
+    @property
+    def dns_budget(self) -> float:
+        """Seconds that all DNS of the message may take together."""
+        return self._current().rules.settings.verify.dns_budget
+
+    def _current(self) -> Message:
+        if self._message is None:
+            raise ProtocolError("an event of a message came before MAIL FROM")
+        return self._message
+
+
+def _path(path: bytes) -> str:
+    """The address in a path of SMTP, without the angle brackets."""
+    return path.decode("utf-8", "replace").removeprefix("<").removesuffix(">")[:MAX_SHOWN]
+
+
+def parameters(words: Sequence[bytes]) -> dict[str, str]:
+    """The parameters of MAIL FROM, names in upper case (RFC 5321 section 4.1.2)."""
+    pairs = (word.decode("utf-8", "replace").partition("=") for word in words)
+    return {name.upper(): value for name, _, value in pairs}

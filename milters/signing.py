@@ -1,0 +1,155 @@
+"""Which signatures a message of ours gets, and whether its author may use that From.
+
+The signing domain is the domain of From, or the longest domain above it that has a key: then the
+signature is aligned and earns a DMARC pass (RFC 9989 section 4.4.1). Keys come from a `KeyTable`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from milters.author import Author
+from milters.settings import DomainSigning, MiltersSettings, OwnershipSettings
+from msgauth.dkim import DEFAULT_HEADERS, Canonicalization, HeaderPolicy, SignatureSpec
+from msgauth.domain import DomainError, ancestors, is_at_or_below, to_alabels
+from msgauth.keys import SigningKey
+
+
+@dataclass(frozen=True, slots=True)
+class DomainKey:
+    """A key that may sign now: its record is published and it is neither retired nor revoked.
+
+    `domain` and `selector` are in A-labels and lower-case.
+    """
+
+    domain: str
+    selector: str
+    key: SigningKey = field(repr=False)
+
+
+class KeyTable(Protocol):
+    """Where signing keys come from."""
+
+    def keys_for(self, domain: str) -> Sequence[DomainKey]:
+        """The keys that sign for exactly this domain (A-labels, lower-case); empty without one.
+
+        Never raises and never waits: keys are read when the configuration is.
+        """
+
+
+class Signing:
+    """What one configuration signs, with everything prepared that does not depend on a message.
+
+    Raises `MsgauthError` when the configuration asks for header fields that must not be signed.
+    """
+
+    def __init__(self, settings: MiltersSettings, keys: KeyTable) -> None:
+        self._settings = settings.sign
+        self._keys = keys
+        self._headers = header_policy(settings.sign.oversign, settings.sign.also_sign)
+        self._specs: dict[str, tuple[SignatureSpec, ...]] = {}
+
+    def specs(self, author_domain: str, recipients: Iterable[str]) -> tuple[SignatureSpec, ...]:
+        """The signatures for mail From `author_domain` (A-labels); empty when no key applies."""
+        specs = self._aligned(author_domain)
+        if not specs and self._settings.unaligned_domain is not None:
+            specs = self._of(self._settings.unaligned_domain)
+        if len(specs) > 1 and self._settings.no_ed25519_to and self._is_spared(recipients):
+            specs = tuple(spec for spec in specs if spec.key.type == "rsa") or specs
+        return specs
+
+    def _aligned(self, author_domain: str) -> tuple[SignatureSpec, ...]:
+        for domain in ancestors(author_domain):
+            if specs := self._of(domain):
+                return specs
+        return ()
+
+    def _of(self, domain: str) -> tuple[SignatureSpec, ...]:
+        known = self._specs.get(domain)
+        if known is not None:
+            return known
+        specs = tuple(self._spec(key) for key in self._keys.keys_for(domain) if self._signs(key))
+        if specs:  # what has no key is not remembered: From can be any domain
+            self._specs[domain] = specs
+        return specs
+
+    def _signs(self, key: DomainKey) -> bool:
+        own = self._settings.domains.get(key.domain, _NOTHING_OWN)
+        algorithms = own.algorithms or self._settings.algorithms
+        return key.key.algorithm in algorithms and (
+            not own.selectors or key.selector in own.selectors
+        )
+
+    def _spec(self, key: DomainKey) -> SignatureSpec:
+        own = self._settings.domains.get(key.domain, _NOTHING_OWN)
+        expiry = self._settings.expiry if own.expiry is None else own.expiry
+        return SignatureSpec(
+            key.domain,
+            key.selector,
+            key.key,
+            Canonicalization.parse(own.canonicalization or self._settings.canonicalization),
+            self._headers,
+            int(expiry) if expiry else None,
+        )
+
+    def _is_spared(self, recipients: Iterable[str]) -> bool:
+        for recipient in recipients:
+            try:
+                domain = to_alabels(recipient.rpartition("@")[2])
+            except DomainError:
+                continue
+            if any(is_at_or_below(domain, spared) for spared in self._settings.no_ed25519_to):
+                return True
+        return False
+
+
+_NOTHING_OWN = DomainSigning()
+
+
+def header_policy(oversign: Sequence[str], also_sign: Sequence[str]) -> HeaderPolicy:
+    """The usual fields with those that the configuration adds; raises `MsgauthError`."""
+    if not oversign and not also_sign:
+        return DEFAULT_HEADERS
+    over = {name.lower(): name for name in oversign}
+    usual = {
+        name.lower()
+        for name in (*DEFAULT_HEADERS.always, *DEFAULT_HEADERS.present, *DEFAULT_HEADERS.plain)
+    }
+    always = [name for name in DEFAULT_HEADERS.always if name.lower() not in over]
+    plain = {name.lower(): name for name in also_sign if name.lower() not in usual | over.keys()}
+    return HeaderPolicy(
+        (*always, *over.values()),
+        tuple(name for name in DEFAULT_HEADERS.present if name.lower() not in over),
+        (
+            *(name for name in DEFAULT_HEADERS.plain if name.lower() not in over),
+            *plain.values(),
+        ),
+    )
+
+
+class Ownership:
+    """Says which From a login may use."""
+
+    def __init__(self, settings: OwnershipSettings) -> None:
+        self._enforce = settings.enforce
+        self._senders = {
+            login.lower(): frozenset(sender.lower() for sender in senders)
+            for login, senders in settings.senders.items()
+        }
+
+    def allows(self, login: str, authors: Sequence[Author]) -> bool:
+        """Whether `login` may send mail From all of `authors`; without any it may not."""
+        if not self._enforce:
+            return True
+        login = login.lower()
+        senders = self._senders.get(login)
+        if senders is None:
+            senders = self._senders.get("*", frozenset())
+        return bool(authors) and all(
+            author.address.lower() == login
+            or author.address.lower() in senders
+            or f"@{author.domain}" in senders
+            for author in authors
+        )

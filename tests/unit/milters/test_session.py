@@ -1,0 +1,224 @@
+"""Sessions without an MTA: events in, outcomes out."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatepost.dns import Zone, solve
+from milters.session import ProtocolError, Session
+from tests.unit.milters.mail import (
+    NOW,
+    Keys,
+    Mail,
+    apply,
+    both_keys,
+    key_zone,
+    play,
+    refusal,
+    rules,
+    session_of,
+    values,
+)
+
+ZONE = key_zone("signer.example")
+NOTHING = Zone({})
+INSIDE = "127.0.0.1"
+OUTSIDE = "192.0.2.1"
+
+
+def results(mail: Mail) -> str:
+    (value,) = values(mail, "Authentication-Results")
+    return value
+
+
+def test_internal_mail_is_signed_with_every_key_and_verifies_outside() -> None:
+    mail = Mail.of()
+    signed = apply(mail, play(session_of(INSIDE), mail, NOTHING))
+    algorithms = [value.split("a=")[1].split(";")[0] for value in values(signed, "DKIM-Signature")]
+    assert algorithms == ["rsa-sha256", "ed25519-sha256"]
+    assert not values(signed, "Authentication-Results")
+    checked = apply(signed, play(session_of(OUTSIDE), signed, ZONE))
+    assert results(checked).count("dkim=pass") == 2
+    assert checked.fields[0][0] == "Authentication-Results"
+
+
+def test_one_changed_octet_of_the_body_fails() -> None:
+    mail = Mail.of()
+    signed = apply(mail, play(session_of(INSIDE), mail, NOTHING))
+    changed = Mail(signed.fields, b"Hallo\r\n")
+    assert results(apply(changed, play(session_of(OUTSIDE), changed, ZONE))).count("dkim=fail") == 2
+
+
+def test_dns_that_does_not_answer_is_a_temperror_and_the_mail_is_taken() -> None:
+    mail = Mail.of()
+    signed = apply(mail, play(session_of(INSIDE), mail, NOTHING))
+    down = Zone.parse(
+        '["r._domainkey.signer.example"]\nrcode = "tempfail"\n'
+        '["e._domainkey.signer.example"]\nrcode = "tempfail"\n'
+    )
+    outcome = play(session_of(OUTSIDE), signed, down)
+    assert outcome.action == "accept"
+    assert results(apply(signed, outcome)).count("dkim=temperror") == 2
+
+
+@pytest.mark.parametrize("client", [INSIDE, OUTSIDE])
+@pytest.mark.parametrize(
+    "forged",
+    [
+        " mx.receiver.example; dkim=pass",
+        " MX.Receiver.EXAMPLE; dkim=pass",
+        "mx.receiver.example;dkim=pass",
+        "\n mx.receiver.example\n ; dkim=pass",
+        " (hello) mx.receiver.example; dkim=pass",
+        " (a (nested\\) one)) mx.receiver.example (x); dkim=pass",
+        ' "mx.receiver.example"; dkim=pass',
+        " mx.receiver.example 1; dkim=pass",
+        " mx.receiver.example",
+    ],
+)
+def test_results_in_our_name_are_removed_whoever_sends_them(client: str, forged: str) -> None:
+    mail = Mail.of(
+        "user@signer.example",
+        ("AUTHENTICATION-results", forged),
+        ("Authentication-Results", " other.example; dkim=pass"),
+        ("Authentication-Results", forged),
+        ("Authentication-Results", " mx.receiver.example.evil; dkim=pass"),
+    )
+    outcome = play(session_of(client), mail, ZONE)
+    kept = [value.split(";")[0] for value in values(apply(mail, outcome), "Authentication-Results")]
+    assert kept[-2:] == ["other.example", "mx.receiver.example.evil"]
+    assert len(kept) == (2 if client == INSIDE else 3)
+    assert outcome.forged == 2
+
+
+def test_further_ids_and_our_verdict_field_are_removed() -> None:
+    mail = Mail.of(
+        "user@signer.example",
+        ("Authentication-Results", " old.receiver.example; spf=pass"),
+        ("X-Gatepost-Verdict", " tag"),
+    )
+    settings = {"strip_authserv_ids": ["old.receiver.example"], "authserv_id": "id.example"}
+    after = apply(mail, play(session_of(OUTSIDE, settings), mail, ZONE))
+    assert results(after).startswith("id.example;")
+    assert not values(after, "X-Gatepost-Verdict")
+
+
+def test_who_has_logged_in_is_not_judged_and_is_signed_for() -> None:
+    mail = Mail.of()
+    outcome = play(session_of(OUTSIDE), mail, NOTHING, login="user")
+    assert outcome.origin == "authenticated"
+    assert outcome.signatures == ("rsa-sha256", "ed25519-sha256")
+
+
+def test_an_smtpd_service_named_for_signing() -> None:
+    settings = {"sign": {"daemon_names": ["ORIGINATING"]}}
+    mail = Mail.of()
+    assert play(session_of(OUTSIDE, settings), mail, NOTHING, daemon_name="ORIGINATING").signatures
+    assert not play(session_of(OUTSIDE, settings), mail, NOTHING, daemon_name="smtpd").signatures
+
+
+def test_a_listener_of_its_own_signs_everything() -> None:
+    assert play(session_of(OUTSIDE, submission=True), Mail.of(), NOTHING).origin == "submission"
+
+
+def test_a_proxy_in_an_internal_network_is_outside() -> None:
+    settings = {
+        "internal_networks": ["10.0.0.0/8"],
+        "verify": {"proxy_networks": ["10.0.0.1"]},
+    }
+    assert play(session_of("10.0.0.1", settings), Mail.of(), ZONE).origin == "outside"
+    assert play(session_of("10.0.0.2", settings), Mail.of(), ZONE).origin == "internal"
+
+
+def test_mail_handed_in_on_this_machine_is_signed() -> None:
+    assert play(session_of(None), Mail.of(), NOTHING).signatures
+
+
+@pytest.mark.parametrize(
+    ("mail", "reason"),
+    [
+        (Mail.of("user@other.example"), "no-key"),
+        (Mail((("Subject", " no author"),)), "no-author"),
+        (Mail.of("user@signer.example", ("From", " other@signer.example")), "no-author"),
+    ],
+)
+def test_what_cannot_be_signed_leaves_unsigned_or_waits(mail: Mail, reason: str) -> None:
+    outcome = play(session_of(INSIDE), mail, NOTHING)
+    assert (outcome.action, outcome.unsigned, outcome.signatures) == ("accept", reason, ())
+    required = play(session_of(INSIDE, {"sign": {"required": True}}), mail, NOTHING)
+    assert refusal(required).startswith("451 4.7.1")
+
+
+def test_ownership() -> None:
+    settings = {"ownership": {"enforce": True, "senders": {"alice": ["@signer.example"]}}}
+    assert play(session_of(OUTSIDE, settings), Mail.of(), NOTHING, login="alice").signatures
+    refused = play(session_of(OUTSIDE, settings), Mail.of(), NOTHING, login="bob")
+    assert refusal(refused) == "550 5.7.1 you may not send mail with this From [from-not-yours]"
+    own = play(session_of(OUTSIDE, settings), Mail.of(), NOTHING, login="User@signer.example")
+    assert own.signatures
+    nobody = Mail((("Subject", " no From"),))
+    assert refusal(play(session_of(OUTSIDE, settings), nobody, NOTHING, login="alice"))
+
+
+def test_a_header_beyond_the_limit_is_refused() -> None:
+    mail = Mail.of("user@signer.example", ("X-Large", " " + "x" * 70_000))
+    outcome = play(session_of(OUTSIDE, {"max_header": "64K"}), mail, ZONE)
+    assert refusal(outcome).startswith("552 5.3.4")
+
+
+def test_a_message_keeps_the_rules_it_began_with() -> None:
+    inside = [rules(keys=both_keys("signer.example"))]
+    session = Session(lambda: inside[0])
+    session.connect("localhost", INSIDE)
+    session.mail_from(b"<a@signer.example>", "", "")
+    inside[0] = rules(keys=Keys())
+    session.header("From", b" a@signer.example")
+    session.end_of_headers()
+    assert solve(session.end_of_message(NOW), NOTHING.resolve).signatures
+    assert play(session, Mail.of(), NOTHING).unsigned == "no-key"
+
+
+def test_a_header_that_is_never_ended_is_checked_all_the_same() -> None:
+    session = session_of(OUTSIDE)
+    session.mail_from(b"<>", "", "")
+    session.header("From", b" a@signer.example")
+    outcome = solve(session.end_of_message(NOW), ZONE.resolve)
+    assert outcome.origin == "outside"
+    assert ("dkim", "none") in outcome.results
+
+
+EVENTS = {
+    "connect": lambda session: session.connect("unknown", OUTSIDE),
+    "helo": lambda session: session.helo("x"),
+    "mail": lambda session: session.mail_from(b"<a@b.example>", "", ""),
+    "rcpt": lambda session: session.rcpt(b"<c@d.example>"),
+    "header": lambda session: session.header("From", b" a@signer.example"),
+    "forged": lambda session: session.header("Authentication-Results", b" mx.receiver.example; x"),
+    "eoh": lambda session: session.end_of_headers(),
+    "body": lambda session: session.body(b"some body\r\n"),
+    "abort": lambda session: session.abort(),
+}
+
+
+@given(st.lists(st.sampled_from([*EVENTS, "eom"])))
+def test_any_order_of_events_ends_in_an_outcome_or_a_protocol_error(events: list[str]) -> None:
+    session = session_of(OUTSIDE)
+    in_message = False
+    forged = 0
+    for event in events:
+        try:
+            if event == "eom":
+                outcome = solve(session.end_of_message(NOW), ZONE.resolve)
+                assert in_message
+                assert outcome.forged == forged
+                in_message = False
+            else:
+                EVENTS[event](session)
+        except ProtocolError:
+            assert not in_message
+        if event == "mail":
+            in_message, forged = True, 0
+        elif event in ("connect", "abort"):
+            in_message = False
+        elif event == "forged":
+            forged += 1

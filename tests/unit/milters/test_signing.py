@@ -1,0 +1,85 @@
+"""Which signatures a message gets."""
+
+import pytest
+
+from milters.settings import MiltersSettings
+from milters.signing import Signing, header_policy
+from msgauth.dkim import DEFAULT_HEADERS
+from msgauth.errors import MsgauthError
+from tests.unit.milters.mail import both_keys
+
+KEYS = both_keys("example.org", "mail.example.org", "example.net")
+
+
+def signatures(author: str, recipients: tuple[str, ...] = (), **sign: object) -> list[str]:
+    signing = Signing(MiltersSettings.model_validate({"sign": sign}), KEYS)
+    return [f"{spec.selector}@{spec.domain}" for spec in signing.specs(author, recipients)]
+
+
+@pytest.mark.parametrize(
+    ("author", "domain"),
+    [
+        ("example.org", "example.org"),
+        ("mail.example.org", "mail.example.org"),
+        ("a.b.mail.example.org", "mail.example.org"),
+        ("lists.example.org", "example.org"),
+    ],
+)
+def test_the_longest_domain_with_a_key_signs(author: str, domain: str) -> None:
+    assert signatures(author) == [f"r@{domain}", f"e@{domain}"]
+
+
+@pytest.mark.parametrize("author", ["org", "notexample.org", "example.org.evil.example"])
+def test_no_key_no_signature(author: str) -> None:
+    assert signatures(author) == []
+
+
+def test_unaligned_only_when_asked_for() -> None:
+    assert signatures("other.example", unaligned_domain="example.net") == [
+        "r@example.net",
+        "e@example.net",
+    ]
+    assert signatures("example.org", unaligned_domain="example.net") == [
+        "r@example.org",
+        "e@example.org",
+    ]
+
+
+def test_algorithms_and_selectors() -> None:
+    assert signatures("example.org", algorithms=["rsa-sha256"]) == ["r@example.org"]
+    domains = {"example.org": {"selectors": ["e"]}, "example.net": {"algorithms": ["rsa-sha256"]}}
+    assert signatures("example.org", domains=domains) == ["e@example.org"]
+    assert signatures("example.net", domains=domains) == ["r@example.net"]
+    assert len(signatures("mail.example.org", domains=domains)) == 2
+
+
+def test_recipients_that_stumble_over_ed25519() -> None:
+    spared = ["old.example"]
+    both = ("a@new.example", "b@mx.old.example")
+    assert signatures("example.org", both, no_ed25519_to=spared) == ["r@example.org"]
+    assert len(signatures("example.org", ("a@notold.example",), no_ed25519_to=spared)) == 2
+
+
+def test_canonicalization_and_expiry_of_a_domain() -> None:
+    settings = MiltersSettings.model_validate(
+        {
+            "sign": {
+                "expiry": "7d",
+                "domains": {"example.net": {"canonicalization": "simple/simple", "expiry": "1d"}},
+            }
+        }
+    )
+    signing = Signing(settings, KEYS)
+    (spec, _), (other, _) = signing.specs("example.org", ()), signing.specs("example.net", ())
+    assert (str(spec.canonicalization), spec.ttl) == ("relaxed/relaxed", 7 * 86400)
+    assert (str(other.canonicalization), other.ttl) == ("simple/simple", 86400)
+
+
+def test_header_fields_that_are_signed_besides_the_usual() -> None:
+    assert header_policy((), ()) is DEFAULT_HEADERS
+    policy = header_policy(["Date", "X-Mine"], ["X-Other", "Subject"])
+    assert {"Date", "X-Mine", *DEFAULT_HEADERS.always} == set(policy.always)
+    assert "Date" not in policy.present
+    assert "X-Other" in policy.plain
+    with pytest.raises(MsgauthError):
+        header_policy(["Received"], [])
