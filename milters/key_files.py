@@ -27,7 +27,7 @@ class KeyFiles:
         self._keys: dict[str, list[DomainKey]] = {}
         problems: list[str] = []
         try:
-            listing = KeyFolder(folder).list()
+            listing = KeyFolder(folder).scan()
         except KeyFileError as error:
             log.warning("nothing is signed", problem=str(error))
             return
