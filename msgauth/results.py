@@ -85,11 +85,11 @@ class IprevStatus(enum.StrEnum):
     PASS = "pass"
     """A name of the address leads back to the address."""
     FAIL = "fail"
-    """There is no name, or none leads back to the address."""
+    """The address has names, and none leads back to it."""
     TEMPERROR = "temperror"
     """DNS did not answer."""
     PERMERROR = "permerror"
-    """It cannot be found out, as when the address is not known."""
+    """The address has no name."""
 
 
 @dataclass(frozen=True, slots=True)
