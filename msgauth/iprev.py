@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import TypeAlias
 
+from msgauth.address import IpAddress, plain
 from msgauth.ask import Answer, Lookup, Question, Rcode, RdType
 from msgauth.domain import DomainError, to_alabels
 from msgauth.results import Finding, IprevStatus, Property
@@ -13,8 +13,6 @@ from msgauth.results import Finding, IprevStatus, Property
 MAX_NAMES = 10
 """How many names of an address are looked up: whoever holds the address publishes as many as he
 likes. RFC 8601 section 3 asks for a limit and names that of RFC 7208 section 4.6.4."""
-
-IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +29,7 @@ def check_iprev(client: IpAddress) -> Lookup[IprevResult]:
     The first such name, in the order of the answer, is the result's. An IPv4-mapped address is
     looked up as the IPv4 address it is.
     """
-    if isinstance(client, ipaddress.IPv6Address):
-        client = client.ipv4_mapped or ipaddress.IPv6Address(int(client))
+    client = plain(client)
     status, reason, name = yield from _find_name(client)
     # RFC 8601 section 2.7.3
     return IprevResult("iprev", status, reason, (Property("policy", "iprev", str(client)),), name)

@@ -7,12 +7,12 @@ answers; a driver adds the bound on time by answering `TEMPFAIL`, which becomes 
 
 from __future__ import annotations
 
+from msgauth.address import IpAddress
 from msgauth.ask import Lookup
 from msgauth.domain import DomainError, to_alabels
 from msgauth.results import Property, SpfStatus
 from msgauth.spf.evaluation import (
     Evaluation,
-    IpAddress,
     Outcome,
     PermanentError,
     Subject,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import TypeAlias
 
+from msgauth.address import IpAddress, plain
 from msgauth.ask import Answer, Lookup, Question, Rcode, RdType
 from msgauth.domain import MAX_LABEL, MAX_NAME, is_at_or_below
 from msgauth.results import SpfStatus
@@ -25,8 +25,6 @@ MAX_NAMES = 10
 MAX_EXPLANATION = 400
 """Longest explanation, in characters: it has to fit into one line of an SMTP reply, which holds
 512 octets with its code (RFC 5321 section 4.5.3.1.5)."""
-
-IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _UNPRINTABLE = re.compile(r"[^ -~]")
 
@@ -73,14 +71,10 @@ class Evaluation:
     """One check: who is checked, and what was used up of the limits."""
 
     def __init__(self, subject: Subject) -> None:
-        client = subject.client
-        if isinstance(client, ipaddress.IPv6Address):
-            # RFC 7208 section 5: IPv4-mapped addresses are IPv4 addresses
-            client = client.ipv4_mapped or ipaddress.IPv6Address(int(client))
-        self.client: IpAddress = client
+        self.client = plain(subject.client)
         self._subject = subject
-        self._number = int(client)
-        self._is_ip4 = client.version == 4
+        self._number = int(self.client)
+        self._is_ip4 = self.client.version == 4
         self._address_type: RdType = "A" if self._is_ip4 else "AAAA"
         self._lookups = 0
         self._voids = 0

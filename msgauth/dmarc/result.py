@@ -1,0 +1,50 @@
+"""What a DMARC check found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from msgauth.dmarc.record import Policy, Record
+from msgauth.results import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """One authenticated identifier and whether it speaks for the author (RFC 9989 section 4.4)."""
+
+    method: str
+    """dkim or spf."""
+    domain: str
+    """The signature's d=, or the domain of MAIL FROM; in A-labels."""
+    aligned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DmarcResult(Finding):
+    """The result of DMARC for one author domain, with what a policy or a report needs of it."""
+
+    author_domain: str = ""
+    """The domain in From, in A-labels; empty when there is none."""
+    policy_domain: str = ""
+    """The domain that the record is published for; empty when none applies."""
+    record: Record | None = None
+    """That record."""
+    policy_tag: str = ""
+    """Which tag of the record holds the policy: p, sp or np; empty when that does not matter."""
+    published: Policy = Policy.NONE
+    """The policy that this tag publishes."""
+    disposition: Policy = Policy.NONE
+    """What the record asks for this message: the published policy, one level down when the owner
+    is testing, and "none" unless the status is "fail". It is a wish: RFC 9989 section 7.4 has a
+    receiver not reject for it alone."""
+    alignments: tuple[Alignment, ...] = ()
+    """The identifiers that passed."""
+
+    @property
+    def testing(self) -> bool:
+        """Whether the domain owner is testing the policy (tag t=y)."""
+        return self.record is not None and self.record.testing
+
+    def is_aligned(self, method: str) -> bool:
+        """Whether an identifier of `method`, dkim or spf, passed and is aligned."""
+        return any(a.aligned for a in self.alignments if a.method == method)

@@ -1,0 +1,125 @@
+"""The DNS tree walk (RFC 9989 section 4.10): DMARC records at a name and above it.
+
+It finds the record that applies to a domain and the domain's organizational domain, which the
+public suffix list was used for before May 2026.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from msgauth.ask import Answer, Lookup, Question, Rcode
+from msgauth.dmarc.record import Record, is_record, parse
+from msgauth.domain import ancestors, count_labels, last_labels
+
+MAX_QUERIES = 8
+"""How many names one walk asks for (RFC 9989 section 4.10)."""
+
+
+class DnsError(Exception):
+    """The DNS gave no answer for the record of a name; `name` is that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"DNS gave no answer for _dmarc.{name} TXT")
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A DMARC record and the domain it is published for."""
+
+    domain: str
+    record: Record
+
+
+Path: TypeAlias = tuple[Published, ...]
+"""The records that a walk found, those of longer names first."""
+
+
+def targets(domain: str) -> list[str]:
+    """Return the names that a walk from `domain` asks for, in their order."""
+    names = [domain]
+    if count_labels(domain) > 1:
+        # RFC 9989 section 4.10 step 4: from eight labels on, seven remain
+        parent = domain.partition(".")[2] if count_labels(domain) < 8 else last_labels(domain, 7)
+        names += ancestors(parent)
+    return names
+
+
+class Walker:
+    """Walks for one message: a name that several walks pass is asked for once."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, Published | DnsError | None] = {}
+        self._existing: set[str] = set()
+
+    def record_at(self, domain: str) -> Lookup[Published | None]:
+        """Return the record published for `domain` itself. Raises `DnsError`."""
+        if domain not in self._asked:
+            answer: Answer = yield Question(f"_dmarc.{domain}", "TXT")
+            self._asked[domain] = _select(domain, answer)
+            if answer.rcode is Rcode.OK:
+                self._existing.add(domain)
+        found = self._asked[domain]
+        if isinstance(found, DnsError):
+            raise found
+        return found
+
+    def walk(self, domain: str) -> Lookup[Path]:
+        """Return the records at `domain` and above. Raises `DnsError`."""
+        path = []
+        for name in targets(domain):
+            found = yield from self.record_at(name)
+            if found is not None:
+                path.append(found)
+                # RFC 9989 section 4.10 steps 2 and 6
+                if found.record.psd != "u":
+                    break
+        return tuple(path)
+
+    def organizational_domain(self, domain: str) -> Lookup[str]:
+        """Return the organizational domain of `domain`. Raises `DnsError`."""
+        return select_organizational_domain(domain, (yield from self.walk(domain)))
+
+    def exists(self, domain: str) -> Lookup[bool]:
+        """Whether `domain` exists (RFC 9989 section 3.2.13, RFC 8020). Raises `DnsError`."""
+        if domain in self._existing:
+            return True  # something below it exists
+        answer: Answer = yield Question(domain, "A")
+        if answer.rcode is Rcode.TEMPFAIL:
+            raise DnsError(domain)
+        return answer.rcode is not Rcode.NXDOMAIN
+
+
+def _select(domain: str, answer: Answer) -> Published | DnsError | None:
+    if answer.rcode is Rcode.TEMPFAIL:
+        return DnsError(domain)
+    texts = [text for text in answer.records if is_record(text)]
+    # RFC 9989 section 4.10: several records are all discarded, and the walk goes on
+    return Published(domain, parse(texts[0])) if len(texts) == 1 else None
+
+
+def select_organizational_domain(domain: str, path: Path) -> str:
+    """Return the organizational domain of `domain`, from the records its walk found.
+
+    RFC 9989 section 4.10.2.
+    """
+    for found in path:
+        if found.record.psd == "n":
+            return found.domain
+        if found.record.psd == "y" and found.domain != domain:
+            return last_labels(domain, count_labels(found.domain) + 1)
+    return path[-1].domain if path else domain
+
+
+def select_policy(domain: str, path: Path) -> Published | None:
+    """Return the record that applies to `domain`, from the records its walk found.
+
+    It is the domain's own, else that of its organizational domain, else that of its public suffix
+    (RFC 9989 section 4.10.1).
+    """
+    organization = select_organizational_domain(domain, path)
+    at = {found.domain: found for found in path}
+    suffix = path[-1] if path and path[-1].record.psd == "y" else None
+    return at.get(domain) or at.get(organization) or suffix

@@ -1,0 +1,206 @@
+"""Who a message says it is from, also when it is written to be misread."""
+
+from __future__ import annotations
+
+import email.policy
+import email.utils
+from email import message_from_bytes
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from msgauth.dmarc.author import MAX_FROM, Author, find_author
+from msgauth.domain import to_alabels
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a@b.example",
+        " a@B.Example\r\n",
+        "<a@b.example>",
+        "Anna <a@b.example>",
+        '"Anna" <a@b.example>',
+        '"x@evil.example" <a@b.example>',
+        '"x@evil.example, <y@evil.example>" <a@b.example>',
+        r'"quoted \" <x@evil.example>" <a@b.example>',
+        "x@evil.example <a@b.example>",  # a name that should have been quoted: shown as a name
+        "=?utf-8?q?=3Cx=40evil.example=3E?= <a@b.example>",
+        "(x@evil.example) a@b.example",
+        "(<x@evil.example>) Anna (or (so) \\) ) <a@b.example> (that's me)",
+        "a(x)@(<y@evil.example>)b.example",
+        "Anna\r\n <a@b.example>",
+        '"a@evil.example"@b.example',
+        '"a\\"@evil.example"@b.example',
+        "a @ b . example",
+        "<a@b.(evil.)example>",
+        "<@route.example,@other.example:a@b.example>",
+        "Doe, John <a@b.example>",
+        "[List] Anna <a@b.example>",
+        ",, a@b.example ,",
+        "Friends: a@b.example;",
+        "Friends: a@b.example, Bob <b@b.example>;, c@b.example",
+        "a@b.example.",
+        "a'b+c=d@b.example",
+        "Ännä <ä@b.example>",
+    ],
+)
+def test_one_author_domain(value: str) -> None:
+    assert find_author([value.encode()]) == Author(("b.example",))
+
+
+@pytest.mark.parametrize(
+    ("value", "domains"),
+    [
+        (b"Anna <a@b\xc3\xbccher.example>", ("xn--bcher-kva.example",)),
+        (b"\xff\xfe <a@b.example>", ("b.example",)),
+        (b"\xff <a@xn--bcher-kva.example>", ("xn--bcher-kva.example",)),
+        (b"a@b.example, c@d.example", ("b.example", "d.example")),
+        (b"Anna <a@b.example>, <c@B.example>, \"x\" <c@d.example>", ("b.example", "d.example")),
+        (b"G: a@b.example;, H: c@d.example;", ("b.example", "d.example")),
+        (b"ceo@bank.example, <x@evil.example>", ("bank.example", "evil.example")),
+        ("x@ｂａｎｋ。example".encode(), ("bank.example",)),
+    ],
+)  # fmt: skip
+def test_domains_in_their_order_each_once(value: bytes, domains: tuple[str, ...]) -> None:
+    assert find_author([value]) == Author(domains)
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("", "From has no address"),
+        ("  ", "From has no address"),
+        ("nobody", "From has no address"),
+        ('"a@b.example"', "From has no address"),
+        ("=?utf-8?q?a=40b.example?=", "From has no address"),
+        ("undisclosed:;", "From has no address"),
+        ("<>", "From has something that is no address"),
+        ("Anna <a>", "From has something that is no address"),
+        ("a@b@c.example", "From has something that is no address"),
+        ("a@b.example c@d.example", "From has something that is no address"),
+        ("<a@good.example> c@d.example", "From has something behind an address"),
+        ("<a@good.example> <c@d.example>", "From has something behind an address"),
+        ("<a@good.example <c@d.example>", "From has a '<' that does not belong there"),
+        ("a@good.example> <c@d.example>", "From has a '>' that does not belong there"),
+        ("<a@good.example,c@d.example>", "From has something that is no address"),
+        ("<a@good.example:c@d.example>", "From has something that is no address"),
+        ("<a@b.example", "From ends too early"),
+        ("G: a@b.example", "From ends too early"),
+        ("a@b.example;", "From has a ';' that does not belong there"),
+        ("a@b.example: c@d.example;", "From has a ':' that does not belong there"),
+        ("G: H: a@b.example;;", "From has a ':' that does not belong there"),
+        ('"Anna <a@b.example>', "From has a '\"' that does not belong there"),
+        ("Anna) <a@b.example>", "From has a ')' that does not belong there"),
+        ("x\\<a@good.example> <c@d.example>", "From has a '\\\\' that does not belong there"),
+        ("(Anna <a@b.example>", "From has a comment without an end"),
+        ("(" * 21 + ")" * 21 + "a@b.example", "From has a comment without an end"),
+        ("@b.example", "From has an address without local part"),
+        ("a@[192.0.2.1]", "From has an address literal and no domain"),
+        ("a@b example.org", "From: not a domain name: 'b example.org'"),
+        ("a@b.example\0.evil.example", "From: not a domain name: 'b.example\\x00.evil.example'"),
+        ("a@", "From: not a domain name: ''"),
+        ("a@b..example", "From: not a domain name: 'b..example'"),
+    ],
+)
+def test_what_cannot_be_read_in_one_way_is_a_problem(value: str, problem: str) -> None:
+    author = find_author([value.encode()])
+    assert author.problem == problem
+    assert author.problem.isprintable()
+
+
+def test_a_domain_that_is_not_utf8_is_a_problem() -> None:
+    assert find_author([b"a@b\xff.example"]).problem.startswith("From: not an internationalized")
+
+
+def test_several_fields_are_a_problem_whatever_is_in_them() -> None:
+    assert find_author([]).problem == "no From field"
+    twice = find_author([b"a@b.example", b"a@b.example"])
+    assert twice == Author(("b.example",), "2 From fields")
+    assert find_author([b"a@b.example", b"<"]).problem == "2 From fields"
+    assert find_author([b"a@b.example"] * 1000).problem == "1000 From fields"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"a@b.example, " * 100_000,
+        b"x" * 1_000_000,
+        b"(" * 1_000_000,
+        b" " * 1_000_000 + b"<a@b.example>",
+    ],
+)
+def test_a_megabyte_is_not_read(value: bytes) -> None:
+    assert find_author([value]).problem == f"From is longer than {MAX_FROM} octets"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b" " * 65_000,
+        b"a@" + b" " * 65_000,
+        b"a@b" + b" ." * 32_000,
+        b'"' + b"\\" * 65_000,
+        b'""' * 32_000,
+        b"(\\" * 32_000,
+        b"()" * 32_000,
+        b"<" * 65_000,
+        b"," * 65_000,
+        b":;" * 32_000,
+        b"[]" * 32_000,
+        b"a@b.example," * 5_000,
+        "ü".encode() * 32_000 + b"@b.example",
+        b"a@" + "ü.".encode() * 20_000,
+    ],
+    ids=lambda value: value[:12].hex(),
+)
+def test_long_fields_take_time_in_proportion(value: bytes) -> None:
+    # a quadratic step over 65,000 octets would run into the time limit of the suite
+    for _ in range(20):
+        find_author([value])
+
+
+ALPHABET = 'a@b.example <>(),:;"\\[]\r\n\tü=?'
+
+
+@given(
+    st.lists(st.binary(max_size=80) | st.text(ALPHABET, max_size=60).map(str.encode), max_size=3)
+)
+def test_any_fields_give_domains_in_their_final_form_or_a_problem(fields: list[bytes]) -> None:
+    author = find_author(fields)
+    assert author.problem.isprintable()
+    assert author.problem or author.domains
+    assert all(to_alabels(domain) == domain for domain in author.domains)
+    assert len(set(author.domains)) == len(author.domains)
+
+
+NAMES = st.text('ab @.,<>()"\\', max_size=12)
+LOCALS = st.sampled_from(["a", "a.b", '"a@x.example"', '"a b"', "a+b"])
+
+
+@given(st.lists(st.tuples(NAMES, LOCALS, st.sampled_from("bcd")), min_size=1, max_size=4))
+def test_what_the_standard_library_writes_is_read_as_meant(
+    mailboxes: list[tuple[str, str, str]],
+) -> None:
+    pairs = [(name, f"{local}@{letter}.example") for name, local, letter in mailboxes]
+    value = ", ".join(email.utils.formataddr(pair) for pair in pairs)
+    expected = tuple(dict.fromkeys(f"{letter}.example" for _, _, letter in mailboxes))
+    assert find_author([value.encode()]) == Author(expected)
+
+
+@given(st.text('a@b.example <>"', max_size=40))
+def test_the_standard_library_never_sees_another_domain_where_one_is_found(text: str) -> None:
+    author = find_author([text.encode()])
+    if author.problem or len(author.domains) != 1:
+        return
+    message = message_from_bytes(b"From: %b\r\n\r\n" % text.encode(), policy=email.policy.default)
+    seen = {address.domain.lower() for address in message["From"].addresses if address.domain}
+    assert seen <= set(author.domains)
+
+
+@given(st.text(ALPHABET, max_size=30) | st.from_regex(r'\A("?[a @]*"? ?<?)a@b\.c(>? ?)\Z'))
+def test_the_short_way_for_usual_fields_finds_what_the_long_way_finds(text: str) -> None:
+    value = text.encode()
+    # an empty comment takes the long way
+    assert find_author([value]) == find_author([b"() " + value])
