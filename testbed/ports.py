@@ -1,0 +1,56 @@
+"""Free ports, and whether somebody listens on one."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+LOOPBACK = "127.0.0.1"
+
+_ATTEMPTS = 50
+"""Ports tried until one is free for UDP and TCP alike."""
+
+
+def free_port() -> int:
+    """A TCP port of the loopback address that nobody listens on now.
+
+    The kernel hands out ephemeral ports at random: that two callers get the same one before
+    either has bound it is unlikely, not impossible. Where a program can bind port 0 itself, let it.
+    """
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """`count` different TCP ports, all free at the same time."""
+    held = [socket.create_server((LOOPBACK, 0)) for _ in range(count)]
+    try:
+        return [int(one.getsockname()[1]) for one in held]
+    finally:
+        for one in held:
+            one.close()
+
+
+def listens(port: int, host: str = LOOPBACK) -> bool:
+    """Whether a TCP connection to the port is accepted."""
+    try:
+        socket.create_connection((host, port), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def bind_udp_and_tcp(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """A UDP and a listening TCP socket on one port; `port` 0 finds one that is free for both."""
+    for attempt in range(_ATTEMPTS):
+        tcp = socket.create_server((host, port), backlog=64)
+        udp = socket.socket(tcp.family, socket.SOCK_DGRAM)
+        try:
+            udp.bind((host, tcp.getsockname()[1]))
+        except OSError as error:
+            udp.close()
+            tcp.close()
+            if port or error.errno != errno.EADDRINUSE or attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            return udp, tcp
+    raise AssertionError("the loop returns or raises")

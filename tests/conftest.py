@@ -1,0 +1,29 @@
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.isolation import Watch, enter_network_namespace
+
+WATCH = Watch()
+_isolated = False
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    global _isolated
+    _isolated = _isolated or enter_network_namespace()
+    sys.addaudithook(WATCH)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    if _isolated:
+        return "network: a namespace of our own, with loopback only"
+    return "network: watched, not cut off (that needs root)"
+
+
+@pytest.fixture(autouse=True)
+def network_is_out_of_reach() -> Iterator[None]:
+    WATCH.take()
+    yield
+    if seen := WATCH.take():
+        pytest.fail(f"the test reached outside: {', '.join(seen)}")
