@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import dns.asyncresolver
 import dns.exception
+import dns.flags
 import dns.message
 import dns.name
 import dns.nameserver
@@ -66,13 +67,16 @@ def _lower(question: Question) -> Question:
 
 
 def _to_answer(found: dns.resolver.Answer) -> Answer:
+    if found.response.flags & dns.flags.TC:
+        return TEMPFAIL  # also over TCP: a part of an answer is no answer (RFC 2181 section 9)
     ttl = found.chaining_result.minimum_ttl
     if found.rrset is None:
         return Answer(Rcode.OK, (), ttl)
-    records = tuple(
-        to_text(rdata) for _, rdata in zip(range(MAX_RECORDS), found.rrset, strict=False)
-    )
-    return Answer(Rcode.OK, records, ttl)
+    records = [to_text(rdata) for rdata in found.rrset]
+    if len(records) > MAX_RECORDS:
+        # servers rotate their records: what is left out must not depend on the order
+        records = sorted(records)[:MAX_RECORDS]
+    return Answer(Rcode.OK, tuple(records), ttl)
 
 
 def _nonexistent(error: dns.resolver.NXDOMAIN) -> Answer:

@@ -1,0 +1,164 @@
+"""The resolvers against a real DNS server that can misbehave."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+from testbed.dns import Behaviour, DnsServer
+
+from gatepost.config import DnsSettings
+from gatepost.dns import AsyncResolver, Resolver
+from gatepost.dns.names import MAX_RECORDS
+from msgauth.ask import Answer, Question, Rcode
+
+ZONE = """
+["example.org"]
+TXT = ["v=spf1 -all", "{long}"]
+MX = ["10 mx.example.org"]
+ttl = 60
+["mx.example.org"]
+A = "192.0.2.1"
+["www.example.org"]
+CNAME = "mx.example.org"
+["1.2.0.192.in-addr.arpa"]
+PTR = "mx.example.org"
+["many.example.org"]
+A = [{many}]
+""".format(long="x" * 3000, many=", ".join(f'"10.0.{n // 250}.{n % 250 + 1}"' for n in range(300)))
+
+
+@pytest.fixture
+def server() -> Iterator[DnsServer]:
+    with DnsServer(ZONE) as running:
+        yield running
+
+
+def settings(server: DnsServer, **changes: float) -> DnsSettings:
+    return DnsSettings.model_validate({"nameservers": [server.address], "timeout": 0.5, **changes})
+
+
+def ask_both(server: DnsServer, name: str, rdtype: str, **changes: float) -> Answer:
+    """The one answer that thread and event loop both get."""
+    question = Question(name, rdtype)  # type: ignore[arg-type]
+    in_thread = Resolver(settings(server, **changes)).resolve(question)
+    in_loop = asyncio.run(AsyncResolver(settings(server, **changes)).resolve(question))
+    answer = Answer(in_thread.rcode, tuple(sorted(in_thread.records)), in_thread.ttl)
+    assert answer == Answer(in_loop.rcode, tuple(sorted(in_loop.records)), in_loop.ttl)
+    return answer
+
+
+def test_records_come_as_text(server: DnsServer) -> None:
+    assert ask_both(server, "EXAMPLE.org.", "TXT") == Answer(
+        Rcode.OK, ("v=spf1 -all", "x" * 3000), 60
+    )
+    assert ask_both(server, "example.org", "MX").records == ("10 mx.example.org",)
+    assert ask_both(server, "www.example.org", "A").records == ("192.0.2.1",)
+    assert ask_both(server, "1.2.0.192.in-addr.arpa", "PTR").records == ("mx.example.org",)
+
+
+def test_no_data_and_no_name_are_told_apart_and_may_be_kept(server: DnsServer) -> None:
+    nothing = ask_both(server, "mx.example.org", "TXT")
+    assert (nothing.rcode, nothing.records) == (Rcode.OK, ())
+    assert nothing.ttl > 0
+    nowhere = ask_both(server, "none.example.org", "TXT")
+    assert nowhere.rcode is Rcode.NXDOMAIN
+    assert nowhere.ttl > 0
+    assert ask_both(server, "a..example.org", "A").rcode is Rcode.NXDOMAIN
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        Behaviour.TIMEOUT,
+        Behaviour.SERVFAIL,
+        Behaviour.REFUSE,
+        Behaviour.WRONG_ID,
+        Behaviour.WRONG_QUESTION,
+        Behaviour.GARBAGE,
+        Behaviour.TRUNCATE_ALWAYS,
+    ],
+)
+def test_whatever_a_server_does_wrong_is_a_temporary_failure(
+    server: DnsServer, behaviour: Behaviour
+) -> None:
+    server.misbehave("mx.example.org", behaviour)
+    assert ask_both(server, "mx.example.org", "A") == Answer(Rcode.TEMPFAIL)
+
+
+def test_a_truncated_answer_is_fetched_over_tcp(server: DnsServer) -> None:
+    server.misbehave("mx.example.org", Behaviour.TRUNCATE)
+    assert ask_both(server, "mx.example.org", "A").records == ("192.0.2.1",)
+
+
+def test_a_server_that_is_not_there_is_a_temporary_failure(server: DnsServer) -> None:
+    server.close()
+    assert ask_both(server, "mx.example.org", "A") == Answer(Rcode.TEMPFAIL)
+
+
+def test_records_beyond_the_bound_are_left_out(server: DnsServer) -> None:
+    assert len(ask_both(server, "many.example.org", "A").records) == MAX_RECORDS
+
+
+def test_what_was_asked_is_not_asked_again(server: DnsServer) -> None:
+    resolver = Resolver(settings(server))
+    for name in ("mx.example.org", "MX.example.org.", "none.example.org", "NONE.example.org"):
+        resolver.resolve(Question(name, "A"))
+    assert server.asked("mx.example.org") == 1
+    assert server.asked("none.example.org") == 1
+
+
+def test_a_failure_is_remembered_for_a_short_while_only(server: DnsServer) -> None:
+    server.misbehave("mx.example.org", Behaviour.SERVFAIL)
+    clock = [time.monotonic()]
+    resolver = Resolver(settings(server, failure_ttl=2))
+    question = Question("mx.example.org", "A")
+    assert resolver.resolve(question).rcode is Rcode.TEMPFAIL
+    asked = server.asked("mx.example.org")
+    assert resolver.resolve(question).rcode is Rcode.TEMPFAIL
+    assert server.asked("mx.example.org") == asked
+    server.misbehave("mx.example.org", None)
+    impatient = Resolver(settings(server, failure_ttl=0), monotonic=lambda: clock[0])
+    assert impatient.resolve(question).records == ("192.0.2.1",)
+
+
+def test_a_spent_budget_answers_at_once_and_the_cache_still_answers(server: DnsServer) -> None:
+    clock = [100.0]
+    resolver = Resolver(settings(server), monotonic=lambda: clock[0])
+    known, new = Question("mx.example.org", "A"), Question("example.org", "TXT")
+    resolve = resolver.within(1)
+    assert resolve(known).records
+    clock[0] += 2
+    assert resolve(known).records
+    assert resolve(new).rcode is Rcode.TEMPFAIL
+    assert server.asked("example.org") == 0
+    assert resolver.within(1)(new).records  # it was not remembered as a failure
+
+
+def test_one_question_under_way_serves_all_who_wait_for_it(server: DnsServer) -> None:
+    async def ask() -> list[Answer]:
+        resolver = AsyncResolver(settings(server))
+        question = Question("mx.example.org", "A")
+        return await asyncio.gather(*(resolver.resolve(question) for _ in range(50)))
+
+    answers = asyncio.run(ask())
+    assert {answer.records for answer in answers} == {("192.0.2.1",)}
+    assert server.asked("mx.example.org") == 1
+
+
+def test_a_deadline_does_not_cancel_what_others_wait_for(server: DnsServer) -> None:
+    server.misbehave("mx.example.org", Behaviour.TIMEOUT)
+
+    async def ask() -> tuple[Answer, Answer]:
+        resolver = AsyncResolver(settings(server))
+        question = Question("mx.example.org", "A")
+        patient = asyncio.ensure_future(resolver.resolve(question))
+        await asyncio.sleep(0)
+        hasty = await resolver.within(0.01)(question)
+        assert not patient.done()
+        server.misbehave("mx.example.org", None)
+        return hasty, await patient
+
+    hasty, patient = asyncio.run(ask())
+    assert hasty.rcode is Rcode.TEMPFAIL
+    assert patient.records == ("192.0.2.1",)  # the retry of the same question
