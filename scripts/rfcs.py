@@ -88,19 +88,27 @@ def page(claims: dict[str, Any], cited: Citations) -> str:
     ]
     for number, claim in claims.items():
         lines += ["", f"## RFC {number}", "", f"{claim['title']}. {claim.get('note', '')}".strip()]
-        sections = claim.get("sections", {})
-        if not sections:
-            where = sorted({m for modules in cited.get(int(number), {}).values() for m in modules})
-            if where:
-                lines += ["", "In " + ", ".join(f"`{module}`" for module in where) + "."]
-            continue
-        lines += ["", "| section | what | state | where |", "|---|---|---|---|"]
-        for section in sorted(sections, key=_order):
-            entry = sections[section]
-            where = ", ".join(f"`{module}`" for module in _where(cited, int(number), section))
-            what = entry["what"] + (f": {entry['note']}" if "note" in entry else "")
-            lines.append(f"| {section} | {what} | {entry['status']} | {where} |")
+        lines += _sections(claim.get("sections", {}), cited, int(number))
     return "\n".join(lines) + "\n"
+
+
+def _sections(sections: dict[str, Any], cited: Citations, rfc: int) -> list[str]:
+    lines = []
+    if sections:
+        lines += ["", "| section | what | state | where |", "|---|---|---|---|"]
+    for section in sorted(sections, key=_order):
+        entry = sections[section]
+        what = entry["what"] + (f": {entry['note']}" if "note" in entry else "")
+        where = ", ".join(f"`{module}`" for module in _where(cited, rfc, section))
+        lines.append(f"| {section} | {what} | {entry['status']} | {where} |")
+    others = [
+        f"{section or 'as a whole'} (" + ", ".join(f"`{module}`" for module in modules) + ")"
+        for section, modules in sorted(cited.get(rfc, {}).items(), key=lambda item: _order(item[0]))
+        if not any(section == known or section.startswith(known + ".") for known in sections)
+    ]
+    if others:
+        lines += ["", ("Also cited: " if sections else "Cited: ") + "; ".join(others) + "."]
+    return lines
 
 
 def main() -> None:
