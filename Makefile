@@ -29,3 +29,5 @@ unit: $(VENV)/.installed ## the tests that open no socket
 
 docs: $(VENV)/.installed ## write docs/reference/ anew from the code
 	$(VENV)/bin/gatepost config reference > docs/reference/configuration.md
+	$(PY) scripts/metrics.py
+	$(PY) scripts/rfcs.py

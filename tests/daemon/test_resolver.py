@@ -5,12 +5,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from testbed.dns import Behaviour, DnsServer
 
 from gatepost.config import DnsSettings
 from gatepost.dns import AsyncResolver, Resolver
 from gatepost.dns.names import MAX_RECORDS
 from msgauth.ask import Answer, Question, Rcode
+from testbed.dns import Behaviour, DnsServer
 
 ZONE = """
 ["example.org"]

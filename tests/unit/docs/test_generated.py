@@ -1,0 +1,50 @@
+"""What `make docs` writes is what stands in docs/."""
+
+import importlib.util
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).parents[3]
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_cited_standard_is_claimed_and_every_claim_is_cited() -> None:
+    rfcs = script("rfcs")
+    claims = tomllib.loads((ROOT / "docs/rfcs.toml").read_text())
+    cited = rfcs.citations()
+    assert rfcs.check(claims, cited) == []
+    assert (ROOT / "docs/rfcs.md").read_text() == rfcs.page(claims, cited)
+
+
+def test_a_claim_that_nothing_obeys_is_found() -> None:
+    rfcs = script("rfcs")
+    claims = {"6376": {"title": "", "sections": {"99": {"what": "", "status": "yes"}}}}
+    problems = rfcs.check(claims, {6376: {"3.5": ["a.py"]}, 1: {"": ["b.py"]}})
+    assert problems == [
+        "RFC 1 is cited in b.py and is not in docs/rfcs.toml",
+        "RFC 6376 section 99 is claimed and nowhere cited",
+    ]
+
+
+def test_the_metrics_are_those_of_the_code() -> None:
+    # in a process of its own: tests declare metrics too
+    printed = subprocess.run(
+        [sys.executable, "-c", "import metrics; print(metrics.page(metrics.declared()), end='')"],
+        cwd=ROOT,
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'scripts'}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert printed == (ROOT / "docs/reference/metrics.md").read_text()
