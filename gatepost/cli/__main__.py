@@ -18,6 +18,7 @@ COMMANDS = {
     "milters": ("gatepost.cli.milters", "Run the milter: sign and verify mail."),
     "config": ("gatepost.cli.config", "Check and show the configuration."),
     "keys": ("gatepost.cli.keys", "Make, publish, check and retire signing keys."),
+    "policyd": ("gatepost.cli.policyd", "Run the policy server, or ask what it would say."),
     "version": ("gatepost.cli.version", "Show the version of Gatepost and of what it runs on."),
 }
 """Word: the module that has a click command of that name, and what `gatepost --help` says of it."""

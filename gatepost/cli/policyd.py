@@ -1,0 +1,37 @@
+"""`gatepost policyd`: the policy server, and questions to it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from gatepost import logs
+from gatepost.cli import configuration
+
+
+@click.group(invoke_without_command=True)
+@configuration.config_option
+@click.pass_context
+def policyd(ctx: click.Context, config: Path | None) -> None:
+    """Run the policy server behind check_policy_service.
+
+    \b
+    In main.cf:
+      smtpd_recipient_restrictions = ..., reject_unauth_destination,
+          check_policy_service { inet:127.0.0.1:10023,
+              timeout=10s, default_action=DUNNO }
+
+    SIGHUP, or a change of its files, makes it read the configuration anew; SIGTERM answers the
+    requests under way and stops.
+    """
+    ctx.ensure_object(dict)["config"] = config
+    if ctx.invoked_subcommand is not None:
+        return
+    from policyd.service import run
+
+    loaded = configuration.read_if_any(config)
+    logs.configure(loaded.model.log)
+    watched = [loaded.path] if loaded.path else []
+    sys.exit(run(lambda: configuration.read_if_any(config).model, watched))

@@ -1,0 +1,81 @@
+"""What Postfix is told to do: an action of access(5), safe to put on the wire.
+
+Whatever goes into an action becomes one line of printable US-ASCII, so no sender, HELO name or DNS
+record can add a second answer or a header field of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from gatepost.reply import Reply
+
+MAX_HEADER = 900
+"""Octets of a header field that is prepended: RFC 5322 section 2.1.1 allows a line of 998."""
+
+_UNSAFE = re.compile(r"[^\x20-\x7e]+")
+# RFC 5322 section 2.2: printable US-ASCII except colon
+_FIELD_NAME = re.compile(r"[!-9;-~]+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One answer: `verb` is an action of access(5), `text` what stands behind it."""
+
+    verb: str
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        if _UNSAFE.search(self.verb) or _UNSAFE.search(self.text):
+            raise ValueError(f"an action is one line of printable US-ASCII: {self!r}")
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.text}" if self.text else self.verb
+
+    def encode(self) -> bytes:
+        """The answer on the wire."""
+        return b"action=%s\n\n" % str(self).encode("ascii")
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the client is told to come again."""
+        return self.verb.startswith(("4", "DEFER"))
+
+    @property
+    def permanent(self) -> bool:
+        """Whether the mail is refused for good."""
+        return self.verb.startswith("5") or self.verb == "REJECT"
+
+
+DUNNO = Action("DUNNO")
+"""Nothing to say: Postfix goes on with its next restriction."""
+
+
+def refuse(reply: Reply) -> Action:
+    """Refuse with the reply's own code, now or for good."""
+    return Action(str(reply.code), f"{reply.enhanced} {reply.public_text}")
+
+
+def defer_if_permit(reply: Reply) -> Action:
+    """Defer (450), unless a later restriction of Postfix refuses for good; `reply` is a 4xx."""
+    if reply.code >= 500:
+        raise ValueError(f"{reply} is permanent")
+    return Action("DEFER_IF_PERMIT", f"{reply.enhanced} {reply.public_text}")
+
+
+def hold(text: str) -> Action:
+    """Put the message into the hold queue, with `text` in Postfix's log."""
+    return Action("HOLD", printable(text))
+
+
+def prepend(name: str, value: str) -> Action:
+    """Prepend a header field to the message (not at END-OF-MESSAGE, where Postfix ignores it)."""
+    if not _FIELD_NAME.match(name):
+        raise ValueError(f"{name!r} is not the name of a header field")
+    return Action("PREPEND", f"{name}: {printable(value)}"[:MAX_HEADER])
+
+
+def printable(text: str) -> str:
+    """`text` on one line of printable US-ASCII."""
+    return _UNSAFE.sub(" ", text).strip()

@@ -1,0 +1,65 @@
+"""The checks: what each looks at, and what it makes of a request.
+
+A check has a name, the protocol states at which it has something to say, and one verb. It returns
+None (nothing to say), or an `Outcome`: an action for Postfix, or a finding alone. What it cannot
+find out is a `CheckError`, and its failure mode decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Protocol
+
+from policyd.action import DUNNO, Action
+from policyd.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a check makes of a request.
+
+    `finding` is a word or two for the log and the metrics. `action` is what Postfix shall do; None
+    leaves it to the checks that follow. `reason` is the reason id of a refusal, which its reply,
+    the log, the metrics and docs/reference/replies.md share. `detail` is for the log alone.
+    """
+
+    finding: str
+    action: Action | None = None
+    reason: str = ""
+    detail: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The action in one word, for metrics."""
+        action = self.action
+        if action is None:
+            return "continue"
+        if action.permanent:
+            return "reject"
+        if action.temporary:
+            return "defer"
+        return action.verb.lower()
+
+
+def accept(finding: str, detail: str = "") -> Outcome:
+    """No further check of ours is asked; Postfix goes on with its own restrictions."""
+    return Outcome(finding, DUNNO, detail=detail)
+
+
+class Check(Protocol):
+    """One check."""
+
+    @property
+    def name(self) -> str:
+        """The word for it in configuration, log and metrics."""
+        ...
+
+    @property
+    def states(self) -> AbstractSet[str]:
+        """The protocol states (`policyd.request.State`) at which it is asked."""
+        ...
+
+    async def check(self, request: Request) -> Outcome | None:
+        """Look at a request; raises `CheckError` when it cannot find out."""
+        ...

@@ -1,0 +1,285 @@
+"""Greylisting at RCPT: finds the identity of the client, asks the store, and says what it means."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from email.utils import formatdate
+from pathlib import Path
+from typing import TypeAlias
+
+from gatepost.reply import Reply
+from policyd import records
+from policyd.action import Action, defer_if_permit, prepend, refuse
+from policyd.checks import Outcome
+from policyd.greylist import (
+    Result,
+    Rules,
+    Seen,
+    Verdict,
+    decide,
+    merge_clients,
+    merge_triplets,
+)
+from policyd.identity import host_identity, looks_generic, network_identity, stable_sender
+from policyd.match import AddressTable, ClientTable, read_addresses, read_clients
+from policyd.request import Request
+from policyd.settings import GreylistSettings
+from policyd.stores import Known, Store
+from policyd.template import fill
+
+REASON_NEW = "greylist-new"
+REASON_EARLY = "greylist-early"
+
+RECENT_SECONDS = 60
+"""For how long a triplet that passes is not looked up again: what `gatepost greylist forget`
+removes may pass for so long, and the replicas of a store need not agree faster."""
+RECENT_ENTRIES = 50_000
+"""Triplets and clients that are remembered to pass, twice: some 20 MB when full."""
+HEADER_INSTANCES = 4096
+"""Messages remembered to have got their header: Postfix asks once for each recipient."""
+
+Identify: TypeAlias = Callable[[Request], Awaitable[str]]
+"""Finds an identity that costs something (DNS), or the empty string."""
+
+_KNOWN = Outcome("known")
+_AUTO_ALLOWED = Outcome("auto-allowed")
+
+
+class Recent:
+    """Keys that passed a moment ago: two generations of a set with times, bounded and cheap."""
+
+    def __init__(self, size: int = RECENT_ENTRIES) -> None:
+        self._size = size
+        self._young: dict[str, float] = {}
+        self._old: dict[str, float] = {}
+
+    def fresh(self, key: str, now: float) -> bool:
+        """Whether `key` passed within the last moments."""
+        until = self._young.get(key) or self._old.get(key)
+        return until is not None and until > now
+
+    def note(self, key: str, until: float) -> None:
+        """Remember `key` until then."""
+        self._young[key] = until
+        if len(self._young) >= self._size:
+            self._old, self._young = self._young, {}
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._young.clear()
+        self._old.clear()
+
+
+class Greylist:
+    """The check `greylist`.
+
+    `store` does not fail (see `policyd.stores.guard.Fallback`). `identify` finds identities that
+    are only worth their price when the mail would otherwise be deferred.
+    """
+
+    name = "greylist"
+    states = frozenset({"RCPT"})
+
+    def __init__(
+        self,
+        settings: GreylistSettings,
+        store: Store,
+        hostname: str,
+        identify: Sequence[Identify] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._hostname = hostname
+        self._identify = tuple(identify)
+        self._clock = clock
+        self.rules = rules_of(settings)
+        self._hide = hide_of(settings)
+        self._by_host = "host" in settings.identities
+        self._allow_clients = _clients(settings)
+        self._allow_recipients = _addresses(
+            settings.allow_recipients, settings.allow_recipients_files
+        )
+        self._opt_in = (
+            _addresses(settings.opt_in_recipients, settings.opt_in_files)
+            if settings.opt_in
+            else None
+        )
+        self._recent = Recent()
+        self._with_header: OrderedDict[str, None] = OrderedDict()
+
+    async def check(self, request: Request) -> Outcome | None:
+        """Defer what is new, pass what came back."""
+        if request.sasl_username:
+            return None
+        address = request.client_address
+        network = network_identity(address, self._settings.ipv4_prefix, self._settings.ipv6_prefix)
+        if not network:
+            return Outcome("no client address")
+        name = request.client_name
+        if exempt := self._exempt(request, address, name):
+            return exempt
+        identities = [network]
+        if self._by_host and name and (host := host_identity(address, name)):
+            identities.insert(0, host)
+        return await self._attempt(request, identities)
+
+    def _exempt(self, request: Request, address: str, name: str) -> Outcome | None:
+        if self._allow_clients and (entry := self._allow_clients.match(address, name)):
+            return Outcome("client allowed", detail=entry)
+        if self._allow_recipients and (entry := self._allow_recipients.match(request.recipient)):
+            return Outcome("recipient opted out", detail=entry)
+        if self._opt_in is not None and not self._opt_in.match(request.recipient):
+            return Outcome("recipient not opted in")
+        if self._settings.selective and not suspicious(request, address, name):
+            return Outcome("unsuspicious")
+        return None
+
+    async def _attempt(self, request: Request, identities: list[str]) -> Outcome:
+        sender = stable_sender(request.sender)
+        recipient = request.recipient.lower()
+        now = self._clock()
+        first = records.triplet_key(self._hide, identities[0], sender, recipient)
+        if self._recent.fresh(first, now):
+            return _KNOWN
+        client = records.client_key(self._hide, identities[0])
+        if self._recent.fresh(client, now):
+            return _AUTO_ALLOWED
+        verdict = await self._ask_store(identities, sender, recipient, now)
+        if not verdict.passes:
+            for identify in self._identify:
+                if further := await identify(request):
+                    better = await self._ask_store([further], sender, recipient, now)
+                    if better.passes:
+                        verdict = better
+                        break
+        if verdict.result is Result.KNOWN:
+            self._recent.note(first, now + RECENT_SECONDS)
+        elif verdict.result is Result.AUTO_ALLOWED:
+            self._recent.note(client, now + RECENT_SECONDS)
+        return self._outcome(request, verdict, now)
+
+    async def _ask_store(
+        self, identities: Sequence[str], sender: str, recipient: str, now: float
+    ) -> Verdict:
+        """Decide on what is known of all identities; what is learned is kept under the first."""
+        hide, rules = self._hide, self.rules
+        keys = [records.triplet_key(hide, one, sender, recipient) for one in identities]
+        keys += [records.client_key(hide, one) for one in identities]
+        count = len(identities)
+        seconds = int(now)
+
+        def change(known: Known) -> tuple[Known, Verdict]:
+            seen = _together(known, count)
+            after, verdict = decide(seen, seconds, rules)
+            entries = list(known)
+            if after.triplet is not None and after.triplet is not seen.triplet:
+                entries[0] = records.triplet_entry(after.triplet, rules)
+            if after.client is not None and after.client is not seen.client:
+                entries[count] = records.client_entry(after.client, rules)
+            return entries, verdict
+
+        return await self._store.update(keys, change)
+
+    def _outcome(self, request: Request, verdict: Verdict, now: float) -> Outcome:
+        result = verdict.result
+        if result is Result.KNOWN:
+            return _KNOWN
+        if result is Result.AUTO_ALLOWED:
+            return _AUTO_ALLOWED
+        if result is Result.PASSED:
+            detail = f"after {verdict.delayed} s"
+            if not self._settings.header or self._had_header(request.instance):
+                return Outcome("passed", detail=detail)
+            return Outcome("passed", self._header(verdict.delayed, now), detail=detail)
+        reason = REASON_NEW if result is Result.NEW else REASON_EARLY
+        return Outcome(
+            result.value, self._defer(request, verdict, reason), reason, f"wait {verdict.wait} s"
+        )
+
+    def _had_header(self, instance: str) -> bool:
+        if not instance:
+            return False
+        if instance in self._with_header:
+            return True
+        self._with_header[instance] = None
+        if len(self._with_header) > HEADER_INSTANCES:
+            self._with_header.popitem(last=False)
+        return False
+
+    def _header(self, delayed: int, now: float) -> Action:
+        date = formatdate(now, localtime=True)
+        return prepend(
+            "X-Greylist", f"delayed {delayed} seconds by gatepost at {self._hostname}; {date}"
+        )
+
+    def _defer(self, request: Request, verdict: Verdict, reason: str) -> Action:
+        text = fill(
+            self._settings.text,
+            {
+                "seconds": verdict.wait,
+                "client": request.client_address,
+                "sender": request.sender,
+                "recipient": request.recipient,
+                "domain": request.recipient.rpartition("@")[2],
+                "hostname": self._hostname,
+            },
+        )
+        # RFC 6647 section 5: a 4yz reply; 4.2.0 is what greylisting servers have always said
+        reply = Reply(450, "4.2.0", text, reason)
+        if self._settings.action == "defer_if_permit":
+            return defer_if_permit(reply)
+        return refuse(reply)
+
+
+def suspicious(request: Request, address: str, name: str) -> bool:
+    """Whether a client looks odd enough for selective greylisting."""
+    return bool(request.signals) or not name or looks_generic(address, name)
+
+
+def rules_of(settings: GreylistSettings) -> Rules:
+    """The rules as the settings say; a short `max_age` moves `last` on more often."""
+    return Rules(
+        delay=int(settings.delay),
+        retry_window=int(settings.retry_window),
+        max_age=int(settings.max_age),
+        auto_allow_after=settings.auto_allow_clients,
+        refresh=max(1, min(3600, int(settings.max_age) // 10)),
+    )
+
+
+def hide_of(settings: GreylistSettings) -> records.Hide:
+    """What is done to names before they are kept; raises `OSError` or `ValueError`."""
+    if settings.privacy_key_file is None:
+        return records.plain
+    return records.hashed(settings.privacy_key_file.read())
+
+
+def _together(known: Known, count: int) -> Seen:
+    """What is known under several identities, as one."""
+    triplet = records.read_triplet(known[0])
+    client = records.read_client(known[count])
+    for n in range(1, count):
+        other = records.read_triplet(known[n])
+        if other is not None:
+            triplet = other if triplet is None else merge_triplets(triplet, other)
+        other_client = records.read_client(known[count + n])
+        if other_client is not None:
+            client = other_client if client is None else merge_clients(client, other_client)
+    return Seen(triplet, client)
+
+
+def _clients(settings: GreylistSettings) -> ClientTable:
+    table = ClientTable(settings.allow_clients)
+    for path in settings.allow_clients_files:
+        read_clients(path, table)
+    return table
+
+
+def _addresses(entries: Sequence[str], files: Sequence[Path]) -> AddressTable:
+    table = AddressTable(entries)
+    for path in files:
+        read_addresses(path, table)
+    return table

@@ -1,0 +1,153 @@
+"""Asks the checks in their order and makes one answer of what they say.
+
+The first check that refuses, defers, holds or accepts ends the row; a header field to prepend waits
+whether a later check has something stronger to say. A check that fails answers as its failure mode
+says, and one in dry run only for the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gatepost.logs import get_logger
+from gatepost.metrics import Counter
+from gatepost.reply import Reply
+from policyd.action import DUNNO, Action, refuse
+from policyd.checks import Check, Outcome
+from policyd.errors import CheckError
+from policyd.request import Request
+from policyd.settings.base import CheckSection, FailureMode
+
+RESULTS = Counter(
+    "gatepost_policyd_checks_total",
+    "What the checks found and did",
+    ["check", "finding", "action"],
+)
+FAILURES = Counter(
+    "gatepost_policyd_check_failures_total",
+    "Checks that could not find out, by the failure mode that answered",
+    ["check", "mode"],
+)
+
+_STRICTNESS: dict[FailureMode, int] = {"open": 0, "tempfail": 1, "closed": 2}
+
+log = get_logger("policyd")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A check with what its section says about all checks."""
+
+    check: Check
+    dry_run: bool
+    failure_mode: FailureMode
+
+    @classmethod
+    def of(cls, check: Check, section: CheckSection) -> Row:
+        """The row of a check and its section."""
+        return cls(check, section.dry_run, section.failure_mode)
+
+
+class Decision:
+    """What one request is answered, and what each check found on the way."""
+
+    __slots__ = ("action", "check", "findings", "reason")
+
+    def __init__(self) -> None:
+        self.action: Action = DUNNO
+        self.check = ""
+        """The check whose action it is; empty when none had anything to say."""
+        self.reason = ""
+        self.findings: list[str] = []
+        """``check: finding (detail)`` of each check that found anything, in order."""
+
+
+class Engine:
+    """The checks of one configuration."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = tuple(rows)
+        # Names and findings are few, so each pair's counter is looked up once.
+        self._counted: dict[tuple[str, str, str], Counter] = {}
+
+    async def decide(self, request: Request) -> Decision:
+        """The answer to a request; never raises but when it is cancelled.
+
+        A cancellation means that the time is up; `out_of_time` then says what to answer.
+        """
+        decision = Decision()
+        state = request.state
+        for row in self.rows:
+            check = row.check
+            if state not in check.states:
+                continue
+            try:
+                outcome = await check.check(request)
+            except CheckError as error:
+                outcome = _failed(row, str(error))
+            except Exception as error:  # a mistake of ours must not stop mail
+                log.exception("check broke", check=check.name)
+                outcome = _failed(row, type(error).__name__)
+            if outcome is not None and self._take(decision, row, outcome):
+                break
+        return decision
+
+    def out_of_time(self, request: Request) -> Decision:
+        """What is answered when the budget is spent: the strictest failure mode of all checks."""
+        decision = Decision()
+        asked = [row for row in self.rows if request.state in row.check.states and not row.dry_run]
+        if asked:
+            row = max(asked, key=lambda row: _STRICTNESS[row.failure_mode])
+            self._take(decision, row, _failed(row, "out of time"))
+        return decision
+
+    def _take(self, decision: Decision, row: Row, outcome: Outcome) -> bool:
+        """Note an outcome; True when it ends the row."""
+        check, action = row.check.name, outcome.action
+        kind = outcome.kind
+        shown = f"{check}: {outcome.finding}"
+        if outcome.detail:
+            shown = f"{shown} ({outcome.detail})"
+        if row.dry_run and action is not None:
+            shown = f"{shown} [dry run, would {kind}]"
+            kind = f"dry-run-{kind}"
+            action = None
+        decision.findings.append(shown)
+        key = (check, outcome.finding, kind)
+        counter = self._counted.get(key)
+        if counter is None:
+            counter = self._counted[key] = RESULTS.labels(*key)
+        counter.inc()
+        if action is None:
+            return False
+        if action.verb == "PREPEND":
+            if decision.action is DUNNO:
+                decision.action, decision.check = action, check
+            return False
+        decision.action, decision.check, decision.reason = action, check, outcome.reason
+        return True
+
+
+def _failed(row: Row, why: str) -> Outcome:
+    """What the failure mode of a check answers."""
+    name, mode = row.check.name, row.failure_mode
+    FAILURES.labels(name, mode).inc()
+    reason = f"{name}-unavailable"
+    if mode == "tempfail":
+        reply = Reply(451, "4.3.0", "Temporary problem with a check, try again later", reason)
+        return Outcome("failed", refuse(reply), reason, why)
+    if mode == "closed":
+        reply = Reply(554, "5.3.0", "A check could not be made", reason)
+        return Outcome("failed", refuse(reply), reason, why)
+    return Outcome("failed", None, reason, why)
+
+
+async def within(engine: Engine, request: Request, seconds: float) -> Decision:
+    """One decision with a bound of its own, for callers without a server."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await engine.decide(request)
+    except TimeoutError:
+        return engine.out_of_time(request)

@@ -1,0 +1,272 @@
+"""Lists of clients and addresses, in the syntax of postgrey's whitelist files.
+
+One entry a line; ``#`` begins a comment. In a list of clients:
+
+* ``example.org``: a host of that name or below it, by its verified name (FCrDNS);
+* ``192.0.2.7``, ``192.0.2.0/24``, ``192.0.2`` (/24), ``192.0`` (/16), ``2001:db8::/32``;
+* ``/regex/``: searched in the name, without regard to case.
+
+In a list of senders or recipients:
+
+* ``user@example.org``, also with an extension (``user+ext@example.org``);
+* ``user@``: that user at every domain; ``example.org``: everybody there and below it;
+* ``/regex/``: searched in the address, without regard to case.
+
+A test costs the same for ten entries and for a hundred thousand, except that each regex is tried.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from policyd.errors import PolicydError
+
+MAX_FILE = 64 << 20
+"""Bytes of a list that are read: a million entries of 64 bytes."""
+
+_IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){1,3}(?:/\d{1,2})?\Z")
+_REGEX = re.compile(r"/(\S+)/\Z")
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class MatchError(PolicydError, ValueError):
+    """An entry cannot be read; the message says where and what is allowed."""
+
+
+class ClientTable:
+    """A set of clients."""
+
+    def __init__(self, entries: Iterable[str] = ()) -> None:
+        self._names: set[str] = set()
+        self._regexes: list[re.Pattern[str]] = []
+        self._networks: dict[tuple[int, int], set[int]] = {}
+        for entry in entries:
+            self.add(entry)
+
+    def add(self, entry: str) -> None:
+        """Add one entry; raises `MatchError`."""
+        if regex := _regex(entry):
+            self._regexes.append(regex)
+        elif _IPV4.match(entry) or ":" in entry:
+            network = _network(entry)
+            self._networks.setdefault((network.version, network.prefixlen), set()).add(
+                int(network.network_address)
+            )
+        elif entry and not re.search(r"[\s/@]", entry):
+            self._names.add(entry.lower().strip("."))
+        else:
+            raise MatchError(
+                f"{entry!r} is no client: write a host or domain name, an address, a network or "
+                "/regex/"
+            )
+
+    def __bool__(self) -> bool:
+        return bool(self._names or self._regexes or self._networks)
+
+    def match(self, address: str, name: str) -> str:
+        """The entry that fits a client, empty when none does.
+
+        `address` is in text (empty: not known); `name` is the verified host name, or empty.
+        """
+        if self._networks and address and (found := self._match_address(address)):
+            return found
+        if name:
+            name = name.lower()
+            if self._names and (found := _match_domain(name, self._names)):
+                return found
+            for regex in self._regexes:
+                if regex.search(name):
+                    return f"/{regex.pattern}/"
+        return ""
+
+    def _match_address(self, text: str) -> str:
+        address = parse_address(text)
+        if address is None:
+            return ""
+        number, bits = int(address), address.max_prefixlen
+        for (version, prefix), networks in self._networks.items():
+            if version != address.version:
+                continue
+            start = number >> (bits - prefix) << (bits - prefix)
+            if start in networks:
+                kind = ipaddress.IPv4Network if version == 4 else ipaddress.IPv6Network
+                return str(kind((start, prefix)))
+        return ""
+
+
+class AddressTable:
+    """A set of mail addresses, for senders or recipients."""
+
+    def __init__(self, entries: Iterable[str] = ()) -> None:
+        self._addresses: set[str] = set()
+        self._users: set[str] = set()
+        self._domains: set[str] = set()
+        self._regexes: list[re.Pattern[str]] = []
+        for entry in entries:
+            self.add(entry)
+
+    def add(self, entry: str) -> None:
+        """Add one entry; raises `MatchError`."""
+        if regex := _regex(entry):
+            self._regexes.append(regex)
+            return
+        if not entry or re.search(r"\s", entry):
+            raise MatchError(
+                f"{entry!r} is no address: write user@domain, user@, a domain or /regex/"
+            )
+        user, at, domain = entry.lower().rpartition("@")
+        if not at:
+            self._domains.add(domain.strip("."))
+        elif domain:
+            self._addresses.add(f"{user}@{domain}")
+        else:
+            self._users.add(user)
+
+    def __bool__(self) -> bool:
+        return bool(self._addresses or self._users or self._domains or self._regexes)
+
+    def match(self, address: str) -> str:
+        """The entry that fits an address, empty when none does; the null sender fits none."""
+        if not address:
+            return ""
+        lower = address.lower()
+        user, _, domain = lower.rpartition("@")
+        plain = user.partition("+")[0]
+        if self._addresses:
+            if lower in self._addresses:
+                return lower
+            if f"{plain}@{domain}" in self._addresses:
+                return f"{plain}@{domain}"
+        if self._users and (user in self._users or plain in self._users):
+            return f"{plain if plain in self._users else user}@"
+        if self._domains and (found := _match_domain(domain, self._domains)):
+            return found
+        for regex in self._regexes:
+            if regex.search(lower):
+                return f"/{regex.pattern}/"
+        return ""
+
+
+class NameTable:
+    """A set of words: HELO names (with what is below them) or login names (exactly)."""
+
+    def __init__(self, entries: Iterable[str] = (), *, domains: bool) -> None:
+        self._domains = domains
+        self._words: set[str] = set()
+        self._regexes: list[re.Pattern[str]] = []
+        for entry in entries:
+            if regex := _regex(entry):
+                self._regexes.append(regex)
+            else:
+                self._words.add(entry.lower())
+
+    def __bool__(self) -> bool:
+        return bool(self._words or self._regexes)
+
+    def match(self, word: str) -> str:
+        """The entry that fits, empty when none does."""
+        if not word:
+            return ""
+        lower = word.lower()
+        if self._words:
+            if lower in self._words:
+                return lower
+            if self._domains and (found := _match_domain(lower, self._words)):
+                return found
+        for regex in self._regexes:
+            if regex.search(lower):
+                return f"/{regex.pattern}/"
+        return ""
+
+
+def read_entries(path: Path) -> list[tuple[int, str]]:
+    """The entries of a list file with their line numbers; raises `MatchError`.
+
+    A file whose name ends in ``.local`` may be missing, as with postgrey.
+    """
+    try:
+        with open(path, "rb") as file:
+            raw = file.read(MAX_FILE + 1)
+    except FileNotFoundError:
+        if path.name.endswith(".local"):
+            return []
+        raise MatchError(f"{path}: does not exist") from None
+    except OSError as error:
+        raise MatchError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(raw) > MAX_FILE:
+        raise MatchError(f"{path}: is longer than {MAX_FILE} bytes")
+    return list(_entries(raw.decode("utf-8", "backslashreplace")))
+
+
+def _entries(text: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if entry := line.partition("#")[0].strip():
+            yield number, entry
+
+
+def read_clients(path: Path, table: ClientTable) -> None:
+    """Add the clients of a list file; raises `MatchError` with file and line."""
+    _fill(table, path)
+
+
+def read_addresses(path: Path, table: AddressTable) -> None:
+    """Add the addresses of a list file; raises `MatchError` with file and line."""
+    _fill(table, path)
+
+
+def _fill(table: ClientTable | AddressTable, path: Path) -> None:
+    for number, entry in read_entries(path):
+        try:
+            table.add(entry)
+        except MatchError as error:
+            raise MatchError(f"{path}:{number}: {error}") from None
+
+
+def _regex(entry: str) -> re.Pattern[str] | None:
+    match = _REGEX.match(entry)
+    if match is None:
+        return None
+    try:
+        return re.compile(match[1], re.IGNORECASE)
+    except re.error as error:
+        raise MatchError(f"{entry!r} is no regular expression: {error}") from None
+
+
+def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    text = entry
+    if ":" not in entry and "/" not in entry and entry.count(".") < 3:
+        octets = entry.count(".") + 1
+        text = entry + ".0" * (4 - octets) + f"/{8 * octets}"
+    try:
+        # host bits are cleared, as postgrey does
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError as error:
+        raise MatchError(f"{entry!r} is no network: {error}") from None
+
+
+def _match_domain(name: str, domains: set[str]) -> str:
+    """`name` or the nearest parent of it that is in `domains`, or empty."""
+    while name:
+        if name in domains:
+            return name
+        name = name.partition(".")[2]
+    return ""
+
+
+@lru_cache(maxsize=16384)
+def parse_address(text: str) -> Address | None:
+    """An IP address, or None for what is none; an IPv4-mapped IPv6 address is the IPv4 address."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped:
+            return address.ipv4_mapped
+        if address.scope_id:
+            return None
+    return address

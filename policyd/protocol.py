@@ -1,0 +1,119 @@
+"""Postfix's policy delegation protocol (SMTPD_POLICY_README): bytes in, events out.
+
+A request is lines ``name=value``, each ended by LF, and an empty line behind the last; requests
+follow one another on a connection and each gets one answer, in order. `PolicyConnection` reads
+them: `receive_data()` takes what the socket gave, `next_event()` returns
+
+* a `Request`: answer it;
+* a `Malformed`: an end was found, what stands before it is no request; the stream is still in step,
+  so it can be answered (with DUNNO: nothing that Postfix sends looks so);
+* None: more bytes are needed.
+
+`next_event()` raises `ProtocolError` where the stream cannot be followed any longer: close the
+connection. Nothing else ever comes out of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from policyd.errors import PolicydError
+from policyd.request import Request
+
+MAX_REQUEST = 32 * 1024
+"""Bytes of one request. Postfix bounds an SMTP command by line_length_limit (2,048 bytes) and sends
+some 30 attributes, of which sender, recipient, HELO name and certificate names come from outside:
+a real request is 0.5 to 12 KiB."""
+MAX_ATTRIBUTES = 200
+"""Lines of one request: Postfix 3.10 sends 30."""
+MAX_DISCARD = 8 * 1024 * 1024
+"""Bytes of an oversized request that are read past to find its end, so that even a megabyte in one
+attribute gets an answer; behind that the connection is closed."""
+
+REQUEST_TYPE = "smtpd_access_policy"
+
+
+class ProtocolError(PolicydError):
+    """The other side does not speak the policy protocol, or no end of a request can be found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """Something with the end of a request that is none; `reason` says what is wrong with it."""
+
+    reason: str
+
+
+class PolicyConnection:
+    """One connection's incoming half."""
+
+    __slots__ = ("_buffer", "_discarded", "_searched")
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._searched = 0  # no end of a request begins before this offset
+        self._discarded = 0  # bytes of the present request already thrown away
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait for `next_event()`, or for the rest of their request."""
+        return len(self._buffer)
+
+    @property
+    def mid_request(self) -> bool:
+        """Whether the beginning of a request is here and its end is not known to be."""
+        return bool(self._buffer) or self._discarded > 0
+
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes from the socket, in any portions."""
+        self._buffer += data
+
+    def next_event(self) -> Request | Malformed | None:
+        """The next event, or None; raises `ProtocolError`."""
+        buffer = self._buffer
+        if not buffer:
+            return None
+        if buffer[0] == 0x0A and not self._discarded:
+            del buffer[:1]
+            self._searched = 0
+            return Malformed("an empty request")
+        end = buffer.find(b"\n\n", self._searched)
+        if end < 0:
+            self._wait_for_more()
+            return None
+        raw = bytes(buffer[:end])
+        del buffer[: end + 2]
+        self._searched = 0
+        if self._discarded or end > MAX_REQUEST:
+            self._discarded = 0
+            return Malformed(f"longer than {MAX_REQUEST} bytes")
+        return _parse(raw)
+
+    def _wait_for_more(self) -> None:
+        size = len(self._buffer)
+        if size > MAX_REQUEST:
+            # the last byte may be the first half of the end
+            self._discarded += size - 1
+            del self._buffer[:-1]
+            if self._discarded > MAX_DISCARD:
+                raise ProtocolError(f"no end of a request within {MAX_DISCARD} bytes")
+            size = 1
+        self._searched = size - 1
+
+
+def _parse(raw: bytes) -> Request | Malformed:
+    if b"\0" in raw:
+        return Malformed("a NUL byte")
+    # What is no UTF-8 becomes \xNN in text: it can be compared, stored and logged, and stays
+    # different from everything else that Postfix can send.
+    lines = raw.decode("utf-8", "backslashreplace").split("\n")
+    if len(lines) > MAX_ATTRIBUTES:
+        return Malformed(f"more than {MAX_ATTRIBUTES} attributes")
+    try:
+        attributes: dict[str, str] = dict([line.split("=", 1) for line in lines])  # list is faster
+    except ValueError:
+        return Malformed("a line without '='")
+    kind = attributes.get("request")
+    if kind != REQUEST_TYPE:
+        return Malformed("no request attribute" if kind is None else f"request={kind[:40]}")
+    return Request(attributes)

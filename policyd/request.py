@@ -1,0 +1,120 @@
+"""One request of Postfix: typed access to its attributes.
+
+An attribute that is not available is missing, empty, or 0 (SMTPD_POLICY_README); the three look the
+same here. Which version of Postfix sends an attribute is said where it matters: an older one leaves
+the default.
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class State(enum.StrEnum):
+    """Where in the SMTP dialogue Postfix asks: `protocol_state`."""
+
+    CONNECT = "CONNECT"
+    EHLO = "EHLO"
+    HELO = "HELO"
+    MAIL = "MAIL"
+    RCPT = "RCPT"
+    DATA = "DATA"
+    END_OF_MESSAGE = "END-OF-MESSAGE"
+    VRFY = "VRFY"
+    ETRN = "ETRN"
+
+
+class Request:
+    """The attributes of a policy request, and what the checks found out about it so far."""
+
+    __slots__ = ("attributes", "listed", "recipient", "sender", "signals", "state", "welcome")
+
+    def __init__(self, attributes: dict[str, str]) -> None:
+        self.attributes = attributes
+        get = attributes.get
+        self.state = get("protocol_state", "")
+        """One of `State`, or something that a later Postfix may send."""
+        self.sender = get("sender", "")
+        """Envelope sender as in MAIL FROM; empty for the null sender and before MAIL."""
+        self.recipient = get("recipient", "")
+        """Envelope recipient at RCPT; at DATA and END-OF-MESSAGE only when there is one alone."""
+        self.signals: list[str] = []
+        """Why this client looks odd, one word each; selective greylisting reads them."""
+        self.listed = ""
+        """Names of the DNS lists that list the client, for those who want to know."""
+        self.welcome = ""
+        """Name of the DNS list of good senders that has the client."""
+
+    def __repr__(self) -> str:
+        return (
+            f"Request({self.state} client={self.client_address} sender={self.sender} "
+            f"recipient={self.recipient})"
+        )
+
+    @property
+    def client_address(self) -> str:
+        """IPv4 dotted quad or IPv6 address in text; empty when Postfix does not know it."""
+        address = self.attributes.get("client_address", "")
+        return "" if address == "unknown" else address
+
+    @property
+    def client_name(self) -> str:
+        """Host name of the client that leads back to its address (FCrDNS); empty when none does."""
+        name = self.attributes.get("client_name", "")
+        return "" if name == "unknown" else name
+
+    @property
+    def reverse_client_name(self) -> str:
+        """Host name from the PTR record, whether it leads back or not; empty when there is none."""
+        name = self.attributes.get("reverse_client_name", "")
+        return "" if name == "unknown" else name
+
+    @property
+    def helo_name(self) -> str:
+        """What the client said in EHLO or HELO."""
+        return self.attributes.get("helo_name", "")
+
+    @property
+    def sasl_username(self) -> str:
+        """The login of an authenticated client (Postfix 2.2), empty for others."""
+        return self.attributes.get("sasl_username", "")
+
+    @property
+    def queue_id(self) -> str:
+        """Queue id; empty before the first recipient was accepted."""
+        return self.attributes.get("queue_id", "")
+
+    @property
+    def instance(self) -> str:
+        """The same for all requests about one message."""
+        return self.attributes.get("instance", "")
+
+    @property
+    def recipient_count(self) -> int:
+        """Recipients accepted, at DATA and END-OF-MESSAGE (Postfix 2.3); 0 elsewhere."""
+        return _number(self.attributes.get("recipient_count", ""))
+
+    @property
+    def size(self) -> int:
+        """Bytes of the message: as announced in MAIL FROM, at END-OF-MESSAGE as it is."""
+        return _number(self.attributes.get("size", ""))
+
+    @property
+    def policy_context(self) -> str:
+        """What main.cf set for this check_policy_service (Postfix 3.1)."""
+        return self.attributes.get("policy_context", "")
+
+    @property
+    def sender_domain(self) -> str:
+        """Domain of the envelope sender in lower case, empty for the null sender."""
+        return self.sender.rpartition("@")[2].lower() if "@" in self.sender else ""
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the SMTP session is under TLS (Postfix 2.3)."""
+        return bool(self.attributes.get("encryption_protocol"))
+
+
+def _number(text: str) -> int:
+    """A count; what is not a plain decimal number of at most 18 digits counts as 0."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else 0

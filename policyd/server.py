@@ -1,0 +1,334 @@
+"""The policy server on the event loop: connections, order, bounds, drain.
+
+A connection has no task while it waits. When a request is there, one task answers what is in the
+buffer, one request after the other, and ends. `PolicyServer.look` walks over the connections that
+are busy or silent and keeps the bounds of time, so that no request needs a timer of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import cast
+
+from gatepost.logs import get_logger
+from gatepost.metrics import Counter, Gauge, Histogram
+from policyd.action import DUNNO
+from policyd.engine import Decision, Engine
+from policyd.protocol import MAX_REQUEST, Malformed, PolicyConnection, ProtocolError
+from policyd.request import Request, State
+
+LOOK_INTERVAL = 0.1
+"""Seconds between two looks at the bounds of time."""
+IDLE_LOOKS = 50
+"""Every so many looks the silent connections are looked at too."""
+READ_AHEAD = 2 * MAX_REQUEST
+"""Bytes of pipelined requests that are taken before the socket is left to wait."""
+
+CONNECTIONS = Gauge(
+    "gatepost_policyd_connections",
+    "Connections that are open",
+    multiprocess_mode="livesum",
+)
+REQUESTS = Counter("gatepost_policyd_requests_total", "Requests answered", ["state", "action"])
+MALFORMED = Counter("gatepost_policyd_malformed_total", "What came that is no request")
+OUT_OF_TIME = Counter("gatepost_policyd_out_of_time_total", "Requests that used up their budget")
+REFUSED = Counter("gatepost_policyd_connections_refused_total", "Connections beyond the bound")
+SECONDS = Histogram(
+    "gatepost_policyd_request_seconds",
+    "From the end of a request to its answer",
+    buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 2.5, 5, 10),
+)
+
+_STATES = frozenset(State)
+_DUNNO = DUNNO.encode()
+
+log = get_logger("policyd")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Bounds of the server; times in seconds."""
+
+    budget: float
+    idle_timeout: float
+    request_timeout: float
+    max_connections: int
+
+
+class PolicyServer:
+    """Answers requests with whatever `engine()` is at their beginning."""
+
+    def __init__(self, engine: Callable[[], Engine], bounds: Callable[[], Bounds]) -> None:
+        self._engine = engine
+        self.bounds = bounds
+        self.connections: set[Connection] = set()
+        self.busy: set[Connection] = set()
+        self.draining = False
+        self._listeners: list[asyncio.Server] = []
+        self._looker: asyncio.Task[None] | None = None
+        self._counters: dict[tuple[str, str], Counter] = {}
+
+    async def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Take connections from sockets that listen."""
+        loop = asyncio.get_running_loop()
+        for listening in sockets:
+            if listening.family == socket.AF_UNIX:
+                server = await loop.create_unix_server(lambda: Connection(self), sock=listening)
+            else:
+                server = await loop.create_server(lambda: Connection(self), sock=listening)
+            self._listeners.append(server)
+        self._looker = loop.create_task(self._look_forever())
+
+    async def drain(self, grace: float) -> None:
+        """Take no more connections, answer what is under way, close; at most `grace` seconds."""
+        self.draining = True
+        for server in self._listeners:
+            server.close()
+        for connection in list(self.connections):
+            connection.close_when_done()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + grace
+        while self.connections and loop.time() < end:
+            await asyncio.sleep(0.01)
+        for connection in list(self.connections):
+            connection.abort()
+        if self._looker is not None:
+            self._looker.cancel()
+
+    def engine(self) -> Engine:
+        """The checks in use now."""
+        return self._engine()
+
+    def note(self, request: Request, decision: Decision, seconds: float) -> None:
+        """Count and log one decision."""
+        action = decision.action
+        # the state is the other side's word: what is not known must not become a label
+        state = request.state if request.state in _STATES else "other"
+        key = (state, action.verb)
+        counter = self._counters.get(key)
+        if counter is None:
+            counter = self._counters[key] = REQUESTS.labels(*key)
+        counter.inc()
+        SECONDS.observe(seconds)
+        log.info(
+            "decision",
+            action=str(action),
+            check=decision.check,
+            reason=decision.reason,
+            findings="; ".join(decision.findings),
+            state=request.state,
+            client=request.client_address,
+            name=request.client_name,
+            helo=request.helo_name,
+            sender=request.sender,
+            recipient=request.recipient,
+            sasl_username=request.sasl_username,
+            queue_id=request.queue_id,
+            instance=request.instance,
+            milliseconds=round(seconds * 1000, 3),
+        )
+
+    async def _look_forever(self) -> None:
+        looks = 0
+        while True:
+            await asyncio.sleep(LOOK_INTERVAL)
+            looks += 1
+            now = asyncio.get_running_loop().time()
+            bounds = self.bounds()
+            for connection in list(self.busy):
+                connection.look_busy(now, bounds)
+            if looks % IDLE_LOOKS == 0:
+                for connection in list(self.connections):
+                    connection.look_silent(now, bounds)
+
+
+class Connection(asyncio.Protocol):
+    """One connection of Postfix."""
+
+    def __init__(self, server: PolicyServer) -> None:
+        self._server = server
+        self._reader = PolicyConnection()
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._heard = self._loop.time()  # when the last byte came
+        self._partial_since = 0.0  # since when part of a request waits for its rest; 0: none does
+        self._begun = 0.0  # when the request under way was taken up; 0: none is
+        self._expired = False
+        self._closing = False
+        self._reading_paused = False
+        self._writable: asyncio.Future[None] | None = None
+
+    # As asyncio calls them
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection, or close it when there are too many."""
+        self._transport = cast(asyncio.Transport, transport)
+        server = self._server
+        if server.draining or len(server.connections) >= server.bounds().max_connections:
+            if not server.draining:
+                REFUSED.inc()
+            self._transport.abort()
+            return
+        server.connections.add(self)
+        CONNECTIONS.inc()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 # asyncio's
+        """Nobody is left to answer."""
+        server = self._server
+        if self in server.connections:
+            server.connections.remove(self)
+            CONNECTIONS.dec()
+        server.busy.discard(self)
+        if self._task is not None:
+            self._task.cancel()
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer what is complete."""
+        self._heard = self._loop.time()
+        reader = self._reader
+        reader.receive_data(data)
+        if self._task is None:
+            event = self._next_event()
+            if event is not None:
+                self._task = self._loop.create_task(self._answer(event))
+                self._server.busy.add(self)
+        elif reader.buffered > READ_AHEAD and not self._reading_paused and self._transport:
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        """The other side has said all: answer it, then close."""
+        self._closing = True
+        if self._task is not None:
+            return True
+        if self._reader.mid_request:
+            self._complain("half a request")
+        return False
+
+    def pause_writing(self) -> None:
+        """The other side does not read its answers."""
+        self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    # Called by the server
+
+    def look_busy(self, now: float, bounds: Bounds) -> None:
+        """Keep the bounds of a connection that has a request under way."""
+        if self._begun:
+            if now - self._begun > bounds.budget and not self._expired and self._task is not None:
+                self._expired = True
+                self._task.cancel()
+        elif self._writable is not None and now - self._heard > bounds.request_timeout:
+            self._complain("answers are not read")
+            self.abort()
+
+    def look_silent(self, now: float, bounds: Bounds) -> None:
+        """Keep the bounds of a connection that waits for the other side."""
+        if self._task is not None or self._transport is None:
+            return
+        if self._partial_since and now - self._partial_since > bounds.request_timeout:
+            self._complain("half a request, and silence")
+            self._transport.close()
+        elif now - self._heard > bounds.idle_timeout:
+            self._transport.close()
+
+    def close_when_done(self) -> None:
+        """Answer the request under way, then close."""
+        self._closing = True
+        if self._task is None and self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close now."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # The way of a request
+
+    def _next_event(self) -> Request | Malformed | None:
+        """The next event; closes the connection when there can be none."""
+        reader = self._reader
+        try:
+            event = reader.next_event()
+        except ProtocolError as error:
+            self._complain(str(error))
+            self.abort()
+            return None
+        if event is None and reader.mid_request:
+            if not self._partial_since:
+                self._partial_since = self._heard
+        else:
+            self._partial_since = 0.0
+        return event
+
+    async def _answer(self, event: Request | Malformed | None) -> None:
+        transport = self._transport
+        assert transport is not None  # noqa: S101 # bytes came over it
+        try:
+            while event is not None:
+                if isinstance(event, Malformed):
+                    self._complain(event.reason)
+                    transport.write(_DUNNO)
+                else:
+                    await self._answer_request(transport, event)
+                if self._closing and not self._reader.buffered:
+                    break
+                if self._server.draining:
+                    break
+                if self._writable is not None:
+                    await self._writable
+                event = self._next_event()
+        except asyncio.CancelledError:
+            if not transport.is_closing():
+                raise
+        except Exception:  # only a mistake of ours comes here
+            log.exception("connection broke")
+            transport.abort()
+        finally:
+            self._done(transport)
+
+    async def _answer_request(self, transport: asyncio.Transport, request: Request) -> None:
+        engine = self._server.engine()
+        begun = perf_counter()
+        self._begun = self._loop.time()
+        try:
+            decision = await engine.decide(request)
+        except asyncio.CancelledError:
+            if not self._expired:
+                raise
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
+            OUT_OF_TIME.inc()
+            decision = engine.out_of_time(request)
+        finally:
+            self._begun = 0.0
+            self._expired = False
+        transport.write(decision.action.encode())
+        self._server.note(request, decision, perf_counter() - begun)
+
+    def _done(self, transport: asyncio.Transport) -> None:
+        self._task = None
+        self._server.busy.discard(self)
+        if self._closing or self._server.draining:
+            transport.close()
+        elif self._reading_paused and not transport.is_closing():
+            self._reading_paused = False
+            transport.resume_reading()
+
+    def _complain(self, what: str) -> None:
+        MALFORMED.inc()
+        peer = self._transport.get_extra_info("peername") if self._transport else None
+        log.warning("not a request", what=what, peer=str(peer or "unix socket"))

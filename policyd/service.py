@@ -1,0 +1,229 @@
+"""The life of the policy server's process: start, reload, probes, housekeeping, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import uvloop
+
+from gatepost.config import DnsSettings
+from gatepost.daemon import Current, StartError, Watch, listening_socket
+from gatepost.dns import AsyncResolver
+from gatepost.listen import Unix
+from gatepost.logs import get_logger
+from gatepost.metrics import MetricsServer, Probes
+from policyd.build import Stores, build_engine, watched_files
+from policyd.checks.dnslists import DnsLists
+from policyd.errors import PolicydError
+from policyd.server import Bounds, PolicyServer
+from policyd.settings import PolicydSettings
+from policyd.stores import StoreError
+
+SWEEP_INTERVAL = 1.0
+"""Seconds between two sweeps of the store that found nothing; a million entries are looked through
+in a quarter of an hour."""
+SWEEP_INTERVAL_BUSY = 0.05
+WATCH_INTERVAL = 2.0
+TEST_INTERVAL = 1.0
+"""Seconds between two looks whether a DNS list is due for its test."""
+HEARTBEAT_LIMIT = 10.0
+"""Seconds without a turn of the event loop after which the process is not healthy."""
+
+log = get_logger("policyd")
+
+
+class Configuration(Protocol):
+    """What of the whole configuration the policy server reads."""
+
+    @property
+    def hostname(self) -> str:
+        """The name of this mail system."""
+        ...
+
+    @property
+    def dns(self) -> DnsSettings:
+        """How DNS is asked."""
+        ...
+
+    @property
+    def policyd(self) -> PolicydSettings:
+        """The section `[policyd]`."""
+        ...
+
+
+class _InUse:
+    """A configuration and the checks made from it."""
+
+    def __init__(
+        self, configuration: Configuration, stores: Stores, resolver: AsyncResolver
+    ) -> None:
+        self.settings = configuration.policyd
+        self.engine = build_engine(self.settings, configuration.hostname, stores, resolver)
+        self.bounds = Bounds(
+            budget=self.settings.budget,
+            idle_timeout=self.settings.idle_timeout,
+            request_timeout=self.settings.request_timeout,
+            max_connections=self.settings.max_connections,
+        )
+
+
+def run(read: Callable[[], Configuration], watched: Sequence[Path] = ()) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit status.
+
+    `read` reads and validates the whole configuration; it is called at the start, at SIGHUP and
+    when one of `watched` changes. Raises `StartError` or `ConfigError` when the server cannot
+    start.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(serve(read, watched))
+
+
+async def serve(read: Callable[[], Configuration], watched: Sequence[Path] = ()) -> int:
+    """As `run`, in an event loop that is there already."""
+    first = read()
+    settings = first.policyd
+    sockets = _listen(settings)
+    try:
+        stores = Stores(settings.store)
+    except PolicydError as error:
+        raise StartError(str(error)) from None
+    resolver = AsyncResolver(first.dns)
+    unused = [first]
+    current = Current(lambda: _InUse(unused.pop() if unused else read(), stores, resolver), log)
+    server = PolicyServer(lambda: current.value.engine, lambda: current.value.bounds)
+    stop = asyncio.Event()
+    life = _Life(current, server, stores, watched)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, life.reload)
+    metrics = _metrics(settings, life.probes())
+    stores.start()
+    await server.start(sockets)
+    housekeeping = [loop.create_task(work) for work in life.housekeeping()]
+    log.info(
+        "ready",
+        listen=[str(address) for address in (settings.listen, *settings.also_listen)],
+        checks=[row.check.name for row in current.value.engine.rows],
+        store=settings.store.kind,
+    )
+    await stop.wait()
+    log.info("draining: requests under way are answered", grace=settings.grace)
+    await server.drain(current.value.settings.grace)
+    for task in housekeeping:
+        task.cancel()
+    await asyncio.gather(*housekeeping, return_exceptions=True)
+    await stores.close()
+    await resolver.close()
+    if metrics is not None:
+        metrics.close()
+    for address in (settings.listen, *settings.also_listen):
+        if isinstance(address, Unix):
+            address.path.unlink(missing_ok=True)
+    log.info("stopped")
+    return 0
+
+
+def _listen(settings: PolicydSettings) -> list[socket.socket]:
+    sockets: list[socket.socket] = []
+    try:
+        for address in (settings.listen, *settings.also_listen):
+            listening = listening_socket(address, settings.socket_mode)
+            listening.setblocking(False)
+            sockets.append(listening)
+    except StartError:
+        for opened in sockets:
+            opened.close()
+        raise
+    return sockets
+
+
+def _metrics(settings: PolicydSettings, probes: Probes) -> MetricsServer | None:
+    if settings.metrics_listen is None:
+        return None
+    try:
+        server = MetricsServer(settings.metrics_listen, probes)
+    except OSError as error:
+        raise StartError(
+            f"cannot serve metrics on {settings.metrics_listen}: {error.strerror or error}"
+        ) from None
+    server.start()
+    return server
+
+
+class _Life:
+    """What happens besides requests."""
+
+    def __init__(
+        self,
+        current: Current[_InUse],
+        server: PolicyServer,
+        stores: Stores,
+        watched: Sequence[Path],
+    ) -> None:
+        self._current = current
+        self._server = server
+        self._stores = stores
+        self._watched = tuple(watched)
+        self._beat = time.monotonic()
+        self._watch = self._new_watch()
+
+    def probes(self) -> Probes:
+        """Ready: takes connections. Healthy: the event loop turns."""
+        probes = Probes()
+        probes.ready_when("server", lambda: "draining" if self._server.draining else None)
+        probes.healthy_when("loop", self._stuck)
+        return probes
+
+    def _stuck(self) -> str | None:
+        silent = time.monotonic() - self._beat
+        return f"no turn for {silent:.0f} s" if silent > HEARTBEAT_LIMIT else None
+
+    def reload(self) -> None:
+        """Read the configuration anew; the last good one stays in use when that fails."""
+        before = self._current.value.settings
+        if self._current.reload():
+            after = self._current.value.settings
+            if (before.store, before.listen, before.also_listen, before.metrics_listen) != (
+                after.store,
+                after.listen,
+                after.also_listen,
+                after.metrics_listen,
+            ):
+                log.warning("a changed store or listen address is used after a restart")
+        self._watch = self._new_watch()
+
+    def _new_watch(self) -> Watch:
+        return Watch([*self._watched, *watched_files(self._current.value.settings)])
+
+    def housekeeping(self) -> list[Coroutine[Any, Any, None]]:
+        """The work that goes on beside the requests."""
+        return [self._sweep(), self._test_lists(), self._watch_files()]
+
+    async def _sweep(self) -> None:
+        while True:
+            removed = 0
+            with contextlib.suppress(StoreError):  # the guard tells of it
+                removed = await self._stores.lasting.sweep()
+            await asyncio.sleep(SWEEP_INTERVAL_BUSY if removed else SWEEP_INTERVAL)
+
+    async def _test_lists(self) -> None:
+        while True:
+            for row in self._current.value.engine.rows:
+                if isinstance(row.check, DnsLists):
+                    await row.check.test_zones()
+            await asyncio.sleep(TEST_INTERVAL)
+
+    async def _watch_files(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_INTERVAL)
+            self._beat = time.monotonic()
+            if self._watch.changed():
+                self.reload()

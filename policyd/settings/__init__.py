@@ -1,0 +1,95 @@
+"""The section `[policyd]` of gatepost.toml."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from gatepost.config import Duration, ListenAddress, Section
+from gatepost.listen import Inet
+from policyd.settings.dnslists import DnsListSettings, DnsListsSettings
+from policyd.settings.greylist import GreylistSettings
+from policyd.settings.store import StoreSettings
+
+__all__ = [
+    "CheckName",
+    "DnsListSettings",
+    "DnsListsSettings",
+    "GreylistSettings",
+    "PolicydSettings",
+    "StoreSettings",
+]
+
+CheckName = Literal["dnslists", "greylist"]
+
+
+class PolicydSettings(Section):
+    """The policy server behind `check_policy_service`."""
+
+    listen: ListenAddress = Field(
+        default=Inet("127.0.0.1", 10023),
+        description="Where Postfix reaches the policy server: what `check_policy_service` names.",
+    )
+    also_listen: tuple[ListenAddress, ...] = Field(
+        default=(), description="Further addresses, as a unix socket in Postfix's queue directory."
+    )
+    socket_mode: int = Field(
+        default=0o666,
+        ge=0,
+        le=0o777,
+        description="Mode of a unix socket (in TOML `0o660`). Who may connect may ask, no more.",
+    )
+    metrics_listen: ListenAddress | None = Field(
+        default=Inet("127.0.0.1", 9102),
+        description="Where `/metrics`, `/healthz` and `/readyz` are served.",
+    )
+    order: tuple[CheckName, ...] = Field(
+        default=("dnslists", "greylist"),
+        description="The checks in the order in which they are asked. One that refuses, defers or "
+        "allows ends the row. A check that is not named is not asked.",
+    )
+    budget: Duration = Field(
+        default=8.0,
+        gt=0,
+        le=90,
+        description="How long one request may take in all; then the failure modes of what is left "
+        "decide. Keep it below Postfix's smtpd_policy_service_timeout (100 s).",
+    )
+    max_connections: int = Field(
+        default=20_000,
+        ge=1,
+        description="Connections held open at once; a further one is closed, and Postfix tries "
+        "again. Postfix opens one for each smtpd process.",
+    )
+    idle_timeout: Duration = Field(
+        default=1200.0,
+        gt=0,
+        description="A connection without a request is closed after this. Postfix itself closes "
+        "after 300 s (smtpd_policy_service_max_idle), or 1000 s.",
+    )
+    request_timeout: Duration = Field(
+        default=10.0,
+        gt=0,
+        description="How long the bytes of one request may take to arrive; then the connection "
+        "is closed.",
+    )
+    grace: Duration = Field(
+        default=20.0, description="How long requests under way may take after SIGTERM."
+    )
+    store: StoreSettings = Field(
+        default_factory=StoreSettings, description="Where the checks keep what they know."
+    )
+    dnslists: DnsListsSettings = Field(
+        default_factory=DnsListsSettings, description="DNS lists of bad and good clients."
+    )
+    greylist: GreylistSettings = Field(
+        default_factory=GreylistSettings, description="Delay of senders that are not known yet."
+    )
+
+    @field_validator("order")
+    @classmethod
+    def _check_order(cls, order: tuple[CheckName, ...]) -> tuple[CheckName, ...]:
+        if len(set(order)) != len(order):
+            raise ValueError("a check stands in it twice")
+        return order

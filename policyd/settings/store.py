@@ -1,0 +1,56 @@
+"""The section `[policyd.store]`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+
+from gatepost.config import Duration, LocalPath, SecretPath, Section
+
+DEFAULT_PATH = Path("/var/lib/gatepost/policyd.sqlite")
+
+
+class StoreSettings(Section):
+    """Where greylisting and limits keep what they know."""
+
+    kind: Literal["sqlite", "valkey", "memory"] = Field(
+        default="sqlite",
+        description="`sqlite`: one file, nothing to set up. `valkey`: a Valkey or Redis server "
+        "that several instances share. `memory`: forgotten at every restart.",
+    )
+    path: LocalPath = Field(
+        default=DEFAULT_PATH,
+        description="The file of the SQLite store, on a local disk. Its folder has to be writable.",
+    )
+    url: str = Field(
+        default="valkey://127.0.0.1:6379/0",
+        description="The Valkey server: `valkey://HOST:PORT/DATABASE`, `valkeys://` with TLS, or "
+        "`unix:///PATH`. No password here: see `password_file`.",
+    )
+    password_file: SecretPath | None = Field(
+        default=None, description="A file with the password of the Valkey server."
+    )
+    prefix: str = Field(
+        default="gatepost:", description="Begins every key on the Valkey server.", max_length=100
+    )
+    timeout: Duration = Field(
+        default=1.0,
+        gt=0,
+        le=30,
+        description="How long the store may take for one answer. After three failures in a row it "
+        "is not asked for a while: greylisting goes on in memory, other checks follow their "
+        "failure mode.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("valkey", "valkeys", "redis", "rediss", "unix"):
+            raise ValueError(f"{url!r} is no server: write valkey://HOST:PORT/DATABASE")
+        if parts.password:
+            raise ValueError("the password stands in a file of its own: password_file")
+        return url

@@ -1,0 +1,215 @@
+"""What stands between the checks and a store that may be slow or down.
+
+`Guard` bounds how long an update may take and stops asking a store that keeps failing; it asks
+again by itself, less and less often. `Fallback` goes on in memory meanwhile, for what is better
+known by halves than not at all, and hands over what it learned when the store is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, TypeAlias
+
+from gatepost.logs import get_logger
+from gatepost.metrics import Counter, Gauge
+from policyd.stores import Change, Entry, Known, Store, StoreError, T
+from policyd.stores.memory import MemoryStore
+
+FAILURES_TO_OPEN = 3
+"""Failures in a row after which the store is not asked for a while."""
+FIRST_PAUSE = 0.5
+"""Seconds until a failed store is tried again; doubles up to `MAX_PAUSE`."""
+MAX_PAUSE = 15.0
+TICK = 0.05
+"""Seconds between two looks at the updates under way: their bound is kept to within this."""
+WRITE_BACK = 200
+"""Entries handed over at a time when a store is back."""
+_PROBE_KEY = "probe"
+
+UP = Gauge(
+    "gatepost_policyd_store_up",
+    "1 while the store answers",
+    ["store"],
+    multiprocess_mode="livemin",
+)
+FAILURES = Counter("gatepost_policyd_store_failures_total", "Updates that failed", ["store"])
+FALLBACKS = Counter(
+    "gatepost_policyd_store_fallbacks_total", "Updates answered from memory instead", ["store"]
+)
+
+Merge: TypeAlias = Callable[[str, Entry, Entry], Entry]
+"""(key, ours, theirs): one entry with what both know."""
+
+log = get_logger("policyd")
+
+
+class Guard:
+    """A store with a bound of `timeout` seconds on each update, and a circuit breaker."""
+
+    def __init__(self, store: Store, timeout: float) -> None:
+        self.store = store
+        self.name = store.name
+        self._timeout = timeout
+        self._failures = 0
+        self._pause = FIRST_PAUSE
+        self._retry_at = 0.0
+        self._open = False
+        self._under_way: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        self._ticker: asyncio.Task[None] | None = None
+        self._probe: asyncio.Task[None] | None = None
+        self.on_recovery: list[Callable[[], None]] = []
+        UP.labels(self.name).set(1)
+        self._failed_count = FAILURES.labels(self.name)
+
+    @property
+    def down(self) -> bool:
+        """Whether the store is not asked at the moment."""
+        return self._open
+
+    def start(self) -> None:
+        """Begin to watch; called once the event loop runs."""
+        self._ticker = asyncio.get_running_loop().create_task(self._tick())
+
+    async def update(self, keys: Sequence[str], change: Change[T]) -> T:
+        """As `Store.update`; raises `StoreError` at once while the store is down."""
+        if self._open:
+            raise StoreError(f"{self.name} is down")
+        future = asyncio.ensure_future(self.store.update(keys, change))
+        self._under_way.append((future.get_loop().time(), future))
+        try:
+            result = await future
+        except StoreError as error:
+            self._failed(error)
+            raise
+        self._failures = 0
+        return result
+
+    def scan(self, prefix: str) -> AsyncIterator[tuple[str, Entry]]:
+        """As `Store.scan`."""
+        return self.store.scan(prefix)
+
+    async def sweep(self) -> int:
+        """As `Store.sweep`; nothing while the store is down."""
+        return 0 if self._open else await self.store.sweep()
+
+    async def close(self) -> None:
+        """As `Store.close`."""
+        for task in (self._ticker, self._probe):
+            if task is not None:
+                task.cancel()
+        await self.store.close()
+
+    def _failed(self, error: StoreError) -> None:
+        self._failed_count.inc()
+        self._failures += 1
+        if not self._open and self._failures >= FAILURES_TO_OPEN:
+            self._open = True
+            self._pause = FIRST_PAUSE
+            self._retry_at = asyncio.get_running_loop().time() + self._pause
+            UP.labels(self.name).set(0)
+            log.error("store down", store=self.name, error=str(error))
+
+    async def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(TICK)
+            now = loop.time()
+            self._give_up_late(now)
+            if self._open and now >= self._retry_at and self._probe is None:
+                self._probe = loop.create_task(self._try_again())
+
+    def _give_up_late(self, now: float) -> None:
+        under_way = self._under_way
+        while under_way:
+            started, future = under_way[0]
+            if not future.done():
+                if now - started < self._timeout:
+                    return
+                future.set_exception(StoreError(f"{self.name}: no answer in {self._timeout:g} s"))
+            under_way.popleft()
+
+    async def _try_again(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            future = asyncio.ensure_future(self.store.update((_PROBE_KEY,), _look))
+            self._under_way.append((loop.time(), future))
+            await future
+        except StoreError:
+            self._pause = min(self._pause * 2, MAX_PAUSE)
+            self._retry_at = loop.time() + self._pause
+        else:
+            self._open = False
+            self._failures = 0
+            UP.labels(self.name).set(1)
+            log.warning("store back", store=self.name)
+            for recovered in self.on_recovery:
+                recovered()
+        finally:
+            self._probe = None
+
+
+def _look(known: Known) -> tuple[Known, None]:
+    return known, None
+
+
+class Fallback:
+    """A guarded store that goes on in memory while it is down."""
+
+    def __init__(self, guard: Guard, memory: MemoryStore, merge: Merge) -> None:
+        self.name = guard.name
+        self._guard = guard
+        self.memory = memory
+        self._merge = merge
+        self._handing_over: asyncio.Task[None] | None = None
+        self._fell_back = FALLBACKS.labels(guard.name)
+        guard.on_recovery.append(self._begin_hand_over)
+
+    async def update(self, keys: Sequence[str], change: Change[T]) -> T:
+        """As `Store.update`; never fails."""
+        try:
+            return await self._guard.update(keys, change)
+        except StoreError:
+            self._fell_back.inc()
+            return self.memory.update_now(keys, change)
+
+    def scan(self, prefix: str) -> AsyncIterator[tuple[str, Entry]]:
+        """As `Store.scan`, of the store alone."""
+        return self._guard.scan(prefix)
+
+    async def sweep(self) -> int:
+        """As `Store.sweep`, of both."""
+        return await self.memory.sweep() + await self._guard.sweep()
+
+    async def close(self) -> None:
+        """As `Store.close`."""
+        if self._handing_over is not None:
+            self._handing_over.cancel()
+        await self._guard.close()
+
+    def _begin_hand_over(self) -> None:
+        if self._handing_over is None or self._handing_over.done():
+            self._handing_over = asyncio.get_running_loop().create_task(self._hand_over())
+
+    async def _hand_over(self) -> None:
+        """Merge into the store what was learned without it."""
+        count = 0
+        while taken := self.memory.take(WRITE_BACK):
+            for n, (key, entry) in enumerate(taken):
+                try:
+                    await self._guard.update((key,), self._merging(key, entry))
+                except StoreError:  # down again: keep the rest for the next time
+                    for kept_key, kept in taken[n:]:
+                        self.memory.entries[kept_key] = kept
+                    return
+                count += 1
+        if count:
+            log.info("store has what was learned without it", store=self.name, entries=count)
+
+    def _merging(self, key: str, ours: Entry) -> Change[None]:
+        def change(known: Known) -> tuple[Known, None]:
+            theirs = known[0]
+            return [ours if theirs is None else self._merge(key, ours, theirs)], None
+
+        return change

@@ -1,0 +1,96 @@
+"""The store in memory: for one process, for tests, and where another store has failed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from itertools import islice
+
+from policyd.stores import Change, Entry, T
+
+MAX_ENTRIES = 1_000_000
+"""Entries kept (some 300 bytes each); the oldest make room."""
+SWEEP_STEP = 2_000
+"""Entries that one sweep looks at: under a millisecond."""
+BUCKET = 3600
+"""Seconds of expiry that are swept together, so that a sweep never walks over what is fresh."""
+
+
+class MemoryStore:
+    """Entries in a dictionary; gone when the process ends."""
+
+    name = "memory"
+
+    def __init__(
+        self, max_entries: int = MAX_ENTRIES, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.entries: dict[str, Entry] = {}
+        self._max_entries = max_entries
+        self._clock = clock
+        self._due: dict[int, set[str]] = {}
+        self._sweeping: set[str] = set()
+
+    def update(self, keys: Sequence[str], change: Change[T]) -> Awaitable[T]:
+        """As `Store.update`; done at once."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        try:
+            future.set_result(self.update_now(keys, change))
+        except Exception as error:  # the change's own, for whoever asked
+            future.set_exception(error)
+        return future
+
+    def update_now(self, keys: Sequence[str], change: Change[T]) -> T:
+        """As `update`, without an event loop."""
+        now = self._clock()
+        before = [self._fresh(key, now) for key in keys]
+        after, result = change(before)
+        for key, old, new in zip(keys, before, after, strict=True):
+            if new is old:
+                continue
+            if new is None:
+                self.entries.pop(key, None)
+            else:
+                self.entries[key] = new
+                self._due.setdefault(new.expires // BUCKET, set()).add(key)
+        while len(self.entries) > self._max_entries:
+            del self.entries[next(iter(self.entries))]
+        return result
+
+    def _fresh(self, key: str, now: float) -> Entry | None:
+        entry = self.entries.get(key)
+        return entry if entry is not None and entry.expires > now else None
+
+    async def scan(self, prefix: str) -> AsyncIterator[tuple[str, Entry]]:
+        """As `Store.scan`."""
+        now = self._clock()
+        for key, entry in list(self.entries.items()):
+            if key.startswith(prefix) and entry.expires > now:
+                yield key, entry
+
+    async def sweep(self) -> int:
+        """As `Store.sweep`."""
+        now = self._clock()
+        if not self._sweeping and self._due:
+            oldest = min(self._due)
+            if (oldest + 1) * BUCKET > now:
+                return 0
+            self._sweeping = self._due.pop(oldest)
+        removed = 0
+        for _ in range(min(SWEEP_STEP, len(self._sweeping))):
+            key = self._sweeping.pop()
+            entry = self.entries.get(key)
+            if entry is not None and entry.expires <= now:
+                del self.entries[key]
+                removed += 1
+        return removed
+
+    def take(self, count: int) -> list[tuple[str, Entry]]:
+        """Remove up to `count` entries, the oldest first, and return them."""
+        taken = list(islice(self.entries.items(), count))
+        for key, _ in taken:
+            del self.entries[key]
+        return taken
+
+    async def close(self) -> None:
+        """Nothing to let go of."""

@@ -1,0 +1,37 @@
+"""Texts of replies with fields in braces: ``Try again in {seconds} seconds``.
+
+Only plain names in braces; no attribute, index or format of Python's can be reached from a
+configuration file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+
+_FIELD = re.compile(r"\{([a-z_]*)\}")
+MAX_FIELD = 200
+"""Characters of one value in a reply: a sender can be 320 long and would push the rest out."""
+
+
+def check_template(text: str, allowed: AbstractSet[str]) -> str:
+    """The text, when each field in it is allowed; raises `ValueError` otherwise."""
+    rest = _FIELD.sub("", text)
+    if "{" in rest or "}" in rest:
+        raise ValueError(f"a brace stands alone in {text!r}; fields are {_shown(allowed)}")
+    for name in _FIELD.findall(text):
+        if name not in allowed:
+            raise ValueError(f"{{{name}}} is no field of this text; fields are {_shown(allowed)}")
+    return text
+
+
+def fill(text: str, values: Mapping[str, object]) -> str:
+    """The text with its fields replaced."""
+    if "{" not in text:
+        return text
+    return _FIELD.sub(lambda match: str(values.get(match[1], ""))[:MAX_FIELD], text)
+
+
+def _shown(allowed: AbstractSet[str]) -> str:
+    return ", ".join(f"{{{name}}}" for name in sorted(allowed))

@@ -1,0 +1,138 @@
+"""The row of checks: order, dry run, failure modes, budget."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Set as AbstractSet
+
+import pytest
+
+from gatepost.reply import Reply
+from policyd.action import DUNNO, hold, prepend, refuse
+from policyd.checks import Check, Outcome, accept
+from policyd.engine import Decision, Engine, Row, within
+from policyd.errors import CheckError
+from policyd.request import Request
+from policyd.settings.base import FailureMode
+from tests.unit.policyd.requests import request
+
+REJECT = refuse(Reply(554, "5.7.1", "no", "test"))
+HEADER = prepend("X-Test", "yes")
+
+
+class Says:
+    """A check that says what it was told to say."""
+
+    def __init__(
+        self,
+        name: str,
+        outcome: Outcome | Exception | None = None,
+        states: AbstractSet[str] = frozenset({"RCPT"}),
+        never: bool = False,
+    ) -> None:
+        self.name = name
+        self.states = states
+        self.asked = 0
+        self._outcome = outcome
+        self._never = never
+
+    async def check(self, request: Request) -> Outcome | None:
+        self.asked += 1
+        if self._never:
+            await asyncio.get_running_loop().create_future()
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome
+
+
+def row(check: Check, mode: FailureMode = "open", dry_run: bool = False) -> Row:
+    return Row(check, dry_run, mode)
+
+
+def decide(*rows: Row, **attributes: str) -> Decision:
+    return asyncio.run(Engine(rows).decide(request(**attributes)))
+
+
+def test_nothing_to_say() -> None:
+    decision = decide(row(Says("a")), row(Says("b", Outcome("fine"))))
+    assert decision.action is DUNNO
+    assert decision.findings == ["b: fine"]
+
+
+def test_the_first_that_refuses_ends_the_row() -> None:
+    last = Says("c", Outcome("fine"))
+    decision = decide(
+        row(Says("a", Outcome("fine", detail="really"))),
+        row(Says("b", Outcome("bad", REJECT, "test"))),
+        row(last),
+    )
+    assert (decision.action, decision.check, decision.reason) == (REJECT, "b", "test")
+    assert decision.findings == ["a: fine (really)", "b: bad"]
+    assert last.asked == 0
+
+
+def test_the_first_that_accepts_ends_the_row() -> None:
+    decision = decide(row(Says("a", accept("friend"))), row(Says("b", Outcome("bad", REJECT))))
+    assert decision.action == DUNNO
+    assert decision.check == "a"
+
+
+def test_a_header_waits_for_something_stronger() -> None:
+    header = Says("a", Outcome("late", HEADER))
+    assert decide(row(header), row(Says("b"))).action is HEADER
+    assert decide(row(header), row(Says("b", Outcome("bad", REJECT)))).action is REJECT
+    second = Says("b", Outcome("too", prepend("X-Second", "no")))
+    assert decide(row(header), row(second)).action is HEADER
+    assert decide(row(header), row(Says("b", Outcome("odd", hold("odd"))))).action.verb == "HOLD"
+
+
+def test_a_check_is_asked_only_in_its_states() -> None:
+    check = Says("a", Outcome("bad", REJECT), states=frozenset({"END-OF-MESSAGE"}))
+    assert decide(row(check)).action is DUNNO
+    assert decide(row(check), protocol_state="END-OF-MESSAGE").action is REJECT
+    assert decide(row(check), protocol_state="FUTURE").action is DUNNO
+
+
+def test_dry_run_only_tells() -> None:
+    decision = decide(row(Says("a", Outcome("bad", REJECT, "test")), dry_run=True), row(Says("b")))
+    assert (decision.action, decision.reason) == (DUNNO, "")
+    assert decision.findings == ["a: bad [dry run, would reject]"]
+
+
+@pytest.mark.parametrize("error", [CheckError("store is down"), ZeroDivisionError("a bug")])
+@pytest.mark.parametrize(
+    ("mode", "verb", "reason"),
+    [
+        ("open", "DUNNO", ""),
+        ("tempfail", "451", "a-unavailable"),
+        ("closed", "554", "a-unavailable"),
+    ],
+)
+def test_a_check_that_fails(mode: FailureMode, verb: str, reason: str, error: Exception) -> None:
+    after = Says("b", Outcome("fine"))
+    decision = decide(row(Says("a", error), mode), row(after))
+    assert decision.action.verb == verb
+    assert decision.reason == reason
+    assert after.asked == (mode == "open")
+    assert decision.findings[0].startswith("a: failed (")
+
+
+@pytest.mark.parametrize(
+    ("modes", "verb"),
+    [
+        (("open", "open"), "DUNNO"),
+        (("open", "tempfail"), "451"),
+        (("tempfail", "closed"), "554"),
+    ],
+)
+def test_out_of_time_the_strictest_mode_answers(
+    modes: tuple[FailureMode, FailureMode], verb: str
+) -> None:
+    rows = [row(Says("a", never=True), modes[0]), row(Says("b"), modes[1])]
+    decision = asyncio.run(within(Engine(rows), request(), 0.001))
+    assert decision.action.verb == verb
+
+
+def test_within_time_it_is_as_ever() -> None:
+    decision = asyncio.run(within(Engine([row(Says("a", Outcome("bad", REJECT)))]), request(), 60))
+    assert decision.action is REJECT

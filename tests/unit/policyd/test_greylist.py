@@ -1,0 +1,166 @@
+"""The decision of greylisting, as tables and as properties."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policyd.greylist import (
+    Client,
+    Result,
+    Rules,
+    Seen,
+    Triplet,
+    client_expires,
+    decide,
+    merge_clients,
+    merge_triplets,
+    triplet_expires,
+)
+
+NOW = 1_700_000_000
+RULES = Rules(delay=300, retry_window=7200, max_age=86400, auto_allow_after=3)
+NOTHING = Seen(None, None)
+
+
+def after(*attempts: int, seen: Seen = NOTHING, rules: Rules = RULES) -> tuple[Seen, list[Result]]:
+    results = []
+    for attempt in attempts:
+        seen, verdict = decide(seen, NOW + attempt, rules)
+        results.append(verdict.result)
+    return seen, results
+
+
+@pytest.mark.parametrize(
+    ("attempts", "results"),
+    [
+        ((0,), ["new"]),
+        ((0, 1), ["new", "early"]),
+        ((0, 299), ["new", "early"]),
+        ((0, 300), ["new", "passed"]),
+        ((0, 100, 300), ["new", "early", "passed"]),
+        ((0, 7200), ["new", "passed"]),
+        ((0, 7201), ["new", "new"]),
+        ((0, 7201, 7501), ["new", "new", "passed"]),
+        ((0, 300, 301), ["new", "passed", "known"]),
+        ((0, 300, 300 + 86400), ["new", "passed", "known"]),
+        ((0, 300, 301 + 86400), ["new", "passed", "new"]),
+        # the clock was set back by years
+        ((0, -100_000_000, -99_999_700), ["new", "new", "passed"]),
+    ],
+)
+def test_one_triplet(attempts: tuple[int, ...], results: list[str]) -> None:
+    assert after(*attempts)[1] == results
+
+
+def test_what_it_tells_the_client_and_the_header() -> None:
+    seen, first = decide(NOTHING, NOW, RULES)
+    assert (first.wait, first.passes) == (300, False)
+    seen, early = decide(seen, NOW + 100, RULES)
+    assert (early.wait, early.passes) == (200, False)
+    seen, passed = decide(seen, NOW + 400, RULES)
+    assert (passed.delayed, passed.passes) == (400, True)
+
+
+def test_an_early_retry_changes_nothing() -> None:
+    seen, _ = decide(NOTHING, NOW, RULES)
+    again, _ = decide(seen, NOW + 1, RULES)
+    assert again.triplet is seen.triplet
+
+
+def test_a_known_triplet_is_written_only_now_and_then() -> None:
+    seen, _ = after(0, 300)
+    for seconds in (301, 1000, 300 + RULES.refresh - 1):
+        again, _ = decide(seen, NOW + seconds, RULES)
+        assert again.triplet is seen.triplet
+    later, _ = decide(seen, NOW + 300 + RULES.refresh, RULES)
+    assert later.triplet == Triplet(NOW, NOW + 300 + RULES.refresh, NOW + 300)
+
+
+def test_without_delay_nothing_is_deferred_and_all_is_learned() -> None:
+    seen, results = after(0, 1, rules=Rules(delay=0))
+    assert results == ["known", "known"]
+    assert seen.triplet == Triplet(NOW, NOW, NOW)
+
+
+def test_a_client_that_comes_back_is_trusted() -> None:
+    client = None
+    for n in range(3):
+        start = n * 7200
+        seen, results = after(start, start + 300, seen=Seen(None, client))
+        assert results == ["new", "passed"]
+        client = seen.client
+    assert client is not None
+    assert client.returns == 3
+    assert after(30000, seen=Seen(None, client))[1] == ["auto-allowed"]
+    # and is forgotten after max_age
+    assert after(40000 + 86400, seen=Seen(None, client))[1] == ["new"]
+
+
+def test_many_returns_within_an_hour_are_one() -> None:
+    client = None
+    for start in range(0, 3000, 10):
+        seen, _ = after(start, start + 300, seen=Seen(None, client))
+        client = seen.client
+    assert client is not None
+    assert client.returns == 1
+
+
+def test_no_client_is_trusted_when_it_is_off() -> None:
+    trusted = Client(1000, NOW)
+    rules = Rules(auto_allow_after=0)
+    assert decide(Seen(None, trusted), NOW, rules)[1].result == "new"
+
+
+times = st.integers(0, 200_000)
+
+
+@given(st.lists(times, max_size=30).map(sorted))
+def test_nothing_passes_before_its_delay(attempts: list[int]) -> None:
+    seen: Seen = NOTHING
+    first: int | None = None
+    for attempt in attempts:
+        seen, verdict = decide(seen, NOW + attempt, RULES)
+        if verdict.result is Result.NEW:
+            first = attempt
+        elif verdict.result is Result.EARLY:
+            assert first is not None
+            assert attempt - first < RULES.delay
+            assert verdict.wait == RULES.delay - (attempt - first)
+        elif verdict.result is Result.PASSED:
+            assert first is not None
+            assert RULES.delay <= attempt - first <= RULES.retry_window
+
+
+@given(st.lists(times, max_size=30).map(sorted))
+def test_what_has_expired_in_the_store_makes_no_difference(attempts: list[int]) -> None:
+    """A store may drop an entry the moment it expires, and not a moment earlier."""
+    kept: Seen = NOTHING
+    dropped: Seen = NOTHING
+    for attempt in attempts:
+        now = NOW + attempt
+        triplet, client = dropped
+        if triplet and triplet_expires(triplet, RULES) <= now:
+            triplet = None
+        if client and client_expires(client, RULES) <= now:
+            client = None
+        kept, verdict = decide(kept, now, RULES)
+        dropped, same = decide(Seen(triplet, client), now, RULES)
+        assert verdict == same
+
+
+triplets = st.builds(Triplet, times, times, times)
+
+
+@given(triplets, triplets, triplets)
+def test_merging_is_in_any_order(one: Triplet, other: Triplet, third: Triplet) -> None:
+    assert merge_triplets(one, other) == merge_triplets(other, one)
+    assert merge_triplets(one, one) == one
+    assert merge_triplets(merge_triplets(one, other), third) == merge_triplets(
+        one, merge_triplets(other, third)
+    )
+
+
+def test_merged_clients_know_the_more() -> None:
+    assert merge_clients(Client(3, 10), Client(1, 20)) == Client(3, 20)

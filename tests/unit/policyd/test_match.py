@@ -1,0 +1,136 @@
+"""Lists in postgrey's syntax."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from policyd.match import (
+    AddressTable,
+    ClientTable,
+    MatchError,
+    NameTable,
+    read_addresses,
+    read_clients,
+    read_entries,
+)
+
+
+@pytest.mark.parametrize(
+    ("entry", "address", "name", "matches"),
+    [
+        ("example.org", "192.0.2.1", "example.org", True),
+        ("example.org", "192.0.2.1", "MX.Example.ORG", True),
+        ("example.org", "192.0.2.1", "notexample.org", False),
+        ("example.org", "192.0.2.1", "", False),
+        ("192.0.2.1", "192.0.2.1", "", True),
+        ("192.0.2.1", "192.0.2.10", "", False),
+        ("192.0.2.0/24", "192.0.2.255", "", True),
+        ("192.0.2.77/24", "192.0.2.1", "", True),
+        ("192.0.2", "192.0.2.1", "", True),
+        ("192.0.2", "192.0.20.1", "", False),
+        ("192.0", "192.0.77.1", "", True),
+        ("192.0", "192.1.0.1", "", False),
+        ("2001:db8::/32", "2001:db8:1::1", "", True),
+        ("2001:db8::/32", "2001:db9::1", "", False),
+        ("2001:db8::1", "2001:0db8::0001", "", True),
+        ("192.0.2.1", "::ffff:192.0.2.1", "", True),
+        ("0.0.0.0/0", "2001:db8::1", "", False),
+        (r"/^mx\d+\.example\.org$/", "192.0.2.1", "mx12.example.org", True),
+        (r"/^mx\d+\.example\.org$/", "192.0.2.1", "MX12.example.org", True),
+        (r"/^mx\d+\.example\.org$/", "192.0.2.1", "mx.example.org", False),
+        ("192.0.2.1", "garbage", "", False),
+    ],
+)
+def test_clients(entry: str, address: str, name: str, matches: bool) -> None:
+    assert bool(ClientTable([entry]).match(address, name)) is matches
+
+
+@pytest.mark.parametrize(
+    ("entry", "address", "matches"),
+    [
+        ("bob@example.org", "bob@example.org", True),
+        ("bob@example.org", "Bob@Example.Org", True),
+        ("bob@example.org", "bob+lists@example.org", True),
+        ("bob@example.org", "bobby@example.org", False),
+        ("bob@example.org", "bob@sub.example.org", False),
+        ("postmaster@", "postmaster@anywhere.example", True),
+        ("postmaster@", "postmaster+x@anywhere.example", True),
+        ("postmaster@", "notpostmaster@anywhere.example", False),
+        ("example.org", "anybody@example.org", True),
+        ("example.org", "anybody@sub.example.org", True),
+        ("example.org", "anybody@example.org.evil.example", False),
+        (r"/^test-.*@/", "test-7@example.org", True),
+        ("example.org", "", False),
+    ],
+)
+def test_addresses(entry: str, address: str, matches: bool) -> None:
+    assert bool(AddressTable([entry]).match(address)) is matches
+
+
+def test_names() -> None:
+    helo = NameTable(["example.org", r"/^\[/"], domains=True)
+    assert helo.match("mx.example.org") == "example.org"
+    assert helo.match("[192.0.2.1]")
+    assert not helo.match("example.net")
+    logins = NameTable(["Alice"], domains=False)
+    assert logins.match("alice")
+    assert not logins.match("mx.alice")
+
+
+@pytest.mark.parametrize("entry", ["a b", "/x", "user@", "300.1.1.1", "1.2.3.4/40", "/(/", "::g"])
+def test_no_client(entry: str) -> None:
+    with pytest.raises(MatchError):
+        ClientTable([entry])
+
+
+@pytest.mark.parametrize("entry", ["a b", "/(/", ""])
+def test_no_address(entry: str) -> None:
+    with pytest.raises(MatchError):
+        AddressTable([entry])
+
+
+POSTGREY = """\
+# postgrey whitelist for mail client hostnames
+# greylisting.org: Southwest Airlines
+southwest.com
+/^.*\\.outbound\\.protection\\.outlook\\.com$/   # a pool
+  217.158.50.178
+
+2001:db8:25::/48
+"""
+
+
+def test_a_file_of_postgrey(tmp_path: Path) -> None:
+    path = tmp_path / "whitelist_clients"
+    path.write_text(POSTGREY)
+    table = ClientTable()
+    read_clients(path, table)
+    assert table.match("192.0.2.1", "mx.southwest.com")
+    assert table.match("192.0.2.1", "mail-x.outbound.protection.outlook.com")
+    assert table.match("217.158.50.178", "")
+    assert table.match("2001:db8:25::1", "")
+    assert not table.match("192.0.2.1", "mx.example.org")
+
+
+def test_a_wrong_line_is_told_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "whitelist_recipients"
+    path.write_text("postmaster@\n\ntwo words\n")
+    with pytest.raises(MatchError, match=r"whitelist_recipients:3: 'two words' is no address"):
+        read_addresses(path, AddressTable())
+
+
+def test_only_a_local_file_may_be_missing(tmp_path: Path) -> None:
+    assert read_entries(tmp_path / "whitelist_clients.local") == []
+    with pytest.raises(MatchError, match="does not exist"):
+        read_entries(tmp_path / "whitelist_clients")
+
+
+def test_a_large_list_is_as_fast_as_a_small_one_in_kind() -> None:
+    """Names and networks are looked up, not searched."""
+    table = ClientTable(f"10.{n >> 8}.{n & 255}.0/24" for n in range(20_000))
+    table.add("example.org")
+    assert len(table._networks) == 1
+    assert table.match("10.78.31.9", "") == "10.78.31.0/24"
+    assert not table.match("10.200.31.9", "")

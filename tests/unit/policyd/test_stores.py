@@ -1,0 +1,203 @@
+"""The stores that need no server, and what stands before a store."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from policyd import records
+from policyd.greylist import Client, Rules, Triplet
+from policyd.stores import Change, Entry, Store, StoreError, StoreStartError, T
+from policyd.stores.guard import FAILURES_TO_OPEN, Fallback, Guard
+from policyd.stores.memory import MemoryStore
+from policyd.stores.sqlite import SqliteStore
+from tests.unit.policyd.store_suite import NOW, Clock, StoreSuite, add_one, look, put
+
+
+class TestMemory(StoreSuite):
+    shared = False
+
+    def open_store(self, clock: Clock) -> Store:
+        return MemoryStore(clock=clock)
+
+    def test_it_is_bounded(self) -> None:
+        store = MemoryStore(max_entries=10, clock=Clock())
+        for n in range(25):
+            store.update_now((str(n),), put(str(n)))
+        assert sorted(store.entries) == [str(n) for n in range(15, 25)]
+
+
+class TestSqlite(StoreSuite):
+    @pytest.fixture(autouse=True)
+    def _file(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "store.sqlite"
+
+    def open_store(self, clock: Clock) -> Store:
+        return SqliteStore(self.path, clock=clock)
+
+    def test_a_file_that_is_no_store(self) -> None:
+        self.path.write_text("this is no database, and long enough to be looked at" * 100)
+        with pytest.raises(StoreStartError, match=r"cannot open the store .*store\.sqlite"):
+            SqliteStore(self.path)
+
+    def test_a_store_of_a_later_version(self) -> None:
+        with sqlite3.connect(self.path) as db:
+            db.execute("PRAGMA user_version = 99")
+        db.close()
+        with pytest.raises(StoreStartError, match="later version"):
+            SqliteStore(self.path)
+
+    def test_a_folder_that_is_not_there(self) -> None:
+        with pytest.raises(StoreStartError, match="cannot open the store"):
+            SqliteStore(self.path / "nowhere" / "store.sqlite")
+
+    def test_another_writer_makes_it_fail_soon_and_not_for_good(self) -> None:
+        async def scene(store: Store, _: Clock) -> None:
+            await store.update(("a",), put("1"))
+            other = sqlite3.connect(self.path, isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreError, match="locked"):
+                await store.update(("a",), put("2"))
+            other.execute("ROLLBACK")
+            other.close()
+            assert await store.update(("a",), put("3")) == ["1"]
+
+        self.run(scene)
+
+    def test_a_file_that_was_removed_is_made_anew(self) -> None:
+        async def scene(store: Store, _: Clock) -> None:
+            await store.update(("a",), put("1"))
+            for path in self.path.parent.glob("store.sqlite*"):
+                path.unlink()
+            await store.sweep()
+            assert await store.update(("a",), put("2")) == [None]
+            assert self.path.exists()
+
+        self.run(scene)
+
+
+class Moody:
+    """A store in memory that fails, or is silent, when told so."""
+
+    name = "moody"
+
+    def __init__(self) -> None:
+        self.memory = MemoryStore(clock=Clock())
+        self.failing = False
+        self.silent = False
+        self.asked = 0
+
+    def update(self, keys: Sequence[str], change: Change[T]) -> Awaitable[T]:
+        self.asked += 1
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if self.failing:
+            future.set_exception(StoreError("moody: no"))
+        elif not self.silent:
+            future.set_result(self.memory.update_now(keys, change))
+        return future
+
+    def scan(self, prefix: str) -> AsyncIterator[tuple[str, Entry]]:
+        return self.memory.scan(prefix)
+
+    async def sweep(self) -> int:
+        return await self.memory.sweep()
+
+    async def close(self) -> None:
+        pass
+
+
+async def until(condition: Any) -> None:
+    """Wait for a state."""
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def test_a_store_that_fails_is_left_alone_and_comes_back() -> None:
+    async def scene() -> None:
+        moody = Moody()
+        guard = Guard(moody, timeout=5)
+        guard.start()
+        assert await guard.update(("a",), put("1")) == [None]
+        moody.failing = True
+        for _ in range(FAILURES_TO_OPEN):
+            with pytest.raises(StoreError, match="moody: no"):
+                await guard.update(("a",), look)
+        assert guard.down
+        asked = moody.asked
+        for _ in range(50):
+            with pytest.raises(StoreError, match="down"):
+                await guard.update(("a",), look)
+        assert moody.asked == asked
+        moody.failing = False
+        await until(lambda: not guard.down)
+        assert await guard.update(("a",), look) == ["1"]
+        await guard.close()
+
+    asyncio.run(scene())
+
+
+def test_a_store_that_is_silent_is_given_up() -> None:
+    async def scene() -> None:
+        moody = Moody()
+        moody.silent = True
+        guard = Guard(moody, timeout=0.01)
+        guard.start()
+        with pytest.raises(StoreError, match=r"no answer in 0\.01 s"):
+            await guard.update(("a",), look)
+        await guard.close()
+
+    asyncio.run(scene())
+
+
+def test_one_failure_is_no_reason() -> None:
+    async def scene() -> None:
+        moody = Moody()
+        guard = Guard(moody, timeout=5)
+        for _ in range(20):
+            moody.failing = True
+            with pytest.raises(StoreError):
+                await guard.update(("a",), look)
+            moody.failing = False
+            await guard.update(("a",), look)
+        assert not guard.down
+
+    asyncio.run(scene())
+
+
+def test_what_was_learned_meanwhile_is_handed_over() -> None:
+    rules = Rules()
+    triplet, client = "t\nnet:1\na\nb", "c\nnet:1"
+
+    async def scene() -> None:
+        moody = Moody()
+        guard = Guard(moody, timeout=5)
+        fallback = Fallback(guard, MemoryStore(clock=Clock()), records.merge)
+        guard.start()
+
+        def know(passed: int, returns: int) -> Change[None]:
+            entries = [
+                records.triplet_entry(Triplet(NOW - 900, NOW, passed), rules),
+                records.client_entry(Client(returns, NOW), rules),
+            ]
+            return lambda _: (entries, None)
+
+        await fallback.update((triplet, client), know(0, 4))
+        moody.failing = True
+        for _ in range(FAILURES_TO_OPEN + 1):
+            await fallback.update((triplet, client), know(NOW, 1))
+        assert await fallback.update(("n",), add_one) == 1
+        moody.failing = False
+        await until(lambda: not guard.down and not fallback.memory.entries)
+        await until(lambda: moody.memory.entries.get("n") == Entry("1", NOW + 1000))
+        entries = moody.memory.entries
+        assert records.read_triplet(entries[triplet]) == Triplet(NOW - 900, NOW, NOW)
+        assert records.read_client(entries[client]) == Client(4, NOW)
+        await fallback.close()
+
+    asyncio.run(scene())
