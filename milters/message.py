@@ -91,7 +91,7 @@ class Message:
         if not self._authors:
             self._unsigned = "no-author"
             return
-        specs = self.rules.signing.specs(self._authors[0].domain, self._recipients)
+        specs = self.rules.signing.specs(self._authors[0], self._recipients)
         if not specs:
             self._unsigned = "no-key"
             return

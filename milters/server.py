@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
 
@@ -53,7 +54,16 @@ _DRAIN = b"d"
 _FAILED = b"f"
 
 Load = Callable[[], tuple[GroundSettings, MiltersSettings]]
-OpenKeys = Callable[[MiltersSettings, FilteringBoundLogger], KeyTable]
+
+
+class Keys(Protocol):
+    """Where the keys of one configuration after the other come from."""
+
+    def open(self, settings: MiltersSettings, resolver: Resolver) -> KeyTable:
+        """The keys as `settings` say; never raises."""
+
+    def keep_looking(self) -> None:
+        """Keep what was opened in line with DNS from now on; called in each worker."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,9 @@ class _Service:
     connection: type[Connection]
 
 
-def serve(load: Load, open_keys: OpenKeys, config: Path | None) -> int:
+def serve(
+    load: Load, open_keys: Callable[[FilteringBoundLogger], Keys], config: Path | None
+) -> int:
     """Run the milter until SIGTERM; returns the exit status.
 
     `load` reads the configuration anew each time, `config` is its file, which is watched. Raises
@@ -79,11 +91,13 @@ def serve(load: Load, open_keys: OpenKeys, config: Path | None) -> int:
     probes = Probes()
     metrics = _open_metrics(settings.metrics_listen, probes)
     drop_privileges(settings.user)
-    current = Current(_Build(load, open_keys, log), log)
-    watch = Watch([path for path in (config, settings.keys) if path])
+    keys = open_keys(log)
+    current = Current(_Build(load, keys), log)
+    watch = Watch([path for path in (config, *settings.key_paths) if path])
 
     def work(control: Control) -> None:
         service = services[control.number // workers]
+        keys.keep_looking()
         _work(control, services, service, placeholder, current, log)
 
     workers = settings.workers or min(os.cpu_count() or 1, MAX_WORKERS)
@@ -147,21 +161,21 @@ def _open_metrics(address: Address | None, probes: Probes) -> MetricsServer | No
 class _Build:
     """Reads configuration and keys into a `Runtime`; the DNS cache survives where it can."""
 
-    def __init__(self, load: Load, open_keys: OpenKeys, log: FilteringBoundLogger) -> None:
+    def __init__(self, load: Load, keys: Keys) -> None:
         self._load = load
-        self._open_keys = open_keys
-        self._log = log
+        self._keys = keys
         self._resolver: tuple[DnsSettings, Resolver] | None = None
 
     def __call__(self) -> Runtime:
         ground, settings = self._load()
-        try:
-            rules = Rules.prepare(settings, ground.hostname, self._open_keys(settings, self._log))
-        except MsgauthError as error:
-            raise StartError(str(error)) from error
         if self._resolver is None or self._resolver[0] != ground.dns:
             self._resolver = ground.dns, Resolver(ground.dns)
-        return Runtime(rules, self._resolver[1])
+        resolver = self._resolver[1]
+        try:
+            rules = Rules.prepare(settings, ground.hostname, self._keys.open(settings, resolver))
+        except MsgauthError as error:
+            raise StartError(str(error)) from error
+        return Runtime(rules, resolver)
 
 
 def _work(

@@ -38,6 +38,12 @@ class KeyTable(Protocol):
         Never raises and never waits: keys are read when the configuration is.
         """
 
+    def keys_of(self, author: Author) -> Sequence[DomainKey] | None:
+        """The keys that a table names for this author, aligned with it and possibly none.
+
+        None where no table says anything of the author: then its domain decides.
+        """
+
 
 class Signing:
     """What one configuration signs, with everything prepared that does not depend on a message.
@@ -49,31 +55,31 @@ class Signing:
         self._settings = settings.sign
         self._keys = keys
         self._headers = header_policy(settings.sign.oversign, settings.sign.also_sign)
-        self._specs: dict[str, tuple[SignatureSpec, ...]] = {}
+        self._specs: dict[DomainKey, SignatureSpec] = {}
 
-    def specs(self, author_domain: str, recipients: Iterable[str]) -> tuple[SignatureSpec, ...]:
-        """The signatures for mail From `author_domain` (A-labels); empty when no key applies."""
-        specs = self._aligned(author_domain)
+    def specs(self, author: Author, recipients: Iterable[str]) -> tuple[SignatureSpec, ...]:
+        """The signatures for mail From `author`; empty when no key applies."""
+        specs = self._aligned(author)
         if not specs and self._settings.unaligned_domain is not None:
             specs = self._of(self._settings.unaligned_domain)
         if len(specs) > 1 and self._settings.no_ed25519_to and self._is_spared(recipients):
             specs = tuple(spec for spec in specs if spec.key.type == "rsa") or specs
         return specs
 
-    def _aligned(self, author_domain: str) -> tuple[SignatureSpec, ...]:
-        for domain in ancestors(author_domain):
+    def _aligned(self, author: Author) -> tuple[SignatureSpec, ...]:
+        keys = self._keys.keys_of(author)
+        if keys is not None:
+            return self._with(keys)
+        for domain in ancestors(author.domain):
             if specs := self._of(domain):
                 return specs
         return ()
 
     def _of(self, domain: str) -> tuple[SignatureSpec, ...]:
-        known = self._specs.get(domain)
-        if known is not None:
-            return known
-        specs = tuple(self._spec(key) for key in self._keys.keys_for(domain) if self._signs(key))
-        if specs:  # what has no key is not remembered: From can be any domain
-            self._specs[domain] = specs
-        return specs
+        return self._with(self._keys.keys_for(domain))
+
+    def _with(self, keys: Iterable[DomainKey]) -> tuple[SignatureSpec, ...]:
+        return tuple(self._spec(key) for key in keys if self._signs(key))
 
     def _signs(self, key: DomainKey) -> bool:
         own = self._settings.domains.get(key.domain, _NOTHING_OWN)
@@ -83,6 +89,11 @@ class Signing:
         )
 
     def _spec(self, key: DomainKey) -> SignatureSpec:
+        if key not in self._specs:  # never more than there are keys
+            self._specs[key] = self._new_spec(key)
+        return self._specs[key]
+
+    def _new_spec(self, key: DomainKey) -> SignatureSpec:
         own = self._settings.domains.get(key.domain, _NOTHING_OWN)
         expiry = self._settings.expiry if own.expiry is None else own.expiry
         return SignatureSpec(

@@ -25,11 +25,11 @@ def milters(config: Path | None) -> None:
     configuration.read(config)
     use_worker_files()
     # these count in the files from their import on
-    from milters.key_files import KeyFiles
+    from milters.keys.live import KeyKeeper
     from milters.server import serve
 
     def load() -> tuple[GroundSettings, MiltersSettings]:
         loaded = configuration.read(config).model
         return loaded, loaded.milters
 
-    sys.exit(serve(load, lambda settings, log: KeyFiles(settings.keys, log), path))
+    sys.exit(serve(load, KeyKeeper, path))

@@ -44,14 +44,19 @@ def read_key(path: Path) -> SigningKey:
     may sign. A file that its group may read is accepted: that is how a Secret is mounted for a pod
     with an fsGroup.
     """
-    data = _read_private(path)
+    return to_key(path, read_private(path))
+
+
+def to_key(path: Path, data: bytes) -> SigningKey:
+    """The key that `data`, the content of `path`, is; raises `KeyFileError`."""
     try:
         return SigningKey.parse(data)
     except BadKeyError as error:
         raise KeyFileError(f"{path}: {error}") from error
 
 
-def _read_private(path: Path) -> bytes:
+def read_private(path: Path) -> bytes:
+    """The content of a key file, as `read_key` accepts it; raises `KeyFileError`."""
     try:
         with open(os.open(path, _READ), "rb") as file:
             mode = os.fstat(file.fileno()).st_mode

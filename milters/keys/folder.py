@@ -54,13 +54,22 @@ class KeyFile:
         """Its state; a key that was put there by hand is active."""
         return KeyState.ACTIVE if self.life is None else self.life.state
 
+    @property
+    def was_activated(self) -> bool:
+        """Whether it was seen at every name server before it became active."""
+        return self.life is not None and KeyState.PUBLISHED in self.life.since
+
 
 @dataclass(frozen=True, slots=True)
 class FolderProblem:
-    """Something that is not used; `domain` is empty where it concerns no single one."""
+    """Something that is not used; `domain` is empty where it concerns no single one.
+
+    `is_serious` says that a key which should sign cannot.
+    """
 
     domain: str
     text: str
+    is_serious: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +102,8 @@ class KeyFolder:
                 else:
                     continue
             except (KeyFileError, KeyNameError, KeyStateError) as error:
-                problems.append(FolderProblem(_domain_of(entry), str(error)))
+                is_serious = entry.suffix not in SUFFIXES
+                problems.append(FolderProblem(_domain_of(entry), str(error), is_serious))
                 continue
             for key in found:
                 before = keys.setdefault((key.domain, key.selector), key)
@@ -124,7 +134,9 @@ class KeyFolder:
             found.append(KeyFile(domain, selector, path, life))
         have = {key.selector for key in found}
         problems.extend(
-            FolderProblem(domain, f"{folder}: {selector} is active and its key file is missing")
+            FolderProblem(
+                domain, f"{folder}: {selector} is active and its key file is missing", True
+            )
             for selector, life in (states or {}).items()
             if life.state is KeyState.ACTIVE and selector not in have
         )

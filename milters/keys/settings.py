@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from gatepost.config import Duration, LocalPath, Section
 from milters.keys.names import parse_domain, parse_selector
+from milters.opendkim.dataset import classify
+from milters.opendkim.errors import Place
+
+
+def _check_dataset(spec: str) -> str:
+    kind, path = classify(spec, Place("data set"))
+    if kind == "csl" or not path.startswith("/"):
+        raise ValueError(f'{spec!r} is no table: write "file:/PATH" or "refile:/PATH"')
+    return spec
+
+
+DataSetSpec = Annotated[str, AfterValidator(_check_dataset)]
 
 DEFAULT_KEYS = Path("/etc/gatepost/keys")
 
@@ -37,6 +49,21 @@ class KeySettings(Section):
         default=(),
         description="Keys that lie elsewhere, one `[[milters.key]]` each. They are active.",
     )
+    opendkim_key_table: DataSetSpec | None = Field(
+        default=None,
+        description="A KeyTable of opendkim that is used as it is, as in "
+        "`refile:/etc/opendkim/KeyTable`. Needs `opendkim_signing_table`.",
+    )
+    opendkim_signing_table: DataSetSpec | None = Field(
+        default=None,
+        description="A SigningTable of opendkim that is used as it is. What it says of an author "
+        "counts before the key folder.",
+    )
+    opendkim_multiple_signatures: bool = Field(
+        default=False,
+        description="Sign with every entry of the SigningTable that matches, not with the first "
+        "alone: opendkim's `MultipleSignatures`.",
+    )
     require_published: bool = Field(
         default=True,
         description="Sign only with keys whose record is in DNS as it should be. A key that was "
@@ -48,3 +75,19 @@ class KeySettings(Section):
         le=7 * 86400,
         description="How often the records of the keys are looked at again.",
     )
+
+    @property
+    def key_paths(self) -> tuple[Path, ...]:
+        """Every file and folder whose change makes the keys be read again."""
+        tables = (self.opendkim_key_table, self.opendkim_signing_table)
+        return (
+            self.keys,
+            *(entry.file for entry in self.key),
+            *(Path(classify(spec, Place(""))[1]) for spec in tables if spec is not None),
+        )
+
+    @model_validator(mode="after")
+    def _check_tables(self) -> Self:
+        if (self.opendkim_key_table is None) != (self.opendkim_signing_table is None):
+            raise ValueError("opendkim_key_table and opendkim_signing_table need each other")
+        return self

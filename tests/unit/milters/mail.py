@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from gatepost.dns import Zone, solve
 from milters.actions import DeleteHeader, InsertHeader, Quarantine, Refuse
+from milters.author import Author
 from milters.outcome import Outcome
 from milters.rules import Rules
 from milters.session import Session
@@ -37,9 +38,13 @@ class Keys:
     """A key table in memory."""
 
     domains: Mapping[str, Sequence[DomainKey]] = field(default_factory=dict)
+    authors: Mapping[str, Sequence[DomainKey]] = field(default_factory=dict)
 
     def keys_for(self, domain: str) -> Sequence[DomainKey]:
         return self.domains.get(domain, ())
+
+    def keys_of(self, author: Author) -> Sequence[DomainKey] | None:
+        return self.authors.get(author.address)
 
 
 def both_keys(*domains: str) -> Keys:

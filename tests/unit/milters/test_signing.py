@@ -2,18 +2,20 @@
 
 import pytest
 
+from milters.author import Author
 from milters.settings import MiltersSettings
 from milters.signing import Signing, header_policy
 from msgauth.dkim import DEFAULT_HEADERS
 from msgauth.errors import MsgauthError
-from tests.unit.milters.mail import both_keys
+from tests.unit.milters.mail import Keys, both_keys
 
 KEYS = both_keys("example.org", "mail.example.org", "example.net")
 
 
 def signatures(author: str, recipients: tuple[str, ...] = (), **sign: object) -> list[str]:
     signing = Signing(MiltersSettings.model_validate({"sign": sign}), KEYS)
-    return [f"{spec.selector}@{spec.domain}" for spec in signing.specs(author, recipients)]
+    specs = signing.specs(Author(f"user@{author}", author), recipients)
+    return [f"{spec.selector}@{spec.domain}" for spec in specs]
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,26 @@ def test_unaligned_only_when_asked_for() -> None:
     ]
 
 
+def test_what_a_table_says_of_an_author_comes_first() -> None:
+    key = KEYS.domains["example.net"][0]
+    keys = Keys(KEYS.domains, {"a@example.org": [key], "b@example.org": []})
+    signing = Signing(MiltersSettings(), keys)
+    for address, found in (("a", ["example.net"]), ("b", []), ("c", ["example.org"] * 2)):
+        author = Author(f"{address}@example.org", "example.org")
+        assert [spec.domain for spec in signing.specs(author, ())] == found
+
+
+def test_a_key_that_stops_signing_is_not_remembered() -> None:
+    domains = dict(KEYS.domains)
+    signing = Signing(MiltersSettings(), Keys(domains))
+    author = Author("a@example.net", "example.net")
+    assert len(signing.specs(author, ())) == 2
+    domains["example.net"] = domains["example.net"][1:]
+    assert [spec.selector for spec in signing.specs(author, ())] == ["e"]
+    del domains["example.net"]
+    assert signing.specs(author, ()) == ()
+
+
 def test_algorithms_and_selectors() -> None:
     assert signatures("example.org", algorithms=["rsa-sha256"]) == ["r@example.org"]
     domains = {"example.org": {"selectors": ["e"]}, "example.net": {"algorithms": ["rsa-sha256"]}}
@@ -70,7 +92,8 @@ def test_canonicalization_and_expiry_of_a_domain() -> None:
         }
     )
     signing = Signing(settings, KEYS)
-    (spec, _), (other, _) = signing.specs("example.org", ()), signing.specs("example.net", ())
+    (spec, _) = signing.specs(Author("a@example.org", "example.org"), ())
+    (other, _) = signing.specs(Author("a@example.net", "example.net"), ())
     assert (str(spec.canonicalization), spec.ttl) == ("relaxed/relaxed", 7 * 86400)
     assert (str(other.canonicalization), other.ttl) == ("simple/simple", 86400)
 

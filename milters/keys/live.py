@@ -1,0 +1,158 @@
+"""The keys of a running milter: read at each reload, compared with DNS at once and from then on.
+
+A `KeyKeeper` lives as long as the process; each configuration gets its `LiveKeys` from it. The
+first look at new keys happens before a configuration is taken into use, later ones in a thread of
+each worker, so that no message ever waits for the record of our own key.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from structlog.typing import FilteringBoundLogger
+
+from gatepost.dns import solve
+from gatepost.metrics import Gauge
+from milters.author import Author
+from milters.keys.publication import Publication, look_up
+from milters.keys.records import Look, Records
+from milters.keys.settings import KeySettings
+from milters.keys.store import EMPTY, Snapshot, StoredKey, load
+from milters.signing import DomainKey
+from msgauth.ask import Answer, Question
+
+FIRST_LOOK = 5.0
+"""Seconds that the first look at all new keys may take. What is then unknown is looked at again
+soon; a milter does not start later for a DNS that is down."""
+
+AFTER_AN_ERROR = 60.0
+"""Seconds until the thread that looks at records tries again after a bug."""
+
+BROKEN = Gauge(
+    "gatepost_milters_broken_keys",
+    "Signing keys, folders and tables that cannot be used; each is named in the log",
+    multiprocess_mode="livemax",
+)
+
+
+class Resolver(Protocol):
+    """What is needed of `gatepost.dns.Resolver`."""
+
+    def resolve(self, question: Question) -> Answer:
+        """The answer; never raises."""
+
+    def within(self, seconds: float) -> Callable[[Question], Answer]:
+        """A way to ask where all questions together have `seconds`."""
+
+
+class LiveKeys:
+    """A `milters.signing.KeyTable` of the keys that may sign right now. Safe for threads."""
+
+    def __init__(
+        self, snapshot: Snapshot, records: Records, settings: KeySettings, look: Look
+    ) -> None:
+        self.snapshot = snapshot
+        self._records = records
+        self._settings = settings
+        self._look = look
+        self._all = snapshot.all_keys()
+        self._domain_keys = {
+            key.identity: DomainKey(key.domain, key.selector, key.key) for key in self._all
+        }
+
+    def keys_for(self, domain: str) -> Sequence[DomainKey]:
+        """The keys that may sign for exactly this domain."""
+        return self._usable(self.snapshot.keys_of(domain))
+
+    def keys_of(self, author: Author) -> Sequence[DomainKey] | None:
+        """The keys that a SigningTable names for this author; None when it says nothing of it."""
+        if self.snapshot.table is None:
+            return None
+        keys = self.snapshot.table.keys_for(author.address, author.domain)
+        return None if keys is None else self._usable(keys)
+
+    def may_sign(self, key: StoredKey) -> bool:
+        """Whether this key signs now."""
+        return not self._settings.require_published or self._records.may_sign(key)
+
+    def look_at_due(self, look: Look | None = None) -> float:
+        """Look at the keys whose time has come; returns the seconds until there are others."""
+        interval = self._settings.publication_interval
+        if not self._settings.require_published:
+            self._records.count(self._all, self.may_sign)
+            return interval
+        due = self._records.due(self._all)
+        if due:
+            self._records.look_at(due, look or self._look, interval)
+            self._records.count(self._all, self.may_sign)
+        return self._records.seconds_to_next(self._all, interval)
+
+    def _usable(self, keys: Iterable[StoredKey]) -> Sequence[DomainKey]:
+        return [self._domain_keys[key.identity] for key in keys if self.may_sign(key)]
+
+
+class KeyKeeper:
+    """Opens the keys of one configuration after the other, and remembers what was seen of them."""
+
+    def __init__(
+        self,
+        log: FilteringBoundLogger,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._log = log
+        self._records = Records(log, monotonic)
+        self._live: LiveKeys | None = None
+        self._changed = threading.Event()
+        self._opened_by = os.getpid()
+
+    def open(self, settings: KeySettings, resolver: Resolver) -> LiveKeys:
+        """Read the keys and look at the records of those that are new; never raises.
+
+        Takes `FIRST_LOOK` seconds at most, plus one question.
+        """
+        previous = EMPTY if self._live is None else self._live.snapshot
+        snapshot = load(settings, previous)
+        self._report(snapshot)
+        live = LiveKeys(snapshot, self._records, settings, _asking(resolver.resolve))
+        live.look_at_due(_asking(resolver.within(FIRST_LOOK)))
+        self._records.forget_all_but(snapshot.all_keys())
+        self._live = live
+        self._changed.set()
+        return live
+
+    def keep_looking(self) -> None:
+        """Look at the records now and then, in a thread; for a worker, after its fork."""
+        threading.Thread(target=self._look_for_ever, name="key-records", daemon=True).start()
+
+    def _look_for_ever(self) -> None:
+        while True:
+            self._changed.clear()
+            try:
+                wait = self._live.look_at_due() if self._live is not None else AFTER_AN_ERROR
+            except Exception:
+                self._log.exception("looking at the records of keys failed")
+                wait = AFTER_AN_ERROR
+            self._changed.wait(wait)
+
+    def _report(self, snapshot: Snapshot) -> None:
+        BROKEN.set(len(snapshot.problems))
+        if os.getpid() != self._opened_by:
+            return  # each worker reads the keys after the parent, which has told it all
+        for problem in snapshot.problems:
+            self._log.error(
+                "a key cannot be used",
+                domain=problem.domain or None,
+                problem=problem.text,
+                old_keys_used_on=problem.kept,
+            )
+
+
+def _asking(resolve: Callable[[Question], Answer]) -> Look:
+    def look(key: StoredKey) -> Publication:
+        return solve(look_up(key.domain, key.selector, key.key), resolve)
+
+    return look

@@ -1,0 +1,262 @@
+"""The keys that a daemon may sign with, as one immutable snapshot of everything configured.
+
+A snapshot is made whole and swapped in whole. What is wrong with a key is a problem of its domain,
+never an exception: the other domains sign on. When a reload finds a problem in a domain that
+signed before, that domain keeps the keys that it had, except one that has been revoked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from milters.keys.author_table import AuthorTable, Tables, read_tables
+from milters.keys.errors import KeysError
+from milters.keys.files import read_private, to_key
+from milters.keys.folder import KeyFolder, Listing
+from milters.keys.names import record_name
+from milters.keys.settings import KeySettings
+from milters.keys.state import KeyState
+from milters.opendkim.errors import OpendkimError
+from msgauth.domain import ancestors
+from msgauth.keys import SigningKey
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A private key and where it comes from. `was_activated` says that `gatepost keys activate`
+    has seen it at every name server; a key put there by hand was seen by nobody."""
+
+    domain: str
+    selector: str
+    key: SigningKey = field(repr=False, compare=False)
+    path: Path
+    was_activated: bool
+    digest: bytes = field(repr=False)
+    """SHA-256 of the file: tells two keys of one name apart."""
+
+    @property
+    def identity(self) -> tuple[str, str, bytes]:
+        """What tells it from every other key, also from an earlier one of its name."""
+        return self.domain, self.selector, self.digest
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Domain and selector."""
+        return self.domain, self.selector
+
+
+@dataclass(frozen=True, slots=True)
+class KeyProblem:
+    """Something that is not used, in a line for the log. `domain` is empty when it concerns no
+    single one; `kept` says that what was used before is used on."""
+
+    domain: str
+    text: str
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Every key that is active, and what was wrong. `by_domain` has those of the key folder and of
+    `[[milters.key]]`, `table` those of opendkim's tables."""
+
+    by_domain: Mapping[str, tuple[StoredKey, ...]]
+    table: AuthorTable | None = None
+    problems: tuple[KeyProblem, ...] = ()
+
+    def keys_of(self, domain: str) -> tuple[StoredKey, ...]:
+        """The keys of exactly this domain (A-labels)."""
+        return self.by_domain.get(domain, ())
+
+    def keys_for(self, domain: str, address: str = "") -> tuple[StoredKey, ...]:
+        """The keys for an author of `domain` (A-labels).
+
+        What a SigningTable says of `address` comes first; else it is the keys of the longest
+        domain at or above `domain` that has any.
+        """
+        if self.table is not None and address:
+            of_table = self.table.keys_for(address, domain)
+            if of_table is not None:
+                return of_table
+        for name in ancestors(domain):
+            if keys := self.by_domain.get(name):
+                return keys
+        return ()
+
+    def all_keys(self) -> tuple[StoredKey, ...]:
+        """Every key, each once."""
+        keys = {key.identity: key for keys in self.by_domain.values() for key in keys}
+        if self.table is not None:
+            keys.update({key.identity: key for key in self.table.keys.values()})
+        return tuple(keys.values())
+
+
+EMPTY = Snapshot({})
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    domain: str
+    selector: str
+    path: Path
+    was_activated: bool = False
+
+
+class _Reader:
+    """Reads key files; a file that has not changed since `previous` is not parsed again, because
+    OpenSSL takes some 30 ms to check an RSA key."""
+
+    def __init__(self, previous: Snapshot) -> None:
+        self._known = {key.digest: key.key for key in previous.all_keys()}
+
+    def read(self, source: _Source) -> StoredKey:
+        """Raises `KeysError`."""
+        data = read_private(source.path)
+        digest = hashlib.sha256(data).digest()
+        key = self._known.get(digest) or to_key(source.path, data)
+        self._known[digest] = key
+        return StoredKey(
+            source.domain, source.selector, key, source.path, source.was_activated, digest
+        )
+
+
+def load(settings: KeySettings, previous: Snapshot = EMPTY) -> Snapshot:
+    """Read every key that `settings` names; never raises for what a key or a folder is like."""
+    reader = _Reader(previous)
+    problems: list[KeyProblem] = []
+    by_domain = _load_folder(settings, reader, problems, previous)
+    table = _load_table(settings, reader, problems, previous.table)
+    return Snapshot(by_domain, table, tuple(problems))
+
+
+def _load_folder(
+    settings: KeySettings, reader: _Reader, problems: list[KeyProblem], previous: Snapshot
+) -> dict[str, tuple[StoredKey, ...]]:
+    sources, bad = _entries(settings)
+    revoked: frozenset[tuple[str, str]] = frozenset()
+    folder_is_lost = False
+    try:
+        listing = _scan(settings)
+    except KeysError as error:
+        problems.append(KeyProblem("", str(error), kept=bool(previous.by_domain)))
+        folder_is_lost = True
+    else:
+        bad.extend((found.domain, found.text) for found in listing.problems if found.is_serious)
+        problems.extend(
+            KeyProblem(found.domain, found.text)
+            for found in listing.problems
+            if not found.is_serious
+        )
+        sources = _with_listing(sources, listing, problems)
+        revoked = frozenset(
+            (key.domain, key.selector) for key in listing.keys if key.state is KeyState.REVOKED
+        )
+    keys: dict[str, list[StoredKey]] = {}
+    for source in sources.values():
+        try:
+            keys.setdefault(source.domain, []).append(reader.read(source))
+        except KeysError as error:
+            bad.append((source.domain, str(error)))
+    by_domain = {domain: tuple(of_domain) for domain, of_domain in keys.items() if of_domain}
+    lost = set(previous.by_domain) if folder_is_lost else {domain for domain, _ in bad}
+    kept = _keep(previous.by_domain, lost, revoked)
+    problems.extend(KeyProblem(domain, text, domain in kept) for domain, text in bad)
+    return {**by_domain, **kept}
+
+
+def _scan(settings: KeySettings) -> Listing:
+    if "keys" not in settings.model_fields_set and not settings.keys.exists():
+        return Listing((), ())  # nobody asked for it: this one does not sign
+    return KeyFolder(settings.keys).scan()
+
+
+def _entries(
+    settings: KeySettings,
+) -> tuple[dict[tuple[str, str], _Source], list[tuple[str, str]]]:
+    """The keys of `[[milters.key]]`, and what is wrong with them, by domain."""
+    sources: dict[tuple[str, str], _Source] = {}
+    bad: list[tuple[str, str]] = []
+    for entry in settings.key:
+        name = entry.domain, entry.selector
+        try:
+            record_name(*name)
+        except KeysError as error:
+            bad.append((entry.domain, str(error)))
+            continue
+        if name in sources:
+            bad.append((entry.domain, f"[[milters.key]] has {name[1]} of {name[0]} twice"))
+            continue
+        sources[name] = _Source(*name, entry.file)
+    return sources, bad
+
+
+def _with_listing(
+    sources: dict[tuple[str, str], _Source], listing: Listing, problems: list[KeyProblem]
+) -> dict[tuple[str, str], _Source]:
+    """Add the active keys of the folder; what `[[milters.key]]` names counts before it."""
+    merged = dict(sources)
+    for file in listing.keys:
+        name = file.domain, file.selector
+        if file.state is not KeyState.ACTIVE:
+            continue
+        if name in merged:
+            text = f"{file.path}: not used, [[milters.key]] names another file"
+            problems.append(KeyProblem(file.domain, text))
+            continue
+        merged[name] = _Source(*name, file.path, file.was_activated)
+    return merged
+
+
+def _keep(
+    before: Mapping[str, tuple[StoredKey, ...]],
+    lost: Iterable[str],
+    revoked: frozenset[tuple[str, str]],
+) -> dict[str, tuple[StoredKey, ...]]:
+    kept = {}
+    for domain in lost:
+        keys = tuple(key for key in before.get(domain, ()) if key.name not in revoked)
+        if keys:
+            kept[domain] = keys
+    return kept
+
+
+def _load_table(
+    settings: KeySettings,
+    reader: _Reader,
+    problems: list[KeyProblem],
+    before: AuthorTable | None,
+) -> AuthorTable | None:
+    if settings.opendkim_key_table is None or settings.opendkim_signing_table is None:
+        return None
+    try:
+        tables = read_tables(settings.opendkim_key_table, settings.opendkim_signing_table)
+    except OpendkimError as error:
+        problems.append(KeyProblem("", str(error), kept=before is not None))
+        return before
+    problems.extend(KeyProblem("", text) for text in tables.problems)
+    keys = _table_keys(tables, reader, problems, before)
+    return AuthorTable(tables.signing, keys, settings.opendkim_multiple_signatures)
+
+
+def _table_keys(
+    tables: Tables,
+    reader: _Reader,
+    problems: list[KeyProblem],
+    before: AuthorTable | None,
+) -> dict[tuple[str, str], StoredKey]:
+    keys: dict[tuple[str, str], StoredKey] = {}
+    for name, found in tables.expanded.keys.items():
+        old = before.keys.get(name) if before is not None else None
+        try:
+            keys[name] = reader.read(_Source(found.domain, found.selector, found.path))
+        except KeysError as error:
+            problems.append(KeyProblem(found.domain, f"{found.place}: {error}", old is not None))
+            if old is not None:
+                keys[name] = old
+    return keys
+
+
+__all__: Sequence[str] = ["EMPTY", "KeyProblem", "Snapshot", "StoredKey", "load"]

@@ -1,0 +1,115 @@
+"""Data sets: what an option of opendkim takes for a list or a table (opendkim(8), DATA SETS)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from milters.opendkim.errors import OpendkimError, Place
+from milters.opendkim.lines import content, read_file
+
+Kind: TypeAlias = Literal["file", "refile", "csl"]
+
+_UNSUPPORTED = {
+    "db": "a Berkeley DB",
+    "bdb": "a Berkeley DB",
+    "dsn": "an SQL database",
+    "odbx": "an SQL database",
+    "ldap": "an LDAP directory",
+    "ldaps": "an LDAP directory",
+    "ldapi": "an LDAP directory",
+    "lua": "a Lua script",
+    "memcache": "a memcached",
+    "erlang": "an Erlang node",
+    "mdb": "an LMDB database",
+    "repute": "a reputation server",
+    "socket": "a socket",
+}
+_PREFIX = re.compile(r"([a-z]+):(.*)\Z", re.IGNORECASE | re.DOTALL)
+
+
+class UnsupportedDataSetError(OpendkimError):
+    """The data set is in a database; its content has to be exported to a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry; `value` is empty where the set is a plain list."""
+
+    place: Place
+    key: str
+    value: str = ""
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of the value, which stand with colons between."""
+        return tuple(self.value.split(":")) if self.value else ()
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """The entries in their order. In a `refile`, ``*`` in a key stands for any text."""
+
+    kind: Kind
+    entries: tuple[Entry, ...]
+    path: Path | None = None
+
+
+def classify(spec: str, place: Place) -> tuple[Kind, str]:
+    """What kind of data set `spec` is, and its path or list.
+
+    Raises `UnsupportedDataSetError` for one that is no file and no list.
+    """
+    spec = spec.strip()
+    if match := _PREFIX.match(spec):
+        word, rest = match[1].lower(), match[2].strip()
+        if word in ("file", "refile", "csl"):
+            if not rest:
+                raise OpendkimError(place, f"{spec!r} names nothing")
+            return word, rest  # type: ignore[return-value]  # mypy does not narrow by `in`
+        if word in _UNSUPPORTED:
+            raise UnsupportedDataSetError(
+                place, f"{_UNSUPPORTED[word]} is not read: export it to a file"
+            )
+    if spec.endswith(".db"):
+        raise UnsupportedDataSetError(place, "a Berkeley DB is not read: export it to a file")
+    if spec.startswith("/"):
+        return "file", spec
+    return "csl", spec
+
+
+def read_dataset(
+    spec: str,
+    place: Place,
+    base: Path = Path("/"),
+    read: Callable[[Path], str] = read_file,
+) -> DataSet:
+    """Read the data set `spec`; a relative path is one below `base` (BaseDirectory).
+
+    `place` is where `spec` stands. Raises `OpendkimError`.
+    """
+    kind, rest = classify(spec, place)
+    if kind == "csl":
+        return DataSet("csl", tuple(_list_entries(rest, place)))
+    path = base / rest
+    try:
+        text = read(path)
+    except OpendkimError as error:
+        raise OpendkimError(place, str(error)) from error
+    entries = []
+    for line, bare in content(text, str(path)):
+        key, _, value = bare.replace("\t", " ").partition(" ")
+        entries.append(Entry(line, key, value.strip()))
+    return DataSet(kind, tuple(entries), path)
+
+
+def _list_entries(text: str, place: Place) -> list[Entry]:
+    entries = []
+    for item in text.split(","):
+        key, _, value = item.strip().partition("=")
+        if key.strip():
+            entries.append(Entry(place, key.strip(), value.strip()))
+    return entries

@@ -1,0 +1,53 @@
+"""Lines of opendkim's files: comments, blank lines, bounds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from milters.opendkim.errors import OpendkimError, Place
+
+MAX_FILE = 16 << 20
+"""Octets of one file that are read: a table of some hundred thousand lines."""
+
+MAX_LINES = 200_000
+"""Lines with content of one file that are read."""
+
+MAX_LINE = 4096
+"""Characters of one line; opendkim itself has buffers of 1024 to 2048."""
+
+
+def read_file(path: Path) -> str:
+    """The text of a file; raises `OpendkimError`. Octets that are not UTF-8 are kept as such."""
+    place = Place(str(path))
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            raw = file.read(MAX_FILE + 1)
+    except OSError as error:
+        raise OpendkimError(place, f"cannot be read: {error.strerror}") from error
+    if len(raw) > MAX_FILE:
+        raise OpendkimError(place, f"is longer than {MAX_FILE} octets")
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def content(text: str, file: str) -> Iterator[tuple[Place, str]]:
+    """Each line that says something, without its comment and the space around it.
+
+    A ``#`` begins a comment wherever it stands, also inside a word: that is how opendkim cuts
+    lines. Raises `OpendkimError`.
+    """
+    count = 0
+    for number, line in enumerate(text.split("\n"), 1):
+        bare = line.partition("#")[0].strip()
+        if not bare:
+            continue
+        place = Place(file, number)
+        if len(bare) > MAX_LINE:
+            raise OpendkimError(place, f"the line has more than {MAX_LINE} characters")
+        if "\0" in bare:
+            raise OpendkimError(place, "the line has a NUL octet")
+        count += 1
+        if count > MAX_LINES:
+            raise OpendkimError(place, f"there are more than {MAX_LINES} lines")
+        yield place, bare

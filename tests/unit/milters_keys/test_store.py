@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from milters.keys.folder import KeyFolder
+from milters.keys.settings import KeySettings
+from milters.keys.state import KeyState
+from milters.keys.store import EMPTY, Snapshot, load
+from tests.unit.milters_keys.pems import pem
+from tests.unit.milters_keys.test_folder import put
+
+NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
+
+
+def settings(tmp_path: Path, **more: object) -> KeySettings:
+    return KeySettings.model_validate({"keys": tmp_path / "keys", **more})
+
+
+def selectors(snapshot: Snapshot, domain: str = "example.org") -> list[str]:
+    return [key.selector for key in snapshot.keys_for(domain)]
+
+
+def texts(snapshot: Snapshot) -> str:
+    return "\n".join(problem.text for problem in snapshot.problems)
+
+
+def test_the_longest_domain_that_has_a_key(tmp_path: Path) -> None:
+    put(tmp_path / "keys" / "example.org" / "s1.pem")
+    put(tmp_path / "keys" / "mail.example.org" / "s2.pem")
+    snapshot = load(settings(tmp_path))
+    for domain, expected in {
+        "example.org": ["s1"],
+        "sub.example.org": ["s1"],
+        "mail.example.org": ["s2"],
+        "a.b.mail.example.org": ["s2"],
+        "notexample.org": [],
+        "org": [],
+    }.items():
+        assert selectors(snapshot, domain) == expected, domain
+    assert [key.selector for key in snapshot.keys_of("sub.example.org")] == []
+
+
+def test_only_active_keys_sign(tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    folder = KeyFolder(tmp_path / "keys")
+    folder.add("example.org", {f"s{n}": pem(number=n) for n in range(5)}, KeyState.NEW, NOW)
+    folder.enter("example.org", {"s1": KeyState.PUBLISHED, "s2": KeyState.ACTIVE}, NOW)
+    folder.enter("example.org", {"s3": KeyState.ACTIVE, "s4": KeyState.REVOKED}, NOW)
+    folder.enter("example.org", {"s3": KeyState.RETIRED}, NOW)
+    assert selectors(load(settings(tmp_path))) == ["s2"]
+
+
+def test_a_bad_key_concerns_its_domain_only(tmp_path: Path) -> None:
+    put(tmp_path / "keys" / "example.org" / "s1.pem", b"rubbish")
+    put(tmp_path / "keys" / "example.org" / "s2.pem")
+    put(tmp_path / "keys" / "open.example" / "s1.pem", mode=0o644)
+    put(tmp_path / "keys" / "example.net" / "s1.pem")
+    snapshot = load(settings(tmp_path))
+    assert selectors(snapshot) == ["s2"]
+    assert selectors(snapshot, "open.example") == []
+    assert selectors(snapshot, "example.net") == ["s1"]
+    assert [problem.domain for problem in snapshot.problems] == ["example.org", "open.example"]
+    assert "mode 0644" in texts(snapshot)
+    assert not any(problem.kept for problem in snapshot.problems)
+
+
+def test_a_key_that_breaks_leaves_the_old_set_active(tmp_path: Path) -> None:
+    path = put(tmp_path / "keys" / "example.org" / "s1.pem")
+    put(tmp_path / "keys" / "example.org" / "s2.pem", pem(number=1))
+    before = load(settings(tmp_path))
+    path.write_bytes(pem()[:40])
+    put(tmp_path / "keys" / "example.org" / "s3.pem", pem(number=2))
+    put(tmp_path / "keys" / "example.net" / "s1.pem")
+    after = load(settings(tmp_path), before)
+    assert selectors(after) == ["s1", "s2"]
+    assert after.keys_for("example.org") == before.keys_for("example.org")
+    assert selectors(after, "example.net") == ["s1"]
+    assert [problem.kept for problem in after.problems] == [True]
+    path.write_bytes(pem(number=3))
+    assert selectors(load(settings(tmp_path), after)) == ["s1", "s2", "s3"]
+
+
+def test_a_key_that_is_taken_away_is_gone(tmp_path: Path) -> None:
+    path = put(tmp_path / "keys" / "example.org" / "s1.pem")
+    before = load(settings(tmp_path))
+    path.unlink()
+    after = load(settings(tmp_path), before)
+    assert selectors(after) == []
+    assert after.problems == ()
+
+
+def test_a_broken_state_file_keeps_the_old_keys(tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    KeyFolder(tmp_path / "keys").add("example.org", {"s1": pem()}, KeyState.ACTIVE, NOW)
+    before = load(settings(tmp_path))
+    (tmp_path / "keys" / "example.org" / "keys.toml").write_text("[")
+    after = load(settings(tmp_path), before)
+    assert selectors(after) == ["s1"]
+    assert [problem.kept for problem in after.problems] == [True]
+
+
+def test_a_stray_file_does_not_hold_up_a_change(tmp_path: Path) -> None:
+    put(tmp_path / "keys" / "example.org" / "s1.pem")
+    before = load(settings(tmp_path))
+    put(tmp_path / "keys" / "example.org" / "copy of s1.pem")
+    put(tmp_path / "keys" / "example.org" / "s2.pem", pem(number=1))
+    after = load(settings(tmp_path), before)
+    assert selectors(after) == ["s1", "s2"]
+    assert len(after.problems) == 1
+
+
+def test_a_revoked_key_is_not_kept(tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    folder = KeyFolder(tmp_path / "keys")
+    folder.add("example.org", {"s1": pem(), "s2": pem(number=1)}, KeyState.ACTIVE, NOW)
+    before = load(settings(tmp_path))
+    folder.enter("example.org", {"s1": KeyState.REVOKED}, NOW)
+    (tmp_path / "keys" / "example.org" / "s2.pem").chmod(0o644)
+    after = load(settings(tmp_path), before)
+    assert selectors(after) == ["s2"]
+    assert [problem.kept for problem in after.problems] == [True]
+
+
+def test_a_folder_that_vanishes_keeps_everything(tmp_path: Path) -> None:
+    put(tmp_path / "keys" / "example.org" / "s1.pem")
+    before = load(settings(tmp_path))
+    (tmp_path / "keys").rename(tmp_path / "elsewhere")
+    after = load(settings(tmp_path), before)
+    assert selectors(after) == ["s1"]
+    assert after.problems[0].kept
+
+
+def test_a_folder_that_was_asked_for_and_is_not_there(tmp_path: Path) -> None:
+    snapshot = load(settings(tmp_path))
+    assert "No such file" in texts(snapshot)
+
+
+def test_without_a_word_about_keys_there_are_none(tmp_path: Path) -> None:
+    silent = KeySettings.model_construct(_fields_set=set(), keys=tmp_path / "keys", key=())
+    assert load(silent) == EMPTY
+    assert KeySettings().model_fields_set == set()
+
+
+def test_keys_that_lie_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    path = put(tmp_path / "mail.key")
+    entry = {"domain": "Example.ORG", "selector": "mail", "file": path}
+    snapshot = load(settings(tmp_path, key=[entry]))
+    assert selectors(snapshot) == ["mail"]
+    twice = load(settings(tmp_path, key=[entry, entry]))
+    assert "twice" in texts(twice)
+
+
+def test_what_the_configuration_names_counts_before_the_folder(tmp_path: Path) -> None:
+    put(tmp_path / "keys" / "example.org" / "mail.pem")
+    path = put(tmp_path / "mail.key", pem(number=1))
+    entry = {"domain": "example.org", "selector": "mail", "file": path}
+    snapshot = load(settings(tmp_path, key=[entry]))
+    assert [key.path for key in snapshot.keys_for("example.org")] == [path]
+    assert "not used" in texts(snapshot)
+
+
+def test_a_key_that_did_not_change_is_not_parsed_again(tmp_path: Path) -> None:
+    put(tmp_path / "keys" / "example.org" / "s1.pem", pem("rsa"))
+    before = load(settings(tmp_path))
+    after = load(settings(tmp_path), before)
+    assert after.keys_for("example.org")[0].key is before.keys_for("example.org")[0].key
+
+
+def test_a_private_key_never_shows_in_a_text(tmp_path: Path) -> None:
+    put(tmp_path / "keys" / "example.org" / "s1.pem", pem("rsa"))
+    snapshot = load(settings(tmp_path))
+    assert "SigningKey" not in repr(snapshot)
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Path:
+    put(tmp_path / "okeys" / "example.org" / "mail.private")
+    put(tmp_path / "okeys" / "example.net" / "mail.private", pem(number=1))
+    (tmp_path / "KeyTable").write_text(
+        f"org example.org:mail:{tmp_path}/okeys/example.org/mail.private\n"
+        f"net example.net:mail:{tmp_path}/okeys/example.net/mail.private\n"
+        f"each %:mail:{tmp_path}/okeys/%/mail.private\n"
+    )
+    (tmp_path / "SigningTable").write_text(
+        "boss@example.org org\n*@example.net net\n*@*.example.net net\n"
+    )
+    (tmp_path / "keys").mkdir()
+    return tmp_path
+
+
+def with_tables(tmp_path: Path, **more: object) -> KeySettings:
+    return settings(
+        tmp_path,
+        opendkim_key_table=f"file:{tmp_path}/KeyTable",
+        opendkim_signing_table=f"refile:{tmp_path}/SigningTable",
+        **more,
+    )
+
+
+def signing(snapshot: Snapshot, address: str) -> list[str]:
+    domain = address.rpartition("@")[2]
+    return [key.domain for key in snapshot.keys_for(domain, address)]
+
+
+def test_opendkims_tables(tables: Path) -> None:
+    snapshot = load(with_tables(tables))
+    assert signing(snapshot, "boss@example.org") == ["example.org"]
+    assert signing(snapshot, "Boss@example.org") == ["example.org"]
+    assert signing(snapshot, "other@example.org") == []
+    assert signing(snapshot, "a@example.net") == ["example.net"]
+    assert signing(snapshot, "a@b.example.net") == ["example.net"]
+    assert snapshot.problems == ()
+
+
+def test_the_table_counts_before_the_folder(tables: Path) -> None:
+    put(tables / "keys" / "example.org" / "s1.pem", pem(number=2))
+    put(tables / "keys" / "example.net" / "s1.pem", pem(number=3))
+    snapshot = load(with_tables(tables))
+    found = {
+        address: [key.selector for key in snapshot.keys_for(address[2:], address)]
+        for address in ("a@example.org", "a@example.net")
+    }
+    assert found == {"a@example.org": ["s1"], "a@example.net": ["mail"]}
+
+
+def test_the_authors_domain_in_the_key_table(tables: Path) -> None:
+    (tables / "SigningTable").write_text("*@* each\n")
+    snapshot = load(with_tables(tables))
+    assert signing(snapshot, "a@example.org") == ["example.org"]
+    assert signing(snapshot, "a@example.net") == ["example.net"]
+    assert signing(snapshot, "a@example.com") == []
+    assert signing(snapshot, "a@sub.example.net") == []
+
+
+def test_an_unaligned_line_signs_what_is_aligned_only(tables: Path) -> None:
+    (tables / "SigningTable").write_text("* org\n")
+    snapshot = load(with_tables(tables))
+    assert signing(snapshot, "a@example.org") == ["example.org"]
+    assert signing(snapshot, "a@sub.example.org") == ["example.org"]
+    assert signing(snapshot, "a@example.com") == []
+    assert "SigningTable:1: * would sign mail of any matching domain with d=example.org" in texts(
+        snapshot
+    )
+
+
+def test_the_first_match_signs_or_all(tables: Path) -> None:
+    (tables / "SigningTable").write_text("*@example.net net\n*@*.net each\n")
+    (tables / "KeyTable").write_text(
+        f"net example.net:mail:{tables}/okeys/example.net/mail.private\n"
+        f"each %:s2:{tables}/okeys/%/mail.private\n"
+    )
+    one, every = (
+        load(with_tables(tables, opendkim_multiple_signatures=multiple))
+        for multiple in (False, True)
+    )
+    author = "example.net", "a@example.net"
+    assert [key.selector for key in one.keys_for(*author)] == ["mail"]
+    assert [key.selector for key in every.keys_for(*author)] == ["mail", "s2"]
+
+
+def test_a_broken_table_keeps_the_old_one(tables: Path) -> None:
+    before = load(with_tables(tables))
+    (tables / "KeyTable").unlink()
+    after = load(with_tables(tables), before)
+    assert signing(after, "a@example.net") == ["example.net"]
+    assert after.problems[0].kept
+
+
+def test_a_broken_key_of_a_table_keeps_the_old_one(tables: Path) -> None:
+    before = load(with_tables(tables))
+    (tables / "okeys" / "example.net" / "mail.private").chmod(0o644)
+    after = load(with_tables(tables), before)
+    assert signing(after, "a@example.net") == ["example.net"]
+    assert [(problem.domain, problem.kept) for problem in after.problems] == [("example.net", True)]
+    assert signing(load(with_tables(tables)), "a@example.net") == []
+    assert signing(load(with_tables(tables)), "boss@example.org") == ["example.org"]
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"opendkim_key_table": "refile:/etc/KeyTable"}, "need each other"),
+        ({"opendkim_key_table": "KeyTable"}, "is no table"),
+        ({"opendkim_key_table": "refile:KeyTable"}, "is no table"),
+        ({"opendkim_key_table": "dsn:mysql://x"}, "an SQL database is not read"),
+        ({"key": [{"domain": "org", "selector": "s", "file": "x"}]}, "has no dot"),
+        ({"key": [{"domain": "a.org", "selector": "/", "file": "x"}]}, "not a selector"),
+        ({"publication_interval": "1s"}, "greater than or equal to 60"),
+    ],
+)
+def test_settings_that_are_refused(more: dict[str, object], told: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(told)):
+        KeySettings.model_validate(more)
