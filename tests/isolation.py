@@ -49,12 +49,14 @@ class Watch:
         """See sys.addaudithook and the audit events of the modules socket and _socket."""
         if not event.startswith("socket."):
             return
-        if event in ("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg"):
+        if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
             local = arguments[0].family == socket.AF_UNIX or _is_local(arguments[1])
             address = arguments[1]
+        elif event == "socket.bind":
+            local, address = True, arguments[1]  # nothing leaves by it
         elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
             address = arguments[0]
-            local = _is_local(address)
+            local = _is_local(address) or _is_address(address)  # no resolver is asked for those
         else:
             return
         if self.no_sockets or not local:
@@ -65,6 +67,14 @@ class Watch:
         """What was seen since the last call."""
         seen, self.seen = self.seen, []
         return seen
+
+
+def _is_address(text: Any) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_local(address: Any) -> bool:
