@@ -6,11 +6,9 @@ PY := $(VENV)/bin/python
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
-$(VENV)/.installed: pyproject.toml
-	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --upgrade 'pip>=25.1'
-	$(VENV)/bin/pip install --quiet --editable . --group test --group lint
-	touch $@
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@python3 -m installer --for install
+	@touch $@
 
 install: $(VENV)/.installed ## the command and what it needs, into .venv
 
