@@ -120,7 +120,7 @@ SIGNED = {
 
 @settings(SAME, max_examples=2000)
 @given(
-    st.sampled_from(sorted(SIGNED, key=str)),
+    st.sampled_from(list(SIGNED)),
     st.lists(st.tuples(st.integers(0, 1200), st.integers(0, 3), PIECES), min_size=1, max_size=2),
 )
 def test_a_changed_message(
@@ -137,7 +137,7 @@ def test_a_changed_message(
     if theirs and result.status != "pass":
         # dkimpy strips a lone CR around a field's value; RFC 6376 section 3.4.2 strips WSP, which
         # is space and tab (section 2.8)
-        assert b"\r" in raw.replace(b"\r\n", b"")
+        assert b"\r" in raw.replace(b"\r\n", b"") or ended_by_no_field(bytes(raw))
     elif result.status == "pass" and not theirs:
         assert ended_by_no_field(bytes(raw)) or raw.endswith((b" ", b"\t"))
     else:
@@ -147,8 +147,9 @@ def test_a_changed_message(
 def ended_by_no_field(raw: bytes) -> bool:
     """Whether a line that is no field ends the header.
 
-    dkimpy gives up on such a message. Postfix, and we, take the line for the first of the body, so
-    that DKIM covers the fields that the next program finds.
+    dkimpy gives up on such a message, unless the line begins with a colon, when it goes on (RFC
+    5322 section 3.6.8: a field has a name). Postfix, and we, take the line for the first of the
+    body, so that DKIM covers the fields that the next program finds.
     """
     fields, _ = parse_message(raw)
     return not raw[sum(len(bytes(field)) for field in fields) :].startswith(b"\r\n")
