@@ -1,6 +1,6 @@
 """dkimpy and we agree, or the RFC says why not.
 
-The examples are the same in every run (`derandomize`), so that a difference is news, not luck.
+With `derandomize` the examples are the same in every run, so that a difference is news, not luck.
 """
 
 from __future__ import annotations
@@ -139,7 +139,10 @@ def test_a_changed_message(
         # is space and tab (section 2.8)
         assert b"\r" in raw.replace(b"\r\n", b"") or ended_by_no_field(bytes(raw))
     elif result.status == "pass" and not theirs:
-        assert ended_by_no_field(bytes(raw)) or raw.endswith((b" ", b"\t"))
+        # Space before a colon is obsolete syntax that dkimpy does not read; RFC 6376 section 3.4.2
+        # says what becomes of it.
+        spaced = any(field.name.endswith((b" ", b"\t")) for field in parse_message(bytes(raw))[0])
+        assert spaced or ended_by_no_field(bytes(raw)) or raw.endswith((b" ", b"\t"))
     else:
         assert (result.status == "pass") is theirs
 
