@@ -25,7 +25,14 @@ format: $(VENV)/.installed ## put the code into the one format
 unit: $(VENV)/.installed ## the tests that open no socket
 	$(PY) -m pytest tests/unit
 
+test: ## all tests: unit, then the daemons over their sockets, then a real Postfix
+	@python3 -m installer --for test
+	$(PY) -m pytest tests/unit tests/daemon tests/postfix
+
 docs: $(VENV)/.installed ## write docs/reference/ anew from the code
 	$(VENV)/bin/gatepost config reference > docs/reference/configuration.md
 	$(PY) scripts/metrics.py
 	$(PY) scripts/rfcs.py
+
+clean: ## forget what was installed and built here
+	rm -rf $(VENV) .demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
