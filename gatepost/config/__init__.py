@@ -10,7 +10,6 @@ from gatepost.config.load import Loaded, load
 from gatepost.config.section import Section
 from gatepost.config.types import (
     Duration,
-    FileMode,
     Hostname,
     ListenAddress,
     LocalPath,
@@ -24,7 +23,6 @@ __all__ = [
     "ConfigError",
     "DnsSettings",
     "Duration",
-    "FileMode",
     "GroundSettings",
     "Hostname",
     "ListenAddress",

@@ -6,7 +6,6 @@ from gatepost.daemon.reload import Current
 from gatepost.daemon.sockets import (
     explain,
     listening_socket,
-    metrics_server,
     remove_stale_socket,
     set_socket_access,
 )
@@ -22,7 +21,6 @@ __all__ = [
     "drop_privileges",
     "explain",
     "listening_socket",
-    "metrics_server",
     "remove_stale_socket",
     "set_socket_access",
 ]

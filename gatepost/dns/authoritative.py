@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gatepost.config.ground import parse_nameserver
 from msgauth.ask import Answer, Lookup, Question, Rcode, RdType, ask
 from msgauth.domain import ancestors
 
@@ -101,6 +102,33 @@ def addresses(host: str) -> Lookup[tuple[str, ...]]:
     v4 = yield from ask(host, "A")
     v6 = yield from ask(host, "AAAA")
     return (v4.records + v6.records)[:MAX_ADDRESSES]
+
+
+def named_servers(text: str, port: int = 53) -> Lookup[tuple[NameServer, ...]]:
+    """Every address of a name server that is given by address or name, with ``:PORT`` or without.
+
+    Raises `NoServersError`.
+    """
+    try:
+        address, own_port = parse_nameserver(text)
+    except ValueError:
+        return (yield from _servers_of_host(text, port))
+    is_bare = address == text or text == f"[{address}]"
+    return (NameServer(address, address, port if is_bare else own_port),)
+
+
+def _servers_of_host(text: str, port: int) -> Lookup[tuple[NameServer, ...]]:
+    host, colon, own_port = text.partition(":")
+    if colon:
+        # an address stands in for the host: it is the port that is checked
+        try:
+            _, port = parse_nameserver(f"192.0.2.1:{own_port}")
+        except ValueError:
+            raise NoServersError(f"{own_port!r} is no port") from None
+    found = yield from addresses(host)
+    if not found:
+        raise NoServersError(f"{host} has no address")
+    return tuple(NameServer(host, address, port) for address in found)
 
 
 def ask_servers(

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from milters.keys import files
 from milters.keys.files import KeyFileError, printable
@@ -214,21 +215,39 @@ class KeyFolder:
             for selector, life in added.items()
         ]
 
-    def enter(self, domain: str, selectors: Mapping[str, KeyState], now: datetime) -> None:
-        """Bring keys of a domain into new states, all of them or none.
+    def enter(
+        self,
+        domain: str,
+        selectors: Mapping[str, KeyState],
+        now: datetime,
+        *,
+        was_seen: bool = False,
+        also: Mapping[str, KeyState] = MappingProxyType({}),
+    ) -> None:
+        """Bring keys of a domain into new states, all of `selectors` and `also` or none.
 
-        Raises `KeyFileError` and `KeyStateError`.
+        `was_seen`: every name server was seen to have the records of `selectors`. Raises
+        `KeyFileError` and `KeyStateError`.
         """
         with files.locked(self.path):
             states = self._states_to_change(domain)
-            for selector, state in selectors.items():
+            for selector, state in {**selectors, **also}.items():
                 if selector not in states:
                     raise KeyFileError(f"{domain} has no key {selector} in {self.path / domain}")
+                life = states[selector]
                 try:
-                    states[selector] = states[selector].enter(state, now)
+                    if was_seen and selector in selectors:
+                        life = life.mark_seen(now)
+                    states[selector] = life.enter(state, now)
                 except KeyStateError as error:
                     raise KeyStateError(f"{selector} of {domain}: {error}") from error
             self._write_states(domain, states)
+
+    def write_record(self, domain: str, selector: str, text: str) -> None:
+        """Replace the record that lies beside a key, for people; raises `KeyFileError`."""
+        path = self.path / domain / f"{selector}.txt"
+        record = present(record_name(domain, selector), text, "bind")
+        files.replace_file(path, f"{record}\n", 0o644)
 
     def _states_to_change(self, domain: str) -> dict[str, KeyLife]:
         """The states with every key file in it; what was there before any states was active."""

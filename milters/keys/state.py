@@ -78,6 +78,12 @@ class KeyLife:
             )
         return replace(self, state=state, since={**self.since, state: now})
 
+    def mark_seen(self, now: datetime) -> KeyLife:
+        """The same key, of which every name server was seen to have the record."""
+        since = {KeyState.PUBLISHED: now, **self.since}
+        state = KeyState.PUBLISHED if self.state is KeyState.NEW else self.state
+        return replace(self, state=state, since=since)
+
 
 def parse_states(text: str) -> dict[str, KeyLife]:
     """Read keys.toml: selector to life; raises `KeyStateError` with one clause."""

@@ -1,0 +1,29 @@
+"""`gatepost keys`: signing keys from the day they are made to the day they are revoked."""
+
+from __future__ import annotations
+
+import click
+
+from gatepost.cli.keys.check import activate, check
+from gatepost.cli.keys.end import retire, revoke
+from gatepost.cli.keys.new import list_keys, new
+from gatepost.cli.keys.options import KeyCommands
+from gatepost.cli.keys.publish import publish
+
+
+@click.group(cls=KeyCommands)
+def keys() -> None:
+    """Make, publish, check and retire signing keys.
+
+    \b
+    The life of a key:
+      gatepost keys new example.org              it is made
+      gatepost keys publish example.org          its record goes into DNS
+      gatepost keys check example.org            every name server has it
+      gatepost keys activate example.org         it signs, and the old one is retired
+      gatepost keys revoke example.org OLD       a week later, for the old one
+    """
+
+
+for command in (new, list_keys, publish, check, activate, retire, revoke):
+    keys.add_command(command)

@@ -1,0 +1,229 @@
+"""`gatepost keys check` and `gatepost keys activate`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gatepost.cli.keys.dns import Servers, open_servers, server_options
+from gatepost.cli.keys.options import (
+    again,
+    any_domain_argument,
+    describe,
+    domain_argument,
+    folder_options,
+    kind,
+    open_folder,
+    select,
+    selector_arguments,
+)
+from milters.keys.errors import KeysError
+from milters.keys.files import read_key
+from milters.keys.folder import KeyFile, KeyFolder
+from milters.keys.publication import Publication, Seen, Sight, summarize
+from milters.keys.rotation import replaced_by
+from milters.keys.state import OVERLAP, KeyState, print_date
+from msgauth.keys import SigningKey
+
+IN_DNS = (KeyState.NEW, KeyState.PUBLISHED, KeyState.ACTIVE, KeyState.RETIRED)
+"""States in which the record is to be in DNS, or soon will be."""
+
+MUST_BE_IN_DNS = (KeyState.NEW, KeyState.PUBLISHED, KeyState.ACTIVE)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A key and what every name server says of it."""
+
+    key: KeyFile
+    signing: SigningKey
+    sights: Sequence[Sight]
+    found: Publication
+
+    @property
+    def is_published(self) -> bool:
+        """Whether each server has the record."""
+        return self.found.seen is Seen.PUBLISHED
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            **describe(self.key, self.signing),
+            "seen": str(self.found.seen),
+            "reason": self.found.reason,
+            "note": self.found.note,
+            "servers": [
+                {
+                    "server": str(sight.said.server),
+                    "name": sight.said.name,
+                    "seen": str(sight.publication.seen),
+                    "reason": sight.publication.reason,
+                }
+                for sight in self.sights
+            ],
+        }
+
+    def tell(self) -> None:
+        """Print it, a line a server that does not have the record."""
+        described = describe(self.key, self.signing)
+        hosts = {sight.said.server.host for sight in self.sights}
+        head = f"{self.key.selector} of {self.key.domain} ({kind(described)}, {self.key.state})"
+        if self.is_published:
+            click.echo(f"{head}: published at {', '.join(sorted(hosts))}")
+            if self.found.note:
+                click.echo(f"  but {self.found.note}")
+            return
+        click.echo(f"{head}: {self.found.seen}" + ("" if self.sights else self.found.reason))
+        for sight in self.sights:
+            reason = sight.publication.reason or "has the record"
+            click.echo(f"  {sight.said.server}: {reason}")
+
+
+def check_key(key: KeyFile, servers: Servers) -> Checked:
+    """Ask about one key; raises `KeysError` when its file cannot be used."""
+    signing = read_key(key.path)
+    try:
+        sights = servers.look(key, signing)
+    except KeysError as error:
+        return Checked(key, signing, (), Publication(Seen.UNKNOWN, f": {error}"))
+    return Checked(key, signing, sights, summarize(sights))
+
+
+@click.command()
+@any_domain_argument
+@selector_arguments
+@server_options
+@folder_options
+def check(
+    domain: str | None,
+    selectors: tuple[str, ...],
+    told: tuple[str, ...],
+    port: int,
+    as_json: bool,
+    folder: Path | None,
+    config: Path | None,
+) -> None:
+    """Compare the keys of DOMAIN, or of every domain, with DNS.
+
+    Every name server that is responsible is asked, not a resolver with its cache. A new key that
+    all of them have is noted as published.
+
+    Exits with 1 when a key that is new, published or active is not at every server.
+    """
+    key_folder = open_folder(folder, config)
+    if domain is None:
+        keys = [key for key in key_folder.scan().keys if key.state in IN_DNS]
+    else:
+        keys = select(key_folder, domain, selectors, IN_DNS)
+    servers = open_servers(told, port, config)
+    checked: list[Checked] = []
+    problems: list[str] = []
+    for key in keys:
+        try:
+            checked.append(check_key(key, servers))
+        except KeysError as error:
+            problems.append(str(error))
+    if not told:
+        problems += _note(key_folder, checked)
+    if as_json:
+        found = [one.as_json() for one in checked]
+        click.echo(json.dumps({"keys": found, "problems": problems}, indent=2))
+    else:
+        for one in checked:
+            one.tell()
+        for problem in problems:
+            click.echo(problem, err=True)
+    missing = [c for c in checked if not c.is_published and c.key.state in MUST_BE_IN_DNS]
+    if missing or problems:
+        raise SystemExit(1)
+
+
+def _note(key_folder: KeyFolder, checked: Sequence[Checked]) -> list[str]:
+    """Remember what every name server was seen to have; returns what could not be noted."""
+    problems = []
+    for one in checked:
+        life = one.key.life
+        if not one.is_published or life is None or KeyState.PUBLISHED in life.since:
+            continue
+        state = KeyState.PUBLISHED if life.state is KeyState.NEW else life.state
+        try:
+            key_folder.enter(
+                one.key.domain, {one.key.selector: state}, datetime.now(UTC), was_seen=True
+            )
+        except KeysError as error:
+            problems.append(f"not noted: {error}")
+    return problems
+
+
+@click.command()
+@domain_argument
+@selector_arguments
+@click.option(
+    "--keep-old", is_flag=True, help="Let the keys that sign now go on, besides the new ones."
+)
+@click.option(
+    "--unchecked",
+    is_flag=True,
+    help="Do not look into DNS. The milter still does, unless require_published = false.",
+)
+@server_options
+@folder_options
+def activate(
+    domain: str,
+    selectors: tuple[str, ...],
+    keep_old: bool,
+    unchecked: bool,
+    told: tuple[str, ...],
+    port: int,
+    as_json: bool,
+    folder: Path | None,
+    config: Path | None,
+) -> None:
+    """Sign with the keys of DOMAIN that are new or published, or with the SELECTORS.
+
+    Only when every name server has their records. The keys of the same type that signed until now
+    are retired: they sign no more, and their records stay for mail under way.
+    """
+    key_folder = open_folder(folder, config)
+    keys = select(key_folder, domain, selectors, (KeyState.NEW, KeyState.PUBLISHED))
+    if not keys:
+        raise KeysError(
+            f"{domain} has no key that waits to be activated; {again('new', domain, folder)}"
+        )
+    if flat := [key for key in keys if key.life is None and key.path.parent == key_folder.path]:
+        raise KeysError(f"{flat[0].path} lies flat in the folder and is active as it is")
+    if not unchecked:
+        _insist(keys, open_servers(told, port, config))
+    now = datetime.now(UTC)
+    active = {key.selector: KeyState.ACTIVE for key in keys}
+    old: list[KeyFile] = []
+    if not keep_old:
+        old = replaced_by(keys, key_folder.of_domain(domain).keys)
+    retired = {key.selector: KeyState.RETIRED for key in old}
+    key_folder.enter(domain, active, now, was_seen=not unchecked, also=retired)
+    if as_json:
+        result = {"domain": domain, "active": sorted(active), "retired": sorted(retired)}
+        click.echo(json.dumps(result, indent=2))
+        return
+    click.echo(f"{domain} is signed with {', '.join(sorted(active))} from now on.")
+    if retired:
+        names = sorted(retired)
+        click.echo(
+            f"Retired: {', '.join(names)}. Leave the records in DNS for mail under way; after "
+            f"{print_date(now + OVERLAP)[:10]}:\n  {again('revoke', domain, folder, *names)}"
+        )
+
+
+def _insist(keys: Sequence[KeyFile], servers: Servers) -> None:
+    """Raise `KeysError` unless every name server has each of the records."""
+    missing = [one for key in keys if not (one := check_key(key, servers)).is_published]
+    for one in missing:
+        one.tell()
+    if missing:
+        raise KeysError("nothing is activated: not every name server has every record")

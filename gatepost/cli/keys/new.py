@@ -1,0 +1,144 @@
+"""`gatepost keys new` and `gatepost keys list`."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gatepost.cli.keys.options import (
+    again,
+    any_domain_argument,
+    check_selector,
+    describe,
+    domain_argument,
+    folder_options,
+    kind,
+    open_folder,
+)
+from milters.keys.generate import MAX_NEW_RSA_BITS, new_key
+from milters.keys.names import parse_selector
+from milters.keys.record import present
+from milters.keys.state import KeyState, new_selector
+from msgauth.keys import GOOD_RSA_BITS, MIN_RSA_BITS, KeyType, SigningKey
+
+ALGORITHMS: dict[str, tuple[KeyType, ...]] = {
+    "both": ("rsa", "ed25519"),
+    "rsa": ("rsa",),
+    "ed25519": ("ed25519",),
+}
+
+
+@click.command()
+@domain_argument
+@click.option(
+    "--selector",
+    callback=check_selector,
+    help="Its name in DNS, SELECTOR._domainkey.DOMAIN; by default year, month and type, as in "
+    "202611r. With both algorithms, r and e are put behind it.",
+)
+@click.option(
+    "--algorithm",
+    type=click.Choice(list(ALGORITHMS)),
+    default="both",
+    show_default=True,
+    help="Both is best: who cannot verify Ed25519 (RFC 8463) verifies RSA.",
+)
+@click.option(
+    "--bits",
+    type=click.IntRange(MIN_RSA_BITS, MAX_NEW_RSA_BITS),
+    default=GOOD_RSA_BITS,
+    show_default=True,
+    help="Length of an RSA key. Fewer than 2048 only for a DNS that cannot hold more.",
+)
+@click.option(
+    "--active", is_flag=True, help="Call the key active at once, unseen in DNS, for a first set-up."
+)
+@folder_options
+def new(
+    domain: str,
+    selector: str | None,
+    algorithm: str,
+    bits: int,
+    active: bool,
+    as_json: bool,
+    folder: Path | None,
+    config: Path | None,
+) -> None:
+    """Make the signing keys of DOMAIN and print their records.
+
+    Nothing is overwritten, and nothing is signed with the new keys before they are activated.
+    """
+    key_folder = open_folder(folder, config)
+    key_folder.create()
+    now = datetime.now(UTC)
+    types = ALGORITHMS[algorithm]
+    taken = key_folder.taken_selectors(domain)
+    made: dict[str, bytes] = {}
+    for key_type in types:
+        if selector is None:
+            name = new_selector(key_type, now, taken)
+        else:
+            name = selector if len(types) == 1 else f"{selector}{key_type[0]}"
+        made[parse_selector(name)] = new_key(key_type, bits)
+    state = KeyState.ACTIVE if active else KeyState.NEW
+    added = key_folder.add(domain, made, state, now)
+    described = [describe(key, SigningKey.parse(made[key.selector])) for key in added]
+    if as_json:
+        click.echo(json.dumps({"domain": domain, "keys": described}, indent=2))
+        return
+    what = "a new key" if len(added) == 1 else f"{len(added)} new keys"
+    click.echo(f"{domain} has {what} in {added[0].path.parent}. Put into DNS:\n")
+    for key in described:
+        click.echo(present(key["name"], key["record"], "bind"))
+    if bits < GOOD_RSA_BITS and "rsa" in types:
+        click.echo(f"\nAn RSA key of {bits} bits is short: {GOOD_RSA_BITS} is what RFC 8301 asks.")
+    if active:
+        click.echo(
+            "\nActive: the milter signs as soon as it sees the record in DNS, "
+            "or at once with require_published = false."
+        )
+    else:
+        click.echo(
+            "\nNothing is signed with it yet. Then:\n"
+            f"  {again('check', domain, folder)}       until every name server has it\n"
+            f"  {again('activate', domain, folder)}    to sign with it"
+        )
+
+
+@click.command(name="list")
+@any_domain_argument
+@folder_options
+def list_keys(domain: str | None, as_json: bool, folder: Path | None, config: Path | None) -> None:
+    """List the keys of DOMAIN, or of every domain, with their states.
+
+    Exits with 1 when something in the folder cannot be used.
+    """
+    listing = open_folder(folder, config).scan()
+    keys = [describe(key) for key in listing.keys if domain in (None, key.domain)]
+    problems = [problem.text for problem in listing.problems if domain in (None, problem.domain)]
+    problems += [key["problem"] for key in keys if "problem" in key]
+    if as_json:
+        click.echo(json.dumps({"keys": keys, "problems": problems}, indent=2))
+    else:
+        print_table([_row(key) for key in keys])
+        for problem in problems:
+            click.echo(f"not used: {problem}", err=True)
+    if problems:
+        raise SystemExit(1)
+
+
+def _row(key: dict[str, Any]) -> tuple[str, ...]:
+    since = key["since"].get(key["state"], "")
+    return key["domain"], key["selector"], kind(key), key["state"], since[:10]
+
+
+def print_table(rows: list[tuple[str, ...]]) -> None:
+    """Print columns that are as wide as they have to be."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())

@@ -1,0 +1,134 @@
+"""What the commands of `gatepost keys` share: options, errors in one line, texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gatepost.cli import configuration
+from milters.keys.errors import KeysError
+from milters.keys.files import read_key
+from milters.keys.folder import KeyFile, KeyFolder
+from milters.keys.names import parse_domain, parse_selector, record_name
+from milters.keys.state import KeyState, print_date
+from msgauth.keys import SigningKey
+
+Command = Callable[..., None]
+
+
+class KeyCommands(click.Group):
+    """Commands whose errors are told in one line."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except KeysError as error:
+            raise click.ClickException(str(error)) from None
+
+
+def _checked(parse: Callable[[str], str]) -> Callable[..., Any]:
+    def callback(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+        try:
+            if isinstance(value, tuple):
+                return tuple(parse(item) for item in value)
+            return None if value is None else parse(value)
+        except KeysError as error:
+            raise click.BadParameter(str(error), ctx, param) from None
+
+    return callback
+
+
+domain_argument = click.argument("domain", callback=_checked(parse_domain))
+any_domain_argument = click.argument("domain", callback=_checked(parse_domain), required=False)
+selector_arguments = click.argument("selectors", callback=_checked(parse_selector), nargs=-1)
+some_selector_arguments = click.argument(
+    "selectors", callback=_checked(parse_selector), nargs=-1, required=True
+)
+check_selector = _checked(parse_selector)
+
+
+def folder_options(command: Command) -> Command:
+    """The options that say where the keys are, and `--json`."""
+    command = click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+    command = click.option(
+        "--keys",
+        "folder",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="The key folder; `keys` in [milters] when not given.",
+    )(command)
+    return configuration.config_option(command)
+
+
+def open_folder(folder: Path | None, config: Path | None) -> KeyFolder:
+    """The key folder that the command works on."""
+    if folder is None:
+        folder = configuration.read_if_any(config).model.milters.keys
+    return KeyFolder(folder)
+
+
+def select(
+    key_folder: KeyFolder, domain: str, selectors: tuple[str, ...], states: Iterable[KeyState]
+) -> list[KeyFile]:
+    """The keys of these selectors, or without any those in one of `states`; raises `KeysError`.
+
+    A selector that `keys.toml` has and whose file is gone is a key too: it can be revoked.
+    """
+    keys = {
+        selector: KeyFile(domain, selector, key_folder.path / domain / f"{selector}.pem", life)
+        for selector, life in (key_folder.states(domain) or {}).items()
+    }
+    keys.update({key.selector: key for key in key_folder.of_domain(domain).keys})
+    if not keys:
+        raise KeysError(f"{domain} has no keys in {key_folder.path}; gatepost keys new {domain}")
+    unknown = [selector for selector in selectors if selector not in keys]
+    if unknown:
+        raise KeysError(
+            f"{domain} has no key {', '.join(unknown)}; it has {', '.join(sorted(keys))}"
+        )
+    if selectors:
+        return [keys[selector] for selector in selectors]
+    wanted = set(states)
+    return [key for key in keys.values() if key.state in wanted]
+
+
+def again(command: str, domain: str, folder: Path | None, *more: str) -> str:
+    """A further command, with the folder that this one was told."""
+    words = ["gatepost", "keys", command, domain, *more]
+    return " ".join([*words, "--keys", str(folder)] if folder else words)
+
+
+def describe(key: KeyFile, signing: SigningKey | None = None) -> dict[str, Any]:
+    """A key as `--json` prints it; a file that cannot be used has a `problem`."""
+    described: dict[str, Any] = {
+        "domain": key.domain,
+        "selector": key.selector,
+        "state": str(key.state),
+        "since": {
+            str(state): print_date(when)
+            for state, when in (key.life.since if key.life else {}).items()
+        },
+        "file": str(key.path),
+        "name": record_name(key.domain, key.selector),
+    }
+    try:
+        signing = signing or read_key(key.path)
+    except KeysError as error:
+        return {**described, "problem": str(error)}
+    return {
+        **described,
+        "algorithm": signing.algorithm,
+        "bits": signing.bits,
+        "record": signing.public_record(),
+    }
+
+
+def kind(described: dict[str, Any]) -> str:
+    """The type and size of a described key, for people."""
+    if "algorithm" not in described:
+        return "?"
+    name = described["algorithm"].removesuffix("-sha256")
+    return f"{name} {described['bits']}" if name == "rsa" else str(name)

@@ -1,0 +1,107 @@
+"""`gatepost keys publish`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from gatepost.cli.keys.dns import Primary, open_primary, update_options
+from gatepost.cli.keys.options import (
+    again,
+    describe,
+    domain_argument,
+    folder_options,
+    open_folder,
+    select,
+    selector_arguments,
+)
+from milters.keys.errors import KeysError
+from milters.keys.files import read_key
+from milters.keys.folder import KeyFile
+from milters.keys.names import record_name
+from milters.keys.publication import Seen, judge
+from milters.keys.record import RECORD_FORMS, RecordForm, present, split
+from milters.keys.state import KeyState
+from msgauth.ask import Answer, Rcode
+
+
+@click.command()
+@domain_argument
+@selector_arguments
+@click.option(
+    "--form",
+    type=click.Choice(RECORD_FORMS),
+    default="bind",
+    show_default=True,
+    help="bind: a line for a zone file; line: the bare value, for web forms; split: in strings of "
+    "at most 255 characters, for web forms that ask for them.",
+)
+@click.option("--replace", is_flag=True, help="With --server: replace another record there.")
+@update_options
+@folder_options
+def publish(
+    domain: str,
+    selectors: tuple[str, ...],
+    form: RecordForm,
+    replace: bool,
+    server: str | None,
+    port: int,
+    zone: str | None,
+    tsig_key: Path | None,
+    ttl: int,
+    as_json: bool,
+    folder: Path | None,
+    config: Path | None,
+) -> None:
+    """Print the records of the keys of DOMAIN, or put them into DNS with --server.
+
+    Without SELECTORS, those of every key that is new, published or active.
+    """
+    states = (KeyState.NEW, KeyState.PUBLISHED, KeyState.ACTIVE)
+    keys = select(open_folder(folder, config), domain, selectors, states)
+    if revoked := [key.selector for key in keys if key.state is KeyState.REVOKED]:
+        raise KeysError(f"{', '.join(revoked)} of {domain} is revoked and not published again")
+    if server is None:
+        _print(keys, form, ttl, as_json)
+        return
+    primary = open_primary(server, port, zone, tsig_key, ttl, config)
+    done = {key.selector: publish_key(key, primary, replace=replace) for key in keys}
+    if as_json:
+        result = {"domain": domain, "server": str(primary.server), "keys": done}
+        click.echo(json.dumps(result, indent=2))
+        return
+    for selector, what in done.items():
+        click.echo(f"{record_name(domain, selector)}: {what} at {primary.server}")
+    click.echo(f"Until the other name servers have it: {again('check', domain, folder)}")
+
+
+def _print(keys: list[KeyFile], form: RecordForm, ttl: int, as_json: bool) -> None:
+    records = [(key, read_key(key.path).public_record()) for key in keys]
+    if as_json:
+        printed = [{**describe(key), "ttl": ttl, "strings": split(text)} for key, text in records]
+        click.echo(json.dumps({"keys": printed}, indent=2))
+        return
+    for key, text in records:
+        name = record_name(key.domain, key.selector)
+        if form != "bind":
+            click.echo(f"{name} TXT")
+        click.echo(present(name, text, form, ttl))
+
+
+def publish_key(key: KeyFile, primary: Primary, *, replace: bool) -> str:
+    """Make the record of a key stand at the primary; returns what was done. Raises `KeysError`."""
+    signing = read_key(key.path)
+    name = record_name(key.domain, key.selector)
+    records = primary.records(name)
+    found = judge(signing, Answer(Rcode.OK, records))
+    if found.seen is Seen.PUBLISHED and len(records) == 1:
+        return "was there already"
+    if records and not replace:
+        raise KeysError(f"{name} has another record: {found.reason or found.note}; see --replace")
+    primary.replace(name, signing.public_record(), records)
+    found = judge(signing, Answer(Rcode.OK, primary.records(name)))
+    if found.seen is not Seen.PUBLISHED:
+        raise KeysError(f"{primary.server} took the update of {name}, and now {found.reason}")
+    return "replaced" if records else "added"
