@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import sys
 import tempfile
+from pathlib import Path
 
 _VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_PREFIX = "gatepost-metrics-"
+_NAME = re.compile(rf"{_PREFIX}(\d+)-")
 
 
 def use_worker_files() -> None:
@@ -23,12 +27,26 @@ def use_worker_files() -> None:
     """
     if "prometheus_client" in sys.modules:
         raise RuntimeError("use_worker_files() comes before the first import of metrics")
-    directory = tempfile.mkdtemp(prefix="gatepost-metrics-")
-    os.environ[_VARIABLE] = directory
+    _remove_left_behind(Path(tempfile.gettempdir()))
     owner = os.getpid()
+    directory = tempfile.mkdtemp(prefix=f"{_PREFIX}{owner}-")
+    os.environ[_VARIABLE] = directory
 
     def remove() -> None:
         if os.getpid() == owner:  # a forked worker inherits this hook
             shutil.rmtree(directory, ignore_errors=True)
 
     atexit.register(remove)
+
+
+def _remove_left_behind(folder: Path) -> None:
+    """Remove what a daemon of this user left that was killed before it could."""
+    for left in folder.glob(f"{_PREFIX}*"):
+        named = _NAME.match(left.name)
+        try:
+            if named and left.lstat().st_uid == os.geteuid() and not left.is_symlink():
+                os.kill(int(named[1]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(left, ignore_errors=True)
+        except OSError:
+            continue  # it is somebody else's, or gone already

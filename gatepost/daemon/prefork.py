@@ -48,7 +48,8 @@ class Control:
 
     def ready(self) -> None:
         """Tell the parent that this worker takes mail."""
-        self._line.send(_READY)
+        with contextlib.suppress(OSError):  # the parent is gone: the line's end says "drain"
+            self._line.send(_READY)
 
     def listen(self, on_reload: Callable[[], object], on_drain: Callable[[], object]) -> None:
         """Obey the parent from a thread; the end of the line means "drain" too."""
