@@ -6,11 +6,9 @@ PY := $(VENV)/bin/python
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
-$(VENV)/.installed: pyproject.toml
-	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --upgrade 'pip>=25.1'
-	$(VENV)/bin/pip install --quiet --editable . --group test --group lint
-	touch $@
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@python3 -m installer --for install
+	@touch $@
 
 install: $(VENV)/.installed ## the command and what it needs, into .venv
 
@@ -27,7 +25,14 @@ format: $(VENV)/.installed ## put the code into the one format
 unit: $(VENV)/.installed ## the tests that open no socket
 	$(PY) -m pytest tests/unit
 
+test: ## all tests: unit, then the daemons over their sockets, then a real Postfix
+	@python3 -m installer --for test
+	$(PY) -m pytest tests/unit tests/daemon tests/postfix
+
 docs: $(VENV)/.installed ## write docs/reference/ anew from the code
 	$(VENV)/bin/gatepost config reference > docs/reference/configuration.md
 	$(PY) scripts/metrics.py
 	$(PY) scripts/rfcs.py
+
+clean: ## forget what was installed and built here
+	rm -rf $(VENV) .demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -26,14 +26,14 @@ from gatepost.daemon import (
     Prefork,
     Watch,
     drop_privileges,
-    explain,
     listening_socket,
+    metrics_server,
 )
 from gatepost.dns import Resolver
 from gatepost.errors import StartError
-from gatepost.listen import Address, Unix
+from gatepost.listen import Unix
 from gatepost.logs import configure, get_logger
-from gatepost.metrics import MetricsServer, Probes
+from gatepost.metrics import Probes
 from milters.adapter import engine
 from milters.adapter.connection import Connection, TcpConnection, UnixConnection
 from milters.adapter.listener import Placeholder, end_connections
@@ -89,7 +89,7 @@ def serve(
     placeholder = Placeholder(settings.listen, services[0].listener.family)
     placeholder.accept_nothing()  # the parent takes no connections
     probes = Probes()
-    metrics = _open_metrics(settings.metrics_listen, probes)
+    metrics = metrics_server(settings.metrics_listen, probes)
     drop_privileges(settings.user)
     keys = open_keys(log)
     current = Current(_Build(load, keys), log)
@@ -147,15 +147,6 @@ def _close(services: Sequence[_Service]) -> None:
         service.listener.close()
         if isinstance(name, str) and name:
             Path(name).unlink(missing_ok=True)
-
-
-def _open_metrics(address: Address | None, probes: Probes) -> MetricsServer | None:
-    if address is None:
-        return None
-    try:
-        return MetricsServer(address, probes)
-    except OSError as error:
-        raise explain(address, error) from None
 
 
 class _Build:

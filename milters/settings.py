@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from gatepost.config import Duration, Hostname, ListenAddress, Network, Section, Size
+from gatepost.config import Duration, FileMode, Hostname, ListenAddress, Network, Section, Size
 from gatepost.listen import Inet
 from milters.keys.settings import KeySettings
 
@@ -18,22 +18,6 @@ Canonicalization = Literal["relaxed/relaxed", "relaxed/simple", "simple/relaxed"
 Algorithm = Literal["rsa-sha256", "ed25519-sha256"]
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
-
-
-def parse_mode(value: Any) -> int:
-    """The mode of a file from an octal text such as ``"0660"``."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        mode = value
-    elif isinstance(value, str) and value and set(value) <= set("01234567"):
-        mode = int(value, 8)
-    else:
-        mode = -1
-    if not 0 <= mode <= 0o777:
-        raise ValueError(f'{value!r} is not a file mode: write "0660"')
-    return mode
-
-
-FileMode = Annotated[int, BeforeValidator(parse_mode), PlainSerializer(lambda mode: f"{mode:04o}")]
 
 
 def _check_field_name(name: str) -> str:

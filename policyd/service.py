@@ -14,11 +14,18 @@ from typing import Any, Protocol
 import uvloop
 
 from gatepost.config import DnsSettings
-from gatepost.daemon import Current, StartError, Watch, listening_socket
+from gatepost.daemon import (
+    Current,
+    StartError,
+    Watch,
+    drop_privileges,
+    listening_socket,
+    metrics_server,
+)
 from gatepost.dns import AsyncResolver
 from gatepost.listen import Unix
 from gatepost.logs import get_logger
-from gatepost.metrics import MetricsServer, Probes
+from gatepost.metrics import Probes
 from policyd.build import Stores, build_engine, watched_files
 from policyd.checks.dnslists import DnsLists
 from policyd.errors import PolicydError
@@ -90,6 +97,9 @@ async def serve(read: Callable[[], Configuration], watched: Sequence[Path] = ())
     first = read()
     settings = first.policyd
     sockets = _listen(settings)
+    probes = Probes()
+    metrics = metrics_server(settings.metrics_listen, probes)
+    drop_privileges(settings.user)  # before the store makes its file
     try:
         stores = Stores(settings.store)
     except PolicydError as error:
@@ -104,7 +114,9 @@ async def serve(read: Callable[[], Configuration], watched: Sequence[Path] = ())
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, life.reload)
-    metrics = _metrics(settings, life.probes())
+    life.add_probes(probes)
+    if metrics is not None:
+        metrics.start()
     stores.start()
     await server.start(sockets)
     housekeeping = [loop.create_task(work) for work in life.housekeeping()]
@@ -115,8 +127,8 @@ async def serve(read: Callable[[], Configuration], watched: Sequence[Path] = ())
         store=settings.store.kind,
     )
     await stop.wait()
-    log.info("draining: requests under way are answered", grace=settings.grace)
-    await server.drain(current.value.settings.grace)
+    log.info("draining: requests under way are answered", grace=settings.drain_grace)
+    await server.drain(current.value.settings.drain_grace)
     for task in housekeeping:
         task.cancel()
     await asyncio.gather(*housekeeping, return_exceptions=True)
@@ -135,7 +147,7 @@ def _listen(settings: PolicydSettings) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     try:
         for address in (settings.listen, *settings.also_listen):
-            listening = listening_socket(address, settings.socket_mode)
+            listening = listening_socket(address, settings.socket_mode, settings.socket_group)
             listening.setblocking(False)
             sockets.append(listening)
     except StartError:
@@ -143,19 +155,6 @@ def _listen(settings: PolicydSettings) -> list[socket.socket]:
             opened.close()
         raise
     return sockets
-
-
-def _metrics(settings: PolicydSettings, probes: Probes) -> MetricsServer | None:
-    if settings.metrics_listen is None:
-        return None
-    try:
-        server = MetricsServer(settings.metrics_listen, probes)
-    except OSError as error:
-        raise StartError(
-            f"cannot serve metrics on {settings.metrics_listen}: {error.strerror or error}"
-        ) from None
-    server.start()
-    return server
 
 
 class _Life:
@@ -175,12 +174,10 @@ class _Life:
         self._beat = time.monotonic()
         self._watch = self._new_watch()
 
-    def probes(self) -> Probes:
+    def add_probes(self, probes: Probes) -> None:
         """Ready: takes connections. Healthy: the event loop turns."""
-        probes = Probes()
         probes.ready_when("server", lambda: "draining" if self._server.draining else None)
         probes.healthy_when("loop", self._stuck)
-        return probes
 
     def _stuck(self) -> str | None:
         silent = time.monotonic() - self._beat

@@ -34,7 +34,7 @@ class LoginServer:
             def handle(self) -> None:
                 self.wfile.write(_GREETING.format(0).encode())
                 while line := self.rfile.readline(_LINE_MAX):
-                    if reply := outer.answer(line.decode("latin-1").rstrip("\n")):
+                    if reply := answer(outer.logins, line.decode("latin-1").rstrip("\n")):
                         self.wfile.write(reply.encode() + b"\n")
 
         self._server = _Server((LOOPBACK, 0), Handler)
@@ -47,22 +47,6 @@ class LoginServer:
     def postfix(self) -> str:
         """As smtpd_sasl_path takes it."""
         return f"inet:{LOOPBACK}:{self._server.server_address[1]}"
-
-    def answer(self, line: str) -> str:
-        """The answer to one line; empty where none is due."""
-        command, _, rest = line.partition("\t")
-        if command != "AUTH":  # VERSION and CPID introduce the client
-            return ""
-        number, _, parameters = rest.partition("\t")
-        response = parameters.partition("\tresp=")[2]
-        try:
-            # RFC 4616 section 2: [authzid] NUL authcid NUL passwd
-            _, name, password = base64.b64decode(response, validate=True).decode().split("\0")
-        except (binascii.Error, UnicodeDecodeError, ValueError):
-            return f"FAIL\t{number}\treason=not a PLAIN response"
-        if self.logins.get(name) == password:
-            return f"OK\t{number}\tuser={name}"
-        return f"FAIL\t{number}\tuser={name}"
 
     def close(self) -> None:
         """Stop answering."""
@@ -85,3 +69,20 @@ class LoginServer:
 class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
+
+
+def answer(logins: Mapping[str, str], line: str) -> str:
+    """The answer to one line of Postfix; empty where none is due."""
+    command, _, rest = line.partition("\t")
+    if command != "AUTH":  # VERSION and CPID introduce the client
+        return ""
+    number, _, parameters = rest.partition("\t")
+    response = parameters.partition("resp=")[2]
+    try:
+        # RFC 4616 section 2: [authzid] NUL authcid NUL passwd
+        _, name, password = base64.b64decode(response, validate=True).decode().split("\0")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return f"FAIL\t{number}\treason=not a PLAIN response"
+    if logins.get(name) == password:
+        return f"OK\t{number}\tuser={name}"
+    return f"FAIL\t{number}\tuser={name}"

@@ -2,8 +2,13 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.isolation import Watch, enter_network_namespace
+
+# No example has a time limit of its own: a busy machine is no mistake. The suite's limit holds.
+settings.register_profile("gatepost", deadline=None)
+settings.load_profile("gatepost")
 
 WATCH = Watch()
 _isolated = False

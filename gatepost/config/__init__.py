@@ -10,6 +10,7 @@ from gatepost.config.load import Loaded, load
 from gatepost.config.section import Section
 from gatepost.config.types import (
     Duration,
+    FileMode,
     Hostname,
     ListenAddress,
     LocalPath,
@@ -23,6 +24,7 @@ __all__ = [
     "ConfigError",
     "DnsSettings",
     "Duration",
+    "FileMode",
     "GroundSettings",
     "Hostname",
     "ListenAddress",

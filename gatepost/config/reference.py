@@ -19,6 +19,7 @@ _KINDS: dict[Any, str] = {
     kinds.Duration: 'duration (seconds, or "90s", "5m", "2d")',
     kinds.Size: 'size (bytes, or "64K", "10M")',
     kinds.ListenAddress: "address (`inet:PORT@HOST` or `unix:/PATH`)",
+    kinds.FileMode: "mode of a file",
     kinds.Network: "network (`192.0.2.0/24`)",
     kinds.Hostname: "domain name",
     kinds.LocalPath: "path",
@@ -93,6 +94,8 @@ def _show(value: Any, info: FieldInfo) -> str:
         return str(value).lower()
     if isinstance(value, int | float) and _strip(info) is kinds.Duration:
         return f'"{kinds.print_duration(value)}"'
+    if _strip(info) is kinds.FileMode:
+        return f'"{value:04o}"'
     if isinstance(value, int | float):
         return f"{value}"
     if isinstance(value, list | tuple | set | frozenset):

@@ -82,6 +82,19 @@ def parse_network(value: Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         ) from None
 
 
+def parse_mode(value: Any) -> int:
+    """The mode of a file from an octal text such as ``"0660"``, or from a number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        mode = value
+    elif isinstance(value, str) and value and set(value) <= set("01234567"):
+        mode = int(value, 8)
+    else:
+        mode = -1
+    if not 0 <= mode <= 0o777:
+        raise ValueError(f'{value!r} is not a file mode: write "0660"')
+    return mode
+
+
 def _parse_listen(value: Any) -> listen.Address:
     if isinstance(value, listen.Inet | listen.Unix):
         return value
@@ -159,6 +172,9 @@ Network: TypeAlias = Annotated[
     ipaddress.IPv4Network | ipaddress.IPv6Network,
     BeforeValidator(parse_network),
     PlainSerializer(str),
+]
+FileMode: TypeAlias = Annotated[
+    int, BeforeValidator(parse_mode), PlainSerializer(lambda mode: f"{mode:04o}")
 ]
 Hostname: TypeAlias = Annotated[str, AfterValidator(parse_hostname)]
 LocalPath: TypeAlias = Annotated[Path, BeforeValidator(_parse_path)]

@@ -6,6 +6,7 @@ from gatepost.daemon.reload import Current
 from gatepost.daemon.sockets import (
     explain,
     listening_socket,
+    metrics_server,
     remove_stale_socket,
     set_socket_access,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "drop_privileges",
     "explain",
     "listening_socket",
+    "metrics_server",
     "remove_stale_socket",
     "set_socket_access",
 ]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gatepost.errors import StartError
 from gatepost.listen import Address, Inet, Unix
+from gatepost.metrics import MetricsServer, Probes
 
 BACKLOG = 1024
 """Connections that may wait: Postfix opens one per smtpd process, default_process_limit is 100, and
@@ -64,6 +65,19 @@ def explain(address: Address, error: OSError) -> StartError:
     if error.errno == errno.EADDRNOTAVAIL:
         return StartError(f"cannot listen on {address}: this machine does not have that address")
     return StartError(f"cannot listen on {address}: {error.strerror or error}")
+
+
+def metrics_server(address: Address | None, probes: Probes) -> MetricsServer | None:
+    """The server for metrics and probes, bound and not yet started; None: none is wanted.
+
+    Raises `StartError`.
+    """
+    if address is None:
+        return None
+    try:
+        return MetricsServer(address, probes)
+    except OSError as error:
+        raise explain(address, error) from None
 
 
 def listening_socket(

@@ -25,7 +25,7 @@ MAX_NESTING = 20
 # what the rest of this module would find too, at a tenth of the time.
 _USUAL = re.compile(
     rb'(?:(?:"[^"\\\r\n]*"[ \t\r\n]*|[^"\\()<>\[\]:;@,]*)<)?'
-    rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@([A-Za-z0-9._-]+)(>?)\Z"
+    rb"([A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+)@([A-Za-z0-9._-]+)(>?)\Z"
 )
 _SPACE = " \t\r\n"
 
@@ -40,6 +40,9 @@ class Author:
 
     domains: tuple[str, ...] = ()
     """The domains of the addresses in From, in A-labels, each once, in their order."""
+    addresses: tuple[str, ...] = ()
+    """The addresses in From in their order, with the domain in A-labels. The local part is as
+    written, its comments and needless quotes left out."""
     problem: str = ""
     """Why the message has no author that could be told, empty when it has. A readable From with
     addresses of several domains is no problem in this sense."""
@@ -52,7 +55,7 @@ def find_author(fields: Sequence[bytes]) -> Author:
     a problem, because no reader can tell which one is shown (RFC 5322 section 3.6, RFC 9989
     section 4.4); their domains are returned all the same.
     """
-    domains: dict[str, None] = {}
+    found: list[tuple[str, str]] = []
     problem = ""
     if len(fields) != 1:
         problem = f"{len(fields)} From fields" if fields else "no From field"
@@ -60,25 +63,26 @@ def find_author(fields: Sequence[bytes]) -> Author:
         if sum(map(len, fields)) > MAX_FROM:
             raise AuthorError(f"From is longer than {MAX_FROM} octets")  # noqa: TRY301
         for field in fields:
-            domains.update(dict.fromkeys(_domains(field)))
+            found += _addresses(field)
     except AuthorError as error:
         problem = problem or str(error)
-    if not problem and not domains:
+    if not problem and not found:
         problem = "From has no address"
-    return Author(tuple(domains), problem)
+    domains = tuple(dict.fromkeys(domain for _, domain in found))
+    return Author(domains, tuple(f"{local}@{domain}" for local, domain in found), problem)
 
 
-def _domains(value: bytes) -> Iterator[str]:
+def _addresses(value: bytes) -> Iterator[tuple[str, str]]:
     usual = _USUAL.match(value.strip(_SPACE.encode()))
-    if usual is not None and bool(usual[2]) == (b"<" in value):
-        yield _domain(usual[1].decode("ascii"))
+    if usual is not None and bool(usual[3]) == (b"<" in value):
+        yield usual[1].decode("ascii"), _domain(usual[2].decode("ascii"))
         return
     # RFC 6532 section 3. A name in another encoding does no harm, in a domain it is an error.
     text = value.decode("utf-8", "replace")
     for tokens in _mailboxes(_tokens(text)):
         address = _address(tokens)
         if address is not None:
-            yield _domain(address)
+            yield address[0], _domain(address[1])
 
 
 def _domain(name: str) -> str:
@@ -94,6 +98,8 @@ _SPECIALS = frozenset("<>@,:;")
 _TEXT = re.compile(r'[^"(\[<>@,:;)\]\\]+')
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _LITERAL = re.compile(r"\[[^\[\]\\]*\]")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_DOT_ATOM = re.compile(r"[^\s.@<>()\[\]:;,\\\"]+(?:\.[^\s.@<>()\[\]:;,\\\"]+)*")
 
 
 def _tokens(text: str) -> Iterator[str]:
@@ -161,8 +167,8 @@ def _mailboxes(tokens: Iterator[str]) -> Iterator[list[str]]:
     yield mailbox
 
 
-def _address(tokens: list[str]) -> str | None:
-    """Return the domain in a mailbox, None when there is nothing in it."""
+def _address(tokens: list[str]) -> tuple[str, str] | None:
+    """Return local part and domain of a mailbox, None when there is nothing in it."""
     if "<" in tokens:
         start, end = tokens.index("<"), tokens.index(">")
         if any(token.strip() for token in tokens[end + 1 :]):
@@ -181,10 +187,22 @@ def _address(tokens: list[str]) -> str | None:
     if inside.count("@") != 1 or "," in inside or ":" in inside or ";" in inside:
         raise AuthorError("From has something that is no address")
     at = inside.index("@")
-    if not any(token.strip() for token in inside[:at]):
+    local, domain = (_without_space(part) for part in (inside[:at], inside[at + 1 :]))
+    if not local:
         raise AuthorError("From has an address without local part")
-    domain = "".join(inside[at + 1 :]).strip(_SPACE)
     if domain.startswith("["):
         raise AuthorError("From has an address literal and no domain")
+    return _unquoted(local), domain
+
+
+def _without_space(tokens: list[str]) -> str:
     # RFC 5322 section 4.4: white space around dots is obsolete, and means nothing
-    return ".".join(label.strip(_SPACE) for label in domain.split("."))
+    return ".".join(word.strip(_SPACE) for word in "".join(tokens).strip(_SPACE).split("."))
+
+
+def _unquoted(local: str) -> str:
+    if not _QUOTED.fullmatch(local):
+        return local
+    # RFC 5321 section 4.1.2: quotes that are not needed mean nothing
+    content = _ESCAPED.sub(r"\1", local[1:-1])
+    return content if _DOT_ATOM.fullmatch(content) else local

@@ -5,6 +5,7 @@ it into a Received-SPF header field.
 """
 
 from msgauth.spf.check import check_helo, check_mail_from
+from msgauth.spf.received import received_spf
 from msgauth.spf.result import Identity, SpfResult
 
-__all__ = ["Identity", "SpfResult", "check_helo", "check_mail_from"]
+__all__ = ["Identity", "SpfResult", "check_helo", "check_mail_from", "received_spf"]

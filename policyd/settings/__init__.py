@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from gatepost.config import Duration, ListenAddress, Section
+from gatepost.config import Duration, FileMode, ListenAddress, Section
 from gatepost.listen import Inet
 from policyd.settings.dnslists import DnsListSettings, DnsListsSettings
 from policyd.settings.greylist import GreylistSettings
@@ -34,11 +34,15 @@ class PolicydSettings(Section):
     also_listen: tuple[ListenAddress, ...] = Field(
         default=(), description="Further addresses, as a unix socket in Postfix's queue directory."
     )
-    socket_mode: int = Field(
-        default=0o666,
-        ge=0,
-        le=0o777,
-        description="Mode of a unix socket (in TOML `0o660`). Who may connect may ask, no more.",
+    socket_mode: FileMode = Field(
+        default=0o666, description="Mode of a unix socket. Who may connect may ask, no more."
+    )
+    socket_group: str | None = Field(
+        default=None, description="Group of a unix socket, as `postfix`."
+    )
+    user: str | None = Field(
+        default=None,
+        description="The user to run as when started as root. The store is in a folder of its.",
     )
     metrics_listen: ListenAddress | None = Field(
         default=Inet("127.0.0.1", 9102),
@@ -74,8 +78,10 @@ class PolicydSettings(Section):
         description="How long the bytes of one request may take to arrive; then the connection "
         "is closed.",
     )
-    grace: Duration = Field(
-        default=20.0, description="How long requests under way may take after SIGTERM."
+    drain_grace: Duration = Field(
+        default=20.0,
+        le=3600,
+        description="How long requests under way may take when the server is stopped.",
     )
     store: StoreSettings = Field(
         default_factory=StoreSettings, description="Where the checks keep what they know."

@@ -1,5 +1,7 @@
+import re
 from pathlib import Path
 
+from gatepost.cli import configuration
 from gatepost.cli.configuration import Configuration
 from gatepost.config.reference import reference
 
@@ -25,3 +27,12 @@ def test_every_key_is_described() -> None:
 
     visit(Configuration, "")
     assert undescribed == []
+
+
+def test_the_configuration_in_the_readme_is_valid_and_small(tmp_path: Path) -> None:
+    readme = (DOCS.parent / "README.md").read_text()
+    (block,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    assert len(block.splitlines()) == 5
+    path = tmp_path / "gatepost.toml"
+    path.write_text(block)
+    assert configuration.read(path).model.hostname == "mail.example.org"

@@ -23,7 +23,7 @@ def run(lookup: Lookup[T], zone: Zone | Mapping[str, str | Answer] | None = None
     """Drive `lookup` with a zone, or with a dict of one TXT record or one whole answer a name."""
     if isinstance(zone, Zone):
         return solve(lookup, zone.resolve)
-    records = zone or {}
+    records = {} if zone is None else zone
 
     def resolve(question: Question) -> Answer:
         found = records.get(question.name, Answer(Rcode.NXDOMAIN))

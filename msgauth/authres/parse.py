@@ -1,0 +1,146 @@
+"""Reads Authentication-Results (RFC 8601): what another host says it found.
+
+Only ever believe a field whose authserv-id is a host's you trust, and that cannot have been added
+before that host (RFC 8601 section 4.1).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from msgauth.authres.lexer import AuthresError, Lexer
+from msgauth.results import Property
+
+MAX_LENGTH = 65536
+"""Longest field that is read, in characters."""
+
+MAX_RESULTS = 100
+"""How many results of a field are read."""
+
+MAX_PROPERTIES = 50
+"""How many properties of one result are read."""
+
+VERSION = 1
+"""The version of the field's syntax that is read (RFC 8601 section 2.6)."""
+
+_DIGITS = re.compile(r"[0-9]{1,9}(?![^\s;()=])")
+# What stands for a value without quotes: also characters that would want them, as some write
+# base64 and IPv6 addresses.
+_BARE = re.compile(r'[^\s;()"]+')
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One result in a field: what a method said."""
+
+    method: str
+    """The method, in lower-case."""
+    result: str
+    """Its result, in lower-case; not necessarily one that is registered."""
+    reason: str = ""
+    properties: tuple[Property, ...] = ()
+    """`Property.ptype` and `Property.name` are in lower-case. The ptype is empty where there was
+    none, as in Microsoft's ``action=none``."""
+    version: int = 1
+    """The method's version; results of a version that is not known say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationResults:
+    """A field: who speaks, and what it found."""
+
+    authserv_id: str
+    """As written, without quotes."""
+    results: tuple[Result, ...] = ()
+    """Empty when the field says "none": nothing was checked."""
+
+    def of(self, method: str) -> tuple[Result, ...]:
+        """Return the results of one method, of the version that this package knows."""
+        return tuple(r for r in self.results if r.method == method and r.version == 1)
+
+
+def parse(text: str) -> AuthenticationResults:
+    """Parse the value of an Authentication-Results field; folds may still be in it.
+
+    Raises `AuthresError` for what the grammar does not allow, and for a version of the syntax that
+    is not known (RFC 8601 section 2.6). Allowed though is what large hosts write: a ";" at the
+    end, values that lack their quotes, properties without ptype, a reason behind properties.
+    """
+    if len(text) > MAX_LENGTH:
+        raise AuthresError(f"a field of more than {MAX_LENGTH} characters")
+    lexer = Lexer(text)
+    lexer.cfws()
+    authserv_id = lexer.value()
+    if not authserv_id:
+        raise AuthresError("an empty authserv-id")
+    lexer.cfws()
+    version = lexer.take(_DIGITS)
+    if version and int(version) != VERSION:
+        raise AuthresError(f"version {version} of the syntax is not known")
+    lexer.cfws()
+    results: list[Result] = []
+    while not lexer.at_end():
+        if not lexer.literal(";"):
+            raise AuthresError(f"; is missing at {lexer.text[lexer.position :][:20]!a}")
+        lexer.cfws()
+        if lexer.at_end():
+            break
+        if len(results) == MAX_RESULTS:
+            raise AuthresError(f"more than {MAX_RESULTS} results")
+        results.append(_result(lexer))
+    # RFC 8601 section 2.2, no-result: a lone "none"
+    nothing = [result for result in results if not result.result]
+    if nothing and len(results) > 1:
+        raise AuthresError("none beside results")
+    return AuthenticationResults(authserv_id, () if nothing else tuple(results))
+
+
+def _result(lexer: Lexer) -> Result:
+    method = lexer.keyword()
+    lexer.cfws()
+    if method == "none" and (lexer.at_end() or lexer.text[lexer.position] == ";"):
+        return Result("none", "")
+    version = 1
+    if lexer.literal("/"):
+        lexer.cfws()
+        version = int(lexer.take(_DIGITS) or 0)
+    lexer.expect("=")
+    result = lexer.keyword()
+    reason = ""
+    properties: list[Property] = []
+    while True:
+        spaced = lexer.cfws()
+        if lexer.at_end() or lexer.text[lexer.position] == ";":
+            return Result(method, result, reason, tuple(properties), version)
+        if not spaced:
+            raise AuthresError(f"a space is missing at {lexer.text[lexer.position :][:20]!a}")
+        ptype = lexer.keyword()
+        lexer.cfws()
+        if len(properties) == MAX_PROPERTIES:
+            raise AuthresError(f"more than {MAX_PROPERTIES} properties")
+        if lexer.literal("="):
+            lexer.cfws()
+            value = _pvalue(lexer)
+            if ptype == "reason":
+                reason = value
+            else:
+                properties.append(Property("", ptype, value))
+            continue
+        lexer.expect(".")
+        name = lexer.keyword()
+        lexer.expect("=")
+        properties.append(Property(ptype, name, _pvalue(lexer)))
+
+
+def _pvalue(lexer: Lexer) -> str:
+    # RFC 8601 section 2.2: value / [ [ local-part ] "@" ] domain-name
+    quoted = lexer.quoted()
+    if quoted is None:
+        bare = lexer.take(_BARE)
+        if not bare:
+            raise AuthresError(f"a value is missing at {lexer.text[lexer.position :][:20]!a}")
+        return bare
+    if lexer.literal("@"):
+        return f"{quoted}@{lexer.take(_BARE)}"  # a quoted local part
+    return quoted

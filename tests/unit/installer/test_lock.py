@@ -1,0 +1,43 @@
+"""The lock has every package that pyproject.toml asks for, in a version it allows."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from installer.needs import PURPOSES
+from installer.python_packages import locked
+
+ROOT = Path(__file__).parents[3]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+GROUPS = {"run": PROJECT["project"]["dependencies"], **PROJECT["dependency-groups"]}
+LOCK = locked((ROOT / "constraints.txt").read_text())
+
+
+def pins() -> dict[str, Version]:
+    found: dict[str, Version] = {}
+    for line in (line for lines in LOCK.values() for line in lines):
+        requirement = Requirement(line)
+        (only,) = requirement.specifier
+        assert only.operator == "=="
+        found[canonicalize_name(requirement.name)] = Version(only.version)
+    return found
+
+
+def test_the_lock_has_the_groups_of_the_project_each_package_once() -> None:
+    assert list(LOCK) == list(GROUPS)
+    assert len(pins()) == sum(len(lines) for lines in LOCK.values())
+
+
+@pytest.mark.parametrize("line", [line for lines in GROUPS.values() for line in lines])
+def test_what_the_project_asks_for_is_locked(line: str) -> None:
+    requirement = Requirement(line)
+    assert pins()[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_a_purpose_names_groups_that_there_are(purpose: str) -> None:
+    assert set(PURPOSES[purpose].groups) <= set(PROJECT["dependency-groups"])

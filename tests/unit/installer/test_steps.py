@@ -1,0 +1,37 @@
+import io
+
+import pytest
+
+from installer.steps import Steps
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_log_has_one_line_for_a_step_and_no_control_characters() -> None:
+    stream = io.StringIO()
+    with Steps(stream).step("Debian packages") as step:
+        step.progress(0.5, "swaks")
+        step.outcome = "installed swaks"
+    assert stream.getvalue().startswith("  ok Debian packages            installed swaks")
+    assert stream.getvalue().count("\n") == 1
+    assert stream.getvalue().rstrip("\n").isprintable()
+
+
+def test_a_terminal_has_a_bar_that_is_drawn_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    stream = Terminal()
+    with Steps(stream).step("Debian packages") as step:
+        step.progress(0.5, "swaks")
+    assert "████████████░░░░░░░░░░░░  50% swaks" in stream.getvalue()
+    assert stream.getvalue().count("\n") == 1
+    assert "\033[32m" not in stream.getvalue()
+
+
+def test_a_step_that_fails_says_so_and_passes_the_error_on() -> None:
+    stream = io.StringIO()
+    with pytest.raises(ValueError, match="no"), Steps(stream).step("Debian packages"):
+        raise ValueError("no")
+    assert stream.getvalue().startswith("  !! Debian packages            failed")
