@@ -36,7 +36,8 @@ def authentication_results(authserv_id: str, findings: Iterable[Finding]) -> Hea
     for finding in findings:
         words = [f"{finding.method}={finding.status.value}"]
         if finding.reason:
-            words.append(f'reason="{_quotable(finding.reason)}"')
+            # a quoted string may be folded where it has a space (RFC 5322 section 3.2.4)
+            words += f'reason="{_quotable(finding.reason)}"'.split()
         words += [f"{p.ptype}.{p.name}={_value(p.value)}" for p in finding.properties if p.value]
         words[-1] += ";"
         items += words

@@ -50,6 +50,9 @@ LAST_WORDS = 2.0
 """Seconds that connections get to end once no message is under way: their last reply is written
 and nothing is waited for, so this is only ever used up by a connection that never reads."""
 
+PACKET_REST = 65536
+"""Octets beside a header value in a packet of the milter protocol: the name and two NULs."""
+
 _DRAIN = b"d"
 _FAILED = b"f"
 
@@ -186,6 +189,7 @@ def _work(
 
     def run() -> None:
         try:
+            engine.take_long_fields(current.value.rules.settings.max_header + PACKET_REST)
             engine.run(type("Connection", (service.connection,), {"worker": worker}))
         except Exception:
             log.exception("libmilter failed")

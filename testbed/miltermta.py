@@ -186,6 +186,8 @@ class MilterClient:
 
     def mail_from(self, sender: str, macros: Mapping[str, str] = {}) -> str:
         """A message begins."""
+        # Postfix sends a macro of its own with every MAIL FROM that macros were asked for
+        macros = {"j": "mta.example", "{daemon_name}": "smtpd", **macros}
         return self.send(b"M", f"<{sender}>".encode() + b"\0", macros)
 
     def rcpt(self, recipient: str) -> str:

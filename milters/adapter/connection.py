@@ -22,9 +22,11 @@ C = TypeVar("C", bound=Callable[..., int])
 CONTINUE: Final[int] = Milter.CONTINUE
 _ACTIONS: Final[int] = Milter.ADDHDRS | Milter.CHGHDRS | Milter.QUARANTINE | Milter.SETSYMLIST
 _MACROS: Final = {
-    Milter.M_CONNECT: "j {daemon_name}",
+    Milter.M_CONNECT: "",
     Milter.M_HELO: "",
-    Milter.M_ENVFROM: "i {auth_authen} {daemon_name}",
+    # j always has a value, so the MTA always sends macros here: libmilter would otherwise still
+    # know the login of the message before
+    Milter.M_ENVFROM: "j {auth_authen} {daemon_name}",
     Milter.M_ENVRCPT: "",
     Milter.M_DATA: "",
     Milter.M_EOH: "",

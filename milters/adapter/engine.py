@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+
 import Milter
 import milter
 
@@ -28,3 +31,16 @@ def run(connection: type[Connection]) -> None:
         "gatepost", data=lambda ctx: ctx.getpriv().data(), negotiate=Milter.negotiate_callback
     )
     milter.main()
+
+
+def take_long_fields(octets: int) -> None:
+    """Let libmilter take header fields of so many octets.
+
+    Its own limit is 65535, beyond which it hangs up and the mail is deferred until it bounces;
+    Postfix passes on what its header_size_limit allows, 102400. pymilter does not know the call, and
+    not every libmilter has it.
+    """
+    with contextlib.suppress(AttributeError):
+        call = ctypes.CDLL(milter.__file__).smfi_setmaxdatasize
+        call.argtypes, call.restype = [ctypes.c_size_t], ctypes.c_size_t
+        call(octets)
