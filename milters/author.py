@@ -1,7 +1,7 @@
-"""The addresses of the From field (RFC 5322 section 3.6.2).
+"""The addresses of the From field of our own mail (RFC 5322 section 3.6.2).
 
-What mail programs show as the author is what a signature and an ownership table speak about, so a
-field that cannot be read has no author rather than a guessed one.
+Stricter than the reader of DMARC, which asks for domains alone: a field that is not exactly as it
+should be has no address, and whoever has to own it may not use it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from msgauth.domain import DomainError, to_alabels
-from msgauth.message import HeaderField
+from msgauth.domain import to_alabels
 
 MAX_FIELD = 65536
 """Octets of a From field that are read: Postfix passes on no header longer than 102400 octets."""
@@ -28,23 +27,26 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """One address: as written, and its domain in A-labels."""
+    """One address of From: as written, and its domain in A-labels."""
 
     address: str
     domain: str
 
 
-def authors(fields: Sequence[HeaderField]) -> tuple[Author, ...]:
-    """The authors of a message; empty without exactly one From field that can be read."""
-    if len(fields) != 1 or len(fields[0].value) > MAX_FIELD:
+def authors(fields: Sequence[bytes]) -> tuple[Author, ...]:
+    """The authors in From; empty without exactly one From field that can be read.
+
+    `fields` has the values of all From fields of a message.
+    """
+    if len(fields) != 1 or len(fields[0]) > MAX_FIELD:
         return ()
     try:
-        return tuple(_authors(fields[0].text))
-    except (ValueError, DomainError):
+        return tuple(_read(fields[0].decode("utf-8", "replace")))
+    except ValueError:  # DomainError is one
         return ()
 
 
-def _authors(text: str) -> Iterator[Author]:
+def _read(text: str) -> Iterator[Author]:
     for count, address in enumerate(_addresses(list(_tokens(text))), 1):
         if count > MAX_AUTHORS:
             raise ValueError("too many authors")

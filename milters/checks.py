@@ -13,27 +13,46 @@ from milters.guard import Client
 from milters.rules import Rules
 from msgauth.ask import Lookup
 from msgauth.dkim import BodyHashes, DkimResult, MessageVerifier, VerifierLimits
+from msgauth.dmarc import Author, DmarcResult, check_dmarc
+from msgauth.domain import DomainError, to_alabels
+from msgauth.iprev import IprevResult, check_iprev
 from msgauth.message import HeaderField
-from msgauth.results import DkimStatus, Finding
+from msgauth.results import DkimStatus, DmarcStatus, Finding, IprevStatus, Property, SpfStatus
+from msgauth.spf import SpfResult, check_helo, check_mail_from
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the methods found; a method that is switched off has nothing."""
+    """What the methods found; a method that was not run has nothing.
 
+    `guarded` says that the client's address is a proxy's, so that nothing was derived from it.
+    """
+
+    guarded: bool = False
+    iprev: IprevResult | None = None
+    helo: SpfResult | None = None
+    spf: SpfResult | None = None
     dkim: tuple[DkimResult, ...] = ()
+    dmarc: DmarcResult | None = None
 
     @property
     def all(self) -> tuple[Finding, ...]:
         """Every finding, in the order in which Authentication-Results shows them."""
-        return self.dkim
+        found = (self.iprev, self.helo, self.spf, *self.dkim, self.dmarc)
+        return tuple(finding for finding in found if finding is not None)
 
     @property
     def outcomes(self) -> Mapping[str, str]:
         """The one outcome of each method, as the policy table names them."""
         found: dict[str, str] = {}
+        if self.iprev is not None:
+            found["iprev"] = self.iprev.status.value
+        if self.spf is not None:
+            found["spf"] = self.spf.status.value
         if self.dkim:
             found["dkim"] = _dkim_outcome(self.dkim)
+        if self.dmarc is not None:
+            found["dmarc"] = _dmarc_outcome(self.dmarc)
         return found
 
 
@@ -41,14 +60,21 @@ class Checks:
     """The checks of one message."""
 
     def __init__(
-        self, rules: Rules, client: Client, helo: str, sender: str, fields: Sequence[HeaderField]
+        self,
+        rules: Rules,
+        client: Client,
+        helo: str,
+        sender: str,
+        fields: Sequence[HeaderField],
+        author: Author,
     ) -> None:
-        settings = rules.settings.verify
-        self._rules = rules
+        self._settings = settings = rules.settings.verify
+        self._hostname = rules.hostname
         self._client = client
         self._helo = helo
         self._sender = sender
-        self._fields = fields
+        self._author = author
+        self._guarded = rules.guard.is_proxy(client)
         self.hashes = BodyHashes()
         self._dkim = (
             MessageVerifier(fields, VerifierLimits(settings.max_signatures), self.hashes)
@@ -58,8 +84,47 @@ class Checks:
 
     def finish(self, now: int) -> Lookup[Findings]:
         """Ask for what is needed and return what was found."""
+        iprev = yield from self._check_iprev()
+        helo, spf = yield from self._check_spf(now)
         dkim = (yield from self._dkim.finish(now)) if self._dkim else ()
-        return Findings(dkim=dkim)
+        dmarc = None
+        if self._settings.dmarc:
+            dmarc = yield from check_dmarc(self._author, dkim, spf or self._unknown_spf())
+        return Findings(self._guarded, iprev, helo, spf, dkim, dmarc)
+
+    def _check_iprev(self) -> Lookup[IprevResult | None]:
+        if not self._settings.iprev or self._guarded or self._client.address is None:
+            return None
+        if self._client.hostname:
+            # the MTA has followed the name back to the address already
+            shown = (Property("policy", "iprev", str(self._client.address)),)
+            reason = f"{self._client.hostname} has the address {self._client.address}"
+            return IprevResult("iprev", IprevStatus.PASS, reason, shown, self._client.hostname)
+        return (yield from check_iprev(self._client.address))
+
+    def _check_spf(self, now: int) -> Lookup[tuple[SpfResult | None, SpfResult | None]]:
+        client = self._client.address
+        if not self._settings.spf or self._guarded or client is None:
+            return None, None
+        receiver = self._hostname
+        helo = None
+        if self._sender:
+            helo = yield from check_helo(client, self._helo, receiver=receiver, now=now)
+        # RFC 7208 section 2.4: the null reverse-path stands for postmaster at the HELO name
+        spf = yield from check_mail_from(
+            client, self._helo, self._sender, receiver=receiver, now=now
+        )
+        return helo, spf
+
+    def _unknown_spf(self) -> SpfResult:
+        """For DMARC: SPF might have passed for this domain, nobody can know."""
+        try:
+            domain = to_alabels(self._sender.rpartition("@")[2] or self._helo)
+        except DomainError:
+            domain = ""
+        return SpfResult(
+            "spf", SpfStatus.TEMPERROR, "the client's address is not known", domain=domain
+        )
 
 
 def _dkim_outcome(results: Sequence[DkimResult]) -> str:
@@ -80,3 +145,9 @@ _DKIM_ORDER = (
     DkimStatus.PERMERROR,
     DkimStatus.NEUTRAL,
 )
+
+
+def _dmarc_outcome(result: DmarcResult) -> str:
+    if result.status is DmarcStatus.FAIL:
+        return f"fail_{result.disposition.value}"
+    return result.status.value

@@ -13,6 +13,7 @@ from milters.header import VERDICT, authentication_results, insert, is_ours, ver
 from milters.outcome import Outcome
 from milters.policy import Disposition, decide, reply
 from milters.rules import Rules
+from msgauth import dmarc
 from msgauth.ask import Lookup
 from msgauth.dkim import BodyHashes, MessageSigner, SigningError
 from msgauth.message import MAX_FIELDS, HeaderField
@@ -49,7 +50,7 @@ class Message:
         self._octets = 0
         self._is_too_large = False
         self._has_ended_header = False
-        self._authors: tuple[Author, ...] = ()
+        self._author = dmarc.Author()
         self._checks: Checks | None = None
         self._signer: MessageSigner | None = None
         self._algorithms: tuple[str, ...] = ()
@@ -57,6 +58,10 @@ class Message:
         self._unsigned = ""
         self._refusal: Reply | None = None
         self._hashes: BodyHashes | None = None
+
+    @property
+    def _author_domain(self) -> str:
+        return self._author.domains[0] if self._author.domains else ""
 
     def add_recipient(self, recipient: str) -> None:
         """A recipient was accepted."""
@@ -78,20 +83,26 @@ class Message:
         if self._is_too_large:
             self._refusal = _TOO_LARGE
             return
-        self._authors = authors([field for field in self._fields if field.key == b"from"])
+        from_fields = [field.value for field in self._fields if field.key == b"from"]
+        self._author = dmarc.find_author(from_fields)
         if self._origin is Origin.OUTSIDE:
-            self._checks = Checks(self.rules, self._client, self._helo, self._sender, self._fields)
+            self._checks = Checks(
+                self.rules, self._client, self._helo, self._sender, self._fields, self._author
+            )
             self._hashes = self._checks.hashes
-        elif self._login and not self.rules.ownership.allows(self._login, self._authors):
+            return
+        ours = authors(from_fields)
+        if self._login and not self.rules.ownership.allows(self._login, ours):
             self._refusal = _NOT_YOURS
         elif self.rules.guard.is_signed(self._origin):
-            self._prepare_signatures()
+            # an address that only a tolerant reader finds still has a domain that signs
+            self._prepare_signatures(ours[0] if ours else Author("", self._author_domain))
 
-    def _prepare_signatures(self) -> None:
-        if not self._authors:
+    def _prepare_signatures(self, author: Author) -> None:
+        if self._author.problem:
             self._unsigned = "no-author"
             return
-        specs = self.rules.signing.specs(self._authors[0], self._recipients)
+        specs = self.rules.signing.specs(author, self._recipients)
         if not specs:
             self._unsigned = "no-key"
             return
@@ -171,13 +182,13 @@ class Message:
             disposition.reason,
             results=tuple((finding.method, finding.status.value) for finding in findings.all),
             forged=len(deletions),
+            guarded=findings.guarded,
             facts=facts,
         )
 
     def _consequences(self, disposition: Disposition, findings: Findings) -> Iterable[Action]:
         if disposition.action in ("defer", "reject"):
-            domain = self._authors[0].domain if self._authors else ""
-            yield Refuse(reply(disposition, domain))
+            yield Refuse(reply(disposition, self._author_domain))
             return
         if disposition.action in ("tag", "quarantine"):
             yield InsertHeader(VERDICT, verdict(disposition))
@@ -202,7 +213,7 @@ class Message:
             "client": str(self._client.address or "local"),
             "helo": self._helo,
             "mail_from": self._sender,
-            "header_from": self._authors[0].domain if self._authors else "",
+            "header_from": self._author_domain,
             "recipients": self._recipient_count,
         }
         if self._login:

@@ -181,6 +181,7 @@ def _work(
     log: FilteringBoundLogger,
 ) -> None:
     """The life of a worker: take mail until told to drain, finish what is under way, end."""
+    current.count()
     worker = Worker(lambda: current.value, log)
     orders, told = os.pipe()
 

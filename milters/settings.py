@@ -106,9 +106,7 @@ class VerifySettings(Section):
 
     dkim: bool = Field(default=True, description="DKIM signatures (RFC 6376).")
     spf: bool = Field(default=True, description="SPF of HELO and MAIL FROM (RFC 7208).")
-    dmarc: bool = Field(
-        default=True, description="DMARC (RFC 9989); needs `dkim`, and better `spf` too."
-    )
+    dmarc: bool = Field(default=True, description="DMARC (RFC 9989); needs `dkim` and `spf`.")
     arc: bool = Field(default=True, description="ARC chains (RFC 8617).")
     iprev: bool = Field(
         default=True, description="The reverse name of the client's address (RFC 8601 2.7.3)."
@@ -322,6 +320,6 @@ class MiltersSettings(KeySettings):
             ours, theirs = type(self.listen), type(self.submission_listen)
             if ours is not theirs:
                 raise ValueError("listen and submission_listen are both unix or both inet")
-        if self.verify.dmarc and not self.verify.dkim:
-            raise ValueError("verify.dmarc needs verify.dkim: without DKIM too much would fail")
+        if self.verify.dmarc and not (self.verify.dkim and self.verify.spf):
+            raise ValueError("verify.dmarc needs verify.dkim and verify.spf: it judges by both")
         return self

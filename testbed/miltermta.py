@@ -22,7 +22,7 @@ VERSION = 6
 ACTIONS = 0x1FF
 STEPS = 0x1FFFFF
 
-NR_HDR, NO_DATA, LEADING_SPACE = 0x80, 0x200, 0x100000
+NR_HDR, NO_DATA, NR_RCPT, LEADING_SPACE = 0x80, 0x200, 0x8000, 0x100000
 _NO_REPLY = {
     b"C": 0x1000, b"H": 0x2000, b"M": 0x4000, b"R": 0x8000, b"T": 0x10000,
     b"L": NR_HDR, b"N": 0x40000, b"B": 0x80000,
@@ -119,14 +119,24 @@ class MilterClient:
     def __init__(
         self, address: Address, *, actions: int = ACTIONS, steps: int = STEPS, timeout: float = 30
     ) -> None:
-        if isinstance(address, Unix):
-            self._socket = socket.socket(socket.AF_UNIX)
-            self._socket.settimeout(timeout)
-            self._socket.connect(str(address.path))
-        else:
-            host = address.host or "127.0.0.1"
-            self._socket = socket.create_connection((host, address.port), timeout)
         self._buffer = b""
+        self.version = self.actions = self.steps = 0
+        self.symbols: dict[int, list[str]] = {}
+        self._socket = socket.socket(
+            socket.AF_UNIX if isinstance(address, Unix) else socket.AF_INET
+        )
+        self._socket.settimeout(timeout)
+        try:
+            if isinstance(address, Unix):
+                self._socket.connect(str(address.path))
+            else:
+                self._socket.connect((address.host or "127.0.0.1", address.port))
+            self._negotiate(actions, steps)
+        except BaseException:
+            self.close()
+            raise
+
+    def _negotiate(self, actions: int, steps: int) -> None:
         self._write(encode(b"O", struct.pack(">III", VERSION, actions, steps)))
         command, data = self.read()
         if command != b"O":

@@ -47,7 +47,7 @@ class Current(Generic[T]):
         self._log = log
         self.value = build()
         self.generation = 1
-        self._count()
+        self.count()
 
     def reload(self) -> bool:
         """Build anew and swap; False, and no change, when that fails."""
@@ -61,11 +61,12 @@ class Current(Generic[T]):
             return False
         self.value = value
         self.generation += 1
-        self._count()
+        self.count()
         self._log.info("configuration reloaded", generation=self.generation)
         return True
 
-    def _count(self) -> None:
+    def count(self) -> None:
+        """Show in the metrics of this process what it uses; a worker calls it once it is forked."""
         GENERATION.set(self.generation)
         SUCCESS.set(1)
         TIMESTAMP.set(time.time())

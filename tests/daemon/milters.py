@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-
 from pathlib import Path
-
 
 from gatepost.listen import Inet, Unix
 from milters.keys.generate import new_key
@@ -17,6 +15,7 @@ from testbed.ports import free_ports
 DOMAIN = "signer.example"
 HOSTNAME = "mx.receiver.example"
 INSIDE = "127.0.0.1"
+OUTSIDE = "192.0.2.1"
 
 SIMPLE = b"From: user@signer.example\r\nSubject: a test\r\n\r\nHello\r\n"
 
@@ -56,7 +55,7 @@ class Milters(Daemon):
         ]
         self.config.write_text("\n".join(lines) + "\n")
 
-    def client(self, client: str | None = "192.0.2.1", **options: int) -> MilterClient:
+    def client(self, client: str | None = OUTSIDE, **options: int) -> MilterClient:
         """A milter connection on which an SMTP client with that address has said HELO."""
         connection = MilterClient(self.address, **options)
         connection.connect("localhost" if client is None else "unknown", client)

@@ -1,0 +1,265 @@
+"""The life of the milter: drain, reload, crashes, and what stops it from starting."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gatepost.listen import Unix
+from testbed.daemon import gatepost_command
+from testbed.dns import DnsServer
+from testbed.miltermta import NR_RCPT, STEPS, MilterClient
+from testbed.waiting import wait_until
+from tests.daemon.milters import DOMAIN, INSIDE, OUTSIDE, SIMPLE, Milters, exists, memory
+
+
+@pytest.fixture(scope="module")
+def dns() -> Iterator[DnsServer]:
+    with DnsServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["unix", "tcp"])
+def milters(request: pytest.FixtureRequest, tmp_path: Path, dns: DnsServer) -> Iterator[Milters]:
+    with Milters(tmp_path, dns, tcp=request.param == "tcp") as daemon:
+        yield daemon
+
+
+def attentive(milters: Milters, client: str = INSIDE) -> MilterClient:
+    """A connection on which the milter answers RCPT: by then it knows of the message."""
+    return milters.client(client, steps=STEPS & ~NR_RCPT)
+
+
+def begin(client: MilterClient) -> None:
+    """The first half of a message."""
+    client.mail_from("user@signer.example")
+    assert client.rcpt("rcpt@receiver.example") == "continue"
+    client.data()
+    client.header("From", b" user@signer.example")
+
+
+def finish(client: MilterClient) -> int:
+    """The second half; how many signatures it got."""
+    client.end_of_headers()
+    client.body(b"Hello\r\n")
+    return len(client.end_of_message().values("DKIM-Signature"))
+
+
+def is_refused(milters: Milters) -> bool:
+    try:
+        MilterClient(milters.address, timeout=10).close()
+    except OSError:
+        return True
+    return False
+
+
+def test_a_drain_finishes_the_message_under_way(milters: Milters) -> None:
+    with attentive(milters) as busy, attentive(milters) as idle:
+        begin(busy)
+        milters.process.signal(signal.SIGTERM)
+        milters.wait_for_log(event="draining: messages under way are finished")
+        wait_until(lambda: is_refused(milters), "new connections to be refused")
+        assert milters.running
+        assert finish(busy) == 2
+        assert milters.process.wait() == 0
+        for client in (busy, idle):
+            with pytest.raises(OSError):  # noqa: PT011  # reset or closed, as the kernel likes
+                client.read()
+    if isinstance(milters.address, Unix):
+        assert not milters.address.path.exists()
+    assert not milters.log_entries(level="error")
+
+
+def test_the_service_manager_may_signal_the_workers_too(milters: Milters) -> None:
+    with attentive(milters) as client:
+        begin(client)
+        for pid in (*milters.workers(), milters.process.pid):
+            os.kill(pid, signal.SIGTERM)
+        milters.wait_for_log(event="draining: messages under way are finished")
+        assert finish(client) == 2
+    assert milters.process.wait() == 0
+
+
+def test_grace_is_bounded(milters: Milters) -> None:
+    milters.stop()
+    milters.configure('drain_grace = "200ms"')
+    milters.start()
+    with attentive(milters) as client:
+        begin(client)
+        milters.process.signal(signal.SIGTERM)
+        assert milters.process.wait() == 0
+
+
+def test_a_worker_that_is_killed_is_replaced_and_nothing_is_accepted(milters: Milters) -> None:
+    before = milters.workers()
+    with attentive(milters) as client:
+        begin(client)
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        with pytest.raises(OSError):  # noqa: PT011
+            finish(client)
+    wait_until(lambda: len(set(milters.workers()) - set(before)) == len(before), "new workers")
+    wait_until(milters.ready, "them to be ready")
+    with attentive(milters) as client:
+        assert len(client.message(SIMPLE).values("DKIM-Signature")) == 2
+    assert milters.metric("gatepost_worker_restarts_total") == len(before)
+
+
+def test_workers_do_not_outlive_their_parent(milters: Milters) -> None:
+    workers = milters.workers()
+    with attentive(milters) as client:
+        begin(client)
+        os.kill(milters.process.pid, signal.SIGKILL)
+        assert finish(client) == 2
+    wait_until(lambda: not any(map(exists, workers)), "the workers to end")
+
+
+def wait_for_workers(milters: Milters, generation: int) -> None:
+    wait_until(
+        lambda: milters.metric("gatepost_config_generation") == generation,
+        f"generation {generation} in every process",
+    )
+
+
+def test_a_reload_in_the_middle_of_a_message(milters: Milters) -> None:
+    with attentive(milters, OUTSIDE) as client:
+        begin(client)
+        milters.configure('authserv_id = "new.example"')
+        milters.reload()
+        wait_for_workers(milters, 2)
+        client.end_of_headers()
+        (old,) = client.end_of_message().values("Authentication-Results")
+        (new,) = client.message(SIMPLE).values("Authentication-Results")
+    assert old.split(";")[0].strip() == "mx.receiver.example"
+    assert new.split(";")[0].strip() == "new.example"
+
+
+def test_a_broken_configuration_leaves_the_last_good_one(milters: Milters) -> None:
+    good = milters.config.read_text()
+    milters.config.write_text(good + "nonsense = 1\n")
+    milters.reload()
+    line = milters.wait_for_log(event="configuration not reloaded, the old one stays in use")
+    assert "nonsense" in line["problems"]
+    assert milters.metric("gatepost_config_last_reload_success") == 0
+    with milters.client(INSIDE) as client:
+        assert len(client.message(SIMPLE).values("DKIM-Signature")) == 2
+
+
+def test_a_new_key_is_taken_up_and_a_broken_one_disables_itself_alone(milters: Milters) -> None:
+    key = milters.directory / "keys" / DOMAIN / "r.pem"
+    key.write_text("this is no key")
+    milters.reload()
+    wait_for_workers(milters, 2)
+    with milters.client(INSIDE) as client:
+        (signature,) = client.message(SIMPLE).values("DKIM-Signature")
+    assert "ed25519" in signature
+    assert milters.ready()
+    assert milters.metric("gatepost_milters_broken_keys") == 1
+
+
+def test_the_watch_sees_a_change_without_a_signal(milters: Milters) -> None:
+    milters.configure('authserv_id = "new.example"')
+    wait_for_workers(milters, 2)
+
+
+def run(milters: Milters) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [gatepost_command(), "milters", "--config", milters.config],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_a_second_daemon_is_told_so_in_one_line(milters: Milters) -> None:
+    second = run(milters)
+    assert second.returncode == 1
+    assert second.stderr.startswith(f"gatepost: cannot listen on {milters.address}")
+    assert second.stderr.count("\n") == 1
+    with milters.client(INSIDE) as client:
+        assert client.message(SIMPLE).code == 250
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ('user = "nobody-of-that-name"', "no user"),
+        ('[milters.sign]\noversign = ["Received"]', "received"),
+        ('submission_listen = "inet:1@[::1]"', "ok"),
+    ],
+)
+def test_what_stops_the_start(tmp_path: Path, dns: DnsServer, lines: str, words: str) -> None:
+    milters = Milters(tmp_path, dns, tcp=True)
+    milters.configure(lines)
+    done = run(milters)
+    assert done.returncode in (1, 2)
+    assert words in done.stderr or words == "ok"
+    assert "Traceback" not in done.stderr
+
+
+def test_a_socket_that_a_dead_daemon_left_is_replaced(tmp_path: Path, dns: DnsServer) -> None:
+    milters = Milters(tmp_path, dns)
+    assert isinstance(milters.address, Unix)
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(milters.address.path))
+    with milters, milters.client(INSIDE) as client:
+        assert milters.address.path.stat().st_mode & 0o777 == 0o660
+        assert client.message(SIMPLE).code == 250
+
+
+def test_a_submission_listener_signs_whoever_comes(tmp_path: Path, dns: DnsServer) -> None:
+    milters = Milters(tmp_path, dns)
+    other = Unix(tmp_path / "submission")
+    milters.configure(f'submission_listen = "{other}"')
+    with milters:
+        with milters.client() as client:
+            assert not client.message(SIMPLE).values("DKIM-Signature")
+        with MilterClient(other) as client:
+            client.connect("unknown", "192.0.2.1")
+            assert len(client.message(SIMPLE).values("DKIM-Signature")) == 2
+
+
+def test_memory_does_not_grow_with_the_message(tmp_path: Path, dns: DnsServer) -> None:
+    milters = Milters(tmp_path, dns)
+    milters.configure("workers = 1")
+    megabyte = (b"x" * 70 + b"\r\n") * (1_048_576 // 72)
+    with milters, attentive(milters) as client:
+        assert client.message(SIMPLE).code == 250
+        (worker,) = milters.workers()
+        before = memory(worker)
+        begin(client)
+        client.end_of_headers()
+        for _ in range(50):
+            client.body(megabyte)
+        assert len(client.end_of_message().values("DKIM-Signature")) == 2
+        assert memory(worker) - before < 8 << 20
+
+
+def test_drop_of_privileges(tmp_path: Path, dns: DnsServer) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to leave it")
+    milters = Milters(tmp_path, dns)
+    milters.configure('user = "nobody"')
+    tmp_path.chmod(0o755)
+    for path in (tmp_path / "keys").rglob("*"):
+        os.chown(path, 65534, 65534)
+    with contextlib.suppress(PermissionError):
+        for parent in tmp_path.parents:
+            if parent.owner() == "root" and parent != Path("/"):
+                parent.chmod(parent.stat().st_mode | 0o011)
+    with milters:
+        pids = [milters.process.pid, *milters.workers()]
+        for pid in pids:
+            status = Path(f"/proc/{pid}/status").read_text()
+            assert "Uid:\t65534\t65534\t65534\t65534" in status
+        with milters.client(INSIDE) as client:
+            assert len(client.message(SIMPLE).values("DKIM-Signature")) == 2
+        assert milters.metric("gatepost_milters_messages_total") == 1
