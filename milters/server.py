@@ -201,7 +201,9 @@ def _work(
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the parent reads the configuration first
     placeholder.become(service.listener)
     control.listen(on_reload=current.reload, on_drain=drain)
-    threading.Thread(target=run, name="libmilter", daemon=True).start()
+    signal.signal(signal.SIGUSR1, lambda *_: None)
+    libmilter = threading.Thread(target=run, name="libmilter", daemon=True)
+    libmilter.start()
     control.ready()
     if os.read(orders, 1) == _FAILED:
         raise StartError("libmilter cannot go on")
@@ -209,6 +211,9 @@ def _work(
     name = service.listener.getsockname()
     for each in services:
         each.listener.close()
+    if libmilter.ident is not None:
+        # its poll() still holds the listener; interrupted, it looks at the descriptor anew
+        signal.pthread_kill(libmilter.ident, signal.SIGUSR1)
     worker.under_way.wait_for_messages(current.value.rules.settings.drain_grace)
     end_connections(name)
     worker.under_way.wait_for_connections(LAST_WORDS)
