@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from gatepost.reply import Reply
 from milters.actions import Action, DeleteHeader, InsertHeader, Quarantine, Refuse
@@ -50,7 +50,7 @@ class Message:
         self._octets = 0
         self._is_too_large = False
         self._has_ended_header = False
-        self._author = dmarc.Author()
+        self._author_domain = ""
         self._checks: Checks | None = None
         self._signer: MessageSigner | None = None
         self._algorithms: tuple[str, ...] = ()
@@ -58,10 +58,6 @@ class Message:
         self._unsigned = ""
         self._refusal: Reply | None = None
         self._hashes: BodyHashes | None = None
-
-    @property
-    def _author_domain(self) -> str:
-        return self._author.domains[0] if self._author.domains else ""
 
     def add_recipient(self, recipient: str) -> None:
         """A recipient was accepted."""
@@ -84,25 +80,26 @@ class Message:
             self._refusal = _TOO_LARGE
             return
         from_fields = [field.value for field in self._fields if field.key == b"from"]
-        self._author = dmarc.find_author(from_fields)
         if self._origin is Origin.OUTSIDE:
+            author = dmarc.find_author(from_fields)
+            self._author_domain = author.domains[0] if author.domains else ""
             self._checks = Checks(
-                self.rules, self._client, self._helo, self._sender, self._fields, self._author
+                self.rules, self._client, self._helo, self._sender, self._fields, author
             )
             self._hashes = self._checks.hashes
             return
         ours = authors(from_fields)
+        self._author_domain = ours[0].domain if ours else ""
         if self._login and not self.rules.ownership.allows(self._login, ours):
             self._refusal = _NOT_YOURS
         elif self.rules.guard.is_signed(self._origin):
-            # an address that only a tolerant reader finds still has a domain that signs
-            self._prepare_signatures(ours[0] if ours else Author("", self._author_domain))
+            self._prepare_signatures(ours)
 
-    def _prepare_signatures(self, author: Author) -> None:
-        if self._author.problem:
+    def _prepare_signatures(self, ours: Sequence[Author]) -> None:
+        if not ours:
             self._unsigned = "no-author"
             return
-        specs = self.rules.signing.specs(author, self._recipients)
+        specs = self.rules.signing.specs(ours[0], self._recipients)
         if not specs:
             self._unsigned = "no-key"
             return
