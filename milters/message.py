@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from gatepost.reply import Reply
-from milters.actions import Action, DeleteHeader, InsertHeader, Quarantine, Refuse
+from milters.actions import Action, DeleteHeader, Quarantine, Refuse
 from milters.author import Author, authors
 from milters.checks import Checks, Findings
 from milters.guard import Client, Origin
-from milters.header import VERDICT, authentication_results, insert, is_ours, verdict
+from milters.header import deletions, insert, verdict
 from milters.outcome import Outcome
 from milters.policy import Disposition, decide, reply
 from milters.rules import Rules
 from msgauth import dmarc
 from msgauth.ask import Lookup
+from msgauth.authres import format_field
 from msgauth.dkim import BodyHashes, MessageSigner, SigningError
 from msgauth.message import MAX_FIELDS, HeaderField
+from msgauth.spf.received import received_spf
 
 MAX_RECIPIENTS = 1000
 """Recipients that are remembered: Postfix's smtpd_recipient_limit."""
@@ -37,6 +39,8 @@ class Message:
         origin: Origin,
         sender: str,
         login: str,
+        *,
+        utf8: bool,
     ) -> None:
         self.rules = rules
         self._client = client
@@ -44,6 +48,7 @@ class Message:
         self._origin = origin
         self._sender = sender
         self._login = login
+        self._utf8 = utf8
         self._recipients: list[str] = []
         self._recipient_count = 0
         self._fields: list[HeaderField] = []
@@ -188,22 +193,21 @@ class Message:
             yield Refuse(reply(disposition, self._author_domain))
             return
         if disposition.action in ("tag", "quarantine"):
-            yield InsertHeader(VERDICT, verdict(disposition))
-        yield insert(authentication_results(self.rules.authserv_id, findings.all))
+            yield verdict(disposition)
+        if self.rules.settings.verify.received_spf and findings.spf and self._client.address:
+            yield insert(
+                received_spf(
+                    findings.spf, self._client.address, self._helo, self.rules.hostname
+                )
+            )
+        yield insert(format_field(self.rules.authserv_id, findings.all, utf8=self._utf8))
         if disposition.action == "quarantine" and self.rules.settings.policy.quarantine == "hold":
             yield Quarantine(disposition.reason)
 
     def _deletions(self) -> list[DeleteHeader]:
-        """Remove what claims to be ours (RFC 8601 section 5), the last of each name first."""
-        counts: dict[bytes, int] = {}
-        found: list[DeleteHeader] = []
-        for field in self._fields:
-            key = field.key
-            counts[key] = counts.get(key, 0) + 1
-            if is_ours(field, self.rules.own_ids):
-                found.append(DeleteHeader(field.name.decode(), counts[key]))
-        found.reverse()
-        return found
+        # RFC 8601 section 5; our own mail is no exception, because its header is the client's
+        writes_spf = self.rules.settings.verify.received_spf
+        return deletions(self._fields, self.rules.own_ids, received_spf=writes_spf)
 
     def _facts(self) -> dict[str, object]:
         facts: dict[str, object] = {

@@ -7,7 +7,7 @@ message is in a `Message`, made anew for each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from milters.guard import Client, parse_client
 from milters.message import Message
@@ -56,15 +56,19 @@ class Session:
         """The client has said who it is, perhaps not for the first time."""
         self._helo = name[:MAX_SHOWN]
 
-    def mail_from(self, sender: bytes, login: str, daemon_name: str) -> None:
+    def mail_from(
+        self, sender: bytes, login: str, daemon_name: str, *, utf8: bool = False
+    ) -> None:
         """A message begins.
 
         `sender` is the reverse-path as SMTP has it, `login` the SASL name or empty, `daemon_name`
-        the name of the smtpd service.
+        the name of the smtpd service, `utf8` the parameter SMTPUTF8 (RFC 6531).
         """
         rules = self._rules()
         origin = rules.guard.origin(self._client, login, daemon_name, submission=self._submission)
-        self._message = Message(rules, self._client, self._helo, origin, _path(sender), login)
+        self._message = Message(
+            rules, self._client, self._helo, origin, _path(sender), login, utf8=utf8
+        )
 
     def rcpt(self, recipient: bytes) -> None:
         """A recipient was accepted."""
@@ -105,9 +109,3 @@ class Session:
 def _path(path: bytes) -> str:
     """The address in a path of SMTP, without the angle brackets."""
     return path.decode("utf-8", "replace").removeprefix("<").removesuffix(">")[:MAX_SHOWN]
-
-
-def parameters(words: Sequence[bytes]) -> dict[str, str]:
-    """The parameters of MAIL FROM, names in upper case (RFC 5321 section 4.1.2)."""
-    pairs = (word.decode("utf-8", "replace").partition("=") for word in words)
-    return {name.upper(): value for name, _, value in pairs}

@@ -126,7 +126,9 @@ class VerifySettings(Section):
         "`temperror`. Below Postfix's milter_content_timeout of 300 s.",
     )
     received_spf: bool = Field(
-        default=False, description="Also add a Received-SPF field (RFC 7208 section 9.1)."
+        default=False,
+        description="Also add a Received-SPF field (RFC 7208 section 9.1). Those that come in are "
+        "then removed, because they bear no name.",
     )
     proxy_networks: tuple[Network, ...] = Field(
         default=(),

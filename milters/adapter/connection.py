@@ -67,10 +67,10 @@ class Connection(Milter.Base):  # type: ignore[misc]  # pymilter has no types
                 self._ctx.setsymlist(stage, macros)
         return CONTINUE
 
-    def _do(self, event: Callable[..., None], *arguments: Any) -> int:
+    def _do(self, event: Callable[..., None], *arguments: Any, **more: Any) -> int:
         if self._failure is None:
             try:
-                event(*arguments)
+                event(*arguments, **more)
             except Exception:
                 self._failure = self.worker.failed(self._session)
         return CONTINUE
@@ -93,12 +93,13 @@ class Connection(Milter.Base):  # type: ignore[misc]  # pymilter has no types
         return self._do(self._session.helo, name)
 
     @noreply
-    def envfrom(self, sender: bytes, *_parameters: bytes) -> int:
+    def envfrom(self, sender: bytes, *parameters: bytes) -> int:
         """MAIL FROM begins a message."""
         self._end_of_message()
         self._counts = self.worker.under_way.message_begun()
         login, daemon_name = self._macro("{auth_authen}"), self._macro("{daemon_name}")
-        return self._do(self._session.mail_from, sender, login, daemon_name)
+        utf8 = any(word.upper() == b"SMTPUTF8" for word in parameters)
+        return self._do(self._session.mail_from, sender, login, daemon_name, utf8=utf8)
 
     @noreply
     def envrcpt(self, recipient: bytes, *_parameters: bytes) -> int:
