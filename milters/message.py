@@ -196,9 +196,7 @@ class Message:
             yield verdict(disposition)
         if self.rules.settings.verify.received_spf and findings.spf and self._client.address:
             yield insert(
-                received_spf(
-                    findings.spf, self._client.address, self._helo, self.rules.hostname
-                )
+                received_spf(findings.spf, self._client.address, self._helo, self.rules.hostname)
             )
         yield insert(format_field(self.rules.authserv_id, findings.all, utf8=self._utf8))
         if disposition.action == "quarantine" and self.rules.settings.policy.quarantine == "hold":

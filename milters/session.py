@@ -56,9 +56,7 @@ class Session:
         """The client has said who it is, perhaps not for the first time."""
         self._helo = name[:MAX_SHOWN]
 
-    def mail_from(
-        self, sender: bytes, login: str, daemon_name: str, *, utf8: bool = False
-    ) -> None:
+    def mail_from(self, sender: bytes, login: str, daemon_name: str, *, utf8: bool = False) -> None:
         """A message begins.
 
         `sender` is the reverse-path as SMTP has it, `login` the SASL name or empty, `daemon_name`
