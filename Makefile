@@ -12,6 +12,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 install: $(VENV)/.installed ## the command and what it needs, into .venv
 
+demo: ## real mail through a private Postfix, in one table; KEEP=1 leaves it running
+	@python3 -m installer --for demo
+	@$(PY) -m demo $(if $(KEEP),--keep)
+
 lint: $(VENV)/.installed ## ruff, mypy --strict, import arrows
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from email.message import EmailMessage
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -52,7 +53,8 @@ class Delivery:
 
 
 class _Handler:
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
         self.deliveries: list[Delivery] = []
         self.refuse_with = ""
 
@@ -64,23 +66,28 @@ class _Handler:
     ) -> str:
         if self.refuse_with:
             return self.refuse_with
-        self.deliveries.append(
-            Delivery(
-                sender=envelope.mail_from or "",
-                recipients=tuple(envelope.rcpt_tos),
-                octets=envelope.original_content or b"",
-                body_type=_parameter(envelope.mail_options, "BODY") or "7BIT",
-                smtputf8=envelope.smtp_utf8,
-            )
+        delivery = Delivery(
+            sender=envelope.mail_from or "",
+            recipients=tuple(envelope.rcpt_tos),
+            octets=envelope.original_content or b"",
+            body_type=_parameter(envelope.mail_options, "BODY") or "7BIT",
+            smtputf8=envelope.smtp_utf8,
         )
+        if self._folder is not None:
+            name = f"{len(self.deliveries) + 1:03d}.eml"
+            (self._folder / name).write_bytes(delivery.octets)
+        self.deliveries.append(delivery)
         return "250 2.0.0 arrived"
 
 
 class Sink:
-    """The server, in a thread of this process, from construction to `close()`."""
+    """The server, in a thread of this process, from construction to `close()`.
 
-    def __init__(self, *, host: str = LOOPBACK, port: int = 0) -> None:
-        self._handler = _Handler()
+    With a `folder` each message is also written there, as 001.eml and so on.
+    """
+
+    def __init__(self, *, host: str = LOOPBACK, port: int = 0, folder: Path | None = None) -> None:
+        self._handler = _Handler(folder)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sink", daemon=True)
         self._thread.start()

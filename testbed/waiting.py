@@ -29,11 +29,13 @@ def wait_until(
     what: str,
     *,
     deadline: float = DEADLINE,
+    pause: float = PAUSE,
     check: Callable[[], None] = lambda: None,
 ) -> T:
     """Return the first true value of `probe`; raise `WaitError` naming `what` after `deadline`.
 
-    `check` is called before each look and may raise: a process that has died ends the wait at once.
+    `pause` seconds are between two looks. `check` is called before each and may raise: a process
+    that has died ends the wait at once.
     """
     end = time.monotonic() + deadline
     while True:
@@ -42,4 +44,4 @@ def wait_until(
             return value
         if time.monotonic() > end:
             raise WaitError(f"waited {deadline:g} s for {what}; last seen: {value!r}")
-        time.sleep(PAUSE)
+        time.sleep(pause)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Protocol
 
 import pytest
 
+from installer.needs import PURPOSES, missing
 from testbed import postfix as private_postfix
 from testbed.dns import DnsServer
 from testbed.postfix import PrivatePostfix, Service
@@ -18,8 +18,8 @@ from testbed.sink import Sink
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reason = private_postfix.missing()
-    if not reason and shutil.which("swaks") is None:
-        reason = "swaks is not installed (package swaks)"
+    if not reason and (left := missing(PURPOSES["demo"].needs)):
+        reason = f"make test installs what is missing: {', '.join(need.name for need in left)}"
     if reason:
         for item in items:
             if item.path.is_relative_to(Path(__file__).parent):

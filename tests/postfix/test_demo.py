@@ -1,0 +1,70 @@
+"""`make demo` tells the truth: it succeeds when all is well, and fails when something is broken."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from testbed.process import Process
+
+pytestmark = pytest.mark.timeout(240)  # greylisting waits, and what never comes is waited for
+
+LIMIT = 200
+FAILED = re.compile(r"^scene (\d), ", re.MULTILINE)
+KEPT = re.compile(r"kept in (/\S+)")
+
+
+def demo(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "demo", *options],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+
+
+def remove_what_was_kept(done: subprocess.CompletedProcess[str]) -> None:
+    found = KEPT.search(done.stderr)
+    assert found, done.stderr
+    assert (Path(found[1]) / "postfix" / "mail.log").exists()
+    subprocess.run(["rm", "-r", found[1]], check=True)
+
+
+def test_every_scene_is_as_it_must_be() -> None:
+    done = demo()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "All 8 scenes were as they must be" in done.stdout
+    assert "\033" not in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 120
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "broken"),
+    [("key", {"1"}), ("policy", {"5", "6", "7"}), ("milter", {"1", "2", "3", "4", "8"})],
+)
+def test_what_is_broken_makes_it_fail(sabotage: str, broken: set[str]) -> None:
+    done = demo("--sabotage", sabotage)
+    assert done.returncode == 1
+    assert set(FAILED.findall(done.stdout)) == broken, done.stdout
+    assert "NOT as they must be" in done.stdout
+    remove_what_was_kept(done)
+
+
+def test_kept_running_it_shows_how_and_stops_cleanly(tmp_path: Path) -> None:
+    process = Process([sys.executable, "-m", "demo", "--keep"], tmp_path / "out")
+    process.wait_until(lambda: "Stop it with" in process.log.read_text(), "the demo to be kept")
+    text = process.log.read_text()
+    assert text.count("  swaks --server 127.0.0.1") >= 10
+    assert f"kill {process.pid}" in text
+    found = re.search(r"configuration, logs +(/\S+)", text)
+    assert found
+    assert Path(found[1], "gatepost.toml").exists()
+    process.signal(signal.SIGTERM)
+    assert process.wait() == 0, process.log.read_text()
+    assert not Path(found[1]).exists()

@@ -1,0 +1,47 @@
+import pytest
+
+from demo.report import MAX_WIDTH, MIN_WIDTH, problems, table, verdict
+from demo.scene import Record, Scene
+
+SCENE = Scene(5, "A first-time sender waits", lambda _ground, _record: None)
+GOOD = Record("by a stranger", "450 4.2.0 " + "Greylisted " * 10, "X-Greylist: delayed 2 seconds")
+
+
+def bad() -> Record:
+    record = Record("by a stranger", "250 2.0.0 Ok", "at once")
+    record.expect("the first answer", 450, 250)
+    record.expect("the subject", "any", "this", ok=True)
+    return record
+
+
+@pytest.mark.parametrize("width", [10, MIN_WIDTH, 97, MAX_WIDTH, 300])
+def test_the_table_keeps_between_its_bounds(width: int) -> None:
+    lines = table([(SCENE, GOOD)], width).splitlines()
+    assert max(map(len, lines)) == min(max(width, MIN_WIDTH), MAX_WIDTH)
+    assert lines[2].startswith("5   A first-time")
+    assert lines[2].endswith("ok")
+
+
+def test_every_word_of_a_cell_is_in_the_table() -> None:
+    assert table([(SCENE, GOOD)], 80).count("Greylisted") == 10
+
+
+def test_colour_changes_nothing_but_colour() -> None:
+    coloured = table([(SCENE, bad())], 100, colour=True)
+    assert "\033[31mNO\033[0m" in coloured
+    for code in ("\033[0m", "\033[1m", "\033[2m", "\033[31m"):
+        coloured = coloured.replace(code, "")
+    assert coloured == table([(SCENE, bad())], 100)
+
+
+def test_a_problem_is_told_with_what_was_expected_and_seen() -> None:
+    assert problems([(SCENE, GOOD), (SCENE, bad())]).splitlines() == [
+        "scene 5, A first-time sender waits: the first answer",
+        "    expected  450",
+        "    seen      250",
+    ]
+
+
+def test_the_verdict_counts() -> None:
+    assert verdict([(SCENE, GOOD)], 6.04) == "All 1 scenes were as they must be (6.0 s)."
+    assert "1 of 2 scenes were NOT" in verdict([(SCENE, GOOD), (SCENE, bad())], 6)
