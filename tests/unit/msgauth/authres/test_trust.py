@@ -63,7 +63,7 @@ FORGED = [
     "other.example 2; dmarc=pass",
     "other.example 99999999999; dmarc=pass",
     # too long to be looked at
-    "(" + "x" * MAX_LENGTH + ") mx.ours.example; dmarc=pass",
+    "(" + "x" * MAX_LENGTH + ") other.example; dmarc=pass",
 ]
 
 GENUINE = [
