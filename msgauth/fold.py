@@ -14,6 +14,9 @@ from msgauth.errors import MsgauthError
 WIDTH = 78
 """Characters a line has at the most, without its CRLF (RFC 5322 section 2.1.1)."""
 
+MAX_LINE = 998
+"""Octets a line may have at the most, without its CRLF (RFC 5322 section 2.1.1)."""
+
 FOLD = "\r\n "
 """What stands between two lines of a field that is written here (RFC 5322 section 2.2.3)."""
 
@@ -28,6 +31,21 @@ def require_printable(text: str) -> str:
     """Return `text`; raise `FoldError` if a line end or another control character is in it."""
     if _CONTROL.search(text):
         raise FoldError(f"a control character must not go into a header field: {text[:40]!r}")
+    return text
+
+
+def require_folded(text: str) -> str:
+    """Return `text`, which may have folds; raise `FoldError` if it cannot stand in a field.
+
+    A fold is a CRLF with white space and something visible behind it. No line may be longer than
+    `MAX_LINE`.
+    """
+    for number, line in enumerate(text.split("\r\n")):
+        require_printable(line.replace("\t", " "))
+        if number and (not line.startswith((" ", "\t")) or not line.strip(" \t")):
+            raise FoldError("a line end that is no fold must not go into a header field")
+        if len(line.encode()) > MAX_LINE:
+            raise FoldError(f"a line of a header field is longer than {MAX_LINE} octets")
     return text
 
 

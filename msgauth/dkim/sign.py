@@ -61,14 +61,7 @@ class SignatureSpec:
     _start: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        try:
-            domain, selector = to_alabels(self.domain), to_alabels(self.selector)
-            key_record_name(selector, domain)
-        except MsgauthError as error:
-            raise SigningError(f"domain or selector: {error}") from error
-        if "." not in domain:
-            # RFC 6376 section 3.5, domain-name
-            raise SigningError(f"the domain {domain!r} has only one label")
+        domain, selector = signing_names(self.domain, self.selector)
         if self.ttl is not None and not 0 < self.ttl <= MAX_TTL:
             raise SigningError(f"the signature cannot expire after {self.ttl} seconds")
         items = ["v=1;", f"a={self.key.algorithm};", f"c={self.canonicalization};"]
@@ -87,11 +80,20 @@ class SignatureSpec:
     def unsigned_value(self, names: tuple[str, ...], body_digest: bytes, now: int) -> str:
         """Return the field's value with an empty b= at its end (RFC 6376 section 3.5)."""
         expires = "" if self.ttl is None else f" x={now + self.ttl};"
-        body_hash = base64.b64encode(body_digest).decode("ascii")
-        return (
-            f" {self._start}{FOLD}t={now};{expires}{FOLD}{_h_tag(names)}{FOLD}"
-            f"bh={body_hash};{FOLD}b="
-        )
+        return f" {self._start}{FOLD}t={now};{expires}{FOLD}{hash_tags(names, body_digest)}"
+
+
+def signing_names(domain: str, selector: str) -> tuple[str, str]:
+    """Return d= and s= in A-labels; raises `SigningError` for what no key can be published at."""
+    try:
+        names = to_alabels(domain), to_alabels(selector)
+        key_record_name(names[1], names[0])
+    except MsgauthError as error:
+        raise SigningError(f"domain or selector: {error}") from error
+    if "." not in names[0]:
+        # RFC 6376 section 3.5, domain-name
+        raise SigningError(f"the domain {domain!r} has only one label")
+    return names
 
 
 class MessageSigner:
@@ -143,13 +145,19 @@ class MessageSigner:
 
 
 class SignedHeader:
-    """The part of a header hash that all signatures over the same fields share."""
+    """The part of a header hash that all signatures over the same fields share.
+
+    Raises `SigningError` when too many fields would be covered.
+    """
 
     __slots__ = ("_algorithm", "_hash", "names")
 
     def __init__(self, header: Header, policy: HeaderPolicy, algorithm: Canonical) -> None:
         self._algorithm = algorithm
-        self.names, covered = policy.select(header)
+        try:
+            self.names, covered = policy.select(header)
+        except MsgauthError as error:
+            raise SigningError(str(error)) from error
         self._hash = hashlib.sha256(header.canonical(covered, algorithm))
 
     def sign(self, key: SigningKey, unsigned: HeaderField) -> HeaderField:
@@ -157,9 +165,20 @@ class SignedHeader:
         header_hash = self._hash.copy()
         # RFC 6376 section 3.7: the field itself comes last, without its CRLF
         header_hash.update(canonical_field(unsigned, self._algorithm)[:-2])
-        signature = base64.b64encode(key.sign(header_hash.digest())).decode("ascii")
-        folded = fold_anywhere(signature, column=len(" b="))
-        return HeaderField(unsigned.name, unsigned.value + folded.encode("ascii"))
+        signature = sign_digest(key, header_hash.digest())
+        return HeaderField(unsigned.name, unsigned.value + signature)
+
+
+def hash_tags(names: tuple[str, ...], body_digest: bytes) -> str:
+    """Return h=, bh= and an empty b=, each on lines of its own."""
+    body_hash = base64.b64encode(body_digest).decode("ascii")
+    return f"{_h_tag(names)}{FOLD}bh={body_hash};{FOLD}b="
+
+
+def sign_digest(key: SigningKey, digest: bytes) -> bytes:
+    """Return the value of b= at the end of a field, folded (RFC 6376 section 3.5)."""
+    signature = base64.b64encode(key.sign(digest)).decode("ascii")
+    return fold_anywhere(signature, column=len(" b=")).encode("ascii")
 
 
 @functools.lru_cache(CACHED_LISTS)

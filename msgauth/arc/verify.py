@@ -1,0 +1,244 @@
+"""Verifies the ARC chain of a message while it streams by (RFC 8617 section 5.2).
+
+Structure comes before the body, the body before DNS. The sets of a chain that passed tell who
+sealed the message and what each had found; of a chain that did not pass they tell nothing, because
+a broken chain MUST be treated as none.
+
+RFC 8617 section 5.2.1 counts a DNS failure as a broken chain for good. That is for a sealer, who
+has to write something; here it is `temperror`, so that a later try may find the truth.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from msgauth.arc.sets import ArcSet, ChainError, Seal, collect_sets, hashed_fields
+from msgauth.ask import Lookup
+from msgauth.dkim.body import BodyHash, BodyHashes
+from msgauth.dkim.check import (
+    check_body,
+    check_times,
+    find_records,
+    header_digest,
+    verifying_record,
+)
+from msgauth.dkim.headers import Header
+from msgauth.dkim.signature import (
+    RejectedError,
+    Signature,
+    parse_message_signature,
+    without_signature,
+)
+from msgauth.keys import MIN_RSA_BITS
+from msgauth.message import HeaderField
+from msgauth.results import ArcStatus, DkimStatus, Finding, Property
+
+MAX_OLDER: Final = 10
+"""Older message signatures that are checked to find the oldest that passes: it is for information
+(RFC 8617 section 5.2 step 5), and a chain of more hands is rare."""
+
+CLOCK_DRIFT: Final = 3600
+"""Seconds a sealer's clock may differ from ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArcHop:
+    """One hand the message went through, as its seal vouches.
+
+    `domain` and `selector` are those of the seal, in A-labels; `payload` is the text of its
+    ARC-Authentication-Results behind the instance: authserv-id and results.
+    """
+
+    instance: int
+    domain: str
+    selector: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArcResult(Finding):
+    """What the ARC chain came to.
+
+    `hops` is empty unless the chain passed, the oldest first. `oldest_pass` is 0 when every
+    message signature verifies, else the instance of the oldest that does; None without a pass.
+    `highest` is the highest instance found, whatever came of the chain; `sealed_as_failed` says
+    that the newest seal has cv=fail and no further set must be added (RFC 8617 section 5.1 step 2).
+    """
+
+    hops: tuple[ArcHop, ...] = ()
+    oldest_pass: int | None = None
+    highest: int = 0
+    sealed_as_failed: bool = False
+
+    @property
+    def sealers(self) -> tuple[str, ...]:
+        """The domains that sealed, the oldest first; empty unless the chain passed."""
+        return tuple(hop.domain for hop in self.hops)
+
+
+@dataclass(frozen=True, slots=True)
+class _MessageSignature:
+    """The AMS of one set, waiting for the end of the body."""
+
+    field: HeaderField
+    signature: Signature
+    body_hash: BodyHash
+
+
+class ArcVerifier:
+    """Verifies the chain of one message.
+
+    `fields` is the whole header as it arrived. `hashes` lets several parts share one pass over the
+    body: who shares them gives the body to one of them only.
+    """
+
+    __slots__ = ("_broken", "_hashes", "_header", "_newest", "_older", "_sets")
+
+    def __init__(self, fields: Iterable[HeaderField], hashes: BodyHashes | None = None) -> None:
+        self._hashes = BodyHashes() if hashes is None else hashes
+        self._header = Header(fields)
+        self._broken: ChainError | None = None
+        self._newest: _MessageSignature | None = None
+        self._older: list[_MessageSignature] = []
+        self._sets: tuple[ArcSet, ...] = ()
+        try:
+            self._sets = collect_sets(self._header)
+            if self._sets:
+                self._newest = self._read(self._sets[-1])
+        except ChainError as error:
+            self._broken = error
+            return
+        for one in self._sets[-2 : -2 - MAX_OLDER : -1]:
+            try:
+                self._older.append(self._read(one))
+            except ChainError:
+                break  # an older one that cannot be read does not verify, and those before it
+
+    def _read(self, one: ArcSet) -> _MessageSignature:
+        try:
+            signature = _message_signature(one.ams_tags)
+        except RejectedError as error:
+            raise ChainError(f"set {one.instance}: {error}", self._sets[-1].instance) from error
+        body_hash = self._hashes.want(signature.canonicalization.body)
+        return _MessageSignature(one.ams, signature, body_hash)
+
+    @property
+    def needs_body(self) -> bool:
+        """Whether the chain is whole so far; if not, or without one, the body need not come."""
+        return self._newest is not None
+
+    def body(self, chunk: bytes) -> None:
+        """Take the next chunk of the body, cut anywhere."""
+        self._hashes.update(chunk)
+
+    def finish(self, now: int) -> Lookup[ArcResult]:
+        """Return the result; `now` is the time in seconds since 1970 in UTC."""
+        self._hashes.finish()
+        if self._broken is not None:
+            return ArcResult(
+                "arc",
+                ArcStatus.FAIL,
+                str(self._broken),
+                highest=self._broken.highest,
+                sealed_as_failed=self._broken.sealed,
+            )
+        if self._newest is None:
+            return ArcResult("arc", ArcStatus.NONE)
+        highest = self._sets[-1].instance
+        try:
+            yield from self._verify_message(self._newest, now)
+            yield from self._verify_seals()
+        except RejectedError as error:
+            temporary = error.status is DkimStatus.TEMPERROR
+            status = ArcStatus.TEMPERROR if temporary else ArcStatus.FAIL
+            return ArcResult("arc", status, str(error), highest=highest)
+        oldest = yield from self._oldest_pass(now)
+        return ArcResult(
+            "arc",
+            ArcStatus.PASS,
+            # RFC 8617 section 10.2
+            properties=(Property("header", "oldest-pass", str(oldest)),),
+            hops=tuple(
+                ArcHop(one.instance, one.seal.domain, one.seal.selector, one.payload)
+                for one in self._sets
+            ),
+            oldest_pass=oldest,
+            highest=highest,
+        )
+
+    def _verify_message(self, one: _MessageSignature, now: int) -> Lookup[None]:
+        """Step 4: the message signature, as DKIM has it."""
+        signature = one.signature
+        check_times(signature, now, CLOCK_DRIFT)
+        check_body(signature, one.body_hash)
+        digest = header_digest(self._header, one.field, signature)
+        yield from _verify(signature, digest, "the message signature does not fit")
+        if signature.names.count(b"from") < len(self._header.named(b"from")):
+            # RFC 6376 section 8.15: the reader may be shown the From that nobody signed
+            raise RejectedError(DkimStatus.POLICY, "a From is not covered")
+
+    def _verify_seals(self) -> Lookup[None]:
+        """Step 6: every seal, over all sets up to its own (section 5.1.1).
+
+        The first that is wrong decides, also behind one whose key could not be had.
+        """
+        digests = list(_seal_digests(self._sets))
+        temporary = None
+        for one, digest in zip(reversed(self._sets), reversed(digests), strict=True):
+            try:
+                yield from _verify(one.seal, digest, f"seal {one.instance} does not fit")
+            except RejectedError as error:
+                if error.status is not DkimStatus.TEMPERROR:
+                    raise
+                temporary = temporary or error
+        if temporary is not None:
+            raise temporary
+
+    def _oldest_pass(self, now: int) -> Lookup[int]:
+        """Step 5, which affects nothing: the oldest message signature that verifies."""
+        passed = self._sets[-1].instance
+        for one in self._older:
+            try:
+                yield from self._verify_message(one, now)
+            except RejectedError:
+                return passed
+            passed -= 1
+        return 0 if passed == 1 else passed
+
+
+def _message_signature(tags: dict[str, str]) -> Signature:
+    signature = parse_message_signature(tags)
+    if signature.length is not None:
+        # RFC 6376 section 8.2: everybody could append to what the sealer saw
+        raise RejectedError(DkimStatus.POLICY, "l= lets others append")
+    if b"arc-seal" in signature.names:
+        # RFC 8617 section 4.1.2: MUST NOT be included. The other two ARC fields MUST NOT either,
+        # and are let pass because sealers that followed the drafts did include them.
+        raise RejectedError(DkimStatus.PERMERROR, "h= includes ARC-Seal")
+    return signature
+
+
+def _verify(signed: Signature | Seal, digest: bytes, misfit: str) -> Lookup[None]:
+    records = yield from find_records(signed.selector, signed.domain, signed.key_type)
+    record = verifying_record(records, digest, signed.signature)
+    if record is None:
+        raise RejectedError(DkimStatus.FAIL, misfit)
+    if record.key.is_too_short:
+        # RFC 8301 section 3.2, which RFC 8617 section 4.1.3 takes over with the algorithms
+        reason = f"a key has {record.key.bits} bits, fewer than {MIN_RSA_BITS}"
+        raise RejectedError(DkimStatus.POLICY, reason)
+
+
+def _seal_digests(sets: Iterable[ArcSet]) -> Iterable[bytes]:
+    """Yield what each seal signs (RFC 8617 section 5.1.1), hashing every field once."""
+    digest = hashlib.sha256()
+    for one in sets:
+        digest.update(hashed_fields([one.aar, one.ams]))
+        unsigned = HeaderField(one.seal_field.name, without_signature(one.seal_field.value))
+        own = digest.copy()
+        own.update(hashed_fields([unsigned])[:-2])
+        yield own.digest()
+        digest.update(hashed_fields([one.seal_field]))
