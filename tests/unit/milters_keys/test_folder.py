@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from milters.keys.state import KeyState, KeyStateError
 from tests.unit.milters_keys.pems import pem, record
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
+NOBODY = 65534
 as_root = os.geteuid() == 0
 
 
@@ -155,9 +158,22 @@ def test_a_missing_file(tmp_path: Path) -> None:
         read_key(tmp_path / "s1.pem")
 
 
-@pytest.mark.skipif(as_root, reason="needs a user that is not root: root may read anything")
-def test_a_file_of_somebody_else(tmp_path: Path) -> None:
-    path = put(tmp_path / "s1.pem", mode=0o000)
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """A folder, and a test that runs as nobody when it was started by root, who may read all."""
+    with tempfile.TemporaryDirectory() as folder:  # those of pytest are closed to others
+        Path(folder).chmod(0o777)
+        if as_root:
+            os.seteuid(NOBODY)
+        try:
+            yield Path(folder)
+        finally:
+            if as_root:
+                os.seteuid(0)
+
+
+def test_a_file_that_may_not_be_read(unprivileged: Path) -> None:
+    path = put(unprivileged / "s1.pem", mode=0o000)
     with pytest.raises(KeyFileError, match="mode 0000 and belongs to uid"):
         read_key(path)
 
