@@ -35,16 +35,20 @@ def get_logger(daemon: str) -> FilteringBoundLogger:
     return cast(FilteringBoundLogger, structlog.get_logger(daemon=daemon))
 
 
+def as_json(settings: LogSettings) -> bool:
+    """Whether these settings mean one JSON object a line."""
+    return settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
+
+
 def configure(settings: LogSettings) -> None:
     """Set format and level for this process. Called once, before the first line."""
-    as_json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
     processors: list[Any] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         structlog.processors.format_exc_info,
         _bound_values,
     ]
-    if as_json:
+    if as_json(settings):
         processors.append(structlog.processors.JSONRenderer(serializer=_dumps))
     else:
         processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0))

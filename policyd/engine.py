@@ -105,21 +105,21 @@ class Engine:
 
     def _take(self, decision: Decision, row: Row, outcome: Outcome) -> bool:
         """Note an outcome; True when it ends the row."""
-        check, action = row.check.name, outcome.action
-        kind = outcome.kind
-        shown = f"{check}: {outcome.finding}"
+        check, action, finding = row.check.name, outcome.action, outcome.finding
+        shown = f"{check}: {finding}"
         if outcome.detail:
             shown = f"{shown} ({outcome.detail})"
         if row.dry_run and action is not None:
-            shown = f"{shown} [dry run, would {kind}]"
-            kind = f"dry-run-{kind}"
-            action = None
+            shown = f"{shown} [dry run, would {outcome.kind}]"
         decision.findings.append(shown)
-        key = (check, outcome.finding, kind)
+        key = (check, finding, "" if action is None else action.verb)
         counter = self._counted.get(key)
         if counter is None:
-            counter = self._counted[key] = RESULTS.labels(*key)
+            kind = f"dry-run-{outcome.kind}" if row.dry_run and action else outcome.kind
+            counter = self._counted[key] = RESULTS.labels(check, finding, kind)
         counter.inc()
+        if row.dry_run:
+            action = None
         if action is None:
             return False
         if action.verb == "PREPEND":

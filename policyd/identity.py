@@ -14,7 +14,7 @@ import ipaddress
 import re
 from functools import lru_cache
 
-from policyd.match import parse_address
+from policyd.match import pack_ipv4, parse_address
 
 # Second-level labels below which a country's registry registers: "co.uk" is nobody's domain. Any of
 # two letters is taken for such a label: one label too many only makes an identity narrower, one too
@@ -37,6 +37,9 @@ _CUSTOMER_WORDS = re.compile(
 @lru_cache(maxsize=65536)
 def network_identity(address: str, ipv4_prefix: int, ipv6_prefix: int) -> str:
     """``net:192.0.2.0/24``; empty when `address` is no IP address."""
+    packed = pack_ipv4(address)
+    if packed is not None and ipv4_prefix == 24:
+        return f"net:{packed[0]}.{packed[1]}.{packed[2]}.0/24"
     parsed = parse_address(address)
     if parsed is None:
         return ""
@@ -99,7 +102,6 @@ def looks_generic(address: str, name: str) -> bool:
     return False
 
 
-_EXTENSION = re.compile(r"\+.*", re.DOTALL)
 _NUMBER = re.compile(r"\b\d+\b")
 _TAG = re.compile(r"[0-9a-z]{10}", re.IGNORECASE)
 _HASH = re.compile(r"\b(?=[a-z]*\d)[0-9a-f]{8,}\b")
@@ -124,7 +126,9 @@ def stable_sender(sender: str) -> str:
         # SRS0=hash=timestamp=domain=user: the first two change from day to day
         parts = user.split("=", 3)
         user = f"{parts[0]}=#=#={parts[3]}"
-    user = _EXTENSION.sub("", user)
+    if user.isalpha():
+        return f"{user}@{domain}"
+    user = user.partition("+")[0]
     if not user.isalpha():
         user = _NUMBER.sub("#", _HASH.sub("#", user))
     return f"{user}@{domain}"

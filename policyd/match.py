@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -248,6 +249,14 @@ def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         raise MatchError(f"{entry!r} is no network: {error}") from None
 
 
+def pack_ipv4(text: str) -> bytes | None:
+    """The four bytes of a dotted quad, or None: an order of magnitude cheaper than `ipaddress`."""
+    try:
+        return socket.inet_pton(socket.AF_INET, text)
+    except (OSError, UnicodeEncodeError, ValueError):
+        return None
+
+
 def _match_domain(name: str, domains: set[str]) -> str:
     """`name` or the nearest parent of it that is in `domains`, or empty."""
     while name:
@@ -260,6 +269,8 @@ def _match_domain(name: str, domains: set[str]) -> str:
 @lru_cache(maxsize=16384)
 def parse_address(text: str) -> Address | None:
     """An IP address, or None for what is none; an IPv4-mapped IPv6 address is the IPv4 address."""
+    if (packed := pack_ipv4(text)) is not None:
+        return ipaddress.IPv4Address(packed)
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

@@ -17,6 +17,7 @@ from typing import cast
 from gatepost.logs import get_logger
 from gatepost.metrics import Counter, Gauge, Histogram
 from policyd.action import DUNNO
+from policyd.decisions import DecisionLog
 from policyd.engine import Decision, Engine
 from policyd.protocol import MAX_REQUEST, Malformed, PolicyConnection, ProtocolError
 from policyd.request import Request, State
@@ -62,8 +63,11 @@ class Bounds:
 class PolicyServer:
     """Answers requests with whatever `engine()` is at their beginning."""
 
-    def __init__(self, engine: Callable[[], Engine], bounds: Callable[[], Bounds]) -> None:
+    def __init__(
+        self, engine: Callable[[], Engine], bounds: Callable[[], Bounds], decisions: DecisionLog
+    ) -> None:
         self._engine = engine
+        self._decisions = decisions
         self.bounds = bounds
         self.connections: set[Connection] = set()
         self.busy: set[Connection] = set()
@@ -114,23 +118,7 @@ class PolicyServer:
             counter = self._counters[key] = REQUESTS.labels(*key)
         counter.inc()
         SECONDS.observe(seconds)
-        log.info(
-            "decision",
-            action=str(action),
-            check=decision.check,
-            reason=decision.reason,
-            findings="; ".join(decision.findings),
-            state=request.state,
-            client=request.client_address,
-            name=request.client_name,
-            helo=request.helo_name,
-            sender=request.sender,
-            recipient=request.recipient,
-            sasl_username=request.sasl_username,
-            queue_id=request.queue_id,
-            instance=request.instance,
-            milliseconds=round(seconds * 1000, 3),
-        )
+        self._decisions.write(request, decision, seconds)
 
     async def _look_forever(self) -> None:
         looks = 0

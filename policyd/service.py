@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import uvloop
 
-from gatepost.config import DnsSettings
+from gatepost.config import DnsSettings, LogSettings
 from gatepost.daemon import (
     Current,
     StartError,
@@ -28,6 +28,7 @@ from gatepost.logs import get_logger
 from gatepost.metrics import Probes
 from policyd.build import Stores, build_engine, watched_files
 from policyd.checks.dnslists import DnsLists
+from policyd.decisions import DecisionLog
 from policyd.errors import PolicydError
 from policyd.server import Bounds, PolicyServer
 from policyd.settings import PolicydSettings
@@ -57,6 +58,11 @@ class Configuration(Protocol):
     @property
     def dns(self) -> DnsSettings:
         """How DNS is asked."""
+        ...
+
+    @property
+    def log(self) -> LogSettings:
+        """What is logged, and how."""
         ...
 
     @property
@@ -107,7 +113,9 @@ async def serve(read: Callable[[], Configuration], watched: Sequence[Path] = ())
     resolver = AsyncResolver(first.dns)
     unused = [first]
     current = Current(lambda: _InUse(unused.pop() if unused else read(), stores, resolver), log)
-    server = PolicyServer(lambda: current.value.engine, lambda: current.value.bounds)
+    server = PolicyServer(
+        lambda: current.value.engine, lambda: current.value.bounds, DecisionLog(first.log)
+    )
     stop = asyncio.Event()
     life = _Life(current, server, stores, watched)
     loop = asyncio.get_running_loop()

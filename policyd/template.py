@@ -26,6 +26,11 @@ def check_template(text: str, allowed: AbstractSet[str]) -> str:
     return text
 
 
+def fields(text: str) -> frozenset[str]:
+    """The names of the fields in a text."""
+    return frozenset(_FIELD.findall(text))
+
+
 def fill(text: str, values: Mapping[str, object]) -> str:
     """The text with its fields replaced."""
     if "{" not in text:

@@ -27,7 +27,7 @@ from policyd.match import AddressTable, ClientTable, read_addresses, read_client
 from policyd.request import Request
 from policyd.settings import GreylistSettings
 from policyd.stores import Known, Store
-from policyd.template import fill
+from policyd.template import fields, fill
 
 REASON_NEW = "greylist-new"
 REASON_EARLY = "greylist-early"
@@ -39,6 +39,8 @@ RECENT_ENTRIES = 50_000
 """Triplets and clients that are remembered to pass, twice: some 20 MB when full."""
 HEADER_INSTANCES = 4096
 """Messages remembered to have got their header: Postfix asks once for each recipient."""
+DEFERRALS = 4096
+"""Answers kept ready: two reasons for each second of a delay of half an hour."""
 
 Identify: TypeAlias = Callable[[Request], Awaitable[str]]
 """Finds an identity that costs something (DNS), or the empty string."""
@@ -109,6 +111,9 @@ class Greylist:
         )
         self._recent = Recent()
         self._with_header: OrderedDict[str, None] = OrderedDict()
+        # A text that says the same to everybody makes few different answers: they are kept.
+        self._same_for_all = fields(settings.text) <= {"seconds", "hostname"}
+        self._deferrals: dict[tuple[str, int], Outcome] = {}
 
     async def check(self, request: Request) -> Outcome | None:
         """Defer what is new, pass what came back."""
@@ -195,9 +200,15 @@ class Greylist:
                 return Outcome("passed", detail=detail)
             return Outcome("passed", self._header(verdict.delayed, now), detail=detail)
         reason = REASON_NEW if result is Result.NEW else REASON_EARLY
-        return Outcome(
+        key = (reason, verdict.wait)
+        if (known := self._deferrals.get(key)) is not None:
+            return known
+        outcome = Outcome(
             result.value, self._defer(request, verdict, reason), reason, f"wait {verdict.wait} s"
         )
+        if self._same_for_all and len(self._deferrals) < DEFERRALS:
+            self._deferrals[key] = outcome
+        return outcome
 
     def _had_header(self, instance: str) -> bool:
         if not instance:

@@ -1,0 +1,109 @@
+"""The log line of a decision: written for every request, so it is made with few means.
+
+As JSON it is put together here, in the shape that `gatepost.logs` gives all other lines, and the
+lines of one turn of the event loop go out in one write. For people it goes the common way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from json.encoder import encode_basestring_ascii as quote
+
+from gatepost.config import LogSettings
+from gatepost.logs import MAX_VALUE, as_json, get_logger
+from policyd.engine import Decision
+from policyd.request import Request
+
+_FIELDS = (
+    ("client", "client_address"),
+    ("name", "client_name"),
+    ("helo", "helo_name"),
+    ("sender", "sender"),
+    ("recipient", "recipient"),
+    ("sasl_username", "sasl_username"),
+    ("queue_id", "queue_id"),
+    ("instance", "instance"),
+)
+"""Key of the log line, attribute of Postfix. Empty ones are left out."""
+
+log = get_logger("policyd")
+
+
+class DecisionLog:
+    """Writes decisions as the settings say, to standard error."""
+
+    def __init__(self, settings: LogSettings) -> None:
+        self._wanted = settings.level in ("debug", "info")
+        self._as_json = as_json(settings)
+        self._lines: list[str] = []
+        self._second = 0
+        self._second_text = ""
+
+    def write(self, request: Request, decision: Decision, seconds: float) -> None:
+        """Log one decision; called in the event loop."""
+        if not self._wanted:
+            return
+        if not self._as_json:
+            log.info("decision", **_shown(request, decision, seconds))
+            return
+        if not self._lines:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._lines.append(self._line(request, decision, seconds))
+
+    def flush(self) -> None:
+        """Write what waits."""
+        lines, self._lines = self._lines, []
+        data = memoryview("".join(lines).encode("ascii"))
+        try:
+            descriptor = sys.stderr.fileno()
+            while data:
+                data = data[os.write(descriptor, data) :]
+        except (OSError, ValueError):
+            pass  # nobody reads our log: mail flows all the same
+
+    def _line(self, request: Request, decision: Decision, seconds: float) -> str:
+        parts = [f'{{"daemon":"policyd","action":{quote(str(decision.action))}']
+        if decision.check:
+            parts.append(f'"check":"{decision.check}"')
+        if decision.reason:
+            parts.append(f'"reason":"{decision.reason}"')
+        if decision.findings:
+            parts.append(f'"findings":{_quote("; ".join(decision.findings))}')
+        parts.append(f'"state":{_quote(request.state)}')
+        get = request.attributes.get
+        for key, attribute in _FIELDS:
+            if value := get(attribute):
+                parts.append(f'"{key}":{_quote(value)}')
+        parts.append(
+            f'"milliseconds":{seconds * 1000:.3f},"event":"decision","level":"info",'
+            f'"time":"{self._time()}"}}\n'
+        )
+        return ",".join(parts)
+
+    def _time(self) -> str:
+        now = time.time()
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._second_text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{self._second_text}.{int((now - second) * 1e6):06d}Z"
+
+
+def _quote(value: str) -> str:
+    return quote(value if len(value) <= MAX_VALUE else value[:MAX_VALUE] + "…")
+
+
+def _shown(request: Request, decision: Decision, seconds: float) -> dict[str, object]:
+    shown: dict[str, object] = {
+        "action": str(decision.action),
+        "check": decision.check,
+        "reason": decision.reason,
+        "findings": "; ".join(decision.findings),
+        "state": request.state,
+    }
+    shown.update((key, request.attributes.get(attribute, "")) for key, attribute in _FIELDS)
+    shown["milliseconds"] = round(seconds * 1000, 3)
+    return {key: value for key, value in shown.items() if value not in ("", None)}
