@@ -22,9 +22,11 @@ from policyd.engine import Decision, Engine
 from policyd.protocol import MAX_REQUEST, Malformed, PolicyConnection, ProtocolError
 from policyd.request import Request, State
 
+BACKLOG = 4096
+"""Connections that may wait to be accepted; the kernel bounds it by net.core.somaxconn."""
 LOOK_INTERVAL = 0.1
 """Seconds between two looks at the bounds of time."""
-IDLE_LOOKS = 50
+IDLE_LOOKS = 10
 """Every so many looks the silent connections are looked at too."""
 READ_AHEAD = 2 * MAX_REQUEST
 """Bytes of pipelined requests that are taken before the socket is left to wait."""
@@ -81,9 +83,13 @@ class PolicyServer:
         loop = asyncio.get_running_loop()
         for listening in sockets:
             if listening.family == socket.AF_UNIX:
-                server = await loop.create_unix_server(lambda: Connection(self), sock=listening)
+                server = await loop.create_unix_server(
+                    lambda: Connection(self), sock=listening, backlog=BACKLOG
+                )
             else:
-                server = await loop.create_server(lambda: Connection(self), sock=listening)
+                server = await loop.create_server(
+                    lambda: Connection(self), sock=listening, backlog=BACKLOG
+                )
             self._listeners.append(server)
         self._looker = loop.create_task(self._look_forever())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
 import time
@@ -41,6 +42,8 @@ SWEEP_INTERVAL_BUSY = 0.05
 WATCH_INTERVAL = 2.0
 TEST_INTERVAL = 1.0
 """Seconds between two looks whether a DNS list is due for its test."""
+SPARE_FILES = 200
+"""Files besides connections: store, DNS questions, logs, metrics."""
 HEARTBEAT_LIMIT = 10.0
 """Seconds without a turn of the event loop after which the process is not healthy."""
 
@@ -102,6 +105,7 @@ async def serve(read: Callable[[], Configuration], watched: Sequence[Path] = ())
     """As `run`, in an event loop that is there already."""
     first = read()
     settings = first.policyd
+    _raise_file_limit(settings.max_connections)
     sockets = _listen(settings)
     probes = Probes()
     metrics = metrics_server(settings.metrics_listen, probes)
@@ -149,6 +153,17 @@ async def serve(read: Callable[[], Configuration], watched: Sequence[Path] = ())
             address.path.unlink(missing_ok=True)
     log.info("stopped")
     return 0
+
+
+def _raise_file_limit(connections: int) -> None:
+    """Each connection is an open file, and the usual limit of 1,024 is a soft one."""
+    wanted = connections + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        log.warning("fewer open files allowed than max_connections", limit=hard, wanted=wanted)
+        wanted = hard
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _listen(settings: PolicydSettings) -> list[socket.socket]:

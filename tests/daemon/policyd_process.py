@@ -1,0 +1,132 @@
+"""A policy server process and a client that speaks as Postfix does, for tests."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from testbed.daemon import Daemon
+from testbed.ports import LOOPBACK, free_port
+from tests.unit.policyd.requests import wire
+
+END = b"\n\n"
+
+
+class PolicyClient:
+    """One connection to the policy server."""
+
+    def __init__(self, address: str) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        try:
+            self.sock.connect(address)
+        except OSError:
+            self.sock.close()
+            raise
+        self.sock.settimeout(50)
+        self._received = b""
+
+    def send(self, data: bytes) -> None:
+        self.sock.sendall(data)
+
+    def answer(self) -> str:
+        """The next answer without ``action=``; empty when the server has closed."""
+        while END not in self._received:
+            try:
+                data = self.sock.recv(65536)
+            except ConnectionResetError:
+                return ""
+            if not data:
+                return ""
+            self._received += data
+        answer, _, self._received = self._received.partition(END)
+        assert answer.startswith(b"action=")
+        return answer.decode("ascii").removeprefix("action=")
+
+    def ask(self, **attributes: str) -> str:
+        self.send(wire(**attributes))
+        return self.answer()
+
+    def closed(self) -> bool:
+        """Whether the server closes, without another answer."""
+        return self.answer() == ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.sock.close()
+
+
+class PolicyDaemon:
+    """``gatepost policyd`` below a directory, on a unix socket, with settings of its own.
+
+    `settings` are those of `[policyd]` as nested dictionaries; `dns` is the address of a server.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        settings: Mapping[str, Any] | None = None,
+        dns: str = "127.0.0.1:9",
+    ) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+        self.socket = directory / "policy.sock"
+        self.config = directory / "gatepost.toml"
+        self._dns = dns
+        self._metrics = f"inet:{free_port()}@{LOOPBACK}"
+        self.write(settings or {})
+        self.daemon = Daemon("policyd", self.config, directory, env={})
+
+    def write(self, settings: Mapping[str, Any]) -> None:
+        """Write the configuration; a running daemon sees it by itself, or at `daemon.reload()`."""
+        section = {
+            "listen": f"unix:{self.socket}",
+            "metrics_listen": self._metrics,
+            "store": {"path": str(self.directory / "store.sqlite")},
+            **settings,
+        }
+        text = [
+            'hostname = "mx.example.org"',
+            f"dns = {_toml({'nameservers': [self._dns], 'maximum_ttl': '1s'})}",
+        ]
+        text += ["[policyd]"]
+        text += [f"{key} = {_toml(value)}" for key, value in section.items()]
+        self.config.write_text("\n".join(text) + "\n")
+
+    def connect(self) -> PolicyClient:
+        return PolicyClient(str(self.socket))
+
+    def ask(self, **attributes: str) -> str:
+        with self.connect() as client:
+            return client.ask(**attributes)
+
+    def __enter__(self) -> Self:
+        self.daemon.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.daemon.stop()
+
+
+def _toml(value: Any) -> str:
+    """A value as TOML writes it, tables inline."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,112 @@
+"""The Valkey store: the tests of every store, replicas that share it, and its death and return."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from policyd.stores import Store, StoreError
+from policyd.stores.valkey import ValkeyStore
+from testbed.waiting import wait_until
+from tests.daemon.policyd_process import PolicyDaemon
+from tests.daemon.valkey_server import ValkeyServer
+from tests.unit.policyd.store_suite import Clock, StoreSuite, look
+
+_prefixes = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    with ValkeyServer(tmp_path_factory.mktemp("valkey")) as running:
+        yield running
+
+
+class TestValkey(StoreSuite):
+    expires_itself = True
+
+    @pytest.fixture(autouse=True)
+    def _server(self, server: ValkeyServer) -> None:
+        self.url = server.url
+        self.prefix = f"test{next(_prefixes)}:"
+
+    def open_store(self, clock: Clock) -> Store:
+        return ValkeyStore(self.url, prefix=self.prefix, timeout=20, clock=clock)
+
+    def test_nobody_there_is_a_store_error(self, tmp_path: Path) -> None:
+        async def scene() -> None:
+            store = ValkeyStore(f"unix://{tmp_path}/nobody", timeout=1)
+            with pytest.raises(StoreError, match="valkey: "):
+                await store.update(("a",), look)
+            await store.close()
+
+        asyncio.run(scene())
+
+
+def settings(server: ValkeyServer, **greylist: Any) -> dict[str, Any]:
+    return {
+        "store": {"kind": "valkey", "url": server.url, "timeout": "5s"},
+        "greylist": {"delay": "1s", **greylist},
+    }
+
+
+def asked_until_it_passes(policyd: PolicyDaemon, **attributes: str) -> str:
+    return wait_until(
+        lambda: answer if not (answer := policyd.ask(**attributes)).startswith("DEFER") else "",
+        "the delay to be over",
+    )
+
+
+def test_replicas_share_what_they_know(tmp_path: Path) -> None:
+    (tmp_path / "v").mkdir()
+    with (
+        ValkeyServer(tmp_path / "v") as server,
+        PolicyDaemon(tmp_path / "one", settings(server)) as one,
+        PolicyDaemon(tmp_path / "two", settings(server)) as two,
+    ):
+        assert "greylist-new" in one.ask()
+        assert asked_until_it_passes(two, instance="2").startswith("PREPEND X-Greylist")
+        assert one.ask(instance="3") == "DUNNO"
+
+
+def test_the_store_dies_and_comes_back(tmp_path: Path) -> None:
+    (tmp_path / "v").mkdir()
+    with (
+        ValkeyServer(tmp_path / "v") as server,
+        PolicyDaemon(tmp_path / "p", settings(server)) as policyd,
+    ):
+        up = "gatepost_policyd_store_up"
+        assert "greylist-new" in policyd.ask(sender="before@example.net")
+        assert asked_until_it_passes(policyd, sender="before@example.net")
+        server.kill()
+        # greylisting goes on in memory, and the store is left alone
+        assert "greylist-new" in policyd.ask(sender="meanwhile@example.net")
+        answer = asked_until_it_passes(policyd, sender="meanwhile@example.net", instance="2")
+        assert answer.startswith("PREPEND X-Greylist")
+        wait_until(lambda: policyd.daemon.metric(up, store="valkey") == 0, "the store to be down")
+        assert policyd.daemon.ready()
+        policyd.daemon.wait_for_log(event="store down")
+        server.start()
+        policyd.daemon.wait_for_log(event="store has what was learned without it")
+        assert policyd.daemon.metric(up, store="valkey") == 1
+        # nothing is forgotten by a new process: both are in the store
+        policyd.daemon.restart()
+        assert policyd.ask(sender="before@example.net") == "DUNNO"
+        assert policyd.ask(sender="meanwhile@example.net") == "DUNNO"
+
+
+def test_a_store_that_is_down_at_the_start_is_no_reason_not_to_start(tmp_path: Path) -> None:
+    (tmp_path / "v").mkdir()
+    server = ValkeyServer(tmp_path / "v")
+    with PolicyDaemon(tmp_path / "p", settings(server)) as policyd:
+        assert "greylist-new" in policyd.ask()
+        with server:
+            assert asked_until_it_passes(policyd).startswith("PREPEND")
+            wait_until(
+                lambda: policyd.daemon.metric("gatepost_policyd_store_up") == 1,
+                "the store to be up",
+            )

@@ -1,0 +1,74 @@
+"""A Valkey server (or Redis, which speaks the same protocol) on a unix socket, for tests."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from testbed.process import Process
+
+
+class ValkeyServer:
+    """The server below a directory; it writes every change to disk before it answers.
+
+    Raises `LookupError` when neither program is installed: these tests are not skipped.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        program = shutil.which("valkey-server") or shutil.which("redis-server")
+        if program is None:
+            raise LookupError("neither valkey-server nor redis-server is installed")
+        self._program = program
+        self._directory = directory
+        self.socket = directory / "valkey.sock"
+        self._process: Process | None = None
+
+    @property
+    def url(self) -> str:
+        """As `[policyd.store]` takes it."""
+        return f"unix://{self.socket}"
+
+    def start(self) -> None:
+        self._process = Process(
+            [
+                self._program,
+                *("--port", "0"),
+                *("--unixsocket", str(self.socket)),
+                *("--dir", str(self._directory)),
+                *("--save", ""),
+                *("--appendonly", "yes"),
+                *("--appendfsync", "always"),
+            ],
+            self._directory / "valkey.log",
+        )
+        self._process.wait_until(self._answers, "the Valkey server to answer")
+
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as sock:
+            try:
+                sock.connect(str(self.socket))
+                sock.sendall(b"PING\r\n")
+                return sock.recv(64) == b"+PONG\r\n"
+            except OSError:
+                return False
+
+    def kill(self) -> None:
+        """End it with SIGKILL."""
+        if self._process is not None:
+            self._process.kill()
+            self.socket.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.kill()
