@@ -23,11 +23,11 @@ ACTIONS = 0x1FF
 STEPS = 0x1FFFFF
 
 NR_HDR, NO_DATA, NR_RCPT, LEADING_SPACE = 0x80, 0x200, 0x8000, 0x100000
-_NO_REPLY = {
+NO_REPLY = {
     b"C": 0x1000, b"H": 0x2000, b"M": 0x4000, b"R": 0x8000, b"T": 0x10000,
     b"L": NR_HDR, b"N": 0x40000, b"B": 0x80000,
 }  # fmt: skip
-_NOT_SENT = {
+NOT_SENT = {
     b"C": 0x01, b"H": 0x02, b"M": 0x04, b"R": 0x08, b"B": 0x10, b"L": 0x20, b"N": 0x40,
     b"T": NO_DATA,
 }  # fmt: skip
@@ -166,12 +166,12 @@ class MilterClient:
 
     def send(self, command: bytes, data: bytes = b"", macros: Mapping[str, str] = {}) -> str:
         """Send one event, with macros, and return the answer; empty where none is due."""
-        if self.steps & _NOT_SENT.get(command, 0):
+        if self.steps & NOT_SENT.get(command, 0):
             return ""
         if macros:
             self._write(encode_macros(command, macros))
         self._write(encode(command, data))
-        if self.steps & _NO_REPLY.get(command, 0):
+        if self.steps & NO_REPLY.get(command, 0):
             return ""
         answer, text = self.read()
         return _verdict(answer, text)
@@ -185,10 +185,10 @@ class MilterClient:
         """An SMTP client connects to the MTA."""
         if macros:
             self._write(encode_macros(b"C", macros))
-        if self.steps & _NOT_SENT[b"C"]:
+        if self.steps & NOT_SENT[b"C"]:
             return ""
         self._write(encode_connect(hostname, address))
-        return "" if self.steps & _NO_REPLY[b"C"] else _verdict(*self.read())
+        return "" if self.steps & NO_REPLY[b"C"] else _verdict(*self.read())
 
     def helo(self, name: str = "mx.sender.example") -> str:
         """It says who it is."""
