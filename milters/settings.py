@@ -305,8 +305,7 @@ class MiltersSettings(KeySettings):
         default=4 << 20,
         ge=65536,
         le=64 << 20,
-        description="Octets of header that a message may have; more is refused. Postfix's own "
-        "header_size_limit is 102400.",
+        description="Octets of header that a message may have; more is refused.",
     )
     sign: SignSettings = Field(default=SignSettings(), description="Whose mail is signed, and how.")
     verify: VerifySettings = Field(default=VerifySettings(), description="What is checked.")

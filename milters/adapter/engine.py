@@ -36,9 +36,9 @@ def run(connection: type[Connection]) -> None:
 def take_long_fields(octets: int) -> None:
     """Let libmilter take header fields of so many octets.
 
-    Its own limit is 65535, beyond which it hangs up and the mail is deferred until it bounces;
-    Postfix passes on what its header_size_limit allows, 102400. pymilter does not know the call,
-    and not every libmilter has it.
+    Its own limit is 65535, beyond which it hangs up, so that the message is deferred until it
+    bounces. Postfix cuts fields at 60000 octets where it has milters; other MTAs do not. pymilter
+    does not know the call, and not every libmilter has it.
     """
     with contextlib.suppress(AttributeError):
         call = ctypes.CDLL(milter.__file__).smfi_setmaxdatasize

@@ -1,0 +1,290 @@
+"""The milter behind a real Postfix: signed, verified, judged, and nothing lost."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from testbed.dns import DnsServer
+from testbed.miltermta import split_message
+from testbed.oracles import dkimpy_verdicts, opendkim_verdict
+from testbed.postfix import HOSTNAME, PrivatePostfix, default_services
+from testbed.sink import Delivery, Sink
+from testbed.smtp import RawClient, Reply
+from tests.daemon.milters import DOMAIN, Milters
+
+INSIDE = "10.1.2.3"
+OUTSIDE = "192.0.2.77"
+
+
+@dataclass
+class Site:
+    """A mail system: Postfix with the milter, its DNS, and where its mail arrives."""
+
+    postfix: PrivatePostfix
+    milters: Milters
+    dns: DnsServer
+    sink: Sink
+
+    def send(
+        self,
+        message: bytes,
+        *,
+        client: str = OUTSIDE,
+        sender: str = "user@signer.example",
+        recipients: tuple[str, ...] = ("rcpt@gatepost.test",),
+        parameters: str = "",
+        service: str = "mx",
+    ) -> Reply:
+        """The reply to the message, sent by a client with that address."""
+        with RawClient(self.postfix.port(service)) as smtp:
+            smtp.hello(address=client)
+            begun = smtp.begin(sender, *recipients, parameters=parameters)
+            if begun.code >= 400:
+                return begun
+            smtp.send(message.replace(b"\r\n.", b"\r\n.."))
+            return smtp.end()
+
+    def arrives(self, message: bytes, **how: object) -> Delivery:
+        """The message as it arrived."""
+        self.sink.clear()
+        reply = self.send(message, **how)  # type: ignore[arg-type]
+        assert reply.code == 250, reply
+        (delivery,) = self.sink.wait_for(lambda _: True)
+        return delivery
+
+
+@pytest.fixture(scope="module", params=["unix", "tcp"])
+def site(request: pytest.FixtureRequest) -> Iterator[Site]:
+    with (
+        tempfile.TemporaryDirectory(prefix="gatepost-test-", dir="/tmp") as name,
+        DnsServer() as dns,
+        Sink() as sink,
+    ):
+        folder = Path(name)
+        folder.chmod(0o711)
+        (folder / "milters").mkdir()
+        milters = Milters(folder / "milters", dns, tcp=request.param == "tcp")
+        milters.configure(
+            'internal_networks = ["10.0.0.0/8"]\nsocket_group = "postfix"\n'
+            f'authserv_id = "{HOSTNAME}"'
+        )
+        dns.add(DOMAIN, "TXT", f"v=spf1 ip4:{OUTSIDE} -all")
+        dns.add(f"_dmarc.{DOMAIN}", "TXT", "v=DMARC1; p=reject")
+        postfix = PrivatePostfix(
+            folder / "postfix", sink.postfix, services=default_services(milters=milters.postfix)
+        )
+        with milters:
+            postfix.start()
+            try:
+                yield Site(postfix, milters, dns, sink)
+            finally:
+                postfix.stop()
+
+
+def mail(*fields: bytes, author: bytes = b"user@signer.example", body: bytes = b"Hi\r\n") -> bytes:
+    lines = [
+        *fields,
+        b"From: User <%b>" % author,
+        b"Subject: a test",
+        b"Date: Sat, 21 Nov 2026 06:56:50 +0000",
+        b"Message-ID: <1@signer.example>",
+    ]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def without_received(delivery: Delivery) -> bytes:
+    """As another site would send it on: without the trace fields of this one."""
+    fields, body = split_message(delivery.octets)
+    kept = [(name, value) for name, value in fields if name != "Received"]
+    head = b"".join(f"{name}:".encode() + value + b"\n" for name, value in kept)
+    return head.replace(b"\n", b"\r\n") + b"\r\n" + body
+
+
+ODD = mail(
+    b"X-Folded: one\r\n\ttwo   \r\n  three",
+    b"X-Empty:",
+    b"x-lower:no space",
+    b"To: =?utf-8?q?J=C3=B6rg?= <j@gatepost.test>,\r\n other@gatepost.test",
+    body=b".leading dot\r\n\r\ntrailing  \t \r\n\r\n\r\n",
+)
+
+
+@pytest.mark.parametrize("canonicalization", ["relaxed/relaxed", "simple/simple"])
+def test_signed_mail_verifies_with_us_and_with_others(
+    site: Site, tmp_path: Path, canonicalization: str
+) -> None:
+    site.milters.stop()
+    site.milters.configure(
+        'internal_networks = ["10.0.0.0/8"]\nsocket_group = "postfix"\n'
+        f'authserv_id = "{HOSTNAME}"\n[milters.sign]\ncanonicalization = "{canonicalization}"'
+    )
+    site.milters.start()
+    signed = site.arrives(ODD, client=INSIDE)
+    assert len(signed.fields("DKIM-Signature")) == 2
+    assert f"c={canonicalization}" in signed.fields("DKIM-Signature")[0]
+    assert {verdict for _, verdict in dkimpy_verdicts(signed.octets, site.dns)} == {"pass"}
+    folder = tmp_path
+    told = opendkim_verdict(signed.octets, site.dns, folder, algorithm="rsa-sha256")
+    assert told == "pass"
+    back = site.arrives(without_received(signed), client=OUTSIDE)
+    (results,) = back.fields("Authentication-Results")
+    assert results.startswith(f"{HOSTNAME};")
+    assert results.count("dkim=pass") == 2
+    assert "dmarc=pass" in results
+    # on top of everything, above our own Received
+    assert back.field_names()[0] == "Authentication-Results"
+
+
+def test_a_changed_octet(site: Site) -> None:
+    signed = without_received(site.arrives(ODD, client=INSIDE))
+    changed = site.arrives(signed.replace(b"leading", b"Leading"))
+    (results,) = changed.fields("Authentication-Results")
+    assert results.count("dkim=fail") == 2
+    # SPF of the same domain passes and is aligned
+    assert "dmarc=pass" in results
+
+
+def test_results_in_our_name_are_gone(site: Site) -> None:
+    forged = f"{HOSTNAME}; dmarc=pass".encode()
+    arrived = site.arrives(
+        mail(
+            b"Authentication-Results: " + forged,
+            b"authentication-results:" + forged.upper(),
+            b"Authentication-Results: other.example; dkim=pass",
+            b"Authentication-Results:\r\n\t(x) " + forged,
+        )
+    )
+    ours, theirs = arrived.fields("Authentication-Results")
+    assert "dmarc=pass" in ours
+    assert "dkim=none" in ours
+    assert theirs == "other.example; dkim=pass"
+
+
+def test_dmarc_quarantine_and_reject(site: Site) -> None:
+    site.dns.add("_dmarc.wary.example", "TXT", "v=DMARC1; p=quarantine")
+    arrived = site.arrives(mail(author=b"user@wary.example"), sender="x@other.example")
+    assert arrived.fields("X-Gatepost-Verdict") == ["quarantine; reason=dmarc-fail-quarantine"]
+    common = f'socket_group = "postfix"\nauthserv_id = "{HOSTNAME}"\n[milters.policy]\n'
+    try:
+        site.milters.stop()
+        site.milters.configure(common + 'preset = "strict"\nquarantine = "hold"')
+        site.milters.start()
+        forged = site.send(mail(), client="192.0.2.1", sender="x@other.example")
+        assert str(forged) == (
+            "550 5.7.1 rejected by the DMARC policy of signer.example [dmarc-fail-reject]"
+        )
+        assert site.send(mail(author=b"user@wary.example"), sender="x@other.example").code == 250
+        (held,) = site.postfix.queue_entries()
+        assert held["queue_name"] == "hold"
+    finally:
+        site.milters.stop()
+        site.milters.configure(
+            'internal_networks = ["10.0.0.0/8"]\nsocket_group = "postfix"\n'
+            f'authserv_id = "{HOSTNAME}"'
+        )
+        site.milters.start()
+
+
+def test_mail_of_a_list_is_delivered(site: Site) -> None:
+    """The list changed the subject and appended a footer: the signature of the author is broken,
+    SPF passes for the list. p=reject, and still nothing is lost."""
+    signed = without_received(site.arrives(mail(), client=INSIDE))
+    listed = signed.replace(b"Subject: a test", b"Subject: [list] a test").replace(
+        b"Message-ID:", b"List-Id: <list.example>\r\nMessage-ID:"
+    )
+    site.dns.add("list.example", "TXT", "v=spf1 ip4:192.0.2.5 -all")
+    arrived = site.arrives(
+        listed + b"-- \r\nfooter\r\n", client="192.0.2.5", sender="bounces@list.example"
+    )
+    (results,) = arrived.fields("Authentication-Results")
+    assert "dmarc=fail" in results
+    assert arrived.fields("X-Gatepost-Verdict") == ["quarantine; reason=dmarc-fail-reject"]
+
+
+def test_several_recipients_get_the_same_message(site: Site) -> None:
+    site.sink.clear()
+    recipients = ("a@gatepost.test", "b@gatepost.test", "c@gatepost.test")
+    assert site.send(mail(), client=INSIDE, recipients=recipients).code == 250
+    (delivery,) = site.sink.wait_for(lambda _: True)
+    assert delivery.recipients == recipients
+    line = site.milters.log_entries(event="message")[-1]
+    assert line["recipients"] == 3
+
+
+def test_8bit_and_internationalized_mail(site: Site) -> None:
+    eight = mail(
+        b"Content-Type: text/plain; charset=iso-8859-1",
+        b"Content-Transfer-Encoding: 8bit",
+        b"MIME-Version: 1.0",
+        body="grüße\r\n".encode("latin-1"),
+    )
+    signed = site.arrives(eight, client=INSIDE, parameters="BODY=8BITMIME")
+    assert {verdict for _, verdict in dkimpy_verdicts(signed.octets, site.dns)} == {"pass"}
+    utf8 = mail("Subject: grüße".encode(), author="jörg@signer.example".encode())
+    signed = site.arrives(utf8, client=INSIDE, sender="jörg@signer.example", parameters="SMTPUTF8")
+    assert len(signed.fields("DKIM-Signature")) == 2
+    back = site.arrives(
+        without_received(signed), sender="jörg@signer.example", parameters="SMTPUTF8"
+    )
+    (results,) = back.fields("Authentication-Results")
+    assert results.count("dkim=pass") == 2
+
+
+def test_a_header_field_that_postfix_cuts(site: Site) -> None:
+    """With milters Postfix cuts a field at 60000 octets, and signs and sends what is left."""
+    long = b"X-Long: " + b"\r\n ".join([b"x" * 900] * 80)
+    signed = site.arrives(mail(long), client=INSIDE)
+    assert len(signed.fields("DKIM-Signature")) == 2
+    assert {verdict for _, verdict in dkimpy_verdicts(signed.octets, site.dns)} == {"pass"}
+
+
+def test_large_mail(site: Site) -> None:
+    body = (b"x" * 76 + b"\r\n") * 100_000
+    signed = site.arrives(mail(body=body), client=INSIDE)
+    assert len(signed.octets) > 7_000_000
+    assert ("rsa-sha256", "pass") in dkimpy_verdicts(signed.octets, site.dns)
+
+
+def test_bounces_of_our_own_are_not_judged(site: Site) -> None:
+    """Postfix gives non_smtpd mail no milter; a null sender from outside is checked by HELO."""
+    arrived = site.arrives(mail(author=b"mailer-daemon@other.example"), sender="")
+    (results,) = arrived.fields("Authentication-Results")
+    assert "smtp.helo=client.example.net" in results
+
+
+def test_a_milter_that_dies_in_a_message_loses_nothing(site: Site) -> None:
+    site.sink.clear()
+    with RawClient(site.postfix.port()) as smtp:
+        smtp.hello(address=INSIDE)
+        assert smtp.begin("user@signer.example", "rcpt@gatepost.test").code == 354
+        smtp.send(mail())
+        site.milters.kill()
+        assert 400 <= smtp.end().code < 500
+    site.milters.start()
+    assert site.send(mail(), client=INSIDE).code == 250
+    (delivery,) = site.sink.wait_for(lambda _: True)
+    assert len(delivery.fields("DKIM-Signature")) == 2
+
+
+def test_a_drain_while_postfix_sends(site: Site) -> None:
+    """Whatever the moment, the message is taken and signed, or its client keeps it."""
+    site.sink.clear()
+    with RawClient(site.postfix.port()) as smtp:
+        smtp.hello(address=INSIDE)
+        smtp.begin("user@signer.example", "rcpt@gatepost.test")
+        smtp.send(mail())
+        site.milters.process.signal(signal.SIGTERM)
+        reply = smtp.end()
+    assert site.milters.process.wait() == 0
+    site.milters.start()
+    if reply.code == 250:
+        (delivery,) = site.sink.wait_for(lambda _: True)
+        assert len(delivery.fields("DKIM-Signature")) == 2
+    else:
+        assert 400 <= reply.code < 500
