@@ -21,7 +21,7 @@ MAX_TAGS: Final = 100
 
 # RFC 6376 section 3.2: tag-name = ALPHA *ALNUMPUNC
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
-# tag-value: VALCHAR with FWS between. RFC 8616 section 4 adds what is not US-ASCII; a character
+# tag-value: VALCHAR with FWS between. RFC 8616 section 5 adds what is not US-ASCII; a character
 # that stands for an octet that is not UTF-8 is none.
 _BAD_VALUE = re.compile(r"[^\t\r\n -:<-~\u00a0-\ud7ff\ue000-\U0010ffff]")
 _SPACE: Final = " \t\r\n"

@@ -1,4 +1,4 @@
-"""DKIM's form of quoted-printable (RFC 6376 section 2.11, RFC 8616 section 4)."""
+"""DKIM's form of quoted-printable (RFC 6376 section 2.11, RFC 8616 section 5)."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class KeyRecord:
 
 
 def key_record_name(selector: str, domain: str) -> str:
-    """Return the name of a key record (RFC 6376 section 3.6.2.1), in A-labels (RFC 8616 section 4).
+    """Return the name of a key record (RFC 6376 section 3.6.2.1), in A-labels (RFC 8616 section 5).
 
     Raises `msgauth.domain.DomainError` when that is no name that DNS can hold.
     """

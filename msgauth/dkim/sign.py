@@ -46,7 +46,7 @@ class SignatureSpec:
     """Who signs and how: one DKIM-Signature field on every message it is used for.
 
     `domain` (d=) and `selector` (s=) may be given with U-labels and are written as A-labels (RFC
-    8616 section 4). `auid` (i=) is an address, or ``@`` and a domain, at or below `domain`; None
+    8616 section 5). `auid` (i=) is an address, or ``@`` and a domain, at or below `domain`; None
     writes no i=. `ttl` is the time in seconds after which the signature expires (x=); None writes
     no x=. Raises `SigningError` for what cannot be signed with.
     """
@@ -198,6 +198,6 @@ def _encoded_auid(auid: str, domain: str) -> str:
         raise SigningError(f"i= has to be an address at or below {domain}")
     if len(local) > MAX_LOCAL_PART:
         raise SigningError(f"i= has a local part longer than {MAX_LOCAL_PART} characters")
-    # UTF-8 may stand as it is in internationalized messages only (RFC 8616 section 4); encoded it
+    # UTF-8 may stand as it is in internationalized messages only (RFC 8616 section 5); encoded it
     # may stand in all
     return f"{encode_quoted(local)}@{auid_domain}"

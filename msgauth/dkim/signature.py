@@ -135,7 +135,7 @@ def algorithm_tag(tags: dict[str, str]) -> str:
 
 
 def domain_tag(tags: dict[str, str], name: str) -> str:
-    """Return d= or s= in A-labels; U-labels are allowed (RFC 8616 section 4)."""
+    """Return d= or s= in A-labels; U-labels are allowed (RFC 8616 section 5)."""
     try:
         domain = to_alabels(require(tags, name))
     except MsgauthError as error:

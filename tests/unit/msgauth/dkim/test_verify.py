@@ -199,7 +199,7 @@ def test_a_bad_signature_shows_its_domain_only_if_it_is_one() -> None:
         {"q": "dns/txt"},
         {"i": "al=69ce=3Bx@EXAMPLE.org"},
         {"i": "=C3=A9@example.org"},
-        {"i": "é@example.org"},  # RFC 8616 section 4
+        {"i": "é@example.org"},  # RFC 8616 section 5
         {"i": "a@b@example.org"},
         {"i": "@example.org"},
         {"d": "EXAMPLE.ORG"},
@@ -218,7 +218,7 @@ def test_allowed_forms(tags: dict[str, str | None]) -> None:
 
 
 def test_u_labels_in_d_and_s() -> None:
-    # RFC 8616 section 4
+    # RFC 8616 section 5
     zone = {"xn--schlssel-95a._domainkey.xn--bcher-kva.example": ED25519.public_record()}
     (result,) = check(forge(FIELDS, BODY, ED25519, d="Bücher.example", s="schlüssel"), zone=zone)
     assert (result.status, result.domain) == ("pass", "xn--bcher-kva.example")
