@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from milters.guard import Client
 from milters.rules import Rules
+from msgauth.arc import ArcResult, ArcVerifier
 from msgauth.ask import Lookup
 from msgauth.dkim import BodyHashes, DkimResult, MessageVerifier, VerifierLimits
 from msgauth.dmarc import Author, DmarcResult, check_dmarc
@@ -33,12 +34,13 @@ class Findings:
     helo: SpfResult | None = None
     spf: SpfResult | None = None
     dkim: tuple[DkimResult, ...] = ()
+    arc: ArcResult | None = None
     dmarc: DmarcResult | None = None
 
     @property
     def all(self) -> tuple[Finding, ...]:
         """Every finding, in the order in which Authentication-Results shows them."""
-        found = (self.iprev, self.helo, self.spf, *self.dkim, self.dmarc)
+        found = (self.iprev, self.helo, self.spf, *self.dkim, self.arc, self.dmarc)
         return tuple(finding for finding in found if finding is not None)
 
     @property
@@ -51,6 +53,8 @@ class Findings:
             found["spf"] = self.spf.status.value
         if self.dkim:
             found["dkim"] = _dkim_outcome(self.dkim)
+        if self.arc is not None:
+            found["arc"] = self.arc.status.value
         if self.dmarc is not None:
             found["dmarc"] = _dmarc_outcome(self.dmarc)
         return found
@@ -81,16 +85,18 @@ class Checks:
             if settings.dkim
             else None
         )
+        self._arc = ArcVerifier(fields, self.hashes) if settings.arc else None
 
     def finish(self, now: int) -> Lookup[Findings]:
         """Ask for what is needed and return what was found."""
         iprev = yield from self._check_iprev()
         helo, spf = yield from self._check_spf(now)
         dkim = (yield from self._dkim.finish(now)) if self._dkim else ()
+        arc = (yield from self._arc.finish(now)) if self._arc else None
         dmarc = None
         if self._settings.dmarc:
             dmarc = yield from check_dmarc(self._author, dkim, spf or self._unknown_spf())
-        return Findings(self._guarded, iprev, helo, spf, dkim, dmarc)
+        return Findings(self._guarded, iprev, helo, spf, dkim, arc, dmarc)
 
     def _check_iprev(self) -> Lookup[IprevResult | None]:
         if not self._settings.iprev or self._guarded or self._client.address is None:

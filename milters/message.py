@@ -13,15 +13,20 @@ from milters.header import deletions, insert, verdict
 from milters.outcome import Outcome
 from milters.policy import Disposition, decide, reply
 from milters.rules import Rules
+from milters.vouching import voucher
 from msgauth import dmarc
+from msgauth.arc import ArcSealer
 from msgauth.ask import Lookup
-from msgauth.authres import format_field
+from msgauth.authres import format_field, format_value
 from msgauth.dkim import BodyHashes, MessageSigner, SigningError
 from msgauth.message import MAX_FIELDS, HeaderField
 from msgauth.spf.received import received_spf
 
 MAX_RECIPIENTS = 1000
 """Recipients that are remembered: Postfix's smtpd_recipient_limit."""
+
+ARC_COLUMN = len("ARC-Authentication-Results: i=50; ")
+"""Where the results begin on the first line of the field that ARC keeps them in."""
 
 _TOO_LARGE = Reply(552, "5.3.4", "the header of the message is too large", "header-too-large")
 _NOT_YOURS = Reply(550, "5.7.1", "you may not send mail with this From", "from-not-yours")
@@ -58,6 +63,7 @@ class Message:
         self._author_domain = ""
         self._checks: Checks | None = None
         self._signer: MessageSigner | None = None
+        self._sealer: ArcSealer | None = None
         self._algorithms: tuple[str, ...] = ()
         self._signing_domain = ""
         self._unsigned = ""
@@ -92,6 +98,9 @@ class Message:
                 self.rules, self._client, self._helo, self._sender, self._fields, author
             )
             self._hashes = self._checks.hashes
+            spec = self.rules.signing.seal_spec() if self.rules.settings.verify.arc else None
+            if spec is not None:
+                self._sealer = ArcSealer(spec, self._fields, self._hashes)
             return
         ours = authors(from_fields)
         self._author_domain = ours[0].domain if ours else ""
@@ -132,7 +141,7 @@ class Message:
         if self._refusal is not None:
             return self._refused(self._refusal)
         if self._checks is not None:
-            return self._judged((yield from self._checks.finish(now)))
+            return self._judged((yield from self._checks.finish(now)), now)
         if self._unsigned and self.rules.settings.sign.required:
             return self._refused(_UNSIGNED)
         return self._signed(now)
@@ -165,8 +174,10 @@ class Message:
             facts=facts,
         )
 
-    def _judged(self, findings: Findings) -> Outcome:
-        disposition = decide(findings.outcomes, self.rules.table, vouched=False)
+    def _judged(self, findings: Findings, now: int) -> Outcome:
+        policy = self.rules.settings.policy
+        sealer = voucher(findings.arc, policy.trusted_sealers, self._author_domain)
+        disposition = decide(findings.outcomes, self.rules.table, vouched=bool(sealer))
         deletions = self._deletions()
         facts = self._facts()
         for method in {finding.method: None for finding in findings.all}:
@@ -177,8 +188,10 @@ class Message:
             ]
         if disposition.overlooked:
             facts["overlooked"] = disposition.overlooked
+        if sealer:
+            facts["vouched_by"] = sealer
         return Outcome(
-            (*deletions, *self._consequences(disposition, findings)),
+            (*deletions, *self._consequences(disposition, findings, now)),
             self._origin.value,
             disposition.action,
             disposition.reason,
@@ -188,7 +201,9 @@ class Message:
             facts=facts,
         )
 
-    def _consequences(self, disposition: Disposition, findings: Findings) -> Iterable[Action]:
+    def _consequences(
+        self, disposition: Disposition, findings: Findings, now: int
+    ) -> Iterable[Action]:
         if disposition.action in ("defer", "reject"):
             yield Refuse(reply(disposition, self._author_domain))
             return
@@ -199,8 +214,19 @@ class Message:
                 received_spf(findings.spf, self._client.address, self._helo, self.rules.hostname)
             )
         yield insert(format_field(self.rules.authserv_id, findings.all, utf8=self._utf8))
+        yield from map(insert, reversed(self._seal(findings, now)))
         if disposition.action == "quarantine" and self.rules.settings.policy.quarantine == "hold":
             yield Quarantine(disposition.reason)
+
+    def _seal(self, findings: Findings, now: int) -> Sequence[HeaderField]:
+        """The new ARC set; none where nothing is to be sealed, or the chain does not allow it."""
+        if self._sealer is None or findings.arc is None:
+            return ()
+        payload = format_value(self.rules.authserv_id, findings.all, column=ARC_COLUMN)
+        try:
+            return self._sealer.finish(now, findings.arc, payload)
+        except SigningError:
+            return ()
 
     def _deletions(self) -> list[DeleteHeader]:
         # RFC 8601 section 5; our own mail is no exception, because its header is the client's

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from milters.author import Author
 from milters.settings import DomainSigning, MiltersSettings, OwnershipSettings
+from msgauth.arc import SealSpec
 from msgauth.dkim import DEFAULT_HEADERS, Canonicalization, HeaderPolicy, SignatureSpec
 from msgauth.domain import DomainError, ancestors, is_at_or_below, to_alabels
 from msgauth.keys import SigningKey
@@ -56,6 +57,8 @@ class Signing:
         self._keys = keys
         self._headers = header_policy(settings.sign.oversign, settings.sign.also_sign)
         self._specs: dict[DomainKey, SignatureSpec] = {}
+        self._seal = settings.seal
+        self._seal_spec: tuple[DomainKey, SealSpec] | None = None
 
     def specs(self, author: Author, recipients: Iterable[str]) -> tuple[SignatureSpec, ...]:
         """The signatures for mail From `author`; empty when no key applies."""
@@ -65,6 +68,18 @@ class Signing:
         if len(specs) > 1 and self._settings.no_ed25519_to and self._is_spared(recipients):
             specs = tuple(spec for spec in specs if spec.key.type == "rsa") or specs
         return specs
+
+    def seal_spec(self) -> SealSpec | None:
+        """Who seals mail from outside now (RFC 8617); None when nobody does, or no key may."""
+        if self._seal.domain is None:
+            return None
+        for key in self._keys.keys_for(self._seal.domain):
+            # RFC 8617 section 4.1.3 knows RSA alone
+            if key.key.type == "rsa" and self._seal.selector in (None, key.selector):
+                if self._seal_spec is None or self._seal_spec[0] != key:
+                    self._seal_spec = key, SealSpec(key.domain, key.selector, key.key)
+                return self._seal_spec[1]
+        return None
 
     def _aligned(self, author: Author) -> tuple[SignatureSpec, ...]:
         keys = self._keys.keys_of(author)

@@ -75,6 +75,7 @@ def test_everything_passes() -> None:
         ("spf", "pass"),
         ("dkim", "pass"),
         ("dkim", "pass"),
+        ("arc", "none"),
         ("dmarc", "pass"),
     )
     shown = results(signed, outcome)
@@ -147,7 +148,7 @@ def test_a_proxy_has_no_spf_and_dmarc_does_not_fail_for_it() -> None:
     mail, outcome = judge("user@signer.example", "x@signer.example", settings=settings)
     assert outcome.guarded
     assert outcome.action == "accept"
-    assert dict(outcome.results) == {"dkim": "none", "dmarc": "temperror"}
+    assert dict(outcome.results) == {"dkim": "none", "arc": "none", "dmarc": "temperror"}
     assert "spf=" not in results(mail, outcome)
 
 

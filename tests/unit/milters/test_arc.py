@@ -1,0 +1,137 @@
+"""Forwarded mail: sealed by us, and believed of those that are listed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from milters.vouching import voucher
+from msgauth.arc import ArcHop, ArcResult
+from msgauth.results import ArcStatus
+from tests.unit.milters.mail import Mail, apply, both_keys, key_zone, play, session_of, values
+
+ZONE = key_zone(
+    "signer.example",
+    "forwarder.example",
+    extra="""
+["_dmarc.signer.example"]
+TXT = "v=DMARC1; p=reject"
+""",
+)
+FORWARDER: Mapping[str, object] = {
+    "authserv_id": "forwarder.example",
+    "seal": {"domain": "forwarder.example"},
+}
+KEYS = both_keys("signer.example", "forwarder.example")
+
+
+def forwarded() -> Mail:
+    """Mail that was signed by its author and sealed by a forwarder."""
+    mail = Mail.of()
+    signed = apply(mail, play(session_of("127.0.0.1"), mail, ZONE))
+    return apply(signed, play(session_of("192.0.2.1", FORWARDER, KEYS), signed, ZONE))
+
+
+def test_mail_from_outside_is_sealed() -> None:
+    sealed = forwarded()
+    names = [name for name, _ in sealed.fields[:4]]
+    assert names == [
+        "ARC-Seal",
+        "ARC-Message-Signature",
+        "ARC-Authentication-Results",
+        "Authentication-Results",
+    ]
+    (kept,) = values(sealed, "ARC-Authentication-Results")
+    assert kept.startswith("i=1; forwarder.example;")
+    assert "dmarc=pass" in kept
+    outcome = play(session_of("192.0.2.9"), sealed, ZONE, sender=b"<x@forwarder.example>")
+    assert ("arc", "pass") in outcome.results
+
+
+def test_a_second_hand_seals_the_chain_of_the_first() -> None:
+    sealed = forwarded()
+    again = apply(sealed, play(session_of("192.0.2.9", FORWARDER, KEYS), sealed, ZONE))
+    assert [value.split(";")[0] for value in values(again, "ARC-Seal")] == ["i=2", "i=1"]
+    outcome = play(session_of("192.0.2.9"), again, ZONE)
+    assert ("arc", "pass") in outcome.results
+
+
+def test_our_own_mail_is_not_sealed() -> None:
+    mail = Mail.of()
+    signed = apply(mail, play(session_of("127.0.0.1", FORWARDER, KEYS), mail, ZONE))
+    assert not values(signed, "ARC-Seal")
+
+
+def test_a_message_that_was_changed_behind_its_seal_fails() -> None:
+    sealed = forwarded()
+    changed = Mail(sealed.fields, b"something else\r\n")
+    outcome = play(session_of("192.0.2.9"), changed, ZONE, sender=b"<x@forwarder.example>")
+    assert ("arc", "fail") in outcome.results
+    assert outcome.reason == "dmarc-fail-reject"
+
+
+def result(*hops: tuple[str, str], status: ArcStatus = ArcStatus.PASS) -> ArcResult:
+    return ArcResult(
+        "arc",
+        status,
+        hops=tuple(
+            ArcHop(n, domain, "s", f"mx.{domain}; {payload}")
+            for n, (domain, payload) in enumerate(hops, 1)
+        ),
+    )
+
+
+PASS = "dmarc=pass header.from=author.example"
+FAIL = "dmarc=fail header.from=author.example"
+
+
+@pytest.mark.parametrize(
+    ("arc", "expected"),
+    [
+        (result(("list.example", PASS)), "list.example"),
+        (result(("list.example", FAIL)), ""),
+        (result(("other.example", PASS)), ""),
+        (result(("list.example", PASS), status=ArcStatus.FAIL), ""),
+        (result(("list.example", PASS), status=ArcStatus.TEMPERROR), ""),
+        # the run of listed sealers at the end is what counts
+        (result(("other.example", PASS), ("list.example", FAIL)), ""),
+        (result(("other.example", FAIL), ("list.example", PASS)), "list.example"),
+        (result(("list.example", PASS), ("other.example", PASS)), ""),
+        (result(("list.example", PASS), ("relay.example", FAIL)), "list.example"),
+        (result(("list.example", FAIL), ("relay.example", PASS)), ""),
+        # another author, none, and what is no results at all
+        (result(("list.example", "dmarc=pass header.from=evil.example")), ""),
+        (result(("list.example", "dmarc=pass")), ""),
+        (result(("list.example", "dkim=pass header.d=author.example")), ""),
+        (result(("list.example", "((((")), ""),
+        (None, ""),
+    ],
+)
+def test_who_vouches(arc: ArcResult | None, expected: str) -> None:
+    assert voucher(arc, ("list.example", "relay.example"), "author.example") == expected
+
+
+def test_nobody_vouches_for_no_author() -> None:
+    assert voucher(result(("list.example", PASS)), ("list.example",), "") == ""
+
+
+def test_a_listed_forwarder_overrides_a_dmarc_failure() -> None:
+    listed: Mapping[str, object] = {"policy": {"trusted_sealers": ["forwarder.example"]}}
+    sealed = forwarded()
+    outcome = play(session_of("192.0.2.9", listed), sealed, GONE, sender=b"<x@other.example>")
+    assert dict(outcome.results)["dkim"] == "permerror"
+    assert outcome.facts["vouched_by"] == "forwarder.example"
+    assert (outcome.action, outcome.facts["overlooked"]) == ("accept", "dmarc-fail-reject")
+    unlisted = play(session_of("192.0.2.9"), sealed, GONE, sender=b"<x@other.example>")
+    assert (unlisted.action, unlisted.reason) == ("quarantine", "dmarc-fail-reject")
+
+
+# the author has taken the key away since the forwarder saw the message
+GONE = key_zone(
+    "forwarder.example",
+    extra="""
+["_dmarc.signer.example"]
+TXT = "v=DMARC1; p=reject"
+""",
+)
