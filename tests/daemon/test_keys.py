@@ -341,15 +341,7 @@ def test_a_stolen_key_stops_at_once_even_when_dns_cannot_be_changed(bench: Bench
 
 
 def test_commands_at_the_same_time(bench: Bench) -> None:
-    options = [
-        "new",
-        "example.org",
-        "--algorithm",
-        "ed25519",
-        "--config",
-        str(bench.config),
-        "--selector",
-    ]
+    options = ["new", "example.org", "--algorithm=ed25519", f"--config={bench.config}"]
     bench.new("--selector", "s")
     started = [
         subprocess.Popen([*COMMAND, *options, f"--selector=s{number}"], stdout=subprocess.DEVNULL)
