@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
+from keyword import iskeyword
 
 import click
 
@@ -18,6 +19,7 @@ from gatepost.version import __version__
 COMMANDS = {
     "milters": ("gatepost.cli.milters", "Run the milter: sign and verify mail."),
     "config": ("gatepost.cli.config", "Check and show the configuration."),
+    "import": ("gatepost.cli.imports", "Read the configuration of opendkim."),
     "keys": ("gatepost.cli.keys", "Make, publish, check and retire signing keys."),
     "policyd": ("gatepost.cli.policyd", "Run the policy server, or ask what it would say."),
     "version": ("gatepost.cli.version", "Show the version of Gatepost and of what it runs on."),
@@ -37,7 +39,8 @@ class CommandTable(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(COMMANDS[cmd_name][0])
-        command = getattr(module, cmd_name)
+        # a word of Python, as "import", has an underscore behind it
+        command = getattr(module, f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name)
         if not isinstance(command, click.Command):
             raise TypeError(f"{module.__name__}.{cmd_name} is no command")
         return command

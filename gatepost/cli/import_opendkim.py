@@ -1,0 +1,100 @@
+"""`gatepost import opendkim`: from opendkim.conf to gatepost.toml, and what is different."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import click
+from pydantic import ValidationError
+
+from gatepost.cli.configuration import Configuration
+from milters.opendkim.convert import Conversion, convert
+from milters.opendkim.draft import Level
+from milters.opendkim.errors import OpendkimError
+
+FILE_NAME = "gatepost.toml"
+
+HEADINGS = {
+    Level.ERROR: "To be decided before mail is signed as before",
+    Level.WARNING: "Done otherwise than opendkim did it",
+    Level.NOTE: "Good to know",
+}
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--write",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help=f"Write {FILE_NAME} into this folder instead of printing it; nothing is overwritten.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print text and findings as JSON.")
+def opendkim(path: Path, folder: Path | None, as_json: bool) -> None:
+    """Print the gatepost.toml for PATH, an opendkim.conf, and list what is different.
+
+    KeyTable and SigningTable are used as they are; what else it names is read and taken over. The
+    list, with file and line, goes to standard error.
+
+    Exits with 1 when something has to be decided, as for a SigningTable that signs unaligned.
+    """
+    try:
+        conversion = convert(path.absolute())
+    except OpendkimError as error:
+        raise click.ClickException(str(error)) from None
+    text = f"# Made from {ascii(str(path.absolute()))[1:-1]} by gatepost import opendkim.\n\n"
+    text += conversion.toml
+    _insist_on_validity(text)
+    if folder is not None:
+        _write(folder / FILE_NAME, text)
+    if as_json:
+        findings = [
+            {
+                "level": str(finding.level),
+                "file": finding.place.file,
+                "line": finding.place.line,
+                "subject": finding.subject,
+                "text": finding.text,
+            }
+            for finding in conversion.findings
+        ]
+        click.echo(json.dumps({"toml": text, "findings": findings}, indent=2))
+    else:
+        if folder is None:
+            click.echo(text, nl=False)
+        _report(conversion)
+    if conversion.has_errors:
+        raise SystemExit(1)
+
+
+def _insist_on_validity(text: str) -> None:
+    try:
+        Configuration.model_validate(tomllib.loads(text), context={"directory": Path("/")})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        text = f"what it says cannot be taken over: {where}: {first['msg']}"
+        raise click.ClickException(text) from None
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise click.ClickException(f"{path} exists and is not overwritten") from None
+    except OSError as error:
+        raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from None
+    click.echo(f"{path} is written; see: gatepost config check --config {path}", err=True)
+
+
+def _report(conversion: Conversion) -> None:
+    for level, heading in HEADINGS.items():
+        findings = [finding for finding in conversion.findings if finding.level is level]
+        if findings:
+            click.echo(f"\n{heading}:", err=True)
+        for finding in findings:
+            line = f"  {finding.place}: {finding.subject}: {finding.text}"
+            click.echo(line.encode("utf-8", "backslashreplace").decode(), err=True)

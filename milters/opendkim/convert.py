@@ -1,0 +1,86 @@
+"""Turns an opendkim configuration into one of Gatepost, and says what is different."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from milters.opendkim.configuration import read_configuration, unknown_options
+from milters.opendkim.draft import Draft, Finding, Level
+from milters.opendkim.errors import OpendkimError, Place
+from milters.opendkim.files import Files
+from milters.opendkim.keys import convert_keys
+from milters.opendkim.options import KNOWN, Fate
+from milters.opendkim.service import SERVICE_RULES
+from milters.opendkim.signing import SIGNING_RULES
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """The text of a gatepost.toml, and all there is to say, in the order of importance."""
+
+    toml: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether somebody has to decide something before mail is signed as before."""
+        return any(finding.level is Level.ERROR for finding in self.findings)
+
+
+def convert(path: Path, files: Files | None = None) -> Conversion:
+    """Read opendkim.conf with all that it names. Raises `OpendkimError` where it cannot be read."""
+    files = files or Files()
+    conf = read_configuration(path, files.read)
+    draft = Draft(conf, files)
+    for unknown, meant in unknown_options(conf):
+        hint = f"; is it {meant}?" if meant else ""
+        draft.find(
+            Level.ERROR, unknown.place, unknown.name, f"opendkim 2.11 knows no such option{hint}"
+        )
+    _mode(draft)
+    for names, rule in {**SERVICE_RULES, **SIGNING_RULES}.items():
+        option = conf.get(*names.split())
+        if option is not None:
+            try:
+                rule(draft, option)
+            except OpendkimError as error:
+                draft.find(Level.ERROR, error.place, option.name, error.text)
+    convert_keys(draft)
+    _tell_the_rest(draft)
+    return Conversion(draft.to_toml(), tuple(sorted(draft.findings, key=_importance)))
+
+
+def _importance(finding: Finding) -> tuple[int, str, int]:
+    return list(Level).index(finding.level), finding.place.file, finding.place.line
+
+
+def _mode(draft: Draft) -> None:
+    option = draft.conf.get("Mode")
+    place = option.place if option else Place(str(draft.conf.path))
+    mode = option.value.lower() if option else "sv"
+    if "v" not in mode:
+        for check in ("dkim", "spf", "dmarc", "arc", "iprev"):
+            draft.set("milters.verify", check, False, place)
+        return
+    draft.set("milters.policy", "preset", "report", place)
+    draft.find(
+        Level.NOTE,
+        place,
+        "Mode",
+        'SPF, DMARC and ARC are checked as well; preset = "report" only writes '
+        "Authentication-Results, as opendkim did: take it out to act on DMARC failures",
+    )
+    if "s" not in mode:
+        draft.set("milters.sign", "authenticated", False, place)
+        draft.set("milters.sign", "internal", False, place)
+
+
+def _tell_the_rest(draft: Draft) -> None:
+    for option in draft.conf.options:
+        known = KNOWN.get(option.name.lower())
+        if known is None or known.fate is Fate.MAPPED:
+            continue
+        if known.is_boolean and not option.boolean:
+            continue  # not asked for
+        level = Level.NOTE if known.fate is Fate.UNNEEDED else Level.WARNING
+        word = "not needed" if known.fate is Fate.UNNEEDED else "not supported"
+        draft.find(level, option.place, known.name, f"{word}: {known.why}")

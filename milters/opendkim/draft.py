@@ -1,0 +1,127 @@
+"""A gatepost.toml in the making, and what there is to say about it."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from milters.opendkim.configuration import OpendkimConfiguration, Option
+from milters.opendkim.dataset import DataSet, read_dataset
+from milters.opendkim.errors import Place
+from milters.opendkim.files import Files
+
+Value: TypeAlias = str | int | bool | Sequence[str]
+
+
+class Level(enum.StrEnum):
+    """How much a finding matters."""
+
+    ERROR = "error"
+    """Mail would be signed wrongly, or not at all, and somebody has to decide."""
+    WARNING = "warning"
+    """Something is done otherwise than opendkim did it."""
+    NOTE = "note"
+    """It is good to know, and nothing has to be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to know about a line."""
+
+    level: Level
+    place: Place
+    subject: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.level}: {self.subject}: {self.text}"
+
+
+@dataclass(slots=True)
+class Draft:
+    """Collects settings by table, each with the line that it comes from, and findings."""
+
+    conf: OpendkimConfiguration
+    files: Files
+    tables: dict[str, dict[str, tuple[Value, Place]]] = field(default_factory=dict)
+    keys: list[dict[str, tuple[Value, Place]]] = field(default_factory=list)
+    """The `[[milters.key]]` tables."""
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def base(self) -> Path:
+        """The folder below which relative paths lie."""
+        return Path(self.conf.value("BaseDirectory", default="/"))
+
+    def dataset(self, option: Option) -> DataSet:
+        """The data set that an option names; raises `OpendkimError`."""
+        return read_dataset(option.value, option.place, self.base, self.files.read)
+
+    def set(self, table: str, key: str, value: Value, place: Place) -> None:
+        """Set `key` of a table of gatepost.toml."""
+        self.tables.setdefault(table, {})[key] = value, place
+
+    def add_key(self, domain: str, selector: str, file: str, place: Place) -> None:
+        """Add a `[[milters.key]]`."""
+        self.keys.append(
+            {
+                "domain": (domain, place),
+                "selector": (selector, place),
+                "file": (file, place),
+            }
+        )
+
+    def find(self, level: Level, place: Place, subject: str, text: str) -> None:
+        """Add a finding."""
+        self.findings.append(Finding(level, place, subject, text))
+
+    def to_toml(self) -> str:
+        """The text of gatepost.toml; behind each line, in a comment, what it comes from."""
+        tables = sorted(self.tables, key=lambda name: (_ORDER.index(name), name))
+        blocks = [_block(f"[{name}]", self.tables[name]) for name in tables]
+        blocks += [_block("[[milters.key]]", key) for key in self.keys]
+        return "\n".join(blocks)
+
+
+_ORDER = (
+    "dns",
+    "milters",
+    "milters.sign",
+    "milters.verify",
+    "milters.policy",
+    "milters.policy.dkim",
+)
+
+
+def _block(head: str, settings: dict[str, tuple[Value, Place]]) -> str:
+    lines = [head]
+    for key, (value, place) in settings.items():
+        text = f"{key} = {_toml(value)}"
+        lines.append(f"{text}  # {_comment(place)}")
+    return "\n".join(lines) + "\n"
+
+
+def _comment(place: Place) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in str(place))
+
+
+def _toml(value: Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str):
+        return _string(value)
+    if len(value) <= 4:
+        return "[" + ", ".join(map(_string, value)) + "]"
+    return "[\n" + "".join(f"    {_string(item)},\n" for item in value) + "]"
+
+
+def _string(text: str) -> str:
+    """A basic string of TOML; what a JSON string escapes, TOML escapes alike, and DEL besides."""
+    clean = text.encode("utf-8", "replace").decode("utf-8")
+    return json.dumps(clean, ensure_ascii=False).replace("\x7f", "\\u007f")

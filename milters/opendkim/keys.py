@@ -1,0 +1,150 @@
+"""The signing keys of an opendkim configuration: tables, or the one key of Domain and KeyFile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from milters.keys.errors import KeysError
+from milters.keys.names import parse_domain, parse_selector
+from milters.opendkim.configuration import Option
+from milters.opendkim.dataset import DataSet
+from milters.opendkim.draft import Draft, Level
+from milters.opendkim.errors import OpendkimError, Place
+from milters.opendkim.expand import Expanded, expand
+from milters.opendkim.tables import (
+    KeyTableEntry,
+    SigningTable,
+    parse_key_table,
+    parse_signing_table,
+)
+
+
+def convert_keys(draft: Draft) -> None:
+    """Bring the keys into the draft; what is wrong with them are findings of level error."""
+    conf = draft.conf
+    key_table, signing_table = conf.get("KeyTable"), conf.get("SigningTable")
+    single = conf.get("KeyFile")
+    if key_table is not None:
+        for name in ("Domain", "KeyFile", "Selector"):
+            if (ignored := conf.get(name)) is not None:
+                draft.find(Level.NOTE, ignored.place, name, "not used, as there is a KeyTable")
+    if key_table is not None and signing_table is not None:
+        _convert_tables(key_table, signing_table, draft)
+    elif (half := key_table or signing_table) is not None:
+        draft.find(
+            Level.ERROR,
+            half.place,
+            half.name,
+            "signs nothing: KeyTable and SigningTable need each other",
+        )
+    elif single is not None:
+        _convert_single(single, draft)
+    elif "s" in conf.value("Mode", default="sv"):
+        draft.find(
+            Level.NOTE, Place(str(conf.path)), "KeyFile", "no key is named: nothing was signed"
+        )
+
+
+def _convert_tables(key_option: Option, signing_option: Option, draft: Draft) -> None:
+    sets: list[DataSet] = []
+    for option in (key_option, signing_option):
+        try:
+            sets.append(draft.dataset(option))
+        except OpendkimError as error:
+            draft.find(Level.ERROR, error.place, option.name, error.text)
+    if len(sets) < 2:
+        return
+    for option, table, key in zip(
+        (key_option, signing_option),
+        sets,
+        ("opendkim_key_table", "opendkim_signing_table"),
+        strict=True,
+    ):
+        if table.path is None:
+            draft.find(
+                Level.ERROR,
+                option.place,
+                option.name,
+                "stands in opendkim.conf itself; write it into a file, a line an entry, and name "
+                "that with file:",
+            )
+            return
+        draft.set("milters", key, f"{table.kind}:{table.path}", option.place)
+    keys, key_problems = parse_key_table(sets[0])
+    signing, signing_problems = parse_signing_table(sets[1])
+    expanded = expand(keys, signing, draft.base, draft.files.find)
+    for problem in (*key_problems, *signing_problems, *expanded.problems):
+        draft.find(Level.ERROR, problem.place, "not used", problem.text)
+    for problem in expanded.unaligned:
+        draft.find(Level.ERROR, problem.place, "unaligned", problem.text)
+    _tell_about_keys(keys, signing, draft)
+    _check_files(expanded, draft)
+
+
+def _tell_about_keys(
+    keys: Mapping[str, KeyTableEntry], signing: SigningTable, draft: Draft
+) -> None:
+    used = {entry.key_name for entry in signing.entries}
+    for name, key in keys.items():
+        if name not in used:
+            draft.find(Level.NOTE, key.place, name, "the SigningTable does not use this key")
+        if key.algorithm == "rsa-sha1":
+            draft.find(Level.WARNING, key.place, name, "signs with rsa-sha256 (RFC 8301)")
+        if "%" in key.file and key.domain != "%":
+            draft.find(
+                Level.NOTE, key.place, name, f"% in the file stands for {key.domain} from now on"
+            )
+    for entry in signing.entries:
+        if entry.signer:
+            draft.find(
+                Level.NOTE, entry.place, entry.pattern, f"i={entry.signer} is not put in: d= counts"
+            )
+
+
+def _check_files(expanded: Expanded, draft: Draft) -> None:
+    checked: set[Path] = set()
+    for key in expanded.keys.values():
+        if key.path not in checked:
+            checked.add(key.path)
+            if problem := draft.files.key_problem(key.path):
+                draft.find(Level.ERROR, key.place, "not used", problem)
+
+
+def _convert_single(single: Option, draft: Draft) -> None:
+    conf = draft.conf
+    domain, selector = conf.get("Domain"), conf.get("Selector")
+    if domain is None or selector is None:
+        draft.find(
+            Level.ERROR, single.place, "KeyFile", "signs nothing without Domain and Selector"
+        )
+        return
+    try:
+        listed = draft.dataset(domain)
+    except OpendkimError as error:
+        draft.find(Level.ERROR, error.place, "Domain", error.text)
+        return
+    path = draft.base / single.value
+    if problem := draft.files.key_problem(path):
+        draft.find(Level.ERROR, single.place, "KeyFile", problem)
+    _add_domains([(e.place, e.key) for e in listed.entries], selector, path, draft)
+    sub_domains = conf.get("SubDomains")
+    if sub_domains is None or not sub_domains.boolean:
+        draft.find(
+            Level.NOTE,
+            domain.place,
+            "SubDomains",
+            "mail From a domain below one with a key is signed too; the signature is aligned",
+        )
+
+
+def _add_domains(
+    domains: Iterable[tuple[Place, str]], selector: Option, path: Path, draft: Draft
+) -> None:
+    for place, text in domains:
+        try:
+            draft.add_key(
+                parse_domain(text), parse_selector(selector.value), str(path), selector.place
+            )
+        except KeysError as error:
+            draft.find(Level.ERROR, place, "not used", str(error))

@@ -1,0 +1,206 @@
+"""Every option of opendkim 2.11, and what becomes of it.
+
+The names are those that opendkim 2.11.0 accepts in its configuration file, and those of
+opendkim.conf(5) that are compiled in elsewhere. An option that `convert` has a rule for is
+`MAPPED`; every other one has the reason why it is left out.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class Fate(enum.Enum):
+    """What becomes of an option."""
+
+    MAPPED = "mapped"
+    """It has a counterpart; a rule of `convert` makes it."""
+    UNNEEDED = "unneeded"
+    """What it asks for is always so, or does not arise."""
+    UNSUPPORTED = "unsupported"
+    """What it asks for is not done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An option of opendkim: its name as documented, what becomes of it, and why."""
+
+    name: str
+    fate: Fate
+    why: str = ""
+    is_boolean: bool = False
+
+
+_MAPPED = """
+    AuthservID BaseDirectory Canonicalization DNSTimeout Domain InternalHosts KeyFile KeyTable
+    MaximumHeaders MaximumSignaturesToVerify Mode MTA MacroList MinimumKeyBits Nameservers
+    On-BadSignature On-Default On-DNSError On-KeyNotFound On-NoSignature OmitHeaders
+    OversignHeaders PeerList RemoveARFrom Selector SenderHeaders
+    SignatureAlgorithm SignatureTTL SignHeaders SigningTable Socket UMask UserID
+"""
+_MAPPED_BOOLEANS = "MultipleSignatures RequireSafeKeys SubDomains"
+
+_LOG = "every decision is logged in one line, with its reason; see [log]"
+_LIFE = "it runs in the foreground under systemd or Kubernetes, which restart it"
+_ALWAYS_AR = "one Authentication-Results field is always added"
+_DNSSEC = "a validating resolver on this machine does that for all programs; give it as nameserver"
+_DNS = "there is one resolver with a cache; see [dns]"
+_REPORTS = "reports about single failures (RFC 6651) are not sent"
+_LUA = "there are no scripts; what you do there may be a setting: ask"
+_LDAP = "tables are files; export the directory"
+_VBR = "Vouch By Reference (RFC 5518) is not used by anybody"
+_ATPS = "authorized third-party signatures (RFC 6541) are not used by anybody"
+_ADSP = "ADSP (RFC 5617) is Historic; DMARC took its place"
+_STATISTICS = "Prometheus metrics take its place; see metrics_listen"
+_DEBUG = "an aid for debugging that has no counterpart"
+_LENGTH = "l= lets anybody append text to a signed message; it is not offered"
+_HEADERS = "what breaks RFC 5322 gets an honest verdict: no or several From fields fail DMARC"
+_RESIGN = "mail that leaves again gets an ARC seal instead; see [milters.seal]"
+_RULES = "header fields are signed as they are; let Postfix rewrite them before the milter"
+
+_UNNEEDED: Mapping[str, str] = {
+    "AlwaysAddARHeader": _ALWAYS_AR,
+    "Background": _LIFE,
+    "AutoRestart": _LIFE,
+    "AutoRestartCount": _LIFE,
+    "AutoRestartRate": _LIFE,
+    "PidFile": _LIFE,
+    "DisableCryptoInit": "the libraries see to that",
+    "EnableCoredumps": _LIFE,
+    "ExternalIgnoreList": "it only silences a line in opendkim's log; mail from outside that "
+    "claims one of your domains is judged like any other",
+    "FixCRLF": "Postfix hands over lines that end in CRLF",
+    "IgnoreMalformedMail": _HEADERS,
+    "Include": "its lines are read in its place",
+    "LogResults": _LOG,
+    "LogWhy": _LOG,
+    "Syslog": _LOG,
+    "SyslogFacility": "lines go to standard error, and from there to the journal",
+    "SyslogName": "lines go to standard error, and from there to the journal",
+    "SyslogSuccess": _LOG,
+    "QueryCache": _DNS,
+    "RemoveARAll": "fields with our own name are removed whole, in every form",
+    "SoftStart": "there is no database to wait for",
+    "StrictTestMode": _DEBUG,
+    "TemporaryDirectory": "no temporary files are written: messages are hashed as they come",
+    "WeakSyntaxChecks": _HEADERS,
+    "NoHeaderB": "header.b is in the field where there are several signatures (RFC 6008)",
+    "DNSConnect": _DNS,
+    "CaptureUnknownErrors": "a message that meets an error of ours is deferred, never lost",
+    "On-InternalError": "a message that meets an error of ours is deferred, never lost",
+    "AllowSHA1Only": "SHA-1 neither signs nor verifies (RFC 8301)",
+}
+
+_UNSUPPORTED: Mapping[str, str] = {
+    "ATPSDomains": _ATPS,
+    "ATPSHashAlgorithm": _ATPS,
+    "AuthservIDWithJobID": "the authserv-id names this server, or nobody could remove forged ones "
+    "(RFC 8601 section 5)",
+    "BodyLengthDB": _LENGTH,
+    "MaximumSignedBytes": _LENGTH,
+    "Minimum": "a signature with l= counts for nothing anyway",
+    "BogusKey": _DNSSEC,
+    "UnprotectedKey": _DNSSEC,
+    "TrustAnchorFile": _DNSSEC,
+    "ResolverConfiguration": _DNSSEC,
+    "ResolverTracing": _DEBUG,
+    "ChangeRootDirectory": "the systemd unit and the image keep it apart from the system",
+    "ClockDrift": "signatures may come from 5 minutes in the future, as opendkim's default is",
+    "Diagnostics": "z= doubles the header and shows it to everybody",
+    "DiagnosticDirectory": _DEBUG,
+    "DomainKeysCompat": "DomainKeys (RFC 4870) is Historic",
+    "DontSignMailTo": "whom a message goes to does not decide whether it is signed",
+    "ExemptDomains": "mail is not left alone for what anybody can write into From; use "
+    "smtpd_milter_maps of Postfix for clients",
+    "FinalPolicyScript": _LUA,
+    "ScreenPolicyScript": _LUA,
+    "SetupPolicyScript": _LUA,
+    "StatisticsPolicyScript": _LUA,
+    "IdentityHeader": "i= is not set; d= alone counts for DMARC",
+    "IdentityHeaderRemove": "i= is not set; d= alone counts for DMARC",
+    "KeepAuthResults": "fields with our own name are forged and always removed (RFC 8601 "
+    "section 5)",
+    "KeepTemporaryFiles": _DEBUG,
+    "MilterDebug": _DEBUG,
+    "MTACommand": _REPORTS,
+    "SMTPURI": _REPORTS,
+    "SendReports": _REPORTS,
+    "ReportAddress": _REPORTS,
+    "ReportBccAddress": _REPORTS,
+    "RequestReports": _REPORTS,
+    "MustBeSigned": "DMARC judges by From, which every signature has to cover",
+    "On-Security": "what is suspicious gets a verdict like all else; see [milters.policy]",
+    "On-SignatureError": "see required in [milters.sign]: such mail leaves unsigned, or waits",
+    "POPDBFile": "POP before SMTP went with the passwords in clear text; use SASL",
+    "Quarantine": "see quarantine in [milters.policy]",
+    "RedirectFailuresTo": "mail is not redirected; see quarantine in [milters.policy]",
+    "RemoveOldSignatures": "other signatures stay: they may be all that passes at the receiver",
+    "ReplaceHeaders": _RULES,
+    "ReplaceRules": _RULES,
+    "RequiredHeaders": _HEADERS,
+    "StrictHeaders": _HEADERS,
+    "ResignAll": _RESIGN,
+    "ResignMailTo": _RESIGN,
+    "SelectCanonicalizationHeader": "the configuration alone decides",
+    "SenderMacro": "From decides: a signature for anything else is not aligned",
+    "SoftwareHeader": "messages do not say what software they met",
+    "X-Header": "messages do not say what software they met",
+    "Statistics": _STATISTICS,
+    "StatisticsName": _STATISTICS,
+    "StatisticsPrefix": _STATISTICS,
+    "TestDNSData": _DEBUG,
+    "TestPublicKeys": "gatepost auth verify --dns ZONE does that for a single message",
+    "TrustSignaturesFrom": "DMARC alignment decides which signatures count",
+    "VBR-Certifiers": _VBR,
+    "VBR-PurgeFields": _VBR,
+    "VBR-TrustedCertifiers": _VBR,
+    "VBR-TrustedCertifiersOnly": _VBR,
+    "VBR-Type": _VBR,
+    "ADSPAction": _ADSP,
+    "ADSPNoSuchDomain": _ADSP,
+    "DisableADSP": _ADSP,
+    "LocalADSP": _ADSP,
+    "SendADSPReports": _ADSP,
+    "On-PolicyError": _ADSP,
+    **dict.fromkeys(
+        (
+            "LDAPAuthMechanism",
+            "LDAPAuthName",
+            "LDAPAuthRealm",
+            "LDAPAuthUser",
+            "LDAPBindPassword",
+            "LDAPBindUser",
+            "LDAPDisableCache",
+            "LDAPKeepaliveIdle",
+            "LDAPKeepaliveInterval",
+            "LDAPKeepaliveProbes",
+            "LDAPTimeout",
+            "LDAPUseTLS",
+        ),
+        _LDAP,
+    ),
+}
+
+_BOOLEANS = """
+    AllowSHA1Only AlwaysAddARHeader AuthservIDWithJobID AutoRestart Background CaptureUnknownErrors
+    DNSConnect Diagnostics DisableCryptoInit DomainKeysCompat EnableCoredumps FixCRLF
+    IgnoreMalformedMail KeepAuthResults KeepTemporaryFiles LDAPDisableCache LDAPUseTLS LogResults
+    LogWhy MultipleSignatures NoHeaderB Quarantine QueryCache RemoveARAll RemoveOldSignatures
+    RequestReports RequireSafeKeys RequiredHeaders ResolverTracing SendReports SoftStart
+    SoftwareHeader StrictHeaders StrictTestMode SubDomains Syslog SyslogSuccess VBR-PurgeFields
+    VBR-TrustedCertifiersOnly WeakSyntaxChecks X-Header DisableADSP SendADSPReports
+"""
+
+_REASONS = {
+    **dict.fromkeys((*_MAPPED.split(), *_MAPPED_BOOLEANS.split()), (Fate.MAPPED, "")),
+    **{name: (Fate.UNNEEDED, why) for name, why in _UNNEEDED.items()},
+    **{name: (Fate.UNSUPPORTED, why) for name, why in _UNSUPPORTED.items()},
+}
+
+KNOWN: Mapping[str, Known] = {
+    name.lower(): Known(name, fate, why, name in _BOOLEANS.split())
+    for name, (fate, why) in _REASONS.items()
+}
+"""The options by their name in lower case: opendkim reads names in either case."""

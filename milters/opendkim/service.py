@@ -1,0 +1,211 @@
+"""Where the milter listens, as whom it runs, whose mail is its own, whom it asks: into settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from gatepost import listen
+from gatepost.config.ground import parse_nameserver
+from gatepost.config.types import parse_hostname
+from milters.opendkim.configuration import Option
+from milters.opendkim.draft import Draft, Level
+from milters.opendkim.errors import OpendkimError
+from milters.opendkim.hosts import parse_hosts
+from msgauth.keys import MIN_RSA_BITS
+
+MIN_HEADER, MAX_HEADER = 65536, 64 << 20
+MAX_SIGNATURES = 100
+MAX_DNS_TIMEOUT = 60
+"""Bounds of the settings that options are mapped to."""
+
+
+def _socket(draft: Draft, option: Option) -> None:
+    text = option.value if ":" in option.value else f"local:{option.value}"
+    try:
+        address = listen.parse(text)
+    except listen.ListenError as error:
+        draft.find(Level.ERROR, option.place, "Socket", str(error))
+        return
+    draft.set("milters", "listen", str(address), option.place)
+    umask = draft.conf.get("UMask")
+    if not isinstance(address, listen.Unix) or umask is None:
+        return
+    try:
+        bits = int(umask.value, 8)
+    except ValueError:
+        draft.find(Level.ERROR, umask.place, "UMask", f"{umask.value!r} is not octal")
+        return
+    draft.set("milters", "socket_mode", f"{0o666 & ~bits & 0o777:04o}", umask.place)
+
+
+def _user(draft: Draft, option: Option) -> None:
+    user, _, group = option.value.partition(":")
+    draft.set("milters", "user", user, option.place)
+    if group and group != user:
+        draft.set("milters", "socket_group", group, option.place)
+    draft.find(
+        Level.NOTE,
+        option.place,
+        "UserID",
+        f"the milter runs as {user}, which can read the keys; give them to a user of its own "
+        "before the package opendkim is removed",
+    )
+
+
+def _authserv_id(draft: Draft, option: Option) -> None:
+    if option.value == "HOSTNAME":
+        return
+    try:
+        name = parse_hostname(option.value)
+    except ValueError as error:
+        draft.find(Level.ERROR, option.place, "AuthservID", str(error))
+        return
+    draft.set("milters", "authserv_id", name, option.place)
+
+
+def _remove_from(draft: Draft, option: Option) -> None:
+    names = []
+    for entry in draft.dataset(option).entries:
+        if entry.key.startswith("."):
+            draft.find(
+                Level.WARNING, entry.place, entry.key, "name each server: domains are not matched"
+            )
+            continue
+        try:
+            names.append(parse_hostname(entry.key))
+        except ValueError as error:
+            draft.find(Level.WARNING, entry.place, entry.key, str(error))
+    if names:
+        draft.set("milters", "strip_authserv_ids", names, option.place)
+
+
+def _nameservers(draft: Draft, option: Option) -> None:
+    servers = [item.strip() for item in option.value.split(",") if item.strip()]
+    for server in servers:
+        try:
+            parse_nameserver(server)
+        except ValueError as error:
+            draft.find(Level.ERROR, option.place, "Nameservers", str(error))
+            return
+    draft.set("dns", "nameservers", servers, option.place)
+
+
+def _dns_timeout(draft: Draft, option: Option) -> None:
+    seconds = _number(option)
+    if 0 < seconds <= MAX_DNS_TIMEOUT:
+        draft.set("dns", "timeout", seconds, option.place)
+    else:
+        draft.find(
+            Level.WARNING,
+            option.place,
+            "DNSTimeout",
+            f"stays as by default: between 1 and {MAX_DNS_TIMEOUT} seconds are possible",
+        )
+
+
+def _max_header(draft: Draft, option: Option) -> None:
+    size = _number(option)
+    if MIN_HEADER <= size <= MAX_HEADER:
+        draft.set("milters", "max_header", size, option.place)
+    else:
+        draft.find(
+            Level.NOTE,
+            option.place,
+            "MaximumHeaders",
+            f"stays as by default: between {MIN_HEADER} and {MAX_HEADER} octets are possible",
+        )
+
+
+def _max_signatures(draft: Draft, option: Option) -> None:
+    number = _number(option)
+    if 1 <= number <= MAX_SIGNATURES:
+        draft.set("milters.verify", "max_signatures", number, option.place)
+    else:
+        draft.find(
+            Level.NOTE,
+            option.place,
+            "MaximumSignaturesToVerify",
+            f"stays as by default: between 1 and {MAX_SIGNATURES} are possible",
+        )
+
+
+def _key_bits(draft: Draft, option: Option) -> None:
+    bits = _number(option)
+    if bits != MIN_RSA_BITS:
+        draft.find(
+            Level.WARNING,
+            option.place,
+            "MinimumKeyBits",
+            f"is {MIN_RSA_BITS} (RFC 8301 section 3.2) and cannot be {bits}",
+        )
+
+
+def _safe_keys(draft: Draft, option: Option) -> None:
+    if not option.boolean:
+        draft.find(
+            Level.WARNING,
+            option.place,
+            "RequireSafeKeys",
+            "a key that everybody may read is refused in any case; one that its group may read "
+            "is accepted",
+        )
+
+
+def _internal(draft: Draft, option: Option) -> None:
+    hosts = parse_hosts(draft.dataset(option).entries)
+    draft.set("milters", "internal_networks", list(map(str, hosts.networks)), option.place)
+    for network in hosts.networks:
+        if network.prefixlen == 0:
+            draft.find(
+                Level.ERROR,
+                option.place,
+                str(network),
+                "every client is taken for one of yours: mail from anywhere with your domain in "
+                "From is signed, and nothing is judged",
+            )
+    for entry in hosts.names:
+        draft.find(
+            Level.WARNING,
+            entry.place,
+            entry.key,
+            "a name is not compared with clients: write its addresses, or let it log in",
+        )
+    for entry in hosts.nonsense:
+        draft.find(Level.WARNING, entry.place, entry.key, "is neither an address nor a name")
+
+
+def _peers(draft: Draft, option: Option) -> None:
+    hosts = parse_hosts(draft.dataset(option).entries)
+    if hosts.networks or hosts.names:
+        shown = ", ".join(map(str, (*hosts.networks, *(entry.key for entry in hosts.names))))
+        draft.find(
+            Level.WARNING,
+            option.place,
+            "PeerList",
+            "the milter leaves no client alone; say to Postfix which ones do not reach it: "
+            f"smtpd_milter_maps = cidr:..., with DISABLE for {shown}",
+        )
+
+
+def _number(option: Option) -> int:
+    text = option.value
+    if not (text.isascii() and text.isdecimal() and len(text) <= 18):
+        raise OpendkimError(option.place, f"{text[:40]!r} is not a number")
+    return int(text)
+
+
+SERVICE_RULES: Mapping[str, Callable[[Draft, Option], None]] = {
+    "Socket": _socket,
+    "UserID": _user,
+    "InternalHosts": _internal,
+    "PeerList": _peers,
+    "AuthservID": _authserv_id,
+    "RemoveARFrom": _remove_from,
+    "Nameservers": _nameservers,
+    "DNSTimeout": _dns_timeout,
+    "MaximumHeaders": _max_header,
+    "MaximumSignaturesToVerify": _max_signatures,
+    "MinimumKeyBits": _key_bits,
+    "RequireSafeKeys": _safe_keys,
+}
+"""By the names of the option."""

@@ -1,0 +1,221 @@
+"""What is signed and how, and what is done with what was found: options into settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from milters.opendkim.configuration import Option
+from milters.opendkim.draft import Draft, Level
+from msgauth.dkim import DEFAULT_HEADERS
+
+_CANONICALIZATIONS = ("relaxed", "simple")
+MAX_EXPIRY = 10 * 365 * 86400
+"""Seconds that a signature may hold at most."""
+
+_ACTIONS = {
+    "a": "accept",
+    "d": "discard",
+    "q": "quarantine",
+    "r": "reject",
+    "t": "defer",
+}
+_RESULTS = {
+    "On-BadSignature": "fail",
+    "On-NoSignature": "none",
+    "On-DNSError": "temperror",
+    "On-KeyNotFound": "permerror",
+}
+
+
+def _canonicalization(draft: Draft, option: Option) -> None:
+    # RFC 6376 section 3.5, tag c=: what is not named is simple
+    header, _, body = option.value.lower().partition("/")
+    body = body or "simple"
+    if header not in _CANONICALIZATIONS or body not in _CANONICALIZATIONS:
+        draft.find(
+            Level.ERROR, option.place, option.name, f"{option.value!r} is no canonicalization"
+        )
+        return
+    draft.set("milters.sign", "canonicalization", f"{header}/{body}", option.place)
+    if "simple" in (header, body):
+        draft.find(
+            Level.NOTE,
+            option.place,
+            option.name,
+            "relaxed/relaxed, the default, survives more of what happens to mail on its way",
+        )
+
+
+def _algorithm(draft: Draft, option: Option) -> None:
+    if option.value.lower() == "rsa-sha1":
+        draft.find(
+            Level.WARNING, option.place, option.name, "signs with rsa-sha256 (RFC 8301 section 3.1)"
+        )
+    else:
+        draft.find(Level.NOTE, option.place, option.name, "not needed: the type of a key decides")
+
+
+def _expiry(draft: Draft, option: Option) -> None:
+    text = option.value
+    if not (text.isascii() and text.isdecimal()) or not int(text[:20]) <= MAX_EXPIRY:
+        draft.find(Level.ERROR, option.place, option.name, f"{text[:40]!r} is no number of seconds")
+    elif int(text):
+        draft.set("milters.sign", "expiry", f"{int(text)}s", option.place)
+
+
+def _multiple(draft: Draft, option: Option) -> None:
+    if option.boolean and draft.conf.get("SigningTable") is not None:
+        draft.set("milters", "opendkim_multiple_signatures", True, option.place)
+
+
+def _names(draft: Draft, option: Option) -> tuple[list[str], list[str]]:
+    """Header fields that the option adds and that it takes away (``*,+a,-b``)."""
+    added: list[str] = []
+    taken: list[str] = []
+    for entry in draft.dataset(option).entries:
+        name = entry.key
+        if name in ("*", ".", "-"):
+            continue
+        if name.startswith("-"):
+            taken.append(name[1:])
+        elif _is_field_name(bare := name.removeprefix("+")):
+            added.append(bare)
+        else:
+            draft.find(Level.WARNING, entry.place, name, "is not the name of a header field")
+    return added, taken
+
+
+def _is_field_name(name: str) -> bool:
+    # RFC 5322 section 3.6.8
+    return bool(name) and all(33 <= ord(letter) <= 126 and letter != ":" for letter in name)
+
+
+_USUAL = frozenset(
+    name.lower()
+    for name in (*DEFAULT_HEADERS.always, *DEFAULT_HEADERS.present, *DEFAULT_HEADERS.plain)
+)
+_OVERSIGNED = frozenset(name.lower() for name in DEFAULT_HEADERS.always)
+
+
+def _sign_headers(draft: Draft, option: Option) -> None:
+    added, taken = _names(draft, option)
+    more = [name for name in added if name.lower() not in _USUAL]
+    if more:
+        draft.set("milters.sign", "also_sign", more, option.place)
+    kept = [name for name in taken if name.lower() in _USUAL]
+    draft.find(
+        Level.NOTE if not kept else Level.WARNING,
+        option.place,
+        option.name,
+        "the usual header fields are signed, with List-Unsubscribe and List-Unsubscribe-Post as "
+        "RFC 8058 asks" + (f"; also {', '.join(kept)}" if kept else ""),
+    )
+
+
+def _omit_headers(draft: Draft, option: Option) -> None:
+    added, _ = _names(draft, option)
+    signed = [name for name in added if name.lower() in _USUAL]
+    if signed:
+        draft.find(
+            Level.WARNING,
+            option.place,
+            option.name,
+            f"signed nevertheless when present: {', '.join(signed)}",
+        )
+    else:
+        draft.find(Level.NOTE, option.place, option.name, "these are not signed anyway")
+
+
+def _oversign(draft: Draft, option: Option) -> None:
+    added, _ = _names(draft, option)
+    more = [name for name in added if name.lower() not in _OVERSIGNED]
+    if more:
+        draft.set("milters.sign", "oversign", more, option.place)
+
+
+def _sender_headers(draft: Draft, option: Option) -> None:
+    names, _ = _names(draft, option)
+    if [name.lower() for name in names] != ["from"]:
+        draft.find(
+            Level.WARNING,
+            option.place,
+            option.name,
+            "From alone decides: a signature for anything else is not aligned",
+        )
+
+
+def _daemons(draft: Draft, option: Option) -> None:
+    _add_daemons([entry.key for entry in draft.dataset(option).entries], option, draft)
+
+
+def _macros(draft: Draft, option: Option) -> None:
+    for entry in draft.dataset(option).entries:
+        name, _, rest = entry.key.partition("|")
+        values = [value for value in (*rest.split("|"), *entry.value.split("|")) if value.strip()]
+        match name.strip("{}").lower():
+            case "auth_authen" | "auth_type" if not values:
+                continue  # mail of clients that have logged in is signed anyway
+            case "daemon_name" if values:
+                _add_daemons([value.strip() for value in values], option, draft)
+            case _:
+                draft.find(
+                    Level.WARNING,
+                    entry.place,
+                    option.name,
+                    f"the macro {name} does not decide; see authenticated, internal and "
+                    "daemon_names in [milters.sign]",
+                )
+
+
+def _add_daemons(names: list[str], option: Option, draft: Draft) -> None:
+    before = draft.tables.get("milters.sign", {}).get("daemon_names", ((), option.place))[0]
+    known = [*before] if not isinstance(before, str | int) else []
+    draft.set("milters.sign", "daemon_names", list(dict.fromkeys([*known, *names])), option.place)
+
+
+def _actions(draft: Draft, _: Option) -> None:
+    default = draft.conf.get("On-Default")
+    for name, result in _RESULTS.items():
+        option = draft.conf.get(name) or default
+        if option is None:
+            continue
+        action = _ACTIONS.get(option.value[:1].lower())
+        if action is None:
+            draft.find(
+                Level.ERROR, option.place, option.name, f"{option.value[:40]!r} is no action"
+            )
+            continue
+        if action == "discard":
+            draft.find(
+                Level.WARNING,
+                option.place,
+                option.name,
+                "mail is never thrown away; it is quarantined",
+            )
+            action = "quarantine"
+        draft.set("milters.policy.dkim", result, action, option.place)
+        if action in ("reject", "quarantine") and result in ("fail", "none", "permerror"):
+            draft.find(
+                Level.WARNING,
+                option.place,
+                option.name,
+                "mail of lists and forwarders fails DKIM without being forged; RFC 6376 section "
+                "6.1 says to treat it as unsigned, and DMARC is what tells forgeries",
+            )
+
+
+SIGNING_RULES: Mapping[str, Callable[[Draft, Option], None]] = {
+    "Canonicalization": _canonicalization,
+    "SignatureAlgorithm": _algorithm,
+    "SignatureTTL": _expiry,
+    "MultipleSignatures": _multiple,
+    "SignHeaders": _sign_headers,
+    "OmitHeaders": _omit_headers,
+    "OversignHeaders": _oversign,
+    "SenderHeaders": _sender_headers,
+    "MTA": _daemons,
+    "MacroList": _macros,
+    # once for all of them, as the one that is set last may be the default of the others
+    " ".join(("On-Default", *_RESULTS)): _actions,
+}
+"""By the names of the option."""

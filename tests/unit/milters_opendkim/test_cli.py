@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from gatepost.cli.__main__ import gatepost
+from gatepost.cli.configuration import Configuration
+from gatepost.config import load
+from tests.unit.milters_keys.pems import pem
+from tests.unit.milters_keys.test_folder import put
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(gatepost, ["import", "opendkim", *arguments])
+
+
+def machine(tmp_path: Path, signing_table: str = "*@example.org org\n") -> Path:
+    key = put(tmp_path / "mail.private", pem())
+    (tmp_path / "KeyTable").write_text(f"org example.org:mail:{key}\n")
+    (tmp_path / "SigningTable").write_text(signing_table)
+    conf = tmp_path / "opendkim.conf"
+    conf.write_text(
+        f"Socket inet:8891@127.0.0.1\nKeyTable file:{tmp_path}/KeyTable\n"
+        f"SigningTable refile:{tmp_path}/SigningTable\nLogWhy yes\n"
+    )
+    return conf
+
+
+def test_what_is_printed_is_a_configuration(tmp_path: Path) -> None:
+    result = run(str(machine(tmp_path)))
+    assert result.exit_code == 0, result.stderr
+    path = tmp_path / "gatepost.toml"
+    path.write_text(result.stdout)
+    milters = load(Configuration, path, {}).model.milters
+    assert milters.opendkim_signing_table == f"refile:{tmp_path}/SigningTable"
+    assert f"{tmp_path}/opendkim.conf:4: LogWhy: not needed" in result.stderr
+
+
+def test_a_table_that_signs_unaligned_is_an_error(tmp_path: Path) -> None:
+    result = run(str(machine(tmp_path, "* org\n")))
+    assert result.exit_code == 1
+    assert f"{tmp_path}/SigningTable:1: unaligned: *" in result.stderr
+    assert "opendkim_signing_table" in result.stdout
+
+
+def test_write(tmp_path: Path) -> None:
+    conf = machine(tmp_path)
+    (tmp_path / "out").mkdir()
+    assert run(str(conf), "--write", str(tmp_path / "out")).exit_code == 0
+    written = (tmp_path / "out" / "gatepost.toml").read_text()
+    loaded = load(Configuration, tmp_path / "out" / "gatepost.toml", {}).model
+    assert loaded.milters.opendkim_key_table == f"file:{tmp_path}/KeyTable"
+    again = run(str(conf), "--write", str(tmp_path / "out"))
+    assert again.exit_code == 1
+    assert "exists and is not overwritten" in again.stderr
+    assert (tmp_path / "out" / "gatepost.toml").read_text() == written
+
+
+def test_json(tmp_path: Path) -> None:
+    result = run(str(machine(tmp_path, "* org\n")), "--json")
+    found = json.loads(result.stdout)
+    assert {finding["level"] for finding in found["findings"]} == {"error", "note"}
+    assert found["findings"][0]["line"] == 1
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    result = run(str(tmp_path / "none.conf"))
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"Error: {tmp_path}/none.conf: cannot be read: No such file or directory\n"
+    )
