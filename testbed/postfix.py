@@ -44,7 +44,7 @@ INTERNAL_NETWORKS = ("10.0.0.0/8", "[fd00::]/8")
 """mynetworks: clients from here are internal. Loopback is not among them, so that a client that
 says nothing about itself is a stranger."""
 
-LOGINS = {"alice@gatepost.test": "alice's password", "bob@gatepost.test": "bob's password"}
+LOGINS = {"alice@gatepost.test": "alice-secret", "bob@gatepost.test": "bob-secret"}
 """Names and passwords of the clients that can log in."""
 
 MX_RESTRICTIONS = {
