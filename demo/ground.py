@@ -17,7 +17,8 @@ from testbed import swaks
 from testbed.daemon import Daemon, gatepost_command
 from testbed.dns import DnsServer
 from testbed.ports import LOOPBACK, free_ports
-from testbed.postfix import PrivatePostfix, default_services
+from testbed.postfix import PrivatePostfix
+from testbed.postfix_files import default_services
 from testbed.sink import Sink
 from testbed.swaks import Client, Exchange
 
@@ -74,6 +75,7 @@ TXT = "v=DMARC1; p=quarantine"
 
 ["mail.{PARTNER_DOMAIN}"]
 A = "{mail.PARTNER_CLIENT.address}"
+TXT = "v=spf1 a -all"
 
 ["25.100.51.198.in-addr.arpa"]
 PTR = "mail.{PARTNER_DOMAIN}"

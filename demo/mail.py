@@ -13,7 +13,7 @@ import dkim
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from testbed.postfix import HOSTNAME, LOGINS, RELAY_DOMAINS
+from testbed.postfix_files import HOSTNAME, LOGINS, RELAY_DOMAINS
 from testbed.swaks import Client
 
 DOMAIN = RELAY_DOMAINS[0]

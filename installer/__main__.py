@@ -8,12 +8,18 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from installer import apt
 from installer.errors import InstallError
 from installer.needs import PURPOSES, Need, missing
-from installer.python_packages import MINIMUM, Environment
 from installer.steps import Steps
+
+if TYPE_CHECKING:
+    from installer.python_packages import Environment
+
+MINIMUM = (3, 11)
+"""The oldest Python that runs Gatepost; this module has to load with older ones, to say so."""
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     purpose = PURPOSES[options.purpose]
     steps = Steps(sys.stdout)
     try:
+        _check_python()
+        from installer.python_packages import Environment  # needs that Python
+
         _machine(steps, missing(purpose.needs))
         _environment(steps, Environment(ROOT, options.venv), purpose.groups)
     except InstallError as error:
@@ -38,17 +47,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _machine(steps: Steps, needs: list[Need]) -> None:
+def _check_python() -> None:
     if sys.version_info < MINIMUM:
         raise InstallError(
             f"this python3 is {sys.version.split()[0]}; Gatepost runs on 3.11 to 3.13"
         )
+
+
+def _machine(steps: Steps, needs: list[Need]) -> None:
     if not needs:
         return
     if reason := _why_not_ours():
         raise InstallError(_what_is_missing(needs, reason))
+    steps.say(f"missing: {', '.join(need.name for need in needs)}")
     with steps.step("Debian packages") as step:
-        step.outcome = f"installed {', '.join(apt.install(needs, step))}"
+        step.outcome = f"{len(apt.install(needs, step))} installed"
     if left := missing(needs):
         raise InstallError(_what_is_missing(left, "what was installed does not bring it"))
 
@@ -75,7 +88,7 @@ def _environment(steps: Steps, environment: Environment, groups: Sequence[str]) 
         return
     with steps.step("Python packages") as step:
         count = environment.install(groups, step)
-        step.outcome = f"installed {count} in {environment.path.name}"
+        step.outcome = f"{count} installed in {environment.path.name}"
 
 
 if __name__ == "__main__":

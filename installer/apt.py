@@ -127,12 +127,15 @@ def _run(arguments: Sequence[str], step: Step, what: str) -> None:
             env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"},
         )
         os.close(writer)
-        with os.fdopen(reader, errors="replace") as status:
-            for line in status:
-                if found := _STATUS.match(line):
-                    half = 0.0 if found["kind"] == "dlstatus" else 0.5
-                    step.progress(half + float(found["percent"]) / 200, what or found["what"])
-        if process.wait() != 0:
+        try:
+            with os.fdopen(reader, errors="replace") as status:
+                for line in status:
+                    if found := _STATUS.match(line):
+                        half = 0.0 if found["kind"] == "dlstatus" else 0.5
+                        step.progress(half + float(found["percent"]) / 200, what or found["what"])
+        finally:
+            process.wait()  # Ctrl-C reaches apt too: it ends in good order, and we after it
+        if process.returncode != 0:
             output.seek(0)
             tail = output.read().splitlines()[-_ERROR_LINES:]
             raise InstallError("\n    ".join([f"apt-get {' '.join(arguments)} failed:", *tail]))

@@ -21,8 +21,6 @@ LOCK = Path("constraints.txt")
 STAMP = ".installed"
 """In the environment: what it was made from, so that a second run does nothing."""
 
-MINIMUM = (3, 11)
-
 _HEADING = re.compile(r"## (\w+)")
 _LOOKING_AT = re.compile(
     r"(?:Collecting|Processing|Requirement already satisfied:) (?:\S*/)?(?P<name>[\w.]+)"

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
 BAR_WIDTH = 24
+TEXT_WIDTH = 90
 LABEL_WIDTH = 26
 """Columns for the name of a step, so that what came of them stands in one column."""
 
@@ -58,6 +60,12 @@ class Steps:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+
+    def say(self, text: str) -> None:
+        """Write a text between the steps, folded."""
+        lines = textwrap.wrap(text, TEXT_WIDTH, initial_indent="  ", subsequent_indent="    ")
+        self._stream.write("\n".join(lines) + "\n")
+        self._stream.flush()
 
     @contextmanager
     def step(self, label: str) -> Iterator[Step]:

@@ -30,31 +30,29 @@ from typing import Any, Self
 
 from testbed.logins import LoginServer
 from testbed.ports import LOOPBACK, free_ports, listens
+from testbed.postfix_files import (
+    LOG_NAME,
+    LOGINS,
+    RELAY_DOMAINS,
+    Service,
+    as_main_cf,
+    as_master_cf,
+    default_services,
+    main_cf,
+)
 from testbed.process import Process, tail
 from testbed.smtp import RawClient
 from testbed.waiting import wait_until
 
-HOSTNAME = "mx.gatepost.test"
-"""myhostname. The top-level domain is reserved for tests (RFC 6761 section 6.2)."""
-
-RELAY_DOMAINS = ("gatepost.test",)
-"""Domains that the service "mx" takes mail for from anybody."""
-
-INTERNAL_NETWORKS = ("10.0.0.0/8", "[fd00::]/8")
-"""mynetworks: clients from here are internal. Loopback is not among them, so that a client that
-says nothing about itself is a stranger."""
-
-LOGINS = {"alice@gatepost.test": "alice-secret", "bob@gatepost.test": "bob-secret"}
-"""Names and passwords of the clients that can log in."""
-
-MX_RESTRICTIONS = {
-    "smtpd_relay_restrictions": "permit_mynetworks, reject_unauth_destination",
-    "smtpd_recipient_restrictions": "permit_mynetworks",
-}
-SUBMISSION_RESTRICTIONS = {
-    "smtpd_relay_restrictions": "permit_sasl_authenticated, permit_mynetworks, reject",
-    "smtpd_recipient_restrictions": "",
-}
+__all__ = [
+    "LOGINS",
+    "RELAY_DOMAINS",
+    "PostfixError",
+    "PrivatePostfix",
+    "Service",
+    "default_services",
+    "missing",
+]
 
 _GREETING_TIMEOUT = 5.0
 """Seconds for one look at whether a service greets; the look is repeated."""
@@ -78,30 +76,6 @@ _ERROR_LINE = re.compile(r"(?:fatal|panic|error): .*")
 
 class PostfixError(Exception):
     """Postfix is not here, cannot be started or does not obey; the message says which and why."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Service:
-    """One smtpd of master.cf with parameters of its own; `port` is filled in at the start."""
-
-    name: str
-    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    port: int = 0
-
-
-def default_services(policy: str = "", milters: str = "") -> tuple[Service, ...]:
-    """The two services most tests want, as on a real server.
-
-    "mx" takes mail of the world for our domains and asks the policy server at `policy` about each
-    recipient; "submission" takes mail of logged-in and internal clients. Both have `milters`.
-    Addresses are written as main.cf writes them; an empty one leaves the part out.
-    """
-    milter = {"smtpd_milters": milters} if milters else {}
-    check = f"check_policy_service {policy}" if policy else ""
-    mx = {**MX_RESTRICTIONS, **milter}
-    if check:
-        mx["smtpd_recipient_restrictions"] += f", {check}"
-    return (Service("mx", mx), Service("submission", {**SUBMISSION_RESTRICTIONS, **milter}))
 
 
 def missing() -> str:
@@ -138,7 +112,7 @@ class PrivatePostfix:
         self.configuration = directory / "etc"
         self.queue = directory / "queue"
         self.data = directory / "data"
-        self.log = directory / "mail.log"
+        self.log = directory / LOG_NAME
         self.next_hop = next_hop
         self.relay_domains = tuple(relay_domains)
         self.settings = dict(settings or {})
@@ -248,56 +222,19 @@ class PrivatePostfix:
         found = [f"    {line}" for line in self.log_text().splitlines() if _ERROR_LINE.search(line)]
         return "\n".join(found) or tail(self.log)
 
-    def main_cf(self) -> dict[str, str]:
-        """The parameters of main.cf."""
-        return {
-            "compatibility_level": "3.6",
-            "queue_directory": str(self.queue),
-            "data_directory": str(self.data),
-            "maillog_file": str(self.log),
-            "maillog_file_prefixes": str(self.directory),
-            "myhostname": HOSTNAME,
-            "inet_interfaces": LOOPBACK,
-            "inet_protocols": "all",
-            "mydestination": "",
-            "mynetworks": ", ".join(INTERNAL_NETWORKS),
-            "relay_domains": ", ".join(self.relay_domains),
-            "relay_transport": self.next_hop,
-            "default_transport": self.next_hop,
-            "local_transport": self.next_hop,
-            "alias_maps": "",
-            "local_recipient_maps": "",
-            "notify_classes": "",
-            # no lookup leaves this machine
-            "smtpd_peername_lookup": "no",
-            "smtp_host_lookup": "native",
-            "smtp_dns_support_level": "disabled",
-            # XCLIENT: who connects from loopback may say who it is
-            "smtpd_authorized_xclient_hosts": "127.0.0.0/8, [::1]/128",
-            "smtpd_sasl_auth_enable": "yes",
-            "smtpd_sasl_type": "dovecot",
-            "smtpd_sasl_path": self.logins.postfix if self.logins else "",
-            # tests retry at once
-            "queue_run_delay": "1s",
-            "minimal_backoff_time": "1s",
-            "maximal_backoff_time": "2s",
-            "transport_retry_time": "1s",
-            "smtpd_error_sleep_time": "0",
-            "smtpd_client_connection_count_limit": "0",
-            "smtpd_hard_error_limit": "1000",
-            "message_size_limit": "104857600",
-            "mailbox_size_limit": "0",
-            "smtputf8_enable": "yes",
-            "milter_protocol": "6",
-            "milter_default_action": "tempfail",
-            **self.settings,
-        }
-
     def write_configuration(self) -> None:
         """Write main.cf and master.cf."""
-        main = "".join(f"{key} = {value}\n" for key, value in self.main_cf().items())
-        lines = [_service_lines(one) for one in self._services.values()]
-        for name, text in (("main.cf", main), ("master.cf", "".join(lines) + _MASTER_CF)):
+        settings = main_cf(
+            self.directory,
+            self.next_hop,
+            self.relay_domains,
+            self.logins.postfix if self.logins else "",
+        )
+        services = list(self._services.values())
+        for name, text in (
+            ("main.cf", as_main_cf({**settings, **self.settings})),
+            ("master.cf", as_master_cf(services)),
+        ):
             path = self.configuration / name
             path.write_text(text)
             # each Postfix program waits until such a file has not been written for two seconds
@@ -369,37 +306,3 @@ def _greets(port: int) -> bool:
             return client.greeting.code == 220 and client.command("QUIT").code == 221
     except OSError:
         return False
-
-
-def _service_lines(service: Service) -> str:
-    lines = [f"{LOOPBACK}:{service.port} inet n - n - - smtpd\n"]
-    settings = {"syslog_name": f"postfix/{service.name}", **service.settings}
-    lines += [f"    -o {{ {key} = {value} }}\n" for key, value in settings.items()]
-    return "".join(lines)
-
-
-# service type, private, unprivileged, chroot, wakeup, maxproc, command: as Postfix ships it, but
-# without chroot and without the ways to deliver mail on this machine
-_MASTER_CF = """\
-pickup    unix  n  -  n  60  1  pickup
-cleanup   unix  n  -  n  -   0  cleanup
-qmgr      unix  n  -  n  1   1  qmgr
-tlsmgr    unix  -  -  n  -   1  tlsmgr
-rewrite   unix  -  -  n  -   -  trivial-rewrite
-bounce    unix  -  -  n  -   0  bounce
-defer     unix  -  -  n  -   0  bounce
-trace     unix  -  -  n  -   0  bounce
-verify    unix  -  -  n  -   1  verify
-flush     unix  n  -  n  -   0  flush
-proxymap  unix  -  -  n  -   -  proxymap
-smtp      unix  -  -  n  -   -  smtp
-relay     unix  -  -  n  -   -  smtp
-showq     unix  n  -  n  -   -  showq
-error     unix  -  -  n  -   -  error
-retry     unix  -  -  n  -   -  error
-discard   unix  -  -  n  -   -  discard
-lmtp      unix  -  -  n  -   -  lmtp
-anvil     unix  -  -  n  -   1  anvil
-scache    unix  -  -  n  -   1  scache
-postlog   unix-dgram n - n - 1  postlogd
-"""

@@ -30,7 +30,7 @@ def expect_dkim(record: Record, arrived: Delivery, expected: str) -> None:
     found = results(arrived)
     record.expect(f"fields of {AUTHSERV_ID}", 1, len(found))
     told = [f"{method}={result}" for value in found for method, result in _METHODS.findall(value)]
-    words = " ".join(dict.fromkeys(told))
+    words = " ".join(sorted(set(told)))
     record.arrived = f"Authentication-Results: … {words}" if found else "no field of ours"
     # several signatures would have a result each: there is one
     seen = [word for word in told if word.startswith("dkim=")]
