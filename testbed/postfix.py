@@ -31,6 +31,8 @@ from typing import Any, Self
 from testbed.logins import LoginServer
 from testbed.ports import LOOPBACK, free_ports, listens
 from testbed.postfix_files import (
+    HOSTNAME,
+    INTERNAL_NETWORKS,
     LOG_NAME,
     LOGINS,
     RELAY_DOMAINS,
@@ -45,6 +47,8 @@ from testbed.smtp import RawClient
 from testbed.waiting import wait_until
 
 __all__ = [
+    "HOSTNAME",
+    "INTERNAL_NETWORKS",
     "LOGINS",
     "RELAY_DOMAINS",
     "PostfixError",
