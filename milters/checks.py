@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from milters.guard import Client
+from milters.envelope import Envelope
 from milters.rules import Rules
 from msgauth.arc import ArcResult, ArcVerifier
 from msgauth.ask import Lookup
@@ -64,21 +64,15 @@ class Checks:
     """The checks of one message."""
 
     def __init__(
-        self,
-        rules: Rules,
-        client: Client,
-        helo: str,
-        sender: str,
-        fields: Sequence[HeaderField],
-        author: Author,
+        self, rules: Rules, envelope: Envelope, fields: Sequence[HeaderField], author: Author
     ) -> None:
         self._settings = settings = rules.settings.verify
         self._hostname = rules.hostname
-        self._client = client
-        self._helo = helo
-        self._sender = sender
+        self._client = envelope.client
+        self._helo = envelope.helo
+        self._sender = envelope.sender
         self._author = author
-        self._guarded = rules.guard.is_proxy(client)
+        self._guarded = rules.guard.is_proxy(envelope.client)
         self.hashes = BodyHashes()
         self._dkim = (
             MessageVerifier(fields, VerifierLimits(settings.max_signatures), self.hashes)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from milters.actions import Action
+from gatepost.reply import Reply
+from milters.actions import Action, Refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +31,11 @@ class Outcome:
     guarded: bool = False
     """Whether the checks of the client's address were off, because it is a proxy's."""
     facts: Mapping[str, object] = field(default_factory=dict)
+
+
+def refused(reply: Reply, origin: str, facts: Mapping[str, object], unsigned: str = "") -> Outcome:
+    """The end of a message that is not taken, now or ever."""
+    action = "reject" if reply.code >= 500 else "defer"
+    return Outcome(
+        (Refuse(reply),), str(origin), action, reply.reason, unsigned=unsigned, facts=facts
+    )

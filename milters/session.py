@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from milters.envelope import Envelope
 from milters.guard import Client, parse_client
 from milters.message import Message
 from milters.outcome import Outcome
@@ -64,13 +65,12 @@ class Session:
         """
         rules = self._rules()
         origin = rules.guard.origin(self._client, login, daemon_name, submission=self._submission)
-        self._message = Message(
-            rules, self._client, self._helo, origin, _path(sender), login, utf8=utf8
-        )
+        envelope = Envelope(self._client, self._helo, origin, _path(sender), login, utf8)
+        self._message = Message(rules, envelope)
 
     def rcpt(self, recipient: bytes) -> None:
         """A recipient was accepted."""
-        self._current().add_recipient(_path(recipient))
+        self._current().envelope.add_recipient(_path(recipient))
 
     def header(self, name: str, value: bytes) -> None:
         """A header field: `value` is everything behind the colon; folds end with LF or CRLF."""

@@ -1,0 +1,46 @@
+"""What SMTP said of a message before its header."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from milters.guard import Client, Origin
+
+MAX_RECIPIENTS = 1000
+"""Recipients that are remembered: Postfix's smtpd_recipient_limit."""
+
+
+@dataclass(slots=True)
+class Envelope:
+    """Client, sender and recipients of one message; addresses without angle brackets.
+
+    `login` is the SASL name, empty without one; `utf8` the parameter SMTPUTF8 (RFC 6531).
+    """
+
+    client: Client
+    helo: str
+    origin: Origin
+    sender: str
+    login: str = ""
+    utf8: bool = False
+    recipients: list[str] = field(default_factory=list)
+    recipient_count: int = 0
+
+    def add_recipient(self, recipient: str) -> None:
+        """A recipient was accepted; beyond the limit it is only counted."""
+        self.recipient_count += 1
+        if len(self.recipients) < MAX_RECIPIENTS:
+            self.recipients.append(recipient)
+
+    def facts(self, author_domain: str) -> dict[str, object]:
+        """The values that begin the log line of the message."""
+        facts: dict[str, object] = {
+            "client": str(self.client.address or "local"),
+            "helo": self.helo,
+            "mail_from": self.sender,
+            "header_from": author_domain,
+            "recipients": self.recipient_count,
+        }
+        if self.login:
+            facts["login"] = self.login
+        return facts

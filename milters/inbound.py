@@ -1,0 +1,103 @@
+"""A message from outside: checked, judged by the policy, and perhaps sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from milters.actions import Action, Quarantine, Refuse
+from milters.checks import Checks, Findings
+from milters.envelope import Envelope
+from milters.header import deletions, insert, verdict
+from milters.outcome import Outcome
+from milters.policy import Disposition, decide, reply
+from milters.rules import Rules
+from milters.vouching import voucher
+from msgauth.arc import ArcSealer
+from msgauth.ask import Lookup
+from msgauth.authres import format_field, format_value
+from msgauth.dkim import SigningError
+from msgauth.dmarc import find_author
+from msgauth.message import HeaderField
+from msgauth.spf import received_spf
+
+ARC_COLUMN = len("ARC-Authentication-Results: i=50; ")
+"""Where the results begin on the first line of the field that ARC keeps them in."""
+
+
+class Inbound:
+    """Prepared when the header is complete; `hashes` wants the body."""
+
+    def __init__(self, rules: Rules, envelope: Envelope, fields: Sequence[HeaderField]) -> None:
+        self._rules = rules
+        self._envelope = envelope
+        self._fields = fields
+        author = find_author([field.value for field in fields if field.key == b"from"])
+        self._author_domain = author.domains[0] if author.domains else ""
+        self._checks = Checks(rules, envelope, fields, author)
+        self.hashes = self._checks.hashes
+        seal = rules.signing.seal_spec() if rules.settings.verify.arc else None
+        self._sealer = ArcSealer(seal, fields, self.hashes) if seal is not None else None
+
+    def finish(self, now: int) -> Lookup[Outcome]:
+        """Check and judge."""
+        findings = yield from self._checks.finish(now)
+        policy = self._rules.settings.policy
+        sealer = voucher(findings.arc, policy.trusted_sealers, self._author_domain)
+        disposition = decide(findings.outcomes, self._rules.table, vouched=bool(sealer))
+        removed = deletions(
+            self._fields,
+            self._rules.own_ids,
+            received_spf=self._rules.settings.verify.received_spf,
+        )
+        facts = self._envelope.facts(self._author_domain)
+        facts.update(_shown(findings))
+        if disposition.overlooked:
+            facts["overlooked"] = disposition.overlooked
+        if sealer:
+            facts["vouched_by"] = sealer
+        return Outcome(
+            (*removed, *self._consequences(disposition, findings, now)),
+            self._envelope.origin.value,
+            disposition.action,
+            disposition.reason,
+            results=tuple((finding.method, finding.status.value) for finding in findings.all),
+            forged=len(removed),
+            guarded=findings.guarded,
+            facts=facts,
+        )
+
+    def _consequences(
+        self, disposition: Disposition, findings: Findings, now: int
+    ) -> Iterable[Action]:
+        if disposition.action in ("defer", "reject"):
+            yield Refuse(reply(disposition, self._author_domain))
+            return
+        rules, envelope = self._rules, self._envelope
+        if disposition.action in ("tag", "quarantine"):
+            yield verdict(disposition)
+        address = envelope.client.address
+        if rules.settings.verify.received_spf and findings.spf and address:
+            yield insert(received_spf(findings.spf, address, envelope.helo, rules.hostname))
+        yield insert(format_field(rules.authserv_id, findings.all, utf8=envelope.utf8))
+        yield from map(insert, reversed(self._seal(findings, now)))
+        if disposition.action == "quarantine" and rules.settings.policy.quarantine == "hold":
+            yield Quarantine(disposition.reason)
+
+    def _seal(self, findings: Findings, now: int) -> Sequence[HeaderField]:
+        """The new ARC set; none where nothing is to be sealed, or the chain does not allow it."""
+        if self._sealer is None or findings.arc is None:
+            return ()
+        payload = format_value(self._rules.authserv_id, findings.all, column=ARC_COLUMN)
+        try:
+            return self._sealer.finish(now, findings.arc, payload)
+        except SigningError:
+            return ()
+
+
+def _shown(findings: Findings) -> dict[str, list[str]]:
+    """Every result with its reason, by method, for the log."""
+    shown: dict[str, list[str]] = {}
+    for finding in findings.all:
+        text = f"{finding.status.value} {finding.reason}".rstrip()
+        shown.setdefault(finding.method, []).append(text)
+    return shown

@@ -1,0 +1,86 @@
+"""A message of ours: whether its author may send it, and its signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gatepost.reply import Reply
+from milters.actions import Action
+from milters.author import Author, authors
+from milters.envelope import Envelope
+from milters.header import deletions, insert
+from milters.outcome import Outcome, refused
+from milters.rules import Rules
+from msgauth.ask import Lookup
+from msgauth.dkim import BodyHashes, MessageSigner, SigningError
+from msgauth.message import HeaderField
+
+_NOT_YOURS = Reply(550, "5.7.1", "you may not send mail with this From", "from-not-yours")
+_UNSIGNED = Reply(451, "4.7.1", "the message cannot be signed now, try again later", "unsigned")
+
+
+class Outbound:
+    """Prepared when the header is complete; `hashes` wants the body."""
+
+    def __init__(self, rules: Rules, envelope: Envelope, fields: Sequence[HeaderField]) -> None:
+        self.hashes = BodyHashes()
+        self._rules = rules
+        self._envelope = envelope
+        self._fields = fields
+        self._signer: MessageSigner | None = None
+        self._algorithms: tuple[str, ...] = ()
+        self._signing_domain = ""
+        self._unsigned = ""
+        self._refusal: Reply | None = None
+        ours = authors([field.value for field in fields if field.key == b"from"])
+        self._author_domain = ours[0].domain if ours else ""
+        if envelope.login and not rules.ownership.allows(envelope.login, ours):
+            self._refusal = _NOT_YOURS
+        elif rules.guard.is_signed(envelope.origin):
+            self._prepare(ours)
+
+    def _prepare(self, ours: Sequence[Author]) -> None:
+        if not ours:
+            self._unsigned = "no-author"
+            return
+        specs = self._rules.signing.specs(ours[0], self._envelope.recipients)
+        if not specs:
+            self._unsigned = "no-key"
+            return
+        try:
+            self._signer = MessageSigner(specs, self._fields, self.hashes)
+        except SigningError:
+            self._unsigned = "unsignable"
+            return
+        self._algorithms = tuple(spec.key.algorithm for spec in specs)
+        self._signing_domain = specs[0].domain
+
+    def finish(self, now: int) -> Lookup[Outcome]:
+        """Sign, or refuse."""
+        yield from ()  # nothing is asked of DNS
+        refusal = self._refusal
+        if refusal is None and self._unsigned and self._rules.settings.sign.required:
+            refusal = _UNSIGNED
+        facts = self._envelope.facts(self._author_domain)
+        if refusal is not None:
+            return refused(refusal, self._envelope.origin, facts, self._unsigned)
+        # our own mail is no exception: its header is the client's
+        removed = deletions(
+            self._fields,
+            self._rules.own_ids,
+            received_spf=self._rules.settings.verify.received_spf,
+        )
+        insertions: list[Action] = []
+        if self._signer is not None:
+            # each goes on top of the one before, so the first comes last
+            insertions = [insert(field) for field in reversed(self._signer.finish(now))]
+            facts["signed"] = self._signing_domain
+        return Outcome(
+            (*removed, *insertions),
+            self._envelope.origin.value,
+            "accept",
+            signatures=self._algorithms,
+            unsigned=self._unsigned,
+            forged=len(removed),
+            facts=facts,
+        )
