@@ -18,6 +18,7 @@ from gatepost.version import __version__
 
 COMMANDS = {
     "milters": ("gatepost.cli.milters", "Run the milter: sign and verify mail."),
+    "auth": ("gatepost.cli.auth", "Verify and sign a stored message, check SPF and DMARC."),
     "config": ("gatepost.cli.config", "Check and show the configuration."),
     "import": ("gatepost.cli.imports", "Read the configuration of opendkim."),
     "keys": ("gatepost.cli.keys", "Make, publish, check and retire signing keys."),

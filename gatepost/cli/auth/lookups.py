@@ -1,0 +1,118 @@
+"""`gatepost auth spf` and `gatepost auth dmarc`."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from pathlib import Path
+
+import click
+
+from gatepost.cli import configuration
+from gatepost.cli.auth.questions import Questions, dns_option, printable
+from gatepost.dns import solve
+from msgauth.address import IpAddress
+from msgauth.dmarc import Policy
+from msgauth.dmarc.walk import DnsError, Walker, select_organizational_domain, select_policy
+from msgauth.domain import DomainError, to_alabels
+from msgauth.spf import SpfResult, check_helo, check_mail_from
+
+
+def client_address(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> IpAddress | None:
+    """The callback of an option that is an IPv4 or IPv6 address."""
+    try:
+        return None if value is None else ipaddress.ip_address(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is not an address: write 192.0.2.1 or 2001:db8::1", ctx, param
+        ) from None
+
+
+@click.command()
+@configuration.config_option
+@dns_option
+@click.option("--client", callback=client_address, required=True, help="The client's address.")
+@click.option("--helo", default="", help="The name it says in HELO.")
+@click.option("--mail-from", "sender", default="", help="The address in MAIL FROM, empty for <>.")
+def spf(
+    config: Path | None,
+    zone: Path | None,
+    client: IpAddress,
+    helo: str,
+    sender: str,
+) -> None:
+    """Check SPF (RFC 7208) of HELO and MAIL FROM for a client, with every question asked."""
+    loaded = configuration.read_if_any(config).model
+    questions = Questions(zone, loaded.dns)
+    sender = sender.removeprefix("<").removesuffix(">")
+    now = int(time.time())
+    results: list[SpfResult] = []
+    if helo:
+        lookup = check_helo(client, helo, receiver=loaded.hostname, now=now)
+        results.append(solve(lookup, questions.resolve))
+    if sender or not helo:
+        check = check_mail_from(client, helo, sender, receiver=loaded.hostname, now=now)
+        results.append(solve(check, questions.resolve))
+    for result in results:
+        click.echo(f"{result.identity:9} {result.status:9} {printable(result.reason)}")
+        if result.mechanism:
+            click.echo(f"          matched {printable(result.mechanism)}")
+        if result.explanation:
+            click.echo(f"          the domain says: {printable(result.explanation)}")
+    show_questions(questions)
+
+
+@click.command()
+@configuration.config_option
+@dns_option
+@click.argument("domain")
+def dmarc(config: Path | None, zone: Path | None, domain: str) -> None:
+    """Show which DMARC policy (RFC 9989) holds for mail From DOMAIN, and where it was found."""
+    questions = Questions(zone, configuration.read_if_any(config).model.dns)
+    try:
+        name = to_alabels(domain)
+    except DomainError as error:
+        raise click.ClickException(str(error)) from None
+    walker = Walker()
+    try:
+        path = solve(walker.walk(name), questions.resolve)
+        exists = solve(walker.exists(name), questions.resolve)
+    except DnsError as error:
+        show_questions(questions)
+        raise click.ClickException(str(error)) from None
+    found = select_policy(name, path)
+    click.echo(f"organizational domain  {select_organizational_domain(name, path)}")
+    if found is None:
+        click.echo("policy                 none: no DMARC record applies")
+    else:
+        record = found.record
+        tag, policy = "p", record.p
+        if found.domain != name:
+            tag, policy = _below(record.p, record.sp, record.np, exists=exists)
+        click.echo(f"record of              {found.domain}")
+        click.echo(f"policy                 {policy} ({tag}={policy})")
+        if record.testing:
+            click.echo(f"under test (t=y)       treated as {policy.one_level_down()}")
+        if not record.usable:
+            click.echo("                       the record has no valid policy and is ignored")
+        click.echo(f"DKIM alignment         {'strict' if record.strict_dkim else 'relaxed'}")
+        click.echo(f"SPF alignment          {'strict' if record.strict_spf else 'relaxed'}")
+    show_questions(questions)
+
+
+def _below(p: Policy, sp: Policy | None, np: Policy | None, *, exists: bool) -> tuple[str, Policy]:
+    """The tag and policy for a name below the record's domain (RFC 9989 section 4.7)."""
+    if not exists and np is not None:
+        return "np", np
+    return ("p", p) if sp is None else ("sp", sp)
+
+
+def show_questions(questions: Questions) -> None:
+    """Print what was asked of DNS."""
+    lines = questions.lines()
+    if lines:
+        click.echo("asked of DNS:")
+    for line in lines:
+        click.echo(f"  {line}")

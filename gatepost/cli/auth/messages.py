@@ -1,0 +1,200 @@
+"""`gatepost auth verify` and `gatepost auth sign`: a stored message in a session of the milter."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from gatepost.cli import configuration
+from gatepost.cli.auth.lookups import client_address, show_questions
+from gatepost.cli.auth.questions import Questions, dns_option, printable
+from gatepost.dns import solve
+from gatepost.logs import configure, get_logger
+from milters.actions import DeleteHeader, InsertHeader, Quarantine, Refuse
+from milters.author import Author
+from milters.keys.errors import KeysError
+from milters.keys.files import read_key
+from milters.keys.live import KeyKeeper
+from milters.keys.names import parse_domain, parse_selector
+from milters.outcome import Outcome
+from milters.rules import Rules
+from milters.session import Session
+from milters.signing import DomainKey, KeyTable
+from msgauth.address import IpAddress
+from msgauth.errors import MsgauthError
+from msgauth.message import HeaderField, crlf, parse_message
+
+CHUNK = 65536
+"""Octets of the body that the session gets at once, as from an MTA."""
+
+
+class NoKeys:
+    """A key table without keys."""
+
+    def keys_for(self, domain: str) -> Sequence[DomainKey]:
+        """None."""
+        del domain
+        return ()
+
+    def keys_of(self, author: Author) -> Sequence[DomainKey] | None:
+        """Nothing is said of anybody."""
+        del author
+        return None
+
+
+class OneKey(NoKeys):
+    """A key table with the key of the command line."""
+
+    def __init__(self, key: DomainKey) -> None:
+        self._key = key
+
+    def keys_for(self, domain: str) -> Sequence[DomainKey]:
+        """The key, for its domain."""
+        return (self._key,) if domain == self._key.domain else ()
+
+
+message_argument = click.argument("message", type=click.File("rb"))
+
+
+@click.command()
+@configuration.config_option
+@dns_option
+@message_argument
+@click.option("--client", callback=client_address, help="The SMTP client's address, if known.")
+@click.option("--client-name", default="", help="Its name, as the MTA has verified it.")
+@click.option("--helo", default="", help="The name it said in HELO.")
+@click.option("--mail-from", "sender", default="", help="The address in MAIL FROM, empty for <>.")
+@click.option("--login", default="", help="The SASL login.")
+@click.option("--time", "now", type=int, help="The time of the check, in seconds since 1970.")
+def verify(
+    config: Path | None,
+    zone: Path | None,
+    message: BinaryIO,
+    client: IpAddress | None,
+    client_name: str,
+    helo: str,
+    sender: str,
+    login: str,
+    now: int | None,
+) -> None:
+    """Say what the milter finds in MESSAGE (a file, or - for standard input), and does with it.
+
+    The exit status is 0 when the message would be taken, 75 when it would be deferred, and 77 when
+    it would be rejected.
+    """
+    loaded = configuration.read_if_any(config).model
+    questions = Questions(zone, loaded.dns)
+    rules = _rules(loaded, NoKeys())
+    session = Session(lambda: rules)
+    session.connect(client_name or "unknown", str(client) if client else None)
+    session.helo(helo)
+    session.mail_from(f"<{sender.strip('<>')}>".encode(), login, "")
+    outcome = _play(session, message.read(), questions, now)
+    click.echo(f"origin      {outcome.origin}")
+    for key, value in outcome.facts.items():
+        for item in value if isinstance(value, list) else [value]:
+            click.echo(f"{key:11} {printable(str(item))}")
+    click.echo(f"action      {outcome.action}")
+    if outcome.reason:
+        click.echo(f"reason      {outcome.reason}")
+    _show_actions(outcome)
+    show_questions(questions)
+    raise SystemExit({"defer": 75, "reject": 77}.get(outcome.action, 0))  # sysexits.h
+
+
+@click.command()
+@configuration.config_option
+@dns_option
+@message_argument
+@click.option("--domain", help="The signing domain (d=), with --selector and --key.")
+@click.option("--selector", help="The selector (s=).")
+@click.option(
+    "--key",
+    "key_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The private key. Without: the keys of the configuration that may sign.",
+)
+@click.option("--time", "now", type=int, help="The time of the signature, in seconds since 1970.")
+def sign(
+    config: Path | None,
+    zone: Path | None,
+    message: BinaryIO,
+    domain: str | None,
+    selector: str | None,
+    key_file: Path | None,
+    now: int | None,
+) -> None:
+    """Sign MESSAGE (a file, or - for standard input) as the milter would, to standard output."""
+    loaded = configuration.read_if_any(config).model
+    questions = Questions(zone, loaded.dns)
+    if key_file is not None:
+        if domain is None or selector is None:
+            raise click.UsageError("--key needs --domain and --selector")
+        keys: KeyTable = OneKey(_read_key(domain, selector, key_file))
+    else:
+        configure(loaded.log)
+        keys = KeyKeeper(get_logger("auth")).open(loaded.milters, questions)
+    rules = _rules(loaded, keys)
+    session = Session(lambda: rules, submission=True)
+    session.connect("localhost", None)
+    session.mail_from(b"<>", "", "")
+    raw = message.read()
+    outcome = _play(session, raw, questions, now)
+    if not outcome.signatures:
+        raise click.ClickException(f"not signed: {outcome.unsigned or outcome.reason}")
+    output = sys.stdout.buffer
+    for action in reversed(outcome.actions):
+        if isinstance(action, InsertHeader):
+            value = action.value.replace("\n", "\r\n").encode()
+            output.write(bytes(HeaderField(action.name.encode(), value)))
+    output.write(crlf(raw))
+
+
+def _rules(loaded: configuration.Configuration, keys: KeyTable) -> Rules:
+    try:
+        return Rules.prepare(loaded.milters, loaded.hostname, keys)
+    except MsgauthError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _read_key(domain: str, selector: str, path: Path) -> DomainKey:
+    try:
+        return DomainKey(parse_domain(domain), parse_selector(selector), read_key(path))
+    except KeysError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _play(session: Session, raw: bytes, questions: Questions, now: int | None) -> Outcome:
+    """The message through a session in which MAIL FROM was said."""
+    try:
+        fields, body = parse_message(raw)
+    except MsgauthError as error:
+        raise click.ClickException(str(error)) from None
+    for field in fields:
+        session.header(field.name.decode("ascii", "replace"), field.value)
+    session.end_of_headers()
+    for start in range(0, len(body), CHUNK):
+        session.body(body[start : start + CHUNK])
+    lookup = session.end_of_message(int(time.time()) if now is None else now)
+    return solve(lookup, questions.resolve)
+
+
+def _show_actions(outcome: Outcome) -> None:
+    for action in outcome.actions:
+        match action:
+            case Refuse(reply):
+                click.echo(f"reply       {reply}")
+            case Quarantine(reason):
+                click.echo(f"hold        {reason}")
+            case DeleteHeader(name, occurrence):
+                click.echo(f"remove      {printable(name)} number {occurrence}")
+            case InsertHeader(name, value):
+                lines = f"{name}:{value}".split("\n")
+                click.echo(f"add         {printable(lines[0])}")
+                for line in lines[1:]:
+                    click.echo(f"            {printable(line)}")

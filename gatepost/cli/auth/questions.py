@@ -1,0 +1,80 @@
+"""How the commands of `gatepost auth` ask DNS, and remember what they asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from gatepost.config import DnsSettings
+from gatepost.dns import Resolver, Zone, ZoneError
+from msgauth.ask import Answer, Question, Rcode
+
+Command = Callable[..., None]
+
+MAX_SHOWN = 100
+"""Characters of one record that are shown."""
+
+
+def dns_option(command: Command) -> Command:
+    """The option `--dns FILE`."""
+    return click.option(
+        "--dns",
+        "zone",
+        type=click.Path(path_type=Path, dir_okay=False, exists=True),
+        help="Answers from this zone file (TOML) instead of the network.",
+    )(command)
+
+
+class Questions:
+    """Answers questions from a zone file or the network, and keeps each once.
+
+    It is what `milters.keys` takes for a resolver, too.
+    """
+
+    def __init__(self, zone: Path | None, settings: DnsSettings) -> None:
+        self._asked: dict[Question, Answer] = {}
+        try:
+            self._resolve: Callable[[Question], Answer] = (
+                Zone.read(zone).resolve if zone else Resolver(settings).resolve
+            )
+        except ZoneError as error:
+            raise click.ClickException(str(error)) from None
+
+    def resolve(self, question: Question) -> Answer:
+        """The answer; never raises."""
+        answer = self._resolve(question)
+        self._asked.setdefault(question, answer)
+        return answer
+
+    def within(self, seconds: float) -> Callable[[Question], Answer]:
+        """As `resolve`: a person who waits can stop it."""
+        del seconds
+        return self.resolve
+
+    def forget(self) -> None:
+        """Show nothing of what was asked so far."""
+        self._asked.clear()
+
+    def lines(self) -> list[str]:
+        """A line a question: what was asked, and what came back."""
+        return [
+            f"{question.name} {question.rdtype}: {_shown(answer)}"
+            for question, answer in self._asked.items()
+        ]
+
+
+def _shown(answer: Answer) -> str:
+    if answer.rcode is not Rcode.OK:
+        return str(answer.rcode.value)
+    records = [
+        record if len(record) <= MAX_SHOWN else f"{record[:MAX_SHOWN]}…"
+        for record in map(printable, answer.records)
+    ]
+    return " | ".join(records) or "no such records"
+
+
+def printable(text: str) -> str:
+    """`text` with a "?" for what could play with the terminal."""
+    return "".join(char if char.isprintable() else "?" for char in text)

@@ -1,0 +1,148 @@
+"""`gatepost auth`: the milter's verdict on a stored message, offline."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gatepost.cli.auth import auth
+from milters.keys.generate import new_key
+from msgauth.keys import SigningKey
+
+ZONE = """
+["signer.example"]
+TXT = "v=spf1 ip4:192.0.2.1 -all"
+["_dmarc.signer.example"]
+TXT = "v=DMARC1; p=reject; sp=quarantine; np=none"
+["www.signer.example"]
+A = "192.0.2.8"
+["r._domainkey.signer.example"]
+TXT = "{record}"
+"""
+MESSAGE = (
+    b"From: a@signer.example\nAuthentication-Results: mx.example; x=pass\nSubject: x\n\nhello\n"
+)
+
+
+@functools.cache
+def private_key() -> bytes:
+    return new_key("rsa")
+
+
+class Desk:
+    """A folder with a configuration, a zone, a key and a message, and the command in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        pem = private_key()
+        self.key = folder / "key.pem"
+        self.key.write_bytes(pem)
+        self.key.chmod(0o600)
+        (folder / "zone.toml").write_text(
+            ZONE.replace("{record}", SigningKey.parse(pem).public_record())
+        )
+        self.message = folder / "message.eml"
+        self.message.write_bytes(MESSAGE)
+        self.config = folder / "gatepost.toml"
+        self.config.write_text('hostname = "mx.example"\n[milters]\nkeys = "keys"\n')
+
+    def run(self, *words: str, stdin: bytes | None = None) -> Result:
+        words = (*words, "--config", str(self.config), "--dns", str(self.folder / "zone.toml"))
+        return CliRunner().invoke(auth, words, input=stdin)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_sign_then_verify(desk: Desk) -> None:
+    signed = desk.run(
+        "sign", str(desk.message), "--domain", "signer.example", "--selector", "r",
+        "--key", str(desk.key), "--time", "1795000000",
+    )  # fmt: skip
+    assert signed.exit_code == 0, signed.output
+    assert signed.stdout_bytes.startswith(b"DKIM-Signature: v=1; a=rsa-sha256;")
+    assert signed.stdout_bytes.endswith(MESSAGE.replace(b"\n", b"\r\n"))
+    verified = desk.run(
+        "verify", "-", "--client", "192.0.2.9", "--mail-from", "x@other.example",
+        "--time", "1795000100", stdin=signed.stdout_bytes,
+    )  # fmt: skip
+    assert verified.exit_code == 0
+    assert "\ndkim        pass\n" in verified.output
+    assert "\ndmarc       pass " in verified.output
+    assert "remove      Authentication-Results number 1" in verified.output
+    assert "add         Authentication-Results: mx.example;" in verified.output
+    assert "  r._domainkey.signer.example TXT: v=DKIM1" in verified.output
+
+
+def test_a_forgery_with_its_reasons(desk: Desk) -> None:
+    forged = desk.run("verify", str(desk.message), "--client", "192.0.2.9")
+    assert forged.exit_code == 0
+    assert "reason      dmarc-fail-reject" in forged.output
+    desk.config.write_text(desk.config.read_text() + '[milters.policy]\npreset = "strict"\n')
+    rejected = desk.run("verify", str(desk.message), "--client", "192.0.2.9")
+    assert rejected.exit_code == 77
+    assert "reply       550 5.7.1 rejected by the DMARC policy of signer.example" in rejected.output
+
+
+def test_who_has_logged_in_is_not_judged(desk: Desk) -> None:
+    told = desk.run("verify", str(desk.message), "--client", "192.0.2.9", "--login", "a")
+    assert "origin      authenticated" in told.output
+    assert "dmarc" not in told.output
+
+
+def test_sign_says_why_it_cannot(desk: Desk) -> None:
+    other = desk.run(
+        "sign", str(desk.message), "--domain", "other.example", "--selector", "r",
+        "--key", str(desk.key),
+    )  # fmt: skip
+    assert (other.exit_code, "not signed: no-key" in other.output) == (1, True)
+    half = desk.run("sign", str(desk.message), "--key", str(desk.key))
+    assert half.exit_code == 2
+    desk.key.write_text("no key")
+    broken = desk.run(
+        "sign", str(desk.message), "--domain", "a.example", "--selector", "r",
+        "--key", str(desk.key),
+    )  # fmt: skip
+    assert broken.exit_code == 1
+    assert "key.pem" in broken.output
+
+
+def test_spf(desk: Desk) -> None:
+    good = desk.run("spf", "--client", "192.0.2.1", "--mail-from", "<a@signer.example>")
+    assert good.output.startswith("mailfrom  pass")
+    assert "matched ip4:192.0.2.1" in good.output
+    bad = desk.run(
+        "spf", "--client", "::1", "--mail-from", "a@signer.example", "--helo", "h.example"
+    )
+    assert [line.split()[:2] for line in bad.output.splitlines()[:2]] == [
+        ["helo", "none"],
+        ["mailfrom", "fail"],
+    ]
+    assert desk.run("spf", "--client", "no address").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("domain", "policy"),
+    [
+        ("signer.example", "reject (p=reject)"),
+        ("www.signer.example", "quarantine (sp=quarantine)"),
+        ("nothing.signer.example", "none (np=none)"),
+        ("other.example", "none: no DMARC record applies"),
+    ],
+)
+def test_dmarc(desk: Desk, domain: str, policy: str) -> None:
+    told = desk.run("dmarc", domain)
+    assert told.exit_code == 0
+    assert f"policy                 {policy}\n" in told.output
+
+
+def test_what_comes_out_of_dns_cannot_play_with_the_terminal(desk: Desk) -> None:
+    zone = desk.folder / "zone.toml"
+    zone.write_text('["evil.example"]\nTXT = "v=spf1 \\u001b[31m -all"\n')
+    told = desk.run("spf", "--client", "192.0.2.1", "--mail-from", "a@evil.example")
+    assert "\x1b" not in told.output
