@@ -3,13 +3,16 @@
 The From field is where forgers work, so this reader does not guess. It reads what RFC 5322 and
 RFC 6532 allow, with the obsolete forms and groups (RFC 6854), and a display name that is not
 quoted as it should be, because honest mail has those. Where two readers could see two addresses it
-says that the field cannot be read.
+says that the field cannot be read, or counts both: in ``a@x.example <b@y.example>`` the first is a
+display name for most readers, and the author for others, Dovecot's IMAP envelope among them.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from msgauth.domain import DomainError, to_alabels
@@ -28,6 +31,9 @@ _USUAL = re.compile(
     rb"([A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+)@([A-Za-z0-9._-]+)(>?)\Z"
 )
 _SPACE = " \t\r\n"
+# Readers end a text or a line at one of these, or leave it out. RFC 5322 section 4 has them in its
+# obsolete forms alone.
+_CONTROL = re.compile(rb"(?!\t|\r\n)[\x00-\x1f\x7f](?<!\r\n)")
 
 
 class AuthorError(MsgauthError):
@@ -42,7 +48,8 @@ class Author:
     """The domains of the addresses in From, in A-labels, each once, in their order."""
     addresses: tuple[str, ...] = ()
     """The addresses in From in their order, with the domain in A-labels. The local part is as
-    written, its comments and needless quotes left out."""
+    written, its comments and needless quotes left out. An address that stands unquoted where a
+    display name belongs follows the one it stands before."""
     problem: str = ""
     """Why the message has no author that could be told, empty when it has. A readable From with
     addresses of several domains is no problem in this sense."""
@@ -73,6 +80,8 @@ def find_author(fields: Sequence[bytes]) -> Author:
 
 
 def _addresses(value: bytes) -> Iterator[tuple[str, str]]:
+    if _CONTROL.search(value):
+        raise AuthorError("From has a control character")
     usual = _USUAL.match(value.strip(_SPACE.encode()))
     if usual is not None and bool(usual[3]) == (b"<" in value):
         yield usual[1].decode("ascii"), _domain(usual[2].decode("ascii"))
@@ -83,6 +92,7 @@ def _addresses(value: bytes) -> Iterator[tuple[str, str]]:
         address = _address(tokens)
         if address is not None:
             yield address[0], _domain(address[1])
+            yield from _addresses_in_name(tokens)
 
 
 def _domain(name: str) -> str:
@@ -99,6 +109,11 @@ _TEXT = re.compile(r'[^"(\[<>@,:;)\]\\]+')
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _LITERAL = re.compile(r"\[[^\[\]\\]*\]")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+# RFC 5322 section 4.4, obs-route: domains with an "@" before each and commas between
+_ROUTE = re.compile(r"[\s,]*@[^@,\"]+(?:,\s*(?:@[^@,\"]+)?)*")
+_LOCAL = re.compile(r'(?:[^"\s]|(?:(?<=\.)|\A)"(?:[^"\\]|\\.)*"(?=\.|\Z))+\Z', re.DOTALL)
+_NO_ADDRESS = re.compile(r"[\s@]")
+_PUNCTUATION = "!\"#$%&'()*+,-./:;=?[]^_`{|}~"
 _DOT_ATOM = re.compile(r"[^\s.@<>()\[\]:;,\\\"]+(?:\.[^\s.@<>()\[\]:;,\\\"]+)*")
 
 
@@ -175,12 +190,18 @@ def _address(tokens: list[str]) -> tuple[str, str] | None:
             # <a@b> c@d: readers differ in which one they take
             raise AuthorError("From has something behind an address")
         inside = tokens[start + 1 : end]
-        if ":" in inside and next(filter(str.strip, inside)) == "@":
+        if ":" in inside:
+            colon = inside.index(":")
+            if not _ROUTE.fullmatch("".join(inside[:colon])):
+                raise AuthorError("From has something that is no address")
             # RFC 5322 section 4.4: a route before the address, @a,@b:c@d, means nothing
-            inside = inside[len(inside) - inside[::-1].index(":") :]
+            inside = inside[colon + 1 :]
     else:
         inside = tokens
         if "@" not in inside:
+            if any("@" in token for token in inside):
+                # an address in quotes is none, and yet some readers take it for one
+                raise AuthorError("From has something that is no address")
             # an empty member of a list (RFC 5322 section 4.4), or the first half of a name with a
             # comma that is not quoted: Doe, John <john@example.org>
             return None
@@ -190,9 +211,29 @@ def _address(tokens: list[str]) -> tuple[str, str] | None:
     local, domain = (_without_space(part) for part in (inside[:at], inside[at + 1 :]))
     if not local:
         raise AuthorError("From has an address without local part")
+    if not _LOCAL.match(local):
+        # Anna a@b.example, "Anna"a@b.example: some readers take the first for a name, and then
+        # read encoded words in it
+        raise AuthorError("From has something that is no address")
     if domain.startswith("["):
         raise AuthorError("From has an address literal and no domain")
     return _unquoted(local), domain
+
+
+def _addresses_in_name(tokens: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield the addresses in a display name that is not quoted; what is no domain is none."""
+    if "<" not in tokens:
+        return
+    name = tokens[: tokens.index("<")]
+    if "@" not in name:
+        return
+    text = "".join(f" {_NO_ADDRESS.sub('_', t)}" if t[0] == '"' else t for t in name)
+    for word in text.split():
+        parts = word.split("@")
+        for local, domain in itertools.pairwise(part.strip(_PUNCTUATION) for part in parts):
+            if local:
+                with suppress(DomainError):
+                    yield local, to_alabels(domain)
 
 
 def _without_space(tokens: list[str]) -> str:
