@@ -105,5 +105,8 @@ class Session:
 
 
 def _path(path: bytes) -> str:
-    """The address in a path of SMTP, without the angle brackets."""
-    return path.decode("utf-8", "replace").removeprefix("<").removesuffix(">")[:MAX_SHOWN]
+    """The address in a path of SMTP, without the angle brackets.
+
+    Of one that is too long the end is kept: its domain is whole, or none can be seen.
+    """
+    return path.decode("utf-8", "replace").removeprefix("<").removesuffix(">")[-MAX_SHOWN:]

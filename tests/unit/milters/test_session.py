@@ -61,6 +61,17 @@ def test_dns_that_does_not_answer_is_a_temperror_and_the_mail_is_taken() -> None
     assert results(apply(signed, outcome)).count("dkim=temperror") == 2
 
 
+def test_a_long_sender_keeps_its_domain() -> None:
+    # cut at its end it would be a sender of signer.exam
+    mail = Mail.of()
+    zone = Zone.parse(
+        '["signer.example"]\nTXT = "v=spf1 +all"\n["signer.exam"]\nTXT = "v=spf1 -all"\n'
+    )
+    sender = b"<" + b"x" * 244 + b"@signer.example>"
+    outcome = play(session_of(OUTSIDE), mail, zone, sender=sender)
+    assert "smtp.mailfrom=signer.example" in results(apply(mail, outcome))
+
+
 @pytest.mark.parametrize("client", [INSIDE, OUTSIDE])
 @pytest.mark.parametrize(
     "forged",
