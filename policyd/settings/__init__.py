@@ -61,7 +61,7 @@ class PolicydSettings(Section):
         "decide. Keep it below Postfix's smtpd_policy_service_timeout (100 s).",
     )
     max_connections: int = Field(
-        default=20_000,
+        default=10_000,
         ge=1,
         description="Connections held open at once; a further one is closed, and Postfix tries "
         "again. Postfix opens one for each smtpd process.",
