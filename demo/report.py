@@ -47,7 +47,8 @@ def table(played: Sequence[tuple[Scene, Record]], width: int, *, colour: bool = 
 
 def _row(cells: Sequence[str], columns: Sequence[int]) -> list[str]:
     wrapped = [
-        textwrap.wrap(cell, width) or [""] for cell, width in zip(cells, columns, strict=True)
+        [part for line in cell.split("\n") for part in textwrap.wrap(line, width) or [""]]
+        for cell, width in zip(cells, columns, strict=True)
     ]
     height = max(len(lines) for lines in wrapped)
     rows = []

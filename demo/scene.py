@@ -49,7 +49,7 @@ class Record:
 
     def answer(self, reply: str) -> None:
         """Add a reply to what was answered."""
-        self.answered = f"{self.answered}; {reply}" if self.answered else reply
+        self.answered = f"{self.answered}\n{reply}" if self.answered else reply
 
 
 @dataclass(frozen=True, slots=True)

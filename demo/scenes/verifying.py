@@ -54,7 +54,7 @@ def _changed(ground: Ground, record: Record) -> None:
 
 
 def _forged(ground: Ground, record: Record) -> None:
-    record.sent = f"with a forged “Authentication-Results: {AUTHSERV_ID}; dkim=pass …”"
+    record.sent = "with a forged Authentication-Results field in our name: dkim=pass"
     subject = "Believe me"
     lie = f"Authentication-Results: {AUTHSERV_ID}; dkim=pass header.d=bank.test"
     arrived = deliver(ground, record, subject, message(PARTNER, BOB, subject, extra=lie))

@@ -26,6 +26,13 @@ def test_every_word_of_a_cell_is_in_the_table() -> None:
     assert table([(SCENE, GOOD)], 80).count("Greylisted") == 10
 
 
+def test_a_line_of_a_cell_stays_a_line() -> None:
+    record = Record("", "450 4.2.0 no\n250 2.0.0 Ok", "")
+    lines = table([(SCENE, record)], 100).splitlines()
+    assert "450 4.2.0 no" in lines[2]
+    assert "250 2.0.0 Ok" in lines[3]
+
+
 def test_colour_changes_nothing_but_colour() -> None:
     coloured = table([(SCENE, bad())], 100, colour=True)
     assert "\033[31mNO\033[0m" in coloured
