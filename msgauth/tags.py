@@ -7,6 +7,7 @@ stands twice makes the whole list bad. An empty value is allowed. What tags mean
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Final
 
@@ -66,9 +67,17 @@ def format_tags(tags: dict[str, str]) -> str:
     return "; ".join(f"{name}={value}" for name, value in tags.items())
 
 
-def without_space(value: str) -> str:
-    """Return `value` without any white space: what base64 in a tag means (RFC 6376 section 3.5)."""
-    return "".join(value.split())
+def decode_base64(value: str) -> bytes:
+    """Return the octets of a base64string (RFC 6376 section 2.10), empty for an empty one.
+
+    White space means nothing, and the "=" at the end may be left out. Raises `TagError` for any
+    other character and for a length that nothing encodes to.
+    """
+    encoded = "".join(value.split())
+    try:
+        return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except ValueError as error:  # binascii.Error is one; so is a character beyond US-ASCII
+        raise TagError("not base64") from error
 
 
 def split_list(value: str) -> list[str]:

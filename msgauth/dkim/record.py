@@ -6,8 +6,6 @@ for a signature; `verify` compares them.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import functools
 from dataclasses import dataclass
 from typing import Final
@@ -15,7 +13,7 @@ from typing import Final
 from msgauth.domain import to_alabels
 from msgauth.errors import MsgauthError
 from msgauth.keys import BadKeyError, KeyType, VerifyingKey
-from msgauth.tags import parse_tags, split_list, without_space
+from msgauth.tags import TagError, decode_base64, parse_tags, split_list
 
 MAX_RECORD: Final = 4096
 """Characters of a record that is worth reading: one with an RSA key of 8192 bits has 1400."""
@@ -91,15 +89,14 @@ def _parse_key_record(text: str) -> KeyRecord:
 
 
 def _key(key_type: str, value: str) -> VerifyingKey:
-    encoded = without_space(value)
-    if not encoded:
+    if not value:
         raise RevokedError("the key is revoked")
     known_type = _KEY_TYPES.get(key_type)
     if known_type is None:  # RFC 6376 section 3.6.1: unrecognized key types MUST be ignored
         raise RecordError("the key record has an unknown key type")
     try:
-        return VerifyingKey.parse(known_type, base64.b64decode(encoded, validate=True))
+        return VerifyingKey.parse(known_type, decode_base64(value))
     except BadKeyError as error:
         raise RecordError(str(error)) from error
-    except (binascii.Error, ValueError) as error:
+    except TagError as error:
         raise RecordError("the key is not base64") from error

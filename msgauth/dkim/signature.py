@@ -8,8 +8,6 @@ tags (RFC 8617 section 4.1.2).
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -21,7 +19,7 @@ from msgauth.domain import is_at_or_below, to_alabels
 from msgauth.errors import MsgauthError
 from msgauth.keys import KeyType
 from msgauth.results import DkimStatus
-from msgauth.tags import parse_tags, split_list, without_space
+from msgauth.tags import TagError, decode_base64, parse_tags, split_list
 
 KEY_TYPES: Final[dict[str, KeyType]] = {"rsa-sha256": "rsa", "ed25519-sha256": "ed25519"}
 """The algorithms of a= that are verified, and the type of key each needs."""
@@ -136,11 +134,10 @@ def algorithm_tag(tags: dict[str, str]) -> str:
 
 def domain_tag(tags: dict[str, str], name: str) -> str:
     """Return d= or s= in A-labels; U-labels are allowed (RFC 8616 section 5)."""
+    value = require(tags, name)
     try:
-        domain = to_alabels(require(tags, name))
+        domain = to_alabels(value)
     except MsgauthError as error:
-        if isinstance(error, RejectedError):
-            raise
         raise _syntax(f"{name}= is no domain name") from error
     if name == "d" and "." not in domain:
         raise _syntax("d= has only one label")
@@ -156,12 +153,11 @@ def check_record_name(selector: str, domain: str) -> None:
 
 
 def base64_tag(tags: dict[str, str], name: str) -> bytes:
-    """Return the octets of b= or bh=, in which white space means nothing."""
+    """Return the octets of b= or bh=."""
+    encoded = require(tags, name)
     try:
-        return base64.b64decode(without_space(require(tags, name)), validate=True)
-    except (binascii.Error, ValueError) as error:
-        if isinstance(error, RejectedError):
-            raise
+        return decode_base64(encoded)
+    except TagError as error:
         raise _syntax(f"{name}= is not base64") from error
 
 

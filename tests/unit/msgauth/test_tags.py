@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msgauth import tags
-from msgauth.tags import TagError, format_tags, parse_tags, split_list, without_space
+from msgauth.tags import TagError, decode_base64, format_tags, parse_tags, split_list
 
 ALPHABET = st.text(alphabet="ab1_=;: \t\r\né\0\x7f", max_size=60)
 
@@ -57,7 +57,18 @@ def test_bounds() -> None:
 
 def test_lists_in_a_value() -> None:
     assert split_list("from : to:\r\n\tcc") == ["from", "to", "cc"]
-    assert without_space("ab\r\n\tc d") == "abcd"
+
+
+@pytest.mark.parametrize("text", ["YWI=", "YWI", " Y W\r\n\tI = "])
+def test_base64(text: str) -> None:
+    assert decode_base64(text) == b"ab"
+    assert decode_base64("") == b""
+
+
+@pytest.mark.parametrize("text", ["Y", "YWI==", "YW-I", "é", "YQ==YQ==", "=", "YWI=x"])
+def test_what_is_no_base64(text: str) -> None:
+    with pytest.raises(TagError, match="not base64"):
+        decode_base64(text)
 
 
 @given(ALPHABET | st.text(max_size=60))

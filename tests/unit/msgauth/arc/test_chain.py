@@ -20,7 +20,7 @@ from msgauth.message import HeaderField, parse_message
 from msgauth.results import ArcStatus
 from msgauth.tags import parse_tags
 from tests.unit.msgauth.dkim.dkimpy_oracle import dkimpy_chain, dkimpy_lone_seal, dkimpy_seal
-from tests.unit.msgauth.dkim.test_dkimpy import ended_by_no_field, raw_message
+from tests.unit.msgauth.dkim.test_dkimpy import ended_by_no_field, is_unpadded, raw_message
 from tests.unit.msgauth.keyring import ED25519, NOW, RSA, RSA_1024, run
 
 Fields = tuple[HeaderField, ...]
@@ -455,6 +455,7 @@ def test_a_changed_chain_as_dkimpy_sees_it(changes: list[tuple[int, int, bytes]]
             or ended_by_no_field(bytes(raw))
             or any(field.name.endswith((b" ", b"\t")) for field in fields)
             or raw.endswith((b" ", b"\t"))
+            or is_unpadded(fields[0])
         ), result.reason
 
 

@@ -10,7 +10,7 @@ import yaml
 from msgauth.arc import ArcSealer, ArcVerifier, SealSpec
 from msgauth.keys import SigningKey
 from msgauth.message import parse_message
-from msgauth.tags import parse_tags, without_space
+from msgauth.tags import parse_tags
 from tests import conformance
 from tests.unit.msgauth.dkim.dkimpy_oracle import dkimpy_chain, dkimpy_lone_seal
 from tests.unit.msgauth.dkim.test_dkimpy import raw_message
@@ -93,7 +93,7 @@ def test_sealing(scenario: dict[str, Any], test: dict[str, Any]) -> None:
         assert got_seal[tag] == expected_seal[tag]
     got_signature = parse_tags(message_signature.value.decode())
     for tag in ("a", "bh", "c", "d", "i", "s", "t"):
-        assert without_space(got_signature[tag]) == without_space(expected_signature[tag])
+        assert got_signature[tag].split() == expected_signature[tag].split()
     assert results.text.split() == test["AAR"].split()
 
     plain = [field for field in fields if not field.key.startswith(b"arc-")]
