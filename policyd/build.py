@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from gatepost.daemon import StartError
+from gatepost.dns import AsyncResolver
+from gatepost.errors import StartError
 from policyd.checks import Check
-from policyd.checks.dnslists import AsyncAsker, DnsLists
-from policyd.checks.greylist import Greylist
+from policyd.checks.client import Client
+from policyd.checks.compromised import Compromised
+from policyd.checks.dnslists import DnsLists
+from policyd.checks.greylist import Greylist, Identify
+from policyd.checks.limits import Limits
+from policyd.checks.ownership import Ownership
+from policyd.checks.spf import Spf, listed_identity
+from policyd.checks.tables import Tables
 from policyd.engine import Engine, Row
 from policyd.errors import PolicydError
 from policyd.records import merge
@@ -66,38 +73,104 @@ class Stores:
         await self.lasting.close()
 
 
+class Maker:
+    """Makes the checks of one configuration; a check that has nothing to do is not made."""
+
+    def __init__(
+        self,
+        settings: PolicydSettings,
+        hostname: str,
+        stores: Stores,
+        resolver: AsyncResolver,
+    ) -> None:
+        self._settings = settings
+        self._hostname = hostname
+        self._stores = stores
+        self._resolver = resolver
+        self._makers: dict[CheckName, tuple[CheckSection, Callable[[], Check | None]]] = {
+            "ownership": (settings.ownership, lambda: Ownership(settings.ownership)),
+            "compromised": (settings.compromised, self._compromised),
+            "limits": (settings.limits, self._limits),
+            "tables": (settings.tables, self._tables),
+            "client": (settings.client, self._client),
+            "dnslists": (settings.dnslists, self._dnslists),
+            "greylist": (settings.greylist, self._greylist),
+        }
+
+    def engine(self) -> Engine:
+        """The checks that are on, in their order; raises `StartError`."""
+        rows = []
+        for name in self._settings.order:
+            section, make = self._makers[name]
+            try:
+                check = make() if section.enabled else None
+            except (PolicydError, OSError, ValueError) as error:
+                raise StartError(f"[policyd.{name}]: {error}") from None
+            if check is not None:
+                rows.append(Row.of(check, section))
+        return Engine(rows, self._settings.proxy_networks)
+
+    def _compromised(self) -> Check | None:
+        settings = self._settings.compromised
+        if not (settings.max_networks or settings.max_countries or settings.bounces):
+            return None
+        return Compromised(settings, self._stores.guarded)
+
+    def _limits(self) -> Check | None:
+        settings = self._settings.limits
+        if not settings.rules:
+            return None
+        return Limits(settings, self._stores.guarded, self._hostname)
+
+    def _tables(self) -> Check | None:
+        tables = Tables(self._settings.tables, self._hostname)
+        return tables if tables.used else None
+
+    def _client(self) -> Check | None:
+        settings = self._settings.client
+        if all(treatment == "off" for treatment in settings.treatments):
+            return None
+        spf = Spf(self._resolver, self._hostname, settings.dns_budget)
+        return Client(settings, self._resolver, spf, self._hostname)
+
+    def _dnslists(self) -> Check | None:
+        settings = self._settings.dnslists
+        return DnsLists(settings, self._resolver, self._hostname) if settings.lists else None
+
+    def _greylist(self) -> Check | None:
+        settings = self._settings.greylist
+        identify: list[Identify] = []
+        for identity in settings.identities:
+            if identity == "spf":
+                spf = Spf(self._resolver, self._hostname, settings.dns_budget)
+                identify.append(spf.identity)
+            elif identity == "dnswl":
+                identify.append(listed_identity)
+        return Greylist(settings, self._stores.lasting, self._hostname, identify)
+
+
 def build_engine(
-    settings: PolicydSettings, hostname: str, stores: Stores, resolver: AsyncAsker
+    settings: PolicydSettings, hostname: str, stores: Stores, resolver: AsyncResolver
 ) -> Engine:
     """The checks that are on, in their order; raises `StartError`."""
-    makers: dict[CheckName, tuple[CheckSection, Callable[[], Check]]] = {
-        "dnslists": (
-            settings.dnslists,
-            lambda: DnsLists(settings.dnslists, resolver, hostname),
-        ),
-        "greylist": (
-            settings.greylist,
-            lambda: Greylist(settings.greylist, stores.lasting, hostname),
-        ),
-    }
-    rows = []
-    for name in settings.order:
-        section, make = makers[name]
-        if not section.enabled:
-            continue
-        try:
-            rows.append(Row.of(make(), section))
-        except (PolicydError, OSError, ValueError) as error:
-            raise StartError(f"[policyd.{name}]: {error}") from None
-    return Engine(rows)
+    return Maker(settings, hostname, stores, resolver).engine()
 
 
 def watched_files(settings: PolicydSettings) -> Iterator[Path]:
     """The files whose change means "read again"."""
-    greylist = settings.greylist
+    tables, greylist = settings.tables, settings.greylist
     yield from greylist.allow_clients_files
     yield from greylist.allow_recipients_files
     yield from greylist.opt_in_files
+    yield from tables.allow_clients_files
+    yield from tables.allow_senders_files
+    yield from tables.allow_recipients_files
+    yield from tables.deny_clients_files
+    yield from tables.deny_senders_files
+    yield from tables.deny_recipients_files
+    yield from settings.ownership.owners_files
+    if settings.compromised.countries_file is not None:
+        yield settings.compromised.countries_file
     if greylist.privacy_key_file is not None:
         yield greylist.privacy_key_file.path
     for one in settings.dnslists.lists:

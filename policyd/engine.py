@@ -8,7 +8,7 @@ says, and one in dry run only for the log.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gatepost.logs import get_logger
@@ -17,6 +17,7 @@ from gatepost.reply import Reply
 from policyd.action import DUNNO, Action, refuse
 from policyd.checks import Check, Outcome
 from policyd.errors import CheckError
+from policyd.match import ClientTable
 from policyd.request import Request
 from policyd.settings.base import CheckSection, FailureMode
 
@@ -29,6 +30,10 @@ FAILURES = Counter(
     "gatepost_policyd_check_failures_total",
     "Checks that could not find out, by the failure mode that answered",
     ["check", "mode"],
+)
+
+PROXIED = Counter(
+    "gatepost_policyd_proxied_total", "Requests whose client address is in proxy_networks"
 )
 
 _STRICTNESS: dict[FailureMode, int] = {"open": 0, "tempfail": 1, "closed": 2}
@@ -67,8 +72,10 @@ class Decision:
 class Engine:
     """The checks of one configuration."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, rows: Sequence[Row], proxy_networks: Iterable[object] = ()) -> None:
         self.rows = tuple(rows)
+        self._proxies = ClientTable(str(network) for network in proxy_networks)
+        self._warned = False
         # Names and findings are few, so each pair's counter is looked up once.
         self._counted: dict[tuple[str, str, str], Counter] = {}
 
@@ -79,6 +86,8 @@ class Engine:
         """
         decision = Decision()
         state = request.state
+        if self._proxies and self._proxies.match(request.client_address, ""):
+            self._hide_client(request, decision)
         for row in self.rows:
             check = row.check
             if state not in check.states:
@@ -93,6 +102,19 @@ class Engine:
             if outcome is not None and self._take(decision, row, outcome):
                 break
         return decision
+
+    def _hide_client(self, request: Request, decision: Decision) -> None:
+        """The address is a proxy's: nothing may be derived from it."""
+        PROXIED.inc()
+        if not self._warned:
+            self._warned = True
+            log.error(
+                "the client's address is that of a proxy: checks of clients are off for it",
+                client=request.client_address,
+            )
+        decision.findings.append("client address is a proxy's")
+        for name in ("client_address", "client_name", "reverse_client_name"):
+            request.attributes[name] = "unknown"
 
     def out_of_time(self, request: Request) -> Decision:
         """What is answered when the budget is spent: the strictest failure mode of all checks."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from email.utils import formatdate
-from pathlib import Path
 from typing import TypeAlias
 
 from gatepost.reply import Reply
 from policyd import records
 from policyd.action import Action, defer_if_permit, prepend, refuse
 from policyd.checks import Outcome
+from policyd.checks.tables import addresses, clients
 from policyd.greylist import (
     Result,
     Rules,
@@ -22,8 +22,8 @@ from policyd.greylist import (
     merge_clients,
     merge_triplets,
 )
+from policyd.helo import Helo, judge_helo
 from policyd.identity import host_identity, looks_generic, network_identity, stable_sender
-from policyd.match import AddressTable, ClientTable, read_addresses, read_clients
 from policyd.request import Request
 from policyd.settings import GreylistSettings
 from policyd.stores import Known, Store
@@ -100,12 +100,12 @@ class Greylist:
         self.rules = rules_of(settings)
         self._hide = hide_of(settings)
         self._by_host = "host" in settings.identities
-        self._allow_clients = _clients(settings)
-        self._allow_recipients = _addresses(
+        self._allow_clients = clients(settings.allow_clients, settings.allow_clients_files)
+        self._allow_recipients = addresses(
             settings.allow_recipients, settings.allow_recipients_files
         )
         self._opt_in = (
-            _addresses(settings.opt_in_recipients, settings.opt_in_files)
+            addresses(settings.opt_in_recipients, settings.opt_in_files)
             if settings.opt_in
             else None
         )
@@ -138,7 +138,7 @@ class Greylist:
             return Outcome("recipient opted out", detail=entry)
         if self._opt_in is not None and not self._opt_in.match(request.recipient):
             return Outcome("recipient not opted in")
-        if self._settings.selective and not suspicious(request, address, name):
+        if self._settings.selective and not suspicious(request, address, name, (self._hostname,)):
             return Outcome("unsuspicious")
         return None
 
@@ -245,9 +245,11 @@ class Greylist:
         return refuse(reply)
 
 
-def suspicious(request: Request, address: str, name: str) -> bool:
+def suspicious(request: Request, address: str, name: str, own_names: Collection[str]) -> bool:
     """Whether a client looks odd enough for selective greylisting."""
-    return bool(request.signals) or not name or looks_generic(address, name)
+    if request.signals or not name or looks_generic(address, name):
+        return True
+    return judge_helo(request.helo_name, address, own_names, ()) is not Helo.FINE
 
 
 def rules_of(settings: GreylistSettings) -> Rules:
@@ -280,17 +282,3 @@ def _together(known: Known, count: int) -> Seen:
         if other_client is not None:
             client = other_client if client is None else merge_clients(client, other_client)
     return Seen(triplet, client)
-
-
-def _clients(settings: GreylistSettings) -> ClientTable:
-    table = ClientTable(settings.allow_clients)
-    for path in settings.allow_clients_files:
-        read_clients(path, table)
-    return table
-
-
-def _addresses(entries: Sequence[str], files: Sequence[Path]) -> AddressTable:
-    table = AddressTable(entries)
-    for path in files:
-        read_addresses(path, table)
-    return table

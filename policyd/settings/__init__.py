@@ -6,22 +6,43 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from gatepost.config import Duration, FileMode, ListenAddress, Section
+from gatepost.config import Duration, FileMode, ListenAddress, Network, Section
 from gatepost.listen import Inet
+from policyd.settings.accounts import CompromisedSettings, OwnershipSettings
+from policyd.settings.client import ClientSettings
 from policyd.settings.dnslists import DnsListSettings, DnsListsSettings
 from policyd.settings.greylist import GreylistSettings
+from policyd.settings.limits import LimitSettings, LimitsSettings
 from policyd.settings.store import StoreSettings
+from policyd.settings.tables import TablesSettings
 
 __all__ = [
     "CheckName",
+    "ClientSettings",
+    "CompromisedSettings",
     "DnsListSettings",
     "DnsListsSettings",
     "GreylistSettings",
+    "LimitSettings",
+    "LimitsSettings",
+    "OwnershipSettings",
     "PolicydSettings",
     "StoreSettings",
+    "TablesSettings",
 ]
 
-CheckName = Literal["dnslists", "greylist"]
+CheckName = Literal[
+    "ownership", "compromised", "limits", "tables", "client", "dnslists", "greylist"
+]
+DEFAULT_ORDER: tuple[CheckName, ...] = (
+    "ownership",
+    "compromised",
+    "limits",
+    "tables",
+    "client",
+    "dnslists",
+    "greylist",
+)
 
 
 class PolicydSettings(Section):
@@ -49,9 +70,15 @@ class PolicydSettings(Section):
         description="Where `/metrics`, `/healthz` and `/readyz` are served.",
     )
     order: tuple[CheckName, ...] = Field(
-        default=("dnslists", "greylist"),
+        default=DEFAULT_ORDER,
         description="The checks in the order in which they are asked. One that refuses, defers or "
         "allows ends the row. A check that is not named is not asked.",
+    )
+    proxy_networks: tuple[Network, ...] = Field(
+        default=(),
+        description="Addresses of load balancers and of the cluster. A client with such an address "
+        "is not the client: nothing is derived from it (no greylisting, no DNS list), and the log "
+        "says so. Postfix needs the PROXY protocol to see who it is.",
     )
     budget: Duration = Field(
         default=8.0,
@@ -85,6 +112,21 @@ class PolicydSettings(Section):
     )
     store: StoreSettings = Field(
         default_factory=StoreSettings, description="Where the checks keep what they know."
+    )
+    ownership: OwnershipSettings = Field(
+        default_factory=OwnershipSettings, description="Who may send as whom."
+    )
+    compromised: CompromisedSettings = Field(
+        default_factory=CompromisedSettings, description="Signs of stolen passwords."
+    )
+    limits: LimitsSettings = Field(
+        default_factory=LimitsSettings, description="How much may be sent."
+    )
+    tables: TablesSettings = Field(
+        default_factory=TablesSettings, description="What is always let through, and what never."
+    )
+    client: ClientSettings = Field(
+        default_factory=ClientSettings, description="Host name, HELO, sender domain, SPF."
     )
     dnslists: DnsListsSettings = Field(
         default_factory=DnsListsSettings, description="DNS lists of bad and good clients."

@@ -12,7 +12,7 @@ from policyd.settings.base import CheckSection
 from policyd.template import check_template
 
 TEXT_FIELDS = frozenset({"seconds", "client", "sender", "recipient", "domain", "hostname"})
-Identity = Literal["host"]
+Identity = Literal["host", "spf", "dnswl"]
 
 
 class GreylistSettings(CheckSection):
@@ -46,14 +46,20 @@ class GreylistSettings(CheckSection):
         default=64, ge=16, le=128, description="IPv6 clients in one network of this size are one."
     )
     identities: tuple[Identity, ...] = Field(
-        default=("host",),
+        default=("host", "spf", "dnswl"),
         description="By what a client is known besides its network, so that a retry from another "
-        "server of the same sender counts. `host`: the domain of its verified host name.",
+        "server of the same sender counts. `host`: the domain of its verified host name. `spf`: "
+        "the domain of the sender, when SPF passes; asked only before mail would be deferred. "
+        "`dnswl`: a DNS list of good senders has it (a list with a negative weight).",
     )
     selective: bool = Field(
         default=False,
         description="Delay only clients that look odd: no verified host name, a name made from the "
-        "address, a doubtful HELO, or listed on a DNS list (with a weight below the threshold).",
+        "address, a HELO name that is malformed or ours, listed on a DNS list (with a weight below "
+        "the threshold), or noted by a rule of the check `client`.",
+    )
+    dns_budget: Duration = Field(
+        default=2.0, gt=0, le=30, description="How long SPF may ask DNS before mail is deferred."
     )
     opt_in: bool = Field(
         default=False,

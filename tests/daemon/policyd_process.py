@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from testbed.daemon import Daemon
+from testbed.dns import DnsServer
 from testbed.ports import LOOPBACK, free_port
 from tests.unit.policyd.requests import wire
 
@@ -69,20 +70,22 @@ class PolicyClient:
 class PolicyDaemon:
     """``gatepost policyd`` below a directory, on a unix socket, with settings of its own.
 
-    `settings` are those of `[policyd]` as nested dictionaries; `dns` is the address of a server.
+    `settings` are those of `[policyd]` as nested dictionaries; `dns` is the address of a
+    server; without one nothing exists.
     """
 
     def __init__(
         self,
         directory: Path,
         settings: Mapping[str, Any] | None = None,
-        dns: str = "127.0.0.1:9",
+        dns: str = "",
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.socket = directory / "policy.sock"
         self.config = directory / "gatepost.toml"
-        self._dns = dns
+        self._own_dns = None if dns else DnsServer()
+        self._dns = dns or (self._own_dns.address if self._own_dns else "")
         self._metrics = f"inet:{free_port()}@{LOOPBACK}"
         self.write(settings or {})
         self.daemon = Daemon("policyd", self.config, directory, env={})
@@ -121,6 +124,8 @@ class PolicyDaemon:
         trace: TracebackType | None,
     ) -> None:
         self.daemon.stop()
+        if self._own_dns is not None:
+            self._own_dns.close()
 
 
 def _toml(value: Any) -> str:

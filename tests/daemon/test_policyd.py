@@ -304,7 +304,7 @@ def test_over_tcp_too(tmp_path: Path) -> None:
 def test_what_cannot_start_says_why_in_a_line(
     tmp_path: Path, settings: dict[str, Any], told: str
 ) -> None:
-    policyd = PolicyDaemon(tmp_path, settings)
+    policyd = PolicyDaemon(tmp_path, settings, "127.0.0.1:9")
     with pytest.raises(Exception, match="ended with 1"):
         policyd.daemon.start()
     log = policyd.daemon.log.read_text()

@@ -136,3 +136,19 @@ def test_out_of_time_the_strictest_mode_answers(
 def test_within_time_it_is_as_ever() -> None:
     decision = asyncio.run(within(Engine([row(Says("a", Outcome("bad", REJECT)))]), request(), 60))
     assert decision.action is REJECT
+
+
+def test_an_address_of_a_proxy_is_nobodys() -> None:
+    seen: list[Request] = []
+
+    class Looks(Says):
+        async def check(self, request: Request) -> Outcome | None:
+            seen.append(request)
+            return None
+
+    engine = Engine([row(Looks("a"))], ["10.0.0.0/8"])
+    decision = asyncio.run(engine.decide(request(client_address="10.1.2.3")))
+    assert decision.findings == ["client address is a proxy's"]
+    assert (seen[0].client_address, seen[0].client_name) == ("", "")
+    asyncio.run(engine.decide(request()))
+    assert seen[1].client_address == "192.0.2.7"

@@ -1,0 +1,170 @@
+"""What a client looks like: host name, HELO, sender domain, SPF."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from gatepost.dns import asolve
+from gatepost.reply import Reply
+from msgauth.iprev import check_iprev
+from msgauth.results import IprevStatus, SpfStatus
+from policyd.action import refuse
+from policyd.checks import Outcome
+from policyd.checks.spf import Resolves, Spf
+from policyd.errors import CheckError
+from policyd.helo import Helo, judge_helo
+from policyd.identity import looks_generic
+from policyd.match import ClientTable, parse_address
+from policyd.request import Request, State
+from policyd.senders import SenderDomain, check_sender_domain
+from policyd.settings.client import ClientSettings, Treatment
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A thing that can be wrong: its reason id, and what the client is told (RFC 3463 code)."""
+
+    reason: str
+    detail_code: str
+    text: str
+
+
+# RFC 7372 section 3.3: 5.7.25 is a failed reverse DNS validation, section 3.2: 5.7.23 a failed SPF
+NO_NAME = Rule("no-name", "7.25", "Your address has no host name that leads back to it")
+GENERIC_NAME = Rule("generic-name", "7.25", "Your host name is that of a customer's line")
+HELO_FORGED = Rule("helo-forged", "7.1", "HELO: this is our own name")
+HELO_MALFORMED = Rule("helo-malformed", "5.2", "HELO: not a domain name or address literal")
+HELO_UNQUALIFIED = Rule("helo-unqualified", "5.2", "HELO: a fully qualified name is needed")
+SENDER_UNKNOWN = Rule("sender-unknown", "1.8", "The domain of the sender does not exist")
+# RFC 7505 section 4.2
+SENDER_NULL_MX = Rule("sender-null-mx", "7.27", "The domain of the sender takes no mail")
+SPF_FAIL = Rule("spf-fail", "7.23", "SPF: this client may not send for the domain of the sender")
+SPF_SOFTFAIL = Rule("spf-softfail", "7.23", "SPF: this client should not send for that domain")
+
+RULES = (
+    NO_NAME,
+    GENERIC_NAME,
+    HELO_FORGED,
+    HELO_MALFORMED,
+    HELO_UNQUALIFIED,
+    SENDER_UNKNOWN,
+    SENDER_NULL_MX,
+    SPF_FAIL,
+    SPF_SOFTFAIL,
+)
+
+_HELO_STATES = frozenset({State.EHLO, State.HELO, State.MAIL, State.RCPT, State.DATA})
+_SENDER_STATES = frozenset({State.MAIL, State.RCPT, State.DATA})
+
+
+class Client:
+    """The check `client`."""
+
+    name = "client"
+    states = frozenset(State)
+
+    def __init__(
+        self, settings: ClientSettings, resolver: Resolves, spf: Spf, hostname: str
+    ) -> None:
+        self._settings = settings
+        self._resolver = resolver
+        self._spf = spf
+        self._own_names = frozenset({hostname.lower(), *settings.own_names})
+        self._exempt = ClientTable(map(str, settings.exempt_networks))
+
+    async def check(self, request: Request) -> Outcome | None:
+        """Refuse by the first rule that does; note the others."""
+        address = request.client_address
+        if request.sasl_username or parse_address(address) is None:
+            return None
+        if self._exempt and self._exempt.match(address, ""):
+            return Outcome("exempt")
+        noted: list[str] = []
+        async for rule, treatment in self._broken(request):
+            if treatment == "note":
+                noted.append(rule.reason)
+                continue
+            code, digit = (450, "4") if treatment == "defer" else (550, "5")
+            reply = Reply(code, f"{digit}.{rule.detail_code}", rule.text, rule.reason)
+            return Outcome(rule.reason, refuse(reply), rule.reason)
+        if not noted:
+            return None
+        request.signals += noted
+        return Outcome("noted", detail=", ".join(noted))
+
+    async def _broken(self, request: Request) -> AsyncIterator[tuple[Rule, Treatment]]:
+        """The rules that a client breaks, the cheap ones first."""
+        settings = self._settings
+        if request.state in _HELO_STATES:
+            for rule, treatment in self._judge_helo(request):
+                yield rule, treatment
+        if not request.client_name:
+            if settings.no_name != "off" and not await self._has_name(request):
+                yield NO_NAME, settings.no_name
+        elif settings.generic_name != "off" and looks_generic(
+            request.client_address, request.client_name
+        ):
+            yield GENERIC_NAME, settings.generic_name
+        if request.state in _SENDER_STATES:
+            if settings.sender_unknown != "off" and (wrong := await self._judge_sender(request)):
+                yield wrong, settings.sender_unknown
+            if settings.spf_fail != "off" or settings.spf_softfail != "off":
+                found = await self._judge_spf(request)
+                if found is not None and found[1] != "off":
+                    yield found
+
+    def _judge_helo(self, request: Request) -> list[tuple[Rule, Treatment]]:
+        settings = self._settings
+        reached_at = parse_address(request.attributes.get("server_address", ""))  # Postfix 3.2
+        own = {*settings.own_addresses, *([str(reached_at)] if reached_at else ())}
+        found = judge_helo(request.helo_name, request.client_address, self._own_names, own)
+        rule: tuple[Rule, Treatment]
+        if found is Helo.FINE:
+            return []
+        if found is Helo.FORGED:
+            rule = HELO_FORGED, settings.helo_forged
+        elif found is Helo.UNQUALIFIED:
+            rule = HELO_UNQUALIFIED, settings.helo_unqualified
+        else:
+            rule = HELO_MALFORMED, settings.helo_malformed
+        return [rule] if rule[1] != "off" else []
+
+    async def _has_name(self, request: Request) -> bool:
+        """Whether the client has a verified name after all.
+
+        Postfix says "unknown" as well when DNS did not answer: before mail is refused for it, we
+        look ourselves.
+        """
+        if self._settings.no_name == "note":
+            return False  # no question is worth a note
+        address = parse_address(request.client_address)
+        assert address is not None  # noqa: S101 # looked at in check()
+        ask = self._resolver.within(self._settings.dns_budget)
+        result = await asolve(check_iprev(address), ask)
+        if result.status is IprevStatus.TEMPERROR:
+            raise CheckError(result.reason)
+        return result.status is IprevStatus.PASS
+
+    async def _judge_sender(self, request: Request) -> Rule | None:
+        if not request.sender_domain:
+            return None
+        ask = self._resolver.within(self._settings.dns_budget)
+        found = await asolve(check_sender_domain(request.sender_domain), ask)
+        if found is SenderDomain.TEMPFAIL:
+            if self._settings.sender_unknown == "note":
+                return None
+            raise CheckError(f"DNS gave no answer for {request.sender_domain}")
+        if found is SenderDomain.FINE:
+            return None
+        return SENDER_UNKNOWN if found is SenderDomain.UNKNOWN else SENDER_NULL_MX
+
+    async def _judge_spf(self, request: Request) -> tuple[Rule, Treatment] | None:
+        result = await self._spf.check(request)
+        if result.status is SpfStatus.FAIL:
+            return SPF_FAIL, self._settings.spf_fail
+        if result.status is SpfStatus.SOFTFAIL:
+            return SPF_SOFTFAIL, self._settings.spf_softfail
+        if result.status is SpfStatus.TEMPERROR and self._settings.spf_fail in ("defer", "reject"):
+            raise CheckError(f"SPF: {result.reason}")
+        return None

@@ -1,0 +1,122 @@
+"""Allow and deny tables: what is allowed wins, then what is denied is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from gatepost.reply import Reply
+from policyd.action import refuse
+from policyd.checks import Outcome, accept
+from policyd.match import AddressTable, ClientTable, NameTable, read_addresses, read_clients
+from policyd.request import Request, State
+from policyd.settings.tables import TablesSettings
+from policyd.template import fill
+
+REASONS = ("client", "helo", "sender", "recipient", "user")
+"""What a table is about; the reason id of a refusal is ``denied-`` and the word."""
+
+
+class Tables:
+    """The check `tables`. Making it raises `MatchError` for a file that cannot be read."""
+
+    name = "tables"
+    states = frozenset(State)
+
+    def __init__(self, settings: TablesSettings, hostname: str) -> None:
+        self._settings = settings
+        self._hostname = hostname
+        self._allow = _rows(
+            clients=clients(settings.allow_clients, settings.allow_clients_files),
+            helo=settings.allow_helo,
+            senders=addresses(settings.allow_senders, settings.allow_senders_files),
+            recipients=addresses(settings.allow_recipients, settings.allow_recipients_files),
+            users=settings.allow_users,
+            unverified=False,
+        )
+        self._deny = _rows(
+            clients=clients(settings.deny_clients, settings.deny_clients_files),
+            helo=settings.deny_helo,
+            senders=addresses(settings.deny_senders, settings.deny_senders_files),
+            recipients=addresses(settings.deny_recipients, settings.deny_recipients_files),
+            users=settings.deny_users,
+            unverified=True,
+        )
+
+    @property
+    def used(self) -> bool:
+        """Whether any table has an entry."""
+        return bool(self._allow or self._deny)
+
+    async def check(self, request: Request) -> Outcome | None:
+        """Accept, refuse, or have nothing to say."""
+        for word, match in self._allow:
+            if entry := match(request):
+                return accept(f"{word} allowed", entry)
+        for word, match in self._deny:
+            if entry := match(request):
+                reason = f"denied-{word}"
+                return Outcome(
+                    f"{word} denied", refuse(self._reply(request, reason)), reason, entry
+                )
+        return None
+
+    def _reply(self, request: Request, reason: str) -> Reply:
+        values = {
+            "client": request.client_address,
+            "name": request.client_name,
+            "helo": request.helo_name,
+            "sender": request.sender,
+            "recipient": request.recipient,
+            "hostname": self._hostname,
+        }
+        return Reply(554, "5.7.1", fill(self._settings.text, values), reason)
+
+
+def _rows(
+    *,
+    clients: ClientTable,
+    helo: Sequence[str],
+    senders: AddressTable,
+    recipients: AddressTable,
+    users: Sequence[str],
+    unverified: bool,
+) -> list[tuple[str, Callable[[Request], str]]]:
+    """The tables that have entries, as words and ways to match."""
+    rows: list[tuple[str, Callable[[Request], str]]] = []
+    if clients:
+
+        def match_client(request: Request) -> str:
+            found = clients.match(request.client_address, request.client_name)
+            if not found and unverified:
+                found = clients.match("", request.reverse_client_name)
+            return found
+
+        rows.append(("client", match_client))
+    if helo:
+        helo_names = NameTable(helo, domains=True)
+        rows.append(("helo", lambda request: helo_names.match(request.helo_name)))
+    if senders:
+        rows.append(("sender", lambda request: senders.match(request.sender)))
+    if recipients:
+        rows.append(("recipient", lambda request: recipients.match(request.recipient)))
+    if users:
+        logins = NameTable(users, domains=False)
+        rows.append(("user", lambda request: logins.match(request.sasl_username)))
+    return rows
+
+
+def clients(entries: Sequence[str], files: Sequence[Path]) -> ClientTable:
+    """A table of clients from the configuration and its files; raises `MatchError`."""
+    table = ClientTable(entries)
+    for path in files:
+        read_clients(path, table)
+    return table
+
+
+def addresses(entries: Sequence[str], files: Sequence[Path]) -> AddressTable:
+    """A table of addresses from the configuration and its files; raises `MatchError`."""
+    table = AddressTable(entries)
+    for path in files:
+        read_addresses(path, table)
+    return table

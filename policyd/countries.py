@@ -1,0 +1,57 @@
+"""The country of an address, from a file that the administrator provides.
+
+One network a line and its country behind it, as ``192.0.2.0/24 DE`` or ``192.0.2.0/24,DE``; the
+free databases come in this form or can be turned into it with one command. More special networks
+win over those around them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+from policyd.match import MatchError, parse_address, read_entries
+
+
+class Countries:
+    """Networks and their countries."""
+
+    def __init__(self) -> None:
+        self._by_size: dict[tuple[int, int], dict[int, str]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._by_size)
+
+    def add(self, network: str, country: str) -> None:
+        """Add a network; raises `ValueError` for what is none, and for what is no country."""
+        if not country.isalnum():
+            raise ValueError(f"{country!r} is no country: write a network and a word behind it")
+        parsed = ipaddress.ip_network(network, strict=False)
+        size = self._by_size.setdefault((parsed.version, parsed.prefixlen), {})
+        size[int(parsed.network_address) >> (parsed.max_prefixlen - parsed.prefixlen)] = country
+        self._by_size = dict(sorted(self._by_size.items(), reverse=True))
+
+    def of(self, address: str) -> str:
+        """The country of an address, empty when it is not known."""
+        parsed = parse_address(address)
+        if parsed is None:
+            return ""
+        number, bits = int(parsed), parsed.max_prefixlen
+        for (version, prefix), networks in self._by_size.items():
+            if version == parsed.version:
+                country = networks.get(number >> (bits - prefix))
+                if country is not None:
+                    return country
+        return ""
+
+
+def read_countries(path: Path) -> Countries:
+    """Read a file; raises `MatchError` with file and line."""
+    countries = Countries()
+    for number, line in read_entries(path):
+        network, _, country = line.replace(",", " ").partition(" ")
+        try:
+            countries.add(network, country.strip().upper())
+        except ValueError as error:
+            raise MatchError(f"{path}:{number}: {error}") from None
+    return countries

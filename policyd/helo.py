@@ -1,0 +1,64 @@
+"""What a HELO name tells by its form alone (RFC 5321 section 4.1.1.1)."""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+import re
+from collections.abc import Collection
+
+from policyd.match import parse_address
+
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)\Z", re.IGNORECASE)
+# RFC 5321 section 4.1.3: the address literal
+_LITERAL = re.compile(r"\[(?:IPv6:)?([0-9a-f.:]+)\]\Z", re.IGNORECASE)
+
+
+class Helo(enum.StrEnum):
+    """What is wrong with a HELO name; the first that applies."""
+
+    FINE = "fine"
+    FORGED = "forged"
+    """It is one of our own names or addresses."""
+    MALFORMED = "malformed"
+    """It is neither a domain name nor an address literal."""
+    BARE_ADDRESS = "bare-address"
+    """An address without brackets."""
+    WRONG_LITERAL = "wrong-literal"
+    """An address literal of another client."""
+    UNQUALIFIED = "unqualified"
+    """A name without a dot, as ``localhost`` or ``PC-17``."""
+
+
+def judge_helo(
+    helo: str, client: str, own_names: Collection[str], own_addresses: Collection[str]
+) -> Helo:
+    """What is wrong with `helo` from a client of the address `client`.
+
+    `own_names` are lower-case; `own_addresses` are in the form that `ipaddress` prints.
+    """
+    name = helo.lower().rstrip(".")
+    literal = _LITERAL.match(helo)
+    address = parse_address(literal[1] if literal else helo)
+    said = str(address) if address is not None else ""
+    client_address = parse_address(client)
+    is_ours = client_address is not None and str(client_address) in own_addresses
+    if not is_ours and (name in own_names or (said and said in own_addresses)):
+        return Helo.FORGED
+    if literal:
+        if address is None:
+            return Helo.MALFORMED
+        return Helo.FINE if _same(address, client) else Helo.WRONG_LITERAL
+    if address is not None:
+        return Helo.BARE_ADDRESS
+    labels = name.split(".")
+    if len(name) > 253 or not all(_LABEL.match(label) for label in labels):
+        return Helo.MALFORMED
+    if len(labels) < 2 or labels[-1].isdecimal():
+        return Helo.UNQUALIFIED
+    return Helo.FINE
+
+
+def _same(address: ipaddress.IPv4Address | ipaddress.IPv6Address, client: str) -> bool:
+    parsed = parse_address(client)
+    return parsed is None or parsed == address

@@ -1,0 +1,47 @@
+"""Does the domain of a sender exist, as far as mail is concerned?"""
+
+from __future__ import annotations
+
+import enum
+
+from msgauth.ask import Answer, Lookup, Rcode, ask
+from msgauth.domain import DomainError, to_alabels
+
+
+class SenderDomain(enum.StrEnum):
+    """What DNS says of the domain of a sender."""
+
+    FINE = "fine"
+    UNKNOWN = "unknown"
+    """It has neither MX nor address: no answer could ever be sent there."""
+    NULL_MX = "null-mx"
+    """It says itself that it takes no mail (RFC 7505)."""
+    TEMPFAIL = "tempfail"
+    """DNS did not answer."""
+
+
+def check_sender_domain(domain: str) -> Lookup[SenderDomain]:
+    """Look for MX, then A, then AAAA (RFC 5321 section 5.1)."""
+    try:
+        name = to_alabels(domain)
+    except DomainError:
+        return SenderDomain.UNKNOWN
+    answer = yield from ask(name, "MX")
+    if answer.rcode is Rcode.TEMPFAIL:
+        return SenderDomain.TEMPFAIL
+    if answer.records:
+        return SenderDomain.NULL_MX if _is_null_mx(answer) else SenderDomain.FINE
+    if answer.rcode is Rcode.NXDOMAIN:
+        return SenderDomain.UNKNOWN  # RFC 8020: then it has no address either
+    failed = False
+    for rdtype in ("A", "AAAA"):
+        answer = yield from ask(name, "A" if rdtype == "A" else "AAAA")
+        if answer.records:
+            return SenderDomain.FINE
+        failed = failed or answer.rcode is Rcode.TEMPFAIL
+    return SenderDomain.TEMPFAIL if failed else SenderDomain.UNKNOWN
+
+
+def _is_null_mx(answer: Answer) -> bool:
+    # RFC 7505 section 3: a single record whose exchange is the root
+    return len(answer.records) == 1 and answer.records[0].partition(" ")[2] in ("", ".")

@@ -1,0 +1,91 @@
+"""The sections `[policyd.ownership]` and `[policyd.compromised]`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from gatepost.config import Duration, LocalPath
+from policyd.owners import OwnerTable
+from policyd.settings.base import CheckSection
+
+
+class OwnershipSettings(CheckSection):
+    """Whether a login may use the sender it uses (SASL user against MAIL FROM)."""
+
+    enabled: bool = Field(default=False, description="Whether the check is asked at all.")
+    owners: tuple[str, ...] = Field(
+        default=(),
+        description="Senders and the logins that own them, as lines of `owners_files`.",
+    )
+    owners_files: tuple[LocalPath, ...] = Field(
+        default=(),
+        description="Files as Postfix's smtpd_sender_login_maps: a sender (`user@example.org` or "
+        "`@example.org`) and behind it the logins that own it.",
+    )
+    login_owns_itself: bool = Field(
+        default=True,
+        description="A login that is a mail address may send as that address, also with an "
+        "extension, without a line in a table.",
+    )
+    null_sender: bool = Field(
+        default=True, description="A login may send with the null sender, as for receipts."
+    )
+    strangers: Literal["allow", "reject"] = Field(
+        default="allow",
+        description="`reject`: whoever has not logged in may not use a sender that the tables "
+        "have. That also refuses mail of our own users that comes back over a forwarder.",
+    )
+
+    @field_validator("owners")
+    @classmethod
+    def _check_owners(cls, owners: tuple[str, ...]) -> tuple[str, ...]:
+        OwnerTable(owners)
+        return owners
+
+
+class CompromisedSettings(CheckSection):
+    """Signs that somebody else has a user's password. 0 switches a sign off."""
+
+    max_networks: int = Field(
+        default=0,
+        ge=0,
+        le=200,
+        description="A login is used from more different networks (/24, /64) than this.",
+    )
+    max_countries: int = Field(
+        default=0,
+        ge=0,
+        le=50,
+        description="A login is used from more different countries than this; needs "
+        "`countries_file`.",
+    )
+    countries_file: LocalPath | None = Field(
+        default=None,
+        description="A file with a network and its country a line, as `192.0.2.0/24 DE`.",
+    )
+    period: Duration = Field(
+        default=86400.0, gt=0, description="The period in which networks and countries count."
+    )
+    bounces: int = Field(
+        default=0,
+        ge=0,
+        description="More bounces than this came back for a sender, within `bounce_period`, and",
+    )
+    bounce_rate: float = Field(
+        default=0.2,
+        gt=0,
+        le=1,
+        description="more than this part of its messages bounced.",
+    )
+    bounce_period: Duration = Field(
+        default=86400.0, gt=0, description="The period in which bounces count."
+    )
+    action: Literal["note", "hold", "defer", "reject"] = Field(
+        default="hold",
+        description="What happens to the mail of such a login; an alert is logged in any case.",
+    )
+    exempt_users: tuple[str, ...] = Field(
+        default=(), description="Logins that are not watched, as that of a web mailer."
+    )

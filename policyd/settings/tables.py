@@ -1,0 +1,88 @@
+"""The section `[policyd.tables]`."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from gatepost.config import LocalPath
+from policyd.match import AddressTable, ClientTable, NameTable
+from policyd.settings.base import CheckSection
+from policyd.template import check_template
+
+TEXT_FIELDS = frozenset({"client", "name", "helo", "sender", "recipient", "hostname"})
+
+_CLIENTS = "`example.org` (host names there and below), `192.0.2.0/24`, `2001:db8::/32`, `/regex/`"
+_ADDRESSES = "`user@example.org`, `user@`, `example.org`, `/regex/`"
+
+
+class TablesSettings(CheckSection):
+    """Tables of what is always let through and what never. What is allowed wins.
+
+    A client is matched by address and verified host name; in `deny_clients` a host name that is
+    not verified counts as well. HELO names and senders can be forged: to allow by them is weak.
+    """
+
+    allow_clients: tuple[str, ...] = Field(
+        default=(), description=f"Clients that no further check is asked about: {_CLIENTS}."
+    )
+    allow_clients_files: tuple[LocalPath, ...] = Field(
+        default=(), description="Files with more of them, one a line."
+    )
+    allow_helo: tuple[str, ...] = Field(
+        default=(), description="HELO names, and what is below them; or `/regex/`."
+    )
+    allow_senders: tuple[str, ...] = Field(default=(), description=f"Senders: {_ADDRESSES}.")
+    allow_senders_files: tuple[LocalPath, ...] = Field(
+        default=(), description="Files with more of them, one a line."
+    )
+    allow_recipients: tuple[str, ...] = Field(default=(), description=f"Recipients: {_ADDRESSES}.")
+    allow_recipients_files: tuple[LocalPath, ...] = Field(
+        default=(), description="Files with more of them, one a line."
+    )
+    allow_users: tuple[str, ...] = Field(default=(), description="SASL logins, or `/regex/`.")
+    deny_clients: tuple[str, ...] = Field(
+        default=(), description=f"Clients that are refused: {_CLIENTS}."
+    )
+    deny_clients_files: tuple[LocalPath, ...] = Field(
+        default=(), description="Files with more of them, one a line."
+    )
+    deny_helo: tuple[str, ...] = Field(
+        default=(), description="HELO names, and what is below them; or `/regex/`."
+    )
+    deny_senders: tuple[str, ...] = Field(default=(), description=f"Senders: {_ADDRESSES}.")
+    deny_senders_files: tuple[LocalPath, ...] = Field(
+        default=(), description="Files with more of them, one a line."
+    )
+    deny_recipients: tuple[str, ...] = Field(default=(), description=f"Recipients: {_ADDRESSES}.")
+    deny_recipients_files: tuple[LocalPath, ...] = Field(
+        default=(), description="Files with more of them, one a line."
+    )
+    deny_users: tuple[str, ...] = Field(default=(), description="SASL logins, or `/regex/`.")
+    text: str = Field(
+        default="Access denied",
+        description="What a denied client reads behind `554 5.7.1`; may use {client}, {name}, "
+        "{helo}, {sender}, {recipient} and {hostname}.",
+    )
+
+    @field_validator("allow_clients", "deny_clients")
+    @classmethod
+    def _check_clients(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        ClientTable(entries)
+        return entries
+
+    @field_validator("allow_senders", "allow_recipients", "deny_senders", "deny_recipients")
+    @classmethod
+    def _check_addresses(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        AddressTable(entries)
+        return entries
+
+    @field_validator("allow_helo", "deny_helo", "allow_users", "deny_users")
+    @classmethod
+    def _check_names(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        NameTable(entries, domains=True)
+        return entries
+
+    @field_validator("text")
+    @classmethod
+    def _check_text(cls, text: str) -> str:
+        return check_template(text, TEXT_FIELDS)

@@ -1,0 +1,171 @@
+"""Sender ownership, and the signs of a stolen password."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from policyd.checks import Outcome
+from policyd.checks.compromised import Compromised
+from policyd.checks.ownership import Ownership
+from policyd.countries import Countries, read_countries
+from policyd.match import MatchError
+from policyd.owners import OwnerTable
+from policyd.settings import CompromisedSettings, OwnershipSettings
+from policyd.stores.memory import MemoryStore
+from tests.unit.policyd.requests import request
+from tests.unit.policyd.store_suite import Clock
+
+OWNERS = ["info@example.org alice, bob@example.org", "@sales.example carol"]
+
+
+def owned(user: str, sender: str, **settings: Any) -> str:
+    check = Ownership(OwnershipSettings.model_validate({"owners": OWNERS, **settings}))
+    outcome = asyncio.run(check.check(request(sasl_username=user, sender=sender)))
+    return str(outcome.action) if outcome and outcome.action else ""
+
+
+@pytest.mark.parametrize(
+    ("user", "sender", "allowed"),
+    [
+        ("alice", "info@example.org", True),
+        ("Alice", "INFO@example.org", True),
+        ("bob@example.org", "info@example.org", True),
+        ("carol", "info@example.org", False),
+        ("carol", "anything@sales.example", True),
+        ("alice", "anything@sales.example", False),
+        ("alice", "info+list@example.org", True),
+        ("dora@example.org", "dora@example.org", True),
+        ("dora@example.org", "dora+list@example.org", True),
+        ("dora@example.org", "erin@example.org", False),
+        ("alice", "", True),
+        ("", "info@example.org", True),
+    ],
+)
+def test_who_may_send_as_whom(user: str, sender: str, allowed: bool) -> None:
+    answer = owned(user, sender)
+    if allowed:
+        assert answer == ""
+    else:
+        assert answer == (
+            f"553 5.7.1 Sender address rejected: not owned by user {user} [sender-not-owned]"
+        )
+
+
+def test_choices() -> None:
+    assert owned("alice", "", null_sender=False).startswith("553")
+    assert owned("dora@example.org", "dora@example.org", login_owns_itself=False).startswith("553")
+    assert owned("", "info@example.org", strangers="reject") == (
+        "553 5.7.1 This sender needs a login [sender-needs-login]"
+    )
+    assert owned("", "stranger@example.com", strangers="reject") == ""
+
+
+def test_a_file_of_owners(tmp_path: Path) -> None:
+    path = tmp_path / "owners"
+    path.write_text("# who\ninfo@example.org alice\n")
+    check = Ownership(OwnershipSettings.model_validate({"owners_files": [str(path)]}))
+    outcome = asyncio.run(check.check(request(sasl_username="alice", sender="info@example.org")))
+    assert outcome == Outcome("owned")
+    path.write_text("info alice\n")
+    with pytest.raises(MatchError, match="owners:1"):
+        Ownership(OwnershipSettings.model_validate({"owners_files": [str(path)]}))
+
+
+@pytest.mark.parametrize("line", ["alice", "info@example.org", "info alice"])
+def test_no_owner(line: str) -> None:
+    with pytest.raises(MatchError):
+        OwnerTable([line])
+    with pytest.raises(ValidationError):
+        OwnershipSettings(owners=(line,))
+
+
+class Watcher:
+    def __init__(self, **settings: Any) -> None:
+        self.clock = Clock()
+        self.check = Compromised(
+            CompromisedSettings.model_validate(settings),
+            MemoryStore(clock=self.clock),
+            self.clock,
+        )
+
+    def ask(self, wait: float = 0, /, **attributes: str) -> str:
+        self.clock.now += wait
+        outcome = asyncio.run(self.check.check(request(**attributes)))
+        return str(outcome.action or outcome.finding) if outcome else ""
+
+
+def test_a_login_from_many_networks() -> None:
+    watcher = Watcher(max_networks=3)
+    for n in range(3):
+        for host in (1, 2):
+            assert watcher.ask(sasl_username="alice", client_address=f"192.0.{n}.{host}") == ""
+    answer = watcher.ask(sasl_username="Alice", client_address="203.0.113.1")
+    assert answer == (
+        "HOLD compromised: used from 192.0.0.0/24, 192.0.1.0/24, 192.0.2.0/24, 203.0.113.0/24"
+    )
+    assert watcher.ask(sasl_username="bob", client_address="203.0.113.1") == ""
+    assert watcher.ask(client_address="203.0.113.1") == ""
+    # a day later the old networks count no more
+    assert watcher.ask(86400, sasl_username="alice", client_address="203.0.113.1") == ""
+
+
+def test_a_login_from_many_countries(tmp_path: Path) -> None:
+    path = tmp_path / "countries"
+    path.write_text("192.0.2.0/24 DE\n198.51.100.0/24,FR\n203.0.113.0/24 US\n203.0.113.128/25 CA\n")
+    watcher = Watcher(max_countries=2, countries_file=str(path), action="reject")
+    for address in ("192.0.2.1", "198.51.100.1", "192.0.2.9", "10.0.0.1"):
+        assert watcher.ask(sasl_username="alice", client_address=address) == ""
+    answer = watcher.ask(sasl_username="alice", client_address="203.0.113.200")
+    assert answer.startswith("554 5.7.1 ")
+    assert answer.endswith("[compromised]")
+
+
+def test_countries(tmp_path: Path) -> None:
+    countries = Countries()
+    countries.add("2001:db8::/32", "DE")
+    countries.add("192.0.2.0/24", "FR")
+    countries.add("192.0.2.128/25", "IT")
+    assert [
+        countries.of(a) for a in ("2001:db8::1", "192.0.2.1", "192.0.2.200", "10.0.0.1", "x")
+    ] == [
+        "DE",
+        "FR",
+        "IT",
+        "",
+        "",
+    ]
+    path = tmp_path / "countries"
+    for wrong in ("192.0.2.0/24", "nonsense DE", "192.0.2.0/24 D E"):
+        path.write_text(f"{wrong}\n")
+        with pytest.raises(MatchError, match="countries:1"):
+            read_countries(path)
+
+
+def test_many_bounces() -> None:
+    watcher = Watcher(bounces=2, bounce_rate=0.5, action="defer")
+    out = {"sasl_username": "alice", "sender": "alice@example.org"}
+    back = {"sender": "", "recipient": "Alice@example.org"}
+    for _ in range(4):
+        assert watcher.ask(**out) == ""
+    for _ in range(3):
+        assert watcher.ask(**back) == ""
+    assert watcher.ask(**out).startswith("450 4.7.1")  # 3 of 5
+    for _ in range(3):
+        watcher.ask(**out)
+    assert watcher.ask(**out) == ""  # 3 of 9
+    for _ in range(3):
+        watcher.ask(**back)
+    assert watcher.ask(86402, **out) == ""
+
+
+def test_exempt_users_and_notes() -> None:
+    watcher = Watcher(max_networks=1, exempt_users=["Webmail"], action="note")
+    for n in range(5):
+        assert watcher.ask(sasl_username="webmail", client_address=f"192.0.{n}.1") == ""
+    watcher.ask(sasl_username="alice", client_address="192.0.1.1")
+    assert watcher.ask(sasl_username="alice", client_address="192.0.2.1") == "networks"
