@@ -19,8 +19,9 @@ def _policy_killed(ground: Ground, record: Record) -> None:
     record.expect("the answer, with default_action=DUNNO", 250, sent.reply.code)
     if sent.accepted:
         arrived = ground.sink.wait_for_subject(subject)
-        record.arrived = "at once, as default_action=DUNNO says"
-        record.expect("the field X-Greylist", [], arrived.fields("X-Greylist"))
+        delayed = arrived.fields("X-Greylist")
+        record.arrived = "delayed" if delayed else "at once, as default_action=DUNNO says"
+        record.expect("the field X-Greylist", [], delayed)
     ground.policyd.start()
     expect_listed(ground, record)
 

@@ -49,7 +49,9 @@ def _greylisted(ground: Ground, record: Record) -> None:
 def _listed(ground: Ground, record: Record) -> None:
     record.sent = f"by {LISTED_CLIENT.address}, which {LIST_ZONE} lists"
     expect_listed(ground, record)
-    record.arrived = "nothing"
+    found = ground.sink.matching(lambda one: one.sender == _SPAMMER)
+    record.arrived = f"{len(found)} messages" if found else "nothing"
+    record.expect("what arrived of the listed client", 0, len(found))
 
 
 def expect_listed(ground: Ground, record: Record) -> None:
