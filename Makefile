@@ -36,6 +36,7 @@ test: ## all tests: unit, then the daemons over their sockets, then a real Postf
 docs: $(VENV)/.installed ## write docs/reference/ anew from the code
 	$(VENV)/bin/gatepost config reference > docs/reference/configuration.md
 	$(PY) scripts/metrics.py
+	PYTHONPATH=. $(PY) scripts/replies.py
 	$(PY) scripts/rfcs.py
 
 clean: ## forget what was installed and built here

@@ -1,11 +1,17 @@
 """What `make docs` writes is what stands in docs/."""
 
+import ast
 import importlib.util
+import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+
+from milters.reasons import reasons as milter_reasons
+from policyd.reasons import REASONS as POLICY_REASONS
 
 ROOT = Path(__file__).parents[3]
 
@@ -48,3 +54,29 @@ def test_the_metrics_are_those_of_the_code() -> None:
         check=True,
     ).stdout
     assert printed == (ROOT / "docs/reference/metrics.md").read_text()
+
+
+def test_every_reason_id_of_the_code_is_explained() -> None:
+    """What stands as a literal where a reason id does."""
+    known = set(milter_reasons()) | set(POLICY_REASONS)
+    found: dict[str, Path] = {}
+    for package in ("milters", "policyd"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                for literal in _reason_literals(node):
+                    found[literal] = path
+    assert {reason: path for reason, path in found.items() if reason not in known} == {}
+    assert "greylist-new" in found  # the search finds something
+    assert (ROOT / "docs/reference/replies.md").read_text() == script("replies").page()
+
+
+def _reason_literals(node: ast.AST) -> Iterator[str]:
+    values: list[ast.expr] = []
+    match node:
+        case ast.Call(func=ast.Name(id="Reply")):
+            values = [*node.args[3:4], *(key.value for key in node.keywords if key.arg == "reason")]
+        case ast.Assign(targets=[ast.Name(id=name)]) if re.match(r"_?REASON(_|$)", name):
+            values = [node.value]
+    for value in values:
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            yield value.value

@@ -1,0 +1,31 @@
+"""The reason ids of the milter's replies, and what each means for who reads them.
+
+A reason id stands in brackets at the end of a reply, in the log line of the message (`reason`), in
+the metrics and in `docs/reference/replies.md`, which is written from this table.
+"""
+
+from __future__ import annotations
+
+from milters.policy import METHODS, reason_id
+from milters.settings import PolicySettings
+
+_OWN: dict[str, str] = {
+    "from-not-yours": "Somebody who has logged in may not use this From: see "
+    "`[milters.ownership]`.",
+    "header-too-large": "The header of the message is longer than `max_header`, or has more fields "
+    "than any reader takes.",
+    "internal-error": "A mistake of Gatepost; the log has the traceback under the id in the reply. "
+    "The message waits at its sender.",
+    "unsigned": "The message is to be signed and cannot be, and `required` is set in "
+    "`[milters.sign]`.",
+}
+
+
+def reasons() -> dict[str, str]:
+    """Every reason id with its meaning: the milter's own, and one for each line of its table."""
+    found = dict(_OWN)
+    for method in METHODS:
+        section = type(getattr(PolicySettings(), method))
+        for outcome, info in section.model_fields.items():
+            found[reason_id(method, outcome)] = f"{method.upper()}: {info.description}"
+    return found

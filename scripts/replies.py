@@ -1,0 +1,38 @@
+"""Writes docs/reference/replies.md from the reason ids that the daemons know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from milters.reasons import reasons as milter_reasons
+from policyd.reasons import REASONS as POLICY_REASONS
+
+ROOT = Path(__file__).parent.parent
+
+
+def page() -> str:
+    """The page in Markdown."""
+    lines = [
+        "# Replies",
+        "",
+        "Written by `make docs` from the code. A refusal ends with its reason id in brackets:",
+        "`450 4.2.0 … Greylisted, please try again in 300 seconds [greylist-new]`. The same id",
+        "stands in the log line, beside the queue id, and in the metrics. Which of them refuse,",
+        "defer or only tag is up to the [configuration](configuration.md).",
+        "",
+    ]
+    for heading, known in (
+        ("Policy server, at RCPT TO", POLICY_REASONS),
+        ("Milter, at the end of a message", milter_reasons()),
+    ):
+        lines += [f"## {heading}", "", "| reason id | what it means |", "|---|---|"]
+        lines += [
+            f"| `{name}{'NAME' if name.endswith('-') else ''}` | {meaning} |"
+            for name, meaning in known.items()
+        ]
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    (ROOT / "docs/reference/replies.md").write_text(page(), encoding="utf-8")
