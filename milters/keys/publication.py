@@ -18,7 +18,10 @@ from msgauth.dkim.record import KeyRecord, RecordError, RevokedError, parse_key_
 from msgauth.keys import SigningKey
 
 RETRY = 60.0
-"""Seconds until a key that may not sign, or of which nothing is known, is looked at again."""
+"""Seconds until a key whose record is not as it should be is looked at again."""
+
+RETRY_UNKNOWN = 10.0
+"""Seconds until DNS that did not answer is asked again: mail may leave unsigned until it does."""
 
 MISSES = 2
 """How often in a row the record of a key that was seen must be gone before the key stops: a zone
@@ -168,7 +171,9 @@ class Standing:
     @property
     def next_look(self) -> float | None:
         """Seconds until the next look; None: in no hurry, at the usual interval."""
-        return None if self.last.seen is Seen.PUBLISHED else RETRY
+        if self.last.seen is Seen.PUBLISHED:
+            return None
+        return RETRY_UNKNOWN if self.last.seen is Seen.UNKNOWN else RETRY
 
 
 def stand(before: Standing | None, found: Publication, *, was_activated: bool) -> Standing:
