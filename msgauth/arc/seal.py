@@ -18,7 +18,7 @@ from msgauth.dkim.body import BodyHashes
 from msgauth.dkim.canonical import RELAXED, Canonicalization
 from msgauth.dkim.headers import DEFAULT_HEADERS, Header, HeaderPolicy
 from msgauth.dkim.sign import SignedHeader, SigningError, hash_tags, sign_digest, signing_names
-from msgauth.fold import FOLD, fold, require_folded
+from msgauth.fold import FOLD, FoldError, fold, require_folded
 from msgauth.keys import SigningKey
 from msgauth.message import HeaderField
 from msgauth.results import ArcStatus
@@ -84,8 +84,9 @@ class ArcSealer:
         folded with CRLF if it is long. `above` are the fields that were added above the header.
 
         Returns nothing when the chain has been sealed as broken before (section 5.1 step 2). Raises
-        `SigningError` when no set can be added: there are 50, or nothing is known of the chain
-        because DNS did not answer, which a seal could only call broken for good (section 5.2.1).
+        `SigningError` when no set can be added: there are 50, the payload is none, or nothing is
+        known of the chain because DNS did not answer, which a seal could only call broken for good
+        (section 5.2.1).
         """
         if chain.sealed_as_failed:
             return ()
@@ -96,9 +97,7 @@ class ArcSealer:
             raise SigningError(f"the message has {MAX_SETS} ARC sets and can get no more")
         self._hashes.finish()
         header = Header((*above, *self._fields))
-        if not payload:
-            raise SigningError("there is nothing to seal: the payload is empty")
-        aar = HeaderField(AAR, f" i={instance}; {require_folded(payload)}".encode())
+        aar = _results_field(instance, payload)
         ams = self._message_signature(header, instance, now)
         seal = self._seal(header, chain, (aar, ams), now)
         return seal, ams, aar
@@ -128,6 +127,15 @@ class ArcSealer:
         digest = hashlib.sha256(hashed_fields(covered) + hashed_fields([unsigned])[:-2])
         signature = sign_digest(spec.key, digest.digest())
         return HeaderField(AS, unsigned.value + signature)
+
+
+def _results_field(instance: int, payload: str) -> HeaderField:
+    if not payload:
+        raise SigningError("there is nothing to seal: the payload is empty")
+    try:
+        return HeaderField(AAR, f" i={instance}; {require_folded(payload)}".encode())
+    except FoldError as error:
+        raise SigningError(str(error)) from error
 
 
 def _older_fields(header: Header, chain: ArcResult) -> list[HeaderField]:

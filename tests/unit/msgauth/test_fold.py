@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msgauth.fold import WIDTH, FoldError, fold, fold_anywhere, require_printable
+from msgauth.fold import WIDTH, FoldError, fold, fold_anywhere, require_folded, require_printable
 
 WORDS = st.lists(st.text(alphabet="abc", min_size=1, max_size=WIDTH - 2), max_size=40)
 
@@ -30,6 +30,19 @@ def test_nothing_can_be_injected(bad: str) -> None:
         fold(["x", bad])
     with pytest.raises(FoldError, match="control character"):
         require_printable(bad)
+
+
+def test_text_that_is_folded_already() -> None:
+    for text in ("", "a b", "a;\r\n b;\r\n\tc", "é"):
+        assert require_folded(text) == text
+
+
+@pytest.mark.parametrize(
+    "bad", ["a\r\nb", "a\r\n b\r\n", "a\r\n \r\n b", "a\n b", "a\rb", "\0", "x" * 999]
+)
+def test_text_that_is_not_folded_well(bad: str) -> None:
+    with pytest.raises(FoldError):
+        require_folded(bad)
 
 
 @given(WORDS, st.sampled_from([" ", ":", ", "]), st.integers(1, 30))

@@ -13,8 +13,6 @@ from msgauth.arc import ArcHop, ArcResult, ArcSealer, ArcVerifier, SealSpec
 from msgauth.ask import TEMPFAIL, Answer, Rcode
 from msgauth.dkim import SIMPLE, MessageSigner, MessageVerifier, SignatureSpec, SigningError
 from msgauth.dkim.body import BodyHashes
-from msgauth.errors import MsgauthError
-from msgauth.fold import FoldError
 from msgauth.keys import SigningKey
 from msgauth.message import HeaderField, parse_message
 from msgauth.results import ArcStatus
@@ -366,19 +364,19 @@ def test_fifty_sets_and_no_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("payload", "error"),
+    "payload",
     [
-        ("", SigningError),
-        ("mx; none\r\nX: injected", FoldError),
-        ("mx; none\nX", FoldError),
-        ("mx; none\r\n \r\n x", FoldError),
-        ("mx; none\r\n ", FoldError),
-        ("mx; \0", FoldError),
-        ("mx; " + "x" * 1000, FoldError),
+        "",
+        "mx; none\r\nX: injected",
+        "mx; none\nX",
+        "mx; none\r\n \r\n x",
+        "mx; none\r\n ",
+        "mx; \0",
+        "mx; " + "x" * 1000,
     ],
 )
-def test_payloads_that_are_refused(payload: str, error: type[MsgauthError]) -> None:
-    with pytest.raises(error):
+def test_payloads_that_are_refused(payload: str) -> None:
+    with pytest.raises(SigningError):
         seal(SPECS[0], FIELDS, payload=payload)
 
 
