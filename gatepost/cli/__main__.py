@@ -23,6 +23,7 @@ COMMANDS = {
     "import": ("gatepost.cli.imports", "Read the configuration of opendkim."),
     "keys": ("gatepost.cli.keys", "Make, publish, check and retire signing keys."),
     "policyd": ("gatepost.cli.policyd", "Run the policy server, or ask what it would say."),
+    "probe": ("gatepost.cli.probe", "Shake hands with a milter, policy or SMTP server."),
     "version": ("gatepost.cli.version", "Show the version of Gatepost and of what it runs on."),
 }
 """Word: the module that has a click command of that name, and what `gatepost --help` says of it."""

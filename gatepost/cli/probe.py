@@ -1,0 +1,90 @@
+"""`gatepost probe`: is it there, and does it speak the protocol? For health checks and by hand."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+
+import click
+
+from gatepost import handshake, listen
+from gatepost.handshake import Greeting, Handshake, HandshakeError
+
+HANDSHAKES: dict[str, Callable[[], Handshake]] = {
+    "milter": handshake.milter,
+    "policy": handshake.policy,
+    "smtp": handshake.smtp,
+}
+
+CHUNK = 4096
+"""Octets read at once."""
+
+
+def _parse(_context: click.Context, _parameter: click.Parameter, text: str) -> listen.Address:
+    try:
+        return listen.parse(text)
+    except listen.ListenError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(list(HANDSHAKES)))
+@click.argument("address", callback=_parse)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.1, 600),
+    default=5.0,
+    show_default=True,
+    help="Seconds for all of it.",
+)
+def probe(kind: str, address: listen.Address, timeout: float) -> None:
+    """Shake hands with a server: exit status 0 when it answers as it should.
+
+    \b
+    milter   negotiate as Postfix does
+    policy   ask about a VRFY, which no check looks at
+    smtp     wait for the banner, say EHLO
+
+    ADDRESS is inet:PORT@HOST, inet:HOST:PORT or unix:/PATH. No message is begun and nothing is
+    remembered of it.
+    """
+    try:
+        greeting = shake_hands(HANDSHAKES[kind](), address, timeout)
+    except TimeoutError:
+        raise click.ClickException(f"{kind} {address}: no answer within {timeout:g} s") from None
+    except HandshakeError as error:
+        raise click.ClickException(f"{kind} {address}: {error}") from None
+    except OSError as error:
+        raise click.ClickException(f"{kind} {address}: {error.strerror or error}") from None
+    click.echo(f"{kind} {address}: {greeting.said}")
+
+
+def shake_hands(talk: Handshake, address: listen.Address, timeout: float) -> Greeting:
+    """Lead the conversation over a socket; raises `HandshakeError` and `OSError`."""
+    end = time.monotonic() + timeout
+    with _connect(address, timeout) as connection:
+        received: bytes | None = None
+        while True:
+            try:
+                send = next(talk) if received is None else talk.send(received)
+            except StopIteration as done:
+                greeting: Greeting = done.value
+                connection.sendall(greeting.goodbye)
+                return greeting
+            connection.settimeout(max(end - time.monotonic(), 0.001))
+            connection.sendall(send)
+            received = connection.recv(CHUNK)
+
+
+def _connect(address: listen.Address, timeout: float) -> socket.socket:
+    if isinstance(address, listen.Inet):
+        return socket.create_connection((address.host or "127.0.0.1", address.port), timeout)
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(timeout)
+        connection.connect(str(address.path))
+    except BaseException:
+        connection.close()
+        raise
+    return connection

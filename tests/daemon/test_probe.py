@@ -1,0 +1,61 @@
+"""`gatepost probe` against the daemons, a server that is silent, and nobody."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from testbed.daemon import Daemon, gatepost_command
+from testbed.ports import free_ports
+
+
+def probe(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [gatepost_command(), "probe", *arguments], capture_output=True, text=True, timeout=50
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "kind", "said"),
+    [("milters", "milter", "milter protocol 6"), ("policyd", "policy", "action=DUNNO")],
+)
+@pytest.mark.parametrize("family", ["unix", "inet"])
+def test_a_daemon_that_runs(word: str, kind: str, said: str, family: str, tmp_path: Path) -> None:
+    port, metrics_port = free_ports(2)
+    address = f"unix:{tmp_path}/socket" if family == "unix" else f"inet:{port}@127.0.0.1"
+    config = tmp_path / "gatepost.toml"
+    (tmp_path / "keys").mkdir()
+    more = {"milters": 'keys = "keys"\nworkers = 1', "policyd": '[policyd.store]\nkind = "memory"'}
+    config.write_text(
+        f"""
+[{word}]
+listen = "{address}"
+metrics_listen = "inet:{metrics_port}@127.0.0.1"
+{more[word]}
+"""
+    )
+    with Daemon(word, config, tmp_path):
+        done = probe(kind, address)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{kind} {address}: {said}\n"
+    gone = probe(kind, address)
+    assert gone.returncode == 1
+    assert "Connection refused" in gone.stderr or "No such file" in gone.stderr
+
+
+@pytest.mark.parametrize("kind", ["milter", "policy", "smtp"])
+def test_an_open_port_is_not_enough(kind: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"inet:{silent.getsockname()[1]}@127.0.0.1"
+        done = probe(kind, address, "--timeout", "0.5")
+    assert done.returncode == 1
+    assert done.stderr == f"Error: {kind} {address}: no answer within 0.5 s\n"
+
+
+def test_an_address_that_is_none() -> None:
+    done = probe("smtp", "localhost:25")
+    assert done.returncode == 2
+    assert "is not an address to listen on: write inet:PORT" in done.stderr

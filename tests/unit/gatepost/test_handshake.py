@@ -1,0 +1,122 @@
+"""The first words with a milter, a policy server and an SMTP server."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatepost.handshake import Greeting, Handshake, HandshakeError, milter, policy, smtp
+from policyd.protocol import PolicyConnection
+from policyd.request import Request
+from testbed.miltermta import encode
+
+MILTER_ANSWER = encode(b"O", struct.pack(">III", 6, 0x11, 0x1FFC00) + b"\0\0\0\1i\0")
+SMTP_ANSWERS = (b"220-wait\r\n220 mx.example ESMTP\r\n", b"250-mx.example\r\n250 SMTPUTF8\r\n")
+POLICY_ANSWER = b"action=DUNNO\n\n"
+
+
+def lead(talk: Handshake, chunks: Iterable[bytes]) -> tuple[Greeting, list[bytes]]:
+    """Feed the chunks, then the end of the stream; what was said and what was sent."""
+    stream = iter(chunks)
+    sent = [next(talk)]
+    try:
+        while True:
+            sent.append(talk.send(next(stream, b"")))
+    except StopIteration as done:
+        return done.value, [octets for octets in sent if octets]
+
+
+def whole(*octets: bytes) -> list[bytes]:
+    return list(octets)
+
+
+def bytewise(*octets: bytes) -> list[bytes]:
+    return [bytes([octet]) for octet in b"".join(octets)]
+
+
+cuts = pytest.mark.parametrize("cut", [whole, bytewise])
+Cut = Callable[..., list[bytes]]
+
+
+@cuts
+def test_a_milter_that_agrees(cut: Cut) -> None:
+    greeting, sent = lead(milter(), cut(MILTER_ANSWER, b"and more"))
+    assert greeting == Greeting("milter protocol 6", encode(b"Q"))
+    assert sent == [encode(b"O", struct.pack(">III", 6, 0x1FF, 0x1FFFFF))]
+
+
+@cuts
+def test_a_policy_server_that_answers(cut: Cut) -> None:
+    greeting, sent = lead(policy(), cut(POLICY_ANSWER, b"and more"))
+    assert greeting.said == "action=DUNNO"
+    connection = PolicyConnection()
+    connection.receive_data(sent[0])
+    request = connection.next_event()
+    assert isinstance(request, Request)
+    assert (request.state, request.sender, request.recipient) == ("VRFY", "", "")
+
+
+@cuts
+def test_an_smtp_server_that_greets(cut: Cut) -> None:
+    greeting, sent = lead(smtp(), cut(*SMTP_ANSWERS))
+    assert greeting == Greeting("mx.example ESMTP", b"QUIT\r\n")
+    assert sent == [b"EHLO probe.invalid\r\n"]
+
+
+def test_ehlo_is_said_behind_the_banner_and_not_before() -> None:
+    talk = smtp()
+    assert next(talk) == b""
+    assert talk.send(b"220 mx.exam") == b""
+    assert talk.send(b"ple\r\n") == b"EHLO probe.invalid\r\n"
+
+
+@pytest.mark.parametrize(
+    ("talk", "answers", "problem"),
+    [
+        (milter, [], "hung up"),
+        (milter, [MILTER_ANSWER[:9]], "hung up"),
+        (milter, [b"220 mx.example ESMTP\r\n"], "no milter's: a packet of"),
+        (milter, [encode(b"O", b"\0" * 4)], "no milter's: a packet of 5"),
+        (milter, [encode(b"t", b"\0" * 12)], "b't'"),
+        (milter, [encode(b"O", struct.pack(">III", 7, 0, 0))], "version 7"),
+        (milter, [encode(b"O", struct.pack(">III", 6, 0x200, 0))], "not offered"),
+        (policy, [], "hung up"),
+        (policy, [b"action=\n\n"], "no policy server's"),
+        (policy, [b"reply=DUNNO\n\n"], "no policy server's"),
+        (policy, [b"action=DUNNO\nand=this\n\n"], "no policy server's"),
+        (policy, [b"x" * 70_000], "without an end"),
+        (smtp, [], "hung up"),
+        (smtp, [b"421 4.3.2 All server ports are busy\r\n"], "banner is answered with 421 4.3.2"),
+        (smtp, [b"220 mx\r\n", b"502 no\r\n"], "EHLO is answered with 502 no"),
+        (smtp, [b"SSH-2.0-OpenSSH\r\n"], "no SMTP server's"),
+        (smtp, [b"220-" + b"x" * 5000], "without an end"),
+    ],
+)
+def test_others_are_told_from_them(
+    talk: Callable[[], Handshake], answers: list[bytes], problem: str
+) -> None:
+    with pytest.raises(HandshakeError, match=problem):
+        lead(talk(), answers)
+
+
+@given(
+    st.sampled_from([milter, policy, smtp]),
+    st.lists(
+        st.one_of(
+            st.binary(min_size=1),
+            st.sampled_from([*SMTP_ANSWERS, MILTER_ANSWER, POLICY_ANSWER, b"220", b"\n", b"-"]),
+        )
+    ),
+)
+def test_nothing_but_a_handshake_error_comes_out(
+    talk: Callable[[], Handshake], answers: list[bytes]
+) -> None:
+    try:
+        greeting, _ = lead(talk(), answers)
+    except HandshakeError:
+        return
+    assert greeting.said
