@@ -1,0 +1,28 @@
+#!/bin/sh
+# sbom NAME VERSION [PYTHON]: a CycloneDX 1.6 bill of materials of the image this runs in, to
+# standard output: its Debian packages as dpkg has them and, with an interpreter, its Python packages.
+set -eu
+name=$1 version=$2 python=${3:-}
+debian=$(dpkg-query -W -f '    {"type": "library", "bom-ref": "deb:${binary:Package}", "name": "${Package}", "version": "${Version}", "purl": "pkg:deb/debian/${Package}@${Version}?arch=${Architecture}&distro=debian-13"},\n')
+packages=
+if [ -n "$python" ]; then
+  packages=$("$python" -c '
+import importlib.metadata, json
+for found in sorted(importlib.metadata.distributions(), key=lambda each: each.name.lower()):
+    name, version = found.name.lower().replace("_", "-"), found.version
+    component = {"type": "library", "bom-ref": f"pypi:{name}", "name": name, "version": version,
+                 "purl": f"pkg:pypi/{name}@{version}"}
+    print(f"    {json.dumps(component)},")
+')
+fi
+cat <<END
+{
+  "bomFormat": "CycloneDX",
+  "specVersion": "1.6",
+  "version": 1,
+  "metadata": {"component": {"type": "container", "name": "$name", "version": "$version"}},
+  "components": [
+$(printf '%s\n%s\n' "$debian" "$packages" | sed '/^$/d; $ s/,$//')
+  ]
+}
+END
