@@ -1,6 +1,6 @@
 """dkimpy and we agree, or the RFC says why not.
 
-With `derandomize` the examples are the same in every run, so that a difference is news, not luck.
+`derandomize` has hypothesis pick the same examples again, so that a difference is news, not luck.
 """
 
 from __future__ import annotations
