@@ -175,8 +175,11 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def make_folder(path: Path, parents: bool = False) -> None:
-    """Make a folder: what its group may do is as in the folder above, others may nothing."""
+def make_folder(path: Path, *, parents: bool = False, group: int | None = None) -> None:
+    """Make a folder: what its group may do is as in the folder above, others may nothing.
+
+    `group` is the id of the group it is given to instead of the group of the folder above.
+    """
     with _naming(path):
         if parents:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -189,7 +192,10 @@ def make_folder(path: Path, parents: bool = False) -> None:
             return
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            _give_as(path.parent, descriptor)
+            if group is None:
+                _give_as(path.parent, descriptor)
+            else:
+                os.fchown(descriptor, -1, group)
             os.fchmod(descriptor, 0o700 | above.st_mode & 0o2050)
         finally:
             os.close(descriptor)

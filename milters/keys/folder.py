@@ -154,10 +154,13 @@ class KeyFolder:
         except KeyStateError as error:
             raise KeyFileError(f"{path}: {error}") from error
 
-    def create(self) -> None:
-        """Make the folder itself where it is missing; raises `KeyFileError`."""
+    def create(self, group: int | None = None) -> None:
+        """Make the folder itself where it is missing; raises `KeyFileError`.
+
+        `group` is the id of the group that is to read the keys.
+        """
         if not self.path.is_dir():
-            files.make_folder(self.path, parents=True)
+            files.make_folder(self.path, parents=True, group=group)
 
     def taken_selectors(self, domain: str) -> frozenset[str]:
         """Every selector that a key of the domain has or had; raises `KeyFileError`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +43,7 @@ class Records:
         self._monotonic = monotonic
         self._standings: dict[_Identity, Standing] = {}
         self._due: dict[_Identity, float] = {}
+        self._lock = threading.Lock()
 
     def may_sign(self, key: StoredKey) -> bool:
         """Whether the key signs, as far as its record is concerned."""
@@ -72,8 +74,10 @@ class Records:
     def forget_all_but(self, keys: Iterable[StoredKey]) -> None:
         """Drop what is known of keys that are no longer there."""
         identities = {key.identity for key in keys}
-        self._standings = {i: seen for i, seen in self._standings.items() if i in identities}
-        self._due = {i: due for i, due in self._due.items() if i in identities}
+        with self._lock:
+            for identity in self._standings.keys() - identities:
+                del self._standings[identity]
+                self._due.pop(identity, None)
 
     def count(self, keys: Iterable[StoredKey], signing: Callable[[StoredKey], bool]) -> None:
         """Show in the metrics how many of `keys` are in which state."""
@@ -91,10 +95,11 @@ class Records:
 
     def _take(self, key: StoredKey, found: Publication, interval: float) -> None:
         identity = key.identity
-        before = self._standings.get(identity)
-        after = stand(before, found, was_activated=key.was_activated)
-        self._standings[identity] = after
-        self._due[identity] = self._monotonic() + (after.next_look or interval)
+        with self._lock:
+            before = self._standings.get(identity)
+            after = stand(before, found, was_activated=key.was_activated)
+            self._standings[identity] = after
+            self._due[identity] = self._monotonic() + (after.next_look or interval)
         if before is None or (before.may_sign, before.last.seen) != (after.may_sign, found.seen):
             self._tell(key, before, after)
 

@@ -20,6 +20,7 @@ from gatepost.cli.keys.options import (
     folder_options,
     kind,
     open_folder,
+    refuse_flat,
     select,
     selector_arguments,
 )
@@ -196,8 +197,7 @@ def activate(
         raise KeysError(
             f"{domain} has no key that waits to be activated; {again('new', domain, folder)}"
         )
-    if flat := [key for key in keys if key.life is None and key.path.parent == key_folder.path]:
-        raise KeysError(f"{flat[0].path} lies flat in the folder and is active as it is")
+    refuse_flat(key_folder, keys)
     if not unchecked:
         _insist(keys, open_servers(told, port, config))
     now = datetime.now(UTC)

@@ -15,6 +15,7 @@ from gatepost.cli.keys.options import (
     domain_argument,
     folder_options,
     open_folder,
+    refuse_flat,
     select,
     some_selector_arguments,
 )
@@ -42,6 +43,7 @@ def retire(
     """Sign no more with the SELECTORS of DOMAIN; their records stay for mail under way."""
     key_folder = open_folder(folder, config)
     keys = select(key_folder, domain, selectors, ())
+    refuse_flat(key_folder, keys)
     _keep_one(key_folder, domain, keys, last, "--last")
     now = datetime.now(UTC)
     key_folder.enter(domain, {key.selector: KeyState.RETIRED for key in keys}, now)
@@ -100,6 +102,7 @@ def revoke(
     key_folder = open_folder(folder, config)
     keys = select(key_folder, domain, selectors, ())
     now = datetime.now(UTC)
+    refuse_flat(key_folder, keys)
     if not at_once:
         _wait(keys, now)
     primary = open_primary(server, port, zone, tsig_key, ttl, config) if server else None

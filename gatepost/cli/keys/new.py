@@ -16,6 +16,7 @@ from gatepost.cli.keys.options import (
     describe,
     domain_argument,
     folder_options,
+    group_of_daemon,
     kind,
     open_folder,
 )
@@ -73,7 +74,8 @@ def new(
     Nothing is overwritten, and nothing is signed with the new keys before they are activated.
     """
     key_folder = open_folder(folder, config)
-    key_folder.create()
+    if not key_folder.path.is_dir():
+        key_folder.create(group_of_daemon(config))
     now = datetime.now(UTC)
     types = ALGORITHMS[algorithm]
     taken = key_folder.taken_selectors(domain)

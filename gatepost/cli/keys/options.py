@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,27 @@ def open_folder(folder: Path | None, config: Path | None) -> KeyFolder:
     if folder is None:
         folder = configuration.read_if_any(config).model.milters.keys
     return KeyFolder(folder)
+
+
+def group_of_daemon(config: Path | None) -> int | None:
+    """The group of the user that the milter runs as; None unless root can give it files."""
+    user = configuration.read_if_any(config).model.milters.user
+    if user is None or os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam(user).pw_gid
+    except KeyError:
+        raise KeysError(f"there is no user {user}, which [milters] names") from None
+
+
+def refuse_flat(key_folder: KeyFolder, keys: Iterable[KeyFile]) -> None:
+    """Raise `KeysError` for a key of the flat layout, which has no states to change."""
+    for key in keys:
+        if key.path.parent == key_folder.path:
+            raise KeysError(
+                f"{key.path} lies flat in the folder: it is active while it is there, and retired "
+                "by taking it away"
+            )
 
 
 def select(

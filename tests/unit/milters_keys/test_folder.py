@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import tempfile
@@ -9,11 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from milters.keys import files
-from milters.keys.files import KeyFileError, read_key
+from milters.keys.files import KeyFileError, read_key, to_key
 from milters.keys.folder import KeyFolder
 from milters.keys.state import KeyState, KeyStateError
+from msgauth.keys import KeyType
 from tests.unit.milters_keys.pems import pem, record
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
@@ -147,6 +151,23 @@ def test_files_that_are_no_key(tmp_path: Path, data: bytes, text: str) -> None:
     assert str(path) in str(caught.value)
 
 
+@given(
+    st.sampled_from(["rsa", "ed25519"]),
+    st.floats(0, 1, exclude_max=True),
+    st.binary(max_size=3),
+    st.integers(0, 3),
+)
+def test_a_damaged_key_is_refused_or_read(
+    key_type: KeyType, place: float, text: bytes, length: int
+) -> None:
+    whole = pem(key_type)
+    at = int(place * len(whole))
+    with contextlib.suppress(KeyFileError):
+        key = to_key(Path("s1.pem"), whole[:at] + text + whole[at + length :])
+        digest = b"d" * 32
+        assert key.public_key().verify(digest, key.sign(digest))
+
+
 def test_a_fifo_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "s1.pem", 0o600)
     with pytest.raises(KeyFileError, match="no regular file"):
@@ -178,6 +199,16 @@ def test_a_file_that_may_not_be_read(unprivileged: Path) -> None:
         read_key(path)
 
 
+def test_a_folder_that_may_not_be_entered(unprivileged: Path) -> None:
+    path = put(unprivileged / "example.org" / "s1.pem")
+    path.parent.chmod(0o000)
+    with pytest.raises(KeyFileError, match="a folder above is closed"):
+        read_key(path)
+    (problem,) = KeyFolder(unprivileged).scan().problems
+    path.parent.chmod(0o700)
+    assert (problem.domain, problem.is_serious) == ("example.org", True)
+
+
 def test_added_keys_are_new(tmp_path: Path) -> None:
     folder = KeyFolder(tmp_path / "keys")
     folder.create()
@@ -207,6 +238,16 @@ def test_what_root_writes_belongs_to_the_owner_of_the_folder(tmp_path: Path) -> 
     (added,) = KeyFolder(tmp_path).add("example.org", {"s1": pem()}, KeyState.NEW, NOW)
     for path in (added.path.parent, *added.path.parent.iterdir()):
         assert (path.stat().st_uid, path.stat().st_gid) == (4242, 4343), path
+
+
+@pytest.mark.skipif(not as_root, reason="needs root: it gives files to another user")
+def test_a_new_folder_is_for_the_group_of_the_daemon(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    folder = KeyFolder(tmp_path / "keys")
+    folder.create(group=4343)
+    (added,) = folder.add("example.org", {"s1": pem()}, KeyState.NEW, NOW)
+    for path, mode in ((folder.path, 0o750), (added.path.parent, 0o750), (added.path, 0o640)):
+        assert (path.stat().st_gid, stat.S_IMODE(path.stat().st_mode)) == (4343, mode), path
 
 
 @pytest.mark.parametrize("name", ["s1.pem", "s1.private", "s1.txt"])
