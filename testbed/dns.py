@@ -19,8 +19,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Self, get_args
+from typing import get_args
 
 import dns.exception
 import dns.flags
@@ -33,6 +32,7 @@ import dns.rrset
 from gatepost.dns import Zone, ZoneError
 from gatepost.dns.zone import DEFAULT_TTL, Entry
 from msgauth.ask import Answer, Question, Rcode, RdType
+from testbed.closing import Closing
 from testbed.ports import LOOPBACK, bind_udp_and_tcp
 
 _log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Behaviour(enum.StrEnum):
 _BEHAVIOUR_ALIASES = {"tempfail": Behaviour.SERVFAIL}
 
 
-class DnsServer:
+class DnsServer(Closing):
     """A DNS server in threads of this process, from construction to `close()`."""
 
     def __init__(self, zone: Zone | str = "", *, host: str = LOOPBACK, port: int = 0) -> None:
@@ -158,17 +158,6 @@ class DnsServer:
             thread.join()
         self._udp.close()
         self._tcp.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _serve_udp(self) -> None:
         while True:

@@ -10,12 +10,9 @@ from __future__ import annotations
 import base64
 import binascii
 import socketserver
-import threading
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Self
 
-from testbed.ports import LOOPBACK
+from testbed.closing import StreamServer
 
 _GREETING = "VERSION\t1\t1\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nCOOKIE\t{:032x}\nDONE\n"
 
@@ -23,7 +20,7 @@ _LINE_MAX = 8192
 """Octets of a line from Postfix: Dovecot's own limit."""
 
 
-class LoginServer:
+class LoginServer(StreamServer):
     """Answers for `logins` (name to password) in a thread, from construction to `close()`."""
 
     def __init__(self, logins: Mapping[str, str]) -> None:
@@ -37,38 +34,7 @@ class LoginServer:
                     if reply := answer(outer.logins, line.decode("latin-1").rstrip("\n")):
                         self.wfile.write(reply.encode() + b"\n")
 
-        self._server = _Server((LOOPBACK, 0), Handler)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), daemon=True
-        )
-        self._thread.start()
-
-    @property
-    def postfix(self) -> str:
-        """As smtpd_sasl_path takes it."""
-        return f"inet:{LOOPBACK}:{self._server.server_address[1]}"
-
-    def close(self) -> None:
-        """Stop answering."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-    block_on_close = False
+        super().__init__(Handler)
 
 
 def answer(logins: Mapping[str, str], line: str) -> str:

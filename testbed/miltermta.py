@@ -11,10 +11,9 @@ import socket
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 from gatepost.listen import Address, Unix
+from testbed.closing import Closing
 
 VERSION = 6
 
@@ -113,7 +112,7 @@ def split_message(raw: bytes) -> tuple[list[tuple[str, bytes]], bytes]:
     return fields, body
 
 
-class MilterClient:
+class MilterClient(Closing):
     """One milter connection, from construction to `close()`."""
 
     def __init__(
@@ -298,17 +297,6 @@ class MilterClient:
     def close(self) -> None:
         """Hang up."""
         self._socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _verdict(command: bytes, data: bytes) -> str:

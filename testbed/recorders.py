@@ -4,97 +4,34 @@ from __future__ import annotations
 
 import socketserver
 import struct
-import threading
-from types import TracebackType
-from typing import ClassVar, Self
 
-from testbed.ports import LOOPBACK
+from testbed.closing import StreamServer
 
 
-class _Recorder:
-    handler: ClassVar[type[_Handler]]
-
-    def __init__(self) -> None:
-        self._server = _Server((LOOPBACK, 0), self.handler)
-        self._server.recorder = self
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), daemon=True
-        )
-        self._thread.start()
-
-    @property
-    def postfix(self) -> str:
-        """Its address as main.cf writes it."""
-        return f"inet:{LOOPBACK}:{self._server.server_address[1]}"
-
-    def close(self) -> None:
-        """Stop answering."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-    block_on_close = False
-    recorder: _Recorder
-
-
-class _Handler(socketserver.StreamRequestHandler):
-    server: _Server
-
-
-class _PolicyHandler(_Handler):
-    def handle(self) -> None:
-        recorder = self.server.recorder
-        assert isinstance(recorder, PolicyRecorder)
-        request: dict[str, str] = {}
-        while line := self.rfile.readline():
-            name, equals, value = line.decode("latin-1").rstrip("\n").partition("=")
-            if equals:
-                request[name] = value
-            else:  # an empty line ends a request
-                recorder.requests.append(request)
-                request = {}
-                self.wfile.write(b"action=DUNNO\n\n")
-
-
-class PolicyRecorder(_Recorder):
+class PolicyRecorder(StreamServer):
     """Answers DUNNO to each request of Postfix's policy delegation protocol."""
-
-    handler = _PolicyHandler
 
     def __init__(self) -> None:
         self.requests: list[dict[str, str]] = []
-        super().__init__()
+        outer = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                request: dict[str, str] = {}
+                while line := self.rfile.readline():
+                    name, equals, value = line.decode("latin-1").rstrip("\n").partition("=")
+                    if equals:
+                        request[name] = value
+                    else:  # an empty line ends a request
+                        outer.requests.append(request)
+                        request = {}
+                        self.wfile.write(b"action=DUNNO\n\n")
+
+        super().__init__(Handler)
 
 
-class _MilterHandler(_Handler):
-    def handle(self) -> None:
-        recorder = self.server.recorder
-        assert isinstance(recorder, MilterRecorder)
-        # libmilter/mfdef.h: a length of 4 octets, then a command letter and its data
-        while len(prefix := self.rfile.read(4)) == 4:
-            packet = self.rfile.read(*struct.unpack(">I", prefix))
-            if reply := recorder.answer(packet[:1], packet[1:]):
-                self.wfile.write(struct.pack(">I", len(reply)) + reply)
-
-
-class MilterRecorder(_Recorder):
+class MilterRecorder(StreamServer):
     """Answers "continue" to each event of the milter protocol, version 6."""
-
-    handler = _MilterHandler
 
     def __init__(self) -> None:
         self.connections: list[tuple[str, str]] = []
@@ -102,7 +39,17 @@ class MilterRecorder(_Recorder):
         self.helos: list[str] = []
         self.macros: dict[str, str] = {}
         """The last value of each macro."""
-        super().__init__()
+        outer = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                # libmilter/mfdef.h: a length of 4 octets, then a command letter and its data
+                while len(prefix := self.rfile.read(4)) == 4:
+                    packet = self.rfile.read(*struct.unpack(">I", prefix))
+                    if reply := outer.answer(packet[:1], packet[1:]):
+                        self.wfile.write(struct.pack(">I", len(reply)) + reply)
+
+        super().__init__(Handler)
 
     def answer(self, command: bytes, data: bytes) -> bytes:
         """The reply to one event; empty where none is due."""

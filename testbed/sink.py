@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from testbed.closing import Closing
 from testbed.ports import LOOPBACK
 from testbed.waiting import wait_until
 
@@ -80,7 +80,7 @@ class _Handler:
         return "250 2.0.0 arrived"
 
 
-class Sink:
+class Sink(Closing):
     """The server, in a thread of this process, from construction to `close()`.
 
     With a `folder` each message is also written there, as 001.eml and so on.
@@ -160,17 +160,6 @@ class Sink:
         for session in sessions:
             session.cancel()
         await asyncio.gather(*sessions, return_exceptions=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _parameter(options: Iterable[Any], name: str) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
+from testbed.closing import Closing
 from testbed.ports import LOOPBACK
 
 TIMEOUT = 50.0
@@ -27,7 +26,7 @@ class Reply:
         return f"{self.code} {self.text}"
 
 
-class RawClient:
+class RawClient(Closing):
     """A connection to an SMTP server; every step is the caller's."""
 
     def __init__(self, port: int, *, host: str = LOOPBACK, timeout: float = TIMEOUT) -> None:
@@ -92,14 +91,3 @@ class RawClient:
         """Hang up without QUIT."""
         self._stream.close()
         self._socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -79,6 +79,14 @@ def _to_answer(found: dns.resolver.Answer) -> Answer:
     return Answer(Rcode.OK, tuple(records), ttl)
 
 
+_FAILURES = (dns.exception.DNSException, OSError, EOFError, ValueError)
+"""Everything that dnspython and sockets raise for what the network or a server does."""
+
+
+def _failed(error: Exception) -> Answer:
+    return _nonexistent(error) if isinstance(error, dns.resolver.NXDOMAIN) else TEMPFAIL
+
+
 def _nonexistent(error: dns.resolver.NXDOMAIN) -> Answer:
     """The negative answer and how long it holds (RFC 2308 section 5)."""
     ttls = []
@@ -141,10 +149,8 @@ class Resolver:
                 name, question.rdtype, lifetime=lifetime, raise_on_no_answer=False, search=False
             )
             return _to_answer(found)
-        except dns.resolver.NXDOMAIN as error:
-            return _nonexistent(error)
-        except (dns.exception.DNSException, OSError, EOFError, ValueError):
-            return TEMPFAIL
+        except _FAILURES as error:
+            return _failed(error)
 
 
 class AsyncResolver:
@@ -212,7 +218,5 @@ class AsyncResolver:
                 name, question.rdtype, raise_on_no_answer=False, search=False
             )
             return _to_answer(found)
-        except dns.resolver.NXDOMAIN as error:
-            return _nonexistent(error)
-        except (dns.exception.DNSException, OSError, EOFError, ValueError):
-            return TEMPFAIL
+        except _FAILURES as error:
+            return _failed(error)
