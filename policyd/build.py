@@ -52,21 +52,29 @@ def open_store(settings: StoreSettings) -> Store:
 class Stores:
     """The store as the checks see it: `guarded` may fail, `lasting` goes on in memory."""
 
-    def __init__(self, settings: StoreSettings) -> None:
+    def __init__(self, guarded: Store, lasting: Store, guard: Guard | None = None) -> None:
+        self.guarded = guarded
+        self.lasting = lasting
+        self._guard = guard
+
+    @classmethod
+    def open(cls, settings: StoreSettings) -> Stores:
+        """Open the store of the settings; raises `StoreStartError`."""
         store = open_store(settings)
         if settings.kind == "memory":
-            self.guard: Guard | None = None
-            self.guarded: Store = store
-            self.lasting: Store = store
-        else:
-            self.guard = Guard(store, settings.timeout)
-            self.guarded = self.guard
-            self.lasting = Fallback(self.guard, MemoryStore(), merge)
+            return cls.over(store)
+        guard = Guard(store, settings.timeout)
+        return cls(guard, Fallback(guard, MemoryStore(), merge), guard)
+
+    @classmethod
+    def over(cls, store: Store) -> Stores:
+        """A store that needs no guard."""
+        return cls(store, store)
 
     def start(self) -> None:
         """Begin to watch the store; called in the event loop."""
-        if self.guard is not None:
-            self.guard.start()
+        if self._guard is not None:
+            self._guard.start()
 
     async def close(self) -> None:
         """Finish what was begun and let go."""

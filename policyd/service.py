@@ -111,7 +111,7 @@ async def serve(read: Callable[[], Configuration], watched: Sequence[Path] = ())
     metrics = metrics_server(settings.metrics_listen, probes)
     drop_privileges(settings.user)  # before the store makes its file
     try:
-        stores = Stores(settings.store)
+        stores = Stores.open(settings.store)
     except PolicydError as error:
         raise StartError(str(error)) from None
     resolver = AsyncResolver(first.dns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gatepost.cli.import_opendkim import opendkim
+from gatepost.cli.import_postgrey import postgrey
 
 
 @click.group(name="import")
@@ -13,3 +14,4 @@ def import_() -> None:
 
 
 import_.add_command(opendkim)
+import_.add_command(postgrey)

@@ -9,6 +9,7 @@ import click
 
 from gatepost import logs
 from gatepost.cli import configuration
+from gatepost.cli.policyd_ask import ask
 
 
 @click.group(invoke_without_command=True)
@@ -35,3 +36,6 @@ def policyd(ctx: click.Context, config: Path | None) -> None:
     logs.configure(loaded.model.log)
     watched = [loaded.path] if loaded.path else []
     sys.exit(run(lambda: configuration.read_if_any(config).model, watched))
+
+
+policyd.add_command(ask)

@@ -223,19 +223,22 @@ class DnsLists:
         due = [zone for zone in self.zones if zone.self_test and zone.test_at <= now]
         await asyncio.gather(*(self.test_zone(zone) for zone in due))
 
-    async def test_zone(self, zone: Zone) -> Health:
-        """Test one zone and take note of what it says."""
+    async def ask_health(self, zone: Zone) -> Health:
+        """What the test entries of a zone say now."""
         deadline = self._monotonic() + TEST_BUDGET
         tests = zone.tests()
         answers = await asyncio.gather(
             self._resolver.resolve(tests.listed, deadline),
             self._resolver.resolve(tests.unlisted, deadline),
         )
-        health = judge_zone(*answers)
+        return judge_zone(*answers)
+
+    async def test_zone(self, zone: Zone) -> None:
+        """Test one zone and take note of what it says."""
+        health = await self.ask_health(zone)
         good = health is Health.GOOD
         # A silent zone that was out stays out: nothing says that it is well again.
         if health is not Health.SILENT or zone.in_use:
             zone.found(health)
         wait = self._settings.test_interval if good else self._settings.retest_interval
         zone.test_at = self._monotonic() + wait
-        return health

@@ -5,12 +5,14 @@ from __future__ import annotations
 import resource
 import signal
 import socket
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from testbed.daemon import gatepost_command
 from testbed.dns import Behaviour, DnsServer
 from testbed.waiting import wait_until
 from tests.daemon.policyd_process import PolicyClient, PolicyDaemon
@@ -356,3 +358,53 @@ def test_what_was_answered_passed_survives_a_kill_in_the_middle_of_load(tmp_path
                 name for name in passed if client.ask(sender=f"{name}@example.net") != "DUNNO"
             ]
         assert forgotten == []
+
+
+def command(policyd: PolicyDaemon, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [gatepost_command(), *arguments, "--config", policyd.config],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_commands_beside_the_server(tmp_path: Path) -> None:
+    who = ["--client", "203.0.113.7", "--sender", "x@y.example", "--recipient", "b@example.org"]
+    policyd = PolicyDaemon(tmp_path)
+    assert command(policyd, "policyd", "ask", "--send", *who).returncode == 1
+    with policyd:
+        asked = command(policyd, "policyd", "ask", *who).stdout
+        assert asked.splitlines() == ["greylist: new (wait 300 s)", f"action={NEW}"]
+        sent = command(policyd, "policyd", "ask", "--send", *who).stdout
+        assert sent == f"action={NEW}\n"
+        assert "greylist: early" in command(policyd, "policyd", "ask", *who).stdout
+        assert "net:203.0.113.0/24" in command(policyd, "greylist", "list").stdout
+        assert command(policyd, "greylist", "allow", "203.0.113.7").returncode == 0
+        assert command(policyd, "policyd", "ask", "--send", *who).stdout == "action=DUNNO\n"
+    assert command(policyd, "policyd", "ask", "--send", *who).returncode == 1
+
+
+def test_dnslist_test_shows_health_and_listing(tmp_path: Path) -> None:
+    with DnsServer() as dns:
+        dns.add("2.0.0.127.bl.example", "A", "127.0.0.2")
+        dns.add("7.2.0.192.bl.example", "A", "127.0.0.4")
+        dns.add("7.2.0.192.bl.example", "TXT", "Since Monday")
+        lists = [{"zone": "bl.example"}, {"zone": "dead.example", "weight": 0.5}]
+        policyd = PolicyDaemon(tmp_path, {"dnslists": {"lists": lists}}, dns.address)
+        found = command(policyd, "dnslist", "test", "192.0.2.7")
+        assert found.returncode == 1
+        assert found.stdout.splitlines() == [
+            "bl.example: good",
+            "dead.example: dead",
+            "bl.example of client: listed 127.0.0.4 (weight 1): Since Monday",
+            "dead.example of client: not listed",
+            "weight 1 of 1: refused",
+        ]
+        policyd.write({"dnslists": {"lists": lists[:1]}})
+        found = command(policyd, "dnslist", "test", "192.0.2.8")
+        assert found.returncode == 0
+        assert found.stdout.splitlines()[1:] == [
+            "bl.example of client: not listed",
+            "weight 0 of 1: not refused",
+        ]

@@ -1,0 +1,92 @@
+"""`gatepost dnslist`: what the configured DNS lists say, and whether they are well."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from gatepost.cli import configuration
+from gatepost.cli.configuration import Configuration
+from gatepost.dns import AsyncResolver
+from msgauth.ask import Question
+from policyd.checks.dnslists import DnsLists, Finding
+from policyd.dnslist import Health, Listing
+from policyd.protocol import REQUEST_TYPE
+from policyd.request import Request
+
+
+@click.group()
+def dnslist() -> None:
+    """See what the configured DNS lists say."""
+
+
+@dnslist.command()
+@click.argument("address", default="")
+@click.option("--sender", default="", help="Sender address, for lists of sender domains.")
+@click.option("--helo", default="", help="HELO name, for lists of those.")
+@click.option("--name", default="", help="Host name of the client, for lists of those.")
+@configuration.config_option
+def test(address: str, sender: str, helo: str, name: str, config: Path | None) -> None:
+    """Test each list (RFC 5782 section 5), and ask it about ADDRESS.
+
+    Exits with 1 when mail would be refused, or when a list is not well.
+    """
+    model = configuration.read_if_any(config).model
+    if not model.policyd.dnslists.lists:
+        raise click.ClickException("no list is configured in [policyd.dnslists]")
+    request = Request(
+        {
+            "request": REQUEST_TYPE,
+            "protocol_state": "RCPT",
+            "client_address": address,
+            "client_name": name,
+            "helo_name": helo,
+            "sender": sender,
+        }
+    )
+    sys.exit(0 if asyncio.run(_test(model, request)) else 1)
+
+
+async def _test(model: Configuration, request: Request) -> bool:
+    settings = model.policyd.dnslists
+    resolver = AsyncResolver(model.dns)
+    try:
+        lists = DnsLists(settings, resolver, model.hostname)
+        healths = await asyncio.gather(*(lists.ask_health(zone) for zone in lists.zones))
+        well = True
+        for zone, health in zip(lists.zones, healths, strict=True):
+            good = health is Health.GOOD or not zone.self_test
+            well = well and good
+            told = health.value if zone.self_test else f"{health.value} (is used without a test)"
+            click.echo(f"{zone.shown}: {told}")
+        findings = await lists.ask(request)
+        weight = 0.0
+        for found in findings:
+            if found.listing is Listing.LISTED:
+                weight += found.zone.weight
+            await _show(found, resolver, settings.budget)
+    finally:
+        await resolver.close()
+    if findings:
+        refused = weight >= settings.threshold
+        verdict = "refused" if refused else "not refused"
+        click.echo(f"weight {weight:g} of {settings.threshold:g}: {verdict}")
+        return well and not refused
+    return well
+
+
+async def _show(found: Finding, resolver: AsyncResolver, budget: float) -> None:
+    line = f"{found.zone.shown} of {found.zone.of}: {found.listing.value}"
+    if found.code:
+        line += f" {found.code}"
+    if found.listing is Listing.LISTED:
+        line += f" (weight {found.zone.weight:g})"
+        question = Question(found.question.name, "TXT")
+        answer = await resolver.resolve(question, time.monotonic() + budget)
+        if answer.records:
+            line += f": {answer.records[0]}"
+    click.echo(line.encode("ascii", "backslashreplace").decode())

@@ -1,0 +1,316 @@
+"""`gatepost greylist`: what the greylist knows, and changes to it by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from gatepost.cli import configuration
+from gatepost.cli.policyd_store import run
+from policyd import records
+from policyd.checks.greylist import hide_of, rules_of
+from policyd.greylist import Client, Rules, Triplet
+from policyd.identity import network_identity, organizational_domain
+from policyd.match import parse_address
+from policyd.settings import PolicydSettings
+from policyd.stores import Entry, Known, Store
+
+IDENTITIES = ("net", "host", "spf", "dnswl")
+AT_ONCE = 500
+"""Records that are written in one go."""
+MOMENT = "A running policy server sees it within a minute."
+
+
+@dataclass(frozen=True)
+class Record:
+    """A triplet or a client, as it is listed and exported."""
+
+    key: str
+    parts: tuple[str, ...]
+    known: Triplet | Client
+    expires: int
+
+    @property
+    def kind(self) -> str:
+        """``triplet`` or ``client``."""
+        return "triplet" if isinstance(self.known, Triplet) else "client"
+
+    def state(self, rules: Rules, now: int) -> str:
+        """In a word or two, what the next attempt would be."""
+        if isinstance(self.known, Client):
+            if 0 < rules.auto_allow_after <= self.known.returns:
+                return "allowed"
+            return f"came back {self.known.returns} times"
+        if self.known.passed:
+            return "passed"
+        wait = self.known.first + rules.delay - now
+        return f"waits {wait} s" if wait > 0 else "may come"
+
+    def as_json(self) -> dict[str, Any]:
+        """What export writes and import reads."""
+        names = ("client", "sender", "recipient")[: len(self.parts)]
+        return {
+            "kind": self.kind,
+            **dict(zip(names, self.parts, strict=True)),
+            **self.known._asdict(),
+            "expires": self.expires,
+        }
+
+
+async def scan(store: Store, kinds: Iterable[str]) -> AsyncIterator[Record]:
+    """Every record of the kinds, in no order."""
+    prefixes = {"triplet": records.TRIPLET, "client": records.CLIENT}
+    for kind in kinds:
+        async for key, entry in store.scan(prefixes[kind]):
+            known: Triplet | Client | None = (
+                records.read_triplet(entry) if kind == "triplet" else records.read_client(entry)
+            )
+            if known is not None:
+                yield Record(key, tuple(key.split("\n")[1:]), known, entry.expires)
+
+
+_kinds = click.option(
+    "--kind",
+    "kinds",
+    type=click.Choice(["triplet", "client"]),
+    multiple=True,
+    default=("triplet", "client"),
+    help="Only these; both when not given.",
+)
+
+
+@click.group()
+def greylist() -> None:
+    """See what the greylist knows, and change it.
+
+    A client is known by an identity: host:example.org (the domain of its verified host name),
+    spf:example.org (the domain of a sender that passed SPF), net:192.0.2.0/24, or dnswl:ZONE.
+    """
+
+
+@greylist.command("list")
+@configuration.config_option
+@_kinds
+@click.option("--limit", default=100, show_default=True, help="At most so many; 0: all.")
+def list_records(config: Path | None, kinds: tuple[str, ...], limit: int) -> None:
+    """List triplets and clients."""
+    settings = _settings(config)
+
+    async def work(store: Store) -> None:
+        count = 0
+        async for record in scan(store, kinds):
+            if limit and count >= limit:
+                click.echo(f"(only the first {limit} are shown: --limit)", err=True)
+                return
+            _show(record, settings)
+            count += 1
+
+    run(settings.store, work)
+
+
+@greylist.command()
+@click.argument("text")
+@configuration.config_option
+@_kinds
+def find(text: str, config: Path | None, kinds: tuple[str, ...]) -> None:
+    """List what has TEXT in client, sender or recipient: an address, a domain, a name.
+
+    With privacy_key_file only whole parts are found: an identity, a sender or a recipient.
+    """
+    settings = _settings(config)
+    hide = hide_of(settings.greylist)
+
+    async def work(store: Store) -> int:
+        found = 0
+        async for record in scan(store, kinds):
+            if _matches(record, text, hide):
+                _show(record, settings)
+                found += 1
+        return found
+
+    if not run(settings.store, work):
+        raise click.ClickException(f"nothing is known of {text}")
+
+
+@greylist.command()
+@click.argument("client")
+@configuration.config_option
+def allow(client: str, config: Path | None) -> None:
+    """Let CLIENT pass from now on: an address, a network's identity, or a domain of host names.
+
+    It is forgotten like all others when it is not seen for max_age; what has to stay belongs into
+    allow_clients of the configuration.
+    """
+    settings = _settings(config)
+    rules = rules_of(settings.greylist)
+    if not rules.auto_allow_after:
+        raise click.ClickException(
+            "auto_allow_clients is 0: no client is ever trusted; use allow_clients"
+        )
+    identity = identity_of(client, settings)
+    now = int(time.time())
+    entry = records.client_entry(Client(rules.auto_allow_after, now), rules)
+    key = records.client_key(hide_of(settings.greylist), identity)
+
+    async def work(store: Store) -> None:
+        await store.update((key,), lambda _: ([entry], None))
+
+    run(settings.store, work)
+    click.echo(f"{identity} is not delayed. {MOMENT}")
+
+
+@greylist.command()
+@click.argument("text")
+@configuration.config_option
+def forget(text: str, config: Path | None) -> None:
+    """Forget whatever has TEXT as its whole client, sender or recipient.
+
+    An address stands for the identity of its network.
+    """
+    settings = _settings(config)
+    hide = hide_of(settings.greylist)
+    wanted = {text, text.lower()}
+    if parse_address(text) is not None:
+        wanted.add(identity_of(text, settings))
+    parts = {hide(one) for one in wanted}
+
+    async def work(store: Store) -> int:
+        keys = [
+            record.key
+            async for record in scan(store, ("triplet", "client"))
+            if parts & set(record.parts)
+        ]
+        for key in keys:
+            await store.update((key,), lambda _: ([None], None))
+        return len(keys)
+
+    count = run(settings.store, work)
+    click.echo(f"{count} records forgotten. {MOMENT}")
+    if not count:
+        sys.exit(1)
+
+
+@greylist.command("export")
+@configuration.config_option
+@_kinds
+def export_records(config: Path | None, kinds: tuple[str, ...]) -> None:
+    """Write all records to standard output, one JSON object a line."""
+    settings = _settings(config)
+
+    async def work(store: Store) -> None:
+        async for record in scan(store, kinds):
+            click.echo(json.dumps(record.as_json(), separators=(",", ":")))
+
+    run(settings.store, work)
+
+
+@greylist.command("import")
+@click.argument("file", type=click.File("r", encoding="utf-8"), default="-")
+@configuration.config_option
+def import_records(file: TextIO, config: Path | None) -> None:
+    """Read what `gatepost greylist export` has written, from FILE or standard input.
+
+    What is known already is merged: the earlier first attempt and the later last one count.
+    """
+    settings = _settings(config)
+    hide = hide_of(settings.greylist)
+    entries = [_read_line(number, line, hide) for number, line in enumerate(file, 1)]
+    count = write_entries(settings, (entry for entry in entries if entry is not None))
+    click.echo(f"{count} records read. {MOMENT}", err=True)
+
+
+def write_entries(settings: PolicydSettings, entries: Iterable[tuple[str, Entry]]) -> int:
+    """Merge entries into the store; returns how many."""
+    settings.store.path.parent.mkdir(parents=True, exist_ok=True)
+    if settings.store.kind == "sqlite":
+        settings.store.path.touch()
+
+    async def work(store: Store) -> int:
+        count, waiting = 0, iter(entries)
+        while some := list(islice(waiting, AT_ONCE)):
+            await asyncio.gather(
+                *(store.update((key,), _merging(key, entry)) for key, entry in some)
+            )
+            count += len(some)
+        return count
+
+    return run(settings.store, work)
+
+
+def _merging(key: str, entry: Entry) -> Any:
+    def change(known: Known) -> tuple[Known, None]:
+        old = known[0]
+        return [entry if old is None else records.merge(key, entry, old)], None
+
+    return change
+
+
+def identity_of(client: str, settings: PolicydSettings) -> str:
+    """The identity that somebody means; raises `click.ClickException`."""
+    if client.partition(":")[0] in IDENTITIES and parse_address(client) is None:
+        return client.lower()
+    greylist = settings.greylist
+    if identity := network_identity(client, greylist.ipv4_prefix, greylist.ipv6_prefix):
+        return identity
+    if domain := organizational_domain(client):
+        return f"host:{domain}"
+    raise click.ClickException(f"{client!r} is no address, domain or identity")
+
+
+def _settings(config: Path | None) -> PolicydSettings:
+    return configuration.read_if_any(config).model.policyd
+
+
+def _matches(record: Record, text: str, hide: records.Hide) -> bool:
+    if hide is records.plain:
+        return any(text.lower() in part for part in record.parts)
+    return hide(text.lower()) in record.parts
+
+
+def _show(record: Record, settings: PolicydSettings) -> None:
+    now = int(time.time())
+    state = record.state(rules_of(settings.greylist), now)
+    known = record.known
+    seen = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(known.last))
+    who = "  ".join(part or "<>" for part in record.parts)
+    click.echo(f"{record.kind}  {who}  {state}, last seen {seen}")
+
+
+def _read_line(number: int, line: str, hide: records.Hide) -> tuple[str, Entry] | None:
+    if not line.strip():
+        return None
+    try:
+        item = json.loads(line)
+        expires = int(item["expires"])
+        if item["kind"] == "client":
+            client = Client(int(item["returns"]), int(item["last"]))
+            return _client_key(hide, item), Entry(f"{client.returns} {client.last}", expires)
+        triplet = Triplet(int(item["first"]), int(item["last"]), int(item["passed"]))
+        key = _triplet_key(hide, item)
+        return key, Entry(f"{triplet.first} {triplet.last} {triplet.passed}", expires)
+    except (ValueError, KeyError, TypeError) as error:
+        raise click.ClickException(f"line {number}: not a record: {error}") from None
+
+
+def _client_key(hide: records.Hide, item: dict[str, str]) -> str:
+    # what was exported in privacy mode is hashed already
+    return records.client_key(_once(hide, item["client"]), item["client"])
+
+
+def _triplet_key(hide: records.Hide, item: dict[str, str]) -> str:
+    return records.triplet_key(
+        _once(hide, item["client"]), item["client"], item["sender"], item["recipient"]
+    )
+
+
+def _once(hide: records.Hide, client: str) -> records.Hide:
+    return hide if ":" in client else records.plain

@@ -1,0 +1,155 @@
+"""`gatepost import postgrey`: its triplets and clients, its whitelists, its options."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from pydantic import ValidationError
+
+from gatepost.cli import configuration
+from gatepost.cli.greylist import write_entries
+from policyd import records
+from policyd.berkeley import BerkeleyError, read_btree
+from policyd.checks.greylist import hide_of, rules_of
+from policyd.greylist import Rules, client_expires, triplet_expires
+from policyd.match import AddressTable, ClientTable, MatchError, read_addresses, read_clients
+from policyd.postgrey import Options, Taken, read_options, take_clients, take_triplets
+from policyd.settings import GreylistSettings
+from policyd.stores import Entry
+
+TRIPLETS = "postgrey.db"
+CLIENTS = "postgrey_clients.db"
+OPTIONS = Path("/etc/default/postgrey")
+WHITELISTS = Path("/etc/postgrey")
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@configuration.config_option
+@click.option(
+    "--options",
+    "options_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help=f"The file with postgrey's command line; {OPTIONS} when it is there.",
+)
+@click.option(
+    "--whitelists",
+    type=click.Path(path_type=Path, file_okay=False),
+    help=f"The folder of its whitelists; {WHITELISTS} when it is there.",
+)
+@click.option("--dry-run", is_flag=True, help="Only tell what would be taken over.")
+def postgrey(
+    directory: Path,
+    config: Path | None,
+    options_file: Path | None,
+    whitelists: Path | None,
+    dry_run: bool,
+) -> None:
+    """Take over what postgrey knows from DIRECTORY (/var/lib/postgrey), into the store.
+
+    Stop postgrey first: what it has not written down yet is not in its files. The lines for
+    gatepost.toml go to standard output, the report to standard error. Doing it again does no harm.
+    """
+    settings = configuration.read_if_any(config).model.policyd
+    options = _options(options_file)
+    lists = _whitelists(whitelists)
+    delay = _postgreys_delay(options)
+    rules = rules_of(settings.greylist)
+    taken = Taken()
+    try:
+        take_triplets(_pairs(directory / TRIPLETS, needed=True), replace(rules, delay=delay), taken)
+        take_clients(_pairs(directory / CLIENTS, needed=False), taken)
+    except BerkeleyError as error:
+        raise click.ClickException(str(error)) from None
+    entries = dict(_entries(taken, rules, hide_of(settings.greylist)))
+    if not dry_run:
+        write_entries(settings, entries.items())
+    _print_settings(options, lists)
+    _report(taken, options, dry_run)
+
+
+def _pairs(path: Path, *, needed: bool) -> Iterator[tuple[bytes, bytes]]:
+    if not needed and not path.exists():
+        return iter(())
+    return read_btree(path)
+
+
+def _entries(taken: Taken, rules: Rules, hide: records.Hide) -> Iterator[tuple[str, Entry]]:
+    for (identity, sender, recipient), triplet in taken.triplets:
+        value = f"{triplet.first} {triplet.last} {triplet.passed}"
+        key = records.triplet_key(hide, identity, sender, recipient)
+        yield key, Entry(value, triplet_expires(triplet, rules))
+    for identity, client in taken.clients:
+        value = f"{client.returns} {client.last}"
+        yield records.client_key(hide, identity), Entry(value, client_expires(client, rules))
+
+
+def _options(path: Path | None) -> Options:
+    if path is None:
+        if not OPTIONS.exists():
+            return Options()
+        path = OPTIONS
+    try:
+        return read_options(path.read_text(encoding="utf-8", errors="backslashreplace"))
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"{path}: cannot be read: {error}") from None
+
+
+def _postgreys_delay(options: Options) -> int:
+    digits = options.greylist.get("delay", "").strip('"s')
+    return int(digits) if digits.isdecimal() else Rules().delay
+
+
+def _whitelists(folder: Path | None) -> dict[str, list[Path]]:
+    """The whitelists that are there, after a look whether each can be read."""
+    folder = folder or WHITELISTS
+    found: dict[str, list[Path]] = {}
+    for key, name in (
+        ("allow_clients_files", "whitelist_clients"),
+        ("allow_recipients_files", "whitelist_recipients"),
+    ):
+        paths = [path for path in (folder / name, folder / f"{name}.local") if path.exists()]
+        for path in paths:
+            try:
+                if key == "allow_clients_files":
+                    read_clients(path, ClientTable())
+                else:
+                    read_addresses(path, AddressTable())
+            except MatchError as error:
+                click.echo(f"warning: {error}", err=True)
+        if paths:
+            found[key] = paths
+    return found
+
+
+def _print_settings(options: Options, lists: dict[str, list[Path]]) -> None:
+    lines = []
+    if options.listen:
+        lines += ["[policyd]", f'listen = "{options.listen}"', ""]
+    lines.append("[policyd.greylist]")
+    lines += [f"{key} = {value}" for key, value in options.greylist.items()]
+    for key, paths in lists.items():
+        if key not in options.greylist:
+            quoted = ", ".join(f'"{path}"' for path in paths)
+            lines.append(f"{key} = [{quoted}]")
+    text = "\n".join(lines)
+    try:
+        GreylistSettings.model_validate(tomllib.loads(text)["policyd"]["greylist"])
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        click.echo(f"warning: postgrey's options need a look: {error}", err=True)
+    click.echo(text)
+
+
+def _report(taken: Taken, options: Options, dry_run: bool) -> None:
+    verb = "would be taken over" if dry_run else "taken over"
+    click.echo(f"{len(taken.triplets)} triplets, {len(taken.clients)} clients {verb}", err=True)
+    if taken.hidden:
+        click.echo(f"{taken.hidden} are hashes of --privacy and cannot be taken over", err=True)
+    if taken.unreadable:
+        click.echo(f"{taken.unreadable} entries are not postgrey's and were left out", err=True)
+    for note in options.notes:
+        click.echo(note, err=True)

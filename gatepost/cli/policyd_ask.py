@@ -1,0 +1,144 @@
+"""`gatepost policyd ask`: what would be answered, and what each check finds."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+import click
+
+from gatepost import logs
+from gatepost.cli import configuration
+from gatepost.cli.configuration import Configuration
+from gatepost.dns import AsyncResolver
+from gatepost.listen import Address, Unix
+from policyd.build import Maker, Stores, open_store
+from policyd.engine import Decision, Engine, within
+from policyd.errors import PolicydError
+from policyd.protocol import REQUEST_TYPE
+from policyd.request import Request, State
+from policyd.settings import PolicydSettings
+from policyd.stores.memory import MemoryStore
+from policyd.stores.view import View
+
+ANSWER_SECONDS = 100.0
+"""As long as Postfix waits (smtpd_policy_service_timeout)."""
+MAX_ANSWER = 65536
+
+
+@click.command()
+@configuration.config_option
+@click.option("--client", "client_address", default="", help="Address of the client.")
+@click.option("--name", "client_name", default="", help="Its verified host name (FCrDNS).")
+@click.option("--reverse-name", "reverse_client_name", default="", help="Its PTR name.")
+@click.option("--helo", "helo_name", default="", help="What it says in HELO.")
+@click.option("--sender", default="", help="MAIL FROM; empty for the null sender.")
+@click.option("--recipient", default="", help="RCPT TO.")
+@click.option("--user", "sasl_username", default="", help="SASL login.")
+@click.option("--size", default="", help="Size of the message in bytes.")
+@click.option("--recipient-count", default="", help="Recipients, at DATA and END-OF-MESSAGE.")
+@click.option(
+    "--state",
+    "protocol_state",
+    type=click.Choice([state.value for state in State]),
+    default=State.RCPT.value,
+    show_default=True,
+    help="Where in the SMTP dialogue Postfix asks.",
+)
+@click.option(
+    "--attribute", "more", multiple=True, metavar="NAME=VALUE", help="Any further attribute."
+)
+@click.option(
+    "--send", is_flag=True, help="Ask the running server as Postfix does; it counts as an attempt."
+)
+def ask(config: Path | None, send: bool, more: tuple[str, ...], **given: str) -> None:
+    """Show what a request of Postfix would be answered, with each check's finding.
+
+    The checks run here, on the store of the server, and leave no trace in it. With --send the
+    running server is asked, and what it answers is shown.
+    """
+    model = configuration.read_if_any(config).model
+    attributes = {"request": REQUEST_TYPE, **given}
+    for one in more:
+        name, equals, value = one.partition("=")
+        if not name or not equals:
+            raise click.BadParameter(f"{one!r} is not NAME=VALUE", param_hint="--attribute")
+        attributes[name] = value
+    if any("\n" in text or "\0" in text for pair in attributes.items() for text in pair):
+        raise click.UsageError("an attribute is one line of text")
+    if send:
+        click.echo(_send(model.policyd, attributes))
+        return
+    logs.configure(model.log.model_copy(update={"level": "error"}))
+    asyncio.run(_ask(model, Request(attributes)))
+
+
+async def _ask(model: Configuration, request: Request) -> None:
+    settings = model.policyd
+    resolver = AsyncResolver(model.dns)
+    try:
+        stores = Stores.over(View(_store(settings)))
+        engine = Maker(settings, model.hostname, stores, resolver).engine()
+        decision = await within(engine, request, settings.budget)
+        await stores.close()
+    except PolicydError as error:
+        raise click.ClickException(str(error)) from None
+    finally:
+        await resolver.close()
+    _show(engine, request, decision)
+
+
+def _store(settings: PolicydSettings) -> View | MemoryStore:
+    kind, path = settings.store.kind, settings.store.path
+    if kind == "memory" or (kind == "sqlite" and not path.exists()):
+        click.echo("the store cannot be seen from here: as if nothing were known", err=True)
+        return MemoryStore()
+    return View(open_store(settings.store))
+
+
+def _show(engine: Engine, request: Request, decision: Decision) -> None:
+    told = {finding.partition(":")[0]: finding for finding in decision.findings}
+    ended = False
+    for row in engine.rows:
+        name = row.check.name
+        if name in told:
+            click.echo(told.pop(name))
+        elif request.state not in row.check.states:
+            click.echo(f"{name}: not asked at {request.state}")
+        else:
+            click.echo(f"{name}: {'not asked any more' if ended else 'nothing to say'}")
+        ended = ended or (name == decision.check and decision.action.verb != "PREPEND")
+    for rest in told.values():
+        click.echo(rest)
+    click.echo(f"action={decision.action}")
+
+
+def _send(settings: PolicydSettings, attributes: dict[str, str]) -> str:
+    address = settings.listen
+    lines = "".join(f"{name}={value}\n" for name, value in attributes.items())
+    answer = b""
+    try:
+        with _connect(address) as sock:
+            sock.sendall(lines.encode("utf-8", "surrogateescape") + b"\n")
+            while b"\n\n" not in answer and len(answer) < MAX_ANSWER:
+                data = sock.recv(4096)
+                if not data:
+                    raise click.ClickException(f"{address} closed the connection")
+                answer += data
+    except OSError as error:
+        raise click.ClickException(f"{address} does not answer: {error}") from None
+    return answer.partition(b"\n\n")[0].decode("ascii", "backslashreplace")
+
+
+def _connect(address: Address) -> socket.socket:
+    if not isinstance(address, Unix):
+        return socket.create_connection((address.host or "127.0.0.1", address.port), ANSWER_SECONDS)
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.settimeout(ANSWER_SECONDS)
+        sock.connect(str(address.path))
+    except OSError:
+        sock.close()
+        raise
+    return sock

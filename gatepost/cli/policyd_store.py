@@ -1,0 +1,46 @@
+"""Opens the policy server's store for a command: beside the server, or without one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import click
+
+from policyd.build import open_store
+from policyd.errors import PolicydError
+from policyd.settings import StoreSettings
+from policyd.stores import Store
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def opened(settings: StoreSettings) -> AsyncIterator[Store]:
+    """The store of the settings; one in memory belongs to the server alone."""
+    if settings.kind == "memory":
+        raise click.ClickException(
+            "the store is in the memory of the policy server, and cannot be seen from here"
+        )
+    if settings.kind == "sqlite" and not settings.path.exists():
+        raise click.ClickException(f"there is no store {settings.path} yet")
+    store = open_store(settings)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def run(settings: StoreSettings, work: Callable[[Store], Awaitable[T]]) -> T:
+    """Open the store, do the work, close it; what goes wrong is told in one line."""
+
+    async def main() -> T:
+        async with opened(settings) as store:
+            return await work(store)
+
+    try:
+        return asyncio.run(main())
+    except PolicydError as error:
+        raise click.ClickException(str(error)) from None

@@ -1,0 +1,167 @@
+"""What postgrey knows and how it was told to work, as records and settings of ours.
+
+postgrey.db has a triplet a key, ``network/sender/recipient``, and ``first,last`` as its value;
+postgrey_clients.db has an address a key and ``count,last``. In postgrey's privacy mode keys are
+hashes of what nobody has any more, and cannot be taken over.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from policyd.greylist import Client, Rules, Triplet
+from policyd.identity import network_identity, stable_sender
+from policyd.match import parse_address
+
+_HASH = re.compile(r"[0-9a-f]{40}\Z")
+
+
+@dataclass
+class Taken:
+    """What came out of postgrey's files."""
+
+    triplets: list[tuple[tuple[str, str, str], Triplet]] = field(default_factory=list)
+    """(identity, sender, recipient) and what is known."""
+    clients: list[tuple[str, Client]] = field(default_factory=list)
+    """Identity and what is known."""
+    hidden: int = 0
+    """Keys that are hashes (--privacy)."""
+    unreadable: int = 0
+    """Entries that postgrey cannot have written."""
+
+
+def take_triplets(pairs: Iterable[tuple[bytes, bytes]], rules: Rules, taken: Taken) -> None:
+    """Add the triplets of postgrey.db. `rules` tell whether a triplet has passed."""
+    for raw_key, raw_value in pairs:
+        key, value = _text(raw_key), _text(raw_value)
+        if _HASH.match(key):
+            taken.hidden += 1
+            continue
+        network, _, rest = key.partition("/")
+        sender, _, recipient = rest.rpartition("/")
+        identity = network_identity(network, 24, 64)
+        times = value.split(",")
+        if not identity or not recipient or len(times) < 2 or not _numbers(times[:2]):
+            taken.unreadable += 1
+            continue
+        first, last = int(times[0]), int(times[1])
+        # postgrey tells whether it has passed by the time between the two
+        passed = first + rules.delay if last - first >= rules.delay else 0
+        parts = (identity, stable_sender(sender), recipient.lower())
+        taken.triplets.append((parts, Triplet(first, last if passed else first, passed)))
+
+
+def take_clients(pairs: Iterable[tuple[bytes, bytes]], taken: Taken) -> None:
+    """Add the clients of postgrey_clients.db."""
+    best: dict[str, Client] = {}
+    for raw_key, raw_value in pairs:
+        key, value = _text(raw_key), _text(raw_value)
+        if _HASH.match(key):
+            taken.hidden += 1
+            continue
+        numbers = value.split(",")
+        identity = network_identity(key, 24, 64) if parse_address(key) else ""
+        if not identity or len(numbers) < 2 or not _numbers(numbers[:2]):
+            taken.unreadable += 1
+            continue
+        client = Client(int(numbers[0]), int(numbers[1]))
+        known = best.get(identity)
+        if known is None or client.returns > known.returns:
+            best[identity] = client
+    taken.clients += best.items()
+
+
+def _text(raw: bytes) -> str:
+    return raw.rstrip(b"\0").decode("utf-8", "backslashreplace")
+
+
+def _numbers(texts: Iterable[str]) -> bool:
+    return all(text.isascii() and text.isdecimal() and len(text) < 12 for text in texts)
+
+
+@dataclass
+class Options:
+    """postgrey's command line as lines of gatepost.toml, and what has no counterpart."""
+
+    greylist: dict[str, str] = field(default_factory=dict)
+    """Key of `[policyd.greylist]` and its value as TOML writes it."""
+    listen: str = ""
+    notes: list[str] = field(default_factory=list)
+
+
+def read_options(text: str) -> Options:
+    """Read a command line, or the file /etc/default/postgrey that has one in POSTGREY_OPTS."""
+    options = Options()
+    for name, value in _split(text):
+        _take_option(options, name, value)
+    return options
+
+
+def _split(text: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    assigned = re.findall(r"^\s*(POSTGREY_OPTS|POSTGREY_TEXT)=(.*)$", text, re.MULTILINE)
+    if not assigned and "=" in text and "--" not in text:
+        return []
+    line = ""
+    for name, value in assigned or [("POSTGREY_OPTS", text)]:
+        words = " ".join(shlex.split(value, comments=True)) if assigned else value
+        if name == "POSTGREY_TEXT":
+            found.append(("greylist-text", words))
+        else:
+            line = words
+    words_of_line = shlex.split(line, comments=True)
+    while words_of_line:
+        word = words_of_line.pop(0)
+        if not word.startswith("--"):
+            continue
+        name, equals, value = word[2:].partition("=")
+        if not equals and words_of_line and not words_of_line[0].startswith("-"):
+            value = words_of_line.pop(0)
+        found.append((name, value))
+    return found
+
+
+_SECONDS = {
+    "delay": ("delay", "s"),
+    "max-age": ("max_age", "d"),
+    "retry-window": ("retry_window", "d"),
+}
+_PREFIXES = {"ipv4cidr": "ipv4_prefix", "ipv6cidr": "ipv6_prefix"}
+_FIELDS = {"%s": "{seconds}", "%r": "{domain}"}
+
+
+def _take_option(options: Options, name: str, value: str) -> None:
+    if name in _SECONDS:
+        key, unit = _SECONDS[name]
+        if name == "retry-window" and value.endswith("h"):
+            value, unit = value[:-1], "h"
+        options.greylist[key] = f'"{value}{unit}"'
+    elif name in _PREFIXES:
+        options.greylist[_PREFIXES[name]] = value.lstrip("/")
+    elif name == "auto-whitelist-clients":
+        options.greylist["auto_allow_clients"] = value or "5"
+    elif name == "greylist-text":
+        for old, new in _FIELDS.items():
+            value = value.replace(old, new)
+        options.greylist["text"] = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    elif name in ("inet", "unix"):
+        options.listen = f"{name}:{value}"
+    elif name == "lookup-by-host":
+        options.greylist["ipv4_prefix"] = "32"
+        options.greylist["ipv6_prefix"] = "128"
+    elif name == "x-greylist-header":
+        options.notes.append("--x-greylist-header: the field is X-Greylist, its text is fixed")
+    elif name == "greylist-action":
+        if value.upper() == "DEFER_IF_PERMIT":
+            return
+        options.greylist["action"] = '"defer"'
+    elif name == "privacy":
+        options.notes.append("--privacy: set privacy_key_file to a file with a secret")
+    elif name in ("whitelist-clients", "whitelist-recipients"):
+        key = "allow_clients_files" if name == "whitelist-clients" else "allow_recipients_files"
+        options.greylist[key] = f'["{value}"]'
+    elif name not in ("lookup-by-subnet", "pidfile", "daemonize", "verbose", "quiet", "dbdir"):
+        options.notes.append(f"--{name}: has no counterpart")

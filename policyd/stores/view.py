@@ -1,0 +1,36 @@
+"""A store that is looked at and never changed: what a check would find, without its traces."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Sequence
+
+from policyd.stores import Change, Entry, Known, Store, T
+
+
+class View:
+    """Another store's entries; every update is decided and none is written."""
+
+    def __init__(self, store: Store) -> None:
+        self.name = store.name
+        self._store = store
+
+    def update(self, keys: Sequence[str], change: Change[T]) -> Awaitable[T]:
+        """As `Store.update`, without the writing."""
+
+        def look(known: Known) -> tuple[Known, T]:
+            _, result = change(known)
+            return known, result
+
+        return self._store.update(keys, look)
+
+    def scan(self, prefix: str) -> AsyncIterator[tuple[str, Entry]]:
+        """As `Store.scan`."""
+        return self._store.scan(prefix)
+
+    async def sweep(self) -> int:
+        """Nothing is removed."""
+        return 0
+
+    async def close(self) -> None:
+        """As `Store.close`."""
+        await self._store.close()

@@ -1,0 +1,182 @@
+"""The commands on a store: what is shown, and what changes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gatepost.cli.dnslist import dnslist
+from gatepost.cli.greylist import greylist
+from gatepost.cli.policyd import policyd
+from policyd.checks.greylist import Greylist
+from policyd.settings import GreylistSettings
+from policyd.stores.sqlite import SqliteStore
+from tests.unit.policyd.requests import request
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "gatepost.toml"
+    path.write_text(
+        'hostname = "mx.example.org"\n'
+        f'[policyd.store]\npath = "{tmp_path}/store.sqlite"\n'
+        '[policyd.greylist]\nidentities = ["host"]\n'
+    )
+    return path
+
+
+def learn(
+    config: Path, *requests: dict[str, str], settings: GreylistSettings | None = None
+) -> None:
+    """Let a greylist see requests, ten minutes ago and now."""
+
+    async def scene() -> None:
+        store = SqliteStore(config.parent / "store.sqlite")
+        for ago in (600, 0):
+            check = Greylist(
+                settings or GreylistSettings(),
+                store,
+                "mx.example.org",
+                clock=lambda ago=ago: time.time() - ago,  # type: ignore[misc]
+            )
+            for attributes in requests:
+                if not ago and attributes.get("sender") == "new@example.net":
+                    continue
+                await check.check(request(**attributes))
+        await store.close()
+
+    asyncio.run(scene())
+
+
+def run(config: Path, *arguments: str, stdin: str = "") -> Result:
+    return CliRunner().invoke(greylist, [*arguments, "--config", str(config)], input=stdin)
+
+
+def ask(config: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(policyd, ["ask", *arguments, "--config", str(config)])
+
+
+def test_without_a_store(config: Path) -> None:
+    result = run(config, "list")
+    assert result.exit_code == 1
+    assert "there is no store" in result.stderr
+
+
+def test_list_and_find(config: Path) -> None:
+    learn(config, {}, {"sender": "new@example.net"}, {"recipient": "carol@example.org"})
+    lines = run(config, "list").stdout.splitlines()
+    assert len(lines) == 4
+    assert sum("  passed, last seen 20" in line for line in lines) == 2
+    assert any("new@example.net  bob@example.org  may come" in line for line in lines)
+    assert any(line.startswith("client  host:example.net  came back 1 times") for line in lines)
+    assert len(run(config, "list", "--kind", "triplet", "--limit", "2").stdout.splitlines()) == 2
+    found = run(config, "find", "CAROL").stdout
+    assert found.startswith("triplet  host:example.net  alice@example.net  carol@example.org")
+    assert run(config, "find", "nobody").exit_code == 1
+
+
+def test_allow_and_forget(config: Path) -> None:
+    learn(config, {})
+    stranger = [
+        "--client",
+        "203.0.113.7",
+        "--sender",
+        "x@y.example",
+        "--recipient",
+        "b@example.org",
+    ]
+    assert "greylist: new" in ask(config, *stranger).stdout
+    assert "net:203.0.113.0/24 is not delayed" in run(config, "allow", "203.0.113.9").stdout
+    assert "greylist: auto-allowed\naction=DUNNO" in ask(config, *stranger).stdout
+    assert "1 records forgotten" in run(config, "forget", "203.0.113.7").stdout
+    assert "greylist: new" in ask(config, *stranger).stdout
+    assert "host:example.com" in run(config, "allow", "mx.example.com").stdout
+    assert run(config, "allow", "nonsense").exit_code == 1
+    assert "2 records forgotten" in run(config, "forget", "host:example.net").stdout
+    assert run(config, "forget", "host:example.net").exit_code == 1
+
+
+def test_what_is_exported_can_be_imported(config: Path, tmp_path: Path) -> None:
+    learn(config, {}, {"sender": "new@example.net"}, {"sender": ""})
+    exported = run(config, "export").stdout
+    assert len(exported.splitlines()) == 4
+    other = tmp_path / "other.toml"
+    other.write_text(f'[policyd.store]\npath = "{tmp_path}/other.sqlite"\n')
+    imported = run(other, "import", stdin=exported + "\n")
+    assert "4 records read" in imported.stderr
+    assert sorted(run(other, "export").stdout.splitlines()) == sorted(exported.splitlines())
+    # and once more does no harm
+    run(other, "import", stdin=exported)
+    assert sorted(run(other, "export").stdout.splitlines()) == sorted(exported.splitlines())
+    for wrong in ("{}", "nonsense", '{"kind": "client"}', "[]"):
+        result = run(other, "import", stdin=wrong)
+        assert result.exit_code == 1
+        assert "line 1: not a record" in result.stderr
+
+
+def test_in_privacy_mode_a_whole_part_is_found(config: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("a secret\n")
+    secret.chmod(0o600)
+    config.write_text(config.read_text() + f'privacy_key_file = "{secret}"\n')
+    settings = GreylistSettings.model_validate({"privacy_key_file": str(secret)})
+    learn(config, {}, settings=settings)
+    exported = run(config, "export").stdout
+    assert "example" not in exported
+    assert "passed" in run(config, "find", "alice@example.net").stdout
+    assert run(config, "find", "alice").exit_code == 1
+    assert run(config, "import", stdin=exported).exit_code == 0
+    assert len(run(config, "export").stdout.splitlines()) == 2
+    assert "1 records forgotten" in run(config, "forget", "alice@example.net").stdout
+
+
+def test_ask_shows_each_check_and_leaves_no_trace(config: Path) -> None:
+    learn(config, {})
+    config.write_text(
+        config.read_text() + '[policyd.tables]\ndeny_helo = ["evil.example"]\n'
+        '[policyd.client]\nhelo_unqualified = "note"\n'
+        '[[policyd.limits.rules]]\nname = "big"\nper = "client"\ncount = "bytes"\nlimit = "1M"\n'
+    )
+    before = run(config, "export").stdout
+    result = ask(
+        config,
+        *("--client", "203.0.113.7", "--helo", "localhost", "--sender", "x@y.example"),
+        *("--recipient", "bob@example.org"),
+    )
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [
+        "limits: nothing to say",
+        "tables: nothing to say",
+        "client: noted (helo-unqualified)",
+        "greylist: new (wait 300 s)",
+        "action=DEFER_IF_PERMIT 4.2.0 Greylisted, please try again in 300 seconds [greylist-new]",
+    ]
+    assert run(config, "export").stdout == before
+    denied = ask(config, "--client", "203.0.113.7", "--helo", "x.evil.example").stdout
+    assert denied.splitlines() == [
+        "limits: nothing to say",
+        "tables: helo denied (evil.example)",
+        "client: not asked any more",
+        "greylist: not asked any more",
+        "action=554 5.7.1 Access denied [denied-helo]",
+    ]
+    at_connect = ask(config, "--client", "203.0.113.7", "--state", "CONNECT").stdout
+    assert "greylist: not asked at CONNECT\naction=DUNNO" in at_connect
+
+
+def test_ask_takes_any_attribute_but_no_second_line(config: Path) -> None:
+    result = ask(config, "--client", "192.0.2.7", "--attribute", "sasl_username=alice")
+    assert "greylist: nothing to say" in result.stdout
+    assert ask(config, "--attribute", "nonsense").exit_code == 2
+    assert ask(config, "--attribute", "a=b\nc=d").exit_code == 2
+    assert ask(config, "--sender", "a\nrequest=x").exit_code == 2
+
+
+def test_no_list_is_configured(config: Path) -> None:
+    result = CliRunner().invoke(dnslist, ["test", "192.0.2.7", "--config", str(config)])
+    assert result.exit_code == 1
+    assert "no list is configured" in result.stderr
