@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from milters.actions import Action, Quarantine, Refuse
+from milters.actions import Action, DeleteHeader, Quarantine, Refuse
 from milters.checks import Checks, Findings
 from milters.envelope import Envelope
-from milters.header import deletions, insert, verdict
+from milters.header import insert, verdict
 from milters.outcome import Outcome
 from milters.policy import Disposition, decide, reply
 from milters.rules import Rules
@@ -25,14 +25,25 @@ ARC_COLUMN = len("ARC-Authentication-Results: i=50; ")
 
 
 class Inbound:
-    """Prepared when the header is complete; `hashes` wants the body."""
+    """Prepared when the header is complete; `hashes` wants the body.
 
-    def __init__(self, rules: Rules, envelope: Envelope, fields: Sequence[HeaderField]) -> None:
+    `removed` are the deletions of what others have written in our name.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        envelope: Envelope,
+        fields: Sequence[HeaderField],
+        removed: Sequence[DeleteHeader],
+    ) -> None:
         self._rules = rules
         self._envelope = envelope
-        self._fields = fields
+        self._removed = removed
         author = find_author([field.value for field in fields if field.key == b"from"])
         self._author_domain = author.domains[0] if author.domains else ""
+        # a sealer may have looked at one of several authors alone
+        self._vouched_for = self._author_domain if len(author.domains) == 1 else ""
         self._checks = Checks(rules, envelope, fields, author)
         self.hashes = self._checks.hashes
         seal = rules.signing.seal_spec() if rules.settings.verify.arc else None
@@ -42,13 +53,8 @@ class Inbound:
         """Check and judge."""
         findings = yield from self._checks.finish(now)
         policy = self._rules.settings.policy
-        sealer = voucher(findings.arc, policy.trusted_sealers, self._author_domain)
+        sealer = voucher(findings.arc, policy.trusted_sealers, self._vouched_for)
         disposition = decide(findings.outcomes, self._rules.table, vouched=bool(sealer))
-        removed = deletions(
-            self._fields,
-            self._rules.own_ids,
-            received_spf=self._rules.settings.verify.received_spf,
-        )
         facts = self._envelope.facts(self._author_domain)
         facts.update(_shown(findings))
         if disposition.overlooked:
@@ -56,12 +62,12 @@ class Inbound:
         if sealer:
             facts["vouched_by"] = sealer
         return Outcome(
-            (*removed, *self._consequences(disposition, findings, now)),
+            (*self._removed, *self._consequences(disposition, findings, now)),
             self._envelope.origin.value,
             disposition.action,
             disposition.reason,
             results=tuple((finding.method, finding.status.value) for finding in findings.all),
-            forged=len(removed),
+            forged=len(self._removed),
             guarded=findings.guarded,
             facts=facts,
         )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gatepost.reply import Reply
-from milters.actions import Action
+from milters.actions import Action, DeleteHeader
 from milters.author import Author, authors
 from milters.envelope import Envelope
-from milters.header import deletions, insert
+from milters.header import insert
 from milters.outcome import Outcome, refused
 from milters.rules import Rules
 from msgauth.ask import Lookup
@@ -20,13 +20,23 @@ _UNSIGNED = Reply(451, "4.7.1", "the message cannot be signed now, try again lat
 
 
 class Outbound:
-    """Prepared when the header is complete; `hashes` wants the body."""
+    """Prepared when the header is complete; `hashes` wants the body.
 
-    def __init__(self, rules: Rules, envelope: Envelope, fields: Sequence[HeaderField]) -> None:
+    `removed` are the deletions of what others have written in our name.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        envelope: Envelope,
+        fields: Sequence[HeaderField],
+        removed: Sequence[DeleteHeader],
+    ) -> None:
         self.hashes = BodyHashes()
         self._rules = rules
         self._envelope = envelope
         self._fields = fields
+        self._removed = removed
         self._signer: MessageSigner | None = None
         self._algorithms: tuple[str, ...] = ()
         self._signing_domain = ""
@@ -64,23 +74,17 @@ class Outbound:
         facts = self._envelope.facts(self._author_domain)
         if refusal is not None:
             return refused(refusal, self._envelope.origin, facts, self._unsigned)
-        # our own mail is no exception: its header is the client's
-        removed = deletions(
-            self._fields,
-            self._rules.own_ids,
-            received_spf=self._rules.settings.verify.received_spf,
-        )
         insertions: list[Action] = []
         if self._signer is not None:
             # each goes on top of the one before, so the first comes last
             insertions = [insert(field) for field in reversed(self._signer.finish(now))]
             facts["signed"] = self._signing_domain
         return Outcome(
-            (*removed, *insertions),
+            (*self._removed, *insertions),
             self._envelope.origin.value,
             "accept",
             signatures=self._algorithms,
             unsigned=self._unsigned,
-            forged=len(removed),
+            forged=len(self._removed),
             facts=facts,
         )

@@ -14,6 +14,8 @@ _OWN: dict[str, str] = {
     "`[milters.ownership]`.",
     "header-too-large": "The header of the message is longer than `max_header`, or has more fields "
     "than any reader takes.",
+    "forged-fields": "The message has more than 500 header fields in the name of this host, which "
+    "no honest message has, and removing them would keep Postfix busy.",
     "internal-error": "A mistake of Gatepost; the log has the traceback under the id in the reply. "
     "The message waits at its sender.",
     "unsigned": "The message is to be signed and cannot be, and `required` is set in "

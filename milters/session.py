@@ -74,7 +74,10 @@ class Session:
 
     def header(self, name: str, value: bytes) -> None:
         """A header field: `value` is everything behind the colon; folds end with LF or CRLF."""
-        self._current().add_field(name, value)
+        message = self._current()
+        if message.has_ended_header:
+            raise ProtocolError("a header field came after the end of the header")
+        message.add_field(name, value)
 
     def end_of_headers(self) -> None:
         """The header is complete."""

@@ -15,9 +15,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from msgauth.authres.lexer import AuthresError, Lexer
-from msgauth.authres.parse import MAX_LENGTH, VERSION
+from msgauth.authres.parse import VERSION
 from msgauth.domain import DomainError, to_alabels
 from msgauth.message import HeaderField
+
+MAX_LENGTH = 8192
+"""Longest field that is read here, in characters: large hosts write some 2000. A reading costs
+milliseconds, and a message has room for many fields."""
+
+MAX_READ = 50
+"""How many fields of a message are read here; mail that has passed many hosts has some ten."""
 
 _KEY = b"authentication-results"
 _RECEIVED_SPF_KEY = b"received-spf"
@@ -39,16 +46,21 @@ def fields_to_remove(
 
     `own_ids` are the authserv-ids of our own hosts and of all whose word counts as ours. Fields of
     a version of the syntax that is not known go too, whoever they are from (RFC 8601 section 5),
-    and fields too long to be read. With `everything` all Authentication-Results fields go, with
-    `received_spf` all Received-SPF fields as well (RFC 7208 section 9.1), which bear no name that
-    could be checked.
+    and fields that are too long, or too many, to be read. With `everything` all
+    Authentication-Results fields go, with `received_spf` all Received-SPF fields as well (RFC 7208
+    section 9.1), which bear no name that could be checked.
     """
-    return [
-        index
-        for index, field in enumerate(fields)
-        if (field.key == _KEY and (everything or claims(field.text, own_ids)))
-        or (received_spf and field.key == _RECEIVED_SPF_KEY)
-    ]
+    found = []
+    seen = 0
+    for index, field in enumerate(fields):
+        key = field.key
+        if key == _KEY:
+            seen += 1
+            if everything or seen > MAX_READ or claims(field.text, own_ids):
+                found.append(index)
+        elif received_spf and key == _RECEIVED_SPF_KEY:
+            found.append(index)
+    return found
 
 
 def claims(text: str, own_ids: Collection[str]) -> bool:

@@ -7,9 +7,20 @@ from collections.abc import Mapping
 import pytest
 
 from milters.vouching import voucher
-from msgauth.arc import ArcHop, ArcResult
+from msgauth.arc import ArcHop, ArcResult, ArcSealer, SealSpec
+from msgauth.message import HeaderField
 from msgauth.results import ArcStatus
-from tests.unit.milters.mail import Mail, apply, both_keys, key_zone, play, session_of, values
+from tests.unit.milters.mail import (
+    NOW,
+    Mail,
+    apply,
+    both_keys,
+    key_zone,
+    play,
+    rsa_key,
+    session_of,
+    values,
+)
 
 ZONE = key_zone(
     "signer.example",
@@ -125,6 +136,28 @@ def test_a_listed_forwarder_overrides_a_dmarc_failure() -> None:
     assert (outcome.action, outcome.facts["overlooked"]) == ("accept", "dmarc-fail-reject")
     unlisted = play(session_of("192.0.2.9"), sealed, GONE, sender=b"<x@other.example>")
     assert (unlisted.action, unlisted.reason) == ("quarantine", "dmarc-fail-reject")
+
+
+def test_nobody_vouches_for_several_authors() -> None:
+    # a sealer that looked at the first author alone
+    fields = [
+        HeaderField(b"From", b" user@signer.example, ceo@bank.example"),
+        HeaderField(b"Subject", b" a test"),
+    ]
+    sealer = ArcSealer(SealSpec("forwarder.example", "r", rsa_key()), fields)
+    sealer.body(b"Hello\r\n")
+    payload = "mx.forwarder.example; dmarc=pass header.from=signer.example"
+    sealed = Mail(
+        tuple(
+            (field.name.decode(), field.value.decode().replace("\r\n", "\n"))
+            for field in (*sealer.finish(NOW, ArcResult("arc", ArcStatus.NONE), payload), *fields)
+        )
+    )
+    zone = key_zone("forwarder.example", extra='["_dmarc.bank.example"]\nTXT="v=DMARC1; p=reject"')
+    listed: Mapping[str, object] = {"policy": {"trusted_sealers": ["forwarder.example"]}}
+    outcome = play(session_of("192.0.2.9", listed), sealed, zone, sender=b"<x@other.example>")
+    assert dict(outcome.results)["arc"] == "pass"
+    assert (outcome.action, outcome.reason) == ("quarantine", "dmarc-fail-reject")
 
 
 # the author has taken the key away since the forwarder saw the message

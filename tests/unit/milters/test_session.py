@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.dns import Zone, solve
+from milters.header import MAX_DELETIONS
 from milters.session import ProtocolError, Session
 from tests.unit.milters.mail import (
     NOW,
@@ -70,6 +71,19 @@ def test_a_long_sender_keeps_its_domain() -> None:
     sender = b"<" + b"x" * 244 + b"@signer.example>"
     outcome = play(session_of(OUTSIDE), mail, zone, sender=sender)
     assert "smtp.mailfrom=signer.example" in results(apply(mail, outcome))
+
+
+@pytest.mark.parametrize("client", [INSIDE, OUTSIDE])
+def test_more_fields_in_our_name_than_postfix_can_remove_are_refused(client: str) -> None:
+    def mail(count: int) -> Mail:
+        forged = ("Authentication-Results", " mx.receiver.example; dkim=pass")
+        return Mail.of("user@signer.example", *[forged] * count)
+
+    taken = play(session_of(client), mail(MAX_DELETIONS), ZONE)
+    assert (taken.action, taken.forged) == ("accept", MAX_DELETIONS)
+    outcome = play(session_of(client), mail(MAX_DELETIONS + 1), ZONE)
+    assert (outcome.action, outcome.reason) == ("reject", "forged-fields")
+    assert refusal(outcome).startswith("550 5.7.1 ")
 
 
 @pytest.mark.parametrize("client", [INSIDE, OUTSIDE])
@@ -214,7 +228,7 @@ EVENTS = {
 @given(st.lists(st.sampled_from([*EVENTS, "eom"])))
 def test_any_order_of_events_ends_in_an_outcome_or_a_protocol_error(events: list[str]) -> None:
     session = session_of(OUTSIDE)
-    in_message = False
+    in_message = after_header = False
     forged = 0
     for event in events:
         try:
@@ -226,9 +240,12 @@ def test_any_order_of_events_ends_in_an_outcome_or_a_protocol_error(events: list
             else:
                 EVENTS[event](session)
         except ProtocolError:
-            assert not in_message
+            assert not in_message or (after_header and event in ("header", "forged"))
+            continue
         if event == "mail":
-            in_message, forged = True, 0
+            in_message, after_header, forged = True, False, 0
+        elif event in ("eoh", "body"):
+            after_header = True
         elif event in ("connect", "abort"):
             in_message = False
         elif event == "forged":

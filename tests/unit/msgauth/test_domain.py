@@ -32,6 +32,7 @@ from msgauth.domain import (
         # not valid by IDNA2008, but registered by older rules
         ("xn--i-7iq.ws", "xn--i-7iq.ws"),
         (".".join(["a" * 63] * 3 + ["b" * 61]), ".".join(["a" * 63] * 3 + ["b" * 61])),
+        ("ü." * 31 + "abcde.", "xn--tda." * 31 + "abcde"),
     ],
 )
 def test_names_are_compared_in_lower_case_alabels(name: str, expected: str) -> None:
@@ -49,6 +50,9 @@ def test_names_are_compared_in_lower_case_alabels(name: str, expected: str) -> N
         "a" * 64 + ".example",
         "ü" * 60 + ".example",
         ".".join(["a" * 63] * 3 + ["b" * 62]),
+        "ü." * 31 + "abcdef",
+        "ü." * 500,
+        "ü." * 60 + "ü",
         "a b.example",
         "a\r\nb.example",
         "example.org\n",

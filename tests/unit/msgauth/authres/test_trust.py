@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msgauth.authres import AuthresError, claims, fields_to_remove, format_value, parse
-from msgauth.authres.parse import MAX_LENGTH
+from msgauth.authres.trust import MAX_LENGTH, MAX_READ
 from msgauth.message import HeaderField
 from msgauth.results import DmarcStatus, Finding
 
@@ -111,6 +111,12 @@ def test_only_the_fields_asked_for_are_removed() -> None:
     assert fields_to_remove(fields, ["another.example"]) == []
     assert fields_to_remove(fields, [""]) == []
     assert fields_to_remove(fields, []) == []
+
+
+def test_more_fields_than_are_read_are_removed() -> None:
+    fields = [HeaderField(b"Authentication-Results", b" other.example; dmarc=pass")] * MAX_READ
+    assert fields_to_remove(fields, OWN) == []
+    assert fields_to_remove([*fields, *fields], OWN) == [*range(MAX_READ, 2 * MAX_READ)]
 
 
 @pytest.mark.parametrize("value", ["(" * 65000, '"' * 65000, "a " * 32000, ".a" * 32000])
