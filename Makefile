@@ -1,5 +1,5 @@
 # The words of this project: the developer, the hooks, the workflow and .ci/run all use them.
-.PHONY: help install demo lint format test unit docs clean
+.PHONY: help install demo lint format test unit bench docs clean
 VENV := .venv
 PY := $(VENV)/bin/python
 
@@ -33,6 +33,10 @@ test: ## all tests: unit, then the daemons over their sockets, then a real Postf
 	@python3 -m installer --for test
 	$(PY) -m pytest tests/unit tests/daemon tests/postfix
 
+bench: ## ours beside opendkim, rspamd, postgrey and others; BENCH=full takes longer
+	@python3 -m installer --for bench
+	$(PY) -m bench
+
 docs: $(VENV)/.installed ## write docs/reference/ anew from the code
 	$(VENV)/bin/gatepost config reference > docs/reference/configuration.md
 	$(PY) scripts/metrics.py
@@ -40,4 +44,4 @@ docs: $(VENV)/.installed ## write docs/reference/ anew from the code
 	$(PY) scripts/rfcs.py
 
 clean: ## forget what was installed and built here
-	rm -rf $(VENV) .demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .bench .demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check_python()
         from installer.python_packages import Environment  # needs that Python
 
-        _machine(steps, missing(purpose.needs))
+        _machine(steps, missing(purpose.needs), missing(purpose.wishes))
         _environment(steps, Environment(ROOT, options.venv), purpose.groups)
     except InstallError as error:
         print(f"\nmake {options.purpose}: {error}", file=sys.stderr)
@@ -54,14 +54,16 @@ def _check_python() -> None:
         )
 
 
-def _machine(steps: Steps, needs: list[Need]) -> None:
-    if not needs:
+def _machine(steps: Steps, needs: Sequence[Need], wishes: Sequence[Need] = ()) -> None:
+    if not needs and not wishes:
         return
+    steps.say(f"missing: {', '.join(need.name for need in (*needs, *wishes))}")
     if reason := _why_not_ours():
-        raise InstallError(_what_is_missing(needs, reason))
-    steps.say(f"missing: {', '.join(need.name for need in needs)}")
+        if needs:
+            raise InstallError(_what_is_missing(needs, reason))
+        return  # it is done without what is only wished for
     with steps.step("Debian packages") as step:
-        step.outcome = f"{len(apt.install(needs, step))} installed"
+        step.outcome = f"{len(apt.install(needs, step, wishes))} installed"
     if left := missing(needs):
         raise InstallError(_what_is_missing(left, "what was installed does not bring it"))
 

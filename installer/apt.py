@@ -26,6 +26,10 @@ _SERVICES = {
     "redis-server": "redis-server.service",
     "valkey-server": "valkey-server.service",
     "opendkim": "opendkim.service",
+    "opendmarc": "opendmarc.service",
+    "postgrey": "postgrey.service",
+    "rspamd": "rspamd.service",
+    "sqlgrey": "sqlgrey.service",
 }
 """Packages whose service would start with the machine: it is switched off where we brought it."""
 
@@ -58,10 +62,14 @@ def _os_release() -> dict[str, str]:
     return {key: value.strip('"') for key, _, value in pairs}
 
 
-def install(needs: Sequence[Need], step: Step) -> list[str]:
-    """Install a package for each need and return the names; raises `InstallError`."""
+def install(needs: Sequence[Need], step: Step, wishes: Sequence[Need] = ()) -> list[str]:
+    """Install a package for each need and return the names; raises `InstallError`.
+
+    A wish that this release has no package for is not fulfilled.
+    """
     _run(["update"], step, "reading the lists of packages")
     packages = [_first_known(need) for need in needs]
+    packages += [name for wish in wishes if (name := _known(wish))]
     if "postfix" in packages:
         _answer_for_postfix()
     with _no_services_started():
@@ -71,15 +79,22 @@ def install(needs: Sequence[Need], step: Step) -> list[str]:
 
 
 def _first_known(need: Need) -> str:
+    if package := _known(need):
+        return package
+    raise InstallError(
+        f"apt knows no package {' or '.join(need.packages)}, which is needed for {need.name}"
+    )
+
+
+def _known(need: Need) -> str:
+    """The first of its packages that this release has; empty when it has none."""
     for package in need.packages:
         told = subprocess.run(
             ["apt-cache", "show", "--no-all-versions", package], capture_output=True, check=False
         )
         if told.returncode == 0 and told.stdout:
             return package
-    raise InstallError(
-        f"apt knows no package {' or '.join(need.packages)}, which is needed for {need.name}"
-    )
+    return ""
 
 
 def _answer_for_postfix() -> None:

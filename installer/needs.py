@@ -48,6 +48,10 @@ def _library(name: str) -> Callable[[], bool]:
     )
 
 
+def _shared(name: str) -> Callable[[], bool]:
+    return lambda: (Path("/usr/share") / name).exists()
+
+
 def _virtual_environments() -> bool:
     # Debian splits ensurepip off into python3-venv
     return all(importlib.util.find_spec(name) for name in ("venv", "ensurepip"))
@@ -71,7 +75,20 @@ VALKEY = Need(
     "Valkey or Redis", ("valkey-server", "redis-server"), _program("valkey-server", "redis-server")
 )
 
+UNSHARE = Need("unshare", ("util-linux",), _program("unshare"))
+IP = Need("ip", ("iproute2",), _program("ip"))
+OPENDMARC = Need("opendmarc", ("opendmarc",), _program("opendmarc"))
+PUBLIC_SUFFIXES = Need("the public suffix list", ("publicsuffix",), _shared("publicsuffix"))
+RSPAMD = Need("rspamd", ("rspamd",), _program("rspamd"))
+POLICYD_SPF = Need("policyd-spf", ("postfix-policyd-spf-python",), _program("policyd-spf"))
+POSTGREY = Need("postgrey", ("postgrey",), _program("postgrey"))
+SQLGREY = Need("sqlgrey", ("sqlgrey",), _program("sqlgrey"))
+PERL_SQLITE = Need("SQLite for Perl", ("libdbd-sqlite3-perl",), _shared("doc/libdbd-sqlite3-perl"))
+
 _BUILD = (VENV, COMPILER, LIBC_HEADER, PYTHON_HEADER, LIBMILTER)
+_NETWORK = (UNSHARE, IP)
+_POLICY_PEERS = (POLICYD_SPF, POSTGREY, SQLGREY, PERL_SQLITE)
+_PEERS = (OPENDKIM, OPENDMARC, PUBLIC_SUFFIXES, RSPAMD, *_POLICY_PEERS)
 _MAIL = (POSTFIX, SWAKS, OPENDKIM_TOOLS, RESOLV_WRAPPER)
 
 
@@ -81,13 +98,15 @@ class Purpose:
 
     needs: tuple[Need, ...]
     groups: tuple[str, ...]
+    wishes: tuple[Need, ...] = ()
+    """What it does without, less well, where the release has no such package."""
 
 
 PURPOSES = {
     "install": Purpose(_BUILD, ("test", "lint")),
     "demo": Purpose(_BUILD + _MAIL, ("test",)),
     "test": Purpose((*_BUILD, *_MAIL, OPENDKIM, VALKEY), ("test", "lint")),
-    "bench": Purpose((*_BUILD, *_MAIL, OPENDKIM, VALKEY), ("test",)),
+    "bench": Purpose((*_BUILD, *_NETWORK, POSTFIX, VALKEY), ("test", "lint"), _PEERS),
 }
 """By the word that ``--for`` takes. Groups are those of [dependency-groups] in pyproject.toml."""
 

@@ -29,7 +29,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from testbed.logins import LoginServer
-from testbed.ports import LOOPBACK, free_ports, listens
+from testbed.ports import free_ports, listens
 from testbed.postfix_files import (
     HOSTNAME,
     INTERNAL_NETWORKS,
@@ -135,7 +135,7 @@ class PrivatePostfix:
 
     def address(self, service: str = "mx") -> str:
         """Host and port of a service, as swaks takes them."""
-        return f"{LOOPBACK}:{self.port(service)}"
+        return f"{self._services[service].host}:{self.port(service)}"
 
     def start(self) -> None:
         """Write the configuration and wait until every service greets; raises `PostfixError`."""
@@ -156,7 +156,7 @@ class PrivatePostfix:
         try:
             for service in self._services.values():
                 self._master.wait_until(
-                    functools.partial(_greets, service.port), f"the service {service.name!r}"
+                    functools.partial(_greets, service), f"the service {service.name!r}"
                 )
         except Exception as error:
             self.stop()
@@ -293,7 +293,7 @@ class PrivatePostfix:
 
 
 def _check_free(service: Service) -> None:
-    if listens(service.port):
+    if listens(service.port, service.host):
         raise PostfixError(f"the port {service.port} of the service {service.name!r} is in use")
 
 
@@ -304,9 +304,9 @@ def _check_reachable(directory: Path) -> None:
             raise PostfixError(f"{parent} is closed to the user postfix (mode x for others)")
 
 
-def _greets(port: int) -> bool:
+def _greets(service: Service) -> bool:
     try:
-        with RawClient(port, timeout=_GREETING_TIMEOUT) as client:
+        with RawClient(service.port, host=service.host, timeout=_GREETING_TIMEOUT) as client:
             return client.greeting.code == 220 and client.command("QUIT").code == 221
     except OSError:
         return False

@@ -36,11 +36,16 @@ SUBMISSION_RESTRICTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One smtpd of master.cf with parameters of its own; `port` is filled in at the start."""
+    """One smtpd of master.cf with parameters of its own; `port` is filled in at the start.
+
+    `host` is the address it listens on: a client on this machine that connects to another address
+    of the machine has that address itself.
+    """
 
     name: str
     settings: Mapping[str, str] = field(default_factory=dict)
     port: int = 0
+    host: str = LOOPBACK
 
 
 def default_services(policy: str = "", milters: str = "") -> tuple[Service, ...]:
@@ -119,7 +124,7 @@ def as_master_cf(services: Sequence[Service]) -> str:
 
 
 def _service_lines(service: Service) -> str:
-    lines = [f"{LOOPBACK}:{service.port} inet n - n - - smtpd\n"]
+    lines = [f"{service.host}:{service.port} inet n - n - - smtpd\n"]
     settings = {"syslog_name": f"postfix/{service.name}", **service.settings}
     lines += [f"    -o {{ {key} = {value} }}\n" for key, value in settings.items()]
     return "".join(lines)

@@ -46,11 +46,18 @@ def test_what_is_still_missing_after_the_installation_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(installer, "_why_not_ours", lambda: "")
-    monkeypatch.setattr(apt, "install", lambda needs, _step: [need.packages[0] for need in needs])
+    monkeypatch.setattr(apt, "install", lambda needs, *_: [need.packages[0] for need in needs])
     stream = io.StringIO()
     with pytest.raises(InstallError, match="what was installed does not bring it"):
         installer._machine(Steps(stream), NEEDS)
     assert "missing: swaks, Valkey or Redis" in stream.getvalue()
+
+
+def test_what_is_only_wished_for_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apt, "is_supported", lambda: False)
+    stream = io.StringIO()
+    installer._machine(Steps(stream), [], NEEDS)
+    assert stream.getvalue() == "  missing: swaks, Valkey or Redis\n"
 
 
 def test_an_old_python_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
