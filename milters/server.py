@@ -96,7 +96,12 @@ def serve(
     drop_privileges(settings.user)
     keys = open_keys(log)
     current = Current(_Build(load, keys), log)
-    watch = Watch([path for path in (config, *settings.key_paths) if path])
+    watch = Watch(_watched(config, settings))
+
+    def reload() -> bool:
+        reloaded = current.reload()
+        watch.follow(_watched(config, current.value.rules.settings))
+        return reloaded
 
     def work(control: Control) -> None:
         service = services[control.number // workers]
@@ -108,7 +113,7 @@ def serve(
         workers * len(services),
         work,
         log=log,
-        reload=current.reload,
+        reload=reload,
         changed=watch.changed,
         grace=settings.drain_grace,
         started=metrics.start if metrics else lambda: None,
@@ -122,6 +127,10 @@ def serve(
     finally:
         if metrics:
             metrics.close()
+
+
+def _watched(config: Path | None, settings: MiltersSettings) -> list[Path]:
+    return [path for path in (config, *settings.key_paths) if path]
 
 
 def _open(settings: MiltersSettings) -> Sequence[_Service]:

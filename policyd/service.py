@@ -195,7 +195,7 @@ class _Life:
         self._stores = stores
         self._watched = tuple(watched)
         self._beat = time.monotonic()
-        self._watch = self._new_watch()
+        self._watch = Watch(self._files())
 
     def add_probes(self, probes: Probes) -> None:
         """Ready: takes connections. Healthy: the event loop turns."""
@@ -218,10 +218,10 @@ class _Life:
                 after.metrics_listen,
             ):
                 log.warning("a changed store or listen address is used after a restart")
-        self._watch = self._new_watch()
+        self._watch.follow(self._files())
 
-    def _new_watch(self) -> Watch:
-        return Watch([*self._watched, *watched_files(self._current.value.settings)])
+    def _files(self) -> list[Path]:
+        return [*self._watched, *watched_files(self._current.value.settings)]
 
     def housekeeping(self) -> list[Coroutine[Any, Any, None]]:
         """The work that goes on beside the requests."""

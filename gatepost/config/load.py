@@ -9,6 +9,8 @@ problem with file, line, key and what is allowed.
 from __future__ import annotations
 
 import difflib
+import os
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,6 +51,8 @@ def load(model: type[M], path: Path | None, environ: Mapping[str, str]) -> Loade
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(source, text, error) from None
+    except (ValueError, RecursionError) as error:
+        raise ConfigError.one(source, f"not TOML: {_beyond_python(error)}") from None
     lines = key_lines(text)
     origins = _override(model, data, environ)
     try:
@@ -64,17 +68,31 @@ def load(model: type[M], path: Path | None, environ: Mapping[str, str]) -> Loade
 
 def _read(path: Path) -> str:
     try:
-        with open(path, "rb") as file:
-            raw = file.read(MAX_FILE + 1)
+        # a pipe would block for ever
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            raw = file.read(MAX_FILE + 1) if is_regular else b""
     except OSError as error:
         raise ConfigError.one(path, f"cannot be read: {error.strerror}") from None
+    if not is_regular:
+        raise ConfigError.one(path, "is no regular file")
     if len(raw) > MAX_FILE:
         raise ConfigError.one(path, f"is longer than {MAX_FILE} bytes")
+    if not raw.strip():
+        # as an editor leaves it for a moment, or a full disk; defaults alone would sign nothing
+        raise ConfigError.one(path, "is empty")
     try:
         return raw.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise ConfigError.one(path, "is not UTF-8 text", line) from None
+
+
+def _beyond_python(error: Exception) -> str:
+    """What TOML may allow and the parser of Python does not, which says so in its own way."""
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    return "a number is too long" if "digits" in str(error) else str(error)
 
 
 def _syntax_error(source: str, text: str, error: tomllib.TOMLDecodeError) -> ConfigError:
@@ -129,8 +147,9 @@ def _environment_value(name: str, text: str) -> Any:
         return text  # the models read numbers, booleans and durations from text themselves
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError([Problem("environment", None, name, f"not TOML: {error}")]) from None
+    except (ValueError, RecursionError) as error:
+        message = f"not TOML: {_beyond_python(error)}"
+        raise ConfigError([Problem("environment", None, name, message)]) from None
 
 
 def _problem(

@@ -59,6 +59,10 @@ class Current(Generic[T]):
                 "configuration not reloaded, the old one stays in use", problems=str(error)
             )
             return False
+        except Exception:  # a mistake of ours must not stop mail
+            SUCCESS.set(0)
+            self._log.exception("configuration not reloaded, the old one stays in use")
+            return False
         self.value = value
         self.generation += 1
         self.count()

@@ -21,21 +21,31 @@ class Watch:
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self._paths = tuple(paths)
-        self._state = self._look()
+        self._state = self._before = self._look()
+
+    def follow(self, paths: Iterable[Path]) -> None:
+        """Watch these from now on: a configuration that was read anew may name others."""
+        if (new := tuple(paths)) != self._paths:
+            self._paths = new
+            self._state = self._before = self._look()
 
     def changed(self) -> bool:
-        """Whether anything is different from the last time this was asked."""
-        state = self._look()
-        if state == self._state:
+        """Whether anything has changed since this was last true, and now rests.
+
+        What is different from the last time this was asked may be half written: it counts when it
+        is the same once more.
+        """
+        before, self._before = self._before, self._look()
+        if self._before == self._state or self._before != before:
             return False
-        self._state = state
+        self._state = self._before
         return True
 
     def _look(self) -> _State:
         seen: list[tuple[str, int, int, int]] = []
         for path in self._paths:
             self._add(str(path), seen)
-            if path.is_dir():
+            if os.path.isdir(path):  # Path.is_dir raises where it may not look
                 for folder, folders, files in os.walk(path, followlinks=False):
                     folders.sort()
                     for name in sorted(files):

@@ -1,5 +1,6 @@
 """Each bad configuration fails for its own reason: folders with a file and its expected error."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,36 @@ def test_a_bad_configuration_says_what_is_wrong(
     (case / "expected-error.got").write_text(told)
     assert told == (case / "expected-error").read_text()
     (case / "expected-error.got").unlink()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a = " + "[" * 100_000, "not TOML: nested too deep"),
+        ("a = " + "{a=" * 100_000, "not TOML: nested too deep"),
+        ("a" + ".a" * 2_000 + " = 1", "unknown key"),
+        ("[a" + ".a" * 2_000 + "]", "unknown key"),
+        ("a = " + "9" * 10_000, "not TOML: a number is too long"),
+        ("a = 2026-13-45", "not TOML: "),
+        ("\n", "is empty"),
+        ("#" + "x" * (4 << 20), "is longer than"),
+    ],
+    ids=lambda value: value[:12],
+)
+def test_a_hostile_file_is_told_in_a_line(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "gatepost.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=words) as caught:
+        configuration.read(path)
+    assert len(str(caught.value)) < 2000
+
+
+def test_what_is_no_file_is_told_and_waits_for_nobody(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero")):
+        with pytest.raises(ConfigError, match="is no regular file"):
+            configuration.read(path)
 
 
 def test_there_are_cases() -> None:

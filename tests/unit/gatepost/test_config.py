@@ -136,7 +136,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
 
 
 def test_a_bad_variable_is_named_itself(tmp_path: Path) -> None:
-    path = write(tmp_path, "")
+    path = write(tmp_path, "# all of it is in the environment\n")
     assert failure(path, {"GATEPOST_DOOR__DELAY": "soon"}).startswith(
         "environment: GATEPOST_DOOR__DELAY: 'soon' is not a duration"
     )
@@ -146,7 +146,9 @@ def test_a_bad_variable_is_named_itself(tmp_path: Path) -> None:
 
 def test_the_service_variables_of_kubernetes_are_not_ours(tmp_path: Path) -> None:
     environ = {"GATEPOST_DOOR": "tcp://10.0.0.1:8891", "GATEPOST_PORT": "tcp://10.0.0.1:8891"}
-    assert load(Root, write(tmp_path, ""), environ).overrides == ()
+    assert (
+        load(Root, write(tmp_path, "# all of it is in the environment\n"), environ).overrides == ()
+    )
 
 
 @pytest.mark.parametrize(
