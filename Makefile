@@ -1,5 +1,5 @@
 # The words of this project: the developer, the hooks, the workflow and .ci/run all use them.
-.PHONY: help install demo lint format test unit bench docs clean
+.PHONY: help install demo lint format test unit bench chart manifest docs clean
 VENV := .venv
 PY := $(VENV)/bin/python
 
@@ -36,6 +36,13 @@ test: ## all tests: unit, then the daemons over their sockets, then a real Postf
 bench: ## ours beside opendkim, rspamd, postgrey and others; BENCH=full takes longer
 	@python3 -m installer --for bench
 	$(PY) -m bench
+
+chart: ## lint, render and validate the Helm chart; needs helm
+	@python3 -m installer --for chart
+	$(PY) -m pytest tests/chart
+
+manifest: ## write k8s/mail.yaml anew: the chart's default, rendered; needs helm
+	{ cat k8s/mail.head; helm template mail k8s/chart; } > k8s/mail.yaml
 
 docs: $(VENV)/.installed ## write docs/reference/ anew from the code
 	$(VENV)/bin/gatepost config reference > docs/reference/configuration.md

@@ -106,6 +106,7 @@ PURPOSES = {
     "install": Purpose(_BUILD, ("test", "lint")),
     "demo": Purpose(_BUILD + _MAIL, ("test",)),
     "test": Purpose((*_BUILD, *_MAIL, OPENDKIM, VALKEY), ("test", "lint")),
+    "chart": Purpose(_BUILD, ("test", "lint", "chart")),
     "bench": Purpose((*_BUILD, *_NETWORK, POSTFIX, VALKEY), ("test", "lint"), _PEERS),
 }
 """By the word that ``--for`` takes. Groups are those of [dependency-groups] in pyproject.toml."""

@@ -1,0 +1,256 @@
+"""What the chart promises: security, probes, networks, secrets."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chart.helm import VALUES, Rendered, render
+
+sets = pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+FULL = {path.stem.removesuffix("-values"): path.read_text() for path in VALUES}
+
+
+def configuration(rendered: Rendered) -> dict[str, Any]:
+    return tomllib.loads(rendered.one("ConfigMap", "mail-gatepost")["data"]["gatepost.toml"])
+
+
+@sets
+def test_nothing_can_write_its_image_or_gain_rights(values: Path) -> None:
+    for name, container in render(values.read_text()).containers().items():
+        context = container["securityContext"]
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["capabilities"]["drop"] == ["ALL"]
+        if name == "postfix":
+            assert set(context["capabilities"]["add"]) == {
+                "CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID",
+            }  # fmt: skip
+        else:
+            assert context["runAsNonRoot"] is True
+            assert "add" not in context["capabilities"]
+
+
+@sets
+def test_pods_have_no_token_of_the_cluster(values: Path) -> None:
+    for pod in render(values.read_text()).pods().values():
+        assert pod["spec"]["automountServiceAccountToken"] is False
+        assert pod["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+
+
+@sets
+def test_every_probe_shakes_hands(values: Path) -> None:
+    words = {
+        "milters": ["gatepost", "probe", "milter"],
+        "policyd": ["gatepost", "probe", "policy"],
+        "postfix": ["probe"],
+        "valkey": ["probe"],
+    }
+    for name, container in render(values.read_text()).containers().items():
+        for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
+            command = container[kind]["exec"]["command"]
+            assert command[: len(words[name])] == words[name]
+
+
+@sets
+def test_the_probes_ask_where_the_daemons_listen(values: Path) -> None:
+    rendered = render(values.read_text())
+    config = configuration(rendered)
+    for word, section in (("milters", "milters"), ("policyd", "policyd")):
+        command = rendered.containers()[word]["readinessProbe"]["exec"]["command"]
+        assert command[-1].removesuffix("@127.0.0.1") == config[section]["listen"]
+
+
+@sets
+def test_resources_are_asked_for(values: Path) -> None:
+    for container in render(values.read_text()).containers().values():
+        assert {"cpu", "memory"} <= set(container["resources"]["requests"])
+        assert "memory" in container["resources"]["limits"]
+
+
+@sets
+def test_no_secret_is_in_the_environment_or_rendered(values: Path) -> None:
+    rendered = render(values.read_text())
+    assert rendered.kind("Secret") == {}
+    for container in rendered.containers().values():
+        for variable in container.get("env", []):
+            assert "valueFrom" not in variable
+        assert "envFrom" not in container
+
+
+@sets
+def test_every_mount_has_a_volume_and_every_volume_a_mount(values: Path) -> None:
+    rendered = render(values.read_text())
+    for name, pod in rendered.pods().items():
+        workload = [o for o in rendered.objects if o["metadata"]["name"] == name]
+        claims = {
+            claim["metadata"]["name"]
+            for each in workload
+            for claim in each.get("spec", {}).get("volumeClaimTemplates", [])
+        }
+        volumes = {volume["name"] for volume in pod["spec"]["volumes"]} | claims
+        containers = pod["spec"]["containers"]
+        mounts = {mount["name"] for each in containers for mount in each["volumeMounts"]}
+        assert mounts == volumes, name
+
+
+@sets
+def test_selectors_find_pods(values: Path) -> None:
+    rendered = render(values.read_text())
+    pods = [pod["metadata"]["labels"].items() for pod in rendered.pods().values()]
+    selectors = [each["spec"]["selector"] for each in rendered.kind("Service").values()]
+    for kind in ("NetworkPolicy", "PodDisruptionBudget"):
+        for each in rendered.kind(kind).values():
+            spec = each["spec"]
+            selectors.append(spec.get("podSelector", spec.get("selector"))["matchLabels"])
+    for selector in selectors:
+        assert any(selector.items() <= labels for labels in pods), selector
+
+
+@sets
+def test_the_ports_of_services_are_ports_of_containers(values: Path) -> None:
+    rendered = render(values.read_text())
+    names = {
+        port["name"] for each in rendered.containers().values() for port in each.get("ports", [])
+    }
+    for service in rendered.kind("Service").values():
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= names
+
+
+@sets
+def test_everything_is_denied_that_is_not_named(values: Path) -> None:
+    policies = render(values.read_text()).kind("NetworkPolicy")
+    spec = policies["mail-default-deny"]["spec"]
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    assert "ingress" not in spec
+    assert "egress" not in spec
+    for name, policy in policies.items():
+        for rule in policy["spec"].get("ingress", []):
+            assert rule["ports"], name
+            if "from" not in rule:
+                assert {port["port"] for port in rule["ports"]} <= {25, 465, 587}
+
+
+@pytest.mark.parametrize(("values", "name"), [("pod-full", "pod"), ("services-full", "postfix")])
+def test_only_load_balancers_reach_the_ports_with_proxy_protocol(values: str, name: str) -> None:
+    policy = render(FULL[values]).one("NetworkPolicy", f"mail-{name}")
+    (rule,) = [
+        rule
+        for rule in policy["spec"]["ingress"]
+        if {port["port"] for port in rule["ports"]} & {12525, 10465, 10587}
+    ]
+    assert rule["from"] == [{"ipBlock": {"cidr": "10.0.0.0/24"}}]
+    assert {port["port"] for port in rule["ports"]} == {12525, 10465, 10587}
+
+
+def test_the_milter_is_reached_by_postfix_alone() -> None:
+    rendered = render(FULL["services"])
+    (rule,) = [
+        rule
+        for rule in rendered.one("NetworkPolicy", "mail-milters")["spec"]["ingress"]
+        if rule["ports"] == [{"port": 8891}]
+    ]
+    (peer,) = rule["from"]
+    assert peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "postfix"
+
+
+def test_postfix_may_reach_its_next_hop_and_the_logins() -> None:
+    policy = render(FULL["pod-full"]).one("NetworkPolicy", "mail-pod")
+    ports = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
+    assert ports == {25, 53, 465, 587, 12345}
+    policy = render(FULL["minimal"]).one("NetworkPolicy", "mail-pod")
+    ports = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
+    assert ports == {24, 25, 53, 465, 587}
+
+
+@sets
+def test_the_address_of_the_client_is_kept(values: Path) -> None:
+    for service in render(values.read_text()).kind("Service").values():
+        if service["spec"].get("type") in ("LoadBalancer", "NodePort"):
+            assert service["spec"]["externalTrafficPolicy"] == "Local"
+
+
+def test_balancers_are_known_to_both_daemons() -> None:
+    config = configuration(render(FULL["pod-full"]))
+    assert config["milters"]["verify"]["proxy_networks"] == ["10.0.0.0/24"]
+    assert config["policyd"]["proxy_networks"] == ["10.0.0.0/24"]
+    assert config["milters"]["internal_networks"][2:] == ["10.20.0.0/16"]
+
+
+def test_what_the_chart_decides_wins_and_all_else_is_the_users() -> None:
+    config = configuration(
+        render(
+            "{config: {milters:"
+            " {listen: 'inet:1', max_header: 100000, verify: {max_signatures: 3}},"
+            " policyd: {greylist: {delay: 60}, dnslists: {threshold: 2.5}}}}"
+        )
+    )
+    assert config["milters"]["listen"] == "unix:/run/gatepost/milter.sock"
+    assert config["milters"]["max_header"] == 100000
+    assert config["milters"]["verify"] == {"max_signatures": 3, "proxy_networks": []}
+    assert config["policyd"]["greylist"] == {"delay": 60}
+    assert config["policyd"]["dnslists"] == {"threshold": 2.5}
+
+
+def test_one_pod_has_everything_and_never_twice() -> None:
+    rendered = render()
+    deployment = rendered.one("Deployment", "mail")
+    assert deployment["spec"]["replicas"] == 1
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+    assert set(rendered.containers()) == {"milters", "policyd", "postfix"}
+    assert rendered.kind("StatefulSet") == {}
+    keep = rendered.one("PersistentVolumeClaim", "mail-queue")["metadata"]["annotations"]
+    assert keep == {"helm.sh/resource-policy": "keep"}
+
+
+def test_services_are_replicated_and_survive_a_drained_node() -> None:
+    rendered = render(FULL["services"])
+    assert set(rendered.kind("Deployment")) == {"mail-milters", "mail-policyd"}
+    assert set(rendered.kind("StatefulSet")) == {"mail-postfix", "mail-valkey"}
+    assert set(rendered.kind("PodDisruptionBudget")) == {
+        "mail-milters", "mail-policyd", "mail-postfix",
+    }  # fmt: skip
+    assert all(each["spec"]["replicas"] == 2 for each in rendered.kind("Deployment").values())
+    settings = rendered.one("ConfigMap", "mail-postfix")["data"]
+    assert settings["POSTFIX_MILTERS"] == "inet:mail-milters:8891"
+    assert settings["POSTFIX_POLICY"] == "inet:mail-policyd:10023"
+    assert configuration(rendered)["policyd"]["store"] == {
+        "kind": "valkey", "url": "valkey://mail-valkey:6379/0",
+    }  # fmt: skip
+
+
+def test_the_autoscaler_has_the_number_of_replicas_to_itself() -> None:
+    rendered = render(FULL["services-full"])
+    scalers = rendered.kind("HorizontalPodAutoscaler")
+    assert set(scalers) == {"mail-milters", "mail-policyd"}
+    for name, scaler in scalers.items():
+        assert scaler["spec"]["scaleTargetRef"]["name"] == name
+        assert "replicas" not in rendered.one("Deployment", name)["spec"]
+
+
+def test_the_certificate_is_for_the_name_of_the_server() -> None:
+    certificate = render(FULL["pod-full"]).one("Certificate", "mail-tls")
+    assert certificate["spec"]["dnsNames"] == ["mail.example.org"]
+    assert certificate["spec"]["secretName"] == "mail-tls"
+
+
+def test_the_monitor_finds_both_metrics() -> None:
+    for values in ("pod-full", "services-full"):
+        rendered = render(FULL[values])
+        monitor = rendered.one("ServiceMonitor", "mail")["spec"]
+        found = [
+            service["spec"]["ports"]
+            for service in rendered.kind("Service").values()
+            if monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+        ]
+        assert sorted(ports[0]["port"] for ports in found) == [9101, 9102]
+        assert all(ports[0]["name"] == monitor["endpoints"][0]["port"] for ports in found)
+
+
+def test_the_cluster_may_choose_the_user() -> None:
+    containers = render(FULL["external-valkey"]).containers()
+    assert "runAsUser" not in containers["milters"]["securityContext"]
+    assert containers["milters"]["securityContext"]["runAsNonRoot"] is True

@@ -1,0 +1,117 @@
+"""Each set of values of ci/ gives what Kubernetes 1.29 and the newest take, and what it gave."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from gatepost.cli import configuration
+from tests.chart.helm import CHART, ROOT, VALUES, Rendered, helm, template
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+OLDEST = "1.29"
+NEWEST = kubernetes_validate.latest_version()
+OTHERS = {
+    "Certificate": "cert-manager.io/v1",
+    "ServiceMonitor": "monitoring.coreos.com/v1",
+}
+"""Kinds that Kubernetes itself does not know."""
+
+sets = pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+
+
+@pytest.mark.parametrize("values", [None, *VALUES], ids=lambda path: path.stem if path else "none")
+def test_lint(values: Path | None) -> None:
+    helm("lint", "--strict", CHART, values=values.read_text() if values else "")
+
+
+@sets
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_kubernetes_takes_it(values: Path, version: str) -> None:
+    rendered = Rendered(template(values.read_text()))
+    assert rendered.objects
+    for each in rendered.objects:
+        if each["kind"] in OTHERS:
+            assert each["apiVersion"] == OTHERS[each["kind"]]
+        else:
+            kubernetes_validate.validate(each, version, strict=True)
+
+
+def test_the_validation_can_fail() -> None:
+    service = {"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"prot": 25}]}}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(service, OLDEST, strict=True)
+
+
+@sets
+def test_names_are_there_once(values: Path) -> None:
+    names = [
+        (o["kind"], o["metadata"]["name"]) for o in Rendered(template(values.read_text())).objects
+    ]
+    assert len(names) == len(set(names))
+
+
+@sets
+def test_gatepost_takes_its_configuration(values: Path, tmp_path: Path) -> None:
+    rendered = Rendered(template(values.read_text()))
+    text = rendered.one("ConfigMap", "mail-gatepost")["data"]["gatepost.toml"]
+    if "password_file" in tomllib.loads(text)["policyd"]["store"]:
+        # only its place is the chart's; what is in it is the cluster's
+        secret = tmp_path / "password"
+        secret.write_text("secret")
+        text = text.replace("/secrets/valkey/password", str(secret))
+    path = tmp_path / "gatepost.toml"
+    path.write_text(text)
+    configuration.read(path)
+
+
+@sets
+def test_it_is_as_it_was(values: Path) -> None:
+    snapshot = SNAPSHOTS / f"{values.stem}.yaml"
+    rendered = template(values.read_text())
+    expected = snapshot.read_text() if snapshot.exists() else ""
+    if rendered != expected:
+        SNAPSHOTS.mkdir(exist_ok=True)
+        got = snapshot.with_suffix(".yaml.got")
+        got.write_text(rendered)
+        pytest.fail(f"differs from {snapshot}; look at {got} and move it there if it is right")
+
+
+def test_the_plain_manifest_is_the_default() -> None:
+    head = (ROOT / "k8s" / "mail.head").read_text()
+    assert (ROOT / "k8s" / "mail.yaml").read_text() == head + template(), "run `make manifest`"
+
+
+def _leaves(value: Any, schema: Any, path: str = "") -> list[str]:
+    """What is in the values and not in the schema, or the other way round."""
+    properties = schema.get("properties")
+    if properties is None or not isinstance(value, dict):
+        return []
+    optional = {"global"} if not path else set()
+    wrong = [f"{path}{name}" for name in set(value) ^ set(properties) if name not in optional]
+    for name in set(value) & set(properties):
+        wrong += _leaves(value[name], properties[name], f"{path}{name}.")
+    return wrong
+
+
+def test_the_schema_has_every_value_and_no_other() -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    # what a resource may be asked for is Kubernetes' own to say
+    ignored = (".resources.requests.", ".resources.limits.")
+    assert [each for each in _leaves(values, schema) if not any(i in each for i in ignored)] == []
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
+    dashboard = json.loads((CHART / "dashboards" / "gatepost.json").read_text())
+    known = (ROOT / "docs" / "reference" / "metrics.md").read_text()
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            name = target["expr"].split("gatepost_")[1].split("{")[0].removesuffix("_bucket")
+            assert f"`gatepost_{name}`" in known, panel["title"]
