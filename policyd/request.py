@@ -27,7 +27,7 @@ class State(enum.StrEnum):
 class Request:
     """The attributes of a policy request, and what the checks found out about it so far."""
 
-    __slots__ = ("attributes", "listed", "recipient", "sender", "signals", "state", "welcome")
+    __slots__ = ("attributes", "recipient", "sender", "signals", "state", "welcome")
 
     def __init__(self, attributes: dict[str, str]) -> None:
         self.attributes = attributes
@@ -40,8 +40,6 @@ class Request:
         """Envelope recipient at RCPT; at DATA and END-OF-MESSAGE only when there is one alone."""
         self.signals: list[str] = []
         """Why this client looks odd, one word each; selective greylisting reads them."""
-        self.listed = ""
-        """Names of the DNS lists that list the client, for those who want to know."""
         self.welcome = ""
         """Name of the DNS list of good senders that has the client."""
 

@@ -156,7 +156,13 @@ class DnsLists:
         self._monotonic = monotonic
 
     async def check(self, request: Request) -> Outcome | None:
-        """Ask what there is to ask; refuse from the threshold on."""
+        """Ask what there is to ask; refuse from the threshold on.
+
+        Not about a login: the addresses that people write from are on lists of dynamic addresses,
+        as they should be.
+        """
+        if request.sasl_username:
+            return None
         findings = await self.ask(request)
         if not findings:
             return None

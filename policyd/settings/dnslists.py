@@ -66,7 +66,10 @@ class DnsListSettings(Section):
 
 
 class DnsListsSettings(CheckSection):
-    """DNS lists: weights are added up, and from `threshold` on the mail is refused."""
+    """DNS lists: weights are added up, and from `threshold` on the mail is refused.
+
+    Clients that have logged in are not looked up.
+    """
 
     lists: tuple[DnsListSettings, ...] = Field(
         default=(), max_length=MAX_LISTS, description="The lists; none are asked by default."

@@ -235,6 +235,13 @@ def test_domains_of_sender_and_helo() -> None:
     assert resolver.asked == []
 
 
+def test_a_login_is_not_looked_up() -> None:
+    """People write from dynamic addresses, which are on lists of such."""
+    outcome, resolver, _ = check(zone("bl.example"), sasl_username="alice")
+    assert outcome is None
+    assert resolver.asked == []
+
+
 def test_the_text_may_have_what_the_list_says() -> None:
     outcome, _, _ = check(zone("bl.example"), text="{client}: {txt}")
     assert outcome is not None
