@@ -37,10 +37,10 @@ class Envelope:
         facts: dict[str, object] = {
             "client": str(self.client.address or "local"),
             "helo": self.helo,
-            "mail_from": self.sender,
+            "sender": self.sender,
             "header_from": author_domain,
             "recipients": self.recipient_count,
         }
         if self.login:
-            facts["login"] = self.login
+            facts["sasl_username"] = self.login
         return facts

@@ -17,9 +17,9 @@ from gatepost.logs import MAX_VALUE, as_json, get_logger
 from policyd.engine import Decision
 from policyd.request import Request
 
-_FIELDS = (
+FIELDS = (
     ("client", "client_address"),
-    ("name", "client_name"),
+    ("client_name", "client_name"),
     ("helo", "helo_name"),
     ("sender", "sender"),
     ("recipient", "recipient"),
@@ -74,11 +74,11 @@ class DecisionLog:
             parts.append(f'"findings":{_quote("; ".join(decision.findings))}')
         parts.append(f'"state":{_quote(request.state)}')
         get = request.attributes.get
-        for key, attribute in _FIELDS:
+        for key, attribute in FIELDS:
             if value := get(attribute):
                 parts.append(f'"{key}":{_quote(value)}')
         parts.append(
-            f'"milliseconds":{seconds * 1000:.3f},"event":"decision","level":"info",'
+            f'"seconds":{seconds:.6f},"event":"decision","level":"info",'
             f'"time":"{self._time()}"}}\n'
         )
         return ",".join(parts)
@@ -104,6 +104,6 @@ def _shown(request: Request, decision: Decision, seconds: float) -> dict[str, ob
         "findings": "; ".join(decision.findings),
         "state": request.state,
     }
-    shown.update((key, request.attributes.get(attribute, "")) for key, attribute in _FIELDS)
-    shown["milliseconds"] = round(seconds * 1000, 3)
+    shown.update((key, request.attributes.get(attribute, "")) for key, attribute in FIELDS)
+    shown["seconds"] = round(seconds, 6)
     return {key: value for key, value in shown.items() if value not in ("", None)}

@@ -119,7 +119,7 @@ class Compromised:
             if len(self._alerted) >= MAX_ALERTED:
                 self._alerted.clear()
             self._alerted[user] = now
-            log.error("login looks compromised", user=user, sign=sign.word, told=sign.told)
+            log.error("login looks compromised", sasl_username=user, sign=sign.word, told=sign.told)
         action = self._settings.action
         if action == "note":
             return Outcome(sign.word, detail=sign.told)

@@ -110,7 +110,7 @@ def test_one_log_line_and_metrics_a_message(milters: Milters) -> None:
         client.message(SIMPLE, queue_id="4LOGGED", sender="who@sender.example")
     line = milters.wait_for_log(queue_id="4LOGGED")
     assert line["event"] == "message"
-    assert line["mail_from"] == "who@sender.example"
+    assert line["sender"] == "who@sender.example"
     assert line["dkim"] == ["none the message is not signed"]
     after = milters.metric("gatepost_milters_messages_total", origin="outside", action="accept")
     assert after == before + 1
