@@ -78,8 +78,7 @@ class DecisionLog:
             if value := get(attribute):
                 parts.append(f'"{key}":{_quote(value)}')
         parts.append(
-            f'"seconds":{seconds:.6f},"event":"decision","level":"info",'
-            f'"time":"{self._time()}"}}\n'
+            f'"seconds":{seconds:.6f},"event":"decision","level":"info","time":"{self._time()}"}}\n'
         )
         return ",".join(parts)
 
