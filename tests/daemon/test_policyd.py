@@ -142,7 +142,8 @@ def test_ten_thousand_idle_connections_do_not_keep_a_request_from_its_answer(
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     clients: list[PolicyClient] = []
     try:
-        with PolicyDaemon(tmp_path) as policyd:  # with the usual limit, which it raises itself
+        # it raises the usual limit of open files itself
+        with PolicyDaemon(tmp_path, {"max_connections": 2 * count - 1000}) as policyd:
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 2 * count), hard))
             clients += [policyd.connect() for _ in range(count)]
             assert policyd.ask() == NEW
