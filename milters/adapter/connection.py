@@ -1,8 +1,8 @@
 """Between libmilter and a session: callbacks become events, actions become calls of the MTA.
 
-Before the end of a message no callback answers, so that the
-MTA need not wait; what goes wrong in one of them is remembered, and the message is deferred at its
-end. libmilter would otherwise wait for ever for a message that it believes ended.
+Before the end of a message no callback answers, so that the MTA need not wait; what goes wrong in
+one of them is remembered, and the message is deferred at its end. libmilter would otherwise wait
+for ever for a message that it believes ended.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ class Connection(Milter.Base):  # type: ignore[misc]  # pymilter has no types
     def negotiate(self, opts: list[int]) -> int:
         """Take of what the MTA offers what is used: actions, steps, macros."""
         actions, steps = opts[0], opts[1]
-        if super().negotiate(opts) != CONTINUE:
-            return int(Milter.REJECT)
-        opts[0] = self._actions = actions & _ACTIONS
-        opts[1] = self._protocol = opts[1] | (steps & Milter.P_HDR_LEADSPC)
+        # protocol_mask() is what the callbacks below do not want, of noreply and of steps left out
+        wanted = ~self.protocol_mask() | Milter.P_HDR_LEADSPC
+        self._actions, self._protocol = actions & _ACTIONS, steps & wanted
+        opts[:] = self._actions, self._protocol, 0, 0
         if self._protocol & Milter.P_HDR_LEADSPC:
             self._lead = b""
         if actions & Milter.SETSYMLIST:
