@@ -201,7 +201,8 @@ def test_a_second_daemon_is_told_so_in_one_line(milters: Milters) -> None:
     [
         ('user = "nobody-of-that-name"', "no user"),
         ('[milters.sign]\noversign = ["Received"]', "received"),
-        ('submission_listen = "inet:1@[::1]"', "ok"),
+        # or, where the machine has no such address, that it has none
+        ('submission_listen = "inet:1@[::1]"', "address"),
     ],
 )
 def test_what_stops_the_start(tmp_path: Path, dns: DnsServer, lines: str, words: str) -> None:
@@ -209,7 +210,7 @@ def test_what_stops_the_start(tmp_path: Path, dns: DnsServer, lines: str, words:
     milters.configure(lines)
     done = run(milters)
     assert done.returncode in (1, 2)
-    assert words in done.stderr or words == "ok"
+    assert words in done.stderr
     assert "Traceback" not in done.stderr
 
 
