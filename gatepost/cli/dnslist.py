@@ -68,7 +68,7 @@ async def _test(model: Configuration, request: Request) -> bool:
         for found in findings:
             if found.listing is Listing.LISTED:
                 weight += found.zone.weight
-            await _show(found, resolver, settings.budget)
+            await _show(found, resolver, settings.dns_budget)
     finally:
         await resolver.close()
     if findings:

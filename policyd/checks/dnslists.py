@@ -193,7 +193,7 @@ class DnsLists:
         ]
         if not asked:
             return []
-        deadline = self._monotonic() + self._settings.budget
+        deadline = self._monotonic() + self._settings.dns_budget
         answers = await asyncio.gather(
             *(self._resolver.resolve(question, deadline) for _, question in asked)
         )
@@ -207,7 +207,7 @@ class DnsLists:
         told = ""
         if "{txt}" in self._settings.text:
             answer = await self._resolver.resolve(
-                Question(bad[0].question.name, "TXT"), self._monotonic() + self._settings.budget
+                Question(bad[0].question.name, "TXT"), self._monotonic() + self._settings.dns_budget
             )
             told = answer.records[0] if answer.records else ""
         text = fill(

@@ -77,7 +77,7 @@ class DnsListsSettings(CheckSection):
     threshold: float = Field(
         default=1.0, gt=0, description="The sum of weights at which mail is refused."
     )
-    budget: Duration = Field(
+    dns_budget: Duration = Field(
         default=3.0,
         gt=0,
         le=30,

@@ -20,7 +20,7 @@ from tests.unit.policyd.requests import wire
 
 NEW = "DEFER_IF_PERMIT 4.2.0 Greylisted, please try again in 300 seconds [greylist-new]"
 NO_GREYLIST = {"greylist": {"enabled": False}}
-BL = {"dnslists": {"lists": [{"zone": "bl.example", "self_test": False}], "budget": "1s"}}
+BL = {"dnslists": {"lists": [{"zone": "bl.example", "self_test": False}], "dns_budget": "1s"}}
 
 
 def test_a_triplet_is_deferred_and_passes_with_a_header_and_is_known(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_a_dead_list_is_left_out_and_comes_back_by_itself(tmp_path: Path) -> Non
 def test_without_dns_the_failure_mode_answers(tmp_path: Path, mode: str, answer: str) -> None:
     with DnsServer() as dns:
         dns.misbehave("7.2.0.192.bl.example", Behaviour.TIMEOUT)
-        settings = {"dnslists": {**BL["dnslists"], "budget": "0.2s", "failure_mode": mode}}
+        settings = {"dnslists": {**BL["dnslists"], "dns_budget": "0.2s", "failure_mode": mode}}
         with PolicyDaemon(tmp_path, settings, dns.address) as policyd:
             assert policyd.ask().startswith(answer)
             if mode != "open":
@@ -220,7 +220,7 @@ def test_without_dns_the_failure_mode_answers(tmp_path: Path, mode: str, answer:
 def test_the_budget_of_a_request_is_kept(tmp_path: Path, mode: str, answer: str) -> None:
     with DnsServer() as dns:
         dns.misbehave("7.2.0.192.bl.example", Behaviour.TIMEOUT)
-        lists = {**BL["dnslists"], "budget": "30s", "failure_mode": mode}
+        lists = {**BL["dnslists"], "dns_budget": "30s", "failure_mode": mode}
         settings = {"dnslists": lists, "budget": "0.3s"}
         with PolicyDaemon(tmp_path, settings, dns.address) as policyd, policyd.connect() as client:
             assert client.ask().startswith(answer)
@@ -231,7 +231,7 @@ def test_the_budget_of_a_request_is_kept(tmp_path: Path, mode: str, answer: str)
 def test_a_request_under_way_is_answered_before_the_end(tmp_path: Path) -> None:
     with DnsServer() as dns:
         dns.misbehave("7.2.0.192.bl.example", Behaviour.TIMEOUT)
-        settings = {"dnslists": {**BL["dnslists"], "budget": "2s"}}
+        settings = {"dnslists": {**BL["dnslists"], "dns_budget": "2s"}}
         policyd = PolicyDaemon(tmp_path, settings, dns.address)
         with policyd, policyd.connect() as busy, policyd.connect() as idle:
             assert idle.ask(client_address="192.0.2.8", sender="idle@example.net") == NEW
