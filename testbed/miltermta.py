@@ -289,11 +289,6 @@ class MilterClient(Closing):
         """Give the message up."""
         self._write(encode(b"A"))
 
-    def quit(self) -> None:
-        """Say goodbye, and close."""
-        self._write(encode(b"Q"))
-        self.close()
-
     def close(self) -> None:
         """Hang up."""
         self._socket.close()

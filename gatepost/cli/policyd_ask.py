@@ -127,7 +127,9 @@ def _send(settings: PolicydSettings, attributes: dict[str, str]) -> str:
                     raise click.ClickException(f"{address} closed the connection")
                 answer += data
     except OSError as error:
-        raise click.ClickException(f"{address} does not answer: {error}") from None
+        raise click.ClickException(
+            f"{address} does not answer: {error.strerror or error}"
+        ) from None
     return answer.partition(b"\n\n")[0].decode("ascii", "backslashreplace")
 
 

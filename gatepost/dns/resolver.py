@@ -169,10 +169,6 @@ class AsyncResolver:
         self._resolver = dns.asyncresolver.Resolver(configure=False)
         _configure(self._resolver, settings)
 
-    def cached(self, question: Question) -> Answer | None:
-        """What the cache knows, without asking."""
-        return self._cache.get(_lower(question))
-
     async def resolve(self, question: Question, deadline: float | None = None) -> Answer:
         """As `Resolver.resolve`; the deadline bounds the wait, not the question itself, whose
         answer still reaches the cache."""
