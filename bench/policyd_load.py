@@ -79,8 +79,8 @@ def request(number: int) -> bytes:
     address = b"%d.%d.%d.7" % (11 + (number >> 16) % 110, number >> 8 & 255, number & 255)
     return TEMPLATE % (
         address,
-        b"unknown",
-        b"unknown",
+        b"mx.%s.example" % letters(number),
+        b"mx.%s.example" % letters(number),
         b"%s@example.net" % letters(number),
         b"%s@example.org" % letters(number % 997),
         number,

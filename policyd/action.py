@@ -7,7 +7,7 @@ record can add a second answer or a header field of its own.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gatepost.reply import Reply
 
@@ -25,17 +25,16 @@ class Action:
 
     verb: str
     text: str = ""
+    wire: bytes = field(init=False, repr=False, compare=False)
+    """The answer as it is sent."""
 
     def __post_init__(self) -> None:
         if _UNSAFE.search(self.verb) or _UNSAFE.search(self.text):
             raise ValueError(f"an action is one line of printable US-ASCII: {self!r}")
+        object.__setattr__(self, "wire", b"action=%s\n\n" % str(self).encode("ascii"))
 
     def __str__(self) -> str:
         return f"{self.verb} {self.text}" if self.text else self.verb
-
-    def encode(self) -> bytes:
-        """The answer on the wire."""
-        return b"action=%s\n\n" % str(self).encode("ascii")
 
     @property
     def temporary(self) -> bool:

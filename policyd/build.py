@@ -21,14 +21,14 @@ from policyd.errors import PolicydError
 from policyd.records import merge
 from policyd.settings import CheckName, PolicydSettings, StoreSettings
 from policyd.settings.base import CheckSection
-from policyd.stores import Store, StoreStartError
+from policyd.stores import RawStore, Store, StoreStartError
 from policyd.stores.guard import Fallback, Guard
 from policyd.stores.memory import MemoryStore
 from policyd.stores.sqlite import SqliteStore
 from policyd.stores.valkey import ValkeyStore
 
 
-def open_store(settings: StoreSettings) -> Store:
+def open_store(settings: StoreSettings) -> RawStore:
     """The store of the settings, bare; raises `StoreStartError`."""
     if settings.kind == "memory":
         return MemoryStore()

@@ -18,7 +18,7 @@ from policyd.action import DUNNO, Action, refuse
 from policyd.checks import Check, Outcome
 from policyd.errors import CheckError
 from policyd.match import ClientTable
-from policyd.request import Request
+from policyd.request import Request, State
 from policyd.settings.base import CheckSection, FailureMode
 
 RESULTS = Counter(
@@ -76,6 +76,10 @@ class Engine:
         self.rows = tuple(rows)
         self._proxies = ClientTable(str(network) for network in proxy_networks)
         self._warned = False
+        # asked for every request, so each state's row is made once
+        self._by_state: dict[str, tuple[Row, ...]] = {
+            state: tuple(row for row in self.rows if state in row.check.states) for state in State
+        }
         # Names and findings are few, so each pair's counter is looked up once.
         self._counted: dict[tuple[str, str, str], Counter] = {}
 
@@ -85,19 +89,15 @@ class Engine:
         A cancellation means that the time is up; `out_of_time` then says what to answer.
         """
         decision = Decision()
-        state = request.state
         if self._proxies and self._proxies.match(request.client_address, ""):
             self._hide_client(request, decision)
-        for row in self.rows:
-            check = row.check
-            if state not in check.states:
-                continue
+        for row in self._by_state.get(request.state, ()):
             try:
-                outcome = await check.check(request)
+                outcome = await row.check.check(request)
             except CheckError as error:
                 outcome = _failed(row, str(error))
             except Exception as error:  # a mistake of ours must not stop mail
-                log.exception("check broke", check=check.name)
+                log.exception("check broke", check=row.check.name)
                 outcome = _failed(row, type(error).__name__)
             if outcome is not None and self._take(decision, row, outcome):
                 break
@@ -119,7 +119,7 @@ class Engine:
     def out_of_time(self, request: Request) -> Decision:
         """What is answered when the budget is spent: the strictest failure mode of all checks."""
         decision = Decision()
-        asked = [row for row in self.rows if request.state in row.check.states and not row.dry_run]
+        asked = [row for row in self._by_state.get(request.state, ()) if not row.dry_run]
         if asked:
             row = max(asked, key=lambda row: _STRICTNESS[row.failure_mode])
             self._take(decision, row, _failed(row, "out of time"))

@@ -58,8 +58,7 @@ class Result(enum.StrEnum):
     """Its client came back often enough to be trusted with new triplets."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The result, with `wait`: seconds until it would pass; `delayed`: seconds since the first."""
 
     result: Result

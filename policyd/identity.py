@@ -27,6 +27,7 @@ _REGISTRY_LABELS = frozenset(
 _REGISTRY_LABEL_LENGTH = 2
 _REGISTRY_DOMAINS = frozenset({"law.za", "web.id", "web.tr", "web.ve", "web.za"})
 
+_DIGIT_OR_HEX = re.compile(r"\d|[a-f]{8}")
 _CUSTOMER_WORDS = re.compile(
     r"(?:^|[.\d_-])(?:a?dsl|adsl|vdsl|xdsl|cable|cust|customer|dhcp|dial|dialin|dialup|dip|dyn|"
     r"dynamic|dynip|fiber|ftth|gprs|home|hsd|ip|lte|mobile|modem|pool|ppp|pppoe|res|"
@@ -55,10 +56,10 @@ def host_identity(address: str, client_name: str) -> str:
     network it is: everybody there shares it, so it is no identity.
     """
     name = client_name.lower().rstrip(".")
-    if not name or looks_generic(address, name):
-        return ""
     domain = organizational_domain(name)
-    return f"host:{domain}" if domain else ""
+    if not domain or _is_generic(address, name.removesuffix(domain)):
+        return ""
+    return f"host:{domain}"
 
 
 def organizational_domain(name: str) -> str:
@@ -81,13 +82,19 @@ def organizational_domain(name: str) -> str:
 @lru_cache(maxsize=65536)
 def looks_generic(address: str, name: str) -> bool:
     """Whether a host name is made from the address or names a customer's line."""
-    parsed = parse_address(address)
     name = name.lower()
-    host = name.removesuffix(organizational_domain(name))
+    return _is_generic(address, name.removesuffix(organizational_domain(name)))
+
+
+def _is_generic(address: str, host: str) -> bool:
+    """The same of the part of a name that stands before the organization's domain."""
     if not host:
         return False
     if _CUSTOMER_WORDS.search(host):
         return True
+    if not _DIGIT_OR_HEX.search(host):
+        return False
+    parsed = parse_address(address)
     if isinstance(parsed, ipaddress.IPv4Address):
         octets = parsed.packed
         if f"{int(parsed):08x}" in host or str(int(parsed)) in host:

@@ -47,7 +47,7 @@ SECONDS = Histogram(
 )
 
 _STATES = frozenset(State)
-_DUNNO = DUNNO.encode()
+_DUNNO = DUNNO.wire
 
 log = get_logger("policyd")
 
@@ -310,7 +310,7 @@ class Connection(asyncio.Protocol):
         finally:
             self._begun = 0.0
             self._expired = False
-        transport.write(decision.action.encode())
+        transport.write(decision.action.wire)
         self._server.note(request, decision, perf_counter() - begun)
 
     def _done(self, transport: asyncio.Transport) -> None:

@@ -78,7 +78,7 @@ class Greylist:
     """The check `greylist`.
 
     `store` does not fail (see `policyd.stores.guard.Fallback`). `identify` finds identities that
-    are only worth their price when the mail would otherwise be deferred.
+    are only worth their price when mail of a client without a host name would be deferred.
     """
 
     name = "greylist"
@@ -153,7 +153,7 @@ class Greylist:
         if self._recent.fresh(client, now):
             return _AUTO_ALLOWED
         verdict = await self._ask_store(identities, sender, recipient, now)
-        if not verdict.passes:
+        if not verdict.passes and len(identities) == 1:
             for identify in self._identify:
                 if further := await identify(request):
                     better = await self._ask_store([further], sender, recipient, now)

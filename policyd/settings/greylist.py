@@ -49,8 +49,9 @@ class GreylistSettings(CheckSection):
         default=("host", "spf", "dnswl"),
         description="By what a client is known besides its network, so that a retry from another "
         "server of the same sender counts. `host`: the domain of its verified host name. `spf`: "
-        "the domain of the sender, when SPF passes; asked only before mail would be deferred. "
-        "`dnswl`: a DNS list of good senders has it (a list with a negative weight).",
+        "the domain of the sender, when SPF passes. `dnswl`: a DNS list of good senders has it (a "
+        "list with a negative weight). The last two are looked at before mail of a client without "
+        "such a host name would be deferred.",
     )
     selective: bool = Field(
         default=False,

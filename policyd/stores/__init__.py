@@ -10,6 +10,7 @@ Keys are ``kind`` LF ``part`` LF ``part``: no attribute of Postfix can contain L
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
@@ -61,6 +62,14 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Finish what was begun and let go."""
+        ...
+
+
+class RawStore(Store, Protocol):
+    """A store whose update is under way as soon as it is called."""
+
+    def update(self, keys: Sequence[str], change: Change[T]) -> asyncio.Future[T]:
+        """As `Store.update`."""
         ...
 
 

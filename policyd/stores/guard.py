@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from gatepost.logs import get_logger
 from gatepost.metrics import Counter, Gauge
-from policyd.stores import Change, Entry, Known, Store, StoreError, T
+from policyd.stores import Change, Entry, Known, RawStore, StoreError, T
 from policyd.stores.memory import MemoryStore
 
 FAILURES_TO_OPEN = 3
@@ -48,7 +48,7 @@ log = get_logger("policyd")
 class Guard:
     """A store with a bound of `timeout` seconds on each update, and a circuit breaker."""
 
-    def __init__(self, store: Store, timeout: float) -> None:
+    def __init__(self, store: RawStore, timeout: float) -> None:
         self.store = store
         self.name = store.name
         self._timeout = timeout
@@ -76,7 +76,7 @@ class Guard:
         """As `Store.update`; raises `StoreError` at once while the store is down."""
         if self._open:
             raise StoreError(f"{self.name} is down")
-        future = asyncio.ensure_future(self.store.update(keys, change))
+        future = self.store.update(keys, change)
         self._under_way.append((future.get_loop().time(), future))
         try:
             result = await future
@@ -133,7 +133,7 @@ class Guard:
     async def _try_again(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            future = asyncio.ensure_future(self.store.update((_PROBE_KEY,), _look))
+            future = self.store.update((_PROBE_KEY,), _look)
             self._under_way.append((loop.time(), future))
             await future
         except StoreError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import islice
 
 from policyd.stores import Change, Entry, T
@@ -31,7 +31,7 @@ class MemoryStore:
         self._due: dict[int, set[str]] = {}
         self._sweeping: set[str] = set()
 
-    def update(self, keys: Sequence[str], change: Change[T]) -> Awaitable[T]:
+    def update(self, keys: Sequence[str], change: Change[T]) -> asyncio.Future[T]:
         """As `Store.update`; done at once."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         try:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -92,7 +92,7 @@ class ValkeyStore:
         self._worker: asyncio.Task[None] | None = None
         self._closed = False
 
-    def update(self, keys: Sequence[str], change: Change[T]) -> Awaitable[T]:
+    def update(self, keys: Sequence[str], change: Change[T]) -> asyncio.Future[T]:
         """As `Store.update`."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()

@@ -11,9 +11,9 @@ from policyd.action import DUNNO, MAX_HEADER, Action, defer_if_permit, hold, pre
 
 
 def test_on_the_wire() -> None:
-    assert DUNNO.encode() == b"action=DUNNO\n\n"
+    assert DUNNO.wire == b"action=DUNNO\n\n"
     listed = Reply(554, "5.7.1", "listed by bl.example.org", "dnslist")
-    assert refuse(listed).encode() == b"action=554 5.7.1 listed by bl.example.org [dnslist]\n\n"
+    assert refuse(listed).wire == b"action=554 5.7.1 listed by bl.example.org [dnslist]\n\n"
     wait = Reply(450, "4.2.0", "come again", "greylist-new")
     assert str(defer_if_permit(wait)) == "DEFER_IF_PERMIT 4.2.0 come again [greylist-new]"
     assert str(refuse(wait)) == "450 4.2.0 come again [greylist-new]"
@@ -60,7 +60,7 @@ def test_no_text_can_add_a_line(text: str) -> None:
         refuse(Reply(554, "5.7.1", text, "reason")),
         defer_if_permit(Reply(450, "4.2.0", text, "reason")),
     ):
-        encoded = action.encode()
+        encoded = action.wire
         assert encoded.startswith(b"action=")
         assert encoded.endswith(b"\n\n")
         assert encoded.count(b"\n") == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -154,7 +154,7 @@ def test_the_text() -> None:
 
 def test_a_store_that_fails_is_for_the_failure_mode() -> None:
     class Down(MemoryStore):
-        def update(self, keys: Sequence[str], change: Change[T]) -> Awaitable[T]:
+        def update(self, keys: Sequence[str], change: Change[T]) -> asyncio.Future[T]:
             raise StoreError("down")
 
     settings = LimitsSettings.model_validate({"rules": [rule()]})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,7 @@ class Moody:
         self.silent = False
         self.asked = 0
 
-    def update(self, keys: Sequence[str], change: Change[T]) -> Awaitable[T]:
+    def update(self, keys: Sequence[str], change: Change[T]) -> asyncio.Future[T]:
         self.asked += 1
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         if self.failing:
