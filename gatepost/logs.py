@@ -7,16 +7,18 @@ mail.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import FilteringBoundLogger, WrappedLogger
 
 from gatepost.config import LogSettings
+from gatepost.log_output import Output
 
 MAX_VALUE = 1000
 """Characters of one logged value: enough for every address and reason, and a whole line stays below
@@ -33,6 +35,19 @@ _LEVELS = {
 def get_logger(daemon: str) -> FilteringBoundLogger:
     """The logger of one daemon or part of it; its name is the key `daemon` of every line."""
     return cast(FilteringBoundLogger, structlog.get_logger(daemon=daemon))
+
+
+def output() -> Output | TextIO:
+    """What this process writes its log lines to: standard error."""
+    try:
+        return _output_to(sys.stderr.fileno())
+    except OSError:
+        return sys.stderr  # it is caught in this process and has no descriptor
+
+
+@functools.cache
+def _output_to(descriptor: int) -> Output:
+    return Output(descriptor)
 
 
 def as_json(settings: LogSettings) -> bool:
@@ -55,7 +70,7 @@ def configure(settings: LogSettings) -> None:
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[settings.level]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, output())),
         cache_logger_on_first_use=True,
     )
 

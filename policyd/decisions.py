@@ -7,13 +7,11 @@ lines of one turn of the event loop go out in one write. For people it goes the 
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import time
 from json.encoder import encode_basestring_ascii as quote
 
 from gatepost.config import LogSettings
-from gatepost.logs import MAX_VALUE, as_json, get_logger
+from gatepost.logs import MAX_VALUE, as_json, get_logger, output
 from policyd.engine import Decision
 from policyd.request import Request
 
@@ -38,6 +36,7 @@ class DecisionLog:
     def __init__(self, settings: LogSettings) -> None:
         self._wanted = settings.level in ("debug", "info")
         self._as_json = as_json(settings)
+        self._output = output()
         self._lines: list[str] = []
         self._second = 0
         self._second_text = ""
@@ -56,13 +55,7 @@ class DecisionLog:
     def flush(self) -> None:
         """Write what waits."""
         lines, self._lines = self._lines, []
-        data = memoryview("".join(lines).encode("ascii"))
-        try:
-            descriptor = sys.stderr.fileno()
-            while data:
-                data = data[os.write(descriptor, data) :]
-        except (OSError, ValueError):
-            pass  # nobody reads our log: mail flows all the same
+        self._output.write("".join(lines))
 
     def _line(self, request: Request, decision: Decision, seconds: float) -> str:
         parts = [f'{{"daemon":"policyd","action":{quote(str(decision.action))}']

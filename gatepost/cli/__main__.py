@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
 from keyword import iskeyword
 
@@ -87,6 +88,7 @@ def main() -> None:
 
     Exit status: 0 done, 1 it cannot be done (the line says why), 2 wrong usage or configuration.
     """
+    _have_standard_streams()
     try:
         gatepost()
     except ConfigError as error:
@@ -96,6 +98,16 @@ def main() -> None:
     except StartError as error:
         click.echo(f"gatepost: {error}", err=True)
         sys.exit(1)
+
+
+def _have_standard_streams() -> None:
+    """Put /dev/null where a standard stream is closed, or the next file opened takes its place."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stdin = sys.stdin or open(0)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
 
 
 if __name__ == "__main__":
