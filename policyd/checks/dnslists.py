@@ -163,6 +163,8 @@ class DnsLists:
         """
         if request.sasl_username:
             return None
+        if request.sasl_username:
+            return None  # our own users send from lines that every list has
         findings = await self.ask(request)
         if not findings:
             return None

@@ -178,6 +178,12 @@ def test_a_listed_client_is_refused_with_the_list_and_the_reason_id() -> None:
     assert outcome.reason == "dnslist"
 
 
+def test_who_logged_in_is_not_looked_up() -> None:
+    outcome, resolver, _ = check(zone("bl.example"), sasl_username="alice")
+    assert outcome is None
+    assert resolver.asked == []
+
+
 def test_others_are_not() -> None:
     for client in ("192.0.2.6", "192.0.2.8", "192.0.2.9"):
         try:
