@@ -28,8 +28,11 @@ from policyd.stores.sqlite import SqliteStore
 from policyd.stores.valkey import ValkeyStore
 
 
-def open_store(settings: StoreSettings) -> RawStore:
-    """The store of the settings, bare; raises `StoreStartError`."""
+def open_store(settings: StoreSettings, *, once: bool = False) -> RawStore:
+    """The store of the settings, bare; raises `StoreStartError`.
+
+    `once`: for a few reads at most, so that nothing is prepared for many.
+    """
     if settings.kind == "memory":
         return MemoryStore()
     if settings.kind == "sqlite":
@@ -39,7 +42,7 @@ def open_store(settings: StoreSettings) -> RawStore:
             raise StoreStartError(
                 f"cannot make the folder of the store {settings.path}: {error.strerror}"
             ) from None
-        return SqliteStore(settings.path)
+        return SqliteStore(settings.path, indexed=not once)
     try:
         password = settings.password_file.read().decode() if settings.password_file else None
     except (OSError, ValueError) as error:

@@ -189,8 +189,7 @@ def forget(text: str, config: Path | None) -> None:
             async for record in scan(store, ("triplet", "client"))
             if parts & set(record.parts)
         ]
-        for key in keys:
-            await store.update((key,), lambda _: ([None], None))
+        await asyncio.gather(*(store.update((key,), lambda _: ([None], None)) for key in keys))
         return len(keys)
 
     count = run(settings.store, work)
@@ -243,7 +242,7 @@ def write_entries(settings: PolicydSettings, entries: Iterable[tuple[str, Entry]
             count += len(some)
         return count
 
-    return run(settings.store, work)
+    return run(settings.store, work, once=False)
 
 
 def _merging(key: str, entry: Entry) -> Any:

@@ -94,7 +94,7 @@ def _store(settings: PolicydSettings) -> View | MemoryStore:
     if kind == "memory" or (kind == "sqlite" and not path.exists()):
         click.echo("the store cannot be seen from here: as if nothing were known", err=True)
         return MemoryStore()
-    return View(open_store(settings.store))
+    return View(open_store(settings.store, once=True))
 
 
 def _show(engine: Engine, request: Request, decision: Decision) -> None:

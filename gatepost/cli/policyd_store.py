@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def opened(settings: StoreSettings) -> AsyncIterator[Store]:
+async def opened(settings: StoreSettings, *, once: bool) -> AsyncIterator[Store]:
     """The store of the settings; one in memory belongs to the server alone."""
     if settings.kind == "memory":
         raise click.ClickException(
@@ -26,18 +26,21 @@ async def opened(settings: StoreSettings) -> AsyncIterator[Store]:
         )
     if settings.kind == "sqlite" and not settings.path.exists():
         raise click.ClickException(f"there is no store {settings.path} yet")
-    store = open_store(settings)
+    store = open_store(settings, once=once)
     try:
         yield store
     finally:
         await store.close()
 
 
-def run(settings: StoreSettings, work: Callable[[Store], Awaitable[T]]) -> T:
-    """Open the store, do the work, close it; what goes wrong is told in one line."""
+def run(settings: StoreSettings, work: Callable[[Store], Awaitable[T]], *, once: bool = True) -> T:
+    """Open the store, do the work, close it; what goes wrong is told in one line.
+
+    `once` as `policyd.build.open_store` has it: false for work that reads and writes a lot.
+    """
 
     async def main() -> T:
-        async with opened(settings) as store:
+        async with opened(settings, once=once) as store:
             return await work(store)
 
     try:

@@ -33,18 +33,24 @@ commit waits for it."""
 
 
 class SqliteStore:
-    """Entries in the file `path`; raises `StoreStartError` when it cannot be opened."""
+    """Entries in the file `path`; raises `StoreStartError` when it cannot be opened.
+
+    `indexed` as `EntryFile` has it.
+    """
 
     name = "sqlite"
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, path: Path, *, indexed: bool = True, clock: Callable[[], float] = time.time
+    ) -> None:
         self._path = path
+        self._indexed = indexed
         self._clock = clock
         self._loop: asyncio.AbstractEventLoop | None = None
         self._doubtful = False
         self._written = False
         try:
-            self._file = EntryFile(path)
+            self._file = EntryFile(path, indexed=indexed)
         except (sqlite3.Error, OSError) as error:
             raise StoreStartError(f"cannot open the store {path}: {error}") from None
         self._work: queue.SimpleQueue[Job | _Call | None] = queue.SimpleQueue()
@@ -160,7 +166,7 @@ class SqliteStore:
         """Open the file anew after an error that may be the connection's or the file's own."""
         if self._doubtful:
             self._file.close()
-            self._file = EntryFile(self._path)
+            self._file = EntryFile(self._path, indexed=self._indexed)
             self._doubtful = False
 
     def _failed(self, error: Exception) -> StoreError:

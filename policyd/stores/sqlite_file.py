@@ -3,7 +3,7 @@
 Rows are only ever appended, so that writing costs the same however many there are: new rows share
 their page with others as new, and neither the WAL nor the copy into the file jumps about. Which row
 belongs to a key is known by an index in memory (a second SQLite, without a file: some 25 bytes a
-row), read in at the start, about a second for a million rows. A key that nobody has seen is then
+row), made at the start, in a second or two for a million rows. A key that nobody has seen is then
 answered without a look into the file.
 
 A key is found by its 63-bit keyed hash. Two keys with one hash would be taken for one (with a
@@ -54,6 +54,7 @@ def _marks(count: int) -> str:
 
 
 _FIND = {n: f"SELECT row, hash FROM place WHERE hash IN ({_marks(n)})" for n in _CHUNKS}  # noqa: S608
+_SEARCH = {n: f"SELECT row, hash FROM entry WHERE hash IN ({_marks(n)})" for n in _CHUNKS}  # noqa: S608
 _PLACE = {
     n: "INSERT OR REPLACE INTO place (hash, row) VALUES (?,?)" + ",(?,?)" * (n - 1) for n in _CHUNKS
 }
@@ -68,10 +69,15 @@ _APPEND = {
 
 
 class EntryFile:
-    """The file `path`. Raises `sqlite3.Error`, `OSError` or `StoreStartError`."""
+    """The file `path`. Raises `sqlite3.Error`, `OSError` or `StoreStartError`.
 
-    def __init__(self, path: Path) -> None:
+    Without the index (`indexed`) each `read()` looks through all rows: right for a command that
+    reads once and ends.
+    """
+
+    def __init__(self, path: Path, *, indexed: bool = True) -> None:
         self._path = path
+        self._indexed = indexed
         self._db = _open(path)
         try:
             self._hash_key = _hash_key(self._db)
@@ -82,8 +88,8 @@ class EntryFile:
             self._known: dict[int, int] = {}
             self._new_places: dict[int, int] = {}
             self._swept_to = 0
-            self.begin()
-            self.commit()
+            if indexed:
+                self._read_index()
         except BaseException:
             self._db.close()
             raise
@@ -104,10 +110,23 @@ class EntryFile:
     def begin(self) -> None:
         """Begin a transaction: from here on nobody else writes, and all is known."""
         self._db.execute("BEGIN IMMEDIATE")
+        if not self._indexed:
+            return
         (version,) = self._db.execute("PRAGMA data_version").fetchone()
         if version != self._version:
             self._version = version
             self._catch_up()
+
+    def _read_index(self) -> None:
+        """Take up the rows that are there; in the order of their hashes, which is faster."""
+        self._places.execute("ATTACH ? AS file", (str(self._path),))
+        self._places.execute(
+            "INSERT OR REPLACE INTO place (hash, row) "
+            "SELECT hash, max(row) FROM file.entry GROUP BY hash"
+        )
+        (last,) = self._places.execute("SELECT max(row) FROM place").fetchone()
+        self._last_row = last or 0
+        self._places.execute("DETACH file")
 
     def _catch_up(self) -> None:
         """Take up the rows that others have appended."""
@@ -123,7 +142,10 @@ class EntryFile:
         hashes = {self._hash(key): key for key in keys}
         rows: dict[int, int] = {}
         for chunk in _chunks(list(hashes)):
-            rows.update(self._places.execute(_FIND[len(chunk)], chunk))
+            if self._indexed:
+                rows.update(self._places.execute(_FIND[len(chunk)], chunk))
+            else:
+                rows.update(self._db.execute(_SEARCH[len(chunk)], chunk))
         known: dict[str, Entry | None] = {}
         self._known = {}
         for chunk in _chunks(list(rows)):
@@ -165,9 +187,9 @@ class EntryFile:
     def commit(self) -> None:
         """Keep what was written."""
         self._db.execute("COMMIT")
-        if self._new_places:
-            places = list(self._new_places.items())
-            self._new_places = {}
+        places = list(self._new_places.items())
+        self._new_places = {}
+        if places and self._indexed:
             self._last_row = max(self._last_row, max(row for _, row in places))
             for chunk in _chunks(places):
                 flat = [value for one in chunk for value in one]

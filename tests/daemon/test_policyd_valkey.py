@@ -110,3 +110,44 @@ def test_a_store_that_is_down_at_the_start_is_no_reason_not_to_start(tmp_path: P
                 lambda: policyd.daemon.metric("gatepost_policyd_store_up") == 1,
                 "the store to be up",
             )
+
+
+@pytest.mark.parametrize(
+    ("mode", "answer"), [("open", "DUNNO"), ("tempfail", "451 4.3.0"), ("closed", "554 5.3.0")]
+)
+def test_limits_follow_their_failure_mode_while_the_store_is_down(
+    tmp_path: Path, mode: str, answer: str
+) -> None:
+    (tmp_path / "v").mkdir()
+    rule = {"name": "out", "per": "user", "count": "recipients", "limit": 1}
+    with ValkeyServer(tmp_path / "v") as server:
+        limited = {**settings(server), "limits": {"rules": [rule], "failure_mode": mode}}
+        with PolicyDaemon(tmp_path / "p", limited) as policyd:
+            assert policyd.ask(sasl_username="alice") == "DUNNO"
+            assert policyd.ask(sasl_username="alice").endswith("[limit-out]")
+            server.kill()
+            for _ in range(5):
+                assert policyd.ask(sasl_username="alice").startswith(answer)
+            server.start()
+            wait_until(
+                lambda: policyd.ask(sasl_username="alice").endswith("[limit-out]"),
+                "the limits to be kept again",
+            )
+            failures = "gatepost_policyd_check_failures_total"
+            assert policyd.daemon.metric(failures, check="limits", mode=mode) >= 5
+
+
+def test_a_store_that_hangs_is_given_up_in_time(tmp_path: Path) -> None:
+    (tmp_path / "v").mkdir()
+    with ValkeyServer(tmp_path / "v") as server:
+        slow = {"store": {"kind": "valkey", "url": server.url, "timeout": "0.2s"}}
+        with PolicyDaemon(tmp_path / "p", slow) as policyd:
+            assert "greylist-new" in policyd.ask()
+            server.pause()
+            assert "greylist-new" in policyd.ask(sender="meanwhile@example.net")
+            entry = policyd.daemon.wait_for_log(event="decision", sender="meanwhile@example.net")
+            assert entry["findings"] == "greylist: new (wait 300 s)"
+            fallbacks = "gatepost_policyd_store_fallbacks_total"
+            assert policyd.daemon.metric(fallbacks) == 1
+            server.resume()
+            wait_until(lambda: "greylist-early" in policyd.ask(), "the store to be asked again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 from pathlib import Path
 from types import TracebackType
@@ -60,6 +61,16 @@ class ValkeyServer:
         if self._process is not None:
             self._process.kill()
             self.socket.unlink(missing_ok=True)
+
+    def pause(self) -> None:
+        """Let it hang: connected, and silent."""
+        if self._process is not None:
+            self._process.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        if self._process is not None:
+            self._process.signal(signal.SIGCONT)
 
     def __enter__(self) -> Self:
         self.start()

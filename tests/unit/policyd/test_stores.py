@@ -40,6 +40,33 @@ class TestSqlite(StoreSuite):
     def open_store(self, clock: Clock) -> Store:
         return SqliteStore(self.path, clock=clock)
 
+    def test_without_its_index_it_knows_the_same(self) -> None:
+        async def scene(store: Store, clock: Clock) -> None:
+            await store.update(("a", "b"), put("1", "2"))
+            plain = SqliteStore(self.path, indexed=False, clock=clock)
+            assert await plain.update(("a", "b", "c"), look) == ["1", "2", None]
+            assert await plain.update(("b", "c"), put(None, "3")) == ["2", None]
+            await plain.close()
+            assert await store.update(("a", "b", "c"), look) == ["1", None, "3"]
+
+        self.run(scene)
+
+    def test_what_others_have_deleted_and_added_is_seen(self) -> None:
+        async def scene(store: Store, clock: Clock) -> None:
+            for n in range(20):
+                await store.update((f"k{n}",), put(str(n)))
+            other = SqliteStore(self.path, clock=clock)
+            for n in range(10, 20):
+                await other.update((f"k{n}",), put(None))
+            for n in range(20, 40):
+                await other.update((f"k{n}",), put(str(n)))
+            await other.close()
+            for n in range(40):
+                wanted = None if 10 <= n < 20 else str(n)
+                assert await store.update((f"k{n}",), look) == [wanted]
+
+        self.run(scene)
+
     def test_a_file_that_is_no_store(self) -> None:
         self.path.write_text("this is no database, and long enough to be looked at" * 100)
         with pytest.raises(StoreStartError, match=r"cannot open the store .*store\.sqlite"):
