@@ -148,6 +148,11 @@ class MetricsServer:
         )
         self._thread.start()
 
+    def leave(self) -> None:
+        """Let go of the port in a process that was forked: it is the parent's, and its successor's
+        when the parent dies before its workers do."""
+        self._server.socket.close()
+
     def close(self) -> None:
         """Stop answering."""
         if self._thread:

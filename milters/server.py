@@ -104,6 +104,8 @@ def serve(
         return reloaded
 
     def work(control: Control) -> None:
+        if metrics:
+            metrics.leave()
         service = services[control.number // workers]
         keys.keep_looking()
         _work(control, services, service, placeholder, current, log)

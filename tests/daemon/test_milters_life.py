@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gatepost.listen import Unix
-from testbed.daemon import gatepost_command
+from testbed.daemon import Daemon, gatepost_command
 from testbed.dns import DnsServer
 from testbed.miltermta import NR_RCPT, STEPS, MilterClient
 from testbed.waiting import wait_until
@@ -119,6 +119,18 @@ def test_workers_do_not_outlive_their_parent(milters: Milters) -> None:
         os.kill(milters.process.pid, signal.SIGKILL)
         assert finish(client) == 2
     wait_until(lambda: not any(map(exists, workers)), "the workers to end")
+
+
+def test_a_dead_parent_is_followed_while_a_worker_drains(milters: Milters, tmp_path: Path) -> None:
+    with attentive(milters) as client:
+        begin(client)
+        os.kill(milters.process.pid, signal.SIGKILL)
+        wait_until(lambda: is_refused(milters), "the workers to let go of the listener")
+        logs = tmp_path / "successor"
+        logs.mkdir()
+        with Daemon("milters", milters.config, logs), attentive(milters) as another:
+            assert len(another.message(SIMPLE).values("DKIM-Signature")) == 2
+            assert finish(client) == 2
 
 
 def wait_for_workers(milters: Milters, generation: int) -> None:
