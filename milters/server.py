@@ -24,6 +24,7 @@ from gatepost.daemon import (
     Control,
     Current,
     Prefork,
+    SocketFiles,
     Watch,
     drop_privileges,
     listening_socket,
@@ -89,14 +90,23 @@ def serve(
     configure(ground.log)
     log = get_logger("milters")
     services = _open(settings)
+    files = SocketFiles((settings.listen, settings.submission_listen))
     placeholder = Placeholder(settings.listen, services[0].listener.family)
     placeholder.accept_nothing()  # the parent takes no connections
     probes = Probes()
-    metrics = metrics_server(settings.metrics_listen, probes)
-    drop_privileges(settings.user)
+    try:
+        metrics = metrics_server(settings.metrics_listen, probes)
+        drop_privileges(settings.user)
+    except StartError:
+        files.remove()
+        raise
     keys = open_keys(log)
     current = Current(_Build(load, keys), log)
     watch = Watch(_watched(config, settings))
+
+    def changed() -> bool:
+        files.check()
+        return watch.changed()
 
     def reload() -> bool:
         reloaded = current.reload()
@@ -116,10 +126,10 @@ def serve(
         work,
         log=log,
         reload=reload,
-        changed=watch.changed,
+        changed=changed,
         grace=settings.drain_grace,
         started=metrics.start if metrics else lambda: None,
-        draining=lambda: _close(services),
+        draining=lambda: _close(services, files),
         fork_lock=metrics.lock if metrics else None,
     )
     prefork.add_probes(probes)
@@ -154,13 +164,11 @@ def _open(settings: MiltersSettings) -> Sequence[_Service]:
     return services
 
 
-def _close(services: Sequence[_Service]) -> None:
+def _close(services: Sequence[_Service], files: SocketFiles) -> None:
     """No new connections: who comes now finds nobody, and Postfix defers."""
     for service in services:
-        name = service.listener.getsockname()
         service.listener.close()
-        if isinstance(name, str) and name:
-            Path(name).unlink(missing_ok=True)
+    files.remove()
 
 
 class _Build:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import resource
 import signal
@@ -18,6 +17,7 @@ import uvloop
 from gatepost.config import DnsSettings, LogSettings
 from gatepost.daemon import (
     Current,
+    SocketFiles,
     StartError,
     Watch,
     drop_privileges,
@@ -25,7 +25,6 @@ from gatepost.daemon import (
     metrics_server,
 )
 from gatepost.dns import AsyncResolver
-from gatepost.listen import Unix
 from gatepost.logs import get_logger
 from gatepost.metrics import Probes
 from policyd.build import Stores, build_engine, watched_files
@@ -98,7 +97,7 @@ def run(read: Callable[[], Configuration], watched: Sequence[Path] = ()) -> int:
 
     `read` reads and validates the whole configuration; it is called at the start, at SIGHUP and
     when one of `watched` changes. Raises `StartError` or `ConfigError` when the server cannot
-    start.
+    start, and `StartError` when its socket is taken away.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(serve(read, watched))
@@ -109,13 +108,16 @@ async def serve(read: Callable[[], Configuration], watched: Sequence[Path] = ())
     first = read()
     settings = first.policyd
     _raise_file_limit(settings.max_connections)
+    addresses = (settings.listen, *settings.also_listen)
     sockets = _listen(settings)
+    files = SocketFiles(addresses)
     probes = Probes()
-    metrics = metrics_server(settings.metrics_listen, probes)
-    drop_privileges(settings.user)  # before the store makes its file
     try:
+        metrics = metrics_server(settings.metrics_listen, probes)
+        drop_privileges(settings.user)  # before the store makes its file
         stores = Stores.open(settings.store)
-    except PolicydError as error:
+    except (StartError, PolicydError) as error:
+        files.remove()
         raise StartError(str(error)) from None
     resolver = AsyncResolver(first.dns)
     unused = [first]
@@ -124,7 +126,7 @@ async def serve(read: Callable[[], Configuration], watched: Sequence[Path] = ())
         lambda: current.value.engine, lambda: current.value.bounds, DecisionLog(first.log)
     )
     stop = asyncio.Event()
-    life = _Life(current, server, stores, watched)
+    life = _Life(current, server, stores, watched, files)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -138,11 +140,12 @@ async def serve(read: Callable[[], Configuration], watched: Sequence[Path] = ())
     housekeeping = [loop.create_task(work) for work in life.housekeeping()]
     log.info(
         "ready",
-        listen=[str(address) for address in (settings.listen, *settings.also_listen)],
+        listen=[str(address) for address in addresses],
         checks=[row.check.name for row in current.value.engine.rows],
         store=settings.store.kind,
     )
-    await stop.wait()
+    stopping: asyncio.Task[object] = loop.create_task(stop.wait())
+    ended, _ = await asyncio.wait((*housekeeping, stopping), return_when=asyncio.FIRST_COMPLETED)
     log.info("draining: requests under way are answered", grace=settings.drain_grace)
     await server.drain(current.value.settings.drain_grace)
     for task in housekeeping:
@@ -152,10 +155,10 @@ async def serve(read: Callable[[], Configuration], watched: Sequence[Path] = ())
     await resolver.close()
     if metrics is not None:
         metrics.close()
-    for address in (settings.listen, *settings.also_listen):
-        if isinstance(address, Unix):
-            address.path.unlink(missing_ok=True)
+    files.remove()
     log.info("stopped")
+    for one in ended:
+        one.result()  # raises why the daemon cannot go on
     return 0
 
 
@@ -203,11 +206,13 @@ class _Life:
         server: PolicyServer,
         stores: Stores,
         watched: Sequence[Path],
+        sockets: SocketFiles,
     ) -> None:
         self._current = current
         self._server = server
         self._stores = stores
         self._watched = tuple(watched)
+        self._sockets = sockets
         self._beat = time.monotonic()
         self._watch = Watch(self._files())
 
@@ -238,26 +243,34 @@ class _Life:
         return [*self._watched, *watched_files(self._current.value.settings)]
 
     def housekeeping(self) -> list[Coroutine[Any, Any, None]]:
-        """The work that goes on beside the requests."""
+        """The work that goes on beside the requests; none ends unless the daemon has to."""
         return [self._sweep(), self._test_lists(), self._watch_files()]
 
     async def _sweep(self) -> None:
         while True:
             removed = 0
-            with contextlib.suppress(StoreError):  # the guard tells of it
+            try:
                 removed = await self._stores.lasting.sweep()
+            except StoreError:
+                pass  # the guard tells of it
+            except Exception:  # a mistake of ours must not stop mail
+                log.exception("the store could not be swept")
             await asyncio.sleep(SWEEP_INTERVAL_BUSY if removed else SWEEP_INTERVAL)
 
     async def _test_lists(self) -> None:
         while True:
-            for row in self._current.value.engine.rows:
-                if isinstance(row.check, DnsLists):
-                    await row.check.test_zones()
+            try:
+                for row in self._current.value.engine.rows:
+                    if isinstance(row.check, DnsLists):
+                        await row.check.test_zones()
+            except Exception:  # a mistake of ours must not stop mail
+                log.exception("the DNS lists could not be tested")
             await asyncio.sleep(TEST_INTERVAL)
 
     async def _watch_files(self) -> None:
         while True:
             await asyncio.sleep(WATCH_INTERVAL)
             self._beat = time.monotonic()
+            self._sockets.check()
             if self._watch.changed():
                 self.reload()

@@ -3,6 +3,7 @@
 from gatepost.daemon.prefork import Control, Prefork
 from gatepost.daemon.privileges import drop_privileges
 from gatepost.daemon.reload import Current
+from gatepost.daemon.socket_files import SocketFiles
 from gatepost.daemon.sockets import (
     explain,
     listening_socket,
@@ -17,6 +18,7 @@ __all__ = [
     "Control",
     "Current",
     "Prefork",
+    "SocketFiles",
     "StartError",
     "Watch",
     "drop_privileges",

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 from structlog.typing import FilteringBoundLogger
 
+from gatepost.errors import StartError
 from gatepost.metrics import Counter, Probes, worker_died
 
 RESTARTS = Counter("gatepost_worker_restarts_total", "Workers that died and were started anew")
@@ -91,10 +92,12 @@ class Prefork:
 
     `work` gets a `Control`, calls ``control.ready()`` when it takes mail, and returns when it has
     drained. `reload` is called in the parent at SIGHUP and when `changed()` says so; when it
-    returns True the workers are told. `grace` is how many seconds a drain may take before what is
-    left is killed. `started` is called once after the first forks: threads of the parent start
-    there, and hold `fork_lock` while they work, so that a fork never copies a lock that is taken.
-    `draining` is called once when a drain begins: sockets that the parent opened are closed there.
+    returns True the workers are told. `changed` raises `StartError` when the daemon cannot go on
+    as it is: it then drains, and `run` raises the same, for a service manager to start another.
+    `grace` is how many seconds a drain may take before what is left is killed. `started` is called
+    once after the first forks: threads of the parent start there, and hold `fork_lock` while they
+    work, so that a fork never copies a lock that is taken. `draining` is called once when a drain
+    begins: sockets that the parent opened are closed there.
     """
 
     def __init__(
@@ -138,7 +141,10 @@ class Prefork:
         return None if any(slot.worker for slot in self._slots) else "none is alive"
 
     def run(self) -> int:
-        """Look after the workers; returns the exit status of the daemon."""
+        """Look after the workers; returns the exit status of the daemon.
+
+        Raises `StartError` when it cannot go on.
+        """
         receiver, sender = socket.socketpair()
         sender.setblocking(False)
         receiver.setblocking(False)
@@ -156,7 +162,12 @@ class Prefork:
             now = time.monotonic()
             if now >= look_at:
                 look_at = now + LOOK_INTERVAL
-                if self._changed():
+                try:
+                    changed = self._changed()
+                except StartError:
+                    self._drain(receiver)
+                    raise
+                if changed:
                     self._pass_on_reload()
             for number, slot in enumerate(self._slots):
                 if slot.worker is None and slot.start_at <= now and not self._draining:
@@ -210,16 +221,36 @@ class Prefork:
             worker.ready = True
 
     def _start(self, number: int) -> None:
-        ours, theirs = socket.socketpair()
-        with self._fork_lock:
-            pid = os.fork()
+        slot = self._slots[number]
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            self._could_not_start(slot, error)
+            return
+        try:
+            with self._fork_lock:
+                pid = os.fork()
+        except OSError as error:
+            ours.close()
+            theirs.close()
+            self._could_not_start(slot, error)
+            return
         if pid == 0:
             self._be_worker(ours, theirs, number)
         theirs.close()
         ours.setblocking(False)
         worker = _Worker(number, pid, ours, time.monotonic())
-        self._slots[number].worker = worker
+        slot.worker = worker
         self._selector.register(ours, selectors.EVENT_READ, worker)
+
+    def _could_not_start(self, slot: _Slot, error: OSError) -> None:
+        """The machine has no room for another process now, and may have some later."""
+        self._wait_longer(slot)
+        self._log.error("a worker could not be started", error=str(error), backoff=slot.backoff)
+
+    def _wait_longer(self, slot: _Slot) -> None:
+        slot.backoff = min(max(FIRST_BACKOFF, slot.backoff * 2), MAX_BACKOFF)
+        slot.start_at = time.monotonic() + slot.backoff
 
     def _be_worker(self, ours: socket.socket, theirs: socket.socket, number: int) -> None:
         status = 1
@@ -261,12 +292,10 @@ class Prefork:
         worker_died(worker.pid)
         if self._draining:
             return
-        now = time.monotonic()
-        if now - worker.started < SOON:
-            slot.backoff = min(max(FIRST_BACKOFF, slot.backoff * 2), MAX_BACKOFF)
+        if time.monotonic() - worker.started < SOON:
+            self._wait_longer(slot)
         else:
-            slot.backoff = 0.0
-        slot.start_at = now + slot.backoff
+            slot.backoff = slot.start_at = 0.0
         RESTARTS.inc()
         self._log.error(
             "worker died, starting another",
@@ -277,6 +306,7 @@ class Prefork:
 
     def _drain(self, receiver: socket.socket) -> int:
         self._log.info("draining: messages under way are finished", grace=self._grace)
+        self._draining = True
         self._close()
         self._tell(_DRAIN)
         end = time.monotonic() + self._grace

@@ -97,8 +97,12 @@ def _listen_unix(path: Path, mode: int, group: str | None) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX)
     try:
         listener.bind(str(path))
-        set_socket_access(path, mode, group)
-        listener.listen(BACKLOG)
+        try:
+            set_socket_access(path, mode, group)
+            listener.listen(BACKLOG)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
     except BaseException:
         listener.close()
         raise

@@ -133,6 +133,22 @@ def test_a_dead_parent_is_followed_while_a_worker_drains(milters: Milters, tmp_p
             assert finish(client) == 2
 
 
+def test_a_socket_that_is_taken_away_ends_the_daemon_in_order(
+    tmp_path: Path, dns: DnsServer
+) -> None:
+    with Milters(tmp_path, dns) as milters, attentive(milters) as client:
+        begin(client)
+        assert isinstance(milters.address, Unix)
+        milters.address.path.unlink()
+        milters.wait_for_log(event="draining: messages under way are finished")
+        assert finish(client) == 2
+        assert milters.process.wait() == 1
+        assert "was removed: nobody can connect any more" in milters.log.read_text()
+        milters.start()
+        with attentive(milters) as another:
+            assert len(another.message(SIMPLE).values("DKIM-Signature")) == 2
+
+
 def wait_for_workers(milters: Milters, generation: int) -> None:
     wait_until(
         lambda: milters.metric("gatepost_config_generation") == generation,

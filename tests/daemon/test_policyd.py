@@ -409,3 +409,11 @@ def test_dnslist_test_shows_health_and_listing(tmp_path: Path) -> None:
             "bl.example of client: not listed",
             "weight 0 of 1: not refused",
         ]
+
+
+def test_a_socket_that_is_taken_away_ends_the_server_in_order(tmp_path: Path) -> None:
+    with PolicyDaemon(tmp_path) as policyd, policyd.connect() as client:
+        assert client.ask() == NEW
+        policyd.socket.unlink()
+        assert policyd.daemon.process.wait() == 1
+        assert "was removed: nobody can connect any more" in policyd.daemon.log.read_text()

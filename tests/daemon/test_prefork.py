@@ -14,7 +14,7 @@ PROGRAM = textwrap.dedent(
     """
     import os, sys, threading
     from gatepost.config import LogSettings
-    from gatepost.daemon import Prefork
+    from gatepost.daemon import Prefork, StartError
     from gatepost.logs import configure, get_logger
 
     configure(LogSettings(format="json"))
@@ -32,9 +32,27 @@ PROGRAM = textwrap.dedent(
         control.ready()
         done.wait()
 
+    looks = iter(range(100))
+
+    def changed():
+        if sys.argv[1] == "lost" and next(looks) > 0:
+            raise StartError("the ground is gone")
+        return False
+
+    forks = iter([None, OSError(11, "Resource temporarily unavailable"), None, None])
+    fork = os.fork
+
+    def unwilling():
+        if error := next(forks):
+            raise error
+        return fork()
+
+    if sys.argv[1] == "crowded":
+        os.fork = unwilling
+
     prefork = Prefork(
         2, work, log=get_logger("test"), reload=lambda: sys.argv[1] != "broken",
-        changed=lambda: False, grace=0.5 if sys.argv[1] == "stubborn" else 30,
+        changed=changed, grace=0.5 if sys.argv[1] == "stubborn" else 30,
         started=lambda: say("started", os.getpid()),
     )
     sys.exit(prefork.run())
@@ -126,3 +144,18 @@ def test_no_worker_outlives_its_parent(parent: Parent) -> None:
     parent.read("drain", "drain")
     assert parent.process.stdout
     assert parent.process.stdout.read() == ""  # the end: both have closed their output
+
+
+@pytest.mark.parametrize("parent", ["lost"], indirect=True)
+def test_what_cannot_go_on_drains_and_says_why(parent: Parent) -> None:
+    workers = parent.workers()
+    parent.read("drain", "drain")
+    assert parent.process.wait(50) == 1
+    assert not any(map(alive, workers))
+
+
+@pytest.mark.parametrize("parent", ["crowded"], indirect=True)
+def test_a_machine_without_room_for_a_process_gets_it_later(parent: Parent) -> None:
+    assert len(parent.workers()) == 2
+    parent.process.terminate()
+    assert parent.process.wait(50) == 0

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost.daemon import StartError, listening_socket
+from gatepost.daemon import SocketFiles, StartError, listening_socket
 from gatepost.listen import Inet, Unix
 
 
@@ -40,6 +40,29 @@ def test_a_folder_that_is_missing_and_a_group_that_is_none(tmp_path: Path) -> No
         listening_socket(Unix(tmp_path / "none" / "socket"))
     with pytest.raises(StartError, match="there is no group 'nobodies'"):
         listening_socket(Unix(tmp_path / "socket"), group="nobodies")
+
+
+def test_nothing_is_left_of_a_socket_that_could_not_be_made(tmp_path: Path) -> None:
+    with pytest.raises(StartError):
+        listening_socket(Unix(tmp_path / "socket"), group="nobodies")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_socket_that_is_taken_away_is_noticed(tmp_path: Path) -> None:
+    address = Unix(tmp_path / "socket")
+    with listening_socket(address):
+        files = SocketFiles([address, None, Inet("127.0.0.1", 8891)])
+        files.check()
+        address.path.unlink()
+        with pytest.raises(StartError, match=r"socket was removed: nobody can connect any more"):
+            files.check()
+        with listening_socket(address):
+            with pytest.raises(StartError, match="was replaced"):
+                files.check()
+            files.remove()
+            assert address.path.exists()  # it is somebody else's
+            SocketFiles([address]).remove()
+            assert not address.path.exists()
 
 
 def test_a_port_in_use_is_told_in_one_line() -> None:
