@@ -1,5 +1,5 @@
 # The words of this project: the developer, the hooks, the workflow and .ci/run all use them.
-.PHONY: help install demo lint format test unit bench chart manifest docs clean
+.PHONY: help install demo lint format test unit stack bench chart manifest docs clean
 VENV := .venv
 PY := $(VENV)/bin/python
 
@@ -32,6 +32,11 @@ unit: $(VENV)/.installed ## the tests that open no socket
 test: ## all tests: unit, then the daemons over their sockets, then a real Postfix
 	@python3 -m installer --for test
 	$(PY) -m pytest tests/unit tests/daemon tests/postfix
+
+stack: ## the container images, played by podman from k8s/mail.yaml, as the world sees them; as root
+	@python3 -m installer --for stack
+	@$(PY) -m testbed.images
+	$(PY) -m pytest tests/stack
 
 bench: ## ours beside opendkim, rspamd, postgrey and others; BENCH=full takes longer
 	@python3 -m installer --for bench

@@ -67,6 +67,7 @@ PYTHON_HEADER = Need("Python's C header", ("python3-dev",), _python_header)
 LIBC_HEADER = Need("the C library's headers", ("libc6-dev",), _header("stdlib.h"))
 LIBMILTER = Need("libmilter", ("libmilter-dev",), _header("libmilter/mfapi.h"))
 POSTFIX = Need("Postfix", ("postfix",), _program("postconf"))
+SMTP_SOURCE = Need("smtp-source", ("postfix",), _program("smtp-source"))
 SWAKS = Need("swaks", ("swaks",), _program("swaks"))
 OPENDKIM_TOOLS = Need("opendkim-testmsg", ("opendkim-tools",), _program("opendkim-testmsg"))
 OPENDKIM = Need("opendkim", ("opendkim",), _program("opendkim"))
@@ -84,6 +85,8 @@ POLICYD_SPF = Need("policyd-spf", ("postfix-policyd-spf-python",), _program("pol
 POSTGREY = Need("postgrey", ("postgrey",), _program("postgrey"))
 SQLGREY = Need("sqlgrey", ("sqlgrey",), _program("sqlgrey"))
 PERL_SQLITE = Need("SQLite for Perl", ("libdbd-sqlite3-perl",), _shared("doc/libdbd-sqlite3-perl"))
+
+PODMAN = Need("podman", ("podman",), _program("podman"))
 
 _BUILD = (VENV, COMPILER, LIBC_HEADER, PYTHON_HEADER, LIBMILTER)
 _NETWORK = (UNSHARE, IP)
@@ -106,6 +109,7 @@ PURPOSES = {
     "install": Purpose(_BUILD, ("test", "lint")),
     "demo": Purpose(_BUILD + _MAIL, ("test",)),
     "test": Purpose((*_BUILD, *_MAIL, OPENDKIM, VALKEY), ("test", "lint")),
+    "stack": Purpose((*_BUILD, IP, SWAKS, SMTP_SOURCE, PODMAN), ("test", "lint")),
     "chart": Purpose(_BUILD, ("test", "lint", "chart")),
     "bench": Purpose((*_BUILD, *_NETWORK, POSTFIX, VALKEY), ("test", "lint"), _PEERS),
 }

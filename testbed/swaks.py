@@ -30,7 +30,8 @@ class Client:
     """Who is sending, as Postfix shall see it.
 
     With an `address` the client is played by XCLIENT: Postfix then believes address, name and
-    HELO. With a `login` and `password` it logs in.
+    HELO. With an `interface`, an address of this machine, it really connects from there. With a
+    `login` and `password` it logs in.
     """
 
     address: str = ""
@@ -38,6 +39,7 @@ class Client:
     helo: str = "client.example.net"
     login: str = ""
     password: str = ""
+    interface: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,9 @@ def send(
     client: Client | None = None,
     options: Sequence[str] = (),
     save_as: Path | None = None,
+    host: str = LOOPBACK,
 ) -> Exchange:
-    """Send one message through the server at `port` of the loopback address.
+    """Send one message through the server at `port` of `host`.
 
     `message` is sent octet for octet (CRLF line ends, dots doubled here); without one, swaks makes
     one of `subject` and `body`. `save_as` is where the message is written for swaks, so that the
@@ -103,7 +106,7 @@ def send(
     if program is None:
         raise SwaksError("swaks is not installed (package swaks)")
     client = client or Client()
-    argv = ["swaks", "--server", LOOPBACK, "--port", str(port), "--timeout", str(TIMEOUT)]
+    argv = ["swaks", "--server", host, "--port", str(port), "--timeout", str(TIMEOUT)]
     argv += [*_client_options(client), "--from", sender, "--to", ",".join(recipients)]
     data = b""
     if message is not None:
@@ -131,6 +134,8 @@ def _client_options(client: Client) -> list[str]:
     if client.address:
         options += ["--xclient-addr", client.address]
         options += ["--xclient-name", client.name or "[UNAVAILABLE]"]
+    if client.interface:
+        options += ["--local-interface", client.interface]
     if client.login:
         options += ["--auth", "PLAIN", "--auth-user", client.login]
         options += ["--auth-password", client.password]

@@ -43,6 +43,8 @@ class Watch:
 
     def __init__(self) -> None:
         self.no_sockets = False
+        self.own_networks: list[ipaddress.IPv4Network] = []
+        """Networks of this process's own namespace, besides loopback: containers of a test."""
         self.seen: list[str] = []
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -50,7 +52,7 @@ class Watch:
         if not event.startswith("socket."):
             return
         if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
-            local = arguments[0].family == socket.AF_UNIX or _is_local(arguments[1])
+            local = arguments[0].family == socket.AF_UNIX or self._is_own(arguments[1])
             address = arguments[1]
         elif event == "socket.bind":
             local, address = True, arguments[1]  # nothing leaves by it
@@ -62,6 +64,16 @@ class Watch:
         if self.no_sockets or not local:
             self.seen.append(f"{event} {address!r}")
             raise NetworkUsed(self.seen[-1])
+
+    def _is_own(self, address: Any) -> bool:
+        if _is_local(address):
+            return True
+        text = address[0] if isinstance(address, tuple) else address
+        try:
+            parsed = ipaddress.ip_address(text)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self.own_networks)
 
     def take(self) -> list[str]:
         """What was seen since the last call."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Self
 from testbed.daemon import Daemon
 from testbed.dns import DnsServer
 from testbed.ports import LOOPBACK, free_port
+from testbed.toml import value_text
 from tests.unit.policyd.requests import wire
 
 END = b"\n\n"
@@ -100,10 +100,10 @@ class PolicyDaemon:
         }
         text = [
             'hostname = "mx.example.org"',
-            f"dns = {_toml({'nameservers': [self._dns], 'maximum_ttl': '1s'})}",
+            f"dns = {value_text({'nameservers': [self._dns], 'maximum_ttl': '1s'})}",
         ]
         text += ["[policyd]"]
-        text += [f"{key} = {_toml(value)}" for key, value in section.items()]
+        text += [f"{key} = {value_text(value)}" for key, value in section.items()]
         self.config.write_text("\n".join(text) + "\n")
 
     def connect(self) -> PolicyClient:
@@ -126,12 +126,3 @@ class PolicyDaemon:
         self.daemon.stop()
         if self._own_dns is not None:
             self._own_dns.close()
-
-
-def _toml(value: Any) -> str:
-    """A value as TOML writes it, tables inline."""
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)

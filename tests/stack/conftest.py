@@ -1,0 +1,154 @@
+"""The containers, played by podman from k8s/mail.yaml, as the world and their user see them.
+
+``make stack`` builds the images and runs these tests, as root. The test process lives in a network
+namespace of its own; podman makes the bridge of the pod in there, and all addresses of `WORLD` are
+this machine's in there. So a client really has the address that it connects from.
+
+How to use it:
+
+- `stack` is one running pod for all tests that leave it as they found it; `start_stack(...)` starts
+  another one for a test that kills, stops or changes it, with settings of its own.
+- ``stack.send(...)`` is swaks from outside, from the address ``client=...``; the reply is a
+  `testbed.swaks.Exchange`. What Postfix delivers arrives at `stack.sink` (`testbed.sink.Sink`), and
+  everybody asks `stack.dns` (`testbed.dns.DnsServer`): `stack.dns.add(...)` publishes.
+- ``stack.address`` is where the pod is reached (port 25, and 12525 with PROXY protocol), for a
+  client of your own such as smtp-source or `testbed.smtp.RawClient(25, host=stack.address)`.
+- ``stack.container("postfix")``, ``"milters"``, ``"policyd"`` is a `testbed.container.Container`:
+  `kill()` (SIGKILL to its process 1; podman starts it again), `kill_and_wait_ready()`,
+  `execute(...)`, `log()`, `log_entries(...)`, `wait_for_log(...)`, `memory()`, `restarts`, `pid`.
+- ``stack.configure("mail-gatepost", {"gatepost.toml": ...})`` changes a ConfigMap under the running
+  pod as the kubelet does; ``stack.gatepost_toml(...)`` is the present one with keys laid over it.
+- ``stack.stop()`` takes the whole pod down, its volumes stay; ``stack.start()`` plays it again.
+
+Postfix's postscreen lets a new client wait; `GREET_WAIT` shortens that. The greylist delays for
+`DELAY` seconds; clients in `KNOWN` are never delayed, those in `OFFICE` are our own users.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import pytest
+
+from testbed import images, podman
+from testbed.dns import DnsServer
+from testbed.pod import Network
+from testbed.sink import Sink
+from tests.conftest import WATCH
+from tests.stack.stack import DNS_HOST, SINK_HOST, WORLD, Stack, zone
+
+TIMEOUT = 300
+"""Seconds for one test here: pods start, are killed and drain."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/stack/" in item.path.as_posix() and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(TIMEOUT))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _containers_run_here() -> None:
+    """Without podman these tests fail, unless the machine says that it runs no containers."""
+    reason = ""
+    if os.geteuid() != 0:
+        reason = "the stack is tested by root: it plays many addresses in a network of its own"
+    elif [name for _, name in socket.if_nameindex()] != ["lo"]:
+        reason = "the test process could not make a network namespace of its own"
+    else:
+        try:
+            absent = [name for name in images.NAMES if not podman.exists("image", images.tag(name))]
+            if absent:
+                reason = f"the images {', '.join(absent)} are not built"
+        except podman.PodmanError as error:
+            reason = str(error)
+    if reason and os.environ.get(podman.WITHOUT_CONTAINERS):
+        pytest.skip(f"{reason}, and {podman.WITHOUT_CONTAINERS} is set")
+    if reason:
+        pytest.fail(
+            f"{reason}: use `make stack`, or set {podman.WITHOUT_CONTAINERS}=1", pytrace=False
+        )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ended_by_a_signal(_containers_run_here: None) -> Iterator[None]:
+    """SIGTERM ends the run as Ctrl-C does: what was started is removed."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="session")
+def network(_containers_run_here: None) -> Iterator[Network]:
+    """A network of podman's, and all addresses of `WORLD` on this machine."""
+    for each in WORLD:
+        subprocess.run(["ip", "route", "replace", "local", each, "dev", "lo"], check=True)
+    with Network() as network:
+        # podman's own networks, and ours
+        WATCH.own_networks += [ipaddress.IPv4Network(each) for each in (*WORLD, network.subnet)]
+        yield network
+
+
+@pytest.fixture(scope="session")
+def dns(network: Network) -> Iterator[DnsServer]:
+    """The DNS of the whole world."""
+    with DnsServer(zone(), host=DNS_HOST, port=53) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sink(network: Network) -> Iterator[Sink]:
+    """The mail store behind the pod."""
+    with Sink(host=SINK_HOST, port=25) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def stack(network: Network, dns: DnsServer, sink: Sink) -> Iterator[Stack]:
+    """A running pod for all tests that leave it as they found it."""
+    running = Stack(network, dns, sink)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.remove()
+
+
+class StartStack(Protocol):
+    """Starts a pod of its own: keys laid over gatepost.toml, and the ConfigMap for Postfix."""
+
+    def __call__(
+        self,
+        gatepost: Mapping[str, Any] | None = None,
+        postfix: Mapping[str, str] | None = None,
+    ) -> Stack: ...
+
+
+@pytest.fixture
+def start_stack(network: Network, dns: DnsServer, sink: Sink) -> Iterator[StartStack]:
+    """Starts pods for one test; at its end they are removed with their volumes."""
+    started: list[Stack] = []
+
+    def start(
+        gatepost: Mapping[str, Any] | None = None, postfix: Mapping[str, str] | None = None
+    ) -> Stack:
+        stack = Stack(network, dns, sink, gatepost=gatepost, postfix=postfix)
+        started.append(stack)
+        stack.start()
+        return stack
+
+    try:
+        yield start
+    finally:
+        for stack in started:
+            stack.remove()
