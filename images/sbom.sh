@@ -22,7 +22,7 @@ cat <<END
   "version": 1,
   "metadata": {"component": {"type": "container", "name": "$name", "version": "$version"}},
   "components": [
-$(printf '%s\n%s\n' "$debian" "$packages" | sed '/^$/d; $ s/,$//')
+$(printf '%s\n' "$debian" ${packages:+"$packages"} | sed '$ s/,$//')
   ]
 }
 END

@@ -1,0 +1,55 @@
+"""`sbom` of the images: CycloneDX that a program can read, with every package and no more."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SBOM = Path(__file__).resolve().parents[3] / "images" / "sbom.sh"
+
+
+@pytest.fixture
+def dpkg(tmp_path: Path) -> Path:
+    """A folder for PATH with a dpkg that has two packages."""
+    program = tmp_path / "dpkg-query"
+    program.write_text(
+        "#!/bin/sh\n"
+        # as dpkg fills in its format, once a package
+        'for each in "bash 5.2.37-2+b10" "libc6 2.41-12"; do set -- $each\n'
+        'printf \'    {"type": "library", "name": "%s", "version": "%s"},\\n\' "$1" "$2"\n'
+        "done\n"
+    )
+    program.chmod(0o755)
+    return tmp_path
+
+
+def sbom(dpkg: Path, *arguments: str) -> dict[str, Any]:
+    done = subprocess.run(
+        ["sh", SBOM, "postfix", "0.1.0", *arguments],
+        env={"PATH": f"{dpkg}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_an_image_without_python_has_its_debian_packages(dpkg: Path) -> None:
+    found = sbom(dpkg)
+    assert [each["name"] for each in found["components"]] == ["bash", "libc6"]
+    assert found["metadata"]["component"]["version"] == "0.1.0"
+
+
+def test_an_image_with_python_has_its_packages_too(dpkg: Path) -> None:
+    names = [each["name"] for each in sbom(dpkg, sys.executable)["components"]]
+    assert names[:2] == ["bash", "libc6"]
+    installed = {each.name.lower().replace("_", "-") for each in metadata.distributions()}
+    assert set(names[2:]) == installed
