@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gatepost.logs import get_logger
-from gatepost.metrics import Counter
+from gatepost.metrics import Count, Counter
 from gatepost.reply import Reply
 from policyd.action import DUNNO, Action, refuse
 from policyd.checks import Check, Outcome
@@ -81,7 +81,7 @@ class Engine:
             state: tuple(row for row in self.rows if state in row.check.states) for state in State
         }
         # Names and findings are few, so each pair's counter is looked up once.
-        self._counted: dict[tuple[str, str, str], Counter] = {}
+        self._counted: dict[tuple[str, str, str], Count] = {}
 
     async def decide(self, request: Request) -> Decision:
         """The answer to a request; never raises but when it is cancelled.

@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import cast
 
 from gatepost.logs import get_logger
-from gatepost.metrics import Counter, Gauge, Histogram
+from gatepost.metrics import Count, Counter, Gauge, Histogram
 from policyd.action import DUNNO
 from policyd.decisions import DecisionLog
 from policyd.engine import Decision, Engine
@@ -34,7 +34,7 @@ READ_AHEAD = 2 * MAX_REQUEST
 CONNECTIONS = Gauge(
     "gatepost_policyd_connections",
     "Connections that are open",
-    multiprocess_mode="livesum",
+    across="sum",
 )
 REQUESTS = Counter("gatepost_policyd_requests_total", "Requests answered", ["state", "action"])
 MALFORMED = Counter("gatepost_policyd_malformed_total", "What came that is no request")
@@ -76,7 +76,7 @@ class PolicyServer:
         self.draining = False
         self._listeners: list[asyncio.Server] = []
         self._looker: asyncio.Task[None] | None = None
-        self._counters: dict[tuple[str, str], Counter] = {}
+        self._counters: dict[tuple[str, str], Count] = {}
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Take connections from sockets that listen."""
@@ -169,14 +169,14 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             return
         server.connections.add(self)
-        CONNECTIONS.inc()
+        CONNECTIONS.add(1)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 # asyncio's
         """Nobody is left to answer."""
         server = self._server
         if self in server.connections:
             server.connections.remove(self)
-            CONNECTIONS.dec()
+            CONNECTIONS.add(-1)
         server.busy.discard(self)
         if self._task is not None:
             self._task.cancel()

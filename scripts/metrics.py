@@ -5,31 +5,24 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from pathlib import Path
+from typing import Any
 
-from prometheus_client import Counter, Gauge, Histogram
-from prometheus_client.metrics import MetricWrapperBase
-from prometheus_client.registry import REGISTRY
+from gatepost import metrics
+from gatepost.metrics.families import Family
 
 ROOT = Path(__file__).parent.parent
-_KINDS = {Counter: "counter", Gauge: "gauge", Histogram: "histogram"}
 
 
-def declared() -> list[MetricWrapperBase]:
+def declared() -> list[Family[Any]]:
     """Every metric of ours, by name."""
     for package in ("gatepost", "milters", "policyd"):
         for module in pkgutil.walk_packages([str(ROOT / package)], f"{package}."):
             if not module.name.startswith("gatepost.cli"):
                 importlib.import_module(module.name)
-    collectors = set(REGISTRY._collector_to_names)
-    ours = [
-        collector
-        for collector in collectors
-        if isinstance(collector, MetricWrapperBase) and collector._name.startswith("gatepost_")
-    ]
-    return sorted(ours, key=lambda metric: metric._name)
+    return metrics.declared()
 
 
-def page(metrics: list[MetricWrapperBase]) -> str:
+def page(families: list[Family[Any]]) -> str:
     """The page in Markdown."""
     lines = [
         "# Metrics",
@@ -41,11 +34,9 @@ def page(metrics: list[MetricWrapperBase]) -> str:
         "| metric | kind | labels | what it tells |",
         "|---|---|---|---|",
     ]
-    for metric in metrics:
-        kind = _KINDS[type(metric)]
-        name = metric._name + ("_total" if kind == "counter" else "")
-        labels = ", ".join(f"`{label}`" for label in metric._labelnames)
-        lines.append(f"| `{name}` | {kind} | {labels} | {metric._documentation} |")
+    for family in families:
+        labels = ", ".join(f"`{label}`" for label in family.label_names)
+        lines.append(f"| `{family.name}` | {family.kind} | {labels} | {family.documentation} |")
     return "\n".join(lines) + "\n"
 
 

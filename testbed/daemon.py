@@ -9,7 +9,7 @@ import sys
 import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -31,16 +31,24 @@ class Daemon:
     """``gatepost milters`` or ``gatepost policyd`` with a configuration file, from `start()` on.
 
     `config` names `listen` and `metrics_listen` of the section `[word]`. Logs are JSON lines in
-    `directory`/`word`.log unless the configuration or `env` says otherwise.
+    `directory`/`word`.log unless the configuration or `env` says otherwise. `within` is a command
+    line that comes before the daemon's own, as that of `testbed.disk.small_disk`.
     """
 
     def __init__(
-        self, word: str, config: Path, directory: Path, *, env: Mapping[str, str] | None = None
+        self,
+        word: str,
+        config: Path,
+        directory: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        within: Sequence[str | Path] = (),
     ) -> None:
         self.word = word
         self.config = config
         self.log = directory / f"{word}.log"
         self._env = {"GATEPOST_LOG__FORMAT": "json", **(env or {})}
+        self._within = within
         self._process: Process | None = None
 
     @property
@@ -61,9 +69,8 @@ class Daemon:
 
     def start(self) -> None:
         """Start it and wait until `/readyz` says so; `ProcessDied` has the reason if it ends."""
-        self._process = Process(
-            [gatepost_command(), self.word, "--config", self.config], self.log, env=self._env
-        )
+        command = (*self._within, gatepost_command(), self.word, "--config", self.config)
+        self._process = Process(command, self.log, env=self._env)
         try:
             self._process.wait_until(self.ready, f"gatepost {self.word} to be ready")
         except BaseException:

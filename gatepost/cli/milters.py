@@ -9,7 +9,8 @@ import click
 
 from gatepost.cli import configuration
 from gatepost.config import GroundSettings
-from gatepost.worker_files import use_worker_files
+from milters.keys.live import KeyKeeper
+from milters.server import serve
 from milters.settings import MiltersSettings
 
 
@@ -23,10 +24,6 @@ def milters(config: Path | None) -> None:
     """
     path = config or configuration.DEFAULT_PATH
     configuration.read(config)
-    use_worker_files()
-    # these count in the files from their import on
-    from milters.keys.live import KeyKeeper
-    from milters.server import serve
 
     def load() -> tuple[GroundSettings, MiltersSettings]:
         loaded = configuration.read(config).model

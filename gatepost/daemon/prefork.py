@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from structlog.typing import FilteringBoundLogger
 
 from gatepost.errors import StartError
-from gatepost.metrics import Counter, Probes, worker_died
+from gatepost.metrics import Counter, Probes, become_worker, share, worker_ended
 
 RESTARTS = Counter("gatepost_worker_restarts_total", "Workers that died and were started anew")
 
@@ -113,6 +113,7 @@ class Prefork:
         draining: Callable[[], None] = lambda: None,
         fork_lock: threading.Lock | None = None,
     ) -> None:
+        share(count)
         self._slots = [_Slot() for _ in range(count)]
         self._work = work
         self._log = log
@@ -255,6 +256,7 @@ class Prefork:
     def _be_worker(self, ours: socket.socket, theirs: socket.socket, number: int) -> None:
         status = 1
         try:
+            become_worker(number)
             signal.set_wakeup_fd(-1)
             for handled in _SIGNALS:
                 signal.signal(handled, signal.SIG_DFL)
@@ -289,7 +291,7 @@ class Prefork:
         if worker.line in self._selector.get_map():
             self._selector.unregister(worker.line)
         worker.line.close()
-        worker_died(worker.pid)
+        worker_ended(worker.slot)
         if self._draining:
             return
         if time.monotonic() - worker.started < SOON:

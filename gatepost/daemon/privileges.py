@@ -6,7 +6,6 @@ import os
 import pwd
 
 from gatepost.errors import StartError
-from gatepost.worker_files import give_worker_files
 
 
 def drop_privileges(user: str | None) -> None:
@@ -24,7 +23,6 @@ def drop_privileges(user: str | None) -> None:
         return
     if os.geteuid() != 0:
         raise StartError(f"only root can become the user {user!r}")
-    give_worker_files(entry.pw_uid, entry.pw_gid)
     os.initgroups(user, entry.pw_gid)
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)

@@ -21,17 +21,17 @@ T = TypeVar("T")
 GENERATION = Gauge(
     "gatepost_config_generation",
     "How often the configuration was replaced since the start, from 1",
-    multiprocess_mode="livemin",
+    across="min",
 )
 SUCCESS = Gauge(
     "gatepost_config_last_reload_success",
     "1 when the last attempt to read the configuration succeeded",
-    multiprocess_mode="livemin",
+    across="min",
 )
 TIMESTAMP = Gauge(
     "gatepost_config_last_reload_success_timestamp_seconds",
     "When the configuration in use was read",
-    multiprocess_mode="livemin",
+    across="min",
 )
 
 

@@ -35,7 +35,7 @@ AFTER_AN_ERROR = 60.0
 BROKEN = Gauge(
     "gatepost_milters_broken_keys",
     "Signing keys, folders and tables that cannot be used; each is named in the log",
-    multiprocess_mode="livemax",
+    across="max",
 )
 
 

@@ -23,7 +23,7 @@ KEYS = Gauge(
     "Active signing keys by what became of them: `signing`, `unpublished` (the record is missing "
     "or does not fit), `unknown` (DNS has not answered yet)",
     ["state"],
-    multiprocess_mode="livemax",
+    across="max",
 )
 
 Look: TypeAlias = Callable[[StoredKey], Publication]

@@ -42,7 +42,7 @@ IN_USE = Gauge(
     "gatepost_policyd_dnslist_in_use",
     "1 while the zone is asked, 0 while its self-test keeps it out",
     ["zone"],
-    multiprocess_mode="livemin",
+    across="min",
 )
 
 log = get_logger("policyd")

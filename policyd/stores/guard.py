@@ -32,7 +32,7 @@ UP = Gauge(
     "gatepost_policyd_store_up",
     "1 while the store answers",
     ["store"],
-    multiprocess_mode="livemin",
+    across="min",
 )
 FAILURES = Counter("gatepost_policyd_store_failures_total", "Updates that failed", ["store"])
 FALLBACKS = Counter(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gatepost.listen import Inet, Unix
@@ -23,7 +24,15 @@ SIMPLE = b"From: user@signer.example\r\nSubject: a test\r\n\r\nHello\r\n"
 class Milters(Daemon):
     """The daemon in `directory`, with an RSA and an Ed25519 key of `DOMAIN` published in `dns`."""
 
-    def __init__(self, directory: Path, dns: DnsServer, *, tcp: bool = False) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        dns: DnsServer,
+        *,
+        tcp: bool = False,
+        env: Mapping[str, str] | None = None,
+        within: Sequence[str | Path] = (),
+    ) -> None:
         self.directory = directory
         self.dns = dns
         port, metrics_port = free_ports(2)
@@ -36,7 +45,8 @@ class Milters(Daemon):
             (keys / f"{selector}.pem").chmod(0o600)
             record = SigningKey.parse(pem).public_record()
             dns.add(f"{selector}._domainkey.{DOMAIN}", "TXT", record)
-        super().__init__("milters", directory / "gatepost.toml", directory)
+        config = directory / "gatepost.toml"
+        super().__init__("milters", config, directory, env=env, within=within)
         self.configure()
 
     def configure(self, milters: str = "", **ground: str) -> None:

@@ -1,5 +1,8 @@
 import http.client
 import socket
+import subprocess
+import sys
+import textwrap
 from collections.abc import Iterator
 
 import pytest
@@ -52,3 +55,62 @@ def test_metrics_are_counted(port: int) -> None:
 
 def test_any_other_path_says_what_there_is(port: int) -> None:
     assert get(port, "/") == (404, "see /metrics, /healthz, /readyz\n")
+
+
+PROCESSES = textwrap.dedent(
+    """
+    import os
+    from prometheus_client import generate_latest
+    from gatepost import metrics
+    from gatepost.metrics.families import registry
+
+    counter = metrics.Counter("gatepost_test_total", "Help", ["who"])
+    gauge = metrics.Gauge("gatepost_test_now", "Help", across="max")
+    kinds = metrics.Gauge("gatepost_test_kinds", "Help", ["kind"], across="sum")
+    counter.labels("parent").inc()
+    gauge.set(1)
+
+    def worker(number, now):
+        if (pid := os.fork()) == 0:
+            metrics.become_worker(number)
+            counter.labels("parent").inc(10)
+            counter.labels("worker").inc(5)
+            gauge.set(now)
+            kinds.labels(str(number)).add(1)
+            try:
+                metrics.Counter("gatepost_unknown_total", "Help")
+            except RuntimeError:
+                os._exit(7)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+
+    def show():
+        text = generate_latest(registry()).decode()
+        print(*[line for line in text.splitlines() if line[0] != "#" and "_test_" in line])
+
+    metrics.share(2)
+    show()
+    worker(0, 3)
+    worker(1, 2)
+    show()
+    metrics.worker_ended(0)
+    show()
+    worker(0, 0)
+    show()
+    assert b"process_" not in generate_latest(registry())
+    """
+)
+
+
+def test_processes_are_added_up_and_the_dead_say_nothing_about_now() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROCESSES], capture_output=True, text=True, check=True
+    )
+    parent, worker = 'gatepost_test_total{who="parent"}', 'gatepost_test_total{who="worker"}'
+    first, second = 'gatepost_test_kinds{kind="0"}', 'gatepost_test_kinds{kind="1"}'
+    assert done.stdout.splitlines() == [
+        f"{parent} 1.0 gatepost_test_now 1.0",
+        f"{parent} 21.0 {worker} 10.0 gatepost_test_now 3.0 {first} 1.0 {second} 1.0",
+        f"{parent} 21.0 {worker} 10.0 gatepost_test_now 2.0 {second} 1.0",
+        f"{parent} 31.0 {worker} 15.0 gatepost_test_now 2.0 {first} 1.0 {second} 1.0",
+    ]

@@ -1,42 +1,22 @@
-"""Prometheus metrics and the probes of a daemon, over HTTP.
-
-A daemon of one process counts in memory. One that forks workers calls
-`gatepost.worker_files.use_worker_files()` before anything that counts is imported: each process
-then counts in files of its own in one directory, and the parent adds them up when scraped.
-"""
+"""Prometheus metrics and the probes of a daemon, over HTTP."""
 
 from __future__ import annotations
 
 import http.server
-import os
 import socket
 import sys
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
-from prometheus_client.registry import REGISTRY
 
 from gatepost.listen import Address, Unix
+from gatepost.metrics.families import Gauge, registry
 from gatepost.version import __version__
 
-__all__ = ["Counter", "Gauge", "Histogram", "MetricsServer", "Probes", "worker_died"]
-
-_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-
-BUILD = Gauge(
-    "gatepost_build_info", "Always 1, with the version", ["version"], multiprocess_mode="max"
-)
+BUILD = Gauge("gatepost_build_info", "Always 1, with the version", ["version"], across="max")
 BUILD.labels(__version__).set(1)
-
-
-def worker_died(pid: int) -> None:
-    """Drop the live gauges of a worker that has ended."""
-    if _VARIABLE in os.environ:
-        mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 class Probes:
@@ -66,14 +46,6 @@ class Probes:
         return [f"{name}: {told}" for name, check in checks.items() if (told := check())]
 
 
-def _exposition() -> bytes:
-    if _VARIABLE not in os.environ:
-        return generate_latest(REGISTRY)
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
-
-
 class _Handler(http.server.BaseHTTPRequestHandler):
     server_version = "gatepost"
     sys_version = ""
@@ -85,7 +57,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if path == "/metrics":
             with self.lock:
-                body = _exposition()
+                body = generate_latest(registry())
             self._send(HTTPStatus.OK, body, CONTENT_TYPE_LATEST)
         elif path in ("/healthz", "/readyz"):
             with self.lock:
