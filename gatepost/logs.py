@@ -24,6 +24,9 @@ MAX_VALUE = 1000
 """Characters of one logged value: enough for every address and reason, and a whole line stays below
 what a pipe writes at once (PIPE_BUF), so that lines of several workers do not mix."""
 
+# made once: json.dumps would make one for each line
+_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
+
 _LEVELS = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -76,7 +79,7 @@ def configure(settings: LogSettings) -> None:
 
 
 def _dumps(event: Any, **_: Any) -> str:
-    return json.dumps(event, ensure_ascii=True, separators=(",", ":"), default=str)
+    return _encode(event)
 
 
 def _bound_values(
