@@ -69,6 +69,8 @@ class Behaviour(enum.StrEnum):
     """An answer to another question."""
     GARBAGE = "garbage"
     """Bytes that are no DNS message."""
+    NO_EDNS = "no-edns"
+    """FORMERR, with nothing in it, to a question with an OPT record (RFC 6891 section 7)."""
 
 
 _BEHAVIOUR_ALIASES = {"tempfail": Behaviour.SERVFAIL}
@@ -207,6 +209,10 @@ class DnsServer(Closing):
             case Behaviour.GARBAGE:
                 yield wire[:2] + b"\xff\xff\xff"
                 return
+            case Behaviour.NO_EDNS if query.edns >= 0:
+                response = dns.message.Message(query.id)
+                response.flags = dns.flags.QR
+                response.set_rcode(dns.rcode.FORMERR)
             case Behaviour.SERVFAIL:
                 response.set_rcode(dns.rcode.SERVFAIL)
             case Behaviour.REFUSE:

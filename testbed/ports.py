@@ -41,8 +41,9 @@ def listens(port: int, host: str = LOOPBACK) -> bool:
 
 def bind_udp_and_tcp(host: str, port: int) -> tuple[socket.socket, socket.socket]:
     """A UDP and a listening TCP socket on one port; `port` 0 finds one that is free for both."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for attempt in range(_ATTEMPTS):
-        tcp = socket.create_server((host, port), backlog=64)
+        tcp = socket.create_server((host, port), family=family, backlog=64)
         udp = socket.socket(tcp.family, socket.SOCK_DGRAM)
         try:
             udp.bind((host, tcp.getsockname()[1]))

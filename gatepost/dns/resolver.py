@@ -11,18 +11,17 @@ import dataclasses
 import time
 from collections.abc import Awaitable, Callable
 
-import dns.asyncresolver
 import dns.exception
 import dns.flags
 import dns.message
-import dns.name
 import dns.nameserver
-import dns.rdatatype
+import dns.rcode
 import dns.resolver
 
 from gatepost.config import DnsSettings
 from gatepost.config.ground import parse_nameserver
 from gatepost.dns.cache import Cache
+from gatepost.dns.exchange import FAILURES, UDP_SIZE, Exchange, Server
 from gatepost.dns.names import MAX_RECORDS, to_name, to_text
 from gatepost.metrics import Counter
 from msgauth.ask import NXDOMAIN, TEMPFAIL, Answer, Question, Rcode
@@ -43,20 +42,18 @@ def new_cache(settings: DnsSettings) -> Cache:
     return Cache(settings.cache_size, settings.maximum_ttl, settings.failure_ttl)
 
 
-def _configure(resolver: dns.resolver.BaseResolver, settings: DnsSettings) -> None:
+def _servers(settings: DnsSettings) -> list[tuple[str, int]]:
+    """Address and port of the recursive resolvers, those of the system unless told otherwise."""
     if settings.nameservers:
-        servers: list[str | dns.nameserver.Nameserver] = [
-            dns.nameserver.Do53Nameserver(*parse_nameserver(server))
-            for server in settings.nameservers
-        ]
-        resolver.nameservers = servers
-    else:
-        resolver.read_resolv_conf("/etc/resolv.conf")
-    resolver.search = []
-    resolver.lifetime = settings.timeout
+        return [parse_nameserver(server) for server in settings.nameservers]
+    system = dns.resolver.Resolver(configure=False)
+    system.read_resolv_conf("/etc/resolv.conf")
+    return [(str(server), system.port) for server in system.nameservers]
+
+
+def _patience(settings: DnsSettings) -> float:
     # half of the whole, so that a second server still gets its turn
-    resolver.timeout = min(2.0, settings.timeout / 2)
-    resolver.retry_servfail = len(resolver.nameservers) > 1
+    return min(2.0, settings.timeout / 2)
 
 
 def _lower(question: Question) -> Question:
@@ -66,35 +63,30 @@ def _lower(question: Question) -> Question:
     return Question(name.lower(), question.rdtype)
 
 
-def _to_answer(found: dns.resolver.Answer) -> Answer:
-    if found.response.flags & dns.flags.TC:
+def _to_answer(response: dns.message.Message) -> Answer:
+    """What the response to a question says; raises `dns.exception.DNSException` for loops."""
+    if response.flags & dns.flags.TC:
         return TEMPFAIL  # also over TCP: a part of an answer is no answer (RFC 2181 section 9)
-    ttl = found.chaining_result.minimum_ttl
-    if found.rrset is None:
+    chain = response.resolve_chaining()  # type: ignore[attr-defined]  # it is a QueryMessage
+    ttl = chain.minimum_ttl
+    if response.rcode() == dns.rcode.NXDOMAIN:
+        return dataclasses.replace(NXDOMAIN, ttl=ttl)  # RFC 2308 section 5
+    if chain.answer is None:
         return Answer(Rcode.OK, (), ttl)
-    records = [to_text(rdata) for rdata in found.rrset]
+    records = [to_text(rdata) for rdata in chain.answer]
     if len(records) > MAX_RECORDS:
         # servers rotate their records: what is left out must not depend on the order
         records = sorted(records)[:MAX_RECORDS]
     return Answer(Rcode.OK, tuple(records), ttl)
 
 
-_FAILURES = (dns.exception.DNSException, OSError, EOFError, ValueError)
-"""Everything that dnspython and sockets raise for what the network or a server does."""
-
-
-def _failed(error: Exception) -> Answer:
-    return _nonexistent(error) if isinstance(error, dns.resolver.NXDOMAIN) else TEMPFAIL
-
-
 def _nonexistent(error: dns.resolver.NXDOMAIN) -> Answer:
     """The negative answer and how long it holds (RFC 2308 section 5)."""
-    ttls = []
-    for response in error.responses().values():  # type: ignore[no-untyped-call]
-        try:
-            ttls.append(response.resolve_chaining().minimum_ttl)
-        except dns.exception.DNSException:
-            return NXDOMAIN
+    responses = error.responses().values()  # type: ignore[no-untyped-call]
+    try:
+        ttls = [_to_answer(response).ttl for response in responses]
+    except dns.exception.DNSException:
+        ttls = []
     return dataclasses.replace(NXDOMAIN, ttl=min(ttls, default=0))
 
 
@@ -111,7 +103,14 @@ class Resolver:
         self._cache = new_cache(settings) if cache is None else cache
         self._monotonic = monotonic
         self._resolver = dns.resolver.Resolver(configure=False)
-        _configure(self._resolver, settings)
+        self._resolver.nameservers = [
+            dns.nameserver.Do53Nameserver(*server) for server in _servers(settings)
+        ]
+        self._resolver.search = []
+        self._resolver.lifetime = settings.timeout
+        self._resolver.timeout = _patience(settings)
+        self._resolver.retry_servfail = len(self._resolver.nameservers) > 1
+        self._resolver.use_edns(0, 0, UDP_SIZE)
 
     def resolve(self, question: Question, deadline: float | None = None) -> Answer:
         """The answer, from the cache or the network.
@@ -148,9 +147,11 @@ class Resolver:
             found = self._resolver.resolve(
                 name, question.rdtype, lifetime=lifetime, raise_on_no_answer=False, search=False
             )
-            return _to_answer(found)
-        except _FAILURES as error:
-            return _failed(error)
+            return _to_answer(found.response)
+        except dns.resolver.NXDOMAIN as error:
+            return _nonexistent(error)
+        except FAILURES:
+            return TEMPFAIL
 
 
 class AsyncResolver:
@@ -166,8 +167,8 @@ class AsyncResolver:
         self._cache = new_cache(settings) if cache is None else cache
         self._monotonic = monotonic
         self._under_way: dict[Question, asyncio.Task[Answer]] = {}
-        self._resolver = dns.asyncresolver.Resolver(configure=False)
-        _configure(self._resolver, settings)
+        servers = [Server(*server) for server in _servers(settings)]
+        self._exchange = Exchange(servers, _patience(settings))
 
     async def resolve(self, question: Question, deadline: float | None = None) -> Answer:
         """As `Resolver.resolve`; the deadline bounds the wait, not the question itself, whose
@@ -209,10 +210,8 @@ class AsyncResolver:
         name = to_name(question.name)
         if name is None:
             return NXDOMAIN
+        response = await self._exchange.ask(name, question.rdtype, self._settings.timeout)
         try:
-            found = await self._resolver.resolve(
-                name, question.rdtype, raise_on_no_answer=False, search=False
-            )
-            return _to_answer(found)
-        except _FAILURES as error:
-            return _failed(error)
+            return TEMPFAIL if response is None else _to_answer(response)
+        except FAILURES:
+            return TEMPFAIL

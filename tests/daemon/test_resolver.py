@@ -8,6 +8,7 @@ import pytest
 
 from gatepost.config import DnsSettings
 from gatepost.dns import AsyncResolver, Resolver
+from gatepost.dns.exchange import MAX_UNDER_WAY
 from gatepost.dns.names import MAX_RECORDS
 from msgauth.ask import Answer, Question, Rcode
 from testbed.dns import Behaviour, DnsServer
@@ -89,6 +90,56 @@ def test_whatever_a_server_does_wrong_is_a_temporary_failure(
 def test_a_truncated_answer_is_fetched_over_tcp(server: DnsServer) -> None:
     server.misbehave("mx.example.org", Behaviour.TRUNCATE)
     assert ask_both(server, "mx.example.org", "A").records == ("192.0.2.1",)
+
+
+def test_a_server_without_edns_is_asked_without(server: DnsServer) -> None:
+    server.misbehave("mx.example.org", Behaviour.NO_EDNS)
+    answer = asyncio.run(AsyncResolver(settings(server)).resolve(Question("mx.example.org", "A")))
+    assert answer.records == ("192.0.2.1",)
+    assert server.asked("mx.example.org") == 2
+
+
+@pytest.mark.parametrize(
+    "behaviour", [Behaviour.TIMEOUT, Behaviour.SERVFAIL, Behaviour.REFUSE, Behaviour.GARBAGE]
+)
+def test_a_second_server_answers_for_one_that_does_not(
+    server: DnsServer, behaviour: Behaviour
+) -> None:
+    with DnsServer(ZONE) as broken:
+        broken.misbehave("mx.example.org", behaviour)
+        both = DnsSettings(nameservers=(broken.address, server.address), timeout=2)
+        question = Question("mx.example.org", "A")
+        assert Resolver(both).resolve(question).records == ("192.0.2.1",)
+        assert asyncio.run(AsyncResolver(both).resolve(question)).records == ("192.0.2.1",)
+        assert broken.asked("mx.example.org") == 2
+
+
+def test_servers_that_all_fail_are_asked_once(server: DnsServer) -> None:
+    with DnsServer(ZONE) as another:
+        for failing in (server, another):
+            failing.misbehave("mx.example.org", Behaviour.SERVFAIL)
+        both = DnsSettings(nameservers=(another.address, server.address), timeout=30)
+        resolver = AsyncResolver(both)
+        answer = asyncio.run(resolver.resolve(Question("mx.example.org", "A")))
+        assert answer == Answer(Rcode.TEMPFAIL)
+        assert another.asked("mx.example.org") == server.asked("mx.example.org") == 1
+
+
+def test_a_server_at_an_ipv6_address_is_asked() -> None:
+    with DnsServer(ZONE, host="::1") as server:
+        ipv6 = DnsSettings(nameservers=(f"[::1]:{server.port}",))
+        question = Question("mx.example.org", "A")
+        assert asyncio.run(AsyncResolver(ipv6).resolve(question)).records == ("192.0.2.1",)
+
+
+def test_more_questions_than_may_be_in_the_network_are_all_answered(server: DnsServer) -> None:
+    questions = [Question(f"n{n}.example.org", "A") for n in range(MAX_UNDER_WAY * 2)]
+
+    async def ask() -> list[Answer]:
+        resolver = AsyncResolver(settings(server, timeout=20))
+        return await asyncio.gather(*map(resolver.resolve, questions))
+
+    assert {answer.rcode for answer in asyncio.run(ask())} == {Rcode.NXDOMAIN}
 
 
 def test_a_server_that_is_not_there_is_a_temporary_failure(server: DnsServer) -> None:
