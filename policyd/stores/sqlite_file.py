@@ -2,70 +2,99 @@
 
 Rows are only ever appended, so that writing costs the same however many there are: new rows share
 their page with others as new, and neither the WAL nor the copy into the file jumps about. Which row
-belongs to a key is known by an index in memory (a second SQLite, without a file: some 25 bytes a
-row), made at the start, in a second or two for a million rows. A key that nobody has seen is then
-answered without a look into the file.
+belongs to a key is known by an index in memory (a table of an attached database without a file):
+25 bytes a row, made at the start in two seconds for a million. A key that nobody has seen is then
+answered without a look into the file, and both are written in one transaction.
 
-A key is found by its 63-bit keyed hash. Two keys with one hash would be taken for one (with a
-million entries, once in ten trillion), and nobody outside knows the hash key.
+The index has Python's hash of a key: fast, keyed anew in each process, and never kept. Two keys
+with one hash are told apart by the row, which has the key; the older is then forgotten (with a
+million entries, once in forty million stores).
 
-Other processes may write to the same file: `begin()` notices, and reads what they have added.
+Other processes may write to the same file: `begin()` notices, and reads what they have added. Rows
+above the last one that it has seen are all there is to read, so a number is never used again: what
+is deleted is marked as expired, and the sweep leaves the last row alone.
 """
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from policyd.stores import Entry, StoreStartError
-
-T = TypeVar("T")
 
 BUSY_TIMEOUT = 0.25
 """Seconds to wait for another process's write; then the update fails and is not answered late."""
 STEP = 1_000
-"""Rows that one step of a scan or sweep looks at: about a millisecond."""
+"""Rows that one step of a scan looks at: about a millisecond."""
+SWEEP_STEP = 500
+"""Rows that one step of a sweep looks at and may have to delete: a millisecond or two, in which no
+request is answered."""
 CACHE_KIB = 16 * 1024
 """Memory for pages of the file; the operating system keeps the rest."""
 CHECKPOINT_PAGES = 16_384
 """Pages (4 KiB each) in the WAL at which a commit copies them into the file after all, to bound the
 WAL; a thread of its own does it long before."""
-SCHEMA_VERSION = 1
-_CHUNKS = (256, 64, 16, 4, 1)
+SCHEMA_VERSION = 2
+MAX_APPENDED = 32
+"""Rows that one statement appends: there is one for each number up to this."""
+MAX_READ = 256
+"""Keys that one statement looks for: there is one for each power of two up to this."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS entry (
-    row INTEGER PRIMARY KEY AUTOINCREMENT,
-    hash INTEGER NOT NULL,
+_CREATE = """
+CREATE TABLE entry (
+    row INTEGER PRIMARY KEY,
     expires INTEGER NOT NULL,
     value TEXT NOT NULL,
     key TEXT NOT NULL
-);
+)
 """
+_UPGRADE: dict[int, Sequence[str]] = {
+    0: (_CREATE,),
+    1: (  # rows had a hash that was the same in all processes
+        "ALTER TABLE entry RENAME TO old",
+        _CREATE,
+        "INSERT INTO entry SELECT row, expires, value, key FROM old",
+        "DROP TABLE old",
+        "DROP TABLE meta",
+    ),
+    SCHEMA_VERSION: (),
+}
+"""What makes a file of the present schema of one of an earlier; 0 is an empty file."""
+
+_COLUMNS = "entry.row, entry.key, entry.value, entry.expires"
 
 
 def _marks(count: int) -> str:
     return ",".join("?" * count)
 
 
-_FIND = {n: f"SELECT row, hash FROM place WHERE hash IN ({_marks(n)})" for n in _CHUNKS}  # noqa: S608
-_SEARCH = {n: f"SELECT row, hash FROM entry WHERE hash IN ({_marks(n)})" for n in _CHUNKS}  # noqa: S608
-_PLACE = {
-    n: "INSERT OR REPLACE INTO place (hash, row) VALUES (?,?)" + ",(?,?)" * (n - 1) for n in _CHUNKS
-}
-_READ = {
-    n: f"SELECT row, hash, value, expires FROM entry WHERE row IN ({_marks(n)})"  # noqa: S608
-    for n in _CHUNKS
-}
-_APPEND = {
-    n: "INSERT INTO entry (hash, expires, value, key) VALUES (?,?,?,?)" + ",(?,?,?,?)" * (n - 1)
-    for n in _CHUNKS
-}
+@cache
+def _find(count: int) -> str:
+    # CROSS JOIN: the index first, whatever SQLite thinks of it
+    return (
+        f"SELECT {_COLUMNS} FROM place CROSS JOIN entry ON entry.row = place.row "  # noqa: S608
+        f"WHERE place.hash IN ({_marks(count)})"
+    )
+
+
+@cache
+def _search(count: int) -> str:
+    return f"SELECT {_COLUMNS} FROM entry WHERE key IN ({_marks(count)}) ORDER BY row"  # noqa: S608
+
+
+@cache
+def _append(count: int) -> str:
+    rows = ",".join(["(?,?,?,?)"] * count)
+    return f"INSERT INTO entry (row, expires, value, key) VALUES {rows}"  # noqa: S608
+
+
+@cache
+def _place(count: int) -> str:
+    rows = ",".join(["(?,?)"] * count)
+    return f"INSERT OR REPLACE INTO place (hash, row) VALUES {rows}"  # noqa: S608
 
 
 class EntryFile:
@@ -79,17 +108,18 @@ class EntryFile:
         self._path = path
         self._indexed = indexed
         self._db = _open(path)
+        self._version = -1
+        self._last_row = 0
+        """The highest number of a row that is in the index, or was."""
+        self._appended_to = 0
+        """The same with the rows of the transaction under way."""
+        self._rows: dict[str, int] = {}
+        """The rows of the keys that were read in the transaction under way."""
+        self._swept_to = 0
         try:
-            self._hash_key = _hash_key(self._db)
             self._inode = path.stat().st_ino
-            self._places = _places()
-            self._last_row = 0
-            self._version = -1
-            self._known: dict[int, int] = {}
-            self._new_places: dict[int, int] = {}
-            self._swept_to = 0
             if indexed:
-                self._read_index()
+                self._make_index()
         except BaseException:
             self._db.close()
             raise
@@ -97,7 +127,6 @@ class EntryFile:
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
-        self._places.close()
 
     @property
     def is_replaced(self) -> bool:
@@ -110,138 +139,125 @@ class EntryFile:
     def begin(self) -> None:
         """Begin a transaction: from here on nobody else writes, and all is known."""
         self._db.execute("BEGIN IMMEDIATE")
-        if not self._indexed:
-            return
-        (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        (version,) = self._db.execute("PRAGMA main.data_version").fetchone()
+        self._appended_to = self._last_row
         if version != self._version:
             self._version = version
             self._catch_up()
 
-    def _read_index(self) -> None:
-        """Take up the rows that are there; in the order of their hashes, which is faster."""
-        self._places.execute("ATTACH ? AS file", (str(self._path),))
-        self._places.execute(
-            "INSERT OR REPLACE INTO place (hash, row) "
-            "SELECT hash, max(row) FROM file.entry GROUP BY hash"
-        )
-        (last,) = self._places.execute("SELECT max(row) FROM place").fetchone()
-        self._last_row = last or 0
-        self._places.execute("DETACH file")
+    def _make_index(self) -> None:
+        """Make it, and take up the rows that are there."""
+        self._db.execute("ATTACH ':memory:' AS memory")
+        self._db.execute("CREATE TABLE memory.place (hash INTEGER PRIMARY KEY, row INTEGER)")
+        self._db.create_function("hash", 1, hash, deterministic=True)
+        self.begin()
+        self.commit()
 
     def _catch_up(self) -> None:
         """Take up the rows that others have appended."""
-        found = self._db.execute(
-            "SELECT hash, row FROM entry WHERE row > ? ORDER BY row", (self._last_row,)
-        )
-        while rows := found.fetchmany(10_000):
-            self._last_row = rows[-1][1]
-            self._places.executemany("INSERT OR REPLACE INTO place (hash, row) VALUES (?,?)", rows)
+        self._appended_to = max(self._last_row, self._highest_row())
+        if self._indexed and self._appended_to > self._last_row:
+            self._db.execute(
+                "INSERT OR REPLACE INTO place (hash, row) "
+                "SELECT hash(key), row FROM entry WHERE row > ? ORDER BY row",
+                (self._last_row,),
+            )
 
-    def read(self, keys: Iterable[str]) -> dict[str, Entry | None]:
+    def _highest_row(self) -> int:
+        (row,) = self._db.execute("SELECT coalesce(max(row), 0) FROM entry").fetchone()
+        return int(row)
+
+    def read(self, keys: Collection[str]) -> dict[str, Entry | None]:
         """The entries of keys, expired ones too; those that are not there are left out."""
-        hashes = {self._hash(key): key for key in keys}
-        rows: dict[int, int] = {}
-        for chunk in _chunks(list(hashes)):
-            if self._indexed:
-                rows.update(self._places.execute(_FIND[len(chunk)], chunk))
-            else:
-                rows.update(self._db.execute(_SEARCH[len(chunk)], chunk))
         known: dict[str, Entry | None] = {}
-        self._known = {}
-        for chunk in _chunks(list(rows)):
-            for row, number, value, expires in self._db.execute(_READ[len(chunk)], chunk):
-                # what another process has deleted may be another's row by now
-                if rows[row] == number:
-                    self._known[number] = row
-                    known[hashes[number]] = Entry(value, expires)
+        rows = self._rows = {}
+        for found in self._find(keys):
+            for row, key, value, expires in found:
+                if key in keys:  # another key may have its hash
+                    rows[key] = row
+                    known[key] = Entry(value, expires)
         return known
+
+    def _find(self, keys: Collection[str]) -> Iterator[sqlite3.Cursor]:
+        wanted: list[Any] = [hash(key) for key in keys] if self._indexed else [*keys]
+        statement = _find if self._indexed else _search
+        for start in range(0, len(wanted), MAX_READ):
+            some = wanted[start : start + MAX_READ]
+            size = 1 << (len(some) - 1).bit_length()
+            some += some[-1:] * (size - len(some))
+            yield self._db.execute(statement(size), some)
 
     def write(self, entries: Mapping[str, Entry | None]) -> None:
         """Write entries that were read before within this transaction; None deletes."""
         changed: list[tuple[int, str, int]] = []
-        deleted: list[tuple[int]] = []
-        appended: list[tuple[int, int, str, str]] = []
+        appended: list[int | str] = []
+        places: list[int] = []
         for key, entry in entries.items():
-            number = self._hash(key)
-            row = self._known.get(number)
-            if entry is None:
-                if row is not None:
-                    deleted.append((row,))
-            elif row is None:
-                appended.append((number, entry.expires, entry.value, key))
-            else:
-                changed.append((entry.expires, entry.value, row))
+            row = self._rows.get(key)
+            if row is not None:
+                expires, value = (0, "") if entry is None else (entry.expires, entry.value)
+                changed.append((expires, value, row))
+            elif entry is not None:
+                self._appended_to += 1
+                appended += (self._appended_to, entry.expires, entry.value, key)
+                places += (hash(key), self._appended_to)
         if changed:
             self._db.executemany("UPDATE entry SET expires = ?, value = ? WHERE row = ?", changed)
-        if deleted:
-            self._db.executemany("DELETE FROM entry WHERE row = ?", deleted)
-        for chunk in _chunks(appended):
-            flat = [value for one in chunk for value in one]
-            last = self._db.execute(_APPEND[len(chunk)], flat).lastrowid
-            if last is None:
-                raise sqlite3.OperationalError("no row was appended")
-            # within the transaction, rows are numbered without a gap
-            for n, one in enumerate(reversed(chunk)):
-                self._new_places[one[0]] = last - n
+        self._insert(_append, 4, appended)
+        if self._indexed:
+            self._insert(_place, 2, places)
+
+    def _insert(self, statement: Any, columns: int, values: Sequence[int | str]) -> None:
+        for start in range(0, len(values), columns * MAX_APPENDED):
+            some = values[start : start + columns * MAX_APPENDED]
+            self._db.execute(statement(len(some) // columns), some)
 
     def commit(self) -> None:
         """Keep what was written."""
         self._db.execute("COMMIT")
-        places = list(self._new_places.items())
-        self._new_places = {}
-        if places and self._indexed:
-            self._last_row = max(self._last_row, max(row for _, row in places))
-            for chunk in _chunks(places):
-                flat = [value for one in chunk for value in one]
-                self._places.execute(_PLACE[len(chunk)], flat)
+        self._last_row = self._appended_to
 
     def rollback(self) -> None:
-        """Forget what was written."""
-        self._new_places = {}
+        """Forget what was written, and what was learned of others' rows."""
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+            self._version = -1
 
     def scan(self, after: int) -> list[tuple[int, str, str, int]]:
         """The next rows behind row `after`: row, key, value, expires; none at the end."""
         return self._db.execute(
-            "SELECT row, key, value, expires FROM entry WHERE row > ? ORDER BY row LIMIT ?",
+            f"SELECT {_COLUMNS} FROM entry WHERE row > ? ORDER BY row LIMIT ?",  # noqa: S608
             (after, STEP),
         ).fetchall()
 
     def sweep(self, now: float) -> int:
         """Remove what has expired of the next rows; returns how many, and begins anew at the end.
 
-        Called outside of a transaction.
+        Called outside of a transaction. The rows that others have appended are taken up, too, so
+        that they are never many.
         """
+        self.begin()
         rows = self._db.execute(
-            "SELECT row, hash, expires FROM entry WHERE row > ? ORDER BY row LIMIT ?",
-            (self._swept_to, STEP),
+            "SELECT row, key, expires FROM entry WHERE row > ? ORDER BY row LIMIT ?",
+            (self._swept_to, SWEEP_STEP),
         ).fetchall()
-        expired = [(row, number) for row, number, expires in rows if expires <= now]
+        expired = [
+            (row, key) for row, key, expires in rows if expires <= now and row < self._appended_to
+        ]
         if expired:
-            self._db.execute("BEGIN IMMEDIATE")
-            # the row may have been refreshed since
-            removed = self._db.executemany(
-                "DELETE FROM entry WHERE row = ? AND expires <= ?",
-                [(row, int(now)) for row, _ in expired],
-            ).rowcount
-            self._db.execute("COMMIT")
-            self._places.executemany(
-                "DELETE FROM place WHERE hash = ? AND row = ?",
-                [(number, row) for row, number in expired],
-            )
-        else:
-            removed = 0
-        self._swept_to = rows[-1][0] if len(rows) == STEP else 0
-        return removed
+            self._db.executemany("DELETE FROM entry WHERE row = ?", [(row,) for row, _ in expired])
+            if self._indexed:
+                self._db.executemany(
+                    "DELETE FROM place WHERE hash = ? AND row = ?",
+                    [(hash(key), row) for row, key in expired],
+                )
+        self.commit()
+        self._swept_to = rows[-1][0] if len(rows) == SWEEP_STEP else 0
+        return len(expired)
 
     def truncate_wal(self) -> None:
         """Copy the whole WAL into the file and empty it."""
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-    def _hash(self, key: str) -> int:
-        digest = hashlib.blake2b(key.encode(), digest_size=8, key=self._hash_key).digest()
-        return int.from_bytes(digest, "big", signed=True)
 
 
 def checkpoint(path: Path) -> None:
@@ -253,53 +269,38 @@ def checkpoint(path: Path) -> None:
         db.close()
 
 
-def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Portions of a few fixed sizes, so that SQLite compiles few statements."""
-    at = 0
-    for size in _CHUNKS:
-        while len(items) - at >= size:
-            yield items[at : at + size]
-            at += size
-
-
 def _open(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     try:
         for pragma in (
             "journal_mode = WAL",
             "synchronous = NORMAL",
+            "temp_store = MEMORY",  # sorting at the start; there may be no folder for it
             f"cache_size = -{CACHE_KIB}",
             f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
         ):
             db.execute(f"PRAGMA {pragma}")
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:
-            raise StoreStartError(  # noqa: TRY301
-                f"the store {path} was written by a later version of Gatepost (schema {version})"
-            )
-        if version < SCHEMA_VERSION:
-            db.executescript(_SCHEMA)
-            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        _upgrade(db, path)
     except BaseException:
         db.close()
         raise
     return db
 
 
-def _places() -> sqlite3.Connection:
-    db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA journal_mode = OFF")
-    db.execute("CREATE TABLE place (hash INTEGER PRIMARY KEY, row INTEGER NOT NULL)")
-    return db
-
-
-def _hash_key(db: sqlite3.Connection) -> bytes:
-    """The key of the hash, drawn when the file is made."""
-    found = db.execute("SELECT value FROM meta WHERE name = 'hash key'").fetchone()
-    if found is None:
-        db.execute(
-            "INSERT OR IGNORE INTO meta (name, value) VALUES ('hash key', ?)",
-            (secrets.token_bytes(16),),
+def _upgrade(db: sqlite3.Connection, path: Path) -> None:
+    """Make the tables, or make them anew as the present schema has them."""
+    if (version := _version(db)) > SCHEMA_VERSION:
+        raise StoreStartError(
+            f"the store {path} was written by a later version of Gatepost (schema {version})"
         )
-        found = db.execute("SELECT value FROM meta WHERE name = 'hash key'").fetchone()
-    return bytes(found[0])
+    if version < SCHEMA_VERSION:
+        db.execute("BEGIN IMMEDIATE")
+        for statement in _UPGRADE[_version(db)]:  # another process may have been faster
+            db.execute(statement)
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        db.execute("COMMIT")
+
+
+def _version(db: sqlite3.Connection) -> int:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    return int(version)

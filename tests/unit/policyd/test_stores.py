@@ -12,10 +12,11 @@ import pytest
 
 from policyd import records
 from policyd.greylist import Client, Rules, Triplet
-from policyd.stores import Change, Entry, Store, StoreError, StoreStartError, T
+from policyd.stores import Change, Entry, Store, StoreError, StoreStartError, T, sqlite_file
 from policyd.stores.guard import FAILURES_TO_OPEN, Fallback, Guard
 from policyd.stores.memory import MemoryStore
 from policyd.stores.sqlite import SqliteStore
+from policyd.stores.sqlite_file import EntryFile
 from tests.unit.policyd.store_suite import NOW, Clock, StoreSuite, add_one, look, put
 
 
@@ -64,6 +65,72 @@ class TestSqlite(StoreSuite):
             for n in range(40):
                 wanted = None if 10 <= n < 20 else str(n)
                 assert await store.update((f"k{n}",), look) == [wanted]
+
+        self.run(scene)
+
+    def test_the_number_of_a_row_is_not_used_again(self) -> None:
+        """A row that is deleted and another in its place would never be noticed by others."""
+
+        async def scene(store: Store, clock: Clock) -> None:
+            for n in range(3):
+                await store.update((f"k{n}",), put(str(n)))
+            other = SqliteStore(self.path, clock=clock)
+            await other.update(("k2",), put(None))
+            assert await other.sweep() == 0
+            await other.close()
+            other = SqliteStore(self.path, clock=clock)
+            await other.update(("k3",), put("3"))
+            assert await other.sweep() == 1
+            await other.close()
+            wanted = ["0", "1", None, "3"]
+            assert await store.update(("k0", "k1", "k2", "k3"), look) == wanted
+
+        self.run(scene)
+
+    def test_others_rows_are_not_lost_by_a_transaction_that_fails(self) -> None:
+        file, other = EntryFile(self.path), EntryFile(self.path)
+        other.begin()
+        other.write({"a": Entry("1", NOW + 10)})
+        other.commit()
+        file.begin()
+        file.rollback()
+        file.begin()
+        assert file.read({"a"}) == {"a": Entry("1", NOW + 10)}
+        file.commit()
+        file.close()
+        other.close()
+
+    def test_keys_with_one_hash_are_not_taken_for_one(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sqlite_file, "hash", lambda _: 1, raising=False)
+
+        async def scene(store: Store, _: Clock) -> None:
+            await store.update(("a",), put("1"))
+            assert await store.update(("b",), look) == [None]
+            await store.update(("b",), put("2"))
+            assert await store.update(("a", "b"), look) == [None, "2"]
+
+        self.run(scene)
+
+    def test_a_store_of_the_first_schema_is_taken_over(self) -> None:
+        with sqlite3.connect(self.path) as db:
+            db.executescript(
+                """
+                CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+                CREATE TABLE entry (
+                    row INTEGER PRIMARY KEY AUTOINCREMENT, hash INTEGER NOT NULL,
+                    expires INTEGER NOT NULL, value TEXT NOT NULL, key TEXT NOT NULL
+                );
+                INSERT INTO entry VALUES (7, 12345, 1900000100, '1', 'a');
+                PRAGMA user_version = 1;
+                """
+            )
+        db.close()
+
+        async def scene(store: Store, _: Clock) -> None:
+            assert await store.update(("a", "b"), put("2", "3")) == ["1", None]
+            assert await store.update(("a", "b"), look) == ["2", "3"]
 
         self.run(scene)
 
