@@ -100,21 +100,26 @@ def read_options(text: str) -> Options:
     return options
 
 
+_SHORT = {"-i": "--inet", "-u": "--unix"}
+
+
 def _split(text: str) -> list[tuple[str, str]]:
+    text = text.replace("\\\n", " ")  # a line that goes on in the next
     found: list[tuple[str, str]] = []
-    assigned = re.findall(r"^\s*(POSTGREY_OPTS|POSTGREY_TEXT)=(.*)$", text, re.MULTILINE)
-    if not assigned and "=" in text and "--" not in text:
-        return []
-    line = ""
-    for name, value in assigned or [("POSTGREY_OPTS", text)]:
-        words = " ".join(shlex.split(value, comments=True)) if assigned else value
-        if name == "POSTGREY_TEXT":
-            found.append(("greylist-text", words))
-        else:
-            line = words
-    words_of_line = shlex.split(line, comments=True)
+    words_of_line: list[str] = []
+    if re.search(r"^\s*POSTGREY_(OPTS|TEXT)=", text, re.MULTILINE):
+        # as a shell reads it: quoted values may have several lines, and the last one counts
+        values = dict(
+            word.split("=", 1) for word in shlex.split(text, comments=True) if "=" in word
+        )
+        if "POSTGREY_TEXT" in values:
+            found.append(("greylist-text", values["POSTGREY_TEXT"]))
+        words_of_line = shlex.split(values.get("POSTGREY_OPTS", ""))
+    elif "--" in text or "=" not in text:
+        words_of_line = shlex.split(text, comments=True)
     while words_of_line:
         word = words_of_line.pop(0)
+        word = _SHORT.get(word, word)
         if not word.startswith("--"):
             continue
         name, equals, value = word[2:].partition("=")
@@ -147,8 +152,11 @@ def _take_option(options: Options, name: str, value: str) -> None:
         for old, new in _FIELDS.items():
             value = value.replace(old, new)
         options.greylist["text"] = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    elif name in ("inet", "unix"):
-        options.listen = f"{name}:{value}"
+    elif name == "unix":
+        options.listen = f"unix:{value}"
+    elif name == "inet":
+        # postgrey takes a port alone for one of loopback, and we for one of every address
+        options.listen = f"inet:127.0.0.1:{value}" if value.isdecimal() else f"inet:{value}"
     elif name == "lookup-by-host":
         options.greylist["ipv4_prefix"] = "32"
         options.greylist["ipv6_prefix"] = "128"
@@ -162,6 +170,7 @@ def _take_option(options: Options, name: str, value: str) -> None:
         options.notes.append("--privacy: set privacy_key_file to a file with a secret")
     elif name in ("whitelist-clients", "whitelist-recipients"):
         key = "allow_clients_files" if name == "whitelist-clients" else "allow_recipients_files"
-        options.greylist[key] = f'["{value}"]'
+        before = options.greylist.get(key, "")[:-1]  # may be given several times
+        options.greylist[key] = f'{before}, "{value}"]' if before else f'["{value}"]'
     elif name not in ("lookup-by-subnet", "pidfile", "daemonize", "verbose", "quiet", "dbdir"):
         options.notes.append(f"--{name}: has no counterpart")

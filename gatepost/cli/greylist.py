@@ -230,8 +230,6 @@ def import_records(file: TextIO, config: Path | None) -> None:
 def write_entries(settings: PolicydSettings, entries: Iterable[tuple[str, Entry]]) -> int:
     """Merge entries into the store; returns how many."""
     settings.store.path.parent.mkdir(parents=True, exist_ok=True)
-    if settings.store.kind == "sqlite":
-        settings.store.path.touch()
 
     async def work(store: Store) -> int:
         count, waiting = 0, iter(entries)

@@ -24,7 +24,7 @@ async def opened(settings: StoreSettings, *, once: bool) -> AsyncIterator[Store]
         raise click.ClickException(
             "the store is in the memory of the policy server, and cannot be seen from here"
         )
-    if settings.kind == "sqlite" and not settings.path.exists():
+    if settings.kind == "sqlite" and once and not settings.path.exists():
         raise click.ClickException(f"there is no store {settings.path} yet")
     store = open_store(settings, once=once)
     try:

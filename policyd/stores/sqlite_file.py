@@ -17,6 +17,7 @@ is deleted is marked as expired, and the sweep leaves the last row alone.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
@@ -117,6 +118,11 @@ class EntryFile:
         """The rows of the keys that were read in the transaction under way."""
         self._swept_to = 0
         try:
+            if indexed and not os.access(path, os.W_OK):
+                raise StoreStartError(  # noqa: TRY301
+                    f"the store {path} belongs to uid {path.stat().st_uid}, and uid {os.geteuid()} "
+                    "may not write to it"
+                )
             self._inode = path.stat().st_ino
             if indexed:
                 self._make_index()
@@ -269,7 +275,26 @@ def checkpoint(path: Path) -> None:
         db.close()
 
 
+def _create(path: Path) -> None:
+    """Make the file where there is none: who wrote to whom is not for everybody to read.
+
+    SQLite gives its WAL the mode and the owner of the file. Made by root, it belongs to whom its
+    folder belongs to: the daemon is to write to it.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+    except FileExistsError:
+        return
+    try:
+        if os.geteuid() == 0:
+            folder = path.parent.stat()
+            os.fchown(descriptor, folder.st_uid, folder.st_gid)
+    finally:
+        os.close(descriptor)
+
+
 def _open(path: Path) -> sqlite3.Connection:
+    _create(path)
     db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     try:
         for pragma in (

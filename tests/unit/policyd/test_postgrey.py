@@ -103,7 +103,24 @@ def test_clients_of_a_network_are_one() -> None:
     ("text", "settings", "listen", "notes"),
     [
         ("", {}, "", 0),
-        ("--inet=10023", {}, "inet:10023", 0),
+        # postgrey(8): "localhost if HOST is not specified"
+        ("--inet=10023", {}, "inet:127.0.0.1:10023", 0),
+        ("-i 10023 -d", {}, "inet:127.0.0.1:10023", 0),
+        ("-u /run/postgrey.sock", {}, "unix:/run/postgrey.sock", 0),
+        (
+            '# startup options\nPOSTGREY_OPTS="--inet=127.0.0.1:10023 \\\n  --delay=60\n'
+            '  --max-age=40"  # as long\n',
+            {"delay": 60.0, "max_age": 40 * 86400.0},
+            "inet:127.0.0.1:10023",
+            0,
+        ),
+        ("POSTGREY_OPTS=--delay=60\nPOSTGREY_OPTS='--delay=90'\n", {"delay": 90.0}, "", 0),
+        (
+            "--whitelist-clients=/etc/a --whitelist-clients=/etc/b",
+            {"allow_clients_files": (Path("/etc/a"), Path("/etc/b"))},
+            "",
+            0,
+        ),
         (
             'POSTGREY_OPTS="--inet=127.0.0.1:10023 --delay=60 --max-age=40 --retry-window=12h"\n',
             {"delay": 60.0, "max_age": 40 * 86400.0, "retry_window": 12 * 3600.0},
@@ -163,7 +180,7 @@ def test_the_command_takes_all_over(tmp_path: Path) -> None:
     )
     assert result.exit_code == 0, result.output
     printed = tomllib.loads(result.stdout)["policyd"]
-    assert printed["listen"] == "inet:10023"
+    assert printed["listen"] == "inet:127.0.0.1:10023"
     assert printed["greylist"]["delay"] == "200s"
     assert printed["greylist"]["allow_clients_files"] == [
         str(etc / "whitelist_clients"),

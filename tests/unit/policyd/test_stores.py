@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -149,6 +150,36 @@ class TestSqlite(StoreSuite):
     def test_a_folder_that_is_not_there(self) -> None:
         with pytest.raises(StoreStartError, match="cannot open the store"):
             SqliteStore(self.path / "nowhere" / "store.sqlite")
+
+    def test_it_is_not_for_everybody_to_read(self) -> None:
+        async def scene(store: Store, _: Clock) -> None:
+            await store.update(("a",), put("1"))
+            assert {path.stat().st_mode & 0o777 for path in self.files()} == {0o640}
+
+        self.run(scene)
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files for others")
+    def test_made_by_root_it_belongs_to_whom_its_folder_belongs_to(self) -> None:
+        """As when `gatepost import postgrey` is run before the daemon has ever been."""
+        os.chown(self.path.parent, 12345, 23456)
+
+        async def scene(store: Store, _: Clock) -> None:
+            await store.update(("a",), put("1"))
+            owners = {(path.stat().st_uid, path.stat().st_gid) for path in self.files()}
+            assert owners == {(12345, 23456)}
+
+        self.run(scene)
+
+    def test_a_file_that_may_not_be_written_is_told_at_the_start(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asyncio.run(SqliteStore(self.path).close())
+        monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != (self.path, os.W_OK))
+        with pytest.raises(StoreStartError, match=r"belongs to uid \d+, and uid \d+ may not"):
+            SqliteStore(self.path)
+
+    def files(self) -> list[Path]:
+        return [self.path, *(self.path.with_name(f"store.sqlite{end}") for end in ("-wal", "-shm"))]
 
     def test_another_writer_makes_it_fail_soon_and_not_for_good(self) -> None:
         async def scene(store: Store, _: Clock) -> None:
