@@ -35,7 +35,14 @@ effect but its result. An entry that comes back as the same object is not writte
 
 
 class StoreError(CheckError):
-    """The store did not do what was asked; the message says why, for the log."""
+    """The store did not do what was asked; the message says why, for the log.
+
+    `readable`: what it knows can still be asked for, it only takes nothing new (a full disk).
+    """
+
+    def __init__(self, message: str, *, readable: bool = False) -> None:
+        super().__init__(message)
+        self.readable = readable
 
 
 class StoreStartError(PolicydError):

@@ -2,12 +2,14 @@
 
 `Guard` bounds how long an update may take and stops asking a store that keeps failing; it asks
 again by itself, less and less often. `Fallback` goes on in memory meanwhile, for what is better
-known by halves than not at all, and hands over what it learned when the store is back.
+known by halves than not at all, and hands over what it learned when the store is back. A store
+that only takes nothing new, as on a full disk, is still asked for what it knows.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, TypeAlias
@@ -22,11 +24,16 @@ FAILURES_TO_OPEN = 3
 FIRST_PAUSE = 0.5
 """Seconds until a failed store is tried again; doubles up to `MAX_PAUSE`."""
 MAX_PAUSE = 15.0
+SETTLED = 2.0
+"""Seconds that a store has to do well until it counts as back: on a disk that is all but full one
+write succeeds and the next does not."""
 TICK = 0.05
 """Seconds between two looks at the updates under way: their bound is kept to within this."""
 WRITE_BACK = 200
 """Entries handed over at a time when a store is back."""
 _PROBE_KEY = "probe"
+_PROBE_EXPIRES = 3600
+"""Seconds after which what a probe has written may be swept away."""
 
 UP = Gauge(
     "gatepost_policyd_store_up",
@@ -56,6 +63,8 @@ class Guard:
         self._pause = FIRST_PAUSE
         self._retry_at = 0.0
         self._open = False
+        self._back_at: float | None = None
+        self.readable = False
         self._under_way: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self._ticker: asyncio.Task[None] | None = None
         self._probe: asyncio.Task[None] | None = None
@@ -86,6 +95,16 @@ class Guard:
         self._failures = 0
         return result
 
+    async def look(self, keys: Sequence[str]) -> Known:
+        """The entries of `keys`, while the store is down but `readable`."""
+        future = self.store.update(keys, _look)
+        self._under_way.append((future.get_loop().time(), future))
+        try:
+            return await future
+        except StoreError as error:
+            self.readable = error.readable
+            raise
+
     def scan(self, prefix: str) -> AsyncIterator[tuple[str, Entry]]:
         """As `Store.scan`."""
         return self.store.scan(prefix)
@@ -104,12 +123,18 @@ class Guard:
     def _failed(self, error: StoreError) -> None:
         self._failed_count.inc()
         self._failures += 1
-        if not self._open and self._failures >= FAILURES_TO_OPEN:
-            self._open = True
+        self.readable = error.readable
+        if self._open or self._failures < FAILURES_TO_OPEN:
+            return
+        self._open = True
+        UP.labels(self.name).set(0)
+        if self._back_at is None:
             self._pause = FIRST_PAUSE
-            self._retry_at = asyncio.get_running_loop().time() + self._pause
-            UP.labels(self.name).set(0)
             log.error("store down", store=self.name, error=str(error))
+        else:  # it was not back for long, and nobody was told that it was
+            self._pause = min(self._pause * 2, MAX_PAUSE)
+            self._back_at = None
+        self._retry_at = asyncio.get_running_loop().time() + self._pause
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
@@ -119,6 +144,9 @@ class Guard:
             self._give_up_late(now)
             if self._open and now >= self._retry_at and self._probe is None:
                 self._probe = loop.create_task(self._try_again())
+            if self._back_at is not None and now - self._back_at >= SETTLED:
+                self._back_at = None
+                log.warning("store back", store=self.name)
 
     def _give_up_late(self, now: float) -> None:
         under_way = self._under_way
@@ -133,25 +161,32 @@ class Guard:
     async def _try_again(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            future = self.store.update((_PROBE_KEY,), _look)
+            # it has to write: a disk that is full can still be read
+            future = self.store.update((_PROBE_KEY,), _write)
             self._under_way.append((loop.time(), future))
             await future
-        except StoreError:
+        except StoreError as error:
+            self.readable = error.readable
             self._pause = min(self._pause * 2, MAX_PAUSE)
             self._retry_at = loop.time() + self._pause
         else:
             self._open = False
             self._failures = 0
+            self._back_at = loop.time()
             UP.labels(self.name).set(1)
-            log.warning("store back", store=self.name)
             for recovered in self.on_recovery:
                 recovered()
         finally:
             self._probe = None
 
 
-def _look(known: Known) -> tuple[Known, None]:
-    return known, None
+def _look(known: Known) -> tuple[Known, Known]:
+    return known, known
+
+
+def _write(_: Known) -> tuple[Known, None]:
+    now = int(time.time())
+    return [Entry(str(now), now + _PROBE_EXPIRES)], None
 
 
 class Fallback:
@@ -172,7 +207,27 @@ class Fallback:
             return await self._guard.update(keys, change)
         except StoreError:
             self._fell_back.inc()
+            if self._guard.readable:
+                await self._take_up(keys)
             return self.memory.update_now(keys, change)
+
+    async def _take_up(self, keys: Sequence[str]) -> None:
+        """Remember in memory what a store knows that takes nothing new."""
+        missing = [key for key in keys if key not in self.memory.entries]
+        if not missing:
+            return
+        try:
+            found = await self._guard.look(missing)
+        except StoreError:
+            return
+        self.memory.update_now(
+            missing,
+            # what came meanwhile is newer
+            lambda known: (
+                [ours or theirs for ours, theirs in zip(known, found, strict=True)],
+                None,
+            ),
+        )
 
     def scan(self, prefix: str) -> AsyncIterator[tuple[str, Entry]]:
         """As `Store.scan`, of the store alone."""

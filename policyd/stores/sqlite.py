@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gatepost.logs import get_logger
 from policyd.stores import Change, Entry, Known, StoreError, StoreStartError, T
 from policyd.stores.batch import Done, Job, run
 from policyd.stores.sqlite_file import EntryFile, checkpoint
@@ -30,6 +31,8 @@ MAX_BATCH = 512
 CHECKPOINT_INTERVAL = 1.0
 """Seconds between two copies of the WAL into the file. A thread of its own does it, so that no
 commit waits for it."""
+
+log = get_logger("policyd")
 
 
 class SqliteStore:
@@ -52,7 +55,9 @@ class SqliteStore:
         try:
             self._file = EntryFile(path, indexed=indexed)
         except (sqlite3.Error, OSError) as error:
-            raise StoreStartError(f"cannot open the store {path}: {error}") from None
+            raise StoreStartError(
+                f"cannot open the store {path}: {error}{_advice(error)}"
+            ) from None
         self._work: queue.SimpleQueue[list[Job] | _Call | None] = queue.SimpleQueue()
         self._waiting: list[Job] = []
         self._closing = threading.Event()
@@ -177,16 +182,20 @@ class SqliteStore:
             self._file.close()
             self._file = EntryFile(self._path, indexed=self._indexed)
             self._doubtful = False
+            if self._file.is_new:
+                log.error("store made anew: its file was gone or empty", path=str(self._path))
 
     def _failed(self, error: Exception) -> StoreError:
         try:
             self._file.rollback()
         except sqlite3.Error:
             self._doubtful = True
-        # that somebody else is writing is no reason to doubt the connection
-        if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY:
+        # that somebody else is writing, or the disk is full, is no reason to doubt the connection
+        code = _code(error)
+        if code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL):
             self._doubtful = True
-        return StoreError(f"sqlite: {error}")
+        readable = code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
+        return StoreError(f"sqlite: {self._path}: {error}{_advice(error)}", readable=readable)
 
     # In the other thread
 
@@ -206,6 +215,22 @@ class _Call:
     def __init__(self, work: Callable[[], Any], future: asyncio.Future[Any]) -> None:
         self.work = work
         self.future = future
+
+
+def _code(error: Exception) -> int | None:
+    """The primary result code of SQLite."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def _advice(error: Exception) -> str:
+    """What an administrator can do about it, where that is not plain."""
+    if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return (
+            ": it is damaged, or no store; put a copy in its place, or move it away with its -wal "
+            "and -shm: then a new one is made, and greylisting begins anew"
+        )
+    return ""
 
 
 def _nothing(known: Known) -> tuple[Known, None]:

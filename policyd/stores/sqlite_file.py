@@ -108,7 +108,7 @@ class EntryFile:
     def __init__(self, path: Path, *, indexed: bool = True) -> None:
         self._path = path
         self._indexed = indexed
-        self._db = _open(path)
+        self._db, self.is_new = _open(path)
         self._version = -1
         self._last_row = 0
         """The highest number of a row that is in the index, or was."""
@@ -293,7 +293,8 @@ def _create(path: Path) -> None:
         os.close(descriptor)
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path) -> tuple[sqlite3.Connection, bool]:
+    """The connection, and whether the file was made for it."""
     _create(path)
     db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     try:
@@ -305,15 +306,15 @@ def _open(path: Path) -> sqlite3.Connection:
             f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
         ):
             db.execute(f"PRAGMA {pragma}")
-        _upgrade(db, path)
+        is_new = _upgrade(db, path)
     except BaseException:
         db.close()
         raise
-    return db
+    return db, is_new
 
 
-def _upgrade(db: sqlite3.Connection, path: Path) -> None:
-    """Make the tables, or make them anew as the present schema has them."""
+def _upgrade(db: sqlite3.Connection, path: Path) -> bool:
+    """Make the tables, or make them as this schema has them; whether there were none."""
     if (version := _version(db)) > SCHEMA_VERSION:
         raise StoreStartError(
             f"the store {path} was written by a later version of Gatepost (schema {version})"
@@ -324,6 +325,7 @@ def _upgrade(db: sqlite3.Connection, path: Path) -> None:
             db.execute(statement)
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         db.execute("COMMIT")
+    return version == 0
 
 
 def _version(db: sqlite3.Connection) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -71,7 +71,7 @@ class PolicyDaemon:
     """``gatepost policyd`` below a directory, on a unix socket, with settings of its own.
 
     `settings` are those of `[policyd]` as nested dictionaries; `dns` is the address of a
-    server; without one nothing exists.
+    server; without one nothing exists. `within` as `Daemon` has it.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class PolicyDaemon:
         directory: Path,
         settings: Mapping[str, Any] | None = None,
         dns: str = "",
+        within: Sequence[str | Path] = (),
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
@@ -88,7 +89,7 @@ class PolicyDaemon:
         self._dns = dns or (self._own_dns.address if self._own_dns else "")
         self._metrics = f"inet:{free_port()}@{LOOPBACK}"
         self.write(settings or {})
-        self.daemon = Daemon("policyd", self.config, directory, env={})
+        self.daemon = Daemon("policyd", self.config, directory, env={}, within=within)
 
     def write(self, settings: Mapping[str, Any]) -> None:
         """Write the configuration; a running daemon sees it by itself, or at `daemon.reload()`."""

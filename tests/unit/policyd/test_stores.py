@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from policyd import records
 from policyd.greylist import Client, Rules, Triplet
-from policyd.stores import Change, Entry, Store, StoreError, StoreStartError, T, sqlite_file
+from policyd.stores import Change, Entry, Store, StoreError, StoreStartError, T, apply, sqlite_file
 from policyd.stores.guard import FAILURES_TO_OPEN, Fallback, Guard
 from policyd.stores.memory import MemoryStore
 from policyd.stores.sqlite import SqliteStore
@@ -194,6 +195,21 @@ class TestSqlite(StoreSuite):
 
         self.run(scene)
 
+    def test_what_is_no_store_any_more_says_what_to_do(self) -> None:
+        async def scene(store: Store, _: Clock) -> None:
+            await store.update(("a",), put("1"))
+            for path in self.path.parent.glob("store.sqlite*"):
+                path.unlink()
+            self.path.write_bytes(b"no database" * 1000)
+            with pytest.raises(StoreError, match=r"store\.sqlite: .*move it away"):
+                await store.sweep()
+            with pytest.raises(StoreError, match=r"store\.sqlite: .*move it away"):
+                await store.update(("a",), put("2"))
+            self.path.unlink()
+            assert await store.update(("a",), put("3")) == [None]
+
+        self.run(scene)
+
     def test_a_file_that_was_removed_is_made_anew(self) -> None:
         async def scene(store: Store, _: Clock) -> None:
             await store.update(("a",), put("1"))
@@ -215,6 +231,7 @@ class Moody:
         self.memory = MemoryStore(clock=Clock())
         self.failing = False
         self.silent = False
+        self.full = False
         self.asked = 0
 
     def update(self, keys: Sequence[str], change: Change[T]) -> asyncio.Future[T]:
@@ -222,6 +239,8 @@ class Moody:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         if self.failing:
             future.set_exception(StoreError("moody: no"))
+        elif self.full and apply(change, [self.memory.entries.get(key) for key in keys])[0]:
+            future.set_exception(StoreError("moody: full", readable=True))
         elif not self.silent:
             future.set_result(self.memory.update_now(keys, change))
         return future
@@ -293,6 +312,35 @@ def test_one_failure_is_no_reason() -> None:
         assert not guard.down
 
     asyncio.run(scene())
+
+
+def test_a_store_that_is_full_is_told_of_once_and_still_asked() -> None:
+    async def scene() -> None:
+        moody = Moody()
+        guard = Guard(moody, timeout=5)
+        fallback = Fallback(guard, MemoryStore(clock=Clock()), lambda _key, ours, _theirs: ours)
+        guard.start()
+        await fallback.update(("known",), put("1"))
+        moody.full = True
+        for number in range(FAILURES_TO_OPEN):
+            assert await fallback.update((f"new {number}",), add_one) == 1
+        assert guard.down
+        asked = moody.asked
+        await until(lambda: moody.asked > asked)  # the probe
+        await asyncio.sleep(0)
+        assert guard.down
+        assert await fallback.update(("known",), look) == ["1"]
+        assert await fallback.update(("known",), put("2")) == ["1"]
+        assert await fallback.update(("known", "new 1"), look) == ["2", "1"]
+        moody.full = False
+        await until(lambda: not guard.down and not fallback.memory.entries)
+        entries = moody.memory.entries
+        assert [entries[key].value for key in ("known", "new 1")] == ["2", "1"]
+        await fallback.close()
+
+    with capture_logs() as lines:
+        asyncio.run(scene())
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == ["store down"]
 
 
 def test_what_was_learned_meanwhile_is_handed_over() -> None:
