@@ -26,10 +26,10 @@ from msgauth.spf import SpfResult, check_helo, check_mail_from
 class Findings:
     """What the methods found; a method that was not run has nothing.
 
-    `guarded` says that the client's address is a proxy's, so that nothing was derived from it.
+    `proxied` says that the client's address is a proxy's, so that nothing was derived from it.
     """
 
-    guarded: bool = False
+    proxied: bool = False
     iprev: IprevResult | None = None
     helo: SpfResult | None = None
     spf: SpfResult | None = None
@@ -72,7 +72,7 @@ class Checks:
         self._helo = envelope.helo
         self._sender = envelope.sender
         self._author = author
-        self._guarded = rules.guard.is_proxy(envelope.client)
+        self._proxied = rules.guard.is_proxy(envelope.client)
         self.hashes = BodyHashes()
         self._dkim = (
             MessageVerifier(fields, VerifierLimits(settings.max_signatures), self.hashes)
@@ -90,10 +90,10 @@ class Checks:
         dmarc = None
         if self._settings.dmarc:
             dmarc = yield from check_dmarc(self._author, dkim, spf or self._unknown_spf())
-        return Findings(self._guarded, iprev, helo, spf, dkim, arc, dmarc)
+        return Findings(self._proxied, iprev, helo, spf, dkim, arc, dmarc)
 
     def _check_iprev(self) -> Lookup[IprevResult | None]:
-        if not self._settings.iprev or self._guarded or self._client.address is None:
+        if not self._settings.iprev or self._proxied or self._client.address is None:
             return None
         if self._client.hostname:
             # the MTA has followed the name back to the address already
@@ -104,7 +104,7 @@ class Checks:
 
     def _check_spf(self, now: int) -> Lookup[tuple[SpfResult | None, SpfResult | None]]:
         client = self._client.address
-        if not self._settings.spf or self._guarded or client is None:
+        if not self._settings.spf or self._proxied or client is None:
             return None, None
         receiver = self._hostname
         helo = None

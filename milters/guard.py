@@ -3,7 +3,7 @@
 When Postfix stands behind a load balancer that does not speak the PROXY protocol to it, every
 client has the address of the balancer. SPF would fail for the whole world, and if that address lay
 in a network listed as internal, everybody's mail would be signed. So an address of
-`verify.proxy_networks` is nobody's: nothing is derived from it.
+`proxy_networks` is nobody's: nothing is derived from it.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ def parse_client(hostname: str, address: str | None) -> Client:
 class Guard:
     """Answers for the networks of one configuration."""
 
-    def __init__(self, settings: MiltersSettings) -> None:
+    def __init__(self, settings: MiltersSettings, proxy_networks: Sequence[IpNetwork] = ()) -> None:
         self._sign = settings.sign
         self._is_internal = _membership(settings.internal_networks)
-        self._is_proxy = _membership(settings.verify.proxy_networks)
+        self._is_proxy = _membership(proxy_networks)
 
     def is_proxy(self, client: Client) -> bool:
         """Whether the address is one of ours in front of Postfix, and not the client's."""

@@ -68,7 +68,7 @@ class Inbound:
             disposition.reason,
             results=tuple((finding.method, finding.status.value) for finding in findings.all),
             forged=len(self._removed),
-            guarded=findings.guarded,
+            proxied=findings.proxied,
             facts=facts,
         )
 

@@ -28,7 +28,7 @@ class Outcome:
     unsigned: str = ""
     forged: int = 0
     """Fields that claimed to be ours and were removed."""
-    guarded: bool = False
+    proxied: bool = False
     """Whether the checks of the client's address were off, because it is a proxy's."""
     facts: Mapping[str, object] = field(default_factory=dict)
 

@@ -32,9 +32,9 @@ FORGED = Counter(
     "gatepost_milters_forged_fields_total",
     "Header fields with our name that were removed from incoming mail",
 )
-GUARDED = Counter(
-    "gatepost_milters_guarded_total",
-    "Messages whose client had the address of a proxy, so that the address was not checked",
+PROXIED = Counter(
+    "gatepost_milters_proxied_total",
+    "Messages whose client has an address of proxy_networks, so that it was not checked",
 )
 FAILURES = Counter(
     "gatepost_milters_failures_total", "Messages deferred because of an error in Gatepost"
@@ -72,8 +72,8 @@ def report(log: FilteringBoundLogger, queue_id: str, outcome: Outcome, seconds: 
         **facts,
         seconds=round(seconds, 4),
     )
-    if outcome.guarded:
-        GUARDED.inc()
+    if outcome.proxied:
+        PROXIED.inc()
         log.warning(
             "the client's address is a proxy's: PROXY protocol is missing in front of Postfix, "
             "SPF and iprev are off",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gatepost.config import GroundSettings
 from milters.guard import Guard
 from milters.policy import Table, table
 from milters.settings import MiltersSettings
@@ -25,15 +26,15 @@ class Rules:
     table: Table
 
     @classmethod
-    def prepare(cls, settings: MiltersSettings, hostname: str, keys: KeyTable) -> Rules:
+    def prepare(cls, ground: GroundSettings, settings: MiltersSettings, keys: KeyTable) -> Rules:
         """Prepare the rules; raises `MsgauthError` for header fields that cannot be signed."""
-        authserv_id = settings.authserv_id or hostname
+        authserv_id = settings.authserv_id or ground.hostname
         return cls(
             settings,
-            hostname,
+            ground.hostname,
             authserv_id,
             frozenset({authserv_id, *settings.strip_authserv_ids}),
-            Guard(settings),
+            Guard(settings, ground.proxy_networks),
             Signing(settings, keys),
             Ownership(settings.ownership),
             table(settings.policy),

@@ -185,7 +185,7 @@ class _Build:
             self._resolver = ground.dns, Resolver(ground.dns)
         resolver = self._resolver[1]
         try:
-            rules = Rules.prepare(settings, ground.hostname, self._keys.open(settings, resolver))
+            rules = Rules.prepare(ground, settings, self._keys.open(settings, resolver))
         except MsgauthError as error:
             raise StartError(str(error)) from error
         return Runtime(rules, resolver)

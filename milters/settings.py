@@ -130,12 +130,6 @@ class VerifySettings(Section):
         description="Also add a Received-SPF field (RFC 7208 section 9.1). Those that come in are "
         "then removed, because they bear no name.",
     )
-    proxy_networks: tuple[Network, ...] = Field(
-        default=(),
-        description="Addresses of your load balancers and cluster nodes. A client with such an "
-        "address means that PROXY protocol is missing in front of Postfix: checks of the address "
-        "(SPF, iprev) switch themselves off and nothing is taken for internal.",
-    )
 
 
 class DmarcPolicy(Section):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from gatepost.config import GroundSettings
 from gatepost.dns import AsyncResolver
 from gatepost.errors import StartError
 from policyd.checks import Check
@@ -89,13 +90,14 @@ class Maker:
 
     def __init__(
         self,
+        ground: GroundSettings,
         settings: PolicydSettings,
-        hostname: str,
         stores: Stores,
         resolver: AsyncResolver,
     ) -> None:
         self._settings = settings
-        self._hostname = hostname
+        self._hostname = ground.hostname
+        self._proxy_networks = ground.proxy_networks
         self._stores = stores
         self._resolver = resolver
         self._makers: dict[CheckName, tuple[CheckSection, Callable[[], Check | None]]] = {
@@ -119,7 +121,7 @@ class Maker:
                 raise StartError(f"[policyd.{name}]: {error}") from None
             if check is not None:
                 rows.append(Row.of(check, section))
-        return Engine(rows, self._settings.proxy_networks)
+        return Engine(rows, self._proxy_networks)
 
     def _compromised(self) -> Check | None:
         settings = self._settings.compromised
@@ -158,13 +160,6 @@ class Maker:
             elif identity == "dnswl":
                 identify.append(listed_identity)
         return Greylist(settings, self._stores.lasting, self._hostname, identify)
-
-
-def build_engine(
-    settings: PolicydSettings, hostname: str, stores: Stores, resolver: AsyncResolver
-) -> Engine:
-    """The checks that are on, in their order; raises `StartError`."""
-    return Maker(settings, hostname, stores, resolver).engine()
 
 
 def watched_files(settings: PolicydSettings) -> Iterator[Path]:

@@ -33,7 +33,8 @@ FAILURES = Counter(
 )
 
 PROXIED = Counter(
-    "gatepost_policyd_proxied_total", "Requests whose client address is in proxy_networks"
+    "gatepost_policyd_proxied_total",
+    "Requests whose client has an address of proxy_networks, so that it was not checked",
 )
 
 _STRICTNESS: dict[FailureMode, int] = {"open": 0, "tempfail": 1, "closed": 2}

@@ -10,11 +10,11 @@ import socket
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import uvloop
 
-from gatepost.config import DnsSettings, LogSettings
+from gatepost.config import GroundSettings
 from gatepost.daemon import (
     Current,
     SocketFiles,
@@ -27,7 +27,7 @@ from gatepost.daemon import (
 from gatepost.dns import AsyncResolver
 from gatepost.logs import get_logger
 from gatepost.metrics import Probes
-from policyd.build import Stores, build_engine, watched_files
+from policyd.build import Maker, Stores, watched_files
 from policyd.checks.dnslists import DnsLists
 from policyd.decisions import DecisionLog
 from policyd.errors import PolicydError
@@ -52,38 +52,21 @@ HEARTBEAT_LIMIT = 10.0
 log = get_logger("policyd")
 
 
-class Configuration(Protocol):
-    """What of the whole configuration the policy server reads."""
-
-    @property
-    def hostname(self) -> str:
-        """The name of this mail system."""
-        ...
-
-    @property
-    def dns(self) -> DnsSettings:
-        """How DNS is asked."""
-        ...
-
-    @property
-    def log(self) -> LogSettings:
-        """What is logged, and how."""
-        ...
-
-    @property
-    def policyd(self) -> PolicydSettings:
-        """The section `[policyd]`."""
-        ...
+Load = Callable[[], tuple[GroundSettings, PolicydSettings]]
 
 
 class _InUse:
     """A configuration and the checks made from it."""
 
     def __init__(
-        self, configuration: Configuration, stores: Stores, resolver: AsyncResolver
+        self,
+        ground: GroundSettings,
+        settings: PolicydSettings,
+        stores: Stores,
+        resolver: AsyncResolver,
     ) -> None:
-        self.settings = configuration.policyd
-        self.engine = build_engine(self.settings, configuration.hostname, stores, resolver)
+        self.settings = settings
+        self.engine = Maker(ground, settings, stores, resolver).engine()
         self.bounds = Bounds(
             budget=self.settings.budget,
             idle_timeout=self.settings.idle_timeout,
@@ -92,21 +75,21 @@ class _InUse:
         )
 
 
-def run(read: Callable[[], Configuration], watched: Sequence[Path] = ()) -> int:
+def run(load: Load, watched: Sequence[Path] = ()) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit status.
 
-    `read` reads and validates the whole configuration; it is called at the start, at SIGHUP and
+    `load` reads and validates the whole configuration; it is called at the start, at SIGHUP and
     when one of `watched` changes. Raises `StartError` or `ConfigError` when the server cannot
     start, and `StartError` when its socket is taken away.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(serve(read, watched))
+        return runner.run(serve(load, watched))
 
 
-async def serve(read: Callable[[], Configuration], watched: Sequence[Path] = ()) -> int:
+async def serve(load: Load, watched: Sequence[Path] = ()) -> int:
     """As `run`, in an event loop that is there already."""
-    first = read()
-    settings = first.policyd
+    first = load()
+    ground, settings = first
     _raise_file_limit(settings.max_connections)
     addresses = (settings.listen, *settings.also_listen)
     sockets = _listen(settings)
@@ -119,11 +102,11 @@ async def serve(read: Callable[[], Configuration], watched: Sequence[Path] = ())
     except (StartError, PolicydError) as error:
         files.remove()
         raise StartError(str(error)) from None
-    resolver = AsyncResolver(first.dns)
+    resolver = AsyncResolver(ground.dns)
     unused = [first]
-    current = Current(lambda: _InUse(unused.pop() if unused else read(), stores, resolver), log)
+    current = Current(lambda: _InUse(*(unused.pop() if unused else load()), stores, resolver), log)
     server = PolicyServer(
-        lambda: current.value.engine, lambda: current.value.bounds, DecisionLog(first.log)
+        lambda: current.value.engine, lambda: current.value.bounds, DecisionLog(ground.log)
     )
     stop = asyncio.Event()
     life = _Life(current, server, stores, watched, files)

@@ -10,6 +10,8 @@ import click
 from gatepost import logs
 from gatepost.cli import configuration
 from gatepost.cli.policyd_ask import ask
+from gatepost.config import GroundSettings
+from policyd.settings import PolicydSettings
 
 
 @click.group(invoke_without_command=True)
@@ -35,7 +37,12 @@ def policyd(ctx: click.Context, config: Path | None) -> None:
     loaded = configuration.read_if_any(config)
     logs.configure(loaded.model.log)
     watched = [loaded.path] if loaded.path else []
-    sys.exit(run(lambda: configuration.read_if_any(config).model, watched))
+
+    def load() -> tuple[GroundSettings, PolicydSettings]:
+        model = configuration.read_if_any(config).model
+        return model, model.policyd
+
+    sys.exit(run(load, watched))
 
 
 policyd.add_command(ask)

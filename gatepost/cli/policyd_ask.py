@@ -79,7 +79,7 @@ async def _ask(model: Configuration, request: Request) -> None:
     resolver = AsyncResolver(model.dns)
     try:
         stores = Stores.over(View(_store(settings)))
-        engine = Maker(settings, model.hostname, stores, resolver).engine()
+        engine = Maker(model, settings, stores, resolver).engine()
         decision = await within(engine, request, settings.budget)
         await stores.close()
     except PolicydError as error:

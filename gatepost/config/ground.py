@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from gatepost.config.section import Section
-from gatepost.config.types import Duration, Hostname
+from gatepost.config.types import Duration, Hostname, Network
 
 
 def parse_nameserver(text: str) -> tuple[str, int]:
@@ -91,6 +91,13 @@ class GroundSettings(Section):
         default_factory=_own_hostname,
         description="The name of this mail system, as `myhostname` in main.cf: it stands in "
         "Authentication-Results and in replies. Empty: the name of this machine.",
+    )
+    proxy_networks: tuple[Network, ...] = Field(
+        default=(),
+        description="Addresses of your load balancers and cluster nodes. A client with such an "
+        "address means that Postfix did not see who the client is: PROXY protocol is missing in "
+        "front of it. Then nothing is derived from the address: no SPF, iprev, DNS list or "
+        "greylisting, and it is not internal. Log and metrics tell of it.",
     )
     dns: DnsSettings = Field(default_factory=DnsSettings, description="How DNS is asked.")
     log: LogSettings = Field(default_factory=LogSettings, description="What is logged, and how.")

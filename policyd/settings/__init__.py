@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from gatepost.config import Duration, FileMode, ListenAddress, Network, Section
+from gatepost.config import Duration, FileMode, ListenAddress, Section
 from gatepost.listen import Inet
 from policyd.settings.accounts import CompromisedSettings, OwnershipSettings
 from policyd.settings.client import ClientSettings
@@ -73,12 +73,6 @@ class PolicydSettings(Section):
         default=DEFAULT_ORDER,
         description="The checks in the order in which they are asked. One that refuses, defers or "
         "allows ends the row. A check that is not named is not asked.",
-    )
-    proxy_networks: tuple[Network, ...] = Field(
-        default=(),
-        description="Addresses of load balancers and of the cluster. A client with such an address "
-        "is not the client: nothing is derived from it (no greylisting, no DNS list), and the log "
-        "says so. Postfix needs the PROXY protocol to see who it is.",
     )
     budget: Duration = Field(
         default=8.0,

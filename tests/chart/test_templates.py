@@ -175,8 +175,7 @@ def test_the_address_of_the_client_is_kept(values: Path) -> None:
 
 def test_balancers_are_known_to_both_daemons() -> None:
     config = configuration(render(FULL["pod-full"]))
-    assert config["milters"]["verify"]["proxy_networks"] == ["10.0.0.0/24"]
-    assert config["policyd"]["proxy_networks"] == ["10.0.0.0/24"]
+    assert config["proxy_networks"] == ["10.0.0.0/24"]
     assert config["milters"]["internal_networks"][2:] == ["10.20.0.0/16"]
 
 
@@ -190,7 +189,7 @@ def test_what_the_chart_decides_wins_and_all_else_is_the_users() -> None:
     )
     assert config["milters"]["listen"] == "unix:/run/gatepost/milter.sock"
     assert config["milters"]["max_header"] == 100000
-    assert config["milters"]["verify"] == {"max_signatures": 3, "proxy_networks": []}
+    assert config["milters"]["verify"] == {"max_signatures": 3}
     assert config["policyd"]["greylist"] == {"delay": 60}
     assert config["policyd"]["dnslists"] == {"threshold": 2.5}
 

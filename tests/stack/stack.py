@@ -54,13 +54,12 @@ GREET_WAIT = 1
 SMTP, SMTP_PROXY = 25, 12525
 
 GATEPOST: Mapping[str, Any] = {
+    "proxy_networks": [BALANCERS],
     "milters": {
         "internal_networks": ["127.0.0.0/8", "::1/128", OFFICE],
-        "verify": {"proxy_networks": [BALANCERS]},
         "policy": {"preset": "strict"},
     },
     "policyd": {
-        "proxy_networks": [BALANCERS],
         "greylist": {"delay": f"{DELAY}s", "allow_clients": [KNOWN]},
         "dnslists": {"lists": [{"zone": DNS_LIST}]},
     },

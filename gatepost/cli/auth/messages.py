@@ -157,7 +157,7 @@ def sign(
 
 def _rules(loaded: configuration.Configuration, keys: KeyTable) -> Rules:
     try:
-        return Rules.prepare(loaded.milters, loaded.hostname, keys)
+        return Rules.prepare(loaded, loaded.milters, keys)
     except MsgauthError as error:
         raise click.ClickException(str(error)) from None
 

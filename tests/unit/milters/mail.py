@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
+from gatepost.config import GroundSettings
 from gatepost.dns import Zone, solve
 from milters.actions import DeleteHeader, InsertHeader, Quarantine, Refuse
 from milters.author import Author
@@ -59,10 +60,14 @@ def both_keys(*domains: str) -> Keys:
     )
 
 
-def rules(settings: Mapping[str, object] | None = None, keys: Keys | None = None) -> Rules:
+def rules(
+    settings: Mapping[str, object] | None = None,
+    keys: Keys | None = None,
+    proxy_networks: Sequence[str] = (),
+) -> Rules:
     return Rules.prepare(
+        GroundSettings.model_validate({"hostname": HOSTNAME, "proxy_networks": proxy_networks}),
         MiltersSettings.model_validate(settings or {}),
-        HOSTNAME,
         keys or both_keys("signer.example"),
     )
 
@@ -121,8 +126,9 @@ def session_of(
     keys: Keys | None = None,
     *,
     submission: bool = False,
+    proxy_networks: Sequence[str] = (),
 ) -> Session:
-    ready = rules(settings, keys)
+    ready = rules(settings, keys, proxy_networks)
     session = Session(lambda: ready, submission=submission)
     session.connect("localhost" if client is None else "unknown", client)
     session.helo("client.example")
