@@ -55,19 +55,23 @@ def fold(items: Iterable[str], glue: str = " ", column: int = 1) -> str:
     `column` is where the first item begins on its line. A fold replaces `glue` without the spaces
     it ends with; an item is never broken. Raises `FoldError` for control characters in an item.
     """
-    parts: list[str] = []
+    words = list(items)
+    line = require_printable(glue.join(words))
     mark = glue.rstrip(" ")
-    for item in items:
-        require_printable(item)
+    if column + len(line) + len(mark) <= WIDTH:
+        return line
+    parts: list[str] = []
+    room, gap, end = WIDTH - len(glue) - len(mark), len(glue), mark + FOLD
+    for word in words:
         if parts:
-            if column + len(glue) + len(item) + len(mark) > WIDTH:
-                parts.append(mark + FOLD)
+            if column + len(word) > room:
+                parts.append(end)
                 column = 1
             else:
                 parts.append(glue)
-                column += len(glue)
-        parts.append(item)
-        column += len(item)
+                column += gap
+        parts.append(word)
+        column += len(word)
     return "".join(parts)
 
 
