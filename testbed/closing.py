@@ -35,10 +35,12 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 class StreamServer(Closing):
-    """A TCP server on the loopback address with a thread a connection, from construction on."""
+    """A TCP server with a thread a connection, from construction on."""
 
-    def __init__(self, handler: type[socketserver.StreamRequestHandler]) -> None:
-        self._server = _Server((LOOPBACK, 0), handler)
+    def __init__(
+        self, handler: type[socketserver.StreamRequestHandler], host: str = LOOPBACK
+    ) -> None:
+        self._server = _Server((host, 0), handler)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.05,), daemon=True
         )
@@ -47,7 +49,8 @@ class StreamServer(Closing):
     @property
     def postfix(self) -> str:
         """Its address as main.cf writes it."""
-        return f"inet:{LOOPBACK}:{self._server.server_address[1]}"
+        host, port = self._server.server_address[:2]
+        return f"inet:{host!s}:{port}"
 
     def close(self) -> None:
         """Stop answering."""

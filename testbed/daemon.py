@@ -7,16 +7,13 @@ import json
 import signal
 import sys
 import tomllib
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from gatepost import listen
+from testbed.metrics import MetricsPort
 from testbed.ports import LOOPBACK
 from testbed.process import Process
 from testbed.waiting import wait_until
@@ -97,22 +94,11 @@ class Daemon:
 
     def ready(self) -> bool:
         """What `/readyz` says now; False when nobody answers."""
-        try:
-            with self._get("/readyz") as response:
-                return bool(response.status == 200)
-        except OSError:
-            return False
+        return self._port.ready()
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of the samples of that name that have these labels; 0 when there is none."""
-        with self._get("/metrics") as response:
-            text = response.read().decode()
-        return sum(
-            sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-            if sample.name == name and labels.items() <= sample.labels.items()
-        )
+        return self._port.metric(name, **labels)
 
     def log_entries(self, **fields: Any) -> list[dict[str, Any]]:
         """The log lines that have these fields; lines that are no JSON are left out."""
@@ -135,10 +121,11 @@ class Daemon:
         section: dict[str, Any] = tomllib.loads(self.config.read_text())[self.word]
         return section
 
-    def _get(self, path: str) -> Any:
+    @property
+    def _port(self) -> MetricsPort:
         address = listen.parse(self._section["metrics_listen"])
         assert isinstance(address, listen.Inet)
-        return _OPENER.open(f"http://{address.host or LOOPBACK}:{address.port}{path}", timeout=5)
+        return MetricsPort(address.host or LOOPBACK, address.port)
 
     def __enter__(self) -> Self:
         self.start()
@@ -151,7 +138,3 @@ class Daemon:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
-
-
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Without the proxies that the environment may name."""

@@ -13,6 +13,7 @@ import socketserver
 from collections.abc import Mapping
 
 from testbed.closing import StreamServer
+from testbed.ports import LOOPBACK
 
 _GREETING = "VERSION\t1\t1\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nCOOKIE\t{:032x}\nDONE\n"
 
@@ -23,7 +24,7 @@ _LINE_MAX = 8192
 class LoginServer(StreamServer):
     """Answers for `logins` (name to password) in a thread, from construction to `close()`."""
 
-    def __init__(self, logins: Mapping[str, str]) -> None:
+    def __init__(self, logins: Mapping[str, str], host: str = LOOPBACK) -> None:
         self.logins = dict(logins)
         outer = self
 
@@ -34,7 +35,7 @@ class LoginServer(StreamServer):
                     if reply := answer(outer.logins, line.decode("latin-1").rstrip("\n")):
                         self.wfile.write(reply.encode() + b"\n")
 
-        super().__init__(Handler)
+        super().__init__(Handler, host)
 
 
 def answer(logins: Mapping[str, str], line: str) -> str:

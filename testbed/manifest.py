@@ -43,6 +43,8 @@ class Changes:
     """Settings and files of the ConfigMap for Postfix, by name."""
     secrets: Mapping[str, Path] = field(default_factory=dict)
     """The folders of this machine that stand for ``mail-dkim`` and ``mail-tls``."""
+    user: int | None = None
+    """The user of the containers that are not root, as a cluster may choose it."""
 
 
 def objects(name: str, changes: Changes) -> list[Object]:
@@ -96,6 +98,8 @@ def _change_pod(spec: Object, changes: Changes) -> None:
     spec["dnsConfig"] = {"nameservers": [changes.nameserver]}
     for container in spec["containers"]:
         container["image"] = changes.images[_IMAGES[container["name"]]]
+        if changes.user is not None and container["securityContext"]["runAsNonRoot"]:
+            container["securityContext"]["runAsUser"] = changes.user
         # podman 4 publishes them on the machine, which has each only once; we go to the pod itself
         container.pop("ports")
     for volume in spec["volumes"]:

@@ -9,9 +9,9 @@ of an empty folder a Secret.
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,7 +25,6 @@ class MountedFolder:
     def __init__(self, path: Path, mode: int = 0o644) -> None:
         self.path = path
         self._mode = mode
-        self._numbers = itertools.count(1)
 
     def files(self) -> dict[str, str]:
         """What a container reads: the content of each file by name."""
@@ -43,8 +42,8 @@ class MountedFolder:
     def replace(self, files: Mapping[str, str]) -> None:
         """Swap in these files, and no others."""
         old = self.path / os.readlink(self.path / _DATA) if self._is_linked() else None
-        new = self.path / f"..{os.getpid()}_{next(self._numbers)}"
-        new.mkdir(mode=0o755)
+        new = Path(tempfile.mkdtemp(prefix="..", dir=self.path))
+        new.chmod(0o755)
         for name, text in files.items():
             (new / name).write_text(text)
             (new / name).chmod(self._mode)

@@ -57,6 +57,21 @@ class _Handler:
         self._folder = folder
         self.deliveries: list[Delivery] = []
         self.refuse_with = ""
+        self.unknown: set[str] = set()
+
+    async def handle_RCPT(  # noqa: N802 (aiosmtpd's name)
+        self,
+        server: SMTP,  # noqa: ARG002 (its signature)
+        session: Session,  # noqa: ARG002
+        envelope: Envelope,
+        address: str,
+        options: list[str],
+    ) -> str:
+        if address in self.unknown:
+            return "550 5.1.1 no such user here"
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 2.1.5 OK"
 
     async def handle_DATA(  # noqa: N802 (aiosmtpd's name)
         self,
@@ -123,6 +138,10 @@ class Sink(Closing):
     def refuse_with(self, reply: str) -> None:
         """Answer messages with this SMTP reply from now on; an empty one accepts them again."""
         self._handler.refuse_with = reply
+
+    def refuse_recipients(self, *addresses: str) -> None:
+        """Know no user of these addresses from now on: RCPT is answered with 550."""
+        self._handler.unknown = set(addresses)
 
     def matching(self, predicate: Callable[[Delivery], bool]) -> list[Delivery]:
         """The deliveries that fit."""

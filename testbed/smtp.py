@@ -27,10 +27,25 @@ class Reply:
 
 
 class RawClient(Closing):
-    """A connection to an SMTP server; every step is the caller's."""
+    """A connection to an SMTP server; every step is the caller's.
 
-    def __init__(self, port: int, *, host: str = LOOPBACK, timeout: float = TIMEOUT) -> None:
-        self._socket = socket.create_connection((host, port), timeout=timeout)
+    `interface` is the address of this machine that it comes from. With `early` it sends that
+    before it has been greeted, as no honest client does.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        *,
+        host: str = LOOPBACK,
+        timeout: float = TIMEOUT,
+        interface: str = "",
+        early: bytes = b"",
+    ) -> None:
+        source = (interface, 0) if interface else None
+        self._socket = socket.create_connection((host, port), timeout, source)
+        if early:
+            self._socket.sendall(early)
         self._stream = self._socket.makefile("rb")
         try:
             self.greeting = self.read_reply()

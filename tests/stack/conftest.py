@@ -10,7 +10,8 @@ How to use it:
   another one for a test that kills, stops or changes it, with settings of its own.
 - ``stack.send(...)`` is swaks from outside, from the address ``client=...``; the reply is a
   `testbed.swaks.Exchange`. What Postfix delivers arrives at `stack.sink` (`testbed.sink.Sink`), and
-  everybody asks `stack.dns` (`testbed.dns.DnsServer`): `stack.dns.add(...)` publishes.
+  everybody asks `stack.dns` (`testbed.dns.DnsServer`): `stack.dns.add(...)` publishes. Mail that
+  our users send to remote.example arrives at `stack.remote`.
 - ``stack.address`` is where the pod is reached (port 25, and 12525 with PROXY protocol), for a
   client of your own such as smtp-source or `testbed.smtp.RawClient(25, host=stack.address)`.
 - ``stack.container("postfix")``, ``"milters"``, ``"policyd"`` is a `testbed.container.Container`:
@@ -18,6 +19,8 @@ How to use it:
   `execute(...)`, `log()`, `log_entries(...)`, `wait_for_log(...)`, `memory()`, `restarts`, `pid`.
 - ``stack.configure("mail-gatepost", {"gatepost.toml": ...})`` changes a ConfigMap under the running
   pod as the kubelet does; ``stack.gatepost_toml(...)`` is the present one with keys laid over it.
+- ``stack.secrets["mail-tls"]`` and ``["mail-dkim"]`` are the folders of the Secrets: `update()`
+  changes them; ``stack.metric("milters", NAME)`` reads a metric.
 - ``stack.stop()`` takes the whole pod down, its volumes stay; ``stack.start()`` plays it again.
 
 Postfix's postscreen lets a new client wait; `GREET_WAIT` shortens that. The greylist delays for
@@ -38,10 +41,22 @@ import pytest
 
 from testbed import images, podman
 from testbed.dns import DnsServer
+from testbed.logins import LoginServer
 from testbed.pod import Network
 from testbed.sink import Sink
 from tests.conftest import WATCH
-from tests.stack.stack import DNS_HOST, SINK_HOST, WORLD, Stack, zone
+from tests.stack.stack import (
+    DNS_HOST,
+    LOGIN_HOST,
+    LOGINS,
+    REMOTE_HOST,
+    SINK_HOST,
+    WORLD,
+    Stack,
+    World,
+    published_keys,
+    zone,
+)
 
 TIMEOUT = 300
 """Seconds for one test here: pods start, are killed and drain."""
@@ -100,23 +115,21 @@ def network(_containers_run_here: None) -> Iterator[Network]:
 
 
 @pytest.fixture(scope="session")
-def dns(network: Network) -> Iterator[DnsServer]:
-    """The DNS of the whole world."""
-    with DnsServer(zone(), host=DNS_HOST, port=53) as server:
-        yield server
+def world(network: Network) -> Iterator[World]:
+    """DNS, the mail store behind the pod, another site, and who knows the logins."""
+    with (
+        DnsServer(zone(), host=DNS_HOST, port=53) as dns,
+        Sink(host=SINK_HOST, port=25) as sink,
+        Sink(host=REMOTE_HOST, port=25) as remote,
+        LoginServer(LOGINS, LOGIN_HOST) as logins,
+    ):
+        yield World(dns, sink, remote, logins, published_keys(dns))
 
 
 @pytest.fixture(scope="session")
-def sink(network: Network) -> Iterator[Sink]:
-    """The mail store behind the pod."""
-    with Sink(host=SINK_HOST, port=25) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def stack(network: Network, dns: DnsServer, sink: Sink) -> Iterator[Stack]:
+def stack(network: Network, world: World) -> Iterator[Stack]:
     """A running pod for all tests that leave it as they found it."""
-    running = Stack(network, dns, sink)
+    running = Stack(network, world)
     try:
         running.start()
         yield running
@@ -125,24 +138,28 @@ def stack(network: Network, dns: DnsServer, sink: Sink) -> Iterator[Stack]:
 
 
 class StartStack(Protocol):
-    """Starts a pod of its own: keys laid over gatepost.toml, and the ConfigMap for Postfix."""
+    """Starts a pod of its own: keys laid over gatepost.toml and over the ConfigMap for Postfix, and
+    the user of the containers that are not root."""
 
     def __call__(
         self,
         gatepost: Mapping[str, Any] | None = None,
         postfix: Mapping[str, str] | None = None,
+        user: int | None = None,
     ) -> Stack: ...
 
 
 @pytest.fixture
-def start_stack(network: Network, dns: DnsServer, sink: Sink) -> Iterator[StartStack]:
+def start_stack(network: Network, world: World) -> Iterator[StartStack]:
     """Starts pods for one test; at its end they are removed with their volumes."""
     started: list[Stack] = []
 
     def start(
-        gatepost: Mapping[str, Any] | None = None, postfix: Mapping[str, str] | None = None
+        gatepost: Mapping[str, Any] | None = None,
+        postfix: Mapping[str, str] | None = None,
+        user: int | None = None,
     ) -> Stack:
-        stack = Stack(network, dns, sink, gatepost=gatepost, postfix=postfix)
+        stack = Stack(network, world, gatepost=gatepost, postfix=postfix, user=user)
         started.append(stack)
         stack.start()
         return stack

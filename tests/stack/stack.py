@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from testbed import images, swaks, toml
 from testbed.certificate import self_signed
 from testbed.container import Container
 from testbed.dns import DnsServer
+from testbed.logins import LoginServer
 from testbed.manifest import Changes, overlaid
+from testbed.metrics import MetricsPort
 from testbed.mounted import MountedFolder
 from testbed.pod import Network, Pod
 from testbed.sink import Sink
+from testbed.smtp import RawClient
 from testbed.swaks import Client, Exchange
 
 WORLD = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "10.20.0.0/24", "10.30.0.0/24")
@@ -25,6 +29,10 @@ WORLD = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "10.20.0.0/24", "1
 
 DNS_HOST = "192.0.2.53"
 SINK_HOST = "192.0.2.25"
+REMOTE_HOST = "192.0.2.26"
+"""The MX of remote.example, to which our users write."""
+LOGIN_HOST = "192.0.2.24"
+"""Where Postfix asks whether a login is right."""
 STRANGER = "198.51.100.7"
 """A client that nobody knows; SPF of example.net passes for its network."""
 KNOWN = "198.51.100.128/25"
@@ -51,7 +59,12 @@ DELAY = 3
 GREET_WAIT = 1
 """Seconds that postscreen lets a new client wait for the greeting."""
 
-SMTP, SMTP_PROXY = 25, 12525
+SMTP, SMTP_PROXY, SUBMISSION, SUBMISSIONS = 25, 12525, 587, 465
+METRICS = {"milters": 9101, "policyd": 9102}
+
+ALICE = "alice@example.org"
+"""One of our users, with her password in `LOGINS`."""
+LOGINS = {ALICE: "correct horse"}
 
 GATEPOST: Mapping[str, Any] = {
     "proxy_networks": [BALANCERS],
@@ -85,9 +98,19 @@ A = "203.0.113.9"
 ["_dmarc.wary.example"]
 TXT = "v=DMARC1; p=quarantine"
 
+["plain.example"]
+A = "203.0.113.10"
+
+["remote.example"]
+MX = "10 mx.remote.example"
+["mx.remote.example"]
+A = "{REMOTE_HOST}"
+
 ["{DOMAIN}"]
 MX = "10 {HOSTNAME}"
 TXT = "v=spf1 mx ~all"
+["_dmarc.{DOMAIN}"]
+TXT = "v=DMARC1; p=none"
 ["{HOSTNAME}"]
 A = "192.0.2.1"
 
@@ -103,24 +126,39 @@ def zone() -> str:
     return _ZONE
 
 
+@dataclass(frozen=True)
+class World:
+    """What is around the pod, for all pods of a run."""
+
+    dns: DnsServer
+    sink: Sink
+    """The mail store, the next hop of our domain."""
+    remote: Sink
+    """The MX of remote.example."""
+    logins: LoginServer
+    keys: Mapping[str, str]
+    """Files of the Secret with DKIM keys of `DOMAIN`, whose records are published."""
+
+
 class Stack:
     """k8s/mail.yaml, played, with new keys of `DOMAIN` for DKIM, and a certificate."""
 
     def __init__(
         self,
         network: Network,
-        dns: DnsServer,
-        sink: Sink,
+        world: World,
         *,
         gatepost: Mapping[str, Any] | None = None,
         postfix: Mapping[str, str] | None = None,
+        user: int | None = None,
     ) -> None:
-        self.dns = dns
-        self.sink = sink
+        self.dns = world.dns
+        self.sink = world.sink
+        self.remote = world.remote
         self._folder = tempfile.TemporaryDirectory(prefix="gatepost-test-", dir="/tmp")
         certificate, key = self_signed(HOSTNAME)
         self.secrets = {
-            "mail-dkim": self._secret("dkim", _keys(dns)),
+            "mail-dkim": self._secret("dkim", world.keys),
             "mail-tls": self._secret("tls", {"tls.crt": certificate, "tls.key": key}),
         }
         """The mounted folders of the Secrets: `update()` changes them as the kubelet does."""
@@ -128,10 +166,15 @@ class Stack:
             network,
             Changes(
                 images={name: images.tag(name) for name in images.NAMES},
-                nameserver=dns.host,
+                nameserver=world.dns.host,
                 gatepost=overlaid(GATEPOST, gatepost or {}),
-                postfix={**POSTFIX, **(postfix or {})},
+                postfix={
+                    **POSTFIX,
+                    "POSTFIX_SASL": world.logins.postfix,
+                    **(postfix or {}),
+                },
                 secrets={name: folder.path for name, folder in self.secrets.items()},
+                user=user,
             ),
         )
 
@@ -173,9 +216,14 @@ class Stack:
         recipients: Sequence[str] = (RECIPIENT,),
         message: bytes | None = None,
         port: int = SMTP,
+        login: str = "",
         options: Sequence[str] = (),
     ) -> Exchange:
-        """Send one message with swaks from that address, and return the session."""
+        """Send one message with swaks from that address, and return the session.
+
+        `login` is a user of `LOGINS`. Without a `message` there is one of the subject, with
+        `sender` in From.
+        """
         return swaks.send(
             port,
             host=self.address,
@@ -183,9 +231,22 @@ class Stack:
             recipients=recipients,
             message=message,
             subject=subject,
-            client=Client(interface=client, helo="mail.example.net"),
+            client=Client(
+                interface=client,
+                helo="mail.example.net",
+                login=login,
+                password=LOGINS[login] if login else "",
+            ),
             options=options,
         )
+
+    def metric(self, short: str, name: str, **labels: str) -> float:
+        """The sum of the samples that `milters` or `policyd` has of a metric."""
+        return MetricsPort(self.address, METRICS[short]).metric(name, **labels)
+
+    def client(self, interface: str, port: int = SMTP, early: bytes = b"") -> RawClient:
+        """An SMTP client from that address whose every step is the caller's."""
+        return RawClient(port, host=self.address, interface=interface, early=early)
 
     def configure(self, name: str, changes: Mapping[str, str | None]) -> None:
         """Change files of a ConfigMap under the running pod, as the kubelet does."""
@@ -197,7 +258,7 @@ class Stack:
         return toml.document(overlaid(present, settings))
 
 
-def _keys(dns: DnsServer) -> dict[str, str]:
+def published_keys(dns: DnsServer) -> dict[str, str]:
     """New keys of `DOMAIN` as files of a Secret; their records are published."""
     files = {}
     for selector, pem in (("r", new_key("rsa")), ("e", new_key("ed25519"))):

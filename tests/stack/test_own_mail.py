@@ -1,0 +1,107 @@
+"""Mail of our own users: by address or login, signed, and good to everybody who looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from testbed.oracles import dkimpy_verdicts
+from testbed.sink import Delivery
+from tests.stack.stack import (
+    ALICE,
+    COLLEAGUE,
+    FRIEND,
+    SMTP,
+    STRANGER,
+    SUBMISSION,
+    SUBMISSIONS,
+    Stack,
+)
+
+REMOTE = ("carol@remote.example",)
+
+
+def without_received(delivery: Delivery) -> bytes:
+    """As the other site would send it on: without trace fields."""
+    head, _, body = delivery.octets.partition(b"\r\n\r\n")
+    kept: list[bytes] = []
+    for line in head.split(b"\r\n"):
+        if line[:1] in b" \t" and kept:
+            kept[-1] += b"\r\n" + line
+        else:
+            kept.append(line)
+    fields = [one for one in kept if not one.lower().startswith(b"received:")]
+    return b"\r\n".join(fields) + b"\r\n\r\n" + body
+
+
+@pytest.mark.parametrize(
+    ("how", "client", "port", "login", "options"),
+    [
+        ("by address", COLLEAGUE, SMTP, "", ()),
+        ("by login, 587", STRANGER, SUBMISSION, ALICE, ("--tls",)),
+        ("by login, 465", STRANGER, SUBMISSIONS, ALICE, ("--tls-on-connect",)),
+    ],
+)
+def test_own_mail_is_signed(
+    stack: Stack, how: str, client: str, port: int, login: str, options: Sequence[str]
+) -> None:
+    subject = f"own, {how}"
+    sent = stack.send(
+        subject,
+        client=client,
+        port=port,
+        login=login,
+        options=options,
+        sender=ALICE,
+        recipients=REMOTE,
+    )
+    assert sent.accepted, sent.transcript
+    signed = stack.remote.wait_for_subject(subject)
+    assert sorted(dkimpy_verdicts(signed.octets, stack.dns)) == [
+        ("ed25519-sha256", "pass"),
+        ("rsa-sha256", "pass"),
+    ]
+    assert signed.fields("Authentication-Results") == []
+
+
+def test_signed_mail_that_comes_back_passes(stack: Stack) -> None:
+    sent = stack.send("round trip", client=COLLEAGUE, sender=ALICE, recipients=REMOTE)
+    assert sent.accepted, sent.transcript
+    stack.remote.wait_for_subject("round trip")
+    message = without_received(stack.remote.wait_for_subject("round trip"))
+    back = stack.send("round trip", client=FRIEND, sender="bounce@plain.example", message=message)
+    assert back.accepted, back.transcript
+    (results,) = stack.sink.wait_for_subject("round trip").fields("Authentication-Results")
+    assert results.count("dkim=pass") == 2
+    assert "dmarc=pass" in results
+
+
+def test_strangers_are_not_signed_in_our_name(stack: Stack) -> None:
+    """A stranger with one of our addresses in From, whatever our domain's policy says of that."""
+    sent = stack.send("in our name", client=FRIEND, sender=ALICE)
+    assert sent.accepted, sent.transcript
+    arrived = stack.sink.wait_for_subject("in our name")
+    assert arrived.fields("DKIM-Signature") == []
+
+
+def test_a_wrong_password_is_not_taken(stack: Stack) -> None:
+    wrong = ("--auth", "PLAIN", "--auth-user", ALICE, "--auth-password", "wrong")
+    sent = stack.send(
+        "wrong password",
+        client=STRANGER,
+        port=SUBMISSION,
+        sender=ALICE,
+        recipients=REMOTE,
+        options=("--tls", *wrong),
+    )
+    assert sent.reply.code == 535
+
+
+@pytest.mark.parametrize("port", [SMTP, SUBMISSION])
+def test_no_password_goes_in_clear(stack: Stack, port: int) -> None:
+    with stack.client(FRIEND, port=port) as client:
+        offered = client.hello().text
+        assert "AUTH" not in offered
+        assert "STARTTLS" in offered
+        assert client.command("AUTH PLAIN AGEAYg==").code >= 500

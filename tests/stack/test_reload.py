@@ -1,0 +1,203 @@
+"""ConfigMaps and Secrets that change under the running pod, as the kubelet changes them."""
+
+from __future__ import annotations
+
+import contextlib
+import smtplib
+import ssl
+from collections.abc import Iterator
+
+import pytest
+
+from milters.keys.generate import new_key
+from msgauth.keys import SigningKey
+from testbed.certificate import self_signed
+from testbed.pod import Network
+from testbed.waiting import wait_until
+from tests.stack.stack import ALICE, COLLEAGUE, FRIEND, HOSTNAME, Stack, World
+
+NOT_USED = "run: error: the new configuration is not used"
+RELOADED = "run: configuration reloaded"
+DAEMONS = ("milters", "policyd")
+
+
+@pytest.fixture(scope="module")
+def changing(network: Network, world: World) -> Iterator[Stack]:
+    """A pod whose configuration these tests change."""
+    running = Stack(network, world)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.remove()
+
+
+@contextlib.contextmanager
+def nothing_restarts(stack: Stack) -> Iterator[None]:
+    """No container is started anew in this block."""
+    before = {name: one.pid for name, one in stack.pod.containers.items()}
+    yield
+    assert {name: one.pid for name, one in stack.pod.containers.items()} == before
+
+
+def generation(stack: Stack, daemon: str) -> float:
+    return stack.metric(daemon, "gatepost_config_generation")
+
+
+def is_good(stack: Stack, daemon: str) -> bool:
+    return stack.metric(daemon, "gatepost_config_last_reload_success") == 1
+
+
+def served_certificate(stack: Stack) -> str:
+    """The certificate on port 25, as PEM."""
+    trusting = ssl.create_default_context()
+    trusting.check_hostname = False
+    trusting.verify_mode = ssl.CERT_NONE
+    with smtplib.SMTP(stack.address, 25, "probe.example.net", source_address=(FRIEND, 0)) as smtp:
+        smtp.starttls(context=trusting)
+        assert isinstance(smtp.sock, ssl.SSLSocket)
+        octets = smtp.sock.getpeercert(binary_form=True)
+    assert octets is not None
+    return ssl.DER_cert_to_PEM_cert(octets)
+
+
+def test_both_daemons_take_a_new_configuration(changing: Stack) -> None:
+    assert changing.send("before", sender="x@plain.example").accepted
+    before = {daemon: generation(changing, daemon) for daemon in DAEMONS}
+    new = changing.gatepost_toml(
+        {
+            "policyd": {"tables": {"deny_senders": ["plain.example"]}},
+            "milters": {"authserv_id": "gate.example.org"},
+        }
+    )
+    with nothing_restarts(changing):
+        changing.configure("mail-gatepost", {"gatepost.toml": new})
+        for daemon in DAEMONS:
+            wait_until(
+                lambda: generation(changing, daemon) > before[daemon],  # noqa: B023
+                f"{daemon} to take the new configuration",
+            )
+        denied = changing.send("denied", sender="x@plain.example")
+        assert denied.reply.text.endswith("[denied-sender]")
+        assert changing.send("new name").accepted
+        (results,) = changing.sink.wait_for_subject("new name").fields("Authentication-Results")
+        assert results.startswith("gate.example.org;")
+
+
+def test_a_bad_gatepost_toml_is_refused_and_the_old_one_kept(changing: Stack) -> None:
+    good = changing.pod.data("mail-gatepost")["gatepost.toml"]
+    before = {daemon: generation(changing, daemon) for daemon in DAEMONS}
+    with nothing_restarts(changing):
+        changing.configure(
+            "mail-gatepost", {"gatepost.toml": good + "\n[milters.nonsense]\na = 1\n"}
+        )
+        for daemon in DAEMONS:
+            wait_until(
+                lambda: not is_good(changing, daemon),  # noqa: B023
+                f"{daemon} to refuse the configuration",
+            )
+            (entry,) = changing.container(daemon).log_entries(
+                event="configuration not reloaded, the old one stays in use"
+            )
+            assert "nonsense" in str(entry)
+            assert generation(changing, daemon) == before[daemon]
+        assert changing.send("in spite of it").accepted
+        changing.sink.wait_for_subject("in spite of it")
+        changing.configure("mail-gatepost", {"gatepost.toml": good})
+        for daemon in DAEMONS:
+            wait_until(lambda: is_good(changing, daemon), f"{daemon} to be well")  # noqa: B023
+
+
+def test_postfix_takes_a_new_domain_and_finishes_old_sessions(changing: Stack) -> None:
+    new_domain = ("bob@example.com",)
+    assert changing.send("too early", recipients=new_domain).reply.code == 554
+    postfix = changing.container("postfix")
+    reloads = postfix.log().count(RELOADED)
+    with nothing_restarts(changing), changing.client(FRIEND) as open_before:
+        open_before.hello()
+        begun = open_before.begin("alice@example.net", "bob@example.org")
+        assert begun.code == 354, begun
+        changing.configure("mail-postfix", {"POSTFIX_DOMAINS": "example.org example.com"})
+        postfix.wait_for_log(RELOADED, count=reloads + 1)
+        sent = changing.send("new domain", recipients=new_domain)
+        assert sent.accepted, sent.transcript
+        changing.sink.wait_for_subject("new domain")
+        open_before.send(b"From: alice@example.net\r\nSubject: begun before\r\n\r\nHi\r\n")
+        assert open_before.end().code == 250
+        changing.sink.wait_for_subject("begun before")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("POSTFIX_PROXY", "maybe", "render: POSTFIX_PROXY is 'maybe': write yes or no"),
+        ("bad.cf", "smtpd_no_such_parameter = 1\n", "unused parameter: smtpd_no_such_parameter=1"),
+        ("bad.cf", "smtpd_timeout = soon\n", "check: smtpd_timeout = soon: write a time"),
+    ],
+)
+def test_a_bad_setting_of_postfix_is_refused_and_the_old_one_kept(
+    changing: Stack, name: str, text: str, reason: str
+) -> None:
+    postfix = changing.container("postfix")
+    refused = postfix.log().count(NOT_USED)
+    in_use = postfix.execute("cat", "/etc/postfix/main.cf")
+    good = changing.pod.data("mail-postfix").get(name)
+    with nothing_restarts(changing):
+        changing.configure("mail-postfix", {name: text})
+        try:
+            log = postfix.wait_for_log(NOT_USED, count=refused + 1)
+            assert reason in log
+            assert postfix.execute("cat", "/etc/postfix/main.cf") == in_use
+            subject = f"in spite of {text.strip()}"
+            assert changing.send(subject).accepted
+            changing.sink.wait_for_subject(subject)
+        finally:
+            reloads = postfix.log().count(RELOADED)
+            changing.configure("mail-postfix", {name: good})
+            postfix.wait_for_log(RELOADED, count=reloads + 1)
+
+
+def test_a_new_certificate_is_served_and_a_wrong_one_is_not(changing: Stack) -> None:
+    tls = changing.secrets["mail-tls"]
+    assert served_certificate(changing) == tls.files()["tls.crt"]
+    postfix = changing.container("postfix")
+    reloads, refused = (postfix.log().count(text) for text in (RELOADED, NOT_USED))
+    certificate, key = self_signed(HOSTNAME)
+    with nothing_restarts(changing):
+        tls.update({"tls.crt": certificate, "tls.key": key})
+        postfix.wait_for_log(RELOADED, count=reloads + 1)
+        assert served_certificate(changing) == certificate
+        tls.update({"tls.crt": self_signed(HOSTNAME)[0]})
+        log = postfix.wait_for_log(NOT_USED, count=refused + 1)
+        assert "/tls/tls.crt is not the certificate of /tls/tls.key" in log
+        assert served_certificate(changing) == certificate
+        tls.update({"tls.crt": certificate})
+        postfix.wait_for_log(RELOADED, count=reloads + 2)
+
+
+def test_a_new_key_signs(changing: Stack) -> None:
+    pem = new_key("ed25519")
+    changing.dns.add("next._domainkey.example.org", "TXT", SigningKey.parse(pem).public_record())
+    dkim = changing.secrets["mail-dkim"]
+    old = dkim.files()
+
+    def selectors() -> set[str]:
+        changing.remote.clear()
+        sent = changing.send(
+            "new key", client=COLLEAGUE, sender=ALICE, recipients=("carol@remote.example",)
+        )
+        assert sent.accepted, sent.transcript
+        signed = changing.remote.wait_for_subject("new key")
+        return {
+            tag.strip().removeprefix("s=")
+            for field in signed.fields("DKIM-Signature")
+            for tag in field.split(";")
+            if tag.strip().startswith("s=")
+        }
+
+    assert selectors() == {"r", "e"}
+    with nothing_restarts(changing):
+        dkim.replace({"example.org.next.pem": pem.decode()})
+        wait_until(lambda: selectors() == {"next"}, "the new key to sign")
+        dkim.replace(old)
+        wait_until(lambda: selectors() == {"r", "e"}, "the old keys to sign again")
