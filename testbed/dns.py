@@ -25,6 +25,7 @@ import dns.exception
 import dns.flags
 import dns.message
 import dns.name
+import dns.opcode
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
@@ -67,6 +68,8 @@ class Behaviour(enum.StrEnum):
     """An answer with the id of another question."""
     WRONG_QUESTION = "wrong-question"
     """An answer to another question."""
+    WRONG_OPCODE = "wrong-opcode"
+    """An answer that says it is one to a NOTIFY."""
     GARBAGE = "garbage"
     """Bytes that are no DNS message."""
     NO_EDNS = "no-edns"
@@ -228,7 +231,10 @@ class DnsServer(Closing):
             response.question[0] = dns.rrset.RRset(
                 dns.name.from_text("somebody-else.invalid."), question.rdclass, question.rdtype
             )
-        yield _to_wire(response, 65535 if tcp else query.payload or _UDP_PAYLOAD, truncate)
+        wire = _to_wire(response, 65535 if tcp else query.payload or _UDP_PAYLOAD, truncate)
+        if behaviour is Behaviour.WRONG_OPCODE:
+            wire = wire[:2] + bytes([wire[2] & 0x87 | dns.opcode.NOTIFY << 3]) + wire[3:]
+        yield wire
 
 
 def _key(name: str) -> str:

@@ -38,7 +38,8 @@ _NO_EDNS = (dns.rcode.FORMERR, dns.rcode.NOTIMP)  # RFC 6891 section 7
 _FAILED = (*_NO_EDNS, dns.rcode.SERVFAIL, dns.rcode.REFUSED)
 
 _HEADER = 12  # octets, RFC 1035 section 4.1.1
-_QR = 0x80
+_KIND = 0xF8  # of the third octet: QR and opcode
+_RESPONSE = 0x80  # to a query; what answers a NOTIFY is another kind of message
 # RFC 6891 section 6.1.2: of the root, type 41, our size in place of a class, nothing more
 _OPT = struct.pack(">BHHIH", 0, dns.rdatatype.OPT, UDP_SIZE, 0, 0)
 
@@ -79,7 +80,7 @@ class Question:
         is_echoed = questions == b"\0\1" and packet.startswith(self._octets, _HEADER)
         # a server that cannot read the question may leave it out
         is_failure = questions == b"\0\0" and packet[3] & 0x0F in _FAILED
-        if not packet[2] & _QR or not (is_echoed or is_failure):
+        if packet[2] & _KIND != _RESPONSE or not (is_echoed or is_failure):
             return None
         try:
             return dns.message.from_wire(packet)

@@ -76,6 +76,7 @@ def test_no_data_and_no_name_are_told_apart_and_may_be_kept(server: DnsServer) -
         Behaviour.REFUSE,
         Behaviour.WRONG_ID,
         Behaviour.WRONG_QUESTION,
+        Behaviour.WRONG_OPCODE,
         Behaviour.GARBAGE,
         Behaviour.TRUNCATE_ALWAYS,
     ],
