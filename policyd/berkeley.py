@@ -14,6 +14,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+from gatepost.files import open_regular
 from policyd.errors import PolicydError
 
 MAX_FILE = 4 << 30
@@ -38,7 +39,7 @@ class BerkeleyError(PolicydError):
 def read_btree(path: Path) -> Iterator[tuple[bytes, bytes]]:
     """Every key with its value, in the order of the keys; raises `BerkeleyError`."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             data = file.read(MAX_FILE + 1)
     except OSError as error:
         raise BerkeleyError(f"{path}: cannot be read: {error.strerror}") from None

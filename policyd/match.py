@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from gatepost.files import open_regular
 from policyd.errors import PolicydError
 
 MAX_FILE = 64 << 20
@@ -190,7 +191,7 @@ def read_entries(path: Path) -> list[tuple[int, str]]:
     A file whose name ends in ``.local`` may be missing, as with postgrey.
     """
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             raw = file.read(MAX_FILE + 1)
     except FileNotFoundError:
         if path.name.endswith(".local"):

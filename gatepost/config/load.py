@@ -9,8 +9,6 @@ problem with file, line, key and what is allowed.
 from __future__ import annotations
 
 import difflib
-import os
-import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from gatepost.config.errors import ConfigError, Problem
 from gatepost.config.lines import KeyPath, key_lines, line_of
+from gatepost.files import open_regular
 
 PREFIX = "GATEPOST_"
 MAX_FILE = 4 << 20
@@ -68,14 +67,10 @@ def load(model: type[M], path: Path | None, environ: Mapping[str, str]) -> Loade
 
 def _read(path: Path) -> str:
     try:
-        # a pipe would block for ever
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-            raw = file.read(MAX_FILE + 1) if is_regular else b""
+        with open_regular(path) as file:
+            raw = file.read(MAX_FILE + 1)
     except OSError as error:
         raise ConfigError.one(path, f"cannot be read: {error.strerror}") from None
-    if not is_regular:
-        raise ConfigError.one(path, "is no regular file")
     if len(raw) > MAX_FILE:
         raise ConfigError.one(path, f"is longer than {MAX_FILE} bytes")
     if not raw.strip():

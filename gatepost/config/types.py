@@ -16,6 +16,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, ValidationInfo
 
 from gatepost import listen
+from gatepost.files import open_regular
 from msgauth.domain import DomainError, to_alabels
 
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
@@ -113,7 +114,7 @@ class SecretFile:
 
     def read(self) -> bytes:
         """The secret; raises `OSError`, or `ValueError` for one that others may read."""
-        with open(self.path, "rb") as file:
+        with open_regular(self.path) as file:
             mode = os.fstat(file.fileno()).st_mode
             # group-readable is how Kubernetes mounts a Secret for a pod with an fsGroup
             if mode & (stat.S_IROTH | stat.S_IWOTH):

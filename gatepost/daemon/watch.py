@@ -13,7 +13,7 @@ from pathlib import Path
 MAX_ENTRIES = 10_000
 """Files below a watched folder that are looked at: a folder of keys has two a domain."""
 
-_State = tuple[tuple[str, int, int, int], ...]
+_State = tuple[tuple[str | int, ...], ...]
 
 
 class Watch:
@@ -42,7 +42,7 @@ class Watch:
         return True
 
     def _look(self) -> _State:
-        seen: list[tuple[str, int, int, int]] = []
+        seen: list[tuple[str | int, ...]] = []
         for path in self._paths:
             self._add(str(path), seen)
             if os.path.isdir(path):  # Path.is_dir raises where it may not look
@@ -55,10 +55,12 @@ class Watch:
         return tuple(seen)
 
     @staticmethod
-    def _add(path: str, seen: list[tuple[str, int, int, int]]) -> None:
+    def _add(path: str, seen: list[tuple[str | int, ...]]) -> None:
         try:
             found = os.stat(path)
         except OSError:
-            seen.append((path, 0, 0, 0))
+            seen.append((path,))
         else:
-            seen.append((path, found.st_mtime_ns, found.st_size, found.st_ino))
+            # who may read it is part of it: chmod and chown are how a key is made usable
+            access = found.st_mode, found.st_uid, found.st_gid
+            seen.append((path, found.st_mtime_ns, found.st_size, found.st_ino, *access))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from gatepost.files import open_regular
 from milters.keys.errors import KeysError
 from msgauth.keys import MAX_KEY_FILE, BadKeyError, SigningKey
 
@@ -19,7 +20,6 @@ LOCK_PATIENCE = 10.0
 """Seconds to wait for another command that changes the same folder; it needs less than one."""
 
 _LOCK_POLL = 0.05
-_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO in the folder must not block a daemon
 
 
 class KeyFileError(KeysError):
@@ -58,10 +58,8 @@ def to_key(path: Path, data: bytes) -> SigningKey:
 def read_private(path: Path) -> bytes:
     """The content of a key file, as `read_key` accepts it; raises `KeyFileError`."""
     try:
-        with open(os.open(path, _READ), "rb") as file:
+        with open_regular(path) as file:
             mode = os.fstat(file.fileno()).st_mode
-            if not stat.S_ISREG(mode):
-                raise KeyFileError(f"{path}: is no regular file")
             if mode & (stat.S_IROTH | stat.S_IWOTH):
                 raise KeyFileError(
                     f"{path}: everybody on this machine may read or write this private key "
@@ -97,7 +95,7 @@ def is_folder(path: Path) -> bool:
 def read_text(path: Path, most: int) -> str | None:
     """The text of a file of ours; None when it does not exist. Raises `KeyFileError`."""
     try:
-        with open(os.open(path, _READ), "rb") as file:
+        with open_regular(path) as file:
             data = file.read(most + 1)
     except FileNotFoundError:
         return None

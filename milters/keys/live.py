@@ -29,6 +29,9 @@ FIRST_LOOK = 5.0
 """Seconds that the first look at all new keys may take. What is then unknown is looked at again
 soon; a milter does not start later for a DNS that is down."""
 
+MAX_TOLD = 20
+"""Domains that one line of the log names."""
+
 AFTER_AN_ERROR = 60.0
 """Seconds until the thread that looks at records tries again after a bug."""
 
@@ -116,7 +119,7 @@ class KeyKeeper:
         """
         previous = EMPTY if self._live is None else self._live.snapshot
         snapshot = load(settings, previous)
-        self._report(snapshot)
+        self._report(snapshot, previous)
         live = LiveKeys(snapshot, self._records, settings, _asking(resolver.resolve))
         live.look_at_due(_asking(resolver.within(FIRST_LOOK)))
         self._records.forget_all_but(snapshot.all_keys())
@@ -138,7 +141,7 @@ class KeyKeeper:
                 wait = AFTER_AN_ERROR
             self._changed.wait(wait)
 
-    def _report(self, snapshot: Snapshot) -> None:
+    def _report(self, snapshot: Snapshot, previous: Snapshot) -> None:
         BROKEN.set(len(snapshot.problems))
         if os.getpid() != self._opened_by:
             return  # each worker reads the keys after the parent, which has told it all
@@ -148,6 +151,13 @@ class KeyKeeper:
                 domain=problem.domain or None,
                 problem=problem.text,
                 old_keys_used_on=problem.kept,
+            )
+        if gone := sorted(set(previous.by_domain) - set(snapshot.by_domain)):
+            # as an administrator has it, or because a volume is not mounted: it looks the same
+            self._log.warning(
+                "domains have no key of their own any more",
+                domains=gone[:MAX_TOLD],
+                count=len(gone),
             )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from gatepost.files import open_regular
 from milters.opendkim.errors import OpendkimError, Place
 
 MAX_FILE = 16 << 20
@@ -22,7 +22,7 @@ def read_file(path: Path) -> str:
     """The text of a file; raises `OpendkimError`. Octets that are not UTF-8 are kept as such."""
     place = Place(str(path))
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        with open_regular(path) as file:
             raw = file.read(MAX_FILE + 1)
     except OSError as error:
         raise OpendkimError(place, f"cannot be read: {error.strerror}") from error

@@ -46,6 +46,8 @@ def test_a_change_of_a_file_or_folder_is_seen_once(tmp_path: Path) -> None:
     assert seen(watch)
     (tmp_path / "missing").write_text("")
     assert seen(watch)
+    (folder / "example.org" / "key.pem").chmod(0o600)
+    assert seen(watch)
 
 
 def seen(watch: Watch) -> bool:

@@ -203,3 +203,16 @@ def test_problems_are_told_with_what_becomes_of_them(bench: Bench) -> None:
     assert (line["domain"], line["old_keys_used_on"]) == ("example.org", True)
     assert "chmod o-rwx" in line["problem"]
     assert signing(keys) == ["s1"]
+
+
+def test_domains_that_lose_all_keys_are_told(bench: Bench) -> None:
+    """As when the folder is a volume that is not mounted: an empty one."""
+    path = put(bench.folder / "example.org" / "s1.pem")
+    bench.dns.publish(s1=record())
+    bench.open()
+    path.unlink()
+    with capture_logs() as logs:
+        keys = bench.open()
+    (line,) = logs
+    assert (line["log_level"], line["domains"], line["count"]) == ("warning", ["example.org"], 1)
+    assert signing(keys) == []
