@@ -105,6 +105,65 @@ def test_what_is_no_signing_key_says_why(data: bytes, message: str) -> None:
         SigningKey.parse(data)
 
 
+NUMBERS = rsa.generate_private_key(65537, 2048).private_numbers()
+
+
+def der(tag: int, content: bytes) -> bytes:
+    """One element of DER (X.690): its length in the shortest form."""
+    length = len(content)
+    if length < 0x80:
+        return bytes([tag, length]) + content
+    octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(octets)]) + octets + content
+
+
+def broken(**changed: int) -> bytes:
+    """An RSA key in PKCS #1 with these numbers changed; `cryptography` would refuse to write it."""
+    of = NUMBERS
+    numbers = {"version": 0, "n": of.public_numbers.n, "e": of.public_numbers.e, "d": of.d}
+    numbers |= {"p": of.p, "q": of.q, "dmp1": of.dmp1, "dmq1": of.dmq1, "iqmp": of.iqmp}
+    assert changed.keys() <= numbers.keys()
+    integers = [
+        der(2, number.to_bytes(number.bit_length() // 8 + 1, "big"))
+        for number in (numbers | changed).values()
+    ]
+    text = base64.encodebytes(der(0x30, b"".join(integers)))
+    return b"-----BEGIN RSA PRIVATE KEY-----\n%s-----END RSA PRIVATE KEY-----\n" % text
+
+
+def composite() -> bytes:
+    """An RSA key whose numbers fit together, and p is no prime."""
+    e, p, q = 65537, NUMBERS.p + 2, NUMBERS.q
+    while (p - 1) % e == 0 or pow(2, p - 1, p) == 1:  # Fermat: a prime leaves 1
+        p += 2
+    d = pow(e, -1, (p - 1) * (q - 1))
+    return broken(p=p, n=p * q, d=d, e=e, dmp1=d % (p - 1), dmq1=d % (q - 1), iqmp=pow(q, -1, p))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        broken(d=NUMBERS.d ^ 4),
+        broken(e=17),
+        broken(n=NUMBERS.public_numbers.n + 2),
+        broken(p=NUMBERS.p + 2),
+        broken(q=NUMBERS.q ^ 8),
+        broken(dmp1=NUMBERS.dmp1 + 2),
+        broken(dmq1=NUMBERS.dmq1 - 2),
+        broken(iqmp=NUMBERS.iqmp + 1),
+        composite(),
+    ],
+    ids=["d", "e", "n", "p", "q", "dmp1", "dmq1", "iqmp", "no prime"],
+)
+def test_an_rsa_key_whose_numbers_do_not_fit_is_refused(data: bytes) -> None:
+    with pytest.raises(BadKeyError, match="do not fit together"):
+        SigningKey.parse(data)
+
+
+def test_an_rsa_key_that_fits_is_taken() -> None:
+    assert SigningKey.parse(broken()).bits == 2048
+
+
 def test_too_large_keys_are_refused() -> None:
     huge = rsa.RSAPublicNumbers(65537, (1 << keys.MAX_RSA_BITS) | 1).public_key()
     with pytest.raises(BadKeyError, match="8193 bits"):
