@@ -63,16 +63,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     steps = Steps(sys.stdout)
     ground = Ground(steps, options.sabotage)
     status = 1
+    was_played = False
     try:
         played = _run(ground, steps)
         status = 0 if all(record.ok for _, record in played) else 1
+        was_played = True
         if options.keep:
             _wait_for_the_end(ground, played)
     except FAILURES as error:
         print(f"\nmake demo: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("\nstopping", file=sys.stderr)
-        status = status if options.keep else INTERRUPTED
+        status = status if was_played else INTERRUPTED
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # what runs is stopped in any case

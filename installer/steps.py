@@ -23,6 +23,7 @@ REDRAW_INTERVAL = 0.1
 """Seconds between two drawings of a bar: a terminal over a slow line keeps up with it."""
 
 _GREEN, _RED, _DIM, _PLAIN = "\033[32m", "\033[31m", "\033[2m", "\033[0m"
+_COLOURS = {"ok": _GREEN, "!!": _RED, "--": _DIM}
 _CLEAR_LINE = "\r\033[K"
 
 
@@ -77,17 +78,19 @@ class Steps:
             self._stream.flush()
         try:
             yield step
-        except BaseException:
-            self._finish(label, "failed", time.monotonic() - start, ok=False)
+        except KeyboardInterrupt:  # nothing failed: somebody had seen enough
+            self._finish(label, "interrupted", time.monotonic() - start, mark="--")
             raise
-        self._finish(label, step.outcome, time.monotonic() - start, ok=True)
+        except BaseException:
+            self._finish(label, "failed", time.monotonic() - start, mark="!!")
+            raise
+        self._finish(label, step.outcome, time.monotonic() - start, mark="ok")
 
-    def _finish(self, label: str, outcome: str, seconds: float, *, ok: bool) -> None:
-        mark = "ok" if ok else "!!"
+    def _finish(self, label: str, outcome: str, seconds: float, *, mark: str) -> None:
         text = f"{label:<{LABEL_WIDTH}} {outcome:<50}"
         took = f"{seconds:6.1f} s"
         if is_colourful(self._stream):
-            mark = f"{_GREEN if ok else _RED}{mark}{_PLAIN}"
+            mark = f"{_COLOURS[mark]}{mark}{_PLAIN}"
             took = f"{_DIM}{took}{_PLAIN}"
         start = _CLEAR_LINE if self._stream.isatty() else ""
         self._stream.write(f"{start}  {mark} {text} {took}\n")

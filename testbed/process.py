@@ -7,8 +7,9 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -57,17 +58,24 @@ class Process:
         self.argv = [str(word) for word in argv]
         self.log = log
         self._session_ended = False
-        with log.open("ab") as output:
-            self._popen = subprocess.Popen(
-                self.argv,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **env} if env else None,
-                cwd=cwd,
-                start_new_session=True,
-            )
-        atexit.register(self.kill)  # whoever forgets to stop it, it does not outlive us
+        started = False
+        try:
+            with log.open("ab") as output, _interrupts_wait():
+                self._popen = subprocess.Popen(
+                    self.argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env={**os.environ, **env} if env else None,
+                    cwd=cwd,
+                    start_new_session=True,
+                )
+                started = True
+                atexit.register(self.kill)  # whoever forgets to stop it, it does not outlive us
+        except KeyboardInterrupt:
+            if started:
+                self.kill()
+            raise
 
     @property
     def pid(self) -> int:
@@ -145,6 +153,26 @@ class Process:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+@contextlib.contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Ctrl-C between the start of a program and our knowing of it would leave it behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _frame: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for received in came:
+            signal.raise_signal(received)
 
 
 def _session_members(session: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -11,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from testbed.process import Process
+from tests.daemon.milters import children, exists
 
 pytestmark = pytest.mark.timeout(240)  # greylisting waits, and what never comes is waited for
 
 LIMIT = 200
 FAILED = re.compile(r"^scene (\d), ", re.MULTILINE)
+FOLDER = re.compile(r"/tmp/gatepost-demo-\w+")  # noqa: S108  # looked for, not used
 KEPT = re.compile(r"kept in (/\S+)")
 
 
@@ -68,3 +71,25 @@ def test_kept_running_it_shows_how_and_stops_cleanly(tmp_path: Path) -> None:
     process.signal(signal.SIGTERM)
     assert process.wait() == 0, process.log.read_text()
     assert not Path(found[1]).exists()
+
+
+@pytest.mark.parametrize("after", ["ok gatepost milters", "ok scene 1"])
+@pytest.mark.parametrize("option", [[], ["--keep"]], ids=["", "keep"])
+def test_ctrl_c_ends_it_quietly(tmp_path: Path, after: str, option: list[str]) -> None:
+    process = Process([sys.executable, "-m", "demo", *option], tmp_path / "out")
+    process.wait_until(lambda: after in process.log.read_text(), after)
+    started = children(process.pid)
+    (folder,) = {
+        found[0]
+        for pid in started
+        if (found := FOLDER.search(Path(f"/proc/{pid}/cmdline").read_text()))
+    }
+    # as a terminal does it: to the whole process group
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait() == 130
+    assert [pid for pid in started if exists(pid)] == [], process.log.read_text()
+    text = process.log.read_text()
+    assert text.rstrip().endswith("stopping"), text
+    assert "!!" not in text
+    assert "Traceback" not in text
+    assert not Path(folder).exists()

@@ -166,6 +166,64 @@ def test_results_in_our_name_are_gone(site: Site) -> None:
     assert theirs == "other.example; dkim=pass"
 
 
+# From, and what DMARC says of it: its result and the domain it is about
+HOSTILE_FROM = {
+    "two mailboxes": (b"a@attacker.example, user@signer.example", "fail", "signer.example"),
+    "a group": (b"all: user@signer.example;", "fail", "signer.example"),
+    "an empty group": (b"undisclosed-recipients:;", "permerror", ""),
+    "an encoded word that looks like an address": (
+        b"=?utf-8?q?user=40signer=2Eexample?= <a@attacker.example>",
+        "pass",
+        "attacker.example",
+    ),
+    "an encoded word and nothing else": (b"=?utf-8?q?user=40signer=2Eexample?=", "permerror", ""),
+    "an encoded address before another": (
+        b"=?utf-8?b?PHVzZXJAc2lnbmVyLmV4YW1wbGU+?= <a@attacker.example>",
+        "pass",
+        "attacker.example",
+    ),
+    "a name with an address": (
+        b'"user@signer.example" <a@attacker.example>',
+        "pass",
+        "attacker.example",
+    ),
+    "a bare name with an address": (
+        b"user@signer.example <a@attacker.example>",
+        "fail",
+        "signer.example",
+    ),
+    "two angle brackets": (b"<user@signer.example> <a@attacker.example>", "permerror", ""),
+    "a comment with an address": (
+        b"a@attacker.example (<user@signer.example>)",
+        "pass",
+        "attacker.example",
+    ),
+    "a source route": (b"<@attacker.example:user@signer.example>", "fail", "signer.example"),
+    "no domain": (b"user", "permerror", ""),
+    "a folded address": (b"User\r\n <user@\r\n signer.example>", "fail", "signer.example"),
+}
+
+
+@pytest.mark.parametrize(
+    ("author", "result", "domain"), HOSTILE_FROM.values(), ids=HOSTILE_FROM.keys()
+)
+def test_a_hostile_from_is_judged_as_it_was_sent(
+    site: Site, author: bytes, result: str, domain: str
+) -> None:
+    """SPF passes for attacker.example; nothing may pass in the name of signer.example."""
+    site.dns.add("attacker.example", "TXT", f"v=spf1 ip4:{OUTSIDE} -all")
+    site.dns.add("_dmarc.attacker.example", "TXT", "v=DMARC1; p=none")
+    message = mail().replace(b"User <user@signer.example>", author)
+    arrived = site.arrives(message, sender="a@attacker.example")
+    values = [value for name, value in split_message(arrived.octets)[0] if name == "From"]
+    assert values == [b" " + author.replace(b"\r\n", b"\n")]
+    (results,) = arrived.fields("Authentication-Results")
+    dmarc = results.partition("; dmarc=")[2]
+    assert dmarc.split()[0] == result
+    about = [word for word in dmarc.split() if word.startswith("header.from=")]
+    assert about == ([f"header.from={domain}"] if domain else [])
+
+
 def test_dmarc_quarantine_and_reject(site: Site) -> None:
     site.dns.add("_dmarc.wary.example", "TXT", "v=DMARC1; p=quarantine")
     arrived = site.arrives(mail(author=b"user@wary.example"), sender="x@other.example")
