@@ -2,7 +2,8 @@
 
 An image is tagged with a digest of what goes into it: the Dockerfile, the files that it copies and
 the base image. What is there already is not built again. ``python -m testbed.images`` builds all
-of them; the images of an older content of the same checkout are then removed.
+of them, and removes what it built of an older content. Each checkout has tags of its own, so that
+none takes away the images of another; podman's layers they share.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ NAMES = ("gatepost", "postfix", "valkey")
 BUILD_TIMEOUT = 1800.0
 """Seconds for one image: Debian's packages come over the network."""
 
-_CHECKOUT = "org.gatepost.stack.checkout"
-"""The label that says which checkout built an image for its tests."""
+_CHECKOUT = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
+"""Stands in the tags for this checkout."""
 
 _COPY = re.compile(r"^COPY (?!--from)(?P<words>.*)$", re.MULTILINE)
 _FROM = re.compile(r"^FROM (?P<image>\S+)", re.MULTILINE)
@@ -46,7 +47,6 @@ def build(name: str) -> bool:
         # the build fetches packages: over the network of the machine, whatever that is
         "--network=host",
         "--format=docker",  # OCI images have no HEALTHCHECK
-        f"--label={_CHECKOUT}={ROOT}",
         f"--file={ROOT / 'images' / name / 'Dockerfile'}",
         f"--tag={wanted}",
         str(ROOT),
@@ -77,7 +77,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _repository(name: str) -> str:
-    return f"localhost/gatepost-stack/{name}"
+    return f"localhost/gatepost-stack-{_CHECKOUT}/{name}"
 
 
 def _digest(name: str) -> str:
@@ -95,12 +95,9 @@ def _digest(name: str) -> str:
 
 
 def _remove_older(name: str, wanted: str) -> None:
-    listed = podman(
-        "images", f"--filter=label={_CHECKOUT}={ROOT}", "--format={{.Repository}}:{{.Tag}}"
-    )
-    for image in set(listed.split()):
-        if image.startswith(_repository(name) + ":") and image != wanted:
-            attempt("rmi", image)  # podman keeps one that a container is using
+    listed = podman("images", _repository(name), "--format={{.Repository}}:{{.Tag}}")
+    for image in set(listed.split()) - {wanted}:
+        attempt("rmi", image)  # podman keeps one that a container is using
 
 
 def main() -> int:

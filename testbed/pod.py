@@ -7,11 +7,14 @@ and removed by the next one. Nothing else is ever touched.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import fcntl
 import itertools
 import os
+import signal
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,6 +39,7 @@ class Network(Closing):
     def __init__(self) -> None:
         self.name = f"{PREFIX}{os.getpid()}"
         self._numbers = itertools.count()
+        self._names: set[str] = set()
         _LOCKS.mkdir(mode=0o700, exist_ok=True)
         self._lock = _locked(_LOCKS / self.name)
         if self._lock is None:
@@ -44,6 +48,7 @@ class Network(Closing):
         podman("network", "create", "--disable-dns", self.name)
         self.subnet = str(inspect("network", self.name)["subnets"][0]["subnet"])
         """The addresses of its pods."""
+        atexit.register(self.close)  # should whoever made it be interrupted while closing it
 
     def new_name(self) -> str:
         """The name of another pod of this run, noted for who has to remove what we left behind."""
@@ -51,16 +56,26 @@ class Network(Closing):
         name = f"{self.name}-{next(self._numbers)}"
         self._lock.write(f"{name}\n")
         self._lock.flush()
+        self._names.add(name)
         return name
 
+    def remove(self, name: str) -> None:
+        """Remove what has this name, to the end even when a signal wants to end us."""
+        with _signals_wait():
+            _remove(name)
+            self._names.discard(name)
+
     def close(self) -> None:
-        """Remove the network and give the lock back."""
+        """Remove the network with all that is in it, and give the lock back."""
         if self._lock is None:
             return
-        attempt("network", "rm", self.name)
-        (_LOCKS / self.name).unlink(missing_ok=True)
-        self._lock.close()
-        self._lock = None
+        with _signals_wait():
+            for name in self._names:
+                _remove(name)
+            attempt("network", "rm", self.name)
+            (_LOCKS / self.name).unlink(missing_ok=True)
+            self._lock.close()
+            self._lock = None
 
 
 class Pod:
@@ -68,7 +83,7 @@ class Pod:
 
     def __init__(self, network: Network, changes: Changes) -> None:
         self.name = network.new_name()
-        self._network = network.name
+        self._network = network
         self._objects = manifest.objects(self.name, changes)
         (deployment,) = manifest.kind(self._objects, "Deployment")
         self._probes = manifest.probes(deployment)
@@ -87,7 +102,7 @@ class Pod:
             # podman 4.3 refuses a claim whose volume is there
             if not exists("volume", claim["metadata"]["name"]):
                 play.insert(0, claim)
-        podman("kube", "play", f"--network={self._network}", "-", stdin=manifest.text(play))
+        podman("kube", "play", f"--network={self._network.name}", "-", stdin=manifest.text(play))
         self.containers = {}
         (pod,) = _pods(self.name)
         for one in inspect("pod", pod)["Containers"]:
@@ -112,14 +127,14 @@ class Pod:
 
     def remove(self) -> None:
         """Remove it with all its volumes."""
-        _remove(self.name)
+        self._network.remove(self.name)
         self.containers = {}
 
     @property
     def address(self) -> str:
         """The address of the pod: port 25 of it is Postfix."""
         infra = inspect("container", self.containers["postfix"].name)
-        return str(infra["NetworkSettings"]["Networks"][self._network]["IPAddress"])
+        return str(infra["NetworkSettings"]["Networks"][self._network.name]["IPAddress"])
 
     def folder(self, name: str) -> MountedFolder:
         """What the pod has mounted of a ConfigMap, as ``mail-postfix`` in the manifest: the files
@@ -147,8 +162,21 @@ class Pod:
         raise KeyError(name)
 
 
+@contextlib.contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Keep Ctrl-C and SIGTERM from coming in between; they are handled after this block."""
+    wanted = {signal.SIGINT, signal.SIGTERM}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _remove(name: str) -> None:
-    """Remove the pod of that name, and the volumes whose names begin with it."""
+    """Remove the pod or container of that name, and the volumes whose names begin with it."""
+    if exists("container", name):
+        attempt("rm", "--force", "--volumes", "--time=1", name)
     for pod in _pods(name):
         attempt("pod", "rm", "--force", "--time=1", pod)
     for volume in _beginning_with(name, _listed("volume", "ls", "--format={{.Name}}")):

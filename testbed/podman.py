@@ -43,6 +43,8 @@ def attempt(
             errors="replace",
             timeout=timeout,
             check=False,
+            # Ctrl-C is for us: what podman has begun, it finishes
+            start_new_session=True,
         )
     except subprocess.TimeoutExpired as error:
         raise PodmanError(f"podman {' '.join(arguments)}: no end in {timeout:g} s") from error

@@ -11,7 +11,7 @@ import pytest
 from testbed import images
 from testbed.container import Container
 from testbed.pod import Network
-from testbed.podman import attempt, podman
+from testbed.podman import podman
 from testbed.waiting import wait_until
 from tests.stack.conftest import StartStack
 from tests.stack.stack import ALICE, COLLEAGUE, Stack
@@ -111,10 +111,15 @@ def valkey(network: Network) -> Iterator[Container]:
         Path(folder).chmod(0o755)
         (Path(folder) / "password").write_text("correct-horse\n")
         (Path(folder) / "password").chmod(0o440)
-        yield from _valkey(network.new_name(), folder)
+        name = network.new_name()
+        try:
+            _run_valkey(name, folder)
+            yield Container("valkey", name, ["probe"])
+        finally:
+            network.remove(name)
 
 
-def _valkey(name: str, secrets: str) -> Iterator[Container]:
+def _run_valkey(name: str, secrets: str) -> None:
     podman(
         "run",
         "--detach",
@@ -129,10 +134,6 @@ def _valkey(name: str, secrets: str) -> Iterator[Container]:
         "--env=VALKEY_PASSWORD_FILE=/secrets/password",
         images.tag("valkey"),
     )
-    try:
-        yield Container("valkey", name, ["probe"])
-    finally:
-        attempt("rm", "--force", "--volumes", "--time=1", name)
 
 
 def test_valkey_asks_for_its_password_and_stops_in_good_order(valkey: Container) -> None:
