@@ -84,35 +84,6 @@ def _shown(name: str) -> str:
     return ascii(name if len(name) <= 60 else name[:57] + "...")
 
 
-def to_ulabels(name: str) -> str:
-    """Return `name`, given in A-labels, with U-labels where they are valid (RFC 5890).
-
-    For people to read, and only where UTF-8 may stand. A label that is no valid A-label stays as
-    it is.
-    """
-    return ".".join(_to_ulabel(label) for label in name.split("."))
-
-
-def _to_ulabel(label: str) -> str:
-    if not label.startswith("xn--"):
-        return label
-    try:
-        return idna.ulabel(label)
-    except (idna.IDNAError, UnicodeError):
-        return label
-
-
-def is_domain(name: str) -> bool:
-    """Whether `name` is a domain name in any form and has at least two labels.
-
-    That is what SPF and DKIM ask of a domain (RFC 7208 section 4.3, RFC 6376 section 3.5 tag d=).
-    """
-    try:
-        return "." in to_alabels(name)
-    except DomainError:
-        return False
-
-
 def count_labels(name: str) -> int:
     """Return how many labels `name` has; it is in the form of `to_alabels`."""
     return name.count(".") + 1

@@ -70,8 +70,7 @@ class SigningKey:
     """A private key, ready to sign. Immutable, and safe to use from several threads.
 
     `algorithm` is the DKIM algorithm that it signs with, `bits` the RSA modulus size (256 for
-    Ed25519). `is_weak` says that the key works and yet should be replaced: RSA below
-    `GOOD_RSA_BITS`.
+    Ed25519).
     """
 
     __slots__ = ("_key", "algorithm", "bits")
@@ -140,11 +139,6 @@ class SigningKey:
     def type(self) -> KeyType:
         """The key type as in the tag k= of a key record."""
         return "rsa" if isinstance(self._key, RSAPrivateKey) else "ed25519"
-
-    @property
-    def is_weak(self) -> bool:
-        """Whether receivers may think little of the key: RSA below `GOOD_RSA_BITS`."""
-        return isinstance(self._key, RSAPrivateKey) and self.bits < GOOD_RSA_BITS
 
     def sign(self, digest: bytes) -> bytes:
         """Sign `digest`, the SHA-256 digest (32 octets) of what DKIM or ARC hashes."""

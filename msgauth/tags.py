@@ -62,11 +62,6 @@ def parse_tags(text: str) -> dict[str, str]:
     return tags
 
 
-def format_tags(tags: dict[str, str]) -> str:
-    """Return the tag list, on one line: the reverse of `parse_tags`."""
-    return "; ".join(f"{name}={value}" for name, value in tags.items())
-
-
 def decode_base64(value: str) -> bytes:
     """Return the octets of a base64string (RFC 6376 section 2.10), empty for an empty one.
 

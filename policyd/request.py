@@ -98,19 +98,9 @@ class Request:
         return _number(self.attributes.get("size", ""))
 
     @property
-    def policy_context(self) -> str:
-        """What main.cf set for this check_policy_service (Postfix 3.1)."""
-        return self.attributes.get("policy_context", "")
-
-    @property
     def sender_domain(self) -> str:
         """Domain of the envelope sender in lower case, empty for the null sender."""
         return self.sender.rpartition("@")[2].lower() if "@" in self.sender else ""
-
-    @property
-    def encrypted(self) -> bool:
-        """Whether the SMTP session is under TLS (Postfix 2.3)."""
-        return bool(self.attributes.get("encryption_protocol"))
 
 
 def _number(text: str) -> int:

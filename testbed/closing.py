@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socketserver
 import threading
-from types import TracebackType
 from typing import Self
 
 from testbed.ports import LOOPBACK
@@ -20,12 +19,7 @@ class Closing:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from pathlib import Path
 
 import click
@@ -11,8 +10,8 @@ import click
 from gatepost import logs
 from gatepost.cli import configuration
 from gatepost.cli.configuration import Configuration
+from gatepost.cli.connection import connect
 from gatepost.dns import AsyncResolver
-from gatepost.listen import Address, Unix
 from policyd.build import Maker, Stores, open_store
 from policyd.engine import Decision, Engine, within
 from policyd.errors import PolicydError
@@ -119,7 +118,7 @@ def _send(settings: PolicydSettings, attributes: dict[str, str]) -> str:
     lines = "".join(f"{name}={value}\n" for name, value in attributes.items())
     answer = b""
     try:
-        with _connect(address) as sock:
+        with connect(address, ANSWER_SECONDS) as sock:
             sock.sendall(lines.encode("utf-8", "surrogateescape") + b"\n")
             while b"\n\n" not in answer and len(answer) < MAX_ANSWER:
                 data = sock.recv(4096)
@@ -131,16 +130,3 @@ def _send(settings: PolicydSettings, attributes: dict[str, str]) -> str:
             f"{address} does not answer: {error.strerror or error}"
         ) from None
     return answer.partition(b"\n\n")[0].decode("ascii", "backslashreplace")
-
-
-def _connect(address: Address) -> socket.socket:
-    if not isinstance(address, Unix):
-        return socket.create_connection((address.host or "127.0.0.1", address.port), ANSWER_SECONDS)
-    sock = socket.socket(socket.AF_UNIX)
-    try:
-        sock.settimeout(ANSWER_SECONDS)
-        sock.connect(str(address.path))
-    except OSError:
-        sock.close()
-        raise
-    return sock

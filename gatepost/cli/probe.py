@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable
 
 import click
 
 from gatepost import handshake, listen
+from gatepost.cli.connection import connect
 from gatepost.handshake import Greeting, Handshake, HandshakeError
 
 HANDSHAKES: dict[str, Callable[[], Handshake]] = {
@@ -63,7 +63,7 @@ def probe(kind: str, address: listen.Address, timeout: float) -> None:
 def shake_hands(talk: Handshake, address: listen.Address, timeout: float) -> Greeting:
     """Lead the conversation over a socket; raises `HandshakeError` and `OSError`."""
     end = time.monotonic() + timeout
-    with _connect(address, timeout) as connection:
+    with connect(address, timeout) as connection:
         received: bytes | None = None
         while True:
             try:
@@ -75,16 +75,3 @@ def shake_hands(talk: Handshake, address: listen.Address, timeout: float) -> Gre
             connection.settimeout(max(end - time.monotonic(), 0.001))
             connection.sendall(send)
             received = connection.recv(CHUNK)
-
-
-def _connect(address: listen.Address, timeout: float) -> socket.socket:
-    if isinstance(address, listen.Inet):
-        return socket.create_connection((address.host or "127.0.0.1", address.port), timeout)
-    connection = socket.socket(socket.AF_UNIX)
-    try:
-        connection.settimeout(timeout)
-        connection.connect(str(address.path))
-    except BaseException:
-        connection.close()
-        raise
-    return connection

@@ -68,7 +68,12 @@ class Zone:
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise ZoneError(f"not TOML: {error}") from None
-        return cls({name.lower().removesuffix("."): _entry(name, data[name]) for name in data})
+        return cls.of(data)
+
+    @classmethod
+    def of(cls, tables: Mapping[str, Any]) -> Zone:
+        """A zone from tables as a zone file has them; raises `ZoneError`."""
+        return cls({name.lower().removesuffix("."): _entry(name, tables[name]) for name in tables})
 
     def resolve(self, question: Question) -> Answer:
         """The answer of this zone; never raises."""

@@ -13,9 +13,9 @@ from milters.opendkim.errors import OpendkimError
 from milters.opendkim.hosts import parse_hosts
 from msgauth.keys import MIN_RSA_BITS
 
-MIN_HEADER, MAX_HEADER = 65536, 64 << 20
-MAX_SIGNATURES = 100
-MAX_DNS_TIMEOUT = 60
+DNS_TIMEOUT = 1, 60
+HEADER = 65536, 64 << 20
+SIGNATURES = 1, 100
 """Bounds of the settings that options are mapped to."""
 
 
@@ -90,43 +90,21 @@ def _nameservers(draft: Draft, option: Option) -> None:
     draft.set("dns", "nameservers", servers, option.place)
 
 
-def _dns_timeout(draft: Draft, option: Option) -> None:
-    seconds = _number(option)
-    if 0 < seconds <= MAX_DNS_TIMEOUT:
-        draft.set("dns", "timeout", seconds, option.place)
-    else:
-        draft.find(
-            Level.WARNING,
-            option.place,
-            "DNSTimeout",
-            f"stays as by default: between 1 and {MAX_DNS_TIMEOUT} seconds are possible",
-        )
+def _number_within(
+    table: str, key: str, bounds: tuple[int, int], unit: str, level: Level
+) -> Callable[[Draft, Option], None]:
+    """A number that our setting takes only within its bounds; else the default stays."""
+    lowest, highest = bounds
 
+    def rule(draft: Draft, option: Option) -> None:
+        number = _number(option)
+        if lowest <= number <= highest:
+            draft.set(table, key, number, option.place)
+        else:
+            text = f"stays as by default: between {lowest} and {highest} {unit} are possible"
+            draft.find(level, option.place, option.name, text)
 
-def _max_header(draft: Draft, option: Option) -> None:
-    size = _number(option)
-    if MIN_HEADER <= size <= MAX_HEADER:
-        draft.set("milters", "max_header", size, option.place)
-    else:
-        draft.find(
-            Level.NOTE,
-            option.place,
-            "MaximumHeaders",
-            f"stays as by default: between {MIN_HEADER} and {MAX_HEADER} octets are possible",
-        )
-
-
-def _max_signatures(draft: Draft, option: Option) -> None:
-    number = _number(option)
-    if 1 <= number <= MAX_SIGNATURES:
-        draft.set("milters.verify", "max_signatures", number, option.place)
-    else:
-        draft.find(
-            Level.NOTE,
-            option.place,
-            "MaximumSignaturesToVerify",
-            f"stays as by default: between 1 and {MAX_SIGNATURES} are possible",
-        )
+    return rule
 
 
 def _key_bits(draft: Draft, option: Option) -> None:
@@ -202,9 +180,11 @@ SERVICE_RULES: Mapping[str, Callable[[Draft, Option], None]] = {
     "AuthservID": _authserv_id,
     "RemoveARFrom": _remove_from,
     "Nameservers": _nameservers,
-    "DNSTimeout": _dns_timeout,
-    "MaximumHeaders": _max_header,
-    "MaximumSignaturesToVerify": _max_signatures,
+    "DNSTimeout": _number_within("dns", "timeout", DNS_TIMEOUT, "seconds", Level.WARNING),
+    "MaximumHeaders": _number_within("milters", "max_header", HEADER, "octets", Level.NOTE),
+    "MaximumSignaturesToVerify": _number_within(
+        "milters.verify", "max_signatures", SIGNATURES, "signatures", Level.NOTE
+    ),
     "MinimumKeyBits": _key_bits,
     "RequireSafeKeys": _safe_keys,
 }

@@ -125,11 +125,6 @@ class ArcVerifier:
         body_hash = self._hashes.want(signature.canonicalization.body)
         return _MessageSignature(one.ams, signature, body_hash)
 
-    @property
-    def needs_body(self) -> bool:
-        """Whether the chain is whole so far; if not, or without one, the body need not come."""
-        return self._newest is not None
-
     def body(self, chunk: bytes) -> None:
         """Take the next chunk of the body, cut anywhere."""
         self._hashes.update(chunk)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from msgauth.comment import end_of_comment
 from msgauth.errors import MsgauthError
-
-MAX_NESTING: Final = 20
-"""How deep comments may stand in comments."""
 
 # RFC 2045 section 5.1: token = any CHAR but space, controls and tspecials; RFC 6532 adds UTF-8
 TOKEN: Final = re.compile(r"[^\x00-\x20\x7f-\x9f()<>@,;:\\\"/\[\]?=]+")
@@ -17,7 +15,6 @@ KEYWORD: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
 QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
-_IN_COMMENT: Final = re.compile(r"[()]|\\.", re.DOTALL)
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 _FOLD: Final = re.compile(r"\r?\n(?=[ \t])")
 
@@ -47,21 +44,10 @@ class Lexer:
             self.position = _SPACE.match(self.text, self.position).end()  # type: ignore[union-attr]
             if not self.text.startswith("(", self.position):
                 return self.position > start
-            self._comment()
-
-    def _comment(self) -> None:
-        depth = 0
-        for match in _IN_COMMENT.finditer(self.text, self.position):
-            if match[0] == "(":
-                depth += 1
-                if depth > MAX_NESTING:
-                    break
-            elif match[0] == ")":
-                depth -= 1
-                if depth == 0:
-                    self.position = match.end()
-                    return
-        raise AuthresError("a comment without an end")
+            end = end_of_comment(self.text, self.position)
+            if end is None:
+                raise AuthresError("a comment without an end")
+            self.position = end
 
     def literal(self, character: str) -> bool:
         """Take `character` if it comes next."""

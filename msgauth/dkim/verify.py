@@ -112,11 +112,6 @@ class MessageVerifier:
         body_hash = self._hashes.want(signature.canonicalization.body, signature.length)
         return _Candidate(field, signature, body_hash)
 
-    @property
-    def needs_body(self) -> bool:
-        """Whether a signature is left that covers the body; if not, the body need not come."""
-        return any(isinstance(entry, _Candidate) for entry in self._entries)
-
     def body(self, chunk: bytes) -> None:
         """Take the next chunk of the body, cut anywhere."""
         self._hashes.update(chunk)

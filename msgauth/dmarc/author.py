@@ -15,14 +15,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from msgauth.comment import end_of_comment
 from msgauth.domain import DomainError, to_alabels
 from msgauth.errors import MsgauthError
 
 MAX_FROM = 65536
 """Longest From field that is read, in octets: room for some thousand authors."""
-
-MAX_NESTING = 20
-"""How deep comments may stand in comments."""
 
 # A mailbox as nearly all mail has it: a name in quotes or of plain words, and one address. It is
 # what the rest of this module would find too, at a tenth of the time.
@@ -126,7 +124,10 @@ def _tokens(text: str) -> Iterator[str]:
             yield character
             continue
         if character == "(":
-            position = _end_of_comment(text, position)
+            end = end_of_comment(text, position)
+            if end is None:
+                raise AuthorError("From has a comment without an end")
+            position = end
             yield " "  # RFC 5322 section 3.2.2: a comment is white space
             continue
         pattern = {'"': _QUOTED, "[": _LITERAL}.get(character, _TEXT)
@@ -135,23 +136,6 @@ def _tokens(text: str) -> Iterator[str]:
             raise AuthorError(f"From has a {character!a} that does not belong there")
         position = match.end()
         yield match[0]
-
-
-_IN_COMMENT = re.compile(r"[()]|\\.", re.DOTALL)
-
-
-def _end_of_comment(text: str, start: int) -> int:
-    depth = 0
-    for match in _IN_COMMENT.finditer(text, start):
-        if match[0] == "(":
-            depth += 1
-            if depth > MAX_NESTING:
-                break
-        elif match[0] == ")":
-            depth -= 1
-            if depth == 0:
-                return match.end()
-    raise AuthorError("From has a comment without an end")
 
 
 def _mailboxes(tokens: Iterator[str]) -> Iterator[list[str]]:

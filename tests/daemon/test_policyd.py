@@ -19,7 +19,6 @@ from tests.daemon.policyd_process import PolicyClient, PolicyDaemon
 from tests.unit.policyd.requests import wire
 
 NEW = "DEFER_IF_PERMIT 4.2.0 Greylisted, please try again in 300 seconds [greylist-new]"
-NO_GREYLIST = {"greylist": {"enabled": False}}
 BL = {"dnslists": {"lists": [{"zone": "bl.example", "self_test": False}], "dns_budget": "1s"}}
 
 

@@ -6,7 +6,6 @@ import shutil
 import signal
 import socket
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from testbed.process import Process
@@ -76,10 +75,5 @@ class ValkeyServer:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.kill()

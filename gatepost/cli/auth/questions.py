@@ -53,10 +53,6 @@ class Questions:
         del seconds
         return self.resolve
 
-    def forget(self) -> None:
-        """Show nothing of what was asked so far."""
-        self._asked.clear()
-
     def lines(self) -> list[str]:
         """A line a question: what was asked, and what came back."""
         return [

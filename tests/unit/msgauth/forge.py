@@ -13,7 +13,6 @@ from msgauth.dkim.headers import Header
 from msgauth.errors import MsgauthError
 from msgauth.keys import Algorithm
 from msgauth.message import HeaderField
-from msgauth.tags import format_tags
 
 
 class Signer(Protocol):
@@ -64,7 +63,7 @@ def forge(
         whole = limit is None or not limit.isdecimal()
         merged["bh"] = body_digest(body, algorithm, None if whole else int(str(limit)))
     given_signature = merged.pop("b", "")
-    text = format_tags({tag: value for tag, value in merged.items() if value is not None})
+    text = "; ".join(f"{tag}={value}" for tag, value in merged.items() if value is not None)
     unsigned = HeaderField(b"DKIM-Signature", f" {text}; b=".encode())
     if given_signature != "":
         return HeaderField(b"DKIM-Signature", unsigned.value + str(given_signature).encode())

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msgauth import tags
-from msgauth.tags import TagError, decode_base64, format_tags, parse_tags, split_list
+from msgauth.tags import TagError, decode_base64, parse_tags, split_list
 
 ALPHABET = st.text(alphabet="ab1_=;: \t\r\né\0\x7f", max_size=60)
 
@@ -77,5 +77,5 @@ def test_parse_print_parse(text: str) -> None:
         parsed = parse_tags(text)
     except TagError:
         return
-    assert parse_tags(format_tags(parsed)) == parsed
-    assert list(parse_tags(format_tags(parsed))) == list(parsed)
+    printed = "; ".join(f"{name}={value}" for name, value in parsed.items())
+    assert list(parse_tags(printed).items()) == list(parsed.items())

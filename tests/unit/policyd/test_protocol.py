@@ -70,7 +70,6 @@ def test_a_request_has_all_attributes() -> None:
     assert event.state == State.RCPT
     assert (event.sender, event.recipient) == ("alice@example.net", "bob@example.org")
     assert event.size == 2048
-    assert event.encrypted
 
 
 @pytest.mark.parametrize(

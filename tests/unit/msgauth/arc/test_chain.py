@@ -46,8 +46,7 @@ def verify(
     now: int = NOW,
 ) -> ArcResult:
     verifier = ArcVerifier(fields)
-    if verifier.needs_body:
-        verifier.body(body)
+    verifier.body(body)
     return run(verifier.finish(now), zone)
 
 
@@ -77,8 +76,9 @@ THREE = sealed(3)
 
 
 def test_no_chain() -> None:
-    verifier = ArcVerifier(FIELDS)
-    assert not verifier.needs_body
+    hashes = BodyHashes()
+    verifier = ArcVerifier(FIELDS, hashes)
+    assert not hashes.needed
     result = run(verifier.finish(NOW))
     assert (result.method, result.status, result.hops) == ("arc", "none", ())
     assert result.highest == 0
@@ -337,8 +337,9 @@ GOOD_SEAL = " i=1; a=rsa-sha256; cv=none; d=one.example; s=s; b=AAAA"
     ],
 )
 def test_structure(aar: str, ams: str, seal: str, reason: str) -> None:
-    verifier = ArcVerifier(arc(aar, ams, seal))
-    assert not verifier.needs_body
+    hashes = BodyHashes()
+    verifier = ArcVerifier(arc(aar, ams, seal), hashes)
+    assert not hashes.needed
     with pytest.raises(StopIteration) as done:
         next(verifier.finish(NOW))
     assert (done.value.value.status, done.value.value.reason) == ("fail", reason)
@@ -346,7 +347,9 @@ def test_structure(aar: str, ams: str, seal: str, reason: str) -> None:
 
 def test_comments_around_the_instance() -> None:
     fields = arc(" (one) i (two) = (three)\r\n 1 (four) ; mx; none", GOOD_AMS, GOOD_SEAL)
-    assert ArcVerifier(fields).needs_body
+    hashes = BodyHashes()
+    ArcVerifier(fields, hashes)
+    assert hashes.needed
 
 
 def test_fifty_sets_and_no_more() -> None:

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.dns import Zone, solve
-from gatepost.dns.zone import Entry
 from msgauth.ask import Answer, Question
 from msgauth.dmarc import Author, DmarcResult, Policy, check_dmarc, find_author
 from msgauth.dmarc.walk import MAX_QUERIES, Walker, targets
@@ -28,23 +27,11 @@ class Signed:
     domain: str
 
 
-def zone_of(tables: dict[str, dict[str, Any]]) -> Zone:
-    entries = {}
-    for name, table in tables.items():
-        records = {
-            key: (value,) if isinstance(value, str) else tuple(value)
-            for key, value in table.items()
-            if key != "rcode"
-        }
-        entries[name] = Entry(records, behaviour=table.get("rcode", ""))
-    return Zone(entries)
-
-
 def golden() -> list[Any]:
     cases = []
     for path in sorted(VECTORS.glob("*.toml")):
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-        zone = zone_of(data["zone"])
+        zone = Zone.of(data["zone"])
         cases += [pytest.param(zone, c, id=f"{path.stem}: {c['what']}") for c in data["case"]]
     return cases
 
@@ -115,21 +102,21 @@ def test_a_message_without_a_readable_author_is_a_permanent_error_and_asks_nothi
 
 def test_a_record_below_a_hundred_texts_is_found() -> None:
     texts = [f"text {n}" for n in range(99)] + ["v=DMARC1; p=reject"]
-    result, _ = check(zone_of({"_dmarc.a.example": {"TXT": texts}}), "a.example")
+    result, _ = check(Zone.of({"_dmarc.a.example": {"TXT": texts}}), "a.example")
     assert result.disposition is Policy.REJECT
     texts = ["v=DMARC1; p=reject"] * 100
-    result, _ = check(zone_of({"_dmarc.a.example": {"TXT": texts}}), "a.example")
+    result, _ = check(Zone.of({"_dmarc.a.example": {"TXT": texts}}), "a.example")
     assert result.status is DmarcStatus.NONE
 
 
 def test_many_signatures_of_one_organization_ask_a_bounded_number_of_questions() -> None:
-    zone = zone_of({"_dmarc.a.example": {"TXT": "v=DMARC1; p=reject; psd=n"}})
+    zone = Zone.of({"_dmarc.a.example": {"TXT": "v=DMARC1; p=reject; psd=n"}})
     labels = ".".join("abcdefgh")
     names = [f"{n}.{labels}.b.example" for n in range(1000)]
     result, asked = check(zone, "a.example", *names)
     assert result.status is DmarcStatus.FAIL
     assert len(asked) == 1  # none of them is at or below the organization
-    zone = zone_of({"_dmarc.example": {"TXT": "v=DMARC1; p=reject"}})
+    zone = Zone.of({"_dmarc.example": {"TXT": "v=DMARC1; p=reject"}})
     result, asked = check(zone, "a.example", *names)
     assert result.status is DmarcStatus.PASS
     assert len(asked) < 40
@@ -138,7 +125,7 @@ def test_many_signatures_of_one_organization_ask_a_bounded_number_of_questions()
 def test_a_name_of_the_greatest_length_is_walked() -> None:
     name = ".".join(["a"] * 126)
     assert len(targets(name)) == MAX_QUERIES
-    _, asked = check(zone_of({}), name)
+    _, asked = check(Zone.of({}), name)
     assert len(asked) == MAX_QUERIES
 
 
@@ -181,7 +168,7 @@ def test_a_pass_has_an_aligned_identifier_and_a_fail_has_a_policy(
     signed: list[tuple[DkimStatus, str]],
     sender: tuple[SpfStatus, str] | None,
 ) -> None:
-    zone = zone_of(tables)
+    zone = Zone.of(tables)
     spf = SpfResult("spf", sender[0], domain=sender[1]) if sender else None
     lookup = check_dmarc(Author(tuple(domains)), [Signed(*s) for s in signed], spf)
     result = solve(lookup, zone.resolve)

@@ -1,0 +1,25 @@
+"""A connection to a server of ours, as a command makes it."""
+
+from __future__ import annotations
+
+import socket
+
+from gatepost.listen import Address, Inet
+
+
+def connect(address: Address, timeout: float) -> socket.socket:
+    """Connect within `timeout` seconds, which then bound each wait on the socket too.
+
+    An address that stands for every address of this machine is reached on 127.0.0.1. Raises
+    `OSError`.
+    """
+    if isinstance(address, Inet):
+        return socket.create_connection((address.host or "127.0.0.1", address.port), timeout)
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(timeout)
+        connection.connect(str(address.path))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
