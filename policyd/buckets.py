@@ -12,6 +12,10 @@ from typing import NamedTuple
 
 from policyd.stores import Entry
 
+CLOCK_STEP = 60.0
+"""Seconds by which a bucket may be of the future because the clocks of servers differ. What is
+further ahead was written before a clock was set back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
@@ -29,12 +33,23 @@ class Bucket(NamedTuple):
 
 
 def refill(bucket: Bucket | None, now: float, rate: Rate) -> Bucket:
-    """The bucket as it is now; a new one is full. A clock that was set back fills nothing."""
+    """The bucket as it is now; a new one is full.
+
+    A clock that was set back fills nothing, and from then on it fills as before. With servers whose
+    clocks differ, the one that is ahead counts: no second fills a bucket twice.
+    """
     if bucket is None:
         return Bucket(float(rate.limit), now)
-    passed = max(0.0, now - bucket.time)
+    passed = now - bucket.time
+    if passed < 0:
+        return bucket._replace(time=now) if is_ahead(bucket, now) else bucket
     tokens = bucket.tokens + passed * rate.limit / rate.period
     return Bucket(min(tokens, float(rate.limit)), now)
+
+
+def is_ahead(bucket: Bucket, now: float) -> bool:
+    """Whether the clock was set back since the bucket was written: it has to be written anew."""
+    return bucket.time - now > CLOCK_STEP
 
 
 def take(bucket: Bucket | None, now: float, rate: Rate, cost: int) -> tuple[Bucket, bool]:
@@ -42,7 +57,7 @@ def take(bucket: Bucket | None, now: float, rate: Rate, cost: int) -> tuple[Buck
     bucket = refill(bucket, now, rate)
     if bucket.tokens + 1e-9 < cost:
         return bucket, False
-    return Bucket(bucket.tokens - cost, now), True
+    return bucket._replace(tokens=bucket.tokens - cost), True
 
 
 def wait_for(bucket: Bucket, rate: Rate, cost: int) -> float:

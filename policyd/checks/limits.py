@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gatepost.metrics import Counter
 from gatepost.reply import Reply
 from policyd.action import Action, hold, refuse
-from policyd.buckets import Bucket, Rate, bucket_entry, read_bucket, take, wait_for
+from policyd.buckets import Bucket, Rate, bucket_entry, is_ahead, read_bucket, take, wait_for
 from policyd.checks import Outcome
 from policyd.identity import network_identity
 from policyd.request import Request
@@ -124,8 +124,11 @@ def charge_all(
         if charge.once and entries.get(charge.once) is not None:
             continue
         # two rules never share a bucket, so `entries` is what there was
-        bucket, enough = take(read_bucket(entries.get(charge.key)), now, charge.rate, charge.cost)
+        before = read_bucket(entries.get(charge.key))
+        bucket, enough = take(before, now, charge.rate, charge.cost)
         if not enough:
+            if before is not None and is_ahead(before, now):
+                entries[charge.key] = bucket_entry(bucket, charge.rate)
             exceeded.append(Exceeded(charge, wait_for(bucket, charge.rate, charge.cost)))
             bucket = _drained(bucket, charge)
         after[charge.key] = bucket_entry(bucket, charge.rate)

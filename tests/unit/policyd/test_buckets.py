@@ -48,6 +48,16 @@ def test_a_clock_that_was_set_back_fills_nothing() -> None:
     assert refill(bucket, 500.0, RATE).tokens == 0
 
 
+def test_servers_whose_clocks_differ_let_no_more_pass() -> None:
+    """Two, one of them 5 s ahead, that ask about one bucket in turn."""
+    bucket, taken = None, 0
+    for second in range(200):
+        for ahead in (5.0, 0.0):
+            bucket, enough = take(bucket, second + ahead, RATE, 1)
+            taken += enough
+    assert taken <= RATE.limit + (200 + 5) * RATE.limit / RATE.period
+
+
 @given(st.lists(st.tuples(st.floats(0, 50), st.integers(1, 5)), max_size=60), st.integers(1, 20))
 def test_in_any_stretch_there_is_at_most_a_burst_and_the_rate(
     steps: list[tuple[float, int]], limit: int

@@ -52,6 +52,18 @@ def test_recipients_of_a_user() -> None:
     assert gate.ask(**ALICE) != ""
 
 
+def test_a_clock_that_was_set_back_holds_nobody_up() -> None:
+    """By a day: without more, the limit of an hour would hold for that day."""
+    gate = Gate(rule(period="1h"))
+    assert [gate.ask(**ALICE) for _ in range(4)][2:] == [
+        "",
+        "450 4.7.1 Too much mail, try again in 1201 seconds [limit-out]",
+    ]
+    assert gate.ask(-86400, **ALICE).startswith("450")
+    assert gate.ask(1200, **ALICE) == ""
+    assert gate.ask(**ALICE).startswith("450")
+
+
 def test_messages_count_once_whatever_their_recipients() -> None:
     gate = Gate(rule(count="messages", limit=2))
     for n in range(5):
