@@ -27,6 +27,10 @@ FIELDS = (
 )
 """Key of the log line, attribute of Postfix. Empty ones are left out."""
 
+_BEGINNINGS = tuple((f',"{key}":', attribute) for key, attribute in FIELDS)
+MAX_HEADS = 1000
+"""Beginnings of lines that are kept: some 300 bytes each."""
+
 log = get_logger("policyd")
 
 
@@ -38,6 +42,7 @@ class DecisionLog:
         self._as_json = as_json(settings)
         self._output = output()
         self._lines: list[str] = []
+        self._heads: dict[tuple[bytes, str, str, str], str] = {}
         self._second = 0
         self._second_text = ""
 
@@ -58,22 +63,34 @@ class DecisionLog:
         self._output.write("".join(lines))
 
     def _line(self, request: Request, decision: Decision, seconds: float) -> str:
-        parts = [f'{{"daemon":"policyd","action":{quote(str(decision.action))}']
-        if decision.check:
-            parts.append(f'"check":"{decision.check}"')
-        if decision.reason:
-            parts.append(f'"reason":"{decision.reason}"')
-        if decision.findings:
-            parts.append(f'"findings":{_quote("; ".join(decision.findings))}')
-        parts.append(f'"state":{_quote(request.state)}')
+        parts = [self._head(decision), f',"state":{_quote(request.state)}']
         get = request.attributes.get
-        for key, attribute in FIELDS:
+        for begin, attribute in _BEGINNINGS:
             if value := get(attribute):
-                parts.append(f'"{key}":{_quote(value)}')
+                parts.append(begin)
+                parts.append(quote(value) if len(value) <= MAX_VALUE else _quote(value))
         parts.append(
-            f'"seconds":{seconds:.6f},"event":"decision","level":"info","time":"{self._time()}"}}\n'
+            f',"seconds":{seconds:.6f},"event":"decision","level":"info","time":"{self._time()}"}}\n'
         )
-        return ",".join(parts)
+        return "".join(parts)
+
+    def _head(self, decision: Decision) -> str:
+        """The part that says what was decided: few different ones, over and over."""
+        findings = "; ".join(decision.findings)
+        key = (decision.action.wire, decision.check, decision.reason, findings)
+        head = self._heads.get(key)
+        if head is None:
+            head = f'{{"daemon":"policyd","action":{quote(str(decision.action))}'
+            if decision.check:
+                head += f',"check":"{decision.check}"'
+            if decision.reason:
+                head += f',"reason":"{decision.reason}"'
+            if findings:
+                head += f',"findings":{_quote(findings)}'
+            if len(self._heads) >= MAX_HEADS:  # a detail may come out of mail
+                self._heads.clear()
+            self._heads[key] = head
+        return head
 
     def _time(self) -> str:
         now = time.time()

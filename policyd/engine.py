@@ -75,7 +75,8 @@ class Engine:
 
     def __init__(self, rows: Sequence[Row], proxy_networks: Iterable[object] = ()) -> None:
         self.rows = tuple(rows)
-        self._proxies = ClientTable(str(network) for network in proxy_networks)
+        proxies = ClientTable(str(network) for network in proxy_networks)
+        self._proxies = proxies if proxies else None
         self._warned = False
         # asked for every request, so each state's row is made once
         self._by_state: dict[str, tuple[Row, ...]] = {

@@ -47,58 +47,69 @@ class Malformed:
 class PolicyConnection:
     """One connection's incoming half."""
 
-    __slots__ = ("_buffer", "_discarded", "_searched")
+    __slots__ = ("_at", "_buffer", "_discarded", "_searched")
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._buffer = b""  # not a bytearray: one request alone in it is not copied
+        self._at = 0  # where the next request begins in it
         self._searched = 0  # no end of a request begins before this offset
         self._discarded = 0  # bytes of the present request already thrown away
 
     @property
     def buffered(self) -> int:
         """Bytes that wait for `next_event()`, or for the rest of their request."""
-        return len(self._buffer)
+        return len(self._buffer) - self._at
 
     @property
     def mid_request(self) -> bool:
         """Whether the beginning of a request is here and its end is not known to be."""
-        return bool(self._buffer) or self._discarded > 0
+        return len(self._buffer) > self._at or self._discarded > 0
 
     def receive_data(self, data: bytes) -> None:
         """Take bytes from the socket, in any portions."""
+        self._drop(self._at)
         self._buffer += data
 
     def next_event(self) -> Request | Malformed | None:
         """The next event, or None; raises `ProtocolError`."""
-        buffer = self._buffer
-        if not buffer:
+        buffer, begin = self._buffer, self._at
+        if len(buffer) == begin:
             return None
-        if buffer[0] == 0x0A and not self._discarded:
-            del buffer[:1]
-            self._searched = 0
+        if buffer[begin] == 0x0A and not self._discarded:
+            self._take(begin + 1)
             return Malformed("an empty request")
         end = buffer.find(b"\n\n", self._searched)
         if end < 0:
             self._wait_for_more()
             return None
-        raw = bytes(buffer[:end])
-        del buffer[: end + 2]
-        self._searched = 0
-        if self._discarded or end > MAX_REQUEST:
+        self._take(end + 2)
+        if self._discarded or end - begin > MAX_REQUEST:
             self._discarded = 0
             return Malformed(f"longer than {MAX_REQUEST} bytes")
-        return _parse(raw)
+        return _parse(buffer[begin:end])
+
+    def _take(self, end: int) -> None:
+        """What stands before `end` was read."""
+        if end == len(self._buffer):
+            self._buffer, end = b"", 0
+        self._at = self._searched = end
+
+    def _drop(self, end: int) -> None:
+        """Let go of what stands before `end`."""
+        if end:
+            self._buffer = self._buffer[end:]
+            self._at = 0
+            self._searched = max(0, self._searched - end)
 
     def _wait_for_more(self) -> None:
-        size = len(self._buffer)
+        size = self.buffered
         if size > MAX_REQUEST:
             # the last byte may be the first half of the end
             self._discarded += size - 1
-            del self._buffer[:-1]
+            self._drop(len(self._buffer) - 1)
             if self._discarded > MAX_DISCARD:
                 raise ProtocolError(f"no end of a request within {MAX_DISCARD} bytes")
-            size = 1
-        self._searched = size - 1
+        self._searched = max(self._at, len(self._buffer) - 1)
 
 
 def _parse(raw: bytes) -> Request | Malformed:

@@ -45,6 +45,7 @@ DEFERRALS = 4096
 Identify: TypeAlias = Callable[[Request], Awaitable[str]]
 """Finds an identity that costs something (DNS), or the empty string."""
 
+_NOTHING = Seen(None, None)
 _KNOWN = Outcome("known")
 _AUTO_ALLOWED = Outcome("auto-allowed")
 
@@ -129,7 +130,24 @@ class Greylist:
         identities = [network]
         if self._by_host and name and (host := host_identity(address, name)):
             identities.insert(0, host)
-        return await self._attempt(request, identities)
+        # one coroutine for all of it: this is the way of nearly every request
+        sender = stable_sender(request.sender)
+        recipient = request.recipient.lower()
+        now = self._clock()
+        triplet = records.triplet_key(self._hide, identities[0], sender, recipient)
+        if self._recent.fresh(triplet, now):
+            return _KNOWN
+        client = records.client_key(self._hide, identities[0])
+        if self._recent.fresh(client, now):
+            return _AUTO_ALLOWED
+        verdict = await self._ask_store(identities, sender, recipient, now)
+        if not verdict.passes and len(identities) == 1 and self._identify:
+            verdict = await self._try_further(request, verdict, sender, recipient, now)
+        if verdict.result is Result.KNOWN:
+            self._recent.note(triplet, now + RECENT_SECONDS)
+        elif verdict.result is Result.AUTO_ALLOWED:
+            self._recent.note(client, now + RECENT_SECONDS)
+        return self._outcome(request, verdict, now)
 
     def _exempt(self, request: Request, address: str, name: str) -> Outcome | None:
         if self._allow_clients and (entry := self._allow_clients.match(address, name)):
@@ -142,33 +160,20 @@ class Greylist:
             return Outcome("unsuspicious")
         return None
 
-    async def _attempt(self, request: Request, identities: list[str]) -> Outcome:
-        sender = stable_sender(request.sender)
-        recipient = request.recipient.lower()
-        now = self._clock()
-        first = records.triplet_key(self._hide, identities[0], sender, recipient)
-        if self._recent.fresh(first, now):
-            return _KNOWN
-        client = records.client_key(self._hide, identities[0])
-        if self._recent.fresh(client, now):
-            return _AUTO_ALLOWED
-        verdict = await self._ask_store(identities, sender, recipient, now)
-        if not verdict.passes and len(identities) == 1:
-            for identify in self._identify:
-                if further := await identify(request):
-                    better = await self._ask_store([further], sender, recipient, now)
-                    if better.passes:
-                        verdict = better
-                        break
-        if verdict.result is Result.KNOWN:
-            self._recent.note(first, now + RECENT_SECONDS)
-        elif verdict.result is Result.AUTO_ALLOWED:
-            self._recent.note(client, now + RECENT_SECONDS)
-        return self._outcome(request, verdict, now)
-
-    async def _ask_store(
-        self, identities: Sequence[str], sender: str, recipient: str, now: float
+    async def _try_further(
+        self, request: Request, verdict: Verdict, sender: str, recipient: str, now: float
     ) -> Verdict:
+        """The verdict under an identity that has to be found out first, if it is better."""
+        for identify in self._identify:
+            if further := await identify(request):
+                better = await self._ask_store([further], sender, recipient, now)
+                if better.passes:
+                    return better
+        return verdict
+
+    def _ask_store(
+        self, identities: Sequence[str], sender: str, recipient: str, now: float
+    ) -> Awaitable[Verdict]:
         """Decide on what is known of all identities; what is learned is kept under the first."""
         hide, rules = self._hide, self.rules
         keys = [records.triplet_key(hide, one, sender, recipient) for one in identities]
@@ -186,7 +191,7 @@ class Greylist:
                 entries[count] = records.client_entry(after.client, rules)
             return entries, verdict
 
-        return await self._store.update(keys, change)
+        return self._store.update(keys, change)
 
     def _outcome(self, request: Request, verdict: Verdict, now: float) -> Outcome:
         result = verdict.result
@@ -272,6 +277,8 @@ def hide_of(settings: GreylistSettings) -> records.Hide:
 
 def _together(known: Known, count: int) -> Seen:
     """What is known under several identities, as one."""
+    if not any(known):
+        return _NOTHING
     triplet = records.read_triplet(known[0])
     client = records.read_client(known[count])
     for n in range(1, count):

@@ -78,10 +78,3 @@ class RawStore(Store, Protocol):
     def update(self, keys: Sequence[str], change: Change[T]) -> asyncio.Future[T]:
         """As `Store.update`."""
         ...
-
-
-def apply(change: Change[T], before: Known) -> tuple[list[int], Known, T]:
-    """Run a change; returns which entries are different, all entries, and its result."""
-    after, result = change(before)
-    dirty = [n for n, entry in enumerate(after) if entry is not before[n]]
-    return dirty, after, result

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from policyd.stores import Change, Entry, apply
+from policyd.stores import Change, Entry
 
 
 class Job(NamedTuple):
@@ -42,14 +42,15 @@ def run(jobs: Sequence[Job], known: dict[str, Entry | None], now: float) -> list
             entry = known.get(key)
             before.append(entry if entry is not None and entry.expires > now else None)
         try:
-            dirty, after, result = apply(job.change, before)
+            after, result = job.change(before)
+            writes = [
+                (key, known.get(key), new)
+                for key, old, new in zip(job.keys, before, after, strict=True)
+                if new is not old
+            ]
         except Exception as error:  # handed to the one who asked for the update
             done.append(Done(job, None, error, []))
             continue
-        writes = []
-        for n in dirty:
-            key = job.keys[n]
-            writes.append((key, known.get(key), after[n]))
-            known[key] = after[n]
+        known.update({key: new for key, _, new in writes})
         done.append(Done(job, result, None, writes))
     return done

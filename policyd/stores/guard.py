@@ -65,7 +65,10 @@ class Guard:
         self._open = False
         self._back_at: float | None = None
         self.readable = False
-        self._under_way: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        self._asked: list[asyncio.Future[Any]] = []
+        """What was asked since the last look."""
+        self._unanswered: deque[tuple[float, list[asyncio.Future[Any]]]] = deque()
+        """What a look found unanswered, and when."""
         self._ticker: asyncio.Task[None] | None = None
         self._probe: asyncio.Task[None] | None = None
         self.on_recovery: list[Callable[[], None]] = []
@@ -85,22 +88,32 @@ class Guard:
         """As `Store.update`; raises `StoreError` at once while the store is down."""
         if self._open:
             raise StoreError(f"{self.name} is down")
-        future = self.store.update(keys, change)
-        self._under_way.append((future.get_loop().time(), future))
         try:
-            result = await future
+            result = await self.ask(keys, change)
         except StoreError as error:
-            self._failed(error)
+            self.failed(error)
             raise
-        self._failures = 0
+        self.worked()
         return result
+
+    def ask(self, keys: Sequence[str], change: Change[T]) -> asyncio.Future[T]:
+        """Begin an update, whether the store is down or not.
+
+        Who awaits it tells how it ended: `worked()`, or `failed()` after a `StoreError`. `update()`
+        does so, at the price of one more coroutine.
+        """
+        future = self.store.update(keys, change)
+        self._asked.append(future)
+        return future
+
+    def worked(self) -> None:
+        """An update is done."""
+        self._failures = 0
 
     async def look(self, keys: Sequence[str]) -> Known:
         """The entries of `keys`, while the store is down but `readable`."""
-        future = self.store.update(keys, _look)
-        self._under_way.append((future.get_loop().time(), future))
         try:
-            return await future
+            return await self.ask(keys, _look)
         except StoreError as error:
             self.readable = error.readable
             raise
@@ -120,7 +133,8 @@ class Guard:
                 task.cancel()
         await self.store.close()
 
-    def _failed(self, error: StoreError) -> None:
+    def failed(self, error: StoreError) -> None:
+        """An update failed: after some in a row the store is down."""
         self._failed_count.inc()
         self._failures += 1
         self.readable = error.readable
@@ -149,22 +163,21 @@ class Guard:
                 log.warning("store back", store=self.name)
 
     def _give_up_late(self, now: float) -> None:
-        under_way = self._under_way
-        while under_way:
-            started, future = under_way[0]
-            if not future.done():
-                if now - started < self._timeout:
-                    return
-                future.set_exception(StoreError(f"{self.name}: no answer in {self._timeout:g} s"))
-            under_way.popleft()
+        if unanswered := [future for future in self._asked if not future.done()]:
+            self._unanswered.append((now, unanswered))
+        self._asked.clear()
+        while self._unanswered and now - self._unanswered[0][0] >= self._timeout:
+            _, late = self._unanswered.popleft()
+            for future in late:
+                if not future.done():
+                    why = f"{self.name}: no answer in {self._timeout:g} s"
+                    future.set_exception(StoreError(why))
 
     async def _try_again(self) -> None:
         loop = asyncio.get_running_loop()
         try:
             # it has to write: a disk that is full can still be read
-            future = self.store.update((_PROBE_KEY,), _write)
-            self._under_way.append((loop.time(), future))
-            await future
+            await self.ask((_PROBE_KEY,), _write)
         except StoreError as error:
             self.readable = error.readable
             self._pause = min(self._pause * 2, MAX_PAUSE)
@@ -203,13 +216,19 @@ class Fallback:
 
     async def update(self, keys: Sequence[str], change: Change[T]) -> T:
         """As `Store.update`; never fails."""
-        try:
-            return await self._guard.update(keys, change)
-        except StoreError:
-            self._fell_back.inc()
-            if self._guard.readable:
-                await self._take_up(keys)
-            return self.memory.update_now(keys, change)
+        guard = self._guard
+        if not guard.down:
+            try:
+                result = await guard.ask(keys, change)
+            except StoreError as error:
+                guard.failed(error)
+            else:
+                guard.worked()
+                return result
+        self._fell_back.inc()
+        if guard.readable:
+            await self._take_up(keys)
+        return self.memory.update_now(keys, change)
 
     async def _take_up(self, keys: Sequence[str]) -> None:
         """Remember in memory what a store knows that takes nothing new."""

@@ -58,8 +58,7 @@ class SqliteStore:
             raise StoreStartError(
                 f"cannot open the store {path}: {error}{_advice(error)}"
             ) from None
-        self._work: queue.SimpleQueue[list[Job] | _Call | None] = queue.SimpleQueue()
-        self._waiting: list[Job] = []
+        self._work: queue.SimpleQueue[Job | _Call | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._threads = [
             threading.Thread(target=work, name=name, daemon=True)
@@ -75,15 +74,8 @@ class SqliteStore:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = self._loop.create_future()
-        if not self._waiting:
-            self._loop.call_soon(self._hand_over)
-        self._waiting.append(Job(keys, change, future))
+        self._work.put(Job(keys, change, future))
         return future
-
-    def _hand_over(self) -> None:
-        """Give the thread what came in one turn of the event loop: it is woken once for all."""
-        waiting, self._waiting = self._waiting, []
-        self._work.put(waiting)
 
     async def scan(self, prefix: str) -> AsyncIterator[tuple[str, Entry]]:
         """As `Store.scan`."""
@@ -101,7 +93,6 @@ class SqliteStore:
     async def close(self) -> None:
         """Finish the batch under way, and copy the WAL into the file."""
         self._closing.set()
-        self._hand_over()
         self._work.put(None)
         await asyncio.get_running_loop().run_in_executor(None, self._join)
 
@@ -127,8 +118,8 @@ class SqliteStore:
                 if item is None:
                     stop = True
                     break
-                if isinstance(item, list):
-                    jobs += item
+                if isinstance(item, Job):
+                    jobs.append(item)
                 else:
                     calls.append(item)
                 if len(jobs) >= MAX_BATCH or work.empty():
