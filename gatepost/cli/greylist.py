@@ -287,6 +287,7 @@ def _read_line(number: int, line: str, hide: records.Hide) -> tuple[str, Entry] 
         return None
     try:
         item = json.loads(line)
+        _check_parts(item)
         expires = int(item["expires"])
         if item["kind"] == "client":
             client = Client(int(item["returns"]), int(item["last"]))
@@ -296,6 +297,19 @@ def _read_line(number: int, line: str, hide: records.Hide) -> tuple[str, Entry] 
         return key, Entry(f"{triplet.first} {triplet.last} {triplet.passed}", expires)
     except (ValueError, KeyError, TypeError) as error:
         raise click.ClickException(f"line {number}: not a record: {error}") from None
+
+
+def _check_parts(item: object) -> None:
+    """Refuse what would not stay one part of a key; raises `ValueError` or `TypeError`."""
+    if not isinstance(item, dict):
+        raise TypeError("no object")
+    for name in ("client", "sender", "recipient"):
+        part = item.get(name, "")
+        if not isinstance(part, str):
+            raise TypeError(f"{name} is no text")
+        if "\n" in part or "\0" in part:
+            raise ValueError(f"{name} has a line feed or NUL")
+        part.encode()  # a half of a surrogate pair cannot be kept
 
 
 def _client_key(hide: records.Hide, item: dict[str, str]) -> str:

@@ -1,8 +1,8 @@
 """The store in one SQLite file: the default, nothing to set up, kept across restarts.
 
-A thread owns the file. It takes all updates that wait as one batch: one transaction, with the
-decisions in its middle, so the event loop never waits for the disk and a commit is shared by
-everything that came in meanwhile. SQLite works with the interpreter's lock released.
+A thread owns the file, so the event loop never waits for the disk. It takes all updates that wait
+as one batch: one transaction, with the decisions in its middle. SQLite works with the interpreter's
+lock released.
 
 Journal mode WAL with synchronous=NORMAL: what was committed survives the death of the process; a
 power cut may lose the last moments, but never the file.
@@ -27,7 +27,7 @@ from policyd.stores.batch import Done, Job, run
 from policyd.stores.sqlite_file import EntryFile, checkpoint
 
 MAX_BATCH = 512
-"""Updates in one transaction."""
+"""Updates that are handed over together; a transaction may have a few more."""
 CHECKPOINT_INTERVAL = 1.0
 """Seconds between two copies of the WAL into the file. A thread of its own does it, so that no
 commit waits for it."""
@@ -58,7 +58,8 @@ class SqliteStore:
             raise StoreStartError(
                 f"cannot open the store {path}: {error}{_advice(error)}"
             ) from None
-        self._work: queue.SimpleQueue[Job | _Call | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[list[Job] | _Call | None] = queue.SimpleQueue()
+        self._waiting: list[Job] = []
         self._closing = threading.Event()
         self._threads = [
             threading.Thread(target=work, name=name, daemon=True)
@@ -74,7 +75,9 @@ class SqliteStore:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = self._loop.create_future()
-        self._work.put(Job(keys, change, future))
+        self._waiting.append(Job(keys, change, future))
+        if len(self._waiting) == 1:
+            self._loop.call_soon(self._hand_over, 0)
         return future
 
     async def scan(self, prefix: str) -> AsyncIterator[tuple[str, Entry]]:
@@ -93,8 +96,22 @@ class SqliteStore:
     async def close(self) -> None:
         """Finish the batch under way, and copy the WAL into the file."""
         self._closing.set()
+        self._hand_over(len(self._waiting))
         self._work.put(None)
         await asyncio.get_running_loop().run_in_executor(None, self._join)
+
+    def _hand_over(self, seen: int) -> None:
+        """Give the thread what waits, once a turn of the event loop has brought nothing more.
+
+        Both threads share the interpreter's lock, so each batch costs a dozen changes between them:
+        few large batches while this thread has nothing to do are a quarter cheaper than many small
+        ones beside its work. Nobody waits longer for it than others need to ask.
+        """
+        if seen < len(self._waiting) < MAX_BATCH and self._loop is not None:
+            self._loop.call_soon(self._hand_over, len(self._waiting))
+        elif self._waiting:
+            waiting, self._waiting = self._waiting, []
+            self._work.put(waiting)
 
     async def _call(self, work: Callable[[], Any]) -> Any:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -118,8 +135,8 @@ class SqliteStore:
                 if item is None:
                     stop = True
                     break
-                if isinstance(item, Job):
-                    jobs.append(item)
+                if isinstance(item, list):
+                    jobs += item
                 else:
                     calls.append(item)
                 if len(jobs) >= MAX_BATCH or work.empty():

@@ -1,8 +1,11 @@
 """The store on a Valkey (or Redis) server, shared by every replica of the policy server.
 
-All updates that wait go as one batch: one MGET, the decisions, and one script that writes each
-update's entries if they are still what the decision was made on. An update that lost against
-another replica is decided anew. The server forgets what has expired by itself.
+All updates that wait go as one batch: one script that reads, the decisions, and one script that
+writes each update's entries if they are still what the decision was made on. An update that lost
+against another replica is decided anew. The server forgets what has expired by itself.
+
+A script gets one argument and returns one string, whatever the size of the batch: hundreds of small
+ones cost more than the work that is done on them. NUL stands between, which no key or value has.
 
 One server, or a primary with replicas behind one address; not a cluster, whose keys a script
 cannot all reach.
@@ -28,34 +31,47 @@ MAX_TRIES = 8
 """How often an update is decided anew because another replica was faster."""
 SCAN_STEP = 500
 
-_WRITE = """
-local key, arg, written = 1, 2, {}
-for group = 1, tonumber(ARGV[1]) do
-  local size = tonumber(ARGV[arg])
-  arg = arg + 1
-  local same = 1
-  for n = 0, size - 1 do
-    if (redis.call('GET', KEYS[key + n]) or '') ~= ARGV[arg + 3 * n] then
-      same = 0
-      break
-    end
+_READ = """
+local keys, values = {}, {}
+for key in string.gmatch(ARGV[1], '([^%z]*)%z') do keys[#keys + 1] = key end
+for first = 1, #keys, 1000 do
+  local last = math.min(first + 999, #keys)
+  for n, value in ipairs(redis.call('MGET', unpack(keys, first, last))) do
+    if not value or string.find(value, '%z') then value = '' end
+    values[first + n - 1] = value
   end
-  if same == 1 then
-    for n = 0, size - 1 do
-      local value = ARGV[arg + 3 * n + 1]
-      if value == '' then
-        redis.call('DEL', KEYS[key + n])
+end
+return table.concat(values, '\\0')
+"""
+"""ARGV[1]: keys, each with NUL behind it. Returns their values with NUL between, empty for none."""
+
+_WRITE = """
+local next_field = string.gmatch(ARGV[1], '([^%z]*)%z')
+local written = {}
+for group = 1, tonumber(next_field()) do
+  local changes, same = {}, '1'
+  for n = 1, tonumber(next_field()) do
+    local change = {next_field(), next_field(), next_field(), next_field()}
+    changes[n] = change
+    if same == '1' and (redis.call('GET', change[1]) or '') ~= change[2] then same = '0' end
+  end
+  if same == '1' then
+    for _, change in ipairs(changes) do
+      if change[3] == '' then
+        redis.call('DEL', change[1])
       else
-        redis.call('SET', KEYS[key + n], value, 'EXAT', ARGV[arg + 3 * n + 2])
+        redis.call('SET', change[1], change[3], 'EXAT', change[4])
       end
     end
   end
   written[group] = same
-  key = key + size
-  arg = arg + 3 * size
 end
-return written
+return table.concat(written)
 """
+"""ARGV[1]: fields, each with NUL behind it: how many updates, for each of them how many entries,
+and for each of these the key, the value that it was decided on (empty: none), the new one (empty:
+delete) and when that expires. Returns 1 for each update that was written, 0 for one to be decided
+anew."""
 
 
 class ValkeyStore:
@@ -85,7 +101,8 @@ class ValkeyStore:
             decode_responses=True,
             encoding_errors="backslashreplace",
         )
-        self._script = self._client.register_script(_WRITE)
+        self._read = self._client.register_script(_READ)
+        self._write = self._client.register_script(_WRITE)
         self._prefix = prefix
         self._clock = clock
         self._waiting: list[tuple[Job, int]] = []
@@ -99,6 +116,9 @@ class ValkeyStore:
         if self._closed:
             future.set_exception(StoreError("valkey: closed"))
             return future
+        if any("\0" in key for key in keys):
+            future.set_exception(StoreError("valkey: a key with NUL"))
+            return future
         self._waiting.append((Job(keys, change, future), 0))
         if self._worker is None:
             self._worker = loop.create_task(self._work())
@@ -107,10 +127,11 @@ class ValkeyStore:
     async def _work(self) -> None:
         try:
             while self._waiting:
+                await self._let_more_come()
                 batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
                 try:
                     await self._batch(batch)
-                except (valkey.exceptions.ValkeyError, OSError, EOFError) as error:
+                except Exception as error:  # whatever it was, the next batch has to be asked for
                     failure = StoreError(f"valkey: {_told(error)}")
                     for job, _ in batch:
                         if not job.future.done():
@@ -118,18 +139,28 @@ class ValkeyStore:
         finally:
             self._worker = None
 
+    async def _let_more_come(self) -> None:
+        """Wait until a turn of the event loop has brought nothing more.
+
+        Most of the price of a batch is the same for one update and for a hundred.
+        """
+        seen = 0
+        while seen < len(self._waiting) < MAX_BATCH:
+            seen = len(self._waiting)
+            await asyncio.sleep(0)
+
     async def _batch(self, batch: Sequence[tuple[Job, int]]) -> None:
         jobs = [job for job, _ in batch if not job.future.done()]
         keys = list(dict.fromkeys(key for job in jobs for key in job.keys))
-        raw = await self._client.mget([self._prefix + key for key in keys]) if keys else []
-        known = {key: _decode(text) for key, text in zip(keys, raw, strict=True)}
+        texts = await self._ask(self._read, [self._prefix + key for key in keys]) if keys else ""
+        known = dict(zip(keys, map(_decode, texts.split("\0")), strict=True)) if keys else {}
         tries = {id(job): tried for job, tried in batch}
         done = run(jobs, known, self._clock())
         writing = [one for one in done if one.writes]
         lost: set[int] = set()
         if writing:
-            written = await self._write(writing)
-            lost = {id(one.job) for one, same in zip(writing, written, strict=True) if not same}
+            written = await self._ask(self._write, _fields(writing, self._prefix))
+            lost = {id(one.job) for one, told in zip(writing, written, strict=True) if told == "0"}
         for one in done:
             job = one.job
             if id(job) in lost:
@@ -143,16 +174,13 @@ class ValkeyStore:
                 else:
                     job.future.set_exception(one.error)
 
-    async def _write(self, writing: Sequence[Done]) -> Sequence[int]:
-        keys: list[str] = []
-        args: list[str | int] = [len(writing)]
-        for one in writing:
-            args.append(len(one.writes))
-            for key, old, new in one.writes:
-                keys.append(self._prefix + key)
-                args += (_encode(old), _encode(new), max(1, new.expires) if new else 0)
-        result: Sequence[int] = await self._script(keys=keys, args=args)
-        return result
+    async def _ask(self, script: Any, fields: Sequence[str]) -> str:
+        fields = [*fields, ""]
+        packed = "\0".join(fields)
+        if packed.count("\0") != len(fields) - 1:
+            raise ValueError("a value with NUL")
+        answer: str = await script(args=[packed])
+        return answer
 
     async def scan(self, prefix: str) -> AsyncIterator[tuple[str, Entry]]:
         """As `Store.scan`."""
@@ -184,6 +212,17 @@ class ValkeyStore:
             with suppress(asyncio.CancelledError):
                 await self._worker
         await self._client.aclose()
+
+
+def _fields(writing: Sequence[Done], prefix: str) -> list[str]:
+    """The fields that `_WRITE` takes."""
+    fields = [str(len(writing))]
+    for one in writing:
+        fields.append(str(len(one.writes)))
+        for key, old, new in one.writes:
+            expires = max(1, new.expires) if new else 0
+            fields += (prefix + key, _encode(old), _encode(new), str(expires))
+    return fields
 
 
 def _told(error: Exception) -> str:

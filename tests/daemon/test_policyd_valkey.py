@@ -15,7 +15,7 @@ from policyd.stores.valkey import ValkeyStore
 from testbed.waiting import wait_until
 from tests.daemon.policyd_process import PolicyDaemon
 from tests.daemon.valkey_server import ValkeyServer
-from tests.unit.policyd.store_suite import Clock, StoreSuite, look
+from tests.unit.policyd.store_suite import Clock, StoreSuite, look, put
 
 _prefixes = itertools.count()
 
@@ -45,6 +45,19 @@ class TestValkey(StoreSuite):
             await store.close()
 
         asyncio.run(scene())
+
+    def test_nul_stands_between_what_scripts_get_and_is_refused_elsewhere(self) -> None:
+        async def scene(store: Store, _: Clock) -> None:
+            await store.update(("a",), put("1"))
+            results = await asyncio.gather(
+                store.update(("b\0a",), put("2")),
+                store.update(("b",), put("2\0")),
+                return_exceptions=True,
+            )
+            assert [type(result) for result in results] == [StoreError, StoreError]
+            assert await store.update(("a", "b"), look) == ["1", None]
+
+        self.run(scene)
 
 
 def settings(server: ValkeyServer, **greylist: Any) -> dict[str, Any]:

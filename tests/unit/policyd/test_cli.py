@@ -112,7 +112,9 @@ def test_what_is_exported_can_be_imported(config: Path, tmp_path: Path) -> None:
     # and once more does no harm
     run(other, "import", stdin=exported)
     assert sorted(run(other, "export").stdout.splitlines()) == sorted(exported.splitlines())
-    for wrong in ("{}", "nonsense", '{"kind": "client"}', "[]"):
+    client = '{"kind":"client","client":"%s","returns":9,"last":1900000000,"expires":1900000000}'
+    parts = (r"net:a\nnet:b", r"net:a\u0000b", r"net:\ud800")
+    for wrong in ("{}", "nonsense", '{"kind": "client"}', "[]", *(client % part for part in parts)):
         result = run(other, "import", stdin=wrong)
         assert result.exit_code == 1
         assert "line 1: not a record" in result.stderr
