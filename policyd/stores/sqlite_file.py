@@ -225,9 +225,9 @@ class EntryFile:
 
     def rollback(self) -> None:
         """Forget what was written, and what was learned of others' rows."""
+        self._version = -1  # SQLite may have rolled back by itself, as on a full disk
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
-            self._version = -1
 
     def scan(self, after: int) -> list[tuple[int, str, str, int]]:
         """The next rows behind row `after`: row, key, value, expires; none at the end."""

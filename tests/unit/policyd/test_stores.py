@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from policyd import records
 from policyd.greylist import Client, Rules, Triplet
-from policyd.stores import Change, Entry, Store, StoreError, StoreStartError, T, apply, sqlite_file
+from policyd.stores import Change, Entry, Store, StoreError, StoreStartError, T, sqlite_file
 from policyd.stores.guard import FAILURES_TO_OPEN, Fallback, Guard
 from policyd.stores.memory import MemoryStore
 from policyd.stores.sqlite import SqliteStore
@@ -239,11 +239,16 @@ class Moody:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         if self.failing:
             future.set_exception(StoreError("moody: no"))
-        elif self.full and apply(change, [self.memory.entries.get(key) for key in keys])[0]:
+        elif self.full and self.would_write(keys, change):
             future.set_exception(StoreError("moody: full", readable=True))
         elif not self.silent:
             future.set_result(self.memory.update_now(keys, change))
         return future
+
+    def would_write(self, keys: Sequence[str], change: Change[T]) -> bool:
+        before = [self.memory.entries.get(key) for key in keys]
+        after, _ = change(before)
+        return list(after) != before
 
     def scan(self, prefix: str) -> AsyncIterator[tuple[str, Entry]]:
         return self.memory.scan(prefix)
