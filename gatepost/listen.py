@@ -8,6 +8,7 @@ form, so that the value can be copied from main.cf), ``inet:[2001:db8::1]:PORT``
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,11 @@ def parse(text: str) -> Address:
 def _unix(path: str) -> Unix:
     if not path.startswith("/"):
         raise ListenError(f"the path of a unix socket is absolute: unix:/PATH, not {path!r}")
-    if len(path.encode()) > _UNIX_PATH_MAX:
+    try:
+        size = len(os.fsencode(path))
+    except UnicodeEncodeError:
+        raise ListenError(f"{path!r} cannot be the path of a unix socket") from None
+    if size > _UNIX_PATH_MAX:
         raise ListenError(f"the path of a unix socket has at most {_UNIX_PATH_MAX} bytes: {path}")
     return Unix(Path(path))
 

@@ -42,6 +42,7 @@ def test_an_address_is_read_and_printed(text: str, address: Inet | Unix) -> None
         "unix:relative",
         "unix:",
         "unix:/" + "x" * 107,
+        "unix:/\ud800",
         "tcp:25",
     ],
 )
