@@ -9,6 +9,7 @@ none takes away the images of another; podman's layers they share.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import sys
 import time
@@ -101,16 +102,20 @@ def _remove_older(name: str, wanted: str) -> None:
 
 
 def main() -> int:
-    """Build all images, and say what was done; exit status 1 and one sentence when it cannot."""
+    """Build all images, and say what was done; exit status 1 and one sentence when it cannot, 0
+    when it need not (`WITHOUT_CONTAINERS`)."""
     for name in NAMES:
         start = time.monotonic()
         try:
             built = build(name)
         except PodmanError as error:
+            print(f"make stack: the image {name} cannot be built: {error}", file=sys.stderr)
+            if os.environ.get(WITHOUT_CONTAINERS):
+                print(f"{WITHOUT_CONTAINERS} is set: the containers are not tested.")
+                return 0
             print(
-                f"make stack: the image {name} cannot be built: {error}\n"
-                f"The stack needs podman, as root. Where containers cannot run, "
-                f"set {WITHOUT_CONTAINERS}=1 to do without these tests.",
+                f"The stack needs podman, as root. On a machine where containers cannot run, "
+                f"{WITHOUT_CONTAINERS}=1 does without these tests.",
                 file=sys.stderr,
             )
             return 1

@@ -22,7 +22,9 @@ def podman(*arguments: str, stdin: str = "", timeout: float | None = TIMEOUT) ->
     """Run podman and return what it printed; raises `PodmanError`."""
     done = attempt(*arguments, stdin=stdin, timeout=timeout)
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip()
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        # without what podman logs beside it, as that there is no systemd for health checks
+        said = "\n".join(line for line in lines if not line.startswith("time=")) or lines
         raise PodmanError(f"podman {' '.join(arguments)} ended with {done.returncode}: {said}")
     return done.stdout
 

@@ -70,25 +70,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _containers_run_here() -> None:
-    """Without podman these tests fail, unless the machine says that it runs no containers."""
-    reason = ""
-    if os.geteuid() != 0:
-        reason = "the stack is tested by root: it plays many addresses in a network of its own"
-    elif [name for _, name in socket.if_nameindex()] != ["lo"]:
-        reason = "the test process could not make a network namespace of its own"
-    else:
-        try:
-            absent = [name for name in images.NAMES if not podman.exists("image", images.tag(name))]
-            if absent:
-                reason = f"the images {', '.join(absent)} are not built"
-        except podman.PodmanError as error:
-            reason = str(error)
+    """Where no container can run these tests fail, unless the machine says that it runs none."""
+    reason = _why_not()
     if reason and os.environ.get(podman.WITHOUT_CONTAINERS):
         pytest.skip(f"{reason}, and {podman.WITHOUT_CONTAINERS} is set")
     if reason:
         pytest.fail(
-            f"{reason}: use `make stack`, or set {podman.WITHOUT_CONTAINERS}=1", pytrace=False
+            f"the containers cannot be tested: {reason}\n"
+            f"Use `make stack`, as root; on a machine where containers cannot run, "
+            f"{podman.WITHOUT_CONTAINERS}=1 does without these tests.",
+            pytrace=False,
         )
+
+
+def _why_not() -> str:
+    if os.geteuid() != 0:
+        return "only root can play many addresses in a network namespace of its own"
+    if [name for _, name in socket.if_nameindex()] != ["lo"]:
+        return "the test process could not make a network namespace of its own"
+    try:
+        tags = {name: images.tag(name) for name in images.NAMES}
+        if absent := [name for name, tag in tags.items() if not podman.exists("image", tag)]:
+            return f"the images {', '.join(absent)} are not built"
+        podman.podman("run", "--rm", "--network=none", "--entrypoint=true", tags["valkey"])
+    except podman.PodmanError as error:
+        return str(error)
+    return ""
 
 
 @pytest.fixture(scope="session", autouse=True)

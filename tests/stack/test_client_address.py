@@ -57,7 +57,7 @@ def test_a_client_behind_the_balancer_is_judged_by_its_own_address(stack: Stack)
 
 
 def test_the_balancers_address_on_the_plain_port_trips_the_guard(stack: Stack) -> None:
-    guarded = stack.metric("milters", "gatepost_milters_guarded_total")
+    hidden = stack.metric("milters", "gatepost_milters_proxied_total")
     proxied = stack.metric("policyd", "gatepost_policyd_proxied_total")
     sent = stack.send("hidden client", client=BALANCER, sender="a@plain.example")
     # not delayed: all the world would be one client
@@ -66,7 +66,7 @@ def test_the_balancers_address_on_the_plain_port_trips_the_guard(stack: Stack) -
     (results,) = arrived.fields("Authentication-Results")
     assert "spf=pass" not in results
     assert "spf=fail" not in results
-    assert stack.metric("milters", "gatepost_milters_guarded_total") == guarded + 1
+    assert stack.metric("milters", "gatepost_milters_proxied_total") == hidden + 1
     assert stack.metric("policyd", "gatepost_policyd_proxied_total") > proxied
     (warning,) = stack.container("milters").log_entries(
         queue_id=sent.queue_id, level="warning", client=BALANCER
