@@ -251,7 +251,7 @@ class Evaluation:
         if len(name) > MAX_NAME:
             # RFC 7208 section 7.3: labels are removed from the left
             name = name[name.find(".", len(name) - MAX_NAME - 1) + 1 :]
-        # RFC 8616 section 5: a local part that is not ASCII makes a name that matches nothing
+        # RFC 8616 section 4: a local part that is not ASCII makes a name that matches nothing
         if not name.isascii() or not name.isprintable() or len(name) > MAX_NAME:
             return None
         if any(not 0 < len(label) <= MAX_LABEL for label in name.split(".")):
