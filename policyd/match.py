@@ -29,6 +29,8 @@ from policyd.errors import PolicydError
 
 MAX_FILE = 64 << 20
 """Bytes of a list that are read: a million entries of 64 bytes."""
+MAX_LINE = 64 << 10
+"""Characters of a line: room for a sender with a thousand owners, and no regex without end."""
 
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){1,3}(?:/\d{1,2})?\Z")
 _REGEX = re.compile(r"/(\S+)/\Z")
@@ -201,11 +203,13 @@ def read_entries(path: Path) -> list[tuple[int, str]]:
         raise MatchError(f"{path}: cannot be read: {error.strerror}") from None
     if len(raw) > MAX_FILE:
         raise MatchError(f"{path}: is longer than {MAX_FILE} bytes")
-    return list(_entries(raw.decode("utf-8", "backslashreplace")))
+    return list(_entries(path, raw.decode("utf-8", "backslashreplace")))
 
 
-def _entries(text: str) -> Iterator[tuple[int, str]]:
+def _entries(path: Path, text: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(text.splitlines(), 1):
+        if len(line) > MAX_LINE:
+            raise MatchError(f"{path}:{number}: is longer than {MAX_LINE} characters")
         if entry := line.partition("#")[0].strip():
             yield number, entry
 

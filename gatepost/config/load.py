@@ -19,12 +19,15 @@ from pydantic import BaseModel, ValidationError
 
 from gatepost.config.errors import ConfigError, Problem
 from gatepost.config.lines import KeyPath, key_lines, line_of
+from gatepost.config.toml import MAX_KEY_PARTS, deep_key
 from gatepost.files import open_regular
 
 PREFIX = "GATEPOST_"
 MAX_FILE = 4 << 20
 """Bytes of a configuration file that are read; tables that are larger belong in files of their own.
 """
+
+_TOO_DEEP = f"a key has more than {MAX_KEY_PARTS} parts"
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -46,6 +49,8 @@ def load(model: type[M], path: Path | None, environ: Mapping[str, str]) -> Loade
     """
     text = _read(path) if path else ""
     source = str(path) if path else "environment"
+    if (deep := deep_key(text)) is not None:
+        raise ConfigError.one(source, _TOO_DEEP, deep)
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -140,6 +145,8 @@ def _is_section(model: type[BaseModel], key: str) -> bool:
 def _environment_value(name: str, text: str) -> Any:
     if not text.lstrip().startswith(("[", "{", '"')):
         return text  # the models read numbers, booleans and durations from text themselves
+    if deep_key(text) is not None:
+        raise ConfigError([Problem("environment", None, name, _TOO_DEEP)])
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except (ValueError, RecursionError) as error:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
+from gatepost.config.toml import MAX_KEY_PARTS, deep_key
 from msgauth.ask import NXDOMAIN, TEMPFAIL, Answer, Question, Rcode, RdType
 
 DEFAULT_TTL = 300
@@ -64,6 +65,8 @@ class Zone:
     @classmethod
     def parse(cls, text: str) -> Zone:
         """Read the text of a zone file; raises `ZoneError`."""
+        if (line := deep_key(text)) is not None:
+            raise ZoneError(f"line {line}: a key has more than {MAX_KEY_PARTS} parts")
         try:
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:

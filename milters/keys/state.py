@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from gatepost.config.toml import MAX_KEY_PARTS, deep_key
 from milters.keys.errors import KeysError
 from milters.keys.names import KeyNameError, parse_selector
 
@@ -87,6 +88,8 @@ class KeyLife:
 
 def parse_states(text: str) -> dict[str, KeyLife]:
     """Read keys.toml: selector to life; raises `KeyStateError` with one clause."""
+    if (line := deep_key(text)) is not None:
+        raise KeyStateError(f"line {line}: a key has more than {MAX_KEY_PARTS} parts")
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

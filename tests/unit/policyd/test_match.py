@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from policyd.match import (
+    MAX_LINE,
     AddressTable,
     ClientTable,
     MatchError,
@@ -134,3 +135,10 @@ def test_a_large_list_is_as_fast_as_a_small_one_in_kind() -> None:
     assert len(table._networks) == 1
     assert table.match("10.78.31.9", "") == "10.78.31.0/24"
     assert not table.match("10.200.31.9", "")
+
+
+def test_a_line_without_end_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "list"
+    path.write_text(f"example.org\n/{'x' * MAX_LINE}/\n")
+    with pytest.raises(MatchError, match=f"{path}:2: is longer than {MAX_LINE} characters"):
+        read_clients(path, ClientTable())

@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from gatepost.config import ConfigError, load
+from gatepost.config.toml import MAX_KEY_PARTS, deep_key
+
+DEEP = MAX_KEY_PARTS + 1
+MANY = 100_000
+
+
+@pytest.mark.parametrize("parts", [DEEP, MANY], ids=["just", "far"])
+@pytest.mark.parametrize(
+    ("part", "form"),
+    [
+        ("a", "{} = 1"),
+        ("a", "[{}]"),
+        ("a", "[[ {} ]]"),
+        ("a", "x = {{ {} = 1 }}"),
+        ("a", "x = [\n'a.b', {{ {} = 1 }}]"),
+        ('"a.b"', "{} = 1"),
+        ('"\\""', "{} = 1"),
+        ("'a'", "[{}]"),
+        (" a ", "{} = 1"),
+        ("\ta", "{} = 1"),
+    ],
+)
+def test_a_deep_key_is_found(part: str, form: str, parts: int) -> None:
+    text = "# comment\ny = '''\n\n'''\n" + form.format(".".join([part] * parts))
+    assert deep_key(text) == 5 + form.count("\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ".".join(["a"] * MAX_KEY_PARTS) + " = 1",
+        f"a = '{'a.' * MANY}'",
+        f'a = "{"a." * MANY}"',
+        f'a = """\n{"a." * MANY}\n"""',
+        f"a = '''\n{'a.' * MANY}\n'''",
+        f"# {'a.' * MANY}",
+        "a = [" + "'1.2.3.4', " * MANY + "]",
+        "a = [" + "1.5," * MANY + "]",
+        'a = "' + '\\"' * MANY,  # never ends
+        '"' * MANY,
+        "'" * MANY,
+        'a = """' + '"' * MANY,
+        "a" * MANY * 10,
+        "a " * MANY,
+    ],
+    ids=range(14),
+)
+def test_what_is_no_deep_key(text: str) -> None:
+    assert deep_key(text) is None
+
+
+class Model(BaseModel):
+    a: object = None
+
+
+def test_a_configuration_with_a_deep_key_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
+    path = tmp_path / "gatepost.toml"
+    path.write_text("\na" + ".a" * MANY + " = 1\n")
+    with pytest.raises(ConfigError, match=r"gatepost\.toml:2: a key has more than 64 parts"):
+        load(Model, path, {})
+    with pytest.raises(ConfigError, match="more than 64 parts"):
+        load(Model, None, {"GATEPOST_A": "{a" + ".a" * MANY + " = 1}"})
