@@ -198,6 +198,8 @@ class _Life:
         self._sockets = sockets
         self._beat = time.monotonic()
         self._watch = Watch(self._files())
+        self._reload_wanted = False
+        self._reloading: asyncio.Task[None] | None = None
 
     def add_probes(self, probes: Probes) -> None:
         """Ready: takes connections. Healthy: the event loop turns."""
@@ -209,18 +211,29 @@ class _Life:
         return f"no turn for {silent:.0f} s" if silent > HEARTBEAT_LIMIT else None
 
     def reload(self) -> None:
-        """Read the configuration anew; the last good one stays in use when that fails."""
-        before = self._current.value.settings
-        if self._current.reload():
-            after = self._current.value.settings
-            if (before.store, before.listen, before.also_listen, before.metrics_listen) != (
-                after.store,
-                after.listen,
-                after.also_listen,
-                after.metrics_listen,
-            ):
-                log.warning("a changed store or listen address is used after a restart")
-        self._watch.follow(self._files())
+        """Read the configuration anew, soon; the last good one stays in use when that fails.
+
+        Lists may be long: they are read in a thread, and requests are answered meanwhile.
+        """
+        self._reload_wanted = True
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.get_running_loop().create_task(self._reload())
+
+    async def _reload(self) -> None:
+        while self._reload_wanted:
+            self._reload_wanted = False
+            log.info("configuration is being read")
+            before = self._current.value.settings
+            if await asyncio.to_thread(self._current.reload):
+                after = self._current.value.settings
+                if (before.store, before.listen, before.also_listen, before.metrics_listen) != (
+                    after.store,
+                    after.listen,
+                    after.also_listen,
+                    after.metrics_listen,
+                ):
+                    log.warning("a changed store or listen address is used after a restart")
+            self._watch.follow(self._files())
 
     def _files(self) -> list[Path]:
         return [*self._watched, *watched_files(self._current.value.settings)]

@@ -277,6 +277,45 @@ def test_a_list_of_clients_is_watched(tmp_path: Path) -> None:
         assert policyd.ask() == "DUNNO"
 
 
+def test_requests_are_answered_while_a_long_list_is_read(tmp_path: Path) -> None:
+    allowed = tmp_path / "whitelist_clients"
+    allowed.write_text("example.com\n")
+    settings = {"greylist": {"allow_clients_files": [str(allowed)]}}
+    with PolicyDaemon(tmp_path, settings) as policyd, policyd.connect() as client:
+        draft = tmp_path / "draft"
+        draft.write_text("".join(f"host{n}.example.org\n" for n in range(500_000)))
+        draft.rename(allowed)
+        policyd.daemon.reload()
+        policyd.daemon.wait_for_log(event="configuration is being read")
+        assert client.ask(sender="meanwhile@example.net") == NEW
+        policyd.daemon.wait_for_log(event="configuration reloaded", generation=2)
+        events = [
+            (entry["event"], entry.get("sender", "")) for entry in policyd.daemon.log_entries()
+        ]
+    # in the order of the log, not by a clock
+    assert events.index(("configuration is being read", "")) < events.index(
+        ("decision", "meanwhile@example.net")
+    )
+    assert events.index(("decision", "meanwhile@example.net")) < events.index(
+        ("configuration reloaded", "")
+    )
+
+
+def test_a_reload_while_one_is_under_way_is_not_forgotten(tmp_path: Path) -> None:
+    allowed = tmp_path / "whitelist_clients"
+    allowed.write_text("".join(f"host{n}.example.org\n" for n in range(200_000)))
+    settings = {"greylist": {"allow_clients_files": [str(allowed)]}}
+    with PolicyDaemon(tmp_path, settings) as policyd, policyd.connect() as client:
+        policyd.daemon.reload()
+        policyd.daemon.wait_for_log(event="configuration is being read")
+        policyd.write({**settings, "greylist": {"text": "Later"}})
+        policyd.daemon.reload()
+        wait_until(
+            lambda: "4.2.0 Later" in client.ask(sender="b@example.net"),
+            "the last configuration to be used",
+        )
+
+
 def test_over_tcp_too(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
