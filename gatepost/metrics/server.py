@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import socket
 import sys
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
@@ -17,6 +19,10 @@ from gatepost.version import __version__
 
 BUILD = Gauge("gatepost_build_info", "Always 1, with the version", ["version"], across="max")
 BUILD.labels(__version__).set(1)
+
+
+MAX_CONNECTIONS = 64
+"""Connections that are served at a time: scrapers and probes, some two or three."""
 
 
 class Probes:
@@ -80,14 +86,38 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 class _Server(http.server.ThreadingHTTPServer):
+    """A thread a connection, of which there are `MAX_CONNECTIONS`: a new one takes the place of the
+    oldest, so that whoever opens many and says little keeps no probe waiting."""
+
     daemon_threads = True
+    request_queue_size = 128  # the kernel's: a probe must not wait for its SYN to be sent again
 
     def __init__(self, address: Address, handler: type[_Handler]) -> None:
         if isinstance(address, Unix):
             raise TypeError("metrics are served over TCP")
         if ":" in address.host or not address.host:
             self.address_family = socket.AF_INET6
+        self._open: dict[socket.socket, None] = {}
+        self._open_lock = threading.Lock()
         super().__init__((address.host, address.port), handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer a connection in a thread of its own."""
+        with self._open_lock:
+            oldest = next(iter(self._open)) if len(self._open) >= MAX_CONNECTIONS else None
+            if oldest is not None:
+                del self._open[oldest]
+            self._open[request] = None
+        if oldest is not None:
+            with contextlib.suppress(OSError):  # it has just ended by itself
+                oldest.shutdown(socket.SHUT_RDWR)  # its thread sees the end
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """A connection is done with."""
+        with self._open_lock:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
 
     def server_bind(self) -> None:
         if self.address_family == socket.AF_INET6:

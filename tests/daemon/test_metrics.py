@@ -3,12 +3,15 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 from gatepost.listen import Inet
 from gatepost.metrics import Counter, MetricsServer, Probes
+from gatepost.metrics.server import MAX_CONNECTIONS
+from testbed.waiting import wait_until
 
 
 @pytest.fixture
@@ -55,6 +58,24 @@ def test_metrics_are_counted(port: int) -> None:
 
 def test_any_other_path_says_what_there_is(port: int) -> None:
     assert get(port, "/") == (404, "see /metrics, /healthz, /readyz\n")
+
+
+def test_many_connections_that_say_nothing_keep_nobody_waiting(port: int) -> None:
+    silent = [socket.create_connection(("127.0.0.1", port), 50) for _ in range(MAX_CONNECTIONS * 3)]
+    for connection in silent:
+        connection.sendall(b"G")
+    assert get(port, "/healthz") == (200, "ok\n")
+    assert silent[0].recv(1) == b""  # the oldest made room
+    wait_until(
+        lambda: (
+            sum("process_request" in one.name for one in threading.enumerate()) <= MAX_CONNECTIONS
+        ),
+        f"all threads but {MAX_CONNECTIONS} to end",
+    )
+    silent[-1].sendall(b"ET /healthz HTTP/1.0\r\n\r\n")
+    assert silent[-1].recv(12) == b"HTTP/1.0 200"
+    for connection in silent:
+        connection.close()
 
 
 PROCESSES = textwrap.dedent(
