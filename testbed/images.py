@@ -98,7 +98,9 @@ def _digest(name: str) -> str:
 def _remove_older(name: str, wanted: str) -> None:
     listed = podman("images", _repository(name), "--format={{.Repository}}:{{.Tag}}")
     for image in set(listed.split()) - {wanted}:
-        attempt("rmi", image)  # podman keeps one that a container is using
+        # podman lists all tags of an image, those of other checkouts too
+        if image.startswith(f"{_repository(name)}:"):
+            attempt("rmi", image)  # podman keeps one that a container is using
 
 
 def main() -> int:

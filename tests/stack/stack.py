@@ -59,7 +59,7 @@ DELAY = 3
 GREET_WAIT = 1
 """Seconds that postscreen lets a new client wait for the greeting."""
 
-SMTP, SMTP_PROXY, SUBMISSION, SUBMISSIONS = 25, 12525, 587, 465
+SMTP, SMTP_PROXY, SUBMISSION, SUBMISSIONS, SUBMISSION_PROXY = 25, 12525, 587, 465, 10587
 METRICS = {"milters": 9101, "policyd": 9102}
 
 ALICE = "alice@example.org"

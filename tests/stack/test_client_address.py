@@ -6,7 +6,16 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.stack.stack import BALANCER, FRIEND, LISTED, SMTP_PROXY, STRANGER, Stack
+from tests.stack.stack import (
+    ALICE,
+    BALANCER,
+    FRIEND,
+    LISTED,
+    SMTP_PROXY,
+    STRANGER,
+    SUBMISSION_PROXY,
+    Stack,
+)
 
 
 def proxy(version: int, client: str) -> Sequence[str]:
@@ -34,6 +43,23 @@ def test_the_port_with_proxy_protocol_sees_the_client(stack: Stack, version: int
     assert "spf=pass" in results
     (line,) = stack.container("milters").log_entries(queue_id=sent.queue_id, event="message")
     assert line["client"] == FRIEND
+
+
+def test_a_login_through_the_balancer_is_one_of_us(stack: Stack) -> None:
+    subject = "submission through a balancer"
+    sent = stack.send(
+        subject,
+        client=BALANCER,
+        port=SUBMISSION_PROXY,
+        login=ALICE,
+        sender=ALICE,
+        recipients=("carol@remote.example",),
+        options=(*proxy(2, STRANGER), "--tls"),
+    )
+    assert sent.accepted, sent.transcript
+    arrived = stack.remote.wait_for_subject(subject)
+    assert len(arrived.fields("DKIM-Signature")) == 2
+    assert f"[{STRANGER}]" in arrived.fields("Received")[0]
 
 
 def test_a_client_behind_the_balancer_is_judged_by_its_own_address(stack: Stack) -> None:

@@ -48,13 +48,19 @@ def is_good(stack: Stack, daemon: str) -> bool:
     return stack.metric(daemon, "gatepost_config_last_reload_success") == 1
 
 
-def served_certificate(stack: Stack) -> str:
-    """The certificate on port 25, as PEM."""
+def tls_session(stack: Stack) -> smtplib.SMTP:
+    """An SMTP session on port 25 that has begun TLS and believes any certificate."""
     trusting = ssl.create_default_context()
     trusting.check_hostname = False
     trusting.verify_mode = ssl.CERT_NONE
-    with smtplib.SMTP(stack.address, 25, "probe.example.net", source_address=(FRIEND, 0)) as smtp:
-        smtp.starttls(context=trusting)
+    smtp = smtplib.SMTP(stack.address, 25, "mail.example.net", source_address=(FRIEND, 0))
+    smtp.starttls(context=trusting)
+    return smtp
+
+
+def served_certificate(stack: Stack) -> str:
+    """The certificate on port 25, as PEM."""
+    with tls_session(stack) as smtp:
         assert isinstance(smtp.sock, ssl.SSLSocket)
         octets = smtp.sock.getpeercert(binary_form=True)
     assert octets is not None
@@ -163,10 +169,13 @@ def test_a_new_certificate_is_served_and_a_wrong_one_is_not(changing: Stack) -> 
     postfix = changing.container("postfix")
     reloads, refused = (postfix.log().count(text) for text in (RELOADED, NOT_USED))
     certificate, key = self_signed(HOSTNAME)
-    with nothing_restarts(changing):
+    with nothing_restarts(changing), tls_session(changing) as open_before:
         tls.update({"tls.crt": certificate, "tls.key": key})
         postfix.wait_for_log(RELOADED, count=reloads + 1)
         assert served_certificate(changing) == certificate
+        message = "From: alice@example.net\r\nSubject: encrypted before\r\n\r\nHi\r\n"
+        open_before.sendmail("alice@example.net", ["bob@example.org"], message)
+        changing.sink.wait_for_subject("encrypted before")
         tls.update({"tls.crt": self_signed(HOSTNAME)[0]})
         log = postfix.wait_for_log(NOT_USED, count=refused + 1)
         assert "/tls/tls.crt is not the certificate of /tls/tls.key" in log
