@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,15 +19,17 @@ SMALL = 2 << 20
 """Octets: some thousand triplets."""
 LARGE = 64 << 20
 
+GREYLISTING = {"greylist": {"delay": "1s", "auto_allow_clients": 0}}
+
 
 class Disk:
     """A policy server whose store is on a disk of its own, at `folder` as we see it."""
 
-    def __init__(self, directory: Path, size: int) -> None:
+    def __init__(self, directory: Path, size: int, checks: Mapping[str, Any] = GREYLISTING) -> None:
         self.mounted = directory / "disk"
         self.mounted.mkdir()
         settings = {
-            "greylist": {"delay": "1s", "auto_allow_clients": 0},
+            **checks,
             "store": {"path": str(self.mounted / "store" / "store.sqlite")},
         }
         self.policyd = PolicyDaemon(
@@ -102,6 +105,25 @@ def test_a_full_disk_stops_nothing_and_nothing_is_forgotten(disk: Disk) -> None:
     assert disk.told("store down") == [error]
     # what is kept outlives the process: a look into the file by the command that shows it
     assert {*known, *fresh} <= senders(disk)
+
+
+def test_limits_follow_their_failure_mode_on_a_full_disk(tmp_path: Path) -> None:
+    rule = {"name": "some", "per": "sender", "count": "recipients", "limit": 1000}
+    limits = {"rules": [rule], "failure_mode": "tempfail"}
+    disk = Disk(tmp_path, SMALL, {"greylist": {"enabled": False}, "limits": limits})
+    with disk.policyd:
+        assert disk.ask("user") == {"DUNNO"}
+        fill(disk.folder)
+        rounds = itertools.count()
+
+        def is_down() -> bool:
+            assert disk.ask(*names("x" * next(rounds), 50)) <= {"DUNNO", "451"}
+            return not disk.up
+
+        wait_until(is_down, "the store to be down")
+        assert disk.ask("user") == {"451"}
+        make_room(disk.folder)
+        wait_until(lambda: disk.ask("user") == {"DUNNO"}, "the limits to be kept again")
 
 
 def senders(disk: Disk) -> set[str]:
