@@ -37,13 +37,13 @@ class Message:
         """Whether the header is complete, and no field may follow."""
         return self._treatment is not None
 
-    def add_field(self, name: str, value: bytes) -> None:
+    def add_field(self, name: bytes, value: bytes) -> None:
         """A header field; beyond the limits it is dropped, and the message will be refused."""
         self._octets += len(name) + len(value) + 3
         if self._octets > self.rules.settings.max_header or len(self._fields) >= MAX_FIELDS:
             self._is_too_large = True
         else:
-            self._fields.append(HeaderField.received(name.encode(), value))
+            self._fields.append(HeaderField.received(name, value))
 
     def end_header(self) -> None:
         """The header is complete: prepare what the body has to go through."""

@@ -72,7 +72,7 @@ class Session:
         """A recipient was accepted."""
         self._current().envelope.add_recipient(_path(recipient))
 
-    def header(self, name: str, value: bytes) -> None:
+    def header(self, name: bytes, value: bytes) -> None:
         """A header field: `value` is everything behind the colon; folds end with LF or CRLF."""
         message = self._current()
         if message.has_ended_header:

@@ -255,8 +255,7 @@ class MiltersSettings(KeySettings):
     submission_listen: ListenAddress | None = Field(
         default=None,
         description="A second listener whose mail is always signed and never judged, for the "
-        "`smtpd_milters` of a submission service. Of the same kind as `listen`: both unix sockets, "
-        "or both TCP of one address family.",
+        "`smtpd_milters` of a submission service.",
     )
     metrics_listen: ListenAddress | None = Field(
         default=Inet("127.0.0.1", 9101),
@@ -274,6 +273,18 @@ class MiltersSettings(KeySettings):
     )
     workers: int = Field(
         default=0, ge=0, le=64, description="Processes that take mail. 0: one a core, at most 16."
+    )
+    max_connections: int = Field(
+        default=1000,
+        ge=1,
+        description="Connections that each worker holds open at once; a further one waits until "
+        "there is room. Postfix opens one for each session.",
+    )
+    idle_timeout: Duration = Field(
+        default=7200.0,
+        ge=600,
+        description="A connection on which nothing moves is closed after this. Postfix waits "
+        "300 s for a client (smtpd_timeout), Sendmail an hour.",
     )
     drain_grace: Duration = Field(
         default=30.0,
@@ -311,10 +322,6 @@ class MiltersSettings(KeySettings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.submission_listen is not None:
-            ours, theirs = type(self.listen), type(self.submission_listen)
-            if ours is not theirs:
-                raise ValueError("listen and submission_listen are both unix or both inet")
         if self.verify.dmarc and not (self.verify.dkim and self.verify.spf):
             raise ValueError("verify.dmarc needs verify.dkim and verify.spf: it judges by both")
         return self

@@ -1,63 +1,122 @@
-"""What the connections of one worker share: configuration, DNS, clock, log, and a count of what
-is under way."""
+"""A worker: takes connections from the listeners until told to drain, and follows them to their end."""
 
 from __future__ import annotations
 
-import secrets
-import time
-import traceback
-from collections.abc import Callable
+import asyncio
+import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
-from gatepost.dns import Resolver, solve
-from gatepost.reply import Reply
-from milters.actions import Action
-from milters.report import FAILURES, report
-from milters.rules import Rules
+from gatepost.metrics import Gauge
+from milters.acceptor import Acceptor
+from milters.balance import Balance
+from milters.connection import Connection
+from milters.conversation import TCP, UNIX, Conversation
+from milters.decision import Decisions
 from milters.session import Session
-from milters.under_way import UnderWay
+
+LOOK_INTERVAL = 10.0
+"""Seconds between two looks at which connections are silent."""
+
+PACKET_REST = 65536
+"""Octets beside a header value in a packet of the milter protocol: the name and two NULs."""
+
+CONNECTIONS = Gauge(
+    "gatepost_milters_connections",
+    "Connections of MTAs that are open",
+    multiprocess_mode="livesum",
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Runtime:
-    """What a configuration amounts to in a running process."""
+@dataclass(frozen=True)
+class Listener:
+    """A listening socket, and whether all mail that comes over it is ours."""
 
-    rules: Rules
-    resolver: Resolver
+    socket: socket.socket
+    submission: bool
 
 
 class Worker:
-    """Decides messages for the connections of this process; safe for threads."""
+    """Follows the connections of this process; made and used in its event loop."""
 
-    def __init__(self, runtime: Callable[[], Runtime], log: FilteringBoundLogger) -> None:
-        self._runtime = runtime
+    def __init__(
+        self, number: int, decisions: Decisions, balance: Balance, log: FilteringBoundLogger
+    ) -> None:
+        self._number = number
+        self._decisions = decisions
+        self._balance = balance
         self._log = log
-        self.under_way = UnderWay()
+        self._loop = asyncio.get_running_loop()
+        self._acceptors: list[Acceptor] = []
+        self._connections: set[Connection] = set()
+        self._ended = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self.draining = False
+        balance.set(number, 0)
 
-    @property
-    def rules(self) -> Rules:
-        """The rules for a message that begins now."""
-        return self._runtime().rules
+    def listen(self, listeners: Sequence[Listener]) -> None:
+        """Take connections."""
+        for listener in listeners:
+            listener.socket.setblocking(False)
+            self._acceptors.append(self._acceptor(listener))
+        self._look()
 
-    def decide(self, session: Session, queue_id: str) -> tuple[Action, ...]:
-        """Decide the message that has just ended, asking DNS within its budget."""
-        began = time.monotonic()
-        resolve = self._runtime().resolver.within(session.dns_budget)
-        outcome = solve(session.end_of_message(int(time.time())), resolve)
-        report(self._log, queue_id, outcome, time.monotonic() - began)
-        return outcome.actions
+    async def drain(self, grace: float) -> None:
+        """Take no more, and wait until no message is under way; `grace` seconds at most."""
+        self.draining = True
+        for acceptor in self._acceptors:
+            acceptor.close()
+        for connection in list(self._connections):
+            connection.drain()
+        if self._connections:
+            self._ended.clear()
+            try:
+                async with asyncio.timeout(grace):
+                    await self._ended.wait()
+            except TimeoutError:
+                pass
+        if self._timer is not None:
+            self._timer.cancel()
 
-    def failed(self, session: Session) -> Reply:
-        """Log the exception being handled, under an id that the reply shows; defer the message."""
-        FAILURES.inc()
-        trace = secrets.token_hex(4)
-        self._log.error(
-            "error in Gatepost, the message is deferred",
-            trace=trace,
-            client=session.client_text,
-            exception=traceback.format_exc(),
+    def ended(self, connection: Connection) -> None:
+        """A connection is closed."""
+        self._connections.discard(connection)
+        CONNECTIONS.dec()
+        self._balance.set(self._number, len(self._connections))
+        if not self._connections:
+            self._ended.set()
+
+    def _acceptor(self, listener: Listener) -> Acceptor:
+        is_unix = listener.socket.family == socket.AF_UNIX
+        wishes = UNIX if is_unix else TCP
+        decisions = self._decisions
+
+        def take(accepted: socket.socket) -> None:
+            session = Session(lambda: decisions.rules, submission=listener.submission)
+            max_packet = decisions.rules.settings.max_header + PACKET_REST
+            conversation = Conversation(session, decisions, wishes, max_packet)
+            self._connections.add(
+                Connection(accepted, conversation, decisions, self, self._log, self._loop)
+            )
+            CONNECTIONS.inc()
+            self._balance.set(self._number, len(self._connections))
+
+        return Acceptor(
+            listener.socket,
+            take,
+            count=lambda: len(self._connections),
+            limit=lambda: decisions.rules.settings.max_connections,
+            balance=self._balance,
+            worker=self._number,
+            log=self._log,
         )
-        # never accept what was not checked: the client keeps the message and tries again
-        return Reply(451, "4.7.1", f"internal error {trace}, please try again", "internal-error")
+
+    def _look(self) -> None:
+        """Close the connections that have been silent for too long."""
+        self._timer = self._loop.call_later(LOOK_INTERVAL, self._look)
+        oldest = self._loop.time() - self._decisions.rules.settings.idle_timeout
+        for connection in [each for each in self._connections if each.heard < oldest]:
+            self._log.warning("a silent connection is closed")
+            connection.close()

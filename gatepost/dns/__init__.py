@@ -5,7 +5,7 @@ questions through one cache, a `Zone` answers them from a file.
 """
 
 from gatepost.dns.cache import Cache
-from gatepost.dns.drive import asolve, solve
+from gatepost.dns.drive import asolve, begin, solve
 from gatepost.dns.resolver import AsyncResolver, Resolver, new_cache
 from gatepost.dns.zone import Zone, ZoneError
 
@@ -16,6 +16,7 @@ __all__ = [
     "Zone",
     "ZoneError",
     "asolve",
+    "begin",
     "new_cache",
     "solve",
 ]

@@ -20,6 +20,31 @@ def solve(lookup: Lookup[T], resolve: Callable[[Question], Answer]) -> T:
         return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
 
 
+def begin(
+    lookup: Lookup[T], known: Callable[[Question], Answer | None]
+) -> tuple[T, None] | tuple[None, Lookup[T]]:
+    """Run a lookup as far as `known` has the answers.
+
+    Returns what it came to, which must not be None, or the rest of it, which asks the first
+    question whose answer is not known.
+    """
+    try:
+        question = next(lookup)
+        while (answer := known(question)) is not None:
+            question = lookup.send(answer)
+    except StopIteration as done:
+        return done.value, None
+    return None, _rest(lookup, question)
+
+
+def _rest(lookup: Lookup[T], question: Question) -> Lookup[T]:
+    try:
+        while True:
+            question = lookup.send((yield question))
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+
+
 async def asolve(lookup: Lookup[T], resolve: Callable[[Question], Awaitable[Answer]]) -> T:
     """Run a lookup to its end in this event loop."""
     try:

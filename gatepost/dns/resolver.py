@@ -170,6 +170,13 @@ class AsyncResolver:
         servers = [Server(*server) for server in _servers(settings)]
         self._exchange = Exchange(servers, _patience(settings))
 
+    def known(self, question: Question) -> Answer | None:
+        """The answer if the cache has it."""
+        known = self._cache.get(_lower(question))
+        if known is not None:
+            _HIT[known.rcode].inc()
+        return known
+
     async def resolve(self, question: Question, deadline: float | None = None) -> Answer:
         """As `Resolver.resolve`; the deadline bounds the wait, not the question itself, whose
         answer still reaches the cache."""

@@ -176,7 +176,7 @@ def _play(session: Session, raw: bytes, questions: Questions, now: int | None) -
     except MsgauthError as error:
         raise click.ClickException(str(error)) from None
     for field in fields:
-        session.header(field.name.decode("ascii", "replace"), field.value)
+        session.header(field.name, field.value)
     session.end_of_headers()
     for start in range(0, len(body), CHUNK):
         session.body(body[start : start + CHUNK])

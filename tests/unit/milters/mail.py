@@ -114,7 +114,7 @@ def play(
     for recipient in recipients:
         session.rcpt(recipient)
     for name, value in mail.fields:
-        session.header(name, value.encode())
+        session.header(name.encode(), value.encode())
     session.end_of_headers()
     session.body(mail.body)
     return solve(session.end_of_message(NOW), zone.resolve)

@@ -198,7 +198,7 @@ def test_a_message_keeps_the_rules_it_began_with() -> None:
     session.connect("localhost", INSIDE)
     session.mail_from(b"<a@signer.example>", "", "")
     inside[0] = rules(keys=Keys())
-    session.header("From", b" a@signer.example")
+    session.header(b"From", b" a@signer.example")
     session.end_of_headers()
     assert solve(session.end_of_message(NOW), NOTHING.resolve).signatures
     assert play(session, Mail.of(), NOTHING).unsigned == "no-key"
@@ -207,7 +207,7 @@ def test_a_message_keeps_the_rules_it_began_with() -> None:
 def test_a_header_that_is_never_ended_is_checked_all_the_same() -> None:
     session = session_of(OUTSIDE)
     session.mail_from(b"<>", "", "")
-    session.header("From", b" a@signer.example")
+    session.header(b"From", b" a@signer.example")
     outcome = solve(session.end_of_message(NOW), ZONE.resolve)
     assert outcome.origin == "outside"
     assert ("dkim", "none") in outcome.results
@@ -218,8 +218,8 @@ EVENTS = {
     "helo": lambda session: session.helo("x"),
     "mail": lambda session: session.mail_from(b"<a@b.example>", "", ""),
     "rcpt": lambda session: session.rcpt(b"<c@d.example>"),
-    "header": lambda session: session.header("From", b" a@signer.example"),
-    "forged": lambda session: session.header("Authentication-Results", b" mx.receiver.example; x"),
+    "header": lambda session: session.header(b"From", b" a@signer.example"),
+    "forged": lambda session: session.header(b"Authentication-Results", b" mx.receiver.example; x"),
     "eoh": lambda session: session.end_of_headers(),
     "body": lambda session: session.body(b"some body\r\n"),
     "abort": lambda session: session.abort(),

@@ -1,1 +1,0 @@
-"""Between libmilter and the rest: the only package that imports `Milter`."""

@@ -1,0 +1,185 @@
+"""One connection of an MTA on the event loop: its socket, its bounds of time and memory.
+
+What one read brought is followed in one go, and what is to be answered is sent in one write. While
+a message waits for DNS, or the MTA does not read, nothing more is read; so what is kept is bounded
+by one read, one packet and the answer to one message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from structlog.typing import FilteringBoundLogger
+
+from gatepost.reply import Reply
+from milters.actions import Action
+from milters.conversation import Conversation, queue_id
+from milters.decision import Decisions
+from milters.protocol.errors import ProtocolError
+
+READ: Final = 1 << 17
+"""Octets of one read: also what one connection may use of the loop before others have their turn."""
+
+
+class Owner(Protocol):
+    """Who has to know when a connection ends."""
+
+    draining: bool
+
+    def ended(self, connection: Connection) -> None:
+        """The connection is closed."""
+
+
+class Connection:
+    """Follows one socket until it is closed."""
+
+    __slots__ = (
+        "_conversation",
+        "_decisions",
+        "_log",
+        "_loop",
+        "_output",
+        "_owner",
+        "_reading",
+        "_socket",
+        "heard",
+    )
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        conversation: Conversation,
+        decisions: Decisions,
+        owner: Owner,
+        log: FilteringBoundLogger,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        connection.setblocking(False)
+        self._socket = connection
+        self._conversation = conversation
+        self._decisions = decisions
+        self._owner = owner
+        self._log = log
+        self._loop = loop
+        self._output = b""
+        self.heard = loop.time()
+        """When anything was last read or written."""
+        self._reading = False
+        self._read()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the socket is still ours."""
+        return self._socket.fileno() >= 0
+
+    def drain(self) -> None:
+        """End here, or, where a message is under way, behind it."""
+        if self._reading:
+            self._readable()  # a message may have begun that was not looked at yet
+            if self.is_open and not self._conversation.in_message:
+                self.close()
+
+    def close(self) -> None:
+        """Hang up; an MTA that waits for an answer defers."""
+        if not self.is_open:
+            return
+        self._stop_reading()
+        if self._output:
+            self._loop.remove_writer(self._socket)
+        self._socket.close()
+        self._owner.ended(self)
+
+    # Called by the loop
+
+    def _readable(self) -> None:
+        try:
+            octets = self._socket.recv(READ)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            octets = b""
+        if not octets:
+            self.close()
+            return
+        self.heard = self._loop.time()
+        self._conversation.receive_data(octets)
+        self._advance()
+
+    def _writable(self) -> None:
+        self._loop.remove_writer(self._socket)
+        output, self._output = self._output, b""
+        self._send(output)
+
+    # The way of what was read
+
+    def _advance(self) -> None:
+        conversation = self._conversation
+        try:
+            end = conversation.advance()
+        except ProtocolError as error:
+            self._log.warning("not the milter protocol, the connection is closed", what=str(error))
+            self.close()
+            return
+        if end is None:
+            self._send(conversation.take_output())
+            return
+        result = self._decisions.decide(conversation.session, queue_id(end), self._answer)
+        if result is None:
+            self._stop_reading()  # DNS is asked
+        else:
+            self._answer(result)
+
+    def _answer(self, result: Sequence[Action] | Reply) -> None:
+        if not self.is_open:
+            return
+        conversation = self._conversation
+        if isinstance(result, Reply):
+            conversation.refuse(result)
+        else:
+            conversation.answer(result)
+        self._send(conversation.take_output())
+
+    def _send(self, output: bytes) -> None:
+        if output:
+            try:
+                sent = self._socket.send(output)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError:
+                self.close()
+                return
+            self.heard = self._loop.time()
+            if sent < len(output):
+                self._output = output[sent:]
+                self._stop_reading()
+                self._loop.add_writer(self._socket, self._writable)
+                return
+        self._go_on()
+
+    def _go_on(self) -> None:
+        conversation = self._conversation
+        if conversation.has_ended or (self._owner.draining and not conversation.in_message):
+            self.close()
+        elif conversation.has_more:
+            # one message a turn: other connections have theirs
+            self._stop_reading()
+            self._loop.call_soon(self._take_turn)
+        else:
+            self._read()
+
+    def _take_turn(self) -> None:
+        if self.is_open:
+            self._advance()
+
+    def _read(self) -> None:
+        if not self._reading:
+            self._reading = True
+            self._loop.add_reader(self._socket, self._readable)
+
+    def _stop_reading(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._loop.remove_reader(self._socket)

@@ -1,0 +1,282 @@
+"""Between the milter protocol and a session: events in, answers out. No socket, no clock, no DNS.
+
+Where the MTA allows it, nothing is answered before the end of a message, so that it need not wait.
+What goes wrong in a message is remembered, and the message is deferred at its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from gatepost.reply import Reply
+from milters.actions import Action, DeleteHeader, InsertHeader, Quarantine, Refuse
+from milters.protocol import answers
+from milters.protocol.answers import CONTINUE
+from milters.protocol.errors import ProtocolError
+from milters.protocol.events import (
+    Abort,
+    BodyChunk,
+    Connect,
+    Data,
+    EndOfHeader,
+    EndOfMessage,
+    Event,
+    HeaderLine,
+    Helo,
+    Macros,
+    MailFrom,
+    NextClient,
+    Offer,
+    Quit,
+    RcptTo,
+    UnknownCommand,
+)
+from milters.protocol.negotiation import MtaAction, Stage, Step, Terms, Wishes, agree
+from milters.protocol.stream import MtaStream
+from milters.session import Session
+
+_ACTIONS: Final = (
+    MtaAction.ADD_HEADERS
+    | MtaAction.CHANGE_HEADERS
+    | MtaAction.QUARANTINE
+    | MtaAction.SET_SYMBOL_LIST
+)
+_STEPS: Final = (
+    Step.NO_REPLY_CONNECT
+    | Step.NO_REPLY_HELO
+    | Step.NO_REPLY_MAIL
+    | Step.NO_REPLY_RCPT
+    | Step.NO_REPLY_HEADER
+    | Step.NO_REPLY_EOH
+    | Step.NO_REPLY_BODY
+    | Step.NO_UNKNOWN
+    | Step.LEADING_SPACE
+)
+_MACROS: Final = {
+    Stage.CONNECT: "",
+    Stage.HELO: "",
+    Stage.MAIL: "{auth_authen} {daemon_name}",
+    Stage.RCPT: "",
+    Stage.DATA: "",
+    Stage.END_OF_HEADER: "",
+    Stage.END_OF_MESSAGE: "i",
+}
+UNIX: Final = Wishes(_ACTIONS, _STEPS | Step.NO_DATA, _MACROS)
+"""Over a unix socket: no answer before the end of a message."""
+TCP: Final = Wishes(_ACTIONS, _STEPS, _MACROS)
+"""Over TCP DATA is answered: Postfix sends the macros of this stage in any case, and then waits for
+our delayed acknowledgement of them, which takes 40 ms, or else for the answer."""
+
+
+class NotOfferedError(Exception):
+    """The MTA has not offered to do what the message needs."""
+
+
+class Service(Protocol):
+    """What a conversation needs of the worker that it belongs to."""
+
+    def failed(self, session: Session) -> Reply:
+        """Log the exception being handled; returns the reply that defers the message."""
+
+
+class Conversation:
+    """One connection of an MTA.
+
+    `advance()` follows it until more bytes are needed or a message is complete; it then returns the
+    `EndOfMessage`, and `answer()` or `refuse()` has to follow before the next `advance()`. What is
+    to be sent is taken with `take_output()`. `max_packet`: see `MtaStream`.
+    """
+
+    __slots__ = (
+        "_answered",
+        "_client_failure",
+        "_failure",
+        "_leading",
+        "_output",
+        "_service",
+        "_stream",
+        "_terms",
+        "_wishes",
+        "has_ended",
+        "receive_data",
+        "session",
+    )
+
+    def __init__(
+        self, session: Session, service: Service, wishes: Wishes, max_packet: int
+    ) -> None:
+        self.session = session
+        self.has_ended = False
+        """Whether the MTA has said that it is done with the connection."""
+        self._service = service
+        self._wishes = wishes
+        self._stream = MtaStream(max_packet)
+        self.receive_data = self._stream.receive_data
+        self._terms: Terms | None = None
+        self._answered: frozenset[type[Event]] = frozenset()
+        self._leading = b""
+        self._output: list[bytes] = []
+        # of the message under way, and of what was said of the client before it
+        self._failure: Reply | None = None
+        self._client_failure: Reply | None = None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether `advance()` would have something to do without more bytes."""
+        return self._stream.has_more
+
+    @property
+    def in_message(self) -> bool:
+        """Whether a message has begun that has neither ended nor been given up."""
+        return self._stream.in_message
+
+    def advance(self) -> EndOfMessage | None:
+        """Follow the MTA as far as its bytes go; raises `ProtocolError`.
+
+        Returns the end of a message, which has to be decided before anything else happens.
+        """
+        next_event = self._stream.next_event
+        while (event := next_event()) is not None:
+            kind = type(event)
+            if isinstance(event, EndOfMessage):
+                if self._failure is None:
+                    return event
+                self.session.abort()
+                self.refuse(self._failure)
+                self._failure = self._client_failure
+                continue
+            if self._failure is None or kind in _AFRESH:
+                try:
+                    _HANDLERS[kind](self, event)
+                except ProtocolError:
+                    raise
+                except Exception:
+                    self._remember_failure()
+            if kind in self._answered:
+                self._output.append(CONTINUE)
+        return None
+
+    def answer(self, actions: Sequence[Action]) -> None:
+        """Tell the MTA what is to become of the message that is complete."""
+        try:
+            packets = [self._packet(action) for action in actions]
+        except Exception:
+            self.refuse(self._service.failed(self.session))
+            return
+        if not (actions and isinstance(actions[-1], Refuse)):
+            packets.append(CONTINUE)
+        self._output += packets
+
+    def refuse(self, reply: Reply) -> None:
+        """Do not take the message that is complete."""
+        self._output.append(answers.reply(reply.code, reply.enhanced, reply.public_text))
+
+    def take_output(self) -> bytes:
+        """What is to be sent to the MTA now."""
+        octets = b"".join(self._output)
+        self._output.clear()
+        return octets
+
+    def _packet(self, action: Action) -> bytes:
+        match action:
+            case InsertHeader(name, value):
+                self._need(MtaAction.ADD_HEADERS)
+                return answers.insert_header(name, value[1:] if self._leading else value)
+            case DeleteHeader(name, occurrence):
+                self._need(MtaAction.CHANGE_HEADERS)
+                return answers.delete_header(name, occurrence)
+            case Quarantine(reason):
+                self._need(MtaAction.QUARANTINE)
+                return answers.quarantine(reason)
+            case Refuse(reply):
+                return answers.reply(reply.code, reply.enhanced, reply.public_text)
+
+    def _need(self, action: MtaAction) -> None:
+        if self._terms is None or not self._terms.actions & action:
+            raise NotOfferedError(f"the MTA has not offered {action.name}")
+
+    def _remember_failure(self) -> None:
+        self._failure = self._service.failed(self.session)
+        if not self._stream.in_message:
+            # what was said of the client is missing in every message of it
+            self._client_failure = self._failure
+
+    # One handler an event
+
+    def _offer(self, offer: Offer) -> None:
+        self._terms = terms = agree(offer, self._wishes)
+        self._answered, self._leading = terms.answered, terms.leading
+        self._output.append(terms.packet())
+
+    def _connect(self, event: Connect) -> None:
+        self._failure = self._client_failure = None
+        self.session.connect(event.hostname, event.address)
+
+    def _helo(self, event: Helo) -> None:
+        self.session.abort()
+        self._failure = self._client_failure
+        self.session.helo(event.name)
+
+    def _mail_from(self, event: MailFrom) -> None:
+        self._failure = self._client_failure
+        if self._failure is None:
+            login = _macro(event.macros, b"auth_authen")
+            daemon_name = _macro(event.macros, b"daemon_name")
+            utf8 = any(word.upper() == b"SMTPUTF8" for word in event.parameters)
+            self.session.mail_from(event.path, login, daemon_name, utf8=utf8)
+
+    def _rcpt(self, event: RcptTo) -> None:
+        self.session.rcpt(event.path)
+
+    def _header(self, event: HeaderLine) -> None:
+        self.session.header(event.name, self._leading + event.value)
+
+    def _end_of_header(self, _event: EndOfHeader) -> None:
+        self.session.end_of_headers()
+
+    def _body(self, event: BodyChunk) -> None:
+        self.session.body(event.octets)
+
+    def _abort(self, _event: Abort | NextClient) -> None:
+        self.session.abort()
+        self._failure = self._client_failure
+
+    def _quit(self, _event: Quit) -> None:
+        self.session.abort()
+        self.has_ended = True
+
+    def _nothing(self, _event: Data | UnknownCommand) -> None:
+        pass
+
+
+_AFRESH: Final = frozenset((Abort, Connect, Helo, MailFrom, NextClient, Offer, Quit))
+"""Events that a failure of the message before does not concern."""
+
+_HANDLERS: Final[Mapping[type[Event], Callable[[Conversation, Any], None]]] = {
+    Offer: Conversation._offer,
+    Connect: Conversation._connect,
+    Helo: Conversation._helo,
+    MailFrom: Conversation._mail_from,
+    RcptTo: Conversation._rcpt,
+    Data: Conversation._nothing,
+    HeaderLine: Conversation._header,
+    EndOfHeader: Conversation._end_of_header,
+    BodyChunk: Conversation._body,
+    Abort: Conversation._abort,
+    NextClient: Conversation._abort,
+    UnknownCommand: Conversation._nothing,
+    Quit: Conversation._quit,
+}
+
+
+def _macro(macros: Macros, name: bytes) -> str:
+    try:
+        return macros.get(name, b"").decode()
+    except UnicodeDecodeError:
+        return "?"  # set, and not to be read: enough for "has logged in"
+
+
+def queue_id(end: EndOfMessage) -> str:
+    """The MTA's name for the message; empty where it has not sent any."""
+    return _macro(end.macros, b"i")

@@ -1,0 +1,106 @@
+"""Decides messages for the connections of one worker: configuration, DNS, clock and log."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from structlog.typing import FilteringBoundLogger
+
+from gatepost.dns import AsyncResolver, asolve, begin
+from gatepost.reply import Reply
+from milters.actions import Action
+from milters.outcome import Outcome
+from milters.report import FAILURES, report
+from milters.rules import Rules
+from milters.session import Session
+from msgauth.ask import Lookup
+
+Result: TypeAlias = Sequence[Action] | Reply
+"""What the MTA is told of a message; a reply where an error of ours defers it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What a configuration amounts to in a running process."""
+
+    rules: Rules
+    resolver: AsyncResolver
+
+
+class Decisions:
+    """Decides messages, one after the other or, while they wait for DNS, several at a time."""
+
+    def __init__(self, runtime: Callable[[], Runtime], log: FilteringBoundLogger) -> None:
+        self._runtime = runtime
+        self._log = log
+        self._waiting: set[asyncio.Task[None]] = set()
+
+    @property
+    def rules(self) -> Rules:
+        """The rules for a message that begins now."""
+        return self._runtime().rules
+
+    def decide(
+        self, session: Session, queue_id: str, done: Callable[[Result], None]
+    ) -> Result | None:
+        """Decide the message that has just ended.
+
+        Returns the result at once where nothing has to be asked that the cache does not know; else
+        None, and `done` gets the result later, within the DNS budget of the message.
+        """
+        began = time.monotonic()
+        try:
+            budget = session.dns_budget
+            lookup = session.end_of_message(int(time.time()))
+            resolver = self._runtime().resolver
+            outcome, rest = begin(lookup, resolver.known)
+            if outcome is not None:
+                return self._report(outcome, queue_id, began)
+        except Exception:
+            return self.failed(session)
+        work = self._ask(session, rest, resolver, budget, queue_id, began, done)
+        task = asyncio.get_running_loop().create_task(work)
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+        return None
+
+    async def _ask(
+        self,
+        session: Session,
+        rest: Lookup[Outcome],
+        resolver: AsyncResolver,
+        budget: float,
+        queue_id: str,
+        began: float,
+        done: Callable[[Result], None],
+    ) -> None:
+        result: Result
+        try:
+            outcome = await asolve(rest, resolver.within(budget))
+            result = self._report(outcome, queue_id, began)
+        except Exception:
+            result = self.failed(session)
+        done(result)
+
+    def _report(self, outcome: Outcome, queue_id: str, began: float) -> Sequence[Action]:
+        report(self._log, queue_id, outcome, time.monotonic() - began)
+        return outcome.actions
+
+    def failed(self, session: Session) -> Reply:
+        """Log the exception being handled, under an id that the reply shows; defer the message."""
+        FAILURES.inc()
+        trace = secrets.token_hex(4)
+        self._log.error(
+            "error in Gatepost, the message is deferred",
+            trace=trace,
+            client=session.client_text,
+            exception=traceback.format_exc(),
+        )
+        # never accept what was not checked: the client keeps the message and tries again
+        return Reply(451, "4.7.1", f"internal error {trace}, please try again", "internal-error")

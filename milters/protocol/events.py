@@ -1,0 +1,104 @@
+"""What an MTA tells a milter. Macros are named without braces, and belong to the event they are in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
+
+Macros: TypeAlias = Mapping[bytes, bytes]
+
+
+class Offer(NamedTuple):
+    """The MTA offers a version, the actions it would carry out, the steps it can do without."""
+
+    version: int
+    actions: int
+    steps: int
+
+
+class Connect(NamedTuple):
+    """An SMTP client has connected; `address` is None for one without an IP address."""
+
+    hostname: str
+    address: str | None
+
+
+class Helo(NamedTuple):
+    """HELO or EHLO."""
+
+    name: str
+
+
+class MailFrom(NamedTuple):
+    """MAIL FROM begins a message; the path has its angle brackets."""
+
+    path: bytes
+    parameters: tuple[bytes, ...]
+    macros: Macros
+
+
+class RcptTo(NamedTuple):
+    """RCPT TO."""
+
+    path: bytes
+
+
+class Data(NamedTuple):
+    """DATA."""
+
+
+class HeaderLine(NamedTuple):
+    """One header field, with its folds; `value` is as the MTA sends it (see `Terms.leading`)."""
+
+    name: bytes
+    value: bytes
+
+
+class EndOfHeader(NamedTuple):
+    """The header is complete."""
+
+
+class BodyChunk(NamedTuple):
+    """The next part of the body, cut anywhere."""
+
+    octets: bytes
+
+
+class EndOfMessage(NamedTuple):
+    """The message is complete, and the MTA waits for what is to become of it."""
+
+    macros: Macros
+
+
+class Abort(NamedTuple):
+    """The message under way, if there is one, is given up."""
+
+
+class NextClient(NamedTuple):
+    """The SMTP client is gone, and the MTA will use the connection for another one."""
+
+
+class UnknownCommand(NamedTuple):
+    """The SMTP client sent a command that the MTA does not know."""
+
+
+class Quit(NamedTuple):
+    """The MTA is done with the connection."""
+
+
+Event: TypeAlias = (
+    Offer
+    | Connect
+    | Helo
+    | MailFrom
+    | RcptTo
+    | Data
+    | HeaderLine
+    | EndOfHeader
+    | BodyChunk
+    | EndOfMessage
+    | Abort
+    | NextClient
+    | UnknownCommand
+    | Quit
+)

@@ -1,0 +1,135 @@
+"""What a milter and an MTA agree on at the beginning of a connection.
+
+The MTA offers actions and protocol steps; the milter answers with those of them that it uses. Bits
+as in Sendmail's include/libmilter/mfapi.h.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from milters.protocol.answers import packet
+from milters.protocol.errors import ProtocolError
+from milters.protocol.events import (
+    BodyChunk,
+    Connect,
+    Data,
+    EndOfHeader,
+    Event,
+    HeaderLine,
+    Helo,
+    MailFrom,
+    Offer,
+    RcptTo,
+    UnknownCommand,
+)
+
+VERSION: Final = 6
+OLDEST_VERSION: Final = 2
+
+
+class MtaAction(enum.IntFlag):
+    """What the MTA does to a message when it is told to (SMFIF_*)."""
+
+    ADD_HEADERS = 0x01
+    CHANGE_HEADERS = 0x10
+    QUARANTINE = 0x20
+    SET_SYMBOL_LIST = 0x100
+    """Takes a list of the macros that it is to send."""
+
+
+class Step(enum.IntFlag):
+    """Departures from the plain protocol (SMFIP_*)."""
+
+    NO_REPLY_HEADER = 0x80
+    NO_UNKNOWN = 0x100
+    """UnknownCommand is not sent."""
+    NO_DATA = 0x200
+    """Data is not sent."""
+    NO_REPLY_CONNECT = 0x1000
+    NO_REPLY_HELO = 0x2000
+    NO_REPLY_MAIL = 0x4000
+    NO_REPLY_RCPT = 0x8000
+    NO_REPLY_EOH = 0x40000
+    NO_REPLY_BODY = 0x80000
+    LEADING_SPACE = 0x100000
+    """Header values come and go with the space behind the colon."""
+
+
+class Stage(enum.IntEnum):
+    """When macros are sent (SMFIM_*)."""
+
+    CONNECT = 0
+    HELO = 1
+    MAIL = 2
+    RCPT = 3
+    DATA = 4
+    END_OF_MESSAGE = 5
+    END_OF_HEADER = 6
+
+
+_NO_REPLY: Final[Mapping[type[Event], int]] = {
+    Connect: Step.NO_REPLY_CONNECT,
+    Helo: Step.NO_REPLY_HELO,
+    MailFrom: Step.NO_REPLY_MAIL,
+    RcptTo: Step.NO_REPLY_RCPT,
+    HeaderLine: Step.NO_REPLY_HEADER,
+    EndOfHeader: Step.NO_REPLY_EOH,
+    BodyChunk: Step.NO_REPLY_BODY,
+    Data: 0,
+    UnknownCommand: 0,
+}
+"""For each event that is answered before the end of a message, what spares the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the milter would like."""
+
+    actions: MtaAction
+    steps: Step
+    macros: Mapping[Stage, str]
+    """All that the MTA is to send at each stage, separated by spaces; it sends nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What was agreed on."""
+
+    version: int
+    actions: int
+    steps: int
+    macros: Mapping[Stage, str]
+    answered: frozenset[type[Event]] = field(init=False)
+    """The events that the MTA wants an answer to before it goes on."""
+    leading: bytes = field(init=False)
+    """What has to stand before a header value to have it as it is in the message."""
+
+    def __post_init__(self) -> None:
+        answered = frozenset(event for event, bit in _NO_REPLY.items() if not self.steps & bit)
+        object.__setattr__(self, "answered", answered)
+        object.__setattr__(self, "leading", b"" if self.steps & Step.LEADING_SPACE else b" ")
+
+    def packet(self) -> bytes:
+        """The answer to the offer."""
+        data = struct.pack(">III", self.version, self.actions, self.steps)
+        if self.actions & MtaAction.SET_SYMBOL_LIST:
+            for stage, names in self.macros.items():
+                data += struct.pack(">I", stage) + names.encode("ascii") + b"\0"
+        return packet(b"O", data)
+
+
+def agree(offer: Offer, wishes: Wishes) -> Terms:
+    """Take of what the MTA offers what is wished for; raises `ProtocolError`."""
+    if offer.version < OLDEST_VERSION:
+        raise ProtocolError(f"version {offer.version} of the protocol")
+    return Terms(
+        min(offer.version, VERSION),
+        offer.actions & wishes.actions,
+        offer.steps & wishes.steps,
+        wishes.macros,
+    )

@@ -1,0 +1,293 @@
+"""The incoming half of a milter connection: bytes in, events out.
+
+``receive_data()`` takes what the socket gave, in any portions; ``next_event()`` returns the next
+event, or None when more bytes are needed. It raises `ProtocolError`, and nothing else, for what an
+MTA must not send: packets that are too long or cut short, commands that nobody knows or that have
+no place where they come. Behind that the stream is dead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from milters.protocol.errors import ProtocolError
+from milters.protocol.events import (
+    Abort,
+    BodyChunk,
+    Connect,
+    Data,
+    EndOfHeader,
+    EndOfMessage,
+    Event,
+    HeaderLine,
+    Helo,
+    Macros,
+    MailFrom,
+    NextClient,
+    Offer,
+    Quit,
+    RcptTo,
+    UnknownCommand,
+)
+
+_LENGTH: Final = 4
+_NONE: Macros = {}
+
+
+class MtaStream:
+    """What one MTA says on one connection.
+
+    `max_packet` is the longest packet that is taken, in octets; a longer one is an error as soon as
+    its length is here. At most that much, and what one `receive_data()` brought, is ever kept.
+    """
+
+    __slots__ = (
+        "_bytes",
+        "_client_macros",
+        "_event_after",
+        "_macros",
+        "_macros_for",
+        "_max_packet",
+        "_message_macros",
+        "_partial",
+        "_position",
+        "_readers",
+        "_wanted",
+    )
+
+    def __init__(self, max_packet: int) -> None:
+        self._max_packet = max_packet
+        # Whole packets are cut out of `_bytes`. A packet that is not complete waits in `_partial`
+        # until it has `_wanted` octets; then that becomes `_bytes`.
+        self._bytes = b""
+        self._position = 0
+        self._partial = bytearray()
+        self._wanted = _LENGTH
+        self._readers: _Readers = _UNNEGOTIATED
+        self._event_after: Event | None = None
+        # macros that were sent for a command that is still to come
+        self._macros: dict[bytes, bytes] = {}
+        self._macros_for = b""
+        self._client_macros: Macros = _NONE
+        self._message_macros: dict[bytes, bytes] = {}
+
+    @property
+    def has_more(self) -> bool:
+        """Whether `next_event()` may know more without another `receive_data()`."""
+        return self._position < len(self._bytes) or self._event_after is not None
+
+    @property
+    def in_message(self) -> bool:
+        """Whether a message has begun, and has neither ended nor been given up."""
+        readers = self._readers
+        if self._event_after is not None:
+            return True
+        return readers is _ENVELOPE or readers is _HEADER or readers is _BODY
+
+    def receive_data(self, data: bytes) -> None:
+        """Take what the socket gave."""
+        if self._position < len(self._bytes):
+            data = self._bytes[self._position :] + data
+        elif self._partial:
+            partial = self._partial
+            partial += data
+            if len(partial) < self._wanted:
+                self._bytes, self._position = b"", 0
+                return
+            data = bytes(partial)
+            partial.clear()
+        self._bytes, self._position = data, 0
+
+    def next_event(self) -> Event | None:
+        """What comes next, or None when it is not here yet; raises `ProtocolError`."""
+        if self._event_after is not None:
+            event, self._event_after = self._event_after, None
+            return event
+        while True:
+            octets, start = self._bytes, self._position
+            if start == len(octets):
+                self._bytes, self._position = b"", 0
+                return None
+            data_start = start + 5
+            if len(octets) < data_start - 1:
+                self._wait_for(_LENGTH)
+                return None
+            size = int.from_bytes(octets[start : start + 4], "big")
+            if not 0 < size <= self._max_packet:
+                self._die()
+                raise ProtocolError(f"a packet of {size} octets")
+            end = start + 4 + size
+            if len(octets) < end:
+                self._wait_for(4 + size)
+                return None
+            self._position = end
+            command = octets[start + 4 : data_start]
+            reader = self._readers.get(command)
+            if reader is None:
+                self._die()
+                known = command in _ENVELOPE or command in _UNNEGOTIATED
+                what = "has no place here" if known else "is unknown"
+                raise ProtocolError(f"the command {ascii(command)[1:]} {what}")
+            try:
+                event = reader(self, octets[data_start:end])
+            except ProtocolError:
+                self._die()
+                raise
+            if event is not None:
+                return event
+
+    def _wait_for(self, size: int) -> None:
+        self._partial += self._bytes[self._position :]
+        self._bytes, self._position = b"", 0
+        self._wanted = size
+
+    def _die(self) -> None:
+        self._bytes, self._position, self._readers = b"", 0, _DEAD
+        self._partial.clear()
+
+    # One reader a command; each is only called where the command has a place.
+
+    def _take_macros(self, command: bytes) -> dict[bytes, bytes]:
+        """The macros sent for this command; those for another one are of no use any more."""
+        if not self._macros_for:
+            return {}
+        sent = self._macros if self._macros_for == command else {}
+        self._macros, self._macros_for = {}, b""
+        return sent
+
+    def _read_macros(self, data: bytes) -> None:
+        command, words = data[:1], data[1:].split(b"\0")
+        # names and values in turns, each with its NUL; behind the last there is nothing
+        if not command or words.pop() or len(words) % 2:
+            raise ProtocolError("macros that cannot be read")
+        if command != self._macros_for:
+            self._macros, self._macros_for = {}, command
+        for name, value in zip(words[::2], words[1::2], strict=True):
+            self._macros[name.strip(b"{}")] = value
+
+    def _read_offer(self, data: bytes) -> Event:
+        if len(data) < 12:
+            raise ProtocolError("a negotiation that is cut short")
+        self._readers = _CLIENT
+        numbers = (int.from_bytes(data[at : at + 4], "big") for at in (0, 4, 8))
+        return Offer(*numbers)
+
+    def _read_connect(self, data: bytes) -> Event:
+        self._readers = _CLIENT
+        self._client_macros = self._take_macros(b"C")
+        hostname, nul, rest = data.partition(b"\0")
+        if not nul or not rest:
+            raise ProtocolError("a connection that is cut short")
+        family = rest[:1]
+        if family not in b"46":
+            return Connect(_text(hostname), None)  # a unix socket, or unknown to the MTA
+        # a port of two octets, then the address as text
+        address = _one_word(rest[3:])
+        if address[:5].lower() == b"ipv6:":  # as Sendmail writes it
+            address = address[5:]
+        return Connect(_text(hostname), _text(address))
+
+    def _read_helo(self, data: bytes) -> Event:
+        self._readers = _CLIENT
+        return Helo(_text(_one_word(data)))
+
+    def _read_mail(self, data: bytes) -> Event:
+        self._readers = _ENVELOPE
+        # nothing of the message before is left: a login above all
+        self._message_macros = self._take_macros(b"M")
+        path, *parameters = _words(data)
+        macros = {**self._client_macros, **self._message_macros}
+        return MailFrom(path, tuple(parameters), macros)
+
+    def _read_rcpt(self, data: bytes) -> Event:
+        self._message_macros.update(self._take_macros(b"R"))
+        return RcptTo(_words(data)[0])
+
+    def _read_data(self, data: bytes) -> Event:  # noqa: ARG002 # there is none
+        self._message_macros.update(self._take_macros(b"T"))
+        return Data()
+
+    def _read_header(self, data: bytes) -> Event:
+        self._readers = _HEADER
+        # a value that has a NUL in it ends there, as it does in C
+        name, *rest = data.split(b"\0", 2)
+        if not name or len(rest) < 2 or data[-1] != 0:
+            raise ProtocolError("a header field that is cut short")
+        return HeaderLine(name, rest[0])
+
+    def _read_end_of_header(self, data: bytes) -> Event:  # noqa: ARG002 # there is none
+        self._readers = _BODY
+        self._message_macros.update(self._take_macros(b"N"))
+        return EndOfHeader()
+
+    def _read_body(self, data: bytes) -> Event:
+        self._readers = _BODY
+        return BodyChunk(data)
+
+    def _read_end(self, data: bytes) -> Event:
+        self._readers = _CLIENT
+        macros = self._message_macros
+        macros.update(self._take_macros(b"E"))
+        end = EndOfMessage(macros)
+        if not data:
+            return end
+        # the last part of the body may come with the end
+        self._event_after = end
+        return BodyChunk(data)
+
+    def _read_abort(self, data: bytes) -> Event:  # noqa: ARG002 # there is none
+        self._readers = _CLIENT
+        return Abort()
+
+    def _read_unknown(self, data: bytes) -> Event:  # noqa: ARG002 # of no interest
+        return UnknownCommand()
+
+    def _read_next_client(self, data: bytes) -> Event:  # noqa: ARG002 # there is none
+        self._readers = _CLIENT
+        self._client_macros = _NONE
+        return NextClient()
+
+    def _read_quit(self, data: bytes) -> Event:  # noqa: ARG002 # there is none
+        self._die()
+        return Quit()
+
+
+def _text(octets: bytes) -> str:
+    return octets.decode("utf-8", "replace")
+
+
+def _words(data: bytes) -> list[bytes]:
+    words = data.split(b"\0")
+    if words.pop() or not words:
+        raise ProtocolError("a text without its end")
+    return words
+
+
+def _one_word(data: bytes) -> bytes:
+    return _words(data)[0]
+
+
+_Readers: TypeAlias = dict[bytes, Callable[[MtaStream, bytes], Event | None]]
+
+# Which commands have a place where. SMTP may begin anew at any time, so a connection, HELO or MAIL
+# in the middle of a message gives it up.
+_DEAD: _Readers = {}
+_UNNEGOTIATED: _Readers = {b"O": MtaStream._read_offer, b"Q": MtaStream._read_quit}
+_CLIENT: _Readers = {
+    b"A": MtaStream._read_abort,
+    b"C": MtaStream._read_connect,
+    b"D": MtaStream._read_macros,
+    b"H": MtaStream._read_helo,
+    b"K": MtaStream._read_next_client,
+    b"M": MtaStream._read_mail,
+    b"Q": MtaStream._read_quit,
+    b"U": MtaStream._read_unknown,
+}
+_BODY: _Readers = {**_CLIENT, b"B": MtaStream._read_body, b"E": MtaStream._read_end}
+_HEADER: _Readers = {
+    **_BODY,
+    b"L": MtaStream._read_header,
+    b"N": MtaStream._read_end_of_header,
+}
+_ENVELOPE: _Readers = {**_HEADER, b"R": MtaStream._read_rcpt, b"T": MtaStream._read_data}
