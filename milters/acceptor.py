@@ -1,7 +1,7 @@
 """Takes connections from one listening socket that other workers take from too.
 
-Connections are taken one at a time. A worker that has more than another holds off for a moment, in
-which the other, unless it is busy, takes what waits. Nothing here waits with a connection in hand,
+Connections are taken one at a time. A worker that has `SLACK` more than another holds off for a
+moment, in which the other, unless it is busy, takes what waits. Nothing here waits with a connection in hand,
 and nothing spins: whatever is against taking one now, the socket is looked at again later.
 """
 
@@ -16,6 +16,9 @@ from structlog.typing import FilteringBoundLogger
 
 from milters.balance import Balance
 
+SLACK: Final = 2
+"""Connections that a worker may have more than another before it holds off: sessions that last for
+one message come and go, and holding off each time costs more than it balances."""
 HOLD: Final = 0.001
 """Seconds that a worker leaves a connection to those that have fewer."""
 FULL_HOLD: Final = 0.1
@@ -68,7 +71,7 @@ class Acceptor:
             self._hold(FULL_HOLD)
             return
         # once is enough: those who have fewer may be too busy to come
-        if self._loop.time() > self._held_until and self._balance.excess(self._worker) > 0:
+        if self._loop.time() > self._held_until and self._balance.excess(self._worker) >= SLACK:
             self._hold(HOLD)
             self._held_until = self._loop.time() + 2 * HOLD
             return

@@ -21,7 +21,7 @@ from milters.decision import Decisions
 from milters.protocol.errors import ProtocolError
 
 READ: Final = 1 << 17
-"""Octets of one read: also what one connection may use of the loop before others have their turn."""
+"""Octets of one read, and so of what one connection does before others have their turn."""
 
 
 class Owner(Protocol):

@@ -7,7 +7,7 @@ What goes wrong in a message is remembered, and the message is deferred at its e
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from gatepost.reply import Reply
 from milters.actions import Action, DeleteHeader, InsertHeader, Quarantine, Refuse
@@ -103,9 +103,7 @@ class Conversation:
         "session",
     )
 
-    def __init__(
-        self, session: Session, service: Service, wishes: Wishes, max_packet: int
-    ) -> None:
+    def __init__(self, session: Session, service: Service, wishes: Wishes, max_packet: int) -> None:
         self.session = session
         self.has_ended = False
         """Whether the MTA has said that it is done with the connection."""
@@ -148,7 +146,7 @@ class Conversation:
                 continue
             if self._failure is None or kind in _AFRESH:
                 try:
-                    _HANDLERS[kind](self, event)
+                    self._HANDLERS[kind](self, event)
                 except ProtocolError:
                     raise
                 except Exception:
@@ -207,7 +205,7 @@ class Conversation:
     def _offer(self, offer: Offer) -> None:
         self._terms = terms = agree(offer, self._wishes)
         self._answered, self._leading = terms.answered, terms.leading
-        self._output.append(terms.packet())
+        self._output.append(terms.packet)
 
     def _connect(self, event: Connect) -> None:
         self._failure = self._client_failure = None
@@ -249,25 +247,25 @@ class Conversation:
     def _nothing(self, _event: Data | UnknownCommand) -> None:
         pass
 
+    _HANDLERS: ClassVar[Mapping[type[Event], Callable[[Any, Any], None]]] = {
+        Offer: _offer,
+        Connect: _connect,
+        Helo: _helo,
+        MailFrom: _mail_from,
+        RcptTo: _rcpt,
+        Data: _nothing,
+        HeaderLine: _header,
+        EndOfHeader: _end_of_header,
+        BodyChunk: _body,
+        Abort: _abort,
+        NextClient: _abort,
+        UnknownCommand: _nothing,
+        Quit: _quit,
+    }
+
 
 _AFRESH: Final = frozenset((Abort, Connect, Helo, MailFrom, NextClient, Offer, Quit))
 """Events that a failure of the message before does not concern."""
-
-_HANDLERS: Final[Mapping[type[Event], Callable[[Conversation, Any], None]]] = {
-    Offer: Conversation._offer,
-    Connect: Conversation._connect,
-    Helo: Conversation._helo,
-    MailFrom: Conversation._mail_from,
-    RcptTo: Conversation._rcpt,
-    Data: Conversation._nothing,
-    HeaderLine: Conversation._header,
-    EndOfHeader: Conversation._end_of_header,
-    BodyChunk: Conversation._body,
-    Abort: Conversation._abort,
-    NextClient: Conversation._abort,
-    UnknownCommand: Conversation._nothing,
-    Quit: Conversation._quit,
-}
 
 
 def _macro(macros: Macros, name: bytes) -> str:

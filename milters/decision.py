@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from structlog.typing import FilteringBoundLogger
 
-from gatepost.dns import AsyncResolver, asolve, begin
+from gatepost.dns import AsyncResolver, Pending, asolve, begin
 from gatepost.reply import Reply
 from milters.actions import Action
 from milters.outcome import Outcome
@@ -59,12 +59,12 @@ class Decisions:
             budget = session.dns_budget
             lookup = session.end_of_message(int(time.time()))
             resolver = self._runtime().resolver
-            outcome, rest = begin(lookup, resolver.known)
-            if outcome is not None:
+            outcome = begin(lookup, resolver.known)
+            if not isinstance(outcome, Pending):
                 return self._report(outcome, queue_id, began)
         except Exception:
             return self.failed(session)
-        work = self._ask(session, rest, resolver, budget, queue_id, began, done)
+        work = self._ask(session, outcome.rest, resolver, budget, queue_id, began, done)
         task = asyncio.get_running_loop().create_task(work)
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)

@@ -1,8 +1,9 @@
-"""A worker: takes connections from the listeners until told to drain, and follows them to their end."""
+"""A worker: takes connections until told to drain, and follows them to their end."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,11 +73,9 @@ class Worker:
             connection.drain()
         if self._connections:
             self._ended.clear()
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(grace):
                     await self._ended.wait()
-            except TimeoutError:
-                pass
         if self._timer is not None:
             self._timer.cancel()
 

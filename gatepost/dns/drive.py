@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from msgauth.ask import Answer, Lookup, Question
 
@@ -20,21 +21,22 @@ def solve(lookup: Lookup[T], resolve: Callable[[Question], Answer]) -> T:
         return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
 
 
-def begin(
-    lookup: Lookup[T], known: Callable[[Question], Answer | None]
-) -> tuple[T, None] | tuple[None, Lookup[T]]:
-    """Run a lookup as far as `known` has the answers.
+@dataclass(frozen=True, slots=True)
+class Pending(Generic[T]):
+    """A lookup that has begun; `rest` asks the question it has come to, and goes on."""
 
-    Returns what it came to, which must not be None, or the rest of it, which asks the first
-    question whose answer is not known.
-    """
+    rest: Lookup[T]
+
+
+def begin(lookup: Lookup[T], known: Callable[[Question], Answer | None]) -> T | Pending[T]:
+    """Run a lookup as far as `known` has the answers: to its end, or to a question it has not."""
     try:
         question = next(lookup)
         while (answer := known(question)) is not None:
             question = lookup.send(answer)
     except StopIteration as done:
-        return done.value, None
-    return None, _rest(lookup, question)
+        return done.value  # type: ignore[no-any-return]
+    return Pending(_rest(lookup, question))
 
 
 def _rest(lookup: Lookup[T], question: Question) -> Lookup[T]:

@@ -1,4 +1,4 @@
-"""What an MTA tells a milter. Macros are named without braces, and belong to the event they are in."""
+"""What an MTA tells a milter. Macros are named without braces, and belong to their event."""
 
 from __future__ import annotations
 

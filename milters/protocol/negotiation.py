@@ -7,9 +7,10 @@ as in Sendmail's include/libmilter/mfapi.h.
 from __future__ import annotations
 
 import enum
+import functools
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from milters.protocol.answers import packet
@@ -86,7 +87,7 @@ _NO_REPLY: Final[Mapping[type[Event], int]] = {
 """For each event that is answered before the end of a message, what spares the answer."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Wishes:
     """What the milter would like."""
 
@@ -103,33 +104,31 @@ class Terms:
     version: int
     actions: int
     steps: int
-    macros: Mapping[Stage, str]
-    answered: frozenset[type[Event]] = field(init=False)
+    answered: frozenset[type[Event]]
     """The events that the MTA wants an answer to before it goes on."""
-    leading: bytes = field(init=False)
+    leading: bytes
     """What has to stand before a header value to have it as it is in the message."""
-
-    def __post_init__(self) -> None:
-        answered = frozenset(event for event, bit in _NO_REPLY.items() if not self.steps & bit)
-        object.__setattr__(self, "answered", answered)
-        object.__setattr__(self, "leading", b"" if self.steps & Step.LEADING_SPACE else b" ")
-
-    def packet(self) -> bytes:
-        """The answer to the offer."""
-        data = struct.pack(">III", self.version, self.actions, self.steps)
-        if self.actions & MtaAction.SET_SYMBOL_LIST:
-            for stage, names in self.macros.items():
-                data += struct.pack(">I", stage) + names.encode("ascii") + b"\0"
-        return packet(b"O", data)
+    packet: bytes
+    """The answer to the offer."""
 
 
+@functools.lru_cache(maxsize=64)
 def agree(offer: Offer, wishes: Wishes) -> Terms:
     """Take of what the MTA offers what is wished for; raises `ProtocolError`."""
     if offer.version < OLDEST_VERSION:
         raise ProtocolError(f"version {offer.version} of the protocol")
+    version = min(offer.version, VERSION)
+    actions = offer.actions & wishes.actions
+    steps = offer.steps & wishes.steps
+    data = struct.pack(">III", version, actions, steps)
+    if actions & MtaAction.SET_SYMBOL_LIST:
+        for stage, names in wishes.macros.items():
+            data += struct.pack(">I", stage) + names.encode("ascii") + b"\0"
     return Terms(
-        min(offer.version, VERSION),
-        offer.actions & wishes.actions,
-        offer.steps & wishes.steps,
-        wishes.macros,
+        version,
+        actions,
+        steps,
+        frozenset(event for event, bit in _NO_REPLY.items() if not steps & bit),
+        b"" if steps & Step.LEADING_SPACE else b" ",
+        packet(b"O", data),
     )

@@ -9,7 +9,7 @@ no place where they come. Behind that the stream is dead.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 from milters.protocol.errors import ProtocolError
 from milters.protocol.events import (
@@ -33,6 +33,8 @@ from milters.protocol.events import (
 
 _LENGTH: Final = 4
 _NONE: Macros = {}
+
+_Readers: TypeAlias = dict[bytes, Callable[[Any, bytes], Event | None]]
 
 
 class MtaStream:
@@ -64,13 +66,13 @@ class MtaStream:
         self._position = 0
         self._partial = bytearray()
         self._wanted = _LENGTH
-        self._readers: _Readers = _UNNEGOTIATED
+        self._readers: _Readers = self._UNNEGOTIATED
         self._event_after: Event | None = None
         # macros that were sent for a command that is still to come
         self._macros: dict[bytes, bytes] = {}
         self._macros_for = b""
         self._client_macros: Macros = _NONE
-        self._message_macros: dict[bytes, bytes] = {}
+        self._message_macros: dict[bytes, Macros] = {}  # by command
 
     @property
     def has_more(self) -> bool:
@@ -83,7 +85,7 @@ class MtaStream:
         readers = self._readers
         if self._event_after is not None:
             return True
-        return readers is _ENVELOPE or readers is _HEADER or readers is _BODY
+        return readers is self._ENVELOPE or readers is self._HEADER or readers is self._BODY
 
     def receive_data(self, data: bytes) -> None:
         """Take what the socket gave."""
@@ -102,8 +104,8 @@ class MtaStream:
     def next_event(self) -> Event | None:
         """What comes next, or None when it is not here yet; raises `ProtocolError`."""
         if self._event_after is not None:
-            event, self._event_after = self._event_after, None
-            return event
+            after, self._event_after = self._event_after, None
+            return after
         while True:
             octets, start = self._bytes, self._position
             if start == len(octets):
@@ -126,16 +128,16 @@ class MtaStream:
             reader = self._readers.get(command)
             if reader is None:
                 self._die()
-                known = command in _ENVELOPE or command in _UNNEGOTIATED
+                known = command in self._ENVELOPE or command in self._UNNEGOTIATED
                 what = "has no place here" if known else "is unknown"
                 raise ProtocolError(f"the command {ascii(command)[1:]} {what}")
             try:
-                event = reader(self, octets[data_start:end])
+                read = reader(self, octets[data_start:end])
             except ProtocolError:
                 self._die()
                 raise
-            if event is not None:
-                return event
+            if read is not None:
+                return read
 
     def _wait_for(self, size: int) -> None:
         self._partial += self._bytes[self._position :]
@@ -143,7 +145,7 @@ class MtaStream:
         self._wanted = size
 
     def _die(self) -> None:
-        self._bytes, self._position, self._readers = b"", 0, _DEAD
+        self._bytes, self._position, self._readers = b"", 0, self._DEAD
         self._partial.clear()
 
     # One reader a command; each is only called where the command has a place.
@@ -161,20 +163,19 @@ class MtaStream:
         # names and values in turns, each with its NUL; behind the last there is nothing
         if not command or words.pop() or len(words) % 2:
             raise ProtocolError("macros that cannot be read")
-        if command != self._macros_for:
-            self._macros, self._macros_for = {}, command
-        for name, value in zip(words[::2], words[1::2], strict=True):
-            self._macros[name.strip(b"{}")] = value
+        names = [name.strip(b"{}") for name in words[::2]]
+        # in place of what was sent for it before, so that no more than one packet is kept
+        self._macros, self._macros_for = dict(zip(names, words[1::2], strict=True)), command
 
     def _read_offer(self, data: bytes) -> Event:
         if len(data) < 12:
             raise ProtocolError("a negotiation that is cut short")
-        self._readers = _CLIENT
+        self._readers = self._CLIENT
         numbers = (int.from_bytes(data[at : at + 4], "big") for at in (0, 4, 8))
         return Offer(*numbers)
 
     def _read_connect(self, data: bytes) -> Event:
-        self._readers = _CLIENT
+        self._readers = self._CLIENT
         self._client_macros = self._take_macros(b"C")
         hostname, nul, rest = data.partition(b"\0")
         if not nul or not rest:
@@ -189,27 +190,27 @@ class MtaStream:
         return Connect(_text(hostname), _text(address))
 
     def _read_helo(self, data: bytes) -> Event:
-        self._readers = _CLIENT
+        self._readers = self._CLIENT
         return Helo(_text(_one_word(data)))
 
     def _read_mail(self, data: bytes) -> Event:
-        self._readers = _ENVELOPE
+        self._readers = self._ENVELOPE
         # nothing of the message before is left: a login above all
-        self._message_macros = self._take_macros(b"M")
+        macros = self._take_macros(b"M")
+        self._message_macros = {b"M": macros}
         path, *parameters = _words(data)
-        macros = {**self._client_macros, **self._message_macros}
-        return MailFrom(path, tuple(parameters), macros)
+        return MailFrom(path, tuple(parameters), {**self._client_macros, **macros})
 
     def _read_rcpt(self, data: bytes) -> Event:
-        self._message_macros.update(self._take_macros(b"R"))
+        self._message_macros[b"R"] = self._take_macros(b"R")
         return RcptTo(_words(data)[0])
 
     def _read_data(self, data: bytes) -> Event:  # noqa: ARG002 # there is none
-        self._message_macros.update(self._take_macros(b"T"))
+        self._message_macros[b"T"] = self._take_macros(b"T")
         return Data()
 
     def _read_header(self, data: bytes) -> Event:
-        self._readers = _HEADER
+        self._readers = self._HEADER
         # a value that has a NUL in it ends there, as it does in C
         name, *rest = data.split(b"\0", 2)
         if not name or len(rest) < 2 or data[-1] != 0:
@@ -217,17 +218,19 @@ class MtaStream:
         return HeaderLine(name, rest[0])
 
     def _read_end_of_header(self, data: bytes) -> Event:  # noqa: ARG002 # there is none
-        self._readers = _BODY
-        self._message_macros.update(self._take_macros(b"N"))
+        self._readers = self._BODY
+        self._message_macros[b"N"] = self._take_macros(b"N")
         return EndOfHeader()
 
     def _read_body(self, data: bytes) -> Event:
-        self._readers = _BODY
+        self._readers = self._BODY
         return BodyChunk(data)
 
     def _read_end(self, data: bytes) -> Event:
-        self._readers = _CLIENT
-        macros = self._message_macros
+        self._readers = self._CLIENT
+        macros: dict[bytes, bytes] = {}
+        for sent in self._message_macros.values():
+            macros.update(sent)
         macros.update(self._take_macros(b"E"))
         end = EndOfMessage(macros)
         if not data:
@@ -237,20 +240,38 @@ class MtaStream:
         return BodyChunk(data)
 
     def _read_abort(self, data: bytes) -> Event:  # noqa: ARG002 # there is none
-        self._readers = _CLIENT
+        self._readers = self._CLIENT
         return Abort()
 
     def _read_unknown(self, data: bytes) -> Event:  # noqa: ARG002 # of no interest
         return UnknownCommand()
 
     def _read_next_client(self, data: bytes) -> Event:  # noqa: ARG002 # there is none
-        self._readers = _CLIENT
+        self._readers = self._CLIENT
         self._client_macros = _NONE
         return NextClient()
 
     def _read_quit(self, data: bytes) -> Event:  # noqa: ARG002 # there is none
         self._die()
         return Quit()
+
+    # Which commands have a place where. SMTP may begin anew at any time, so a connection, HELO or
+    # MAIL in the middle of a message gives it up.
+    _DEAD: ClassVar[_Readers] = {}
+    _UNNEGOTIATED: ClassVar[_Readers] = {b"O": _read_offer, b"Q": _read_quit}
+    _CLIENT: ClassVar[_Readers] = {
+        b"A": _read_abort,
+        b"C": _read_connect,
+        b"D": _read_macros,
+        b"H": _read_helo,
+        b"K": _read_next_client,
+        b"M": _read_mail,
+        b"Q": _read_quit,
+        b"U": _read_unknown,
+    }
+    _BODY: ClassVar[_Readers] = {**_CLIENT, b"B": _read_body, b"E": _read_end}
+    _HEADER: ClassVar[_Readers] = {**_BODY, b"L": _read_header, b"N": _read_end_of_header}
+    _ENVELOPE: ClassVar[_Readers] = {**_HEADER, b"R": _read_rcpt, b"T": _read_data}
 
 
 def _text(octets: bytes) -> str:
@@ -266,28 +287,3 @@ def _words(data: bytes) -> list[bytes]:
 
 def _one_word(data: bytes) -> bytes:
     return _words(data)[0]
-
-
-_Readers: TypeAlias = dict[bytes, Callable[[MtaStream, bytes], Event | None]]
-
-# Which commands have a place where. SMTP may begin anew at any time, so a connection, HELO or MAIL
-# in the middle of a message gives it up.
-_DEAD: _Readers = {}
-_UNNEGOTIATED: _Readers = {b"O": MtaStream._read_offer, b"Q": MtaStream._read_quit}
-_CLIENT: _Readers = {
-    b"A": MtaStream._read_abort,
-    b"C": MtaStream._read_connect,
-    b"D": MtaStream._read_macros,
-    b"H": MtaStream._read_helo,
-    b"K": MtaStream._read_next_client,
-    b"M": MtaStream._read_mail,
-    b"Q": MtaStream._read_quit,
-    b"U": MtaStream._read_unknown,
-}
-_BODY: _Readers = {**_CLIENT, b"B": MtaStream._read_body, b"E": MtaStream._read_end}
-_HEADER: _Readers = {
-    **_BODY,
-    b"L": MtaStream._read_header,
-    b"N": MtaStream._read_end_of_header,
-}
-_ENVELOPE: _Readers = {**_HEADER, b"R": MtaStream._read_rcpt, b"T": MtaStream._read_data}
