@@ -1,8 +1,8 @@
 """Takes connections from one listening socket that other workers take from too.
 
 Connections are taken one at a time. A worker that has `SLACK` more than another holds off for a
-moment, in which the other, unless it is busy, takes what waits. Nothing here waits with a connection in hand,
-and nothing spins: whatever is against taking one now, the socket is looked at again later.
+moment, in which the other, unless it is busy, takes what waits. Nothing spins: whatever is against
+taking a connection now, the socket is looked at again later.
 """
 
 from __future__ import annotations

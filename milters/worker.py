@@ -27,7 +27,7 @@ PACKET_REST = 65536
 CONNECTIONS = Gauge(
     "gatepost_milters_connections",
     "Connections of MTAs that are open",
-    multiprocess_mode="livesum",
+    across="sum",
 )
 
 
@@ -82,10 +82,14 @@ class Worker:
     def ended(self, connection: Connection) -> None:
         """A connection is closed."""
         self._connections.discard(connection)
-        CONNECTIONS.dec()
-        self._balance.set(self._number, len(self._connections))
+        self._count()
         if not self._connections:
             self._ended.set()
+
+    def _count(self) -> None:
+        count = len(self._connections)
+        CONNECTIONS.set(count)
+        self._balance.set(self._number, count)
 
     def _acceptor(self, listener: Listener) -> Acceptor:
         is_unix = listener.socket.family == socket.AF_UNIX
@@ -99,8 +103,7 @@ class Worker:
             self._connections.add(
                 Connection(accepted, conversation, decisions, self, self._log, self._loop)
             )
-            CONNECTIONS.inc()
-            self._balance.set(self._number, len(self._connections))
+            self._count()
 
         return Acceptor(
             listener.socket,

@@ -1,7 +1,7 @@
 """DNS for the daemons: the only package that imports dnspython.
 
-`solve()`, `asolve()` and `begin()` drive a `msgauth.ask.Lookup`, `Resolver` and `AsyncResolver` answer its
-questions through one cache, a `Zone` answers them from a file.
+`solve()`, `asolve()` and `begin()` drive a `msgauth.ask.Lookup`; `Resolver` and `AsyncResolver`
+answer its questions through one cache, a `Zone` answers them from a file.
 """
 
 from gatepost.dns.cache import Cache
