@@ -1,0 +1,257 @@
+"""A connection of an MTA without a socket: what it is answered, and what errors of ours come to."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatepost.dns import solve
+from gatepost.reply import Reply
+from milters.actions import Action, DeleteHeader, InsertHeader, Quarantine, Refuse
+from milters.conversation import TCP, UNIX, Conversation, queue_id
+from milters.protocol.errors import ProtocolError
+from milters.protocol.negotiation import Wishes
+from milters.session import Session
+from tests.unit.milters.mail import NOW, key_zone, rules
+from tests.unit.milters.test_protocol import (
+    ABORT,
+    BODY,
+    COMMANDS,
+    CONNECT,
+    DATA,
+    END,
+    END_OF_HEADER,
+    HEADER,
+    HELO,
+    MAIL,
+    MESSAGE,
+    OFFER,
+    QUEUE_ID,
+    QUIT,
+    RCPT,
+    packet,
+)
+
+ZONE = key_zone("signer.example")
+CONTINUE = packet(b"c")
+FAILED = Reply(451, "4.7.1", "internal error 1, please try again", "internal-error")
+DEFERRED = packet(b"y", b"451 4.7.1 internal error 1, please try again [internal-error]\0")
+LOCAL = packet(b"C", b"localhost\x004\0\x19127.0.0.1\0")
+FROM = packet(b"L", b"From\0 user@signer.example\0")
+
+
+class Service:
+    """Counts the errors of ours."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+
+    def failed(self, session: Session) -> Reply:
+        self.failures += 1
+        return FAILED
+
+
+class Mta:
+    """Plays an MTA, and decides as a worker does."""
+
+    def __init__(self, wishes: Wishes = UNIX, session: Session | None = None) -> None:
+        self.service = Service()
+        current = rules()
+        self.session = session or Session(lambda: current)
+        self.conversation = Conversation(self.session, self.service, wishes, 70_000)
+        self.queue_ids: list[str] = []
+
+    def say(self, *portions: bytes) -> bytes:
+        """What is answered to all of it."""
+        for portion in portions:
+            self.conversation.receive_data(portion)
+        said = b""
+        while (end := self.conversation.advance()) is not None:
+            self.queue_ids.append(queue_id(end))
+            lookup = self.session.end_of_message(NOW)
+            self.conversation.answer(solve(lookup, ZONE.resolve).actions)
+            said += self.conversation.take_output()
+        return said + self.conversation.take_output()
+
+
+def commands(said: bytes) -> str:
+    """The commands of the packets."""
+    found = ""
+    while said:
+        (size,) = struct.unpack(">I", said[:4])
+        found += chr(said[4])
+        said = said[4 + size :]
+    return found
+
+
+def test_nothing_is_answered_before_the_end_over_a_unix_socket() -> None:
+    mta = Mta()
+    assert commands(mta.say(OFFER)) == "O"
+    assert mta.say(LOCAL, HELO, MAIL, RCPT, FROM, HEADER, END_OF_HEADER, BODY) == b""
+    assert commands(mta.say(QUEUE_ID, END)) == "iic"
+    assert mta.queue_ids == ["4ABC"]
+    assert mta.say(QUIT) == b""
+    assert mta.conversation.has_ended
+
+
+def test_data_is_answered_over_tcp() -> None:
+    mta = Mta(TCP)
+    mta.say(OFFER)
+    assert mta.say(LOCAL, HELO, MAIL, RCPT) == b""
+    assert mta.say(DATA) == CONTINUE
+    assert mta.say(FROM, END_OF_HEADER, BODY) == b""
+
+
+def test_an_mta_that_wants_answers_gets_them() -> None:
+    mta = Mta()
+    mta.say(packet(b"O", struct.pack(">III", 2, 0x1F, 0x7F)))
+    unknown = packet(b"U", b"XYZZY\0")
+    for command in (LOCAL, HELO, MAIL, unknown, RCPT, DATA, FROM, END_OF_HEADER, BODY):
+        assert mta.say(command) == CONTINUE
+    assert commands(mta.say(END)) == "iic"
+    assert mta.say(ABORT) == b""
+
+
+def test_the_space_before_a_value_comes_and_goes_as_agreed() -> None:
+    bare = packet(b"L", b"From\0user@signer.example\0")
+    results = []
+    for steps, field in ((0x1FFFFF, FROM), (0x0FFFFF, bare)):
+        mta = Mta()
+        mta.say(packet(b"O", struct.pack(">III", 6, 0x1FF, steps)))
+        said = mta.say(LOCAL, MAIL, field, END)
+        name = said.index(b"DKIM-Signature\0") + len(b"DKIM-Signature\0")
+        results.append((said[name : name + 3], said[name:].count(b"\n")))
+    assert results[0][0] == b" v="
+    assert results[1][0] == b"v=1"
+    assert results[0][1] == results[1][1]
+
+
+ACTIONS: list[tuple[Sequence[Action], str]] = [
+    ((), "c"),
+    ((InsertHeader("X", " y"), DeleteHeader("X", 1), Quarantine("why")), "imqc"),
+    ((Refuse(Reply(550, "5.7.1", "no")),), "y"),
+]
+
+
+@pytest.mark.parametrize(("actions", "expected"), ACTIONS)
+def test_actions(actions: Sequence[Action], expected: str) -> None:
+    mta = Mta()
+    mta.say(OFFER, MAIL)
+    mta.conversation.answer(actions)
+    assert commands(mta.conversation.take_output()) == expected
+    assert not mta.service.failures
+
+
+@pytest.mark.parametrize(
+    ("offered", "action"),
+    [
+        (0x1FE, InsertHeader("X", " y")),
+        (0x1EF, DeleteHeader("X", 1)),
+        (0x1DF, Quarantine("why")),
+        (0x1FF, InsertHeader("X", " y\r\nz")),
+    ],
+)
+def test_what_the_mta_cannot_do_defers_the_message_whole(offered: int, action: Action) -> None:
+    mta = Mta()
+    mta.say(packet(b"O", struct.pack(">III", 6, offered, 0x1FFFFF)), MAIL)
+    mta.conversation.answer((action,))
+    assert mta.conversation.take_output() == DEFERRED
+    assert mta.service.failures == 1
+
+
+class Broken(Session):
+    """A session with a mistake in one of its methods."""
+
+    def __init__(self, method: str) -> None:
+        current = rules()
+        super().__init__(lambda: current)
+
+        def fail(*_: object, **__: object) -> None:
+            raise RuntimeError("a mistake of ours")
+
+        self.mend: Callable[[], None] = lambda: delattr(self, method)
+        setattr(self, method, fail)
+
+
+@pytest.mark.parametrize("method", ["mail_from", "rcpt", "header", "end_of_headers", "body"])
+def test_an_error_of_ours_defers_the_message_and_not_the_next(method: str) -> None:
+    session = Broken(method)
+    mta = Mta(session=session)
+    mta.say(OFFER, LOCAL, HELO)
+    assert mta.say(MAIL, RCPT, FROM, FROM, END_OF_HEADER, BODY, BODY) == b""
+    assert mta.say(END) == DEFERRED
+    assert mta.service.failures == 1, "told once a message"
+    session.mend()
+    assert commands(mta.say(MAIL, RCPT, FROM, END_OF_HEADER, BODY, END)) == "iic"
+
+
+def test_an_error_in_the_last_of_the_body_defers_too() -> None:
+    mta = Mta(session=Broken("body"))
+    assert (
+        mta.say(OFFER, LOCAL, MAIL, FROM, packet(b"E", b"the rest"))[-len(DEFERRED) :] == DEFERRED
+    )
+
+
+@pytest.mark.parametrize("method", ["connect", "helo"])
+def test_what_is_not_known_of_the_client_defers_all_its_messages(method: str) -> None:
+    session = Broken(method)
+    mta = Mta(session=session)
+    mta.say(OFFER, LOCAL, HELO)
+    for _ in range(2):
+        assert mta.say(MAIL, RCPT, FROM, END) == DEFERRED
+    mta.say(MAIL, ABORT)
+    assert mta.say(MAIL, FROM, END) == DEFERRED
+    session.mend()
+    mta.say(LOCAL, HELO)
+    assert commands(mta.say(MAIL, RCPT, FROM, END)) == "iic"
+
+
+def test_a_message_that_is_given_up_takes_its_error_with_it() -> None:
+    session = Broken("header")
+    mta = Mta(session=session)
+    mta.say(OFFER, LOCAL, MAIL, FROM)
+    assert mta.service.failures == 1
+    session.mend()
+    for interruption in (ABORT, HELO, b""):  # MAIL alone begins anew too
+        assert commands(mta.say(interruption, MAIL, FROM, END)) == "iic"
+
+
+def test_names_that_are_no_text() -> None:
+    mta = Mta()
+    login = packet(b"D", b"M{auth_authen}\0\xff\0")
+    mta.say(OFFER, CONNECT, login, MAIL, FROM, packet(b"D", b"Ei\0\xff\0"))
+    # somebody has logged in
+    assert commands(mta.say(END)) == "iic"
+    assert mta.queue_ids == ["?"]
+
+
+def test_field_names_that_are_no_text_are_signed_around() -> None:
+    mta = Mta()
+    mta.say(OFFER, LOCAL, MAIL, FROM, packet(b"L", b"X-\xff\0 y\0"))
+    assert commands(mta.say(END)) == "iic"
+    assert not mta.service.failures
+
+
+def test_messages_that_come_at_once_are_decided_one_by_one() -> None:
+    mta = Mta()
+    mta.conversation.receive_data(MESSAGE + MAIL + RCPT + FROM + END)
+    assert mta.conversation.advance() is not None
+    assert mta.conversation.has_more
+    solve(mta.session.end_of_message(NOW), ZONE.resolve)
+    mta.conversation.refuse(FAILED)
+    assert mta.conversation.advance() is not None
+    assert not mta.conversation.has_more
+    assert not mta.conversation.in_message
+
+
+@given(st.lists(st.sampled_from((*COMMANDS, FROM)), max_size=30))
+def test_any_order_is_followed_or_refused(given_commands: list[bytes]) -> None:
+    mta = Mta()
+    with contextlib.suppress(ProtocolError):
+        mta.say(OFFER, *given_commands)
+    assert not mta.service.failures
