@@ -41,11 +41,11 @@ class Connection:
         "_decisions",
         "_log",
         "_loop",
+        "_moved",
         "_output",
         "_owner",
         "_reading",
         "_socket",
-        "heard",
     )
 
     def __init__(
@@ -65,8 +65,7 @@ class Connection:
         self._log = log
         self._loop = loop
         self._output = b""
-        self.heard = loop.time()
-        """When anything was last read or written."""
+        self._moved = loop.time()  # when anything was last read or written
         self._reading = False
         self._read()
 
@@ -74,6 +73,10 @@ class Connection:
     def is_open(self) -> bool:
         """Whether the socket is still ours."""
         return self._socket.fileno() >= 0
+
+    def is_silent_since(self, time: float) -> bool:
+        """Whether the MTA has neither sent nor read anything since then, and it is its turn."""
+        return self._moved < time and (self._reading or bool(self._output))
 
     def drain(self) -> None:
         """End here, or, where a message is under way, behind it."""
@@ -104,7 +107,7 @@ class Connection:
         if not octets:
             self.close()
             return
-        self.heard = self._loop.time()
+        self._moved = self._loop.time()
         self._conversation.receive_data(octets)
         self._advance()
 
@@ -151,7 +154,7 @@ class Connection:
             except OSError:
                 self.close()
                 return
-            self.heard = self._loop.time()
+            self._moved = self._loop.time()
             if sent < len(output):
                 self._output = output[sent:]
                 self._stop_reading()

@@ -26,6 +26,7 @@ from gatepost.daemon import (
     Prefork,
     SocketFiles,
     Watch,
+    allow_open_files,
     drop_privileges,
     listening_socket,
     metrics_server,
@@ -70,6 +71,7 @@ def serve(
     ground, settings = load()
     configure(ground.log)
     log = get_logger("milters")
+    allow_open_files(settings.max_connections, log)
     listeners = _open(settings)
     files = SocketFiles((settings.listen, settings.submission_listen))
     probes = Probes()

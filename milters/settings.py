@@ -282,7 +282,7 @@ class MiltersSettings(KeySettings):
     )
     idle_timeout: Duration = Field(
         default=7200.0,
-        ge=600,
+        gt=0,
         description="A connection on which nothing moves is closed after this. Postfix waits "
         "300 s for a client (smtpd_timeout), Sendmail an hour.",
     )

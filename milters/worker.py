@@ -117,8 +117,9 @@ class Worker:
 
     def _look(self) -> None:
         """Close the connections that have been silent for too long."""
-        self._timer = self._loop.call_later(LOOK_INTERVAL, self._look)
-        oldest = self._loop.time() - self._decisions.rules.settings.idle_timeout
-        for connection in [each for each in self._connections if each.heard < oldest]:
-            self._log.warning("a silent connection is closed")
+        timeout = self._decisions.rules.settings.idle_timeout
+        self._timer = self._loop.call_later(min(LOOK_INTERVAL, timeout / 4), self._look)
+        oldest = self._loop.time() - timeout
+        for connection in [each for each in self._connections if each.is_silent_since(oldest)]:
+            self._log.warning("a silent connection is closed", idle_timeout=timeout)
             connection.close()

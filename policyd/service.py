@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import resource
 import signal
 import socket
 import time
@@ -20,6 +19,7 @@ from gatepost.daemon import (
     SocketFiles,
     StartError,
     Watch,
+    allow_open_files,
     drop_privileges,
     listening_socket,
     metrics_server,
@@ -44,8 +44,6 @@ TEST_INTERVAL = 1.0
 """Seconds between two looks whether a DNS list is due for its test."""
 COLLECT_AFTER = (20_000, 50, 50)
 """Objects until a collection of the young, such collections until one of the older, and so on."""
-SPARE_FILES = 200
-"""Files besides connections: store, DNS questions, logs, metrics."""
 HEARTBEAT_LIMIT = 10.0
 """Seconds without a turn of the event loop after which the process is not healthy."""
 
@@ -90,7 +88,7 @@ async def serve(load: Load, watched: Sequence[Path] = ()) -> int:
     """As `run`, in an event loop that is there already."""
     first = load()
     ground, settings = first
-    _raise_file_limit(settings.max_connections)
+    allow_open_files(settings.max_connections, log)
     addresses = (settings.listen, *settings.also_listen)
     sockets = _listen(settings)
     files = SocketFiles(addresses)
@@ -153,17 +151,6 @@ def _collect_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
-
-
-def _raise_file_limit(connections: int) -> None:
-    """Each connection is an open file, and the usual limit of 1,024 is a soft one."""
-    wanted = connections + SPARE_FILES
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < wanted:
-        log.warning("fewer open files allowed than max_connections", limit=hard, wanted=wanted)
-        wanted = hard
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _listen(settings: PolicydSettings) -> list[socket.socket]:

@@ -1,5 +1,6 @@
 """The life of a daemon: sockets, privileges, workers, signals, reload, drain."""
 
+from gatepost.daemon.open_files import allow_open_files
 from gatepost.daemon.prefork import Control, Prefork
 from gatepost.daemon.privileges import drop_privileges
 from gatepost.daemon.reload import Current
@@ -21,6 +22,7 @@ __all__ = [
     "SocketFiles",
     "StartError",
     "Watch",
+    "allow_open_files",
     "drop_privileges",
     "explain",
     "listening_socket",
