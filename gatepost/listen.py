@@ -37,13 +37,6 @@ class Inet:
         host = self.host or "127.0.0.1"
         return f"inet:[{host}]:{self.port}" if ":" in host else f"inet:{host}:{self.port}"
 
-    @property
-    def libmilter(self) -> str:
-        """As libmilter's smfi_setconn takes it: IPv6 has a scheme of its own."""
-        if not self.host:
-            return f"inet:{self.port}"
-        return f"{'inet6' if ':' in self.host else 'inet'}:{self.port}@{self.host}"
-
 
 @dataclass(frozen=True, slots=True)
 class Unix:
@@ -57,11 +50,6 @@ class Unix:
     @property
     def postfix(self) -> str:
         """As main.cf writes it."""
-        return str(self)
-
-    @property
-    def libmilter(self) -> str:
-        """As libmilter's smfi_setconn takes it."""
         return str(self)
 
 

@@ -88,10 +88,15 @@ PERL_SQLITE = Need("SQLite for Perl", ("libdbd-sqlite3-perl",), _shared("doc/lib
 
 PODMAN = Need("podman", ("podman",), _program("podman"))
 
-_BUILD = (VENV, COMPILER, LIBC_HEADER, PYTHON_HEADER, LIBMILTER)
+_BUILD = (VENV,)
+_LOAD = (COMPILER, LIBC_HEADER)
+"""The benchmarks' load generators are in C."""
 _NETWORK = (UNSHARE, IP)
 _POLICY_PEERS = (POLICYD_SPF, POSTGREY, SQLGREY, PERL_SQLITE)
-_PEERS = (OPENDKIM, OPENDMARC, PUBLIC_SUFFIXES, RSPAMD, *_POLICY_PEERS)
+_PEERS = (
+    *(OPENDKIM, OPENDMARC, PUBLIC_SUFFIXES, RSPAMD, *_POLICY_PEERS),
+    *(PYTHON_HEADER, LIBMILTER),  # dkimpy-milter builds pymilter
+)
 _MAIL = (POSTFIX, SWAKS, OPENDKIM_TOOLS, RESOLV_WRAPPER)
 
 
@@ -111,7 +116,7 @@ PURPOSES = {
     "test": Purpose((*_BUILD, *_MAIL, OPENDKIM, VALKEY), ("test", "lint")),
     "stack": Purpose((*_BUILD, IP, SWAKS, SMTP_SOURCE, PODMAN), ("test", "lint")),
     "chart": Purpose(_BUILD, ("test", "lint", "chart")),
-    "bench": Purpose((*_BUILD, *_NETWORK, POSTFIX, VALKEY), ("test", "lint"), _PEERS),
+    "bench": Purpose((*_BUILD, *_LOAD, *_NETWORK, POSTFIX, VALKEY), ("test", "lint"), _PEERS),
 }
 """By the word that ``--for`` takes. Groups are those of [dependency-groups] in pyproject.toml."""
 

@@ -9,7 +9,7 @@ import click
 
 from gatepost.version import __version__
 
-_LIBRARIES = ("cryptography", "dnspython", "pydantic", "pymilter")
+_LIBRARIES = ("cryptography", "dnspython", "pydantic", "uvloop")
 
 
 @click.command()

@@ -25,7 +25,6 @@ def test_an_address_is_read_and_printed(text: str, address: Inet | Unix) -> None
     assert parse(str(address)) == address
     if isinstance(address, Unix) or address.host:
         assert parse(address.postfix) == address
-    assert parse(address.libmilter) == address
 
 
 @pytest.mark.parametrize(
