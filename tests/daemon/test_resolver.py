@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from gatepost.config import DnsSettings
-from gatepost.dns import AsyncResolver, Resolver
+from gatepost.dns import AsyncResolver, Resolver, new_cache
 from gatepost.dns.exchange import MAX_UNDER_WAY
 from gatepost.dns.names import MAX_RECORDS
 from msgauth.ask import Answer, Question, Rcode
@@ -86,6 +86,16 @@ def test_whatever_a_server_does_wrong_is_a_temporary_failure(
 ) -> None:
     server.misbehave("mx.example.org", behaviour)
     assert ask_both(server, "mx.example.org", "A") == Answer(Rcode.TEMPFAIL)
+
+
+def test_what_is_known_is_what_was_asked_by_either(server: DnsServer) -> None:
+    cache = new_cache(settings(server))
+    in_loop = AsyncResolver(settings(server), cache)
+    question = Question("MX.example.org.", "A")
+    assert in_loop.known(question) is None
+    answer = Resolver(settings(server), cache).resolve(question)
+    assert in_loop.known(question) == answer
+    assert server.asked() == 1
 
 
 def test_a_truncated_answer_is_fetched_over_tcp(server: DnsServer) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from gatepost.dns import Cache, Zone, ZoneError, solve
+from gatepost.dns import Cache, Pending, Zone, ZoneError, begin, solve
 from gatepost.dns.names import to_name
 from msgauth.ask import NXDOMAIN, TEMPFAIL, Answer, Lookup, Question, Rcode, ask
 
@@ -72,6 +72,31 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def test_a_lookup_goes_as_far_as_the_cache_and_then_waits() -> None:
+    known: dict[Question, Answer] = {}
+    answers = [Answer(Rcode.OK, (name,)) for name in "abc"]
+
+    def look_up() -> Lookup[str]:
+        found: list[str] = []
+        for name in "abc":
+            found += (yield from ask(name, "A")).records
+        return "".join(found)
+
+    for number, name in enumerate("abc"):
+        begun = begin(look_up(), known.get)
+        assert isinstance(begun, Pending)
+        asked: list[Question] = []
+
+        def resolve(question: Question, asked: list[Question] = asked) -> Answer:
+            asked.append(question)
+            return answers["abc".index(question.name)]
+
+        assert solve(begun.rest, resolve) == "abc"
+        assert [question.name for question in asked] == list("abc")[number:]
+        known[Question(name, "A")] = answers[number]
+    assert begin(look_up(), known.get) == "abc"
 
 
 def test_the_cache_forgets_by_ttl_and_by_size() -> None:
