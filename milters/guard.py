@@ -49,6 +49,7 @@ class Client:
     is_local: bool = False
 
 
+@functools.lru_cache(CACHED_ADDRESSES)
 def parse_client(hostname: str, address: str | None) -> Client:
     """The client of a milter connection; an address that cannot be read is an unknown one."""
     if address is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -115,6 +116,8 @@ def serve(
     )
     prefork.add_probes(probes)
     log.info("listening", address=str(settings.listen), workers=workers)
+    gc.collect()
+    gc.freeze()  # what is here stays: workers share it, and no collection of theirs looks at it
     try:
         return prefork.run()
     finally:
