@@ -4,8 +4,8 @@ All updates that wait go as one batch: one script that reads, the decisions, and
 writes each update's entries if they are still what the decision was made on. An update that lost
 against another replica is decided anew. The server forgets what has expired by itself.
 
-A script gets one argument and returns one string, whatever the size of the batch: hundreds of small
-ones cost more than the work that is done on them. NUL stands between, which no key or value has.
+A script gets one text (JSON) and returns one, whatever the size of the batch: hundreds of small
+ones cost more than the work that is done on them.
 
 One server, or a primary with replicas behind one address; not a cluster, whose keys a script
 cannot all reach.
@@ -14,6 +14,7 @@ cannot all reach.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
@@ -32,8 +33,7 @@ MAX_TRIES = 8
 SCAN_STEP = 500
 
 _READ = """
-local keys, values = {}, {}
-for key in string.gmatch(ARGV[1], '([^%z]*)%z') do keys[#keys + 1] = key end
+local keys, values = cjson.decode(ARGV[1]), {}
 for first = 1, #keys, 1000 do
   local last = math.min(first + 999, #keys)
   for n, value in ipairs(redis.call('MGET', unpack(keys, first, last))) do
@@ -43,17 +43,14 @@ for first = 1, #keys, 1000 do
 end
 return table.concat(values, '\\0')
 """
-"""ARGV[1]: keys, each with NUL behind it. Returns their values with NUL between, empty for none."""
+"""Gets a list of keys. Returns their values with NUL between, empty for none."""
 
 _WRITE = """
-local next_field = string.gmatch(ARGV[1], '([^%z]*)%z')
 local written = {}
-for group = 1, tonumber(next_field()) do
-  local changes, same = {}, '1'
-  for n = 1, tonumber(next_field()) do
-    local change = {next_field(), next_field(), next_field(), next_field()}
-    changes[n] = change
-    if same == '1' and (redis.call('GET', change[1]) or '') ~= change[2] then same = '0' end
+for number, changes in ipairs(cjson.decode(ARGV[1])) do
+  local same = '1'
+  for _, change in ipairs(changes) do
+    if (redis.call('GET', change[1]) or '') ~= change[2] then same = '0' end
   end
   if same == '1' then
     for _, change in ipairs(changes) do
@@ -64,14 +61,13 @@ for group = 1, tonumber(next_field()) do
       end
     end
   end
-  written[group] = same
+  written[number] = same
 end
 return table.concat(written)
 """
-"""ARGV[1]: fields, each with NUL behind it: how many updates, for each of them how many entries,
-and for each of these the key, the value that it was decided on (empty: none), the new one (empty:
-delete) and when that expires. Returns 1 for each update that was written, 0 for one to be decided
-anew."""
+"""Gets a list of updates, which are lists of changes: the key, the value that the update was
+decided on (empty: none), the new one (empty: delete), and when that expires. Returns 1 for each
+update that was written, 0 for one to be decided anew."""
 
 
 class ValkeyStore:
@@ -116,9 +112,6 @@ class ValkeyStore:
         if self._closed:
             future.set_exception(StoreError("valkey: closed"))
             return future
-        if any("\0" in key for key in keys):
-            future.set_exception(StoreError("valkey: a key with NUL"))
-            return future
         self._waiting.append((Job(keys, change, future), 0))
         if self._worker is None:
             self._worker = loop.create_task(self._work())
@@ -159,7 +152,7 @@ class ValkeyStore:
         writing = [one for one in done if one.writes]
         lost: set[int] = set()
         if writing:
-            written = await self._ask(self._write, _fields(writing, self._prefix))
+            written = await self._ask(self._write, [_changes(one, self._prefix) for one in writing])
             lost = {id(one.job) for one, told in zip(writing, written, strict=True) if told == "0"}
         for one in done:
             job = one.job
@@ -174,12 +167,8 @@ class ValkeyStore:
                 else:
                     job.future.set_exception(one.error)
 
-    async def _ask(self, script: Any, fields: Sequence[str]) -> str:
-        fields = [*fields, ""]
-        packed = "\0".join(fields)
-        if packed.count("\0") != len(fields) - 1:
-            raise ValueError("a value with NUL")
-        answer: str = await script(args=[packed])
+    async def _ask(self, script: Any, what: Sequence[Any]) -> str:
+        answer: str = await script(args=[json.dumps(what)])
         return answer
 
     async def scan(self, prefix: str) -> AsyncIterator[tuple[str, Entry]]:
@@ -214,15 +203,12 @@ class ValkeyStore:
         await self._client.aclose()
 
 
-def _fields(writing: Sequence[Done], prefix: str) -> list[str]:
-    """The fields that `_WRITE` takes."""
-    fields = [str(len(writing))]
-    for one in writing:
-        fields.append(str(len(one.writes)))
-        for key, old, new in one.writes:
-            expires = max(1, new.expires) if new else 0
-            fields += (prefix + key, _encode(old), _encode(new), str(expires))
-    return fields
+def _changes(done: Done, prefix: str) -> list[tuple[str, str, str, str]]:
+    """An update as `_WRITE` takes it."""
+    return [
+        (prefix + key, _encode(old), _encode(new), str(max(1, new.expires) if new else 0))
+        for key, old, new in done.writes
+    ]
 
 
 def _told(error: Exception) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import valkey.asyncio
 
 from policyd.stores import Store, StoreError
 from policyd.stores.valkey import ValkeyStore
@@ -46,16 +47,14 @@ class TestValkey(StoreSuite):
 
         asyncio.run(scene())
 
-    def test_nul_stands_between_what_scripts_get_and_is_refused_elsewhere(self) -> None:
+    def test_what_others_have_put_there_is_nothing_and_spoils_nothing(self) -> None:
         async def scene(store: Store, _: Clock) -> None:
-            await store.update(("a",), put("1"))
-            results = await asyncio.gather(
-                store.update(("b\0a",), put("2")),
-                store.update(("b",), put("2\0")),
-                return_exceptions=True,
-            )
-            assert [type(result) for result in results] == [StoreError, StoreError]
-            assert await store.update(("a", "b"), look) == ["1", None]
+            client = valkey.asyncio.Valkey.from_url(self.url)
+            for key, value in {"a": b"1\0002", "b": b"\xff", "c": b"", "d": b"words"}.items():
+                await client.set(self.prefix + key, value)
+            await client.aclose()
+            await store.update(("e",), put("5"))
+            assert await store.update(("a", "b", "c", "d", "e"), look) == [None] * 4 + ["5"]
 
         self.run(scene)
 
