@@ -13,7 +13,7 @@ from typing import Any
 
 import uvloop
 
-from gatepost.config import GroundSettings
+from gatepost.config import DnsSettings, GroundSettings, waiting_for_a_start
 from gatepost.daemon import (
     Current,
     SocketFiles,
@@ -63,6 +63,7 @@ class _InUse:
         stores: Stores,
         resolver: AsyncResolver,
     ) -> None:
+        self.ground = ground
         self.settings = settings
         self.engine = Maker(ground, settings, stores, resolver).engine()
         self.bounds = Bounds(
@@ -71,6 +72,40 @@ class _InUse:
             request_timeout=self.settings.request_timeout,
             max_connections=self.settings.max_connections,
         )
+
+    def waits_for_a_start(self, ground: GroundSettings, settings: PolicydSettings) -> list[str]:
+        """The keys that it has otherwise than the server was started with, and cannot change."""
+        return [
+            *waiting_for_a_start(ground.log, self.ground.log, "log"),
+            *waiting_for_a_start(settings, self.settings, "policyd"),
+        ]
+
+
+class _Build:
+    """Makes the checks anew from what `load` reads; the DNS cache survives where it can."""
+
+    def __init__(
+        self, load: Load, first: tuple[GroundSettings, PolicydSettings], stores: Stores
+    ) -> None:
+        self._load = load
+        self._unused = [first]
+        self._stores = stores
+        self._resolver: tuple[DnsSettings, AsyncResolver] | None = None
+
+    def __call__(self) -> _InUse:
+        ground, settings = self._unused.pop() if self._unused else self._load()
+        resolver = self._resolver
+        if resolver is None or resolver[0] != ground.dns:
+            # requests under way keep the resolver that they began with; it needs no closing
+            resolver = ground.dns, AsyncResolver(ground.dns)
+        made = _InUse(ground, settings, self._stores, resolver[1])
+        self._resolver = resolver
+        return made
+
+    async def close(self) -> None:
+        """Give up the questions that are under way."""
+        if self._resolver is not None:
+            await self._resolver[1].close()
 
 
 def run(load: Load, watched: Sequence[Path] = ()) -> int:
@@ -100,9 +135,8 @@ async def serve(load: Load, watched: Sequence[Path] = ()) -> int:
     except (StartError, PolicydError) as error:
         files.remove()
         raise StartError(str(error)) from None
-    resolver = AsyncResolver(ground.dns)
-    unused = [first]
-    current = Current(lambda: _InUse(*(unused.pop() if unused else load()), stores, resolver), log)
+    build = _Build(load, first, stores)
+    current = Current(build, log)
     server = PolicyServer(
         lambda: current.value.engine, lambda: current.value.bounds, DecisionLog(ground.log)
     )
@@ -133,7 +167,7 @@ async def serve(load: Load, watched: Sequence[Path] = ()) -> int:
         task.cancel()
     await asyncio.gather(*housekeeping, return_exceptions=True)
     await stores.close()
-    await resolver.close()
+    await build.close()
     if metrics is not None:
         metrics.close()
     files.remove()
@@ -179,6 +213,7 @@ class _Life:
         sockets: SocketFiles,
     ) -> None:
         self._current = current
+        self._started = current.value.ground, current.value.settings
         self._server = server
         self._stores = stores
         self._watched = tuple(watched)
@@ -210,16 +245,12 @@ class _Life:
         while self._reload_wanted:
             self._reload_wanted = False
             log.info("configuration is being read")
-            before = self._current.value.settings
             if await asyncio.to_thread(self._current.reload):
-                after = self._current.value.settings
-                if (before.store, before.listen, before.also_listen, before.metrics_listen) != (
-                    after.store,
-                    after.listen,
-                    after.also_listen,
-                    after.metrics_listen,
-                ):
-                    log.warning("a changed store or listen address is used after a restart")
+                keys = self._current.value.waits_for_a_start(*self._started)
+                if keys:
+                    log.warning(
+                        "read at the start alone: a restart takes over what has changed", keys=keys
+                    )
             self._watch.follow(self._files())
 
     def _files(self) -> list[Path]:

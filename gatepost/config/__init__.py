@@ -4,6 +4,7 @@
 problem with its file, line and key.
 """
 
+from gatepost.config.changes import AT_START, waiting_for_a_start
 from gatepost.config.errors import ConfigError, Problem
 from gatepost.config.ground import DnsSettings, GroundSettings, LogSettings
 from gatepost.config.load import Loaded, load
@@ -21,6 +22,7 @@ from gatepost.config.types import (
 )
 
 __all__ = [
+    "AT_START",
     "ConfigError",
     "DnsSettings",
     "Duration",
@@ -38,4 +40,5 @@ __all__ = [
     "Section",
     "Size",
     "load",
+    "waiting_for_a_start",
 ]

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from gatepost.config.changes import AT_START
 from gatepost.config.section import Section
 from gatepost.config.types import Duration, Hostname, Network
 
@@ -70,11 +71,13 @@ class LogSettings(Section):
     """What is logged, and how. Lines go to standard error."""
 
     format: Literal["auto", "console", "json"] = Field(
+        json_schema_extra=AT_START,
         default="auto",
         description="`console` for people, `json` for machines, one object a line. "
         "`auto`: console on a terminal, json elsewhere.",
     )
     level: Literal["debug", "info", "warning", "error"] = Field(
+        json_schema_extra=AT_START,
         default="info",
         description="The lowest level that is logged. A decision about mail is `info`.",
     )

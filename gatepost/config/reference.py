@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from gatepost.config import types as kinds
+from gatepost.config.changes import AT_START
 
 _KINDS: dict[Any, str] = {
     kinds.Duration: 'duration (seconds, or "90s", "5m", "2d")',
@@ -40,7 +41,9 @@ def reference(model: type[BaseModel]) -> str:
         "Written by `make docs` from the models in the code. Every key can also come from the",
         "environment: `GATEPOST_MILTERS__LISTEN` is `listen` in `[milters]`, and wins over the",
         "file; lists and tables are written as in TOML. A relative path is relative to the folder",
-        "of the file. Durations and sizes may be numbers or text with a unit.",
+        "of the file. Durations and sizes may be numbers or text with a unit. A change of the file",
+        'is taken over while mail flows; a key that is "read at the start" wants a restart, and',
+        "the log says so.",
         "",
     ]
     lines += _fields(model, "")
@@ -69,7 +72,8 @@ def _fields(model: type[BaseModel], heading: str) -> list[str]:
             continue
         lines += [f"### `{name}`" if heading else f"## `{name}`", ""]
         lines += [(info.description or "").strip(), ""]
-        lines += [f"*{_capital(_kind(info))}{_bounds(info)}; {_default(info)}.*", ""]
+        start = "; read at the start" if info.json_schema_extra == AT_START else ""
+        lines += [f"*{_capital(_kind(info))}{_bounds(info)}; {_default(info)}{start}.*", ""]
     return lines
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from gatepost.config import Duration, FileMode, ListenAddress, Section
+from gatepost.config import AT_START, Duration, FileMode, ListenAddress, Section
 from gatepost.listen import Inet
 from policyd.settings.accounts import CompromisedSettings, OwnershipSettings
 from policyd.settings.client import ClientSettings
@@ -49,23 +49,32 @@ class PolicydSettings(Section):
     """The policy server behind `check_policy_service`."""
 
     listen: ListenAddress = Field(
+        json_schema_extra=AT_START,
         default=Inet("127.0.0.1", 10023),
         description="Where Postfix reaches the policy server: what `check_policy_service` names.",
     )
     also_listen: tuple[ListenAddress, ...] = Field(
-        default=(), description="Further addresses, as a unix socket in Postfix's queue directory."
+        json_schema_extra=AT_START,
+        default=(),
+        description="Further addresses, as a unix socket in Postfix's queue directory.",
     )
     socket_mode: FileMode = Field(
-        default=0o666, description="Mode of a unix socket. Who may connect may ask, no more."
+        json_schema_extra=AT_START,
+        default=0o666,
+        description="Mode of a unix socket. Who may connect may ask, no more.",
     )
     socket_group: str | None = Field(
-        default=None, description="Group of a unix socket, as `postfix`."
+        json_schema_extra=AT_START,
+        default=None,
+        description="Group of a unix socket, as `postfix`.",
     )
     user: str | None = Field(
+        json_schema_extra=AT_START,
         default=None,
         description="The user to run as when started as root. The store is in a folder of its.",
     )
     metrics_listen: ListenAddress | None = Field(
+        json_schema_extra=AT_START,
         default=Inet("127.0.0.1", 9102),
         description="Where `/metrics`, `/healthz` and `/readyz` are served.",
     )

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from gatepost.config import Duration, LocalPath, SecretPath, Section
+from gatepost.config import AT_START, Duration, LocalPath, SecretPath, Section
 
 DEFAULT_PATH = Path("/var/lib/gatepost/policyd.sqlite")
 
@@ -17,26 +17,35 @@ class StoreSettings(Section):
     """Where greylisting and limits keep what they know."""
 
     kind: Literal["sqlite", "valkey", "memory"] = Field(
+        json_schema_extra=AT_START,
         default="sqlite",
         description="`sqlite`: one file, nothing to set up. `valkey`: a Valkey or Redis server "
         "that several instances share. `memory`: forgotten at every restart.",
     )
     path: LocalPath = Field(
+        json_schema_extra=AT_START,
         default=DEFAULT_PATH,
         description="The file of the SQLite store, on a local disk. Its folder has to be writable.",
     )
     url: str = Field(
+        json_schema_extra=AT_START,
         default="valkey://127.0.0.1:6379/0",
         description="The Valkey server: `valkey://HOST:PORT/DATABASE`, `valkeys://` with TLS, or "
         "`unix:///PATH`. No password here: see `password_file`.",
     )
     password_file: SecretPath | None = Field(
-        default=None, description="A file with the password of the Valkey server."
+        json_schema_extra=AT_START,
+        default=None,
+        description="A file with the password of the Valkey server.",
     )
     prefix: str = Field(
-        default="gatepost:", description="Begins every key on the Valkey server.", max_length=100
+        json_schema_extra=AT_START,
+        default="gatepost:",
+        description="Begins every key on the Valkey server.",
+        max_length=100,
     )
     timeout: Duration = Field(
+        json_schema_extra=AT_START,
         default=1.0,
         gt=0,
         le=30,

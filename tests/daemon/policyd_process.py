@@ -85,7 +85,7 @@ class PolicyDaemon:
         self.write(settings or {})
         self.daemon = Daemon("policyd", self.config, directory, env={}, within=within)
 
-    def write(self, settings: Mapping[str, Any]) -> None:
+    def write(self, settings: Mapping[str, Any], dns: str = "") -> None:
         """Write the configuration; a running daemon sees it by itself, or at `daemon.reload()`."""
         section = {
             "listen": f"unix:{self.socket}",
@@ -95,7 +95,7 @@ class PolicyDaemon:
         }
         text = [
             'hostname = "mx.example.org"',
-            f"dns = {value_text({'nameservers': [self._dns], 'maximum_ttl': '1s'})}",
+            f"dns = {value_text({'nameservers': [dns or self._dns], 'maximum_ttl': '1s'})}",
         ]
         text += ["[policyd]"]
         text += [f"{key} = {value_text(value)}" for key, value in section.items()]

@@ -264,6 +264,31 @@ def test_a_reload_is_used_at_once_and_a_broken_one_is_not(tmp_path: Path) -> Non
         assert client.ask(sender="d@example.net").endswith("4.2.0 Soon [greylist-new]")
 
 
+def test_other_name_servers_are_asked_after_a_reload(tmp_path: Path) -> None:
+    with (
+        DnsServer() as first,
+        DnsServer('["7.113.0.203.bl.example"]\nA = "127.0.0.2"') as second,
+        PolicyDaemon(tmp_path, BL, dns=first.address) as policyd,
+    ):
+        assert policyd.ask(client_address="203.0.113.7") == NEW
+        policyd.write(BL, dns=second.address)
+        policyd.daemon.wait_for_log(event="configuration reloaded", generation=2)
+        assert "listed by bl.example" in policyd.ask(client_address="203.0.113.7")
+
+
+def test_what_a_reload_cannot_change_is_told_until_it_is_as_at_the_start(tmp_path: Path) -> None:
+    told = "read at the start alone: a restart takes over what has changed"
+    with PolicyDaemon(tmp_path) as policyd:
+        policyd.write({"socket_mode": "0600", "store": {"kind": "memory"}})
+        line = policyd.daemon.wait_for_log(event=told)
+        assert line["keys"] == ["policyd.socket_mode", "policyd.store.kind", "policyd.store.path"]
+        policyd.write({"socket_mode": "0600"})
+        policyd.daemon.wait_for_log(event=told, keys=["policyd.socket_mode"])
+        policyd.write({"greylist": {"delay": 1}})
+        policyd.daemon.wait_for_log(event="configuration reloaded", generation=4)
+        assert len(policyd.daemon.log_entries(event=told)) == 2
+
+
 def test_a_list_of_clients_is_watched(tmp_path: Path) -> None:
     allowed = tmp_path / "whitelist_clients"
     allowed.write_text("example.com\n")
