@@ -129,3 +129,12 @@ class Container:
                     if line.startswith("Pss:"):
                         total += int(line.split()[1]) * 1024
         return total
+
+
+def process_status(container: Container, field: str) -> list[str]:
+    """The words of a field of /proc/PID/status of its process 1 (proc(5)), as `CapBnd`."""
+    for line in Path(f"/proc/{container.pid}/status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return value.split()
+    raise KeyError(field)
