@@ -20,7 +20,7 @@ from typing import Protocol
 import uvloop
 from structlog.typing import FilteringBoundLogger
 
-from gatepost.config import DnsSettings, GroundSettings
+from gatepost.config import DnsSettings, GroundSettings, waiting_for_a_start
 from gatepost.daemon import (
     Control,
     Current,
@@ -74,7 +74,7 @@ def serve(
     log = get_logger("milters")
     allow_open_files(settings.max_connections, log)
     listeners = _open(settings)
-    files = SocketFiles((settings.listen, settings.submission_listen))
+    files = SocketFiles((*settings.listen, *settings.submission_listen))
     probes = Probes()
     try:
         metrics = metrics_server(settings.metrics_listen, probes)
@@ -83,7 +83,8 @@ def serve(
         files.remove()
         raise
     keys = open_keys(log)
-    current = Current(_Build(load, keys), log)
+    build = _Build(load, keys, ground)
+    current = Current(build, log)
     watch = Watch(_watched(config, settings))
 
     def changed() -> bool:
@@ -92,7 +93,16 @@ def serve(
 
     def reload() -> bool:
         reloaded = current.reload()
-        watch.follow(_watched(config, current.value.rules.settings))
+        now = current.value.rules.settings
+        waiting = [
+            *waiting_for_a_start(ground.log, build.ground.log, "log"),
+            *waiting_for_a_start(settings, now, "milters"),
+        ]
+        if reloaded and waiting:
+            log.warning(
+                "read at the start alone: a restart takes over what has changed", keys=waiting
+            )
+        watch.follow(_watched(config, now))
         return reloaded
 
     def work(control: Control) -> None:
@@ -115,7 +125,7 @@ def serve(
         fork_lock=metrics.lock if metrics else None,
     )
     prefork.add_probes(probes)
-    log.info("listening", address=str(settings.listen), workers=workers)
+    log.info("listening", listen=list(map(str, settings.listen)), workers=workers)
     gc.collect()
     gc.freeze()  # what is here stays: workers share it, and no collection of theirs looks at it
     try:
@@ -131,9 +141,9 @@ def _watched(config: Path | None, settings: MiltersSettings) -> list[Path]:
 
 def _open(settings: MiltersSettings) -> Sequence[Listener]:
     listeners = []
-    for address, submission in ((settings.listen, False), (settings.submission_listen, True)):
-        if address is None:
-            continue
+    served = [(address, False) for address in settings.listen]
+    served += [(address, True) for address in settings.submission_listen]
+    for address, submission in served:
         listener = listening_socket(address, settings.socket_mode, settings.socket_group)
         if not isinstance(address, Unix):
             # accepted connections inherit it: an answer would otherwise wait for the
@@ -153,13 +163,16 @@ def _close(listeners: Sequence[Listener], files: SocketFiles) -> None:
 class _Build:
     """Reads configuration and keys into a `Runtime`; the DNS cache survives where it can."""
 
-    def __init__(self, load: Load, keys: Keys) -> None:
+    def __init__(self, load: Load, keys: Keys, ground: GroundSettings) -> None:
         self._load = load
         self._keys = keys
+        self.ground = ground
+        """What was read last."""
         self._resolvers: tuple[DnsSettings, Resolver, AsyncResolver] | None = None
 
     def __call__(self) -> Runtime:
         ground, settings = self._load()
+        self.ground = ground
         if self._resolvers is None or self._resolvers[0] != ground.dns:
             cache = new_cache(ground.dns)
             self._resolvers = (

@@ -7,7 +7,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from gatepost.config import Duration, FileMode, Hostname, ListenAddress, Network, Section, Size
+from gatepost.config import (
+    AT_START,
+    Duration,
+    FileMode,
+    Hostname,
+    ListenAddress,
+    ListenAddresses,
+    Network,
+    Section,
+    Size,
+)
 from gatepost.listen import Inet
 from milters.keys.settings import KeySettings
 
@@ -248,31 +258,44 @@ class OwnershipSettings(Section):
 class MiltersSettings(KeySettings):
     """The milter behind `smtpd_milters`."""
 
-    listen: ListenAddress = Field(
-        default=Inet("127.0.0.1", 8891),
+    listen: ListenAddresses = Field(
+        json_schema_extra=AT_START,
+        default=(Inet("127.0.0.1", 8891),),
+        min_length=1,
         description="Where Postfix reaches the milter: what `smtpd_milters` names.",
     )
-    submission_listen: ListenAddress | None = Field(
-        default=None,
-        description="A second listener whose mail is always signed and never judged, for the "
+    submission_listen: ListenAddresses = Field(
+        json_schema_extra=AT_START,
+        default=(),
+        description="Addresses whose mail is always signed and never judged, for the "
         "`smtpd_milters` of a submission service.",
     )
     metrics_listen: ListenAddress | None = Field(
+        json_schema_extra=AT_START,
         default=Inet("127.0.0.1", 9101),
         description="Where `/metrics`, `/healthz` and `/readyz` are served.",
     )
     socket_mode: FileMode = Field(
-        default=0o660, description="Mode of a unix socket: Postfix has to be able to write to it."
+        json_schema_extra=AT_START,
+        default=0o660,
+        description="Mode of a unix socket: Postfix has to be able to write to it.",
     )
     socket_group: str | None = Field(
-        default=None, description="Group of a unix socket, as `postfix`."
+        json_schema_extra=AT_START,
+        default=None,
+        description="Group of a unix socket, as `postfix`.",
     )
     user: str | None = Field(
+        json_schema_extra=AT_START,
         default=None,
         description="The user to run as when started as root. It has to be able to read the keys.",
     )
     workers: int = Field(
-        default=0, ge=0, le=64, description="Processes that take mail. 0: one a core, at most 16."
+        json_schema_extra=AT_START,
+        default=0,
+        ge=0,
+        le=64,
+        description="Processes that take mail. 0: one a core, at most 16.",
     )
     max_connections: int = Field(
         default=1000,

@@ -124,9 +124,8 @@ async def serve(load: Load, watched: Sequence[Path] = ()) -> int:
     first = load()
     ground, settings = first
     allow_open_files(settings.max_connections, log)
-    addresses = (settings.listen, *settings.also_listen)
     sockets = _listen(settings)
-    files = SocketFiles(addresses)
+    files = SocketFiles(settings.listen)
     probes = Probes()
     try:
         metrics = metrics_server(settings.metrics_listen, probes)
@@ -155,7 +154,7 @@ async def serve(load: Load, watched: Sequence[Path] = ()) -> int:
     housekeeping = [loop.create_task(work) for work in life.housekeeping()]
     log.info(
         "ready",
-        listen=[str(address) for address in addresses],
+        listen=[str(address) for address in settings.listen],
         checks=[row.check.name for row in current.value.engine.rows],
         store=settings.store.kind,
     )
@@ -190,7 +189,7 @@ def _collect_seldom() -> None:
 def _listen(settings: PolicydSettings) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     try:
-        for address in (settings.listen, *settings.also_listen):
+        for address in settings.listen:
             listening = listening_socket(address, settings.socket_mode, settings.socket_group)
             listening.setblocking(False)
             sockets.append(listening)

@@ -114,7 +114,7 @@ def _show(engine: Engine, request: Request, decision: Decision) -> None:
 
 
 def _send(settings: PolicydSettings, attributes: dict[str, str]) -> str:
-    address = settings.listen
+    address = settings.listen[0]
     lines = "".join(f"{name}={value}\n" for name, value in attributes.items())
     answer = b""
     try:

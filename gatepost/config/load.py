@@ -226,6 +226,8 @@ def _message(item: Any, path: KeyPath, section: type[BaseModel] | None, written:
         text = "write a table here"
     elif kind in ("tuple_type", "list_type", "set_type", "frozen_set_type"):
         text = "write a list here: [...]"
+    elif kind == "too_short" and item["ctx"]["min_length"] == 1:
+        text = "is empty: write at least one"
     else:
         message = str(item["msg"])
         text = f"{message[:1].lower()}{message[1:]}"

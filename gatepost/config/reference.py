@@ -20,6 +20,7 @@ _KINDS: dict[Any, str] = {
     kinds.Duration: 'duration (seconds, or "90s", "5m", "2d")',
     kinds.Size: 'size (bytes, or "64K", "10M")',
     kinds.ListenAddress: "address (`inet:PORT@HOST` or `unix:/PATH`)",
+    kinds.ListenAddresses: "address, or list of addresses (`inet:PORT@HOST` or `unix:/PATH`)",
     kinds.FileMode: "mode of a file",
     kinds.Network: "network (`192.0.2.0/24`)",
     kinds.Hostname: "domain name",

@@ -102,6 +102,19 @@ def _parse_listen(value: Any) -> listen.Address:
     return listen.parse(str(value))
 
 
+def _parse_listens(value: Any) -> tuple[listen.Address, ...]:
+    """One address, or a list of them."""
+    several = value if isinstance(value, list | tuple) else [value]
+    addresses = tuple(map(_parse_listen, several))
+    if len(set(addresses)) != len(addresses):
+        raise ValueError("an address stands in it twice")
+    return addresses
+
+
+def _print_listens(addresses: tuple[listen.Address, ...]) -> str | list[str]:
+    return str(addresses[0]) if len(addresses) == 1 else list(map(str, addresses))
+
+
 class SecretFile:
     """A file that holds a secret; the secret itself never stands in the configuration.
 
@@ -164,6 +177,11 @@ def parse_hostname(value: Any) -> str:
 
 ListenAddress: TypeAlias = Annotated[
     listen.Inet | listen.Unix, BeforeValidator(_parse_listen), PlainSerializer(str)
+]
+ListenAddresses: TypeAlias = Annotated[
+    tuple[listen.Inet | listen.Unix, ...],
+    BeforeValidator(_parse_listens),
+    PlainSerializer(_print_listens),
 ]
 Duration: TypeAlias = Annotated[
     float, BeforeValidator(parse_duration), PlainSerializer(print_duration)

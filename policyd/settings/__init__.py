@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from gatepost.config import AT_START, Duration, FileMode, ListenAddress, Section
+from gatepost.config import AT_START, Duration, FileMode, ListenAddress, ListenAddresses, Section
 from gatepost.listen import Inet
 from policyd.settings.accounts import CompromisedSettings, OwnershipSettings
 from policyd.settings.client import ClientSettings
@@ -48,15 +48,11 @@ DEFAULT_ORDER: tuple[CheckName, ...] = (
 class PolicydSettings(Section):
     """The policy server behind `check_policy_service`."""
 
-    listen: ListenAddress = Field(
+    listen: ListenAddresses = Field(
         json_schema_extra=AT_START,
-        default=Inet("127.0.0.1", 10023),
+        default=(Inet("127.0.0.1", 10023),),
+        min_length=1,
         description="Where Postfix reaches the policy server: what `check_policy_service` names.",
-    )
-    also_listen: tuple[ListenAddress, ...] = Field(
-        json_schema_extra=AT_START,
-        default=(),
-        description="Further addresses, as a unix socket in Postfix's queue directory.",
     )
     socket_mode: FileMode = Field(
         json_schema_extra=AT_START,

@@ -253,14 +253,23 @@ def test_a_socket_that_a_dead_daemon_left_is_replaced(tmp_path: Path, dns: DnsSe
 
 def test_a_submission_listener_signs_whoever_comes(tmp_path: Path, dns: DnsServer) -> None:
     milters = Milters(tmp_path, dns)
-    other = Unix(tmp_path / "submission")
-    milters.configure(f'submission_listen = "{other}"')
+    others = Unix(tmp_path / "submission"), Unix(tmp_path / "submissions")
+    milters.configure(f'submission_listen = ["{others[0]}", "{others[1]}"]')
     with milters:
         with milters.client() as client:
             assert not client.message(SIMPLE).values("DKIM-Signature")
-        with MilterClient(other) as client:
-            client.connect("unknown", "192.0.2.1")
-            assert len(client.message(SIMPLE).values("DKIM-Signature")) == 2
+        for other in others:
+            with MilterClient(other) as client:
+                client.connect("unknown", "192.0.2.1")
+                assert len(client.message(SIMPLE).values("DKIM-Signature")) == 2
+
+
+def test_what_a_reload_cannot_change_is_told(milters: Milters) -> None:
+    milters.configure("workers = 1\nmax_header = 100000")
+    line = milters.wait_for_log(
+        event="read at the start alone: a restart takes over what has changed"
+    )
+    assert line["keys"] == ["milters.workers"]
 
 
 def test_memory_does_not_grow_with_the_message(tmp_path: Path, dns: DnsServer) -> None:

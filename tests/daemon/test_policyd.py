@@ -345,7 +345,9 @@ def test_over_tcp_too(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
     with (
-        PolicyDaemon(tmp_path, {"also_listen": [f"inet:127.0.0.1:{port}"]}),
+        PolicyDaemon(
+            tmp_path, {"listen": [f"unix:{tmp_path}/policy.sock", f"inet:127.0.0.1:{port}"]}
+        ),
         socket.create_connection(("127.0.0.1", port)) as sock,
     ):
         sock.sendall(wire())

@@ -7,6 +7,7 @@ from gatepost.config import (
     ConfigError,
     Duration,
     ListenAddress,
+    ListenAddresses,
     LocalPath,
     Network,
     SecretPath,
@@ -25,6 +26,7 @@ class Key(Section):
 
 class Door(Section):
     listen: ListenAddress = Field(default=Inet("127.0.0.1", 8891), description="where")
+    also: ListenAddresses = Field(default=(Inet("", 1),), min_length=1, description="where else")
     delay: Duration = Field(default=300, description="how long")
     limit: Size = Field(default=0, description="how much")
     networks: tuple[Network, ...] = Field(default=(), description="who")
@@ -48,6 +50,23 @@ def failure(path: Path, environ: dict[str, str] | None = None) -> str:
     with pytest.raises(ConfigError) as caught:
         load(Root, path, environ or {})
     return str(caught.value).replace(str(path), "gatepost.toml")
+
+
+def test_addresses_are_one_or_a_list(tmp_path: Path) -> None:
+    def also(text: str, **environ: str) -> Door:
+        return load(Root, write(tmp_path, f"[door]\nalso = {text}\n"), environ).model.door
+
+    one, other = Inet("127.0.0.1", 25), Unix(Path("/run/x"))
+    assert also('"inet:25@127.0.0.1"').also == (one,)
+    assert also('["inet:25@127.0.0.1", "unix:/run/x"]').also == (one, other)
+    assert also("[]", GATEPOST_DOOR__ALSO="unix:/run/x").also == (other,)
+    assert also('"inet:25@127.0.0.1"').model_dump(mode="json")["also"] == "inet:25@127.0.0.1"
+    for text, wrong in (
+        ("[]", "is empty: write at least one"),
+        ('["unix:/run/x", "unix:/run/x"]', "an address stands in it twice"),
+        ('["nowhere"]', "'nowhere' is not an address"),
+    ):
+        assert wrong in failure(write(tmp_path, f"[door]\nalso = {text}\n"))
 
 
 def test_values_are_read_in_the_forms_people_write(tmp_path: Path) -> None:
@@ -74,7 +93,7 @@ def test_an_unknown_key_is_named_with_line_and_what_is_allowed(tmp_path: Path) -
     path = write(tmp_path, 'hostname = "a"\n\n[door]\nlisten = "inet:1"\nlisen = 3\n')
     assert failure(path) == (
         "gatepost.toml:5: door.lisen: unknown key; did you mean 'listen'? "
-        "allowed here: delay, folder, key, limit, listen, networks, secret"
+        "allowed here: also, delay, folder, key, limit, listen, networks, secret"
     )
 
 

@@ -124,7 +124,7 @@ def test_sockets(value: str, address: str) -> None:
     conversion = converted(f"Socket {value}\n")
     loaded = tomllib.loads(conversion.toml)
     assert loaded["milters"]["listen"] == address
-    assert str(Configuration.model_validate(loaded).milters.listen) == address
+    assert [str(one) for one in Configuration.model_validate(loaded).milters.listen] == [address]
 
 
 def test_half_of_the_tables_is_an_error() -> None:
