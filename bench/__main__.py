@@ -1,4 +1,4 @@
-"""``python -m bench [milters] [postfix] [policyd] [soak]``: measure, print tables, write JSON."""
+"""``python -m bench [PIECE...]``: measure, print tables, write JSON; the pieces are `PIECES`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import milters, namespace, peers, policyd, postfix, soak
+from bench import milters, namespace, peers, policyd, postfix, soak, stack
 from bench.build import BUILT
 from bench.dns import DnsServer
 from bench.environment import environment
@@ -33,10 +33,11 @@ PIECES: dict[str, Callable[[Bench], None]] = {
     "policyd": policyd.run,
     "growth": policyd.growth,
     "soak": soak.run,
+    "stack": stack.run,
 }
 """By the word of the command line."""
 
-DEFAULT = ("milters", "postfix", "policyd", "soak")
+DEFAULT = ("milters", "postfix", "policyd", "soak", "stack")
 
 
 def main(arguments: list[str]) -> int:
@@ -52,6 +53,8 @@ def main(arguments: list[str]) -> int:
         parser.error(f"there is no piece {', '.join(sorted(unknown))}")
     if not namespace.is_inside():
         peers.install()
+        if "stack" in (options.pieces or DEFAULT):
+            stack.prepare()
         try:
             namespace.reenter(arguments)
         except namespace.NamespaceError as error:

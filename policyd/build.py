@@ -26,7 +26,6 @@ from policyd.stores import RawStore, Store, StoreStartError
 from policyd.stores.guard import Fallback, Guard
 from policyd.stores.memory import MemoryStore
 from policyd.stores.sqlite import SqliteStore
-from policyd.stores.valkey import ValkeyStore
 
 
 def open_store(settings: StoreSettings, *, once: bool = False) -> RawStore:
@@ -44,6 +43,9 @@ def open_store(settings: StoreSettings, *, once: bool = False) -> RawStore:
                 f"cannot make the folder of the store {settings.path}: {error.strerror}"
             ) from None
         return SqliteStore(settings.path, indexed=not once)
+    # who has no Valkey need not hold its client in memory
+    from policyd.stores.valkey import ValkeyStore
+
     try:
         password = settings.password_file.read().decode() if settings.password_file else None
     except (OSError, ValueError) as error:
