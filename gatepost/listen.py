@@ -1,6 +1,6 @@
 """Addresses that daemons listen on and clients connect to, as Postfix and opendkim write them.
 
-``inet:PORT`` (all addresses), ``inet:PORT@HOST`` (libmilter's form), ``inet:HOST:PORT`` (Postfix's
+``inet:PORT`` (all addresses), ``inet:PORT@HOST`` (opendkim's form), ``inet:HOST:PORT`` (Postfix's
 form, so that the value can be copied from main.cf), ``inet:[2001:db8::1]:PORT``, and
 ``unix:/path/of/socket``, also written ``local:``.
 """
