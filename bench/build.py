@@ -25,5 +25,5 @@ def build(name: str) -> Path:
     program, source = BUILT / name, _SOURCES / f"{name}.c"
     newest = max(path.stat().st_mtime for path in (source, _SOURCES / "bench.h"))
     if not program.exists() or program.stat().st_mtime < newest:
-        subprocess.run(["cc", *_FLAGS, "-o", program, source], check=True)
+        subprocess.run(["cc", *_FLAGS, "-o", program, source, "-lm"], check=True)
     return program

@@ -75,13 +75,18 @@ def policy(
     requests: int = 0,
     first: int = 0,
     span: int = 0,
+    rate: float = 0,
 ) -> Load:
     """Ask the policy server: about triplets that are new, or of `span` ones again and again.
+
+    `rate`: requests a second that become due whatever the server does, their times counted from
+    then; 0 for one after the other on each connection.
 
     Raises `LoadError`.
     """
     numbers = [str(n) for n in (connections, idle, seconds, requests)]
-    argv = [str(build("policy")), address, *numbers, str(template), str(first), str(span)]
+    argv = [str(build("policy")), address, *numbers, str(template)]
+    argv += [str(first), str(span), str(rate)]
     return _run(argv)
 
 

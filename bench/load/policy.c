@@ -1,6 +1,6 @@
 /* A load generator for policy servers (Postfix's SMTPD_POLICY_README).
  *
- *   policy ADDRESS CONNECTIONS IDLE SECONDS REQUESTS TEMPLATE FIRST RANGE
+ *   policy ADDRESS CONNECTIONS IDLE SECONDS REQUESTS TEMPLATE FIRST RANGE RATE
  *
  * CONNECTIONS threads keep a connection each and ask one request after the other, until SECONDS
  * have passed or REQUESTS were answered (0: no such limit). IDLE further connections are opened
@@ -8,8 +8,12 @@
  *   {network}  becomes the first three octets of an IPv4 address and {word} a word of letters, both
  * made from the index of the triplet: triplets differ in client network, sender and recipient. The
  * indexes go from FIRST on; with RANGE they come round again after so many, in an order that looks
- * random (0: each is new). The result is one JSON object on standard output.
+ * random (0: each is new). With a RATE, so many requests a second become due at random times, whatever
+ * the server does, and the time of each is counted from when it was due (0: the next is due when the
+ * one before was answered). The result is one JSON object on standard output.
  */
+#include <math.h>
+
 #include "bench.h"
 
 #define MAX_REQUEST 8192
@@ -19,7 +23,8 @@
 static const char *address;
 static char *template;
 static long request_limit, first, range;
-static double end_time;
+static double end_time, rate;
+static int connections;
 static atomic_long next_request, answered;
 static atomic_int errors, finished;
 
@@ -29,6 +34,7 @@ enum { ACTION_COUNT = sizeof ACTIONS / sizeof *ACTIONS };
 
 struct worker {
     pthread_t thread;
+    int number;
     struct latencies latencies;
     long actions[ACTION_COUNT + 1];
 };
@@ -75,12 +81,19 @@ static void fail(const char *what) {
     if (atomic_fetch_add(&errors, 1) == 0) fprintf(stderr, "policy: %s: %s\n", what, strerror(errno));
 }
 
+static void wait_until(double time) {
+    struct timespec until = {(time_t)time, (long)((time - (double)(time_t)time) * 1e9)};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {}
+}
+
 static int is_over(void) { return atomic_load(&finished) || now() >= end_time; }
 
 static void *work(void *argument) {
     struct worker *w = argument;
     char request[MAX_REQUEST];
     int fd = -1;
+    unsigned short seed[3] = {(unsigned short)w->number, 0x330e, 0x4711};
+    double due = now();
     while (!is_over() && atomic_load(&errors) < MAX_ERRORS) {
         if (fd < 0 && (fd = open_connection(address)) < 0) { fail("connect"); usleep(1000); continue; }
         long index = atomic_fetch_add(&next_request, 1);
@@ -88,6 +101,11 @@ static void *work(void *argument) {
         size_t size = make_request(request, first + (range ? index * STRIDE % range : index));
         errno = 0;
         double start = now();
+        if (rate > 0) { /* a thread in CONNECTIONS has so many times fewer, and apart at random */
+            due += -log(1 - erand48(seed)) * connections / rate;
+            wait_until(due);
+            start = due;
+        }
         int action = send_all(fd, (uint8_t *)request, size) ? -1 : read_answer(fd);
         if (action < 0) { fail("no answer"); close(fd); fd = -1; continue; }
         add_latency(&w->latencies, now() - start);
@@ -99,12 +117,13 @@ static void *work(void *argument) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 9) {
-        fprintf(stderr, "policy ADDRESS CONNECTIONS IDLE SECONDS REQUESTS TEMPLATE FIRST RANGE\n");
+    if (argc != 10) {
+        fprintf(stderr, "policy ADDRESS CONNECTIONS IDLE SECONDS REQUESTS TEMPLATE FIRST RANGE RATE\n");
         return 2;
     }
     address = argv[1];
-    int connections = atoi(argv[2]), idle = atoi(argv[3]);
+    connections = atoi(argv[2]);
+    int idle = atoi(argv[3]);
     double seconds = atof(argv[4]);
     request_limit = atol(argv[5]);
     size_t size;
@@ -113,6 +132,7 @@ int main(int argc, char **argv) {
     if (size > MAX_REQUEST - 256) die("the template is too long");
     first = atol(argv[7]);
     range = atol(argv[8]);
+    rate = atof(argv[9]);
     for (int i = 0; i < idle; i++)
         if (open_connection(address) < 0) die("an idle connection");
 
@@ -122,6 +142,7 @@ int main(int argc, char **argv) {
     pthread_attr_setstacksize(&small, 128 * 1024);
     double start = now();
     end_time = seconds > 0 ? start + seconds : 1e18;
+    for (int i = 0; i < connections; i++) workers[i].number = i;
     for (int i = 0; i < connections; i++)
         if (pthread_create(&workers[i].thread, &small, work, &workers[i])) die("pthread_create");
     struct latencies all = {0};
