@@ -6,10 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed import images
 from testbed.container import Container, process_status
-from testbed.pod import Network
-from testbed.podman import podman
 from tests.stack.conftest import StartStack
 from tests.stack.stack import ALICE, COLLEAGUE, Stack
 
@@ -80,12 +77,3 @@ def test_any_user_will_do(start_stack: StartStack) -> None:
     # the policy server writes into its volume
     new = stack.send("any user, new", client="203.0.113.9", sender="a@plain.example")
     assert new.reply.text.endswith("[greylist-new]")
-
-
-@pytest.mark.parametrize("image", images.NAMES)
-def test_the_bill_of_materials_is_in_the_image(network: Network, image: str) -> None:
-    argv = ("cat", "/usr/share/gatepost.cdx.json")
-    text = podman("run", "--rm", "--network=none", "--entrypoint=", images.tag(image), *argv)
-    assert '"bomFormat": "CycloneDX"' in text
-    wanted = {"gatepost": "pkg:pypi/cryptography@", "postfix": "deb/debian/postfix@"}
-    assert wanted.get(image, "deb/debian/valkey-server@") in text

@@ -1,0 +1,67 @@
+"""What is inside the images, and what they say of themselves."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from testbed import images
+from testbed.pod import Network
+from testbed.podman import inspect, podman
+
+each = pytest.mark.parametrize("image", images.NAMES)
+BUILDERS = ("as", "cc", "cpp", "g++", "gcc", "gdb", "ld", "make", "pip", "pip3", "strip")
+
+
+READ = {
+    "gatepost": "/opt/gatepost",
+    "postfix": "/usr/share/postfix-image /usr/local/bin",
+    "valkey": "/etc/valkey /usr/local/bin",
+}
+"""What each image reads at its start."""
+
+
+def inside(image: str, script: str) -> str:
+    entry = ("--entrypoint=sh", "--user=0", "--network=none", "--read-only")
+    return podman("run", "--rm", *entry, images.tag(image), "-c", script)
+
+
+@each
+def test_nothing_can_be_built_with_what_is_in_it(network: Network, image: str) -> None:
+    script = f"for each in {' '.join(BUILDERS)}; do command -v $each; done; true"
+    assert inside(image, script) == ""
+    assert inside(image, "find /usr/include /usr/lib/gcc -type f 2>/dev/null | head -3") == ""
+
+
+@each
+def test_the_bill_of_materials_has_what_is_installed_and_no_more(
+    network: Network, image: str
+) -> None:
+    bill = json.loads(inside(image, "cat /usr/share/gatepost.cdx.json"))
+    named = {f"{one['name']} {one['version']}" for one in bill["components"]}
+    debian = inside(image, "dpkg-query -W -f '${Package} ${Version}\\n'").splitlines()
+    python = ""
+    if image == "gatepost":
+        python = inside(
+            image,
+            "/opt/gatepost/bin/python -c 'import importlib.metadata as m;"
+            '[print(d.name.lower().replace("_", "-"), d.version) for d in m.distributions()]\'',
+        )
+        assert "gatepost 0.1.0" in python
+    assert named == {*debian, *python.splitlines()}
+
+
+@each
+def test_the_labels_say_what_it_is(network: Network, image: str) -> None:
+    labels = inspect("image", images.tag(image))["Labels"]
+    names = ("title", "description", "source", "documentation", "licenses", "base.name")
+    for name in (*names, "version", "revision", "created"):
+        assert labels[f"org.opencontainers.image.{name}"], name
+    assert labels["org.opencontainers.image.documentation"].endswith(f"/images/{image}/README.md")
+
+
+@each
+def test_what_it_reads_at_its_start_is_open_to_any_user(network: Network, image: str) -> None:
+    closed = inside(image, f"find {READ[image]} ! -type l ! -perm -o=r")
+    assert closed == ""

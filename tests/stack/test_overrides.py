@@ -1,0 +1,76 @@
+"""What `check` of the Postfix image says of overrides, in the container that would use them."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from testbed.podman import attempt
+from tests.stack.stack import Stack
+
+_FOLDER = "/tmp/try"  # noqa: S108 (of the container)
+_TRY = f"""
+set -e
+rm -rf {_FOLDER} && mkdir -p {_FOLDER}/config {_FOLDER}/out
+cp -L /config/* {_FOLDER}/config/
+cat > {_FOLDER}/config/zz.cf
+echo 'not.an.address REJECT' > {_FOLDER}/config/networks
+echo 'bob@example.org OK' > {_FOLDER}/config/people
+export GATE_CONFIG={_FOLDER}/config
+render {_FOLDER}/out
+check {_FOLDER}/out
+"""
+
+
+def check(stack: Stack, lines: str) -> subprocess.CompletedProcess[str]:
+    name = stack.container("postfix").name
+    text = lines.replace("/config/", f"{_FOLDER}/config/")
+    return attempt("exec", "--interactive", name, "bash", "-c", _TRY, stdin=f"{text}\n")
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ("smtpd_fooo = 1", "unused parameter: smtpd_fooo=1"),
+        ("smtpd_hard_error_limit 3", "missing '=' after attribute name"),
+        ("smtpd_hard_error_limit = abc", "smtpd_hard_error_limit = abc: write a whole number"),
+        ("qmgr_message_active_limit = ten", "= ten: write a whole number"),
+        ("maximal_queue_lifetime = 5x", "maximal_queue_lifetime = 5x: write a time, as 30s"),
+        ("queue_run_delay =", "queue_run_delay = : write a time"),
+        ("reset_owner_alias = on", "reset_owner_alias = on: write yes or no"),
+        ("transport_maps = texthash:/config/nowhere", "nowhere: No such file or directory"),
+        ("transport_maps = pcre:/config/people", "unsupported dictionary type: pcre"),
+        ("postscreen_access_list = cidr:/config/networks", 'bad address pattern: "not.an.address"'),
+        ("smtpd_client_restrictions = reject_everybody", "there is no restriction reject_every"),
+        ("smtpd_recipient_restrictions = permit", "unused parameter: gate_policy_restriction"),
+        ("queue_directory = /nowhere", "chdir(/nowhere): No such file or directory"),
+    ],
+)
+def test_what_would_stop_mail_is_refused(stack: Stack, lines: str, reason: str) -> None:
+    done = check(stack, lines)
+    assert done.returncode != 0
+    assert reason in done.stderr
+    assert "check: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "",
+        "compatibility_level = 3.6\nlmtp_tcp_port = lmtp",
+        "default_destination_concurrency_positive_feedback = 1/8",
+        "postscreen_dnsbl_allowlist_threshold = -2",
+        "maximal_queue_lifetime = 1d\nbounce_queue_lifetime = 0",
+        "smtpd_sender_restrictions = check_sender_access texthash:/config/people,\n"
+        "    reject_rbl_client zen.example.org=127.0.0.[2..3], sleep 1, permit",
+        "smtpd_restriction_classes = ours\nours = reject_unauth_pipelining\n"
+        "smtpd_client_restrictions = ours, check_client_access inline:{ { foo_bar = ours } }",
+        "smtpd_recipient_restrictions = reject_unauth_destination,\n"
+        "    check_recipient_access { texthash:/config/people },\n"
+        "    $gate_policy_restriction $gate_verify_restriction",
+    ],
+)
+def test_what_postfix_takes_is_taken(stack: Stack, lines: str) -> None:
+    done = check(stack, lines)
+    assert done.returncode == 0, done.stderr
