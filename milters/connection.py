@@ -108,13 +108,41 @@ class Connection:
             self.close()
             return
         self._moved = self._loop.time()
-        self._conversation.receive_data(octets)
-        self._advance()
+        try:
+            self._conversation.receive_data(octets)
+            self._advance()
+        except Exception:
+            self._give_up()
 
     def _writable(self) -> None:
         self._loop.remove_writer(self._socket)
         output, self._output = self._output, b""
-        self._send(output)
+        try:
+            self._send(output)
+        except Exception:
+            self._give_up()
+
+    def _take_turn(self) -> None:
+        if self.is_open:
+            try:
+                self._advance()
+            except Exception:
+                self._give_up()
+
+    # Called by the decisions
+
+    def _decided(self, result: Sequence[Action] | Reply) -> None:
+        try:
+            self._answer(result)
+        except Exception:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Hang up after a mistake of ours: nobody would read any more, and the MTA would wait."""
+        try:
+            self._decisions.failed(self._conversation.session)
+        finally:
+            self.close()
 
     # The way of what was read
 
@@ -133,7 +161,7 @@ class Connection:
         if end is None:
             self._send(conversation.take_output())
             return
-        result = self._decisions.decide(conversation.session, queue_id(end), self._answer)
+        result = self._decisions.decide(conversation.session, queue_id(end), self._decided)
         if result is None:
             self._stop_reading()  # DNS is asked
         else:
@@ -176,10 +204,6 @@ class Connection:
             self._loop.call_soon(self._take_turn)
         else:
             self._read()
-
-    def _take_turn(self) -> None:
-        if self.is_open:
-            self._advance()
 
     def _read(self) -> None:
         if not self._reading:

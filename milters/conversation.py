@@ -151,7 +151,7 @@ class Conversation:
                     raise
                 except Exception:
                     self._remember_failure()
-            if kind in self._answered:
+            if kind in self._answered and not (isinstance(event, BodyChunk) and event.with_end):
                 self._output.append(CONTINUE)
         return None
 
@@ -236,9 +236,13 @@ class Conversation:
     def _body(self, event: BodyChunk) -> None:
         self.session.body(event.octets)
 
-    def _abort(self, _event: Abort | NextClient) -> None:
+    def _abort(self, _event: Abort) -> None:
         self.session.abort()
         self._failure = self._client_failure
+
+    def _next_client(self, _event: NextClient) -> None:
+        self._failure = self._client_failure = None
+        self.session.connect("", "")  # unknown until the MTA tells of it
 
     def _quit(self, _event: Quit) -> None:
         self.session.abort()
@@ -258,7 +262,7 @@ class Conversation:
         EndOfHeader: _end_of_header,
         BodyChunk: _body,
         Abort: _abort,
-        NextClient: _abort,
+        NextClient: _next_client,
         UnknownCommand: _nothing,
         Quit: _quit,
     }

@@ -59,9 +59,14 @@ class EndOfHeader(NamedTuple):
 
 
 class BodyChunk(NamedTuple):
-    """The next part of the body, cut anywhere."""
+    """The next part of the body, cut anywhere.
+
+    `with_end`: it came in one packet with the end of the message, and the MTA waits for one answer
+    to both.
+    """
 
     octets: bytes
+    with_end: bool = False
 
 
 class EndOfMessage(NamedTuple):

@@ -237,7 +237,7 @@ class MtaStream:
             return end
         # the last part of the body may come with the end
         self._event_after = end
-        return BodyChunk(data)
+        return BodyChunk(data, with_end=True)
 
     def _read_abort(self, data: bytes) -> Event:  # noqa: ARG002 # there is none
         self._readers = self._CLIENT
@@ -248,7 +248,9 @@ class MtaStream:
 
     def _read_next_client(self, data: bytes) -> Event:  # noqa: ARG002 # there is none
         self._readers = self._CLIENT
+        # nothing of the client before is left: a login above all
         self._client_macros = _NONE
+        self._macros, self._macros_for = {}, b""
         return NextClient()
 
     def _read_quit(self, data: bytes) -> Event:  # noqa: ARG002 # there is none

@@ -117,6 +117,24 @@ def test_an_mta_that_wants_answers_gets_them() -> None:
     assert mta.say(ABORT) == b""
 
 
+def test_the_last_of_the_body_has_no_answer_beside_that_to_the_end() -> None:
+    mta = Mta()
+    mta.say(packet(b"O", struct.pack(">III", 2, 0x1F, 0x7F)))
+    mta.say(LOCAL, MAIL, FROM, END_OF_HEADER)
+    # an MTA would take another one for the verdict, and each verdict for that of the next message
+    assert commands(mta.say(packet(b"E", b"the rest"))) == "iic"
+
+
+def test_nothing_of_a_client_reaches_the_next() -> None:
+    mta = Mta()
+    login = packet(b"D", b"M{auth_authen}\0user\0")
+    mta.say(OFFER, LOCAL, HELO, MAIL, login, packet(b"K"))
+    # neither signed for a client that was local, nor for one that had logged in
+    said = mta.say(MAIL, FROM, END)
+    assert commands(said) == "ic"
+    assert b"Authentication-Results\0" in said
+
+
 def test_the_space_before_a_value_comes_and_goes_as_agreed() -> None:
     bare = packet(b"L", b"From\0user@signer.example\0")
     results = []
