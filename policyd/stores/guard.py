@@ -275,7 +275,8 @@ class Fallback:
                     await self._guard.update((key,), self._merging(key, entry))
                 except StoreError:  # down again: keep the rest for the next time
                     for kept_key, kept in taken[n:]:
-                        self.memory.entries[kept_key] = kept
+                        # it may be that more was learned meanwhile
+                        self.memory.update_now((kept_key,), self._merging(kept_key, kept))
                     return
                 count += 1
         if count:

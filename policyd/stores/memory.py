@@ -49,13 +49,37 @@ class MemoryStore:
             if new is old:
                 continue
             if new is None:
-                self.entries.pop(key, None)
+                self._forget(key)
             else:
-                self.entries[key] = new
-                self._due.setdefault(new.expires // BUCKET, set()).add(key)
+                self.put(key, new)
         while len(self.entries) > self._max_entries:
-            del self.entries[next(iter(self.entries))]
+            self._forget(next(iter(self.entries)))
         return result
+
+    def put(self, key: str, entry: Entry) -> None:
+        """Keep `entry` in place of what is known of `key`."""
+        old = self.entries.get(key)
+        self.entries[key] = entry
+        bucket = entry.expires // BUCKET
+        if old is not None:
+            if old.expires // BUCKET == bucket:
+                return
+            self._not_due(key, old)
+        self._due.setdefault(bucket, set()).add(key)
+
+    def _forget(self, key: str) -> None:
+        old = self.entries.pop(key, None)
+        if old is not None:
+            self._not_due(key, old)
+
+    def _not_due(self, key: str, entry: Entry) -> None:
+        # what is gone is not waited for: its name would stay until it had expired
+        bucket = entry.expires // BUCKET
+        due = self._due.get(bucket)
+        if due is not None:
+            due.discard(key)
+            if not due:
+                del self._due[bucket]
 
     def _fresh(self, key: str, now: float) -> Entry | None:
         entry = self.entries.get(key)
@@ -89,7 +113,7 @@ class MemoryStore:
         """Remove up to `count` entries, the oldest first, and return them."""
         taken = list(islice(self.entries.items(), count))
         for key, _ in taken:
-            del self.entries[key]
+            self._forget(key)
         return taken
 
     async def close(self) -> None:

@@ -34,6 +34,30 @@ class TestMemory(StoreSuite):
             store.update_now((str(n),), put(str(n)))
         assert sorted(store.entries) == [str(n) for n in range(15, 25)]
 
+    def test_of_what_is_gone_not_even_the_name_stays(self) -> None:
+        clock = Clock()
+        store = MemoryStore(max_entries=10, clock=clock)
+
+        def until(expires: int) -> Change[None]:
+            return lambda known: ([Entry("1", expires) for _ in known], None)
+
+        def waiting() -> int:
+            return sum(map(len, store._due.values()))
+
+        for n in range(1000):
+            store.update_now((str(n),), until(NOW + 86_400))
+        assert waiting() == 10, "those that made room are not waited for"
+        for hour in range(1000):
+            store.update_now(("999",), until(NOW + 3600 * hour))
+        assert waiting() == 10, "nor what an entry was before"
+        store.update_now(("999",), put(None))
+        store.take(5)
+        assert waiting() == len(store.entries) == 4
+        clock.now += 86_400 + 2 * 3600
+        assert asyncio.run(store.sweep()) == 4
+        assert not store.entries
+        assert not store._due
+
 
 class TestSqlite(StoreSuite):
     @pytest.fixture(autouse=True)
@@ -376,6 +400,32 @@ def test_what_was_learned_meanwhile_is_handed_over() -> None:
         entries = moody.memory.entries
         assert records.read_triplet(entries[triplet]) == Triplet(NOW - 900, NOW, NOW)
         assert records.read_client(entries[client]) == Client(4, NOW)
+        await fallback.close()
+
+    asyncio.run(scene())
+
+
+def test_a_hand_over_that_fails_forgets_nothing_of_what_came_meanwhile() -> None:
+    rules = Rules()
+    key = "t\nnet:1\na\nb"
+
+    def know(triplet: Triplet) -> Change[None]:
+        return lambda _: ([records.triplet_entry(triplet, rules)], None)
+
+    async def scene() -> None:
+        moody = Moody()
+        guard = Guard(moody, timeout=0.2)
+        fallback = Fallback(guard, MemoryStore(clock=Clock()), records.merge)
+        guard.start()
+        fallback.memory.update_now((key,), know(Triplet(NOW - 900, NOW - 900, 0)))
+        moody.silent = True
+        fallback._begin_hand_over()
+        await until(lambda: moody.asked and not fallback.memory.entries)
+        fallback.memory.update_now((key,), know(Triplet(NOW - 400, NOW, NOW)))
+        assert fallback._handing_over is not None
+        await fallback._handing_over
+        found = records.read_triplet(fallback.memory.entries[key])
+        assert found == Triplet(NOW - 900, NOW, NOW), "both, and above all that it has passed"
         await fallback.close()
 
     asyncio.run(scene())
