@@ -154,10 +154,6 @@ class Connection:
             self._log.warning("not the milter protocol, the connection is closed", what=str(error))
             self.close()
             return
-        except Exception:  # only a mistake of ours comes here
-            self._log.exception("error in Gatepost, the connection is closed")
-            self.close()
-            return
         if end is None:
             self._send(conversation.take_output())
             return

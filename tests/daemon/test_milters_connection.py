@@ -43,7 +43,7 @@ def runtime() -> Runtime:
     ("error", "event"),
     [
         (ProtocolError("nonsense"), "not the milter protocol, the connection is closed"),
-        (RuntimeError("a mistake of ours"), "error in Gatepost, the connection is closed"),
+        (RuntimeError("a mistake of ours"), "error in Gatepost, the message is deferred"),
     ],
 )
 def test_what_goes_wrong_closes_the_connection_with_one_line(error: Exception, event: str) -> None:
