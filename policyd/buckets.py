@@ -57,7 +57,7 @@ def take(bucket: Bucket | None, now: float, rate: Rate, cost: int) -> tuple[Buck
     bucket = refill(bucket, now, rate)
     if bucket.tokens + 1e-9 < cost:
         return bucket, False
-    return bucket._replace(tokens=bucket.tokens - cost), True
+    return bucket._replace(tokens=max(0.0, bucket.tokens - cost)), True
 
 
 def wait_for(bucket: Bucket, rate: Rate, cost: int) -> float:

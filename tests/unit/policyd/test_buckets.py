@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from policyd.buckets import (
@@ -59,6 +59,7 @@ def test_servers_whose_clocks_differ_let_no_more_pass() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 50), st.integers(1, 5)), max_size=60), st.integers(1, 20))
+@example([(0.0, 2), (49.99999999999999, 1)], 2)  # enough but for a rounding
 def test_in_any_stretch_there_is_at_most_a_burst_and_the_rate(
     steps: list[tuple[float, int]], limit: int
 ) -> None:
