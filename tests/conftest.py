@@ -1,7 +1,9 @@
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests.isolation import Watch, enter_network_namespace
@@ -32,3 +34,17 @@ def network_is_out_of_reach() -> Iterator[None]:
     yield
     if seen := WATCH.take():
         pytest.fail(f"the test reached outside: {', '.join(seen)}")
+
+
+@pytest.fixture(autouse=True)
+def logs_of_one_test_are_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What one test configures, as a command that logs errors only, is not kept for the next."""
+    before = structlog.get_config()
+    configure = structlog.configure
+
+    def uncached(**settings: Any) -> None:
+        configure(**settings | {"cache_logger_on_first_use": False})
+
+    monkeypatch.setattr(structlog, "configure", uncached)
+    yield
+    configure(**before)
