@@ -62,16 +62,29 @@ class OpenDmarc(Server):
 
 
 class Rspamd(Server):
-    """rspamd with the modules that sign and verify and no other, a process a core."""
+    """rspamd with the modules that sign and verify and no other.
+
+    `processes`: of its proxy, which speaks the milter protocol and here does the work as well; one
+    a core unless told otherwise. As it is installed it has one.
+    """
 
     name = "rspamd"
 
     def __init__(
-        self, folder: Path, keys: Keys, *, verify: bool = False, over: str = "unix"
+        self,
+        folder: Path,
+        keys: Keys,
+        *,
+        verify: bool = False,
+        over: str = "unix",
+        processes: int | None = None,
     ) -> None:
         super().__init__(folder, over=over)
+        if processes:
+            self.name = f"rspamd, {processes} process"
         self._keys = keys
         self._verify = verify
+        self._processes = processes or os.cpu_count()
 
     def start(self) -> None:
         """Start it in the foreground."""
@@ -81,7 +94,7 @@ class Rspamd(Server):
         config = self.write(
             "rspamd.conf",
             _RSPAMD.format(
-                folder=self.folder, where=where, nameserver=NAMESERVER, workers=os.cpu_count()
+                folder=self.folder, where=where, nameserver=NAMESERVER, workers=self._processes
             )
             + verify
             + signing,
