@@ -67,7 +67,10 @@ class Connection:
         self._output = b""
         self._moved = loop.time()  # when anything was last read or written
         self._reading = False
-        self._read()
+
+    def begin(self) -> None:
+        """Follow the MTA, whose first words are mostly here as soon as the connection is."""
+        self._readable()
 
     @property
     def is_open(self) -> bool:
@@ -101,6 +104,7 @@ class Connection:
         try:
             octets = self._socket.recv(READ)
         except (BlockingIOError, InterruptedError):
+            self._read()
             return
         except OSError:
             octets = b""

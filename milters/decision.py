@@ -61,7 +61,7 @@ class Decisions:
             resolver = self._runtime().resolver
             outcome = begin(lookup, resolver.known)
             if not isinstance(outcome, Pending):
-                return self._report(outcome, queue_id, began)
+                return self._decided(session, outcome, queue_id, began)
         except Exception:
             return self.failed(session)
         work = self._ask(session, outcome.rest, resolver, budget, queue_id, began, done)
@@ -83,14 +83,30 @@ class Decisions:
         result: Result
         try:
             outcome = await asolve(rest, resolver.within(budget))
-            result = self._report(outcome, queue_id, began)
+            result = self._decided(session, outcome, queue_id, began)
         except Exception:
             result = self.failed(session)
         done(result)
 
-    def _report(self, outcome: Outcome, queue_id: str, began: float) -> Sequence[Action]:
-        report(self._log, queue_id, outcome, time.monotonic() - began)
+    def _decided(
+        self, session: Session, outcome: Outcome, queue_id: str, began: float
+    ) -> Sequence[Action]:
+        seconds = time.monotonic() - began
+        # the MTA has its answer before anything is counted and written
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._report, session, outcome, queue_id, seconds)
         return outcome.actions
+
+    def _report(self, session: Session, outcome: Outcome, queue_id: str, seconds: float) -> None:
+        try:
+            report(self._log, queue_id, outcome, seconds)
+        except Exception:
+            self._log.error(
+                "error in Gatepost, a decision is not in the log",
+                queue_id=queue_id,
+                client=session.client_text,
+                exception=traceback.format_exc(),
+            )
 
     def failed(self, session: Session) -> Reply:
         """Log the exception being handled, under an id that the reply shows; defer the message."""

@@ -100,9 +100,9 @@ class Worker:
             session = Session(lambda: decisions.rules, submission=listener.submission)
             max_packet = decisions.rules.settings.max_header + PACKET_REST
             conversation = Conversation(session, decisions, wishes, max_packet)
-            self._connections.add(
-                Connection(accepted, conversation, decisions, self, self._log, self._loop)
-            )
+            connection = Connection(accepted, conversation, decisions, self, self._log, self._loop)
+            self._connections.add(connection)
+            connection.begin()
             self._count()
 
         return Acceptor(

@@ -57,6 +57,7 @@ def test_what_goes_wrong_closes_the_connection_with_one_line(error: Exception, e
         owner = Owner()
         with ours, theirs:
             connection = Connection(ours, wrong, decisions, owner, log, asyncio.get_running_loop())
+            connection.begin()
             theirs.send(b"x")
             await asyncio.wait_for(owner.gone.wait(), 30)
             assert not connection.is_open

@@ -108,6 +108,7 @@ class Scene:
             LOG,
             cast(asyncio.AbstractEventLoop, self.loop),
         )
+        self.connection.begin()
 
     def ended(self, connection: Connection) -> None:
         assert connection is self.connection
@@ -127,6 +128,17 @@ class Mistaken:
 
     def __getattr__(self, name: str) -> Any:
         raise RuntimeError("a mistake of ours")
+
+
+def test_what_is_here_with_the_connection_is_followed_at_once() -> None:
+    scene = Scene()
+    scene.loop.reader = None
+    scene.wire.incoming.append(OFFER + MAIL + END)
+    scene.connection.begin()
+    assert scene.decisions.done is not None
+    assert scene.loop.reader is None, "nothing is read while DNS is asked"
+    scene.decisions.done(())
+    assert scene.loop.reader is not None
 
 
 def in_reading(scene: Scene) -> None:

@@ -1,0 +1,65 @@
+"""Decisions of a worker: the answer comes first, and what is told of it never harms it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+from structlog.testing import capture_logs
+
+from gatepost.dns import AsyncResolver
+from gatepost.logs import get_logger
+from milters import decision
+from milters.decision import Decisions, Result, Runtime
+from milters.session import Session
+from tests.unit.milters.mail import rules
+
+
+class NoDns:
+    """A resolver that nothing is asked of."""
+
+    known = None
+
+
+def decided() -> tuple[Result | None, list[Any]]:
+    """One message of ours: its result, and the log lines at that moment and behind it."""
+    lines: list[Any] = []
+
+    async def play() -> Result | None:
+        current = Runtime(rules(), cast(AsyncResolver, NoDns()))
+        decisions = Decisions(lambda: current, get_logger("milters"))
+        session = Session(lambda: current.rules)
+        session.connect("localhost", None)
+        session.mail_from(b"<a@example.org>", "", "")
+        session.header(b"From", b" a@example.org")
+        session.end_of_headers()
+        with capture_logs() as seen:
+            result = decisions.decide(session, "4ABC", lambda _: pytest.fail("it needs no DNS"))
+            lines.append(list(seen))
+            await asyncio.sleep(0)
+            lines.append(list(seen))
+        return result
+
+    return asyncio.run(play()), lines
+
+
+def test_a_message_is_answered_before_its_line_is_written() -> None:
+    result, (before, after) = decided()
+    assert result == ()
+    assert before == []
+    (line,) = after
+    assert (line["event"], line["queue_id"], line["action"]) == ("message", "4ABC", "accept")
+
+
+def test_an_answer_that_cannot_be_told_of_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(decision, "report", broken)
+    result, (_, after) = decided()
+    assert result == ()
+    (line,) = after
+    assert line["event"] == "error in Gatepost, a decision is not in the log"
+    assert line["queue_id"] == "4ABC"
+    assert "a mistake of ours" in line["exception"]
