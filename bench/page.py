@@ -21,12 +21,13 @@ _HEAD = Path(__file__).with_suffix(".md")
 
 def page(runs: Sequence[dict[str, Any]]) -> str:
     """The whole page."""
-    return "\n".join((_HEAD.read_text(), *(line for run in runs for line in _run(run))))
+    lines = [line for number, run in enumerate(runs, 1) for line in _run(number, run)]
+    return "\n".join((_HEAD.read_text(), *lines))
 
 
-def _run(run: dict[str, Any]) -> Iterator[str]:
+def _run(number: int, run: dict[str, Any]) -> Iterator[str]:
     environment = run["environment"]
-    yield f"## Run of {environment['date']}\n"
+    yield f"## Run {number}, {environment['date']}\n"
     yield ", ".join(f"{name} {value}" for name, value in environment.items() if name != "date")
     yield ""
     missed = [
