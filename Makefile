@@ -32,9 +32,11 @@ format: $(VENV)/.installed ## put the code into the one format
 unit: $(VENV)/.installed ## the tests that open no socket
 	$(PY) -m pytest tests/unit
 
-test: ## all tests: unit, then the daemons over their sockets, then a real Postfix
+test: ## all tests: unit, then the daemons over their sockets, then a real Postfix; the chart's with helm
 	@python3 -m installer --for test
 	$(PY) -m pytest tests/unit tests/daemon tests/postfix
+	@if command -v helm > /dev/null; then $(MAKE) --no-print-directory chart; \
+	else echo "make test: helm is not here: the chart was not tested, see make chart" >&2; fi
 
 stack: ## the container images, played by podman from k8s/mail.yaml, as the world sees them; as root
 	@python3 -m installer --for stack
