@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gatepost.cli import configuration as configuration_file
 from tests.chart.helm import VALUES, Rendered, render
 
 sets = pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
@@ -176,7 +177,7 @@ def test_the_address_of_the_client_is_kept(values: Path) -> None:
 def test_balancers_are_known_to_both_daemons() -> None:
     config = configuration(render(FULL["pod-full"]))
     assert config["proxy_networks"] == ["10.0.0.0/24"]
-    assert config["milters"]["internal_networks"][2:] == ["10.20.0.0/16"]
+    assert config["milters"]["internal_networks"][2:] == ["10.20.0.0/16", "2001:db8:1::/48"]
 
 
 def test_what_the_chart_decides_wins_and_all_else_is_the_users() -> None:
@@ -253,3 +254,114 @@ def test_the_cluster_may_choose_the_user() -> None:
     containers = render(FULL["external-valkey"]).containers()
     assert "runAsUser" not in containers["milters"]["securityContext"]
     assert containers["milters"]["securityContext"]["runAsNonRoot"] is True
+
+
+VALKEY_IN_THE_POD = "{store: {kind: valkey}}"
+
+
+@pytest.mark.parametrize("values", [VALKEY_IN_THE_POD, *FULL.values()])
+def test_who_is_let_in_is_there(values: str) -> None:
+    """A peer that no pod has the labels of is a door for nobody."""
+    rendered = render(values)
+    pods = [pod["metadata"]["labels"].items() for pod in rendered.pods().values()]
+    peers = [
+        peer["podSelector"]["matchLabels"]
+        for policy in rendered.kind("NetworkPolicy").values()
+        for rule in (*policy["spec"].get("ingress", []), *policy["spec"].get("egress", []))
+        for peer in (*rule.get("from", []), *rule.get("to", []))
+        if peer.get("podSelector")
+    ]
+    for labels in peers:
+        assert any(labels.items() <= pod for pod in pods), labels
+
+
+def test_the_pod_reaches_its_valkey() -> None:
+    rendered = render(VALKEY_IN_THE_POD)
+    (rule,) = rendered.one("NetworkPolicy", "mail-valkey")["spec"]["ingress"]
+    (peer,) = rule["from"]
+    assert peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "pod"
+    assert 6379 in egress_ports(rendered, "pod")
+
+
+def egress_ports(rendered: Rendered, component: str) -> set[int]:
+    policy = rendered.one("NetworkPolicy", f"mail-{component}")
+    return {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [
+        ("valkey://cache.data.svc:6390/0", 6390),
+        ("valkeys://cache.data.svc:7000", 7000),
+        ("valkey://cache.data.svc/2", 6379),
+        ("valkey://[2001:db8::6]:6391/1", 6391),
+    ],
+)
+@pytest.mark.parametrize("topology", ["pod", "services"])
+def test_a_store_of_ones_own_is_reached_at_its_port(topology: str, url: str, port: int) -> None:
+    rendered = render(f"{{topology: {topology}, store: {{kind: valkey, url: '{url}'}}}}")
+    ports = egress_ports(rendered, "pod" if topology == "pod" else "policyd")
+    assert ports & {6379, 6390, 6391, 7000} == {port}
+
+
+@pytest.mark.parametrize("next_hop", ["lmtp:inet:dovecot", "lmtp:[dovecot.example]"])
+def test_the_next_hop_may_leave_its_port_to_lmtp(next_hop: str) -> None:
+    assert 24 in egress_ports(render(f"{{mail: {{nextHop: '{next_hop}'}}}}"), "pod")
+
+
+def test_a_resolver_is_reached_at_its_port() -> None:
+    """What asks for names in a cluster may listen on another port in its pod, as OpenShift's."""
+    rendered = render(
+        "{networkPolicy: {dnsPorts: [53, 5353]},"
+        " config: {dns: {nameservers: ['192.0.2.1', '192.0.2.2:5300', '[2001:db8::1]:5301']}}}"
+    )
+    assert {53, 5353, 5300, 5301} <= egress_ports(rendered, "pod")
+    rendered = render("{topology: services, networkPolicy: {dnsPorts: [5353]}}")
+    for component in ("milters", "policyd", "postfix"):
+        assert 5353 in egress_ports(rendered, component)
+
+
+def test_networks_are_written_as_each_program_reads_them() -> None:
+    rendered = render("{mail: {networks: ['2001:db8:1::/48', '10.1.2.0/24']}}")
+    settings = rendered.one("ConfigMap", "mail-postfix")["data"]
+    assert settings["POSTFIX_NETWORKS"] == ("127.0.0.0/8 [::1]/128 [2001:db8:1::]/48 10.1.2.0/24")
+    networks = configuration(rendered)["milters"]["internal_networks"]
+    assert networks[2:] == ["2001:db8:1::/48", "10.1.2.0/24"]
+
+
+def test_whole_numbers_stay_whole(tmp_path: Path) -> None:
+    """YAML's numbers are floating-point for Helm, and no size is."""
+    rendered = render(
+        "{config: {dns: {cache_size: 5000000}, log: {level: debug},"
+        " milters: {max_header: 10000000, verify: {max_signatures: 3}},"
+        " policyd: {dnslists: {threshold: 2.5}, limits: {rules:"
+        " [{name: day, per: user, count: bytes, limit: 500000000, period: 86400}]}}}}"
+    )
+    text = rendered.one("ConfigMap", "mail-gatepost")["data"]["gatepost.toml"]
+    path = tmp_path / "gatepost.toml"
+    path.write_text(text)
+    config = configuration_file.read(path).model
+    assert config.milters.max_header == 10_000_000
+    assert config.log.level == "debug"
+    rule = tomllib.loads(text)["policyd"]["limits"]["rules"][0]
+    assert (rule["limit"], rule["period"]) == (500_000_000, 86400)
+    assert all(isinstance(rule[key], int) for key in ("limit", "period"))
+
+
+def test_a_file_on_a_volume_has_one_pod_at_a_time() -> None:
+    sqlite = "{topology: services, store: {kind: sqlite}, policyd: {replicas: 1}}"
+    strategies = {
+        name: each["spec"]["strategy"] for name, each in render(sqlite).kind("Deployment").items()
+    }
+    assert strategies["mail-policyd"] == {"type": "Recreate"}
+    assert strategies["mail-milters"]["rollingUpdate"]["maxUnavailable"] == 0
+    valkey = render(FULL["services"]).one("Deployment", "mail-policyd")["spec"]["strategy"]
+    assert valkey["rollingUpdate"]["maxUnavailable"] == 0
+
+
+def test_the_cluster_may_choose_the_group_of_the_volumes() -> None:
+    """OpenShift refuses a pod that names a group out of its range."""
+    for name, pod in render(FULL["external-valkey"]).pods().items():
+        assert "fsGroup" not in pod["spec"]["securityContext"], name
+    for name, pod in render().pods().items():
+        assert pod["spec"]["securityContext"]["fsGroup"] == 10001, name

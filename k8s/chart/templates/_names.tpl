@@ -44,6 +44,41 @@ labels:
 {{- if .Values.postfix.sasl }}yes{{ end }}
 {{- end }}
 
+{{- /* Make whole numbers whole again: those of a values file are floating-point, and a size of
+1e+07 octets is none. Changes the dictionary; writes nothing. */ -}}
+{{- define "mail.wholeNumbers" -}}
+{{- $in := . }}
+{{- range $key, $value := . }}
+  {{- if kindIs "float64" $value }}
+    {{- if eq $value (floor $value) }}{{ $_ := set $in $key (int64 $value) }}{{ end }}
+  {{- else if kindIs "map" $value }}
+    {{- include "mail.wholeNumbers" $value }}
+  {{- else if kindIs "slice" $value }}
+    {{- $items := list }}
+    {{- range $value }}
+      {{- $one := dict "it" . }}
+      {{- include "mail.wholeNumbers" $one }}
+      {{- $items = append $items $one.it }}
+    {{- end }}
+    {{- $_ := set $in $key $items }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* Whether two networks of IPv4 have an address in common: dict a, b; yes or nothing. IPv6 only
+when they are written alike. */ -}}
+{{- define "mail.overlap" -}}
+{{- $size := 1 }}
+{{- range until (int (sub 32 (min (last (splitList "/" .a)) (last (splitList "/" .b))))) }}{{ $size = mul $size 2 }}{{ end }}
+{{- $blocks := list }}
+{{- range list .a .b }}
+  {{- $number := 0 }}
+  {{- range splitList "." (first (splitList "/" .)) }}{{ $number = add (mul $number 256) . }}{{ end }}
+  {{- $blocks = append $blocks (div $number $size) }}
+{{- end }}
+{{- if or (eq .a .b) (and (not (contains ":" (cat .a .b))) (eq (first $blocks) (last $blocks))) }}yes{{ end }}
+{{- end }}
+
 {{- define "mail.milterAddress" -}}
 {{- if eq .Values.topology "pod" }}unix:/run/gatepost/milter.sock{{ else }}inet:8891{{ end }}
 {{- end }}
