@@ -307,4 +307,4 @@ def test_drop_of_privileges(tmp_path: Path, dns: DnsServer) -> None:
             assert "Uid:\t65534\t65534\t65534\t65534" in status
         with milters.client(INSIDE) as client:
             assert len(client.message(SIMPLE).values("DKIM-Signature")) == 2
-        assert milters.metric("gatepost_milters_messages_total") == 1
+        wait_until(lambda: milters.metric("gatepost_milters_messages_total") == 1, "its count")

@@ -22,10 +22,19 @@ def dns() -> Iterator[DnsServer]:
 
 
 def sign(milters: Milters, messages: int) -> None:
-    """Have that many messages signed, each over a connection of its own: any worker may get it."""
+    """Have that many messages signed and counted.
+
+    Each comes over a connection of its own: any worker may get it.
+    """
+    before = milters.metric("gatepost_milters_messages_total")
     for _ in range(messages):
         with milters.client(INSIDE) as client:
             assert len(client.message(SIMPLE).values("DKIM-Signature")) == 2
+    # a message is counted when its answer is on the way
+    wait_until(
+        lambda: milters.metric("gatepost_milters_messages_total") >= before + messages,
+        "all to be counted",
+    )
 
 
 def replace_workers(milters: Milters) -> None:
