@@ -82,6 +82,8 @@ class Client:
             return Outcome("exempt")
         noted: list[str] = []
         async for rule, treatment in self._broken(request):
+            # what is refused is odd as well: in dry run the mail goes on to greylisting
+            request.signals.append(rule.reason)
             if treatment == "note":
                 noted.append(rule.reason)
                 continue
@@ -90,7 +92,6 @@ class Client:
             return Outcome(rule.reason, refuse(reply), rule.reason)
         if not noted:
             return None
-        request.signals += noted
         return Outcome("noted", detail=", ".join(noted))
 
     async def _broken(self, request: Request) -> AsyncIterator[tuple[Rule, Treatment]]:
