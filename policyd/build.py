@@ -11,7 +11,7 @@ from gatepost.errors import StartError
 from policyd.checks import Check
 from policyd.checks.client import Client
 from policyd.checks.compromised import Compromised
-from policyd.checks.dnslists import DnsLists
+from policyd.checks.dnslists import DnsLists, Standings
 from policyd.checks.greylist import Greylist, Identify
 from policyd.checks.limits import Limits
 from policyd.checks.ownership import Ownership
@@ -88,7 +88,10 @@ class Stores:
 
 
 class Maker:
-    """Makes the checks of one configuration; a check that has nothing to do is not made."""
+    """Makes the checks of one configuration; a check that has nothing to do is not made.
+
+    `standings` is what earlier configurations found out about DNS lists, and is added to.
+    """
 
     def __init__(
         self,
@@ -96,12 +99,14 @@ class Maker:
         settings: PolicydSettings,
         stores: Stores,
         resolver: AsyncResolver,
+        standings: Standings | None = None,
     ) -> None:
         self._settings = settings
         self._hostname = ground.hostname
         self._proxy_networks = ground.proxy_networks
         self._stores = stores
         self._resolver = resolver
+        self._standings: Standings = {} if standings is None else standings
         self._makers: dict[CheckName, tuple[CheckSection, Callable[[], Check | None]]] = {
             "ownership": (settings.ownership, lambda: Ownership(settings.ownership)),
             "compromised": (settings.compromised, self._compromised),
@@ -150,7 +155,9 @@ class Maker:
 
     def _dnslists(self) -> Check | None:
         settings = self._settings.dnslists
-        return DnsLists(settings, self._resolver, self._hostname) if settings.lists else None
+        if not settings.lists:
+            return None
+        return DnsLists(settings, self._resolver, self._hostname, self._standings)
 
     def _greylist(self) -> Check | None:
         settings = self._settings.greylist

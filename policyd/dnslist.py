@@ -121,6 +121,8 @@ def domain_name(domain: str, zone: str) -> str:
 class Health(enum.Enum):
     """What the test entries say about a zone."""
 
+    UNTESTED = "untested"
+    """It has not been tested yet."""
     GOOD = "good"
     DEAD = "dead"
     """The entry that must be listed is not: the list was closed, or the zone is empty."""

@@ -28,7 +28,7 @@ from gatepost.dns import AsyncResolver
 from gatepost.logs import get_logger
 from gatepost.metrics import Probes
 from policyd.build import Maker, Stores, watched_files
-from policyd.checks.dnslists import DnsLists
+from policyd.checks.dnslists import DnsLists, Standings
 from policyd.decisions import DecisionLog
 from policyd.errors import PolicydError
 from policyd.server import Bounds, PolicyServer
@@ -62,10 +62,11 @@ class _InUse:
         settings: PolicydSettings,
         stores: Stores,
         resolver: AsyncResolver,
+        standings: Standings,
     ) -> None:
         self.ground = ground
         self.settings = settings
-        self.engine = Maker(ground, settings, stores, resolver).engine()
+        self.engine = Maker(ground, settings, stores, resolver, standings).engine()
         self.bounds = Bounds(
             budget=self.settings.budget,
             idle_timeout=self.settings.idle_timeout,
@@ -82,7 +83,10 @@ class _InUse:
 
 
 class _Build:
-    """Makes the checks anew from what `load` reads; the DNS cache survives where it can."""
+    """Makes the checks anew from what `load` reads.
+
+    The DNS cache survives where it can, and so does what is known of the health of DNS lists.
+    """
 
     def __init__(
         self, load: Load, first: tuple[GroundSettings, PolicydSettings], stores: Stores
@@ -91,6 +95,7 @@ class _Build:
         self._unused = [first]
         self._stores = stores
         self._resolver: tuple[DnsSettings, AsyncResolver] | None = None
+        self._standings: Standings = {}
 
     def __call__(self) -> _InUse:
         ground, settings = self._unused.pop() if self._unused else self._load()
@@ -98,7 +103,7 @@ class _Build:
         if resolver is None or resolver[0] != ground.dns:
             # requests under way keep the resolver that they began with; it needs no closing
             resolver = ground.dns, AsyncResolver(ground.dns)
-        made = _InUse(ground, settings, self._stores, resolver[1])
+        made = _InUse(ground, settings, self._stores, resolver[1], self._standings)
         self._resolver = resolver
         return made
 

@@ -15,6 +15,7 @@ from gatepost.dns import AsyncResolver
 from msgauth.ask import Question
 from policyd.checks.dnslists import DnsLists, Finding
 from policyd.dnslist import Health, Listing
+from policyd.match import parse_address
 from policyd.protocol import REQUEST_TYPE
 from policyd.request import Request
 
@@ -38,6 +39,8 @@ def test(address: str, sender: str, helo: str, name: str, config: Path | None) -
     model = configuration.read_if_any(config).model
     if not model.policyd.dnslists.lists:
         raise click.ClickException("no list is configured in [policyd.dnslists]")
+    if address and parse_address(address) is None:
+        raise click.BadParameter(f"{address!r} is no IP address", param_hint="ADDRESS")
     request = Request(
         {
             "request": REQUEST_TYPE,
@@ -63,7 +66,12 @@ async def _test(model: Configuration, request: Request) -> bool:
             well = well and good
             told = health.value if zone.self_test else f"{health.value} (is used without a test)"
             click.echo(f"{zone.shown}: {told}")
+            if zone.self_test:  # the server leaves it out as well
+                zone.standing.health = health
         findings = await lists.ask(request)
+        for zone in lists.zones:
+            if zone.left_out and zone.question(request) is not None:
+                click.echo(f"{zone.shown} of {zone.of}: left out")
         weight = 0.0
         for found in findings:
             if found.listing is Listing.LISTED:
@@ -80,7 +88,7 @@ async def _test(model: Configuration, request: Request) -> bool:
 
 
 async def _show(found: Finding, resolver: AsyncResolver, budget: float) -> None:
-    line = f"{found.zone.shown} of {found.zone.of}: {found.listing.value}"
+    line = f": {found.listing.value}"
     if found.code:
         line += f" {found.code}"
     if found.listing is Listing.LISTED:
@@ -88,5 +96,7 @@ async def _show(found: Finding, resolver: AsyncResolver, budget: float) -> None:
         question = Question(found.question.name, "TXT")
         answer = await resolver.resolve(question, time.monotonic() + budget)
         if answer.records:
-            line += f": {answer.records[0]}"
-    click.echo(line.encode("ascii", "backslashreplace").decode())
+            line += f": {found.zone.masked(answer.records[0])}"
+    # what a list says comes from outside; the name of the zone is ours
+    safe = line.encode("ascii", "backslashreplace").decode()
+    click.echo(f"{found.zone.shown} of {found.zone.of}{safe}")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from gatepost.logs import get_logger
 from gatepost.metrics import Counter, Gauge
@@ -56,27 +57,58 @@ class AsyncAsker(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Standing:
+    """What is known of a zone's health. It outlives a reload: a zone that lists the world must not
+    refuse anybody's mail until its next test."""
+
+    health: Health
+    failures: int = 0
+    """Questions in a row that were not answered."""
+    test_at: float = 0.0
+    """When the next test is due, on the monotonic clock."""
+
+
+Standings: TypeAlias = dict[tuple[str, str, bool], Standing]
+"""Zone, what is looked up, whether it is tested; and its standing."""
+
+
 class Zone:
     """One configured list. `shown` is its name without the query key."""
 
-    def __init__(self, settings: DnsListSettings) -> None:
-        key = settings.key_file.read().decode("ascii") if settings.key_file else ""
-        self.zone = settings.zone.replace("{key}", key).strip(".").lower()
+    def __init__(self, settings: DnsListSettings, standings: Standings) -> None:
+        self._key = settings.key_file.read().decode("ascii") if settings.key_file else ""
+        self.zone = settings.zone.replace("{key}", self._key).strip(".").lower()
         self.shown = settings.zone.replace("{key}", "…").strip(".").lower()
         self.of = settings.of
         self.weight = settings.weight
         self.self_test = settings.self_test
-        self.health = Health.GOOD
-        self.failures = 0
-        self.test_at = 0.0
+        self.standing = standings.setdefault(
+            (self.zone, self.of, self.self_test),
+            Standing(Health.UNTESTED if self.self_test else Health.GOOD),
+        )
         self._filters = tuple(CodeFilter(code) for code in settings.codes)
         self._counts = {listing: ASKED.labels(self.shown, listing.value) for listing in Listing}
-        IN_USE.labels(self.shown).set(1)
+        IN_USE.labels(self.shown).set(0 if self.left_out else 1)
+
+    @property
+    def health(self) -> Health:
+        """What its last test told."""
+        return self.standing.health
 
     @property
     def in_use(self) -> bool:
-        """Whether it is asked; not while its last test told against it."""
+        """Whether it is asked: it is once its test has told nothing against it."""
         return self.health in (Health.GOOD, Health.SILENT)
+
+    @property
+    def left_out(self) -> bool:
+        """Whether a test has told against it."""
+        return not self.in_use and self.health is not Health.UNTESTED
+
+    def masked(self, text: str) -> str:
+        """`text` without the query key: a list may repeat what it was asked."""
+        return text.replace(self._key, "*") if self._key else text
 
     def question(self, request: Request) -> Question | None:
         """What is asked about a request; None when there is nothing to ask."""
@@ -97,26 +129,26 @@ class Zone:
         if listing is Listing.ERROR:
             self.found(Health.BLOCKED, code)
         elif listing is Listing.UNKNOWN:
-            self.failures += 1
-            if self.failures >= FAILURES_TO_TEST:
-                self.failures = 0
-                self.test_at = 0.0
+            self.standing.failures += 1
+            if self.standing.failures >= FAILURES_TO_TEST:
+                self.standing.failures = 0
+                self.standing.test_at = 0.0
         else:
-            self.failures = 0
+            self.standing.failures = 0
         return listing, code
 
     def found(self, health: Health, told: str = "") -> None:
         """Take a finding about the zone's health; a change is logged once."""
         if health is self.health:
             return
-        was_in_use = self.in_use
-        self.health = health
-        IN_USE.labels(self.shown).set(1 if self.in_use else 0)
-        if self.in_use and not was_in_use:
+        was_left_out = self.left_out
+        self.standing.health = health
+        IN_USE.labels(self.shown).set(0 if self.left_out else 1)
+        if was_left_out and not self.left_out:
             log.warning("DNS list is asked again", zone=self.shown, health=health.value)
-        elif not self.in_use:
+        elif self.left_out:
             log.error("DNS list is left out", zone=self.shown, health=health.value, code=told)
-            self.test_at = 0.0
+            self.standing.test_at = 0.0
         elif health is Health.SILENT:
             log.warning("DNS list does not answer", zone=self.shown)
 
@@ -147,9 +179,11 @@ class DnsLists:
         settings: DnsListsSettings,
         resolver: AsyncAsker,
         hostname: str,
+        standings: Standings | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.zones = [Zone(one) for one in settings.lists]
+        standings = {} if standings is None else standings
+        self.zones = [Zone(one, standings) for one in settings.lists]
         self._settings = settings
         self._resolver = resolver
         self._hostname = hostname
@@ -163,8 +197,6 @@ class DnsLists:
         """
         if request.sasl_username:
             return None
-        if request.sasl_username:
-            return None  # our own users send from lines that every list has
         findings = await self.ask(request)
         if not findings:
             return None
@@ -178,31 +210,47 @@ class DnsLists:
         good = [found.zone.shown for found in listed if found.zone.weight < 0]
         if good:
             request.welcome = good[0]
+        if weight > 0:  # from the threshold on, too: in dry run the mail goes on to greylisting
+            request.signals.append("listed")
         if weight < self._settings.threshold:
-            if weight > 0:
-                request.signals.append("listed")
             return Outcome("welcome" if weight < 0 else "below threshold", detail=shown)
         return Outcome(
             "listed", refuse(await self._reply(request, listed)), REASON, f"{weight:g}: {shown}"
         )
 
     async def ask(self, request: Request) -> list[Finding]:
-        """What each list in use says, within the budget."""
-        asked = [
+        """What each list in use says, within the budget; one that is left out says nothing."""
+        concerned = [
             (zone, question)
             for zone in self.zones
-            if zone.in_use and (question := zone.question(request)) is not None
+            if not zone.left_out and (question := zone.question(request)) is not None
         ]
-        if not asked:
+        if not concerned:
             return []
         deadline = self._monotonic() + self._settings.dns_budget
+        await self._test_new([zone for zone, _ in concerned], deadline)
+        asked = [(zone, question) for zone, question in concerned if zone.in_use]
         answers = await asyncio.gather(
             *(self._resolver.resolve(question, deadline) for _, question in asked)
         )
-        return [
+        findings = [
             Finding(zone, question, *zone.judge(answer))
             for (zone, question), answer in zip(asked, answers, strict=True)
         ]
+        findings += [
+            Finding(zone, question, Listing.UNKNOWN, "")
+            for zone, question in concerned
+            if zone.health is Health.UNTESTED
+        ]
+        return findings
+
+    async def _test_new(self, zones: Sequence[Zone], deadline: float) -> None:
+        """Wait for the first test of zones: until then nobody knows whether they list the world."""
+        new = [zone for zone in zones if zone.health is Health.UNTESTED]
+        if new:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(deadline - self._monotonic()):
+                    await asyncio.gather(*(self.test_zone(zone) for zone in new))
 
     async def _reply(self, request: Request, listed: list[Finding]) -> Reply:
         bad = [found for found in listed if found.zone.weight > 0]
@@ -211,7 +259,7 @@ class DnsLists:
             answer = await self._resolver.resolve(
                 Question(bad[0].question.name, "TXT"), self._monotonic() + self._settings.dns_budget
             )
-            told = answer.records[0] if answer.records else ""
+            told = bad[0].zone.masked(answer.records[0]) if answer.records else ""
         text = fill(
             self._settings.text,
             {
@@ -219,6 +267,7 @@ class DnsLists:
                 "sender": request.sender,
                 "helo": request.helo_name,
                 "lists": ", ".join(found.zone.shown for found in bad),
+                "listed": "; ".join(_listed(request, bad)),
                 "txt": told,
                 "hostname": self._hostname,
             },
@@ -228,8 +277,28 @@ class DnsLists:
     async def test_zones(self) -> None:
         """Test every zone whose time has come (RFC 5782 section 5)."""
         now = self._monotonic()
-        due = [zone for zone in self.zones if zone.self_test and zone.test_at <= now]
-        await asyncio.gather(*(self.test_zone(zone) for zone in due))
+        due = [zone for zone in self.zones if zone.standing.test_at <= now]
+        for zone in due:
+            if not zone.self_test:
+                self._let_in_again(zone, now)
+        tested = [zone for zone in due if zone.self_test]
+        await asyncio.gather(*(self.test_zone(zone) for zone in tested))
+        for zone in tested:
+            well = zone.health is Health.GOOD
+            wait = self._settings.test_interval if well else self._settings.retest_interval
+            zone.standing.test_at = self._monotonic() + wait
+            if zone.health is Health.UNTESTED:
+                log.warning("DNS list does not answer", zone=zone.shown)
+
+    def _let_in_again(self, zone: Zone, now: float) -> None:
+        """A zone without test entries that has answered with an error sits out one interval."""
+        if not zone.left_out:
+            return
+        if zone.standing.test_at:
+            zone.found(Health.GOOD)
+            zone.standing.test_at = 0.0
+        else:
+            zone.standing.test_at = now + self._settings.retest_interval
 
     async def ask_health(self, zone: Zone) -> Health:
         """What the test entries of a zone say now."""
@@ -244,9 +313,22 @@ class DnsLists:
     async def test_zone(self, zone: Zone) -> None:
         """Test one zone and take note of what it says."""
         health = await self.ask_health(zone)
-        good = health is Health.GOOD
         # A silent zone that was out stays out: nothing says that it is well again.
         if health is not Health.SILENT or zone.in_use:
             zone.found(health)
-        wait = self._settings.test_interval if good else self._settings.retest_interval
-        zone.test_at = self._monotonic() + wait
+
+
+_THINGS = {"client": "client", "sender": "sender domain", "helo": "HELO name", "name": "host name"}
+
+
+def _listed(request: Request, bad: Sequence[Finding]) -> Iterator[str]:
+    """What is listed where: a sender whose domain is on a list is not told of the address."""
+    values = {
+        "client": request.client_address,
+        "sender": request.sender_domain,
+        "helo": request.helo_name,
+        "name": request.client_name,
+    }
+    for of, thing in _THINGS.items():
+        if lists := [found.zone.shown for found in bad if found.zone.of == of]:
+            yield f"{thing} [{values[of]}] is listed by {', '.join(lists)}"

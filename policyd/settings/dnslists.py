@@ -11,7 +11,7 @@ from policyd.dnslist import CodeFilter
 from policyd.settings.base import CheckSection
 from policyd.template import check_template
 
-TEXT_FIELDS = frozenset({"client", "sender", "helo", "lists", "txt", "hostname"})
+TEXT_FIELDS = frozenset({"client", "sender", "helo", "listed", "lists", "txt", "hostname"})
 MAX_LISTS = 50
 
 
@@ -85,9 +85,11 @@ class DnsListsSettings(CheckSection):
         "that has not answered counts nothing.",
     )
     text: str = Field(
-        default="Service unavailable; client [{client}] is listed by {lists}",
-        description="What the client reads behind `554 5.7.1`; may use {client}, {sender}, {helo}, "
-        "{lists}, {txt} (what the first list says of it) and {hostname}.",
+        default="Service unavailable; {listed}",
+        description="What the client reads behind `554 5.7.1`; may use {listed} (`client "
+        "[192.0.2.7] is listed by bl.example.net`: the client, sender domain, HELO name or host "
+        "name, and where), {client}, {sender}, {helo}, {lists}, {txt} (what the first list says of "
+        "it) and {hostname}.",
     )
     test_interval: Duration = Field(
         default=3600.0, ge=60, description="How often each zone is tested."

@@ -201,6 +201,24 @@ def test_a_dead_list_is_left_out_and_comes_back_by_itself(tmp_path: Path) -> Non
             wait_until(lambda: policyd.ask().startswith("554"), "the list to be asked again")
 
 
+def test_a_list_of_the_whole_world_refuses_nobody_at_the_start_nor_after_a_reload(
+    tmp_path: Path,
+) -> None:
+    with DnsServer() as dns:
+        for name in ("2.0.0.127", "1.0.0.127", "7.2.0.192"):
+            dns.add(f"{name}.bl.example", "A", "127.0.0.2", ttl=1)
+        settings = {"dnslists": {"lists": [{"zone": "bl.example"}]}}
+        with PolicyDaemon(tmp_path, settings, dns.address) as policyd:
+            assert policyd.ask() == NEW
+            in_use = "gatepost_policyd_dnslist_in_use"
+            assert policyd.daemon.metric(in_use, zone="bl.example") == 0
+            policyd.daemon.reload()
+            policyd.daemon.wait_for_log(event="configuration reloaded")
+            assert policyd.ask(sender="b@example.net") == NEW
+            assert policyd.daemon.metric(in_use, zone="bl.example") == 0
+            assert len(policyd.daemon.log_entries(event="DNS list is left out")) == 1
+
+
 @pytest.mark.parametrize(
     ("mode", "answer"),
     [("open", NEW), ("tempfail", "451 4.3.0"), ("closed", "554 5.3.0")],
@@ -463,10 +481,11 @@ def test_dnslist_test_shows_health_and_listing(tmp_path: Path) -> None:
         assert found.stdout.splitlines() == [
             "bl.example: good",
             "dead.example: dead",
+            "dead.example of client: left out",
             "bl.example of client: listed 127.0.0.4 (weight 1): Since Monday",
-            "dead.example of client: not listed",
             "weight 1 of 1: refused",
         ]
+        assert command(policyd, "dnslist", "test", "192.0.2").returncode == 2
         policyd.write({"dnslists": {"lists": lists[:1]}})
         found = command(policyd, "dnslist", "test", "192.0.2.8")
         assert found.returncode == 0
