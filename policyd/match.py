@@ -10,6 +10,7 @@ In a list of senders or recipients:
 
 * ``user@example.org``, also with an extension (``user+ext@example.org``);
 * ``user@``: that user at every domain; ``example.org``: everybody there and below it;
+  ``@example.org``: everybody there and not below it, as Postfix's tables have it;
 * ``/regex/``: searched in the address, without regard to case.
 
 A test costs the same for ten entries and for a hundred thousand, except that each regex is tried.
@@ -143,8 +144,9 @@ class AddressTable:
         if self._addresses:
             if lower in self._addresses:
                 return lower
-            if f"{plain}@{domain}" in self._addresses:
-                return f"{plain}@{domain}"
+            for entry in (f"{plain}@{domain}", f"@{domain}"):
+                if entry in self._addresses:
+                    return entry
         if self._users and (user in self._users or plain in self._users):
             return f"{plain if plain in self._users else user}@"
         if self._domains and (found := _match_domain(domain, self._domains)):
@@ -166,7 +168,7 @@ class NameTable:
             if regex := _regex(entry):
                 self._regexes.append(regex)
             else:
-                self._words.add(entry.lower())
+                self._words.add(entry.lower().strip(".") if domains else entry.lower())
 
     def __bool__(self) -> bool:
         return bool(self._words or self._regexes)

@@ -12,6 +12,7 @@ from policyd.action import Action, hold, refuse
 from policyd.buckets import Bucket, Rate, bucket_entry, is_ahead, read_bucket, take, wait_for
 from policyd.checks import Outcome
 from policyd.identity import network_identity
+from policyd.match import parse_address
 from policyd.request import Request
 from policyd.settings.limits import LimitSettings, LimitsSettings
 from policyd.stores import Entry, Known, Store
@@ -172,7 +173,8 @@ def _who(rule: LimitSettings, request: Request) -> str:
     if rule.per == "user":
         return request.sasl_username.lower()
     if rule.per == "client":
-        return request.client_address
+        parsed = parse_address(request.client_address)
+        return "" if parsed is None else str(parsed)
     if rule.per == "network":
         return network_identity(request.client_address, 24, 64).removeprefix("net:")
     if rule.per == "sender":

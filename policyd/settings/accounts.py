@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from gatepost.config import Duration, LocalPath
 from policyd.owners import OwnerTable
@@ -89,3 +89,9 @@ class CompromisedSettings(CheckSection):
     exempt_users: tuple[str, ...] = Field(
         default=(), description="Logins that are not watched, as that of a web mailer."
     )
+
+    @model_validator(mode="after")
+    def _check_countries(self) -> CompromisedSettings:
+        if self.max_countries and self.countries_file is None:
+            raise ValueError("max_countries needs countries_file")
+        return self

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from gatepost.config import Duration, Section
 from gatepost.config.types import parse_size
+from policyd.identity import network_identity
+from policyd.match import parse_address
 from policyd.settings.base import CheckSection
 from policyd.template import check_template
 
@@ -20,6 +22,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}\Z")
 Per = Literal["user", "client", "network", "sender", "sender_domain", "recipient"]
 Counted = Literal["messages", "recipients", "distinct_recipients", "bytes"]
 At = Literal["RCPT", "DATA", "END-OF-MESSAGE"]
+_SIZES = {4: "24", 6: "64"}
 
 
 class LimitSettings(Section):
@@ -53,10 +56,14 @@ class LimitSettings(Section):
         "(smtpd_end_of_data_restrictions).",
     )
     exempt: tuple[str, ...] = Field(
-        default=(), description="Those without a limit: logins, addresses, domains as `per` says."
+        default=(),
+        description="Those without a limit: logins, addresses, networks (/24 or /64), domains as "
+        "`per` says.",
     )
-    overrides: dict[str, int] = Field(
-        default_factory=dict, description="Other limits for some of them."
+    overrides: dict[str, Annotated[int, BeforeValidator(parse_size), Field(gt=0)]] = Field(
+        default_factory=dict,
+        description='Other limits for some of them; for bytes also as "2G". Who may send nothing '
+        "at all belongs into `[policyd.tables]`.",
     )
 
     @field_validator("name")
@@ -70,6 +77,17 @@ class LimitSettings(Section):
     @classmethod
     def _read_limit(cls, value: object) -> int:
         return parse_size(value)
+
+    @field_validator("exempt")
+    @classmethod
+    def _check_exempt(cls, exempt: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        return tuple(_whose(info.data.get("per"), text) for text in exempt)
+
+    @field_validator("overrides")
+    @classmethod
+    def _check_overrides(cls, overrides: dict[str, int], info: ValidationInfo) -> dict[str, int]:
+        per = info.data.get("per")
+        return {_whose(per, text): limit for text, limit in overrides.items()}
 
     @model_validator(mode="after")
     def _check_state(self) -> LimitSettings:
@@ -87,6 +105,19 @@ class LimitSettings(Section):
         return self.at or ("END-OF-MESSAGE" if self.count == "bytes" else "RCPT")
 
 
+def _whose(per: Per | None, text: str) -> str:
+    """Whose limit it is, as the check names who has one; raises `ValueError`."""
+    if per not in ("client", "network"):
+        return text.lower()
+    address, _, size = text.partition("/")
+    parsed = parse_address(address)
+    if parsed is not None and per == "client" and not size:
+        return str(parsed)
+    if parsed is not None and per == "network" and size in ("", _SIZES[parsed.version]):
+        return network_identity(address, 24, 64).removeprefix("net:")
+    raise ValueError(f"{text!r} is no {'address' if per == 'client' else 'network of /24 or /64'}")
+
+
 class LimitsSettings(CheckSection):
     """Limits on what users, clients, senders and recipients may send and get."""
 
@@ -95,9 +126,9 @@ class LimitsSettings(CheckSection):
     )
     text: str = Field(
         default="Too much mail, try again in {seconds} seconds",
-        description="What the client reads behind `450 4.7.1` or `554 5.7.1`, and the log of "
-        "Postfix behind HOLD; may use {rule}, {key} (who is beyond it), {limit}, {seconds}, "
-        "{user}, {client}, {sender}, {recipient} and {hostname}.",
+        description="What the client reads behind `450 4.7.1` or `554 5.7.1`; may use {rule}, "
+        "{key} (who is beyond it), {limit}, {seconds}, {user}, {client}, {sender}, {recipient} and "
+        "{hostname}.",
     )
 
     @field_validator("text")

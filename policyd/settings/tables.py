@@ -12,7 +12,7 @@ from policyd.template import check_template
 TEXT_FIELDS = frozenset({"client", "name", "helo", "sender", "recipient", "hostname"})
 
 _CLIENTS = "`example.org` (host names there and below), `192.0.2.0/24`, `2001:db8::/32`, `/regex/`"
-_ADDRESSES = "`user@example.org`, `user@`, `example.org`, `/regex/`"
+_ADDRESSES = "`user@example.org`, `user@`, `example.org` (and below), `@example.org`, `/regex/`"
 
 
 class TablesSettings(CheckSection):

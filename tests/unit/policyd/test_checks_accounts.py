@@ -125,6 +125,12 @@ def test_a_login_from_many_countries(tmp_path: Path) -> None:
     assert answer.endswith("[compromised]")
 
 
+def test_countries_need_a_file() -> None:
+    """Without one no country is ever known, and the sign would never be seen."""
+    with pytest.raises(ValidationError, match="max_countries needs countries_file"):
+        CompromisedSettings(max_countries=2)
+
+
 def test_countries(tmp_path: Path) -> None:
     countries = Countries()
     countries.add("2001:db8::/32", "DE")

@@ -137,6 +137,33 @@ def test_exceptions() -> None:
     assert [bool(gate.ask(**ALICE)) for _ in range(3)] == [False, False, True]
 
 
+@pytest.mark.parametrize(
+    ("per", "whom", "who"),
+    [
+        ("user", "Alice", {"sasl_username": "aLICE"}),
+        ("sender", "Bob@Example.net", {"sender": "bob@example.net"}),
+        ("sender_domain", "Example.NET", {"sender": "bob@example.net"}),
+        ("recipient", "Bob@example.org", {"recipient": "bob@example.org"}),
+        ("client", "2001:DB8::0:7", {"client_address": "2001:db8::7"}),
+        ("network", "2001:db8::/64", {"client_address": "2001:db8::7"}),
+        ("network", "192.0.2.0/24", {"client_address": "192.0.2.7"}),
+        ("network", "192.0.2.9", {"client_address": "192.0.2.7"}),
+    ],
+)
+def test_exceptions_in_any_spelling(per: str, whom: str, who: dict[str, str]) -> None:
+    gate = Gate(rule(per=per, limit=1, exempt=[whom]))
+    assert [gate.ask(**who) for _ in range(3)] == [""] * 3
+    gate = Gate(rule(per=per, limit=1, overrides={whom: 2}))
+    assert [bool(gate.ask(**who)) for _ in range(3)] == [False, False, True]
+
+
+def test_an_exception_in_bytes() -> None:
+    gate = Gate(rule(count="bytes", limit="1K", overrides={"alice": "2K"}))
+    end = {"protocol_state": "END-OF-MESSAGE", "size": "1500"}
+    assert gate.ask(**ALICE, **end) == ""
+    assert gate.ask(sasl_username="bob", **end).startswith("450")
+
+
 def test_what_is_refused_costs_nothing_under_other_rules() -> None:
     gate = Gate(
         rule(name="few", per="sender", limit=1),
@@ -183,6 +210,9 @@ def test_a_store_that_fails_is_for_the_failure_mode() -> None:
         ({"count": "bytes", "at": "RCPT"}, "END-OF-MESSAGE"),
         ({"count": "distinct_recipients", "at": "DATA"}, "RCPT"),
         ({"per": "recipient", "at": "DATA"}, "RCPT"),
+        ({"overrides": {"alice": 0}}, "greater than 0"),
+        ({"per": "client", "exempt": ["192.0.2.0/24"]}, "no address"),
+        ({"per": "network", "overrides": {"192.0.0.0/16": 5}}, "no network of /24"),
     ],
 )
 def test_rules_that_cannot_be(wrong: dict[str, Any], told: str) -> None:

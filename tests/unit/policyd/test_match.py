@@ -64,6 +64,9 @@ def test_clients(entry: str, address: str, name: str, matches: bool) -> None:
         ("example.org", "anybody@example.org.evil.example", False),
         (r"/^test-.*@/", "test-7@example.org", True),
         ("example.org", "", False),
+        ("@example.org", "bob@Example.org", True),
+        ("@Example.org", "bob+x@example.org", True),
+        ("@example.org", "bob@sub.example.org", False),
     ],
 )
 def test_addresses(entry: str, address: str, matches: bool) -> None:
@@ -75,6 +78,7 @@ def test_names() -> None:
     assert helo.match("mx.example.org") == "example.org"
     assert helo.match("[192.0.2.1]")
     assert not helo.match("example.net")
+    assert NameTable([".example.org"], domains=True).match("mx.example.org")
     logins = NameTable(["Alice"], domains=False)
     assert logins.match("alice")
     assert not logins.match("mx.alice")
