@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,10 +17,11 @@ import click
 
 from gatepost.cli import configuration
 from gatepost.cli.policyd_store import run
+from msgauth.domain import DomainError, to_alabels
 from policyd import records
 from policyd.checks.greylist import hide_of, rules_of
 from policyd.greylist import Client, Rules, Triplet
-from policyd.identity import network_identity, organizational_domain
+from policyd.identity import network_identity, organizational_domain, stable_sender
 from policyd.match import parse_address
 from policyd.settings import PolicydSettings
 from policyd.stores import Entry, Known, Store
@@ -100,7 +102,13 @@ def greylist() -> None:
 @greylist.command("list")
 @configuration.config_option
 @_kinds
-@click.option("--limit", default=100, show_default=True, help="At most so many; 0: all.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=100,
+    show_default=True,
+    help="At most so many; 0: all.",
+)
 def list_records(config: Path | None, kinds: tuple[str, ...], limit: int) -> None:
     """List triplets and clients."""
     settings = _settings(config)
@@ -124,15 +132,18 @@ def list_records(config: Path | None, kinds: tuple[str, ...], limit: int) -> Non
 def find(text: str, config: Path | None, kinds: tuple[str, ...]) -> None:
     """List what has TEXT in client, sender or recipient: an address, a domain, a name.
 
-    With privacy_key_file only whole parts are found: an identity, a sender or a recipient.
+    An address or a host name is also found by the identity that it has here. With privacy_key_file
+    only whole parts are found: an identity, a sender or a recipient.
     """
     settings = _settings(config)
     hide = hide_of(settings.greylist)
+    parts = {hide(one) for one in _meant(text, settings)}
 
     async def work(store: Store) -> int:
         found = 0
         async for record in scan(store, kinds):
-            if _matches(record, text, hide):
+            is_within = hide is records.plain and any(text.lower() in one for one in record.parts)
+            if is_within or parts & set(record.parts):
                 _show(record, settings)
                 found += 1
         return found
@@ -145,7 +156,7 @@ def find(text: str, config: Path | None, kinds: tuple[str, ...]) -> None:
 @click.argument("client")
 @configuration.config_option
 def allow(client: str, config: Path | None) -> None:
-    """Let CLIENT pass from now on: an address, a network's identity, or a domain of host names.
+    """Let CLIENT pass from now on: an address, its network, a host name, or an identity.
 
     It is forgotten like all others when it is not seen for max_age; what has to stay belongs into
     allow_clients of the configuration.
@@ -174,14 +185,11 @@ def allow(client: str, config: Path | None) -> None:
 def forget(text: str, config: Path | None) -> None:
     """Forget whatever has TEXT as its whole client, sender or recipient.
 
-    An address stands for the identity of its network.
+    An address, a network or a host name stands for its identity.
     """
     settings = _settings(config)
     hide = hide_of(settings.greylist)
-    wanted = {text, text.lower()}
-    if parse_address(text) is not None:
-        wanted.add(identity_of(text, settings))
-    parts = {hide(one) for one in wanted}
+    parts = {hide(one) for one in _meant(text, settings)}
 
     async def work(store: Store) -> int:
         keys = [
@@ -229,7 +237,6 @@ def import_records(file: TextIO, config: Path | None) -> None:
 
 def write_entries(settings: PolicydSettings, entries: Iterable[tuple[str, Entry]]) -> int:
     """Merge entries into the store; returns how many."""
-    settings.store.path.parent.mkdir(parents=True, exist_ok=True)
 
     async def work(store: Store) -> int:
         count, waiting = 0, iter(entries)
@@ -251,26 +258,43 @@ def _merging(key: str, entry: Entry) -> Any:
     return change
 
 
-def identity_of(client: str, settings: PolicydSettings) -> str:
+def identity_of(text: str, settings: PolicydSettings) -> str:
     """The identity that somebody means; raises `click.ClickException`."""
-    if client.partition(":")[0] in IDENTITIES and parse_address(client) is None:
-        return client.lower()
     greylist = settings.greylist
-    if identity := network_identity(client, greylist.ipv4_prefix, greylist.ipv6_prefix):
-        return identity
-    if domain := organizational_domain(client):
+    kind, colon, value = text.partition(":")
+    if not colon or kind not in IDENTITIES or parse_address(text) is not None:
+        kind, value = "", text
+    if kind in ("", "net"):
+        address, slash, prefix = value.partition("/")
+        network = network_identity(address, greylist.ipv4_prefix, greylist.ipv6_prefix)
+        if network and slash and prefix != network.rpartition("/")[2]:
+            raise click.ClickException(
+                f"{text}: the greylist knows clients by networks of another size, as {network}; "
+                "other networks belong into allow_clients"
+            )
+        if network:
+            return network
+    try:
+        domain = to_alabels(value)
+    except DomainError:
+        domain = ""
+    if domain and kind in ("spf", "dnswl"):
+        return f"{kind}:{domain}"
+    if kind != "net" and (domain := organizational_domain(domain)):
         return f"host:{domain}"
-    raise click.ClickException(f"{client!r} is no address, domain or identity")
+    raise click.ClickException(f"{text!r} is no address, network, domain or identity")
+
+
+def _meant(text: str, settings: PolicydSettings) -> set[str]:
+    """The parts of records that somebody may mean: as they are kept, and as mail has them."""
+    meant = {text, text.lower(), stable_sender(text)}
+    with suppress(click.ClickException):
+        meant.add(identity_of(text, settings))
+    return meant
 
 
 def _settings(config: Path | None) -> PolicydSettings:
     return configuration.read_if_any(config).model.policyd
-
-
-def _matches(record: Record, text: str, hide: records.Hide) -> bool:
-    if hide is records.plain:
-        return any(text.lower() in part for part in record.parts)
-    return hide(text.lower()) in record.parts
 
 
 def _show(record: Record, settings: PolicydSettings) -> None:
@@ -303,6 +327,8 @@ def _check_parts(item: object) -> None:
     """Refuse what would not stay one part of a key; raises `ValueError` or `TypeError`."""
     if not isinstance(item, dict):
         raise TypeError("no object")
+    if item["kind"] not in ("triplet", "client"):
+        raise ValueError(f"{item['kind']!r} is neither triplet nor client")
     for name in ("client", "sender", "recipient"):
         part = item.get(name, "")
         if not isinstance(part, str):

@@ -73,3 +73,14 @@ def test_help_names_the_lines_of_main_cf() -> None:
     done = subprocess.run([GATEPOST, "--help"], capture_output=True, text=True, check=True)
     for words in ("smtpd_milters", "check_policy_service", "milters", "policyd", "keys", "config"):
         assert words in done.stdout
+
+
+def test_an_import_into_valkey_makes_no_folder(tmp_path: Path) -> None:
+    config, records = tmp_path / "gatepost.toml", tmp_path / "records"
+    store = f'kind = "valkey"\nurl = "unix://{tmp_path}/none"\npath = "{tmp_path}/no/store"\n'
+    config.write_text(f"[policyd.store]\n{store}")
+    records.write_text('{"kind":"client","client":"net:a","returns":9,"last":1,"expires":2}\n')
+    status, lines = run("greylist", "import", str(records), "--config", str(config))
+    assert (status, len(lines)) == (1, 1)
+    assert lines[0].startswith("Error: valkey: ")
+    assert not (tmp_path / "no").exists()

@@ -100,6 +100,56 @@ def test_allow_and_forget(config: Path) -> None:
     assert run(config, "forget", "host:example.net").exit_code == 1
 
 
+@pytest.mark.parametrize(
+    ("said", "identity"),
+    [
+        ("203.0.113.9", "net:203.0.113.0/24"),
+        ("203.0.113.0/24", "net:203.0.113.0/24"),
+        ("net:203.0.113.9", "net:203.0.113.0/24"),
+        ("::ffff:203.0.113.9", "net:203.0.113.0/24"),
+        ("2001:db8::1", "net:2001:db8::/64"),
+        ("2001:db8::/64", "net:2001:db8::/64"),
+        ("Mail.Example.COM", "host:example.com"),
+        ("host:mail.example.com", "host:example.com"),
+        ("spf:Example.com", "spf:example.com"),
+        ("dnswl:list.example", "dnswl:list.example"),
+    ],
+)
+def test_whom_allow_means(config: Path, said: str, identity: str) -> None:
+    learn(config, {})
+    assert f"{identity} is not delayed" in run(config, "allow", said).stdout
+    assert f"client  {identity}  allowed" in run(config, "find", said).stdout
+    assert "1 records forgotten" in run(config, "forget", said).stdout
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("203.0.113.0/28", "other networks belong into allow_clients"),
+        ("net:203.0.0.0/16", "other networks belong into allow_clients"),
+        ("203.0.113/24", "no address, network, domain or identity"),
+        ("bob@example.org", "no address, network, domain or identity"),
+        ("net:example.org", "no address, network, domain or identity"),
+        ("spf:", "no address, network, domain or identity"),
+        ("host:org", "no address, network, domain or identity"),
+    ],
+)
+def test_nobody_to_allow(config: Path, said: str, told: str) -> None:
+    learn(config, {})
+    result = run(config, "allow", said)
+    assert result.exit_code == 1
+    assert told in result.stderr
+
+
+def test_a_client_and_a_sender_are_found_as_mail_has_them(config: Path) -> None:
+    bounce = "bounce-4711-bob=example.org@list.example"
+    learn(config, {"client_name": "unknown", "sender": bounce})
+    for text in ("192.0.2.7", "192.0.2.0/24", bounce):
+        assert "  bob@example.org  passed" in run(config, "find", text).stdout
+    assert run(config, "find", "192.0.3.7").exit_code == 1
+    assert "1 records forgotten" in run(config, "forget", bounce).stdout
+
+
 def test_what_is_exported_can_be_imported(config: Path, tmp_path: Path) -> None:
     learn(config, {}, {"sender": "new@example.net"}, {"sender": ""})
     exported = run(config, "export").stdout
@@ -114,7 +164,15 @@ def test_what_is_exported_can_be_imported(config: Path, tmp_path: Path) -> None:
     assert sorted(run(other, "export").stdout.splitlines()) == sorted(exported.splitlines())
     client = '{"kind":"client","client":"%s","returns":9,"last":1900000000,"expires":1900000000}'
     parts = (r"net:a\nnet:b", r"net:a\u0000b", r"net:\ud800")
-    for wrong in ("{}", "nonsense", '{"kind": "client"}', "[]", *(client % part for part in parts)):
+    other_kind = client.replace('"kind":"client"', '"kind":"quota"') % "net:a"
+    for wrong in (
+        "{}",
+        "nonsense",
+        '{"kind": "client"}',
+        "[]",
+        other_kind,
+        *(client % part for part in parts),
+    ):
         result = run(other, "import", stdin=wrong)
         assert result.exit_code == 1
         assert "line 1: not a record" in result.stderr
