@@ -22,17 +22,21 @@ MILTER_ACTIONS = 0x1FF
 MILTER_STEPS = 0x1FFFFF
 """Every event that can be left out, and every answer that can be."""
 
-POLICY_REQUEST = (
-    b"request=smtpd_access_policy\n"
-    b"protocol_state=VRFY\n"
-    b"protocol_name=ESMTP\n"
-    b"client_address=127.0.0.1\n"
-    b"client_name=localhost\n"
-    b"helo_name=probe.invalid\n\n"
-)
-"""VRFY has no sender, and no check is asked about it: a probe teaches greylisting nothing."""
+PROBE_NAME = "probe.invalid"
+"""What a probe calls itself. RFC 6761 section 6.4: a name that can be nobody's."""
 
-EHLO = b"EHLO probe.invalid\r\n"  # RFC 6761 section 6.4: a name that can be nobody's
+POLICY_PROBE = {
+    "request": "smtpd_access_policy",
+    "protocol_state": "VRFY",
+    "protocol_name": "ESMTP",
+    "client_address": "127.0.0.1",
+    "client_name": "localhost",
+    "helo_name": PROBE_NAME,
+}
+"""VRFY has no sender: a probe teaches greylisting nothing."""
+POLICY_REQUEST = b"".join(b"%s=%s\n" % (n.encode(), v.encode()) for n, v in POLICY_PROBE.items())
+
+EHLO = b"EHLO %s\r\n" % PROBE_NAME.encode()
 
 _REPLY_LINE_MAX = 4096
 """Octets of a reply line: RFC 5321 section 4.5.3.1.5 allows 512."""
@@ -76,7 +80,7 @@ def milter() -> Handshake:
 def policy() -> Handshake:
     """Ask about a VRFY (SMTPD_POLICY_README); any action is an answer."""
     buffer = _Buffer()
-    answer = yield from buffer.until(b"\n\n", POLICY_REQUEST)
+    answer = yield from buffer.until(b"\n\n", POLICY_REQUEST + b"\n")
     line = answer.decode("utf-8", "replace").strip()
     name, equals, action = line.partition("=")
     if name != "action" or not equals or not action or "\n" in line:

@@ -2,6 +2,9 @@
 
 As JSON it is put together here, in the shape that `gatepost.logs` gives all other lines, and the
 lines of one turn of the event loop go out in one write. For people it goes the common way.
+
+Probes ask several times a minute; what they are told is of the level debug, so that the log of a
+server with nothing to do stays empty.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ import time
 from json.encoder import encode_basestring_ascii as quote
 
 from gatepost.config import LogSettings
+from gatepost.handshake import POLICY_PROBE
 from gatepost.logs import MAX_VALUE, as_json, get_logger, output
+from policyd.action import DUNNO
 from policyd.engine import Decision
 from policyd.request import Request
 
@@ -39,6 +44,7 @@ class DecisionLog:
 
     def __init__(self, settings: LogSettings) -> None:
         self._wanted = settings.level in ("debug", "info")
+        self._probes_wanted = settings.level == "debug"
         self._as_json = as_json(settings)
         self._output = output()
         self._lines: list[str] = []
@@ -50,19 +56,23 @@ class DecisionLog:
         """Log one decision; called in the event loop."""
         if not self._wanted:
             return
+        is_probe = request.attributes == POLICY_PROBE and decision.action is DUNNO
+        if is_probe and not self._probes_wanted:
+            return
+        level = "debug" if is_probe else "info"
         if not self._as_json:
-            log.info("decision", **_shown(request, decision, seconds))
+            getattr(log, level)("decision", **_shown(request, decision, seconds))
             return
         if not self._lines:
             asyncio.get_running_loop().call_soon(self.flush)
-        self._lines.append(self._line(request, decision, seconds))
+        self._lines.append(self._line(request, decision, seconds, level))
 
     def flush(self) -> None:
         """Write what waits."""
         lines, self._lines = self._lines, []
         self._output.write("".join(lines))
 
-    def _line(self, request: Request, decision: Decision, seconds: float) -> str:
+    def _line(self, request: Request, decision: Decision, seconds: float, level: str) -> str:
         parts = [self._head(decision), f',"state":{_quote(request.state)}']
         get = request.attributes.get
         for begin, attribute in _BEGINNINGS:
@@ -70,7 +80,7 @@ class DecisionLog:
                 parts.append(begin)
                 parts.append(quote(value) if len(value) <= MAX_VALUE else _quote(value))
         parts.append(
-            f',"seconds":{seconds:.6f},"event":"decision","level":"info","time":"{self._time()}"}}\n'
+            f',"seconds":{seconds:.6f},"event":"decision","level":"{level}","time":"{self._time()}"}}\n'
         )
         return "".join(parts)
 

@@ -43,7 +43,7 @@ def probe(kind: str, address: listen.Address, timeout: float) -> None:
 
     \b
     milter   negotiate as Postfix does
-    policy   ask about a VRFY, which no check looks at
+    policy   ask about a VRFY; any action is an answer
     smtp     wait for the banner, say EHLO
 
     ADDRESS is inet:PORT@HOST, inet:HOST:PORT or unix:/PATH. No message is begun and nothing is

@@ -46,6 +46,30 @@ metrics_listen = "inet:{metrics_port}@127.0.0.1"
     assert "Connection refused" in gone.stderr or "No such file" in gone.stderr
 
 
+@pytest.mark.parametrize("level", ["info", "debug"])
+@pytest.mark.parametrize("format_", ["json", "console"])
+def test_probes_do_not_fill_the_log_of_a_server_with_nothing_to_do(
+    level: str, format_: str, tmp_path: Path
+) -> None:
+    address = f"unix:{tmp_path}/socket"
+    config = tmp_path / "gatepost.toml"
+    config.write_text(
+        f"""
+log = {{ format = "{format_}", level = "{level}" }}
+[policyd]
+listen = "{address}"
+metrics_listen = "inet:{free_ports(1)[0]}@127.0.0.1"
+store = {{ kind = "memory" }}
+"""
+    )
+    with Daemon("policyd", config, tmp_path) as daemon:
+        assert probe("policy", address).returncode == 0
+        ask = [str(gatepost_command()), "policyd", "ask", "--send", f"--config={config}"]
+        subprocess.run([*ask, "--state", "VRFY", "--helo", "probe.invalid"], check=True)
+    lines = [line for line in daemon.log.read_text().splitlines() if "VRFY" in line]
+    assert ["probe.invalid" in line for line in lines] == [True] * (2 if level == "debug" else 1)
+
+
 @pytest.mark.parametrize("kind", ["milter", "policy", "smtp"])
 def test_an_open_port_is_not_enough(kind: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
