@@ -34,8 +34,9 @@ FAILURES = (dns.exception.DNSException, OSError, EOFError, ValueError)
 """Everything that dnspython and sockets raise for what the network or a server does."""
 
 _DECIDED = (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
-_NO_EDNS = (dns.rcode.FORMERR, dns.rcode.NOTIMP)  # RFC 6891 section 7
-_FAILED = (*_NO_EDNS, dns.rcode.SERVFAIL, dns.rcode.REFUSED)
+NO_EDNS = (dns.rcode.FORMERR, dns.rcode.NOTIMP)
+"""What a server says that does not know EDNS: to be asked without (RFC 6891 section 7)."""
+_FAILED = (*NO_EDNS, dns.rcode.SERVFAIL, dns.rcode.REFUSED)
 
 _HEADER = 12  # octets, RFC 1035 section 4.1.1
 _KIND = 0xF8  # of the third octet: QR and opcode
@@ -129,7 +130,7 @@ class Exchange:
 
 async def _ask(server: Server, question: Question, timeout: float) -> dns.message.Message:
     response = await _ask_udp(server, question, timeout)
-    if response.rcode() in _NO_EDNS:
+    if response.rcode() in NO_EDNS:
         response = await _ask_udp(server, question, timeout, edns=False)
     if response.flags & dns.flags.TC:
         # RFC 7766 section 5: a part of an answer is no answer

@@ -10,6 +10,7 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import dns.exception
 import dns.flags
@@ -21,7 +22,7 @@ import dns.resolver
 from gatepost.config import DnsSettings
 from gatepost.config.ground import parse_nameserver
 from gatepost.dns.cache import Cache
-from gatepost.dns.exchange import FAILURES, UDP_SIZE, Exchange, Server
+from gatepost.dns.exchange import FAILURES, NO_EDNS, UDP_SIZE, Exchange, Server
 from gatepost.dns.names import MAX_RECORDS, to_name, to_text
 from gatepost.metrics import Counter
 from msgauth.ask import NXDOMAIN, TEMPFAIL, Answer, Question, Rcode
@@ -90,6 +91,23 @@ def _nonexistent(error: dns.resolver.NXDOMAIN) -> Answer:
     return dataclasses.replace(NXDOMAIN, ttl=min(ttls, default=0))
 
 
+class _Nameserver(dns.nameserver.Do53Nameserver):
+    """A server that is asked again without EDNS when it does not know it."""
+
+    def query(
+        self, request: dns.message.QueryMessage, timeout: float, *args: Any, **more: Any
+    ) -> dns.message.Message:
+        end = time.monotonic() + timeout
+        response = super().query(request, timeout, *args, **more)
+        if response.rcode() in NO_EDNS and request.edns >= 0:
+            (asked,) = request.question
+            # RFC 6891 section 7
+            plain = dns.message.make_query(asked.name, asked.rdtype, use_edns=False)
+            left = max(end - time.monotonic(), _LEAST_LIFETIME)
+            return super().query(plain, left, *args, **more)
+        return response
+
+
 class Resolver:
     """Asks from threads. `resolve` blocks for at most ``settings.timeout`` seconds."""
 
@@ -103,9 +121,7 @@ class Resolver:
         self._cache = new_cache(settings) if cache is None else cache
         self._monotonic = monotonic
         self._resolver = dns.resolver.Resolver(configure=False)
-        self._resolver.nameservers = [
-            dns.nameserver.Do53Nameserver(*server) for server in _servers(settings)
-        ]
+        self._resolver.nameservers = [_Nameserver(*server) for server in _servers(settings)]
         self._resolver.search = []
         self._resolver.lifetime = settings.timeout
         self._resolver.timeout = _patience(settings)

@@ -105,9 +105,11 @@ def test_a_truncated_answer_is_fetched_over_tcp(server: DnsServer) -> None:
 
 def test_a_server_without_edns_is_asked_without(server: DnsServer) -> None:
     server.misbehave("mx.example.org", Behaviour.NO_EDNS)
-    answer = asyncio.run(AsyncResolver(settings(server)).resolve(Question("mx.example.org", "A")))
-    assert answer.records == ("192.0.2.1",)
-    assert server.asked("mx.example.org") == 2
+    assert ask_both(server, "mx.example.org", "A").records == ("192.0.2.1",)
+    assert server.asked("mx.example.org") == 4
+    # what does not fit into 512 octets comes over TCP, and without EDNS there as well
+    server.misbehave("example.org", Behaviour.NO_EDNS)
+    assert ask_both(server, "example.org", "TXT").records == ("v=spf1 -all", "x" * 3000)
 
 
 @pytest.mark.parametrize(
