@@ -108,7 +108,7 @@ class Maker:
         self._resolver = resolver
         self._standings: Standings = {} if standings is None else standings
         self._makers: dict[CheckName, tuple[CheckSection, Callable[[], Check | None]]] = {
-            "ownership": (settings.ownership, lambda: Ownership(settings.ownership)),
+            "ownership": (settings.ownership, self._ownership),
             "compromised": (settings.compromised, self._compromised),
             "limits": (settings.limits, self._limits),
             "tables": (settings.tables, self._tables),
@@ -130,11 +130,14 @@ class Maker:
                 rows.append(Row.of(check, section))
         return Engine(rows, self._proxy_networks)
 
+    def _ownership(self) -> Check:
+        return Ownership(self._settings.ownership, self._hostname)
+
     def _compromised(self) -> Check | None:
         settings = self._settings.compromised
         if not (settings.max_networks or settings.max_countries or settings.bounces):
             return None
-        return Compromised(settings, self._stores.guarded)
+        return Compromised(settings, self._stores.guarded, self._hostname)
 
     def _limits(self) -> Check | None:
         settings = self._settings.limits

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
+from policyd.request import Request
+
 _FIELD = re.compile(r"\{([a-z_]*)\}")
 MAX_FIELD = 200
 """Characters of one value in a reply: a sender can be 320 long and would push the rest out."""
@@ -29,6 +31,19 @@ def check_template(text: str, allowed: AbstractSet[str]) -> str:
 def fields(text: str) -> frozenset[str]:
     """The names of the fields in a text."""
     return frozenset(_FIELD.findall(text))
+
+
+def of_request(request: Request, hostname: str) -> dict[str, object]:
+    """The fields that every text may have, if its section says so; `hostname` is ours."""
+    return {
+        "client": request.client_address,
+        "name": request.client_name,
+        "helo": request.helo_name,
+        "sender": request.sender,
+        "recipient": request.recipient,
+        "user": request.sasl_username,
+        "hostname": hostname,
+    }
 
 
 def fill(text: str, values: Mapping[str, object]) -> str:

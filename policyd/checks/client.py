@@ -19,6 +19,7 @@ from policyd.match import ClientTable, parse_address
 from policyd.request import Request, State
 from policyd.senders import SenderDomain, check_sender_domain
 from policyd.settings.client import ClientSettings, Treatment
+from policyd.template import fill, of_request
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Client:
         self._settings = settings
         self._resolver = resolver
         self._spf = spf
+        self._hostname = hostname
         self._own_names = frozenset({hostname.lower(), *settings.own_names})
         self._exempt = ClientTable(map(str, settings.exempt_networks))
 
@@ -88,7 +90,9 @@ class Client:
                 noted.append(rule.reason)
                 continue
             code, digit = (450, "4") if treatment == "defer" else (550, "5")
-            reply = Reply(code, f"{digit}.{rule.detail_code}", rule.text, rule.reason)
+            values = of_request(request, self._hostname) | {"problem": rule.text}
+            text = fill(self._settings.text, values)
+            reply = Reply(code, f"{digit}.{rule.detail_code}", text, rule.reason)
             return Outcome(rule.reason, refuse(reply), rule.reason)
         if not noted:
             return None

@@ -17,6 +17,7 @@ from policyd.identity import network_identity
 from policyd.request import Request
 from policyd.settings.accounts import CompromisedSettings
 from policyd.stores import Entry, Known, Store
+from policyd.template import fill, of_request
 
 REASON = "compromised"
 ALERTS = Counter("gatepost_policyd_compromised_total", "Requests of a login with a sign", ["sign"])
@@ -46,10 +47,12 @@ class Compromised:
         self,
         settings: CompromisedSettings,
         store: Store,
+        hostname: str,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._store = store
+        self._hostname = hostname
         self._clock = clock
         self._exempt = frozenset(name.lower() for name in settings.exempt_users)
         self._countries = (
@@ -64,7 +67,7 @@ class Compromised:
             if user in self._exempt:
                 return None
             sign = await self._judge_login(request, user)
-            return self._act(user, sign) if sign else None
+            return self._act(request, user, sign) if sign else None
         if not request.sender and request.recipient and self._settings.bounces:
             await self._note_bounce(request)
         return None
@@ -112,7 +115,7 @@ class Compromised:
 
         await self._store.update((f"u\nbounces\n{request.recipient.lower()}",), change)
 
-    def _act(self, user: str, sign: Sign) -> Outcome:
+    def _act(self, request: Request, user: str, sign: Sign) -> Outcome:
         ALERTS.labels(sign.word).inc()
         now = self._clock()
         if now - self._alerted.get(user, 0.0) >= ALERT_INTERVAL:
@@ -125,7 +128,7 @@ class Compromised:
             return Outcome(sign.word, detail=sign.told)
         if action == "hold":
             return Outcome(sign.word, hold(f"{REASON}: {sign.told}"), REASON, sign.told)
-        text = "This account is used in an unusual way, ask your postmaster"
+        text = fill(self._settings.text, of_request(request, self._hostname))
         reply = (
             Reply(450, "4.7.1", text, REASON)
             if action == "defer"

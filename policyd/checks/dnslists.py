@@ -28,7 +28,7 @@ from policyd.dnslist import (
 from policyd.errors import CheckError
 from policyd.request import Request
 from policyd.settings import DnsListSettings, DnsListsSettings
-from policyd.template import fill
+from policyd.template import fill, of_request
 
 REASON = "dnslist"
 TEST_BUDGET = 10.0
@@ -262,14 +262,11 @@ class DnsLists:
             told = bad[0].zone.masked(answer.records[0]) if answer.records else ""
         text = fill(
             self._settings.text,
-            {
-                "client": request.client_address,
-                "sender": request.sender,
-                "helo": request.helo_name,
+            of_request(request, self._hostname)
+            | {
                 "lists": ", ".join(found.zone.shown for found in bad),
                 "listed": "; ".join(_listed(request, bad)),
                 "txt": told,
-                "hostname": self._hostname,
             },
         )
         return Reply(554, "5.7.1", text.replace("…", "*"), REASON)

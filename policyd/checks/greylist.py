@@ -27,7 +27,7 @@ from policyd.identity import host_identity, looks_generic, network_identity, sta
 from policyd.request import Request
 from policyd.settings import GreylistSettings
 from policyd.stores import Known, Store
-from policyd.template import fields, fill
+from policyd.template import fields, fill, of_request
 
 REASON_NEW = "greylist-new"
 REASON_EARLY = "greylist-early"
@@ -234,13 +234,10 @@ class Greylist:
     def _defer(self, request: Request, verdict: Verdict, reason: str) -> Action:
         text = fill(
             self._settings.text,
-            {
+            of_request(request, self._hostname)
+            | {
                 "seconds": verdict.wait,
-                "client": request.client_address,
-                "sender": request.sender,
-                "recipient": request.recipient,
                 "domain": request.recipient.rpartition("@")[2],
-                "hostname": self._hostname,
             },
         )
         # RFC 6647 section 5: a 4yz reply; 4.2.0 is what greylisting servers have always said

@@ -16,7 +16,7 @@ from policyd.match import parse_address
 from policyd.request import Request
 from policyd.settings.limits import LimitSettings, LimitsSettings
 from policyd.stores import Entry, Known, Store
-from policyd.template import fill
+from policyd.template import fill, of_request
 
 EXCEEDED = Counter("gatepost_policyd_limits_exceeded_total", "Requests beyond a limit", ["rule"])
 MESSAGE_SECONDS = 3600
@@ -93,16 +93,11 @@ class Limits:
 
     def _action(self, request: Request, exceeded: Exceeded, reason: str) -> Action:
         charge = exceeded.charge
-        values = {
+        values = of_request(request, self._hostname) | {
             "rule": charge.rule.name,
             "key": charge.who,
             "limit": charge.rate.limit,
             "seconds": int(exceeded.wait) + 1,
-            "user": request.sasl_username,
-            "client": request.client_address,
-            "sender": request.sender,
-            "recipient": request.recipient,
-            "hostname": self._hostname,
         }
         text = fill(self._settings.text, values)
         if charge.rule.action == "hold":

@@ -8,6 +8,7 @@ from policyd.checks import Outcome
 from policyd.owners import OwnerTable, read_owners
 from policyd.request import Request
 from policyd.settings.accounts import OwnershipSettings
+from policyd.template import fill, of_request
 
 REASON_NOT_OWNER = "sender-not-owned"
 REASON_NOT_LOGGED_IN = "sender-needs-login"
@@ -19,8 +20,9 @@ class Ownership:
     name = "ownership"
     states = frozenset({"MAIL", "RCPT", "DATA", "END-OF-MESSAGE"})
 
-    def __init__(self, settings: OwnershipSettings) -> None:
+    def __init__(self, settings: OwnershipSettings, hostname: str) -> None:
         self._settings = settings
+        self._hostname = hostname
         self._table = OwnerTable(settings.owners)
         for path in settings.owners_files:
             read_owners(path, self._table)
@@ -36,7 +38,8 @@ class Ownership:
         if not user:
             if owners is None or self._settings.strangers == "allow":
                 return None
-            reply = Reply(553, "5.7.1", "This sender needs a login", REASON_NOT_LOGGED_IN)
+            text = fill(self._settings.strangers_text, of_request(request, self._hostname))
+            reply = Reply(553, "5.7.1", text, REASON_NOT_LOGGED_IN)
             return Outcome("needs login", refuse(reply), REASON_NOT_LOGGED_IN)
         if owners is not None and user in owners:
             return Outcome("owned")
@@ -45,12 +48,8 @@ class Ownership:
         return self._refuse("not owned", request)
 
     def _refuse(self, finding: str, request: Request) -> Outcome:
-        reply = Reply(
-            553,
-            "5.7.1",
-            f"Sender address rejected: not owned by user {request.sasl_username}",
-            REASON_NOT_OWNER,
-        )
+        text = fill(self._settings.text, of_request(request, self._hostname))
+        reply = Reply(553, "5.7.1", text, REASON_NOT_OWNER)
         return Outcome(finding, refuse(reply), REASON_NOT_OWNER, request.sasl_username)
 
 

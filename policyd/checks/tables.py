@@ -11,7 +11,7 @@ from policyd.checks import Outcome, accept
 from policyd.match import AddressTable, ClientTable, NameTable, read_addresses, read_clients
 from policyd.request import Request, State
 from policyd.settings.tables import TablesSettings
-from policyd.template import fill
+from policyd.template import fill, of_request
 
 REASONS = ("client", "helo", "sender", "recipient", "user")
 """What a table is about; the reason id of a refusal is ``denied-`` and the word."""
@@ -62,15 +62,8 @@ class Tables:
         return None
 
     def _reply(self, request: Request, reason: str) -> Reply:
-        values = {
-            "client": request.client_address,
-            "name": request.client_name,
-            "helo": request.helo_name,
-            "sender": request.sender,
-            "recipient": request.recipient,
-            "hostname": self._hostname,
-        }
-        return Reply(554, "5.7.1", fill(self._settings.text, values), reason)
+        text = fill(self._settings.text, of_request(request, self._hostname))
+        return Reply(554, "5.7.1", text, reason)
 
 
 def _rows(

@@ -9,6 +9,10 @@ from pydantic import Field, field_validator, model_validator
 from gatepost.config import Duration, LocalPath
 from policyd.owners import OwnerTable
 from policyd.settings.base import CheckSection
+from policyd.template import check_template
+
+TEXT_FIELDS = frozenset({"user", "client", "sender", "recipient", "hostname"})
+_FIELDS = "may use {user}, {client}, {sender}, {recipient} and {hostname}"
 
 
 class OwnershipSettings(CheckSection):
@@ -37,6 +41,19 @@ class OwnershipSettings(CheckSection):
         description="`reject`: whoever has not logged in may not use a sender that the tables "
         "have. That also refuses mail of our own users that comes back over a forwarder.",
     )
+    text: str = Field(
+        default="Sender address rejected: not owned by user {user}",
+        description=f"What a login reads behind `553 5.7.1`; {_FIELDS}.",
+    )
+    strangers_text: str = Field(
+        default="This sender needs a login",
+        description=f"What a stranger reads behind `553 5.7.1`; {_FIELDS}.",
+    )
+
+    @field_validator("text", "strangers_text")
+    @classmethod
+    def _check_text(cls, text: str) -> str:
+        return check_template(text, TEXT_FIELDS)
 
     @field_validator("owners")
     @classmethod
@@ -89,6 +106,15 @@ class CompromisedSettings(CheckSection):
     exempt_users: tuple[str, ...] = Field(
         default=(), description="Logins that are not watched, as that of a web mailer."
     )
+    text: str = Field(
+        default="This account is used in an unusual way, ask your postmaster",
+        description=f"What a login reads behind `450 4.7.1` or `554 5.7.1`; {_FIELDS}.",
+    )
+
+    @field_validator("text")
+    @classmethod
+    def _check_text(cls, text: str) -> str:
+        return check_template(text, TEXT_FIELDS)
 
     @model_validator(mode="after")
     def _check_countries(self) -> CompromisedSettings:

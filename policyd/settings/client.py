@@ -9,8 +9,10 @@ from pydantic import Field, field_validator
 from gatepost.config import Duration, Hostname, Network
 from policyd.match import parse_address
 from policyd.settings.base import CheckSection
+from policyd.template import check_template
 
 Treatment = Literal["off", "note", "defer", "reject"]
+TEXT_FIELDS = frozenset({"problem", "client", "name", "helo", "sender", "recipient", "hostname"})
 
 
 class ClientSettings(CheckSection):
@@ -69,6 +71,11 @@ class ClientSettings(CheckSection):
     dns_budget: Duration = Field(
         default=3.0, gt=0, le=30, description="How long the DNS questions of one request may take."
     )
+    text: str = Field(
+        default="{problem}",
+        description="What the client reads behind the code; may use {problem} (what is wrong, in a "
+        "sentence), {client}, {name}, {helo}, {sender}, {recipient} and {hostname}.",
+    )
 
     @property
     def treatments(self) -> tuple[Treatment, ...]:
@@ -83,6 +90,11 @@ class ClientSettings(CheckSection):
             self.spf_fail,
             self.spf_softfail,
         )
+
+    @field_validator("text")
+    @classmethod
+    def _check_text(cls, text: str) -> str:
+        return check_template(text, TEXT_FIELDS)
 
     @field_validator("own_addresses")
     @classmethod

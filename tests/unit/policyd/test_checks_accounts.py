@@ -24,7 +24,7 @@ OWNERS = ["info@example.org alice, bob@example.org", "@sales.example carol"]
 
 
 def owned(user: str, sender: str, **settings: Any) -> str:
-    check = Ownership(OwnershipSettings.model_validate({"owners": OWNERS, **settings}))
+    check = Ownership(OwnershipSettings.model_validate({"owners": OWNERS, **settings}), "mx")
     outcome = asyncio.run(check.check(request(sasl_username=user, sender=sender)))
     return str(outcome.action) if outcome and outcome.action else ""
 
@@ -65,15 +65,27 @@ def test_choices() -> None:
     assert owned("", "stranger@example.com", strangers="reject") == ""
 
 
+def test_the_texts_are_the_administrators() -> None:
+    text = "{user} may not be {sender}, ask help@{hostname}"
+    assert owned("carol", "info@example.org", text=text) == (
+        "553 5.7.1 carol may not be info@example.org, ask help@mx [sender-not-owned]"
+    )
+    told = owned("", "info@example.org", strangers="reject", strangers_text="{client}: log in")
+    assert told == "553 5.7.1 192.0.2.7: log in [sender-needs-login]"
+    for section in (OwnershipSettings, CompromisedSettings):
+        with pytest.raises(ValidationError, match="no field of this text"):
+            section.model_validate({"text": "{password}"})
+
+
 def test_a_file_of_owners(tmp_path: Path) -> None:
     path = tmp_path / "owners"
     path.write_text("# who\ninfo@example.org alice\n")
-    check = Ownership(OwnershipSettings.model_validate({"owners_files": [str(path)]}))
+    check = Ownership(OwnershipSettings.model_validate({"owners_files": [str(path)]}), "mx")
     outcome = asyncio.run(check.check(request(sasl_username="alice", sender="info@example.org")))
     assert outcome == Outcome("owned")
     path.write_text("info alice\n")
     with pytest.raises(MatchError, match="owners:1"):
-        Ownership(OwnershipSettings.model_validate({"owners_files": [str(path)]}))
+        Ownership(OwnershipSettings.model_validate({"owners_files": [str(path)]}), "mx")
 
 
 @pytest.mark.parametrize("line", ["alice", "info@example.org", "info alice"])
@@ -90,6 +102,7 @@ class Watcher:
         self.check = Compromised(
             CompromisedSettings.model_validate(settings),
             MemoryStore(clock=self.clock),
+            "mx.example.org",
             self.clock,
         )
 
@@ -167,6 +180,14 @@ def test_many_bounces() -> None:
     for _ in range(3):
         watcher.ask(**back)
     assert watcher.ask(86402, **out) == ""
+
+
+def test_the_text_of_a_refusal() -> None:
+    watcher = Watcher(max_networks=1, action="reject", text="Locked: https://{hostname}/{user}")
+    watcher.ask(sasl_username="alice", client_address="192.0.1.1")
+    assert watcher.ask(sasl_username="alice", client_address="192.0.2.1") == (
+        "554 5.7.1 Locked: https://mx.example.org/alice [compromised]"
+    )
 
 
 def test_exempt_users_and_notes() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from gatepost.dns import Zone
 from msgauth.ask import TEMPFAIL, Answer, Question
@@ -154,6 +155,18 @@ def test_all_notes_are_taken_and_the_first_refusal_counts() -> None:
     assert both.reason == "generic-name"
     # in dry run it goes on to greylisting, which may look only at odd clients
     assert refused.signals == ["helo-unqualified", "generic-name"]
+
+
+def test_the_text_is_the_administrators() -> None:
+    text = "{problem} ({helo}), see https://{hostname}/"
+    outcome = ask({"helo_unqualified": "reject", "text": text}, request(helo_name="pc"))
+    assert outcome is not None
+    assert str(outcome.action) == (
+        "550 5.5.2 HELO: a fully qualified name is needed (pc), see https://mx.example.org/ "
+        "[helo-unqualified]"
+    )
+    with pytest.raises(ValidationError, match="no field of this text"):
+        ClientSettings.model_validate({"text": "{user}"})
 
 
 def test_spf_is_evaluated_once_for_all_recipients() -> None:
