@@ -1,4 +1,4 @@
-"""A disk that is small enough to be full: a file system in memory that one program sees.
+"""A disk that is small enough to be full, or that is read-only: a mount that one program sees.
 
 It is mounted in a mount namespace of the program's own, made by unshare(1) of util-linux; who is
 not root makes a user namespace for it.
@@ -7,6 +7,7 @@ not root makes a user namespace for it.
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 _MOUNT = 'mount -t tmpfs -o "size=$0" tmpfs "$1" && shift && exec "$@"'
@@ -17,8 +18,7 @@ FILLER = "filler"
 
 def small_disk(folder: Path, size: int) -> list[str]:
     """The command line to put before a program's, so that `folder` is a disk of `size` octets."""
-    namespace = ["--mount"] if os.geteuid() == 0 else ["--map-root-user", "--mount"]
-    return ["unshare", *namespace, "--", "sh", "-c", _MOUNT, str(size), str(folder)]
+    return ["unshare", *_namespace(), "--", "sh", "-c", _MOUNT, str(size), str(folder)]
 
 
 def seen_by(pid: int, folder: Path) -> Path:
@@ -40,3 +40,30 @@ def fill(folder: Path) -> None:
 def make_room(folder: Path) -> None:
     """Give back what `fill` took."""
     (folder / FILLER).unlink()
+
+
+_BIND = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+
+
+def read_only_disk(folder: Path) -> list[str]:
+    """The command line to put before a program's, so that it can only look at `folder`."""
+    return ["unshare", *_namespace(), "--", "sh", "-c", _BIND, str(folder)]
+
+
+def remount(pid: int, folder: Path, *, writable: bool) -> None:
+    """Let `pid`, which one of the above has started, write to `folder` again, or no more.
+
+    What a program has open for writing keeps a file system writable, as mount(8) says: a copy takes
+    the place of `folder`, as a volume does that is taken away and comes back read-only.
+    """
+    if writable:
+        script = 'mount -o remount,bind,rw "$0"'
+    else:
+        script = 'cp -a "$0" "$0.ro" && mount --bind "$0.ro" "$0" && mount -o remount,bind,ro "$0"'
+    users = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
+    enter = ["nsenter", f"--target={pid}", "--mount", *users, "--"]
+    subprocess.run([*enter, "sh", "-c", script, str(folder)], check=True)
+
+
+def _namespace() -> list[str]:
+    return ["--mount"] if os.geteuid() == 0 else ["--map-root-user", "--mount"]

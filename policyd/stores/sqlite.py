@@ -24,7 +24,7 @@ from typing import Any
 from gatepost.logs import get_logger
 from policyd.stores import Change, Entry, Known, StoreError, StoreStartError, T
 from policyd.stores.batch import Done, Job, run
-from policyd.stores.sqlite_file import EntryFile, checkpoint
+from policyd.stores.sqlite_file import EntryFile, checkpoint, is_writable
 
 MAX_BATCH = 512
 """Updates that are handed over together; a transaction may have a few more."""
@@ -185,8 +185,9 @@ class SqliteStore:
         return self._file.sweep(self._clock())
 
     def _reopen_if_doubtful(self) -> None:
-        """Open the file anew after an error that may be the connection's or the file's own."""
-        if self._doubtful:
+        """Open the file anew after an error that may be the connection's or the file's own, and
+        when one that could only be read can be written to again."""
+        if self._doubtful or (self._file.read_only and is_writable(self._path)):
             self._file.close()
             self._file = EntryFile(self._path, indexed=self._indexed)
             self._doubtful = False
@@ -200,7 +201,8 @@ class SqliteStore:
             self._doubtful = True
         # that somebody else is writing, or the disk is full, is no reason to doubt the connection
         code = _code(error)
-        if code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL):
+        sound = code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL)
+        if not sound and not (code == sqlite3.SQLITE_READONLY and self._file.read_only):
             self._doubtful = True
         readable = code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY)
         return StoreError(f"sqlite: {self._path}: {error}{_advice(error)}", readable=readable)
@@ -238,6 +240,8 @@ def _advice(error: Exception) -> str:
             ": it is damaged, or no store; put a copy in its place, or move it away with its -wal "
             "and -shm: then a new one is made, and greylisting begins anew"
         )
+    if _code(error) == sqlite3.SQLITE_READONLY:
+        return ": its file system is read-only, or it may not be changed; it is still read"
     return ""
 
 

@@ -23,6 +23,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from policyd.stores import Entry, StoreStartError
 
@@ -109,6 +110,8 @@ class EntryFile:
         self._path = path
         self._indexed = indexed
         self._db, self.is_new = _open(path)
+        self.read_only = not is_writable(path)
+        """Whether it can only be looked at, as on a file system that is read-only."""
         self._version = -1
         self._last_row = 0
         """The highest number of a row that is in the index, or was."""
@@ -118,7 +121,7 @@ class EntryFile:
         """The rows of the keys that were read in the transaction under way."""
         self._swept_to = 0
         try:
-            if indexed and not os.access(path, os.W_OK):
+            if indexed and self.read_only and not _is_meant_so(path):
                 raise StoreStartError(  # noqa: TRY301
                     f"the store {path} belongs to uid {path.stat().st_uid}, and uid {os.geteuid()} "
                     "may not write to it"
@@ -144,7 +147,7 @@ class EntryFile:
 
     def begin(self) -> None:
         """Begin a transaction: from here on nobody else writes, and all is known."""
-        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute("BEGIN" if self.read_only else "BEGIN IMMEDIATE")
         (version,) = self._db.execute("PRAGMA main.data_version").fetchone()
         self._appended_to = self._last_row
         if version != self._version:
@@ -242,6 +245,8 @@ class EntryFile:
         Called outside of a transaction. The rows that others have appended are taken up, too, so
         that they are never many.
         """
+        if self.read_only:
+            return 0
         self.begin()
         rows = self._db.execute(
             "SELECT row, key, expires FROM entry WHERE row > ? ORDER BY row LIMIT ?",
@@ -293,10 +298,41 @@ def _create(path: Path) -> None:
         os.close(descriptor)
 
 
+def is_writable(path: Path) -> bool:
+    """Whether the file can be written to.
+
+    It is not opened to find out: to close it again would take away the locks that SQLite has on it.
+    """
+    return os.access(path, os.W_OK)
+
+
+def _is_meant_so(path: Path) -> bool:
+    """Whether the file is read-only for everybody, and not for want of a permission: its file
+    system is, or root, who has every permission, may not write to it (chattr +i)."""
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY) or os.geteuid() == 0
+
+
 def _open(path: Path) -> tuple[sqlite3.Connection, bool]:
     """The connection, and whether the file was made for it."""
     _create(path)
-    db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+    try:
+        return _connect(path)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or not path.exists():
+            raise
+        # SQLite makes a WAL even to read, and cannot where nothing can be made. Without one there
+        # is nothing but the file, and nobody changes it.
+        return _connect(path, "?immutable=1")
+
+
+def _connect(path: Path, query: str = "") -> tuple[sqlite3.Connection, bool]:
+    db = sqlite3.connect(
+        f"file:{quote(str(path))}{query}",
+        uri=True,
+        timeout=BUSY_TIMEOUT,
+        isolation_level=None,
+        check_same_thread=False,
+    )
     try:
         for pragma in (
             "journal_mode = WAL",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from testbed.disk import fill, make_room, seen_by, small_disk
+from testbed.disk import fill, make_room, read_only_disk, remount, seen_by, small_disk
 from testbed.waiting import wait_until
 from tests.daemon.policyd_process import PolicyDaemon
 
@@ -133,6 +133,54 @@ def senders(disk: Disk) -> set[str]:
     with sqlite3.connect(copy / "store.sqlite") as db:
         keys = [key for (key,) in db.execute("SELECT key FROM entry")]
     return {part.partition("@")[0] for key in keys for part in key.split("\n") if "@" in part}
+
+
+READ_ONLY = "attempt to write a readonly database: its file system is read-only"
+
+
+def test_a_disk_that_turns_read_only_is_still_read(disk: Disk) -> None:
+    known = pass_some(disk)
+    pid, folder = disk.daemon.process.pid, disk.mounted / "store"
+    remount(pid, folder, writable=False)
+    disk.use("new")
+    (error,) = disk.told("store down")
+    assert READ_ONLY in error
+    fresh = names("fresh", 20)
+    assert disk.ask(*fresh) == {"DEFER_IF_PERMIT"}
+    wait_until(lambda: disk.ask(fresh[-1]) != {"DEFER_IF_PERMIT"}, "the delay, in memory")
+    assert disk.ask(*fresh) == {"DUNNO"}
+    assert disk.ask(*known) == {"DUNNO"}
+    remount(pid, folder, writable=True)
+    disk.daemon.wait_for_log(event="store back")
+    disk.daemon.wait_for_log(event="store has what was learned without it")
+    assert disk.told("store made anew: its file was gone or empty") == []
+    wait_until(lambda: {*known, *fresh} <= senders(disk), "all of it to be in the file")
+
+
+@pytest.mark.parametrize("ended", ["killed", "in order"])
+def test_on_a_read_only_disk_it_starts_and_knows_whom_it_knew(tmp_path: Path, ended: str) -> None:
+    """A file system that turns read-only may take the server with it (SIGBUS): it comes back."""
+    folder = tmp_path / "store"
+    settings = {**GREYLISTING, "store": {"path": str(folder / "store.sqlite")}}
+    with PolicyDaemon(tmp_path, settings, "127.0.0.1:9") as policyd, policyd.connect() as client:
+        assert client.ask(sender="known@example.net").startswith("DEFER_IF_PERMIT")
+        wait_until(
+            lambda: "DUNNO" in client.ask(sender="known@example.net"), "the delay to be over"
+        )
+        if ended == "killed":
+            policyd.daemon.kill()
+    again = PolicyDaemon(tmp_path, settings, "127.0.0.1:9", within=read_only_disk(folder))
+    with again, again.connect() as client:
+        assert client.ask(sender="known@example.net") == "DUNNO"
+        for _ in range(5):
+            assert client.ask(sender="new@example.net").startswith("DEFER_IF_PERMIT")
+        assert READ_ONLY in again.daemon.wait_for_log(event="store down")["error"]
+        assert client.ask(sender="known@example.net") == "DUNNO"
+        remount(again.daemon.process.pid, folder, writable=True)
+        again.daemon.wait_for_log(event="store has what was learned without it")
+    with sqlite3.connect(folder / "store.sqlite") as db:
+        keys = "".join(key for (key,) in db.execute("SELECT key FROM entry"))
+    assert "new@example.net" in keys
 
 
 def test_a_folder_that_was_removed_is_told_of_and_used_again(disk: Disk) -> None:

@@ -200,6 +200,7 @@ class TestSqlite(StoreSuite):
     ) -> None:
         asyncio.run(SqliteStore(self.path).close())
         monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != (self.path, os.W_OK))
+        monkeypatch.setattr(os, "geteuid", lambda: 65534)
         with pytest.raises(StoreStartError, match=r"belongs to uid \d+, and uid \d+ may not"):
             SqliteStore(self.path)
 
