@@ -4,7 +4,8 @@ The table has an action for each outcome of each method; the hardest one wins. T
 
 * SPF and DKIM only judge what DMARC has not answered: a DMARC pass voids both, and while DMARC
   might still pass (temperror) a reject is softened to defer.
-* A DMARC failure is overlooked when a listed ARC sealer saw the message pass.
+* A DMARC failure is overlooked when a listed ARC sealer saw the message pass; that voids SPF and
+  DKIM as well, which a forwarder or list breaks just the same.
 * `pass` is always accepted; outcomes the table does not name are accepted.
 """
 
@@ -95,7 +96,7 @@ def decide(outcomes: Mapping[str, str], actions: Table, *, vouched: bool) -> Dis
             overlooked = overlooked or reason
             continue
         if method in ("spf", "dkim"):
-            if dmarc == "pass":
+            if vouched or dmarc == "pass":
                 # RFC 9989 section 7.1: SPF alone says nothing against mail that DMARC passes
                 overlooked = overlooked or reason
                 continue

@@ -180,8 +180,18 @@ class DkimPolicy(Section):
         default=None,
         description="No signature verifies. RFC 6376 section 6.1: to be treated as no signature.",
     )
+    policy: Action | None = Field(
+        default=None,
+        description="The best one verifies and counts for nothing: l=, a key below 1024 bits, a "
+        "From that it does not cover.",
+    )
+    neutral: Action | None = Field(
+        default=None, description="No signature is written as RFC 6376 wants, or was checked."
+    )
     temperror: Action | None = Field(default=None, description="DNS did not answer for a key.")
-    permerror: Action | None = Field(default=None, description="No signature can be evaluated.")
+    permerror: Action | None = Field(
+        default=None, description="No signature can be evaluated: no such key, rsa-sha1, expired."
+    )
 
 
 class ArcPolicy(Section):
@@ -194,8 +204,11 @@ class ArcPolicy(Section):
 class IprevPolicy(Section):
     """What is done for each outcome of the reverse lookup."""
 
-    fail: Action | None = Field(default=None, description="No name leads back to the address.")
+    fail: Action | None = Field(
+        default=None, description="The address has names, and none leads back to it."
+    )
     temperror: Action | None = Field(default=None, description="DNS did not answer.")
+    permerror: Action | None = Field(default=None, description="The address has no name.")
 
 
 class PolicySettings(Section):

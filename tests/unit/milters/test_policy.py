@@ -1,12 +1,14 @@
 """The table of what is done, and the rules above it."""
 
 import itertools
+from collections.abc import Collection
 
 import pytest
 
 from gatepost.reply import Reply
 from milters.policy import METHODS, PRESETS, SEVERITY, Disposition, decide, reply, table
 from milters.settings import PolicySettings
+from msgauth.results import DkimStatus, IprevStatus, SpfStatus
 
 DEFAULT = table(PolicySettings())
 STRICT = table(PolicySettings(preset="strict"))
@@ -58,12 +60,33 @@ def test_spf_and_dkim_alone_never_reject_while_dmarc_can_pass(preset: str) -> No
             assert SEVERITY[action] <= SEVERITY["accept" if dmarc == "pass" else "defer"]
 
 
-def test_a_listed_sealer_overrides_dmarc_alone() -> None:
+def test_a_listed_sealer_counts_as_a_dmarc_pass_and_for_nothing_else() -> None:
     vouched = decide({"dmarc": "fail_reject"}, STRICT, vouched=True)
     assert vouched == Disposition("accept", "", "dmarc-fail-reject")
+    # a forwarder fails SPF of the sender, and a list breaks the signature
+    hard = table(PolicySettings.model_validate({"preset": "strict", "dkim": {"fail": "reject"}}))
+    found = {"dmarc": "fail_reject", "spf": "fail", "dkim": "fail"}
+    assert decide(found, hard, vouched=True) == Disposition("accept", "", "dmarc-fail-reject")
+    assert decide(found, hard, vouched=False).action == "reject"
     other = table(PolicySettings.model_validate({"iprev": {"fail": "tag"}}))
     tagged = decide({"dmarc": "fail_reject", "iprev": "fail"}, other, vouched=True)
     assert (tagged.action, tagged.reason) == ("tag", "iprev-fail")
+
+
+@pytest.mark.parametrize(
+    ("method", "statuses"),
+    [
+        ("spf", set(SpfStatus) - {SpfStatus.POLICY}),  # no check of ours ends so
+        ("dkim", set(DkimStatus)),
+        ("iprev", set(IprevStatus)),
+    ],
+)
+def test_every_result_but_pass_has_a_line_in_the_table(
+    method: str, statuses: Collection[str]
+) -> None:
+    for status in set(statuses) - {"pass"}:
+        settings = PolicySettings.model_validate({method: {str(status): "reject"}})
+        assert decide({method: status}, table(settings), vouched=False).action == "reject"
 
 
 def test_the_hardest_wins_and_names_its_reason() -> None:
