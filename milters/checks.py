@@ -13,7 +13,7 @@ from milters.envelope import Envelope
 from milters.rules import Rules
 from msgauth.arc import ArcResult, ArcVerifier
 from msgauth.ask import Lookup
-from msgauth.dkim import BodyHashes, DkimResult, MessageVerifier, VerifierLimits
+from msgauth.dkim import BodyHashes, DkimResult, MessageVerifier
 from msgauth.dmarc import Author, DmarcResult, check_dmarc
 from msgauth.domain import DomainError, to_alabels
 from msgauth.iprev import IprevResult, check_iprev
@@ -75,9 +75,7 @@ class Checks:
         self._proxied = rules.guard.is_proxy(envelope.client)
         self.hashes = BodyHashes()
         self._dkim = (
-            MessageVerifier(fields, VerifierLimits(settings.max_signatures), self.hashes)
-            if settings.dkim
-            else None
+            MessageVerifier(fields, rules.dkim_limits, self.hashes) if settings.dkim else None
         )
         self._arc = ArcVerifier(fields, self.hashes) if settings.arc else None
 
@@ -129,7 +127,13 @@ class Checks:
 
 def _dkim_outcome(results: Sequence[DkimResult]) -> str:
     """The best that the signatures came to: one that passes is enough (RFC 6376 section 6.1)."""
-    statuses = {result.status for result in results}
+    statuses = {
+        # RFC 6376 section 3.6.1: t=y MUST NOT be treated differently from unsigned mail
+        DkimStatus.NONE
+        if result.testing and result.status is not DkimStatus.PASS
+        else result.status
+        for result in results
+    }
     for status in _DKIM_ORDER:
         if status in statuses:
             return status.value

@@ -9,6 +9,7 @@ from milters.guard import Guard
 from milters.policy import Table, table
 from milters.settings import MiltersSettings
 from milters.signing import KeyTable, Ownership, Signing
+from msgauth.dkim import VerifierLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +25,12 @@ class Rules:
     signing: Signing
     ownership: Ownership
     table: Table
+    dkim_limits: VerifierLimits
 
     @classmethod
     def prepare(cls, ground: GroundSettings, settings: MiltersSettings, keys: KeyTable) -> Rules:
         """Prepare the rules; raises `MsgauthError` for header fields that cannot be signed."""
+        actions = table(settings.policy)
         authserv_id = settings.authserv_id or ground.hostname
         return cls(
             settings,
@@ -37,5 +40,13 @@ class Rules:
             Guard(settings, ground.proxy_networks),
             Signing(settings, keys),
             Ownership(settings.ownership),
-            table(settings.policy),
+            actions,
+            VerifierLimits(
+                settings.verify.max_signatures,
+                # else nobody acts on a failure, and the question is spared
+                learn_testing=any(
+                    method == "dkim" and action != "accept"
+                    for (method, _), action in actions.items()
+                ),
+            ),
         )

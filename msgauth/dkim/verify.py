@@ -12,7 +12,7 @@ that is long enough; what verifies and has less is ``policy``.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,6 +35,7 @@ from msgauth.message import HeaderField
 from msgauth.results import DkimStatus, Finding, Property
 
 FIELD_NAME: Final = b"dkim-signature"
+_TESTING: Final = "the key is under test (t=y)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,14 @@ class VerifierLimits:
     """How much work a message may cause.
 
     `max_signatures` are checked, the topmost first; mail with more than five is rare. `clock_drift`
-    is how many seconds a signer's clock may differ from ours.
+    is how many seconds a signer's clock may differ from ours. With `learn_testing` the key of a
+    signature that has failed before its key was needed is asked for all the same, so that
+    `DkimResult.testing` is known where a failure is held against the message.
     """
 
     max_signatures: int = 10
     clock_drift: int = 3600
+    learn_testing: bool = False
 
 
 DEFAULT_LIMITS: Final = VerifierLimits()
@@ -141,9 +145,11 @@ class MessageVerifier:
         try:
             check_times(signature, now, self._limits.clock_drift)
             check_body(signature, candidate.body_hash)
-            records = yield from find_records(
-                signature.selector, signature.domain, signature.key_type, signature.auid
-            )
+        except RejectedError as error:
+            known = yield from self._key_of_failed(signature)
+            return _result(signature, error.status, str(error), known)
+        try:
+            records = yield from _records(signature)
         except RejectedError as error:
             return _result(signature, error.status, str(error))
         digest = header_digest(self._header, candidate.field, signature)
@@ -153,6 +159,14 @@ class MessageVerifier:
             return _result(signature, DkimStatus.FAIL, reason, records[0])
         reason = self._objection(candidate, record)
         return _result(signature, DkimStatus.POLICY if reason else DkimStatus.PASS, reason, record)
+
+    def _key_of_failed(self, signature: Signature) -> Lookup[KeyRecord | None]:
+        if not self._limits.learn_testing:
+            return None
+        try:
+            return (yield from _records(signature))[0]
+        except RejectedError:
+            return None
 
     def _objection(self, candidate: _Candidate, record: KeyRecord) -> str:
         """Return why a signature that verifies counts for nothing, or nothing."""
@@ -170,9 +184,16 @@ class MessageVerifier:
         return ""
 
 
+def _records(signature: Signature) -> Lookup[Sequence[KeyRecord]]:
+    return find_records(signature.selector, signature.domain, signature.key_type, signature.auid)
+
+
 def _result(
     signature: Signature, status: DkimStatus, reason: str, record: KeyRecord | None = None
 ) -> DkimResult:
+    testing = record.testing if record else False
+    if testing:
+        reason = f"{reason}; {_TESTING}" if reason else _TESTING
     # RFC 8601 section 2.7.1, and RFC 6008 for header.b: eight characters tell signatures apart
     properties = (
         Property("header", "d", signature.domain),
@@ -191,7 +212,7 @@ def _result(
         auid=signature.auid,
         algorithm=signature.algorithm,
         key_bits=record.key.bits if record else 0,
-        testing=record.testing if record else False,
+        testing=testing,
         signature=signature,
     )
 

@@ -10,8 +10,10 @@ from milters.outcome import Outcome
 from milters.session import Session
 from tests.unit.milters.mail import (
     Field,
+    Keys,
     Mail,
     apply,
+    both_keys,
     key_zone,
     play,
     refusal,
@@ -150,6 +152,27 @@ def test_a_proxy_has_no_spf_and_dmarc_does_not_fail_for_it() -> None:
     assert outcome.action == "accept"
     assert dict(outcome.results) == {"dkim": "none", "arc": "none", "dmarc": "temperror"}
     assert "spf=" not in results(mail, outcome)
+
+
+@pytest.mark.parametrize("body", [b"Hello\r\n", b"Hello\r\nand more\r\n"])
+def test_a_key_under_test_is_never_held_against_the_message(body: bytes) -> None:
+    settings: dict[str, object] = {
+        "policy": {"dkim": {"none": "tag", "fail": "reject", "permerror": "reject"}}
+    }
+    mail = Mail.of("user@plain.example")
+    keys = {"plain.example": both_keys("plain.example").keys_for("plain.example")}
+    signed = apply(mail, play(session_of("127.0.0.1", keys=Keys(keys)), mail, ZONE))
+    for flag, action in (("", "reject"), ("; t=y", "tag")):
+        records = "".join(
+            f'["{key.selector}._domainkey.plain.example"]\n'
+            f'TXT = "{key.key.public_record()}{flag}"\n'
+            for key in keys["plain.example"]
+        )
+        changed = Mail((*signed.fields[:-1], ("Subject", " another")), body)
+        outcome = play(session_of("192.0.2.1", settings), changed, Zone.parse(records))
+        assert [status for method, status in outcome.results if method == "dkim"] == ["fail"] * 2
+        # RFC 6376 section 3.6.1: not differently from unsigned mail
+        assert outcome.action == action
 
 
 def test_a_name_that_the_mta_verified_is_believed() -> None:

@@ -299,7 +299,7 @@ def test_keys(record: str | Answer | None, status: str, reason: str) -> None:
 
 def test_a_strict_key_allows_no_subdomain() -> None:
     zone = {NAME: ED25519.public_record() + "; t=y:s"}
-    assert verdict(zone, i="a@example.org") == ("pass", "")
+    assert verdict(zone, i="a@example.org")[0] == "pass"
     assert verdict(zone, i="a@mail.example.org") == (
         "permerror",
         "the key allows no subdomain in i=",
@@ -310,10 +310,37 @@ def test_testing_is_told() -> None:
     zone = {NAME: ED25519.public_record() + "; t=y"}
     good = forge(FIELDS, BODY, ED25519)
     bad = forge(FIELDS[:1], BODY, ED25519)
-    assert [(r.status, r.testing) for r in check(good, bad, zone=zone)] == [
-        ("pass", True),
-        ("fail", True),
+    assert [(r.status, r.testing, r.reason) for r in check(good, bad, zone=zone)] == [
+        ("pass", True, "the key is under test (t=y)"),
+        (
+            "fail",
+            True,
+            "the signature does not fit the header and the key; the key is under test (t=y)",
+        ),
     ]
+
+
+@pytest.mark.parametrize(
+    ("body", "now", "status"),
+    [(b"changed", NOW, "fail"), (BODY, NOW + 20_000, "permerror"), (BODY, NOW, "pass")],
+)
+def test_the_key_of_a_signature_that_failed_before_is_asked_for_on_request(
+    body: bytes, now: int, status: str
+) -> None:
+    field = forge(FIELDS, BODY, ED25519, t=str(NOW), x=str(NOW + 10))
+    under_test = {NAME: ED25519.public_record() + "; t=y"}
+    learning = VerifierLimits(learn_testing=True)
+    for limits, zone, testing in (
+        (VerifierLimits(), under_test, status == "pass"),
+        (learning, under_test, True),
+        (learning, ZONE, False),
+        (learning, {NAME: TEMPFAIL}, False),
+        (learning, {}, False),
+    ):
+        (result,) = check(field, zone=zone, body=body, now=now, limits=limits)
+        assert result.testing is testing
+        if status != "pass" or zone in (under_test, ZONE):
+            assert result.status == status
 
 
 @pytest.mark.parametrize(
