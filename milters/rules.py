@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from gatepost.config import GroundSettings
 from milters.guard import Guard
+from milters.ownership import Ownership
 from milters.policy import Table, table
 from milters.settings import MiltersSettings
-from milters.signing import KeyTable, Ownership, Signing
+from milters.signing import KeyTable, Signing
 from msgauth.dkim import VerifierLimits
 
 

@@ -20,6 +20,9 @@ from gatepost.config import (
 )
 from gatepost.listen import Inet
 from milters.keys.settings import KeySettings
+from milters.ownership import OwnershipSettings
+from milters.signed_headers import header_policy
+from msgauth.errors import MsgauthError
 
 Action = Literal["accept", "tag", "quarantine", "defer", "reject"]
 """What is done with a message; from the mildest to the hardest, see `milters.policy`."""
@@ -40,6 +43,15 @@ def _check_field_name(name: str) -> str:
 FieldName = Annotated[str, AfterValidator(_check_field_name)]
 
 
+def _check_expiry(seconds: float) -> float:
+    if 0 < seconds < 1:
+        raise ValueError("write 0 for no end, or a second or more")
+    return seconds
+
+
+Expiry = Annotated[Duration, AfterValidator(_check_expiry)]
+
+
 class DomainSigning(Section):
     """What is different for the mail of one domain; what is not set is as in `[milters.sign]`."""
 
@@ -52,8 +64,8 @@ class DomainSigning(Section):
     canonicalization: Canonicalization | None = Field(
         default=None, description="How header and body are canonicalized (RFC 6376 section 3.4)."
     )
-    expiry: Duration | None = Field(
-        default=None, description="How long a signature holds (tag x=)."
+    expiry: Expiry | None = Field(
+        default=None, description="How long a signature holds (tag x=). 0: for ever."
     )
 
 
@@ -79,7 +91,7 @@ class SignSettings(Section):
         default="relaxed/relaxed",
         description="How header and body are canonicalized (RFC 6376 section 3.4).",
     )
-    expiry: Duration | None = Field(
+    expiry: Expiry | None = Field(
         default=None,
         description="How long a signature holds (tag x=). Not set: for ever, as with most signers.",
     )
@@ -109,6 +121,14 @@ class SignSettings(Section):
     domains: dict[Hostname, DomainSigning] = Field(
         default={}, description="What is different for single domains, by name."
     )
+
+    @model_validator(mode="after")
+    def _check_headers(self) -> Self:
+        try:
+            header_policy(self.oversign, self.also_sign)
+        except MsgauthError as error:
+            raise ValueError(f"oversign or also_sign: {error}") from None
+        return self
 
 
 class VerifySettings(Section):
@@ -252,22 +272,6 @@ class SealSettings(Section):
     )
 
 
-class OwnershipSettings(Section):
-    """Which From a client that has logged in may use; another one is refused with 550 5.7.1."""
-
-    enforce: bool = Field(
-        default=False,
-        description="Refuse mail whose From does not belong to the login. False: anybody who has "
-        "logged in may use any From of a domain that is signed for.",
-    )
-    senders: dict[str, tuple[str, ...]] = Field(
-        default={},
-        description="For a login, the addresses (`user@example.org`) and domains (`@example.org`) "
-        "that its mail may come From, besides the login itself where that is an address. The login "
-        '`"*"` stands for every other one.',
-    )
-
-
 class MiltersSettings(KeySettings):
     """The milter behind `smtpd_milters`."""
 
@@ -360,4 +364,6 @@ class MiltersSettings(KeySettings):
     def _check(self) -> Self:
         if self.verify.dmarc and not (self.verify.dkim and self.verify.spf):
             raise ValueError("verify.dmarc needs verify.dkim and verify.spf: it judges by both")
+        if self.seal.domain is not None and not self.verify.arc:
+            raise ValueError("seal.domain needs verify.arc: a seal says what the chain was before")
         return self

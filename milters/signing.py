@@ -1,4 +1,4 @@
-"""Which signatures a message of ours gets, and whether its author may use that From.
+"""Which signatures a message of ours gets.
 
 The signing domain is the domain of From, or the longest domain above it that has a key: then the
 signature is aligned and earns a DMARC pass (RFC 9989 section 4.4.1). Keys come from a `KeyTable`.
@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from milters.author import Author
-from milters.settings import DomainSigning, MiltersSettings, OwnershipSettings
+from milters.settings import DomainSigning, MiltersSettings
+from milters.signed_headers import header_policy
 from msgauth.arc import SealSpec
-from msgauth.dkim import DEFAULT_HEADERS, Canonicalization, HeaderPolicy, SignatureSpec
+from msgauth.dkim import Canonicalization, SignatureSpec
 from msgauth.domain import DomainError, ancestors, is_at_or_below, to_alabels
 from msgauth.keys import SigningKey
 
@@ -47,10 +48,7 @@ class KeyTable(Protocol):
 
 
 class Signing:
-    """What one configuration signs, with everything prepared that does not depend on a message.
-
-    Raises `MsgauthError` when the configuration asks for header fields that must not be signed.
-    """
+    """What one configuration signs, with everything prepared that does not depend on a message."""
 
     def __init__(self, settings: MiltersSettings, keys: KeyTable) -> None:
         self._settings = settings.sign
@@ -132,50 +130,3 @@ class Signing:
 
 
 _NOTHING_OWN = DomainSigning()
-
-
-def header_policy(oversign: Sequence[str], also_sign: Sequence[str]) -> HeaderPolicy:
-    """The usual fields with those that the configuration adds; raises `MsgauthError`."""
-    if not oversign and not also_sign:
-        return DEFAULT_HEADERS
-    over = {name.lower(): name for name in oversign}
-    usual = {
-        name.lower()
-        for name in (*DEFAULT_HEADERS.always, *DEFAULT_HEADERS.present, *DEFAULT_HEADERS.plain)
-    }
-    always = [name for name in DEFAULT_HEADERS.always if name.lower() not in over]
-    plain = {name.lower(): name for name in also_sign if name.lower() not in usual | over.keys()}
-    return HeaderPolicy(
-        (*always, *over.values()),
-        tuple(name for name in DEFAULT_HEADERS.present if name.lower() not in over),
-        (
-            *(name for name in DEFAULT_HEADERS.plain if name.lower() not in over),
-            *plain.values(),
-        ),
-    )
-
-
-class Ownership:
-    """Says which From a login may use."""
-
-    def __init__(self, settings: OwnershipSettings) -> None:
-        self._enforce = settings.enforce
-        self._senders = {
-            login.lower(): frozenset(sender.lower() for sender in senders)
-            for login, senders in settings.senders.items()
-        }
-
-    def allows(self, login: str, authors: Sequence[Author]) -> bool:
-        """Whether `login` may send mail From all of `authors`; without any it may not."""
-        if not self._enforce:
-            return True
-        login = login.lower()
-        senders = self._senders.get(login)
-        if senders is None:
-            senders = self._senders.get("*", frozenset())
-        return bool(authors) and all(
-            author.address.lower() == login
-            or author.address.lower() in senders
-            or f"@{author.domain}" in senders
-            for author in authors
-        )

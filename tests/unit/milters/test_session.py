@@ -186,6 +186,23 @@ def test_ownership() -> None:
     assert refusal(play(session_of(OUTSIDE, settings), nobody, NOTHING, login="alice"))
 
 
+@pytest.mark.parametrize("domain", ["bücher.example", "xn--bcher-kva.example", "BÜCHER.example"])
+def test_ownership_knows_a_domain_in_any_script(domain: str) -> None:
+    senders = {"alice": [f"@{domain}"], "bob": [f"Bob@{domain}"]}
+    settings: dict[str, object] = {"ownership": {"enforce": True, "senders": senders}}
+    for author, login, allowed in (
+        ("eva@bücher.example", "alice", True),
+        ("eva@xn--bcher-kva.example", "alice", True),
+        ("bob@bücher.example", "bob", True),
+        ("eva@bücher.example", "bob", False),
+        ("eva@bücher.example", f"Eva@{domain}", True),
+        ("bob@bücher.example", f"Eva@{domain}", False),
+        ("eva@bücher.example", "eva@", False),
+    ):
+        outcome = play(session_of(OUTSIDE, settings), Mail.of(author), NOTHING, login=login)
+        assert (outcome.action == "accept") is allowed
+
+
 def test_a_header_beyond_the_limit_is_refused() -> None:
     mail = Mail.of("user@signer.example", ("X-Large", " " + "x" * 70_000))
     outcome = play(session_of(OUTSIDE, {"max_header": "64K"}), mail, ZONE)

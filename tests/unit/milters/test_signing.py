@@ -4,7 +4,8 @@ import pytest
 
 from milters.author import Author
 from milters.settings import MiltersSettings
-from milters.signing import Signing, header_policy
+from milters.signed_headers import header_policy
+from milters.signing import Signing
 from msgauth.dkim import DEFAULT_HEADERS
 from msgauth.errors import MsgauthError
 from tests.unit.milters.mail import Keys, both_keys

@@ -1,0 +1,28 @@
+"""Which header fields our signatures cover: the usual ones, and those that a configuration adds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgauth.dkim import DEFAULT_HEADERS, HeaderPolicy
+
+
+def header_policy(oversign: Sequence[str], also_sign: Sequence[str]) -> HeaderPolicy:
+    """The usual fields with those that the configuration adds; raises `MsgauthError`."""
+    if not oversign and not also_sign:
+        return DEFAULT_HEADERS
+    over = {name.lower(): name for name in oversign}
+    usual = {
+        name.lower()
+        for name in (*DEFAULT_HEADERS.always, *DEFAULT_HEADERS.present, *DEFAULT_HEADERS.plain)
+    }
+    always = [name for name in DEFAULT_HEADERS.always if name.lower() not in over]
+    plain = {name.lower(): name for name in also_sign if name.lower() not in usual | over.keys()}
+    return HeaderPolicy(
+        (*always, *over.values()),
+        tuple(name for name in DEFAULT_HEADERS.present if name.lower() not in over),
+        (
+            *(name for name in DEFAULT_HEADERS.plain if name.lower() not in over),
+            *plain.values(),
+        ),
+    )
