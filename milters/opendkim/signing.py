@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from milters.opendkim.configuration import Option
 from milters.opendkim.draft import Draft, Level
 from msgauth.dkim import DEFAULT_HEADERS
+from msgauth.dkim.headers import require_signable
+from msgauth.errors import MsgauthError
 
 _CANONICALIZATIONS = ("relaxed", "simple")
 MAX_EXPIRY = 10 * 365 * 86400
@@ -78,16 +80,22 @@ def _names(draft: Draft, option: Option) -> tuple[list[str], list[str]]:
             continue
         if name.startswith("-"):
             taken.append(name[1:])
-        elif _is_field_name(bare := name.removeprefix("+")):
-            added.append(bare)
         else:
-            draft.find(Level.WARNING, entry.place, name, "is not the name of a header field")
+            added.append(name.removeprefix("+"))
     return added, taken
 
 
-def _is_field_name(name: str) -> bool:
-    # RFC 5322 section 3.6.8
-    return bool(name) and all(33 <= ord(letter) <= 126 and letter != ":" for letter in name)
+def _signable(names: list[str], option: Option, draft: Draft) -> list[str]:
+    """Those of `names` that may be signed; of each of the others it is told why not."""
+    signable = []
+    for name in names:
+        try:
+            require_signable(name)
+        except MsgauthError as error:
+            draft.find(Level.WARNING, option.place, name, f"left out: {error}")
+        else:
+            signable.append(name)
+    return signable
 
 
 _USUAL = frozenset(
@@ -99,7 +107,7 @@ _OVERSIGNED = frozenset(name.lower() for name in DEFAULT_HEADERS.always)
 
 def _sign_headers(draft: Draft, option: Option) -> None:
     added, taken = _names(draft, option)
-    more = [name for name in added if name.lower() not in _USUAL]
+    more = _signable([name for name in added if name.lower() not in _USUAL], option, draft)
     if more:
         draft.set("milters.sign", "also_sign", more, option.place)
     kept = [name for name in taken if name.lower() in _USUAL]
@@ -128,7 +136,7 @@ def _omit_headers(draft: Draft, option: Option) -> None:
 
 def _oversign(draft: Draft, option: Option) -> None:
     added, _ = _names(draft, option)
-    more = [name for name in added if name.lower() not in _OVERSIGNED]
+    more = _signable([name for name in added if name.lower() not in _OVERSIGNED], option, draft)
     if more:
         draft.set("milters.sign", "oversign", more, option.place)
 

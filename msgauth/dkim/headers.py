@@ -90,6 +90,15 @@ class Header:
         return b"".join(parts)
 
 
+def require_signable(name: str) -> None:
+    """Raise `MsgauthError` for what is no field name, and for a field that must not be signed."""
+    if not _FIELD_NAME.match(name):
+        raise MsgauthError(f"not the name of a header field: {name[:40]!r}")
+    if name.lower() in _NEVER:
+        # RFC 6376 section 5.4; RFC 8617 section 4.1.2
+        raise MsgauthError(f"{name} is changed on the way and must not be signed")
+
+
 @dataclass(frozen=True, slots=True)
 class HeaderPolicy:
     """Which fields to sign: names in three groups, without regard to case.
@@ -108,11 +117,7 @@ class HeaderPolicy:
     def __post_init__(self) -> None:
         names = [name.lower() for name in (*self.always, *self.present, *self.plain)]
         for name in names:
-            if not _FIELD_NAME.match(name):
-                raise MsgauthError(f"not the name of a header field: {name[:40]!r}")
-            if name in _NEVER:
-                # RFC 6376 section 5.4; RFC 8617 section 4.1.2
-                raise MsgauthError(f"{name} is changed on the way and must not be signed")
+            require_signable(name)
         if len(set(names)) != len(names):
             raise MsgauthError("a header field is named twice")
         if "from" not in names[: len(self.always)]:

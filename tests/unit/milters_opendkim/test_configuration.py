@@ -127,6 +127,18 @@ def test_sockets(value: str, address: str) -> None:
     assert [str(one) for one in Configuration.model_validate(loaded).milters.listen] == [address]
 
 
+def test_fields_that_are_changed_on_the_way_are_left_out() -> None:
+    long = "X" * 77
+    conversion = converted(
+        f"SignHeaders *,+Received,Return-Path,X-Foo,{long}\nOversignHeaders From,received,List-Id\n"
+    )
+    loaded = tomllib.loads(conversion.toml)
+    assert loaded["milters"]["sign"] == {"also_sign": ["X-Foo"], "oversign": ["List-Id"]}
+    Configuration.model_validate(loaded)
+    told = [f.subject for f in conversion.findings if f.level is Level.WARNING]
+    assert told == ["Received", "Return-Path", long, "received"]
+
+
 def test_half_of_the_tables_is_an_error() -> None:
     for text in ("KeyTable /kt", "SigningTable refile:/st", "KeyFile /k", "KeyFile /k\nDomain a.b"):
         assert errors(converted(text, kt="", st="")), text
@@ -149,7 +161,7 @@ values = st.one_of(
         [
             *("yes", "no", "sv", "s", "/t", "file:/t", "refile:/t", "0", "5", "9" * 20, "-1"),
             *("a.example", "relaxed/simple", "local:/run/s", "inet:1@localhost", "!10.0.0.0/8"),
-            "127.0.0.1,::1",
+            *("127.0.0.1,::1", "Received", "From,bcc"),
         ]
     ),
     st.text(alphabet="ab.:/@*%,!=\"'\\|-+0119 \t\x7f\u00e9\ud800", max_size=20),
