@@ -18,6 +18,9 @@ HEADER = 65536, 64 << 20
 SIGNATURES = 1, 100
 """Bounds of the settings that options are mapped to."""
 
+MOST_INTERNAL = 1 / 16
+"""The part of all addresses that somebody may have for his own: 10.0.0.0/8 is 1/256."""
+
 
 def _socket(draft: Draft, option: Option) -> None:
     text = option.value if ":" in option.value else f"local:{option.value}"
@@ -132,14 +135,16 @@ def _safe_keys(draft: Draft, option: Option) -> None:
 def _internal(draft: Draft, option: Option) -> None:
     hosts = parse_hosts(draft.dataset(option).entries)
     draft.set("milters", "internal_networks", list(map(str, hosts.networks)), option.place)
-    for network in hosts.networks:
-        if network.prefixlen == 0:
+    for version in (4, 6):
+        # exceptions ("!") have cut a network of all addresses into pieces
+        share = sum(2.0**-n.prefixlen for n in hosts.networks if n.version == version)
+        if share > MOST_INTERNAL:
             draft.find(
                 Level.ERROR,
                 option.place,
-                str(network),
-                "every client is taken for one of yours: mail from anywhere with your domain in "
-                "From is signed, and nothing is judged",
+                f"{share:.0%} of IPv{version}",
+                "every client, or nearly, is taken for one of yours: mail from anywhere with your "
+                "domain in From is signed, and nothing is judged",
             )
     for entry in hosts.names:
         draft.find(

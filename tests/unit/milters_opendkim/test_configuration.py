@@ -139,6 +139,22 @@ def test_fields_that_are_changed_on_the_way_are_left_out() -> None:
     assert told == ["Received", "Return-Path", long, "received"]
 
 
+@pytest.mark.parametrize(
+    ("hosts", "is_error"),
+    [
+        ("0.0.0.0/0", True),
+        ("::/0", True),
+        ("127.0.0.1,0.0.0.0/0,!10.1.0.0/16", True),
+        ("0.0.0.0/1,!1.2.3.4", True),
+        ("127.0.0.1,10.0.0.0/8,192.168.0.0/16,!10.1.0.0/16", False),
+        ("::1,fc00::/7,fe80::/10", False),
+    ],
+)
+def test_internal_hosts_that_are_nearly_everybody(hosts: str, is_error: bool) -> None:
+    found = errors(converted(f"InternalHosts {hosts}\n"))
+    assert any("every client" in text for text in found) is is_error
+
+
 def test_half_of_the_tables_is_an_error() -> None:
     for text in ("KeyTable /kt", "SigningTable refile:/st", "KeyFile /k", "KeyFile /k\nDomain a.b"):
         assert errors(converted(text, kt="", st="")), text
