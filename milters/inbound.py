@@ -46,7 +46,7 @@ class Inbound:
         self._vouched_for = self._author_domain if len(author.domains) == 1 else ""
         self._checks = Checks(rules, envelope, fields, author)
         self.hashes = self._checks.hashes
-        seal = rules.signing.seal_spec() if rules.settings.verify.arc else None
+        seal = rules.signing.seal_spec()
         self._sealer = ArcSealer(seal, fields, self.hashes) if seal is not None else None
 
     def finish(self, now: int) -> Lookup[Outcome]:
@@ -61,11 +61,16 @@ class Inbound:
             facts["overlooked"] = disposition.overlooked
         if sealer:
             facts["vouched_by"] = sealer
+        seal: Sequence[HeaderField] = ()
+        sealed = ""
+        if disposition.action not in ("defer", "reject") and self._rules.signing.seals:
+            seal, sealed = self._seal(findings, now)
         return Outcome(
-            (*self._removed, *self._consequences(disposition, findings, now)),
+            (*self._removed, *self._consequences(disposition, findings, seal)),
             self._envelope.origin.value,
             disposition.action,
             disposition.reason,
+            seal=sealed,
             results=tuple((finding.method, finding.status.value) for finding in findings.all),
             forged=len(self._removed),
             proxied=findings.proxied,
@@ -73,7 +78,7 @@ class Inbound:
         )
 
     def _consequences(
-        self, disposition: Disposition, findings: Findings, now: int
+        self, disposition: Disposition, findings: Findings, seal: Sequence[HeaderField]
     ) -> Iterable[Action]:
         if disposition.action in ("defer", "reject"):
             yield Refuse(reply(disposition, self._author_domain))
@@ -85,19 +90,20 @@ class Inbound:
         if rules.settings.verify.received_spf and findings.spf and address:
             yield insert(received_spf(findings.spf, address, envelope.helo, rules.hostname))
         yield insert(format_field(rules.authserv_id, findings.all, utf8=envelope.utf8))
-        yield from map(insert, reversed(self._seal(findings, now)))
+        yield from map(insert, reversed(seal))
         if disposition.action == "quarantine" and rules.settings.policy.quarantine == "hold":
             yield Quarantine(disposition.reason)
 
-    def _seal(self, findings: Findings, now: int) -> Sequence[HeaderField]:
-        """The new ARC set; none where nothing is to be sealed, or the chain does not allow it."""
+    def _seal(self, findings: Findings, now: int) -> tuple[Sequence[HeaderField], str]:
+        """The new ARC set and `sealed`; or none, and the reason id why."""
         if self._sealer is None or findings.arc is None:
-            return ()
+            return (), "no-key"
         payload = format_value(self._rules.authserv_id, findings.all, column=ARC_COLUMN)
         try:
-            return self._sealer.finish(now, findings.arc, payload)
+            fields = self._sealer.finish(now, findings.arc, payload)
         except SigningError:
-            return ()
+            return (), "unsealable"
+        return fields, "sealed" if fields else "chain-closed"
 
 
 def _shown(findings: Findings) -> dict[str, list[str]]:

@@ -26,6 +26,9 @@ class Outcome:
     results: tuple[tuple[str, str], ...] = ()
     signatures: tuple[str, ...] = ()
     unsigned: str = ""
+    seal: str = ""
+    """What became of the ARC seal: `sealed`, or the reason id why there is none; empty where none
+    is wanted."""
     forged: int = 0
     """Fields that claimed to be ours and were removed."""
     proxied: bool = False

@@ -28,6 +28,11 @@ UNSIGNED = Counter(
     "Messages that were to be signed and were not, by reason id",
     ["reason"],
 )
+SEALS = Counter(
+    "gatepost_milters_seals_total",
+    "Messages that were to be sealed (ARC): `sealed`, or the reason id why they were not",
+    ["result"],
+)
 FORGED = Counter(
     "gatepost_milters_forged_fields_total",
     "Header fields with our name that were removed from incoming mail",
@@ -61,6 +66,9 @@ def report(log: FilteringBoundLogger, queue_id: str, outcome: Outcome, seconds: 
     if outcome.unsigned:
         UNSIGNED.labels(outcome.unsigned).inc()
         facts["unsigned"] = outcome.unsigned
+    if outcome.seal:
+        SEALS.labels(outcome.seal).inc()
+        facts["seal"] = outcome.seal
     if outcome.forged:
         FORGED.inc(outcome.forged)
         facts["forged_fields"] = outcome.forged

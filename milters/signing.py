@@ -67,6 +67,11 @@ class Signing:
             specs = tuple(spec for spec in specs if spec.key.type == "rsa") or specs
         return specs
 
+    @property
+    def seals(self) -> bool:
+        """Whether mail from outside is to be sealed."""
+        return self._seal.domain is not None
+
     def seal_spec(self) -> SealSpec | None:
         """Who seals mail from outside now (RFC 8617); None when nobody does, or no key may."""
         if self._seal.domain is None:

@@ -70,8 +70,32 @@ def test_a_second_hand_seals_the_chain_of_the_first() -> None:
 
 def test_our_own_mail_is_not_sealed() -> None:
     mail = Mail.of()
-    signed = apply(mail, play(session_of("127.0.0.1", FORWARDER, KEYS), mail, ZONE))
-    assert not values(signed, "ARC-Seal")
+    outcome = play(session_of("127.0.0.1", FORWARDER, KEYS), mail, ZONE)
+    assert not values(apply(mail, outcome), "ARC-Seal")
+    assert outcome.seal == ""
+
+
+def test_whether_it_is_sealed_is_told() -> None:
+    sealed = forwarded()
+    broken = Mail(sealed.fields, b"something else\r\n")
+    closed = apply(broken, play(session_of("192.0.2.9", FORWARDER, KEYS), broken, ZONE))
+    assert values(closed, "ARC-Seal")[0].startswith("i=2; a=rsa-sha256; cv=fail;")
+    for mail, keys, zone, told in (
+        (sealed, KEYS, ZONE, "sealed"),
+        (broken, KEYS, ZONE, "sealed"),
+        (closed, KEYS, ZONE, "chain-closed"),
+        (sealed, KEYS, key_zone("signer.example", extra=DOWN), "unsealable"),
+        # its record is not published, or the key is for another domain
+        (sealed, both_keys("signer.example"), ZONE, "no-key"),
+    ):
+        outcome = play(session_of("192.0.2.9", FORWARDER, keys), mail, zone)
+        assert outcome.seal == told
+        added = len(values(apply(mail, outcome), "ARC-Seal")) - len(values(mail, "ARC-Seal"))
+        assert added == (told == "sealed")
+    assert play(session_of("192.0.2.9", {}, KEYS), sealed, ZONE).seal == ""
+    strict: Mapping[str, object] = {**FORWARDER, "policy": {"preset": "strict"}}
+    refused = play(session_of("192.0.2.9", strict, KEYS), broken, ZONE, sender=b"<a@b.example>")
+    assert (refused.action, refused.seal) == ("reject", "")
 
 
 def test_a_message_that_was_changed_behind_its_seal_fails() -> None:
@@ -159,6 +183,11 @@ def test_nobody_vouches_for_several_authors() -> None:
     assert dict(outcome.results)["arc"] == "pass"
     assert (outcome.action, outcome.reason) == ("quarantine", "dmarc-fail-reject")
 
+
+DOWN = """
+["r._domainkey.forwarder.example"]
+rcode = "tempfail"
+"""
 
 # the author has taken the key away since the forwarder saw the message
 GONE = key_zone(
