@@ -42,6 +42,8 @@ _ACTIONS: Final = (
     | MtaAction.QUARANTINE
     | MtaAction.SET_SYMBOL_LIST
 )
+_REQUIRED: Final = MtaAction.ADD_HEADERS | MtaAction.CHANGE_HEADERS
+"""A result cannot be written without the first, and a forged one not removed without the second."""
 _STEPS: Final = (
     Step.NO_REPLY_CONNECT
     | Step.NO_REPLY_HELO
@@ -62,9 +64,9 @@ _MACROS: Final = {
     Stage.END_OF_HEADER: "",
     Stage.END_OF_MESSAGE: "i",
 }
-UNIX: Final = Wishes(_ACTIONS, _STEPS | Step.NO_DATA, _MACROS)
+UNIX: Final = Wishes(_ACTIONS, _STEPS | Step.NO_DATA, _MACROS, _REQUIRED)
 """Over a unix socket: no answer before the end of a message."""
-TCP: Final = Wishes(_ACTIONS, _STEPS, _MACROS)
+TCP: Final = Wishes(_ACTIONS, _STEPS, _MACROS, _REQUIRED)
 """Over TCP DATA is answered: Postfix sends the macros of this stage in any case, and then waits for
 our delayed acknowledgement of them, which takes 40 ms, or else for the answer."""
 
@@ -179,10 +181,8 @@ class Conversation:
     def _packet(self, action: Action) -> bytes:
         match action:
             case InsertHeader(name, value):
-                self._need(MtaAction.ADD_HEADERS)
                 return answers.insert_header(name, value[1:] if self._leading else value)
             case DeleteHeader(name, occurrence):
-                self._need(MtaAction.CHANGE_HEADERS)
                 return answers.delete_header(name, occurrence)
             case Quarantine(reason):
                 self._need(MtaAction.QUARANTINE)

@@ -95,6 +95,8 @@ class Wishes:
     steps: Step
     macros: Mapping[Stage, str]
     """All that the MTA is to send at each stage, separated by spaces; it sends nothing else."""
+    required: MtaAction
+    """Those of `actions` without which there is nothing to be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,10 @@ def agree(offer: Offer, wishes: Wishes) -> Terms:
     """Take of what the MTA offers what is wished for; raises `ProtocolError`."""
     if offer.version < OLDEST_VERSION:
         raise ProtocolError(f"version {offer.version} of the protocol")
+    missing = wishes.required & ~offer.actions
+    if missing:
+        names = " and ".join(action.name or "" for action in missing)
+        raise ProtocolError(f"the MTA does not offer {names}, which every message needs")
     version = min(offer.version, VERSION)
     actions = offer.actions & wishes.actions
     steps = offer.steps & wishes.steps

@@ -75,6 +75,10 @@ def still_works(milters: Milters) -> None:
         (OFFER + encode(b"?"), "the command '?' is unknown"),
         (OFFER + MAIL + encode(b"L", b"From\0no end"), "a header field that is cut short"),
         (encode(b"O", struct.pack(">III", 1, 0, 0)), "version 1 of the protocol"),
+        (
+            encode(b"O", struct.pack(">III", 6, 0x1FE, 0x1FFFFF)),
+            "the MTA does not offer ADD_HEADERS, which every message needs",
+        ),
     ],
 )
 def test_what_no_mta_sends_closes_the_connection(

@@ -168,8 +168,6 @@ def test_actions(actions: Sequence[Action], expected: str) -> None:
 @pytest.mark.parametrize(
     ("offered", "action"),
     [
-        (0x1FE, InsertHeader("X", " y")),
-        (0x1EF, DeleteHeader("X", 1)),
         (0x1DF, Quarantine("why")),
         (0x1FF, InsertHeader("X", " y\r\nz")),
     ],
@@ -180,6 +178,18 @@ def test_what_the_mta_cannot_do_defers_the_message_whole(offered: int, action: A
     mta.conversation.answer((action,))
     assert mta.conversation.take_output() == DEFERRED
     assert mta.service.failures == 1
+
+
+@pytest.mark.parametrize(
+    ("offered", "missing"),
+    [(0x1FE, "ADD_HEADERS"), (0x1EF, "CHANGE_HEADERS"), (0, "ADD_HEADERS and CHANGE_HEADERS")],
+)
+def test_an_mta_that_lets_nothing_be_added_or_removed_is_told_at_once(
+    offered: int, missing: str
+) -> None:
+    mta = Mta()
+    with pytest.raises(ProtocolError, match=f"does not offer {missing}, "):
+        mta.say(packet(b"O", struct.pack(">III", 6, offered, 0x1FFFFF)), MAIL)
 
 
 class Broken(Session):

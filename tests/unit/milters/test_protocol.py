@@ -314,6 +314,7 @@ WISHES = Wishes(
     MtaAction.ADD_HEADERS | MtaAction.SET_SYMBOL_LIST,
     Step.NO_REPLY_HEADER | Step.NO_REPLY_BODY | Step.LEADING_SPACE,
     {Stage.MAIL: "{auth_authen}", Stage.END_OF_MESSAGE: "i"},
+    MtaAction(0),
 )
 
 
