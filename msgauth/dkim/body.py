@@ -64,11 +64,6 @@ class BodyHashes:
         self._forms: dict[Canonical, _Form] = {}
         self._ended = False
 
-    @property
-    def needed(self) -> bool:
-        """Whether anybody asked for a hash, so that the body has to come."""
-        return bool(self._forms)
-
     def want(self, algorithm: Canonical, limit: int | None = None) -> BodyHash:
         """Ask for the hash over the first `limit` octets of the canonical body, or over all of it.
 

@@ -7,8 +7,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import Protocol
 
-from msgauth.dkim.body import BodyHashes
-from msgauth.dkim.canonical import RELAXED, Canonicalization, canonical_field
+from msgauth.dkim.body import BodyHash, BodyHashes
+from msgauth.dkim.canonical import RELAXED, Canonical, Canonicalization, canonical_field
 from msgauth.dkim.headers import Header
 from msgauth.errors import MsgauthError
 from msgauth.keys import Algorithm
@@ -21,6 +21,18 @@ class Signer(Protocol):
     algorithm: Algorithm
 
     def sign(self, digest: bytes) -> bytes: ...
+
+
+class AskedHashes(BodyHashes):
+    """Knows whether anybody asked for a hash; where nobody did, the body costs nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def want(self, algorithm: Canonical, limit: int | None = None) -> BodyHash:
+        self.asked += 1
+        return super().want(algorithm, limit)
 
 
 DEFAULTS = {

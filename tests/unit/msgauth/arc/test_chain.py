@@ -19,6 +19,7 @@ from msgauth.results import ArcStatus
 from msgauth.tags import parse_tags
 from tests.unit.msgauth.dkim.dkimpy_oracle import dkimpy_chain, dkimpy_lone_seal, dkimpy_seal
 from tests.unit.msgauth.dkim.test_dkimpy import ended_by_no_field, is_unpadded, raw_message
+from tests.unit.msgauth.forge import AskedHashes
 from tests.unit.msgauth.keyring import ED25519, NOW, RSA, RSA_1024, run
 
 Fields = tuple[HeaderField, ...]
@@ -76,9 +77,9 @@ THREE = sealed(3)
 
 
 def test_no_chain() -> None:
-    hashes = BodyHashes()
+    hashes = AskedHashes()
     verifier = ArcVerifier(FIELDS, hashes)
-    assert not hashes.needed
+    assert not hashes.asked
     result = run(verifier.finish(NOW))
     assert (result.method, result.status, result.hops) == ("arc", "none", ())
     assert result.highest == 0
@@ -337,9 +338,9 @@ GOOD_SEAL = " i=1; a=rsa-sha256; cv=none; d=one.example; s=s; b=AAAA"
     ],
 )
 def test_structure(aar: str, ams: str, seal: str, reason: str) -> None:
-    hashes = BodyHashes()
+    hashes = AskedHashes()
     verifier = ArcVerifier(arc(aar, ams, seal), hashes)
-    assert not hashes.needed
+    assert not hashes.asked
     with pytest.raises(StopIteration) as done:
         next(verifier.finish(NOW))
     assert (done.value.value.status, done.value.value.reason) == ("fail", reason)
@@ -347,9 +348,9 @@ def test_structure(aar: str, ams: str, seal: str, reason: str) -> None:
 
 def test_comments_around_the_instance() -> None:
     fields = arc(" (one) i (two) = (three)\r\n 1 (four) ; mx; none", GOOD_AMS, GOOD_SEAL)
-    hashes = BodyHashes()
+    hashes = AskedHashes()
     ArcVerifier(fields, hashes)
-    assert hashes.needed
+    assert hashes.asked
 
 
 def test_fifty_sets_and_no_more() -> None:

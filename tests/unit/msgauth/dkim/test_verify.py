@@ -19,7 +19,7 @@ from msgauth.dkim import DkimResult, MessageVerifier, VerifierLimits
 from msgauth.dkim.body import BodyHashes
 from msgauth.keys import Algorithm, SigningKey, VerifyingKey
 from msgauth.message import HeaderField, parse_message
-from tests.unit.msgauth.forge import forge
+from tests.unit.msgauth.forge import AskedHashes, forge
 from tests.unit.msgauth.keyring import ED25519, FOLDER, NOW, RSA, RSA_1024, run
 
 FIELDS, BODY = parse_message(
@@ -152,9 +152,9 @@ def test_a_good_signature() -> None:
 )
 def test_structure(tags: dict[str, str | None], status: str, reason: str) -> None:
     field = forge(FIELDS, BODY, ED25519, **tags)
-    hashes = BodyHashes()
+    hashes = AskedHashes()
     verifier = MessageVerifier((field, *FIELDS), hashes=hashes)
-    assert not hashes.needed
+    assert not hashes.asked
     lookup = verifier.finish(NOW)
     with pytest.raises(StopIteration) as done:
         next(lookup)
@@ -483,9 +483,9 @@ def test_odd_octets() -> None:
 
 
 def test_nothing_is_hashed_when_nobody_needs_it() -> None:
-    hashes = BodyHashes()
+    hashes = AskedHashes()
     MessageVerifier((forge(FIELDS, BODY, ED25519, v="2"), *FIELDS), hashes=hashes)
-    assert not hashes.needed
+    assert not hashes.asked
 
 
 def test_hashes_can_be_shared() -> None:
