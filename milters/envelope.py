@@ -34,8 +34,9 @@ class Envelope:
 
     def facts(self, author_domain: str) -> dict[str, object]:
         """The values that begin the log line of the message."""
+        no_address = "local" if self.client.is_local else "unknown"
         facts: dict[str, object] = {
-            "client": str(self.client.address or "local"),
+            "client": str(self.client.address or no_address),
             "helo": self.helo,
             "sender": self.sender,
             "header_from": author_domain,

@@ -175,6 +175,22 @@ def test_what_cannot_be_signed_leaves_unsigned_or_waits(mail: Mail, reason: str)
     assert refusal(required).startswith("451 4.7.1")
 
 
+@pytest.mark.parametrize(
+    ("name", "address", "shown", "origin"),
+    [
+        ("localhost", None, "local", "internal"),
+        ("unknown", None, "unknown", "outside"),
+        ("unknown", "no address", "unknown", "outside"),
+        ("unknown", "::ffff:192.0.2.1", "192.0.2.1", "outside"),
+    ],
+)
+def test_the_client_in_the_log(name: str, address: str | None, shown: str, origin: str) -> None:
+    session = session_of(OUTSIDE)
+    session.connect(name, address)
+    outcome = play(session, Mail.of(), NOTHING)
+    assert (outcome.facts["client"], outcome.origin) == (shown, origin)
+
+
 def test_ownership() -> None:
     settings = {"ownership": {"enforce": True, "senders": {"alice": ["@signer.example"]}}}
     assert play(session_of(OUTSIDE, settings), Mail.of(), NOTHING, login="alice").signatures
