@@ -209,7 +209,7 @@ class Conversation:
 
     def _connect(self, event: Connect) -> None:
         self._failure = self._client_failure = None
-        self.session.connect(event.hostname, event.address)
+        self.session.connect(event.hostname, None if _is_handed_in(event) else event.address)
 
     def _helo(self, event: Helo) -> None:
         self.session.abort()
@@ -270,6 +270,14 @@ class Conversation:
 
 _AFRESH: Final = frozenset((Abort, Connect, Helo, MailFrom, NextClient, Offer, Quit))
 """Events that a failure of the message before does not concern."""
+
+
+def _is_handed_in(client: Connect) -> bool:
+    """Whether the client is the one that Postfix makes up for mail that did not come by SMTP."""
+    return client.port == 0 and (client.hostname, client.address) in _MADE_UP
+
+
+_MADE_UP: Final = frozenset({("localhost", "127.0.0.1"), ("localhost", "::1")})
 
 
 def _macro(macros: Macros, name: bytes) -> str:

@@ -17,10 +17,15 @@ class Offer(NamedTuple):
 
 
 class Connect(NamedTuple):
-    """An SMTP client has connected; `address` is None for one without an IP address."""
+    """An SMTP client has connected; `address` is None for one without an IP address.
+
+    `port` is 0 where there is none: Postfix makes up a client for mail that came in by another way
+    than SMTP, as by sendmail(1), with the name and an address of this machine.
+    """
 
     hostname: str
     address: str | None
+    port: int = 0
 
 
 class Helo(NamedTuple):

@@ -187,7 +187,7 @@ class MtaStream:
         address = _one_word(rest[3:])
         if address[:5].lower() == b"ipv6:":  # as Sendmail writes it
             address = address[5:]
-        return Connect(_text(hostname), _text(address))
+        return Connect(_text(hostname), _text(address), int.from_bytes(rest[1:3], "big"))
 
     def _read_helo(self, data: bytes) -> Event:
         self._readers = self._CLIENT

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -77,7 +79,10 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
         dns.add(DOMAIN, "TXT", f"v=spf1 ip4:{OUTSIDE} -all")
         dns.add(f"_dmarc.{DOMAIN}", "TXT", "v=DMARC1; p=reject")
         postfix = PrivatePostfix(
-            folder / "postfix", sink.postfix, services=default_services(milters=milters.postfix)
+            folder / "postfix",
+            sink.postfix,
+            services=default_services(milters=milters.postfix),
+            settings={"non_smtpd_milters": milters.postfix},
         )
         with milters:
             postfix.start()
@@ -309,11 +314,24 @@ def test_large_mail(site: Site) -> None:
     assert ("rsa-sha256", "pass") in dkimpy_verdicts(signed.octets, site.dns)
 
 
-def test_bounces_of_our_own_are_not_judged(site: Site) -> None:
-    """Postfix gives non_smtpd mail no milter; a null sender from outside is checked by HELO."""
+def test_a_null_sender_is_checked_by_helo(site: Site) -> None:
     arrived = site.arrives(mail(author=b"mailer-daemon@other.example"), sender="")
     (results,) = arrived.fields("Authentication-Results")
     assert "smtp.helo=client.example.net" in results
+
+
+def test_mail_that_was_handed_in_is_ours(site: Site) -> None:
+    """By sendmail(1), also where loopback is not listed as internal."""
+    site.sink.clear()
+    command = ["sendmail", "-C", str(site.postfix.configuration), "-f", "user@signer.example"]
+    text = mail().replace(b"\r\n", b"\n")
+    environment = {"PATH": f"{os.environ['PATH']}:/usr/sbin"}
+    subprocess.run([*command, "rcpt@gatepost.test"], input=text, check=True, env=environment)
+    (delivery,) = site.sink.wait_for(lambda _: True)
+    assert {verdict for _, verdict in dkimpy_verdicts(delivery.octets, site.dns)} == {"pass"}
+    assert not delivery.fields("Authentication-Results")
+    over_smtp = site.arrives(mail(), client="127.0.0.1")
+    assert not over_smtp.fields("DKIM-Signature")
 
 
 def test_a_milter_that_dies_in_a_message_loses_nothing(site: Site) -> None:

@@ -65,6 +65,7 @@ class Mta:
         self.session = session or Session(lambda: current)
         self.conversation = Conversation(self.session, self.service, wishes, 70_000)
         self.queue_ids: list[str] = []
+        self.clients: list[object] = []
 
     def say(self, *portions: bytes) -> bytes:
         """What is answered to all of it."""
@@ -73,8 +74,9 @@ class Mta:
         said = b""
         while (end := self.conversation.advance()) is not None:
             self.queue_ids.append(queue_id(end))
-            lookup = self.session.end_of_message(NOW)
-            self.conversation.answer(solve(lookup, ZONE.resolve).actions)
+            outcome = solve(self.session.end_of_message(NOW), ZONE.resolve)
+            self.clients.append(outcome.facts["client"])
+            self.conversation.answer(outcome.actions)
             said += self.conversation.take_output()
         return said + self.conversation.take_output()
 
@@ -133,6 +135,28 @@ def test_nothing_of_a_client_reaches_the_next() -> None:
     said = mta.say(MAIL, FROM, END)
     assert commands(said) == "ic"
     assert b"Authentication-Results\0" in said
+
+
+@pytest.mark.parametrize(
+    ("connect", "client", "is_signed"),
+    [
+        (b"localhost\x004\0\x00127.0.0.1\0", "local", True),  # as Postfix shows sendmail(1)
+        (b"localhost\x006\0\x00::1\0", "local", True),
+        (b"localhost\x004\0\x19127.0.0.1\0", "127.0.0.1", False),
+        (b"mx.example\x004\0\x00127.0.0.1\0", "127.0.0.1", False),
+        (b"localhost\x004\0\x00192.0.2.1\0", "192.0.2.1", False),
+        (b"localhost\x004\0\x00unknown\0", "unknown", False),
+    ],
+)
+def test_mail_that_was_handed_in_is_ours_whatever_is_internal(
+    connect: bytes, client: str, is_signed: bool
+) -> None:
+    current = rules({"internal_networks": ["10.0.0.0/8"]})
+    mta = Mta(session=Session(lambda: current))
+    said = mta.say(OFFER, packet(b"C", connect), HELO, MAIL, FROM, END_OF_HEADER, END)
+    assert (b"DKIM-Signature\0" in said) is is_signed
+    assert (b"Authentication-Results\0" in said) is not is_signed
+    assert mta.clients == [client]
 
 
 def test_the_space_before_a_value_comes_and_goes_as_agreed() -> None:

@@ -79,7 +79,7 @@ def kinds(found: list[Event | str]) -> list[object]:
 def test_every_event_of_a_message() -> None:
     assert events(MESSAGE + QUIT) == [
         Offer(6, 0x1FF, 0x1FFFFF),
-        Connect("mx.sender.example", "192.0.2.1"),
+        Connect("mx.sender.example", "192.0.2.1", 25),
         Helo("mx.sender.example"),
         MailFrom(
             b"<a@sender.example>",
@@ -238,12 +238,12 @@ def test_an_error_is_known_before_the_packet_is_here() -> None:
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (b"host\x004\0\x19192.0.2.1\0", Connect("host", "192.0.2.1")),
-        (b"host\x006\0\x192001:db8::1\0", Connect("host", "2001:db8::1")),
-        (b"host\x006\0\x19IPv6:2001:db8::1\0", Connect("host", "2001:db8::1")),
+        (b"host\x004\0\x19192.0.2.1\0", Connect("host", "192.0.2.1", 25)),
+        (b"host\x006\0\x192001:db8::1\0", Connect("host", "2001:db8::1", 25)),
+        (b"host\x006\0\x19IPv6:2001:db8::1\0", Connect("host", "2001:db8::1", 25)),
         (b"localhost\0U", Connect("localhost", None)),
         (b"localhost\0L\0\0/var/run/x\0", Connect("localhost", None)),
-        (b"\xff\x004\0\x19nonsense\0", Connect("\N{REPLACEMENT CHARACTER}", "nonsense")),
+        (b"\xff\x004\0\x19nonsense\0", Connect("\N{REPLACEMENT CHARACTER}", "nonsense", 25)),
     ],
 )
 def test_connections_as_mtas_describe_them(data: bytes, expected: Connect) -> None:
