@@ -129,7 +129,7 @@ def _check_author(domain: str, seen: _Seen, walker: Walker) -> Lookup[DmarcResul
     if unknown:
         # RFC 9989 section 5.3.6: neither pass nor fail
         return result(DmarcStatus.TEMPERROR, unknown, **about)
-    tag, published = yield from _select_tag(domain, found, walker)
+    tag, published = yield from select_tag(domain, found, walker)
     disposition = published.one_level_down() if record.testing else published
     reason = f"nothing that passed is aligned; {found.domain} has {tag}={published}"
     if record.testing:
@@ -186,8 +186,11 @@ def _is_aligned(
     return (yield from walker.organizational_domain(identifier)) == organization
 
 
-def _select_tag(domain: str, found: Published, walker: Walker) -> Lookup[tuple[str, Policy]]:
-    """Return the tag that holds the policy, and the policy (RFC 9989 section 4.10.1)."""
+def select_tag(domain: str, found: Published, walker: Walker) -> Lookup[tuple[str, Policy]]:
+    """Return the tag that holds the policy for `domain`, and the policy (RFC 9989 section 4.10.1).
+
+    Whether `domain` exists is asked only where np= would say something else than sp= or p=.
+    """
     record = found.record
     if found.domain == domain:
         return "p", record.p

@@ -12,7 +12,7 @@ from gatepost.cli import configuration
 from gatepost.cli.auth.questions import Questions, dns_option, printable
 from gatepost.dns import solve
 from msgauth.address import IpAddress
-from msgauth.dmarc import Policy
+from msgauth.dmarc.check import select_tag
 from msgauth.dmarc.walk import DnsError, Walker, select_organizational_domain, select_policy
 from msgauth.domain import DomainError, to_alabels
 from msgauth.spf import SpfResult, check_helo, check_mail_from
@@ -78,7 +78,6 @@ def dmarc(config: Path | None, zone: Path | None, domain: str) -> None:
     walker = Walker()
     try:
         path = solve(walker.walk(name), questions.resolve)
-        exists = solve(walker.exists(name), questions.resolve)
     except DnsError as error:
         show_questions(questions)
         raise click.ClickException(str(error)) from None
@@ -88,9 +87,7 @@ def dmarc(config: Path | None, zone: Path | None, domain: str) -> None:
         click.echo("policy                 none: no DMARC record applies")
     else:
         record = found.record
-        tag, policy = "p", record.p
-        if found.domain != name:
-            tag, policy = _below(record.p, record.sp, record.np, exists=exists)
+        tag, policy = solve(select_tag(name, found, walker), questions.resolve)
         click.echo(f"record of              {found.domain}")
         click.echo(f"policy                 {policy} ({tag}={policy})")
         if record.testing:
@@ -100,13 +97,6 @@ def dmarc(config: Path | None, zone: Path | None, domain: str) -> None:
         click.echo(f"DKIM alignment         {'strict' if record.strict_dkim else 'relaxed'}")
         click.echo(f"SPF alignment          {'strict' if record.strict_spf else 'relaxed'}")
     show_questions(questions)
-
-
-def _below(p: Policy, sp: Policy | None, np: Policy | None, *, exists: bool) -> tuple[str, Policy]:
-    """The tag and policy for a name below the record's domain (RFC 9989 section 4.7)."""
-    if not exists and np is not None:
-        return "np", np
-    return ("p", p) if sp is None else ("sp", sp)
 
 
 def show_questions(questions: Questions) -> None:

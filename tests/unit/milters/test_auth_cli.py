@@ -146,3 +146,24 @@ def test_what_comes_out_of_dns_cannot_play_with_the_terminal(desk: Desk) -> None
     zone.write_text('["evil.example"]\nTXT = "v=spf1 \\u001b[31m -all"\n')
     told = desk.run("spf", "--client", "192.0.2.1", "--mail-from", "a@evil.example")
     assert "\x1b" not in told.output
+
+
+def test_dmarc_asks_what_the_check_asks(desk: Desk) -> None:
+    """Whether a name exists is asked only where np= would say something else."""
+    zone = desk.folder / "zone.toml"
+    zone.write_text(
+        '["_dmarc.a.example"]\nTXT = "v=DMARC1; p=reject; sp=quarantine"\n'
+        '["_dmarc.b.example"]\nTXT = "v=DMARC1; p=none; np=reject"\n'
+        '["a.example"]\nrcode = "tempfail"\n["www.a.example"]\nrcode = "tempfail"\n'
+        '["down.b.example"]\nrcode = "tempfail"\n'
+    )
+    for name, policy, asked in (
+        ("a.example", "reject (p=reject)", False),
+        ("www.a.example", "quarantine (sp=quarantine)", False),
+        ("gone.b.example", "reject (np=reject)", True),
+        ("down.b.example", "none (p=none)", True),  # the milder one, as it is not known
+    ):
+        told = desk.run("dmarc", name)
+        assert told.exit_code == 0, told.output
+        assert f"policy                 {policy}\n" in told.output
+        assert (f"  {name} A: " in told.output) is asked
