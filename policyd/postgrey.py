@@ -11,10 +11,10 @@ import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from policyd.greylist import Client, Rules, Triplet
 from policyd.identity import network_identity, stable_sender
-from policyd.match import parse_address
 
 _HASH = re.compile(r"[0-9a-f]{40}\Z")
 
@@ -33,7 +33,13 @@ class Taken:
     """Entries that postgrey cannot have written."""
 
 
-def take_triplets(pairs: Iterable[tuple[bytes, bytes]], rules: Rules, taken: Taken) -> None:
+Prefixes: TypeAlias = tuple[int, int]
+"""How large a network is one client: for IPv4, for IPv6."""
+
+
+def take_triplets(
+    pairs: Iterable[tuple[bytes, bytes]], rules: Rules, taken: Taken, prefixes: Prefixes = (24, 64)
+) -> None:
     """Add the triplets of postgrey.db. `rules` tell whether a triplet has passed."""
     for raw_key, raw_value in pairs:
         key, value = _text(raw_key), _text(raw_value)
@@ -42,7 +48,7 @@ def take_triplets(pairs: Iterable[tuple[bytes, bytes]], rules: Rules, taken: Tak
             continue
         network, _, rest = key.partition("/")
         sender, _, recipient = rest.rpartition("/")
-        identity = network_identity(network, 24, 64)
+        identity = network_identity(network, *prefixes)
         times = value.split(",")
         if not identity or not recipient or len(times) < 2 or not _numbers(times[:2]):
             taken.unreadable += 1
@@ -54,7 +60,9 @@ def take_triplets(pairs: Iterable[tuple[bytes, bytes]], rules: Rules, taken: Tak
         taken.triplets.append((parts, Triplet(first, last if passed else first, passed)))
 
 
-def take_clients(pairs: Iterable[tuple[bytes, bytes]], taken: Taken) -> None:
+def take_clients(
+    pairs: Iterable[tuple[bytes, bytes]], taken: Taken, prefixes: Prefixes = (24, 64)
+) -> None:
     """Add the clients of postgrey_clients.db."""
     best: dict[str, Client] = {}
     for raw_key, raw_value in pairs:
@@ -63,7 +71,7 @@ def take_clients(pairs: Iterable[tuple[bytes, bytes]], taken: Taken) -> None:
             taken.hidden += 1
             continue
         numbers = value.split(",")
-        identity = network_identity(key, 24, 64) if parse_address(key) else ""
+        identity = network_identity(key, *prefixes)
         if not identity or len(numbers) < 2 or not _numbers(numbers[:2]):
             taken.unreadable += 1
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from gatepost.cli import configuration
 from gatepost.cli.greylist import write_entries
+from gatepost.files import open_regular
 from policyd import records
 from policyd.berkeley import BerkeleyError, read_btree
 from policyd.checks.greylist import hide_of, rules_of
@@ -23,6 +25,7 @@ from policyd.stores import Entry
 
 TRIPLETS = "postgrey.db"
 CLIENTS = "postgrey_clients.db"
+LOCK = "postgrey.lock"
 OPTIONS = Path("/etc/default/postgrey")
 WHITELISTS = Path("/etc/postgrey")
 
@@ -54,6 +57,11 @@ def postgrey(
     Stop postgrey first: what it has not written down yet is not in its files. The lines for
     gatepost.toml go to standard output, the report to standard error. Doing it again does no harm.
     """
+    if _runs(directory) and not dry_run:
+        raise click.ClickException(
+            f"postgrey runs on {directory}: stop it first (systemctl stop postgrey), for most of "
+            "what it knows is not in its files yet"
+        )
     settings = configuration.read_if_any(config).model.policyd
     options = _options(options_file)
     lists = _whitelists(whitelists)
@@ -61,8 +69,10 @@ def postgrey(
     rules = rules_of(settings.greylist)
     taken = Taken()
     try:
-        take_triplets(_pairs(directory / TRIPLETS, needed=True), replace(rules, delay=delay), taken)
-        take_clients(_pairs(directory / CLIENTS, needed=False), taken)
+        triplets = _pairs(directory / TRIPLETS, needed=True)
+        prefixes = _prefixes(options, settings.greylist)
+        take_triplets(triplets, replace(rules, delay=delay), taken, prefixes)
+        take_clients(_pairs(directory / CLIENTS, needed=False), taken, prefixes)
     except BerkeleyError as error:
         raise click.ClickException(str(error)) from None
     entries = dict(_entries(taken, rules, hide_of(settings.greylist)))
@@ -70,6 +80,30 @@ def postgrey(
         write_entries(settings, entries.items())
     _print_settings(options, lists)
     _report(taken, options, dry_run)
+    if dry_run and _runs(directory):
+        click.echo("warning: postgrey runs, and knows more than is in its files", err=True)
+
+
+def _runs(directory: Path) -> bool:
+    """Whether a postgrey holds the lock of its folder."""
+    try:
+        with open_regular(directory / LOCK) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _prefixes(options: Options, settings: GreylistSettings) -> tuple[int, int]:
+    """How large a network is one client: as postgrey has it, for the printed lines say the same."""
+    v4 = options.greylist.get("ipv4_prefix", "")
+    v6 = options.greylist.get("ipv6_prefix", "")
+    return (
+        int(v4) if v4.isdecimal() and int(v4) <= 32 else settings.ipv4_prefix,
+        int(v6) if v6.isdecimal() and int(v6) <= 128 else settings.ipv6_prefix,
+    )
 
 
 def _pairs(path: Path, *, needed: bool) -> Iterator[tuple[bytes, bytes]]:

@@ -83,8 +83,8 @@ class PolicydSettings(Section):
         default=8.0,
         gt=0,
         le=90,
-        description="How long one request may take in all; then the failure modes of what is left "
-        "decide. Keep it below Postfix's smtpd_policy_service_timeout (100 s).",
+        description="How long one request may take in all; then the strictest failure mode of "
+        "the checks decides. Keep it below Postfix's smtpd_policy_service_timeout (100 s).",
     )
     max_connections: int = Field(
         default=10_000,

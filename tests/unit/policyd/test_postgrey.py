@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import random
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -198,6 +200,33 @@ def test_the_command_takes_all_over(tmp_path: Path) -> None:
     found = run(tmp_path, "find", "sendera0@example.net", group="greylist")
     assert "net:192.0.0.0/24  sendera#@example.net" not in found.output
     assert "sendera0@example.net  user0@example.org  may come" in found.output
+
+
+def test_clients_are_as_large_as_postgrey_has_them(tmp_path: Path) -> None:
+    """The lines that are printed say so as well: triplets of other networks would never be met."""
+    options = tmp_path / "default"
+    options.write_text('POSTGREY_OPTS="--lookup-by-host"\n')
+    result = run(tmp_path, "postgrey", str(VECTORS), "--options", str(options))
+    assert tomllib.loads(result.stdout)["policyd"]["greylist"]["ipv4_prefix"] == 32
+    exported = run(tmp_path, "export", "--kind", "triplet", group="greylist").stdout
+    clients = {json.loads(line)["client"] for line in exported.splitlines()}
+    assert clients
+    assert all(client.endswith(("/32", "/128")) for client in clients)
+
+
+def test_a_postgrey_that_runs_is_to_be_stopped_first(tmp_path: Path) -> None:
+    folder = tmp_path / "postgrey"
+    shutil.copytree(VECTORS, folder)
+    with (folder / "postgrey.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = run(tmp_path, "postgrey", str(folder))
+        assert result.exit_code == 1
+        assert "stop it first" in result.stderr
+        assert not (tmp_path / "store.sqlite").exists()
+        looked = run(tmp_path, "postgrey", str(folder), "--dry-run")
+        assert looked.exit_code == 0
+        assert "postgrey runs, and knows more" in looked.stderr
+    assert run(tmp_path, "postgrey", str(folder)).exit_code == 0
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
