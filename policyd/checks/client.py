@@ -152,8 +152,8 @@ class Client:
         return result.status is IprevStatus.PASS
 
     async def _judge_sender(self, request: Request) -> Rule | None:
-        if not request.sender_domain:
-            return None
+        if not request.sender_domain or request.sender_domain.startswith("["):
+            return None  # RFC 5321 section 4.1.3: an address literal is asked of nobody
         ask = self._resolver.within(self._settings.dns_budget)
         found = await asolve(check_sender_domain(request.sender_domain), ask)
         if found is SenderDomain.TEMPFAIL:

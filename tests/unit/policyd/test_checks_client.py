@@ -139,6 +139,8 @@ def test_sender_rules_wait_for_a_sender() -> None:
     for state in ("CONNECT", "EHLO"):
         assert ask({"sender_unknown": "reject"}, request(protocol_state=state, sender="")) is None
     assert ask({"sender_unknown": "reject"}, request(sender="")) is None
+    for literal in ("[192.0.2.7]", "[IPv6:2001:db8::7]"):
+        assert ask({"sender_unknown": "reject"}, request(sender=f"a@{literal}")) is None
     assert (
         ask({"helo_unqualified": "reject"}, request(protocol_state="CONNECT", helo_name="")) is None
     )
