@@ -1,8 +1,8 @@
 """Asks the checks in their order and makes one answer of what they say.
 
-The first check that refuses, defers, holds or accepts ends the row; a header field to prepend waits
-whether a later check has something stronger to say. A check that fails answers as its failure mode
-says, and one in dry run only for the log.
+The first check that refuses, defers or accepts ends the row; a hold, or a header field to prepend,
+waits whether a later check has something stronger to say: what is denied is not let in to be held.
+A check that fails answers as its failure mode says, and one in dry run only for the log.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ PROXIED = Counter(
     "gatepost_policyd_proxied_total",
     "Requests whose client has an address of proxy_networks, so that it was not checked",
 )
+
+WAITING = {"PREPEND": 1, "HOLD": 2}
+"""Actions that do not end the row; of two the higher is answered."""
 
 _STRICTNESS: dict[FailureMode, int] = {"open": 0, "tempfail": 1, "closed": 2}
 
@@ -146,12 +149,12 @@ class Engine:
             action = None
         if action is None:
             return False
-        if action.verb == "PREPEND":
-            if decision.action is DUNNO:
-                decision.action, decision.check = action, check
-            return False
-        decision.action, decision.check, decision.reason = action, check, outcome.reason
-        return True
+        weight = WAITING.get(action.verb, 0)
+        waiting = WAITING.get(decision.action.verb, 0)
+        # who is let through by a table is so with what waits
+        if weight > waiting or not (weight or (waiting and action == DUNNO)):
+            decision.action, decision.check, decision.reason = action, check, outcome.reason
+        return not weight
 
 
 def _failed(row: Row, why: str) -> Outcome:

@@ -13,7 +13,7 @@ from gatepost.cli.configuration import Configuration
 from gatepost.cli.connection import connect
 from gatepost.dns import AsyncResolver
 from policyd.build import Maker, Stores, open_store
-from policyd.engine import Decision, Engine, within
+from policyd.engine import WAITING, Decision, Engine, within
 from policyd.errors import PolicydError
 from policyd.protocol import REQUEST_TYPE
 from policyd.request import Request, State
@@ -107,7 +107,7 @@ def _show(engine: Engine, request: Request, decision: Decision) -> None:
             click.echo(f"{name}: not asked at {request.state}")
         else:
             click.echo(f"{name}: {'not asked any more' if ended else 'nothing to say'}")
-        ended = ended or (name == decision.check and decision.action.verb != "PREPEND")
+        ended = ended or (name == decision.check and decision.action.verb not in WAITING)
     for rest in told.values():
         click.echo(rest)
     click.echo(f"action={decision.action}")

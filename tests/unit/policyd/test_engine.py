@@ -84,6 +84,17 @@ def test_a_header_waits_for_something_stronger() -> None:
     second = Says("b", Outcome("too", prepend("X-Second", "no")))
     assert decide(row(header), row(second)).action is HEADER
     assert decide(row(header), row(Says("b", Outcome("odd", hold("odd"))))).action.verb == "HOLD"
+    assert decide(row(header), row(Says("b", accept("friend")))).action is HEADER
+
+
+def test_what_is_denied_is_not_let_in_to_be_held() -> None:
+    held = row(Says("a", Outcome("odd", hold("odd"), "odd")))
+    for last in (Says("b"), Says("b", Outcome("fine", HEADER)), Says("b", accept("friend"))):
+        decision = decide(held, row(last))
+        assert (str(decision.action), decision.check, decision.reason) == ("HOLD odd", "a", "odd")
+        assert last.asked == 1
+    refused = decide(held, row(Says("b", Outcome("bad", REJECT, "test"))))
+    assert (refused.action, refused.check, refused.reason) == (REJECT, "b", "test")
 
 
 def test_a_check_is_asked_only_in_its_states() -> None:
