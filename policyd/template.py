@@ -19,6 +19,8 @@ MAX_FIELD = 200
 
 def check_template(text: str, allowed: AbstractSet[str]) -> str:
     """The text, when each field in it is allowed; raises `ValueError` otherwise."""
+    if not (text.isascii() and text.isprintable()):  # RFC 5321 section 4.2: a reply is US-ASCII
+        raise ValueError(f"{text!r} has what no reply can have: write printable US-ASCII")
     rest = _FIELD.sub("", text)
     if "{" in rest or "}" in rest:
         raise ValueError(f"a brace stands alone in {text!r}; fields are {_shown(allowed)}")

@@ -200,6 +200,8 @@ def test_the_text_is_the_administrators() -> None:
         ({"text": "{seconds.__class__}"}, "a brace stands alone"),
         ({"text": "{secs}"}, "is no field"),
         ({"text": "{"}, "a brace stands alone"),
+        ({"text": "Später nochmals"}, "printable US-ASCII"),
+        ({"text": "two\nlines"}, "printable US-ASCII"),
         ({"allow_clients": ["/(/"]}, "no regular expression"),
         ({"allow_recipients": ["two words"]}, "no address"),
         ({"delay": "1h", "retry_window": "1h"}, "retry_window"),
