@@ -14,7 +14,6 @@ import time
 from json.encoder import encode_basestring_ascii as quote
 
 from gatepost.config import LogSettings
-from gatepost.handshake import POLICY_PROBE
 from gatepost.logs import MAX_VALUE, as_json, get_logger, output
 from policyd.action import DUNNO
 from policyd.engine import Decision
@@ -56,7 +55,7 @@ class DecisionLog:
         """Log one decision; called in the event loop."""
         if not self._wanted:
             return
-        is_probe = request.attributes == POLICY_PROBE and decision.action is DUNNO
+        is_probe = request.is_probe and decision.action is DUNNO
         if is_probe and not self._probes_wanted:
             return
         level = "debug" if is_probe else "info"

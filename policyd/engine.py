@@ -94,7 +94,8 @@ class Engine:
         A cancellation means that the time is up; `out_of_time` then says what to answer.
         """
         decision = Decision()
-        if self._proxies and self._proxies.match(request.client_address, ""):
+        proxies = self._proxies
+        if proxies and not request.is_probe and proxies.match(request.client_address, ""):
             self._hide_client(request, decision)
         for row in self._by_state.get(request.state, ()):
             try:

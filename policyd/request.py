@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import enum
 
+from gatepost.handshake import POLICY_PROBE
+
 
 class State(enum.StrEnum):
     """Where in the SMTP dialogue Postfix asks: `protocol_state`."""
@@ -48,6 +50,11 @@ class Request:
             f"Request({self.state} client={self.client_address} sender={self.sender} "
             f"recipient={self.recipient})"
         )
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether it is a health probe's (`gatepost probe policy`), and nobody's mail."""
+        return self.attributes == POLICY_PROBE
 
     @property
     def client_address(self) -> str:

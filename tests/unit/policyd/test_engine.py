@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 
 import pytest
 
+from gatepost.handshake import POLICY_PROBE
 from gatepost.reply import Reply
 from policyd.action import DUNNO, hold, prepend, refuse
 from policyd.checks import Check, Outcome, accept
@@ -163,3 +164,9 @@ def test_an_address_of_a_proxy_is_nobodys() -> None:
     assert (seen[0].client_address, seen[0].client_name) == ("", "")
     asyncio.run(engine.decide(request()))
     assert seen[1].client_address == "192.0.2.7"
+    # a health probe comes from the pod itself, which may be among the proxies' networks
+    probe = Request(dict(POLICY_PROBE))
+    on_loopback = Engine([], ["127.0.0.0/8"])
+    assert asyncio.run(on_loopback.decide(probe)).findings == []
+    probe.attributes["sender"] = "a@example.net"
+    assert asyncio.run(on_loopback.decide(probe)).findings == ["client address is a proxy's"]
