@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.backends.openssl import backend
 
 SBOM = Path(__file__).resolve().parents[3] / "images" / "sbom.sh"
 
@@ -49,7 +50,20 @@ def test_an_image_without_python_has_its_debian_packages(dpkg: Path) -> None:
 
 
 def test_an_image_with_python_has_its_packages_too(dpkg: Path) -> None:
-    names = [each["name"] for each in sbom(dpkg, sys.executable)["components"]]
-    assert names[:2] == ["bash", "libc6"]
+    found = sbom(dpkg, sys.executable)["components"]
+    assert [each["name"] for each in found[:2]] == ["bash", "libc6"]
+    ours = {each["name"] for each in found if each.get("bom-ref", "").startswith("pypi:")}
     installed = {each.name.lower().replace("_", "-") for each in metadata.distributions()}
-    assert set(names[2:]) == installed
+    assert ours == installed
+
+
+def test_what_a_wheel_carries_inside_is_there(dpkg: Path) -> None:
+    """cryptography's wheel has an OpenSSL of its own, and says so (PEP 770)."""
+    found = sbom(dpkg, sys.executable)["components"]
+    (openssl,) = (each for each in found if each.get("purl", "").startswith("pkg:generic/openssl@"))
+    assert openssl["version"] in backend.openssl_version_text()
+    assert openssl["bom-ref"].startswith("in:cryptography:")
+    # a tool of its build is not in it
+    assert not [one for one in found if "in:cryptography:pkg:cargo/pkg-config@" in str(one)]
+    references = [each["bom-ref"] for each in found if "bom-ref" in each]
+    assert len(references) == len(set(references))
