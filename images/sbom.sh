@@ -7,7 +7,7 @@ name=$1 version=$2 python=${3:-}
 debian=$(dpkg-query -W -f '    {"type": "library", "bom-ref": "deb:${binary:Package}", "name": "${Package}", "version": "${Version}", "purl": "pkg:deb/debian/${Package}@${Version}?arch=${Architecture}&distro=debian-13"},\n')
 packages=
 if [ -n "$python" ]; then
-  packages=$("$python" -c '
+  packages=$("$python" -I -c '
 import importlib.metadata, json
 def say(component):
     print(f"    {json.dumps(component)},")
