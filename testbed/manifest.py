@@ -37,6 +37,8 @@ class Changes:
     """The image to use, by its folder in images/."""
     nameserver: str
     """The resolver of the pod."""
+    searches: tuple[str, ...] = ()
+    """Domains in which the pod looks for short names."""
     gatepost: Mapping[str, Any] = field(default_factory=dict)
     """Keys of gatepost.toml, nested; they are laid over those of the manifest."""
     postfix: Mapping[str, str] = field(default_factory=dict)
@@ -95,7 +97,10 @@ def _change_configuration(each: Object, changes: Changes) -> None:
 
 def _change_pod(spec: Object, changes: Changes) -> None:
     spec["dnsPolicy"] = "None"
-    spec["dnsConfig"] = {"nameservers": [changes.nameserver]}
+    spec["dnsConfig"] = {
+        "nameservers": [changes.nameserver],
+        "searches": list(changes.searches),
+    }
     for container in spec["containers"]:
         container["image"] = changes.images[_IMAGES[container["name"]]]
         if changes.user is not None and container["securityContext"]["runAsNonRoot"]:

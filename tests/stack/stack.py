@@ -49,6 +49,8 @@ BALANCERS = "10.30.0.0/24"
 BALANCER = "10.30.0.1"
 
 DNS_LIST = "list.test"
+SEARCH = "mail.svc.cluster.test"
+"""Where the pods look for names without a dot, as those of a cluster do."""
 DOMAIN = "example.org"
 """Ours, as in k8s/mail.yaml."""
 HOSTNAME = "mail.example.org"
@@ -64,7 +66,12 @@ METRICS = {"milters": 9101, "policyd": 9102}
 
 ALICE = "alice@example.org"
 """One of our users, with her password in `LOGINS`."""
-LOGINS = {ALICE: "correct horse"}
+MALLORY = "mallory@example.org"
+"""Another one, who may send one message a day."""
+LOGINS = {ALICE: "correct horse", MALLORY: "battery staple"}
+
+SIZE_LIMIT = 200_000
+"""Octets that a login may send in an hour."""
 
 GATEPOST: Mapping[str, Any] = {
     "proxy_networks": [BALANCERS],
@@ -75,6 +82,19 @@ GATEPOST: Mapping[str, Any] = {
     "policyd": {
         "greylist": {"delay": f"{DELAY}s", "allow_clients": [KNOWN]},
         "dnslists": {"lists": [{"zone": DNS_LIST}]},
+        "limits": {
+            "rules": [
+                {
+                    "name": "day",
+                    "per": "user",
+                    "count": "messages",
+                    "limit": 1,
+                    "period": "1d",
+                    "exempt": [ALICE],
+                },
+                {"name": "size", "per": "user", "count": "bytes", "limit": SIZE_LIMIT},
+            ]
+        },
     },
 }
 POSTFIX: Mapping[str, str] = {
@@ -105,6 +125,9 @@ A = "203.0.113.10"
 MX = "10 mx.remote.example"
 ["mx.remote.example"]
 A = "{REMOTE_HOST}"
+
+["mailstore.{SEARCH}"]
+A = "{SINK_HOST}"
 
 ["{DOMAIN}"]
 MX = "10 {HOSTNAME}"
@@ -167,6 +190,7 @@ class Stack:
             Changes(
                 images={name: images.tag(name) for name in images.NAMES},
                 nameserver=world.dns.host,
+                searches=(SEARCH,),
                 gatepost=overlaid(GATEPOST, gatepost or {}),
                 postfix={
                     **POSTFIX,

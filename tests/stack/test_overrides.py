@@ -17,6 +17,7 @@ cp -L /config/* {_FOLDER}/config/
 cat > {_FOLDER}/config/zz.cf
 echo 'not.an.address REJECT' > {_FOLDER}/config/networks
 echo 'bob@example.org OK' > {_FOLDER}/config/people
+echo '/^X-Spam: yes/ REJECT' > {_FOLDER}/config/patterns
 export GATE_CONFIG={_FOLDER}/config
 render {_FOLDER}/out
 check {_FOLDER}/out
@@ -40,10 +41,12 @@ def check(stack: Stack, lines: str) -> subprocess.CompletedProcess[str]:
         ("queue_run_delay =", "queue_run_delay = : write a time"),
         ("reset_owner_alias = on", "reset_owner_alias = on: write yes or no"),
         ("transport_maps = texthash:/config/nowhere", "nowhere: No such file or directory"),
-        ("transport_maps = pcre:/config/people", "unsupported dictionary type: pcre"),
+        ("transport_maps = lmdb:/config/people", "unsupported dictionary type: lmdb"),
+        ("header_checks = pcre:/config/people", "pcre map"),
         ("postscreen_access_list = cidr:/config/networks", 'bad address pattern: "not.an.address"'),
         ("smtpd_client_restrictions = reject_everybody", "there is no restriction reject_every"),
         ("smtpd_recipient_restrictions = permit", "unused parameter: gate_policy_restriction"),
+        ("mynetworks = 127.0.0.0/8 2001:db8::/32", "there is no table 2001:db8::/32; an address"),
         ("queue_directory = /nowhere", "chdir(/nowhere): No such file or directory"),
     ],
 )
@@ -61,9 +64,12 @@ def test_what_would_stop_mail_is_refused(stack: Stack, lines: str, reason: str) 
         "compatibility_level = 3.6\nlmtp_tcp_port = lmtp",
         "default_destination_concurrency_positive_feedback = 1/8",
         "postscreen_dnsbl_allowlist_threshold = -2",
+        "mynetworks = !10.1.2.3, [2001:db8::]/32, cidr:{{10.0.0.0/8 yes}}\n"
+        "relay_domains = texthash:/config/people, example.com",
         "maximal_queue_lifetime = 1d\nbounce_queue_lifetime = 0",
         "smtpd_sender_restrictions = check_sender_access texthash:/config/people,\n"
         "    reject_rbl_client zen.example.org=127.0.0.[2..3], sleep 1, permit",
+        "header_checks = pcre:/config/patterns, regexp:/config/patterns",
         "smtpd_restriction_classes = ours\nours = reject_unauth_pipelining\n"
         "smtpd_client_restrictions = ours, check_client_access inline:{ { foo_bar = ours } }",
         "smtpd_recipient_restrictions = reject_unauth_destination,\n"

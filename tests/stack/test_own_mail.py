@@ -8,10 +8,13 @@ import pytest
 
 from testbed.oracles import dkimpy_verdicts
 from testbed.sink import Delivery
+from testbed.smtp import Reply
 from tests.stack.stack import (
     ALICE,
     COLLEAGUE,
     FRIEND,
+    MALLORY,
+    SIZE_LIMIT,
     SMTP,
     STRANGER,
     SUBMISSION,
@@ -96,6 +99,32 @@ def test_a_wrong_password_is_not_taken(stack: Stack) -> None:
         options=("--tls", *wrong),
     )
     assert sent.reply.code == 535
+
+
+def submit(stack: Stack, subject: str, login: str, size: int = 0) -> Reply:
+    lines = [f"From: {login}", f"Subject: {subject}", "", *(["x" * 70] * (size // 72)), ""]
+    sent = stack.send(
+        subject,
+        client=STRANGER,
+        port=SUBMISSION,
+        login=login,
+        sender=login,
+        recipients=REMOTE,
+        message="\r\n".join(lines).encode(),
+        options=("--tls",),
+    )
+    return sent.reply
+
+
+def test_a_login_has_its_limits(stack: Stack) -> None:
+    assert submit(stack, "the first of today", MALLORY).code == 250
+    second = submit(stack, "the second of today", MALLORY)
+    assert second.code == 450
+    assert second.text.endswith("[limit-day]")
+    big = submit(stack, "too big", ALICE, SIZE_LIMIT + 1000)
+    assert big.code == 450
+    assert big.text.endswith("[limit-size]")
+    assert submit(stack, "small enough", ALICE).code == 250
 
 
 @pytest.mark.parametrize("port", [SMTP, SUBMISSION])

@@ -133,6 +133,25 @@ def test_postfix_takes_a_new_domain_and_finishes_old_sessions(changing: Stack) -
         changing.sink.wait_for_subject("begun before")
 
 
+@pytest.mark.parametrize("next_hop", ["smtp:[mailstore]:25", "smtp:mailstore:25"])
+def test_a_service_of_the_namespace_can_be_the_next_hop(changing: Stack, next_hop: str) -> None:
+    """A cluster finds a short name in the domains that its pods search."""
+    postfix = changing.container("postfix")
+    good = changing.pod.data("mail-postfix")["POSTFIX_NEXT_HOP"]
+    reloads = postfix.log().count(RELOADED)
+    changing.configure("mail-postfix", {"POSTFIX_NEXT_HOP": next_hop})
+    try:
+        postfix.wait_for_log(RELOADED, count=reloads + 1)
+        # whoever was verified before would not be asked about again
+        recipient = f"bob+{next_hop.count('[')}@example.org"
+        sent = changing.send(next_hop, recipients=(recipient,))
+        assert sent.accepted, sent.transcript
+        changing.sink.wait_for_subject(next_hop)
+    finally:
+        changing.configure("mail-postfix", {"POSTFIX_NEXT_HOP": good})
+        postfix.wait_for_log(RELOADED, count=reloads + 2)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [

@@ -53,14 +53,11 @@ volumeMounts:
   {{- if eq .Values.topology "pod" }}
   - {name: sockets, mountPath: /run/gatepost}
   {{- end }}
-  - {name: tmp-milters, mountPath: /tmp}
 {{- end }}
 
 {{- define "mail.miltersVolumes" -}}
 - name: keys
   secret: {secretName: {{ .Values.dkim.secret }}, defaultMode: 0440, optional: true}
-- name: tmp-milters
-  emptyDir: {}
 {{- end }}
 
 {{- define "mail.policyd" -}}
@@ -87,7 +84,6 @@ volumeMounts:
   {{- if and (eq (include "mail.store" .) "valkey") .Values.store.passwordSecret }}
   - {name: valkey-password, mountPath: /secrets/valkey, readOnly: true}
   {{- end }}
-  - {name: tmp-policyd, mountPath: /tmp}
 {{- end }}
 
 {{- define "mail.policydVolumes" -}}
@@ -100,8 +96,6 @@ volumeMounts:
 {{- if and (eq (include "mail.store" .) "valkey") .Values.store.passwordSecret }}
 {{ include "mail.valkeyPassword" . }}
 {{- end }}
-- name: tmp-policyd
-  emptyDir: {}
 {{- end }}
 
 {{- define "mail.valkeyPassword" -}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -128,6 +129,27 @@ def test_submission_opens_with_logins_and_a_certificate_only(tmp_path: Path) -> 
         assert f"\n{port} " in opened.master
     assert opened.master.count("smtpd_tls_security_level=encrypt") == 4
     assert opened.master.count("upstream_proxy_protocol=haproxy") == 3
+
+
+def test_who_logs_in_is_asked_about_too(tmp_path: Path) -> None:
+    """Limits of logins, ownership and bytes are the policy server's, and it must be asked."""
+    settings = {
+        **GOOD,
+        "POSTFIX_SASL": "inet:dovecot:12345",
+        "POSTFIX_POLICY": "inet:policyd:10023",
+    }
+    certificate = {"tls/tls.key": "-", "tls/tls.crt": "-"}
+    (tmp_path / "tls").mkdir()
+    rendered = render(tmp_path, settings, certificate)
+    asked = "check_policy_service { inet:policyd:10023, timeout=15s }"
+    for service in rendered.master.split("\n465 ")[1].split("\n587 "):
+        (recipient,) = re.findall(r"smtpd_recipient_restrictions = (.*) }$", service, re.MULTILINE)
+        assert recipient.endswith(f", {asked}")
+        (end,) = re.findall(r"smtpd_end_of_data_restrictions = (.*) }$", service, re.MULTILINE)
+        assert end == asked
+    without = render(tmp_path, {**settings, "POSTFIX_POLICY": ""}, certificate)
+    assert "check_policy_service" not in without.master
+    assert "end_of_data" not in without.master
 
 
 @pytest.mark.parametrize(
