@@ -256,13 +256,10 @@ def test_the_cluster_may_choose_the_user() -> None:
     assert containers["milters"]["securityContext"]["runAsNonRoot"] is True
 
 
-VALKEY_IN_THE_POD = "{store: {kind: valkey}}"
-
-
-@pytest.mark.parametrize("values", [VALKEY_IN_THE_POD, *FULL.values()])
-def test_who_is_let_in_is_there(values: str) -> None:
+@sets
+def test_who_is_let_in_is_there(values: Path) -> None:
     """A peer that no pod has the labels of is a door for nobody."""
-    rendered = render(values)
+    rendered = render(values.read_text())
     pods = [pod["metadata"]["labels"].items() for pod in rendered.pods().values()]
     peers = [
         peer["podSelector"]["matchLabels"]
@@ -276,7 +273,7 @@ def test_who_is_let_in_is_there(values: str) -> None:
 
 
 def test_the_pod_reaches_its_valkey() -> None:
-    rendered = render(VALKEY_IN_THE_POD)
+    rendered = render(FULL["pod-valkey"])
     (rule,) = rendered.one("NetworkPolicy", "mail-valkey")["spec"]["ingress"]
     (peer,) = rule["from"]
     assert peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "pod"
@@ -349,10 +346,8 @@ def test_whole_numbers_stay_whole(tmp_path: Path) -> None:
 
 
 def test_a_file_on_a_volume_has_one_pod_at_a_time() -> None:
-    sqlite = "{topology: services, store: {kind: sqlite}, policyd: {replicas: 1}}"
-    strategies = {
-        name: each["spec"]["strategy"] for name, each in render(sqlite).kind("Deployment").items()
-    }
+    deployments = render(FULL["services-sqlite"]).kind("Deployment")
+    strategies = {name: each["spec"]["strategy"] for name, each in deployments.items()}
     assert strategies["mail-policyd"] == {"type": "Recreate"}
     assert strategies["mail-milters"]["rollingUpdate"]["maxUnavailable"] == 0
     valkey = render(FULL["services"]).one("Deployment", "mail-policyd")["spec"]["strategy"]
