@@ -6,14 +6,30 @@ not root makes a user namespace for it.
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 _MOUNT = 'mount -t tmpfs -o "size=$0" tmpfs "$1" && shift && exec "$@"'
 
 FILLER = "filler"
 """The file that takes the room of a full disk."""
+
+
+@functools.cache
+def why_not() -> str:
+    """Why there can be no such disk here; empty where there can.
+
+    A container mostly may not mount anything, not even as root.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        command = [*small_disk(Path(name), 4096), "true"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return ""
+    return done.stderr.strip() or f"{command[0]} ended with {done.returncode}"
 
 
 def small_disk(folder: Path, size: int) -> list[str]:

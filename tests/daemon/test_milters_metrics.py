@@ -57,6 +57,7 @@ def shared_files(pid: int) -> set[str]:
     return {name for name in mapped if not name.startswith(("/dev/zero ", "anon_inode:"))}
 
 
+@pytest.mark.usefixtures("mounts")
 def test_a_full_disk_for_temporary_files_harms_nobody(tmp_path: Path, dns: DnsServer) -> None:
     temporary = tmp_path / "tmp"
     temporary.mkdir()

@@ -15,6 +15,8 @@ from testbed.disk import fill, make_room, read_only_disk, remount, seen_by, smal
 from testbed.waiting import wait_until
 from tests.daemon.policyd_process import PolicyDaemon
 
+pytestmark = pytest.mark.usefixtures("mounts")
+
 SMALL = 2 << 20
 """Octets: some thousand triplets."""
 LARGE = 64 << 20

@@ -1,0 +1,13 @@
+import os
+
+import pytest
+
+from testbed import disk
+
+
+@pytest.fixture(scope="session")
+def mounts() -> None:
+    """For a test that mounts a disk of its own: skips it where the kernel lets us mount nothing."""
+    # a machine that says of itself that it checks everything has to be one that can
+    if (reason := disk.why_not()) and not os.environ.get("CI"):
+        pytest.skip(f"needs to mount a file system (CAP_SYS_ADMIN): {reason}")
