@@ -11,6 +11,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from time import perf_counter
 from typing import cast
 
@@ -40,6 +41,10 @@ REQUESTS = Counter("gatepost_policyd_requests_total", "Requests answered", ["sta
 MALFORMED = Counter("gatepost_policyd_malformed_total", "What came that is no request")
 OUT_OF_TIME = Counter("gatepost_policyd_out_of_time_total", "Requests that used up their budget")
 REFUSED = Counter("gatepost_policyd_connections_refused_total", "Connections beyond the bound")
+MADE_ROOM = Counter(
+    "gatepost_policyd_connections_made_room_total",
+    "Silent connections that were closed for others, at the bound",
+)
 SECONDS = Histogram(
     "gatepost_policyd_request_seconds",
     "From the end of a request to its answer",
@@ -109,6 +114,28 @@ class PolicyServer:
         if self._looker is not None:
             self._looker.cancel()
 
+    def has_room(self) -> bool:
+        """Whether one more connection may stay.
+
+        At the bound those make room that have been silent for longest: Postfix connects again when
+        it has something to ask. Some at a time, for all have to be looked at.
+        """
+        bound = self.bounds().max_connections
+        if len(self.connections) < bound:
+            return True
+        silent = (connection for connection in self.connections if connection.is_silent)
+        for connection in nsmallest(max(1, bound // 100), silent, key=lambda one: one.heard):
+            MADE_ROOM.inc()
+            connection.abort()
+            self.forget(connection)
+        return len(self.connections) < bound
+
+    def forget(self, connection: Connection) -> None:
+        """The connection is closed, or about to be."""
+        if connection in self.connections:
+            self.connections.remove(connection)
+            CONNECTIONS.add(-1)
+
     def engine(self) -> Engine:
         """The checks in use now."""
         return self._engine()
@@ -149,7 +176,8 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
-        self._heard = self._loop.time()  # when the last byte came
+        self.heard = self._loop.time()
+        """When the last byte came."""
         self._partial_since = 0.0  # since when part of a request waits for its rest; 0: none does
         self._begun = 0.0  # when the request under way was taken up; 0: none is
         self._expired = False
@@ -157,13 +185,18 @@ class Connection(asyncio.Protocol):
         self._reading_paused = False
         self._writable: asyncio.Future[None] | None = None
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing is under way and no part of a request is there."""
+        return self._task is None and not self._partial_since
+
     # As asyncio calls them
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, or close it when there are too many."""
         self._transport = cast(asyncio.Transport, transport)
         server = self._server
-        if server.draining or len(server.connections) >= server.bounds().max_connections:
+        if server.draining or not server.has_room():
             if not server.draining:
                 REFUSED.inc()
             self._transport.abort()
@@ -174,9 +207,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 # asyncio's
         """Nobody is left to answer."""
         server = self._server
-        if self in server.connections:
-            server.connections.remove(self)
-            CONNECTIONS.add(-1)
+        server.forget(self)
         server.busy.discard(self)
         if self._task is not None:
             self._task.cancel()
@@ -185,7 +216,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Answer what is complete."""
-        self._heard = self._loop.time()
+        self.heard = self._loop.time()
         reader = self._reader
         reader.receive_data(data)
         if self._task is None:
@@ -224,7 +255,7 @@ class Connection(asyncio.Protocol):
             if now - self._begun > bounds.budget and not self._expired and self._task is not None:
                 self._expired = True
                 self._task.cancel()
-        elif self._writable is not None and now - self._heard > bounds.request_timeout:
+        elif self._writable is not None and now - self.heard > bounds.request_timeout:
             self._complain("answers are not read")
             self.abort()
 
@@ -235,7 +266,7 @@ class Connection(asyncio.Protocol):
         if self._partial_since and now - self._partial_since > bounds.request_timeout:
             self._complain("half a request, and silence")
             self._transport.close()
-        elif now - self._heard > bounds.idle_timeout:
+        elif now - self.heard > bounds.idle_timeout:
             self._transport.close()
 
     def close_when_done(self) -> None:
@@ -262,7 +293,7 @@ class Connection(asyncio.Protocol):
             return None
         if event is None and reader.mid_request:
             if not self._partial_since:
-                self._partial_since = self._heard
+                self._partial_since = self.heard
         else:
             self._partial_since = 0.0
         return event

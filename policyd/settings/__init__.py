@@ -89,8 +89,9 @@ class PolicydSettings(Section):
     max_connections: int = Field(
         default=10_000,
         ge=1,
-        description="Connections held open at once; a further one is closed, and Postfix tries "
-        "again. Postfix opens one for each smtpd process.",
+        description="Connections held open at once. For a further one those make room that have "
+        "been silent for longest, and Postfix connects again when it needs them; where none is "
+        "silent it is closed. Postfix opens one for each smtpd process.",
     )
     idle_timeout: Duration = Field(
         default=1200.0,

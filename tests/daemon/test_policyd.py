@@ -142,33 +142,59 @@ def test_ten_thousand_idle_connections_do_not_keep_a_request_from_its_answer(
     clients: list[PolicyClient] = []
     try:
         # it raises the usual limit of open files itself
-        with PolicyDaemon(tmp_path, {"max_connections": 2 * count - 1000}) as policyd:
+        with PolicyDaemon(tmp_path) as policyd:
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 2 * count), hard))
             clients += [policyd.connect() for _ in range(count)]
-            assert policyd.ask() == NEW
-            assert clients[0].ask(sender="first@example.net") == NEW
+            wait_until(
+                lambda: policyd.daemon.metric("gatepost_policyd_connections") == count,
+                "all to be open",
+            )
+            assert policyd.ask() == NEW  # which is one more than may be open
             assert clients[-1].ask(sender="last@example.net") == NEW
-            assert policyd.daemon.metric("gatepost_policyd_connections") >= count
+            assert clients[0].closed()
+            assert policyd.daemon.metric("gatepost_policyd_connections_made_room_total") == 100
     finally:
         for client in clients:
             client.sock.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_connections_beyond_the_bound_are_closed(tmp_path: Path) -> None:
+def test_at_the_bound_who_was_silent_for_longest_makes_room(tmp_path: Path) -> None:
     with PolicyDaemon(tmp_path, {"max_connections": 3}) as policyd:
         kept = [policyd.connect() for _ in range(3)]
-        for n, client in enumerate(kept):
-            assert client.ask(sender=f"{'abc'[n]}@example.net") == NEW
+        for n in (1, 0, 2):
+            assert kept[n].ask(sender=f"{'abc'[n]}@example.net") == NEW
+        kept[0].send(wire()[:50])  # the beginning of a request is no silence
         with policyd.connect() as further:
-            assert further.closed()
+            assert further.ask(sender="d@example.net") == NEW
+            assert kept[1].closed()
+            kept[0].send(wire()[50:])
+            assert kept[0].answer() == NEW
+            assert "greylist-early" in kept[2].ask(sender="c@example.net")
         for client in kept:
             client.sock.close()
         wait_until(
             lambda: policyd.daemon.metric("gatepost_policyd_connections") == 0, "none to be open"
         )
-        assert policyd.ask(sender="d@example.net") == NEW
-        assert policyd.daemon.metric("gatepost_policyd_connections_refused_total") == 1
+        assert policyd.daemon.metric("gatepost_policyd_connections_made_room_total") == 1
+        assert policyd.daemon.metric("gatepost_policyd_connections_refused_total") == 0
+
+
+def test_connections_beyond_the_bound_are_closed_where_none_is_silent(tmp_path: Path) -> None:
+    with DnsServer() as dns:
+        dns.misbehave("7.2.0.192.bl.example", Behaviour.TIMEOUT)
+        settings = {"max_connections": 2, "dnslists": BL["dnslists"]}
+        with PolicyDaemon(tmp_path, settings, dns.address) as policyd:
+            kept = [policyd.connect() for _ in range(2)]
+            for client in kept:
+                client.send(wire())
+            wait_until(lambda: dns.asked("7.2.0.192.bl.example"), "the list to be asked")
+            with policyd.connect() as further:
+                assert further.closed()
+            assert kept[0].answer() == NEW
+            assert policyd.daemon.metric("gatepost_policyd_connections_refused_total") == 1
+            for client in kept:
+                client.sock.close()
 
 
 def test_a_listed_client_gets_554_with_the_list_and_the_reason_id(tmp_path: Path) -> None:
