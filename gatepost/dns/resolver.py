@@ -35,6 +35,7 @@ QUESTIONS = Counter(
 _HIT = {rcode: QUESTIONS.labels("cache", rcode.value) for rcode in Rcode}
 _ASKED = {rcode: QUESTIONS.labels("network", rcode.value) for rcode in Rcode}
 
+RESOLV_CONF = "/etc/resolv.conf"
 _LEAST_LIFETIME = 0.001  # dnspython takes 0 for "no limit"
 
 
@@ -48,7 +49,10 @@ def _servers(settings: DnsSettings) -> list[tuple[str, int]]:
     if settings.nameservers:
         return [parse_nameserver(server) for server in settings.nameservers]
     system = dns.resolver.Resolver(configure=False)
-    system.read_resolv_conf("/etc/resolv.conf")
+    try:
+        system.read_resolv_conf(RESOLV_CONF)
+    except dns.resolver.NoResolverConfiguration:
+        return [("127.0.0.1", 53)]  # as resolv.conf(5) says
     return [(str(server), system.port) for server in system.nameservers]
 
 

@@ -1,13 +1,16 @@
 """The resolvers against a real DNS server that can misbehave."""
 
 import asyncio
+import os
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
 from gatepost.config import DnsSettings
-from gatepost.dns import AsyncResolver, Resolver, new_cache
+from gatepost.dns import AsyncResolver, Resolver, new_cache, resolver
 from gatepost.dns.exchange import MAX_UNDER_WAY
 from gatepost.dns.names import MAX_RECORDS
 from msgauth.ask import Answer, Question, Rcode
@@ -136,6 +139,22 @@ def test_servers_that_all_fail_are_asked_once(server: DnsServer) -> None:
         answer = asyncio.run(resolver.resolve(Question("mx.example.org", "A")))
         assert answer == Answer(Rcode.TEMPFAIL)
         assert another.asked("mx.example.org") == server.asked("mx.example.org") == 1
+
+
+@pytest.mark.parametrize("text", [None, "", "search example.org\n"])
+def test_without_a_name_server_in_resolv_conf_the_machine_itself_is_asked(
+    text: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "resolv.conf"
+    if text is not None:
+        path.write_text(text)
+    monkeypatch.setattr(resolver, "RESOLV_CONF", str(path))
+    with DnsServer(ZONE, port=53) if os.geteuid() == 0 else nullcontext() as local:
+        rcode = Rcode.OK if local else Rcode.TEMPFAIL
+        question = Question("mx.example.org", "A")
+        unset = DnsSettings(timeout=0.5)
+        assert Resolver(unset).resolve(question).rcode is rcode
+        assert asyncio.run(AsyncResolver(unset).resolve(question)).rcode is rcode
 
 
 def test_a_server_at_an_ipv6_address_is_asked() -> None:
