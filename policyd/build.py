@@ -121,14 +121,26 @@ class Maker:
         """The checks that are on, in their order; raises `StartError`."""
         rows = []
         for name in self._settings.order:
-            section, make = self._makers[name]
             try:
-                check = make() if section.enabled else None
+                row = self._row(name)
             except (PolicydError, OSError, ValueError) as error:
                 raise StartError(f"[policyd.{name}]: {error}") from None
-            if check is not None:
-                rows.append(Row.of(check, section))
+            if row is not None:
+                rows.append(row)
         return Engine(rows, self._proxy_networks)
+
+    def faults(self) -> Iterator[tuple[CheckName, str]]:
+        """The checks that cannot be made, and why: a list is missing, a secret cannot be read."""
+        for name in self._settings.order:
+            try:
+                self._row(name)
+            except (PolicydError, OSError, ValueError) as error:
+                yield name, str(error)
+
+    def _row(self, name: CheckName) -> Row | None:
+        section, make = self._makers[name]
+        check = make() if section.enabled else None
+        return None if check is None else Row.of(check, section)
 
     def _ownership(self) -> Check:
         return Ownership(self._settings.ownership, self._hostname)
@@ -172,6 +184,21 @@ class Maker:
             elif identity == "dnswl":
                 identify.append(listed_identity)
         return Greylist(settings, self._stores.lasting, self._hostname, identify)
+
+
+def faults(ground: GroundSettings, settings: PolicydSettings) -> Iterator[tuple[str, str]]:
+    """Keys whose files keep a server with these settings from starting, and why.
+
+    Nothing is asked and no store is opened.
+    """
+    maker = Maker(ground, settings, Stores.over(MemoryStore()), AsyncResolver(ground.dns))
+    for name, why in maker.faults():
+        yield f"policyd.{name}", why
+    if settings.store.kind == "valkey" and settings.store.password_file is not None:
+        try:
+            settings.store.password_file.read()
+        except (OSError, ValueError) as error:
+            yield "policyd.store.password_file", str(error)
 
 
 def watched_files(settings: PolicydSettings) -> Iterator[Path]:

@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from gatepost.cli import configuration
+from gatepost.config import ConfigError
+from gatepost.config.errors import Problem
 from gatepost.config.reference import reference as reference_of
 
 
@@ -19,12 +21,18 @@ def config() -> None:
 @config.command()
 @configuration.config_option
 def check(config: Path | None) -> None:
-    """Say whether the configuration is valid.
+    """Say whether the configuration is valid, with the lists and secrets of the policy server.
 
     Exits with 2 when it is not, and prints each problem with its file, line, key and what is
     allowed there.
     """
+    from policyd.build import faults
+
     loaded = configuration.read(config)
+    model, path = loaded.model, str(loaded.path)
+    found = [Problem(path, None, key, why) for key, why in faults(model, model.policyd)]
+    if found:
+        raise ConfigError(found)
     click.echo(f"{loaded.path}: ok")
     for variable in loaded.overrides:
         click.echo(f"  with {variable} of the environment")

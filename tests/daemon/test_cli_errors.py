@@ -84,3 +84,33 @@ def test_an_import_into_valkey_makes_no_folder(tmp_path: Path) -> None:
     assert (status, len(lines)) == (1, 1)
     assert lines[0].startswith("Error: valkey: ")
     assert not (tmp_path / "no").exists()
+
+
+def test_config_check_finds_what_would_keep_the_policy_server_from_starting(
+    tmp_path: Path,
+) -> None:
+    config, senders, secret = (tmp_path / name for name in ("gatepost.toml", "senders", "secret"))
+    senders.write_text("example.com\ntwo words\n")
+    secret.touch(0o644)
+    config.write_text(
+        f"""
+[policyd.greylist]
+allow_clients_files = ["{tmp_path}/none"]
+[policyd.tables]
+deny_senders_files = ["{senders}"]
+[policyd.store]
+kind = "valkey"
+password_file = "{secret}"
+"""
+    )
+    status, lines = run("config", "check", "--config", str(config))
+    assert status == 2
+    allowed = "write user@domain, user@, a domain or /regex/"
+    assert lines == [
+        f"gatepost: {config}: policyd.tables: {senders}:2: 'two words' is no address: {allowed}",
+        f"gatepost: {config}: policyd.greylist: {tmp_path}/none: does not exist",
+        f"gatepost: {config}: policyd.store.password_file: {secret} is open to everybody "
+        f"(mode 0644): chmod o-rwx {secret}",
+    ]
+    status, lines = run("policyd", "--config", str(config))
+    assert (status, len(lines)) == (1, 1)
