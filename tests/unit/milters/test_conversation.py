@@ -159,6 +159,14 @@ def test_mail_that_was_handed_in_is_ours_whatever_is_internal(
     assert mta.clients == [client]
 
 
+def test_a_queue_id_is_that_of_its_own_message() -> None:
+    mta = Mta()
+    own = packet(b"D", b"Ni\x004ABC\0")
+    mta.say(OFFER, LOCAL, MAIL, FROM, own, END_OF_HEADER, END)
+    mta.say(MAIL, FROM, END, MAIL, FROM, END_OF_HEADER, END)
+    assert mta.queue_ids == ["4ABC", "", ""]
+
+
 def test_the_space_before_a_value_comes_and_goes_as_agreed() -> None:
     bare = packet(b"L", b"From\0user@signer.example\0")
     results = []
@@ -259,8 +267,18 @@ def test_what_is_not_known_of_the_client_defers_all_its_messages(method: str) ->
     mta.say(MAIL, ABORT)
     assert mta.say(MAIL, FROM, END) == DEFERRED
     session.mend()
+    assert mta.say(MAIL, FROM, END) == DEFERRED
     mta.say(LOCAL, HELO)
     assert commands(mta.say(MAIL, RCPT, FROM, END)) == "iic"
+
+
+def test_what_is_not_known_of_a_client_does_not_concern_the_next() -> None:
+    session = Broken("helo")
+    mta = Mta(session=session)
+    mta.say(OFFER, LOCAL, HELO)
+    session.mend()
+    assert mta.say(MAIL, FROM, END) == DEFERRED
+    assert commands(mta.say(packet(b"K"), MAIL, FROM, END)) == "ic"
 
 
 def test_a_message_that_is_given_up_takes_its_error_with_it() -> None:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.dns import Zone, solve
+from milters.envelope import MAX_RECIPIENTS
 from milters.header import MAX_DELETIONS
 from milters.session import ProtocolError, Session
 from tests.unit.milters.mail import (
@@ -135,6 +136,34 @@ def test_who_has_logged_in_is_not_judged_and_is_signed_for() -> None:
     assert outcome.signatures == ("rsa-sha256", "ed25519-sha256")
 
 
+@pytest.mark.parametrize(
+    ("switched_off", "signed"),
+    [
+        ("internal", {"authenticated", "submission"}),
+        ("authenticated", {"internal", "submission"}),
+    ],
+)
+def test_whose_mail_is_signed_can_be_switched_off(switched_off: str, signed: set[str]) -> None:
+    settings = {"sign": {switched_off: False}}
+    outcomes = [
+        play(session_of(INSIDE, settings), Mail.of(), NOTHING),
+        play(session_of(OUTSIDE, settings), Mail.of(), NOTHING, login="user"),
+        play(session_of(OUTSIDE, settings, submission=True), Mail.of(), NOTHING),
+    ]
+    assert {outcome.origin for outcome in outcomes if outcome.signatures} == signed
+    # and what is not signed is not judged either, nor told as unsigned
+    assert not any(outcome.results or outcome.unsigned for outcome in outcomes)
+
+
+def test_recipients_are_counted_and_not_all_are_kept() -> None:
+    settings = {"sign": {"no_ed25519_to": ["old.example"]}}
+    session = session_of(INSIDE, settings)
+    many = [b"<%d@new.example>" % n for n in range(MAX_RECIPIENTS)]
+    outcome = play(session, Mail.of(), NOTHING, recipients=[*many, b"<a@old.example>"])
+    assert outcome.facts["recipients"] == MAX_RECIPIENTS + 1
+    assert len(outcome.signatures) == 2
+
+
 def test_an_smtpd_service_named_for_signing() -> None:
     settings = {"sign": {"daemon_names": ["ORIGINATING"]}}
     mail = Mail.of()
@@ -200,6 +229,9 @@ def test_ownership() -> None:
     assert own.signatures
     nobody = Mail((("Subject", " no From"),))
     assert refusal(play(session_of(OUTSIDE, settings), nobody, NOTHING, login="alice"))
+    # who is ours without a login owns nothing, and is not asked
+    assert play(session_of(INSIDE, settings), nobody, NOTHING).action == "accept"
+    assert play(session_of(INSIDE, settings), Mail.of(), NOTHING).signatures
 
 
 @pytest.mark.parametrize("domain", ["bücher.example", "xn--bcher-kva.example", "BÜCHER.example"])

@@ -1,14 +1,16 @@
 """Which signatures a message gets."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from milters.author import Author
 from milters.settings import MiltersSettings
 from milters.signed_headers import header_policy
-from milters.signing import Signing
+from milters.signing import DomainKey, Signing
 from msgauth.dkim import DEFAULT_HEADERS
 from msgauth.errors import MsgauthError
-from tests.unit.milters.mail import Keys, both_keys
+from tests.unit.milters.mail import Keys, both_keys, ed25519_key, rsa_key
 
 KEYS = both_keys("example.org", "mail.example.org", "example.net")
 
@@ -107,3 +109,25 @@ def test_header_fields_that_are_signed_besides_the_usual() -> None:
     assert "X-Other" in policy.plain
     with pytest.raises(MsgauthError):
         header_policy(["Received"], [])
+
+
+@pytest.mark.parametrize(
+    ("selectors", "wanted", "seals"),
+    [
+        (("e", "r", "r2"), None, "r"),  # RFC 8617 section 4.1.3 knows RSA alone
+        (("e", "r", "r2"), "r2", "r2"),
+        (("e", "r", "r2"), "e", None),
+        (("e", "r"), "r2", None),
+        (("e",), None, None),
+        ((), None, None),
+    ],
+)
+def test_which_key_seals(selectors: Sequence[str], wanted: str | None, seals: str | None) -> None:
+    domain = "example.net"
+    keys = [
+        DomainKey(domain, selector, ed25519_key() if selector == "e" else rsa_key())
+        for selector in selectors
+    ]
+    settings = MiltersSettings.model_validate({"seal": {"domain": domain, "selector": wanted}})
+    spec = Signing(settings, Keys({domain: keys})).seal_spec()
+    assert (spec.selector if spec else None) == seals

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msgauth.arc import ArcHop, ArcResult, ArcSealer, ArcVerifier, SealSpec
+from msgauth.arc import SEALED_HEADERS, ArcHop, ArcResult, ArcSealer, ArcVerifier, SealSpec
 from msgauth.ask import TEMPFAIL, Answer, Rcode
 from msgauth.dkim import SIMPLE, MessageSigner, MessageVerifier, SignatureSpec, SigningError
 from msgauth.dkim.body import BodyHashes
+from msgauth.dkim.headers import Header, HeaderPolicy
 from msgauth.keys import SigningKey
 from msgauth.message import HeaderField, parse_message
 from msgauth.results import ArcStatus
@@ -279,6 +280,23 @@ def arc(aar: str, ams: str, seal: str) -> Fields:
         HeaderField(b"ARC-Authentication-Results", aar.encode()),
         *FIELDS,
     )
+
+
+class FromOnce(HeaderPolicy):
+    """Covers From as often as it occurs, as sealers do that do not oversign it."""
+
+    def select(self, header: Header) -> tuple[tuple[str, ...], list[HeaderField]]:
+        names, covered = super().select(header)
+        assert names[:2] == ("From", "From")
+        return names[1:], covered
+
+
+def test_a_from_that_is_not_covered_breaks_the_chain() -> None:
+    once = FromOnce(SEALED_HEADERS.always, SEALED_HEADERS.present, SEALED_HEADERS.plain)
+    fields = seal(replace(SPECS[0], headers=once), FIELDS)
+    assert verify(fields).status == "pass"
+    result = verify((HeaderField(b"From", b" ceo@bank.example"), *fields))
+    assert (result.status, result.reason) == ("fail", "a From is not covered")
 
 
 GOOD_AMS = " i=1; a=rsa-sha256; d=one.example; s=s; h=from; bh=AAAA; b=AAAA"
