@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import pytest
@@ -13,6 +14,7 @@ from gatepost.logs import get_logger
 from milters import decision
 from milters.decision import Decisions, Result, Runtime
 from milters.session import Session
+from msgauth.ask import TEMPFAIL, Answer, Question
 from tests.unit.milters.mail import rules
 
 
@@ -63,3 +65,42 @@ def test_an_answer_that_cannot_be_told_of_was_given(monkeypatch: pytest.MonkeyPa
     assert line["event"] == "error in Gatepost, a decision is not in the log"
     assert line["queue_id"] == "4ABC"
     assert "a mistake of ours" in line["exception"]
+
+
+class SlowDns:
+    """A resolver that knows nothing yet, and notes how long it may take."""
+
+    def __init__(self) -> None:
+        self.budgets: list[float] = []
+
+    def known(self, question: Question) -> Answer | None:
+        return None
+
+    def within(self, seconds: float) -> Callable[[Question], Awaitable[Answer]]:
+        self.budgets.append(seconds)
+
+        async def answer(question: Question) -> Answer:
+            return TEMPFAIL
+
+        return answer
+
+
+def test_all_dns_of_a_message_shares_its_budget() -> None:
+    dns = SlowDns()
+
+    async def play() -> list[Result]:
+        current = Runtime(rules({"verify": {"dns_budget": "7s"}}), cast(AsyncResolver, dns))
+        decisions = Decisions(lambda: current, get_logger("milters"))
+        session = Session(lambda: current.rules)
+        session.connect("unknown", "192.0.2.1")
+        session.mail_from(b"<a@example.org>", "", "")
+        session.header(b"From", b" a@example.org")
+        session.end_of_headers()
+        results: list[Result] = []
+        assert decisions.decide(session, "4ABC", results.append) is None
+        while not results:
+            await asyncio.sleep(0)
+        return results
+
+    assert len(asyncio.run(play())) == 1
+    assert dns.budgets == [7.0]

@@ -84,6 +84,16 @@ def test_activate_retires_the_keys_of_the_same_type(folder: KeyFolder) -> None:
     assert not folder.scan().keys[1].was_activated, "nobody has seen it in DNS"
 
 
+def test_activate_leaves_a_flat_key_as_it_is(folder: KeyFolder) -> None:
+    """It has no state that could be changed: it signs while the file is there."""
+    put(folder.path / "example.org.flat.pem", pem(number=1))
+    folder.add("example.org", {"new": pem()}, KeyState.NEW, NOW)
+    result = run(folder, "activate", "example.org", "--unchecked")
+    assert result.exit_code == 0, result.output
+    assert "Retired" not in result.output
+    assert states(folder) == {"flat": "active", "new": "active"}
+
+
 def test_activate_can_keep_the_old(folder: KeyFolder) -> None:
     folder.add("example.org", {"e1": pem()}, KeyState.ACTIVE, NOW)
     folder.add("example.org", {"e2": pem(number=1)}, KeyState.NEW, NOW)

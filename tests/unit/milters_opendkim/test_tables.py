@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from milters.opendkim.dataset import DataSet, UnsupportedDataSetError, classify, read_dataset
 from milters.opendkim.errors import OpendkimError, Place
-from milters.opendkim.expand import ANY_DOMAIN, Expanded, expand, is_aligned
+from milters.opendkim.expand import ANY_DOMAIN, MAX_EXPANSION, Expanded, expand, is_aligned
 from milters.opendkim.lines import MAX_LINE, MAX_LINES
 from milters.opendkim.tables import Glob, SigningTable, parse_key_table, parse_signing_table
 
@@ -204,6 +205,16 @@ def expanded(key_table: str, signing_table: str, *files: str, kind: str = "refil
         return [file for file in files if regex.fullmatch(file)]
 
     return expand(keys, signing(signing_table, kind), find=lambda pattern: iter(find(pattern)))
+
+
+def test_a_percent_that_stands_for_too_many_files_is_told() -> None:
+    keys, _ = parse_key_table(dataset("file:/kt", "k %:s:/k/%.pem"))
+    names = (f"/k/d{number}.example.pem" for number in itertools.count())
+    result = expand(keys, signing("*@* k", "refile"), find=lambda _: names)
+    assert not result.keys
+    (problem,) = result.problems
+    assert f"more than {MAX_EXPANSION} files" in str(problem)
+    assert next(names) == f"/k/d{MAX_EXPANSION + 1}.example.pem"
 
 
 def test_fixed_keys() -> None:

@@ -208,3 +208,15 @@ def test_any_zone_and_client_give_a_result_in_a_bounded_number_of_questions(
     assert result.reason.isprintable()
     assert result.explanation.isascii()
     assert asked <= 1 + 10 * 11 + 11 + 1
+
+
+@pytest.mark.parametrize("name", ["localhost", "com.", "", "[192.0.2.1]", "a..example", "x" * 300])
+def test_what_is_no_name_of_a_domain_asks_nothing(name: str) -> None:
+    """RFC 7208 section 4.3: the result is "none" at once."""
+
+    def never(question: Question) -> Answer:
+        raise AssertionError(question)
+
+    for lookup in (check_helo(CLIENT, name), check_mail_from(CLIENT, name, "")):
+        assert solve(lookup, never).status == "none"
+    assert solve(check_mail_from(CLIENT, "h.example", f"a@{name}"), never).status == "none"
