@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from milters.opendkim.dataset import read_dataset
@@ -26,11 +27,14 @@ class Tables:
     problems: tuple[str, ...]
 
 
-def read_tables(key_table: str, signing_table: str) -> Tables:
-    """Read a KeyTable and a SigningTable (data sets of opendkim); raises `OpendkimError`."""
+def read_tables(key_table: str, signing_table: str, base: Path) -> Tables:
+    """Read a KeyTable and a SigningTable (data sets of opendkim); raises `OpendkimError`.
+
+    Relative key files start from `base`.
+    """
     keys, key_problems = parse_key_table(read_dataset(key_table, _SETTING))
     signing, signing_problems = parse_signing_table(read_dataset(signing_table, _SETTING))
-    expanded = expand(keys, signing)
+    expanded = expand(keys, signing, base)
     found = (*key_problems, *signing_problems, *expanded.problems, *expanded.unaligned)
     return Tables(signing, expanded, tuple(map(str, found)))
 

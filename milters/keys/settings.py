@@ -59,6 +59,11 @@ class KeySettings(Section):
         description="A SigningTable of opendkim that is used as it is. What it says of an author "
         "counts before the key folder.",
     )
+    opendkim_base: LocalPath = Field(
+        default=Path("/"),
+        description="The folder that a relative key file of the KeyTable (`./...`) starts from: "
+        "opendkim's `BaseDirectory`.",
+    )
     opendkim_multiple_signatures: bool = Field(
         default=False,
         description="Sign with every entry of the SigningTable that matches, not with the first "

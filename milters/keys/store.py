@@ -232,7 +232,9 @@ def _load_table(
     if settings.opendkim_key_table is None or settings.opendkim_signing_table is None:
         return None
     try:
-        tables = read_tables(settings.opendkim_key_table, settings.opendkim_signing_table)
+        tables = read_tables(
+            settings.opendkim_key_table, settings.opendkim_signing_table, settings.opendkim_base
+        )
     except OpendkimError as error:
         problems.append(KeyProblem("", str(error), kept=before is not None))
         return before

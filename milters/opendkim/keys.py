@@ -73,6 +73,9 @@ def _convert_tables(key_option: Option, signing_option: Option, draft: Draft) ->
         draft.set("milters", key, f"{table.kind}:{table.path}", option.place)
     keys, key_problems = parse_key_table(sets[0])
     signing, signing_problems = parse_signing_table(sets[1])
+    base = draft.conf.get("BaseDirectory")
+    if base is not None and not all(key.file.startswith("/") for key in keys.values()):
+        draft.set("milters", "opendkim_base", base.value, base.place)
     expanded = expand(keys, signing, draft.base, draft.files.find)
     for problem in (*key_problems, *signing_problems, *expanded.problems):
         draft.find(Level.ERROR, problem.place, "not used", problem.text)

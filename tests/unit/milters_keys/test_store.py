@@ -217,6 +217,18 @@ def test_opendkims_tables(tables: Path) -> None:
     assert snapshot.problems == ()
 
 
+def test_key_files_relative_to_the_base_of_opendkim(tables: Path) -> None:
+    (tables / "KeyTable").write_text(
+        "net example.net:mail:./okeys/example.net/mail.private\neach %:s2:./okeys/%/mail.private\n"
+    )
+    (tables / "SigningTable").write_text("*@example.net net\n*@example.org each\n")
+    snapshot = load(with_tables(tables, opendkim_base=tables))
+    assert snapshot.problems == ()
+    assert signing(snapshot, "a@example.net") == ["example.net"]
+    assert signing(snapshot, "a@example.org") == ["example.org"]
+    assert "/okeys/example.net/mail.private: cannot be read" in texts(load(with_tables(tables)))
+
+
 def test_the_table_counts_before_the_folder(tables: Path) -> None:
     put(tables / "keys" / "example.org" / "s1.pem", pem(number=2))
     put(tables / "keys" / "example.net" / "s1.pem", pem(number=3))

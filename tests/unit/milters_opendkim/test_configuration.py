@@ -155,6 +155,17 @@ def test_internal_hosts_that_are_nearly_everybody(hosts: str, is_error: bool) ->
     assert any("every client" in text for text in found) is is_error
 
 
+@pytest.mark.parametrize(("file", "base"), [("./k", Path("/b")), ("/b/k", Path("/"))])
+def test_relative_key_files_keep_what_they_are_relative_to(file: str, base: Path) -> None:
+    text = "BaseDirectory /b\nKeyTable file:kt\nSigningTable refile:st\n"
+    tables = {"b/kt": f"k a.example:s:{file}\n", "b/st": "*@a.example k\n"}
+    conversion = converted(text, **tables)
+    assert not errors(conversion)
+    milters = Configuration.model_validate(tomllib.loads(conversion.toml)).milters
+    assert milters.opendkim_key_table == "file:/b/kt"
+    assert milters.opendkim_base == base
+
+
 def test_half_of_the_tables_is_an_error() -> None:
     for text in ("KeyTable /kt", "SigningTable refile:/st", "KeyFile /k", "KeyFile /k\nDomain a.b"):
         assert errors(converted(text, kt="", st="")), text
