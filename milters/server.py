@@ -57,6 +57,10 @@ class Keys(Protocol):
     def open(self, settings: MiltersSettings, resolver: Resolver) -> KeyTable:
         """The keys as `settings` say; never raises."""
 
+    @property
+    def files(self) -> Sequence[Path]:
+        """Files that the keys opened last were read from, besides those that a setting names."""
+
     def keep_looking(self) -> None:
         """Keep what was opened in line with DNS from now on; called in each worker."""
 
@@ -85,7 +89,7 @@ def serve(
     keys = open_keys(log)
     build = _Build(load, keys, ground)
     current = Current(build, log)
-    watch = Watch(_watched(config, settings))
+    watch = Watch(_watched(config, settings, keys))
 
     def changed() -> bool:
         files.check()
@@ -102,7 +106,7 @@ def serve(
             log.warning(
                 "read at the start alone: a restart takes over what has changed", keys=waiting
             )
-        watch.follow(_watched(config, now))
+        watch.follow(_watched(config, now, keys))
         return reloaded
 
     def work(control: Control) -> None:
@@ -135,8 +139,8 @@ def serve(
             metrics.close()
 
 
-def _watched(config: Path | None, settings: MiltersSettings) -> list[Path]:
-    return [path for path in (config, *settings.key_paths) if path]
+def _watched(config: Path | None, settings: MiltersSettings, keys: Keys) -> list[Path]:
+    return [path for path in (config, *settings.key_paths, *keys.files) if path]
 
 
 def _open(settings: MiltersSettings) -> Sequence[Listener]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 MAX_ENTRIES = 10_000
-"""Files below a watched folder that are looked at: a folder of keys has two a domain."""
+"""Files that are looked at, those of folders too: a folder of keys has two a domain."""
 
 _State = tuple[tuple[str | int, ...], ...]
 
@@ -44,6 +44,8 @@ class Watch:
     def _look(self) -> _State:
         seen: list[tuple[str | int, ...]] = []
         for path in self._paths:
+            if len(seen) >= MAX_ENTRIES:
+                break
             self._add(str(path), seen)
             if os.path.isdir(path):  # Path.is_dir raises where it may not look
                 for folder, folders, files in os.walk(path, followlinks=False):

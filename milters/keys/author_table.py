@@ -47,6 +47,8 @@ class AuthorTable:
     keys: Mapping[tuple[str, str], StoredKey]
     take_all: bool
     """Whether every entry that matches signs (MultipleSignatures), or the first alone."""
+    files: tuple[Path, ...] = ()
+    """Every key file that the tables lead to, also those that cannot be used."""
 
     def keys_for(self, address: str, domain: str) -> tuple[StoredKey, ...] | None:
         """The keys for the author `address`, whose domain in A-labels is `domain`.

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
@@ -126,6 +127,12 @@ class KeyKeeper:
         self._live = live
         self._changed.set()
         return live
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The key files that no setting names: those that opendkim's tables lead to."""
+        table = self._live.snapshot.table if self._live is not None else None
+        return table.files if table is not None else ()
 
     def keep_looking(self) -> None:
         """Look at the records now and then, in a thread; for a worker, after its fork."""

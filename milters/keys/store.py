@@ -240,7 +240,8 @@ def _load_table(
         return before
     problems.extend(KeyProblem("", text) for text in tables.problems)
     keys = _table_keys(tables, reader, problems, before)
-    return AuthorTable(tables.signing, keys, settings.opendkim_multiple_signatures)
+    files = tuple(sorted({key.path for key in tables.expanded.keys.values()}))
+    return AuthorTable(tables.signing, keys, settings.opendkim_multiple_signatures, files)
 
 
 def _table_keys(

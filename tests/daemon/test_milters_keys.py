@@ -209,3 +209,24 @@ def test_opendkims_tables_as_they_are(milters: Milters, dns: DnsServer) -> None:
     table.write_text("*@a.example k.a.example\n*@b.example k.b.example\n")
     wait_until(lambda: signers(milters, "user@b.example") == ["mail@b.example"], "the new table")
     assert signers(milters) == [f"e@{DOMAIN}", f"r@{DOMAIN}"], "the folder, for all others"
+
+
+def test_a_key_file_of_a_table_is_seen_to_change(milters: Milters, dns: DnsServer) -> None:
+    """It becomes readable, as the log asks for, and is replaced in its place."""
+    root = milters.directory / "opendkim"
+    file = root / "mail.private"
+    old, new = new_key("ed25519"), new_key("ed25519")
+    put(file, old, 0o644)
+    publish(dns, "mail", old, "a.example")
+    (root / "KeyTable").write_text(f"k a.example:mail:{file}\n")
+    (root / "SigningTable").write_text("*@a.example k\n")
+    milters.configure(
+        f'opendkim_key_table = "file:{root}/KeyTable"\n'
+        f'opendkim_signing_table = "refile:{root}/SigningTable"'
+    )
+    milters.start()
+    assert signers(milters, "user@a.example") == []
+    file.chmod(0o640)
+    wait_until(lambda: signers(milters, "user@a.example") == ["mail@a.example"], "the key")
+    put(file, new, 0o640)
+    wait_until(lambda: signers(milters, "user@a.example") == [], "the new key, unpublished")

@@ -101,6 +101,22 @@ def test_what_may_not_be_looked_at_is_no_error(
     assert seen(watch)
 
 
+def test_so_many_files_and_no_more_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gatepost.daemon.watch.MAX_ENTRIES", 3)
+    files = [tmp_path / str(number) for number in range(5)]
+    for file in files:
+        file.write_text("")
+    watch = Watch(files)
+    files[4].write_text("changed")
+    assert not watch.changed()
+    assert not watch.changed()
+    files[2].write_text("changed")
+    assert not watch.changed()
+    assert watch.changed()
+
+
 def test_a_configmap_that_kubernetes_swaps_is_seen(tmp_path: Path) -> None:
     """The file is a symlink to ..data/FILE, and ..data is swapped for another folder."""
     for name in ("..1", "..2"):
