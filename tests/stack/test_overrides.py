@@ -47,6 +47,8 @@ def check(stack: Stack, lines: str) -> subprocess.CompletedProcess[str]:
         ("smtpd_client_restrictions = reject_everybody", "there is no restriction reject_every"),
         ("smtpd_recipient_restrictions = permit", "unused parameter: gate_policy_restriction"),
         ("mynetworks = 127.0.0.0/8 2001:db8::/32", "there is no table 2001:db8::/32; an address"),
+        ("smtpd_milters = milters:8891", "smtpd_milters: milters:8891: begin with inet: or unix:"),
+        ("postscreen_dnsbl_sites = a.example*2 zen.example*x", "zen.example*x: write it as"),
         ("queue_directory = /nowhere", "chdir(/nowhere): No such file or directory"),
     ],
 )
@@ -66,6 +68,8 @@ def test_what_would_stop_mail_is_refused(stack: Stack, lines: str, reason: str) 
         "postscreen_dnsbl_allowlist_threshold = -2",
         "mynetworks = !10.1.2.3, [2001:db8::]/32, cidr:{{10.0.0.0/8 yes}}\n"
         "relay_domains = texthash:/config/people, example.com",
+        "smtpd_milters = inet:[2001:db8::1]:8891, { unix:/run/a.sock, connect_timeout=5s }",
+        "postscreen_dnsbl_sites = zen.example=127.0.0.[2..11;20]*3, white.example*-2 bl.example",
         "maximal_queue_lifetime = 1d\nbounce_queue_lifetime = 0",
         "smtpd_sender_restrictions = check_sender_access texthash:/config/people,\n"
         "    reject_rbl_client zen.example.org=127.0.0.[2..3], sleep 1, permit",

@@ -66,11 +66,26 @@ def test_it_is_well_while_the_filters_are_away(run: Run) -> None:
     container.wait_ready()
 
 
-def test_a_bad_setting_ends_it_with_the_reason(run: Run) -> None:
-    container = run(POSTFIX_PROXY="on")
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("POSTFIX_PROXY", "on", "render: POSTFIX_PROXY is 'on': write yes or no"),
+        (
+            "POSTFIX_DNS_LISTS",
+            "zen.example*x",
+            "check: postscreen_dnsbl_sites: zen.example*x: write",
+        ),
+        ("GATE_WATCH_INTERVAL", "soon", "run: GATE_WATCH_INTERVAL is 'soon': seconds, from 1"),
+        ("GATE_WATCH_INTERVAL", "0", "run: GATE_WATCH_INTERVAL is '0': seconds, from 1"),
+    ],
+)
+def test_a_bad_setting_ends_it_with_the_reason(
+    run: Run, name: str, value: str, reason: str
+) -> None:
+    container = run(**{name: value})
     wait_until(lambda: not container.pid, "it to end")
     assert container.state["State"]["ExitCode"] == 1
-    assert "render: POSTFIX_PROXY is 'on': write yes or no" in container.log()
+    assert reason in container.log()
 
 
 def test_it_stops_in_good_order(run: Run) -> None:
