@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -297,6 +297,35 @@ def test_8bit_and_internationalized_mail(site: Site) -> None:
     )
     (results,) = back.fields("Authentication-Results")
     assert results.count("dkim=pass") == 2
+
+
+@pytest.mark.parametrize(("disabled", "verdicts"), [("yes", {"pass"}), ("no", set())])
+def test_8bit_mail_to_a_server_without_8bitmime(
+    site: Site, disabled: str, verdicts: set[str]
+) -> None:
+    """Postfix rewrites it behind the milter, unless main.cf is as docs/install.md says."""
+    settings = {
+        "smtp_discard_ehlo_keywords": "8bitmime, smtputf8",
+        "disable_mime_output_conversion": disabled,
+    }
+    eight = mail(
+        b"Content-Type: text/plain; charset=iso-8859-1",
+        b"Content-Transfer-Encoding: 8bit",
+        b"MIME-Version: 1.0",
+        body="grüße\r\n".encode("latin-1"),
+    )
+    postfix = PrivatePostfix(
+        site.postfix.directory.parent / f"postfix-{disabled}",
+        site.sink.postfix,
+        services=default_services(milters=site.milters.postfix),
+        settings=settings,
+    )
+    with postfix:
+        other = replace(site, postfix=postfix)
+        arrived = other.arrives(eight, client=INSIDE, parameters="BODY=8BITMIME")
+    assert len(arrived.fields("DKIM-Signature")) == 2
+    found = {verdict for _, verdict in dkimpy_verdicts(arrived.octets, site.dns)}
+    assert found & {"pass"} == verdicts
 
 
 def test_a_header_field_that_postfix_cuts(site: Site) -> None:
