@@ -366,4 +366,9 @@ class MiltersSettings(KeySettings):
             raise ValueError("verify.dmarc needs verify.dkim and verify.spf: it judges by both")
         if self.seal.domain is not None and not self.verify.arc:
             raise ValueError("seal.domain needs verify.arc: a seal says what the chain was before")
+        served = [*self.listen, *self.submission_listen, self.metrics_listen]
+        if twice := [str(address) for address in served if served.count(address) > 1]:
+            raise ValueError(
+                f"{twice[0]} stands twice in listen, submission_listen and metrics_listen"
+            )
         return self

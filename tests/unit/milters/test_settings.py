@@ -16,6 +16,9 @@ from milters.settings import MiltersSettings
         ({"verify": {"spf": False}}, "verify.dmarc needs"),
         # a daemon that starts with it would have nothing to seal with
         ({"seal": {"domain": "a.example"}, "verify": {"arc": False}}, "seal.domain needs"),
+        ({"listen": "inet:1", "submission_listen": "inet:1"}, "twice"),
+        ({"listen": ["unix:/a", "inet:1", "unix:/a"]}, "twice"),
+        ({"metrics_listen": "inet:8891@127.0.0.1"}, "twice"),
         # all of these would be found at the start of the daemon, or with the first message
         ({"sign": {"oversign": ["Received"]}}, "must not be signed"),
         ({"sign": {"also_sign": ["return-path"]}}, "must not be signed"),
