@@ -41,7 +41,6 @@ class Compromised:
     """The check `compromised`. Raises `StoreError` when the store fails."""
 
     name = "compromised"
-    states = frozenset({"RCPT"})
 
     def __init__(
         self,
@@ -50,6 +49,7 @@ class Compromised:
         hostname: str,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self.states = frozenset({"RCPT", settings.bounces_at})
         self._settings = settings
         self._store = store
         self._hostname = hostname
@@ -64,11 +64,12 @@ class Compromised:
         """Take note of a login, of what it sends and of what comes back; act upon a sign."""
         user = request.sasl_username.lower()
         if user:
-            if user in self._exempt:
+            if user in self._exempt or request.state != "RCPT":
                 return None
             sign = await self._judge_login(request, user)
             return self._act(request, user, sign) if sign else None
-        if not request.sender and request.recipient and self._settings.bounces:
+        is_counted = self._settings.bounces and request.state == self._settings.bounces_at
+        if is_counted and request.recipient and not request.sender:
             await self._note_bounce(request)
         return None
 

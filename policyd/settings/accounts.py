@@ -99,6 +99,13 @@ class CompromisedSettings(CheckSection):
     bounce_period: Duration = Field(
         default=86400.0, gt=0, description="The period in which bounces count."
     )
+    bounces_at: Literal["RCPT", "DATA", "END-OF-MESSAGE"] = Field(
+        default="RCPT",
+        description="The protocol state at which a bounce is counted: main.cf has to ask there. At "
+        "RCPT a bounce counts at each attempt, and so does a server that only asks whether the "
+        "sender exists (a callout). At DATA (smtpd_data_restrictions) and END-OF-MESSAGE what is "
+        "there is a bounce.",
+    )
     action: Literal["note", "hold", "defer", "reject"] = Field(
         default="hold",
         description="What happens to the mail of such a login; an alert is logged in any case.",

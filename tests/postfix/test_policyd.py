@@ -196,6 +196,34 @@ def test_what_is_beyond_a_limit_of_bytes_is_held(
         assert f"limit-out: {ALICE}" in postfix.log_text()
 
 
+def test_the_mail_of_a_login_is_held_when_much_of_it_came_back(
+    directory: Path, start_postfix: StartPostfix, sink: Sink
+) -> None:
+    """Bounces at DATA: a server that only asks whether the sender exists gets no further."""
+    compromised = {"bounces": 1, "bounces_at": "DATA"}
+    with PolicyDaemon(directory / "p", {**OFF, "compromised": compromised}) as policyd:
+        check = {"smtpd_data_restrictions": f"check_policy_service {asks(policyd)}"}
+        mx = Service("mx", {**MX_RESTRICTIONS, **check})
+        postfix = start_postfix([mx, submission(policyd)])
+        with RawClient(postfix.port()) as callout:
+            callout.hello(address="192.0.2.77")
+            for _ in range(5):
+                assert callout.command("MAIL FROM:<>").code == 250
+                assert callout.command(f"RCPT TO:<{ALICE}>").code == 250
+                callout.command("RSET")
+        assert from_alice(postfix, "before").accepted
+        sink.wait_for_subject("before")
+        for n in range(2):
+            assert send(postfix, f"bounce {n}", sender="<>", recipients=(ALICE,)).accepted
+        held = from_alice(postfix, "after")
+        assert held.accepted
+        assert [entry["queue_id"] for entry in postfix.queue_entries()] == [held.queue_id]
+        assert "compromised: 2 bounces of 2 messages" in postfix.log_text()
+        assert (
+            policyd.daemon.wait_for_log(event="login looks compromised")["sasl_username"] == ALICE
+        )
+
+
 def test_a_login_sends_only_as_itself(directory: Path, start_postfix: StartPostfix) -> None:
     with PolicyDaemon(directory / "p", {**OFF, "ownership": {"enabled": True}}) as policyd:
         postfix = start_postfix([submission(policyd)])

@@ -182,6 +182,21 @@ def test_many_bounces() -> None:
     assert watcher.ask(86402, **out) == ""
 
 
+def test_bounces_may_be_counted_when_they_are_there() -> None:
+    """At RCPT a server that only asks for the address (a callout) looks the same."""
+    watcher = Watcher(bounces=1, bounces_at="DATA")
+    out = {"sasl_username": "alice", "sender": "alice@example.org"}
+    back = {"sender": "", "recipient": "alice@example.org"}
+    for _ in range(9):
+        watcher.ask(**back)
+    assert watcher.ask(**out) == ""
+    assert watcher.ask(protocol_state="DATA", **out) == ""
+    for _ in range(2):
+        watcher.ask(protocol_state="DATA", **back)
+    assert watcher.ask(**out) == "HOLD compromised: 2 bounces of 2 messages"
+    assert watcher.check.states == {"RCPT", "DATA"}
+
+
 def test_the_text_of_a_refusal() -> None:
     watcher = Watcher(max_networks=1, action="reject", text="Locked: https://{hostname}/{user}")
     watcher.ask(sasl_username="alice", client_address="192.0.1.1")
