@@ -90,8 +90,11 @@ async def _ask(model: Configuration, request: Request) -> None:
 
 def _store(settings: PolicydSettings) -> View | MemoryStore:
     kind, path = settings.store.kind, settings.store.path
-    if kind == "memory" or (kind == "sqlite" and not path.exists()):
-        click.echo("the store cannot be seen from here: as if nothing were known", err=True)
+    if kind == "memory":
+        click.echo("the store is in the server's memory: as if nothing were known", err=True)
+        return MemoryStore()
+    if kind == "sqlite" and not path.exists():
+        click.echo(f"there is no store {path} yet: as if nothing were known", err=True)
         return MemoryStore()
     return View(open_store(settings.store, once=True))
 

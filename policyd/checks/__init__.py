@@ -39,7 +39,7 @@ class Outcome:
             return "reject"
         if action.temporary:
             return "defer"
-        return action.verb.lower()
+        return "accept" if action == DUNNO else action.verb.lower()
 
 
 def accept(finding: str, detail: str = "") -> Outcome:

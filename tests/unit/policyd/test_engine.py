@@ -109,6 +109,8 @@ def test_dry_run_only_tells() -> None:
     decision = decide(row(Says("a", Outcome("bad", REJECT, "test")), dry_run=True), row(Says("b")))
     assert (decision.action, decision.reason) == (DUNNO, "")
     assert decision.findings == ["a: bad [dry run, would reject]"]
+    friend = row(Says("a", accept("friend")), dry_run=True)
+    assert decide(friend).findings == ["a: friend [dry run, would accept]"]
 
 
 @pytest.mark.parametrize("error", [CheckError("store is down"), ZeroDivisionError("a bug")])
