@@ -31,6 +31,8 @@ TICK = 0.05
 """Seconds between two looks at the updates under way: their bound is kept to within this."""
 WRITE_BACK = 200
 """Entries handed over at a time when a store is back."""
+HAND_OVER_PAUSE = 5.0
+"""Seconds between two tries to hand over to a store that has not been down."""
 _PROBE_KEY = "probe"
 _PROBE_EXPIRES = 3600
 """Seconds after which what a probe has written may be swept away."""
@@ -211,6 +213,7 @@ class Fallback:
         self.memory = memory
         self._merge = merge
         self._handing_over: asyncio.Task[None] | None = None
+        self._hand_over_at = 0.0
         self._fell_back = FALLBACKS.labels(guard.name)
         guard.on_recovery.append(self._begin_hand_over)
 
@@ -224,6 +227,8 @@ class Fallback:
                 guard.failed(error)
             else:
                 guard.worked()
+                if self.memory.entries:
+                    self._hand_over_soon()
                 return result
         self._fell_back.inc()
         if guard.readable:
@@ -261,6 +266,13 @@ class Fallback:
         if self._handing_over is not None:
             self._handing_over.cancel()
         await self._guard.close()
+
+    def _hand_over_soon(self) -> None:
+        """After failures that were too few for the store to be down, now and then."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._hand_over_at:
+            self._hand_over_at = now + HAND_OVER_PAUSE
+            self._begin_hand_over()
 
     def _begin_hand_over(self) -> None:
         if self._handing_over is None or self._handing_over.done():

@@ -141,7 +141,7 @@ class ValkeyStore:
                         connection = await pool.get_connection("EVALSHA")
                     await self._batch(connection, batch)
                 except Exception as error:  # whatever it was, the next batch has to be asked for
-                    failure = StoreError(f"valkey: {_told(error)}")
+                    failure = StoreError(f"valkey: {_told(error)}", readable=_only_reads(error))
                     for job, _ in batch:
                         if not job.future.done():
                             job.future.set_exception(failure)
@@ -238,6 +238,13 @@ def _changes(done: Done, prefix: str) -> list[tuple[str, str, str, str]]:
         (prefix + key, _encode(old), _encode(new), str(max(1, new.expires) if new else 0))
         for key, old, new in done.writes
     ]
+
+
+def _only_reads(error: Exception) -> bool:
+    """Whether the server answers, and takes nothing new: its memory or disk is full, or it has
+    become a replica."""
+    full = (valkey.exceptions.OutOfMemoryError, valkey.exceptions.ReadOnlyError)
+    return isinstance(error, full) or str(error).startswith(("MISCONF", "NOREPLICAS"))
 
 
 def _told(error: Exception) -> str:

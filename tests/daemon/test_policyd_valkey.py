@@ -163,3 +163,36 @@ def test_a_store_that_hangs_is_given_up_in_time(tmp_path: Path) -> None:
             assert policyd.daemon.metric(fallbacks) == 1
             server.resume()
             wait_until(lambda: "greylist-early" in policyd.ask(), "the store to be asked again")
+
+
+@pytest.mark.parametrize(
+    ("command", "back", "told"),
+    [
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "maxmemory"),
+        ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "read only replica"),
+    ],
+)
+def test_a_server_that_takes_nothing_new_is_still_read(
+    tmp_path: Path, command: str, back: str, told: str
+) -> None:
+    (tmp_path / "v").mkdir()
+    with (
+        ValkeyServer(tmp_path / "v") as server,
+        PolicyDaemon(tmp_path / "p", settings(server)) as policyd,
+    ):
+        known = [f"known{letter}@example.net" for letter in "abcdefgh"]
+        for sender in known:
+            assert "greylist-new" in policyd.ask(sender=sender)
+        for sender in known:
+            assert asked_until_it_passes(policyd, sender=sender)
+        policyd.daemon.restart()  # which forgets who passed a moment ago
+        server.say(command)
+        for letter in "abcde":
+            assert "greylist-new" in policyd.ask(sender=f"new{letter}@example.net")
+        assert told in policyd.daemon.wait_for_log(event="store down")["error"]
+        assert [policyd.ask(sender=sender) for sender in known] == ["DUNNO"] * len(known)
+        assert asked_until_it_passes(policyd, sender="newa@example.net")
+        server.say(back)
+        policyd.daemon.wait_for_log(event="store has what was learned without it")
+        policyd.daemon.restart()
+        assert policyd.ask(sender="newa@example.net") == "DUNNO"

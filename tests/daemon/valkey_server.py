@@ -55,6 +55,13 @@ class ValkeyServer:
             except OSError:
                 return False
 
+    def say(self, command: str) -> None:
+        """Give it a command, as `CONFIG SET maxmemory 1`."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(self.socket))
+            sock.sendall(f"{command}\r\n".encode())
+            assert sock.recv(64) == b"+OK\r\n"
+
     def kill(self) -> None:
         """End it with SIGKILL."""
         if self._process is not None:

@@ -406,6 +406,33 @@ def test_what_was_learned_meanwhile_is_handed_over() -> None:
     asyncio.run(scene())
 
 
+def test_what_was_learned_in_a_single_failure_is_handed_over_too() -> None:
+    """The store is not down then, so it does not come back either."""
+
+    async def scene() -> None:
+        moody = Moody()
+        guard = Guard(moody, timeout=5)
+        store = Fallback(guard, MemoryStore(clock=Clock()), lambda _key, ours, _theirs: ours)
+        moody.failing = True
+        await store.update(("a",), put("1"))
+        moody.failing = False
+        assert not guard.down
+        await store.update(("b",), put("2"))
+        await until(lambda: "a" in moody.memory.entries)
+        assert store.memory.entries == {}
+        # a store that fails again and again is not asked to take it at every request
+        moody.full = True
+        await store.update(("c",), put("3"))
+        asked = moody.asked
+        for _ in range(50):
+            await store.update(("b",), look)
+            await asyncio.sleep(0)
+        assert moody.asked == asked + 50
+        await store.close()
+
+    asyncio.run(scene())
+
+
 def test_a_hand_over_that_fails_forgets_nothing_of_what_came_meanwhile() -> None:
     rules = Rules()
     key = "t\nnet:1\na\nb"
