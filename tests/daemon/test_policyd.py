@@ -182,13 +182,15 @@ def test_at_the_bound_who_was_silent_for_longest_makes_room(tmp_path: Path) -> N
 
 def test_connections_beyond_the_bound_are_closed_where_none_is_silent(tmp_path: Path) -> None:
     with DnsServer() as dns:
-        dns.misbehave("7.2.0.192.bl.example", Behaviour.TIMEOUT)
+        names = [f"{n}.2.0.192.bl.example" for n in (7, 8)]
+        for name in names:
+            dns.misbehave(name, Behaviour.TIMEOUT)
         settings = {"max_connections": 2, "dnslists": BL["dnslists"]}
         with PolicyDaemon(tmp_path, settings, dns.address) as policyd:
             kept = [policyd.connect() for _ in range(2)]
-            for client in kept:
-                client.send(wire())
-            wait_until(lambda: dns.asked("7.2.0.192.bl.example"), "the list to be asked")
+            for n, client in zip((7, 8), kept, strict=True):
+                client.send(wire(client_address=f"192.0.2.{n}"))
+            wait_until(lambda: all(map(dns.asked, names)), "the list to be asked of both")
             with policyd.connect() as further:
                 assert further.closed()
             assert kept[0].answer() == NEW
