@@ -1,0 +1,37 @@
+"""What helm tells whoever has installed the chart."""
+
+from __future__ import annotations
+
+from tests.chart.helm import CHART, helm
+
+
+def notes(values: str = "") -> str:
+    told = helm("install", "mail", CHART, "--dry-run=client", "--namespace=post", values=values)
+    return told.partition("NOTES:")[2]
+
+
+def test_they_have_the_names_of_the_user() -> None:
+    told = notes("{mail: {hostname: mx.example.net, domains: [example.net, example.com]}}")
+    assert "mx.example.net takes mail for example.net, example.com." in told
+    assert "gatepost keys new example.net" in told
+    assert "kubectl -n post get service mail-smtp" in told
+
+
+def test_who_takes_mail_for_no_domain_is_told_so() -> None:
+    told = notes("{mail: {domains: []}}")
+    assert "mail.example.org takes mail for no domain." in told
+    assert "_dmarc.DOMAIN." in told
+
+
+def test_who_has_a_monitor_is_told_who_may_read_it() -> None:
+    """A Prometheus in a namespace of its own, as most are, would find the port closed."""
+    monitor = "monitoring: {serviceMonitor: {enabled: true}}"
+    sentence = "networkPolicy.metricsFrom"
+    assert sentence in notes(f"{{{monitor}}}")
+    named = "networkPolicy: {metricsFrom: [{namespaceSelector: {}}]}"
+    for values in (
+        "{}",
+        f"{{{monitor}, {named}}}",
+        f"{{{monitor}, networkPolicy: {{enabled: false}}}}",
+    ):
+        assert sentence not in notes(values)
