@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from milters.actions import DeleteHeader, InsertHeader, Quarantine, Refuse
 from milters.author import Author
 from milters.keys.errors import KeysError
 from milters.keys.files import read_key
-from milters.keys.live import KeyKeeper
+from milters.keys.live import KeyKeeper, LiveKeys
 from milters.keys.names import parse_domain, parse_selector
 from milters.outcome import Outcome
 from milters.rules import Rules
@@ -33,21 +34,28 @@ CHUNK = 65536
 """Octets of the body that the session gets at once, as from an MTA."""
 
 
-class NoKeys:
-    """A key table without keys."""
+class ConfiguredKeys:
+    """The keys of the configuration that may sign, read when the first of them is needed."""
+
+    def __init__(self, loaded: configuration.Configuration, questions: Questions) -> None:
+        self._loaded = loaded
+        self._questions = questions
+
+    @functools.cached_property
+    def _live(self) -> LiveKeys:
+        configure(self._loaded.log)
+        return KeyKeeper(get_logger("auth")).open(self._loaded.milters, self._questions)
 
     def keys_for(self, domain: str) -> Sequence[DomainKey]:
-        """None."""
-        del domain
-        return ()
+        """The keys that may sign for exactly this domain."""
+        return self._live.keys_for(domain)
 
     def keys_of(self, author: Author) -> Sequence[DomainKey] | None:
-        """Nothing is said of anybody."""
-        del author
-        return None
+        """What a table says of this author."""
+        return self._live.keys_of(author)
 
 
-class OneKey(NoKeys):
+class OneKey:
     """A key table with the key of the command line."""
 
     def __init__(self, key: DomainKey) -> None:
@@ -56,6 +64,11 @@ class OneKey(NoKeys):
     def keys_for(self, domain: str) -> Sequence[DomainKey]:
         """The key, for its domain."""
         return (self._key,) if domain == self._key.domain else ()
+
+    def keys_of(self, author: Author) -> Sequence[DomainKey] | None:
+        """Nothing is said of anybody."""
+        del author
+        return None
 
 
 message_argument = click.argument("message", type=click.File("rb"))
@@ -89,7 +102,7 @@ def verify(
     """
     loaded = configuration.read_if_any(config).model
     questions = Questions(zone, loaded.dns)
-    rules = _rules(loaded, NoKeys())
+    rules = _rules(loaded, ConfiguredKeys(loaded, questions))
     session = Session(lambda: rules)
     session.connect(client_name or "unknown", str(client) if client else None)
     session.helo(helo)
@@ -99,6 +112,10 @@ def verify(
     for key, value in outcome.facts.items():
         for item in value if isinstance(value, list) else [value]:
             click.echo(f"{key:11} {printable(str(item))}")
+    if outcome.unsigned:
+        click.echo(f"unsigned    {outcome.unsigned}")
+    if outcome.seal:
+        click.echo(f"seal        {outcome.seal}")
     click.echo(f"action      {outcome.action}")
     if outcome.reason:
         click.echo(f"reason      {outcome.reason}")
@@ -137,8 +154,7 @@ def sign(
             raise click.UsageError("--key needs --domain and --selector")
         keys: KeyTable = OneKey(_read_key(domain, selector, key_file))
     else:
-        configure(loaded.log)
-        keys = KeyKeeper(get_logger("auth")).open(loaded.milters, questions)
+        keys = ConfiguredKeys(loaded, questions)
     rules = _rules(loaded, keys)
     session = Session(lambda: rules, submission=True)
     session.connect("localhost", None)

@@ -95,6 +95,38 @@ def test_who_has_logged_in_is_not_judged(desk: Desk) -> None:
     assert "dmarc" not in told.output
 
 
+@pytest.mark.parametrize(
+    ("required", "key", "code", "told"),
+    [
+        ("false", False, 0, "unsigned    no-key"),
+        ("true", False, 75, "reply       451 4.7.1 the message cannot be signed now"),
+        ("true", True, 0, "signed      signer.example"),
+    ],
+)
+def test_our_own_mail_is_signed_as_by_the_milter(
+    desk: Desk, required: str, key: bool, code: int, told: str
+) -> None:
+    desk.config.write_text(desk.config.read_text() + f"sign.required = {required}\n")
+    if key:
+        folder = desk.folder / "keys" / "signer.example"
+        folder.mkdir(parents=True)
+        desk.key.rename(folder / "r.pem")
+    shown = desk.run("verify", str(desk.message), "--client", "192.0.2.9", "--login", "a")
+    assert (shown.exit_code, told in shown.output) == (code, True), shown.output
+    assert ("add         DKIM-Signature: v=1; a=rsa-sha256;" in shown.output) is key
+
+
+def test_a_seal_is_shown(desk: Desk) -> None:
+    folder = desk.folder / "keys" / "signer.example"
+    folder.mkdir(parents=True)
+    desk.key.rename(folder / "r.pem")
+    desk.config.write_text(desk.config.read_text() + 'seal.domain = "signer.example"\n')
+    shown = desk.run("verify", str(desk.message), "--client", "192.0.2.9")
+    assert shown.exit_code == 0
+    assert "seal        sealed" in shown.output
+    assert "add         ARC-Seal: i=1; a=rsa-sha256; cv=none;" in shown.output
+
+
 def test_sign_says_why_it_cannot(desk: Desk) -> None:
     other = desk.run(
         "sign", str(desk.message), "--domain", "other.example", "--selector", "r",
