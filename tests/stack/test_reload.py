@@ -153,6 +153,25 @@ def test_a_service_of_the_namespace_can_be_the_next_hop(changing: Stack, next_ho
 
 
 @pytest.mark.parametrize(
+    "next_hop", ["smtp:[nowhere]:25", "smtp:nowhere.test", "lmtp:inet:nowhere:24"]
+)
+def test_a_next_hop_that_has_no_name_yet_keeps_mail_waiting(changing: Stack, next_hop: str) -> None:
+    """A cluster's DNS does not know a headless service before it has a pod that is ready."""
+    postfix = changing.container("postfix")
+    good = changing.pod.data("mail-postfix")["POSTFIX_NEXT_HOP"]
+    reloads = postfix.log().count(RELOADED)
+    changing.configure("mail-postfix", {"POSTFIX_NEXT_HOP": next_hop})
+    try:
+        postfix.wait_for_log(RELOADED, count=reloads + 1)
+        recipient = f"bob+{len(next_hop)}@example.org"
+        sent = changing.send("no next hop", recipients=(recipient,))
+        assert sent.reply.code == 450, sent.transcript
+    finally:
+        changing.configure("mail-postfix", {"POSTFIX_NEXT_HOP": good})
+        postfix.wait_for_log(RELOADED, count=reloads + 2)
+
+
+@pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
         ("POSTFIX_PROXY", "maybe", "render: POSTFIX_PROXY is 'maybe': write yes or no"),

@@ -70,7 +70,7 @@ def test_the_settings_are_in_main_cf(tmp_path: Path) -> None:
     main = rendered.main
     assert main["myhostname"] == "mail.example.org"
     assert main["relay_domains"] == "example.org"
-    assert main["relay_transport"] == "smtp:[192.0.2.9]:25"
+    assert main["relay_transport"] == "relay:[192.0.2.9]:25"
     assert main["smtpd_milters"] == main["non_smtpd_milters"] == "unix:/run/gatepost/milter.sock"
     assert main["milter_default_action"] == "tempfail"
     assert main["postscreen_dnsbl_sites"] == "zen.example*3 bl.example*1"
