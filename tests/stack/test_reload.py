@@ -40,6 +40,21 @@ def nothing_restarts(stack: Stack) -> Iterator[None]:
     assert {name: one.pid for name, one in stack.pod.containers.items()} == before
 
 
+@contextlib.contextmanager
+def next_hop_is(stack: Stack, next_hop: str) -> Iterator[None]:
+    """Postfix hands on to this next hop in this block, and to the one before behind it."""
+    postfix = stack.container("postfix")
+    before = stack.pod.data("mail-postfix")["POSTFIX_NEXT_HOP"]
+    reloads = postfix.log().count(RELOADED)
+    stack.configure("mail-postfix", {"POSTFIX_NEXT_HOP": next_hop})
+    try:
+        postfix.wait_for_log(RELOADED, count=reloads + 1)
+        yield
+    finally:
+        stack.configure("mail-postfix", {"POSTFIX_NEXT_HOP": before})
+        postfix.wait_for_log(RELOADED, count=reloads + 2)
+
+
 def generation(stack: Stack, daemon: str) -> float:
     return stack.metric(daemon, "gatepost_config_generation")
 
@@ -136,20 +151,12 @@ def test_postfix_takes_a_new_domain_and_finishes_old_sessions(changing: Stack) -
 @pytest.mark.parametrize("next_hop", ["smtp:[mailstore]:25", "smtp:mailstore:25"])
 def test_a_service_of_the_namespace_can_be_the_next_hop(changing: Stack, next_hop: str) -> None:
     """A cluster finds a short name in the domains that its pods search."""
-    postfix = changing.container("postfix")
-    good = changing.pod.data("mail-postfix")["POSTFIX_NEXT_HOP"]
-    reloads = postfix.log().count(RELOADED)
-    changing.configure("mail-postfix", {"POSTFIX_NEXT_HOP": next_hop})
-    try:
-        postfix.wait_for_log(RELOADED, count=reloads + 1)
+    with next_hop_is(changing, next_hop):
         # whoever was verified before would not be asked about again
         recipient = f"bob+{next_hop.count('[')}@example.org"
         sent = changing.send(next_hop, recipients=(recipient,))
         assert sent.accepted, sent.transcript
         changing.sink.wait_for_subject(next_hop)
-    finally:
-        changing.configure("mail-postfix", {"POSTFIX_NEXT_HOP": good})
-        postfix.wait_for_log(RELOADED, count=reloads + 2)
 
 
 @pytest.mark.parametrize(
@@ -157,18 +164,10 @@ def test_a_service_of_the_namespace_can_be_the_next_hop(changing: Stack, next_ho
 )
 def test_a_next_hop_that_has_no_name_yet_keeps_mail_waiting(changing: Stack, next_hop: str) -> None:
     """A cluster's DNS does not know a headless service before it has a pod that is ready."""
-    postfix = changing.container("postfix")
-    good = changing.pod.data("mail-postfix")["POSTFIX_NEXT_HOP"]
-    reloads = postfix.log().count(RELOADED)
-    changing.configure("mail-postfix", {"POSTFIX_NEXT_HOP": next_hop})
-    try:
-        postfix.wait_for_log(RELOADED, count=reloads + 1)
+    with next_hop_is(changing, next_hop):
         recipient = f"bob+{len(next_hop)}@example.org"
         sent = changing.send("no next hop", recipients=(recipient,))
         assert sent.reply.code == 450, sent.transcript
-    finally:
-        changing.configure("mail-postfix", {"POSTFIX_NEXT_HOP": good})
-        postfix.wait_for_log(RELOADED, count=reloads + 2)
 
 
 @pytest.mark.parametrize(
