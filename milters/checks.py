@@ -44,6 +44,11 @@ class Findings:
         return tuple(finding for finding in found if finding is not None)
 
     @property
+    def second_field(self) -> str:
+        """The field that was added to one that a signature covers, as "Subject", or empty."""
+        return next((one.second_field for one in self.dkim if one.second_field), "")
+
+    @property
     def outcomes(self) -> Mapping[str, str]:
         """The one outcome of each method, as the policy table names them."""
         found: dict[str, str] = {}
@@ -53,6 +58,8 @@ class Findings:
             found["spf"] = self.spf.status.value
         if self.dkim:
             found["dkim"] = _dkim_outcome(self.dkim)
+            if found["dkim"] == DkimStatus.POLICY and self.second_field:
+                found["dkim"] = "second_field"
         if self.arc is not None:
             found["arc"] = self.arc.status.value
         if self.dmarc is not None:

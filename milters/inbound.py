@@ -8,7 +8,7 @@ from milters.actions import Action, DeleteHeader, Quarantine, Refuse
 from milters.checks import Checks, Findings
 from milters.envelope import Envelope
 from milters.header import insert, verdict
-from milters.outcome import Outcome
+from milters.outcome import SECOND_FIELD, Outcome
 from milters.policy import Disposition, decide, reply
 from milters.rules import Rules
 from milters.vouching import voucher
@@ -59,6 +59,8 @@ class Inbound:
         facts.update(_shown(findings))
         if disposition.overlooked:
             facts["overlooked"] = disposition.overlooked
+        if findings.second_field:
+            facts["noted"] = SECOND_FIELD
         if sealer:
             facts["vouched_by"] = sealer
         seal: Sequence[HeaderField] = ()
@@ -74,6 +76,7 @@ class Inbound:
             results=tuple((finding.method, finding.status.value) for finding in findings.all),
             forged=len(self._removed),
             proxied=findings.proxied,
+            second_field=bool(findings.second_field),
             facts=facts,
         )
 

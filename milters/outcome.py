@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from gatepost.reply import Reply
 from milters.actions import Action, Refuse
+
+SECOND_FIELD: Final = "dkim-second-field"
+"""The reason id for a field that was added to a signed one, whatever the policy does about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,8 @@ class Outcome:
     """Fields that claimed to be ours and were removed."""
     proxied: bool = False
     """Whether the checks of the client's address were off, because it is a proxy's."""
+    second_field: bool = False
+    """Whether a field was added to one that a signature covers (`SECOND_FIELD`)."""
     facts: Mapping[str, object] = field(default_factory=dict)
 
 

@@ -73,6 +73,8 @@ def table(settings: PolicySettings) -> Table:
         for outcome in type(section).model_fields:
             if (action := getattr(section, outcome)) is not None:
                 actions[method, outcome] = action
+    # both mean that the signature counts for nothing
+    actions.setdefault(("dkim", "second_field"), actions.get(("dkim", "policy"), "accept"))
     return actions
 
 

@@ -37,6 +37,10 @@ FORGED = Counter(
     "gatepost_milters_forged_fields_total",
     "Header fields with our name that were removed from incoming mail",
 )
+SECOND_FIELDS = Counter(
+    "gatepost_milters_second_fields_total",
+    "Messages with a field added to a signed one that may stand there once: `dkim-second-field`",
+)
 PROXIED = Counter(
     "gatepost_milters_proxied_total",
     "Messages whose client has an address of proxy_networks, so that it was not checked",
@@ -72,6 +76,8 @@ def report(log: FilteringBoundLogger, queue_id: str, outcome: Outcome, seconds: 
     if outcome.forged:
         FORGED.inc(outcome.forged)
         facts["forged_fields"] = outcome.forged
+    if outcome.second_field:
+        SECOND_FIELDS.inc()
     log.info(
         "message",
         queue_id=queue_id,

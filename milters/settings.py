@@ -202,8 +202,13 @@ class DkimPolicy(Section):
     )
     policy: Action | None = Field(
         default=None,
-        description="The best one verifies and counts for nothing: l=, a key below 1024 bits, a "
-        "From that it does not cover.",
+        description="The best one verifies and counts for nothing: l= or a key below 1024 bits.",
+    )
+    second_field: Action | None = Field(
+        default=None,
+        description="The best one verifies and counts for nothing, because a field that a message "
+        "may have once, as From, Subject or Content-Type, was added to the signed one (RFC 6376 "
+        "section 8.15). Not set: as `policy`.",
     )
     neutral: Action | None = Field(
         default=None, description="No signature is written as RFC 6376 wants, or was checked."

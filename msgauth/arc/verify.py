@@ -171,9 +171,10 @@ class ArcVerifier:
         check_body(signature, one.body_hash)
         digest = header_digest(self._header, one.field, signature)
         yield from _verify(signature, digest, "the message signature does not fit")
-        if signature.names.count(b"from") < len(self._header.named(b"from")):
-            # RFC 6376 section 8.15: the reader may be shown the From that nobody signed
-            raise RejectedError(DkimStatus.POLICY, "a From is not covered")
+        if second := self._header.second_field(signature.names):
+            # RFC 6376 section 8.15, for the AMS by RFC 8617 section 4.1.2: the reader may be
+            # shown the field that nobody signed
+            raise RejectedError(DkimStatus.POLICY, f"a {second} is not covered")
 
     def _verify_seals(self) -> Lookup[None]:
         """Step 6: every seal, over all sets up to its own (section 5.1.1).

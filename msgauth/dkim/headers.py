@@ -7,7 +7,7 @@ there are fields is *oversigned*: whoever adds such a field later breaks the sig
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -35,6 +35,34 @@ _NEVER = frozenset(
     }
 )
 
+_ONCE: Final = {
+    name.lower().encode("ascii"): name
+    for name in (
+        # RFC 5322 section 3.6: at most once in a message
+        "Date",
+        "From",
+        "Sender",
+        "Reply-To",
+        "To",
+        "Cc",
+        "Bcc",
+        "Message-ID",
+        "In-Reply-To",
+        "References",
+        "Subject",
+        # RFC 2045 section 3, RFC 2183: at most once in the header of an entity
+        "MIME-Version",
+        "Content-Type",
+        "Content-Transfer-Encoding",
+        "Content-ID",
+        "Content-Description",
+        "Content-Disposition",
+    )
+}
+"""The fields that a message may have once, with their usual spelling by their key. Trace fields,
+Resent-* (RFC 5322 section 3.6.6), Comments, Keywords and unknown fields may stand there several
+times, and relays and lists add some of them."""
+
 
 class Header:
     """The header of one message, ready to find the fields that h= lists name.
@@ -54,6 +82,26 @@ class Header:
     def named(self, key: bytes) -> list[HeaderField]:
         """Return the fields whose `HeaderField.key` is `key`, in the order of the message."""
         return self._by_name.get(key, [])
+
+    def second_field(self, names: Collection[bytes]) -> str:
+        """Return the name of a field that may stand in a message once and has been doubled.
+
+        That is one which the lower-case `names` of h= list, but less often than it occurs: one of
+        the fields is not what was signed, and a reader may be shown that one (RFC 6376 section
+        8.15). Empty when there is none. A field that `names` do not list was never protected, and
+        one that they list as often as it occurs left its signer so. Relays that put a second
+        MIME-Version on top deceive nobody as long as both say the same: there is one version.
+        """
+        for key, name in _ONCE.items():
+            same_name = self._by_name.get(key)
+            if same_name is None or len(same_name) == 1:
+                continue
+            listed = sum(one == key for one in names)
+            if not 0 < listed < len(same_name):
+                continue
+            if key != b"mime-version" or len({*map(self._relaxed_form, same_name)}) > 1:
+                return name
+        return ""
 
     def covered(self, names: Iterable[bytes], own: HeaderField) -> list[HeaderField]:
         """Return the fields that the lower-case `names` of h= stand for, in the order of h=.
@@ -80,14 +128,13 @@ class Header:
         """Return `fields`, which are this header's own, in canonical form, one after the other."""
         if algorithm is Canonical.SIMPLE:
             return b"".join([canonical_field(one, algorithm) for one in fields])
-        relaxed = self._relaxed
-        parts = []
-        for one in fields:
-            part = relaxed.get(id(one))
-            if part is None:
-                part = relaxed[id(one)] = canonical_field(one, algorithm)
-            parts.append(part)
-        return b"".join(parts)
+        return b"".join([self._relaxed_form(one) for one in fields])
+
+    def _relaxed_form(self, one: HeaderField) -> bytes:
+        form = self._relaxed.get(id(one))
+        if form is None:
+            form = self._relaxed[id(one)] = canonical_field(one, Canonical.RELAXED)
+        return form
 
 
 def require_signable(name: str) -> None:

@@ -6,14 +6,15 @@ that before DNS, and DNS before public-key cryptography. Everything is bounded: 
 length, the records of a key, the size of a key.
 
 A result of ``pass`` means that all of the message's body and every From field is covered by a key
-that is long enough; what verifies and has less is ``policy``.
+that is long enough, and that no field was doubled which a message may have once; what verifies and
+has less is ``policy``.
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from msgauth.ask import Lookup
@@ -63,6 +64,7 @@ class DkimResult(Finding):
     `domain` (d=), `selector` (s=), `auid` (i=) and `algorithm` (a=) are empty where the field could
     not be read. `key_bits` is 0 when no key was looked at. `testing` is the key's flag t=y: the
     message MUST NOT be treated differently from unsigned mail then (RFC 6376 section 3.6.1).
+    `second_field` names a field that was added to the signed one, as "Subject" (section 8.15).
     `signature` has all tags, if they could be read.
     """
 
@@ -72,6 +74,7 @@ class DkimResult(Finding):
     algorithm: str = ""
     key_bits: int = 0
     testing: bool = False
+    second_field: str = ""
     signature: Signature | None = None
 
 
@@ -157,7 +160,12 @@ class MessageVerifier:
         if record is None:
             reason = "the signature does not fit the header and the key"
             return _result(signature, DkimStatus.FAIL, reason, records[0])
-        reason = self._objection(candidate, record)
+        # RFC 6376 section 8.15: the reader may be shown the field that nobody signed
+        if second := self._header.second_field(signature.names):
+            reason = f"the message has a {second} that the signature does not cover"
+            result = _result(signature, DkimStatus.POLICY, reason, record)
+            return replace(result, second_field=second)
+        reason = _objection(candidate, record)
         return _result(signature, DkimStatus.POLICY if reason else DkimStatus.PASS, reason, record)
 
     def _key_of_failed(self, signature: Signature) -> Lookup[KeyRecord | None]:
@@ -168,20 +176,19 @@ class MessageVerifier:
         except RejectedError:
             return None
 
-    def _objection(self, candidate: _Candidate, record: KeyRecord) -> str:
-        """Return why a signature that verifies counts for nothing, or nothing."""
-        signature = candidate.signature
-        if record.key.is_too_short:
-            # RFC 8301 section 3.2: MUST NOT be considered valid
-            return f"the key has {record.key.bits} bits, fewer than {MIN_RSA_BITS}"
-        if signature.names.count(b"from") < len(self._header.named(b"from")):
-            # RFC 6376 section 8.15: the reader may be shown the From that nobody signed
-            return "the message has a From that the signature does not cover"
-        if signature.length is not None:
-            # RFC 6376 section 8.2: everybody can append to what is signed
-            octets = candidate.body_hash.octets
-            return f"l= covers {signature.length} of {octets} octets and lets others append more"
-        return ""
+
+def _objection(candidate: _Candidate, record: KeyRecord) -> str:
+    """Return why a signature that verifies counts for nothing, or nothing."""
+    length = candidate.signature.length
+    if record.key.is_too_short:
+        # RFC 8301 section 3.2: MUST NOT be considered valid
+        return f"the key has {record.key.bits} bits, fewer than {MIN_RSA_BITS}"
+    if length is not None:
+        # RFC 6376 section 8.2: everybody can append to what is signed
+        return (
+            f"l= covers {length} of {candidate.body_hash.octets} octets and lets others append more"
+        )
+    return ""
 
 
 def _records(signature: Signature) -> Lookup[Sequence[KeyRecord]]:

@@ -8,6 +8,7 @@ from gatepost.dns import Zone
 from milters.actions import Quarantine
 from milters.outcome import Outcome
 from milters.session import Session
+from msgauth.message import HeaderField
 from tests.unit.milters.mail import (
     Field,
     Keys,
@@ -17,10 +18,12 @@ from tests.unit.milters.mail import (
     key_zone,
     play,
     refusal,
+    rsa_key,
     rules,
     session_of,
     values,
 )
+from tests.unit.msgauth.forge import forge
 
 DNS = """
 ["signer.example"]
@@ -44,6 +47,8 @@ A = "192.0.2.1"
 TXT = "v=spf1 a -all"
 """
 ZONE = key_zone("signer.example", extra=DNS)
+
+ADDED = ("Subject", "To", "Date", "Reply-To", "Content-Type")
 
 STRICT: Mapping[str, object] = {"policy": {"preset": "strict"}}
 
@@ -197,3 +202,33 @@ def test_methods_can_be_switched_off(off: dict[str, object], left: set[str]) -> 
     mail, outcome = judge("user@signer.example", "x@signer.example", settings=settings)
     assert {method for method, _ in outcome.results} == left
     assert results(mail, outcome)
+
+
+@pytest.mark.parametrize("name", ["Subject", "To", "Date", "Reply-To", "Content-Type", "From"])
+def test_a_field_added_to_signed_mail_earns_no_pass(name: str) -> None:
+    mail = Mail((("From", " user@signer.example"), *((n, " signed") for n in ADDED)))
+    field = forge(
+        [HeaderField(n.encode(), v.encode()) for n, v in mail.fields],
+        mail.body,
+        rsa_key(),
+        d="signer.example",
+        s="r",
+        h=":".join(("From", *ADDED)),
+    )
+    signed = Mail((("DKIM-Signature", field.value.decode()), *mail.fields), mail.body)
+    assert ("dkim", "pass") in play(session_of("192.0.2.9"), signed, ZONE).results
+    attack = Mail(((name, " user@signer.example"), *signed.fields), mail.body)
+    outcome = play(session_of("192.0.2.9"), attack, ZONE)
+    assert ("dkim", "policy") in outcome.results
+    assert ("dmarc", "pass") not in outcome.results
+    assert outcome.action == "quarantine"
+    assert outcome.facts["noted"] == "dkim-second-field"
+    # by itself it is a line of the table, and of `policy` where that line is not set
+    for line in ({"second_field": "reject"}, {"policy": "reject"}):
+        settings: dict[str, object] = {
+            "verify": {"dmarc": False},
+            "policy": {"dkim": line},
+        }
+        refused = play(session_of("192.0.2.9", settings), attack, ZONE)
+        assert refusal(refused).endswith("[dkim-second-field]")
+        assert play(session_of("192.0.2.9", settings), signed, ZONE).action == "accept"

@@ -299,6 +299,15 @@ def test_a_from_that_is_not_covered_breaks_the_chain() -> None:
     assert (result.status, result.reason) == ("fail", "a From is not covered")
 
 
+def test_a_second_subject_that_is_not_covered_breaks_the_chain() -> None:
+    plain = HeaderPolicy(("From",), (), ("Subject", "To", "Date"))
+    fields = seal(replace(SPECS[0], headers=plain), FIELDS)
+    assert verify((HeaderField(b"Comments", b" added"), *fields)).status == "pass"
+    for name in ("Subject", "To", "Date"):
+        result = verify((HeaderField(name.encode(), b" added"), *fields))
+        assert (result.status, result.reason) == ("fail", f"a {name} is not covered")
+
+
 GOOD_AMS = " i=1; a=rsa-sha256; d=one.example; s=s; h=from; bh=AAAA; b=AAAA"
 GOOD_SEAL = " i=1; a=rsa-sha256; cv=none; d=one.example; s=s; b=AAAA"
 

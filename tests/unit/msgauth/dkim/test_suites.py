@@ -29,9 +29,10 @@ VERIFIER = {
     "fakePayPal.eml": ["none"],
     "ill_formed-from.eml": ["none"],
     "dkim/added_header-from.eml": ["policy"],
-    "dkim/added_header-date.eml": ["pass"],
-    "dkim/added_header-subject.eml": ["pass"],
-    "dkim/added_header-to.eml": ["pass"],
+    # the suite takes these for passes with a warning, see SECOND_FIELD
+    "dkim/added_header-date.eml": ["policy"],
+    "dkim/added_header-subject.eml": ["policy"],
+    "dkim/added_header-to.eml": ["policy"],
     "dkim/alignment-from_not_in_auid.eml": ["pass"],
     "dkim/alignment-from_not_in_sdid.eml": ["pass"],
     "dkim/alignment-signed_by_parent_domain.eml": ["pass"],
@@ -46,6 +47,10 @@ VERIFIER = {
     "dkim/unsigned_header-reply_to-invalid.eml": ["pass"],
     "dkim/unsigned_header-reply_to-not_in_domain.eml": ["pass"],
 }
+# A field that may stand there once is listed once and stands there twice. Other verifiers let the
+# signature pass; RFC 6376 section 8.15 leaves it to who acts on it, and DMARC acts on it here.
+SECOND_FIELD = {"added_header-date.eml", "added_header-subject.eml", "added_header-to.eml"}
+LENIENT = SECOND_FIELD | {"flags_s-auid_is_subdomain_of_sdid.eml"}  # dkimpy does not know t=s
 DKIMPY = {
     "rfc6376.signed.msg": ["pass", "pass"],
     "rfc6376.signed.rsa.msg": ["pass"],
@@ -86,10 +91,8 @@ def compare(path: Path, expected: list[str]) -> None:
     results = verify(raw)
     assert [result.status for result in results] == expected
     for number, result in enumerate(results):
-        if path.name == "flags_s-auid_is_subdomain_of_sdid.eml":
-            assert dkimpy_passes(raw, dns(), number)  # dkimpy does not know t=s
-        else:
-            assert dkimpy_passes(raw, dns(), number) is (result.status == "pass")
+        passes = result.status == "pass" or path.name in LENIENT
+        assert dkimpy_passes(raw, dns(), number) is passes
 
 
 def test_every_message_of_the_suite_is_here() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -406,6 +406,64 @@ def test_a_second_from_that_is_not_covered() -> None:
     assert above.status == "fail"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Date", "Sender", "Reply-To", "To", "Cc", "Bcc", "Message-ID", "In-Reply-To"),
+        *("References", "Subject", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"),
+        *("Content-ID", "Content-Description", "Content-Disposition"),
+    ],
+)
+@pytest.mark.parametrize("spelled", [str.title, str.upper, lambda name: name + " "])
+def test_a_second_field_that_may_stand_there_once(name: str, spelled: Callable[[str], str]) -> None:
+    # RFC 5322 section 3.6, RFC 2045 section 3, RFC 6376 section 8.15
+    fields = (FIELDS[0], HeaderField(name.encode(), b" what was signed"))
+    added = HeaderField(spelled(name).encode(), b" what was added")
+    once = forge(fields, BODY, ED25519, h=f"from:{name}")
+    assert [r.status for r in check(once, fields=fields)] == ["pass"]
+    (above,) = check(once, fields=(added, *fields))
+    assert (above.status, above.second_field.lower()) == ("policy", name.lower())
+    assert above.reason == f"the message has a {name} that the signature does not cover"
+    (below,) = check(once, fields=(*fields, added))
+    assert below.status == "fail"
+    # a signer who lists the name as often as the field occurred saw the message like that
+    doubled = (added, *fields)
+    twice = forge(doubled, BODY, ED25519, h=f"from:{name}:{name}")
+    assert [r.status for r in check(twice, fields=doubled)] == ["pass"]
+    (third,) = check(twice, fields=(added, *doubled))
+    assert third.status == "policy"
+    oversigned = forge(fields, BODY, ED25519, h=f"from:{name}:{name}")
+    assert [r.status for r in check(oversigned, fields=fields)] == ["pass"]
+    assert [r.status for r in check(oversigned, fields=doubled)] == ["fail"]
+    # a field that is not listed is not protected, once or twice
+    not_listed = forge(fields, BODY, ED25519, h="from")
+    assert [r.status for r in check(not_listed, fields=doubled)] == ["pass"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Received", "Comments", "Keywords", "Resent-To", "Resent-From", "Return-Path"),
+        *("List-Unsubscribe", "DKIM-Signature", "Delivered-To", "Authentication-Results"),
+    ],
+)
+def test_fields_that_may_be_added(name: str) -> None:
+    fields = (FIELDS[0], HeaderField(name.encode(), b" signed"))
+    once = forge(fields, BODY, ED25519, h=f"from:{name}")
+    added = HeaderField(name.encode(), b" added on the way")
+    results = check(once, fields=(added, *fields))
+    assert results[0].status == "pass"
+    assert results[0].second_field == ""
+
+
+def test_the_same_mime_version_twice_deceives_nobody() -> None:
+    fields = (FIELDS[0], HeaderField(b"MIME-Version", b" 1.0"))
+    once = forge(fields, BODY, ED25519, h="from:mime-version")
+    for value, status in ((b" 1.0", "pass"), (b"1.0 ", "pass"), (b" 1.1", "policy")):
+        added = HeaderField(b"Mime-Version", value)
+        assert [r.status for r in check(once, fields=(added, *fields))] == [status]
+
+
 # RFC 6376 section 5.4.2
 def test_fields_are_taken_from_the_bottom_up() -> None:
     trace = tuple(HeaderField(b"X-Trace", f" {n}".encode()) for n in range(3))
@@ -441,6 +499,22 @@ def test_order_of_results_is_the_order_of_the_message() -> None:
 
 
 # Bounds
+@pytest.mark.parametrize("limit", [1, 3, 8])
+def test_the_topmost_signatures_are_the_ones_checked(limit: int) -> None:
+    fields = [forge(FIELDS, BODY, ED25519, s=f"s{n}") for n in range(9)]
+    asked: list[str] = []
+
+    class Zone(dict[str, str]):
+        def get(self, name: str, default: object = None) -> str:
+            asked.append(name)
+            return ED25519.public_record()
+
+    *checked, rest = check(*fields, zone=Zone(), limits=VerifierLimits(max_signatures=limit))
+    assert [(r.selector, r.status) for r in checked] == [(f"s{n}", "pass") for n in range(limit)]
+    assert asked == [f"s{n}._domainkey.example.org" for n in range(limit)]
+    assert (rest.status, rest.domain) == ("neutral", "")
+
+
 def test_a_thousand_signatures() -> None:
     asked = 0
 
