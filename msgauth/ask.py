@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -33,11 +33,29 @@ class Rcode(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """A part of the time for a lookup that is set aside for the questions that bear it.
+
+    `name` tells the shares of a lookup apart; it is not empty. `fraction` is the part of the whole
+    time, more than 0 and less than 1.
+    """
+
+    name: str
+    fraction: float
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
-    """One question: `name` is a domain name in A-labels, with or without the final dot."""
+    """One question: `name` is a domain name in A-labels, with or without the final dot.
+
+    `share` says out of which time it is asked, None for the time that is not set aside. It is no
+    part of what is asked: questions that differ in it are equal. A driver without a bound on time
+    takes no notice of it.
+    """
 
     name: str
     rdtype: RdType
+    share: Share | None = field(default=None, compare=False, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ import dns.resolver
 
 from gatepost.config import DnsSettings
 from gatepost.config.ground import parse_nameserver
+from gatepost.dns.budget import Budget
 from gatepost.dns.cache import Cache
 from gatepost.dns.exchange import FAILURES, NO_EDNS, UDP_SIZE, Exchange, Server
 from gatepost.dns.names import MAX_RECORDS, to_name, to_text
@@ -154,10 +155,18 @@ class Resolver:
             self._cache.put(question, answer)
         return answer
 
-    def within(self, seconds: float) -> Callable[[Question], Answer]:
-        """A way to ask where all questions together have `seconds`; then each is TEMPFAIL."""
-        deadline = self._monotonic() + seconds
-        return lambda question: self.resolve(question, deadline)
+    def within(self, seconds: float, reserved: float = 0.0) -> Callable[[Question], Answer]:
+        """A way to ask where all questions together have `seconds`; then each is TEMPFAIL.
+
+        The part `reserved` of the time (0 to 1) is for questions that bear a share.
+        """
+        budget = Budget(seconds, reserved, self._monotonic)
+
+        def ask(question: Question) -> Answer:
+            with budget.spend(question) as deadline:
+                return self.resolve(question, deadline)
+
+        return ask
 
     def _ask(self, question: Question, lifetime: float) -> Answer:
         name = to_name(question.name)
@@ -215,10 +224,17 @@ class AsyncResolver:
         done, _ = await asyncio.wait([task], timeout=wait)
         return task.result() if done else TEMPFAIL
 
-    def within(self, seconds: float) -> Callable[[Question], Awaitable[Answer]]:
-        """A way to ask where all questions together have `seconds`; then each is TEMPFAIL."""
-        deadline = self._monotonic() + seconds
-        return lambda question: self.resolve(question, deadline)
+    def within(
+        self, seconds: float, reserved: float = 0.0
+    ) -> Callable[[Question], Awaitable[Answer]]:
+        """As `Resolver.within`, for questions one after the other."""
+        budget = Budget(seconds, reserved, self._monotonic)
+
+        async def ask(question: Question) -> Answer:
+            with budget.spend(question) as deadline:
+                return await self.resolve(question, deadline)
+
+        return ask
 
     async def close(self) -> None:
         """Give up what is under way."""
