@@ -38,7 +38,7 @@ PROXIED = Counter(
 )
 
 WAITING = {"PREPEND": 1, "HOLD": 2}
-"""Actions that do not end the row; of two the higher is answered."""
+"""Actions that do not end the row, with their ranks: of two the higher one is answered."""
 
 _STRICTNESS: dict[FailureMode, int] = {"open": 0, "tempfail": 1, "closed": 2}
 
@@ -146,16 +146,21 @@ class Engine:
             kind = f"dry-run-{outcome.kind}" if row.dry_run and action else outcome.kind
             counter = self._counted[key] = RESULTS.labels(check, finding, kind)
         counter.inc()
-        if row.dry_run:
-            action = None
-        if action is None:
+        if action is None or row.dry_run:
             return False
-        weight = WAITING.get(action.verb, 0)
-        waiting = WAITING.get(decision.action.verb, 0)
-        # who is let through by a table is so with what waits
-        if weight > waiting or not (weight or (waiting and action == DUNNO)):
+        if _replaces(action, decision.action):
             decision.action, decision.check, decision.reason = action, check, outcome.reason
-        return not weight
+        return action.verb not in WAITING
+
+
+def _replaces(action: Action, waiting: Action) -> bool:
+    """Whether `action` is answered in place of what waits so far; `DUNNO` when nothing does."""
+    if action.verb in WAITING:
+        return WAITING[action.verb] > WAITING.get(waiting.verb, 0)
+    if action == DUNNO:
+        # a client that is let through still gets the header field, or is held
+        return waiting.verb not in WAITING
+    return True
 
 
 def _failed(row: Row, why: str) -> Outcome:

@@ -17,6 +17,7 @@ from policyd.request import Request
 from policyd.settings.base import FailureMode
 from tests.unit.policyd.requests import request
 
+MODES: tuple[FailureMode, ...] = ("open", "tempfail", "closed")
 REJECT = refuse(Reply(554, "5.7.1", "no", "test"))
 HEADER = prepend("X-Test", "yes")
 
@@ -145,6 +146,28 @@ def test_out_of_time_the_strictest_mode_answers(
     rows = [row(Says("a", never=True), modes[0]), row(Says("b"), modes[1])]
     decision = asyncio.run(within(Engine(rows), request(), 0.001))
     assert decision.action.verb == verb
+
+
+@pytest.mark.parametrize(
+    ("modes", "verb", "check"),
+    [
+        ((), "DUNNO", ""),
+        (("open",), "DUNNO", "real-open"),
+        (("open", "tempfail"), "451", "real-tempfail"),
+        (("tempfail", "closed"), "554", "real-closed"),
+    ],
+)
+def test_out_of_time_a_check_in_dry_run_has_no_effect(
+    modes: tuple[FailureMode, ...], verb: str, check: str
+) -> None:
+    dry = [row(Says(f"dry-{mode}", never=True), mode, dry_run=True) for mode in MODES]
+    real = [row(Says(f"real-{mode}"), mode) for mode in modes]
+    for rows in ([*dry, *real], [*real, *dry]):
+        decision = asyncio.run(within(Engine(rows), request(), 0.001))
+        assert decision.action.verb == verb
+        assert decision.check == (check if verb != "DUNNO" else "")
+        assert decision.reason == (f"{check}-unavailable" if verb != "DUNNO" else "")
+        assert decision.findings == ([f"{check}: failed (out of time)"] if check else [])
 
 
 def test_within_time_it_is_as_ever() -> None:
