@@ -2,6 +2,10 @@
 
 Made when the header is complete, so that body hashes can be taken while the body streams by; DNS is
 asked at the end, all methods in one lookup.
+
+The order of the questions is that of their weight, because all have one budget of time and a sender
+chooses many of the names: first the policy of the author domain, in a time of its own, then what
+could be aligned with it, then all else.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from milters.rules import Rules
 from msgauth.arc import ArcResult, ArcVerifier
 from msgauth.ask import Lookup
 from msgauth.dkim import BodyHashes, DkimResult, MessageVerifier
-from msgauth.dmarc import Author, DmarcResult, check_dmarc
+from msgauth.dmarc import Author, DmarcCheck, DmarcResult, Policy
 from msgauth.domain import DomainError, to_alabels
 from msgauth.iprev import IprevResult, check_iprev
 from msgauth.message import HeaderField
@@ -88,13 +92,18 @@ class Checks:
 
     def finish(self, now: int) -> Lookup[Findings]:
         """Ask for what is needed and return what was found."""
-        iprev = yield from self._check_iprev()
-        helo, spf = yield from self._check_spf(now)
-        dkim = (yield from self._dkim.finish(now)) if self._dkim else ()
+        check = DmarcCheck(self._author) if self._settings.dmarc else None
+        if check:
+            yield from check.find_policies()
+            if self._dkim:
+                alignable = yield from check.alignable("dkim", self._dkim.domains)
+                yield from self._dkim.verify(now, alignable)
+        spf = yield from self._check_mail_from(now)
         arc = (yield from self._arc.finish(now)) if self._arc else None
-        dmarc = None
-        if self._settings.dmarc:
-            dmarc = yield from check_dmarc(self._author, dkim, spf or self._unknown_spf())
+        dkim = (yield from self._dkim.finish(now)) if self._dkim else ()
+        dmarc = (yield from check.finish(dkim, spf or self._unknown_spf())) if check else None
+        helo = yield from self._check_helo(now)
+        iprev = yield from self._check_iprev()
         return Findings(self._proxied, iprev, helo, spf, dkim, arc, dmarc)
 
     def _check_iprev(self) -> Lookup[IprevResult | None]:
@@ -107,19 +116,20 @@ class Checks:
             return IprevResult("iprev", IprevStatus.PASS, reason, shown, self._client.hostname)
         return (yield from check_iprev(self._client.address))
 
-    def _check_spf(self, now: int) -> Lookup[tuple[SpfResult | None, SpfResult | None]]:
+    def _check_helo(self, now: int) -> Lookup[SpfResult | None]:
+        client = self._client.address
+        # without a sender the check of MAIL FROM is that of the HELO name
+        if not self._settings.spf or self._proxied or client is None or not self._sender:
+            return None
+        return (yield from check_helo(client, self._helo, receiver=self._hostname, now=now))
+
+    def _check_mail_from(self, now: int) -> Lookup[SpfResult | None]:
         client = self._client.address
         if not self._settings.spf or self._proxied or client is None:
-            return None, None
-        receiver = self._hostname
-        helo = None
-        if self._sender:
-            helo = yield from check_helo(client, self._helo, receiver=receiver, now=now)
+            return None
         # RFC 7208 section 2.4: the null reverse-path stands for postmaster at the HELO name
-        spf = yield from check_mail_from(
-            client, self._helo, self._sender, receiver=receiver, now=now
-        )
-        return helo, spf
+        check = check_mail_from(client, self._helo, self._sender, receiver=self._hostname, now=now)
+        return (yield from check)
 
     def _unknown_spf(self) -> SpfResult:
         """For DMARC: SPF might have passed for this domain, nobody can know."""
@@ -161,4 +171,6 @@ _DKIM_ORDER = (
 def _dmarc_outcome(result: DmarcResult) -> str:
     if result.status is DmarcStatus.FAIL:
         return f"fail_{result.disposition.value}"
+    if result.status is DmarcStatus.TEMPERROR and result.disposition is not Policy.NONE:
+        return f"temperror_{result.disposition.value}"
     return result.status.value

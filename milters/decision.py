@@ -20,6 +20,7 @@ from milters.report import FAILURES, report
 from milters.rules import Rules
 from milters.session import Session
 from msgauth.ask import Lookup
+from msgauth.dmarc import RESERVED
 
 Result: TypeAlias = Sequence[Action] | Reply
 """What the MTA is told of a message; a reply where an error of ours defers it."""
@@ -82,7 +83,7 @@ class Decisions:
     ) -> None:
         result: Result
         try:
-            outcome = await asolve(rest, resolver.within(budget))
+            outcome = await asolve(rest, resolver.within(budget, RESERVED))
             result = self._decided(session, outcome, queue_id, began)
         except Exception:
             result = self.failed(session)

@@ -4,8 +4,9 @@ The table has an action for each outcome of each method; the hardest one wins. T
 
 * SPF and DKIM only judge what DMARC has not answered: a DMARC pass voids both, and while DMARC
   might still pass (temperror) a reject is softened to defer.
-* A DMARC failure is overlooked when a listed ARC sealer saw the message pass; that voids SPF and
-  DKIM as well, which a forwarder or list breaks just the same.
+* A DMARC failure, or what stands for one while DNS does not answer, is overlooked when a listed
+  ARC sealer saw the message pass; that voids SPF and DKIM as well, which a forwarder or list breaks
+  just the same.
 * `pass` is always accepted; outcomes the table does not name are accepted.
 """
 
@@ -33,10 +34,14 @@ SEVERITY: Final[Mapping[Action, int]] = {
 }
 
 # RFC 9989 section 7.4: without other knowledge p=reject is treated as p=quarantine. A message
-# without exactly one author domain cannot be a genuine one that DMARC would lose.
+# without exactly one author domain cannot be a genuine one that DMARC would lose. A sender
+# can choose names that DNS does not answer for, so that earns no more than a failure (section 5.3.6
+# leaves it to the receiver).
 _DEFAULT: Table = {
     ("dmarc", "fail_quarantine"): "quarantine",
     ("dmarc", "fail_reject"): "quarantine",
+    ("dmarc", "temperror_quarantine"): "quarantine",
+    ("dmarc", "temperror_reject"): "quarantine",
     ("dmarc", "permerror"): "quarantine",
 }
 
@@ -45,6 +50,8 @@ _STRICT: Table = {
     ("dmarc", "fail_reject"): "reject",
     ("dmarc", "permerror"): "reject",
     ("dmarc", "temperror"): "defer",
+    ("dmarc", "temperror_quarantine"): "defer",
+    ("dmarc", "temperror_reject"): "defer",
     ("spf", "fail"): "reject",
     ("spf", "temperror"): "defer",
 }
@@ -68,6 +75,13 @@ class Disposition:
 def table(settings: PolicySettings) -> Table:
     """The preset with what the configuration changes."""
     actions = dict(PRESETS[settings.preset])
+    if settings.dmarc.temperror is not None:
+        # what is done where no policy is known is the least that is done where one is
+        for outcome in ("temperror_quarantine", "temperror_reject"):
+            preset = actions.get(("dmarc", outcome), "accept")
+            actions["dmarc", outcome] = max(
+                preset, settings.dmarc.temperror, key=SEVERITY.__getitem__
+            )
     for method in METHODS:
         section = getattr(settings, method)
         for outcome in type(section).model_fields:
@@ -82,7 +96,8 @@ def decide(outcomes: Mapping[str, str], actions: Table, *, vouched: bool) -> Dis
     """The disposition for the outcomes of the methods that were run.
 
     `outcomes` maps a method to its status; a DMARC failure to ``fail_none``, ``fail_quarantine`` or
-    ``fail_reject``. `vouched` says that a listed ARC sealer saw the message pass.
+    ``fail_reject``, and a temperror where the policy is known to ``temperror_quarantine`` or
+    ``temperror_reject``. `vouched` says that a listed ARC sealer saw the message pass.
     """
     worst = Disposition("accept")
     overlooked = ""
@@ -93,7 +108,7 @@ def decide(outcomes: Mapping[str, str], actions: Table, *, vouched: bool) -> Dis
         if action == "accept":
             continue
         reason = reason_id(method, outcome)
-        if vouched and method == "dmarc" and outcome.startswith("fail"):
+        if vouched and method == "dmarc" and outcome.startswith(("fail", "temperror_")):
             # RFC 8617 section 7.2.1
             overlooked = overlooked or reason
             continue
@@ -102,7 +117,7 @@ def decide(outcomes: Mapping[str, str], actions: Table, *, vouched: bool) -> Dis
                 # RFC 9989 section 7.1: SPF alone says nothing against mail that DMARC passes
                 overlooked = overlooked or reason
                 continue
-            if dmarc == "temperror" and action == "reject":
+            if dmarc.startswith("temperror") and action == "reject":
                 action = "defer"
         if SEVERITY[action] > SEVERITY[worst.action]:
             worst = Disposition(action, reason)
@@ -134,7 +149,7 @@ def reply(disposition: Disposition, domain: str) -> Reply:
         return Reply(451, f"4.{enhanced}", text, disposition.reason)
     if method == "dmarc" and outcome.startswith("fail"):
         text = f"rejected by the DMARC policy of {domain}"
-    elif method == "dmarc":
+    elif method == "dmarc" and outcome == "permerror":
         text = "the message has no valid From header field with a single author domain"
     else:
         text = f"the {method.upper()} check ended with {outcome}"

@@ -153,7 +153,8 @@ class VerifySettings(Section):
         gt=0,
         le=240,
         description="How long all DNS of one message may take together; what is then not known is "
-        "`temperror`. Below Postfix's milter_content_timeout of 300 s.",
+        "`temperror`. Two fifths of it are only for the DMARC policy of the author. Below "
+        "Postfix's milter_content_timeout of 300 s.",
     )
     received_spf: bool = Field(
         default=False,
@@ -175,7 +176,20 @@ class DmarcPolicy(Section):
         description="It failed; the domain says p=reject. RFC 9989 section 7.4: not a reason to "
         "reject by itself, because mail of lists would be lost.",
     )
-    temperror: Action | None = Field(default=None, description="DNS did not answer.")
+    temperror: Action | None = Field(
+        default=None,
+        description="DNS did not answer for the record, or for something that could have made it "
+        "pass while the domain says p=none.",
+    )
+    temperror_quarantine: Action | None = Field(
+        default=None,
+        description="Nothing aligned passed, DNS did not answer for something that could have, and "
+        "the domain says p=quarantine. Not set: the preset's or that of `temperror`, whichever is "
+        "harder.",
+    )
+    temperror_reject: Action | None = Field(
+        default=None, description="The same, and the domain says p=reject."
+    )
     permerror: Action | None = Field(
         default=None, description="It cannot be evaluated: no From, several of them, a bad one."
     )

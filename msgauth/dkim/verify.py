@@ -123,19 +123,31 @@ class MessageVerifier:
         """Take the next chunk of the body, cut anywhere."""
         self._hashes.update(chunk)
 
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The d= of the signatures that are still to be verified, in the order of the message."""
+        waiting = (entry for entry in self._entries if isinstance(entry, _Candidate))
+        return tuple(entry.signature.domain for entry in waiting)
+
+    def verify(self, now: int, domains: Iterable[str]) -> Lookup[None]:
+        """Verify the signatures of `domains`, in their order, before `finish` does the others.
+
+        For who wants the time for DNS to be spent on them first. The body has ended.
+        """
+        self._hashes.finish()
+        for domain in dict.fromkeys(domains):
+            for number, entry in enumerate(self._entries):
+                if isinstance(entry, _Candidate) and entry.signature.domain == domain:
+                    self._entries[number] = yield from self._verify(entry, now)
+
     def finish(self, now: int) -> Lookup[tuple[DkimResult, ...]]:
         """Return one result for each signature in the order of the message, at least one.
 
         `now` is the time in seconds since 1970 in UTC. A message without signatures has the one
         result ``none``; signatures beyond the limit share one result ``neutral``.
         """
-        self._hashes.finish()
-        results = []
-        for entry in self._entries:
-            if isinstance(entry, _Candidate):
-                results.append((yield from self._verify(entry, now)))
-            else:
-                results.append(entry)
+        yield from self.verify(now, self.domains)
+        results = [entry for entry in self._entries if isinstance(entry, DkimResult)]
         if self._unchecked:
             reason = f"{self._unchecked} more signatures were not checked"
             results.append(DkimResult("dkim", DkimStatus.NEUTRAL, reason))

@@ -1,17 +1,20 @@
 """DMARC (RFC 9989): does something that passed speak for the domain in From?
 
-`find_author` reads From, `check_dmarc` is the lookup that returns a `DmarcResult`. The
+`find_author` reads From, `check_dmarc` is the lookup that returns a `DmarcResult`, and
+`DmarcCheck` does the same in the order in which a sender can disturb it least. The
 organizational domain is found by the DNS tree walk; there is no public suffix list.
 """
 
 from msgauth.dmarc.author import Author, find_author
-from msgauth.dmarc.check import check_dmarc
+from msgauth.dmarc.check import RESERVED, DmarcCheck, check_dmarc
 from msgauth.dmarc.record import Policy, Record
 from msgauth.dmarc.result import Alignment, DmarcResult
 
 __all__ = [
+    "RESERVED",
     "Alignment",
     "Author",
+    "DmarcCheck",
     "DmarcResult",
     "Policy",
     "Record",

@@ -1,18 +1,24 @@
-"""The DMARC check of a message (RFC 9989 section 5.3)."""
+"""The DMARC check of a message (RFC 9989 section 5.3).
+
+A sender chooses the names that SPF and DKIM ask for, and can choose some that do not answer. So the
+policy of the author domain is looked up before anything else and in a time of its own, and only
+what could be aligned with it can leave the result open. That result then bears the policy.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from msgauth.ask import Lookup
+from msgauth.ask import Lookup, Share
 from msgauth.dmarc.author import Author
-from msgauth.dmarc.record import Policy, Record
+from msgauth.dmarc.record import Policy
 from msgauth.dmarc.result import Alignment, DmarcResult
-from msgauth.dmarc.walk import DnsError, Published, Walker, select_policy
-from msgauth.domain import DomainError, is_at_or_below, last_labels, to_alabels
+from msgauth.dmarc.subject import AuthorDomain, hardest_tag, select_tag
+from msgauth.dmarc.walk import DnsError, Walker
+from msgauth.domain import DomainError, to_alabels
 from msgauth.results import DmarcStatus, Property
 from msgauth.spf.result import SpfResult
 
@@ -22,6 +28,10 @@ MAX_AUTHORS = 5
 MAX_IDENTIFIERS = 20
 """How many identifiers are checked for alignment, those equal to the author's domain first. Only
 one at or below the author's organizational domain costs questions to the DNS."""
+
+RESERVED: Final = 0.4
+"""The part of all time for DNS that is set aside for the policies of the author domains: enough for
+two attempts at a slow server in the default of 20 seconds."""
 
 
 class Signature(Protocol):
@@ -36,6 +46,64 @@ class Signature(Protocol):
         """Its d=, empty when there is none."""
 
 
+class DmarcCheck:
+    """The check of one message, in the order that leaves a sender the least influence.
+
+    `find_policies` is asked before anything else, `finish` when SPF and DKIM are known; in between,
+    `alignable` says which identifiers matter most.
+    """
+
+    def __init__(self, author: Author) -> None:
+        self._walker = Walker()
+        self._problem = author.problem
+        domains = author.domains
+        if not author.problem and len(domains) > MAX_AUTHORS:
+            self._problem = f"From has {len(domains)} domains"
+        if self._problem:
+            domains = ()
+        # each has its own time, so that one with silent servers takes none of another's
+        self._authors = [
+            AuthorDomain(
+                domain, self._walker.sharing(Share(f"dmarc {domain}", RESERVED / len(domains)))
+            )
+            for domain in domains
+        ]
+
+    def find_policies(self) -> Lookup[None]:
+        """Look up the policy of each author domain."""
+        for author in self._authors:
+            yield from author.find_policy()
+
+    def alignable(self, method: str, identifiers: Iterable[str]) -> Lookup[tuple[str, ...]]:
+        """Return those of `identifiers` that could be aligned, equal ones first.
+
+        `method` is dkim or spf, identifiers are in A-labels; each comes back once.
+        """
+        domains = {author.domain for author in self._authors}
+        found = []
+        for identifier in sorted(dict.fromkeys(identifiers), key=lambda one: one not in domains):
+            for author in self._authors:
+                if (yield from author.could_align(method, identifier)):
+                    found.append(identifier)
+                    break
+        return tuple(found)
+
+    def finish(self, dkim: Iterable[Signature], spf: SpfResult | None) -> Lookup[DmarcResult]:
+        """Return the result; for the arguments see `check_dmarc`."""
+        if not self._authors:
+            return DmarcResult("dmarc", DmarcStatus.PERMERROR, self._problem)
+        seen = _Seen(dkim, spf)
+        first, *others = self._authors
+        worst = yield from _check_author(first, seen, self._walker)
+        for author in others:
+            other = yield from _check_author(author, seen, self._walker)
+            worst = max(worst, other, key=_badness)
+        if others:
+            reason = f"of {len(self._authors)} author domains {worst.author_domain}: {worst.reason}"
+            worst = replace(worst, reason=reason)
+        return worst
+
+
 def check_dmarc(
     author: Author, dkim: Iterable[Signature], spf: SpfResult | None
 ) -> Lookup[DmarcResult]:
@@ -45,38 +113,29 @@ def check_dmarc(
     the HELO identity counts for nothing here (RFC 9989 section 4.4.2).
 
     A message with several author domains is checked for each, and the worst result is its result
-    (RFC 9989 section 11.5): one that fails before one that is not known, and "pass" only when
-    all do. A message without author domain, or with more than one From, is "permerror".
+    (RFC 9989 section 11.5): the one with the hardest policy that nothing speaks against, then one
+    that is not known, and "pass" only when all do. A message without author domain, or with more
+    than one From, is "permerror".
     """
-    if author.problem or not author.domains:
-        return DmarcResult("dmarc", DmarcStatus.PERMERROR, author.problem)
-    if len(author.domains) > MAX_AUTHORS:
-        reason = f"From has {len(author.domains)} domains"
-        return DmarcResult("dmarc", DmarcStatus.PERMERROR, reason)
-    seen = _Seen(dkim, spf)
-    walker = Walker()
-    first, *others = author.domains
-    worst = yield from _check_author(first, seen, walker)
-    for domain in others:
-        other = yield from _check_author(domain, seen, walker)
-        worst = max(worst, other, key=_badness)
-    if others:
-        reason = f"of {len(author.domains)} author domains {worst.author_domain}: {worst.reason}"
-        worst = replace(worst, reason=reason)
-    return worst
+    check = DmarcCheck(author)
+    yield from check.find_policies()
+    return (yield from check.finish(dkim, spf))
 
 
 _BADNESS = (
     DmarcStatus.PASS,
     DmarcStatus.NONE,
-    DmarcStatus.PERMERROR,
-    DmarcStatus.TEMPERROR,
     DmarcStatus.FAIL,
+    DmarcStatus.TEMPERROR,
+    DmarcStatus.PERMERROR,
 )
 
 
-def _badness(result: DmarcResult) -> tuple[int, int]:
-    return _BADNESS.index(DmarcStatus(result.status)), result.disposition.severity
+def _badness(result: DmarcResult) -> tuple[int, bool, int]:
+    # A failure of a domain that asks for nothing must not hide that another could not be checked.
+    status = DmarcStatus(result.status)
+    has_failed = result.disposition is not Policy.NONE and status is DmarcStatus.FAIL
+    return result.disposition.severity, has_failed, _BADNESS.index(status)
 
 
 class _Seen:
@@ -102,104 +161,76 @@ class _Seen:
             where.append(identifier)
 
 
-def _check_author(domain: str, seen: _Seen, walker: Walker) -> Lookup[DmarcResult]:
+def _check_author(author: AuthorDomain, seen: _Seen, walker: Walker) -> Lookup[DmarcResult]:
+    domain, found, failure = author.domain, author.found, author.failure
+
     def result(status: DmarcStatus, reason: str, **more: Any) -> DmarcResult:
         properties: tuple[Property, ...] = (Property("header", "from", domain),)
-        if status is DmarcStatus.FAIL:
+        if "disposition" in more:
             # RFC 9989 section 9.1
             properties += (Property("policy", "dmarc", more["disposition"]),)
         return DmarcResult("dmarc", status, reason, properties, domain, **more)
 
-    try:
-        found = yield from _find_policy(domain, walker)
-    except DnsError as error:
-        return result(DmarcStatus.TEMPERROR, str(error))
-    if found is None:
-        return result(DmarcStatus.NONE, f"{domain} has no DMARC record")
-    record = found.record
-    if not record.usable:
+    if found is None or not found.record.usable:
+        if failure is not None:
+            return result(DmarcStatus.TEMPERROR, str(failure))
+        if found is None:
+            return result(DmarcStatus.NONE, f"{domain} has no DMARC record")
         # RFC 9989 section 4.10.1
         return result(DmarcStatus.NONE, f"the DMARC record of {found.domain} has no valid policy")
-    alignments, unknown = yield from _align(domain, record, seen, walker)
-    about = {"policy_domain": found.domain, "record": record, "alignments": alignments}
-    for alignment in alignments:
-        if alignment.aligned:
-            reason = f"{alignment.method} of {alignment.domain} passed and is aligned"
-            return result(DmarcStatus.PASS, reason, **about)
-    if unknown:
-        # RFC 9989 section 5.3.6: neither pass nor fail
-        return result(DmarcStatus.TEMPERROR, unknown, **about)
-    tag, published = yield from select_tag(domain, found, walker)
+    record = found.record
+    about: dict[str, Any] = {"policy_domain": found.domain, "record": record}
+    if failure is not None:
+        unknown = str(failure)
+        if any(author.is_related(*identifier) for identifier in seen.passed):
+            # whatever the own record says, this is no mail that nobody vouches for
+            return result(DmarcStatus.TEMPERROR, unknown, **about)
+    else:
+        alignments, unknown = yield from _align(author, seen, walker)
+        about["alignments"] = alignments
+        for alignment in alignments:
+            if alignment.aligned:
+                reason = f"{alignment.method} of {alignment.domain} passed and is aligned"
+                return result(DmarcStatus.PASS, reason, **about)
+    try:
+        tag, published = yield from select_tag(domain, found, author.walker)
+    except DnsError as error:
+        unknown = unknown or str(error)
+        # the sender has chosen the name, so the milder one would be his choice, too
+        tag, published = hardest_tag(domain, found)
     disposition = published.one_level_down() if record.testing else published
-    reason = f"nothing that passed is aligned; {found.domain} has {tag}={published}"
-    if record.testing:
-        reason += ", t=y"
     about |= {"policy_tag": tag, "published": published, "disposition": disposition}
-    return result(DmarcStatus.FAIL, reason, **about)
-
-
-def _find_policy(domain: str, walker: Walker) -> Lookup[Published | None]:
-    # RFC 9989 section 4.10.1
-    own = yield from walker.record_at(domain)
-    return own or select_policy(domain, (yield from walker.walk(domain)))
+    policy = f"{found.domain} has {tag}={published}" + (", t=y" if record.testing else "")
+    if unknown:
+        # RFC 9989 section 5.3.6: neither pass nor fail; what to do is up to the receiver
+        return result(DmarcStatus.TEMPERROR, f"{unknown}; {policy}", **about)
+    return result(DmarcStatus.FAIL, f"nothing that passed is aligned; {policy}", **about)
 
 
 def _align(
-    domain: str, record: Record, seen: _Seen, walker: Walker
+    author: AuthorDomain, seen: _Seen, walker: Walker
 ) -> Lookup[tuple[tuple[Alignment, ...], str]]:
     """Return what became of the identifiers that passed, and why something is not known."""
     alignments = []
     unknown = ""
     # equal ones first: they need no question, and the others are bounded in number
-    passed = sorted(seen.passed, key=lambda identifier: identifier[1] != domain)
-    for method, identifier in passed[:MAX_IDENTIFIERS]:
+    for method, identifier in _equal_first(seen.passed, author.domain):
         try:
-            aligned = yield from _is_aligned(domain, record, method, identifier, walker)
+            aligned = yield from author.is_aligned(method, identifier, walker)
         except DnsError as error:
             unknown, aligned = str(error), False
         alignments.append(Alignment(method, identifier, aligned))
     if any(alignment.aligned for alignment in alignments):
         return tuple(alignments), ""
-    for method, identifier in seen.undecided[:MAX_IDENTIFIERS]:
+    for method, identifier in _equal_first(seen.undecided, author.domain):
         try:
-            aligned = yield from _is_aligned(domain, record, method, identifier, walker)
+            aligned = yield from author.is_aligned(method, identifier, walker)
         except DnsError:
             aligned = True
         if aligned:
-            unknown = f"{method} of {identifier} could not be checked"
+            return tuple(alignments), unknown or f"{method} of {identifier} could not be checked"
     return tuple(alignments), unknown
 
 
-def _is_aligned(
-    domain: str, record: Record, method: str, identifier: str, walker: Walker
-) -> Lookup[bool]:
-    # RFC 9989 sections 3.2.10 and 4.10.2
-    if identifier == domain:
-        return True
-    if record.strict_dkim if method == "dkim" else record.strict_spf:
-        return False
-    if last_labels(identifier, 1) != last_labels(domain, 1):
-        return False  # they have no ancestor in common
-    organization = yield from walker.organizational_domain(domain)
-    if not is_at_or_below(identifier, organization):
-        return False
-    return (yield from walker.organizational_domain(identifier)) == organization
-
-
-def select_tag(domain: str, found: Published, walker: Walker) -> Lookup[tuple[str, Policy]]:
-    """Return the tag that holds the policy for `domain`, and the policy (RFC 9989 section 4.10.1).
-
-    Whether `domain` exists is asked only where np= would say something else than sp= or p=.
-    """
-    record = found.record
-    if found.domain == domain:
-        return "p", record.p
-    existing = ("p", record.p) if record.sp is None else ("sp", record.sp)
-    if record.np is None or record.np is existing[1]:
-        return existing
-    missing = "np", record.np
-    try:
-        return existing if (yield from walker.exists(domain)) else missing
-    except DnsError:
-        # Which of the two is meant cannot be told: the milder one never bounces mail wrongly.
-        return min(existing, missing, key=lambda choice: choice[1].severity)
+def _equal_first(identifiers: list[tuple[str, str]], domain: str) -> list[tuple[str, str]]:
+    return sorted(identifiers, key=lambda identifier: identifier[1] != domain)[:MAX_IDENTIFIERS]

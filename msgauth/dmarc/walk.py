@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from msgauth.ask import Answer, Lookup, Question, Rcode
+from msgauth.ask import Answer, Lookup, Question, Rcode, Share
 from msgauth.dmarc.record import Record, is_record, parse
 from msgauth.domain import ancestors, count_labels, last_labels
 
@@ -18,11 +18,10 @@ MAX_QUERIES = 8
 
 
 class DnsError(Exception):
-    """The DNS gave no answer for the record of a name; `name` is that name."""
+    """The DNS gave no answer to a question."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"DNS gave no answer for _dmarc.{name} TXT")
-        self.name = name
+    def __init__(self, question: Question) -> None:
+        super().__init__(f"DNS gave no answer for {question.name} {question.rdtype}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +47,38 @@ def targets(domain: str) -> list[str]:
 
 
 class Walker:
-    """Walks for one message: a name that several walks pass is asked for once."""
+    """Walks for one message: a name that several walks pass is asked for once.
 
-    def __init__(self) -> None:
-        self._asked: dict[str, Published | DnsError | None] = {}
+    All questions bear `share`. What one walker has learned, those made by `sharing` know as well,
+    but not what it failed to learn in its own time.
+    """
+
+    def __init__(self, share: Share | None = None) -> None:
+        self._share = share
+        self._found: dict[str, Published | None] = {}
+        self._failed: dict[str, DnsError] = {}
         self._existing: set[str] = set()
+
+    def sharing(self, share: Share) -> Walker:
+        """Return a walker that asks in the time of `share`."""
+        other = Walker(share)
+        other._found, other._existing = self._found, self._existing
+        return other
 
     def record_at(self, domain: str) -> Lookup[Published | None]:
         """Return the record published for `domain` itself. Raises `DnsError`."""
-        if domain not in self._asked:
-            answer: Answer = yield Question(f"_dmarc.{domain}", "TXT")
-            self._asked[domain] = _select(domain, answer)
-            if answer.rcode is Rcode.OK:
-                self._existing.add(domain)
-        found = self._asked[domain]
-        if isinstance(found, DnsError):
-            raise found
+        if domain in self._found:
+            return self._found[domain]
+        if domain in self._failed:
+            raise self._failed[domain]
+        question = Question(f"_dmarc.{domain}", "TXT", share=self._share)
+        answer: Answer = yield question
+        if answer.rcode is Rcode.TEMPFAIL:
+            self._failed[domain] = DnsError(question)
+            raise self._failed[domain]
+        if answer.rcode is Rcode.OK:
+            self._existing.add(domain)
+        found = self._found[domain] = _select(domain, answer)
         return found
 
     def walk(self, domain: str) -> Lookup[Path]:
@@ -78,6 +93,22 @@ class Walker:
                     break
         return tuple(path)
 
+    def known_above(self, domain: str) -> Lookup[Path]:
+        """Return the records above `domain` that can be had, where a walk has failed.
+
+        The names are asked from the top down: those nearest to `domain` are the ones whose servers
+        whoever chose `domain` may have chosen, too.
+        """
+        path = []
+        for name in reversed(targets(domain)[1:]):
+            try:
+                found = yield from self.record_at(name)
+            except DnsError:
+                continue
+            if found is not None:
+                path.append(found)
+        return tuple(reversed(path))
+
     def organizational_domain(self, domain: str) -> Lookup[str]:
         """Return the organizational domain of `domain`. Raises `DnsError`."""
         return select_organizational_domain(domain, (yield from self.walk(domain)))
@@ -86,15 +117,14 @@ class Walker:
         """Whether `domain` exists (RFC 9989 section 3.2.13, RFC 8020). Raises `DnsError`."""
         if domain in self._existing:
             return True  # something below it exists
-        answer: Answer = yield Question(domain, "A")
+        question = Question(domain, "A", share=self._share)
+        answer: Answer = yield question
         if answer.rcode is Rcode.TEMPFAIL:
-            raise DnsError(domain)
+            raise DnsError(question)
         return answer.rcode is not Rcode.NXDOMAIN
 
 
-def _select(domain: str, answer: Answer) -> Published | DnsError | None:
-    if answer.rcode is Rcode.TEMPFAIL:
-        return DnsError(domain)
+def _select(domain: str, answer: Answer) -> Published | None:
     texts = [text for text in answer.records if is_record(text)]
     # RFC 9989 section 4.10: several records are all discarded, and the walk goes on
     return Published(domain, parse(texts[0])) if len(texts) == 1 else None

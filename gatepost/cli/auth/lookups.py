@@ -12,7 +12,7 @@ from gatepost.cli import configuration
 from gatepost.cli.auth.questions import Questions, dns_option, printable
 from gatepost.dns import solve
 from msgauth.address import IpAddress
-from msgauth.dmarc.check import select_tag
+from msgauth.dmarc.subject import hardest_tag, select_tag
 from msgauth.dmarc.walk import DnsError, Walker, select_organizational_domain, select_policy
 from msgauth.domain import DomainError, to_alabels
 from msgauth.spf import SpfResult, check_helo, check_mail_from
@@ -87,9 +87,14 @@ def dmarc(config: Path | None, zone: Path | None, domain: str) -> None:
         click.echo("policy                 none: no DMARC record applies")
     else:
         record = found.record
-        tag, policy = solve(select_tag(name, found, walker), questions.resolve)
+        doubt = ""
+        try:
+            tag, policy = solve(select_tag(name, found, walker), questions.resolve)
+        except DnsError as error:
+            tag, policy = hardest_tag(name, found)
+            doubt = f", as long as {error}"
         click.echo(f"record of              {found.domain}")
-        click.echo(f"policy                 {policy} ({tag}={policy})")
+        click.echo(f"policy                 {policy} ({tag}={policy}){doubt}")
         if record.testing:
             click.echo(f"under test (t=y)       treated as {policy.one_level_down()}")
         if not record.usable:

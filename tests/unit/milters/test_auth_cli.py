@@ -193,9 +193,41 @@ def test_dmarc_asks_what_the_check_asks(desk: Desk) -> None:
         ("a.example", "reject (p=reject)", False),
         ("www.a.example", "quarantine (sp=quarantine)", False),
         ("gone.b.example", "reject (np=reject)", True),
-        ("down.b.example", "none (p=none)", True),  # the milder one, as it is not known
+        # the harder one, as it is not known
+        (
+            "down.b.example",
+            "reject (np=reject), as long as DNS gave no answer for down.b.example A",
+            True,
+        ),
     ):
         told = desk.run("dmarc", name)
         assert told.exit_code == 0, told.output
         assert f"policy                 {policy}\n" in told.output
         assert (f"  {name} A: " in told.output) is asked
+
+
+FORGED = b"From: a@signer.example\nSubject: x\n\nhello\n"
+
+
+@pytest.mark.parametrize(
+    ("sender", "preset", "status", "reason"),
+    [
+        ("x@broken.signer.example", "default", 0, "dmarc-temperror-reject"),
+        ("x@broken.signer.example", "strict", 75, "dmarc-temperror-reject"),
+        ("x@broken.example", "default", 0, "dmarc-fail-reject"),
+        ("x@broken.example", "strict", 77, "dmarc-fail-reject"),
+    ],
+)
+def test_verify_has_the_verdict_on_a_name_that_does_not_answer(
+    desk: Desk, sender: str, preset: str, status: int, reason: str
+) -> None:
+    with desk.config.open("a") as config:
+        config.write(f'[milters.policy]\npreset = "{preset}"\n')
+    with (desk.folder / "zone.toml").open("a") as zone:
+        for name in ("broken.signer.example", "broken.example"):
+            zone.write(f'["{name}"]\nrcode = "tempfail"\n')
+    desk.message.write_bytes(FORGED)
+    told = desk.run("verify", str(desk.message), "--client", "203.0.113.9", "--mail-from", sender)
+    assert told.exit_code == status, told.output
+    assert f"reason      {reason}" in told.output
+    assert ("action      quarantine" in told.output) is (preset == "default")

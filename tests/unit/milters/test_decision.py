@@ -76,8 +76,9 @@ class SlowDns:
     def known(self, question: Question) -> Answer | None:
         return None
 
-    def within(self, seconds: float) -> Callable[[Question], Awaitable[Answer]]:
+    def within(self, seconds: float, reserved: float) -> Callable[[Question], Awaitable[Answer]]:
         self.budgets.append(seconds)
+        assert 0 < reserved < 1
 
         async def answer(question: Question) -> Answer:
             return TEMPFAIL

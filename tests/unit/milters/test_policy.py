@@ -14,7 +14,8 @@ DEFAULT = table(PolicySettings())
 STRICT = table(PolicySettings(preset="strict"))
 
 OUTCOMES = ("pass", "none", "neutral", "softfail", "fail", "policy", "temperror", "permerror")
-DMARC = ("pass", "none", "fail_none", "fail_quarantine", "fail_reject", "temperror", "permerror")
+TEMPORARY = ("temperror", "temperror_quarantine", "temperror_reject")
+DMARC = ("pass", "none", "fail_none", "fail_quarantine", "fail_reject", *TEMPORARY, "permerror")
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,9 @@ DMARC = ("pass", "none", "fail_none", "fail_quarantine", "fail_reject", "temperr
         ({"dmarc": "permerror"}, "quarantine", "reject"),
         ({"dmarc": "none", "spf": "fail"}, "accept", "reject"),
         ({"dmarc": "temperror", "spf": "fail"}, "accept", "defer"),
+        ({"dmarc": "temperror_quarantine"}, "quarantine", "defer"),
+        ({"dmarc": "temperror_reject"}, "quarantine", "defer"),
+        ({"dmarc": "temperror_reject", "spf": "fail"}, "quarantine", "defer"),
         ({"spf": "fail"}, "accept", "reject"),
         ({"dkim": "fail"}, "accept", "accept"),
     ],
@@ -54,7 +58,7 @@ def test_spf_and_dkim_alone_never_reject_while_dmarc_can_pass(preset: str) -> No
         }
     )
     for spf, dkim in itertools.product(OUTCOMES, OUTCOMES):
-        for dmarc in ("pass", "temperror"):
+        for dmarc in ("pass", *TEMPORARY):
             found = {"dmarc": dmarc, "spf": spf, "dkim": dkim}
             action = decide(found, table(hard), vouched=False).action
             assert SEVERITY[action] <= SEVERITY["accept" if dmarc == "pass" else "defer"]
@@ -63,6 +67,9 @@ def test_spf_and_dkim_alone_never_reject_while_dmarc_can_pass(preset: str) -> No
 def test_a_listed_sealer_counts_as_a_dmarc_pass_and_for_nothing_else() -> None:
     vouched = decide({"dmarc": "fail_reject"}, STRICT, vouched=True)
     assert vouched == Disposition("accept", "", "dmarc-fail-reject")
+    # what stands for a failure while DNS does not answer is no more than one
+    for outcome in TEMPORARY[1:]:
+        assert decide({"dmarc": outcome, "spf": "fail"}, STRICT, vouched=True).action == "accept"
     # a forwarder fails SPF of the sender, and a list breaks the signature
     hard = table(PolicySettings.model_validate({"preset": "strict", "dkim": {"fail": "reject"}}))
     found = {"dmarc": "fail_reject", "spf": "fail", "dkim": "fail"}

@@ -77,7 +77,7 @@ def test_golden_case(zone: Zone, case: dict[str, Any]) -> None:
         "asked": asked,
     }
     assert found == found | {key: case[key] for key in found if key in case}
-    if result.status is not DmarcStatus.FAIL:
+    if result.status not in (DmarcStatus.FAIL, DmarcStatus.TEMPERROR):
         assert result.disposition is Policy.NONE
 
 

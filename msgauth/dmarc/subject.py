@@ -1,0 +1,120 @@
+"""One author domain: the policy that holds for it, and which identifiers may speak for it."""
+
+from __future__ import annotations
+
+from msgauth.ask import Lookup
+from msgauth.dmarc.record import Policy, Record
+from msgauth.dmarc.walk import (
+    DnsError,
+    Published,
+    Walker,
+    select_organizational_domain,
+    select_policy,
+)
+from msgauth.domain import is_at_or_below, last_labels
+
+
+class AuthorDomain:
+    """An author domain whose policy is looked up, before anything else is asked.
+
+    `walker` has a time of its own. After `find_policy`, `found` is the record that applies, None
+    where there is none; `failure` says that DNS did not answer on the way to it. Then `found` is
+    the one that applies unless the name that did not answer has another.
+    """
+
+    def __init__(self, domain: str, walker: Walker) -> None:
+        self.domain = domain
+        self.walker = walker
+        self.found: Published | None = None
+        self.failure: DnsError | None = None
+        self._organization = ""
+
+    def find_policy(self) -> Lookup[None]:
+        """Find the record that applies (RFC 9989 section 4.10.1)."""
+        domain, walker = self.domain, self.walker
+        try:
+            own = yield from walker.record_at(domain)
+            self.found = own or select_policy(domain, (yield from walker.walk(domain)))
+        except DnsError as error:
+            self.failure = error
+            known = yield from walker.known_above(domain)
+            self.found = select_policy(domain, known)
+            self._organization = select_organizational_domain(domain, known)
+
+    def could_align(self, method: str, identifier: str) -> Lookup[bool]:
+        """Return whether `identifier` could be aligned, for all that needs no question about it.
+
+        `method` is dkim or spf. Nothing is asked in any time but the author domain's own.
+        """
+        if identifier == self.domain:
+            return True
+        record = self.found.record if self.found else None
+        if record is None and self.failure is None:
+            return False  # without a record nothing is aligned with anything else
+        if record is not None and self.failure is None and is_strict(record, method):
+            return False
+        if last_labels(identifier, 1) != last_labels(self.domain, 1):
+            return False  # they have no ancestor in common
+        try:
+            organization = yield from self.walker.organizational_domain(self.domain)
+        except DnsError:
+            return True
+        return is_at_or_below(identifier, organization)
+
+    def is_aligned(self, method: str, identifier: str, others: Walker) -> Lookup[bool]:
+        """Return whether `identifier` is aligned (RFC 9989 sections 3.2.10 and 4.10.2).
+
+        `others` walks from `identifier`. Raises `DnsError`.
+        """
+        if identifier == self.domain:
+            return True
+        if self.found is None or is_strict(self.found.record, method):
+            return False
+        if last_labels(identifier, 1) != last_labels(self.domain, 1):
+            return False  # they have no ancestor in common
+        organization = yield from self.walker.organizational_domain(self.domain)
+        if not is_at_or_below(identifier, organization):
+            return False
+        return (yield from others.organizational_domain(identifier)) == organization
+
+    def is_related(self, method: str, identifier: str) -> bool:
+        """Return whether `identifier` would be aligned by the records that could be had.
+
+        For an author domain whose own record could not: what it would say is not known.
+        """
+        if identifier == self.domain:
+            return True
+        if self.found is None or is_strict(self.found.record, method):
+            return False
+        return is_at_or_below(identifier, self._organization)
+
+
+def is_strict(record: Record, method: str) -> bool:
+    """Return whether only the same domain is aligned (RFC 9989 section 4.7, adkim and aspf)."""
+    return record.strict_dkim if method == "dkim" else record.strict_spf
+
+
+def select_tag(domain: str, found: Published, walker: Walker) -> Lookup[tuple[str, Policy]]:
+    """Return the tag that holds the policy for `domain`, and the policy (RFC 9989 section 4.10.1).
+
+    Whether `domain` exists is asked only where np= would say something else than sp= or p=. Raises
+    `DnsError` where DNS does not tell.
+    """
+    existing, missing = _choices(domain, found)
+    if missing[1] is existing[1]:
+        return existing
+    return existing if (yield from walker.exists(domain)) else missing
+
+
+def hardest_tag(domain: str, found: Published) -> tuple[str, Policy]:
+    """Return the tag with the hardest policy that could hold for `domain`, and that policy."""
+    return max(_choices(domain, found), key=lambda choice: choice[1].severity)
+
+
+def _choices(domain: str, found: Published) -> tuple[tuple[str, Policy], tuple[str, Policy]]:
+    """Return tag and policy for `domain` if it exists, and if it does not."""
+    record = found.record
+    if found.domain == domain:
+        return ("p", record.p), ("p", record.p)
+    existing = ("p", record.p) if record.sp is None else ("sp", record.sp)
+    return existing, existing if record.np is None else ("np", record.np)
