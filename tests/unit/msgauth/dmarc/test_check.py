@@ -185,3 +185,51 @@ def test_a_pass_has_an_aligned_identifier_and_a_fail_has_a_policy(
         assert result.policy_tag in ("p", "sp", "np")
         assert result.disposition.severity <= result.published.severity
         assert not any(a.aligned for a in result.alignments)
+
+
+FAILING = st.lists(
+    st.sampled_from([f"_dmarc.{name}" for name in DOMAINS] + DOMAINS), max_size=6, unique=True
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([f"_dmarc.{name}" for name in DOMAINS] + DOMAINS),
+        st.lists(RECORDS, max_size=2).map(lambda texts: {"TXT": texts}),
+    ),
+    FAILING,
+    st.sampled_from(DOMAINS),
+    st.lists(st.tuples(st.sampled_from(DkimStatus), st.sampled_from([*DOMAINS, "e.test"]))),
+    st.none() | st.tuples(st.sampled_from(SpfStatus), st.sampled_from(DOMAINS)),
+)
+def test_answers_that_do_not_come_never_undo_a_policy_that_is_known(
+    tables: dict[str, Any],
+    failing: list[str],
+    domain: str,
+    signed: list[tuple[DkimStatus, str]],
+    sender: tuple[SpfStatus, str] | None,
+) -> None:
+    """What the sender chose fails; the records of the author domain and above are there."""
+    own = {f"_dmarc.{name}" for name in targets(domain)}
+    broken = {name: {"rcode": "tempfail"} for name in failing if name not in own}
+
+    def result_of(zone: dict[str, Any], *, temporary: bool) -> DmarcResult:
+        results = [
+            Signed(DkimStatus.FAIL if status == "temperror" and not temporary else status, name)
+            for status, name in signed
+        ]
+        spf = None
+        if sender:
+            status = sender[0]
+            if status == "temperror" and not temporary:
+                status = SpfStatus.FAIL
+            spf = SpfResult("spf", status, domain=sender[1])
+        return solve(check_dmarc(Author((domain,)), results, spf), Zone.of(zone).resolve)
+
+    answered = result_of(tables, temporary=False)
+    silent = result_of({**tables, **broken}, temporary=True)
+    if answered.status is DmarcStatus.FAIL and answered.disposition is not Policy.NONE:
+        assert silent.status in (DmarcStatus.FAIL, DmarcStatus.TEMPERROR)
+        assert silent.disposition.severity >= answered.disposition.severity
+    if silent.status is DmarcStatus.PASS:
+        assert answered.status is DmarcStatus.PASS
