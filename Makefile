@@ -2,6 +2,10 @@
 .PHONY: help install demo lint format test unit stack bench chart manifest docs clean
 VENV := .venv
 PY := $(VENV)/bin/python
+# The daemons' tests wait more than they compute: three at a time for each core, at most twelve. Each
+# process of pytest has a network namespace of its own, so ports never meet.
+JOBS := $(shell n=$$(( 3 * $$(nproc) )); echo $$(( n < 12 ? n : 12 )))
+PYTEST := $(PY) -m pytest -n $(JOBS) --dist worksteal
 # the distribution's Python, as the peers are the distribution's: one that was compiled without a
 # profile takes a third longer, and would be measured in place of us
 BENCH_PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
@@ -30,11 +34,12 @@ format: $(VENV)/.installed ## put the code into the one format
 	$(VENV)/bin/ruff format .
 
 unit: $(VENV)/.installed ## the tests that open no socket
-	$(PY) -m pytest tests/unit
+	$(PYTEST) tests/unit
 
 test: ## all tests: unit, then the daemons over their sockets, then a real Postfix; the chart's with helm
 	@python3 -m installer --for test
-	$(PY) -m pytest tests/unit tests/daemon tests/postfix
+	$(PYTEST) tests/unit
+	$(PYTEST) tests/daemon tests/postfix
 	@if command -v helm > /dev/null; then $(MAKE) --no-print-directory chart; \
 	else echo "make test: helm is not here: the chart was not tested, see make chart" >&2; fi
 
@@ -49,7 +54,7 @@ bench: ## ours beside opendkim, rspamd, postgrey and others; BENCH=full takes lo
 
 chart: ## lint, render and validate the Helm chart; needs helm
 	@python3 -m installer --for chart
-	$(PY) -m pytest tests/chart
+	$(PYTEST) tests/chart
 
 manifest: ## write k8s/mail.yaml anew: the chart's default, rendered; needs helm
 	{ cat k8s/mail.head; helm template mail k8s/chart; } > k8s/mail.yaml

@@ -68,8 +68,12 @@ class Milters(Daemon):
     def client(self, client: str | None = OUTSIDE, **options: int) -> MilterClient:
         """A milter connection on which an SMTP client with that address has said HELO."""
         connection = MilterClient(self.address, **options)
-        connection.connect("localhost" if client is None else "unknown", client)
-        connection.helo("client.example")
+        try:
+            connection.connect("localhost" if client is None else "unknown", client)
+            connection.helo("client.example")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def workers(self) -> list[int]:

@@ -82,6 +82,7 @@ class PolicyDaemon:
         self._own_dns = None if dns else DnsServer()
         self._dns = dns or (self._own_dns.address if self._own_dns else "")
         self._metrics = f"inet:{free_port()}@{LOOPBACK}"
+        self._clients: list[PolicyClient] = []
         self.write(settings or {})
         self.daemon = Daemon("policyd", self.config, directory, env={}, within=within)
 
@@ -102,7 +103,10 @@ class PolicyDaemon:
         self.config.write_text("\n".join(text) + "\n")
 
     def connect(self) -> PolicyClient:
-        return PolicyClient(str(self.socket))
+        """Open a connection; the end of the daemon closes it, also after a failure."""
+        client = PolicyClient(str(self.socket))
+        self._clients.append(client)
+        return client
 
     def ask(self, **attributes: str) -> str:
         with self.connect() as client:
@@ -113,6 +117,8 @@ class PolicyDaemon:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for client in self._clients:
+            client.sock.close()
         self.daemon.stop()
         if self._own_dns is not None:
             self._own_dns.close()

@@ -1,3 +1,4 @@
+import contextlib
 import http.client
 import socket
 import subprocess
@@ -61,21 +62,24 @@ def test_any_other_path_says_what_there_is(port: int) -> None:
 
 
 def test_many_connections_that_say_nothing_keep_nobody_waiting(port: int) -> None:
-    silent = [socket.create_connection(("127.0.0.1", port), 50) for _ in range(MAX_CONNECTIONS * 3)]
-    for connection in silent:
-        connection.sendall(b"G")
-    assert get(port, "/healthz") == (200, "ok\n")
-    assert silent[0].recv(1) == b""  # the oldest made room
-    wait_until(
-        lambda: (
-            sum("process_request" in one.name for one in threading.enumerate()) <= MAX_CONNECTIONS
-        ),
-        f"all threads but {MAX_CONNECTIONS} to end",
-    )
-    silent[-1].sendall(b"ET /healthz HTTP/1.0\r\n\r\n")
-    assert silent[-1].recv(12) == b"HTTP/1.0 200"
-    for connection in silent:
-        connection.close()
+    with contextlib.ExitStack() as connections:
+        silent = [
+            connections.enter_context(socket.create_connection(("127.0.0.1", port), 50))
+            for _ in range(MAX_CONNECTIONS * 3)
+        ]
+        for connection in silent:
+            connection.sendall(b"G")
+        assert get(port, "/healthz") == (200, "ok\n")
+        assert silent[0].recv(1) == b""  # the oldest made room
+        wait_until(
+            lambda: (
+                sum("process_request" in one.name for one in threading.enumerate())
+                <= MAX_CONNECTIONS
+            ),
+            f"all threads but {MAX_CONNECTIONS} to end",
+        )
+        silent[-1].sendall(b"ET /healthz HTTP/1.0\r\n\r\n")
+        assert silent[-1].recv(12) == b"HTTP/1.0 200"
 
 
 PROCESSES = textwrap.dedent(

@@ -44,9 +44,13 @@ def plug(milters: Milters) -> socket.socket:
     address = milters.address
     plugged = socket.socket(socket.AF_UNIX if isinstance(address, Unix) else socket.AF_INET)
     plugged.settimeout(30)
-    plugged.connect(
-        str(address.path) if isinstance(address, Unix) else (address.host, address.port)
-    )
+    try:
+        plugged.connect(
+            str(address.path) if isinstance(address, Unix) else (address.host, address.port)
+        )
+    except BaseException:
+        plugged.close()
+        raise
     return plugged
 
 

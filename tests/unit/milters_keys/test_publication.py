@@ -27,6 +27,7 @@ def seen(*records: str) -> Publication:
         f"v=DKIM1;k=ed25519;h=sha1:sha256;s=email;p={PUBLIC[:9]} {PUBLIC[9:]};",
         f"v=DKIM1; k=ed25519; s=*; t=s; n=a note; p={PUBLIC}",
     ],
+    ids=["plain", "no version", "blanks and lists", "flags and notes"],
 )
 def test_records_that_fit(text: str) -> None:
     assert seen(text) == Publication(Seen.PUBLISHED)
@@ -44,6 +45,7 @@ def test_records_that_fit(text: str) -> None:
         (record()[:60], "v=DKIM1; k=ed25519"),
         ("", "''"),
     ],
+    ids=["key", "type", "hash", "service", "version", "spf", "cut", "empty"],
 )
 def test_records_with_which_signatures_would_fail(text: str, reason: str) -> None:
     publication = seen(text)
