@@ -75,7 +75,8 @@ def test_gatepost_takes_its_configuration(values: Path, tmp_path: Path) -> None:
 @sets
 def test_it_is_as_it_was(values: Path) -> None:
     snapshot = SNAPSHOTS / f"{values.stem}.yaml"
-    rendered = template(values.read_text())
+    # a password is another one with each rendering
+    rendered = re.sub(r"(?m)^(  password: ).*", r"\1GENERATED", template(values.read_text()))
     expected = snapshot.read_text() if snapshot.exists() else ""
     if rendered != expected:
         SNAPSHOTS.mkdir(exist_ok=True)

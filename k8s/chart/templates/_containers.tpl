@@ -81,7 +81,7 @@ volumeMounts:
   {{- if eq .Values.topology "pod" }}
   - {name: sockets, mountPath: /run/gatepost}
   {{- end }}
-  {{- if and (eq (include "mail.store" .) "valkey") .Values.store.passwordSecret }}
+  {{- if include "mail.valkeySecret" . }}
   - {name: valkey-password, mountPath: /secrets/valkey, readOnly: true}
   {{- end }}
 {{- end }}
@@ -93,7 +93,7 @@ volumeMounts:
   {{- else }}
   emptyDir: {}
   {{- end }}
-{{- if and (eq (include "mail.store" .) "valkey") .Values.store.passwordSecret }}
+{{- if include "mail.valkeySecret" . }}
 {{ include "mail.valkeyPassword" . }}
 {{- end }}
 {{- end }}
@@ -101,9 +101,9 @@ volumeMounts:
 {{- define "mail.valkeyPassword" -}}
 - name: valkey-password
   secret:
-    secretName: {{ .Values.store.passwordSecret }}
+    secretName: {{ include "mail.valkeySecret" . }}
     defaultMode: 0440
-    items: [{key: {{ .Values.store.passwordKey }}, path: password}]
+    items: [{key: {{ ternary .Values.store.passwordKey "password" (ne .Values.store.passwordSecret "") }}, path: password}]
 {{- end }}
 
 {{- define "mail.postfix" -}}

@@ -39,6 +39,16 @@ labels:
 {{- if and (eq (include "mail.store" .) "valkey") (not .Values.store.url) }}yes{{ end }}
 {{- end }}
 
+{{- /* The Secret with Valkey's password: the user's, or the one that valkey.yaml generates. Empty: a
+server of the user's that asks for none. */ -}}
+{{- define "mail.valkeySecret" -}}
+{{- if eq (include "mail.store" .) "valkey" }}
+{{- if .Values.store.passwordSecret }}{{ .Values.store.passwordSecret }}
+{{- else if include "mail.runsValkey" . }}{{ .Release.Name }}-valkey
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- /* Whether submission can open: yes or nothing. */ -}}
 {{- define "mail.submission" -}}
 {{- if .Values.postfix.sasl }}yes{{ end }}
