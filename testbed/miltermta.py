@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from gatepost.listen import Address, Unix
 from testbed.closing import Closing
+from testbed.waiting import DEADLINE
 
 VERSION = 6
 
@@ -116,7 +117,12 @@ class MilterClient(Closing):
     """One milter connection, from construction to `close()`."""
 
     def __init__(
-        self, address: Address, *, actions: int = ACTIONS, steps: int = STEPS, timeout: float = 30
+        self,
+        address: Address,
+        *,
+        actions: int = ACTIONS,
+        steps: int = STEPS,
+        timeout: float = DEADLINE,
     ) -> None:
         self._buffer = b""
         self.version = self.actions = self.steps = 0

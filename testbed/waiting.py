@@ -12,7 +12,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-DEADLINE = 45.0
+DEADLINE = 100.0
 """Seconds until a state that does not come is an error: long enough for a machine under load,
 shorter than the time-out of a test, so that the test says what it was waiting for."""
 

@@ -11,6 +11,7 @@ from testbed.daemon import Daemon
 from testbed.dns import DnsServer
 from testbed.ports import LOOPBACK, free_port
 from testbed.toml import value_text
+from testbed.waiting import DEADLINE
 from tests.unit.policyd.requests import wire
 
 END = b"\n\n"
@@ -26,7 +27,7 @@ class PolicyClient:
         except OSError:
             self.sock.close()
             raise
-        self.sock.settimeout(50)
+        self.sock.settimeout(DEADLINE)
         self._received = b""
 
     def send(self, data: bytes) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from testbed.waiting import DEADLINE
+
 GATEPOST = Path(sys.executable).with_name("gatepost")
 
 
@@ -18,7 +20,7 @@ def run(*arguments: str, **environ: str) -> tuple[int, list[str]]:
         env={"PATH": os.environ["PATH"], **environ},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=DEADLINE,
     )
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr.splitlines()

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from gatepost.cli.keys import keys
 from testbed.dns import Behaviour, DnsServer
 from testbed.primary import Primary
+from testbed.waiting import DEADLINE
 
 COMMAND = (sys.executable, "-m", "gatepost.cli", "keys")
 SECRET = b"0123456789abcdef0123456789abcdef"
@@ -63,7 +64,7 @@ class Bench:
             assert result.exception is None or isinstance(result.exception, SystemExit)
             return Run(result.exit_code, result.stdout, result.stderr)
         done = subprocess.run(
-            [*COMMAND, *words], capture_output=True, text=True, timeout=50, check=False
+            [*COMMAND, *words], capture_output=True, text=True, timeout=DEADLINE, check=False
         )
         assert "Traceback" not in done.stderr, done.stderr
         return Run(done.returncode, done.stdout, done.stderr)

@@ -12,7 +12,7 @@ import pytest
 from gatepost.listen import Inet
 from gatepost.metrics import Counter, MetricsServer, Probes
 from gatepost.metrics.server import MAX_CONNECTIONS
-from testbed.waiting import wait_until
+from testbed.waiting import DEADLINE, wait_until
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def port(probes: Probes) -> Iterator[int]:
 
 
 def get(port: int, path: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
     connection.request("GET", path)
     response = connection.getresponse()
     status, body = response.status, response.read().decode()

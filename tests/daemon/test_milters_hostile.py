@@ -17,7 +17,7 @@ import pytest
 from gatepost.listen import Unix
 from testbed.dns import Behaviour, DnsServer
 from testbed.miltermta import ACTIONS, STEPS, MilterClient, Result, encode
-from testbed.waiting import wait_until
+from testbed.waiting import DEADLINE, wait_until
 from tests.daemon.milters import DOMAIN, INSIDE, SIMPLE, Milters, memory, with_headers
 
 OFFER = encode(b"O", struct.pack(">III", 6, ACTIONS, STEPS))
@@ -43,7 +43,7 @@ def plug(milters: Milters) -> socket.socket:
     """A bare connection."""
     address = milters.address
     plugged = socket.socket(socket.AF_UNIX if isinstance(address, Unix) else socket.AF_INET)
-    plugged.settimeout(30)
+    plugged.settimeout(DEADLINE)
     try:
         plugged.connect(
             str(address.path) if isinstance(address, Unix) else (address.host, address.port)
@@ -146,7 +146,7 @@ def test_an_mta_that_does_not_read_is_not_read_either(tmp_path: Path, dns: DnsSe
                     deaf.sendall(message * 100)
             still_works(milters)
             assert memory(worker) - before < 4 << 20
-            deaf.settimeout(30)
+            deaf.settimeout(DEADLINE)
             milters.wait_for_log(event="a silent connection is closed")
         still_works(milters)
 

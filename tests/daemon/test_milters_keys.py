@@ -13,7 +13,7 @@ from milters.keys.generate import new_key
 from msgauth.keys import SigningKey
 from testbed.daemon import gatepost_command
 from testbed.dns import Behaviour, DnsServer
-from testbed.waiting import wait_until
+from testbed.waiting import DEADLINE, wait_until
 from tests.daemon.milters import DOMAIN, INSIDE, SIMPLE, Milters
 
 ZONE = f"""
@@ -126,7 +126,9 @@ def test_a_key_from_new_to_signing_while_mail_flows(milters: Milters, dns: DnsSe
 
     def keys(*arguments: str) -> str:
         command = [str(gatepost_command()), "keys", *arguments, f"--config={milters.config}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=DEADLINE
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -12,6 +12,7 @@ import pytest
 
 from msgauth.dkim import Canonicalization, DkimResult, MessageVerifier, SignatureSpec
 from msgauth.message import HeaderField, parse_message
+from testbed.waiting import DEADLINE
 from tests.unit.msgauth.dkim.test_sign import CANONICALIZATIONS, MESSAGE, sign
 from tests.unit.msgauth.keyring import ED25519, FOLDER, RSA, RSA_1024, run
 
@@ -60,7 +61,7 @@ def opendkim(folder: Path, raw: bytes, *settings: str) -> str:
         stderr=subprocess.STDOUT,
         text=True,
         errors="surrogateescape",
-        timeout=50,
+        timeout=DEADLINE,
         check=False,
     )
     assert "mlfi_" in done.stdout, done.stdout
@@ -145,7 +146,7 @@ def test_opendkims_own_sha1_never_passes() -> None:
         ["opendkim-testmsg", "-C", "-d", "example.org", "-s", "rsa", "-k", FOLDER / "rsa2048.pem"],
         input=raw,
         capture_output=True,
-        timeout=50,
+        timeout=DEADLINE,
         check=True,
     )
     assert b"rsa-sha1" in done.stdout

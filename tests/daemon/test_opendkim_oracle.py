@@ -15,6 +15,7 @@ from milters.opendkim.dataset import read_dataset
 from milters.opendkim.errors import OpendkimError, Place
 from milters.opendkim.options import KNOWN
 from milters.opendkim.tables import parse_key_table, parse_signing_table
+from testbed.waiting import DEADLINE
 
 OPENDKIM = shutil.which("opendkim", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
@@ -24,7 +25,12 @@ pytestmark = pytest.mark.skipif(OPENDKIM is None, reason="needs opendkim (apt in
 def opendkim(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
     assert OPENDKIM is not None
     return subprocess.run(
-        [OPENDKIM, *arguments], input=text, capture_output=True, text=True, check=False, timeout=20
+        [OPENDKIM, *arguments],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE,
     )
 
 

@@ -10,11 +10,12 @@ import pytest
 
 from testbed.daemon import Daemon, gatepost_command
 from testbed.ports import free_ports
+from testbed.waiting import DEADLINE
 
 
 def probe(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [gatepost_command(), "probe", *arguments], capture_output=True, text=True, timeout=50
+        [gatepost_command(), "probe", *arguments], capture_output=True, text=True, timeout=DEADLINE
     )
 
 
