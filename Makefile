@@ -1,5 +1,5 @@
 # The words of this project: the developer, the hooks, the workflow and .ci/run all use them.
-.PHONY: help install demo lint format test unit stack bench chart manifest docs clean
+.PHONY: help install demo lint format test unit fuzz stack bench chart manifest docs clean
 VENV := .venv
 PY := $(VENV)/bin/python
 # The daemons' tests wait more than they compute: three at a time for each core, at most twelve. Each
@@ -42,6 +42,9 @@ test: ## all tests: unit, then the daemons over their sockets, then a real Postf
 	$(PYTEST) tests/daemon tests/postfix
 	@if command -v helm > /dev/null; then $(MAKE) --no-print-directory chart; \
 	else echo "make test: helm is not here: the chart was not tested, see make chart" >&2; fi
+
+fuzz: $(VENV)/.installed ## generated input for every parser and protocol; SEED=1, SECONDS_EACH=1800
+	$(PY) -m tests.fuzz --seed $(or $(SEED),1) --seconds $(or $(SECONDS_EACH),1800) $(TARGETS)
 
 stack: ## the container images, played by podman from k8s/mail.yaml, as the world sees them; as root
 	@python3 -m installer --for stack
