@@ -2,48 +2,50 @@
 
 An ARC chain that passes proves who sealed, not that they are honest (RFC 8617 section 9.5). Only
 the unbroken run of listed sealers at the end of the chain is believed: whoever sealed before them
-may have written anything, and whoever sealed behind them may have changed everything.
-"""
+may have written"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
 from msgauth.arc import ArcHop, ArcResult
-from msgauth.authres import AuthresError, parse
+from msgauth.authres import AuthenticationResults, AuthresError, dmarc_passed, parse
 from msgauth.results import ArcStatus
 
 
 def voucher(arc: ArcResult | None, listed: Collection[str], author_domain: str) -> str:
-    """The domain of the listed sealer that saw a pass for this author; empty without one.
+    """Return the domain of the listed sealer that saw a pass for this author; empty without one.
 
     `listed` and `author_domain` are in A-labels and lower-case.
     """
     if arc is None or arc.status is not ArcStatus.PASS or not author_domain:
         return ""
-    oldest: ArcHop | None = None
+    run: list[ArcHop] = []
     for hop in reversed(arc.hops):
         if hop.domain not in listed:
             break
-        oldest = hop
-    # the first of them got the message as it was when it came into listed hands
-    if oldest is None or not _saw_pass(oldest, author_domain):
+        run.append(hop)
+    if not run:
         return ""
-    return oldest.domain
-
-
-def _saw_pass(hop: ArcHop, author_domain: str) -> bool:
     try:
-        results = parse(hop.payload).of("dmarc")
+        said = [parse(hop.payload) for hop in run]
     except AuthresError:
-        return False
-    return any(
-        result.result == "pass"
-        and author_domain
-        in (
-            item.value.lower()
-            for item in result.properties
-            if (item.ptype, item.name) == ("header", "from")
-        )
-        for result in results
+        return ""
+    if not all(map(_saw_chain, run, said)):
+        return ""
+    # the first of them got the message as it was when it came into listed hands
+    return run[-1].domain if dmarc_passed(said[-1], author_domain) else ""
+
+
+def _saw_chain(hop: ArcHop, said: AuthenticationResults) -> bool:
+    """Whether what a sealer says of the chain before it, if anything, agrees with its seal.
+
+    The seal of a chain that passes says cv=none first and cv=pass later (RFC 8617 section 5.2 step
+    3): a sealer that found the chain broken, and sealed it as good, contradicts itself.
+    """
+    possible = {"pass"} if hop.instance > 1 else {"none", "pass"}
+    return all(
+        result.result in possible and result.version == 1
+        for result in said.results
+        if result.method == "arc"
     )

@@ -1,6 +1,7 @@
 """Authentication-Results (RFC 8601): `parse` reads a field, `format_field` writes one, and
 `fields_to_remove` finds those of others that pretend to be ours."""
 
+from msgauth.authres.agreement import dmarc_passed
 from msgauth.authres.format import format_field, format_value
 from msgauth.authres.lexer import AuthresError
 from msgauth.authres.parse import AuthenticationResults, Result, parse
@@ -11,6 +12,7 @@ __all__ = [
     "AuthresError",
     "Result",
     "claims",
+    "dmarc_passed",
     "fields_to_remove",
     "format_field",
     "format_value",

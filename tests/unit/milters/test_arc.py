@@ -140,11 +140,75 @@ FAIL = "dmarc=fail header.from=author.example"
         (result(("list.example", "dmarc=pass")), ""),
         (result(("list.example", "dkim=pass header.d=author.example")), ""),
         (result(("list.example", "((((")), ""),
+        # all that is said of DMARC has to agree, in whatever order
+        (result(("list.example", f"{FAIL}; {PASS}")), ""),
+        (result(("list.example", f"{PASS}; {FAIL}")), ""),
+        (result(("list.example", f"{PASS}; spf=pass; DMARC (x) = (y) FAIL")), ""),
+        (result(("list.example", f"{PASS}; dmarc=none")), ""),
+        (result(("list.example", f"{PASS}; dmarc=pass")), ""),
+        (result(("list.example", f"{PASS}; dmarc=pass header.from=evil.example")), ""),
+        (result(("list.example", f"{PASS}; dmarc/2=fail header.from=author.example")), ""),
+        (result(("list.example", "dmarc/2=pass header.from=author.example")), ""),
+        (result(("list.example", f"{PASS}; dmarc=bestguesspass header.from=author.example")), ""),
+        (result(("list.example", f"{PASS} header.from=evil.example")), ""),
+        (
+            result(
+                (
+                    "list.example",
+                    "dmarc=pass header.from=evil.example Header.(x)From=author.example",
+                )
+            ),
+            "",
+        ),
+        (result(("list.example", f'{PASS} header.from="evil.example"')), ""),
+        (
+            result(
+                ("list.example", "dmarc=pass (header.from=author.example) header.from=a.example")
+            ),
+            "",
+        ),
+        (result(("list.example", "dmarc=pass (header.from=author.example)")), ""),
+        (result(("list.example", 'dmarc=pass reason="header.from=author.example"')), ""),
+        (result(("list.example", "dmarc=pass smtp.from=author.example")), ""),
+        (result(("list.example", "dmarc=pass header.from=sub.author.example")), ""),
+        (result(("list.example", "dmarc=pass header.from=example")), ""),
+        (result(("list.example", 'dmarc=pass header.from="author.example"@evil.example')), ""),
+        (result(("list.example", "dmarc=pass header.from=user@author.example")), ""),
+        (result(("list.example", "dmarc=passed header.from=author.example")), ""),
+        (result(("list.example", 'dmarc="pass" header.from=author.example')), ""),
+        # and to be read to its end
+        (result(("list.example", f"{PASS}; dmarc=")), ""),
+        (result(("list.example", f"{PASS}; none")), ""),
+        (result(("list.example", f'{PASS}; spf=pass reason="')), ""),
+        (result(("list.example", "; ".join(["spf=pass"] * 100 + [PASS]))), ""),
+        (result(("list.example", PASS), ("relay.example", "((((")), ""),
+        # of the chain before it a sealer says what its seal says
+        (result(("list.example", f"arc=fail; {PASS}")), ""),
+        (result(("list.example", f"arc=none; arc=fail; {PASS}")), ""),
+        (result(("other.example", PASS), ("list.example", f"arc=none; {PASS}")), ""),
+        (result(("other.example", PASS), ("list.example", f"arc/2=pass; {PASS}")), ""),
+        (result(("list.example", PASS), ("relay.example", f"arc=fail; {FAIL}")), ""),
+        # harmless forms of the same word
+        (result(("list.example", f"arc=none; {PASS}; dkim=fail; dkim=pass")), "list.example"),
+        (result(("list.example", f"{PASS}; {PASS}")), "list.example"),
+        (result(("list.example", f"{PASS} header.from=AUTHOR.example.")), "list.example"),
+        (
+            result(("list.example", 'DMARC/1=Pass (p=none) Header.From="author.example"')),
+            "list.example",
+        ),
+        (result(("other.example", FAIL), ("list.example", f"arc=pass; {PASS}")), "list.example"),
+        (result(("list.example", PASS), ("relay.example", f"arc=pass; {FAIL}")), "list.example"),
         (None, ""),
     ],
 )
 def test_who_vouches(arc: ArcResult | None, expected: str) -> None:
     assert voucher(arc, ("list.example", "relay.example"), "author.example") == expected
+
+
+def test_an_author_with_u_labels_is_found_in_either_form() -> None:
+    for written in ("b\u00fccher.example", "xn--bcher-kva.example", "B\u00dcCHER.example"):
+        arc = result(("list.example", f"dmarc=pass header.from={written}"))
+        assert voucher(arc, ("list.example",), "xn--bcher-kva.example") == "list.example"
 
 
 def test_nobody_vouches_for_no_author() -> None:
@@ -162,26 +226,50 @@ def test_a_listed_forwarder_overrides_a_dmarc_failure() -> None:
     assert (unlisted.action, unlisted.reason) == ("quarantine", "dmarc-fail-reject")
 
 
-def test_nobody_vouches_for_several_authors() -> None:
-    # a sealer that looked at the first author alone
-    fields = [
-        HeaderField(b"From", b" user@signer.example, ceo@bank.example"),
-        HeaderField(b"Subject", b" a test"),
-    ]
+def sealed_with(payload: str, author: str) -> Mail:
+    """Mail that a forwarder sealed with these results, and that nothing else speaks for."""
+    fields = [HeaderField(b"From", f" {author}".encode()), HeaderField(b"Subject", b" a test")]
     sealer = ArcSealer(SealSpec("forwarder.example", "r", rsa_key()), fields)
     sealer.body(b"Hello\r\n")
-    payload = "mx.forwarder.example; dmarc=pass header.from=signer.example"
-    sealed = Mail(
+    seal = sealer.finish(NOW, ArcResult("arc", ArcStatus.NONE), payload)
+    return Mail(
         tuple(
             (field.name.decode(), field.value.decode().replace("\r\n", "\n"))
-            for field in (*sealer.finish(NOW, ArcResult("arc", ArcStatus.NONE), payload), *fields)
+            for field in (*seal, *fields)
         )
+    )
+
+
+def test_nobody_vouches_for_several_authors() -> None:
+    # a sealer that looked at the first author alone
+    sealed = sealed_with(
+        "mx.forwarder.example; dmarc=pass header.from=signer.example",
+        "user@signer.example, ceo@bank.example",
     )
     zone = key_zone("forwarder.example", extra='["_dmarc.bank.example"]\nTXT="v=DMARC1; p=reject"')
     listed: Mapping[str, object] = {"policy": {"trusted_sealers": ["forwarder.example"]}}
     outcome = play(session_of("192.0.2.9", listed), sealed, zone, sender=b"<x@other.example>")
     assert dict(outcome.results)["arc"] == "pass"
     assert (outcome.action, outcome.reason) == ("quarantine", "dmarc-fail-reject")
+
+
+@pytest.mark.parametrize(
+    ("payload", "action"),
+    [
+        ("mx; dmarc=pass header.from=signer.example", "accept"),
+        ("mx; dmarc=fail header.from=signer.example; dmarc=pass header.from=signer.example", ""),
+        ("mx; dmarc=pass header.from=signer.example; dmarc=fail header.from=signer.example", ""),
+        ("mx; dmarc=pass header.from=other.example header.from=signer.example", ""),
+    ],
+)
+def test_a_listed_sealer_that_contradicts_itself_overrides_nothing(
+    payload: str, action: str
+) -> None:
+    listed: Mapping[str, object] = {"policy": {"trusted_sealers": ["forwarder.example"]}}
+    sealed = sealed_with(payload, "user@signer.example")
+    outcome = play(session_of("192.0.2.9", listed), sealed, GONE, sender=b"<x@other.example>")
+    assert dict(outcome.results)["arc"] == "pass"
+    assert outcome.action == (action or "quarantine")
 
 
 DOWN = """
