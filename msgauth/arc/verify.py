@@ -63,7 +63,8 @@ class ArcResult(Finding):
     """What the ARC chain came to.
 
     `hops` is empty unless the chain passed, the oldest first. `oldest_pass` is 0 when every
-    message signature verifies, else the instance of the oldest that does; None without a pass.
+    message signature verifies, else the oldest instance from which on all do. It is None without a
+    pass, and where that is not known: `MAX_OLDER` leaves some out, or DNS did not answer.
     `highest` is the highest instance found, whatever came of the chain; `sealed_as_failed` says
     that the newest seal has cv=fail and no further set must be added (RFC 8617 section 5.1 step 2).
     """
@@ -95,12 +96,13 @@ class ArcVerifier:
     body: who shares them gives the body to one of them only.
     """
 
-    __slots__ = ("_broken", "_hashes", "_header", "_newest", "_older", "_sets")
+    __slots__ = ("_broken", "_hashes", "_header", "_is_cut", "_newest", "_older", "_sets")
 
     def __init__(self, fields: Iterable[HeaderField], hashes: BodyHashes | None = None) -> None:
         self._hashes = BodyHashes() if hashes is None else hashes
         self._header = Header(fields)
         self._broken: ChainError | None = None
+        self._is_cut = False  # whether message signatures are there that will not be checked
         self._newest: _MessageSignature | None = None
         self._older: list[_MessageSignature] = []
         self._sets: tuple[ArcSet, ...] = ()
@@ -111,11 +113,14 @@ class ArcVerifier:
         except ChainError as error:
             self._broken = error
             return
+        self._is_cut = len(self._sets) > MAX_OLDER + 1
         for one in self._sets[-2 : -2 - MAX_OLDER : -1]:
             try:
                 self._older.append(self._read(one))
             except ChainError:
-                break  # an older one that cannot be read does not verify, and those before it
+                # an older one that cannot be read does not verify: those before it do not count
+                self._is_cut = False
+                break
 
     def _read(self, one: ArcSet) -> _MessageSignature:
         try:
@@ -155,7 +160,7 @@ class ArcVerifier:
             "arc",
             ArcStatus.PASS,
             # RFC 8617 section 10.2
-            properties=(Property("header", "oldest-pass", str(oldest)),),
+            properties=() if oldest is None else (Property("header", "oldest-pass", str(oldest)),),
             hops=tuple(
                 ArcHop(one.instance, one.seal.domain, one.seal.selector, one.payload)
                 for one in self._sets
@@ -193,16 +198,21 @@ class ArcVerifier:
         if temporary is not None:
             raise temporary
 
-    def _oldest_pass(self, now: int) -> Lookup[int]:
-        """Step 5, which affects nothing: the oldest message signature that verifies."""
+    def _oldest_pass(self, now: int) -> Lookup[int | None]:
+        """Step 5, which affects nothing: from which instance on all message signatures verify.
+
+        None when that was not found out.
+        """
         passed = self._sets[-1].instance
         for one in self._older:
             try:
                 yield from self._verify_message(one, now)
-            except RejectedError:
-                return passed
+            except RejectedError as error:
+                return None if error.status is DkimStatus.TEMPERROR else passed
             passed -= 1
-        return 0 if passed == 1 else passed
+        if passed == 1:
+            return 0
+        return None if self._is_cut else passed
 
 
 def _message_signature(tags: dict[str, str]) -> Signature:

@@ -386,12 +386,56 @@ def test_fifty_sets_and_no_more() -> None:
         fields = seal(SPECS[0], fields)
     result = verify(fields)
     assert (result.status, result.highest) == ("pass", 50)
-    assert result.oldest_pass == 40  # eleven message signatures are checked
+    assert (result.oldest_pass, result.properties) == (None, ())
     with pytest.raises(SigningError, match="can get no more"):
         seal(SPECS[0], fields, chain=result)
     more = (*fields[:3], *fields)
     assert verify(more).reason == "there are more than 50 sets"
     assert verify(fields[:3] * 3000).reason == "there are more than 50 sets"
+
+
+def test_the_oldest_pass_is_told_where_it_was_found_out() -> None:
+    """Eleven message signatures are checked, down to the first that does not verify."""
+    footer = BODY + b"-- \r\nlist footer\r\n"
+    fields: Fields = FIELDS
+    body = BODY
+    chain = verify(fields)
+    for number in range(1, 14):
+        if number == 3:
+            body = footer  # the first two message signatures do not fit any more
+        fields = seal(SPECS[number % 2], fields, body, chain)
+        chain = verify(fields, body)
+        expected = 0 if number < 3 else 3 if number <= 12 else None
+        assert (chain.status, chain.oldest_pass) == ("pass", expected), number
+        shown = [] if expected is None else [str(expected)]
+        assert [item.value for item in chain.properties] == shown
+    fields = FIELDS
+    for number in range(1, 13):
+        fields = seal(SPECS[0], fields)
+        expected = 0 if number < 12 else None
+        assert verify(fields).oldest_pass == expected, number
+
+
+def test_the_oldest_pass_is_not_told_while_dns_is_silent() -> None:
+    # the key of the second message signature; its seal has another one
+    spec = SealSpec("two.example", "other", RSA)
+    ours = seal(SPECS[0], FIELDS)
+    zone = {**ZONE, "other._domainkey.two.example": RSA.public_record()}
+    aside = ArcSealer(spec, ours)
+    aside.body(BODY)
+    _, signature, results = aside.finish(NOW, verify(ours), "mx; none")
+    sealer = ArcSealer(SPECS[1], ours)
+    chain = verify(ours)
+    header = Header(ours)
+    resealed = sealer._seal(header, chain, (results, signature), NOW)
+    two = (resealed, signature, results, *ours)
+    assert verify(two, zone=zone).oldest_pass == 0
+    three = seal(SPECS[2], two, chain=verify(two, zone=zone))
+    assert verify(three, zone=zone).oldest_pass == 0
+    silent = verify(three, zone={**zone, "other._domainkey.two.example": TEMPFAIL})
+    assert (silent.status, silent.oldest_pass, silent.properties) == ("pass", None, ())
+    gone = verify(three, zone=ZONE)
+    assert (gone.status, gone.oldest_pass) == ("pass", 3)
 
 
 @pytest.mark.parametrize(
