@@ -3,7 +3,9 @@
 Whoever reads Authentication-Results after us (a mail program, a filter, a list) takes a field
 with our authserv-id for our word. Those readers are not all exact, so a field goes not only when
 the grammar finds our id in it, but when any reader might: in another case, in quotes, behind or
-inside a comment, folded, with something behind it, or in a field that is broken altogether.
+inside a comment, folded, or with something behind it. A field without an authserv-id goes too,
+because some readers take it for the word of whoever delivered the message. And so does one whose
+id is spelled in a way that readers may decode differently.
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ milliseconds, and a message has room for many fields."""
 MAX_READ = 50
 """How many fields of a message are read here; mail that has passed many hosts has some ten."""
 
+MAX_IDENTITY = 1024
+"""Characters in which a field that we wrote has its authserv-id."""
+
 _KEY = b"authentication-results"
 _RECEIVED_SPF_KEY = b"received-spf"
 
@@ -33,6 +38,11 @@ _DIGITS = re.compile(r"[0-9]+(?=[\s;(]|\Z)")
 # All but letters, digits and what stands in names; also the dots of UTS #46
 _NOISE = re.compile(r"[^\w.\u3002\uff0e\uff61-]+")
 _COMMENT = re.compile(r"\([^()]*\)")
+# The ids of others that stay: nothing in them stands for something else anywhere, as % and & do in
+# URLs and HTML, and quotes and backslashes in strings.
+_PLAIN = re.compile(r"(?!\d+\Z)[A-Za-z0-9](?:[!$'*+./:@^`{|}~\w -]*[A-Za-z0-9])?\.?\Z", re.ASCII)
+# What some readers take for the end of a line, besides folds
+_LINE_END = re.compile(r"[\r\n\0]")
 
 
 def fields_to_remove(
@@ -46,9 +56,9 @@ def fields_to_remove(
 
     `own_ids` are the authserv-ids of our own hosts and of all whose word counts as ours. Fields of
     a version of the syntax that is not known go too, whoever they are from (RFC 8601 section 5),
-    and fields that are too long, or too many, to be read. With `everything` all
-    Authentication-Results fields go, with `received_spf` all Received-SPF fields as well (RFC 7208
-    section 9.1), which bear no name that could be checked.
+    fields without an authserv-id, and fields that are too long, or too many, to be read. With
+    `everything` all Authentication-Results fields go, with `received_spf` all Received-SPF fields
+    as well (RFC 7208 section 9.1), which bear no name that could be checked.
     """
     found = []
     seen = 0
@@ -64,21 +74,31 @@ def fields_to_remove(
 
 
 def claims(text: str, own_ids: Collection[str]) -> bool:
-    """Whether a reader might take the value of a field for the word of one of `own_ids`."""
+    """Whether a reader might take the value of a field for the word of one of `own_ids`.
+
+    True as well for a field that bears no authserv-id, and for one whose id cannot be told for
+    certain.
+    """
     if len(text) > MAX_LENGTH:
         return True
+    lexer = Lexer(text)
+    if _LINE_END.search(lexer.text):
+        return True
+    head = _head(lexer)
+    if head is None or not _is_plain(head.name):
+        return True
+    if head.version and (len(head.version) > 9 or int(head.version) != VERSION):
+        return True
+    if "=?" in head.text or "\\" in head.text or not head.text.replace("\t", " ").isprintable():
+        # An encoded word, which may not stand here (RFC 2047 section 5), and which some decode all
+        # the same; an escape sequence, which means one thing in this grammar and another in theirs;
+        # what a terminal or a C string takes for something else.
+        return True
     own = _own(frozenset(own_ids))
-    head, name, version = _head(text)
-    if version and (len(version) > 9 or int(version) != VERSION):
-        return True
-    if "=?" in head:
-        # Some readers decode encoded words first, where none may stand (RFC 2047 section 5).
-        return True
-    if own.word.search(head.lower()):
+    if own.word.search(head.text.lower()):
         return True
     # Readers that drop comments, quotes, folds or everything odd before they look.
-    beginning = head.partition(";")[0]
-    for reading in (name, head, beginning, _COMMENT.sub("", head), _COMMENT.sub("", beginning)):
+    for reading in (head.name, head.text, _COMMENT.sub("", head.text)):
         spellings = _spellings(reading)
         if spellings & own.spellings:
             return True
@@ -86,6 +106,20 @@ def claims(text: str, own_ids: Collection[str]) -> bool:
         if {spelling.rstrip("0123456789") for spelling in spellings} & own.spellings:
             return True
     return False
+
+
+def is_from(text: str, own_ids: Collection[str]) -> bool:
+    """Whether the grammar finds one of `own_ids` as the authserv-id in the value of a field.
+
+    This is for fields that nobody outside can have written: `claims` finds the others.
+    """
+    lexer = Lexer(text[:MAX_IDENTITY])
+    try:
+        lexer.cfws()
+        name = lexer.value()
+    except AuthresError:
+        return False
+    return bool(_spellings(name) & _own(frozenset(own_ids)).spellings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +136,17 @@ def _own(own_ids: frozenset[str]) -> _Own:
     return _Own(re.compile(rf"(?<![\w.-])(?:{words})(?![\w-]|\.\w)"), spellings)
 
 
-def _head(text: str) -> tuple[str, str, str]:
-    """Return what stands before the results, the id in it, and the version of the syntax.
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What stands before the results: all of it, the id in it, and the version of the syntax."""
 
-    Where a field is broken, what it begins with cannot be told: all of it is the head then.
-    """
-    lexer = Lexer(text)
+    text: str
+    name: str
+    version: str
+
+
+def _head(lexer: Lexer) -> _Head | None:
+    """Return the head of a field; None where the grammar finds no authserv-id."""
     try:
         lexer.cfws()
         name = lexer.value()
@@ -115,10 +154,22 @@ def _head(text: str) -> tuple[str, str, str]:
         version = lexer.take(_DIGITS)
         lexer.cfws()
     except AuthresError:
-        return lexer.text, "", ""
+        return None
     if not lexer.at_end() and lexer.text[lexer.position] != ";":
-        return lexer.text, "", version
-    return lexer.text[: lexer.position], name, version
+        return None
+    return _Head(lexer.text[: lexer.position], name, version)
+
+
+def _is_plain(name: str) -> bool:
+    """Whether an authserv-id is one that every reader reads alike."""
+    if name.isascii():
+        # "none" is what a field without results says (RFC 8601 section 2.2)
+        return bool(_PLAIN.match(name)) and ".." not in name and name.lower() != "none"
+    try:
+        to_alabels(name)
+    except DomainError:
+        return False
+    return True
 
 
 def _spellings(name: str) -> set[str]:

@@ -76,14 +76,98 @@ GENUINE = [
     "sub.mx.ours.example; dmarc=pass",
     "ours.example; dmarc=pass",
     "mx.ours.example-b; dmarc=pass",
+    '"other.example"; dmarc=pass',
+    "other.example. 1; dmarc=pass",
+    "(a comment) other.example\t(another)\r\n ; none",
+    '"mx2.other.example/4XabcD1"; dmarc=pass',
+    '"postmaster@other.example"; dmarc=pass',
+    "192.0.2.1; dmarc=pass",
+    "localhost; dmarc=pass",
+    "m\u00fcller.example; dmarc=pass",
+    'other.example; dkim=fail header.i="a\\"b"@other.example reason="\\x"',
     "mx-ours.example; dmarc=pass",
     "old-relay2.other.example; dmarc=pass",
+]
+
+# Nobody is named, so some readers take it for the word of whoever delivered the message.
+NAMELESS = [
     "",
     ";;;",
+    "none",
+    "NONE; dmarc=pass",
+    "; dmarc=pass",
+    "(mx.other.example); dmarc=pass",
+    "dmarc=pass header.from=bank.example",
+    "dmarc = pass header.from=bank.example",
+    "dmarc/1=pass",
+    '"dmarc"=pass',
+    "(x) dmarc (y) = (z) pass",
+    "spf=pass (sender IP is 192.0.2.1)\r\n smtp.mailfrom=a.example; dkim=none (message not\r\n"
+    " signed) header.d=none;dmarc=bestguesspass action=none header.from=a.example;",
+    '""; dmarc=pass',
+    '" "; dmarc=pass',
+    "1; dmarc=pass",
+    "1 1; dmarc=pass",
+    "=; dmarc=pass",
+    # broken before its first result
+    "other.example dmarc=pass",
+    "other.example other.example; dmarc=pass",
+    "other.example, dmarc=pass",
+    "[192.0.2.1]; dmarc=pass",
+    "(unclosed; dmarc=pass",
+    '"unclosed; dmarc=pass',
+    "other.example 1.0; dmarc=pass",
+]
+
+# Readers that know other escapes than the grammar find another id, perhaps ours.
+ESCAPED = [
+    r"\mx.ours.example; dmarc=pass",
+    r"\tmx.ours.example; dmarc=pass",
+    r'"\nmx.ours.example"; dmarc=pass',
+    r'"\r\nmx.ours.example"; dmarc=pass',
+    r'"\x6dx.ours.example"; dmarc=pass',
+    r'"\155x.ours.example"; dmarc=pass',
+    r'"\u006dx.ours.example"; dmarc=pass',
+    r'"mx\056ours\056example"; dmarc=pass',
+    r"(\n)other.example; dmarc=pass",
+    r"(\)mx.ours.example; dmarc=pass",
+    r"\(mx.ours.example; dmarc=pass",
+    "\x1b[0mmx.ours.example; dmarc=pass",
+    "\x1b[mmx.ours.example; dmarc=pass",
+    '"\x1b[0mmx.ours.example"; dmarc=pass',
+    "(\x1b[2K)other.example; dmarc=pass",
+    "x\bmx.ours.example; dmarc=pass",
+    '"x\bmx.ours.example"; dmarc=pass',
+    "\x0bmx.ours.example; dmarc=pass",
+    "\x0cmx.ours.example; dmarc=pass",
+    "\x85mx.ours.example; dmarc=pass",
+    "\u2028mx.ours.example; dmarc=pass",
+    "\u00a0mx.ours.example; dmarc=pass",
+    "\u202emx.ours.example; dmarc=pass",
+    "\ufeffmx.ours.example; dmarc=pass",
+    "\ufffdmx.ours.example; dmarc=pass",
+    "mx%2Eours%2Eexample; dmarc=pass",
+    "mx=2Eours=2Eexample; dmarc=pass",
+    "&#109;x.ours.example; dmarc=pass",
+    "mx&period;ours&period;example; dmarc=pass",
+    "=?us-ascii?b?bXgub3Vycy5leGFtcGxl?=; dmarc=pass",
+    "(=?utf-8?q?x?=) other.example; dmarc=pass",
+    ".mx.ours.example; dmarc=pass",
+    "-mx.ours.example; dmarc=pass",
+    "mx.ours.example-; dmarc=pass",
+    "mx..ours..example; dmarc=pass",
+    "mx.ours.example..; dmarc=pass",
+    # a second field or value behind what some take for the end of a line
+    "other.example; spf=pass\rAuthentication-Results: mx.ours.example; dmarc=pass",
+    "other.example; spf=pass\0\r mx.ours.example; dmarc=pass",
+    "other.example; spf=pass (\rmx.ours.example; dmarc=pass)",
+    "\r mx.ours.example; dmarc=pass",
 ]
 
 
-@pytest.mark.parametrize("value", FORGED, ids=lambda value: ascii(value[:40]))
+@pytest.mark.parametrize(
+    "value", [*FORGED, *NAMELESS, *ESCAPED], ids=lambda value: ascii(value[:40])
+)
 def test_what_any_reader_might_take_for_ours_is_removed(value: str) -> None:
     assert claims(value, OWN)
     fields = [HeaderField(b"authentication-RESULTS ", f" {value}".encode())]
@@ -108,6 +192,7 @@ def test_only_the_fields_asked_for_are_removed() -> None:
     assert fields_to_remove(fields, OWN) == [1, 6]
     assert fields_to_remove(fields, OWN, everything=True) == [1, 3, 6]
     assert fields_to_remove(fields, OWN, received_spf=True) == [1, 4, 6]
+    del fields[6]
     assert fields_to_remove(fields, ["another.example"]) == []
     assert fields_to_remove(fields, [""]) == []
     assert fields_to_remove(fields, []) == []
@@ -129,7 +214,8 @@ def test_a_long_field_takes_time_in_proportion(value: str) -> None:
 def test_what_we_write_is_known_as_ours(own_id: str) -> None:
     for findings in ([], [Finding("dmarc", DmarcStatus.PASS, 'a (b) "c"')]):
         assert claims(format_value(own_id, findings), [own_id])
-        assert not claims(format_value(own_id, findings), ["other.example"])
+        # of others only the names stay that every reader reads alike
+        assert claims(format_value(own_id, findings), ["other.example"]) is ('"' in own_id)
 
 
 NOISE = st.sampled_from(["", " ", "(x)", "\r\n ", "((a)b)", "(\\))"])
