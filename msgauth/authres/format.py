@@ -1,7 +1,9 @@
 """Writes Authentication-Results (RFC 8601): all findings of a message in one field.
 
 Values come from mail, so whatever they hold ends up inside quotes or as "?": a line end, a control
-character or a ";" never gets through as such.
+character or a ";" never gets through as such. And since some readers search the field for a text
+such as ``dmarc=pass``, nothing but the results themselves looks like one: a property whose value
+has a "=" is left out, and in a reason "=" only stays behind a tag, as in ``p=reject``.
 """
 
 from __future__ import annotations
@@ -22,6 +24,13 @@ a line of 998 (RFC 5322 section 2.1.1). A longer one is left out: part of a name
 
 MAX_REASON = 300
 """Longest reason that is written, in characters; the rest is cut."""
+
+_EQUALS = "=\ufe66\uff1d\u207c\u208c"
+"""Every character that is a "=", or becomes one in compatibility normalization (NFKC)."""
+
+# A tag has one or two letters, and no method has: p=, sp=, cv=, l= stay as our sentences have them.
+_PAIR = re.compile(rf"(\S*?)[{_EQUALS}]([^\w{_EQUALS}]*pass)?", re.IGNORECASE)
+_TAG = re.compile(r"\W*[a-z]{1,2}\Z")
 
 # RFC 2045 section 5.1, token
 _TOKEN = re.compile(r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+\Z")
@@ -49,7 +58,7 @@ def format_value(
     `column` is where it begins on its line, for fields with another beginning, such as
     ARC-Authentication-Results (RFC 8617 section 4.1.1).
     """
-    identity = _value(authserv_id, utf8=utf8)
+    identity = _written(authserv_id, utf8=utf8)
     if not authserv_id or not identity:
         raise AuthresError("no authserv-id")
     parts = [list(_words(finding, utf8=utf8)) for finding in findings] or [["none"]]
@@ -66,7 +75,7 @@ def _words(finding: Finding, *, utf8: bool) -> Iterator[str]:
     yield f"{_keyword(finding.method)}={_keyword(finding.status)}"
     if finding.reason:
         # RFC 5322 section 3.2.4: a fold in a quoted string means nothing, so words may be apart
-        reason = " ".join(_clean(finding.reason[:MAX_REASON], utf8=utf8).split())
+        reason = " ".join(_clean(_disarm(finding.reason[:MAX_REASON]), utf8=utf8).split())
         yield from f"reason={_quote(reason)}".split(" ")
     for item in finding.properties:
         value = _value(item.value, utf8=utf8)
@@ -81,11 +90,29 @@ def _keyword(word: str) -> str:
 
 
 def _value(text: str, *, utf8: bool) -> str:
+    """Return the value of a property; empty for one that is left out."""
+    if any(character in text for character in _EQUALS):
+        return ""
+    return _written(text, utf8=utf8)
+
+
+def _written(text: str, *, utf8: bool) -> str:
     if not text or len(text.encode("utf-8", "replace")) > MAX_VALUE:
         return ""
     if _TOKEN.match(text) or _ADDRESS.match(text):
         return text
     return _quote(_clean(text, utf8=utf8))
+
+
+def _disarm(text: str) -> str:
+    """Return the text of a reason, in which nothing can be taken for a result."""
+    return _PAIR.sub(_disarmed, text)
+
+
+def _disarmed(pair: re.Match[str]) -> str:
+    if _TAG.match(pair[1]) and pair[2] is None:
+        return pair[0]
+    return f"{pair[1]}?{pair[2] or ''}"
 
 
 def _clean(text: str, *, utf8: bool) -> str:

@@ -213,10 +213,12 @@ def _result(
     testing = record.testing if record else False
     if testing:
         reason = f"{reason}; {_TESTING}" if reason else _TESTING
+    # anybody can write anything into i=, and of a failed signature no key has vouched for it
+    auid = (Property("header", "i", signature.auid),) if status is DkimStatus.PASS else ()
     # RFC 8601 section 2.7.1, and RFC 6008 for header.b: eight characters tell signatures apart
     properties = (
         Property("header", "d", signature.domain),
-        Property("header", "i", signature.auid),
+        *auid,
         Property("header", "s", signature.selector),
         Property("header", "a", signature.algorithm),
         Property("header", "b", base64.b64encode(signature.signature[:6]).decode("ascii")),

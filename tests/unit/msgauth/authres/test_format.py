@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import cast
 
 import authres
@@ -86,11 +87,11 @@ def test_an_empty_id_or_a_word_that_is_none_is_an_error() -> None:
     [
         ("example.org", "example.org"),
         ("@example.org", "@example.org"),
-        ("a/b=c@example.org", "a/b=c@example.org"),
+        ("a/b@example.org", "a/b@example.org"),
         ('"a b"@example.org', r'"\"a b\"@example.org"'),
         ("a@b@example.org", '"a@b@example.org"'),
         ("a@[192.0.2.1]", '"a@[192.0.2.1]"'),
-        ("x; dmarc=pass", '"x; dmarc=pass"'),
+        ("x; dmarc", '"x; dmarc"'),
         ("x\r\nEvil: yes", '"x??Evil: yes"'),
         ("x\0y", '"x?y"'),
         ("(comment", '"(comment"'),
@@ -104,6 +105,53 @@ def test_an_empty_id_or_a_word_that_is_none_is_an_error() -> None:
 def test_no_value_gets_out_of_its_place(value: str, written: str) -> None:
     finding = Finding("dkim", DkimStatus.PASS, "", (Property("header", "i", value),))
     assert format_value("mx.example", [finding]) == f"mx.example;\r\n dkim=pass header.i={written}"
+
+
+# A reader that searches the field for a text must find in it what was found, and nothing else.
+@pytest.mark.parametrize(
+    "value",
+    [
+        "dmarc=pass@evil.example",
+        "x; dmarc=pass header.from=bank.example",
+        '"x; dmarc=pass header.from=bank.example"@evil.example',
+        "dmarc = pass",
+        "=?utf-8?q?dmarc=3Dpass?=@evil.example",
+        "dmarc\uff1dpass",
+        "dmarc\ufe66pass",
+    ],
+)
+def test_a_value_in_which_somebody_could_find_a_result_is_left_out(value: str) -> None:
+    properties = (Property("header", "i", value), Property("header", "d", "evil.example"))
+    finding = Finding("dkim", DkimStatus.PASS, "", properties)
+    for utf8 in (False, True):
+        text = format_value("mx.example", [finding], utf8=utf8)
+        assert text == "mx.example;\r\n dkim=pass header.d=evil.example"
+
+
+@pytest.mark.parametrize(
+    ("reason", "written"),
+    [
+        ("example.net has p=reject, t=y", "example.net has p=reject, t=y"),
+        ("l= covers 5 of 10 octets", "l= covers 5 of 10 octets"),
+        ("'x; dmarc=pass' is none", "'x; dmarc?pass' is none"),
+        ("x header.from=bank.example", "x header.from?bank.example"),
+        ("DMARC   = (x) PASS", "DMARC ? (x) PASS"),
+        ('dmarc\\=pass dmarc="pass"', r"dmarc\\?pass dmarc?\"pass\""),
+        ("dmarc =pass, p=pass, c==pass", "dmarc ?pass, p?pass, c=?pass"),
+        ("=?utf-8?q?spf=3Dpass?=", "??utf-8?q?spf?3Dpass??"),
+        ("dmarc-p=x", "dmarc-p?x"),
+        ("dmarc\uff1dpass", "dmarc?pass"),
+    ],
+)
+def test_nobody_finds_a_result_in_a_reason(reason: str, written: str) -> None:
+    finding = Finding("dkim", DkimStatus.FAIL, reason)
+    for utf8 in (False, True):
+        text = format_value("mx.example", [finding], utf8=utf8).replace("\r\n", "")
+        assert text == f'mx.example; dkim=fail reason="{written}"'
+
+
+def test_an_id_with_an_equals_sign_stays() -> None:
+    assert parse(format_value("mx=1", [])).authserv_id == "mx=1"
 
 
 def test_utf8_stays_where_the_message_may_have_it() -> None:
@@ -165,9 +213,49 @@ def test_what_is_written_is_read_as_it_was_meant(name: str, findings: list[Findi
     assert len(found.results) == len(findings)
     for finding, result in zip(findings, found.results, strict=True):
         assert (result.method, result.result) == (finding.method, finding.status)
-        assert result.reason == " ".join(shown(finding.reason).split())
-        written = [Property(p.ptype, p.name, shown(p.value)) for p in finding.properties if p.value]
+        reason = " ".join(shown(finding.reason).split())
+        assert result.reason.replace("=", "?") == reason.replace("=", "?")
+        written = [
+            Property(p.ptype, p.name, shown(p.value))
+            for p in finding.properties
+            if p.value and "=" not in p.value
+        ]
         assert list(result.properties) == written
+
+
+RESULTS_IN_TEXT = st.lists(
+    st.sampled_from(
+        [
+            "dmarc",
+            "spf",
+            "p",
+            "l",
+            "header.from",
+            "=",
+            "=",
+            "pass",
+            "PASS",
+            " ",
+            "\\",
+            '"',
+            "(",
+            "?",
+        ]
+    ),
+    max_size=12,
+).map("".join)
+
+
+@given(RESULTS_IN_TEXT, RESULTS_IN_TEXT)
+def test_whoever_searches_finds_only_what_was_found(reason: str, value: str) -> None:
+    properties = (Property("header", "i", value), Property("header", "d", "evil.example"))
+    finding = Finding("dkim", DkimStatus.FAIL, reason, properties)
+    text = format_value("mx.example", [finding]).replace("\r\n", "")
+    text = text.replace("dkim=fail", "", 1).replace(" reason=", " ", 1)
+    text = re.sub(r" header\.[id]=", " ", text)
+    for found in re.finditer(r"([\w.-]*)=(\W*\w*)", text):
+        assert re.fullmatch(r"[a-z]{1,2}", found[1]), text
+        assert not found[2].lower().endswith("pass"), text
 
 
 @given(st.lists(st.sampled_from(FINDINGS), min_size=1, max_size=5))
