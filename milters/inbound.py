@@ -8,20 +8,16 @@ from milters.actions import Action, DeleteHeader, Quarantine, Refuse
 from milters.checks import Checks, Findings
 from milters.envelope import Envelope
 from milters.header import insert, verdict
-from milters.outcome import SECOND_FIELD, Outcome
+from milters.outcome import SECOND_FIELD, Outcome, shown
 from milters.policy import Disposition, decide, reply
 from milters.rules import Rules
+from milters.sealing import Sealing
 from milters.vouching import voucher
-from msgauth.arc import ArcSealer
 from msgauth.ask import Lookup
-from msgauth.authres import format_field, format_value
-from msgauth.dkim import SigningError
+from msgauth.authres import format_field
 from msgauth.dmarc import find_author
 from msgauth.message import HeaderField
 from msgauth.spf import received_spf
-
-ARC_COLUMN = len("ARC-Authentication-Results: i=50; ")
-"""Where the results begin on the first line of the field that ARC keeps them in."""
 
 
 class Inbound:
@@ -46,8 +42,7 @@ class Inbound:
         self._vouched_for = self._author_domain if len(author.domains) == 1 else ""
         self._checks = Checks(rules, envelope, fields, author)
         self.hashes = self._checks.hashes
-        seal = rules.signing.seal_spec()
-        self._sealer = ArcSealer(seal, fields, self.hashes) if seal is not None else None
+        self._sealing = Sealing(rules, fields, self.hashes) if rules.signing.seals else None
 
     def finish(self, now: int) -> Lookup[Outcome]:
         """Check and judge."""
@@ -56,7 +51,7 @@ class Inbound:
         sealer = voucher(findings.arc, policy.trusted_sealers, self._vouched_for)
         disposition = decide(findings.outcomes, self._rules.table, vouched=bool(sealer))
         facts = self._envelope.facts(self._author_domain)
-        facts.update(_shown(findings))
+        facts.update(shown(findings.all))
         if disposition.overlooked:
             facts["overlooked"] = disposition.overlooked
         if findings.second_field:
@@ -65,8 +60,8 @@ class Inbound:
             facts["vouched_by"] = sealer
         seal: Sequence[HeaderField] = ()
         sealed = ""
-        if disposition.action not in ("defer", "reject") and self._rules.signing.seals:
-            seal, sealed = self._seal(findings, now)
+        if disposition.action not in ("defer", "reject") and self._sealing is not None:
+            seal, sealed = self._sealing.finish(now, findings.arc, findings.all)
         return Outcome(
             (*self._removed, *self._consequences(disposition, findings, seal)),
             self._envelope.origin.value,
@@ -96,23 +91,3 @@ class Inbound:
         yield from map(insert, reversed(seal))
         if disposition.action == "quarantine" and rules.settings.policy.quarantine == "hold":
             yield Quarantine(disposition.reason)
-
-    def _seal(self, findings: Findings, now: int) -> tuple[Sequence[HeaderField], str]:
-        """The new ARC set and `sealed`; or none, and the reason id why."""
-        if self._sealer is None or findings.arc is None:
-            return (), "no-key"
-        payload = format_value(self._rules.authserv_id, findings.all, column=ARC_COLUMN)
-        try:
-            fields = self._sealer.finish(now, findings.arc, payload)
-        except SigningError:
-            return (), "unsealable"
-        return fields, "sealed" if fields else "chain-closed"
-
-
-def _shown(findings: Findings) -> dict[str, list[str]]:
-    """Every result with its reason, by method, for the log."""
-    shown: dict[str, list[str]] = {}
-    for finding in findings.all:
-        text = f"{finding.status.value} {finding.reason}".rstrip()
-        shown.setdefault(finding.method, []).append(text)
-    return shown

@@ -1,15 +1,21 @@
-"""A message of ours: whether its author may send it, and its signatures."""
+"""A message of ours: whether its author may send it, and its signatures.
+
+Mail from outside that comes to us once more, as by a redirect, is signed only where our own fields
+say that it passed DMARC.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from gatepost.reply import Reply
-from milters.actions import Action, DeleteHeader
+from milters.actions import DeleteHeader
 from milters.author import Author, authors
 from milters.envelope import Envelope
 from milters.header import insert
-from milters.outcome import Outcome, refused
+from milters.marks import read_marks
+from milters.outcome import Outcome, refused, shown
+from milters.returning import UNSIGNED, Returned, Returning
 from milters.rules import Rules
 from msgauth.ask import Lookup
 from msgauth.dkim import BodyHashes, MessageSigner, SigningError
@@ -44,8 +50,20 @@ class Outbound:
         self._refusal: Reply | None = None
         ours = authors([field.value for field in fields if field.key == b"from"])
         self._author_domain = ours[0].domain if ours else ""
+        domains = {author.domain for author in ours}
+        self._marks = read_marks(
+            fields,
+            rules.own_ids,
+            self._author_domain if len(domains) == 1 else "",
+            without_dmarc=not rules.settings.verify.dmarc,
+        )
+        self._returning: Returning | None = None
         if envelope.login and not rules.ownership.allows(envelope.login, ours):
             self._refusal = _NOT_YOURS
+        elif self._marks.are_bad:
+            self._returning = Returning(rules, envelope, fields, self._marks, self.hashes)
+            if rules.guard.is_signed(envelope.origin):
+                self._unsigned = UNSIGNED
         elif rules.guard.is_signed(envelope.origin):
             self._prepare(ours)
 
@@ -66,18 +84,22 @@ class Outbound:
         self._signing_domain = specs[0].domain
 
     def finish(self, now: int) -> Lookup[Outcome]:
-        """Sign, or refuse."""
-        yield from ()  # nothing is asked of DNS
+        """Sign, or refuse; ask DNS only of what has come in from outside and is to be sealed."""
         refusal = self._refusal
-        if refusal is None and self._unsigned and self._rules.settings.sign.required:
-            refusal = _UNSIGNED
+        # what has come in from outside could wait for ever
+        if refusal is None and self._unsigned and not self._marks.count:
+            refusal = _UNSIGNED if self._rules.settings.sign.required else None
         facts = self._envelope.facts(self._author_domain)
         if refusal is not None:
             return refused(refusal, self._envelope.origin, facts, self._unsigned)
-        insertions: list[Action] = []
+        returned = Returned()
+        if self._returning is not None:
+            returned = yield from self._returning.finish(now)
+            facts.update(shown(returned.findings))
+        insertions = returned.actions
         if self._signer is not None:
             # each goes on top of the one before, so the first comes last
-            insertions = [insert(field) for field in reversed(self._signer.finish(now))]
+            insertions = tuple(insert(field) for field in reversed(self._signer.finish(now)))
             facts["signed"] = self._signing_domain
         return Outcome(
             (*self._removed, *insertions),
@@ -85,6 +107,7 @@ class Outbound:
             "accept",
             signatures=self._algorithms,
             unsigned=self._unsigned,
-            forged=len(self._removed),
+            seal=returned.seal,
+            forged=len(self._removed) - self._marks.count,
             facts=facts,
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from gatepost.reply import Reply
 from milters.actions import Action, Refuse
+from msgauth.results import Finding
 
 SECOND_FIELD: Final = "dkim-second-field"
 """The reason id for a field that was added to a signed one, whatever the policy does about it."""
@@ -31,8 +32,8 @@ class Outcome:
     signatures: tuple[str, ...] = ()
     unsigned: str = ""
     seal: str = ""
-    """What became of the ARC seal: `sealed`, or the reason id why there is none; empty where none
-    is wanted."""
+    """What became of the ARC seal: `sealed`, or the reason id why there is no new one; empty where
+    none is wanted."""
     forged: int = 0
     """Fields that claimed to be ours and were removed."""
     proxied: bool = False
@@ -48,3 +49,12 @@ def refused(reply: Reply, origin: str, facts: Mapping[str, object], unsigned: st
     return Outcome(
         (Refuse(reply),), str(origin), action, reply.reason, unsigned=unsigned, facts=facts
     )
+
+
+def shown(findings: Iterable[Finding]) -> dict[str, list[str]]:
+    """Return every result with its reason, by method, for the log."""
+    texts: dict[str, list[str]] = {}
+    for finding in findings:
+        text = f"{finding.status.value} {finding.reason}".rstrip()
+        texts.setdefault(finding.method, []).append(text)
+    return texts

@@ -5,7 +5,7 @@ from msgauth.authres.agreement import dmarc_passed
 from msgauth.authres.format import format_field, format_value
 from msgauth.authres.lexer import AuthresError
 from msgauth.authres.parse import AuthenticationResults, Result, parse
-from msgauth.authres.trust import claims, fields_to_remove
+from msgauth.authres.trust import claims, fields_to_remove, is_from
 
 __all__ = [
     "AuthenticationResults",
@@ -16,5 +16,6 @@ __all__ = [
     "fields_to_remove",
     "format_field",
     "format_value",
+    "is_from",
     "parse",
 ]

@@ -231,3 +231,36 @@ def test_verify_has_the_verdict_on_a_name_that_does_not_answer(
     assert told.exit_code == status, told.output
     assert f"reason      {reason}" in told.output
     assert ("action      quarantine" in told.output) is (preset == "default")
+
+
+AS_DELIVERED = b"""\
+Authentication-Results: mx.example; dmarc=fail reason="nothing that
+ passed is aligned; signer.example has p=reject" header.from=signer.example
+ policy.dmarc=reject
+X-Gatepost-Verdict: quarantine; reason=dmarc-fail-reject
+Received: from attacker.example (unknown [192.0.2.5]) by mx.example (Postfix)
+ with ESMTP id 4ABC123 for <user@signer.example>; Thu, 26 Nov 2026 10:00:00 +0000
+From: Boss <boss@signer.example>
+To: user@signer.example
+Subject: please pay
+
+pay now
+"""
+
+
+@pytest.mark.parametrize("seal", [False, True])
+def test_a_forgery_that_is_redirected_is_not_signed(desk: Desk, seal: bool) -> None:
+    folder = desk.folder / "keys" / "signer.example"
+    folder.mkdir(parents=True)
+    desk.key.rename(folder / "r.pem")
+    if seal:
+        desk.config.write_text(desk.config.read_text() + 'seal.domain = "signer.example"\n')
+    desk.message.write_bytes(AS_DELIVERED)
+    shown = desk.run("verify", str(desk.message), "--client", "127.0.0.1")
+    assert (shown.exit_code, "origin      internal\n" in shown.output) == (0, True), shown.output
+    assert "unsigned    from-outside\n" in shown.output
+    assert "DKIM-Signature" not in shown.output
+    assert ("seal        sealed\n" in shown.output) is seal
+    assert ("add         ARC-Seal: i=1; a=rsa-sha256; cv=none;" in shown.output) is seal
+    signed = desk.run("sign", str(desk.message))
+    assert (signed.exit_code, "not signed: from-outside" in signed.output) == (1, True)

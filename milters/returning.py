@@ -1,0 +1,83 @@
+"""Mail from outside that comes to us once more, and that nothing says is genuine.
+
+It is not signed, and keeps what we found when it came in: as long as it is on our hosts, another
+redirect must not sign it either, and the next mailbox files it by the verdict. Our fields are
+written anew, and only say what speaks against the message, since a client of ours may have written
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from milters.actions import Action, InsertHeader
+from milters.envelope import Envelope
+from milters.header import VERDICT, insert
+from milters.marks import Marks
+from milters.rules import Rules
+from milters.sealing import Sealing
+from msgauth.arc import ArcResult, ArcVerifier
+from msgauth.ask import Lookup
+from msgauth.authres import format_field
+from msgauth.dkim import BodyHashes
+from msgauth.message import HeaderField
+from msgauth.results import ArcStatus, Finding
+
+UNSIGNED = "from-outside"
+"""The reason id why such a message is not signed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What the message gets: `seal` says what became of the ARC seal, as in `Outcome`."""
+
+    actions: tuple[Action, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    seal: str = ""
+
+
+class Returning:
+    """Prepared when the header is complete; takes its share of `hashes`."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        envelope: Envelope,
+        fields: Sequence[HeaderField],
+        marks: Marks,
+        hashes: BodyHashes,
+    ) -> None:
+        self._rules = rules
+        self._envelope = envelope
+        self._marks = marks
+        self._chain: ArcVerifier | None = None
+        if rules.signing.seals:
+            self._chain = ArcVerifier(fields, hashes)
+            self._sealing = Sealing(rules, fields, hashes)
+
+    def finish(self, now: int) -> Lookup[Returned]:
+        """Ask for the keys of the ARC chain, if the message is to be sealed, and seal it."""
+        findings = () if self._marks.dmarc is None else (self._marks.dmarc,)
+        set_: Sequence[HeaderField] = ()
+        seal = ""
+        if self._chain is not None:
+            chain = yield from self._chain.finish(now)
+            findings = (chain, *findings)
+            if self._is_sealed_by_us(chain):
+                seal = "already-sealed"
+            else:
+                set_, seal = self._sealing.finish(now, chain, findings)
+        actions: list[Action] = []
+        if self._marks.verdict:
+            actions.append(InsertHeader(VERDICT, f" {self._marks.verdict}"))
+        utf8 = self._envelope.utf8
+        actions.append(insert(format_field(self._rules.authserv_id, findings, utf8=utf8)))
+        # each goes on top of the one before
+        actions += map(insert, reversed(set_))
+        return Returned(tuple(actions), findings, seal)
+
+    def _is_sealed_by_us(self, chain: ArcResult) -> bool:
+        """Whether the message is as it was when we sealed it on its way in."""
+        last = chain.hops[-1].domain if chain.status is ArcStatus.PASS else None
+        return last == self._rules.settings.seal.domain

@@ -1,0 +1,40 @@
+"""The ARC set that a message from outside gets when it leaves us (RFC 8617 section 5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from milters.rules import Rules
+from msgauth.arc import ArcResult, ArcSealer
+from msgauth.authres import format_value
+from msgauth.dkim import BodyHashes, SigningError
+from msgauth.message import HeaderField
+from msgauth.results import Finding
+
+ARC_COLUMN = len("ARC-Authentication-Results: i=50; ")
+"""Where the results begin on the first line of the field that ARC keeps them in."""
+
+
+class Sealing:
+    """Prepared when the header is complete; takes its share of `hashes`."""
+
+    def __init__(self, rules: Rules, fields: Sequence[HeaderField], hashes: BodyHashes) -> None:
+        self._authserv_id = rules.authserv_id
+        spec = rules.signing.seal_spec()
+        self._sealer = ArcSealer(spec, fields, hashes) if spec is not None else None
+
+    def finish(
+        self, now: int, chain: ArcResult | None, findings: Iterable[Finding]
+    ) -> tuple[Sequence[HeaderField], str]:
+        """Return the new ARC set and `sealed`; or none, and the reason id why.
+
+        `chain` is what became of the chain that the message has, `findings` what the set says.
+        """
+        if self._sealer is None or chain is None:
+            return (), "no-key"
+        payload = format_value(self._authserv_id, findings, column=ARC_COLUMN)
+        try:
+            fields = self._sealer.finish(now, chain, payload)
+        except SigningError:
+            return (), "unsealable"
+        return fields, "sealed" if fields else "chain-closed"
