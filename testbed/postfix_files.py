@@ -134,7 +134,7 @@ def _service_lines(service: Service) -> str:
 
 
 # service type, private, unprivileged, chroot, wakeup, maxproc, command: as Postfix ships it, but
-# without chroot and without the ways to deliver mail on this machine
+# without chroot; of the ways to deliver mail on this machine only local(8), for who asks for it
 _MASTER_CF = """\
 pickup    unix  n  -  n  60  1  pickup
 cleanup   unix  n  -  n  -   0  cleanup
@@ -154,6 +154,7 @@ error     unix  -  -  n  -   -  error
 retry     unix  -  -  n  -   -  error
 discard   unix  -  -  n  -   -  discard
 lmtp      unix  -  -  n  -   -  lmtp
+local     unix  -  n  n  -   -  local
 anvil     unix  -  -  n  -   1  anvil
 scache    unix  -  -  n  -   1  scache
 postlog   unix-dgram n - n - 1  postlogd
