@@ -25,12 +25,12 @@ REASONS = Counter(
 SIGNATURES = Counter("gatepost_milters_signatures_total", "DKIM signatures made", ["algorithm"])
 UNSIGNED = Counter(
     "gatepost_milters_unsigned_total",
-    "Messages that were to be signed and were not, by reason id",
+    "Messages of ours that were not signed, by reason id",
     ["reason"],
 )
 SEALS = Counter(
     "gatepost_milters_seals_total",
-    "Messages that were to be sealed (ARC): `sealed`, or the reason id why they were not",
+    "Messages that were to be sealed (ARC): `sealed`, or the reason id why they got no new seal",
     ["result"],
 )
 FORGED = Counter(

@@ -252,7 +252,7 @@ def test_whoever_searches_finds_only_what_was_found(reason: str, value: str) -> 
     finding = Finding("dkim", DkimStatus.FAIL, reason, properties)
     text = format_value("mx.example", [finding]).replace("\r\n", "")
     text = text.replace("dkim=fail", "", 1).replace(" reason=", " ", 1)
-    text = re.sub(r" header\.[id]=", " ", text)
+    text = re.sub(r" header\.[id]=", " shown ", text)
     for found in re.finditer(r"([\w.-]*)=(\W*\w*)", text):
         assert re.fullmatch(r"[a-z]{1,2}", found[1]), text
         assert not found[2].lower().endswith("pass"), text
