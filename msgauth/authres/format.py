@@ -29,7 +29,7 @@ _EQUALS = "=\ufe66\uff1d\u207c\u208c"
 """Every character that is a "=", or becomes one in compatibility normalization (NFKC)."""
 
 # A tag has one or two letters, and no method has: p=, sp=, cv=, l= stay as our sentences have them.
-_PAIR = re.compile(rf"(\S*?)[{_EQUALS}]([^\w{_EQUALS}]*pass)?", re.IGNORECASE)
+_PAIR = re.compile(rf"(\S*?)[{_EQUALS}](?=([^\w{_EQUALS}]*pass)?)", re.IGNORECASE)
 _TAG = re.compile(r"\W*[a-z]{1,2}\Z")
 
 # RFC 2045 section 5.1, token
@@ -112,7 +112,7 @@ def _disarm(text: str) -> str:
 def _disarmed(pair: re.Match[str]) -> str:
     if _TAG.match(pair[1]) and pair[2] is None:
         return pair[0]
-    return f"{pair[1]}?{pair[2] or ''}"
+    return f"{pair[1]}?"
 
 
 def _clean(text: str, *, utf8: bool) -> str:

@@ -205,6 +205,31 @@ def test_who_vouches(arc: ArcResult | None, expected: str) -> None:
     assert voucher(arc, ("list.example", "relay.example"), "author.example") == expected
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        # as Google and Microsoft write it
+        "mx.google.com; dkim=pass header.i=@author.example header.s=s header.b=abc/+;"
+        " arc=pass (i=1 spf=pass spfdomain=other.example dkim=pass dkdomain=other.example"
+        " dmarc=fail fromdomain=other.example); spf=softfail (google.com: domain of transitioning"
+        " a@other.example does not designate 192.0.2.1 as permitted sender)"
+        " smtp.mailfrom=a@other.example; dmarc=pass (p=REJECT sp=REJECT dis=NONE)"
+        " header.from=author.example",
+        "mx.microsoft.com 1; spf=pass (sender ip is 192.0.2.1) smtp.rcpttodomain=b.example"
+        " smtp.mailfrom=author.example; dmarc=pass (p=none sp=none pct=100) action=none"
+        " header.from=author.example; dkim=none (message not signed); arc=pass (0 oda=1 ltdi=1"
+        " spf=[1,1,smtp.mailfrom=author.example] dkim=[1,1,header.d=author.example])",
+    ],
+)
+def test_results_of_large_hosts_are_read(payload: str) -> None:
+    hops = (
+        ArcHop(1, "other.example", "s", "mx.other.example; arc=none"),
+        ArcHop(2, "list.example", "s", payload),
+    )
+    arc = ArcResult("arc", ArcStatus.PASS, hops=hops)
+    assert voucher(arc, ("list.example",), "author.example") == "list.example"
+
+
 def test_an_author_with_u_labels_is_found_in_either_form() -> None:
     for written in ("b\u00fccher.example", "xn--bcher-kva.example", "B\u00dcCHER.example"):
         arc = result(("list.example", f"dmarc=pass header.from={written}"))
