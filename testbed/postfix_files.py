@@ -113,6 +113,8 @@ def main_cf(
         "smtputf8_enable": "yes",
         "milter_protocol": "6",
         "milter_default_action": "tempfail",
+        "smtpd_forbid_bare_newline": "normalize",
+        "smtpd_data_restrictions": "reject_unauth_pipelining",
     }
 
 

@@ -78,6 +78,8 @@ def gatepost() -> None:
       smtpd_milters = inet:127.0.0.1:8891
       smtpd_recipient_restrictions = ..., reject_unauth_destination,
           check_policy_service inet:127.0.0.1:10023
+      smtpd_forbid_bare_newline = normalize
+      smtpd_data_restrictions = reject_unauth_pipelining
 
     Every command has a --help of its own.
     """

@@ -25,6 +25,8 @@ def policyd(ctx: click.Context, config: Path | None) -> None:
       smtpd_recipient_restrictions = ..., reject_unauth_destination,
           check_policy_service { inet:127.0.0.1:10023,
               timeout=10s, default_action=DUNNO }
+      smtpd_forbid_bare_newline = normalize
+      smtpd_data_restrictions = reject_unauth_pipelining
 
     SIGHUP, or a change of its files, makes it read the configuration anew; SIGTERM answers the
     requests under way and stops.

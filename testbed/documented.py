@@ -1,0 +1,51 @@
+"""The blocks of main.cf that the documentation prints, for tests that run what people type.
+
+Pure: text in, settings out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+_BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_OURS = ("smtpd_milters", "smtpd_recipient_restrictions")
+"""A block with one of these puts Gatepost into a Postfix."""
+
+
+def parse_main_cf(text: str) -> dict[str, str]:
+    """The settings in lines of main.cf; a line with a blank in front continues another."""
+    settings: dict[str, str] = {}
+    name = ""
+    for line in text.splitlines():
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        if line[0] in " \t":
+            settings[name] = f"{settings[name]} {line.strip()}".strip()
+        else:
+            name, _, value = (word.strip() for word in line.partition("="))
+            settings[name] = value
+    return settings
+
+
+def main_cf_blocks(page: Path) -> Iterator[dict[str, str]]:
+    """The blocks of a page that put Gatepost into main.cf."""
+    for block in _BLOCK.findall(page.read_text(encoding="utf-8")):
+        if any(re.search(rf"^{name} =", block, re.MULTILINE) for name in _OURS):
+            yield parse_main_cf(block)
+
+
+def main_cf_block(page: Path) -> dict[str, str]:
+    """The one block of a page that has the milter in it; `ValueError` for none or several."""
+    (found,) = [block for block in main_cf_blocks(page) if "smtpd_milters" in block]
+    return found
+
+
+def at(settings: Mapping[str, str], **addresses: str) -> dict[str, str]:
+    """The settings with other addresses of milter and policy server, as main.cf writes them."""
+    documented = {"milters": "inet:127.0.0.1:8891", "policyd": "inet:127.0.0.1:10023"}
+    moved = dict(settings)
+    for daemon, address in addresses.items():
+        moved = {name: value.replace(documented[daemon], address) for name, value in moved.items()}
+    return moved
