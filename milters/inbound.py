@@ -21,7 +21,7 @@ from msgauth.spf import received_spf
 
 
 class Inbound:
-    """Prepared when the header is complete; `hashes` wants the body.
+    """Prepared when the header is complete; `hashes` wants the body, and so does `fragile`.
 
     `removed` are the deletions of what others have written in our name.
     """
@@ -43,6 +43,7 @@ class Inbound:
         self._checks = Checks(rules, envelope, fields, author)
         self.hashes = self._checks.hashes
         self._sealing = Sealing(rules, fields, self.hashes) if rules.signing.seals else None
+        self.fragile = self._sealing.fragile if self._sealing is not None else None
 
     def finish(self, now: int) -> Lookup[Outcome]:
         """Check and judge."""
@@ -72,6 +73,7 @@ class Inbound:
             forged=len(self._removed),
             proxied=findings.proxied,
             second_field=bool(findings.second_field),
+            fragile=self.fragile.reasons if self.fragile is not None and seal else (),
             facts=facts,
         )
 

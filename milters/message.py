@@ -69,6 +69,8 @@ class Message:
             self.end_header()
         if isinstance(self._treatment, Inbound | Outbound):
             self._treatment.hashes.update(chunk)
+            if self._treatment.fragile is not None:
+                self._treatment.fragile.update(chunk)
 
     def finish(self, now: int) -> Lookup[Outcome]:
         """The message is complete: decide it."""

@@ -12,6 +12,7 @@ from gatepost.reply import Reply
 from milters.actions import DeleteHeader
 from milters.author import Author, authors
 from milters.envelope import Envelope
+from milters.fragile import FragileParts
 from milters.header import insert
 from milters.marks import read_marks
 from milters.outcome import Outcome, refused, shown
@@ -26,7 +27,7 @@ _UNSIGNED = Reply(451, "4.7.1", "the message cannot be signed now, try again lat
 
 
 class Outbound:
-    """Prepared when the header is complete; `hashes` wants the body.
+    """Prepared when the header is complete; `hashes` wants the body, and so does `fragile`.
 
     `removed` are the deletions of what others have written in our name.
     """
@@ -39,6 +40,7 @@ class Outbound:
         removed: Sequence[DeleteHeader],
     ) -> None:
         self.hashes = BodyHashes()
+        self.fragile: FragileParts | None = None
         self._rules = rules
         self._envelope = envelope
         self._fields = fields
@@ -62,6 +64,7 @@ class Outbound:
             self._refusal = _NOT_YOURS
         elif self._marks.are_bad:
             self._returning = Returning(rules, envelope, fields, self._marks, self.hashes)
+            self.fragile = self._returning.fragile
             if rules.guard.is_signed(envelope.origin):
                 self._unsigned = UNSIGNED
         elif rules.guard.is_signed(envelope.origin):
@@ -82,6 +85,7 @@ class Outbound:
             return
         self._algorithms = tuple(spec.key.algorithm for spec in specs)
         self._signing_domain = specs[0].domain
+        self.fragile = FragileParts(self._fields, [spec.headers for spec in specs])
 
     def finish(self, now: int) -> Lookup[Outcome]:
         """Sign, or refuse; ask DNS only of what has come in from outside and is to be sealed."""
@@ -97,6 +101,7 @@ class Outbound:
             returned = yield from self._returning.finish(now)
             facts.update(shown(returned.findings))
         insertions = returned.actions
+        is_covered = self._signer is not None or returned.is_sealed
         if self._signer is not None:
             # each goes on top of the one before, so the first comes last
             insertions = tuple(insert(field) for field in reversed(self._signer.finish(now)))
@@ -109,5 +114,6 @@ class Outbound:
             unsigned=self._unsigned,
             seal=returned.seal,
             forged=len(self._removed) - self._marks.count,
+            fragile=self.fragile.reasons if self.fragile is not None and is_covered else (),
             facts=facts,
         )

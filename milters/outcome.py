@@ -40,6 +40,8 @@ class Outcome:
     """Whether the checks of the client's address were off, because it is a proxy's."""
     second_field: bool = False
     """Whether a field was added to one that a signature covers (`SECOND_FIELD`)."""
+    fragile: tuple[str, ...] = ()
+    """Reason ids for what was signed or sealed and is likely to be changed behind the milter."""
     facts: Mapping[str, object] = field(default_factory=dict)
 
 

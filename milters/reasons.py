@@ -1,11 +1,13 @@
 """The reason ids of the milter's replies, and what each means for who reads them.
 
 A reason id stands in brackets at the end of a reply, in the log line of the message (`reason`), in
-the metrics and in `docs/reference/replies.md`, which is written from this table.
+the metrics and in `docs/reference/replies.md`, which is written from this table. Mail that is taken
+can have one too: `FRAGILE`.
 """
 
 from __future__ import annotations
 
+from milters.fragile import REASON_EIGHT_BIT, REASON_LONG_LINE
 from milters.policy import METHODS, reason_id
 from milters.settings import PolicySettings
 
@@ -21,6 +23,17 @@ _OWN: dict[str, str] = {
     "unsigned": "The message is to be signed and cannot be, and `required` is set in "
     "`[milters.sign]`.",
 }
+
+FRAGILE: dict[str, str] = {
+    REASON_LONG_LINE: "A line of the body, or of a signed header field, has more than 998 octets. "
+    "Postfix breaks it when it sends the message by SMTP or LMTP (`smtp_line_length_limit`), and "
+    "the signature fails at the receiver. The program that wrote the message has to break its "
+    "lines.",
+    REASON_EIGHT_BIT: "The body has 8-bit octets. Most servers take them; for one that does not "
+    "offer 8BITMIME Postfix rewrites the body, and the signature fails, unless main.cf has "
+    "`disable_mime_output_conversion = yes`.",
+}
+"""What the log says of signed mail that Postfix may change behind the milter."""
 
 
 def reasons() -> dict[str, str]:

@@ -33,6 +33,11 @@ SEALS = Counter(
     "Messages that were to be sealed (ARC): `sealed`, or the reason id why they got no new seal",
     ["result"],
 )
+FRAGILE = Counter(
+    "gatepost_milters_fragile_total",
+    "Messages signed or sealed whose signatures Postfix may break, by reason id",
+    ["reason"],
+)
 FORGED = Counter(
     "gatepost_milters_forged_fields_total",
     "Header fields with our name that were removed from incoming mail",
@@ -73,6 +78,10 @@ def report(log: FilteringBoundLogger, queue_id: str, outcome: Outcome, seconds: 
     if outcome.seal:
         SEALS.labels(outcome.seal).inc()
         facts["seal"] = outcome.seal
+    for reason in outcome.fragile:
+        FRAGILE.labels(reason).inc()
+    if outcome.fragile:
+        facts["fragile"] = list(outcome.fragile)
     if outcome.forged:
         FORGED.inc(outcome.forged)
         facts["forged_fields"] = outcome.forged

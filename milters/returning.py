@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from milters.actions import Action, InsertHeader
 from milters.envelope import Envelope
+from milters.fragile import FragileParts
 from milters.header import VERDICT, insert
 from milters.marks import Marks
 from milters.rules import Rules
@@ -35,6 +36,7 @@ class Returned:
     actions: tuple[Action, ...] = ()
     findings: tuple[Finding, ...] = ()
     seal: str = ""
+    is_sealed: bool = False
 
 
 class Returning:
@@ -52,9 +54,11 @@ class Returning:
         self._envelope = envelope
         self._marks = marks
         self._chain: ArcVerifier | None = None
+        self.fragile: FragileParts | None = None
         if rules.signing.seals:
             self._chain = ArcVerifier(fields, hashes)
             self._sealing = Sealing(rules, fields, hashes)
+            self.fragile = self._sealing.fragile
 
     def finish(self, now: int) -> Lookup[Returned]:
         """Ask for the keys of the ARC chain, if the message is to be sealed, and seal it."""
@@ -75,7 +79,7 @@ class Returning:
         actions.append(insert(format_field(self._rules.authserv_id, findings, utf8=utf8)))
         # each goes on top of the one before
         actions += map(insert, reversed(set_))
-        return Returned(tuple(actions), findings, seal)
+        return Returned(tuple(actions), findings, seal, bool(set_))
 
     def _is_sealed_by_us(self, chain: ArcResult) -> bool:
         """Whether the message is as it was when we sealed it on its way in."""

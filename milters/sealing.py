@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from milters.fragile import FragileParts
 from milters.rules import Rules
 from msgauth.arc import ArcResult, ArcSealer
 from msgauth.authres import format_value
@@ -16,12 +17,16 @@ ARC_COLUMN = len("ARC-Authentication-Results: i=50; ")
 
 
 class Sealing:
-    """Prepared when the header is complete; takes its share of `hashes`."""
+    """Prepared when the header is complete; takes its share of `hashes`, and `fragile` the body."""
 
     def __init__(self, rules: Rules, fields: Sequence[HeaderField], hashes: BodyHashes) -> None:
         self._authserv_id = rules.authserv_id
         spec = rules.signing.seal_spec()
-        self._sealer = ArcSealer(spec, fields, hashes) if spec is not None else None
+        self._sealer: ArcSealer | None = None
+        self.fragile: FragileParts | None = None
+        if spec is not None:
+            self._sealer = ArcSealer(spec, fields, hashes)
+            self.fragile = FragileParts(fields, [spec.headers])
 
     def finish(
         self, now: int, chain: ArcResult | None, findings: Iterable[Finding]

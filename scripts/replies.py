@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from milters.reasons import FRAGILE
 from milters.reasons import reasons as milter_reasons
 from policyd.reasons import REASONS as POLICY_REASONS
 
@@ -18,12 +19,14 @@ def page() -> str:
         "Written by `make docs` from the code. A refusal ends with its reason id in brackets:",
         "`450 4.2.0 … Greylisted, please try again in 300 seconds [greylist-new]`. The same id",
         "stands in the log line, beside the queue id, and in the metrics. Which of them refuse,",
-        "defer or only tag is up to the [configuration](configuration.md).",
+        "defer or only tag is up to the [configuration](configuration.md). Those of the last table",
+        "refuse nothing: they stand in the log (`fragile`) and in the metrics alone.",
         "",
     ]
     for heading, known in (
         ("Policy server, at RCPT TO", POLICY_REASONS),
         ("Milter, at the end of a message", milter_reasons()),
+        ("Milter, of mail that it took and signed", FRAGILE),
     ):
         lines += [f"## {heading}", "", "| reason id | what it means |", "|---|---|"]
         lines += [

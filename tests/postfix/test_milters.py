@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -326,6 +327,34 @@ def test_8bit_mail_to_a_server_without_8bitmime(
     assert len(arrived.fields("DKIM-Signature")) == 2
     found = {verdict for _, verdict in dkimpy_verdicts(arrived.octets, site.dns)}
     assert found & {"pass"} == verdicts
+    # what the next server offers is not known yet: the hint is there in both cases
+    (queue_id,) = re.findall(r"with E?SMTP id (\w+)", arrived.fields("Received")[0])
+    line = site.milters.wait_for_log(event="message", queue_id=queue_id)
+    assert line["fragile"] == ["eight-bit"]
+
+
+@pytest.mark.parametrize(
+    ("message", "fragile", "verifies"),
+    [
+        (mail(body=b"y" * 998 + b"\r\nend\r\n"), None, True),
+        (mail(body=b"y" * 999 + b"\r\nend\r\n"), ["long-line"], False),
+        (mail(b"References: " + b"<%b@x.example>" % (b"z" * 974)), None, True),
+        (mail(b"References: " + b"<%b@x.example>" % (b"z" * 975)), ["long-line"], False),
+    ],
+    ids=["a body line of 998", "a body line of 999", "a field of 998", "a field of 999"],
+)
+def test_lines_that_postfix_breaks_behind_us(
+    site: Site, message: bytes, fragile: list[str] | None, verifies: bool
+) -> None:
+    """The signature fails at the receiver, whatever we do; the log line says why."""
+    assert (max(map(len, message.split(b"\r\n"))) > 998) == bool(fragile)
+    arrived = site.arrives(message, client=INSIDE, recipients=("long@gatepost.test",))
+    assert len(arrived.fields("DKIM-Signature")) == 2
+    verdicts = {verdict for _, verdict in dkimpy_verdicts(arrived.octets, site.dns)}
+    assert (verdicts == {"pass"}, "pass" in verdicts) == (verifies, verifies)
+    (queue_id,) = re.findall(r"with E?SMTP id (\w+)", arrived.fields("Received")[0])
+    line = site.milters.wait_for_log(event="message", queue_id=queue_id)
+    assert line.get("fragile") == fragile
 
 
 def test_a_header_field_that_postfix_cuts(site: Site) -> None:
