@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -20,11 +21,29 @@ def config() -> None:
 
 @config.command()
 @configuration.config_option
-def check(config: Path | None) -> None:
+@click.option(
+    "--postfix",
+    is_flag=True,
+    help="Also look for what Postfix's main.cf and master.cf lack, or do against Gatepost.",
+)
+@click.option(
+    "--postconf",
+    metavar="PATH",
+    help="As --postfix, with the program that reads them; by default the one in PATH.",
+)
+@click.option(
+    "-c",
+    "folder",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="As --postfix, with the folder of main.cf and master.cf; by default Postfix's own.",
+)
+def check(config: Path | None, postfix: bool, postconf: str | None, folder: Path | None) -> None:
     """Say whether the configuration is valid, with the lists and secrets of the policy server.
 
     Exits with 2 when it is not, and prints each problem with its file, line, key and what is
-    allowed there.
+    allowed there. With --postfix it prints a line for each finding, and exits with 2 when one of
+    them is an error.
     """
     from policyd.build import faults
 
@@ -36,6 +55,20 @@ def check(config: Path | None) -> None:
     click.echo(f"{loaded.path}: ok")
     for variable in loaded.overrides:
         click.echo(f"  with {variable} of the environment")
+    if postfix or postconf or folder is not None:
+        _check_postfix(loaded.model, postconf or "postconf", folder)
+
+
+def _check_postfix(model: configuration.Configuration, program: str, folder: Path | None) -> None:
+    from gatepost.cli.postfix.command import look
+
+    found = look(model, program, folder)
+    for finding in found:
+        click.echo(str(finding))
+    if any(finding.level == "error" for finding in found):
+        sys.exit(2)
+    if not found:
+        click.echo("Postfix: ok")
 
 
 @config.command()

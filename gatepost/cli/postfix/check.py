@@ -1,0 +1,34 @@
+"""All that is missing or dangerous in a Postfix around Gatepost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gatepost.cli.postfix import delivery, milters, origins, policy, smuggling
+from gatepost.cli.postfix.finding import Finding
+from gatepost.cli.postfix.ours import Gatepost
+from gatepost.cli.postfix.settings import Installation, Service
+
+
+def findings(postfix: Installation, gatepost: Gatepost) -> Sequence[Finding]:
+    """Every finding once, errors first."""
+    facing = [one for one in postfix.running("smtpd") if _concerns(postfix, gatepost, one)]
+    found = dict.fromkeys(
+        (
+            *smuggling.findings(postfix, facing),
+            *milters.findings(postfix, gatepost, facing),
+            *origins.findings(postfix, gatepost, facing),
+            *policy.findings(postfix, gatepost, facing),
+            *delivery.findings(postfix),
+        )
+    )
+    return sorted(found, key=lambda finding: finding.level != "error")
+
+
+def _concerns(postfix: Installation, gatepost: Gatepost, service: Service) -> bool:
+    """Whether mail comes in here first.
+
+    Where a content filter hands it back (a port of loopback without the milter), it has been looked
+    at before.
+    """
+    return not service.is_internal or any(milters.uses(postfix, gatepost, [service], milters.SMTPD))

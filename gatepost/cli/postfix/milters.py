@@ -1,0 +1,205 @@
+"""Whether all mail goes through the milter, and what Postfix does while it is away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from gatepost.cli.postfix.finding import Finding, Level, set_line
+from gatepost.cli.postfix.lists import Endpoint, endpoint, split
+from gatepost.cli.postfix.ours import Gatepost, as_postfix_writes, leads_to
+from gatepost.cli.postfix.restrictions import is_for_own_networks
+from gatepost.cli.postfix.settings import Installation, Service, seconds
+
+SMTPD = "smtpd_milters"
+OTHERS = "non_smtpd_milters"
+_ACTION = "milter_default_action"
+_PROTOCOL = "milter_protocol"
+_TIMEOUT = "milter_content_timeout"
+_OVERRIDES = "receive_override_options"
+
+_BAD_ACTIONS: dict[str, tuple[Level, str]] = {
+    "accept": ("error", "while the milter is down, mail leaves unsigned and arrives unjudged"),
+    "reject": ("error", "while the milter is down, mail is refused for good instead of waiting"),
+    "quarantine": ("warning", "while the milter is down, mail is held until somebody releases it"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A service that hands mail to the milter, by which parameter and with which options."""
+
+    service: Service
+    parameter: str
+    milter: Endpoint
+
+
+def uses(
+    postfix: Installation, gatepost: Gatepost, services: Iterable[Service], parameter: str
+) -> Iterator[Use]:
+    """Where these services name an address of the milter's, unless they are told to skip it."""
+    for service in services:
+        if "no_milters" in split(service.values.get(_OVERRIDES, "")):
+            continue
+        for item in split(service.values.get(parameter, "")):
+            found = endpoint(item)
+            if leads_to(
+                found.address,
+                gatepost.all_milters,
+                postfix.queue_directory,
+                is_chrooted=service.is_chrooted,
+            ):
+                yield Use(service, parameter, found)
+
+
+def findings(
+    postfix: Installation, gatepost: Gatepost, services: Iterable[Service]
+) -> Iterator[Finding]:
+    """What lets mail pass the milter by; `services` are those smtpd that others reach."""
+    facing = list(services)
+    smtpd = list(uses(postfix, gatepost, facing, SMTPD))
+    cleanup = list(uses(postfix, gatepost, postfix.running("cleanup"), OTHERS))
+    if not smtpd and not cleanup:
+        if gatepost.has_milters:
+            yield from _unused(postfix, gatepost, facing)
+        return
+    with_it = {use.service.label for use in smtpd}
+    for service in facing:
+        if service.label not in with_it:
+            yield _passed_by(postfix, gatepost, service)
+    if not cleanup:
+        for service in postfix.running("cleanup"):
+            yield Finding(
+                "warning",
+                postfix.where(service, OTHERS),
+                OTHERS,
+                "mail that programs of this machine hand to sendmail(1) is not signed",
+                _line(OTHERS, postfix, gatepost, service),
+            )
+    for service in postfix.running("pickup"):
+        if cleanup and "no_milters" in split(service.values.get(_OVERRIDES, "")):
+            yield Finding(
+                "warning",
+                postfix.where(service, _OVERRIDES),
+                _OVERRIDES,
+                "no_milters: mail that is handed to sendmail(1) is not signed",
+                "take no_milters out",
+            )
+    for use in (*smtpd, *cleanup):
+        yield from _while_away(postfix, use)
+        yield from _timeouts(postfix, gatepost, use)
+        yield from _protocol(postfix, use)
+    for use in smtpd:
+        yield from _maps(postfix, use.service)
+
+
+def _line(parameter: str, postfix: Installation, gatepost: Gatepost, service: Service) -> str:
+    """Word the advice to name the milter, which may stand beside others."""
+    address = as_postfix_writes(
+        gatepost.all_milters[0], postfix.queue_directory, is_chrooted=service.is_chrooted
+    )
+    beside = ", beside milters of others" if service.values.get(parameter) else ""
+    return set_line(parameter, address) + beside
+
+
+def _unused(
+    postfix: Installation, gatepost: Gatepost, facing: Iterable[Service]
+) -> Iterator[Finding]:
+    for service in facing:
+        value = service.values.get(SMTPD, "")
+        if "no_milters" in split(service.values.get(_OVERRIDES, "")):
+            yield _passed_by(postfix, gatepost, service)
+            continue
+        if is_for_own_networks(service.values):
+            continue
+        listens = ", ".join(one.postfix for one in gatepost.all_milters)
+        yield Finding(
+            "error",
+            postfix.where(service, SMTPD),
+            SMTPD,
+            f"it is {value}, and [milters] listens on {listens}: nothing is signed or judged"
+            if value
+            else "it is empty: nothing is signed or judged",
+            _line(SMTPD, postfix, gatepost, service),
+        )
+
+
+def _passed_by(postfix: Installation, gatepost: Gatepost, service: Service) -> Finding:
+    # machines of our own may have their reason
+    level: Level = "warning" if is_for_own_networks(service.values) else "error"
+    if "no_milters" in split(service.values.get(_OVERRIDES, "")):
+        return Finding(
+            level,
+            postfix.where(service, _OVERRIDES),
+            _OVERRIDES,
+            f"no_milters: mail through {service.name} is neither signed nor judged",
+            "take no_milters out",
+        )
+    value = service.values.get(SMTPD, "")
+    return Finding(
+        level,
+        postfix.where(service, SMTPD),
+        SMTPD,
+        f"it is {value or 'empty'} for {service.name}: this mail is neither signed nor judged, "
+        "as other mail is",
+        _line(SMTPD, postfix, gatepost, service),
+    )
+
+
+def _while_away(postfix: Installation, use: Use) -> Iterator[Finding]:
+    own = use.milter.options.get("default_action")
+    action = (own or use.service.values.get(_ACTION, "tempfail")).lower()
+    if action in _BAD_ACTIONS:
+        level, why = _BAD_ACTIONS[action]
+        parameter = use.parameter if own else _ACTION
+        yield Finding(
+            level,
+            postfix.where(use.service, parameter),
+            parameter,
+            f"default_action={action}: {why}" if own else f"it is {action}: {why}",
+            'write "default_action=tempfail"' if own else set_line(_ACTION, "tempfail"),
+        )
+
+
+def _timeouts(postfix: Installation, gatepost: Gatepost, use: Use) -> Iterator[Finding]:
+    own = use.milter.options.get("content_timeout")
+    value = own or use.service.values.get(_TIMEOUT, "300s")
+    limit = seconds(value)
+    if limit is not None and limit <= gatepost.milters_budget:
+        parameter = use.parameter if own else _TIMEOUT
+        yield Finding(
+            "warning",
+            postfix.where(use.service, parameter),
+            parameter,
+            f"Postfix waits {value} for the verdict, and verify.dns_budget alone allows "
+            f"{gatepost.milters_budget:g} s",
+            'write "content_timeout=300s"' if own else set_line(_TIMEOUT, "300s"),
+        )
+
+
+def _protocol(postfix: Installation, use: Use) -> Iterator[Finding]:
+    own = use.milter.options.get("protocol")
+    value = own or use.service.values.get(_PROTOCOL, "6")
+    if value[:1] not in ("2", "3", "4", "5"):
+        return
+    parameter = use.parameter if own else _PROTOCOL
+    yield Finding(
+        "warning",
+        postfix.where(use.service, parameter),
+        parameter,
+        f"version {value} of the milter protocol does not show the white space behind the colon of "
+        "a header field, and signatures that cover it fail",
+        'write "protocol=6"' if own else set_line(_PROTOCOL, "6"),
+    )
+
+
+def _maps(postfix: Installation, service: Service) -> Iterator[Finding]:
+    value = service.values.get("smtpd_milter_maps", "")
+    if value:
+        yield Finding(
+            "warning",
+            postfix.where(service, "smtpd_milter_maps"),
+            "smtpd_milter_maps",
+            f"clients in {value} have other milters or none: their mail may pass Gatepost by",
+            f"see that each entry names the milter, as {SMTPD} does",
+        )

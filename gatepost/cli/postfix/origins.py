@@ -1,0 +1,81 @@
+"""Whether Postfix tells the milter that a stranger's mail is ours, which would be signed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from gatepost.cli.postfix.finding import Finding
+from gatepost.cli.postfix.lists import endpoint, split
+from gatepost.cli.postfix.milters import SMTPD
+from gatepost.cli.postfix.ours import Gatepost, leads_to
+from gatepost.cli.postfix.settings import Installation, Service
+
+_NAME = "milter_macro_daemon_name"
+_DEFAULTS = "milter_macro_defaults"
+_PUBLIC = ("smtp", "25")
+
+
+def findings(
+    postfix: Installation, gatepost: Gatepost, services: Iterable[Service]
+) -> Iterator[Finding]:
+    """What has strangers' mail signed, and names of services that nobody has."""
+    facing = list(services)
+    for service in facing:
+        yield from _defaults(postfix, service)
+        if not is_public(service):
+            continue
+        for item in split(service.values.get(SMTPD, "")):
+            address = endpoint(item).address
+            if leads_to(
+                address,
+                gatepost.submission,
+                postfix.queue_directory,
+                is_chrooted=service.is_chrooted,
+            ):
+                yield Finding(
+                    "error",
+                    postfix.where(service, SMTPD),
+                    SMTPD,
+                    f"{address} is an address of submission_listen, so mail of strangers through "
+                    f"{service.name} is signed",
+                    "name an address of listen in its place",
+                )
+        if service.values.get(_NAME) in gatepost.daemon_names:
+            yield Finding(
+                "error",
+                postfix.where(service, _NAME),
+                _NAME,
+                f"{service.values[_NAME]} is in sign.daemon_names, so mail of strangers through "
+                f"{service.name} is signed",
+                "give the name to the submission services alone",
+            )
+    known = {service.values.get(_NAME, "") for service in facing}
+    for name in gatepost.daemon_names:
+        if name not in known:
+            yield Finding(
+                "warning",
+                "master.cf",
+                _NAME,
+                f"sign.daemon_names has {name}, and no service is called so",
+                f'write "-o {_NAME}={name}" below the submission service',
+            )
+
+
+def _defaults(postfix: Installation, service: Service) -> Iterator[Finding]:
+    # The milter asks for the macros that it needs, whatever main.cf lists; a default counts.
+    for item in split(service.values.get(_DEFAULTS, "")):
+        name = item.removeprefix("{").partition("=")[0].strip().strip("{}").strip()
+        if name == "auth_authen":
+            yield Finding(
+                "error",
+                postfix.where(service, _DEFAULTS),
+                _DEFAULTS,
+                "auth_authen has a default, so every stranger counts as logged in and his mail is "
+                "signed",
+                "take auth_authen out",
+            )
+
+
+def is_public(service: Service) -> bool:
+    """Whether it takes mail of the world: port 25, or what postscreen hands on."""
+    return service.type == "pass" or service.name.rpartition(":")[2] in _PUBLIC

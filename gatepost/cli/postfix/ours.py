@@ -1,0 +1,93 @@
+"""What Gatepost is to the Postfix around it, and which of Postfix's addresses lead to it."""
+
+from __future__ import annotations
+
+import ipaddress
+import posixpath
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gatepost.listen import Address, Inet, ListenError, Unix, parse
+
+_LOCALHOST = ("localhost", "localhost.localdomain", "ip6-localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class Gatepost:
+    """The parts of gatepost.toml that main.cf has to agree with; times in seconds."""
+
+    milters: tuple[Address, ...]
+    submission: tuple[Address, ...]
+    policyd: tuple[Address, ...]
+    has_milters: bool
+    has_policyd: bool
+    milters_budget: float
+    policyd_budget: float
+    daemon_names: tuple[str, ...] = ()
+
+    @property
+    def all_milters(self) -> tuple[Address, ...]:
+        """Every address of the milter."""
+        return (*self.milters, *self.submission)
+
+
+def leads_to(
+    address: str, listen: Iterable[Address], queue_directory: str, *, is_chrooted: bool
+) -> bool:
+    """Whether Postfix, with an address as main.cf has it, connects to one of `listen`.
+
+    A host name other than localhost is believed: only its port is compared.
+    """
+    scheme, _, rest = address.partition(":")
+    if scheme in ("unix", "local"):
+        path = _path(rest, queue_directory, is_chrooted=is_chrooted)
+        return any(isinstance(one, Unix) and _normal(str(one.path)) == path for one in listen)
+    try:
+        there = parse(address)
+    except ListenError:
+        return False
+    return isinstance(there, Inet) and any(
+        isinstance(one, Inet) and one.port == there.port and _same_host(there.host, one.host)
+        for one in listen
+    )
+
+
+def as_postfix_writes(listen: Address, queue_directory: str, *, is_chrooted: bool) -> str:
+    """The address for main.cf; a socket below the queue directory is named from there."""
+    if isinstance(listen, Inet):
+        return listen.postfix
+    path = _normal(str(listen.path))
+    below = path.removeprefix(_normal(queue_directory) + "/")
+    return f"unix:{below}" if is_chrooted or below != path else f"unix:{path}"
+
+
+def _path(path: str, queue_directory: str, *, is_chrooted: bool) -> str:
+    # a daemon of Postfix stands in the queue directory, which is its root in a chroot
+    if is_chrooted or not path.startswith("/"):
+        path = f"{queue_directory}/{path}"
+    return _normal(path)
+
+
+def _normal(path: str) -> str:
+    path = posixpath.normpath(path)
+    path = f"/{path.lstrip('/')}" if path.startswith("/") else path
+    return path.removeprefix("/var") if path.startswith("/var/run/") else path
+
+
+def _same_host(theirs: str, ours: str) -> bool:
+    if not ours or theirs.lower() == ours.lower():
+        return True  # we listen on all addresses
+    if not theirs or theirs.lower() in _LOCALHOST:
+        return ours in _LOCALHOST or _is_loopback(ours)
+    try:
+        ipaddress.ip_address(theirs)
+    except ValueError:
+        return True  # a name: DNS knows what it leads to
+    return ours in _LOCALHOST and _is_loopback(theirs)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
