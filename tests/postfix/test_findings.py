@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -31,7 +31,7 @@ class Site:
     def send(self, settings: Mapping[str, str], client: str, login: str = "") -> Delivery:
         """The message as it arrives, sent by a client with this address and login."""
         postfix = self._start(default_services(milters=self.milters.postfix), settings)
-        with self.milters, RawClient(postfix.port("mx")) as smtp:
+        with RawClient(postfix.port("mx")) as smtp:
             smtp.command("EHLO x")
             known = f"LOGIN={login}" if login else ""
             smtp.command(f"XCLIENT ADDR={client} NAME=[UNAVAILABLE] {known}".rstrip())
@@ -44,11 +44,15 @@ class Site:
 
 
 @pytest.fixture
-def site(directory: Path, dns: DnsServer, sink: Sink, start_postfix: StartPostfix) -> Site:
+def site(
+    directory: Path, dns: DnsServer, sink: Sink, start_postfix: StartPostfix
+) -> Iterator[Site]:
     (directory / "milters").mkdir()
     milters = Milters(directory / "milters", dns, tcp=True)
     milters.configure(SETTINGS)
-    return Site(milters, dns, sink, start_postfix)
+    # it has its ports before Postfix chooses others
+    with milters:
+        yield Site(milters, dns, sink, start_postfix)
 
 
 @pytest.mark.parametrize("version", ["2", "3", "4", "6"])
