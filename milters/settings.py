@@ -14,7 +14,7 @@ from gatepost.config import (
     Hostname,
     ListenAddress,
     ListenAddresses,
-    Network,
+    OwnNetworks,
     Section,
     Size,
 )
@@ -298,7 +298,9 @@ class MiltersSettings(KeySettings):
         json_schema_extra=AT_START,
         default=(Inet("127.0.0.1", 8891),),
         min_length=1,
-        description="Where Postfix reaches the milter: what `smtpd_milters` names.",
+        description="Where Postfix reaches the milter: what `smtpd_milters` names. Whoever can "
+        "connect can have mail signed: over TCP that is every account of the machine, and of each "
+        "machine that reaches the port. A unix socket, with `socket_group`, admits Postfix alone.",
     )
     submission_listen: ListenAddresses = Field(
         json_schema_extra=AT_START,
@@ -360,10 +362,11 @@ class MiltersSettings(KeySettings):
         description="Further names whose Authentication-Results are removed: those of your other "
         "servers, unless they are in front of this one.",
     )
-    internal_networks: tuple[Network, ...] = Field(
+    internal_networks: OwnNetworks = Field(
         default=LOOPBACK,
         description="Clients whose mail is yours: signed and not judged. Never list a load "
-        "balancer or a relay that brings mail of others.",
+        "balancer or a relay that brings mail of others. A list with more than a sixteenth of the "
+        "public addresses is refused.",
     )
     max_header: Size = Field(
         default=4 << 20,

@@ -24,7 +24,9 @@ import socket
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Self
 
+from gatepost.config.networks import require_own
 from gatepost.files import open_regular
 from policyd.errors import PolicydError
 
@@ -87,6 +89,22 @@ class ClientTable:
                 if regex.search(name):
                     return f"/{regex.pattern}/"
         return ""
+
+    def require_own(self) -> Self:
+        """This table; raises `MatchError` when its networks hold the Internet, or nearly."""
+        if all(prefix > 16 for _, prefix in self._networks):
+            return self  # a list of single hosts may have a million of them, and is never so large
+        networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
+        for (version, prefix), starts in self._networks.items():
+            if version == 4:
+                networks += [ipaddress.IPv4Network((start, prefix)) for start in starts]
+            else:
+                networks += [ipaddress.IPv6Network((start, prefix)) for start in starts]
+        try:
+            require_own(tuple(networks))
+        except ValueError as error:
+            raise MatchError(str(error)) from None
+        return self
 
     def _match_address(self, text: str) -> str:
         address = parse_address(text)

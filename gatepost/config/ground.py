@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from gatepost.config.changes import AT_START
 from gatepost.config.section import Section
-from gatepost.config.types import Duration, Hostname, Network
+from gatepost.config.types import Duration, Hostname, OwnNetworks
 
 
 def parse_nameserver(text: str) -> tuple[str, int]:
@@ -87,6 +87,11 @@ def _own_hostname() -> str:
     return socket.gethostname()
 
 
+def _refuse(point: str) -> str:
+    # a newline would make two problems of one
+    raise ValueError(f"{' '.join(point.split())} -- decide this, then take the line out")
+
+
 class GroundSettings(Section):
     """What every daemon needs to know; gatepost.toml is this and a section a daemon."""
 
@@ -95,12 +100,18 @@ class GroundSettings(Section):
         description="The name of this mail system, as `myhostname` in main.cf: it stands in "
         "Authentication-Results and in replies. Empty: the name of this machine.",
     )
-    proxy_networks: tuple[Network, ...] = Field(
+    proxy_networks: OwnNetworks = Field(
         default=(),
         description="Addresses of your load balancers and cluster nodes. A client with such an "
         "address means that Postfix did not see who the client is: PROXY protocol is missing in "
         "front of it. Then nothing is derived from the address: no SPF, iprev, DNS list or "
         "greylisting, and it is not internal. Log and metrics tell of it.",
+    )
+    undecided: tuple[Annotated[str, AfterValidator(_refuse)], ...] = Field(
+        default=(),
+        description="Points that an import could not decide, one line each. While there is one, "
+        "the configuration is refused, by `gatepost config check` and by the daemons: decide, "
+        "then take the line out.",
     )
     dns: DnsSettings = Field(default_factory=DnsSettings, description="How DNS is asked.")
     log: LogSettings = Field(default_factory=LogSettings, description="What is logged, and how.")

@@ -16,6 +16,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, ValidationInfo
 
 from gatepost import listen
+from gatepost.config.networks import require_own
 from gatepost.files import open_regular
 from msgauth.domain import DomainError, to_alabels
 
@@ -192,6 +193,8 @@ Network: TypeAlias = Annotated[
     BeforeValidator(parse_network),
     PlainSerializer(str),
 ]
+OwnNetworks: TypeAlias = Annotated[tuple[Network, ...], AfterValidator(require_own)]
+"""Networks that are somebody's own: a list that holds the Internet, or nearly, is refused."""
 FileMode: TypeAlias = Annotated[
     int, BeforeValidator(parse_mode), PlainSerializer(lambda mode: f"{mode:04o}")
 ]

@@ -27,7 +27,7 @@ class Tables:
         self._settings = settings
         self._hostname = hostname
         self._allow = _rows(
-            clients=clients(settings.allow_clients, settings.allow_clients_files),
+            clients=clients(settings.allow_clients, settings.allow_clients_files).require_own(),
             helo=settings.allow_helo,
             senders=addresses(settings.allow_senders, settings.allow_senders_files),
             recipients=addresses(settings.allow_recipients, settings.allow_recipients_files),

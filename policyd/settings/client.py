@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from gatepost.config import Duration, Hostname, Network
+from gatepost.config import Duration, Hostname, OwnNetworks
 from policyd.match import parse_address
 from policyd.settings.base import CheckSection
 from policyd.template import check_template
@@ -65,7 +65,7 @@ class ClientSettings(CheckSection):
         description="Addresses that only we may use in HELO, besides the one that Postfix was "
         "reached at.",
     )
-    exempt_networks: tuple[Network, ...] = Field(
+    exempt_networks: OwnNetworks = Field(
         default=(), description="Clients in these networks are not judged."
     )
     dns_budget: Duration = Field(

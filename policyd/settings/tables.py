@@ -64,10 +64,16 @@ class TablesSettings(CheckSection):
         "{helo}, {sender}, {recipient} and {hostname}.",
     )
 
-    @field_validator("allow_clients", "deny_clients")
+    @field_validator("deny_clients")
     @classmethod
     def _check_clients(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
         ClientTable(entries)
+        return entries
+
+    @field_validator("allow_clients")
+    @classmethod
+    def _check_allowed(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        ClientTable(entries).require_own()
         return entries
 
     @field_validator("allow_senders", "allow_recipients", "deny_senders", "deny_recipients")

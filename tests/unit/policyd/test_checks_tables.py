@@ -98,3 +98,16 @@ def test_nothing_to_do() -> None:
 def test_a_regex_that_is_none(key: str) -> None:
     with pytest.raises(ValidationError, match="no regular expression"):
         TablesSettings.model_validate({key: ["/(/"]})
+
+
+@pytest.mark.parametrize(
+    "entries", [["0.0.0.0/0"], ["0.0.0.0/1", "128.0.0.0/1"], ["2000::/3"], ["mx.example", "::/0"]]
+)
+def test_the_internet_is_not_let_through(entries: list[str], tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="name the networks that are yours"):
+        TablesSettings.model_validate({"allow_clients": entries})
+    path = tmp_path / "clients"
+    path.write_text("".join(f"{entry}\n" for entry in entries))
+    with pytest.raises(MatchError, match="name the networks that are yours"):
+        check({"allow_clients_files": [str(path)]})
+    assert TablesSettings.model_validate({"deny_clients": entries}).deny_clients == tuple(entries)
