@@ -38,7 +38,8 @@ def opendkim(path: Path, folder: Path | None, as_json: bool) -> None:
     KeyTable and SigningTable are used as they are; what else it names is read and taken over. The
     list, with file and line, goes to standard error.
 
-    Exits with 1 when something has to be decided, as for a SigningTable that signs unaligned.
+    What has to be decided stands in the configuration as `undecided`, which `gatepost config check`
+    and the daemons refuse until somebody has decided. Exits with 1 when there is such a point.
     """
     try:
         conversion = convert(path.absolute())
@@ -71,7 +72,9 @@ def opendkim(path: Path, folder: Path | None, as_json: bool) -> None:
 
 def _insist_on_validity(text: str) -> None:
     try:
-        Configuration.model_validate(tomllib.loads(text), context={"directory": Path("/")})
+        loaded = tomllib.loads(text)
+        loaded.pop("undecided", None)  # these points are what it is to be refused for
+        Configuration.model_validate(loaded, context={"directory": Path("/")})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

@@ -44,6 +44,9 @@ def convert(path: Path, files: Files | None = None) -> Conversion:
                 rule(draft, option)
             except OpendkimError as error:
                 draft.find(Level.ERROR, error.place, option.name, error.text)
+    if "s" not in _mode_of(draft):
+        # mail through these services would be signed
+        draft.tables.get("milters.sign", {}).pop("daemon_names", None)
     convert_keys(draft)
     _tell_the_rest(draft)
     return Conversion(draft.to_toml(), tuple(sorted(draft.findings, key=_importance)))
@@ -53,10 +56,16 @@ def _importance(finding: Finding) -> tuple[int, str, int]:
     return list(Level).index(finding.level), finding.place.file, finding.place.line
 
 
+def _mode_of(draft: Draft) -> str:
+    return draft.conf.value("Mode", default="sv").lower()
+
+
 def _mode(draft: Draft) -> None:
     option = draft.conf.get("Mode")
     place = option.place if option else Place(str(draft.conf.path))
-    mode = option.value.lower() if option else "sv"
+    mode = _mode_of(draft)
+    if not mode or set(mode) - {"s", "v"}:
+        draft.find(Level.ERROR, place, "Mode", f"{mode[:40]!r} is not made of s and v")
     if "v" not in mode:
         for check in ("dkim", "spf", "dmarc", "arc", "iprev"):
             draft.set("milters.verify", check, False, place)
@@ -81,6 +90,12 @@ def _tell_the_rest(draft: Draft) -> None:
             continue
         if known.is_boolean and not option.boolean:
             continue  # not asked for
-        level = Level.NOTE if known.fate is Fate.UNNEEDED else Level.WARNING
-        word = "not needed" if known.fate is Fate.UNNEEDED else "not supported"
+        level, word = _TOLD[known.fate]
         draft.find(level, option.place, known.name, f"{word}: {known.why}")
+
+
+_TOLD = {
+    Fate.UNNEEDED: (Level.NOTE, "not needed"),
+    Fate.UNSUPPORTED: (Level.WARNING, "not supported"),
+    Fate.UNDECIDED: (Level.ERROR, "not supported"),
+}

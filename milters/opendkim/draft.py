@@ -16,6 +16,12 @@ from milters.opendkim.files import Files
 
 Value: TypeAlias = str | int | bool | Sequence[str]
 
+MAX_UNDECIDED = 200
+"""Undecided points that are written one by one; a last line says how many more there are."""
+
+MAX_POINT = 1000
+"""Characters of one of them: a line of a table may have four times as many."""
+
 
 class Level(enum.StrEnum):
     """How much a finding matters."""
@@ -79,13 +85,34 @@ class Draft:
         """Add a finding."""
         self.findings.append(Finding(level, place, subject, text))
 
+    def undecided(self) -> list[str]:
+        """The points that somebody has to decide, each with its file and line."""
+        errors = sorted(
+            (one for one in self.findings if one.level is Level.ERROR),
+            key=lambda one: (one.place.file, one.place.line),
+        )
+        points = [f"{one.place}: {one.subject}: {one.text}" for one in errors[:MAX_UNDECIDED]]
+        if len(errors) > MAX_UNDECIDED:
+            points.append(f"{len(errors) - MAX_UNDECIDED} more: see what the import prints")
+        return [" ".join(point.split())[:MAX_POINT] for point in dict.fromkeys(points)]
+
     def to_toml(self) -> str:
-        """The text of gatepost.toml; behind each line, in a comment, what it comes from."""
+        """The text of gatepost.toml; behind each line, in a comment, what it comes from.
+
+        What is undecided comes first, as `undecided`: a configuration with it is refused.
+        """
         tables = sorted(self.tables, key=lambda name: (_ORDER.index(name), name))
         blocks = [_block(f"[{name}]", self.tables[name]) for name in tables]
         blocks += [_block("[[milters.key]]", key) for key in self.keys]
+        if points := self.undecided():
+            listed = "".join(f"    {_string(point)},\n" for point in points)
+            blocks.insert(0, f"{_DECIDE}undecided = [\n{listed}]\n")
         return "\n".join(blocks)
 
+
+_DECIDE = """\
+# Decide each of these points, then take its line out: Gatepost refuses this file until then.
+"""
 
 _ORDER = (
     "dns",

@@ -40,7 +40,9 @@ def convert_keys(draft: Draft) -> None:
         )
     elif single is not None:
         _convert_single(single, draft)
-    elif "s" in conf.value("Mode", default="sv"):
+    elif (named := conf.get("Domain", "Selector")) is not None:
+        draft.find(Level.ERROR, named.place, named.name, "signs nothing without KeyFile")
+    elif "s" in conf.value("Mode", default="sv").lower():
         draft.find(
             Level.NOTE, Place(str(conf.path)), "KeyFile", "no key is named: nothing was signed"
         )

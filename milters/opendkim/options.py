@@ -21,6 +21,8 @@ class Fate(enum.Enum):
     """What it asks for is always so, or does not arise."""
     UNSUPPORTED = "unsupported"
     """What it asks for is not done."""
+    UNDECIDED = "undecided"
+    """What it asks for is not done, and it has a say in whose mail is signed: somebody decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ _ALWAYS_AR = "one Authentication-Results field is always added"
 _DNSSEC = "a validating resolver on this machine does that for all programs; give it as nameserver"
 _DNS = "there is one resolver with a cache; see [dns]"
 _REPORTS = "reports about single failures (RFC 6651) are not sent"
-_LUA = "there are no scripts; what you do there may be a setting: ask"
+_LUA = "there are no scripts, and a script may decide what is signed: is there a setting for it?"
 _LDAP = "tables are files; export the directory"
 _VBR = "Vouch By Reference (RFC 5518) is not used by anybody"
 _ATPS = "authorized third-party signatures (RFC 6541) are not used by anybody"
@@ -111,12 +113,6 @@ _UNSUPPORTED: Mapping[str, str] = {
     "Diagnostics": "z= doubles the header and shows it to everybody",
     "DiagnosticDirectory": _DEBUG,
     "DomainKeysCompat": "DomainKeys (RFC 4870) is Historic",
-    "DontSignMailTo": "whom a message goes to does not decide whether it is signed",
-    "ExemptDomains": "mail is not left alone for what anybody can write into From; use "
-    "smtpd_milter_maps of Postfix for clients",
-    "FinalPolicyScript": _LUA,
-    "ScreenPolicyScript": _LUA,
-    "SetupPolicyScript": _LUA,
     "StatisticsPolicyScript": _LUA,
     "IdentityHeader": "i= is not set; d= alone counts for DMARC",
     "IdentityHeaderRemove": "i= is not set; d= alone counts for DMARC",
@@ -133,18 +129,13 @@ _UNSUPPORTED: Mapping[str, str] = {
     "MustBeSigned": "DMARC judges by From, which every signature has to cover",
     "On-Security": "what is suspicious gets a verdict like all else; see [milters.policy]",
     "On-SignatureError": "see required in [milters.sign]: such mail leaves unsigned, or waits",
-    "POPDBFile": "POP before SMTP went with the passwords in clear text; use SASL",
     "Quarantine": "see quarantine in [milters.policy]",
     "RedirectFailuresTo": "mail is not redirected; see quarantine in [milters.policy]",
     "RemoveOldSignatures": "other signatures stay: they may be all that passes at the receiver",
-    "ReplaceHeaders": _RULES,
-    "ReplaceRules": _RULES,
     "RequiredHeaders": _HEADERS,
     "StrictHeaders": _HEADERS,
     "ResignAll": _RESIGN,
-    "ResignMailTo": _RESIGN,
     "SelectCanonicalizationHeader": "the configuration alone decides",
-    "SenderMacro": "From decides: a signature for anything else is not aligned",
     "SoftwareHeader": "messages do not say what software they met",
     "X-Header": "messages do not say what software they met",
     "Statistics": _STATISTICS,
@@ -183,6 +174,23 @@ _UNSUPPORTED: Mapping[str, str] = {
     ),
 }
 
+_UNDECIDED: Mapping[str, str] = {
+    "DontSignMailTo": "mail to these recipients is signed as well: whom a message goes to does "
+    "not decide",
+    "ExemptDomains": "mail of these domains is judged, and signed where they have a key: nothing "
+    "is left alone for what anybody can write into From; smtpd_milter_maps of Postfix can exempt "
+    "clients",
+    "FinalPolicyScript": _LUA,
+    "ScreenPolicyScript": _LUA,
+    "SetupPolicyScript": _LUA,
+    "POPDBFile": "clients that were known by POP before SMTP are strangers, and their mail leaves "
+    "unsigned: use SASL",
+    "ReplaceHeaders": _RULES,
+    "ReplaceRules": _RULES,
+    "ResignMailTo": _RESIGN,
+    "SenderMacro": "From alone decides which key signs",
+}
+
 _BOOLEANS = """
     AllowSHA1Only AlwaysAddARHeader AuthservIDWithJobID AutoRestart Background CaptureUnknownErrors
     DNSConnect Diagnostics DisableCryptoInit DomainKeysCompat EnableCoredumps FixCRLF
@@ -197,6 +205,7 @@ _REASONS = {
     **dict.fromkeys((*_MAPPED.split(), *_MAPPED_BOOLEANS.split()), (Fate.MAPPED, "")),
     **{name: (Fate.UNNEEDED, why) for name, why in _UNNEEDED.items()},
     **{name: (Fate.UNSUPPORTED, why) for name, why in _UNSUPPORTED.items()},
+    **{name: (Fate.UNDECIDED, why) for name, why in _UNDECIDED.items()},
 }
 
 KNOWN: Mapping[str, Known] = {

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Mapping
 
 from gatepost import listen
 from gatepost.config.ground import parse_nameserver
+from gatepost.config.networks import extents
 from gatepost.config.types import parse_hostname
 from milters.opendkim.configuration import Option
 from milters.opendkim.draft import Draft, Level
 from milters.opendkim.errors import OpendkimError
-from milters.opendkim.hosts import parse_hosts
+from milters.opendkim.hosts import Hosts, parse_hosts
 from msgauth.keys import MIN_RSA_BITS
 
 DNS_TIMEOUT = 1, 60
 HEADER = 65536, 64 << 20
 SIGNATURES = 1, 100
 """Bounds of the settings that options are mapped to."""
-
-MOST_INTERNAL = 1 / 16
-"""The part of all addresses that somebody may have for his own: 10.0.0.0/8 is 1/256."""
 
 
 def _socket(draft: Draft, option: Option) -> None:
@@ -134,27 +133,32 @@ def _safe_keys(draft: Draft, option: Option) -> None:
 
 def _internal(draft: Draft, option: Option) -> None:
     hosts = parse_hosts(draft.dataset(option).entries)
-    draft.set("milters", "internal_networks", list(map(str, hosts.networks)), option.place)
-    for version in (4, 6):
-        # exceptions ("!") have cut a network of all addresses into pieces
-        share = sum(2.0**-n.prefixlen for n in hosts.networks if n.version == version)
-        if share > MOST_INTERNAL:
-            draft.find(
-                Level.ERROR,
-                option.place,
-                f"{share:.0%} of IPv{version}",
-                "every client, or nearly, is taken for one of yours: mail from anywhere with your "
-                "domain in From is signed, and nothing is judged",
-            )
+    # exceptions ("!") have cut a network of all addresses into pieces
+    too_much = [extent for extent in extents(hosts.networks) if extent.is_internet]
+    for extent in too_much:
+        draft.find(
+            Level.ERROR,
+            option.place,
+            f"{extent.share:.0%} of IPv{extent.version}",
+            "every client, or nearly, would be taken for one of yours: mail from anywhere with "
+            "your domain in From would be signed, and nothing judged; internal_networks is left "
+            "as by default, loopback: name the networks that are yours",
+        )
+    if not too_much:
+        draft.set("milters", "internal_networks", list(map(str, hosts.networks)), option.place)
     for entry in hosts.names:
         draft.find(
-            Level.WARNING,
+            Level.ERROR,
             entry.place,
             entry.key,
-            "a name is not compared with clients: write its addresses, or let it log in",
+            "a name is not compared with clients: write its addresses into internal_networks, or "
+            "let it log in; else its mail leaves unsigned"
+            if not entry.key.startswith("!")
+            else "a name is not compared with clients: take its addresses out of "
+            "internal_networks, or its mail is signed",
         )
     for entry in hosts.nonsense:
-        draft.find(Level.WARNING, entry.place, entry.key, "is neither an address nor a name")
+        draft.find(Level.ERROR, entry.place, entry.key, "is neither an address nor a name")
 
 
 def _peers(draft: Draft, option: Option) -> None:
@@ -162,12 +166,26 @@ def _peers(draft: Draft, option: Option) -> None:
     if hosts.networks or hosts.names:
         shown = ", ".join(map(str, (*hosts.networks, *(entry.key for entry in hosts.names))))
         draft.find(
-            Level.WARNING,
+            # a peer may be an internal host, whose mail opendkim leaves alone and we would sign
+            Level.ERROR if _may_be_internal(draft, hosts) else Level.WARNING,
             option.place,
             "PeerList",
             "the milter leaves no client alone; say to Postfix which ones do not reach it: "
             f"smtpd_milter_maps = cidr:..., with DISABLE for {shown}",
         )
+
+
+def _may_be_internal(draft: Draft, hosts: Hosts) -> bool:
+    internal = draft.tables.get("milters", {}).get("internal_networks")
+    listed = internal[0] if internal is not None else ("127.0.0.0/8", "::1/128")
+    if isinstance(listed, str | int):
+        return True
+    known = [ipaddress.ip_network(text) for text in listed]
+    return bool(hosts.names) or any(
+        peer.version == one.version and peer.overlaps(one)
+        for peer in hosts.networks
+        for one in known
+    )
 
 
 def _number(option: Option) -> int:

@@ -145,10 +145,10 @@ def _sender_headers(draft: Draft, option: Option) -> None:
     names, _ = _names(draft, option)
     if [name.lower() for name in names] != ["from"]:
         draft.find(
-            Level.WARNING,
+            Level.ERROR,
             option.place,
             option.name,
-            "From alone decides: a signature for anything else is not aligned",
+            "From alone decides which key signs: a signature for anything else is not aligned",
         )
 
 
@@ -167,7 +167,7 @@ def _macros(draft: Draft, option: Option) -> None:
                 _add_daemons([value.strip() for value in values], option, draft)
             case _:
                 draft.find(
-                    Level.WARNING,
+                    Level.ERROR,
                     entry.place,
                     option.name,
                     f"the macro {name} does not decide; see authenticated, internal and "

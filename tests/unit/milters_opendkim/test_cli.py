@@ -7,7 +7,7 @@ from click.testing import CliRunner, Result
 
 from gatepost.cli.__main__ import gatepost
 from gatepost.cli.configuration import Configuration
-from gatepost.config import load
+from gatepost.config import ConfigError, load
 from tests.unit.milters_keys.pems import pem
 from tests.unit.milters_keys.test_folder import put
 
@@ -43,6 +43,13 @@ def test_a_table_that_signs_unaligned_is_an_error(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert f"{tmp_path}/SigningTable:1: unaligned: *" in result.stderr
     assert "opendkim_signing_table" in result.stdout
+    path = tmp_path / "gatepost.toml"
+    path.write_text(result.stdout)
+    checked = CliRunner().invoke(gatepost, ["config", "check", "--config", str(path)])
+    assert isinstance(checked.exception, ConfigError)
+    (problem,) = checked.exception.problems
+    assert f"{tmp_path}/SigningTable:1: unaligned: * would sign" in problem.message
+    assert problem.key == "undecided[0]"
 
 
 def test_write(tmp_path: Path) -> None:

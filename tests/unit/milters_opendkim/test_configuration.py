@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from gatepost.cli.configuration import Configuration
 from milters.opendkim.configuration import OpendkimConfiguration, read_configuration
@@ -155,6 +157,71 @@ def test_internal_hosts_that_are_nearly_everybody(hosts: str, is_error: bool) ->
     assert any("every client" in text for text in found) is is_error
 
 
+UNDECIDED = [
+    "InternalHosts 0.0.0.0/0",
+    "InternalHosts ::/0",
+    "InternalHosts 0.0.0.0/1,128.0.0.0/1",
+    "InternalHosts 127.0.0.1,!host.example",
+    "InternalHosts *.example.org",
+    "InternalHosts refile:/nowhere",
+    "InternalHosts dsn:mysql://a@b/c",
+    "InternalHosts 10.0.0.0/33",
+    "KeyTable /nowhere\nSigningTable refile:/st",
+    "KeyTable ldap:///x\nSigningTable refile:/st",
+    "KeyTable /kt\nSigningTable /nowhere",
+    "KeyTable /kt\nSigningTable lua:/x",
+    "KeyTable /kt",
+    "Domain a.example\nSelector s",
+    "ExemptDomains a.example",
+    "DontSignMailTo a.example",
+    "SenderHeaders Sender,From",
+    "SenderMacro i",
+    "MacroList {client_name}|x",
+    "PeerList 127.0.0.1",
+    "PeerList 10.1.2.3\nInternalHosts 10.0.0.0/8",
+    "PeerList peer.example",
+    "SetupPolicyScript /x.lua",
+    "ScreenPolicyScript /x.lua",
+    "FinalPolicyScript /x.lua",
+    "ReplaceRules /x",
+    "ResignMailTo a.example",
+    "POPDBFile /x",
+    "Mode q",
+    "SignThat yes",
+]
+
+
+@pytest.mark.parametrize("text", UNDECIDED)
+def test_what_is_undecided_is_refused_and_signs_nobody_elses_mail(text: str) -> None:
+    conversion = converted(f"{text}\n", kt="", st="")
+    loaded = tomllib.loads(conversion.toml)
+    with pytest.raises(ValidationError, match="decide this, then take the line out"):
+        Configuration.model_validate(loaded)
+    del loaded["undecided"]
+    networks = Configuration.model_validate(loaded).milters.internal_networks
+    assert not any(ipaddress.ip_address("192.0.2.1") in network for network in networks)
+
+
+@pytest.mark.parametrize(
+    "text", ["PeerList 192.0.2.9", "ExternalIgnoreList 0.0.0.0/0", "Mode v", "X-Header yes"]
+)
+def test_what_decides_nothing_about_signing_is_no_undecided_point(text: str) -> None:
+    assert "undecided" not in tomllib.loads(converted(f"{text}\n").toml)
+
+
+def test_a_verifier_signs_nothing_whatever_the_service() -> None:
+    loaded = tomllib.loads(converted("Mode v\nMTA ORIGINATING\n").toml)
+    assert loaded["milters"]["sign"] == {"authenticated": False, "internal": False}
+
+
+def test_many_undecided_points_are_bounded() -> None:
+    table = "".join(f"{number} {'x' * 2000}\n" for number in range(5000))
+    conversion = converted("KeyTable /kt\nSigningTable refile:/st\n", kt=table, st="")
+    points = tomllib.loads(conversion.toml)["undecided"]
+    assert points[-1] == "4800 more: see what the import prints"
+    assert len(conversion.toml) < 300_000
+
+
 @pytest.mark.parametrize(("file", "base"), [("./k", Path("/b")), ("/b/k", Path("/"))])
 def test_relative_key_files_keep_what_they_are_relative_to(file: str, base: Path) -> None:
     text = "BaseDirectory /b\nKeyTable file:kt\nSigningTable refile:st\n"
@@ -206,6 +273,7 @@ def test_whatever_is_read_makes_a_valid_configuration_or_an_error(
     except OpendkimError:
         return
     loaded = tomllib.loads(conversion.toml)
+    assert bool(loaded.pop("undecided", None)) is bool(errors(conversion))
     Configuration.model_validate(loaded, context={"directory": Path("/")})
     for option in read("\n".join(conf), t=table).options:
         known = KNOWN.get(option.name.lower())
