@@ -25,6 +25,8 @@ from msgauth.message import HeaderField
 _NOT_YOURS = Reply(550, "5.7.1", "you may not send mail with this From", "from-not-yours")
 _UNSIGNED = Reply(451, "4.7.1", "the message cannot be signed now, try again later", "unsigned")
 
+_UNREADABLE = "key-unreadable"
+
 
 class Outbound:
     """Prepared when the header is complete; `hashes` wants the body, and so does `fragile`.
@@ -76,7 +78,8 @@ class Outbound:
             return
         specs = self._rules.signing.specs(ours[0], self._envelope.recipients)
         if not specs:
-            self._unsigned = "no-key"
+            unreadable = self._rules.signing.is_unreadable(ours[0])
+            self._unsigned = _UNREADABLE if unreadable else "no-key"
             return
         try:
             self._signer = MessageSigner(specs, self._fields, self.hashes)
@@ -90,9 +93,12 @@ class Outbound:
     def finish(self, now: int) -> Lookup[Outcome]:
         """Sign, or refuse; ask DNS only of what has come in from outside and is to be sealed."""
         refusal = self._refusal
-        # what has come in from outside could wait for ever
-        if refusal is None and self._unsigned and not self._marks.count:
-            refusal = _UNSIGNED if self._rules.settings.sign.required else None
+        # What came in from outside could wait forever. An error of ours defers: a key that cannot be
+        # read is not the same as none.
+        sign = self._rules.settings.sign
+        must_sign = self._unsigned == _UNREADABLE or (sign.required and not self._marks.count)
+        if refusal is None and self._unsigned and must_sign:
+            refusal = _UNSIGNED
         facts = self._envelope.facts(self._author_domain)
         if refusal is not None:
             return refused(refusal, self._envelope.origin, facts, self._unsigned)

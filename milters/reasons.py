@@ -20,8 +20,8 @@ _OWN: dict[str, str] = {
     "no honest message has, and removing them would keep Postfix busy.",
     "internal-error": "A mistake of Gatepost; the log has the traceback under the id in the reply. "
     "The message waits at its sender.",
-    "unsigned": "The message is to be signed and cannot be, and `required` is set in "
-    "`[milters.sign]`.",
+    "unsigned": "The message is to be signed and cannot be: `required` is set in "
+    "`[milters.sign]`, or the milter's user cannot read a key. It waits at its sender.",
 }
 
 FRAGILE: dict[str, str] = {

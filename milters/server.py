@@ -61,6 +61,9 @@ class Keys(Protocol):
     def files(self) -> Sequence[Path]:
         """Files that the keys opened last were read from, besides those that a setting names."""
 
+    def problem(self) -> str | None:
+        """Why mail cannot be signed that should be, in a line; None when all is well."""
+
     def keep_looking(self) -> None:
         """Keep what was opened in line with DNS from now on; called in each worker."""
 
@@ -129,6 +132,7 @@ def serve(
         fork_lock=metrics.lock if metrics else None,
     )
     prefork.add_probes(probes)
+    probes.ready_when("keys", keys.problem)
     log.info("listening", listen=list(map(str, settings.listen)), workers=workers)
     gc.collect()
     gc.freeze()  # what is here stays: workers share it, and no collection of theirs looks at it

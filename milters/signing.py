@@ -46,6 +46,10 @@ class KeyTable(Protocol):
         None where no table says anything of the author: then its domain decides.
         """
 
+    def is_unreadable(self, domain: str) -> bool:
+        """Whether a key for mail From `domain` (A-labels, lower-case) may be there and cannot be
+        read: then it is not known that the mail has no key."""
+
 
 class Signing:
     """What one configuration signs, with everything prepared that does not depend on a message."""
@@ -66,6 +70,10 @@ class Signing:
         if len(specs) > 1 and self._settings.no_ed25519_to and self._is_spared(recipients):
             specs = tuple(spec for spec in specs if spec.key.type == "rsa") or specs
         return specs
+
+    def is_unreadable(self, author: Author) -> bool:
+        """Whether a key for mail From `author` may be there and cannot be read."""
+        return self._keys.is_unreadable(author.domain)
 
     @property
     def seals(self) -> bool:

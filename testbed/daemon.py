@@ -65,13 +65,17 @@ class Daemon:
 
     def start(self) -> None:
         """Start it and wait until `/readyz` says so; `ProcessDied` has the reason if it ends."""
-        command = (*self._within, gatepost_command(), self.word, "--config", self.config)
-        self._process = Process(command, self.log, env=self._env)
+        self.launch()
         try:
-            self._process.wait_until(self.ready, f"gatepost {self.word} to be ready")
+            self.process.wait_until(self.ready, f"gatepost {self.word} to be ready")
         except BaseException:
             self.kill()
             raise
+
+    def launch(self) -> None:
+        """Start it and wait for nothing."""
+        command = (*self._within, gatepost_command(), self.word, "--config", self.config)
+        self._process = Process(command, self.log, env=self._env)
 
     def stop(self) -> int:
         """End it as systemd does (SIGTERM: messages under way are finished); the exit status."""

@@ -2,6 +2,28 @@
 
 from __future__ import annotations
 
+import errno
+
+_NOT_THERE = frozenset(
+    (
+        *(errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG),
+        *(errno.EINVAL, errno.EISDIR),  # it is there, and is no file
+    )
+)
+
 
 class KeysError(ValueError):
     """Something about keys cannot be used or done; the text is one line that says what to do."""
+
+
+def is_unreadable(error: BaseException) -> bool:
+    """Whether `error` comes from something that is there and cannot be read, now or by this user.
+
+    A file that is missing or has the wrong content is not unreadable.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError):
+            return cause.errno not in _NOT_THERE
+        cause = cause.__cause__
+    return False

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from milters.keys import files
+from milters.keys.errors import is_unreadable
 from milters.keys.files import KeyFileError, printable
 from milters.keys.names import KeyNameError, parse_domain, parse_selector, record_name
 from milters.keys.record import present
@@ -65,12 +66,14 @@ class KeyFile:
 class FolderProblem:
     """Something that is not used; `domain` is empty where it concerns no single one.
 
-    `is_serious` says that a key which should sign cannot.
+    `is_serious` says that a key which should sign cannot, `is_unreadable` that a key may be there
+    and this user cannot read it.
     """
 
     domain: str
     text: str
     is_serious: bool = False
+    is_unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,9 @@ class KeyFolder:
                     continue
             except (KeyFileError, KeyNameError, KeyStateError) as error:
                 is_serious = entry.suffix not in SUFFIXES
-                problems.append(FolderProblem(_domain_of(entry), str(error), is_serious))
+                problems.append(
+                    FolderProblem(_domain_of(entry), str(error), is_serious, is_unreadable(error))
+                )
                 continue
             for key in found:
                 before = keys.setdefault((key.domain, key.selector), key)

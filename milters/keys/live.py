@@ -25,6 +25,7 @@ from milters.keys.settings import KeySettings
 from milters.keys.store import EMPTY, Snapshot, StoredKey, load
 from milters.signing import DomainKey
 from msgauth.ask import Answer, Question
+from msgauth.domain import ancestors
 
 FIRST_LOOK = 5.0
 """Seconds that the first look at all new keys may take. What is then unknown is looked at again
@@ -39,6 +40,13 @@ AFTER_AN_ERROR = 60.0
 BROKEN = Gauge(
     "gatepost_milters_broken_keys",
     "Signing keys, folders and tables that cannot be used; each is named in the log",
+    across="max",
+)
+
+UNREADABLE = Gauge(
+    "gatepost_milters_unreadable_keys",
+    "Signing keys, folders and tables that the milter's user cannot read; mail that they would "
+    "sign is deferred",
     across="max",
 )
 
@@ -64,6 +72,7 @@ class LiveKeys:
         self._settings = settings
         self._look = look
         self._all = snapshot.all_keys()
+        self._unreadable = frozenset(problem.domain for problem in snapshot.unreadable)
         self._domain_keys = {
             key.identity: DomainKey(key.domain, key.selector, key.key) for key in self._all
         }
@@ -78,6 +87,13 @@ class LiveKeys:
             return None
         keys = self.snapshot.table.keys_for(author.address, author.domain)
         return None if keys is None else self._usable(keys)
+
+    def is_unreadable(self, domain: str) -> bool:
+        """Whether a key for mail From `domain` may be there and cannot be read."""
+        if not self._unreadable:
+            return False
+        # the empty name stands for a folder or a table: it may have keys of any domain
+        return "" in self._unreadable or any(name in self._unreadable for name in ancestors(domain))
 
     def may_sign(self, key: StoredKey) -> bool:
         """Whether this key signs now."""
@@ -128,6 +144,15 @@ class KeyKeeper:
         self._changed.set()
         return live
 
+    def problem(self) -> str | None:
+        """Why mail cannot be signed that should be, in a line: keys that this user cannot read, a
+        key folder or a table that is not there. None when all is well. For `/readyz`."""
+        found = self._live.snapshot.serious if self._live is not None else ()
+        if not found:
+            return None
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        return f"mail cannot be signed: {found[0].text}{more}"
+
     @property
     def files(self) -> Sequence[Path]:
         """The key files that no setting names: those that opendkim's tables lead to."""
@@ -150,6 +175,7 @@ class KeyKeeper:
 
     def _report(self, snapshot: Snapshot, previous: Snapshot) -> None:
         BROKEN.set(len(snapshot.problems))
+        UNREADABLE.set(len(snapshot.unreadable))
         if os.getpid() != self._opened_by:
             return  # each worker reads the keys after the parent, which has told it all
         for problem in snapshot.problems:

@@ -7,13 +7,14 @@ signed before, that domain keeps the keys that it had, except one that has been 
 
 from __future__ import annotations
 
+import enum
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from milters.keys.author_table import AuthorTable, Tables, read_tables
-from milters.keys.errors import KeysError
+from milters.keys.errors import KeysError, is_unreadable
 from milters.keys.files import read_private, to_key
 from milters.keys.folder import KeyFolder, Listing
 from milters.keys.names import record_name
@@ -48,6 +49,20 @@ class StoredKey:
         return self.domain, self.selector
 
 
+class Harm(enum.Enum):
+    """What a problem does to the mail of its domain."""
+
+    NONE = "none"
+    """Nothing: a stray file, a line of a table that is not used."""
+    KEY = "key"
+    """A key that should sign is of no use."""
+    SOURCE = "source"
+    """The key folder or a table is of no use: no key of it signs."""
+    UNREADABLE = "unreadable"
+    """A key, the folder or a table may be there and cannot be read: mail that it would sign waits.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class KeyProblem:
     """Something that is not used, in a line for the log. `domain` is empty when it concerns no
@@ -56,6 +71,7 @@ class KeyProblem:
     domain: str
     text: str
     kept: bool = False
+    harm: Harm = Harm.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +82,20 @@ class Snapshot:
     by_domain: Mapping[str, tuple[StoredKey, ...]]
     table: AuthorTable | None = None
     problems: tuple[KeyProblem, ...] = ()
+
+    @property
+    def unreadable(self) -> tuple[KeyProblem, ...]:
+        """What cannot be read, and nothing that was read earlier stands in for it."""
+        return self._with(Harm.UNREADABLE)
+
+    @property
+    def serious(self) -> tuple[KeyProblem, ...]:
+        """What keeps the milter from its work: the unreadable, and a folder or table that is of no
+        use, where nothing that was read earlier stands in."""
+        return self._with(Harm.UNREADABLE, Harm.SOURCE)
+
+    def _with(self, *harms: Harm) -> tuple[KeyProblem, ...]:
+        return tuple(one for one in self.problems if one.harm in harms and not one.kept)
 
     def keys_of(self, domain: str) -> tuple[StoredKey, ...]:
         """The keys of exactly this domain (A-labels)."""
@@ -123,6 +153,14 @@ class _Reader:
         )
 
 
+def _of_key(error: Exception) -> Harm:
+    return Harm.UNREADABLE if is_unreadable(error) else Harm.KEY
+
+
+def _of_source(error: Exception) -> Harm:
+    return Harm.UNREADABLE if is_unreadable(error) else Harm.SOURCE
+
+
 def load(settings: KeySettings, previous: Snapshot = EMPTY) -> Snapshot:
     """Read every key that `settings` names; never raises for what a key or a folder is like."""
     reader = _Reader(previous)
@@ -141,10 +179,14 @@ def _load_folder(
     try:
         listing = _scan(settings)
     except KeysError as error:
-        problems.append(KeyProblem("", str(error), kept=bool(previous.by_domain)))
+        problems.append(KeyProblem("", str(error), bool(previous.by_domain), _of_source(error)))
         folder_is_lost = True
     else:
-        bad.extend((found.domain, found.text) for found in listing.problems if found.is_serious)
+        bad.extend(
+            (found.domain, found.text, Harm.UNREADABLE if found.is_unreadable else Harm.KEY)
+            for found in listing.problems
+            if found.is_serious
+        )
         problems.extend(
             KeyProblem(found.domain, found.text)
             for found in listing.problems
@@ -159,35 +201,46 @@ def _load_folder(
         try:
             keys.setdefault(source.domain, []).append(reader.read(source))
         except KeysError as error:
-            bad.append((source.domain, str(error)))
+            bad.append((source.domain, str(error), _of_key(error)))
     by_domain = {domain: tuple(of_domain) for domain, of_domain in keys.items() if of_domain}
-    lost = set(previous.by_domain) if folder_is_lost else {domain for domain, _ in bad}
+    lost = set(previous.by_domain) if folder_is_lost else {domain for domain, _, _ in bad}
     kept = _keep(previous.by_domain, lost, revoked)
-    problems.extend(KeyProblem(domain, text, domain in kept) for domain, text in bad)
+    problems.extend(KeyProblem(domain, text, domain in kept, harm) for domain, text, harm in bad)
     return {**by_domain, **kept}
 
 
 def _scan(settings: KeySettings) -> Listing:
-    if "keys" not in settings.model_fields_set and not settings.keys.exists():
+    if "keys" not in settings.model_fields_set and _is_missing(settings.keys):
         return Listing((), ())  # nobody asked for it: this one does not sign
     return KeyFolder(settings.keys).scan()
 
 
+def _is_missing(folder: Path) -> bool:
+    try:
+        folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass  # it may be there: a folder above is closed to this user
+    return False
+
+
 def _entries(
     settings: KeySettings,
-) -> tuple[dict[tuple[str, str], _Source], list[tuple[str, str]]]:
-    """The keys of `[[milters.key]]`, and what is wrong with them, by domain."""
+) -> tuple[dict[tuple[str, str], _Source], list[tuple[str, str, Harm]]]:
+    """The keys of `[[milters.key]]`, and what is wrong with them: domain, text, harm."""
     sources: dict[tuple[str, str], _Source] = {}
-    bad: list[tuple[str, str]] = []
+    bad: list[tuple[str, str, Harm]] = []
     for entry in settings.key:
         name = entry.domain, entry.selector
         try:
             record_name(*name)
         except KeysError as error:
-            bad.append((entry.domain, str(error)))
+            bad.append((entry.domain, str(error), Harm.KEY))
             continue
         if name in sources:
-            bad.append((entry.domain, f"[[milters.key]] has {name[1]} of {name[0]} twice"))
+            text = f"[[milters.key]] has {name[1]} of {name[0]} twice"
+            bad.append((entry.domain, text, Harm.KEY))
             continue
         sources[name] = _Source(*name, entry.file)
     return sources, bad
@@ -236,7 +289,7 @@ def _load_table(
             settings.opendkim_key_table, settings.opendkim_signing_table, settings.opendkim_base
         )
     except OpendkimError as error:
-        problems.append(KeyProblem("", str(error), kept=before is not None))
+        problems.append(KeyProblem("", str(error), before is not None, _of_source(error)))
         return before
     problems.extend(KeyProblem("", text) for text in tables.problems)
     keys = _table_keys(tables, reader, problems, before)
@@ -256,10 +309,11 @@ def _table_keys(
         try:
             keys[name] = reader.read(_Source(found.domain, found.selector, found.path))
         except KeysError as error:
-            problems.append(KeyProblem(found.domain, f"{found.place}: {error}", old is not None))
+            text = f"{found.place}: {error}"
+            problems.append(KeyProblem(found.domain, text, old is not None, _of_key(error)))
             if old is not None:
                 keys[name] = old
     return keys
 
 
-__all__: Sequence[str] = ["EMPTY", "KeyProblem", "Snapshot", "StoredKey", "load"]
+__all__: Sequence[str] = ["EMPTY", "Harm", "KeyProblem", "Snapshot", "StoredKey", "load"]

@@ -37,7 +37,7 @@ class Milters(Daemon):
         self.dns = dns
         port, metrics_port = free_ports(2)
         self.address = Inet("127.0.0.1", port) if tcp else Unix(directory / "milter")
-        self._metrics = metrics_port
+        self.metrics_port = metrics_port
         keys = directory / "keys" / DOMAIN
         keys.mkdir(parents=True)
         for selector, pem in (("r", new_key("rsa")), ("e", new_key("ed25519"))):
@@ -59,7 +59,7 @@ class Milters(Daemon):
             "timeout = 1",
             "[milters]",
             f'listen = "{self.address}"',
-            f'metrics_listen = "inet:{self._metrics}@127.0.0.1"',
+            f'metrics_listen = "inet:{self.metrics_port}@127.0.0.1"',
             'keys = "keys"',
             milters,
         ]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import tempfile
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -232,3 +236,67 @@ def test_a_key_file_of_a_table_is_seen_to_change(milters: Milters, dns: DnsServe
     wait_until(lambda: signers(milters, "user@a.example") == ["mail@a.example"], "the key")
     put(file, new, 0o640)
     wait_until(lambda: signers(milters, "user@a.example") == [], "the new key, unpublished")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it runs the daemon as another user")
+def test_keys_that_the_daemon_cannot_read_are_told_and_their_mail_waits(dns: DnsServer) -> None:
+    with tempfile.TemporaryDirectory(prefix="gatepost-test-", dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        as_nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+        milters = Milters(folder, dns, tcp=True, within=as_nobody)
+        other = new_key("ed25519")
+        publish(dns, "s", other, "other.example")
+        put(folder / "keys" / "other.example" / "s.pem", other)
+        os.chown(folder / "keys" / "other.example" / "s.pem", 65534, 65534)
+        milters.launch()
+        try:
+            milters.wait_for_log(event="listening")
+            wait_until(lambda: told(milters) != "", "an answer of /readyz")
+            assert not milters.ready()
+            assert f"{folder}/keys/{DOMAIN}/e.pem: cannot be read: permission denied" in told(
+                milters
+            )
+            assert milters.metric("gatepost_milters_unreadable_keys") == 2
+            with milters.client(INSIDE) as client:
+                assert client.message(SIMPLE).code == 451
+            assert signers(milters, "user@other.example") == ["s@other.example"]
+            (waited,) = milters.log_entries(unsigned="key-unreadable")
+            assert waited["action"] == "defer"
+            for path in (folder / "keys" / DOMAIN).iterdir():
+                os.chown(path, 65534, 65534)
+            wait_until(
+                lambda: milters.metric("gatepost_milters_unreadable_keys") == 0,
+                "every process to see that it may read the keys",
+            )
+            assert milters.ready()
+            assert signers(milters) == [f"e@{DOMAIN}", f"r@{DOMAIN}"]
+        finally:
+            milters.stop()
+
+
+def told(milters: Milters) -> str:
+    """What `/readyz` says when it is not ready."""
+    url = f"http://127.0.0.1:{milters.metrics_port}/readyz"
+    try:
+        urllib.request.urlopen(url, timeout=5).close()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read().decode()
+    except OSError:
+        pass
+    return ""
+
+
+def test_a_key_folder_that_is_not_there_is_no_readiness(milters: Milters) -> None:
+    keys = milters.directory / "keys"
+    keys.rename(milters.directory / "elsewhere")
+    milters.launch()
+    milters.wait_for_log(event="listening")
+    wait_until(
+        lambda: f"{keys}: cannot be read: No such file" in told(milters), "/readyz to say so"
+    )
+    (milters.directory / "elsewhere").rename(keys)
+    wait_until(milters.ready, "the milter to see its keys")
+    reloaded(milters, 2)
+    assert signers(milters) == [f"e@{DOMAIN}", f"r@{DOMAIN}"]

@@ -54,6 +54,10 @@ class ConfiguredKeys:
         """What a table says of this author."""
         return self._live.keys_of(author)
 
+    def is_unreadable(self, domain: str) -> bool:
+        """Whether this user cannot read a key for mail From `domain`."""
+        return self._live.is_unreadable(domain)
+
 
 class OneKey:
     """A key table with the key of the command line."""
@@ -69,6 +73,11 @@ class OneKey:
         """Nothing is said of anybody."""
         del author
         return None
+
+    def is_unreadable(self, domain: str) -> bool:
+        """Never: the key was read."""
+        del domain
+        return False
 
 
 message_argument = click.argument("message", type=click.File("rb"))

@@ -40,12 +40,16 @@ class Keys:
 
     domains: Mapping[str, Sequence[DomainKey]] = field(default_factory=dict)
     authors: Mapping[str, Sequence[DomainKey]] = field(default_factory=dict)
+    unreadable: frozenset[str] = frozenset()
 
     def keys_for(self, domain: str) -> Sequence[DomainKey]:
         return self.domains.get(domain, ())
 
     def keys_of(self, author: Author) -> Sequence[DomainKey] | None:
         return self.authors.get(author.address)
+
+    def is_unreadable(self, domain: str) -> bool:
+        return domain in self.unreadable
 
 
 def both_keys(*domains: str) -> Keys:

@@ -1,5 +1,7 @@
 """Sessions without an MTA: events in, outcomes out."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -202,6 +204,17 @@ def test_what_cannot_be_signed_leaves_unsigned_or_waits(mail: Mail, reason: str)
     assert (outcome.action, outcome.unsigned, outcome.signatures) == ("accept", reason, ())
     required = play(session_of(INSIDE, {"sign": {"required": True}}), mail, NOTHING)
     assert refusal(required).startswith("451 4.7.1")
+
+
+def test_own_mail_waits_while_its_key_cannot_be_read() -> None:
+    keys = replace(both_keys("signer.example"), unreadable=frozenset({"other.example"}))
+    waiting = play(session_of(INSIDE, keys=keys), Mail.of("user@other.example"), NOTHING)
+    assert (waiting.action, waiting.reason) == ("defer", "unsigned")
+    assert waiting.unsigned == "key-unreadable"
+    assert refusal(waiting).startswith("451 4.7.1")
+    assert play(session_of(INSIDE, keys=keys), Mail.of(), NOTHING).signatures
+    outside = play(session_of(OUTSIDE, keys=keys), Mail.of("user@other.example"), ZONE)
+    assert outside.action == "accept"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from milters.keys.settings import KeySettings
 from milters.keys.state import KeyState
 from milters.keys.store import EMPTY, Snapshot, load
 from tests.unit.milters_keys.pems import pem
-from tests.unit.milters_keys.test_folder import put
+from tests.unit.milters_keys.test_folder import put, unprivileged
+
+__all__ = ["unprivileged"]  # a fixture
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 
@@ -308,3 +310,69 @@ def test_a_broken_key_of_a_table_keeps_the_old_one(tables: Path) -> None:
 def test_settings_that_are_refused(more: dict[str, object], told: str) -> None:
     with pytest.raises(ValueError, match=re.escape(told)):
         KeySettings.model_validate(more)
+
+
+def unreadable(snapshot: Snapshot) -> list[str]:
+    return sorted(problem.domain for problem in snapshot.unreadable)
+
+
+def test_a_key_that_this_user_cannot_read_is_unreadable(unprivileged: Path) -> None:
+    path = put(unprivileged / "keys" / "example.org" / "s1.pem", mode=0o000)
+    put(unprivileged / "keys" / "example.net" / "s1.pem", b"rubbish")
+    put(unprivileged / "keys" / "example.com" / "s1.pem", mode=0o644)
+    put(unprivileged / "keys" / "example.edu.s1.pem", mode=0o000)
+    with (unprivileged / "keys" / "example.edu").open("w"):
+        pass  # neither a key nor a folder
+    snapshot = load(settings(unprivileged))
+    assert unreadable(snapshot) == ["example.edu", "example.org"]
+    path.chmod(0o600)
+    assert unreadable(load(settings(unprivileged), snapshot)) == ["example.edu"]
+
+
+def test_a_folder_that_this_user_cannot_read_is_unreadable(unprivileged: Path) -> None:
+    path = put(unprivileged / "keys" / "example.org" / "s1.pem")
+    before = load(settings(unprivileged))
+    for folder, concerned in ((path.parent, "example.org"), (unprivileged / "keys", "")):
+        folder.chmod(0o000)
+        try:
+            assert unreadable(load(settings(unprivileged))) == [concerned]
+            after = load(settings(unprivileged), before)
+            assert selectors(after) == ["s1"], "what signed before signs on"
+            assert unreadable(after) == []
+        finally:
+            folder.chmod(0o700)
+
+
+def test_the_default_folder_is_unreadable_where_a_folder_above_is_closed(
+    unprivileged: Path,
+) -> None:
+    above = unprivileged / "gatepost"
+    put(above / "keys" / "example.org" / "s1.pem")
+    default = KeySettings.model_construct(keys=above / "keys", _fields_set=set())
+    above.chmod(0o000)
+    try:
+        assert unreadable(load(default)) == [""]
+    finally:
+        above.chmod(0o700)
+    above.rename(unprivileged / "elsewhere")
+    assert load(default).problems == ()
+
+
+def test_tables_that_this_user_cannot_read_are_unreadable(unprivileged: Path) -> None:
+    key = put(unprivileged / "mail.private", mode=0o000)
+    key_table, signing_table = unprivileged / "KeyTable", unprivileged / "SigningTable"
+    key_table.write_text(f"org example.org:mail:{key}\n")
+    signing_table.write_text("*@example.org org\n")
+    (unprivileged / "keys").mkdir()
+    configured = settings(
+        unprivileged,
+        opendkim_key_table=f"file:{key_table}",
+        opendkim_signing_table=f"refile:{signing_table}",
+    )
+    assert unreadable(load(configured)) == ["example.org"]
+    key.chmod(0o600)
+    before = load(configured)
+    assert unreadable(before) == []
+    signing_table.chmod(0o000)
+    assert unreadable(load(configured)) == [""]
+    assert unreadable(load(configured, before)) == []
