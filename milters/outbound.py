@@ -93,8 +93,8 @@ class Outbound:
     def finish(self, now: int) -> Lookup[Outcome]:
         """Sign, or refuse; ask DNS only of what has come in from outside and is to be sealed."""
         refusal = self._refusal
-        # What came in from outside could wait forever. An error of ours defers: a key that cannot be
-        # read is not the same as none.
+        # What came in from outside could wait forever. An error of ours defers: a key that cannot
+        # be read is not the same as none.
         sign = self._rules.settings.sign
         must_sign = self._unsigned == _UNREADABLE or (sign.required and not self._marks.count)
         if refusal is None and self._unsigned and must_sign:

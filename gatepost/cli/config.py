@@ -22,6 +22,11 @@ def config() -> None:
 @config.command()
 @configuration.config_option
 @click.option(
+    "--user",
+    help="The user that the daemons run as; when not given, the user of their systemd units, or "
+    "`user` of the configuration.",
+)
+@click.option(
     "--postfix",
     is_flag=True,
     help="Also look for what Postfix's main.cf and master.cf lack, or do against Gatepost.",
@@ -38,21 +43,36 @@ def config() -> None:
     type=click.Path(path_type=Path),
     help="As --postfix, with the folder of main.cf and master.cf; by default Postfix's own.",
 )
-def check(config: Path | None, postfix: bool, postconf: str | None, folder: Path | None) -> None:
-    """Say whether the configuration is valid, with the lists and secrets of the policy server.
+def check(
+    config: Path | None,
+    user: str | None,
+    postfix: bool,
+    postconf: str | None,
+    folder: Path | None,
+) -> None:
+    """Say whether the configuration is valid, and whether the daemons can work with it.
 
-    Exits with 2 when it is not, and prints each problem with its file, line, key and what is
-    allowed there. With --postfix it prints a line for each finding, and exits with 2 when one of
-    them is an error.
+    Run as root, it opens keys, tables, lists, secrets, the folder of the store and those of unix
+    sockets as the user of each daemon. No daemon that runs is disturbed.
+
+    Exits with 2 when something is wrong, and prints each problem with its file, line, key and what
+    is allowed there. What is allowed and worth a second look goes to standard error. With --postfix
+    it prints a line for each finding, and exits with 2 when one of them is an error.
     """
-    from policyd.build import faults
+    from gatepost.cli.advice import advice
+    from gatepost.cli.readiness import look
 
     loaded = configuration.read(config)
     model, path = loaded.model, str(loaded.path)
-    found = [Problem(path, None, key, why) for key, why in faults(model, model.policyd)]
+    report = look(loaded, user)
+    found = [Problem(path, None, key, why) for key, why in report.problems]
+    for key, why in (*advice(model), *report.advice):
+        click.echo(f"{path}: {key}: warning: {why}", err=True)
     if found:
         raise ConfigError(found)
     click.echo(f"{loaded.path}: ok")
+    for line in report.opened:
+        click.echo(f"  {line}")
     for variable in loaded.overrides:
         click.echo(f"  with {variable} of the environment")
     if postfix or postconf or folder is not None:

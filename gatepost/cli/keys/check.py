@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from gatepost.cli.keys.daemon import unreadable_by_daemon
 from gatepost.cli.keys.dns import Servers, open_servers, server_options
 from gatepost.cli.keys.options import (
     again,
@@ -115,7 +116,8 @@ def check(
     Every name server that is responsible is asked, not a resolver with its cache. A new key that
     all of them have is noted as published.
 
-    Exits with 1 when a key that is new, published or active is not at every server.
+    Exits with 1 when a key that is new, published or active is not at every server, or when the
+    milter's user cannot read one that is to sign.
     """
     key_folder = open_folder(folder, config)
     if domain is None:
@@ -130,6 +132,8 @@ def check(
             checked.append(check_key(key, servers))
         except KeysError as error:
             problems.append(str(error))
+    if folder is None:
+        problems += unreadable_by_daemon(config)
     if not told:
         problems += _note(key_folder, checked)
     if as_json:

@@ -1,0 +1,63 @@
+"""Work that is done as another user: in a child, so that this process stays what it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import traceback
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+from gatepost.cli.service import Account
+from gatepost.errors import StartError
+
+Found: TypeAlias = list[tuple[str, str]]
+"""Keys of the configuration, each with a sentence."""
+
+MAX_ANSWER = 16 << 20
+"""Octets that are read of what a child tells."""
+
+
+def run_as(account: Account, work: Callable[[], Iterable[tuple[str, str]]]) -> Found:
+    """What `work` finds as `account`, with all its groups.
+
+    Raises `StartError` when this user cannot become `account`, or when the child fails.
+    """
+    if account.is_me:
+        return list(work())
+    if os.geteuid() != 0:
+        raise StartError(f"only root can look at files as {account}")
+    receiver, sender = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(receiver)
+        _be_child(account, work, sender)
+    os.close(sender)
+    with open(receiver, "rb") as pipe:
+        answer = pipe.read(MAX_ANSWER)
+    os.waitpid(child, 0)
+    try:
+        found = json.loads(answer)
+    except ValueError:
+        raise StartError(f"looking at files as {account} failed") from None
+    if isinstance(found, str):
+        raise StartError(f"looking at files as {account} failed: {found}")
+    return [(str(key), str(text)) for key, text in found]
+
+
+def _be_child(account: Account, work: Callable[[], Iterable[tuple[str, str]]], sender: int) -> None:
+    answer = b""
+    try:
+        os.setgroups(sorted(account.groups))
+        os.setgid(account.gid)
+        os.setuid(account.uid)
+        answer = json.dumps(list(work())).encode()
+    except BaseException:
+        # whatever it is, it must not go on as a second copy of the command
+        answer = json.dumps(traceback.format_exc().strip().splitlines()[-1]).encode()
+    finally:
+        try:
+            with open(sender, "wb") as pipe:
+                pipe.write(answer)
+        finally:
+            os._exit(0)

@@ -1,0 +1,98 @@
+"""As whom a daemon starts and runs: by the command line, its systemd unit, or the configuration."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from dataclasses import dataclass
+
+from gatepost.errors import StartError
+from gatepost.systemd import Unit, find_unit
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user with its groups, as a process has them."""
+
+    name: str
+    uid: int
+    gid: int
+    groups: frozenset[int]
+    """All of them, `gid` too."""
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_me(self) -> bool:
+        """Whether this process is that user already."""
+        return self.uid == os.geteuid()
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A daemon: `starter` reads the configuration and opens the sockets, `runner` the rest.
+
+    They differ where root starts it and `user` says whom it becomes. Both are None where nothing
+    says who runs it.
+    """
+
+    word: str
+    starter: Account | None
+    runner: Account | None
+    unit: Unit | None = None
+
+
+def find_service(word: str, told: str | None, configured: str | None) -> Service:
+    """The service ``gatepost-WORD``.
+
+    `told` is the user of the command line, `configured` that of the configuration. Raises
+    `StartError` for a user or group that is not there, and where the daemon could not become
+    `configured`.
+    """
+    unit = find_unit(f"gatepost-{word}.service")
+    if told is not None:
+        unit = unit if unit is not None and unit.user == told else None
+        account = _account_of(unit) if unit is not None else find_account(told)
+        return Service(word, account, account, unit)
+    if unit is not None and unit.last("DynamicUser").lower() in ("1", "yes", "true", "on"):
+        return Service(word, None, None, unit)  # whoever it is, it is not there yet
+    if unit is not None and unit.user:
+        account = _account_of(unit)
+        if configured is not None and find_account(configured).uid != account.uid:
+            raise StartError(
+                f"{unit.path} starts it as {account}, who cannot become user = {configured!r}: "
+                f"take `user` out, or write User={configured} into the unit"
+            )
+        return Service(word, account, account, unit)
+    if unit is not None or configured is not None:
+        root = find_account("root")
+        return Service(word, root, find_account(configured) if configured else root, unit)
+    return Service(word, None, None)
+
+
+def find_account(name: str) -> Account:
+    """The user of that name or id, with its groups; raises `StartError`."""
+    try:
+        entry = pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
+    except (KeyError, OverflowError):
+        raise StartError(f"there is no user {name!r}") from None
+    groups = frozenset(os.getgrouplist(entry.pw_name, entry.pw_gid))
+    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, groups)
+
+
+def find_group(name: str) -> int:
+    """The id of a group; raises `StartError`."""
+    try:
+        return grp.getgrgid(int(name)).gr_gid if name.isdecimal() else grp.getgrnam(name).gr_gid
+    except (KeyError, OverflowError):
+        raise StartError(f"there is no group {name!r}") from None
+
+
+def _account_of(unit: Unit) -> Account:
+    """The user of a unit; systemd.exec(5), Group=: the user's own group where none is named."""
+    account = find_account(unit.user)
+    gid = find_group(unit.last("Group")) if unit.last("Group") else account.gid
+    more = {find_group(group) for group in unit.words("SupplementaryGroups")}
+    return Account(account.name, account.uid, gid, account.groups | more | {gid})

@@ -1,0 +1,169 @@
+"""Units of systemd on disk: who a service runs as, and where it may write.
+
+Only files are read, so it works where systemd does not run, and before `daemon-reload`. What
+systemd makes of a unit and its drop-ins is in systemd.unit(5) and systemd.exec(5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gatepost.files import open_regular
+
+FOLDERS: Final = tuple(
+    map(
+        Path,
+        (
+            "/etc/systemd/system",
+            "/run/systemd/system",
+            "/usr/local/lib/systemd/system",
+            "/usr/lib/systemd/system",
+            "/lib/systemd/system",
+        ),
+    )
+)
+"""Where units of the system are, the first one wins (systemd.unit(5), UNIT FILE LOAD PATH)."""
+
+MAX_FILE: Final = 1 << 20
+"""Octets of a unit file that are read."""
+
+_BASES: Final = {
+    "RuntimeDirectory": Path("/run"),
+    "StateDirectory": Path("/var/lib"),
+    "CacheDirectory": Path("/var/cache"),
+    "LogsDirectory": Path("/var/log"),
+}
+"""What systemd makes for the user of the unit, by the setting that names it."""
+
+_READ_ONLY: Final[Mapping[str, tuple[str, ...]]] = {
+    "yes": ("/usr", "/boot", "/efi"),
+    "full": ("/usr", "/boot", "/efi", "/etc"),
+    "strict": ("/",),
+}
+_YES: Final = ("1", "yes", "true", "on")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The section [Service] of a unit with its drop-ins: each setting with all its values."""
+
+    name: str
+    path: Path
+    settings: Mapping[str, Sequence[str]]
+
+    def last(self, key: str) -> str:
+        """The value of a setting that has one; empty when it is not set."""
+        values = self.settings.get(key, ())
+        return values[-1] if values else ""
+
+    def words(self, key: str) -> list[str]:
+        """The words of a setting that has a list."""
+        return [word for value in self.settings.get(key, ()) for word in value.split()]
+
+    @property
+    def user(self) -> str:
+        """A name or an id; empty for root."""
+        return "" if self.last("User") in ("root", "0") else self.last("User")
+
+    @property
+    def made_folders(self) -> tuple[Path, ...]:
+        """The folders that systemd makes before the start and gives to the user."""
+        return tuple(
+            base / word.partition(":")[0]
+            for key, base in _BASES.items()
+            for word in self.words(key)
+        )
+
+    def makes(self, path: Path) -> bool:
+        """Whether systemd makes `path`, or a folder above it."""
+        return any(path.is_relative_to(made) for made in self.made_folders)
+
+    def may_write(self, path: Path) -> bool:
+        """Whether the unit leaves `path` writable, whatever its owner and mode say."""
+        mode = self.last("ProtectSystem").lower()
+        read_only = _READ_ONLY.get("yes" if mode in _YES else mode, ())
+        home = self.last("ProtectHome").lower()
+        if home in (*_YES, "read-only", "tmpfs"):
+            read_only = (*read_only, "/home", "/root", "/run/user")
+        if not any(path.is_relative_to(above) for above in read_only):
+            return True
+        writable = [Path(word.lstrip("-+")) for word in self.words("ReadWritePaths")]
+        # what the kernel shows is not the system's: systemd.exec(5), ProtectSystem=
+        writable += map(Path, ("/dev", "/proc", "/sys"))
+        return self.makes(path) or any(path.is_relative_to(above) for above in writable)
+
+
+def find_unit(name: str, folders: Iterable[Path] = FOLDERS) -> Unit | None:
+    """Read the unit `name` (``gatepost-milters.service``) with its drop-ins.
+
+    None when there is none, when it is masked, or when this user cannot read it.
+    """
+    folders = tuple(folders)
+    for folder in folders:
+        path = folder / name
+        if not path.is_file():
+            if path.is_symlink() or path.exists():
+                return None  # masked: a link to /dev/null
+            continue
+        settings: dict[str, list[str]] = {}
+        try:
+            for file in (path, *_drop_ins(name, folders)):
+                _read_into(settings, file)
+        except OSError:
+            return None
+        return Unit(name, path, {key: tuple(values) for key, values in settings.items()})
+    return None
+
+
+def _drop_ins(name: str, folders: Iterable[Path]) -> list[Path]:
+    """In the order in which they count; of two with one name that of the first folder."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        below = folder / f"{name}.d"
+        if below.is_dir():
+            for path in below.glob("*.conf"):
+                found.setdefault(path.name, path)
+    return [found[key] for key in sorted(found) if found[key].is_file()]
+
+
+def _read_into(settings: dict[str, list[str]], path: Path) -> None:
+    with open_regular(path) as file:
+        text = file.read(MAX_FILE).decode("utf-8", "replace")
+    section = ""
+    for line in _joined(text):
+        if line.startswith("[") and line.endswith("]"):
+            section = line[1:-1]
+        elif section == "Service" and "=" in line:
+            key, _, value = line.partition("=")
+            key, value = key.strip(), _expand(value.strip())
+            if value:
+                settings.setdefault(key, []).append(value)
+            else:
+                settings.pop(key, None)  # an empty value takes back what was set before
+
+
+def _joined(text: str) -> Iterator[str]:
+    """The lines that say something; one that ends in a backslash goes on in the next."""
+    begun = ""
+    for line in text.splitlines():
+        if line.lstrip().startswith(("#", ";")):
+            continue
+        begun += line.strip() if not begun else f" {line.strip()}"
+        if begun.endswith("\\"):
+            begun = begun[:-1].rstrip()
+            continue
+        if begun:
+            yield begun
+        begun = ""
+    if begun:
+        yield begun
+
+
+def _expand(value: str) -> str:
+    """The specifiers that stand for folders; others stay as they are."""
+    for specifier, folder in (("%t", "/run"), ("%S", "/var/lib"), ("%C", "/var/cache")):
+        value = value.replace(specifier, folder)
+    return value.replace("%%", "%")
