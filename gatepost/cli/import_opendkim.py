@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from gatepost.cli.configuration import Configuration
 from milters.opendkim.convert import Conversion, convert
 from milters.opendkim.draft import Level
+from milters.opendkim.dropin import PATH as DROP_IN
 from milters.opendkim.errors import OpendkimError
 
 FILE_NAME = "gatepost.toml"
@@ -32,7 +34,13 @@ HEADINGS = {
     help=f"Write {FILE_NAME} into this folder instead of printing it; nothing is overwritten.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print text and findings as JSON.")
-def opendkim(path: Path, folder: Path | None, as_json: bool) -> None:
+@click.option(
+    "--drop-in",
+    "only_drop_in",
+    is_flag=True,
+    help="Print the systemd drop-in alone: it runs the milter as opendkim ran.",
+)
+def opendkim(path: Path, folder: Path | None, as_json: bool, only_drop_in: bool) -> None:
     """Print the gatepost.toml for PATH, an opendkim.conf, and list what is different.
 
     KeyTable and SigningTable are used as they are; what else it names is read and taken over. The
@@ -45,6 +53,11 @@ def opendkim(path: Path, folder: Path | None, as_json: bool) -> None:
         conversion = convert(path.absolute())
     except OpendkimError as error:
         raise click.ClickException(str(error)) from None
+    if only_drop_in:
+        if not conversion.drop_in:
+            raise click.ClickException(f"{path}: no UserID, so there is no user to run as")
+        click.echo(conversion.drop_in, nl=False)
+        return
     text = f"# Made from {ascii(str(path.absolute()))[1:-1]} by gatepost import opendkim.\n\n"
     text += conversion.toml
     _insist_on_validity(text)
@@ -61,7 +74,8 @@ def opendkim(path: Path, folder: Path | None, as_json: bool) -> None:
             }
             for finding in conversion.findings
         ]
-        click.echo(json.dumps({"toml": text, "findings": findings}, indent=2))
+        told = {"toml": text, "findings": findings, "drop_in": conversion.drop_in}
+        click.echo(json.dumps(told, indent=2))
     else:
         if folder is None:
             click.echo(text, nl=False)
@@ -101,3 +115,6 @@ def _report(conversion: Conversion) -> None:
         for finding in findings:
             line = f"  {finding.place}: {finding.subject}: {finding.text}"
             click.echo(line.encode("utf-8", "backslashreplace").decode(), err=True)
+    if conversion.drop_in:
+        click.echo(f"\nThe unit needs a drop-in, {DROP_IN} (--drop-in prints it alone):", err=True)
+        click.echo(textwrap.indent(conversion.drop_in, "  "), err=True, nl=False)

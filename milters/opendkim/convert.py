@@ -5,6 +5,7 @@ from pathlib import Path
 
 from milters.opendkim.configuration import read_configuration, unknown_options
 from milters.opendkim.draft import Draft, Finding, Level
+from milters.opendkim.dropin import drop_in
 from milters.opendkim.errors import OpendkimError, Place
 from milters.opendkim.files import Files
 from milters.opendkim.keys import convert_keys
@@ -19,6 +20,8 @@ class Conversion:
 
     toml: str
     findings: tuple[Finding, ...]
+    drop_in: str = ""
+    """What the unit of the milter needs to run as opendkim ran; empty where that is not known."""
 
     @property
     def has_errors(self) -> bool:
@@ -49,7 +52,8 @@ def convert(path: Path, files: Files | None = None) -> Conversion:
         draft.tables.get("milters.sign", {}).pop("daemon_names", None)
     convert_keys(draft)
     _tell_the_rest(draft)
-    return Conversion(draft.to_toml(), tuple(sorted(draft.findings, key=_importance)))
+    findings = tuple(sorted(draft.findings, key=_importance))
+    return Conversion(draft.to_toml(), findings, drop_in(conf))
 
 
 def _importance(finding: Finding) -> tuple[int, str, int]:

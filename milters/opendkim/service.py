@@ -21,6 +21,13 @@ SIGNATURES = 1, 100
 """Bounds of the settings that options are mapped to."""
 
 
+_OVER_TCP = (
+    "over TCP every account of this machine, and whoever else reaches the port, can have mail "
+    "signed, as with opendkim; a unix socket with socket_group admits Postfix alone: see "
+    "docs/install.md, main.cf then changes too"
+)
+
+
 def _socket(draft: Draft, option: Option) -> None:
     text = option.value if ":" in option.value else f"local:{option.value}"
     try:
@@ -30,7 +37,10 @@ def _socket(draft: Draft, option: Option) -> None:
         return
     draft.set("milters", "listen", str(address), option.place)
     umask = draft.conf.get("UMask")
-    if not isinstance(address, listen.Unix) or umask is None:
+    if not isinstance(address, listen.Unix):
+        draft.find(Level.WARNING, option.place, "Socket", _OVER_TCP)
+        return
+    if umask is None:
         return
     try:
         bits = int(umask.value, 8)
@@ -49,8 +59,8 @@ def _user(draft: Draft, option: Option) -> None:
         Level.NOTE,
         option.place,
         "UserID",
-        f"the milter runs as {user}, which can read the keys; give them to a user of its own "
-        "before the package opendkim is removed",
+        f"the milter runs as {user}, which can read the keys: its unit needs the drop-in below; "
+        "give the keys to a user of its own before the package opendkim is removed",
     )
 
 

@@ -3,13 +3,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from gatepost.cli.__main__ import gatepost
 from gatepost.cli.configuration import Configuration
 from gatepost.config import ConfigError, load
+from gatepost.systemd import find_unit
 from tests.unit.milters_keys.pems import pem
 from tests.unit.milters_keys.test_folder import put
+
+NAME = "gatepost-milters.service"
 
 
 def run(*arguments: str) -> Result:
@@ -68,7 +72,7 @@ def test_write(tmp_path: Path) -> None:
 def test_json(tmp_path: Path) -> None:
     result = run(str(machine(tmp_path, "* org\n")), "--json")
     found = json.loads(result.stdout)
-    assert {finding["level"] for finding in found["findings"]} == {"error", "note"}
+    assert {finding["level"] for finding in found["findings"]} == {"error", "warning", "note"}
     assert found["findings"][0]["line"] == 1
 
 
@@ -78,3 +82,45 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert result.stderr == (
         f"Error: {tmp_path}/none.conf: cannot be read: No such file or directory\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("conf", "lines"),
+    [
+        (
+            "UserID opendkim\nSocket local:/var/spool/postfix/opendkim/opendkim.sock",
+            ["User=opendkim", "Group=opendkim", "ReadWritePaths=/var/spool/postfix/opendkim"],
+        ),
+        (
+            "UserID opendkim:postfix\nSocket local:/run/opendkim/opendkim.sock",
+            ["User=opendkim", "Group=postfix", "RuntimeDirectory=opendkim"],
+        ),
+        ("UserID dkim\nSocket inet:8891@localhost", ["User=dkim", "Group=dkim"]),
+        ("UserID dkim\nSocket local:/run/o.sock", ["User=dkim", "ReadWritePaths=/run"]),
+        ("UserID dkim\nSocket local:/srv/a b/o.sock", ["User=dkim", "Group=dkim"]),
+    ],
+)
+def test_the_drop_in_runs_the_milter_as_opendkim_ran(
+    tmp_path: Path, conf: str, lines: list[str]
+) -> None:
+    path = tmp_path / "opendkim.conf"
+    path.write_text(f"{conf}\n")
+    result = run(str(path), "--drop-in")
+    assert result.exit_code == 0
+    (tmp_path / NAME).write_text(result.stdout)
+    unit = find_unit(NAME, [tmp_path])
+    assert unit is not None
+    assert unit.words("SupplementaryGroups") == ["gatepost"]
+    assert set(lines) <= set(result.stdout.splitlines())
+    assert ("/srv" in result.stdout, "Runtime" in result.stdout) == (False, "/run/op" in conf)
+    printed = run(str(path)).stderr
+    assert all(f"  {line}" in printed.splitlines() for line in lines)
+
+
+@pytest.mark.parametrize("conf", ["Socket inet:8891", "UserID a b", "UserID x\x7f", "UserID a:%s"])
+def test_without_a_plain_user_there_is_no_drop_in(tmp_path: Path, conf: str) -> None:
+    path = tmp_path / "opendkim.conf"
+    path.write_text(f"{conf}\n")
+    result = run(str(path), "--drop-in")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "drop-in, /etc" not in run(str(path)).stderr
