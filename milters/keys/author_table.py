@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from milters.opendkim.dataset import read_dataset
 from milters.opendkim.errors import OpendkimError, Place
-from milters.opendkim.expand import ANY_DOMAIN, Expanded, expand, is_aligned
-from milters.opendkim.tables import SigningTable, parse_key_table, parse_signing_table
+from milters.opendkim.expand import ANY_DOMAIN, MAX_EXPANSION, Expanded, expand, is_aligned
+from milters.opendkim.tables import (
+    AUTHOR_DOMAIN,
+    SigningTable,
+    parse_key_table,
+    parse_signing_table,
+)
 
 if TYPE_CHECKING:
     from milters.keys.store import StoredKey
@@ -20,11 +27,13 @@ _SETTING = Place("[milters]")
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Both tables as they were read; `problems` are lines that are not used."""
+    """Both tables as they were read; `problems` are lines that are not used, `closed` folders that
+    may have key files which ``%`` stands for, and that this user cannot look into."""
 
     signing: SigningTable
     expanded: Expanded
     problems: tuple[str, ...]
+    closed: tuple[str, ...] = ()
 
 
 def read_tables(key_table: str, signing_table: str, base: Path) -> Tables:
@@ -36,7 +45,37 @@ def read_tables(key_table: str, signing_table: str, base: Path) -> Tables:
     signing, signing_problems = parse_signing_table(read_dataset(signing_table, _SETTING))
     expanded = expand(keys, signing, base)
     found = (*key_problems, *signing_problems, *expanded.problems, *expanded.unaligned)
-    return Tables(signing, expanded, tuple(map(str, found)))
+    used = {entry.key_name for entry in signing.entries}
+    closed = [
+        f"{key.place}: {name}: {folder}: permission denied for uid {os.geteuid()}"
+        for name, key in keys.items()
+        if name in used and AUTHOR_DOMAIN in key.file
+        for folder in _closed_folders(str(base / key.file))
+    ]
+    return Tables(signing, expanded, tuple(map(str, found)), tuple(closed))
+
+
+def _closed_folders(path: str) -> Iterator[str]:
+    """Folders on the way to the files that ``%`` stands for; a search passes over them silently."""
+    above, _, rest = path.partition(AUTHOR_DOMAIN)
+    folder = above.rpartition("/")[0] or "/"
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in itertools.islice(entries, MAX_EXPANSION)]
+    except PermissionError:
+        yield folder
+        return
+    except OSError:
+        return  # there is none: what is missing is told where the table is expanded
+    if not above.endswith("/") or not rest.startswith("/"):
+        return
+    for name in names:
+        try:
+            os.stat(f"{above}{name}{rest.replace(AUTHOR_DOMAIN, name)}")
+        except PermissionError:
+            yield f"{above}{name}"
+        except OSError:
+            continue
 
 
 @dataclass(frozen=True, slots=True)

@@ -292,6 +292,7 @@ def _load_table(
         problems.append(KeyProblem("", str(error), before is not None, _of_source(error)))
         return before
     problems.extend(KeyProblem("", text) for text in tables.problems)
+    problems.extend(KeyProblem("", text, harm=Harm.UNREADABLE) for text in tables.closed)
     keys = _table_keys(tables, reader, problems, before)
     files = tuple(sorted({key.path for key in tables.expanded.keys.values()}))
     return AuthorTable(tables.signing, keys, settings.opendkim_multiple_signatures, files)

@@ -171,6 +171,23 @@ def test_the_switch_from_opendkim_on_its_socket_goes_on_signing(
     assert is_signed(arrived(sink), dns), "and back"
 
 
+def test_a_socket_that_the_unit_forbids_is_told_before_and_fails_after(machine: Machine) -> None:
+    blocks = Documents("README.md")
+    follow(machine, blocks.block("useradd", "install -d"))
+    machine.write("/etc/gatepost/gatepost.toml", 'milters.listen = "unix:/srv/gate/milter"\n')
+    follow(machine, "install -d -o gatepost -g postfix -m 2750 /srv/gate")
+    refused = machine.run("gatepost config check", check=False)
+    assert refused.returncode == 2
+    assert "ReadWritePaths=/srv/gate in [Service]" in refused.stderr
+    start = "systemctl enable --now gatepost-milters; systemctl is-active gatepost-milters"
+    assert machine.run(start, check=False).stdout == "failed\n"
+    assert "Read-only file system" in follow(machine, "journalctl -u gatepost-milters")
+    drop_in = "/etc/systemd/system/gatepost-milters.service.d/socket.conf"
+    machine.write(drop_in, "[Service]\nReadWritePaths=/srv/gate\n")
+    follow(machine, "gatepost config check")
+    assert machine.run(start).stdout == "active\n"
+
+
 def opendkim(machine: Machine) -> str:
     """opendkim as guides for Debian set it up; returns the record of its key."""
     pem = new_key("rsa")

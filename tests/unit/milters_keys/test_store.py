@@ -376,3 +376,30 @@ def test_tables_that_this_user_cannot_read_are_unreadable(unprivileged: Path) ->
     signing_table.chmod(0o000)
     assert unreadable(load(configured)) == [""]
     assert unreadable(load(configured, before)) == []
+
+
+@pytest.mark.parametrize("form", ["keys/%/mail.private", "keys/%.private"])
+def test_a_closed_folder_in_which_percent_is_looked_for_is_unreadable(
+    unprivileged: Path, form: str
+) -> None:
+    for domain in ("a.example", "b.example"):
+        put(unprivileged / form.replace("%", domain))
+    key_table, signing_table = unprivileged / "KeyTable", unprivileged / "SigningTable"
+    key_table.write_text(f"k %:mail:{unprivileged}/{form}\n")
+    signing_table.write_text("* k\n")
+    configured = KeySettings.model_construct(
+        keys=unprivileged / "none",
+        opendkim_key_table=f"file:{key_table}",
+        opendkim_signing_table=f"refile:{signing_table}",
+        _fields_set=set(),
+    )
+    assert unreadable(load(configured)) == []
+    closed = (unprivileged / form.replace("%", "b.example")).parent
+    closed.chmod(0o000)
+    try:
+        snapshot = load(configured)
+    finally:
+        closed.chmod(0o700)
+    assert unreadable(snapshot) == [""]
+    assert f"{closed}: permission denied" in snapshot.unreadable[0].text
+    assert bool(snapshot.keys_for("a.example", "x@a.example")) is ("/mail" in form)
