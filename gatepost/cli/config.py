@@ -56,8 +56,8 @@ def check(
     sockets as the user of each daemon. No daemon that runs is disturbed.
 
     Exits with 2 when something is wrong, and prints each problem with its file, line, key and what
-    is allowed there. What is allowed and worth a second look goes to standard error. With --postfix
-    it prints a line for each finding, and exits with 2 when one of them is an error.
+    is allowed there. Where nothing is, warnings go to standard error. With --postfix it prints a
+    line for each finding, and exits with 2 when one of them is an error.
     """
     from gatepost.cli.advice import advice
     from gatepost.cli.readiness import look
@@ -66,10 +66,10 @@ def check(
     model, path = loaded.model, str(loaded.path)
     report = look(loaded, user)
     found = [Problem(path, None, key, why) for key, why in report.problems]
-    for key, why in (*advice(model), *report.advice):
-        click.echo(f"{path}: {key}: warning: {why}", err=True)
     if found:
         raise ConfigError(found)
+    for key, why in (*advice(model), *report.advice):
+        click.echo(f"{path}: {key}: warning: {why}", err=True)
     click.echo(f"{loaded.path}: ok")
     for line in report.opened:
         click.echo(f"  {line}")

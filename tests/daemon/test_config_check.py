@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from gatepost.cli import service
 from gatepost.cli.__main__ import gatepost
 from gatepost.config import ConfigError
 from milters.keys.generate import new_key
+from testbed.daemon import gatepost_command
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it becomes other users")
 
@@ -207,6 +209,31 @@ def test_tcp_and_very_large_networks_are_worth_a_warning(machine: Machine) -> No
     assert "everybody who reaches this port" in machine.check("--user", "nobody").stderr
     machine.config.write_text(text)
     assert "can have mail signed" not in machine.check("--user", "nobody").stderr
+
+
+def test_a_user_that_is_not_there_is_a_warning_for_who_is_not_root(machine: Machine) -> None:
+    machine.write('user = "nobody-at-all"')
+    assert "milters.user" in machine.problems()
+    os.seteuid(NOBODY)
+    try:
+        result = machine.check()
+    finally:
+        os.seteuid(0)
+    assert result.exit_code == 0
+    assert "milters.user: warning: there is no user 'nobody-at-all'" in result.stderr
+
+
+@pytest.mark.parametrize("word", ["milters", "policyd"])
+def test_no_daemon_starts_with_an_undecided_point(machine: Machine, word: str) -> None:
+    text = machine.config.read_text()
+    machine.config.write_text(f'undecided = ["KeyTable: cannot be read"]\n{text}')
+    command = [str(gatepost_command()), word, "--config", str(machine.config)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"gatepost: {machine.config}:1: undecided[0]: KeyTable: cannot be read -- decide this, "
+        "then take the line out\n"
+    )
 
 
 def test_keys_check_is_not_green_for_a_key_that_the_milter_cannot_read(machine: Machine) -> None:
