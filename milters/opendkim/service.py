@@ -38,7 +38,7 @@ def _socket(draft: Draft, option: Option) -> None:
     draft.set("milters", "listen", str(address), option.place)
     umask = draft.conf.get("UMask")
     if not isinstance(address, listen.Unix):
-        draft.find(Level.WARNING, option.place, "Socket", _OVER_TCP)
+        draft.find(Level.NOTE, option.place, "Socket", _OVER_TCP)
         return
     if umask is None:
         return

@@ -72,7 +72,7 @@ def test_write(tmp_path: Path) -> None:
 def test_json(tmp_path: Path) -> None:
     result = run(str(machine(tmp_path, "* org\n")), "--json")
     found = json.loads(result.stdout)
-    assert {finding["level"] for finding in found["findings"]} == {"error", "warning", "note"}
+    assert {finding["level"] for finding in found["findings"]} == {"error", "note"}
     assert found["findings"][0]["line"] == 1
 
 
