@@ -14,6 +14,13 @@ _OURS = ("smtpd_milters", "smtpd_recipient_restrictions")
 """A block with one of these puts Gatepost into a Postfix."""
 
 
+_ADDRESSES = {
+    "milters": ("inet:127.0.0.1:8891", "unix:gatepost/milter"),
+    "policyd": ("inet:127.0.0.1:10023", "unix:gatepost/policyd"),
+}
+"""How main.cf reaches the daemons: over TCP, or by a unix socket below its chroot."""
+
+
 def parse_main_cf(text: str) -> dict[str, str]:
     """The settings in lines of main.cf; a line with a blank in front continues another."""
     settings: dict[str, str] = {}
@@ -44,8 +51,8 @@ def main_cf_block(page: Path) -> dict[str, str]:
 
 def at(settings: Mapping[str, str], **addresses: str) -> dict[str, str]:
     """The settings with other addresses of milter and policy server, as main.cf writes them."""
-    documented = {"milters": "inet:127.0.0.1:8891", "policyd": "inet:127.0.0.1:10023"}
     moved = dict(settings)
     for daemon, address in addresses.items():
-        moved = {name: value.replace(documented[daemon], address) for name, value in moved.items()}
+        for documented in _ADDRESSES[daemon]:
+            moved = {name: value.replace(documented, address) for name, value in moved.items()}
     return moved

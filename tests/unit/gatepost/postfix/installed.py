@@ -11,7 +11,7 @@ from gatepost.cli.postfix.finding import Finding
 from gatepost.cli.postfix.ours import Gatepost
 from gatepost.cli.postfix.settings import Installation, Service
 from gatepost.listen import Inet
-from testbed.documented import main_cf_block
+from testbed.documented import at, main_cf_block
 
 ROOT = Path(__file__).parents[4]
 QUEUE = "/var/spool/postfix"
@@ -67,8 +67,9 @@ REST: tuple[Line, ...] = (
 
 
 def good() -> dict[str, str]:
-    """What the README says to write."""
-    return main_cf_block(ROOT / "README.md")
+    """What the README says to write, with the daemons at their default addresses."""
+    block = main_cf_block(ROOT / "README.md")
+    return at(block, milters="inet:127.0.0.1:8891", policyd="inet:127.0.0.1:10023")
 
 
 def installation(
