@@ -1,8 +1,9 @@
 """Postfix's policy delegation protocol (SMTPD_POLICY_README): bytes in, events out.
 
 A request is lines ``name=value``, each ended by LF, and an empty line behind the last; requests
-follow one another on a connection and each gets one answer, in order. `PolicyConnection` reads
-them: `receive_data()` takes what the socket gave, `next_event()` returns
+follow one another on a connection and each gets one answer, in order. A line may also end in CR LF,
+as nc and telnet send it; Postfix always sends LF. `PolicyConnection` reads requests:
+`receive_data()` takes what the socket gave, `next_event()` returns
 
 * a `Request`: answer it;
 * a `Malformed`: an end was found, what stands before it is no request; the stream is still in step,
@@ -75,14 +76,14 @@ class PolicyConnection:
         buffer, begin = self._buffer, self._at
         if len(buffer) == begin:
             return None
-        if buffer[begin] == 0x0A and not self._discarded:
-            self._take(begin + 1)
+        if not self._discarded and (empty := _empty_line(buffer, begin)):
+            self._take(begin + empty)
             return Malformed("an empty request")
-        end = buffer.find(b"\n\n", self._searched)
+        end, size = _find_end(buffer, self._searched)
         if end < 0:
             self._wait_for_more()
             return None
-        self._take(end + 2)
+        self._take(end + size)
         if self._discarded or end - begin > MAX_REQUEST:
             self._discarded = 0
             return Malformed(f"longer than {MAX_REQUEST} bytes")
@@ -104,12 +105,26 @@ class PolicyConnection:
     def _wait_for_more(self) -> None:
         size = self.buffered
         if size > MAX_REQUEST:
-            # the last byte may be the first half of the end
-            self._discarded += size - 1
-            self._drop(len(self._buffer) - 1)
+            # the last two bytes may be the beginning of LF CR LF
+            self._discarded += size - 2
+            self._drop(len(self._buffer) - 2)
             if self._discarded > MAX_DISCARD:
                 raise ProtocolError(f"no end of a request within {MAX_DISCARD} bytes")
-        self._searched = max(self._at, len(self._buffer) - 1)
+        self._searched = max(self._at, len(self._buffer) - 2)
+
+
+def _empty_line(buffer: bytes, begin: int) -> int:
+    """Return the length of the empty line at `begin`, 0 when there is none."""
+    if buffer[begin] == 0x0A:
+        return 1
+    return 2 if buffer.startswith(b"\r\n", begin) else 0
+
+
+def _find_end(buffer: bytes, begin: int) -> tuple[int, int]:
+    """Find the first line end with an empty line behind it: where it is (or -1), how long both."""
+    end = buffer.find(b"\n\n", begin)
+    with_cr = buffer.find(b"\n\r\n", begin) if end < 0 else buffer.find(b"\n\r\n", begin, end + 1)
+    return (end, 2) if with_cr < 0 else (with_cr, 3)
 
 
 def _parse(raw: bytes) -> Request | Malformed:
@@ -117,7 +132,10 @@ def _parse(raw: bytes) -> Request | Malformed:
         return Malformed("a NUL byte")
     # What is no UTF-8 becomes \xNN in text: it can be compared, stored and logged, and stays
     # different from everything else that Postfix can send.
-    lines = raw.decode("utf-8", "backslashreplace").split("\n")
+    text = raw.decode("utf-8", "backslashreplace")
+    lines = text.split("\n")
+    if "\r" in text:
+        lines = [line.removesuffix("\r") for line in lines]
     if len(lines) > MAX_ATTRIBUTES:
         return Malformed(f"more than {MAX_ATTRIBUTES} attributes")
     try:

@@ -49,6 +49,18 @@ CASES = {
     "too many attributes": b"request=smtpd_access_policy\n" + b"a=b\n" * 500 + b"\n" + wire(),
     "a long attribute": wire(helo_name="h" * MAX_REQUEST) + wire(),
     "a megabyte": wire(helo_name="h" * (1 << 20)) + wire(),
+    "CR LF": wire().replace(b"\n", b"\r\n"),
+    "CR LF, two in a row": wire(sender="a@b.example").replace(b"\n", b"\r\n") * 2,
+    "CR LF in lines, LF at the end": wire()[:-1].replace(b"\n", b"\r\n") + b"\n",
+    "LF in lines, CR LF at the end": wire()[:-1] + b"\r\n",
+    "LF, then CR LF": wire() + wire().replace(b"\n", b"\r\n"),
+    "CR LF, then LF": wire().replace(b"\n", b"\r\n") + wire(),
+    "every other line CR LF": b"".join(
+        line + (b"\r\n" if n % 2 else b"\n") for n, line in enumerate(wire()[:-1].split(b"\n"))
+    ),
+    "nothing but CR LF": b"\r\n" + wire(),
+    "CR LF and no request": b"hello\r\n\r\n" + wire(),
+    "CR LF and a megabyte": wire(helo_name="h" * (1 << 20)).replace(b"\n", b"\r\n") + wire(),
 }
 
 
@@ -61,6 +73,25 @@ def test_the_portions_make_no_difference(data: bytes) -> None:
     assert [shape(event) for event in events(*pieces)] == whole
     behind = [shape(event) for event in events(data + b"request=smtpd_acc")]
     assert behind == whole
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name.startswith(("CR", "LF", "every"))])
+def test_lines_that_end_in_cr_lf_are_read_as_those_that_end_in_lf(name: str) -> None:
+    found = events(CASES[name])
+    requests = [event for event in found if isinstance(event, Request)]
+    for event in requests:
+        assert event.attributes == {**POSTFIX_3_10, "sender": event.sender}
+    megabyte = "megabyte" in name or "no request" in name
+    assert len(found) == (
+        1 if name.startswith(("CR LF in", "LF in", "every")) or name == "CR LF" else 2
+    )
+    assert len(requests) == len(found) - megabyte
+
+
+def test_a_cr_inside_of_a_value_stays() -> None:
+    (event,) = events(b"request=smtpd_access_policy\nsender=a\rb\nhelo_name=\r\n\n")
+    assert isinstance(event, Request)
+    assert (event.sender, event.helo_name) == ("a\rb", "")
 
 
 def test_a_request_has_all_attributes() -> None:
@@ -135,7 +166,18 @@ def test_unknown_is_the_same_as_missing() -> None:
 
 
 alphabet = st.sampled_from(
-    [b"request=smtpd_access_policy", b"sender=", b"=", b"\n", b"\n\n", b"\0", b"\xff", b"a", b"\r"]
+    [
+        b"request=smtpd_access_policy",
+        b"sender=",
+        b"=",
+        b"\n",
+        b"\n\n",
+        b"\0",
+        b"\xff",
+        b"a",
+        b"\r",
+        b"\r\n",
+    ]
 )
 
 
@@ -150,7 +192,9 @@ def test_anything_gives_events_or_the_protocol_error(portions: list[bytes]) -> N
 names = st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=20).filter(
     lambda name: name != "request"
 )
-values = st.text(st.characters(exclude_characters="\0\n", exclude_categories=["Cs"]), max_size=40)
+values = st.text(
+    st.characters(exclude_characters="\0\n", exclude_categories=["Cs"]), max_size=40
+).filter(lambda value: not value.endswith("\r"))
 
 
 @given(st.lists(st.dictionaries(names, values, max_size=10), min_size=1, max_size=5))
