@@ -4,7 +4,8 @@ One entry a line; ``#`` begins a comment. In a list of clients:
 
 * ``example.org``: a host of that name or below it, by its verified name (FCrDNS);
 * ``192.0.2.7``, ``192.0.2.0/24``, ``192.0.2`` (/24), ``192.0`` (/16), ``2001:db8::/32``;
-* ``/regex/``: searched in the name, without regard to case.
+* ``/regex/``: searched in the name, without regard to case; the syntax is Perl's (see
+  `policyd.perlre`), and there are no flags behind the last slash.
 
 In a list of senders or recipients:
 
@@ -14,6 +15,7 @@ In a list of senders or recipients:
 * ``/regex/``: searched in the address, without regard to case.
 
 A test costs the same for ten entries and for a hundred thousand, except that each regex is tried.
+It raises `policyd.errors.CheckError` when a regex takes too long for a text.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from typing import Self
 from gatepost.config.networks import require_own
 from gatepost.files import open_regular
 from policyd.errors import PolicydError
+from policyd.perlre import PerlRegex, PerlRegexError
 
 MAX_FILE = 64 << 20
 """Bytes of a list that are read: a million entries of 64 bytes."""
@@ -37,6 +40,8 @@ MAX_LINE = 64 << 10
 
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){1,3}(?:/\d{1,2})?\Z")
 _REGEX = re.compile(r"/(\S+)/\Z")
+_BLANKS = " \t\n\v\f\r"
+"""White space to Perl, for bytes."""
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -49,7 +54,7 @@ class ClientTable:
 
     def __init__(self, entries: Iterable[str] = ()) -> None:
         self._names: set[str] = set()
-        self._regexes: list[re.Pattern[str]] = []
+        self._regexes: list[PerlRegex] = []
         self._networks: dict[tuple[int, int], set[int]] = {}
         for entry in entries:
             self.add(entry)
@@ -82,8 +87,7 @@ class ClientTable:
         if self._networks and address and (found := self._match_address(address)):
             return found
         if name:
-            name = name.lower()
-            if self._names and (found := _match_domain(name, self._names)):
+            if self._names and (found := _match_domain(name.lower(), self._names)):
                 return found
             for regex in self._regexes:
                 if regex.search(name):
@@ -128,7 +132,7 @@ class AddressTable:
         self._addresses: set[str] = set()
         self._users: set[str] = set()
         self._domains: set[str] = set()
-        self._regexes: list[re.Pattern[str]] = []
+        self._regexes: list[PerlRegex] = []
         for entry in entries:
             self.add(entry)
 
@@ -142,6 +146,8 @@ class AddressTable:
                 f"{entry!r} is no address: write user@domain, user@, a domain or /regex/"
             )
         user, at, domain = entry.lower().rpartition("@")
+        if entry.startswith(("/", "!/")) and (not at or "/" in domain):
+            raise MatchError(f"{entry!r} is no regular expression: it is /regex/, without flags")
         if not at:
             self._domains.add(domain.strip("."))
         elif domain:
@@ -170,7 +176,7 @@ class AddressTable:
         if self._domains and (found := _match_domain(domain, self._domains)):
             return found
         for regex in self._regexes:
-            if regex.search(lower):
+            if regex.search(address):
                 return f"/{regex.pattern}/"
         return ""
 
@@ -181,10 +187,12 @@ class NameTable:
     def __init__(self, entries: Iterable[str] = (), *, domains: bool) -> None:
         self._domains = domains
         self._words: set[str] = set()
-        self._regexes: list[re.Pattern[str]] = []
+        self._regexes: list[PerlRegex] = []
         for entry in entries:
             if regex := _regex(entry):
                 self._regexes.append(regex)
+            elif entry.startswith(("/", "!/")):
+                raise MatchError(f"{entry!r} is no regular expression: it is /regex/, no flags")
             else:
                 self._words.add(entry.lower().strip(".") if domains else entry.lower())
 
@@ -202,7 +210,7 @@ class NameTable:
             if self._domains and (found := _match_domain(lower, self._words)):
                 return found
         for regex in self._regexes:
-            if regex.search(lower):
+            if regex.search(word):
                 return f"/{regex.pattern}/"
         return ""
 
@@ -227,10 +235,10 @@ def read_entries(path: Path) -> list[tuple[int, str]]:
 
 
 def _entries(path: Path, text: str) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if len(line) > MAX_LINE:
             raise MatchError(f"{path}:{number}: is longer than {MAX_LINE} characters")
-        if entry := line.partition("#")[0].strip():
+        if entry := line.partition("#")[0].strip(_BLANKS):
             yield number, entry
 
 
@@ -252,14 +260,14 @@ def _fill(table: ClientTable | AddressTable, path: Path) -> None:
             raise MatchError(f"{path}:{number}: {error}") from None
 
 
-def _regex(entry: str) -> re.Pattern[str] | None:
+def _regex(entry: str) -> PerlRegex | None:
     match = _REGEX.match(entry)
     if match is None:
         return None
     try:
-        return re.compile(match[1], re.IGNORECASE)
-    except re.error as error:
-        raise MatchError(f"{entry!r} is no regular expression: {error}") from None
+        return PerlRegex(match[1])
+    except PerlRegexError as error:
+        raise MatchError(f"{entry!r} is no regular expression that can be used: {error}") from None
 
 
 def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
