@@ -107,35 +107,3 @@ def _is_generic(address: str, host: str) -> bool:
         squeezed = re.sub(r"[^0-9a-f]", "", host)
         return digits[16:] in squeezed or digits in squeezed
     return False
-
-
-_NUMBER = re.compile(r"\b\d+\b")
-_TAG = re.compile(r"[0-9a-z]{10}", re.IGNORECASE)
-_HASH = re.compile(r"\b(?=[a-z]*\d)[0-9a-f]{8,}\b")
-
-
-def stable_sender(sender: str) -> str:
-    """The part of an envelope sender that is the same for each message of a sender, lower-case.
-
-    Bounce addresses carry a number, a hash or the recipient: BATV (``prvs=``), SRS, VERP and
-    extensions are reduced, numbers become ``#``.
-    """
-    user, at, domain = sender.lower().rpartition("@")
-    if not at:
-        return sender.lower()
-    if user.startswith("prvs="):
-        parts = user.split("=")
-        if len(parts) == 3:
-            first_is_tag = bool(_TAG.match(parts[1]))
-            swapped = bool(_TAG.match(parts[2])) and not first_is_tag
-            user = parts[1] if swapped else parts[2]
-    elif user.startswith(("srs0", "srs1")) and user.count("=") >= 3:
-        # SRS0=hash=timestamp=domain=user: the first two change from day to day
-        parts = user.split("=", 3)
-        user = f"{parts[0]}=#=#={parts[3]}"
-    if user.isalpha():
-        return f"{user}@{domain}"
-    user = user.partition("+")[0]
-    if not user.isalpha():
-        user = _NUMBER.sub("#", _HASH.sub("#", user))
-    return f"{user}@{domain}"

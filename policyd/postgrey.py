@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from policyd.bounces import stable_sender
 from policyd.greylist import Client, Rules, Triplet
-from policyd.identity import network_identity, stable_sender
+from policyd.identity import network_identity
 
 _HASH = re.compile(r"[0-9a-f]{40}\Z")
 

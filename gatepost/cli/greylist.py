@@ -19,9 +19,10 @@ from gatepost.cli import configuration
 from gatepost.cli.policyd_store import run
 from msgauth.domain import DomainError, to_alabels
 from policyd import records
+from policyd.bounces import stable_sender
 from policyd.checks.greylist import hide_of, rules_of
 from policyd.greylist import Client, Rules, Triplet
-from policyd.identity import network_identity, organizational_domain, stable_sender
+from policyd.identity import network_identity, organizational_domain
 from policyd.match import parse_address
 from policyd.settings import PolicydSettings
 from policyd.stores import Entry, Known, Store

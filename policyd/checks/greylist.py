@@ -11,6 +11,7 @@ from typing import TypeAlias
 from gatepost.reply import Reply
 from policyd import records
 from policyd.action import Action, defer_if_permit, prepend, refuse
+from policyd.bounces import stable_sender
 from policyd.checks import Outcome
 from policyd.checks.tables import addresses, clients
 from policyd.greylist import (
@@ -23,7 +24,7 @@ from policyd.greylist import (
     merge_triplets,
 )
 from policyd.helo import Helo, judge_helo
-from policyd.identity import host_identity, looks_generic, network_identity, stable_sender
+from policyd.identity import host_identity, looks_generic, network_identity
 from policyd.request import Request
 from policyd.settings import GreylistSettings
 from policyd.stores import Known, Store

@@ -9,7 +9,6 @@ from policyd.identity import (
     looks_generic,
     network_identity,
     organizational_domain,
-    stable_sender,
 )
 
 
@@ -72,21 +71,3 @@ def test_generic_names() -> None:
     assert not looks_generic("203.0.113.9", "mail.example.com")
     # the digits of a server's number are not its address
     assert not looks_generic("203.0.113.9", "mx9.example.com")
-
-
-@pytest.mark.parametrize(
-    ("sender", "stable"),
-    [
-        ("Alice@Example.ORG", "alice@example.org"),
-        ("", ""),
-        ("bounce-12345-678@lists.example.org", "bounce-#-#@lists.example.org"),
-        ("alice+tag@example.org", "alice@example.org"),
-        ("prvs=0123456789=alice@example.org", "alice@example.org"),
-        ("prvs=alice=0123456789@example.org", "alice@example.org"),
-        ("srs0=ab3d=xy=example.net=bob@example.org", "srs0=#=#=example.net=bob@example.org"),
-        ("msg-0a1b2c3d4e5f@bulk.example.org", "msg-#@bulk.example.org"),
-        ("user2@example.org", "user2@example.org"),
-    ],
-)
-def test_what_stays_of_a_sender(sender: str, stable: str) -> None:
-    assert stable_sender(sender) == stable

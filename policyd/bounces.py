@@ -1,0 +1,239 @@
+"""Envelope senders that change with each message, reduced to what stays the same.
+
+Bounce addresses carry what tells one message from another: a number, a hash, a day, the recipient.
+`stable_sender()` takes that out, so that the next message of a sender has the same triplet. Known
+forms are read by their parts; where a form names the original sender or the customer of a sending
+service, that name stays. What is left is judged by its looks, and an ordinary address is left as
+it is: ``user123`` and ``user124``, ``john.1984`` and ``john.1985`` are different people.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+MAX_LENGTH = 1024
+"""Characters of a sender that are looked at; RFC 5321 section 4.5.3.1 allows 320."""
+_MAX_NESTING = 3
+"""Forms within one another: a bounce address that a forwarder rewrote."""
+
+# Hosts and days of SRS are kept or left out by their place:
+# SRS0=hash=day=domain=user, SRS1=hash=host==hash=day=domain=user; the first separator is = + or -
+_SRS0 = re.compile(r"(?:(.*)\+)?srs0?[=+-][^=]+=[^=]+=([^=]+)=(.+)", re.IGNORECASE | re.DOTALL)
+_SRS1 = re.compile(
+    r"srs1[=+-][^=]+=([^=]+)=[=+-][^=]+=[^=]+=([^=]+)=(.+)", re.IGNORECASE | re.DOTALL
+)
+# Exchange, where it is the relay: bounces+SRS=hash=day@domain
+_SRS_BARE = re.compile(r"(.+)\+srs[=+-][^=]+=[^=]+", re.IGNORECASE | re.DOTALL)
+# BATV: prvs=tag=user, also the other way round and with a slash; the tag is a digit for the key,
+# three for the day, and a hash
+_PRVS = re.compile(r"prvs=([^=/]+)[=/](.+)", re.IGNORECASE | re.DOTALL)
+_PRVS_TAG = re.compile(r"(?=[a-z]*[0-9])[0-9a-f]{6,12}|[0-9]{4}[0-9a-z]{6}", re.IGNORECASE)
+_BTV1 = re.compile(r"btv1==[^=]+==(.+)", re.IGNORECASE | re.DOTALL)
+_SPARKPOST = re.compile(r"msprvs1=[^=]+=(.+)", re.IGNORECASE | re.DOTALL)
+# SendGrid: bounces+customer-hash-recipient
+_SENDGRID = re.compile(r"(bounces?\+[0-9]+)-[0-9a-z]{4,}-.+", re.IGNORECASE | re.DOTALL)
+# Sympa: bounce+user==a==domain==list
+_SYMPA = re.compile(r"bounce\+.+==a==[^=]+==([^=]+)(?:==[a-z])?", re.IGNORECASE | re.DOTALL)
+# Mailchimp: bounce-mc.us2_customer.campaign-hash; Mandrill: bounce-md_customer.hash.v1-hash
+_MAILCHIMP = re.compile(r"(bounce-m[cd](?:\.us[0-9]+)?_[0-9]+)\..+", re.IGNORECASE | re.DOTALL)
+# Constant Contact: hash_customer_hash
+_CONSTANT = re.compile(r"[\w+/-]{8,}={0,2}_([0-9]{10,})_[\w+/-]{8,}={0,2}")
+# ezmlm's confirmations: list-sc.time.cookie-recipient
+_EZMLM = re.compile(r"(.+-[a-z]c)\.[0-9]+\.[a-z]{20}(-.+)", re.IGNORECASE | re.DOTALL)
+# Acoustic, formerly Silverpop: v-abcdef_ghij_klm_nop_a
+_ACOUSTIC = re.compile(r"v-[a-z]{4,9}(?:_[a-z]{4,9}){2,4}_[a-z]", re.IGNORECASE)
+# Salesforce: user=domain__hash@pod.bnc.salesforce.com
+_SALESFORCE = re.compile(r"(.+=.+?)__[0-9a-z-]+", re.IGNORECASE | re.DOTALL)
+
+_SERVERS_IN_THE_DOMAIN = re.compile(
+    r".+\.((?:bnc\.salesforce|mcsv|mcdlv|rsgsv|mandrillapp)\.(?:com|net))"
+)
+"""Sending services whose bounce domain begins with the server of the day."""
+_RANDOM_ALONE = re.compile(r"(?:.+\.)?bounces\.google\.com|(?:.+\.)?amazonses\.com")
+"""Domains where the whole local part belongs to one message."""
+
+_DIGIT = re.compile(r"[0-9]")
+_SEPARATORS = re.compile(r"([-_.+=/@*]+)")
+_UUID = re.compile(
+    r"(?<![0-9a-z])[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![0-9a-z])",
+    re.IGNORECASE,
+)
+_BOUNCE_WORDS = frozenset(
+    {"alert", "alerts", "bnc", "bounce", "bounced", "bounces", "campaign", "confirm", "deliver"}
+    | {"delivery", "devnull", "donotreply", "email", "err", "error", "errors", "list", "lists"}
+    | {"mail", "mailer", "mailing", "mailings", "mails", "message", "messages", "msg", "news"}
+    | {"newsletter", "newsletters", "nl", "noreply", "notification", "notifications", "notify"}
+    | {"owner", "reply", "request", "ret", "return", "returns", "sentto", "tracking", "verp"}
+)
+"""Words that say that an address is made by a program."""
+_BOUNCE_LABELS = re.compile(
+    r"(?:.+\.)?(?:bnc|bounces?|e|em[0-9]*|email|lists?|mailer|mailing|mg|mta|news(?:letter)?|"
+    r"returns?)[0-9]*\.[^.]+\.[^.]+(?:\..+)?"
+)
+"""The same, as a label of the domain below an organization's."""
+_FREEMAIL = frozenset(
+    {"126.com", "163.com", "aol.com", "bigpond.com", "bk.ru", "bluewin.ch", "comcast.net"}
+    | {"foxmail.com", "free.fr", "freenet.de", "fastmail.com", "gmail.com", "gmx.at", "gmx.ch"}
+    | {"gmx.com", "gmx.de", "gmx.net", "googlemail.com", "hotmail.co.uk", "hotmail.com"}
+    | {"hotmail.de", "hotmail.fr", "hotmail.it", "hushmail.com", "icloud.com", "inbox.ru"}
+    | {"laposte.net", "libero.it", "list.ru", "live.com", "live.de", "live.fr", "live.it"}
+    | {"mac.com", "mail.com", "mail.de", "mail.ru", "mailbox.org", "me.com", "msn.com", "naver.com"}
+    | {"online.de", "orange.fr", "outlook.com", "outlook.de", "outlook.fr", "pm.me", "posteo.de"}
+    | {"proton.me", "protonmail.ch", "protonmail.com", "qq.com", "rambler.ru", "rediffmail.com"}
+    | {
+        "seznam.cz",
+        "sfr.fr",
+        "sina.com",
+        "t-online.de",
+        "tutanota.com",
+        "uol.com.br",
+        "verizon.net",
+    }
+    | {"wanadoo.fr", "web.de", "wp.pl", "yahoo.co.jp", "yahoo.co.uk", "yahoo.com", "yahoo.de"}
+    | {"yahoo.fr", "yandex.com", "yandex.ru", "ymail.com", "zoho.com"}
+)
+"""Providers where people choose their names: a number in one is a part of it."""
+_LONG_NUMBER = 6
+_SHORT_HASH = 8
+_LONG_WORD = 12
+_HEX = re.compile(r"[0-9a-f]+", re.IGNORECASE)
+_BEGINS_WITH_A_WORD = re.compile(r"[A-Za-z][a-z]{7}")
+_TURNS = re.compile(r"[0-9](?=[A-Za-z])|[A-Za-z](?=[0-9])|[a-z](?=[A-Z])")
+
+
+def stable_sender(sender: str) -> str:
+    """Return the part of an envelope sender that each message of a sender has, in lower case.
+
+    What is taken out becomes ``#``; what stands behind a plus sign is left out.
+    """
+    user, at, domain = sender.rpartition("@")
+    if not at or len(sender) > MAX_LENGTH:
+        return sender.lower()
+    if user.isalpha():
+        return sender.lower()
+    return _stable(user, domain.lower(), _MAX_NESTING)
+
+
+def _stable(user: str, domain: str, nesting: int) -> str:
+    if nesting and ("=" in user or "+" in user or "_" in user or "." in user):
+        for read in _FORMS:
+            if (found := read(user, domain, nesting - 1)) is not None:
+                return found.lower()
+    if _RANDOM_ALONE.fullmatch(domain):
+        return f"#@{domain}"
+    return f"{_plain(user, domain).lower()}@{domain}"
+
+
+def _inner(user: str, domain: str, nesting: int) -> str:
+    """The user of an address that stands within another one, reduced as if it stood alone."""
+    return _stable(user, domain.lower(), nesting).rpartition("@")[0]
+
+
+def _srs(user: str, domain: str, nesting: int) -> str | None:
+    """A forwarder's rewriting: the original sender stays."""
+    if found := _SRS1.fullmatch(user):
+        host, original, name = found.groups()
+        return f"srs1=#={host}==#=#={original}={_inner(name, original, nesting)}@{domain}"
+    if found := _SRS0.fullmatch(user):
+        through, original, name = found.groups()
+        before = f"{through}+" if through else ""
+        return f"{before}srs0=#=#={original}={_inner(name, original, nesting)}@{domain}"
+    if found := _SRS_BARE.fullmatch(user):
+        return f"{found[1]}+srs=#=#@{domain}"
+    return None
+
+
+def _batv(user: str, domain: str, nesting: int) -> str | None:
+    """A signed sender: the sender without its signature (draft-levine-smtp-batv)."""
+    if found := _BTV1.fullmatch(user):
+        return _stable(found[1], domain, nesting)
+    found = _PRVS.fullmatch(user)
+    if found is None:
+        return None
+    first, rest = found.groups()
+    if _PRVS_TAG.fullmatch(first):
+        return _stable(rest, domain, nesting)
+    head, _, last = rest.rpartition("=")
+    if _PRVS_TAG.fullmatch(last):
+        return _stable(f"{first}={head}" if head else first, domain, nesting)
+    return None
+
+
+def _customer(user: str, domain: str, _nesting: int) -> str | None:
+    """A sending service's address: the customer stays, where it is named."""
+    pool = _SERVERS_IN_THE_DOMAIN.fullmatch(domain)
+    domain = pool[1] if pool else domain
+    if found := _SPARKPOST.fullmatch(user):
+        return f"{found[1]}@{domain}"  # its numbers are those of the customer
+    if found := _SENDGRID.fullmatch(user) or _MAILCHIMP.fullmatch(user):
+        return f"{found[1]}@{domain}"
+    if domain == "bnc.salesforce.com" and (found := _SALESFORCE.fullmatch(user)):
+        return f"{found[1]}@{domain}"
+    if found := _SYMPA.fullmatch(user):
+        return f"bounce+{found[1]}@{domain}"
+    if found := _CONSTANT.fullmatch(user):
+        return f"#_{found[1]}_#@{domain}"
+    if found := _EZMLM.fullmatch(user):
+        return f"{found[1]}.#.#{found[2]}@{domain}"
+    if _ACOUSTIC.fullmatch(user):
+        return f"v-#@{domain}"
+    return None
+
+
+_FORMS: tuple[Callable[[str, str, int], str | None], ...] = (_srs, _batv, _customer)
+
+
+def _plain(user: str, domain: str) -> str:
+    """A local part of no form that is known."""
+    user = user.partition("+")[0] or user
+    if not _DIGIT.search(user) or domain in _FREEMAIL:
+        return user
+    user = _UUID.sub("#", user)
+    parts = _SEPARATORS.split(user)
+    words = parts[::2]
+    if len(words) == 1:
+        return "#" if _looks_random(user) and len(user) >= 2 * _LONG_WORD else user
+    made_by_a_program = (
+        "=" in user
+        or not _BOUNCE_WORDS.isdisjoint(word.lower() for word in words)
+        or _BOUNCE_LABELS.fullmatch(domain) is not None
+        or sum(word.isdecimal() or word == "#" for word in words) > 1
+    )
+    # behind an = or before an @ is an address of somebody, and it stays
+    own = _words_before_a_recipient(parts)
+    last = len(words) - 1
+    for n, word in enumerate(words[:own]):
+        if word.isdecimal():
+            if made_by_a_program or 0 < n < last or len(word) >= _LONG_NUMBER:
+                parts[2 * n] = "#"
+        elif _looks_random(word) or (made_by_a_program and _looks_hashed(word)):
+            parts[2 * n] = "#"
+    return "".join(parts)
+
+
+def _words_before_a_recipient(parts: list[str]) -> int:
+    """How many words stand before the recipient that a VERP address has (user=domain)."""
+    for n, separator in enumerate(parts[1::2]):
+        if separator == "=":
+            # the word before it is the user, or the last piece of it
+            return n
+    return len(parts[::2])
+
+
+def _looks_random(word: str) -> bool:
+    """Whether a word is long, with digits and letters all mixed."""
+    if len(word) < _SHORT_HASH or word.isalpha() or word.isdecimal() or not word.isascii():
+        return False
+    if _HEX.fullmatch(word):
+        return True
+    if len(word) < _LONG_WORD or _BEGINS_WITH_A_WORD.match(word):
+        return False
+    return len(_TURNS.findall(word)) >= 4
+
+
+def _looks_hashed(word: str) -> bool:
+    """Whether a word of an address that a program made is a hash, and be it a short one."""
+    if len(word) < _LONG_NUMBER or word.isalpha() or word.isdecimal():
+        return False
+    return _HEX.fullmatch(word) is not None
