@@ -22,7 +22,8 @@ from policyd import records
 from policyd.bounces import stable_sender
 from policyd.checks.greylist import hide_of, rules_of
 from policyd.greylist import Client, Rules, Triplet
-from policyd.identity import network_identity, organizational_domain
+from policyd.hostnames import organizational_domain
+from policyd.identity import network_identity
 from policyd.match import parse_address
 from policyd.settings import PolicydSettings
 from policyd.stores import Entry, Known, Store

@@ -14,7 +14,7 @@ from policyd.checks import Outcome
 from policyd.checks.spf import Resolves, Spf
 from policyd.errors import CheckError
 from policyd.helo import Helo, judge_helo
-from policyd.identity import looks_generic
+from policyd.hostnames import looks_generic
 from policyd.match import ClientTable, parse_address
 from policyd.request import Request, State
 from policyd.senders import SenderDomain, check_sender_domain

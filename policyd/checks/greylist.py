@@ -24,7 +24,8 @@ from policyd.greylist import (
     merge_triplets,
 )
 from policyd.helo import Helo, judge_helo
-from policyd.identity import host_identity, looks_generic, network_identity
+from policyd.hostnames import looks_generic
+from policyd.identity import host_identity, network_identity
 from policyd.request import Request
 from policyd.settings import GreylistSettings
 from policyd.stores import Known, Store

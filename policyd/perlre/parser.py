@@ -336,10 +336,13 @@ def _loops_over_nothing(node: Node) -> bool:
 
 
 def _look(body: Node, behind: bool, negative: bool) -> Node:
+    # Perl itself errs in the first two: (?=b*)x does not match x in 5.36
+    least, most = nodes.widths(body)
+    if least == 0 and most != 0:
+        raise PerlRegexError("a lookahead or lookbehind that may be content with nothing")
     if behind:
         if _has_atomic(body):
-            raise PerlRegexError("a lookbehind with something possessive")  # Perl itself errs in it
-        most = nodes.widths(body)[1]
+            raise PerlRegexError("a lookbehind with something possessive")
         if most is None or most > MAX_LOOKBEHIND:
             raise PerlRegexError(f"a lookbehind of more than {MAX_LOOKBEHIND} bytes")
     return nodes.Look(body, behind, negative)

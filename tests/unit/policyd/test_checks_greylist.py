@@ -110,6 +110,37 @@ def test_lines_of_customers_do_not_share_an_identity() -> None:
         gate.clock.now += 300
 
 
+def test_customers_of_a_hosting_provider_do_not_share_an_identity() -> None:
+    gate = Gate(auto_allow_clients=1)
+    one = {"client_address": "51.38.1.2", "client_name": "vps-1a2b3c4d.vps.ovh.net"}
+    other = {"client_address": "51.77.3.4", "client_name": "vps-9f8e7d6c.vps.ovh.net"}
+    assert gate.ask(**one) == "new"
+    assert gate.ask(300, **other) == "new"
+    assert gate.ask(0, **one) == "passed"
+    assert gate.ask(0, **one, sender="x@example.net") == "auto-allowed"
+    assert gate.ask(0, **other, sender="x@example.net") == "new"
+
+
+def test_a_name_that_does_not_lead_back_is_nobodys() -> None:
+    gate = Gate()
+    claimed = {"client_name": "unknown", "reverse_client_name": "mx1.bigmail.example"}
+    assert gate.ask(client_address="198.51.100.1", **claimed) == "new"
+    assert gate.ask(300, client_address="203.0.113.9", **claimed) == "new"
+    genuine = {"client_name": "mx1.bigmail.example"}
+    assert gate.ask(300, client_address="192.0.2.1", **genuine) == "new"
+
+
+def test_a_pool_with_generated_names_counts_as_one_by_spf() -> None:
+    async def spf(asking: Request) -> str:
+        return "spf:example.net"
+
+    gate = Gate(identify=[spf])
+    one = {"client_address": "198.51.100.7", "client_name": "s1234.pool.example"}
+    other = {"client_address": "203.0.113.9", "client_name": "s5678.pool.example"}
+    assert gate.ask(**one) == "new"
+    assert gate.ask(300, **other) == "passed"
+
+
 def test_a_name_that_is_found_later_does_not_start_anew() -> None:
     """The PTR lookup failed the first time; what is known of the network counts."""
     gate = Gate()

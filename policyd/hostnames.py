@@ -1,0 +1,220 @@
+"""Host names: whose they are, and whether one is the client's own.
+
+Only verified names (FCrDNS) are worth a look, and even those mostly say who owns the network: a
+hosting or access provider names each address after itself, as in ``vps-1a2b3c4d.vps.ovh.net``. Such
+a name is generated, from the address or from a number. `is_own()` tells it from the name of a mail
+server. In doubt a name is not the client's own: to be delayed without need costs less than to share
+the good name of a neighbour.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from functools import lru_cache
+
+from policyd.match import parse_address
+
+# Second-level labels below which a country's registry registers: "co.uk" is nobody's domain. Any of
+# two letters is taken for such a label: one label too many only makes an identity narrower, one too
+# few would make half a country one identity.
+_REGISTRY_LABELS = frozenset(
+    {"asn", "com", "edu", "firm", "gen", "gob", "gouv", "gov", "govt", "gub", "ind", "inf", "info"}
+    | {"int", "ltd", "mil", "muni", "name", "net", "nhs", "nic", "nom", "org", "pla", "plc"}
+    | {"police", "pro", "res", "sch", "school"}
+)
+_REGISTRY_LABEL_LENGTH = 2
+_REGISTRY_DOMAINS = frozenset({"law.za", "web.id", "web.tr", "web.ve", "web.za"})
+_SHARED_DOMAINS = frozenset(
+    {"br.com", "cn.com", "co.com", "de.com", "eu.com", "eu.org", "gb.net", "jpn.com", "ru.com"}
+    | {"sa.com", "uk.com", "uk.net", "us.com", "us.org", "za.com"}
+    | {"ddns.net", "ddnss.de", "dnshome.de", "duckdns.org", "dyndns.info", "dyndns.org", "dynu.net"}
+    | {"dynv6.net", "freeddns.org", "goip.de", "hopto.org", "mooo.com", "myftp.org", "no-ip.biz"}
+    | {"no-ip.info", "no-ip.org", "nip.io", "selfhost.de", "selfhost.eu", "spdns.de", "sslip.io"}
+    | {"sytes.net", "zapto.org"}
+)
+"""Domains below which everybody gets a name."""
+
+_SENDERS = frozenset(
+    {"163.com", "amazonses.com", "apple.com", "constantcontact.com", "createsend.com"}
+    | {"exacttarget.com", "facebook.com", "gmx.net", "google.com", "hubspotemail.net", "icloud.com"}
+    | {"kundenserver.de", "linkedin.com", "mail.ru", "mailgun.net", "mailgun.org", "mailjet.com"}
+    | {"mandrillapp.com", "mcdlv.net", "mcsv.net", "messagelabs.com", "messagingengine.com"}
+    | {"mimecast.com", "mktomail.com", "mtasv.net", "outlook.com", "paypal.com", "pphosted.com"}
+    | {
+        "protonmail.ch",
+        "qq.com",
+        "rsgsv.net",
+        "sender-sib.com",
+        "sendgrid.net",
+        "sparkpostmail.com",
+    }
+    | {"twitter.com", "web.de", "yahoo.com", "yandex.net"}
+)
+"""Domains of which all hosts that send mail are servers of one sender, however they are named."""
+
+_DIGIT_OR_HEX = re.compile(r"\d|[a-f]{8}")
+_LINE_WORDS = re.compile(
+    r"(?:^|[.\d_-])(?:a?dsl|adsl|vdsl|xdsl|cable|cust|customer|dhcp|dial|dialin|dialup|dip|dyn|"
+    r"dynamic|dynip|fiber|ftth|gprs|home|hsd|ip|lte|mobile|modem|pool|ppp|pppoe|res|"
+    r"residential|user|wifi|wimax|wlan)(?:[.\d_-]|$)"
+)
+_MORE_LINE_WORDS = frozenset(
+    {"broadband", "client", "clients", "cpe", "customers", "kunde", "kunden", "members", "nat"}
+    | {"rdns", "rev", "reverse", "static", "subs", "subscriber", "subscribers", "unallocated"}
+    | {"unassigned", "unused", "users"}
+)
+_HOSTING_WORDS = frozenset(
+    {"cloud", "cloudserver", "colo", "compute", "container", "ct", "ded", "dedi", "dedicated"}
+    | {"droplet", "ec", "guest", "host", "hosted", "hosting", "hosts", "instance", "kvm"}
+    | {"linode", "lxc", "node", "plesk", "rdp", "vds", "virt", "virtual", "vm", "vmi", "vps"}
+    | {"vs", "vserver", "xen"}
+)
+"""Words that a provider puts before the number of a machine that is for rent."""
+_MAIL_WORDS = frozenset(
+    {"em", "gw", "ironport", "list", "lists", "mg", "mo", "mr", "msg", "mta", "mx", "mxa", "mxb"}
+    | {"mxin", "mxout", "ob", "omta", "out", "outgoing", "relay", "send", "sender"}
+)
+_MAIL_SYLLABLES = re.compile(
+    r"bounce|exim|mail|mout|newsletter|outbound|postfix|relay|smtp|smarthost"
+)
+_WORDS = re.compile(r"[a-z]+")
+_DIGITS = re.compile(r"\d+")
+_HEX_WORD = re.compile(r"(?<![0-9a-z])(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{6,}(?![0-9a-z])")
+_HEX_LETTERS = re.compile(r"(?<![0-9a-z])[0-9a-f]{8,}(?![0-9a-z])")
+_ADDRESS_LIKE = re.compile(r"(?<!\d)\d{1,3}(?:[-._x]\d{1,3}){2,}(?!\d)")
+_SENDGRID = re.compile(r"o\d+\.ptr\d+\.\Z")
+_MAX_SERIAL = 2
+"""Digits of a host that may be one of few: ``web12``."""
+_MAX_POOL_NUMBER = 5
+"""Digits in a row in the name of a mail server: ``mail-40133``."""
+
+
+def organizational_domain(name: str) -> str:
+    """Return the domain that somebody registered, by the form of the name; empty for a bare TLD.
+
+    `mail.example.org` gives `example.org`, `mx.example.co.uk` gives `example.co.uk`. It errs on
+    the side of one label more, which is a narrower identity.
+    """
+    labels = name.lower().strip(".").split(".")
+    if len(labels) < 2 or not all(labels):
+        return ""
+    second = labels[-2]
+    named = second in _REGISTRY_LABELS or f"{second}.{labels[-1]}" in _REGISTRY_DOMAINS
+    registry = len(labels[-1]) == 2 and (named or len(second) <= _REGISTRY_LABEL_LENGTH)
+    if registry and len(labels) == 2:
+        return "" if named else ".".join(labels)
+    if not registry and f"{second}.{labels[-1]}" in _SHARED_DOMAINS:
+        registry = True
+    return ".".join(labels[-3:] if registry else labels[-2:])
+
+
+@lru_cache(maxsize=65536)
+def looks_generic(address: str, name: str) -> bool:
+    """Return whether a host name is made from the address or names a customer's line.
+
+    It is the narrower question, for a server that refuses such names: one that only has a number
+    in it is not meant. `is_own` asks for more.
+    """
+    name = name.lower()
+    return _is_generic(address, name.removesuffix(organizational_domain(name)))
+
+
+def is_own(address: str, name: str) -> bool:
+    """Return whether a verified host name in lower case is its client's own.
+
+    It is not when it has the address in it, when it says that it is for rent or a customer's line,
+    or when it has a serial number. The number of one mail server of several is none.
+    """
+    domain = organizational_domain(name)
+    if not domain:
+        return False
+    if domain in _SENDERS:
+        return True
+    host = name.removesuffix(domain)
+    if _is_generic(address, host) or _has_address(address, host, domain):
+        return False
+    if not host or _SENDGRID.match(host):
+        return True
+    if not _MORE_LINE_WORDS.isdisjoint(_WORDS.findall(host)):
+        return False
+    return not _has_serial(host)
+
+
+def _has_serial(host: str) -> bool:
+    """Whether a machine is one of many with numbers; the number of a mail server does not count."""
+    if _ADDRESS_LIKE.search(host) or _HEX_WORD.search(host):
+        return True
+    words = _WORDS.findall(host)
+    if not _HOSTING_WORDS.isdisjoint(words) and (_DIGITS.search(host) or _HEX_LETTERS.search(host)):
+        return True
+    labels = host.strip(".").split(".")
+    roles = [n for n, label in enumerate(labels) if _is_mail_label(label)]
+    if not roles:
+        return len(re.sub(r"\D", "", host)) > _MAX_SERIAL
+    # what stands to the right of mail.s12345 is whose mail server it is
+    if any(
+        len(digits) > _MAX_SERIAL for digits in _DIGITS.findall(".".join(labels[roles[-1] + 1 :]))
+    ):
+        return True
+    return any(len(digits) > _MAX_POOL_NUMBER for digits in _DIGITS.findall(host))
+
+
+def _is_mail_label(label: str) -> bool:
+    return bool(_MAIL_SYLLABLES.search(label)) or not _MAIL_WORDS.isdisjoint(_WORDS.findall(label))
+
+
+def _is_generic(address: str, host: str) -> bool:
+    """Whether the part before the organization's domain has the address in it, or names a line."""
+    if not host:
+        return False
+    if _LINE_WORDS.search(host):
+        return True
+    if not _DIGIT_OR_HEX.search(host):
+        return False
+    parsed = parse_address(address)
+    if isinstance(parsed, ipaddress.IPv4Address):
+        octets = parsed.packed
+        if f"{int(parsed):08x}" in host or str(int(parsed)) in host:
+            return True
+        numbers = [int(digits) for digits in re.findall(r"\d{1,3}", host)]
+        # the last two octets, in either order, and in any notation
+        return octets[3] in numbers and octets[2] in numbers and len(numbers) >= 2
+    if isinstance(parsed, ipaddress.IPv6Address):
+        digits = parsed.exploded.replace(":", "")
+        squeezed = re.sub(r"[^0-9a-f]", "", host)
+        return digits[16:] in squeezed or digits in squeezed
+    return False
+
+
+def _has_address(address: str, host: str, domain: str) -> bool:
+    """Whether a part of the address is in the name, in further notations."""
+    parsed = parse_address(address)
+    if isinstance(parsed, ipaddress.IPv4Address):
+        octets = [str(octet) for octet in parsed.packed]
+        # a network that is a domain of its own: ip-192-0-2.eu
+        numbers = _DIGITS.findall(domain)
+        if any(numbers[n : n + 3] == octets[:3] for n in range(len(numbers) - 2)):
+            return True
+        joined = [octets, octets[::-1], [octet.zfill(3) for octet in octets]]
+        digits = ["".join(one) for one in joined]
+        squeezed = re.sub(r"[-._x]", "", host)
+        hexed = parsed.packed.hex()
+        in_hex = (hexed, parsed.packed[::-1].hex(), hexed[2:])
+        return any(len(one) >= 5 and one in host for one in digits) or any(
+            one in squeezed for one in in_hex
+        )
+    if isinstance(parsed, ipaddress.IPv6Address):
+        nibbles = parsed.exploded.replace(":", "")
+        squeezed = re.sub(r"[^0-9a-f]", "", host)
+        if nibbles[::-1] in squeezed or nibbles[16:][::-1] in squeezed:
+            return True
+        groups = [group.lstrip("0") or "0" for group in parsed.exploded.split(":")]
+        written = re.split(r"[-._x]", host)
+        meaning = [group for group in groups[4:] if group != "0"]
+        found = [group for group in meaning if group in written or group.zfill(4) in written]
+        # two groups of the interface, or the only one that is not 0 behind the network
+        return len(found) > 1 or (
+            bool(found) and any(group in written for group in groups[1:4] if group != "0")
+        )
+    return False
