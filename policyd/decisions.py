@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from json.encoder import encode_basestring_ascii as quote
 
 from gatepost.config import LogSettings
@@ -20,8 +21,6 @@ from policyd.engine import Decision
 from policyd.request import Request
 
 FIELDS = (
-    ("client", "client_address"),
-    ("client_name", "client_name"),
     ("helo", "helo_name"),
     ("sender", "sender"),
     ("recipient", "recipient"),
@@ -29,7 +28,7 @@ FIELDS = (
     ("queue_id", "queue_id"),
     ("instance", "instance"),
 )
-"""Key of the log line, attribute of Postfix. Empty ones are left out."""
+"""Key of the log line, attribute of Postfix. Empty ones are left out; the client has its own."""
 
 _BEGINNINGS = tuple((f',"{key}":', attribute) for key, attribute in FIELDS)
 MAX_HEADS = 1000
@@ -73,11 +72,13 @@ class DecisionLog:
 
     def _line(self, request: Request, decision: Decision, seconds: float, level: str) -> str:
         parts = [self._head(decision), f',"state":{_quote(request.state)}']
+        for key, value in _client(request):
+            parts.append(f',"{key}":{_quote(value)}')
         get = request.attributes.get
         for begin, attribute in _BEGINNINGS:
-            if value := get(attribute):
+            if said := get(attribute):
                 parts.append(begin)
-                parts.append(quote(value) if len(value) <= MAX_VALUE else _quote(value))
+                parts.append(quote(said) if len(said) <= MAX_VALUE else _quote(said))
         parts.append(
             f',"seconds":{seconds:.6f},"event":"decision","level":"{level}","time":"{self._time()}"}}\n'
         )
@@ -110,6 +111,16 @@ class DecisionLog:
         return f"{self._second_text}.{int((now - second) * 1e6):06d}Z"
 
 
+def _client(request: Request) -> Iterator[tuple[str, str]]:
+    """The client as Postfix names it, and the proxy, when it is the proxy that Postfix names."""
+    if request.given_address:
+        yield "client", request.given_address
+        if request.attributes.get("client_address") != request.given_address:
+            yield "proxy", request.given_address
+    if request.given_name:
+        yield "client_name", request.given_name
+
+
 def _quote(value: str) -> str:
     return quote(value if len(value) <= MAX_VALUE else value[:MAX_VALUE] + "…")
 
@@ -122,6 +133,7 @@ def _shown(request: Request, decision: Decision, seconds: float) -> dict[str, ob
         "findings": "; ".join(decision.findings),
         "state": request.state,
     }
+    shown.update(_client(request))
     shown.update((key, request.attributes.get(attribute, "")) for key, attribute in FIELDS)
     shown["seconds"] = round(seconds, 6)
     return {key: value for key, value in shown.items() if value not in ("", None)}

@@ -53,6 +53,9 @@ _SENDERS = frozenset(
 )
 """Domains of which all hosts that send mail are servers of one sender, however they are named."""
 
+_MAX_NAME = 253
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)\Z")
+_TOP_LEVEL = re.compile(r"(?:[a-z]{2,63}|xn--[a-z0-9-]+)\Z")
 _DIGIT_OR_HEX = re.compile(r"\d|[a-f]{8}")
 _LINE_WORDS = re.compile(
     r"(?:^|[.\d_-])(?:a?dsl|adsl|vdsl|xdsl|cable|cust|customer|dhcp|dial|dialin|dialup|dip|dyn|"
@@ -88,6 +91,18 @@ _MAX_SERIAL = 2
 """Digits of a host that may be one of few: ``web12``."""
 _MAX_POOL_NUMBER = 5
 """Digits in a row in the name of a mail server: ``mail-40133``."""
+
+
+def is_host_name(name: str) -> bool:
+    """Return whether lower-case ASCII text is a host name with a domain (RFC 1123 section 2.1).
+
+    An underscore is allowed, as some names have one. A name whose last label is no word, as
+    ``1.2.3.999``, is a mistyped address.
+    """
+    labels = name.split(".")
+    if len(name) > _MAX_NAME or len(labels) < 2:
+        return False
+    return all(map(_LABEL.match, labels)) and _TOP_LEVEL.match(labels[-1]) is not None
 
 
 def organizational_domain(name: str) -> str:

@@ -1,8 +1,10 @@
 """Greylist records as a store keeps them: text keys and values, with or without names in them.
 
 A triplet is ``t`` LF identity LF sender LF recipient with the value ``first last passed``; a client
-is ``c`` LF identity with ``returns last``. In privacy mode each part is its keyed hash, so that a
-stolen store tells nobody who wrote to whom, and one can still look for a part that one knows.
+is ``c`` LF identity with ``returns last``. Where the identity does not follow from a client's
+address or host name, ``a`` LF address (or name) has the identities under which it is known. In
+privacy mode each part is its keyed hash, so that a stolen store tells nobody who wrote to whom, and
+one can still look for a part that one knows.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ from policyd.stores import Entry
 
 TRIPLET = "t\n"
 CLIENT = "c\n"
+ALIAS = "a\n"
+MAX_ALIASES = 8
+"""Identities that are kept for one address or name; the oldest goes first."""
 _HASH_BYTES = 16
 
 Hide: TypeAlias = Callable[[str], str]
@@ -55,6 +60,26 @@ def triplet_key(hide: Hide, identity: str, sender: str, recipient: str) -> str:
 def client_key(hide: Hide, identity: str) -> str:
     """The key of a client."""
     return f"c\n{identity}" if hide is plain else f"c\n{hide(identity)}"
+
+
+def alias_key(hide: Hide, client: str) -> str:
+    """Return the key of the identities of an address or a host name, in the form it is asked for.
+
+    An address is as `ipaddress` prints it, a name in lower case.
+    """
+    return f"a\n{hide(client)}"
+
+
+def alias_entry(old: Entry | None, identity: str, expires: int) -> Entry:
+    """Return the entry with one more identity, which is already hidden; the last is the newest."""
+    known = [one for one in read_alias(old) if one != identity]
+    value = "\n".join([*known, identity][-MAX_ALIASES:])
+    return Entry(value, expires if old is None else max(expires, old.expires))
+
+
+def read_alias(entry: Entry | None) -> list[str]:
+    """Return the identities of an entry, hidden where names are hidden; the last is the newest."""
+    return [one for one in entry.value.split("\n") if one] if entry is not None else []
 
 
 def triplet_entry(triplet: Triplet, rules: Rules) -> Entry:
@@ -108,4 +133,9 @@ def merge(key: str, ours: Entry, theirs: Entry) -> Entry:
         count, other_count = read_client(ours), read_client(theirs)
         if count and other_count:
             return Entry(_client_value(merge_clients(count, other_count)), expires)
+    elif key.startswith(ALIAS):
+        merged = ours
+        for identity in read_alias(theirs):
+            merged = alias_entry(merged, identity, expires)
+        return merged
     return theirs

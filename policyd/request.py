@@ -29,11 +29,24 @@ class State(enum.StrEnum):
 class Request:
     """The attributes of a policy request, and what the checks found out about it so far."""
 
-    __slots__ = ("attributes", "recipient", "sender", "signals", "state", "welcome")
+    __slots__ = (
+        "attributes",
+        "given_address",
+        "given_name",
+        "recipient",
+        "sender",
+        "signals",
+        "state",
+        "welcome",
+    )
 
     def __init__(self, attributes: dict[str, str]) -> None:
         self.attributes = attributes
         get = attributes.get
+        self.given_address = get("client_address", "")
+        """What Postfix said, for the log: the attribute is "unknown" once it is found to be that of
+        a proxy."""
+        self.given_name = get("client_name", "")
         self.state = get("protocol_state", "")
         """One of `State`, or something that a later Postfix may send."""
         self.sender = get("sender", "")

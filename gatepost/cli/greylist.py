@@ -7,7 +7,6 @@ import json
 import sys
 import time
 from collections.abc import AsyncIterator, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,19 +15,14 @@ from typing import Any, TextIO
 import click
 
 from gatepost.cli import configuration
+from gatepost.cli.greylist_client import identities_of_domain, identity_of, known_as, meant
 from gatepost.cli.policyd_store import run
-from msgauth.domain import DomainError, to_alabels
 from policyd import records
-from policyd.bounces import stable_sender
 from policyd.checks.greylist import hide_of, rules_of
 from policyd.greylist import Client, Rules, Triplet
-from policyd.hostnames import organizational_domain
-from policyd.identity import network_identity
-from policyd.match import parse_address
 from policyd.settings import PolicydSettings
 from policyd.stores import Entry, Known, Store
 
-IDENTITIES = ("net", "host", "spf", "dnswl")
 AT_ONCE = 500
 """Records that are written in one go."""
 MOMENT = "A running policy server sees it within a minute."
@@ -134,15 +128,20 @@ def list_records(config: Path | None, kinds: tuple[str, ...], limit: int) -> Non
 def find(text: str, config: Path | None, kinds: tuple[str, ...]) -> None:
     """List what has TEXT in client, sender or recipient: an address, a domain, a name.
 
-    An address or a host name is also found by the identity that it has here. With privacy_key_file
-    only whole parts are found: an identity, a sender or a recipient.
+    A client's address, network or host name finds what the client is known under: its network, the
+    domain of its host name, or the domain of a sender for whom SPF passed. With privacy_key_file
+    only whole parts are found: an identity, an address, a host name, a sender or a recipient.
     """
     settings = _settings(config)
     hide = hide_of(settings.greylist)
-    parts = {hide(one) for one in _meant(text, settings)}
+    parts = {hide(one) for one in meant(text, settings) | identities_of_domain(text)}
 
     async def work(store: Store) -> int:
         found = 0
+        others = await known_as(store, text, hide)
+        parts.update(others)
+        if others and hide is records.plain:
+            click.echo(f"{text} is known as {', '.join(sorted(others))}", err=True)
         async for record in scan(store, kinds):
             is_within = hide is records.plain and any(text.lower() in one for one in record.parts)
             if is_within or parts & set(record.parts):
@@ -187,13 +186,17 @@ def allow(client: str, config: Path | None) -> None:
 def forget(text: str, config: Path | None) -> None:
     """Forget whatever has TEXT as its whole client, sender or recipient.
 
-    An address, a network or a host name stands for its identity.
+    An address, a network or a host name stands for the identity that follows from it. A client
+    that is known under another one is named: say that one to forget it, and all who share it.
     """
     settings = _settings(config)
     hide = hide_of(settings.greylist)
-    parts = {hide(one) for one in _meant(text, settings)}
+    parts = {hide(one) for one in meant(text, settings)}
 
     async def work(store: Store) -> int:
+        others = await known_as(store, text, hide) - parts
+        if others and hide is records.plain:
+            click.echo(f"{text} is known as {', '.join(sorted(others))} as well", err=True)
         keys = [
             record.key
             async for record in scan(store, ("triplet", "client"))
@@ -258,41 +261,6 @@ def _merging(key: str, entry: Entry) -> Any:
         return [entry if old is None else records.merge(key, entry, old)], None
 
     return change
-
-
-def identity_of(text: str, settings: PolicydSettings) -> str:
-    """The identity that somebody means; raises `click.ClickException`."""
-    greylist = settings.greylist
-    kind, colon, value = text.partition(":")
-    if not colon or kind not in IDENTITIES or parse_address(text) is not None:
-        kind, value = "", text
-    if kind in ("", "net"):
-        address, slash, prefix = value.partition("/")
-        network = network_identity(address, greylist.ipv4_prefix, greylist.ipv6_prefix)
-        if network and slash and prefix != network.rpartition("/")[2]:
-            raise click.ClickException(
-                f"{text}: the greylist knows clients by networks of another size, as {network}; "
-                "other networks belong into allow_clients"
-            )
-        if network:
-            return network
-    try:
-        domain = to_alabels(value)
-    except DomainError:
-        domain = ""
-    if domain and kind in ("spf", "dnswl"):
-        return f"{kind}:{domain}"
-    if kind != "net" and (domain := organizational_domain(domain)):
-        return f"host:{domain}"
-    raise click.ClickException(f"{text!r} is no address, network, domain or identity")
-
-
-def _meant(text: str, settings: PolicydSettings) -> set[str]:
-    """The parts of records that somebody may mean: as they are kept, and as mail has them."""
-    meant = {text, text.lower(), stable_sender(text)}
-    with suppress(click.ClickException):
-        meant.add(identity_of(text, settings))
-    return meant
 
 
 def _settings(config: Path | None) -> PolicydSettings:

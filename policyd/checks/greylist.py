@@ -26,6 +26,7 @@ from policyd.greylist import (
 from policyd.helo import Helo, judge_helo
 from policyd.hostnames import looks_generic
 from policyd.identity import host_identity, network_identity
+from policyd.match import parse_address
 from policyd.request import Request
 from policyd.settings import GreylistSettings
 from policyd.stores import Known, Store
@@ -142,7 +143,7 @@ class Greylist:
         client = records.client_key(self._hide, identities[0])
         if self._recent.fresh(client, now):
             return _AUTO_ALLOWED
-        verdict = await self._ask_store(identities, sender, recipient, now)
+        verdict = await self._ask_store(request, identities, sender, recipient, now)
         if not verdict.passes and len(identities) == 1 and self._identify:
             verdict = await self._try_further(request, verdict, sender, recipient, now)
         if verdict.result is Result.KNOWN:
@@ -168,19 +169,29 @@ class Greylist:
         """The verdict under an identity that has to be found out first, if it is better."""
         for identify in self._identify:
             if further := await identify(request):
-                better = await self._ask_store([further], sender, recipient, now)
+                better = await self._ask_store(request, [further], sender, recipient, now)
                 if better.passes:
                     return better
         return verdict
 
     def _ask_store(
-        self, identities: Sequence[str], sender: str, recipient: str, now: float
+        self,
+        request: Request,
+        identities: Sequence[str],
+        sender: str,
+        recipient: str,
+        now: float,
     ) -> Awaitable[Verdict]:
-        """Decide on what is known of all identities; what is learned is kept under the first."""
+        """Decide on what is known of all identities; what is learned is kept under the first.
+
+        Under which identity it is, is noted for the client's address and name, to be found by.
+        """
         hide, rules = self._hide, self.rules
         keys = [records.triplet_key(hide, one, sender, recipient) for one in identities]
         keys += [records.client_key(hide, one) for one in identities]
         count = len(identities)
+        identity = hide(identities[0])
+        keys += [records.alias_key(hide, one) for one in _aliases(request, identities[0])]
         seconds = int(now)
 
         def change(known: Known) -> tuple[Known, Verdict]:
@@ -191,6 +202,11 @@ class Greylist:
                 entries[0] = records.triplet_entry(after.triplet, rules)
             if after.client is not None and after.client is not seen.client:
                 entries[count] = records.client_entry(after.client, rules)
+            # an alias is written with what it leads to, or when it does not yet lead there
+            written = any(entry is not known[n] for n, entry in enumerate(entries))
+            for n in range(2 * count, len(entries)):
+                if written or identity not in records.read_alias(known[n]):
+                    entries[n] = records.alias_entry(known[n], identity, seconds + rules.max_age)
             return entries, verdict
 
         return self._store.update(keys, change)
@@ -247,6 +263,16 @@ class Greylist:
         if self._settings.action == "defer_if_permit":
             return defer_if_permit(reply)
         return refuse(reply)
+
+
+def _aliases(request: Request, identity: str) -> list[str]:
+    """What somebody may look a client up by, from which its identity does not follow."""
+    aliases = []
+    if not identity.startswith("net:") and (address := parse_address(request.client_address)):
+        aliases.append(str(address))
+    if request.client_name and not identity.startswith("host:"):
+        aliases.append(request.client_name.lower().rstrip("."))
+    return aliases
 
 
 def suspicious(request: Request, address: str, name: str, own_names: Collection[str]) -> bool:

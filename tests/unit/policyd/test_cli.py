@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from click.testing import CliRunner, Result
 from gatepost.cli.dnslist import dnslist
 from gatepost.cli.greylist import greylist
 from gatepost.cli.policyd import policyd
-from policyd.checks.greylist import Greylist
+from policyd.checks.greylist import Greylist, Identify
 from policyd.settings import GreylistSettings
 from policyd.stores.sqlite import SqliteStore
 from tests.unit.policyd.requests import request
@@ -30,7 +31,10 @@ def config(tmp_path: Path) -> Path:
 
 
 def learn(
-    config: Path, *requests: dict[str, str], settings: GreylistSettings | None = None
+    config: Path,
+    *requests: dict[str, str],
+    settings: GreylistSettings | None = None,
+    identify: Sequence[Identify] = (),
 ) -> None:
     """Let a greylist see requests, ten minutes ago and now."""
 
@@ -41,6 +45,7 @@ def learn(
                 settings or GreylistSettings(),
                 store,
                 "mx.example.org",
+                identify,
                 clock=lambda ago=ago: time.time() - ago,  # type: ignore[misc]
             )
             for attributes in requests:
@@ -50,6 +55,15 @@ def learn(
         await store.close()
 
     asyncio.run(scene())
+
+
+def with_secret(config: Path, tmp_path: Path) -> GreylistSettings:
+    """Turn privacy mode on."""
+    secret = tmp_path / "secret"
+    secret.write_text("a secret\n")
+    secret.chmod(0o600)
+    config.write_text(config.read_text() + f'privacy_key_file = "{secret}"\n')
+    return GreylistSettings.model_validate({"privacy_key_file": str(secret)})
 
 
 def run(config: Path, *arguments: str, stdin: str = "") -> Result:
@@ -113,6 +127,10 @@ def test_allow_and_forget(config: Path) -> None:
         ("host:mail.example.com", "host:example.com"),
         ("spf:Example.com", "spf:example.com"),
         ("dnswl:list.example", "dnswl:list.example"),
+        ("mail.example.com.", "host:example.com"),
+        ("mail_1.example.com", "host:example.com"),
+        ("bücher.example", "host:xn--bcher-kva.example"),
+        ("2001:DB8:0::1", "net:2001:db8::/64"),
     ],
 )
 def test_whom_allow_means(config: Path, said: str, identity: str) -> None:
@@ -127,6 +145,37 @@ def test_whom_allow_means(config: Path, said: str, identity: str) -> None:
     [
         ("203.0.113.0/28", "other networks belong into allow_clients"),
         ("net:203.0.0.0/16", "other networks belong into allow_clients"),
+        ("203.0.113.9/33", "no address, network, domain or identity"),
+        ("203.0.113.9/", "no address, network, domain or identity"),
+        ("203.0.113.9/024", "no address, network, domain or identity"),
+        ("2001:db8::/129", "no address, network, domain or identity"),
+        ("1.2.3.999", "no address, network, domain or identity"),
+        ("1.2.3", "no address, network, domain or identity"),
+        ("1.2.3.4.5", "no address, network, domain or identity"),
+        ("1.2.3.4.", "no address, network, domain or identity"),
+        ("1.2.3.0x4", "no address, network, domain or identity"),
+        ("host:1.2.3.999", "no address, network, domain or identity"),
+        ("host:192.0.2.7", "no address, network, domain or identity"),
+        ("net:1.2.3.999", "no address, network, domain or identity"),
+        ("spf:1.2.3.999", "no address, network, domain or identity"),
+        ("dnswl:1.2.3.999", "no address, network, domain or identity"),
+        ("spf:example", "no address, network, domain or identity"),
+        ("2001:db8::g", "no address, network, domain or identity"),
+        ("2001:db8:::1", "no address, network, domain or identity"),
+        ("fe80::1%eth0", "no address, network, domain or identity"),
+        ("[192.0.2.7]", "no address, network, domain or identity"),
+        ("host:-mail.example.org", "no address, network, domain or identity"),
+        ("mail-.example.org", "no address, network, domain or identity"),
+        ("mail..example.org", "no address, network, domain or identity"),
+        (".example.org", "no address, network, domain or identity"),
+        ("*.example.org", "no address, network, domain or identity"),
+        ("example.org/24", "no address, network, domain or identity"),
+        ("mail example.org", "no address, network, domain or identity"),
+        (" 192.0.2.7", "no address, network, domain or identity"),
+        ("x" * 64 + ".example.org", "no address, network, domain or identity"),
+        ("", "no address, network, domain or identity"),
+        ("vps-1a2b3c4d.vps.ovh.net", "made from a number"),
+        ("host:vps-1a2b3c4d.vps.ovh.net", "made from a number"),
         ("203.0.113/24", "no address, network, domain or identity"),
         ("bob@example.org", "no address, network, domain or identity"),
         ("net:example.org", "no address, network, domain or identity"),
@@ -148,6 +197,88 @@ def test_a_client_and_a_sender_are_found_as_mail_has_them(config: Path) -> None:
         assert "  bob@example.org  passed" in run(config, "find", text).stdout
     assert run(config, "find", "192.0.3.7").exit_code == 1
     assert "1 records forgotten" in run(config, "forget", bounce).stdout
+
+
+async def _spf(_: object) -> str:
+    return "spf:shop.example"
+
+
+STORED = {
+    "host": ({}, "host:example.net", ()),
+    "network": ({"client_name": "unknown"}, "net:192.0.2.0/24", ()),
+    "generated name": (
+        {"client_name": "vps-1a2b3c4d.vps.ovh.net"},
+        "net:192.0.2.0/24",
+        ("vps-1a2b3c4d.vps.ovh.net", "VPS-1a2b3c4d.vps.ovh.net."),
+    ),
+    "IPv6": (
+        {"client_address": "2001:db8:1::25", "client_name": "mx1.example.net"},
+        "host:example.net",
+        ("2001:DB8:1:0::25", "2001:db8:1::/64", "2001:db8::/32", "mx1.example.net"),
+    ),
+}
+
+
+@pytest.mark.parametrize("privacy", [False, True], ids=["plain", "privacy"])
+@pytest.mark.parametrize(("client", "identity", "texts"), STORED.values(), ids=STORED.keys())
+def test_a_client_is_found_by_its_address_and_name(
+    config: Path,
+    tmp_path: Path,
+    client: dict[str, str],
+    identity: str,
+    texts: tuple[str, ...],
+    privacy: bool,
+) -> None:
+    settings = with_secret(config, tmp_path) if privacy else None
+    learn(config, client, settings=settings)
+    learn(config, {"client_address": "198.51.100.9", "client_name": "unknown"}, settings=settings)
+    default = ("192.0.2.7", "::ffff:192.0.2.7", "192.0.2.0/24", "net:192.0.2.0/24", identity)
+    for text in texts if "client_address" in client else (*default, *texts):
+        if privacy and "/" in text and text != identity and "net:" not in identity:
+            continue  # one hash does not tell which network an address is in
+        found = run(config, "find", text)
+        assert len(found.stdout.splitlines()) == 2, (text, found.output)
+        if not privacy:
+            assert f"  {identity}  " in found.stdout
+    assert run(config, "find", "192.0.2.8").exit_code == (0 if "net:" in identity else 1)
+    assert run(config, "find", "203.0.113.7").exit_code == 1
+
+
+@pytest.mark.parametrize("privacy", [False, True], ids=["plain", "privacy"])
+def test_a_client_is_found_by_what_spf_proved(config: Path, tmp_path: Path, privacy: bool) -> None:
+    settings = with_secret(config, tmp_path) if privacy else None
+    for address in ("192.0.2.7", "198.51.100.9"):
+        learn(
+            config,
+            {"client_address": address, "client_name": "s1234.pool.example"},
+            settings=settings,
+            identify=[_spf],
+        )
+    for text in ("192.0.2.7", "198.51.100.9", "shop.example", "spf:shop.example"):
+        found = run(config, "find", "--kind", "triplet", text).stdout
+        assert privacy or "  spf:shop.example  alice@example.net  bob@example.org  " in found
+        assert found
+    if not privacy:
+        told = run(config, "find", "192.0.2.7").stderr
+        assert "192.0.2.7 is known as spf:shop.example" in told
+        assert "as spf:shop.example as well" in run(config, "forget", "192.0.2.7").stderr
+        assert run(config, "forget", "spf:shop.example").exit_code == 0
+        assert "spf:" not in run(config, "find", "alice@example.net").stdout
+
+
+def test_another_server_of_a_pool_is_found_though_nothing_was_learned_of_it(config: Path) -> None:
+    learn(config, {})
+    learn(config, {"client_address": "198.51.100.9", "client_name": "mx2.example.net"})
+    assert "host:example.net" in run(config, "find", "198.51.100.9").stdout
+
+
+def test_an_address_that_was_many_is_known_as_the_last_of_them(config: Path) -> None:
+    for n in range(10):
+        learn(config, {"client_name": f"mail.example{'abcdefghij'[n]}.org"})
+    told = run(config, "find", "192.0.2.7").stderr
+    assert "host:examplej.org" in told
+    assert "host:examplec.org" in told
+    assert "host:exampleb.org" not in told
 
 
 def test_what_is_exported_can_be_imported(config: Path, tmp_path: Path) -> None:
@@ -179,11 +310,7 @@ def test_what_is_exported_can_be_imported(config: Path, tmp_path: Path) -> None:
 
 
 def test_in_privacy_mode_a_whole_part_is_found(config: Path, tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text("a secret\n")
-    secret.chmod(0o600)
-    config.write_text(config.read_text() + f'privacy_key_file = "{secret}"\n')
-    settings = GreylistSettings.model_validate({"privacy_key_file": str(secret)})
+    settings = with_secret(config, tmp_path)
     learn(config, {}, settings=settings)
     exported = run(config, "export").stdout
     assert "example" not in exported

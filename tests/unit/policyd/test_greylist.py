@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policyd import records
 from policyd.greylist import (
     Client,
     Result,
@@ -164,3 +165,15 @@ def test_merging_is_in_any_order(one: Triplet, other: Triplet, third: Triplet) -
 
 def test_merged_clients_know_the_more() -> None:
     assert merge_clients(Client(3, 10), Client(1, 20)) == Client(3, 20)
+
+
+def test_merged_aliases_lead_to_all_identities() -> None:
+    key = records.alias_key(records.plain, "192.0.2.7")
+    one = records.alias_entry(None, "host:example.net", 10)
+    other = records.alias_entry(one, "spf:example.org", 20)
+    assert records.read_alias(records.merge(key, one, other)) == [
+        "host:example.net",
+        "spf:example.org",
+    ]
+    assert records.merge(key, one, other).expires == 20
+    assert records.read_alias(None) == []

@@ -1,0 +1,106 @@
+"""A client of the greylist as somebody names it on the command line."""
+
+from __future__ import annotations
+
+import ipaddress
+from contextlib import suppress
+
+import click
+
+from msgauth.domain import DomainError, to_alabels
+from policyd import records
+from policyd.bounces import stable_sender
+from policyd.hostnames import is_host_name, is_own, organizational_domain
+from policyd.identity import network_identity
+from policyd.match import parse_address
+from policyd.settings import PolicydSettings
+from policyd.stores import Store
+
+IDENTITIES = ("net", "host", "spf", "dnswl")
+
+
+def identity_of(text: str, settings: PolicydSettings) -> str:
+    """Return the identity that somebody means; raises `click.ClickException`."""
+    greylist = settings.greylist
+    kind, colon, value = text.partition(":")
+    if not colon or kind not in IDENTITIES or parse_address(text) is not None:
+        kind, value = "", text
+    if kind in ("", "net"):
+        address, slash, prefix = value.partition("/")
+        network = network_identity(address, greylist.ipv4_prefix, greylist.ipv6_prefix)
+        if network and slash and not _is_prefix(address, prefix):
+            network = ""
+        if network and slash and prefix != network.rpartition("/")[2]:
+            raise click.ClickException(
+                f"{text}: the greylist knows clients by networks of another size, as {network}; "
+                "other networks belong into allow_clients"
+            )
+        if network:
+            return network
+    name = _host_name(value)
+    if name and kind in ("spf", "dnswl"):
+        return f"{kind}:{name}"
+    if kind != "net" and (domain := organizational_domain(name)):
+        if not is_own("", name):
+            raise click.ClickException(
+                f"{text}: such a name is made from a number, and the greylist does not know "
+                "clients by it; write the address"
+            )
+        return f"host:{domain}"
+    raise click.ClickException(f"{text!r} is no address, network, domain or identity")
+
+
+def _is_prefix(address: str, text: str) -> bool:
+    """Whether a text is the length of a network's prefix."""
+    parsed = parse_address(address)
+    if parsed is None or not (text.isascii() and text.isdecimal()) or len(text) > 3:
+        return False
+    return str(int(text)) == text and int(text) <= parsed.max_prefixlen
+
+
+def _host_name(text: str) -> str:
+    """The host name that a text is, in A-labels and lower case; empty when it is none."""
+    try:
+        name = to_alabels(text)
+    except DomainError:
+        return ""
+    return name if is_host_name(name) else ""
+
+
+def meant(text: str, settings: PolicydSettings) -> set[str]:
+    """Return the parts that somebody may mean, as they are kept and as mail has them."""
+    parts = {text, text.lower(), stable_sender(text)}
+    with suppress(click.ClickException):
+        parts.add(identity_of(text, settings))
+    return parts
+
+
+def identities_of_domain(text: str) -> set[str]:
+    """Return the identities that a domain may have given to those who send for it."""
+    name = _host_name(text)
+    return {f"spf:{name}", f"dnswl:{name}"} if name else set()
+
+
+async def known_as(store: Store, text: str, hide: records.Hide) -> set[str]:
+    """Return the identities, hidden as in the store, under which a client or a network is known."""
+    address = parse_address(text)
+    client = str(address) if address is not None else _host_name(text)
+    if client:
+        key = records.alias_key(hide, client)
+        return set(await store.update((key,), lambda known: (known, records.read_alias(known[0]))))
+    network = _network(text)
+    found: set[str] = set()
+    if network is None or hide is not records.plain:
+        return found
+    async for key, entry in store.scan(records.ALIAS):
+        one = parse_address(key.removeprefix(records.ALIAS))
+        if one is not None and one in network:
+            found.update(records.read_alias(entry))
+    return found
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(text.removeprefix("net:"), strict=False)
+    except ValueError:
+        return None
