@@ -89,6 +89,21 @@ def test_bad_input_gets_dunno_and_a_line_and_the_next_request_its_answer(
         assert policyd.daemon.metric("gatepost_policyd_malformed_total") == 1
 
 
+def test_a_request_typed_by_hand_is_answered(tmp_path: Path) -> None:
+    """nc and telnet end their lines in CR LF."""
+    typed = (
+        b"request=smtpd_access_policy\r\nprotocol_state=RCPT\r\nclient_address=192.0.2.9\r\n"
+        b"sender=a@x.example\r\nrecipient=b@y.example\r\n\r\n"
+    )
+    with PolicyDaemon(tmp_path) as gate, gate.connect() as client:
+        client.send(typed)
+        assert "[greylist-new]" in client.answer()
+        assert "[greylist-" in client.ask()
+        for n in range(len(typed)):
+            client.send(typed[n : n + 1])
+        assert "[greylist-early]" in client.answer()
+
+
 def test_unknown_attributes_and_states_are_ignored(tmp_path: Path) -> None:
     with PolicyDaemon(tmp_path) as policyd:
         assert policyd.ask(new_in_postfix_4="x") == NEW

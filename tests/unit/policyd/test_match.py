@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,68 @@ def test_a_line_without_end_is_named(tmp_path: Path) -> None:
     path.write_text(f"example.org\n/{'x' * MAX_LINE}/\n")
     with pytest.raises(MatchError, match=f"{path}:2: is longer than {MAX_LINE} characters"):
         read_clients(path, ClientTable())
+
+
+WHITELIST = r"""
+/^mx[[:digit:]]+\.example$/
+/^relay\d+\.example\z/
+/^\Qmail.example\E$/
+/^out(?-i)X\.example$/   # the comment goes as far as the line
+/^(?:[a-z0-9-]+\.)+pool\.example$/
+"""
+
+
+def test_regexes_of_a_file_are_perls(tmp_path: Path) -> None:
+    path = tmp_path / "whitelist_clients"
+    path.write_text(WHITELIST.replace("\n", "\r\n"))
+    table = ClientTable()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_clients(path, table)
+    for name in (
+        "mx12.example",
+        "relay7.example",
+        "MAIL.example",
+        "OutX.example",
+        "a.b.pool.example",
+    ):
+        assert table.match("192.0.2.1", name), name
+    for name in ("mxd.example", "mx:.example", "relay7.examplex", "mailxexample", "outx.example"):
+        assert not table.match("192.0.2.1", name), name
+    assert table.match("", "relay7.example") == r"/^relay\d+\.example\z/"
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        (r"/^mx(?{die})$/", "is not read here"),
+        (r"/^\p{L}+$/", r"write [[:alpha:]]"),
+        (r"/^mx$/i", "/regex/"),
+        (r"!/^mx$/", "/regex/"),
+        (r"/mx", "/regex/"),
+        (r"/mx[[:number:]]/", "there is no class [:number:]"),
+        (r"/^m[x/", "a [ without its ]"),
+    ],
+)
+def test_a_regex_that_is_none_is_told_with_its_place(tmp_path: Path, entry: str, why: str) -> None:
+    path = tmp_path / "list"
+    path.write_text(f"example.org\n{entry}\n")
+    with pytest.raises(MatchError, match=f"^{path}:2: ") as clients_error:
+        read_clients(path, ClientTable())
+    assert why in str(clients_error.value)
+    with pytest.raises(MatchError, match=f"^{path}:2: ") as addresses_error:
+        read_addresses(path, AddressTable())
+    assert why in str(addresses_error.value)
+    with pytest.raises(MatchError, match="is no regular expression"):
+        NameTable([entry], domains=True)
+
+
+def test_a_local_part_may_begin_with_a_slash() -> None:
+    table = AddressTable(["/g=anna/s=b/@gw.example"])
+    assert table.match("/G=Anna/S=B/@gw.example")
+
+
+def test_a_regex_sees_an_address_as_it_is_written() -> None:
+    table = AddressTable([r"/^(?-i)Bob@/"])
+    assert table.match("Bob@example.org")
+    assert not table.match("bob@example.org")
