@@ -112,8 +112,8 @@ def test_lines_of_customers_do_not_share_an_identity() -> None:
 
 def test_customers_of_a_hosting_provider_do_not_share_an_identity() -> None:
     gate = Gate(auto_allow_clients=1)
-    one = {"client_address": "51.38.1.2", "client_name": "vps-1a2b3c4d.vps.ovh.net"}
-    other = {"client_address": "51.77.3.4", "client_name": "vps-9f8e7d6c.vps.ovh.net"}
+    one = {"client_address": "51.38.201.99", "client_name": "vps-1a2b3c4d.vps.ovh.net"}
+    other = {"client_address": "51.77.203.98", "client_name": "vps-9f8e7d6c.vps.ovh.net"}
     assert gate.ask(**one) == "new"
     assert gate.ask(300, **other) == "new"
     assert gate.ask(0, **one) == "passed"

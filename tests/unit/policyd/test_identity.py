@@ -102,9 +102,9 @@ OWN = (
     ("2001:db8::25", "mx2.example.org"),
 )
 GENERATED = (
-    ("51.38.1.2", "vps-1a2b3c4d.vps.ovh.net"),
-    ("51.38.1.2", "vps-fcbadeab.vps.ovh.net"),
-    ("51.38.1.2", "vps12345.ovh.net"),
+    ("51.38.201.99", "vps-1a2b3c4d.vps.ovh.net"),
+    ("51.38.201.99", "vps-fcbadeab.vps.ovh.net"),
+    ("51.38.201.99", "vps12345.ovh.net"),
     ("54.36.12.99", "ns3012345.ip-54-36-12.eu"),
     ("54.36.12.99", "ns1.ip-54-36-12.eu"),
     ("54.36.12.99", "ip99.ip-54-36-12.eu"),

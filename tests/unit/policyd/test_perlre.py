@@ -250,3 +250,10 @@ def test_no_pattern_and_no_text_take_long(pattern: str, length: int) -> None:
         assert length > 320  # no address that mail can have
         assert "takes too long" in str(error)  # noqa: PT017
     assert time.process_time() - begin < 3
+
+
+def test_beyond_all_bounds_there_is_an_error_of_the_check() -> None:
+    with pytest.raises(CheckError, match="takes too long"):
+        PerlRegex(r"(a+)+b").search("a" * 200_000)
+    with pytest.raises(CheckError, match="takes too long"):
+        PerlRegex(r"^(\w+)-\1$").search("a" * 200_000)
