@@ -11,6 +11,7 @@ import click
 from pydantic import ValidationError
 
 from gatepost.cli.configuration import Configuration
+from gatepost.folder import OpenFolder
 from milters.opendkim.convert import Conversion, convert
 from milters.opendkim.draft import Level
 from milters.opendkim.dropin import PATH as DROP_IN
@@ -98,8 +99,8 @@ def _insist_on_validity(text: str) -> None:
 
 def _write(path: Path, text: str) -> None:
     try:
-        with open(path, "x", encoding="utf-8") as file:
-            file.write(text)
+        with OpenFolder.open(path.parent.absolute()) as folder:
+            folder.create(path.name, text.encode(), 0o644)
     except FileExistsError:
         raise click.ClickException(f"{path} exists and is not overwritten") from None
     except OSError as error:

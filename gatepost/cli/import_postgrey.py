@@ -27,6 +27,8 @@ TRIPLETS = "postgrey.db"
 CLIENTS = "postgrey_clients.db"
 LOCK = "postgrey.lock"
 OPTIONS = Path("/etc/default/postgrey")
+MAX_OPTIONS = 1 << 20
+"""Octets of that file that are read; a command line is shorter."""
 WHITELISTS = Path("/etc/postgrey")
 
 
@@ -128,7 +130,9 @@ def _options(path: Path | None) -> Options:
             return Options()
         path = OPTIONS
     try:
-        return read_options(path.read_text(encoding="utf-8", errors="backslashreplace"))
+        with open_regular(path) as file:
+            text = file.read(MAX_OPTIONS)
+        return read_options(text.decode("utf-8", "backslashreplace"))
     except (OSError, ValueError) as error:
         raise click.ClickException(f"{path}: cannot be read: {error}") from None
 

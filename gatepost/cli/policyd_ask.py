@@ -11,6 +11,7 @@ from gatepost import logs
 from gatepost.cli import configuration
 from gatepost.cli.configuration import Configuration
 from gatepost.cli.connection import connect
+from gatepost.cli.policyd_store import as_owner
 from gatepost.dns import AsyncResolver
 from policyd.build import Maker, Stores, open_store
 from policyd.engine import WAITING, Decision, Engine, within
@@ -70,7 +71,8 @@ def ask(config: Path | None, send: bool, more: tuple[str, ...], **given: str) ->
         click.echo(_send(model.policyd, attributes))
         return
     logs.configure(model.log.model_copy(update={"level": "error"}))
-    asyncio.run(_ask(model, Request(attributes)))
+    with as_owner(model.policyd.store):
+        asyncio.run(_ask(model, Request(attributes)))
 
 
 async def _ask(model: Configuration, request: Request) -> None:

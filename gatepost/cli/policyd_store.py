@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import concurrent.futures.thread  # noqa: F401 # asyncio would look for it as the store's owner
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 
 import click
 
+from gatepost.daemon import as_owner_of
 from policyd.build import open_store
 from policyd.errors import PolicydError
 from policyd.settings import StoreSettings
 from policyd.stores import Store
 
 T = TypeVar("T")
+
+
+@contextmanager
+def as_owner(settings: StoreSettings) -> Iterator[None]:
+    """Be who owns the store, where root was told to look into it: SQLite opens files by name."""
+    if settings.kind != "sqlite":
+        yield
+        return
+    try:
+        with as_owner_of(settings.path.absolute()):
+            yield
+    except OSError as error:
+        raise click.ClickException(f"{settings.path}: cannot be used: {error.strerror}") from None
 
 
 @asynccontextmanager
@@ -44,6 +59,7 @@ def run(settings: StoreSettings, work: Callable[[Store], Awaitable[T]], *, once:
             return await work(store)
 
     try:
-        return asyncio.run(main())
+        with as_owner(settings):
+            return asyncio.run(main())
     except PolicydError as error:
         raise click.ClickException(str(error)) from None

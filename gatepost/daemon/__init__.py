@@ -1,6 +1,7 @@
 """The life of a daemon: sockets, privileges, workers, signals, reload, drain."""
 
 from gatepost.daemon.open_files import allow_open_files
+from gatepost.daemon.owner import as_owner_of
 from gatepost.daemon.prefork import Control, Prefork
 from gatepost.daemon.privileges import drop_privileges
 from gatepost.daemon.reload import Current
@@ -9,8 +10,6 @@ from gatepost.daemon.sockets import (
     explain,
     listening_socket,
     metrics_server,
-    remove_stale_socket,
-    set_socket_access,
 )
 from gatepost.daemon.watch import Watch
 from gatepost.errors import StartError
@@ -23,10 +22,9 @@ __all__ = [
     "StartError",
     "Watch",
     "allow_open_files",
+    "as_owner_of",
     "drop_privileges",
     "explain",
     "listening_socket",
     "metrics_server",
-    "remove_stale_socket",
-    "set_socket_access",
 ]

@@ -7,53 +7,14 @@ that can go wrong is a `StartError` of one line.
 from __future__ import annotations
 
 import errno
-import grp
-import os
 import socket
-import stat
 from pathlib import Path
 
+from gatepost.daemon.unix_socket import BACKLOG, bind_unix, remove_stale_socket
 from gatepost.errors import StartError
+from gatepost.folder import OpenFolder
 from gatepost.listen import Address, Inet, Unix
 from gatepost.metrics import MetricsServer, Probes
-
-BACKLOG = 1024
-"""Connections that may wait: Postfix opens one per smtpd process, default_process_limit is 100, and
-the kernel bounds this by net.core.somaxconn."""
-
-
-def remove_stale_socket(path: Path) -> None:
-    """Remove a unix socket that nobody listens on; raises `StartError` for anything else there."""
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise StartError(f"cannot listen on unix:{path}: {error.strerror}") from None
-    if not stat.S_ISSOCK(mode):
-        raise StartError(f"cannot listen on unix:{path}: a file is there that is no socket")
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1)
-        try:
-            probe.connect(str(path))
-        except (ConnectionRefusedError, FileNotFoundError):
-            path.unlink(missing_ok=True)
-            return
-        except OSError:
-            pass  # somebody is there, only too busy to answer
-    raise StartError(f"cannot listen on unix:{path}: another process listens there")
-
-
-def set_socket_access(path: Path, mode: int, group: str | None) -> None:
-    """Give a unix socket its mode and group; raises `StartError`."""
-    try:
-        if group is not None:
-            os.chown(path, -1, grp.getgrnam(group).gr_gid)
-        path.chmod(mode)
-    except KeyError:
-        raise StartError(f"there is no group {group!r} for unix:{path}") from None
-    except OSError as error:
-        raise StartError(f"cannot set group and mode of unix:{path}: {error.strerror}") from None
 
 
 def explain(address: Address, error: OSError) -> StartError:
@@ -93,20 +54,15 @@ def listening_socket(
 
 
 def _listen_unix(path: Path, mode: int, group: str | None) -> socket.socket:
-    remove_stale_socket(path)
-    listener = socket.socket(socket.AF_UNIX)
-    try:
-        listener.bind(str(path))
+    with OpenFolder.open(path.parent) as folder:
+        remove_stale_socket(folder, path)
+        listener = socket.socket(socket.AF_UNIX)
         try:
-            set_socket_access(path, mode, group)
-            listener.listen(BACKLOG)
+            bind_unix(listener, folder, path, mode, group)
         except BaseException:
-            path.unlink(missing_ok=True)
+            listener.close()
             raise
-    except BaseException:
-        listener.close()
-        raise
-    return listener
+        return listener
 
 
 def _listen_inet(address: Inet) -> socket.socket:

@@ -6,13 +6,13 @@ import contextlib
 import errno
 import fcntl
 import os
-import secrets
 import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from gatepost.files import open_regular
+from gatepost.folder import OpenFolder
 from milters.keys.errors import KeysError
 from msgauth.keys import MAX_KEY_FILE, BadKeyError, SigningKey
 
@@ -20,6 +20,9 @@ LOCK_PATIENCE = 10.0
 """Seconds to wait for another command that changes the same folder; it needs less than one."""
 
 _LOCK_POLL = 0.05
+
+_NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP)
+"""What a file system says that locks no folders, as NFS."""
 
 
 class KeyFileError(KeysError):
@@ -110,120 +113,105 @@ def read_text(path: Path, most: int) -> str | None:
 
 
 @contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def naming(path: Path) -> Iterator[None]:
+    """Raise `KeyFileError`, which names `path`, for an `OSError` while it is changed."""
     try:
         yield
     except OSError as error:
         raise KeyFileError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def replace_file(path: Path, text: str, mode: int) -> None:
+@contextlib.contextmanager
+def open_to_change(path: Path, patience: float = LOCK_PATIENCE) -> Iterator[OpenFolder]:
+    """Open a folder and keep other commands from changing it; raises `KeyFileError`.
+
+    `patience` is how many seconds it waits for another command that changes the same folder.
+    """
+    with contextlib.ExitStack() as stack:
+        with naming(path):
+            folder = stack.enter_context(OpenFolder.open(path))
+            _lock(folder, patience)
+        yield folder
+
+
+def _lock(folder: OpenFolder, patience: float) -> None:
+    until = time.monotonic() + patience
+    while True:
+        try:
+            # the folder and no file in it: who owns the folder could put another one there
+            fcntl.flock(folder.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise KeyFileError(
+                    f"{folder.path}: another command has been changing the keys for "
+                    f"{patience:.0f} s; try again"
+                ) from None
+            time.sleep(_LOCK_POLL)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            return
+        else:
+            return
+
+
+def owner_within(folder: OpenFolder) -> tuple[int, int]:
+    """User and group of what is made in a folder; -1 and -1 for those of this process.
+
+    Made by root, a file belongs to whom its folder belongs to: the daemon is to read it.
+    """
+    if os.geteuid() != 0:
+        return -1, -1
+    status = folder.status()
+    return status.st_uid, status.st_gid
+
+
+def replace_file(folder: OpenFolder, name: str, text: str, mode: int) -> None:
     """Write the whole of a file at once: who reads it sees the old or the new one."""
-    with _naming(path):
-        temporary = _write_temporary(path, text.encode(), mode)
-        try:
-            os.rename(temporary, path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
-        _sync_folder(path.parent)
+    with naming(folder.path / name):
+        folder.replace(name, text.encode(), mode, *owner_within(folder))
 
 
-def create_file(path: Path, data: bytes, mode: int) -> None:
-    """As `replace_file`, but raises `KeyFileError` where `path` exists, whatever it is."""
-    with _naming(path):
-        temporary = _write_temporary(path, data, mode)
+def create_file(folder: OpenFolder, name: str, data: bytes, mode: int) -> None:
+    """As `replace_file`, but raises `KeyFileError` where `name` exists, whatever it is."""
+    path = folder.path / name
+    with naming(path):
         try:
-            os.link(temporary, path)
+            folder.create(name, data, mode, *owner_within(folder))
         except FileExistsError:
             raise KeyFileError(f"{path}: exists and is not overwritten") from None
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
 
 
-def _write_temporary(path: Path, data: bytes, mode: int) -> Path:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            os.fchmod(file.fileno(), mode)
-            _give_as(path.parent, file.fileno())
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    return temporary
+def remove_file(folder: OpenFolder, name: str) -> None:
+    """Remove a file; nothing happens when there is none. Raises `KeyFileError`."""
+    with naming(folder.path / name):
+        folder.remove(name)
 
 
-def _give_as(folder: Path, descriptor: int) -> None:
-    """Made by root, a file belongs to whom its folder belongs to: the daemon is to read it."""
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+def enter_folder(above: OpenFolder, name: str) -> OpenFolder:
+    """Open a folder in another one, and make it where it is missing; raises `KeyFileError`."""
+    path = above.path / name
+    with naming(path):
+        try:
+            return OpenFolder.open(path)
+        except NotADirectoryError:
+            raise KeyFileError(f"{path}: is no folder") from None
+        except FileNotFoundError:
+            return add_folder(above, name)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def make_folder(path: Path, *, parents: bool = False, group: int | None = None) -> None:
+def add_folder(above: OpenFolder, name: str, group: int | None = None) -> OpenFolder:
     """Make a folder: what its group may do is as in the folder above, others may nothing.
 
-    `group` is the id of the group it is given to instead of the group of the folder above.
+    `group` is the id of the group it is given to instead of the group of the folder above. Raises
+    `KeyFileError`.
     """
-    with _naming(path):
-        if parents:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        above = path.parent.stat()
-        try:
-            path.mkdir(mode=0o700)
-        except FileExistsError:
-            if not path.is_dir():
-                raise KeyFileError(f"{path}: is no folder") from None
-            return
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            if group is None:
-                _give_as(path.parent, descriptor)
-            else:
-                os.fchown(descriptor, -1, group)
-            os.fchmod(descriptor, 0o700 | above.st_mode & 0o2050)
-        finally:
-            os.close(descriptor)
-        _sync_folder(path.parent)
+    mode = 0o700 | above.status().st_mode & 0o2050
+    owner = owner_within(above) if group is None else (-1, group)
+    with naming(above.path / name):
+        return above.add_folder(name, mode, *owner)
 
 
-def key_mode(folder: Path) -> int:
+def key_mode(folder: OpenFolder) -> int:
     """The mode of a new private key: its group may read it where it may enter the folder."""
-    with _naming(folder):
-        return 0o640 if folder.stat().st_mode & stat.S_IXGRP else 0o600
-
-
-@contextlib.contextmanager
-def locked(folder: Path, patience: float = LOCK_PATIENCE) -> Iterator[None]:
-    """Keep other commands from changing the folder; raises `KeyFileError` when one does not end."""
-    path = folder / ".lock"
-    with _naming(path):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        _give_as(folder, descriptor)
-    with open(descriptor, "wb"):
-        until = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= until:
-                    raise KeyFileError(
-                        f"{folder}: another command has been changing the keys for "
-                        f"{patience:.0f} s; try again"
-                    ) from None
-                time.sleep(_LOCK_POLL)
-        yield
+    return 0o640 if folder.status().st_mode & stat.S_IXGRP else 0o600

@@ -13,13 +13,14 @@ of a mounted Secret is the place that the visible links point to.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 
+from gatepost.folder import OpenFolder
 from milters.keys import files
 from milters.keys.errors import is_unreadable
 from milters.keys.files import KeyFileError, printable
@@ -37,6 +38,7 @@ from msgauth.keys import SigningKey
 
 SUFFIXES = (".pem", ".private")
 STATE_FILE = "keys.toml"
+RECORD_SUFFIX = ".txt"
 
 MAX_ENTRIES = 100_000
 """Entries of one folder that are looked at: a folder with more is not one of keys."""
@@ -164,8 +166,11 @@ class KeyFolder:
 
         `group` is the id of the group that is to read the keys.
         """
-        if not self.path.is_dir():
-            files.make_folder(self.path, parents=True, group=group)
+        with files.naming(self.path):
+            if self.path.is_dir():
+                return
+            with OpenFolder.make(self.path.parent) as above:
+                files.add_folder(above, self.path.name, group).close()
 
     def taken_selectors(self, domain: str) -> frozenset[str]:
         """Every selector that a key of the domain has or had; raises `KeyFileError`."""
@@ -193,33 +198,35 @@ class KeyFolder:
             )
             for selector, pem in keys.items()
         }
-        folder = self.path / domain
-        with files.locked(self.path):
-            files.make_folder(folder)
+        path = self.path / domain
+        with (
+            files.open_to_change(self.path) as above,
+            files.enter_folder(above, domain) as folder,
+        ):
             before = self._states_to_change(domain)
             for selector in keys:
-                paths = [folder / f"{selector}{suffix}" for suffix in (*SUFFIXES, ".txt")]
-                if selector in before or any(map(os.path.lexists, paths)):
+                names = [f"{selector}{suffix}" for suffix in (*SUFFIXES, RECORD_SUFFIX)]
+                if selector in before or any(map(folder.find, names)):
                     raise KeyFileError(f"{domain} has a key {selector} already")
             added = {selector: KeyLife.begin(state, now) for selector in keys}
             # the states first: a key file without them would count as active
-            self._write_states(domain, {**before, **added})
-            written: list[Path] = []
+            _write_states(folder, {**before, **added})
+            written: list[str] = []
             try:
                 for selector, pem in keys.items():
-                    path = folder / f"{selector}.pem"
-                    files.create_file(path, pem, files.key_mode(folder))
-                    written.append(path)
-                    path = folder / f"{selector}.txt"
-                    files.create_file(path, f"{records[selector]}\n".encode(), 0o644)
-                    written.append(path)
+                    name = f"{selector}.pem"
+                    files.create_file(folder, name, pem, files.key_mode(folder))
+                    written.append(name)
+                    name = f"{selector}{RECORD_SUFFIX}"
+                    files.create_file(folder, name, f"{records[selector]}\n".encode(), 0o644)
+                    written.append(name)
             except KeyFileError:
-                for path in written:
-                    path.unlink(missing_ok=True)
-                self._write_states(domain, before)
+                for name in written:
+                    files.remove_file(folder, name)
+                _write_states(folder, before)
                 raise
         return [
-            KeyFile(domain, selector, folder / f"{selector}.pem", life)
+            KeyFile(domain, selector, path / f"{selector}.pem", life)
             for selector, life in added.items()
         ]
 
@@ -237,7 +244,7 @@ class KeyFolder:
         `was_seen`: every name server was seen to have the records of `selectors`. Raises
         `KeyFileError` and `KeyStateError`.
         """
-        with files.locked(self.path):
+        with files.open_to_change(self.path):
             states = self._states_to_change(domain)
             for selector, state in {**selectors, **also}.items():
                 if selector not in states:
@@ -249,13 +256,18 @@ class KeyFolder:
                     states[selector] = life.enter(state, now)
                 except KeyStateError as error:
                     raise KeyStateError(f"{selector} of {domain}: {error}") from error
-            self._write_states(domain, states)
+            with self._open(domain) as folder:
+                _write_states(folder, states)
 
     def write_record(self, domain: str, selector: str, text: str) -> None:
         """Replace the record that lies beside a key, for people; raises `KeyFileError`."""
-        path = self.path / domain / f"{selector}.txt"
         record = present(record_name(domain, selector), text, "bind")
-        files.replace_file(path, f"{record}\n", 0o644)
+        with self._open(domain) as folder:
+            files.replace_file(folder, f"{selector}{RECORD_SUFFIX}", f"{record}\n", 0o644)
+
+    def _open(self, domain: str) -> OpenFolder:
+        with files.naming(self.path / domain):
+            return OpenFolder.open(self.path / domain)
 
     def _states_to_change(self, domain: str) -> dict[str, KeyLife]:
         """The states with every key file in it; what was there before any states was active."""
@@ -270,14 +282,15 @@ class KeyFolder:
                     continue
         return known
 
-    def _write_states(self, domain: str, states: Mapping[str, KeyLife]) -> None:
-        files.replace_file(self.path / domain / STATE_FILE, print_states(states), 0o644)
+
+def _write_states(folder: OpenFolder, states: Mapping[str, KeyLife]) -> None:
+    files.replace_file(folder, STATE_FILE, print_states(states), 0o644)
 
 
 def _entries(folder: Path) -> list[Path]:
     try:
-        with os.scandir(folder) as scan:
-            names = [entry.name for _, entry in zip(range(MAX_ENTRIES + 1), scan, strict=False)]
+        with OpenFolder.open(folder) as opened:
+            names = list(islice(opened.names(), MAX_ENTRIES + 1))
     except OSError as error:
         raise KeyFileError(f"{folder}: cannot be read: {error.strerror}") from error
     if len(names) > MAX_ENTRIES:

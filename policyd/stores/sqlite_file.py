@@ -19,12 +19,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from gatepost.folder import OpenFolder
 from policyd.stores import Entry, StoreStartError
 
 BUSY_TIMEOUT = 0.25
@@ -65,6 +68,9 @@ _UPGRADE: dict[int, Sequence[str]] = {
     SCHEMA_VERSION: (),
 }
 """What makes a file of the present schema of one of an earlier; 0 is an empty file."""
+
+_SIDE_FILES = ("-wal", "-shm", "-journal")
+"""What SQLite puts behind the name of a file for the files beside it."""
 
 _COLUMNS = "entry.row, entry.key, entry.value, entry.expires"
 
@@ -286,16 +292,26 @@ def _create(path: Path) -> None:
     SQLite gives its WAL the mode and the owner of the file. Made by root, it belongs to whom its
     folder belongs to: the daemon is to write to it.
     """
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-    except FileExistsError:
-        return
-    try:
+    with OpenFolder.open(path.parent) as folder:
         if os.geteuid() == 0:
-            folder = path.parent.stat()
-            os.fchown(descriptor, folder.st_uid, folder.st_gid)
-    finally:
-        os.close(descriptor)
+            _insist_on_files(folder, path)
+        status = folder.status()
+        owner = (status.st_uid, status.st_gid) if os.geteuid() == 0 else (-1, -1)
+        with suppress(FileExistsError):
+            folder.add_file(path.name, 0o640, *owner)
+
+
+def _insist_on_files(folder: OpenFolder, path: Path) -> None:
+    """Raise `StoreStartError` for what could lead root, in another user's folder, elsewhere."""
+    if folder.status().st_uid == 0:
+        return
+    for name in (path.name, *(f"{path.name}{suffix}" for suffix in _SIDE_FILES)):
+        status = folder.find(name)
+        if status is not None and (not stat.S_ISREG(status.st_mode) or status.st_nlink > 1):
+            raise StoreStartError(
+                f"the store {path.with_name(name)} is a link or no file, in a folder of uid "
+                f"{folder.status().st_uid}: root does not follow it"
+            )
 
 
 def is_writable(path: Path) -> bool:

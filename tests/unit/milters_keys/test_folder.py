@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatepost.folder import OpenFolder
 from milters.keys import files
 from milters.keys.files import KeyFileError, read_key, to_key
 from milters.keys.folder import KeyFolder
@@ -317,10 +318,10 @@ def test_an_active_key_without_its_file_is_told(tmp_path: Path) -> None:
 def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     create = files.create_file
 
-    def full(path: Path, data: bytes, mode: int) -> None:
-        if path.name == "s2.pem":
-            raise KeyFileError(f"{path}: cannot be written: No space left on device")
-        create(path, data, mode)
+    def full(folder: OpenFolder, name: str, data: bytes, mode: int) -> None:
+        if name == "s2.pem":
+            raise KeyFileError(f"{name}: cannot be written: No space left on device")
+        create(folder, name, data, mode)
 
     monkeypatch.setattr(files, "create_file", full)
     folder = KeyFolder(tmp_path)
@@ -354,10 +355,10 @@ def test_two_at_once_both_have_their_say(tmp_path: Path) -> None:
 
 def test_a_lock_that_is_not_given_up(tmp_path: Path) -> None:
     with (
-        files.locked(tmp_path),
+        files.open_to_change(tmp_path),
         pytest.raises(KeyFileError, match="another command"),
-        files.locked(tmp_path, patience=0),
+        files.open_to_change(tmp_path, patience=0),
     ):
         pass
-    with files.locked(tmp_path, patience=0):
+    with files.open_to_change(tmp_path, patience=0):
         pass
