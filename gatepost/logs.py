@@ -10,8 +10,9 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import math
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, TextIO, cast
 
 import structlog
@@ -19,13 +20,21 @@ from structlog.typing import FilteringBoundLogger, WrappedLogger
 
 from gatepost.config import LogSettings
 from gatepost.log_output import Output
+from gatepost.printable import escape, escape_lines
 
 MAX_VALUE = 1000
 """Characters of one logged value: enough for every address and reason, and a whole line stays below
 what a pipe writes at once (PIPE_BUF), so that lines of several workers do not mix."""
 
 # made once: json.dumps would make one for each line
-_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
+_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
+
+_TRACES = frozenset({"exception", "stack"})
+"""Values of several lines."""
+_OWN_COLUMNS = frozenset({"event", "level"}) | _TRACES
+"""What the console shows without a name and `=`."""
+_QUOTED = frozenset(" =\"'\\")
+"""Characters of a value that would blur where it ends."""
 
 _LEVELS = {
     "debug": logging.DEBUG,
@@ -69,6 +78,7 @@ def configure(settings: LogSettings) -> None:
     if as_json(settings):
         processors.append(structlog.processors.JSONRenderer(serializer=_dumps))
     else:
+        processors.append(_escaped)
         processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0))
     structlog.configure(
         processors=processors,
@@ -79,7 +89,51 @@ def configure(settings: LogSettings) -> None:
 
 
 def _dumps(event: Any, **_: Any) -> str:
-    return _encode(event)
+    return _encode(_valid(event))
+
+
+def _valid(value: Any) -> Any:
+    """`value` as RFC 8259 knows it: no half of a surrogate pair (section 8.2), no NaN (section 6).
+
+    The parsers of Go, Rust or jq refuse the whole line for one of them.
+    """
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {_valid(str(key)): _valid(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_valid(item) for item in value]
+    return _valid(str(value))
+
+
+class _Shown:
+    """A value as the console shows it: the renderer takes `repr` of what is no text."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        value = self._value
+        if isinstance(value, str) and value.isprintable() and not _QUOTED.intersection(value):
+            return value or "''"
+        return escape(repr(value))
+
+
+def _escaped(
+    _logger: WrappedLogger, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Have nothing in the line that a terminal would obey, in names and in values."""
+    shown: dict[str, Any] = {}
+    for key, value in event.items():
+        if key in _OWN_COLUMNS:
+            shown[key] = escape_lines(str(value)) if key in _TRACES else escape(str(value))
+        else:
+            shown[escape(key)] = _Shown(value)
+    return shown
 
 
 def _bound_values(

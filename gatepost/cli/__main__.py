@@ -10,11 +10,13 @@ import importlib
 import os
 import sys
 from keyword import iskeyword
+from typing import Any
 
 import click
 
 from gatepost.config import ConfigError
 from gatepost.errors import StartError
+from gatepost.printable import escape, escape_lines
 from gatepost.version import __version__
 
 COMMANDS = {
@@ -49,6 +51,14 @@ class CommandTable(click.Group):
         if not isinstance(command, click.Command):
             raise TypeError(f"{module.__name__}.{cmd_name} is no command")
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; the text of its error does nothing to the terminal."""
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            vars(error)["message"] = escape_lines(error.message)  # final for type checkers alone
+            raise
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -95,10 +105,10 @@ def main() -> None:
         gatepost()
     except ConfigError as error:
         for problem in error.problems:
-            click.echo(f"gatepost: {problem}", err=True)
+            click.echo(f"gatepost: {escape(str(problem))}", err=True)
         sys.exit(2)
     except StartError as error:
-        click.echo(f"gatepost: {error}", err=True)
+        click.echo(f"gatepost: {escape_lines(str(error))}", err=True)
         sys.exit(1)
 
 

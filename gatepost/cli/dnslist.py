@@ -11,6 +11,7 @@ import click
 
 from gatepost.cli import configuration
 from gatepost.cli.configuration import Configuration
+from gatepost.cli.output import tell
 from gatepost.dns import AsyncResolver
 from msgauth.ask import Question
 from policyd.checks.dnslists import DnsLists, Finding
@@ -65,13 +66,13 @@ async def _test(model: Configuration, request: Request) -> bool:
             good = health is Health.GOOD or not zone.self_test
             well = well and good
             told = health.value if zone.self_test else f"{health.value} (is used without a test)"
-            click.echo(f"{zone.shown}: {told}")
+            tell(f"{zone.shown}: {told}")
             if zone.self_test:  # the server leaves it out as well
                 zone.standing.health = health
         findings = await lists.ask(request)
         for zone in lists.zones:
             if zone.left_out and zone.question(request) is not None:
-                click.echo(f"{zone.shown} of {zone.of}: left out")
+                tell(f"{zone.shown} of {zone.of}: left out")
         weight = 0.0
         for found in findings:
             if found.listing is Listing.LISTED:
@@ -97,6 +98,4 @@ async def _show(found: Finding, resolver: AsyncResolver, budget: float) -> None:
         answer = await resolver.resolve(question, time.monotonic() + budget)
         if answer.records:
             line += f": {found.zone.masked(answer.records[0])}"
-    # what a list says comes from outside; the name of the zone is ours
-    safe = line.encode("ascii", "backslashreplace").decode()
-    click.echo(f"{found.zone.shown} of {found.zone.of}{safe}")
+    tell(f"{found.zone.shown} of {found.zone.of}{line}")

@@ -16,6 +16,7 @@ import click
 
 from gatepost.cli import configuration
 from gatepost.cli.greylist_client import identities_of_domain, identity_of, known_as, meant
+from gatepost.cli.output import tell
 from gatepost.cli.policyd_store import run
 from policyd import records
 from policyd.checks.greylist import hide_of, rules_of
@@ -141,7 +142,7 @@ def find(text: str, config: Path | None, kinds: tuple[str, ...]) -> None:
         others = await known_as(store, text, hide)
         parts.update(others)
         if others and hide is records.plain:
-            click.echo(f"{text} is known as {', '.join(sorted(others))}", err=True)
+            tell(f"{text} is known as {', '.join(sorted(others))}", err=True)
         async for record in scan(store, kinds):
             is_within = hide is records.plain and any(text.lower() in one for one in record.parts)
             if is_within or parts & set(record.parts):
@@ -177,7 +178,7 @@ def allow(client: str, config: Path | None) -> None:
         await store.update((key,), lambda _: ([entry], None))
 
     run(settings.store, work)
-    click.echo(f"{identity} is not delayed. {MOMENT}")
+    tell(f"{identity} is not delayed. {MOMENT}")
 
 
 @greylist.command()
@@ -196,7 +197,7 @@ def forget(text: str, config: Path | None) -> None:
     async def work(store: Store) -> int:
         others = await known_as(store, text, hide) - parts
         if others and hide is records.plain:
-            click.echo(f"{text} is known as {', '.join(sorted(others))} as well", err=True)
+            tell(f"{text} is known as {', '.join(sorted(others))} as well", err=True)
         keys = [
             record.key
             async for record in scan(store, ("triplet", "client"))
@@ -273,7 +274,7 @@ def _show(record: Record, settings: PolicydSettings) -> None:
     known = record.known
     seen = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(known.last))
     who = "  ".join(part or "<>" for part in record.parts)
-    click.echo(f"{record.kind}  {who}  {state}, last seen {seen}")
+    tell(f"{record.kind}  {who}  {state}, last seen {seen}")
 
 
 def _read_line(number: int, line: str, hide: records.Hide) -> tuple[str, Entry] | None:

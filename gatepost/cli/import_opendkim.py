@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import textwrap
 import tomllib
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import click
 from pydantic import ValidationError
 
 from gatepost.cli.configuration import Configuration
+from gatepost.cli.output import tell
 from gatepost.folder import OpenFolder
 from milters.opendkim.convert import Conversion, convert
 from milters.opendkim.draft import Level
@@ -115,7 +115,8 @@ def _report(conversion: Conversion) -> None:
             click.echo(f"\n{heading}:", err=True)
         for finding in findings:
             line = f"  {finding.place}: {finding.subject}: {finding.text}"
-            click.echo(line.encode("utf-8", "backslashreplace").decode(), err=True)
+            tell(line, err=True)
     if conversion.drop_in:
         click.echo(f"\nThe unit needs a drop-in, {DROP_IN} (--drop-in prints it alone):", err=True)
-        click.echo(textwrap.indent(conversion.drop_in, "  "), err=True, nl=False)
+        for line in conversion.drop_in.splitlines():
+            tell(f"  {line}", err=True)

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from gatepost.cli import configuration
 from gatepost.cli.greylist import write_entries
+from gatepost.cli.output import tell
 from gatepost.files import open_regular
 from policyd import records
 from policyd.berkeley import BerkeleyError, read_btree
@@ -158,7 +159,7 @@ def _whitelists(folder: Path | None) -> dict[str, list[Path]]:
                 else:
                     read_addresses(path, AddressTable())
             except MatchError as error:
-                click.echo(f"warning: {error}", err=True)
+                tell(f"warning: {error}", err=True)
         if paths:
             found[key] = paths
     return found
@@ -178,7 +179,7 @@ def _print_settings(options: Options, lists: dict[str, list[Path]]) -> None:
     try:
         GreylistSettings.model_validate(tomllib.loads(text)["policyd"]["greylist"])
     except (tomllib.TOMLDecodeError, ValidationError) as error:
-        click.echo(f"warning: postgrey's options need a look: {error}", err=True)
+        tell(f"warning: postgrey's options need a look: {error}", err=True)
     click.echo(text)
 
 
@@ -190,4 +191,4 @@ def _report(taken: Taken, options: Options, dry_run: bool) -> None:
     if taken.unreadable:
         click.echo(f"{taken.unreadable} entries are not postgrey's and were left out", err=True)
     for note in options.notes:
-        click.echo(note, err=True)
+        tell(note, err=True)

@@ -11,8 +11,10 @@ from gatepost import logs
 from gatepost.cli import configuration
 from gatepost.cli.configuration import Configuration
 from gatepost.cli.connection import connect
+from gatepost.cli.output import tell
 from gatepost.cli.policyd_store import as_owner
 from gatepost.dns import AsyncResolver
+from gatepost.printable import escape_lines
 from policyd.build import Maker, Stores, open_store
 from policyd.engine import WAITING, Decision, Engine, within
 from policyd.errors import PolicydError
@@ -68,7 +70,7 @@ def ask(config: Path | None, send: bool, more: tuple[str, ...], **given: str) ->
     if any("\n" in text or "\0" in text for pair in attributes.items() for text in pair):
         raise click.UsageError("an attribute is one line of text")
     if send:
-        click.echo(_send(model.policyd, attributes))
+        click.echo(escape_lines(_send(model.policyd, attributes)))
         return
     logs.configure(model.log.model_copy(update={"level": "error"}))
     with as_owner(model.policyd.store):
@@ -107,15 +109,15 @@ def _show(engine: Engine, request: Request, decision: Decision) -> None:
     for row in engine.rows:
         name = row.check.name
         if name in told:
-            click.echo(told.pop(name))
+            tell(told.pop(name))
         elif request.state not in row.check.states:
             click.echo(f"{name}: not asked at {request.state}")
         else:
             click.echo(f"{name}: {'not asked any more' if ended else 'nothing to say'}")
         ended = ended or (name == decision.check and decision.action.verb not in WAITING)
     for rest in told.values():
-        click.echo(rest)
-    click.echo(f"action={decision.action}")
+        tell(rest)
+    tell(f"action={decision.action}")
 
 
 def _send(settings: PolicydSettings, attributes: dict[str, str]) -> str:

@@ -9,6 +9,7 @@ import click
 
 from gatepost import handshake, listen
 from gatepost.cli.connection import connect
+from gatepost.cli.output import tell
 from gatepost.handshake import Greeting, Handshake, HandshakeError
 
 HANDSHAKES: dict[str, Callable[[], Handshake]] = {
@@ -57,7 +58,7 @@ def probe(kind: str, address: listen.Address, timeout: float) -> None:
         raise click.ClickException(f"{kind} {address}: {error}") from None
     except OSError as error:
         raise click.ClickException(f"{kind} {address}: {error.strerror or error}") from None
-    click.echo(f"{kind} {address}: {greeting.said}")
+    tell(f"{kind} {address}: {greeting.said}")
 
 
 def shake_hands(talk: Handshake, address: listen.Address, timeout: float) -> Greeting:

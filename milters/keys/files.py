@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gatepost.files import open_regular
 from gatepost.folder import OpenFolder
+from gatepost.printable import escape
 from milters.keys.errors import KeysError
 from msgauth.keys import MAX_KEY_FILE, BadKeyError, SigningKey
 
@@ -28,16 +29,11 @@ _NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP)
 class KeyFileError(KeysError):
     """A file or folder of keys cannot be used; the text names it and says what to do.
 
-    It is `printable`, whatever the file is called.
+    It is printable, whatever the file is called.
     """
 
     def __init__(self, text: str) -> None:
-        super().__init__(printable(text))
-
-
-def printable(text: str) -> str:
-    """The text on one line and encodable: a file name may hold any octet but NUL and the slash."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+        super().__init__(escape(text))
 
 
 def read_key(path: Path) -> SigningKey:

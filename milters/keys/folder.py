@@ -21,9 +21,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from gatepost.folder import OpenFolder
+from gatepost.printable import escape
 from milters.keys import files
 from milters.keys.errors import is_unreadable
-from milters.keys.files import KeyFileError, printable
+from milters.keys.files import KeyFileError
 from milters.keys.names import KeyNameError, parse_domain, parse_selector, record_name
 from milters.keys.record import present
 from milters.keys.state import (
@@ -134,7 +135,7 @@ class KeyFolder:
                 selector = parse_selector(path.stem)
                 record_name(domain, selector)
             except KeyNameError as error:
-                problems.append(FolderProblem(domain, printable(f"{path}: {error}")))
+                problems.append(FolderProblem(domain, escape(f"{path}: {error}")))
                 continue
             life = None if states is None else states.get(selector)
             if states is not None and life is None:

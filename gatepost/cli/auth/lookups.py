@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from gatepost.cli import configuration
-from gatepost.cli.auth.questions import Questions, dns_option, printable
+from gatepost.cli.auth.questions import Questions, dns_option
 from gatepost.dns import solve
+from gatepost.printable import escape
 from msgauth.address import IpAddress
 from msgauth.dmarc.subject import hardest_tag, select_tag
 from msgauth.dmarc.walk import DnsError, Walker, select_organizational_domain, select_policy
@@ -56,11 +57,11 @@ def spf(
         check = check_mail_from(client, helo, sender, receiver=loaded.hostname, now=now)
         results.append(solve(check, questions.resolve))
     for result in results:
-        click.echo(f"{result.identity:9} {result.status:9} {printable(result.reason)}")
+        click.echo(f"{result.identity:9} {result.status:9} {escape(result.reason)}")
         if result.mechanism:
-            click.echo(f"          matched {printable(result.mechanism)}")
+            click.echo(f"          matched {escape(result.mechanism)}")
         if result.explanation:
-            click.echo(f"          the domain says: {printable(result.explanation)}")
+            click.echo(f"          the domain says: {escape(result.explanation)}")
     show_questions(questions)
 
 

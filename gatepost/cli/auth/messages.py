@@ -13,9 +13,10 @@ import click
 
 from gatepost.cli import configuration
 from gatepost.cli.auth.lookups import client_address, show_questions
-from gatepost.cli.auth.questions import Questions, dns_option, printable
+from gatepost.cli.auth.questions import Questions, dns_option
 from gatepost.dns import solve
 from gatepost.logs import configure, get_logger
+from gatepost.printable import escape
 from milters.actions import DeleteHeader, InsertHeader, Quarantine, Refuse
 from milters.author import Author
 from milters.keys.errors import KeysError
@@ -120,7 +121,7 @@ def verify(
     click.echo(f"origin      {outcome.origin}")
     for key, value in outcome.facts.items():
         for item in value if isinstance(value, list) else [value]:
-            click.echo(f"{key:11} {printable(str(item))}")
+            click.echo(f"{key:11} {escape(str(item))}")
     if outcome.unsigned:
         click.echo(f"unsigned    {outcome.unsigned}")
     if outcome.seal:
@@ -217,9 +218,9 @@ def _show_actions(outcome: Outcome) -> None:
             case Quarantine(reason):
                 click.echo(f"hold        {reason}")
             case DeleteHeader(name, occurrence):
-                click.echo(f"remove      {printable(name)} number {occurrence}")
+                click.echo(f"remove      {escape(name)} number {occurrence}")
             case InsertHeader(name, value):
                 lines = f"{name}:{value}".split("\n")
-                click.echo(f"add         {printable(lines[0])}")
+                click.echo(f"add         {escape(lines[0])}")
                 for line in lines[1:]:
-                    click.echo(f"            {printable(line)}")
+                    click.echo(f"            {escape(line)}")

@@ -9,6 +9,7 @@ import click
 
 from gatepost.config import DnsSettings
 from gatepost.dns import Resolver, Zone, ZoneError
+from gatepost.printable import escape
 from msgauth.ask import Answer, Question, Rcode
 
 Command = Callable[..., None]
@@ -56,7 +57,7 @@ class Questions:
     def lines(self) -> list[str]:
         """A line a question: what was asked, and what came back."""
         return [
-            f"{question.name} {question.rdtype}: {_shown(answer)}"
+            f"{escape(question.name)} {question.rdtype}: {_shown(answer)}"
             for question, answer in self._asked.items()
         ]
 
@@ -66,11 +67,6 @@ def _shown(answer: Answer) -> str:
         return str(answer.rcode.value)
     records = [
         record if len(record) <= MAX_SHOWN else f"{record[:MAX_SHOWN]}…"
-        for record in map(printable, answer.records)
+        for record in map(escape, answer.records)
     ]
     return " | ".join(records) or "no such records"
-
-
-def printable(text: str) -> str:
-    """`text` with a "?" for what could play with the terminal."""
-    return "".join(char if char.isprintable() else "?" for char in text)

@@ -25,6 +25,7 @@ from gatepost.cli.keys.options import (
     select,
     selector_arguments,
 )
+from gatepost.cli.output import tell
 from milters.keys.errors import KeysError
 from milters.keys.files import read_key
 from milters.keys.folder import KeyFile, KeyFolder
@@ -77,14 +78,14 @@ class Checked:
         hosts = {sight.said.server.host for sight in self.sights}
         head = f"{self.key.selector} of {self.key.domain} ({kind(described)}, {self.key.state})"
         if self.is_published:
-            click.echo(f"{head}: published at {', '.join(sorted(hosts))}")
+            tell(f"{head}: published at {', '.join(sorted(hosts))}")
             if self.found.note:
-                click.echo(f"  but {self.found.note}")
+                tell(f"  but {self.found.note}")
             return
-        click.echo(f"{head}: {self.found.seen}" + ("" if self.sights else self.found.reason))
+        tell(f"{head}: {self.found.seen}" + ("" if self.sights else self.found.reason))
         for sight in self.sights:
             reason = sight.publication.reason or "has the record"
-            click.echo(f"  {sight.said.server}: {reason}")
+            tell(f"  {sight.said.server}: {reason}")
 
 
 def check_key(key: KeyFile, servers: Servers) -> Checked:
@@ -143,7 +144,7 @@ def check(
         for one in checked:
             one.tell()
         for problem in problems:
-            click.echo(problem, err=True)
+            tell(problem, err=True)
     missing = [c for c in checked if not c.is_published and c.key.state in MUST_BE_IN_DNS]
     if missing or problems:
         raise SystemExit(1)

@@ -20,6 +20,7 @@ from gatepost.cli.keys.options import (
     kind,
     open_folder,
 )
+from gatepost.cli.output import tell
 from milters.keys.generate import MAX_NEW_RSA_BITS, new_key
 from milters.keys.names import parse_selector
 from milters.keys.record import present
@@ -128,7 +129,7 @@ def list_keys(domain: str | None, as_json: bool, folder: Path | None, config: Pa
     else:
         print_table([_row(key) for key in keys])
         for problem in problems:
-            click.echo(f"not used: {problem}", err=True)
+            tell(f"not used: {problem}", err=True)
     if problems:
         raise SystemExit(1)
 
@@ -143,4 +144,4 @@ def print_table(rows: list[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+        tell("  ".join(cells).rstrip())

@@ -17,6 +17,7 @@ from gatepost.cli.keys.options import (
     select,
     selector_arguments,
 )
+from gatepost.cli.output import tell
 from milters.keys.errors import KeysError
 from milters.keys.files import read_key
 from milters.keys.folder import KeyFile
@@ -73,7 +74,7 @@ def publish(
         click.echo(json.dumps(result, indent=2))
         return
     for selector, what in done.items():
-        click.echo(f"{record_name(domain, selector)}: {what} at {primary.server}")
+        tell(f"{record_name(domain, selector)}: {what} at {primary.server}")
     click.echo(f"Until the other name servers have it: {again('check', domain, folder)}")
 
 
