@@ -93,9 +93,9 @@ def _dumps(event: Any, **_: Any) -> str:
 
 
 def _valid(value: Any) -> Any:
-    """`value` as RFC 8259 knows it: no half of a surrogate pair (section 8.2), no NaN (section 6).
+    """`value` as every parser of JSON takes it: no half of a surrogate pair, no NaN or infinity.
 
-    The parsers of Go, Rust or jq refuse the whole line for one of them.
+    Those of jq or Rust refuse the whole line for one of them.
     """
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()

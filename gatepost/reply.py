@@ -17,6 +17,14 @@ MAX_TEXT = 400
 
 
 @dataclass(frozen=True, slots=True)
+class Meaning:
+    """A reason id explained: in words, and by the codes that it is told with, ``450 4.7.1``."""
+
+    text: str
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """One SMTP reply.
 

@@ -7,21 +7,40 @@ can have one too: `FRAGILE`.
 
 from __future__ import annotations
 
+from typing import Literal
+
+from gatepost.reply import Meaning
 from milters.fragile import REASON_EIGHT_BIT, REASON_LONG_LINE
-from milters.policy import METHODS, reason_id
+from milters.policy import METHODS, Disposition, reason_id, reply
 from milters.settings import PolicySettings
 
-_OWN: dict[str, str] = {
-    "from-not-yours": "Somebody who has logged in may not use this From: see "
-    "`[milters.ownership]`.",
-    "header-too-large": "The header of the message is longer than `max_header`, or has more fields "
-    "than any reader takes.",
-    "forged-fields": "The message has more than 500 header fields in the name of this host, which "
-    "no honest message has, and removing them would keep Postfix busy.",
-    "internal-error": "A mistake of Gatepost; the log has the traceback under the id in the reply. "
-    "The message waits at its sender.",
-    "unsigned": "The message is to be signed and cannot be: `required` is set in "
-    "`[milters.sign]`, or the milter's user cannot read a key. It waits at its sender.",
+_REFUSING: tuple[Literal["defer", "reject"], ...] = ("defer", "reject")
+
+_OWN: dict[str, tuple[str, str]] = {
+    "from-not-yours": (
+        "550 5.7.1",
+        "Somebody who has logged in may not use this From: see `[milters.ownership]`.",
+    ),
+    "header-too-large": (
+        "552 5.3.4",
+        "The header of the message is longer than `max_header`, or has more fields "
+        "than any reader takes.",
+    ),
+    "forged-fields": (
+        "550 5.7.1",
+        "The message has more than 500 header fields in the name of this host, which "
+        "no honest message has, and removing them would keep Postfix busy.",
+    ),
+    "internal-error": (
+        "451 4.7.1",
+        "A mistake of Gatepost; the log has the traceback under the id in the reply. "
+        "The message waits at its sender.",
+    ),
+    "unsigned": (
+        "451 4.7.1",
+        "The message is to be signed and cannot be: `required` is set in `[milters.sign]`, or the "
+        "milter's user cannot read a key. It waits at its sender.",
+    ),
 }
 
 FRAGILE: dict[str, str] = {
@@ -36,11 +55,15 @@ FRAGILE: dict[str, str] = {
 """What the log says of signed mail that Postfix may change behind the milter."""
 
 
-def reasons() -> dict[str, str]:
+def reasons() -> dict[str, Meaning]:
     """Every reason id with its meaning: the milter's own, and one for each line of its table."""
-    found = dict(_OWN)
+    found = {reason: Meaning(text, (code,)) for reason, (code, text) in _OWN.items()}
     for method in METHODS:
         section = type(getattr(PolicySettings(), method))
         for outcome, info in section.model_fields.items():
-            found[reason_id(method, outcome)] = f"{method.upper()}: {info.description}"
+            reason = reason_id(method, outcome)
+            text = f"{method.upper()}: {info.description}"
+            replies = [reply(Disposition(action, reason), "") for action in _REFUSING]
+            codes = tuple(f"{told.code} {told.enhanced}" for told in replies)
+            found[reason] = Meaning(text, codes)
     return found

@@ -52,15 +52,24 @@ DUNNO = Action("DUNNO")
 
 
 def refuse(reply: Reply) -> Action:
-    """Refuse with the reply's own code, now or for good."""
-    return Action(str(reply.code), f"{reply.enhanced} {reply.public_text}")
+    """Refuse with the reply's own code, now or for good.
+
+    Raises `ValueError` for an enhanced code x.1.x, in whose place Postfix would send another one.
+    """
+    return Action(str(reply.code), _text(reply))
 
 
 def defer_if_permit(reply: Reply) -> Action:
-    """Defer (450), unless a later restriction of Postfix refuses for good; `reply` is a 4xx."""
-    if reply.code >= 500:
-        raise ValueError(f"{reply} is permanent")
-    return Action("DEFER_IF_PERMIT", f"{reply.enhanced} {reply.public_text}")
+    """Defer, unless a later restriction of Postfix refuses for good; `reply` is a 450."""
+    if reply.code != 450:
+        raise ValueError(f"{reply}: Postfix would say 450")
+    return Action("DEFER_IF_PERMIT", _text(reply))
+
+
+def _text(reply: Reply) -> str:
+    if reply.enhanced[1:].startswith(".1."):
+        raise ValueError(f"{reply}: Postfix makes x.1.x a code about the recipient")
+    return f"{reply.enhanced} {reply.public_text}"
 
 
 def hold(text: str) -> Action:

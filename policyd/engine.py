@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from gatepost.logs import get_logger
 from gatepost.metrics import Count, Counter
-from gatepost.reply import Reply
 from policyd.action import DUNNO, Action, refuse
 from policyd.checks import Check, Outcome
 from policyd.errors import CheckError
 from policyd.match import ClientTable
+from policyd.reasons import reply
 from policyd.request import Request, State
 from policyd.settings.base import CheckSection, FailureMode
 
@@ -169,11 +169,11 @@ def _failed(row: Row, why: str) -> Outcome:
     FAILURES.labels(name, mode).inc()
     reason = f"{name}-unavailable"
     if mode == "tempfail":
-        reply = Reply(451, "4.3.0", "Temporary problem with a check, try again later", reason)
-        return Outcome("failed", refuse(reply), reason, why)
+        told = reply(reason, "Temporary problem with a check, try again later", temporary=True)
+        return Outcome("failed", refuse(told), reason, why)
     if mode == "closed":
-        reply = Reply(554, "5.3.0", "A check could not be made", reason)
-        return Outcome("failed", refuse(reply), reason, why)
+        told = reply(reason, "A check could not be made", temporary=False)
+        return Outcome("failed", refuse(told), reason, why)
     return Outcome("failed", None, reason, why)
 
 

@@ -1,13 +1,53 @@
-"""The reason ids of the policy server's replies, and what each means for who reads them.
+"""The reason ids of the policy server's replies: what each means, and the codes it goes with.
 
 A reason id stands in brackets at the end of a reply, in the log line of the decision (`reason`) and
 in `docs/reference/replies.md`, which is written from this table. ``limit-`` is followed by the name
-that the configuration gives the limit.
+that the configuration gives the limit. No code stands anywhere else, so log, reference and reply
+cannot differ.
+
+No enhanced code is of the kind x.1.x (addresses): Postfix takes the answer of a policy server at
+RCPT for one about the recipient, and would send 5.1.2, "bad destination system", for 5.1.8, "bad
+sender's system" (RFC 3463 section 3.2).
 """
 
 from __future__ import annotations
 
-REASONS: dict[str, str] = {
+from gatepost.reply import Meaning, Reply
+
+_POLICY = "450 4.7.1", "554 5.7.1"
+_OWNERSHIP = ("553 5.7.1",)
+_GREYLISTED = ("450 4.2.0",)  # RFC 6647 section 5: 4yz; greylisting has always said 4.2.0
+# RFC 7372 section 3.3: 7.25 is a failed reverse DNS validation, section 3.2: 7.23 a failed SPF
+_NAME = "450 4.7.25", "550 5.7.25"
+_SPF = "450 4.7.23", "550 5.7.23"
+_HELO = "450 4.5.2", "550 5.5.2"
+_FAILED = "451 4.3.0", "554 5.3.0"
+
+_CODES: dict[str, tuple[str, ...]] = {
+    "greylist-new": _GREYLISTED,
+    "greylist-early": _GREYLISTED,
+    "dnslist": ("554 5.7.1",),
+    "denied-client": ("554 5.7.1",),
+    "denied-helo": ("554 5.7.1",),
+    "denied-sender": ("554 5.7.1",),
+    "denied-recipient": ("554 5.7.1",),
+    "denied-user": ("554 5.7.1",),
+    "no-name": _NAME,
+    "generic-name": _NAME,
+    "helo-forged": ("450 4.7.1", "550 5.7.1"),
+    "helo-malformed": _HELO,
+    "helo-unqualified": _HELO,
+    "sender-unknown": ("450 4.7.1", "550 5.7.1"),
+    "sender-null-mx": ("450 4.7.27", "550 5.7.27"),  # RFC 7505 section 4.2
+    "spf-fail": _SPF,
+    "spf-softfail": _SPF,
+    "limit-": _POLICY,
+    "compromised": _POLICY,
+    "sender-not-owned": _OWNERSHIP,
+    "sender-needs-login": _OWNERSHIP,
+}
+
+_TEXTS: dict[str, str] = {
     "greylist-new": "The first attempt of a client, sender and recipient that are not known "
     "together; it passes when it comes again after the delay.",
     "greylist-early": "It came again before the delay was over.",
@@ -44,3 +84,23 @@ REASONS: dict[str, str] = {
     "`open`.",
     "greylist-unavailable": "The check `greylist` failed, and its failure mode is not `open`.",
 }
+
+REASONS: dict[str, Meaning] = {
+    reason: Meaning(text, _CODES.get(reason, _FAILED)) for reason, text in _TEXTS.items()
+}
+"""Every reason id; what a check that failed says has the codes of a local error."""
+
+
+def reply(reason: str, text: str, *, temporary: bool) -> Reply:
+    """The reply for a reason id: 4xx or 5xx, with the code that the table has.
+
+    A reason that is not in it has the codes of a check that failed. Raises `ValueError` for one
+    that is never told so.
+    """
+    known = REASONS.get("limit-" if reason.startswith("limit-") else reason)
+    wanted = "4" if temporary else "5"
+    for code in known.codes if known else _FAILED:
+        if code.startswith(wanted):
+            number, _, enhanced = code.partition(" ")
+            return Reply(int(number), enhanced, text, reason)
+    raise ValueError(f"{reason} has no {wanted}xx code")

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from gatepost.dns import asolve
-from gatepost.reply import Reply
 from msgauth.iprev import check_iprev
 from msgauth.results import IprevStatus, SpfStatus
 from policyd.action import refuse
@@ -16,6 +15,7 @@ from policyd.errors import CheckError
 from policyd.helo import Helo, judge_helo
 from policyd.hostnames import looks_generic
 from policyd.match import ClientTable, parse_address
+from policyd.reasons import reply
 from policyd.request import Request, State
 from policyd.senders import SenderDomain, check_sender_domain
 from policyd.settings.client import ClientSettings, Treatment
@@ -24,24 +24,21 @@ from policyd.template import fill, of_request
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A thing that can be wrong: its reason id, and what the client is told (RFC 3463 code)."""
+    """A thing that can be wrong: its reason id, and what the client is told."""
 
     reason: str
-    detail_code: str
     text: str
 
 
-# RFC 7372 section 3.3: 5.7.25 is a failed reverse DNS validation, section 3.2: 5.7.23 a failed SPF
-NO_NAME = Rule("no-name", "7.25", "Your address has no host name that leads back to it")
-GENERIC_NAME = Rule("generic-name", "7.25", "Your host name is that of a customer's line")
-HELO_FORGED = Rule("helo-forged", "7.1", "HELO: this is our own name")
-HELO_MALFORMED = Rule("helo-malformed", "5.2", "HELO: not a domain name or address literal")
-HELO_UNQUALIFIED = Rule("helo-unqualified", "5.2", "HELO: a fully qualified name is needed")
-SENDER_UNKNOWN = Rule("sender-unknown", "1.8", "The domain of the sender does not exist")
-# RFC 7505 section 4.2
-SENDER_NULL_MX = Rule("sender-null-mx", "7.27", "The domain of the sender takes no mail")
-SPF_FAIL = Rule("spf-fail", "7.23", "SPF: this client may not send for the domain of the sender")
-SPF_SOFTFAIL = Rule("spf-softfail", "7.23", "SPF: this client should not send for that domain")
+NO_NAME = Rule("no-name", "Your address has no host name that leads back to it")
+GENERIC_NAME = Rule("generic-name", "Your host name is that of a customer's line")
+HELO_FORGED = Rule("helo-forged", "HELO: this is our own name")
+HELO_MALFORMED = Rule("helo-malformed", "HELO: not a domain name or address literal")
+HELO_UNQUALIFIED = Rule("helo-unqualified", "HELO: a fully qualified name is needed")
+SENDER_UNKNOWN = Rule("sender-unknown", "The domain of the sender does not exist")
+SENDER_NULL_MX = Rule("sender-null-mx", "The domain of the sender takes no mail")
+SPF_FAIL = Rule("spf-fail", "SPF: this client may not send for the domain of the sender")
+SPF_SOFTFAIL = Rule("spf-softfail", "SPF: this client should not send for that domain")
 
 RULES = (
     NO_NAME,
@@ -89,11 +86,10 @@ class Client:
             if treatment == "note":
                 noted.append(rule.reason)
                 continue
-            code, digit = (450, "4") if treatment == "defer" else (550, "5")
             values = of_request(request, self._hostname) | {"problem": rule.text}
             text = fill(self._settings.text, values)
-            reply = Reply(code, f"{digit}.{rule.detail_code}", text, rule.reason)
-            return Outcome(rule.reason, refuse(reply), rule.reason)
+            told = reply(rule.reason, text, temporary=treatment == "defer")
+            return Outcome(rule.reason, refuse(told), rule.reason)
         if not noted:
             return None
         return Outcome("noted", detail=", ".join(noted))

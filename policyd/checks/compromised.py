@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from gatepost.logs import get_logger
 from gatepost.metrics import Counter
-from gatepost.reply import Reply
 from policyd.action import hold, refuse
 from policyd.buckets import Recent, note_recent, read_recent, recent_entry
 from policyd.checks import Outcome
 from policyd.countries import Countries, read_countries
 from policyd.identity import network_identity
+from policyd.reasons import reply
 from policyd.request import Request
 from policyd.settings.accounts import CompromisedSettings
 from policyd.stores import Entry, Known, Store
@@ -130,12 +130,8 @@ class Compromised:
         if action == "hold":
             return Outcome(sign.word, hold(f"{REASON}: {sign.told}"), REASON, sign.told)
         text = fill(self._settings.text, of_request(request, self._hostname))
-        reply = (
-            Reply(450, "4.7.1", text, REASON)
-            if action == "defer"
-            else Reply(554, "5.7.1", text, REASON)
-        )
-        return Outcome(sign.word, refuse(reply), REASON, sign.told)
+        told = reply(REASON, text, temporary=action == "defer")
+        return Outcome(sign.word, refuse(told), REASON, sign.told)
 
 
 def _names(recent: Recent) -> str:

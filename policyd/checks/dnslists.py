@@ -26,6 +26,7 @@ from policyd.dnslist import (
     judge_zone,
 )
 from policyd.errors import CheckError
+from policyd.reasons import reply
 from policyd.request import Request
 from policyd.settings import DnsListSettings, DnsListsSettings
 from policyd.template import fill, of_request
@@ -269,7 +270,7 @@ class DnsLists:
                 "txt": told,
             },
         )
-        return Reply(554, "5.7.1", text.replace("…", "*"), REASON)
+        return reply(REASON, text.replace("…", "*"), temporary=False)
 
     async def test_zones(self) -> None:
         """Test every zone whose time has come (RFC 5782 section 5)."""

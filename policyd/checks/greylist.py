@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from email.utils import formatdate
 from typing import TypeAlias
 
-from gatepost.reply import Reply
 from policyd import records
 from policyd.action import Action, defer_if_permit, prepend, refuse
 from policyd.bounces import stable_sender
@@ -27,6 +26,7 @@ from policyd.helo import Helo, judge_helo
 from policyd.hostnames import looks_generic
 from policyd.identity import host_identity, network_identity
 from policyd.match import parse_address
+from policyd.reasons import reply
 from policyd.request import Request
 from policyd.settings import GreylistSettings
 from policyd.stores import Known, Store
@@ -258,11 +258,10 @@ class Greylist:
                 "domain": request.recipient.rpartition("@")[2],
             },
         )
-        # RFC 6647 section 5: a 4yz reply; 4.2.0 is what greylisting servers have always said
-        reply = Reply(450, "4.2.0", text, reason)
+        told = reply(reason, text, temporary=True)
         if self._settings.action == "defer_if_permit":
-            return defer_if_permit(reply)
-        return refuse(reply)
+            return defer_if_permit(told)
+        return refuse(told)
 
 
 def _aliases(request: Request, identity: str) -> list[str]:

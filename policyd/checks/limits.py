@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gatepost.metrics import Counter
-from gatepost.reply import Reply
 from policyd.action import Action, hold, refuse
 from policyd.buckets import Bucket, Rate, bucket_entry, is_ahead, read_bucket, take, wait_for
 from policyd.checks import Outcome
 from policyd.identity import network_identity
 from policyd.match import parse_address
+from policyd.reasons import reply
 from policyd.request import Request
 from policyd.settings.limits import LimitSettings, LimitsSettings
 from policyd.stores import Entry, Known, Store
@@ -102,9 +102,7 @@ class Limits:
         text = fill(self._settings.text, values)
         if charge.rule.action == "hold":
             return hold(f"{reason}: {charge.who}")
-        if charge.rule.action == "defer":
-            return refuse(Reply(450, "4.7.1", text, reason))
-        return refuse(Reply(554, "5.7.1", text, reason))
+        return refuse(reply(reason, text, temporary=charge.rule.action == "defer"))
 
 
 def charge_all(

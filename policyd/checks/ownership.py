@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gatepost.reply import Reply
 from policyd.action import refuse
 from policyd.checks import Outcome
 from policyd.owners import OwnerTable, read_owners
+from policyd.reasons import reply
 from policyd.request import Request
 from policyd.settings.accounts import OwnershipSettings
 from policyd.template import fill, of_request
@@ -39,8 +39,8 @@ class Ownership:
             if owners is None or self._settings.strangers == "allow":
                 return None
             text = fill(self._settings.strangers_text, of_request(request, self._hostname))
-            reply = Reply(553, "5.7.1", text, REASON_NOT_LOGGED_IN)
-            return Outcome("needs login", refuse(reply), REASON_NOT_LOGGED_IN)
+            told = reply(REASON_NOT_LOGGED_IN, text, temporary=False)
+            return Outcome("needs login", refuse(told), REASON_NOT_LOGGED_IN)
         if owners is not None and user in owners:
             return Outcome("owned")
         if self._settings.login_owns_itself and user in (sender.lower(), _plain(sender)):
@@ -49,8 +49,8 @@ class Ownership:
 
     def _refuse(self, finding: str, request: Request) -> Outcome:
         text = fill(self._settings.text, of_request(request, self._hostname))
-        reply = Reply(553, "5.7.1", text, REASON_NOT_OWNER)
-        return Outcome(finding, refuse(reply), REASON_NOT_OWNER, request.sasl_username)
+        told = reply(REASON_NOT_OWNER, text, temporary=False)
+        return Outcome(finding, refuse(told), REASON_NOT_OWNER, request.sasl_username)
 
 
 def _plain(sender: str) -> str:

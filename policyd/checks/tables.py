@@ -9,6 +9,7 @@ from gatepost.reply import Reply
 from policyd.action import refuse
 from policyd.checks import Outcome, accept
 from policyd.match import AddressTable, ClientTable, NameTable, read_addresses, read_clients
+from policyd.reasons import reply
 from policyd.request import Request, State
 from policyd.settings.tables import TablesSettings
 from policyd.template import fill, of_request
@@ -63,7 +64,7 @@ class Tables:
 
     def _reply(self, request: Request, reason: str) -> Reply:
         text = fill(self._settings.text, of_request(request, self._hostname))
-        return Reply(554, "5.7.1", text, reason)
+        return reply(reason, text, temporary=False)
 
 
 def _rows(

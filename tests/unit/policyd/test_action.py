@@ -34,7 +34,7 @@ def test_what_the_actions_are() -> None:
 
 
 def test_a_permanent_reply_is_not_deferred() -> None:
-    with pytest.raises(ValueError, match="permanent"):
+    with pytest.raises(ValueError, match="Postfix would say 450"):
         defer_if_permit(Reply(550, "5.7.1", "no"))
 
 
