@@ -9,7 +9,7 @@ also answers a `ServerQuestion`: `gatepost.dns.direct` has one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gatepost.config.ground import parse_nameserver
 from msgauth.ask import Answer, Lookup, Question, Rcode, RdType, ask
@@ -40,9 +40,13 @@ class NameServer:
 
 @dataclass(frozen=True, slots=True)
 class ServerQuestion(Question):
-    """A question for one name server, which is to answer from its own zones (no recursion)."""
+    """A question for one name server, which is to answer from its own zones (no recursion).
+
+    `beside` are further servers that will be asked the same: a driver may ask them all at once.
+    """
 
     server: NameServer
+    beside: tuple[NameServer, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,7 @@ def ask_servers(
     """Ask each of these servers about `name`."""
     said: list[Said] = []
     for server in servers:
-        answer = yield ServerQuestion(name, rdtype, server)
+        answer = yield ServerQuestion(name, rdtype, server, tuple(servers))
         said.append(Said(server, name, answer))
     return tuple(said)
 

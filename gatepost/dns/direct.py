@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import dns.exception
 import dns.flags
@@ -15,6 +18,9 @@ import dns.rdatatype
 from gatepost.dns.authoritative import NameServer, ServerAnswer, ServerQuestion
 from gatepost.dns.names import MAX_RECORDS, to_name, to_text
 from msgauth.ask import NXDOMAIN, Answer, Question, Rcode, RdType
+
+MAX_AT_ONCE = 32
+"""Name servers that are asked at the same time: those of one zone, at most."""
 
 _ATTEMPTS = 2  # a datagram may get lost
 _EDNS_PAYLOAD = 1232  # DNS flag day 2020: fits every path without fragments
@@ -100,14 +106,52 @@ def _read(
     return ServerAnswer(Rcode.NXDOMAIN if nonexistent else Rcode.OK)
 
 
-def with_servers(
-    resolve: Callable[[Question], Answer], timeout: float
-) -> Callable[[Question], Answer]:
-    """A way to ask that also takes a `ServerQuestion`, for `gatepost.dns.solve`."""
+class AllAtOnce:
+    """Answers questions, also a `ServerQuestion`, for `gatepost.dns.solve` in several threads.
 
-    def ask(question: Question) -> Answer:
-        if isinstance(question, ServerQuestion):
-            return ask_server(question, timeout)
-        return resolve(question)
+    All name servers that are to be asked the same are asked at once. One that does not answer is
+    not asked again: each of many names would wait for it. After `deadline`, a time of the monotonic
+    clock, nobody is asked any more, and what is still open is TEMPFAIL. `timeout` is what one
+    server has for one answer, in seconds.
+    """
 
-    return ask
+    def __init__(
+        self, resolve: Callable[[Question, float], Answer], timeout: float, deadline: float
+    ) -> None:
+        self._resolve = resolve
+        self._timeout = timeout
+        self._deadline = deadline
+        self._pool = ThreadPoolExecutor(MAX_AT_ONCE, "name-servers")
+        self._lock = threading.Lock()
+        self._asked: dict[ServerQuestion, Future[ServerAnswer]] = {}
+        self._silent: dict[NameServer, ServerAnswer] = {}
+
+    def ask(self, question: Question) -> Answer:
+        """The answer; never raises."""
+        if not isinstance(question, ServerQuestion):
+            return self._resolve(question, self._deadline)
+        mine = _alone(question, question.server)
+        with self._lock:
+            if mine not in self._asked:
+                for server in {question.server, *question.beside}:
+                    one = _alone(question, server)
+                    if one not in self._asked:
+                        self._asked[one] = self._pool.submit(self._ask, one)
+            answer = self._asked.pop(mine)
+        return answer.result()
+
+    def _ask(self, question: ServerQuestion) -> ServerAnswer:
+        if (before := self._silent.get(question.server)) is not None:
+            return before
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            return ServerAnswer(Rcode.TEMPFAIL, why="was not asked: the time for all is over")
+        begun = time.monotonic()
+        answer = ask_server(question, min(self._timeout, left))
+        if answer.rcode is Rcode.TEMPFAIL and time.monotonic() - begun >= self._timeout:
+            self._silent[question.server] = answer
+        return answer
+
+
+def _alone(question: ServerQuestion, server: NameServer) -> ServerQuestion:
+    return ServerQuestion(question.name, question.rdtype, server)

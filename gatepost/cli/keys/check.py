@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
+from gatepost.cli.keys.checked import Checked, check_all
 from gatepost.cli.keys.daemon import unreadable_by_daemon
 from gatepost.cli.keys.dns import Servers, open_servers, server_options
 from gatepost.cli.keys.options import (
     again,
     any_domain_argument,
-    describe,
     domain_argument,
     folder_options,
-    kind,
     open_folder,
     refuse_flat,
     select,
@@ -27,75 +24,14 @@ from gatepost.cli.keys.options import (
 )
 from gatepost.cli.output import tell
 from milters.keys.errors import KeysError
-from milters.keys.files import read_key
 from milters.keys.folder import KeyFile, KeyFolder
-from milters.keys.publication import Publication, Seen, Sight, summarize
 from milters.keys.rotation import replaced_by
 from milters.keys.state import OVERLAP, KeyState, print_date
-from msgauth.keys import SigningKey
 
 IN_DNS = (KeyState.NEW, KeyState.PUBLISHED, KeyState.ACTIVE, KeyState.RETIRED)
 """States in which the record is to be in DNS, or soon will be."""
 
 MUST_BE_IN_DNS = (KeyState.NEW, KeyState.PUBLISHED, KeyState.ACTIVE)
-
-
-@dataclass(frozen=True)
-class Checked:
-    """A key and what every name server says of it."""
-
-    key: KeyFile
-    signing: SigningKey
-    sights: Sequence[Sight]
-    found: Publication
-
-    @property
-    def is_published(self) -> bool:
-        """Whether each server has the record."""
-        return self.found.seen is Seen.PUBLISHED
-
-    def as_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {
-            **describe(self.key, self.signing),
-            "seen": str(self.found.seen),
-            "reason": self.found.reason,
-            "note": self.found.note,
-            "servers": [
-                {
-                    "server": str(sight.said.server),
-                    "name": sight.said.name,
-                    "seen": str(sight.publication.seen),
-                    "reason": sight.publication.reason,
-                }
-                for sight in self.sights
-            ],
-        }
-
-    def tell(self) -> None:
-        """Print it, a line a server that does not have the record."""
-        described = describe(self.key, self.signing)
-        hosts = {sight.said.server.host for sight in self.sights}
-        head = f"{self.key.selector} of {self.key.domain} ({kind(described)}, {self.key.state})"
-        if self.is_published:
-            tell(f"{head}: published at {', '.join(sorted(hosts))}")
-            if self.found.note:
-                tell(f"  but {self.found.note}")
-            return
-        tell(f"{head}: {self.found.seen}" + ("" if self.sights else self.found.reason))
-        for sight in self.sights:
-            reason = sight.publication.reason or "has the record"
-            tell(f"  {sight.said.server}: {reason}")
-
-
-def check_key(key: KeyFile, servers: Servers) -> Checked:
-    """Ask about one key; raises `KeysError` when its file cannot be used."""
-    signing = read_key(key.path)
-    try:
-        sights = servers.look(key, signing)
-    except KeysError as error:
-        return Checked(key, signing, (), Publication(Seen.UNKNOWN, f": {error}"))
-    return Checked(key, signing, sights, summarize(sights))
 
 
 @click.command()
@@ -115,7 +51,8 @@ def check(
     """Compare the keys of DOMAIN, or of every domain, with DNS.
 
     Every name server that is responsible is asked, not a resolver with its cache. A new key that
-    all of them have is noted as published.
+    all of them have is noted as published. All are asked at once, and after 20 seconds, for many
+    keys a quarter of a second more for each, what has not answered counts as silent.
 
     Exits with 1 when a key that is new, published or active is not at every server, or when the
     milter's user cannot read one that is to sign.
@@ -125,14 +62,7 @@ def check(
         keys = [key for key in key_folder.scan().keys if key.state in IN_DNS]
     else:
         keys = select(key_folder, domain, selectors, IN_DNS)
-    servers = open_servers(told, port, config)
-    checked: list[Checked] = []
-    problems: list[str] = []
-    for key in keys:
-        try:
-            checked.append(check_key(key, servers))
-        except KeysError as error:
-            problems.append(str(error))
+    checked, problems = check_all(keys, open_servers(told, port, config, len(keys)))
     if folder is None:
         problems += unreadable_by_daemon(config)
     if not told:
@@ -204,7 +134,7 @@ def activate(
         )
     refuse_flat(key_folder, keys)
     if not unchecked:
-        _insist(keys, open_servers(told, port, config))
+        _insist(keys, open_servers(told, port, config, len(keys)))
     now = datetime.now(UTC)
     active = {key.selector: KeyState.ACTIVE for key in keys}
     old: list[KeyFile] = []
@@ -227,7 +157,10 @@ def activate(
 
 def _insist(keys: Sequence[KeyFile], servers: Servers) -> None:
     """Raise `KeysError` unless every name server has each of the records."""
-    missing = [one for key in keys if not (one := check_key(key, servers)).is_published]
+    checked, problems = check_all(keys, servers)
+    if problems:
+        raise KeysError(problems[0])
+    missing = [one for one in checked if not one.is_published]
     for one in missing:
         one.tell()
     if missing:

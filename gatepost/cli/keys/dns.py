@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,7 @@ from gatepost.dns.authoritative import (
     ask_servers,
     named_servers,
 )
-from gatepost.dns.direct import ServerError, find_zone, with_servers
+from gatepost.dns.direct import AllAtOnce, ServerError, find_zone
 from gatepost.dns.update import RecordExistsError, TsigKey, UpdateError, parse_tsig_key, replace_txt
 from milters.keys.errors import KeysError
 from milters.keys.folder import KeyFile
@@ -30,6 +32,11 @@ from msgauth.keys import SigningKey
 
 TIMEOUT = 5.0
 """Seconds that one name server gets for an answer."""
+
+PATIENCE = 20.0
+PATIENCE_PER_KEY = 0.25
+"""Seconds until nothing more is asked, and those that each key adds: where DNS answers, a key takes
+far less, and where it does not, there is nothing to wait for."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +85,21 @@ def server_options(command: Command) -> Command:
     return click.option("--port", type=int, default=53, hidden=True)(command)
 
 
-def open_servers(told: tuple[str, ...], port: int, config: Path | None) -> Servers:
-    """The servers of `server_options`, found through the resolvers of the configuration."""
+def open_servers(
+    told: tuple[str, ...], port: int, config: Path | None, keys: int | None = None
+) -> Servers:
+    """The servers of `server_options`, found through the resolvers of the configuration.
+
+    With a number of keys, they answer for `time_for(keys)` seconds from now on.
+    """
     resolver = Resolver(configuration.read_if_any(config).model.dns)
-    return Servers(told, port, with_servers(resolver.resolve, TIMEOUT))
+    deadline = math.inf if keys is None else time.monotonic() + time_for(keys)
+    return Servers(told, port, AllAtOnce(resolver.resolve, TIMEOUT, deadline).ask)
+
+
+def time_for(keys: int) -> float:
+    """Seconds after which a command that asks about so many keys gives up."""
+    return PATIENCE + keys * PATIENCE_PER_KEY
 
 
 @dataclass(frozen=True)
