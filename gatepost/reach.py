@@ -66,8 +66,9 @@ def reach(path: Path) -> Reached:
         status = os.fstat(at)
         if owners - {status.st_uid}:
             raise OSError(errno.ELOOP, _refusal(owners), str(path))  # noqa: TRY301
-    except BaseException:
+    except OSError as error:
         os.close(at)
+        error.filename = str(path)  # whichever step it was
         raise
     return Reached(at, status)
 

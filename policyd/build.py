@@ -47,7 +47,7 @@ def open_store(settings: StoreSettings, *, once: bool = False) -> RawStore:
     from policyd.stores.valkey import ValkeyStore
 
     try:
-        password = settings.password_file.read().decode() if settings.password_file else None
+        password = settings.password_file.read_text() if settings.password_file else None
     except (OSError, ValueError) as error:
         raise StoreStartError(f"cannot read the password of the store: {error}") from None
     return ValkeyStore(
@@ -196,7 +196,7 @@ def faults(ground: GroundSettings, settings: PolicydSettings) -> Iterator[tuple[
         yield f"policyd.{name}", why
     if settings.store.kind == "valkey" and settings.store.password_file is not None:
         try:
-            settings.store.password_file.read()
+            settings.store.password_file.read_text()
         except (OSError, ValueError) as error:
             yield "policyd.store.password_file", str(error)
 

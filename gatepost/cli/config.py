@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from gatepost.cli import configuration
+from gatepost.cli.output import tell
 from gatepost.config import ConfigError
-from gatepost.config.errors import Problem
 from gatepost.config.reference import reference as reference_of
 
 
@@ -63,16 +63,15 @@ def check(
     from gatepost.cli.readiness import look
 
     loaded = configuration.read(config)
-    model, path = loaded.model, str(loaded.path)
     report = look(loaded, user)
-    found = [Problem(path, None, key, why) for key, why in report.problems]
+    found = [loaded.problem(key, why) for key, why in report.problems]
     if found:
         raise ConfigError(found)
-    for key, why in (*advice(model), *report.advice):
-        click.echo(f"{path}: {key}: warning: {why}", err=True)
+    for key, why in (*advice(loaded.model), *report.advice):
+        tell(f"{loaded.path}: {key}: warning: {why}", err=True)
     click.echo(f"{loaded.path}: ok")
     for line in report.opened:
-        click.echo(f"  {line}")
+        tell(f"  {line}")
     for variable in loaded.overrides:
         click.echo(f"  with {variable} of the environment")
     if postfix or postconf or folder is not None:
@@ -84,7 +83,7 @@ def _check_postfix(model: configuration.Configuration, program: str, folder: Pat
 
     found = look(model, program, folder)
     for finding in found:
-        click.echo(str(finding))
+        tell(str(finding))
     if any(finding.level == "error" for finding in found):
         sys.exit(2)
     if not found:

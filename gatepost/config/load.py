@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -29,7 +29,48 @@ MAX_FILE = 4 << 20
 
 _TOO_DEEP = f"a key has more than {MAX_KEY_PARTS} parts"
 
+_CLOSE = 0.85
+"""How much two names have to be alike (difflib) for one to be a misspelt other."""
+
 M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the keys of a configuration were set: lines of the file, variables of the
+    environment."""
+
+    lines: dict[KeyPath, int]
+    variables: Mapping[KeyPath, str]
+
+    def variable(self, path: KeyPath) -> str:
+        """The variable that is to blame for what is wrong at `path`; empty: the file is.
+
+        That is the one that set the key or what holds it; or, where something is wrong with a
+        table that the file does not have, what the environment has put there.
+        """
+        for n in range(len(path), 0, -1):
+            if path[:n] in self.variables:
+                return self.variables[path[:n]]
+        if not path or any(key[: len(path)] == path for key in self.lines):
+            return ""
+        below = (name for key, name in self.variables.items() if key[: len(path)] == path)
+        return ", ".join(sorted(below))
+
+    def problem(self, source: str, path: KeyPath, message: str) -> Problem:
+        """Tell what is wrong at `path`, in the file `source` or in the environment."""
+        if variable := self.variable(path):
+            set_at = next((n for n in range(len(path)) if path[:n] in self.variables), len(path))
+            within = _shown(path[set_at:])
+            return Problem(
+                "environment", None, variable, f"{within}: {message}" if within else message
+            )
+        return Problem(source, line_of(self.lines, path), _shown(path), message)
+
+
+def _shown(path: KeyPath) -> str:
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
+    return text.removeprefix(".")
 
 
 @dataclass(frozen=True)
@@ -40,6 +81,11 @@ class Loaded(Generic[M]):
     path: Path | None
     overrides: tuple[str, ...]
     """The environment variables that had a say."""
+    places: Places = field(default_factory=lambda: Places({}, {}))
+
+    def problem(self, key: str, message: str) -> Problem:
+        """A problem with a key that was found later, as in a file that it names."""
+        return self.places.problem(str(self.path), tuple(key.split(".")), message)
 
 
 def load(model: type[M], path: Path | None, environ: Mapping[str, str]) -> Loaded[M]:
@@ -57,17 +103,16 @@ def load(model: type[M], path: Path | None, environ: Mapping[str, str]) -> Loade
         raise _syntax_error(source, text, error) from None
     except (ValueError, RecursionError) as error:
         raise ConfigError.one(source, f"not TOML: {_beyond_python(error)}") from None
-    lines = key_lines(text)
-    origins = _override(model, data, environ)
+    places = Places(key_lines(text), _override(model, data, environ))
     try:
         loaded = model.model_validate(
             data, context={"directory": path.parent if path else Path.cwd()}
         )
     except ValidationError as error:
         raise ConfigError(
-            [_problem(item, model, data, source, lines, origins) for item in error.errors()]
+            [_problem(item, model, data, source, places) for item in error.errors()]
         ) from None
-    return Loaded(loaded, path, tuple(sorted(set(origins.values()))))
+    return Loaded(loaded, path, tuple(sorted(set(places.variables.values()))), places)
 
 
 def _read(path: Path) -> str:
@@ -112,8 +157,8 @@ def _override(
 ) -> dict[KeyPath, str]:
     """Put the environment into `data`; returns which variable set which key.
 
-    A variable without ``__`` that is no key is left alone: Kubernetes sets such ones for every
-    Service (GATEPOST_SERVICE_HOST), and they are not ours.
+    A variable without ``__`` that is no key, nor nearly one, is left alone: Kubernetes sets such
+    ones for every Service (GATEPOST_SERVICE_HOST), and they are not ours.
     """
     origins: dict[KeyPath, str] = {}
     for name in sorted(environ):
@@ -121,6 +166,9 @@ def _override(
             continue
         path = tuple(name[len(PREFIX) :].lower().split("__"))
         if len(path) == 1 and path[0] not in model.model_fields:
+            if meant := _meant(model, path[0]):
+                message = f"unknown key; did you mean {PREFIX}{meant.upper()}?"
+                raise ConfigError([Problem("environment", None, name, message)])
             continue
         if len(path) == 1 and _is_section(model, path[0]):
             continue
@@ -135,6 +183,20 @@ def _override(
         table[path[-1]] = _environment_value(name, environ[name])
         origins[path] = name
     return origins
+
+
+def _meant(model: type[BaseModel], word: str) -> str:
+    """The key that a variable without ``__`` was to be; empty for one that is nobody's mistake.
+
+    One that has the underscore between section and key only once, or nearly the name of a key.
+    """
+    for section in model.model_fields:
+        key = word.removeprefix(f"{section}_")
+        below = _model_below(model, section)
+        if key != word and below is not None and key in below.model_fields:
+            return f"{section}__{key}"
+    plain = [key for key in model.model_fields if not _is_section(model, key)]
+    return "".join(difflib.get_close_matches(word, plain, 1, _CLOSE))
 
 
 def _is_section(model: type[BaseModel], key: str) -> bool:
@@ -155,19 +217,25 @@ def _environment_value(name: str, text: str) -> Any:
 
 
 def _problem(
-    item: Any,
-    model: type[BaseModel],
-    data: dict[str, Any],
-    source: str,
-    lines: dict[KeyPath, int],
-    origins: dict[KeyPath, str],
+    item: Any, model: type[BaseModel], data: dict[str, Any], source: str, places: Places
 ) -> Problem:
     path, section, written = _follow(item["loc"], model, data)
-    message = _message(item, path, section, written)
-    if path in origins:
-        return Problem("environment", None, origins[path], message)
-    shown = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
-    return Problem(source, line_of(lines, path), shown.removeprefix("."), message)
+    variable = places.variable(path)
+    if item["type"] == "extra_forbidden" and variable and all(isinstance(k, str) for k in path):
+        message = _unknown_variable(variable, path, section)
+        return Problem("environment", None, variable, message)
+    return places.problem(source, path, _message(item, path, section, written))
+
+
+def _unknown_variable(variable: str, path: KeyPath, section: type[BaseModel] | None) -> str:
+    """As for an unknown key, with the names that a variable may have."""
+    allowed = sorted(section.model_fields) if section else []
+    *above, key = map(str, path)
+    names = {name: PREFIX + "__".join((*above, name)).upper() for name in allowed}
+    close = difflib.get_close_matches(key, allowed, 1)
+    rest = variable.removeprefix(PREFIX + "__".join(map(str, path)).upper())
+    hint = f"did you mean {names[close[0]]}{rest}? " if close else ""
+    return f"unknown key; {hint}allowed here: {', '.join(names.values())}"
 
 
 def _follow(

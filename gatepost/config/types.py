@@ -143,6 +143,13 @@ class SecretFile:
             raise ValueError(f"{self.path} is empty")
         return secret.rstrip(b"\r\n")
 
+    def read_text(self, encoding: str = "utf-8") -> str:
+        """As `read`, for a secret that is text; `ValueError` also when it is none."""
+        try:
+            return self.read().decode(encoding)
+        except UnicodeDecodeError:
+            raise ValueError(f"{self.path} is no {encoding.upper()} text") from None
+
     def __str__(self) -> str:
         return str(self.path)
 

@@ -78,7 +78,7 @@ class Zone:
     """One configured list. `shown` is its name without the query key."""
 
     def __init__(self, settings: DnsListSettings, standings: Standings) -> None:
-        self._key = settings.key_file.read().decode("ascii") if settings.key_file else ""
+        self._key = settings.key_file.read_text("ascii") if settings.key_file else ""
         self.zone = settings.zone.replace("{key}", self._key).strip(".").lower()
         self.shown = settings.zone.replace("{key}", "…").strip(".").lower()
         self.of = settings.of

@@ -1,8 +1,10 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from pydantic import Field
 
+from gatepost.cli.__main__ import gatepost
 from gatepost.config import (
     ConfigError,
     Duration,
@@ -163,8 +165,89 @@ def test_a_bad_variable_is_named_itself(tmp_path: Path) -> None:
     assert "not TOML" in failure(path, {"GATEPOST_DOOR__NETWORKS": "[192.0.2.0/24]"})
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("DOOR__LISEN", "x", "unknown key; did you mean GATEPOST_DOOR__LISTEN? allowed here: GATE"),
+        ("DOR__LISTEN", "inet:1", "unknown key; did you mean GATEPOST_DOOR__LISTEN? allowed here"),
+        ("DOOR_LISTEN", "inet:1", "unknown key; did you mean GATEPOST_DOOR__LISTEN?"),
+        ("HOSTNAM", "x", "unknown key; did you mean GATEPOST_HOSTNAME?"),
+        ("DOOR__LISEN__MORE", "x", "unknown key; did you mean GATEPOST_DOOR__LISTEN__MORE? allow"),
+        ("DOOR__KEY", "[{domain = 5}]", "[0].domain: input should be a valid"),
+        ("DOOR__NETWORKS", '["10.0.0.1/8"]', "[0]: '10.0.0.1/8' is not a network"),
+    ],
+)
+@pytest.mark.parametrize("text", ['hostname = "a"\n', '[door]\nlisten = "inet:1"\n'])
+def test_the_file_is_not_blamed_for_a_variable(
+    tmp_path: Path, text: str, variable: str, value: str, told: str
+) -> None:
+    found = failure(write(tmp_path, text), {f"GATEPOST_{variable}": value})
+    assert found.startswith(f"environment: GATEPOST_{variable}: {told}")
+    assert "gatepost.toml" not in found
+
+
+def test_a_variable_is_not_blamed_for_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, '[dor]\nlisten = "inet:1"\n')
+    found = failure(path, {"GATEPOST_DOR__DELAY": "5", "GATEPOST_HOSTNAME": "a"})
+    assert found.startswith("gatepost.toml:1: dor: unknown key; did you mean 'door'?")
+
+
+def test_what_a_file_of_a_variable_holds_is_not_blamed_on_the_configuration(
+    tmp_path: Path,
+) -> None:
+    path = write(tmp_path, '[door]\nlisten = "inet:1"\nsecret = "a"\n')
+    by_file = load(Root, path, {})
+    assert str(by_file.problem("door.secret", "is bad")) == f"{path}:3: door.secret: is bad"
+    by_variable = load(Root, path, {"GATEPOST_DOOR__SECRET": "b"})
+    assert (
+        str(by_variable.problem("door.secret", "is bad"))
+        == "environment: GATEPOST_DOOR__SECRET: is bad"
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "toml"),
+    [
+        ("GATEPOST_POLICYD__STORE__PASSWORD_FILE", '[policyd.store]\nkind = "valkey"\n'),
+        ("GATEPOST_POLICYD__GREYLIST__PRIVACY_KEY_FILE", 'hostname = "mx.example.org"\n'),
+    ],
+)
+@pytest.mark.parametrize(
+    ("data", "mode", "told"),
+    [
+        (None, 0, "No such file or directory"),
+        (b"", 0o600, "is empty"),
+        (b"x", 0o644, "is open to everybody"),
+        (b"\xff\xfe", 0o600, "is no UTF-8 text"),
+    ],
+)
+def test_config_check_names_the_variable_of_a_secret_and_the_file_that_it_is_in(
+    tmp_path: Path, variable: str, toml: str, data: bytes | None, mode: int, told: str
+) -> None:
+    secret = tmp_path / "secret"
+    if data is not None:
+        secret.write_bytes(data)
+        secret.chmod(mode)
+    path = write(tmp_path, toml)
+    words = ["config", "check", "--config", str(path)]
+    run = CliRunner(env={variable: str(secret)}).invoke(gatepost, words)
+    if data == b"\xff\xfe" and "PRIVACY" in variable:
+        assert run.exit_code == 0  # a key may be any octets
+        return
+    assert isinstance(run.exception, ConfigError)
+    assert str(run.exception).startswith(f"environment: {variable}: ")
+    assert str(secret) in str(run.exception)
+    assert told in str(run.exception)
+
+
 def test_the_service_variables_of_kubernetes_are_not_ours(tmp_path: Path) -> None:
-    environ = {"GATEPOST_DOOR": "tcp://10.0.0.1:8891", "GATEPOST_PORT": "tcp://10.0.0.1:8891"}
+    environ = {
+        "GATEPOST_DOOR": "tcp://10.0.0.1:8891",
+        "GATEPOST_PORT": "tcp://10.0.0.1:8891",
+        "GATEPOST_DOOR_PORT": "tcp://10.0.0.1:8891",
+        "GATEPOST_DOOR_SERVICE_HOST": "10.0.0.1",
+        "GATEPOST_DOOR_PORT_8891_TCP_ADDR": "10.0.0.1",
+    }
     assert (
         load(Root, write(tmp_path, "# all of it is in the environment\n"), environ).overrides == ()
     )
