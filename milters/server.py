@@ -99,6 +99,7 @@ def serve(
         return watch.changed()
 
     def reload() -> bool:
+        watch.about_to_read()
         reloaded = current.reload()
         now = current.value.rules.settings
         waiting = [

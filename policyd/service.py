@@ -249,6 +249,7 @@ class _Life:
         while self._reload_wanted:
             self._reload_wanted = False
             log.info("configuration is being read")
+            self._watch.about_to_read()
             if await asyncio.to_thread(self._current.reload):
                 keys = self._current.value.waits_for_a_start(*self._started)
                 if keys:

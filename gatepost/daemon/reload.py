@@ -6,6 +6,7 @@ use, is logged, and is seen in the metrics.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -40,11 +41,15 @@ class Current(Generic[T]):
 
     `build` raises `ConfigError`, `StartError` or `OSError` when it cannot. Whoever handles a
     message takes `value` once, at its start, and keeps it until the message is done.
+
+    Only the process that made it tells of a reload that succeeded: its workers do the same after
+    it, and a line from each would say nothing new.
     """
 
     def __init__(self, build: Callable[[], T], log: FilteringBoundLogger) -> None:
         self._build = build
         self._log = log
+        self._teller = os.getpid()
         self.value = build()
         self.generation = 1
         self.count()
@@ -66,7 +71,8 @@ class Current(Generic[T]):
         self.value = value
         self.generation += 1
         self.count()
-        self._log.info("configuration reloaded", generation=self.generation)
+        if os.getpid() == self._teller:
+            self._log.info("configuration reloaded", generation=self.generation)
         return True
 
     def count(self) -> None:

@@ -29,6 +29,13 @@ class Watch:
             self._paths = new
             self._state = self._before = self._look()
 
+    def about_to_read(self) -> None:
+        """Take what is there now for known: it is read next, for another reason than a change.
+
+        What changes from now on, while it is read too, is a change.
+        """
+        self._state = self._before = self._look()
+
     def changed(self) -> bool:
         """Whether anything has changed since this was last true, and now rests.
 

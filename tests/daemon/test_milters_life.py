@@ -180,6 +180,27 @@ def test_a_broken_configuration_leaves_the_last_good_one(milters: Milters) -> No
         assert len(client.message(SIMPLE).values("DKIM-Signature")) == 2
 
 
+def test_a_reload_is_told_once_for_all_workers(tmp_path: Path, dns: DnsServer) -> None:
+    """The signal and the change of the file are one reload, and the workers' are part of it."""
+    milters = Milters(tmp_path, dns)
+    milters.configure("workers = 3")
+    with milters:
+        for generation in (2, 3):
+            milters.configure(f'workers = 3\nauthserv_id = "g{generation}.example"')
+            milters.reload()
+            wait_for_workers(milters, generation)
+        good = milters.config.read_text()
+        milters.config.write_text(good + "nonsense = 1\n")
+        milters.reload()
+        milters.wait_for_log(event="configuration not reloaded, the old one stays in use")
+        milters.config.write_text(good)  # this is seen without a signal
+        wait_for_workers(milters, 4)
+        told = milters.log_entries(event="configuration reloaded")
+    assert [line["generation"] for line in told] == [2, 3, 4]
+    bad = "configuration not reloaded, the old one stays in use"
+    assert len(milters.log_entries(event=bad)) == 1
+
+
 def test_a_key_that_breaks_leaves_the_old_ones_in_use(milters: Milters) -> None:
     (milters.directory / "keys" / DOMAIN / "r.pem").write_text("this is no key")
     milters.reload()

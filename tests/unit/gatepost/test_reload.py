@@ -55,6 +55,17 @@ def seen(watch: Watch) -> bool:
     return [watch.changed() for _ in range(3)] == [False, True, False]
 
 
+def test_what_is_read_for_another_reason_is_no_change(tmp_path: Path) -> None:
+    file = tmp_path / "gatepost.toml"
+    file.write_text("a")
+    watch = Watch([file])
+    file.write_text("other")
+    watch.about_to_read()
+    assert [watch.changed() for _ in range(3)] == [False, False, False]
+    file.write_text("changed while it was read")
+    assert seen(watch)
+
+
 def test_what_is_being_written_is_left_until_it_rests(tmp_path: Path) -> None:
     file = tmp_path / "gatepost.toml"
     file.write_text("whole")
