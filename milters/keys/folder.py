@@ -13,7 +13,8 @@ of a mounted Secret is the place that the visible links point to.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -259,6 +260,35 @@ class KeyFolder:
                     raise KeyStateError(f"{selector} of {domain}: {error}") from error
             with self._open(domain) as folder:
                 _write_states(folder, states)
+
+    def discard(self, domain: str, selectors: Sequence[str]) -> None:
+        """Remove keys that nobody can have seen: they never signed, nor were seen in DNS.
+
+        All of them or none; raises `KeyFileError` and `KeyStateError`.
+        """
+        with files.open_to_change(self.path) as above:
+            states = self._states_to_change(domain)
+            for selector in selectors:
+                if selector not in states:
+                    raise KeyFileError(f"{domain} has no key {selector} in {self.path / domain}")
+                life = states.pop(selector)
+                if life.state is not KeyState.NEW or life.since.keys() != {KeyState.NEW}:
+                    was = life.state if life.since else "copied here by hand"
+                    raise KeyStateError(
+                        f"{selector} of {domain} is {was}, and only a key that gatepost keys new "
+                        "has made and that never was published or active can be discarded"
+                    )
+            with self._open(domain) as folder:
+                # the states first: without them a key file is new again, and does not sign
+                _write_states(folder, states)
+                for selector in selectors:
+                    for suffix in (*SUFFIXES, RECORD_SUFFIX):
+                        files.remove_file(folder, f"{selector}{suffix}")
+                if not states:
+                    files.remove_file(folder, STATE_FILE)
+            if not states:
+                with suppress(OSError):  # somebody has put something else there
+                    above.remove_folder(domain)
 
     def write_record(self, domain: str, selector: str, text: str) -> None:
         """Replace the record that lies beside a key, for people; raises `KeyFileError`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gatepost.cli.keys.check import activate, check
+from gatepost.cli.keys.discard import discard
 from gatepost.cli.keys.end import retire, revoke
 from gatepost.cli.keys.new import list_keys, new
 from gatepost.cli.keys.options import KeyCommands
@@ -22,8 +23,10 @@ def keys() -> None:
       gatepost keys check example.org            every name server has it
       gatepost keys activate example.org         it signs, and the old one is retired
       gatepost keys revoke example.org OLD       a week later, for the old one
+
+    `gatepost keys discard example.org NEW` deletes one that was made by mistake.
     """
 
 
-for command in (new, list_keys, publish, check, activate, retire, revoke):
+for command in (new, list_keys, publish, check, activate, retire, revoke, discard):
     keys.add_command(command)

@@ -80,6 +80,11 @@ def new(
     now = datetime.now(UTC)
     types = ALGORITHMS[algorithm]
     taken = key_folder.taken_selectors(domain)
+    waiting = [
+        key.selector
+        for key in key_folder.of_domain(domain).keys
+        if key.state in (KeyState.NEW, KeyState.PUBLISHED)
+    ]
     made: dict[str, bytes] = {}
     for key_type in types:
         if selector is None:
@@ -109,6 +114,11 @@ def new(
             "\nNothing is signed with it yet. Then:\n"
             f"  {again('check', domain, folder)}       until every name server has it\n"
             f"  {again('activate', domain, folder)}    to sign with it"
+        )
+    if waiting:
+        click.echo(
+            f"\nThe domain had keys that wait to be activated: {', '.join(waiting)}. Were the new "
+            f"ones a mistake:\n  {again('discard', domain, folder, *made)}"
         )
 
 

@@ -179,3 +179,68 @@ def test_a_broken_key_is_replaced_by_any(folder: KeyFolder) -> None:
     listing = folder.of_domain("example.org").keys
     new = [key for key in listing if key.selector == "e2"]
     assert {key.selector for key in replaced_by(new, listing)} == {"e", "r"}
+
+
+def test_running_new_twice_can_be_undone(folder: KeyFolder) -> None:
+    words = ("new", "example.org", "--algorithm", "ed25519")
+    run(folder, *words, "--selector", "s1")
+    again = run(folder, *words, "--selector", "s2").output
+    assert "had keys that wait to be activated: s1" in again
+    assert f"gatepost keys discard example.org s2 --keys {folder.path}" in again
+    discarded = run(folder, "discard", "example.org", "s2")
+    assert discarded.exit_code == 0, discarded.output
+    assert "s2._domainkey.example.org" in discarded.output
+    assert states(folder) == {"s1": "new"}
+    assert sorted(path.name for path in (folder.path / "example.org").iterdir()) == [
+        "keys.toml",
+        "s1.pem",
+        "s1.txt",
+    ]
+    run(folder, "activate", "example.org", "--unchecked")
+    assert states(folder) == {"s1": "active"}
+
+
+def test_the_last_key_that_is_discarded_leaves_nothing(folder: KeyFolder) -> None:
+    run(folder, "new", "example.org", "--algorithm", "ed25519", "--selector", "s1")
+    result = run(folder, "discard", "example.org", "s1", "--json")
+    assert json.loads(result.output)["discarded"] == ["s1"]
+    assert list(folder.path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        ([KeyState.PUBLISHED], "is published"),
+        ([KeyState.ACTIVE], "is active"),
+        ([KeyState.ACTIVE, KeyState.RETIRED], "is retired"),
+        ([KeyState.REVOKED], "is revoked"),
+    ],
+)
+def test_a_key_that_somebody_may_have_seen_is_not_discarded(
+    folder: KeyFolder, steps: list[KeyState], told: str
+) -> None:
+    folder.add("example.org", {"s1": pem(), "s2": pem("rsa")}, KeyState.NEW, NOW)
+    for step in steps:
+        folder.enter("example.org", {"s1": step}, NOW)
+    result = run(folder, "discard", "example.org", "s2", "s1")
+    assert result.exit_code == 1
+    assert f"s1 of example.org {told}" in result.output
+    assert states(folder) == {"s1": str(steps[-1]), "s2": "new"}
+    assert (folder.path / "example.org" / "s2.pem").exists()
+
+
+def test_what_gatepost_did_not_make_is_not_discarded(folder: KeyFolder) -> None:
+    folder.add("example.org", {"s1": pem()}, KeyState.NEW, NOW)
+    put(folder.path / "example.org" / "copied.pem")
+    put(folder.path / "example.net" / "mail.private")
+    put(folder.path / "example.com.flat.pem")
+    for domain, selector, told in (
+        ("example.org", "copied", "copied here by hand"),
+        ("example.net", "mail", "copied here by hand"),
+        ("example.com", "flat", "lies flat"),
+        ("example.org", "none", "has no key none"),
+    ):
+        result = run(folder, "discard", domain, selector)
+        assert result.exit_code == 1
+        assert told in result.output, domain
+    assert len(states(folder)) == 4
