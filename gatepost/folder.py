@@ -97,17 +97,21 @@ class OpenFolder:
         """Open a folder in it."""
         return OpenFolder(os.open(name, _FOLDER, dir_fd=self.descriptor), self.path / name)
 
-    def add_folder(self, name: str, mode: int, owner: int = -1, group: int = -1) -> OpenFolder:
+    def add_folder(
+        self, name: str, mode: int | None = None, owner: int = -1, group: int = -1
+    ) -> OpenFolder:
         """Make a folder in it, with this mode and these ids; -1 leaves one as it is.
 
-        Raises `FileExistsError` where there is an entry of that name.
+        Without a mode it is for this user alone, and hands on the group that this folder hands on
+        (set-group-id). Raises `FileExistsError` where there is an entry of that name.
         """
         os.mkdir(name, 0o700, dir_fd=self.descriptor)
         made = self.enter(name)
         try:
             _insist_on_new(made)
             os.fchown(made.descriptor, owner, group)
-            os.fchmod(made.descriptor, mode)  # after fchown, which takes away set-id bits
+            if mode is not None:
+                os.fchmod(made.descriptor, mode)  # after fchown, which takes away set-id bits
             self.sync()
         except BaseException:
             made.close()

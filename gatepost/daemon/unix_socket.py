@@ -74,7 +74,7 @@ def bind_unix(
     gid = _gid(group, path)
     private = f".new.{secrets.token_hex(8)}"
     try:
-        with folder.add_folder(private, 0o700) as made:
+        with folder.add_folder(private) as made:
             try:
                 listener.bind(made.way_to(_NAME))
                 _set_access(made, path, mode, gid)

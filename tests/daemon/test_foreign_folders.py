@@ -151,6 +151,23 @@ def test_a_socket_in_a_folder_of_somebody_else(place: tuple[Path, Victim]) -> No
         assert os.listdir(folder) == ["milter.sock"]
 
 
+def test_a_socket_has_the_group_that_its_folder_hands_on(place: tuple[Path, Victim]) -> None:
+    folder, _ = place
+    os.chown(folder, UID, 4343)
+    folder.chmod(0o2750)
+    address = Unix(folder / "milter.sock")
+    for euid in (0, UID):
+        os.seteuid(euid)
+        try:
+            with listening_socket(address):
+                SocketFiles([address]).check()
+                assert address.path.stat().st_gid == 4343
+                assert stat.S_IMODE(address.path.stat().st_mode) == 0o660
+                SocketFiles([address]).remove()
+        finally:
+            os.seteuid(0)
+
+
 def test_a_socket_is_removed_from_the_folder_that_it_was_made_in(
     place: tuple[Path, Victim],
 ) -> None:
