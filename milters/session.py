@@ -13,6 +13,7 @@ from milters.envelope import Envelope
 from milters.guard import Client, parse_client
 from milters.message import Message
 from milters.outcome import Outcome
+from milters.protocol.errors import ProtocolError
 from milters.rules import Rules
 from msgauth.ask import Lookup
 
@@ -21,15 +22,12 @@ MAX_SHOWN = 256
 path 256 octets."""
 
 
-class ProtocolError(Exception):
-    """The MTA sent an event that has no place here; a message would be judged without it."""
-
-
 class Session:
     """Follows one connection.
 
     `rules` is asked for the rules in force when a message begins, which then hold to its end.
-    `submission` is for a listener whose mail is all ours.
+    `submission` is for a listener whose mail is all ours. An event that has no place where it comes
+    is a `ProtocolError`: the message would be judged without it.
     """
 
     def __init__(self, rules: Callable[[], Rules], *, submission: bool = False) -> None:

@@ -325,3 +325,13 @@ def test_any_order_is_followed_or_refused(given_commands: list[bytes]) -> None:
     with contextlib.suppress(ProtocolError):
         mta.say(OFFER, *given_commands)
     assert not mta.service.failures
+
+
+def test_an_event_that_a_session_has_no_place_for_ends_the_connection() -> None:
+    """It must not pass for a mistake of ours, which would be answered and followed further."""
+    mta = Mta()
+    mta.say(OFFER, LOCAL, HELO, MAIL)
+    mta.session.abort()  # the conversation believes that a message is under way
+    with pytest.raises(ProtocolError, match="before MAIL FROM"):
+        mta.say(FROM)
+    assert mta.service.failures == 0

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from gatepost.dns import Zone, solve
 from milters.envelope import MAX_RECIPIENTS
 from milters.header import MAX_DELETIONS
-from milters.session import ProtocolError, Session
+from milters.protocol.errors import ProtocolError
+from milters.session import Session
 from tests.unit.milters.mail import (
     NOW,
     Keys,
