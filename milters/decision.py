@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -14,9 +15,10 @@ from structlog.typing import FilteringBoundLogger
 
 from gatepost.dns import AsyncResolver, Pending, asolve, begin
 from gatepost.reply import Reply
+from gatepost.shortage import DEFERRED, is_shortage
 from milters.actions import Action
 from milters.outcome import Outcome
-from milters.report import FAILURES, report
+from milters.report import FAILURES, REASONS, report
 from milters.rules import Rules
 from milters.session import Session
 from msgauth.ask import Lookup
@@ -81,13 +83,15 @@ class Decisions:
         began: float,
         done: Callable[[Result], None],
     ) -> None:
-        result: Result
+        result: Result = DEFERRED
         try:
-            outcome = await asolve(rest, resolver.within(budget, RESERVED))
-            result = self._decided(session, outcome, queue_id, began)
-        except Exception:
-            result = self.failed(session)
-        done(result)
+            try:
+                outcome = await asolve(rest, resolver.within(budget, RESERVED))
+                result = self._decided(session, outcome, queue_id, began)
+            except Exception:
+                result = self.failed(session)
+        finally:
+            done(result)  # whatever happens: the connection waits for it and for nothing else
 
     def _decided(
         self, session: Session, outcome: Outcome, queue_id: str, began: float
@@ -110,8 +114,21 @@ class Decisions:
             )
 
     def failed(self, session: Session) -> Reply:
-        """Log the exception being handled, under an id that the reply shows; defer the message."""
+        """Log the exception being handled, and defer the message: never accept what was not checked.
+
+        A mistake of ours is logged under an id that the reply shows.
+        """
         FAILURES.inc()
+        error = sys.exception()
+        if error is not None and is_shortage(error):
+            REASONS.labels("defer", DEFERRED.reason).inc()
+            self._log.error(
+                "out of resources, the message is deferred",
+                reason=DEFERRED.reason,
+                client=session.client_text,
+                error=str(error),
+            )
+            return DEFERRED
         trace = secrets.token_hex(4)
         self._log.error(
             "error in Gatepost, the message is deferred",
@@ -119,5 +136,4 @@ class Decisions:
             client=session.client_text,
             exception=traceback.format_exc(),
         )
-        # never accept what was not checked: the client keeps the message and tries again
         return Reply(451, "4.7.1", f"internal error {trace}, please try again", "internal-error")

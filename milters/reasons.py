@@ -31,6 +31,11 @@ _OWN: dict[str, tuple[str, str]] = {
         "The message has more than 500 header fields in the name of this host, which "
         "no honest message has, and removing them would keep Postfix busy.",
     ),
+    "out-of-resources": (
+        "451 4.3.2",
+        "This host ran out of file descriptors, memory, buffers or ports, so that the message "
+        "could not be checked: see the log. It has nothing to do with the message.",
+    ),
     "internal-error": (
         "451 4.7.1",
         "A mistake of Gatepost; the log has the traceback under the id in the reply. "

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
 
+from gatepost.daemon import Acceptor
 from gatepost.metrics import Gauge
-from milters.acceptor import Acceptor
 from milters.balance import Balance
 from milters.connection import Connection
 from milters.conversation import TCP, UNIX, Conversation
@@ -20,6 +20,11 @@ from milters.session import Session
 
 LOOK_INTERVAL = 10.0
 """Seconds between two looks at which connections are silent."""
+
+SLACK = 2
+"""Connections that a worker may have more than another before it leaves the next one to that:
+sessions that last for one message come and go, and holding off each time costs more than it
+balances."""
 
 PACKET_REST = 65536
 """Octets beside a header value in a packet of the milter protocol: the name and two NULs."""
@@ -60,7 +65,6 @@ class Worker:
     def listen(self, listeners: Sequence[Listener]) -> None:
         """Take connections."""
         for listener in listeners:
-            listener.socket.setblocking(False)
             self._acceptors.append(self._acceptor(listener))
         self._look()
 
@@ -86,6 +90,10 @@ class Worker:
         if not self._connections:
             self._ended.set()
 
+    def _has_room(self) -> bool:
+        """Whether one more connection may come."""
+        return len(self._connections) < self._decisions.rules.settings.max_connections
+
     def _count(self) -> None:
         count = len(self._connections)
         CONNECTIONS.set(count)
@@ -108,11 +116,9 @@ class Worker:
         return Acceptor(
             listener.socket,
             take,
-            count=lambda: len(self._connections),
-            limit=lambda: decisions.rules.settings.max_connections,
-            balance=self._balance,
-            worker=self._number,
             log=self._log,
+            has_room=self._has_room,
+            hold_off=lambda: self._balance.excess(self._number) >= SLACK,
         )
 
     def _look(self) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from gatepost.logs import get_logger
 from gatepost.metrics import Count, Counter
+from gatepost.shortage import DEFERRED, ShortageError
 from policyd.action import DUNNO, Action, refuse
 from policyd.checks import Check, Outcome
 from policyd.errors import CheckError
@@ -100,6 +101,8 @@ class Engine:
         for row in self._by_state.get(request.state, ()):
             try:
                 outcome = await row.check.check(request)
+            except ShortageError as error:
+                outcome = _out_of_resources(row, str(error))
             except CheckError as error:
                 outcome = _failed(row, str(error))
             except Exception as error:  # a mistake of ours must not stop mail
@@ -175,6 +178,13 @@ def _failed(row: Row, why: str) -> Outcome:
         told = reply(reason, "A check could not be made", temporary=False)
         return Outcome("failed", refuse(told), reason, why)
     return Outcome("failed", None, reason, why)
+
+
+def _out_of_resources(row: Row, why: str) -> Outcome:
+    """A shortage of ours, which no failure mode is about: the mail waits until it is over."""
+    FAILURES.labels(row.check.name, DEFERRED.reason).inc()
+    log.error("out of resources, a check could not be made", check=row.check.name, error=why)
+    return Outcome("failed", refuse(DEFERRED), DEFERRED.reason, why)
 
 
 async def within(engine: Engine, request: Request, seconds: float) -> Decision:

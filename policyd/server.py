@@ -15,6 +15,7 @@ from heapq import nsmallest
 from time import perf_counter
 from typing import cast
 
+from gatepost.daemon import Acceptor
 from gatepost.logs import get_logger
 from gatepost.metrics import Count, Counter, Gauge, Histogram
 from policyd.action import DUNNO
@@ -79,30 +80,23 @@ class PolicyServer:
         self.connections: set[Connection] = set()
         self.busy: set[Connection] = set()
         self.draining = False
-        self._listeners: list[asyncio.Server] = []
+        self._acceptors: list[Acceptor] = []
+        self._arriving: set[asyncio.Task[object]] = set()
         self._looker: asyncio.Task[None] | None = None
         self._counters: dict[tuple[str, str], Count] = {}
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Take connections from sockets that listen."""
-        loop = asyncio.get_running_loop()
         for listening in sockets:
-            if listening.family == socket.AF_UNIX:
-                server = await loop.create_unix_server(
-                    lambda: Connection(self), sock=listening, backlog=BACKLOG
-                )
-            else:
-                server = await loop.create_server(
-                    lambda: Connection(self), sock=listening, backlog=BACKLOG
-                )
-            self._listeners.append(server)
-        self._looker = loop.create_task(self._look_forever())
+            listening.listen(BACKLOG)
+            self._acceptors.append(Acceptor(listening, self._take, log=log))
+        self._looker = asyncio.get_running_loop().create_task(self._look_forever())
 
     async def drain(self, grace: float) -> None:
         """Take no more connections, answer what is under way, close; at most `grace` seconds."""
         self.draining = True
-        for server in self._listeners:
-            server.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
         for connection in list(self.connections):
             connection.close_when_done()
         loop = asyncio.get_running_loop()
@@ -113,6 +107,21 @@ class PolicyServer:
             connection.abort()
         if self._looker is not None:
             self._looker.cancel()
+
+    def _take(self, accepted: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        accepted.setblocking(False)
+        task: asyncio.Task[object] = loop.create_task(
+            loop.connect_accepted_socket(lambda: Connection(self), accepted)
+        )
+        self._arriving.add(task)
+        task.add_done_callback(lambda task: self._arrived(task, accepted))
+
+    def _arrived(self, task: asyncio.Task[object], accepted: socket.socket) -> None:
+        self._arriving.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a connection could not be followed", error=str(error))
+            accepted.close()
 
     def has_room(self) -> bool:
         """Whether one more connection may stay.

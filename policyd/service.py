@@ -196,7 +196,10 @@ def _listen(settings: PolicydSettings) -> list[socket.socket]:
     try:
         for address in settings.listen:
             listening = listening_socket(address, settings.socket_mode, settings.socket_group)
-            listening.setblocking(False)
+            if listening.family != socket.AF_UNIX:
+                # accepted connections inherit it: an answer would otherwise wait for the
+                # acknowledgement of the one before
+                listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sockets.append(listening)
     except StartError:
         for opened in sockets:

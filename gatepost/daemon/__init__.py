@@ -1,5 +1,6 @@
 """The life of a daemon: sockets, privileges, workers, signals, reload, drain."""
 
+from gatepost.daemon.acceptor import Acceptor
 from gatepost.daemon.open_files import allow_open_files
 from gatepost.daemon.owner import as_owner_of
 from gatepost.daemon.prefork import Control, Prefork
@@ -15,6 +16,7 @@ from gatepost.daemon.watch import Watch
 from gatepost.errors import StartError
 
 __all__ = [
+    "Acceptor",
     "Control",
     "Current",
     "Prefork",

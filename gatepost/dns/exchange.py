@@ -8,12 +8,15 @@ question costs.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import secrets
 import socket
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import dns.asyncbackend
 import dns.asyncquery
 import dns.exception
 import dns.flags
@@ -22,6 +25,8 @@ import dns.name
 import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
+
+from gatepost.shortage import ShortageError, is_shortage
 
 UDP_SIZE = 1232
 """Octets of an answer over UDP that are asked for (RFC 6891 section 6.2.5): what passes without
@@ -43,6 +48,9 @@ _KIND = 0xF8  # of the third octet: QR and opcode
 _RESPONSE = 0x80  # to a query; what answers a NOTIFY is another kind of message
 # RFC 6891 section 6.1.2: of the root, type 41, our size in place of a class, nothing more
 _OPT = struct.pack(">BHHIH", 0, dns.rdatatype.OPT, UDP_SIZE, 0, 0)
+
+
+dns.asyncbackend.get_backend("asyncio")  # imported by the first use, for which there may be no file
 
 
 @dataclass(frozen=True)
@@ -104,27 +112,46 @@ class Exchange:
         """What a server says: that there are records, that there are none, or no such name.
 
         None when no server has said any of it within `timeout` seconds. Never raises for what a
-        server or the network does.
+        server or the network does. Raises `ShortageError` when no server has answered and one of
+        them could not be asked, for want of something of ours: descriptors, ports, or a turn.
         """
         question = Question(name, dns.rdatatype.from_text(rdtype))
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
-        async with self._turn:
-            servers = list(self._servers)
-            while servers:
-                for server in tuple(servers):
-                    left = min(self._patience, deadline - loop.time())
-                    if left <= 0:
-                        return None
-                    try:
-                        response = await _ask(server, question, left)
-                    except TimeoutError:
-                        continue
-                    except FAILURES:
-                        response = None
-                    if response is not None and response.rcode() in _DECIDED:
-                        return response
-                    servers.remove(server)  # it cannot or will not say: no use asking again
+        try:
+            async with asyncio.timeout_at(deadline if self._turn.locked() else None):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise ShortageError("too many questions to the DNS are under way") from None
+        try:
+            return await self._ask_in_turn(question, deadline)
+        finally:
+            self._turn.release()
+
+    async def _ask_in_turn(
+        self, question: Question, deadline: float
+    ) -> dns.message.Message | None:
+        loop = asyncio.get_running_loop()
+        shortage: Exception | None = None
+        servers = list(self._servers)
+        while servers and loop.time() < deadline:
+            for server in tuple(servers):
+                left = min(self._patience, deadline - loop.time())
+                if left <= 0:
+                    break
+                try:
+                    response = await _ask(server, question, left)
+                except TimeoutError:
+                    continue
+                except FAILURES as error:
+                    response = None
+                    if is_shortage(error):
+                        shortage = error
+                if response is not None and response.rcode() in _DECIDED:
+                    return response
+                servers.remove(server)  # it cannot or will not say: no use asking again
+        if shortage is not None:
+            raise ShortageError(f"DNS could not be asked: {shortage}") from shortage
         return None
 
 
@@ -166,7 +193,13 @@ async def _ask_udp(
     # A port of its own for each question, drawn by the kernel, and nobody else's packets
     # (RFC 5452 section 9)
     with socket.socket(server.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as connection:
-        connection.connect((server.host, server.port))
+        try:
+            connection.connect((server.host, server.port))
+        except OSError as error:
+            if error.errno != errno.EADDRNOTAVAIL:
+                raise
+            # this machine has no address of that family; a lack of ports is EAGAIN here
+            raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH)) from None
         connection.send(query)
         loop.add_reader(connection.fileno(), read)
         timer = loop.call_later(timeout, give_up)

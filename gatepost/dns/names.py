@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dns.name
 import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
 import dns.rdtypes.ANY.MX
 import dns.rdtypes.ANY.TXT
 import dns.rdtypes.nsbase
@@ -13,6 +15,19 @@ from msgauth.domain import DomainError, to_alabels
 MAX_RECORDS = 100
 """Records of one answer that are kept. No protocol of ours reads more than some ten of them
 (RFC 7208 section 4.6.4), and an answer over TCP could carry thousands."""
+
+
+_READ = ("A", "AAAA", "CNAME", "DNAME", "MX", "NS", "PTR", "SOA", "TXT", "OPT", "RRSIG")
+
+
+def _load_types() -> None:
+    """Import now what dnspython imports at the first record of a type: there may be no file then,
+    and what it cannot import it takes for an unknown type, for good."""
+    for rdtype in _READ:
+        dns.rdata.get_rdata_class(dns.rdataclass.IN, dns.rdatatype.from_text(rdtype))
+
+
+_load_types()
 
 
 def to_name(text: str) -> dns.name.Name | None:

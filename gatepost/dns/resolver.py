@@ -1,7 +1,9 @@
 """Asks recursive resolvers, from threads and from an event loop, through one cache.
 
-Neither resolver raises for anything that DNS or the network does: whatever goes wrong is the answer
-`Rcode.TEMPFAIL`, and a name that cannot exist is `Rcode.NXDOMAIN`.
+Neither resolver raises for anything that DNS or the network does: whatever goes wrong there is the
+answer `Rcode.TEMPFAIL`, and a name that cannot exist is `Rcode.NXDOMAIN`. A question that could not
+be asked for want of something of ours is another matter (`gatepost.shortage`): nobody keeps the
+failure in the cache, and `AsyncResolver`, by which mail is judged, raises `ShortageError`.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from gatepost.dns.cache import Cache
 from gatepost.dns.exchange import FAILURES, NO_EDNS, UDP_SIZE, Exchange, Server
 from gatepost.dns.names import MAX_RECORDS, to_name, to_text
 from gatepost.metrics import Counter
+from gatepost.shortage import ShortageError, is_shortage
 from msgauth.ask import NXDOMAIN, TEMPFAIL, Answer, Question, Rcode
 
 QUESTIONS = Counter(
@@ -51,9 +54,14 @@ def _servers(settings: DnsSettings) -> list[tuple[str, int]]:
         return [parse_nameserver(server) for server in settings.nameservers]
     system = dns.resolver.Resolver(configure=False)
     try:
-        system.read_resolv_conf(RESOLV_CONF)
+        with open(RESOLV_CONF, encoding="utf-8", errors="replace") as file:
+            system.read_resolv_conf(file)
     except dns.resolver.NoResolverConfiguration:
         return [("127.0.0.1", 53)]  # as resolv.conf(5) says
+    except OSError as error:
+        if is_shortage(error):
+            raise  # it would hold until the next start
+        return [("127.0.0.1", 53)]
     return [(str(server), system.port) for server in system.nameservers]
 
 
@@ -94,6 +102,13 @@ def _nonexistent(error: dns.resolver.NXDOMAIN) -> Answer:
     except dns.exception.DNSException:
         ttls = []
     return dataclasses.replace(NXDOMAIN, ttl=min(ttls, default=0))
+
+
+def _is_of_shortage(error: BaseException) -> bool:
+    """Whether dnspython gave up because a server could not be asked for want of a resource."""
+    tried = error.kwargs.get("errors", ()) if isinstance(error, dns.exception.DNSException) else ()
+    causes = (error, *(one[3] for one in tried))
+    return any(isinstance(cause, Exception) and is_shortage(cause) for cause in causes)
 
 
 class _Nameserver(dns.nameserver.Do53Nameserver):
@@ -148,7 +163,10 @@ class Resolver:
             lifetime = min(lifetime, deadline - self._monotonic())
             if lifetime <= 0:
                 return TEMPFAIL
-        answer = self._ask(question, max(lifetime, _LEAST_LIFETIME))
+        try:
+            answer = self._ask(question, max(lifetime, _LEAST_LIFETIME))
+        except ShortageError:
+            return TEMPFAIL
         _ASKED[answer.rcode].inc()
         # a failure for want of time says nothing about the servers
         if answer.rcode is not Rcode.TEMPFAIL or lifetime >= self._settings.timeout:
@@ -179,7 +197,9 @@ class Resolver:
             return _to_answer(found.response)
         except dns.resolver.NXDOMAIN as error:
             return _nonexistent(error)
-        except FAILURES:
+        except FAILURES as error:
+            if _is_of_shortage(error):
+                raise ShortageError(str(error)) from error
             return TEMPFAIL
 
 
@@ -195,7 +215,7 @@ class AsyncResolver:
         self._settings = settings
         self._cache = new_cache(settings) if cache is None else cache
         self._monotonic = monotonic
-        self._under_way: dict[Question, asyncio.Task[Answer]] = {}
+        self._under_way: dict[Question, asyncio.Task[Answer | ShortageError]] = {}
         servers = [Server(*server) for server in _servers(settings)]
         self._exchange = Exchange(servers, _patience(settings))
 
@@ -208,21 +228,25 @@ class AsyncResolver:
 
     async def resolve(self, question: Question, deadline: float | None = None) -> Answer:
         """As `Resolver.resolve`; the deadline bounds the wait, not the question itself, whose
-        answer still reaches the cache."""
+        answer still reaches the cache. Raises `ShortageError`."""
         question = _lower(question)
         if (known := self._cache.get(question)) is not None:
             _HIT[known.rcode].inc()
             return known
-        wait = self._settings.timeout if deadline is None else deadline - self._monotonic()
-        if wait <= 0:
+        wait = None if deadline is None else deadline - self._monotonic()
+        if wait is not None and wait <= 0:
             return TEMPFAIL
         task = self._under_way.get(question)
         if task is None:
             task = asyncio.ensure_future(self._ask(question))
             self._under_way[question] = task
             task.add_done_callback(lambda _: self._under_way.pop(question, None))
-        done, _ = await asyncio.wait([task], timeout=wait)
-        return task.result() if done else TEMPFAIL
+        done, _ = await asyncio.wait([task], timeout=wait)  # it ends within settings.timeout
+        answer = task.result() if done else TEMPFAIL
+        if isinstance(answer, ShortageError):
+            # one for each who waits: a traceback belongs to one of them
+            raise ShortageError(str(answer)) from answer
+        return answer
 
     def within(
         self, seconds: float, reserved: float = 0.0
@@ -243,8 +267,11 @@ class AsyncResolver:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _ask(self, question: Question) -> Answer:
-        answer = await self._ask_network(question)
+    async def _ask(self, question: Question) -> Answer | ShortageError:
+        try:
+            answer = await self._ask_network(question)
+        except ShortageError as error:
+            return error  # an exception would be complained of where nobody waits any more
         _ASKED[answer.rcode].inc()
         self._cache.put(question, answer)
         return answer

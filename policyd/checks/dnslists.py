@@ -12,6 +12,7 @@ from typing import Protocol, TypeAlias
 from gatepost.logs import get_logger
 from gatepost.metrics import Counter, Gauge
 from gatepost.reply import Reply
+from gatepost.shortage import ShortageError
 from msgauth.ask import Answer, Question
 from policyd.action import refuse
 from policyd.checks import Outcome
@@ -280,8 +281,14 @@ class DnsLists:
             if not zone.self_test:
                 self._let_in_again(zone, now)
         tested = [zone for zone in due if zone.self_test]
-        await asyncio.gather(*(self.test_zone(zone) for zone in tested))
-        for zone in tested:
+        failures = await asyncio.gather(
+            *(self.test_zone(zone) for zone in tested), return_exceptions=True
+        )
+        for zone, failure in zip(tested, failures, strict=True):
+            if isinstance(failure, ShortageError):
+                continue  # nothing was learned of the zone: it stays due
+            if failure is not None:
+                raise failure
             well = zone.health is Health.GOOD
             wait = self._settings.test_interval if well else self._settings.retest_interval
             zone.standing.test_at = self._monotonic() + wait

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -10,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from gatepost.config import DnsSettings
-from gatepost.dns import AsyncResolver, Resolver, new_cache, resolver
+from gatepost.dns import AsyncResolver, Resolver, exchange, new_cache, resolver
 from gatepost.dns.exchange import MAX_UNDER_WAY
 from gatepost.dns.names import MAX_RECORDS
+from gatepost.shortage import ShortageError
 from msgauth.ask import Answer, Question, Rcode
 from testbed.dns import Behaviour, DnsServer
+from tests.daemon.shortage import no_more_files
 
 ZONE = """
 ["example.org"]
@@ -245,3 +249,56 @@ def test_a_deadline_does_not_cancel_what_others_wait_for(server: DnsServer) -> N
     hasty, patient = asyncio.run(ask())
     assert hasty.rcode is Rcode.TEMPFAIL
     assert patient.records == ("192.0.2.1",)  # the retry of the same question
+
+
+def test_a_question_that_could_not_be_asked_for_want_of_a_file_is_not_remembered(
+    server: DnsServer,
+) -> None:
+    """Whoever judges mail learns of it, for it says nothing about the name."""
+    kept = settings(server, failure_ttl=300)
+    question = Question("mx.example.org", "A")
+
+    async def ask() -> None:
+        asking = AsyncResolver(kept)
+        with no_more_files():
+            both = await asyncio.gather(
+                asking.resolve(question), asking.resolve(question), return_exceptions=True
+            )
+        assert all(isinstance(one, ShortageError) for one in both)
+        assert "Too many open files" in str(both[0])
+        assert (await asking.resolve(question)).records == ("192.0.2.1",)
+
+    asyncio.run(ask())
+    in_thread = Resolver(kept)
+    with no_more_files():
+        assert in_thread.resolve(question).rcode is Rcode.TEMPFAIL
+    assert in_thread.resolve(question).records == ("192.0.2.1",)
+
+
+def test_a_question_that_never_had_its_turn_is_not_taken_for_unanswered(
+    server: DnsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "MAX_UNDER_WAY", 0)  # as if all turns were taken by others
+    asking = AsyncResolver(settings(server))
+    with pytest.raises(ShortageError, match="too many questions"):
+        asyncio.run(asking.resolve(Question("mx.example.org", "A")))
+    assert not server.asked("mx.example.org")
+
+
+def test_no_type_of_record_is_imported_when_it_comes() -> None:
+    """dnspython takes a type that it cannot import for an unknown one, for good."""
+    loaded = (
+        "import sys, gatepost.dns, dns.rdata, dns.rdataclass, dns.rdatatype\n"
+        "before = set(sys.modules)\n"
+        "for name in ('A AAAA CNAME MX NS PTR SOA TXT').split():\n"
+        "    dns.rdata.get_rdata_class(dns.rdataclass.IN, dns.rdatatype.from_text(name))\n"
+        "assert set(sys.modules) == before, set(sys.modules) - before\n"
+    )
+    subprocess.run([sys.executable, "-c", loaded], check=True, timeout=60)
+
+
+def test_a_resolv_conf_that_cannot_be_opened_now_is_not_taken_for_missing() -> None:
+    """The machine itself would be asked until the next start."""
+    system = DnsSettings()
+    with no_more_files(), pytest.raises(OSError, match="Too many open files"):
+        AsyncResolver(system)

@@ -1,8 +1,8 @@
-"""Takes connections from one listening socket that other workers take from too.
+"""Takes connections from a listening socket, which other processes may take from too.
 
-Connections are taken one at a time. A worker that has `SLACK` more than another holds off for a
-moment, in which the other, unless it is busy, takes what waits. Nothing spins: whatever is against
-taking a connection now, the socket is looked at again later.
+Connections are taken one at a time. Nothing spins: whatever is against taking a connection now, no
+room or no descriptor, the socket is looked at again a moment later, and what waits there is not
+lost. (An asyncio server closes what waits, and after some errors takes nothing any more.)
 """
 
 from __future__ import annotations
@@ -14,23 +14,27 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
-from milters.balance import Balance
-
-SLACK: Final = 2
-"""Connections that a worker may have more than another before it holds off: sessions that last for
-one message come and go, and holding off each time costs more than it balances."""
 HOLD: Final = 0.001
-"""Seconds that a worker leaves a connection to those that have fewer."""
+"""Seconds that a process leaves a connection to others."""
 FULL_HOLD: Final = 0.1
-"""Seconds until a worker that can take no more looks again."""
+"""Seconds until a process that can take no more looks again."""
 COMPLAIN_EVERY: Final = 60.0
 """Seconds between two warnings about the same."""
+
+
+def _no() -> bool:
+    return False
+
+
+def _yes() -> bool:
+    return True
 
 
 class Acceptor:
     """Calls `take` with each connection, until `close()`.
 
-    `limit` is how many connections this worker may have, `count` how many it has.
+    `has_room` is asked before each: while it says no, connections wait in the kernel. `hold_off`
+    says whether another process should have the next one; it is asked once for each.
     """
 
     def __init__(
@@ -38,23 +42,20 @@ class Acceptor:
         listener: socket.socket,
         take: Callable[[socket.socket], None],
         *,
-        count: Callable[[], int],
-        limit: Callable[[], int],
-        balance: Balance,
-        worker: int,
         log: FilteringBoundLogger,
+        has_room: Callable[[], bool] = _yes,
+        hold_off: Callable[[], bool] = _no,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         self._take = take
-        self._count = count
-        self._limit = limit
-        self._balance = balance
-        self._worker = worker
+        self._has_room = has_room
+        self._hold_off = hold_off
         self._log = log
         self._held_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._complained = -COMPLAIN_EVERY
+        self._complained: dict[str, float] = {}
+        listener.setblocking(False)
         self._loop.add_reader(listener, self._acceptable)
 
     def close(self) -> None:
@@ -66,25 +67,29 @@ class Acceptor:
         self._listener.close()
 
     def _acceptable(self) -> None:
-        if self._count() >= self._limit():
-            self._complain("no more connections are taken for now", connections=self._count())
+        if not self._has_room():
+            self._complain("no more connections are taken for now")
             self._hold(FULL_HOLD)
             return
-        # once is enough: those who have fewer may be too busy to come
-        if self._loop.time() > self._held_until and self._balance.excess(self._worker) >= SLACK:
+        # once is enough: those who should have it may be too busy to come
+        if self._loop.time() > self._held_until and self._hold_off():
             self._hold(HOLD)
             self._held_until = self._loop.time() + 2 * HOLD
             return
         try:
             connection, _ = self._listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return  # another worker has it, or it has gone
+            return  # another process has it, or it has gone
         except OSError as error:
             self._complain("no connection can be taken", error=str(error))
             self._hold(FULL_HOLD)
             return
         self._held_until = 0.0
-        self._take(connection)
+        try:
+            self._take(connection)
+        except Exception:  # a mistake of ours costs this connection alone
+            self._log.exception("a connection could not be followed")
+            connection.close()
 
     def _hold(self, seconds: float) -> None:
         self._loop.remove_reader(self._listener)
@@ -96,6 +101,6 @@ class Acceptor:
 
     def _complain(self, what: str, **facts: object) -> None:
         now = self._loop.time()
-        if now - self._complained >= COMPLAIN_EVERY:
-            self._complained = now
+        if now - self._complained.get(what, -COMPLAIN_EVERY) >= COMPLAIN_EVERY:
+            self._complained[what] = now
             self._log.warning(what, **facts)

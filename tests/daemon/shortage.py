@@ -1,0 +1,25 @@
+"""A process that has run out of file descriptors, for as long as a test wants it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def no_more_files(pid: int | None = None) -> Iterator[None]:
+    """Let a process, or this one, open no further file inside the block."""
+    pid = os.getpid() if pid is None else pid
+    used = {int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir()}
+    if pid == os.getpid():
+        used = {fd for fd in used if Path(f"/proc/self/fd/{fd}").exists()}  # without the listing's
+    lowest = next(fd for fd in range(len(used) + 1) if fd not in used)
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
