@@ -114,7 +114,7 @@ class Decisions:
             )
 
     def failed(self, session: Session) -> Reply:
-        """Log the exception being handled, and defer the message: never accept what was not checked.
+        """Log the exception being handled; defer the message: never accept what was not checked.
 
         A mistake of ours is logged under an id that the reply shows.
         """

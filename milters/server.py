@@ -80,15 +80,27 @@ def serve(
     configure(ground.log)
     log = get_logger("milters")
     allow_open_files(settings.max_connections, log)
-    listeners = _open(settings)
-    files = SocketFiles((*settings.listen, *settings.submission_listen))
-    probes = Probes()
+    listeners, files = _open(settings)
     try:
-        metrics = metrics_server(settings.metrics_listen, probes)
-        drop_privileges(settings.user)
-    except StartError:
-        files.remove()
-        raise
+        return _serve(load, open_keys, config, ground, settings, listeners, files, log)
+    finally:
+        _close(listeners, files)  # of a start that has failed too
+
+
+def _serve(
+    load: Load,
+    open_keys: Callable[[FilteringBoundLogger], Keys],
+    config: Path | None,
+    ground: GroundSettings,
+    settings: MiltersSettings,
+    listeners: Sequence[Listener],
+    files: SocketFiles,
+    log: FilteringBoundLogger,
+) -> int:
+    """The daemon from its open sockets to its end."""
+    probes = Probes()
+    metrics = metrics_server(settings.metrics_listen, probes)
+    drop_privileges(settings.user)
     keys = open_keys(log)
     build = _Build(load, keys, ground)
     current = Current(build, log)
@@ -148,18 +160,24 @@ def _watched(config: Path | None, settings: MiltersSettings, keys: Keys) -> list
     return [path for path in (config, *settings.key_paths, *keys.files) if path]
 
 
-def _open(settings: MiltersSettings) -> Sequence[Listener]:
-    listeners = []
+def _open(settings: MiltersSettings) -> tuple[Sequence[Listener], SocketFiles]:
+    """All sockets, or none where one cannot be opened."""
+    listeners: list[Listener] = []
     served = [(address, False) for address in settings.listen]
     served += [(address, True) for address in settings.submission_listen]
     for address, submission in served:
-        listener = listening_socket(address, settings.socket_mode, settings.socket_group)
+        try:
+            listener = listening_socket(address, settings.socket_mode, settings.socket_group)
+        except StartError:
+            opened = [one for one, _ in served[: len(listeners)]]
+            _close(listeners, SocketFiles(opened))
+            raise
         if not isinstance(address, Unix):
             # accepted connections inherit it: an answer would otherwise wait for the
             # acknowledgement of the one before
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listeners.append(Listener(listener, submission))
-    return listeners
+    return listeners, SocketFiles([address for address, _ in served])
 
 
 def _close(listeners: Sequence[Listener], files: SocketFiles) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from gatepost.config import GroundSettings
@@ -81,6 +82,11 @@ class Stores:
         """Begin to watch the store; called in the event loop."""
         if self._guard is not None:
             self._guard.start()
+
+    @property
+    def tasks(self) -> Sequence[asyncio.Task[None]]:
+        """What watches the store; none ends before `close()` unless something is wrong."""
+        return () if self._guard is None else self._guard.tasks
 
     async def close(self) -> None:
         """Finish what was begun and let go."""

@@ -92,6 +92,11 @@ class PolicyServer:
             self._acceptors.append(Acceptor(listening, self._take, log=log))
         self._looker = asyncio.get_running_loop().create_task(self._look_forever())
 
+    @property
+    def tasks(self) -> Sequence[asyncio.Task[None]]:
+        """What goes on as long as the server does; without it no bound of time is kept."""
+        return () if self._looker is None else (self._looker,)
+
     async def drain(self, grace: float) -> None:
         """Take no more connections, answer what is under way, close; at most `grace` seconds."""
         self.draining = True
@@ -170,10 +175,24 @@ class PolicyServer:
             now = asyncio.get_running_loop().time()
             bounds = self.bounds()
             for connection in list(self.busy):
-                connection.look_busy(now, bounds)
+                self._look_at(connection, connection.look_busy, now, bounds)
             if looks % IDLE_LOOKS == 0:
                 for connection in list(self.connections):
-                    connection.look_silent(now, bounds)
+                    self._look_at(connection, connection.look_silent, now, bounds)
+
+    def _look_at(
+        self,
+        connection: Connection,
+        look: Callable[[float, Bounds], None],
+        now: float,
+        bounds: Bounds,
+    ) -> None:
+        """Look at one connection: a mistake of ours costs this one, and not the bounds of all."""
+        try:
+            look(now, bounds)
+        except Exception:
+            log.exception("a connection could not be looked at, it is closed")
+            connection.abort()
 
 
 class Connection(asyncio.Protocol):

@@ -7,6 +7,7 @@ import gc
 import signal
 import socket
 import time
+import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
@@ -127,18 +128,32 @@ def run(load: Load, watched: Sequence[Path] = ()) -> int:
 async def serve(load: Load, watched: Sequence[Path] = ()) -> int:
     """As `run`, in an event loop that is there already."""
     first = load()
-    ground, settings = first
+    _, settings = first
     allow_open_files(settings.max_connections, log)
-    sockets = _listen(settings)
-    files = SocketFiles(settings.listen)
-    probes = Probes()
+    sockets, files = _listen(settings)
     try:
-        metrics = metrics_server(settings.metrics_listen, probes)
-        drop_privileges(settings.user)  # before the store makes its file
-        stores = Stores.open(settings.store)
-    except (StartError, PolicydError) as error:
-        files.remove()
+        return await _serve(load, first, watched, sockets, files)
+    except PolicydError as error:
         raise StartError(str(error)) from None
+    finally:  # of a start that has failed too
+        files.remove()
+        for listening in sockets:
+            listening.close()
+
+
+async def _serve(
+    load: Load,
+    first: tuple[GroundSettings, PolicydSettings],
+    watched: Sequence[Path],
+    sockets: Sequence[socket.socket],
+    files: SocketFiles,
+) -> int:
+    """The daemon from its open sockets to its end."""
+    ground, settings = first
+    probes = Probes()
+    metrics = metrics_server(settings.metrics_listen, probes)
+    drop_privileges(settings.user)  # before the store makes its file
+    stores = Stores.open(settings.store)
     build = _Build(load, first, stores)
     current = Current(build, log)
     server = PolicyServer(
@@ -157,6 +172,7 @@ async def serve(load: Load, watched: Sequence[Path] = ()) -> int:
     await server.start(sockets)
     _collect_seldom()
     housekeeping = [loop.create_task(work) for work in life.housekeeping()]
+    endless = (*housekeeping, *server.tasks, *stores.tasks)
     log.info(
         "ready",
         listen=[str(address) for address in settings.listen],
@@ -164,8 +180,10 @@ async def serve(load: Load, watched: Sequence[Path] = ()) -> int:
         store=settings.store.kind,
     )
     stopping: asyncio.Task[object] = loop.create_task(stop.wait())
-    ended, _ = await asyncio.wait((*housekeeping, stopping), return_when=asyncio.FIRST_COMPLETED)
+    ended, _ = await asyncio.wait((*endless, stopping), return_when=asyncio.FIRST_COMPLETED)
+    failure = next((_told(task) for task in endless if task in ended), None)
     log.info("draining: requests under way are answered", grace=settings.drain_grace)
+    files.remove()  # from now on the path is the next daemon's
     await server.drain(current.value.settings.drain_grace)
     for task in housekeeping:
         task.cancel()
@@ -174,11 +192,24 @@ async def serve(load: Load, watched: Sequence[Path] = ()) -> int:
     await build.close()
     if metrics is not None:
         metrics.close()
-    files.remove()
     log.info("stopped")
-    for one in ended:
-        one.result()  # raises why the daemon cannot go on
+    if failure is not None:
+        raise failure
     return 0
+
+
+def _told(task: asyncio.Task[None]) -> StartError:
+    """Why the daemon cannot go on without a task that has ended and should not have."""
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, StartError):
+        return error
+    name = task.get_coro().__qualname__.rpartition(".")[2].strip("_")  # type: ignore[union-attr]
+    log.error(
+        "a task that must not end has ended: the server stops, for another one to start",
+        task=name,
+        exception="".join(traceback.format_exception(error)) if error else "",
+    )
+    return StartError(f"the task {name} has ended: {error!r}")
 
 
 def _collect_seldom() -> None:
@@ -191,7 +222,8 @@ def _collect_seldom() -> None:
     gc.set_threshold(*COLLECT_AFTER)
 
 
-def _listen(settings: PolicydSettings) -> list[socket.socket]:
+def _listen(settings: PolicydSettings) -> tuple[list[socket.socket], SocketFiles]:
+    """All sockets, or none where one cannot be opened."""
     sockets: list[socket.socket] = []
     try:
         for address in settings.listen:
@@ -202,10 +234,11 @@ def _listen(settings: PolicydSettings) -> list[socket.socket]:
                 listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sockets.append(listening)
     except StartError:
+        SocketFiles(settings.listen[: len(sockets)]).remove()
         for opened in sockets:
             opened.close()
         raise
-    return sockets
+    return sockets, SocketFiles(settings.listen)
 
 
 class _Life:
@@ -251,15 +284,21 @@ class _Life:
     async def _reload(self) -> None:
         while self._reload_wanted:
             self._reload_wanted = False
-            log.info("configuration is being read")
-            self._watch.about_to_read()
-            if await asyncio.to_thread(self._current.reload):
-                keys = self._current.value.waits_for_a_start(*self._started)
-                if keys:
-                    log.warning(
-                        "read at the start alone: a restart takes over what has changed", keys=keys
-                    )
-            self._watch.follow(self._files())
+            try:
+                await self._reload_once()
+            except Exception:  # a mistake of ours must not stop mail
+                log.exception("the configuration could not be read")
+
+    async def _reload_once(self) -> None:
+        log.info("configuration is being read")
+        self._watch.about_to_read()
+        if await asyncio.to_thread(self._current.reload):
+            keys = self._current.value.waits_for_a_start(*self._started)
+            if keys:
+                log.warning(
+                    "read at the start alone: a restart takes over what has changed", keys=keys
+                )
+        self._watch.follow(self._files())
 
     def _files(self) -> list[Path]:
         return [*self._watched, *watched_files(self._current.value.settings)]
@@ -294,5 +333,10 @@ class _Life:
             await asyncio.sleep(WATCH_INTERVAL)
             self._beat = time.monotonic()
             self._sockets.check()
-            if self._watch.changed():
-                self.reload()
+            try:
+                changed = self._watch.changed()
+            except Exception:  # a mistake of ours must not stop mail
+                log.exception("the configuration could not be looked at")
+            else:
+                if changed:
+                    self.reload()

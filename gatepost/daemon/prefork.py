@@ -59,16 +59,18 @@ class Control:
         ).start()
 
     def _obey(self, on_reload: Callable[[], object], on_drain: Callable[[], object]) -> None:
-        while True:
-            try:
-                words = self._line.recv(64)
-            except OSError:
-                words = b""
-            if not words or _DRAIN in words:
-                on_drain()
-                return
-            if _RELOAD in words:
-                on_reload()
+        try:
+            while True:
+                try:
+                    words = self._line.recv(64)
+                except OSError:
+                    words = b""
+                if not words or _DRAIN in words:
+                    return
+                if _RELOAD in words:
+                    on_reload()
+        finally:
+            on_drain()  # a worker that hears nothing any more ends, for another one to start
 
 
 @dataclass

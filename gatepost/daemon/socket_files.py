@@ -50,11 +50,13 @@ class SocketFiles:
                 raise StartError(f"unix:{path} {what}: nobody can connect any more")
 
     def remove(self) -> None:
-        """Remove those that are still ours, where that is allowed.
+        """Remove those that are still ours, where that is allowed; once.
 
-        From the folder that they were made in, whatever their paths lead to by now.
+        From the folder that they were made in, whatever their paths lead to by now. The next
+        daemon's socket may be there afterwards, and have the number that ours had.
         """
-        for path, (folder, identity) in self._files.items():
+        files, self._files = self._files, {}
+        for path, (folder, identity) in files.items():
             with contextlib.suppress(OSError):
                 status = folder.find(path.name)
                 if status is not None and _identity(status) == identity:

@@ -128,9 +128,7 @@ class Exchange:
         finally:
             self._turn.release()
 
-    async def _ask_in_turn(
-        self, question: Question, deadline: float
-    ) -> dns.message.Message | None:
+    async def _ask_in_turn(self, question: Question, deadline: float) -> dns.message.Message | None:
         loop = asyncio.get_running_loop()
         shortage: Exception | None = None
         servers = list(self._servers)

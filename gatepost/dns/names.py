@@ -24,7 +24,7 @@ def _load_types() -> None:
     """Import now what dnspython imports at the first record of a type: there may be no file then,
     and what it cannot import it takes for an unknown type, for good."""
     for rdtype in _READ:
-        dns.rdata.get_rdata_class(dns.rdataclass.IN, dns.rdatatype.from_text(rdtype))
+        dns.rdata.get_rdata_class(dns.rdataclass.IN, dns.rdatatype.from_text(rdtype))  # type: ignore[no-untyped-call]
 
 
 _load_types()

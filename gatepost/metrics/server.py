@@ -7,6 +7,7 @@ import http.server
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -23,6 +24,10 @@ BUILD.labels(__version__).set(1)
 
 MAX_CONNECTIONS = 64
 """Connections that are served at a time: scrapers and probes, some two or three."""
+
+
+_HOLD = 0.1
+"""Seconds until a connection is tried again that could not be taken, as for want of a file."""
 
 
 class Probes:
@@ -100,6 +105,14 @@ class _Server(http.server.ThreadingHTTPServer):
         self._open: dict[socket.socket, None] = {}
         self._open_lock = threading.Lock()
         super().__init__((address.host, address.port), handler)
+
+    def get_request(self) -> tuple[Any, Any]:
+        """Take a connection; what cannot be taken waits a moment, so that this does not spin."""
+        try:
+            return super().get_request()
+        except OSError:
+            time.sleep(_HOLD)
+            raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer a connection in a thread of its own."""

@@ -86,6 +86,11 @@ class Guard:
         """Begin to watch; called once the event loop runs."""
         self._ticker = asyncio.get_running_loop().create_task(self._tick())
 
+    @property
+    def tasks(self) -> Sequence[asyncio.Task[None]]:
+        """What goes on as long as the store is in use."""
+        return () if self._ticker is None else (self._ticker,)
+
     async def update(self, keys: Sequence[str], change: Change[T]) -> T:
         """As `Store.update`; raises `StoreError` at once while the store is down."""
         if self._open:
@@ -180,10 +185,12 @@ class Guard:
         try:
             # it has to write: a disk that is full can still be read
             await self.ask((_PROBE_KEY,), _write)
-        except StoreError as error:
-            self.readable = error.readable
+        except Exception as error:  # a mistake of ours too: it is tried again, but not at once
+            self.readable = isinstance(error, StoreError) and error.readable
             self._pause = min(self._pause * 2, MAX_PAUSE)
             self._retry_at = loop.time() + self._pause
+            if not isinstance(error, StoreError):
+                log.exception("the store could not be tried", store=self.name)
         else:
             self._open = False
             self._failures = 0
@@ -285,7 +292,9 @@ class Fallback:
             for n, (key, entry) in enumerate(taken):
                 try:
                     await self._guard.update((key,), self._merging(key, entry))
-                except StoreError:  # down again: keep the rest for the next time
+                except Exception as error:  # down again: keep the rest for the next time
+                    if not isinstance(error, StoreError):
+                        log.exception("what was learned cannot be handed over", store=self.name)
                     for kept_key, kept in taken[n:]:
                         # it may be that more was learned meanwhile
                         self.memory.update_now((kept_key,), self._merging(kept_key, kept))

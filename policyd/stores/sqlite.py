@@ -125,30 +125,39 @@ class SqliteStore:
     # In the thread of the file
 
     def _run(self) -> None:
-        work = self._work
-        stop = False
-        while not stop:
-            jobs: list[Job] = []
-            calls: list[_Call] = []
-            item = work.get()
-            while True:
-                if item is None:
-                    stop = True
-                    break
-                if isinstance(item, list):
-                    jobs += item
-                else:
-                    calls.append(item)
-                if len(jobs) >= MAX_BATCH or work.empty():
-                    break
-                item = work.get()
-            if jobs:
-                _resolve_all(self._batch(jobs))
-            for call in calls:
-                _resolve_all([self._answer(call)])
+        goes_on = True
+        while goes_on:
+            try:
+                goes_on = self._turn()
+            except Exception:  # nothing would be answered any more; the guard tells who waits
+                log.exception("a mistake in the thread of the store")
         with contextlib.suppress(sqlite3.Error):
             self._file.truncate_wal()
         self._file.close()
+
+    def _turn(self) -> bool:
+        """Do what waits; False when there will be no more."""
+        work = self._work
+        goes_on = True
+        jobs: list[Job] = []
+        calls: list[_Call] = []
+        item = work.get()
+        while True:
+            if item is None:
+                goes_on = False
+                break
+            if isinstance(item, list):
+                jobs += item
+            else:
+                calls.append(item)
+            if len(jobs) >= MAX_BATCH or work.empty():
+                break
+            item = work.get()
+        if jobs:
+            _resolve_all(self._batch(jobs))
+        for call in calls:
+            _resolve_all([self._answer(call)])
+        return goes_on
 
     def _batch(self, jobs: Sequence[Job]) -> list[Done]:
         try:
@@ -213,8 +222,12 @@ class SqliteStore:
         while not self._closing.wait(CHECKPOINT_INTERVAL):
             if self._written:
                 self._written = False
-                with contextlib.suppress(sqlite3.Error):  # the other thread meets it too, and tells
+                try:
                     checkpoint(self._path)
+                except sqlite3.Error:
+                    pass  # the other thread meets it too, and tells
+                except Exception:  # the WAL would grow for ever without this thread
+                    log.exception("the WAL of the store could not be copied")
 
 
 class _Call:
