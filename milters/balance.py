@@ -14,6 +14,7 @@ class Balance:
     """A number for each of `workers`, in memory that they share; made before they are forked."""
 
     def __init__(self, workers: int) -> None:
+        self.workers = workers
         # a worker writes its own number alone, and reads those of others as a hint: no lock
         self._counts = memoryview(mmap.mmap(-1, 4 * workers)).cast("I")
 

@@ -8,6 +8,7 @@ by one read, one packet and the answer to one message.
 from __future__ import annotations
 
 import asyncio
+import enum
 import socket
 from collections.abc import Sequence
 from typing import Final, Protocol
@@ -18,10 +19,27 @@ from gatepost.reply import Reply
 from milters.actions import Action
 from milters.conversation import Conversation, queue_id
 from milters.decision import Decisions
+from milters.memory import Holding, Memory
 from milters.protocol.errors import ProtocolError
 
 READ: Final = 1 << 17
 """Octets of one read, and so of what one connection does before others have their turn."""
+
+
+class Spare(enum.IntEnum):
+    """What a connection waits for that can be done without, the least of a loss first."""
+
+    NEGOTIATION = 0
+    """Postfix negotiates at once, so this is nobody's that brings mail."""
+    MESSAGE = 1
+    """Postfix holds a connection while its client is silent: the next MAIL FROM would get 451."""
+    REST = 2
+    """A message is under way, and the MTA does not go on with it: it would get 451."""
+
+
+SPARE_AFTER: Final = {Spare.NEGOTIATION: 1.0, Spare.MESSAGE: 5.0, Spare.REST: 30.0}
+"""Seconds after which a connection may have to make room. Postfix waits 30 s for a milter that does
+not take its connection (milter_connect_timeout)."""
 
 
 class Owner(Protocol):
@@ -37,6 +55,7 @@ class Connection:
     """Follows one socket until it is closed."""
 
     __slots__ = (
+        "_buffer",
         "_conversation",
         "_decisions",
         "_log",
@@ -46,6 +65,7 @@ class Connection:
         "_owner",
         "_reading",
         "_socket",
+        "_waits_since",
     )
 
     def __init__(
@@ -54,6 +74,7 @@ class Connection:
         conversation: Conversation,
         decisions: Decisions,
         owner: Owner,
+        memory: Memory,
         log: FilteringBoundLogger,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -62,10 +83,12 @@ class Connection:
         self._conversation = conversation
         self._decisions = decisions
         self._owner = owner
+        self._buffer = Holding(memory)
         self._log = log
         self._loop = loop
         self._output = b""
-        self._moved = loop.time()  # when anything was last read or written
+        self._moved = loop.time()  # when a whole packet was last read, or anything written
+        self._waits_since = self._moved  # the beginning, the negotiation, or the last message's end
         self._reading = False
 
     def begin(self) -> None:
@@ -78,8 +101,31 @@ class Connection:
         return self._socket.fileno() >= 0
 
     def is_silent_since(self, time: float) -> bool:
-        """Whether the MTA has neither sent nor read anything since then, and it is its turn."""
-        return self._moved < time and (self._reading or bool(self._output))
+        """Whether the MTA has neither sent a packet nor read anything since, and it is its turn."""
+        return self._moved < time and self._is_their_turn
+
+    def has_not_negotiated_since(self, time: float) -> bool:
+        """Whether the connection was there by then and has not been negotiated yet."""
+        return self._waits_since < time and not self._conversation.has_negotiated
+
+    def spare(self, now: float) -> tuple[Spare, float] | None:
+        """What the MTA is waited for, and since when; None where that is too short, or our turn.
+
+        Octets that complete no packet change nothing, nor do packets between two messages.
+        """
+        if not self._is_their_turn:
+            return None
+        conversation = self._conversation
+        if conversation.in_message:
+            kind, since = Spare.REST, self._moved
+        else:
+            kind = Spare.MESSAGE if conversation.has_negotiated else Spare.NEGOTIATION
+            since = self._waits_since
+        return (kind, since) if now - since >= SPARE_AFTER[kind] else None
+
+    @property
+    def _is_their_turn(self) -> bool:
+        return self._reading or bool(self._output)
 
     def drain(self) -> None:
         """End here, or, where a message is under way, behind it."""
@@ -111,12 +157,30 @@ class Connection:
         if not octets:
             self.close()
             return
-        self._moved = self._loop.time()
         try:
-            self._conversation.receive_data(octets)
-            self._advance()
+            self._follow(octets)
         except Exception:
             self._give_up()
+
+    def _follow(self, octets: bytes) -> None:
+        conversation = self._conversation
+        incomplete = conversation.buffered + len(octets)
+        negotiated = conversation.has_negotiated
+        conversation.receive_data(octets)
+        self._advance()
+        self._count_buffer(conversation.buffered)
+        if conversation.buffered < incomplete:  # a whole packet was among them
+            self._moved = self._loop.time()
+            if not negotiated:
+                self._waits_since = self._moved
+
+    def _count_buffer(self, octets: int) -> None:
+        """Count what waits in the buffer: the rest of a huge packet where there is no room for it
+        ends the connection, and the MTA defers."""
+        if self.is_open and octets > READ and not self._buffer.grow(octets - self._buffer.octets):
+            self._log.warning("no memory for a packet of this size, the connection is closed")
+            self.close()
+        self._buffer.set(octets if self.is_open else 0)
 
     def _writable(self) -> None:
         self._loop.remove_writer(self._socket)
@@ -175,6 +239,7 @@ class Connection:
             conversation.refuse(result)
         else:
             conversation.answer(result)
+        self._waits_since = self._loop.time()
         self._send(conversation.take_output())
 
     def _send(self, output: bytes) -> None:

@@ -127,6 +127,16 @@ class Conversation:
         return self._stream.has_more
 
     @property
+    def buffered(self) -> int:
+        """See `MtaStream.buffered`."""
+        return self._stream.buffered
+
+    @property
+    def has_negotiated(self) -> bool:
+        """Whether the MTA has said what it offers."""
+        return self._stream.has_negotiated
+
+    @property
     def in_message(self) -> bool:
         """Whether a message has begun that has neither ended nor been given up."""
         return self._stream.in_message

@@ -8,6 +8,7 @@ from milters.actions import Action, DeleteHeader, Quarantine, Refuse
 from milters.checks import Checks, Findings
 from milters.envelope import Envelope
 from milters.header import insert, verdict
+from milters.needed import needed
 from milters.outcome import SECOND_FIELD, Outcome, shown
 from milters.policy import Disposition, decide, reply
 from milters.rules import Rules
@@ -40,6 +41,7 @@ class Inbound:
         self._author_domain = author.domains[0] if author.domains else ""
         # a sealer may have looked at one of several authors alone
         self._vouched_for = self._author_domain if len(author.domains) == 1 else ""
+        fields = needed(fields)  # all else of the header is let go
         self._checks = Checks(rules, envelope, fields, author)
         self.hashes = self._checks.hashes
         self._sealing = Sealing(rules, fields, self.hashes) if rules.signing.seals else None

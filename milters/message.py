@@ -7,12 +7,17 @@ from milters.envelope import Envelope
 from milters.guard import Origin
 from milters.header import MAX_DELETIONS, deletions
 from milters.inbound import Inbound
+from milters.memory import MESSAGE, RECIPIENT, Holding, Memory, kept_cost, received_cost
+from milters.needed import needed
 from milters.outbound import Outbound
 from milters.outcome import Outcome, refused
 from milters.rules import Rules
 from msgauth.ask import Lookup
 from msgauth.message import MAX_FIELDS, HeaderField
 
+_BUSY = Reply(
+    451, "4.3.2", "too many large messages are under way, please try again", "too-much-mail"
+)
 _TOO_LARGE = Reply(552, "5.3.4", "the header of the message is too large", "header-too-large")
 _FORGED = Reply(
     550, "5.7.1", "the message has too many header fields in the name of this host", "forged-fields"
@@ -20,16 +25,22 @@ _FORGED = Reply(
 
 
 class Message:
-    """Takes a message in the order of SMTP, and ends in an `Outcome`."""
+    """Takes a message in the order of SMTP, and ends in an `Outcome`.
 
-    __slots__ = ("_fields", "_is_too_large", "_octets", "_treatment", "envelope", "rules")
+    What it keeps in memory is counted in `memory`. Where that has no room, what is there is let go,
+    and the message will be deferred.
+    """
 
-    def __init__(self, rules: Rules, envelope: Envelope) -> None:
+    __slots__ = ("_fields", "_held", "_octets", "_refusal", "_treatment", "envelope", "rules")
+
+    def __init__(self, rules: Rules, envelope: Envelope, memory: Memory) -> None:
         self.rules = rules
         self.envelope = envelope
         self._fields: list[HeaderField] = []
         self._octets = 0
-        self._is_too_large = False
+        self._refusal: Reply | None = None
+        self._held = Holding(memory)
+        self._hold(MESSAGE)
         self._treatment: Inbound | Outbound | Reply | None = None
 
     @property
@@ -37,21 +48,40 @@ class Message:
         """Whether the header is complete, and no field may follow."""
         return self._treatment is not None
 
+    def add_recipient(self, recipient: str) -> None:
+        """A recipient was accepted."""
+        if self._hold(RECIPIENT + len(recipient)):
+            self.envelope.add_recipient(recipient)
+
     def add_field(self, name: bytes, value: bytes) -> None:
-        """A header field; beyond the limits it is dropped, and the message will be refused."""
+        """A header field; beyond the limits the header is dropped, and the message refused."""
         self._octets += len(name) + len(value) + 3
         if self._octets > self.rules.settings.max_header or len(self._fields) >= MAX_FIELDS:
-            self._is_too_large = True
-        else:
+            self._refuse(_TOO_LARGE)
+        elif self._hold(received_cost(name, value)):
             self._fields.append(HeaderField.received(name, value))
+
+    def _hold(self, octets: int) -> bool:
+        """Hold so much more; False when the message is refused, now or before."""
+        if self._refusal is None and not self._held.grow(octets):
+            self._refuse(_BUSY)
+        return self._refusal is None
+
+    def _refuse(self, reply: Reply) -> None:
+        # what is refused for good, or was not kept whole, stays so
+        if self._refusal is None or reply.code >= 500:
+            self._refusal = reply
+        self._fields = []
+        self._held.set(MESSAGE)
 
     def end_header(self) -> None:
         """The header is complete: prepare what the body has to go through."""
         self._treatment = self._treat()
+        self._fields = []
 
     def _treat(self) -> Inbound | Outbound | Reply:
-        if self._is_too_large:
-            return _TOO_LARGE
+        if self._refusal is not None:
+            return self._refusal
         # RFC 8601 section 5; our own mail is no exception: its header is the client's
         removed = deletions(
             self._fields,
@@ -60,8 +90,14 @@ class Message:
         )
         if len(removed) > MAX_DELETIONS:
             return _FORGED
-        treat = Inbound if self.envelope.origin is Origin.OUTSIDE else Outbound
-        return treat(self.rules, self.envelope, self._fields, removed)
+        is_outside = self.envelope.origin is Origin.OUTSIDE
+        kept = MESSAGE + (kept_cost(needed(self._fields)) if is_outside else 0)
+        if kept > self._held.octets and not self._hold(kept - self._held.octets):
+            return _BUSY
+        treat = Inbound if is_outside else Outbound
+        treatment = treat(self.rules, self.envelope, self._fields, removed)
+        self._held.set(kept)
+        return treatment
 
     def add_body(self, chunk: bytes) -> None:
         """The next part of the body."""
@@ -75,7 +111,10 @@ class Message:
     def finish(self, now: int) -> Lookup[Outcome]:
         """The message is complete: decide it."""
         # None: the MTA has not said that the header ended
-        treatment = self._treat() if self._treatment is None else self._treatment
+        if self._treatment is None:
+            self.end_header()
+        treatment = self._treatment
+        assert treatment is not None  # noqa: S101 # made when the header ended
         if isinstance(treatment, Reply):
             return refused(treatment, self.envelope.origin, self.envelope.facts(""))
         return (yield from treatment.finish(now))

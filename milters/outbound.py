@@ -15,6 +15,7 @@ from milters.envelope import Envelope
 from milters.fragile import FragileParts
 from milters.header import insert
 from milters.marks import read_marks
+from milters.needed import needed
 from milters.outcome import Outcome, refused, shown
 from milters.returning import UNSIGNED, Returned, Returning
 from milters.rules import Rules
@@ -45,7 +46,6 @@ class Outbound:
         self.fragile: FragileParts | None = None
         self._rules = rules
         self._envelope = envelope
-        self._fields = fields
         self._removed = removed
         self._signer: MessageSigner | None = None
         self._algorithms: tuple[str, ...] = ()
@@ -65,14 +65,15 @@ class Outbound:
         if envelope.login and not rules.ownership.allows(envelope.login, ours):
             self._refusal = _NOT_YOURS
         elif self._marks.are_bad:
-            self._returning = Returning(rules, envelope, fields, self._marks, self.hashes)
+            kept = needed(fields)  # all else of the header is let go
+            self._returning = Returning(rules, envelope, kept, self._marks, self.hashes)
             self.fragile = self._returning.fragile
             if rules.guard.is_signed(envelope.origin):
                 self._unsigned = UNSIGNED
         elif rules.guard.is_signed(envelope.origin):
-            self._prepare(ours)
+            self._prepare(ours, fields)
 
-    def _prepare(self, ours: Sequence[Author]) -> None:
+    def _prepare(self, ours: Sequence[Author], fields: Sequence[HeaderField]) -> None:
         if not ours:
             self._unsigned = "no-author"
             return
@@ -82,7 +83,7 @@ class Outbound:
             self._unsigned = _UNREADABLE if unreadable else "no-key"
             return
         try:
-            self._signer = MessageSigner(specs, self._fields, self.hashes)
+            self._signer = MessageSigner(specs, fields, self.hashes)
         except SigningError:
             self._unsigned = "unsignable"
             return

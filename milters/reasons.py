@@ -31,6 +31,11 @@ _OWN: dict[str, tuple[str, str]] = {
         "The message has more than 500 header fields in the name of this host, which "
         "no honest message has, and removing them would keep Postfix busy.",
     ),
+    "too-much-mail": (
+        "451 4.3.2",
+        "The messages under way hold as much memory as `message_memory` allows; large headers do, "
+        "while they wait for DNS. The message waits at its sender.",
+    ),
     "out-of-resources": (
         "451 4.3.2",
         "This host ran out of file descriptors, memory, buffers or ports, so that the message "

@@ -42,6 +42,7 @@ from milters.decision import Decisions, Runtime
 from milters.rules import Rules
 from milters.settings import MiltersSettings
 from milters.signing import KeyTable
+from milters.vitals import Vitals
 from milters.worker import Listener, Worker
 from msgauth.errors import MsgauthError
 
@@ -129,10 +130,11 @@ def _serve(
         if metrics:
             metrics.leave()
         keys.keep_looking()
-        _work(control, listeners, balance, current, log)
+        _work(control, listeners, balance, vitals, current, log)
 
     workers = settings.workers or min(os.cpu_count() or 1, MAX_WORKERS)
     balance = Balance(workers)
+    vitals = Vitals(workers)
     prefork = Prefork(
         workers,
         work,
@@ -146,6 +148,9 @@ def _serve(
     )
     prefork.add_probes(probes)
     probes.ready_when("keys", keys.problem)
+    probes.ready_when("connections", vitals.not_taking)
+    probes.ready_when("turns", vitals.stuck)
+    probes.healthy_when("turns", vitals.all_stuck)
     log.info("listening", listen=list(map(str, settings.listen)), workers=workers)
     gc.collect()
     gc.freeze()  # what is here stays: workers share it, and no collection of theirs looks at it
@@ -219,6 +224,7 @@ def _work(
     control: Control,
     listeners: Sequence[Listener],
     balance: Balance,
+    vitals: Vitals,
     current: Current[Runtime],
     log: FilteringBoundLogger,
 ) -> None:
@@ -236,7 +242,7 @@ def _work(
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)  # a service manager may signal workers too
-        worker = Worker(control.number, decisions, balance, log)
+        worker = Worker(control.number, decisions, balance, vitals, log)
         worker.listen(listeners)
         control.listen(on_reload=current.reload, on_drain=drain)
         control.ready()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from milters.envelope import Envelope
 from milters.guard import Client, parse_client
+from milters.memory import Memory
 from milters.message import Message
 from milters.outcome import Outcome
 from milters.protocol.errors import ProtocolError
@@ -26,12 +27,20 @@ class Session:
     """Follows one connection.
 
     `rules` is asked for the rules in force when a message begins, which then hold to its end.
-    `submission` is for a listener whose mail is all ours. An event that has no place where it comes
-    is a `ProtocolError`: the message would be judged without it.
+    `submission` is for a listener whose mail is all ours, `memory` is what all sessions share. An
+    event that has no place where it comes is a `ProtocolError`: the message would be judged without
+    it.
     """
 
-    def __init__(self, rules: Callable[[], Rules], *, submission: bool = False) -> None:
+    def __init__(
+        self,
+        rules: Callable[[], Rules],
+        *,
+        submission: bool = False,
+        memory: Memory | None = None,
+    ) -> None:
         self._rules = rules
+        self._memory = memory or Memory()
         self._submission = submission
         self._client = Client(None, "")
         self._helo = ""
@@ -64,11 +73,11 @@ class Session:
         rules = self._rules()
         origin = rules.guard.origin(self._client, login, daemon_name, submission=self._submission)
         envelope = Envelope(self._client, self._helo, origin, _path(sender), login, utf8)
-        self._message = Message(rules, envelope)
+        self._message = Message(rules, envelope, self._memory)
 
     def rcpt(self, recipient: bytes) -> None:
         """A recipient was accepted."""
-        self._current().envelope.add_recipient(_path(recipient))
+        self._current().add_recipient(_path(recipient))
 
     def header(self, name: bytes, value: bytes) -> None:
         """A header field: `value` is everything behind the colon; folds end with LF or CRLF."""

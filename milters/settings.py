@@ -374,6 +374,13 @@ class MiltersSettings(KeySettings):
         le=64 << 20,
         description="Octets of header that a message may have; more is refused.",
     )
+    message_memory: Size = Field(
+        default=192 << 20,
+        ge=16 << 20,
+        description="Octets of memory that all messages under way may take together, shared by the "
+        "workers in equal parts. Beyond it a message is deferred (`too-much-mail`), unless it is "
+        "alone in its worker. A container needs twice that.",
+    )
     sign: SignSettings = Field(default=SignSettings(), description="Whose mail is signed, and how.")
     verify: VerifySettings = Field(default=VerifySettings(), description="What is checked.")
     policy: PolicySettings = Field(default=PolicySettings(), description="What is then done.")

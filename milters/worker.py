@@ -5,21 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
+from operator import itemgetter
 
 from structlog.typing import FilteringBoundLogger
 
 from gatepost.daemon import Acceptor
-from gatepost.metrics import Gauge
+from gatepost.metrics import Counter, Gauge
 from milters.balance import Balance
-from milters.connection import Connection
+from milters.connection import Connection, Spare
 from milters.conversation import TCP, UNIX, Conversation
 from milters.decision import Decisions
+from milters.memory import Memory
 from milters.session import Session
+from milters.vitals import BEAT_INTERVAL, Vitals
 
-LOOK_INTERVAL = 10.0
-"""Seconds between two looks at which connections are silent."""
+NEGOTIATION_TIMEOUT = 10.0
+"""Seconds in which an MTA has to negotiate, however slowly it sends: Postfix and Sendmail do so in
+the moment in which they connect."""
+
+COMPLAIN_EVERY = 60.0
+"""Seconds between two lines of the log about connections that had to make room."""
 
 SLACK = 2
 """Connections that a worker may have more than another before it leaves the next one to that:
@@ -29,6 +37,17 @@ balances."""
 PACKET_REST = 65536
 """Octets beside a header value in a packet of the milter protocol: the name and two NULs."""
 
+CLOSED = Counter(
+    "gatepost_milters_connections_closed_total",
+    "Connections that were closed because the MTA said nothing: it did not negotiate, was silent "
+    "for idle_timeout, or had to make room for another at max_connections",
+    ["why"],
+)
+HELD = Gauge(
+    "gatepost_milters_held_octets",
+    "Memory that messages under way take, which message_memory bounds",
+    across="sum",
+)
 CONNECTIONS = Gauge(
     "gatepost_milters_connections",
     "Connections of MTAs that are open",
@@ -48,11 +67,20 @@ class Worker:
     """Follows the connections of this process; made and used in its event loop."""
 
     def __init__(
-        self, number: int, decisions: Decisions, balance: Balance, log: FilteringBoundLogger
+        self,
+        number: int,
+        decisions: Decisions,
+        balance: Balance,
+        vitals: Vitals,
+        log: FilteringBoundLogger,
     ) -> None:
         self._number = number
         self._decisions = decisions
         self._balance = balance
+        self._vitals = vitals
+        self._memory = Memory(self._share)
+        self._complained = -COMPLAIN_EVERY
+        self._has_taken = False  # since the last sign of life
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._acceptors: list[Acceptor] = []
@@ -61,6 +89,7 @@ class Worker:
         self._timer: asyncio.TimerHandle | None = None
         self.draining = False
         balance.set(number, 0)
+        vitals.started(number)
 
     def listen(self, listeners: Sequence[Listener]) -> None:
         """Take connections."""
@@ -91,8 +120,48 @@ class Worker:
             self._ended.set()
 
     def _has_room(self) -> bool:
-        """Whether one more connection may come."""
-        return len(self._connections) < self._decisions.rules.settings.max_connections
+        """Whether one more connection may come.
+
+        At the bound those make room that can be spared most: some at a time, for all have to be
+        looked at.
+        """
+        bound = self._decisions.rules.settings.max_connections
+        if len(self._connections) < bound:
+            return True
+        for _, connection in nsmallest(max(1, bound // 100), self._spare(), key=itemgetter(0)):
+            CLOSED.labels("room").inc()
+            connection.close()
+        has_room = len(self._connections) < bound
+        now = self._loop.time()
+        if has_room and now - self._complained >= COMPLAIN_EVERY:
+            self._complained = now
+            self._log.warning(
+                "the connections that were idle for longest make room", max_connections=bound
+            )
+        return has_room
+
+    def _spare(self) -> Iterator[tuple[tuple[Spare, float], Connection]]:
+        now = self._loop.time()
+        for connection in self._connections:
+            if (spare := connection.spare(now)) is not None:
+                yield spare, connection
+
+    def _could_take(self) -> bool:
+        """Whether a connection that came now would be taken and followed."""
+        bound = self._decisions.rules.settings.max_connections
+        if len(self._connections) >= bound and not any(self._spare()):
+            return False
+        try:
+            socket.socket(socket.AF_UNIX).close()
+        except OSError:
+            return False
+        return True
+
+    def _share(self) -> int:
+        """Octets of memory for the messages of this worker."""
+        settings = self._decisions.rules.settings
+        # one huge packet has to fit beside its message, however many workers there are
+        return max(settings.message_memory // self._balance.workers, 2 * settings.max_header)
 
     def _count(self) -> None:
         count = len(self._connections)
@@ -105,11 +174,16 @@ class Worker:
         decisions = self._decisions
 
         def take(accepted: socket.socket) -> None:
-            session = Session(lambda: decisions.rules, submission=listener.submission)
+            session = Session(
+                lambda: decisions.rules, submission=listener.submission, memory=self._memory
+            )
             max_packet = decisions.rules.settings.max_header + PACKET_REST
             conversation = Conversation(session, decisions, wishes, max_packet)
-            connection = Connection(accepted, conversation, decisions, self, self._log, self._loop)
+            connection = Connection(
+                accepted, conversation, decisions, self, self._memory, self._log, self._loop
+            )
             self._connections.add(connection)
+            self._has_taken = True
             connection.begin()
             self._count()
 
@@ -122,10 +196,25 @@ class Worker:
         )
 
     def _look(self) -> None:
-        """Close the connections that have been silent for too long."""
+        """Close the connections that have been silent for too long, and give a sign of life."""
         timeout = self._decisions.rules.settings.idle_timeout
-        self._timer = self._loop.call_later(min(LOOK_INTERVAL, timeout / 4), self._look)
-        oldest = self._loop.time() - timeout
-        for connection in [each for each in self._connections if each.is_silent_since(oldest)]:
+        self._timer = self._loop.call_later(min(BEAT_INTERVAL, timeout / 4), self._look)
+        now = self._loop.time()
+        for connection in [one for one in self._connections if one.is_silent_since(now - timeout)]:
             self._log.warning("a silent connection is closed", idle_timeout=timeout)
+            CLOSED.labels("idle").inc()
             connection.close()
+        oldest = now - NEGOTIATION_TIMEOUT
+        mute = [one for one in self._connections if one.has_not_negotiated_since(oldest)]
+        for connection in mute:
+            CLOSED.labels("negotiation").inc()
+            connection.close()
+        if mute:  # one line: there may be thousands
+            self._log.warning(
+                "connections on which nobody negotiated are closed",
+                count=len(mute),
+                seconds=NEGOTIATION_TIMEOUT,
+            )
+        HELD.set(self._memory.held)
+        self._vitals.beat(self._number, takes=self._has_taken or self._could_take())
+        self._has_taken = False

@@ -80,6 +80,16 @@ class MtaStream:
         return self._position < len(self._bytes) or self._event_after is not None
 
     @property
+    def buffered(self) -> int:
+        """Octets that wait to be read, or for the rest of their packet."""
+        return len(self._bytes) - self._position + len(self._partial)
+
+    @property
+    def has_negotiated(self) -> bool:
+        """Whether the MTA has said what it offers."""
+        return self._readers is not self._UNNEGOTIATED
+
+    @property
     def in_message(self) -> bool:
         """Whether a message has begun, and has neither ended nor been given up."""
         readers = self._readers

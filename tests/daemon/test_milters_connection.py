@@ -12,6 +12,7 @@ from gatepost.logs import get_logger
 from milters.connection import Connection
 from milters.conversation import UNIX, Conversation
 from milters.decision import Decisions, Runtime
+from milters.memory import Memory
 from milters.protocol.errors import ProtocolError
 from milters.session import Session
 
@@ -56,7 +57,9 @@ def test_what_goes_wrong_closes_the_connection_with_one_line(error: Exception, e
         wrong.error = error
         owner = Owner()
         with ours, theirs:
-            connection = Connection(ours, wrong, decisions, owner, log, asyncio.get_running_loop())
+            connection = Connection(
+                ours, wrong, decisions, owner, Memory(), log, asyncio.get_running_loop()
+            )
             connection.begin()
             theirs.send(b"x")
             await asyncio.wait_for(owner.gone.wait(), 30)

@@ -14,6 +14,7 @@ from gatepost.logs import get_logger
 from milters.connection import Connection
 from milters.conversation import UNIX, Conversation
 from milters.decision import Decisions, Result
+from milters.memory import Memory
 from milters.session import Session
 from tests.unit.milters.mail import rules
 from tests.unit.milters.test_protocol import END, MAIL, OFFER
@@ -105,6 +106,7 @@ class Scene:
             self.conversation,
             self.decisions,
             self,
+            Memory(),
             LOG,
             cast(asyncio.AbstractEventLoop, self.loop),
         )
