@@ -102,29 +102,27 @@ class Connection:
 
     def is_silent_since(self, time: float) -> bool:
         """Whether the MTA has neither sent a packet nor read anything since, and it is its turn."""
-        return self._moved < time and self._is_their_turn
+        return self._moved < time and self.is_their_turn
 
     def has_not_negotiated_since(self, time: float) -> bool:
         """Whether the connection was there by then and has not been negotiated yet."""
         return self._waits_since < time and not self._conversation.has_negotiated
 
-    def spare(self, now: float) -> tuple[Spare, float] | None:
-        """What the MTA is waited for, and since when; None where that is too short, or our turn.
+    @property
+    def awaited(self) -> tuple[Spare, float]:
+        """What the MTA is waited for when it is its turn, and since when.
 
         Octets that complete no packet change nothing, nor do packets between two messages.
         """
-        if not self._is_their_turn:
-            return None
         conversation = self._conversation
         if conversation.in_message:
-            kind, since = Spare.REST, self._moved
-        else:
-            kind = Spare.MESSAGE if conversation.has_negotiated else Spare.NEGOTIATION
-            since = self._waits_since
-        return (kind, since) if now - since >= SPARE_AFTER[kind] else None
+            return Spare.REST, self._moved
+        negotiated = conversation.has_negotiated
+        return Spare.MESSAGE if negotiated else Spare.NEGOTIATION, self._waits_since
 
     @property
-    def _is_their_turn(self) -> bool:
+    def is_their_turn(self) -> bool:
+        """Whether the MTA is waited for, to send or to read."""
         return self._reading or bool(self._output)
 
     def drain(self) -> None:

@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 from gatepost.daemon import Acceptor
 from gatepost.metrics import Counter, Gauge
 from milters.balance import Balance
-from milters.connection import Connection, Spare
+from milters.connection import SPARE_AFTER, Connection, Spare
 from milters.conversation import TCP, UNIX, Conversation
 from milters.decision import Decisions
 from milters.memory import Memory
@@ -25,6 +25,10 @@ from milters.vitals import BEAT_INTERVAL, Vitals
 NEGOTIATION_TIMEOUT = 10.0
 """Seconds in which an MTA has to negotiate, however slowly it sends: Postfix and Sendmail do so in
 the moment in which they connect."""
+
+MUTE_SHARE = 0.1
+"""Part of max_connections that has not negotiated from which on only such connections make room: a
+flood of them must not push out those of Postfix, which have been idle for longer."""
 
 COMPLAIN_EVERY = 60.0
 """Seconds between two lines of the log about connections that had to make room."""
@@ -141,10 +145,16 @@ class Worker:
         return has_room
 
     def _spare(self) -> Iterator[tuple[tuple[Spare, float], Connection]]:
+        """The connections that may have to make room now, with how well they can be spared."""
         now = self._loop.time()
-        for connection in self._connections:
-            if (spare := connection.spare(now)) is not None:
-                yield spare, connection
+        bound = self._decisions.rules.settings.max_connections
+        found = [(one.awaited, one) for one in self._connections if one.is_their_turn]
+        mute = sum(1 for (kind, _), _ in found if kind is Spare.NEGOTIATION)
+        for (kind, since), connection in found:
+            if kind is not Spare.NEGOTIATION and mute >= bound * MUTE_SHARE:
+                continue  # those can be spared in a moment
+            if now - since >= SPARE_AFTER[kind]:
+                yield (kind, since), connection
 
     def _could_take(self) -> bool:
         """Whether a connection that came now would be taken and followed."""

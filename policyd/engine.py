@@ -73,6 +73,13 @@ class Decision:
         self.findings: list[str] = []
         """``check: finding (detail)`` of each check that found anything, in order."""
 
+    @classmethod
+    def refused(cls, reply: Reply) -> Decision:
+        """A request that no check was asked about."""
+        decision = cls()
+        decision.action, decision.reason = refuse(reply), reply.reason
+        return decision
+
 
 class Engine:
     """The checks of one configuration."""

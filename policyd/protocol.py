@@ -48,13 +48,15 @@ class Malformed:
 class PolicyConnection:
     """One connection's incoming half."""
 
-    __slots__ = ("_at", "_buffer", "_discarded", "_searched")
+    __slots__ = ("_at", "_buffer", "_discarded", "_searched", "size")
 
     def __init__(self) -> None:
         self._buffer = b""  # not a bytearray: one request alone in it is not copied
         self._at = 0  # where the next request begins in it
         self._searched = 0  # no end of a request begins before this offset
         self._discarded = 0  # bytes of the present request already thrown away
+        self.size = 0
+        """Bytes of the request that was returned last."""
 
     @property
     def buffered(self) -> int:
@@ -87,6 +89,7 @@ class PolicyConnection:
         if self._discarded or end - begin > MAX_REQUEST:
             self._discarded = 0
             return Malformed(f"longer than {MAX_REQUEST} bytes")
+        self.size = end - begin
         return _parse(buffer[begin:end])
 
     def _take(self, end: int) -> None:

@@ -73,6 +73,7 @@ _TEXTS: dict[str, str] = {
     "compromised": "A login shows signs that somebody else uses it.",
     "sender-not-owned": "A login may not use this sender.",
     "sender-needs-login": "This sender may only be used by somebody who has logged in.",
+    "too-many-requests": "The requests under way take as much memory as `request_memory` allows.",
     "out-of-resources": "This host ran out of file descriptors, memory, buffers or ports, so "
     "that a check could not ask DNS. It is deferred whatever the failure mode says.",
     "ownership-unavailable": "The check `ownership` failed, and its failure mode is not `open`.",

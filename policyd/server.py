@@ -18,6 +18,7 @@ from typing import cast
 from gatepost.daemon import Acceptor
 from gatepost.logs import get_logger
 from gatepost.metrics import Count, Counter, Gauge, Histogram
+from gatepost.reply import Reply
 from policyd.action import DUNNO
 from policyd.decisions import DecisionLog
 from policyd.engine import Decision, Engine
@@ -30,6 +31,13 @@ LOOK_INTERVAL = 0.1
 """Seconds between two looks at the bounds of time."""
 IDLE_LOOKS = 10
 """Every so many looks the silent connections are looked at too."""
+COST = 4
+"""Bytes that a request takes for each that came, as text: a character outside of the Basic
+Multilingual Plane makes four of each, and so do the escapes of what is no UTF-8."""
+COST_OF_PARTS = 16 * 1024
+"""Bytes that the parts of a request take besides: 40 attributes, the task, what checks noted."""
+SMALL = 4096
+"""Bytes of half a request that may always wait for the rest."""
 READ_AHEAD = 2 * MAX_REQUEST
 """Bytes of pipelined requests that are taken before the socket is left to wait."""
 
@@ -52,6 +60,14 @@ SECONDS = Histogram(
     buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 2.5, 5, 10),
 )
 
+HELD = Gauge(
+    "gatepost_policyd_held_bytes",
+    "Memory that requests under way take, which request_memory bounds",
+    across="sum",
+)
+
+BUSY = Reply(451, "4.3.2", "too many requests are under way, please try again", "too-many-requests")
+
 _STATES = frozenset(State)
 _DUNNO = DUNNO.wire
 
@@ -60,12 +76,13 @@ log = get_logger("policyd")
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Bounds of the server; times in seconds."""
+    """Bounds of the server; times in seconds, `memory` in bytes for all requests together."""
 
     budget: float
     idle_timeout: float
     request_timeout: float
     max_connections: int
+    memory: int
 
 
 class PolicyServer:
@@ -80,6 +97,8 @@ class PolicyServer:
         self.connections: set[Connection] = set()
         self.busy: set[Connection] = set()
         self.draining = False
+        self.held = 0
+        """Bytes that all requests take now."""
         self._acceptors: list[Acceptor] = []
         self._arriving: set[asyncio.Task[object]] = set()
         self._looker: asyncio.Task[None] | None = None
@@ -144,6 +163,10 @@ class PolicyServer:
             self.forget(connection)
         return len(self.connections) < bound
 
+    def has_memory(self, size: int) -> bool:
+        """Whether a request may take so many bytes more; one that is alone always may."""
+        return not self.held or self.held + size <= self.bounds().memory
+
     def forget(self, connection: Connection) -> None:
         """The connection is closed, or about to be."""
         if connection in self.connections:
@@ -172,6 +195,7 @@ class PolicyServer:
         while True:
             await asyncio.sleep(LOOK_INTERVAL)
             looks += 1
+            HELD.set(self.held)
             now = asyncio.get_running_loop().time()
             bounds = self.bounds()
             for connection in list(self.busy):
@@ -211,6 +235,7 @@ class Connection(asyncio.Protocol):
         self._expired = False
         self._closing = False
         self._reading_paused = False
+        self._counted = 0  # bytes of the buffer, as the server has counted them
         self._writable: asyncio.Future[None] | None = None
 
     @property
@@ -237,6 +262,7 @@ class Connection(asyncio.Protocol):
         server = self._server
         server.forget(self)
         server.busy.discard(self)
+        self._count(0)
         if self._task is not None:
             self._task.cancel()
         if self._writable is not None and not self._writable.done():
@@ -252,7 +278,10 @@ class Connection(asyncio.Protocol):
             if event is not None:
                 self._task = self._loop.create_task(self._answer(event))
                 self._server.busy.add(self)
-        elif reader.buffered > READ_AHEAD and not self._reading_paused and self._transport:
+        self._count(reader.buffered)
+        if self._task is None:
+            return
+        if reader.buffered > READ_AHEAD and not self._reading_paused and self._transport:
             self._reading_paused = True
             self._transport.pause_reading()
 
@@ -310,6 +339,17 @@ class Connection(asyncio.Protocol):
 
     # The way of a request
 
+    def _count(self, buffered: int) -> None:
+        """Have the server count what waits in the buffer, and close where that is too much."""
+        server = self._server
+        more = buffered - self._counted
+        if more > 0 and buffered > SMALL and not server.has_memory(more):
+            self._complain("no memory for the rest of a request")
+            self.abort()
+            buffered = 0
+        server.held += buffered - self._counted
+        self._counted = buffered
+
     def _next_event(self) -> Request | Malformed | None:
         """The next event; closes the connection when there can be none."""
         reader = self._reader
@@ -353,8 +393,17 @@ class Connection(asyncio.Protocol):
             self._done(transport)
 
     async def _answer_request(self, transport: asyncio.Transport, request: Request) -> None:
-        engine = self._server.engine()
+        server = self._server
+        engine = server.engine()
         begun = perf_counter()
+        self._count(self._reader.buffered)
+        size = COST_OF_PARTS + COST * self._reader.size
+        if not server.has_memory(size):
+            decision = Decision.refused(BUSY)
+            transport.write(decision.action.wire)
+            server.note(request, decision, perf_counter() - begun)
+            return
+        server.held += size
         self._begun = self._loop.time()
         try:
             decision = await engine.decide(request)
@@ -367,10 +416,11 @@ class Connection(asyncio.Protocol):
             OUT_OF_TIME.inc()
             decision = engine.out_of_time(request)
         finally:
+            server.held -= size
             self._begun = 0.0
             self._expired = False
         transport.write(decision.action.wire)
-        self._server.note(request, decision, perf_counter() - begun)
+        server.note(request, decision, perf_counter() - begun)
 
     def _done(self, transport: asyncio.Transport) -> None:
         self._task = None

@@ -73,6 +73,7 @@ class _InUse:
             idle_timeout=self.settings.idle_timeout,
             request_timeout=self.settings.request_timeout,
             max_connections=self.settings.max_connections,
+            memory=self.settings.request_memory,
         )
 
     def waits_for_a_start(self, ground: GroundSettings, settings: PolicydSettings) -> list[str]:

@@ -6,7 +6,15 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from gatepost.config import AT_START, Duration, FileMode, ListenAddress, ListenAddresses, Section
+from gatepost.config import (
+    AT_START,
+    Duration,
+    FileMode,
+    ListenAddress,
+    ListenAddresses,
+    Section,
+    Size,
+)
 from gatepost.listen import Inet
 from policyd.settings.accounts import CompromisedSettings, OwnershipSettings
 from policyd.settings.client import ClientSettings
@@ -92,6 +100,13 @@ class PolicydSettings(Section):
         description="Connections held open at once. For a further one those make room that have "
         "been silent for longest, and Postfix connects again when it needs them; where none is "
         "silent it is closed. Postfix opens one for each smtpd process.",
+    )
+    request_memory: Size = Field(
+        default=96 << 20,
+        ge=1 << 20,
+        description="Bytes of memory that the requests of all connections may take together, while "
+        "they come in and while they are answered. Beyond it a request is deferred "
+        "(`too-many-requests`), and a connection with half a request is closed.",
     )
     idle_timeout: Duration = Field(
         default=1200.0,

@@ -80,7 +80,7 @@ def test_a_connection_that_cannot_be_looked_at_costs_no_other_its_bounds() -> No
             self.aborted = True
 
     async def play() -> tuple[Looked, Looked]:
-        server = PolicyServer(None, lambda: Bounds(1, 1, 1, 1), None)  # type: ignore[arg-type]
+        server = PolicyServer(None, lambda: Bounds(1, 1, 1, 1, 1), None)  # type: ignore[arg-type]
         bad, good = Looked(server, RuntimeError("a mistake of ours")), Looked(server, None)
         server.busy |= {bad, good}
         await server.start([])
