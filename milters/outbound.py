@@ -89,7 +89,7 @@ class Outbound:
             return
         self._algorithms = tuple(spec.key.algorithm for spec in specs)
         self._signing_domain = specs[0].domain
-        self.fragile = FragileParts(self._fields, [spec.headers for spec in specs])
+        self.fragile = FragileParts(fields, [spec.headers for spec in specs])
 
     def finish(self, now: int) -> Lookup[Outcome]:
         """Sign, or refuse; ask DNS only of what has come in from outside and is to be sealed."""

@@ -9,10 +9,12 @@ from typing import get_args
 import pytest
 
 from gatepost.reply import Reply
+from gatepost.shortage import DEFERRED
 from policyd.action import defer_if_permit, refuse
 from policyd.checks.client import RULES
 from policyd.checks.tables import REASONS as TABLES
 from policyd.reasons import REASONS, reply
+from policyd.server import BUSY
 from policyd.settings import CheckName
 
 CHECKS = Path(__file__).parents[3] / "policyd" / "checks"
@@ -24,7 +26,7 @@ def test_the_table_of_reasons_is_that_of_the_code() -> None:
     reasons |= {f"{name}-unavailable" for name in get_args(CheckName)}
     for path in CHECKS.glob("*.py"):
         reasons |= set(re.findall(r'^REASON\w* = "([^"]+)"', path.read_text(), re.MULTILINE))
-    reasons.add("limit-")
+    reasons |= {"limit-", DEFERRED.reason, BUSY.reason}
     assert reasons == set(REASONS)
 
 
