@@ -90,11 +90,11 @@ class Message:
         )
         if len(removed) > MAX_DELETIONS:
             return _FORGED
-        is_outside = self.envelope.origin is Origin.OUTSIDE
-        kept = MESSAGE + (kept_cost(needed(self._fields)) if is_outside else 0)
+        # a message of ours keeps no more than one from outside, and mostly nothing
+        kept = MESSAGE + kept_cost(needed(self._fields))
         if kept > self._held.octets and not self._hold(kept - self._held.octets):
             return _BUSY
-        treat = Inbound if is_outside else Outbound
+        treat = Inbound if self.envelope.origin is Origin.OUTSIDE else Outbound
         treatment = treat(self.rules, self.envelope, self._fields, removed)
         self._held.set(kept)
         return treatment

@@ -25,6 +25,8 @@ _ALWAYS: Final = _SIGNATURES | {
         for name in (*DEFAULT_HEADERS.always, *DEFAULT_HEADERS.present, *DEFAULT_HEADERS.plain)
     ),
 }
+_PARTS: Final = 16
+"""Octets of a field besides its value, about."""
 _WORD: Final = re.compile(rb"[^\s:;]+")
 
 MAX_READ: Final = 100
@@ -32,11 +34,19 @@ MAX_READ: Final = 100
 RFC 8617 section 4.2.1 allows 50 ARC sets."""
 
 
-def needed(fields: Sequence[HeaderField]) -> list[HeaderField]:
+SMALL: Final = 32 * 1024
+"""Octets of a header that is kept as it is: to look for what could go takes longer than it is
+worth."""
+
+
+def needed(fields: Sequence[HeaderField], small: int = SMALL) -> Sequence[HeaderField]:
     """Return the fields that a signature may cover, in their order, with the signatures.
 
-    Rather one too many: any word of a signature field counts as the name of one.
+    Rather one too many: any word of a signature field counts as the name of one, and of a header of
+    fewer than `small` octets all are returned.
     """
+    if sum([len(one.value) for one in fields]) + _PARTS * len(fields) < small:
+        return fields
     keys = {one.key for one in fields}
     wanted = set(keys & _ALWAYS)
     for key in _SIGNATURES & keys:

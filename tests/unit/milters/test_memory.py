@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gatepost.dns import Pending, begin, solve
 from milters.actions import Refuse
 from milters.memory import Holding, Memory
-from milters.needed import needed
+from milters.needed import SMALL, needed
 from milters.outcome import Outcome
 from milters.session import Session
 from msgauth.ask import TEMPFAIL
@@ -187,7 +187,7 @@ def test_every_field_that_a_signature_covers_is_kept(
     own = HeaderField(b"DKIM-Signature", h)
     fields = [own, *(HeaderField(name, b" %d" % n) for n, name in enumerate(present))]
     names = [name.lower() for name in listed]
-    kept = needed(fields)
+    kept = needed(fields, small=0)
     assert Header(kept).covered(names, own) == Header(fields).covered(names, own)
     assert own in kept
     assert [one for one in fields if one in kept] == kept
@@ -196,7 +196,10 @@ def test_every_field_that_a_signature_covers_is_kept(
 def test_what_no_signature_covers_is_let_go() -> None:
     trace = HeaderField(b"Received", b" from somewhere")
     author = HeaderField(b"From", b" a@b.example")
-    assert needed([trace, author]) == [author]
+    large = HeaderField(b"X", b" " + b"x" * SMALL)
+    assert needed([trace, author]) == [trace, author], "it is not worth the time"
+    assert needed([trace, author], small=0) == [author]
+    assert needed([trace, author, large]) == [author]
 
 
 def test_a_buffer_is_counted_beside_the_messages() -> None:
