@@ -46,6 +46,7 @@ _CODES: dict[str, tuple[str, ...]] = {
     "sender-not-owned": _OWNERSHIP,
     "sender-needs-login": _OWNERSHIP,
     "out-of-resources": ("451 4.3.2",),
+    "too-many-requests": ("451 4.3.2",),
 }
 
 _TEXTS: dict[str, str] = {

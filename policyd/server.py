@@ -10,19 +10,28 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from heapq import nsmallest
 from time import perf_counter
 from typing import cast
 
 from gatepost.daemon import Acceptor
 from gatepost.logs import get_logger
-from gatepost.metrics import Count, Counter, Gauge, Histogram
-from gatepost.reply import Reply
+from gatepost.metrics import Count
 from policyd.action import DUNNO
+from policyd.bounds import BUSY, COST, COST_OF_PARTS, READ_AHEAD, SMALL, Bounds
+from policyd.counts import (
+    CONNECTIONS,
+    HELD,
+    MADE_ROOM,
+    MALFORMED,
+    OUT_OF_TIME,
+    REFUSED,
+    REQUESTS,
+    SECONDS,
+)
 from policyd.decisions import DecisionLog
 from policyd.engine import Decision, Engine
-from policyd.protocol import MAX_REQUEST, Malformed, PolicyConnection, ProtocolError
+from policyd.protocol import Malformed, PolicyConnection, ProtocolError
 from policyd.request import Request, State
 
 BACKLOG = 4096
@@ -31,58 +40,11 @@ LOOK_INTERVAL = 0.1
 """Seconds between two looks at the bounds of time."""
 IDLE_LOOKS = 10
 """Every so many looks the silent connections are looked at too."""
-COST = 4
-"""Bytes that a request takes for each that came, as text: a character outside of the Basic
-Multilingual Plane makes four of each, and so do the escapes of what is no UTF-8."""
-COST_OF_PARTS = 16 * 1024
-"""Bytes that the parts of a request take besides: 40 attributes, the task, what checks noted."""
-SMALL = 4096
-"""Bytes of half a request that may always wait for the rest."""
-READ_AHEAD = 2 * MAX_REQUEST
-"""Bytes of pipelined requests that are taken before the socket is left to wait."""
-
-CONNECTIONS = Gauge(
-    "gatepost_policyd_connections",
-    "Connections that are open",
-    across="sum",
-)
-REQUESTS = Counter("gatepost_policyd_requests_total", "Requests answered", ["state", "action"])
-MALFORMED = Counter("gatepost_policyd_malformed_total", "What came that is no request")
-OUT_OF_TIME = Counter("gatepost_policyd_out_of_time_total", "Requests that used up their budget")
-REFUSED = Counter("gatepost_policyd_connections_refused_total", "Connections beyond the bound")
-MADE_ROOM = Counter(
-    "gatepost_policyd_connections_made_room_total",
-    "Silent connections that were closed for others, at the bound",
-)
-SECONDS = Histogram(
-    "gatepost_policyd_request_seconds",
-    "From the end of a request to its answer",
-    buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 2.5, 5, 10),
-)
-
-HELD = Gauge(
-    "gatepost_policyd_held_bytes",
-    "Memory that requests under way take, which request_memory bounds",
-    across="sum",
-)
-
-BUSY = Reply(451, "4.3.2", "too many requests are under way, please try again", "too-many-requests")
 
 _STATES = frozenset(State)
 _DUNNO = DUNNO.wire
 
 log = get_logger("policyd")
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Bounds of the server; times in seconds, `memory` in bytes for all requests together."""
-
-    budget: float
-    idle_timeout: float
-    request_timeout: float
-    max_connections: int
-    memory: int
 
 
 class PolicyServer:

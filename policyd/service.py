@@ -28,11 +28,12 @@ from gatepost.daemon import (
 from gatepost.dns import AsyncResolver
 from gatepost.logs import get_logger
 from gatepost.metrics import Probes
+from policyd.bounds import Bounds
 from policyd.build import Maker, Stores, watched_files
 from policyd.checks.dnslists import DnsLists, Standings
 from policyd.decisions import DecisionLog
 from policyd.errors import PolicydError
-from policyd.server import Bounds, PolicyServer
+from policyd.server import PolicyServer
 from policyd.settings import PolicydSettings
 from policyd.stores import StoreError
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from policyd.server import Bounds, Connection, PolicyServer
+from policyd.bounds import Bounds
+from policyd.server import Connection, PolicyServer
 from testbed.dns import DnsServer
 from testbed.toml import value_text
 from tests.daemon.milters import INSIDE, SIMPLE, Milters

@@ -11,10 +11,10 @@ import pytest
 from gatepost.reply import Reply
 from gatepost.shortage import DEFERRED
 from policyd.action import defer_if_permit, refuse
+from policyd.bounds import BUSY
 from policyd.checks.client import RULES
 from policyd.checks.tables import REASONS as TABLES
 from policyd.reasons import REASONS, reply
-from policyd.server import BUSY
 from policyd.settings import CheckName
 
 CHECKS = Path(__file__).parents[3] / "policyd" / "checks"
