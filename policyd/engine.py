@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from gatepost.logs import get_logger
 from gatepost.metrics import Count, Counter
+from gatepost.reply import Reply
 from gatepost.shortage import DEFERRED, ShortageError
 from policyd.action import DUNNO, Action, refuse
 from policyd.checks import Check, Outcome
