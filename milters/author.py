@@ -10,15 +10,19 @@ from msgauth.dmarc import find_author
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """One address of From, and its domain in A-labels."""
+    """One address that a mail program could show as the author, and its domain in A-labels.
+
+    The local part is empty where programs may show different ones.
+    """
 
     address: str
     domain: str
 
 
 def authors(fields: Sequence[bytes]) -> tuple[Author, ...]:
-    """The authors in From; empty without exactly one From field that can be read one way only.
+    """Return the authors in From, that of the first address first.
 
+    Empty without exactly one From field, and where mail programs read it as different domains.
     `fields` has the values of all From fields of a message.
     """
     found = find_author(fields)

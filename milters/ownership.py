@@ -58,7 +58,10 @@ class Ownership:
         }
 
     def allows(self, login: str, authors: Sequence[Author]) -> bool:
-        """Whether `login` may send mail From all of `authors`; without any it may not."""
+        """Return whether `login` may send mail From all of `authors`; without any it may not.
+
+        An author without a local part belongs to the owner of the whole domain alone.
+        """
         if not self._enforce:
             return True
         login = login.lower()

@@ -1,22 +1,36 @@
 """The author domain: whom a message says it is from (RFC 9989 section 5.3.1).
 
-The From field is where forgers work, so this reader does not guess. It reads what RFC 5322 and
-RFC 6532 allow, with the obsolete forms and groups (RFC 6854), and a display name that is not
-quoted as it should be, because honest mail has those. Where two readers could see two addresses it
-says that the field cannot be read, or counts both: in ``a@x.example <b@y.example>`` the first is a
-display name for most readers, and the author for others, Dovecot's IMAP envelope among them.
+The From field is where forgers work. Mail programs read it in different ways as soon as it is not
+plain, so the question is not which address is in it, but which domains any mail program could show
+as the author's. `mailbox` reads what RFC 5322 allows; beside that, every "@" is looked at that some
+program could take for the one of an address: in a display name without quotes, in an encoded word
+that is no display name, in text whose quotes, comments or brackets do not fit together. Where that
+leads to more than one domain, the message has no author that could be told.
+
+A display name in quotes, or in encoded words before ``<``, may say anything: all programs take the
+address behind it. And where there is only one address to find, it does not matter how badly the
+rest is written.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from msgauth.comment import end_of_comment
+from msgauth.dmarc.mailbox import (
+    SPACE,
+    GrammarError,
+    Member,
+    Token,
+    address_of,
+    is_plain_name,
+    members,
+)
 from msgauth.domain import DomainError, to_alabels
+from msgauth.encoded_word import EncodedWord, encoded_words
 from msgauth.errors import MsgauthError
 
 MAX_FROM = 65536
@@ -26,12 +40,36 @@ MAX_FROM = 65536
 # what the rest of this module would find too, at a tenth of the time.
 _USUAL = re.compile(
     rb'(?:(?:"[^"\\\r\n]*"[ \t\r\n]*|[^"\\()<>\[\]:;@,]*)<)?'
-    rb"([A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+)@([A-Za-z0-9._-]+)(>?)\Z"
+    rb"([A-Za-z0-9!#$%&'*+/=^_`{|}~.-]+)@([A-Za-z0-9._-]+)(>?)\Z"
 )
-_SPACE = " \t\r\n"
 # Readers end a text or a line at one of these, or leave it out. RFC 5322 section 4 has them in its
 # obsolete forms alone.
 _CONTROL = re.compile(rb"(?!\t|\r\n)[\x00-\x1f\x7f](?<!\r\n)")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_DOT_ATOM = re.compile(r"[^\s.@<>()\[\]:;,\\\"]+(?:\.[^\s.@<>()\[\]:;,\\\"]+)*")
+# "@", and what Unicode's compatibility forms make one (NFKC): programs may read them as "@"
+_ATS = "@\ufe6b\uff20"
+_AT = re.compile(f"[{_ATS}]")
+_ENCODED_OR_AT = re.compile(b"=\\?|\xef\xb9\xab|\xef\xbc\xa0")
+# The domain of an address in the midst of text, when no program takes what follows for more of it.
+_DOMAIN = re.compile(r"[\w.-]+(?=[ \t\r\n]*(?:\Z|[<>,;]|['\"][ \t\r\n]*(?:<|\Z)))")
+# The same, when it is the only address and the rest of the field does not fit together.
+_TAIL = re.compile(
+    r"(?P<domain>[\w.-]+)[ \t\r\n]*(?:>[ \t\r\n>]*(?:[.,;]+[ \t\r\n]*)?"
+    r"|>[ \t\r\n]+(?P<words>\w[^<>()\[\]:\"\\]*)|[ \t\r\n,;]*)\Z"
+)
+_HYPHEN_AT_END = re.compile(r"(?:\A|\.)-|-(?:\.|\Z)")
+_NO_LOCAL = frozenset(' \t\r\n()<>[]:;,\\"' + _ATS)
+_BEFORE_AN_ADDRESS = frozenset(("", "<", ","))
+# Where programs may end a comment or a quoted string early, and then find others than there are.
+_ODD_IN_COMMENT = re.compile(r'["\\<>\r]|=\?|\?=')
+_ODD_IN_QUOTES = re.compile(r"\r|=\?|\?=")
+_WHOLE_WORD = re.compile(r"=\?[^?\s]*\?[bq]\?[^?\s]*\?=", re.IGNORECASE)
+# In decoded text, these may have the same effect.
+_STRUCTURE = '"()\\,:;<>'
+
+_Item = TypeVar("_Item", Token, EncodedWord)
 
 
 class AuthorError(MsgauthError):
@@ -45,12 +83,32 @@ class Author:
     domains: tuple[str, ...] = ()
     """The domains of the addresses in From, in A-labels, each once, in their order."""
     addresses: tuple[str, ...] = ()
-    """The addresses in From in their order, with the domain in A-labels. The local part is as
-    written, its comments and needless quotes left out. An address that stands unquoted where a
-    display name belongs follows the one it stands before."""
+    """The addresses that a mail program could show, with the domain in A-labels. Those of the list
+    come first in their order. The local part is as written, its comments and needless quotes left
+    out; it is empty where programs may show different ones."""
     problem: str = ""
-    """Why the message has no author that could be told, empty when it has. A readable From with
+    """Why the message has no author that could be told, empty when it has. A readable list with
     addresses of several domains is no problem in this sense."""
+
+
+@dataclass(slots=True)
+class _Found:
+    """The addresses in a field: those of its list, and those that stand beside them."""
+
+    listed: list[tuple[str, str]]
+    beside: list[tuple[str, str]] = field(default_factory=list)
+    unclear: str = ""
+
+    @property
+    def problem(self) -> str:
+        """Why there is more than one author to be seen, or none."""
+        if self.unclear or not self.listed:
+            return self.unclear or "From has no address"
+        own = self.listed[0][1]
+        for _, domain in self.listed + self.beside if self.beside else ():
+            if domain != own:
+                return f"programs differ in whether From is of {own} or of {domain}"
+        return ""
 
 
 def find_author(fields: Sequence[bytes]) -> Author:
@@ -67,165 +125,160 @@ def find_author(fields: Sequence[bytes]) -> Author:
     try:
         if sum(map(len, fields)) > MAX_FROM:
             raise AuthorError(f"From is longer than {MAX_FROM} octets")  # noqa: TRY301
-        for field in fields:
-            found += _addresses(field)
+        for value in fields:
+            one = _read(value)
+            found += one.listed + one.beside
+            problem = problem or one.problem
     except AuthorError as error:
         problem = problem or str(error)
-    if not problem and not found:
-        problem = "From has no address"
     domains = tuple(dict.fromkeys(domain for _, domain in found))
-    return Author(domains, tuple(f"{local}@{domain}" for local, domain in found), problem)
+    addresses = tuple(dict.fromkeys(f"{local}@{domain}" for local, domain in found))
+    return Author(domains, addresses, problem)
 
 
-def _addresses(value: bytes) -> Iterator[tuple[str, str]]:
+def _read(value: bytes) -> _Found:
     if _CONTROL.search(value):
         raise AuthorError("From has a control character")
-    usual = _USUAL.match(value.strip(_SPACE.encode()))
-    if usual is not None and bool(usual[3]) == (b"<" in value):
-        yield usual[1].decode("ascii"), _domain(usual[2].decode("ascii"))
-        return
+    usual = _USUAL.match(value.strip(SPACE.encode()))
+    if usual and bool(usual[3]) == (b"<" in value) and not _ENCODED_OR_AT.search(value):
+        return _Found([(usual[1].decode("ascii"), _domain(usual[2].decode("ascii")))])
     # RFC 6532 section 3. A name in another encoding does no harm, in a domain it is an error.
     text = value.decode("utf-8", "replace")
-    for tokens in _mailboxes(_tokens(text)):
-        address = _address(tokens)
-        if address is not None:
-            yield address[0], _domain(address[1])
-            yield from _addresses_in_name(tokens)
+    try:
+        found = _grammatical(text)
+    except GrammarError as error:
+        found = _Found(_one_address(text))
+        if not found.listed:
+            raise AuthorError(str(error)) from error
+    return found
 
 
 def _domain(name: str) -> str:
     try:
-        return to_alabels(name)
+        domain = to_alabels(name)
     except DomainError as error:
         raise AuthorError(f"From: {error}") from error
+    if _HYPHEN_AT_END.search(domain):
+        # RFC 1123 section 2.1; some programs leave the hyphen out
+        raise AuthorError(f"From: not a host name: {domain!a}")
+    return domain
 
 
-# Tokens: a special is itself; a quoted string, a domain literal and plain text keep what they are
-# by their first character, so that a quoted "@" is not the one of an address.
-_SPECIALS = frozenset("<>@,:;")
-_TEXT = re.compile(r'[^"(\[<>@,:;)\]\\]+')
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_LITERAL = re.compile(r"\[[^\[\]\\]*\]")
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-# RFC 5322 section 4.4, obs-route: domains with an "@" before each and commas between
-_ROUTE = re.compile(r"[\s,]*@[^@,\"]+(?:,\s*(?:@[^@,\"]+)?)*")
-_LOCAL = re.compile(r'(?:[^"\s]|(?:(?<=\.)|\A)"(?:[^"\\]|\\.)*"(?=\.|\Z))+\Z', re.DOTALL)
-_NO_ADDRESS = re.compile(r"[\s@]")
-_PUNCTUATION = "!\"#$%&'()*+,-./:;=?[]^_`{|}~"
-_DOT_ATOM = re.compile(r"[^\s.@<>()\[\]:;,\\\"]+(?:\.[^\s.@<>()\[\]:;,\\\"]+)*")
+def _grammatical(text: str) -> _Found:
+    """Read a field by the grammar, and what beside its addresses looks like one.
+
+    Raises `GrammarError`.
+    """
+    found = _Found([])
+    read: set[int] = set()
+    names: list[range] = []
+    harmless: list[range] = []
+    is_odd = False
+    for member in members(text):
+        is_odd = is_odd or any(map(_is_misread, member.tokens))
+        address, name = address_of(member)
+        if address is None:
+            continue
+        found.listed.append((_plain(address.local), _domain(address.domain)))
+        read.add(address.at)
+        if is_plain_name(name):
+            names.append(range(name[0].start, name[-1].end))
+        harmless += _harmless(member, name)
+    words = list(encoded_words(text))
+    if any(map(_may_hide_address, _outside(names, words))):
+        found.unclear = "From has an encoded word that may hide an address"
+    if is_odd or any(word.may_show(_STRUCTURE) for word in words):
+        harmless = []
+    ats = (Token("@", match.start()) for match in _AT.finditer(text))
+    try:
+        for at in _outside(harmless, ats):
+            if at.start not in read:
+                found.beside += _address_at(text, at.start)
+    except AuthorError as error:
+        found.unclear = str(error)
+    return found
 
 
-def _tokens(text: str) -> Iterator[str]:
+def _may_hide_address(word: EncodedWord) -> bool:
+    """Return whether programs that decode a field before they read it may find an address."""
+    if word.may_show(_ATS):
+        return True
+    comment = f"({word.text})"  # if it stands in one, it may not end it
+    return word.may_show(")\\") and end_of_comment(comment, 0) != len(comment)
+
+
+def _harmless(member: Member, name: Sequence[Token]) -> Iterator[range]:
+    """Yield where "@" is no address for any program: quoted strings in a name, and comments."""
+    end = name[-1].end if name else 0
+    for token in member.tokens:
+        if token.is_comment or (token.text[0] == '"' and token.end <= end):
+            yield range(token.start, token.end)
+
+
+def _is_misread(token: Token) -> bool:
+    """Return whether programs may differ in where a comment or a quoted string ends."""
+    if token.is_comment:
+        return bool(_ODD_IN_COMMENT.search(token.text))
+    return token.text[0] == '"' and bool(_ODD_IN_QUOTES.search(_WHOLE_WORD.sub("", token.text)))
+
+
+def _one_address(text: str) -> list[tuple[str, str]]:
+    """Read a field that is no list of mailboxes, when there is one address at most to be seen.
+
+    Nothing where there might be two, or another end of the domain.
+    """
+    ats = [match.start() for match in _AT.finditer(text)]
+    if len(ats) != 1 or not (tail := _TAIL.match(text, ats[0] + 1)):
+        return []
+    if tail["words"] and text.count("<") != 1:
+        return []
+    if not text[tail.end("domain") - 1].isascii():
+        return []  # some programs cut such a domain where ASCII ends
+    if any(map(_may_hide_address, encoded_words(text))):
+        return []
+    found = list(_address_at(text, ats[0]))
+    if text.count("<") > 1 or ("<" not in text and ">" in text):
+        # some programs take more of the text for the local part
+        found.append(("", found[-1][1]))
+    return found if found[0][0] else []
+
+
+def _outside(ranges: Sequence[range], items: Iterable[_Item]) -> Iterator[_Item]:
+    """Yield the items that are in none of the `ranges`; both are in the order of the text."""
     position = 0
-    while position < len(text):
-        character = text[position]
-        if character in _SPECIALS:
+    for item in items:
+        while position < len(ranges) and ranges[position].stop < item.end:
             position += 1
-            yield character
-            continue
-        if character == "(":
-            end = end_of_comment(text, position)
-            if end is None:
-                raise AuthorError("From has a comment without an end")
-            position = end
-            yield " "  # RFC 5322 section 3.2.2: a comment is white space
-            continue
-        pattern = {'"': _QUOTED, "[": _LITERAL}.get(character, _TEXT)
-        match = pattern.match(text, position)
-        if match is None:
-            raise AuthorError(f"From has a {character!a} that does not belong there")
-        position = match.end()
-        yield match[0]
+        if position == len(ranges) or item.start < ranges[position].start:
+            yield item
 
 
-def _mailboxes(tokens: Iterator[str]) -> Iterator[list[str]]:
-    """Split an address list at the commas, and take the groups apart (RFC 5322 section 3.4)."""
-    mailbox: list[str] = []
-    in_angle = in_group = False
-    for token in tokens:
-        if in_angle or token not in (",", ":", ";"):
-            if token in ("<", ">"):
-                if in_angle == (token == "<"):
-                    raise AuthorError(f"From has a {token!a} that does not belong there")
-                in_angle = token == "<"
-            mailbox.append(token)
-            continue
-        if token == ":":
-            # the name of a group: it has no address in it, and groups do not nest
-            if in_group or "@" in mailbox or ">" in mailbox:
-                raise AuthorError("From has a ':' that does not belong there")
-            in_group = True
-        else:
-            if token == ";" and not in_group:
-                raise AuthorError("From has a ';' that does not belong there")
-            yield mailbox
-            in_group = in_group and token == ","
-        mailbox = []
-    if in_angle or in_group:
-        raise AuthorError("From ends too early")
-    yield mailbox
+def _address_at(text: str, at: int) -> Iterator[tuple[str, str]]:
+    """Yield the address whose "@" is at `at`, in text where the grammar has none.
+
+    One without local part follows where programs may differ in what the local part is.
+    """
+    match = _DOMAIN.match(text, at + 1)
+    if match is None:
+        raise AuthorError("From has an '@' that programs read in different ways")
+    domain = _domain(match[0])
+    start = at
+    while start and text[start - 1] not in _NO_LOCAL:
+        start -= 1
+    local = text[start:at]
+    while start and text[start - 1] in SPACE:
+        start -= 1
+    if local.startswith("'") and text.startswith("'", match.end()):
+        local = local[1:]
+    if "=?" in local or "?=" in local or not local.isprintable():
+        raise AuthorError("From has an address that programs read in different ways")
+    if local:
+        yield local, domain
+    if not local or text[start - 1 : start] not in _BEFORE_AN_ADDRESS:
+        yield "", domain
 
 
-def _address(tokens: list[str]) -> tuple[str, str] | None:
-    """Return local part and domain of a mailbox, None when there is nothing in it."""
-    if "<" in tokens:
-        start, end = tokens.index("<"), tokens.index(">")
-        if any(token.strip() for token in tokens[end + 1 :]):
-            # <a@b> c@d: readers differ in which one they take
-            raise AuthorError("From has something behind an address")
-        inside = tokens[start + 1 : end]
-        if ":" in inside:
-            colon = inside.index(":")
-            if not _ROUTE.fullmatch("".join(inside[:colon])):
-                raise AuthorError("From has something that is no address")
-            # RFC 5322 section 4.4: a route before the address, @a,@b:c@d, means nothing
-            inside = inside[colon + 1 :]
-    else:
-        inside = tokens
-        if "@" not in inside:
-            if any("@" in token for token in inside):
-                # an address in quotes is none, and yet some readers take it for one
-                raise AuthorError("From has something that is no address")
-            # an empty member of a list (RFC 5322 section 4.4), or the first half of a name with a
-            # comma that is not quoted: Doe, John <john@example.org>
-            return None
-    if inside.count("@") != 1 or "," in inside or ":" in inside or ";" in inside:
-        raise AuthorError("From has something that is no address")
-    at = inside.index("@")
-    local, domain = (_without_space(part) for part in (inside[:at], inside[at + 1 :]))
-    if not local:
-        raise AuthorError("From has an address without local part")
-    if not _LOCAL.match(local):
-        # Anna a@b.example, "Anna"a@b.example: some readers take the first for a name, and then
-        # read encoded words in it
-        raise AuthorError("From has something that is no address")
-    if domain.startswith("["):
-        raise AuthorError("From has an address literal and no domain")
-    return _unquoted(local), domain
-
-
-def _addresses_in_name(tokens: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield the addresses in a display name that is not quoted; what is no domain is none."""
-    if "<" not in tokens:
-        return
-    name = tokens[: tokens.index("<")]
-    if "@" not in name:
-        return
-    text = "".join(f" {_NO_ADDRESS.sub('_', t)}" if t[0] == '"' else t for t in name)
-    for word in text.split():
-        parts = word.split("@")
-        for local, domain in itertools.pairwise(part.strip(_PUNCTUATION) for part in parts):
-            if local:
-                with suppress(DomainError):
-                    yield local, to_alabels(domain)
-
-
-def _without_space(tokens: list[str]) -> str:
-    # RFC 5322 section 4.4: white space around dots is obsolete, and means nothing
-    return ".".join(word.strip(_SPACE) for word in "".join(tokens).strip(_SPACE).split("."))
-
-
-def _unquoted(local: str) -> str:
+def _plain(local: str) -> str:
     if not _QUOTED.fullmatch(local):
         return local
     # RFC 5321 section 4.1.2: quotes that are not needed mean nothing

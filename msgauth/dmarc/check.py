@@ -114,8 +114,8 @@ def check_dmarc(
 
     A message with several author domains is checked for each, and the worst result is its result
     (RFC 9989 section 11.5): the one with the hardest policy that nothing speaks against, then one
-    that is not known, and "pass" only when all do. A message without author domain, or with more
-    than one From, is "permerror".
+    that is not known, and "pass" only when all do. A message without author domain, with more
+    than one From, or with one that mail programs read as different domains, is "permerror".
     """
     check = DmarcCheck(author)
     yield from check.find_policies()

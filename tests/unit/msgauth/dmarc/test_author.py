@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import email.policy
 import email.utils
-from email import message_from_bytes
 
 import pytest
 from hypothesis import given
@@ -12,6 +10,10 @@ from hypothesis import strategies as st
 
 from msgauth.dmarc.author import MAX_FROM, Author, find_author
 from msgauth.domain import to_alabels
+from testbed.from_readers import python_email
+
+UNLIKE = "From has an address that programs read in different ways"
+AMBIGUOUS = "From has an '@' that programs read in different ways"
 
 
 @pytest.mark.parametrize(
@@ -26,17 +28,26 @@ from msgauth.domain import to_alabels
         '"x@evil.example, <y@evil.example>" <a@b.example>',
         r'"quoted \" <x@evil.example>" <a@b.example>',
         "a@b.example <a@b.example>",  # a name that should have been quoted
-        "Anna (x@evil.example) @ home x@a..b x@ @y <a@b.example>",
         "=?utf-8?q?=3Cx=40evil.example=3E?= <a@b.example>",
         "(x@evil.example) a@b.example",
-        "(<x@evil.example>) Anna (or (so) \\) ) <a@b.example> (that's me)",
-        "a(x)@(<y@evil.example>)b.example",
+        "Anna (or (so)) <a@b.example> (that's me)",
+        "'a@b.example' <a@b.example>",
+        "a @ b.example",
+        "a(x)@(y)b.example",
+        # quotes are missing, and there is only one address to find
+        "Shop: News <a@b.example>",
+        "Shop (News <a@b.example>",
+        'Shop "News <a@b.example>',
+        "(Anna <a@b.example>",
+        "Shop <3 <a@b.example>",
+        "Shop: =?utf-8?q?x=3Ay?= <a@b.example>",
+        "<a@b.example> Anna",
+        "<a@b.example",
+        "a@b.example;",
+        "G: a@b.example",
+        "Anna a@b.example",
+        '"Anna"a@b.example',
         "Anna\r\n <a@b.example>",
-        '"a@evil.example"@b.example',
-        '"a\\"@evil.example"@b.example',
-        "a @ b . example",
-        "<a@b.(evil.)example>",
-        "<@route.example,@other.example:a@b.example>",
         "Doe, John <a@b.example>",
         "[List] Anna <a@b.example>",
         ",, a@b.example ,",
@@ -63,14 +74,6 @@ def test_one_author_domain(value: str) -> None:
         (b"G: a@b.example;, H: c@d.example;", ("b.example", "d.example")),
         (b"ceo@bank.example, <x@evil.example>", ("bank.example", "evil.example")),
         ("x@ｂａｎｋ。example".encode(), ("bank.example",)),
-        # a display name with an address, not quoted: for some readers the author
-        (b"x@evil.example <a@b.example>", ("b.example", "evil.example")),
-        (b"'x@Evil.example' via List <a@b.example>", ("b.example", "evil.example")),
-        (b"x@evil.example<a@b.example>, c@d.example", ("b.example", "evil.example", "d.example")),
-        (b'x@evil.example"y" <a@b.example>', ("b.example", "evil.example")),
-        (b'"x y"@evil.example <a@b.example>', ("b.example", "evil.example")),
-        (b"x@y@evil.example <a@b.example>", ("b.example", "y", "evil.example")),
-        (b'"z@evil.example" x@y.example <a@b.example>', ("b.example", "y.example")),
     ],
 )  # fmt: skip
 def test_domains_in_their_order_each_once(value: bytes, domains: tuple[str, ...]) -> None:
@@ -79,18 +82,92 @@ def test_domains_in_their_order_each_once(value: bytes, domains: tuple[str, ...]
 
 
 @pytest.mark.parametrize(
+    ("value", "domains"),
+    [
+        ("x@evil.example <a@b.example>", ("b.example", "evil.example")),
+        ("x@evil.example<a@b.example>, c@b.example", ("b.example", "evil.example")),
+        ("x @evil.example <a@b.example>", ("b.example", "evil.example")),
+        ("x(y)@evil.example <a@b.example>", ("b.example", "evil.example")),
+        ("@evil.example <a@b.example>", ("b.example", "evil.example")),
+        ('"x y"@evil.example <a@b.example>', ("b.example", "evil.example")),
+        ('")"@evil.example <a@b.example>', ("b.example", "evil.example")),
+        ('"z@evil.example" x@y.example <a@b.example>', ("b.example", "y.example")),
+        ("x＠evil.example <a@b.example>", ("b.example", "evil.example")),
+        ("x﹫evil.example, a@b.example", ("b.example", "evil.example")),
+        ("(<x@evil.example>) <a@b.example>", ("b.example", "evil.example")),
+        ('a@(x@evil.example, ")b.example', ("b.example", "evil.example")),
+        ("<@evil.example,@b.example:a@b.example>", ("b.example", "evil.example")),
+        ('=?utf-8?q?=22?= "x@evil.example" <a@b.example>', ("b.example", "evil.example")),
+    ],
+)
+def test_a_second_domain_that_some_program_shows_is_a_problem(
+    value: str, domains: tuple[str, ...]
+) -> None:
+    author = find_author([value.encode()])
+    assert author.problem
+    assert set(author.domains) == set(domains)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "=?utf-8?Q?x=40evil.example?=",
+        "=?UTF-8?q?=3Cx=40evil.example=3E?=",
+        "=?utf-8?B?PGFkbWluQHZpY3RpbS5leGFtcGxlPg==?=",
+        "=?utf-8*en?b?QA==?=",
+        "=?utf-7?q?x+AEA-evil.example?=",
+        "=?utf-16-be?b?AEA=?=",
+        "=?cp037?b?fA==?=",
+        "=?utf-8?q?x=EF=BC=A0evil.example?=",
+        "=?x-unknown?q?x?=",
+        "=?zlib?q?x?=",
+        "=?utf-8?b?damaged?=",
+        "=?utf-8?q?=FF?=",
+        "=?utf-8?q?=3D=3Futf-8=3Fq=3F=3D40=3F=3D?=",
+        "=?utf-8?q?x?= =?utf-8?q?=40evil.example?=",
+        "=?utf-8?q?x=40evil.example, y?=",
+    ],
+)
+def test_an_encoded_word_hides_an_address_where_no_display_name_is(word: str) -> None:
+    for value in (f"{word}, a@b.example", f"{word}: a@b.example;", f"{word}, <a@b.example>"):
+        author = find_author([value.encode()])
+        assert author.problem == "From has an encoded word that may hide an address", value
+    for value in (f"{word} a@b.example", f"a@b.example ({word})", f"<{word}a@b.example>"):
+        assert find_author([value.encode()]).problem, value
+    if "," not in word:
+        assert find_author([f"Anna {word} <a@b.example>".encode()]).problem == ""
+        assert find_author([f'"{word}" <a@b.example>'.encode()]).problem == ""
+
+
+@pytest.mark.parametrize(
     ("value", "problem"),
     [
         ("", "From has no address"),
         ("  ", "From has no address"),
         ("nobody", "From has no address"),
-        ('"a@b.example"', "From has something that is no address"),
-        ('"x@evil.example", a@b.example', "From has something that is no address"),
-        ("Anna a@b.example", "From has something that is no address"),
+        ('"a@b.example"', "From has no address"),
+        ('"x@evil.example", a@b.example', AMBIGUOUS),
+        ("Anna @ home <a@b.example>", AMBIGUOUS),
+        ("'x@evil.example' via List <a@b.example>", AMBIGUOUS),
+        ("x@evil.example[1.2.3.4] <a@b.example>", AMBIGUOUS),
+        ("x@ evil.example <a@b.example>", AMBIGUOUS),
+        ("x@y@evil.example <a@b.example>", AMBIGUOUS),
+        ('x@evil.example"y" <a@b.example>', AMBIGUOUS),
+        ('"a@evil.example"@b.example', AMBIGUOUS),
+        ("a @ b . example", "From: not a domain name: 'b . example'"),
+        ("<a@b.(evil.)example>", "From: not a domain name: 'b. example'"),
+        ("a(\r\n x)@b.example", "From has an address on two lines"),
+        ("a@b-.example", "From: not a host name: 'b-.example'"),
+        ("a@b.example.>evil.example", "From has a '>' that does not belong there"),
+        ("<a@b.example> .evil.example", "From has something behind an address"),
+        ("a@b.example evil.example;", "From has a ';' that does not belong there"),
+        ("Shop: x@evil.example <a@b.example>", "From ends too early"),
+        ("Shop (=?utf-8?q?x=40evil.example?= <a@b.example>", "From has a comment without an end"),
+        ("=?utf-8?q?x?=a@b.example", UNLIKE),
+        ("a\u200b@b.example", UNLIKE),
         ('Anna"a"@b.example', "From has something that is no address"),
-        ('"Anna"a@b.example', "From has something that is no address"),
         ("=?utf-8?q?x=40evil.example?=(y)a@b.example", "From has something that is no address"),
-        ("=?utf-8?q?a=40b.example?=", "From has no address"),
+        ("=?utf-8?q?a=40b.example?=", "From has an encoded word that may hide an address"),
         ("undisclosed:;", "From has no address"),
         ("<>", "From has something that is no address"),
         ("Anna <a>", "From has something that is no address"),
@@ -102,16 +179,8 @@ def test_domains_in_their_order_each_once(value: bytes, domains: tuple[str, ...]
         ("a@good.example> <c@d.example>", "From has a '>' that does not belong there"),
         ("<a@good.example,c@d.example>", "From has something that is no address"),
         ("<a@good.example:c@d.example>", "From has something that is no address"),
-        ("<a@b.example", "From ends too early"),
-        ("G: a@b.example", "From ends too early"),
-        ("a@b.example;", "From has a ';' that does not belong there"),
         ("a@b.example: c@d.example;", "From has a ':' that does not belong there"),
-        ("G: H: a@b.example;;", "From has a ':' that does not belong there"),
-        ('"Anna <a@b.example>', "From has a '\"' that does not belong there"),
-        ("Anna) <a@b.example>", "From has a ')' that does not belong there"),
         ("x\\<a@good.example> <c@d.example>", "From has a '\\\\' that does not belong there"),
-        ("(Anna <a@b.example>", "From has a comment without an end"),
-        ("(" * 21 + ")" * 21 + "a@b.example", "From has a comment without an end"),
         ("@b.example", "From has an address without local part"),
         ("a@[192.0.2.1]", "From has an address literal and no domain"),
         ("a@b example.org", "From: not a domain name: 'b example.org'"),
@@ -124,7 +193,6 @@ def test_domains_in_their_order_each_once(value: bytes, domains: tuple[str, ...]
         ("<@r.example:a@evil.example:a@b.example>", "From has something that is no address"),
         ("<@a@evil.example:a@b.example>", "From has something that is no address"),
         ("<a@evil.example:a@b.example>", "From has something that is no address"),
-        ("<x:a@b.example>", "From has something that is no address"),
         ("<@:a@b.example>", "From has something that is no address"),
         ("a@", "From: not a domain name: ''"),
         ("a@b..example", "From: not a domain name: 'b..example'"),
@@ -143,13 +211,15 @@ def test_what_cannot_be_read_in_one_way_is_a_problem(value: str, problem: str) -
         ("a@b.example, G: <c@d.example>;", ("a@b.example", "c@d.example")),
         ('"a.b"@c.example', ("a.b@c.example",)),
         (r'"\a\b"@c.example', ("ab@c.example",)),
-        ('a."b c"."d"@c.example', ('a."b c"."d"@c.example',)),
         ('"a b"@c.example', ('"a b"@c.example',)),
-        ('"a@b"@c.example', ('"a@b"@c.example',)),
+        ("<ü@bücher.example>", ("ü@xn--bcher-kva.example",)),
+        ("c@b.example <a@b.example>", ("a@b.example", "c@b.example")),
+        # the same domain, and yet another author for some program: that of the whole domain's owner
+        ("ceo @b.example <a@b.example>", ("a@b.example", "@b.example")),
+        ("@b.example <a@b.example>", ("a@b.example", "@b.example")),
+        ("ceo a@b.example", ("a@b.example", "@b.example")),
+        ("<ceo <a@b.example>", ("a@b.example", "@b.example")),
         ('"a\\"b"@c.example', ('"a\\"b"@c.example',)),
-        ("(x) a (y) . b @c.example", ("a.b@c.example",)),
-        ("<@x,@y:ü@bücher.example>", ("ü@xn--bcher-kva.example",)),
-        ("c@d.example <a@b.example>", ("a@b.example", "c@d.example")),
     ],
 )
 def test_addresses_as_they_are_compared(value: str, addresses: tuple[str, ...]) -> None:
@@ -163,7 +233,7 @@ def test_a_domain_that_is_not_utf8_is_a_problem() -> None:
 def test_several_fields_are_a_problem_whatever_is_in_them() -> None:
     assert find_author([]).problem == "no From field"
     twice = find_author([b"a@b.example", b"a@b.example"])
-    assert twice == Author(("b.example",), ("a@b.example",) * 2, "2 From fields")
+    assert twice == Author(("b.example",), ("a@b.example",), "2 From fields")
     assert find_author([b"a@b.example", b"<"]).problem == "2 From fields"
     assert find_author([b"a@b.example"] * 1000).problem == "1000 From fields"
 
@@ -201,12 +271,22 @@ def test_a_megabyte_is_not_read(value: bytes) -> None:
         b"x" * 65_000 + b"<a@b.example>",
         b"@x" * 32_000 + b"<a@b.example>",
         b"x@ " * 20_000 + b"<a@b.example>",
+        b'"\r\n "' * 10_000 + b"<a@b.example>",
+        b"'x@b.example' <x@b.example>," * 2_300,
+        b"(x@b)" * 13_000 + b"a@b.example",
+        b"=?utf-8?q?" * 6_500,
+        b"=?utf-8?q?x?= " * 4_600 + b"<a@b.example>",
+        b"=?utf-8?b?" + b"QEBA" * 16_000 + b"?=, a@b.example",
+        b"=?utf-8?q?" + b"=3D=3Futf-8=3Fq=3F" * 3_500 + b"?=, a@b.example",
+        b"Shop: " * 10_000 + b"<a@b.example>",
+        b">" * 32_000 + b"a@b.example" + b">" * 32_000,
+        "＠".encode() * 21_000,
     ],
     ids=lambda value: value[:12].hex(),
 )
 def test_long_fields_take_time_in_proportion(value: bytes) -> None:
     # a quadratic step over 65,000 octets would run into the time limit of the suite
-    for _ in range(20):
+    for _ in range(3):
         find_author([value])
 
 
@@ -225,7 +305,7 @@ def test_any_fields_give_domains_in_their_final_form_or_a_problem(fields: list[b
 
 
 NAMES = st.text('ab @.,<>()"\\', max_size=12)
-LOCALS = st.sampled_from(["a", "a.b", '"a@x.example"', '"a b"', "a+b"])
+LOCALS = st.sampled_from(["a", "a.b", '"a b"', "a+b"])
 
 
 @given(st.lists(st.tuples(NAMES, LOCALS, st.sampled_from("bcd")), min_size=1, max_size=4))
@@ -237,7 +317,8 @@ def test_what_the_standard_library_writes_is_read_as_meant(
     expected = tuple(dict.fromkeys(f"{letter}.example" for _, _, letter in mailboxes))
     author = find_author([value.encode()])
     assert (author.domains, author.problem) == (expected, "")
-    assert author.addresses == tuple(f"{local}@{letter}.example" for _, local, letter in mailboxes)
+    addresses = (f"{local}@{letter}.example" for _, local, letter in mailboxes)
+    assert author.addresses == tuple(dict.fromkeys(addresses))
 
 
 PIECES = [
@@ -263,13 +344,13 @@ def test_the_standard_library_never_sees_another_domain_where_one_is_found(text:
     author = find_author([text.encode()])
     if author.problem or len(author.domains) != 1:
         return
-    message = message_from_bytes(b"From: %b\r\n\r\n" % text.encode(), policy=email.policy.default)
-    seen = {address.domain.lower() for address in message["From"].addresses if address.domain}
+    [shown] = python_email.read([text.encode()])
+    seen = {address.rpartition("@")[2].lower() for address in shown}
     assert seen <= set(author.domains)
 
 
 @given(st.text(ALPHABET, max_size=30) | st.from_regex(r'\A("?[a @]*"? ?<?)a@b\.c(>? ?)\Z'))
 def test_the_short_way_for_usual_fields_finds_what_the_long_way_finds(text: str) -> None:
     value = text.encode()
-    # an empty comment takes the long way
-    assert find_author([value]) == find_author([b"() " + value])
+    # an empty member of the list takes the long way
+    assert find_author([value]) == find_author([b", " + value])

@@ -1,0 +1,93 @@
+"""Encoded words in header fields (RFC 2047), as mail programs decode them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import codecs
+import re
+import unicodedata
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+MAX_ROUNDS = 3
+"""How often a text is decoded that has encoded words again when it has been decoded."""
+
+# RFC 2047 section 2. Programs are not strict about what may stand in a word and how long it is.
+_START = re.compile(r"=\?([^?]{0,80})\?([bq])\?", re.IGNORECASE)
+_CHARSET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]*[A-Za-z0-9]")
+_LANGUAGE = re.compile(r"(?:[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*)?")
+_HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
+# Codecs of Python that are no charsets of mail.
+_NO_CHARSET = frozenset({"idna", "punycode", "undefined", "mbcs", "oem"})
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedWord:
+    """An encoded word: where it starts and ends in its text, and what it is decoded to."""
+
+    start: int
+    end: int
+    text: str | None
+    """None where programs may decode it in different ways: its charset is unknown, or its octets
+    are damaged."""
+
+    def may_show(self, characters: Collection[str]) -> bool:
+        """Return whether one of the `characters` may appear when it is decoded.
+
+        A compatibility form of a character counts as the character (NFKC). A word that cannot be
+        decoded may show anything, and so may one that has encoded words in it again and again.
+        """
+        text = self.text
+        for _ in range(MAX_ROUNDS):
+            if text is None or not characters_in(text).isdisjoint(characters):
+                return True
+            inner = list(encoded_words(text))
+            if not inner:
+                return False
+            text = None if any(word.text is None for word in inner) else _joined(inner)
+        return True
+
+
+def encoded_words(text: str) -> Iterator[EncodedWord]:
+    """Yield the encoded words in `text`, also those that are longer than they may be."""
+    position = 0
+    while match := _START.search(text, position):
+        position = text.find("?=", match.end())
+        if position < 0:
+            return
+        decoded = _decode(match[1], match[2].lower(), text[match.end() : position])
+        position += 2
+        yield EncodedWord(match.start(), position, decoded)
+
+
+def characters_in(text: str) -> set[str]:
+    """Return the characters of `text`, compatibility forms as what they stand for (NFKC)."""
+    return set(unicodedata.normalize("NFKC", "".join(set(text))))
+
+
+def _joined(words: list[EncodedWord]) -> str:
+    # RFC 2047 section 6.2: nothing is shown of what stands between neighbours
+    return "".join(word.text or "" for word in words)
+
+
+def _decode(charset: str, encoding: str, text: str) -> str | None:
+    if "=?" in text:
+        return None  # some programs take a word to begin there
+    try:
+        octets = text.encode()
+        if encoding == "b":
+            octets = base64.b64decode(octets, validate=True)
+        else:
+            octets = _HEX.sub(lambda match: bytes.fromhex(match[1].decode()), octets)
+            octets = octets.replace(b"_", b" ")
+        # RFC 2231 section 5: a language may follow the charset
+        name, _, language = charset.partition("*")
+        if not (_CHARSET.fullmatch(name) and _LANGUAGE.fullmatch(language)):
+            return None  # some programs leave out what they do not expect
+        codec = codecs.lookup(name)
+        if codec.name in _NO_CHARSET:
+            return None
+        return octets.decode(codec.name)
+    except (binascii.Error, LookupError, ValueError):
+        return None
