@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from gatepost.shortage import DEFERRED
 from milters.policy import Disposition, reply
 from milters.reasons import reasons
 
@@ -24,6 +25,9 @@ def test_every_reply_of_the_code_has_the_codes_of_the_reference() -> None:
                     number, more, name = map(ast.literal_eval, (code, enhanced, reason))
                     assert told[name].codes == (f"{number} {more}",), name
                     found.add(name)
+    # of the shared ground
+    assert told[DEFERRED.reason].codes == (f"{DEFERRED.code} {DEFERRED.enhanced}",)
+    found.add(DEFERRED.reason)
     own = {reason for reason, meaning in told.items() if len(meaning.codes) == 1}
     assert found == own
 
