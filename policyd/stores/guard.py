@@ -74,6 +74,8 @@ class Guard:
         self._ticker: asyncio.Task[None] | None = None
         self._probe: asyncio.Task[None] | None = None
         self.on_recovery: list[Callable[[], None]] = []
+        self.on_tick: list[Callable[[], None]] = []
+        """Called several times a second, whether requests come or not."""
         UP.labels(self.name).set(1)
         self._failed_count = FAILURES.labels(self.name)
 
@@ -168,6 +170,8 @@ class Guard:
             if self._back_at is not None and now - self._back_at >= SETTLED:
                 self._back_at = None
                 log.warning("store back", store=self.name)
+            for ticked in self.on_tick:
+                ticked()
 
     def _give_up_late(self, now: float) -> None:
         if unanswered := [future for future in self._asked if not future.done()]:
@@ -223,6 +227,7 @@ class Fallback:
         self._hand_over_at = 0.0
         self._fell_back = FALLBACKS.labels(guard.name)
         guard.on_recovery.append(self._begin_hand_over)
+        guard.on_tick.append(self._hand_over_soon)
 
     async def update(self, keys: Sequence[str], change: Change[T]) -> T:
         """As `Store.update`; never fails."""
@@ -234,8 +239,6 @@ class Fallback:
                 guard.failed(error)
             else:
                 guard.worked()
-                if self.memory.entries:
-                    self._hand_over_soon()
                 return result
         self._fell_back.inc()
         if guard.readable:
@@ -275,7 +278,9 @@ class Fallback:
         await self._guard.close()
 
     def _hand_over_soon(self) -> None:
-        """After failures that were too few for the store to be down, now and then."""
+        """Hand over, now and then, after failures that were too few for the store to be down."""
+        if not self.memory.entries or self._guard.down:
+            return
         now = asyncio.get_running_loop().time()
         if now >= self._hand_over_at:
             self._hand_over_at = now + HAND_OVER_PAUSE

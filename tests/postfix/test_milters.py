@@ -195,18 +195,18 @@ HOSTILE_FROM = {
     ),
     "a bare name with an address": (
         b"user@signer.example <a@attacker.example>",
-        "fail",
-        "signer.example",
+        "permerror",
+        "",
     ),
     "two angle brackets": (b"<user@signer.example> <a@attacker.example>", "permerror", ""),
     "a comment with an address": (
         b"a@attacker.example (<user@signer.example>)",
-        "pass",
-        "attacker.example",
+        "permerror",
+        "",
     ),
-    "a source route": (b"<@attacker.example:user@signer.example>", "fail", "signer.example"),
+    "a source route": (b"<@attacker.example:user@signer.example>", "permerror", ""),
     "no domain": (b"user", "permerror", ""),
-    "a folded address": (b"User\r\n <user@\r\n signer.example>", "fail", "signer.example"),
+    "a folded address": (b"User\r\n <user@\r\n signer.example>", "permerror", ""),
 }
 
 
