@@ -43,7 +43,8 @@ test: ## all tests: unit, then the daemons over their sockets, then a real Postf
 	@if command -v helm > /dev/null; then $(MAKE) --no-print-directory chart; \
 	else echo "make test: helm is not here: the chart was not tested, see make chart" >&2; fi
 
-fuzz: $(VENV)/.installed ## generated input for every parser and protocol; SEED=1, SECONDS_EACH=1800
+fuzz: ## generated input for every parser and protocol; SEED=1, SECONDS_EACH=1800
+	@python3 -m installer --for fuzz
 	$(PY) -m tests.fuzz --seed $(or $(SEED),1) --seconds $(or $(SECONDS_EACH),1800) $(TARGETS)
 
 stack: ## the container images, played by podman from k8s/mail.yaml, as the world sees them; as root

@@ -32,7 +32,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         python = str(Path(folder) / "bin" / "python")
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        for name, requirements in groups.items():
+        for name, lines in groups.items():
+            # a group that another one includes stands above it in pyproject.toml
+            requirements = [line for line in lines if isinstance(line, str)]
             subprocess.run(
                 [python, "-m", "pip", "install", "--quiet", "--use-pep517", *requirements],
                 check=True,
@@ -40,9 +42,9 @@ def main() -> None:
             frozen = subprocess.run(
                 [python, "-m", "pip", "freeze"], check=True, capture_output=True, text=True
             )
-            lines = {line.lower(): line for line in frozen.stdout.splitlines() if "==" in line}
-            fresh = [lines[key] for key in sorted(set(lines) - seen)]
-            seen |= set(lines)
+            pins = {line.lower(): line for line in frozen.stdout.splitlines() if "==" in line}
+            fresh = [pins[key] for key in sorted(set(pins) - seen)]
+            seen |= set(pins)
             text += "\n".join(["", f"## {name}", *fresh, *_EXTRA.get(name, []), ""])
     (ROOT / LOCK).write_text(text)
 

@@ -89,6 +89,8 @@ PERL_SQLITE = Need("SQLite for Perl", ("libdbd-sqlite3-perl",), _shared("doc/lib
 PODMAN = Need("podman", ("podman",), _program("podman"))
 
 _BUILD = (VENV,)
+_ORACLE = (COMPILER, LIBC_HEADER, PYTHON_HEADER, LIBMILTER)
+"""What pip compiles pymilter with."""
 _LOAD = (COMPILER, LIBC_HEADER)
 """The benchmarks' load generators are in C."""
 _NETWORK = (UNSHARE, IP)
@@ -111,12 +113,13 @@ class Purpose:
 
 
 PURPOSES = {
-    "install": Purpose(_BUILD, ("test", "lint")),
-    "demo": Purpose(_BUILD + _MAIL, ("test",)),
-    "test": Purpose((*_BUILD, *_MAIL, OPENDKIM, VALKEY), ("test", "lint")),
-    "stack": Purpose((*_BUILD, IP, SWAKS, SMTP_SOURCE, PODMAN), ("test", "lint")),
-    "chart": Purpose(_BUILD, ("test", "lint", "chart")),
-    "bench": Purpose((*_BUILD, *_LOAD, *_NETWORK, POSTFIX, VALKEY), ("test", "lint"), _PEERS),
+    "install": Purpose(_BUILD, ("unit", "lint")),
+    "demo": Purpose(_BUILD + _MAIL, ("testbed",)),
+    "test": Purpose((*_BUILD, *_ORACLE, *_MAIL, OPENDKIM, VALKEY), ("test", "lint")),
+    "fuzz": Purpose((*_BUILD, *_ORACLE), ("test",)),
+    "stack": Purpose((*_BUILD, IP, SWAKS, SMTP_SOURCE, PODMAN), ("unit", "lint")),
+    "chart": Purpose(_BUILD, ("unit", "lint", "chart")),
+    "bench": Purpose((*_BUILD, *_LOAD, *_NETWORK, POSTFIX, VALKEY), ("testbed",), _PEERS),
 }
 """By the word that ``--for`` takes. Groups are those of [dependency-groups] in pyproject.toml."""
 

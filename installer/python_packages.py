@@ -9,8 +9,9 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from installer.errors import InstallError
 from installer.steps import Step
@@ -40,6 +41,17 @@ def locked(text: str) -> dict[str, list[str]]:
     return groups
 
 
+def included(groups: Mapping[str, Sequence[Any]], names: Iterable[str]) -> list[str]:
+    """These groups of pyproject.toml and those that they include (PEP 735), sorted."""
+    found, left = set[str](), list(names)
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += [line["include-group"] for line in groups[name] if not isinstance(line, str)]
+    return sorted(found)
+
+
 class Environment:
     """The virtual environment `path` of the checkout `root`."""
 
@@ -50,15 +62,17 @@ class Environment:
 
     def has(self, groups: Sequence[str]) -> bool:
         """Whether it was made from today's pyproject.toml and lock, with these groups."""
-        return set(groups) <= set(self._installed())
+        return set(included(self._groups(), groups)) <= set(self._installed())
 
     def install(self, groups: Sequence[str], step: Step) -> int:
         """Make or complete it; returns how many packages were new. Raises `InstallError`."""
-        wanted = sorted({*groups, *self._installed()})
+        known = self._groups()
+        wanted = included(known, (*groups, *self._installed()))
         if not self._installed():
             step.progress(0, "making the environment")
             self._call([sys.executable, "-m", "venv", "--clear", str(self.path)])
-        requirements = [line for group in wanted for line in self._group(group)]
+        lines = [line for group in wanted for line in known[group]]
+        requirements = [line for line in lines if isinstance(line, str)]
         lock = locked((self._root / LOCK).read_text())
         expected = sum(len(lock.get(group, [])) for group in ("run", *wanted))
         count = self._pip(requirements, step, expected)
@@ -80,9 +94,10 @@ class Environment:
             digest.update((self._root / name).read_bytes())
         return digest.hexdigest()
 
-    def _group(self, name: str) -> list[str]:
+    def _groups(self) -> dict[str, list[Any]]:
         project = tomllib.loads((self._root / "pyproject.toml").read_text())
-        return [str(line) for line in project["dependency-groups"][name]]
+        groups: dict[str, list[Any]] = project["dependency-groups"]
+        return groups
 
     def _pip(self, requirements: Sequence[str], step: Step, expected: int) -> int:
         # --use-pep517: also packages without a pyproject.toml are built apart, with any pip

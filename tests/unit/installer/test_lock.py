@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from installer.needs import PURPOSES
-from installer.python_packages import locked
+from installer.python_packages import included, locked
 
 ROOT = Path(__file__).parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -32,7 +32,10 @@ def test_the_lock_has_the_groups_of_the_project_each_package_once() -> None:
     assert len(pins()) == sum(len(lines) for lines in LOCK.values())
 
 
-@pytest.mark.parametrize("line", [line for lines in GROUPS.values() for line in lines])
+REQUIREMENTS = [line for lines in GROUPS.values() for line in lines if isinstance(line, str)]
+
+
+@pytest.mark.parametrize("line", REQUIREMENTS)
 def test_what_the_project_asks_for_is_locked(line: str) -> None:
     requirement = Requirement(line)
     assert pins()[canonicalize_name(requirement.name)] in requirement.specifier
@@ -41,3 +44,20 @@ def test_what_the_project_asks_for_is_locked(line: str) -> None:
 @pytest.mark.parametrize("purpose", PURPOSES)
 def test_a_purpose_names_groups_that_there_are(purpose: str) -> None:
     assert set(PURPOSES[purpose].groups) <= set(PROJECT["dependency-groups"])
+
+
+def test_a_group_brings_those_that_it_includes_which_stand_above_it() -> None:
+    groups = PROJECT["dependency-groups"]
+    assert included(groups, ["test"]) == ["test", "testbed", "unit"]
+    assert included(groups, ["testbed", "lint"]) == ["lint", "testbed"]
+    order = list(groups)
+    for name in groups:
+        assert all(order.index(other) <= order.index(name) for other in included(groups, [name]))
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_only_who_has_a_compiler_gets_what_must_be_compiled(purpose: str) -> None:
+    brings_pymilter = "test" in included(PROJECT["dependency-groups"], PURPOSES[purpose].groups)
+    tools = {need.name for need in PURPOSES[purpose].needs}
+    assert brings_pymilter is (purpose in ("test", "fuzz"))
+    assert not brings_pymilter or {"a C compiler", "Python's C header", "libmilter"} <= tools
