@@ -10,8 +10,11 @@ import time
 
 from tests.fuzz import dns, mail, milter, policy
 from tests.fuzz.target import Finding, Target, run
+from tests.libmilter import target as libmilter
 
 TARGETS = {one.TARGET.name: one.TARGET for one in (milter, policy, mail, dns)}
+ALL = {**TARGETS, libmilter.TARGET.name: libmilter.TARGET}
+"""With the one that needs libmilter, and a process of its own."""
 SLICE = 500
 """Inputs that a process takes at a time."""
 
@@ -19,7 +22,7 @@ SLICE = 500
 def _slice(work: tuple[str, int, int, int, float]) -> tuple[int, str]:
     name, seed, first, count, deadline = work
     try:
-        return run(TARGETS[name], seed, range(first, first + count), deadline), ""
+        return run(ALL[name], seed, range(first, first + count), deadline), ""
     except Finding as finding:
         return 0, str(finding)
 
@@ -51,7 +54,7 @@ def fuzz(target: Target, seed: int, numbers: range, seconds: float, jobs: int) -
 def main() -> int:
     """Read the command line and fuzz; the exit status is 1 when something broke."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
-    parser.add_argument("targets", nargs="*", help=f"of {', '.join(TARGETS)}; all by default")
+    parser.add_argument("targets", nargs="*", help=f"of {', '.join(ALL)}; all by default")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
     parser.add_argument(
@@ -60,11 +63,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1800, help="time limit of each target")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
-    if unknown := set(options.targets) - set(TARGETS):
+    if unknown := set(options.targets) - set(ALL):
         parser.error(f"no such target: {', '.join(sorted(unknown))}")
     fine = True
-    for name in options.targets or TARGETS:
-        target = TARGETS[name]
+    for name in options.targets or ALL:
+        target = ALL[name]
         count = target.count if options.count is None else options.count
         numbers = range(options.first, options.first + count)
         fine &= fuzz(target, options.seed, numbers, options.seconds, options.jobs)
