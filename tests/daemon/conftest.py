@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from testbed import disk
+from tests.testbed import disk
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,10 @@ from pathlib import Path
 from gatepost.listen import Inet, Unix
 from milters.keys.generate import new_key
 from msgauth.keys import SigningKey
-from testbed.daemon import Daemon
-from testbed.dns import DnsServer
-from testbed.miltermta import MilterClient
-from testbed.ports import free_ports
+from tests.testbed.daemon import Daemon
+from tests.testbed.dns import DnsServer
+from tests.testbed.miltermta import MilterClient
+from tests.testbed.ports import free_ports
 
 DOMAIN = "signer.example"
 HOSTNAME = "mx.receiver.example"

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from testbed.daemon import Daemon
-from testbed.dns import DnsServer
-from testbed.ports import LOOPBACK, free_port
-from testbed.toml import value_text
-from testbed.waiting import DEADLINE
+from tests.testbed.daemon import Daemon
+from tests.testbed.dns import DnsServer
+from tests.testbed.ports import LOOPBACK, free_port
+from tests.testbed.toml import value_text
+from tests.testbed.waiting import DEADLINE
 from tests.unit.policyd.requests import wire
 
 END = b"\n\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.waiting import DEADLINE
+from tests.testbed.waiting import DEADLINE
 
 GATEPOST = Path(sys.executable).with_name("gatepost")
 

@@ -17,7 +17,7 @@ from gatepost.cli import service
 from gatepost.cli.__main__ import gatepost
 from gatepost.config import ConfigError
 from milters.keys.generate import new_key
-from testbed.daemon import gatepost_command
+from tests.testbed.daemon import gatepost_command
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it becomes other users")
 

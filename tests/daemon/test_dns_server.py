@@ -14,7 +14,7 @@ import dns.rcode
 import dns.rdatatype
 import pytest
 
-from testbed.dns import Behaviour, DnsServer
+from tests.testbed.dns import Behaviour, DnsServer
 
 ZONE = """
 ["example.org"]
@@ -141,7 +141,7 @@ def test_octets_that_are_no_query_are_survived(server: DnsServer) -> None:
 def test_it_runs_as_a_program(tmp_path: Path) -> None:
     zone = tmp_path / "zone.toml"
     zone.write_text(ZONE)
-    command = [sys.executable, "-m", "testbed.dns", "--zone", str(zone)]
+    command = [sys.executable, "-m", "tests.testbed.dns", "--zone", str(zone)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         host, _, port = process.stdout.readline().split()[-1].partition(":")
@@ -154,7 +154,7 @@ def test_a_zone_that_cannot_be_read_is_told_in_a_line(tmp_path: Path) -> None:
     zone = tmp_path / "zone.toml"
     zone.write_text('["example.org"]\nbehaviour = "sulk"\n')
     done = subprocess.run(
-        [sys.executable, "-m", "testbed.dns", "--zone", str(zone)],
+        [sys.executable, "-m", "tests.testbed.dns", "--zone", str(zone)],
         capture_output=True,
         text=True,
         check=False,

@@ -13,10 +13,10 @@ from structlog.testing import capture_logs
 
 from policyd.bounds import Bounds
 from policyd.server import Connection, PolicyServer
-from testbed.dns import DnsServer
-from testbed.toml import value_text
 from tests.daemon.milters import INSIDE, SIMPLE, Milters
 from tests.daemon.policyd_process import PolicyDaemon
+from tests.testbed.dns import DnsServer
+from tests.testbed.toml import value_text
 
 BROKEN = "RuntimeError('a mistake of ours')"
 

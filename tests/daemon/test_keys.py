@@ -16,9 +16,9 @@ import pytest
 from click.testing import CliRunner
 
 from gatepost.cli.keys import keys
-from testbed.dns import Behaviour, DnsServer
-from testbed.primary import Primary
-from testbed.waiting import DEADLINE
+from tests.testbed.dns import Behaviour, DnsServer
+from tests.testbed.primary import Primary
+from tests.testbed.waiting import DEADLINE
 
 COMMAND = (sys.executable, "-m", "gatepost.cli", "keys")
 SECRET = b"0123456789abcdef0123456789abcdef"

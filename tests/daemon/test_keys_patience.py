@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from gatepost.cli.keys import keys
 from gatepost.cli.keys.dns import TIMEOUT, time_for
-from testbed.dns import DnsServer
+from tests.testbed.dns import DnsServer
 
 SILENT = [f"127.0.0.{number}" for number in range(11, 17)]
 

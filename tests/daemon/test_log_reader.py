@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from gatepost.log_output import Output
-from testbed.daemon import gatepost_command
-from testbed.dns import DnsServer
-from testbed.waiting import wait_until
 from tests.daemon.milters import INSIDE, SIMPLE, Milters, children
+from tests.testbed.daemon import gatepost_command
+from tests.testbed.dns import DnsServer
+from tests.testbed.waiting import wait_until
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from testbed.dns import Behaviour, DnsServer
-from testbed.waiting import wait_until
 from tests.daemon.milters import DOMAIN, Milters, memory
 from tests.daemon.policyd_process import PolicyDaemon
 from tests.daemon.test_milters_hostile import MAIL, OFFER, is_closed, plug, still_works
+from tests.testbed.dns import Behaviour, DnsServer
+from tests.testbed.waiting import wait_until
 
 MIB = 1 << 20
 SIGNATURE = (

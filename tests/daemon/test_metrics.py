@@ -12,7 +12,7 @@ import pytest
 from gatepost.listen import Inet
 from gatepost.metrics import Counter, MetricsServer, Probes
 from gatepost.metrics.server import MAX_CONNECTIONS
-from testbed.waiting import DEADLINE, wait_until
+from tests.testbed.waiting import DEADLINE, wait_until
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from gatepost.listen import Unix
-from testbed.dns import Behaviour, DnsServer
-from testbed.miltermta import LEADING_SPACE, STEPS, MilterClient, Result, split_message
 from tests.daemon.milters import DOMAIN, HOSTNAME, INSIDE, SIMPLE, Milters, with_headers
+from tests.testbed.dns import Behaviour, DnsServer
+from tests.testbed.miltermta import LEADING_SPACE, STEPS, MilterClient, Result, split_message
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from milters import connection, worker
-from testbed.dns import Behaviour, DnsServer
-from testbed.waiting import wait_until
 from tests.daemon.milters import DOMAIN, INSIDE, SIMPLE, Milters, with_headers
 from tests.daemon.shortage import no_more_files
 from tests.daemon.test_milters_hostile import MAIL, OFFER, is_closed, plug, still_works
+from tests.testbed.dns import Behaviour, DnsServer
+from tests.testbed.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

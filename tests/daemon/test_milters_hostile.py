@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from gatepost.listen import Unix
-from testbed.dns import Behaviour, DnsServer
-from testbed.miltermta import ACTIONS, STEPS, MilterClient, Result, encode
-from testbed.waiting import DEADLINE, wait_until
 from tests.daemon.milters import DOMAIN, INSIDE, SIMPLE, Milters, memory, with_headers
+from tests.testbed.dns import Behaviour, DnsServer
+from tests.testbed.miltermta import ACTIONS, STEPS, MilterClient, Result, encode
+from tests.testbed.waiting import DEADLINE, wait_until
 
 OFFER = encode(b"O", struct.pack(">III", 6, ACTIONS, STEPS))
 MAIL = encode(b"M", b"<a@sender.example>\0")

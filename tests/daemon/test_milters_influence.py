@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 from msgauth.message import parse_message
-from testbed.dns import Behaviour, DnsServer
 from tests.daemon.milters import Milters
+from tests.testbed.dns import Behaviour, DnsServer
 from tests.unit.milters.mail import rsa_key
 from tests.unit.msgauth.forge import forge
 

@@ -15,10 +15,10 @@ import pytest
 
 from milters.keys.generate import new_key
 from msgauth.keys import SigningKey
-from testbed.daemon import gatepost_command
-from testbed.dns import Behaviour, DnsServer
-from testbed.waiting import DEADLINE, wait_until
 from tests.daemon.milters import DOMAIN, INSIDE, SIMPLE, Milters
+from tests.testbed.daemon import gatepost_command
+from tests.testbed.dns import Behaviour, DnsServer
+from tests.testbed.waiting import DEADLINE, wait_until
 
 ZONE = f"""
 ["{DOMAIN}"]

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from gatepost.listen import Unix
-from testbed.daemon import Daemon, gatepost_command
-from testbed.dns import DnsServer
-from testbed.miltermta import NR_RCPT, STEPS, MilterClient
-from testbed.waiting import wait_until
 from tests.daemon.milters import DOMAIN, INSIDE, OUTSIDE, SIMPLE, Milters, exists, memory
+from tests.testbed.daemon import Daemon, gatepost_command
+from tests.testbed.dns import DnsServer
+from tests.testbed.miltermta import NR_RCPT, STEPS, MilterClient
+from tests.testbed.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

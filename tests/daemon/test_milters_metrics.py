@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from testbed.disk import fill, seen_by, small_disk
-from testbed.dns import DnsServer
-from testbed.waiting import wait_until
 from tests.daemon.milters import INSIDE, SIMPLE, Milters
+from tests.testbed.disk import fill, seen_by, small_disk
+from tests.testbed.dns import DnsServer
+from tests.testbed.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

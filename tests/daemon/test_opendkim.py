@@ -12,7 +12,7 @@ import pytest
 
 from msgauth.dkim import Canonicalization, DkimResult, MessageVerifier, SignatureSpec
 from msgauth.message import HeaderField, parse_message
-from testbed.waiting import DEADLINE
+from tests.testbed.waiting import DEADLINE
 from tests.unit.msgauth.dkim.test_sign import CANONICALIZATIONS, MESSAGE, sign
 from tests.unit.msgauth.keyring import ED25519, FOLDER, RSA, RSA_1024, run
 

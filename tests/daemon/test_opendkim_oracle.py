@@ -15,7 +15,7 @@ from milters.opendkim.dataset import read_dataset
 from milters.opendkim.errors import OpendkimError, Place
 from milters.opendkim.options import KNOWN
 from milters.opendkim.tables import parse_key_table, parse_signing_table
-from testbed.waiting import DEADLINE
+from tests.testbed.waiting import DEADLINE
 
 OPENDKIM = shutil.which("opendkim", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 

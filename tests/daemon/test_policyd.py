@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from testbed.daemon import gatepost_command
-from testbed.dns import Behaviour, DnsServer
-from testbed.waiting import wait_until
 from tests.daemon.policyd_process import PolicyClient, PolicyDaemon
+from tests.testbed.daemon import gatepost_command
+from tests.testbed.dns import Behaviour, DnsServer
+from tests.testbed.waiting import wait_until
 from tests.unit.policyd.requests import wire
 
 NEW = "DEFER_IF_PERMIT 4.2.0 Greylisted, please try again in 300 seconds [greylist-new]"

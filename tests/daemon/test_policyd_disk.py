@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from testbed.disk import fill, make_room, read_only_disk, remount, seen_by, small_disk
-from testbed.waiting import wait_until
 from tests.daemon.policyd_process import PolicyDaemon
+from tests.testbed.disk import fill, make_room, read_only_disk, remount, seen_by, small_disk
+from tests.testbed.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("mounts")
 

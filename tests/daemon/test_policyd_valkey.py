@@ -13,9 +13,9 @@ import valkey.asyncio
 
 from policyd.stores import Store, StoreError
 from policyd.stores.valkey import ValkeyStore
-from testbed.waiting import wait_until
 from tests.daemon.policyd_process import PolicyDaemon
 from tests.daemon.valkey_server import ValkeyServer
+from tests.testbed.waiting import wait_until
 from tests.unit.policyd.store_suite import Clock, StoreSuite, look, put
 
 _prefixes = itertools.count()

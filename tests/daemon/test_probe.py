@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed.daemon import Daemon, gatepost_command
-from testbed.ports import free_ports
-from testbed.waiting import DEADLINE
+from tests.testbed.daemon import Daemon, gatepost_command
+from tests.testbed.ports import free_ports
+from tests.testbed.waiting import DEADLINE
 
 
 def probe(*arguments: str) -> subprocess.CompletedProcess[str]:

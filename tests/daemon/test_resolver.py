@@ -17,8 +17,8 @@ from gatepost.dns.exchange import MAX_UNDER_WAY
 from gatepost.dns.names import MAX_RECORDS
 from gatepost.shortage import ShortageError
 from msgauth.ask import Answer, Question, Rcode
-from testbed.dns import Behaviour, DnsServer
 from tests.daemon.shortage import no_more_files
+from tests.testbed.dns import Behaviour, DnsServer
 
 ZONE = """
 ["example.org"]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from testbed.dns import DnsServer
 from tests.daemon.milters import SIMPLE, Milters
 from tests.daemon.policyd_process import PolicyDaemon
 from tests.daemon.shortage import no_more_files
 from tests.daemon.test_milters_hostile import processor_ticks
+from tests.testbed.dns import DnsServer
 
 REPLY = "4.3.2 this host is short of resources, please try again [out-of-resources]"
 

@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 from typing import Self
 
-from testbed.process import Process
+from tests.testbed.process import Process
 
 
 class ValkeyServer:

@@ -7,10 +7,10 @@ from random import Random
 
 from milters.conversation import TCP, UNIX
 from milters.protocol.errors import ProtocolError
-from testbed.miltermta import WIDTH
 from tests.fuzz.mail import message
 from tests.fuzz.mutate import mutate, portions
 from tests.fuzz.target import Target
+from tests.testbed.miltermta import WIDTH
 from tests.unit.milters.test_conversation import Mta
 from tests.unit.milters.test_protocol import packet
 

@@ -13,10 +13,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from testbed.closing import Closing
-from testbed.process import tail
-from testbed.waiting import DEADLINE, wait_until
 from tests.libmilter.conversation import Conversation, Played, answers
+from tests.testbed.closing import Closing
+from tests.testbed.process import tail
+from tests.testbed.waiting import DEADLINE, wait_until
 from tests.unit.milters.test_protocol import OFFER, QUIT
 
 

@@ -11,9 +11,9 @@ import threading
 from pathlib import Path
 from typing import Literal
 
-from testbed.closing import StreamServer
 from tests.libmilter.conversation import Conversation, packets
 from tests.libmilter.ours import Ours
+from tests.testbed.closing import StreamServer
 from tests.unit.milters.test_protocol import packet
 
 RECORDED = Path(__file__).parents[1] / "vectors" / "milter"

@@ -9,11 +9,11 @@ from typing import Protocol
 
 import pytest
 
-from installer.needs import PURPOSES, missing
-from testbed import postfix as private_postfix
-from testbed.dns import DnsServer
-from testbed.postfix import PrivatePostfix, Service
-from testbed.sink import Sink
+from tests.testbed import postfix as private_postfix
+from tests.testbed.dns import DnsServer
+from tests.testbed.postfix import PrivatePostfix, Service
+from tests.testbed.sink import Sink
+from tools.installer.needs import PURPOSES, missing
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

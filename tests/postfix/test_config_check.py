@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.documented import main_cf_block
+from tests.testbed.documented import main_cf_block
 
 ROOT = Path(__file__).parents[2]
 GATEPOST = Path(sys.executable).with_name("gatepost")

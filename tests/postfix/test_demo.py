@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from testbed.process import Process
 from tests.daemon.milters import children, exists
+from tests.testbed.process import Process
 
 pytestmark = pytest.mark.timeout(240)  # greylisting waits, and what never comes is waited for
 
@@ -24,7 +24,7 @@ KEPT = re.compile(r"kept in (/\S+)")
 
 def demo(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "demo", *options],
+        [sys.executable, "-m", "tools.demo", *options],
         capture_output=True,
         text=True,
         timeout=LIMIT,
@@ -60,7 +60,7 @@ def test_what_is_broken_makes_it_fail(sabotage: str, broken: set[str]) -> None:
 
 
 def test_kept_running_it_shows_how_and_stops_cleanly(tmp_path: Path) -> None:
-    process = Process([sys.executable, "-m", "demo", "--keep"], tmp_path / "out")
+    process = Process([sys.executable, "-m", "tools.demo", "--keep"], tmp_path / "out")
     process.wait_until(lambda: "Stop it with" in process.log.read_text(), "the demo to be kept")
     text = process.log.read_text()
     assert text.count("  swaks --server 127.0.0.1") >= 10
@@ -76,7 +76,7 @@ def test_kept_running_it_shows_how_and_stops_cleanly(tmp_path: Path) -> None:
 @pytest.mark.parametrize("after", ["ok gatepost milters", "ok scene 1"])
 @pytest.mark.parametrize("option", [[], ["--keep"]], ids=["", "keep"])
 def test_ctrl_c_ends_it_quietly(tmp_path: Path, after: str, option: list[str]) -> None:
-    process = Process([sys.executable, "-m", "demo", *option], tmp_path / "out")
+    process = Process([sys.executable, "-m", "tools.demo", *option], tmp_path / "out")
     process.wait_until(lambda: after in process.log.read_text(), after)
     started = children(process.pid)
     (folder,) = {

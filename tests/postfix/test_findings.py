@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from testbed.dns import DnsServer
-from testbed.oracles import dkimpy_verdicts
-from testbed.postfix import default_services
-from testbed.sink import Delivery, Sink
-from testbed.smtp import RawClient
 from tests.daemon.milters import Milters
 from tests.postfix.conftest import StartPostfix
+from tests.testbed.dns import DnsServer
+from tests.testbed.oracles import dkimpy_verdicts
+from tests.testbed.postfix import default_services
+from tests.testbed.sink import Delivery, Sink
+from tests.testbed.smtp import RawClient
 
 SETTINGS = 'internal_networks = ["10.0.0.0/8"]\n[milters.sign]\ncanonicalization = "simple/simple"'
 MESSAGE = b"From: alice@signer.example\r\nSubject:no blank\r\n\r\nHi\r\n"

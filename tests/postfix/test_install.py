@@ -13,10 +13,10 @@ import pytest
 
 from milters.keys.generate import new_key
 from msgauth.keys import SigningKey
-from testbed.dns import DnsServer
-from testbed.machine import ROOT, Machine
-from testbed.oracles import dkimpy_verdicts
-from testbed.sink import Delivery, Sink
+from tests.testbed.dns import DnsServer
+from tests.testbed.machine import ROOT, Machine
+from tests.testbed.oracles import dkimpy_verdicts
+from tests.testbed.sink import Delivery, Sink
 
 DOMAIN = "example.org"
 ZONE = f"""

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from testbed.postfix import LOGINS, PrivatePostfix, default_services
-from testbed.sink import Sink
-from testbed.smtp import RawClient
-from testbed.waiting import DEADLINE
 from tests.libmilter.oracle import Oracle
 from tests.libmilter.recorder import RECORDED, Recorder, has_mail, write
 from tests.libmilter.target import check, oracle
 from tests.postfix.conftest import StartPostfix
+from tests.testbed.postfix import LOGINS, PrivatePostfix, default_services
+from tests.testbed.sink import Sink
+from tests.testbed.smtp import RawClient
+from tests.testbed.waiting import DEADLINE
 
 OUTSIDE, INSIDE = "192.0.2.1", "10.1.2.3"
 MAIL = (

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from testbed.dns import DnsServer
-from testbed.miltermta import split_message
-from testbed.oracles import dkimpy_verdicts, opendkim_verdict
-from testbed.postfix import HOSTNAME, PrivatePostfix, default_services
-from testbed.sink import Delivery, Sink
-from testbed.smtp import RawClient, Reply
 from tests.daemon.milters import DOMAIN, Milters
+from tests.testbed.dns import DnsServer
+from tests.testbed.miltermta import split_message
+from tests.testbed.oracles import dkimpy_verdicts, opendkim_verdict
+from tests.testbed.postfix import HOSTNAME, PrivatePostfix, default_services
+from tests.testbed.sink import Delivery, Sink
+from tests.testbed.smtp import RawClient, Reply
 
 INSIDE = "10.1.2.3"
 OUTSIDE = "192.0.2.77"

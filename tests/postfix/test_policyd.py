@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from testbed import swaks
-from testbed.dns import DnsServer
-from testbed.postfix import LOGINS, PrivatePostfix, Service, default_services
-from testbed.postfix_files import MX_RESTRICTIONS, SUBMISSION_RESTRICTIONS
-from testbed.sink import Sink
-from testbed.smtp import RawClient
-from testbed.swaks import Client, Exchange
-from testbed.waiting import wait_until
 from tests.daemon.policyd_process import PolicyDaemon
 from tests.daemon.valkey_server import ValkeyServer
 from tests.postfix.conftest import StartPostfix
+from tests.testbed import swaks
+from tests.testbed.dns import DnsServer
+from tests.testbed.postfix import LOGINS, PrivatePostfix, Service, default_services
+from tests.testbed.postfix_files import MX_RESTRICTIONS, SUBMISSION_RESTRICTIONS
+from tests.testbed.sink import Sink
+from tests.testbed.smtp import RawClient
+from tests.testbed.swaks import Client, Exchange
+from tests.testbed.waiting import wait_until
 
 STRANGER = Client("192.0.2.77", "mail.example.net", "mail.example.net")
 ALICE, SECRET = next(iter(LOGINS.items()))

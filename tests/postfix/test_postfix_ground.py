@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from testbed import swaks
-from testbed.ports import LOOPBACK
-from testbed.postfix import LOGINS, PostfixError, PrivatePostfix, Service, default_services
-from testbed.recorders import MilterRecorder, PolicyRecorder
-from testbed.sink import Sink
-from testbed.smtp import RawClient
-from testbed.swaks import Client
 from tests.postfix.conftest import StartPostfix
+from tests.testbed import swaks
+from tests.testbed.ports import LOOPBACK
+from tests.testbed.postfix import LOGINS, PostfixError, PrivatePostfix, Service, default_services
+from tests.testbed.recorders import MilterRecorder, PolicyRecorder
+from tests.testbed.sink import Sink
+from tests.testbed.smtp import RawClient
+from tests.testbed.swaks import Client
 
 STRANGER = Client("192.0.2.77", "mail.example.net", "helo.example.net")
 MESSAGE = b"Subject: dots\r\nFrom: a@example.net\r\n\r\n.\r\n..two\r\n%TO_ADDRESS%\r\nna\xefve\r\n"

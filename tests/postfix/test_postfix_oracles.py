@@ -8,8 +8,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from testbed.dns import DnsServer
-from testbed.oracles import algorithms, dkimpy_verdicts, opendkim_verdict
+from tests.testbed.dns import DnsServer
+from tests.testbed.oracles import algorithms, dkimpy_verdicts, opendkim_verdict
 
 KEY = rsa.generate_private_key(65537, 2048)
 PEM = KEY.private_bytes(

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from testbed.dns import DnsServer
-from testbed.oracles import dkimpy_verdicts
-from testbed.postfix import HOSTNAME, PrivatePostfix, default_services
-from testbed.sink import Delivery, Sink
 from tests.daemon.milters import DOMAIN, Milters
 from tests.postfix.test_milters import OUTSIDE, Site, mail
+from tests.testbed.dns import DnsServer
+from tests.testbed.oracles import dkimpy_verdicts
+from tests.testbed.postfix import HOSTNAME, PrivatePostfix, default_services
+from tests.testbed.sink import Delivery, Sink
 
 ATTACKER = "192.0.2.5"
 AWAY = "x@far.example"

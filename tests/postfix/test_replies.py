@@ -14,13 +14,13 @@ import pytest
 from milters.reasons import reasons as milter_reasons
 from policyd.action import Action, defer_if_permit, refuse
 from policyd.reasons import REASONS, reply
-from testbed import swaks
-from testbed.dns import DnsServer
-from testbed.postfix import default_services
-from testbed.smtp import RawClient
-from testbed.swaks import Client
 from tests.daemon.policyd_process import PolicyDaemon
 from tests.postfix.conftest import StartPostfix
+from tests.testbed import swaks
+from tests.testbed.dns import DnsServer
+from tests.testbed.postfix import default_services
+from tests.testbed.smtp import RawClient
+from tests.testbed.swaks import Client
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "replies.md"
 PATIENT = {"smtpd_soft_error_limit": "1000", "smtpd_hard_error_limit": "1000"}

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from testbed.documented import at, main_cf_block
-from testbed.postfix import Service
-from testbed.recorders import MilterRecorder, PolicyRecorder
-from testbed.sink import Sink
-from testbed.smtp import RawClient
 from tests.postfix.conftest import StartPostfix
+from tests.testbed.documented import at, main_cf_block
+from tests.testbed.postfix import Service
+from tests.testbed.recorders import MilterRecorder, PolicyRecorder
+from tests.testbed.sink import Sink
+from tests.testbed.smtp import RawClient
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "docs/install.md"]

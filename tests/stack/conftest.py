@@ -39,11 +39,6 @@ from typing import Any, Protocol
 
 import pytest
 
-from testbed import images, podman
-from testbed.dns import DnsServer
-from testbed.logins import LoginServer
-from testbed.pod import Network
-from testbed.sink import Sink
 from tests.conftest import WATCH
 from tests.stack.stack import (
     DNS_HOST,
@@ -57,6 +52,11 @@ from tests.stack.stack import (
     published_keys,
     zone,
 )
+from tests.testbed import images, podman
+from tests.testbed.dns import DnsServer
+from tests.testbed.logins import LoginServer
+from tests.testbed.pod import Network
+from tests.testbed.sink import Sink
 
 TIMEOUT = 300
 """Seconds for one test here: pods start, are killed and drain."""

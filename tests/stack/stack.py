@@ -11,18 +11,18 @@ from typing import Any
 
 from milters.keys.generate import new_key
 from msgauth.keys import SigningKey
-from testbed import images, swaks, toml
-from testbed.certificate import self_signed
-from testbed.container import Container
-from testbed.dns import DnsServer
-from testbed.logins import LoginServer
-from testbed.manifest import Changes, overlaid
-from testbed.metrics import MetricsPort
-from testbed.mounted import MountedFolder
-from testbed.pod import Network, Pod
-from testbed.sink import Sink
-from testbed.smtp import RawClient
-from testbed.swaks import Client, Exchange
+from tests.testbed import images, swaks, toml
+from tests.testbed.certificate import self_signed
+from tests.testbed.container import Container
+from tests.testbed.dns import DnsServer
+from tests.testbed.logins import LoginServer
+from tests.testbed.manifest import Changes, overlaid
+from tests.testbed.metrics import MetricsPort
+from tests.testbed.mounted import MountedFolder
+from tests.testbed.pod import Network, Pod
+from tests.testbed.sink import Sink
+from tests.testbed.smtp import RawClient
+from tests.testbed.swaks import Client, Exchange
 
 WORLD = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "10.20.0.0/24", "10.30.0.0/24")
 """Networks whose addresses this machine has, all of them."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed.container import Container, process_status
 from tests.stack.conftest import StartStack
 from tests.stack.stack import ALICE, COLLEAGUE, Stack
+from tests.testbed.container import Container, process_status
 
 CONTAINERS = ("milters", "policyd", "postfix")
 SEVEN = 0b1110_1011 | 1 << 10

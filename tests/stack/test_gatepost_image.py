@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from testbed import images
-from testbed.container import Container, process_status
-from testbed.pod import Network
-from testbed.podman import podman
-from testbed.waiting import wait_until
+from tests.testbed import images
+from tests.testbed.container import Container, process_status
+from tests.testbed.pod import Network
+from tests.testbed.podman import podman
+from tests.testbed.waiting import wait_until
 
 ANY_USER = 54321
 SOCKETS, STORE = "/run/gatepost", "/var/lib/gatepost"

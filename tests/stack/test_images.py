@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from testbed import images
-from testbed.pod import Network
-from testbed.podman import inspect, podman
+from tests.testbed import images
+from tests.testbed.pod import Network
+from tests.testbed.podman import inspect, podman
 
 each = pytest.mark.parametrize("image", images.NAMES)
 BUILDERS = ("as", "cc", "cpp", "g++", "gcc", "gdb", "ld", "make", "pip", "pip3", "strip")

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from testbed.sink import Delivery, Sink
-from testbed.smtp_load import Journey, Load, Told
-from testbed.waiting import WaitError, wait_until
 from tests.stack.conftest import StartStack
 from tests.stack.stack import FRIEND, HOSTNAME, RECIPIENT, STRANGER, Stack
+from tests.testbed.sink import Delivery, Sink
+from tests.testbed.smtp_load import Journey, Load, Told
+from tests.testbed.waiting import WaitError, wait_until
 
 SENDER = "alice@example.net"
 SESSIONS = 8

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from testbed.swaks import Exchange
-from testbed.waiting import wait_until
 from tests.stack.stack import FRIEND, LISTED, STRANGER, Stack
+from tests.testbed.swaks import Exchange
+from tests.testbed.waiting import wait_until
 
 
 def mail(subject: str, *fields: str, author: str = "alice@example.net") -> bytes:

@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from testbed.podman import attempt
 from tests.stack.stack import Stack
+from tests.testbed.podman import attempt
 
 _FOLDER = "/tmp/try"  # noqa: S108 (of the container)
 _TRY = f"""

@@ -6,9 +6,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from testbed.oracles import dkimpy_verdicts
-from testbed.sink import Delivery
-from testbed.smtp import Reply
 from tests.stack.stack import (
     ALICE,
     COLLEAGUE,
@@ -21,6 +18,9 @@ from tests.stack.stack import (
     SUBMISSIONS,
     Stack,
 )
+from tests.testbed.oracles import dkimpy_verdicts
+from tests.testbed.sink import Delivery
+from tests.testbed.smtp import Reply
 
 REMOTE = ("carol@remote.example",)
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from testbed import images
-from testbed.container import Container
-from testbed.pod import Network
-from testbed.podman import podman
-from testbed.waiting import wait_until
+from tests.testbed import images
+from tests.testbed.container import Container
+from tests.testbed.pod import Network
+from tests.testbed.podman import podman
+from tests.testbed.waiting import wait_until
 
 CAPABILITIES = "CHOWN,DAC_OVERRIDE,FOWNER,KILL,NET_BIND_SERVICE,SETGID,SETUID"
 SETTINGS = {

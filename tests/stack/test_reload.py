@@ -11,10 +11,10 @@ import pytest
 
 from milters.keys.generate import new_key
 from msgauth.keys import SigningKey
-from testbed.certificate import self_signed
-from testbed.pod import Network
-from testbed.waiting import wait_until
 from tests.stack.stack import ALICE, COLLEAGUE, FRIEND, HOSTNAME, Stack, World
+from tests.testbed.certificate import self_signed
+from tests.testbed.pod import Network
+from tests.testbed.waiting import wait_until
 
 NOT_USED = "run: error: the new configuration is not used"
 RELOADED = "run: configuration reloaded"

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from testbed import images
-from testbed.container import Container, process_status
-from testbed.pod import Network
-from testbed.podman import podman
-from testbed.swaks import Exchange
-from testbed.waiting import wait_until
 from tests.stack.conftest import StartStack
+from tests.testbed import images
+from tests.testbed.container import Container, process_status
+from tests.testbed.pod import Network
+from tests.testbed.podman import podman
+from tests.testbed.swaks import Exchange
+from tests.testbed.waiting import wait_until
 
 ANY_USER = 54321
 PASSWORD = "correct-horse"

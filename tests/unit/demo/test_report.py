@@ -1,7 +1,7 @@
 import pytest
 
-from demo.report import MAX_WIDTH, MIN_WIDTH, problems, table, verdict
-from demo.scene import Record, Scene
+from tools.demo.report import MAX_WIDTH, MIN_WIDTH, problems, table, verdict
+from tools.demo.scene import Record, Scene
 
 SCENE = Scene(5, "A first-time sender waits", lambda _ground, _record: None)
 GOOD = Record("by a stranger", "450 4.2.0 " + "Greylisted " * 10, "X-Greylist: delayed 2 seconds")

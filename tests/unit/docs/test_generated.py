@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / "scripts" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -48,7 +48,7 @@ def test_the_metrics_are_those_of_the_code() -> None:
     printed = subprocess.run(
         [sys.executable, "-c", "import metrics; print(metrics.page(metrics.declared()), end='')"],
         cwd=ROOT,
-        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'scripts'}"},
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tools' / 'scripts'}"},
         capture_output=True,
         text=True,
         check=True,

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from gatepost.cli.__main__ import gatepost
-from testbed.documented import main_cf_block, main_cf_blocks, parse_main_cf
+from tests.testbed.documented import main_cf_block, main_cf_blocks, parse_main_cf
 
 ROOT = Path(__file__).parents[3]
 PAGES = [

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gatepost.handshake import Greeting, Handshake, HandshakeError, milter, policy, smtp
 from policyd.protocol import PolicyConnection
 from policyd.request import Request
-from testbed.miltermta import encode
+from tests.testbed.miltermta import encode
 
 MILTER_ANSWER = encode(b"O", struct.pack(">III", 6, 0x11, 0x1FFC00) + b"\0\0\0\1i\0")
 SMTP_ANSWERS = (b"220-wait\r\n220 mx.example ESMTP\r\n", b"250-mx.example\r\n250 SMTPUTF8\r\n")

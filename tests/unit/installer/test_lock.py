@@ -8,8 +8,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from installer.needs import PURPOSES
-from installer.python_packages import included, locked
+from tools.installer.needs import PURPOSES
+from tools.installer.python_packages import included, locked
 
 ROOT = Path(__file__).parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

@@ -4,11 +4,11 @@ import io
 
 import pytest
 
-from installer import __main__ as installer
-from installer import apt
-from installer.errors import InstallError
-from installer.needs import Need
-from installer.steps import Steps
+from tools.installer import __main__ as installer
+from tools.installer import apt
+from tools.installer.errors import InstallError
+from tools.installer.needs import Need
+from tools.installer.steps import Steps
 
 NEEDS = [
     Need("swaks", ("swaks",), lambda: False),

@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from installer.steps import Steps
+from tools.installer.steps import Steps
 
 
 class Terminal(io.StringIO):

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from gatepost.cli.auth import auth
 from milters.keys.generate import new_key
-from testbed.from_readers.ordinary import SLOPPY
+from tests.testbed.from_readers.ordinary import SLOPPY
 
 ZONE = """
 ["example.org"]

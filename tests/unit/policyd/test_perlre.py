@@ -137,7 +137,7 @@ def test_a_list_of_patterns_finds_what_perl_finds() -> None:
 
 
 def test_generated_patterns_find_what_perl_finds_or_are_refused() -> None:
-    """A sample of what `scripts/perl_regexes.py` does with any number."""
+    """A sample of what `tools/scripts/perl_regexes.py` does with any number."""
     taken = compare(seed=1, count=3000)
     assert taken > 1500
 

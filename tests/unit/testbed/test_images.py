@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from testbed import images
+from tests.testbed import images
 
 
 @pytest.mark.parametrize("name", images.NAMES)

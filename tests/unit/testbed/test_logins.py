@@ -2,7 +2,7 @@ import base64
 
 import pytest
 
-from testbed.logins import answer
+from tests.testbed.logins import answer
 
 
 def plain(name: str, password: str) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from testbed import manifest
-from testbed.manifest import Changes
+from tests.testbed import manifest
+from tests.testbed.manifest import Changes
 
 NAME = "run-1"
 CHANGES = Changes(

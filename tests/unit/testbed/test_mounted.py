@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from testbed.mounted import MountedFolder
+from tests.testbed.mounted import MountedFolder
 
 
 def test_plain_files_become_links_with_the_same_content(tmp_path: Path) -> None:

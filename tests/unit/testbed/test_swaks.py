@@ -1,7 +1,7 @@
 import pytest
 
-from testbed.smtp import Reply
-from testbed.swaks import Exchange, SwaksError, parse
+from tests.testbed.smtp import Reply
+from tests.testbed.swaks import Exchange, SwaksError, parse
 
 ACCEPTED = """\
 === Trying 127.0.0.1:2525...

@@ -11,7 +11,7 @@ from gatepost.cli.postfix.finding import Finding
 from gatepost.cli.postfix.ours import Gatepost
 from gatepost.cli.postfix.settings import Installation, Service
 from gatepost.listen import Inet
-from testbed.documented import at, main_cf_block
+from tests.testbed.documented import at, main_cf_block
 
 ROOT = Path(__file__).parents[4]
 QUEUE = "/var/spool/postfix"

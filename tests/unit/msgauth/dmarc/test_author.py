@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from msgauth.dmarc.author import MAX_FROM, Author, find_author
 from msgauth.domain import to_alabels
-from testbed.from_readers import python_email
+from tests.testbed.from_readers import python_email
 
 UNLIKE = "From has an address that programs read in different ways"
 AMBIGUOUS = "From has an '@' that programs read in different ways"

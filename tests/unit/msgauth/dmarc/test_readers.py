@@ -1,8 +1,8 @@
 """Mail programs that read From: none shows another domain than the one that DMARC is asked about.
 
 `tests/vectors/from-readers.json` has what they show of a sample, made by
-``scripts/from_differential.py --record``, and says how. Python's `email` is asked here, whichever
-release it is.
+``tools/scripts/from_differential.py --record``, and says how. Python's `email` is asked here,
+whichever release it is.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from msgauth.dmarc import find_author
-from testbed.from_readers import python_email
-from testbed.from_readers.compare import Kind, differences
-from testbed.from_readers.fields import HOSTILE, generate
-from testbed.from_readers.ordinary import ORDINARY, SLOPPY
-from testbed.from_readers.sample import Sample
+from tests.testbed.from_readers import python_email
+from tests.testbed.from_readers.compare import Kind, differences
+from tests.testbed.from_readers.fields import HOSTILE, generate
+from tests.testbed.from_readers.ordinary import ORDINARY, SLOPPY
+from tests.testbed.from_readers.sample import Sample
 
 SAMPLE = Sample.read(Path(__file__).parents[3] / "vectors" / "from-readers.json")
 

@@ -1,0 +1,53 @@
+"""What is closed at the end of a `with` block, and small TCP servers that are."""
+
+from __future__ import annotations
+
+import socketserver
+import threading
+from typing import Self
+
+from tests.testbed.ports import LOOPBACK
+
+
+class Closing:
+    """Something that `close()` ends, also at the end of a `with` block."""
+
+    def close(self) -> None:
+        """End it."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    block_on_close = False
+
+
+class StreamServer(Closing):
+    """A TCP server with a thread a connection, from construction on."""
+
+    def __init__(
+        self, handler: type[socketserver.StreamRequestHandler], host: str = LOOPBACK
+    ) -> None:
+        self._server = _Server((host, 0), handler)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def postfix(self) -> str:
+        """Its address as main.cf writes it."""
+        host, port = self._server.server_address[:2]
+        return f"inet:{host!s}:{port}"
+
+    def close(self) -> None:
+        """Stop answering."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()

@@ -1,0 +1,55 @@
+"""The part of Dovecot's authentication service that Postfix asks whether a login is right.
+
+Names and passwords are given by the test. The protocol is Dovecot's "Authentication Protocol"
+version 1.1 as smtpd(8) speaks it with ``smtpd_sasl_type = dovecot``: lines of words with tabs
+between them. Only PLAIN is offered, which swaks and every mail client know.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import socketserver
+from collections.abc import Mapping
+
+from tests.testbed.closing import StreamServer
+from tests.testbed.ports import LOOPBACK
+
+_GREETING = "VERSION\t1\t1\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nCOOKIE\t{:032x}\nDONE\n"
+
+_LINE_MAX = 8192
+"""Octets of a line from Postfix: Dovecot's own limit."""
+
+
+class LoginServer(StreamServer):
+    """Answers for `logins` (name to password) in a thread, from construction to `close()`."""
+
+    def __init__(self, logins: Mapping[str, str], host: str = LOOPBACK) -> None:
+        self.logins = dict(logins)
+        outer = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                self.wfile.write(_GREETING.format(0).encode())
+                while line := self.rfile.readline(_LINE_MAX):
+                    if reply := answer(outer.logins, line.decode("latin-1").rstrip("\n")):
+                        self.wfile.write(reply.encode() + b"\n")
+
+        super().__init__(Handler, host)
+
+
+def answer(logins: Mapping[str, str], line: str) -> str:
+    """The answer to one line of Postfix; empty where none is due."""
+    command, _, rest = line.partition("\t")
+    if command != "AUTH":  # VERSION and CPID introduce the client
+        return ""
+    number, _, parameters = rest.partition("\t")
+    response = parameters.partition("resp=")[2]
+    try:
+        # RFC 4616 section 2: [authzid] NUL authcid NUL passwd
+        _, name, password = base64.b64decode(response, validate=True).decode().split("\0")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return f"FAIL\t{number}\treason=not a PLAIN response"
+    if logins.get(name) == password:
+        return f"OK\t{number}\tuser={name}"
+    return f"FAIL\t{number}\tuser={name}"

@@ -1,0 +1,94 @@
+"""What others say of a DKIM signature: dkimpy and opendkim-testmsg, asking our DNS server."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import dkim
+import dns.exception
+import dns.message
+import dns.query
+
+from tests.testbed.dns import DnsServer
+
+TIMEOUT = 30
+"""Seconds that opendkim-testmsg may take."""
+
+_FIELD = re.compile(rb"(?ims)^dkim-signature:.*?\r\n(?![ \t])")
+
+
+class OracleError(Exception):
+    """An oracle could not be asked; the message says why."""
+
+
+def algorithms(message: bytes) -> list[str]:
+    """The a= tag of each DKIM-Signature field, from the top."""
+    header = message.partition(b"\r\n\r\n")[0] + b"\r\n"
+    found = (re.search(rb"[:;\s]a\s*=\s*([\w-]+)", field) for field in _FIELD.findall(header))
+    return [match[1].decode() if match else "" for match in found]
+
+
+def dkimpy_verdicts(message: bytes, server: DnsServer) -> list[tuple[str, str]]:
+    """For each signature from the top its algorithm and ``pass``, or why dkimpy refuses it."""
+
+    def txt(name: bytes, timeout: int = 5) -> bytes:
+        query = dns.message.make_query(name.decode(), "TXT")
+        response = dns.query.tcp(query, server.host, port=server.port, timeout=timeout)
+        strings = [record.strings for rrset in response.answer for record in rrset]
+        return b"".join(strings[0]) if strings else b""
+
+    verdicts = []
+    for index, algorithm in enumerate(algorithms(message)):
+        try:
+            valid = dkim.DKIM(message).verify(idx=index, dnsfunc=txt)
+            verdicts.append((algorithm, "pass" if valid else "the signature does not verify"))
+        except (dkim.DKIMException, dns.exception.DNSException) as error:
+            verdicts.append((algorithm, str(error)))
+    return verdicts
+
+
+def opendkim_verdict(message: bytes, server: DnsServer, directory: Path, *, algorithm: str) -> str:
+    """``pass``, or what opendkim-testmsg says of the message with its signatures of `algorithm`.
+
+    The others are taken out first, so that it is this one that is judged. opendkim-testmsg asks
+    the resolver of the machine: resolv_wrapper, loaded into it, gives it another resolv.conf, and
+    our zone is served on port 53 of a loopback address of its own for as long as it runs.
+    """
+    program = shutil.which("opendkim-testmsg", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        raise OracleError("opendkim-testmsg is not installed (package opendkim-tools)")
+    host = f"127.53.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
+    configuration = directory / "opendkim-resolv.conf"
+    configuration.write_text(f"nameserver {host}\n")
+    try:
+        with DnsServer(server.zone, host=host, port=53) as on_port_53:
+            done = subprocess.run(
+                [program],
+                input=_with_one_signature(message, algorithm).replace(b"\r\n", b"\n"),
+                capture_output=True,
+                timeout=TIMEOUT,
+                check=False,
+                env={
+                    **os.environ,
+                    "LD_PRELOAD": "libresolv_wrapper.so",
+                    "RESOLV_WRAPPER_CONF": str(configuration),
+                },
+            )
+            if not on_port_53.asked():
+                raise OracleError("opendkim-testmsg asked for no key: is libresolv-wrapper there?")
+    except OSError as error:
+        raise OracleError(f"no DNS on {host}:53 for opendkim-testmsg: {error}") from error
+    return "pass" if done.returncode == 0 else done.stderr.decode().strip()
+
+
+def _with_one_signature(message: bytes, algorithm: str) -> bytes:
+    header, empty, body = message.partition(b"\r\n\r\n")
+
+    def keep(field: re.Match[bytes]) -> bytes:
+        return field[0] if algorithm in algorithms(field[0] + b"\r\n") else b""
+
+    return _FIELD.sub(keep, header + b"\r\n") + empty[2:] + body

@@ -1,0 +1,306 @@
+"""A Postfix of our own: real, private, on high ports, beside any other that runs.
+
+Configuration, queue, data and log lie below one directory; nothing of /etc/postfix is read but
+the list of Postfix's own files, and nothing there is written. Every message that is accepted goes
+by SMTP to one place, a `testbed.sink.Sink`. No DNS is asked: the peer name is not looked up and
+the next hop is an address.
+
+A test plays a client from any address, with any HELO name and any SASL login, by XCLIENT
+(`testbed.swaks`): after it, policy requests and milter macros show that client.
+
+Postfix's master process starts only as root.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import grp
+import json
+import os
+import pwd
+import re
+import shutil
+import stat
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from tests.testbed.logins import LoginServer
+from tests.testbed.ports import free_ports, listens
+from tests.testbed.postfix_files import (
+    HOSTNAME,
+    INTERNAL_NETWORKS,
+    LOG_NAME,
+    LOGINS,
+    RELAY_DOMAINS,
+    Service,
+    as_main_cf,
+    as_master_cf,
+    default_services,
+    main_cf,
+)
+from tests.testbed.process import Process, tail
+from tests.testbed.smtp import RawClient
+from tests.testbed.waiting import wait_until
+
+__all__ = [
+    "HOSTNAME",
+    "INTERNAL_NETWORKS",
+    "LOGINS",
+    "RELAY_DOMAINS",
+    "PostfixError",
+    "PrivatePostfix",
+    "Service",
+    "default_services",
+    "missing",
+]
+
+_GREETING_TIMEOUT = 5.0
+"""Seconds for one look at whether a service greets; the look is repeated."""
+
+_QUEUE_DIRECTORIES = (
+    "active",
+    "bounce",
+    "corrupt",
+    "defer",
+    "deferred",
+    "flush",
+    "hold",
+    "incoming",
+    "private",
+    "saved",
+    "trace",
+)
+
+_ERROR_LINE = re.compile(r"(?:fatal|panic|error): .*")
+
+
+class PostfixError(Exception):
+    """Postfix is not here, cannot be started or does not obey; the message says which and why."""
+
+
+def missing() -> str:
+    """Why a private Postfix cannot be run here, in words; empty when it can."""
+    if shutil.which("postconf", path=_PATH) is None:
+        return "Postfix is not installed (package postfix)"
+    if os.geteuid() != 0:
+        return "Postfix's master process starts only as root"
+    return ""
+
+
+_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+
+
+class PrivatePostfix:
+    """A Postfix instance below `directory`, from `start()` to `stop()`.
+
+    `next_hop` is where all accepted mail goes (``smtp:[127.0.0.1]:PORT``). `settings` are lines of
+    main.cf over the defaults of `main_cf()`, `services` the smtpd services.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        next_hop: str,
+        *,
+        services: Sequence[Service] = (),
+        settings: Mapping[str, str] | None = None,
+        relay_domains: Sequence[str] = RELAY_DOMAINS,
+    ) -> None:
+        if reason := missing():
+            raise PostfixError(reason)
+        self.directory = directory
+        self.configuration = directory / "etc"
+        self.queue = directory / "queue"
+        self.data = directory / "data"
+        self.log = directory / LOG_NAME
+        self.next_hop = next_hop
+        self.relay_domains = tuple(relay_domains)
+        self.settings = dict(settings or {})
+        chosen = tuple(services) or default_services()
+        ports = free_ports(len(chosen))
+        self._services = {
+            one.name: dataclasses.replace(one, port=one.port or port)
+            for one, port in zip(chosen, ports, strict=True)
+        }
+        self._master: Process | None = None
+        self.logins: LoginServer | None = None
+
+    def port(self, service: str = "mx") -> int:
+        """The port of a service."""
+        return self._services[service].port
+
+    def address(self, service: str = "mx") -> str:
+        """Host and port of a service, as swaks takes them."""
+        return f"{self._services[service].host}:{self.port(service)}"
+
+    def start(self) -> None:
+        """Write the configuration and wait until every service greets; raises `PostfixError`."""
+        _check_reachable(self.directory.absolute())
+        for service in self._services.values():
+            _check_free(service)
+        self._make_directories()
+        self.logins = LoginServer(LOGINS)
+        self.write_configuration()
+        self.log.touch()
+        daemons = Path(self._run("postconf", "-h", "daemon_directory").strip())
+        self._master = Process(
+            # -s: stay the child that we wait for and kill, as in "postfix start-fg"
+            [daemons / "master", "-c", self.configuration, "-s"],
+            self.directory / "master.out",
+            env=self._environment(),
+        )
+        try:
+            for service in self._services.values():
+                self._master.wait_until(
+                    functools.partial(_greets, service), f"the service {service.name!r}"
+                )
+        except Exception as error:
+            self.stop()
+            raise PostfixError(f"Postfix did not start: {error}\n{self.problems()}") from error
+
+    def stop(self) -> None:
+        """End it in an orderly way; what is in the queue stays there."""
+        if self._master is not None:
+            self._master.stop()
+            self._master = None
+        if self.logins is not None:
+            self.logins.close()
+            self.logins = None
+
+    def restart(self) -> None:
+        """Stop and start: afterwards nothing runs with an earlier configuration."""
+        self.stop()
+        self.start()
+
+    def reload(self) -> None:
+        """Write the configuration again and let Postfix read it, as an administrator would.
+
+        Sessions under way, and one that comes at the same moment, still have the old one.
+        """
+        self.write_configuration()
+        reloads = self.log_text().count(" reload -- ")
+        self._run("postfix", "reload")
+        wait_until(
+            lambda: self.log_text().count(" reload -- ") > reloads, "Postfix to read its files"
+        )
+
+    def configure(self, service: str, **settings: str) -> None:
+        """Change parameters of a service (an empty value unsets one) and restart."""
+        old = self._services[service]
+        merged = {**old.settings, **settings}
+        self._services[service] = dataclasses.replace(
+            old, settings={key: value for key, value in merged.items() if value}
+        )
+        self.restart()
+
+    def flush(self) -> None:
+        """Try to deliver everything in the queue now."""
+        self._run("postqueue", "-f")
+
+    def queue_ids(self) -> list[str]:
+        """The queue ids of the messages in the queue."""
+        return [entry["queue_id"] for entry in self.queue_entries()]
+
+    def queue_entries(self) -> list[dict[str, Any]]:
+        """The queue as postqueue(1) -j shows it: queue_name, queue_id, sender, recipients, …"""
+        return [json.loads(line) for line in self._run("postqueue", "-j").splitlines()]
+
+    def wait_for_empty_queue(self) -> None:
+        """Wait until nothing is left to deliver."""
+        wait_until(lambda: not self.queue_ids(), "the queue to be empty")
+
+    def log_text(self) -> str:
+        """The mail log."""
+        return self.log.read_text(errors="replace")
+
+    def wait_for_log(self, pattern: str) -> re.Match[str]:
+        """Wait until the mail log has a match of the regular expression."""
+        return wait_until(lambda: re.search(pattern, self.log_text()), f"{pattern!r} in {self.log}")
+
+    def problems(self) -> str:
+        """Lines of the mail log in which Postfix complains, or its end."""
+        found = [f"    {line}" for line in self.log_text().splitlines() if _ERROR_LINE.search(line)]
+        return "\n".join(found) or tail(self.log)
+
+    def write_configuration(self) -> None:
+        """Write main.cf and master.cf."""
+        settings = main_cf(
+            self.directory,
+            self.next_hop,
+            self.relay_domains,
+            self.logins.postfix if self.logins else "",
+        )
+        services = list(self._services.values())
+        for name, text in (
+            ("main.cf", as_main_cf({**settings, **self.settings})),
+            ("master.cf", as_master_cf(services)),
+        ):
+            path = self.configuration / name
+            path.write_text(text)
+            # each Postfix program waits until such a file has not been written for two seconds
+            os.utime(path, times=(0, 0))
+
+    def _make_directories(self) -> None:
+        settings = self._run("postconf", "-d", "-h", "mail_owner", "setgid_group").split()
+        owner, group = pwd.getpwnam(settings[0]).pw_uid, grp.getgrnam(settings[1]).gr_gid
+        for name in (self.configuration, self.queue, self.queue / "pid"):
+            name.mkdir(parents=True, exist_ok=True)
+            name.chmod(0o755)
+        for name in (self.data, *(self.queue / part for part in _QUEUE_DIRECTORIES)):
+            name.mkdir(exist_ok=True)
+            name.chmod(0o700)
+            os.chown(name, owner, -1)
+        for part, mode in (("maildrop", 0o730), ("public", 0o710)):
+            (self.queue / part).mkdir(exist_ok=True)
+            os.chown(self.queue / part, owner, group)
+            (self.queue / part).chmod(mode)
+
+    def _environment(self) -> dict[str, str]:
+        return {"PATH": _PATH, "MAIL_CONFIG": str(self.configuration)}
+
+    def _run(self, command: str, *arguments: str) -> str:
+        configured = (self.configuration / "main.cf").exists()
+        done = subprocess.run(
+            [command, *(["-c", str(self.configuration)] if configured else []), *arguments],
+            env={**os.environ, "PATH": _PATH},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise PostfixError(f"{command} {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+# What keeps master from starting is told to syslog alone, before the log of our own is open: the
+# likely reasons are looked at here.
+
+
+def _check_free(service: Service) -> None:
+    if listens(service.port, service.host):
+        raise PostfixError(f"the port {service.port} of the service {service.name!r} is in use")
+
+
+def _check_reachable(directory: Path) -> None:
+    # master opens files below as the user postfix
+    for parent in (directory, *directory.parents):
+        if parent.exists() and not parent.stat().st_mode & stat.S_IXOTH:
+            raise PostfixError(f"{parent} is closed to the user postfix (mode x for others)")
+
+
+def _greets(service: Service) -> bool:
+    try:
+        with RawClient(service.port, host=service.host, timeout=_GREETING_TIMEOUT) as client:
+            return client.greeting.code == 220 and client.command("QUIT").code == 221
+    except OSError:
+        return False

@@ -1,0 +1,163 @@
+"""What is written into main.cf and master.cf of a private Postfix. Pure: text in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.testbed.ports import LOOPBACK
+
+HOSTNAME = "mx.gatepost.test"
+"""myhostname. The top-level domain is reserved for tests (RFC 6761 section 6.2)."""
+
+LOG_NAME = "mail.log"
+"""The mail log, below the directory of the instance."""
+
+RELAY_DOMAINS = ("gatepost.test",)
+"""Domains that the service "mx" takes mail for from anybody."""
+
+INTERNAL_NETWORKS = ("10.0.0.0/8", "[fd00::]/8")
+"""mynetworks: clients from here are internal. Loopback is not among them, so that a client that
+says nothing about itself is a stranger."""
+
+LOGINS = {"alice@gatepost.test": "alice-secret", "bob@gatepost.test": "bob-secret"}
+"""Names and passwords of the clients that can log in."""
+
+MX_RESTRICTIONS = {
+    "smtpd_relay_restrictions": "permit_mynetworks, reject_unauth_destination",
+    "smtpd_recipient_restrictions": "permit_mynetworks",
+}
+SUBMISSION_RESTRICTIONS = {
+    "smtpd_relay_restrictions": "permit_sasl_authenticated, permit_mynetworks, reject",
+    "smtpd_recipient_restrictions": "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One smtpd of master.cf with parameters of its own; `port` is filled in at the start.
+
+    `host` is the address it listens on: a client on this machine that connects to another address
+    of the machine has that address itself.
+    """
+
+    name: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    port: int = 0
+    host: str = LOOPBACK
+
+
+def default_services(policy: str = "", milters: str = "") -> tuple[Service, ...]:
+    """The two services most tests want, as on a real server.
+
+    "mx" takes mail of the world for our domains and asks the policy server at `policy` about each
+    recipient; "submission" takes mail of logged-in and internal clients. Both have `milters`.
+    Addresses are written as main.cf writes them; an empty one leaves the part out.
+    """
+    milter = {"smtpd_milters": milters} if milters else {}
+    check = f"check_policy_service {policy}" if policy else ""
+    mx = {**MX_RESTRICTIONS, **milter}
+    if check:
+        mx["smtpd_recipient_restrictions"] += f", {check}"
+    return (Service("mx", mx), Service("submission", {**SUBMISSION_RESTRICTIONS, **milter}))
+
+
+def main_cf(
+    directory: Path, next_hop: str, relay_domains: Sequence[str], logins: str
+) -> dict[str, str]:
+    """The parameters of main.cf for an instance below `directory`.
+
+    `next_hop` is a transport for all mail, `logins` the address of a `testbed.logins.LoginServer`.
+    """
+    return {
+        "compatibility_level": "3.6",
+        "queue_directory": str(directory / "queue"),
+        "data_directory": str(directory / "data"),
+        "maillog_file": str(directory / LOG_NAME),
+        "maillog_file_prefixes": str(directory),
+        "myhostname": HOSTNAME,
+        "inet_interfaces": LOOPBACK,
+        "inet_protocols": "all",
+        "mydestination": "",
+        "mynetworks": ", ".join(INTERNAL_NETWORKS),
+        "relay_domains": ", ".join(relay_domains),
+        "relay_transport": next_hop,
+        "default_transport": next_hop,
+        "local_transport": next_hop,
+        "alias_maps": "",
+        "local_recipient_maps": "",
+        "notify_classes": "",
+        # no lookup leaves this machine
+        "smtpd_peername_lookup": "no",
+        "smtp_host_lookup": "native",
+        "smtp_dns_support_level": "disabled",
+        # XCLIENT: who connects from loopback may say who it is
+        "smtpd_authorized_xclient_hosts": "127.0.0.0/8, [::1]/128",
+        "smtpd_sasl_auth_enable": "yes",
+        "smtpd_sasl_type": "dovecot",
+        "smtpd_sasl_path": logins,
+        # header fields reach the milter as they were sent: for a client of this machine Postfix
+        # would write addresses anew, and XCLIENT does not change that
+        "local_header_rewrite_clients": "",
+        # tests retry at once
+        "queue_run_delay": "1s",
+        "minimal_backoff_time": "1s",
+        "maximal_backoff_time": "2s",
+        "transport_retry_time": "1s",
+        "smtpd_error_sleep_time": "0",
+        "smtpd_client_connection_count_limit": "0",
+        "smtpd_hard_error_limit": "1000",
+        "message_size_limit": "104857600",
+        "mailbox_size_limit": "0",
+        "smtputf8_enable": "yes",
+        "milter_protocol": "6",
+        "milter_default_action": "tempfail",
+        "smtpd_forbid_bare_newline": "normalize",
+        "smtpd_data_restrictions": "reject_unauth_pipelining",
+    }
+
+
+def as_main_cf(settings: Mapping[str, str]) -> str:
+    """The text of main.cf."""
+    return "".join(f"{key} = {value}\n" for key, value in settings.items())
+
+
+def as_master_cf(services: Sequence[Service]) -> str:
+    """The text of master.cf: our smtpd services, and what every Postfix runs besides."""
+    return "".join(_service_lines(one) for one in services) + _MASTER_CF
+
+
+def _service_lines(service: Service) -> str:
+    lines = [f"{service.host}:{service.port} inet n - n - - smtpd\n"]
+    settings = {"syslog_name": f"postfix/{service.name}", **service.settings}
+    lines += [f"    -o {{ {key} = {value} }}\n" for key, value in settings.items()]
+    return "".join(lines)
+
+
+# service type, private, unprivileged, chroot, wakeup, maxproc, command: as Postfix ships it, but
+# without chroot; of the ways to deliver mail on this machine only local(8), for who asks for it
+_MASTER_CF = """\
+pickup    unix  n  -  n  60  1  pickup
+cleanup   unix  n  -  n  -   0  cleanup
+qmgr      unix  n  -  n  1   1  qmgr
+tlsmgr    unix  -  -  n  -   1  tlsmgr
+rewrite   unix  -  -  n  -   -  trivial-rewrite
+bounce    unix  -  -  n  -   0  bounce
+defer     unix  -  -  n  -   0  bounce
+trace     unix  -  -  n  -   0  bounce
+verify    unix  -  -  n  -   1  verify
+flush     unix  n  -  n  -   0  flush
+proxymap  unix  -  -  n  -   -  proxymap
+smtp      unix  -  -  n  -   -  smtp
+relay     unix  -  -  n  -   -  smtp
+showq     unix  n  -  n  -   -  showq
+error     unix  -  -  n  -   -  error
+retry     unix  -  -  n  -   -  error
+discard   unix  -  -  n  -   -  discard
+lmtp      unix  -  -  n  -   -  lmtp
+local     unix  -  n  n  -   -  local
+anvil     unix  -  -  n  -   1  anvil
+scache    unix  -  -  n  -   1  scache
+postlog   unix-dgram n - n - 1  postlogd
+"""

@@ -1,0 +1,128 @@
+"""A stand-in for systemctl and journalctl where systemd does not run.
+
+It starts what a unit says as its user, with its groups, umask and folders, on a file system that is
+read-only but for what the unit leaves writable, in place of systemd.exec(5). A service that ends
+at once is failed. ``python -m tests.testbed.systemctl enable --now gatepost-milters``.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from gatepost.cli.service import Account, find_account, find_group
+from gatepost.systemd import Unit, find_unit
+from tests.testbed.waiting import wait_until
+
+STATE = Path("/run/systemctl")
+SETTLED = 2.0
+"""Seconds after which a service that runs is taken for one that goes on running."""
+
+
+def main(words: list[str]) -> int:
+    """Obey one command; returns its exit status."""
+    STATE.mkdir(exist_ok=True)
+    command, *rest = words
+    names = [word.removesuffix(".service") for word in rest if not word.startswith("-")]
+    match command:
+        case "daemon-reload":
+            return 0
+        case "enable" | "disable" if "--now" not in rest:
+            return 0
+        case "enable" | "start":
+            return max(map(_start, names))
+        case "disable" | "stop":
+            return max(map(_stop, names))
+        case "is-active":
+            states = ["active" if _pid(name) else "failed" for name in names]
+            print("\n".join(states))
+            return 0 if "active" in states and "failed" not in states else 3
+        case "journal":
+            name = rest[rest.index("-u") + 1]
+            print((STATE / f"{name}.log").read_text(), end="")
+            return 0
+    print(f"systemctl {command}: this stand-in knows no such command", file=sys.stderr)
+    return 1
+
+
+def _start(name: str) -> int:
+    unit = find_unit(f"{name}.service")
+    if unit is None:
+        print(f"Unit {name}.service not found.", file=sys.stderr)
+        return 5
+    if _pid(name):
+        return 0
+    account = _account(unit)
+    for folder in unit.made_folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.chown(folder, account.uid, account.gid)
+    command = shlex.split(unit.last("ExecStart"))
+    if unit.last("Type") == "forking":
+        return subprocess.run(command, check=False).returncode
+    log = open(STATE / f"{name}.log", "a")  # noqa: SIM115  # the service keeps it
+    process = subprocess.Popen(
+        ["unshare", "--mount", "sh", "-ec", _script(unit, account, command)],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    (STATE / f"{name}.pid").write_text(str(process.pid))
+    # systemd would not wait: who asks is-active at once must not see what is about to fail
+    end = time.monotonic() + SETTLED
+    while time.monotonic() < end and process.poll() is None:
+        time.sleep(0.05)
+    return 0
+
+
+def _script(unit: Unit, account: Account, command: list[str]) -> str:
+    """The command as the unit runs it, for a shell in a mount namespace of its own."""
+    lines = []
+    if unit.last("ProtectSystem") == "strict":
+        writable = [word.lstrip("-+") for word in unit.words("ReadWritePaths")]
+        writable += map(str, unit.made_folders)
+        present = [shlex.quote(path) for path in writable if Path(path).exists()]
+        lines += [f"mount --bind {path} {path}" for path in present]
+        # a mount of its own for /, of which only this namespace sees that it is read-only
+        lines += ["mount -o remount,bind,ro /", "mount -o remount,bind,ro /run"]
+        lines += [f"mount -o remount,bind,rw {path}" for path in present]
+    groups = ",".join(map(str, sorted(account.groups)))
+    become = f"--reuid={account.uid} --regid={account.gid} --groups={groups} --no-new-privs"
+    lines.append(f"umask {unit.last('UMask') or '0022'}")
+    lines.append(f"exec setpriv {become} {shlex.join(command)}")
+    return "\n".join(lines)
+
+
+def _account(unit: Unit) -> Account:
+    account = find_account(unit.user or "root")
+    gid = find_group(unit.last("Group")) if unit.last("Group") else account.gid
+    more = {find_group(group) for group in unit.words("SupplementaryGroups")}
+    return Account(account.name, account.uid, gid, account.groups | more | {gid})
+
+
+def _pid(name: str) -> int:
+    """The process of a service that runs; 0 when none does."""
+    unit = find_unit(f"{name}.service")
+    file = Path(unit.last("PIDFile")) if unit and unit.last("PIDFile") else STATE / f"{name}.pid"
+    try:
+        pid = int(file.read_text())
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, ValueError):
+        return 0
+    return 0 if state in "ZX" else pid
+
+
+def _stop(name: str) -> int:
+    if pid := _pid(name):
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not _pid(name), f"{name} to end")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,29 @@
+"""Compiles the programs of load/: they share two cores with the server they measure.
+
+A generator in Python would take as long for a message as the faster servers do, and the ratio
+between two servers would say more about the generator than about them.
+"""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILT = ROOT / ".bench"
+"""Where everything that the benchmarks make or install is kept; not in git."""
+
+_SOURCES = Path(__file__).parent / "load"
+_FLAGS = ("-O2", "-Wall", "-Wextra", "-Wno-unused-function", "-pthread")
+
+
+@functools.cache
+def build(name: str) -> Path:
+    """The program made from load/`name`.c; compiled when a source is newer."""
+    BUILT.mkdir(exist_ok=True)
+    program, source = BUILT / name, _SOURCES / f"{name}.c"
+    newest = max(path.stat().st_mtime for path in (source, _SOURCES / "bench.h"))
+    if not program.exists() or program.stat().st_mtime < newest:
+        subprocess.run(["cc", *_FLAGS, "-o", program, source, "-lm"], check=True)
+    return program

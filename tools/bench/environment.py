@@ -1,0 +1,66 @@
+"""On what machine and with which versions something was measured."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tools.bench.build import ROOT
+from tools.bench.milter_peers import PEERS_VENV
+
+_PACKAGES = (
+    "opendkim", "opendmarc", "rspamd", "postgrey", "sqlgrey", "postfix-policyd-spf-python",
+    "postfix", "redis-server", "valkey-server", "libmilter1.0.1",
+)  # fmt: skip
+
+
+def _output(*argv: str | Path) -> str:
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=ROOT)
+    except OSError:
+        return ""
+    return done.stdout.strip()
+
+
+def environment() -> dict[str, str]:
+    """What there is to know, in words."""
+    told = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "gatepost": _output("git", "describe", "--always", "--dirty"),
+        "system": _os_name(),
+        "kernel": platform.release(),
+        "processor": f"{os.cpu_count()} cores, {_cpu()}",
+        "python": sys.version.split()[0],
+        "openssl": _output(
+            sys.executable,
+            "-c",
+            "from cryptography.hazmat.backends.openssl import backend as b;"
+            "print(b.openssl_version_text())",
+        ),
+    }
+    for name in _PACKAGES:
+        if version := _output("dpkg-query", "--show", "--showformat=${Version}", name):
+            told[name] = version
+    dkimpy = _output(PEERS_VENV / "bin" / "pip", "show", "dkimpy-milter")
+    told["dkimpy-milter"] = next(
+        (line.split()[1] for line in dkimpy.splitlines() if line.startswith("Version:")), ""
+    )
+    return told
+
+
+def _os_name() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return sys.platform
+
+
+def _cpu() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()

@@ -1,0 +1,96 @@
+"""How much is measured, and with what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from tests.testbed.process import ProcessDied
+from tests.testbed.waiting import WaitError
+from tools.bench.dns import DnsServer
+from tools.bench.load import LoadError
+from tools.bench.mail import Keys
+from tools.bench.report import Report
+from tools.bench.rounds import Case, Row, measure
+from tools.bench.server import Server
+from tools.installer.steps import Steps
+
+S = TypeVar("S", bound=Server)
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How long and how often."""
+
+    seconds: float
+    """Of one load of one server."""
+    rounds: int
+    sizes: tuple[int, ...]
+    """Octets of the messages."""
+    many_triplets: int
+    soak: int
+    """Messages of the test of memory."""
+
+
+QUICK = Extent(
+    seconds=2.5, rounds=3, sizes=(2048, 20480, 204800), many_triplets=1_000_000, soak=20_000
+)
+FULL = Extent(
+    seconds=8, rounds=5, sizes=(2048, 20480, 204800), many_triplets=1_000_000, soak=100_000
+)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every piece gets."""
+
+    extent: Extent
+    folder: Path
+    keys: Keys
+    dns: DnsServer
+    report: Report
+    steps: Steps
+
+    @contextmanager
+    def running(self, servers: Iterable[S], check: Callable[[S], None]) -> Iterator[list[S]]:
+        """Start the servers; those that do not start or do not do the work are left out, loudly."""
+        with ExitStack() as stack:
+            good = []
+            for server in servers:
+                try:
+                    stack.enter_context(server)
+                    check(server)
+                except (ProcessDied, WaitError, LoadError, OSError) as error:
+                    self.report.fail(f"{server.name}: {error}")
+                else:
+                    good.append(server)
+            yield good
+
+    def measure(self, label: str, cases: list[Case]) -> list[Row]:
+        """Measure the cases in turns; a server that fails under load is left out, loudly."""
+        with self.steps.step(label) as step:
+            while cases:
+                try:
+                    for case in cases:
+                        case.load(-1)  # caches and pools fill, code is compiled
+                    return measure(cases, self.extent.rounds, self.dns, step.progress)
+                except LoadError as error:
+                    broken = [case for case in cases if case.server.name in str(error)]
+                    self.report.fail(f"{label}: {error}")
+                    if not broken:
+                        return []
+                    cases = [case for case in cases if case not in broken]
+        return []
+
+
+def idle_memory(servers: Iterable[Server]) -> dict[str, float]:
+    """MiB of each server before its first load."""
+    return {server.name: server.memory() for server in servers}
+
+
+def size_text(size: int) -> str:
+    """``20 KB``."""
+    return f"{size // 1024} KB"

@@ -1,0 +1,107 @@
+"""Measuring several servers in turns: the machine's mood is then the same for all of them.
+
+In each round every server gets its load once, one after the other. A figure is the median of its
+rounds; a ratio between two servers is the median of the ratios within a round.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+from tools.bench.dns import DnsServer
+from tools.bench.load import Load
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One server under load once; times in milliseconds."""
+
+    rate: float
+    p50: float
+    p99: float
+    cpu: float
+    """Of all processes of the server, for one message or request."""
+    questions: float
+    """DNS questions for one message or request."""
+    replies: dict[str, int]
+
+
+@dataclass
+class Row:
+    """A server in a table."""
+
+    name: str
+    samples: list[Sample] = field(default_factory=list)
+    memory: float = 0
+    """MiB after the load."""
+    idle_memory: float = 0
+    failure: str = ""
+
+    def median(self, figure: str) -> float:
+        """The median of the rounds."""
+        return statistics.median(self.all(figure))
+
+    def all(self, figure: str) -> list[float]:
+        """The figure in each round."""
+        return [float(getattr(sample, figure)) for sample in self.samples]
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything that was measured."""
+        return asdict(self)
+
+
+class Measured(Protocol):
+    """A server, or several that work together."""
+
+    name: str
+
+    def cpu(self) -> float:
+        """Seconds of processor time used until now."""
+
+    def memory(self) -> float:
+        """MiB in use (PSS)."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A server and the load that it gets in round number so and so; before the first, -1."""
+
+    server: Measured
+    load: Callable[[int], Load]
+
+
+def ratio(one: Row, other: Row, figure: str = "rate") -> float:
+    """How many times the figure of `other` that of `one` is; 0 when there is nothing to compare."""
+    pairs = zip(one.all(figure), other.all(figure), strict=False)
+    return statistics.median([a / b for a, b in pairs if b] or [0.0])
+
+
+def sample(case: Case, number: int, dns: DnsServer) -> Sample:
+    """Put the server under its load once."""
+    cpu, asked = case.server.cpu(), dns.asked
+    load = case.load(number)
+    return Sample(
+        rate=load.rate,
+        p50=load.p50 * 1000,
+        p99=load.p99 * 1000,
+        cpu=(case.server.cpu() - cpu) / load.done * 1000,
+        questions=(dns.asked - asked) / load.done,
+        replies=load.replies,
+    )
+
+
+def measure(
+    cases: Sequence[Case], rounds: int, dns: DnsServer, progress: Callable[[float, str], None]
+) -> list[Row]:
+    """Measure the servers, which run already, in turns."""
+    rows = [Row(case.server.name) for case in cases]
+    for number in range(rounds):
+        for n, (case, row) in enumerate(zip(cases, rows, strict=True)):
+            progress((number + n / len(cases)) / rounds, case.server.name)
+            row.samples.append(sample(case, number, dns))
+    for case, row in zip(cases, rows, strict=True):
+        row.memory = case.server.memory()
+    return rows

@@ -1,0 +1,211 @@
+"""The stage: keys, DNS, the two daemons, Postfix and the sink, each private to one run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+from tests.testbed import swaks
+from tests.testbed.daemon import Daemon, gatepost_command
+from tests.testbed.dns import DnsServer
+from tests.testbed.ports import LOOPBACK, free_ports
+from tests.testbed.postfix import PrivatePostfix
+from tests.testbed.postfix_files import default_services
+from tests.testbed.sink import Sink
+from tests.testbed.swaks import Client, Exchange
+from tools.demo import mail
+from tools.demo.mail import DOMAIN, LIST_ZONE, PARTNER_DOMAIN, SELECTOR, PartnerKey
+from tools.demo.scene import Record
+from tools.installer.steps import Step, Steps
+
+GREYLIST_DELAY = 2
+"""Seconds a first-time sender waits: short, so that the demonstration is."""
+
+Sabotage = Literal["key", "policy", "milter"]
+"""Ways to break the ground on purpose: the record of another key is published for ours, or Postfix
+does not ask the policy server, or not the milter."""
+
+_CONFIGURATION = """\
+hostname = "{hostname}"
+
+[dns]
+nameservers = ["{dns}"]
+
+[log]
+format = "json"
+
+[milters]
+listen = "inet:{listen_milter}@127.0.0.1"
+metrics_listen = "inet:{metrics_milter}@127.0.0.1"
+keys = "{keys}"
+internal_networks = ["{internal}"]
+
+[policyd]
+listen = "inet:{listen_policy}@127.0.0.1"
+metrics_listen = "inet:{metrics_policy}@127.0.0.1"
+
+[policyd.store]
+path = "{store}"
+
+[policyd.dnslists]
+lists = [{{ zone = "{list_zone}" }}]
+
+[policyd.greylist]
+delay = {delay}
+allow_clients = ["{partner_network}"]
+"""
+
+_ZONE = f"""\
+["{DOMAIN}"]
+MX = "10 mx.{DOMAIN}"
+TXT = "v=spf1 ip4:192.0.2.1 -all"
+
+["_dmarc.{DOMAIN}"]
+TXT = "v=DMARC1; p=reject"
+
+["{PARTNER_DOMAIN}"]
+TXT = "v=spf1 ip4:{mail.PARTNER_NETWORK} -all"
+
+["_dmarc.{PARTNER_DOMAIN}"]
+TXT = "v=DMARC1; p=quarantine"
+
+["mail.{PARTNER_DOMAIN}"]
+A = "{mail.PARTNER_CLIENT.address}"
+TXT = "v=spf1 a -all"
+
+["25.100.51.198.in-addr.arpa"]
+PTR = "mail.{PARTNER_DOMAIN}"
+
+# RFC 5782 section 5: 127.0.0.2 is always listed, 127.0.0.1 never
+["2.0.0.127.{LIST_ZONE}"]
+A = "127.0.0.2"
+
+["66.2.0.192.{LIST_ZONE}"]
+A = "127.0.0.2"
+TXT = "seen sending spam"
+"""
+
+
+class Ground:
+    """Everything the scenes play on, from entering the context to leaving it."""
+
+    def __init__(self, steps: Steps, sabotage: Sabotage | None = None) -> None:
+        self._steps = steps
+        self._sabotage = sabotage
+        self._exit = contextlib.ExitStack()
+        # below /tmp and not in the checkout: the user postfix has to get there
+        self.directory = Path(tempfile.mkdtemp(prefix="gatepost-demo-", dir="/tmp"))
+        self.directory.chmod(0o711)
+        self.configuration = self.directory / "gatepost.toml"
+        self.partner = PartnerKey()
+        self._messages = 0
+
+    def start(self) -> None:
+        """Start every part, and say so; what has been started is stopped by `stop()`."""
+        ports = free_ports(4)
+        arrived = self.directory / "arrived"
+        arrived.mkdir()
+        with self._steps.step("DNS server and mail sink") as step:
+            self.dns = self._exit.enter_context(DnsServer(_ZONE))
+            self.sink = self._exit.enter_context(Sink(folder=arrived))
+            step.outcome = f"{self.dns.address}, sink {LOOPBACK}:{self.sink.port}"
+        self._write_configuration(ports)
+        with self._steps.step("gatepost keys new") as step:
+            self._make_keys(step)
+        self.milters = self._start_daemon("milters")
+        self.policyd = self._start_daemon("policyd")
+        with self._steps.step("private Postfix") as step:
+            self.postfix = PrivatePostfix(
+                self.directory / "postfix",
+                self.sink.postfix,
+                services=default_services(
+                    policy="" if self._sabotage == "policy" else self._policy_service(),
+                    milters="" if self._sabotage == "milter" else self.milters.postfix,
+                ),
+            )
+            self._exit.enter_context(self.postfix)
+            step.outcome = f"mx {self.postfix.address()}, submission " + self.postfix.address(
+                "submission"
+            )
+
+    def stop(self) -> None:
+        """Stop every part in an orderly way, the last one first."""
+        self._exit.close()
+
+    def send(
+        self, record: Record, client: Client, sender: str, recipient: str, message: bytes
+    ) -> Exchange:
+        """Send a message with swaks, and put the exchange on the record.
+
+        A client that logs in or is internal goes to the submission service, others to the MX.
+        """
+        self._messages += 1
+        folder = self.directory / "sent"
+        folder.mkdir(exist_ok=True)
+        ours = bool(client.login) or client is mail.INTERNAL_CLIENT
+        exchange = swaks.send(
+            self.postfix.port("submission" if ours else "mx"),
+            sender=sender,
+            recipients=[recipient],
+            message=message,
+            client=client,
+            save_as=folder / f"{self._messages:03d}.eml",
+        )
+        record.note(exchange)
+        return exchange
+
+    def _policy_service(self) -> str:
+        # the failure mode of scene 7: when nobody answers, mail goes on
+        return f"{{ {self.policyd.postfix}, timeout=10s, default_action=DUNNO }}"
+
+    def _write_configuration(self, ports: list[int]) -> None:
+        text = _CONFIGURATION.format(
+            hostname=mail.AUTHSERV_ID,
+            dns=self.dns.address,
+            listen_milter=ports[0],
+            metrics_milter=ports[1],
+            listen_policy=ports[2],
+            metrics_policy=ports[3],
+            keys=self.directory / "keys",
+            internal=mail.INTERNAL_NETWORK,
+            store=self.directory / "policyd.sqlite",
+            list_zone=LIST_ZONE,
+            delay=GREYLIST_DELAY,
+            partner_network=mail.PARTNER_NETWORK,
+        )
+        self.configuration.write_text(text)
+
+    def _make_keys(self, step: Step) -> None:
+        keys = self.directory / "keys"
+        keys.mkdir(mode=0o750)
+        command = [str(gatepost_command()), "keys", "new", DOMAIN, "--active", "--json"]
+        done = subprocess.run(
+            [*command, "--config", str(self.configuration)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise GroundError(f"gatepost keys new: {done.stderr.strip()}")
+        made = json.loads(done.stdout)["keys"]
+        for key in made:
+            swap = self._sabotage == "key" and key["algorithm"] == "rsa-sha256"
+            self.dns.add(key["name"], "TXT", self.partner.record if swap else key["record"])
+        self.dns.add(f"{SELECTOR}._domainkey.{PARTNER_DOMAIN}", "TXT", self.partner.record)
+        step.outcome = ", ".join(f"{key['selector']} ({key['algorithm']})" for key in made)
+
+    def _start_daemon(self, word: str) -> Daemon:
+        with self._steps.step(f"gatepost {word}") as step:
+            daemon = Daemon(word, self.configuration, self.directory)
+            self._exit.callback(daemon.stop)
+            daemon.start()
+            step.outcome = f"{daemon.postfix}, process {daemon.process.pid}"
+        return daemon
+
+
+class GroundError(Exception):
+    """The ground could not be set; the message says what of it."""

@@ -1,0 +1,56 @@
+"""When a part of Gatepost is killed, mail waits or goes on, and nothing is lost."""
+
+from __future__ import annotations
+
+from tests.testbed.smtp import RawClient
+from tools.demo.ground import Ground
+from tools.demo.mail import BOB, PARTNER, PARTNER_CLIENT, STRANGER_CLIENT, message
+from tools.demo.scene import Record, Scene
+from tools.demo.scenes.gate import expect_listed
+from tools.demo.scenes.verifying import deliver, results
+
+
+def _policy_killed(ground: Ground, record: Record) -> None:
+    record.sent = "SIGKILL to policyd, then by another stranger; policyd started again"
+    ground.policyd.kill()
+    subject = "Nobody asks me to wait"
+    sender = "another@stranger.test"
+    sent = ground.send(record, STRANGER_CLIENT, sender, BOB, message(sender, BOB, subject))
+    record.expect("the answer, with default_action=DUNNO", 250, sent.reply.code)
+    if sent.accepted:
+        arrived = ground.sink.wait_for_subject(subject)
+        delayed = arrived.fields("X-Greylist")
+        record.arrived = "delayed" if delayed else "at once, as default_action=DUNNO says"
+        record.expect("the field X-Greylist", [], delayed)
+    ground.policyd.start()
+    expect_listed(ground, record)
+
+
+def _milter_killed(ground: Ground, record: Record) -> None:
+    record.sent = "SIGKILL to the milter in the middle of a message; sent again"
+    subject = "Cut in two"
+    octets = ground.partner.sign(message(PARTNER, BOB, subject))
+    middle = len(octets) // 2
+    with RawClient(ground.postfix.port()) as client:
+        client.hello(PARTNER_CLIENT.helo, PARTNER_CLIENT.address, PARTNER_CLIENT.name)
+        begun = client.begin(PARTNER, BOB)
+        record.expect("the answer to DATA", 354, begun.code)
+        client.send(octets[:middle])
+        ground.milters.kill()
+        client.send(octets[middle:])
+        reply = client.end()
+    record.answer(str(reply))
+    record.expect("the answer to the message", "4xx", reply, ok=400 <= reply.code <= 499)
+    found = ground.sink.matching(lambda one: one.message["Subject"] == subject)
+    record.expect("what arrived without the milter", 0, len(found))
+    ground.milters.start()
+    if arrived := deliver(ground, record, subject, octets):
+        found = ground.sink.matching(lambda one: one.message["Subject"] == subject)
+        record.expect("how often it arrived", 1, len(found))
+        judged = bool(results(arrived))
+        record.arrived = "the second attempt, once, judged" if judged else "unjudged"
+        record.expect("the second attempt", "with Authentication-Results", "without", ok=judged)
+
+
+POLICY_KILLED = Scene(7, "The policy server is killed", _policy_killed)
+MILTER_KILLED = Scene(8, "The milter is killed", _milter_killed)

@@ -1,0 +1,124 @@
+"""Writes docs/rfcs.md: the standards, section by section, and the modules that obey them.
+
+What is claimed of each section stands in docs/rfcs.toml; where it is obeyed is read from the code,
+which cites the section on the line that does (``# RFC 6376 section 3.7``). A claim without a
+citation and a citation without a claim are both errors.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("msgauth", "gatepost", "milters", "policyd")
+_CITATION = re.compile(
+    r"RFC\s+(?P<rfc>\d{3,5})(?:\s+#?\s*|,\s*)(?:sections?\s+(?P<first>[0-9A-Z][0-9A-Za-z.]*\b)"
+    r"(?P<more>(?:(?:,|\s+and)\s+\d[0-9.]*\b)*))?"
+)
+_STATUS = ("yes", "partly", "no")
+
+Citations = dict[int, dict[str, list[str]]]
+
+
+def citations() -> Citations:
+    """RFC → section ("" for the RFC as a whole) → modules that cite it."""
+    found: Citations = defaultdict(lambda: defaultdict(list))
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            module = str(path.relative_to(ROOT))
+            # a citation may be broken over two lines of a comment or docstring
+            text = re.sub(r"\s*\n\s*(?:#\s*)?", " ", path.read_text(encoding="utf-8"))
+            for match in _CITATION.finditer(text):
+                sections = [match["first"] or "", *re.findall(r"\d[0-9.]*", match["more"] or "")]
+                for section in sections:
+                    modules = found[int(match["rfc"])][section.rstrip(".")]
+                    if module not in modules:
+                        modules.append(module)
+    return found
+
+
+def check(claims: dict[str, Any], cited: Citations) -> list[str]:
+    """One line for each thing that does not fit together."""
+    problems = []
+    for rfc in sorted(set(cited) - {int(number) for number in claims}):
+        where = sorted({module for modules in cited[rfc].values() for module in modules})
+        problems.append(f"RFC {rfc} is cited in {', '.join(where)} and is not in docs/rfcs.toml")
+    for number, claim in claims.items():
+        for section, entry in claim.get("sections", {}).items():
+            if entry["status"] not in _STATUS:
+                problems.append(f"RFC {number} section {section}: status is one of {_STATUS}")
+            if entry["status"] == "yes" and not _where(cited, int(number), section):
+                problems.append(f"RFC {number} section {section} is claimed and nowhere cited")
+    return problems
+
+
+def _where(cited: Citations, rfc: int, section: str) -> list[str]:
+    return sorted(
+        {
+            module
+            for known, modules in cited.get(rfc, {}).items()
+            if known == section or known.startswith(section + ".")
+            for module in modules
+        }
+    )
+
+
+def _order(section: str) -> list[tuple[int, int | str]]:
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in section.split(".")]
+
+
+def page(claims: dict[str, Any], cited: Citations) -> str:
+    """The page in Markdown."""
+    lines = [
+        "# Standards, section by section",
+        "",
+        "Written by `make docs` from `docs/rfcs.toml` and from the sections that the code cites.",
+        "",
+        "| RFC | what it is | state |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| [{number}](#rfc-{number}) | {claim['title']} | {claim['status']} |"
+        for number, claim in claims.items()
+    ]
+    for number, claim in claims.items():
+        lines += ["", f"## RFC {number}", "", f"{claim['title']}. {claim.get('note', '')}".strip()]
+        lines += _sections(claim.get("sections", {}), cited, int(number))
+    return "\n".join(lines) + "\n"
+
+
+def _sections(sections: dict[str, Any], cited: Citations, rfc: int) -> list[str]:
+    lines = []
+    if sections:
+        lines += ["", "| section | what | state | where |", "|---|---|---|---|"]
+    for section in sorted(sections, key=_order):
+        entry = sections[section]
+        what = entry["what"] + (f": {entry['note']}" if "note" in entry else "")
+        where = ", ".join(f"`{module}`" for module in _where(cited, rfc, section))
+        lines.append(f"| {section} | {what} | {entry['status']} | {where} |")
+    others = [
+        f"{section or 'as a whole'} (" + ", ".join(f"`{module}`" for module in modules) + ")"
+        for section, modules in sorted(cited.get(rfc, {}).items(), key=lambda item: _order(item[0]))
+        if not any(section == known or section.startswith(known + ".") for known in sections)
+    ]
+    if others:
+        lines += ["", ("Also cited: " if sections else "Cited: ") + "; ".join(others) + "."]
+    return lines
+
+
+def main() -> None:
+    """Write the page, or say what does not fit together."""
+    claims = tomllib.loads((ROOT / "docs" / "rfcs.toml").read_text(encoding="utf-8"))
+    cited = citations()
+    if problems := check(claims, cited):
+        sys.exit("\n".join(problems))
+    (ROOT / "docs" / "rfcs.md").write_text(page(claims, cited), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
