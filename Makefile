@@ -14,13 +14,13 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
 $(VENV)/.installed: pyproject.toml constraints.txt
-	@python3 -m tools.installer --for install
+	@python3 -m tools.install install
 	@touch $@
 
 install: $(VENV)/.installed ## the command and what it needs, into .venv
 
 demo: ## real mail through a private Postfix, in one table; KEEP=1 leaves it running
-	@python3 -m tools.installer --for demo
+	@python3 -m tools.install demo
 	@$(PY) -m tools.demo $(if $(KEEP),--keep)
 
 lint: $(VENV)/.installed ## ruff, mypy --strict, import arrows
@@ -37,27 +37,27 @@ unit: $(VENV)/.installed ## the tests that open no socket
 	$(PYTEST) tests/unit
 
 test: ## all tests: unit, then the daemons over their sockets, then a real Postfix; the chart's with helm
-	@python3 -m tools.installer --for test
+	@python3 -m tools.install test
 	$(PYTEST) tests/unit
 	$(PYTEST) tests/daemon tests/postfix
 	@if command -v helm > /dev/null; then $(MAKE) --no-print-directory chart; \
 	else echo "make test: helm is not here: the chart was not tested, see make chart" >&2; fi
 
 fuzz: ## generated input for every parser and protocol; SEED=1, SECONDS_EACH=1800
-	@python3 -m tools.installer --for fuzz
+	@python3 -m tools.install fuzz
 	$(PY) -m tests.fuzz --seed $(or $(SEED),1) --seconds $(or $(SECONDS_EACH),1800) $(TARGETS)
 
 stack: ## the container images, played by podman from k8s/mail.yaml, as the world sees them; as root
-	@python3 -m tools.installer --for stack
+	@python3 -m tools.install stack
 	@$(PY) -m tests.testbed.images
 	$(PY) -m pytest tests/stack
 
 bench: ## ours beside opendkim, rspamd, postgrey and others; BENCH=full takes longer
-	@$(BENCH_PYTHON) -m tools.installer --for bench --venv .bench/venv
+	@$(BENCH_PYTHON) -m tools.install bench --venv .bench/venv
 	.bench/venv/bin/python -m tools.bench
 
 chart: ## lint, render and validate the Helm chart; needs helm
-	@python3 -m tools.installer --for chart
+	@python3 -m tools.install chart
 	$(PYTEST) tests/chart
 
 manifest: ## write k8s/mail.yaml anew: the chart's default, rendered; needs helm

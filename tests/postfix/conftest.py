@@ -13,13 +13,15 @@ from tests.testbed import postfix as private_postfix
 from tests.testbed.dns import DnsServer
 from tests.testbed.postfix import PrivatePostfix, Service
 from tests.testbed.sink import Sink
-from tools.installer.needs import PURPOSES, missing
+from tools.install import missing
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reason = private_postfix.missing()
-    if not reason and (left := missing(PURPOSES["demo"].needs)):
-        reason = f"make test installs what is missing: {', '.join(need.name for need in left)}"
+    # the environment that runs us is there
+    left = [package for package in missing("demo") if package != "python3-venv"]
+    if not reason and left:
+        reason = f"make test installs what is missing: {', '.join(left)}"
     if reason:
         for item in items:
             if item.path.is_relative_to(Path(__file__).parent):

@@ -19,7 +19,7 @@ from tools.bench.mail import CLIENT, Keys
 from tools.bench.plan import FULL, QUICK, Bench, Extent
 from tools.bench.records import records
 from tools.bench.report import Report
-from tools.installer.steps import Steps
+from tools.steps import Steps
 
 PIECES: dict[str, Callable[[Bench], None]] = {
     "milters": milters.run,

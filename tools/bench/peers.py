@@ -1,4 +1,4 @@
-"""Installs the peer that comes from PyPI; the others are Debian's, see `tools.installer.needs`."""
+"""Installs the peer that comes from PyPI; the others are Debian's, see `tools.install`."""
 
 from __future__ import annotations
 

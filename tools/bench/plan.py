@@ -16,7 +16,7 @@ from tools.bench.mail import Keys
 from tools.bench.report import Report
 from tools.bench.rounds import Case, Row, measure
 from tools.bench.server import Server
-from tools.installer.steps import Steps
+from tools.steps import Steps
 
 S = TypeVar("S", bound=Server)
 

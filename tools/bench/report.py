@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tools.bench.rounds import Row
-from tools.installer.steps import is_colourful
+from tools.steps import is_colourful
 
 _GREEN, _YELLOW, _BOLD, _DIM, _PLAIN = "\033[32m", "\033[33m", "\033[1m", "\033[2m", "\033[0m"
 

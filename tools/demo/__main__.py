@@ -27,7 +27,7 @@ from tools.demo import report
 from tools.demo.ground import Ground, GroundError, Sabotage
 from tools.demo.scene import Record, Scene
 from tools.demo.scenes import SCENES
-from tools.installer.steps import Steps, is_colourful
+from tools.steps import Steps, is_colourful
 
 FAILURES = (
     GroundError,

@@ -20,7 +20,7 @@ from tests.testbed.swaks import Client, Exchange
 from tools.demo import mail
 from tools.demo.mail import DOMAIN, LIST_ZONE, PARTNER_DOMAIN, SELECTOR, PartnerKey
 from tools.demo.scene import Record
-from tools.installer.steps import Step, Steps
+from tools.steps import Step, Steps
 
 GREYLIST_DELAY = 2
 """Seconds a first-time sender waits: short, so that the demonstration is."""

@@ -1,4 +1,4 @@
-"""``python -m tools.installer.lock``: write constraints.txt anew with today's versions.
+"""``python -m tools.lock``: write constraints.txt anew with today's versions.
 
 For maintainers: run the tests afterwards with each Python. Each group is installed into a fresh
 environment on top of the ones before it, and what came with it stands below its heading.
@@ -6,22 +6,37 @@ environment on top of the ones before it, and what came with it stands below its
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
 import tomllib
 from pathlib import Path
 
-from tools.installer.__main__ import ROOT
-from tools.installer.python_packages import LOCK
+from tools.install import LOCK, ROOT
 
 _HEAD = """\
 # The versions Gatepost is tested with: `make install` takes exactly these, on Python 3.11 to 3.13.
-# Written by `python -m tools.installer.lock`; pip takes it as it is: pip install -c constraints.txt
+# Written by `python -m tools.lock`; pip takes it as it is: pip install -c constraints.txt
 """
 
 _EXTRA = {"run": ['async-timeout==5.0.1; python_full_version < "3.11.3"']}
 """What only other Pythons than the one that writes the lock need."""
+
+
+_HEADING = re.compile(r"## (\w+)")
+
+
+def locked(text: str) -> dict[str, list[str]]:
+    """The lines of the lock by heading; ``run`` is what the daemons themselves need."""
+    groups: dict[str, list[str]] = {}
+    current: list[str] = []
+    for line in text.splitlines():
+        if heading := _HEADING.match(line):
+            current = groups.setdefault(heading[1], [])
+        elif line and not line.startswith("#"):
+            current.append(line)
+    return groups
 
 
 def main() -> None:

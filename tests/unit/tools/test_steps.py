@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from tools.installer.steps import Steps
+from tools.steps import Steps
 
 
 class Terminal(io.StringIO):
