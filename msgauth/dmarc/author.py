@@ -54,10 +54,11 @@ _AT = re.compile(f"[{_ATS}]")
 _ENCODED_OR_AT = re.compile(b"=\\?|\xef\xb9\xab|\xef\xbc\xa0")
 # The domain of an address in the midst of text, when no program takes what follows for more of it.
 _DOMAIN = re.compile(r"[\w.-]+(?=[ \t\r\n]*(?:\Z|[<>,;]|['\"][ \t\r\n]*(?:<|\Z)))")
-# The same, when it is the only address and the rest of the field does not fit together.
+# The same, when it is the only address and the rest of the field does not fit together. Nothing is
+# tried twice: in 64 KiB of blanks that would take a minute.
 _TAIL = re.compile(
-    r"(?P<domain>[\w.-]+)[ \t\r\n]*(?:>[ \t\r\n>]*(?:[.,;]+[ \t\r\n]*)?"
-    r"|>[ \t\r\n]+(?P<words>\w[^<>()\[\]:\"\\]*)|[ \t\r\n,;]*)\Z"
+    r"(?P<domain>[\w.-]++)[ \t\r\n]*+(?:>[ \t\r\n>]*+(?:[.,;]++[ \t\r\n]*+)?"
+    r"|>[ \t\r\n]++(?P<words>\w[^<>()\[\]:\"\\]*)|[ \t\r\n,;]*+)\Z"
 )
 _HYPHEN_AT_END = re.compile(r"(?:\A|\.)-|-(?:\.|\Z)")
 _NO_LOCAL = frozenset(' \t\r\n()<>[]:;,\\"' + _ATS)

@@ -281,6 +281,9 @@ def test_a_megabyte_is_not_read(value: bytes) -> None:
         b"Shop: " * 10_000 + b"<a@b.example>",
         b">" * 32_000 + b"a@b.example" + b">" * 32_000,
         "＠".encode() * 21_000,
+        b"(a@b" + b" " * 65_000 + b"x",
+        b'"a@b' + b" " * 32_000 + b">" + b" " * 32_000 + b"x(",
+        b'"a@b>' + b" " * 32_000 + b"." * 32_000 + b"(",
     ],
     ids=lambda value: value[:12].hex(),
 )
