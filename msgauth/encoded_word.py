@@ -7,7 +7,7 @@ import binascii
 import codecs
 import re
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 MAX_ROUNDS = 3
@@ -18,6 +18,10 @@ _START = re.compile(r"=\?([^?]{0,80})\?([bq])\?", re.IGNORECASE)
 _CHARSET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]*[A-Za-z0-9]")
 _LANGUAGE = re.compile(r"(?:[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*)?")
 _HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
+_HALF_HEX = re.compile(rb"=(?![0-9A-Fa-f]{2})")
+_SPACE = " \t\r\n"
+# Charsets in which an octet may stand for something else behind the ones before it.
+_STATEFUL = ("iso2022", "hz", "utf-7")
 # Codecs of Python that are no charsets of mail.
 _NO_CHARSET = frozenset({"idna", "punycode", "undefined", "mbcs", "oem"})
 
@@ -61,6 +65,26 @@ def encoded_words(text: str) -> Iterator[EncodedWord]:
         yield EncodedWord(match.start(), position, decoded)
 
 
+def neighbours(text: str, words: Sequence[EncodedWord]) -> Iterator[EncodedWord]:
+    """Yield what each run of two or more of the `words` in `text` is decoded to as one.
+
+    There is nothing but white space between them, which is not shown (RFC 2047 section 6.2). So a
+    run may show what none of its words does: an encoded word that is in all of them together.
+    """
+    run: list[EncodedWord] = []
+    for word in words:
+        if run and text[run[-1].end : word.start].strip(_SPACE):
+            yield from _as_one(run)
+            run = []
+        run.append(word)
+    yield from _as_one(run)
+
+
+def _as_one(run: list[EncodedWord]) -> Iterator[EncodedWord]:
+    if len(run) > 1 and all(word.text is not None for word in run):
+        yield EncodedWord(run[0].start, run[-1].end, _joined(run))
+
+
 def characters_in(text: str) -> set[str]:
     """Return the characters of `text`, compatibility forms as what they stand for (NFKC)."""
     return set(unicodedata.normalize("NFKC", "".join(set(text))))
@@ -78,6 +102,8 @@ def _decode(charset: str, encoding: str, text: str) -> str | None:
         octets = text.encode()
         if encoding == "b":
             octets = base64.b64decode(octets, validate=True)
+        elif _HALF_HEX.search(octets):
+            return None  # some programs join words before they decode them, or drop white space
         else:
             octets = _HEX.sub(lambda match: bytes.fromhex(match[1].decode()), octets)
             octets = octets.replace(b"_", b" ")
@@ -88,6 +114,13 @@ def _decode(charset: str, encoding: str, text: str) -> str | None:
         codec = codecs.lookup(name)
         if codec.name in _NO_CHARSET:
             return None
-        return octets.decode(codec.name)
+        shown = octets.decode(codec.name)
+        depends = codec.name.startswith(_STATEFUL) and not _stands_alone(octets, codec.name)
     except (binascii.Error, LookupError, ValueError):
         return None
+    return None if depends else shown
+
+
+def _stands_alone(octets: bytes, charset: str) -> bool:
+    """Return whether what comes behind `octets` is read as if they were not there."""
+    return (octets + b"A").decode(charset) == octets.decode(charset) + "A"

@@ -30,7 +30,7 @@ from msgauth.dmarc.mailbox import (
     members,
 )
 from msgauth.domain import DomainError, to_alabels
-from msgauth.encoded_word import EncodedWord, encoded_words
+from msgauth.encoded_word import EncodedWord, encoded_words, neighbours
 from msgauth.errors import MsgauthError
 
 MAX_FROM = 65536
@@ -61,6 +61,8 @@ _TAIL = re.compile(
     r"|>[ \t\r\n]++(?P<words>\w[^<>()\[\]:\"\\]*)|[ \t\r\n,;]*+)\Z"
 )
 _HYPHEN_AT_END = re.compile(r"(?:\A|\.)-|-(?:\.|\Z)")
+# The two that names may have, where IDNA2008 allows them (RFC 5892 appendix A.1 and A.2)
+_JOINER = re.compile("[\u200c\u200d]")
 _NO_LOCAL = frozenset(' \t\r\n()<>[]:;,\\"' + _ATS)
 _BEFORE_AN_ADDRESS = frozenset(("", "<", ","))
 # Where programs may end a comment or a quoted string early, and then find others than there are.
@@ -159,6 +161,9 @@ def _domain(name: str) -> str:
         domain = to_alabels(name)
     except DomainError as error:
         raise AuthorError(f"From: {error}") from error
+    if not name.isascii() and not _JOINER.sub("", name).isprintable():
+        # UTS #46 leaves such characters out; to some programs they are white space or an end
+        raise AuthorError(f"From: a domain with an invisible character: {name[:60]!a}")
     if _HYPHEN_AT_END.search(domain):
         # RFC 1123 section 2.1; some programs leave the hyphen out
         raise AuthorError(f"From: not a host name: {domain!a}")
@@ -186,7 +191,8 @@ def _grammatical(text: str) -> _Found:
             names.append(range(name[0].start, name[-1].end))
         harmless += _harmless(member, name)
     words = list(encoded_words(text))
-    if any(map(_may_hide_address, _outside(names, words))):
+    runs = neighbours(text, words)
+    if any(_may_hide_address(word) for part in (words, runs) for word in _outside(names, part)):
         found.unclear = "From has an encoded word that may hide an address"
     if is_odd or any(word.may_show(_STRUCTURE) for word in words):
         harmless = []
@@ -235,7 +241,8 @@ def _one_address(text: str) -> list[tuple[str, str]]:
         return []
     if not text[tail.end("domain") - 1].isascii():
         return []  # some programs cut such a domain where ASCII ends
-    if any(map(_may_hide_address, encoded_words(text))):
+    words = list(encoded_words(text))
+    if any(map(_may_hide_address, (*words, *neighbours(text, words)))):
         return []
     found = list(_address_at(text, ats[0]))
     if text.count("<") > 1 or ("<" not in text and ">" in text):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msgauth.encoded_word import encoded_words
+from msgauth.encoded_word import encoded_words, neighbours
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,12 @@ from msgauth.encoded_word import encoded_words
         ("=?utf-8?q?=FF?=", [None]),
         ("=?utf-8?q?ü?=", ["ü"]),
         ("=?utf-8?q?x?<= =?utf-8?q?=40y?=", [None]),
+        # programs that join words before they decode them, or that leave a fold out, find "@"
+        ("=?utf-8?q?x=4?= =?utf-8?q?0y?=", [None, "0y"]),
+        ("=?utf-8?q?x=\r\n 40y?=", [None]),
+        ("=?iso-2022-jp?b?GyRC?= =?iso-2022-jp?q?!w?=", [None, "!w"]),
+        ("=?iso-2022-jp?b?GyRCRURDZhsoQg==?=", ["田中"]),
+        ("=?utf-7?q?x+AEA?= =?utf-7?q?-y?=", [None, "-y"]),
     ],
 )
 def test_words(text: str, decoded: list[str | None]) -> None:
@@ -52,6 +58,22 @@ def test_words(text: str, decoded: list[str | None]) -> None:
 )
 def test_what_a_word_may_show(text: str, shown: bool) -> None:
     assert [word.may_show("@") for word in encoded_words(text)] == [shown]
+
+
+@pytest.mark.parametrize(
+    ("text", "decoded"),
+    [
+        ("=?utf-8?q?a?=", []),
+        ("=?utf-8?q?a?= b =?utf-8?q?c?=", []),
+        ("=?utf-8?q?a?= =?utf-8?q?b?=\r\n =?utf-8?q?c?=, =?utf-8?q?d?=", ["abc"]),
+        ("=?utf-8?q?a?= b =?utf-8?q?c?==?utf-8?q?d?=", ["cd"]),
+        ("=?utf-8?q?a?= =?x-unknown?q?b?=", []),
+    ],
+)
+def test_neighbours_are_shown_as_one(text: str, decoded: list[str]) -> None:
+    runs = list(neighbours(text, list(encoded_words(text))))
+    assert [run.text for run in runs] == decoded
+    assert all(text[run.start :].startswith("=?") for run in runs)
 
 
 @given(st.text("=?utf-8qb@_ABC=40", max_size=60))

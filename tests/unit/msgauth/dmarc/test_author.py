@@ -15,6 +15,8 @@ from tests.testbed.from_readers import python_email
 UNLIKE = "From has an address that programs read in different ways"
 AMBIGUOUS = "From has an '@' that programs read in different ways"
 
+INVISIBLE = "From: a domain with an invisible character: 'b.example{}'"
+
 
 @pytest.mark.parametrize(
     "value",
@@ -68,6 +70,7 @@ def test_one_author_domain(value: str) -> None:
     [
         (b"Anna <a@b\xc3\xbccher.example>", ("xn--bcher-kva.example",)),
         (b"\xff\xfe <a@b.example>", ("b.example",)),
+        ("a@نامه\u200cای.example".encode(), ("xn--mgba3gch31f060k.example",)),
         (b"\xff <a@xn--bcher-kva.example>", ("xn--bcher-kva.example",)),
         (b"a@b.example, c@d.example", ("b.example", "d.example")),
         (b"Anna <a@b.example>, <c@B.example>, \"x\" <c@d.example>", ("b.example", "d.example")),
@@ -126,6 +129,9 @@ def test_a_second_domain_that_some_program_shows_is_a_problem(
         "=?utf-8?q?=3D=3Futf-8=3Fq=3F=3D40=3F=3D?=",
         "=?utf-8?q?x?= =?utf-8?q?=40evil.example?=",
         "=?utf-8?q?x=40evil.example, y?=",
+        "=?utf-8?q?x=4?= =?utf-8?q?0evil.example?=",
+        "=?iso-2022-jp?b?GyRC?= =?iso-2022-jp?q?!wevil.example?=",
+        "=?utf-8?q?=3D=3Futf-8=3F?= =?utf-8?q?q=3Fx=3D40evil.example=3F=3D?=",
     ],
 )
 def test_an_encoded_word_hides_an_address_where_no_display_name_is(word: str) -> None:
@@ -194,6 +200,10 @@ def test_an_encoded_word_hides_an_address_where_no_display_name_is(word: str) ->
         ("<@a@evil.example:a@b.example>", "From has something that is no address"),
         ("<a@evil.example:a@b.example>", "From has something that is no address"),
         ("<@:a@b.example>", "From has something that is no address"),
+        # nodemailer takes it for white space, and shows b.example
+        ("a@b.example\ufeff.evil.example", INVISIBLE.format(r"\ufeff.evil.example")),
+        ("a@b.example\u00ad.evil.example", INVISIBLE.format(r"\xad.evil.example")),
+        ("Anna <a@b.example\u200b>", INVISIBLE.format(r"\u200b")),
         ("a@", "From: not a domain name: ''"),
         ("a@b..example", "From: not a domain name: 'b..example'"),
     ],
