@@ -13,7 +13,7 @@ import os
 import secrets
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import dns.asyncbackend
@@ -107,11 +107,16 @@ class Exchange:
         self._turn = asyncio.Semaphore(MAX_UNDER_WAY)
 
     async def ask(
-        self, name: dns.name.Name, rdtype: str, timeout: float
+        self,
+        name: dns.name.Name,
+        rdtype: str,
+        timeout: float,
+        begin: Callable[[], None] = lambda: None,
     ) -> dns.message.Message | None:
         """What a server says: that there are records, that there are none, or no such name.
 
-        None when no server has said any of it within `timeout` seconds. Never raises for what a
+        `begin` is called when the question has its turn. None when no server has said any of it
+        within `timeout` seconds, which the wait for the turn counts among. Never raises for what a
         server or the network does. Raises `ShortageError` when no server has answered and one of
         them could not be asked, for want of something of ours: descriptors, ports, or a turn.
         """
@@ -124,6 +129,7 @@ class Exchange:
         except TimeoutError:
             raise ShortageError("too many questions to the DNS are under way") from None
         try:
+            begin()
             return await self._ask_in_turn(question, deadline)
         finally:
             self._turn.release()

@@ -203,6 +203,14 @@ class Resolver:
             return TEMPFAIL
 
 
+@dataclasses.dataclass(slots=True)
+class _UnderWay:
+    """A question that was begun: since when it is in the network, None while it waits for that."""
+
+    task: asyncio.Task[Answer | ShortageError] | None = None
+    since: float | None = None
+
+
 class AsyncResolver:
     """Asks from an event loop; a question that is already under way is not sent twice."""
 
@@ -215,7 +223,7 @@ class AsyncResolver:
         self._settings = settings
         self._cache = new_cache(settings) if cache is None else cache
         self._monotonic = monotonic
-        self._under_way: dict[Question, asyncio.Task[Answer | ShortageError]] = {}
+        self._under_way: dict[Question, _UnderWay] = {}
         servers = [Server(*server) for server in _servers(settings)]
         self._exchange = Exchange(servers, _patience(settings))
 
@@ -228,7 +236,8 @@ class AsyncResolver:
 
     async def resolve(self, question: Question, deadline: float | None = None) -> Answer:
         """As `Resolver.resolve`; the deadline bounds the wait, not the question itself, whose
-        answer still reaches the cache. Raises `ShortageError`."""
+        answer still reaches the cache. Raises `ShortageError`, also when most of the wait was one
+        for a turn: that says nothing about the servers."""
         question = _lower(question)
         if (known := self._cache.get(question)) is not None:
             _HIT[known.rcode].inc()
@@ -236,13 +245,16 @@ class AsyncResolver:
         wait = None if deadline is None else deadline - self._monotonic()
         if wait is not None and wait <= 0:
             return TEMPFAIL
-        task = self._under_way.get(question)
-        if task is None:
-            task = asyncio.ensure_future(self._ask(question))
-            self._under_way[question] = task
-            task.add_done_callback(lambda _: self._under_way.pop(question, None))
-        done, _ = await asyncio.wait([task], timeout=wait)  # it ends within settings.timeout
-        answer = task.result() if done else TEMPFAIL
+        one = self._under_way.get(question)
+        if one is None:
+            one = self._under_way[question] = _UnderWay()
+            one.task = asyncio.ensure_future(self._ask(question, one))
+            one.task.add_done_callback(lambda _: self._under_way.pop(question, None))
+        assert one.task is not None  # noqa: S101 # begun with the entry
+        done, _ = await asyncio.wait([one.task], timeout=wait)  # it ends within settings.timeout
+        if not done and self._has_waited(one, wait):
+            raise ShortageError("too many questions to the DNS are under way")
+        answer = one.task.result() if done else TEMPFAIL
         if isinstance(answer, ShortageError):
             # one for each who waits: a traceback belongs to one of them
             raise ShortageError(str(answer)) from answer
@@ -262,25 +274,33 @@ class AsyncResolver:
 
     async def close(self) -> None:
         """Give up what is under way."""
-        tasks = list(self._under_way.values())
+        tasks = [one.task for one in self._under_way.values() if one.task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _ask(self, question: Question) -> Answer | ShortageError:
+    def _has_waited(self, one: _UnderWay, wait: float | None) -> bool:
+        """Whether the servers had less than half of the time that has passed."""
+        return one.since is None or self._monotonic() - one.since < (wait or 0) / 2
+
+    async def _ask(self, question: Question, one: _UnderWay) -> Answer | ShortageError:
+        def begin() -> None:
+            one.since = self._monotonic()
+
         try:
-            answer = await self._ask_network(question)
+            answer = await self._ask_network(question, begin)
         except ShortageError as error:
             return error  # an exception would be complained of where nobody waits any more
         _ASKED[answer.rcode].inc()
         self._cache.put(question, answer)
         return answer
 
-    async def _ask_network(self, question: Question) -> Answer:
+    async def _ask_network(self, question: Question, begin: Callable[[], None]) -> Answer:
         name = to_name(question.name)
         if name is None:
             return NXDOMAIN
-        response = await self._exchange.ask(name, question.rdtype, self._settings.timeout)
+        timeout = self._settings.timeout
+        response = await self._exchange.ask(name, question.rdtype, timeout, begin)
         try:
             return TEMPFAIL if response is None else _to_answer(response)
         except FAILURES:

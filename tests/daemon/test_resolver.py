@@ -16,7 +16,7 @@ from gatepost.dns import AsyncResolver, Resolver, exchange, new_cache, resolver
 from gatepost.dns.exchange import MAX_UNDER_WAY
 from gatepost.dns.names import MAX_RECORDS
 from gatepost.shortage import ShortageError
-from msgauth.ask import Answer, Question, Rcode
+from msgauth.ask import Answer, Question, Rcode, Share
 from tests.daemon.shortage import no_more_files
 from tests.testbed.dns import Behaviour, DnsServer
 
@@ -283,6 +283,35 @@ def test_a_question_that_never_had_its_turn_is_not_taken_for_unanswered(
     with pytest.raises(ShortageError, match="too many questions"):
         asyncio.run(asking.resolve(Question("mx.example.org", "A")))
     assert not server.asked("mx.example.org")
+
+
+@pytest.mark.parametrize("held", [10.0, 0.3])
+def test_a_policy_that_others_keep_from_being_asked_for_is_not_taken_for_silent(
+    server: DnsServer, monkeypatch: pytest.MonkeyPatch, held: float
+) -> None:
+    """Silent servers hold all turns, and the time of the question ends before its own turn, or
+    soon behind it: it has to wait, or a sender could make DMARC a temperror with his other mail."""
+    monkeypatch.setattr(exchange, "MAX_UNDER_WAY", 2)
+    for name in ("s0.example.org", "s1.example.org", "_dmarc.example.org"):
+        server.misbehave(name, Behaviour.TIMEOUT)
+
+    async def ask() -> None:
+        others = AsyncResolver(settings(server, timeout=held))
+        asking = AsyncResolver(settings(server, timeout=10))
+        asking._exchange = others._exchange
+        silent = [
+            asyncio.ensure_future(others.resolve(Question(f"s{n}.example.org", "A")))
+            for n in range(2)
+        ]
+        await asyncio.sleep(0)
+        policy = Question("_dmarc.example.org", "TXT", share=Share("dmarc", 0.4))
+        with pytest.raises(ShortageError, match="too many questions"):
+            await asking.within(2.0, 0.4)(policy)  # it gets 0.4 s
+        await others.close()
+        await asking.close()
+        await asyncio.gather(*silent, return_exceptions=True)
+
+    asyncio.run(ask())
 
 
 def test_no_type_of_record_is_imported_when_it_comes() -> None:
