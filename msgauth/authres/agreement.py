@@ -15,11 +15,16 @@ def dmarc_passed(field: AuthenticationResults, author_domain: str) -> bool:
     """Whether `field` says that DMARC passed for `author_domain`, and nothing that contradicts it.
 
     There is at least one dmarc result, each is a pass, and each names `author_domain`, and no other
-    domain, as header.from. `author_domain` is in A-labels and lower-case; a domain above or below
-    it is another one.
+    domain, as header.from. A "dmarc" among the properties of any result contradicts: it is one
+    whose ";" is missing. `author_domain` is in A-labels and lower-case; a domain above or below it
+    is another one.
     """
     # also of a version that is not known: what it means cannot be told, so it does not agree
     results = [result for result in field.results if result.method == "dmarc"]
+    if any(
+        (item.ptype, item.name) == ("", "dmarc") for one in field.results for item in one.properties
+    ):
+        return False
     return bool(results) and all(_agrees(result, author_domain) for result in results)
 
 

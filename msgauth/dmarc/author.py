@@ -61,7 +61,7 @@ _TAIL = re.compile(
     r"|>[ \t\r\n]++(?P<words>\w[^<>()\[\]:\"\\]*)|[ \t\r\n,;]*+)\Z"
 )
 _HYPHEN_AT_END = re.compile(r"(?:\A|\.)-|-(?:\.|\Z)")
-# The two that names may have, where IDNA2008 allows them (RFC 5892 appendix A.1 and A.2)
+# The two that IDNA2008 allows in some places, as in Persian names
 _JOINER = re.compile("[\u200c\u200d]")
 _NO_LOCAL = frozenset(' \t\r\n()<>[]:;,\\"' + _ATS)
 _BEFORE_AN_ADDRESS = frozenset(("", "<", ","))

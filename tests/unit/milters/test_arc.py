@@ -176,6 +176,9 @@ FAIL = "dmarc=fail header.from=author.example"
         (result(("list.example", "dmarc=pass header.from=user@author.example")), ""),
         (result(("list.example", "dmarc=passed header.from=author.example")), ""),
         (result(("list.example", 'dmarc="pass" header.from=author.example')), ""),
+        # also where a ";" is missing
+        (result(("list.example", f"spf=pass smtp.mailfrom=x {FAIL}; {PASS}")), ""),
+        (result(("list.example", f"{PASS} dmarc=fail")), ""),
         # and to be read to its end
         (result(("list.example", f"{PASS}; dmarc=")), ""),
         (result(("list.example", f"{PASS}; none")), ""),
