@@ -34,7 +34,10 @@ from msgauth.encoded_word import EncodedWord, encoded_words, neighbours
 from msgauth.errors import MsgauthError
 
 MAX_FROM = 65536
-"""Longest From field that is read, in octets: room for some thousand authors."""
+"""Longest From field that is read, in octets."""
+
+MAX_ADDRESSES = 500
+"""How many different addresses a From field may have: more are a problem, and are not kept."""
 
 # A mailbox as nearly all mail has it: a name in quotes or of plain words, and one address. It is
 # what the rest of this module would find too, at a tenth of the time.
@@ -134,8 +137,12 @@ def find_author(fields: Sequence[bytes]) -> Author:
             problem = problem or one.problem
     except AuthorError as error:
         problem = problem or str(error)
+    found = list(dict.fromkeys(found))
+    if len(found) > MAX_ADDRESSES:
+        problem = problem or f"From has more than {MAX_ADDRESSES} addresses"
+        del found[MAX_ADDRESSES:]
     domains = tuple(dict.fromkeys(domain for _, domain in found))
-    addresses = tuple(dict.fromkeys(f"{local}@{domain}" for local, domain in found))
+    addresses = tuple(f"{local}@{domain}" for local, domain in found)
     return Author(domains, addresses, problem)
 
 
