@@ -25,6 +25,12 @@ their name, each in a table of its own."""
 COPIES = 3
 """A field that signatures cover is kept as it came, and in canonical form for DKIM and for ARC."""
 
+NAME = 64
+"""Octets for each name that a signature lists in h=: one object, which a name of one or two letters
+takes as well as a long one."""
+
+_SIGNATURES = (b"dkim-signature", b"arc-message-signature")
+
 
 def received_cost(name: bytes, value: bytes) -> int:
     """Octets of memory that a field takes before the header is complete."""
@@ -33,7 +39,12 @@ def received_cost(name: bytes, value: bytes) -> int:
 
 def kept_cost(fields: Iterable[HeaderField]) -> int:
     """Octets of memory that fields take until signatures are checked."""
-    return sum(KEPT_FIELD + COPIES * (len(one.name) + len(one.value)) for one in fields)
+    octets = 0
+    for one in fields:
+        octets += KEPT_FIELD + COPIES * (len(one.name) + len(one.value))
+        if one.key in _SIGNATURES:
+            octets += NAME * one.value.count(b":")
+    return octets
 
 
 class Memory:

@@ -146,8 +146,10 @@ def test_too_large_is_said_where_there_is_no_room_either() -> None:
         ([(b"X-%d" % n, b" " + bytes(200)) for n in range(5_000)], True),
         ([(b"X-%d" % n, b" " + bytes(100_000)) for n in range(40)], True),
         ([(b"X-%d" % n, b" " + bytes(100_000)) for n in range(40)], b""),
+        ([(b"X", b" y")], b"".join(b":%x" % n for n in range(9_000))),
+        ([(b"From", b" " + b",".join(b"%d@b.e" % n for n in range(7_000)))], b""),
     ],
-    ids=["names", "covered", "one name", "longer", "large, covered", "large"],
+    ids=["names", "covered", "one name", "longer", "large, covered", "large", "listed", "authors"],
 )
 @pytest.mark.parametrize("stage", ["header", "body"])
 def test_no_less_is_counted_than_is_held(
