@@ -70,9 +70,18 @@ class DmarcCheck:
         ]
 
     def find_policies(self) -> Lookup[None]:
-        """Look up the policy of each author domain."""
+        """Look up the policy of each author domain.
+
+        Of several, each has a part of the time alone. The first question about a domain whose
+        servers are slow is then given up early, so it is asked once more when the others are
+        known: the answer may have come in the meantime.
+        """
         for author in self._authors:
             yield from author.find_policy()
+        if len(self._authors) > 1:
+            for author in self._authors:
+                if author.failure is not None:
+                    yield from author.find_policy()
 
     def alignable(self, method: str, identifiers: Iterable[str]) -> Lookup[tuple[str, ...]]:
         """Return those of `identifiers` that could be aligned, equal ones first.

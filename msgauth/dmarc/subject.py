@@ -30,8 +30,10 @@ class AuthorDomain:
         self._organization = ""
 
     def find_policy(self) -> Lookup[None]:
-        """Find the record that applies (RFC 9989 section 4.10.1)."""
+        """Find the record that applies (RFC 9989 section 4.10.1); may be called again."""
         domain, walker = self.domain, self.walker
+        walker.forget_failures()
+        self.failure = None
         try:
             own = yield from walker.record_at(domain)
             self.found = own or select_policy(domain, (yield from walker.walk(domain)))

@@ -65,6 +65,10 @@ class Walker:
         other._found, other._existing = self._found, self._existing
         return other
 
+    def forget_failures(self) -> None:
+        """Ask anew for what had no answer."""
+        self._failed.clear()
+
     def record_at(self, domain: str) -> Lookup[Published | None]:
         """Return the record published for `domain` itself. Raises `DnsError`."""
         if domain in self._found:

@@ -48,10 +48,15 @@ TXT = "v=spf1 ip4:192.0.2.0/24 -all"
 
 
 class Dns:
-    """The zone, with names that fail at once and names whose servers keep silent."""
+    """The zone, with names that fail at once and names whose servers keep silent.
 
-    def __init__(self) -> None:
+    The policy of victim.example takes `slow` seconds to come, also while nobody waits for it.
+    """
+
+    def __init__(self, slow: float = 0.01) -> None:
         self.now = 0.0
+        self._slow = slow
+        self._comes = 0.0
         self.asked: list[str] = []
         self._budget = Budget(BUDGET, RESERVED, lambda: self.now)
 
@@ -65,6 +70,13 @@ class Dns:
             if "silent" in labels or question.name.endswith("in-addr.arpa"):
                 self.now += given
                 return TEMPFAIL
+            if question.name == "_dmarc.victim.example":
+                self._comes = self._comes or self.now + self._slow
+                if self._comes > self.now + given:
+                    self.now += given
+                    return TEMPFAIL
+                self.now = max(self.now, self._comes)
+                return ZONE.resolve(question)
             self.now += 0.01
             if "broken" in labels:
                 return TEMPFAIL
@@ -162,6 +174,18 @@ def test_a_name_that_could_align_earns_no_more_than_a_failure(attack: Attack) ->
     strict = send(with_preset(attack, "strict"), Dns())
     assert (strict.action, strict.reason) == ("defer", "dmarc-temperror-reject")
     assert send(with_preset(attack, "report"), Dns()).action == "accept"
+
+
+@pytest.mark.parametrize("others", [0, 1, 4])
+@pytest.mark.parametrize("slow", [0.5, 1.5, 3.5])
+def test_a_slow_policy_is_found_beside_authors_whose_servers_are_silent(
+    others: int, slow: float
+) -> None:
+    author = ", ".join(["ceo@victim.example", *(f"x@{n}.silent.test" for n in range(others))])
+    dns = Dns(slow)
+    outcome = send(Attack(author=author), dns)
+    assert (outcome.action, outcome.reason) == ("quarantine", "dmarc-fail-reject")
+    assert dns.now <= BUDGET + 0.1
 
 
 def test_the_policy_is_asked_for_before_anything_the_sender_chose() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.dns import Zone, solve
-from msgauth.ask import Answer, Question
+from msgauth.ask import Answer, Question, Rcode
 from msgauth.dmarc import Author, DmarcResult, Policy, check_dmarc, find_author
 from msgauth.dmarc.walk import MAX_QUERIES, Walker, targets
 from msgauth.results import DkimStatus, DmarcStatus, SpfStatus
@@ -57,7 +57,12 @@ def test_golden_case(zone: Zone, case: dict[str, Any]) -> None:
     def resolve(question: Question) -> Answer:
         if question.name.startswith("_dmarc."):
             assert question.rdtype == "TXT"
-            asked.append(question.name.removeprefix("_dmarc."))
+            name = question.name.removeprefix("_dmarc.")
+            answer = zone.resolve(question)
+            # of several authors, what had no answer is asked for once more
+            if answer.rcode is not Rcode.TEMPFAIL or len(author.domains) == 1 or name not in asked:
+                asked.append(name)
+            return answer
         return zone.resolve(question)
 
     domains = [case["from"]] if isinstance(case["from"], str) else case["from"]
