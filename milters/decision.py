@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from structlog.typing import FilteringBoundLogger
 
-from gatepost.dns import AsyncResolver, Pending, asolve, begin
+from gatepost.dns import AsyncResolver
 from gatepost.reply import Reply
 from gatepost.shortage import DEFERRED, is_shortage
 from milters.actions import Action
@@ -23,6 +23,7 @@ from milters.rules import Rules
 from milters.session import Session
 from msgauth.ask import Lookup
 from msgauth.dmarc import RESERVED
+from msgauth.drive import Pending, asolve, begin
 
 Result: TypeAlias = Sequence[Action] | Reply
 """What the MTA is told of a message; a reply where an error of ours defers it."""

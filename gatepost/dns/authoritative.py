@@ -2,7 +2,7 @@
 
 A recursive resolver answers from its cache and from whichever server it happened to ask. Before a
 key signs, its record has to be at all of them: a server that lags would make receivers fail the
-signature. The lookups here are driven like any other (`gatepost.dns.solve`), by a function that
+signature. The lookups here are driven like any other (`msgauth.drive.solve`), by a function that
 also answers a `ServerQuestion`: `gatepost.dns.direct` has one.
 """
 

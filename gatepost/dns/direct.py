@@ -107,7 +107,7 @@ def _read(
 
 
 class AllAtOnce:
-    """Answers questions, also a `ServerQuestion`, for `gatepost.dns.solve` in several threads.
+    """Answers questions, also a `ServerQuestion`, for `msgauth.drive.solve` in several threads.
 
     All name servers that are to be asked the same are asked at once. One that does not answer is
     not asked again: each of many names would wait for it. After `deadline`, a time of the monotonic

@@ -16,7 +16,6 @@ from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
 
-from gatepost.dns import solve
 from gatepost.metrics import Gauge
 from milters.author import Author
 from milters.keys.publication import Publication, look_up
@@ -26,6 +25,7 @@ from milters.keys.store import EMPTY, Snapshot, StoredKey, load
 from milters.signing import DomainKey
 from msgauth.ask import Answer, Question
 from msgauth.domain import ancestors
+from msgauth.drive import solve
 
 FIRST_LOOK = 5.0
 """Seconds that the first look at all new keys may take. What is then unknown is looked at again

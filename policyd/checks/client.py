@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from gatepost.dns import asolve
+from msgauth.drive import asolve
 from msgauth.iprev import check_iprev
 from msgauth.results import IprevStatus, SpfStatus
 from policyd.action import refuse

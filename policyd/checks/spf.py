@@ -7,8 +7,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from gatepost.dns import asolve
 from msgauth.ask import Answer, Question
+from msgauth.drive import asolve
 from msgauth.results import SpfStatus
 from msgauth.spf import SpfResult, check_mail_from
 from policyd.match import parse_address

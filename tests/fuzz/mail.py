@@ -9,13 +9,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from gatepost.dns import Zone, solve
+from gatepost.dns import Zone
 from msgauth.ask import TEMPFAIL, Answer, Question, Rcode
 from msgauth.authres import AuthresError, parse
 from msgauth.dkim import RecordError, parse_key_record
 from msgauth.dmarc import find_author
 from msgauth.dmarc import record as dmarc_record
 from msgauth.domain import DomainError, to_alabels
+from msgauth.drive import solve
 from msgauth.errors import MsgauthError
 from msgauth.iprev import check_iprev
 from msgauth.message import parse_message

@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from gatepost.dns import solve
 from msgauth.ask import Answer, Question, Rcode
 from msgauth.dkim import MessageSigner, MessageVerifier, SignatureSpec
+from msgauth.drive import solve
 from msgauth.keys import SigningKey
 from msgauth.message import HeaderField
 

@@ -10,12 +10,12 @@ import click
 
 from gatepost.cli import configuration
 from gatepost.cli.auth.questions import Questions, dns_option
-from gatepost.dns import solve
 from gatepost.printable import escape
 from msgauth.address import IpAddress
 from msgauth.dmarc.subject import hardest_tag, select_tag
 from msgauth.dmarc.walk import DnsError, Walker, select_organizational_domain, select_policy
 from msgauth.domain import DomainError, to_alabels
+from msgauth.drive import solve
 from msgauth.spf import SpfResult, check_helo, check_mail_from
 
 

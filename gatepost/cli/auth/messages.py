@@ -14,7 +14,6 @@ import click
 from gatepost.cli import configuration
 from gatepost.cli.auth.lookups import client_address, show_questions
 from gatepost.cli.auth.questions import Questions, dns_option
-from gatepost.dns import solve
 from gatepost.logs import configure, get_logger
 from gatepost.printable import escape
 from milters.actions import DeleteHeader, InsertHeader, Quarantine, Refuse
@@ -28,6 +27,7 @@ from milters.rules import Rules
 from milters.session import Session
 from milters.signing import DomainKey, KeyTable
 from msgauth.address import IpAddress
+from msgauth.drive import solve
 from msgauth.errors import MsgauthError
 from msgauth.message import HeaderField, crlf, parse_message
 

@@ -13,7 +13,7 @@ import click
 from gatepost.cli import configuration
 from gatepost.cli.keys.options import Command
 from gatepost.config import SecretFile
-from gatepost.dns import Resolver, solve
+from gatepost.dns import Resolver
 from gatepost.dns.authoritative import (
     NameServer,
     NoServersError,
@@ -28,6 +28,7 @@ from milters.keys.folder import KeyFile
 from milters.keys.names import record_name
 from milters.keys.publication import Sight, judge_all, look_everywhere
 from msgauth.ask import Answer, Question
+from msgauth.drive import solve
 from msgauth.keys import SigningKey
 
 TIMEOUT = 5.0

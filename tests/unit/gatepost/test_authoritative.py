@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gatepost.dns import Zone, solve
+from gatepost.dns import Zone
 from gatepost.dns.authoritative import (
     NameServer,
     NoServersError,
@@ -15,6 +15,7 @@ from gatepost.dns.authoritative import (
     named_servers,
 )
 from msgauth.ask import TEMPFAIL, Answer, Question, Rcode
+from msgauth.drive import solve
 
 ZONE = """
 ["example.org"]

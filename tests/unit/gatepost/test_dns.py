@@ -1,8 +1,9 @@
 import pytest
 
-from gatepost.dns import Cache, Pending, Zone, ZoneError, begin, solve
+from gatepost.dns import Cache, Zone, ZoneError
 from gatepost.dns.names import to_name
 from msgauth.ask import NXDOMAIN, TEMPFAIL, Answer, Lookup, Question, Rcode, ask
+from msgauth.drive import Pending, begin, solve
 
 ZONE = Zone.parse(
     """

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from gatepost.config import GroundSettings
-from gatepost.dns import Zone, solve
+from gatepost.dns import Zone
 from milters.actions import DeleteHeader, InsertHeader, Quarantine, Refuse
 from milters.author import Author
 from milters.outcome import Outcome
@@ -18,6 +18,7 @@ from milters.rules import Rules
 from milters.session import Session
 from milters.settings import MiltersSettings
 from milters.signing import DomainKey
+from msgauth.drive import solve
 from msgauth.keys import SigningKey
 
 NOW = 1_795_000_000

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.dns import solve
 from gatepost.reply import Reply
 from milters.actions import Action, DeleteHeader, InsertHeader, Quarantine, Refuse
 from milters.conversation import TCP, UNIX, Conversation, queue_id
 from milters.protocol.errors import ProtocolError
 from milters.protocol.negotiation import Wishes
 from milters.session import Session
+from msgauth.drive import solve
 from tests.unit.milters.mail import NOW, key_zone, rules
 from tests.unit.milters.test_protocol import (
     ABORT,

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from gatepost.dns import solve
 from gatepost.dns.budget import Budget
 from milters.outcome import Outcome
 from msgauth.ask import TEMPFAIL, Answer, Question
 from msgauth.dmarc import RESERVED
+from msgauth.drive import solve
 from msgauth.message import HeaderField
 from tests.unit.milters.mail import NOW, Field, key_zone, refusal, rsa_key, session_of
 from tests.unit.msgauth.forge import forge

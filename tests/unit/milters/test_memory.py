@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.dns import Pending, begin, solve
 from milters.actions import Refuse
 from milters.memory import Holding, Memory
 from milters.needed import SMALL, needed
@@ -18,6 +17,7 @@ from milters.outcome import Outcome
 from milters.session import Session
 from msgauth.ask import TEMPFAIL
 from msgauth.dkim.headers import Header
+from msgauth.drive import Pending, begin, solve
 from msgauth.message import MAX_FIELDS, HeaderField
 from tests.unit.milters.mail import NOW, rules
 

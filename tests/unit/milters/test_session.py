@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.dns import Zone, solve
+from gatepost.dns import Zone
 from milters.envelope import MAX_RECIPIENTS
 from milters.header import MAX_DELETIONS
 from milters.protocol.errors import ProtocolError
 from milters.session import Session
+from msgauth.drive import solve
 from tests.unit.milters.mail import (
     NOW,
     Keys,

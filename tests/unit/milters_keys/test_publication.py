@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.dns import Zone, solve
+from gatepost.dns import Zone
 from milters.keys.publication import MISSES, Publication, Seen, Standing, judge, look_up, stand
 from msgauth.ask import NXDOMAIN, TEMPFAIL, Answer, Rcode
+from msgauth.drive import solve
 from msgauth.keys import SigningKey
 from tests.unit.milters_keys.pems import pem, record
 

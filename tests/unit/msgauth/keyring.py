@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from gatepost.dns import Zone, solve
+from gatepost.dns import Zone
 from msgauth.ask import Answer, Lookup, Question, Rcode, T
+from msgauth.drive import solve
 from msgauth.keys import SigningKey
 
 FOLDER = Path(__file__).parents[2] / "vectors" / "keys"

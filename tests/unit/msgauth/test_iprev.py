@@ -2,8 +2,9 @@ import ipaddress
 
 import pytest
 
-from gatepost.dns import Zone, solve
+from gatepost.dns import Zone
 from msgauth.ask import Answer, Question
+from msgauth.drive import solve
 from msgauth.iprev import check_iprev
 from msgauth.results import IprevStatus, Property
 

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.dns import Zone, solve
+from gatepost.dns import Zone
 from msgauth.ask import Answer, Question, Rcode
 from msgauth.dmarc import Author, DmarcResult, Policy, check_dmarc, find_author
 from msgauth.dmarc.walk import MAX_QUERIES, Walker, targets
+from msgauth.drive import solve
 from msgauth.results import DkimStatus, DmarcStatus, SpfStatus
 from msgauth.spf import SpfResult
 

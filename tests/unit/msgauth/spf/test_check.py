@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.dns import Zone, solve
+from gatepost.dns import Zone
 from msgauth.ask import Answer, Question, Rcode
+from msgauth.drive import solve
 from msgauth.results import SpfStatus
 from msgauth.spf import SpfResult, check_helo, check_mail_from
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from gatepost.dns import solve
 from msgauth.ask import NXDOMAIN, TEMPFAIL, Answer, Question, Rcode
+from msgauth.drive import solve
 from msgauth.spf import check_mail_from
 from tests.conformance import suite
 

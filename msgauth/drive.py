@@ -1,4 +1,9 @@
-"""Drives a `Lookup`: puts its questions to a resolver and sends it the answers."""
+"""Drivers of a `Lookup`: each puts its questions to a resolver and sends it the answers.
+
+A resolver is a function that takes a `Question` and returns an `Answer`. It never raises for what a
+server or the network does: it returns `TEMPFAIL`. An exception that it does raise, for something
+wrong on this host, ends the lookup and comes out of the driver.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,12 @@ T = TypeVar("T")
 
 
 def solve(lookup: Lookup[T], resolve: Callable[[Question], Answer]) -> T:
-    """Run a lookup to its end in this thread."""
+    """Run a lookup to its end in this thread and return its result.
+
+    `resolve` is called once for each question, one after the other. Nothing here bounds the time:
+    that is up to `resolve`, which can answer `TEMPFAIL` from some point on. Raises what the lookup
+    raises (`MsgauthError`) and what `resolve` raises.
+    """
     try:
         question = next(lookup)
         while True:
@@ -48,7 +58,7 @@ def _rest(lookup: Lookup[T], question: Question) -> Lookup[T]:
 
 
 async def asolve(lookup: Lookup[T], resolve: Callable[[Question], Awaitable[Answer]]) -> T:
-    """Run a lookup to its end in this event loop."""
+    """Run a lookup to its end in this event loop and return its result; see `solve`."""
     try:
         question = next(lookup)
         while True:
