@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from milters.actions import Action, DeleteHeader, Quarantine, Refuse
-from milters.checks import Checks, Findings
+from milters.checks import checks_of, outcomes
 from milters.envelope import Envelope
 from milters.header import insert, verdict
 from milters.needed import needed
@@ -15,10 +15,11 @@ from milters.rules import Rules
 from milters.sealing import Sealing
 from milters.vouching import voucher
 from msgauth.ask import Lookup
-from msgauth.authres import format_field
+from msgauth.checks import Findings
 from msgauth.dmarc import find_author
 from msgauth.message import HeaderField
 from msgauth.spf import received_spf
+from msgauth.trace import Trace
 
 
 class Inbound:
@@ -33,6 +34,7 @@ class Inbound:
         envelope: Envelope,
         fields: Sequence[HeaderField],
         removed: Sequence[DeleteHeader],
+        trace: Trace | None = None,
     ) -> None:
         self._rules = rules
         self._envelope = envelope
@@ -42,7 +44,7 @@ class Inbound:
         # a sealer may have looked at one of several authors alone
         self._vouched_for = self._author_domain if len(author.domains) == 1 else ""
         fields = needed(fields)  # all else of the header is let go
-        self._checks = Checks(rules, envelope, fields, author)
+        self._checks = checks_of(rules, envelope, fields, author, trace)
         self.hashes = self._checks.hashes
         self._sealing = Sealing(rules, fields, self.hashes) if rules.signing.seals else None
         self.fragile = self._sealing.fragile if self._sealing is not None else None
@@ -52,7 +54,7 @@ class Inbound:
         findings = yield from self._checks.finish(now)
         policy = self._rules.settings.policy
         sealer = voucher(findings.arc, policy.trusted_sealers, self._vouched_for)
-        disposition = decide(findings.outcomes, self._rules.table, vouched=bool(sealer))
+        disposition = decide(outcomes(findings), self._rules.table, vouched=bool(sealer))
         facts = self._envelope.facts(self._author_domain)
         facts.update(shown(findings.all))
         if disposition.overlooked:
@@ -73,7 +75,7 @@ class Inbound:
             seal=sealed,
             results=tuple((finding.method, finding.status.value) for finding in findings.all),
             forged=len(self._removed),
-            proxied=findings.proxied,
+            proxied=self._rules.guard.is_proxy(self._envelope.client),
             second_field=bool(findings.second_field),
             fragile=self.fragile.reasons if self.fragile is not None and seal else (),
             facts=facts,
@@ -91,7 +93,7 @@ class Inbound:
         address = envelope.client.address
         if rules.settings.verify.received_spf and findings.spf and address:
             yield insert(received_spf(findings.spf, address, envelope.helo, rules.hostname))
-        yield insert(format_field(rules.authserv_id, findings.all, utf8=envelope.utf8))
+        yield insert(findings.authentication_results(rules.authserv_id, utf8=envelope.utf8))
         yield from map(insert, reversed(seal))
         if disposition.action == "quarantine" and rules.settings.policy.quarantine == "hold":
             yield Quarantine(disposition.reason)

@@ -14,6 +14,7 @@ from milters.outcome import Outcome, refused
 from milters.rules import Rules
 from msgauth.ask import Lookup
 from msgauth.message import MAX_FIELDS, HeaderField
+from msgauth.trace import Trace
 
 _BUSY = Reply(
     451, "4.3.2", "too many large messages are under way, please try again", "too-much-mail"
@@ -28,13 +29,25 @@ class Message:
     """Takes a message in the order of SMTP, and ends in an `Outcome`.
 
     What it keeps in memory is counted in `memory`. Where that has no room, what is there is let go,
-    and the message will be deferred.
+    and the message will be deferred. `trace` records its questions and findings.
     """
 
-    __slots__ = ("_fields", "_held", "_octets", "_refusal", "_treatment", "envelope", "rules")
+    __slots__ = (
+        "_fields",
+        "_held",
+        "_octets",
+        "_refusal",
+        "_trace",
+        "_treatment",
+        "envelope",
+        "rules",
+    )
 
-    def __init__(self, rules: Rules, envelope: Envelope, memory: Memory) -> None:
+    def __init__(
+        self, rules: Rules, envelope: Envelope, memory: Memory, trace: Trace | None = None
+    ) -> None:
         self.rules = rules
+        self._trace = trace
         self.envelope = envelope
         self._fields: list[HeaderField] = []
         self._octets = 0
@@ -95,7 +108,7 @@ class Message:
         if kept > self._held.octets and not self._hold(kept - self._held.octets):
             return _BUSY
         treat = Inbound if self.envelope.origin is Origin.OUTSIDE else Outbound
-        treatment = treat(self.rules, self.envelope, self._fields, removed)
+        treatment = treat(self.rules, self.envelope, self._fields, removed, self._trace)
         self._held.set(kept)
         return treatment
 

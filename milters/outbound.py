@@ -22,6 +22,7 @@ from milters.rules import Rules
 from msgauth.ask import Lookup
 from msgauth.dkim import BodyHashes, MessageSigner, SigningError
 from msgauth.message import HeaderField
+from msgauth.trace import Trace
 
 _NOT_YOURS = Reply(550, "5.7.1", "you may not send mail with this From", "from-not-yours")
 _UNSIGNED = Reply(451, "4.7.1", "the message cannot be signed now, try again later", "unsigned")
@@ -41,6 +42,7 @@ class Outbound:
         envelope: Envelope,
         fields: Sequence[HeaderField],
         removed: Sequence[DeleteHeader],
+        trace: Trace | None = None,
     ) -> None:
         self.hashes = BodyHashes()
         self.fragile: FragileParts | None = None
@@ -66,7 +68,7 @@ class Outbound:
             self._refusal = _NOT_YOURS
         elif self._marks.are_bad:
             kept = needed(fields)  # all else of the header is let go
-            self._returning = Returning(rules, envelope, kept, self._marks, self.hashes)
+            self._returning = Returning(rules, envelope, kept, self._marks, self.hashes, trace)
             self.fragile = self._returning.fragile
             if rules.guard.is_signed(envelope.origin):
                 self._unsigned = UNSIGNED

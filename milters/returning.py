@@ -24,6 +24,7 @@ from msgauth.authres import format_field
 from msgauth.dkim import BodyHashes
 from msgauth.message import HeaderField
 from msgauth.results import ArcStatus, Finding
+from msgauth.trace import Trace
 
 UNSIGNED = "from-outside"
 """The reason id why such a message is not signed."""
@@ -49,10 +50,12 @@ class Returning:
         fields: Sequence[HeaderField],
         marks: Marks,
         hashes: BodyHashes,
+        trace: Trace | None = None,
     ) -> None:
         self._rules = rules
         self._envelope = envelope
         self._marks = marks
+        self._trace = trace
         self._chain: ArcVerifier | None = None
         self.fragile: FragileParts | None = None
         if rules.signing.seals:
@@ -66,7 +69,10 @@ class Returning:
         set_: Sequence[HeaderField] = ()
         seal = ""
         if self._chain is not None:
-            chain = yield from self._chain.finish(now)
+            lookup = self._chain.finish(now)
+            if self._trace is not None:
+                lookup = self._trace.follow(lookup, "arc")
+            chain = yield from lookup
             findings = (chain, *findings)
             if self._is_sealed_by_us(chain):
                 seal = "already-sealed"

@@ -17,6 +17,7 @@ from milters.outcome import Outcome
 from milters.protocol.errors import ProtocolError
 from milters.rules import Rules
 from msgauth.ask import Lookup
+from msgauth.trace import Trace
 
 MAX_SHOWN = 256
 """Characters of a name or address out of SMTP that are kept: RFC 5321 section 4.5.3.1.3 allows a
@@ -27,9 +28,9 @@ class Session:
     """Follows one connection.
 
     `rules` is asked for the rules in force when a message begins, which then hold to its end.
-    `submission` is for a listener whose mail is all ours, `memory` is what all sessions share. An
-    event that has no place where it comes is a `ProtocolError`: the message would be judged without
-    it.
+    `submission` is for a listener whose mail is all ours, `memory` is what all sessions share,
+    `trace` records the questions and findings of a session with a single message. An event that has
+    no place where it comes is a `ProtocolError`: the message would be judged without it.
     """
 
     def __init__(
@@ -38,9 +39,11 @@ class Session:
         *,
         submission: bool = False,
         memory: Memory | None = None,
+        trace: Trace | None = None,
     ) -> None:
         self._rules = rules
         self._memory = memory or Memory()
+        self._trace = trace
         self._submission = submission
         self._client = Client(None, "")
         self._helo = ""
@@ -73,7 +76,7 @@ class Session:
         rules = self._rules()
         origin = rules.guard.origin(self._client, login, daemon_name, submission=self._submission)
         envelope = Envelope(self._client, self._helo, origin, _path(sender), login, utf8)
-        self._message = Message(rules, envelope, self._memory)
+        self._message = Message(rules, envelope, self._memory, self._trace)
 
     def rcpt(self, recipient: bytes) -> None:
         """A recipient was accepted."""

@@ -5,7 +5,26 @@ from __future__ import annotations
 import ipaddress
 from typing import TypeAlias
 
+from msgauth.errors import MsgauthError
+
 IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class AddressError(MsgauthError):
+    """Text is no IPv4 or IPv6 address."""
+
+
+def parse_address(client: IpAddress | str) -> IpAddress:
+    """Return the address that `client` is or names, such as ``192.0.2.1`` or ``2001:db8::1``.
+
+    Raises `AddressError` for other text.
+    """
+    if not isinstance(client, str):
+        return client
+    try:
+        return ipaddress.ip_address(client)
+    except ValueError:
+        raise AddressError(f"{client[:50]!a} is no IPv4 or IPv6 address") from None
 
 
 def plain(client: IpAddress) -> IpAddress:

@@ -1,0 +1,195 @@
+"""All checks of a message from outside: what the methods find, and nothing of what is done.
+
+A `MessageChecks` is made when the header is complete, so that body hashes can be taken while the
+body streams by; DNS is asked at the end, all methods in one lookup.
+
+The order of the questions is that of their weight, because all have one budget of time and a sender
+chooses many of the names: first the policy of the author domain, in a time of its own, then what
+could be aligned with it, then all else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from msgauth.address import IpAddress, plain
+from msgauth.arc import ArcResult, ArcVerifier
+from msgauth.ask import Lookup
+from msgauth.authres import format_field
+from msgauth.dkim import BodyHashes, DkimResult, MessageVerifier, VerifierLimits
+from msgauth.dkim.verify import DEFAULT_LIMITS
+from msgauth.dmarc import Author, DmarcCheck, DmarcResult
+from msgauth.domain import DomainError, to_alabels
+from msgauth.iprev import IprevResult, check_iprev
+from msgauth.message import HeaderField
+from msgauth.results import Finding, IprevStatus, Property, SpfStatus
+from msgauth.spf import SpfResult, check_helo, check_mail_from
+from msgauth.trace import Trace
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """What SMTP said of a message before its header (RFC 5321 section 3.3).
+
+    `client` is the address of the client; None where it is not known, and then nothing that needs
+    it is checked. `helo` is the name in HELO or EHLO, `mail_from` the reverse-path without angle
+    brackets, empty for the null one. `client_name` is the name of the client's address where the
+    MTA has already followed it back to the address, without a final dot, else empty.
+    """
+
+    client: IpAddress | None
+    helo: str
+    mail_from: str
+    client_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    """Which methods are run, and how.
+
+    DMARC goes by what DKIM and SPF find, and cannot pass without them. `receiver` is our own host
+    name, which can show up in an explanation of SPF (RFC 7208 section 7.3). `limits` bounds DKIM.
+    """
+
+    dkim: bool = True
+    spf: bool = True
+    arc: bool = True
+    dmarc: bool = True
+    iprev: bool = True
+    receiver: str = "unknown"
+    limits: VerifierLimits = DEFAULT_LIMITS
+
+
+DEFAULT_OPTIONS: Final = CheckOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the methods found in one message; a method that was not run has nothing.
+
+    `author` is whom the message says it is from. `dkim` has one result for each signature, at least
+    one. `spf` is the result for MAIL FROM, or for the HELO name where there is no sender; `helo` is
+    the one for the HELO name where there is a sender.
+    """
+
+    author: Author
+    iprev: IprevResult | None = None
+    helo: SpfResult | None = None
+    spf: SpfResult | None = None
+    dkim: tuple[DkimResult, ...] = ()
+    arc: ArcResult | None = None
+    dmarc: DmarcResult | None = None
+
+    @property
+    def all(self) -> tuple[Finding, ...]:
+        """Every finding, in the order in which Authentication-Results shows them."""
+        found = (self.iprev, self.helo, self.spf, *self.dkim, self.arc, self.dmarc)
+        return tuple(finding for finding in found if finding is not None)
+
+    @property
+    def second_field(self) -> str:
+        """The field that was added to one that a signature covers, as "Subject", or empty."""
+        return next((one.second_field for one in self.dkim if one.second_field), "")
+
+    def authentication_results(self, authserv_id: str, *, utf8: bool = False) -> HeaderField:
+        """Return the Authentication-Results field (RFC 8601) of host `authserv_id`.
+
+        It goes on top of the message, after the fields that claim to be of the same host have been
+        removed (`msgauth.fields_to_remove`). `utf8` tells whether the message may have UTF-8 in its
+        header (RFC 6531). Raises `AuthresError` for an empty `authserv_id`.
+        """
+        return format_field(authserv_id, self.all, utf8=utf8)
+
+
+class MessageChecks:
+    """The checks of one message.
+
+    `fields` is the whole header as it arrived, or as much of it as signatures can cover, `author`
+    what `find_author` read in its From fields. `hashes` wants the body before `finish`: each chunk
+    goes through ``hashes.update()``. `trace` records what is asked and found.
+    """
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        fields: Sequence[HeaderField],
+        author: Author,
+        options: CheckOptions = DEFAULT_OPTIONS,
+        trace: Trace | None = None,
+    ) -> None:
+        self._transaction = transaction
+        self._author = author
+        self._options = options
+        self._trace = trace
+        self.hashes = BodyHashes()
+        self._dkim = MessageVerifier(fields, options.limits, self.hashes) if options.dkim else None
+        self._arc = ArcVerifier(fields, self.hashes) if options.arc else None
+
+    def finish(self, now: int) -> Lookup[Findings]:
+        """Ask for what is needed and return what was found.
+
+        `now` is the time in seconds since 1970 in UTC.
+        """
+        check = DmarcCheck(self._author) if self._options.dmarc else None
+        if check:
+            yield from self._follow("dmarc", check.find_policies())
+            if self._dkim:
+                yield from self._verify_alignable(check, self._dkim, now)
+        spf = yield from self._follow("spf", self._check_mail_from(now))
+        arc = (yield from self._follow("arc", self._arc.finish(now))) if self._arc else None
+        dkim = (yield from self._follow("dkim", self._dkim.finish(now))) if self._dkim else ()
+        dmarc = None
+        if check:
+            dmarc = yield from self._follow("dmarc", check.finish(dkim, spf or self._unknown_spf()))
+        helo = yield from self._follow("spf", self._check_helo(now))
+        iprev = yield from self._follow("iprev", self._check_iprev())
+        return Findings(self._author, iprev, helo, spf, dkim, arc, dmarc)
+
+    def _follow(self, step: str, lookup: Lookup[T]) -> Lookup[T]:
+        return lookup if self._trace is None else self._trace.follow(lookup, step)
+
+    def _verify_alignable(self, check: DmarcCheck, dkim: MessageVerifier, now: int) -> Lookup[None]:
+        alignable = yield from self._follow("dmarc", check.alignable("dkim", dkim.domains))
+        yield from self._follow("dkim", dkim.verify(now, alignable))
+
+    def _check_iprev(self) -> Lookup[IprevResult | None]:
+        client, name = self._transaction.client, self._transaction.client_name
+        if not self._options.iprev or client is None:
+            return None
+        if name:
+            # the MTA has followed the name back to the address already
+            address = str(plain(client))
+            shown = (Property("policy", "iprev", address),)
+            reason = f"{name} has the address {address}"
+            return IprevResult("iprev", IprevStatus.PASS, reason, shown, name)
+        return (yield from check_iprev(client))
+
+    def _check_helo(self, now: int) -> Lookup[SpfResult | None]:
+        said, receiver = self._transaction, self._options.receiver
+        # without a sender the check of MAIL FROM is that of the HELO name
+        if not self._options.spf or said.client is None or not said.mail_from:
+            return None
+        return (yield from check_helo(said.client, said.helo, receiver=receiver, now=now))
+
+    def _check_mail_from(self, now: int) -> Lookup[SpfResult | None]:
+        said, receiver = self._transaction, self._options.receiver
+        if not self._options.spf or said.client is None:
+            return None
+        # RFC 7208 section 2.4: the null reverse-path stands for postmaster at the HELO name
+        check = check_mail_from(said.client, said.helo, said.mail_from, receiver=receiver, now=now)
+        return (yield from check)
+
+    def _unknown_spf(self) -> SpfResult:
+        """Return a result for DMARC: SPF might have passed for this domain, nobody can know."""
+        said = self._transaction
+        try:
+            domain = to_alabels(said.mail_from.rpartition("@")[2] or said.helo)
+        except DomainError:
+            domain = ""
+        return SpfResult(
+            "spf", SpfStatus.TEMPERROR, "the client's address is not known", domain=domain
+        )
