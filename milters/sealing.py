@@ -6,14 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from milters.fragile import FragileParts
 from milters.rules import Rules
-from msgauth.arc import ArcResult, ArcSealer
-from msgauth.authres import format_value
+from msgauth.arc import ArcResult, ArcSealer, results_payload
 from msgauth.dkim import BodyHashes, SigningError
 from msgauth.message import HeaderField
 from msgauth.results import Finding
-
-ARC_COLUMN = len("ARC-Authentication-Results: i=50; ")
-"""Where the results begin on the first line of the field that ARC keeps them in."""
 
 
 class Sealing:
@@ -37,7 +33,7 @@ class Sealing:
         """
         if self._sealer is None or chain is None:
             return (), "no-key"
-        payload = format_value(self._authserv_id, findings, column=ARC_COLUMN)
+        payload = results_payload(self._authserv_id, findings)
         try:
             fields = self._sealer.finish(now, chain, payload)
         except SigningError:

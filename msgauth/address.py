@@ -8,6 +8,7 @@ from typing import TypeAlias
 from msgauth.errors import MsgauthError
 
 IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+"""An address as `ipaddress.ip_address` returns it."""
 
 
 class AddressError(MsgauthError):

@@ -19,6 +19,7 @@ from typing import Literal, TypeAlias, TypeVar
 T = TypeVar("T")
 
 RdType: TypeAlias = Literal["A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "TXT"]
+"""The types of records that are asked for, as text."""
 
 
 class Rcode(enum.Enum):
@@ -78,9 +79,12 @@ class Answer:
 
 
 TEMPFAIL = Answer(Rcode.TEMPFAIL)
+"""The answer of a driver that could not find out, or has no time left."""
 NXDOMAIN = Answer(Rcode.NXDOMAIN)
+"""The answer for a name that does not exist, and for one that cannot: empty or too long labels."""
 
 Lookup: TypeAlias = Generator[Question, Answer, T]
+"""Work that needs DNS: a generator of questions that is sent their answers and returns a result."""
 
 
 def ask(name: str, rdtype: RdType) -> Lookup[Answer]:

@@ -1,4 +1,4 @@
-"""All checks of a message from outside: what the methods find, and nothing of what is done.
+"""All checks of a message from outside, and their results; nothing of what is done about them.
 
 A `MessageChecks` is made when the header is complete, so that body hashes can be taken while the
 body streams by; DNS is asked at the end, all methods in one lookup.
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """What SMTP said of a message before its header (RFC 5321 section 3.3).
+    """The facts that SMTP gives about a message before its header (RFC 5321 section 3.3).
 
     `client` is the address of the client; None where it is not known, and then nothing that needs
     it is checked. `helo` is the name in HELO or EHLO, `mail_from` the reverse-path without angle
@@ -49,7 +49,7 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class CheckOptions:
-    """Which methods are run, and how.
+    """The methods that are run, and their limits.
 
     DMARC goes by what DKIM and SPF find, and cannot pass without them. `receiver` is our own host
     name, which can show up in an explanation of SPF (RFC 7208 section 7.3). `limits` bounds DKIM.
@@ -69,9 +69,9 @@ DEFAULT_OPTIONS: Final = CheckOptions()
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the methods found in one message; a method that was not run has nothing.
+    """The results of all methods for one message; a method that was not run has none.
 
-    `author` is whom the message says it is from. `dkim` has one result for each signature, at least
+    `author` is the author in From. `dkim` has one result for each signature, at least
     one. `spf` is the result for MAIL FROM, or for the HELO name where there is no sender; `helo` is
     the one for the HELO name where there is a sender.
     """
@@ -108,9 +108,9 @@ class Findings:
 class MessageChecks:
     """The checks of one message.
 
-    `fields` is the whole header as it arrived, or as much of it as signatures can cover, `author`
-    what `find_author` read in its From fields. `hashes` wants the body before `finish`: each chunk
-    goes through ``hashes.update()``. `trace` records what is asked and found.
+    `fields` is the whole header as it arrived, or as much of it as signatures can cover; `author`
+    is the result of `find_author` for its From fields. `hashes` wants the body before `finish`:
+    each chunk goes through ``hashes.update()``. `trace` records questions and findings.
     """
 
     def __init__(

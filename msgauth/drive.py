@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def solve(lookup: Lookup[T], resolve: Callable[[Question], Answer]) -> T:
-    """Run a lookup to its end in this thread and return its result.
+    """Run `lookup` to its end in this thread and return its result.
 
     `resolve` is called once for each question, one after the other. Nothing here bounds the time:
     that is up to `resolve`, which can answer `TEMPFAIL` from some point on. Raises what the lookup
@@ -58,7 +58,7 @@ def _rest(lookup: Lookup[T], question: Question) -> Lookup[T]:
 
 
 async def asolve(lookup: Lookup[T], resolve: Callable[[Question], Awaitable[Answer]]) -> T:
-    """Run a lookup to its end in this event loop and return its result; see `solve`."""
+    """Run `lookup` to its end in this event loop and return its result; see `solve`."""
     try:
         question = next(lookup)
         while True:

@@ -87,7 +87,7 @@ def crlf(data: bytes) -> bytes:
 
 
 def parse_message(raw: bytes) -> tuple[tuple[HeaderField, ...], bytes]:
-    """Split a whole message, with CRLF or LF line ends, into its fields and its body.
+    """Split `raw`, a whole message with CRLF or LF line ends, into its fields and its body.
 
     Tolerant as Postfix is: the ``From `` line of an mbox file is left out, and the first line
     that is neither field nor fold ends the header and begins the body, as if the empty line before

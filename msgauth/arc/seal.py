@@ -14,6 +14,7 @@ from typing import Final
 
 from msgauth.arc.sets import AAR, AMS, AS, MAX_SETS, ChainError, collect_sets, hashed_fields
 from msgauth.arc.verify import ArcResult
+from msgauth.authres import format_value
 from msgauth.dkim.body import BodyHashes
 from msgauth.dkim.canonical import RELAXED, Canonicalization
 from msgauth.dkim.headers import DEFAULT_HEADERS, Header, HeaderPolicy
@@ -21,7 +22,7 @@ from msgauth.dkim.sign import SignedHeader, SigningError, hash_tags, sign_digest
 from msgauth.fold import FOLD, FoldError, fold, require_folded
 from msgauth.keys import SigningKey
 from msgauth.message import HeaderField
-from msgauth.results import ArcStatus
+from msgauth.results import ArcStatus, Finding
 
 SEALED_HEADERS: Final = HeaderPolicy(
     DEFAULT_HEADERS.always,
@@ -30,6 +31,9 @@ SEALED_HEADERS: Final = HeaderPolicy(
     (*DEFAULT_HEADERS.plain, "DKIM-Signature"),
 )
 """What an ARC-Message-Signature covers unless told otherwise: as DKIM, and its signatures."""
+
+_RESULTS_COLUMN: Final = len(f"{AAR.decode()}: i={MAX_SETS}; ")
+"""Where the results begin on the first line of the field that ARC keeps them in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,14 @@ class ArcSealer:
         digest = hashlib.sha256(hashed_fields(covered) + hashed_fields([unsigned])[:-2])
         signature = sign_digest(spec.key, digest.digest())
         return HeaderField(AS, unsigned.value + signature)
+
+
+def results_payload(authserv_id: str, findings: Iterable[Finding]) -> str:
+    """Return what `ArcSealer.finish` takes as payload: all that host `authserv_id` found.
+
+    Raises `AuthresError` for an empty `authserv_id`.
+    """
+    return format_value(authserv_id, findings, column=_RESULTS_COLUMN)
 
 
 def _results_field(instance: int, payload: str) -> HeaderField:

@@ -118,8 +118,9 @@ def check_dmarc(
 ) -> Lookup[DmarcResult]:
     """Check whether something that passed speaks for the author of a message.
 
-    `dkim` has the results of all signatures, `spf` the one of the MAIL FROM identity; a result of
-    the HELO identity counts for nothing here (RFC 9989 section 4.4.2).
+    `author` is the result of `find_author`. `dkim` has the results of all signatures, `spf` the one
+    of the MAIL FROM identity; a result of the HELO identity counts for nothing here (RFC 9989
+    section 4.4.2).
 
     A message with several author domains is checked for each, and the worst result is its result
     (RFC 9989 section 11.5): the one with the hardest policy that nothing speaks against, then one

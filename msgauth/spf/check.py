@@ -7,7 +7,7 @@ answers; a driver adds the bound on time by answering `TEMPFAIL`, which becomes 
 
 from __future__ import annotations
 
-from msgauth.address import IpAddress
+from msgauth.address import IpAddress, parse_address
 from msgauth.ask import Lookup
 from msgauth.domain import DomainError, to_alabels
 from msgauth.results import Property, SpfStatus
@@ -19,6 +19,29 @@ from msgauth.spf.evaluation import (
     TemporaryError,
 )
 from msgauth.spf.result import Identity, SpfResult
+
+
+def check_spf(
+    client: IpAddress | str, *, helo: str, mail_from: str, now: int, receiver: str = "unknown"
+) -> Lookup[SpfResult]:
+    """Check the identity that DMARC goes by: may `client` send for the domain of `mail_from`?
+
+    `client` is the address of the SMTP client, `helo` the name it said in HELO or EHLO and
+    `mail_from` the reverse-path, with or without angle brackets; for a null one the HELO name is
+    checked (RFC 7208 section 2.4). `now` is the time in seconds since 1970 in UTC and `receiver`
+    our own host name; both can only show up in an explanation (section 7.3).
+
+    The work is bounded: 10 terms that query, 10 names for an MX or PTR, 2 void answers (section
+    4.6.4). Raises `AddressError` for a client that is no address, at once; the lookup itself raises
+    nothing, whatever the arguments and DNS hold.
+    """
+    address = parse_address(client)
+    return check_mail_from(address, helo, without_brackets(mail_from), receiver=receiver, now=now)
+
+
+def without_brackets(path: str) -> str:
+    """Return the address in a path of SMTP, empty for the null one (RFC 5321 section 4.1.2)."""
+    return path.strip().removeprefix("<").removesuffix(">")
 
 
 def check_helo(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import ipaddress
+import json
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,6 +24,8 @@ from msgauth.message import parse_message
 from msgauth.spf import check_helo, check_mail_from
 from msgauth.spf import record as spf_record
 from msgauth.tags import parse_tags
+from msgauth.trace import Trace
+from msgauth.verification import verify
 from tests.fuzz.mutate import mutate
 from tests.fuzz.target import Target
 from tests.unit.milters.mail import NOW, Mail, play, session_of
@@ -120,6 +123,12 @@ def check(made: tuple[str, bytes, bytes, int]) -> None:
     if seed % 4 == 0:
         mail = Mail(tuple((_text(f.name), _text(f.value)) for f in fields), body)
         play(session_of(address), mail, _Here(resolve), sender=record[:60])  # type: ignore[arg-type]
+    if seed % 4 == 1:
+        trace = Trace()
+        lookup = verify(raw, client=client, helo=helo, mail_from=sender, now=NOW, trace=trace)
+        solve(lookup, resolve).authentication_results("mx.receiver.example")
+        json.dumps(trace.as_data())
+        assert all(line.isascii() and line.isprintable() for line in trace.lines())
 
 
 class Dns:

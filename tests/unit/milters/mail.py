@@ -20,6 +20,7 @@ from milters.settings import MiltersSettings
 from milters.signing import DomainKey
 from msgauth.drive import solve
 from msgauth.keys import SigningKey
+from msgauth.trace import Trace
 
 NOW = 1_795_000_000
 HOSTNAME = "mx.receiver.example"
@@ -132,9 +133,10 @@ def session_of(
     *,
     submission: bool = False,
     proxy_networks: Sequence[str] = (),
+    trace: Trace | None = None,
 ) -> Session:
     ready = rules(settings, keys, proxy_networks)
-    session = Session(lambda: ready, submission=submission)
+    session = Session(lambda: ready, submission=submission, trace=trace)
     session.connect("localhost" if client is None else "unknown", client)
     session.helo("client.example")
     return session
