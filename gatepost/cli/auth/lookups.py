@@ -17,6 +17,7 @@ from msgauth.dmarc.walk import DnsError, Walker, select_organizational_domain, s
 from msgauth.domain import DomainError, to_alabels
 from msgauth.drive import solve
 from msgauth.spf import SpfResult, check_helo, check_mail_from
+from msgauth.trace import Trace
 
 
 def client_address(
@@ -105,9 +106,13 @@ def dmarc(config: Path | None, zone: Path | None, domain: str) -> None:
     show_questions(questions)
 
 
-def show_questions(questions: Questions) -> None:
-    """Print what was asked of DNS."""
-    lines = questions.lines()
+def show_questions(questions: Questions, trace: Trace | None = None) -> None:
+    """Print what was asked of DNS: the lines of `trace`, then the questions that are not in it."""
+    if trace is not None:
+        click.echo("trace:")
+        for line in trace.lines():
+            click.echo(f"  {line}")
+    lines = questions.lines(trace)
     if lines:
         click.echo("asked of DNS:")
     for line in lines:

@@ -30,6 +30,7 @@ from msgauth.address import IpAddress
 from msgauth.drive import solve
 from msgauth.errors import MsgauthError
 from msgauth.message import HeaderField, crlf, parse_message
+from msgauth.trace import Trace
 
 CHUNK = 65536
 """Octets of the body that the session gets at once, as from an MTA."""
@@ -94,6 +95,12 @@ message_argument = click.argument("message", type=click.File("rb"))
 @click.option("--mail-from", "sender", default="", help="The address in MAIL FROM, empty for <>.")
 @click.option("--login", default="", help="The SASL login.")
 @click.option("--time", "now", type=int, help="The time of the check, in seconds since 1970.")
+@click.option(
+    "--trace",
+    "traced",
+    is_flag=True,
+    help="Show the questions, answers and findings of each method in their order.",
+)
 def verify(
     config: Path | None,
     zone: Path | None,
@@ -104,6 +111,7 @@ def verify(
     sender: str,
     login: str,
     now: int | None,
+    traced: bool,
 ) -> None:
     """Say what the milter finds in MESSAGE (a file, or - for standard input), and does with it.
 
@@ -113,7 +121,8 @@ def verify(
     loaded = configuration.read_if_any(config).model
     questions = Questions(zone, loaded.dns)
     rules = _rules(loaded, ConfiguredKeys(loaded, questions))
-    session = Session(lambda: rules)
+    trace = Trace(time.monotonic) if traced else None
+    session = Session(lambda: rules, trace=trace)
     session.connect(client_name or "unknown", str(client) if client else None)
     session.helo(helo)
     session.mail_from(f"<{sender.strip('<>')}>".encode(), login, "")
@@ -130,7 +139,7 @@ def verify(
     if outcome.reason:
         click.echo(f"reason      {outcome.reason}")
     _show_actions(outcome)
-    show_questions(questions)
+    show_questions(questions, trace)
     raise SystemExit({"defer": 75, "reject": 77}.get(outcome.action, 0))  # sysexits.h
 
 

@@ -11,6 +11,7 @@ from gatepost.config import DnsSettings
 from gatepost.dns import Resolver, Zone, ZoneError
 from gatepost.printable import escape
 from msgauth.ask import Answer, Question, Rcode
+from msgauth.trace import Asked, Trace
 
 Command = Callable[..., None]
 
@@ -54,11 +55,14 @@ class Questions:
         del seconds
         return self.resolve
 
-    def lines(self) -> list[str]:
-        """A line a question: what was asked, and what came back."""
+    def lines(self, trace: Trace | None = None) -> list[str]:
+        """Return a line for each question with its answer; those in `trace` are left out."""
+        events = [] if trace is None else trace.events
+        traced = {event.question for event in events if isinstance(event, Asked)}
         return [
             f"{escape(question.name)} {question.rdtype}: {_shown(answer)}"
             for question, answer in self._asked.items()
+            if question not in traced
         ]
 
 

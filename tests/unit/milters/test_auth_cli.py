@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,34 @@ def test_sign_then_verify(desk: Desk) -> None:
     assert "remove      Authentication-Results number 1" in verified.output
     assert "add         Authentication-Results: mx.example;" in verified.output
     assert "  r._domainkey.signer.example TXT: v=DKIM1" in verified.output
+
+
+def test_verify_shows_a_trace_in_order(desk: Desk) -> None:
+    words = (
+        "verify",
+        str(desk.message),
+        "--client",
+        "192.0.2.1",
+        "--mail-from",
+        "a@signer.example",
+    )
+    _, _, shown = desk.run(*words, "--trace").output.partition("trace:\n")
+    steps = [re.sub(r" \(\d\.\d{3} s\)$", "", line.strip()) for line in shown.splitlines()]
+    assert steps == [
+        "dmarc asks _dmarc.signer.example TXT: v=DMARC1; p=reject; sp=quarantine; np=none",
+        "spf asks signer.example TXT: v=spf1 ip4:192.0.2.1 -all",
+        "spf finds pass: signer.example authorizes 192.0.2.1 (ip4:192.0.2.1)",
+        "arc finds none",
+        "dkim finds none: the message is not signed",
+        "dmarc finds pass: spf of signer.example passed and is aligned",
+        "spf finds none: the HELO name is no domain",
+        "iprev asks 1.2.0.192.in-addr.arpa PTR: nxdomain",
+        "iprev finds permerror: 192.0.2.1 has no name",
+    ]
+    # each question is shown once: "asked of DNS" has what is not in the trace
+    assert "asked of DNS" not in shown
+    assert "trace:" not in desk.run(*words).output
+    assert "asked of DNS:\n" in desk.run(*words).output
 
 
 def test_a_forgery_with_its_reasons(desk: Desk) -> None:
