@@ -10,7 +10,7 @@ import dns.resolver
 import pytest
 
 import msgauth
-from testbed.dns import Behaviour, DnsServer
+from tests.testbed.dns import Behaviour, DnsServer
 from tests.unit.docs.library import run
 
 ZONE = """

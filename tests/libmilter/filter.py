@@ -19,11 +19,11 @@ from typing import Any, Final
 
 import milter
 
-from gatepost.dns import solve
 from gatepost.reply import Reply
 from milters.actions import Action, DeleteHeader, InsertHeader, Quarantine, Refuse
 from milters.conversation import UNIX
 from milters.protocol.negotiation import MtaAction, Step, Wishes
+from msgauth.drive import solve
 from tests.libmilter.recording import WISHES, Recording, zone
 from tests.unit.milters.mail import NOW
 from tests.unit.milters.test_conversation import FAILED

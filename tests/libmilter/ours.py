@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gatepost.dns import solve
 from milters.conversation import queue_id
 from milters.protocol.errors import ProtocolError
+from msgauth.drive import solve
 from tests.libmilter.conversation import Conversation, Played, answers
 from tests.libmilter.recording import WISHES, Recording, zone
 from tests.unit.milters.mail import NOW
