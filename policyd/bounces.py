@@ -43,6 +43,9 @@ _CONSTANT = re.compile(r"[\w+/-]{8,}={0,2}_([0-9]{10,})_[\w+/-]{8,}={0,2}")
 _EZMLM = re.compile(r"(.+-[a-z]c)\.[0-9]+\.[a-z]{20}(-.+)", re.IGNORECASE | re.DOTALL)
 # Acoustic, formerly Silverpop: v-abcdef_ghij_klm_nop_a
 _ACOUSTIC = re.compile(r"v-[a-z]{4,9}(?:_[a-z]{4,9}){2,4}_[a-z]", re.IGNORECASE)
+# Campaign Monitor: list-hash, all letters
+_CAMPAIGN_MONITOR = re.compile(r"(.+)-[a-z]{8,}", re.IGNORECASE | re.DOTALL)
+_CAMPAIGN_MONITOR_DOMAIN = re.compile(r"(?:.+\.)?(?:cmail|createsend)[0-9]*\.com")
 # Salesforce: user=domain__hash@pod.bnc.salesforce.com
 _SALESFORCE = re.compile(r"(.+=.+?)__[0-9a-z-]+", re.IGNORECASE | re.DOTALL)
 
@@ -50,6 +53,8 @@ _SERVERS_IN_THE_DOMAIN = re.compile(
     r".+\.((?:bnc\.salesforce|mcsv|mcdlv|rsgsv|mandrillapp)\.(?:com|net))"
 )
 """Sending services whose bounce domain begins with the server of the day."""
+_MAILCHIMP_POOLS = frozenset({"mcdlv.net", "rsgsv.net"})
+"""Domains that Mailchimp uses by turns with mcsv.net."""
 _RANDOM_ALONE = re.compile(r"(?:.+\.)?bounces\.google\.com|(?:.+\.)?amazonses\.com")
 """Domains where the whole local part belongs to one message."""
 
@@ -72,6 +77,13 @@ _BOUNCE_LABELS = re.compile(
     r"returns?)[0-9]*\.[^.]+\.[^.]+(?:\..+)?"
 )
 """The same, as a label of the domain below an organization's."""
+_NOBODYS_LABELS = re.compile(
+    r"(?:.+\.)?(?:bnc|bounces?|em[0-9]+|mg|returns?|verp)[0-9]*\.[^.]+\.[^.]+(?:\..+)?"
+)
+"""Labels of domains where nobody has a mailbox: whatever has a number in it is a program's."""
+_NUMBERED_WORD = re.compile(
+    r"((?:bnc|bounced?|bounces|errors?|messages?|msg|returns?|sentto|verp)-?)[0-9]+", re.IGNORECASE
+)
 _FREEMAIL = frozenset(
     {"126.com", "163.com", "aol.com", "bigpond.com", "bk.ru", "bluewin.ch", "comcast.net"}
     | {"foxmail.com", "free.fr", "freenet.de", "fastmail.com", "gmail.com", "gmx.at", "gmx.ch"}
@@ -97,8 +109,13 @@ _FREEMAIL = frozenset(
 _LONG_NUMBER = 6
 _SHORT_HASH = 8
 _LONG_WORD = 12
+_LONGEST_WORD = 16
+_MANY_TURNS = 3
+"""Between digits and letters, in a short word: ``web2print`` has two."""
 _HEX = re.compile(r"[0-9a-f]+", re.IGNORECASE)
 _BEGINS_WITH_A_WORD = re.compile(r"[A-Za-z][a-z]{7}")
+_EZMLM_COOKIE = re.compile(r"[a-p]{20}", re.IGNORECASE)
+_LONG_RUN = re.compile(r"[0-9]{6,}")
 _TURNS = re.compile(r"[0-9](?=[A-Za-z])|[A-Za-z](?=[0-9])|[a-z](?=[A-Z])")
 
 
@@ -116,7 +133,7 @@ def stable_sender(sender: str) -> str:
 
 
 def _stable(user: str, domain: str, nesting: int) -> str:
-    if nesting and ("=" in user or "+" in user or "_" in user or "." in user):
+    if nesting and ("=" in user or "+" in user or "_" in user or "." in user or "-" in user):
         for read in _FORMS:
             if (found := read(user, domain, nesting - 1)) is not None:
                 return found.lower()
@@ -164,6 +181,7 @@ def _customer(user: str, domain: str, _nesting: int) -> str | None:
     """A sending service's address: the customer stays, where it is named."""
     pool = _SERVERS_IN_THE_DOMAIN.fullmatch(domain)
     domain = pool[1] if pool else domain
+    domain = "mcsv.net" if domain in _MAILCHIMP_POOLS else domain
     if found := _SPARKPOST.fullmatch(user):
         return f"{found[1]}@{domain}"  # its numbers are those of the customer
     if found := _SENDGRID.fullmatch(user) or _MAILCHIMP.fullmatch(user):
@@ -178,6 +196,8 @@ def _customer(user: str, domain: str, _nesting: int) -> str | None:
         return f"{found[1]}.#.#{found[2]}@{domain}"
     if _ACOUSTIC.fullmatch(user):
         return f"v-#@{domain}"
+    if _CAMPAIGN_MONITOR_DOMAIN.fullmatch(domain) and (found := _CAMPAIGN_MONITOR.fullmatch(user)):
+        return f"{found[1]}@createsend.com"
     return None
 
 
@@ -192,32 +212,55 @@ def _plain(user: str, domain: str) -> str:
     user = _UUID.sub("#", user)
     parts = _SEPARATORS.split(user)
     words = parts[::2]
-    if len(words) == 1:
+    nobodys = _NOBODYS_LABELS.fullmatch(domain) is not None
+    if sum(word != "" for word in words) == 1:
+        if found := _NUMBERED_WORD.fullmatch(user):
+            return f"{found[1]}#"
+        if nobodys:
+            return _without_what_changes(user, nobodys)
         return "#" if _looks_random(user) and len(user) >= 2 * _LONG_WORD else user
     made_by_a_program = (
         "=" in user
         or not _BOUNCE_WORDS.isdisjoint(word.lower() for word in words)
+        or any(map(_NUMBERED_WORD.fullmatch, words))
         or _BOUNCE_LABELS.fullmatch(domain) is not None
         or sum(word.isdecimal() or word == "#" for word in words) > 1
     )
-    # behind an = or before an @ is an address of somebody, and it stays
+    # a recipient's address, written with an = for its @, stays
     own = _words_before_a_recipient(parts)
     last = len(words) - 1
     for n, word in enumerate(words[:own]):
-        if word.isdecimal():
-            if made_by_a_program or 0 < n < last or len(word) >= _LONG_NUMBER:
+        if made_by_a_program:
+            parts[2 * n] = _without_what_changes(word, nobodys)
+        elif word.isdecimal():
+            if 0 < n < last or len(word) >= _LONG_NUMBER:
                 parts[2 * n] = "#"
-        elif _looks_random(word) or (made_by_a_program and _looks_hashed(word)):
+        elif _looks_random(word):
             parts[2 * n] = "#"
     return "".join(parts)
 
 
+def _without_what_changes(word: str, nobodys: bool) -> str:
+    """A word of an address that a program made, without its numbers and hashes.
+
+    Where nobody has a mailbox a long word is a hash, and be it of letters alone.
+    """
+    if word.isdecimal() or _looks_random(word) or _looks_hashed(word):
+        return "#"
+    if nobodys and len(word) >= _LONGEST_WORD:
+        return "#"
+    if found := _NUMBERED_WORD.fullmatch(word):
+        return f"{found[1]}#"
+    return _LONG_RUN.sub("#", word)
+
+
 def _words_before_a_recipient(parts: list[str]) -> int:
-    """How many words stand before the recipient that a VERP address has (user=domain)."""
-    for n, separator in enumerate(parts[1::2]):
-        if separator == "=":
+    """How many words stand before the recipient that a VERP address has (user=domain.example)."""
+    separators = parts[1::2]
+    for n in range(len(separators) - 1, -1, -1):
+        if "=" in separators[n]:
             # the word before it is the user, or the last piece of it
-            return n
+            return n if "." in separators[n + 1 :] else len(parts[::2])
     return len(parts[::2])
 
 
@@ -234,6 +277,12 @@ def _looks_random(word: str) -> bool:
 
 def _looks_hashed(word: str) -> bool:
     """Whether a word of an address that a program made is a hash, and be it a short one."""
-    if len(word) < _LONG_NUMBER or word.isalpha() or word.isdecimal():
+    if _EZMLM_COOKIE.fullmatch(word):
+        return True
+    if len(word) < _LONG_NUMBER or word.isalpha() or word.isdecimal() or not word.isascii():
         return False
-    return _HEX.fullmatch(word) is not None
+    return (
+        _HEX.fullmatch(word) is not None
+        or len(_TURNS.findall(word)) >= _MANY_TURNS
+        or len(word) >= 2 * _LONG_WORD
+    )

@@ -38,6 +38,8 @@ _SHARED_DOMAINS = frozenset(
 _SENDERS = frozenset(
     {"163.com", "amazonses.com", "apple.com", "constantcontact.com", "createsend.com"}
     | {"exacttarget.com", "facebook.com", "gmx.net", "google.com", "hubspotemail.net", "icloud.com"}
+    | {"antispamcloud.com", "emailsrvr.com", "hornetsecurity.com", "iphmx.com", "mailchannels.net"}
+    | {"mailspamprotection.com", "me.com", "salesforce.com", "smtp2go.com"}
     | {"kundenserver.de", "linkedin.com", "mail.ru", "mailgun.net", "mailgun.org", "mailjet.com"}
     | {"mandrillapp.com", "mcdlv.net", "mcsv.net", "messagelabs.com", "messagingengine.com"}
     | {"mimecast.com", "mktomail.com", "mtasv.net", "outlook.com", "paypal.com", "pphosted.com"}
@@ -67,6 +69,11 @@ _MORE_LINE_WORDS = frozenset(
     | {"rdns", "rev", "reverse", "static", "subs", "subscriber", "subscribers", "unallocated"}
     | {"unassigned", "unused", "users"}
 )
+_NAMELESS = re.compile(
+    r"hosted-?by-?|no-?(?:data|hostname|name|ptr|rdns|reverse|rev)|not-?(?:assigned|configured|set)|"
+    r"placeholder|undefined|unknown|unnamed|unspecified|(?:^|[.-])(?:default|empty|pointer|ptr)(?:[.-]|$)"
+)
+"""Words that a provider puts where its customer has set no name; a whole domain may say so."""
 _HOSTING_WORDS = frozenset(
     {"cloud", "cloudserver", "colo", "compute", "container", "ct", "ded", "dedi", "dedicated"}
     | {"droplet", "ec", "guest", "host", "hosted", "hosting", "hosts", "instance", "kvm"}
@@ -79,7 +86,7 @@ _MAIL_WORDS = frozenset(
     | {"mxin", "mxout", "ob", "omta", "out", "outgoing", "relay", "send", "sender"}
 )
 _MAIL_SYLLABLES = re.compile(
-    r"bounce|exim|mail|mout|newsletter|outbound|postfix|relay|smtp|smarthost"
+    r"bounce|exchange|exim|mail|mout|newsletter|outbound|postfix|relay|smtp|smarthost|zimbra"
 )
 _WORDS = re.compile(r"[a-z]+")
 _DIGITS = re.compile(r"\d+")
@@ -150,7 +157,9 @@ def is_own(address: str, name: str) -> bool:
     if _is_generic(address, host) or _has_address(address, host, domain):
         return False
     if not host or _SENDGRID.match(host):
-        return True
+        return not _NAMELESS.match(domain)
+    if _NAMELESS.search(host) or _NAMELESS.match(domain):
+        return False
     if not _MORE_LINE_WORDS.isdisjoint(_WORDS.findall(host)):
         return False
     return not _has_serial(host)
@@ -194,7 +203,9 @@ def _is_generic(address: str, host: str) -> bool:
             return True
         numbers = [int(digits) for digits in re.findall(r"\d{1,3}", host)]
         # the last two octets, in either order, and in any notation
-        return octets[3] in numbers and octets[2] in numbers and len(numbers) >= 2
+        if octets[3] == octets[2]:
+            return numbers.count(octets[3]) >= 2
+        return octets[3] in numbers and octets[2] in numbers
     if isinstance(parsed, ipaddress.IPv6Address):
         digits = parsed.exploded.replace(":", "")
         squeezed = re.sub(r"[^0-9a-f]", "", host)

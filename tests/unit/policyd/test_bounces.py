@@ -179,9 +179,59 @@ ONE = {
         "0a1b2c3d4e5f60718293a4b5c6d7e8f9@shop.example",
         "ffeeddccbbaa00112233445566778899@shop.example",
     ),
+    "Campaign Monitor": (
+        "shop-klyjhldlyhdkjdkhr@cmail19.com",
+        "shop-trqwhldlyhdkjdkhy@cmail20.com",
+    ),
+    "Mailchimp, another pool": (
+        "bounce-mc.us19_123456789.9876543-a1b2c3d4e5@mail198.atl61.mcsv.net",
+        "bounce-mc.us19_123456789.9876544-b1b2c3d4e5@mail33.sea21.rsgsv.net",
+    ),
+    "Mailjet, few digits": (
+        "12ab34cd.AAAAABCDEFGAAAAAAAAAAAAABCDEAAAABCDEAAAAAAAFGHIJABlMnOpQ@a2.bnc3.mailjet.com",
+        "99ab34cd.AAAAZZCDEFGAAAAAAAAAAAAABCDEAAAABCDEAAAAAAAFGHIJABlMnOpR@a2.bnc3.mailjet.com",
+    ),
+    "HubSpot, a short hash": (
+        "1ax8xyz3fzg-bob=example.org@bf10x.hubspotemail.net",
+        "1ax9xyw4fzh-bob=example.org@bf10x.hubspotemail.net",
+    ),
+    "HubSpot, a hash with few digits": (
+        "1axbzabcdefgh12345678901234567890abcdefgh-bob=example.org@1234m.shop.example",
+        "1axczbbcdefgh99345678901234567890abcdefgh-bob=example.org@1234m.shop.example",
+    ),
+    "Twitter": (
+        "n0123456789-1a2b3c4d5e6f7890-bob===example.org@bounce.twitter.com",
+        "n9923456789-9a2b3c4d5e6f7890-bob===example.org@bounce.twitter.com",
+    ),
+    "LinkedIn, lower case": (
+        "s-4gn3uxk2qa9ztp0rlw7vbcxyz_defghijklmnopqrstu@bounce.linkedin.com",
+        "s-7hp5vyl4rb1auq2smx9wcdxyz_zzfghijklmnopqrstu@bounce.linkedin.com",
+    ),
+    "BlueHornet": (
+        "bounce-use=M=63749012345=echo4=0a1b2c3d4e5f@returnpath.example.com",
+        "bounce-use=M=63749099999=echo4=9f8e7d6c5b4a@returnpath.example.com",
+    ),
+    "ezmlm, warning": (
+        "list-return-1700000000.abcdefghijklmnopabcd.1234-bob=example.org@lists.example",
+        "list-return-1700000099.ponmlkjihgfedcbaponm.1235-bob=example.org@lists.example",
+    ),
+    "a number right behind the word": ("bounce1184@shop.example", "bounce1185@shop.example"),
+    "the same beside another word": ("bounces1184-x@s.example", "bounces1185-x@s.example"),
+    "numbers between = signs": ("bounce=1184=x@shop.example", "bounce=1185=x@shop.example"),
+    "a number alone in a bounce domain": ("1184@bounce.s.example", "1185@bounce.s.example"),
+    "a hash alone in a bounce domain": ("0b7f9d4e@bounce.s.example", "ab12cd3e@bounce.s.example"),
+    "Base64 in a bounce domain": (
+        "V2h5U29TZXJpb3Vz@bounce.s.example",
+        "QWxsWW91ckJhc2U1@bounce.s.example",
+    ),
     "an extension": ("alice+1@example.org", "alice+2@example.org"),
 }
 TWO = (
+    ("+4930123456@fax.example", "+4930123457@fax.example"),
+    ("news24@example.org", "news25@example.org"),
+    ("shop-one@bounce.s.example", "shop-two@bounce.s.example"),
+    ("12345@email.example.org", "12346@email.example.org"),
+    ("shop-klyjhldlyhdkjdkhr@cmail19.com", "club-klyjhldlyhdkjdkhr@cmail19.com"),
     *(("user123@gmail.com", "user124@gmail.com"), ("john.1984@gmail.com", "john.1985@gmail.com")),
     *(("user123@example.org", "user124@example.org"), ("john.1@example.org", "john.2@example.org")),
     *(("12345678@qq.com", "87654321@qq.com"), ("4917100001@example.org", "4917100002@example.org")),

@@ -72,6 +72,11 @@ def test_generic_names() -> None:
 
 
 OWN = (
+    ("17.57.155.4", "qs51p00im-qukt01072702.me.com"),
+    ("216.71.154.42", "esa2.hc3370-68.iphmx.com"),
+    ("54.174.59.1", "a1i241.smtp2go.com"),
+    ("13.110.1.1", "smtp12-dfw-sp1.mta.example.org"),
+    ("192.0.2.77", "exchange2019.example.org"),
     ("192.0.2.77", "example.org"),
     ("192.0.2.77", "mail.example.org"),
     ("192.0.2.77", "mx1.example.org"),
@@ -102,6 +107,14 @@ OWN = (
     ("2001:db8::25", "mx2.example.org"),
 )
 GENERATED = (
+    ("198.51.100.7", "hosted-by.hoster.example"),
+    ("198.51.100.7", "hostedby.hoster.example"),
+    ("198.51.100.7", "no-reverse-dns-configured.example"),
+    ("198.51.100.7", "noptr.hoster.example"),
+    ("198.51.100.7", "undefined.hoster.example"),
+    ("198.51.100.7", "placeholder.hoster.example"),
+    ("198.51.100.7", "ptr.hoster.example"),
+    ("198.51.7.7", "x7-7.isp.example"),
     ("51.38.201.99", "vps-1a2b3c4d.vps.ovh.net"),
     ("51.38.201.99", "vps-fcbadeab.vps.ovh.net"),
     ("51.38.201.99", "vps12345.ovh.net"),
