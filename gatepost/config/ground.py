@@ -54,7 +54,8 @@ class DnsSettings(Section):
         default=20_000,
         ge=0,
         le=5_000_000,
-        description="Answers kept in memory (about 0.5 KB each). 0 keeps none.",
+        description="Answers kept in memory, about 0.5 KB each; together they take at most 1 KB "
+        "for each. 0 keeps none.",
     )
     maximum_ttl: Duration = Field(
         default=86_400.0, description="No answer is kept longer than this, whatever its TTL."

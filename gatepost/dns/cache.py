@@ -1,4 +1,4 @@
-"""Answers kept for their time to live, bounded in number.
+"""Answers kept for their time to live, bounded in number and in memory.
 
 One cache serves every check of a process: what SPF asked, DMARC need not ask again. Positive and
 negative answers are kept for their TTL (RFC 2308), failures for a short while.
@@ -6,6 +6,7 @@ negative answers are kept for their TTL (RFC 2308), failures for a short while.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import OrderedDict
@@ -13,11 +14,18 @@ from collections.abc import Callable
 
 from msgauth.ask import Answer, Question, Rcode
 
+OCTETS = 1024
+"""Octets of memory for each answer that may be kept, on average. One has half of that; but whoever
+sends mail chooses what is asked, and his name servers may say 64 KB."""
+_BESIDES = 400
+"""Octets that an entry takes beside its texts, about."""
+
 
 class Cache:
     """A bounded map of questions to answers; safe for threads.
 
-    `size` is the number of answers kept, `maximum_ttl` and `failure_ttl` are in seconds.
+    `size` is the number of answers kept, which take no more than `size` * `OCTETS` together.
+    `maximum_ttl` and `failure_ttl` are in seconds.
     """
 
     def __init__(
@@ -31,7 +39,8 @@ class Cache:
         self._maximum_ttl = maximum_ttl
         self._failure_ttl = failure_ttl
         self._monotonic = monotonic
-        self._entries: OrderedDict[Question, tuple[float, Answer]] = OrderedDict()
+        self._entries: OrderedDict[Question, tuple[float, Answer, int]] = OrderedDict()
+        self._octets = 0
         self._lock = threading.Lock()
 
     def get(self, question: Question) -> Answer | None:
@@ -41,7 +50,7 @@ class Cache:
             if entry is None:
                 return None
             if entry[0] <= self._monotonic():
-                del self._entries[question]
+                self._octets -= self._entries.pop(question)[2]
                 return None
             self._entries.move_to_end(question)
             return entry[1]
@@ -54,16 +63,26 @@ class Cache:
             ttl = min(answer.ttl, self._maximum_ttl)
         if ttl <= 0 or self._size <= 0:
             return
+        octets = _octets(question, answer)
         with self._lock:
-            self._entries[question] = (self._monotonic() + ttl, answer)
-            self._entries.move_to_end(question)
-            while len(self._entries) > self._size:
-                self._entries.popitem(last=False)
+            if question in self._entries:
+                self._octets -= self._entries.pop(question)[2]
+            self._entries[question] = (self._monotonic() + ttl, answer, octets)
+            self._octets += octets
+            while len(self._entries) > self._size or self._octets > self._size * OCTETS:
+                _, (_, _, freed) = self._entries.popitem(last=False)
+                self._octets -= freed
 
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
             self._entries.clear()
+            self._octets = 0
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+def _octets(question: Question, answer: Answer) -> int:
+    texts = sum(map(sys.getsizeof, answer.records))
+    return _BESIDES + sys.getsizeof(question.name) + texts

@@ -129,3 +129,20 @@ def test_a_backslash_in_a_name_is_an_octet() -> None:
     name = to_name("a\\.b.example.org.")
     assert name is not None
     assert name.labels[0] == b"a\\"
+
+
+def test_a_cache_is_bounded_in_memory() -> None:
+    """Who sends mail chooses what is asked, and what his name servers say."""
+    cache = Cache(100, maximum_ttl=100, failure_ttl=5, monotonic=lambda: 0.0)
+    large = Answer(Rcode.OK, ("x" * 20_000,), 60)
+    for number in range(100):
+        for _ in range(3):
+            cache.put(Question(f"n{number}.example.org", "TXT"), large)
+    assert 2 <= len(cache) <= 100 * 1024 // 20_000
+    assert cache.get(Question("n99.example.org", "TXT")) == large
+    small = Answer(Rcode.OK, ("192.0.2.1",), 60)
+    for number in range(200):
+        cache.put(Question(f"s{number}.example.org", "A"), small)
+    assert len(cache) == 100, "no room is lost"
+    cache.put(Question("huge.example.org", "TXT"), Answer(Rcode.OK, ("x" * 200_000,), 60))
+    assert len(cache) == 0
