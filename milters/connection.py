@@ -166,7 +166,7 @@ class Connection:
         negotiated = conversation.has_negotiated
         conversation.receive_data(octets)
         self._advance()
-        self._count_buffer(conversation.buffered)
+        self._count_buffer(conversation.kept)
         if conversation.buffered < incomplete:  # a whole packet was among them
             self._moved = self._loop.time()
             if not negotiated:

@@ -132,6 +132,11 @@ class Conversation:
         return self._stream.buffered
 
     @property
+    def kept(self) -> int:
+        """Octets that are kept for the connection itself: its buffer, and macros."""
+        return self._stream.buffered + self._stream.macros_kept
+
+    @property
     def has_negotiated(self) -> bool:
         """Whether the MTA has said what it offers."""
         return self._stream.has_negotiated

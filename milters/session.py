@@ -22,6 +22,9 @@ from msgauth.trace import Trace
 MAX_SHOWN = 256
 """Characters of a name or address out of SMTP that are kept: RFC 5321 section 4.5.3.1.3 allows a
 path 256 octets."""
+_MAX_HOSTNAME = 255
+_MAX_ADDRESS = 64
+"""Characters of a name or an address; clients are remembered, so what is longer is dropped."""
 
 
 class Session:
@@ -59,6 +62,10 @@ class Session:
 
         `address` is None for mail that was handed in on this machine.
         """
+        if len(hostname) > _MAX_HOSTNAME:
+            hostname = ""
+        if address is not None and len(address) > _MAX_ADDRESS:
+            address = ""  # nobody's; None would be this machine
         self._client = parse_client(hostname, address)
         self._helo = ""
         self._message = None

@@ -31,6 +31,12 @@ from milters.protocol.events import (
     UnknownCommand,
 )
 
+MAX_MACROS: Final = 100
+"""Macros of one packet: Postfix has some 25 in all."""
+MAX_MACRO_OCTETS: Final = 32 * 1024
+"""Octets of the macros for one command. The longest that comes from outside is the login, which
+Postfix reads from a line of at most 12 KB."""
+
 _LENGTH: Final = 4
 _NONE: Macros = {}
 
@@ -96,6 +102,12 @@ class MtaStream:
         if self._event_after is not None:
             return True
         return readers is self._ENVELOPE or readers is self._HEADER or readers is self._BODY
+
+    @property
+    def macros_kept(self) -> int:
+        """Octets of the macros that are kept for this client and message."""
+        kept = (self._macros, self._client_macros, *self._message_macros.values())
+        return sum(len(name) + len(value) for one in kept for name, value in one.items())
 
     def receive_data(self, data: bytes) -> None:
         """Take what the socket gave."""
@@ -169,6 +181,8 @@ class MtaStream:
         return sent
 
     def _read_macros(self, data: bytes) -> None:
+        if len(data) > MAX_MACRO_OCTETS or data.count(b"\0") > 2 * MAX_MACROS:
+            raise ProtocolError(f"macros of {len(data)} octets")
         command, words = data[:1], data[1:].split(b"\0")
         # names and values in turns, each with its NUL; behind the last there is nothing
         if not command or words.pop() or len(words) % 2:

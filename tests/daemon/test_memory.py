@@ -93,6 +93,28 @@ def test_halves_of_huge_packets_are_bounded(tmp_path: Path) -> None:
             assert is_closed(plugged[-1])
 
 
+def test_macros_are_bounded_and_counted(tmp_path: Path) -> None:
+    many = b"DE" + b"".join(b"%x\0\0" % number for number in range(20_000))
+    long = b"DEi\0" + b"x" * 30_000 + b"\0"
+    with DnsServer() as dns:
+        milters = Milters(tmp_path, dns)
+        milters.configure('workers = 1\nmessage_memory = "16M"')
+        with milters, ExitStack() as stack:
+            (worker,) = milters.workers()
+            before = memory(worker)
+            for macros in (many, long):
+                plugged = [stack.enter_context(plug(milters)) for _ in range(150)]
+                for one in plugged:
+                    one.sendall(OFFER + MAIL + len(macros).to_bytes(4, "big") + macros)
+                still_works(milters)
+                assert memory(worker) - before < 16 * MIB + 24 * MIB
+                if macros is many:
+                    assert is_closed(plugged[-1])
+            wait_until(
+                lambda: milters.metric("gatepost_milters_held_octets") >= 150 * 30_000, "the count"
+            )
+
+
 def test_half_a_request_of_too_many_is_not_waited_for(tmp_path: Path) -> None:
     settings = {"request_memory": "1M", "greylist": {"enabled": False}}
     with PolicyDaemon(tmp_path, settings) as policyd, ExitStack() as stack:
