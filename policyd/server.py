@@ -36,6 +36,8 @@ from policyd.request import Request, State
 
 BACKLOG = 4096
 """Connections that may wait to be accepted; the kernel bounds it by net.core.somaxconn."""
+HALF_REQUEST = 1.0
+"""Seconds after which half a request is silence: Postfix writes one at once."""
 LOOK_INTERVAL = 0.1
 """Seconds between two looks at the bounds of time."""
 IDLE_LOOKS = 10
@@ -110,16 +112,16 @@ class PolicyServer:
             accepted.close()
 
     def has_room(self) -> bool:
-        """Whether one more connection may stay.
+        """Whether one more connection may stay: at the bound those make room that are silent.
 
-        At the bound those make room that have been silent for longest: Postfix connects again when
-        it has something to ask. Some at a time, for all have to be looked at.
+        Some at a time, for all have to be looked at. Postfix connects again when it has to.
         """
         bound = self.bounds().max_connections
         if len(self.connections) < bound:
             return True
-        silent = (connection for connection in self.connections if connection.is_silent)
-        for connection in nsmallest(max(1, bound // 100), silent, key=lambda one: one.heard):
+        now = asyncio.get_running_loop().time()
+        spare = (connection for connection in self.connections if connection.is_spare(now))
+        for connection in nsmallest(max(1, bound // 100), spare, key=lambda one: one.heard):
             MADE_ROOM.inc()
             connection.abort()
             self.forget(connection)
@@ -200,10 +202,9 @@ class Connection(asyncio.Protocol):
         self._counted = 0  # bytes of the buffer, as the server has counted them
         self._writable: asyncio.Future[None] | None = None
 
-    @property
-    def is_silent(self) -> bool:
-        """Whether nothing is under way and no part of a request is there."""
-        return self._task is None and not self._partial_since
+    def is_spare(self, now: float) -> bool:
+        """Whether nothing is under way, or half a request that Postfix would have completed."""
+        return self._task is None and self._partial_since < now - HALF_REQUEST
 
     # As asyncio calls them
 

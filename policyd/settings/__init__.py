@@ -98,8 +98,9 @@ class PolicydSettings(Section):
         default=10_000,
         ge=1,
         description="Connections held open at once. For a further one those make room that have "
-        "been silent for longest, and Postfix connects again when it needs them; where none is "
-        "silent it is closed. Postfix opens one for each smtpd process.",
+        "been silent for longest, or have sent half a request for a second, and Postfix connects "
+        "again when it needs them; where there is none it is closed. Postfix opens one for each "
+        "smtpd process.",
     )
     request_memory: Size = Field(
         default=96 << 20,

@@ -7,6 +7,8 @@ import signal
 import socket
 import subprocess
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +195,21 @@ def test_at_the_bound_who_was_silent_for_longest_makes_room(tmp_path: Path) -> N
         )
         assert policyd.daemon.metric("gatepost_policyd_connections_made_room_total") == 1
         assert policyd.daemon.metric("gatepost_policyd_connections_refused_total") == 0
+
+
+def test_half_requests_keep_nobody_out(tmp_path: Path) -> None:
+    """At the bound they make room after a moment, also where an octet comes now and then."""
+    with PolicyDaemon(tmp_path, {"max_connections": 5}) as policyd:
+        slow = [policyd.connect() for _ in range(5)]
+        for octet in wire()[:50]:
+            for client in slow:
+                with suppress(OSError):
+                    client.send(bytes([octet]))
+            time.sleep(0.03)
+        assert policyd.ask() == NEW
+        assert policyd.daemon.metric("gatepost_policyd_connections_made_room_total") >= 1
+        for client in slow:
+            client.sock.close()
 
 
 def test_connections_beyond_the_bound_are_closed_where_none_is_silent(tmp_path: Path) -> None:
