@@ -112,10 +112,8 @@ class PolicyServer:
             accepted.close()
 
     def has_room(self) -> bool:
-        """Whether one more connection may stay: at the bound those make room that are silent.
-
-        Some at a time, for all have to be looked at. Postfix connects again when it has to.
-        """
+        """Whether one more connection may stay. At the bound those make room that are silent: some
+        at a time, for all have to be looked at. Postfix connects again when it has to."""
         bound = self.bounds().max_connections
         if len(self.connections) < bound:
             return True

@@ -295,6 +295,7 @@ def _create(path: Path) -> None:
     with OpenFolder.open(path.parent) as folder:
         if os.geteuid() == 0:
             _insist_on_files(folder, path)
+        _insist_on_no_fifo(path)
         status = folder.status()
         owner = (status.st_uid, status.st_gid) if os.geteuid() == 0 else (-1, -1)
         with suppress(FileExistsError):
@@ -312,6 +313,14 @@ def _insist_on_files(folder: OpenFolder, path: Path) -> None:
                 f"the store {path.with_name(name)} is a link or no file, in a folder of uid "
                 f"{folder.status().st_uid}: root does not follow it"
             )
+
+
+def _insist_on_no_fifo(path: Path) -> None:
+    """Raise `StoreStartError` for what is there and no file: to read a FIFO is to wait for ever."""
+    for name in (path.name, *(f"{path.name}{suffix}" for suffix in _SIDE_FILES)):
+        with suppress(FileNotFoundError):
+            if not stat.S_ISREG(path.with_name(name).stat().st_mode):
+                raise StoreStartError(f"the store {path.with_name(name)} is no regular file")
 
 
 def is_writable(path: Path) -> bool:

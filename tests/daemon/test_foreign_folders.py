@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from gatepost.listen import Unix
 from policyd.stores import StoreStartError
 from policyd.stores.sqlite_file import EntryFile
 from tests.daemon.hostile import GID, UID, Victim, foreign_folder, swapping
+from tests.testbed.daemon import gatepost_command
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root and a second user"),
@@ -212,6 +214,25 @@ def test_greylist_commands_touch_nothing_that_is_not_theirs(
     if kind != "device":  # SQLite takes /dev/null for an empty file
         with suppress(StoreStartError, OSError):
             run("greylist", "list", "--config", config)
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+def test_a_greylist_command_does_not_wait_for_a_fifo(
+    place: tuple[Path, Victim], suffix: str, tmp_path: Path
+) -> None:
+    folder, _ = place
+    store = folder / "policyd.sqlite"
+    config = tmp_path / "gatepost.toml"
+    config.write_text(f'[policyd.store]\nkind = "sqlite"\npath = "{store}"\n')
+    if suffix:
+        store.touch()
+        os.chown(store, UID, GID)
+    os.mkfifo(folder / f"policyd.sqlite{suffix}")
+    os.chown(folder / f"policyd.sqlite{suffix}", UID, GID)
+    command = [gatepost_command(), "greylist", "allow", "192.0.2.1", "--config", config]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert "is no regular file" in done.stderr
 
 
 @pytest.mark.parametrize("kind", TRAPS)
