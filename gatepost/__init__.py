@@ -1,6 +1,7 @@
 """Shared ground of the daemons: configuration, DNS, logs, metrics, SMTP replies, daemon life.
 
-`gatepost.cli` on top of it is the `gatepost` command. Nothing else here imports a daemon.
+`gatepost.cli` is the `gatepost` command without its words: it imports a daemon's commands by name,
+when they run. Nothing here imports a daemon otherwise.
 """
 
 from gatepost.version import __version__

@@ -1,1 +1,1 @@
-"""The `gatepost` command: the composition root that joins daemons, configuration and ground."""
+"""The `gatepost` command: names of commands, which their packages have, and what these share."""

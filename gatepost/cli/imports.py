@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import click
 
-from gatepost.cli.import_opendkim import opendkim
-from gatepost.cli.import_postgrey import postgrey
+from gatepost.cli.table import CommandTable
+
+COMMANDS = {
+    "opendkim": (
+        "milters.cli.import_opendkim",
+        "Print the gatepost.toml for PATH, an opendkim.conf.",
+    ),
+    "postgrey": ("policyd.cli.import_postgrey", "Take over what postgrey knows from DIRECTORY."),
+}
+"""Word: the module that has a click command of that name, and what `gatepost import --help` says of
+it."""
 
 
-@click.group(name="import")
+@click.command(name="import", cls=CommandTable, table=COMMANDS)
 def import_() -> None:
     """Turn the configuration of another program into one of Gatepost."""
-
-
-import_.add_command(opendkim)
-import_.add_command(postgrey)

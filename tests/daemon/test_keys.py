@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from gatepost.cli.keys import keys
+from milters.cli.keys import keys
 from tests.testbed.dns import Behaviour, DnsServer
 from tests.testbed.primary import Primary
 from tests.testbed.waiting import DEADLINE

@@ -17,7 +17,7 @@ def declared() -> list[Family[Any]]:
     """Every metric of ours, by name."""
     for package in ("gatepost", "milters", "policyd"):
         for module in pkgutil.walk_packages([str(ROOT / package)], f"{package}."):
-            if not module.name.startswith("gatepost.cli"):
+            if not module.name.startswith(f"{package}.cli"):
                 importlib.import_module(module.name)
     return metrics.declared()
 

@@ -4,8 +4,8 @@ import io
 
 import pytest
 
-from gatepost.cli.keys import progress
-from gatepost.cli.keys.progress import Progress
+from milters.cli.keys import progress
+from milters.cli.keys.progress import Progress
 
 
 class Written(io.StringIO):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from gatepost.cli.auth import auth
+from milters.cli.auth import auth
 from milters.keys.generate import new_key
 from tests.testbed.from_readers.ordinary import SLOPPY
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from gatepost.cli.keys import keys
+from milters.cli.keys import keys
 from milters.keys.folder import KeyFolder
 from milters.keys.record import RECORD_FORMS
 from milters.keys.rotation import replaced_by, time_to_wait

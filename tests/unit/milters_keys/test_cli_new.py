@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from gatepost.cli.keys import keys
+from milters.cli.keys import keys
 from milters.keys.files import read_key
 from milters.keys.folder import KeyFolder
 from milters.keys.state import KeyState

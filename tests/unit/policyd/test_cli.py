@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from gatepost.cli.dnslist import dnslist
-from gatepost.cli.greylist import greylist
-from gatepost.cli.policyd import policyd
 from policyd.checks.greylist import Greylist, Identify
+from policyd.cli.dnslist import dnslist
+from policyd.cli.greylist import greylist
+from policyd.cli.serve import policyd
 from policyd.settings import GreylistSettings
 from policyd.stores.sqlite import SqliteStore
 from tests.unit.policyd.requests import request

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from gatepost.cli.greylist import greylist
 from gatepost.cli.imports import import_
 from policyd.berkeley import BerkeleyError, read_btree
+from policyd.cli.greylist import greylist
 from policyd.greylist import Client, Rules, Triplet
 from policyd.postgrey import Taken, read_options, take_clients, take_triplets
 from policyd.settings import GreylistSettings

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import click
 
-from gatepost.cli.keys.checked import Checked, check_all
-from gatepost.cli.keys.daemon import unreadable_by_daemon
-from gatepost.cli.keys.dns import Servers, open_servers, server_options
-from gatepost.cli.keys.options import (
+from gatepost.cli.output import tell
+from milters.cli.keys.checked import Checked, check_all
+from milters.cli.keys.daemon import unreadable_by_daemon
+from milters.cli.keys.dns import Servers, open_servers, server_options
+from milters.cli.keys.options import (
     again,
     any_domain_argument,
     domain_argument,
@@ -22,7 +23,6 @@ from gatepost.cli.keys.options import (
     select,
     selector_arguments,
 )
-from gatepost.cli.output import tell
 from milters.keys.errors import KeysError
 from milters.keys.folder import KeyFile, KeyFolder
 from milters.keys.rotation import replaced_by

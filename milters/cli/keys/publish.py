@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from gatepost.cli.keys.dns import Primary, open_primary, update_options
-from gatepost.cli.keys.options import (
+from gatepost.cli.output import tell
+from milters.cli.keys.dns import Primary, open_primary, update_options
+from milters.cli.keys.options import (
     again,
     describe,
     domain_argument,
@@ -17,7 +18,6 @@ from gatepost.cli.keys.options import (
     select,
     selector_arguments,
 )
-from gatepost.cli.output import tell
 from milters.keys.errors import KeysError
 from milters.keys.files import read_key
 from milters.keys.folder import KeyFile

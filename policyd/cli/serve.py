@@ -9,8 +9,8 @@ import click
 
 from gatepost import logs
 from gatepost.cli import configuration
-from gatepost.cli.policyd_ask import ask
 from gatepost.config import GroundSettings
+from policyd.cli.ask import ask
 from policyd.settings import PolicydSettings
 
 

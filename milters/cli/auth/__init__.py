@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from gatepost.cli.auth.lookups import dmarc, spf
-from gatepost.cli.auth.messages import sign, verify
+from milters.cli.auth.lookups import dmarc, spf
+from milters.cli.auth.messages import sign, verify
 
 
 @click.group()

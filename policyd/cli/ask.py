@@ -12,10 +12,10 @@ from gatepost.cli import configuration
 from gatepost.cli.configuration import Configuration
 from gatepost.cli.connection import connect
 from gatepost.cli.output import tell
-from gatepost.cli.policyd_store import as_owner
 from gatepost.dns import AsyncResolver
 from gatepost.printable import escape_lines
 from policyd.build import Maker, Stores, open_store
+from policyd.cli.store import as_owner
 from policyd.engine import WAITING, Decision, Engine, within
 from policyd.errors import PolicydError
 from policyd.protocol import REQUEST_TYPE

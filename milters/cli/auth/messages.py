@@ -12,12 +12,12 @@ from typing import BinaryIO
 import click
 
 from gatepost.cli import configuration
-from gatepost.cli.auth.lookups import client_address, show_questions
-from gatepost.cli.auth.questions import Questions, dns_option
 from gatepost.logs import configure, get_logger
 from gatepost.printable import escape
 from milters.actions import DeleteHeader, InsertHeader, Quarantine, Refuse
 from milters.author import Author
+from milters.cli.auth.lookups import client_address, show_questions
+from milters.cli.auth.questions import Questions, dns_option
 from milters.keys.errors import KeysError
 from milters.keys.files import read_key
 from milters.keys.live import KeyKeeper, LiveKeys

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from gatepost.cli.keys.dns import Primary, open_primary, update_options
-from gatepost.cli.keys.options import (
+from milters.cli.keys.dns import Primary, open_primary, update_options
+from milters.cli.keys.options import (
     again,
     domain_argument,
     folder_options,

@@ -12,12 +12,12 @@ import click
 from pydantic import ValidationError
 
 from gatepost.cli import configuration
-from gatepost.cli.greylist import write_entries
 from gatepost.cli.output import tell
 from gatepost.files import open_regular
 from policyd import records
 from policyd.berkeley import BerkeleyError, read_btree
 from policyd.checks.greylist import hide_of, rules_of
+from policyd.cli.greylist import write_entries
 from policyd.greylist import Rules, client_expires, triplet_expires
 from policyd.match import AddressTable, ClientTable, MatchError, read_addresses, read_clients
 from policyd.postgrey import Options, Taken, read_options, take_clients, take_triplets

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from gatepost.cli.keys.check import activate, check
-from gatepost.cli.keys.discard import discard
-from gatepost.cli.keys.end import retire, revoke
-from gatepost.cli.keys.new import list_keys, new
-from gatepost.cli.keys.options import KeyCommands
-from gatepost.cli.keys.publish import publish
+from milters.cli.keys.check import activate, check
+from milters.cli.keys.discard import discard
+from milters.cli.keys.end import retire, revoke
+from milters.cli.keys.new import list_keys, new
+from milters.cli.keys.options import KeyCommands
+from milters.cli.keys.publish import publish
 
 
 @click.group(cls=KeyCommands)

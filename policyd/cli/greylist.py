@@ -15,11 +15,11 @@ from typing import Any, TextIO
 import click
 
 from gatepost.cli import configuration
-from gatepost.cli.greylist_client import identities_of_domain, identity_of, known_as, meant
 from gatepost.cli.output import tell
-from gatepost.cli.policyd_store import run
 from policyd import records
 from policyd.checks.greylist import hide_of, rules_of
+from policyd.cli.greylist_client import identities_of_domain, identity_of, known_as, meant
+from policyd.cli.store import run
 from policyd.greylist import Client, Rules, Triplet
 from policyd.settings import PolicydSettings
 from policyd.stores import Entry, Known, Store

@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from gatepost.cli import configuration
-from gatepost.cli.auth.questions import Questions, dns_option
 from gatepost.printable import escape
+from milters.cli.auth.questions import Questions, dns_option
 from msgauth.address import IpAddress
 from msgauth.dmarc.subject import hardest_tag, select_tag
 from msgauth.dmarc.walk import DnsError, Walker, select_organizational_domain, select_policy

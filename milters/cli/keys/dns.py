@@ -11,7 +11,6 @@ from pathlib import Path
 import click
 
 from gatepost.cli import configuration
-from gatepost.cli.keys.options import Command
 from gatepost.config import SecretFile
 from gatepost.dns import Resolver
 from gatepost.dns.authoritative import (
@@ -23,6 +22,7 @@ from gatepost.dns.authoritative import (
 )
 from gatepost.dns.direct import AllAtOnce, ServerError, find_zone
 from gatepost.dns.update import RecordExistsError, TsigKey, UpdateError, parse_tsig_key, replace_txt
+from milters.cli.keys.options import Command
 from milters.keys.errors import KeysError
 from milters.keys.folder import KeyFile
 from milters.keys.names import record_name

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from gatepost.cli.keys.options import (
+from gatepost.cli.output import tell
+from milters.cli.keys.options import (
     again,
     any_domain_argument,
     check_selector,
@@ -20,7 +21,6 @@ from gatepost.cli.keys.options import (
     kind,
     open_folder,
 )
-from gatepost.cli.output import tell
 from milters.keys.generate import MAX_NEW_RSA_BITS, new_key
 from milters.keys.names import parse_selector
 from milters.keys.record import present

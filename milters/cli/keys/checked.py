@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
-from gatepost.cli.keys.dns import Servers
-from gatepost.cli.keys.options import describe, kind
-from gatepost.cli.keys.progress import Progress
 from gatepost.cli.output import tell
+from milters.cli.keys.dns import Servers
+from milters.cli.keys.options import describe, kind
+from milters.cli.keys.progress import Progress
 from milters.keys.errors import KeysError
 from milters.keys.files import read_key
 from milters.keys.folder import KeyFile

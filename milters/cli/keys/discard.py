@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from gatepost.cli.keys.options import (
+from milters.cli.keys.options import (
     domain_argument,
     folder_options,
     open_folder,

@@ -1,0 +1,66 @@
+"""A group of commands that are imported when they run, and not before."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from keyword import iskeyword
+from typing import Any
+
+import click
+
+from gatepost.printable import escape_lines
+
+
+class CommandTable(click.Group):
+    """A group whose commands are named in a table: word, module, one line of help.
+
+    The module has a click command of the name of the word; a word of Python, as `import`, has an
+    underscore behind it.
+    """
+
+    def __init__(
+        self, *args: Any, table: Mapping[str, tuple[str, str]] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.table = dict(table or {})
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 # click's signature
+        """Return the words in the order of the table."""
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the module of the command and return it."""
+        if cmd_name not in self.table:
+            return None
+        module = importlib.import_module(self.table[cmd_name][0])
+        command = getattr(module, f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module.__name__}.{cmd_name} is no command")
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; the text of its error does nothing to the terminal."""
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            vars(error)["message"] = escape_lines(error.message)  # final for type checkers alone
+            raise
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Resolve as click does, and name the word that was perhaps meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            close = difflib.get_close_matches(args[0], self.table, 1)
+            if not close or close[0] in error.message:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {close[0]!r}?", ctx) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(word, text) for word, (_, text) in self.table.items()])

@@ -1,0 +1,1 @@
+"""Commands of the milter: `gatepost milters`, `auth`, `keys` and `import opendkim`."""

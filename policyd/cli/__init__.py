@@ -1,0 +1,1 @@
+"""Commands of the policy server: `gatepost policyd`, `greylist`, `dnslist`, `import postgrey`."""
