@@ -11,8 +11,7 @@ import sys
 import click
 
 from gatepost.cli.table import CommandTable
-from gatepost.config import ConfigError
-from gatepost.errors import StartError
+from gatepost.errors import ConfigError, StartError
 from gatepost.printable import escape, escape_lines
 from gatepost.version import __version__
 

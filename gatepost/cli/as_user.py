@@ -45,6 +45,11 @@ def run_as(account: Account, work: Callable[[], Iterable[tuple[str, str]]]) -> F
     return [(str(key), str(text)) for key, text in found]
 
 
+def me() -> str:
+    """Name this user, as the sentences about files do."""
+    return f"uid {os.geteuid()}"
+
+
 def _be_child(account: Account, work: Callable[[], Iterable[tuple[str, str]]], sender: int) -> None:
     answer = b""
     try:

@@ -10,7 +10,7 @@ import click
 
 from gatepost.cli import configuration
 from gatepost.cli.output import tell
-from gatepost.config import ConfigError
+from gatepost.config import ConfigError, GroundSettings
 from gatepost.config.reference import reference as reference_of
 
 
@@ -62,7 +62,7 @@ def check(
     from gatepost.cli.advice import advice
     from gatepost.cli.readiness import look
 
-    loaded = configuration.read(config)
+    loaded = configuration.read_whole(config)
     report = look(loaded, user)
     found = [loaded.problem(key, why) for key, why in report.problems]
     if found:
@@ -78,7 +78,7 @@ def check(
         _check_postfix(loaded.model, postconf or "postconf", folder)
 
 
-def _check_postfix(model: configuration.Configuration, program: str, folder: Path | None) -> None:
+def _check_postfix(model: GroundSettings, program: str, folder: Path | None) -> None:
     from gatepost.cli.postfix.command import look
 
     found = look(model, program, folder)
@@ -98,7 +98,7 @@ def show(config: Path | None, everything: bool) -> None:
 
     Secrets are not shown: the configuration has only the paths of their files.
     """
-    loaded = configuration.read(config)
+    loaded = configuration.read_whole(config)
     values = loaded.model.model_dump(mode="json", exclude_unset=not everything)
     click.echo(json.dumps(values, indent=2, ensure_ascii=False))
 
@@ -106,4 +106,4 @@ def show(config: Path | None, everything: bool) -> None:
 @config.command()
 def reference() -> None:
     """Print the reference of every key, in Markdown: docs/reference/configuration.md."""
-    click.echo(reference_of(configuration.Configuration), nl=False)
+    click.echo(reference_of(configuration.whole()), nl=False)

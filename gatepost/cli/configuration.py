@@ -1,35 +1,48 @@
-"""The whole of gatepost.toml: the ground and a section a daemon."""
+"""gatepost.toml as the commands read it: the ground, and the sections that a command needs.
+
+`SECTIONS` is the one list of the daemons. A daemon reads the ground and its own section alone, so
+it neither imports another daemon's settings nor stops for a mistake in them.
+"""
 
 from __future__ import annotations
 
+import functools
+import importlib
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
-from pydantic import Field
+from pydantic import Field, create_model
 
+from gatepost.cli.section import DaemonSection
 from gatepost.config import ConfigError, GroundSettings, Loaded, load
-from milters.settings import MiltersSettings
-from policyd.settings import PolicydSettings
 
 DEFAULT_PATH = Path("/etc/gatepost/gatepost.toml")
 
+SECTIONS = {"milters": "milters.cli.section", "policyd": "policyd.cli.section"}
+"""Word of a section: the module whose `SECTION` is its `DaemonSection`."""
 
-class Configuration(GroundSettings):
-    """One gatepost.toml."""
-
-    milters: MiltersSettings = Field(
-        default_factory=MiltersSettings, description="The milter behind `smtpd_milters`."
-    )
-    policyd: PolicydSettings = Field(
-        default_factory=PolicydSettings,
-        description="The policy server behind `check_policy_service`.",
-    )
+F = TypeVar("F", bound=GroundSettings)
 
 
-def read(path: Path | None) -> Loaded[Configuration]:
-    """Read the configuration that a daemon or command was told; raises `ConfigError`.
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A daemon with its section of a configuration that was read."""
+
+    word: str
+    section: DaemonSection[Any]
+    settings: Any
+    is_written: bool
+    """Whether file or environment set anything of the section."""
+
+
+def read(path: Path | None, model: type[F]) -> Loaded[F]:
+    """Read what `model` has of the configuration; raises `ConfigError`.
+
+    The sections of other daemons may be there and are not read; a section of nobody is an error.
 
     None stands for the default path, which has to exist: a daemon that silently ran on defaults
     alone would sign nothing.
@@ -38,14 +51,46 @@ def read(path: Path | None) -> Loaded[Configuration]:
         path = DEFAULT_PATH
         if not path.exists():
             raise ConfigError.one(path, "does not exist; name another one with --config FILE")
-    return load(Configuration, path, os.environ)
+    return load(model, path, os.environ, SECTIONS)
 
 
-def read_if_any(path: Path | None) -> Loaded[Configuration]:
+def read_if_any(path: Path | None, model: type[F]) -> Loaded[F]:
     """As `read`, for commands that work without a configuration file."""
     if path is None and not DEFAULT_PATH.exists():
-        return load(Configuration, None, os.environ)
-    return read(path)
+        return load(model, None, os.environ, SECTIONS)
+    return read(path, model)
+
+
+def read_whole(path: Path | None) -> Loaded[GroundSettings]:
+    """Read every section of the configuration; raises `ConfigError`."""
+    return read(path, whole())
+
+
+@functools.cache
+def whole() -> type[GroundSettings]:
+    """Return the model of the whole gatepost.toml: the ground and a section a daemon."""
+    fields: dict[str, Any] = {}
+    for word in SECTIONS:
+        info = _section(word).file.model_fields[word]
+        settings: Any = info.annotation
+        fields[word] = (settings, Field(default_factory=settings, description=info.description))
+    made: type[GroundSettings] = create_model(
+        "Configuration", __base__=GroundSettings, __doc__="One gatepost.toml.", **fields
+    )
+    return made
+
+
+def daemons(model: GroundSettings) -> list[Daemon]:
+    """Return every daemon with its section of `model`, which `read_whole` has read."""
+    return [
+        Daemon(word, _section(word), getattr(model, word), word in model.model_fields_set)
+        for word in SECTIONS
+    ]
+
+
+def _section(word: str) -> DaemonSection[Any]:
+    found: DaemonSection[Any] = importlib.import_module(SECTIONS[word]).SECTION
+    return found
 
 
 def config_option(command: Callable[..., None]) -> Callable[..., None]:

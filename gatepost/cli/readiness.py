@@ -7,13 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gatepost.cli.access import look_at, postfix_problems
-from gatepost.cli.configuration import Configuration
+from gatepost.cli.configuration import Daemon, daemons
 from gatepost.cli.service import Service, find_service
-from gatepost.config import Loaded
+from gatepost.config import GroundSettings, Loaded
 from gatepost.errors import StartError
-from policyd.build import faults
-
-WORDS = ("milters", "policyd")
 
 
 @dataclass(slots=True)
@@ -25,35 +22,46 @@ class Report:
     opened: list[str] = field(default_factory=list)
 
 
-def look(loaded: Loaded[Configuration], user: str | None) -> Report:
+def look(loaded: Loaded[GroundSettings], user: str | None) -> Report:
     """Look at each daemon that has a section or a systemd unit; raises `StartError`.
 
-    `user` is who runs all of them, where the administrator says so.
+    `user` is who runs all of them, where the administrator says so. The lists and secrets of the
+    others are read as the user who asks.
     """
     report = Report()
-    looked_at_lists = False
-    for word in WORDS:
-        try:
-            service = find_service(word, user, _configured_user(word, loaded.model))
-        except StartError as error:
-            # who is not root may look at the configuration of another machine
-            told = report.problems if os.geteuid() == 0 else report.advice
-            told.append((f"{word}.user", str(error)))
-            continue
-        if word not in loaded.model.model_fields_set and service.unit is None:
-            continue
-        if _is_within_reach(service, word, report):
-            looked_at_lists = looked_at_lists or word == "policyd"
-            _look_at(service, loaded, report)
-    if not looked_at_lists:
-        report.problems += faults(loaded.model, loaded.model.policyd)
+    found = daemons(loaded.model)
+    not_opened = [daemon for daemon in found if not _is_looked_at(daemon, loaded, user, report)]
+    for daemon in not_opened:
+        report.problems += daemon.section.faults(loaded.model, daemon.settings)
     return report
 
 
-def _look_at(service: Service, loaded: Loaded[Configuration], report: Report) -> None:
-    found = look_at(service, loaded.model, (loaded.path or Path()).absolute())
+def _is_looked_at(
+    daemon: Daemon, loaded: Loaded[GroundSettings], user: str | None, report: Report
+) -> bool:
+    """Open what the daemon opens, where it is used and where this user can."""
+    word = daemon.word
+    try:
+        service = find_service(word, user, daemon.section.user(daemon.settings))
+    except StartError as error:
+        # who is not root may look at the configuration of another machine
+        told = report.problems if os.geteuid() == 0 else report.advice
+        told.append((f"{word}.user", str(error)))
+        return False
+    if not daemon.is_written and service.unit is None:
+        return False
+    if not _is_within_reach(service, word, report):
+        return False
+    _look_at(service, daemon, loaded, report)
+    return True
+
+
+def _look_at(
+    service: Service, daemon: Daemon, loaded: Loaded[GroundSettings], report: Report
+) -> None:
+    found = look_at(service, daemon, loaded.model, (loaded.path or Path()).absolute())
     report.problems += found
-    report.advice += postfix_problems(service, loaded.model)
+    report.advice += postfix_problems(service, daemon)
     if not found:
         report.opened.append(
             f"{service.word}: {service.runner} can open all that it needs"
@@ -72,7 +80,3 @@ def _is_within_reach(service: Service, word: str, report: Report) -> bool:
         return True
     report.advice.append((word, f"its files and sockets were not opened: {why}"))
     return False
-
-
-def _configured_user(word: str, model: Configuration) -> str | None:
-    return model.milters.user if word == "milters" else model.policyd.user

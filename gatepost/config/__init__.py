@@ -5,7 +5,6 @@ problem with its file, line and key.
 """
 
 from gatepost.config.changes import AT_START, waiting_for_a_start
-from gatepost.config.errors import ConfigError, Problem
 from gatepost.config.ground import DnsSettings, GroundSettings, LogSettings
 from gatepost.config.load import Loaded, load
 from gatepost.config.section import Section
@@ -22,6 +21,7 @@ from gatepost.config.types import (
     SecretPath,
     Size,
 )
+from gatepost.errors import ConfigError, Problem
 
 __all__ = [
     "AT_START",

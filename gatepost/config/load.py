@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from gatepost.config.errors import ConfigError, Problem
 from gatepost.config.lines import KeyPath, key_lines, line_of
 from gatepost.config.toml import MAX_KEY_PARTS, deep_key
+from gatepost.errors import ConfigError, Problem
 from gatepost.files import open_regular
 
 PREFIX = "GATEPOST_"
@@ -88,11 +88,18 @@ class Loaded(Generic[M]):
         return self.places.problem(str(self.path), tuple(key.split(".")), message)
 
 
-def load(model: type[M], path: Path | None, environ: Mapping[str, str]) -> Loaded[M]:
+def load(
+    model: type[M],
+    path: Path | None,
+    environ: Mapping[str, str],
+    sections: Collection[str] = (),
+) -> Loaded[M]:
     """Read `path` (None: no file, only defaults and environment) into `model`.
 
-    Raises `ConfigError`.
+    `sections` are the names of all sections that the file may have: those that `model` lacks are
+    left to whoever reads them, in the file and in the environment. Raises `ConfigError`.
     """
+    others = frozenset(sections) - model.model_fields.keys()
     text = _read(path) if path else ""
     source = str(path) if path else "environment"
     if (deep := deep_key(text)) is not None:
@@ -103,14 +110,16 @@ def load(model: type[M], path: Path | None, environ: Mapping[str, str]) -> Loade
         raise _syntax_error(source, text, error) from None
     except (ValueError, RecursionError) as error:
         raise ConfigError.one(source, f"not TOML: {_beyond_python(error)}") from None
-    places = Places(key_lines(text), _override(model, data, environ))
+    places = Places(key_lines(text), _override(model, data, environ, others))
+    for section in others:
+        data.pop(section, None)
     try:
         loaded = model.model_validate(
             data, context={"directory": path.parent if path else Path.cwd()}
         )
     except ValidationError as error:
         raise ConfigError(
-            [_problem(item, model, data, source, places) for item in error.errors()]
+            [_problem(item, model, data, source, places, others) for item in error.errors()]
         ) from None
     return Loaded(loaded, path, tuple(sorted(set(places.variables.values()))), places)
 
@@ -153,7 +162,10 @@ def _syntax_error(source: str, text: str, error: tomllib.TOMLDecodeError) -> Con
 
 
 def _override(
-    model: type[BaseModel], data: dict[str, Any], environ: Mapping[str, str]
+    model: type[BaseModel],
+    data: dict[str, Any],
+    environ: Mapping[str, str],
+    others: Collection[str],
 ) -> dict[KeyPath, str]:
     """Put the environment into `data`; returns which variable set which key.
 
@@ -165,6 +177,8 @@ def _override(
         if not name.startswith(PREFIX):
             continue
         path = tuple(name[len(PREFIX) :].lower().split("__"))
+        if path[0] in others:
+            continue
         if len(path) == 1 and path[0] not in model.model_fields:
             if meant := _meant(model, path[0]):
                 message = f"unknown key; did you mean {PREFIX}{meant.upper()}?"
@@ -217,19 +231,26 @@ def _environment_value(name: str, text: str) -> Any:
 
 
 def _problem(
-    item: Any, model: type[BaseModel], data: dict[str, Any], source: str, places: Places
+    item: Any,
+    model: type[BaseModel],
+    data: dict[str, Any],
+    source: str,
+    places: Places,
+    others: Collection[str],
 ) -> Problem:
     path, section, written = _follow(item["loc"], model, data)
+    allowed = sorted(section.model_fields) if section else []
+    if section is model:
+        allowed = sorted((*allowed, *others))
     variable = places.variable(path)
     if item["type"] == "extra_forbidden" and variable and all(isinstance(k, str) for k in path):
-        message = _unknown_variable(variable, path, section)
+        message = _unknown_variable(variable, path, allowed)
         return Problem("environment", None, variable, message)
-    return places.problem(source, path, _message(item, path, section, written))
+    return places.problem(source, path, _message(item, path, allowed, written))
 
 
-def _unknown_variable(variable: str, path: KeyPath, section: type[BaseModel] | None) -> str:
+def _unknown_variable(variable: str, path: KeyPath, allowed: Sequence[str]) -> str:
     """As for an unknown key, with the names that a variable may have."""
-    allowed = sorted(section.model_fields) if section else []
     *above, key = map(str, path)
     names = {name: PREFIX + "__".join((*above, name)).upper() for name in allowed}
     close = difflib.get_close_matches(key, allowed, 1)
@@ -279,10 +300,9 @@ def _find_model(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def _message(item: Any, path: KeyPath, section: type[BaseModel] | None, written: Any) -> str:
+def _message(item: Any, path: KeyPath, allowed: Sequence[str], written: Any) -> str:
     kind = item["type"]
     if kind == "extra_forbidden":
-        allowed = sorted(section.model_fields) if section else []
         close = difflib.get_close_matches(str(path[-1] if path else ""), allowed, 1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         return f"unknown key; {hint}allowed here: {', '.join(allowed)}"

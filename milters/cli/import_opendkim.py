@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 from pydantic import ValidationError
 
-from gatepost.cli.configuration import Configuration
 from gatepost.cli.output import tell
 from gatepost.folder import OpenFolder
+from milters.file import MiltersFile
 from milters.opendkim.convert import Conversion, convert
 from milters.opendkim.draft import Level
 from milters.opendkim.dropin import PATH as DROP_IN
@@ -89,7 +89,7 @@ def _insist_on_validity(text: str) -> None:
     try:
         loaded = tomllib.loads(text)
         loaded.pop("undecided", None)  # these points are what it is to be refused for
-        Configuration.model_validate(loaded, context={"directory": Path("/")})
+        MiltersFile.model_validate(loaded, context={"directory": Path("/")})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

@@ -9,6 +9,7 @@ import click
 
 from gatepost.cli import configuration
 from gatepost.config import GroundSettings
+from milters.file import MiltersFile
 from milters.keys.live import KeyKeeper
 from milters.server import serve
 from milters.settings import MiltersSettings
@@ -23,10 +24,9 @@ def milters(config: Path | None) -> None:
     is taken over without dropping a connection.
     """
     path = config or configuration.DEFAULT_PATH
-    configuration.read(config)
 
     def load() -> tuple[GroundSettings, MiltersSettings]:
-        loaded = configuration.read(config).model
+        loaded = configuration.read(config, MiltersFile).model
         return loaded, loaded.milters
 
     sys.exit(serve(load, KeyKeeper, path))

@@ -9,7 +9,6 @@ import click
 
 from gatepost import logs
 from gatepost.cli import configuration
-from gatepost.cli.configuration import Configuration
 from gatepost.cli.connection import connect
 from gatepost.cli.output import tell
 from gatepost.dns import AsyncResolver
@@ -18,6 +17,7 @@ from policyd.build import Maker, Stores, open_store
 from policyd.cli.store import as_owner
 from policyd.engine import WAITING, Decision, Engine, within
 from policyd.errors import PolicydError
+from policyd.file import PolicydFile
 from policyd.protocol import REQUEST_TYPE
 from policyd.request import Request, State
 from policyd.settings import PolicydSettings
@@ -60,7 +60,7 @@ def ask(config: Path | None, send: bool, more: tuple[str, ...], **given: str) ->
     The checks run here, on the store of the server, and leave no trace in it. With --send the
     running server is asked, and what it answers is shown.
     """
-    model = configuration.read_if_any(config).model
+    model = configuration.read_if_any(config, PolicydFile).model
     attributes = {"request": REQUEST_TYPE, **given}
     for one in more:
         name, equals, value = one.partition("=")
@@ -77,7 +77,7 @@ def ask(config: Path | None, send: bool, more: tuple[str, ...], **given: str) ->
         asyncio.run(_ask(model, Request(attributes)))
 
 
-async def _ask(model: Configuration, request: Request) -> None:
+async def _ask(model: PolicydFile, request: Request) -> None:
     settings = model.policyd
     resolver = AsyncResolver(model.dns)
     try:

@@ -10,12 +10,12 @@ from pathlib import Path
 import click
 
 from gatepost.cli import configuration
-from gatepost.cli.configuration import Configuration
 from gatepost.cli.output import tell
 from gatepost.dns import AsyncResolver
 from msgauth.ask import Question
 from policyd.checks.dnslists import DnsLists, Finding
 from policyd.dnslist import Health, Listing
+from policyd.file import PolicydFile
 from policyd.match import parse_address
 from policyd.protocol import REQUEST_TYPE
 from policyd.request import Request
@@ -37,7 +37,7 @@ def test(address: str, sender: str, helo: str, name: str, config: Path | None) -
 
     Exits with 1 when mail would be refused, or when a list is not well.
     """
-    model = configuration.read_if_any(config).model
+    model = configuration.read_if_any(config, PolicydFile).model
     if not model.policyd.dnslists.lists:
         raise click.ClickException("no list is configured in [policyd.dnslists]")
     if address and parse_address(address) is None:
@@ -55,7 +55,7 @@ def test(address: str, sender: str, helo: str, name: str, config: Path | None) -
     sys.exit(0 if asyncio.run(_test(model, request)) else 1)
 
 
-async def _test(model: Configuration, request: Request) -> bool:
+async def _test(model: PolicydFile, request: Request) -> bool:
     settings = model.policyd.dnslists
     resolver = AsyncResolver(model.dns)
     try:

@@ -20,6 +20,7 @@ from policyd import records
 from policyd.checks.greylist import hide_of, rules_of
 from policyd.cli.greylist_client import identities_of_domain, identity_of, known_as, meant
 from policyd.cli.store import run
+from policyd.file import PolicydFile
 from policyd.greylist import Client, Rules, Triplet
 from policyd.settings import PolicydSettings
 from policyd.stores import Entry, Known, Store
@@ -265,7 +266,7 @@ def _merging(key: str, entry: Entry) -> Any:
 
 
 def _settings(config: Path | None) -> PolicydSettings:
-    return configuration.read_if_any(config).model.policyd
+    return configuration.read_if_any(config, PolicydFile).model.policyd
 
 
 def _show(record: Record, settings: PolicydSettings) -> None:

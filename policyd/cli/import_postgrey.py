@@ -18,6 +18,7 @@ from policyd import records
 from policyd.berkeley import BerkeleyError, read_btree
 from policyd.checks.greylist import hide_of, rules_of
 from policyd.cli.greylist import write_entries
+from policyd.file import PolicydFile
 from policyd.greylist import Rules, client_expires, triplet_expires
 from policyd.match import AddressTable, ClientTable, MatchError, read_addresses, read_clients
 from policyd.postgrey import Options, Taken, read_options, take_clients, take_triplets
@@ -65,7 +66,7 @@ def postgrey(
             f"postgrey runs on {directory}: stop it first (systemctl stop postgrey), for most of "
             "what it knows is not in its files yet"
         )
-    settings = configuration.read_if_any(config).model.policyd
+    settings = configuration.read_if_any(config, PolicydFile).model.policyd
     options = _options(options_file)
     lists = _whitelists(whitelists)
     delay = _postgreys_delay(options)

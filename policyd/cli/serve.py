@@ -11,6 +11,7 @@ from gatepost import logs
 from gatepost.cli import configuration
 from gatepost.config import GroundSettings
 from policyd.cli.ask import ask
+from policyd.file import PolicydFile
 from policyd.settings import PolicydSettings
 
 
@@ -36,12 +37,12 @@ def policyd(ctx: click.Context, config: Path | None) -> None:
         return
     from policyd.service import run
 
-    loaded = configuration.read_if_any(config)
+    loaded = configuration.read_if_any(config, PolicydFile)
     logs.configure(loaded.model.log)
     watched = [loaded.path] if loaded.path else []
 
     def load() -> tuple[GroundSettings, PolicydSettings]:
-        model = configuration.read_if_any(config).model
+        model = configuration.read_if_any(config, PolicydFile).model
         return model, model.policyd
 
     sys.exit(run(load, watched))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gatepost.cli import configuration as configuration_file
+from milters.file import MiltersFile
 from tests.chart.helm import VALUES, Rendered, render
 
 sets = pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
@@ -339,7 +340,7 @@ def test_whole_numbers_stay_whole(tmp_path: Path) -> None:
     text = rendered.one("ConfigMap", "mail-gatepost")["data"]["gatepost.toml"]
     path = tmp_path / "gatepost.toml"
     path.write_text(text)
-    config = configuration_file.read(path).model
+    config = configuration_file.read(path, MiltersFile).model
     assert config.milters.max_header == 10_000_000
     assert config.log.level == "debug"
     rule = tomllib.loads(text)["policyd"]["limits"]["rules"][0]

@@ -69,7 +69,7 @@ def test_gatepost_takes_its_configuration(values: Path, tmp_path: Path) -> None:
         text = text.replace("/secrets/valkey/password", str(secret))
     path = tmp_path / "gatepost.toml"
     path.write_text(text)
-    configuration.read(path)
+    configuration.read_whole(path)
 
 
 @sets

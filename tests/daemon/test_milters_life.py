@@ -180,6 +180,21 @@ def test_a_broken_configuration_leaves_the_last_good_one(milters: Milters) -> No
         assert len(client.message(SIMPLE).values("DKIM-Signature")) == 2
 
 
+def test_a_mistake_in_the_section_of_another_daemon_stops_neither_start_nor_reload(
+    tmp_path: Path, dns: DnsServer
+) -> None:
+    milters = Milters(tmp_path, dns)
+    milters.configure("[policyd]\nnonsense = 1")
+    with milters:
+        milters.configure("[policyd]\nnonsense = 2", hostname="new.example")
+        milters.reload()
+        milters.wait_for_log(event="configuration reloaded")
+        assert milters.metric("gatepost_config_last_reload_success") == 1
+        with milters.client(OUTSIDE) as client:
+            (results,) = client.message(SIMPLE).values("Authentication-Results")
+        assert results.split(";")[0].strip() == "new.example"
+
+
 def test_a_reload_is_told_once_for_all_workers(tmp_path: Path, dns: DnsServer) -> None:
     """The signal and the change of the file are one reload, and the workers' are part of it."""
     milters = Milters(tmp_path, dns)

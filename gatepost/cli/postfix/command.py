@@ -5,31 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from gatepost.cli.configuration import Configuration
+from gatepost.cli.configuration import daemons
 from gatepost.cli.postfix.check import findings
 from gatepost.cli.postfix.finding import Finding
 from gatepost.cli.postfix.ours import Gatepost
 from gatepost.cli.postfix.postconf import Postconf
+from gatepost.config import GroundSettings
 
 
-def look(model: Configuration, program: str, folder: Path | None) -> Sequence[Finding]:
+def look(model: GroundSettings, program: str, folder: Path | None) -> Sequence[Finding]:
     """Read the Postfix that `postconf` knows and judge it; raises `StartError`."""
     return findings(Postconf(program, folder).read(), gatepost_of(model))
 
 
-def gatepost_of(model: Configuration) -> Gatepost:
-    """What a Postfix has to know of this configuration.
+def gatepost_of(model: GroundSettings) -> Gatepost:
+    """Gather what a Postfix has to know of the whole configuration.
 
-    A daemon without a section is not missed in main.cf, unless neither has one.
+    A daemon without a section is not missed in main.cf, unless none has one.
     """
-    sections = model.model_fields_set & {"milters", "policyd"}
-    return Gatepost(
-        milters=model.milters.listen,
-        submission=model.milters.submission_listen,
-        policyd=model.policyd.listen,
-        has_milters=not sections or "milters" in sections,
-        has_policyd=not sections or "policyd" in sections,
-        milters_budget=model.milters.verify.dns_budget,
-        policyd_budget=model.policyd.budget,
-        daemon_names=model.milters.sign.daemon_names,
-    )
+    found = daemons(model)
+    any_is_written = any(daemon.is_written for daemon in found)
+    known = Gatepost()
+    for daemon in found:
+        is_expected = daemon.is_written or not any_is_written
+        known = daemon.section.tell_postfix(daemon.settings, known, is_expected=is_expected)
+    return known

@@ -16,13 +16,13 @@ _LOCALHOST = ("localhost", "localhost.localdomain", "ip6-localhost")
 class Gatepost:
     """The parts of gatepost.toml that main.cf has to agree with; times in seconds."""
 
-    milters: tuple[Address, ...]
-    submission: tuple[Address, ...]
-    policyd: tuple[Address, ...]
-    has_milters: bool
-    has_policyd: bool
-    milters_budget: float
-    policyd_budget: float
+    milters: tuple[Address, ...] = ()
+    submission: tuple[Address, ...] = ()
+    policyd: tuple[Address, ...] = ()
+    has_milters: bool = False
+    has_policyd: bool = False
+    milters_budget: float = 0.0
+    policyd_budget: float = 0.0
     daemon_names: tuple[str, ...] = ()
 
     @property

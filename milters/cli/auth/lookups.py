@@ -11,6 +11,7 @@ import click
 from gatepost.cli import configuration
 from gatepost.printable import escape
 from milters.cli.auth.questions import Questions, dns_option
+from milters.file import MiltersFile
 from msgauth.address import IpAddress
 from msgauth.dmarc.subject import hardest_tag, select_tag
 from msgauth.dmarc.walk import DnsError, Walker, select_organizational_domain, select_policy
@@ -46,7 +47,7 @@ def spf(
     sender: str,
 ) -> None:
     """Check SPF (RFC 7208) of HELO and MAIL FROM for a client, with every question asked."""
-    loaded = configuration.read_if_any(config).model
+    loaded = configuration.read_if_any(config, MiltersFile).model
     questions = Questions(zone, loaded.dns)
     sender = sender.removeprefix("<").removesuffix(">")
     now = int(time.time())
@@ -72,7 +73,7 @@ def spf(
 @click.argument("domain")
 def dmarc(config: Path | None, zone: Path | None, domain: str) -> None:
     """Show which DMARC policy (RFC 9989) holds for mail From DOMAIN, and where it was found."""
-    questions = Questions(zone, configuration.read_if_any(config).model.dns)
+    questions = Questions(zone, configuration.read_if_any(config, MiltersFile).model.dns)
     try:
         name = to_alabels(domain)
     except DomainError as error:

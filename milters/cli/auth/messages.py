@@ -18,6 +18,7 @@ from milters.actions import DeleteHeader, InsertHeader, Quarantine, Refuse
 from milters.author import Author
 from milters.cli.auth.lookups import client_address, show_questions
 from milters.cli.auth.questions import Questions, dns_option
+from milters.file import MiltersFile
 from milters.keys.errors import KeysError
 from milters.keys.files import read_key
 from milters.keys.live import KeyKeeper, LiveKeys
@@ -39,7 +40,7 @@ CHUNK = 65536
 class ConfiguredKeys:
     """The keys of the configuration that may sign, read when the first of them is needed."""
 
-    def __init__(self, loaded: configuration.Configuration, questions: Questions) -> None:
+    def __init__(self, loaded: MiltersFile, questions: Questions) -> None:
         self._loaded = loaded
         self._questions = questions
 
@@ -118,7 +119,7 @@ def verify(
     The exit status is 0 when the message would be taken, 75 when it would be deferred, and 77 when
     it would be rejected.
     """
-    loaded = configuration.read_if_any(config).model
+    loaded = configuration.read_if_any(config, MiltersFile).model
     questions = Questions(zone, loaded.dns)
     rules = _rules(loaded, ConfiguredKeys(loaded, questions))
     trace = Trace(time.monotonic) if traced else None
@@ -166,7 +167,7 @@ def sign(
     now: int | None,
 ) -> None:
     """Sign MESSAGE (a file, or - for standard input) as the milter would, to standard output."""
-    loaded = configuration.read_if_any(config).model
+    loaded = configuration.read_if_any(config, MiltersFile).model
     questions = Questions(zone, loaded.dns)
     if key_file is not None:
         if domain is None or selector is None:
@@ -190,7 +191,7 @@ def sign(
     output.write(crlf(raw))
 
 
-def _rules(loaded: configuration.Configuration, keys: KeyTable) -> Rules:
+def _rules(loaded: MiltersFile, keys: KeyTable) -> Rules:
     try:
         return Rules.prepare(loaded, loaded.milters, keys)
     except MsgauthError as error:

@@ -6,9 +6,12 @@ import os
 from pathlib import Path
 
 from gatepost.cli import configuration
-from gatepost.cli.access import unreadable_keys
+from gatepost.cli.as_user import run_as
 from gatepost.cli.service import find_service
 from gatepost.errors import StartError
+from milters.cli.section import unusable_keys
+from milters.file import MiltersFile
+from milters.keys.store import Harm
 
 
 def unreadable_by_daemon(config: Path | None) -> list[str]:
@@ -16,12 +19,15 @@ def unreadable_by_daemon(config: Path | None) -> list[str]:
 
     Empty where nothing says who that is, and where this user cannot find out.
     """
-    loaded = configuration.read_if_any(config).model
+    settings = configuration.read_if_any(config, MiltersFile).model.milters
     try:
-        service = find_service("milters", None, loaded.milters.user)
+        service = find_service("milters", None, settings.user)
     except StartError as error:
         return [f"the milter cannot start: {error}"]
     runner = service.runner
     if runner is None or (os.geteuid() != 0 and not runner.is_me):
         return []
-    return [f"not signed with: {runner}: {text}" for text in unreadable_keys(service, loaded)]
+    unreadable = run_as(
+        runner, lambda: [("", text) for text in unusable_keys(settings, Harm.UNREADABLE)]
+    )
+    return [f"not signed with: {runner}: {text}" for _, text in unreadable]

@@ -23,6 +23,7 @@ from gatepost.dns.authoritative import (
 from gatepost.dns.direct import AllAtOnce, ServerError, find_zone
 from gatepost.dns.update import RecordExistsError, TsigKey, UpdateError, parse_tsig_key, replace_txt
 from milters.cli.keys.options import Command
+from milters.file import MiltersFile
 from milters.keys.errors import KeysError
 from milters.keys.folder import KeyFile
 from milters.keys.names import record_name
@@ -93,7 +94,7 @@ def open_servers(
 
     With a number of keys, they answer for `time_for(keys)` seconds from now on.
     """
-    resolver = Resolver(configuration.read_if_any(config).model.dns)
+    resolver = Resolver(configuration.read_if_any(config, MiltersFile).model.dns)
     deadline = math.inf if keys is None else time.monotonic() + time_for(keys)
     return Servers(told, port, AllAtOnce(resolver.resolve, TIMEOUT, deadline).ask)
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from gatepost.cli import configuration
+from milters.file import MiltersFile
 from milters.keys.errors import KeysError
 from milters.keys.files import read_key
 from milters.keys.folder import KeyFile, KeyFolder
@@ -68,13 +69,13 @@ def folder_options(command: Command) -> Command:
 def open_folder(folder: Path | None, config: Path | None) -> KeyFolder:
     """The key folder that the command works on."""
     if folder is None:
-        folder = configuration.read_if_any(config).model.milters.keys
+        folder = configuration.read_if_any(config, MiltersFile).model.milters.keys
     return KeyFolder(folder)
 
 
 def group_of_daemon(config: Path | None) -> int | None:
     """The group of the user that the milter runs as; None unless root can give it files."""
-    user = configuration.read_if_any(config).model.milters.user
+    user = configuration.read_if_any(config, MiltersFile).model.milters.user
     if user is None or os.geteuid() != 0:
         return None
     try:

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from pydantic import BaseModel
 
 from gatepost.cli.__main__ import gatepost
-from gatepost.cli.configuration import Configuration
+from gatepost.cli.configuration import whole
 
 ROOT = Path(__file__).parents[3]
 PAGES = [
@@ -87,10 +87,10 @@ def has_key(model: Any, path: list[str]) -> bool:
 
 
 SECTIONS: list[type[BaseModel]] = [
-    Configuration,
+    whole(),
     *(
         field.annotation
-        for field in Configuration.model_fields.values()
+        for field in whole().model_fields.values()
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
     ),
 ]

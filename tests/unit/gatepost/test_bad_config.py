@@ -18,7 +18,7 @@ def test_a_bad_configuration_says_what_is_wrong(
 ) -> None:
     monkeypatch.chdir(case)
     with pytest.raises(ConfigError) as caught:
-        configuration.read(Path("gatepost.toml"))
+        configuration.read_whole(Path("gatepost.toml"))
     told = "".join(f"gatepost: {problem}\n" for problem in caught.value.problems)
     (case / "expected-error.got").write_text(told)
     assert told == (case / "expected-error").read_text()
@@ -44,7 +44,7 @@ def test_a_hostile_file_is_told_in_a_line(tmp_path: Path, text: str, words: str)
     path = tmp_path / "gatepost.toml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=words) as caught:
-        configuration.read(path)
+        configuration.read_whole(path)
     assert len(str(caught.value)) < 2000
 
 
@@ -53,7 +53,7 @@ def test_what_is_no_file_is_told_and_waits_for_nobody(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     for path in (pipe, Path("/dev/zero")):
         with pytest.raises(ConfigError, match="is no regular file"):
-            configuration.read(path)
+            configuration.read_whole(path)
 
 
 def test_there_are_cases() -> None:
@@ -65,8 +65,8 @@ def test_a_file_that_is_not_there_is_told_with_what_to_do(
 ) -> None:
     monkeypatch.setattr(configuration, "DEFAULT_PATH", tmp_path / "gatepost.toml")
     with pytest.raises(ConfigError, match=r"does not exist; name another one with --config FILE"):
-        configuration.read(None)
-    assert configuration.read_if_any(None).model == configuration.Configuration()
+        configuration.read_whole(None)
+    assert configuration.read_if_any(None, configuration.whole()).model == configuration.whole()()
 
 
 def test_config_show_prints_what_is_set_and_check_says_ok(tmp_path: Path) -> None:

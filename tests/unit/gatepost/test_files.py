@@ -17,7 +17,7 @@ from policyd.berkeley import read_btree
 from policyd.match import read_entries
 
 READERS: dict[str, Callable[[Path], object]] = {
-    "configuration": configuration.read,
+    "configuration": configuration.read_whole,
     "secret": lambda path: SecretFile(path).read(),
     "list of clients": read_entries,
     "postgrey.db": lambda path: list(read_btree(path)),

@@ -7,9 +7,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gatepost.cli.__main__ import gatepost
-from gatepost.cli.configuration import Configuration
 from gatepost.config import ConfigError, load
 from gatepost.systemd import find_unit
+from milters.file import MiltersFile
 from tests.unit.milters_keys.pems import pem
 from tests.unit.milters_keys.test_folder import put
 
@@ -37,7 +37,7 @@ def test_what_is_printed_is_a_configuration(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     path = tmp_path / "gatepost.toml"
     path.write_text(result.stdout)
-    milters = load(Configuration, path, {}).model.milters
+    milters = load(MiltersFile, path, {}).model.milters
     assert milters.opendkim_signing_table == f"refile:{tmp_path}/SigningTable"
     assert f"{tmp_path}/opendkim.conf:4: LogWhy: not needed" in result.stderr
 
@@ -61,7 +61,7 @@ def test_write(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     assert run(str(conf), "--write", str(tmp_path / "out")).exit_code == 0
     written = (tmp_path / "out" / "gatepost.toml").read_text()
-    loaded = load(Configuration, tmp_path / "out" / "gatepost.toml", {}).model
+    loaded = load(MiltersFile, tmp_path / "out" / "gatepost.toml", {}).model
     assert loaded.milters.opendkim_key_table == f"file:{tmp_path}/KeyTable"
     again = run(str(conf), "--write", str(tmp_path / "out"))
     assert again.exit_code == 1

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gatepost.cli.configuration import Configuration
+from milters.file import MiltersFile
 from milters.opendkim.configuration import OpendkimConfiguration, read_configuration
 from milters.opendkim.convert import Conversion, convert
 from milters.opendkim.draft import Level
@@ -126,7 +126,7 @@ def test_sockets(value: str, address: str) -> None:
     conversion = converted(f"Socket {value}\n")
     loaded = tomllib.loads(conversion.toml)
     assert loaded["milters"]["listen"] == address
-    assert [str(one) for one in Configuration.model_validate(loaded).milters.listen] == [address]
+    assert [str(one) for one in MiltersFile.model_validate(loaded).milters.listen] == [address]
 
 
 def test_fields_that_are_changed_on_the_way_are_left_out() -> None:
@@ -136,7 +136,7 @@ def test_fields_that_are_changed_on_the_way_are_left_out() -> None:
     )
     loaded = tomllib.loads(conversion.toml)
     assert loaded["milters"]["sign"] == {"also_sign": ["X-Foo"], "oversign": ["List-Id"]}
-    Configuration.model_validate(loaded)
+    MiltersFile.model_validate(loaded)
     told = [f.subject for f in conversion.findings if f.level is Level.WARNING]
     assert told == ["Received", "Return-Path", long, "received"]
 
@@ -196,9 +196,9 @@ def test_what_is_undecided_is_refused_and_signs_nobody_elses_mail(text: str) -> 
     conversion = converted(f"{text}\n", kt="", st="")
     loaded = tomllib.loads(conversion.toml)
     with pytest.raises(ValidationError, match="decide this, then take the line out"):
-        Configuration.model_validate(loaded)
+        MiltersFile.model_validate(loaded)
     del loaded["undecided"]
-    networks = Configuration.model_validate(loaded).milters.internal_networks
+    networks = MiltersFile.model_validate(loaded).milters.internal_networks
     assert not any(ipaddress.ip_address("192.0.2.1") in network for network in networks)
 
 
@@ -228,7 +228,7 @@ def test_relative_key_files_keep_what_they_are_relative_to(file: str, base: Path
     tables = {"b/kt": f"k a.example:s:{file}\n", "b/st": "*@a.example k\n"}
     conversion = converted(text, **tables)
     assert not errors(conversion)
-    milters = Configuration.model_validate(tomllib.loads(conversion.toml)).milters
+    milters = MiltersFile.model_validate(tomllib.loads(conversion.toml)).milters
     assert milters.opendkim_key_table == "file:/b/kt"
     assert milters.opendkim_base == base
 
@@ -274,7 +274,7 @@ def test_whatever_is_read_makes_a_valid_configuration_or_an_error(
         return
     loaded = tomllib.loads(conversion.toml)
     assert bool(loaded.pop("undecided", None)) is bool(errors(conversion))
-    Configuration.model_validate(loaded, context={"directory": Path("/")})
+    MiltersFile.model_validate(loaded, context={"directory": Path("/")})
     for option in read("\n".join(conf), t=table).options:
         known = KNOWN.get(option.name.lower())
         assert known is not None or any(option.name in text for text in errors(conversion))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost.cli.configuration import Configuration
+from milters.file import MiltersFile
 from milters.opendkim.convert import convert
 from milters.opendkim.errors import OpendkimError, Place
 from milters.opendkim.files import Files
@@ -65,7 +65,7 @@ def test_what_a_configuration_becomes(machine: str) -> None:
     assert conversion.has_errors is any(": error: " in str(f) for f in conversion.findings)
     loaded = tomllib.loads(conversion.toml)
     assert bool(loaded.pop("undecided", None)) is conversion.has_errors
-    Configuration.model_validate(loaded, context={"directory": Path("/")})
+    MiltersFile.model_validate(loaded, context={"directory": Path("/")})
 
 
 def test_the_shapes_that_users_asked_for_are_here() -> None:

@@ -1,0 +1,98 @@
+"""The milter as `gatepost config` sees it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from gatepost.cli.postfix.ours import Gatepost
+from gatepost.cli.section import DaemonSection, Sockets
+from gatepost.config import GroundSettings
+from gatepost.config.networks import too_large
+from gatepost.listen import Address, Inet
+from gatepost.systemd import Unit
+from milters.file import MiltersFile
+from milters.keys.settings import KeySettings
+from milters.keys.store import Harm, load
+from milters.settings import MiltersSettings
+
+LOCAL = ("localhost", "127.0.0.1", "::1")
+_INSTEAD = 'a unix socket with socket_group = "postfix" admits Postfix alone'
+
+
+class MiltersSection:
+    """`gatepost.cli.section.DaemonSection` of the milter."""
+
+    file = MiltersFile
+
+    def user(self, settings: MiltersSettings) -> str | None:
+        """Return `user`."""
+        return settings.user
+
+    def sockets(self, settings: MiltersSettings) -> Sockets:
+        """Return the addresses of both kinds of mail, and that of the metrics."""
+        named: list[tuple[str, Address]] = _mail_addresses(settings)
+        if settings.metrics_listen is not None:
+            named.append(("milters.metrics_listen", settings.metrics_listen))
+        return Sockets(tuple(named), settings.socket_group, settings.socket_mode)
+
+    def written_folders(self, _settings: MiltersSettings) -> tuple[tuple[str, Path], ...]:
+        """Return nothing: the milter writes no file."""
+        return ()
+
+    def unopened(
+        self, _ground: GroundSettings, settings: MiltersSettings, _unit: Unit | None
+    ) -> Iterator[tuple[str, str]]:
+        """Read the keys and their tables."""
+        for text in unusable_keys(settings, Harm.KEY, Harm.SOURCE, Harm.UNREADABLE):
+            yield "milters.keys", text
+
+    def faults(
+        self, _ground: GroundSettings, _settings: MiltersSettings
+    ) -> tuple[tuple[str, str], ...]:
+        """Return nothing: only the milter's user can tell whether keys can be read."""
+        return ()
+
+    def advice(self, settings: MiltersSettings) -> Iterator[tuple[str, str]]:
+        """Name large networks, and who else can have mail signed."""
+        if told := too_large(settings.internal_networks):
+            yield "milters.internal_networks", f"holds {told}: are they all yours?"
+        for key, address in _mail_addresses(settings):
+            if isinstance(address, Inet):
+                yield key, f"{address}: {_who(address)} can have mail signed; {_INSTEAD}"
+
+    def tell_postfix(
+        self, settings: MiltersSettings, known: Gatepost, *, is_expected: bool
+    ) -> Gatepost:
+        """Return `known` with the addresses of the milter and the time that it needs."""
+        return dataclasses.replace(
+            known,
+            milters=settings.listen,
+            submission=settings.submission_listen,
+            has_milters=is_expected,
+            milters_budget=settings.verify.dns_budget,
+            daemon_names=settings.sign.daemon_names,
+        )
+
+
+SECTION: Final[DaemonSection[MiltersSettings]] = MiltersSection()
+
+
+def unusable_keys(settings: KeySettings, *harms: Harm) -> list[str]:
+    """Return a line for each key, folder or table that this user cannot use, of these harms."""
+    return [problem.text for problem in load(settings).problems if problem.harm in harms]
+
+
+def _mail_addresses(settings: MiltersSettings) -> list[tuple[str, Address]]:
+    return [
+        *(("milters.listen", address) for address in settings.listen),
+        *(("milters.submission_listen", address) for address in settings.submission_listen),
+    ]
+
+
+def _who(address: Inet) -> str:
+    if address.host in LOCAL or address.host.startswith("127."):
+        return "every account of this machine"
+    return "everybody who reaches this port"

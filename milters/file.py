@@ -1,0 +1,16 @@
+"""gatepost.toml as the milter reads it: the ground and `[milters]`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from gatepost.config import GroundSettings
+from milters.settings import MiltersSettings
+
+
+class MiltersFile(GroundSettings):
+    """The ground and `[milters]`."""
+
+    milters: MiltersSettings = Field(
+        default_factory=MiltersSettings, description="The milter behind `smtpd_milters`."
+    )

@@ -1,0 +1,92 @@
+"""The policy server as `gatepost config` sees it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from gatepost.cli.as_user import me
+from gatepost.cli.postfix.ours import Gatepost
+from gatepost.cli.section import DaemonSection, Sockets
+from gatepost.config import GroundSettings
+from gatepost.config.networks import too_large
+from gatepost.listen import Address
+from gatepost.systemd import Unit
+from policyd.build import faults
+from policyd.file import PolicydFile
+from policyd.settings import PolicydSettings, StoreSettings
+
+
+class PolicydSection:
+    """`gatepost.cli.section.DaemonSection` of the policy server."""
+
+    file = PolicydFile
+
+    def user(self, settings: PolicydSettings) -> str | None:
+        """Return `user`."""
+        return settings.user
+
+    def sockets(self, settings: PolicydSettings) -> Sockets:
+        """Return the addresses for Postfix, and that of the metrics."""
+        named: list[tuple[str, Address]] = [("policyd.listen", one) for one in settings.listen]
+        if settings.metrics_listen is not None:
+            named.append(("policyd.metrics_listen", settings.metrics_listen))
+        return Sockets(tuple(named), settings.socket_group, settings.socket_mode)
+
+    def written_folders(self, settings: PolicydSettings) -> Iterator[tuple[str, Path]]:
+        """Return the folder of the store."""
+        if settings.store.kind == "sqlite":
+            yield "policyd.store.path", settings.store.path.parent
+
+    def unopened(
+        self, ground: GroundSettings, settings: PolicydSettings, unit: Unit | None
+    ) -> Iterator[tuple[str, str]]:
+        """Read lists and secrets, and see whether the store can be written."""
+        yield from faults(ground, settings)
+        yield from _store(settings.store, unit)
+
+    def faults(
+        self, ground: GroundSettings, settings: PolicydSettings
+    ) -> Iterator[tuple[str, str]]:
+        """Read lists and secrets."""
+        return faults(ground, settings)
+
+    def advice(self, settings: PolicydSettings) -> Iterator[tuple[str, str]]:
+        """Name large networks."""
+        if told := too_large(settings.client.exempt_networks):
+            yield "policyd.client.exempt_networks", f"holds {told}: are they all yours?"
+
+    def tell_postfix(
+        self, settings: PolicydSettings, known: Gatepost, *, is_expected: bool
+    ) -> Gatepost:
+        """Return `known` with the addresses of the policy server and the time that it needs."""
+        return dataclasses.replace(
+            known,
+            policyd=settings.listen,
+            has_policyd=is_expected,
+            policyd_budget=settings.budget,
+        )
+
+
+SECTION: Final[DaemonSection[PolicydSettings]] = PolicydSection()
+
+
+def _store(store: StoreSettings, unit: Unit | None) -> Iterator[tuple[str, str]]:
+    """The SQLite store: its folder, and its files where they are there."""
+    if store.kind != "sqlite":
+        return
+    folder = store.path.parent
+    if unit is not None and unit.makes(folder) and not folder.exists():
+        return
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent  # it is made with those above it
+    if not os.access(folder, os.W_OK | os.X_OK):
+        yield "policyd.store.path", f"{me()} may not write in {folder}, where the store is to be"
+        return
+    for ending in ("", "-wal", "-shm"):
+        file = store.path.with_name(store.path.name + ending)
+        if file.exists() and not os.access(file, os.R_OK | os.W_OK):
+            yield "policyd.store.path", f"{me()} may not read and write {file}"

@@ -1,0 +1,17 @@
+"""gatepost.toml as the policy server reads it: the ground and `[policyd]`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from gatepost.config import GroundSettings
+from policyd.settings import PolicydSettings
+
+
+class PolicydFile(GroundSettings):
+    """The ground and `[policyd]`."""
+
+    policyd: PolicydSettings = Field(
+        default_factory=PolicydSettings,
+        description="The policy server behind `check_policy_service`.",
+    )
