@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from milters.cli.keys import keys
-from milters.cli.keys.dns import TIMEOUT, time_for
+from milters.keys.servers import TIMEOUT, time_for
 from tests.testbed.dns import DnsServer
 
 SILENT = [f"127.0.0.{number}" for number in range(11, 17)]
@@ -75,7 +75,7 @@ def test_all_name_servers_are_asked_at_once(tmp_path: Path, silent: int) -> None
 def test_the_time_for_all_is_bounded(
     tmp_path: Path, silent: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("milters.cli.keys.dns.PATIENCE", 0.5)
+    monkeypatch.setattr("milters.keys.servers.PATIENCE", 0.5)
     assert time_for(1) < 1
     words = prepare(tmp_path, f"{SILENT[0]}:{silent}", domains=40)
     begun = time.monotonic()

@@ -10,28 +10,24 @@ from pathlib import Path
 import click
 
 from gatepost.cli.output import tell
-from milters.cli.keys.checked import Checked, check_all
+from milters.cli.keys.checked import as_json as json_of
+from milters.cli.keys.checked import look_at, show
 from milters.cli.keys.daemon import unreadable_by_daemon
-from milters.cli.keys.dns import Servers, open_servers, server_options
+from milters.cli.keys.dns import open_servers, server_options
 from milters.cli.keys.options import (
     again,
     any_domain_argument,
     domain_argument,
     folder_options,
     open_folder,
-    refuse_flat,
-    select,
     selector_arguments,
 )
-from milters.keys.errors import KeysError
-from milters.keys.folder import KeyFile, KeyFolder
-from milters.keys.rotation import replaced_by
-from milters.keys.state import OVERLAP, KeyState, print_date
-
-IN_DNS = (KeyState.NEW, KeyState.PUBLISHED, KeyState.ACTIVE, KeyState.RETIRED)
-"""States in which the record is to be in DNS, or soon will be."""
-
-MUST_BE_IN_DNS = (KeyState.NEW, KeyState.PUBLISHED, KeyState.ACTIVE)
+from milters.keys import lifecycle
+from milters.keys.checked import Check
+from milters.keys.errors import KeysError, NothingWaitsError
+from milters.keys.folder import KeyFile
+from milters.keys.lifecycle import MUST_BE_IN_DNS, UnpublishedError
+from milters.keys.state import OVERLAP, print_date
 
 
 @click.command()
@@ -58,43 +54,26 @@ def check(
     milter's user cannot read one that is to sign.
     """
     key_folder = open_folder(folder, config)
-    if domain is None:
-        keys = [key for key in key_folder.scan().keys if key.state in IN_DNS]
-    else:
-        keys = select(key_folder, domain, selectors, IN_DNS)
-    checked, problems = check_all(keys, open_servers(told, port, config, len(keys)))
+    keys = lifecycle.to_check(key_folder, domain, selectors)
+    looked = look_at(keys, open_servers(told, port, config, len(keys)))
+    problems = list(looked.problems)
     if folder is None:
         problems += unreadable_by_daemon(config)
     if not told:
-        problems += _note(key_folder, checked)
+        problems += lifecycle.note_seen(key_folder, looked.checked, datetime.now(UTC))
     if as_json:
-        found = [one.as_json() for one in checked]
+        found = [json_of(one) for one in looked.checked]
         click.echo(json.dumps({"keys": found, "problems": problems}, indent=2))
     else:
-        for one in checked:
-            one.tell()
+        for one in looked.checked:
+            show(one)
         for problem in problems:
             tell(problem, err=True)
-    missing = [c for c in checked if not c.is_published and c.key.state in MUST_BE_IN_DNS]
+    missing = [
+        one for one in looked.checked if not one.is_published and one.key.state in MUST_BE_IN_DNS
+    ]
     if missing or problems:
         raise SystemExit(1)
-
-
-def _note(key_folder: KeyFolder, checked: Sequence[Checked]) -> list[str]:
-    """Remember what every name server was seen to have; returns what could not be noted."""
-    problems = []
-    for one in checked:
-        life = one.key.life
-        if not one.is_published or life is None or KeyState.PUBLISHED in life.since:
-            continue
-        state = KeyState.PUBLISHED if life.state is KeyState.NEW else life.state
-        try:
-            key_folder.enter(
-                one.key.domain, {one.key.selector: state}, datetime.now(UTC), was_seen=True
-            )
-        except KeysError as error:
-            problems.append(f"not noted: {error}")
-    return problems
 
 
 @click.command()
@@ -126,42 +105,34 @@ def activate(
     Only when every name server has their records. The keys of the same type that signed until now
     are retired: they sign no more, and their records stay for mail under way.
     """
-    key_folder = open_folder(folder, config)
-    keys = select(key_folder, domain, selectors, (KeyState.NEW, KeyState.PUBLISHED))
-    if not keys:
-        raise KeysError(
-            f"{domain} has no key that waits to be activated; {again('new', domain, folder)}"
-        )
-    refuse_flat(key_folder, keys)
-    if not unchecked:
-        _insist(keys, open_servers(told, port, config, len(keys)))
+
+    def look(keys: Sequence[KeyFile]) -> Check:
+        return look_at(keys, open_servers(told, port, config, len(keys)))
+
     now = datetime.now(UTC)
-    active = {key.selector: KeyState.ACTIVE for key in keys}
-    old: list[KeyFile] = []
-    if not keep_old:
-        old = replaced_by(keys, key_folder.of_domain(domain).keys)
-    retired = {key.selector: KeyState.RETIRED for key in old}
-    key_folder.enter(domain, active, now, was_seen=not unchecked, also=retired)
+    try:
+        done = lifecycle.activate(
+            open_folder(folder, config),
+            domain,
+            selectors,
+            None if unchecked else look,
+            now,
+            keep_old=keep_old,
+        )
+    except NothingWaitsError as error:
+        raise KeysError(f"{error}; {again('new', domain, folder)}") from None
+    except UnpublishedError as error:
+        for one in error.missing:
+            show(one)
+        raise
     if as_json:
-        result = {"domain": domain, "active": sorted(active), "retired": sorted(retired)}
+        result = {"domain": domain, "active": done.active, "retired": done.retired}
         click.echo(json.dumps(result, indent=2))
         return
-    click.echo(f"{domain} is signed with {', '.join(sorted(active))} from now on.")
-    if retired:
-        names = sorted(retired)
+    click.echo(f"{domain} is signed with {', '.join(done.active)} from now on.")
+    if done.retired:
         click.echo(
-            f"Retired: {', '.join(names)}. Leave the records in DNS for mail under way; after "
-            f"{print_date(now + OVERLAP)[:10]}:\n  {again('revoke', domain, folder, *names)}"
+            f"Retired: {', '.join(done.retired)}. Leave the records in DNS for mail under way; "
+            f"after {print_date(now + OVERLAP)[:10]}:\n"
+            f"  {again('revoke', domain, folder, *done.retired)}"
         )
-
-
-def _insist(keys: Sequence[KeyFile], servers: Servers) -> None:
-    """Raise `KeysError` unless every name server has each of the records."""
-    checked, problems = check_all(keys, servers)
-    if problems:
-        raise KeysError(problems[0])
-    missing = [one for one in checked if not one.is_published]
-    for one in missing:
-        one.tell()
-    if missing:
-        raise KeysError("nothing is activated: not every name server has every record")

@@ -1,102 +1,54 @@
-"""Keys and what every name server says of them, asked for all at the same time."""
+"""What every name server says of keys, as the commands ask for it and print it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from typing import Any
 
 from gatepost.cli.output import tell
-from milters.cli.keys.dns import Servers
 from milters.cli.keys.options import describe, kind
 from milters.cli.keys.progress import Progress
-from milters.keys.errors import KeysError
-from milters.keys.files import read_key
+from milters.keys.checked import Check, Checked, check_keys
 from milters.keys.folder import KeyFile
-from milters.keys.publication import Publication, Seen, Sight, summarize
-from msgauth.keys import SigningKey
-
-AT_ONCE = 16
-"""Keys that are looked at together."""
+from milters.keys.servers import Servers
 
 
-@dataclass(frozen=True)
-class Checked:
-    """A key and what every name server says of it."""
-
-    key: KeyFile
-    signing: SigningKey
-    sights: Sequence[Sight]
-    found: Publication
-
-    @property
-    def is_published(self) -> bool:
-        """Whether each server has the record."""
-        return self.found.seen is Seen.PUBLISHED
-
-    def as_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {
-            **describe(self.key, self.signing),
-            "seen": str(self.found.seen),
-            "reason": self.found.reason,
-            "note": self.found.note,
-            "servers": [
-                {
-                    "server": str(sight.said.server),
-                    "name": sight.said.name,
-                    "seen": str(sight.publication.seen),
-                    "reason": sight.publication.reason,
-                }
-                for sight in self.sights
-            ],
-        }
-
-    def tell(self) -> None:
-        """Print it, a line a server that does not have the record."""
-        described = describe(self.key, self.signing)
-        hosts = {sight.said.server.host for sight in self.sights}
-        head = f"{self.key.selector} of {self.key.domain} ({kind(described)}, {self.key.state})"
-        if self.is_published:
-            tell(f"{head}: published at {', '.join(sorted(hosts))}")
-            if self.found.note:
-                tell(f"  but {self.found.note}")
-            return
-        tell(f"{head}: {self.found.seen}" + ("" if self.sights else self.found.reason))
-        for sight in self.sights:
-            reason = sight.publication.reason or "has the record"
-            tell(f"  {sight.said.server}: {reason}")
+def look_at(keys: Sequence[KeyFile], servers: Servers) -> Check:
+    """Ask about all keys at once; on a terminal it shows how far it is."""
+    with Progress("keys", len(keys)) as progress:
+        return check_keys(keys, servers, progress.advance)
 
 
-def check_key(key: KeyFile, servers: Servers) -> Checked:
-    """Ask about one key; raises `KeysError` when its file cannot be used."""
-    signing = read_key(key.path)
-    try:
-        sights = servers.look(key, signing)
-    except KeysError as error:
-        return Checked(key, signing, (), Publication(Seen.UNKNOWN, f": {error}"))
-    return Checked(key, signing, sights, summarize(sights))
+def as_json(one: Checked) -> dict[str, Any]:
+    """For `--json`."""
+    return {
+        **describe(one.key, one.signing),
+        "seen": str(one.found.seen),
+        "reason": one.found.reason,
+        "note": one.found.note,
+        "servers": [
+            {
+                "server": str(sight.said.server),
+                "name": sight.said.name,
+                "seen": str(sight.publication.seen),
+                "reason": sight.publication.reason,
+            }
+            for sight in one.sights
+        ],
+    }
 
 
-def check_all(keys: Sequence[KeyFile], servers: Servers) -> tuple[list[Checked], list[str]]:
-    """Ask about all keys at once; in their order, with a line for each that cannot be used.
-
-    How far it is can be seen on a terminal.
-    """
-    with ThreadPoolExecutor(AT_ONCE, "keys") as pool, Progress("keys", len(keys)) as progress:
-        looks = [pool.submit(check_key, key, servers) for key in keys]
-        try:
-            for _ in as_completed(looks):
-                progress.advance()
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    checked: list[Checked] = []
-    problems: list[str] = []
-    for look in looks:
-        try:
-            checked.append(look.result())
-        except KeysError as error:
-            problems.append(str(error))
-    return checked, problems
+def show(one: Checked) -> None:
+    """Print it, a line a server that does not have the record."""
+    described = describe(one.key, one.signing)
+    hosts = {sight.said.server.host for sight in one.sights}
+    head = f"{one.key.selector} of {one.key.domain} ({kind(described)}, {one.key.state})"
+    if one.is_published:
+        tell(f"{head}: published at {', '.join(sorted(hosts))}")
+        if one.found.note:
+            tell(f"  but {one.found.note}")
+        return
+    tell(f"{head}: {one.found.seen}" + ("" if one.sights else one.found.reason))
+    for sight in one.sights:
+        reason = sight.publication.reason or "has the record"
+        tell(f"  {sight.said.server}: {reason}")

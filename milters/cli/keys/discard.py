@@ -11,11 +11,9 @@ from milters.cli.keys.options import (
     domain_argument,
     folder_options,
     open_folder,
-    refuse_flat,
-    select,
     some_selector_arguments,
 )
-from milters.keys.names import record_name
+from milters.keys.lifecycle import discard as discard_keys
 
 
 @click.command()
@@ -34,11 +32,8 @@ def discard(
     Only keys that were never active, and that no check has seen in DNS: nothing was signed with
     them. Others are retired and revoked.
     """
-    key_folder = open_folder(folder, config)
     chosen = sorted(set(selectors))
-    refuse_flat(key_folder, select(key_folder, domain, tuple(chosen), ()))
-    key_folder.discard(domain, chosen)
-    names = [record_name(domain, selector) for selector in chosen]
+    names = discard_keys(open_folder(folder, config), domain, chosen)
     if as_json:
         click.echo(json.dumps({"domain": domain, "discarded": chosen, "records": names}, indent=2))
         return

@@ -21,11 +21,11 @@ from milters.cli.keys.options import (
     kind,
     open_folder,
 )
-from milters.keys.generate import MAX_NEW_RSA_BITS, new_key
-from milters.keys.names import parse_selector
+from milters.keys.generate import MAX_NEW_RSA_BITS
+from milters.keys.lifecycle import make
 from milters.keys.record import present
-from milters.keys.state import KeyState, new_selector
-from msgauth.keys import GOOD_RSA_BITS, MIN_RSA_BITS, KeyType, SigningKey
+from milters.keys.state import KeyState
+from msgauth.keys import GOOD_RSA_BITS, MIN_RSA_BITS, KeyType
 
 ALGORITHMS: dict[str, tuple[KeyType, ...]] = {
     "both": ("rsa", "ed25519"),
@@ -77,29 +77,23 @@ def new(
     key_folder = open_folder(folder, config)
     if not key_folder.path.is_dir():
         key_folder.create(group_of_daemon(config))
-    now = datetime.now(UTC)
     types = ALGORITHMS[algorithm]
-    taken = key_folder.taken_selectors(domain)
-    waiting = [
-        key.selector
-        for key in key_folder.of_domain(domain).keys
-        if key.state in (KeyState.NEW, KeyState.PUBLISHED)
-    ]
-    made: dict[str, bytes] = {}
-    for key_type in types:
-        if selector is None:
-            name = new_selector(key_type, now, taken)
-        else:
-            name = selector if len(types) == 1 else f"{selector}{key_type[0]}"
-        made[parse_selector(name)] = new_key(key_type, bits)
-    state = KeyState.ACTIVE if active else KeyState.NEW
-    added = key_folder.add(domain, made, state, now)
-    described = [describe(key, SigningKey.parse(made[key.selector])) for key in added]
+    made = make(
+        key_folder,
+        domain,
+        types,
+        datetime.now(UTC),
+        selector=selector,
+        rsa_bits=bits,
+        state=KeyState.ACTIVE if active else KeyState.NEW,
+    )
+    described = [describe(key, signing) for key, signing in made.keys]
     if as_json:
         click.echo(json.dumps({"domain": domain, "keys": described}, indent=2))
         return
-    what = "a new key" if len(added) == 1 else f"{len(added)} new keys"
-    click.echo(f"{domain} has {what} in {added[0].path.parent}. Put into DNS:\n")
+    files = [key.path for key, _ in made.keys]
+    what = "a new key" if len(files) == 1 else f"{len(files)} new keys"
+    click.echo(f"{domain} has {what} in {files[0].parent}. Put into DNS:\n")
     for key in described:
         click.echo(present(key["name"], key["record"], "bind"))
     if bits < GOOD_RSA_BITS and "rsa" in types:
@@ -115,10 +109,12 @@ def new(
             f"  {again('check', domain, folder)}       until every name server has it\n"
             f"  {again('activate', domain, folder)}    to sign with it"
         )
-    if waiting:
+    if made.waiting:
+        selectors = [key.selector for key, _ in made.keys]
+        waiting = ", ".join(made.waiting)
         click.echo(
-            f"\nThe domain had keys that wait to be activated: {', '.join(waiting)}. Were the new "
-            f"ones a mistake:\n  {again('discard', domain, folder, *made)}"
+            f"\nThe domain had keys that wait to be activated: {waiting}. Were the new "
+            f"ones a mistake:\n  {again('discard', domain, folder, *selectors)}"
         )
 
 

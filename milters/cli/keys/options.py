@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from milters.keys.errors import KeysError
 from milters.keys.files import read_key
 from milters.keys.folder import KeyFile, KeyFolder
 from milters.keys.names import parse_domain, parse_selector, record_name
-from milters.keys.state import KeyState, print_date
+from milters.keys.state import print_date
 from msgauth.keys import SigningKey
 
 Command = Callable[..., None]
@@ -82,41 +82,6 @@ def group_of_daemon(config: Path | None) -> int | None:
         return pwd.getpwnam(user).pw_gid
     except KeyError:
         raise KeysError(f"there is no user {user}, which [milters] names") from None
-
-
-def refuse_flat(key_folder: KeyFolder, keys: Iterable[KeyFile]) -> None:
-    """Raise `KeysError` for a key of the flat layout, which has no states to change."""
-    for key in keys:
-        if key.path.parent == key_folder.path:
-            raise KeysError(
-                f"{key.path} lies flat in the folder: it is active while it is there, and retired "
-                "by taking it away"
-            )
-
-
-def select(
-    key_folder: KeyFolder, domain: str, selectors: tuple[str, ...], states: Iterable[KeyState]
-) -> list[KeyFile]:
-    """The keys of these selectors, or without any those in one of `states`; raises `KeysError`.
-
-    A selector that `keys.toml` has and whose file is gone is a key too: it can be revoked.
-    """
-    keys = {
-        selector: KeyFile(domain, selector, key_folder.path / domain / f"{selector}.pem", life)
-        for selector, life in (key_folder.states(domain) or {}).items()
-    }
-    keys.update({key.selector: key for key in key_folder.of_domain(domain).keys})
-    if not keys:
-        raise KeysError(f"{domain} has no keys in {key_folder.path}; gatepost keys new {domain}")
-    unknown = [selector for selector in selectors if selector not in keys]
-    if unknown:
-        raise KeysError(
-            f"{domain} has no key {', '.join(unknown)}; it has {', '.join(sorted(keys))}"
-        )
-    if selectors:
-        return [keys[selector] for selector in selectors]
-    wanted = set(states)
-    return [key for key in keys.values() if key.state in wanted]
 
 
 def again(command: str, domain: str, folder: Path | None, *more: str) -> str:

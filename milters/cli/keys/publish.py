@@ -8,24 +8,21 @@ from pathlib import Path
 import click
 
 from gatepost.cli.output import tell
-from milters.cli.keys.dns import Primary, open_primary, update_options
+from milters.cli.keys.dns import open_primary, update_options
 from milters.cli.keys.options import (
     again,
     describe,
     domain_argument,
     folder_options,
     open_folder,
-    select,
     selector_arguments,
 )
-from milters.keys.errors import KeysError
+from milters.keys import lifecycle
+from milters.keys.errors import KeysError, OtherRecordError
 from milters.keys.files import read_key
 from milters.keys.folder import KeyFile
 from milters.keys.names import record_name
-from milters.keys.publication import Seen, judge
 from milters.keys.record import RECORD_FORMS, RecordForm, present, split
-from milters.keys.state import KeyState
-from msgauth.ask import Answer, Rcode
 
 
 @click.command()
@@ -60,15 +57,15 @@ def publish(
 
     Without SELECTORS, those of every key that is new, published or active.
     """
-    states = (KeyState.NEW, KeyState.PUBLISHED, KeyState.ACTIVE)
-    keys = select(open_folder(folder, config), domain, selectors, states)
-    if revoked := [key.selector for key in keys if key.state is KeyState.REVOKED]:
-        raise KeysError(f"{', '.join(revoked)} of {domain} is revoked and not published again")
+    keys = lifecycle.to_publish(open_folder(folder, config), domain, selectors)
     if server is None:
         _print(keys, form, ttl, as_json)
         return
     primary = open_primary(server, port, zone, tsig_key, ttl, config)
-    done = {key.selector: publish_key(key, primary, replace=replace) for key in keys}
+    try:
+        done = {key.selector: lifecycle.publish(key, primary, replace=replace) for key in keys}
+    except OtherRecordError as error:
+        raise KeysError(f"{error}; see --replace") from None
     if as_json:
         result = {"domain": domain, "server": str(primary.server), "keys": done}
         click.echo(json.dumps(result, indent=2))
@@ -89,20 +86,3 @@ def _print(keys: list[KeyFile], form: RecordForm, ttl: int, as_json: bool) -> No
         if form != "bind":
             click.echo(f"{name} TXT")
         click.echo(present(name, text, form, ttl))
-
-
-def publish_key(key: KeyFile, primary: Primary, *, replace: bool) -> str:
-    """Make the record of a key stand at the primary; returns what was done. Raises `KeysError`."""
-    signing = read_key(key.path)
-    name = record_name(key.domain, key.selector)
-    records = primary.records(name)
-    found = judge(signing, Answer(Rcode.OK, records))
-    if found.seen is Seen.PUBLISHED and len(records) == 1:
-        return "was there already"
-    if records and not replace:
-        raise KeysError(f"{name} has another record: {found.reason or found.note}; see --replace")
-    primary.replace(name, signing.public_record(), records)
-    found = judge(signing, Answer(Rcode.OK, primary.records(name)))
-    if found.seen is not Seen.PUBLISHED:
-        raise KeysError(f"{primary.server} took the update of {name}, and now {found.reason}")
-    return "replaced" if records else "added"

@@ -1,0 +1,75 @@
+"""Keys and what every name server says of them, asked for all at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+
+from milters.keys.errors import KeysError
+from milters.keys.files import read_key
+from milters.keys.folder import KeyFile
+from milters.keys.publication import Publication, Seen, Sight, summarize
+from milters.keys.servers import Servers
+from msgauth.keys import SigningKey
+
+AT_ONCE = 16
+"""Keys that are looked at together."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A key and what every name server says of it."""
+
+    key: KeyFile
+    signing: SigningKey
+    sights: Sequence[Sight]
+    found: Publication
+
+    @property
+    def is_published(self) -> bool:
+        """Whether each server has the record."""
+        return self.found.seen is Seen.PUBLISHED
+
+
+@dataclass(frozen=True)
+class Check:
+    """The keys that were asked about, and a line for each that cannot be used."""
+
+    checked: Sequence[Checked]
+    problems: Sequence[str]
+
+
+def check_key(key: KeyFile, servers: Servers) -> Checked:
+    """Ask about one key; raises `KeysError` when its file cannot be used."""
+    signing = read_key(key.path)
+    try:
+        sights = servers.look(key, signing)
+    except KeysError as error:
+        return Checked(key, signing, (), Publication(Seen.UNKNOWN, f": {error}"))
+    return Checked(key, signing, sights, summarize(sights))
+
+
+def check_keys(
+    keys: Sequence[KeyFile], servers: Servers, advance: Callable[[], None] = lambda: None
+) -> Check:
+    """Ask about all keys at once and return what was found in their order.
+
+    `advance` is called when one more is done. How long it takes is up to `servers`.
+    """
+    with ThreadPoolExecutor(AT_ONCE, "keys") as pool:
+        looks = [pool.submit(check_key, key, servers) for key in keys]
+        try:
+            for _ in as_completed(looks):
+                advance()
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    checked: list[Checked] = []
+    problems: list[str] = []
+    for look in looks:
+        try:
+            checked.append(look.result())
+        except KeysError as error:
+            problems.append(str(error))
+    return Check(checked, problems)

@@ -1,0 +1,45 @@
+"""The keys of a domain that a command or a caller means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from milters.keys.errors import KeysError
+from milters.keys.folder import KeyFile, KeyFolder
+from milters.keys.state import KeyState
+
+
+def select(
+    folder: KeyFolder, domain: str, selectors: Sequence[str], states: Iterable[KeyState]
+) -> list[KeyFile]:
+    """Return the keys of these selectors, or without any those in one of `states`.
+
+    A selector that `keys.toml` has and whose file is gone is a key too: it can be revoked. Raises
+    `KeysError` for a domain without keys and for a selector that it does not have.
+    """
+    keys = {
+        selector: KeyFile(domain, selector, folder.path / domain / f"{selector}.pem", life)
+        for selector, life in (folder.states(domain) or {}).items()
+    }
+    keys.update({key.selector: key for key in folder.of_domain(domain).keys})
+    if not keys:
+        raise KeysError(f"{domain} has no keys in {folder.path}; gatepost keys new {domain}")
+    unknown = [selector for selector in selectors if selector not in keys]
+    if unknown:
+        raise KeysError(
+            f"{domain} has no key {', '.join(unknown)}; it has {', '.join(sorted(keys))}"
+        )
+    if selectors:
+        return [keys[selector] for selector in selectors]
+    wanted = set(states)
+    return [key for key in keys.values() if key.state in wanted]
+
+
+def refuse_flat(folder: KeyFolder, keys: Iterable[KeyFile]) -> None:
+    """Raise `KeysError` for a key of the flat layout, which has no states to change."""
+    for key in keys:
+        if key.path.parent == folder.path:
+            raise KeysError(
+                f"{key.path} lies flat in the folder: it is active while it is there, and retired "
+                "by taking it away"
+            )
