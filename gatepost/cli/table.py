@@ -56,7 +56,7 @@ class CommandTable(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             close = difflib.get_close_matches(args[0], self.table, 1)
-            if not close or close[0] in error.message:
+            if not close or repr(close[0]) in error.message:
                 raise
             raise click.UsageError(f"{error.message} Did you mean {close[0]!r}?", ctx) from None
 

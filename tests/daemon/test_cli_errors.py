@@ -69,6 +69,11 @@ def test_a_word_that_is_no_command() -> None:
     status, lines = run("milter")
     assert status == 2
     assert lines[-1] == "Error: No such command 'milter'. Did you mean 'milters'?"
+    # the word that was meant may be a part of the one that was written
+    _, lines = run("keyss")
+    assert lines[-1] == "Error: No such command 'keyss'. Did you mean 'keys'?"
+    _, lines = run("import", "opendkimm")
+    assert lines[-1] == "Error: No such command 'opendkimm'. Did you mean 'opendkim'?"
 
 
 def test_help_names_the_lines_of_main_cf() -> None:
