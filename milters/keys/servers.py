@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gatepost.config import SecretFile
-from msgauth.drive import solve
 from gatepost.dns.authoritative import NameServer, NoServersError, ask_servers, named_servers
 from gatepost.dns.direct import AllAtOnce, ServerError, find_zone
 from gatepost.dns.update import RecordExistsError, TsigKey, UpdateError, parse_tsig_key, replace_txt
@@ -17,6 +16,7 @@ from milters.keys.folder import KeyFile
 from milters.keys.names import record_name
 from milters.keys.publication import Sight, judge_all, look_everywhere
 from msgauth.ask import Answer, Question
+from msgauth.drive import solve
 from msgauth.keys import SigningKey
 
 TIMEOUT = 5.0
