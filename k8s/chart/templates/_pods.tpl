@@ -1,0 +1,78 @@
+{{- /* Parts of every pod. */ -}}
+{{- define "mail.restricted" -}}
+runAsNonRoot: true
+{{- with .Values.runAsUser }}
+runAsUser: {{ . }}
+{{- end }}
+readOnlyRootFilesystem: true
+allowPrivilegeEscalation: false
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{- /* Handshakes, not open ports. Ready is asked often; only long silence is taken for death. */ -}}
+{{- define "mail.probes" -}}
+startupProbe:
+  exec:
+    command: {{ toJson . }}
+  periodSeconds: 3
+  timeoutSeconds: 10
+  failureThreshold: 40
+readinessProbe:
+  exec:
+    command: {{ toJson . }}
+  periodSeconds: 20
+  timeoutSeconds: 10
+  failureThreshold: 2
+livenessProbe:
+  exec:
+    command: {{ toJson . }}
+  periodSeconds: 60
+  timeoutSeconds: 15
+  failureThreshold: 3
+{{- end }}
+
+{{- /* What every pod has: dict root, component */ -}}
+{{- define "mail.podMetadata" -}}
+labels:
+  {{- include "mail.labels" .root | nindent 2 }}
+  app.kubernetes.io/component: {{ .component }}
+{{- with .root.Values.podAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "mail.podSpec" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+securityContext:
+  {{- with .Values.fsGroup }}
+  # The group of the volumes. Only a new volume is changed: a queue has owners of its own.
+  fsGroup: {{ . }}
+  fsGroupChangePolicy: OnRootMismatch
+  {{- end }}
+  seccompProfile: {type: RuntimeDefault}
+dnsPolicy: {{ .Values.dnsPolicy }}
+{{- with .Values.dnsConfig }}
+dnsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.images.pullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,145 @@
+{{- /* Objects that several components have. Each takes dict root, component, and what its comment names. */ -}}
+
+{{- define "mail.selector" -}}
+{{ include "mail.labels" .root }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{- /* metadata of the object RELEASE-COMPONENT */ -}}
+{{- define "mail.componentMetadata" -}}
+{{ include "mail.metadata" (dict "root" .root "name" (printf "%s-%s" .root.Release.Name .component) "component" .component) }}
+{{- end }}
+
+{{- /* A replicated Deployment of mail.COMPONENT.container and .volumes; alone (true: two pods must
+never run at once, as they would share a file) */ -}}
+{{- define "mail.deployment" -}}
+{{- $values := index .root.Values .component }}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  {{- include "mail.componentMetadata" . | nindent 2 }}
+spec:
+  {{- if not $values.autoscaling.enabled }}
+  replicas: {{ $values.replicas }}
+  {{- end }}
+  strategy:
+    {{- if .alone }}
+    # Two pods must never have the file at once.
+    type: Recreate
+    {{- else }}
+    rollingUpdate: {maxUnavailable: 0, maxSurge: 1}
+    {{- end }}
+  selector:
+    matchLabels:
+      {{- include "mail.selector" . | nindent 6 }}
+  template:
+    metadata:
+      {{- include "mail.podMetadata" . | nindent 6 }}
+    spec:
+      {{- include "mail.podSpec" .root | nindent 6 }}
+      topologySpreadConstraints:
+        - maxSkew: 1
+          topologyKey: kubernetes.io/hostname
+          whenUnsatisfiable: ScheduleAnyway
+          labelSelector:
+            matchLabels:
+              {{- include "mail.selector" . | nindent 14 }}
+      containers:
+        - {{ include (printf "mail.%s.container" .component) .root | indent 10 | trim }}
+          lifecycle:
+            # Until every node has heard that this pod ends, it goes on answering.
+            preStop: {exec: {command: [sleep, "5"]}}
+      volumes:
+        {{- if hasKey .root.Values.config .component }}
+        {{- include "mail.gatepostVolume" .root | nindent 8 }}
+        {{- end }}
+        {{- include (printf "mail.%s.volumes" .component) .root | nindent 8 }}
+{{- end }}
+
+{{- /* The Service inside the cluster: port, portName; headless (for a StatefulSet) */ -}}
+{{- define "mail.service" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  {{- include "mail.componentMetadata" . | nindent 2 }}
+spec:
+  {{- if .headless }}
+  clusterIP: None
+  {{- end }}
+  selector:
+    {{- include "mail.selector" . | nindent 4 }}
+  ports:
+    - {name: {{ .portName }}, port: {{ .port }}, targetPort: {{ .portName }}}
+{{- end }}
+
+{{- define "mail.disruptionBudget" -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  {{- include "mail.componentMetadata" . | nindent 2 }}
+spec:
+  maxUnavailable: 1
+  selector:
+    matchLabels:
+      {{- include "mail.selector" . | nindent 6 }}
+{{- end }}
+
+{{- define "mail.autoscaler" -}}
+{{- $scale := (index .root.Values .component).autoscaling }}
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata:
+  {{- include "mail.componentMetadata" . | nindent 2 }}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ .root.Release.Name }}-{{ .component }}}
+  minReplicas: {{ $scale.minReplicas }}
+  maxReplicas: {{ $scale.maxReplicas }}
+  metrics:
+    - type: Resource
+      resource:
+        name: cpu
+        target: {type: Utilization, averageUtilization: {{ $scale.targetCPU }}}
+{{- end }}
+
+{{- /* A Service that the world reaches: name, service (values), ports (list of dict name port target) */ -}}
+{{- define "mail.frontService" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  {{- include "mail.metadata" . | nindent 2 }}
+  {{- with .service.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  type: {{ .service.type }}
+  {{- if ne .service.type "ClusterIP" }}
+  externalTrafficPolicy: {{ .service.externalTrafficPolicy }}
+  {{- end }}
+  {{- if eq .service.type "LoadBalancer" }}
+  {{- with .service.loadBalancerClass }}
+  loadBalancerClass: {{ . }}
+  {{- end }}
+  {{- with .service.loadBalancerSourceRanges }}
+  loadBalancerSourceRanges:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- end }}
+  selector:
+    {{- include "mail.selector" (dict "root" .root "component" (include "mail.podOf" .)) | nindent 4 }}
+  ports:
+    {{- range .ports }}
+    - {name: {{ .name }}, port: {{ .port }}, targetPort: {{ .target }}}
+    {{- end }}
+{{- end }}
+
+{{- /* The spec of a claim: root, size */ -}}
+{{- define "mail.claim" -}}
+accessModes: [ReadWriteOnce]
+{{- with .root.Values.persistence.storageClass }}
+storageClassName: {{ . }}
+{{- end }}
+resources:
+  requests:
+    storage: {{ .size }}
+{{- end }}

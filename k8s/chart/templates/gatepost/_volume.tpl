@@ -1,0 +1,5 @@
+{{- /* The configuration that the daemons of Gatepost share. */ -}}
+{{- define "mail.gatepostVolume" -}}
+- name: gatepost-config
+  configMap: {name: {{ .Release.Name }}-gatepost}
+{{- end }}

@@ -1,0 +1,19 @@
+{{- define "mail.milters.component" -}}
+sharesPod: true
+metrics: 9101
+dns: true
+{{- end }}
+
+{{- define "mail.milters.address" -}}
+{{- if eq .Values.topology "pod" }}unix:/run/gatepost/milter.sock{{ else }}inet:8891{{ end }}
+{{- end }}
+
+{{- define "mail.milters.config" -}}
+{{- dict
+  "listen" (include "mail.milters.address" .)
+  "socket_mode" "0666"
+  "metrics_listen" "inet:9101"
+  "keys" "/keys"
+  "workers" (int .Values.milters.workers)
+  "internal_networks" (concat (list "127.0.0.0/8" "::1/128") .Values.mail.networks) | toYaml }}
+{{- end }}

@@ -1,0 +1,27 @@
+{{- define "mail.milters.container" -}}
+name: milters
+image: {{ include "mail.image" (dict "root" . "name" "gatepost") }}
+imagePullPolicy: {{ .Values.images.pullPolicy }}
+args: [milters]
+ports:
+  {{- if eq .Values.topology "services" }}
+  - {name: milter, containerPort: 8891}
+  {{- end }}
+  - {name: metrics-milters, containerPort: 9101}
+securityContext:
+  {{- include "mail.restricted" . | nindent 2 }}
+resources:
+  {{- toYaml .Values.milters.resources | nindent 2 }}
+{{ include "mail.probes" (list "gatepost" "probe" "milter" (ternary "unix:/run/gatepost/milter.sock" "inet:8891@127.0.0.1" (eq .Values.topology "pod"))) }}
+volumeMounts:
+  - {name: gatepost-config, mountPath: /etc/gatepost, readOnly: true}
+  - {name: keys, mountPath: /keys, readOnly: true}
+  {{- if eq .Values.topology "pod" }}
+  - {name: sockets, mountPath: /run/gatepost}
+  {{- end }}
+{{- end }}
+
+{{- define "mail.milters.volumes" -}}
+- name: keys
+  secret: {secretName: {{ .Values.dkim.secret }}, defaultMode: 0440, optional: true}
+{{- end }}

@@ -1,0 +1,47 @@
+{{- define "mail.postfix.component" -}}
+{{- /* Postfix delivers to the world, to the next hop and asks the authentication service. */}}
+{{- $out := list 25 465 587 }}
+{{- range list .Values.mail.nextHop .Values.postfix.sasl }}
+  {{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" .) }}
+  {{- if $port }}{{ $out = append $out (int $port) }}{{ end }}
+{{- end }}
+{{- if and (hasPrefix "lmtp:" .Values.mail.nextHop) (not (regexMatch ":[0-9]+$" .Values.mail.nextHop)) }}{{ $out = append $out 24 }}{{ end }}
+{{- range .Values.networkPolicy.extraEgressPorts }}{{ $out = append $out (int .) }}{{ end }}
+sharesPod: true
+dns: true
+ingress:
+  - ports:
+      - port: 25
+      {{- if include "mail.submission" . }}
+      - port: 465
+      - port: 587
+      {{- end }}
+  {{- if .Values.postfix.proxy }}
+  - from:
+      {{- range .Values.mail.proxyNetworks }}
+      - ipBlock: {cidr: {{ . | quote }}}
+      {{- end }}
+    ports:
+      - port: 12525
+      {{- if include "mail.submission" . }}
+      - port: 10465
+      - port: 10587
+      {{- end }}
+  {{- end }}
+egress:
+  - ports:
+      {{- range uniq $out }}
+      - port: {{ . }}
+      {{- end }}
+reaches:
+  - {component: milters, ports: [8891]}
+  - {component: policyd, ports: [10023]}
+podVolumes: |
+  - name: queue
+    persistentVolumeClaim: {claimName: {{ .Values.persistence.queue.existingClaim | default (printf "%s-queue" .Release.Name) }}}
+{{- end }}
+
+{{- /* Whether submission can open: yes or nothing. */ -}}
+{{- define "mail.submission" -}}
+{{- if .Values.postfix.sasl }}yes{{ end }}
+{{- end }}

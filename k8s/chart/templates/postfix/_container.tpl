@@ -1,0 +1,54 @@
+{{- define "mail.postfix.container" -}}
+name: postfix
+image: {{ include "mail.image" (dict "root" . "name" "postfix") }}
+imagePullPolicy: {{ .Values.images.pullPolicy }}
+ports:
+  - {name: smtp, containerPort: 25}
+  {{- if include "mail.submission" . }}
+  - {name: submissions, containerPort: 465}
+  - {name: submission, containerPort: 587}
+  {{- end }}
+  {{- if .Values.postfix.proxy }}
+  - {name: smtp-proxy, containerPort: 12525}
+  {{- if include "mail.submission" . }}
+  - {name: submissions-px, containerPort: 10465}
+  - {name: submission-px, containerPort: 10587}
+  {{- end }}
+  {{- end }}
+securityContext:
+  # Postfix's master has to be root to give its services other users; it keeps nothing else of root.
+  runAsUser: 0
+  runAsNonRoot: false
+  readOnlyRootFilesystem: true
+  allowPrivilegeEscalation: false
+  capabilities:
+    drop: [ALL]
+    add: [CHOWN, DAC_OVERRIDE, FOWNER, KILL, NET_BIND_SERVICE, SETGID, SETUID]
+resources:
+  {{- toYaml .Values.postfix.resources | nindent 2 }}
+{{ include "mail.probes" (list "probe") }}
+volumeMounts:
+  - {name: postfix-config, mountPath: /config, readOnly: true}
+  {{- if .Values.tls.secret }}
+  - {name: tls, mountPath: /tls, readOnly: true}
+  {{- end }}
+  - {name: queue, mountPath: /var/spool/postfix}
+  - {name: run-postfix, mountPath: /run}
+  {{- if eq .Values.topology "pod" }}
+  - {name: sockets, mountPath: /run/gatepost}
+  {{- end }}
+  - {name: tmp-postfix, mountPath: /tmp}
+{{- end }}
+
+{{- define "mail.postfix.volumes" -}}
+- name: postfix-config
+  configMap: {name: {{ .Release.Name }}-postfix}
+{{- with .Values.tls.secret }}
+- name: tls
+  secret: {secretName: {{ . }}, defaultMode: 0400, optional: true}
+{{- end }}
+- name: run-postfix
+  emptyDir: {medium: Memory, sizeLimit: 16Mi}
+- name: tmp-postfix
+  emptyDir: {}
+{{- end }}

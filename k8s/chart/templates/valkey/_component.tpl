@@ -1,0 +1,3 @@
+{{- define "mail.valkey.component" -}}
+runs: {{ eq (include "mail.runsValkey" .) "yes" }}
+{{- end }}
