@@ -21,6 +21,12 @@ READ = {
 }
 """What each image reads at its start."""
 
+PROGRAMS = {
+    "gatepost": "python3.13-minimal libpython3.13-stdlib",
+    "postfix": "postfix postfix-pcre",
+    "valkey": "valkey-server valkey-tools",
+}
+"""Packages that each image installs and no Debian base has."""
 
 _OPENSSL = (
     "from cryptography.hazmat.backends.openssl import backend as b; print(b.openssl_version_text())"
@@ -76,3 +82,18 @@ def test_the_labels_say_what_it_is(network: Network, image: str) -> None:
 def test_what_it_reads_at_its_start_is_open_to_any_user(network: Network, image: str) -> None:
     closed = inside(image, f"find {READ[image]} ! -type l ! -perm -o=r")
     assert closed == ""
+
+
+@each
+def test_the_licences_come_with_the_programs_and_no_manual(network: Network, image: str) -> None:
+    folders = " ".join(f"/usr/share/doc/{name}/" for name in PROGRAMS[image].split())
+    found = inside(image, f"find {folders} -type f -size +0").split()
+    assert sorted(found) == sorted(f"{folder}copyright" for folder in folders.split())
+
+
+@each
+def test_the_words_of_the_build_are_gone(network: Network, image: str) -> None:
+    script = (
+        "find /usr/local/lib /var/lib/apt/lists /var/cache/apt /var/log/apt -type f 2>/dev/null"
+    )
+    assert inside(image, f"{script}; true") == ""

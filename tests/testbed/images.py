@@ -1,9 +1,10 @@
 """The container images of this tree, built with podman once for each content.
 
 An image is tagged with a digest of what goes into it: the Dockerfile, the files that it copies and
-the base image. What is there already is not built again. ``python -m tests.testbed.images`` builds
-all of them, and removes what it built of an older content. Each checkout has tags of its own, so
-that none takes away the images of another; podman's layers they share.
+the image it starts from, which may be `BASE`. What is there already is not built again.
+``python -m tests.testbed.images`` builds all of them, and removes what it built of an older
+content. Each checkout has tags of its own, so that none takes away the images of another; podman's
+layers they share.
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ from tests.testbed.podman import WITHOUT_CONTAINERS, PodmanError, attempt, exist
 
 ROOT = Path(__file__).resolve().parents[2]
 
-NAMES = ("gatepost", "postfix", "valkey")
+BASE = "base"
+"""The image that the others start from; nothing runs in it."""
+
+NAMES = tuple(
+    path.parent.name
+    for path in sorted((ROOT / "images").glob("*/Dockerfile"))
+    if path.parent.name != BASE
+)
 """The images, as their folders in images/ are called."""
 
 BUILD_TIMEOUT = 1800.0
@@ -31,6 +39,8 @@ _CHECKOUT = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
 
 _COPY = re.compile(r"^COPY (?!--from)(?P<words>.*)$", re.MULTILINE)
 _FROM = re.compile(r"^FROM (?P<image>\S+)", re.MULTILINE)
+_FROM_BASE = "${BASE}"
+"""How a Dockerfile names our own base image, whose tag the build gives."""
 
 
 def tag(name: str) -> str:
@@ -39,7 +49,10 @@ def tag(name: str) -> str:
 
 
 def build(name: str) -> bool:
-    """Build an image if it is not there; whether it had to be. Raises `PodmanError`."""
+    """Build an image, and the base first, if it is not there; whether it had to be. Raises
+    `PodmanError`."""
+    if name != BASE:
+        build(BASE)
     wanted = tag(name)
     if exists("image", wanted):
         return False
@@ -49,6 +62,7 @@ def build(name: str) -> bool:
         "--network=host",
         "--format=docker",  # OCI images have no HEALTHCHECK
         f"--file={ROOT / 'images' / name / 'Dockerfile'}",
+        *(() if name == BASE else (f"--build-arg=BASE={tag(BASE)}",)),
         f"--tag={wanted}",
         str(ROOT),
         timeout=BUILD_TIMEOUT,
@@ -84,7 +98,8 @@ def _repository(name: str) -> str:
 def _digest(name: str) -> str:
     digest = hashlib.sha256()
     dockerfile = (ROOT / "images" / name / "Dockerfile").read_text()
-    for base in sorted({line["image"] for line in _FROM.finditer(dockerfile)}):
+    bases = {line["image"] for line in _FROM.finditer(dockerfile)}
+    for base in sorted(tag(BASE) if each == _FROM_BASE else each for each in bases):
         known = inspect("image", base)["Id"] if exists("image", base) else "not here yet"
         digest.update(f"{base} {known}\n".encode())
     for path in copied(name):
@@ -106,7 +121,7 @@ def _remove_older(name: str, wanted: str) -> None:
 def main() -> int:
     """Build all images, and say what was done; exit status 1 and one sentence when it cannot, 0
     when it need not (`WITHOUT_CONTAINERS`)."""
-    for name in NAMES:
+    for name in (BASE, *NAMES):
         start = time.monotonic()
         try:
             built = build(name)

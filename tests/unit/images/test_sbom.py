@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.backends.openssl import backend
 
-SBOM = Path(__file__).resolve().parents[3] / "images" / "sbom.sh"
+SBOM = Path(__file__).resolve().parents[3] / "images" / "base" / "bin" / "sbom"
 
 
 @pytest.fixture
