@@ -37,7 +37,30 @@ from tests.chart.helm import HelmError, template
             "{mail: {networks: [10.20.4.0/22], proxyNetworks: [10.20.0.0/16]}}",
             "10.20.4.0/22 of mail.networks and 10.20.0.0/16 of mail.proxyNetworks",
         ),
-        ("{mail: {networks: [0.0.0.0/0]}}", "this would be an open relay"),
+        *(
+            (
+                f"{{mail: {{networks: [{networks}]}}}}",
+                f"addresses of {family}: this would be an open",
+            )
+            for family, networks in [
+                ("IPv4", "0.0.0.0/0"),
+                ("IPv4", "0.0.0.0/1, 128.0.0.0/1"),
+                ("IPv4", "64.0.0.0/4"),
+                ("IPv4", "64.0.0.0/5, 72.0.0.0/5"),
+                ("IPv4", ", ".join(f"{first}.0.0.0/8" for first in range(50, 64))),
+                ("IPv4", "'::ffff:0:0/96'"),
+                ("IPv4", "'0:0:0:0:0:FFFF:0:0/97'"),
+                ("IPv6", "'::/0'"),
+                ("IPv6", "'::/1', '8000::/1'"),
+                ("IPv6", "'2000::/3'"),
+                ("IPv6", "'2a00::/7', '2400::/8'"),
+                (
+                    "IPv6",
+                    ", ".join(f"'2{second:x}00::/8'" for second in range(16)) + ", '3000::/7'",
+                ),
+            ]
+        ),
+        ("{mail: {proxyNetworks: [0.0.0.0/1, 128.0.0.0/1]}}", "could claim to be anybody"),
         (
             "{topology: services, milters: {autoscaling: {enabled: true, minReplicas: 9}}}",
             "milters.autoscaling.minReplicas is more than maxReplicas",
@@ -61,3 +84,12 @@ def test_one_policy_server_may_have_sqlite() -> None:
 
 def test_networks_side_by_side_are_two() -> None:
     template("{mail: {networks: [10.20.0.0/23], proxyNetworks: [10.20.2.0/23, '2001:db8::/64']}}")
+
+
+def test_large_networks_may_be_ones_own() -> None:
+    """Private ones in any size, and as many of the public ones as an owner has."""
+    template(
+        "{mail: {networks: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, 240.0.0.0/4,"
+        " 8.0.0.0/5, '2a00::/8', '2001:db8::/32', 'fc00::/7', 'fe80::/10', '::1/128',"
+        " '::ffff:10.0.0.0/104', '2001:db8::1/128']}}"
+    )

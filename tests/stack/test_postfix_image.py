@@ -75,6 +75,12 @@ def test_it_is_well_while_the_filters_are_away(run: Run) -> None:
             "zen.example*x",
             "check: postscreen_dnsbl_sites: zen.example*x: write",
         ),
+        (
+            "POSTFIX_NETWORKS",
+            "0.0.0.0/1 128.0.0.0/1",
+            "check: mynetworks: this is 100% of the public addresses of IPv4, an open relay",
+        ),
+        ("POSTFIX_NETWORKS", "[::]/0", "100% of the public addresses of IPv6, an open relay"),
         ("GATE_WATCH_INTERVAL", "soon", "run: GATE_WATCH_INTERVAL is 'soon': seconds, from 1"),
         ("GATE_WATCH_INTERVAL", "0", "run: GATE_WATCH_INTERVAL is '0': seconds, from 1"),
     ],

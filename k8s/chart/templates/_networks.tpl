@@ -1,8 +1,9 @@
+{{- /* Sizes of networks, and what they have in common. */ -}}
+
 {{- /* Whether two networks of IPv4 have an address in common: dict a, b; yes or nothing. IPv6 only
 when they are written alike. */ -}}
 {{- define "mail.overlap" -}}
-{{- $size := 1 }}
-{{- range until (int (sub 32 (min (last (splitList "/" .a)) (last (splitList "/" .b))))) }}{{ $size = mul $size 2 }}{{ end }}
+{{- $size := include "mail.power" (sub 32 (min (last (splitList "/" .a)) (last (splitList "/" .b)))) | int64 }}
 {{- $blocks := list }}
 {{- range list .a .b }}
   {{- $number := 0 }}
@@ -10,4 +11,37 @@ when they are written alike. */ -}}
   {{- $blocks = append $blocks (div $number $size) }}
 {{- end }}
 {{- if or (eq .a .b) (and (not (contains ":" (cat .a .b))) (eq (first $blocks) (last $blocks))) }}yes{{ end }}
+{{- end }}
+
+{{- /* Two to the power of a number; 1 for one that is below 0. */ -}}
+{{- define "mail.power" -}}
+{{- $power := 1 }}
+{{- range until (max 0 . | int) }}{{ $power = mul $power 2 }}{{ end }}
+{{- $power }}
+{{- end }}
+
+{{- /* The family of which a list of networks holds more than anybody owns, a sixteenth of the public
+addresses: IPv4, IPv6 or nothing. It is the rule of Gatepost's configuration, but for networks that
+are in one another, which count twice here. */ -}}
+{{- define "mail.internet" -}}
+{{- $private := list "0.0.0.0/8" "10.0.0.0/8" "100.64.0.0/10" "127.0.0.0/8" "169.254.0.0/16" "172.16.0.0/12" "192.168.0.0/16" "198.18.0.0/15" "224.0.0.0/3" }}
+{{- $four := 0 }}
+{{- $six := 0 }}
+{{- range $network := uniq . }}
+  {{- $prefix := last (splitList "/" $network) | int }}
+  {{- if not (contains ":" $network) }}
+    {{- $public := true }}
+    {{- range $private }}
+      {{- if and (ge $prefix (last (splitList "/" .) | int)) (include "mail.overlap" (dict "a" $network "b" .)) }}{{ $public = false }}{{ end }}
+    {{- end }}
+    {{- if $public }}{{ $four = add $four (include "mail.power" (sub 32 $prefix)) }}{{ end }}
+  {{- else if and (ge $prefix 96) (regexMatch "(?i)^(0*:){1,5}:?ffff:" $network) }}
+    {{- /* IPv4, mapped into IPv6 */}}
+    {{- $four = add $four (include "mail.power" (sub 128 $prefix)) }}
+  {{- else if or (lt $prefix 3) (regexMatch "(?i)^[23][0-9a-f]{3}:" $network) }}
+    {{- /* of 2000::/3, in networks of 48 bits */}}
+    {{- if le $prefix 48 }}{{ $six = add $six (include "mail.power" (sub 48 $prefix)) }}{{ end }}
+  {{- end }}
+{{- end }}
+{{- if gt (mul $four 16) 3702259712 }}IPv4{{ else if gt $six 2199023255552 }}IPv6{{ end }}
 {{- end }}
