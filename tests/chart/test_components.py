@@ -25,6 +25,7 @@ egress:
   - ports: [{port: 443}]
 reaches:
   - {component: policyd, ports: [10023]}
+  - {component: valkey, ports: [6379]}
 podVolumes: |
   - name: signatures
     emptyDir: {}
@@ -107,6 +108,8 @@ def test_a_folder_adds_a_component_to_the_pod(larger: Path) -> None:
     # what is in one pod needs no way out of it
     ports = [port for rule in rules(rendered, "mail-pod", "egress") for port in rule["ports"]]
     assert {"port": 10023} not in ports
+    # and what does not run is not reached
+    assert {"port": 6379} not in ports
     service = rendered.one("Service", "mail-antivirus-metrics")["spec"]
     assert service["selector"]["app.kubernetes.io/component"] == "pod"
 
@@ -123,6 +126,13 @@ def test_a_folder_adds_a_component_to_the_services(larger: Path) -> None:
     assert rules(rendered, "mail-antivirus", "ingress") == [
         {"from": [{"podSelector": {}}], "ports": [{"port": 9199}]}
     ]
+
+
+def test_two_components_of_one_pod_have_one_way_to_a_third(larger: Path) -> None:
+    rendered = Rendered(helm("template", "mail", larger, values="{store: {kind: valkey}}"))
+    way = {"ports": [{"port": 6379}]}
+    assert rules(rendered, "mail-valkey", "ingress") == [{"from": [peer("pod")], **way}]
+    assert rules(rendered, "mail-pod", "egress").count(way) == 1
 
 
 def test_a_folder_adds_a_section_to_the_configuration(larger: Path) -> None:
