@@ -47,6 +47,8 @@ def check(stack: Stack, lines: str) -> subprocess.CompletedProcess[str]:
         ("smtpd_client_restrictions = reject_everybody", "there is no restriction reject_every"),
         ("smtpd_recipient_restrictions = permit", "unused parameter: gate_policy_restriction"),
         ("mynetworks = 127.0.0.0/8 2001:db8::/32", "there is no table 2001:db8::/32; an address"),
+        ("mynetworks = 0.0.0.0/1, 128.0.0.0/1", "mynetworks: this is 100% of the public addresses"),
+        ("mynetworks = cidr:{{10.0.0.0/8 yes}, {0.0.0.0/2 yes}}", "28% of the public addresses"),
         ("smtpd_milters = milters:8891", "smtpd_milters: milters:8891: begin with inet: or unix:"),
         ("postscreen_dnsbl_sites = a.example*2 zen.example*x", "zen.example*x: write it as"),
         ("queue_directory = /nowhere", "chdir(/nowhere): No such file or directory"),
