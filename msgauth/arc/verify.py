@@ -101,7 +101,7 @@ class ArcVerifier:
     def __init__(self, fields: Iterable[HeaderField], hashes: BodyHashes | None = None) -> None:
         self._hashes = BodyHashes() if hashes is None else hashes
         self._header = Header(fields)
-        self._broken: ChainError | None = None
+        self._broken: ArcResult | None = None
         self._is_cut = False  # whether message signatures are there that will not be checked
         self._newest: _MessageSignature | None = None
         self._older: list[_MessageSignature] = []
@@ -111,7 +111,14 @@ class ArcVerifier:
             if self._sets:
                 self._newest = self._read(self._sets[-1])
         except ChainError as error:
-            self._broken = error
+            # the result, not the exception: that keeps its frames, and they keep the message
+            self._broken = ArcResult(
+                "arc",
+                ArcStatus.FAIL,
+                str(error),
+                highest=error.highest,
+                sealed_as_failed=error.sealed,
+            )
             return
         self._is_cut = len(self._sets) > MAX_OLDER + 1
         for one in self._sets[-2 : -2 - MAX_OLDER : -1]:
@@ -138,13 +145,7 @@ class ArcVerifier:
         """Return the result; `now` is the time in seconds since 1970 in UTC."""
         self._hashes.finish()
         if self._broken is not None:
-            return ArcResult(
-                "arc",
-                ArcStatus.FAIL,
-                str(self._broken),
-                highest=self._broken.highest,
-                sealed_as_failed=self._broken.sealed,
-            )
+            return self._broken
         if self._newest is None:
             return ArcResult("arc", ArcStatus.NONE)
         highest = self._sets[-1].instance

@@ -183,7 +183,7 @@ def _check_author(author: AuthorDomain, seen: _Seen, walker: Walker) -> Lookup[D
 
     if found is None or not found.record.usable:
         if failure is not None:
-            return result(DmarcStatus.TEMPERROR, str(failure))
+            return result(DmarcStatus.TEMPERROR, failure)
         if found is None:
             return result(DmarcStatus.NONE, f"{domain} has no DMARC record")
         # RFC 9989 section 4.10.1
@@ -191,7 +191,7 @@ def _check_author(author: AuthorDomain, seen: _Seen, walker: Walker) -> Lookup[D
     record = found.record
     about: dict[str, Any] = {"policy_domain": found.domain, "record": record}
     if failure is not None:
-        unknown = str(failure)
+        unknown = failure
         if any(author.is_related(*identifier) for identifier in seen.passed):
             # whatever the own record says, this is no mail that nobody vouches for
             return result(DmarcStatus.TEMPERROR, unknown, **about)

@@ -18,15 +18,15 @@ class AuthorDomain:
     """An author domain whose policy is looked up, before anything else is asked.
 
     `walker` has a time of its own. After `find_policy`, `found` is the record that applies, None
-    where there is none; `failure` says that DNS did not answer on the way to it. Then `found` is
-    the one that applies unless the name that did not answer has another.
+    where there is none; `failure` says which question of the way to it DNS did not answer. Then
+    `found` is the one that applies unless the name that did not answer has another.
     """
 
     def __init__(self, domain: str, walker: Walker) -> None:
         self.domain = domain
         self.walker = walker
         self.found: Published | None = None
-        self.failure: DnsError | None = None
+        self.failure: str | None = None
         self._organization = ""
 
     def find_policy(self) -> Lookup[None]:
@@ -38,7 +38,8 @@ class AuthorDomain:
             own = yield from walker.record_at(domain)
             self.found = own or select_policy(domain, (yield from walker.walk(domain)))
         except DnsError as error:
-            self.failure = error
+            # the text alone: an exception keeps its frames, and they keep the message
+            self.failure = str(error)
             known = yield from walker.known_above(domain)
             self.found = select_policy(domain, known)
             self._organization = select_organizational_domain(domain, known)

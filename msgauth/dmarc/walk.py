@@ -56,7 +56,7 @@ class Walker:
     def __init__(self, share: Share | None = None) -> None:
         self._share = share
         self._found: dict[str, Published | None] = {}
-        self._failed: dict[str, DnsError] = {}
+        self._failed: set[str] = set()
         self._existing: set[str] = set()
 
     def sharing(self, share: Share) -> Walker:
@@ -73,13 +73,13 @@ class Walker:
         """Return the record published for `domain` itself. Raises `DnsError`."""
         if domain in self._found:
             return self._found[domain]
-        if domain in self._failed:
-            raise self._failed[domain]
         question = Question(f"_dmarc.{domain}", "TXT", share=self._share)
+        if domain in self._failed:
+            raise DnsError(question)
         answer: Answer = yield question
         if answer.rcode is Rcode.TEMPFAIL:
-            self._failed[domain] = DnsError(question)
-            raise self._failed[domain]
+            self._failed.add(domain)
+            raise DnsError(question)
         if answer.rcode is Rcode.OK:
             self._existing.add(domain)
         found = self._found[domain] = _select(domain, answer)

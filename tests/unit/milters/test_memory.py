@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -17,6 +18,8 @@ from milters.outcome import Outcome
 from milters.session import Session
 from msgauth.ask import TEMPFAIL
 from msgauth.dkim.headers import Header
+from msgauth.dmarc.subject import AuthorDomain
+from msgauth.dmarc.walk import Walker
 from msgauth.drive import Pending, begin, solve
 from msgauth.message import MAX_FIELDS, HeaderField
 from tests.unit.milters.mail import NOW, rules
@@ -71,6 +74,46 @@ def test_what_is_held_is_given_back_however_a_message_ends() -> None:
         end(session)
         del session
         assert memory.held == 0
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [(b"ARC-Seal", b" i=1; cv=none")],  # the chain is broken
+        [(b"From", b" second@signer.example")],
+        [(b"DKIM-Signature", b" v=2")],
+        [(b"Received-SPF", b" pass")],
+    ],
+    ids=lambda fields: fields[0][0].decode(),
+)
+def test_a_message_is_given_back_at_once_when_a_check_fails(
+    fields: list[tuple[bytes, bytes]],
+) -> None:
+    memory = Memory()
+    gc.collect()
+    gc.disable()  # nothing of it may be part of a cycle
+    try:
+        session = message(memory, fields)
+        session.end_of_headers()
+        ended(session)
+        del session
+        assert memory.held == 0
+    finally:
+        gc.enable()
+
+
+def test_an_author_domain_that_dns_does_not_answer_for_is_given_back_at_once() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        author = AuthorDomain("silent.example", Walker())
+        solve(author.find_policy(), lambda _: TEMPFAIL)
+        assert author.failure is not None
+        there = weakref.ref(author)
+        del author
+        assert there() is None
+    finally:
+        gc.enable()
 
 
 def test_a_message_that_waits_for_dns_is_held_until_that_is_over() -> None:
