@@ -139,15 +139,32 @@ def publish(key: KeyFile, primary: Primary, *, replace: bool = False) -> str:
 
 
 def to_check(
-    folder: KeyFolder, domain: str | None = None, selectors: Sequence[str] = ()
+    folder: KeyFolder,
+    domain: str | None = None,
+    selectors: Sequence[str] = (),
+    outside: Sequence[KeyFile] = (),
 ) -> list[KeyFile]:
     """Return the keys whose records may not be missing, of `domain` or of all.
 
-    `selectors` of the domain are returned whatever their state. Raises `KeysError`.
+    `selectors` of the domain are returned whatever their state. `outside` are keys that the
+    configuration names and that are not in the folder. Raises `KeysError` when the domain or a
+    selector has no key.
     """
+    try:
+        inside = folder.scan().keys
+    except KeysError:
+        if not outside or folder.path.exists():
+            raise
+        inside = ()  # nobody made the folder: the tables are all that is configured
     if domain is None:
-        return [key for key in folder.scan().keys if key.state in IN_DNS]
-    return select(folder, domain, selectors, IN_DNS)
+        return [*(key for key in inside if key.state in IN_DNS), *outside]
+    chosen = [key for key in outside if key.domain == domain]
+    if selectors:
+        chosen = [key for key in chosen if key.selector in selectors]
+    others = tuple(set(selectors) - {key.selector for key in chosen})
+    if others or not chosen or (not selectors and any(key.domain == domain for key in inside)):
+        chosen += select(folder, domain, others, IN_DNS)
+    return chosen
 
 
 def note_seen(folder: KeyFolder, checked: Sequence[Checked], now: datetime) -> list[str]:

@@ -16,6 +16,8 @@ import pytest
 from click.testing import CliRunner
 
 from milters.cli.keys import keys
+from milters.keys.generate import new_key
+from msgauth.keys import SigningKey
 from tests.testbed.dns import Behaviour, DnsServer
 from tests.testbed.primary import Primary
 from tests.testbed.waiting import DEADLINE
@@ -350,3 +352,43 @@ def test_commands_at_the_same_time(bench: Bench) -> None:
     ]
     assert [process.wait(50) for process in started] == [0] * 4
     assert sorted(bench.states()) == ["s", "s0", "s1", "s2", "s3"]
+
+
+def test_the_keys_of_opendkims_tables_are_checked(bench: Bench, tmp_path: Path) -> None:
+    pem = new_key("rsa")
+    private = tmp_path / "mail.private"
+    private.write_bytes(pem)
+    private.chmod(0o600)
+    key_table, signing_table = tmp_path / "KeyTable", tmp_path / "SigningTable"
+    key_table.write_text(f"one example.org:mail:{private}\ntwo example.org:mail:{private}\n")
+    signing_table.write_text("*@example.org one\n")
+    bench.config.write_text(
+        bench.config.read_text()
+        + f'opendkim_key_table = "file:{key_table}"\n'
+        + f'opendkim_signing_table = "refile:{signing_table}"\n'
+    )
+    for words in (["check"], ["check", "example.org"], ["check", "example.org", "mail"]):
+        missing = bench.look(*words)
+        assert missing.code == 1, missing.err
+        assert missing.out.count("mail of example.org (rsa 2048, active): missing") == 1
+    record = SigningKey.parse(pem).public_record()
+    for server in (bench.primary, bench.secondary):
+        server.add("mail._domainkey.example.org", "TXT", record)
+    done = bench.look("check")
+    assert (done.code, done.err) == (0, "")
+    assert "mail of example.org (rsa 2048, active): published at" in done.out
+    bench.folder.mkdir()
+    unknown = bench.look("check", "example.org", "other")
+    assert unknown.code == 1
+    assert "example.org has no keys" in unknown.err
+    private.unlink()
+    gone = bench.look("check")
+    assert gone.code == 1
+    assert str(private) in gone.err
+
+
+def test_a_folder_without_keys_is_told(bench: Bench) -> None:
+    bench.folder.mkdir()
+    done = bench.look("check")
+    assert (done.code, done.out) == (0, "")
+    assert done.err == f"{bench.folder} has no keys to check\n"

@@ -103,9 +103,9 @@ def test_a_terminal_shows_how_far_it_is(tmp_path: Path, silent: int) -> None:
         out = process.stdout.read().decode()
     os.close(terminal)
     lines = shown.decode().split("\r")
-    assert any(line.startswith("0 of 3 keys asked about, ") for line in lines), lines
+    assert any(line.startswith("0 of 3 keys looked up after ") for line in lines), lines
     assert max(map(len, lines)) < 80
     assert lines[-1] == ""
     assert lines[-2].isspace()
     assert out.count("DNS does not answer") == 3
-    assert "asked about" not in out
+    assert "looked up" not in out

@@ -12,7 +12,7 @@ import click
 from gatepost.cli.output import tell
 from milters.cli.keys.checked import as_json as json_of
 from milters.cli.keys.checked import look_at, show
-from milters.cli.keys.daemon import unreadable_by_daemon
+from milters.cli.keys.daemon import keys_outside_folder, unreadable_by_daemon
 from milters.cli.keys.dns import open_servers, server_options
 from milters.cli.keys.options import (
     again,
@@ -50,11 +50,16 @@ def check(
     all of them have is noted as published. All are asked at once, and after 20 seconds, for many
     keys a quarter of a second more for each, what has not answered counts as silent.
 
+    Without --keys, the keys of [[milters.key]] and of opendkim's tables are checked too.
+
     Exits with 1 when a key that is new, published or active is not at every server, or when the
     milter's user cannot read one that is to sign.
     """
     key_folder = open_folder(folder, config)
-    keys = lifecycle.to_check(key_folder, domain, selectors)
+    outside = [] if folder else keys_outside_folder(config)
+    keys = lifecycle.to_check(key_folder, domain, selectors, outside)
+    if not keys:
+        tell(f"{domain or key_folder.path} has no keys to check", err=True)
     looked = look_at(keys, open_servers(told, port, config, len(keys)))
     problems = list(looked.problems)
     if folder is None:

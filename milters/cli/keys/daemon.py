@@ -11,6 +11,9 @@ from gatepost.cli.service import find_service
 from gatepost.errors import StartError
 from milters.cli.section import unusable_keys
 from milters.file import MiltersFile
+from milters.keys.author_table import OpendkimError, read_tables
+from milters.keys.errors import KeysError
+from milters.keys.folder import KeyFile
 from milters.keys.store import Harm
 
 
@@ -31,3 +34,23 @@ def unreadable_by_daemon(config: Path | None) -> list[str]:
         runner, lambda: [("", text) for text in unusable_keys(settings, Harm.UNREADABLE)]
     )
     return [f"not signed with: {runner}: {text}" for _, text in unreadable]
+
+
+def keys_outside_folder(config: Path | None) -> list[KeyFile]:
+    """List the keys of `[[milters.key]]` and of opendkim's tables, which have no state.
+
+    Raises `KeysError` when a table cannot be read.
+    """
+    settings = configuration.read_if_any(config, MiltersFile).model.milters
+    keys = [KeyFile(entry.domain, entry.selector, entry.file) for entry in settings.key]
+    if settings.opendkim_key_table is None or settings.opendkim_signing_table is None:
+        return keys
+    try:
+        tables = read_tables(
+            settings.opendkim_key_table, settings.opendkim_signing_table, settings.opendkim_base
+        )
+    except OpendkimError as error:
+        raise KeysError(str(error)) from None
+    of_tables = tables.expanded.keys.values()
+    keys += [KeyFile(found.domain, found.selector, found.path) for found in of_tables]
+    return list(dict.fromkeys(keys))  # several names may lead to one key

@@ -56,7 +56,7 @@ class Progress:
 
     def text(self, seconds: float) -> str:
         """The line, after so many seconds."""
-        line = f"{self._done} of {self._count} {self._things} asked about, {seconds:.0f} s"
+        line = f"{self._done} of {self._count} {self._things} looked up after {seconds:.0f} s"
         return line[:WIDTH]
 
     def _show_on(self) -> None:

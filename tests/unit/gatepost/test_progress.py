@@ -38,4 +38,4 @@ def test_without_a_terminal_there_are_whole_lines(monkeypatch: pytest.MonkeyPatc
     with Progress("keys", 2, stream):
         while stream.getvalue().count("\n") < 3:
             pass
-    assert set(stream.getvalue().splitlines()) == {"0 of 2 keys asked about, 0 s"}
+    assert set(stream.getvalue().splitlines()) == {"0 of 2 keys looked up after 0 s"}
