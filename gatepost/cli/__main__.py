@@ -17,15 +17,15 @@ from gatepost.version import __version__
 
 COMMANDS = {
     "milters": ("milters.cli.serve", "Run the milter: sign and verify mail."),
-    "auth": ("milters.cli.auth", "Verify and sign a stored message, check SPF and DMARC."),
+    "auth": ("milters.cli.auth", "Verify or sign a stored message, check SPF and DMARC."),
     "config": ("gatepost.cli.config", "Check and show the configuration."),
-    "import": ("gatepost.cli.imports", "Take over from opendkim and postgrey."),
+    "import": ("gatepost.cli.imports", "Take over the configuration of opendkim or postgrey."),
     "keys": ("milters.cli.keys", "Make, publish, check and retire signing keys."),
-    "greylist": ("policyd.cli.greylist", "See what the greylist knows, and change it."),
-    "dnslist": ("policyd.cli.dnslist", "Ask and test the configured DNS lists."),
-    "policyd": ("policyd.cli.serve", "Run the policy server, or ask what it would say."),
-    "probe": ("gatepost.cli.probe", "Shake hands with a milter, policy or SMTP server."),
-    "version": ("gatepost.cli.version", "Show the version of Gatepost and of what it runs on."),
+    "greylist": ("policyd.cli.greylist", "Show and change the greylist."),
+    "dnslist": ("policyd.cli.dnslist", "Query and test the configured DNS lists."),
+    "policyd": ("policyd.cli.serve", "Run the policy server, or ask it about a request."),
+    "probe": ("gatepost.cli.probe", "Check that a milter, policy or SMTP server answers."),
+    "version": ("gatepost.cli.version", "Show the versions of Gatepost and its libraries."),
 }
 """Word: the module that has a click command of that name, and what `gatepost --help` says of it."""
 
@@ -35,17 +35,19 @@ COMMANDS = {
 )
 @click.version_option(__version__, prog_name="gatepost")
 def gatepost() -> None:
-    """Gatepost stands at the gate of a Postfix mail system.
+    """Gatepost is a mail gate for Postfix: a milter and a policy server.
 
     \b
     In main.cf:
-      smtpd_milters = inet:127.0.0.1:8891
+      smtpd_milters = unix:gatepost/milter
+      non_smtpd_milters = unix:gatepost/milter
+      milter_default_action = tempfail
       smtpd_recipient_restrictions = ..., reject_unauth_destination,
-          check_policy_service inet:127.0.0.1:10023
+          check_policy_service unix:gatepost/policyd
       smtpd_forbid_bare_newline = normalize
       smtpd_data_restrictions = reject_unauth_pipelining
 
-    Every command has a --help of its own.
+    Run `gatepost COMMAND --help` for the options of a command.
     """
 
 

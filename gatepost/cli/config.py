@@ -23,25 +23,25 @@ def config() -> None:
 @configuration.config_option
 @click.option(
     "--user",
-    help="The user that the daemons run as; when not given, the user of their systemd units, or "
+    help="The user that the daemons run as; by default the user of their systemd units, else "
     "`user` of the configuration.",
 )
 @click.option(
     "--postfix",
     is_flag=True,
-    help="Also look for what Postfix's main.cf and master.cf lack, or do against Gatepost.",
+    help="Also check Postfix's main.cf and master.cf.",
 )
 @click.option(
     "--postconf",
     metavar="PATH",
-    help="As --postfix, with the program that reads them; by default the one in PATH.",
+    help="Implies --postfix: the postconf to run; by default the one in $PATH.",
 )
 @click.option(
     "-c",
     "folder",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="As --postfix, with the folder of main.cf and master.cf; by default Postfix's own.",
+    help="Implies --postfix: the folder of main.cf and master.cf; by default Postfix's own.",
 )
 def check(
     config: Path | None,
@@ -50,14 +50,14 @@ def check(
     postconf: str | None,
     folder: Path | None,
 ) -> None:
-    """Say whether the configuration is valid, and whether the daemons can work with it.
+    """Check the configuration, as root also as the daemons' users.
 
-    Run as root, it opens keys, tables, lists, secrets, the folder of the store and those of unix
-    sockets as the user of each daemon. No daemon that runs is disturbed.
+    Run as root, it opens keys, tables, lists, secrets, the folder of the store and the folders of
+    unix sockets as the user of each daemon. Running daemons are not disturbed.
 
-    Exits with 2 when something is wrong, and prints each problem with its file, line, key and what
-    is allowed there. Where nothing is, warnings go to standard error. With --postfix it prints a
-    line for each finding, and exits with 2 when one of them is an error.
+    Prints each problem with its file, line and key, and the values that are allowed, and exits with
+    2. Warnings go to standard error. With --postfix it also prints a line for each finding, and
+    exits with 2 when one of them is an error.
     """
     from gatepost.cli.advice import advice
     from gatepost.cli.readiness import look
@@ -94,7 +94,9 @@ def _check_postfix(model: GroundSettings, program: str, folder: Path | None) -> 
 @configuration.config_option
 @click.option("--all", "everything", is_flag=True, help="Also what is as by default.")
 def show(config: Path | None, everything: bool) -> None:
-    """Print the configuration in use as JSON: file, environment and, with --all, defaults.
+    """Print the configuration in use as JSON.
+
+    It is merged from the file and the environment; --all adds the defaults.
 
     Secrets are not shown: the configuration has only the paths of their files.
     """
@@ -105,5 +107,8 @@ def show(config: Path | None, everything: bool) -> None:
 
 @config.command()
 def reference() -> None:
-    """Print the reference of every key, in Markdown: docs/reference/configuration.md."""
+    """Print the reference of every key in Markdown.
+
+    It is the text of docs/reference/configuration.md.
+    """
     click.echo(reference_of(configuration.whole()), nl=False)

@@ -100,5 +100,5 @@ def config_option(command: Callable[..., None]) -> Callable[..., None]:
         "config",
         type=click.Path(path_type=Path, dir_okay=False),
         envvar="GATEPOST_CONFIG",
-        help=f"The configuration; {DEFAULT_PATH} when not given.",
+        help=f"The configuration; by default {DEFAULT_PATH}.",
     )(command)

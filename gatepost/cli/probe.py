@@ -37,18 +37,18 @@ def _parse(_context: click.Context, _parameter: click.Parameter, text: str) -> l
     type=click.FloatRange(0.1, 600),
     default=5.0,
     show_default=True,
-    help="Seconds for all of it.",
+    help="Seconds for the whole exchange.",
 )
 def probe(kind: str, address: listen.Address, timeout: float) -> None:
-    """Shake hands with a server: exit status 0 when it answers as it should.
+    """Check that a server answers; the exit status is 0 if it does.
 
     \b
     milter   negotiate as Postfix does
-    policy   ask about a VRFY; any action is an answer
-    smtp     wait for the banner, say EHLO
+    policy   send a request for VRFY; any action will do
+    smtp     wait for the banner, send EHLO
 
-    ADDRESS is inet:PORT@HOST, inet:HOST:PORT or unix:/PATH. No message is begun and nothing is
-    remembered of it.
+    ADDRESS is inet:PORT@HOST, inet:HOST:PORT or unix:/PATH. No message is started and no
+    record is kept.
     """
     try:
         greeting = shake_hands(HANDSHAKES[kind](), address, timeout)

@@ -14,7 +14,10 @@ _LIBRARIES = ("cryptography", "dnspython", "pydantic", "uvloop")
 
 @click.command()
 def version() -> None:
-    """Show the version of Gatepost, and of Python and the libraries that matter in a report."""
+    """Show the versions of Gatepost, Python and the main libraries.
+
+    Include them in a bug report.
+    """
     click.echo(f"gatepost {__version__}")
     click.echo(f"python {platform.python_version()}")
     for library in _LIBRARIES:

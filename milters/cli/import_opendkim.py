@@ -39,16 +39,17 @@ HEADINGS = {
     "--drop-in",
     "only_drop_in",
     is_flag=True,
-    help="Print the systemd drop-in alone: it runs the milter as opendkim ran.",
+    help="Print only the systemd drop-in that runs the milter as opendkim's user.",
 )
 def opendkim(path: Path, folder: Path | None, as_json: bool, only_drop_in: bool) -> None:
-    """Print the gatepost.toml for PATH, an opendkim.conf, and list what is different.
+    """Print a gatepost.toml for PATH, an opendkim.conf.
 
-    KeyTable and SigningTable are used as they are; what else it names is read and taken over. The
-    list, with file and line, goes to standard error.
+    KeyTable and SigningTable are used as they are; all other files that it names are read and
+    converted. A list of the differences, with file and line, goes to standard error.
 
-    What has to be decided stands in the configuration as `undecided`, which `gatepost config check`
-    and the daemons refuse until somebody has decided. Exits with 1 when there is such a point.
+    Points that you have to decide are written into the configuration as `undecided`. `gatepost
+    config check` and the daemons refuse it until you have removed them. Exits with 1 when there is
+    such a point.
     """
     try:
         conversion = convert(path.absolute())

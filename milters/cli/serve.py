@@ -18,10 +18,10 @@ from milters.settings import MiltersSettings
 @click.command()
 @configuration.config_option
 def milters(config: Path | None) -> None:
-    """Sign what leaves, check what arrives, until SIGTERM.
+    """Run the milter: sign outgoing mail, verify incoming mail.
 
-    SIGTERM finishes the messages under way; SIGHUP, or a change of the configuration or the keys,
-    is taken over without dropping a connection.
+    SIGHUP, or a change of the configuration or the keys, reloads them without dropping a
+    connection; SIGTERM finishes the messages under way and stops.
     """
     path = config or configuration.DEFAULT_PATH
 

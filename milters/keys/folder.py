@@ -275,8 +275,8 @@ class KeyFolder:
                 if life.state is not KeyState.NEW or life.since.keys() != {KeyState.NEW}:
                     was = life.state if life.since else "copied here by hand"
                     raise KeyStateError(
-                        f"{selector} of {domain} is {was}, and only a key that gatepost keys new "
-                        "has made and that never was published or active can be discarded"
+                        f"{selector} of {domain} is {was}; discard only deletes keys that gatepost "
+                        "keys new has made and that were never published or active"
                     )
             with self._open(domain) as folder:
                 # the states first: without them a key file is new again, and does not sign

@@ -201,7 +201,7 @@ def activate(
     """
     keys = select(folder, domain, selectors, WAITING)
     if not keys:
-        raise NothingWaitsError(f"{domain} has no key that waits to be activated")
+        raise NothingWaitsError(f"{domain} has no key waiting to be activated")
     refuse_flat(folder, keys)
     if look is not None:
         _insist(look(keys))

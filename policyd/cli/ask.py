@@ -55,10 +55,10 @@ MAX_ANSWER = 65536
     "--send", is_flag=True, help="Ask the running server as Postfix does; it counts as an attempt."
 )
 def ask(config: Path | None, send: bool, more: tuple[str, ...], **given: str) -> None:
-    """Show what a request of Postfix would be answered, with each check's finding.
+    """Show the answer to a policy request and what each check found.
 
-    The checks run here, on the store of the server, and leave no trace in it. With --send the
-    running server is asked, and what it answers is shown.
+    The checks run in this command, on the server's store, and change nothing in it. With --send the
+    request goes to the running server.
     """
     model = configuration.read_if_any(config, PolicydFile).model
     attributes = {"request": REQUEST_TYPE, **given}

@@ -23,19 +23,19 @@ from policyd.request import Request
 
 @click.group()
 def dnslist() -> None:
-    """See what the configured DNS lists say."""
+    """Query and test the configured DNS lists."""
 
 
 @dnslist.command()
 @click.argument("address", default="")
 @click.option("--sender", default="", help="Sender address, for lists of sender domains.")
-@click.option("--helo", default="", help="HELO name, for lists of those.")
-@click.option("--name", default="", help="Host name of the client, for lists of those.")
+@click.option("--helo", default="", help="HELO name, for lists of HELO names.")
+@click.option("--name", default="", help="Host name of the client, for lists of host names.")
 @configuration.config_option
 def test(address: str, sender: str, helo: str, name: str, config: Path | None) -> None:
-    """Test each list (RFC 5782 section 5), and ask it about ADDRESS.
+    """Test each list (RFC 5782 section 5) and look ADDRESS up in it.
 
-    Exits with 1 when mail would be refused, or when a list is not well.
+    Exits with 1 when mail would be refused, or when a list fails its test.
     """
     model = configuration.read_if_any(config, PolicydFile).model
     if not model.policyd.dnslists.lists:

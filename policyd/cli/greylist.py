@@ -84,16 +84,16 @@ _kinds = click.option(
     type=click.Choice(["triplet", "client"]),
     multiple=True,
     default=("triplet", "client"),
-    help="Only these; both when not given.",
+    help="Only records of this kind; by default both.",
 )
 
 
 @click.group()
 def greylist() -> None:
-    """See what the greylist knows, and change it.
+    """Show and change the greylist.
 
-    A client is known by an identity: host:example.org (the domain of its verified host name),
-    spf:example.org (the domain of a sender that passed SPF), net:192.0.2.0/24, or dnswl:ZONE.
+    The greylist knows a client by its identity: host:example.org (the domain of its verified host
+    name), spf:example.org (the domain of a sender that passed SPF), net:192.0.2.0/24, or dnswl:ZONE.
     """
 
 
@@ -128,11 +128,12 @@ def list_records(config: Path | None, kinds: tuple[str, ...], limit: int) -> Non
 @configuration.config_option
 @_kinds
 def find(text: str, config: Path | None, kinds: tuple[str, ...]) -> None:
-    """List what has TEXT in client, sender or recipient: an address, a domain, a name.
+    """List records whose client, sender or recipient contains TEXT.
 
-    A client's address, network or host name finds what the client is known under: its network, the
-    domain of its host name, or the domain of a sender for whom SPF passed. With privacy_key_file
-    only whole parts are found: an identity, an address, a host name, a sender or a recipient.
+    TEXT may be the address, network or host name of a client: then the records of its identity are
+    listed, which may be its network, the domain of its host name, or the domain of a sender for
+    which SPF passed. With privacy_key_file TEXT must be a whole identity, address, host name,
+    sender or recipient.
     """
     settings = _settings(config)
     hide = hide_of(settings.greylist)
@@ -159,10 +160,11 @@ def find(text: str, config: Path | None, kinds: tuple[str, ...]) -> None:
 @click.argument("client")
 @configuration.config_option
 def allow(client: str, config: Path | None) -> None:
-    """Let CLIENT pass from now on: an address, its network, a host name, or an identity.
+    """Let CLIENT pass without delay from now on.
 
-    It is forgotten like all others when it is not seen for max_age; what has to stay belongs into
-    allow_clients of the configuration.
+    CLIENT is an address, a network, a host name or an identity. It expires like every other record
+    when the client is not seen for max_age; use allow_clients in gatepost.toml for permanent
+    exceptions.
     """
     settings = _settings(config)
     rules = rules_of(settings.greylist)
@@ -186,10 +188,10 @@ def allow(client: str, config: Path | None) -> None:
 @click.argument("text")
 @configuration.config_option
 def forget(text: str, config: Path | None) -> None:
-    """Forget whatever has TEXT as its whole client, sender or recipient.
+    """Forget the records whose client, sender or recipient is TEXT.
 
-    An address, a network or a host name stands for the identity that follows from it. A client
-    that is known under another one is named: say that one to forget it, and all who share it.
+    An address, a network or a host name stands for its identity. If the client is also known under
+    another identity, that identity is printed; forget it by name, for all clients that share it.
     """
     settings = _settings(config)
     hide = hide_of(settings.greylist)
@@ -198,7 +200,7 @@ def forget(text: str, config: Path | None) -> None:
     async def work(store: Store) -> int:
         others = await known_as(store, text, hide) - parts
         if others and hide is records.plain:
-            tell(f"{text} is known as {', '.join(sorted(others))} as well", err=True)
+            tell(f"{text} is also known as {', '.join(sorted(others))}, which is kept", err=True)
         keys = [
             record.key
             async for record in scan(store, ("triplet", "client"))
@@ -217,7 +219,7 @@ def forget(text: str, config: Path | None) -> None:
 @configuration.config_option
 @_kinds
 def export_records(config: Path | None, kinds: tuple[str, ...]) -> None:
-    """Write all records to standard output, one JSON object a line."""
+    """Print all records, one JSON object per line."""
     settings = _settings(config)
 
     async def work(store: Store) -> None:
@@ -231,9 +233,10 @@ def export_records(config: Path | None, kinds: tuple[str, ...]) -> None:
 @click.argument("file", type=click.File("r", encoding="utf-8"), default="-")
 @configuration.config_option
 def import_records(file: TextIO, config: Path | None) -> None:
-    """Read what `gatepost greylist export` has written, from FILE or standard input.
+    """Import records that `gatepost greylist export` has written.
 
-    What is known already is merged: the earlier first attempt and the later last one count.
+    They are read from FILE or standard input, and merged with existing records: the earliest first
+    attempt and the latest last attempt are kept.
     """
     settings = _settings(config)
     hide = hide_of(settings.greylist)

@@ -48,7 +48,7 @@ WHITELISTS = Path("/etc/postgrey")
     type=click.Path(path_type=Path, file_okay=False),
     help=f"The folder of its whitelists; {WHITELISTS} when it is there.",
 )
-@click.option("--dry-run", is_flag=True, help="Only tell what would be taken over.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be imported.")
 def postgrey(
     directory: Path,
     config: Path | None,
@@ -56,10 +56,11 @@ def postgrey(
     whitelists: Path | None,
     dry_run: bool,
 ) -> None:
-    """Take over what postgrey knows from DIRECTORY (/var/lib/postgrey), into the store.
+    """Import postgrey's database from DIRECTORY into the store.
 
-    Stop postgrey first: what it has not written down yet is not in its files. The lines for
-    gatepost.toml go to standard output, the report to standard error. Doing it again does no harm.
+    DIRECTORY is usually /var/lib/postgrey. Stop postgrey first, so that its files are complete.
+    Lines for gatepost.toml go to standard output, the report goes to standard error. You can run
+    the import again.
     """
     if _runs(directory) and not dry_run:
         raise click.ClickException(

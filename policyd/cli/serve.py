@@ -24,13 +24,13 @@ def policyd(ctx: click.Context, config: Path | None) -> None:
     \b
     In main.cf:
       smtpd_recipient_restrictions = ..., reject_unauth_destination,
-          check_policy_service { inet:127.0.0.1:10023,
+          check_policy_service { unix:gatepost/policyd,
               timeout=10s, default_action=DUNNO }
       smtpd_forbid_bare_newline = normalize
       smtpd_data_restrictions = reject_unauth_pipelining
 
-    SIGHUP, or a change of its files, makes it read the configuration anew; SIGTERM answers the
-    requests under way and stops.
+    SIGHUP, or a change of its files, reloads the configuration; SIGTERM answers the requests under
+    way and stops.
     """
     ctx.ensure_object(dict)["config"] = config
     if ctx.invoked_subcommand is not None:

@@ -10,10 +10,12 @@ from milters.cli.auth.messages import sign, verify
 
 @click.group()
 def auth() -> None:
-    """Verify and sign a stored message, check SPF, look up DMARC: the milter's own verdict.
+    """Verify or sign a stored message, check SPF and DMARC.
+
+    The verdicts are those of the milter.
 
     \b
-    With --dns FILE the answers come from a zone file, and nothing is asked:
+    With --dns FILE all answers come from a zone file instead of the network:
       ["example.org"]
       TXT = "v=spf1 ip4:192.0.2.1 -all"
     """

@@ -46,7 +46,10 @@ def spf(
     helo: str,
     sender: str,
 ) -> None:
-    """Check SPF (RFC 7208) of HELO and MAIL FROM for a client, with every question asked."""
+    """Check SPF (RFC 7208) of HELO and MAIL FROM for a client.
+
+    Every DNS question is printed with its answer.
+    """
     loaded = configuration.read_if_any(config, MiltersFile).model
     questions = Questions(zone, loaded.dns)
     sender = sender.removeprefix("<").removesuffix(">")
@@ -72,7 +75,10 @@ def spf(
 @dns_option
 @click.argument("domain")
 def dmarc(config: Path | None, zone: Path | None, domain: str) -> None:
-    """Show which DMARC policy (RFC 9989) holds for mail From DOMAIN, and where it was found."""
+    """Show the DMARC policy (RFC 9989) that applies to DOMAIN.
+
+    DOMAIN is that of the From field. The output also says where the record was found.
+    """
     questions = Questions(zone, configuration.read_if_any(config, MiltersFile).model.dns)
     try:
         name = to_alabels(domain)

@@ -114,10 +114,12 @@ def verify(
     now: int | None,
     traced: bool,
 ) -> None:
-    """Say what the milter finds in MESSAGE (a file, or - for standard input), and does with it.
+    """Show what the milter finds in MESSAGE and does with it.
 
-    The exit status is 0 when the message would be taken, 75 when it would be deferred, and 77 when
-    it would be rejected.
+    MESSAGE is a file, or - for standard input.
+
+    The exit status is 0 when the message would be accepted, 75 when it would be deferred, and 77
+    when it would be rejected.
     """
     loaded = configuration.read_if_any(config, MiltersFile).model
     questions = Questions(zone, loaded.dns)
@@ -154,7 +156,7 @@ def verify(
     "--key",
     "key_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The private key. Without: the keys of the configuration that may sign.",
+    help="The private key; by default the keys of the configuration that may sign.",
 )
 @click.option("--time", "now", type=int, help="The time of the signature, in seconds since 1970.")
 def sign(
@@ -166,7 +168,10 @@ def sign(
     key_file: Path | None,
     now: int | None,
 ) -> None:
-    """Sign MESSAGE (a file, or - for standard input) as the milter would, to standard output."""
+    """Sign MESSAGE as the milter would and print it.
+
+    MESSAGE is a file, or - for standard input.
+    """
     loaded = configuration.read_if_any(config, MiltersFile).model
     questions = Questions(zone, loaded.dns)
     if key_file is not None:

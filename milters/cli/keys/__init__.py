@@ -18,13 +18,13 @@ def keys() -> None:
 
     \b
     The life of a key:
-      gatepost keys new example.org              it is made
-      gatepost keys publish example.org          its record goes into DNS
-      gatepost keys check example.org            every name server has it
-      gatepost keys activate example.org         it signs, and the old one is retired
-      gatepost keys revoke example.org OLD       a week later, for the old one
+      gatepost keys new example.org           make it
+      gatepost keys publish example.org       print its record, or put it into DNS
+      gatepost keys check example.org         see whether every name server has it
+      gatepost keys activate example.org      sign with it, and retire the old key
+      gatepost keys revoke example.org OLD    revoke the old key, a week later
 
-    `gatepost keys discard example.org NEW` deletes one that was made by mistake.
+    `gatepost keys discard example.org NEW` deletes a new key that was made by mistake.
     """
 
 

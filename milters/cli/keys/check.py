@@ -46,9 +46,9 @@ def check(
 ) -> None:
     """Compare the keys of DOMAIN, or of every domain, with DNS.
 
-    Every name server that is responsible is asked, not a resolver with its cache. A new key that
-    all of them have is noted as published. All are asked at once, and after 20 seconds, for many
-    keys a quarter of a second more for each, what has not answered counts as silent.
+    All authoritative name servers are asked directly and at the same time, not through the cache of
+    a resolver. A new key that all of them have becomes published. A server that has not answered
+    after 20 seconds, plus a quarter of a second for each key, counts as silent.
 
     Without --keys, the keys of [[milters.key]] and of opendkim's tables are checked too.
 
@@ -84,13 +84,11 @@ def check(
 @click.command()
 @domain_argument
 @selector_arguments
-@click.option(
-    "--keep-old", is_flag=True, help="Let the keys that sign now go on, besides the new ones."
-)
+@click.option("--keep-old", is_flag=True, help="Keep the current keys active beside the new ones.")
 @click.option(
     "--unchecked",
     is_flag=True,
-    help="Do not look into DNS. The milter still does, unless require_published = false.",
+    help="Do not check DNS. The milter still does, unless require_published = false.",
 )
 @server_options
 @folder_options
@@ -105,10 +103,10 @@ def activate(
     folder: Path | None,
     config: Path | None,
 ) -> None:
-    """Sign with the keys of DOMAIN that are new or published, or with the SELECTORS.
+    """Start signing with the new keys of DOMAIN, or with SELECTORS.
 
-    Only when every name server has their records. The keys of the same type that signed until now
-    are retired: they sign no more, and their records stay for mail under way.
+    Every name server must have their records. The keys of the same type that signed until now are
+    retired: they stop signing, and their records stay for mail under way.
     """
 
     def look(keys: Sequence[KeyFile]) -> Check:

@@ -27,10 +27,10 @@ def discard(
     folder: Path | None,
     config: Path | None,
 ) -> None:
-    """Delete the SELECTORS of DOMAIN that are new, as after running `gatepost keys new` twice.
+    """Delete new keys of DOMAIN that were made by mistake.
 
-    Only keys that were never active, and that no check has seen in DNS: nothing was signed with
-    them. Others are retired and revoked.
+    Only a key that was never active, and that no check has seen in DNS, can be deleted: no mail was
+    signed with it. Retire and revoke any other key.
     """
     chosen = sorted(set(selectors))
     names = discard_keys(open_folder(folder, config), domain, chosen)
@@ -38,6 +38,6 @@ def discard(
         click.echo(json.dumps({"domain": domain, "discarded": chosen, "records": names}, indent=2))
         return
     click.echo(
-        f"Deleted: {', '.join(chosen)} of {domain}. Should their records be in DNS already, remove "
-        f"them there:\n  " + "\n  ".join(names)
+        f"Deleted: {', '.join(chosen)} of {domain}. If you have put their records into DNS, remove "
+        f"them:\n  " + "\n  ".join(names)
     )

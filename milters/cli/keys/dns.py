@@ -21,9 +21,9 @@ def server_options(command: Command) -> Command:
         "told",
         multiple=True,
         metavar="SERVER",
-        help="Ask this name server (address or name, with :PORT where it is not 53), as for one "
-        "that the NS records do not show. Several are allowed. Without it, every name server that "
-        "is responsible for the record is asked.",
+        help="Ask this name server (address or name, with :PORT if it is not 53), for example one "
+        "that is not in the NS records. May be repeated. By default all authoritative name servers "
+        "are asked.",
     )(command)
     return click.option("--port", type=int, default=53, hidden=True)(command)
 
@@ -46,13 +46,13 @@ def update_options(command: Command) -> Command:
         click.option("--port", type=int, default=53, hidden=True),
         click.option("--ttl", type=click.IntRange(0, 604_800), default=3600, show_default=True),
         click.option(
-            "--zone", help="The zone that the server changes; found by its SOA when not given."
+            "--zone", help="The zone to change; by default it is found by its SOA record."
         ),
         click.option(
             "--tsig-key",
             type=click.Path(path_type=Path, dir_okay=False),
-            help="File with the key shared with the server, as BIND's tsig-keygen writes it, or "
-            "ALGORITHM:NAME:SECRET. It may not be readable by everybody.",
+            help="File with the TSIG key, as BIND's tsig-keygen writes it, or as "
+            "ALGORITHM:NAME:SECRET. It must not be world-readable.",
         ),
         click.option(
             "--server",

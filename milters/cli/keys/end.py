@@ -26,7 +26,7 @@ from milters.keys.state import OVERLAP, print_date
 @click.command()
 @domain_argument
 @some_selector_arguments
-@click.option("--last", is_flag=True, help="Also when the domain is then no longer signed.")
+@click.option("--last", is_flag=True, help="Retire them even if no active key is left.")
 @folder_options
 def retire(
     domain: str,
@@ -36,7 +36,10 @@ def retire(
     folder: Path | None,
     config: Path | None,
 ) -> None:
-    """Sign no more with the SELECTORS of DOMAIN; their records stay for mail under way."""
+    """Stop signing with the SELECTORS of DOMAIN.
+
+    Leave their records in DNS for mail under way.
+    """
     now = datetime.now(UTC)
     try:
         lifecycle.retire(open_folder(folder, config), domain, selectors, now, even_the_last=last)
@@ -59,8 +62,8 @@ def retire(
     "--now",
     "at_once",
     is_flag=True,
-    help="Also a key that signs, or was retired less than a week ago, as when it was stolen: mail "
-    "under way that it signed fails.",
+    help="Even if the key is active or was retired less than a week ago, for example because it "
+    "was stolen. Mail under way that it signed will fail.",
 )
 @update_options
 @folder_options
@@ -77,9 +80,10 @@ def revoke(
     folder: Path | None,
     config: Path | None,
 ) -> None:
-    """Declare void what the SELECTORS of DOMAIN have signed: their records get an empty p=.
+    """Revoke the SELECTORS of DOMAIN: their signatures become invalid.
 
-    The new records are printed, or put into DNS with --server. There is no way back.
+    Their records get an empty p=. The new records are printed, or put into DNS with --server. This
+    cannot be undone.
     """
     primary = None
     if server:
@@ -103,7 +107,7 @@ def revoke(
     if done.primary is not None:
         click.echo(f"Revoked at {done.primary.server}: {', '.join(done.records)}")
     else:
-        click.echo("Revoked here. Now replace the records in DNS by:\n")
+        click.echo("Revoked here. Now replace the records in DNS with:\n")
         for name, text in done.records.items():
             click.echo(present(name, text, "bind", ttl))
-    click.echo("\nThe files of the keys may be deleted; their selectors are not used again.")
+    click.echo("\nYou may delete the key files; their selectors are not used again.")

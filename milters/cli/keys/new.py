@@ -39,25 +39,27 @@ ALGORITHMS: dict[str, tuple[KeyType, ...]] = {
 @click.option(
     "--selector",
     callback=check_selector,
-    help="Its name in DNS, SELECTOR._domainkey.DOMAIN; by default year, month and type, as in "
-    "202611r. With both algorithms, r and e are put behind it.",
+    help="The selector, as in SELECTOR._domainkey.DOMAIN; by default year, month and type, as in "
+    "202611r. With both algorithms, r and e are appended.",
 )
 @click.option(
     "--algorithm",
     type=click.Choice(list(ALGORITHMS)),
     default="both",
     show_default=True,
-    help="Both is best: who cannot verify Ed25519 (RFC 8463) verifies RSA.",
+    help="Use both: receivers that cannot verify Ed25519 (RFC 8463) verify RSA.",
 )
 @click.option(
     "--bits",
     type=click.IntRange(MIN_RSA_BITS, MAX_NEW_RSA_BITS),
     default=GOOD_RSA_BITS,
     show_default=True,
-    help="Length of an RSA key. Fewer than 2048 only for a DNS that cannot hold more.",
+    help="Length of an RSA key. Use less than 2048 only if your DNS cannot hold more.",
 )
 @click.option(
-    "--active", is_flag=True, help="Call the key active at once, unseen in DNS, for a first set-up."
+    "--active",
+    is_flag=True,
+    help="Make the key active at once, without looking into DNS; for a first set-up.",
 )
 @folder_options
 def new(
@@ -72,7 +74,7 @@ def new(
 ) -> None:
     """Make the signing keys of DOMAIN and print their records.
 
-    Nothing is overwritten, and nothing is signed with the new keys before they are activated.
+    Existing keys are not overwritten. The new keys do not sign until you activate them.
     """
     key_folder = open_folder(folder, config)
     if not key_folder.path.is_dir():
@@ -93,7 +95,8 @@ def new(
         return
     files = [key.path for key, _ in made.keys]
     what = "a new key" if len(files) == 1 else f"{len(files)} new keys"
-    click.echo(f"{domain} has {what} in {files[0].parent}. Put into DNS:\n")
+    records = "this record" if len(files) == 1 else "these records"
+    click.echo(f"{domain} has {what} in {files[0].parent}. Put {records} into DNS:\n")
     for key in described:
         click.echo(present(key["name"], key["record"], "bind"))
     if bits < GOOD_RSA_BITS and "rsa" in types:
@@ -105,16 +108,16 @@ def new(
         )
     else:
         click.echo(
-            "\nNothing is signed with it yet. Then:\n"
-            f"  {again('check', domain, folder)}       until every name server has it\n"
-            f"  {again('activate', domain, folder)}    to sign with it"
+            f"\nNo mail is signed with {'it' if len(files) == 1 else 'them'} yet. Next:\n"
+            f"  {again('check', domain, folder)}       until every name server has the record\n"
+            f"  {again('activate', domain, folder)}    to start signing"
         )
     if made.waiting:
         selectors = [key.selector for key, _ in made.keys]
         waiting = ", ".join(made.waiting)
         click.echo(
-            f"\nThe domain had keys that wait to be activated: {waiting}. Were the new "
-            f"ones a mistake:\n  {again('discard', domain, folder, *selectors)}"
+            f"\nThese keys were already waiting to be activated: {waiting}. If you made the new "
+            f"ones by mistake:\n  {again('discard', domain, folder, *selectors)}"
         )
 
 

@@ -61,7 +61,7 @@ def folder_options(command: Command) -> Command:
         "--keys",
         "folder",
         type=click.Path(path_type=Path, file_okay=False),
-        help="The key folder; `keys` in [milters] when not given.",
+        help="The key folder; by default `keys` of [milters].",
     )(command)
     return configuration.config_option(command)
 

@@ -33,10 +33,10 @@ from milters.keys.record import RECORD_FORMS, RecordForm, present, split
     type=click.Choice(RECORD_FORMS),
     default="bind",
     show_default=True,
-    help="bind: a line for a zone file; line: the bare value, for web forms; split: in strings of "
-    "at most 255 characters, for web forms that ask for them.",
+    help="bind: a line for a zone file; line: the bare value, for web forms; split: strings of at "
+    "most 255 characters, for web forms that need them.",
 )
-@click.option("--replace", is_flag=True, help="With --server: replace another record there.")
+@click.option("--replace", is_flag=True, help="With --server: replace an existing record.")
 @update_options
 @folder_options
 def publish(
@@ -53,9 +53,10 @@ def publish(
     folder: Path | None,
     config: Path | None,
 ) -> None:
-    """Print the records of the keys of DOMAIN, or put them into DNS with --server.
+    """Print the records of DOMAIN, or put them into DNS.
 
-    Without SELECTORS, those of every key that is new, published or active.
+    With --server they are put into DNS. Without SELECTORS, the records of every key that is new,
+    published or active are taken.
     """
     keys = lifecycle.to_publish(open_folder(folder, config), domain, selectors)
     if server is None:

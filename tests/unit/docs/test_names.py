@@ -146,6 +146,10 @@ def test_every_command_of_ours_says_what_it_does() -> None:
         assert done.exit_code == 0, words
         assert command.get_short_help_str(), words
         if isinstance(command, click.Group):
+            # the first sentence of each command fits into a terminal of 80 columns
+            shown = CliRunner().invoke(gatepost, [*words, "--help"], terminal_width=80).output
+            assert "..." not in shown.partition("\nCommands:")[2], words
+            assert max(map(len, shown.splitlines())) <= 80, words
             context = click.Context(command)
             for word in command.list_commands(context):
                 found = command.get_command(context, word)

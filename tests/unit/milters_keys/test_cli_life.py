@@ -111,14 +111,14 @@ def test_a_retired_key_can_come_back(folder: KeyFolder) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["activate", "example.org"], "no key that waits to be activated"),
+        (["activate", "example.org"], "no key waiting to be activated"),
         (["activate", "example.org", "s9"], "example.org has no key s9; it has s1, s2"),
         (["activate", "other.example"], "other.example has no keys"),
-        (["activate", "flat.example", "s1", "--unchecked"], "retired by taking it away"),
-        (["retire", "flat.example", "s1"], "retired by taking it away"),
-        (["revoke", "flat.example", "s1", "--now"], "retired by taking it away"),
+        (["activate", "flat.example", "s1", "--unchecked"], "remove it to retire it"),
+        (["retire", "flat.example", "s1"], "remove it to retire it"),
+        (["revoke", "flat.example", "s1", "--now"], "remove it to retire it"),
         (["activate", "example.org", "s2", "--unchecked"], "revoked cannot become active"),
-        (["retire", "example.org", "s1"], "would be signed no more"),
+        (["retire", "example.org", "s1"], "would no longer be signed"),
         (["revoke", "example.org", "s1"], "still signs; retire it first"),
         (["publish", "other.example"], "gatepost keys new other.example"),
     ],
@@ -185,7 +185,7 @@ def test_running_new_twice_can_be_undone(folder: KeyFolder) -> None:
     words = ("new", "example.org", "--algorithm", "ed25519")
     run(folder, *words, "--selector", "s1")
     again = run(folder, *words, "--selector", "s2").output
-    assert "had keys that wait to be activated: s1" in again
+    assert "already waiting to be activated: s1" in again
     assert f"gatepost keys discard example.org s2 --keys {folder.path}" in again
     discarded = run(folder, "discard", "example.org", "s2")
     assert discarded.exit_code == 0, discarded.output
