@@ -74,6 +74,10 @@ def test_nothing_is_found_in_what_the_documentation_prints(checked: Checked, pag
     assert checked.run() == (0, ["Postfix: ok"])
 
 
+UNPROTECTED = {"smtpd_forbid_bare_newline": "no", "smtpd_forbid_unauth_pipelining": "no"}
+"""Defaults of Debian 12; Postfix 3.9 and later have others."""
+
+
 @pytest.mark.parametrize("line", sorted(main_cf_block(ROOT / "README.md")))
 def test_each_line_of_the_readme_is_missed(checked: Checked, line: str) -> None:
     checked.main |= main_cf_block(ROOT / "README.md")
@@ -81,6 +85,7 @@ def test_each_line_of_the_readme_is_missed(checked: Checked, line: str) -> None:
     del checked.main[line]
     if line == "milter_default_action":  # tempfail is what Postfix does without it
         checked.main[line] = "accept"
+    checked.main = UNPROTECTED | checked.main
     _, lines = checked.run()
     assert any(f": {line}: " in text for text in lines), lines
 
@@ -161,6 +166,7 @@ def test_services_of_master_cf_with_their_own_parameters(checked: Checked) -> No
 
 
 def test_debian_12_as_it_is(checked: Checked) -> None:
+    checked.main = UNPROTECTED | checked.main
     status, lines = checked.run()
     assert status == 2
     assert [line.split(": ")[2] for line in lines if line.startswith("error")] == [
