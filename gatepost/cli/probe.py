@@ -20,6 +20,8 @@ HANDSHAKES: dict[str, Callable[[], Handshake]] = {
 
 CHUNK = 4096
 """Octets read at once."""
+INTERVAL = 0.1
+"""Seconds between two attempts to connect."""
 
 
 def _parse(_context: click.Context, _parameter: click.Parameter, text: str) -> listen.Address:
@@ -39,7 +41,14 @@ def _parse(_context: click.Context, _parameter: click.Parameter, text: str) -> l
     show_default=True,
     help="Seconds for the whole exchange.",
 )
-def probe(kind: str, address: listen.Address, timeout: float) -> None:
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, 600),
+    default=0.0,
+    show_default=True,
+    help="Seconds to try again while nothing listens, for a server that is starting.",
+)
+def probe(kind: str, address: listen.Address, timeout: float, wait: float) -> None:
     """Check that a server answers; the exit status is 0 if it does.
 
     \b
@@ -51,6 +60,7 @@ def probe(kind: str, address: listen.Address, timeout: float) -> None:
     record is kept.
     """
     try:
+        _wait_for_listener(address, timeout, wait)
         greeting = shake_hands(HANDSHAKES[kind](), address, timeout)
     except TimeoutError:
         raise click.ClickException(f"{kind} {address}: no answer within {timeout:g} s") from None
@@ -59,6 +69,18 @@ def probe(kind: str, address: listen.Address, timeout: float) -> None:
     except OSError as error:
         raise click.ClickException(f"{kind} {address}: {error.strerror or error}") from None
     tell(f"{kind} {address}: {greeting.said}")
+
+
+def _wait_for_listener(address: listen.Address, timeout: float, wait: float) -> None:
+    """Connect until it succeeds, for `wait` seconds; return then, too."""
+    end = time.monotonic() + wait
+    while time.monotonic() < end:
+        try:
+            connect(address, timeout).close()
+        except (ConnectionRefusedError, FileNotFoundError):
+            time.sleep(INTERVAL)
+        else:
+            return
 
 
 def shake_hands(talk: Handshake, address: listen.Address, timeout: float) -> Greeting:

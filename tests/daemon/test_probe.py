@@ -80,6 +80,25 @@ def test_an_open_port_is_not_enough(kind: str) -> None:
     assert done.stderr == f"Error: {kind} {address}: no answer within 0.5 s\n"
 
 
+def test_a_server_that_is_starting_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    command = [str(gatepost_command()), "probe", "milter", f"unix:{path}", "--wait", "60"]
+    with (
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as waiting,
+        socket.socket(socket.AF_UNIX) as server,
+    ):
+        assert probe("milter", f"unix:{path}").returncode == 1
+        server.bind(str(path))
+        assert "Connection refused" in probe("milter", f"unix:{path}", "--wait", "0.2").stderr
+        assert waiting.poll() is None, "it waits"
+        server.listen()
+        for _ in range(2):  # the look whether somebody listens, and the handshake
+            server.accept()[0].close()
+        _, told = waiting.communicate(timeout=DEADLINE)
+    assert waiting.returncode == 1
+    assert f"milter unix:{path}: " in told
+
+
 def test_an_address_that_is_none() -> None:
     done = probe("smtp", "localhost:25")
     assert done.returncode == 2
