@@ -93,7 +93,8 @@ def greylist() -> None:
     """Show and change the greylist.
 
     The greylist knows a client by its identity: host:example.org (the domain of its verified host
-    name), spf:example.org (the domain of a sender that passed SPF), net:192.0.2.0/24, or dnswl:ZONE.
+    name), spf:example.org (the domain of a sender that passed SPF), net:192.0.2.0/24 or
+    dnswl:ZONE.
     """
 
 
