@@ -20,8 +20,8 @@ from milters.opendkim.errors import OpendkimError
 FILE_NAME = "gatepost.toml"
 
 HEADINGS = {
-    Level.ERROR: "To be decided before mail is signed as before",
-    Level.WARNING: "Done otherwise than opendkim did it",
+    Level.ERROR: "Decide these points before the switch",
+    Level.WARNING: "Different from opendkim",
     Level.NOTE: "Good to know",
 }
 

@@ -161,11 +161,11 @@ def _internal(draft: Draft, option: Option) -> None:
             Level.ERROR,
             entry.place,
             entry.key,
-            "a name is not compared with clients: write its addresses into internal_networks, or "
-            "let it log in; else its mail leaves unsigned"
+            "host names are not supported: write its addresses into internal_networks, or let it "
+            "log in; otherwise its mail leaves unsigned"
             if not entry.key.startswith("!")
-            else "a name is not compared with clients: take its addresses out of "
-            "internal_networks, or its mail is signed",
+            else "host names are not supported: remove its addresses from internal_networks, or "
+            "its mail is signed",
         )
     for entry in hosts.nonsense:
         draft.find(Level.ERROR, entry.place, entry.key, "is neither an address nor a name")
