@@ -243,12 +243,15 @@ def test_keys_that_the_daemon_cannot_read_are_told_and_their_mail_waits(dns: Dns
     with tempfile.TemporaryDirectory(prefix="gatepost-test-", dir="/tmp") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        as_nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-        milters = Milters(folder, dns, tcp=True, within=as_nobody)
+        # root without its privilege over files: another user may not reach the checkout
+        privilege = "-dac_override,-dac_read_search"
+        powerless = ("setpriv", f"--inh-caps={privilege}", f"--bounding-set={privilege}")
+        milters = Milters(folder, dns, tcp=True, within=powerless)
         other = new_key("ed25519")
         publish(dns, "s", other, "other.example")
         put(folder / "keys" / "other.example" / "s.pem", other)
-        os.chown(folder / "keys" / "other.example" / "s.pem", 65534, 65534)
+        for path in (folder / "keys" / DOMAIN).iterdir():
+            os.chown(path, 65534, 65534)
         milters.launch()
         try:
             milters.wait_for_log(event="listening")
@@ -264,7 +267,7 @@ def test_keys_that_the_daemon_cannot_read_are_told_and_their_mail_waits(dns: Dns
             (waited,) = milters.log_entries(unsigned="key-unreadable")
             assert waited["action"] == "defer"
             for path in (folder / "keys" / DOMAIN).iterdir():
-                os.chown(path, 65534, 65534)
+                os.chown(path, 0, 0)
             wait_until(
                 lambda: milters.metric("gatepost_milters_unreadable_keys") == 0,
                 "every process to see that it may read the keys",
