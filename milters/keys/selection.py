@@ -40,6 +40,6 @@ def refuse_flat(folder: KeyFolder, keys: Iterable[KeyFile]) -> None:
     for key in keys:
         if key.path.parent == folder.path:
             raise KeysError(
-                f"{key.path} lies flat in the folder: it is active while it is there, and retired "
-                "by taking it away"
+                f"{key.path} lies flat in the folder and has no state: it is active while it is "
+                "there; remove it to retire it"
             )

@@ -44,7 +44,7 @@ def retire(
     try:
         lifecycle.retire(open_folder(folder, config), domain, selectors, now, even_the_last=last)
     except LastKeyError as error:
-        raise KeysError(f"{error}; with --last it is") from None
+        raise KeysError(f"{error}; use --last to do it nevertheless") from None
     if as_json:
         click.echo(json.dumps({"domain": domain, "retired": sorted(selectors)}, indent=2))
         return
