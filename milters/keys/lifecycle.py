@@ -237,7 +237,9 @@ def retire(
     of_domain = folder.of_domain(domain).keys
     active = {key.selector for key in of_domain if key.state is KeyState.ACTIVE}
     if active and active <= names and not even_the_last:
-        raise LastKeyError(f"{domain} has no other active key, so its mail would no longer be signed")
+        raise LastKeyError(
+            f"{domain} has no other active key, so its mail would no longer be signed"
+        )
     folder.enter(domain, {key.selector: KeyState.RETIRED for key in keys}, now)
 
 
