@@ -20,7 +20,7 @@ from typing import Protocol
 import uvloop
 from structlog.typing import FilteringBoundLogger
 
-from gatepost.config import DnsSettings, GroundSettings, waiting_for_a_start
+from gatepost.config import DnsSettings, GroundSettings, waiting_for_a_start, watched_paths
 from gatepost.daemon import (
     Control,
     Current,
@@ -162,7 +162,7 @@ def _serve(
 
 
 def _watched(config: Path | None, settings: MiltersSettings, keys: Keys) -> list[Path]:
-    return [path for path in (config, *settings.key_paths, *keys.files) if path]
+    return [path for path in (config, *watched_paths(settings), *keys.files) if path]
 
 
 def _open(settings: MiltersSettings) -> tuple[Sequence[Listener], SocketFiles]:

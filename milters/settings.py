@@ -9,14 +9,20 @@ from pydantic import AfterValidator, Field, model_validator
 
 from gatepost.config import (
     AT_START,
+    DrainGrace,
     Duration,
-    FileMode,
     Hostname,
-    ListenAddress,
-    ListenAddresses,
+    IdleTimeout,
+    MaxConnections,
+    MetricsAddress,
+    MoreAddresses,
     OwnNetworks,
+    RunAs,
     Section,
+    ServedAddresses,
+    ServerSettings,
     Size,
+    SocketMode,
 )
 from gatepost.listen import Inet
 from milters.keys.settings import KeySettings
@@ -291,40 +297,25 @@ class SealSettings(Section):
     )
 
 
-class MiltersSettings(KeySettings):
+class MiltersSettings(ServerSettings, KeySettings):
     """The milter behind `smtpd_milters`."""
 
-    listen: ListenAddresses = Field(
-        json_schema_extra=AT_START,
+    listen: ServedAddresses = Field(
         default=(Inet("127.0.0.1", 8891),),
-        min_length=1,
         description="Where Postfix reaches the milter: what `smtpd_milters` names. Whoever can "
         "connect can have mail signed: over TCP that is every account of the machine, and of each "
         "machine that reaches the port. A unix socket, with `socket_group`, admits Postfix alone.",
     )
-    submission_listen: ListenAddresses = Field(
-        json_schema_extra=AT_START,
+    submission_listen: MoreAddresses = Field(
         default=(),
         description="Addresses whose mail is always signed and never judged, for the "
         "`smtpd_milters` of a submission service.",
     )
-    metrics_listen: ListenAddress | None = Field(
-        json_schema_extra=AT_START,
-        default=Inet("127.0.0.1", 9101),
-        description="Where `/metrics`, `/healthz` and `/readyz` are served.",
+    metrics_listen: MetricsAddress = Inet("127.0.0.1", 9101)
+    socket_mode: SocketMode = Field(
+        default=0o660, description="Mode of a unix socket: Postfix has to be able to write to it."
     )
-    socket_mode: FileMode = Field(
-        json_schema_extra=AT_START,
-        default=0o660,
-        description="Mode of a unix socket: Postfix has to be able to write to it.",
-    )
-    socket_group: str | None = Field(
-        json_schema_extra=AT_START,
-        default=None,
-        description="Group of a unix socket, as `postfix`.",
-    )
-    user: str | None = Field(
-        json_schema_extra=AT_START,
+    user: RunAs = Field(
         default=None,
         description="The user to run as when started as root. It has to be able to read the keys.",
     )
@@ -335,21 +326,18 @@ class MiltersSettings(KeySettings):
         le=64,
         description="Processes that take mail. 0: one a core, at most 16.",
     )
-    max_connections: int = Field(
+    max_connections: MaxConnections = Field(
         default=1000,
-        ge=1,
         description="Connections that each worker holds open at once; a further one waits until "
         "there is room. Postfix opens one for each session.",
     )
-    idle_timeout: Duration = Field(
+    idle_timeout: IdleTimeout = Field(
         default=7200.0,
-        gt=0,
         description="A connection on which nothing moves is closed after this. Postfix waits "
         "300 s for a client (smtpd_timeout), Sendmail an hour.",
     )
-    drain_grace: Duration = Field(
+    drain_grace: DrainGrace = Field(
         default=30.0,
-        le=3600,
         description="How long messages under way may take to finish when the daemon is stopped.",
     )
     authserv_id: Hostname | None = Field(
@@ -395,9 +383,4 @@ class MiltersSettings(KeySettings):
             raise ValueError("verify.dmarc needs verify.dkim and verify.spf: it judges by both")
         if self.seal.domain is not None and not self.verify.arc:
             raise ValueError("seal.domain needs verify.arc: a seal says what the chain was before")
-        served = [*self.listen, *self.submission_listen, self.metrics_listen]
-        if twice := [str(address) for address in served if served.count(address) > 1]:
-            raise ValueError(
-                f"{twice[0]} stands twice in listen, submission_listen and metrics_listen"
-            )
         return self

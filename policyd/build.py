@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 from gatepost.config import GroundSettings
 from gatepost.dns import AsyncResolver
@@ -205,25 +204,3 @@ def faults(ground: GroundSettings, settings: PolicydSettings) -> Iterator[tuple[
             settings.store.password_file.read_text()
         except (OSError, ValueError) as error:
             yield "policyd.store.password_file", str(error)
-
-
-def watched_files(settings: PolicydSettings) -> Iterator[Path]:
-    """The files whose change means "read again"."""
-    tables, greylist = settings.tables, settings.greylist
-    yield from greylist.allow_clients_files
-    yield from greylist.allow_recipients_files
-    yield from greylist.opt_in_files
-    yield from tables.allow_clients_files
-    yield from tables.allow_senders_files
-    yield from tables.allow_recipients_files
-    yield from tables.deny_clients_files
-    yield from tables.deny_senders_files
-    yield from tables.deny_recipients_files
-    yield from settings.ownership.owners_files
-    if settings.compromised.countries_file is not None:
-        yield settings.compromised.countries_file
-    if greylist.privacy_key_file is not None:
-        yield greylist.privacy_key_file.path
-    for one in settings.dnslists.lists:
-        if one.key_file is not None:
-            yield one.key_file.path

@@ -14,7 +14,7 @@ from typing import Any
 
 import uvloop
 
-from gatepost.config import DnsSettings, GroundSettings, waiting_for_a_start
+from gatepost.config import DnsSettings, GroundSettings, waiting_for_a_start, watched_paths
 from gatepost.daemon import (
     Current,
     SocketFiles,
@@ -29,7 +29,7 @@ from gatepost.dns import AsyncResolver
 from gatepost.logs import get_logger
 from gatepost.metrics import Probes
 from policyd.bounds import Bounds
-from policyd.build import Maker, Stores, watched_files
+from policyd.build import Maker, Stores
 from policyd.checks.dnslists import DnsLists, Standings
 from policyd.decisions import DecisionLog
 from policyd.errors import PolicydError
@@ -303,7 +303,7 @@ class _Life:
         self._watch.follow(self._files())
 
     def _files(self) -> list[Path]:
-        return [*self._watched, *watched_files(self._current.value.settings)]
+        return [*self._watched, *watched_paths(self._current.value.settings)]
 
     def housekeeping(self) -> list[Coroutine[Any, Any, None]]:
         """The work that goes on beside the requests; none ends unless the daemon has to."""

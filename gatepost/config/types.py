@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer, Validatio
 
 from gatepost import listen
 from gatepost.config.networks import require_own
+from gatepost.config.watched import Unwatched, Watched
 from gatepost.files import open_regular
 from msgauth.domain import DomainError, to_alabels
 
@@ -206,7 +207,18 @@ FileMode: TypeAlias = Annotated[
     int, BeforeValidator(parse_mode), PlainSerializer(lambda mode: f"{mode:04o}")
 ]
 Hostname: TypeAlias = Annotated[str, AfterValidator(parse_hostname)]
-LocalPath: TypeAlias = Annotated[Path, BeforeValidator(_parse_path)]
+WatchedPath: TypeAlias = Annotated[Path, BeforeValidator(_parse_path), Watched(Path)]
+"""A file or folder that is read, and read again when it changes."""
+WrittenPath: TypeAlias = Annotated[
+    Path, BeforeValidator(_parse_path), Unwatched("the daemon writes it")
+]
+BasePath: TypeAlias = Annotated[
+    Path, BeforeValidator(_parse_path), Unwatched("other names start from it")
+]
+"""A folder that relative names start from; the files that they lead to are watched."""
 SecretPath: TypeAlias = Annotated[
-    SecretFile, BeforeValidator(_parse_secret_file), PlainSerializer(str)
+    SecretFile,
+    BeforeValidator(_parse_secret_file),
+    PlainSerializer(str),
+    Watched(lambda secret: secret.path),
 ]

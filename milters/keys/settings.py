@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from gatepost.config import Duration, LocalPath, Section
+from gatepost.config import BasePath, Duration, Section, Watched, WatchedPath
 from milters.keys.names import parse_domain, parse_selector
 from milters.opendkim.dataset import classify
 from milters.opendkim.errors import Place
@@ -20,7 +20,11 @@ def _check_dataset(spec: str) -> str:
     return spec
 
 
-DataSetSpec = Annotated[str, AfterValidator(_check_dataset)]
+def _path_of_dataset(spec: str) -> Path:
+    return Path(classify(spec, Place(""))[1])
+
+
+DataSetSpec = Annotated[str, AfterValidator(_check_dataset), Watched(_path_of_dataset)]
 
 DEFAULT_KEYS = Path("/etc/gatepost/keys")
 
@@ -34,13 +38,13 @@ class KeyEntry(Section):
     selector: Annotated[str, AfterValidator(parse_selector)] = Field(
         description="The selector, `s=`: the record is `SELECTOR._domainkey.DOMAIN`."
     )
-    file: LocalPath = Field(description="The private key in PEM: RSA or Ed25519.")
+    file: WatchedPath = Field(description="The private key in PEM: RSA or Ed25519.")
 
 
 class KeySettings(Section):
     """Where signing keys are and when they may sign."""
 
-    keys: LocalPath = Field(
+    keys: WatchedPath = Field(
         default=DEFAULT_KEYS,
         description="The key folder: `DOMAIN/SELECTOR.pem`, or flat `DOMAIN.SELECTOR.pem` as a "
         "Kubernetes Secret is mounted. `gatepost keys` works on it.",
@@ -59,7 +63,7 @@ class KeySettings(Section):
         description="A SigningTable of opendkim that is used as it is. What it says of an author "
         "counts before the key folder.",
     )
-    opendkim_base: LocalPath = Field(
+    opendkim_base: BasePath = Field(
         default=Path("/"),
         description="The folder that a relative key file of the KeyTable (`./...`) starts from: "
         "opendkim's `BaseDirectory`.",
@@ -80,16 +84,6 @@ class KeySettings(Section):
         le=7 * 86400,
         description="How often the records of the keys are looked at again.",
     )
-
-    @property
-    def key_paths(self) -> tuple[Path, ...]:
-        """Every file and folder whose change makes the keys be read again."""
-        tables = (self.opendkim_key_table, self.opendkim_signing_table)
-        return (
-            self.keys,
-            *(entry.file for entry in self.key),
-            *(Path(classify(spec, Place(""))[1]) for spec in tables if spec is not None),
-        )
 
     @model_validator(mode="after")
     def _check_tables(self) -> Self:

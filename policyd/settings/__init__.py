@@ -7,13 +7,16 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from gatepost.config import (
-    AT_START,
+    DrainGrace,
     Duration,
-    FileMode,
-    ListenAddress,
-    ListenAddresses,
-    Section,
+    IdleTimeout,
+    MaxConnections,
+    MetricsAddress,
+    RunAs,
+    ServedAddresses,
+    ServerSettings,
     Size,
+    SocketMode,
 )
 from gatepost.listen import Inet
 from policyd.settings.accounts import CompromisedSettings, OwnershipSettings
@@ -53,35 +56,22 @@ DEFAULT_ORDER: tuple[CheckName, ...] = (
 )
 
 
-class PolicydSettings(Section):
+class PolicydSettings(ServerSettings):
     """The policy server behind `check_policy_service`."""
 
-    listen: ListenAddresses = Field(
-        json_schema_extra=AT_START,
+    listen: ServedAddresses = Field(
         default=(Inet("127.0.0.1", 10023),),
-        min_length=1,
         description="Where Postfix reaches the policy server: what `check_policy_service` names.",
     )
-    socket_mode: FileMode = Field(
-        json_schema_extra=AT_START,
+    socket_mode: SocketMode = Field(
         default=0o666,
         description="Mode of a unix socket. Who may connect may ask, no more.",
     )
-    socket_group: str | None = Field(
-        json_schema_extra=AT_START,
-        default=None,
-        description="Group of a unix socket, as `postfix`.",
-    )
-    user: str | None = Field(
-        json_schema_extra=AT_START,
+    user: RunAs = Field(
         default=None,
         description="The user to run as when started as root. The store is in a folder of its.",
     )
-    metrics_listen: ListenAddress | None = Field(
-        json_schema_extra=AT_START,
-        default=Inet("127.0.0.1", 9102),
-        description="Where `/metrics`, `/healthz` and `/readyz` are served.",
-    )
+    metrics_listen: MetricsAddress = Inet("127.0.0.1", 9102)
     order: tuple[CheckName, ...] = Field(
         default=DEFAULT_ORDER,
         description="The checks in the order in which they are asked. One that refuses, defers or "
@@ -94,9 +84,8 @@ class PolicydSettings(Section):
         description="How long one request may take in all; then the strictest failure mode of "
         "the checks decides. Keep it below Postfix's smtpd_policy_service_timeout (100 s).",
     )
-    max_connections: int = Field(
+    max_connections: MaxConnections = Field(
         default=10_000,
-        ge=1,
         description="Connections held open at once. For a further one those make room that have "
         "been silent for longest, or have sent half a request for a second, and Postfix connects "
         "again when it needs them; where there is none it is closed. Postfix opens one for each "
@@ -109,9 +98,8 @@ class PolicydSettings(Section):
         "they come in and while they are answered. Beyond it a request is deferred "
         "(`too-many-requests`), and a connection with half a request is closed.",
     )
-    idle_timeout: Duration = Field(
+    idle_timeout: IdleTimeout = Field(
         default=1200.0,
-        gt=0,
         description="A connection without a request is closed after this. Postfix itself closes "
         "after 300 s (smtpd_policy_service_max_idle), or 1000 s.",
     )
@@ -121,9 +109,8 @@ class PolicydSettings(Section):
         description="How long the bytes of one request may take to arrive; then the connection "
         "is closed.",
     )
-    drain_grace: Duration = Field(
+    drain_grace: DrainGrace = Field(
         default=20.0,
-        le=3600,
         description="How long requests under way may take when the server is stopped.",
     )
     store: StoreSettings = Field(

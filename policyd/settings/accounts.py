@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from gatepost.config import Duration, LocalPath
+from gatepost.config import Duration, WatchedPath
 from policyd.owners import OwnerTable
 from policyd.settings.base import CheckSection
 from policyd.template import check_template
@@ -23,7 +23,7 @@ class OwnershipSettings(CheckSection):
         default=(),
         description="Senders and the logins that own them, as lines of `owners_files`.",
     )
-    owners_files: tuple[LocalPath, ...] = Field(
+    owners_files: tuple[WatchedPath, ...] = Field(
         default=(),
         description="Files as Postfix's smtpd_sender_login_maps: a sender (`user@example.org` or "
         "`@example.org`) and behind it the logins that own it.",
@@ -78,7 +78,7 @@ class CompromisedSettings(CheckSection):
         description="A login is used from more different countries than this; needs "
         "`countries_file`.",
     )
-    countries_file: LocalPath | None = Field(
+    countries_file: WatchedPath | None = Field(
         default=None,
         description="A file with a network and its country a line, as `192.0.2.0/24 DE`.",
     )

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from gatepost.config import Duration, LocalPath, SecretPath
+from gatepost.config import Duration, SecretPath, WatchedPath
 from policyd.match import AddressTable, ClientTable
 from policyd.settings.base import CheckSection
 from policyd.template import check_template
@@ -72,7 +72,7 @@ class GreylistSettings(CheckSection):
         description="Recipients that want greylisting, when `opt_in` is on: `user@example.org`, "
         "`user@`, `example.org` or `/regex/`.",
     )
-    opt_in_files: tuple[LocalPath, ...] = Field(
+    opt_in_files: tuple[WatchedPath, ...] = Field(
         default=(), description="Files with more of them, one a line."
     )
     allow_clients: tuple[str, ...] = Field(
@@ -80,7 +80,7 @@ class GreylistSettings(CheckSection):
         description="Clients that are never delayed: `example.org` (host names there and below), "
         "`192.0.2.0/24`, `2001:db8::/32` or `/regex/` (Perl's syntax).",
     )
-    allow_clients_files: tuple[LocalPath, ...] = Field(
+    allow_clients_files: tuple[WatchedPath, ...] = Field(
         default=(),
         description="Files with more of them, in the format of postgrey's `whitelist_clients`; a "
         "file named `*.local` may be missing.",
@@ -89,7 +89,7 @@ class GreylistSettings(CheckSection):
         default=(),
         description="Recipients that opted out: their mail is never delayed.",
     )
-    allow_recipients_files: tuple[LocalPath, ...] = Field(
+    allow_recipients_files: tuple[WatchedPath, ...] = Field(
         default=(),
         description="Files with more of them, in the format of postgrey's `whitelist_recipients`.",
     )

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from gatepost.config import AT_START, Duration, LocalPath, SecretPath, Section
+from gatepost.config import AT_START, Duration, SecretPath, Section, WrittenPath
 
 DEFAULT_PATH = Path("/var/lib/gatepost/policyd.sqlite")
 
@@ -22,7 +22,7 @@ class StoreSettings(Section):
         description="`sqlite`: one file, nothing to set up. `valkey`: a Valkey or Redis server "
         "that several instances share. `memory`: forgotten at every restart.",
     )
-    path: LocalPath = Field(
+    path: WrittenPath = Field(
         json_schema_extra=AT_START,
         default=DEFAULT_PATH,
         description="The file of the SQLite store, on a local disk. Its folder has to be writable.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from gatepost.config import LocalPath
+from gatepost.config import WatchedPath
 from policyd.match import AddressTable, ClientTable, NameTable
 from policyd.settings.base import CheckSection
 from policyd.template import check_template
@@ -25,36 +25,36 @@ class TablesSettings(CheckSection):
     allow_clients: tuple[str, ...] = Field(
         default=(), description=f"Clients that no further check is asked about: {_CLIENTS}."
     )
-    allow_clients_files: tuple[LocalPath, ...] = Field(
+    allow_clients_files: tuple[WatchedPath, ...] = Field(
         default=(), description="Files with more of them, one a line."
     )
     allow_helo: tuple[str, ...] = Field(
         default=(), description="HELO names, and what is below them; or `/regex/`."
     )
     allow_senders: tuple[str, ...] = Field(default=(), description=f"Senders: {_ADDRESSES}.")
-    allow_senders_files: tuple[LocalPath, ...] = Field(
+    allow_senders_files: tuple[WatchedPath, ...] = Field(
         default=(), description="Files with more of them, one a line."
     )
     allow_recipients: tuple[str, ...] = Field(default=(), description=f"Recipients: {_ADDRESSES}.")
-    allow_recipients_files: tuple[LocalPath, ...] = Field(
+    allow_recipients_files: tuple[WatchedPath, ...] = Field(
         default=(), description="Files with more of them, one a line."
     )
     allow_users: tuple[str, ...] = Field(default=(), description="SASL logins, or `/regex/`.")
     deny_clients: tuple[str, ...] = Field(
         default=(), description=f"Clients that are refused: {_CLIENTS}."
     )
-    deny_clients_files: tuple[LocalPath, ...] = Field(
+    deny_clients_files: tuple[WatchedPath, ...] = Field(
         default=(), description="Files with more of them, one a line."
     )
     deny_helo: tuple[str, ...] = Field(
         default=(), description="HELO names, and what is below them; or `/regex/`."
     )
     deny_senders: tuple[str, ...] = Field(default=(), description=f"Senders: {_ADDRESSES}.")
-    deny_senders_files: tuple[LocalPath, ...] = Field(
+    deny_senders_files: tuple[WatchedPath, ...] = Field(
         default=(), description="Files with more of them, one a line."
     )
     deny_recipients: tuple[str, ...] = Field(default=(), description=f"Recipients: {_ADDRESSES}.")
-    deny_recipients_files: tuple[LocalPath, ...] = Field(
+    deny_recipients_files: tuple[WatchedPath, ...] = Field(
         default=(), description="Files with more of them, one a line."
     )
     deny_users: tuple[str, ...] = Field(default=(), description="SASL logins, or `/regex/`.")

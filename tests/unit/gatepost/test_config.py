@@ -10,11 +10,11 @@ from gatepost.config import (
     Duration,
     ListenAddress,
     ListenAddresses,
-    LocalPath,
     Network,
     SecretPath,
     Section,
     Size,
+    WatchedPath,
     load,
 )
 from gatepost.config.lines import key_lines, line_of
@@ -32,7 +32,7 @@ class Door(Section):
     delay: Duration = Field(default=300, description="how long")
     limit: Size = Field(default=0, description="how much")
     networks: tuple[Network, ...] = Field(default=(), description="who")
-    folder: LocalPath = Field(default=Path("keys"), description="keys")
+    folder: WatchedPath = Field(default=Path("keys"), description="keys")
     secret: SecretPath | None = Field(default=None, description="secret")
     key: tuple[Key, ...] = Field(default=(), description="keys")
 
