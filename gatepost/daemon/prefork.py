@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 from structlog.typing import FilteringBoundLogger
 
+from gatepost.daemon.start_signals import release_signals
 from gatepost.errors import StartError
 from gatepost.metrics import Counter, Probes, become_worker, share, worker_ended
 
@@ -96,10 +97,11 @@ class Prefork:
     drained. `reload` is called in the parent at SIGHUP and when `changed()` says so; when it
     returns True the workers are told. `changed` raises `StartError` when the daemon cannot go on
     as it is: it then drains, and `run` raises the same, for a service manager to start another.
-    `grace` is how many seconds a drain may take before what is left is killed. `started` is called
-    once after the first forks: threads of the parent start there, and hold `fork_lock` while they
-    work, so that a fork never copies a lock that is taken. `draining` is called once when a drain
-    begins: sockets that the parent opened are closed there.
+    `grace()` is how many seconds a drain may take before what is left is killed, `told` the line
+    of the log at its beginning. `started` is called once after the first forks: threads of the
+    parent start there, and hold `fork_lock` while they work, so that a fork never copies a lock
+    that is taken. `draining` is called once when a drain begins: sockets that the parent opened are
+    closed there.
     """
 
     def __init__(
@@ -110,9 +112,10 @@ class Prefork:
         log: FilteringBoundLogger,
         reload: Callable[[], bool],
         changed: Callable[[], bool],
-        grace: float,
+        grace: Callable[[], float],
         started: Callable[[], None] = lambda: None,
         draining: Callable[[], None] = lambda: None,
+        told: str = "draining: what is under way is finished",
         fork_lock: threading.Lock | None = None,
     ) -> None:
         share(count)
@@ -124,6 +127,7 @@ class Prefork:
         self._grace = grace
         self._started = started
         self._close = draining
+        self._told = told
         self._fork_lock = fork_lock or threading.Lock()
         self._selector = selectors.DefaultSelector()
         self._signals: list[int] = []
@@ -154,6 +158,7 @@ class Prefork:
         signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
         for handled in _SIGNALS:
             signal.signal(handled, self._note)
+        release_signals()
         self._selector.register(receiver, selectors.EVENT_READ, None)
         for number in range(len(self._slots)):
             self._start(number)
@@ -309,11 +314,12 @@ class Prefork:
         )
 
     def _drain(self, receiver: socket.socket) -> int:
-        self._log.info("draining: messages under way are finished", grace=self._grace)
+        grace = self._grace()
+        self._log.info(self._told, grace=grace)
         self._draining = True
         self._close()
         self._tell(_DRAIN)
-        end = time.monotonic() + self._grace
+        end = time.monotonic() + grace
         while any(slot.worker for slot in self._slots) and time.monotonic() < end:
             self._wait(receiver, end - time.monotonic())
             self._reap()

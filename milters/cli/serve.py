@@ -11,7 +11,7 @@ from gatepost.cli import configuration
 from gatepost.config import GroundSettings
 from milters.file import MiltersFile
 from milters.keys.live import KeyKeeper
-from milters.server import serve
+from milters.service import serve
 from milters.settings import MiltersSettings
 
 
@@ -23,10 +23,9 @@ def milters(config: Path | None) -> None:
     SIGHUP, or a change of the configuration or the keys, reloads them without dropping a
     connection; SIGTERM finishes the messages under way and stops.
     """
-    path = config or configuration.DEFAULT_PATH
 
     def load() -> tuple[GroundSettings, MiltersSettings]:
         loaded = configuration.read(config, MiltersFile).model
         return loaded, loaded.milters
 
-    sys.exit(serve(load, KeyKeeper, path))
+    sys.exit(serve(load, KeyKeeper, config or configuration.DEFAULT_PATH))

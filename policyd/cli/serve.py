@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from gatepost import logs
 from gatepost.cli import configuration
 from gatepost.config import GroundSettings
 from policyd.cli.ask import ask
@@ -35,17 +34,13 @@ def policyd(ctx: click.Context, config: Path | None) -> None:
     ctx.ensure_object(dict)["config"] = config
     if ctx.invoked_subcommand is not None:
         return
-    from policyd.service import run
-
-    loaded = configuration.read_if_any(config, PolicydFile)
-    logs.configure(loaded.model.log)
-    watched = [loaded.path] if loaded.path else []
+    from policyd.service import serve
 
     def load() -> tuple[GroundSettings, PolicydSettings]:
         model = configuration.read_if_any(config, PolicydFile).model
         return model, model.policyd
 
-    sys.exit(run(load, watched))
+    sys.exit(serve(load, config or configuration.DEFAULT_PATH))
 
 
 policyd.add_command(ask)

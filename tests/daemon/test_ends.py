@@ -44,7 +44,7 @@ def run_patched(patch: str, word: str, config: Path) -> subprocess.CompletedProc
     [
         ("policyd.server.PolicyServer", "_look_forever"),
         ("policyd.stores.guard.Guard", "_tick"),
-        ("policyd.service._Life", "_sweep"),
+        ("policyd.service._Service", "_sweep"),
     ],
 )
 @pytest.mark.parametrize("ending", [f"raise {BROKEN}", "return"])
@@ -99,10 +99,10 @@ def test_a_connection_that_cannot_be_looked_at_costs_no_other_its_bounds() -> No
 
 
 LATE = {
-    "milters": f"import milters.server\ndef late(*_, **__):\n    raise {BROKEN}\n"
-    "milters.server.Prefork = late",
+    "milters": f"import milters.service\ndef late(*_, **__):\n    raise {BROKEN}\n"
+    "milters.service.run_prefork = late",
     "policyd": f"import policyd.service\ndef late(*_, **__):\n    raise {BROKEN}\n"
-    "policyd.service.Current = late",
+    "policyd.service.run_single = late",
 }
 
 

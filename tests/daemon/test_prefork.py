@@ -52,7 +52,7 @@ PROGRAM = textwrap.dedent(
 
     prefork = Prefork(
         2, work, log=get_logger("test"), reload=lambda: sys.argv[1] != "broken",
-        changed=changed, grace=0.5 if sys.argv[1] == "stubborn" else 30,
+        changed=changed, grace=lambda: 0.5 if sys.argv[1] == "stubborn" else 30,
         started=lambda: say("started", os.getpid()),
     )
     sys.exit(prefork.run())

@@ -1,0 +1,82 @@
+"""The sockets that a daemon takes connections from, by the keys of the configuration."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+from gatepost.daemon.socket_files import SocketFiles
+from gatepost.daemon.sockets import listening_socket
+from gatepost.errors import StartError
+from gatepost.listen import Address, Unix
+
+
+class Listeners:
+    """Open sockets of each key, such as `listen`, and the files of the unix sockets among them."""
+
+    def __init__(
+        self, sockets: Mapping[str, Sequence[socket.socket]], addresses: Sequence[Address]
+    ) -> None:
+        self._sockets = sockets
+        self.addresses = tuple(addresses)
+        self._files = SocketFiles(addresses)
+
+    @classmethod
+    def open(
+        cls, served: Mapping[str, Sequence[Address]], mode: int = 0o660, group: str | None = None
+    ) -> Self:
+        """Open all sockets, or none where one cannot be opened; raises `StartError`.
+
+        `mode` and `group` are for unix sockets.
+        """
+        sockets: dict[str, list[socket.socket]] = {key: [] for key in served}
+        opened: list[Address] = []
+        try:
+            for key, addresses in served.items():
+                for address in addresses:
+                    sockets[key].append(_open(address, mode, group))
+                    opened.append(address)
+            return cls(sockets, opened)
+        except StartError:
+            for several in sockets.values():
+                for listening in several:
+                    listening.close()
+            for address in opened:
+                _remove_file(address)
+            raise
+
+    def __getitem__(self, key: str) -> Sequence[socket.socket]:
+        """The sockets of one key; none where nothing is listened on."""
+        return self._sockets[key]
+
+    def check(self) -> None:
+        """Raise `StartError` when the file of a unix socket is gone or replaced."""
+        self._files.check()
+
+    def remove_files(self) -> None:
+        """Remove the files of unix sockets that are still ours: the paths are free for the next."""
+        self._files.remove()
+
+    def close(self) -> None:
+        """Take no more connections, in this process, and remove the files."""
+        for several in self._sockets.values():
+            for listening in several:
+                listening.close()
+        self.remove_files()
+
+
+def _open(address: Address, mode: int, group: str | None) -> socket.socket:
+    listening = listening_socket(address, mode, group)
+    if not isinstance(address, Unix):
+        # accepted connections inherit it: an answer would otherwise wait for the acknowledgement
+        # of the one before
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
+
+
+def _remove_file(address: Address) -> None:
+    """Remove the file of a socket that was just made, unless somebody else has done so already."""
+    with contextlib.suppress(StartError):
+        SocketFiles([address]).remove()

@@ -1,0 +1,135 @@
+"""The link between a daemon and the files it was configured by."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from gatepost.config import (
+    GroundSettings,
+    files_read_at_start,
+    waiting_for_a_start,
+    watched_paths,
+)
+from gatepost.daemon.open_files import allow_open_files
+from gatepost.daemon.reload import Current
+from gatepost.daemon.start import S, Started
+from gatepost.daemon.watch import Watch
+from gatepost.files import open_regular
+
+T = TypeVar("T")
+
+MAX_START_FILE = 1 << 20
+"""Bytes of a file that are compared with those at the start: secrets and certificates are short."""
+
+
+def _no_files() -> Iterable[Path]:
+    return ()
+
+
+class Reloader(Generic[S, T]):
+    """Builds what a daemon works with, and builds it anew when the configuration changes.
+
+    `build` makes it from ground and section, and raises `StartError` for what cannot be used.
+    `files` yields files that were read besides those that the configuration names. The
+    configuration that the daemon was started with is not read a second time.
+    """
+
+    def __init__(
+        self,
+        started: Started[S],
+        build: Callable[[GroundSettings, S], T],
+        files: Callable[[], Iterable[Path]] = _no_files,
+    ) -> None:
+        self._started = started
+        self._log = started.log
+        self._make = build
+        self._files = files
+        self._unused = [(started.ground, started.settings)]
+        self.ground = started.ground
+        """As read last and in use, as is `settings`."""
+        self.settings = started.settings
+        self._at_start = dict(self._start_files())
+        self.current = Current(self._build, started.log)
+        self._watch = Watch(self._watched())
+
+    def changed(self) -> bool:
+        """Return whether a watched file has changed and rests; False, too, where none can be seen.
+
+        Raises `StartError` when the daemon cannot go on, because a socket was taken away.
+        """
+        self._started.listeners.check()
+        try:
+            return self._watch.changed()
+        except Exception:  # a mistake of ours must not stop mail
+            self._log.exception("the configuration could not be looked at")
+            return False
+
+    def reload(self) -> bool:
+        """Read and build anew; False, and the last good one stays in use, when that fails.
+
+        Never raises. Not to be called in two threads at once, nor while `changed` is.
+        """
+        try:
+            return self._reload()
+        except Exception:  # a mistake of ours must not stop mail
+            self._log.exception("the configuration could not be read")
+            return False
+
+    def reload_in_worker(self) -> None:
+        """As `reload`, in a worker, whose parent has done the same and told the administrator."""
+        if self.current.reload():
+            allow_open_files(self.settings.max_connections, None)
+
+    def _reload(self) -> bool:
+        self._log.info("configuration is being read")
+        self._watch.about_to_read()
+        reloaded = self.current.reload()
+        if reloaded:
+            allow_open_files(self.settings.max_connections, self._log)
+            if waiting := self._waiting():
+                self._log.warning(
+                    "read at the start alone: a restart takes over what has changed", keys=waiting
+                )
+        self._watch.follow(self._watched())
+        return reloaded
+
+    def _build(self) -> T:
+        ground, settings = self._unused.pop() if self._unused else self._started.load()
+        made = self._make(ground, settings)
+        self.ground, self.settings = ground, settings
+        return made
+
+    def _watched(self) -> list[Path]:
+        config = self._started.config
+        return [
+            *([config] if config is not None else ()),
+            *watched_paths(self.ground, GroundSettings),
+            *watched_paths(self.settings),
+            *self._files(),
+        ]
+
+    def _waiting(self) -> list[str]:
+        """Return the keys that differ from the start, in value or in the content of their file."""
+        started, name = self._started, self._started.name
+        keys = [
+            *waiting_for_a_start(started.ground.log, self.ground.log, "log"),
+            *waiting_for_a_start(started.settings, self.settings, name),
+            *(key for key, held in self._start_files() if self._at_start.get(key) != held),
+        ]
+        return list(dict.fromkeys(keys))
+
+    def _start_files(self) -> Iterator[tuple[str, bytes | None]]:
+        """Yield digests of the files that are read at the start alone, by key."""
+        for key, path in files_read_at_start(self.settings, self._started.name):
+            yield key, _digest(path)
+
+
+def _digest(path: Path) -> bytes | None:
+    try:
+        with open_regular(path) as file:
+            return hashlib.sha256(file.read(MAX_START_FILE)).digest()
+    except OSError:
+        return None

@@ -1,0 +1,68 @@
+"""The start of a daemon, up to the point where it builds what is its own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeAlias, TypeVar
+
+from structlog.typing import FilteringBoundLogger
+
+from gatepost.config import GroundSettings, ServerSettings
+from gatepost.daemon.listeners import Listeners
+from gatepost.daemon.open_files import allow_open_files
+from gatepost.daemon.privileges import drop_privileges
+from gatepost.daemon.sockets import metrics_server
+from gatepost.daemon.start_signals import hold_signals, undisturbed
+from gatepost.logs import configure, get_logger
+from gatepost.metrics import MetricsServer, Probes
+
+S = TypeVar("S", bound=ServerSettings)
+
+Load: TypeAlias = Callable[[], tuple[GroundSettings, S]]
+"""Reads the whole configuration; returns the ground and the daemon's section, or raises
+`ConfigError`."""
+
+
+@dataclass(frozen=True)
+class Started(Generic[S]):
+    """A daemon with its sockets open, as the user it runs as; it takes no connection yet."""
+
+    name: str
+    """The name of its section and of its logger."""
+    load: Load[S]
+    config: Path | None
+    ground: GroundSettings
+    """As read at the start, as is `settings`."""
+    settings: S
+    log: FilteringBoundLogger
+    listeners: Listeners
+    probes: Probes
+    metrics: MetricsServer | None
+    """Bound, and started by the runner; None: none is wanted."""
+
+
+@contextlib.contextmanager
+def starting(name: str, load: Load[S], config: Path | None) -> Iterator[Started[S]]:
+    """Read the configuration, configure logs, open sockets, leave root; at the end close all.
+
+    `config` is the file that `load` reads: it is watched, and need not exist. No socket file is
+    left behind, however the start ends. Raises `ConfigError` and `StartError`.
+    """
+    hold_signals()
+    ground, settings = load()
+    configure(ground.log)
+    log = get_logger(name)
+    allow_open_files(settings.max_connections, log)
+    with contextlib.ExitStack() as opened:
+        with undisturbed():
+            listeners = Listeners.open(settings.served, settings.socket_mode, settings.socket_group)
+            opened.callback(listeners.close)
+        probes = Probes()
+        metrics = metrics_server(settings.metrics_listen, probes)
+        if metrics is not None:
+            opened.callback(metrics.close)
+        drop_privileges(settings.user)  # before anything that the daemon makes or reads as its own
+        yield Started(name, load, config, ground, settings, log, listeners, probes, metrics)
