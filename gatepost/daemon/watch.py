@@ -6,14 +6,17 @@ symlink to a new folder, and only what the path leads to tells (`os.stat` follow
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 MAX_ENTRIES = 10_000
 """Files that are looked at, those of folders too: a folder of keys has two a domain."""
 
-_State = tuple[tuple[str | int, ...], ...]
+_Entry = tuple[str | int, ...]
+_State = dict[Path, list[_Entry]]
+"""The entries seen of each file or folder that is watched."""
 
 
 class Watch:
@@ -24,10 +27,15 @@ class Watch:
         self._state = self._before = self._look()
 
     def follow(self, paths: Iterable[Path]) -> None:
-        """Watch these from now on: a configuration that was read anew may name others."""
+        """Watch these from now on: a configuration that was read anew may name others.
+
+        A change of one that was watched already is still seen.
+        """
         if (new := tuple(paths)) != self._paths:
+            known = self._state
             self._paths = new
-            self._state = self._before = self._look()
+            found = self._look()
+            self._state = self._before = {path: known.get(path, found[path]) for path in found}
 
     def about_to_read(self) -> None:
         """Take what is there now for known: it is read next, for another reason than a change.
@@ -49,27 +57,30 @@ class Watch:
         return True
 
     def _look(self) -> _State:
-        seen: list[tuple[str | int, ...]] = []
+        state: _State = {}
+        left = MAX_ENTRIES
         for path in self._paths:
-            if len(seen) >= MAX_ENTRIES:
-                break
-            self._add(str(path), seen)
-            if os.path.isdir(path):  # Path.is_dir raises where it may not look
-                for folder, folders, files in os.walk(path, followlinks=False):
-                    folders.sort()
-                    for name in sorted(files):
-                        if len(seen) >= MAX_ENTRIES:
-                            return tuple(seen)
-                        self._add(os.path.join(folder, name), seen)
-        return tuple(seen)
+            seen = list(itertools.islice(_entries(path), left))
+            left -= len(seen)
+            state[path] = seen
+        return state
 
-    @staticmethod
-    def _add(path: str, seen: list[tuple[str | int, ...]]) -> None:
-        try:
-            found = os.stat(path)
-        except OSError:
-            seen.append((path,))
-        else:
-            # who may read it is part of it: chmod and chown are how a key is made usable
-            access = found.st_mode, found.st_uid, found.st_gid
-            seen.append((path, found.st_mtime_ns, found.st_size, found.st_ino, *access))
+
+def _entries(path: Path) -> Iterator[_Entry]:
+    """Yield an entry for a file, or for a folder and the files below it."""
+    yield _entry(str(path))
+    if os.path.isdir(path):  # Path.is_dir raises where it may not look
+        for folder, folders, files in os.walk(path, followlinks=False):
+            folders.sort()
+            for name in sorted(files):
+                yield _entry(os.path.join(folder, name))
+
+
+def _entry(path: str) -> _Entry:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return (path,)
+    # who may read it is part of it: chmod and chown are how a key is made usable
+    access = found.st_mode, found.st_uid, found.st_gid
+    return (path, found.st_mtime_ns, found.st_size, found.st_ino, *access)

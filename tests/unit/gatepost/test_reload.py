@@ -98,6 +98,18 @@ def test_other_files_can_be_followed(tmp_path: Path) -> None:
     assert seen(watch)
 
 
+def test_a_change_of_a_file_is_not_lost_when_another_one_is_followed_too(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_text("")
+    new.write_text("")
+    watch = Watch([old])
+    watch.about_to_read()
+    old.write_text("changed while the configuration was read that names both")
+    watch.follow([old, new])
+    assert seen(watch)
+    assert not seen(watch)
+
+
 def test_what_may_not_be_looked_at_is_no_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
