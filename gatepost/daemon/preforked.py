@@ -9,8 +9,6 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias, TypeVar
 
-import uvloop
-
 from gatepost.daemon.prefork import Control, Prefork
 from gatepost.daemon.reloader import Reloader
 from gatepost.daemon.start import S, Started
@@ -30,6 +28,8 @@ def run_prefork(
     `draining` is the line of the log that says what is still finished then. Raises `StartError`
     when the daemon cannot go on: a socket was taken away.
     """
+    import uvloop  # `starting` has loaded it, and says why there
+
     metrics = started.metrics
 
     def in_worker(control: Control) -> None:

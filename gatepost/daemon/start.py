@@ -51,6 +51,10 @@ def starting(name: str, load: Load[S], config: Path | None) -> Iterator[Started[
     `config` is the file that `load` reads: it is watched, and need not exist. No socket file is
     left behind, however the start ends. Raises `ConfigError` and `StartError`.
     """
+    # here, because it may not be readable once root is left, and not at the head of the module,
+    # because commands that use another part of this package need no event loop
+    import uvloop  # noqa: F401
+
     hold_signals()
     ground, settings = load()
     configure(ground.log)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 
-from gatepost.config import AT_START, Section, waiting_for_a_start
+from gatepost.config import AT_START, Section, files_read_at_start, waiting_for_a_start
+from policyd.settings import PolicydSettings
 
 
 class Door(Section):
@@ -23,3 +26,14 @@ def test_only_keys_that_are_read_at_the_start_wait_for_one() -> None:
     assert list(waiting_for_a_start(running, new, "house")) == ["house.door.listen", "house.roof"]
     repainted = House(door=Door(colour="blue"))
     assert list(waiting_for_a_start(running, repainted, "house")) == []
+
+
+def test_files_of_keys_that_are_read_at_the_start_are_known_by_their_keys() -> None:
+    settings = PolicydSettings.model_validate(
+        {
+            "store": {"path": "/store", "password_file": "/password"},
+            "greylist": {"privacy_key_file": "/privacy"},
+        }
+    )
+    found = dict(files_read_at_start(settings, "policyd"))
+    assert found == {"policyd.store.password_file": Path("/password")}
