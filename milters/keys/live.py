@@ -141,6 +141,9 @@ class KeyKeeper:
         live.look_at_due(_asking(resolver.within(FIRST_LOOK)))
         self._records.forget_all_but(snapshot.all_keys())
         self._live = live
+        # after that: whoever sees no unreadable key in the metrics finds `problem()` gone, too
+        BROKEN.set(len(snapshot.problems))
+        UNREADABLE.set(len(snapshot.unreadable))
         self._changed.set()
         return live
 
@@ -174,8 +177,6 @@ class KeyKeeper:
             self._changed.wait(wait)
 
     def _report(self, snapshot: Snapshot, previous: Snapshot) -> None:
-        BROKEN.set(len(snapshot.problems))
-        UNREADABLE.set(len(snapshot.unreadable))
         if os.getpid() != self._opened_by:
             return  # each worker reads the keys after the parent, which has told it all
         for problem in snapshot.problems:
