@@ -188,7 +188,7 @@ def test_a_mistake_in_the_section_of_another_daemon_stops_neither_start_nor_relo
     with milters:
         milters.configure("[policyd]\nnonsense = 2", hostname="new.example")
         milters.reload()
-        milters.wait_for_log(event="configuration reloaded")
+        wait_for_workers(milters, 2)
         assert milters.metric("gatepost_config_last_reload_success") == 1
         with milters.client(OUTSIDE) as client:
             (results,) = client.message(SIMPLE).values("Authentication-Results")
