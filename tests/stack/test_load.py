@@ -156,7 +156,7 @@ def test_a_bad_configuration_under_load_changes_nothing(start_stack: StartStack)
     postfix = stack.container("postfix")
     with Load(journey(stack, name), ENDLESS, sessions=SESSIONS) as load:
         load.wait_for(50)
-        stack.configure("mail-gatepost", {"gatepost.toml": good + "\n[milters.nonsense]\n"})
+        stack.configure("mail-gatepost", {"gatepost.toml": good + "\n[nonsense]\n"})
         for short in ("milters", "policyd"):
             log = stack.container(short).wait_for_log("configuration not reloaded")
             assert "nonsense" in log
