@@ -52,7 +52,7 @@ def dns() -> Iterator[DnsServer]:
 
 
 class StartPostfix(Protocol):
-    """Starts a Postfix that relays to the sink; see `testbed.postfix.PrivatePostfix`."""
+    """Starts a Postfix that relays to the sink; see `tests.testbed.postfix.PrivatePostfix`."""
 
     def __call__(
         self, services: Sequence[Service] = (), settings: Mapping[str, str] | None = None

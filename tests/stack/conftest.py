@@ -9,14 +9,16 @@ How to use it:
 - `stack` is one running pod for all tests that leave it as they found it; `start_stack(...)` starts
   another one for a test that kills, stops or changes it, with settings of its own.
 - ``stack.send(...)`` is swaks from outside, from the address ``client=...``; the reply is a
-  `testbed.swaks.Exchange`. What Postfix delivers arrives at `stack.sink` (`testbed.sink.Sink`), and
-  everybody asks `stack.dns` (`testbed.dns.DnsServer`): `stack.dns.add(...)` publishes. Mail that
-  our users send to remote.example arrives at `stack.remote`.
+  `tests.testbed.swaks.Exchange`. Mail that Postfix delivers arrives at `stack.sink`
+  (`tests.testbed.sink.Sink`), and everybody asks `stack.dns` (`tests.testbed.dns.DnsServer`):
+  `stack.dns.add(...)` publishes. Mail that our users send to remote.example arrives at
+  `stack.remote`.
 - ``stack.address`` is where the pod is reached (port 25, and 12525 with PROXY protocol), for a
-  client of your own such as smtp-source or `testbed.smtp.RawClient(25, host=stack.address)`.
-- ``stack.container("postfix")``, ``"milters"``, ``"policyd"`` is a `testbed.container.Container`:
-  `kill()` (SIGKILL to its process 1; podman starts it again), `kill_and_wait_ready()`,
-  `execute(...)`, `log()`, `log_entries(...)`, `wait_for_log(...)`, `memory()`, `restarts`, `pid`.
+  client of your own such as smtp-source or `tests.testbed.smtp.RawClient(25, host=stack.address)`.
+- ``stack.container("postfix")``, ``"milters"``, ``"policyd"`` is a
+  `tests.testbed.container.Container`: `kill()` (SIGKILL to its process 1; podman starts it again),
+  `kill_and_wait_ready()`, `execute(...)`, `log()`, `log_entries(...)`, `wait_for_log(...)`,
+  `memory()`, `restarts`, `pid`.
 - ``stack.configure("mail-gatepost", {"gatepost.toml": ...})`` changes a ConfigMap under the running
   pod as the kubelet does; ``stack.gatepost_toml(...)`` is the present one with keys laid over it.
 - ``stack.secrets["mail-tls"]`` and ``["mail-dkim"]`` are the folders of the Secrets: `update()`

@@ -28,7 +28,7 @@ class Daemon:
 
     `config` names `listen` and `metrics_listen` of the section `[word]`. Logs are JSON lines in
     `directory`/`word`.log unless the configuration or `env` says otherwise. `within` is a command
-    line that comes before the daemon's own, as that of `testbed.disk.small_disk`.
+    line that comes before the daemon's own, as that of `tests.testbed.disk.small_disk`.
     """
 
     def __init__(

@@ -330,7 +330,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         server = DnsServer(Zone.read(options.zone), host=options.host, port=options.port)
     except (ZoneError, OSError) as error:
-        print(f"testbed.dns: {error}", file=sys.stderr)
+        print(f"tests.testbed.dns: {error}", file=sys.stderr)
         return 1
     with server:
         print(f"answering on {server.address}", flush=True)

@@ -2,8 +2,8 @@
 
 The root of the file system below an overlay, in mount and process namespaces of its own: what is
 written goes to memory and is gone at the end, with every process that was started. The network is
-that of the caller. systemd does not run there; `testbed.systemctl` stands in for its commands.
-Needs root.
+that of the caller. systemd does not run there; `tests.testbed.systemctl` stands in for its
+commands. Needs root.
 """
 
 from __future__ import annotations

@@ -2,11 +2,11 @@
 
 Configuration, queue, data and log lie below one directory; nothing of /etc/postfix is read but
 the list of Postfix's own files, and nothing there is written. Every message that is accepted goes
-by SMTP to one place, a `testbed.sink.Sink`. No DNS is asked: the peer name is not looked up and
-the next hop is an address.
+by SMTP to one place, a `tests.testbed.sink.Sink`. No DNS is asked: the peer name is not looked up
+and the next hop is an address.
 
 A test plays a client from any address, with any HELO name and any SASL login, by XCLIENT
-(`testbed.swaks`): after it, policy requests and milter macros show that client.
+(`tests.testbed.swaks`): after it, policy requests and milter macros show that client.
 
 Postfix's master process starts only as root.
 """

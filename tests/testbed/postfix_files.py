@@ -68,7 +68,8 @@ def main_cf(
 ) -> dict[str, str]:
     """The parameters of main.cf for an instance below `directory`.
 
-    `next_hop` is a transport for all mail, `logins` the address of a `testbed.logins.LoginServer`.
+    `next_hop` is a transport for all mail, `logins` the address of a
+    `tests.testbed.logins.LoginServer`.
     """
     return {
         "compatibility_level": "3.6",

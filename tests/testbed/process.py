@@ -105,7 +105,7 @@ class Process:
             )
 
     def wait_until(self, probe: Callable[[], T | None], what: str) -> T:
-        """`testbed.waiting.wait_until`, ended by `ProcessDied` when the program ends."""
+        """`tests.testbed.waiting.wait_until`, ended by `ProcessDied` when the program ends."""
         return wait_until(probe, what, check=self.check_running)
 
     def signal(self, number: signal.Signals) -> None:
