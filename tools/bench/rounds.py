@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from tools.bench.dns import DnsServer
 from tools.bench.load import Load
@@ -47,10 +47,6 @@ class Row:
     def all(self, figure: str) -> list[float]:
         """The figure in each round."""
         return [float(getattr(sample, figure)) for sample in self.samples]
-
-    def as_json(self) -> dict[str, Any]:
-        """Everything that was measured."""
-        return asdict(self)
 
 
 class Measured(Protocol):
