@@ -6,7 +6,6 @@ environment on top of the ones before it, and what came with it stands below its
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 import tempfile
@@ -22,21 +21,6 @@ _HEAD = """\
 
 _EXTRA = {"run": ['async-timeout==5.0.1; python_full_version < "3.11.3"']}
 """What only other Pythons than the one that writes the lock need."""
-
-
-_HEADING = re.compile(r"## (\w+)")
-
-
-def locked(text: str) -> dict[str, list[str]]:
-    """The lines of the lock by heading; ``run`` is what the daemons themselves need."""
-    groups: dict[str, list[str]] = {}
-    current: list[str] = []
-    for line in text.splitlines():
-        if heading := _HEADING.match(line):
-            current = groups.setdefault(heading[1], [])
-        elif line and not line.startswith("#"):
-            current.append(line)
-    return groups
 
 
 def main() -> None:

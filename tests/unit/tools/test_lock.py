@@ -1,5 +1,6 @@
 """The lock has every package that pyproject.toml asks for, in a version it allows."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -9,11 +10,24 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from tools.install import PURPOSES, included
-from tools.lock import locked
 
 ROOT = Path(__file__).parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 GROUPS = {"run": PROJECT["project"]["dependencies"], **PROJECT["dependency-groups"]}
+
+
+def locked(text: str) -> dict[str, list[str]]:
+    """The lines of the lock by heading; ``run`` is what the daemons themselves need."""
+    groups: dict[str, list[str]] = {}
+    current: list[str] = []
+    for line in text.splitlines():
+        if heading := re.match(r"## (\w+)", line):
+            current = groups.setdefault(heading[1], [])
+        elif line and not line.startswith("#"):
+            current.append(line)
+    return groups
+
+
 LOCK = locked((ROOT / "constraints.txt").read_text())
 
 
