@@ -40,18 +40,6 @@ SENDER_NULL_MX = Rule("sender-null-mx", "The domain of the sender takes no mail"
 SPF_FAIL = Rule("spf-fail", "SPF: this client may not send for the domain of the sender")
 SPF_SOFTFAIL = Rule("spf-softfail", "SPF: this client should not send for that domain")
 
-RULES = (
-    NO_NAME,
-    GENERIC_NAME,
-    HELO_FORGED,
-    HELO_MALFORMED,
-    HELO_UNQUALIFIED,
-    SENDER_UNKNOWN,
-    SENDER_NULL_MX,
-    SPF_FAIL,
-    SPF_SOFTFAIL,
-)
-
 _HELO_STATES = frozenset({State.EHLO, State.HELO, State.MAIL, State.RCPT, State.DATA})
 _SENDER_STATES = frozenset({State.MAIL, State.RCPT, State.DATA})
 

@@ -12,7 +12,7 @@ from gatepost.reply import Reply
 from gatepost.shortage import DEFERRED
 from policyd.action import defer_if_permit, refuse
 from policyd.bounds import BUSY
-from policyd.checks.client import RULES
+from policyd.checks import client
 from policyd.checks.tables import REASONS as TABLES
 from policyd.reasons import REASONS, reply
 from policyd.settings import CheckName
@@ -21,7 +21,7 @@ CHECKS = Path(__file__).parents[3] / "policyd" / "checks"
 
 
 def test_the_table_of_reasons_is_that_of_the_code() -> None:
-    reasons = {rule.reason for rule in RULES}
+    reasons = {rule.reason for rule in vars(client).values() if isinstance(rule, client.Rule)}
     reasons |= {f"denied-{word}" for word in TABLES}
     reasons |= {f"{name}-unavailable" for name in get_args(CheckName)}
     for path in CHECKS.glob("*.py"):
