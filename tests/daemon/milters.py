@@ -9,7 +9,7 @@ from gatepost.listen import Inet, Unix
 from milters.keys.generate import new_key
 from msgauth.keys import SigningKey
 from tests.testbed.daemon import Daemon
-from tests.testbed.dns import DnsServer
+from tests.testbed.dns import Behaviour, DnsServer
 from tests.testbed.miltermta import MilterClient
 from tests.testbed.ports import free_ports
 
@@ -109,3 +109,17 @@ def with_headers(*fields: bytes, body: bytes = b"Hello\r\n") -> bytes:
         + SIMPLE.partition(b"\r\n\r\n")[0]
         + (b"\r\n\r\n" + body)
     )
+
+
+def waiting(dns: DnsServer, selectors: Sequence[str]) -> bytes:
+    """Return a message that waits a second for each selector: `dns` is silent about its key."""
+    fields = []
+    for selector in selectors:
+        dns.misbehave(f"{selector}._domainkey.{DOMAIN}", Behaviour.TIMEOUT)
+        fields.append(
+            (
+                f"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d={DOMAIN}; s={selector}; "
+                "h=from; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=YWFh"
+            ).encode()
+        )
+    return with_headers(*fields, body=b"")

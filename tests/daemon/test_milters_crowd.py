@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from milters import connection, worker
-from tests.daemon.milters import DOMAIN, INSIDE, SIMPLE, Milters, with_headers
+from tests.daemon.milters import INSIDE, SIMPLE, Milters, waiting
 from tests.daemon.shortage import no_more_files
 from tests.daemon.test_milters_hostile import MAIL, OFFER, is_closed, plug, still_works
-from tests.testbed.dns import Behaviour, DnsServer
+from tests.testbed.dns import DnsServer
 from tests.testbed.waiting import wait_until
 
 
@@ -126,19 +126,7 @@ def test_a_negotiation_that_does_not_come_is_not_waited_for(tmp_path: Path, dns:
 def test_the_probe_tells_that_no_connection_is_taken(tmp_path: Path, dns: DnsServer) -> None:
     milters = Milters(tmp_path, dns)
     milters.configure("workers = 1\nmax_connections = 1")
-    selectors = [f"silent{number}" for number in range(8)]  # a second each
-    for selector in selectors:
-        dns.misbehave(f"{selector}._domainkey.{DOMAIN}", Behaviour.TIMEOUT)
-    waits = with_headers(
-        *[
-            (
-                f"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d={DOMAIN}; s={selector}; "
-                "h=from; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=YWFh"
-            ).encode()
-            for selector in selectors
-        ],
-        body=b"",
-    )
+    waits = waiting(dns, [f"silent{number}" for number in range(8)])
     with milters:
         with milters.client() as busy:
             thread = threading.Thread(target=busy.message, args=(waits,))

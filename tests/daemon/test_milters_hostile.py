@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from gatepost.listen import Unix
-from tests.daemon.milters import DOMAIN, INSIDE, SIMPLE, Milters, memory, with_headers
-from tests.testbed.dns import Behaviour, DnsServer
+from tests.daemon.milters import DOMAIN, INSIDE, SIMPLE, Milters, memory, waiting
+from tests.testbed.dns import DnsServer
 from tests.testbed.miltermta import ACTIONS, STEPS, MilterClient, Result, encode
 from tests.testbed.waiting import DEADLINE, wait_until
 
@@ -171,19 +171,8 @@ def test_a_message_that_waits_for_dns_keeps_no_other_waiting(
 ) -> None:
     milters = Milters(tmp_path, dns)
     milters.configure("workers = 1")
-    selectors = [f"silent{number}" for number in range(4)]  # a second each
-    for selector in selectors:
-        dns.misbehave(f"{selector}._domainkey.{DOMAIN}", Behaviour.TIMEOUT)
-    waits = with_headers(
-        *[
-            (
-                f"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d={DOMAIN}; s={selector}; "
-                "h=from; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=YWFh"
-            ).encode()
-            for selector in selectors
-        ],
-        body=b"",
-    )
+    selectors = [f"silent{number}" for number in range(4)]
+    waits = waiting(dns, selectors)
     results: list[Result] = []
 
     def wait() -> None:
