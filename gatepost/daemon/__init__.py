@@ -6,20 +6,14 @@ configuration, and `run_single` or `run_prefork` serves until SIGTERM.
 
 from gatepost.daemon.acceptor import Acceptor
 from gatepost.daemon.listeners import Listeners
-from gatepost.daemon.open_files import allow_open_files
 from gatepost.daemon.owner import as_owner_of
 from gatepost.daemon.prefork import Control, Prefork
 from gatepost.daemon.preforked import run_prefork
-from gatepost.daemon.privileges import drop_privileges
 from gatepost.daemon.reload import Current
 from gatepost.daemon.reloader import Reloader
 from gatepost.daemon.single import Served, run_single
 from gatepost.daemon.socket_files import SocketFiles
-from gatepost.daemon.sockets import (
-    explain,
-    listening_socket,
-    metrics_server,
-)
+from gatepost.daemon.sockets import listening_socket
 from gatepost.daemon.start import Load, Started, starting
 from gatepost.daemon.watch import Watch
 from gatepost.errors import StartError
@@ -37,12 +31,8 @@ __all__ = [
     "StartError",
     "Started",
     "Watch",
-    "allow_open_files",
     "as_owner_of",
-    "drop_privileges",
-    "explain",
     "listening_socket",
-    "metrics_server",
     "run_prefork",
     "run_single",
     "starting",
