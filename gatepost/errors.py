@@ -42,5 +42,5 @@ class ConfigError(Exception):
 
     @classmethod
     def one(cls, path: Path | str, message: str, line: int | None = None) -> ConfigError:
-        """An error with a single problem that concerns no key."""
+        """Return an error with a single problem that concerns no key."""
         return cls([Problem(str(path), line, "", message)])

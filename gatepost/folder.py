@@ -77,14 +77,14 @@ class OpenFolder:
         return os.fstat(self.descriptor)
 
     def find(self, name: str) -> os.stat_result | None:
-        """The status of an entry, of a link itself; None when there is no entry `name`."""
+        """Return the status of an entry, of a link itself; None when there is no entry `name`."""
         try:
             return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
         except FileNotFoundError:
             return None
 
     def names(self) -> Iterator[str]:
-        """The names of its entries, in no order."""
+        """Yield the names of its entries, in no order."""
         with os.scandir(self.descriptor) as scan:
             for entry in scan:
                 yield entry.name

@@ -45,7 +45,7 @@ _LEVELS = {
 
 
 def get_logger(daemon: str) -> FilteringBoundLogger:
-    """The logger of one daemon or part of it; its name is the key `daemon` of every line."""
+    """Return the logger of one daemon or part of it; its name is the key `daemon` of every line."""
     return cast(FilteringBoundLogger, structlog.get_logger(daemon=daemon))
 
 
@@ -63,7 +63,7 @@ def _output_to(descriptor: int) -> Output:
 
 
 def as_json(settings: LogSettings) -> bool:
-    """Whether these settings mean one JSON object a line."""
+    """Return whether these settings mean one JSON object a line."""
     return settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
 
 

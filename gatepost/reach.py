@@ -74,7 +74,7 @@ def reach(path: Path) -> Reached:
 
 
 def _strangers(folder: os.stat_result, link: os.stat_result) -> set[int]:
-    """The user, other than root, who could have made this link; none when it was root."""
+    """Return the user, other than root, who could have made this link; none when it was root."""
     return {folder.st_uid or link.st_uid} - {0}
 
 

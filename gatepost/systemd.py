@@ -55,12 +55,12 @@ class Unit:
     settings: Mapping[str, Sequence[str]]
 
     def last(self, key: str) -> str:
-        """The value of a setting that has one; empty when it is not set."""
+        """Return the value of a setting that has one; empty when it is not set."""
         values = self.settings.get(key, ())
         return values[-1] if values else ""
 
     def words(self, key: str) -> list[str]:
-        """The words of a setting that has a list."""
+        """Return the words of a setting that has a list."""
         return [word for value in self.settings.get(key, ()) for word in value.split()]
 
     @property
@@ -78,11 +78,11 @@ class Unit:
         )
 
     def makes(self, path: Path) -> bool:
-        """Whether systemd makes `path`, or a folder above it."""
+        """Return whether systemd makes `path`, or a folder above it."""
         return any(path.is_relative_to(made) for made in self.made_folders)
 
     def may_write(self, path: Path) -> bool:
-        """Whether the unit leaves `path` writable, whatever its owner and mode say."""
+        """Return whether the unit leaves `path` writable, whatever its owner and mode say."""
         mode = self.last("ProtectSystem").lower()
         read_only = _READ_ONLY.get("yes" if mode in _YES else mode, ())
         home = self.last("ProtectHome").lower()
@@ -146,7 +146,7 @@ def _read_into(settings: dict[str, list[str]], path: Path) -> None:
 
 
 def _joined(text: str) -> Iterator[str]:
-    """The lines that say something; one that ends in a backslash goes on in the next."""
+    """Yield the lines that say something; one that ends in a backslash goes on in the next."""
     begun = ""
     for line in text.splitlines():
         if line.lstrip().startswith(("#", ";")):
@@ -163,7 +163,7 @@ def _joined(text: str) -> Iterator[str]:
 
 
 def _expand(value: str) -> str:
-    """The specifiers that stand for folders; others stay as they are."""
+    """Expand the specifiers that stand for folders; others stay as they are."""
     for specifier, folder in (("%t", "/run"), ("%S", "/var/lib"), ("%C", "/var/cache")):
         value = value.replace(specifier, folder)
     return value.replace("%%", "%")

@@ -65,7 +65,7 @@ def postfix_problems(service: Service, daemon: Daemon) -> Iterator[tuple[str, st
 
 
 def _file(path: Path) -> Iterator[tuple[str, str]]:
-    """The configuration itself."""
+    """Yield the configuration itself."""
     try:
         with open(path, "rb"):
             pass
@@ -74,7 +74,7 @@ def _file(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _folders(sockets: Sockets, service: Service) -> Iterator[tuple[str, str]]:
-    """The folders of unix sockets: a socket is made there, and a stale one removed."""
+    """Yield the folders of unix sockets: a socket is made there, and a stale one removed."""
     for key, path in sockets.unix:
         if service.unit is not None and service.unit.makes(path.parent):
             continue
@@ -127,7 +127,7 @@ def _entered(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _group_of(sockets: Sockets, path: Path, account: Account) -> int:
-    """The group that a new socket will have; in a folder with setgid it is the folder's."""
+    """Return the group that a new socket will have; in a folder with setgid it is the folder's."""
     if sockets.group is not None:
         return find_group(sockets.group)
     about = path.parent.stat()

@@ -70,7 +70,7 @@ def _look_at(
 
 
 def _is_within_reach(service: Service, word: str, report: Report) -> bool:
-    """Whether files can be opened as the user of the daemon; else it is told why not."""
+    """Return whether files can be opened as the user of the daemon; else it is told why not."""
     starter, runner = service.starter, service.runner
     if starter is None or runner is None:
         why = "nothing says who runs it: --user NAME"

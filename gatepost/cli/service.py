@@ -45,7 +45,7 @@ class Service:
 
 
 def find_service(word: str, told: str | None, configured: str | None) -> Service:
-    """The service ``gatepost-WORD``.
+    """Return the service ``gatepost-WORD``.
 
     `told` is the user of the command line, `configured` that of the configuration. Raises
     `StartError` for a user or group that is not there, and where the daemon could not become
@@ -73,7 +73,7 @@ def find_service(word: str, told: str | None, configured: str | None) -> Service
 
 
 def find_account(name: str) -> Account:
-    """The user of that name or id, with its groups; raises `StartError`."""
+    """Return the user of that name or id, with its groups; raises `StartError`."""
     try:
         entry = pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
     except (KeyError, OverflowError):
@@ -83,7 +83,7 @@ def find_account(name: str) -> Account:
 
 
 def find_group(name: str) -> int:
-    """The id of a group; raises `StartError`."""
+    """Return the id of a group; raises `StartError`."""
     try:
         return grp.getgrgid(int(name)).gr_gid if name.isdecimal() else grp.getgrnam(name).gr_gid
     except (KeyError, OverflowError):

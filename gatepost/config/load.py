@@ -44,7 +44,7 @@ class Places:
     variables: Mapping[KeyPath, str]
 
     def variable(self, path: KeyPath) -> str:
-        """The variable that is to blame for what is wrong at `path`; empty: the file is.
+        """Return the variable that is to blame for what is wrong at `path`; empty: the file is.
 
         That is the one that set the key or what holds it; or, where something is wrong with a
         table that the file does not have, what the environment has put there.
@@ -84,7 +84,7 @@ class Loaded(Generic[M]):
     places: Places = field(default_factory=lambda: Places({}, {}))
 
     def problem(self, key: str, message: str) -> Problem:
-        """A problem with a key that was found later, as in a file that it names."""
+        """Return a problem with a key that was found later, as in a file that it names."""
         return self.places.problem(str(self.path), tuple(key.split(".")), message)
 
 

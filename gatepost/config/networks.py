@@ -85,7 +85,7 @@ def require_own(networks: tuple[IpNetwork, ...]) -> tuple[IpNetwork, ...]:
 
 
 def too_large(networks: Iterable[IpNetwork]) -> str:
-    """A clause that says how large an unusually large list is; empty when it is not."""
+    """Return a clause that says how large an unusually large list is; empty when it is not."""
     told = [
         f"{extent.addresses:,} public IPv{extent.version} addresses"
         for extent in extents(networks)
@@ -99,7 +99,7 @@ def _percent(share: float) -> str:
 
 
 def _mapped(network: ipaddress.IPv6Network) -> ipaddress.IPv4Network | None:
-    """The IPv4 addresses in an IPv4-mapped IPv6 network."""
+    """Return the IPv4 addresses in an IPv4-mapped IPv6 network."""
     first = network.network_address.ipv4_mapped
     if first is None or network.prefixlen < 96:
         return None

@@ -37,7 +37,7 @@ _KINDS: dict[Any, str] = {
 
 
 def reference(model: type[BaseModel]) -> str:
-    """The reference in Markdown: a section a table, a paragraph a key."""
+    """Return the reference in Markdown: a section a table, a paragraph a key."""
     lines = [
         "# gatepost.toml",
         "",

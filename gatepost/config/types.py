@@ -50,7 +50,7 @@ def parse_duration(value: Any) -> float:
 
 
 def print_duration(seconds: float) -> str:
-    """The shortest form that `parse_duration` reads back as the same number of seconds."""
+    """Return the shortest form that `parse_duration` reads back as the same number of seconds."""
     for unit in ("w", "d", "h", "m", "s"):
         if seconds and seconds % _SECONDS[unit] == 0:
             return f"{int(seconds / _SECONDS[unit])}{unit}"
@@ -74,7 +74,7 @@ def _print_size(size: int) -> str:
 
 
 def parse_network(value: Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    """A network, or a single address, with a slash or without; host bits must be zero."""
+    """Parse a network, or a single address, with a slash or without; host bits must be zero."""
     if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
         return value
     try:
@@ -86,7 +86,7 @@ def parse_network(value: Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 
 
 def parse_mode(value: Any) -> int:
-    """The mode of a file from an octal text such as ``"0660"``, or from a number."""
+    """Parse the mode of a file from an octal text such as ``"0660"``, or from a number."""
     if isinstance(value, int) and not isinstance(value, bool):
         mode = value
     elif isinstance(value, str) and value and set(value) <= set("01234567"):
@@ -128,7 +128,7 @@ class SecretFile:
         self.path = path
 
     def read(self) -> bytes:
-        """The secret; raises `OSError`, or `ValueError` for one that others may read."""
+        """Read the secret; raises `OSError`, or `ValueError` for one that others may read."""
         with open_regular(self.path) as file:
             mode = os.fstat(file.fileno()).st_mode
             # group-readable is how Kubernetes mounts a Secret for a pod with an fsGroup
@@ -165,7 +165,7 @@ class SecretFile:
 
 
 def _parse_path(value: Any, info: ValidationInfo) -> Path:
-    """A path; a relative one is relative to the folder of the configuration file."""
+    """Parse a path; a relative one is relative to the folder of the configuration file."""
     if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
         raise ValueError(f"{value!r} is not the path of a file or folder")
     directory = (info.context or {}).get("directory")
@@ -177,7 +177,7 @@ def _parse_secret_file(value: Any, info: ValidationInfo) -> SecretFile:
 
 
 def parse_hostname(value: Any) -> str:
-    """A host or domain name in A-labels, lower-case, without the final dot."""
+    """Parse a host or domain name into A-labels, lower-case, without the final dot."""
     try:
         return to_alabels(str(value).strip())
     except DomainError as error:

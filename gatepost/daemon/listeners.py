@@ -48,7 +48,7 @@ class Listeners:
             raise
 
     def __getitem__(self, key: str) -> Sequence[socket.socket]:
-        """The sockets of one key; none where nothing is listened on."""
+        """Return the sockets of one key; none where nothing is listened on."""
         return self._sockets[key]
 
     def check(self) -> None:

@@ -18,7 +18,7 @@ from gatepost.metrics import MetricsServer, Probes
 
 
 def explain(address: Address, error: OSError) -> StartError:
-    """The one line for a bind that failed."""
+    """Return the one line for a bind that failed."""
     if error.errno == errno.EADDRINUSE:
         return StartError(f"cannot listen on {address}: another process uses this port")
     if error.errno == errno.EACCES and isinstance(address, Inet):
@@ -29,7 +29,7 @@ def explain(address: Address, error: OSError) -> StartError:
 
 
 def metrics_server(address: Address | None, probes: Probes) -> MetricsServer | None:
-    """The server for metrics and probes, bound and not yet started; None: none is wanted.
+    """Return the server for metrics and probes, bound and not yet started; None: none is wanted.
 
     Raises `StartError`.
     """

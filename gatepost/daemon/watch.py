@@ -45,7 +45,7 @@ class Watch:
         self._state = self._before = self._look()
 
     def changed(self) -> bool:
-        """Whether anything has changed since this was last true, and now rests.
+        """Return whether anything has changed since this was last true, and now rests.
 
         What is different from the last time this was asked may be half written: it counts when it
         is the same once more.

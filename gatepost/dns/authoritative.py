@@ -78,7 +78,7 @@ class NoServersError(Exception):
 
 
 def find_servers(name: str, port: int = 53) -> Lookup[tuple[NameServer, ...]]:
-    """Every name server of the zone that holds `name` (A-labels), by its NS records.
+    """Return every name server of the zone that holds `name` (A-labels), by its NS records.
 
     Raises `NoServersError`.
     """

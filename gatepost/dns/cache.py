@@ -44,7 +44,7 @@ class Cache:
         self._lock = threading.Lock()
 
     def get(self, question: Question) -> Answer | None:
-        """The answer that is still good, or None. `question.name` is lower-case."""
+        """Return the answer that is still good, or None. `question.name` is lower-case."""
         with self._lock:
             entry = self._entries.get(question)
             if entry is None:

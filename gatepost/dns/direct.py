@@ -31,7 +31,7 @@ class ServerError(Exception):
 
 
 def ask_server(question: ServerQuestion, timeout: float) -> ServerAnswer:
-    """The answer of the one server; never raises. `timeout` is in seconds, for all attempts.
+    """Return the answer of the one server; never raises. `timeout` is in seconds, for all attempts.
 
     A server that does not answer with authority is no name server of the name: TEMPFAIL.
     """
@@ -127,7 +127,7 @@ class AllAtOnce:
         self._silent: dict[NameServer, ServerAnswer] = {}
 
     def ask(self, question: Question) -> Answer:
-        """The answer; never raises."""
+        """Return the answer; never raises."""
         if not isinstance(question, ServerQuestion):
             return self._resolve(question, self._deadline)
         mine = _alone(question, question.server)

@@ -82,7 +82,7 @@ class Question:
         return header + self._octets + (_OPT if edns else b"")
 
     def response(self, packet: bytes, identifier: bytes) -> dns.message.Message | None:
-        """The response in `packet`; None for all else, which anybody can send."""
+        """Return the response in `packet`; None for all else, which anybody can send."""
         if packet[:2] != identifier or len(packet) < _HEADER:
             return None
         questions = packet[4:6]
@@ -173,7 +173,7 @@ async def _ask(server: Server, question: Question, timeout: float) -> dns.messag
 async def _ask_udp(
     server: Server, question: Question, timeout: float, *, edns: bool = True
 ) -> dns.message.Message:
-    """The first response to the question; raises `TimeoutError` and `OSError`."""
+    """Return the first response to the question; raises `TimeoutError` and `OSError`."""
     loop = asyncio.get_running_loop()
     answered: asyncio.Future[dns.message.Message] = loop.create_future()
     query = question.query(secrets.token_bytes(2), edns=edns)

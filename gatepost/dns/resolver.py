@@ -44,7 +44,7 @@ _LEAST_LIFETIME = 0.001  # dnspython takes 0 for "no limit"
 
 
 def new_cache(settings: DnsSettings) -> Cache:
-    """A cache as the settings describe it."""
+    """Return a cache as the settings describe it."""
     return Cache(settings.cache_size, settings.maximum_ttl, settings.failure_ttl)
 
 
@@ -95,7 +95,7 @@ def _to_answer(response: dns.message.Message) -> Answer:
 
 
 def _nonexistent(error: dns.resolver.NXDOMAIN) -> Answer:
-    """The negative answer and how long it holds (RFC 2308 section 5)."""
+    """Return the negative answer and how long it holds (RFC 2308 section 5)."""
     responses = error.responses().values()  # type: ignore[no-untyped-call]
     try:
         ttls = [_to_answer(response).ttl for response in responses]
@@ -105,7 +105,7 @@ def _nonexistent(error: dns.resolver.NXDOMAIN) -> Answer:
 
 
 def _is_of_shortage(error: BaseException) -> bool:
-    """Whether dnspython gave up because a server could not be asked for want of a resource."""
+    """Tell whether dnspython gave up because a server could not be asked for want of a resource."""
     tried = error.kwargs.get("errors", ()) if isinstance(error, dns.exception.DNSException) else ()
     causes = (error, *(one[3] for one in tried))
     return any(isinstance(cause, Exception) and is_shortage(cause) for cause in causes)
@@ -149,7 +149,7 @@ class Resolver:
         self._resolver.use_edns(0, 0, UDP_SIZE)
 
     def resolve(self, question: Question, deadline: float | None = None) -> Answer:
-        """The answer, from the cache or the network.
+        """Return the answer, from the cache or the network.
 
         `deadline` is a time of the monotonic clock; when it has passed, the answer is TEMPFAIL
         unless the cache knows better.
@@ -174,7 +174,7 @@ class Resolver:
         return answer
 
     def within(self, seconds: float, reserved: float = 0.0) -> Callable[[Question], Answer]:
-        """A way to ask where all questions together have `seconds`; then each is TEMPFAIL.
+        """Return a way to ask where all questions together have `seconds`; then each is TEMPFAIL.
 
         The part `reserved` of the time (0 to 1) is for questions that bear a share.
         """
@@ -228,7 +228,7 @@ class AsyncResolver:
         self._exchange = Exchange(servers, _patience(settings))
 
     def known(self, question: Question) -> Answer | None:
-        """The answer if the cache has it."""
+        """Return the answer if the cache has it."""
         known = self._cache.get(_lower(question))
         if known is not None:
             _HIT[known.rcode].inc()
@@ -280,7 +280,7 @@ class AsyncResolver:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _has_waited(self, one: _UnderWay, wait: float | None) -> bool:
-        """Whether the servers had less than half of the time that has passed."""
+        """Return whether the servers had less than half of the time that has passed."""
         return one.since is None or self._monotonic() - one.since < (wait or 0) / 2
 
     async def _ask(self, question: Question, one: _UnderWay) -> Answer | ShortageError:

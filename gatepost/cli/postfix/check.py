@@ -11,7 +11,7 @@ from gatepost.cli.postfix.settings import Installation, Service
 
 
 def findings(postfix: Installation, gatepost: Gatepost) -> Sequence[Finding]:
-    """Every finding once, errors first."""
+    """Return every finding once, errors first."""
     facing = [one for one in postfix.running("smtpd") if _concerns(postfix, gatepost, one)]
     found = dict.fromkeys(
         (
@@ -26,7 +26,7 @@ def findings(postfix: Installation, gatepost: Gatepost) -> Sequence[Finding]:
 
 
 def _concerns(postfix: Installation, gatepost: Gatepost, service: Service) -> bool:
-    """Whether mail comes in here first.
+    """Return whether mail comes in here first.
 
     Where a content filter hands it back (a port of loopback without the milter), it has been looked
     at before.

@@ -77,5 +77,5 @@ def _defaults(postfix: Installation, service: Service) -> Iterator[Finding]:
 
 
 def is_public(service: Service) -> bool:
-    """Whether it takes mail of the world: port 25, or what postscreen hands on."""
+    """Return whether it takes mail of the world: port 25, or what postscreen hands on."""
     return service.type == "pass" or service.name.rpartition(":")[2] in _PUBLIC

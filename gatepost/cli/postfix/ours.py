@@ -34,7 +34,7 @@ class Gatepost:
 def leads_to(
     address: str, listen: Iterable[Address], queue_directory: str, *, is_chrooted: bool
 ) -> bool:
-    """Whether Postfix, with an address as main.cf has it, connects to one of `listen`.
+    """Return whether Postfix, with an address as main.cf has it, connects to one of `listen`.
 
     A host name other than localhost is believed: only its port is compared.
     """
@@ -53,7 +53,7 @@ def leads_to(
 
 
 def as_postfix_writes(listen: Address, queue_directory: str, *, is_chrooted: bool) -> str:
-    """The address for main.cf; a socket below the queue directory is named from there."""
+    """Return the address for main.cf; a socket below the queue directory is named from there."""
     if isinstance(listen, Inet):
         return listen.postfix
     path = _normal(str(listen.path))

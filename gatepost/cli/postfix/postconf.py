@@ -113,7 +113,7 @@ class Postconf:
 
 
 def parse_values(text: str) -> dict[str, str]:
-    """The lines ``name = value`` that postconf prints."""
+    """Parse the lines ``name = value`` that postconf prints."""
     values: dict[str, str] = {}
     for line in text.splitlines():
         name, equals, value = line.partition("=")
@@ -123,7 +123,7 @@ def parse_values(text: str) -> dict[str, str]:
 
 
 def parse_overrides(text: str) -> dict[tuple[str, str], dict[str, str]]:
-    """The lines ``service/type/name = value`` of ``postconf -P``, by service and type."""
+    """Parse the lines ``service/type/name = value`` of ``postconf -P``, by service and type."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     for line in text.splitlines():
         left, equals, value = line.partition("=")
@@ -136,7 +136,7 @@ def parse_overrides(text: str) -> dict[tuple[str, str], dict[str, str]]:
 
 
 def parse_services(text: str, main: Mapping[str, str]) -> Iterable[Service]:
-    """The lines of ``postconf -M``; all have the values of main.cf."""
+    """Parse the lines of ``postconf -M``; all have the values of main.cf."""
     # COMPATIBILITY_README: since level 1 what is not said is no chroot
     is_default_chroot = main.get("compatibility_level", "0").startswith("0")
     for line in text.splitlines():

@@ -41,7 +41,7 @@ class Step:
 
 
 def steps(values: Mapping[str, str]) -> Iterator[tuple[str, Step]]:
-    """Every restriction that a service evaluates, with the parameter that it stands in."""
+    """Yield every restriction that a service evaluates, with the parameter that it stands in."""
     # Since Postfix 3.6 who may relay is looked at first.
     relay_first = values.get("smtpd_relay_before_recipient_restrictions") == "yes"
     middle = (RELAY, RECIPIENT) if relay_first else (RECIPIENT, RELAY)

@@ -47,7 +47,7 @@ class Installation:
     queue_directory: str = field(default="/var/spool/postfix")
 
     def running(self, command: str) -> Iterator[Service]:
-        """The services that run this program."""
+        """Yield the services that run this program."""
         return (service for service in self.services if service.command == command)
 
     def where(self, service: Service, *parameters: str) -> str:
