@@ -23,5 +23,5 @@ class Balance:
         self._counts[worker] = connections
 
     def excess(self, worker: int) -> int:
-        """How many connections more than the worker that has the fewest."""
+        """Return how many connections more this worker has than the one with the fewest."""
         return self._counts[worker] - min(self._counts)

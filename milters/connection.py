@@ -105,7 +105,7 @@ class Connection:
         return self._moved < time and self.is_their_turn
 
     def has_not_negotiated_since(self, time: float) -> bool:
-        """Whether the connection was there by then and has not been negotiated yet."""
+        """Return whether the connection was there by then and has not been negotiated yet."""
         return self._waits_since < time and not self._conversation.has_negotiated
 
     @property

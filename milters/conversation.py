@@ -303,5 +303,5 @@ def _macro(macros: Macros, name: bytes) -> str:
 
 
 def queue_id(end: EndOfMessage) -> str:
-    """The MTA's name for the message; empty where it has not sent any."""
+    """Return the MTA's name for the message; empty where it has not sent any."""
     return _macro(end.macros, b"i")

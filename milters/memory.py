@@ -60,7 +60,7 @@ class Memory:
         """Octets that are held now."""
 
     def has_room(self, octets: int, own: int) -> bool:
-        """Whether somebody who holds `own` octets may have `octets` more."""
+        """Return whether somebody who holds `own` octets may have `octets` more."""
         if self._bound is None or self.held == own:
             return True
         return self.held + octets <= self._bound()

@@ -122,7 +122,7 @@ class Message:
                 self._treatment.fragile.update(chunk)
 
     def finish(self, now: int) -> Lookup[Outcome]:
-        """The message is complete: decide it."""
+        """Decide the message, which is complete."""
         # None: the MTA has not said that the header ended
         if self._treatment is None:
             self.end_header()

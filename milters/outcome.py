@@ -46,7 +46,7 @@ class Outcome:
 
 
 def refused(reply: Reply, origin: str, facts: Mapping[str, object], unsigned: str = "") -> Outcome:
-    """The end of a message that is not taken, now or ever."""
+    """Return the end of a message that is not taken, now or ever."""
     action = "reject" if reply.code >= 500 else "defer"
     return Outcome(
         (Refuse(reply),), str(origin), action, reply.reason, unsigned=unsigned, facts=facts

@@ -78,7 +78,7 @@ class Ownership:
 
 
 def _in_alabels(login: str) -> str:
-    """A login as the address that it may be: authors have their domains in A-labels."""
+    """Return a login as the address that it may be: authors have their domains in A-labels."""
     local, at, domain = login.rpartition("@")
     try:
         return f"{local}@{to_alabels(domain)}" if at else login

@@ -73,7 +73,7 @@ class Disposition:
 
 
 def table(settings: PolicySettings) -> Table:
-    """The preset with what the configuration changes."""
+    """Return the preset with what the configuration changes."""
     actions = dict(PRESETS[settings.preset])
     if settings.dmarc.temperror is not None:
         # what is done where no policy is known is the least that is done where one is
@@ -93,7 +93,7 @@ def table(settings: PolicySettings) -> Table:
 
 
 def decide(outcomes: Mapping[str, str], actions: Table, *, vouched: bool) -> Disposition:
-    """The disposition for the outcomes of the methods that were run.
+    """Return the disposition for the outcomes of the methods that were run.
 
     `outcomes` maps a method to its status; a DMARC failure to ``fail_none``, ``fail_quarantine`` or
     ``fail_reject``, and a temperror where the policy is known to ``temperror_quarantine`` or
@@ -125,7 +125,7 @@ def decide(outcomes: Mapping[str, str], actions: Table, *, vouched: bool) -> Dis
 
 
 def reason_id(method: str, outcome: str) -> str:
-    """The word for log, metrics and reply, as ``dmarc-fail-reject``."""
+    """Return the word for log, metrics and reply, as ``dmarc-fail-reject``."""
     return f"{method}-{outcome}".replace("_", "-")
 
 
@@ -141,7 +141,7 @@ _ENHANCED: Mapping[str, str] = {
 
 
 def reply(disposition: Disposition, domain: str) -> Reply:
-    """The SMTP reply for ``defer`` and ``reject``; `domain` is the author's, or empty."""
+    """Return the SMTP reply for ``defer`` and ``reject``; `domain` is the author's, or empty."""
     method, _, outcome = disposition.reason.partition("-")
     enhanced = _ENHANCED.get(method, "7.1")
     if disposition.action == "defer":

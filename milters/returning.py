@@ -88,6 +88,6 @@ class Returning:
         return Returned(tuple(actions), findings, seal, bool(set_))
 
     def _is_sealed_by_us(self, chain: ArcResult) -> bool:
-        """Whether the message is as it was when we sealed it on its way in."""
+        """Return whether the message is as it was when we sealed it on its way in."""
         last = chain.hops[-1].domain if chain.status is ArcStatus.PASS else None
         return last == self._rules.settings.seal.domain

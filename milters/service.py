@@ -31,7 +31,7 @@ class Keys(Protocol):
     """Where the keys of one configuration after the other come from."""
 
     def open(self, settings: MiltersSettings, resolver: Resolver) -> KeyTable:
-        """The keys as `settings` say; never raises."""
+        """Return the keys as `settings` say; never raises."""
 
     @property
     def files(self) -> Sequence[Path]:

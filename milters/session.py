@@ -125,7 +125,7 @@ class Session:
 
 
 def _path(path: bytes) -> str:
-    """The address in a path of SMTP, without the angle brackets.
+    """Return the address in a path of SMTP, without the angle brackets.
 
     Of one that is too long the end is kept: its domain is whole, or none can be seen.
     """

@@ -41,7 +41,7 @@ class KeyTable(Protocol):
         """
 
     def keys_of(self, author: Author) -> Sequence[DomainKey] | None:
-        """The keys that a table names for this author, aligned with it and possibly none.
+        """Return the keys that a table names for this author, aligned with it and possibly none.
 
         None where no table says anything of the author: then its domain decides.
         """
@@ -63,7 +63,7 @@ class Signing:
         self._seal_spec: tuple[DomainKey, SealSpec] | None = None
 
     def specs(self, author: Author, recipients: Iterable[str]) -> tuple[SignatureSpec, ...]:
-        """The signatures for mail From `author`; empty when no key applies."""
+        """Return the signatures for mail From `author`; empty when no key applies."""
         specs = self._aligned(author)
         if not specs and self._settings.unaligned_domain is not None:
             specs = self._of(self._settings.unaligned_domain)
@@ -72,7 +72,7 @@ class Signing:
         return specs
 
     def is_unreadable(self, author: Author) -> bool:
-        """Whether a key for mail From `author` may be there and cannot be read."""
+        """Return whether a key for mail From `author` may be there and cannot be read."""
         return self._keys.is_unreadable(author.domain)
 
     @property

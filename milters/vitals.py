@@ -53,7 +53,7 @@ class Vitals:
         return f"no worker can take a connection, for {min(times):.0f} s"
 
     def stuck(self) -> str | None:
-        """Which workers hang, with what they have taken; None when none does."""
+        """Return which workers hang, with what they have taken; None when none does."""
         silent = self._silent()
         return ", ".join(f"worker {n}: no turn for {s:.0f} s" for n, s in silent) or None
 

@@ -38,7 +38,7 @@ def voucher(arc: ArcResult | None, listed: Collection[str], author_domain: str) 
 
 
 def _saw_chain(hop: ArcHop, said: AuthenticationResults) -> bool:
-    """Whether what a sealer says of the chain before it, if anything, agrees with its seal.
+    """Return whether what a sealer says of the chain before it, if anything, agrees with its seal.
 
     The seal of a chain that passes says cv=none first and cv=pass later (RFC 8617 section 5.2 step
     3): a sealer that found the chain broken, and sealed it as good, contradicts itself.

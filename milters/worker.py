@@ -124,7 +124,7 @@ class Worker:
             self._ended.set()
 
     def _has_room(self) -> bool:
-        """Whether one more connection may come.
+        """Return whether one more connection may come.
 
         At the bound those make room that can be spared most: some at a time, for all have to be
         looked at.
@@ -157,7 +157,7 @@ class Worker:
                 yield (kind, since), connection
 
     def _could_take(self) -> bool:
-        """Whether a connection that came now would be taken and followed."""
+        """Return whether a connection that came now would be taken and followed."""
         bound = self._decisions.rules.settings.max_connections
         if len(self._connections) >= bound and not any(self._spare()):
             return False

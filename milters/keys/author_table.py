@@ -90,7 +90,7 @@ class AuthorTable:
     """Every key file that the tables lead to, also those that cannot be used."""
 
     def keys_for(self, address: str, domain: str) -> tuple[StoredKey, ...] | None:
-        """The keys for the author `address`, whose domain in A-labels is `domain`.
+        """Return the keys for the author `address`, whose domain in A-labels is `domain`.
 
         None when the table says nothing of it; empty when it names keys that cannot be used, or
         that are not aligned.

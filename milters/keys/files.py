@@ -47,7 +47,7 @@ def read_key(path: Path) -> SigningKey:
 
 
 def to_key(path: Path, data: bytes) -> SigningKey:
-    """The key that `data`, the content of `path`, is; raises `KeyFileError`."""
+    """Return the key that `data`, the content of `path`, is; raises `KeyFileError`."""
     try:
         return SigningKey.parse(data)
     except BadKeyError as error:
@@ -55,7 +55,7 @@ def to_key(path: Path, data: bytes) -> SigningKey:
 
 
 def read_private(path: Path) -> bytes:
-    """The content of a key file, as `read_key` accepts it; raises `KeyFileError`."""
+    """Return the content of a key file, as `read_key` accepts it; raises `KeyFileError`."""
     try:
         with open_regular(path) as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -92,7 +92,7 @@ def is_folder(path: Path) -> bool:
 
 
 def read_text(path: Path, most: int) -> str | None:
-    """The text of a file of ours; None when it does not exist. Raises `KeyFileError`."""
+    """Return the text of a file of ours; None when it does not exist. Raises `KeyFileError`."""
     try:
         with open_regular(path) as file:
             data = file.read(most + 1)
@@ -209,5 +209,5 @@ def add_folder(above: OpenFolder, name: str, group: int | None = None) -> OpenFo
 
 
 def key_mode(folder: OpenFolder) -> int:
-    """The mode of a new private key: its group may read it where it may enter the folder."""
+    """Return the mode of a new private key: its group may read it where it may enter the folder."""
     return 0o640 if folder.status().st_mode & stat.S_IXGRP else 0o600

@@ -153,7 +153,7 @@ class KeyFolder:
         return found
 
     def states(self, domain: str) -> dict[str, KeyLife] | None:
-        """The states of a domain; None without a state file. Raises `KeyFileError`."""
+        """Return the states of a domain; None without a state file. Raises `KeyFileError`."""
         path = self.path / domain / STATE_FILE
         text = files.read_text(path, MAX_STATE_FILE)
         if text is None:
@@ -175,12 +175,12 @@ class KeyFolder:
                 files.add_folder(above, self.path.name, group).close()
 
     def taken_selectors(self, domain: str) -> frozenset[str]:
-        """Every selector that a key of the domain has or had; raises `KeyFileError`."""
+        """Return every selector that a key of the domain has or had; raises `KeyFileError`."""
         listed = {key.selector for key in self.of_domain(domain).keys}
         return frozenset(listed | set(self.states(domain) or ()))
 
     def of_domain(self, domain: str) -> Listing:
-        """The part of `scan` that concerns `domain`."""
+        """Return the part of `scan` that concerns `domain`."""
         listing = self.scan()
         return Listing(
             tuple(key for key in listing.keys if key.domain == domain),

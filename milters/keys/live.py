@@ -55,10 +55,10 @@ class Resolver(Protocol):
     """What is needed of `gatepost.dns.Resolver`."""
 
     def resolve(self, question: Question) -> Answer:
-        """The answer; never raises."""
+        """Return the answer; never raises."""
 
     def within(self, seconds: float) -> Callable[[Question], Answer]:
-        """A way to ask where all questions together have `seconds`."""
+        """Return a way to ask where all questions together have `seconds`."""
 
 
 class LiveKeys:
@@ -78,7 +78,7 @@ class LiveKeys:
         }
 
     def keys_for(self, domain: str) -> Sequence[DomainKey]:
-        """The keys that may sign for exactly this domain."""
+        """Return the keys that may sign for exactly this domain."""
         return self._usable(self.snapshot.keys_of(domain))
 
     def keys_of(self, author: Author) -> Sequence[DomainKey] | None:
@@ -89,14 +89,14 @@ class LiveKeys:
         return None if keys is None else self._usable(keys)
 
     def is_unreadable(self, domain: str) -> bool:
-        """Whether a key for mail From `domain` may be there and cannot be read."""
+        """Return whether a key for mail From `domain` may be there and cannot be read."""
         if not self._unreadable:
             return False
         # the empty name stands for a folder or a table: it may have keys of any domain
         return "" in self._unreadable or any(name in self._unreadable for name in ancestors(domain))
 
     def may_sign(self, key: StoredKey) -> bool:
-        """Whether this key signs now."""
+        """Return whether this key signs now."""
         return not self._settings.require_published or self._records.may_sign(key)
 
     def look_at_due(self, look: Look | None = None) -> float:

@@ -98,11 +98,11 @@ class Snapshot:
         return tuple(one for one in self.problems if one.harm in harms and not one.kept)
 
     def keys_of(self, domain: str) -> tuple[StoredKey, ...]:
-        """The keys of exactly this domain (A-labels)."""
+        """Return the keys of exactly this domain (A-labels)."""
         return self.by_domain.get(domain, ())
 
     def keys_for(self, domain: str, address: str = "") -> tuple[StoredKey, ...]:
-        """The keys for an author of `domain` (A-labels).
+        """Return the keys for an author of `domain` (A-labels).
 
         What a SigningTable says of `address` comes first; else it is the keys of the longest
         domain at or above `domain` that has any.
@@ -117,7 +117,7 @@ class Snapshot:
         return ()
 
     def all_keys(self) -> tuple[StoredKey, ...]:
-        """Every key, each once."""
+        """Return every key, each once."""
         keys = {key.identity: key for keys in self.by_domain.values() for key in keys}
         if self.table is not None:
             keys.update({key.identity: key for key in self.table.keys.values()})
@@ -228,7 +228,7 @@ def _is_missing(folder: Path) -> bool:
 def _entries(
     settings: KeySettings,
 ) -> tuple[dict[tuple[str, str], _Source], list[tuple[str, str, Harm]]]:
-    """The keys of `[[milters.key]]`, and what is wrong with them: domain, text, harm."""
+    """Return the keys of `[[milters.key]]`, and what is wrong with them: domain, text, harm."""
     sources: dict[tuple[str, str], _Source] = {}
     bad: list[tuple[str, str, Harm]] = []
     for entry in settings.key:

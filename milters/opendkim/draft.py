@@ -64,7 +64,7 @@ class Draft:
         return Path(self.conf.value("BaseDirectory", default="/"))
 
     def dataset(self, option: Option) -> DataSet:
-        """The data set that an option names; raises `OpendkimError`."""
+        """Return the data set that an option names; raises `OpendkimError`."""
         return read_dataset(option.value, option.place, self.base, self.files.read)
 
     def set(self, table: str, key: str, value: Value, place: Place) -> None:
@@ -86,7 +86,7 @@ class Draft:
         self.findings.append(Finding(level, place, subject, text))
 
     def undecided(self) -> list[str]:
-        """The points that somebody has to decide, each with its file and line."""
+        """Return the points that somebody has to decide, each with its file and line."""
         errors = sorted(
             (one for one in self.findings if one.level is Level.ERROR),
             key=lambda one: (one.place.file, one.place.line),
@@ -97,7 +97,7 @@ class Draft:
         return [" ".join(point.split())[:MAX_POINT] for point in dict.fromkeys(points)]
 
     def to_toml(self) -> str:
-        """The text of gatepost.toml; behind each line, in a comment, what it comes from.
+        """Return the text of gatepost.toml; behind each line, in a comment, what it comes from.
 
         What is undecided comes first, as `undecided`: a configuration with it is refused.
         """

@@ -14,7 +14,7 @@ _RUN = (Path("/run"), Path("/var/run"))
 
 
 def drop_in(conf: OpendkimConfiguration) -> str:
-    """The text of the drop-in; empty where opendkim.conf names no `UserID`.
+    """Return the text of the drop-in; empty where opendkim.conf names no `UserID`.
 
     The group of Gatepost's own unit is added, which may read gatepost.toml. A folder in /run is
     made by systemd at each start; any other one is opened for writing.
@@ -48,7 +48,7 @@ def _is_word(name: str) -> bool:
 
 
 def _socket_folder(socket: str) -> Path | None:
-    """The folder of a unix socket; None for TCP, and for a path that a unit cannot name."""
+    """Return the folder of a unix socket; None for TCP, and for a path that a unit cannot name."""
     try:
         address = listen.parse(socket if ":" in socket else f"local:{socket}")
     except listen.ListenError:

@@ -105,7 +105,7 @@ def _nameservers(draft: Draft, option: Option) -> None:
 def _number_within(
     table: str, key: str, bounds: tuple[int, int], unit: str, level: Level
 ) -> Callable[[Draft, Option], None]:
-    """A number that our setting takes only within its bounds; else the default stays."""
+    """Convert a number that is within the bounds of our setting; else the default stays."""
     lowest, highest = bounds
 
     def rule(draft: Draft, option: Option) -> None:

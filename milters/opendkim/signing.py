@@ -86,7 +86,7 @@ def _names(draft: Draft, option: Option) -> tuple[list[str], list[str]]:
 
 
 def _signable(names: list[str], option: Option, draft: Draft) -> list[str]:
-    """Those of `names` that may be signed; of each of the others it is told why not."""
+    """Return those of `names` that may be signed; of each of the others it is told why not."""
     signable = []
     for name in names:
         try:

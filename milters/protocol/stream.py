@@ -173,7 +173,7 @@ class MtaStream:
     # One reader a command; each is only called where the command has a place.
 
     def _take_macros(self, command: bytes) -> dict[bytes, bytes]:
-        """The macros sent for this command; those for another one are of no use any more."""
+        """Return the macros sent for this command; those for another one are of no use any more."""
         if not self._macros_for:
             return {}
         sent = self._macros if self._macros_for == command else {}

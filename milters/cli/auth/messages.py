@@ -50,7 +50,7 @@ class ConfiguredKeys:
         return KeyKeeper(get_logger("auth")).open(self._loaded.milters, self._questions)
 
     def keys_for(self, domain: str) -> Sequence[DomainKey]:
-        """The keys that may sign for exactly this domain."""
+        """Return the keys that may sign for exactly this domain."""
         return self._live.keys_for(domain)
 
     def keys_of(self, author: Author) -> Sequence[DomainKey] | None:
@@ -58,7 +58,7 @@ class ConfiguredKeys:
         return self._live.keys_of(author)
 
     def is_unreadable(self, domain: str) -> bool:
-        """Whether this user cannot read a key for mail From `domain`."""
+        """Return whether this user cannot read a key for mail From `domain`."""
         return self._live.is_unreadable(domain)
 
 
@@ -69,7 +69,7 @@ class OneKey:
         self._key = key
 
     def keys_for(self, domain: str) -> Sequence[DomainKey]:
-        """The key, for its domain."""
+        """Return the key, for its domain."""
         return (self._key,) if domain == self._key.domain else ()
 
     def keys_of(self, author: Author) -> Sequence[DomainKey] | None:
@@ -211,7 +211,7 @@ def _read_key(domain: str, selector: str, path: Path) -> DomainKey:
 
 
 def _play(session: Session, raw: bytes, questions: Questions, now: int | None) -> Outcome:
-    """The message through a session in which MAIL FROM was said."""
+    """Put the message through a session in which MAIL FROM was said."""
     try:
         fields, body = parse_message(raw)
     except MsgauthError as error:

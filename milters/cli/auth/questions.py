@@ -45,7 +45,7 @@ class Questions:
             raise click.ClickException(str(error)) from None
 
     def resolve(self, question: Question) -> Answer:
-        """The answer; never raises."""
+        """Return the answer; never raises."""
         answer = self._resolve(question)
         self._asked.setdefault(question, answer)
         return answer

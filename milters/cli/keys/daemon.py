@@ -18,7 +18,7 @@ from milters.keys.store import Harm
 
 
 def unreadable_by_daemon(config: Path | None) -> list[str]:
-    """The keys that the milter's user cannot read, a line each.
+    """Return the keys that the milter's user cannot read, a line each.
 
     Empty where nothing says who that is, and where this user cannot find out.
     """

@@ -31,7 +31,7 @@ def server_options(command: Command) -> Command:
 def open_servers(
     told: tuple[str, ...], port: int, config: Path | None, keys: int | None = None
 ) -> Servers:
-    """The servers of `server_options`, found through the resolvers of the configuration.
+    """Return the servers of `server_options`, found through the resolvers of the configuration.
 
     With a number of keys, they answer for `time_for(keys)` seconds from now on.
     """
@@ -67,7 +67,7 @@ def update_options(command: Command) -> Command:
 def open_primary(
     server: str, port: int, zone: str | None, tsig_key: Path | None, ttl: int, config: Path | None
 ) -> Primary:
-    """The server of `update_options`; raises `KeysError`."""
+    """Return the server of `update_options`; raises `KeysError`."""
     servers = open_servers((server,), port, config)
     key = read_tsig_key(tsig_key) if tsig_key else None
     return Primary(servers.addresses()[0], zone, key, ttl, servers.ask)

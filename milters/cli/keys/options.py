@@ -67,14 +67,14 @@ def folder_options(command: Command) -> Command:
 
 
 def open_folder(folder: Path | None, config: Path | None) -> KeyFolder:
-    """The key folder that the command works on."""
+    """Return the key folder that the command works on."""
     if folder is None:
         folder = configuration.read_if_any(config, MiltersFile).model.milters.keys
     return KeyFolder(folder)
 
 
 def group_of_daemon(config: Path | None) -> int | None:
-    """The group of the user that the milter runs as; None unless root can give it files."""
+    """Return the group of the user that the milter runs as; None unless root can give it files."""
     user = configuration.read_if_any(config, MiltersFile).model.milters.user
     if user is None or os.geteuid() != 0:
         return None
@@ -85,13 +85,13 @@ def group_of_daemon(config: Path | None) -> int | None:
 
 
 def again(command: str, domain: str, folder: Path | None, *more: str) -> str:
-    """A further command, with the folder that this one was told."""
+    """Return a further command, with the folder that this one was told."""
     words = ["gatepost", "keys", command, domain, *more]
     return " ".join([*words, "--keys", str(folder)] if folder else words)
 
 
 def describe(key: KeyFile, signing: SigningKey | None = None) -> dict[str, Any]:
-    """A key as `--json` prints it; a file that cannot be used has a `problem`."""
+    """Return a key as `--json` prints it; a file that cannot be used has a `problem`."""
     described: dict[str, Any] = {
         "domain": key.domain,
         "selector": key.selector,
@@ -116,7 +116,7 @@ def describe(key: KeyFile, signing: SigningKey | None = None) -> dict[str, Any]:
 
 
 def kind(described: dict[str, Any]) -> str:
-    """The type and size of a described key, for people."""
+    """Return the type and size of a described key, for people."""
     if "algorithm" not in described:
         return "?"
     name = described["algorithm"].removesuffix("-sha256")

@@ -55,7 +55,7 @@ class Progress:
         self._done += 1
 
     def text(self, seconds: float) -> str:
-        """The line, after so many seconds."""
+        """Return the line, after so many seconds."""
         line = f"{self._done} of {self._count} {self._things} looked up after {seconds:.0f} s"
         return line[:WIDTH]
 
