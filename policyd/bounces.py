@@ -241,7 +241,7 @@ def _plain(user: str, domain: str) -> str:
 
 
 def _without_what_changes(word: str, nobodys: bool) -> str:
-    """A word of an address that a program made, without its numbers and hashes.
+    """Return a word of an address that a program made, without its numbers and hashes.
 
     Where nobody has a mailbox a long word is a hash, and be it of letters alone.
     """
@@ -265,7 +265,7 @@ def _words_before_a_recipient(parts: list[str]) -> int:
 
 
 def _looks_random(word: str) -> bool:
-    """Whether a word is long, with digits and letters all mixed."""
+    """Return whether a word is long, with digits and letters all mixed."""
     if len(word) < _SHORT_HASH or word.isalpha() or word.isdecimal() or not word.isascii():
         return False
     if _HEX.fullmatch(word):
@@ -276,7 +276,7 @@ def _looks_random(word: str) -> bool:
 
 
 def _looks_hashed(word: str) -> bool:
-    """Whether a word of an address that a program made is a hash, and be it a short one."""
+    """Return whether a word of an address that a program made is a hash, and be it a short one."""
     if _EZMLM_COOKIE.fullmatch(word):
         return True
     if len(word) < _LONG_NUMBER or word.isalpha() or word.isdecimal() or not word.isascii():

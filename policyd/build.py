@@ -29,7 +29,7 @@ from policyd.stores.sqlite import SqliteStore
 
 
 def open_store(settings: StoreSettings, *, once: bool = False) -> RawStore:
-    """The store of the settings, bare; raises `StoreStartError`.
+    """Return the store of the settings, bare; raises `StoreStartError`.
 
     `once`: for a few reads at most, so that nothing is prepared for many.
     """
@@ -123,7 +123,7 @@ class Maker:
         }
 
     def engine(self) -> Engine:
-        """The checks that are on, in their order; raises `StartError`."""
+        """Return the checks that are on, in their order; raises `StartError`."""
         rows = []
         for name in self._settings.order:
             try:

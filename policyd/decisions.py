@@ -85,7 +85,7 @@ class DecisionLog:
         return "".join(parts)
 
     def _head(self, decision: Decision) -> str:
-        """The part that says what was decided: few different ones, over and over."""
+        """Return the part that says what was decided: few different ones, over and over."""
         findings = "; ".join(decision.findings)
         key = (decision.action.wire, decision.check, decision.reason, findings)
         head = self._heads.get(key)

@@ -57,7 +57,7 @@ class Row:
 
     @classmethod
     def of(cls, check: Check, section: CheckSection) -> Row:
-        """The row of a check and its section."""
+        """Return the row of a check and its section."""
         return cls(check, section.dry_run, section.failure_mode)
 
 
@@ -76,7 +76,7 @@ class Decision:
 
     @classmethod
     def refused(cls, reply: Reply) -> Decision:
-        """A request that no check was asked about."""
+        """Answer a request that no check was asked about."""
         decision = cls()
         decision.action, decision.reason = refuse(reply), reply.reason
         return decision
@@ -98,7 +98,7 @@ class Engine:
         self._counted: dict[tuple[str, str, str], Count] = {}
 
     async def decide(self, request: Request) -> Decision:
-        """The answer to a request; never raises but when it is cancelled.
+        """Return the answer to a request; never raises but when it is cancelled.
 
         A cancellation means that the time is up; `out_of_time` then says what to answer.
         """

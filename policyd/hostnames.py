@@ -214,7 +214,7 @@ def _is_generic(address: str, host: str) -> bool:
 
 
 def _has_address(address: str, host: str, domain: str) -> bool:
-    """Whether a part of the address is in the name, in further notations."""
+    """Return whether a part of the address is in the name, in further notations."""
     parsed = parse_address(address)
     if isinstance(parsed, ipaddress.IPv4Address):
         octets = [str(octet) for octet in parsed.packed]

@@ -80,7 +80,7 @@ class ClientTable:
         return bool(self._names or self._regexes or self._networks)
 
     def match(self, address: str, name: str) -> str:
-        """The entry that fits a client, empty when none does.
+        """Return the entry that fits a client, empty when none does.
 
         `address` is in text (empty: not known); `name` is the verified host name, or empty.
         """
@@ -200,7 +200,7 @@ class NameTable:
         return bool(self._words or self._regexes)
 
     def match(self, word: str) -> str:
-        """The entry that fits, empty when none does."""
+        """Return the entry that fits, empty when none does."""
         if not word:
             return ""
         lower = word.lower()
@@ -216,7 +216,7 @@ class NameTable:
 
 
 def read_entries(path: Path) -> list[tuple[int, str]]:
-    """The entries of a list file with their line numbers; raises `MatchError`.
+    """Return the entries of a list file with their line numbers; raises `MatchError`.
 
     A file whose name ends in ``.local`` may be missing, as with postgrey.
     """

@@ -74,7 +74,7 @@ class PolicyConnection:
         self._buffer += data
 
     def next_event(self) -> Request | Malformed | None:
-        """The next event, or None; raises `ProtocolError`."""
+        """Return the next event, or None; raises `ProtocolError`."""
         buffer, begin = self._buffer, self._at
         if len(buffer) == begin:
             return None

@@ -97,7 +97,7 @@ REASONS: dict[str, Meaning] = {
 
 
 def reply(reason: str, text: str, *, temporary: bool) -> Reply:
-    """The reply for a reason id: 4xx or 5xx, with the code that the table has.
+    """Return the reply for a reason id: 4xx or 5xx, with the code that the table has.
 
     A reason that is not in it has the codes of a check that failed. Raises `ValueError` for one
     that is never told so.

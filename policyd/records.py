@@ -51,14 +51,14 @@ def hashed(secret: bytes) -> Hide:
 
 
 def triplet_key(hide: Hide, identity: str, sender: str, recipient: str) -> str:
-    """The key of a triplet."""
+    """Return the key of a triplet."""
     if hide is plain:
         return f"t\n{identity}\n{sender}\n{recipient}"
     return f"t\n{hide(identity)}\n{hide(sender)}\n{hide(recipient)}"
 
 
 def client_key(hide: Hide, identity: str) -> str:
-    """The key of a client."""
+    """Return the key of a client."""
     return f"c\n{identity}" if hide is plain else f"c\n{hide(identity)}"
 
 
@@ -83,12 +83,12 @@ def read_alias(entry: Entry | None) -> list[str]:
 
 
 def triplet_entry(triplet: Triplet, rules: Rules) -> Entry:
-    """A triplet as an entry."""
+    """Return a triplet as an entry."""
     return Entry(_triplet_value(triplet), triplet_expires(triplet, rules))
 
 
 def client_entry(client: Client, rules: Rules) -> Entry:
-    """A client as an entry."""
+    """Return a client as an entry."""
     return Entry(_client_value(client), client_expires(client, rules))
 
 
@@ -101,7 +101,7 @@ def _client_value(client: Client) -> str:
 
 
 def read_triplet(entry: Entry | None) -> Triplet | None:
-    """The triplet of an entry; None for none, and for what no Gatepost wrote."""
+    """Return the triplet of an entry; None for none, and for what no Gatepost wrote."""
     if entry is None:
         return None
     try:
@@ -112,7 +112,7 @@ def read_triplet(entry: Entry | None) -> Triplet | None:
 
 
 def read_client(entry: Entry | None) -> Client | None:
-    """The client of an entry; None for none, and for what no Gatepost wrote."""
+    """Return the client of an entry; None for none, and for what no Gatepost wrote."""
     if entry is None:
         return None
     try:

@@ -126,7 +126,7 @@ class PolicyServer:
         return len(self.connections) < bound
 
     def has_memory(self, size: int) -> bool:
-        """Whether a request may take so many bytes more; one that is alone always may."""
+        """Return whether a request may take so many bytes more; one that is alone always may."""
         return not self.held or self.held + size <= self.bounds().memory
 
     def forget(self, connection: Connection) -> None:
@@ -136,7 +136,7 @@ class PolicyServer:
             CONNECTIONS.add(-1)
 
     def engine(self) -> Engine:
-        """The checks in use now."""
+        """Return the checks in use now."""
         return self._engine()
 
     def note(self, request: Request, decision: Decision, seconds: float) -> None:
@@ -247,7 +247,7 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """The other side has said all: answer it, then close."""
+        """Answer the other side, which has said all, then close."""
         self._closing = True
         if self._task is not None:
             return True
@@ -312,7 +312,7 @@ class Connection(asyncio.Protocol):
         self._counted = buffered
 
     def _next_event(self) -> Request | Malformed | None:
-        """The next event; closes the connection when there can be none."""
+        """Return the next event; closes the connection when there can be none."""
         reader = self._reader
         try:
             event = reader.next_event()

@@ -83,7 +83,7 @@ class Client:
         return Outcome("noted", detail=", ".join(noted))
 
     async def _broken(self, request: Request) -> AsyncIterator[tuple[Rule, Treatment]]:
-        """The rules that a client breaks, the cheap ones first."""
+        """Yield the rules that a client breaks, the cheap ones first."""
         settings = self._settings
         if request.state in _HELO_STATES:
             for rule, treatment in self._judge_helo(request):
@@ -120,7 +120,7 @@ class Client:
         return [rule] if rule[1] != "off" else []
 
     async def _has_name(self, request: Request) -> bool:
-        """Whether the client has a verified name after all.
+        """Return whether the client has a verified name after all.
 
         Postfix says "unknown" as well when DNS did not answer: before mail is refused for it, we
         look ourselves.

@@ -55,7 +55,7 @@ class AsyncAsker(Protocol):
     """What the checks need of `gatepost.dns.AsyncResolver`."""
 
     async def resolve(self, question: Question, deadline: float | None = None) -> Answer:
-        """The answer; TEMPFAIL at the latest at `deadline` of the monotonic clock."""
+        """Return the answer; TEMPFAIL at the latest at `deadline` of the monotonic clock."""
         ...
 
 
@@ -155,7 +155,7 @@ class Zone:
             log.warning("DNS list does not answer", zone=self.shown)
 
     def tests(self) -> SelfTest:
-        """The questions of its self-test."""
+        """Return the questions of its self-test."""
         of = SelfTest.of_addresses if self.of == "client" else SelfTest.of_domains
         return of(self.zone)
 

@@ -62,7 +62,7 @@ class Recent:
         self._old: dict[str, float] = {}
 
     def fresh(self, key: str, now: float) -> bool:
-        """Whether `key` passed within the last moments."""
+        """Return whether `key` passed within the last moments."""
         until = self._young.get(key) or self._old.get(key)
         return until is not None and until > now
 
@@ -166,7 +166,7 @@ class Greylist:
     async def _try_further(
         self, request: Request, verdict: Verdict, sender: str, recipient: str, now: float
     ) -> Verdict:
-        """The verdict under an identity that has to be found out first, if it is better."""
+        """Return the verdict under an identity that has to be found out first, if it is better."""
         for identify in self._identify:
             if further := await identify(request):
                 better = await self._ask_store(request, [further], sender, recipient, now)
@@ -275,14 +275,14 @@ def _aliases(request: Request, identity: str) -> list[str]:
 
 
 def suspicious(request: Request, address: str, name: str, own_names: Collection[str]) -> bool:
-    """Whether a client looks odd enough for selective greylisting."""
+    """Return whether a client looks odd enough for selective greylisting."""
     if request.signals or not name or looks_generic(address, name):
         return True
     return judge_helo(request.helo_name, address, own_names, ()) is not Helo.FINE
 
 
 def rules_of(settings: GreylistSettings) -> Rules:
-    """The rules as the settings say; a short `max_age` moves `last` on more often."""
+    """Return the rules as the settings say; a short `max_age` moves `last` on more often."""
     return Rules(
         delay=int(settings.delay),
         retry_window=int(settings.retry_window),

@@ -54,6 +54,6 @@ class Ownership:
 
 
 def _plain(sender: str) -> str:
-    """The sender without its extension, in lower case."""
+    """Return the sender without its extension, in lower case."""
     user, _, domain = sender.lower().rpartition("@")
     return f"{user.partition('+')[0]}@{domain}"

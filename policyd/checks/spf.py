@@ -30,7 +30,7 @@ class Resolves(Protocol):
     """What is needed of `gatepost.dns.AsyncResolver`."""
 
     def within(self, seconds: float) -> Callable[[Question], Awaitable[Answer]]:
-        """A way to ask where all questions together have `seconds`."""
+        """Return a way to ask where all questions together have `seconds`."""
         ...
 
 
@@ -53,7 +53,7 @@ class Spf:
         self._paused_until = 0.0
 
     async def check(self, request: Request) -> SpfResult:
-        """The result for the client and sender of a request."""
+        """Return the result for the client and sender of a request."""
         client = parse_address(request.client_address)
         if client is None:
             return NOBODY

@@ -76,7 +76,7 @@ def _rows(
     users: Sequence[str],
     unverified: bool,
 ) -> list[tuple[str, Callable[[Request], str]]]:
-    """The tables that have entries, as words and ways to match."""
+    """Return the tables that have entries, as words and ways to match."""
     rows: list[tuple[str, Callable[[Request], str]]] = []
     if clients:
 
@@ -101,7 +101,7 @@ def _rows(
 
 
 def clients(entries: Sequence[str], files: Sequence[Path]) -> ClientTable:
-    """A table of clients from the configuration and its files; raises `MatchError`."""
+    """Return a table of clients from the configuration and its files; raises `MatchError`."""
     table = ClientTable(entries)
     for path in files:
         read_clients(path, table)
@@ -109,7 +109,7 @@ def clients(entries: Sequence[str], files: Sequence[Path]) -> ClientTable:
 
 
 def addresses(entries: Sequence[str], files: Sequence[Path]) -> AddressTable:
-    """A table of addresses from the configuration and its files; raises `MatchError`."""
+    """Return a table of addresses from the configuration and its files; raises `MatchError`."""
     table = AddressTable(entries)
     for path in files:
         read_addresses(path, table)

@@ -67,7 +67,7 @@ class Record:
 
 
 async def scan(store: Store, kinds: Iterable[str]) -> AsyncIterator[Record]:
-    """Every record of the kinds, in no order."""
+    """Yield every record of the kinds, in no order."""
     prefixes = {"triplet": records.TRIPLET, "client": records.CLIENT}
     for kind in kinds:
         async for key, entry in store.scan(prefixes[kind]):

@@ -51,7 +51,7 @@ def identity_of(text: str, settings: PolicydSettings) -> str:
 
 
 def _is_prefix(address: str, text: str) -> bool:
-    """Whether a text is the length of a network's prefix."""
+    """Return whether a text is the length of a network's prefix."""
     parsed = parse_address(address)
     if parsed is None or not (text.isascii() and text.isdecimal()) or len(text) > 3:
         return False
@@ -59,7 +59,7 @@ def _is_prefix(address: str, text: str) -> bool:
 
 
 def _host_name(text: str) -> str:
-    """The host name that a text is, in A-labels and lower case; empty when it is none."""
+    """Return the host name that a text is, in A-labels and lower case; empty when it is none."""
     try:
         name = to_alabels(text)
     except DomainError:

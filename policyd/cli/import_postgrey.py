@@ -90,7 +90,7 @@ def postgrey(
 
 
 def _runs(directory: Path) -> bool:
-    """Whether a postgrey holds the lock of its folder."""
+    """Return whether a postgrey holds the lock of its folder."""
     try:
         with open_regular(directory / LOCK) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -146,7 +146,7 @@ def _postgreys_delay(options: Options) -> int:
 
 
 def _whitelists(folder: Path | None) -> dict[str, list[Path]]:
-    """The whitelists that are there, after a look whether each can be read."""
+    """Return the whitelists that are there, after a look whether each can be read."""
     folder = folder or WHITELISTS
     found: dict[str, list[Path]] = {}
     for key, name in (

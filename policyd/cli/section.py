@@ -75,7 +75,7 @@ SECTION: Final[DaemonSection[PolicydSettings]] = PolicydSection()
 
 
 def _store(store: StoreSettings, unit: Unit | None) -> Iterator[tuple[str, str]]:
-    """The SQLite store: its folder, and its files where they are there."""
+    """Yield the SQLite store: its folder, and its files where they are there."""
     if store.kind != "sqlite":
         return
     folder = store.path.parent

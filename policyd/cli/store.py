@@ -34,7 +34,7 @@ def as_owner(settings: StoreSettings) -> Iterator[None]:
 
 @asynccontextmanager
 async def opened(settings: StoreSettings, *, once: bool) -> AsyncIterator[Store]:
-    """The store of the settings; one in memory belongs to the server alone."""
+    """Yield the store of the settings; one in memory belongs to the server alone."""
     if settings.kind == "memory":
         raise click.ClickException(
             "the store is in the memory of the policy server, and cannot be seen from here"

@@ -208,7 +208,7 @@ class _Run:
         return self._known[key]
 
     def _holds(self, one: _Instruction, at: int) -> bool:
-        """Whether a place is what it should be, or what is around it."""
+        """Return whether a place is what it should be, or what is around it."""
         look = one.look
         if look is None:
             return is_at(one.anchor, self._text, at)

@@ -304,7 +304,7 @@ class _Parser:
 
 
 def _bounds(found: re.Match[str]) -> tuple[int, int | None]:
-    """The numbers of a quantifier."""
+    """Return the numbers of a quantifier."""
     sign, first, comma, last = found.groups()
     if sign:
         return {"*": (0, None), "+": (1, None), "?": (0, 1)}[sign]
@@ -361,7 +361,7 @@ def _has_atomic(node: Node) -> bool:
 
 
 def _certain_groups(node: Node) -> set[int]:
-    """The groups that take part in every match, exactly once."""
+    """Return the groups that take part in every match, exactly once."""
     match node:
         case nodes.Group(body, number):
             return {number} | _certain_groups(body)
@@ -372,7 +372,7 @@ def _certain_groups(node: Node) -> set[int]:
 
 
 def _without_groups(node: Node, kept: set[int]) -> Node:
-    """The tree without the groups that nothing refers to."""
+    """Return the tree without the groups that nothing refers to."""
     match node:
         case nodes.Group(body, number):
             inner = _without_groups(body, kept)

@@ -58,12 +58,12 @@ class PerlRegex:
 
 
 def _bytes(text: str) -> str:
-    """The bytes of a text in UTF-8, one character each."""
+    """Return the bytes of a text in UTF-8, one character each."""
     return text.encode("utf-8", "surrogatepass").decode("latin-1")
 
 
 def _reach(tree: nodes.Node, anchored: bool) -> int:
-    """The longest subject, of some lengths, for which a backtracking matcher has a bound."""
+    """Return the longest subject, of some lengths, for which a backtracking matcher has a bound."""
     reach = -1
     for length in _LENGTHS:
         starts = 1 if anchored else length + 1

@@ -120,7 +120,7 @@ class Guard:
         self._failures = 0
 
     async def look(self, keys: Sequence[str]) -> Known:
-        """The entries of `keys`, while the store is down but `readable`."""
+        """Return the entries of `keys`, while the store is down but `readable`."""
         try:
             return await self.ask(keys, _look)
         except StoreError as error:

@@ -241,7 +241,7 @@ class _Call:
 
 
 def _code(error: Exception) -> int | None:
-    """The primary result code of SQLite."""
+    """Return the primary result code of SQLite."""
     code = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
 

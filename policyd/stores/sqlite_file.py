@@ -183,7 +183,7 @@ class EntryFile:
         return int(row)
 
     def read(self, keys: Collection[str]) -> dict[str, Entry | None]:
-        """The entries of keys, expired ones too; those that are not there are left out."""
+        """Return the entries of keys, expired ones too; those that are not there are left out."""
         known: dict[str, Entry | None] = {}
         rows = self._rows = {}
         for found in self._find(keys):
@@ -239,7 +239,7 @@ class EntryFile:
             self._db.execute("ROLLBACK")
 
     def scan(self, after: int) -> list[tuple[int, str, str, int]]:
-        """The next rows behind row `after`: row, key, value, expires; none at the end."""
+        """Return the next rows behind row `after`: row, key, value, expires; none at the end."""
         return self._db.execute(
             f"SELECT {_COLUMNS} FROM entry WHERE row > ? ORDER BY row LIMIT ?",  # noqa: S608
             (after, STEP),
@@ -324,7 +324,7 @@ def _insist_on_no_fifo(path: Path) -> None:
 
 
 def is_writable(path: Path) -> bool:
-    """Whether the file can be written to.
+    """Return whether the file can be written to.
 
     It is not opened to find out: to close it again would take away the locks that SQLite has on it.
     """
@@ -332,13 +332,13 @@ def is_writable(path: Path) -> bool:
 
 
 def _is_meant_so(path: Path) -> bool:
-    """Whether the file is read-only for everybody, and not for want of a permission: its file
+    """Tell whether the file is read-only for everybody, and not for want of a permission: its file
     system is, or root, who has every permission, may not write to it (chattr +i)."""
     return bool(os.statvfs(path).f_flag & os.ST_RDONLY) or os.geteuid() == 0
 
 
 def _open(path: Path) -> tuple[sqlite3.Connection, bool]:
-    """The connection, and whether the file was made for it."""
+    """Return the connection, and whether the file was made for it."""
     _create(path)
     try:
         return _connect(path)
