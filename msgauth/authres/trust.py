@@ -74,7 +74,7 @@ def fields_to_remove(
 
 
 def claims(text: str, own_ids: Collection[str]) -> bool:
-    """Whether a reader might take the value of a field for the word of one of `own_ids`.
+    """Return whether a reader might take the value of a field for the word of one of `own_ids`.
 
     True as well for a field that bears no authserv-id, and for one whose id cannot be told for
     certain.
@@ -109,7 +109,7 @@ def claims(text: str, own_ids: Collection[str]) -> bool:
 
 
 def is_from(text: str, own_ids: Collection[str]) -> bool:
-    """Whether the grammar finds one of `own_ids` as the authserv-id in the value of a field.
+    """Return whether the grammar finds one of `own_ids` as the authserv-id in the value of a field.
 
     This is for fields that nobody outside can have written: `claims` finds the others.
     """
@@ -161,7 +161,7 @@ def _head(lexer: Lexer) -> _Head | None:
 
 
 def _is_plain(name: str) -> bool:
-    """Whether an authserv-id is one that every reader reads alike."""
+    """Return whether an authserv-id is one that every reader reads alike."""
     if name.isascii():
         # "none" is what a field without results says (RFC 8601 section 2.2)
         return bool(_PLAIN.match(name)) and ".." not in name and name.lower() != "none"

@@ -47,5 +47,5 @@ class DmarcResult(Finding):
         return self.record is not None and self.record.testing
 
     def is_aligned(self, method: str) -> bool:
-        """Whether an identifier of `method`, dkim or spf, passed and is aligned."""
+        """Return whether an identifier of `method`, dkim or spf, passed and is aligned."""
         return any(a.aligned for a in self.alignments if a.method == method)

@@ -118,7 +118,7 @@ class Walker:
         return select_organizational_domain(domain, (yield from self.walk(domain)))
 
     def exists(self, domain: str) -> Lookup[bool]:
-        """Whether `domain` exists (RFC 9989 section 3.2.13, RFC 8020). Raises `DnsError`."""
+        """Return whether `domain` exists (RFC 9989 section 3.2.13, RFC 8020). Raises `DnsError`."""
         if domain in self._existing:
             return True  # something below it exists
         question = Question(domain, "A", share=self._share)
