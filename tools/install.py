@@ -63,7 +63,7 @@ class InstallError(Exception):
 
 
 def missing(purpose: str) -> list[str]:
-    """The Debian packages of a purpose that are not installed, as `PURPOSES` writes them."""
+    """Return the Debian packages of a purpose that are not installed, as `PURPOSES` writes them."""
     names = [name for entry in PURPOSES[purpose][0] for name in entry.strip("?").split("|")]
     done = subprocess.run(
         ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *names],
@@ -117,7 +117,7 @@ def _no_services_started() -> Iterator[None]:
 
 
 def _known(entry: str) -> str:
-    """The first package of the entry that the release has; empty for one to do without."""
+    """Return the first package of the entry that the release has; empty for one to do without."""
     for name in entry.strip("?").split("|"):
         shown = subprocess.run(["apt-cache", "show", name], capture_output=True, check=False)
         if shown.returncode == 0 and shown.stdout:
@@ -128,7 +128,7 @@ def _known(entry: str) -> str:
 
 
 def included(groups: dict[str, list[str | dict[str, str]]], names: Iterable[str]) -> list[str]:
-    """The groups with those that they include (PEP 735), sorted."""
+    """Return the groups with those that they include (PEP 735), sorted."""
     found: set[str] = set()
     left = list(names)
     while left:

@@ -28,7 +28,7 @@ _CLEAR_LINE = "\r\033[K"
 
 
 def is_colourful(stream: TextIO) -> bool:
-    """Whether to colour: on a terminal, unless NO_COLOR is set (https://no-color.org)."""
+    """Return whether to colour: on a terminal, unless NO_COLOR is set (https://no-color.org)."""
     return stream.isatty() and not os.environ.get("NO_COLOR")
 
 

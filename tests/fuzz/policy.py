@@ -108,7 +108,7 @@ class Resolver:
         self.random = Random(0)
 
     def within(self, seconds: float) -> Callable[[Question], Awaitable[Answer]]:
-        """The resolver of a request."""
+        """Return the resolver of a request."""
         return self.resolve
 
     async def resolve(self, question: Question, deadline: float = 0) -> Answer:
@@ -122,13 +122,13 @@ _RESOLVER = Resolver()
 
 @functools.cache
 def asyncio_loop() -> asyncio.AbstractEventLoop:
-    """The event loop of this process."""
+    """Return the event loop of this process."""
     return asyncio.new_event_loop()
 
 
 @functools.cache
 def engine() -> Engine:
-    """Every check, on a store in memory."""
+    """Return every check, on a store in memory."""
     ground = GroundSettings.model_validate({"hostname": "mx.receiver.example"})
     settings = PolicydSettings.model_validate(_SETTINGS)
     resolver: Any = _RESOLVER

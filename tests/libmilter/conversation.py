@@ -26,7 +26,7 @@ class Conversation:
     rules: str = "default"
 
     def until(self, end: int) -> Conversation:
-        """The conversation of an MTA that hangs up after so many octets."""
+        """Return the conversation of an MTA that hangs up after so many octets."""
         return Conversation(self.octets[:end], self.wishes, self.rules)
 
 
@@ -54,7 +54,7 @@ def packets(octets: bytes) -> list[bytes]:
 
 
 def answers(octets: bytes) -> list[Any]:
-    """The packets of a milter as `Played` shows them."""
+    """Return the packets of a milter as `Played` shows them."""
     return [_terms(one[1:]) if one[:1] == b"O" else one for one in packets(octets)]
 
 

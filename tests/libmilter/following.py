@@ -148,7 +148,7 @@ class _Follower:
         getattr(self, f"_hear_{command.decode().lower()}")(data)
 
     def _moves(self, command: str) -> bool:
-        """Whether the command has a place; where it has none, the message is given up."""
+        """Return whether the command has a place; where it has none, the message is given up."""
         before, place = self.place, self.place
         if command.encode() not in _PLACES[place]:
             if place in _IN_MESSAGE and place:
@@ -184,7 +184,7 @@ class _Follower:
         self.macros = {kept: words for kept, words in self.macros.items() if kept <= stage}
 
     def _macro(self, stages: bytes, *names: bytes) -> bytes | None:
-        """The value that libmilter finds; `stages` are those in which we look."""
+        """Return the value that libmilter finds; `stages` are those in which we look."""
         ours = {_STAGES.index(stage) for stage in stages} & self.own
         for stage in sorted(self.macros, reverse=True):
             words = self.macros[stage]
@@ -379,7 +379,7 @@ def _undecodable(text: bytes) -> bool:
 
 
 def _read(family: socket.AddressFamily, text: bytes) -> bytes:
-    """The address as libmilter shows it; empty where it cannot read it."""
+    """Return the address as libmilter shows it; empty where it cannot read it."""
     try:
         if family == socket.AF_INET:
             return socket.inet_ntoa(socket.inet_aton(text.decode("ascii"))).encode()

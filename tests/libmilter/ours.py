@@ -45,7 +45,7 @@ class Ours:
         return said
 
     def played(self) -> Played:
-        """All that came of it, the MTA having hung up."""
+        """Return all that came of it, the MTA having hung up."""
         self._session.abort()
         return Played(self._session.events, answers(self._said))
 

@@ -67,7 +67,7 @@ class Recorder(StreamServer):
 
 
 def has_mail(conversation: Conversation) -> bool:
-    """Whether any message begins in it."""
+    """Return whether any message begins in it."""
     return any(one[:1] == b"M" for one in packets(conversation.octets))
 
 

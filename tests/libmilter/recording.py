@@ -47,7 +47,7 @@ def zone() -> Zone:
 
 @functools.cache
 def rules(name: str) -> Rules:
-    """The rules of that name, with a key whose signatures are the same in every process."""
+    """Return the rules of that name, with a key whose signatures are the same in every process."""
     key = DomainKey("signer.example", "e", ed25519_key())
     return rules_of(SETTINGS[name], Keys({"signer.example": (key,)}))
 

@@ -52,7 +52,7 @@ class Container:
         return attempt("exec", self.name, *argv)
 
     def is_ready(self) -> bool:
-        """Whether the readiness probe of the manifest passes now."""
+        """Return whether the readiness probe of the manifest passes now."""
         return self.attempt(*self.probe).returncode == 0
 
     def wait_ready(self) -> None:
@@ -69,12 +69,12 @@ class Container:
             raise
 
     def log(self) -> str:
-        """All it wrote to standard output and standard error, over its restarts."""
+        """Return all it wrote to standard output and standard error, over its restarts."""
         done = attempt("logs", self.name)
         return done.stdout + done.stderr
 
     def log_entries(self, **wanted: Any) -> list[dict[str, Any]]:
-        """The JSON lines of its log that have these values."""
+        """Return the JSON lines of its log that have these values."""
         entries = []
         for line in self.log().splitlines():
             with contextlib.suppress(ValueError):
@@ -111,7 +111,7 @@ class Container:
         self.wait_ready()
 
     def processes(self) -> list[int]:
-        """The ids, on this machine, of all its processes."""
+        """Return the ids, on this machine, of all its processes."""
         own = os.stat(f"/proc/{self.pid}/ns/pid").st_ino
         found = []
         for entry in Path("/proc").glob("[0-9]*/ns/pid"):
@@ -132,7 +132,7 @@ class Container:
 
 
 def process_status(container: Container, field: str) -> list[str]:
-    """The words of a field of /proc/PID/status of its process 1 (proc(5)), as `CapBnd`."""
+    """Return the words of a field of /proc/PID/status of its process 1 (proc(5)), as `CapBnd`."""
     for line in Path(f"/proc/{container.pid}/status").read_text().splitlines():
         name, _, value = line.partition(":")
         if name == field:

@@ -19,7 +19,7 @@ from tests.testbed.waiting import wait_until
 
 
 def gatepost_command() -> Path:
-    """The console script `gatepost` of the interpreter that runs us."""
+    """Return the console script `gatepost` of the interpreter that runs us."""
     return Path(sys.executable).with_name("gatepost")
 
 
@@ -104,7 +104,7 @@ class Daemon:
         return self._port.metric(name, **labels)
 
     def log_entries(self, **fields: Any) -> list[dict[str, Any]]:
-        """The log lines that have these fields; lines that are no JSON are left out."""
+        """Return the log lines that have these fields; lines that are no JSON are left out."""
         entries = []
         for line in self.log.read_text(errors="replace").splitlines():
             with contextlib.suppress(json.JSONDecodeError):

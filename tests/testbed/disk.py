@@ -38,7 +38,7 @@ def small_disk(folder: Path, size: int) -> list[str]:
 
 
 def seen_by(pid: int, folder: Path) -> Path:
-    """The path under which we see what `pid` has at `folder`."""
+    """Return the path under which we see what `pid` has at `folder`."""
     return Path(f"/proc/{pid}/root") / folder.relative_to("/")
 
 
@@ -62,7 +62,7 @@ _BIND = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
 
 
 def read_only_disk(folder: Path) -> list[str]:
-    """The command line to put before a program's, so that it can only look at `folder`."""
+    """Return the command line to put before a program's, so that it can only look at `folder`."""
     return ["unshare", *_namespace(), "--", "sh", "-c", _BIND, str(folder)]
 
 

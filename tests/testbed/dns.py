@@ -302,7 +302,7 @@ def _rrset(name: dns.name.Name, rdtype: RdType, answer: Answer) -> dns.rrset.RRs
 
 
 def _presentation(rdtype: RdType, record: str) -> str:
-    """A record of a zone in the master file form of RFC 1035 section 5.1."""
+    """Return a record of a zone in the master file form of RFC 1035 section 5.1."""
     if rdtype == "TXT":
         # RFC 1035 section 3.3: character-strings of at most 255 octets; readers join them
         octets = record.encode("latin-1", "replace") if record else b""

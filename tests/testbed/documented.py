@@ -22,7 +22,7 @@ _ADDRESSES = {
 
 
 def parse_main_cf(text: str) -> dict[str, str]:
-    """The settings in lines of main.cf; a line with a blank in front continues another."""
+    """Return the settings in lines of main.cf; a line with a blank in front continues another."""
     settings: dict[str, str] = {}
     name = ""
     for line in text.splitlines():
@@ -37,7 +37,7 @@ def parse_main_cf(text: str) -> dict[str, str]:
 
 
 def main_cf_blocks(page: Path) -> Iterator[dict[str, str]]:
-    """The blocks of a page that put Gatepost into main.cf."""
+    """Yield the blocks of a page that put Gatepost into main.cf."""
     for block in _BLOCK.findall(page.read_text(encoding="utf-8")):
         if any(re.search(rf"^{name} =", block, re.MULTILINE) for name in _OURS):
             yield parse_main_cf(block)

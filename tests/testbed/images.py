@@ -44,7 +44,7 @@ _FROM_BASE = "${BASE}"
 
 
 def tag(name: str) -> str:
-    """The tag of an image with today's content."""
+    """Return the tag of an image with today's content."""
     return f"{_repository(name)}:{_digest(name)}"
 
 
@@ -72,7 +72,7 @@ def build(name: str) -> bool:
 
 
 def copied(name: str) -> list[Path]:
-    """The files that the Dockerfile of an image copies out of the tree, and itself."""
+    """Return the files that the Dockerfile of an image copies out of the tree, and itself."""
     dockerfile = ROOT / "images" / name / "Dockerfile"
     found = {dockerfile}
     for line in _COPY.finditer(dockerfile.read_text()):

@@ -39,7 +39,7 @@ class LoginServer(StreamServer):
 
 
 def answer(logins: Mapping[str, str], line: str) -> str:
-    """The answer to one line of Postfix; empty where none is due."""
+    """Return the answer to one line of Postfix; empty where none is due."""
     command, _, rest = line.partition("\t")
     if command != "AUTH":  # VERSION and CPID introduce the client
         return ""

@@ -50,7 +50,7 @@ class Changes:
 
 
 def objects(name: str, changes: Changes) -> list[Object]:
-    """The objects of the manifest with the changes, renamed from ``mail`` to `name`."""
+    """Return the objects of the manifest with the changes, renamed from ``mail`` to `name`."""
     found = [each for each in yaml.safe_load_all(MANIFEST.read_text()) if each]
     for each in found:
         if each["kind"] == "ConfigMap":
@@ -61,13 +61,13 @@ def objects(name: str, changes: Changes) -> list[Object]:
 
 
 def probes(each: Object) -> dict[str, list[str]]:
-    """The command of the readiness probe of each container of a Deployment."""
+    """Return the command of the readiness probe of each container of a Deployment."""
     containers = each["spec"]["template"]["spec"]["containers"]
     return {one["name"]: one["readinessProbe"]["exec"]["command"] for one in containers}
 
 
 def kind(found: Iterable[Object], wanted: str) -> list[Object]:
-    """Those of a kind."""
+    """Return those of a kind."""
     return [each for each in found if each["kind"] == wanted]
 
 

@@ -61,11 +61,11 @@ class Result:
         return int(self.reply[:3]) if self.reply[:3].isdecimal() else 250
 
     def values(self, name: str) -> list[str]:
-        """The values of the fields of that name that were added, topmost first."""
+        """Return the values of the fields of that name that were added, topmost first."""
         return [value for _, n, value in reversed(self.inserted) if n.lower() == name.lower()]
 
     def apply(self, header: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-        """The header as Postfix has it afterwards; values keep their leading space."""
+        """Return the header as Postfix has it afterwards; values keep their leading space."""
         fields = list(header)
         for name, occurrence in self.deleted:
             places = [n for n, (found, _) in enumerate(fields) if found.lower() == name.lower()]
@@ -83,13 +83,13 @@ def encode(command: bytes, data: bytes = b"") -> bytes:
 
 
 def encode_macros(command: bytes, macros: Mapping[str, str]) -> bytes:
-    """The macros for a command; names of more than one character are in braces already."""
+    """Return the macros for a command; names of more than one character are in braces already."""
     words = b"".join(f"{name}\0{value}\0".encode() for name, value in macros.items())
     return encode(b"D", command + words)
 
 
 def encode_connect(hostname: str, address: str | None, port: int = 25) -> bytes:
-    """The connection of an SMTP client; None is a client without an address."""
+    """Return the connection of an SMTP client; None is a client without an address."""
     if address is None:
         return encode(b"C", hostname.encode() + b"\0U")
     family = b"6" if ":" in address else b"4"
@@ -317,7 +317,7 @@ def _verdict(command: bytes, data: bytes) -> str:
 
 
 def _symbols(data: bytes) -> dict[int, list[str]]:
-    """The macros that the milter asks for, by stage."""
+    """Return the macros that the milter asks for, by stage."""
     wanted: dict[int, list[str]] = {}
     while len(data) >= 4:
         stage = struct.unpack(">I", data[:4])[0]

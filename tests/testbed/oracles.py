@@ -26,7 +26,7 @@ class OracleError(Exception):
 
 
 def algorithms(message: bytes) -> list[str]:
-    """The a= tag of each DKIM-Signature field, from the top."""
+    """Return the a= tag of each DKIM-Signature field, from the top."""
     header = message.partition(b"\r\n\r\n")[0] + b"\r\n"
     found = (re.search(rb"[:;\s]a\s*=\s*([\w-]+)", field) for field in _FIELD.findall(header))
     return [match[1].decode() if match else "" for match in found]

@@ -154,7 +154,7 @@ class Pod:
         found["data"] = {file: text for file, text in data.items() if text is not None}
 
     def data(self, name: str) -> dict[str, str]:
-        """The files of a ConfigMap, as ``mail-gatepost``."""
+        """Return the files of a ConfigMap, as ``mail-gatepost``."""
         wanted = f"{self.name}{name.removeprefix('mail')}"
         for each in manifest.kind(self._objects, "ConfigMap"):
             if each["metadata"]["name"] == wanted:
@@ -209,7 +209,7 @@ def _listed(*arguments: str) -> list[str]:
 
 
 def _locked(path: Path) -> IO[str] | None:
-    """The file, opened and locked; None when somebody else has the lock."""
+    """Return the file, opened and locked; None when somebody else has the lock."""
     file = path.open("a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

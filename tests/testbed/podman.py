@@ -61,5 +61,5 @@ def inspect(kind: str, name: str) -> dict[str, Any]:
 
 
 def exists(kind: str, name: str) -> bool:
-    """Whether podman has a container, pod, volume, image or network of that name."""
+    """Return whether podman has a container, pod, volume, image or network of that name."""
     return attempt(kind, "exists", name).returncode == 0

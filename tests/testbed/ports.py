@@ -12,7 +12,7 @@ _ATTEMPTS = 50
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address that nobody listens on now.
+    """Return a TCP port of the loopback address that nobody listens on now.
 
     The kernel hands out ephemeral ports at random: that two callers get the same one before
     either has bound it is unlikely, not impossible. Where a program can bind port 0 itself, let it.
@@ -31,7 +31,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def listens(port: int, host: str = LOOPBACK) -> bool:
-    """Whether a TCP connection to the port is accepted."""
+    """Return whether a TCP connection to the port is accepted."""
     try:
         socket.create_connection((host, port), timeout=5).close()
     except OSError:

@@ -129,7 +129,7 @@ class PrivatePostfix:
         self.logins: LoginServer | None = None
 
     def port(self, service: str = "mx") -> int:
-        """The port of a service."""
+        """Return the port of a service."""
         return self._services[service].port
 
     def address(self, service: str = "mx") -> str:
@@ -201,7 +201,7 @@ class PrivatePostfix:
         self._run("postqueue", "-f")
 
     def queue_ids(self) -> list[str]:
-        """The queue ids of the messages in the queue."""
+        """Return the queue ids of the messages in the queue."""
         return [entry["queue_id"] for entry in self.queue_entries()]
 
     def queue_entries(self) -> list[dict[str, Any]]:
@@ -213,7 +213,7 @@ class PrivatePostfix:
         wait_until(lambda: not self.queue_ids(), "the queue to be empty")
 
     def log_text(self) -> str:
-        """The mail log."""
+        """Return the mail log."""
         return self.log.read_text(errors="replace")
 
     def wait_for_log(self, pattern: str) -> re.Match[str]:

@@ -49,7 +49,7 @@ class Service:
 
 
 def default_services(policy: str = "", milters: str = "") -> tuple[Service, ...]:
-    """The two services most tests want, as on a real server.
+    """Return the two services most tests want, as on a real server.
 
     "mx" takes mail of the world for our domains and asks the policy server at `policy` about each
     recipient; "submission" takes mail of logged-in and internal clients. Both have `milters`.
@@ -66,7 +66,7 @@ def default_services(policy: str = "", milters: str = "") -> tuple[Service, ...]
 def main_cf(
     directory: Path, next_hop: str, relay_domains: Sequence[str], logins: str
 ) -> dict[str, str]:
-    """The parameters of main.cf for an instance below `directory`.
+    """Return the parameters of main.cf for an instance below `directory`.
 
     `next_hop` is a transport for all mail, `logins` the address of a
     `tests.testbed.logins.LoginServer`.
@@ -120,12 +120,12 @@ def main_cf(
 
 
 def as_main_cf(settings: Mapping[str, str]) -> str:
-    """The text of main.cf."""
+    """Return the text of main.cf."""
     return "".join(f"{key} = {value}\n" for key, value in settings.items())
 
 
 def as_master_cf(services: Sequence[Service]) -> str:
-    """The text of master.cf: our smtpd services, and what every Postfix runs besides."""
+    """Return the text of master.cf: our smtpd services, and what every Postfix runs besides."""
     return "".join(_service_lines(one) for one in services) + _MASTER_CF
 
 

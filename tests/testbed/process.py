@@ -30,7 +30,7 @@ class ProcessDied(Exception):  # noqa: N818 (it says what happened)
 
 
 def tail(log: Path, lines: int = LOG_TAIL) -> str:
-    """The last lines of a log file, indented; says so when it is empty."""
+    """Return the last lines of a log file, indented; says so when it is empty."""
     try:
         text = log.read_text(errors="replace")
     except OSError as error:

@@ -52,7 +52,7 @@ class MilterRecorder(StreamServer):
         super().__init__(Handler)
 
     def answer(self, command: bytes, data: bytes) -> bytes:
-        """The reply to one event; empty where none is due."""
+        """Return the reply to one event; empty where none is due."""
         words = data.decode("latin-1").split("\0")
         match command:
             case b"O":  # negotiation: our version, no action, every event

@@ -44,11 +44,11 @@ class Delivery:
         return self.octets.partition(b"\r\n\r\n")[2]
 
     def fields(self, name: str) -> list[str]:
-        """The values of the header fields of that name from the top, unfolded."""
+        """Return the values of the header fields of that name from the top, unfolded."""
         return [str(value) for value in self.message.get_all(name, [])]
 
     def field_names(self) -> list[str]:
-        """The names of all header fields from the top."""
+        """Return the names of all header fields from the top."""
         return list(self.message.keys())
 
 
@@ -144,7 +144,7 @@ class Sink(Closing):
         self._handler.unknown = set(addresses)
 
     def matching(self, predicate: Callable[[Delivery], bool]) -> list[Delivery]:
-        """The deliveries that fit."""
+        """Return the deliveries that fit."""
         return [one for one in self.deliveries if predicate(one)]
 
     def wait_for(

@@ -54,7 +54,7 @@ class RawClient(Closing):
             raise
 
     def read_reply(self) -> Reply:
-        """The next reply; raises `ConnectionError` when the server hangs up first."""
+        """Return the next reply; raises `ConnectionError` when the server hangs up first."""
         texts = []
         while line := self._stream.readline(_LINE_MAX):
             texts.append(line[4:].decode("latin-1").rstrip("\r\n"))

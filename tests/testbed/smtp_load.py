@@ -39,7 +39,7 @@ class Journey:
     helo: str = "mail.example.net"
 
     def message(self, number: int) -> bytes:
-        """The message with that number, dot-stuffed already."""
+        """Return the message with that number, dot-stuffed already."""
         fields = (
             f"From: <{self.sender}>\r\nTo: <{self.recipient}>\r\nSubject: {self.name} {number}\r\n"
             f"Date: Sat, 21 Nov 2026 12:00:00 +0000\r\n"

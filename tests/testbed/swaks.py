@@ -143,7 +143,7 @@ def _client_options(client: Client) -> list[str]:
 
 
 def parse(transcript: str) -> tuple[tuple[str, Reply], ...]:
-    """The commands and replies in the output of swaks; the message itself is left out."""
+    """Return the commands and replies in the output of swaks; the message itself is left out."""
     steps: list[tuple[str, Reply]] = []
     command, code, texts = "", 0, list[str]()
     for line in transcript.splitlines():

@@ -74,7 +74,7 @@ def _start(name: str) -> int:
 
 
 def _script(unit: Unit, account: Account, command: list[str]) -> str:
-    """The command as the unit runs it, for a shell in a mount namespace of its own."""
+    """Return the command as the unit runs it, for a shell in a mount namespace of its own."""
     lines = []
     if unit.last("ProtectSystem") == "strict":
         writable = [word.lstrip("-+") for word in unit.words("ReadWritePaths")]
@@ -99,7 +99,7 @@ def _account(unit: Unit) -> Account:
 
 
 def _pid(name: str) -> int:
-    """The process of a service that runs; 0 when none does."""
+    """Return the process of a service that runs; 0 when none does."""
     unit = find_unit(f"{name}.service")
     file = Path(unit.last("PIDFile")) if unit and unit.last("PIDFile") else STATE / f"{name}.pid"
     try:

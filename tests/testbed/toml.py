@@ -18,7 +18,7 @@ def document(settings: Mapping[str, Any]) -> str:
 
 
 def value_text(value: Any) -> str:
-    """A value as TOML writes it, tables inline."""
+    """Return a value as TOML writes it, tables inline."""
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{key} = {value_text(one)}" for key, one in value.items()) + " }"
     if isinstance(value, list | tuple):

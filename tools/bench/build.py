@@ -20,7 +20,7 @@ _FLAGS = ("-O2", "-Wall", "-Wextra", "-Wno-unused-function", "-pthread")
 
 @functools.cache
 def build(name: str) -> Path:
-    """The program made from load/`name`.c; compiled when a source is newer."""
+    """Return the program made from load/`name`.c; compiled when a source is newer."""
     BUILT.mkdir(exist_ok=True)
     program, source = BUILT / name, _SOURCES / f"{name}.c"
     newest = max(path.stat().st_mtime for path in (source, _SOURCES / "bench.h"))

@@ -43,7 +43,7 @@ def _wire(name: str) -> bytes:
 
 
 def table(zone: Zone) -> bytes:
-    """The zone in the form that load/dns.c reads."""
+    """Return the zone in the form that load/dns.c reads."""
     soa = _record(_wire("bench.example"), "SOA", _SOA)
     entries = []
 

@@ -47,7 +47,7 @@ class Mail:
         return head.encode() + b"\r\n" + self.body
 
     def with_fields_on_top(self, *fields: Field) -> Mail:
-        """The same with further header fields above the others."""
+        """Return the same with further header fields above the others."""
         return replace(self, fields=(*fields, *self.fields))
 
 
@@ -60,7 +60,7 @@ def domain(number: int) -> str:
 
 
 def compose(size: int, number: int = 0, *, client: str = CLIENT) -> Mail:
-    """A message of `size` octets from domain `number`."""
+    """Return a message of `size` octets from domain `number`."""
     name = domain(number)
     fields = (
         (
@@ -86,7 +86,7 @@ def compose(size: int, number: int = 0, *, client: str = CLIENT) -> Mail:
 
 
 def compose_header(mail: Mail) -> bytes:
-    """The header with the empty line that ends it."""
+    """Return the header with the empty line that ends it."""
     return replace(mail, body=b"").octets
 
 
@@ -146,7 +146,7 @@ def _write(key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey, file: Path) -> No
 
 
 def sign(mail: Mail, number: int, key: rsa.RSAPrivateKey) -> Mail:
-    """The message with an rsa-sha256 signature of domain `number`, relaxed/relaxed."""
+    """Return the message with an rsa-sha256 signature of domain `number`, relaxed/relaxed."""
     body_hash = base64.b64encode(_sha256(mail.body)).decode()
     value = (
         f" v=1; a=rsa-sha256; c=relaxed/relaxed; d={domain(number)};\r\n"

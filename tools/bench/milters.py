@@ -270,7 +270,7 @@ def _verdict_table(title: str, rows: list[Row]) -> Table:
 
 
 def _together(parts: Sequence[Row]) -> Row:
-    """The parts as one server that does the work of all of them, one after the other."""
+    """Return the parts as one server that does the work of all of them, one after the other."""
     row = Row(" + ".join(part.name for part in parts))
     for samples in zip(*(part.samples for part in parts), strict=True):
         row.samples.append(

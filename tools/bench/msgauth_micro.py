@@ -52,12 +52,12 @@ def body(size: int) -> bytes:
 
 
 def chunks(data: bytes) -> list[bytes]:
-    """The body as a milter gets it."""
+    """Return the body as a milter gets it."""
     return [data[start : start + CHUNK] for start in range(0, len(data), CHUNK)]
 
 
 def median(work: Callable[[], object], seconds: float) -> float:
-    """The median time of one call, in microseconds."""
+    """Return the median time of one call, in microseconds."""
     times = []
     end = time.perf_counter() + seconds
     while (start := time.perf_counter()) < end:

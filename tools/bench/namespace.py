@@ -25,7 +25,7 @@ class NamespaceError(Exception):
 
 
 def is_inside() -> bool:
-    """Whether `reenter()` has brought us into namespaces of our own."""
+    """Return whether `reenter()` has brought us into namespaces of our own."""
     return bool(os.environ.get(_INSIDE))
 
 

@@ -20,7 +20,7 @@ _HEAD = Path(__file__).with_suffix(".md")
 
 
 def page(runs: Sequence[dict[str, Any]]) -> str:
-    """The whole page."""
+    """Return the whole page."""
     lines = [line for number, run in enumerate(runs, 1) for line in _run(number, run)]
     return "\n".join((_HEAD.read_text(), *lines))
 

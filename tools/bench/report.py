@@ -141,5 +141,5 @@ def _as_json(table: Table) -> dict[str, Any]:
 
 
 def find(rows: Sequence[Row], name: str) -> Row | None:
-    """The row of a server that was measured."""
+    """Return the row of a server that was measured."""
     return next((row for row in rows if row.name == name and row.samples), None)

@@ -41,11 +41,11 @@ class Row:
     failure: str = ""
 
     def median(self, figure: str) -> float:
-        """The median of the rounds."""
+        """Return the median of the rounds."""
         return statistics.median(self.all(figure))
 
     def all(self, figure: str) -> list[float]:
-        """The figure in each round."""
+        """Return the figure in each round."""
         return [float(getattr(sample, figure)) for sample in self.samples]
 
 

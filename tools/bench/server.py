@@ -17,7 +17,7 @@ from tools.bench.usage import cpu_seconds, members, pss_mib
 
 
 def answers(port: int, path: str) -> bool:
-    """Whether the HTTP server at the port answers 200."""
+    """Return whether the HTTP server at the port answers 200."""
     request = f"GET {path} HTTP/1.0\r\n\r\n".encode()
     try:
         with socket.create_connection((LOOPBACK, port), timeout=5) as client:
@@ -101,7 +101,7 @@ class Server(ABC):
             process.check_running()
 
     def is_ready(self) -> bool:
-        """Whether it takes connections."""
+        """Return whether it takes connections."""
         family = socket.AF_INET if self.port else socket.AF_UNIX
         with socket.socket(family) as client:
             try:

@@ -150,7 +150,7 @@ def _secrets(bench: Bench) -> dict[str, Path]:
 
 
 def _pause(pod: Pod) -> Container:
-    """The container that only holds the namespaces of the pod."""
+    """Return the container that only holds the namespaces of the pod."""
     name = inspect("container", pod.containers["postfix"].name)["Pod"]
     return Container("pause", inspect("pod", name)["InfraContainerID"], [])
 

@@ -18,7 +18,7 @@ def _fields(pid: int) -> list[str]:
 
 
 def members(sessions: Iterable[int]) -> list[int]:
-    """The processes of these sessions."""
+    """Return the processes of these sessions."""
     wanted = {str(session) for session in sessions}
     return [pid for pid in _pids() if (fields := _fields(pid)) and fields[3] in wanted]
 

@@ -66,7 +66,7 @@ class PartnerKey:
         return f"v=DKIM1; k=rsa; p={base64.b64encode(public).decode()}"
 
     def sign(self, octets: bytes) -> bytes:
-        """The message with a DKIM-Signature on top."""
+        """Return the message with a DKIM-Signature on top."""
         pem = self._key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.TraditionalOpenSSL,

@@ -79,7 +79,7 @@ def _indented(text: str) -> str:
 
 
 def verdict(played: Sequence[tuple[Scene, Record]], seconds: float) -> str:
-    """The last line."""
+    """Return the last line."""
     good = sum(record.ok for _, record in played)
     if good == len(played):
         return f"All {good} scenes were as they must be ({seconds:.1f} s)."
@@ -87,7 +87,7 @@ def verdict(played: Sequence[tuple[Scene, Record]], seconds: float) -> str:
 
 
 def by_hand(played: Sequence[tuple[Scene, Record]], addresses: Sequence[tuple[str, str]]) -> str:
-    """The addresses and the command lines to try with ``KEEP=1``."""
+    """Return the addresses and the command lines to try with ``KEEP=1``."""
     width = max(len(name) for name, _ in addresses)
     lines = ["Left running. In another terminal:", ""]
     lines += [f"  {name:<{width}}  {address}" for name, address in addresses]

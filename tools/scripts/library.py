@@ -35,14 +35,14 @@ def docstring(name: str) -> str:
 
 
 def first_sentence(text: str) -> str:
-    """The first sentence of a docstring, on one line of a table."""
+    """Return the first sentence of a docstring, on one line of a table."""
     paragraph = " ".join(text.partition("\n\n")[0].split())
     match = re.match(r".*?[.?](?=\s|\Z)", paragraph)
     return (match[0] if match else paragraph).replace("|", "\\|")
 
 
 def table() -> str:
-    """The names by their kind, in Markdown."""
+    """Return the names by their kind, in Markdown."""
     kinds: dict[str, list[str]] = {"Functions": [], "Classes": [], "Constants and types": []}
     for name in msgauth.__all__:
         value = getattr(msgauth, name)
@@ -60,7 +60,7 @@ def table() -> str:
 
 
 def page() -> str:
-    """The page with the table in it."""
+    """Return the page with the table in it."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
     return before + BEGIN + table() + END + after

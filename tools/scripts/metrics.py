@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def declared() -> list[Family[Any]]:
-    """Every metric of ours, by name."""
+    """Return every metric of ours, by name."""
     for package in ("gatepost", "milters", "policyd"):
         for module in pkgutil.walk_packages([str(ROOT / package)], f"{package}."):
             if not module.name.startswith(f"{package}.cli"):
@@ -23,7 +23,7 @@ def declared() -> list[Family[Any]]:
 
 
 def page(families: list[Family[Any]]) -> str:
-    """The page in Markdown."""
+    """Return the page in Markdown."""
     lines = [
         "# Metrics",
         "",

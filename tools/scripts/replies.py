@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def page() -> str:
-    """The page in Markdown."""
+    """Return the page in Markdown."""
     lines = [
         "# Replies",
         "",

@@ -73,7 +73,7 @@ def _order(section: str) -> list[tuple[int, int | str]]:
 
 
 def page(claims: dict[str, Any], cited: Citations) -> str:
-    """The page in Markdown."""
+    """Return the page in Markdown."""
     lines = [
         "# Standards, section by section",
         "",
