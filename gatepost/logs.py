@@ -50,7 +50,7 @@ def get_logger(daemon: str) -> FilteringBoundLogger:
 
 
 def output() -> Output | TextIO:
-    """What this process writes its log lines to: standard error."""
+    """Return what this process writes its log lines to: standard error."""
     try:
         return _output_to(sys.stderr.fileno())
     except OSError:

@@ -19,7 +19,7 @@ from gatepost.errors import StartError
 
 
 def look_at(service: Service, daemon: Daemon, ground: GroundSettings, path: Path) -> Found:
-    """What is wrong, by key: empty when the daemon can open all that it needs.
+    """Return what is wrong, by key: empty when the daemon can open all that it needs.
 
     `path` is the configuration file. Raises `StartError` when this user cannot find out.
     """
@@ -95,7 +95,7 @@ def _folders(sockets: Sockets, service: Service) -> Iterator[tuple[str, str]]:
 
 
 def _of_the_unit(service: Service, sockets: Sockets, folders: Iterable[tuple[str, Path]]) -> Found:
-    """What the unit forbids, and groups that the starter cannot give a socket to."""
+    """Return what the unit forbids, and groups that the starter cannot give a socket to."""
     found: Found = []
     account, unit = service.starter, service.unit
     if sockets.unix and sockets.group is not None and account is not None:

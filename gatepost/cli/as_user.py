@@ -19,7 +19,7 @@ MAX_ANSWER = 16 << 20
 
 
 def run_as(account: Account, work: Callable[[], Iterable[tuple[str, str]]]) -> Found:
-    """What `work` finds as `account`, with all its groups.
+    """Return what `work` finds as `account`, with all its groups.
 
     Raises `StartError` when this user cannot become `account`, or when the child fails.
     """

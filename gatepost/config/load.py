@@ -143,7 +143,7 @@ def _read(path: Path) -> str:
 
 
 def _beyond_python(error: Exception) -> str:
-    """What TOML may allow and the parser of Python does not, which says so in its own way."""
+    """Say what TOML may allow and the parser of Python does not, which has words of its own."""
     if isinstance(error, RecursionError):
         return "nested too deep"
     return "a number is too long" if "digits" in str(error) else str(error)

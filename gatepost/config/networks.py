@@ -115,7 +115,7 @@ def _collapse(networks: Iterable[IpNetwork]) -> list[IpNetwork]:
 
 
 def _common(first: IpNetwork, second: IpNetwork) -> IpNetwork | None:
-    """What two networks share: the smaller of them where one holds the other."""
+    """Return what two networks share: the smaller of them where one holds the other."""
     if first.version != second.version or not first.overlaps(second):
         return None
     return max(first, second, key=lambda network: network.prefixlen)

@@ -105,7 +105,7 @@ def _parse_listen(value: Any) -> listen.Address:
 
 
 def _parse_listens(value: Any) -> tuple[listen.Address, ...]:
-    """One address, or a list of them."""
+    """Parse one address, or a list of them."""
     several = value if isinstance(value, list | tuple) else [value]
     addresses = tuple(map(_parse_listen, several))
     if len(set(addresses)) != len(addresses):

@@ -113,7 +113,7 @@ class Exchange:
         timeout: float,
         begin: Callable[[], None] = lambda: None,
     ) -> dns.message.Message | None:
-        """What a server says: that there are records, that there are none, or no such name.
+        """Return what a server says: that there are records, that there are none, or no such name.
 
         `begin` is called when the question has its turn. None when no server has said any of it
         within `timeout` seconds, which the wait for the turn counts among. Never raises for what a

@@ -48,7 +48,7 @@ def to_name(text: str) -> dns.name.Name | None:
 
 
 def to_text(rdata: dns.rdata.Rdata) -> str:
-    """One record as `msgauth.ask.Answer` describes it."""
+    """Return one record as `msgauth.ask.Answer` describes it."""
     if isinstance(rdata, dns.rdtypes.ANY.TXT.TXT):
         return b"".join(rdata.strings).decode("latin-1")
     if isinstance(rdata, dns.rdtypes.ANY.MX.MX):

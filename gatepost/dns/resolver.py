@@ -78,7 +78,7 @@ def _lower(question: Question) -> Question:
 
 
 def _to_answer(response: dns.message.Message) -> Answer:
-    """What the response to a question says; raises `dns.exception.DNSException` for loops."""
+    """Read the response to a question; raises `dns.exception.DNSException` for loops."""
     if response.flags & dns.flags.TC:
         return TEMPFAIL  # also over TCP: a part of an answer is no answer (RFC 2181 section 9)
     chain = response.resolve_chaining()  # type: ignore[attr-defined]  # it is a QueryMessage

@@ -50,7 +50,7 @@ class Probes:
         self._healthy[name] = check
 
     def problems(self, path: str) -> list[str]:
-        """One line for each check of `path` that fails."""
+        """Return one line for each check of `path` that fails."""
         checks = dict(self._healthy)
         if path == "/readyz":
             checks.update(self._ready)

@@ -13,7 +13,7 @@ _LONGEST = 998
 
 
 def findings(postfix: Installation) -> Iterator[Finding]:
-    """What breaks a good signature on the way out."""
+    """Yield what breaks a good signature on the way out."""
     for service in postfix.running("smtp"):
         values = service.values
         if values.get(_CONVERSION, "yes").lower() != "yes":

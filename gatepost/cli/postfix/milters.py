@@ -37,7 +37,7 @@ class Use:
 def uses(
     postfix: Installation, gatepost: Gatepost, services: Iterable[Service], parameter: str
 ) -> Iterator[Use]:
-    """Where these services name an address of the milter's, unless they are told to skip it."""
+    """Yield where these services name an address of ours, unless they are told to skip it."""
     for service in services:
         if "no_milters" in split(service.values.get(_OVERRIDES, "")):
             continue
@@ -55,7 +55,7 @@ def uses(
 def findings(
     postfix: Installation, gatepost: Gatepost, services: Iterable[Service]
 ) -> Iterator[Finding]:
-    """What lets mail pass the milter by; `services` are those smtpd that others reach."""
+    """Yield what lets mail pass the milter by; `services` are those smtpd that others reach."""
     facing = list(services)
     smtpd = list(uses(postfix, gatepost, facing, SMTPD))
     cleanup = list(uses(postfix, gatepost, postfix.running("cleanup"), OTHERS))

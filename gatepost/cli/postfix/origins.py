@@ -18,7 +18,7 @@ _PUBLIC = ("smtp", "25")
 def findings(
     postfix: Installation, gatepost: Gatepost, services: Iterable[Service]
 ) -> Iterator[Finding]:
-    """What has strangers' mail signed, and names of services that nobody has."""
+    """Yield what has strangers' mail signed, and names of services that nobody has."""
     facing = list(services)
     for service in facing:
         yield from _defaults(postfix, service)

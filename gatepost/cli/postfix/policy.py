@@ -27,7 +27,7 @@ class _Question:
 def findings(
     postfix: Installation, gatepost: Gatepost, services: Iterable[Service]
 ) -> Iterator[Finding]:
-    """What is wrong with how Postfix asks the policy server."""
+    """Yield what is wrong with how Postfix asks the policy server."""
     facing = list(services)
     ours: list[_Question] = []
     others: list[_Question] = []

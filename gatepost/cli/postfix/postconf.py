@@ -77,7 +77,7 @@ class Postconf:
         return Installation(main, tuple(services), main.get("queue_directory", ""))
 
     def _values(self, overrides: Mapping[str, str]) -> Mapping[str, str]:
-        """What a program sees that is started with these overrides, ``$name`` expanded."""
+        """Return what a program sees that has these overrides, ``$name`` expanded."""
         changed = [word for pair in overrides.items() for word in ("-o", "{}={}".format(*pair))]
         values = parse_values(self._run("-x", *changed, *PARAMETERS))
         if classes := split(values.get("smtpd_restriction_classes", "")):

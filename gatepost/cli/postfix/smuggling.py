@@ -15,7 +15,7 @@ _FORBID = "smtpd_forbid_unauth_pipelining"
 
 
 def findings(postfix: Installation, services: Iterable[Service]) -> Iterator[Finding]:
-    """What lets a stranger's message bring a second one with it."""
+    """Yield what lets a stranger's message bring a second one with it."""
     for service in services:
         yield from _bare_newlines(postfix, service)
         yield from _pipelining(postfix, service)
