@@ -188,7 +188,7 @@ class Conversation:
         self._output.append(answers.reply(reply.code, reply.enhanced, reply.public_text))
 
     def take_output(self) -> bytes:
-        """What is to be sent to the MTA now."""
+        """Take what is to be sent to the MTA now."""
         octets = b"".join(self._output)
         self._output.clear()
         return octets

@@ -81,7 +81,7 @@ class Signing:
         return self._seal.domain is not None
 
     def seal_spec(self) -> SealSpec | None:
-        """Who seals mail from outside now (RFC 8617); None when nobody does, or no key may."""
+        """Return who seals mail from outside now (RFC 8617); None when nobody may."""
         if self._seal.domain is None:
             return None
         for key in self._keys.keys_for(self._seal.domain):

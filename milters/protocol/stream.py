@@ -124,7 +124,7 @@ class MtaStream:
         self._bytes, self._position = data, 0
 
     def next_event(self) -> Event | None:
-        """What comes next, or None when it is not here yet; raises `ProtocolError`."""
+        """Return what comes next, or None when it is not here yet; raises `ProtocolError`."""
         if self._event_after is not None:
             after, self._event_after = self._event_after, None
             return after

@@ -54,7 +54,7 @@ class ConfiguredKeys:
         return self._live.keys_for(domain)
 
     def keys_of(self, author: Author) -> Sequence[DomainKey] | None:
-        """What a table says of this author."""
+        """Return what a table says of this author."""
         return self._live.keys_of(author)
 
     def is_unreadable(self, domain: str) -> bool:
@@ -73,7 +73,7 @@ class OneKey:
         return (self._key,) if domain == self._key.domain else ()
 
     def keys_of(self, author: Author) -> Sequence[DomainKey] | None:
-        """Nothing is said of anybody."""
+        """Return None: no table says anything of anybody."""
         del author
         return None
 

@@ -51,7 +51,7 @@ class Progress:
             self._write("\r" + " " * WIDTH + "\r")
 
     def advance(self) -> None:
-        """One more is done."""
+        """Count one more that is done."""
         self._done += 1
 
     def text(self, seconds: float) -> str:
