@@ -134,7 +134,7 @@ class Engine:
             request.attributes[name] = "unknown"
 
     def out_of_time(self, request: Request) -> Decision:
-        """What is answered when the budget is spent: the strictest failure mode of all checks."""
+        """Return the answer when the budget is spent: the strictest failure mode of all checks."""
         decision = Decision()
         asked = [row for row in self._by_state.get(request.state, ()) if not row.dry_run]
         if asked:
@@ -175,7 +175,7 @@ def _replaces(action: Action, waiting: Action) -> bool:
 
 
 def _failed(row: Row, why: str) -> Outcome:
-    """What the failure mode of a check answers."""
+    """Return what the failure mode of a check answers."""
     name, mode = row.check.name, row.failure_mode
     FAILURES.labels(name, mode).inc()
     reason = f"{name}-unavailable"
@@ -196,7 +196,7 @@ def _out_of_resources(row: Row, why: str) -> Outcome:
 
 
 async def within(engine: Engine, request: Request, seconds: float) -> Decision:
-    """One decision with a bound of its own, for callers without a server."""
+    """Make one decision with a bound of its own, for callers without a server."""
     try:
         async with asyncio.timeout(seconds):
             return await engine.decide(request)

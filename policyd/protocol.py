@@ -93,7 +93,7 @@ class PolicyConnection:
         return _parse(buffer[begin:end])
 
     def _take(self, end: int) -> None:
-        """What stands before `end` was read."""
+        """Note that what stands before `end` was read."""
         if end == len(self._buffer):
             self._buffer, end = b"", 0
         self._at = self._searched = end

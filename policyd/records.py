@@ -123,7 +123,7 @@ def read_client(entry: Entry | None) -> Client | None:
 
 
 def merge(key: str, ours: Entry, theirs: Entry) -> Entry:
-    """One entry with what two stores know of the same key."""
+    """Return one entry with what two stores know of the same key."""
     expires = max(ours.expires, theirs.expires)
     if key.startswith(TRIPLET):
         one, other = read_triplet(ours), read_triplet(theirs)

@@ -113,7 +113,7 @@ class Zone:
         return text.replace(self._key, "*") if self._key else text
 
     def question(self, request: Request) -> Question | None:
-        """What is asked about a request; None when there is nothing to ask."""
+        """Return what is asked about a request; None when there is nothing to ask."""
         if self.of == "client":
             name = address_name(request.client_address, self.zone)
         elif self.of == "sender":
@@ -125,7 +125,7 @@ class Zone:
         return Question(name, "A") if name else None
 
     def judge(self, answer: Answer) -> tuple[Listing, str]:
-        """What an answer means; counts it, and has the zone tested when it looks ill."""
+        """Return what an answer means; count it, and have the zone tested when it looks ill."""
         listing, code = judge(answer, self._filters)
         self._counts[listing].inc()
         if listing is Listing.ERROR:
@@ -221,7 +221,7 @@ class DnsLists:
         )
 
     async def ask(self, request: Request) -> list[Finding]:
-        """What each list in use says, within the budget; one that is left out says nothing."""
+        """Ask each list in use, within the budget; one that is left out says nothing."""
         concerned = [
             (zone, question)
             for zone in self.zones
@@ -306,7 +306,7 @@ class DnsLists:
             zone.standing.test_at = now + self._settings.retest_interval
 
     async def ask_health(self, zone: Zone) -> Health:
-        """What the test entries of a zone say now."""
+        """Ask what the test entries of a zone say now."""
         deadline = self._monotonic() + TEST_BUDGET
         tests = zone.tests()
         answers = await asyncio.gather(
@@ -327,7 +327,7 @@ _THINGS = {"client": "client", "sender": "sender domain", "helo": "HELO name", "
 
 
 def _listed(request: Request, bad: Sequence[Finding]) -> Iterator[str]:
-    """What is listed where: a sender whose domain is on a list is not told of the address."""
+    """Say what is listed where: a sender whose domain is on a list is not told of the address."""
     values = {
         "client": request.client_address,
         "sender": request.sender_domain,

@@ -265,7 +265,7 @@ class Greylist:
 
 
 def _aliases(request: Request, identity: str) -> list[str]:
-    """What somebody may look a client up by, from which its identity does not follow."""
+    """Return what somebody may look a client up by, from which its identity does not follow."""
     aliases = []
     if not identity.startswith("net:") and (address := parse_address(request.client_address)):
         aliases.append(str(address))
@@ -293,14 +293,14 @@ def rules_of(settings: GreylistSettings) -> Rules:
 
 
 def hide_of(settings: GreylistSettings) -> records.Hide:
-    """What is done to names before they are kept; raises `OSError` or `ValueError`."""
+    """Return what is done to names before they are kept; raises `OSError` or `ValueError`."""
     if settings.privacy_key_file is None:
         return records.plain
     return records.hashed(settings.privacy_key_file.read())
 
 
 def _together(known: Known, count: int) -> Seen:
-    """What is known under several identities, as one."""
+    """Return what is known under several identities, as one."""
     if not any(known):
         return _NOTHING
     triplet = records.read_triplet(known[0])

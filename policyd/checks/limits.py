@@ -140,7 +140,7 @@ def _drained(bucket: Bucket, charge: Charge) -> Bucket:
 
 
 def _charge(rule: LimitSettings, request: Request) -> Charge | None:
-    """What a request costs under a rule; None when the rule does not concern it."""
+    """Return what a request costs under a rule; None when the rule does not concern it."""
     who = _who(rule, request)
     if not who or who in rule.exempt:
         return None

@@ -45,7 +45,7 @@ class Record:
         return "triplet" if isinstance(self.known, Triplet) else "client"
 
     def state(self, rules: Rules, now: int) -> str:
-        """In a word or two, what the next attempt would be."""
+        """Say in a word or two what the next attempt would be."""
         if isinstance(self.known, Client):
             if 0 < rules.auto_allow_after <= self.known.returns:
                 return "allowed"
@@ -56,7 +56,7 @@ class Record:
         return f"waits {wait} s" if wait > 0 else "may come"
 
     def as_json(self) -> dict[str, Any]:
-        """What export writes and import reads."""
+        """Return what export writes and import reads."""
         names = ("client", "sender", "recipient")[: len(self.parts)]
         return {
             "kind": self.kind,

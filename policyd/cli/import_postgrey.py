@@ -102,7 +102,7 @@ def _runs(directory: Path) -> bool:
 
 
 def _prefixes(options: Options, settings: GreylistSettings) -> tuple[int, int]:
-    """How large a network is one client: as postgrey has it, for the printed lines say the same."""
+    """Return the prefix lengths of a client, for IPv4 and IPv6, as postgrey has them."""
     v4 = options.greylist.get("ipv4_prefix", "")
     v6 = options.greylist.get("ipv6_prefix", "")
     return (

@@ -44,7 +44,7 @@ def bracketed(text: str, at: int, ignore_case: bool) -> tuple[int, int]:
 
 
 def _item(text: str, at: int, ignore_case: bool) -> tuple[int, str, int]:
-    """One member: its set, the character if it is a single one, and where it ends."""
+    """Read one member: its set, the character if it is a single one, and where it ends."""
     if found := _POSIX.match(text, at):
         mask = sets.POSIX.get(found[2])
         if mask is None:

@@ -145,7 +145,7 @@ class _Run:
         self._failed: dict[tuple[int, int], set[int]] = {}
 
     def match(self, program: Program, start: int, target: int = -1) -> int:
-        """Where the first match from `start` ends (only at `target`, if given), or -1."""
+        """Return where the first match from `start` ends (only at `target`, if given), or -1."""
         # whether there is a match from a place does not depend on where it began
         failed = self._failed.setdefault((id(program), target), set())
         visited: set[int] = set()

@@ -145,7 +145,7 @@ class _Parser:
         return _atomic(node) if suffix == "+" else node
 
     def _atom(self) -> Node | None:
-        """One thing that can be repeated; None for what is nothing by itself."""
+        """Read one thing that can be repeated; None for what is nothing by itself."""
         character = self._peek()
         if character == "(":
             return self._group()
@@ -226,7 +226,7 @@ class _Parser:
         return nodes.Reference(number, self._flags.i)
 
     def _group(self) -> Node | None:
-        """What begins with a parenthesis."""
+        """Read what begins with a parenthesis."""
         self._at += 1
         if self._peek() == "*":
             raise PerlRegexError("(*VERB) is not read here")
@@ -288,7 +288,7 @@ class _Parser:
         return nodes.Group(body, number)
 
     def _inside(self, flags: _Flags | None = None) -> Node:
-        """What stands up to the closing parenthesis."""
+        """Read what stands up to the closing parenthesis."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise PerlRegexError(f"more than {MAX_DEPTH} groups within one another")

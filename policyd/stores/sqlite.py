@@ -247,7 +247,7 @@ def _code(error: Exception) -> int | None:
 
 
 def _advice(error: Exception) -> str:
-    """What an administrator can do about it, where that is not plain."""
+    """Return what an administrator can do about it, where that is not plain."""
     if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return (
             ": it is damaged, or no store; put a copy in its place, or move it away with its -wal "
