@@ -48,7 +48,7 @@ class Oracle(Closing):
             raise
 
     def play(self, conversation: Conversation) -> Played:
-        """What libmilter makes of it; raises `OracleError`."""
+        """Return what libmilter makes of it; raises `OracleError`."""
         self._ask(json.dumps({"rules": conversation.rules, "wishes": conversation.wishes}))
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(DEADLINE)

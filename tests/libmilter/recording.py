@@ -35,7 +35,7 @@ BROKEN: Final = b"x-broken"
 
 @functools.cache
 def zone() -> Zone:
-    """What DNS answers on both sides."""
+    """Return what DNS answers on both sides."""
     key = ed25519_key().public_record()
     return Zone.parse(
         f'["e._domainkey.signer.example"]\nTXT = "{key}"\n'

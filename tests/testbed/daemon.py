@@ -96,7 +96,7 @@ class Daemon:
         self.process.signal(signal.SIGHUP)
 
     def ready(self) -> bool:
-        """What `/readyz` says now; False when nobody answers."""
+        """Return what `/readyz` says now; False when nobody answers."""
         return self._port.ready()
 
     def metric(self, name: str, **labels: str) -> float:

@@ -104,7 +104,7 @@ class Machine:
         file.write_text(text)
 
     def inside(self, path: str) -> Path:
-        """Where a file of the copy is to be found from outside."""
+        """Return where a file of the copy is to be found from outside."""
         return Path(f"/proc/{self._pid}/root{self.root}{path}")
 
     @property

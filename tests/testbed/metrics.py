@@ -21,7 +21,7 @@ class MetricsPort:
         self._base = f"http://{host}:{port}"
 
     def ready(self) -> bool:
-        """What `/readyz` says now; False when nobody answers."""
+        """Return what `/readyz` says now; False when nobody answers."""
         try:
             with _OPENER.open(f"{self._base}/readyz", timeout=TIMEOUT) as response:
                 return bool(response.status == 200)

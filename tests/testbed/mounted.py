@@ -27,7 +27,7 @@ class MountedFolder:
         self._mode = mode
 
     def files(self) -> dict[str, str]:
-        """What a container reads: the content of each file by name."""
+        """Return what a container reads: the content of each file by name."""
         return {
             each.name: each.read_text()
             for each in sorted(self.path.iterdir())

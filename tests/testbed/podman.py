@@ -53,7 +53,7 @@ def attempt(
 
 
 def inspect(kind: str, name: str) -> dict[str, Any]:
-    """What podman knows of a container, pod, volume, image or network; raises `PodmanError`."""
+    """Ask podman about a container, pod, volume, image or network; raises `PodmanError`."""
     found = json.loads(podman(kind, "inspect", name))
     # a pod is shown by itself, everything else in a list; newer versions have a list for all
     first: dict[str, Any] = found[0] if isinstance(found, list) else found

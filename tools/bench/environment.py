@@ -27,7 +27,7 @@ def _output(*argv: str | Path) -> str:
 
 
 def environment() -> dict[str, str]:
-    """What there is to know, in words."""
+    """Return what there is to know, in words."""
     told = {
         "date": datetime.now(UTC).date().isoformat(),
         "gatepost": _output("git", "describe", "--always", "--dirty"),

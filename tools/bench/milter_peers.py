@@ -214,5 +214,5 @@ class Gatepost(Server):
         self.run(Path(sys.executable).with_name("gatepost"), "milters", "--config", config)
 
     def is_ready(self) -> bool:
-        """What `/readyz` says."""
+        """Return what `/readyz` says."""
         return super().is_ready() and answers(self._metrics, "/readyz")

@@ -31,7 +31,7 @@ _SECOND = "Authentication-Results", f" {HOSTNAME}; spf=pass smtp.mailfrom=d0.ben
 
 
 def run(bench: Bench) -> None:
-    """All of it."""
+    """Run all of it."""
     signing(bench)
     verifying(bench)
     verifying_uncached(bench)

@@ -145,7 +145,7 @@ class GatepostPolicyd(PolicyServer):
         self.run(Path(sys.executable).with_name("gatepost"), "policyd", "--config", config)
 
     def is_ready(self) -> bool:
-        """What `/readyz` says."""
+        """Return what `/readyz` says."""
         return super().is_ready() and answers(self._metrics, "/readyz")
 
 

@@ -39,7 +39,7 @@ _NEW = 10_000_000
 
 
 def run(bench: Bench) -> None:
-    """All of it."""
+    """Run all of it."""
     side_by_side(bench)
     growth(bench)
 

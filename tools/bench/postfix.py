@@ -39,7 +39,7 @@ _PROBE = 20
 
 
 def run(bench: Bench) -> None:
-    """All of it."""
+    """Run all of it."""
     for piece in (outbound, inbound):
         try:
             piece(bench)

@@ -43,7 +43,7 @@ def citations() -> Citations:
 
 
 def check(claims: dict[str, Any], cited: Citations) -> list[str]:
-    """One line for each thing that does not fit together."""
+    """Return one line for each thing that does not fit together."""
     problems = []
     for rfc in sorted(set(cited) - {int(number) for number in claims}):
         where = sorted({module for modules in cited[rfc].values() for module in modules})
