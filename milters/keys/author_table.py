@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from milters.opendkim.dataset import read_dataset
-from milters.opendkim.errors import OpendkimError, Place
+from milters.opendkim.errors import Place
 from milters.opendkim.expand import ANY_DOMAIN, MAX_EXPANSION, Expanded, expand, is_aligned
 from milters.opendkim.tables import (
     AUTHOR_DOMAIN,
@@ -107,6 +107,3 @@ class AuthorTable:
             if key is not None and is_aligned(domain, key.domain):
                 found[key.domain, key.selector] = key
         return tuple(found.values())
-
-
-__all__ = ["AuthorTable", "OpendkimError", "Tables", "read_tables"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -315,6 +315,3 @@ def _table_keys(
             if old is not None:
                 keys[name] = old
     return keys
-
-
-__all__: Sequence[str] = ["EMPTY", "Harm", "KeyProblem", "Snapshot", "StoredKey", "load"]
