@@ -42,7 +42,7 @@ def open_entry(folder: int, name: str) -> BinaryIO:
 
 
 def read_from(descriptor: int, name: str) -> BinaryIO:
-    """The file behind a descriptor, which is taken over; raises `OSError` for no regular file."""
+    """Open a descriptor, which is taken over, to read; raises `OSError` for no regular file."""
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return open(descriptor, "rb")
     os.close(descriptor)

@@ -145,7 +145,7 @@ class OpenFolder:
 
     @contextlib.contextmanager
     def _written(self, data: bytes, mode: int, owner: int, group: int) -> Iterator[str]:
-        """The name of a file with this content, which is gone at the end unless it was renamed."""
+        """Yield the name of a file with this content, which is removed unless it was renamed."""
         name = f".new.{secrets.token_hex(8)}"
         descriptor = os.open(name, _NEW, 0o600, dir_fd=self.descriptor)
         try:
@@ -175,7 +175,7 @@ class OpenFolder:
         os.fsync(self.descriptor)
 
     def way_to(self, name: str) -> str:
-        """A path to an entry that leads through the descriptor, for calls that take only paths."""
+        """Return a path to an entry through the descriptor, for calls that take only paths."""
         return f"/proc/self/fd/{self.descriptor}/{name}"
 
 

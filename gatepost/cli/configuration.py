@@ -94,7 +94,7 @@ def _section(word: str) -> DaemonSection[Any]:
 
 
 def config_option(command: Callable[..., None]) -> Callable[..., None]:
-    """The option `--config FILE` of every command that reads the configuration."""
+    """Add the option `--config FILE` of every command that reads the configuration."""
     return click.option(
         "--config",
         "config",

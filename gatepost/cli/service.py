@@ -91,7 +91,7 @@ def find_group(name: str) -> int:
 
 
 def _account_of(unit: Unit) -> Account:
-    """The user of a unit; systemd.exec(5), Group=: the user's own group where none is named."""
+    """Find the user of a unit; systemd.exec(5), Group=: its own group where none is named."""
     account = find_account(unit.user)
     gid = find_group(unit.last("Group")) if unit.last("Group") else account.gid
     more = {find_group(group) for group in unit.words("SupplementaryGroups")}

@@ -17,7 +17,7 @@ the daemon leaves root, or holds what would be lost with it. The reference says 
 
 
 def waiting_for_a_start(running: Section, new: Section, name: str) -> Iterator[str]:
-    """The keys of a section that differ and are read at the start alone, as ``policyd.listen``.
+    """Yield the keys that differ and are read at the start alone, as ``policyd.listen``.
 
     `running` is what the daemon was started with, `name` that of the section.
     """

@@ -200,7 +200,7 @@ def _override(
 
 
 def _meant(model: type[BaseModel], word: str) -> str:
-    """The key that a variable without ``__`` was to be; empty for one that is nobody's mistake.
+    """Guess the key that a variable without ``__`` was to be; empty where it is no mistake.
 
     One that has the underscore between section and key only once, or nearly the name of a key.
     """
@@ -262,7 +262,7 @@ def _unknown_variable(variable: str, path: KeyPath, allowed: Sequence[str]) -> s
 def _follow(
     loc: tuple[str | int, ...], model: type[BaseModel], data: Any
 ) -> tuple[KeyPath, type[BaseModel] | None, Any]:
-    """The part of a pydantic location that is keys of the file, the model and the value there.
+    """Find the keys of the file in a pydantic location, and the model and the value there.
 
     Pydantic puts names of union members and validators into its locations; those are no keys.
     """

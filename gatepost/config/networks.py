@@ -74,7 +74,7 @@ def extents(networks: Iterable[IpNetwork]) -> Iterator[Extent]:
 
 
 def require_own(networks: tuple[IpNetwork, ...]) -> tuple[IpNetwork, ...]:
-    """The networks as they are; raises `ValueError` when they hold the Internet, or nearly."""
+    """Return the networks; raises `ValueError` when they hold the Internet, or nearly."""
     for extent in extents(networks):
         if extent.is_internet:
             raise ValueError(

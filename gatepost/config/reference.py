@@ -113,7 +113,7 @@ def _show(value: Any, info: FieldInfo) -> str:
 
 
 def _strip(info: FieldInfo) -> Any:
-    """The annotation as the model wrote it: pydantic moves `Annotated` metadata into the field."""
+    """Restore the annotation of the model: pydantic moves `Annotated` metadata into the field."""
     for kind in _KINDS:
         if get_origin(kind) is Annotated:
             base, *metadata = get_args(kind)

@@ -252,7 +252,7 @@ class Prefork:
         self._selector.register(ours, selectors.EVENT_READ, worker)
 
     def _could_not_start(self, slot: _Slot, error: OSError) -> None:
-        """The machine has no room for another process now, and may have some later."""
+        """Try later: the machine has no room for another process now."""
         self._wait_longer(slot)
         self._log.error("a worker could not be started", error=str(error), backoff=slot.backoff)
 

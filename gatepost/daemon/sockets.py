@@ -44,7 +44,7 @@ def metrics_server(address: Address | None, probes: Probes) -> MetricsServer | N
 def listening_socket(
     address: Address, mode: int = 0o660, group: str | None = None
 ) -> socket.socket:
-    """A socket that listens; raises `StartError`. `mode` and `group` are for a unix socket."""
+    """Open a socket that listens; raises `StartError`. `mode` and `group` are for a unix socket."""
     try:
         if isinstance(address, Unix):
             return _listen_unix(address.path, mode, group)

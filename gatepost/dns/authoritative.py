@@ -102,14 +102,14 @@ def _addresses(zone: str, hosts: Sequence[str], port: int) -> Lookup[tuple[NameS
 
 
 def addresses(host: str) -> Lookup[tuple[str, ...]]:
-    """The IPv4 and IPv6 addresses of a host; empty when it has none or DNS does not answer."""
+    """Look up the addresses of a host; empty when it has none or DNS does not answer."""
     v4 = yield from ask(host, "A")
     v6 = yield from ask(host, "AAAA")
     return (v4.records + v6.records)[:MAX_ADDRESSES]
 
 
 def named_servers(text: str, port: int = 53) -> Lookup[tuple[NameServer, ...]]:
-    """Every address of a name server that is given by address or name, with ``:PORT`` or without.
+    """Find each address of a server given by address or name, with ``:PORT`` or without.
 
     Raises `NoServersError`.
     """

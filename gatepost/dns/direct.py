@@ -46,7 +46,7 @@ def ask_server(question: ServerQuestion, timeout: float) -> ServerAnswer:
 
 
 def find_zone(name: str, server: NameServer, timeout: float) -> str:
-    """The zone of `server` that `name` is in or would be in, by its SOA; raises `ServerError`."""
+    """Find the zone of `server` that `name` is or would be in, by its SOA; raises `ServerError`."""
     owner = to_name(name)
     if owner is None:
         raise ServerError(f"{name} is no name that DNS can hold")

@@ -77,7 +77,7 @@ class Question:
         self._octets = name.to_digestable() + struct.pack(">HH", rdtype, dns.rdataclass.IN)
 
     def query(self, identifier: bytes, *, edns: bool) -> bytes:
-        """The question as a message with RD set, with the OPT record of RFC 6891 or without."""
+        """Write the question as a message with RD set, with the OPT record of RFC 6891 or not."""
         header = identifier + struct.pack(">HHHHH", dns.flags.RD, 1, 0, 0, int(edns))
         return header + self._octets + (_OPT if edns else b"")
 

@@ -31,7 +31,7 @@ _load_types()
 
 
 def to_name(text: str) -> dns.name.Name | None:
-    """The name as labels, taken literally (a backslash is no escape); None when it cannot exist.
+    """Split a name into labels, literally (a backslash is no escape); None if it cannot exist.
 
     Names come out of mail, so anything can stand in them: empty labels, 64 octets in a label, 300
     in all. Such a name is in no zone.

@@ -127,7 +127,7 @@ class _Server(http.server.ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """A connection is done with."""
+        """Let go of a connection."""
         with self._open_lock:
             self._open.pop(request, None)
         super().shutdown_request(request)
@@ -139,7 +139,7 @@ class _Server(http.server.ThreadingHTTPServer):
         self.socket.bind(self.server_address)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A scraper that hangs up is none of our business."""
+        """Say nothing: a scraper that hangs up is none of our business."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 

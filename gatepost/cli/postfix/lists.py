@@ -9,7 +9,7 @@ _BETWEEN = " ,\t\r\n"
 
 
 def split(text: str) -> list[str]:
-    """The items of a list; a group keeps its outer braces, and one that is not closed its opening.
+    """Split a list; a group keeps its outer braces, and one that is not closed its opening.
 
     It reads each character once.
     """

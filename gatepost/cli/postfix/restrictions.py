@@ -56,7 +56,7 @@ def steps(values: Mapping[str, str]) -> Iterator[tuple[str, Step]]:
 
 
 def is_for_own_networks(values: Mapping[str, str]) -> bool:
-    """Whether a service turns away who is not in mynetworks, before anything else is looked at."""
+    """Tell whether a service first of all turns away who is not in mynetworks."""
     names = [name for name, _ in _flat(values.get(BEFORE_MESSAGE[0], ""), values, frozenset())]
     return names == ["permit_mynetworks", "reject"]
 
