@@ -19,7 +19,7 @@ class Balance:
         self._counts = memoryview(mmap.mmap(-1, 4 * workers)).cast("I")
 
     def set(self, worker: int, connections: int) -> None:
-        """So many connections does this worker have."""
+        """Tell the others how many connections this worker has."""
         self._counts[worker] = connections
 
     def excess(self, worker: int) -> int:

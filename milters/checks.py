@@ -58,7 +58,7 @@ def outcomes(findings: Findings) -> Mapping[str, str]:
 
 
 def _dkim_outcome(results: Sequence[DkimResult]) -> str:
-    """The best that the signatures came to: one that passes is enough (RFC 6376 section 6.1)."""
+    """Return the best of the signatures: one that passes is enough (RFC 6376 section 6.1)."""
     statuses = {
         # RFC 6376 section 3.6.1: t=y MUST NOT be treated differently from unsigned mail
         DkimStatus.NONE

@@ -48,7 +48,7 @@ class Owner(Protocol):
     draining: bool
 
     def ended(self, connection: Connection) -> None:
-        """The connection is closed."""
+        """Forget a connection, which is closed."""
 
 
 class Connection:
@@ -101,7 +101,7 @@ class Connection:
         return self._socket.fileno() >= 0
 
     def is_silent_since(self, time: float) -> bool:
-        """Whether the MTA has neither sent a packet nor read anything since, and it is its turn."""
+        """Tell whether it is the MTA's turn, which has sent no packet and read nothing since."""
         return self._moved < time and self.is_their_turn
 
     def has_not_negotiated_since(self, time: float) -> bool:

@@ -288,7 +288,7 @@ _AFRESH: Final = frozenset((Abort, Connect, Helo, MailFrom, NextClient, Offer, Q
 
 
 def _is_handed_in(client: Connect) -> bool:
-    """Whether the client is the one that Postfix makes up for mail that did not come by SMTP."""
+    """Tell whether Postfix made the client up, for mail that did not come by SMTP."""
     return client.port == 0 and (client.hostname, client.address) in _MADE_UP
 
 

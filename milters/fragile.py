@@ -69,7 +69,7 @@ class FragileParts:
 
     @staticmethod
     def _is_cut(text: bytes, start: int, end: int) -> bool:
-        """Whether the line at `start` is too long; `end` is -1, or 999 octets behind `start`."""
+        """Tell if the line at `start` is too long; `end` is -1, or 999 octets behind `start`."""
         if end < 0:
             # the CR of an end that is still to come does not count
             return len(text) - start > MAX_LINE + 1 or text[-1] != _CR

@@ -62,12 +62,12 @@ class Message:
         return self._treatment is not None
 
     def add_recipient(self, recipient: str) -> None:
-        """A recipient was accepted."""
+        """Add a recipient that was accepted."""
         if self._hold(RECIPIENT + len(recipient)):
             self.envelope.add_recipient(recipient)
 
     def add_field(self, name: bytes, value: bytes) -> None:
-        """A header field; beyond the limits the header is dropped, and the message refused."""
+        """Add a field; beyond the limits the header is dropped, and the message refused."""
         self._octets += len(name) + len(value) + 3
         if self._octets > self.rules.settings.max_header or len(self._fields) >= MAX_FIELDS:
             self._refuse(_TOO_LARGE)
@@ -88,7 +88,7 @@ class Message:
         self._held.set(MESSAGE)
 
     def end_header(self) -> None:
-        """The header is complete: prepare what the body has to go through."""
+        """End the header, and prepare what the body has to go through."""
         self._treatment = self._treat()
         self._fields = []
 
@@ -113,7 +113,7 @@ class Message:
         return treatment
 
     def add_body(self, chunk: bytes) -> None:
-        """The next part of the body."""
+        """Take the next part of the body."""
         if self._treatment is None:
             self.end_header()
         if isinstance(self._treatment, Inbound | Outbound):

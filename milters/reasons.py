@@ -66,7 +66,7 @@ FRAGILE: dict[str, str] = {
 
 
 def reasons() -> dict[str, Meaning]:
-    """Every reason id with its meaning: the milter's own, and one for each line of its table."""
+    """List each reason id with its meaning: the milter's own, and one for a line of the table."""
     found = {reason: Meaning(text, (code,)) for reason, (code, text) in _OWN.items()}
     for method in METHODS:
         section = type(getattr(PolicySettings(), method))

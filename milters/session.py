@@ -58,7 +58,7 @@ class Session:
         return str(self._client.address or "")
 
     def connect(self, hostname: str, address: str | None) -> None:
-        """A client has connected: its verified name or what stands for it, and its address.
+        """Note the client: its verified name or what stands for it, and its address.
 
         `address` is None for mail that was handed in on this machine.
         """
@@ -71,11 +71,11 @@ class Session:
         self._message = None
 
     def helo(self, name: str) -> None:
-        """The client has said who it is, perhaps not for the first time."""
+        """Note who the client says it is, perhaps not for the first time."""
         self._helo = name[:MAX_SHOWN]
 
     def mail_from(self, sender: bytes, login: str, daemon_name: str, *, utf8: bool = False) -> None:
-        """A message begins.
+        """Begin a message.
 
         `sender` is the reverse-path as SMTP has it, `login` the SASL name or empty, `daemon_name`
         the name of the smtpd service, `utf8` the parameter SMTPUTF8 (RFC 6531).
@@ -86,22 +86,22 @@ class Session:
         self._message = Message(rules, envelope, self._memory, self._trace)
 
     def rcpt(self, recipient: bytes) -> None:
-        """A recipient was accepted."""
+        """Add a recipient that was accepted."""
         self._current().add_recipient(_path(recipient))
 
     def header(self, name: bytes, value: bytes) -> None:
-        """A header field: `value` is everything behind the colon; folds end with LF or CRLF."""
+        """Add a header field: `value` is everything behind the colon; folds end with LF or CRLF."""
         message = self._current()
         if message.has_ended_header:
             raise ProtocolError("a header field came after the end of the header")
         message.add_field(name, value)
 
     def end_of_headers(self) -> None:
-        """The header is complete."""
+        """End the header."""
         self._current().end_header()
 
     def body(self, chunk: bytes) -> None:
-        """The next part of the body, cut anywhere."""
+        """Take the next part of the body, cut anywhere."""
         self._current().add_body(chunk)
 
     def end_of_message(self, now: int) -> Lookup[Outcome]:
@@ -110,7 +110,7 @@ class Session:
         return (yield from message.finish(now))
 
     def abort(self) -> None:
-        """The MTA has given the message up; there may have been none."""
+        """Drop the message, which the MTA has given up; there may have been none."""
         self._message = None
 
     @property

@@ -35,7 +35,7 @@ class KeyTable(Protocol):
     """Where signing keys come from."""
 
     def keys_for(self, domain: str) -> Sequence[DomainKey]:
-        """The keys that sign for exactly this domain (A-labels, lower-case); empty without one.
+        """Return the keys that sign for exactly this domain (A-labels, lower-case), or none.
 
         Never raises and never waits: keys are read when the configuration is.
         """

@@ -117,7 +117,7 @@ class Worker:
             self._timer.cancel()
 
     def ended(self, connection: Connection) -> None:
-        """A connection is closed."""
+        """Forget a connection, which is closed."""
         self._connections.discard(connection)
         self._count()
         if not self._connections:
@@ -145,7 +145,7 @@ class Worker:
         return has_room
 
     def _spare(self) -> Iterator[tuple[tuple[Spare, float], Connection]]:
-        """The connections that may have to make room now, with how well they can be spared."""
+        """Yield the connections that may have to make room, with how well they can be spared."""
         now = self._loop.time()
         bound = self._decisions.rules.settings.max_connections
         found = [(one.awaited, one) for one in self._connections if one.is_their_turn]

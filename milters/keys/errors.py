@@ -40,7 +40,7 @@ class StillNeededError(KeysError):
 
 
 def is_unreadable(error: BaseException) -> bool:
-    """Whether `error` comes from something that is there and cannot be read, now or by this user.
+    """Tell whether `error` is about something that is there and cannot be read now or by us.
 
     A file that is missing or has the wrong content is not unreadable.
     """

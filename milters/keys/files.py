@@ -84,7 +84,7 @@ def _why(error: OSError, path: Path) -> str:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether `path`, behind symbolic links, is a folder; raises `KeyFileError` for a dead link."""
+    """Tell whether `path`, behind links, is a folder; raises `KeyFileError` for a dead link."""
     try:
         return stat.S_ISDIR(path.stat().st_mode)
     except OSError as error:

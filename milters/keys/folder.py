@@ -95,7 +95,7 @@ class KeyFolder:
         self.path = path
 
     def scan(self) -> Listing:
-        """Every key that lies here; raises `KeyFileError` when the folder itself cannot be read.
+        """List every key that lies here; raises `KeyFileError` when the folder cannot be read.
 
         What cannot be used is a problem of its domain and leaves the others alone.
         """
@@ -301,7 +301,7 @@ class KeyFolder:
             return OpenFolder.open(self.path / domain)
 
     def _states_to_change(self, domain: str) -> dict[str, KeyLife]:
-        """The states with every key file in it; what was there before any states was active."""
+        """Return the states of all key files; a key that was there before any states is active."""
         states = self.states(domain)
         unknown = KeyState.ACTIVE if states is None else KeyState.NEW
         known = dict(states or {})
@@ -330,7 +330,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _flat(path: Path) -> KeyFile:
-    """A key whose file name has both names; the selector is the last label, so it has no dot."""
+    """Read a key whose file name has both names: the selector is the last label."""
     domain, _, selector = path.stem.rpartition(".")
     try:
         name = parse_domain(domain), parse_selector(selector)
@@ -344,7 +344,7 @@ def _flat(path: Path) -> KeyFile:
 
 
 def _domain_of(entry: Path) -> str:
-    """The domain that a file or folder seems to belong to; empty when none is recognizable."""
+    """Guess the domain that a file or folder belongs to; empty when there is no telling."""
     name = entry.stem.rpartition(".")[0] if entry.suffix in SUFFIXES else entry.name
     try:
         return parse_domain(name)

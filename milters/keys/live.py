@@ -82,7 +82,7 @@ class LiveKeys:
         return self._usable(self.snapshot.keys_of(domain))
 
     def keys_of(self, author: Author) -> Sequence[DomainKey] | None:
-        """The keys that a SigningTable names for this author; None when it says nothing of it."""
+        """Return the keys of a SigningTable for this author; None when it says nothing of it."""
         if self.snapshot.table is None:
             return None
         keys = self.snapshot.table.keys_for(author.address, author.domain)

@@ -149,6 +149,6 @@ def _toml(value: Value) -> str:
 
 
 def _string(text: str) -> str:
-    """A basic string of TOML; what a JSON string escapes, TOML escapes alike, and DEL besides."""
+    """Write a basic string of TOML, which escapes what JSON escapes, and DEL besides."""
     clean = text.encode("utf-8", "replace").decode("utf-8")
     return json.dumps(clean, ensure_ascii=False).replace("\x7f", "\\u007f")

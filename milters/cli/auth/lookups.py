@@ -24,7 +24,7 @@ from msgauth.trace import Trace
 def client_address(
     ctx: click.Context, param: click.Parameter, value: str | None
 ) -> IpAddress | None:
-    """The callback of an option that is an IPv4 or IPv6 address."""
+    """Read the value of an option that is an IPv4 or IPv6 address."""
     try:
         return None if value is None else ipaddress.ip_address(value)
     except ValueError:

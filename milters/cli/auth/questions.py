@@ -20,7 +20,7 @@ MAX_SHOWN = 100
 
 
 def dns_option(command: Command) -> Command:
-    """The option `--dns FILE`."""
+    """Add the option `--dns FILE`."""
     return click.option(
         "--dns",
         "zone",

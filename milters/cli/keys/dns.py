@@ -41,7 +41,7 @@ def open_servers(
 
 
 def update_options(command: Command) -> Command:
-    """The options of commands that can change a record themselves."""
+    """Add the options of commands that can change a record themselves."""
     for option in (
         click.option("--port", type=int, default=53, hidden=True),
         click.option("--ttl", type=click.IntRange(0, 604_800), default=3600, show_default=True),

@@ -55,7 +55,7 @@ check_selector = _checked(parse_selector)
 
 
 def folder_options(command: Command) -> Command:
-    """The options that say where the keys are, and `--json`."""
+    """Add the options that say where the keys are, and `--json`."""
     command = click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
     command = click.option(
         "--keys",
