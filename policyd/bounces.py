@@ -143,12 +143,12 @@ def _stable(user: str, domain: str, nesting: int) -> str:
 
 
 def _inner(user: str, domain: str, nesting: int) -> str:
-    """The user of an address that stands within another one, reduced as if it stood alone."""
+    """Reduce the user of an address that stands within another one, as if it stood alone."""
     return _stable(user, domain.lower(), nesting).rpartition("@")[0]
 
 
 def _srs(user: str, domain: str, nesting: int) -> str | None:
-    """A forwarder's rewriting: the original sender stays."""
+    """Reduce a forwarder's rewriting: the original sender stays."""
     if found := _SRS1.fullmatch(user):
         host, original, name = found.groups()
         return f"srs1=#={host}==#=#={original}={_inner(name, original, nesting)}@{domain}"
@@ -162,7 +162,7 @@ def _srs(user: str, domain: str, nesting: int) -> str | None:
 
 
 def _batv(user: str, domain: str, nesting: int) -> str | None:
-    """A signed sender: the sender without its signature (draft-levine-smtp-batv)."""
+    """Reduce a signed sender to the sender without its signature (draft-levine-smtp-batv)."""
     if found := _BTV1.fullmatch(user):
         return _stable(found[1], domain, nesting)
     found = _PRVS.fullmatch(user)
@@ -178,7 +178,7 @@ def _batv(user: str, domain: str, nesting: int) -> str | None:
 
 
 def _customer(user: str, domain: str, _nesting: int) -> str | None:
-    """A sending service's address: the customer stays, where it is named."""
+    """Reduce a sending service's address: the customer stays, where it is named."""
     pool = _SERVERS_IN_THE_DOMAIN.fullmatch(domain)
     domain = pool[1] if pool else domain
     domain = "mcsv.net" if domain in _MAILCHIMP_POOLS else domain
@@ -205,7 +205,7 @@ _FORMS: tuple[Callable[[str, str, int], str | None], ...] = (_srs, _batv, _custo
 
 
 def _plain(user: str, domain: str) -> str:
-    """A local part of no form that is known."""
+    """Reduce a local part of no form that is known."""
     user = user.partition("+")[0] or user
     if not _DIGIT.search(user) or domain in _FREEMAIL:
         return user

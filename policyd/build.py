@@ -74,7 +74,7 @@ class Stores:
 
     @classmethod
     def over(cls, store: Store) -> Stores:
-        """A store that needs no guard."""
+        """Wrap a store that needs no guard."""
         return cls(store, store)
 
     def start(self) -> None:
@@ -135,7 +135,7 @@ class Maker:
         return Engine(rows, self._proxy_networks)
 
     def faults(self) -> Iterator[tuple[CheckName, str]]:
-        """The checks that cannot be made, and why: a list is missing, a secret cannot be read."""
+        """Yield the checks that cannot be made, and why, as a list that is missing."""
         for name in self._settings.order:
             try:
                 self._row(name)

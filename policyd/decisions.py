@@ -112,7 +112,7 @@ class DecisionLog:
 
 
 def _client(request: Request) -> Iterator[tuple[str, str]]:
-    """The client as Postfix names it, and the proxy, when it is the proxy that Postfix names."""
+    """Yield the client as Postfix names it, and the proxy, when Postfix names that."""
     if request.given_address:
         yield "client", request.given_address
         if request.attributes.get("client_address") != request.given_address:

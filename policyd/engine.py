@@ -121,7 +121,7 @@ class Engine:
         return decision
 
     def _hide_client(self, request: Request, decision: Decision) -> None:
-        """The address is a proxy's: nothing may be derived from it."""
+        """Hide the address, which is a proxy's: nothing may be derived from it."""
         PROXIED.inc()
         if not self._warned:
             self._warned = True
@@ -165,7 +165,7 @@ class Engine:
 
 
 def _replaces(action: Action, waiting: Action) -> bool:
-    """Whether `action` is answered in place of what waits so far; `DUNNO` when nothing does."""
+    """Tell whether `action` replaces what waits so far, which is `DUNNO` when nothing does."""
     if action.verb in WAITING:
         return WAITING[action.verb] > WAITING.get(waiting.verb, 0)
     if action == DUNNO:
@@ -189,7 +189,7 @@ def _failed(row: Row, why: str) -> Outcome:
 
 
 def _out_of_resources(row: Row, why: str) -> Outcome:
-    """A shortage of ours, which no failure mode is about: the mail waits until it is over."""
+    """Defer for a shortage of ours, which no failure mode is about: mail waits until it ends."""
     FAILURES.labels(row.check.name, DEFERRED.reason).inc()
     log.error("out of resources, a check could not be made", check=row.check.name, error=why)
     return Outcome("failed", refuse(DEFERRED), DEFERRED.reason, why)

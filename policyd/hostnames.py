@@ -166,7 +166,7 @@ def is_own(address: str, name: str) -> bool:
 
 
 def _has_serial(host: str) -> bool:
-    """Whether a machine is one of many with numbers; the number of a mail server does not count."""
+    """Tell whether a machine is one of many with numbers; that of a mail server does not count."""
     if _ADDRESS_LIKE.search(host) or _HEX_WORD.search(host):
         return True
     words = _WORDS.findall(host)
@@ -189,7 +189,7 @@ def _is_mail_label(label: str) -> bool:
 
 
 def _is_generic(address: str, host: str) -> bool:
-    """Whether the part before the organization's domain has the address in it, or names a line."""
+    """Tell whether the part before the organization's domain has the address or names a line."""
     if not host:
         return False
     if _LINE_WORDS.search(host):

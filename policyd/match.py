@@ -159,7 +159,7 @@ class AddressTable:
         return bool(self._addresses or self._users or self._domains or self._regexes)
 
     def match(self, address: str) -> str:
-        """The entry that fits an address, empty when none does; the null sender fits none."""
+        """Return the entry that fits an address, empty when none does; the null sender has none."""
         if not address:
             return ""
         lower = address.lower()
@@ -283,7 +283,7 @@ def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 
 
 def pack_ipv4(text: str) -> bytes | None:
-    """The four bytes of a dotted quad, or None: an order of magnitude cheaper than `ipaddress`."""
+    """Pack a dotted quad into four bytes, or None: ten times cheaper than `ipaddress`."""
     try:
         return socket.inet_pton(socket.AF_INET, text)
     except (OSError, UnicodeEncodeError, ValueError):
@@ -301,7 +301,7 @@ def _match_domain(name: str, domains: set[str]) -> str:
 
 @lru_cache(maxsize=16384)
 def parse_address(text: str) -> Address | None:
-    """An IP address, or None for what is none; an IPv4-mapped IPv6 address is the IPv4 address."""
+    """Parse an IP address; None for what is none. An IPv4-mapped one is the IPv4 address."""
     if (packed := pack_ipv4(text)) is not None:
         return ipaddress.IPv4Address(packed)
     try:

@@ -124,5 +124,5 @@ class Request:
 
 
 def _number(text: str) -> int:
-    """A count; what is not a plain decimal number of at most 18 digits counts as 0."""
+    """Read a count; what is not a plain decimal number of at most 18 digits counts as 0."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else 0

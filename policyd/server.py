@@ -130,7 +130,7 @@ class PolicyServer:
         return not self.held or self.held + size <= self.bounds().memory
 
     def forget(self, connection: Connection) -> None:
-        """The connection is closed, or about to be."""
+        """Forget a connection, which is closed or about to be."""
         if connection in self.connections:
             self.connections.remove(connection)
             CONNECTIONS.add(-1)
@@ -201,7 +201,7 @@ class Connection(asyncio.Protocol):
         self._writable: asyncio.Future[None] | None = None
 
     def is_spare(self, now: float) -> bool:
-        """Whether nothing is under way, or half a request that Postfix would have completed."""
+        """Tell whether nothing is under way, or half a request that Postfix would have finished."""
         return self._task is None and self._partial_since < now - HALF_REQUEST
 
     # As asyncio calls them
@@ -256,7 +256,7 @@ class Connection(asyncio.Protocol):
         return False
 
     def pause_writing(self) -> None:
-        """The other side does not read its answers."""
+        """Wait: the other side does not read its answers."""
         self._writable = self._loop.create_future()
 
     def resume_writing(self) -> None:

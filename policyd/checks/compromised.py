@@ -139,7 +139,7 @@ def _names(recent: Recent) -> str:
 
 
 def _counted(entry: Entry | None, now: int, period: float) -> Entry:
-    """A count that begins anew when its period is over."""
+    """Count one more; the count begins anew when its period is over."""
     expires = entry.expires if entry is not None else now + int(period) + 1
     return Entry(str(_count(entry) + 1), expires)
 

@@ -296,7 +296,7 @@ class DnsLists:
                 log.warning("DNS list does not answer", zone=zone.shown)
 
     def _let_in_again(self, zone: Zone, now: float) -> None:
-        """A zone without test entries that has answered with an error sits out one interval."""
+        """Let a zone without test entries in again, one interval after its error."""
         if not zone.left_out:
             return
         if zone.standing.test_at:

@@ -135,7 +135,7 @@ def charge_all(
 
 
 def _drained(bucket: Bucket, charge: Charge) -> Bucket:
-    """A message that is held was still sent; the bucket is empty then, not less than that."""
+    """Charge a message that is held, as it was still sent; a bucket never goes below zero."""
     return Bucket(max(0.0, bucket.tokens - charge.cost), bucket.time)
 
 

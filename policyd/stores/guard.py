@@ -116,7 +116,7 @@ class Guard:
         return future
 
     def worked(self) -> None:
-        """An update is done."""
+        """Note that an update is done."""
         self._failures = 0
 
     async def look(self, keys: Sequence[str]) -> Known:
@@ -143,7 +143,7 @@ class Guard:
         await self.store.close()
 
     def failed(self, error: StoreError) -> None:
-        """An update failed: after some in a row the store is down."""
+        """Note that an update failed: after some in a row the store is down."""
         self._failed_count.inc()
         self._failures += 1
         self.readable = error.readable
