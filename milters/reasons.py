@@ -66,7 +66,7 @@ FRAGILE: dict[str, str] = {
 
 
 def reasons() -> dict[str, Meaning]:
-    """List each reason id with its meaning: the milter's own, and one for a line of the table."""
+    """List the reason ids with their meanings: the milter's own, and one for each table line."""
     found = {reason: Meaning(text, (code,)) for reason, (code, text) in _OWN.items()}
     for method in METHODS:
         section = type(getattr(PolicySettings(), method))
