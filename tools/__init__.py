@@ -1,1 +1,1 @@
-"""What the project is developed with: demo, benchmarks, installer and scripts."""
+"""What the project is developed with: demo, benchmarks, installation and scripts."""

@@ -109,9 +109,7 @@ def test_a_bad_gatepost_toml_is_refused_and_the_old_one_kept(changing: Stack) ->
     good = changing.pod.data("mail-gatepost")["gatepost.toml"]
     before = {daemon: generation(changing, daemon) for daemon in DAEMONS}
     with nothing_restarts(changing):
-        changing.configure(
-            "mail-gatepost", {"gatepost.toml": good + "\n[nonsense]\na = 1\n"}
-        )
+        changing.configure("mail-gatepost", {"gatepost.toml": good + "\n[nonsense]\na = 1\n"})
         for daemon in DAEMONS:
             wait_until(
                 lambda: not is_good(changing, daemon),  # noqa: B023
