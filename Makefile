@@ -2,9 +2,9 @@
 .PHONY: help install demo lint format test unit fuzz stack bench chart manifest docs clean
 VENV := .venv
 PY := $(VENV)/bin/python
-# The daemons' tests wait more than they compute: three at a time for each core, at most twelve. Each
+# The daemons' tests wait more than they compute: two at a time for each core, at most eight. Each
 # process of pytest has a network namespace of its own, so ports never meet.
-JOBS := $(shell n=$$(( 3 * $$(nproc) )); echo $$(( n < 12 ? n : 12 )))
+JOBS := $(shell n=$$(( 2 * $$(nproc) )); echo $$(( n < 8 ? n : 8 )))
 PYTEST := $(PY) -m pytest -n $(JOBS) --dist worksteal
 # the distribution's Python, as the peers are the distribution's: one that was compiled without a
 # profile takes a third longer, and would be measured in place of us
