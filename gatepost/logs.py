@@ -32,7 +32,7 @@ _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=F
 _TRACES = frozenset({"exception", "stack"})
 """Values of several lines."""
 _OWN_COLUMNS = frozenset({"event", "level"}) | _TRACES
-"""What the console shows without a name and `=`."""
+"""Keys that the console shows without a name and `=`."""
 _QUOTED = frozenset(" =\"'\\")
 """Characters of a value that would blur where it ends."""
 

@@ -14,7 +14,7 @@ from gatepost.reply import Reply
 REASON: Final = "out-of-resources"
 
 DEFERRED: Final = Reply(451, "4.3.2", "this host is short of resources, please try again", REASON)
-"""What the client is told (RFC 3463 section 3.4: X.3.2, excessive load)."""
+"""The reply to the client (RFC 3463 section 3.4: X.3.2, excessive load)."""
 
 _ERRNOS: Final = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN, errno.EADDRNOTAVAIL}

@@ -36,7 +36,7 @@ _BASES: Final = {
     "CacheDirectory": Path("/var/cache"),
     "LogsDirectory": Path("/var/log"),
 }
-"""What systemd makes for the user of the unit, by the setting that names it."""
+"""Folders that systemd makes for the user of the unit, by the setting that names them."""
 
 _READ_ONLY: Final[Mapping[str, tuple[str, ...]]] = {
     "yes": ("/usr", "/boot", "/efi"),

@@ -27,7 +27,7 @@ READ: Final = 1 << 17
 
 
 class Spare(enum.IntEnum):
-    """What a connection waits for that can be done without, the least of a loss first."""
+    """A wait that may be cut short to make room; the smallest loss comes first."""
 
     NEGOTIATION = 0
     """Postfix negotiates at once, so this is nobody's that brings mail."""
@@ -110,7 +110,7 @@ class Connection:
 
     @property
     def awaited(self) -> tuple[Spare, float]:
-        """What the MTA is waited for when it is its turn, and since when.
+        """Return the kind of wait for the MTA when it is its turn, and its beginning.
 
         Octets that complete no packet change nothing, nor do packets between two messages.
         """
@@ -122,7 +122,7 @@ class Connection:
 
     @property
     def is_their_turn(self) -> bool:
-        """Whether the MTA is waited for, to send or to read."""
+        """Return whether we wait for the MTA to send or to read."""
         return self._reading or bool(self._output)
 
     def drain(self) -> None:

@@ -138,7 +138,7 @@ class Conversation:
 
     @property
     def has_negotiated(self) -> bool:
-        """Whether the MTA has said what it offers."""
+        """Return whether the MTA has sent its offer."""
         return self._stream.has_negotiated
 
     @property

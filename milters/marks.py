@@ -39,7 +39,7 @@ _WORST_FIRST = (
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What our own fields say of a message.
+    """The statements of our own fields about a message.
 
     `count` is how many there are; without any, the message has not come in from outside.
     `is_verified` says that DMARC passed for the author when it did. If not, `dmarc` is what DMARC
@@ -53,7 +53,7 @@ class Marks:
 
     @property
     def are_bad(self) -> bool:
-        """Whether the message came in from outside and nothing says that it is genuine."""
+        """Return whether the message came in from outside and nothing says that it is genuine."""
         return self.count > 0 and not self.is_verified
 
 

@@ -1,4 +1,4 @@
-"""What messages under way hold in memory, counted for a whole worker and bounded.
+"""Memory of the messages under way, counted for a whole worker and bounded.
 
 The bound is on all messages together: each may be as large as `max_header` allows, and a few dozen
 of that size that wait for silent name servers would otherwise fill any container. What is counted
@@ -48,7 +48,7 @@ def kept_cost(fields: Iterable[HeaderField]) -> int:
 
 
 class Memory:
-    """What all messages of a worker hold together.
+    """The octets that all messages of a worker hold together.
 
     `bound` says how much that may be now, in octets; None is no bound. A message that is alone may
     go beyond it, or none of its size would ever be taken: it has bounds of its own.
@@ -67,7 +67,9 @@ class Memory:
 
 
 class Holding:
-    """What one message, or the buffer of one connection, holds; given back when it is gone.
+    """The octets that one message, or the buffer of one connection, holds.
+
+    They are given back when it is gone.
 
     It lives exactly as long as the objects that it counts, however they end: a message that is
     given up while it waits for DNS is in memory until that is over.

@@ -32,14 +32,14 @@ class Outcome:
     signatures: tuple[str, ...] = ()
     unsigned: str = ""
     seal: str = ""
-    """What became of the ARC seal: `sealed`, or the reason id why there is no new one; empty where
+    """The fate of the ARC seal: `sealed`, or the reason id why there is no new one; empty where
     none is wanted."""
     forged: int = 0
     """Fields that claimed to be ours and were removed."""
     proxied: bool = False
     """Whether the checks of the client's address were off, because it is a proxy's."""
     second_field: bool = False
-    """Whether a field was added to one that a signature covers (`SECOND_FIELD`)."""
+    """True if a field was added to one that a signature covers (`SECOND_FIELD`)."""
     fragile: tuple[str, ...] = ()
     """Reason ids for what was signed or sealed and is likely to be changed behind the milter."""
     facts: Mapping[str, object] = field(default_factory=dict)

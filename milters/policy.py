@@ -1,4 +1,4 @@
-"""What is done with a message, by what was found: a table, and three rules above it.
+"""The policy for a message, by its findings: a table, and three rules above it.
 
 The table has an action for each outcome of each method; the hardest one wins. The rules:
 

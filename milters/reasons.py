@@ -62,7 +62,7 @@ FRAGILE: dict[str, str] = {
     "offer 8BITMIME Postfix rewrites the body, and the signature fails, unless main.cf has "
     "`disable_mime_output_conversion = yes`.",
 }
-"""What the log says of signed mail that Postfix may change behind the milter."""
+"""Reason ids of the log for signed mail that Postfix may change behind the milter."""
 
 
 def reasons() -> dict[str, Meaning]:

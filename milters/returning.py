@@ -32,7 +32,7 @@ UNSIGNED = "from-outside"
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """What the message gets: `seal` says what became of the ARC seal, as in `Outcome`."""
+    """The actions for the message; `seal` says what became of the ARC seal, as in `Outcome`."""
 
     actions: tuple[Action, ...] = ()
     findings: tuple[Finding, ...] = ()

@@ -47,8 +47,10 @@ class KeyTable(Protocol):
         """
 
     def is_unreadable(self, domain: str) -> bool:
-        """Whether a key for mail From `domain` (A-labels, lower-case) may be there and cannot be
-        read: then it is not known that the mail has no key."""
+        """Return whether a key for mail From `domain` may be there and cannot be read.
+
+        Then it is not known that the mail has no key. `domain` is in A-labels and lower-case.
+        """
 
 
 class Signing:

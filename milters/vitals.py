@@ -1,4 +1,4 @@
-"""Whether each worker turns, and takes connections: told by workers, read by their parent.
+"""Vital signs of the workers, written by them and read by their parent.
 
 A readiness probe that only knows that workers run stays green while none of them has room.
 """

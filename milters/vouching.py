@@ -1,4 +1,4 @@
-"""Whether a listed ARC sealer saw a message pass DMARC before it was changed on its way.
+"""Listed ARC sealers that saw a message pass DMARC before it was changed on its way.
 
 An ARC chain that passes proves who sealed, not that they are honest (RFC 8617 section 9.5). Only
 the unbroken run of listed sealers at the end of the chain is believed: whoever sealed before them

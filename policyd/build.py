@@ -84,7 +84,7 @@ class Stores:
 
     @property
     def tasks(self) -> Sequence[asyncio.Task[None]]:
-        """What watches the store; none ends before `close()` unless something is wrong."""
+        """Return the tasks that watch the store; one that ends before `close()` is a fault."""
         return () if self._guard is None else self._guard.tasks
 
     async def close(self) -> None:

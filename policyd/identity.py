@@ -1,4 +1,4 @@
-"""Who a client is, for greylisting: what stays the same when a sender tries again.
+"""Identities of clients for greylisting, which stay the same when a sender tries again.
 
 A large sender has a pool of servers and retries from another one, so the address alone delays its
 mail for hours. What the client has proven is better: the organization whose name its address leads

@@ -44,8 +44,8 @@ class Request:
         self.attributes = attributes
         get = attributes.get
         self.given_address = get("client_address", "")
-        """What Postfix said, for the log: the attribute is "unknown" once it is found to be that of
-        a proxy."""
+        """The address from Postfix, for the log: the attribute is "unknown" once it is found to be
+        that of a proxy."""
         self.given_name = get("client_name", "")
         self.state = get("protocol_state", "")
         """One of `State`, or something that a later Postfix may send."""

@@ -77,7 +77,7 @@ class PolicyServer:
 
     @property
     def tasks(self) -> Sequence[asyncio.Task[None]]:
-        """What goes on as long as the server does; without it no bound of time is kept."""
+        """Return the tasks that run as long as the server does, and that keep its bounds of time."""
         return () if self._looker is None else (self._looker,)
 
     async def drain(self, grace: float) -> None:
@@ -112,8 +112,11 @@ class PolicyServer:
             accepted.close()
 
     def has_room(self) -> bool:
-        """Whether one more connection may stay. At the bound those make room that are silent: some
-        at a time, for all have to be looked at. Postfix connects again when it has to."""
+        """Return whether one more connection may stay.
+
+        At the bound the silent ones make room: some at a time, for all have to be looked at.
+        Postfix connects again when it has to.
+        """
         bound = self.bounds().max_connections
         if len(self.connections) < bound:
             return True

@@ -1,1 +1,1 @@
-"""What the project is developed with: demo, benchmarks, installation and scripts."""
+"""Development tools: demo, benchmarks, installation and scripts."""

@@ -1,4 +1,4 @@
-"""What a daemon will find when it starts: can its user open keys, files, store and sockets?
+"""Access of a daemon's user to the keys, files, store and sockets that it needs at its start.
 
 Nothing is changed and no socket is opened, so a daemon that runs is not disturbed.
 """

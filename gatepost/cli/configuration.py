@@ -36,7 +36,7 @@ class Daemon:
     section: DaemonSection[Any]
     settings: Any
     is_written: bool
-    """Whether file or environment set anything of the section."""
+    """True if the file or the environment sets anything in the section."""
 
 
 def read(path: Path | None, model: type[F]) -> Loaded[F]:

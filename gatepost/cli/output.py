@@ -1,4 +1,4 @@
-"""What commands print of data that others chose: mail, DNS, file names."""
+"""Output of commands that contains data of others: mail, DNS, file names."""
 
 from __future__ import annotations
 

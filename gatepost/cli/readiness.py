@@ -1,4 +1,4 @@
-"""Whether the daemons of a configuration can work with it: what `gatepost config check` opens."""
+"""Readiness of the daemons of a configuration: the files that `gatepost config check` opens."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Account:
 
     @property
     def is_me(self) -> bool:
-        """Whether this process is that user already."""
+        """Return whether this process runs as that user already."""
         return self.uid == os.geteuid()
 
 

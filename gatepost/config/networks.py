@@ -46,12 +46,12 @@ class Extent:
 
     @property
     def is_internet(self) -> bool:
-        """Whether the list holds more than anybody owns."""
+        """Return whether the list holds more than anybody owns."""
         return self.share > MAX_SHARE
 
     @property
     def is_large(self) -> bool:
-        """Whether the list holds more than most owners have."""
+        """Return whether the list holds more than most owners have."""
         return self.addresses > LARGE[self.version]
 
 

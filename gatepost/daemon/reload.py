@@ -37,7 +37,7 @@ TIMESTAMP = Gauge(
 
 
 class Current(Generic[T]):
-    """What is in use now; `build` reads and validates everything anew.
+    """The value in use now; `build` reads and validates everything anew.
 
     `build` raises `ConfigError`, `StartError` or `OSError` when it cannot. Whoever handles a
     message takes `value` once, at its start, and keeps it until the message is done.

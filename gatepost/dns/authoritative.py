@@ -1,4 +1,4 @@
-"""What each name server of a zone says, asked one by one.
+"""Answers of each name server of a zone, asked one by one.
 
 A recursive resolver answers from its cache and from whichever server it happened to ask. Before a
 key signs, its record has to be at all of them: a server that lags would make receivers fail the

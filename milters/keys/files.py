@@ -23,7 +23,7 @@ LOCK_PATIENCE = 10.0
 _LOCK_POLL = 0.05
 
 _NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP)
-"""What a file system says that locks no folders, as NFS."""
+"""Errors of a file system that cannot lock folders, such as NFS."""
 
 
 class KeyFileError(KeysError):

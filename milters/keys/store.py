@@ -50,7 +50,7 @@ class StoredKey:
 
 
 class Harm(enum.Enum):
-    """What a problem does to the mail of its domain."""
+    """The effect of a problem on the mail of its domain."""
 
     NONE = "none"
     """Nothing: a stray file, a line of a table that is not used."""
@@ -85,13 +85,16 @@ class Snapshot:
 
     @property
     def unreadable(self) -> tuple[KeyProblem, ...]:
-        """What cannot be read, and nothing that was read earlier stands in for it."""
+        """Return the sources that cannot be read and that no earlier content stands in for."""
         return self._with(Harm.UNREADABLE)
 
     @property
     def serious(self) -> tuple[KeyProblem, ...]:
-        """What keeps the milter from its work: the unreadable, and a folder or table that is of no
-        use, where nothing that was read earlier stands in."""
+        """Return the problems that keep the milter from its work.
+
+        These are the unreadable, and a folder or table that is of no use, where nothing that was
+        read earlier stands in.
+        """
         return self._with(Harm.UNREADABLE, Harm.SOURCE)
 
     def _with(self, *harms: Harm) -> tuple[KeyProblem, ...]:

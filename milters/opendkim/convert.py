@@ -21,7 +21,7 @@ class Conversion:
     toml: str
     findings: tuple[Finding, ...]
     drop_in: str = ""
-    """What the unit of the milter needs to run as opendkim ran; empty where that is not known."""
+    """The drop-in that lets the milter's unit run as opendkim ran; empty if that is not known."""
 
     @property
     def has_errors(self) -> bool:

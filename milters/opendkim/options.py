@@ -22,7 +22,7 @@ class Fate(enum.Enum):
     UNSUPPORTED = "unsupported"
     """What it asks for is not done."""
     UNDECIDED = "undecided"
-    """What it asks for is not done, and it has a say in whose mail is signed: somebody decides."""
+    """The option is not supported and affects whose mail is signed: an administrator decides."""
 
 
 @dataclass(frozen=True, slots=True)

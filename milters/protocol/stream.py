@@ -92,7 +92,7 @@ class MtaStream:
 
     @property
     def has_negotiated(self) -> bool:
-        """Whether the MTA has said what it offers."""
+        """Return whether the MTA has sent its offer."""
         return self._readers is not self._UNNEGOTIATED
 
     @property

@@ -60,7 +60,7 @@ class ArcHop:
 
 @dataclass(frozen=True, slots=True)
 class ArcResult(Finding):
-    """What the ARC chain came to.
+    """The result of an ARC chain.
 
     `hops` is empty unless the chain passed, the oldest first. `oldest_pass` is 0 when every
     message signature verifies, else the oldest instance from which on all do. It is None without a

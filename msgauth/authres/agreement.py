@@ -12,7 +12,9 @@ from msgauth.domain import DomainError, to_alabels
 
 
 def dmarc_passed(field: AuthenticationResults, author_domain: str) -> bool:
-    """Whether `field` says that DMARC passed for `author_domain`, and nothing that contradicts it.
+    """Return whether `field` says that DMARC passed for `author_domain`.
+
+    It must say nothing that contradicts this.
 
     There is at least one dmarc result, each is a pass, and each names `author_domain`, and no other
     domain, as header.from. A "dmarc" among the properties of any result contradicts: it is one

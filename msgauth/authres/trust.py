@@ -138,7 +138,7 @@ def _own(own_ids: frozenset[str]) -> _Own:
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """What stands before the results: all of it, the id in it, and the version of the syntax."""
+    """The part before the results: all of it, the id in it, and the version of the syntax."""
 
     text: str
     name: str

@@ -59,7 +59,7 @@ DEFAULT_LIMITS: Final = VerifierLimits()
 
 @dataclass(frozen=True, slots=True)
 class DkimResult(Finding):
-    """What one DKIM-Signature field came to.
+    """The result of one DKIM-Signature field.
 
     `domain` (d=), `selector` (s=), `auid` (i=) and `algorithm` (a=) are empty where the field could
     not be read. `key_bits` is 0 when no key was looked at. `testing` is the key's flag t=y: the

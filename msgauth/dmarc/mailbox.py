@@ -49,22 +49,22 @@ class Token:
 
     @property
     def is_comment(self) -> bool:
-        """Whether it is a comment, which means nothing."""
+        """Return whether it is a comment, which means nothing."""
         return self.text[0] == "("
 
     @property
     def is_blank(self) -> bool:
-        """Whether it means nothing: a comment, or white space."""
+        """Return whether it means nothing: a comment, or white space."""
         return self.is_comment or not self.text.strip(SPACE)
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What stands between two commas of an address list: a mailbox, or the name of a group."""
+    """The text between two commas of an address list: a mailbox, or the name of a group."""
 
     tokens: tuple[Token, ...]
     is_name: bool = False
-    """Whether it is the name of a group."""
+    """True if it is the name of a group."""
 
 
 @dataclass(frozen=True, slots=True)

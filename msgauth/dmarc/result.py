@@ -34,7 +34,7 @@ class DmarcResult(Finding):
     published: Policy = Policy.NONE
     """The policy that this tag publishes."""
     disposition: Policy = Policy.NONE
-    """What the record asks for this message: the published policy, one level down when the owner
+    """The policy for this message: the published policy, one level down when the owner
     is testing, and "none" unless the status is "fail", or "temperror" where nothing that passed
     speaks for the author and the policy is known. It is a wish: RFC 9989 section 7.4 has a
     receiver not reject for it alone."""

@@ -1,4 +1,4 @@
-"""What a backslash and what follows it stand for (perlrebackslash)."""
+"""Escapes: a backslash and the characters behind it (perlrebackslash)."""
 
 from __future__ import annotations
 

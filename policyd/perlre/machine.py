@@ -16,10 +16,11 @@ from policyd.perlre.errors import PerlRegexError
 from policyd.perlre.nodes import Anchor, Node
 
 MAX_INSTRUCTIONS = 900
-"""Of one expression, about one for each of its characters; counted quantifiers are written out."""
+"""Instructions of one expression, about one for each of its characters; counted quantifiers are
+written out."""
 MAX_STEPS = 300_000
-"""Of one search, some tenths of a second: the largest expression gets there with a subject of 330
-bytes, a usual one with several thousand. The longest address that mail can have is of 320."""
+"""Steps of one search, some tenths of a second: the largest expression gets there with a subject of
+330 bytes, a usual one with several thousand. The longest address that mail can have is of 320."""
 
 
 class _Op(enum.IntEnum):

@@ -59,7 +59,7 @@ class Atomic:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is ahead or behind, without taking it."""
+    """A lookaround: a match ahead or behind that takes no text."""
 
     body: Node
     behind: bool

@@ -90,7 +90,7 @@ class Guard:
 
     @property
     def tasks(self) -> Sequence[asyncio.Task[None]]:
-        """What goes on as long as the store is in use."""
+        """Return the tasks that run as long as the store is in use."""
         return () if self._ticker is None else (self._ticker,)
 
     async def update(self, keys: Sequence[str], change: Change[T]) -> T:

@@ -70,7 +70,7 @@ _UPGRADE: dict[int, Sequence[str]] = {
 """What makes a file of the present schema of one of an earlier; 0 is an empty file."""
 
 _SIDE_FILES = ("-wal", "-shm", "-journal")
-"""What SQLite puts behind the name of a file for the files beside it."""
+"""Endings that SQLite adds to the name of a file for the files beside it."""
 
 _COLUMNS = "entry.row, entry.key, entry.value, entry.expires"
 

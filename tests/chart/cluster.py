@@ -19,7 +19,7 @@ _KINDS = {
     "networking.k8s.io/v1": ("NetworkPolicy",),
     "policy/v1": ("PodDisruptionBudget",),
 }
-"""What the chart renders, by API version."""
+"""The kinds that the chart renders, by API version."""
 
 
 def _discovery() -> dict[str, Any]:

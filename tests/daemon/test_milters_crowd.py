@@ -32,7 +32,7 @@ def closed(milters: Milters, why: str) -> float:
 
 
 def is_open(plugged: socket.socket) -> bool:
-    """Whether the milter has neither said anything more nor hung up."""
+    """Return whether the milter has neither said anything more nor hung up."""
     plugged.setblocking(False)
     try:
         return plugged.recv(1, socket.MSG_PEEK) != b""

@@ -279,7 +279,7 @@ def test_keys_that_the_daemon_cannot_read_are_told_and_their_mail_waits(dns: Dns
 
 
 def told(milters: Milters) -> str:
-    """What `/readyz` says when it is not ready."""
+    """Return the text of `/readyz` when it is not ready."""
     url = f"http://127.0.0.1:{milters.metrics_port}/readyz"
     try:
         urllib.request.urlopen(url, timeout=5).close()

@@ -31,7 +31,7 @@ def echo(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EchoDaemon]
 
 
 def failure_of(echo: EchoDaemon) -> str:
-    """What a start that fails has written."""
+    """Return the output of a start that fails."""
     with pytest.raises(ProcessDied, match="ended with 1"):
         echo.start()
     return echo.log.read_text()
@@ -48,7 +48,7 @@ def launch_and_hold(echo: EchoDaemon) -> Path:
 
 
 def is_waiting(echo: EchoDaemon) -> bool:
-    """Whether sockets and port are open, which is done before anything is built."""
+    """Return whether sockets and port are open, which is done before anything is built."""
     with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, echo.metrics_port)):
         return echo.socket.exists()
     return False

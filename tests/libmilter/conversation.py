@@ -16,7 +16,7 @@ PROBE = packet(b"U", b"NOOP\0")
 
 @dataclass(frozen=True)
 class Conversation:
-    """What the MTA says from the first octet to the last; then it hangs up.
+    """The octets of an MTA from the first to the last; then it hangs up.
 
     `rules` are of `tests.libmilter.recording.SETTINGS`.
     """
@@ -32,7 +32,7 @@ class Conversation:
 
 @dataclass
 class Played:
-    """What a session was told, and what the MTA was answered.
+    """The events of a session and the answers to the MTA.
 
     A negotiation is shown as its numbers and the macros by stage, any other answer as its octets.
     """

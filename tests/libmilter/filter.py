@@ -32,7 +32,7 @@ _LOCAL: Final = {("localhost", "127.0.0.1"), ("localhost", "::1")}
 
 
 class Filter:
-    """What libmilter calls back, for one connection after the other."""
+    """The callbacks of libmilter, for one connection after the other."""
 
     def __init__(self) -> None:
         self.begin("default", UNIX)

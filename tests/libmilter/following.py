@@ -77,13 +77,13 @@ class _HangUpError(Exception):
 
 @dataclass
 class Followed:
-    """What `follow` has found."""
+    """The findings of `follow`."""
 
     played: Played
-    """What libmilter has to come to."""
+    """The outcome that libmilter must have."""
     names: list[str]
     heard: Conversation
-    """What is to be played to libmilter: all of it, or as much as can be told in other words."""
+    """The octets to play to libmilter: all of them, or as much as can be told in other words."""
 
 
 @dataclass
@@ -97,7 +97,7 @@ class _Follower:
     fresh: int = -1
     """The stage of the macros that came with the packet before, or -1."""
     is_behind: bool = False
-    """Whether libmilter has given up a message that we still follow."""
+    """True once libmilter has given up a message that we still follow."""
     own: set[int] = field(default_factory=set)
     """The stages whose macros came right before their command, as they should."""
 
@@ -106,7 +106,7 @@ class _Follower:
         self.names.append(name)
 
     def cut(self, name: str) -> None:
-        """What comes now has no other words: libmilter does not hear it."""
+        """End the part that can be told in other words: libmilter hears no more."""
         self.differ(name)
         self.is_cut = True
 

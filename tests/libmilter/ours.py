@@ -20,7 +20,7 @@ class Ours:
         self._said = b""
         self.error = ""
         self.has_ended = False
-        """Whether the connection is closed, in whatever way."""
+        """True once the connection is closed, in whatever way."""
 
     @property
     def in_message(self) -> bool:

@@ -17,7 +17,7 @@ from tests.testbed.closing import StreamServer
 from tests.unit.milters.test_protocol import packet
 
 RECORDED = Path(__file__).parents[1] / "vectors" / "milter"
-"""What a real Postfix said, by name of the test that made it say so."""
+"""Octets from a real Postfix, by name of the test that caused them."""
 
 
 class Recorder(StreamServer):

@@ -74,7 +74,7 @@ def machine(sink: Sink, dns: DnsServer) -> Iterator[Machine]:
 
 
 def follow(machine: Machine, script: str) -> str:
-    """What a block says on standard output when it is pasted into the shell of root."""
+    """Paste a block into the shell of root and return its standard output."""
     return machine.run(script).stdout
 
 

@@ -1,4 +1,4 @@
-"""What one message costs in msgauth, without sockets: medians in microseconds.
+"""Costs of one message in msgauth, without sockets: medians in microseconds.
 
     python -m tools.bench.msgauth_micro [--seconds 1]
 

@@ -1,4 +1,4 @@
-"""What smtp(8) changes of a message behind the milter, so that its signatures break."""
+"""Changes that smtp(8) makes behind the milter and that break signatures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether all mail goes through the milter, and what Postfix does while it is away."""
+"""Checks that all mail passes the milter, and of Postfix's behaviour while it is down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether Postfix tells the milter that a stranger's mail is ours, which would be signed."""
+"""Checks that Postfix does not present strangers' mail as ours, which would be signed."""
 
 from __future__ import annotations
 

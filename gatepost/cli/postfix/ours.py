@@ -1,4 +1,4 @@
-"""What Gatepost is to the Postfix around it, and which of Postfix's addresses lead to it."""
+"""Gatepost as its Postfix sees it, and the addresses in main.cf that lead to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the policy server is asked, and when."""
+"""Checks that Postfix asks the policy server, and at the right place."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ PARAMETERS = (
     "smtpd_restriction_classes",
     "smtpd_sender_restrictions",
 )
-"""What the checks look at."""
+"""The parameters that the checks read."""
 
 _COMMANDS = frozenset({"smtpd", "cleanup", "pickup", "smtp", "lmtp"})
 """The programs whose settings concern us."""

@@ -34,7 +34,7 @@ class Service:
 
     @property
     def is_internal(self) -> bool:
-        """Whether no other machine reaches it, as where a content filter hands mail back."""
+        """Return whether no other machine reaches it, as where a content filter hands mail back."""
         return self.type == "unix" or bool(_LOOPBACK.match(self.name))
 
 
@@ -51,7 +51,7 @@ class Installation:
         return (service for service in self.services if service.command == command)
 
     def where(self, service: Service, *parameters: str) -> str:
-        """Whose values these are: those of main.cf, or the service's own."""
+        """Name the place of these values: main.cf, or the service in master.cf."""
         same = all(service.values.get(name) == self.main.get(name) for name in parameters)
         return MAIN if same else service.label
 

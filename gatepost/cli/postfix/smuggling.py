@@ -1,4 +1,4 @@
-"""Whether a second message can hide inside of one: SMTP smuggling."""
+"""Checks against SMTP smuggling: a second message that hides inside of one."""
 
 from __future__ import annotations
 

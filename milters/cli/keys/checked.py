@@ -1,4 +1,4 @@
-"""What every name server says of keys, as the commands ask for it and print it."""
+"""Answers of all name servers about keys, as the commands ask for them and print them."""
 
 from __future__ import annotations
 

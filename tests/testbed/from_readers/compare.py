@@ -12,7 +12,7 @@ from msgauth.domain import DomainError, to_alabels
 
 _HEAD = re.compile(r"\s*[\w.-]*")
 _LOCAL = re.compile(r'[^\s()<>\[\]:;,@\\"]*')
-"""What can be a local part without quotes."""
+"""Characters of a local part without quotes."""
 
 
 class Kind(enum.StrEnum):
@@ -28,7 +28,7 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What one program shows of a field beside what we found in it."""
+    """The answer of one program for a field, where it differs from ours."""
 
     kind: Kind
     reader: str

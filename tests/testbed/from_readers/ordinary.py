@@ -115,7 +115,7 @@ ORDINARY = (
     "Friends: a@example.org, b@example.org;",
     "Anna <a@example.org>,",
 )
-"""What mail programs write, and what administrators and scripts do."""
+"""Forms that mail programs, administrators and scripts write."""
 
 SLOPPY = (
     "Shop: News <a@example.org>",
@@ -174,4 +174,4 @@ SLOPPY = (
     "Shop,, News <a@example.org>",
     ", Shop <a@example.org>",
 )
-"""What scripts write that know nothing of quotes, with one address to find."""
+"""Forms of scripts that know nothing of quotes, with one address to find."""

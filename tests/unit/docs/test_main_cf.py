@@ -22,7 +22,7 @@ PROTECTION = {
     "smtpd_data_restrictions": "reject_unauth_pipelining",
 }
 ADDRESSES = {"smtpd_milters", "non_smtpd_milters"}
-"""What the image has from its settings."""
+"""Parameters that the image has from its settings."""
 
 
 def words(value: str) -> list[str]:

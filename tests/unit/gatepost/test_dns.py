@@ -132,7 +132,7 @@ def test_a_backslash_in_a_name_is_an_octet() -> None:
 
 
 def test_a_cache_is_bounded_in_memory() -> None:
-    """Who sends mail chooses what is asked, and what his name servers say."""
+    """A sender chooses the questions, and the answers of his own name servers."""
     cache = Cache(100, maximum_ttl=100, failure_ttl=5, monotonic=lambda: 0.0)
     large = Answer(Rcode.OK, ("x" * 20_000,), 60)
     for number in range(100):

@@ -1,4 +1,4 @@
-"""What Postfix changes behind the milter is seen, in whatever pieces the body comes."""
+"""Changes of Postfix behind the milter are seen, in whatever pieces the body comes."""
 
 import itertools
 import re

@@ -1,4 +1,4 @@
-"""What a sender who forges can bring about: never more than a failure, whichever names he chooses.
+"""Influence of a forger: never better than a failure, whichever names he chooses.
 
 The time is simulated: a silent name server takes all the time that its question is given.
 """

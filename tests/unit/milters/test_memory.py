@@ -1,4 +1,4 @@
-"""What messages hold in memory: counted as it is, given back, and bounded for all together."""
+"""Memory of messages: counted as it is, given back, and bounded for all together."""
 
 from __future__ import annotations
 

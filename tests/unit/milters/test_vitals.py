@@ -1,4 +1,4 @@
-"""What a parent knows of its workers: whether they turn, and whether they take connections."""
+"""Vital signs of workers: they turn, and they take connections."""
 
 from __future__ import annotations
 

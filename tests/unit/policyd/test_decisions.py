@@ -18,7 +18,7 @@ PROXIES = ["10.0.0.0/8", "2001:db8::/32"]
 
 
 def line(**attributes: str) -> dict[str, Any]:
-    """What the log says of a request, and that it says the same to people."""
+    """Return the log line of a request, and check that the console says the same."""
 
     async def scene() -> dict[str, Any]:
         asked = request(**attributes)

@@ -110,7 +110,7 @@ def no_warning() -> object:
 
 
 def answers(pattern: str, subjects: tuple[str, ...] | list[str]) -> list[bool]:
-    """What we find, and that both of our matchers find it."""
+    """Return our findings, and check that both of our matchers agree."""
     regex = PerlRegex(pattern)
     quick = [regex.search(subject) for subject in subjects]
     if regex._program is not None:

@@ -17,7 +17,7 @@ def test_the_dockerfile_and_its_own_folder_count(name: str) -> None:
 
 
 def test_the_base_is_content_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is written once there is built again into each when it changes."""
+    """A change of the base builds every image again."""
     monkeypatch.setattr(images, "exists", lambda kind, name: False)  # no podman is asked
     base = {str(path.relative_to(images.ROOT)) for path in images.copied(images.BASE)}
     assert {"images/base/apt.conf", "images/base/bin/sbom"} <= base

@@ -67,7 +67,7 @@ REST: tuple[Line, ...] = (
 
 
 def good() -> dict[str, str]:
-    """What the README says to write, with the daemons at their default addresses."""
+    """Return the main.cf of the README, with the daemons at their default addresses."""
     block = main_cf_block(ROOT / "README.md")
     return at(block, milters="inet:127.0.0.1:8891", policyd="inet:127.0.0.1:10023")
 

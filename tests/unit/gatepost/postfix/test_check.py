@@ -1,4 +1,4 @@
-"""What is missing or dangerous in main.cf and master.cf, one change at a time."""
+"""Findings in main.cf and master.cf, one change at a time."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What postconf prints is read, and what it cannot read is told in one line."""
+"""Reading of postconf's output; an error of it is one line."""
 
 import os
 import stat

@@ -215,7 +215,7 @@ def test_answers_that_do_not_come_never_undo_a_policy_that_is_known(
     signed: list[tuple[DkimStatus, str]],
     sender: tuple[SpfStatus, str] | None,
 ) -> None:
-    """What the sender chose fails; the records of the author domain and above are there."""
+    """Names that the sender chose fail; the records of the author domain and above are there."""
     own = {f"_dmarc.{name}" for name in targets(domain)}
     broken = {name: {"rcode": "tempfail"} for name in failing if name not in own}
 
