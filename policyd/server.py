@@ -77,7 +77,7 @@ class PolicyServer:
 
     @property
     def tasks(self) -> Sequence[asyncio.Task[None]]:
-        """Return the tasks that run as long as the server does, and that keep its bounds of time."""
+        """Return the tasks that run as long as the server does and keep its bounds of time."""
         return () if self._looker is None else (self._looker,)
 
     async def drain(self, grace: float) -> None:
@@ -114,8 +114,7 @@ class PolicyServer:
     def has_room(self) -> bool:
         """Return whether one more connection may stay.
 
-        At the bound the silent ones make room: some at a time, for all have to be looked at.
-        Postfix connects again when it has to.
+        At the bound some silent ones make room at a time; Postfix connects again if it has to.
         """
         bound = self.bounds().max_connections
         if len(self.connections) < bound:
