@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -40,8 +43,38 @@ def open_servers(
     return Servers.open(resolver.resolve, told, port, seconds)
 
 
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A DNS UPDATE (RFC 2136) as the command line describes it; none is wanted without `server`."""
+
+    server: str | None
+    port: int
+    zone: str | None
+    tsig_key: Path | None
+    ttl: int
+
+    def open(self, config: Path | None) -> Primary:
+        """Return the server that takes the update; raises `KeysError`."""
+        assert self.server is not None  # noqa: S101 (callers ask only where there is one)
+        servers = open_servers((self.server,), self.port, config)
+        key = read_tsig_key(self.tsig_key) if self.tsig_key else None
+        return Primary(servers.addresses()[0], self.zone, key, self.ttl, servers.ask)
+
+
 def update_options(command: Command) -> Command:
-    """Add the options of commands that can change a record themselves."""
+    """Add the options of commands that can change a record themselves: their argument `update`."""
+
+    @functools.wraps(command)
+    def told(
+        server: str | None,
+        port: int,
+        zone: str | None,
+        tsig_key: Path | None,
+        ttl: int,
+        **others: Any,
+    ) -> None:
+        command(update=Update(server, port, zone, tsig_key, ttl), **others)
+
     for option in (
         click.option("--port", type=int, default=53, hidden=True),
         click.option("--ttl", type=click.IntRange(0, 604_800), default=3600, show_default=True),
@@ -60,14 +93,5 @@ def update_options(command: Command) -> Command:
             help="Change the record at this server (address or name) with a DNS UPDATE (RFC 2136).",
         ),
     ):
-        command = option(command)
-    return command
-
-
-def open_primary(
-    server: str, port: int, zone: str | None, tsig_key: Path | None, ttl: int, config: Path | None
-) -> Primary:
-    """Return the server of `update_options`; raises `KeysError`."""
-    servers = open_servers((server,), port, config)
-    key = read_tsig_key(tsig_key) if tsig_key else None
-    return Primary(servers.addresses()[0], zone, key, ttl, servers.ask)
+        told = option(told)
+    return told

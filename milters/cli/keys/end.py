@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from milters.cli.keys.dns import open_primary, update_options
+from milters.cli.keys.dns import Update, update_options
 from milters.cli.keys.options import (
     again,
     domain_argument,
@@ -71,11 +71,7 @@ def revoke(
     domain: str,
     selectors: tuple[str, ...],
     at_once: bool,
-    server: str | None,
-    port: int,
-    zone: str | None,
-    tsig_key: Path | None,
-    ttl: int,
+    update: Update,
     as_json: bool,
     folder: Path | None,
     config: Path | None,
@@ -86,8 +82,8 @@ def revoke(
     cannot be undone.
     """
     primary = None
-    if server:
-        primary = partial(open_primary, server, port, zone, tsig_key, ttl, config)
+    if update.server:
+        primary = partial(update.open, config)
     try:
         done = lifecycle.revoke(
             open_folder(folder, config),
@@ -109,5 +105,5 @@ def revoke(
     else:
         click.echo("Revoked here. Now replace the records in DNS with:\n")
         for name, text in done.records.items():
-            click.echo(present(name, text, "bind", ttl))
+            click.echo(present(name, text, "bind", update.ttl))
     click.echo("\nYou may delete the key files; their selectors are not used again.")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from gatepost.cli.output import tell
-from milters.cli.keys.dns import open_primary, update_options
+from milters.cli.keys.dns import Update, update_options
 from milters.cli.keys.options import (
     again,
     describe,
@@ -44,11 +44,7 @@ def publish(
     selectors: tuple[str, ...],
     form: RecordForm,
     replace: bool,
-    server: str | None,
-    port: int,
-    zone: str | None,
-    tsig_key: Path | None,
-    ttl: int,
+    update: Update,
     as_json: bool,
     folder: Path | None,
     config: Path | None,
@@ -59,10 +55,10 @@ def publish(
     published or active are taken.
     """
     keys = lifecycle.to_publish(open_folder(folder, config), domain, selectors)
-    if server is None:
-        _print(keys, form, ttl, as_json)
+    if update.server is None:
+        _print(keys, form, update.ttl, as_json)
         return
-    primary = open_primary(server, port, zone, tsig_key, ttl, config)
+    primary = update.open(config)
     try:
         done = {key.selector: lifecycle.publish(key, primary, replace=replace) for key in keys}
     except OtherRecordError as error:
