@@ -50,17 +50,22 @@ def _template(bench: Bench) -> Path:
     return path
 
 
-def _known(bench: Bench, server: Server, *, idle: int = 0) -> Case:
+def _known(
+    bench: Bench, server: Server, *, span: int = STORED, requests: int = 0, idle: int = 0
+) -> Case:
+    """Ask for known triplets: `requests` of them, or as many as pass in the time of a round."""
     template = _template(bench)
 
     def one(number: int) -> Load:
+        seconds = bench.extent.seconds if number >= 0 else 0.5
         return load.policy(
             server.address,
             template,
             connections=CONNECTIONS,
             idle=idle,
-            seconds=bench.extent.seconds if number >= 0 else 0.5,
-            span=STORED,
+            seconds=0 if requests else seconds,
+            requests=requests,
+            span=span,
         )
 
     return Case(server, one)
@@ -185,7 +190,7 @@ def growth(bench: Bench) -> None:
                     step.progress(number / rounds, server.name)
                     with bench.running([server], lambda _: None) as good:
                         if good:
-                            case = _once(bench, server, count)
+                            case = _known(bench, server, span=count, requests=ASKED_ONCE)
                             once[count].samples.append(sample(case, number, bench.dns))
                             case = _new(bench, server)
                             new[count].samples.append(sample(case, number, bench.dns))
@@ -209,18 +214,3 @@ def growth(bench: Bench) -> None:
                     at_most=True,
                 )
                 bench.report.add(Table(title, [few, many], "requests", [cpu, time]))
-
-
-def _once(bench: Bench, server: Server, stored: int) -> Case:
-    template = _template(bench)
-
-    def one(_: int) -> Load:
-        return load.policy(
-            server.address,
-            template,
-            connections=CONNECTIONS,
-            requests=ASKED_ONCE,
-            span=stored,
-        )
-
-    return Case(server, one)
