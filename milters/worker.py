@@ -12,7 +12,7 @@ from operator import itemgetter
 
 from structlog.typing import FilteringBoundLogger
 
-from gatepost.daemon import Acceptor
+from gatepost.daemon import Acceptor, RareWarnings
 from gatepost.metrics import Counter, Gauge
 from milters.balance import Balance
 from milters.connection import SPARE_AFTER, Connection, Spare
@@ -29,9 +29,6 @@ the moment in which they connect."""
 MUTE_SHARE = 0.1
 """Part of max_connections that has not negotiated from which on only such connections make room: a
 flood of them must not push out those of Postfix, which have been idle for longer."""
-
-COMPLAIN_EVERY = 60.0
-"""Seconds between two lines of the log about connections that had to make room."""
 
 SLACK = 2
 """Connections that a worker may have more than another before it leaves the next one to that:
@@ -83,10 +80,10 @@ class Worker:
         self._balance = balance
         self._vitals = vitals
         self._memory = Memory(self._share)
-        self._complained = -COMPLAIN_EVERY
         self._has_taken = False  # since the last sign of life
         self._log = log
         self._loop = asyncio.get_running_loop()
+        self._warnings = RareWarnings(log, self._loop.time)
         self._acceptors: list[Acceptor] = []
         self._connections: set[Connection] = set()
         self._ended = asyncio.Event()
@@ -136,10 +133,8 @@ class Worker:
             CLOSED.labels("room").inc()
             connection.close()
         has_room = len(self._connections) < bound
-        now = self._loop.time()
-        if has_room and now - self._complained >= COMPLAIN_EVERY:
-            self._complained = now
-            self._log.warning(
+        if has_room:
+            self._warnings.warn(
                 "the connections that were idle for longest make room", max_connections=bound
             )
         return has_room

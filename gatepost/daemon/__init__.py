@@ -4,7 +4,7 @@
 configuration, and `run_single` or `run_prefork` serves until SIGTERM.
 """
 
-from gatepost.daemon.acceptor import Acceptor
+from gatepost.daemon.acceptor import Acceptor, RareWarnings
 from gatepost.daemon.listeners import Listeners
 from gatepost.daemon.owner import as_owner_of
 from gatepost.daemon.prefork import Control, Prefork
@@ -25,6 +25,7 @@ __all__ = [
     "Listeners",
     "Load",
     "Prefork",
+    "RareWarnings",
     "Reloader",
     "Served",
     "SocketFiles",

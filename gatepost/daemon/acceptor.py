@@ -18,7 +18,7 @@ HOLD: Final = 0.001
 """Seconds that a process leaves a connection to others."""
 FULL_HOLD: Final = 0.1
 """Seconds until a process that can take no more looks again."""
-COMPLAIN_EVERY: Final = 60.0
+WARN_EVERY: Final = 60.0
 """Seconds between two warnings about the same."""
 
 
@@ -28,6 +28,22 @@ def _no() -> bool:
 
 def _yes() -> bool:
     return True
+
+
+class RareWarnings:
+    """Warnings that a flood could repeat endlessly: each is logged once in `WARN_EVERY` seconds."""
+
+    def __init__(self, log: FilteringBoundLogger, clock: Callable[[], float]) -> None:
+        self._log = log
+        self._clock = clock
+        self._logged_at: dict[str, float] = {}
+
+    def warn(self, event: str, **facts: object) -> None:
+        """Log the event, unless it was logged a short while ago."""
+        now = self._clock()
+        if now - self._logged_at.get(event, -WARN_EVERY) >= WARN_EVERY:
+            self._logged_at[event] = now
+            self._log.warning(event, **facts)
 
 
 class Acceptor:
@@ -54,7 +70,7 @@ class Acceptor:
         self._log = log
         self._held_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._complained: dict[str, float] = {}
+        self._warnings = RareWarnings(log, self._loop.time)
         listener.setblocking(False)
         self._loop.add_reader(listener, self._acceptable)
 
@@ -68,7 +84,7 @@ class Acceptor:
 
     def _acceptable(self) -> None:
         if not self._has_room():
-            self._complain("no more connections are taken for now")
+            self._warnings.warn("no more connections are taken for now")
             self._hold(FULL_HOLD)
             return
         # once is enough: those who should have it may be too busy to come
@@ -81,7 +97,7 @@ class Acceptor:
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return  # another process has it, or it has gone
         except OSError as error:
-            self._complain("no connection can be taken", error=str(error))
+            self._warnings.warn("no connection can be taken", error=str(error))
             self._hold(FULL_HOLD)
             return
         self._held_until = 0.0
@@ -98,9 +114,3 @@ class Acceptor:
     def _look_again(self) -> None:
         self._timer = None
         self._loop.add_reader(self._listener, self._acceptable)
-
-    def _complain(self, what: str, **facts: object) -> None:
-        now = self._loop.time()
-        if now - self._complained.get(what, -COMPLAIN_EVERY) >= COMPLAIN_EVERY:
-            self._complained[what] = now
-            self._log.warning(what, **facts)
