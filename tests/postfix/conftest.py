@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
+from tests.postfix.site import open_directory
 from tests.testbed import postfix as private_postfix
 from tests.testbed.dns import DnsServer
 from tests.testbed.postfix import PrivatePostfix, Service
@@ -30,10 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def directory() -> Iterator[Path]:
-    """An empty directory that the user postfix can reach, which pytest's tmp_path is not."""
-    with tempfile.TemporaryDirectory(prefix="gatepost-test-", dir="/tmp") as name:
-        path = Path(name)
-        path.chmod(0o711)
+    """An empty directory that the user postfix can reach."""
+    with open_directory() as path:
         yield path
 
 

@@ -6,102 +6,24 @@ import os
 import re
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.daemon.milters import DOMAIN, Milters
-from tests.testbed.dns import DnsServer
+from tests.postfix.site import INSIDE, MILTERS, OUTSIDE, Site, mail, open_directory, running_site
 from tests.testbed.miltermta import split_message
 from tests.testbed.oracles import dkimpy_verdicts, opendkim_verdict
 from tests.testbed.postfix import HOSTNAME, PrivatePostfix, default_services
-from tests.testbed.sink import Delivery, Sink
-from tests.testbed.smtp import RawClient, Reply
-
-INSIDE = "10.1.2.3"
-OUTSIDE = "192.0.2.77"
-
-
-@dataclass
-class Site:
-    """A mail system: Postfix with the milter, its DNS, and where its mail arrives."""
-
-    postfix: PrivatePostfix
-    milters: Milters
-    dns: DnsServer
-    sink: Sink
-
-    def send(
-        self,
-        message: bytes,
-        *,
-        client: str = OUTSIDE,
-        sender: str = "user@signer.example",
-        recipients: tuple[str, ...] = ("rcpt@gatepost.test",),
-        parameters: str = "",
-        service: str = "mx",
-    ) -> Reply:
-        """The reply to the message, sent by a client with that address."""
-        with RawClient(self.postfix.port(service)) as smtp:
-            smtp.hello(address=client)
-            begun = smtp.begin(sender, *recipients, parameters=parameters)
-            if begun.code >= 400:
-                return begun
-            smtp.send(message.replace(b"\r\n.", b"\r\n.."))
-            return smtp.end()
-
-    def arrives(self, message: bytes, **how: object) -> Delivery:
-        """The message as it arrived."""
-        self.sink.clear()
-        reply = self.send(message, **how)  # type: ignore[arg-type]
-        assert reply.code == 250, reply
-        (delivery,) = self.sink.wait_for(lambda _: True)
-        return delivery
+from tests.testbed.sink import Delivery
+from tests.testbed.smtp import RawClient
 
 
 @pytest.fixture(scope="module", params=["unix", "tcp"])
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
-    with (
-        tempfile.TemporaryDirectory(prefix="gatepost-test-", dir="/tmp") as name,
-        DnsServer() as dns,
-        Sink() as sink,
-    ):
-        folder = Path(name)
-        folder.chmod(0o711)
-        (folder / "milters").mkdir()
-        milters = Milters(folder / "milters", dns, tcp=request.param == "tcp")
-        milters.configure(
-            'internal_networks = ["10.0.0.0/8"]\nsocket_group = "postfix"\n'
-            f'authserv_id = "{HOSTNAME}"'
-        )
-        dns.add(DOMAIN, "TXT", f"v=spf1 ip4:{OUTSIDE} -all")
-        dns.add(f"_dmarc.{DOMAIN}", "TXT", "v=DMARC1; p=reject")
-        postfix = PrivatePostfix(
-            folder / "postfix",
-            sink.postfix,
-            services=default_services(milters=milters.postfix),
-            settings={"non_smtpd_milters": milters.postfix},
-        )
-        with milters:
-            postfix.start()
-            try:
-                yield Site(postfix, milters, dns, sink)
-            finally:
-                postfix.stop()
-
-
-def mail(*fields: bytes, author: bytes = b"user@signer.example", body: bytes = b"Hi\r\n") -> bytes:
-    lines = [
-        *fields,
-        b"From: User <%b>" % author,
-        b"Subject: a test",
-        b"Date: Sat, 21 Nov 2026 06:56:50 +0000",
-        b"Message-ID: <1@signer.example>",
-    ]
-    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+    with open_directory() as folder, running_site(folder, tcp=request.param == "tcp") as running:
+        yield running
 
 
 def without_received(delivery: Delivery) -> bytes:
@@ -126,10 +48,7 @@ def test_signed_mail_verifies_with_us_and_with_others(
     site: Site, tmp_path: Path, canonicalization: str
 ) -> None:
     site.milters.stop()
-    site.milters.configure(
-        'internal_networks = ["10.0.0.0/8"]\nsocket_group = "postfix"\n'
-        f'authserv_id = "{HOSTNAME}"\n[milters.sign]\ncanonicalization = "{canonicalization}"'
-    )
+    site.milters.configure(f'{MILTERS}\n[milters.sign]\ncanonicalization = "{canonicalization}"')
     site.milters.start()
     signed = site.arrives(ODD, client=INSIDE)
     assert len(signed.fields("DKIM-Signature")) == 2
@@ -248,10 +167,7 @@ def test_dmarc_quarantine_and_reject(site: Site) -> None:
         assert held["queue_name"] == "hold"
     finally:
         site.milters.stop()
-        site.milters.configure(
-            'internal_networks = ["10.0.0.0/8"]\nsocket_group = "postfix"\n'
-            f'authserv_id = "{HOSTNAME}"'
-        )
+        site.milters.configure(MILTERS)
         site.milters.start()
 
 

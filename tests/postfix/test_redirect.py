@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import pwd
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.daemon.milters import DOMAIN, Milters
-from tests.postfix.test_milters import OUTSIDE, Site, mail
-from tests.testbed.dns import DnsServer
+from tests.daemon.milters import DOMAIN
+from tests.postfix.site import MILTERS, OUTSIDE, Site, mail, open_directory, running_site
 from tests.testbed.oracles import dkimpy_verdicts
-from tests.testbed.postfix import HOSTNAME, PrivatePostfix, default_services
-from tests.testbed.sink import Delivery, Sink
+from tests.testbed.postfix import HOSTNAME
+from tests.testbed.sink import Delivery
 
 ATTACKER = "192.0.2.5"
 AWAY = "x@far.example"
@@ -28,44 +25,23 @@ VERDICT = ["quarantine; reason=dmarc-fail-reject"]
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    with (
-        tempfile.TemporaryDirectory(prefix="gatepost-test-", dir="/tmp") as name,
-        DnsServer() as dns,
-        Sink() as sink,
-    ):
-        folder = Path(name)
-        folder.chmod(0o711)
-        (folder / "milters").mkdir()
-        milters = Milters(folder / "milters", dns)
-        milters.configure(
-            f'internal_networks = ["10.0.0.0/8"]\nsocket_group = "postfix"\n'
-            f'authserv_id = "{HOSTNAME}"\n[milters.seal]\ndomain = "{DOMAIN}"'
-        )
-        dns.add(DOMAIN, "TXT", f"v=spf1 ip4:{OUTSIDE} -all")
-        dns.add(f"_dmarc.{DOMAIN}", "TXT", "v=DMARC1; p=reject")
+    with open_directory() as folder:
         forward = folder / USER
         forward.write_text(f"{AWAY}\n")
         os.chown(forward, pwd.getpwnam(USER).pw_uid, -1)
-        postfix = PrivatePostfix(
-            folder / "postfix",
-            sink.postfix,
-            services=default_services(milters=milters.postfix),
+        with running_site(
+            folder,
+            milters=f'{MILTERS}\n[milters.seal]\ndomain = "{DOMAIN}"',
             # the next site as well, to see what it says
             relay_domains=("gatepost.test", "far.example"),
             settings={
-                "non_smtpd_milters": milters.postfix,
                 "virtual_alias_maps": f"inline:{{alias@gatepost.test={AWAY}}}",
                 "mydestination": LOCAL_DOMAIN,
                 "local_transport": "local",
                 "forward_path": f"{folder}/$user",
             },
-        )
-        with milters:
-            postfix.start()
-            try:
-                yield Site(postfix, milters, dns, sink)
-            finally:
-                postfix.stop()
+        ) as running:
+            yield running
 
 
 def sendmail(site: Site, delivery: Delivery) -> Delivery:
