@@ -8,7 +8,6 @@ from milters.actions import Action, DeleteHeader, Quarantine, Refuse
 from milters.checks import checks_of, outcomes
 from milters.envelope import Envelope
 from milters.header import insert, verdict
-from milters.needed import needed
 from milters.outcome import SECOND_FIELD, Outcome, shown
 from milters.policy import Disposition, decide, reply
 from milters.rules import Rules
@@ -25,7 +24,8 @@ from msgauth.trace import Trace
 class Inbound:
     """Prepared when the header is complete; `hashes` wants the body, and so does `fragile`.
 
-    `removed` are the deletions of what others have written in our name.
+    `fields` are those of the header that are needed until the end (`needed`). `removed` are the
+    deletions of what others have written in our name.
     """
 
     def __init__(
@@ -43,7 +43,6 @@ class Inbound:
         self._author_domain = author.domains[0] if author.domains else ""
         # a sealer may have looked at one of several authors alone
         self._vouched_for = self._author_domain if len(author.domains) == 1 else ""
-        fields = needed(fields)  # all else of the header is let go
         self._checks = checks_of(rules, envelope, fields, author, trace)
         self.hashes = self._checks.hashes
         self._sealing = Sealing(rules, fields, self.hashes) if rules.signing.seals else None

@@ -104,12 +104,18 @@ class Message:
         if len(removed) > MAX_DELETIONS:
             return _FORGED
         # a message of ours keeps no more than one from outside, and mostly nothing
-        kept = MESSAGE + kept_cost(needed(self._fields))
-        if kept > self._held.octets and not self._hold(kept - self._held.octets):
+        kept = needed(self._fields)  # all else of the header is let go
+        octets = MESSAGE + kept_cost(kept)
+        if octets > self._held.octets and not self._hold(octets - self._held.octets):
             return _BUSY
-        treat = Inbound if self.envelope.origin is Origin.OUTSIDE else Outbound
-        treatment = treat(self.rules, self.envelope, self._fields, removed, self._trace)
-        self._held.set(kept)
+        treatment: Inbound | Outbound
+        if self.envelope.origin is Origin.OUTSIDE:
+            treatment = Inbound(self.rules, self.envelope, kept, removed, self._trace)
+        else:
+            treatment = Outbound(
+                self.rules, self.envelope, self._fields, kept, removed, self._trace
+            )
+        self._held.set(octets)
         return treatment
 
     def add_body(self, chunk: bytes) -> None:

@@ -15,7 +15,6 @@ from milters.envelope import Envelope
 from milters.fragile import FragileParts
 from milters.header import insert
 from milters.marks import read_marks
-from milters.needed import needed
 from milters.outcome import Outcome, refused, shown
 from milters.returning import UNSIGNED, Returned, Returning
 from milters.rules import Rules
@@ -33,6 +32,7 @@ _UNREADABLE = "key-unreadable"
 class Outbound:
     """Prepared when the header is complete; `hashes` wants the body, and so does `fragile`.
 
+    `fields` are the whole header, `kept` those of it that are needed until the end (`needed`).
     `removed` are the deletions of what others have written in our name.
     """
 
@@ -41,6 +41,7 @@ class Outbound:
         rules: Rules,
         envelope: Envelope,
         fields: Sequence[HeaderField],
+        kept: Sequence[HeaderField],
         removed: Sequence[DeleteHeader],
         trace: Trace | None = None,
     ) -> None:
@@ -67,7 +68,6 @@ class Outbound:
         if envelope.login and not rules.ownership.allows(envelope.login, ours):
             self._refusal = _NOT_YOURS
         elif self._marks.are_bad:
-            kept = needed(fields)  # all else of the header is let go
             self._returning = Returning(rules, envelope, kept, self._marks, self.hashes, trace)
             self.fragile = self._returning.fragile
             if rules.guard.is_signed(envelope.origin):
