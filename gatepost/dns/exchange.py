@@ -62,7 +62,7 @@ class Server:
 
     @property
     def family(self) -> socket.AddressFamily:
-        """Of its address."""
+        """Return the address family of `host`."""
         return socket.AF_INET6 if ":" in self.host else socket.AF_INET
 
 
@@ -106,6 +106,11 @@ class Exchange:
         self._patience = patience
         self._turn = asyncio.Semaphore(MAX_UNDER_WAY)
 
+    @property
+    def is_full(self) -> bool:
+        """Return whether a question that comes now has to wait for its turn."""
+        return self._turn.locked()
+
     async def ask(
         self,
         name: dns.name.Name,
@@ -124,7 +129,7 @@ class Exchange:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         try:
-            async with asyncio.timeout_at(deadline if self._turn.locked() else None):
+            async with asyncio.timeout_at(deadline if self.is_full else None):
                 await self._turn.acquire()
         except TimeoutError:
             raise ShortageError("too many questions to the DNS are under way") from None

@@ -205,10 +205,10 @@ class Resolver:
 
 @dataclasses.dataclass(slots=True)
 class _UnderWay:
-    """A question that was begun: since when it is in the network, None while it waits for that."""
+    """A question that was begun: since when, or None while it waits for a turn in the network."""
 
+    since: float | None
     task: asyncio.Task[Answer | ShortageError] | None = None
-    since: float | None = None
 
 
 class AsyncResolver:
@@ -247,7 +247,7 @@ class AsyncResolver:
             return TEMPFAIL
         one = self._under_way.get(question)
         if one is None:
-            one = self._under_way[question] = _UnderWay()
+            one = self._under_way[question] = _UnderWay(self._monotonic())
             one.task = asyncio.ensure_future(self._ask(question, one))
             one.task.add_done_callback(lambda _: self._under_way.pop(question, None))
         assert one.task is not None  # noqa: S101 # begun with the entry
@@ -285,8 +285,11 @@ class AsyncResolver:
 
     async def _ask(self, question: Question, one: _UnderWay) -> Answer | ShortageError:
         def begin() -> None:
-            one.since = self._monotonic()
+            if one.since is None:
+                one.since = self._monotonic()
 
+        if self._exchange.is_full:
+            one.since = None
         try:
             answer = await self._ask_network(question, begin)
         except ShortageError as error:

@@ -16,7 +16,7 @@ from gatepost.dns import AsyncResolver, Resolver, exchange, new_cache, resolver
 from gatepost.dns.exchange import MAX_UNDER_WAY
 from gatepost.dns.names import MAX_RECORDS
 from gatepost.shortage import ShortageError
-from msgauth.ask import Answer, Question, Rcode, Share
+from msgauth.ask import TEMPFAIL, Answer, Question, Rcode, Share
 from tests.daemon.shortage import no_more_files
 from tests.testbed.dns import Behaviour, DnsServer
 
@@ -312,6 +312,22 @@ def test_a_policy_that_others_keep_from_being_asked_for_is_not_taken_for_silent(
         await asyncio.gather(*silent, return_exceptions=True)
 
     asyncio.run(ask())
+
+
+def test_a_moment_without_the_processor_is_no_wait_for_a_turn(server: DnsServer) -> None:
+    server.misbehave("silent.example.org", Behaviour.TIMEOUT)
+
+    async def ask() -> Answer:
+        asking = AsyncResolver(settings(server, timeout=2.0))
+        # what the budget has left is less than what another process takes
+        asyncio.get_running_loop().call_soon(time.sleep, 0.04)
+        deadline = time.monotonic() + 0.05
+        try:
+            return await asking.resolve(Question("silent.example.org", "A"), deadline)
+        finally:
+            await asking.close()
+
+    assert asyncio.run(ask()) == TEMPFAIL
 
 
 def test_no_type_of_record_is_imported_when_it_comes() -> None:
