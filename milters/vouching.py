@@ -2,7 +2,8 @@
 
 An ARC chain that passes proves who sealed, not that they are honest (RFC 8617 section 9.5). Only
 the unbroken run of listed sealers at the end of the chain is believed: whoever sealed before them
-may have written"""
+may have written anything, and whoever sealed behind them may have changed everything.
+"""
 
 from __future__ import annotations
 
