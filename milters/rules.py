@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from gatepost.config import GroundSettings
 from milters.guard import Guard
+from milters.key_table import KeyTable
 from milters.ownership import Ownership
 from milters.policy import Table, table
 from milters.settings import MiltersSettings
-from milters.signing import KeyTable, Signing
+from milters.signing import Signing
 from msgauth.dkim import VerifierLimits
 
 

@@ -16,9 +16,9 @@ from gatepost.dns import AsyncResolver, Resolver, new_cache
 from gatepost.errors import StartError
 from milters.balance import Balance
 from milters.decision import Decisions, Runtime
+from milters.key_table import KeyTable
 from milters.rules import Rules
 from milters.settings import MiltersSettings
-from milters.signing import KeyTable
 from milters.vitals import Vitals
 from milters.worker import Listener, Worker
 from msgauth.errors import MsgauthError

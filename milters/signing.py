@@ -6,51 +6,15 @@ signature is aligned and earns a DMARC pass (RFC 9989 section 4.4.1). Keys come 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Iterable
 
 from milters.author import Author
+from milters.key_table import DomainKey, KeyTable
 from milters.settings import DomainSigning, MiltersSettings
 from milters.signed_headers import header_policy
 from msgauth.arc import SealSpec
 from msgauth.dkim import Canonicalization, SignatureSpec
 from msgauth.domain import DomainError, ancestors, is_at_or_below, to_alabels
-from msgauth.keys import SigningKey
-
-
-@dataclass(frozen=True, slots=True)
-class DomainKey:
-    """A key that may sign now: its record is published and it is neither retired nor revoked.
-
-    `domain` and `selector` are in A-labels and lower-case.
-    """
-
-    domain: str
-    selector: str
-    key: SigningKey = field(repr=False)
-
-
-class KeyTable(Protocol):
-    """Where signing keys come from."""
-
-    def keys_for(self, domain: str) -> Sequence[DomainKey]:
-        """Return the keys that sign for exactly this domain (A-labels, lower-case), or none.
-
-        Never raises and never waits: keys are read when the configuration is.
-        """
-
-    def keys_of(self, author: Author) -> Sequence[DomainKey] | None:
-        """Return the keys that a table names for this author, aligned with it and possibly none.
-
-        None where no table says anything of the author: then its domain decides.
-        """
-
-    def is_unreadable(self, domain: str) -> bool:
-        """Return whether a key for mail From `domain` may be there and cannot be read.
-
-        Then it is not known that the mail has no key. `domain` is in A-labels and lower-case.
-        """
 
 
 class Signing:

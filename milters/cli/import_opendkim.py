@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from gatepost.cli.output import tell
 from gatepost.folder import OpenFolder
 from milters.file import MiltersFile
+from milters.keys.tables.errors import OpendkimError
 from milters.opendkim.convert import Conversion, convert
 from milters.opendkim.draft import Level
 from milters.opendkim.dropin import PATH as DROP_IN
-from milters.opendkim.errors import OpendkimError
 
 FILE_NAME = "gatepost.toml"
 

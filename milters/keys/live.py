@@ -18,11 +18,12 @@ from structlog.typing import FilteringBoundLogger
 
 from gatepost.metrics import Gauge
 from milters.author import Author
+from milters.key_table import DomainKey
 from milters.keys.publication import Publication, look_up
 from milters.keys.records import Look, Records
 from milters.keys.settings import KeySettings
-from milters.keys.store import EMPTY, Snapshot, StoredKey, load
-from milters.signing import DomainKey
+from milters.keys.store import EMPTY, Snapshot, load
+from milters.keys.stored import StoredKey
 from msgauth.ask import Answer, Question
 from msgauth.domain import ancestors
 from msgauth.drive import solve

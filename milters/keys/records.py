@@ -13,7 +13,7 @@ from structlog.typing import FilteringBoundLogger
 from gatepost.metrics import Gauge
 from milters.keys.names import record_name
 from milters.keys.publication import Publication, Seen, Standing, stand
-from milters.keys.store import StoredKey
+from milters.keys.stored import StoredKey
 
 MAX_QUESTIONS = 16
 """Questions about keys that are under way at a time."""

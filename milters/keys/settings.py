@@ -9,8 +9,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from gatepost.config import BasePath, Duration, Section, Watched, WatchedPath
 from milters.keys.names import parse_domain, parse_selector
-from milters.opendkim.dataset import classify
-from milters.opendkim.errors import Place
+from milters.keys.tables.dataset import classify
+from milters.keys.tables.errors import Place
 
 
 def _check_dataset(spec: str) -> str:

@@ -10,43 +10,19 @@ from __future__ import annotations
 import enum
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from milters.keys.author_table import AuthorTable, Tables, read_tables
 from milters.keys.errors import KeysError, is_unreadable
 from milters.keys.files import read_private, to_key
 from milters.keys.folder import KeyFolder, Listing
 from milters.keys.names import record_name
 from milters.keys.settings import KeySettings
 from milters.keys.state import KeyState
-from milters.opendkim.errors import OpendkimError
+from milters.keys.stored import StoredKey
+from milters.keys.tables.author import AuthorTable, Tables, read_tables
+from milters.keys.tables.errors import OpendkimError
 from msgauth.domain import ancestors
-from msgauth.keys import SigningKey
-
-
-@dataclass(frozen=True, slots=True)
-class StoredKey:
-    """A private key and where it comes from. `was_activated` says that `gatepost keys activate`
-    has seen it at every name server; a key put there by hand was seen by nobody."""
-
-    domain: str
-    selector: str
-    key: SigningKey = field(repr=False, compare=False)
-    path: Path
-    was_activated: bool
-    digest: bytes = field(repr=False)
-    """SHA-256 of the file: tells two keys of one name apart."""
-
-    @property
-    def identity(self) -> tuple[str, str, bytes]:
-        """What tells it from every other key, also from an earlier one of its name."""
-        return self.domain, self.selector, self.digest
-
-    @property
-    def name(self) -> tuple[str, str]:
-        """Domain and selector."""
-        return self.domain, self.selector
 
 
 class Harm(enum.Enum):

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from milters.opendkim.errors import OpendkimError, Place
-from milters.opendkim.lines import content, read_file
+from milters.keys.tables.errors import OpendkimError, Place
+from milters.keys.tables.lines import content, read_file
 from milters.opendkim.options import KNOWN
 
 MAX_INCLUDES = 5

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from milters.keys.tables.errors import OpendkimError, Place
 from milters.opendkim.configuration import read_configuration, unknown_options
 from milters.opendkim.draft import Draft, Finding, Level
 from milters.opendkim.dropin import drop_in
-from milters.opendkim.errors import OpendkimError, Place
 from milters.opendkim.files import Files
 from milters.opendkim.keys import convert_keys
 from milters.opendkim.options import KNOWN, Fate

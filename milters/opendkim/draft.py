@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from milters.keys.tables.dataset import DataSet, read_dataset
+from milters.keys.tables.errors import Place
 from milters.opendkim.configuration import OpendkimConfiguration, Option
-from milters.opendkim.dataset import DataSet, read_dataset
-from milters.opendkim.errors import Place
 from milters.opendkim.files import Files
 
 Value: TypeAlias = str | int | bool | Sequence[str]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from milters.keys.errors import KeysError
 from milters.keys.files import read_key
-from milters.opendkim.lines import read_file
+from milters.keys.tables.lines import read_file
 
 
 class Files:

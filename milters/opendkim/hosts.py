@@ -6,8 +6,8 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from milters.opendkim.dataset import Entry
-from milters.opendkim.errors import OpendkimError
+from milters.keys.tables.dataset import Entry
+from milters.keys.tables.errors import OpendkimError
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 

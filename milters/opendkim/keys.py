@@ -7,17 +7,17 @@ from pathlib import Path
 
 from milters.keys.errors import KeysError
 from milters.keys.names import parse_domain, parse_selector
-from milters.opendkim.configuration import Option
-from milters.opendkim.dataset import DataSet
-from milters.opendkim.draft import Draft, Level
-from milters.opendkim.errors import OpendkimError, Place
-from milters.opendkim.expand import Expanded, expand
-from milters.opendkim.tables import (
+from milters.keys.tables.dataset import DataSet
+from milters.keys.tables.errors import OpendkimError, Place
+from milters.keys.tables.expand import Expanded, expand
+from milters.keys.tables.parse import (
     KeyTableEntry,
     SigningTable,
     parse_key_table,
     parse_signing_table,
 )
+from milters.opendkim.configuration import Option
+from milters.opendkim.draft import Draft, Level
 
 
 def convert_keys(draft: Draft) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from milters.keys.tables.dataset import read_dataset
+from milters.keys.tables.errors import OpendkimError, Place
+from milters.keys.tables.parse import parse_key_table, parse_signing_table
 from milters.opendkim.configuration import read_configuration
-from milters.opendkim.dataset import read_dataset
-from milters.opendkim.errors import OpendkimError, Place
 from milters.opendkim.options import KNOWN
-from milters.opendkim.tables import parse_key_table, parse_signing_table
 from tests.testbed.waiting import DEADLINE
 
 OPENDKIM = shutil.which("opendkim", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")

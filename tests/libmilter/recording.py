@@ -9,10 +9,10 @@ from typing import Any, Final, TypeAlias
 
 from gatepost.dns import Zone
 from milters.conversation import TCP, UNIX
+from milters.key_table import DomainKey
 from milters.outcome import Outcome
 from milters.rules import Rules
 from milters.session import Session
-from milters.signing import DomainKey
 from msgauth.ask import Lookup
 from tests.unit.milters.mail import Keys, ed25519_key
 from tests.unit.milters.mail import rules as rules_of

@@ -19,6 +19,7 @@ from milters.author import Author
 from milters.cli.auth.lookups import client_address, show_questions
 from milters.cli.auth.questions import Questions, dns_option
 from milters.file import MiltersFile
+from milters.key_table import DomainKey, KeyTable
 from milters.keys.errors import KeysError
 from milters.keys.files import read_key
 from milters.keys.live import KeyKeeper, LiveKeys
@@ -26,7 +27,6 @@ from milters.keys.names import parse_domain, parse_selector
 from milters.outcome import Outcome
 from milters.rules import Rules
 from milters.session import Session
-from milters.signing import DomainKey, KeyTable
 from msgauth.address import IpAddress
 from msgauth.drive import solve
 from msgauth.errors import MsgauthError

@@ -11,11 +11,11 @@ from gatepost.cli.service import find_service
 from gatepost.errors import StartError
 from milters.cli.section import unusable_keys
 from milters.file import MiltersFile
-from milters.keys.author_table import read_tables
 from milters.keys.errors import KeysError
 from milters.keys.folder import KeyFile
 from milters.keys.store import Harm
-from milters.opendkim.errors import OpendkimError
+from milters.keys.tables.author import read_tables
+from milters.keys.tables.errors import OpendkimError
 
 
 def unreadable_by_daemon(config: Path | None) -> list[str]:

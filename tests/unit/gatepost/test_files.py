@@ -12,7 +12,7 @@ from gatepost.cli import configuration
 from gatepost.config import SecretFile
 from gatepost.files import open_regular
 from milters.keys.files import read_private, read_text
-from milters.opendkim.lines import read_file
+from milters.keys.tables.lines import read_file
 from policyd.berkeley import read_btree
 from policyd.match import read_entries
 

@@ -13,11 +13,11 @@ from gatepost.config import GroundSettings
 from gatepost.dns import Zone
 from milters.actions import DeleteHeader, InsertHeader, Quarantine, Refuse
 from milters.author import Author
+from milters.key_table import DomainKey
 from milters.outcome import Outcome
 from milters.rules import Rules
 from milters.session import Session
 from milters.settings import MiltersSettings
-from milters.signing import DomainKey
 from msgauth.drive import solve
 from msgauth.keys import SigningKey
 from msgauth.trace import Trace

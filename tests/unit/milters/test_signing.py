@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import pytest
 
 from milters.author import Author
+from milters.key_table import DomainKey
 from milters.settings import MiltersSettings
 from milters.signed_headers import header_policy
-from milters.signing import DomainKey, Signing
+from milters.signing import Signing
 from msgauth.dkim import DEFAULT_HEADERS
 from msgauth.errors import MsgauthError
 from tests.unit.milters.mail import Keys, both_keys, ed25519_key, rsa_key

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from milters.file import MiltersFile
+from milters.keys.tables.errors import OpendkimError, Place
 from milters.opendkim.configuration import OpendkimConfiguration, read_configuration
 from milters.opendkim.convert import Conversion, convert
 from milters.opendkim.draft import Level
-from milters.opendkim.errors import OpendkimError, Place
 from milters.opendkim.files import Files
 from milters.opendkim.options import KNOWN
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from milters.file import MiltersFile
+from milters.keys.tables.errors import OpendkimError, Place
+from milters.keys.tables.lines import read_file
 from milters.opendkim.convert import convert
-from milters.opendkim.errors import OpendkimError, Place
 from milters.opendkim.files import Files
-from milters.opendkim.lines import read_file
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "opendkim"
 MACHINES = sorted(path.name for path in VECTORS.iterdir() if path.is_dir())

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milters.opendkim.dataset import Entry
-from milters.opendkim.errors import OpendkimError, Place
+from milters.keys.tables.dataset import Entry
+from milters.keys.tables.errors import OpendkimError, Place
 from milters.opendkim.hosts import MAX_PIECES, parse_hosts
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from milters.keys.errors import KeysError
 from milters.keys.names import parse_domain, parse_selector, record_name
-from milters.opendkim.errors import Place
-from milters.opendkim.tables import (
+from milters.keys.tables.errors import Place
+from milters.keys.tables.parse import (
     AUTHOR_DOMAIN,
     KeyTableEntry,
     SigningEntry,

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milters.opendkim.dataset import DataSet, UnsupportedDataSetError, classify, read_dataset
-from milters.opendkim.errors import OpendkimError, Place
-from milters.opendkim.expand import ANY_DOMAIN, MAX_EXPANSION, Expanded, expand, is_aligned
-from milters.opendkim.lines import MAX_LINE, MAX_LINES
-from milters.opendkim.tables import Glob, SigningTable, parse_key_table, parse_signing_table
+from milters.keys.tables.dataset import DataSet, UnsupportedDataSetError, classify, read_dataset
+from milters.keys.tables.errors import OpendkimError, Place
+from milters.keys.tables.expand import ANY_DOMAIN, MAX_EXPANSION, Expanded, expand, is_aligned
+from milters.keys.tables.lines import MAX_LINE, MAX_LINES
+from milters.keys.tables.parse import Glob, SigningTable, parse_key_table, parse_signing_table
 
 PLACE = Place("opendkim.conf", 7)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gatepost.files import open_regular
-from milters.opendkim.errors import OpendkimError, Place
+from milters.keys.tables.errors import OpendkimError, Place
 
 MAX_FILE = 16 << 20
 """Octets of one file that are read: a table of some hundred thousand lines."""

@@ -1,4 +1,4 @@
-"""The one family of exceptions of this package."""
+"""Errors in files of opendkim, and the lines where they are."""
 
 from __future__ import annotations
 

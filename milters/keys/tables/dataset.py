@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from milters.opendkim.errors import OpendkimError, Place
-from milters.opendkim.lines import content, read_file
+from milters.keys.tables.errors import OpendkimError, Place
+from milters.keys.tables.lines import content, read_file
 
 Kind: TypeAlias = Literal["file", "refile", "csl"]
 

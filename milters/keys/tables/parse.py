@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from milters.opendkim.dataset import DataSet, Entry
-from milters.opendkim.errors import Place
+from milters.keys.tables.dataset import DataSet, Entry
+from milters.keys.tables.errors import Place
 from msgauth.domain import ancestors
 
 MAX_ADDRESS = 1024

@@ -7,20 +7,17 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from milters.opendkim.dataset import read_dataset
-from milters.opendkim.errors import Place
-from milters.opendkim.expand import ANY_DOMAIN, MAX_EXPANSION, Expanded, expand, is_aligned
-from milters.opendkim.tables import (
+from milters.keys.stored import StoredKey
+from milters.keys.tables.dataset import read_dataset
+from milters.keys.tables.errors import Place
+from milters.keys.tables.expand import ANY_DOMAIN, MAX_EXPANSION, Expanded, expand, is_aligned
+from milters.keys.tables.parse import (
     AUTHOR_DOMAIN,
     SigningTable,
     parse_key_table,
     parse_signing_table,
 )
-
-if TYPE_CHECKING:
-    from milters.keys.store import StoredKey
 
 _SETTING = Place("[milters]")
 
