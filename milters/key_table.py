@@ -25,13 +25,13 @@ class DomainKey:
 class KeyTable(Protocol):
     """Where signing keys come from."""
 
-    def keys_for(self, domain: str) -> Sequence[DomainKey]:
+    def keys_of(self, domain: str) -> Sequence[DomainKey]:
         """Return the keys that sign for exactly this domain (A-labels, lower-case), or none.
 
         Never raises and never waits: keys are read when the configuration is.
         """
 
-    def keys_of(self, author: Author) -> Sequence[DomainKey] | None:
+    def keys_for(self, author: Author) -> Sequence[DomainKey] | None:
         """Return the keys that a table names for this author, aligned with it and possibly none.
 
         None where no table says anything of the author: then its domain decides.

@@ -50,7 +50,7 @@ class Signing:
         """Return who seals mail from outside now (RFC 8617); None when nobody may."""
         if self._seal.domain is None:
             return None
-        for key in self._keys.keys_for(self._seal.domain):
+        for key in self._keys.keys_of(self._seal.domain):
             # RFC 8617 section 4.1.3 knows RSA alone
             if key.key.type == "rsa" and self._seal.selector in (None, key.selector):
                 if self._seal_spec is None or self._seal_spec[0] != key:
@@ -59,7 +59,7 @@ class Signing:
         return None
 
     def _aligned(self, author: Author) -> tuple[SignatureSpec, ...]:
-        keys = self._keys.keys_of(author)
+        keys = self._keys.keys_for(author)
         if keys is not None:
             return self._with(keys)
         for domain in ancestors(author.domain):
@@ -68,7 +68,7 @@ class Signing:
         return ()
 
     def _of(self, domain: str) -> tuple[SignatureSpec, ...]:
-        return self._with(self._keys.keys_for(domain))
+        return self._with(self._keys.keys_of(domain))
 
     def _with(self, keys: Iterable[DomainKey]) -> tuple[SignatureSpec, ...]:
         return tuple(self._spec(key) for key in keys if self._signs(key))

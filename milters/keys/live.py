@@ -63,7 +63,7 @@ class Resolver(Protocol):
 
 
 class LiveKeys:
-    """A `milters.signing.KeyTable` of the keys that may sign right now. Safe for threads."""
+    """A `milters.key_table.KeyTable` of the keys that may sign right now. Safe for threads."""
 
     def __init__(
         self, snapshot: Snapshot, records: Records, settings: KeySettings, look: Look
@@ -78,15 +78,13 @@ class LiveKeys:
             key.identity: DomainKey(key.domain, key.selector, key.key) for key in self._all
         }
 
-    def keys_for(self, domain: str) -> Sequence[DomainKey]:
+    def keys_of(self, domain: str) -> Sequence[DomainKey]:
         """Return the keys that may sign for exactly this domain."""
         return self._usable(self.snapshot.keys_of(domain))
 
-    def keys_of(self, author: Author) -> Sequence[DomainKey] | None:
+    def keys_for(self, author: Author) -> Sequence[DomainKey] | None:
         """Return the keys of a SigningTable for this author; None when it says nothing of it."""
-        if self.snapshot.table is None:
-            return None
-        keys = self.snapshot.table.keys_for(author.address, author.domain)
+        keys = self.snapshot.keys_for(author)
         return None if keys is None else self._usable(keys)
 
     def is_unreadable(self, domain: str) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from milters.author import Author
 from milters.keys.errors import KeysError, is_unreadable
 from milters.keys.files import read_private, to_key
 from milters.keys.folder import KeyFolder, Listing
@@ -22,7 +23,6 @@ from milters.keys.state import KeyState
 from milters.keys.stored import StoredKey
 from milters.keys.tables.author import AuthorTable, Tables, read_tables
 from milters.keys.tables.errors import OpendkimError
-from msgauth.domain import ancestors
 
 
 class Harm(enum.Enum):
@@ -80,20 +80,9 @@ class Snapshot:
         """Return the keys of exactly this domain (A-labels)."""
         return self.by_domain.get(domain, ())
 
-    def keys_for(self, domain: str, address: str = "") -> tuple[StoredKey, ...]:
-        """Return the keys for an author of `domain` (A-labels).
-
-        What a SigningTable says of `address` comes first; else it is the keys of the longest
-        domain at or above `domain` that has any.
-        """
-        if self.table is not None and address:
-            of_table = self.table.keys_for(address, domain)
-            if of_table is not None:
-                return of_table
-        for name in ancestors(domain):
-            if keys := self.by_domain.get(name):
-                return keys
-        return ()
+    def keys_for(self, author: Author) -> tuple[StoredKey, ...] | None:
+        """Return the keys of a SigningTable for this author; None when it says nothing of it."""
+        return None if self.table is None else self.table.keys_for(author)
 
     def all_keys(self) -> tuple[StoredKey, ...]:
         """Return every key, each once."""

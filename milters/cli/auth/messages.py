@@ -49,13 +49,13 @@ class ConfiguredKeys:
         configure(self._loaded.log)
         return KeyKeeper(get_logger("auth")).open(self._loaded.milters, self._questions)
 
-    def keys_for(self, domain: str) -> Sequence[DomainKey]:
+    def keys_of(self, domain: str) -> Sequence[DomainKey]:
         """Return the keys that may sign for exactly this domain."""
-        return self._live.keys_for(domain)
+        return self._live.keys_of(domain)
 
-    def keys_of(self, author: Author) -> Sequence[DomainKey] | None:
+    def keys_for(self, author: Author) -> Sequence[DomainKey] | None:
         """Return what a table says of this author."""
-        return self._live.keys_of(author)
+        return self._live.keys_for(author)
 
     def is_unreadable(self, domain: str) -> bool:
         """Return whether this user cannot read a key for mail From `domain`."""
@@ -68,11 +68,11 @@ class OneKey:
     def __init__(self, key: DomainKey) -> None:
         self._key = key
 
-    def keys_for(self, domain: str) -> Sequence[DomainKey]:
+    def keys_of(self, domain: str) -> Sequence[DomainKey]:
         """Return the key, for its domain."""
         return (self._key,) if domain == self._key.domain else ()
 
-    def keys_of(self, author: Author) -> Sequence[DomainKey] | None:
+    def keys_for(self, author: Author) -> Sequence[DomainKey] | None:
         """Return None: no table says anything of anybody."""
         del author
         return None

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from milters.author import Author
 from milters.keys.stored import StoredKey
 from milters.keys.tables.dataset import read_dataset
 from milters.keys.tables.errors import Place
@@ -86,13 +87,14 @@ class AuthorTable:
     files: tuple[Path, ...] = ()
     """Every key file that the tables lead to, also those that cannot be used."""
 
-    def keys_for(self, address: str, domain: str) -> tuple[StoredKey, ...] | None:
-        """Return the keys for the author `address`, whose domain in A-labels is `domain`.
+    def keys_for(self, author: Author) -> tuple[StoredKey, ...] | None:
+        """Return the keys for an author.
 
         None when the table says nothing of it; empty when it names keys that cannot be used, or
         that are not aligned.
         """
-        local_part = address.rpartition("@")[0]
+        domain = author.domain
+        local_part = author.address.rpartition("@")[0]
         entries = self.signing.lookup(f"{local_part}@{domain}")
         if not entries:
             return None

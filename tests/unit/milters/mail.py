@@ -44,10 +44,10 @@ class Keys:
     authors: Mapping[str, Sequence[DomainKey]] = field(default_factory=dict)
     unreadable: frozenset[str] = frozenset()
 
-    def keys_for(self, domain: str) -> Sequence[DomainKey]:
+    def keys_of(self, domain: str) -> Sequence[DomainKey]:
         return self.domains.get(domain, ())
 
-    def keys_of(self, author: Author) -> Sequence[DomainKey] | None:
+    def keys_for(self, author: Author) -> Sequence[DomainKey] | None:
         return self.authors.get(author.address)
 
     def is_unreadable(self, domain: str) -> bool:

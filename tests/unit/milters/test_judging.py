@@ -170,7 +170,7 @@ def test_a_key_under_test_is_never_held_against_the_message(body: bytes) -> None
         "policy": {"dkim": {"none": "tag", "fail": "reject", "permerror": "reject"}}
     }
     mail = Mail.of("user@plain.example")
-    keys = {"plain.example": both_keys("plain.example").keys_for("plain.example")}
+    keys = {"plain.example": both_keys("plain.example").keys_of("plain.example")}
     signed = apply(mail, play(session_of("127.0.0.1", keys=Keys(keys)), mail, ZONE))
     for flag, action in (("", "reject"), ("; t=y", "tag")):
         records = "".join(

@@ -67,7 +67,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def signing(keys: LiveKeys) -> list[str]:
-    return [key.selector for key in keys.keys_for("example.org")]
+    return [key.selector for key in keys.keys_of("example.org")]
 
 
 def test_a_published_key_signs_from_the_start(bench: Bench) -> None:
@@ -183,13 +183,13 @@ def test_the_table_of_an_author(bench: Bench, tmp_path: Path) -> None:
     }
     author, other = Author("a@example.org", "example.org"), Author("a@b.example", "b.example")
     keys = bench.open(**tables)
-    assert keys.keys_of(author) == []
-    assert keys.keys_of(other) is None
+    assert keys.keys_for(author) == []
+    assert keys.keys_for(other) is None
     bench.dns.publish(s1=record())
     bench.now += 61
     keys.look_at_due()
-    assert [key.selector for key in keys.keys_of(author) or ()] == ["s1"]
-    assert bench.open().keys_of(author) is None
+    assert [key.selector for key in keys.keys_for(author) or ()] == ["s1"]
+    assert bench.open().keys_for(author) is None
 
 
 def test_problems_are_told_with_what_becomes_of_them(bench: Bench) -> None:
