@@ -52,8 +52,8 @@ UNREADABLE = Gauge(
 )
 
 
-class Resolver(Protocol):
-    """What is needed of `gatepost.dns.Resolver`."""
+class AnswerSource(Protocol):
+    """A source of answers: `gatepost.dns.Resolver`, or what stands in for one."""
 
     def resolve(self, question: Question) -> Answer:
         """Return the answer; never raises."""
@@ -128,7 +128,7 @@ class KeyKeeper:
         self._changed = threading.Event()
         self._opened_by = os.getpid()
 
-    def open(self, settings: KeySettings, resolver: Resolver) -> LiveKeys:
+    def open(self, settings: KeySettings, resolver: AnswerSource) -> LiveKeys:
         """Read the keys and look at the records of those that are new; never raises.
 
         Takes `FIRST_LOOK` seconds at most, plus one question.

@@ -32,7 +32,7 @@ def dns_option(command: Command) -> Command:
 class Questions:
     """Answers questions from a zone file or the network, and keeps each once.
 
-    It is what `milters.keys` takes for a resolver, too.
+    It is a `milters.keys.live.AnswerSource`, too.
     """
 
     def __init__(self, zone: Path | None, settings: DnsSettings) -> None:
