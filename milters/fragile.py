@@ -6,7 +6,6 @@ write it otherwise. Log and metrics tell of it, so that nobody has to search for
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
 from typing import Final
 
@@ -77,18 +76,11 @@ class FragileParts:
 
 
 def _has_long_field(fields: Iterable[HeaderField], policies: Iterable[HeaderPolicy]) -> bool:
-    covered = frozenset[bytes]().union(*map(_names, policies))
+    covered = frozenset[bytes]().union(*(policy.keys for policy in policies))
     return any(
         # most fields are shorter as a whole
         len(one.name) + len(one.value) >= MAX_LINE
         and one.key in covered
         and max(map(len, bytes(one).split(b"\r\n"))) > MAX_LINE
         for one in fields
-    )
-
-
-@functools.lru_cache(64)
-def _names(policy: HeaderPolicy) -> frozenset[bytes]:
-    return frozenset(
-        name.lower().encode() for name in (*policy.always, *policy.present, *policy.plain)
     )

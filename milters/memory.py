@@ -29,7 +29,8 @@ NAME = 64
 """Octets for each name that a signature lists in h=: one object, which a name of one or two letters
 takes as well as a long one."""
 
-_SIGNATURES = (b"dkim-signature", b"arc-message-signature")
+SIGNATURES = frozenset({b"dkim-signature", b"arc-message-signature"})
+"""The fields whose h= names other fields."""
 
 
 def received_cost(name: bytes, value: bytes) -> int:
@@ -42,7 +43,7 @@ def kept_cost(fields: Iterable[HeaderField]) -> int:
     octets = 0
     for one in fields:
         octets += KEPT_FIELD + COPIES * (len(one.name) + len(one.value))
-        if one.key in _SIGNATURES:
+        if one.key in SIGNATURES:
             octets += NAME * one.value.count(b":")
     return octets
 

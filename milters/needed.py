@@ -11,19 +11,16 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from milters.memory import SIGNATURES
 from msgauth.dkim import DEFAULT_HEADERS
 from msgauth.message import HeaderField
 from msgauth.tags import MAX_LENGTH
 
-_SIGNATURES: Final = frozenset({b"dkim-signature", b"arc-message-signature"})
-_ALWAYS: Final = _SIGNATURES | {
+_ALWAYS: Final = SIGNATURES | {
     b"arc-authentication-results",
     b"arc-seal",
     # what a reader sees, which may stand there twice, and what a seal of ours covers
-    *(
-        name.lower().encode()
-        for name in (*DEFAULT_HEADERS.always, *DEFAULT_HEADERS.present, *DEFAULT_HEADERS.plain)
-    ),
+    *DEFAULT_HEADERS.keys,
 }
 _PARTS: Final = 16
 """Octets of a field besides its value, about."""
@@ -49,7 +46,7 @@ def needed(fields: Sequence[HeaderField], small: int = SMALL) -> Sequence[Header
         return fields
     keys = {one.key for one in fields}
     wanted = set(keys & _ALWAYS)
-    for key in _SIGNATURES & keys:
+    for key in SIGNATURES & keys:
         for one in [one for one in fields if one.key == key][:MAX_READ]:
             if len(one.value) <= 4 * MAX_LENGTH:  # octets of UTF-8; what is longer is not read
                 wanted |= _words(one.value) & keys

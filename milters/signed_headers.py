@@ -12,12 +12,12 @@ def header_policy(oversign: Sequence[str], also_sign: Sequence[str]) -> HeaderPo
     if not oversign and not also_sign:
         return DEFAULT_HEADERS
     over = {name.lower(): name for name in oversign}
-    usual = {
-        name.lower()
-        for name in (*DEFAULT_HEADERS.always, *DEFAULT_HEADERS.present, *DEFAULT_HEADERS.plain)
-    }
     always = [name for name in DEFAULT_HEADERS.always if name.lower() not in over]
-    plain = {name.lower(): name for name in also_sign if name.lower() not in usual | over.keys()}
+    plain = {
+        name.lower(): name
+        for name in also_sign
+        if name.lower() not in over and name.lower().encode() not in DEFAULT_HEADERS.keys
+    }
     return HeaderPolicy(
         (*always, *over.values()),
         tuple(name for name in DEFAULT_HEADERS.present if name.lower() not in over),

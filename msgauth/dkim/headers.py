@@ -159,6 +159,8 @@ class HeaderPolicy:
     always: tuple[str, ...]
     present: tuple[str, ...]
     plain: tuple[str, ...]
+    keys: frozenset[bytes] = field(init=False, repr=False, compare=False)
+    """The names of all groups, each as `HeaderField.key` has it."""
     _rules: tuple[tuple[bytes, str, int, bool], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -174,6 +176,7 @@ class HeaderPolicy:
         rules += [(name.lower().encode("ascii"), name, 1, False) for name in self.present]
         rules += [(name.lower().encode("ascii"), name, 0, False) for name in self.plain]
         object.__setattr__(self, "_rules", tuple(rules))
+        object.__setattr__(self, "keys", frozenset(key for key, *_ in rules))
 
     def select(self, header: Header) -> tuple[tuple[str, ...], list[HeaderField]]:
         """Return the names for h= and the fields they cover, in the order of h=.
