@@ -29,7 +29,10 @@ _EQUALS = "=\ufe66\uff1d\u207c\u208c"
 """Every character that is a "=", or becomes one in compatibility normalization (NFKC)."""
 
 # A tag has one or two letters, and no method has: p=, sp=, cv=, l= stay as our sentences have them.
-_PAIR = re.compile(rf"(\S*?)[{_EQUALS}](?=([^\w{_EQUALS}]*pass)?)", re.IGNORECASE)
+_PAIR = re.compile(
+    rf"(?<![^\s{_EQUALS}])([^\s{_EQUALS}]*)[{_EQUALS}](?=([^\w{_EQUALS}]*pass)?)", re.IGNORECASE
+)
+_EQUAL = re.compile(f"[{_EQUALS}]")
 _TAG = re.compile(r"\W*[a-z]{1,2}\Z")
 
 # RFC 2045 section 5.1, token
@@ -91,7 +94,7 @@ def _keyword(word: str) -> str:
 
 def _value(text: str, *, utf8: bool) -> str:
     """Return the value of a property; empty for one that is left out."""
-    if any(character in text for character in _EQUALS):
+    if _EQUAL.search(text):
         return ""
     return _written(text, utf8=utf8)
 
