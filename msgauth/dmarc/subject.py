@@ -51,18 +51,10 @@ class AuthorDomain:
         """
         if identifier == self.domain:
             return True
-        record = self.found.record if self.found else None
-        if record is None and self.failure is None:
-            return False  # without a record nothing is aligned with anything else
-        if record is not None and self.failure is None and is_strict(record, method):
-            return False
-        if last_labels(identifier, 1) != last_labels(self.domain, 1):
-            return False  # they have no ancestor in common
         try:
-            organization = yield from self.walker.organizational_domain(self.domain)
+            return bool((yield from self._organization_of_both(method, identifier)))
         except DnsError:
             return True
-        return is_at_or_below(identifier, organization)
 
     def is_aligned(self, method: str, identifier: str, others: Walker) -> Lookup[bool]:
         """Return whether `identifier` is aligned (RFC 9989 sections 3.2.10 and 4.10.2).
@@ -71,14 +63,19 @@ class AuthorDomain:
         """
         if identifier == self.domain:
             return True
-        if self.found is None or is_strict(self.found.record, method):
-            return False
-        if last_labels(identifier, 1) != last_labels(self.domain, 1):
-            return False  # they have no ancestor in common
-        organization = yield from self.walker.organizational_domain(self.domain)
-        if not is_at_or_below(identifier, organization):
+        organization = yield from self._organization_of_both(method, identifier)
+        if not organization:
             return False
         return (yield from others.organizational_domain(identifier)) == organization
+
+    def _organization_of_both(self, method: str, identifier: str) -> Lookup[str]:
+        """Return the own organizational domain if `identifier` may have the same, else nothing."""
+        if self.failure is None and (self.found is None or is_strict(self.found.record, method)):
+            return ""  # without a record, or by a strict one, only the same domain is aligned
+        if last_labels(identifier, 1) != last_labels(self.domain, 1):
+            return ""  # they have no ancestor in common
+        organization = yield from self.walker.organizational_domain(self.domain)
+        return organization if is_at_or_below(identifier, organization) else ""
 
     def is_related(self, method: str, identifier: str) -> bool:
         """Return whether `identifier` would be aligned by the records that could be had.

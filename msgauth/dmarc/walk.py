@@ -38,12 +38,10 @@ Path: TypeAlias = tuple[Published, ...]
 
 def targets(domain: str) -> list[str]:
     """Return the names that a walk from `domain` asks for, in their order."""
-    names = [domain]
-    if count_labels(domain) > 1:
-        # RFC 9989 section 4.10 step 4: from eight labels on, seven remain
-        parent = domain.partition(".")[2] if count_labels(domain) < 8 else last_labels(domain, 7)
-        names += ancestors(parent)
-    return names
+    _, _, parent = domain.partition(".")
+    # RFC 9989 section 4.10 step 4: from eight labels on, seven remain
+    above = ancestors(last_labels(parent, MAX_QUERIES - 1)) if parent else ()
+    return [domain, *above]
 
 
 class Walker:
