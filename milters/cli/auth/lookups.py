@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from pathlib import Path
 
@@ -12,12 +11,13 @@ from gatepost.cli import configuration
 from gatepost.printable import escape
 from milters.cli.auth.questions import Questions, dns_option
 from milters.file import MiltersFile
-from msgauth.address import IpAddress
+from msgauth.address import AddressError, IpAddress, parse_address
 from msgauth.dmarc.subject import hardest_tag, select_tag
 from msgauth.dmarc.walk import DnsError, Walker, select_organizational_domain, select_policy
 from msgauth.domain import DomainError, to_alabels
 from msgauth.drive import solve
 from msgauth.spf import SpfResult, check_helo, check_mail_from
+from msgauth.spf.check import without_brackets
 from msgauth.trace import Trace
 
 
@@ -26,8 +26,8 @@ def client_address(
 ) -> IpAddress | None:
     """Read the value of an option that is an IPv4 or IPv6 address."""
     try:
-        return None if value is None else ipaddress.ip_address(value)
-    except ValueError:
+        return None if value is None else parse_address(value)
+    except AddressError:
         raise click.BadParameter(
             f"{value!r} is not an address: write 192.0.2.1 or 2001:db8::1", ctx, param
         ) from None
@@ -52,7 +52,7 @@ def spf(
     """
     loaded = configuration.read_if_any(config, MiltersFile).model
     questions = Questions(zone, loaded.dns)
-    sender = sender.removeprefix("<").removesuffix(">")
+    sender = without_brackets(sender)
     now = int(time.time())
     results: list[SpfResult] = []
     if helo:

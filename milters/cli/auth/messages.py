@@ -128,7 +128,7 @@ def verify(
     session = Session(lambda: rules, trace=trace)
     session.connect(client_name or "unknown", str(client) if client else None)
     session.helo(helo)
-    session.mail_from(f"<{sender.strip('<>')}>".encode(), login, "")
+    session.mail_from(sender.encode(), login, "")
     outcome = _play(session, message.read(), questions, now)
     click.echo(f"origin      {outcome.origin}")
     for key, value in outcome.facts.items():
