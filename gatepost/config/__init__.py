@@ -22,7 +22,6 @@ from gatepost.config.server import (
 from gatepost.config.types import (
     BasePath,
     Duration,
-    FileMode,
     Hostname,
     ListenAddress,
     ListenAddresses,
@@ -35,7 +34,7 @@ from gatepost.config.types import (
     WrittenPath,
 )
 from gatepost.config.watched import Unwatched, Watched, watched_paths
-from gatepost.errors import ConfigError, Problem
+from gatepost.errors import ConfigError
 
 __all__ = [
     "AT_START",
@@ -44,7 +43,6 @@ __all__ = [
     "DnsSettings",
     "DrainGrace",
     "Duration",
-    "FileMode",
     "GroundSettings",
     "Hostname",
     "IdleTimeout",
@@ -57,7 +55,6 @@ __all__ = [
     "MoreAddresses",
     "Network",
     "OwnNetworks",
-    "Problem",
     "RunAs",
     "SecretFile",
     "SecretPath",
