@@ -6,7 +6,6 @@ configuration, and `run_single` or `run_prefork` serves until SIGTERM.
 
 from gatepost.daemon.acceptor import Acceptor, RareWarnings
 from gatepost.daemon.listeners import Listeners
-from gatepost.daemon.owner import as_owner_of
 from gatepost.daemon.prefork import Control, Prefork
 from gatepost.daemon.preforked import run_prefork
 from gatepost.daemon.reload import Current
@@ -32,7 +31,6 @@ __all__ = [
     "StartError",
     "Started",
     "Watch",
-    "as_owner_of",
     "listening_socket",
     "run_prefork",
     "run_single",

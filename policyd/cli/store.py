@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import click
 
-from gatepost.daemon import as_owner_of
+from gatepost.cli.as_owner import as_owner_of
 from policyd.build import open_store
 from policyd.errors import PolicydError
 from policyd.settings import StoreSettings
