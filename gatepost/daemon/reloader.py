@@ -13,8 +13,8 @@ from gatepost.config import (
     waiting_for_a_start,
     watched_paths,
 )
+from gatepost.daemon.current import Current
 from gatepost.daemon.open_files import allow_open_files
-from gatepost.daemon.reload import Current
 from gatepost.daemon.start import S, Started
 from gatepost.daemon.watch import Watch
 from gatepost.files import open_regular
