@@ -7,7 +7,6 @@ configuration, and `run_single` or `run_prefork` serves until SIGTERM.
 from gatepost.daemon.acceptor import Acceptor, RareWarnings
 from gatepost.daemon.current import Current
 from gatepost.daemon.listeners import Listeners
-from gatepost.daemon.prefork import Control, Prefork
 from gatepost.daemon.preforked import run_prefork
 from gatepost.daemon.reloader import Reloader
 from gatepost.daemon.single import Served, run_single
@@ -15,6 +14,7 @@ from gatepost.daemon.socket_files import SocketFiles
 from gatepost.daemon.sockets import listening_socket
 from gatepost.daemon.start import Load, Started, starting
 from gatepost.daemon.watch import Watch
+from gatepost.daemon.workers import Control, Prefork
 from gatepost.errors import StartError
 
 __all__ = [

@@ -9,9 +9,9 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias, TypeVar
 
-from gatepost.daemon.prefork import Control, Prefork
 from gatepost.daemon.reloader import Reloader
 from gatepost.daemon.start import S, Started
+from gatepost.daemon.workers import Control, Prefork
 
 T = TypeVar("T")
 
