@@ -7,7 +7,7 @@ configuration, and `run_single` or `run_prefork` serves until SIGTERM.
 from gatepost.daemon.acceptor import Acceptor, RareWarnings
 from gatepost.daemon.current import Current
 from gatepost.daemon.listeners import Listeners
-from gatepost.daemon.preforked import run_prefork
+from gatepost.daemon.prefork import run_prefork
 from gatepost.daemon.reloader import Reloader
 from gatepost.daemon.single import Served, run_single
 from gatepost.daemon.socket_files import SocketFiles
