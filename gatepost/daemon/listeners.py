@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 from collections.abc import Mapping, Sequence
 from typing import Self
@@ -16,12 +15,9 @@ from gatepost.listen import Address, Unix
 class Listeners:
     """Open sockets of each key, such as `listen`, and the files of the unix sockets among them."""
 
-    def __init__(
-        self, sockets: Mapping[str, Sequence[socket.socket]], addresses: Sequence[Address]
-    ) -> None:
-        self._sockets = sockets
-        self.addresses = tuple(addresses)
-        self._files = SocketFiles(addresses)
+    def __init__(self) -> None:
+        self._sockets: dict[str, list[socket.socket]] = {}
+        self._files = SocketFiles()
 
     @classmethod
     def open(
@@ -31,21 +27,17 @@ class Listeners:
 
         `mode` and `group` are for unix sockets.
         """
-        sockets: dict[str, list[socket.socket]] = {key: [] for key in served}
-        opened: list[Address] = []
+        listeners = cls()
         try:
             for key, addresses in served.items():
+                several = listeners._sockets[key] = []
                 for address in addresses:
-                    sockets[key].append(_open(address, mode, group))
-                    opened.append(address)
-            return cls(sockets, opened)
+                    several.append(_open(address, mode, group))
+                    listeners._files.add(address)
         except StartError:
-            for several in sockets.values():
-                for listening in several:
-                    listening.close()
-            for address in opened:
-                _remove_file(address)
+            listeners.close()
             raise
+        return listeners
 
     def __getitem__(self, key: str) -> Sequence[socket.socket]:
         """Return the sockets of one key; none where nothing is listened on."""
@@ -74,9 +66,3 @@ def _open(address: Address, mode: int, group: str | None) -> socket.socket:
         # of the one before
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
-
-
-def _remove_file(address: Address) -> None:
-    """Remove the file of a socket that was just made, unless somebody else has done so already."""
-    with contextlib.suppress(StartError):
-        SocketFiles([address]).remove()

@@ -30,11 +30,15 @@ class SocketFiles:
     Raises `StartError` when one of them is gone already.
     """
 
-    def __init__(self, addresses: Iterable[Address | None]) -> None:
+    def __init__(self, addresses: Iterable[Address | None] = ()) -> None:
         self._files: dict[Path, _File] = {}
         for address in addresses:
-            if isinstance(address, Unix):
-                self._files[address.path] = _open(address.path)
+            self.add(address)
+
+    def add(self, address: Address | None) -> None:
+        """Look after the file of one more that is bound; raises `StartError` as above."""
+        if isinstance(address, Unix):
+            self._files[address.path] = _open(address.path)
 
     def check(self) -> None:
         """Raise `StartError` for one that is gone or not ours any more."""
@@ -57,7 +61,7 @@ class SocketFiles:
         """
         files, self._files = self._files, {}
         for path, (folder, identity) in files.items():
-            with contextlib.suppress(OSError):
+            with folder, contextlib.suppress(OSError):
                 status = folder.find(path.name)
                 if status is not None and _identity(status) == identity:
                     folder.remove(path.name)
