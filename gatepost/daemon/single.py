@@ -16,13 +16,12 @@ from gatepost.daemon.listeners import Listeners
 from gatepost.daemon.reloader import Reloader
 from gatepost.daemon.start import S, Started
 from gatepost.daemon.start_signals import release_signals
+from gatepost.daemon.watch import LOOK_INTERVAL
 from gatepost.errors import StartError
 from gatepost.metrics import Probes
 
 T = TypeVar("T")
 
-WATCH_INTERVAL = 2.0
-"""Seconds between two looks at the files of the configuration."""
 COLLECT_AFTER = (20_000, 50, 50)
 """Objects until a collection of the young, such collections until one of the older, and so on."""
 HEARTBEAT_LIMIT = 10.0
@@ -155,7 +154,7 @@ class _Life(Generic[S, T]):
     async def watch_files(self) -> None:
         """Read the configuration anew when a file has changed, until a socket is taken away."""
         while True:
-            await asyncio.sleep(WATCH_INTERVAL)
+            await asyncio.sleep(LOOK_INTERVAL)
             self._beat = time.monotonic()
             if self._is_reloading:
                 self._listeners.check()

@@ -11,6 +11,9 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+LOOK_INTERVAL = 2.0
+"""Seconds between two looks at the files of the configuration."""
+
 MAX_ENTRIES = 10_000
 """Files that are looked at, those of folders too: a folder of keys has two a domain."""
 

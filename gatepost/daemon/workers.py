@@ -22,13 +22,12 @@ from dataclasses import dataclass, field
 from structlog.typing import FilteringBoundLogger
 
 from gatepost.daemon.start_signals import release_signals
+from gatepost.daemon.watch import LOOK_INTERVAL
 from gatepost.errors import StartError
 from gatepost.metrics import Counter, Probes, become_worker, share, worker_ended
 
 RESTARTS = Counter("gatepost_worker_restarts_total", "Workers that died and were started anew")
 
-LOOK_INTERVAL = 2.0
-"""Seconds between two looks at the files of the configuration."""
 FIRST_BACKOFF = 0.1
 """Seconds before a worker that died soon after its start is started again; doubles each time."""
 MAX_BACKOFF = 30.0
