@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from gatepost.cli.as_user import Found, me, run_as
 from gatepost.cli.configuration import Daemon
-from gatepost.cli.section import Sockets
 from gatepost.cli.service import Account, Service, find_account, find_group
 from gatepost.config import GroundSettings
 from gatepost.errors import StartError
@@ -26,9 +25,8 @@ def look_at(service: Service, daemon: Daemon, ground: GroundSettings, path: Path
     if service.starter is None or service.runner is None:
         return []
     section, settings = daemon.section, daemon.settings
-    sockets = section.sockets(settings)
-    found = run_as(service.starter, lambda: (*_file(path), *_folders(sockets, service)))
-    found += _of_the_unit(service, sockets, section.written_folders(settings))
+    found = run_as(service.starter, lambda: (*_file(path), *_folders(daemon, service)))
+    found += _of_the_unit(service, daemon)
     found += run_as(
         service.runner,
         lambda: (*_file(path), *section.unopened(ground, settings, service.unit)),
@@ -38,29 +36,29 @@ def look_at(service: Service, daemon: Daemon, ground: GroundSettings, path: Path
 
 def postfix_problems(service: Service, daemon: Daemon) -> Iterator[tuple[str, str]]:
     """Unix sockets that Postfix could not connect to, by key; none where there is no Postfix."""
-    sockets = daemon.section.sockets(daemon.settings)
-    if service.starter is None or not sockets.unix:
+    settings = daemon.settings
+    if service.starter is None or not daemon.unix_sockets:
         return
     try:
         postfix = find_account("postfix")
-        if sockets.group is not None:
-            find_group(sockets.group)
+        if settings.socket_group is not None:
+            find_group(settings.socket_group)
     except StartError:
         return  # there is no Postfix, or the group is told as a problem
-    for key, path in sockets.unix:
-        if key.endswith("metrics_listen") or not path.parent.exists():
+    for key, path in daemon.unix_sockets:
+        if not path.parent.exists():
             continue
         if not run_as(postfix, lambda path=path: _entered(path)):  # type: ignore[misc]
             yield key, f"Postfix (user {postfix}) cannot enter {path.parent}"
             continue
-        group = _group_of(sockets, path, service.starter)
-        if not sockets.mode & stat.S_IWOTH and not (
-            sockets.mode & stat.S_IWGRP and group in postfix.groups
+        group = _group_of(settings.socket_group, path, service.starter)
+        if not settings.socket_mode & stat.S_IWOTH and not (
+            settings.socket_mode & stat.S_IWGRP and group in postfix.groups
         ):
             yield (
                 key,
                 f"Postfix (user {postfix}) cannot connect to {path}: its mode will be "
-                f'{sockets.mode:04o} and its group {group}; write socket_group = "postfix"',
+                f'{settings.socket_mode:04o} and its group {group}; write socket_group = "postfix"',
             )
 
 
@@ -73,9 +71,9 @@ def _file(path: Path) -> Iterator[tuple[str, str]]:
         yield "", f"{me()} cannot read this file: {error.strerror}"
 
 
-def _folders(sockets: Sockets, service: Service) -> Iterator[tuple[str, str]]:
+def _folders(daemon: Daemon, service: Service) -> Iterator[tuple[str, str]]:
     """Yield the folders of unix sockets: a socket is made there, and a stale one removed."""
-    for key, path in sockets.unix:
+    for key, path in daemon.unix_sockets:
         if service.unit is not None and service.unit.makes(path.parent):
             continue
         try:
@@ -94,27 +92,27 @@ def _folders(sockets: Sockets, service: Service) -> Iterator[tuple[str, str]]:
             yield key, f"{path} is there and is no socket"
 
 
-def _of_the_unit(service: Service, sockets: Sockets, folders: Iterable[tuple[str, Path]]) -> Found:
+def _of_the_unit(service: Service, daemon: Daemon) -> Found:
     """Return what the unit forbids, and groups that the starter cannot give a socket to."""
     found: Found = []
-    account, unit = service.starter, service.unit
-    if sockets.unix and sockets.group is not None and account is not None:
+    account, unit, group = service.starter, service.unit, daemon.settings.socket_group
+    if daemon.unix_sockets and group is not None and account is not None:
         try:
-            group = find_group(sockets.group)
-            if account.uid != 0 and group not in account.groups:
+            gid = find_group(group)
+            if account.uid != 0 and gid not in account.groups:
                 found.append(
                     (
                         f"{service.word}.socket_group",
-                        f"{account} is not in the group {sockets.group!r} and cannot give it a "
-                        f"socket: SupplementaryGroups={sockets.group} in the unit",
+                        f"{account} is not in the group {group!r} and cannot give it a "
+                        f"socket: SupplementaryGroups={group} in the unit",
                     )
                 )
         except StartError as error:
             found.append((f"{service.word}.socket_group", str(error)))
     if unit is None:
         return found
-    written = [(key, path.parent) for key, path in sockets.unix]
-    for key, folder in (*written, *folders):
+    written = [(key, path.parent) for key, path in daemon.unix_sockets]
+    for key, folder in (*written, *daemon.section.written_folders(daemon.settings)):
         if not unit.may_write(folder):
             text = f"{unit.path} keeps {folder} read-only: ReadWritePaths={folder} in [Service]"
             found.append((key, text))
@@ -126,9 +124,9 @@ def _entered(path: Path) -> Iterator[tuple[str, str]]:
         yield "", "may be entered"
 
 
-def _group_of(sockets: Sockets, path: Path, account: Account) -> int:
+def _group_of(group: str | None, path: Path, account: Account) -> int:
     """Return the group that a new socket will have; in a folder with setgid it is the folder's."""
-    if sockets.group is not None:
-        return find_group(sockets.group)
+    if group is not None:
+        return find_group(group)
     about = path.parent.stat()
     return about.st_gid if about.st_mode & stat.S_ISGID else account.gid

@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 import click
 from pydantic import Field, create_model
 
-from gatepost.cli.section import DaemonSection
-from gatepost.config import ConfigError, GroundSettings, Loaded, load
+from gatepost.cli.section import DaemonSection, served_addresses
+from gatepost.config import ConfigError, GroundSettings, Loaded, ServerSettings, load
+from gatepost.listen import Unix
 
 DEFAULT_PATH = Path("/etc/gatepost/gatepost.toml")
 
@@ -34,9 +35,15 @@ class Daemon:
 
     word: str
     section: DaemonSection[Any]
-    settings: Any
+    settings: ServerSettings
     is_written: bool
     """True if the file or the environment sets anything in the section."""
+
+    @property
+    def unix_sockets(self) -> tuple[tuple[str, Path], ...]:
+        """The paths of its unix sockets, each with the key that names it."""
+        served = served_addresses(self.word, self.settings)
+        return tuple((key, one.path) for key, one in served if isinstance(one, Unix))
 
 
 def read(path: Path | None, model: type[F]) -> Loaded[F]:

@@ -42,7 +42,7 @@ def _is_looked_at(
     """Open what the daemon opens, where it is used and where this user can."""
     word = daemon.word
     try:
-        service = find_service(word, user, daemon.section.user(daemon.settings))
+        service = find_service(word, user, daemon.settings.user)
     except StartError as error:
         # who is not root may look at the configuration of another machine
         told = report.problems if os.geteuid() == 0 else report.advice

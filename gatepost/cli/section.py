@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from gatepost.cli.postfix.ours import Gatepost
-from gatepost.config import GroundSettings, Section
-from gatepost.listen import Address, Unix
+from gatepost.config import GroundSettings, ServerSettings
+from gatepost.listen import Address
 from gatepost.systemd import Unit
 
-S = TypeVar("S", bound=Section, contravariant=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Sockets:
-    """The addresses that a daemon listens on, by the key that names them."""
-
-    addresses: tuple[tuple[str, Address], ...]
-    group: str | None
-    mode: int
-
-    @property
-    def unix(self) -> tuple[tuple[str, Path], ...]:
-        """The unix sockets among them."""
-        return tuple((key, one.path) for key, one in self.addresses if isinstance(one, Unix))
+S = TypeVar("S", bound=ServerSettings, contravariant=True)
 
 
 class DaemonSection(Protocol[S]):
@@ -39,12 +24,6 @@ class DaemonSection(Protocol[S]):
     @property
     def file(self) -> type[GroundSettings]:
         """The model that the daemon reads: the ground, and its section under its word."""
-
-    def user(self, settings: S) -> str | None:
-        """Return the user that the daemon becomes; None: it stays who started it."""
-
-    def sockets(self, settings: S) -> Sockets:
-        """Return the addresses that the daemon listens on."""
 
     def written_folders(self, settings: S) -> Iterable[tuple[str, Path]]:
         """Return the folders that the daemon writes in, besides those of its sockets."""
@@ -65,3 +44,10 @@ class DaemonSection(Protocol[S]):
 
         `is_expected`: a Postfix that does not use the daemon has a fault.
         """
+
+
+def served_addresses(word: str, settings: ServerSettings) -> Iterator[tuple[str, Address]]:
+    """Yield each address that Postfix reaches the daemon `word` at, with its key."""
+    for key, addresses in settings.served.items():
+        for address in addresses:
+            yield f"{word}.{key}", address

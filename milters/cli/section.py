@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from gatepost.cli.postfix.ours import Gatepost
-from gatepost.cli.section import DaemonSection, Sockets
+from gatepost.cli.section import DaemonSection, served_addresses
 from gatepost.config import GroundSettings
 from gatepost.config.networks import too_large
-from gatepost.listen import Address, Inet
+from gatepost.listen import Inet
 from gatepost.systemd import Unit
 from milters.file import MiltersFile
 from milters.keys.settings import KeySettings
@@ -26,17 +26,6 @@ class MiltersSection:
     """`gatepost.cli.section.DaemonSection` of the milter."""
 
     file = MiltersFile
-
-    def user(self, settings: MiltersSettings) -> str | None:
-        """Return `user`."""
-        return settings.user
-
-    def sockets(self, settings: MiltersSettings) -> Sockets:
-        """Return the addresses of both kinds of mail, and that of the metrics."""
-        named: list[tuple[str, Address]] = _mail_addresses(settings)
-        if settings.metrics_listen is not None:
-            named.append(("milters.metrics_listen", settings.metrics_listen))
-        return Sockets(tuple(named), settings.socket_group, settings.socket_mode)
 
     def written_folders(self, _settings: MiltersSettings) -> tuple[tuple[str, Path], ...]:
         """Return nothing: the milter writes no file."""
@@ -59,7 +48,7 @@ class MiltersSection:
         """Name large networks, and who else can have mail signed."""
         if told := too_large(settings.internal_networks):
             yield "milters.internal_networks", f"holds {told}: are they all yours?"
-        for key, address in _mail_addresses(settings):
+        for key, address in served_addresses("milters", settings):
             if isinstance(address, Inet):
                 yield key, f"{address}: {_who(address)} can have mail signed; {_INSTEAD}"
 
@@ -83,13 +72,6 @@ SECTION: Final[DaemonSection[MiltersSettings]] = MiltersSection()
 def unusable_keys(settings: KeySettings, *harms: Harm) -> list[str]:
     """Return a line for each key, folder or table that this user cannot use, of these harms."""
     return [problem.text for problem in load(settings).problems if problem.harm in harms]
-
-
-def _mail_addresses(settings: MiltersSettings) -> list[tuple[str, Address]]:
-    return [
-        *(("milters.listen", address) for address in settings.listen),
-        *(("milters.submission_listen", address) for address in settings.submission_listen),
-    ]
 
 
 def _who(address: Inet) -> str:

@@ -10,10 +10,9 @@ from typing import Final
 
 from gatepost.cli.as_user import me
 from gatepost.cli.postfix.ours import Gatepost
-from gatepost.cli.section import DaemonSection, Sockets
+from gatepost.cli.section import DaemonSection
 from gatepost.config import GroundSettings
 from gatepost.config.networks import too_large
-from gatepost.listen import Address
 from gatepost.systemd import Unit
 from policyd.build import faults
 from policyd.file import PolicydFile
@@ -24,17 +23,6 @@ class PolicydSection:
     """`gatepost.cli.section.DaemonSection` of the policy server."""
 
     file = PolicydFile
-
-    def user(self, settings: PolicydSettings) -> str | None:
-        """Return `user`."""
-        return settings.user
-
-    def sockets(self, settings: PolicydSettings) -> Sockets:
-        """Return the addresses for Postfix, and that of the metrics."""
-        named: list[tuple[str, Address]] = [("policyd.listen", one) for one in settings.listen]
-        if settings.metrics_listen is not None:
-            named.append(("policyd.metrics_listen", settings.metrics_listen))
-        return Sockets(tuple(named), settings.socket_group, settings.socket_mode)
 
     def written_folders(self, settings: PolicydSettings) -> Iterator[tuple[str, Path]]:
         """Return the folder of the store."""

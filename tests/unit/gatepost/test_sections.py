@@ -15,8 +15,8 @@ from pydantic import Field
 from gatepost.cli import configuration
 from gatepost.cli.__main__ import gatepost
 from gatepost.cli.postfix.ours import Gatepost
-from gatepost.cli.section import Sockets
-from gatepost.config import ConfigError, GroundSettings, Section
+from gatepost.config import ConfigError, GroundSettings, ServedAddresses, ServerSettings
+from gatepost.listen import Inet
 from gatepost.systemd import Unit
 from milters.file import MiltersFile
 from policyd.file import PolicydFile
@@ -106,10 +106,11 @@ def test_a_daemon_imports_nothing_of_the_other(word: str, other: str) -> None:
     assert other not in packages(found)
 
 
-class AccountSettings(Section):
+class AccountSettings(ServerSettings):
     """People."""
 
-    listen: str = Field(default="nowhere", description="Where.")
+    listen: ServedAddresses = Field(default=(Inet("127.0.0.1", 12345),), description="Where.")
+    place: str = Field(default="nowhere", description="In words.")
 
 
 class AccountsFile(GroundSettings):
@@ -121,25 +122,19 @@ class Accounts:
 
     file = AccountsFile
 
-    def user(self, settings: AccountSettings) -> None:
-        return None
-
-    def sockets(self, settings: AccountSettings) -> Sockets:
-        return Sockets((), None, 0o600)
-
     def written_folders(self, settings: AccountSettings) -> list[tuple[str, Path]]:
         return []
 
     def unopened(
         self, ground: GroundSettings, settings: AccountSettings, unit: Unit | None
     ) -> list[tuple[str, str]]:
-        return [("accounts.listen", "cannot be opened")]
+        return [("accounts.place", "cannot be opened")]
 
     def faults(self, ground: GroundSettings, settings: AccountSettings) -> list[tuple[str, str]]:
-        return [("accounts.listen", "is broken")] if settings.listen == "broken" else []
+        return [("accounts.place", "is broken")] if settings.place == "broken" else []
 
     def advice(self, settings: AccountSettings) -> list[tuple[str, str]]:
-        return [("accounts.listen", f"is it {settings.listen}?")]
+        return [("accounts.place", f"is it {settings.place}?")]
 
     def tell_postfix(
         self, settings: AccountSettings, known: Gatepost, *, is_expected: bool
@@ -165,15 +160,15 @@ def test_a_third_daemon_is_one_more_line_in_the_table(path: Path) -> None:
         assert result.exit_code == 0, result.exception
         return result.output
 
-    path.write_text("[accounts]\nlisten = 'here'\n")
+    path.write_text("[accounts]\nplace = 'here'\n")
     assert "## [accounts]\n\nPeople.\n\n### `listen`\n\nWhere.\n" in run("reference")
-    assert '"listen": "here"' in run("show", "--config", str(path))
-    assert "accounts.listen: warning: is it here?" in run("check", "--config", str(path))
+    assert '"place": "here"' in run("show", "--config", str(path))
+    assert "accounts.place: warning: is it here?" in run("check", "--config", str(path))
     assert configuration.read(path, MiltersFile).model == MiltersFile()
-    path.write_text("[accounts]\nlisten = 'broken'\n")
+    path.write_text("[accounts]\nplace = 'broken'\n")
     broken = CliRunner().invoke(gatepost, ["config", "check", "--config", str(path)])
-    assert str(broken.exception) == f"{path}:2: accounts.listen: is broken"
+    assert str(broken.exception) == f"{path}:2: accounts.place: is broken"
     user = CliRunner().invoke(
         gatepost, ["config", "check", "--config", str(path), "--user", "root"]
     )
-    assert "accounts.listen: cannot be opened" in str(user.exception)
+    assert "accounts.place: cannot be opened" in str(user.exception)
