@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 from pathlib import Path
+from typing import Any
 
 from gatepost.daemon.unix_socket import BACKLOG, bind_unix, remove_stale_socket
 from gatepost.errors import StartError
@@ -75,19 +76,23 @@ def _listen_inet(address: Inet) -> socket.socket:
     # "every address" is one socket that takes both families, where the machine has IPv6
     families = [entry for entry in found if entry[0] == socket.AF_INET6] if not address.host else []
     for family, kind, protocol, _, where in [*families, *found]:
-        listener = socket.socket(family, kind, protocol)
         try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(
-                    socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(bool(address.host))
-                )
-            listener.bind(where)
-            listener.listen(BACKLOG)
+            return _bound(socket.socket(family, kind, protocol), where, is_both=not address.host)
         except OSError as error:
-            listener.close()
-            if error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) and not address.host:
-                continue
-            raise
-        return listener
+            if address.host or error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+                raise
     raise StartError(f"cannot listen on {address}: the machine has no such address family")
+
+
+def _bound(listener: socket.socket, where: Any, *, is_both: bool) -> socket.socket:
+    """Return `listener` listening at `where`; `is_both`: one of IPv6 takes IPv4 too."""
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if listener.family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not is_both))
+        listener.bind(where)
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener

@@ -1,3 +1,5 @@
+import errno
+import os
 import socket
 import stat
 from pathlib import Path
@@ -84,4 +86,22 @@ def test_every_address_is_both_families() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with listening_socket(Inet("", port)):
+        socket.create_connection(("127.0.0.1", port)).close()
+
+
+def test_without_ipv6_every_address_is_every_one_of_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine that was started with ``ipv6.disable=1``."""
+    real = socket.socket
+
+    def of_ipv4(family: int = socket.AF_INET, *more: int) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+        return real(family, *more)
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setattr("gatepost.daemon.sockets.socket.socket", of_ipv4)
+    with listening_socket(Inet("", port)) as listening:
+        monkeypatch.undo()
+        assert listening.family == socket.AF_INET
         socket.create_connection(("127.0.0.1", port)).close()
