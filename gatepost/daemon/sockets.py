@@ -15,10 +15,9 @@ from gatepost.daemon.unix_socket import BACKLOG, bind_unix, remove_stale_socket
 from gatepost.errors import StartError
 from gatepost.folder import OpenFolder
 from gatepost.listen import Address, Inet, Unix
-from gatepost.metrics import MetricsServer, Probes
 
 
-def explain(address: Address, error: OSError) -> StartError:
+def _explain(address: Address, error: OSError) -> StartError:
     """Return the one line for a bind that failed."""
     if error.errno == errno.EADDRINUSE:
         return StartError(f"cannot listen on {address}: another process uses this port")
@@ -27,19 +26,6 @@ def explain(address: Address, error: OSError) -> StartError:
     if error.errno == errno.EADDRNOTAVAIL:
         return StartError(f"cannot listen on {address}: this machine does not have that address")
     return StartError(f"cannot listen on {address}: {error.strerror or error}")
-
-
-def metrics_server(address: Address | None, probes: Probes) -> MetricsServer | None:
-    """Return the server for metrics and probes, bound and not yet started; None: none is wanted.
-
-    Raises `StartError`.
-    """
-    if address is None:
-        return None
-    try:
-        return MetricsServer(address, probes)
-    except OSError as error:
-        raise explain(address, error) from None
 
 
 def listening_socket(
@@ -51,7 +37,7 @@ def listening_socket(
             return _listen_unix(address.path, mode, group)
         return _listen_inet(address)
     except OSError as error:
-        raise explain(address, error) from None
+        raise _explain(address, error) from None
 
 
 def _listen_unix(path: Path, mode: int, group: str | None) -> socket.socket:

@@ -14,7 +14,7 @@ from gatepost.config import GroundSettings, ServerSettings
 from gatepost.daemon.listeners import Listeners
 from gatepost.daemon.open_files import allow_open_files
 from gatepost.daemon.privileges import drop_privileges
-from gatepost.daemon.sockets import metrics_server
+from gatepost.daemon.sockets import listening_socket
 from gatepost.daemon.start_signals import hold_signals, undisturbed
 from gatepost.logs import configure, get_logger
 from gatepost.metrics import MetricsServer, Probes
@@ -41,7 +41,7 @@ class Started(Generic[S]):
     listeners: Listeners
     probes: Probes
     metrics: MetricsServer | None
-    """Bound, and started by the runner; None: none is wanted."""
+    """It listens, and is started by the runner; None: none is wanted."""
 
 
 @contextlib.contextmanager
@@ -65,8 +65,9 @@ def starting(name: str, load: Load[S], config: Path | None) -> Iterator[Started[
             listeners = Listeners.open(settings.served, settings.socket_mode, settings.socket_group)
             opened.callback(listeners.close)
         probes = Probes()
-        metrics = metrics_server(settings.metrics_listen, probes)
-        if metrics is not None:
+        metrics = None
+        if settings.metrics_listen is not None:
+            metrics = MetricsServer(listening_socket(settings.metrics_listen), probes)
             opened.callback(metrics.close)
         drop_privileges(settings.user)  # before anything that the daemon makes or reads as its own
         yield Started(name, load, config, ground, settings, log, listeners, probes, metrics)

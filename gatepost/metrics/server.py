@@ -14,7 +14,6 @@ from typing import Any
 
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from gatepost.listen import Address, Unix
 from gatepost.metrics.families import Gauge, registry
 from gatepost.version import __version__
 
@@ -95,16 +94,13 @@ class _Server(http.server.ThreadingHTTPServer):
     oldest, so that whoever opens many and says little keeps no probe waiting."""
 
     daemon_threads = True
-    request_queue_size = 128  # the kernel's: a probe must not wait for its SYN to be sent again
 
-    def __init__(self, address: Address, handler: type[_Handler]) -> None:
-        if isinstance(address, Unix):
-            raise TypeError("metrics are served over TCP")
-        if ":" in address.host or not address.host:
-            self.address_family = socket.AF_INET6
+    def __init__(self, listening: socket.socket, handler: type[_Handler]) -> None:
         self._open: dict[socket.socket, None] = {}
         self._open_lock = threading.Lock()
-        super().__init__((address.host, address.port), handler)
+        super().__init__(listening.getsockname(), handler, bind_and_activate=False)
+        self.socket.close()  # one that was not bound
+        self.socket = listening
 
     def get_request(self) -> tuple[Any, Any]:
         """Take a connection; what cannot be taken waits a moment, so that this does not spin."""
@@ -132,12 +128,6 @@ class _Server(http.server.ThreadingHTTPServer):
             self._open.pop(request, None)
         super().shutdown_request(request)
 
-    def server_bind(self) -> None:
-        if self.address_family == socket.AF_INET6:
-            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing: a scraper that hangs up is none of our business."""
         if not isinstance(sys.exception(), OSError):
@@ -145,15 +135,15 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 class MetricsServer:
-    """Serves `/metrics`, `/healthz` and `/readyz` from a thread. Binding raises `OSError`.
+    """Serves `/metrics`, `/healthz` and `/readyz` from a thread, on a TCP socket that listens.
 
     `lock` is held while metrics and probes are read; a process that forks takes it to fork.
     """
 
-    def __init__(self, address: Address, probes: Probes) -> None:
+    def __init__(self, listening: socket.socket, probes: Probes) -> None:
         self.lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"probes": probes, "lock": self.lock})
-        self._server = _Server(address, handler)
+        self._server = _Server(listening, handler)
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from gatepost.daemon import listening_socket
 from gatepost.listen import Inet
 from gatepost.metrics import Counter, MetricsServer, Probes
 from gatepost.metrics.server import MAX_CONNECTIONS
@@ -24,7 +25,7 @@ def probes() -> Probes:
 def port(probes: Probes) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         number: int = free.getsockname()[1]
-    server = MetricsServer(Inet("127.0.0.1", number), probes)
+    server = MetricsServer(listening_socket(Inet("127.0.0.1", number)), probes)
     server.start()
     yield number
     server.close()
