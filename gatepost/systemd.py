@@ -69,6 +69,11 @@ class Unit:
         return "" if self.last("User") in ("root", "0") else self.last("User")
 
     @property
+    def has_dynamic_user(self) -> bool:
+        """Return whether systemd makes up a user at each start."""
+        return self.last("DynamicUser").lower() in _YES
+
+    @property
     def made_folders(self) -> tuple[Path, ...]:
         """The folders that systemd makes before the start and gives to the user."""
         return tuple(

@@ -15,6 +15,7 @@ from gatepost.cli.configuration import Daemon
 from gatepost.cli.service import Account, Service, find_account, find_group
 from gatepost.config import GroundSettings
 from gatepost.errors import StartError
+from gatepost.files import open_regular
 
 
 def look_at(service: Service, daemon: Daemon, ground: GroundSettings, path: Path) -> Found:
@@ -65,8 +66,7 @@ def postfix_problems(service: Service, daemon: Daemon) -> Iterator[tuple[str, st
 def _file(path: Path) -> Iterator[tuple[str, str]]:
     """Yield the configuration itself."""
     try:
-        with open(path, "rb"):
-            pass
+        open_regular(path).close()
     except OSError as error:
         yield "", f"{me()} cannot read this file: {error.strerror}"
 

@@ -56,7 +56,7 @@ def find_service(word: str, told: str | None, configured: str | None) -> Service
         unit = unit if unit is not None and unit.user == told else None
         account = _account_of(unit) if unit is not None else find_account(told)
         return Service(word, account, account, unit)
-    if unit is not None and unit.last("DynamicUser").lower() in ("1", "yes", "true", "on"):
+    if unit is not None and unit.has_dynamic_user:
         return Service(word, None, None, unit)  # whoever it is, it is not there yet
     if unit is not None and unit.user:
         account = _account_of(unit)

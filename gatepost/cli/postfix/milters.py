@@ -39,16 +39,11 @@ def uses(
 ) -> Iterator[Use]:
     """Yield where these services name an address of ours, unless they are told to skip it."""
     for service in services:
-        if "no_milters" in split(service.values.get(_OVERRIDES, "")):
+        if _skips_milters(service):
             continue
         for item in split(service.values.get(parameter, "")):
             found = endpoint(item)
-            if leads_to(
-                found.address,
-                gatepost.all_milters,
-                postfix.queue_directory,
-                is_chrooted=service.is_chrooted,
-            ):
+            if leads_to(found.address, gatepost.all_milters, postfix, service):
                 yield Use(service, parameter, found)
 
 
@@ -77,7 +72,7 @@ def findings(
                 _line(OTHERS, postfix, gatepost, service),
             )
     for service in postfix.running("pickup"):
-        if cleanup and "no_milters" in split(service.values.get(_OVERRIDES, "")):
+        if cleanup and _skips_milters(service):
             yield Finding(
                 "warning",
                 postfix.where(service, _OVERRIDES),
@@ -93,11 +88,13 @@ def findings(
         yield from _maps(postfix, use.service)
 
 
+def _skips_milters(service: Service) -> bool:
+    return "no_milters" in split(service.values.get(_OVERRIDES, ""))
+
+
 def _line(parameter: str, postfix: Installation, gatepost: Gatepost, service: Service) -> str:
     """Word the advice to name the milter, which may stand beside others."""
-    address = as_postfix_writes(
-        gatepost.all_milters[0], postfix.queue_directory, is_chrooted=service.is_chrooted
-    )
+    address = as_postfix_writes(gatepost.all_milters[0], postfix, service)
     beside = ", beside milters of others" if service.values.get(parameter) else ""
     return set_line(parameter, address) + beside
 
@@ -107,7 +104,7 @@ def _unused(
 ) -> Iterator[Finding]:
     for service in facing:
         value = service.values.get(SMTPD, "")
-        if "no_milters" in split(service.values.get(_OVERRIDES, "")):
+        if _skips_milters(service):
             yield _passed_by(postfix, gatepost, service)
             continue
         if is_for_own_networks(service.values):
@@ -127,7 +124,7 @@ def _unused(
 def _passed_by(postfix: Installation, gatepost: Gatepost, service: Service) -> Finding:
     # machines of our own may have their reason
     level: Level = "warning" if is_for_own_networks(service.values) else "error"
-    if "no_milters" in split(service.values.get(_OVERRIDES, "")):
+    if _skips_milters(service):
         return Finding(
             level,
             postfix.where(service, _OVERRIDES),

@@ -26,12 +26,7 @@ def findings(
             continue
         for item in split(service.values.get(SMTPD, "")):
             address = endpoint(item).address
-            if leads_to(
-                address,
-                gatepost.submission,
-                postfix.queue_directory,
-                is_chrooted=service.is_chrooted,
-            ):
+            if leads_to(address, gatepost.submission, postfix, service):
                 yield Finding(
                     "error",
                     postfix.where(service, SMTPD),

@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from gatepost.cli.postfix.settings import Installation, Service
 from gatepost.listen import Address, Inet, ListenError, Unix, parse
 
 _LOCALHOST = ("localhost", "localhost.localdomain", "ip6-localhost")
@@ -32,15 +33,15 @@ class Gatepost:
 
 
 def leads_to(
-    address: str, listen: Iterable[Address], queue_directory: str, *, is_chrooted: bool
+    address: str, listen: Iterable[Address], postfix: Installation, service: Service
 ) -> bool:
-    """Return whether Postfix, with an address as main.cf has it, connects to one of `listen`.
+    """Return whether `service`, with an address as main.cf has it, connects to one of `listen`.
 
     A host name other than localhost is believed: only its port is compared.
     """
     scheme, _, rest = address.partition(":")
     if scheme in ("unix", "local"):
-        path = _path(rest, queue_directory, is_chrooted=is_chrooted)
+        path = _path(rest, postfix.queue_directory, is_chrooted=service.is_chrooted)
         return any(isinstance(one, Unix) and _normal(str(one.path)) == path for one in listen)
     try:
         there = parse(address)
@@ -52,13 +53,13 @@ def leads_to(
     )
 
 
-def as_postfix_writes(listen: Address, queue_directory: str, *, is_chrooted: bool) -> str:
-    """Return the address for main.cf; a socket below the queue directory is named from there."""
+def as_postfix_writes(listen: Address, postfix: Installation, service: Service) -> str:
+    """Return the address as `service` names it; one below the queue directory from there."""
     if isinstance(listen, Inet):
         return listen.postfix
     path = _normal(str(listen.path))
-    below = path.removeprefix(_normal(queue_directory) + "/")
-    return f"unix:{below}" if is_chrooted or below != path else f"unix:{path}"
+    below = path.removeprefix(_normal(postfix.queue_directory) + "/")
+    return f"unix:{below}" if service.is_chrooted or below != path else f"unix:{path}"
 
 
 def _path(path: str, queue_directory: str, *, is_chrooted: bool) -> str:

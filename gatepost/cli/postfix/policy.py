@@ -36,12 +36,7 @@ def findings(
             if step.argument is None:
                 continue
             question = _Question(service, parameter, step)
-            is_ours = leads_to(
-                step.argument.address,
-                gatepost.policyd,
-                postfix.queue_directory,
-                is_chrooted=service.is_chrooted,
-            )
+            is_ours = leads_to(step.argument.address, gatepost.policyd, postfix, service)
             (ours if is_ours else others).append(question)
     yield from _unasked(postfix, gatepost, facing, ours, others)
     for question in ours:
@@ -65,9 +60,7 @@ def _unasked(
         named = [one for one in others if one.service is service and one.step.argument]
         addresses = ", ".join(one.step.argument.address for one in named if one.step.argument)
         listens = ", ".join(one.postfix for one in gatepost.policyd)
-        address = as_postfix_writes(
-            gatepost.policyd[0], postfix.queue_directory, is_chrooted=service.is_chrooted
-        )
+        address = as_postfix_writes(gatepost.policyd[0], postfix, service)
         yield Finding(
             "warning",
             postfix.where(service, RECIPIENT),
