@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from policyd.errors import CheckError
 from policyd.perlre import nodes, sets
@@ -81,7 +82,7 @@ class _Compiler:
             case Anchor():
                 self._put(code, _Instruction(_Op.ANCHOR, anchor=node))
             case nodes.Chars(mask):
-                self._put(code, _Instruction(_Op.CHARS, frozenset(sets.members(mask))))
+                self._put(code, _Instruction(_Op.CHARS, _characters(mask)))
             case nodes.Sequence(items):
                 for item in items:
                     self._add(code, item)
@@ -123,6 +124,12 @@ class _Compiler:
             self._add(code, node.body)
         for split, into in splits:
             _aim(split, into, len(code), node.greedy)
+
+
+@lru_cache(maxsize=1024)
+def _characters(mask: int) -> frozenset[str]:
+    """Return a set to look a character up in; instructions of all programs share it."""
+    return frozenset(sets.members(mask))
 
 
 def _aim(split: _Instruction, into: int, past: int, greedy: bool) -> None:

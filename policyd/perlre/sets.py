@@ -7,6 +7,7 @@ All classes are those of Perl for byte strings: only ASCII has letters, digits a
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 ALL = (1 << 256) - 1
 
@@ -38,8 +39,9 @@ def folded(mask: int) -> int:
     return mask | (mask & _UPPER) << 32 | (mask & _LOWER) >> 32
 
 
+@lru_cache(maxsize=1024)
 def members(mask: int) -> str:
-    """Return the characters of the set, in order."""
+    """Return the characters of the set, in order; the sets that expressions have are few."""
     return "".join(chr(code) for code in range(256) if mask >> code & 1)
 
 
