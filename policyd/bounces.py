@@ -10,7 +10,7 @@ it is: ``user123`` and ``user124``, ``john.1984`` and ``john.1985`` are differen
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from functools import lru_cache
 
 MAX_LENGTH = 1024
 """Characters of a sender that are looked at; RFC 5321 section 4.5.3.1 allows 320."""
@@ -124,19 +124,24 @@ def stable_sender(sender: str) -> str:
 
     What is taken out becomes ``#``; what stands behind a plus sign is left out.
     """
+    return sender.lower() if len(sender) > MAX_LENGTH else _reduced(sender)
+
+
+@lru_cache(maxsize=8192)  # Postfix asks once for each recipient
+def _reduced(sender: str) -> str:
     user, at, domain = sender.rpartition("@")
-    if not at or len(sender) > MAX_LENGTH:
-        return sender.lower()
-    if user.isalpha():
+    if not at or user.isalpha():
         return sender.lower()
     return _stable(user, domain.lower(), _MAX_NESTING)
 
 
 def _stable(user: str, domain: str, nesting: int) -> str:
-    if nesting and ("=" in user or "+" in user or "_" in user or "." in user or "-" in user):
-        for read in _FORMS:
+    if nesting and "=" in user:  # all of these have one
+        for read in (_srs, _batv):
             if (found := read(user, domain, nesting - 1)) is not None:
                 return found.lower()
+    if nesting and not user.isalnum() and (found := _customer(user, domain)) is not None:
+        return found.lower()
     if _RANDOM_ALONE.fullmatch(domain):
         return f"#@{domain}"
     return f"{_plain(user, domain).lower()}@{domain}"
@@ -177,7 +182,7 @@ def _batv(user: str, domain: str, nesting: int) -> str | None:
     return None
 
 
-def _customer(user: str, domain: str, _nesting: int) -> str | None:
+def _customer(user: str, domain: str) -> str | None:
     """Reduce a sending service's address: the customer stays, where it is named."""
     pool = _SERVERS_IN_THE_DOMAIN.fullmatch(domain)
     domain = pool[1] if pool else domain
@@ -199,9 +204,6 @@ def _customer(user: str, domain: str, _nesting: int) -> str | None:
     if _CAMPAIGN_MONITOR_DOMAIN.fullmatch(domain) and (found := _CAMPAIGN_MONITOR.fullmatch(user)):
         return f"{found[1]}@createsend.com"
     return None
-
-
-_FORMS: tuple[Callable[[str, str, int], str | None], ...] = (_srs, _batv, _customer)
 
 
 def _plain(user: str, domain: str) -> str:

@@ -203,7 +203,7 @@ class Greylist:
             if after.client is not None and after.client is not seen.client:
                 entries[count] = records.client_entry(after.client, rules)
             # an alias is written with what it leads to, or when it does not yet lead there
-            written = any(entry is not known[n] for n, entry in enumerate(entries))
+            written = entries[0] is not known[0] or entries[count] is not known[count]
             for n in range(2 * count, len(entries)):
                 if written or identity not in records.read_alias(known[n]):
                     entries[n] = records.alias_entry(known[n], identity, seconds + rules.max_age)
