@@ -7,9 +7,9 @@ import ipaddress
 import re
 from collections.abc import Collection
 
+from policyd.hostnames import has_valid_labels
 from policyd.match import parse_address
 
-_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)\Z", re.IGNORECASE)
 # RFC 5321 section 4.1.3: the address literal
 _LITERAL = re.compile(r"\[(?:IPv6:)?([0-9a-f.:]+)\]\Z", re.IGNORECASE)
 
@@ -51,10 +51,9 @@ def judge_helo(
         return Helo.FINE if _same(address, client) else Helo.WRONG_LITERAL
     if address is not None:
         return Helo.BARE_ADDRESS
-    labels = name.split(".")
-    if len(name) > 253 or not all(_LABEL.match(label) for label in labels):
+    if not has_valid_labels(name):
         return Helo.MALFORMED
-    if len(labels) < 2 or labels[-1].isdecimal():
+    if "." not in name or name.rpartition(".")[2].isdecimal():
         return Helo.UNQUALIFIED
     return Helo.FINE
 

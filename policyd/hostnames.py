@@ -100,16 +100,21 @@ _MAX_POOL_NUMBER = 5
 """Digits in a row in the name of a mail server: ``mail-40133``."""
 
 
-def is_host_name(name: str) -> bool:
-    """Return whether lower-case ASCII text is a host name with a domain (RFC 1123 section 2.1).
+def has_valid_labels(name: str) -> bool:
+    """Return whether each label of lower-case text may be one of a host name.
 
-    An underscore is allowed, as some names have one. A name whose last label is no word, as
-    ``1.2.3.999``, is a mistyped address.
+    It follows RFC 1123 section 2.1, but an underscore is allowed, as some names have one.
     """
-    labels = name.split(".")
-    if len(name) > _MAX_NAME or len(labels) < 2:
-        return False
-    return all(map(_LABEL.match, labels)) and _TOP_LEVEL.match(labels[-1]) is not None
+    return len(name) <= _MAX_NAME and all(map(_LABEL.match, name.split(".")))
+
+
+def is_host_name(name: str) -> bool:
+    """Return whether lower-case text is a host name with a domain.
+
+    A name whose last label is no word, as ``1.2.3.999``, is a mistyped address.
+    """
+    _, dot, last = name.rpartition(".")
+    return bool(dot) and has_valid_labels(name) and _TOP_LEVEL.match(last) is not None
 
 
 def organizational_domain(name: str) -> str:
