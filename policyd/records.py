@@ -84,19 +84,21 @@ def read_alias(entry: Entry | None) -> list[str]:
 
 def triplet_entry(triplet: Triplet, rules: Rules) -> Entry:
     """Return a triplet as an entry."""
-    return Entry(_triplet_value(triplet), triplet_expires(triplet, rules))
+    return Entry(triplet_value(triplet), triplet_expires(triplet, rules))
 
 
 def client_entry(client: Client, rules: Rules) -> Entry:
     """Return a client as an entry."""
-    return Entry(_client_value(client), client_expires(client, rules))
+    return Entry(client_value(client), client_expires(client, rules))
 
 
-def _triplet_value(triplet: Triplet) -> str:
+def triplet_value(triplet: Triplet) -> str:
+    """Return the value of a triplet's entry."""
     return f"{triplet.first} {triplet.last} {triplet.passed}"
 
 
-def _client_value(client: Client) -> str:
+def client_value(client: Client) -> str:
+    """Return the value of a client's entry."""
     return f"{client.returns} {client.last}"
 
 
@@ -128,11 +130,11 @@ def merge(key: str, ours: Entry, theirs: Entry) -> Entry:
     if key.startswith(TRIPLET):
         one, other = read_triplet(ours), read_triplet(theirs)
         if one and other:
-            return Entry(_triplet_value(merge_triplets(one, other)), expires)
+            return Entry(triplet_value(merge_triplets(one, other)), expires)
     elif key.startswith(CLIENT):
         count, other_count = read_client(ours), read_client(theirs)
         if count and other_count:
-            return Entry(_client_value(merge_clients(count, other_count)), expires)
+            return Entry(client_value(merge_clients(count, other_count)), expires)
     elif key.startswith(ALIAS):
         merged = ours
         for identity in read_alias(theirs):

@@ -291,10 +291,9 @@ def _read_line(number: int, line: str, hide: records.Hide) -> tuple[str, Entry] 
         expires = int(item["expires"])
         if item["kind"] == "client":
             client = Client(int(item["returns"]), int(item["last"]))
-            return _client_key(hide, item), Entry(f"{client.returns} {client.last}", expires)
+            return _client_key(hide, item), Entry(records.client_value(client), expires)
         triplet = Triplet(int(item["first"]), int(item["last"]), int(item["passed"]))
-        key = _triplet_key(hide, item)
-        return key, Entry(f"{triplet.first} {triplet.last} {triplet.passed}", expires)
+        return _triplet_key(hide, item), Entry(records.triplet_value(triplet), expires)
     except (ValueError, KeyError, TypeError) as error:
         raise click.ClickException(f"line {number}: not a record: {error}") from None
 

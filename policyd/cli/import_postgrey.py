@@ -19,7 +19,7 @@ from policyd.berkeley import BerkeleyError, read_btree
 from policyd.checks.greylist import hide_of, rules_of
 from policyd.cli.greylist import write_entries
 from policyd.file import PolicydFile
-from policyd.greylist import Rules, client_expires, triplet_expires
+from policyd.greylist import Rules
 from policyd.match import AddressTable, ClientTable, MatchError, read_addresses, read_clients
 from policyd.postgrey import Options, Taken, read_options, take_clients, take_triplets
 from policyd.settings import GreylistSettings
@@ -119,12 +119,10 @@ def _pairs(path: Path, *, needed: bool) -> Iterator[tuple[bytes, bytes]]:
 
 def _entries(taken: Taken, rules: Rules, hide: records.Hide) -> Iterator[tuple[str, Entry]]:
     for (identity, sender, recipient), triplet in taken.triplets:
-        value = f"{triplet.first} {triplet.last} {triplet.passed}"
         key = records.triplet_key(hide, identity, sender, recipient)
-        yield key, Entry(value, triplet_expires(triplet, rules))
+        yield key, records.triplet_entry(triplet, rules)
     for identity, client in taken.clients:
-        value = f"{client.returns} {client.last}"
-        yield records.client_key(hide, identity), Entry(value, client_expires(client, rules))
+        yield records.client_key(hide, identity), records.client_entry(client, rules)
 
 
 def _options(path: Path | None) -> Options:
