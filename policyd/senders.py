@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import enum
+from typing import Final
 
-from msgauth.ask import Answer, Lookup, Rcode, ask
+from msgauth.ask import Answer, Lookup, Rcode, RdType, ask
 from msgauth.domain import DomainError, to_alabels
+
+_ADDRESSES: Final[tuple[RdType, ...]] = ("A", "AAAA")
 
 
 class SenderDomain(enum.StrEnum):
@@ -34,8 +37,8 @@ def check_sender_domain(domain: str) -> Lookup[SenderDomain]:
     if answer.rcode is Rcode.NXDOMAIN:
         return SenderDomain.UNKNOWN  # RFC 8020: then it has no address either
     failed = False
-    for rdtype in ("A", "AAAA"):
-        answer = yield from ask(name, "A" if rdtype == "A" else "AAAA")
+    for rdtype in _ADDRESSES:
+        answer = yield from ask(name, rdtype)
         if answer.records:
             return SenderDomain.FINE
         failed = failed or answer.rcode is Rcode.TEMPFAIL
