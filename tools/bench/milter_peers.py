@@ -34,13 +34,13 @@ class OpenDkim(Server):
 
     def start(self) -> None:
         """Start it in the foreground."""
-        where = f"inet:{self.port}@{LOOPBACK}" if self.port else f"local:{self.socket}"
         config = self.write(
             "opendkim.conf",
-            f"Socket {where}\nMode sv\nSyslog no\nUMask 0\nCanonicalization relaxed/relaxed\n"
-            f"Domain {domain(0)}\nSelector {SELECTOR}\nKeyFile {self._keys.rsa_file}\n"
-            f"InternalHosts {LOOPBACK}\nOversignHeaders From\nAuthservID {HOSTNAME}\n"
-            f"Nameservers {NAMESERVER}\nPidFile {self.folder}/pid\nRequireSafeKeys no\n",
+            f"Socket {self.listen('local')}\nMode sv\nSyslog no\nUMask 0\n"
+            f"Canonicalization relaxed/relaxed\nDomain {domain(0)}\nSelector {SELECTOR}\n"
+            f"KeyFile {self._keys.rsa_file}\nInternalHosts {LOOPBACK}\nOversignHeaders From\n"
+            f"AuthservID {HOSTNAME}\nNameservers {NAMESERVER}\nPidFile {self.folder}/pid\n"
+            "RequireSafeKeys no\n",
         )
         self.run("opendkim", "-f", "-x", config)
 
@@ -155,11 +155,10 @@ class DkimpyMilter(Server):
 
     def start(self) -> None:
         """Start it in the foreground."""
-        where = f"inet:{self.port}@{LOOPBACK}" if self.port else f"local:{self.socket}"
         (self.folder / "pid").unlink(missing_ok=True)
         config = self.write(
             "dkimpy-milter.conf",
-            f"Socket {where}\nMode {self._mode}\nSyslog no\nUMask 0\n"
+            f"Socket {self.listen('local')}\nMode {self._mode}\nSyslog no\nUMask 0\n"
             f"Canonicalization relaxed/relaxed\nDomain {domain(0)}\nSelector {SELECTOR}\n"
             f"KeyFile {self._keys.rsa_file}\nInternalHosts {LOOPBACK}\n"
             f"UserID root\nPidFile {self.folder}/pid\n",
@@ -195,7 +194,6 @@ class Gatepost(Server):
 
     def start(self) -> None:
         """Start it as an administrator would, with its log in a file."""
-        where = f"inet:{self.port}@{LOOPBACK}" if self.port else f"unix:{self.socket}"
         files = {SELECTOR: self._keys.rsa_file}
         if self._ed25519:
             files[ED25519_SELECTOR] = self._keys.ed25519_file
@@ -205,7 +203,7 @@ class Gatepost(Server):
         )
         config = self.write(
             "gatepost.toml",
-            f'hostname = "{HOSTNAME}"\n[milters]\nlisten = "{where}"\n'
+            f'hostname = "{HOSTNAME}"\n[milters]\nlisten = "{self.listen()}"\n'
             'socket_group = "postfix"\n'
             f'metrics_listen = "inet:{self._metrics}@{LOOPBACK}"\nkeys = "{self.folder}/keys"\n'
             f"{self._settings}\n{entries}",

@@ -46,7 +46,7 @@ def _write(bench: Bench, name: str, mails: Iterable[Mail]) -> Path:
 
 def _loads(bench: Bench, corpus_file: Path, server: Server, *, per_connection: int = 1) -> Case:
     def one(number: int) -> Load:
-        seconds = bench.extent.seconds if number >= 0 else 0.5
+        seconds = bench.extent.seconds_of(number)
         return load.milter(
             server.address,
             corpus_file,
@@ -248,7 +248,7 @@ def verdict(bench: Bench) -> None:
 def _asks(bench: Bench, request: Path, server: Server) -> Case:
     def one(number: int) -> Load:
         # two kept processes are its best; Postfix has one for each smtpd
-        seconds = bench.extent.seconds if number >= 0 else 0.5
+        seconds = bench.extent.seconds_of(number)
         return load.policy(server.address, request, connections=2, seconds=seconds)
 
     return Case(server, one)

@@ -34,6 +34,10 @@ class Extent:
     soak: int
     """Messages of the test of memory."""
 
+    def seconds_of(self, number: int) -> float:
+        """Return how long the load of a round is; a round below 0 only warms the server up."""
+        return self.seconds if number >= 0 else 0.5
+
 
 QUICK = Extent(
     seconds=2.5, rounds=3, sizes=(2048, 20480, 204800), many_triplets=1_000_000, soak=20_000

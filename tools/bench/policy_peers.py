@@ -133,10 +133,9 @@ class GatepostPolicyd(PolicyServer):
         if self.triplets and not self._is_filled and self._store != "memory":
             fill_gatepost(settings, self.triplets)
             self._is_filled = True
-        where = f"inet:{self.port}@{LOOPBACK}" if self.port else f"unix:{self.socket}"
         config = self.write(
             "gatepost.toml",
-            f'hostname = "{HOSTNAME}"\n[policyd]\nlisten = "{where}"\n'
+            f'hostname = "{HOSTNAME}"\n[policyd]\nlisten = "{self.listen()}"\n'
             f'metrics_listen = "inet:{self._metrics}@{LOOPBACK}"\n'
             f'[policyd.store]\nkind = "{settings.kind}"\npath = "{settings.path}"\n'
             f'url = "{settings.url}"\n'

@@ -57,7 +57,7 @@ def _known(
     template = _template(bench)
 
     def one(number: int) -> Load:
-        seconds = bench.extent.seconds if number >= 0 else 0.5
+        seconds = bench.extent.seconds_of(number)
         return load.policy(
             server.address,
             template,
@@ -79,7 +79,7 @@ def _new(bench: Bench, server: Server, *, rate: float = 0, first: int = _NEW) ->
             server.address,
             template,
             connections=CONNECTIONS,
-            seconds=bench.extent.seconds if number >= 0 else 0.5,
+            seconds=bench.extent.seconds_of(number),
             first=first + number * 1_000_000,
             rate=rate,
         )

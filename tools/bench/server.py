@@ -53,6 +53,10 @@ class Server(ABC):
         """As main.cf takes it."""
         return f"inet:{LOOPBACK}:{self.port}" if self.port else f"unix:{self.socket}"
 
+    def listen(self, unix: str = "unix") -> str:
+        """Return the address as Gatepost and opendkim take it; `unix`: their word for a file."""
+        return f"inet:{self.port}@{LOOPBACK}" if self.port else f"{unix}:{self.socket}"
+
     @abstractmethod
     def start(self) -> None:
         """Write the configuration and call `run()`."""
