@@ -16,7 +16,6 @@ from tests.postfix.site import INSIDE, MILTERS, OUTSIDE, Site, mail, open_direct
 from tests.testbed.miltermta import split_message
 from tests.testbed.oracles import dkimpy_verdicts, opendkim_verdict
 from tests.testbed.postfix import HOSTNAME, PrivatePostfix, default_services
-from tests.testbed.sink import Delivery
 from tests.testbed.smtp import RawClient
 
 
@@ -24,14 +23,6 @@ from tests.testbed.smtp import RawClient
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     with open_directory() as folder, running_site(folder, tcp=request.param == "tcp") as running:
         yield running
-
-
-def without_received(delivery: Delivery) -> bytes:
-    """As another site would send it on: without the trace fields of this one."""
-    fields, body = split_message(delivery.octets)
-    kept = [(name, value) for name, value in fields if name != "Received"]
-    head = b"".join(f"{name}:".encode() + value + b"\n" for name, value in kept)
-    return head.replace(b"\n", b"\r\n") + b"\r\n" + body
 
 
 ODD = mail(
@@ -57,7 +48,7 @@ def test_signed_mail_verifies_with_us_and_with_others(
     folder = tmp_path
     told = opendkim_verdict(signed.octets, site.dns, folder, algorithm="rsa-sha256")
     assert told == "pass"
-    back = site.arrives(without_received(signed), client=OUTSIDE)
+    back = site.arrives(signed.without_received, client=OUTSIDE)
     (results,) = back.fields("Authentication-Results")
     assert results.startswith(f"{HOSTNAME};")
     assert results.count("dkim=pass") == 2
@@ -67,7 +58,7 @@ def test_signed_mail_verifies_with_us_and_with_others(
 
 
 def test_a_changed_octet(site: Site) -> None:
-    signed = without_received(site.arrives(ODD, client=INSIDE))
+    signed = site.arrives(ODD, client=INSIDE).without_received
     changed = site.arrives(signed.replace(b"leading", b"Leading"))
     (results,) = changed.fields("Authentication-Results")
     assert results.count("dkim=fail") == 2
@@ -174,7 +165,7 @@ def test_dmarc_quarantine_and_reject(site: Site) -> None:
 def test_mail_of_a_list_is_delivered(site: Site) -> None:
     """The list changed the subject and appended a footer: the signature of the author is broken,
     SPF passes for the list. p=reject, and still nothing is lost."""
-    signed = without_received(site.arrives(mail(), client=INSIDE))
+    signed = site.arrives(mail(), client=INSIDE).without_received
     listed = signed.replace(b"Subject: a test", b"Subject: [list] a test").replace(
         b"Message-ID:", b"List-Id: <list.example>\r\nMessage-ID:"
     )
@@ -210,7 +201,7 @@ def test_8bit_and_internationalized_mail(site: Site) -> None:
     signed = site.arrives(utf8, client=INSIDE, sender="jörg@signer.example", parameters="SMTPUTF8")
     assert len(signed.fields("DKIM-Signature")) == 2
     back = site.arrives(
-        without_received(signed), sender="jörg@signer.example", parameters="SMTPUTF8"
+        signed.without_received, sender="jörg@signer.example", parameters="SMTPUTF8"
     )
     (results,) = back.fields("Authentication-Results")
     assert results.count("dkim=pass") == 2

@@ -19,23 +19,9 @@ from tests.stack.stack import (
     Stack,
 )
 from tests.testbed.oracles import dkimpy_verdicts
-from tests.testbed.sink import Delivery
 from tests.testbed.smtp import Reply
 
 REMOTE = ("carol@remote.example",)
-
-
-def without_received(delivery: Delivery) -> bytes:
-    """As the other site would send it on: without trace fields."""
-    head, _, body = delivery.octets.partition(b"\r\n\r\n")
-    kept: list[bytes] = []
-    for line in head.split(b"\r\n"):
-        if line[:1] in b" \t" and kept:
-            kept[-1] += b"\r\n" + line
-        else:
-            kept.append(line)
-    fields = [one for one in kept if not one.lower().startswith(b"received:")]
-    return b"\r\n".join(fields) + b"\r\n\r\n" + body
 
 
 @pytest.mark.parametrize(
@@ -72,7 +58,7 @@ def test_signed_mail_that_comes_back_passes(stack: Stack) -> None:
     sent = stack.send("round trip", client=COLLEAGUE, sender=ALICE, recipients=REMOTE)
     assert sent.accepted, sent.transcript
     stack.remote.wait_for_subject("round trip")
-    message = without_received(stack.remote.wait_for_subject("round trip"))
+    message = stack.remote.wait_for_subject("round trip").without_received
     back = stack.send("round trip", client=FRIEND, sender="bounce@plain.example", message=message)
     assert back.accepted, back.transcript
     (results,) = stack.sink.wait_for_subject("round trip").fields("Authentication-Results")

@@ -43,6 +43,19 @@ class Delivery:
         """What follows the empty line."""
         return self.octets.partition(b"\r\n\r\n")[2]
 
+    @property
+    def without_received(self) -> bytes:
+        """The octets as another site would send them on: without the trace fields of this one."""
+        head, _, body = self.octets.partition(b"\r\n\r\n")
+        kept: list[bytes] = []
+        for line in head.split(b"\r\n"):
+            if line[:1] in (b" ", b"\t") and kept:
+                kept[-1] += b"\r\n" + line
+            else:
+                kept.append(line)
+        fields = [one for one in kept if not one.lower().startswith(b"received:")]
+        return b"\r\n".join(fields) + b"\r\n\r\n" + body
+
     def fields(self, name: str) -> list[str]:
         """Return the values of the header fields of that name from the top, unfolded."""
         return [str(value) for value in self.message.get_all(name, [])]
