@@ -16,7 +16,7 @@ from tests.libmilter.following import DIFFERENCES, follow
 from tests.libmilter.oracle import Oracle
 from tests.libmilter.recorder import RECORDED, read
 from tests.libmilter.recording import BROKEN, SETTINGS
-from tests.libmilter.target import TARGET, check, oracle
+from tests.libmilter.target import TARGET, check, ending_oracle, oracle
 from tests.unit.milters.test_conversation import CONTINUE, DEFERRED
 from tests.unit.milters.test_protocol import (
     ABORT,
@@ -42,9 +42,8 @@ DECISION = Path(__file__).parents[2] / "docs" / "decisions" / "0005-milter-proto
 
 @pytest.fixture(scope="module", autouse=True)
 def libmilter() -> Iterator[Oracle]:
-    yield oracle()
-    oracle().close()
-    oracle.cache_clear()
+    with ending_oracle() as running:
+        yield running
 
 
 def test_hundreds_of_generated_conversations() -> None:

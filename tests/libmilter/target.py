@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from random import Random
 
 from tests.fuzz import milter as fuzz
@@ -20,6 +21,14 @@ from tests.unit.milters.test_protocol import packet
 def oracle() -> Oracle:
     """One for this process; it ends with it."""
     return Oracle()
+
+
+@contextmanager
+def ending_oracle() -> Iterator[Oracle]:
+    """Yield the oracle of this process, which ends with the block."""
+    yield oracle()
+    oracle().close()
+    oracle.cache_clear()
 
 
 def make(random: Random) -> Conversation:

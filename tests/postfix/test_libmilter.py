@@ -15,7 +15,7 @@ import pytest
 
 from tests.libmilter.oracle import Oracle
 from tests.libmilter.recorder import RECORDED, Recorder, has_mail, write
-from tests.libmilter.target import check, oracle
+from tests.libmilter.target import check, ending_oracle
 from tests.postfix.conftest import StartPostfix
 from tests.testbed.postfix import LOGINS, PrivatePostfix, default_services
 from tests.testbed.sink import Sink
@@ -150,9 +150,8 @@ TALKS: tuple[Callable[[Talk], None], ...] = (
 
 @pytest.fixture(scope="module")
 def libmilter() -> Iterator[Oracle]:
-    yield oracle()
-    oracle().close()
-    oracle.cache_clear()
+    with ending_oracle() as running:
+        yield running
 
 
 @pytest.mark.parametrize("version", ["6", "4", "3", "2"])
