@@ -6,18 +6,11 @@ import pytest
 
 from gatepost.dns.budget import Budget
 from msgauth.ask import Question, Share
+from tests.unit.clock import Clock
 
 SHARE = Share("policy", 0.4)
 PLAIN = Question("slow.example", "TXT")
 SHARED = Question("_dmarc.example", "TXT", share=SHARE)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def ask(budget: Budget, clock: Clock, question: Question, takes: float) -> float:

@@ -4,6 +4,7 @@ from gatepost.dns import Cache, Zone, ZoneError
 from gatepost.dns.names import to_name
 from msgauth.ask import NXDOMAIN, TEMPFAIL, Answer, Lookup, Question, Rcode, ask
 from msgauth.drive import Pending, begin, solve
+from tests.unit.clock import Clock
 
 ZONE = Zone.parse(
     """
@@ -66,13 +67,6 @@ def test_solve_drives_a_lookup() -> None:
         "10 mx.example.org: nxdomain",
         "20 mx2.example.org: nxdomain",
     ]
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_a_lookup_goes_as_far_as_the_cache_and_then_waits() -> None:

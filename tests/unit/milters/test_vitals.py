@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from milters.vitals import BLOCKED_AFTER, STUCK_AFTER, Vitals
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.unit.clock import Clock
 
 
 def test_all_is_well_before_workers_start_and_while_they_turn() -> None:

@@ -7,18 +7,16 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from policyd.stores import Change, Entry, Known, Store
+from tests.unit import clock
 
 NOW = 1_900_000_000  # in the future, so that a server with a clock of its own keeps the entries
 
 
-class Clock:
-    """A clock that stands until it is set."""
+class Clock(clock.Clock):
+    """A clock that stands at `NOW` until it is set."""
 
     def __init__(self) -> None:
-        self.now = float(NOW)
-
-    def __call__(self) -> float:
-        return self.now
+        super().__init__(float(NOW))
 
 
 def put(*values: str | None, expires: int = NOW + 1000) -> Change[list[str | None]]:
