@@ -16,8 +16,8 @@ from typing import TextIO
 
 BAR_WIDTH = 24
 TEXT_WIDTH = 90
-LABEL_WIDTH = 26
-"""Columns for the name of a step, so that what came of them stands in one column."""
+LABEL_WIDTH, OUTCOME_WIDTH = 24, 41
+"""Columns for the name of a step and for what came of it: a whole line has 80."""
 
 REDRAW_INTERVAL = 0.1
 """Seconds between two drawings of a bar: a terminal over a slow line keeps up with it."""
@@ -87,7 +87,7 @@ class Steps:
         self._finish(label, step.outcome, time.monotonic() - start, mark="ok")
 
     def _finish(self, label: str, outcome: str, seconds: float, *, mark: str) -> None:
-        text = f"{label:<{LABEL_WIDTH}} {outcome:<50}"
+        text = f"{label:<{LABEL_WIDTH}} {outcome:<{OUTCOME_WIDTH}}"
         took = f"{seconds:6.1f} s"
         if is_colourful(self._stream):
             mark = f"{_COLOURS[mark]}{mark}{_PLAIN}"

@@ -110,7 +110,7 @@ def _play(scene: Scene, ground: Ground, steps: Steps) -> Record:
             scene.play(ground, record)
         except FAILURES as error:
             record.expect("the scene itself", "to be played to its end", error)
-        step.outcome = scene.title if record.ok else f"{scene.title}: NOT as it must be"
+        step.outcome = scene.title if record.ok else f"NOT as it must be: {scene.title}"
     return record
 
 

@@ -112,7 +112,7 @@ class Ground:
         with self._steps.step("DNS server and mail sink") as step:
             self.dns = self._exit.enter_context(DnsServer(_ZONE))
             self.sink = self._exit.enter_context(Sink(folder=arrived))
-            step.outcome = f"{self.dns.address}, sink {LOOPBACK}:{self.sink.port}"
+            step.outcome = f"{self.dns.address}, {LOOPBACK}:{self.sink.port}"
         self._write_configuration(ports)
         with self._steps.step("gatepost keys new") as step:
             self._make_keys(step)
@@ -128,9 +128,8 @@ class Ground:
                 ),
             )
             self._exit.enter_context(self.postfix)
-            step.outcome = f"mx {self.postfix.address()}, submission " + self.postfix.address(
-                "submission"
-            )
+            submission = self.postfix.port("submission")
+            step.outcome = f"{self.postfix.address()}, submission port {submission}"
 
     def stop(self) -> None:
         """Stop every part in an orderly way, the last one first."""
@@ -196,7 +195,7 @@ class Ground:
             swap = self._sabotage == "key" and key["algorithm"] == "rsa-sha256"
             self.dns.add(key["name"], "TXT", self.partner.record if swap else key["record"])
         self.dns.add(f"{SELECTOR}._domainkey.{PARTNER_DOMAIN}", "TXT", self.partner.record)
-        step.outcome = ", ".join(f"{key['selector']} ({key['algorithm']})" for key in made)
+        step.outcome = ", ".join(key["algorithm"] for key in made)
 
     def _start_daemon(self, word: str) -> Daemon:
         with self._steps.step(f"gatepost {word}") as step:

@@ -15,9 +15,16 @@ def test_a_log_has_one_line_for_a_step_and_no_control_characters() -> None:
     with Steps(stream).step("Debian packages") as step:
         step.progress(0.5, "swaks")
         step.outcome = "installed swaks"
-    assert stream.getvalue().startswith("  ok Debian packages            installed swaks")
+    assert stream.getvalue().startswith("  ok Debian packages          installed swaks")
     assert stream.getvalue().count("\n") == 1
     assert stream.getvalue().rstrip("\n").isprintable()
+
+
+def test_a_line_fits_80_columns() -> None:
+    stream = io.StringIO()
+    with Steps(stream).step("DNS server and mail sink") as step:
+        step.outcome = "inet:127.0.0.1:38581, process 4194304"
+    assert len(stream.getvalue().rstrip("\n")) <= 80
 
 
 def test_a_terminal_has_a_bar_that_is_drawn_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,4 +41,4 @@ def test_a_step_that_fails_says_so_and_passes_the_error_on() -> None:
     stream = io.StringIO()
     with pytest.raises(ValueError, match="no"), Steps(stream).step("Debian packages"):
         raise ValueError("no")
-    assert stream.getvalue().startswith("  !! Debian packages            failed")
+    assert stream.getvalue().startswith("  !! Debian packages          failed")
