@@ -9,7 +9,6 @@ problem with file, line, key and what is allowed.
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from gatepost.config.lines import KeyPath, key_lines, line_of
-from gatepost.config.toml import MAX_KEY_PARTS, deep_key
+from gatepost.config.toml import TomlError, parse_toml
 from gatepost.errors import ConfigError, Problem
 from gatepost.files import open_regular
 
@@ -26,8 +25,6 @@ PREFIX = "GATEPOST_"
 MAX_FILE = 4 << 20
 """Bytes of a configuration file that are read; tables that are larger belong in files of their own.
 """
-
-_TOO_DEEP = f"a key has more than {MAX_KEY_PARTS} parts"
 
 _CLOSE = 0.85
 """How much two names have to be alike (difflib) for one to be a misspelt other."""
@@ -102,14 +99,10 @@ def load(
     others = frozenset(sections) - model.model_fields.keys()
     text = _read(path) if path else ""
     source = str(path) if path else "environment"
-    if (deep := deep_key(text)) is not None:
-        raise ConfigError.one(source, _TOO_DEEP, deep)
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _syntax_error(source, text, error) from None
-    except (ValueError, RecursionError) as error:
-        raise ConfigError.one(source, f"not TOML: {_beyond_python(error)}") from None
+        data = parse_toml(text)
+    except TomlError as error:
+        raise ConfigError.one(source, error.message, error.line) from None
     places = Places(key_lines(text), _override(model, data, environ, others))
     for section in others:
         data.pop(section, None)
@@ -140,25 +133,6 @@ def _read(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise ConfigError.one(path, "is not UTF-8 text", line) from None
-
-
-def _beyond_python(error: Exception) -> str:
-    """Say what TOML may allow and the parser of Python does not, which has words of its own."""
-    if isinstance(error, RecursionError):
-        return "nested too deep"
-    return "a number is too long" if "digits" in str(error) else str(error)
-
-
-def _syntax_error(source: str, text: str, error: tomllib.TOMLDecodeError) -> ConfigError:
-    message = str(error)
-    line: int | None = None
-    if " (at line " in message:
-        message, _, place = message.rpartition(" (at line ")
-        line = int(place.split(",")[0])
-    elif message.endswith(" (at end of document)"):
-        message = message.removesuffix(" (at end of document)")
-        line = text.count("\n") + 1
-    return ConfigError([Problem(source, line, "", f"not TOML: {message[:1].lower()}{message[1:]}")])
 
 
 def _override(
@@ -221,13 +195,10 @@ def _is_section(model: type[BaseModel], key: str) -> bool:
 def _environment_value(name: str, text: str) -> Any:
     if not text.lstrip().startswith(("[", "{", '"')):
         return text  # the models read numbers, booleans and durations from text themselves
-    if deep_key(text) is not None:
-        raise ConfigError([Problem("environment", None, name, _TOO_DEEP)])
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError) as error:
-        message = f"not TOML: {_beyond_python(error)}"
-        raise ConfigError([Problem("environment", None, name, message)]) from None
+        return parse_toml(f"value = {text}")["value"]
+    except TomlError as error:
+        raise ConfigError([Problem("environment", None, name, error.message)]) from None
 
 
 def _problem(

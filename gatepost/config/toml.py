@@ -1,13 +1,16 @@
-"""How deep the keys of a TOML file go, before `tomllib` reads it.
+"""TOML that somebody else may have written, read with one kind of error.
 
 The standard library's parser takes time and memory with the square of the parts of a dotted key:
 one of a hundred thousand parts, 200 KB of text, ends the process. Everything else it reads in
-time that grows with the text.
+time that grows with the text. What is nested too deep for it, or has a number of thousands of
+digits, ends in errors of other kinds than that for bad syntax.
 """
 
 from __future__ import annotations
 
 import re
+import tomllib
+from typing import Any
 
 MAX_KEY_PARTS = 64
 """Parts of a dotted key; ours have five at most."""
@@ -32,3 +35,49 @@ def deep_key(text: str) -> int | None:
     bare = _NO_KEY.sub(lambda found: "''" + "\n" * found[0].count("\n"), text)
     found = _DEEP.search(bare)
     return bare.count("\n", 0, found.start()) + 1 if found else None
+
+
+class TomlError(ValueError):
+    """A text is not TOML, or is more than is read; the message is one clause without the line.
+
+    `line` counts from 1; None where there is no telling.
+    """
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        super().__init__(message)
+        self.line = line
+
+    def __str__(self) -> str:
+        """Return the clause with its line in front, where the line is known."""
+        return self.message if self.line is None else f"line {self.line}: {self.message}"
+
+    @property
+    def message(self) -> str:
+        """The clause alone."""
+        return str(self.args[0])
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Return the tables in `text`; raises `TomlError` and nothing else."""
+    if (line := deep_key(text)) is not None:
+        raise TomlError(f"a key has more than {MAX_KEY_PARTS} parts", line)
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _bad_syntax(text, str(error)) from None
+    except RecursionError:
+        raise TomlError("not TOML: nested too deep") from None
+    except ValueError as error:  # what TOML may allow and Python does not
+        clause = "a number is too long" if "digits" in str(error) else str(error)
+        raise TomlError(f"not TOML: {clause}") from None
+
+
+def _bad_syntax(text: str, message: str) -> TomlError:
+    line: int | None = None
+    if " (at line " in message:
+        message, _, place = message.rpartition(" (at line ")
+        line = int(place.split(",")[0])
+    elif message.endswith(" (at end of document)"):
+        message = message.removesuffix(" (at end of document)")
+        line = text.count("\n") + 1
+    return TomlError(f"not TOML: {message[:1].lower()}{message[1:]}", line)

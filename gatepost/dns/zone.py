@@ -16,13 +16,12 @@ non-terminal exists). ``*.example.org`` answers for names below example.org that
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-from gatepost.config.toml import MAX_KEY_PARTS, deep_key
+from gatepost.config.toml import TomlError, parse_toml
 from msgauth.ask import NXDOMAIN, TEMPFAIL, Answer, Question, Rcode, RdType
 
 DEFAULT_TTL = 300
@@ -65,13 +64,10 @@ class Zone:
     @classmethod
     def parse(cls, text: str) -> Zone:
         """Read the text of a zone file; raises `ZoneError`."""
-        if (line := deep_key(text)) is not None:
-            raise ZoneError(f"line {line}: a key has more than {MAX_KEY_PARTS} parts")
         try:
-            data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ZoneError(f"not TOML: {error}") from None
-        return cls.of(data)
+            return cls.of(parse_toml(text))
+        except TomlError as error:
+            raise ZoneError(str(error)) from None
 
     @classmethod
     def of(cls, tables: Mapping[str, Any]) -> Zone:

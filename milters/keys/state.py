@@ -8,13 +8,12 @@ record says so with an empty p=. Nothing in here reads a clock or a file.
 from __future__ import annotations
 
 import enum
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gatepost.config.toml import MAX_KEY_PARTS, deep_key
+from gatepost.config.toml import TomlError, parse_toml
 from milters.keys.errors import KeysError
 from milters.keys.names import KeyNameError, parse_selector
 
@@ -88,12 +87,10 @@ class KeyLife:
 
 def parse_states(text: str) -> dict[str, KeyLife]:
     """Read keys.toml: selector to life; raises `KeyStateError` with one clause."""
-    if (line := deep_key(text)) is not None:
-        raise KeyStateError(f"line {line}: a key has more than {MAX_KEY_PARTS} parts")
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise KeyStateError(f"not TOML: {error}") from None
+        data = parse_toml(text)
+    except TomlError as error:
+        raise KeyStateError(str(error)) from None
     states: dict[str, KeyLife] = {}
     for name, table in data.items():
         try:
@@ -117,7 +114,10 @@ def _parse_life(selector: str, table: Any) -> KeyLife:
                 f'["{selector}"] has {key[:40]!a}: only state, and the date of each state '
                 "in UTC, as in active = 2026-11-21T10:00:00Z"
             )
-        since[KeyState(key)] = value.astimezone(UTC)
+        try:
+            since[KeyState(key)] = value.astimezone(UTC)
+        except OverflowError:  # a first or last day of the calendar, with an offset
+            raise KeyStateError(f'["{selector}"] has {key} = {value}: no such date') from None
     return KeyLife(KeyState(table["state"]), since)
 
 

@@ -4,7 +4,8 @@ import pytest
 from pydantic import BaseModel
 
 from gatepost.config import ConfigError, load
-from gatepost.config.toml import MAX_KEY_PARTS, deep_key
+from gatepost.config.toml import MAX_KEY_PARTS, TomlError, deep_key, parse_toml
+from gatepost.dns.zone import Zone, ZoneError
 
 DEEP = MAX_KEY_PARTS + 1
 MANY = 100_000
@@ -66,3 +67,23 @@ def test_a_configuration_with_a_deep_key_is_refused_before_it_is_parsed(tmp_path
         load(Model, path, {})
     with pytest.raises(ConfigError, match="more than 64 parts"):
         load(Model, None, {"GATEPOST_A": "{a" + ".a" * MANY + " = 1}"})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("\na = [", "line 2: not TOML: "),
+        ("\na = = 1", "line 2: not TOML: "),
+        ("a = " + "[" * MANY, "not TOML: nested too deep"),
+        ("a = " + "9" * MANY, "not TOML: a number is too long"),
+        ("\na" + ".a" * MANY + " = 1", "line 2: a key has more than 64 parts"),
+    ],
+    ids=range(5),
+)
+def test_what_cannot_be_read_has_one_kind_of_error(text: str, told: str) -> None:
+    with pytest.raises(TomlError) as caught:
+        parse_toml(text)
+    assert str(caught.value).startswith(told)
+    with pytest.raises(ZoneError) as refused:
+        Zone.parse(text)
+    assert str(refused.value).startswith(told)

@@ -303,7 +303,7 @@ def test_a_broken_state_file_concerns_its_domain_only(tmp_path: Path) -> None:
     put(tmp_path / "example.org" / "keys.toml", b"[s1\n")
     put(tmp_path / "example.net" / "s1.pem")
     assert names(tmp_path) == [("example.net", "s1", KeyState.ACTIVE)]
-    assert "keys.toml: not TOML" in told(tmp_path)["example.org"]
+    assert "keys.toml: line 1: not TOML" in told(tmp_path)["example.org"]
     with pytest.raises(KeyFileError, match="not TOML"):
         KeyFolder(tmp_path).enter("example.org", {"s1": KeyState.RETIRED}, NOW)
     assert (tmp_path / "example.org" / "keys.toml").read_bytes() == b"[s1\n"

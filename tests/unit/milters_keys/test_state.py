@@ -48,7 +48,13 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         ('["s1"]\nstate = "active"\nactive = 2026-11-21T10:00:00', "in UTC"),
         ('["s1"]\nstate = "active"\ncomment = "mine"', "'comment'"),
         ("[", "not TOML"),
+        ("s1 = " + "[" * 100_000, "nested too deep"),
+        ("s1 = " + "{s1=" * 100_000, "nested too deep"),
+        ("s1 = " + "9" * 10_000, "a number is too long"),
+        ('["s1"]\nstate = "active"\nactive = 0001-01-01T00:00:00+23:59', "no such date"),
+        ('["s1"]\nstate = "active"\nactive = 9999-12-31T23:59:59-23:59', "no such date"),
     ],
+    ids=lambda value: value[:24],
 )
 def test_what_is_wrong_is_told(text: str, told: str) -> None:
     with pytest.raises(KeyStateError) as caught:

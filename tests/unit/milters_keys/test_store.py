@@ -419,3 +419,14 @@ def test_a_closed_folder_in_which_percent_is_looked_for_is_unreadable(
     assert unreadable(snapshot) == [""]
     assert f"{closed}: permission denied" in snapshot.unreadable[0].text
     assert bool(signatures(snapshot, "x@a.example")) is ("/mail" in form)
+
+
+@pytest.mark.parametrize("states", ["s1 = " + "[" * 100_000, "s1 = " + "9" * 10_000])
+def test_a_hostile_state_file_is_a_problem_of_its_domain_alone(tmp_path: Path, states: str) -> None:
+    for domain in ("example.org", "other.example"):
+        put(tmp_path / "keys" / domain / "s1.pem")
+    (tmp_path / "keys" / "example.org" / "keys.toml").write_text(states)
+    snapshot = load(settings(tmp_path))
+    assert selectors(snapshot) == []
+    assert selectors(snapshot, "other.example") == ["s1"]
+    assert [problem.domain for problem in snapshot.problems] == ["example.org"]
