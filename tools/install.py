@@ -22,6 +22,8 @@ from tools.steps import Steps
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = "constraints.txt"
 MINIMUM = (3, 11)
+EXTRAS = ("accounts",)
+"""The [project.optional-dependencies] of pyproject.toml that everybody with a checkout gets."""
 POLICY = Path("/usr/sbin/policy-rc.d")
 """Packages ask it before they start a service; 101 forbids it (invoke-rc.d(8))."""
 
@@ -167,7 +169,8 @@ def install_python(venv: Path, names: Sequence[str]) -> int:
     ]
     # --use-pep517: packages without a pyproject.toml are built in isolation too, by any pip
     options = ["--disable-pip-version-check", "--quiet", "--use-pep517", "-c", str(ROOT / LOCK)]
-    _run([python, "-m", "pip", "install", *options, "--editable", str(ROOT), *lines])
+    ours = f"{ROOT}[{','.join(EXTRAS)}]"
+    _run([python, "-m", "pip", "install", *options, "--editable", ours, *lines])
     stamp.write_text(json.dumps({"from": digest, "groups": wanted}))
     return _run([python, "-m", "pip", "list", "--format=freeze"]).count("\n")
 

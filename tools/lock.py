@@ -26,7 +26,11 @@ _EXTRA = {"run": ['async-timeout==5.0.1; python_full_version < "3.11.3"']}
 def main() -> None:
     """Resolve, and write the lock."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    groups = {"run": project["project"]["dependencies"], **project["dependency-groups"]}
+    groups = {
+        "run": project["project"]["dependencies"],
+        **project["project"]["optional-dependencies"],
+        **project["dependency-groups"],
+    }
     text, seen = _HEAD, set[str]()
     with tempfile.TemporaryDirectory() as folder:
         python = str(Path(folder) / "bin" / "python")

@@ -1,0 +1,1 @@
+"""Domains, mailboxes, aliases, filters and keys in one datastore, and the service that answers."""
