@@ -79,7 +79,7 @@ def check(
 
 
 def _check_postfix(model: GroundSettings, program: str, folder: Path | None) -> None:
-    from gatepost.cli.postfix.command import look
+    from gatepost.cli.check_postfix import look
 
     found = look(model, program, folder)
     for finding in found:

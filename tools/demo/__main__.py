@@ -25,7 +25,8 @@ from tests.testbed.swaks import SwaksError
 from tests.testbed.waiting import WaitError
 from tools.demo import report
 from tools.demo.ground import Ground, GroundError, Sabotage
-from tools.demo.scene import Record, Scene
+from tools.demo.record import Record
+from tools.demo.scene import Scene
 from tools.demo.scenes import SCENES
 from tools.steps import Steps, is_colourful
 

@@ -19,7 +19,7 @@ from tests.testbed.sink import Sink
 from tests.testbed.swaks import Client, Exchange
 from tools.demo import mail
 from tools.demo.mail import DOMAIN, LIST_ZONE, PARTNER_DOMAIN, SELECTOR, PartnerKey
-from tools.demo.scene import Record
+from tools.demo.record import Record
 from tools.steps import Step, Steps
 
 GREYLIST_DELAY = 2

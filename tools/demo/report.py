@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from tools.demo.scene import Record, Scene
+from tools.demo.record import Record
+from tools.demo.scene import Scene
 
 MIN_WIDTH, MAX_WIDTH = 80, 120
 """Columns of the table: narrower it cannot be read, wider nobody reads it."""

@@ -1,7 +1,8 @@
 import pytest
 
+from tools.demo.record import Record
 from tools.demo.report import MAX_WIDTH, MIN_WIDTH, problems, table, verdict
-from tools.demo.scene import Record, Scene
+from tools.demo.scene import Scene
 
 SCENE = Scene(5, "A first-time sender waits", lambda _ground, _record: None)
 GOOD = Record("by a stranger", "450 4.2.0 " + "Greylisted " * 10, "X-Greylist: delayed 2 seconds")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from tests.testbed.smtp import RawClient
 from tools.demo.ground import Ground
 from tools.demo.mail import BOB, PARTNER, PARTNER_CLIENT, STRANGER_CLIENT, message
-from tools.demo.scene import Record, Scene
+from tools.demo.record import Record
+from tools.demo.scene import Scene
 from tools.demo.scenes.gate import expect_listed
 from tools.demo.scenes.verifying import deliver, results
 

@@ -9,7 +9,8 @@ from tests.testbed.swaks import Exchange
 from tests.testbed.waiting import wait_until
 from tools.demo.ground import GREYLIST_DELAY, Ground
 from tools.demo.mail import BOB, LIST_ZONE, LISTED_CLIENT, STRANGER_CLIENT, message
-from tools.demo.scene import Record, Scene
+from tools.demo.record import Record
+from tools.demo.scene import Scene
 
 _STRANGER = "somebody@stranger.test"
 _SPAMMER = "offers@listed.test"

@@ -6,7 +6,8 @@ from tests.testbed.oracles import algorithms, dkimpy_verdicts, opendkim_verdict
 from tests.testbed.sink import Delivery
 from tools.demo.ground import Ground
 from tools.demo.mail import ALICE, ALICE_CLIENT, BOB, INTERNAL_CLIENT, PARTNER, message
-from tools.demo.scene import Record, Scene
+from tools.demo.record import Record
+from tools.demo.scene import Scene
 
 _ALGORITHMS = ["ed25519-sha256", "rsa-sha256"]
 

@@ -7,7 +7,8 @@ import re
 from tests.testbed.sink import Delivery
 from tools.demo.ground import Ground
 from tools.demo.mail import AUTHSERV_ID, BOB, PARTNER, PARTNER_CLIENT, message
-from tools.demo.scene import Record, Scene
+from tools.demo.record import Record
+from tools.demo.scene import Scene
 
 _METHODS = re.compile(r"\b(dkim|spf|dmarc)=(\w+)")
 

@@ -15,10 +15,10 @@ from gatepost.config import GroundSettings
 
 def look(model: GroundSettings, program: str, folder: Path | None) -> Sequence[Finding]:
     """Read the Postfix that `postconf` knows and judge it; raises `StartError`."""
-    return findings(Postconf(program, folder).read(), gatepost_of(model))
+    return findings(Postconf(program, folder).read(), _gatepost_of(model))
 
 
-def gatepost_of(model: GroundSettings) -> Gatepost:
+def _gatepost_of(model: GroundSettings) -> Gatepost:
     """Gather what a Postfix has to know of the whole configuration.
 
     A daemon without a section is not missed in main.cf, unless none has one.
