@@ -72,7 +72,7 @@ class DecisionLog:
 
     def _line(self, request: Request, decision: Decision, seconds: float, level: str) -> str:
         parts = [self._head(decision), f',"state":{_quote(request.state)}']
-        for key, value in _client(request):
+        for key, value in _client(request, decision):
             parts.append(f',"{key}":{_quote(value)}')
         get = request.attributes.get
         for begin, attribute in _BEGINNINGS:
@@ -111,14 +111,15 @@ class DecisionLog:
         return f"{self._second_text}.{int((now - second) * 1e6):06d}Z"
 
 
-def _client(request: Request) -> Iterator[tuple[str, str]]:
+def _client(request: Request, decision: Decision) -> Iterator[tuple[str, str]]:
     """Yield the client as Postfix names it, and the proxy, when Postfix names that."""
-    if request.given_address:
-        yield "client", request.given_address
-        if request.attributes.get("client_address") != request.given_address:
-            yield "proxy", request.given_address
-    if request.given_name:
-        yield "client_name", request.given_name
+    get = request.attributes.get
+    if address := get("client_address"):
+        yield "client", address
+        if decision.proxied:
+            yield "proxy", address
+    if name := get("client_name"):
+        yield "client_name", name
 
 
 def _quote(value: str) -> str:
@@ -133,7 +134,7 @@ def _shown(request: Request, decision: Decision, seconds: float) -> dict[str, ob
         "findings": "; ".join(decision.findings),
         "state": request.state,
     }
-    shown.update(_client(request))
+    shown.update(_client(request, decision))
     shown.update((key, request.attributes.get(attribute, "")) for key, attribute in FIELDS)
     shown["seconds"] = round(seconds, 6)
     return {key: value for key, value in shown.items() if value not in ("", None)}

@@ -2,7 +2,8 @@
 
 The first check that refuses, defers or accepts ends the row; a hold, or a header field to prepend,
 waits whether a later check has something stronger to say: what is denied is not let in to be held.
-A check that fails answers as its failure mode says, and one in dry run only for the log.
+A check that fails answers as its failure mode says, and one in dry run only for the log. The facts
+that a check returns are passed to those after it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from gatepost.shortage import DEFERRED, ShortageError
 from policyd.action import DUNNO, Action, refuse
 from policyd.checks import Check, Outcome
 from policyd.errors import CheckError
+from policyd.facts import NO_FACTS, Facts
 from policyd.match import ClientTable
 from policyd.reasons import reply
 from policyd.request import Request, State
@@ -64,7 +66,7 @@ class Row:
 class Decision:
     """What one request is answered, and what each check found on the way."""
 
-    __slots__ = ("action", "check", "findings", "reason")
+    __slots__ = ("action", "check", "findings", "proxied", "reason")
 
     def __init__(self) -> None:
         self.action: Action = DUNNO
@@ -73,6 +75,8 @@ class Decision:
         self.reason = ""
         self.findings: list[str] = []
         """``check: finding (detail)`` of each check that found anything, in order."""
+        self.proxied = False
+        """Whether the client's address is a proxy's, so that the checks did not get it."""
 
     @classmethod
     def refused(cls, reply: Reply) -> Decision:
@@ -103,25 +107,39 @@ class Engine:
         A cancellation means that the time is up; `out_of_time` then says what to answer.
         """
         decision = Decision()
-        proxies = self._proxies
-        if proxies and not request.is_probe and proxies.match(request.client_address, ""):
-            self._hide_client(request, decision)
+        if self._is_proxied(request):
+            self._note_proxy(request)
+            decision.proxied = True
+            decision.findings.append("client address is a proxy's")
+            # nothing may be derived from the address of a proxy
+            request = request.without_client()
+        facts = NO_FACTS
         for row in self._by_state.get(request.state, ()):
             try:
-                outcome = await row.check.check(request)
+                outcome = await row.check.check(request, facts)
             except ShortageError as error:
                 outcome = _out_of_resources(row, str(error))
             except CheckError as error:
-                outcome = _failed(row, str(error))
+                outcome = _failed(row, str(error), error.facts)
             except Exception as error:  # a mistake of ours must not stop mail
                 log.exception("check broke", check=row.check.name)
                 outcome = _failed(row, type(error).__name__)
-            if outcome is not None and self._take(decision, row, outcome):
+            if outcome is None:
+                continue
+            if self._take(decision, row, outcome):
                 break
+            facts = facts.plus(outcome.facts)
         return decision
 
-    def _hide_client(self, request: Request, decision: Decision) -> None:
-        """Hide the address, which is a proxy's: nothing may be derived from it."""
+    def _is_proxied(self, request: Request) -> bool:
+        proxies = self._proxies
+        return (
+            proxies is not None
+            and not request.is_probe
+            and bool(proxies.match(request.client_address, ""))
+        )
+
+    def _note_proxy(self, request: Request) -> None:
         PROXIED.inc()
         if not self._warned:
             self._warned = True
@@ -129,13 +147,11 @@ class Engine:
                 "the client's address is that of a proxy: checks of clients are off for it",
                 client=request.client_address,
             )
-        decision.findings.append("client address is a proxy's")
-        for name in ("client_address", "client_name", "reverse_client_name"):
-            request.attributes[name] = "unknown"
 
     def out_of_time(self, request: Request) -> Decision:
         """Return the answer when the budget is spent: the strictest failure mode of all checks."""
         decision = Decision()
+        decision.proxied = self._is_proxied(request)
         asked = [row for row in self._by_state.get(request.state, ()) if not row.dry_run]
         if asked:
             row = max(asked, key=lambda row: _STRICTNESS[row.failure_mode])
@@ -174,18 +190,18 @@ def _replaces(action: Action, waiting: Action) -> bool:
     return True
 
 
-def _failed(row: Row, why: str) -> Outcome:
+def _failed(row: Row, why: str, facts: Facts = NO_FACTS) -> Outcome:
     """Return what the failure mode of a check answers."""
     name, mode = row.check.name, row.failure_mode
     FAILURES.labels(name, mode).inc()
     reason = f"{name}-unavailable"
     if mode == "tempfail":
         told = reply(reason, "Temporary problem with a check, try again later", temporary=True)
-        return Outcome("failed", refuse(told), reason, why)
+        return Outcome("failed", refuse(told), reason, why, facts)
     if mode == "closed":
         told = reply(reason, "A check could not be made", temporary=False)
-        return Outcome("failed", refuse(told), reason, why)
-    return Outcome("failed", None, reason, why)
+        return Outcome("failed", refuse(told), reason, why, facts)
+    return Outcome("failed", None, reason, why, facts)
 
 
 def _out_of_resources(row: Row, why: str) -> Outcome:

@@ -1,4 +1,7 @@
-"""One request of Postfix: typed access to its attributes.
+"""One request of Postfix, as it was parsed: typed access to its attributes.
+
+A request never changes. A check returns its findings (`policyd.checks.Outcome`), and
+`policyd.engine` passes them on.
 
 An attribute that is not available is missing, empty, or 0 (SMTPD_POLICY_README); the three look the
 same here. Which version of Postfix sends an attribute is said where it matters: an older one leaves
@@ -8,6 +11,8 @@ the default.
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from gatepost.handshake import POLICY_PROBE
 
@@ -26,43 +31,37 @@ class State(enum.StrEnum):
     ETRN = "ETRN"
 
 
+_CLIENT_UNKNOWN = dict.fromkeys(("client_address", "client_name", "reverse_client_name"), "unknown")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Request:
-    """The attributes of a policy request, and what the checks found out about it so far."""
+    """The attributes of a policy request; whoever makes one leaves the mapping as it is."""
 
-    __slots__ = (
-        "attributes",
-        "given_address",
-        "given_name",
-        "recipient",
-        "sender",
-        "signals",
-        "state",
-        "welcome",
-    )
+    attributes: Mapping[str, str]
+    # read several times for each request, so they are looked up once
+    state: str = field(init=False)
+    """One of `State`, or something that a later Postfix may send."""
+    sender: str = field(init=False)
+    """Envelope sender as in MAIL FROM; empty for the null sender and before MAIL."""
+    recipient: str = field(init=False)
+    """Envelope recipient at RCPT; at DATA and END-OF-MESSAGE only when there is one alone."""
 
-    def __init__(self, attributes: dict[str, str]) -> None:
-        self.attributes = attributes
-        get = attributes.get
-        self.given_address = get("client_address", "")
-        """The address from Postfix, for the log: the attribute is "unknown" once it is found to be
-        that of a proxy."""
-        self.given_name = get("client_name", "")
-        self.state = get("protocol_state", "")
-        """One of `State`, or something that a later Postfix may send."""
-        self.sender = get("sender", "")
-        """Envelope sender as in MAIL FROM; empty for the null sender and before MAIL."""
-        self.recipient = get("recipient", "")
-        """Envelope recipient at RCPT; at DATA and END-OF-MESSAGE only when there is one alone."""
-        self.signals: list[str] = []
-        """Why this client looks odd, one word each; selective greylisting reads them."""
-        self.welcome = ""
-        """Name of the DNS list of good senders that has the client."""
+    def __post_init__(self) -> None:
+        get = self.attributes.get
+        object.__setattr__(self, "state", get("protocol_state", ""))
+        object.__setattr__(self, "sender", get("sender", ""))
+        object.__setattr__(self, "recipient", get("recipient", ""))
 
     def __repr__(self) -> str:
         return (
             f"Request({self.state} client={self.client_address} sender={self.sender} "
             f"recipient={self.recipient})"
         )
+
+    def without_client(self) -> Request:
+        """Return this request as Postfix sends it when it does not know the client."""
+        return Request({**self.attributes, **_CLIENT_UNKNOWN})
 
     @property
     def is_probe(self) -> bool:

@@ -1,8 +1,9 @@
 """The checks: what each looks at, and what it makes of a request.
 
 A check has a name, the protocol states at which it has something to say, and one verb. It returns
-None (nothing to say), or an `Outcome`: an action for Postfix, or a finding alone. What it cannot
-find out is a `CheckError`, and its failure mode decides.
+None (nothing to say), or an `Outcome`: an action for Postfix, or a finding alone, and facts for the
+checks after it. What it cannot find out is a `CheckError`, and its failure mode decides. It changes
+neither the request nor the facts it is given.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from policyd.action import DUNNO, Action
+from policyd.facts import NO_FACTS, Facts
 from policyd.request import Request
 
 
@@ -21,13 +23,15 @@ class Outcome:
 
     `finding` is a word or two for the log and the metrics. `action` is what Postfix shall do; None
     leaves it to the checks that follow. `reason` is the reason id of a refusal, which its reply,
-    the log, the metrics and docs/reference/replies.md share. `detail` is for the log alone.
+    the log, the metrics and docs/reference/replies.md share. `detail` is for the log alone. `facts`
+    are for the checks that follow.
     """
 
     finding: str
     action: Action | None = None
     reason: str = ""
     detail: str = ""
+    facts: Facts = NO_FACTS
 
     @property
     def kind(self) -> str:
@@ -60,6 +64,9 @@ class Check(Protocol):
         """The protocol states (`policyd.request.State`) at which it is asked."""
         ...
 
-    async def check(self, request: Request) -> Outcome | None:
-        """Look at a request; raises `CheckError` when it cannot find out."""
+    async def check(self, request: Request, facts: Facts, /) -> Outcome | None:
+        """Look at a request, knowing the facts from the checks before this one.
+
+        Raises `CheckError` when it cannot find out.
+        """
         ...

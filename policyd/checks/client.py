@@ -12,6 +12,7 @@ from policyd.action import refuse
 from policyd.checks import Outcome
 from policyd.checks.spf import Resolves, Spf
 from policyd.errors import CheckError
+from policyd.facts import NO_FACTS, Facts
 from policyd.helo import Helo, judge_helo
 from policyd.hostnames import looks_generic
 from policyd.match import ClientTable, parse_address
@@ -60,27 +61,34 @@ class Client:
         self._own_names = frozenset({hostname.lower(), *settings.own_names})
         self._exempt = ClientTable(map(str, settings.exempt_networks))
 
-    async def check(self, request: Request) -> Outcome | None:
+    async def check(self, request: Request, _facts: Facts = NO_FACTS) -> Outcome | None:
         """Refuse by the first rule that does; note the others."""
         address = request.client_address
         if request.sasl_username or parse_address(address) is None:
             return None
         if self._exempt and self._exempt.match(address, ""):
             return Outcome("exempt")
-        noted: list[str] = []
-        async for rule, treatment in self._broken(request):
-            # what is refused is odd as well: in dry run the mail goes on to greylisting
-            request.signals.append(rule.reason)
-            if treatment == "note":
-                noted.append(rule.reason)
-                continue
-            values = of_request(request, self._hostname) | {"problem": rule.text}
-            text = fill(self._settings.text, values)
-            told = reply(rule.reason, text, temporary=treatment == "defer")
-            return Outcome(rule.reason, refuse(told), rule.reason)
+        noted: tuple[str, ...] = ()
+        try:
+            async for rule, treatment in self._broken(request):
+                if treatment != "note":
+                    return self._refuse(request, rule, treatment, noted)
+                noted += (rule.reason,)
+        except CheckError as error:
+            raise CheckError(str(error), Facts(signals=noted)) from error
         if not noted:
             return None
-        return Outcome("noted", detail=", ".join(noted))
+        return Outcome("noted", detail=", ".join(noted), facts=Facts(signals=noted))
+
+    def _refuse(
+        self, request: Request, rule: Rule, treatment: Treatment, noted: tuple[str, ...]
+    ) -> Outcome:
+        values = of_request(request, self._hostname) | {"problem": rule.text}
+        text = fill(self._settings.text, values)
+        told = reply(rule.reason, text, temporary=treatment == "defer")
+        # a client that is refused is odd as well: in dry run the mail goes on to greylisting
+        facts = Facts(signals=(*noted, rule.reason))
+        return Outcome(rule.reason, refuse(told), rule.reason, facts=facts)
 
     async def _broken(self, request: Request) -> AsyncIterator[tuple[Rule, Treatment]]:
         """Yield the rules that a client breaks, the cheap ones first."""

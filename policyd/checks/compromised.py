@@ -12,6 +12,7 @@ from policyd.action import hold, refuse
 from policyd.buckets import Recent, note_recent, read_recent, recent_entry
 from policyd.checks import Outcome
 from policyd.countries import Countries, read_countries
+from policyd.facts import NO_FACTS, Facts
 from policyd.identity import network_identity
 from policyd.reasons import reply
 from policyd.request import Request
@@ -60,7 +61,7 @@ class Compromised:
         )
         self._alerted: dict[str, float] = {}
 
-    async def check(self, request: Request) -> Outcome | None:
+    async def check(self, request: Request, _facts: Facts = NO_FACTS) -> Outcome | None:
         """Take note of a login, of what it sends and of what comes back; act upon a sign."""
         user = request.sasl_username.lower()
         if user:

@@ -27,6 +27,7 @@ from policyd.dnslist import (
     judge_zone,
 )
 from policyd.errors import CheckError
+from policyd.facts import NO_FACTS, Facts
 from policyd.reasons import reply
 from policyd.request import Request
 from policyd.settings import DnsListSettings, DnsListsSettings
@@ -191,7 +192,7 @@ class DnsLists:
         self._hostname = hostname
         self._monotonic = monotonic
 
-    async def check(self, request: Request) -> Outcome | None:
+    async def check(self, request: Request, _facts: Facts = NO_FACTS) -> Outcome | None:
         """Ask what there is to ask; refuse from the threshold on.
 
         Not about a login: the addresses that people write from are on lists of dynamic addresses,
@@ -210,15 +211,16 @@ class DnsLists:
         weight = sum(found.zone.weight for found in listed)
         shown = ", ".join(f"{found.zone.shown}={found.code}" for found in listed)
         good = [found.zone.shown for found in listed if found.zone.weight < 0]
-        if good:
-            request.welcome = good[0]
-        if weight > 0:  # from the threshold on, too: in dry run the mail goes on to greylisting
-            request.signals.append("listed")
-        if weight < self._settings.threshold:
-            return Outcome("welcome" if weight < 0 else "below threshold", detail=shown)
-        return Outcome(
-            "listed", refuse(await self._reply(request, listed)), REASON, f"{weight:g}: {shown}"
+        facts = Facts(
+            # from the threshold on, too: in dry run the mail goes on to greylisting
+            signals=("listed",) if weight > 0 else (),
+            welcome=good[0] if good else "",
         )
+        if weight < self._settings.threshold:
+            finding = "welcome" if weight < 0 else "below threshold"
+            return Outcome(finding, detail=shown, facts=facts)
+        action = refuse(await self._reply(request, listed))
+        return Outcome("listed", action, REASON, f"{weight:g}: {shown}", facts)
 
     async def ask(self, request: Request) -> list[Finding]:
         """Ask each list in use, within the budget; one that is left out says nothing."""

@@ -13,6 +13,7 @@ from policyd.action import Action, defer_if_permit, prepend, refuse
 from policyd.bounces import stable_sender
 from policyd.checks import Outcome
 from policyd.checks.tables import addresses, clients
+from policyd.facts import NO_FACTS, Facts
 from policyd.greylist import (
     Result,
     Rules,
@@ -45,7 +46,7 @@ HEADER_INSTANCES = 4096
 DEFERRALS = 4096
 """Answers kept ready: two reasons for each second of a delay of half an hour."""
 
-Identify: TypeAlias = Callable[[Request], Awaitable[str]]
+Identify: TypeAlias = Callable[[Request, Facts], Awaitable[str]]
 """Finds an identity that costs something (DNS), or the empty string."""
 
 _NOTHING = Seen(None, None)
@@ -119,7 +120,7 @@ class Greylist:
         self._same_for_all = fields(settings.text) <= {"seconds", "hostname"}
         self._deferrals: dict[tuple[str, int], Outcome] = {}
 
-    async def check(self, request: Request) -> Outcome | None:
+    async def check(self, request: Request, facts: Facts = NO_FACTS) -> Outcome | None:
         """Defer what is new, pass what came back."""
         if request.sasl_username:
             return None
@@ -128,7 +129,7 @@ class Greylist:
         if not network:
             return Outcome("no client address")
         name = request.client_name
-        if exempt := self._exempt(request, address, name):
+        if exempt := self._exempt(request, facts, address, name):
             return exempt
         identities = [network]
         if self._by_host and name and (host := host_identity(address, name)):
@@ -145,30 +146,38 @@ class Greylist:
             return _AUTO_ALLOWED
         verdict = await self._ask_store(request, identities, sender, recipient, now)
         if not verdict.passes and len(identities) == 1 and self._identify:
-            verdict = await self._try_further(request, verdict, sender, recipient, now)
+            verdict = await self._try_further(request, facts, verdict, sender, recipient, now)
         if verdict.result is Result.KNOWN:
             self._recent.note(triplet, now + RECENT_SECONDS)
         elif verdict.result is Result.AUTO_ALLOWED:
             self._recent.note(client, now + RECENT_SECONDS)
         return self._outcome(request, verdict, now)
 
-    def _exempt(self, request: Request, address: str, name: str) -> Outcome | None:
+    def _exempt(self, request: Request, facts: Facts, address: str, name: str) -> Outcome | None:
         if self._allow_clients and (entry := self._allow_clients.match(address, name)):
             return Outcome("client allowed", detail=entry)
         if self._allow_recipients and (entry := self._allow_recipients.match(request.recipient)):
             return Outcome("recipient opted out", detail=entry)
         if self._opt_in is not None and not self._opt_in.match(request.recipient):
             return Outcome("recipient not opted in")
-        if self._settings.selective and not suspicious(request, address, name, (self._hostname,)):
+        if self._settings.selective and not (
+            facts.signals or suspicious(request, address, name, (self._hostname,))
+        ):
             return Outcome("unsuspicious")
         return None
 
     async def _try_further(
-        self, request: Request, verdict: Verdict, sender: str, recipient: str, now: float
+        self,
+        request: Request,
+        facts: Facts,
+        verdict: Verdict,
+        sender: str,
+        recipient: str,
+        now: float,
     ) -> Verdict:
         """Return the verdict under an identity that has to be found out first, if it is better."""
         for identify in self._identify:
-            if further := await identify(request):
+            if further := await identify(request, facts):
                 better = await self._ask_store(request, [further], sender, recipient, now)
                 if better.passes:
                     return better
@@ -275,8 +284,8 @@ def _aliases(request: Request, identity: str) -> list[str]:
 
 
 def suspicious(request: Request, address: str, name: str, own_names: Collection[str]) -> bool:
-    """Return whether a client looks odd enough for selective greylisting."""
-    if request.signals or not name or looks_generic(address, name):
+    """Return whether a client looks odd by its names, enough for selective greylisting."""
+    if not name or looks_generic(address, name):
         return True
     return judge_helo(request.helo_name, address, own_names, ()) is not Helo.FINE
 

@@ -10,6 +10,7 @@ from gatepost.metrics import Counter
 from policyd.action import Action, hold, refuse
 from policyd.buckets import Bucket, Rate, bucket_entry, is_ahead, read_bucket, take, wait_for
 from policyd.checks import Outcome
+from policyd.facts import NO_FACTS, Facts
 from policyd.identity import network_identity
 from policyd.match import parse_address
 from policyd.reasons import reply
@@ -67,7 +68,7 @@ class Limits:
         for rule in settings.rules:
             self._rules.setdefault(rule.state, []).append(rule)
 
-    async def check(self, request: Request) -> Outcome | None:
+    async def check(self, request: Request, _facts: Facts = NO_FACTS) -> Outcome | None:
         """Charge a request to every rule that concerns it."""
         rules = self._rules.get(request.state)
         if not rules:

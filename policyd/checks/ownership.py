@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from policyd.action import refuse
 from policyd.checks import Outcome
+from policyd.facts import NO_FACTS, Facts
 from policyd.owners import OwnerTable, read_owners
 from policyd.reasons import reply
 from policyd.request import Request
@@ -27,7 +28,7 @@ class Ownership:
         for path in settings.owners_files:
             read_owners(path, self._table)
 
-    async def check(self, request: Request) -> Outcome | None:
+    async def check(self, request: Request, _facts: Facts = NO_FACTS) -> Outcome | None:
         """Refuse a login that does not own its sender, and perhaps a stranger that uses ours."""
         sender, user = request.sender, request.sasl_username.lower()
         if not sender:

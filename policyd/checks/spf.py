@@ -11,6 +11,7 @@ from msgauth.ask import Answer, Question
 from msgauth.drive import asolve
 from msgauth.results import SpfStatus
 from msgauth.spf import SpfResult, check_mail_from
+from policyd.facts import NO_FACTS, Facts
 from policyd.match import parse_address
 from policyd.request import Request
 
@@ -85,12 +86,12 @@ class Spf:
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
 
-    async def identity(self, request: Request) -> str:
+    async def identity(self, request: Request, _facts: Facts = NO_FACTS) -> str:
         """``spf:example.org`` when SPF passes: who the client is, for greylisting."""
         result = await self.check(request)
         return f"spf:{result.domain}" if result.status is SpfStatus.PASS else ""
 
 
-async def listed_identity(request: Request) -> str:
+async def listed_identity(_request: Request, facts: Facts) -> str:
     """``dnswl:list.example`` when a DNS list of good senders has the client."""
-    return f"dnswl:{request.welcome}" if request.welcome else ""
+    return f"dnswl:{facts.welcome}" if facts.welcome else ""

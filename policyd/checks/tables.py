@@ -8,6 +8,7 @@ from pathlib import Path
 from gatepost.reply import Reply
 from policyd.action import refuse
 from policyd.checks import Outcome, accept
+from policyd.facts import NO_FACTS, Facts
 from policyd.match import AddressTable, ClientTable, NameTable, read_addresses, read_clients
 from policyd.reasons import reply
 from policyd.request import Request, State
@@ -49,7 +50,7 @@ class Tables:
         """Whether any table has an entry."""
         return bool(self._allow or self._deny)
 
-    async def check(self, request: Request) -> Outcome | None:
+    async def check(self, request: Request, _facts: Facts = NO_FACTS) -> Outcome | None:
         """Accept, refuse, or have nothing to say."""
         for word, match in self._allow:
             if entry := match(request):

@@ -15,6 +15,7 @@ from policyd.checks import Outcome
 from policyd.checks.client import Client
 from policyd.checks.spf import FAILURES_TO_PAUSE, PAUSE, Spf, listed_identity
 from policyd.errors import CheckError
+from policyd.facts import NO_FACTS, Facts
 from policyd.request import Request
 from policyd.settings import ClientSettings
 from tests.unit.policyd.requests import request
@@ -96,10 +97,8 @@ def test_each_rule_rejects_defers_notes_or_is_off(
     deferred = ask({rule: "defer"}, request(**attributes))
     assert deferred is not None
     assert str(deferred.action).startswith(f"450 4.{code} ")
-    noted = request(**attributes)
-    outcome = ask({rule: "note"}, noted)
-    assert outcome == Outcome("noted", detail=reason)
-    assert noted.signals == [reason]
+    outcome = ask({rule: "note"}, request(**attributes))
+    assert outcome == Outcome("noted", detail=reason, facts=Facts(signals=(reason,)))
     assert ask({rule: "off"}, request(**attributes)) is None
 
 
@@ -135,6 +134,13 @@ def test_no_answer_of_dns_is_no_verdict(rule: str) -> None:
     assert ask({rule: "note"}, request(**asked)) is None
 
 
+def test_a_note_before_a_failure_is_passed_on() -> None:
+    settings = {"helo_unqualified": "note", "sender_unknown": "reject"}
+    with pytest.raises(CheckError) as failed:
+        ask(settings, request(helo_name="localhost", sender="a@broken.example"))
+    assert failed.value.facts == Facts(signals=("helo-unqualified",))
+
+
 def test_sender_rules_wait_for_a_sender() -> None:
     for state in ("CONNECT", "EHLO"):
         assert ask({"sender_unknown": "reject"}, request(protocol_state=state, sender="")) is None
@@ -148,15 +154,14 @@ def test_sender_rules_wait_for_a_sender() -> None:
 
 def test_all_notes_are_taken_and_the_first_refusal_counts() -> None:
     odd = {"helo_name": "localhost", "client_name": "h-192-0-2-7.isp.example"}
-    noted = request(**odd)
-    outcome = ask({"helo_unqualified": "note", "generic_name": "note"}, noted)
-    assert outcome == Outcome("noted", detail="helo-unqualified, generic-name")
-    refused = request(**odd)
-    both = ask({"helo_unqualified": "note", "generic_name": "reject"}, refused)
+    outcome = ask({"helo_unqualified": "note", "generic_name": "note"}, request(**odd))
+    signals = Facts(signals=("helo-unqualified", "generic-name"))
+    assert outcome == Outcome("noted", detail="helo-unqualified, generic-name", facts=signals)
+    both = ask({"helo_unqualified": "note", "generic_name": "reject"}, request(**odd))
     assert both is not None
     assert both.reason == "generic-name"
     # in dry run it goes on to greylisting, which may look only at odd clients
-    assert refused.signals == ["helo-unqualified", "generic-name"]
+    assert both.facts == signals
 
 
 def test_the_text_is_the_administrators() -> None:
@@ -203,7 +208,6 @@ def test_spf_pauses_while_dns_is_silent() -> None:
 
 
 def test_a_good_list_is_an_identity() -> None:
-    asked = request()
-    assert asyncio.run(listed_identity(asked)) == ""
-    asked.welcome = "list.example"
-    assert asyncio.run(listed_identity(asked)) == "dnswl:list.example"
+    assert asyncio.run(listed_identity(request(), NO_FACTS)) == ""
+    listed = Facts(welcome="list.example")
+    assert asyncio.run(listed_identity(request(), listed)) == "dnswl:list.example"

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from gatepost.config import SecretFile
 from policyd.checks import Outcome
 from policyd.checks.greylist import RECENT_SECONDS, Greylist, Identify, Recent
+from policyd.facts import Facts
 from policyd.request import Request
 from policyd.settings import GreylistSettings
 from policyd.stores.memory import MemoryStore
@@ -131,7 +132,7 @@ def test_a_name_that_does_not_lead_back_is_nobodys() -> None:
 
 
 def test_a_pool_with_generated_names_counts_as_one_by_spf() -> None:
-    async def spf(asking: Request) -> str:
+    async def spf(asking: Request, _: Facts) -> str:
         return "spf:example.net"
 
     gate = Gate(identify=[spf])
@@ -151,7 +152,7 @@ def test_a_name_that_is_found_later_does_not_start_anew() -> None:
 def test_an_identity_that_costs_is_asked_only_before_a_deferral() -> None:
     asked: list[str] = []
 
-    async def spf(asking: Request) -> str:
+    async def spf(asking: Request, _: Facts) -> str:
         asked.append(asking.client_address)
         return "spf:example.net"
 
@@ -194,9 +195,7 @@ def test_who_is_delayed(settings: dict[str, Any], attributes: dict[str, str], fi
 
 def test_a_signal_of_an_earlier_check_makes_a_client_odd() -> None:
     gate = Gate(selective=True)
-    asked = request()
-    asked.signals.append("listed")
-    outcome = asyncio.run(gate.check.check(asked))
+    outcome = asyncio.run(gate.check.check(request(), Facts(signals=("listed",))))
     assert outcome is not None
     assert outcome.finding == "new"
 

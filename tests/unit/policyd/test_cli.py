@@ -199,7 +199,7 @@ def test_a_client_and_a_sender_are_found_as_mail_has_them(config: Path) -> None:
     assert "1 records forgotten" in run(config, "forget", bounce).stdout
 
 
-async def _spf(_: object) -> str:
+async def _spf(_request: object, _facts: object) -> str:
     return "spf:shop.example"
 
 

@@ -22,6 +22,7 @@ from policyd.dnslist import (
     judge_zone,
 )
 from policyd.errors import CheckError
+from policyd.facts import Facts
 from policyd.settings import DnsListSettings, DnsListsSettings
 from tests.unit.policyd.requests import request
 
@@ -205,14 +206,13 @@ def test_weights_are_added_up() -> None:
 
 def test_a_list_below_the_threshold_makes_a_client_odd_and_a_good_one_welcome() -> None:
     settings = DnsListsSettings(lists=(zone("weak.example", weight=0.5),))
-    odd = request()
-    asyncio.run(DnsLists(settings, Resolver(), "mx").check(odd))
-    assert odd.signals == ["listed"]
+    odd = asyncio.run(DnsLists(settings, Resolver(), "mx").check(request()))
+    assert odd is not None
+    assert odd.facts.signals == ("listed",)
     settings = DnsListsSettings(lists=(zone("good.example", weight=-2),))
-    good = request()
-    asyncio.run(DnsLists(settings, Resolver(), "mx").check(good))
-    assert good.welcome == "good.example"
-    assert good.signals == []
+    good = asyncio.run(DnsLists(settings, Resolver(), "mx").check(request()))
+    assert good is not None
+    assert good.facts == Facts(signals=(), welcome="good.example")
 
 
 def test_codes_are_filtered() -> None:
@@ -413,9 +413,8 @@ def test_the_reply_names_what_is_listed() -> None:
 
 def test_from_the_threshold_on_a_client_is_odd_too() -> None:
     """In dry run it goes on to greylisting, which may look only at odd clients."""
-    listed = request()
     lists_check = DnsLists(DnsListsSettings(lists=(zone("bl.example"),)), Resolver(), "mx")
-    outcome = asyncio.run(lists_check.check(listed))
+    outcome = asyncio.run(lists_check.check(request()))
     assert outcome is not None
     assert outcome.reason == "dnslist"
-    assert listed.signals == ["listed"]
+    assert outcome.facts.signals == ("listed",)

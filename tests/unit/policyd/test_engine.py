@@ -13,6 +13,7 @@ from policyd.action import DUNNO, hold, prepend, refuse
 from policyd.checks import Check, Outcome, accept
 from policyd.engine import Decision, Engine, Row, within
 from policyd.errors import CheckError
+from policyd.facts import NO_FACTS, Facts
 from policyd.request import Request
 from policyd.settings.base import FailureMode
 from tests.unit.policyd.requests import request
@@ -35,11 +36,13 @@ class Says:
         self.name = name
         self.states = states
         self.asked = 0
+        self.told = NO_FACTS
         self._outcome = outcome
         self._never = never
 
-    async def check(self, request: Request) -> Outcome | None:
+    async def check(self, request: Request, facts: Facts, /) -> Outcome | None:
         self.asked += 1
+        self.told = facts
         if self._never:
             await asyncio.get_running_loop().create_future()
         if isinstance(self._outcome, Exception):
@@ -170,6 +173,25 @@ def test_out_of_time_a_check_in_dry_run_has_no_effect(
         assert decision.findings == ([f"{check}: failed (out of time)"] if check else [])
 
 
+def test_a_check_is_told_the_facts_of_those_before_it() -> None:
+    listed = Facts(signals=("listed",), welcome="a.example")
+    unnamed = Facts(signals=("no-name",))
+    last = Says("f")
+    rows = [
+        row(Says("a", Outcome("noted", facts=listed))),
+        row(Says("b")),
+        row(Says("c", CheckError("no answer", unnamed))),
+        row(Says("d", Outcome("bad", REJECT, facts=Facts(("odd",), "d.example"))), dry_run=True),
+        row(Says("e", Outcome("odd", hold("odd")))),
+        row(last),
+    ]
+    asyncio.run(Engine(rows).decide(request()))
+    told = [one.check.told for one in rows if isinstance(one.check, Says)]
+    both = Facts(("listed", "no-name"), "a.example")
+    everything = Facts(("listed", "no-name", "odd"), "d.example")
+    assert told == [NO_FACTS, listed, listed, both, everything, everything]
+
+
 def test_within_time_it_is_as_ever() -> None:
     decision = asyncio.run(within(Engine([row(Says("a", Outcome("bad", REJECT)))]), request(), 60))
     assert decision.action is REJECT
@@ -179,13 +201,16 @@ def test_an_address_of_a_proxy_is_nobodys() -> None:
     seen: list[Request] = []
 
     class Looks(Says):
-        async def check(self, request: Request) -> Outcome | None:
+        async def check(self, request: Request, facts: Facts, /) -> Outcome | None:
             seen.append(request)
             return None
 
     engine = Engine([row(Looks("a"))], ["10.0.0.0/8"])
-    decision = asyncio.run(engine.decide(request(client_address="10.1.2.3")))
+    proxied = request(client_address="10.1.2.3")
+    decision = asyncio.run(engine.decide(proxied))
     assert decision.findings == ["client address is a proxy's"]
+    assert (decision.proxied, engine.out_of_time(proxied).proxied) == (True, True)
+    assert proxied.client_address == "10.1.2.3"
     assert (seen[0].client_address, seen[0].client_name) == ("", "")
     asyncio.run(engine.decide(request()))
     assert seen[1].client_address == "192.0.2.7"
@@ -193,5 +218,5 @@ def test_an_address_of_a_proxy_is_nobodys() -> None:
     probe = Request(dict(POLICY_PROBE))
     on_loopback = Engine([], ["127.0.0.0/8"])
     assert asyncio.run(on_loopback.decide(probe)).findings == []
-    probe.attributes["sender"] = "a@example.net"
-    assert asyncio.run(on_loopback.decide(probe)).findings == ["client address is a proxy's"]
+    other = Request({**POLICY_PROBE, "sender": "a@example.net"})
+    assert asyncio.run(on_loopback.decide(other)).findings == ["client address is a proxy's"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,6 +103,17 @@ def test_a_request_has_all_attributes() -> None:
     assert event.state == State.RCPT
     assert (event.sender, event.recipient) == ("alice@example.net", "bob@example.org")
     assert event.size == 2048
+
+
+def test_a_request_does_not_change() -> None:
+    (event,) = events(wire())
+    assert isinstance(event, Request)
+    with pytest.raises(FrozenInstanceError):
+        event.sender = "eve@example.net"  # type: ignore[misc]
+    hidden = event.without_client()
+    assert (hidden.client_address, hidden.client_name, hidden.reverse_client_name) == ("", "", "")
+    assert hidden.sender == event.sender
+    assert event.attributes == POSTFIX_3_10
 
 
 @pytest.mark.parametrize(
