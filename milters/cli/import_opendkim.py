@@ -13,9 +13,9 @@ from gatepost.cli.output import tell
 from gatepost.folder import OpenFolder
 from milters.file import MiltersFile
 from milters.keys.tables.errors import OpendkimError
-from milters.opendkim.convert import Conversion, convert
-from milters.opendkim.draft import Level
-from milters.opendkim.dropin import PATH as DROP_IN
+from milters.migration.opendkim.convert import Conversion, convert
+from milters.migration.opendkim.draft import Level
+from milters.migration.opendkim.dropin import PATH as DROP_IN
 
 FILE_NAME = "gatepost.toml"
 

@@ -15,13 +15,13 @@ from gatepost.cli import configuration
 from gatepost.cli.output import tell
 from gatepost.files import open_regular
 from policyd import records
-from policyd.berkeley import BerkeleyError, read_btree
 from policyd.checks.greylist import hide_of, rules_of
 from policyd.cli.greylist import write_entries
 from policyd.file import PolicydFile
 from policyd.greylist import Rules
 from policyd.match import AddressTable, ClientTable, MatchError, read_addresses, read_clients
-from policyd.postgrey import Options, Taken, read_options, take_clients, take_triplets
+from policyd.migration.berkeley import BerkeleyError, read_btree
+from policyd.migration.postgrey import Options, Taken, read_options, take_clients, take_triplets
 from policyd.settings import GreylistSettings
 from policyd.stores import Entry
 

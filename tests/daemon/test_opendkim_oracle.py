@@ -13,8 +13,8 @@ import pytest
 from milters.keys.tables.dataset import read_dataset
 from milters.keys.tables.errors import OpendkimError, Place
 from milters.keys.tables.parse import parse_key_table, parse_signing_table
-from milters.opendkim.configuration import read_configuration
-from milters.opendkim.options import KNOWN
+from milters.migration.opendkim.configuration import read_configuration
+from milters.migration.opendkim.options import KNOWN
 from tests.testbed.waiting import DEADLINE
 
 OPENDKIM = shutil.which("opendkim", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")

@@ -13,8 +13,8 @@ from gatepost.config import SecretFile
 from gatepost.files import open_regular
 from milters.keys.files import read_private, read_text
 from milters.keys.tables.lines import read_file
-from policyd.berkeley import read_btree
 from policyd.match import read_entries
+from policyd.migration.berkeley import read_btree
 
 READERS: dict[str, Callable[[Path], object]] = {
     "configuration": configuration.read_whole,

@@ -13,11 +13,11 @@ from pydantic import ValidationError
 
 from milters.file import MiltersFile
 from milters.keys.tables.errors import OpendkimError, Place
-from milters.opendkim.configuration import OpendkimConfiguration, read_configuration
-from milters.opendkim.convert import Conversion, convert
-from milters.opendkim.draft import Level
-from milters.opendkim.files import Files
-from milters.opendkim.options import KNOWN
+from milters.migration.opendkim.configuration import OpendkimConfiguration, read_configuration
+from milters.migration.opendkim.convert import Conversion, convert
+from milters.migration.opendkim.draft import Level
+from milters.migration.opendkim.files import Files
+from milters.migration.opendkim.options import KNOWN
 
 
 class Memory(Files):

@@ -12,8 +12,8 @@ import pytest
 from milters.file import MiltersFile
 from milters.keys.tables.errors import OpendkimError, Place
 from milters.keys.tables.lines import read_file
-from milters.opendkim.convert import convert
-from milters.opendkim.files import Files
+from milters.migration.opendkim.convert import convert
+from milters.migration.opendkim.files import Files
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "opendkim"
 MACHINES = sorted(path.name for path in VECTORS.iterdir() if path.is_dir())

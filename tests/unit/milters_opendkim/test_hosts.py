@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from milters.keys.tables.dataset import Entry
 from milters.keys.tables.errors import OpendkimError, Place
-from milters.opendkim.hosts import MAX_PIECES, parse_hosts
+from milters.migration.opendkim.hosts import MAX_PIECES, parse_hosts
 
 
 def hosts(*texts: str) -> list[str]:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from milters.opendkim.options import KNOWN, Fate
-from milters.opendkim.service import SERVICE_RULES
-from milters.opendkim.signing import SIGNING_RULES
+from milters.migration.opendkim.options import KNOWN, Fate
+from milters.migration.opendkim.service import SERVICE_RULES
+from milters.migration.opendkim.signing import SIGNING_RULES
 
 OPENDKIM_2_11 = """
     ATPSDomains ATPSHashAlgorithm AllowSHA1Only AlwaysAddARHeader AuthservID

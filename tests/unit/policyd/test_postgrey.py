@@ -14,10 +14,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gatepost.cli.imports import import_
-from policyd.berkeley import BerkeleyError, read_btree
 from policyd.cli.greylist import greylist
 from policyd.greylist import Client, Rules, Triplet
-from policyd.postgrey import Taken, read_options, take_clients, take_triplets
+from policyd.migration.berkeley import BerkeleyError, read_btree
+from policyd.migration.postgrey import Taken, read_options, take_clients, take_triplets
 from policyd.settings import GreylistSettings
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "postgrey"

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from milters.keys.tables.errors import OpendkimError, Place
-from milters.opendkim.configuration import read_configuration, unknown_options
-from milters.opendkim.draft import Draft, Finding, Level
-from milters.opendkim.dropin import drop_in
-from milters.opendkim.files import Files
-from milters.opendkim.keys import convert_keys
-from milters.opendkim.options import KNOWN, Fate
-from milters.opendkim.service import SERVICE_RULES
-from milters.opendkim.signing import SIGNING_RULES
+from milters.migration.opendkim.configuration import read_configuration, unknown_options
+from milters.migration.opendkim.draft import Draft, Finding, Level
+from milters.migration.opendkim.dropin import drop_in
+from milters.migration.opendkim.files import Files
+from milters.migration.opendkim.keys import convert_keys
+from milters.migration.opendkim.options import KNOWN, Fate
+from milters.migration.opendkim.service import SERVICE_RULES
+from milters.migration.opendkim.signing import SIGNING_RULES
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from typing import TypeAlias
 
 from milters.keys.tables.dataset import DataSet, read_dataset
 from milters.keys.tables.errors import Place
-from milters.opendkim.configuration import OpendkimConfiguration, Option
-from milters.opendkim.files import Files
+from milters.migration.opendkim.configuration import OpendkimConfiguration, Option
+from milters.migration.opendkim.files import Files
 
 Value: TypeAlias = str | int | bool | Sequence[str]
 

@@ -16,8 +16,8 @@ from milters.keys.tables.parse import (
     parse_key_table,
     parse_signing_table,
 )
-from milters.opendkim.configuration import Option
-from milters.opendkim.draft import Draft, Level
+from milters.migration.opendkim.configuration import Option
+from milters.migration.opendkim.draft import Draft, Level
 
 
 def convert_keys(draft: Draft) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gatepost import listen
-from milters.opendkim.configuration import OpendkimConfiguration
+from milters.migration.opendkim.configuration import OpendkimConfiguration
 
 UNIT = "gatepost-milters.service"
 PATH = Path("/etc/systemd/system") / f"{UNIT}.d" / "opendkim.conf"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from milters.keys.tables.errors import OpendkimError, Place
 from milters.keys.tables.lines import content, read_file
-from milters.opendkim.options import KNOWN
+from milters.migration.opendkim.options import KNOWN
 
 MAX_INCLUDES = 5
 """How deep files may include one another: as in opendkim."""

@@ -10,9 +10,9 @@ from gatepost.config.ground import parse_nameserver
 from gatepost.config.networks import extents
 from gatepost.config.types import parse_hostname
 from milters.keys.tables.errors import OpendkimError
-from milters.opendkim.configuration import Option
-from milters.opendkim.draft import Draft, Level
-from milters.opendkim.hosts import Hosts, parse_hosts
+from milters.migration.opendkim.configuration import Option
+from milters.migration.opendkim.draft import Draft, Level
+from milters.migration.opendkim.hosts import Hosts, parse_hosts
 from msgauth.keys import MIN_RSA_BITS
 
 DNS_TIMEOUT = 1, 60

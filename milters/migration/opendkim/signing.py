@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from milters.opendkim.configuration import Option
-from milters.opendkim.draft import Draft, Level
+from milters.migration.opendkim.configuration import Option
+from milters.migration.opendkim.draft import Draft, Level
 from msgauth.dkim import DEFAULT_HEADERS
 from msgauth.dkim.headers import require_signable
 from msgauth.errors import MsgauthError

@@ -1,0 +1,1 @@
+"""Readers of other milters' configuration, for the import commands alone."""

@@ -1,0 +1,1 @@
+"""Readers of other policy servers' data, for the import commands alone."""
