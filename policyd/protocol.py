@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from policyd.errors import PolicydError
-from policyd.request import Request
+from policyd.request import REQUEST_TYPE, Request
 
 MAX_REQUEST = 32 * 1024
 """Bytes of one request. Postfix bounds an SMTP command by line_length_limit (2,048 bytes) and sends
@@ -30,8 +30,6 @@ MAX_ATTRIBUTES = 200
 MAX_DISCARD = 8 * 1024 * 1024
 """Bytes of an oversized request that are read past to find its end, so that even a megabyte in one
 attribute gets an answer; behind that the connection is closed."""
-
-REQUEST_TYPE = "smtpd_access_policy"
 
 
 class ProtocolError(PolicydError):

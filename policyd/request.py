@@ -14,7 +14,10 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gatepost.handshake import POLICY_PROBE
+from gatepost.handshake import PROBE_NAME
+
+REQUEST_TYPE = "smtpd_access_policy"
+"""The attribute `request` of every policy request."""
 
 
 class State(enum.StrEnum):
@@ -30,6 +33,16 @@ class State(enum.StrEnum):
     VRFY = "VRFY"
     ETRN = "ETRN"
 
+
+PROBE = {
+    "request": REQUEST_TYPE,
+    "protocol_state": State.VRFY.value,
+    "protocol_name": "ESMTP",
+    "client_address": "127.0.0.1",
+    "client_name": "localhost",
+    "helo_name": PROBE_NAME,
+}
+"""Attributes of a health probe. VRFY has no sender: a probe teaches greylisting nothing."""
 
 _CLIENT_UNKNOWN = dict.fromkeys(("client_address", "client_name", "reverse_client_name"), "unknown")
 
@@ -66,7 +79,7 @@ class Request:
     @property
     def is_probe(self) -> bool:
         """Whether it is a health probe's (`gatepost probe policy`), and nobody's mail."""
-        return self.attributes == POLICY_PROBE
+        return self.attributes == PROBE
 
     @property
     def client_address(self) -> str:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 import time
-from collections.abc import Callable
 
 import click
 
-from gatepost import handshake, listen
+from gatepost import listen
 from gatepost.cli.connection import connect
 from gatepost.cli.output import tell
 from gatepost.handshake import Greeting, Handshake, HandshakeError
 
-HANDSHAKES: dict[str, Callable[[], Handshake]] = {
-    "milter": handshake.milter,
-    "policy": handshake.policy,
-    "smtp": handshake.smtp,
+HANDSHAKES = {
+    "milter": "milters.probe",
+    "policy": "policyd.probe",
+    "smtp": "gatepost.handshake",
 }
+"""Kind of server: the module that has a function of that name, which begins the handshake."""
 
 CHUNK = 4096
 """Octets read at once."""
@@ -61,7 +62,7 @@ def probe(kind: str, address: listen.Address, timeout: float, wait: float) -> No
     """
     try:
         _wait_for_listener(address, timeout, wait)
-        greeting = shake_hands(HANDSHAKES[kind](), address, timeout)
+        greeting = shake_hands(_handshake(kind), address, timeout)
     except TimeoutError:
         raise click.ClickException(f"{kind} {address}: no answer within {timeout:g} s") from None
     except HandshakeError as error:
@@ -69,6 +70,12 @@ def probe(kind: str, address: listen.Address, timeout: float, wait: float) -> No
     except OSError as error:
         raise click.ClickException(f"{kind} {address}: {error.strerror or error}") from None
     tell(f"{kind} {address}: {greeting.said}")
+
+
+def _handshake(kind: str) -> Handshake:
+    begin = getattr(importlib.import_module(HANDSHAKES[kind]), kind)
+    handshake: Handshake = begin()
+    return handshake
 
 
 def _wait_for_listener(address: listen.Address, timeout: float, wait: float) -> None:

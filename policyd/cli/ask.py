@@ -18,8 +18,7 @@ from policyd.cli.store import as_owner
 from policyd.engine import WAITING, Decision, Engine, within
 from policyd.errors import PolicydError
 from policyd.file import PolicydFile
-from policyd.protocol import REQUEST_TYPE
-from policyd.request import Request, State
+from policyd.request import REQUEST_TYPE, Request, State
 from policyd.settings import PolicydSettings
 from policyd.stores.memory import MemoryStore
 from policyd.stores.view import View

@@ -17,8 +17,7 @@ from policyd.checks.dnslists import DnsLists, Finding
 from policyd.dnslist import Health, Listing
 from policyd.file import PolicydFile
 from policyd.match import parse_address
-from policyd.protocol import REQUEST_TYPE
-from policyd.request import Request
+from policyd.request import REQUEST_TYPE, Request
 
 
 @click.group()

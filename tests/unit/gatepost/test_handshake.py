@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.handshake import Greeting, Handshake, HandshakeError, milter, policy, smtp
+from gatepost.handshake import Greeting, Handshake, HandshakeError, smtp
+from milters.probe import milter
+from policyd.probe import policy
 from policyd.protocol import PolicyConnection
 from policyd.request import Request
 from tests.testbed.miltermta import encode

@@ -7,14 +7,13 @@ from collections.abc import Set as AbstractSet
 
 import pytest
 
-from gatepost.handshake import POLICY_PROBE
 from gatepost.reply import Reply
 from policyd.action import DUNNO, hold, prepend, refuse
 from policyd.checks import Check, Outcome, accept
 from policyd.engine import Decision, Engine, Row, within
 from policyd.errors import CheckError
 from policyd.facts import NO_FACTS, Facts
-from policyd.request import Request
+from policyd.request import PROBE, Request
 from policyd.settings.base import FailureMode
 from tests.unit.policyd.requests import request
 
@@ -215,8 +214,8 @@ def test_an_address_of_a_proxy_is_nobodys() -> None:
     asyncio.run(engine.decide(request()))
     assert seen[1].client_address == "192.0.2.7"
     # a health probe comes from the pod itself, which may be among the proxies' networks
-    probe = Request(dict(POLICY_PROBE))
+    probe = Request(dict(PROBE))
     on_loopback = Engine([], ["127.0.0.0/8"])
     assert asyncio.run(on_loopback.decide(probe)).findings == []
-    other = Request({**POLICY_PROBE, "sender": "a@example.net"})
+    other = Request({**PROBE, "sender": "a@example.net"})
     assert asyncio.run(on_loopback.decide(other)).findings == ["client address is a proxy's"]
