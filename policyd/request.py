@@ -110,11 +110,6 @@ class Request:
         return self.attributes.get("sasl_username", "")
 
     @property
-    def queue_id(self) -> str:
-        """Queue id; empty before the first recipient was accepted."""
-        return self.attributes.get("queue_id", "")
-
-    @property
     def instance(self) -> str:
         """The same for all requests about one message."""
         return self.attributes.get("instance", "")

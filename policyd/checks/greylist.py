@@ -73,11 +73,6 @@ class Recent:
         if len(self._young) >= self._size:
             self._old, self._young = self._young, {}
 
-    def clear(self) -> None:
-        """Forget all."""
-        self._young.clear()
-        self._old.clear()
-
 
 class Greylist:
     """The check `greylist`.
