@@ -32,7 +32,8 @@ class Disk:
         self.mounted.mkdir()
         settings = {
             **checks,
-            "store": {"path": str(self.mounted / "store" / "store.sqlite")},
+            # a busy machine is not what fails here
+            "store": {"path": str(self.mounted / "store" / "store.sqlite"), "timeout": "20s"},
         }
         self.policyd = PolicyDaemon(
             directory, settings, "127.0.0.1:9", within=small_disk(self.mounted, size)
