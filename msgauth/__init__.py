@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from msgauth.errors import MsgauthError
     from msgauth.iprev import IprevResult, check_iprev
     from msgauth.keys import BadKeyError, SigningKey
+    from msgauth.mail_address import MailAddress
     from msgauth.message import HeaderField, MessageError, parse_message
     from msgauth.results import (
         ArcStatus,
@@ -79,6 +80,7 @@ __all__ = [
     "IprevResult",
     "IprevStatus",
     "Lookup",
+    "MailAddress",
     "MessageChecks",
     "MessageError",
     "MessageSigner",
@@ -130,6 +132,7 @@ _HOMES: Final = {
     "msgauth.errors": "MsgauthError",
     "msgauth.iprev": "IprevResult check_iprev",
     "msgauth.keys": "BadKeyError SigningKey",
+    "msgauth.mail_address": "MailAddress",
     "msgauth.message": "HeaderField MessageError parse_message",
     "msgauth.results": "ArcStatus DkimStatus DmarcStatus Finding IprevStatus Property SpfStatus",
     "msgauth.signing": "seal sign",

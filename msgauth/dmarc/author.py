@@ -32,6 +32,7 @@ from msgauth.dmarc.mailbox import (
 from msgauth.domain import DomainError, to_alabels
 from msgauth.encoded_word import EncodedWord, encoded_words, neighbours
 from msgauth.errors import MsgauthError
+from msgauth.mail_address import MailAddress
 
 MAX_FROM = 65536
 """Longest From field that is read, in octets."""
@@ -88,13 +89,18 @@ class Author:
 
     domains: tuple[str, ...] = ()
     """The domains of the addresses in From, in A-labels, each once, in their order."""
-    addresses: tuple[str, ...] = ()
+    mailboxes: tuple[MailAddress, ...] = ()
     """The addresses that a mail program could show, with the domain in A-labels. Those of the list
     come first in their order. The local part is as written, its comments and needless quotes left
     out; it is empty where programs may show different ones."""
     problem: str = ""
     """Why the message has no author that could be told, empty when it has. A readable list with
     addresses of several domains is no problem in this sense."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The text of the mailboxes."""
+        return tuple(mailbox.text for mailbox in self.mailboxes)
 
 
 @dataclass(slots=True)
@@ -142,8 +148,8 @@ def find_author(fields: Sequence[bytes]) -> Author:
         problem = problem or f"From has more than {MAX_ADDRESSES} addresses"
         del found[MAX_ADDRESSES:]
     domains = tuple(dict.fromkeys(domain for _, domain in found))
-    addresses = tuple(f"{local}@{domain}" for local, domain in found)
-    return Author(domains, addresses, problem)
+    mailboxes = tuple(MailAddress(*one, "@".join(one)) for one in found)
+    return Author(domains, mailboxes, problem)
 
 
 def _read(value: bytes) -> _Found:

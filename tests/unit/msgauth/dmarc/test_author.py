@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from msgauth.dmarc.author import MAX_ADDRESSES, MAX_FROM, Author, find_author
 from msgauth.domain import to_alabels
+from msgauth.mail_address import MailAddress
 from tests.testbed.from_readers import python_email
 
 UNLIKE = "From has an address that programs read in different ways"
@@ -243,7 +244,7 @@ def test_a_domain_that_is_not_utf8_is_a_problem() -> None:
 def test_several_fields_are_a_problem_whatever_is_in_them() -> None:
     assert find_author([]).problem == "no From field"
     twice = find_author([b"a@b.example", b"a@b.example"])
-    assert twice == Author(("b.example",), ("a@b.example",), "2 From fields")
+    assert twice == Author(("b.example",), (MailAddress.parse("a@b.example"),), "2 From fields")
     assert find_author([b"a@b.example", b"<"]).problem == "2 From fields"
     assert find_author([b"a@b.example"] * 1000).problem == "1000 From fields"
 
