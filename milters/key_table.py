@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from milters.author import Author
 from msgauth.keys import SigningKey
+from msgauth.mail_address import MailAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class KeyTable(Protocol):
         Never raises and never waits: keys are read when the configuration is.
         """
 
-    def keys_for(self, author: Author) -> Sequence[DomainKey] | None:
+    def keys_for(self, author: MailAddress) -> Sequence[DomainKey] | None:
         """Return the keys that a table names for this author, aligned with it and possibly none.
 
         None where no table says anything of the author: then its domain decides.

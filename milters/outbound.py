@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from gatepost.reply import Reply
 from milters.actions import DeleteHeader
-from milters.author import Author, authors
+from milters.author import authors
 from milters.envelope import Envelope
 from milters.fragile import FragileParts
 from milters.header import insert
@@ -20,6 +20,7 @@ from milters.returning import UNSIGNED, Returned, Returning
 from milters.rules import Rules
 from msgauth.ask import Lookup
 from msgauth.dkim import BodyHashes, MessageSigner, SigningError
+from msgauth.mail_address import MailAddress
 from msgauth.message import HeaderField
 from msgauth.trace import Trace
 
@@ -75,7 +76,7 @@ class Outbound:
         elif rules.guard.is_signed(envelope.origin):
             self._prepare(ours, fields)
 
-    def _prepare(self, ours: Sequence[Author], fields: Sequence[HeaderField]) -> None:
+    def _prepare(self, ours: Sequence[MailAddress], fields: Sequence[HeaderField]) -> None:
         if not ours:
             self._unsigned = "no-author"
             return

@@ -31,7 +31,11 @@ class Rules:
 
     @classmethod
     def prepare(cls, ground: GroundSettings, settings: MiltersSettings, keys: KeyTable) -> Rules:
-        """Prepare the rules; raises `MsgauthError` for header fields that cannot be signed."""
+        """Prepare the rules.
+
+        Raises `MsgauthError` for header fields that cannot be signed, and `OwnershipError` for a
+        table of owners that cannot be read.
+        """
         actions = table(settings.policy)
         authserv_id = settings.authserv_id or ground.hostname
         return cls(

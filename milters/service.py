@@ -14,6 +14,7 @@ from gatepost.config import DnsSettings, GroundSettings
 from gatepost.daemon import Control, Load, Reloader, run_prefork, starting
 from gatepost.dns import AsyncResolver, Resolver, new_cache
 from gatepost.errors import StartError
+from gatepost.ownership import OwnershipError
 from milters.balance import Balance
 from milters.decision import Decisions, Runtime
 from milters.key_table import KeyTable
@@ -111,4 +112,6 @@ class _Build:
             rules = Rules.prepare(ground, settings, self._keys.open(settings, resolver))
         except MsgauthError as error:
             raise StartError(str(error)) from error
+        except OwnershipError as error:
+            raise StartError(f"[milters.ownership]: {error}") from None
         return Runtime(rules, messages_resolver)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from milters.author import Author
 from milters.key_table import DomainKey, KeyTable
 from milters.settings import DomainSigning, MiltersSettings
 from milters.signed_headers import header_policy
 from msgauth.arc import SealSpec
 from msgauth.dkim import Canonicalization, SignatureSpec
 from msgauth.domain import DomainError, ancestors, is_at_or_below, to_alabels
+from msgauth.mail_address import MailAddress
 
 
 class Signing:
@@ -28,7 +28,7 @@ class Signing:
         self._seal = settings.seal
         self._seal_spec: tuple[DomainKey, SealSpec] | None = None
 
-    def specs(self, author: Author, recipients: Iterable[str]) -> tuple[SignatureSpec, ...]:
+    def specs(self, author: MailAddress, recipients: Iterable[str]) -> tuple[SignatureSpec, ...]:
         """Return the signatures for mail From `author`; empty when no key applies."""
         specs = self._aligned(author)
         if not specs and self._settings.unaligned_domain is not None:
@@ -37,7 +37,7 @@ class Signing:
             specs = tuple(spec for spec in specs if spec.key.type == "rsa") or specs
         return specs
 
-    def is_unreadable(self, author: Author) -> bool:
+    def is_unreadable(self, author: MailAddress) -> bool:
         """Return whether a key for mail From `author` may be there and cannot be read."""
         return self._keys.is_unreadable(author.domain)
 
@@ -58,7 +58,7 @@ class Signing:
                 return self._seal_spec[1]
         return None
 
-    def _aligned(self, author: Author) -> tuple[SignatureSpec, ...]:
+    def _aligned(self, author: MailAddress) -> tuple[SignatureSpec, ...]:
         keys = self._keys.keys_for(author)
         if keys is not None:
             return self._with(keys)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from gatepost.config import GroundSettings
 from gatepost.dns import AsyncResolver
 from gatepost.errors import StartError
+from gatepost.ownership import read_rights
 from policyd.checks import Check
 from policyd.checks.client import Client
 from policyd.checks.compromised import Compromised
@@ -148,7 +149,8 @@ class Maker:
         return None if check is None else Row.of(check, section)
 
     def _ownership(self) -> Check:
-        return Ownership(self._settings.ownership, self._hostname)
+        settings = self._settings.ownership
+        return Ownership(settings, read_rights(settings), self._hostname)
 
     def _compromised(self) -> Check | None:
         settings = self._settings.compromised

@@ -23,25 +23,18 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
 from gatepost.config.networks import require_own
-from gatepost.files import open_regular
+from gatepost.list_file import BLANKS, ListFileError, read_lines
 from policyd.errors import PolicydError
 from policyd.perlre import PerlRegex, PerlRegexError
 
-MAX_FILE = 64 << 20
-"""Bytes of a list that are read: a million entries of 64 bytes."""
-MAX_LINE = 64 << 10
-"""Characters of a line: room for a sender with a thousand owners, and no regex without end."""
-
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){1,3}(?:/\d{1,2})?\Z")
 _REGEX = re.compile(r"/(\S+)/\Z")
-_BLANKS = " \t\n\v\f\r"
-"""White space to Perl, for bytes."""
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -221,25 +214,9 @@ def read_entries(path: Path) -> list[tuple[int, str]]:
     A file whose name ends in ``.local`` may be missing, as with postgrey.
     """
     try:
-        with open_regular(path) as file:
-            raw = file.read(MAX_FILE + 1)
-    except FileNotFoundError:
-        if path.name.endswith(".local"):
-            return []
-        raise MatchError(f"{path}: does not exist") from None
-    except OSError as error:
-        raise MatchError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(raw) > MAX_FILE:
-        raise MatchError(f"{path}: is longer than {MAX_FILE} bytes")
-    return list(_entries(path, raw.decode("utf-8", "backslashreplace")))
-
-
-def _entries(path: Path, text: str) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if len(line) > MAX_LINE:
-            raise MatchError(f"{path}:{number}: is longer than {MAX_LINE} characters")
-        if entry := line.partition("#")[0].strip(_BLANKS):
-            yield number, entry
+        return [(number, line.lstrip(BLANKS)) for number, line in read_lines(path)]
+    except ListFileError as error:
+        raise MatchError(str(error)) from None
 
 
 def read_clients(path: Path, table: ClientTable) -> None:

@@ -12,10 +12,12 @@ from gatepost.cli.section import DaemonSection, served_addresses
 from gatepost.config import GroundSettings
 from gatepost.config.networks import too_large
 from gatepost.listen import Inet
+from gatepost.ownership import OwnershipError
 from gatepost.systemd import Unit
 from milters.file import MiltersFile
 from milters.keys.settings import KeySettings
 from milters.keys.store import Harm, load
+from milters.ownership import Ownership
 from milters.settings import MiltersSettings
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -32,17 +34,21 @@ class MiltersSection:
         return ()
 
     def unopened(
-        self, _ground: GroundSettings, settings: MiltersSettings, _unit: Unit | None
+        self, ground: GroundSettings, settings: MiltersSettings, _unit: Unit | None
     ) -> Iterator[tuple[str, str]]:
-        """Read the keys and their tables."""
+        """Read the keys, their tables, and the tables of owners."""
         for text in unusable_keys(settings, Harm.KEY, Harm.SOURCE, Harm.UNREADABLE):
             yield "milters.keys", text
+        yield from self.faults(ground, settings)
 
     def faults(
-        self, _ground: GroundSettings, _settings: MiltersSettings
-    ) -> tuple[tuple[str, str], ...]:
-        """Return nothing: only the milter's user can tell whether keys can be read."""
-        return ()
+        self, _ground: GroundSettings, settings: MiltersSettings
+    ) -> Iterator[tuple[str, str]]:
+        """Read the tables of owners; only the milter's user can tell whether it can read keys."""
+        try:
+            Ownership(settings.ownership)
+        except OwnershipError as error:
+            yield "milters.ownership", str(error)
 
     def advice(self, settings: MiltersSettings) -> Iterator[tuple[str, str]]:
         """Name large networks, and who else can have mail signed."""

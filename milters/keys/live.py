@@ -17,7 +17,6 @@ from typing import Protocol
 from structlog.typing import FilteringBoundLogger
 
 from gatepost.metrics import Gauge
-from milters.author import Author
 from milters.key_table import DomainKey
 from milters.keys.publication import Publication, look_up
 from milters.keys.records import Look, Records
@@ -27,6 +26,7 @@ from milters.keys.stored import StoredKey
 from msgauth.ask import Answer, Question
 from msgauth.domain import ancestors
 from msgauth.drive import solve
+from msgauth.mail_address import MailAddress
 
 FIRST_LOOK = 5.0
 """Seconds that the first look at all new keys may take. What is then unknown is looked at again
@@ -82,7 +82,7 @@ class LiveKeys:
         """Return the keys that may sign for exactly this domain."""
         return self._usable(self.snapshot.keys_of(domain))
 
-    def keys_for(self, author: Author) -> Sequence[DomainKey] | None:
+    def keys_for(self, author: MailAddress) -> Sequence[DomainKey] | None:
         """Return the keys of a SigningTable for this author; None when it says nothing of it."""
         keys = self.snapshot.keys_for(author)
         return None if keys is None else self._usable(keys)

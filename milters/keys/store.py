@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from milters.author import Author
 from milters.keys.errors import KeysError, is_unreadable
 from milters.keys.files import read_private, to_key
 from milters.keys.folder import KeyFolder, Listing
@@ -23,6 +22,7 @@ from milters.keys.state import KeyState
 from milters.keys.stored import StoredKey
 from milters.keys.tables.author import AuthorTable, Tables, read_tables
 from milters.keys.tables.errors import OpendkimError
+from msgauth.mail_address import MailAddress
 
 
 class Harm(enum.Enum):
@@ -80,7 +80,7 @@ class Snapshot:
         """Return the keys of exactly this domain (A-labels)."""
         return self.by_domain.get(domain, ())
 
-    def keys_for(self, author: Author) -> tuple[StoredKey, ...] | None:
+    def keys_for(self, author: MailAddress) -> tuple[StoredKey, ...] | None:
         """Return the keys of a SigningTable for this author; None when it says nothing of it."""
         return None if self.table is None else self.table.keys_for(author)
 

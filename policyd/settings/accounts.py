@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from gatepost.config import Duration, WatchedPath
-from policyd.owners import OwnerTable
+from gatepost.ownership import OwnerSettings
 from policyd.settings.base import CheckSection
 from policyd.template import check_template
 
@@ -15,24 +15,10 @@ TEXT_FIELDS = frozenset({"user", "client", "sender", "recipient", "hostname"})
 _FIELDS = "may use {user}, {client}, {sender}, {recipient} and {hostname}"
 
 
-class OwnershipSettings(CheckSection):
+class OwnershipSettings(OwnerSettings, CheckSection):
     """Whether a login may use the sender it uses (SASL user against MAIL FROM)."""
 
     enabled: bool = Field(default=False, description="Whether the check is asked at all.")
-    owners: tuple[str, ...] = Field(
-        default=(),
-        description="Senders and the logins that own them, as lines of `owners_files`.",
-    )
-    owners_files: tuple[WatchedPath, ...] = Field(
-        default=(),
-        description="Files as Postfix's smtpd_sender_login_maps: a sender (`user@example.org` or "
-        "`@example.org`) and behind it the logins that own it.",
-    )
-    login_owns_itself: bool = Field(
-        default=True,
-        description="A login that is a mail address may send as that address, also with an "
-        "extension, without a line in a table.",
-    )
     null_sender: bool = Field(
         default=True, description="A login may send with the null sender, as for receipts."
     )
@@ -54,12 +40,6 @@ class OwnershipSettings(CheckSection):
     @classmethod
     def _check_text(cls, text: str) -> str:
         return check_template(text, TEXT_FIELDS)
-
-    @field_validator("owners")
-    @classmethod
-    def _check_owners(cls, owners: tuple[str, ...]) -> tuple[str, ...]:
-        OwnerTable(owners)
-        return owners
 
 
 class CompromisedSettings(CheckSection):

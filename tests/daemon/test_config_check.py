@@ -191,6 +191,23 @@ def test_tables_of_opendkim_are_read_as_the_user(machine: Machine) -> None:
     assert f"{key_table}: cannot be read" in machine.problems("--user", "nobody")["milters.keys"]
 
 
+def test_tables_of_owners_are_read_as_the_user(machine: Machine) -> None:
+    machine.give_everything()
+    table = machine.root / "owners"
+    table.write_text("info@example.org alice\n")
+    files = f'ownership.owners_files = ["{table}"]'
+    machine.write(f"ownership.enforce = true\n{files}", f"ownership.enabled = true\n{files}")
+    assert machine.check("--user", "nobody").exit_code == 0
+    table.chmod(0o600)
+    problems = machine.problems("--user", "nobody")
+    for key in ("milters.ownership", "policyd.ownership"):
+        assert problems[key] == f"{table}: cannot be read: Permission denied"
+    table.write_text("info alice\n")
+    problems = machine.problems()
+    for key in ("milters.ownership", "policyd.ownership"):
+        assert problems[key].startswith(f"{table}:1: 'info alice' is no owner")
+
+
 def test_tcp_and_very_large_networks_are_worth_a_warning(machine: Machine) -> None:
     machine.give_everything()
     text = machine.config.read_text()

@@ -180,6 +180,26 @@ def test_a_broken_configuration_leaves_the_last_good_one(milters: Milters) -> No
         assert len(client.message(SIMPLE).values("DKIM-Signature")) == 2
 
 
+def test_a_table_of_owners_is_watched(tmp_path: Path, dns: DnsServer) -> None:
+    table = tmp_path / "owners"
+    table.write_text("@signer.example bob\n")
+    milters = Milters(tmp_path, dns)
+    milters.configure('[milters.ownership]\nenforce = true\nowners_files = ["owners"]')
+    with milters, milters.client() as client:
+
+        def code() -> int:
+            return client.message(SIMPLE, macros={"{auth_authen}": "alice"}).code
+
+        assert code() == 550
+        table.write_text("@signer.example bob, alice\n")
+        wait_for_workers(milters, 2)
+        assert code() == 250
+        table.write_text("signer.example alice\n")
+        line = milters.wait_for_log(event="configuration not reloaded, the old one stays in use")
+        assert f"[milters.ownership]: {table}:1: 'signer.example alice' is no owner" in str(line)
+        assert code() == 250
+
+
 def test_a_mistake_in_the_section_of_another_daemon_stops_neither_start_nor_reload(
     tmp_path: Path, dns: DnsServer
 ) -> None:
@@ -266,6 +286,8 @@ def test_a_second_daemon_is_told_so_in_one_line(milters: Milters) -> None:
         ('user = "nobody-of-that-name"', "no user"),
         ('[milters.sign]\noversign = ["Received"]', "received"),
         ('submission_listen = "inet:1@192.0.2.1"', "address"),
+        ('[milters.ownership]\nenforce = true\nowners_files = ["none"]', "none: does not exist"),
+        ("[milters.ownership.senders]\nalice = []", "`senders` is now `owners`"),
     ],
 )
 def test_what_stops_the_start(tmp_path: Path, dns: DnsServer, lines: str, words: str) -> None:

@@ -379,6 +379,23 @@ def test_a_list_of_clients_is_watched(tmp_path: Path) -> None:
         assert policyd.ask() == "DUNNO"
 
 
+def test_a_table_of_owners_is_watched(tmp_path: Path) -> None:
+    table = tmp_path / "owners"
+    table.write_text("info@example.org bob\n")
+    settings = {"order": ["ownership"], "ownership": {"enabled": True, "owners_files": ["owners"]}}
+    with PolicyDaemon(tmp_path, settings) as policyd:
+
+        def ask() -> str:
+            return policyd.ask(sasl_username="alice", sender="info@example.org")
+
+        assert ask().endswith("[sender-not-owned]")
+        table.write_text("info@example.org bob, alice\n")
+        wait_until(lambda: ask() == "DUNNO", "the new table to be used")
+        table.write_text("info alice\n")
+        policyd.daemon.wait_for_log(event="configuration not reloaded, the old one stays in use")
+        assert ask() == "DUNNO"
+
+
 def test_requests_are_answered_while_a_long_list_is_read(tmp_path: Path) -> None:
     allowed = tmp_path / "whitelist_clients"
     allowed.write_text("example.com\n")

@@ -13,9 +13,9 @@ import click
 
 from gatepost.cli import configuration
 from gatepost.logs import configure, get_logger
+from gatepost.ownership import OwnershipError
 from gatepost.printable import escape
 from milters.actions import DeleteHeader, InsertHeader, Quarantine, Refuse
-from milters.author import Author
 from milters.cli.auth.lookups import client_address, show_questions
 from milters.cli.auth.questions import Questions, dns_option
 from milters.file import MiltersFile
@@ -30,6 +30,7 @@ from milters.session import Session
 from msgauth.address import IpAddress
 from msgauth.drive import solve
 from msgauth.errors import MsgauthError
+from msgauth.mail_address import MailAddress
 from msgauth.message import HeaderField, crlf, parse_message
 from msgauth.trace import Trace
 
@@ -53,7 +54,7 @@ class ConfiguredKeys:
         """Return the keys that may sign for exactly this domain."""
         return self._live.keys_of(domain)
 
-    def keys_for(self, author: Author) -> Sequence[DomainKey] | None:
+    def keys_for(self, author: MailAddress) -> Sequence[DomainKey] | None:
         """Return what a table says of this author."""
         return self._live.keys_for(author)
 
@@ -72,7 +73,7 @@ class OneKey:
         """Return the key, for its domain."""
         return (self._key,) if domain == self._key.domain else ()
 
-    def keys_for(self, author: Author) -> Sequence[DomainKey] | None:
+    def keys_for(self, author: MailAddress) -> Sequence[DomainKey] | None:
         """Return None: no table says anything of anybody."""
         del author
         return None
@@ -199,7 +200,7 @@ def sign(
 def _rules(loaded: MiltersFile, keys: KeyTable) -> Rules:
     try:
         return Rules.prepare(loaded, loaded.milters, keys)
-    except MsgauthError as error:
+    except (MsgauthError, OwnershipError) as error:
         raise click.ClickException(str(error)) from None
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from milters.author import Author
 from milters.keys.stored import StoredKey
 from milters.keys.tables.dataset import read_dataset
 from milters.keys.tables.errors import Place
@@ -19,6 +18,7 @@ from milters.keys.tables.parse import (
     parse_key_table,
     parse_signing_table,
 )
+from msgauth.mail_address import MailAddress
 
 _SETTING = Place("[milters]")
 
@@ -87,14 +87,14 @@ class AuthorTable:
     files: tuple[Path, ...] = ()
     """Every key file that the tables lead to, also those that cannot be used."""
 
-    def keys_for(self, author: Author) -> tuple[StoredKey, ...] | None:
+    def keys_for(self, author: MailAddress) -> tuple[StoredKey, ...] | None:
         """Return the keys for an author.
 
         None when the table says nothing of it; empty when it names keys that cannot be used, or
         that are not aligned.
         """
         domain = author.domain
-        local_part = author.address.rpartition("@")[0]
+        local_part = author.local
         entries = self.signing.lookup(f"{local_part}@{domain}")
         if not entries:
             return None

@@ -169,12 +169,13 @@ DAEMONS: Mapping[str, tuple[str, set[str]]] = {
         opendkim_key_table = "refile:/t/KeyTable"
         opendkim_signing_table = "file:/t/SigningTable"
         opendkim_base = "base"
+        ownership.owners_files = ["owners"]
         [[milters.key]]
         domain = "example.org"
         selector = "s"
         file = "one.pem"
         """,
-        {"keys", "/t/KeyTable", "/t/SigningTable", "one.pem"},
+        {"keys", "/t/KeyTable", "/t/SigningTable", "one.pem", "owners"},
     ),
     "policyd": (
         """

@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from gatepost.config import GroundSettings
 from gatepost.dns import Zone
 from milters.actions import DeleteHeader, InsertHeader, Quarantine, Refuse
-from milters.author import Author
 from milters.key_table import DomainKey
 from milters.outcome import Outcome
 from milters.rules import Rules
@@ -20,6 +19,7 @@ from milters.session import Session
 from milters.settings import MiltersSettings
 from msgauth.drive import solve
 from msgauth.keys import SigningKey
+from msgauth.mail_address import MailAddress
 from msgauth.trace import Trace
 
 NOW = 1_795_000_000
@@ -47,8 +47,8 @@ class Keys:
     def keys_of(self, domain: str) -> Sequence[DomainKey]:
         return self.domains.get(domain, ())
 
-    def keys_for(self, author: Author) -> Sequence[DomainKey] | None:
-        return self.authors.get(author.address)
+    def keys_for(self, author: MailAddress) -> Sequence[DomainKey] | None:
+        return self.authors.get(author.text)
 
     def is_unreadable(self, domain: str) -> bool:
         return domain in self.unreadable

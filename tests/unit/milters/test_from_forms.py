@@ -26,9 +26,7 @@ CONFIG = """
 hostname = "mx.example.net"
 [milters.ownership]
 enforce = true
-[milters.ownership.senders]
-alice = ["a@example.org"]
-bob = ["@example.org"]
+owners = ["a@example.org alice, bob", "@example.org bob"]
 """
 REST = b"\r\nTo: b@example.net\r\nSubject: x\r\nDate: Thu, 26 Nov 2026 10:00:00 +0000\r\n\r\nhi\r\n"
 

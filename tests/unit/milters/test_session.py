@@ -236,7 +236,7 @@ def test_the_client_in_the_log(name: str, address: str | None, shown: str, origi
 
 
 def test_ownership() -> None:
-    settings = {"ownership": {"enforce": True, "senders": {"alice": ["@signer.example"]}}}
+    settings = {"ownership": {"enforce": True, "owners": ["@signer.example alice"]}}
     assert play(session_of(OUTSIDE, settings), Mail.of(), NOTHING, login="alice").signatures
     refused = play(session_of(OUTSIDE, settings), Mail.of(), NOTHING, login="bob")
     assert refusal(refused) == "550 5.7.1 you may not send mail with this From [from-not-yours]"
@@ -251,8 +251,8 @@ def test_ownership() -> None:
 
 @pytest.mark.parametrize("domain", ["bücher.example", "xn--bcher-kva.example", "BÜCHER.example"])
 def test_ownership_knows_a_domain_in_any_script(domain: str) -> None:
-    senders = {"alice": [f"@{domain}"], "bob": [f"Bob@{domain}"]}
-    settings: dict[str, object] = {"ownership": {"enforce": True, "senders": senders}}
+    owners = [f"@{domain} alice", f"Bob@{domain} bob"]
+    settings: dict[str, object] = {"ownership": {"enforce": True, "owners": owners}}
     for author, login, allowed in (
         ("eva@bücher.example", "alice", True),
         ("eva@xn--bcher-kva.example", "alice", True),

@@ -26,10 +26,10 @@ from milters.settings import MiltersSettings
         ({"sign": {"expiry": "0.5s"}}, "a second or more"),
         ({"sign": {"domains": {"a.example": {"expiry": "0.5s"}}}}, "a second or more"),
         # without an "@" none of these would ever match
-        ({"ownership": {"senders": {"a": ["example.org"]}}}, "write user@example.org"),
-        ({"ownership": {"senders": {"a": ["@"]}}}, "write user@example.org"),
-        ({"ownership": {"senders": {"a": ["*@example.org"]}}}, "write @example.org"),
-        ({"ownership": {"senders": {"a": ["a b@exa mple"]}}}, "write user@example.org"),
+        ({"ownership": {"owners": ["example.org a"]}}, "write user@example.org"),
+        ({"ownership": {"owners": ["@ a"]}}, "write user@example.org"),
+        ({"ownership": {"owners": ["*@example.org a"]}}, "write @example.org"),
+        ({"ownership": {"owners": ["a b@exa mple"]}}, "write user@example.org"),
     ],
 )
 def test_what_cannot_work_is_told(settings: Mapping[str, object], words: str) -> None:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from milters.author import Author
 from milters.key_table import DomainKey
 from milters.settings import MiltersSettings
 from milters.signed_headers import header_policy
 from milters.signing import Signing
 from msgauth.dkim import DEFAULT_HEADERS
 from msgauth.errors import MsgauthError
+from msgauth.mail_address import MailAddress
 from tests.unit.milters.mail import Keys, both_keys, ed25519_key, rsa_key
 
 KEYS = both_keys("example.org", "mail.example.org", "example.net")
@@ -18,7 +18,7 @@ KEYS = both_keys("example.org", "mail.example.org", "example.net")
 
 def signatures(author: str, recipients: tuple[str, ...] = (), **sign: object) -> list[str]:
     signing = Signing(MiltersSettings.model_validate({"sign": sign}), KEYS)
-    specs = signing.specs(Author(f"user@{author}", author), recipients)
+    specs = signing.specs(MailAddress.parse(f"user@{author}"), recipients)
     return [f"{spec.selector}@{spec.domain}" for spec in specs]
 
 
@@ -56,14 +56,14 @@ def test_what_a_table_says_of_an_author_comes_first() -> None:
     keys = Keys(KEYS.domains, {"a@example.org": [key], "b@example.org": []})
     signing = Signing(MiltersSettings(), keys)
     for address, found in (("a", ["example.net"]), ("b", []), ("c", ["example.org"] * 2)):
-        author = Author(f"{address}@example.org", "example.org")
+        author = MailAddress.parse(f"{address}@example.org")
         assert [spec.domain for spec in signing.specs(author, ())] == found
 
 
 def test_a_key_that_stops_signing_is_not_remembered() -> None:
     domains = dict(KEYS.domains)
     signing = Signing(MiltersSettings(), Keys(domains))
-    author = Author("a@example.net", "example.net")
+    author = MailAddress.parse("a@example.net")
     assert len(signing.specs(author, ())) == 2
     domains["example.net"] = domains["example.net"][1:]
     assert [spec.selector for spec in signing.specs(author, ())] == ["e"]
@@ -96,8 +96,8 @@ def test_canonicalization_and_expiry_of_a_domain() -> None:
         }
     )
     signing = Signing(settings, KEYS)
-    (spec, _) = signing.specs(Author("a@example.org", "example.org"), ())
-    (other, _) = signing.specs(Author("a@example.net", "example.net"), ())
+    (spec, _) = signing.specs(MailAddress.parse("a@example.org"), ())
+    (other, _) = signing.specs(MailAddress.parse("a@example.net"), ())
     assert (str(spec.canonicalization), spec.ttl) == ("relaxed/relaxed", 7 * 86400)
     assert (str(other.canonicalization), other.ttl) == ("simple/simple", 86400)
 

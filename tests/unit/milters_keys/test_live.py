@@ -9,12 +9,12 @@ from structlog.testing import capture_logs
 
 from gatepost.dns import Zone
 from gatepost.logs import get_logger
-from milters.author import Author
 from milters.keys.folder import KeyFolder
 from milters.keys.live import KeyKeeper, LiveKeys
 from milters.keys.settings import KeySettings
 from milters.keys.state import KeyState
 from msgauth.ask import TEMPFAIL, Answer, Question
+from msgauth.mail_address import MailAddress
 from tests.unit.milters_keys.pems import pem, record
 from tests.unit.milters_keys.test_folder import put
 
@@ -181,7 +181,7 @@ def test_the_table_of_an_author(bench: Bench, tmp_path: Path) -> None:
         "opendkim_key_table": f"file:{tmp_path}/kt",
         "opendkim_signing_table": f"refile:{tmp_path}/st",
     }
-    author, other = Author("a@example.org", "example.org"), Author("a@b.example", "b.example")
+    author, other = MailAddress.parse("a@example.org"), MailAddress.parse("a@b.example")
     keys = bench.open(**tables)
     assert keys.keys_for(author) == []
     assert keys.keys_for(other) is None

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from gatepost.logs import get_logger
-from milters.author import Author
 from milters.keys.folder import KeyFolder
 from milters.keys.live import LiveKeys
 from milters.keys.publication import Publication, Seen
@@ -18,6 +17,7 @@ from milters.keys.store import EMPTY, Snapshot, load
 from milters.settings import MiltersSettings
 from milters.signing import Signing
 from msgauth.dkim import SignatureSpec
+from msgauth.mail_address import MailAddress
 from tests.unit.milters_keys.pems import pem
 from tests.unit.milters_keys.test_folder import put, unprivileged
 
@@ -36,7 +36,7 @@ def signatures(snapshot: Snapshot, address: str) -> tuple[SignatureSpec, ...]:
     live = LiveKeys(
         snapshot, Records(get_logger("test")), found, lambda _: Publication(Seen.UNKNOWN)
     )
-    return Signing(found, live).specs(Author(address, address.rpartition("@")[2]), ())
+    return Signing(found, live).specs(MailAddress.parse(address), ())
 
 
 def selectors(snapshot: Snapshot, domain: str = "example.org") -> list[str]:

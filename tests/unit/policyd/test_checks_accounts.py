@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from gatepost.ownership import OwnershipError, parse_owned, read_rights
 from policyd.checks import Outcome
 from policyd.checks.compromised import Compromised
 from policyd.checks.ownership import Ownership
 from policyd.countries import Countries, read_countries
 from policyd.match import MatchError
-from policyd.owners import OwnerTable
 from policyd.settings import CompromisedSettings, OwnershipSettings
 from policyd.stores.memory import MemoryStore
 from tests.unit.policyd.requests import request
@@ -23,8 +23,13 @@ from tests.unit.policyd.store_suite import Clock
 OWNERS = ["info@example.org alice, bob@example.org", "@sales.example carol"]
 
 
+def ownership(**settings: Any) -> Ownership:
+    section = OwnershipSettings.model_validate(settings)
+    return Ownership(section, read_rights(section), "mx")
+
+
 def owned(user: str, sender: str, **settings: Any) -> str:
-    check = Ownership(OwnershipSettings.model_validate({"owners": OWNERS, **settings}), "mx")
+    check = ownership(owners=OWNERS, **settings)
     outcome = asyncio.run(check.check(request(sasl_username=user, sender=sender)))
     return str(outcome.action) if outcome and outcome.action else ""
 
@@ -80,18 +85,18 @@ def test_the_texts_are_the_administrators() -> None:
 def test_a_file_of_owners(tmp_path: Path) -> None:
     path = tmp_path / "owners"
     path.write_text("# who\ninfo@example.org alice\n")
-    check = Ownership(OwnershipSettings.model_validate({"owners_files": [str(path)]}), "mx")
+    check = ownership(owners_files=[str(path)])
     outcome = asyncio.run(check.check(request(sasl_username="alice", sender="info@example.org")))
     assert outcome == Outcome("owned")
     path.write_text("info alice\n")
-    with pytest.raises(MatchError, match="owners:1"):
-        Ownership(OwnershipSettings.model_validate({"owners_files": [str(path)]}), "mx")
+    with pytest.raises(OwnershipError, match="owners:1"):
+        ownership(owners_files=[str(path)])
 
 
 @pytest.mark.parametrize("line", ["alice", "info@example.org", "info alice"])
 def test_no_owner(line: str) -> None:
-    with pytest.raises(MatchError):
-        OwnerTable([line])
+    with pytest.raises(OwnershipError):
+        parse_owned(line)
     with pytest.raises(ValidationError):
         OwnershipSettings(owners=(line,))
 

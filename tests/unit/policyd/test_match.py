@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gatepost.list_file import MAX_LINE
 from policyd.match import (
-    MAX_LINE,
     AddressTable,
     ClientTable,
     MatchError,
