@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from milters.guard import Client, Origin
+from msgauth.mail_address import MailAddress
 
 MAX_RECIPIENTS = 1000
 """Recipients that are remembered: Postfix's smtpd_recipient_limit."""
@@ -12,7 +13,7 @@ MAX_RECIPIENTS = 1000
 
 @dataclass(slots=True)
 class Envelope:
-    """Client, sender and recipients of one message; addresses without angle brackets.
+    """Client, sender and recipients of one message.
 
     `login` is the SASL name, empty without one; `utf8` the parameter SMTPUTF8 (RFC 6531).
     """
@@ -20,17 +21,17 @@ class Envelope:
     client: Client
     helo: str
     origin: Origin
-    sender: str
+    sender: MailAddress
     login: str = ""
     utf8: bool = False
-    recipients: list[str] = field(default_factory=list)
+    recipient_domains: set[str] = field(default_factory=set)
     recipient_count: int = 0
 
-    def add_recipient(self, recipient: str) -> None:
-        """A recipient was accepted; beyond the limit it is only counted."""
+    def add_recipient(self, recipient: MailAddress) -> None:
+        """Note the domain of a recipient that was accepted; beyond the limit it is only counted."""
         self.recipient_count += 1
-        if len(self.recipients) < MAX_RECIPIENTS:
-            self.recipients.append(recipient)
+        if self.recipient_count <= MAX_RECIPIENTS and recipient.domain:
+            self.recipient_domains.add(recipient.domain)
 
     def facts(self, author_domain: str) -> dict[str, object]:
         """The values that begin the log line of the message."""
@@ -38,7 +39,7 @@ class Envelope:
         facts: dict[str, object] = {
             "client": str(self.client.address or no_address),
             "helo": self.helo,
-            "sender": self.sender,
+            "sender": self.sender.text,
             "header_from": author_domain,
             "recipients": self.recipient_count,
         }

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from milters.settings import MiltersSettings
+from msgauth.address import AddressError, IpAddress, parse_address, plain
 
-IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 CACHED_ADDRESSES = 4096
@@ -55,11 +55,9 @@ def parse_client(hostname: str, address: str | None) -> Client:
     if address is None:
         return Client(None, "", is_local=hostname == "localhost")
     try:
-        parsed: IpAddress = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
+        parsed = plain(parse_address(address.partition("%")[0]))
+    except AddressError:
         return Client(None, "")
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
     # RFC 5321 section 4.1.3: the MTA shows a client without a verified name as [address]
     known = hostname not in ("", "unknown") and not hostname.startswith("[")
     return Client(parsed, hostname.rstrip(".").lower() if known else "")

@@ -13,6 +13,7 @@ from milters.outbound import Outbound
 from milters.outcome import Outcome, refused
 from milters.rules import Rules
 from msgauth.ask import Lookup
+from msgauth.mail_address import MailAddress
 from msgauth.message import MAX_FIELDS, HeaderField
 from msgauth.trace import Trace
 
@@ -61,9 +62,9 @@ class Message:
         """Whether the header is complete, and no field may follow."""
         return self._treatment is not None
 
-    def add_recipient(self, recipient: str) -> None:
+    def add_recipient(self, recipient: MailAddress) -> None:
         """Add a recipient that was accepted."""
-        if self._hold(RECIPIENT + len(recipient)):
+        if self._hold(RECIPIENT + len(recipient.text)):
             self.envelope.add_recipient(recipient)
 
     def add_field(self, name: bytes, value: bytes) -> None:

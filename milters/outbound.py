@@ -80,7 +80,7 @@ class Outbound:
         if not ours:
             self._unsigned = "no-author"
             return
-        specs = self._rules.signing.specs(ours[0], self._envelope.recipients)
+        specs = self._rules.signing.specs(ours[0], self._envelope.recipient_domains)
         if not specs:
             unreadable = self._rules.signing.is_unreadable(ours[0])
             self._unsigned = _UNREADABLE if unreadable else "no-key"

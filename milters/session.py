@@ -17,6 +17,7 @@ from milters.outcome import Outcome
 from milters.protocol.errors import ProtocolError
 from milters.rules import Rules
 from msgauth.ask import Lookup
+from msgauth.mail_address import MailAddress
 from msgauth.trace import Trace
 
 MAX_SHOWN = 256
@@ -124,9 +125,10 @@ class Session:
         return self._message
 
 
-def _path(path: bytes) -> str:
-    """Return the address in a path of SMTP, without the angle brackets.
+def _path(path: bytes) -> MailAddress:
+    """Return the address in a path of SMTP.
 
     Of one that is too long the end is kept: its domain is whole, or none can be seen.
     """
-    return path.decode("utf-8", "replace").removeprefix("<").removesuffix(">")[-MAX_SHOWN:]
+    text = path.decode("utf-8", "replace").removeprefix("<").removesuffix(">")
+    return MailAddress.parse(text[-MAX_SHOWN:])

@@ -13,7 +13,7 @@ from milters.settings import DomainSigning, MiltersSettings
 from milters.signed_headers import header_policy
 from msgauth.arc import SealSpec
 from msgauth.dkim import Canonicalization, SignatureSpec
-from msgauth.domain import DomainError, ancestors, is_at_or_below, to_alabels
+from msgauth.domain import ancestors, is_at_or_below
 from msgauth.mail_address import MailAddress
 
 
@@ -28,12 +28,17 @@ class Signing:
         self._seal = settings.seal
         self._seal_spec: tuple[DomainKey, SealSpec] | None = None
 
-    def specs(self, author: MailAddress, recipients: Iterable[str]) -> tuple[SignatureSpec, ...]:
-        """Return the signatures for mail From `author`; empty when no key applies."""
+    def specs(
+        self, author: MailAddress, recipient_domains: Iterable[str]
+    ) -> tuple[SignatureSpec, ...]:
+        """Return the signatures for mail From `author`; empty when no key applies.
+
+        The domains are in A-labels.
+        """
         specs = self._aligned(author)
         if not specs and self._settings.unaligned_domain is not None:
             specs = self._of(self._settings.unaligned_domain)
-        if len(specs) > 1 and self._settings.no_ed25519_to and self._is_spared(recipients):
+        if len(specs) > 1 and self._settings.no_ed25519_to and self._is_spared(recipient_domains):
             specs = tuple(spec for spec in specs if spec.key.type == "rsa") or specs
         return specs
 
@@ -97,15 +102,12 @@ class Signing:
             int(expiry) if expiry else None,
         )
 
-    def _is_spared(self, recipients: Iterable[str]) -> bool:
-        for recipient in recipients:
-            try:
-                domain = to_alabels(recipient.rpartition("@")[2])
-            except DomainError:
-                continue
-            if any(is_at_or_below(domain, spared) for spared in self._settings.no_ed25519_to):
-                return True
-        return False
+    def _is_spared(self, domains: Iterable[str]) -> bool:
+        return any(
+            is_at_or_below(domain, spared)
+            for domain in domains
+            for spared in self._settings.no_ed25519_to
+        )
 
 
 _NOTHING_OWN = DomainSigning()

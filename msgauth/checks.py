@@ -23,6 +23,7 @@ from msgauth.dkim.verify import DEFAULT_LIMITS
 from msgauth.dmarc import Author, DmarcCheck, DmarcResult
 from msgauth.domain import DomainError, to_alabels
 from msgauth.iprev import IprevResult, check_iprev
+from msgauth.mail_address import NO_ADDRESS, MailAddress
 from msgauth.message import HeaderField
 from msgauth.results import Finding, IprevStatus, Property, SpfStatus
 from msgauth.spf import SpfResult, check_helo, check_mail_from
@@ -36,14 +37,14 @@ class Transaction:
     """The facts that SMTP gives about a message before its header (RFC 5321 section 3.3).
 
     `client` is the address of the client; None where it is not known, and then nothing that needs
-    it is checked. `helo` is the name in HELO or EHLO, `mail_from` the reverse-path without angle
-    brackets, empty for the null one. `client_name` is the name of the client's address where the
-    MTA has already followed it back to the address, without a final dot, else empty.
+    it is checked. `helo` is the name in HELO or EHLO, `mail_from` the reverse-path. `client_name`
+    is the name of the client's address where the MTA has already followed it back to the address,
+    without a final dot, else empty.
     """
 
-    client: IpAddress | None
-    helo: str
-    mail_from: str
+    client: IpAddress | None = None
+    helo: str = ""
+    mail_from: MailAddress = NO_ADDRESS
     client_name: str = ""
 
 
@@ -171,7 +172,7 @@ class MessageChecks:
     def _check_helo(self, now: int) -> Lookup[SpfResult | None]:
         said, receiver = self._transaction, self._options.receiver
         # without a sender the check of MAIL FROM is that of the HELO name
-        if not self._options.spf or said.client is None or not said.mail_from:
+        if not self._options.spf or said.client is None or not said.mail_from.text:
             return None
         return (yield from check_helo(said.client, said.helo, receiver=receiver, now=now))
 
@@ -186,10 +187,12 @@ class MessageChecks:
     def _unknown_spf(self) -> SpfResult:
         """Return a result for DMARC: SPF might have passed for this domain, nobody can know."""
         said = self._transaction
-        try:
-            domain = to_alabels(said.mail_from.rpartition("@")[2] or said.helo)
-        except DomainError:
-            domain = ""
+        domain = said.mail_from.domain
+        if not domain and "@" not in said.mail_from.text:
+            try:
+                domain = to_alabels(said.mail_from.text or said.helo)
+            except DomainError:
+                domain = ""
         return SpfResult(
             "spf", SpfStatus.TEMPERROR, "the client's address is not known", domain=domain
         )

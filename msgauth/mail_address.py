@@ -23,6 +23,12 @@ class MailAddress(NamedTuple):
     """The address as it was written."""
 
     @classmethod
+    def parse_path(cls, path: str) -> MailAddress:
+        """Return the address in a path of SMTP, with or without angle brackets; never raises."""
+        # RFC 5321 section 4.1.2
+        return cls.parse(path.strip().removeprefix("<").removesuffix(">"))
+
+    @classmethod
     def parse(cls, text: str) -> MailAddress:
         """Return the address that `text` is, without angle brackets and comments; never raises.
 
@@ -45,5 +51,17 @@ class MailAddress(NamedTuple):
             return _ESCAPED.sub(r"\1", self.local[1:-1])
         return self.local
 
+    @property
+    def host(self) -> str:
+        """The domain; where that is empty, the text that stands in its place, in lower case.
+
+        An address literal, for one (RFC 5321 section 4.1.3). Empty for an address without ``@``.
+        """
+        return self.domain or (self.text.rpartition("@")[2].lower() if "@" in self.text else "")
+
     def __str__(self) -> str:
         return self.text
+
+
+NO_ADDRESS = MailAddress("", "", "")
+"""The null reverse-path (RFC 5321 section 4.5.5), and an address that is not known."""

@@ -12,8 +12,8 @@ from msgauth.checks import DEFAULT_OPTIONS, CheckOptions, Findings, MessageCheck
 from msgauth.dkim import DkimResult, MessageVerifier, VerifierLimits
 from msgauth.dkim.verify import DEFAULT_LIMITS
 from msgauth.dmarc import find_author
+from msgauth.mail_address import MailAddress
 from msgauth.message import parse_message
-from msgauth.spf.check import without_brackets
 from msgauth.trace import Trace
 
 
@@ -48,7 +48,7 @@ def verify(
     author = find_author([field.value for field in fields if field.key == b"from"])
     address = None if client is None else parse_address(client)
     name = client_name.removesuffix(".").lower()
-    transaction = Transaction(address, helo, without_brackets(mail_from), name)
+    transaction = Transaction(address, helo, MailAddress.parse_path(mail_from), name)
     checks = MessageChecks(transaction, fields, author, options, trace)
     checks.hashes.update(body)
     return checks.finish(now)

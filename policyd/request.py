@@ -13,11 +13,18 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from gatepost.handshake import PROBE_NAME
+from msgauth.address import IpAddress
+from msgauth.mail_address import MailAddress
+from policyd.match import parse_address
 
 REQUEST_TYPE = "smtpd_access_policy"
 """The attribute `request` of every policy request."""
+MAX_REMEMBERED = 254
+"""Characters of an address that stays parsed for further requests: RFC 5321 section 4.5.3.1.3
+allows no more."""
 
 
 class State(enum.StrEnum):
@@ -125,9 +132,32 @@ class Request:
         return _number(self.attributes.get("size", ""))
 
     @property
+    def client(self) -> IpAddress | None:
+        """Address of the client; None when Postfix does not know it."""
+        return parse_address(self.client_address)
+
+    @property
+    def sender_address(self) -> MailAddress:
+        """Envelope sender, parsed."""
+        return _parse_mail_address(self.sender)
+
+    @property
+    def recipient_address(self) -> MailAddress:
+        """Envelope recipient, parsed."""
+        return _parse_mail_address(self.recipient)
+
+    @property
     def sender_domain(self) -> str:
-        """Domain of the envelope sender in lower case, empty for the null sender."""
-        return self.sender.rpartition("@")[2].lower() if "@" in self.sender else ""
+        """Domain of the envelope sender in A-labels; text that is none is left in lower case."""
+        return self.sender_address.host
+
+
+def _parse_mail_address(text: str) -> MailAddress:
+    return _parse_usual(text) if len(text) <= MAX_REMEMBERED else MailAddress.parse(text)
+
+
+# several checks look at an address, and Postfix asks once for each recipient of a sender
+_parse_usual = lru_cache(maxsize=8192)(MailAddress.parse)
 
 
 def _number(text: str) -> int:

@@ -6,7 +6,6 @@ import enum
 from typing import Final
 
 from msgauth.ask import Answer, Lookup, Rcode, RdType, ask
-from msgauth.domain import DomainError, to_alabels
 
 _ADDRESSES: Final[tuple[RdType, ...]] = ("A", "AAAA")
 
@@ -24,12 +23,8 @@ class SenderDomain(enum.StrEnum):
 
 
 def check_sender_domain(domain: str) -> Lookup[SenderDomain]:
-    """Look for MX, then A, then AAAA (RFC 5321 section 5.1)."""
-    try:
-        name = to_alabels(domain)
-    except DomainError:
-        return SenderDomain.UNKNOWN
-    answer = yield from ask(name, "MX")
+    """Look for MX, then A, then AAAA (RFC 5321 section 5.1) of a domain in A-labels."""
+    answer = yield from ask(domain, "MX")
     if answer.rcode is Rcode.TEMPFAIL:
         return SenderDomain.TEMPFAIL
     if answer.records:
@@ -38,7 +33,7 @@ def check_sender_domain(domain: str) -> Lookup[SenderDomain]:
         return SenderDomain.UNKNOWN  # RFC 8020: then it has no address either
     failed = False
     for rdtype in _ADDRESSES:
-        answer = yield from ask(name, rdtype)
+        answer = yield from ask(domain, rdtype)
         if answer.records:
             return SenderDomain.FINE
         failed = failed or answer.rcode is Rcode.TEMPFAIL

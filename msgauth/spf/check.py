@@ -10,6 +10,7 @@ from __future__ import annotations
 from msgauth.address import IpAddress, parse_address
 from msgauth.ask import Lookup
 from msgauth.domain import DomainError, to_alabels
+from msgauth.mail_address import MailAddress
 from msgauth.results import Property, SpfStatus
 from msgauth.spf.evaluation import (
     Evaluation,
@@ -36,12 +37,8 @@ def check_spf(
     nothing, whatever the arguments and DNS hold.
     """
     address = parse_address(client)
-    return check_mail_from(address, helo, without_brackets(mail_from), receiver=receiver, now=now)
-
-
-def without_brackets(path: str) -> str:
-    """Return the address in a path of SMTP, empty for the null one (RFC 5321 section 4.1.2)."""
-    return path.strip().removeprefix("<").removesuffix(">")
+    sender = MailAddress.parse_path(mail_from)
+    return check_mail_from(address, helo, sender, receiver=receiver, now=now)
 
 
 def check_helo(
@@ -62,7 +59,7 @@ def check_helo(
 def check_mail_from(
     client: IpAddress,
     helo: str,
-    sender: str,
+    sender: MailAddress,
     *,
     receiver: str = "unknown",
     now: int = 0,
@@ -70,18 +67,22 @@ def check_mail_from(
 ) -> Lookup[SpfResult]:
     """Check the MAIL FROM identity: may `client` send for the domain of `sender`?
 
-    `sender` is the reverse-path without angle brackets. A null one stands for postmaster at the
-    HELO name (RFC 7208 section 2.4). For the rest see `check_helo`.
+    `sender` is the reverse-path. A null one stands for postmaster at the HELO name (RFC 7208
+    section 2.4). For the rest see `check_helo`.
     """
-    # RFC 7208 section 4.3: without a local part it is "postmaster"
-    local, _, name = sender.rpartition("@") if sender else ("", "", helo)
-    domain = _domain(name)
+    is_null = not sender.text
+    local, domain = "", ""
+    if is_null or "@" not in sender.text:
+        domain = _domain(helo if is_null else sender.text)
+    elif "." in sender.domain:
+        local, domain = sender.local, sender.domain
     if not domain:
-        reason = "the sender has no domain" if sender else "no sender, and the HELO name is none"
-        return SpfResult("spf", SpfStatus.NONE, reason, sender=sender)
+        reason = "no sender, and the HELO name is none" if is_null else "the sender has no domain"
+        return SpfResult("spf", SpfStatus.NONE, reason, sender=sender.text)
+    # RFC 7208 section 4.3: without a local part it is "postmaster"
     subject = Subject(client, local or "postmaster", domain, helo, receiver, now)
     # RFC 8601 section 2.7.2: the SMTP parameter that gave the domain
-    parameter: Identity = "mailfrom" if sender else "helo"
+    parameter: Identity = "helo" if is_null else "mailfrom"
     return (yield from _check(subject, "mailfrom", parameter, explain=explain))
 
 

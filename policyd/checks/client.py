@@ -144,14 +144,17 @@ class Client:
         return result.status is IprevStatus.PASS
 
     async def _judge_sender(self, request: Request) -> Rule | None:
-        if not request.sender_domain or request.sender_domain.startswith("["):
+        sender = request.sender_address
+        if not sender.host or sender.host.startswith("["):
             return None  # RFC 5321 section 4.1.3: an address literal is asked of nobody
+        if not sender.domain:
+            return SENDER_UNKNOWN
         ask = self._resolver.within(self._settings.dns_budget)
-        found = await asolve(check_sender_domain(request.sender_domain), ask)
+        found = await asolve(check_sender_domain(sender.domain), ask)
         if found is SenderDomain.TEMPFAIL:
             if self._settings.sender_unknown == "note":
                 return None
-            raise CheckError(f"DNS gave no answer for {request.sender_domain}")
+            raise CheckError(f"DNS gave no answer for {sender.domain}")
         if found is SenderDomain.FINE:
             return None
         return SENDER_UNKNOWN if found is SenderDomain.UNKNOWN else SENDER_NULL_MX

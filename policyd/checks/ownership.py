@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gatepost.ownership import SenderRights
-from msgauth.mail_address import MailAddress
 from policyd.action import refuse
 from policyd.checks import Outcome
 from policyd.facts import NO_FACTS, Facts
@@ -34,7 +33,7 @@ class Ownership:
             if not user or self._settings.null_sender:
                 return None
             return self._refuse("null sender", request)
-        sender = MailAddress.parse(request.sender)
+        sender = request.sender_address
         if user:
             if self._rights.may_use(user, sender):
                 return Outcome("owned")

@@ -12,7 +12,6 @@ from msgauth.drive import asolve
 from msgauth.results import SpfStatus
 from msgauth.spf import SpfResult, check_mail_from
 from policyd.facts import NO_FACTS, Facts
-from policyd.match import parse_address
 from policyd.request import Request
 
 KEPT = 20_000
@@ -55,7 +54,7 @@ class Spf:
 
     async def check(self, request: Request) -> SpfResult:
         """Return the result for the client and sender of a request."""
-        client = parse_address(request.client_address)
+        client = request.client
         if client is None:
             return NOBODY
         key = (request.client_address, request.helo_name, request.sender)
@@ -65,8 +64,9 @@ class Spf:
             return kept[1]
         if now < self._paused_until:
             return _PAUSED
+        sender = request.sender_address
         lookup = check_mail_from(
-            client, request.helo_name, request.sender, receiver=self._hostname, explain=False
+            client, request.helo_name, sender, receiver=self._hostname, explain=False
         )
         result = await asolve(lookup, self._resolver.within(self._budget))
         self._note(key, result)

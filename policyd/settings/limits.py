@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from gatepost.config import Duration, Section
 from gatepost.config.types import parse_size
+from msgauth.mail_address import MailAddress
 from policyd.identity import network_identity
 from policyd.match import parse_address
 from policyd.settings.base import CheckSection
@@ -107,6 +108,8 @@ class LimitSettings(Section):
 
 def _whose(per: Per | None, text: str) -> str:
     """Whose limit it is, as the check names who has one; raises `ValueError`."""
+    if per == "sender_domain":
+        return MailAddress.parse(f"@{text}").host
     if per not in ("client", "network"):
         return text.lower()
     address, _, size = text.partition("/")

@@ -20,6 +20,7 @@ from msgauth.domain import DomainError, to_alabels
 from msgauth.drive import solve
 from msgauth.errors import MsgauthError
 from msgauth.iprev import check_iprev
+from msgauth.mail_address import MailAddress
 from msgauth.message import parse_message
 from msgauth.spf import check_helo, check_mail_from
 from msgauth.spf import record as spf_record
@@ -118,7 +119,12 @@ def check(made: tuple[str, bytes, bytes, int]) -> None:
     helo = text[:40]
     solve(check_helo(client, helo, receiver="mx.receiver.example", now=NOW), resolve)
     sender = f"{text[:20]}@signer.example"
-    solve(check_mail_from(client, helo, sender, receiver="mx.receiver.example", now=NOW), resolve)
+    solve(
+        check_mail_from(
+            client, helo, MailAddress.parse(sender), receiver="mx.receiver.example", now=NOW
+        ),
+        resolve,
+    )
     solve(check_iprev(client), resolve)
     if seed % 4 == 0:
         mail = Mail(tuple((_text(f.name), _text(f.value)) for f in fields), body)

@@ -16,8 +16,8 @@ from msgauth.dmarc.subject import hardest_tag, select_tag
 from msgauth.dmarc.walk import DnsError, Walker, select_organizational_domain, select_policy
 from msgauth.domain import DomainError, to_alabels
 from msgauth.drive import solve
+from msgauth.mail_address import MailAddress
 from msgauth.spf import SpfResult, check_helo, check_mail_from
-from msgauth.spf.check import without_brackets
 from msgauth.trace import Trace
 
 
@@ -52,14 +52,14 @@ def spf(
     """
     loaded = configuration.read_if_any(config, MiltersFile).model
     questions = Questions(zone, loaded.dns)
-    sender = without_brackets(sender)
+    path = MailAddress.parse_path(sender)
     now = int(time.time())
     results: list[SpfResult] = []
     if helo:
         lookup = check_helo(client, helo, receiver=loaded.hostname, now=now)
         results.append(solve(lookup, questions.resolve))
-    if sender or not helo:
-        check = check_mail_from(client, helo, sender, receiver=loaded.hostname, now=now)
+    if path.text or not helo:
+        check = check_mail_from(client, helo, path, receiver=loaded.hostname, now=now)
         results.append(solve(check, questions.resolve))
     for result in results:
         click.echo(f"{result.identity:9} {result.status:9} {escape(result.reason)}")

@@ -5,6 +5,7 @@ from gatepost.cli import configuration
 from gatepost.config.reference import reference
 from milters.envelope import Envelope
 from milters.guard import Client, Origin
+from msgauth.mail_address import MailAddress
 from policyd.decisions import FIELDS
 
 ROOT = Path(__file__).parents[3]
@@ -35,7 +36,9 @@ def test_every_key_is_described() -> None:
 
 def test_every_key_of_the_log_lines_is_described() -> None:
     """Both daemons use the same word for the same thing, and docs/logs.md has it."""
-    envelope = Envelope(Client(None, ""), "mx", Origin.AUTHENTICATED, "a@example.org", "alice")
+    envelope = Envelope(
+        Client(None, ""), "mx", Origin.AUTHENTICATED, MailAddress.parse("a@example.org"), "alice"
+    )
     logged = set(envelope.facts("example.org")) | {key for key, _ in FIELDS}
     text = (DOCS / "logs.md").read_text()
     described = set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\| (.*?) \|", text, re.M))))

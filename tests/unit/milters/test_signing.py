@@ -18,7 +18,8 @@ KEYS = both_keys("example.org", "mail.example.org", "example.net")
 
 def signatures(author: str, recipients: tuple[str, ...] = (), **sign: object) -> list[str]:
     signing = Signing(MiltersSettings.model_validate({"sign": sign}), KEYS)
-    specs = signing.specs(MailAddress.parse(f"user@{author}"), recipients)
+    domains = [MailAddress.parse(recipient).domain for recipient in recipients]
+    specs = signing.specs(MailAddress.parse(f"user@{author}"), domains)
     return [f"{spec.selector}@{spec.domain}" for spec in specs]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from msgauth import MailAddress
+from msgauth.mail_address import NO_ADDRESS
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,23 @@ def test_parts(text: str, local: str, domain: str, unquoted: str) -> None:
     assert address == (local, domain, text)
     assert address.unquoted_local == unquoted
     assert str(address) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("a@BÜCHER.example", "xn--bcher-kva.example"),
+        ("a@[IPv6:2001:DB8::1]", "[ipv6:2001:db8::1]"),
+        ("a@Exa mple", "exa mple"),
+        ("user", ""),
+        ("", ""),
+    ],
+)
+def test_the_domain_or_the_text_in_its_place(text: str, host: str) -> None:
+    assert MailAddress.parse(text).host == host
+
+
+@pytest.mark.parametrize("path", ["<a@example.org>", " <a@example.org> ", "a@example.org"])
+def test_a_path_of_smtp(path: str) -> None:
+    assert MailAddress.parse_path(path) == MailAddress.parse("a@example.org")
+    assert MailAddress.parse_path("<>") == NO_ADDRESS

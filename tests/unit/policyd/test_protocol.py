@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import FrozenInstanceError
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from msgauth.mail_address import NO_ADDRESS
 from policyd.protocol import (
     MAX_ATTRIBUTES,
     MAX_DISCARD,
@@ -168,6 +170,20 @@ def test_what_is_no_number_is_zero(value: str) -> None:
     (event,) = events(wire(size=value, recipient_count=value))
     assert isinstance(event, Request)
     assert (event.size, event.recipient_count) == (0, 0)
+
+
+def test_addresses_are_parsed() -> None:
+    (event,) = events(wire(client_address="::ffff:192.0.2.7", sender="A@BÜCHER.example"))
+    assert isinstance(event, Request)
+    assert event.client == ipaddress.ip_address("192.0.2.7")
+    assert event.sender_address == ("A", "xn--bcher-kva.example", "A@BÜCHER.example")
+    assert event.sender_domain == "xn--bcher-kva.example"
+    assert event.recipient_address.domain == "example.org"
+    long = "x" * 3000
+    (event,) = events(wire(client_address="unknown", sender=f"{long}@example.org", recipient=""))
+    assert isinstance(event, Request)
+    assert (event.client, event.recipient_address) == (None, NO_ADDRESS)
+    assert event.sender_address.local == long
 
 
 def test_unknown_is_the_same_as_missing() -> None:

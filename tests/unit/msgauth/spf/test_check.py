@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gatepost.dns import Zone
 from msgauth.ask import Answer, Question, Rcode
 from msgauth.drive import solve
+from msgauth.mail_address import MailAddress
 from msgauth.results import SpfStatus
 from msgauth.spf import SpfResult, check_helo, check_mail_from
 
@@ -40,7 +41,9 @@ def test_golden_case(zone: Zone, case: dict[str, Any]) -> None:
     if case.get("identity") == "helo":
         lookup = check_helo(client, helo, receiver=receiver, now=now)
     else:
-        lookup = check_mail_from(client, helo, case["sender"], receiver=receiver, now=now)
+        lookup = check_mail_from(
+            client, helo, MailAddress.parse(case["sender"]), receiver=receiver, now=now
+        )
     result = solve(lookup, zone.resolve)
     assert result.status == case["status"], result.reason
     found = {
@@ -60,7 +63,7 @@ def check(zone: Zone, sender: str = "a@example.org") -> tuple[SpfResult, list[Qu
         asked.append(question)
         return zone.resolve(question)
 
-    return solve(check_mail_from(CLIENT, "helo.example", sender), resolve), asked
+    return solve(check_mail_from(CLIENT, "helo.example", MailAddress.parse(sender)), resolve), asked
 
 
 def test_an_explanation_is_only_asked_for_when_it_is_wanted() -> None:
@@ -73,7 +76,10 @@ def test_an_explanation_is_only_asked_for_when_it_is_wanted() -> None:
         asked.append(question.name)
         return zone.resolve(question)
 
-    result = solve(check_mail_from(CLIENT, "h.example", "a@example.org", explain=False), resolve)
+    result = solve(
+        check_mail_from(CLIENT, "h.example", MailAddress.parse("a@example.org"), explain=False),
+        resolve,
+    )
     assert (result.status, result.explanation) == (SpfStatus.FAIL, "")
     assert asked == ["example.org"]
 
@@ -161,7 +167,9 @@ def test_a_temporary_failure_is_never_a_permanent_verdict(path: str) -> None:
         fails = question.name == "mx.example" if path == "mx host" else question.rdtype == path
         return Answer(Rcode.TEMPFAIL) if fails else zone.resolve(question)
 
-    result = solve(check_mail_from(CLIENT, "helo.example", "a@example.org"), resolve)
+    result = solve(
+        check_mail_from(CLIENT, "helo.example", MailAddress.parse("a@example.org")), resolve
+    )
     assert result.status == SpfStatus.TEMPERROR
 
 
@@ -204,7 +212,7 @@ def test_any_zone_and_client_give_a_result_in_a_bounded_number_of_questions(
         asked += 1
         return zone.resolve(question)
 
-    result = solve(check_mail_from(client, helo, sender), resolve)
+    result = solve(check_mail_from(client, helo, MailAddress.parse(sender)), resolve)
     assert isinstance(result.status, SpfStatus)
     assert result.reason.isprintable()
     assert result.explanation.isascii()
@@ -218,6 +226,9 @@ def test_what_is_no_name_of_a_domain_asks_nothing(name: str) -> None:
     def never(question: Question) -> Answer:
         raise AssertionError(question)
 
-    for lookup in (check_helo(CLIENT, name), check_mail_from(CLIENT, name, "")):
+    for lookup in (check_helo(CLIENT, name), check_mail_from(CLIENT, name, MailAddress.parse(""))):
         assert solve(lookup, never).status == "none"
-    assert solve(check_mail_from(CLIENT, "h.example", f"a@{name}"), never).status == "none"
+    assert (
+        solve(check_mail_from(CLIENT, "h.example", MailAddress.parse(f"a@{name}")), never).status
+        == "none"
+    )

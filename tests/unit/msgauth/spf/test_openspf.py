@@ -11,6 +11,7 @@ import yaml
 
 from msgauth.ask import NXDOMAIN, TEMPFAIL, Answer, Question, Rcode
 from msgauth.drive import solve
+from msgauth.mail_address import MailAddress
 from msgauth.spf import check_mail_from
 from tests.conformance import suite
 
@@ -76,7 +77,11 @@ def test_the_result_is_one_that_the_suite_allows(
     zonedata: Mapping[str, list[Any]], case: Mapping[str, Any]
 ) -> None:
     result = solve(
-        check_mail_from(ipaddress.ip_address(case["host"]), case["helo"], case["mailfrom"] or ""),
+        check_mail_from(
+            ipaddress.ip_address(case["host"]),
+            case["helo"],
+            MailAddress.parse(case["mailfrom"] or ""),
+        ),
         SuiteZone(zonedata),
     )
     allowed = case["result"] if isinstance(case["result"], list) else [case["result"]]

@@ -13,6 +13,7 @@ from gatepost.dns import Zone
 from gatepost.dns.zone import Entry
 from msgauth.ask import Question, Rcode, RdType
 from msgauth.drive import solve
+from msgauth.mail_address import MailAddress
 from msgauth.spf import check_mail_from
 
 NAMES = ["a.example", "b.example", "c.example"]
@@ -84,7 +85,9 @@ def test_the_result_is_the_one_of_pyspf(
         entries[f"{client}.e.example"] = entries[f"{local}.a.example.e.example"] = EXISTING
     zone = Zone(entries)
     ours = solve(
-        check_mail_from(ipaddress.ip_address(client), "helo.example", f"{local}@a.example"),
+        check_mail_from(
+            ipaddress.ip_address(client), "helo.example", MailAddress.parse(f"{local}@a.example")
+        ),
         zone.resolve,
     )
     # pyspf counts a void answer for each question, we for each term as the text says
