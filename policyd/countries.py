@@ -10,7 +10,8 @@ from __future__ import annotations
 import ipaddress
 from pathlib import Path
 
-from policyd.match import MatchError, parse_address, read_entries
+from msgauth.address import IpAddress
+from policyd.match import MatchError, read_entries
 
 
 class Countries:
@@ -31,14 +32,13 @@ class Countries:
         size[int(parsed.network_address) >> (parsed.max_prefixlen - parsed.prefixlen)] = country
         self._by_size = dict(sorted(self._by_size.items(), reverse=True))
 
-    def of(self, address: str) -> str:
+    def of(self, address: IpAddress | None) -> str:
         """The country of an address, empty when it is not known."""
-        parsed = parse_address(address)
-        if parsed is None:
+        if address is None:
             return ""
-        number, bits = int(parsed), parsed.max_prefixlen
+        number, bits = int(address), address.max_prefixlen
         for (version, prefix), networks in self._by_size.items():
-            if version == parsed.version:
+            if version == address.version:
                 country = networks.get(number >> (bits - prefix))
                 if country is not None:
                     return country

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgauth.address import IpAddress
 from msgauth.ask import Answer, Question, Rcode
 
 _ERROR_CODES = ipaddress.ip_network("127.255.255.0/24")
@@ -87,18 +88,14 @@ def judge(answer: Answer, filters: Sequence[CodeFilter]) -> tuple[Listing, str]:
     return Listing.NOT_LISTED, codes[0] if codes else ""
 
 
-def address_name(address: str, zone: str) -> str:
+def address_name(address: IpAddress | None, zone: str) -> str:
     """The name that asks for an address (RFC 5782 sections 2.1 and 2.4); empty for no address."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
+    if address is None:
         return ""
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
-        parsed = parsed.ipv4_mapped
-    if isinstance(parsed, ipaddress.IPv4Address):
-        first, second, third, fourth = address_octets(parsed)
+    if isinstance(address, ipaddress.IPv4Address):
+        first, second, third, fourth = address_octets(address)
         return f"{fourth}.{third}.{second}.{first}.{zone}"
-    return ".".join(reversed(parsed.exploded.replace(":", ""))) + f".{zone}"
+    return ".".join(reversed(address.exploded.replace(":", ""))) + f".{zone}"
 
 
 def address_octets(address: ipaddress.IPv4Address) -> tuple[int, int, int, int]:

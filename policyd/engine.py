@@ -134,9 +134,7 @@ class Engine:
     def _is_proxied(self, request: Request) -> bool:
         proxies = self._proxies
         return (
-            proxies is not None
-            and not request.is_probe
-            and bool(proxies.match(request.client_address, ""))
+            proxies is not None and not request.is_probe and bool(proxies.match(request.client, ""))
         )
 
     def _note_proxy(self, request: Request) -> None:

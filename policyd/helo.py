@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import enum
-import ipaddress
 import re
 from collections.abc import Collection
 
+from msgauth.address import IpAddress
 from policyd.hostnames import has_valid_labels
 from policyd.match import parse_address
 
@@ -31,7 +31,7 @@ class Helo(enum.StrEnum):
 
 
 def judge_helo(
-    helo: str, client: str, own_names: Collection[str], own_addresses: Collection[str]
+    helo: str, client: IpAddress | None, own_names: Collection[str], own_addresses: Collection[str]
 ) -> Helo:
     """What is wrong with `helo` from a client of the address `client`.
 
@@ -41,14 +41,13 @@ def judge_helo(
     literal = _LITERAL.match(helo)
     address = parse_address(literal[1] if literal else helo)
     said = str(address) if address is not None else ""
-    client_address = parse_address(client)
-    is_ours = client_address is not None and str(client_address) in own_addresses
+    is_ours = client is not None and str(client) in own_addresses
     if not is_ours and (name in own_names or (said and said in own_addresses)):
         return Helo.FORGED
     if literal:
         if address is None:
             return Helo.MALFORMED
-        return Helo.FINE if _same(address, client) else Helo.WRONG_LITERAL
+        return Helo.FINE if client in (None, address) else Helo.WRONG_LITERAL
     if address is not None:
         return Helo.BARE_ADDRESS
     if not has_valid_labels(name):
@@ -56,8 +55,3 @@ def judge_helo(
     if "." not in name or name.rpartition(".")[2].isdecimal():
         return Helo.UNQUALIFIED
     return Helo.FINE
-
-
-def _same(address: ipaddress.IPv4Address | ipaddress.IPv6Address, client: str) -> bool:
-    parsed = parse_address(client)
-    return parsed is None or parsed == address

@@ -13,7 +13,7 @@ import ipaddress
 import re
 from functools import lru_cache
 
-from policyd.match import parse_address
+from msgauth.address import IpAddress
 
 # Second-level labels below which a country's registry registers: "co.uk" is nobody's domain. Any of
 # two letters is taken for such a label: one label too many only makes an identity narrower, one too
@@ -137,7 +137,7 @@ def organizational_domain(name: str) -> str:
 
 
 @lru_cache(maxsize=65536)
-def looks_generic(address: str, name: str) -> bool:
+def looks_generic(address: IpAddress | None, name: str) -> bool:
     """Return whether a host name is made from the address or names a customer's line.
 
     It is the narrower question, for a server that refuses such names: one that only has a number
@@ -147,7 +147,7 @@ def looks_generic(address: str, name: str) -> bool:
     return _is_generic(address, name.removesuffix(organizational_domain(name)))
 
 
-def is_own(address: str, name: str) -> bool:
+def is_own(address: IpAddress | None, name: str) -> bool:
     """Return whether a verified host name in lower case is its client's own.
 
     It is not when it has the address in it, when it says that it is for rent or a customer's line,
@@ -193,7 +193,7 @@ def _is_mail_label(label: str) -> bool:
     return bool(_MAIL_SYLLABLES.search(label)) or not _MAIL_WORDS.isdisjoint(_WORDS.findall(label))
 
 
-def _is_generic(address: str, host: str) -> bool:
+def _is_generic(address: IpAddress | None, host: str) -> bool:
     """Tell whether the part before the organization's domain has the address or names a line."""
     if not host:
         return False
@@ -201,28 +201,26 @@ def _is_generic(address: str, host: str) -> bool:
         return True
     if not _DIGIT_OR_HEX.search(host):
         return False
-    parsed = parse_address(address)
-    if isinstance(parsed, ipaddress.IPv4Address):
-        octets = parsed.packed
-        if f"{int(parsed):08x}" in host or str(int(parsed)) in host:
+    if isinstance(address, ipaddress.IPv4Address):
+        octets = address.packed
+        if f"{int(address):08x}" in host or str(int(address)) in host:
             return True
         numbers = [int(digits) for digits in re.findall(r"\d{1,3}", host)]
         # the last two octets, in either order, and in any notation
         if octets[3] == octets[2]:
             return numbers.count(octets[3]) >= 2
         return octets[3] in numbers and octets[2] in numbers
-    if isinstance(parsed, ipaddress.IPv6Address):
-        digits = parsed.exploded.replace(":", "")
+    if isinstance(address, ipaddress.IPv6Address):
+        digits = address.exploded.replace(":", "")
         squeezed = re.sub(r"[^0-9a-f]", "", host)
         return digits[16:] in squeezed or digits in squeezed
     return False
 
 
-def _has_address(address: str, host: str, domain: str) -> bool:
+def _has_address(address: IpAddress | None, host: str, domain: str) -> bool:
     """Return whether a part of the address is in the name, in further notations."""
-    parsed = parse_address(address)
-    if isinstance(parsed, ipaddress.IPv4Address):
-        octets = [str(octet) for octet in parsed.packed]
+    if isinstance(address, ipaddress.IPv4Address):
+        octets = [str(octet) for octet in address.packed]
         # a network that is a domain of its own: ip-192-0-2.eu
         numbers = _DIGITS.findall(domain)
         if any(numbers[n : n + 3] == octets[:3] for n in range(len(numbers) - 2)):
@@ -230,17 +228,17 @@ def _has_address(address: str, host: str, domain: str) -> bool:
         joined = [octets, octets[::-1], [octet.zfill(3) for octet in octets]]
         digits = ["".join(one) for one in joined]
         squeezed = re.sub(r"[-._x]", "", host)
-        hexed = parsed.packed.hex()
-        in_hex = (hexed, parsed.packed[::-1].hex(), hexed[2:])
+        hexed = address.packed.hex()
+        in_hex = (hexed, address.packed[::-1].hex(), hexed[2:])
         return any(len(one) >= 5 and one in host for one in digits) or any(
             one in squeezed for one in in_hex
         )
-    if isinstance(parsed, ipaddress.IPv6Address):
-        nibbles = parsed.exploded.replace(":", "")
+    if isinstance(address, ipaddress.IPv6Address):
+        nibbles = address.exploded.replace(":", "")
         squeezed = re.sub(r"[^0-9a-f]", "", host)
         if nibbles[::-1] in squeezed or nibbles[16:][::-1] in squeezed:
             return True
-        groups = [group.lstrip("0") or "0" for group in parsed.exploded.split(":")]
+        groups = [group.lstrip("0") or "0" for group in address.exploded.split(":")]
         written = re.split(r"[-._x]", host)
         meaning = [group for group in groups[4:] if group != "0"]
         found = [group for group in meaning if group in written or group.zfill(4) in written]

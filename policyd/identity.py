@@ -13,25 +13,32 @@ from __future__ import annotations
 import ipaddress
 from functools import lru_cache
 
+from msgauth.address import IpAddress
 from policyd.hostnames import is_own, organizational_domain
-from policyd.match import pack_ipv4, parse_address
 
 
-@lru_cache(maxsize=65536)
-def network_identity(address: str, ipv4_prefix: int, ipv6_prefix: int) -> str:
-    """``net:192.0.2.0/24``; empty when `address` is no IP address."""
-    packed = pack_ipv4(address)
-    if packed is not None and ipv4_prefix == 24:
-        return f"net:{packed[0]}.{packed[1]}.{packed[2]}.0/24"
-    parsed = parse_address(address)
-    if parsed is None:
+def network_identity(address: IpAddress | None, ipv4_prefix: int, ipv6_prefix: int) -> str:
+    """``net:192.0.2.0/24``; empty when the address is not known."""
+    if address is None:
         return ""
-    prefix = ipv4_prefix if parsed.version == 4 else ipv6_prefix
-    return f"net:{ipaddress.ip_network((parsed, prefix), strict=False)}"
+    if isinstance(address, ipaddress.IPv4Address):
+        return _ipv4_network(int(address) >> (32 - ipv4_prefix), ipv4_prefix)
+    return _ipv6_network(int(address) >> (128 - ipv6_prefix), ipv6_prefix)
+
+
+# the number of a network is found sooner than its address, whose hash is that of a text
+@lru_cache(maxsize=65536)
+def _ipv4_network(number: int, prefix: int) -> str:
+    return f"net:{ipaddress.IPv4Network((number << (32 - prefix), prefix))}"
 
 
 @lru_cache(maxsize=65536)
-def host_identity(address: str, client_name: str) -> str:
+def _ipv6_network(number: int, prefix: int) -> str:
+    return f"net:{ipaddress.IPv6Network((number << (128 - prefix), prefix))}"
+
+
+@lru_cache(maxsize=65536)
+def host_identity(address: IpAddress | None, client_name: str) -> str:
     """Return ``host:example.org`` for a verified host name that is the client's own, or nothing.
 
     A name that is made from the address, or from a number, tells only whose network it is:

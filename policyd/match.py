@@ -28,14 +28,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
+import msgauth.address
 from gatepost.config.networks import require_own
 from gatepost.list_file import BLANKS, ListFileError, read_lines
+from msgauth.address import AddressError, IpAddress, plain
+from msgauth.mail_address import MailAddress
 from policyd.errors import PolicydError
 from policyd.perlre import PerlRegex, PerlRegexError
 
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){1,3}(?:/\d{1,2})?\Z")
 _REGEX = re.compile(r"/(\S+)/\Z")
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+MAX_ADDRESS = 45
+"""Characters of an IP address, written in full as IPv6 with an IPv4 address at its end."""
 
 
 class MatchError(PolicydError, ValueError):
@@ -72,12 +76,12 @@ class ClientTable:
     def __bool__(self) -> bool:
         return bool(self._names or self._regexes or self._networks)
 
-    def match(self, address: str, name: str) -> str:
+    def match(self, address: IpAddress | None, name: str) -> str:
         """Return the entry that fits a client, empty when none does.
 
-        `address` is in text (empty: not known); `name` is the verified host name, or empty.
+        `address` is None where it is not known; `name` is the verified host name, or empty.
         """
-        if self._networks and address and (found := self._match_address(address)):
+        if self._networks and address is not None and (found := self._match_address(address)):
             return found
         if name:
             if self._names and (found := _match_domain(name.lower(), self._names)):
@@ -103,10 +107,7 @@ class ClientTable:
             raise MatchError(str(error)) from None
         return self
 
-    def _match_address(self, text: str) -> str:
-        address = parse_address(text)
-        if address is None:
-            return ""
+    def _match_address(self, address: IpAddress) -> str:
         number, bits = int(address), address.max_prefixlen
         for (version, prefix), networks in self._networks.items():
             if version != address.version:
@@ -139,10 +140,11 @@ class AddressTable:
                 f"{entry!r} is no address: write user@domain, user@, a domain or /regex/"
             )
         user, at, domain = entry.lower().rpartition("@")
+        domain = MailAddress.parse(f"@{domain if at else domain.strip('.')}").host
         if entry.startswith(("/", "!/")) and (not at or "/" in domain):
             raise MatchError(f"{entry!r} is no regular expression: it is /regex/, without flags")
         if not at:
-            self._domains.add(domain.strip("."))
+            self._domains.add(domain)
         elif domain:
             self._addresses.add(f"{user}@{domain}")
         else:
@@ -151,16 +153,17 @@ class AddressTable:
     def __bool__(self) -> bool:
         return bool(self._addresses or self._users or self._domains or self._regexes)
 
-    def match(self, address: str) -> str:
+    def match(self, address: MailAddress) -> str:
         """Return the entry that fits an address, empty when none does; the null sender has none."""
-        if not address:
+        if not address.text:
             return ""
-        lower = address.lower()
-        user, _, domain = lower.rpartition("@")
+        user, domain = address.local.lower(), address.host
+        if "@" not in address.text:
+            user, domain = "", address.text.lower()
         plain = user.partition("+")[0]
         if self._addresses:
-            if lower in self._addresses:
-                return lower
+            if (full := f"{user}@{domain}") in self._addresses:
+                return full
             for entry in (f"{plain}@{domain}", f"@{domain}"):
                 if entry in self._addresses:
                     return entry
@@ -169,7 +172,7 @@ class AddressTable:
         if self._domains and (found := _match_domain(domain, self._domains)):
             return found
         for regex in self._regexes:
-            if regex.search(address):
+            if regex.search(address.text):
                 return f"/{regex.pattern}/"
         return ""
 
@@ -259,7 +262,7 @@ def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         raise MatchError(f"{entry!r} is no network: {error}") from None
 
 
-def pack_ipv4(text: str) -> bytes | None:
+def _pack_ipv4(text: str) -> bytes | None:
     """Pack a dotted quad into four bytes, or None: ten times cheaper than `ipaddress`."""
     try:
         return socket.inet_pton(socket.AF_INET, text)
@@ -276,18 +279,19 @@ def _match_domain(name: str, domains: set[str]) -> str:
     return ""
 
 
-@lru_cache(maxsize=16384)
-def parse_address(text: str) -> Address | None:
+def parse_address(text: str) -> IpAddress | None:
     """Parse an IP address; None for what is none. An IPv4-mapped one is the IPv4 address."""
-    if (packed := pack_ipv4(text)) is not None:
+    return _parse_address(text) if len(text) <= MAX_ADDRESS else None
+
+
+@lru_cache(maxsize=16384)
+def _parse_address(text: str) -> IpAddress | None:
+    if (packed := _pack_ipv4(text)) is not None:
         return ipaddress.IPv4Address(packed)
     try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
+        address = msgauth.address.parse_address(text)
+    except AddressError:
         return None
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped:
-            return address.ipv4_mapped
-        if address.scope_id:
-            return None
-    return address
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id:
+        return None
+    return plain(address)

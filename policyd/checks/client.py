@@ -63,8 +63,8 @@ class Client:
 
     async def check(self, request: Request, _facts: Facts = NO_FACTS) -> Outcome | None:
         """Refuse by the first rule that does; note the others."""
-        address = request.client_address
-        if request.sasl_username or parse_address(address) is None:
+        address = request.client
+        if request.sasl_username or address is None:
             return None
         if self._exempt and self._exempt.match(address, ""):
             return Outcome("exempt")
@@ -99,9 +99,7 @@ class Client:
         if not request.client_name:
             if settings.no_name != "off" and not await self._has_name(request):
                 yield NO_NAME, settings.no_name
-        elif settings.generic_name != "off" and looks_generic(
-            request.client_address, request.client_name
-        ):
+        elif settings.generic_name != "off" and looks_generic(request.client, request.client_name):
             yield GENERIC_NAME, settings.generic_name
         if request.state in _SENDER_STATES:
             if settings.sender_unknown != "off" and (wrong := await self._judge_sender(request)):
@@ -115,7 +113,7 @@ class Client:
         settings = self._settings
         reached_at = parse_address(request.attributes.get("server_address", ""))  # Postfix 3.2
         own = {*settings.own_addresses, *([str(reached_at)] if reached_at else ())}
-        found = judge_helo(request.helo_name, request.client_address, self._own_names, own)
+        found = judge_helo(request.helo_name, request.client, self._own_names, own)
         rule: tuple[Rule, Treatment]
         if found is Helo.FINE:
             return []
@@ -135,7 +133,7 @@ class Client:
         """
         if self._settings.no_name == "note":
             return False  # no question is worth a note
-        address = parse_address(request.client_address)
+        address = request.client
         assert address is not None  # noqa: S101 # looked at in check()
         ask = self._resolver.within(self._settings.dns_budget)
         result = await asolve(check_iprev(address), ask)

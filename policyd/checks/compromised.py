@@ -76,8 +76,8 @@ class Compromised:
 
     async def _judge_login(self, request: Request, user: str) -> Sign | None:
         settings = self._settings
-        network = network_identity(request.client_address, 24, 64) if settings.max_networks else ""
-        country = self._countries.of(request.client_address) if settings.max_countries else ""
+        network = network_identity(request.client, 24, 64) if settings.max_networks else ""
+        country = self._countries.of(request.client) if settings.max_countries else ""
         watched = (
             (network, settings.max_networks, "networks"),
             (country, settings.max_countries, "countries"),

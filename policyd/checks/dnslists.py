@@ -116,7 +116,7 @@ class Zone:
     def question(self, request: Request) -> Question | None:
         """Return what is asked about a request; None when there is nothing to ask."""
         if self.of == "client":
-            name = address_name(request.client_address, self.zone)
+            name = address_name(request.client, self.zone)
         elif self.of == "sender":
             name = domain_name(request.sender_domain, self.zone)
         elif self.of == "helo":

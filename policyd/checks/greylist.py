@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from email.utils import formatdate
 from typing import TypeAlias
 
+from msgauth.address import IpAddress
 from policyd import records
 from policyd.action import Action, defer_if_permit, prepend, refuse
 from policyd.bounces import stable_sender
@@ -26,7 +27,6 @@ from policyd.greylist import (
 from policyd.helo import Helo, judge_helo
 from policyd.hostnames import looks_generic
 from policyd.identity import host_identity, network_identity
-from policyd.match import parse_address
 from policyd.reasons import reply
 from policyd.request import Request
 from policyd.settings import GreylistSettings
@@ -119,7 +119,7 @@ class Greylist:
         """Defer what is new, pass what came back."""
         if request.sasl_username:
             return None
-        address = request.client_address
+        address = request.client
         network = network_identity(address, self._settings.ipv4_prefix, self._settings.ipv6_prefix)
         if not network:
             return Outcome("no client address")
@@ -148,12 +148,16 @@ class Greylist:
             self._recent.note(client, now + RECENT_SECONDS)
         return self._outcome(request, verdict, now)
 
-    def _exempt(self, request: Request, facts: Facts, address: str, name: str) -> Outcome | None:
+    def _exempt(
+        self, request: Request, facts: Facts, address: IpAddress | None, name: str
+    ) -> Outcome | None:
         if self._allow_clients and (entry := self._allow_clients.match(address, name)):
             return Outcome("client allowed", detail=entry)
-        if self._allow_recipients and (entry := self._allow_recipients.match(request.recipient)):
+        if self._allow_recipients and (
+            entry := self._allow_recipients.match(request.recipient_address)
+        ):
             return Outcome("recipient opted out", detail=entry)
-        if self._opt_in is not None and not self._opt_in.match(request.recipient):
+        if self._opt_in is not None and not self._opt_in.match(request.recipient_address):
             return Outcome("recipient not opted in")
         if self._settings.selective and not (
             facts.signals or suspicious(request, address, name, (self._hostname,))
@@ -259,7 +263,7 @@ class Greylist:
             of_request(request, self._hostname)
             | {
                 "seconds": verdict.wait,
-                "domain": request.recipient.rpartition("@")[2],
+                "domain": request.recipient_address.host,
             },
         )
         told = reply(reason, text, temporary=True)
@@ -271,14 +275,16 @@ class Greylist:
 def _aliases(request: Request, identity: str) -> list[str]:
     """Return what somebody may look a client up by, from which its identity does not follow."""
     aliases = []
-    if not identity.startswith("net:") and (address := parse_address(request.client_address)):
+    if not identity.startswith("net:") and (address := request.client):
         aliases.append(str(address))
     if request.client_name and not identity.startswith("host:"):
         aliases.append(request.client_name.lower().rstrip("."))
     return aliases
 
 
-def suspicious(request: Request, address: str, name: str, own_names: Collection[str]) -> bool:
+def suspicious(
+    request: Request, address: IpAddress | None, name: str, own_names: Collection[str]
+) -> bool:
     """Return whether a client looks odd by its names, enough for selective greylisting."""
     if not name or looks_generic(address, name):
         return True

@@ -12,7 +12,6 @@ from policyd.buckets import Bucket, Rate, bucket_entry, is_ahead, read_bucket, t
 from policyd.checks import Outcome
 from policyd.facts import NO_FACTS, Facts
 from policyd.identity import network_identity
-from policyd.match import parse_address
 from policyd.reasons import reply
 from policyd.request import Request
 from policyd.settings.limits import LimitSettings, LimitsSettings
@@ -167,10 +166,9 @@ def _who(rule: LimitSettings, request: Request) -> str:
     if rule.per == "user":
         return request.sasl_username.lower()
     if rule.per == "client":
-        parsed = parse_address(request.client_address)
-        return "" if parsed is None else str(parsed)
+        return "" if request.client is None else str(request.client)
     if rule.per == "network":
-        return network_identity(request.client_address, 24, 64).removeprefix("net:")
+        return network_identity(request.client, 24, 64).removeprefix("net:")
     if rule.per == "sender":
         return request.sender.lower()
     if rule.per == "sender_domain":

@@ -82,9 +82,9 @@ def _rows(
     if clients:
 
         def match_client(request: Request) -> str:
-            found = clients.match(request.client_address, request.client_name)
+            found = clients.match(request.client, request.client_name)
             if not found and unverified:
-                found = clients.match("", request.reverse_client_name)
+                found = clients.match(None, request.reverse_client_name)
             return found
 
         rows.append(("client", match_client))
@@ -92,9 +92,9 @@ def _rows(
         helo_names = NameTable(helo, domains=True)
         rows.append(("helo", lambda request: helo_names.match(request.helo_name)))
     if senders:
-        rows.append(("sender", lambda request: senders.match(request.sender)))
+        rows.append(("sender", lambda request: senders.match(request.sender_address)))
     if recipients:
-        rows.append(("recipient", lambda request: recipients.match(request.recipient)))
+        rows.append(("recipient", lambda request: recipients.match(request.recipient_address)))
     if users:
         logins = NameTable(users, domains=False)
         rows.append(("user", lambda request: logins.match(request.sasl_username)))

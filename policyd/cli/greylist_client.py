@@ -27,7 +27,9 @@ def identity_of(text: str, settings: PolicydSettings) -> str:
         kind, value = "", text
     if kind in ("", "net"):
         address, slash, prefix = value.partition("/")
-        network = network_identity(address, greylist.ipv4_prefix, greylist.ipv6_prefix)
+        network = network_identity(
+            parse_address(address), greylist.ipv4_prefix, greylist.ipv6_prefix
+        )
         if network and slash and not _is_prefix(address, prefix):
             network = ""
         if network and slash and prefix != network.rpartition("/")[2]:
@@ -41,7 +43,7 @@ def identity_of(text: str, settings: PolicydSettings) -> str:
     if name and kind in ("spf", "dnswl"):
         return f"{kind}:{name}"
     if kind != "net" and (domain := organizational_domain(name)):
-        if not is_own("", name):
+        if not is_own(None, name):
             raise click.ClickException(
                 f"{text}: such a name is made from a number, and the greylist does not know "
                 "clients by it; write the address"

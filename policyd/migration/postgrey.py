@@ -16,6 +16,7 @@ from typing import TypeAlias
 from policyd.bounces import stable_sender
 from policyd.greylist import Client, Rules, Triplet
 from policyd.identity import network_identity
+from policyd.match import parse_address
 
 _HASH = re.compile(r"[0-9a-f]{40}\Z")
 
@@ -49,7 +50,7 @@ def take_triplets(
             continue
         network, _, rest = key.partition("/")
         sender, _, recipient = rest.rpartition("/")
-        identity = network_identity(network, *prefixes)
+        identity = network_identity(parse_address(network), *prefixes)
         times = value.split(",")
         if not identity or not recipient or len(times) < 2 or not _numbers(times[:2]):
             taken.unreadable += 1
@@ -72,7 +73,7 @@ def take_clients(
             taken.hidden += 1
             continue
         numbers = value.split(",")
-        identity = network_identity(key, *prefixes)
+        identity = network_identity(parse_address(key), *prefixes)
         if not identity or len(numbers) < 2 or not _numbers(numbers[:2]):
             taken.unreadable += 1
             continue

@@ -117,7 +117,7 @@ def _whose(per: Per | None, text: str) -> str:
     if parsed is not None and per == "client" and not size:
         return str(parsed)
     if parsed is not None and per == "network" and size in ("", _SIZES[parsed.version]):
-        return network_identity(address, 24, 64).removeprefix("net:")
+        return network_identity(parsed, 24, 64).removeprefix("net:")
     raise ValueError(f"{text!r} is no {'address' if per == 'client' else 'network of /24 or /64'}")
 
 

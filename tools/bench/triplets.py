@@ -18,6 +18,7 @@ from policyd import records
 from policyd.build import open_store
 from policyd.greylist import Rules, Triplet
 from policyd.identity import host_identity
+from policyd.match import parse_address
 from policyd.settings import StoreSettings
 from policyd.stores import Entry, Known
 
@@ -123,7 +124,7 @@ async def _fill_gatepost(settings: StoreSettings, count: int) -> None:
 
 
 def _key(one: Attempt) -> str:
-    identity = host_identity(one.address, one.client_name)
+    identity = host_identity(parse_address(one.address), one.client_name)
     return records.triplet_key(records.plain, identity, one.sender, one.recipient)
 
 

@@ -14,7 +14,7 @@ from policyd.checks import Outcome
 from policyd.checks.compromised import Compromised
 from policyd.checks.ownership import Ownership
 from policyd.countries import Countries, read_countries
-from policyd.match import MatchError
+from policyd.match import MatchError, parse_address
 from policyd.settings import CompromisedSettings, OwnershipSettings
 from policyd.stores.memory import MemoryStore
 from tests.unit.policyd.requests import request
@@ -155,7 +155,8 @@ def test_countries(tmp_path: Path) -> None:
     countries.add("192.0.2.0/24", "FR")
     countries.add("192.0.2.128/25", "IT")
     assert [
-        countries.of(a) for a in ("2001:db8::1", "192.0.2.1", "192.0.2.200", "10.0.0.1", "x")
+        countries.of(parse_address(a))
+        for a in ("2001:db8::1", "192.0.2.1", "192.0.2.200", "10.0.0.1", "x")
     ] == [
         "DE",
         "FR",

@@ -23,6 +23,7 @@ from policyd.dnslist import (
 )
 from policyd.errors import CheckError
 from policyd.facts import Facts
+from policyd.match import parse_address
 from policyd.settings import DnsListSettings, DnsListsSettings
 from tests.unit.policyd.requests import request
 
@@ -127,13 +128,13 @@ def test_no_pattern(pattern: str) -> None:
 
 
 def test_names_to_ask() -> None:
-    assert address_name("192.0.2.7", "bl.example") == "7.2.0.192.bl.example"
-    assert address_name("::ffff:192.0.2.7", "bl.example") == "7.2.0.192.bl.example"
+    assert address_name(parse_address("192.0.2.7"), "bl.example") == "7.2.0.192.bl.example"
+    assert address_name(parse_address("::ffff:192.0.2.7"), "bl.example") == "7.2.0.192.bl.example"
     # RFC 5782 section 2.4
-    assert address_name("2001:db8:1:2:3:4:567:89ab", "ugly.example.com") == (
+    assert address_name(parse_address("2001:db8:1:2:3:4:567:89ab"), "ugly.example.com") == (
         "b.a.9.8.7.6.5.0.4.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.8.b.d.0.1.0.0.2.ugly.example.com"
     )
-    assert address_name("unknown", "bl.example") == ""
+    assert address_name(parse_address("unknown"), "bl.example") == ""
     assert domain_name("Example.ORG.", "rhs.example") == "example.org.rhs.example"
     for nothing in ("", "[192.0.2.7]", "192.0.2.7", "localhost", "a b.example", "x" * 300 + ".org"):
         assert domain_name(nothing, "rhs.example") == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from policyd.helo import judge_helo
+from policyd.match import parse_address
 
 
 @pytest.mark.parametrize(
@@ -36,14 +37,20 @@ from policyd.helo import judge_helo
     ],
 )
 def test_names(helo: str, verdict: str) -> None:
-    assert judge_helo(helo, "192.0.2.7", {"mx.example.org"}, {"198.51.100.25"}) == verdict
+    assert (
+        judge_helo(helo, parse_address("192.0.2.7"), {"mx.example.org"}, {"198.51.100.25"})
+        == verdict
+    )
 
 
 def test_we_may_use_our_own_name() -> None:
     ours = {"198.51.100.25"}
-    assert judge_helo("mx.example.org", "198.51.100.25", {"mx.example.org"}, ours) == "fine"
+    assert (
+        judge_helo("mx.example.org", parse_address("198.51.100.25"), {"mx.example.org"}, ours)
+        == "fine"
+    )
 
 
 def test_ipv6_literals() -> None:
-    assert judge_helo("[IPv6:2001:db8::7]", "2001:db8::7", (), ()) == "fine"
-    assert judge_helo("[IPv6:2001:db8:0::7]", "2001:db8::7", (), ()) == "fine"
+    assert judge_helo("[IPv6:2001:db8::7]", parse_address("2001:db8::7"), (), ()) == "fine"
+    assert judge_helo("[IPv6:2001:db8:0::7]", parse_address("2001:db8::7"), (), ()) == "fine"

@@ -6,6 +6,7 @@ import pytest
 
 from policyd.hostnames import looks_generic, organizational_domain
 from policyd.identity import host_identity, network_identity
+from policyd.match import parse_address
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ from policyd.identity import host_identity, network_identity
     ],
 )
 def test_network(address: str, identity: str) -> None:
-    assert network_identity(address, 24, 64) == identity
+    assert network_identity(parse_address(address), 24, 64) == identity
 
 
 @pytest.mark.parametrize(
@@ -61,14 +62,14 @@ def test_organizational_domain(name: str, domain: str) -> None:
     ],
 )
 def test_host(address: str, name: str, identity: str) -> None:
-    assert host_identity(address, name) == identity
+    assert host_identity(parse_address(address), name) == identity
 
 
 def test_generic_names() -> None:
-    assert looks_generic("203.0.113.9", "cpe-203-0-113-9.res.example.com")
-    assert not looks_generic("203.0.113.9", "mail.example.com")
+    assert looks_generic(parse_address("203.0.113.9"), "cpe-203-0-113-9.res.example.com")
+    assert not looks_generic(parse_address("203.0.113.9"), "mail.example.com")
     # the digits of a server's number are not its address
-    assert not looks_generic("203.0.113.9", "mx9.example.com")
+    assert not looks_generic(parse_address("203.0.113.9"), "mx9.example.com")
 
 
 OWN = (
@@ -169,16 +170,16 @@ GENERATED = (
 
 @pytest.mark.parametrize(("address", "name"), OWN)
 def test_a_name_of_its_own(address: str, name: str) -> None:
-    assert host_identity(address, name) == f"host:{organizational_domain(name)}"
+    assert host_identity(parse_address(address), name) == f"host:{organizational_domain(name)}"
 
 
 @pytest.mark.parametrize(("address", "name"), GENERATED)
 def test_a_name_that_was_generated(address: str, name: str) -> None:
-    assert host_identity(address, name) == ""
-    assert host_identity(address, name.upper() + ".") == ""
+    assert host_identity(parse_address(address), name) == ""
+    assert host_identity(parse_address(address), name.upper() + ".") == ""
 
 
 def test_a_number_alone_gets_nobody_refused() -> None:
     """`generic_name` of the check `client` asks the narrower question, as before."""
-    assert not looks_generic("198.51.100.7", "s12345.hoster.example")
-    assert not looks_generic("198.51.100.7", "vps-1a2b3c4d.vps.ovh.net")
+    assert not looks_generic(parse_address("198.51.100.7"), "s12345.hoster.example")
+    assert not looks_generic(parse_address("198.51.100.7"), "vps-1a2b3c4d.vps.ovh.net")
