@@ -14,6 +14,7 @@ from policyd.match import (
     ClientTable,
     MatchError,
     NameTable,
+    _parse_address,
     parse_address,
     read_addresses,
     read_clients,
@@ -74,6 +75,22 @@ def test_clients(entry: str, address: str, name: str, matches: bool) -> None:
 )
 def test_addresses(entry: str, address: str, matches: bool) -> None:
     assert bool(AddressTable([entry]).match(MailAddress.parse(address))) is matches
+
+
+@pytest.mark.parametrize("entry", ["bücher.example", "BÜCHER.example.", "xn--bcher-kva.example"])
+def test_a_domain_in_any_script(entry: str) -> None:
+    for address in ("a@bücher.example", "a@XN--bcher-kva.example", "a@bücher.example."):
+        for text in (entry, f"@{entry}", f"a@{entry}"):
+            assert AddressTable([text]).match(MailAddress.parse(address))
+        assert not AddressTable([f"b@{entry}"]).match(MailAddress.parse(address))
+
+
+def test_what_is_too_long_for_an_address_is_not_remembered() -> None:
+    longest = "0000:0000:0000:0000:0000:ffff:192.168.100.200"
+    assert parse_address(longest) == parse_address("192.168.100.200")
+    before = _parse_address.cache_info().currsize
+    assert parse_address("192.0.2.1" + " " * 2000) is None
+    assert _parse_address.cache_info().currsize == before
 
 
 def test_names() -> None:
