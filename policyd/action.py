@@ -1,7 +1,7 @@
-"""What Postfix is told to do: an action of access(5), safe to put on the wire.
+"""An answer to Postfix: an action of access(5), safe to put on the wire.
 
-Whatever goes into an action becomes one line of printable US-ASCII, so no sender, HELO name or DNS
-record can add a second answer or a header field of its own.
+Every text in an action becomes one line of printable US-ASCII, so no sender, HELO name or DNS
+record can add a second answer or a header field.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from gatepost.reply import Reply
 
 MAX_HEADER = 900
-"""Octets of a header field that is prepended: RFC 5322 section 2.1.1 allows a line of 998."""
+"""Maximum octets of a prepended header field: RFC 5322 section 2.1.1 allows a line of 998."""
 
 _UNSAFE = re.compile(r"[^\x20-\x7e]+")
 # RFC 5322 section 2.2: printable US-ASCII except colon
@@ -21,7 +21,7 @@ _FIELD_NAME = re.compile(r"[!-9;-~]+\Z")
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One answer: `verb` is an action of access(5), `text` what stands behind it."""
+    """One answer: `verb` is an action of access(5), `text` its argument."""
 
     verb: str
     text: str = ""
@@ -38,29 +38,29 @@ class Action:
 
     @property
     def temporary(self) -> bool:
-        """Whether the client is told to come again."""
+        """Whether the client is told to try again later."""
         return self.verb.startswith(("4", "DEFER"))
 
     @property
     def permanent(self) -> bool:
-        """Whether the mail is refused for good."""
+        """Whether the mail is refused permanently."""
         return self.verb.startswith("5") or self.verb == "REJECT"
 
 
 DUNNO = Action("DUNNO")
-"""Nothing to say: Postfix goes on with its next restriction."""
+"""No objection: Postfix continues with its next restriction."""
 
 
 def refuse(reply: Reply) -> Action:
-    """Refuse with the reply's own code, now or for good.
+    """Refuse with the reply's own code, temporary or permanent.
 
-    Raises `ValueError` for an enhanced code x.1.x, in whose place Postfix would send another one.
+    Raises `ValueError` for an enhanced code x.1.x, which Postfix would replace by another one.
     """
     return Action(str(reply.code), _text(reply))
 
 
 def defer_if_permit(reply: Reply) -> Action:
-    """Defer, unless a later restriction of Postfix refuses for good; `reply` is a 450."""
+    """Defer, unless a later Postfix restriction rejects the mail; `reply` is a 450."""
     if reply.code != 450:
         raise ValueError(f"{reply}: Postfix would say 450")
     return Action("DEFER_IF_PERMIT", _text(reply))
@@ -80,7 +80,7 @@ def hold(text: str) -> Action:
 def prepend(name: str, value: str) -> Action:
     """Prepend a header field to the message (not at END-OF-MESSAGE, where Postfix ignores it)."""
     if not _FIELD_NAME.match(name):
-        raise ValueError(f"{name!r} is not the name of a header field")
+        raise ValueError(f"{name!r} is not a header field name")
     return Action("PREPEND", f"{name}: {printable(value)}"[:MAX_HEADER])
 
 

@@ -1,10 +1,10 @@
-"""Envelope senders that change with each message, reduced to what stays the same.
+"""Envelope senders that change with each message, reduced to their constant part.
 
-Bounce addresses carry what tells one message from another: a number, a hash, a day, the recipient.
-`stable_sender()` takes that out, so that the next message of a sender has the same triplet. Known
-forms are read by their parts; where a form names the original sender or the customer of a sending
-service, that name stays. What is left is judged by its looks, and an ordinary address is left as
-it is: ``user123`` and ``user124``, ``john.1984`` and ``john.1985`` are different people.
+Bounce addresses contain parts that identify one message: a number, a hash, a day, the recipient.
+`stable_sender()` removes them, so that the next message of a sender has the same triplet. Known
+forms are parsed; if a form names the original sender or the customer of a sending service, that
+name stays. Other addresses are judged by their appearance, and an ordinary address stays as it is:
+``user123`` and ``user124``, ``john.1984`` and ``john.1985`` are different people.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import re
 from functools import lru_cache
 
 MAX_LENGTH = 1024
-"""Characters of a sender that are looked at; RFC 5321 section 4.5.3.1 allows 320."""
+"""Maximum characters of a sender; RFC 5321 section 4.5.3.1 allows 320."""
 _MAX_NESTING = 3
-"""Forms within one another: a bounce address that a forwarder rewrote."""
+"""Maximum nesting of forms, as in a bounce address that a forwarder rewrote."""
 
 # Hosts and days of SRS are kept or left out by their place:
 # SRS0=hash=day=domain=user, SRS1=hash=host==hash=day=domain=user; the first separator is = + or -
@@ -23,9 +23,9 @@ _SRS0 = re.compile(r"(?:(.*)\+)?srs0?[=+-][^=]+=[^=]+=([^=]+)=(.+)", re.IGNORECA
 _SRS1 = re.compile(
     r"srs1[=+-][^=]+=([^=]+)=[=+-][^=]+=[^=]+=([^=]+)=(.+)", re.IGNORECASE | re.DOTALL
 )
-# Exchange, where it is the relay: bounces+SRS=hash=day@domain
+# Exchange as a relay: bounces+SRS=hash=day@domain
 _SRS_BARE = re.compile(r"(.+)\+srs[=+-][^=]+=[^=]+", re.IGNORECASE | re.DOTALL)
-# BATV: prvs=tag=user, also the other way round and with a slash; the tag is a digit for the key,
+# BATV: prvs=tag=user, also in reverse order and with a slash; the tag is one digit for the key,
 # three for the day, and a hash
 _PRVS = re.compile(r"prvs=([^=/]+)[=/](.+)", re.IGNORECASE | re.DOTALL)
 _PRVS_TAG = re.compile(r"(?=[a-z]*[0-9])[0-9a-f]{6,12}|[0-9]{4}[0-9a-z]{6}", re.IGNORECASE)
@@ -52,11 +52,11 @@ _SALESFORCE = re.compile(r"(.+=.+?)__[0-9a-z-]+", re.IGNORECASE | re.DOTALL)
 _SERVERS_IN_THE_DOMAIN = re.compile(
     r".+\.((?:bnc\.salesforce|mcsv|mcdlv|rsgsv|mandrillapp)\.(?:com|net))"
 )
-"""Sending services whose bounce domain begins with the server of the day."""
+"""Sending services whose bounce domain begins with the name of a changing server."""
 _MAILCHIMP_POOLS = frozenset({"mcdlv.net", "rsgsv.net"})
-"""Domains that Mailchimp uses by turns with mcsv.net."""
+"""Domains that Mailchimp alternates with mcsv.net."""
 _RANDOM_ALONE = re.compile(r"(?:.+\.)?bounces\.google\.com|(?:.+\.)?amazonses\.com")
-"""Domains where the whole local part belongs to one message."""
+"""Domains where the whole local part changes with each message."""
 
 _DIGIT = re.compile(r"[0-9]")
 _SEPARATORS = re.compile(r"([-_.+=/@*]+)")
@@ -71,16 +71,16 @@ _BOUNCE_WORDS = frozenset(
     | {"newsletter", "newsletters", "nl", "noreply", "notification", "notifications", "notify"}
     | {"owner", "reply", "request", "ret", "return", "returns", "sentto", "tracking", "verp"}
 )
-"""Words that say that an address is made by a program."""
+"""Words that show that a program made the address."""
 _BOUNCE_LABELS = re.compile(
     r"(?:.+\.)?(?:bnc|bounces?|e|em[0-9]*|email|lists?|mailer|mailing|mg|mta|news(?:letter)?|"
     r"returns?)[0-9]*\.[^.]+\.[^.]+(?:\..+)?"
 )
-"""The same, as a label of the domain below an organization's."""
+"""The same for a label of the domain below the organizational domain."""
 _NOBODYS_LABELS = re.compile(
     r"(?:.+\.)?(?:bnc|bounces?|em[0-9]+|mg|returns?|verp)[0-9]*\.[^.]+\.[^.]+(?:\..+)?"
 )
-"""Labels of domains where nobody has a mailbox: whatever has a number in it is a program's."""
+"""Labels of domains without mailboxes: any address with a number was made by a program."""
 _NUMBERED_WORD = re.compile(
     r"((?:bnc|bounced?|bounces|errors?|messages?|msg|returns?|sentto|verp)-?)[0-9]+", re.IGNORECASE
 )
@@ -105,7 +105,7 @@ _FREEMAIL = frozenset(
     | {"wanadoo.fr", "web.de", "wp.pl", "yahoo.co.jp", "yahoo.co.uk", "yahoo.com", "yahoo.de"}
     | {"yahoo.fr", "yandex.com", "yandex.ru", "ymail.com", "zoho.com"}
 )
-"""Providers where people choose their names: a number in one is a part of it."""
+"""Providers whose users choose their names: a number is part of the name."""
 _LONG_NUMBER = 6
 _SHORT_HASH = 8
 _LONG_WORD = 12
@@ -120,9 +120,9 @@ _TURNS = re.compile(r"[0-9](?=[A-Za-z])|[A-Za-z](?=[0-9])|[a-z](?=[A-Z])")
 
 
 def stable_sender(sender: str) -> str:
-    """Return the part of an envelope sender that each message of a sender has, in lower case.
+    """Return the part of an envelope sender that all messages of the sender share, in lower case.
 
-    What is taken out becomes ``#``; what stands behind a plus sign is left out.
+    Each removed part becomes ``#``; the text after a plus sign is dropped.
     """
     return sender.lower() if len(sender) > MAX_LENGTH else _reduced(sender)
 
@@ -148,12 +148,12 @@ def _stable(user: str, domain: str, nesting: int) -> str:
 
 
 def _inner(user: str, domain: str, nesting: int) -> str:
-    """Reduce the user of an address that stands within another one, as if it stood alone."""
+    """Reduce the user of an address inside another one as if it were the whole address."""
     return _stable(user, domain.lower(), nesting).rpartition("@")[0]
 
 
 def _srs(user: str, domain: str, nesting: int) -> str | None:
-    """Reduce a forwarder's rewriting: the original sender stays."""
+    """Reduce an address rewritten by a forwarder to the original sender."""
     if found := _SRS1.fullmatch(user):
         host, original, name = found.groups()
         return f"srs1=#={host}==#=#={original}={_inner(name, original, nesting)}@{domain}"
@@ -183,12 +183,12 @@ def _batv(user: str, domain: str, nesting: int) -> str | None:
 
 
 def _customer(user: str, domain: str) -> str | None:
-    """Reduce a sending service's address: the customer stays, where it is named."""
+    """Reduce a sending service's address to the customer, if it names one."""
     pool = _SERVERS_IN_THE_DOMAIN.fullmatch(domain)
     domain = pool[1] if pool else domain
     domain = "mcsv.net" if domain in _MAILCHIMP_POOLS else domain
     if found := _SPARKPOST.fullmatch(user):
-        return f"{found[1]}@{domain}"  # its numbers are those of the customer
+        return f"{found[1]}@{domain}"  # the numbers identify the customer
     if found := _SENDGRID.fullmatch(user) or _MAILCHIMP.fullmatch(user):
         return f"{found[1]}@{domain}"
     if domain == "bnc.salesforce.com" and (found := _SALESFORCE.fullmatch(user)):
@@ -207,7 +207,7 @@ def _customer(user: str, domain: str) -> str | None:
 
 
 def _plain(user: str, domain: str) -> str:
-    """Reduce a local part of no form that is known."""
+    """Reduce a local part of unknown form."""
     user = user.partition("+")[0] or user
     if not _DIGIT.search(user) or domain in _FREEMAIL:
         return user
@@ -243,9 +243,9 @@ def _plain(user: str, domain: str) -> str:
 
 
 def _without_what_changes(word: str, nobodys: bool) -> str:
-    """Return a word of an address that a program made, without its numbers and hashes.
+    """Remove numbers and hashes from a word of an address that a program made.
 
-    Where nobody has a mailbox a long word is a hash, and be it of letters alone.
+    In a domain without mailboxes, a long word is a hash even if it consists of letters only.
     """
     if word.isdecimal() or _looks_random(word) or _looks_hashed(word):
         return "#"
@@ -257,7 +257,7 @@ def _without_what_changes(word: str, nobodys: bool) -> str:
 
 
 def _words_before_a_recipient(parts: list[str]) -> int:
-    """How many words stand before the recipient that a VERP address has (user=domain.example)."""
+    """Return the number of words before the recipient in a VERP address (user=domain.example)."""
     separators = parts[1::2]
     for n in range(len(separators) - 1, -1, -1):
         if "=" in separators[n]:
@@ -267,7 +267,7 @@ def _words_before_a_recipient(parts: list[str]) -> int:
 
 
 def _looks_random(word: str) -> bool:
-    """Return whether a word is long, with digits and letters all mixed."""
+    """Return whether a word is long, with digits and letters mixed."""
     if len(word) < _SHORT_HASH or word.isalpha() or word.isdecimal() or not word.isascii():
         return False
     if _HEX.fullmatch(word):
@@ -278,7 +278,7 @@ def _looks_random(word: str) -> bool:
 
 
 def _looks_hashed(word: str) -> bool:
-    """Return whether a word of an address that a program made is a hash, and be it a short one."""
+    """Return whether a word of an address that a program made is a hash, even a short one."""
     if _EZMLM_COOKIE.fullmatch(word):
         return True
     if len(word) < _LONG_NUMBER or word.isalpha() or word.isdecimal() or not word.isascii():

@@ -8,16 +8,16 @@ from gatepost.reply import Reply
 from policyd.protocol import MAX_REQUEST
 
 COST = 4
-"""Bytes that a request takes for each that came, as text: a character outside of the Basic
-Multilingual Plane makes four of each, and so do the escapes of what is no UTF-8."""
+"""Bytes of memory per received byte, as text: a character outside the Basic Multilingual Plane
+takes four bytes for each, and so do the escapes of bytes that are not UTF-8."""
 COST_OF_PARTS = 16 * 1024
-"""Bytes that the parts of a request take besides: 40 attributes, the task, what checks noted."""
+"""Bytes that a request takes besides: 40 attributes, the task, the notes of the checks."""
 SMALL = 4096
-"""Bytes of half a request that may always wait for the rest."""
+"""Bytes of an incomplete request that may always wait for the rest."""
 READ_AHEAD = 2 * MAX_REQUEST
-"""Bytes of pipelined requests that are taken before the socket is left to wait."""
+"""Bytes of pipelined requests that are read before the socket is paused."""
 
-BUSY = Reply(451, "4.3.2", "too many requests are under way, please try again", "too-many-requests")
+BUSY = Reply(451, "4.3.2", "too many requests in progress, please try again", "too-many-requests")
 
 
 @dataclass(frozen=True, slots=True)

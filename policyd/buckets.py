@@ -1,8 +1,8 @@
-"""Token buckets and sets of recent things: limits decided without clock and store.
+"""Token buckets and sets of recent items: limits decided without clock and store.
 
-A bucket of `limit` tokens fills up again evenly within `period` seconds, so it allows a burst of
-`limit` and, in the long run, `limit` in each `period`. What is kept is text: ``tokens time``.
-Times are seconds since the epoch.
+A bucket of `limit` tokens refills evenly within `period` seconds, so it allows a burst of `limit`
+and, in the long run, `limit` in each `period`. It is stored as text: ``tokens time``. Times are
+seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from policyd.stores import Entry
 
 CLOCK_STEP = 60.0
-"""Seconds by which a bucket may be of the future because the clocks of servers differ. What is
+"""Seconds by which a bucket may lie in the future because the clocks of servers differ. A bucket
 further ahead was written before a clock was set back."""
 
 
@@ -26,17 +26,17 @@ class Rate:
 
 
 class Bucket(NamedTuple):
-    """How many tokens there were, and when."""
+    """A number of tokens, and the time at which it was true."""
 
     tokens: float
     time: float
 
 
 def refill(bucket: Bucket | None, now: float, rate: Rate) -> Bucket:
-    """The bucket as it is now; a new one is full.
+    """Return the bucket as of `now`; a new one is full.
 
-    A clock that was set back fills nothing, and from then on it fills as before. With servers whose
-    clocks differ, the one that is ahead counts: no second fills a bucket twice.
+    If the clock was set back, the bucket gains nothing and then fills as before. If the clocks of
+    servers differ, the fastest one counts: no second fills a bucket twice.
     """
     if bucket is None:
         return Bucket(float(rate.limit), now)
@@ -48,12 +48,13 @@ def refill(bucket: Bucket | None, now: float, rate: Rate) -> Bucket:
 
 
 def is_ahead(bucket: Bucket, now: float) -> bool:
-    """Whether the clock was set back since the bucket was written: it has to be written anew."""
+    """Return whether the clock was set back since the bucket was written; it must then be
+    rewritten."""
     return bucket.time - now > CLOCK_STEP
 
 
 def take(bucket: Bucket | None, now: float, rate: Rate, cost: int) -> tuple[Bucket, bool]:
-    """The bucket afterwards, and whether it had `cost` tokens; when not, none are taken."""
+    """Return the bucket afterwards, and whether it had `cost` tokens; if not, none are taken."""
     bucket = refill(bucket, now, rate)
     if bucket.tokens + 1e-9 < cost:
         return bucket, False
@@ -61,19 +62,21 @@ def take(bucket: Bucket | None, now: float, rate: Rate, cost: int) -> tuple[Buck
 
 
 def wait_for(bucket: Bucket, rate: Rate, cost: int) -> float:
-    """Seconds until the bucket has `cost` tokens; for a cost above the limit, until it is full."""
+    """Return the seconds until the bucket has `cost` tokens, or is full if the cost exceeds the
+    limit."""
     missing = min(cost, rate.limit) - bucket.tokens
     return max(0.0, missing * rate.period / rate.limit)
 
 
 def bucket_entry(bucket: Bucket, rate: Rate) -> Entry:
-    """A bucket as an entry: when it is full again, it says nothing more."""
+    """Return the bucket as an entry that expires when the bucket is full again."""
     full_at = bucket.time + (rate.limit - bucket.tokens) * rate.period / rate.limit
     return Entry(f"{bucket.tokens:.6f} {bucket.time:.3f}", int(full_at) + 1)
 
 
 def read_bucket(entry: Entry | None) -> Bucket | None:
-    """The bucket of an entry; None for none, and for what no Gatepost wrote."""
+    """Return the bucket of an entry; None without an entry, and for a value not written by
+    Gatepost."""
     if entry is None:
         return None
     try:
@@ -84,25 +87,26 @@ def read_bucket(entry: Entry | None) -> Bucket | None:
 
 
 class Recent(NamedTuple):
-    """Different things, and when each was last seen."""
+    """Different items, and when each was last seen."""
 
     items: tuple[tuple[str, int], ...] = ()
 
 
 def note_recent(recent: Recent, item: str, now: int, period: float, bound: int) -> Recent:
-    """`recent` with `item`, without what is older than `period`, the latest `bound` things."""
+    """Add `item` to `recent`, drop items older than `period`, and keep the latest `bound` items."""
     kept = [(name, time) for name, time in recent.items if name != item and now - time < period]
     return Recent((*kept, (item, now))[-bound:])
 
 
 def recent_entry(recent: Recent, now: int, period: float) -> Entry:
-    """The set as an entry: ``item=time`` separated by blanks; items have neither."""
+    """Return the set as an entry: ``item=time`` separated by blanks; items contain neither."""
     text = " ".join(f"{name}={time}" for name, time in recent.items)
     return Entry(text, now + int(period) + 1)
 
 
 def read_recent(entry: Entry | None) -> Recent:
-    """The set of an entry; empty for none, and for what no Gatepost wrote."""
+    """Return the set of an entry; empty without an entry, and for a value not written by
+    Gatepost."""
     if entry is None or not entry.value:
         return Recent()
     try:

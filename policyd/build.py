@@ -1,4 +1,4 @@
-"""Makes stores and checks from the settings: the one place that knows all of them."""
+"""Builder of stores and checks from the settings: the only module that knows all of them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from policyd.stores.sqlite import SqliteStore
 def open_store(settings: StoreSettings, *, once: bool = False) -> RawStore:
     """Return the store of the settings, bare; raises `StoreStartError`.
 
-    `once`: for a few reads at most, so that nothing is prepared for many.
+    `once`: for a few reads at most, so that no index is built.
     """
     if settings.kind == "memory":
         return MemoryStore()
@@ -41,10 +41,10 @@ def open_store(settings: StoreSettings, *, once: bool = False) -> RawStore:
             settings.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreStartError(
-                f"cannot make the folder of the store {settings.path}: {error.strerror}"
+                f"cannot create the folder of the store {settings.path}: {error.strerror}"
             ) from None
         return SqliteStore(settings.path, indexed=not once)
-    # who has no Valkey need not hold its client in memory
+    # without Valkey, its client need not be in memory
     from policyd.stores.valkey import ValkeyStore
 
     try:
@@ -57,7 +57,7 @@ def open_store(settings: StoreSettings, *, once: bool = False) -> RawStore:
 
 
 class Stores:
-    """The store as the checks see it: `guarded` may fail, `lasting` goes on in memory."""
+    """The store as the checks see it: `guarded` may fail, `lasting` continues in memory."""
 
     def __init__(self, guarded: Store, lasting: Store, guard: Guard | None = None) -> None:
         self.guarded = guarded
@@ -79,24 +79,25 @@ class Stores:
         return cls(store, store)
 
     def start(self) -> None:
-        """Begin to watch the store; called in the event loop."""
+        """Start watching the store; called in the event loop."""
         if self._guard is not None:
             self._guard.start()
 
     @property
     def tasks(self) -> Sequence[asyncio.Task[None]]:
-        """Return the tasks that watch the store; one that ends before `close()` is a fault."""
+        """Return the tasks that watch the store; if one ends before `close()`, that is a fault."""
         return () if self._guard is None else self._guard.tasks
 
     async def close(self) -> None:
-        """Finish what was begun and let go."""
+        """Finish pending work and release the store."""
         await self.lasting.close()
 
 
 class Maker:
-    """Makes the checks of one configuration; a check that has nothing to do is not made.
+    """Builds the checks of one configuration; a check that has nothing to do is left out.
 
-    `standings` is what earlier configurations found out about DNS lists, and is added to.
+    `standings` holds what earlier configurations learned about DNS lists; new lists are added to
+    it.
     """
 
     def __init__(
@@ -124,7 +125,7 @@ class Maker:
         }
 
     def engine(self) -> Engine:
-        """Return the checks that are on, in their order; raises `StartError`."""
+        """Return the enabled checks in their order; raises `StartError`."""
         rows = []
         for name in self._settings.order:
             try:
@@ -136,7 +137,7 @@ class Maker:
         return Engine(rows, self._proxy_networks)
 
     def faults(self) -> Iterator[tuple[CheckName, str]]:
-        """Yield the checks that cannot be made, and why, as a list that is missing."""
+        """Yield the checks that cannot be built and the reason, such as a missing list."""
         for name in self._settings.order:
             try:
                 self._row(name)
@@ -194,9 +195,9 @@ class Maker:
 
 
 def faults(ground: GroundSettings, settings: PolicydSettings) -> Iterator[tuple[str, str]]:
-    """Keys whose files keep a server with these settings from starting, and why.
+    """Yield the keys whose files prevent a server with these settings from starting, and why.
 
-    Nothing is asked and no store is opened.
+    It queries nothing and opens no store.
     """
     maker = Maker(ground, settings, Stores.over(MemoryStore()), AsyncResolver(ground.dns))
     for name, why in maker.faults():

@@ -1,8 +1,8 @@
 """The country of an address, from a file that the administrator provides.
 
-One network a line and its country behind it, as ``192.0.2.0/24 DE`` or ``192.0.2.0/24,DE``; the
-free databases come in this form or can be turned into it with one command. More special networks
-win over those around them.
+Each line has a network and its country: ``192.0.2.0/24 DE`` or ``192.0.2.0/24,DE``. The free
+databases come in this form or can be converted with one command. A smaller network takes precedence
+over a larger one that contains it.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ class Countries:
         return bool(self._by_size)
 
     def add(self, network: str, country: str) -> None:
-        """Add a network; raises `ValueError` for what is none, and for what is no country."""
+        """Add a network; raises `ValueError` for an invalid network or country."""
         if not country.isalnum():
-            raise ValueError(f"{country!r} is no country: write a network and a word behind it")
+            raise ValueError(f"{country!r} is not a country: write a network, followed by one word")
         parsed = ipaddress.ip_network(network, strict=False)
         size = self._by_size.setdefault((parsed.version, parsed.prefixlen), {})
         size[int(parsed.network_address) >> (parsed.max_prefixlen - parsed.prefixlen)] = country
         self._by_size = dict(sorted(self._by_size.items(), reverse=True))
 
     def of(self, address: IpAddress | None) -> str:
-        """The country of an address, empty when it is not known."""
+        """Return the country of an address, empty if unknown."""
         if address is None:
             return ""
         number, bits = int(address), address.max_prefixlen

@@ -1,10 +1,10 @@
-"""The log line of a decision: written for every request, so it is made with few means.
+"""Writer of the log line of a decision: there is one for every request, so it is built cheaply.
 
-As JSON it is put together here, in the shape that `gatepost.logs` gives all other lines, and the
-lines of one turn of the event loop go out in one write. For people it goes the common way.
+JSON lines are built here, in the same form as those of `gatepost.logs`, and all lines of one turn
+of the event loop go out in one write. In the console format, lines go through `gatepost.logs`.
 
-Probes ask several times a minute; what they are told is of the level debug, so that the log of a
-server with nothing to do stays empty.
+Probes ask several times a minute; their answers are logged at level debug, so that the log of an
+idle server stays empty.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ FIELDS = (
     ("queue_id", "queue_id"),
     ("instance", "instance"),
 )
-"""Key of the log line, attribute of Postfix. Empty ones are left out; the client has its own."""
+"""Key of the log line, attribute of Postfix. Empty attributes are left out; the client is added
+separately."""
 
 _BEGINNINGS = tuple((f',"{key}":', attribute) for key, attribute in FIELDS)
 MAX_HEADS = 1000
-"""Beginnings of lines that are kept: some 300 bytes each."""
+"""Cached beginnings of lines: some 300 bytes each."""
 
 log = get_logger("policyd")
 
 
 class DecisionLog:
-    """Writes decisions as the settings say, to standard error."""
+    """Writes decisions to standard error, in the configured format."""
 
     def __init__(self, settings: LogSettings) -> None:
         self._wanted = settings.level in ("debug", "info")
@@ -66,7 +67,7 @@ class DecisionLog:
         self._lines.append(self._line(request, decision, seconds, level))
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write the waiting lines."""
         lines, self._lines = self._lines, []
         self._output.write("".join(lines))
 
@@ -85,7 +86,8 @@ class DecisionLog:
         return "".join(parts)
 
     def _head(self, decision: Decision) -> str:
-        """Return the part that says what was decided: few different ones, over and over."""
+        """Return the part that describes the decision; few different ones recur, so they are
+        cached."""
         findings = "; ".join(decision.findings)
         key = (decision.action.wire, decision.check, decision.reason, findings)
         head = self._heads.get(key)
@@ -97,7 +99,7 @@ class DecisionLog:
                 head += f',"reason":"{decision.reason}"'
             if findings:
                 head += f',"findings":{_quote(findings)}'
-            if len(self._heads) >= MAX_HEADS:  # a detail may come out of mail
+            if len(self._heads) >= MAX_HEADS:  # a detail may come from mail
                 self._heads.clear()
             self._heads[key] = head
         return head
@@ -112,7 +114,7 @@ class DecisionLog:
 
 
 def _client(request: Request, decision: Decision) -> Iterator[tuple[str, str]]:
-    """Yield the client as Postfix names it, and the proxy, when Postfix names that."""
+    """Yield the client as Postfix names it, and the proxy if the address is a proxy's."""
     get = request.attributes.get
     if address := get("client_address"):
         yield "client", address

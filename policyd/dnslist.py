@@ -1,6 +1,6 @@
-"""DNS lists (RFC 5782): what is asked, what an answer means, and whether a zone can be trusted.
+"""DNS lists (RFC 5782): names of queries, meaning of answers, and the health of a zone.
 
-No network here: names to ask are made and answers are judged.
+No I/O here: it builds the names to query and evaluates the answers.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _DOMAIN = re.compile(r"(?=.{1,200}\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})+\Z")
 class CodeFilter:
     """A pattern of return codes as Postfix writes them: ``127.0.0.[2..11]``, ``127.0.[0;1].2``.
 
-    Raises `ValueError` for what is none.
+    Raises `ValueError` for an invalid pattern.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
         octets = re.findall(r"\[[^\]]*\]|[^.\[\]]+", text)
         if ".".join(octets) != text or len(octets) != 4:
-            raise ValueError(f"{text!r} is no pattern of codes: write 127.0.0.[2..11]")
+            raise ValueError(f"{text!r} is not a pattern of codes: write 127.0.0.[2..11]")
         self._octets = tuple(_octet_values(octet, text) for octet in octets)
 
     def match(self, address: str) -> bool:
-        """Whether an IPv4 address in text fits."""
+        """Return whether an IPv4 address in text form matches."""
         numbers = address.split(".")
         return len(numbers) == 4 and all(
             number.isdecimal() and int(number) in values
@@ -45,19 +45,19 @@ class CodeFilter:
 
 def _octet_values(octet: str, text: str) -> frozenset[int]:
     if not _OCTET.match(octet):
-        raise ValueError(f"{octet!r} in {text!r} is no octet: write 2, [2..11] or [2;4;8..10]")
+        raise ValueError(f"{octet!r} in {text!r} is not an octet: write 2, [2..11] or [2;4;8..10]")
     values: set[int] = set()
     for part in octet.strip("[]").split(";"):
         low, _, high = part.partition("..")
         first, last = int(low), int(high or low)
         if not first <= last <= 255:
-            raise ValueError(f"{part!r} in {text!r} is no range within 0 to 255")
+            raise ValueError(f"{part!r} in {text!r} is not a range within 0 to 255")
         values.update(range(first, last + 1))
     return frozenset(values)
 
 
 class Listing(enum.Enum):
-    """What an answer of a list means."""
+    """The meaning of an answer from a list."""
 
     NOT_LISTED = "not listed"
     LISTED = "listed"
@@ -68,7 +68,7 @@ class Listing(enum.Enum):
 
 
 def judge(answer: Answer, filters: Sequence[CodeFilter]) -> tuple[Listing, str]:
-    """What an answer to an A question means, and the code that says so."""
+    """Return the meaning of an answer to an A query, and the code that says so."""
     if answer.rcode is Rcode.TEMPFAIL:
         return Listing.UNKNOWN, ""
     codes = []
@@ -79,7 +79,7 @@ def judge(answer: Answer, filters: Sequence[CodeFilter]) -> tuple[Listing, str]:
             continue
         codes.append(code)
         # RFC 5782 section 2.1: entries are in 127.0.0.0/8. Anything else is a parked domain, a
-        # resolver that "helps", or an error told in the list's own way.
+        # resolver that "helps", or an error code of the list's own.
         if address in _ERROR_CODES or address not in _LIST_CODES or address == _NOT_A_CODE:
             return Listing.ERROR, code
     for code in codes:
@@ -89,7 +89,7 @@ def judge(answer: Answer, filters: Sequence[CodeFilter]) -> tuple[Listing, str]:
 
 
 def address_name(address: IpAddress | None, zone: str) -> str:
-    """The name that asks for an address (RFC 5782 sections 2.1 and 2.4); empty for no address."""
+    """Return the name to query for an address (RFC 5782 sections 2.1 and 2.4); empty for None."""
     if address is None:
         return ""
     if isinstance(address, ipaddress.IPv4Address):
@@ -99,15 +99,15 @@ def address_name(address: IpAddress | None, zone: str) -> str:
 
 
 def address_octets(address: ipaddress.IPv4Address) -> tuple[int, int, int, int]:
-    """The four octets."""
+    """Return the four octets."""
     first, second, third, fourth = address.packed
     return first, second, third, fourth
 
 
 def domain_name(domain: str, zone: str) -> str:
-    """The name that asks for a domain (RFC 5782 section 3); empty for what is no domain name.
+    """Return the name to query for a domain (RFC 5782 section 3); empty for an invalid domain name.
 
-    Domain lists answer an error when they are asked for an address, so a literal is not asked.
+    Domain lists answer queries for addresses with an error, so address literals are not queried.
     """
     domain = domain.lower().rstrip(".")
     if not _DOMAIN.match(domain) or domain.rpartition(".")[2].isdecimal():
@@ -116,7 +116,7 @@ def domain_name(domain: str, zone: str) -> str:
 
 
 class Health(enum.Enum):
-    """What the test entries say about a zone."""
+    """The health of a zone according to its test entries."""
 
     UNTESTED = "untested"
     """It has not been tested yet."""
@@ -126,7 +126,7 @@ class Health(enum.Enum):
     LISTS_EVERYTHING = "lists everything"
     """The entry that must not be listed is."""
     BLOCKED = "blocked"
-    """The list answers us with errors."""
+    """The list answers with error codes."""
     SILENT = "silent"
     """DNS did not answer."""
 
@@ -150,7 +150,7 @@ class SelfTest:
 
 
 def judge_zone(listed: Answer, unlisted: Answer) -> Health:
-    """What the answers to a `SelfTest` say."""
+    """Return the health that the answers to a `SelfTest` show."""
     there, _ = judge(listed, ())
     absent, _ = judge(unlisted, ())
     if Listing.ERROR in (there, absent):

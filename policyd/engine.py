@@ -27,18 +27,18 @@ from policyd.settings.base import CheckSection, FailureMode
 
 RESULTS = Counter(
     "gatepost_policyd_checks_total",
-    "What the checks found and did",
+    "Findings and actions of the checks",
     ["check", "finding", "action"],
 )
 FAILURES = Counter(
     "gatepost_policyd_check_failures_total",
-    "Checks that could not find out, by the failure mode that answered",
+    "Checks that failed, by the failure mode that answered",
     ["check", "mode"],
 )
 
 PROXIED = Counter(
     "gatepost_policyd_proxied_total",
-    "Requests whose client has an address of proxy_networks, so that it was not checked",
+    "Requests whose client address is in proxy_networks, so that the client was not checked",
 )
 
 WAITING = {"PREPEND": 1, "HOLD": 2}
@@ -142,7 +142,7 @@ class Engine:
         if not self._warned:
             self._warned = True
             log.error(
-                "the client's address is that of a proxy: checks of clients are off for it",
+                "the client's address is that of a proxy: client checks are skipped",
                 client=request.client_address,
             )
 
@@ -194,7 +194,9 @@ def _failed(row: Row, why: str, facts: Facts = NO_FACTS) -> Outcome:
     FAILURES.labels(name, mode).inc()
     reason = f"{name}-unavailable"
     if mode == "tempfail":
-        told = reply(reason, "Temporary problem with a check, try again later", temporary=True)
+        told = reply(
+            reason, "Temporary problem with a check, please try again later", temporary=True
+        )
         return Outcome("failed", refuse(told), reason, why, facts)
     if mode == "closed":
         told = reply(reason, "A check could not be made", temporary=False)

@@ -10,9 +10,9 @@ class PolicydError(Exception):
 
 
 class CheckError(PolicydError):
-    """A check could not find out what it needs; its failure mode decides what is answered.
+    """A check could not get the data it needs; its failure mode decides the answer.
 
-    `facts` are those that it found before: later checks use them if they are still asked.
+    `facts` are those that it found before the failure; later checks still get them.
     """
 
     def __init__(self, message: str = "", facts: Facts = NO_FACTS) -> None:

@@ -1,4 +1,4 @@
-"""gatepost.toml as the policy server reads it: the ground and `[policyd]`."""
+"""The part of gatepost.toml that the policy server reads: the common settings and `[policyd]`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from policyd.settings import PolicydSettings
 
 
 class PolicydFile(GroundSettings):
-    """The ground and `[policyd]`."""
+    """The common settings and `[policyd]`."""
 
     policyd: PolicydSettings = Field(
         default_factory=PolicydSettings,

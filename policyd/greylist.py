@@ -1,8 +1,8 @@
 """Greylisting (RFC 6647): whether an attempt passes, decided without clock and store.
 
-`decide()` gets what is known of a triplet (client identity, sender, recipient) and of the client,
-the time, and the rules; it returns what is to be known from now on and a verdict. A record that it
-returns unchanged (the same object) need not be written.
+`decide()` takes the records of a triplet (client identity, sender, recipient) and of the client,
+the time, and the rules; it returns the new records and a verdict. A record that it returns
+unchanged (the same object) need not be written.
 
 Times are whole seconds since the epoch.
 """
@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 
 class Triplet(NamedTuple):
-    """What is known of one triplet.
+    """The record of one triplet.
 
-    `first` is its first attempt, `last` the last time that counts (see `Rules.refresh`), `passed`
-    when it first passed, 0 while it has not.
+    `first` is the time of its first attempt, `last` the last time that counts (see
+    `Rules.refresh`), `passed` the time when it first passed, or 0.
     """
 
     first: int
@@ -27,9 +27,9 @@ class Triplet(NamedTuple):
 
 
 class Client(NamedTuple):
-    """What is known of one client identity: how often it came back, and when last.
+    """The record of one client identity: how often it retried successfully, and when last.
 
-    `returns` grows by at most one in `Rules.count_interval`, so that a burst of mail is one proof.
+    `returns` grows by at most one per `Rules.count_interval`, so that a burst of mail counts once.
     """
 
     returns: int
@@ -37,29 +37,30 @@ class Client(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What is known when an attempt is made."""
+    """The records when an attempt is made."""
 
     triplet: Triplet | None
     client: Client | None
 
 
 class Result(enum.StrEnum):
-    """What an attempt is."""
+    """The kind of an attempt."""
 
     NEW = "new"
     """The first of its triplet, or the first after everything expired: deferred."""
     EARLY = "early"
-    """Again, before the delay was over: deferred."""
+    """A retry before the delay was over: deferred."""
     PASSED = "passed"
-    """The first that came back in time: passes, and its mail says how long it waited."""
+    """The first retry in time: passes, and a header field says how long the mail waited."""
     KNOWN = "known"
     """Its triplet has passed before."""
     AUTO_ALLOWED = "auto-allowed"
-    """Its client came back often enough to be trusted with new triplets."""
+    """Its client has retried often enough to be trusted with new triplets."""
 
 
 class Verdict(NamedTuple):
-    """The result, with `wait`: seconds until it would pass; `delayed`: seconds since the first."""
+    """The result, with `wait`: seconds until a retry passes; `delayed`: seconds since the first
+    attempt."""
 
     result: Result
     wait: int = 0
@@ -67,7 +68,7 @@ class Verdict(NamedTuple):
 
     @property
     def passes(self) -> bool:
-        """Whether the mail may go on."""
+        """Whether the mail is accepted."""
         return self.result not in (Result.NEW, Result.EARLY)
 
 
@@ -76,19 +77,19 @@ class Rules:
     """All in seconds, except `auto_allow_after`."""
 
     delay: int = 300
-    """Before a triplet passes. 0: nothing is deferred."""
+    """Delay before a triplet passes. 0: nothing is deferred."""
     retry_window: int = 2 * 86400
-    """After its first attempt a triplet has this long to come back (RFC 5321 section 4.5.4.1 asks
-    senders to go on for four to five days; they retry often in the first hours)."""
+    """A retry counts for this long after the first attempt (RFC 5321 section 4.5.4.1 asks senders
+    to retry for four to five days; they retry often in the first hours)."""
     max_age: int = 35 * 86400
-    """A triplet or client not seen for so long is forgotten: more than a month, so that monthly
-    mail is delayed once."""
+    """A triplet or client is forgotten when it has not been seen for this long: more than a month,
+    so that monthly mail is delayed only once."""
     auto_allow_after: int = 5
-    """Returns of a client after which its mail is not delayed any more. 0: never."""
+    """Successful retries of a client after which its mail is no longer delayed. 0: never."""
     count_interval: int = 3600
-    """Two returns within this count as one."""
+    """Two retries within this time count as one."""
     refresh: int = 3600
-    """`last` is only moved on when it is older than this: most attempts of known triplets then
+    """`last` is only updated when it is older than this, so that most attempts of known triplets
     write nothing."""
 
 
@@ -130,12 +131,12 @@ def decide(seen: Seen, now: int, rules: Rules) -> tuple[Seen, Verdict]:
 def _expired(triplet: Triplet, now: int, rules: Rules) -> bool:
     if triplet.passed:
         return now - triplet.last > rules.max_age
-    # a first attempt in the future: the clock was set back, and waiting for it could take years
+    # the first attempt lies in the future: the clock was set back, and waiting could take years
     return now - triplet.first > rules.retry_window or triplet.first > now
 
 
 def _returned(client: Client | None, now: int, rules: Rules) -> Client:
-    """The client after one more return."""
+    """Return the client's record after one more successful retry."""
     if client is None:
         return Client(1, now)
     if now - client.last < rules.count_interval:
@@ -144,23 +145,24 @@ def _returned(client: Client | None, now: int, rules: Rules) -> Client:
 
 
 def triplet_expires(triplet: Triplet, rules: Rules) -> int:
-    """When the triplet means nothing any more, in seconds since the epoch."""
+    """Return when the triplet expires, in seconds since the epoch."""
     if triplet.passed:
         return triplet.last + rules.max_age + 1
     return triplet.first + rules.retry_window + 1
 
 
 def client_expires(client: Client, rules: Rules) -> int:
-    """When the client means nothing any more, in seconds since the epoch."""
+    """Return when the client expires, in seconds since the epoch."""
     return client.last + rules.max_age + 1
 
 
 def merge_triplets(one: Triplet, other: Triplet) -> Triplet:
-    """What is known when both are true, as when two stores kept records of the same triplet."""
+    """Merge two records of the same triplet, as from two stores."""
     passes = [record.passed for record in (one, other) if record.passed]
     return Triplet(min(one.first, other.first), max(one.last, other.last), min(passes, default=0))
 
 
 def merge_clients(one: Client, other: Client) -> Client:
-    """What is known when both are true; counts may tell of the same returns, so the larger one."""
+    """Merge two records of the same client; both may have counted the same retries, so the larger
+    count is kept."""
     return Client(max(one.returns, other.returns), max(one.last, other.last))

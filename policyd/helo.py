@@ -1,4 +1,4 @@
-"""What a HELO name tells by its form alone (RFC 5321 section 4.1.1.1)."""
+"""Classification of HELO names by their form (RFC 5321 section 4.1.1.1)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LITERAL = re.compile(r"\[(?:IPv6:)?([0-9a-f.:]+)\]\Z", re.IGNORECASE)
 
 
 class Helo(enum.StrEnum):
-    """What is wrong with a HELO name; the first that applies."""
+    """The problem with a HELO name; the first that applies."""
 
     FINE = "fine"
     FORGED = "forged"
@@ -25,15 +25,15 @@ class Helo(enum.StrEnum):
     BARE_ADDRESS = "bare-address"
     """An address without brackets."""
     WRONG_LITERAL = "wrong-literal"
-    """An address literal of another client."""
+    """The address literal of another client."""
     UNQUALIFIED = "unqualified"
-    """A name without a dot, as ``localhost`` or ``PC-17``."""
+    """A name without a dot, such as ``localhost`` or ``PC-17``."""
 
 
 def judge_helo(
     helo: str, client: IpAddress | None, own_names: Collection[str], own_addresses: Collection[str]
 ) -> Helo:
-    """What is wrong with `helo` from a client of the address `client`.
+    """Return the problem with `helo` from a client with the address `client`.
 
     `own_names` are lower-case; `own_addresses` are in the form that `ipaddress` prints.
     """

@@ -1,10 +1,10 @@
-"""Host names: whose they are, and whether one is the client's own.
+"""Host names: the organization behind a name, and whether the name is the client's own.
 
-Only verified names (FCrDNS) are worth a look, and even those mostly say who owns the network: a
-hosting or access provider names each address after itself, as in ``vps-1a2b3c4d.vps.ovh.net``. Such
-a name is generated, from the address or from a number. `is_own()` tells it from the name of a mail
-server. In doubt a name is not the client's own: to be delayed without need costs less than to share
-the good name of a neighbour.
+Only verified names (FCrDNS) count, and most of them only show who owns the network: a hosting or
+access provider generates a name for each address, from the address or from a number, as in
+``vps-1a2b3c4d.vps.ovh.net``. `is_own()` distinguishes it from the name of a mail server. In case of
+doubt a name is not the client's own: an unnecessary delay costs less than sharing the reputation of
+a neighbour.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from functools import lru_cache
 
 from msgauth.address import IpAddress
 
-# Second-level labels below which a country's registry registers: "co.uk" is nobody's domain. Any of
-# two letters is taken for such a label: one label too many only makes an identity narrower, one too
-# few would make half a country one identity.
+# Second-level labels below which a country's registry registers domains: "co.uk" is nobody's
+# domain. Every label of two letters counts as one: one label too many only makes an identity
+# narrower, one too few would make half a country one identity.
 _REGISTRY_LABELS = frozenset(
     {"asn", "com", "edu", "firm", "gen", "gob", "gouv", "gov", "govt", "gub", "ind", "inf", "info"}
     | {"int", "ltd", "mil", "muni", "name", "net", "nhs", "nic", "nom", "org", "pla", "plc"}
@@ -33,7 +33,7 @@ _SHARED_DOMAINS = frozenset(
     | {"no-ip.info", "no-ip.org", "nip.io", "selfhost.de", "selfhost.eu", "spdns.de", "sslip.io"}
     | {"sytes.net", "zapto.org"}
 )
-"""Domains below which everybody gets a name."""
+"""Domains that give anybody a name."""
 
 _SENDERS = frozenset(
     {"163.com", "amazonses.com", "apple.com", "constantcontact.com", "createsend.com"}
@@ -53,7 +53,7 @@ _SENDERS = frozenset(
     }
     | {"twitter.com", "web.de", "yahoo.com", "yandex.net"}
 )
-"""Domains of which all hosts that send mail are servers of one sender, however they are named."""
+"""Domains whose mail-sending hosts all belong to one sender, whatever their names."""
 
 _MAX_NAME = 253
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)\Z")
@@ -73,14 +73,15 @@ _NAMELESS = re.compile(
     r"hosted-?by-?|no-?(?:data|hostname|name|ptr|rdns|reverse|rev)|not-?(?:assigned|configured|set)|"
     r"placeholder|undefined|unknown|unnamed|unspecified|(?:^|[.-])(?:default|empty|pointer|ptr)(?:[.-]|$)"
 )
-"""Words that a provider puts where its customer has set no name; a whole domain may say so."""
+"""Words that a provider uses when its customer has set no name; they may also name a whole
+domain."""
 _HOSTING_WORDS = frozenset(
     {"cloud", "cloudserver", "colo", "compute", "container", "ct", "ded", "dedi", "dedicated"}
     | {"droplet", "ec", "guest", "host", "hosted", "hosting", "hosts", "instance", "kvm"}
     | {"linode", "lxc", "node", "plesk", "rdp", "vds", "virt", "virtual", "vm", "vmi", "vps"}
     | {"vs", "vserver", "xen"}
 )
-"""Words that a provider puts before the number of a machine that is for rent."""
+"""Words that a provider puts before the number of a rented machine."""
 _MAIL_WORDS = frozenset(
     {"em", "gw", "ironport", "list", "lists", "mg", "mo", "mr", "msg", "mta", "mx", "mxa", "mxb"}
     | {"mxin", "mxout", "ob", "omta", "out", "outgoing", "relay", "send", "sender"}
@@ -95,13 +96,13 @@ _HEX_LETTERS = re.compile(r"(?<![0-9a-z])[0-9a-f]{8,}(?![0-9a-z])")
 _ADDRESS_LIKE = re.compile(r"(?<!\d)\d{1,3}(?:[-._x]\d{1,3}){2,}(?!\d)")
 _SENDGRID = re.compile(r"o\d+\.ptr\d+\.\Z")
 _MAX_SERIAL = 2
-"""Digits of a host that may be one of few: ``web12``."""
+"""Maximum digits in the name of a host that may be one of few: ``web12``."""
 _MAX_POOL_NUMBER = 5
-"""Digits in a row in the name of a mail server: ``mail-40133``."""
+"""Maximum digits in a row in the name of a mail server: ``mail-40133``."""
 
 
 def has_valid_labels(name: str) -> bool:
-    """Return whether each label of lower-case text may be one of a host name.
+    """Return whether each label of lower-case text is valid in a host name.
 
     It follows RFC 1123 section 2.1, but an underscore is allowed, as some names have one.
     """
@@ -111,17 +112,17 @@ def has_valid_labels(name: str) -> bool:
 def is_host_name(name: str) -> bool:
     """Return whether lower-case text is a host name with a domain.
 
-    A name whose last label is no word, as ``1.2.3.999``, is a mistyped address.
+    A name whose last label is not a word, such as ``1.2.3.999``, is a mistyped address.
     """
     _, dot, last = name.rpartition(".")
     return bool(dot) and has_valid_labels(name) and _TOP_LEVEL.match(last) is not None
 
 
 def organizational_domain(name: str) -> str:
-    """Return the domain that somebody registered, by the form of the name; empty for a bare TLD.
+    """Return the registered domain, judging by the form of the name; empty for a bare TLD.
 
-    `mail.example.org` gives `example.org`, `mx.example.co.uk` gives `example.co.uk`. It errs on
-    the side of one label more, which is a narrower identity.
+    `mail.example.org` gives `example.org`, `mx.example.co.uk` gives `example.co.uk`. It errs
+    towards one label more, which is a narrower identity.
     """
     labels = name.lower().strip(".").split(".")
     if len(labels) < 2 or not all(labels):
@@ -138,10 +139,10 @@ def organizational_domain(name: str) -> str:
 
 @lru_cache(maxsize=65536)
 def looks_generic(address: IpAddress | None, name: str) -> bool:
-    """Return whether a host name is made from the address or names a customer's line.
+    """Return whether a host name is derived from the address or names a consumer line.
 
-    It is the narrower question, for a server that refuses such names: one that only has a number
-    in it is not meant. `is_own` asks for more.
+    This is the narrower test, for servers that refuse such names: a number alone does not make a
+    name generic. `is_own` is stricter.
     """
     name = name.lower()
     return _is_generic(address, name.removesuffix(organizational_domain(name)))
@@ -150,8 +151,8 @@ def looks_generic(address: IpAddress | None, name: str) -> bool:
 def is_own(address: IpAddress | None, name: str) -> bool:
     """Return whether a verified host name in lower case is its client's own.
 
-    It is not when it has the address in it, when it says that it is for rent or a customer's line,
-    or when it has a serial number. The number of one mail server of several is none.
+    A name is not if it contains the address, shows that the machine is rented or a consumer line,
+    or has a serial number. The number of one mail server among several is not a serial number.
     """
     domain = organizational_domain(name)
     if not domain:
@@ -171,7 +172,8 @@ def is_own(address: IpAddress | None, name: str) -> bool:
 
 
 def _has_serial(host: str) -> bool:
-    """Tell whether a machine is one of many with numbers; that of a mail server does not count."""
+    """Return whether a machine is one of many with numbers; a mail server's number does not
+    count."""
     if _ADDRESS_LIKE.search(host) or _HEX_WORD.search(host):
         return True
     words = _WORDS.findall(host)
@@ -181,7 +183,7 @@ def _has_serial(host: str) -> bool:
     roles = [n for n, label in enumerate(labels) if _is_mail_label(label)]
     if not roles:
         return len(re.sub(r"\D", "", host)) > _MAX_SERIAL
-    # what stands to the right of mail.s12345 is whose mail server it is
+    # the part to the right of mail.s12345 names the owner of the mail server
     if any(
         len(digits) > _MAX_SERIAL for digits in _DIGITS.findall(".".join(labels[roles[-1] + 1 :]))
     ):
@@ -194,7 +196,7 @@ def _is_mail_label(label: str) -> bool:
 
 
 def _is_generic(address: IpAddress | None, host: str) -> bool:
-    """Tell whether the part before the organization's domain has the address or names a line."""
+    """Return whether the part before the organization's domain has the address or names a line."""
     if not host:
         return False
     if _LINE_WORDS.search(host):
@@ -218,10 +220,10 @@ def _is_generic(address: IpAddress | None, host: str) -> bool:
 
 
 def _has_address(address: IpAddress | None, host: str, domain: str) -> bool:
-    """Return whether a part of the address is in the name, in further notations."""
+    """Return whether the name contains part of the address in one of further notations."""
     if isinstance(address, ipaddress.IPv4Address):
         octets = [str(octet) for octet in address.packed]
-        # a network that is a domain of its own: ip-192-0-2.eu
+        # the network is the domain itself: ip-192-0-2.eu
         numbers = _DIGITS.findall(domain)
         if any(numbers[n : n + 3] == octets[:3] for n in range(len(numbers) - 2)):
             return True
@@ -242,7 +244,7 @@ def _has_address(address: IpAddress | None, host: str, domain: str) -> bool:
         written = re.split(r"[-._x]", host)
         meaning = [group for group in groups[4:] if group != "0"]
         found = [group for group in meaning if group in written or group.zfill(4) in written]
-        # two groups of the interface, or the only one that is not 0 behind the network
+        # two groups of the interface identifier, or the only one after the network that is not 0
         return len(found) > 1 or (
             bool(found) and any(group in written for group in groups[1:4] if group != "0")
         )

@@ -1,9 +1,9 @@
-"""Identities of clients for greylisting, which stay the same when a sender tries again.
+"""Identities of clients for greylisting, which stay the same when a sender retries.
 
-A large sender has a pool of servers and retries from another one, so the address alone delays its
-mail for hours. What the client has proven is better: the organization whose name its address leads
-to and back (FCrDNS), if that name is its own, or the domain whose SPF record permits it. Where
-there is nothing of the kind it is the network of the address.
+A large sender has a pool of servers and retries from another one, so greylisting by address delays
+its mail for hours. A proven identity is better: the organization in the client's verified host name
+(FCrDNS), if that name is its own, or the domain whose SPF record authorizes the client. Otherwise
+the identity is the network of the address.
 
 An identity is text of the form ``kind:value``.
 """
@@ -18,7 +18,7 @@ from policyd.hostnames import is_own, organizational_domain
 
 
 def network_identity(address: IpAddress | None, ipv4_prefix: int, ipv6_prefix: int) -> str:
-    """``net:192.0.2.0/24``; empty when the address is not known."""
+    """Return ``net:192.0.2.0/24``; empty if `address` is unknown."""
     if address is None:
         return ""
     if isinstance(address, ipaddress.IPv4Address):
@@ -41,8 +41,8 @@ def _ipv6_network(number: int, prefix: int) -> str:
 def host_identity(address: IpAddress | None, client_name: str) -> str:
     """Return ``host:example.org`` for a verified host name that is the client's own, or nothing.
 
-    A name that is made from the address, or from a number, tells only whose network it is:
-    everybody there shares it, so it is no identity (see `policyd.hostnames`).
+    A name generated from the address or from a number only shows who owns the network. All clients
+    there share it, so it is no identity (see `policyd.hostnames`).
     """
     name = client_name.lower().rstrip(".")
     if not is_own(address, name):

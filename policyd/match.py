@@ -1,21 +1,21 @@
-"""Lists of clients and addresses, in the syntax of postgrey's whitelist files.
+"""Lists of clients and addresses in the syntax of postgrey's whitelist files.
 
-One entry a line; ``#`` begins a comment. In a list of clients:
+One entry per line; ``#`` begins a comment. In a list of clients:
 
-* ``example.org``: a host of that name or below it, by its verified name (FCrDNS);
+* ``example.org``: a host with that name or a name below it, by its verified name (FCrDNS);
 * ``192.0.2.7``, ``192.0.2.0/24``, ``192.0.2`` (/24), ``192.0`` (/16), ``2001:db8::/32``;
-* ``/regex/``: searched in the name, without regard to case; the syntax is Perl's (see
-  `policyd.perlre`), and there are no flags behind the last slash.
+* ``/regex/``: searched in the name, ignoring case; the syntax is Perl's (see `policyd.perlre`),
+without flags after the last slash.
 
 In a list of senders or recipients:
 
 * ``user@example.org``, also with an extension (``user+ext@example.org``);
-* ``user@``: that user at every domain; ``example.org``: everybody there and below it;
-  ``@example.org``: everybody there and not below it, as Postfix's tables have it;
-* ``/regex/``: searched in the address, without regard to case.
+* ``user@``: that user in every domain; ``example.org``: all addresses there and below it;
+``@example.org``: all addresses there and none below it, as in Postfix's tables;
+* ``/regex/``: searched in the address, ignoring case.
 
-A test costs the same for ten entries and for a hundred thousand, except that each regex is tried.
-It raises `policyd.errors.CheckError` when a regex takes too long for a text.
+A lookup costs the same for ten entries and for a hundred thousand, except that each regex is tried.
+It raises `policyd.errors.CheckError` if a regex takes too long.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ MAX_ADDRESS = 45
 
 
 class MatchError(PolicydError, ValueError):
-    """An entry cannot be read; the message says where and what is allowed."""
+    """An entry is invalid; the message says where it is and what is allowed."""
 
 
 class ClientTable:
@@ -69,7 +69,7 @@ class ClientTable:
             self._names.add(entry.lower().strip("."))
         else:
             raise MatchError(
-                f"{entry!r} is no client: write a host or domain name, an address, a network or "
+                f"{entry!r} is not a client: write a host or domain name, an address, a network or "
                 "/regex/"
             )
 
@@ -77,9 +77,9 @@ class ClientTable:
         return bool(self._names or self._regexes or self._networks)
 
     def match(self, address: IpAddress | None, name: str) -> str:
-        """Return the entry that fits a client, empty when none does.
+        """Return the entry that matches a client, empty if none does.
 
-        `address` is None where it is not known; `name` is the verified host name, or empty.
+        `address` is None if unknown; `name` is the verified host name, or empty.
         """
         if self._networks and address is not None and (found := self._match_address(address)):
             return found
@@ -92,9 +92,12 @@ class ClientTable:
         return ""
 
     def require_own(self) -> Self:
-        """This table; raises `MatchError` when its networks hold the Internet, or nearly."""
+        """Return this table; raises `MatchError` if its networks cover nearly the whole
+        Internet."""
         if all(prefix > 16 for _, prefix in self._networks):
-            return self  # a list of single hosts may have a million of them, and is never so large
+            return (
+                self  # a list of single hosts may have a million entries, but never covers so much
+            )
         networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
         for (version, prefix), starts in self._networks.items():
             if version == 4:
@@ -137,12 +140,12 @@ class AddressTable:
             return
         if not entry or re.search(r"\s", entry):
             raise MatchError(
-                f"{entry!r} is no address: write user@domain, user@, a domain or /regex/"
+                f"{entry!r} is not an address: write user@domain, user@, a domain or /regex/"
             )
         user, at, domain = entry.lower().rpartition("@")
         domain = MailAddress.parse(f"@{domain if at else domain.strip('.')}").host
         if entry.startswith(("/", "!/")) and (not at or "/" in domain):
-            raise MatchError(f"{entry!r} is no regular expression: it is /regex/, without flags")
+            raise MatchError(f"{entry!r} is not a regular expression: write /regex/, without flags")
         if not at:
             self._domains.add(domain)
         elif domain:
@@ -154,7 +157,10 @@ class AddressTable:
         return bool(self._addresses or self._users or self._domains or self._regexes)
 
     def match(self, address: MailAddress) -> str:
-        """Return the entry that fits an address, empty when none does; the null sender has none."""
+        """Return the entry that matches an address, empty if none does.
+
+        No entry matches the null sender.
+        """
         if not address.text:
             return ""
         user, domain = address.local.lower(), address.host
@@ -178,7 +184,7 @@ class AddressTable:
 
 
 class NameTable:
-    """A set of words: HELO names (with what is below them) or login names (exactly)."""
+    """A set of words: HELO names (including names below them) or login names (exact match)."""
 
     def __init__(self, entries: Iterable[str] = (), *, domains: bool) -> None:
         self._domains = domains
@@ -188,7 +194,9 @@ class NameTable:
             if regex := _regex(entry):
                 self._regexes.append(regex)
             elif entry.startswith(("/", "!/")):
-                raise MatchError(f"{entry!r} is no regular expression: it is /regex/, no flags")
+                raise MatchError(
+                    f"{entry!r} is not a regular expression: write /regex/, without flags"
+                )
             else:
                 self._words.add(entry.lower().strip(".") if domains else entry.lower())
 
@@ -196,7 +204,7 @@ class NameTable:
         return bool(self._words or self._regexes)
 
     def match(self, word: str) -> str:
-        """Return the entry that fits, empty when none does."""
+        """Return the entry that matches, empty if none does."""
         if not word:
             return ""
         lower = word.lower()
@@ -247,7 +255,7 @@ def _regex(entry: str) -> PerlRegex | None:
     try:
         return PerlRegex(match[1])
     except PerlRegexError as error:
-        raise MatchError(f"{entry!r} is no regular expression that can be used: {error}") from None
+        raise MatchError(f"{entry!r} is not a usable regular expression: {error}") from None
 
 
 def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
@@ -259,7 +267,7 @@ def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         # host bits are cleared, as postgrey does
         return ipaddress.ip_network(text, strict=False)
     except ValueError as error:
-        raise MatchError(f"{entry!r} is no network: {error}") from None
+        raise MatchError(f"{entry!r} is not a network: {error}") from None
 
 
 def _pack_ipv4(text: str) -> bytes | None:
@@ -271,7 +279,7 @@ def _pack_ipv4(text: str) -> bytes | None:
 
 
 def _match_domain(name: str, domains: set[str]) -> str:
-    """`name` or the nearest parent of it that is in `domains`, or empty."""
+    """Return `name` or its nearest parent that is in `domains`, or the empty string."""
     while name:
         if name in domains:
             return name
@@ -280,7 +288,7 @@ def _match_domain(name: str, domains: set[str]) -> str:
 
 
 def parse_address(text: str) -> IpAddress | None:
-    """Parse an IP address; None for what is none. An IPv4-mapped one is the IPv4 address."""
+    """Parse an IP address; None if it is invalid. An IPv4-mapped one becomes the IPv4 address."""
     return _parse_address(text) if len(text) <= MAX_ADDRESS else None
 
 

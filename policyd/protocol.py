@@ -1,17 +1,17 @@
 """Postfix's policy delegation protocol (SMTPD_POLICY_README): bytes in, events out.
 
-A request is lines ``name=value``, each ended by LF, and an empty line behind the last; requests
-follow one another on a connection and each gets one answer, in order. A line may also end in CR LF,
-as nc and telnet send it; Postfix always sends LF. `PolicyConnection` reads requests:
-`receive_data()` takes what the socket gave, `next_event()` returns
+A request consists of lines ``name=value``, each ended by LF, and a final empty line; a connection
+carries a sequence of requests, and each gets one answer, in order. A line may also end in CR LF, as
+sent by nc and telnet; Postfix always sends LF. `PolicyConnection` reads requests: `receive_data()`
+takes bytes from the socket, `next_event()` returns
 
 * a `Request`: answer it;
-* a `Malformed`: an end was found, what stands before it is no request; the stream is still in step,
-  so it can be answered (with DUNNO: nothing that Postfix sends looks so);
+* a `Malformed`: the end of a request was found, but the text before it is not a request; the stream
+is still in step, so it can be answered (with DUNNO, because Postfix never sends this);
 * None: more bytes are needed.
 
-`next_event()` raises `ProtocolError` where the stream cannot be followed any longer: close the
-connection. Nothing else ever comes out of it.
+`next_event()` raises `ProtocolError` if the stream is out of step: close the connection. It raises
+nothing else.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from policyd.errors import PolicydError
 from policyd.request import REQUEST_TYPE, Request
 
 MAX_REQUEST = 32 * 1024
-"""Bytes of one request. Postfix bounds an SMTP command by line_length_limit (2,048 bytes) and sends
-some 30 attributes, of which sender, recipient, HELO name and certificate names come from outside:
-a real request is 0.5 to 12 KiB."""
+"""Maximum bytes of one request. Postfix limits an SMTP command to line_length_limit (2,048 bytes)
+and sends some 30 attributes; sender, recipient, HELO name and certificate names come from outside.
+A real request has 0.5 to 12 KiB."""
 MAX_ATTRIBUTES = 200
-"""Lines of one request: Postfix 3.10 sends 30."""
+"""Maximum lines of one request: Postfix 3.10 sends 30."""
 MAX_DISCARD = 8 * 1024 * 1024
-"""Bytes of an oversized request that are read past to find its end, so that even a megabyte in one
-attribute gets an answer; behind that the connection is closed."""
+"""Maximum bytes of an oversized request that are skipped to find its end, so that even a megabyte
+in one attribute gets an answer; beyond that the connection is closed."""
 
 
 class ProtocolError(PolicydError):
-    """The other side does not speak the policy protocol, or no end of a request can be found."""
+    """The client does not speak the policy protocol, or the end of a request cannot be found."""
 
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """Something with the end of a request that is none; `reason` says what is wrong with it."""
+    """Text that ends like a request but is not one; `reason` says why."""
 
     reason: str
 
 
 class PolicyConnection:
-    """One connection's incoming half."""
+    """The receiving half of one connection."""
 
     __slots__ = ("_at", "_buffer", "_discarded", "_searched", "size")
 
@@ -52,22 +52,22 @@ class PolicyConnection:
         self._buffer = b""  # not a bytearray: one request alone in it is not copied
         self._at = 0  # where the next request begins in it
         self._searched = 0  # no end of a request begins before this offset
-        self._discarded = 0  # bytes of the present request already thrown away
+        self._discarded = 0  # bytes of the current request already discarded
         self.size = 0
         """Bytes of the request that was returned last."""
 
     @property
     def buffered(self) -> int:
-        """Bytes that wait for `next_event()`, or for the rest of their request."""
+        """Bytes waiting for `next_event()`, or for the rest of their request."""
         return len(self._buffer) - self._at
 
     @property
     def mid_request(self) -> bool:
-        """Whether the beginning of a request is here and its end is not known to be."""
+        """Whether part of a request has arrived, but as far as known not its end."""
         return len(self._buffer) > self._at or self._discarded > 0
 
     def receive_data(self, data: bytes) -> None:
-        """Take bytes from the socket, in any portions."""
+        """Take bytes from the socket, in chunks of any size."""
         self._drop(self._at)
         self._buffer += data
 
@@ -91,13 +91,13 @@ class PolicyConnection:
         return _parse(buffer[begin:end])
 
     def _take(self, end: int) -> None:
-        """Note that what stands before `end` was read."""
+        """Mark the bytes before `end` as read."""
         if end == len(self._buffer):
             self._buffer, end = b"", 0
         self._at = self._searched = end
 
     def _drop(self, end: int) -> None:
-        """Let go of what stands before `end`."""
+        """Drop the bytes before `end`."""
         if end:
             self._buffer = self._buffer[end:]
             self._at = 0
@@ -122,7 +122,8 @@ def _empty_line(buffer: bytes, begin: int) -> int:
 
 
 def _find_end(buffer: bytes, begin: int) -> tuple[int, int]:
-    """Find the first line end with an empty line behind it: where it is (or -1), how long both."""
+    """Find the first line end followed by an empty line; return its position (or -1) and the length
+    of both."""
     end = buffer.find(b"\n\n", begin)
     with_cr = buffer.find(b"\n\r\n", begin) if end < 0 else buffer.find(b"\n\r\n", begin, end + 1)
     return (end, 2) if with_cr < 0 else (with_cr, 3)
@@ -131,8 +132,8 @@ def _find_end(buffer: bytes, begin: int) -> tuple[int, int]:
 def _parse(raw: bytes) -> Request | Malformed:
     if b"\0" in raw:
         return Malformed("a NUL byte")
-    # What is no UTF-8 becomes \xNN in text: it can be compared, stored and logged, and stays
-    # different from everything else that Postfix can send.
+    # Bytes that are not UTF-8 become \xNN in text: this can be compared, stored and logged, and
+    # stays different from everything else that Postfix can send.
     text = raw.decode("utf-8", "backslashreplace")
     lines = text.split("\n")
     if "\r" in text:

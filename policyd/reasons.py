@@ -1,13 +1,13 @@
-"""The reason ids of the policy server's replies: what each means, and the codes it goes with.
+"""The reason ids of the policy server's replies: the meaning and the codes of each.
 
 A reason id stands in brackets at the end of a reply, in the log line of the decision (`reason`) and
-in `docs/reference/replies.md`, which is written from this table. ``limit-`` is followed by the name
-that the configuration gives the limit. No code stands anywhere else, so log, reference and reply
-cannot differ.
+in `docs/reference/replies.md`, which is generated from this table. ``limit-`` is followed by the
+name that the configuration gives the limit. Codes are defined only here, so log, reference and
+reply cannot differ.
 
-No enhanced code is of the kind x.1.x (addresses): Postfix takes the answer of a policy server at
-RCPT for one about the recipient, and would send 5.1.2, "bad destination system", for 5.1.8, "bad
-sender's system" (RFC 3463 section 3.2).
+There are no enhanced codes x.1.x (addresses): Postfix treats the answer of a policy server at RCPT
+as one about the recipient, and would replace 5.1.8, "bad sender's system", by 5.1.2, "bad
+destination system" (RFC 3463 section 3.2).
 """
 
 from __future__ import annotations
@@ -50,33 +50,36 @@ _CODES: dict[str, tuple[str, ...]] = {
 }
 
 _TEXTS: dict[str, str] = {
-    "greylist-new": "The first attempt of a client, sender and recipient that are not known "
-    "together; it passes when it comes again after the delay.",
-    "greylist-early": "It came again before the delay was over.",
+    "greylist-new": "The first attempt of a new combination of client, sender and recipient. A "
+    "retry after the delay passes.",
+    "greylist-early": "The client retried before the delay was over.",
     "dnslist": "The client, its host name, its HELO name or the domain of the sender is on DNS "
-    "lists, whose weights reach the threshold. The reply names them; a delisting is up to them.",
+    "lists whose weights reach the threshold. The reply names the lists; only their operators "
+    "can remove a listing.",
     "denied-client": "The client is in `deny_clients`.",
     "denied-helo": "The HELO name is in `deny_helo`.",
     "denied-sender": "The sender is in `deny_senders`.",
     "denied-recipient": "The recipient is in `deny_recipients`.",
     "denied-user": "The login is in `deny_users`.",
-    "no-name": "The client's address has no host name that leads back to it.",
-    "generic-name": "The client's host name is made from its address, or is that of a customer's "
+    "no-name": "The client's address has no host name that resolves back to it.",
+    "generic-name": "The client's host name is derived from its address, or is that of a consumer "
     "line.",
-    "helo-forged": "The client calls itself by one of our own names or addresses.",
-    "helo-malformed": "The HELO name is no domain name and no address literal of the client.",
+    "helo-forged": "The HELO name is one of our own names or addresses.",
+    "helo-malformed": "The HELO name is neither a domain name nor an address literal of the "
+    "client.",
     "helo-unqualified": "The HELO name has no dot.",
-    "sender-unknown": "The domain of the sender has neither MX nor address.",
-    "sender-null-mx": "The domain of the sender says that it takes no mail (RFC 7505).",
-    "spf-fail": "SPF says that the client may not send for the domain of the sender.",
-    "spf-softfail": "SPF says that the client should probably not send for that domain.",
-    "limit-": "More was sent than a limit allows; deferred mail passes when some time has gone by.",
-    "compromised": "A login shows signs that somebody else uses it.",
+    "sender-unknown": "The domain of the sender has neither an MX record nor an address.",
+    "sender-null-mx": "The domain of the sender declares that it accepts no mail (RFC 7505).",
+    "spf-fail": "SPF does not authorize the client to send for the domain of the sender (fail).",
+    "spf-softfail": "SPF says that the client is probably not authorized to send for that domain "
+    "(softfail).",
+    "limit-": "The mail exceeds a limit. Deferred mail passes after some time.",
+    "compromised": "A login shows signs that somebody else is using it.",
     "sender-not-owned": "A login may not use this sender.",
-    "sender-needs-login": "This sender may only be used by somebody who has logged in.",
-    "too-many-requests": "The requests under way take as much memory as `request_memory` allows.",
-    "out-of-resources": "This host ran out of file descriptors, memory, buffers or ports, so "
-    "that a check could not ask DNS. It is deferred whatever the failure mode says.",
+    "sender-needs-login": "Only a client that has logged in may use this sender.",
+    "too-many-requests": "The requests in progress use all of `request_memory`.",
+    "out-of-resources": "This host ran out of file descriptors, memory, buffers or ports, so a "
+    "check could not query DNS. The mail is deferred, whatever the failure mode.",
     "ownership-unavailable": "The check `ownership` failed, and its failure mode is not `open`.",
     "compromised-unavailable": "The check `compromised` failed, and its failure mode is not "
     "`open`.",
@@ -93,14 +96,14 @@ _TEXTS: dict[str, str] = {
 REASONS: dict[str, Meaning] = {
     reason: Meaning(text, _CODES.get(reason, _FAILED)) for reason, text in _TEXTS.items()
 }
-"""Every reason id; what a check that failed says has the codes of a local error."""
+"""Every reason id; those of failed checks have the codes of a local error."""
 
 
 def reply(reason: str, text: str, *, temporary: bool) -> Reply:
-    """Return the reply for a reason id: 4xx or 5xx, with the code that the table has.
+    """Return the reply for a reason id: 4xx or 5xx, with the code from the table.
 
-    A reason that is not in it has the codes of a check that failed. Raises `ValueError` for one
-    that is never told so.
+    A reason that is not in the table has the codes of a failed check. Raises `ValueError` if the
+    reason has no code of that class.
     """
     known = REASONS.get("limit-" if reason.startswith("limit-") else reason)
     wanted = "4" if temporary else "5"

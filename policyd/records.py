@@ -1,10 +1,10 @@
-"""Greylist records as a store keeps them: text keys and values, with or without names in them.
+"""Greylist records in the form of the store: text keys and values, plain or hashed.
 
 A triplet is ``t`` LF identity LF sender LF recipient with the value ``first last passed``; a client
-is ``c`` LF identity with ``returns last``. Where the identity does not follow from a client's
-address or host name, ``a`` LF address (or name) has the identities under which it is known. In
-privacy mode each part is its keyed hash, so that a stolen store tells nobody who wrote to whom, and
-one can still look for a part that one knows.
+is ``c`` LF identity with ``returns last``. If the identity does not follow from a client's address
+or host name, ``a`` LF address (or name) holds the identities of the client. In privacy mode each
+part is a keyed hash, so that a stolen store does not reveal who wrote to whom, but known parts can
+still be looked up.
 """
 
 from __future__ import annotations
@@ -28,20 +28,21 @@ TRIPLET = "t\n"
 CLIENT = "c\n"
 ALIAS = "a\n"
 MAX_ALIASES = 8
-"""Identities that are kept for one address or name; the oldest goes first."""
+"""Maximum identities stored for one address or name; the oldest is dropped first."""
 _HASH_BYTES = 16
 
 Hide: TypeAlias = Callable[[str], str]
-"""What is done to each part of a key: nothing, or a keyed hash."""
+"""The function applied to each part of a key: none, or a keyed hash."""
 
 
 def plain(part: str) -> str:
-    """Keep the part as it is."""
+    """Return the part unchanged."""
     return part
 
 
 def hashed(secret: bytes) -> Hide:
-    """Keyed hashes of the parts (BLAKE2b, 128 bits); `secret` is bounded to 64 bytes by a hash."""
+    """Return a function that makes keyed hashes (BLAKE2b, 128 bits); `secret` is hashed to 64
+    bytes."""
     key = secret if len(secret) <= 64 else hashlib.blake2b(secret).digest()
 
     def hide(part: str) -> str:
@@ -63,22 +64,23 @@ def client_key(hide: Hide, identity: str) -> str:
 
 
 def alias_key(hide: Hide, client: str) -> str:
-    """Return the key of the identities of an address or a host name, in the form it is asked for.
+    """Return the key for the identities of an address or a host name.
 
-    An address is as `ipaddress` prints it, a name in lower case.
+    Write an address as `ipaddress` does, a name in lower case.
     """
     return f"a\n{hide(client)}"
 
 
 def alias_entry(old: Entry | None, identity: str, expires: int) -> Entry:
-    """Return the entry with one more identity, which is already hidden; the last is the newest."""
+    """Return the entry with one more identity, which is already hashed if needed; the last is the
+    newest."""
     known = [one for one in read_alias(old) if one != identity]
     value = "\n".join([*known, identity][-MAX_ALIASES:])
     return Entry(value, expires if old is None else max(expires, old.expires))
 
 
 def read_alias(entry: Entry | None) -> list[str]:
-    """Return the identities of an entry, hidden where names are hidden; the last is the newest."""
+    """Return the identities of an entry, hashed in privacy mode; the last is the newest."""
     return [one for one in entry.value.split("\n") if one] if entry is not None else []
 
 
@@ -103,7 +105,8 @@ def client_value(client: Client) -> str:
 
 
 def read_triplet(entry: Entry | None) -> Triplet | None:
-    """Return the triplet of an entry; None for none, and for what no Gatepost wrote."""
+    """Return the triplet of an entry; None without an entry, and for a value not written by
+    Gatepost."""
     if entry is None:
         return None
     try:
@@ -114,7 +117,8 @@ def read_triplet(entry: Entry | None) -> Triplet | None:
 
 
 def read_client(entry: Entry | None) -> Client | None:
-    """Return the client of an entry; None for none, and for what no Gatepost wrote."""
+    """Return the client of an entry; None without an entry, and for a value not written by
+    Gatepost."""
     if entry is None:
         return None
     try:
@@ -125,7 +129,7 @@ def read_client(entry: Entry | None) -> Client | None:
 
 
 def merge(key: str, ours: Entry, theirs: Entry) -> Entry:
-    """Return one entry with what two stores know of the same key."""
+    """Merge the entries of two stores for the same key."""
     expires = max(ours.expires, theirs.expires)
     if key.startswith(TRIPLET):
         one, other = read_triplet(ours), read_triplet(theirs)

@@ -1,4 +1,4 @@
-"""Does the domain of a sender exist, as far as mail is concerned?"""
+"""Lookup of the sender's domain: does it exist, and does it accept mail?"""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _ADDRESSES: Final[tuple[RdType, ...]] = ("A", "AAAA")
 
 
 class SenderDomain(enum.StrEnum):
-    """What DNS says of the domain of a sender."""
+    """The state of the sender's domain in DNS."""
 
     FINE = "fine"
     UNKNOWN = "unknown"
-    """It has neither MX nor address: no answer could ever be sent there."""
+    """It has neither an MX record nor an address: no reply could be sent there."""
     NULL_MX = "null-mx"
-    """It says itself that it takes no mail (RFC 7505)."""
+    """It declares that it accepts no mail (RFC 7505)."""
     TEMPFAIL = "tempfail"
     """DNS did not answer."""
 

@@ -1,8 +1,8 @@
-"""The policy server on the event loop: connections, order, bounds, drain.
+"""The policy server on the event loop: connections, order of answers, limits, drain.
 
-A connection has no task while it waits. When a request is there, one task answers what is in the
-buffer, one request after the other, and ends. `PolicyServer.look` walks over the connections that
-are busy or silent and keeps the bounds of time, so that no request needs a timer of its own.
+A connection has no task while it waits. When a request arrives, one task answers the requests in
+the buffer, one after the other, and ends. `PolicyServer.look` checks the busy and the silent
+connections and enforces the time limits, so that no request needs its own timer.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from policyd.protocol import Malformed, PolicyConnection, ProtocolError
 from policyd.request import Request, State
 
 BACKLOG = 4096
-"""Connections that may wait to be accepted; the kernel bounds it by net.core.somaxconn."""
+"""Connections that may wait to be accepted; net.core.somaxconn limits it."""
 HALF_REQUEST = 1.0
-"""Seconds after which half a request is silence: Postfix writes one at once."""
+"""Seconds after which an incomplete request counts as silence: Postfix writes a request at once."""
 LOOK_INTERVAL = 0.1
-"""Seconds between two looks at the bounds of time."""
+"""Seconds between two checks of the time limits."""
 IDLE_LOOKS = 10
-"""Every so many looks the silent connections are looked at too."""
+"""The silent connections are checked every so many rounds."""
 
 _STATES = frozenset(State)
 _DUNNO = DUNNO.wire
@@ -50,7 +50,7 @@ log = get_logger("policyd")
 
 
 class PolicyServer:
-    """Answers requests with whatever `engine()` is at their beginning."""
+    """Answers each request with the `engine()` in use when it begins."""
 
     def __init__(
         self, engine: Callable[[], Engine], bounds: Callable[[], Bounds], decisions: DecisionLog
@@ -62,14 +62,14 @@ class PolicyServer:
         self.busy: set[Connection] = set()
         self.draining = False
         self.held = 0
-        """Bytes that all requests take now."""
+        """Memory in bytes that all requests use now."""
         self._acceptors: list[Acceptor] = []
         self._arriving: set[asyncio.Task[object]] = set()
         self._looker: asyncio.Task[None] | None = None
         self._counters: dict[tuple[str, str], Count] = {}
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Take connections from sockets that listen."""
+        """Accept connections on listening sockets."""
         for listening in sockets:
             listening.listen(BACKLOG)
             self._acceptors.append(Acceptor(listening, self._take, log=log))
@@ -77,11 +77,12 @@ class PolicyServer:
 
     @property
     def tasks(self) -> Sequence[asyncio.Task[None]]:
-        """Return the tasks that run as long as the server does and keep its bounds of time."""
+        """Return the tasks that run as long as the server and enforce its time limits."""
         return () if self._looker is None else (self._looker,)
 
     async def drain(self, grace: float) -> None:
-        """Take no more connections, answer what is under way, close; at most `grace` seconds."""
+        """Accept no more connections, answer the requests in progress, close; takes at most `grace`
+        seconds."""
         self.draining = True
         for acceptor in self._acceptors:
             acceptor.close()
@@ -108,13 +109,14 @@ class PolicyServer:
     def _arrived(self, task: asyncio.Task[object], accepted: socket.socket) -> None:
         self._arriving.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a connection could not be followed", error=str(error))
+            log.error("a connection could not be drained", error=str(error))
             accepted.close()
 
     def has_room(self) -> bool:
-        """Return whether one more connection may stay.
+        """Return whether there is room for one more connection.
 
-        At the bound some silent ones make room at a time; Postfix connects again if it has to.
+        At the limit, some silent connections are closed to make room; Postfix reconnects if it
+        needs to.
         """
         bound = self.bounds().max_connections
         if len(self.connections) < bound:
@@ -128,11 +130,11 @@ class PolicyServer:
         return len(self.connections) < bound
 
     def has_memory(self, size: int) -> bool:
-        """Return whether a request may take so many bytes more; one that is alone always may."""
+        """Return whether a request may use `size` more bytes; a single request always may."""
         return not self.held or self.held + size <= self.bounds().memory
 
     def forget(self, connection: Connection) -> None:
-        """Forget a connection, which is closed or about to be."""
+        """Forget a connection that is closed or about to be closed."""
         if connection in self.connections:
             self.connections.remove(connection)
             CONNECTIONS.add(-1)
@@ -144,7 +146,7 @@ class PolicyServer:
     def note(self, request: Request, decision: Decision, seconds: float) -> None:
         """Count and log one decision."""
         action = decision.action
-        # the state is the other side's word: what is not known must not become a label
+        # the client chooses the state: an unknown one must not become a label
         state = request.state if request.state in _STATES else "other"
         key = (state, action.verb)
         counter = self._counters.get(key)
@@ -175,11 +177,11 @@ class PolicyServer:
         now: float,
         bounds: Bounds,
     ) -> None:
-        """Look at one connection: a mistake of ours costs this one, and not the bounds of all."""
+        """Check one connection; a bug affects this one only, not the limits of all."""
         try:
             look(now, bounds)
         except Exception:
-            log.exception("a connection could not be looked at, it is closed")
+            log.exception("check of a connection failed, connection closed")
             connection.abort()
 
 
@@ -193,23 +195,24 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
         self.heard = self._loop.time()
-        """When the last byte came."""
-        self._partial_since = 0.0  # since when part of a request waits for its rest; 0: none does
-        self._begun = 0.0  # when the request under way was taken up; 0: none is
+        """When the last byte arrived."""
+        self._partial_since = 0.0  # since when an incomplete request waits for its rest; 0: none
+        self._begun = 0.0  # when the current request began; 0: none
         self._expired = False
         self._closing = False
         self._reading_paused = False
-        self._counted = 0  # bytes of the buffer, as the server has counted them
+        self._counted = 0  # bytes of the buffer that the server has counted
         self._writable: asyncio.Future[None] | None = None
 
     def is_spare(self, now: float) -> bool:
-        """Tell whether nothing is under way, or half a request that Postfix would have finished."""
+        """Return whether no request is in progress, or one that Postfix would have completed by
+        now."""
         return self._task is None and self._partial_since < now - HALF_REQUEST
 
-    # As asyncio calls them
+    # Callbacks of asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection, or close it when there are too many."""
+        """Accept the connection, or close it if there are too many."""
         self._transport = cast(asyncio.Transport, transport)
         server = self._server
         if server.draining or not server.has_room():
@@ -221,7 +224,7 @@ class Connection(asyncio.Protocol):
         CONNECTIONS.add(1)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 # asyncio's
-        """Nobody is left to answer."""
+        """Forget the connection: nobody is left to answer."""
         server = self._server
         server.forget(self)
         server.busy.discard(self)
@@ -232,7 +235,7 @@ class Connection(asyncio.Protocol):
             self._writable.set_result(None)
 
     def data_received(self, data: bytes) -> None:
-        """Answer what is complete."""
+        """Answer the complete requests."""
         self.heard = self._loop.time()
         reader = self._reader
         reader.receive_data(data)
@@ -249,20 +252,20 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """Answer the other side, which has said all, then close."""
+        """Answer the remaining requests of a client that sends no more, then close."""
         self._closing = True
         if self._task is not None:
             return True
         if self._reader.mid_request:
-            self._complain("half a request")
+            self._complain("incomplete request")
         return False
 
     def pause_writing(self) -> None:
-        """Wait: the other side does not read its answers."""
+        """Pause: the client does not read its answers."""
         self._writable = self._loop.create_future()
 
     def resume_writing(self) -> None:
-        """It reads again."""
+        """Resume: the client reads again."""
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
         self._writable = None
@@ -270,7 +273,7 @@ class Connection(asyncio.Protocol):
     # Called by the server
 
     def look_busy(self, now: float, bounds: Bounds) -> None:
-        """Keep the bounds of a connection that has a request under way."""
+        """Enforce the limits of a connection with a request in progress."""
         if self._begun:
             if now - self._begun > bounds.budget and not self._expired and self._task is not None:
                 self._expired = True
@@ -280,30 +283,30 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def look_silent(self, now: float, bounds: Bounds) -> None:
-        """Keep the bounds of a connection that waits for the other side."""
+        """Enforce the limits of a connection that waits for the client."""
         if self._task is not None or self._transport is None:
             return
         if self._partial_since and now - self._partial_since > bounds.request_timeout:
-            self._complain("half a request, and silence")
+            self._complain("incomplete request, then silence")
             self._transport.close()
         elif now - self.heard > bounds.idle_timeout:
             self._transport.close()
 
     def close_when_done(self) -> None:
-        """Answer the request under way, then close."""
+        """Answer the request in progress, then close."""
         self._closing = True
         if self._task is None and self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
-        """Close now."""
+        """Close at once."""
         if self._transport is not None:
             self._transport.abort()
 
-    # The way of a request
+    # Processing of a request
 
     def _count(self, buffered: int) -> None:
-        """Have the server count what waits in the buffer, and close where that is too much."""
+        """Have the server count the bytes in the buffer, and close if they are too many."""
         server = self._server
         more = buffered - self._counted
         if more > 0 and buffered > SMALL and not server.has_memory(more):
@@ -314,7 +317,7 @@ class Connection(asyncio.Protocol):
         self._counted = buffered
 
     def _next_event(self) -> Request | Malformed | None:
-        """Return the next event; closes the connection when there can be none."""
+        """Return the next event; closes the connection on a protocol error."""
         reader = self._reader
         try:
             event = reader.next_event()
@@ -349,7 +352,7 @@ class Connection(asyncio.Protocol):
         except asyncio.CancelledError:
             if not transport.is_closing():
                 raise
-        except Exception:  # only a mistake of ours comes here
+        except Exception:  # only a bug leads here
             log.exception("connection broke")
             transport.abort()
         finally:

@@ -1,4 +1,4 @@
-"""The policy server as a daemon: its stores, its checks, and what goes on beside the requests."""
+"""The policy server as a daemon: its stores, its checks and its housekeeping."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from policyd.settings import PolicydSettings
 from policyd.stores import StoreError
 
 SWEEP_INTERVAL = 1.0
-"""Seconds between two sweeps of the store that found nothing; a million entries are looked through
-in a quarter of an hour."""
+"""Seconds between two sweeps of the store that found nothing; a million entries take a quarter of
+an hour."""
 SWEEP_INTERVAL_BUSY = 0.05
 TEST_INTERVAL = 1.0
-"""Seconds between two looks whether a DNS list is due for its test."""
+"""Seconds between two checks whether a DNS list is due for its test."""
 
 log = get_logger("policyd")
 
@@ -44,7 +44,7 @@ log = get_logger("policyd")
 def serve(load: Load[PolicydSettings], config: Path | None) -> int:
     """Run the policy server until SIGTERM; returns the exit status.
 
-    `load` reads the configuration anew each time, `config` is its file, which is watched and need
+    `load` reads the configuration again each time; `config` is its file, which is watched and need
     not exist. Raises `ConfigError` and `StartError`.
     """
     with (
@@ -63,12 +63,12 @@ async def _serve(started: Started[PolicydSettings]) -> int:
     reloader = Reloader(started, build)
     served = _Service(started, reloader.current, stores, build)
     return await run_single(
-        started, reloader, served, draining="draining: requests under way are answered"
+        started, reloader, served, draining="draining: answering requests in progress"
     )
 
 
 class _InUse:
-    """The checks made from a configuration, and its bounds."""
+    """The checks of a configuration, and its limits."""
 
     def __init__(
         self,
@@ -89,9 +89,9 @@ class _InUse:
 
 
 class _Build:
-    """Makes the checks of a configuration.
+    """Builds the checks of a configuration.
 
-    The DNS cache survives where it can, and so does what is known of the health of DNS lists.
+    It keeps the DNS cache where possible, and the known health of DNS lists.
     """
 
     def __init__(self, stores: Stores) -> None:
@@ -102,20 +102,20 @@ class _Build:
     def __call__(self, ground: GroundSettings, settings: PolicydSettings) -> _InUse:
         resolver = self._resolver
         if resolver is None or resolver[0] != ground.dns:
-            # requests under way keep the resolver that they began with; it needs no closing
+            # requests in progress keep the resolver that they began with; it needs no closing
             resolver = ground.dns, AsyncResolver(ground.dns)
         made = _InUse(ground, settings, self._stores, resolver[1], self._standings)
         self._resolver = resolver
         return made
 
     async def close(self) -> None:
-        """Give up the questions that are under way."""
+        """Cancel the DNS queries in progress."""
         if self._resolver is not None:
             await self._resolver[1].close()
 
 
 class _Service:
-    """The server with its stores, as `gatepost.daemon.run_single` wants it."""
+    """The server with its stores, in the form that `gatepost.daemon.run_single` expects."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class _Service:
         )
 
     async def start(self, listeners: Listeners) -> None:
-        """Watch the store, and take connections."""
+        """Watch the store, and accept connections."""
         self._stores.start()
         await self._server.start(listeners["listen"])
         log.info(
@@ -147,7 +147,7 @@ class _Service:
 
     @property
     def tasks(self) -> Sequence[asyncio.Task[None]]:
-        """Those of the server and of the store."""
+        """Return the tasks of the server and of the store."""
         return (*self._server.tasks, *self._stores.tasks)
 
     def housekeeping(self) -> Sequence[Coroutine[Any, Any, None]]:
@@ -155,11 +155,11 @@ class _Service:
         return (self._sweep(), self._test_lists())
 
     async def drain(self, grace: float) -> None:
-        """Answer the requests under way."""
+        """Answer the requests in progress."""
         await self._server.drain(grace)
 
     async def close(self) -> None:
-        """Finish what the store has begun, and give up questions to DNS."""
+        """Finish the work of the store, and cancel DNS queries."""
         await self._stores.close()
         await self._build.close()
 
@@ -169,7 +169,7 @@ class _Service:
             try:
                 removed = await self._stores.lasting.sweep()
             except StoreError:
-                pass  # the guard tells of it
+                pass  # the guard logs it
             except Exception:  # a mistake of ours must not stop mail
                 log.exception("the store could not be swept")
             await asyncio.sleep(SWEEP_INTERVAL_BUSY if removed else SWEEP_INTERVAL)

@@ -31,13 +31,13 @@ class Rule:
     text: str
 
 
-NO_NAME = Rule("no-name", "Your address has no host name that leads back to it")
-GENERIC_NAME = Rule("generic-name", "Your host name is that of a customer's line")
-HELO_FORGED = Rule("helo-forged", "HELO: this is our own name")
+NO_NAME = Rule("no-name", "Your address has no host name that resolves back to it")
+GENERIC_NAME = Rule("generic-name", "Your host name looks like that of a consumer line")
+HELO_FORGED = Rule("helo-forged", "HELO: this name is ours")
 HELO_MALFORMED = Rule("helo-malformed", "HELO: not a domain name or address literal")
-HELO_UNQUALIFIED = Rule("helo-unqualified", "HELO: a fully qualified name is needed")
+HELO_UNQUALIFIED = Rule("helo-unqualified", "HELO: a fully qualified name is required")
 SENDER_UNKNOWN = Rule("sender-unknown", "The domain of the sender does not exist")
-SENDER_NULL_MX = Rule("sender-null-mx", "The domain of the sender takes no mail")
+SENDER_NULL_MX = Rule("sender-null-mx", "The domain of the sender accepts no mail")
 SPF_FAIL = Rule("spf-fail", "SPF: this client may not send for the domain of the sender")
 SPF_SOFTFAIL = Rule("spf-softfail", "SPF: this client should not send for that domain")
 

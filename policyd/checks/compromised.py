@@ -21,7 +21,11 @@ from policyd.stores import Entry, Known, Store
 from policyd.template import fill, of_request
 
 REASON = "compromised"
-ALERTS = Counter("gatepost_policyd_compromised_total", "Requests of a login with a sign", ["sign"])
+ALERTS = Counter(
+    "gatepost_policyd_compromised_total",
+    "Requests with a login that shows a sign of abuse",
+    ["sign"],
+)
 ALERT_INTERVAL = 600.0
 """Seconds between two alerts in the log for one login."""
 MAX_ALERTED = 10_000

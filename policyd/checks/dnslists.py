@@ -40,11 +40,11 @@ FAILURES_TO_TEST = 10
 """Unanswered questions in a row after which a zone is tested at once."""
 
 ASKED = Counter(
-    "gatepost_policyd_dnslist_answers_total", "Answers of each DNS list", ["zone", "answer"]
+    "gatepost_policyd_dnslist_answers_total", "Answers from each DNS list", ["zone", "answer"]
 )
 IN_USE = Gauge(
     "gatepost_policyd_dnslist_in_use",
-    "1 while the zone is asked, 0 while its self-test keeps it out",
+    "1 while the zone is in use, 0 while its self-test fails",
     ["zone"],
     across="min",
 )

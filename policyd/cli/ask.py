@@ -1,4 +1,4 @@
-"""`gatepost policyd ask`: what would be answered, and what each check finds."""
+"""`gatepost policyd ask`: the answer to a policy request, and the finding of each check."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from policyd.stores.memory import MemoryStore
 from policyd.stores.view import View
 
 ANSWER_SECONDS = 100.0
-"""As long as Postfix waits (smtpd_policy_service_timeout)."""
+"""Seconds; Postfix waits as long (smtpd_policy_service_timeout)."""
 MAX_ANSWER = 65536
 
 
@@ -64,10 +64,12 @@ def ask(config: Path | None, send: bool, more: tuple[str, ...], **given: str) ->
     for one in more:
         name, equals, value = one.partition("=")
         if not name or not equals:
-            raise click.BadParameter(f"{one!r} is not NAME=VALUE", param_hint="--attribute")
+            raise click.BadParameter(
+                f"{one!r} is not of the form NAME=VALUE", param_hint="--attribute"
+            )
         attributes[name] = value
     if any("\n" in text or "\0" in text for pair in attributes.items() for text in pair):
-        raise click.UsageError("an attribute is one line of text")
+        raise click.UsageError("an attribute must be one line of text")
     if send:
         click.echo(escape_lines(_send(model.policyd, attributes)))
         return
@@ -94,10 +96,12 @@ async def _ask(model: PolicydFile, request: Request) -> None:
 def _store(settings: PolicydSettings) -> View | MemoryStore:
     kind, path = settings.store.kind, settings.store.path
     if kind == "memory":
-        click.echo("the store is in the server's memory: as if nothing were known", err=True)
+        click.echo(
+            "the store is in the server's memory: the answer assumes an empty store", err=True
+        )
         return MemoryStore()
     if kind == "sqlite" and not path.exists():
-        click.echo(f"there is no store {path} yet: as if nothing were known", err=True)
+        click.echo(f"there is no store {path} yet: the answer assumes an empty store", err=True)
         return MemoryStore()
     return View(open_store(settings.store, once=True))
 
@@ -110,9 +114,9 @@ def _show(engine: Engine, request: Request, decision: Decision) -> None:
         if name in told:
             tell(told.pop(name))
         elif request.state not in row.check.states:
-            click.echo(f"{name}: not asked at {request.state}")
+            click.echo(f"{name}: does not run at {request.state}")
         else:
-            click.echo(f"{name}: {'not asked any more' if ended else 'nothing to say'}")
+            click.echo(f"{name}: {'not reached' if ended else 'no finding'}")
         ended = ended or (name == decision.check and decision.action.verb not in WAITING)
     for rest in told.values():
         tell(rest)

@@ -1,4 +1,4 @@
-"""`gatepost dnslist`: what the configured DNS lists say, and whether they are well."""
+"""`gatepost dnslist`: listings of an address in the configured DNS lists, and their health."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test(address: str, sender: str, helo: str, name: str, config: Path | None) -
     if not model.policyd.dnslists.lists:
         raise click.ClickException("no list is configured in [policyd.dnslists]")
     if address and parse_address(address) is None:
-        raise click.BadParameter(f"{address!r} is no IP address", param_hint="ADDRESS")
+        raise click.BadParameter(f"{address!r} is not an IP address", param_hint="ADDRESS")
     request = Request(
         {
             "request": REQUEST_TYPE,
@@ -64,7 +64,7 @@ async def _test(model: PolicydFile, request: Request) -> bool:
         for zone, health in zip(lists.zones, healths, strict=True):
             good = health is Health.GOOD or not zone.self_test
             well = well and good
-            told = health.value if zone.self_test else f"{health.value} (is used without a test)"
+            told = health.value if zone.self_test else f"{health.value} (used without a test)"
             tell(f"{zone.shown}: {told}")
             if zone.self_test:  # the server leaves it out as well
                 zone.standing.health = health

@@ -1,4 +1,4 @@
-"""`gatepost greylist`: what the greylist knows, and changes to it by hand."""
+"""`gatepost greylist`: commands that show and change the greylist."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from policyd.settings import PolicydSettings
 from policyd.stores import Entry, Known, Store
 
 AT_ONCE = 500
-"""Records that are written in one go."""
+"""Records written at once."""
 MOMENT = "A running policy server sees it within a minute."
 
 
@@ -45,18 +45,18 @@ class Record:
         return "triplet" if isinstance(self.known, Triplet) else "client"
 
     def state(self, rules: Rules, now: int) -> str:
-        """Say in a word or two what the next attempt would be."""
+        """Describe the state of the next attempt in a few words."""
         if isinstance(self.known, Client):
             if 0 < rules.auto_allow_after <= self.known.returns:
                 return "allowed"
-            return f"came back {self.known.returns} times"
+            return f"retried {self.known.returns} times"
         if self.known.passed:
             return "passed"
         wait = self.known.first + rules.delay - now
-        return f"waits {wait} s" if wait > 0 else "may come"
+        return f"passes in {wait} s" if wait > 0 else "may retry"
 
     def as_json(self) -> dict[str, Any]:
-        """Return what export writes and import reads."""
+        """Return the record in the form that export writes and import reads."""
         names = ("client", "sender", "recipient")[: len(self.parts)]
         return {
             "kind": self.kind,
@@ -106,7 +106,7 @@ def greylist() -> None:
     type=click.IntRange(min=0),
     default=100,
     show_default=True,
-    help="At most so many; 0: all.",
+    help="Maximum number of records; 0: all.",
 )
 def list_records(config: Path | None, kinds: tuple[str, ...], limit: int) -> None:
     """List triplets and clients."""
@@ -154,7 +154,7 @@ def find(text: str, config: Path | None, kinds: tuple[str, ...]) -> None:
         return found
 
     if not run(settings.store, work):
-        raise click.ClickException(f"nothing is known of {text}")
+        raise click.ClickException(f"no record of {text}")
 
 
 @greylist.command()
@@ -299,22 +299,22 @@ def _read_line(number: int, line: str, hide: records.Hide) -> tuple[str, Entry] 
 
 
 def _check_parts(item: object) -> None:
-    """Refuse what would not stay one part of a key; raises `ValueError` or `TypeError`."""
+    """Refuse parts that cannot be in a key; raises `ValueError` or `TypeError`."""
     if not isinstance(item, dict):
-        raise TypeError("no object")
+        raise TypeError("not an object")
     if item["kind"] not in ("triplet", "client"):
         raise ValueError(f"{item['kind']!r} is neither triplet nor client")
     for name in ("client", "sender", "recipient"):
         part = item.get(name, "")
         if not isinstance(part, str):
-            raise TypeError(f"{name} is no text")
+            raise TypeError(f"{name} is not text")
         if "\n" in part or "\0" in part:
             raise ValueError(f"{name} has a line feed or NUL")
-        part.encode()  # a half of a surrogate pair cannot be kept
+        part.encode()  # a lone surrogate cannot be stored
 
 
 def _client_key(hide: records.Hide, item: dict[str, str]) -> str:
-    # what was exported in privacy mode is hashed already
+    # a record exported in privacy mode is hashed already
     return records.client_key(_once(hide, item["client"]), item["client"])
 
 

@@ -1,4 +1,4 @@
-"""A client of the greylist as somebody names it on the command line."""
+"""Reader of the names of greylist clients on the command line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IDENTITIES = ("net", "host", "spf", "dnswl")
 
 
 def identity_of(text: str, settings: PolicydSettings) -> str:
-    """Return the identity that somebody means; raises `click.ClickException`."""
+    """Return the identity that `text` means; raises `click.ClickException`."""
     greylist = settings.greylist
     kind, colon, value = text.partition(":")
     if not colon or kind not in IDENTITIES or parse_address(text) is not None:
@@ -34,8 +34,8 @@ def identity_of(text: str, settings: PolicydSettings) -> str:
             network = ""
         if network and slash and prefix != network.rpartition("/")[2]:
             raise click.ClickException(
-                f"{text}: the greylist knows clients by networks of another size, as {network}; "
-                "other networks belong into allow_clients"
+                f"{text}: the greylist uses networks of another size, such as {network}; put "
+                "other networks into allow_clients"
             )
         if network:
             return network
@@ -45,15 +45,15 @@ def identity_of(text: str, settings: PolicydSettings) -> str:
     if kind != "net" and (domain := organizational_domain(name)):
         if not is_own(None, name):
             raise click.ClickException(
-                f"{text}: such a name is made from a number, and the greylist does not know "
-                "clients by it; write the address"
+                f"{text}: this is a generated name, and the greylist does not identify clients by "
+                "it; write the address"
             )
         return f"host:{domain}"
-    raise click.ClickException(f"{text!r} is no address, network, domain or identity")
+    raise click.ClickException(f"{text!r} is not an address, network, domain or identity")
 
 
 def _is_prefix(address: str, text: str) -> bool:
-    """Return whether a text is the length of a network's prefix."""
+    """Return whether a text is a prefix length."""
     parsed = parse_address(address)
     if parsed is None or not (text.isascii() and text.isdecimal()) or len(text) > 3:
         return False
@@ -61,7 +61,7 @@ def _is_prefix(address: str, text: str) -> bool:
 
 
 def _host_name(text: str) -> str:
-    """Return the host name that a text is, in A-labels and lower case; empty when it is none."""
+    """Return a host name in A-labels and lower case; empty if the text is not one."""
     try:
         name = to_alabels(text)
     except DomainError:
@@ -70,7 +70,7 @@ def _host_name(text: str) -> str:
 
 
 def meant(text: str, settings: PolicydSettings) -> set[str]:
-    """Return the parts that somebody may mean, as they are kept and as mail has them."""
+    """Return the parts that `text` may mean, as stored and as in mail."""
     parts = {text, text.lower(), stable_sender(text)}
     with suppress(click.ClickException):
         parts.add(identity_of(text, settings))
@@ -78,13 +78,13 @@ def meant(text: str, settings: PolicydSettings) -> set[str]:
 
 
 def identities_of_domain(text: str) -> set[str]:
-    """Return the identities that a domain may have given to those who send for it."""
+    """Return the identities that clients may have because of a domain."""
     name = _host_name(text)
     return {f"spf:{name}", f"dnswl:{name}"} if name else set()
 
 
 async def known_as(store: Store, text: str, hide: records.Hide) -> set[str]:
-    """Return the identities, hidden as in the store, under which a client or a network is known."""
+    """Return the identities of a client or network, hashed if the store's are."""
     address = parse_address(text)
     client = str(address) if address is not None else _host_name(text)
     if client:

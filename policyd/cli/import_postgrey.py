@@ -30,7 +30,7 @@ CLIENTS = "postgrey_clients.db"
 LOCK = "postgrey.lock"
 OPTIONS = Path("/etc/default/postgrey")
 MAX_OPTIONS = 1 << 20
-"""Octets of that file that are read; a command line is shorter."""
+"""Maximum octets of that file; a command line is shorter."""
 WHITELISTS = Path("/etc/postgrey")
 
 
@@ -41,12 +41,12 @@ WHITELISTS = Path("/etc/postgrey")
     "--options",
     "options_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help=f"The file with postgrey's command line; {OPTIONS} when it is there.",
+    help=f"The file with postgrey's command line; default: {OPTIONS} if it exists.",
 )
 @click.option(
     "--whitelists",
     type=click.Path(path_type=Path, file_okay=False),
-    help=f"The folder of its whitelists; {WHITELISTS} when it is there.",
+    help=f"The folder of its whitelists; default: {WHITELISTS} if it exists.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be imported.")
 def postgrey(
@@ -64,8 +64,8 @@ def postgrey(
     """
     if _runs(directory) and not dry_run:
         raise click.ClickException(
-            f"postgrey runs on {directory}: stop it first (systemctl stop postgrey), for most of "
-            "what it knows is not in its files yet"
+            f"postgrey is running on {directory}: stop it first (systemctl stop postgrey), "
+            "because most of its data is not in its files yet"
         )
     settings = configuration.read_if_any(config, PolicydFile).model.policyd
     options = _options(options_file)
@@ -86,11 +86,13 @@ def postgrey(
     _print_settings(options, lists)
     _report(taken, options, dry_run)
     if dry_run and _runs(directory):
-        click.echo("warning: postgrey runs, and knows more than is in its files", err=True)
+        click.echo(
+            "warning: postgrey is running, and not all of its data is in its files", err=True
+        )
 
 
 def _runs(directory: Path) -> bool:
-    """Return whether a postgrey holds the lock of its folder."""
+    """Return whether postgrey holds the lock of its folder."""
     try:
         with open_regular(directory / LOCK) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -179,16 +181,18 @@ def _print_settings(options: Options, lists: dict[str, list[Path]]) -> None:
     try:
         GreylistSettings.model_validate(tomllib.loads(text)["policyd"]["greylist"])
     except (tomllib.TOMLDecodeError, ValidationError) as error:
-        tell(f"warning: postgrey's options need a look: {error}", err=True)
+        tell(f"warning: check postgrey's options: {error}", err=True)
     click.echo(text)
 
 
 def _report(taken: Taken, options: Options, dry_run: bool) -> None:
-    verb = "would be taken over" if dry_run else "taken over"
+    verb = "would be imported" if dry_run else "imported"
     click.echo(f"{len(taken.triplets)} triplets, {len(taken.clients)} clients {verb}", err=True)
     if taken.hidden:
-        click.echo(f"{taken.hidden} are hashes of --privacy and cannot be taken over", err=True)
+        click.echo(f"{taken.hidden} are hashes of --privacy and cannot be imported", err=True)
     if taken.unreadable:
-        click.echo(f"{taken.unreadable} entries are not postgrey's and were left out", err=True)
+        click.echo(
+            f"{taken.unreadable} entries are not in postgrey's format and were skipped", err=True
+        )
     for note in options.notes:
         tell(note, err=True)

@@ -1,4 +1,4 @@
-"""The policy server as `gatepost config` sees it."""
+"""Part of `gatepost config` for the policy server."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PolicydSection:
     def unopened(
         self, ground: GroundSettings, settings: PolicydSettings, unit: Unit | None
     ) -> Iterator[tuple[str, str]]:
-        """Read lists and secrets, and see whether the store can be written."""
+        """Read lists and secrets, and check that the store is writable."""
         yield from faults(ground, settings)
         yield from _store(settings.store, unit)
 
@@ -43,9 +43,9 @@ class PolicydSection:
         return faults(ground, settings)
 
     def advice(self, settings: PolicydSettings) -> Iterator[tuple[str, str]]:
-        """Name large networks."""
+        """Warn about large networks."""
         if told := too_large(settings.client.exempt_networks):
-            yield "policyd.client.exempt_networks", f"holds {told}: are they all yours?"
+            yield "policyd.client.exempt_networks", f"contains {told}: are they all yours?"
 
     def tell_postfix(
         self, settings: PolicydSettings, known: Gatepost, *, is_expected: bool
@@ -63,16 +63,17 @@ SECTION: Final[DaemonSection[PolicydSettings]] = PolicydSection()
 
 
 def _store(store: StoreSettings, unit: Unit | None) -> Iterator[tuple[str, str]]:
-    """Yield the SQLite store: its folder, and its files where they are there."""
+    """Yield problems with the permissions of the SQLite store: its folder, and its files if they
+    exist."""
     if store.kind != "sqlite":
         return
     folder = store.path.parent
     if unit is not None and unit.makes(folder) and not folder.exists():
         return
     while not os.path.lexists(folder) and folder != folder.parent:
-        folder = folder.parent  # it is made with those above it
+        folder = folder.parent  # missing parents are created
     if not os.access(folder, os.W_OK | os.X_OK):
-        yield "policyd.store.path", f"{me()} may not write in {folder}, where the store is to be"
+        yield "policyd.store.path", f"{me()} may not write to {folder}, the folder of the store"
         return
     for ending in ("", "-wal", "-shm"):
         file = store.path.with_name(store.path.name + ending)

@@ -1,4 +1,4 @@
-"""`gatepost policyd`: the policy server, and questions to it."""
+"""`gatepost policyd`: the policy server, and requests to it."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def policyd(ctx: click.Context, config: Path | None) -> None:
       smtpd_forbid_bare_newline = normalize
       smtpd_data_restrictions = reject_unauth_pipelining
 
-    SIGHUP, or a change of its files, reloads the configuration; SIGTERM answers the requests under
-    way and stops.
+    SIGHUP, or a change of its files, reloads the configuration; SIGTERM answers the requests in
+    progress and stops.
     """
     ctx.ensure_object(dict)["config"] = config
     if ctx.invoked_subcommand is not None:

@@ -1,4 +1,4 @@
-"""Opens the policy server's store for a command: beside the server, or without one."""
+"""Access to the policy server's store for commands, with or without a running server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @contextmanager
 def as_owner(settings: StoreSettings) -> Iterator[None]:
-    """Be who owns the store, where root was told to look into it: SQLite opens files by name."""
+    """Run as the owner of the store when started by root: SQLite opens files by name."""
     if settings.kind != "sqlite":
         yield
         return
@@ -34,10 +34,10 @@ def as_owner(settings: StoreSettings) -> Iterator[None]:
 
 @asynccontextmanager
 async def opened(settings: StoreSettings, *, once: bool) -> AsyncIterator[Store]:
-    """Yield the store of the settings; one in memory belongs to the server alone."""
+    """Yield the store of the settings; a store in memory is only visible to the server."""
     if settings.kind == "memory":
         raise click.ClickException(
-            "the store is in the memory of the policy server, and cannot be seen from here"
+            "the store is in the memory of the policy server; commands cannot read it"
         )
     if settings.kind == "sqlite" and once and not settings.path.exists():
         raise click.ClickException(f"there is no store {settings.path} yet")
@@ -49,7 +49,7 @@ async def opened(settings: StoreSettings, *, once: bool) -> AsyncIterator[Store]
 
 
 def run(settings: StoreSettings, work: Callable[[Store], Awaitable[T]], *, once: bool = True) -> T:
-    """Open the store, do the work, close it; what goes wrong is told in one line.
+    """Open the store, do the work, close it; report an error in one line.
 
     `once` as `policyd.build.open_store` has it: false for work that reads and writes a lot.
     """

@@ -1,11 +1,11 @@
-"""Reads a B-tree file of Berkeley DB (versions 3 to 6), such as postgrey keeps.
+"""Reader of B-tree files of Berkeley DB (versions 3 to 6), such as those of postgrey.
 
-Only what is needed to get every key and value out: the meta page, the way down to the first leaf,
-and the chain of leaves with their items on the page or on overflow pages. No library: the one that
-wrote the file may be gone when the file is read. All offsets are checked; a file that is cut or
-damaged raises `BerkeleyError` and never more.
+It reads only the parts that lead to every key and value: the meta page, the path to the first leaf,
+and the chain of leaves with their items on the page or on overflow pages. It uses no library,
+because the one that wrote the file may no longer be installed. All offsets are checked; a truncated
+or damaged file raises `BerkeleyError` and nothing else.
 
-A file of a program that runs, or that was killed, may lack what is only in its log files.
+The file of a program that is running or was killed may lack data that is only in its log files.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from gatepost.files import open_regular
 from policyd.errors import PolicydError
 
 MAX_FILE = 4 << 30
-"""Bytes of a file that is read: postgrey with a million triplets has some 150 MB."""
+"""Maximum size of a file in bytes: postgrey with a million triplets has some 150 MB."""
 MAX_VALUE = 1 << 20
-"""Bytes of one key or value."""
+"""Maximum bytes of one key or value."""
 
 _MAGIC = 0x053162
 _META_SIZE = 512
@@ -33,7 +33,7 @@ _ENCRYPTED_OFFSET, _META_FLAGS_OFFSET = 24, 26
 
 
 class BerkeleyError(PolicydError):
-    """The file is no B-tree of Berkeley DB, or is damaged; the message says what and where."""
+    """The file is not a B-tree of Berkeley DB, or is damaged; the message says what and where."""
 
 
 def read_btree(path: Path) -> Iterator[tuple[bytes, bytes]]:
@@ -44,7 +44,7 @@ def read_btree(path: Path) -> Iterator[tuple[bytes, bytes]]:
     except OSError as error:
         raise BerkeleyError(f"{path}: cannot be read: {error.strerror}") from None
     if len(data) > MAX_FILE:
-        raise BerkeleyError(f"{path}: is longer than {MAX_FILE} bytes")
+        raise BerkeleyError(f"{path}: larger than {MAX_FILE} bytes")
     try:
         yield from _Tree(data).pairs()
     except BerkeleyError as error:

@@ -1,8 +1,8 @@
 """Perl's regular expressions as postgrey's whitelists have them, matched in bounded time.
 
 postgrey compiles each one with ``qr{…}i`` and searches it in the bytes of a name or an address.
-`PerlRegex` does the same: the syntax is read by a parser of our own, so nothing depends on how
-Python's `re` understands it. A construct that cannot be matched as Perl does it is refused.
+`PerlRegex` does the same, with its own parser, so nothing depends on how Python's `re` reads the
+syntax. A construct that cannot be matched exactly as in Perl is refused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bracketed classes, as ``[^[:alnum:]._-]`` (perlrecharclass)."""
+"""Parser of bracketed classes, such as ``[^[:alnum:]._-]`` (perlrecharclass)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _LOOKS_POSIX = re.compile(r"\[([.=:])[^\]]*\1\]")
 
 
 def bracketed(text: str, at: int, ignore_case: bool) -> tuple[int, int]:
-    """Read the class whose bracket opens at `at`: its set, and where it ends."""
+    """Parse the class whose bracket opens at `at`; return its set and its end."""
     if _LOOKS_POSIX.match(text, at):
-        # Perl takes the characters one by one, and warns; nobody means that
-        raise PerlRegexError("[:class:] stands within brackets: [[:class:]]")
+        # Perl takes the characters one by one, and warns; nobody intends that
+        raise PerlRegexError("[:class:] must be within brackets: [[:class:]]")
     at += 1
     negated = text.startswith("^", at)
     at += negated
@@ -32,19 +32,19 @@ def bracketed(text: str, at: int, ignore_case: bool) -> tuple[int, int]:
         if text.startswith("-", at) and text[at + 1 : at + 2] not in ("]", ""):
             last, last_single, at = _item(text, at + 1, ignore_case)
             if not single or not last_single:
-                item |= sets.of("-") | last  # [\w-.]: a range with a class is none
+                item |= sets.of("-") | last  # [\w-.]: not a range
             elif last_single < single:
-                raise PerlRegexError(f"the range {single}-{last_single} is the wrong way round")
+                raise PerlRegexError(f"the range {single}-{last_single} is reversed")
             else:
                 item = sets.span(single, last_single)
         mask |= item
-    # what is negated by itself, as \W or [:^alpha:], is the same in both cases already
+    # a class that is itself negated, such as \W or [:^alpha:], already covers both cases
     mask = sets.folded(mask) if ignore_case else mask
     return (sets.complement(mask) if negated else mask), at + 1
 
 
 def _item(text: str, at: int, ignore_case: bool) -> tuple[int, str, int]:
-    """Read one member: its set, the character if it is a single one, and where it ends."""
+    """Parse one member; return its set, the character if it is a single one, and its end."""
     if found := _POSIX.match(text, at):
         mask = sets.POSIX.get(found[2])
         if mask is None:
@@ -53,7 +53,7 @@ def _item(text: str, at: int, ignore_case: bool) -> tuple[int, str, int]:
             mask = sets.folded(mask)
         return (sets.complement(mask) if found[1] else mask), "", found.end()
     if _LOOKS_POSIX.match(text, at):
-        raise PerlRegexError("[. .] and [= =] are not Perl's")
+        raise PerlRegexError("Perl has no [. .] and [= =]")
     if text[at] != "\\":
         return sets.of(text[at]), text[at], at + 1
     if (found_set := set_escape(text, at)) is not None:

@@ -1,4 +1,4 @@
-"""A bound for the work of a matcher that backtracks."""
+"""A bound for the work of a backtracking matcher."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from policyd.perlre import nodes
 from policyd.perlre.nodes import Node
 
 LIMIT = 10**9
-"""Counts stop here: more is more than anybody waits for."""
+"""Counts stop here: more would take too long in any case."""
 
 
 def paths(node: Node, length: int) -> int:
-    """Return a bound for the ways in which `node` can match from one place in `length` bytes."""
+    """Return an upper bound for the number of ways `node` can match from one place in `length`
+    bytes."""
     match node:
         case nodes.Sequence(items):
             product = 1

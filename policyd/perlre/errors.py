@@ -6,4 +6,5 @@ from policyd.errors import PolicydError
 
 
 class PerlRegexError(PolicydError, ValueError):
-    """Perl would not compile it, or it is a construct that is not read here; it says which."""
+    """Perl would not compile the expression, or it has an unsupported construct; the message says
+    which."""

@@ -1,4 +1,4 @@
-"""Escapes: a backslash and the characters behind it (perlrebackslash)."""
+"""Parser of escapes: a backslash and the characters after it (perlrebackslash)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ZERO_WIDTH = {
     "b": Anchor.BOUNDARY,
     "B": Anchor.NO_BOUNDARY,
 }
-"""Letters that name a place; not within brackets."""
+"""Letters that denote a position; not within brackets."""
 
 _CONTROLS = {"a": "\a", "e": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _HEX = re.compile(r"x(?:\{([0-9A-Fa-f]{1,8})\}|([0-9A-Fa-f]{2}))")
@@ -25,14 +25,14 @@ _NAMED = re.compile(r"N\{U\+([0-9A-Fa-f]{1,8})\}")
 
 
 def set_escape(text: str, at: int) -> int | None:
-    """Return the set of ``\\d`` and its like at `at`, None when it is none of them."""
+    """Return the set of ``\\d`` or a similar escape at `at`; None if it is another one."""
     return sets.ESCAPES.get(text[at + 1 : at + 2])
 
 
 def byte_escape(text: str, at: int) -> tuple[str, int]:
-    """Return the one character that is written at `at` with a backslash, and what follows it.
+    """Return the single character escaped at `at`, and the position after it.
 
-    Raises `PerlRegexError` for what Perl does not know, and for what is not read here.
+    Raises `PerlRegexError` for an escape that Perl does not know or that is not supported.
     """
     letter = text[at + 1 : at + 2]
     if not letter:
@@ -46,17 +46,17 @@ def byte_escape(text: str, at: int) -> tuple[str, int]:
     if found := _NAMED.match(text, at + 1):
         code = int(found[1], 16)
         if code > 0x7F:
-            raise PerlRegexError("a character beyond ASCII by its number is not read here")
+            raise PerlRegexError("a character beyond ASCII by its number is not supported")
         return chr(code), found.end()
     if found := _CONTROL.match(text, at + 1):
         return chr(ord(found[1].upper()) ^ 64), found.end()
     if letter.isascii() and letter.isalnum():
         hint = "; write [[:alpha:]] or [[:digit:]]" if letter in "pP" else ""
-        raise PerlRegexError(f"\\{letter} is not read here{hint}")
+        raise PerlRegexError(f"\\{letter} is not supported{hint}")
     return letter, at + 2
 
 
 def _character(code: int) -> str:
     if code > 0xFF:
-        raise PerlRegexError("a character beyond 255 is in no name and no address")
+        raise PerlRegexError("no name or address contains a character beyond 255")
     return chr(code)

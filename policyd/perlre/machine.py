@@ -1,8 +1,8 @@
-"""A matcher whose work grows with the length of the pattern times that of the text, no faster.
+"""A matcher whose work grows at most with the length of the pattern times that of the text.
 
-It backtracks as Perl does, but remembers each place in pattern and text from which it found no
-match, and does not try again from there. That is right as long as nothing depends on how a place
-was reached, so it knows no backreferences.
+It backtracks like Perl, but remembers each position in pattern and text from which it found no
+match, and does not try it again. This is correct as long as nothing depends on how a position was
+reached, so it does not support backreferences.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from policyd.perlre.errors import PerlRegexError
 from policyd.perlre.nodes import Anchor, Node
 
 MAX_INSTRUCTIONS = 900
-"""Instructions of one expression, about one for each of its characters; counted quantifiers are
-written out."""
+"""Maximum instructions of one expression: about one per character; counted quantifiers are
+expanded."""
 MAX_STEPS = 300_000
-"""Steps of one search, some tenths of a second: the largest expression gets there with a subject of
-330 bytes, a usual one with several thousand. The longest address that mail can have is of 320."""
+"""Maximum steps of one search, some tenths of a second: enough for the largest expression with a
+subject of 330 bytes, and for a usual one with several thousand. The longest address in mail has
+320."""
 
 
 class _Op(enum.IntEnum):
@@ -49,13 +50,13 @@ class _Instruction:
 
 @dataclass(slots=True)
 class Program:
-    """Instructions for one tree; what looks around or gives nothing back has its own."""
+    """Instructions for one tree; lookarounds and atomic groups have programs of their own."""
 
     code: list[_Instruction] = field(default_factory=list)
 
 
 def compile_tree(node: Node) -> Program:
-    """Make a program of a tree without backreferences; raises `PerlRegexError`."""
+    """Compile a tree without backreferences; raises `PerlRegexError`."""
     return _Compiler().program(node)
 
 
@@ -73,7 +74,7 @@ class _Compiler:
     def _put(self, code: list[_Instruction], instruction: _Instruction) -> _Instruction:
         self._room -= 1
         if self._room < 0:
-            raise PerlRegexError("its quantifiers make it too large")
+            raise PerlRegexError("the quantifiers make it too large")
         code.append(instruction)
         return instruction
 
@@ -95,7 +96,7 @@ class _Compiler:
             case nodes.Atomic(body):
                 self._put(code, _Instruction(_Op.ATOMIC, program=self.program(body)))
             case nodes.Group() | nodes.Reference():
-                raise PerlRegexError("a backreference with so many ways to match is not read here")
+                raise PerlRegexError("a backreference with so many ways to match is not supported")
 
     def _add_alternatives(self, code: list[_Instruction], branches: tuple[Node, ...]) -> None:
         ends = []
@@ -128,7 +129,7 @@ class _Compiler:
 
 @lru_cache(maxsize=1024)
 def _characters(mask: int) -> frozenset[str]:
-    """Return a set to look a character up in; instructions of all programs share it."""
+    """Return the set of characters; instructions of all programs share it."""
     return frozenset(sets.members(mask))
 
 
@@ -137,7 +138,7 @@ def _aim(split: _Instruction, into: int, past: int, greedy: bool) -> None:
 
 
 def search(program: Program, text: str, *, anchored: bool) -> bool:
-    """Tell whether the program matches anywhere; raises `CheckError` beyond `MAX_STEPS`."""
+    """Return whether the program matches anywhere; raises `CheckError` beyond `MAX_STEPS`."""
     run = _Run(text)
     starts = 1 if anchored else len(text) + 1
     return any(run.match(program, start) >= 0 for start in range(starts))
@@ -154,7 +155,7 @@ class _Run:
 
     def match(self, program: Program, start: int, target: int = -1) -> int:
         """Return where the first match from `start` ends (only at `target`, if given), or -1."""
-        # whether there is a match from a place does not depend on where it began
+        # whether a match continues from a position does not depend on where it began
         failed = self._failed.setdefault((id(program), target), set())
         visited: set[int] = set()
         end = self._follow(program, start, target, failed, visited)
@@ -206,7 +207,7 @@ class _Run:
     def _count(self) -> None:
         self._steps += 1
         if self._steps > MAX_STEPS:
-            raise CheckError("a regular expression takes too long for this text")
+            raise CheckError("a regular expression takes too long to match this text")
 
     def _inner(self, one: _Instruction, start: int, target: int) -> int:
         assert one.program is not None  # noqa: S101 # LOOK and ATOMIC have one
@@ -216,7 +217,7 @@ class _Run:
         return self._known[key]
 
     def _holds(self, one: _Instruction, at: int) -> bool:
-        """Return whether a place is what it should be, or what is around it."""
+        """Return whether an anchor or lookaround holds at a position."""
         look = one.look
         if look is None:
             return is_at(one.anchor, self._text, at)
@@ -229,7 +230,7 @@ class _Run:
 
 
 def is_at(anchor: Anchor, text: str, at: int) -> bool:
-    """Tell whether the place `at` of a text is one of that kind."""
+    """Return whether the anchor holds at position `at` of a text."""
     if anchor is Anchor.BEGIN:
         return at == 0
     if anchor is Anchor.LINE_BEGIN:

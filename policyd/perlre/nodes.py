@@ -1,4 +1,4 @@
-"""The tree of a regular expression, and how much text each node may take."""
+"""The tree of a regular expression, and the widths of its nodes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 
 class Anchor(enum.Enum):
-    """A place in the text."""
+    """A position in the text."""
 
     BEGIN = "^ or \\A"
     LINE_BEGIN = "^ with /m"
@@ -28,14 +28,14 @@ class Chars:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """One after the other; with no items it takes the empty text."""
+    """Its items in sequence; without items it matches the empty text."""
 
     items: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Alternatives:
-    """The first that leads to a match."""
+    """The first alternative that leads to a match."""
 
     branches: tuple[Node, ...]
 
@@ -52,14 +52,15 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Atomic:
-    """`body` as it first matches: it gives nothing back (``(?>…)``, possessive quantifiers)."""
+    """The first match of `body`, without backtracking into it (``(?>…)``, possessive
+    quantifiers)."""
 
     body: Node
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A lookaround: a match ahead or behind that takes no text."""
+    """A lookaround: a match ahead or behind that consumes no text."""
 
     body: Node
     behind: bool
@@ -68,7 +69,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group that can be referred to by its number."""
+    """A group that a backreference can name by number."""
 
     body: Node
     number: int
@@ -76,7 +77,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The text of a group again."""
+    """A backreference: the text of a group again."""
 
     number: int
     ignore_case: bool
@@ -90,7 +91,7 @@ EMPTY = Sequence(())
 
 
 def widths(node: Node) -> tuple[int, int | None]:
-    """Return the least and the largest number of bytes that a node takes (None: no bound)."""
+    """Return the minimum and maximum number of bytes that a node matches (None: unbounded)."""
     match node:
         case Chars():
             return 1, 1
@@ -125,7 +126,7 @@ def _sum(numbers: list[int | None]) -> int | None:
 
 
 def begins_at_the_start(node: Node) -> bool:
-    """Return whether a match can begin nowhere but at the start of the text."""
+    """Return whether a match can only begin at the start of the text."""
     match node:
         case Anchor():
             return node is Anchor.BEGIN

@@ -1,8 +1,7 @@
-"""The reader of Perl's syntax (perlre, perlrecharclass): text in, a tree out.
+"""Parser of Perl's syntax (perlre, perlrecharclass): text in, a tree out.
 
-Perl passes some mistakes through with a warning, and reads some text otherwise than it looks. Those
-are refused here: an entry means what it says or it is no entry. ``\\Q…\\E`` quotes as it does in a
-Perl program.
+Perl accepts some mistakes with a warning, and reads some text differently from how it looks. Those
+are refused here, so that every entry means what it says. ``\\Q…\\E`` quotes as in a Perl program.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from policyd.perlre.escapes import ZERO_WIDTH, byte_escape, set_escape
 from policyd.perlre.nodes import Anchor, Node
 
 MAX_LENGTH = 8192
-"""Bytes of a regular expression."""
+"""Maximum bytes of a regular expression."""
 MAX_DEPTH = 40
-"""Groups within groups."""
+"""Maximum depth of nested groups."""
 MAX_REPEAT = 1000
-"""The largest number in a quantifier: no name or address is longer."""
+"""Maximum number in a quantifier: no name or address is longer."""
 MAX_LOOKBEHIND = 255
-"""Bytes that a lookbehind may look at, as in Perl."""
+"""Maximum bytes of a lookbehind, as in Perl."""
 
 _QUANTIFIER = re.compile(r"([*+?])|\{([0-9]+)(?:(,)([0-9]*))?\}")
 _FLAGS = re.compile(r"\?(\^)?([imsxnpad]*)(?:-([imsxnp]*))?([:)])")
@@ -39,7 +38,7 @@ _LOOKS = {"?=": (False, False), "?!": (False, True), "?<=": (True, False), "?<!"
 
 @dataclass(frozen=True, slots=True)
 class _Flags:
-    """The modifiers that are on at a place; postgrey begins with /i."""
+    """The modifiers in effect at a position; postgrey begins with /i."""
 
     i: bool = True
     m: bool = False
@@ -49,7 +48,7 @@ class _Flags:
 
 
 def parse(pattern: str) -> Node:
-    """Read a regular expression whose characters are bytes; raises `PerlRegexError`."""
+    """Parse a regular expression whose characters are bytes; raises `PerlRegexError`."""
     if len(pattern) > MAX_LENGTH:
         raise PerlRegexError(f"it is longer than {MAX_LENGTH} bytes")
     return _Parser(_with_quotes_resolved(pattern)).parse()
@@ -89,20 +88,20 @@ class _Parser:
         self._closed: set[int] = set()
         self._names: dict[str, int] = {}
         self._used: set[int] = set()
-        self._numbers_are_odd = False  # a branch reset or /n: groups are counted otherwise
+        self._numbers_are_odd = False  # a branch reset or /n: groups are numbered differently
 
     def parse(self) -> Node:
-        """Read all of it."""
+        """Parse the whole expression."""
         node = self._alternatives()
         if self._at < len(self._text):
-            raise PerlRegexError("a ) that closes nothing")
+            raise PerlRegexError("a ) without its (")
         if self._used:
             if self._numbers_are_odd:
-                raise PerlRegexError("a backreference beside (?| or /n is not read here")
+                raise PerlRegexError("a backreference together with (?| or /n is not supported")
             if not self._used <= _certain_groups(node):
                 raise PerlRegexError(
-                    "a backreference to a group that is optional, repeated or one of several "
-                    "alternatives is not read here"
+                    "a backreference to a group that is optional, repeated or in one of several "
+                    "alternatives is not supported"
                 )
         return _without_groups(node, self._used)
 
@@ -137,15 +136,15 @@ class _Parser:
         if _QUANTIFIER.match(self._text, self._at):
             raise PerlRegexError("nested quantifiers, as in a**")
         if isinstance(atom, nodes.Look):
-            raise PerlRegexError("a repeated lookahead or lookbehind")  # Perl itself errs in it
+            raise PerlRegexError("a repeated lookahead or lookbehind")  # Perl itself gets it wrong
         if nodes.widths(atom)[1] == 0:
-            # a place that is there is there as often as one likes
+            # a position matches any number of times
             return atom if least else nodes.EMPTY
         node = nodes.Repeat(atom, least, most, greedy=suffix != "?")
         return _atomic(node) if suffix == "+" else node
 
     def _atom(self) -> Node | None:
-        """Read one thing that can be repeated; None for what is nothing by itself."""
+        """Parse one repeatable item; None if it is nothing by itself."""
         character = self._peek()
         if character == "(":
             return self._group()
@@ -162,10 +161,10 @@ class _Parser:
         if character == "$":
             return Anchor.LINE_END if self._flags.m else Anchor.END
         if self._flags.x and (character == "#" or character.isspace()):
-            raise PerlRegexError("blanks and comments of /x are not read here")
+            raise PerlRegexError("blanks and comments of /x are not supported")
         if character == "{":
-            # Perl takes it for itself in some places and not in others, by its version
-            raise PerlRegexError("a { that begins no quantifier: \\{")
+            # Perl treats it as a literal in some places and not in others, depending on its version
+            raise PerlRegexError("a { that begins no quantifier: write \\{")
         return self._literal(character)
 
     def _literal(self, character: str) -> Node:
@@ -181,13 +180,13 @@ class _Parser:
         if letter in ZERO_WIDTH:
             self._at += 2
             if letter in "bB" and self._peek() == "{":
-                raise PerlRegexError(f"\\{letter}{{…}} is not read here")
+                raise PerlRegexError(f"\\{letter}{{…}} is not supported")
             return ZERO_WIDTH[letter]
         if letter == "K":
-            # what is left out of the match does not matter here: only whether there is one
+            # only whether there is a match counts here, not its extent
             self._at += 2
             if self._depth:
-                raise PerlRegexError("\\K within a group is not read here")
+                raise PerlRegexError("\\K within a group is not supported")
             if _QUANTIFIER.match(self._text, self._at):
                 raise PerlRegexError("\\K cannot be repeated")
             return None
@@ -226,10 +225,10 @@ class _Parser:
         return nodes.Reference(number, self._flags.i)
 
     def _group(self) -> Node | None:
-        """Read what begins with a parenthesis."""
+        """Parse a construct that begins with a parenthesis."""
         self._at += 1
         if self._peek() == "*":
-            raise PerlRegexError("(*VERB) is not read here")
+            raise PerlRegexError("(*VERB) is not supported")
         if self._peek() != "?":
             if self._flags.n:
                 self._numbers_are_odd = True
@@ -263,16 +262,16 @@ class _Parser:
     def _flag_group(self) -> Node | None:
         found = _FLAGS.match(self._text, self._at)
         if found is None:
-            raise PerlRegexError(f"({self._peek(2)}… is not read here")
+            raise PerlRegexError(f"({self._peek(2)}… is not supported")
         caret, on, off, end = found.groups()
         if caret and off is not None:
-            raise PerlRegexError("(?^…-…) is no group")
+            raise PerlRegexError("(?^…-…) is not a group")
         flags = _Flags(i=False) if caret else self._flags
         flags = replace(flags, **{flag: True for flag in on if flag in "imsxn"})
         flags = replace(flags, **{flag: False for flag in off or "" if flag in "imsxn"})
         self._at = found.end()
         if end == ")":
-            self._flags = flags  # up to the end of the group that it stands in
+            self._flags = flags  # up to the end of the enclosing group
             return None
         return self._inside(flags)
 
@@ -280,7 +279,7 @@ class _Parser:
         self._groups += 1
         number = self._groups
         if name in self._names:
-            raise PerlRegexError(f"two groups of the name {name}")
+            raise PerlRegexError(f"two groups named {name}")
         body = self._inside()
         self._closed.add(number)
         if name:
@@ -288,10 +287,10 @@ class _Parser:
         return nodes.Group(body, number)
 
     def _inside(self, flags: _Flags | None = None) -> Node:
-        """Read what stands up to the closing parenthesis."""
+        """Parse up to the closing parenthesis."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise PerlRegexError(f"more than {MAX_DEPTH} groups within one another")
+            raise PerlRegexError(f"more than {MAX_DEPTH} nested groups")
         outer = self._flags
         self._flags = flags or outer
         node = self._alternatives()
@@ -319,7 +318,7 @@ def _bounds(found: re.Match[str]) -> tuple[int, int | None]:
 
 def _atomic(body: Node) -> Node:
     if _loops_over_nothing(body):
-        raise PerlRegexError("a possessive or atomic group around a loop that may take nothing")
+        raise PerlRegexError("a possessive or atomic group around a loop that may match nothing")
     return nodes.Atomic(body)
 
 
@@ -336,13 +335,13 @@ def _loops_over_nothing(node: Node) -> bool:
 
 
 def _look(body: Node, behind: bool, negative: bool) -> Node:
-    # Perl itself errs in the first two: (?=b*)x does not match x in 5.36
+    # Perl itself gets the first two wrong: (?=b*)x does not match x in 5.36
     least, most = nodes.widths(body)
     if least == 0 and most != 0:
-        raise PerlRegexError("a lookahead or lookbehind that may be content with nothing")
+        raise PerlRegexError("a lookahead or lookbehind that may match nothing")
     if behind:
         if _has_atomic(body):
-            raise PerlRegexError("a lookbehind with something possessive")
+            raise PerlRegexError("a lookbehind with a possessive or atomic part")
         if most is None or most > MAX_LOOKBEHIND:
             raise PerlRegexError(f"a lookbehind of more than {MAX_LOOKBEHIND} bytes")
     return nodes.Look(body, behind, negative)
@@ -361,7 +360,7 @@ def _has_atomic(node: Node) -> bool:
 
 
 def _certain_groups(node: Node) -> set[int]:
-    """Return the groups that take part in every match, exactly once."""
+    """Return the groups that take part in every match exactly once."""
     match node:
         case nodes.Group(body, number):
             return {number} | _certain_groups(body)
@@ -372,7 +371,7 @@ def _certain_groups(node: Node) -> set[int]:
 
 
 def _without_groups(node: Node, kept: set[int]) -> Node:
-    """Return the tree without the groups that nothing refers to."""
+    """Return the tree without groups that have no backreference."""
     match node:
         case nodes.Group(body, number):
             inner = _without_groups(body, kept)

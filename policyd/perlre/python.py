@@ -1,6 +1,6 @@
-"""A tree as a pattern of Python's `re`, in the part of its syntax that has one meaning.
+"""Translator of a tree into a pattern of Python's `re`, using only unambiguous syntax.
 
-Sets are written out character by character, so neither flags nor classes of `re` are involved.
+Sets are written out character by character, so neither flags nor classes of `re` matter.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from policyd.perlre.nodes import Anchor, Node
 
 _ANCHORS = {
     Anchor.BEGIN: r"\A",
-    # perlre: not behind a line feed that ends the text
+    # perlre: not after a line feed that ends the text
     Anchor.LINE_BEGIN: r"(?:\A|(?<=\n)(?!\Z))",
     Anchor.END: r"(?=\n?\Z)",
     Anchor.LINE_END: r"(?=\n|\Z)",
@@ -23,7 +23,7 @@ _ANCHORS = {
 
 
 def to_python(node: Node) -> re.Pattern[str] | None:
-    """Compile a tree with `re`; None when it has something that `re` would not do alike."""
+    """Compile a tree with `re`; None if `re` would match part of it differently."""
     source = _source(node)
     return None if source is None else re.compile(source, re.ASCII)
 

@@ -1,4 +1,4 @@
-"""A regular expression of Perl's that is ready to be searched."""
+"""A compiled Perl regular expression."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from policyd.perlre.parser import parse
 from policyd.perlre.python import to_python
 
 MAX_PATHS = 200_000
-"""Ways that Python's `re` may try in one search: milliseconds. Beyond, our own matcher is used,
-which is slower in the ordinary case and never much slower than that."""
+"""Maximum ways that Python's `re` may try in one search: milliseconds. Beyond that, our own matcher
+is used, which is slower in the ordinary case but has bounded time."""
 _LENGTHS = (32, 64, 128, 256, 512, 1024, 2048)
 _MUST_REACH = 320
 """Bytes of the longest address (RFC 5321 section 4.5.3.1): a backreference that may take too long
-for it is refused."""
+on one is refused."""
 
 
 class PerlRegex:
-    """One expression, without regard to case; a search answers whether it matches somewhere.
+    """One expression, ignoring case; a search tells whether it matches anywhere.
 
-    Characters beyond ASCII are matched byte by byte, in UTF-8, as postgrey does it.
+    Characters beyond ASCII are matched byte by byte, in UTF-8, as in postgrey.
     """
 
     def __init__(self, pattern: str) -> None:
         """Compile `pattern`; raises `PerlRegexError`."""
         self.pattern = pattern
-        """As it was written."""
+        """The expression as written."""
         tree = parse(_bytes(pattern))
         self._anchored = nodes.begins_at_the_start(tree)
         self._fast_length = -1
-        """Bytes of the longest subject for which `re` is quick enough; -1: of none."""
+        """Bytes of the longest subject for which `re` is fast enough; -1: none."""
         python = to_python(tree)
         if python is not None:
             self._match = python.match if self._anchored else python.search
@@ -44,7 +44,7 @@ class PerlRegex:
                 raise
 
     def search(self, text: str) -> bool:
-        """Tell whether it matches anywhere in `text`; raises `CheckError` when that takes too long.
+        """Return whether it matches anywhere in `text`; raises `CheckError` if that takes too long.
 
         The work is bounded for every pattern and text.
         """
@@ -53,7 +53,7 @@ class PerlRegex:
         if len(text) <= self._fast_length:
             return self._match(text) is not None
         if self._program is None:
-            raise CheckError("a regular expression takes too long for this text")
+            raise CheckError("a regular expression takes too long to match this text")
         return search(self._program, text, anchored=self._anchored)
 
 
@@ -63,7 +63,8 @@ def _bytes(text: str) -> str:
 
 
 def _reach(tree: nodes.Node, anchored: bool) -> int:
-    """Return the longest subject, of some lengths, for which a backtracking matcher has a bound."""
+    """Return the longest of several subject lengths for which backtracking stays within the
+    bound."""
     reach = -1
     for length in _LENGTHS:
         starts = 1 if anchored else length + 1

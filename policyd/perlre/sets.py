@@ -1,7 +1,7 @@
-"""Sets of bytes, as integers with one bit for each of the 256.
+"""Sets of bytes, as integers with one bit for each of the 256 values.
 
-All classes are those of Perl for byte strings: only ASCII has letters, digits and case. ``\\h``,
-``\\v`` and ``\\R`` also know the two bytes that Latin-1 counts as white space.
+The classes are those of Perl for byte strings: only ASCII has letters, digits and case. ``\\h``,
+``\\v`` and ``\\R`` also include the two bytes that are white space in Latin-1.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def folded(mask: int) -> int:
 
 @lru_cache(maxsize=1024)
 def members(mask: int) -> str:
-    """Return the characters of the set, in order; the sets that expressions have are few."""
+    """Return the characters of the set in order; cached, because expressions have few different
+    sets."""
     return "".join(chr(code) for code in range(256) if mask >> code & 1)
 
 
@@ -68,7 +69,7 @@ POSIX = {
     "word": WORD,
     "xdigit": DIGIT | span("A", "F") | span("a", "f"),
 }
-"""``[:name:]`` of a bracketed class."""
+"""Classes written ``[:name:]`` within brackets."""
 
 ESCAPES = {
     "d": DIGIT,
@@ -82,4 +83,4 @@ ESCAPES = {
     "v": VERTICAL,
     "V": complement(VERTICAL),
 }
-"""Sets that are written as a backslash and a letter."""
+"""Sets written as a backslash and a letter."""

@@ -18,22 +18,23 @@ _FIELDS = "may use {user}, {client}, {sender}, {recipient} and {hostname}"
 class OwnershipSettings(OwnerSettings, CheckSection):
     """Whether a login may use the sender it uses (SASL user against MAIL FROM)."""
 
-    enabled: bool = Field(default=False, description="Whether the check is asked at all.")
+    enabled: bool = Field(default=False, description="Whether the check runs.")
     null_sender: bool = Field(
-        default=True, description="A login may send with the null sender, as for receipts."
+        default=True, description="A login may use the null sender, for example for receipts."
     )
     strangers: Literal["allow", "reject"] = Field(
         default="allow",
-        description="`reject`: whoever has not logged in may not use a sender that the tables "
-        "have. That also refuses mail of our own users that comes back over a forwarder.",
+        description="`reject`: a client that has not logged in may not use a sender from the "
+        "tables. This also refuses mail from your own users that comes back through a "
+        "forwarder.",
     )
     text: str = Field(
         default="Sender address rejected: not owned by user {user}",
-        description=f"What a login reads behind `553 5.7.1`; {_FIELDS}.",
+        description=f"Text after `553 5.7.1` for a client that has logged in; {_FIELDS}.",
     )
     strangers_text: str = Field(
         default="This sender needs a login",
-        description=f"What a stranger reads behind `553 5.7.1`; {_FIELDS}.",
+        description=f"Text after `553 5.7.1` for a client that has not logged in; {_FIELDS}.",
     )
 
     @field_validator("text", "strangers_text")
@@ -43,7 +44,7 @@ class OwnershipSettings(OwnerSettings, CheckSection):
 
 
 class CompromisedSettings(CheckSection):
-    """Signs that somebody else has a user's password. 0 switches a sign off."""
+    """Signs that somebody else has a user's password. 0 turns a sign off."""
 
     max_networks: int = Field(
         default=0,
@@ -60,7 +61,7 @@ class CompromisedSettings(CheckSection):
     )
     countries_file: WatchedPath | None = Field(
         default=None,
-        description="A file with a network and its country a line, as `192.0.2.0/24 DE`.",
+        description="A file with one network and its country per line, such as `192.0.2.0/24 DE`.",
     )
     period: Duration = Field(
         default=86400.0, gt=0, description="The period in which networks and countries count."
@@ -68,34 +69,34 @@ class CompromisedSettings(CheckSection):
     bounces: int = Field(
         default=0,
         ge=0,
-        description="More bounces than this came back for a sender, within `bounce_period`, and",
+        description="More bounces than this came back to a sender within `bounce_period`, and",
     )
     bounce_rate: float = Field(
         default=0.2,
         gt=0,
         le=1,
-        description="more than this part of its messages bounced.",
+        description="more than this fraction of the login's messages bounced.",
     )
     bounce_period: Duration = Field(
         default=86400.0, gt=0, description="The period in which bounces count."
     )
     bounces_at: Literal["RCPT", "DATA", "END-OF-MESSAGE"] = Field(
         default="RCPT",
-        description="The protocol state at which a bounce is counted: main.cf has to ask there. At "
-        "RCPT a bounce counts at each attempt, and so does a server that only asks whether the "
-        "sender exists (a callout). At DATA (smtpd_data_restrictions) and END-OF-MESSAGE what is "
-        "there is a bounce.",
+        description="The protocol state at which bounces are counted; main.cf has to query the "
+        "policy server there. At RCPT, every attempt counts as a bounce, and so does a "
+        "server that only checks whether the sender exists (a callout). At DATA "
+        "(smtpd_data_restrictions) and END-OF-MESSAGE, only real bounces count.",
     )
     action: Literal["note", "hold", "defer", "reject"] = Field(
         default="hold",
-        description="What happens to the mail of such a login; an alert is logged in any case.",
+        description="What happens to mail from such a login; an alert is logged in any case.",
     )
     exempt_users: tuple[str, ...] = Field(
-        default=(), description="Logins that are not watched, as that of a web mailer."
+        default=(), description="Logins that are not watched, such as that of a webmail server."
     )
     text: str = Field(
-        default="This account is used in an unusual way, ask your postmaster",
-        description=f"What a login reads behind `450 4.7.1` or `554 5.7.1`; {_FIELDS}.",
+        default="This account is being used in an unusual way, please contact your postmaster",
+        description=f"Text after `450 4.7.1` or `554 5.7.1`; {_FIELDS}.",
     )
 
     @field_validator("text")

@@ -1,4 +1,4 @@
-"""What the sections of all checks have in common."""
+"""Settings that the sections of all checks have in common."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ FailureMode = Literal["open", "tempfail", "closed"]
 
 
 class CheckSection(Section):
-    """The part that every check's section has."""
+    """The settings in the section of every check."""
 
-    enabled: bool = Field(default=True, description="Whether the check is asked at all.")
+    enabled: bool = Field(default=True, description="Whether the check runs.")
     dry_run: bool = Field(
         default=False,
-        description="The check is asked and what it would have done is logged and counted, but "
-        "Postfix is told nothing of it.",
+        description="Run the check, and log and count what it would have done, but leave it out "
+        "of the answer to Postfix.",
     )
     failure_mode: FailureMode = Field(
         default="open",
-        description="What is answered when the check cannot find out (its store or DNS is down, "
-        "the time is up): `open` goes on as if it had nothing to say, `tempfail` defers the mail "
-        "with 451, `closed` refuses it with 554.",
+        description="The answer when the check gets no result because its store or DNS is down "
+        "or the time is up: `open` continues as if the check had no objection, `tempfail` "
+        "defers the mail with 451, `closed` refuses it with 554.",
     )

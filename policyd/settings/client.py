@@ -16,70 +16,71 @@ TEXT_FIELDS = frozenset({"problem", "client", "name", "helo", "sender", "recipie
 
 
 class ClientSettings(CheckSection):
-    """What a client looks like: its host name, its HELO, and the domain it sends for.
+    """Checks of the client's host name, its HELO name and the sender's domain.
 
-    Each rule is `off`, `note` (the log tells of it and selective greylisting takes the client for
-    odd), `defer` (450) or `reject` (550). Clients that have logged in are not judged.
+    Each rule is `off`, `note` (the client is logged, and selective greylisting treats it as
+    suspicious), `defer` (450) or `reject` (550). Clients that have logged in are not checked.
     """
 
     no_name: Treatment = Field(
         default="off",
-        description="The address has no host name that leads back to it (FCrDNS).",
+        description="The client's address has no host name that resolves back to it (FCrDNS).",
     )
     generic_name: Treatment = Field(
         default="off",
-        description="The host name is made from the address, or says that it is a customer's line.",
+        description="The host name is derived from the address, or looks like that of a consumer "
+        "line.",
     )
     helo_forged: Treatment = Field(
         default="off", description="The HELO name is one of our own names or addresses."
     )
     helo_malformed: Treatment = Field(
         default="off",
-        description="The HELO name is no domain name, an address without brackets, or the address "
-        "of another client.",
+        description="The HELO name is not a domain name, is an address without brackets, or is "
+        "the address of another client.",
     )
     helo_unqualified: Treatment = Field(
-        default="off", description="The HELO name has no dot, as `localhost`."
+        default="off", description="The HELO name has no dot, such as `localhost`."
     )
     sender_unknown: Treatment = Field(
         default="off",
-        description="The domain of the sender has neither MX nor address, or says that it takes "
-        "no mail (RFC 7505). Asks DNS.",
+        description="The sender's domain has neither an MX record nor an address, or declares "
+        "that it accepts no mail (RFC 7505). Queries DNS.",
     )
     spf_fail: Treatment = Field(
         default="off",
-        description="SPF says that the client may not send for the domain. A mail that was "
-        "forwarded fails as well, though its DKIM signature may be good: to reject by SPF alone "
-        "loses such mail; the milter's DMARC check does not. Asks DNS.",
+        description="SPF does not authorize the client to send for the domain (fail). Forwarded "
+        "mail fails as well, even if its DKIM signature is valid: rejecting by SPF alone "
+        "loses such mail, the milter's DMARC check does not. Queries DNS.",
     )
     spf_softfail: Treatment = Field(
         default="off",
-        description="SPF says that the client should probably not send for it. Asks DNS.",
+        description="SPF says that the client is probably not authorized (softfail). Queries DNS.",
     )
     own_names: tuple[Hostname, ...] = Field(
         default=(),
-        description="Names that only we may use in HELO, besides `hostname`.",
+        description="Names besides `hostname` that only your own servers may use in HELO.",
     )
     own_addresses: tuple[str, ...] = Field(
         default=(),
-        description="Addresses that only we may use in HELO, besides the one that Postfix was "
-        "reached at.",
+        description="Addresses that only your own servers may use in HELO, besides the one on "
+        "which Postfix accepted the connection.",
     )
     exempt_networks: OwnNetworks = Field(
-        default=(), description="Clients in these networks are not judged."
+        default=(), description="Clients in these networks are not checked."
     )
     dns_budget: Duration = Field(
-        default=3.0, gt=0, le=30, description="How long the DNS questions of one request may take."
+        default=3.0, gt=0, le=30, description="Time limit for the DNS queries of one request."
     )
     text: str = Field(
         default="{problem}",
-        description="What the client reads behind the code; may use {problem} (what is wrong, in a "
-        "sentence), {client}, {name}, {helo}, {sender}, {recipient} and {hostname}.",
+        description="Text after the code; may use {problem} (a sentence that states the "
+        "problem), {client}, {name}, {helo}, {sender}, {recipient} and {hostname}.",
     )
 
     @property
     def treatments(self) -> tuple[Treatment, ...]:
-        """How the rules are treated."""
+        """The treatment of each rule."""
         return (
             self.no_name,
             self.generic_name,
@@ -101,5 +102,5 @@ class ClientSettings(CheckSection):
     def _check_addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
         for address in addresses:
             if parse_address(address) is None:
-                raise ValueError(f"{address!r} is no IP address")
+                raise ValueError(f"{address!r} is not an IP address")
         return tuple(str(parse_address(address)) for address in addresses)

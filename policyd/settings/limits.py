@@ -27,51 +27,53 @@ _SIZES = {4: "24", 6: "64"}
 
 
 class LimitSettings(Section):
-    """One limit: so much of something, in a period, for each of something."""
+    """One limit: a quantity per period, for each user, client, network, sender or recipient."""
 
     name: str = Field(
-        description="A short word; the reason id of a refusal is `limit-` and the word."
+        description="A short name of small letters, digits and hyphens. The reason id of a "
+        "refusal is `limit-NAME`."
     )
     per: Per = Field(
-        description="What has the limit, each by itself: `user` (SASL login; clients without one "
-        "are not limited), `client` (address), `network` (/24 or /64), `sender`, `sender_domain` "
-        "or `recipient`."
+        description="Whose mail is counted, each separately: `user` (SASL login; clients without "
+        "a login are not limited), `client` (address), `network` (/24 or /64), `sender`, "
+        "`sender_domain` or `recipient`."
     )
     count: Counted = Field(
-        description="What is counted: `messages`, `recipients`, `distinct_recipients` (those that "
-        "were not written to within the period) or `bytes`."
+        description="What is counted: `messages`, `recipients`, `distinct_recipients` (a "
+        "recipient counts once in the period) or `bytes`."
     )
     limit: int = Field(
-        gt=0, description='How many in a period; for bytes also as "500M". Also the largest burst.'
+        gt=0, description='The quantity per period, and the largest burst; bytes also as "500M".'
     )
     period: Duration = Field(default=3600.0, gt=0, description="The period.")
     action: Literal["hold", "defer", "reject"] = Field(
         default="defer",
         description="What happens beyond the limit: `hold` puts the message into Postfix's hold "
-        "queue, where it can be looked at and released; `defer` answers 450, `reject` 554.",
+        "queue, where you can inspect and release it; `defer` answers 450, `reject` 554.",
     )
     at: At | None = Field(
         default=None,
-        description="The protocol state at which it is counted: main.cf has to ask there. "
-        "By default RCPT (smtpd_recipient_restrictions), for bytes END-OF-MESSAGE "
+        description="The protocol state at which mail is counted; main.cf has to query the policy "
+        "server there. By default RCPT (smtpd_recipient_restrictions), for bytes "
+        "END-OF-MESSAGE "
         "(smtpd_end_of_data_restrictions).",
     )
     exempt: tuple[str, ...] = Field(
         default=(),
-        description="Those without a limit: logins, addresses, networks (/24 or /64), domains as "
-        "`per` says.",
+        description="Who has no limit: logins, addresses, networks (/24 or /64) or domains, "
+        "depending on `per`.",
     )
     overrides: dict[str, Annotated[int, BeforeValidator(parse_size), Field(gt=0)]] = Field(
         default_factory=dict,
-        description='Other limits for some of them; for bytes also as "2G". Who may send nothing '
-        "at all belongs into `[policyd.tables]`.",
+        description='Different limits for single users, clients and so on; bytes also as "2G". To '
+        "block somebody entirely, use `[policyd.tables]`.",
     )
 
     @field_validator("name")
     @classmethod
     def _check_name(cls, name: str) -> str:
         if not _NAME.match(name):
-            raise ValueError(f"{name!r}: small letters, digits and hyphens")
+            raise ValueError(f"{name!r}: use small letters, digits and hyphens")
         return name
 
     @field_validator("limit", mode="before")
@@ -102,12 +104,12 @@ class LimitSettings(Section):
 
     @property
     def state(self) -> At:
-        """The protocol state at which it is counted."""
+        """The protocol state at which mail is counted."""
         return self.at or ("END-OF-MESSAGE" if self.count == "bytes" else "RCPT")
 
 
 def _whose(per: Per | None, text: str) -> str:
-    """Whose limit it is, as the check names who has one; raises `ValueError`."""
+    """Normalize an entry of `exempt` or `overrides` as the check does; raises `ValueError`."""
     if per == "sender_domain":
         return MailAddress.parse(f"@{text}").host
     if per not in ("client", "network"):
@@ -118,19 +120,21 @@ def _whose(per: Per | None, text: str) -> str:
         return str(parsed)
     if parsed is not None and per == "network" and size in ("", _SIZES[parsed.version]):
         return network_identity(parsed, 24, 64).removeprefix("net:")
-    raise ValueError(f"{text!r} is no {'address' if per == 'client' else 'network of /24 or /64'}")
+    raise ValueError(
+        f"{text!r} is not {'an address' if per == 'client' else 'a network of /24 or /64'}"
+    )
 
 
 class LimitsSettings(CheckSection):
-    """Limits on what users, clients, senders and recipients may send and get."""
+    """Limits on the mail that users, clients and senders send and recipients receive."""
 
     rules: tuple[LimitSettings, ...] = Field(
-        default=(), max_length=50, description="The limits; there are none by default."
+        default=(), max_length=50, description="The limits; none by default."
     )
     text: str = Field(
         default="Too much mail, try again in {seconds} seconds",
-        description="What the client reads behind `450 4.7.1` or `554 5.7.1`; may use {rule}, "
-        "{key} (who is beyond it), {limit}, {seconds}, {user}, {client}, {sender}, {recipient} and "
+        description="Text after `450 4.7.1` or `554 5.7.1`; may use {rule}, {key} (who exceeded "
+        "it), {limit}, {seconds}, {user}, {client}, {sender}, {recipient} and "
         "{hostname}.",
     )
 

@@ -14,18 +14,18 @@ DEFAULT_PATH = Path("/var/lib/gatepost/policyd.sqlite")
 
 
 class StoreSettings(Section):
-    """Where greylisting and limits keep what they know."""
+    """The database of greylisting and limits."""
 
     kind: Literal["sqlite", "valkey", "memory"] = Field(
         json_schema_extra=AT_START,
         default="sqlite",
         description="`sqlite`: one file, nothing to set up. `valkey`: a Valkey or Redis server "
-        "that several instances share. `memory`: forgotten at every restart.",
+        "that several instances share. `memory`: lost at every restart.",
     )
     path: WrittenPath = Field(
         json_schema_extra=AT_START,
         default=DEFAULT_PATH,
-        description="The file of the SQLite store, on a local disk. Its folder has to be writable.",
+        description="The file of the SQLite store, on a local disk. Its folder must be writable.",
     )
     url: str = Field(
         json_schema_extra=AT_START,
@@ -41,7 +41,7 @@ class StoreSettings(Section):
     prefix: str = Field(
         json_schema_extra=AT_START,
         default="gatepost:",
-        description="Begins every key on the Valkey server.",
+        description="Prefix of every key on the Valkey server.",
         max_length=100,
     )
     timeout: Duration = Field(
@@ -49,9 +49,9 @@ class StoreSettings(Section):
         default=1.0,
         gt=0,
         le=30,
-        description="How long the store may take for one answer. After three failures in a row it "
-        "is not asked for a while: greylisting goes on in memory, other checks follow their "
-        "failure mode.",
+        description="Time limit for one answer from the store. After three failures in a row the "
+        "store is not used for a while: greylisting continues in memory, the other checks "
+        "follow their failure mode.",
     )
 
     @field_validator("url")
@@ -59,7 +59,7 @@ class StoreSettings(Section):
     def _check_url(cls, url: str) -> str:
         parts = urlsplit(url)
         if parts.scheme not in ("valkey", "valkeys", "redis", "rediss", "unix"):
-            raise ValueError(f"{url!r} is no server: write valkey://HOST:PORT/DATABASE")
+            raise ValueError(f"{url!r} is not a server: write valkey://HOST:PORT/DATABASE")
         if parts.password:
-            raise ValueError("the password stands in a file of its own: password_file")
+            raise ValueError("put the password into a file of its own: password_file")
         return url

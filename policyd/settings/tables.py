@@ -16,51 +16,52 @@ _ADDRESSES = "`user@example.org`, `user@`, `example.org` (and below), `@example.
 
 
 class TablesSettings(CheckSection):
-    """Tables of what is always let through and what never. What is allowed wins.
+    """Tables of mail that is always allowed or always refused. Allow tables win.
 
-    A client is matched by address and verified host name; in `deny_clients` a host name that is
-    not verified counts as well. HELO names and senders can be forged: to allow by them is weak.
+    A client matches by its address and its verified host name; `deny_clients` also matches a host
+    name that is not verified. HELO names and senders can be forged: do not rely on them to allow
+    mail.
     """
 
     allow_clients: tuple[str, ...] = Field(
-        default=(), description=f"Clients that no further check is asked about: {_CLIENTS}."
+        default=(), description=f"Clients for which no further check runs: {_CLIENTS}."
     )
     allow_clients_files: tuple[WatchedPath, ...] = Field(
-        default=(), description="Files with more of them, one a line."
+        default=(), description="Files with more clients, one per line."
     )
     allow_helo: tuple[str, ...] = Field(
-        default=(), description="HELO names, and what is below them; or `/regex/`."
+        default=(), description="HELO names and the names below them; or `/regex/`."
     )
     allow_senders: tuple[str, ...] = Field(default=(), description=f"Senders: {_ADDRESSES}.")
     allow_senders_files: tuple[WatchedPath, ...] = Field(
-        default=(), description="Files with more of them, one a line."
+        default=(), description="Files with more senders, one per line."
     )
     allow_recipients: tuple[str, ...] = Field(default=(), description=f"Recipients: {_ADDRESSES}.")
     allow_recipients_files: tuple[WatchedPath, ...] = Field(
-        default=(), description="Files with more of them, one a line."
+        default=(), description="Files with more recipients, one per line."
     )
     allow_users: tuple[str, ...] = Field(default=(), description="SASL logins, or `/regex/`.")
     deny_clients: tuple[str, ...] = Field(
         default=(), description=f"Clients that are refused: {_CLIENTS}."
     )
     deny_clients_files: tuple[WatchedPath, ...] = Field(
-        default=(), description="Files with more of them, one a line."
+        default=(), description="Files with more clients, one per line."
     )
     deny_helo: tuple[str, ...] = Field(
-        default=(), description="HELO names, and what is below them; or `/regex/`."
+        default=(), description="HELO names and the names below them; or `/regex/`."
     )
     deny_senders: tuple[str, ...] = Field(default=(), description=f"Senders: {_ADDRESSES}.")
     deny_senders_files: tuple[WatchedPath, ...] = Field(
-        default=(), description="Files with more of them, one a line."
+        default=(), description="Files with more senders, one per line."
     )
     deny_recipients: tuple[str, ...] = Field(default=(), description=f"Recipients: {_ADDRESSES}.")
     deny_recipients_files: tuple[WatchedPath, ...] = Field(
-        default=(), description="Files with more of them, one a line."
+        default=(), description="Files with more recipients, one per line."
     )
     deny_users: tuple[str, ...] = Field(default=(), description="SASL logins, or `/regex/`.")
     text: str = Field(
         default="Access denied",
-        description="What a denied client reads behind `554 5.7.1`; may use {client}, {name}, "
+        description="Text after `554 5.7.1` for a denied client; may use {client}, {name}, "
         "{helo}, {sender}, {recipient} and {hostname}.",
     )
 

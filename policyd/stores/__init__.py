@@ -1,9 +1,8 @@
-"""Where the checks keep what they know: one Protocol, several stores.
+"""Stores of the checks' data: one Protocol, several implementations.
 
-A store maps text keys to entries. Its one verb is `update`: it reads the entries of some keys,
-lets a pure function decide what becomes of them, writes what changed, all as one atomic step, and
-returns what the function returned. When the `await` is over, the change is kept: a process that is
-killed then loses nothing.
+A store maps text keys to entries. Its one verb is `update`: it reads the entries of some keys, lets
+a pure function decide on changes, writes them, all as one atomic step, and returns the function's
+result. When the `await` returns, the change is kept: a process killed after that loses nothing.
 
 Keys are ``kind`` LF ``part`` LF ``part``: no attribute of Postfix can contain LF.
 """
@@ -20,24 +19,24 @@ T = TypeVar("T")
 
 
 class Entry(NamedTuple):
-    """A value and when it means nothing any more (seconds since the epoch)."""
+    """A value and when it expires (seconds since the epoch)."""
 
     value: str
     expires: int
 
 
 Known: TypeAlias = Sequence[Entry | None]
-"""The entries of the keys asked for, in their order; None for those that are not there."""
+"""The entries of the requested keys, in their order; None for missing ones."""
 
 Change: TypeAlias = Callable[[Known], tuple[Known, T]]
-"""Decides what becomes of entries. It may be called more than once for one update, so it has no
-effect but its result. An entry that comes back as the same object is not written; None deletes."""
+"""Decides how entries change. It may be called more than once for one update, so it must have no
+side effects. An entry returned as the same object is not written; None deletes."""
 
 
 class StoreError(CheckError):
-    """The store did not do what was asked; the message says why, for the log.
+    """The store did not do an update; the message says why, for the log.
 
-    `readable`: what it knows can still be asked for, it only takes nothing new (a full disk).
+    `readable`: entries can still be read, but not written (a full disk).
     """
 
     def __init__(self, message: str, *, readable: bool = False) -> None:
@@ -50,30 +49,31 @@ class StoreStartError(PolicydError):
 
 
 class Store(Protocol):
-    """What every store does. All that can go wrong is a `StoreError`."""
+    """The interface of a store. Every failure is a `StoreError`."""
 
     name: str
-    """What logs and metrics call it: memory, sqlite, valkey."""
+    """Its name in logs and metrics: memory, sqlite, valkey."""
 
     def update(self, keys: Sequence[str], change: Change[T]) -> Awaitable[T]:
         """Read, decide and write the entries of `keys` as one step."""
         ...
 
     def scan(self, prefix: str) -> AsyncIterator[tuple[str, Entry]]:
-        """Every entry whose key begins with `prefix`, in no order, while others go on writing."""
+        """Yield every entry whose key begins with `prefix`, in no order, while others keep
+        writing."""
         ...
 
     async def sweep(self) -> int:
-        """Remove some of what has expired; returns how many entries. Never takes long."""
+        """Remove some expired entries and return how many; never takes long."""
         ...
 
     async def close(self) -> None:
-        """Finish what was begun and let go."""
+        """Finish pending work and release the store."""
         ...
 
 
 class RawStore(Store, Protocol):
-    """A store whose update is under way as soon as it is called."""
+    """A store whose update starts as soon as it is called."""
 
     def update(self, keys: Sequence[str], change: Change[T]) -> asyncio.Future[T]:
         """As `Store.update`."""

@@ -1,8 +1,8 @@
-"""Many updates as one: what comes in while a batch is under way makes the next batch.
+"""Batches of updates: updates that arrive during a batch form the next one.
 
-A store that has to go somewhere for its entries (a file, a server) pays for the way once a batch.
-The updates of a batch run one after another on the entries that were read for all of them, so each
-sees what those before it have done.
+A store that fetches its entries from elsewhere (a file, a server) does so once per batch. The
+updates of a batch run one after another on the entries read for all of them, so each sees the
+changes of those before it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from policyd.stores import Change, Entry
 
 
 class Job(NamedTuple):
-    """One update that waits; `future` is whatever the store resolves with its result."""
+    """A waiting update; `future` is the object that the store resolves with the result."""
 
     keys: Sequence[str]
     change: Change[Any]
@@ -22,7 +22,7 @@ class Job(NamedTuple):
 
 
 class Done(NamedTuple):
-    """One update that ran: its result, and the entries it changed with what they were before."""
+    """A completed update: its result, and the changed entries with their previous values."""
 
     job: Job
     result: Any
@@ -31,9 +31,9 @@ class Done(NamedTuple):
 
 
 def run(jobs: Sequence[Job], known: dict[str, Entry | None], now: float) -> list[Done]:
-    """Run the changes of a batch in order on `known`, which is changed as they go.
+    """Run the changes of a batch in order on `known`, which they modify.
 
-    A change that raises spoils nothing but its own update.
+    A change that raises affects only its own update.
     """
     done: list[Done] = []
     for job in jobs:
@@ -48,7 +48,7 @@ def run(jobs: Sequence[Job], known: dict[str, Entry | None], now: float) -> list
                 for key, old, new in zip(job.keys, before, after, strict=True)
                 if new is not old
             ]
-        except Exception as error:  # handed to the one who asked for the update
+        except Exception as error:  # passed to the caller of the update
             done.append(Done(job, None, error, []))
             continue
         known.update({key: new for key, _, new in writes})

@@ -1,9 +1,9 @@
-"""What stands between the checks and a store that may be slow or down.
+"""Protection of the checks from a store that is slow or down.
 
-`Guard` bounds how long an update may take and stops asking a store that keeps failing; it asks
-again by itself, less and less often. `Fallback` goes on in memory meanwhile, for what is better
-known by halves than not at all, and hands over what it learned when the store is back. A store
-that only takes nothing new, as on a full disk, is still asked for what it knows.
+`Guard` limits how long an update may take and stops using a store that keeps failing; it retries by
+itself, less and less often. `Fallback` continues in memory meanwhile, for data that is useful even
+if incomplete, and hands over the new entries when the store is back. A store that cannot write, as
+on a full disk, is still read.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from policyd.stores import Change, Entry, Known, RawStore, StoreError, T
 from policyd.stores.memory import MemoryStore
 
 FAILURES_TO_OPEN = 3
-"""Failures in a row after which the store is not asked for a while."""
+"""Failures in a row after which the store is not used for a while."""
 FIRST_PAUSE = 0.5
 """Seconds until a failed store is tried again; doubles up to `MAX_PAUSE`."""
 MAX_PAUSE = 15.0
 SETTLED = 2.0
-"""Seconds that a store has to do well until it counts as back: on a disk that is all but full one
-write succeeds and the next does not."""
+"""Seconds that a store has to work until it counts as back: on a nearly full disk one write
+succeeds and the next fails."""
 TICK = 0.05
-"""Seconds between two looks at the updates under way: their bound is kept to within this."""
+"""Seconds between two checks of the updates in progress: the precision of their time limit."""
 WRITE_BACK = 200
-"""Entries handed over at a time when a store is back."""
+"""Entries handed over at once when a store is back."""
 HAND_OVER_PAUSE = 5.0
-"""Seconds between two tries to hand over to a store that has not been down."""
+"""Seconds between two attempts to hand over to a store that has not been down."""
 _PROBE_KEY = "probe"
 _PROBE_EXPIRES = 3600
-"""Seconds after which what a probe has written may be swept away."""
+"""Seconds after which the entry of a probe expires."""
 
 UP = Gauge(
     "gatepost_policyd_store_up",
@@ -43,19 +43,19 @@ UP = Gauge(
     ["store"],
     across="min",
 )
-FAILURES = Counter("gatepost_policyd_store_failures_total", "Updates that failed", ["store"])
+FAILURES = Counter("gatepost_policyd_store_failures_total", "Failed updates", ["store"])
 FALLBACKS = Counter(
     "gatepost_policyd_store_fallbacks_total", "Updates answered from memory instead", ["store"]
 )
 
 Merge: TypeAlias = Callable[[str, Entry, Entry], Entry]
-"""(key, ours, theirs): one entry with what both know."""
+"""(key, ours, theirs): merges two entries into one."""
 
 log = get_logger("policyd")
 
 
 class Guard:
-    """A store with a bound of `timeout` seconds on each update, and a circuit breaker."""
+    """A store with a limit of `timeout` seconds for each update, and a circuit breaker."""
 
     def __init__(self, store: RawStore, timeout: float) -> None:
         self.store = store
@@ -68,24 +68,24 @@ class Guard:
         self._back_at: float | None = None
         self.readable = False
         self._asked: list[asyncio.Future[Any]] = []
-        """What was asked since the last look."""
+        """Updates since the last check."""
         self._unanswered: deque[tuple[float, list[asyncio.Future[Any]]]] = deque()
-        """What a look found unanswered, and when."""
+        """Updates that a check found unanswered, and when."""
         self._ticker: asyncio.Task[None] | None = None
         self._probe: asyncio.Task[None] | None = None
         self.on_recovery: list[Callable[[], None]] = []
         self.on_tick: list[Callable[[], None]] = []
-        """Called several times a second, whether requests come or not."""
+        """Called several times a second, with or without requests."""
         UP.labels(self.name).set(1)
         self._failed_count = FAILURES.labels(self.name)
 
     @property
     def down(self) -> bool:
-        """Whether the store is not asked at the moment."""
+        """Whether the store is not used at the moment."""
         return self._open
 
     def start(self) -> None:
-        """Begin to watch; called once the event loop runs."""
+        """Start watching; called once the event loop runs."""
         self._ticker = asyncio.get_running_loop().create_task(self._tick())
 
     @property
@@ -106,10 +106,10 @@ class Guard:
         return result
 
     def ask(self, keys: Sequence[str], change: Change[T]) -> asyncio.Future[T]:
-        """Begin an update, whether the store is down or not.
+        """Start an update, whether the store is down or not.
 
-        Who awaits it tells how it ended: `worked()`, or `failed()` after a `StoreError`. `update()`
-        does so, at the price of one more coroutine.
+        The caller that awaits it must report the end: `worked()`, or `failed()` after a
+        `StoreError`. `update()` does so at the cost of one more coroutine.
         """
         future = self.store.update(keys, change)
         self._asked.append(future)
@@ -120,7 +120,7 @@ class Guard:
         self._failures = 0
 
     async def look(self, keys: Sequence[str]) -> Known:
-        """Return the entries of `keys`, while the store is down but `readable`."""
+        """Return the entries of `keys` while the store is down but `readable`."""
         try:
             return await self.ask(keys, _look)
         except StoreError as error:
@@ -143,7 +143,7 @@ class Guard:
         await self.store.close()
 
     def failed(self, error: StoreError) -> None:
-        """Note that an update failed: after some in a row the store is down."""
+        """Note that an update failed: after several in a row the store is down."""
         self._failed_count.inc()
         self._failures += 1
         self.readable = error.readable
@@ -154,7 +154,7 @@ class Guard:
         if self._back_at is None:
             self._pause = FIRST_PAUSE
             log.error("store down", store=self.name, error=str(error))
-        else:  # it was not back for long, and nobody was told that it was
+        else:  # it was back too briefly to be reported
             self._pause = min(self._pause * 2, MAX_PAUSE)
             self._back_at = None
         self._retry_at = asyncio.get_running_loop().time() + self._pause
@@ -187,14 +187,14 @@ class Guard:
     async def _try_again(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            # it has to write: a disk that is full can still be read
+            # it has to write: a full disk can still be read
             await self.ask((_PROBE_KEY,), _write)
-        except Exception as error:  # a mistake of ours too: it is tried again, but not at once
+        except Exception as error:  # including bugs: retry, but not at once
             self.readable = isinstance(error, StoreError) and error.readable
             self._pause = min(self._pause * 2, MAX_PAUSE)
             self._retry_at = loop.time() + self._pause
             if not isinstance(error, StoreError):
-                log.exception("the store could not be tried", store=self.name)
+                log.exception("the store could not be tested", store=self.name)
         else:
             self._open = False
             self._failures = 0
@@ -216,7 +216,7 @@ def _write(_: Known) -> tuple[Known, None]:
 
 
 class Fallback:
-    """A guarded store that goes on in memory while it is down."""
+    """A guarded store that continues in memory while it is down."""
 
     def __init__(self, guard: Guard, memory: MemoryStore, merge: Merge) -> None:
         self.name = guard.name
@@ -246,7 +246,7 @@ class Fallback:
         return self.memory.update_now(keys, change)
 
     async def _take_up(self, keys: Sequence[str]) -> None:
-        """Remember in memory what a store knows that takes nothing new."""
+        """Copy entries into memory from a store that cannot write."""
         missing = [key for key in keys if key not in self.memory.entries]
         if not missing:
             return
@@ -256,7 +256,7 @@ class Fallback:
             return
         self.memory.update_now(
             missing,
-            # what came meanwhile is newer
+            # entries that arrived meanwhile are newer
             lambda known: (
                 [ours or theirs for ours, theirs in zip(known, found, strict=True)],
                 None,
@@ -278,7 +278,7 @@ class Fallback:
         await self._guard.close()
 
     def _hand_over_soon(self) -> None:
-        """Hand over, now and then, after failures that were too few for the store to be down."""
+        """Hand over now and then after failures that were too few for the store to be down."""
         if not self.memory.entries or self._guard.down:
             return
         now = asyncio.get_running_loop().time()
@@ -291,7 +291,7 @@ class Fallback:
             self._handing_over = asyncio.get_running_loop().create_task(self._hand_over())
 
     async def _hand_over(self) -> None:
-        """Merge into the store what was learned without it."""
+        """Merge the entries from memory into the store."""
         count = 0
         while taken := self.memory.take(WRITE_BACK):
             for n, (key, entry) in enumerate(taken):
@@ -299,14 +299,16 @@ class Fallback:
                     await self._guard.update((key,), self._merging(key, entry))
                 except Exception as error:  # down again: keep the rest for the next time
                     if not isinstance(error, StoreError):
-                        log.exception("what was learned cannot be handed over", store=self.name)
+                        log.exception(
+                            "entries from memory could not be handed over", store=self.name
+                        )
                     for kept_key, kept in taken[n:]:
-                        # it may be that more was learned meanwhile
+                        # more entries may have arrived meanwhile
                         self.memory.update_now((kept_key,), self._merging(kept_key, kept))
                     return
                 count += 1
         if count:
-            log.info("store has what was learned without it", store=self.name, entries=count)
+            log.info("entries from memory written to the store", store=self.name, entries=count)
 
     def _merging(self, key: str, ours: Entry) -> Change[None]:
         def change(known: Known) -> tuple[Known, None]:

@@ -1,4 +1,4 @@
-"""The store in memory: for one process, for tests, and where another store has failed."""
+"""The store in memory: for one process, for tests, and while another store is down."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from itertools import islice
 from policyd.stores import Change, Entry, T
 
 MAX_ENTRIES = 1_000_000
-"""Entries kept (some 300 bytes each); the oldest make room."""
+"""Maximum entries (some 300 bytes each); the oldest are dropped."""
 SWEEP_STEP = 2_000
-"""Entries that one sweep looks at: under a millisecond."""
+"""Maximum entries that one sweep checks: under a millisecond."""
 BUCKET = 3600
-"""Seconds of expiry that are swept together, so that a sweep never walks over what is fresh."""
+"""Entries that expire within so many seconds are swept together, so that a sweep never visits fresh
+ones."""
 
 
 class MemoryStore:
-    """Entries in a dictionary; gone when the process ends."""
+    """Entries in a dictionary, lost when the process ends."""
 
     name = "memory"
 
@@ -36,7 +37,7 @@ class MemoryStore:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         try:
             future.set_result(self.update_now(keys, change))
-        except Exception as error:  # the change's own, for whoever asked
+        except Exception as error:  # raised by the change, for the caller
             future.set_exception(error)
         return future
 
@@ -57,7 +58,7 @@ class MemoryStore:
         return result
 
     def put(self, key: str, entry: Entry) -> None:
-        """Keep `entry` in place of what is known of `key`."""
+        """Store `entry` as the entry of `key`."""
         old = self.entries.get(key)
         self.entries[key] = entry
         bucket = entry.expires // BUCKET
@@ -73,7 +74,7 @@ class MemoryStore:
             self._not_due(key, old)
 
     def _not_due(self, key: str, entry: Entry) -> None:
-        # what is gone is not waited for: its name would stay until it had expired
+        # a deleted entry is not waited for: its name would stay until it had expired
         bucket = entry.expires // BUCKET
         due = self._due.get(bucket)
         if due is not None:
@@ -117,4 +118,4 @@ class MemoryStore:
         return taken
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is nothing to release."""

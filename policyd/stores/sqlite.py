@@ -1,11 +1,11 @@
-"""The store in one SQLite file: the default, nothing to set up, kept across restarts.
+"""The store in one SQLite file: the default, without setup, kept across restarts.
 
-A thread owns the file, so the event loop never waits for the disk. It takes all updates that wait
-as one batch: one transaction, with the decisions in its middle. SQLite works with the interpreter's
-lock released.
+A thread owns the file, so the event loop never waits for the disk. It takes all waiting updates as
+one batch: one transaction that reads, decides and writes. SQLite runs with the interpreter's lock
+released.
 
-Journal mode WAL with synchronous=NORMAL: what was committed survives the death of the process; a
-power cut may lose the last moments, but never the file.
+Journal mode WAL with synchronous=NORMAL: committed changes survive a crash of the process; a power
+failure may lose the last moments, but never the file.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from policyd.stores.batch import Done, Job, run
 from policyd.stores.sqlite_file import EntryFile, checkpoint, is_writable
 
 MAX_BATCH = 512
-"""Updates that are handed over together; a transaction may have a few more."""
+"""Updates that are passed to the thread together; a transaction may have a few more."""
 CHECKPOINT_INTERVAL = 1.0
-"""Seconds between two copies of the WAL into the file. A thread of its own does it, so that no
-commit waits for it."""
+"""Seconds between two copies of the WAL into the file. A separate thread does it, so that no commit
+waits for it."""
 
 log = get_logger("policyd")
 
@@ -94,18 +94,18 @@ class SqliteStore:
         return int(await self._call(self._sweep))
 
     async def close(self) -> None:
-        """Finish the batch under way, and copy the WAL into the file."""
+        """Finish the current batch, and copy the WAL into the file."""
         self._closing.set()
         self._hand_over(len(self._waiting))
         self._work.put(None)
         await asyncio.get_running_loop().run_in_executor(None, self._join)
 
     def _hand_over(self, seen: int) -> None:
-        """Give the thread what waits, once a turn of the event loop has brought nothing more.
+        """Pass the waiting updates to the thread once a turn of the event loop has added none.
 
-        Both threads share the interpreter's lock, so each batch costs a dozen changes between them:
-        few large batches while this thread has nothing to do are a quarter cheaper than many small
-        ones beside its work. Nobody waits longer for it than others need to ask.
+        Both threads share the interpreter's lock, so each batch costs a dozen switches between
+        them: few large batches while this thread is idle are a quarter cheaper than many small ones
+        during its work. No update waits longer than the others take to arrive.
         """
         if seen < len(self._waiting) < MAX_BATCH and self._loop is not None:
             self._loop.call_soon(self._hand_over, len(self._waiting))
@@ -129,14 +129,16 @@ class SqliteStore:
         while goes_on:
             try:
                 goes_on = self._turn()
-            except Exception:  # nothing would be answered any more; the guard tells who waits
-                log.exception("a mistake in the thread of the store")
+            except (
+                Exception
+            ):  # nothing would be answered any more; the guard notifies the waiting callers
+                log.exception("bug in the thread of the store")
         with contextlib.suppress(sqlite3.Error):
             self._file.truncate_wal()
         self._file.close()
 
     def _turn(self) -> bool:
-        """Do what waits; False when there will be no more."""
+        """Do the waiting work; False when there will be no more."""
         work = self._work
         goes_on = True
         jobs: list[Job] = []
@@ -163,7 +165,7 @@ class SqliteStore:
         try:
             self._reopen_if_doubtful()
             return self._transact(jobs)
-        except Exception as error:  # the thread has to live, whatever it was
+        except Exception as error:  # the thread has to survive any error
             failure = self._failed(error)
             return [Done(job, None, failure, []) for job in jobs]
 
@@ -194,21 +196,23 @@ class SqliteStore:
         return self._file.sweep(self._clock())
 
     def _reopen_if_doubtful(self) -> None:
-        """Open the file anew after an error that may be the connection's or the file's own, and
-        when one that could only be read can be written to again."""
+        """Reopen the file after an error that may come from the connection or the file, and when a
+        read-only file becomes writable again."""
         if self._doubtful or (self._file.read_only and is_writable(self._path)):
             self._file.close()
             self._file = EntryFile(self._path, indexed=self._indexed)
             self._doubtful = False
             if self._file.is_new:
-                log.error("store made anew: its file was gone or empty", path=str(self._path))
+                log.error(
+                    "store created again: its file was missing or empty", path=str(self._path)
+                )
 
     def _failed(self, error: Exception) -> StoreError:
         try:
             self._file.rollback()
         except sqlite3.Error:
             self._doubtful = True
-        # that somebody else is writing, or the disk is full, is no reason to doubt the connection
+        # another writer or a full disk is no reason to doubt the connection
         code = _code(error)
         sound = code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL)
         if not sound and not (code == sqlite3.SQLITE_READONLY and self._file.read_only):
@@ -225,13 +229,13 @@ class SqliteStore:
                 try:
                     checkpoint(self._path)
                 except sqlite3.Error:
-                    pass  # the other thread meets it too, and tells
+                    pass  # the other thread meets it too, and reports it
                 except Exception:  # the WAL would grow for ever without this thread
                     log.exception("the WAL of the store could not be copied")
 
 
 class _Call:
-    """Something else for the thread to do."""
+    """Another task for the thread."""
 
     __slots__ = ("future", "work")
 
@@ -247,14 +251,14 @@ def _code(error: Exception) -> int | None:
 
 
 def _advice(error: Exception) -> str:
-    """Return what an administrator can do about it, where that is not plain."""
+    """Return advice for the administrator if the error is not self-explanatory."""
     if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return (
-            ": it is damaged, or no store; put a copy in its place, or move it away with its -wal "
-            "and -shm: then a new one is made, and greylisting begins anew"
+            ": it is damaged, or not a store; restore a backup, or move it away with its -wal "
+            "and -shm files: then a new one is created, and greylisting starts over"
         )
     if _code(error) == sqlite3.SQLITE_READONLY:
-        return ": its file system is read-only, or it may not be changed; it is still read"
+        return ": its file system is read-only, or the file is immutable; it is still read"
     return ""
 
 
@@ -263,7 +267,7 @@ def _nothing(known: Known) -> tuple[Known, None]:
 
 
 def _resolve_all(done: Iterable[Done]) -> None:
-    """Hand results to the event loops that wait for them, one wake-up a batch and loop."""
+    """Pass results to the waiting event loops, with one wake-up per batch and loop."""
     by_loop: dict[asyncio.AbstractEventLoop, list[Done]] = {}
     for one in done:
         by_loop.setdefault(one.job.future.get_loop(), []).append(one)
@@ -275,7 +279,7 @@ def _resolve_all(done: Iterable[Done]) -> None:
 def _resolve(done: Iterable[Done]) -> None:
     for one in done:
         future = one.job.future
-        if future.done():  # whoever waited has given up
+        if future.done():  # the caller has given up
             continue
         if one.error is None:
             future.set_result(one.result)

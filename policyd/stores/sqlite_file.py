@@ -1,18 +1,18 @@
 """The SQLite file of a store, and the index of its rows in memory. One thread at a time.
 
-Rows are only ever appended, so that writing costs the same however many there are: new rows share
-their page with others as new, and neither the WAL nor the copy into the file jumps about. Which row
-belongs to a key is known by an index in memory (a table of an attached database without a file):
-25 bytes a row, made at the start in two seconds for a million. A key that nobody has seen is then
-answered without a look into the file, and both are written in one transaction.
+Rows are only appended, so that the cost of writing does not depend on their number: new rows share
+their page with other new ones, and writes to the WAL and to the file stay sequential. An index in
+memory (a table of an attached database without a file) maps keys to rows: 25 bytes per row, built
+at the start in two seconds for a million. An unknown key is then answered without reading the file,
+and both are written in one transaction.
 
-The index has Python's hash of a key: fast, keyed anew in each process, and never kept. Two keys
-with one hash are told apart by the row, which has the key; the older is then forgotten (with a
-million entries, once in forty million stores).
+The index contains Python's hash of a key: fast, keyed differently in each process, and never
+stored. The row has the key, so keys with the same hash are not confused; the older one is then
+forgotten (with a million entries, once in forty million stores).
 
-Other processes may write to the same file: `begin()` notices, and reads what they have added. Rows
-above the last one that it has seen are all there is to read, so a number is never used again: what
-is deleted is marked as expired, and the sweep leaves the last row alone.
+Other processes may write to the same file: `begin()` notices, and reads the rows that they have
+added. It only reads rows above the last one seen, so row numbers are never reused: a deleted row is
+marked as expired, and the sweep never removes the last row.
 """
 
 from __future__ import annotations
@@ -31,22 +31,23 @@ from gatepost.folder import OpenFolder
 from policyd.stores import Entry, StoreStartError
 
 BUSY_TIMEOUT = 0.25
-"""Seconds to wait for another process's write; then the update fails and is not answered late."""
+"""Seconds to wait for another process's write; then the update fails instead of being late."""
 STEP = 1_000
-"""Rows that one step of a scan looks at: about a millisecond."""
+"""Rows that one step of a scan reads: about a millisecond."""
 SWEEP_STEP = 500
-"""Rows that one step of a sweep looks at and may have to delete: a millisecond or two, in which no
-request is answered."""
+"""Rows that one step of a sweep reads and may delete: a millisecond or two, in which no request is
+answered."""
 CACHE_KIB = 16 * 1024
-"""Memory for pages of the file; the operating system keeps the rest."""
+"""Memory for pages of the file; the operating system caches the rest."""
 CHECKPOINT_PAGES = 16_384
-"""Pages (4 KiB each) in the WAL at which a commit copies them into the file after all, to bound the
-WAL; a thread of its own does it long before."""
+"""Pages (4 KiB each) in the WAL at which a commit copies them into the file, to limit the WAL;
+normally a separate thread does it long before."""
 SCHEMA_VERSION = 2
 MAX_APPENDED = 32
-"""Rows that one statement appends: there is one for each number up to this."""
+"""Maximum rows that one statement appends; there is a statement for each number up to this."""
 MAX_READ = 256
-"""Keys that one statement looks for: there is one for each power of two up to this."""
+"""Maximum keys that one statement looks up; there is a statement for each power of two up to
+this."""
 
 _CREATE = """
 CREATE TABLE entry (
@@ -67,10 +68,10 @@ _UPGRADE: dict[int, Sequence[str]] = {
     ),
     SCHEMA_VERSION: (),
 }
-"""What makes a file of the present schema of one of an earlier; 0 is an empty file."""
+"""Statements that upgrade a file from an earlier schema; 0 is an empty file."""
 
 _SIDE_FILES = ("-wal", "-shm", "-journal")
-"""Endings that SQLite adds to the name of a file for the files beside it."""
+"""Suffixes of the files that SQLite keeps beside the database."""
 
 _COLUMNS = "entry.row, entry.key, entry.value, entry.expires"
 
@@ -108,8 +109,8 @@ def _place(count: int) -> str:
 class EntryFile:
     """The file `path`. Raises `sqlite3.Error`, `OSError` or `StoreStartError`.
 
-    Without the index (`indexed`) each `read()` looks through all rows: right for a command that
-    reads once and ends.
+    Without the index (`indexed`), each `read()` scans all rows: suitable for a command that reads
+    once and ends.
     """
 
     def __init__(self, path: Path, *, indexed: bool = True) -> None:
@@ -117,14 +118,14 @@ class EntryFile:
         self._indexed = indexed
         self._db, self.is_new = _open(path)
         self.read_only = not is_writable(path)
-        """Whether it can only be looked at, as on a file system that is read-only."""
+        """Whether it can only be read, as on a read-only file system."""
         self._version = -1
         self._last_row = 0
-        """The highest number of a row that is in the index, or was."""
+        """The highest row number that is or was in the index."""
         self._appended_to = 0
-        """The same with the rows of the transaction under way."""
+        """The same including the rows of the current transaction."""
         self._rows: dict[str, int] = {}
-        """The rows of the keys that were read in the transaction under way."""
+        """The rows of the keys read in the current transaction."""
         self._swept_to = 0
         try:
             if indexed and self.read_only and not _is_meant_so(path):
@@ -140,19 +141,19 @@ class EntryFile:
             raise
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._db.close()
 
     @property
     def is_replaced(self) -> bool:
-        """Whether the path leads to another file by now, or to none."""
+        """Return whether the path now leads to another file or to none."""
         try:
             return self._path.stat().st_ino != self._inode
         except OSError:
             return True
 
     def begin(self) -> None:
-        """Begin a transaction: from here on nobody else writes, and all is known."""
+        """Begin a transaction: from now on nobody else can write, and the index is complete."""
         self._db.execute("BEGIN" if self.read_only else "BEGIN IMMEDIATE")
         (version,) = self._db.execute("PRAGMA main.data_version").fetchone()
         self._appended_to = self._last_row
@@ -161,7 +162,7 @@ class EntryFile:
             self._catch_up()
 
     def _make_index(self) -> None:
-        """Make it, and take up the rows that are there."""
+        """Create the index, and add the existing rows."""
         self._db.execute("ATTACH ':memory:' AS memory")
         self._db.execute("CREATE TABLE memory.place (hash INTEGER PRIMARY KEY, row INTEGER)")
         self._db.create_function("hash", 1, hash, deterministic=True)
@@ -169,7 +170,7 @@ class EntryFile:
         self.commit()
 
     def _catch_up(self) -> None:
-        """Take up the rows that others have appended."""
+        """Add the rows that others have appended."""
         self._appended_to = max(self._last_row, self._highest_row())
         if self._indexed and self._appended_to > self._last_row:
             self._db.execute(
@@ -183,7 +184,7 @@ class EntryFile:
         return int(row)
 
     def read(self, keys: Collection[str]) -> dict[str, Entry | None]:
-        """Return the entries of keys, expired ones too; those that are not there are left out."""
+        """Return the entries of keys, including expired ones; missing keys are left out."""
         known: dict[str, Entry | None] = {}
         rows = self._rows = {}
         for found in self._find(keys):
@@ -203,7 +204,7 @@ class EntryFile:
             yield self._db.execute(statement(size), some)
 
     def write(self, entries: Mapping[str, Entry | None]) -> None:
-        """Write entries that were read before within this transaction; None deletes."""
+        """Write entries that were read earlier in this transaction; None deletes."""
         changed: list[tuple[int, str, int]] = []
         appended: list[int | str] = []
         places: list[int] = []
@@ -228,28 +229,28 @@ class EntryFile:
             self._db.execute(statement(len(some) // columns), some)
 
     def commit(self) -> None:
-        """Keep what was written."""
+        """Commit the transaction."""
         self._db.execute("COMMIT")
         self._last_row = self._appended_to
 
     def rollback(self) -> None:
-        """Forget what was written, and what was learned of others' rows."""
+        """Roll back the transaction, and forget the rows of others that it added to the index."""
         self._version = -1  # SQLite may have rolled back by itself, as on a full disk
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
 
     def scan(self, after: int) -> list[tuple[int, str, str, int]]:
-        """Return the next rows behind row `after`: row, key, value, expires; none at the end."""
+        """Return the next rows after row `after`: row, key, value, expires; none at the end."""
         return self._db.execute(
             f"SELECT {_COLUMNS} FROM entry WHERE row > ? ORDER BY row LIMIT ?",  # noqa: S608
             (after, STEP),
         ).fetchall()
 
     def sweep(self, now: float) -> int:
-        """Remove what has expired of the next rows; returns how many, and begins anew at the end.
+        """Remove expired rows among the next ones and return how many; starts over at the end.
 
-        Called outside of a transaction. The rows that others have appended are taken up, too, so
-        that they are never many.
+        Called outside a transaction. It also adds the rows that others have appended, so that they
+        are never many.
         """
         if self.read_only:
             return 0
@@ -278,7 +279,7 @@ class EntryFile:
 
 
 def checkpoint(path: Path) -> None:
-    """Copy what others have left in the WAL into the file, waiting for nobody."""
+    """Copy the WAL into the file without waiting for other processes."""
     db = sqlite3.connect(path, timeout=0, isolation_level=None)
     try:
         db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
@@ -287,10 +288,10 @@ def checkpoint(path: Path) -> None:
 
 
 def _create(path: Path) -> None:
-    """Make the file where there is none: who wrote to whom is not for everybody to read.
+    """Create the file if it is missing, unreadable for others: it records who wrote to whom.
 
-    SQLite gives its WAL the mode and the owner of the file. Made by root, it belongs to whom its
-    folder belongs to: the daemon is to write to it.
+    SQLite gives its WAL the mode and the owner of the file. A file created by root gets the owner
+    of its folder, so that the daemon can write to it.
     """
     with OpenFolder.open(path.parent) as folder:
         if os.geteuid() == 0:
@@ -303,37 +304,39 @@ def _create(path: Path) -> None:
 
 
 def _insist_on_files(folder: OpenFolder, path: Path) -> None:
-    """Raise `StoreStartError` for what could lead root, in another user's folder, elsewhere."""
+    """Raise `StoreStartError` for a link or special file that could lead root out of another user's
+    folder."""
     if folder.status().st_uid == 0:
         return
     for name in (path.name, *(f"{path.name}{suffix}" for suffix in _SIDE_FILES)):
         status = folder.find(name)
         if status is not None and (not stat.S_ISREG(status.st_mode) or status.st_nlink > 1):
             raise StoreStartError(
-                f"the store {path.with_name(name)} is a link or no file, in a folder of uid "
-                f"{folder.status().st_uid}: root does not follow it"
+                f"the store {path.with_name(name)} is a link or not a regular file, in a folder "
+                f"of uid {folder.status().st_uid}: root does not follow it"
             )
 
 
 def _insist_on_no_fifo(path: Path) -> None:
-    """Raise `StoreStartError` for what is there and no file: to read a FIFO is to wait for ever."""
+    """Raise `StoreStartError` if it exists and is not a regular file: reading a FIFO would block
+    forever."""
     for name in (path.name, *(f"{path.name}{suffix}" for suffix in _SIDE_FILES)):
         with suppress(FileNotFoundError):
             if not stat.S_ISREG(path.with_name(name).stat().st_mode):
-                raise StoreStartError(f"the store {path.with_name(name)} is no regular file")
+                raise StoreStartError(f"the store {path.with_name(name)} is not a regular file")
 
 
 def is_writable(path: Path) -> bool:
-    """Return whether the file can be written to.
+    """Return whether the file is writable.
 
-    It is not opened to find out: to close it again would take away the locks that SQLite has on it.
+    The file is not opened for this: closing it again would release the locks that SQLite has on it.
     """
     return os.access(path, os.W_OK)
 
 
 def _is_meant_so(path: Path) -> bool:
-    """Tell whether the file is read-only for everybody, and not for want of a permission: its file
-    system is, or root, who has every permission, may not write to it (chattr +i)."""
+    """Return whether the file is read-only for everybody, not just for lack of permission: its file
+    system is read-only, or even root may not write to it (chattr +i)."""
     return bool(os.statvfs(path).f_flag & os.ST_RDONLY) or os.geteuid() == 0
 
 
@@ -345,8 +348,8 @@ def _open(path: Path) -> tuple[sqlite3.Connection, bool]:
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or not path.exists():
             raise
-        # SQLite makes a WAL even to read, and cannot where nothing can be made. Without one there
-        # is nothing but the file, and nobody changes it.
+        # SQLite creates a WAL even to read, which fails on a read-only file system. If there is
+        # none, the file alone is complete, and nobody changes it.
         return _connect(path, "?immutable=1")
 
 
@@ -375,7 +378,7 @@ def _connect(path: Path, query: str = "") -> tuple[sqlite3.Connection, bool]:
 
 
 def _upgrade(db: sqlite3.Connection, path: Path) -> bool:
-    """Make the tables, or make them as this schema has them; whether there were none."""
+    """Create the tables, or upgrade them to this schema; return whether there were none."""
     if (version := _version(db)) > SCHEMA_VERSION:
         raise StoreStartError(
             f"the store {path} was written by a later version of Gatepost (schema {version})"

@@ -1,14 +1,14 @@
 """The store on a Valkey (or Redis) server, shared by every replica of the policy server.
 
-All updates that wait go as one batch: one script that reads, the decisions, and one script that
-writes each update's entries if they are still what the decision was made on. An update that lost
-against another replica is decided anew. The server forgets what has expired by itself.
+All waiting updates form one batch: one script reads, the decisions follow, and one script writes
+each update's entries if they have not changed since. An update that lost to another replica is
+decided again. The server removes expired entries by itself.
 
-A script gets one text (JSON) and returns one, whatever the size of the batch: hundreds of small
-ones cost more than the work that is done on them.
+A script takes one text (JSON) and returns one, whatever the size of the batch: hundreds of small
+arguments would cost more than the work itself.
 
-One server, or a primary with replicas behind one address; not a cluster, whose keys a script
-cannot all reach.
+It works with one server, or a primary with replicas behind one address, but not with a cluster,
+where a script cannot reach all keys.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from policyd.stores import Change, Entry, StoreError, T
 from policyd.stores.batch import Done, Job, run
 
 MAX_BATCH = 512
-"""Updates in one call of the script: a few milliseconds in which the server does nothing else."""
+"""Maximum updates in one call of the script: a few milliseconds in which the server does nothing
+else."""
 MAX_TRIES = 8
-"""How often an update is decided anew because another replica was faster."""
+"""Maximum times an update is decided again because another replica was faster."""
 SCAN_STEP = 500
 
 _READ = """
@@ -43,7 +44,7 @@ for first = 1, #keys, 1000 do
 end
 return table.concat(values, '\\0')
 """
-"""Gets a list of keys. Returns their values with NUL between, empty for none."""
+"""Takes a list of keys. Returns their values separated by NUL, empty for missing keys."""
 
 _WRITE = """
 local written = {}
@@ -65,17 +66,17 @@ for number, changes in ipairs(cjson.decode(ARGV[1])) do
 end
 return table.concat(written)
 """
-"""Gets a list of updates, which are lists of changes: the key, the value that the update was
-decided on (empty: none), the new one (empty: delete), and when that expires. Returns 1 for each
-update that was written, 0 for one to be decided anew."""
+"""Takes a list of updates, which are lists of changes: the key, the value on which the decision was
+based (empty: none), the new value (empty: delete), and its expiry. Returns 1 for each update that
+was written, 0 for one to decide again."""
 
 
 class ValkeyStore:
     """Entries on the server of `url` (``valkey://host:6379/0``, ``unix:///run/valkey.sock``).
 
-    `prefix` begins every key of ours; `timeout` is how many seconds the server has to answer.
-    Nothing is connected before the first update, so a server that is down at the start is like one
-    that goes down later.
+    `prefix` begins all our keys; `timeout` is the number of seconds that the server has to answer.
+    It connects only at the first update, so a server that is down at the start is like one that
+    goes down later.
     """
 
     name = "valkey"
@@ -125,10 +126,10 @@ class ValkeyStore:
             self._worker = None
 
     async def _burst(self) -> None:
-        """Go through all batches that wait, on one connection.
+        """Process all waiting batches on one connection.
 
-        The pool gives it out, so that one which the server has closed meanwhile is not used; to ask
-        for it once a command, as the client does, takes half of the time of a command.
+        The connection comes from the pool, which skips connections that the server has closed.
+        Asking the pool once per command, as the client does, takes half the time of a command.
         """
         pool = self._client.connection_pool
         connection = None
@@ -140,7 +141,7 @@ class ValkeyStore:
                     if connection is None:
                         connection = await pool.get_connection("EVALSHA")
                     await self._batch(connection, batch)
-                except Exception as error:  # whatever it was, the next batch has to be asked for
+                except Exception as error:  # after any error, the next batch has to run
                     failure = StoreError(f"valkey: {_told(error)}", readable=_only_reads(error))
                     for job, _ in batch:
                         if not job.future.done():
@@ -153,7 +154,7 @@ class ValkeyStore:
     async def _let_more_come(self) -> None:
         """Wait until a turn of the event loop has brought nothing more.
 
-        Most of the price of a batch is the same for one update and for a hundred.
+        Most of the cost of a batch is the same for one update and for a hundred.
         """
         seen = 0
         while seen < len(self._waiting) < MAX_BATCH:
@@ -200,7 +201,7 @@ class ValkeyStore:
             except (valkey.exceptions.ValkeyError, OSError, EOFError) as error:
                 raise StoreError(f"valkey: {_told(error)}") from None
             for key, text in zip(keys, values, strict=True):
-                # the server may tell of a key twice
+                # the server may return a key twice
                 if (entry := _decode(text)) is not None and key not in seen:
                     seen.add(key)
                     yield key.removeprefix(self._prefix), entry
@@ -208,7 +209,7 @@ class ValkeyStore:
                 return
 
     async def sweep(self) -> int:
-        """Nothing to do: the server removes what has expired."""
+        """Do nothing: the server removes expired entries."""
         return 0
 
     async def close(self) -> None:
@@ -233,7 +234,7 @@ async def _ask(connection: Any, script: Any, what: Sequence[Any]) -> str:
 
 
 def _changes(done: Done, prefix: str) -> list[tuple[str, str, str, str]]:
-    """An update as `_WRITE` takes it."""
+    """Return an update in the form that `_WRITE` takes."""
     return [
         (prefix + key, _encode(old), _encode(new), str(max(1, new.expires) if new else 0))
         for key, old, new in done.writes
@@ -241,7 +242,7 @@ def _changes(done: Done, prefix: str) -> list[tuple[str, str, str, str]]:
 
 
 def _only_reads(error: Exception) -> bool:
-    """Whether the server answers, and takes nothing new: its memory or disk is full, or it has
+    """Return whether the server answers but cannot write: its memory or disk is full, or it has
     become a replica."""
     full = (valkey.exceptions.OutOfMemoryError, valkey.exceptions.ReadOnlyError)
     return isinstance(error, full) or str(error).startswith(("MISCONF", "NOREPLICAS"))
@@ -256,7 +257,7 @@ def _encode(entry: Entry | None) -> str:
 
 
 def _decode(text: str | None) -> Entry | None:
-    """An entry; None for what is not there, or was not written by us."""
+    """Return an entry; None if it is missing or was not written by us."""
     if not text:
         return None
     expires, space, value = text.partition(" ")

@@ -1,4 +1,4 @@
-"""A store that is looked at and never changed: what a check would find, without its traces."""
+"""A read-only view of a store: checks run on it without leaving traces."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from policyd.stores import Change, Entry, Known, Store, T
 
 
 class View:
-    """Another store's entries; every update is decided and none is written."""
+    """The entries of another store; every update is decided and none is written."""
 
     def __init__(self, store: Store) -> None:
         self.name = store.name
@@ -28,7 +28,7 @@ class View:
         return self._store.scan(prefix)
 
     async def sweep(self) -> int:
-        """Nothing is removed."""
+        """Remove nothing."""
         return 0
 
     async def close(self) -> None:

@@ -85,7 +85,7 @@ def test_what_the_user_cannot_open_is_a_problem_each(machine: Machine) -> None:
     )
     assert f"may not make a socket in {machine.sockets}" in found["milters.listen"]
     assert f"may not make a socket in {machine.sockets}" in found["policyd.listen"]
-    assert f"may not write in {machine.store}" in found["policyd.store.path"]
+    assert f"may not write to {machine.store}" in found["policyd.store.path"]
     assert os.geteuid() == 0
 
 

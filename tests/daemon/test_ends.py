@@ -95,7 +95,7 @@ def test_a_connection_that_cannot_be_looked_at_costs_no_other_its_bounds() -> No
         bad, good = asyncio.run(asyncio.wait_for(play(), 30))
     assert bad.aborted
     assert not good.aborted
-    assert lines[0]["event"] == "a connection could not be looked at, it is closed"
+    assert lines[0]["event"] == "check of a connection failed, connection closed"
 
 
 LATE = {

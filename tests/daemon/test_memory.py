@@ -152,6 +152,6 @@ def test_requests_that_wait_for_dns_hold_no_more_than_is_allowed(tmp_path: Path)
                 threads[-1].start()
             for thread in threads:
                 thread.join()
-            busy = "451 4.3.2 too many requests are under way, please try again [too-many-requests]"
+            busy = "451 4.3.2 too many requests in progress, please try again [too-many-requests]"
             assert set(answers) == {"DUNNO", busy}
             assert policyd.ask() == "DUNNO"

@@ -126,7 +126,7 @@ def test_half_a_request_and_silence_is_closed(tmp_path: Path) -> None:
             client.send(wire()[:100])
             assert client.closed()
         entry = policyd.daemon.wait_for_log(event="not a request")
-        assert entry["what"] == "half a request, and silence"
+        assert entry["what"] == "incomplete request, then silence"
 
 
 def test_a_silent_connection_is_closed_and_a_talking_one_is_not(tmp_path: Path) -> None:
@@ -451,7 +451,7 @@ def test_over_tcp_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"store": {"path": "/proc/no/store"}}, "cannot make the folder of the store"),
+        ({"store": {"path": "/proc/no/store"}}, "cannot create the folder of the store"),
         ({"listen": "unix:/proc/no/socket"}, "cannot listen on unix:/proc/no/socket"),
         (
             {"greylist": {"allow_clients_files": ["/no/such/list"]}},

@@ -104,7 +104,7 @@ def test_a_full_disk_stops_nothing_and_nothing_is_forgotten(disk: Disk) -> None:
     assert disk.ask(*known) == {"DUNNO"}
     make_room(disk.folder)
     disk.daemon.wait_for_log(event="store back")
-    disk.daemon.wait_for_log(event="store has what was learned without it")
+    disk.daemon.wait_for_log(event="entries from memory written to the store")
     assert disk.told("store down") == [error]
     # what is kept outlives the process: a look into the file by the command that shows it
     assert {*known, *fresh} <= senders(disk)
@@ -155,8 +155,8 @@ def test_a_disk_that_turns_read_only_is_still_read(disk: Disk) -> None:
     assert disk.ask(*known) == {"DUNNO"}
     remount(pid, folder, writable=True)
     disk.daemon.wait_for_log(event="store back")
-    disk.daemon.wait_for_log(event="store has what was learned without it")
-    assert disk.told("store made anew: its file was gone or empty") == []
+    disk.daemon.wait_for_log(event="entries from memory written to the store")
+    assert disk.told("store created again: its file was missing or empty") == []
     wait_until(lambda: {*known, *fresh} <= senders(disk), "all of it to be in the file")
 
 
@@ -180,7 +180,7 @@ def test_on_a_read_only_disk_it_starts_and_knows_whom_it_knew(tmp_path: Path, en
         assert READ_ONLY in again.daemon.wait_for_log(event="store down")["error"]
         assert client.ask(sender="known@example.net") == "DUNNO"
         remount(again.daemon.process.pid, folder, writable=True)
-        again.daemon.wait_for_log(event="store has what was learned without it")
+        again.daemon.wait_for_log(event="entries from memory written to the store")
     with sqlite3.connect(folder / "store.sqlite") as db:
         keys = "".join(key for (key,) in db.execute("SELECT key FROM entry"))
     assert "new@example.net" in keys
@@ -196,7 +196,7 @@ def test_a_folder_that_was_removed_is_told_of_and_used_again(disk: Disk) -> None
     assert disk.ask("later") == {"DEFER_IF_PERMIT"}
     folder.mkdir()
     disk.daemon.wait_for_log(event="store back")
-    assert len(disk.told("store made anew: its file was gone or empty")) == 1
+    assert len(disk.told("store created again: its file was missing or empty")) == 1
     wait_until(lambda: disk.up and "later" in senders(disk), "what was learned meanwhile")
 
 
@@ -212,7 +212,7 @@ def test_a_file_that_was_damaged_is_told_of_until_it_is_moved_away(disk: Disk) -
     assert "move it away" in error
     (folder / "store.sqlite").rename(folder / "damaged")
     disk.daemon.wait_for_log(event="store back")
-    assert len(disk.told("store made anew: its file was gone or empty")) == 1
+    assert len(disk.told("store created again: its file was missing or empty")) == 1
 
 
 def test_a_damaged_file_at_the_start_says_what_to_do(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_the_store_dies_and_comes_back(tmp_path: Path) -> None:
         assert policyd.daemon.ready()
         policyd.daemon.wait_for_log(event="store down")
         server.start()
-        policyd.daemon.wait_for_log(event="store has what was learned without it")
+        policyd.daemon.wait_for_log(event="entries from memory written to the store")
         assert policyd.daemon.metric(up, store="valkey") == 1
         # nothing is forgotten by a new process: both are in the store
         policyd.daemon.restart()
@@ -193,6 +193,6 @@ def test_a_server_that_takes_nothing_new_is_still_read(
         assert [policyd.ask(sender=sender) for sender in known] == ["DUNNO"] * len(known)
         assert asked_until_it_passes(policyd, sender="newa@example.net")
         server.say(back)
-        policyd.daemon.wait_for_log(event="store has what was learned without it")
+        policyd.daemon.wait_for_log(event="entries from memory written to the store")
         policyd.daemon.restart()
         assert policyd.ask(sender="newa@example.net") == "DUNNO"

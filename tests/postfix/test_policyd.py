@@ -247,7 +247,7 @@ def test_the_store_dies_and_comes_back_while_mail_flows(
             assert send(postfix, sender="c@example.net").reply.code == 450
             assert sent_until_accepted(postfix, "meanwhile", sender="c@example.net").accepted
             server.start()
-            policyd.daemon.wait_for_log(event="store has what was learned without it")
+            policyd.daemon.wait_for_log(event="entries from memory written to the store")
             policyd.daemon.restart()
             assert send(postfix, "after", sender="c@example.net").accepted
         for subject in ("before", "meanwhile", "after"):

@@ -48,7 +48,7 @@ def test_an_action_cannot_be_made_of_more_than_a_line(text: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "X Y", "X:", "X\n", "é"])
 def test_a_header_field_needs_a_name(name: str) -> None:
-    with pytest.raises(ValueError, match="name of a header"):
+    with pytest.raises(ValueError, match="not a header field name"):
         prepend(name, "value")
 
 

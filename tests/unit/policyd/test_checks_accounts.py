@@ -78,7 +78,7 @@ def test_the_texts_are_the_administrators() -> None:
     told = owned("", "info@example.org", strangers="reject", strangers_text="{client}: log in")
     assert told == "553 5.7.1 192.0.2.7: log in [sender-needs-login]"
     for section in (OwnershipSettings, CompromisedSettings):
-        with pytest.raises(ValidationError, match="no field of this text"):
+        with pytest.raises(ValidationError, match="not a field of this text"):
             section.model_validate({"text": "{password}"})
 
 

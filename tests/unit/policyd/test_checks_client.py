@@ -169,10 +169,10 @@ def test_the_text_is_the_administrators() -> None:
     outcome = ask({"helo_unqualified": "reject", "text": text}, request(helo_name="pc"))
     assert outcome is not None
     assert str(outcome.action) == (
-        "550 5.5.2 HELO: a fully qualified name is needed (pc), see https://mx.example.org/ "
+        "550 5.5.2 HELO: a fully qualified name is required (pc), see https://mx.example.org/ "
         "[helo-unqualified]"
     )
-    with pytest.raises(ValidationError, match="no field of this text"):
+    with pytest.raises(ValidationError, match="not a field of this text"):
         ClientSettings.model_validate({"text": "{user}"})
 
 

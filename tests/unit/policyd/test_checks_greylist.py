@@ -227,13 +227,13 @@ def test_the_text_is_the_administrators() -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"text": "{seconds.__class__}"}, "a brace stands alone"),
-        ({"text": "{secs}"}, "is no field"),
-        ({"text": "{"}, "a brace stands alone"),
+        ({"text": "{seconds.__class__}"}, "a single brace"),
+        ({"text": "{secs}"}, "is not a field"),
+        ({"text": "{"}, "a single brace"),
         ({"text": "Später nochmals"}, "printable US-ASCII"),
         ({"text": "two\nlines"}, "printable US-ASCII"),
-        ({"allow_clients": ["/(/"]}, "no regular expression"),
-        ({"allow_recipients": ["two words"]}, "no address"),
+        ({"allow_clients": ["/(/"]}, "not a usable regular expression"),
+        ({"allow_recipients": ["two words"]}, "not an address"),
         ({"delay": "1h", "retry_window": "1h"}, "retry_window"),
         ({"ipv4_prefix": 33}, "less than or equal to 32"),
     ],

@@ -214,8 +214,8 @@ def test_a_store_that_fails_is_for_the_failure_mode() -> None:
         ({"count": "distinct_recipients", "at": "DATA"}, "RCPT"),
         ({"per": "recipient", "at": "DATA"}, "RCPT"),
         ({"overrides": {"alice": 0}}, "greater than 0"),
-        ({"per": "client", "exempt": ["192.0.2.0/24"]}, "no address"),
-        ({"per": "network", "overrides": {"192.0.0.0/16": 5}}, "no network of /24"),
+        ({"per": "client", "exempt": ["192.0.2.0/24"]}, "not an address"),
+        ({"per": "network", "overrides": {"192.0.0.0/16": 5}}, "not a network of /24"),
     ],
 )
 def test_rules_that_cannot_be(wrong: dict[str, Any], told: str) -> None:

@@ -142,7 +142,7 @@ def test_a_file_of_postgrey(tmp_path: Path) -> None:
 def test_a_wrong_line_is_told_with_its_place(tmp_path: Path) -> None:
     path = tmp_path / "whitelist_recipients"
     path.write_text("postmaster@\n\ntwo words\n")
-    with pytest.raises(MatchError, match=r"whitelist_recipients:3: 'two words' is no address"):
+    with pytest.raises(MatchError, match=r"whitelist_recipients:3: 'two words' is not an address"):
         read_addresses(path, AddressTable())
 
 
@@ -164,7 +164,7 @@ def test_a_large_list_is_as_fast_as_a_small_one_in_kind() -> None:
 def test_a_line_without_end_is_named(tmp_path: Path) -> None:
     path = tmp_path / "list"
     path.write_text(f"example.org\n/{'x' * MAX_LINE}/\n")
-    with pytest.raises(MatchError, match=f"{path}:2: is longer than {MAX_LINE} characters"):
+    with pytest.raises(MatchError, match=f"{path}:2: longer than {MAX_LINE} characters"):
         read_clients(path, ClientTable())
 
 
@@ -200,7 +200,7 @@ def test_regexes_of_a_file_are_perls(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "why"),
     [
-        (r"/^mx(?{die})$/", "is not read here"),
+        (r"/^mx(?{die})$/", "is not supported"),
         (r"/^\p{L}+$/", r"write [[:alpha:]]"),
         (r"/^mx$/i", "/regex/"),
         (r"!/^mx$/", "/regex/"),
@@ -218,7 +218,7 @@ def test_a_regex_that_is_none_is_told_with_its_place(tmp_path: Path, entry: str,
     with pytest.raises(MatchError, match=f"^{path}:2: ") as addresses_error:
         read_addresses(path, AddressTable())
     assert why in str(addresses_error.value)
-    with pytest.raises(MatchError, match="is no regular expression"):
+    with pytest.raises(MatchError, match=r"is not a (usable )?regular expression"):
         NameTable([entry], domains=True)
 
 

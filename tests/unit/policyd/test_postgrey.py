@@ -188,7 +188,7 @@ def test_the_command_takes_all_over(tmp_path: Path) -> None:
         str(etc / "whitelist_clients"),
         str(etc / "whitelist_clients.local"),
     ]
-    assert "120 triplets, 1 clients taken over" in result.stderr
+    assert "120 triplets, 1 clients imported" in result.stderr
     assert "whitelist_clients.local:1: 'two words'" in result.stderr
     assert "--x-greylist-header" in result.stderr
     exported = run(tmp_path, "export", group="greylist")
@@ -199,7 +199,7 @@ def test_the_command_takes_all_over(tmp_path: Path) -> None:
     assert sum(1 for one in records if one.get("passed")) == 80
     found = run(tmp_path, "find", "sendera0@example.net", group="greylist")
     assert "net:192.0.0.0/24  sendera#@example.net" not in found.output
-    assert "sendera0@example.net  user0@example.org  may come" in found.output
+    assert "sendera0@example.net  user0@example.org  may retry" in found.output
 
 
 def test_clients_are_as_large_as_postgrey_has_them(tmp_path: Path) -> None:
@@ -225,14 +225,14 @@ def test_a_postgrey_that_runs_is_to_be_stopped_first(tmp_path: Path) -> None:
         assert not (tmp_path / "store.sqlite").exists()
         looked = run(tmp_path, "postgrey", str(folder), "--dry-run")
         assert looked.exit_code == 0
-        assert "postgrey runs, and knows more" in looked.stderr
+        assert "postgrey is running, and not all" in looked.stderr
     assert run(tmp_path, "postgrey", str(folder)).exit_code == 0
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     result = run(tmp_path, "postgrey", str(VECTORS), "--dry-run")
     assert result.exit_code == 0, result.output
-    assert "would be taken over" in result.stderr
+    assert "would be imported" in result.stderr
     assert not (tmp_path / "store.sqlite").exists()
 
 
