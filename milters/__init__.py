@@ -1,1 +1,1 @@
-"""The milter behind Postfix's `smtpd_milters`: signs what leaves, judges what arrives."""
+"""The milter behind Postfix's `smtpd_milters`: signs outgoing mail, checks incoming mail."""

@@ -1,8 +1,8 @@
-"""What a session tells the MTA to do with a message.
+"""The actions that a session asks of the MTA for a message.
 
-Header fields are counted as the milter protocol counts them: occurrences of one name from 1, in the
-message as it came in. `milters.session` orders the actions so that none shifts the count of a
-later one: deletions from the last to the first, then insertions.
+Header fields are counted as in the milter protocol: occurrences of one name from 1, in the message
+as it arrived. `milters.session` orders the actions so that none shifts the count of a later one:
+deletions from the last to the first, then insertions.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from gatepost.reply import Reply
 
 @dataclass(frozen=True, slots=True)
 class InsertHeader:
-    """Put a field on top of the message, above every field that is there.
+    """Insert a field at the top of the message, above all existing fields.
 
-    `value` has its leading space and its folds; lines end with LF, as Postfix wants them.
+    `value` includes its leading space and its folds; lines end with LF, as Postfix requires.
     """
 
     name: str
@@ -34,14 +34,14 @@ class DeleteHeader:
 
 @dataclass(frozen=True, slots=True)
 class Quarantine:
-    """Let the message wait in the MTA's hold queue; `reason` is for the administrator."""
+    """Put the message into the MTA's hold queue; `reason` is for the administrator."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Answer the end of the message with this reply; the message is not taken."""
+    """Answer the end of the message with this reply; the message is not accepted."""
 
     reply: Reply
 

@@ -1,4 +1,4 @@
-"""The authors of a message of ours: for them it is signed, and its login has to own them."""
+"""The authors of one of our messages, for the choice of the signature and the ownership tables."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from msgauth.mail_address import MailAddress
 def authors(fields: Sequence[bytes]) -> tuple[MailAddress, ...]:
     """Return the addresses that a mail program could show as author, the first one in From first.
 
-    The local part is empty where programs may show different ones. Empty without exactly one From
-    field, and where mail programs read it as different domains. `fields` has the values of all From
-    fields of a message.
+    The local part is empty if programs may show different ones. The result is empty unless there is
+    exactly one From field that all mail programs read as the same domain. `fields` has the values
+    of all From fields of a message.
     """
     found = find_author(fields)
     return () if found.problem else found.mailboxes

@@ -1,5 +1,4 @@
-"""The checks of a message from outside as they are configured, and what the policy table calls
-their findings."""
+"""The configured checks of a message from outside, and their outcomes for the policy table."""
 
 from __future__ import annotations
 
@@ -22,7 +21,8 @@ def checks_of(
     author: Author,
     trace: Trace | None = None,
 ) -> MessageChecks:
-    """Return the checks of one message; nothing is derived from the address of a proxy of ours."""
+    """Return the checks of one message; none uses the client's address if it is one of our
+    proxies."""
     client = envelope.client
     address = None if rules.guard.is_proxy(client) else client.address
     settings = rules.settings.verify
@@ -40,7 +40,7 @@ def checks_of(
 
 
 def outcomes(findings: Findings) -> Mapping[str, str]:
-    """Return the one outcome of each method, as the policy table names them."""
+    """Return the outcome of each method, as named in the policy table."""
     found: dict[str, str] = {}
     if findings.iprev is not None:
         found["iprev"] = findings.iprev.status.value
@@ -58,7 +58,7 @@ def outcomes(findings: Findings) -> Mapping[str, str]:
 
 
 def _dkim_outcome(results: Sequence[DkimResult]) -> str:
-    """Return the best of the signatures: one that passes is enough (RFC 6376 section 6.1)."""
+    """Return the outcome of the best signature: one pass is enough (RFC 6376 section 6.1)."""
     statuses = {
         # RFC 6376 section 3.6.1: t=y MUST NOT be treated differently from unsigned mail
         DkimStatus.NONE
@@ -72,7 +72,7 @@ def _dkim_outcome(results: Sequence[DkimResult]) -> str:
     return DkimStatus.NONE.value
 
 
-# temperror before fail: a signature that could not be checked may be the good one
+# temperror before fail: a signature that could not be checked may be valid
 _DKIM_ORDER = (
     DkimStatus.PASS,
     DkimStatus.TEMPERROR,

@@ -1,8 +1,8 @@
-"""One connection of an MTA on the event loop: its socket, its bounds of time and memory.
+"""One connection of an MTA on the event loop: its socket, its limits of time and memory.
 
-What one read brought is followed in one go, and what is to be answered is sent in one write. While
-a message waits for DNS, or the MTA does not read, nothing more is read; so what is kept is bounded
-by one read, one packet and the answer to one message.
+All data of one read is processed at once, and all answers are sent in one write. While a message
+waits for DNS, or the MTA does not read, nothing more is read; so memory is bounded by one read, one
+packet and the answer to one message.
 """
 
 from __future__ import annotations
@@ -23,36 +23,38 @@ from milters.memory import Holding, Memory
 from milters.protocol.errors import ProtocolError
 
 READ: Final = 1 << 17
-"""Octets of one read, and so of what one connection does before others have their turn."""
+"""Maximum octets of one read, and so of the work of one connection before others have their
+turn."""
 
 
 class Spare(enum.IntEnum):
-    """A wait that may be cut short to make room; the smallest loss comes first."""
+    """A kind of wait that may be cut short to make room; the least harmful comes first."""
 
     NEGOTIATION = 0
-    """Postfix negotiates at once, so this is nobody's that brings mail."""
+    """No negotiation yet: Postfix negotiates at once, so this client does not bring mail."""
     MESSAGE = 1
-    """Postfix holds a connection while its client is silent: the next MAIL FROM would get 451."""
+    """Between messages: Postfix keeps a connection while its client is silent; the next MAIL FROM
+    would get 451."""
     REST = 2
-    """A message is under way, and the MTA does not go on with it: it would get 451."""
+    """Within a message that the MTA does not continue: it would get 451."""
 
 
 SPARE_AFTER: Final = {Spare.NEGOTIATION: 1.0, Spare.MESSAGE: 5.0, Spare.REST: 30.0}
 """Seconds after which a connection may have to make room. Postfix waits 30 s for a milter that does
-not take its connection (milter_connect_timeout)."""
+not accept its connection (milter_connect_timeout)."""
 
 
 class Owner(Protocol):
-    """Who has to know when a connection ends."""
+    """The object to notify when a connection ends."""
 
     draining: bool
 
     def ended(self, connection: Connection) -> None:
-        """Forget a connection, which is closed."""
+        """Forget a closed connection."""
 
 
 class Connection:
-    """Follows one socket until it is closed."""
+    """Handles one socket until it is closed."""
 
     __slots__ = (
         "_buffer",
@@ -87,32 +89,33 @@ class Connection:
         self._log = log
         self._loop = loop
         self._output = b""
-        self._moved = loop.time()  # when a whole packet was last read, or anything written
+        self._moved = loop.time()  # when a complete packet was last read, or anything written
         self._waits_since = self._moved  # the beginning, the negotiation, or the last message's end
         self._reading = False
 
     def begin(self) -> None:
-        """Follow the MTA, whose first words are mostly here as soon as the connection is."""
+        """Start reading: the MTA's first packet has usually arrived with the connection."""
         self._readable()
 
     @property
     def is_open(self) -> bool:
-        """Whether the socket is still ours."""
+        """Return whether the socket is still open."""
         return self._socket.fileno() >= 0
 
     def is_silent_since(self, time: float) -> bool:
-        """Tell whether it is the MTA's turn, which has sent no packet and read nothing since."""
+        """Return whether we wait for the MTA, which has sent no packet and read nothing since
+        `time`."""
         return self._moved < time and self.is_their_turn
 
     def has_not_negotiated_since(self, time: float) -> bool:
-        """Return whether the connection was there by then and has not been negotiated yet."""
+        """Return whether the connection was open at `time` and has not negotiated yet."""
         return self._waits_since < time and not self._conversation.has_negotiated
 
     @property
     def awaited(self) -> tuple[Spare, float]:
-        """Return the kind of wait for the MTA when it is its turn, and its beginning.
+        """Return the kind of wait when we wait for the MTA, and when it began.
 
-        Octets that complete no packet change nothing, nor do packets between two messages.
+        Incomplete packets change nothing, nor do packets between two messages.
         """
         conversation = self._conversation
         if conversation.in_message:
@@ -126,14 +129,14 @@ class Connection:
         return self._reading or bool(self._output)
 
     def drain(self) -> None:
-        """End here, or, where a message is under way, behind it."""
+        """Close now, or at the end of a message in progress."""
         if self._reading:
-            self._readable()  # a message may have begun that was not looked at yet
+            self._readable()  # a message may have begun whose data was not read yet
             if self.is_open and not self._conversation.in_message:
                 self.close()
 
     def close(self) -> None:
-        """Hang up; an MTA that waits for an answer defers."""
+        """Close; an MTA that waits for an answer defers."""
         if not self.is_open:
             return
         self._stop_reading()
@@ -142,7 +145,7 @@ class Connection:
         self._socket.close()
         self._owner.ended(self)
 
-    # Called by the loop
+    # Callbacks of the event loop
 
     def _readable(self) -> None:
         try:
@@ -167,16 +170,16 @@ class Connection:
         conversation.receive_data(octets)
         self._advance()
         self._count_buffer(conversation.kept)
-        if conversation.buffered < incomplete:  # a whole packet was among them
+        if conversation.buffered < incomplete:  # they completed a packet
             self._moved = self._loop.time()
             if not negotiated:
                 self._waits_since = self._moved
 
     def _count_buffer(self, octets: int) -> None:
-        """Count what waits in the buffer: the rest of a huge packet where there is no room for it
-        ends the connection, and the MTA defers."""
+        """Count the octets in the buffer. If there is no room for a huge packet, the connection is
+        closed, and the MTA defers."""
         if self.is_open and octets > READ and not self._buffer.grow(octets - self._buffer.octets):
-            self._log.warning("no memory for a packet of this size, the connection is closed")
+            self._log.warning("no memory for a packet of this size, connection closed")
             self.close()
         self._buffer.set(octets if self.is_open else 0)
 
@@ -195,7 +198,7 @@ class Connection:
             except Exception:
                 self._give_up()
 
-    # Called by the decisions
+    # Callbacks of the decisions
 
     def _decided(self, result: Sequence[Action] | Reply) -> None:
         try:
@@ -204,20 +207,20 @@ class Connection:
             self._give_up()
 
     def _give_up(self) -> None:
-        """Hang up after a mistake of ours: nobody would read any more, and the MTA would wait."""
+        """Close after a bug: nothing would be read any more, and the MTA would wait."""
         try:
             self._decisions.failed(self._conversation.session)
         finally:
             self.close()
 
-    # The way of what was read
+    # Processing of received data
 
     def _advance(self) -> None:
         conversation = self._conversation
         try:
             end = conversation.advance()
         except ProtocolError as error:
-            self._log.warning("not the milter protocol, the connection is closed", what=str(error))
+            self._log.warning("not the milter protocol, connection closed", what=str(error))
             self.close()
             return
         if end is None:
@@ -262,7 +265,7 @@ class Connection:
         if conversation.has_ended or (self._owner.draining and not conversation.in_message):
             self.close()
         elif conversation.has_more:
-            # one message a turn: other connections have theirs
+            # one message per turn, so that other connections have theirs
             self._stop_reading()
             self._loop.call_soon(self._take_turn)
         else:

@@ -1,7 +1,8 @@
-"""Between the milter protocol and a session: events in, answers out. No socket, no clock, no DNS.
+"""Adapter between the milter protocol and a session: events in, answers out. No socket, no clock,
+no DNS.
 
-Where the MTA allows it, nothing is answered before the end of a message, so that it need not wait.
-What goes wrong in a message is remembered, and the message is deferred at its end.
+If the MTA allows it, nothing is answered before the end of a message, so that it need not wait. An
+error in a message is remembered, and the message is deferred at its end.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _ACTIONS: Final = (
     | MtaAction.SET_SYMBOL_LIST
 )
 _REQUIRED: Final = MtaAction.ADD_HEADERS | MtaAction.CHANGE_HEADERS
-"""A result cannot be written without the first, and a forged one not removed without the second."""
+"""The first is needed to add a result, the second to remove a forged one."""
 _STEPS: Final = (
     Step.NO_REPLY_CONNECT
     | Step.NO_REPLY_HELO
@@ -67,16 +68,16 @@ _MACROS: Final = {
 UNIX: Final = Wishes(_ACTIONS, _STEPS | Step.NO_DATA, _MACROS, _REQUIRED)
 """Over a unix socket: no answer before the end of a message."""
 TCP: Final = Wishes(_ACTIONS, _STEPS, _MACROS, _REQUIRED)
-"""Over TCP DATA is answered: Postfix sends the macros of this stage in any case, and then waits for
-our delayed acknowledgement of them, which takes 40 ms, or else for the answer."""
+"""Over TCP, DATA is answered: Postfix sends the macros of this stage in any case, and would then
+wait 40 ms for our delayed TCP acknowledgement."""
 
 
 class NotOfferedError(Exception):
-    """The MTA has not offered to do what the message needs."""
+    """The MTA has not offered an action that the message needs."""
 
 
 class Service(Protocol):
-    """What a conversation needs of the worker that it belongs to."""
+    """The interface of the worker that a conversation belongs to."""
 
     def failed(self, session: Session) -> Reply:
         """Log the exception being handled; returns the reply that defers the message."""
@@ -85,9 +86,9 @@ class Service(Protocol):
 class Conversation:
     """One connection of an MTA.
 
-    `advance()` follows it until more bytes are needed or a message is complete; it then returns the
-    `EndOfMessage`, and `answer()` or `refuse()` has to follow before the next `advance()`. What is
-    to be sent is taken with `take_output()`. `max_packet`: see `MtaStream`.
+    `advance()` processes its events until more bytes are needed or a message is complete; it then
+    returns the `EndOfMessage`, and `answer()` or `refuse()` must follow before the next
+    `advance()`. `take_output()` returns the data to send. `max_packet`: see `MtaStream`.
     """
 
     __slots__ = (
@@ -108,7 +109,7 @@ class Conversation:
     def __init__(self, session: Session, service: Service, wishes: Wishes, max_packet: int) -> None:
         self.session = session
         self.has_ended = False
-        """Whether the MTA has said that it is done with the connection."""
+        """Whether the MTA has ended the connection."""
         self._service = service
         self._wishes = wishes
         self._stream = MtaStream(max_packet)
@@ -117,13 +118,13 @@ class Conversation:
         self._answered: frozenset[type[Event]] = frozenset()
         self._leading = b""
         self._output: list[bytes] = []
-        # of the message under way, and of what was said of the client before it
+        # of the current message, and of the client before it
         self._failure: Reply | None = None
         self._client_failure: Reply | None = None
 
     @property
     def has_more(self) -> bool:
-        """Whether `advance()` would have something to do without more bytes."""
+        """Return whether `advance()` has something to do without more bytes."""
         return self._stream.has_more
 
     @property
@@ -133,7 +134,7 @@ class Conversation:
 
     @property
     def kept(self) -> int:
-        """Octets that are kept for the connection itself: its buffer, and macros."""
+        """Octets kept for the connection itself: its buffer and macros."""
         return self._stream.buffered + self._stream.macros_kept
 
     @property
@@ -143,13 +144,13 @@ class Conversation:
 
     @property
     def in_message(self) -> bool:
-        """Whether a message has begun that has neither ended nor been given up."""
+        """Whether a message has begun and has neither ended nor been aborted."""
         return self._stream.in_message
 
     def advance(self) -> EndOfMessage | None:
-        """Follow the MTA as far as its bytes go; raises `ProtocolError`.
+        """Process the received bytes; raises `ProtocolError`.
 
-        Returns the end of a message, which has to be decided before anything else happens.
+        Returns the end of a message, which must be decided before anything else happens.
         """
         next_event = self._stream.next_event
         while (event := next_event()) is not None:
@@ -173,7 +174,7 @@ class Conversation:
         return None
 
     def answer(self, actions: Sequence[Action]) -> None:
-        """Tell the MTA what is to become of the message that is complete."""
+        """Send the MTA the actions for the complete message."""
         try:
             packets = [self._packet(action) for action in actions]
         except Exception:
@@ -184,11 +185,11 @@ class Conversation:
         self._output += packets
 
     def refuse(self, reply: Reply) -> None:
-        """Do not take the message that is complete."""
+        """Refuse the complete message."""
         self._output.append(answers.reply(reply.code, reply.enhanced, reply.public_text))
 
     def take_output(self) -> bytes:
-        """Take what is to be sent to the MTA now."""
+        """Take the data to send to the MTA now."""
         octets = b"".join(self._output)
         self._output.clear()
         return octets
@@ -212,10 +213,10 @@ class Conversation:
     def _remember_failure(self) -> None:
         self._failure = self._service.failed(self.session)
         if not self._stream.in_message:
-            # what was said of the client is missing in every message of it
+            # data about the client is then missing in all its messages
             self._client_failure = self._failure
 
-    # One handler an event
+    # One handler per event
 
     def _offer(self, offer: Offer) -> None:
         self._terms = terms = agree(offer, self._wishes)
@@ -257,7 +258,7 @@ class Conversation:
 
     def _next_client(self, _event: NextClient) -> None:
         self._failure = self._client_failure = None
-        self.session.connect("", "")  # unknown until the MTA tells of it
+        self.session.connect("", "")  # unknown until the MTA sends it
 
     def _quit(self, _event: Quit) -> None:
         self.session.abort()
@@ -284,11 +285,11 @@ class Conversation:
 
 
 _AFRESH: Final = frozenset((Abort, Connect, Helo, MailFrom, NextClient, Offer, Quit))
-"""Events that a failure of the message before does not concern."""
+"""Events that a failure of the previous message does not affect."""
 
 
 def _is_handed_in(client: Connect) -> bool:
-    """Tell whether Postfix made the client up, for mail that did not come by SMTP."""
+    """Return whether Postfix invented the client, for mail that did not come by SMTP."""
     return client.port == 0 and (client.hostname, client.address) in _MADE_UP
 
 
@@ -299,9 +300,9 @@ def _macro(macros: Macros, name: bytes) -> str:
     try:
         return macros.get(name, b"").decode()
     except UnicodeDecodeError:
-        return "?"  # set, and not to be read: enough for "has logged in"
+        return "?"  # set but unreadable: enough for "has logged in"
 
 
 def queue_id(end: EndOfMessage) -> str:
-    """Return the MTA's name for the message; empty where it has not sent any."""
+    """Return the MTA's queue id of the message; empty if it has not sent one."""
     return _macro(end.macros, b"i")

@@ -1,4 +1,4 @@
-"""Decides messages for the connections of one worker: configuration, DNS, clock and log."""
+"""Decisions about messages for the connections of one worker: configuration, DNS, clock and log."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from msgauth.dmarc import RESERVED
 from msgauth.drive import Pending, asolve, begin
 
 Result: TypeAlias = Sequence[Action] | Reply
-"""What the MTA is told of a message; a reply where an error of ours defers it."""
+"""The answer to the MTA for a message; a reply if an error of ours defers it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What a configuration amounts to in a running process."""
+    """A configuration prepared for use in a running process."""
 
     rules: Rules
     resolver: AsyncResolver
 
 
 class Decisions:
-    """Decides messages, one after the other or, while they wait for DNS, several at a time."""
+    """Decides messages one after the other, or several at a time while they wait for DNS."""
 
     def __init__(self, runtime: Callable[[], Runtime], log: FilteringBoundLogger) -> None:
         self._runtime = runtime
@@ -55,8 +55,8 @@ class Decisions:
     ) -> Result | None:
         """Decide the message that has just ended.
 
-        Returns the result at once where nothing has to be asked that the cache does not know; else
-        None, and `done` gets the result later, within the DNS budget of the message.
+        Returns the result at once if the cache can answer all DNS queries; otherwise None, and
+        `done` gets the result later, within the DNS budget of the message.
         """
         began = time.monotonic()
         try:
@@ -92,13 +92,13 @@ class Decisions:
             except Exception:
                 result = self.failed(session)
         finally:
-            done(result)  # whatever happens: the connection waits for it and for nothing else
+            done(result)  # in any case: the connection waits for it and for nothing else
 
     def _decided(
         self, session: Session, outcome: Outcome, queue_id: str, began: float
     ) -> Sequence[Action]:
         seconds = time.monotonic() - began
-        # the MTA has its answer before anything is counted and written
+        # the MTA gets its answer before anything is counted and logged
         loop = asyncio.get_running_loop()
         loop.call_soon(self._report, session, outcome, queue_id, seconds)
         return outcome.actions
@@ -108,23 +108,23 @@ class Decisions:
             report(self._log, queue_id, outcome, seconds)
         except Exception:
             self._log.error(
-                "error in Gatepost, a decision is not in the log",
+                "bug in Gatepost, a decision is not in the log",
                 queue_id=queue_id,
                 client=session.client_text,
                 exception=traceback.format_exc(),
             )
 
     def failed(self, session: Session) -> Reply:
-        """Log the exception being handled; defer the message: never accept what was not checked.
+        """Log the exception being handled and defer the message: mail is never accepted unchecked.
 
-        A mistake of ours is logged under an id that the reply shows.
+        A bug is logged under an id that the reply shows.
         """
         FAILURES.inc()
         error = sys.exception()
         if error is not None and is_shortage(error):
             REASONS.labels("defer", DEFERRED.reason).inc()
             self._log.error(
-                "out of resources, the message is deferred",
+                "out of resources, message deferred",
                 reason=DEFERRED.reason,
                 client=session.client_text,
                 error=str(error),
@@ -132,7 +132,7 @@ class Decisions:
             return DEFERRED
         trace = secrets.token_hex(4)
         self._log.error(
-            "error in Gatepost, the message is deferred",
+            "bug in Gatepost, message deferred",
             trace=trace,
             client=session.client_text,
             exception=traceback.format_exc(),

@@ -1,4 +1,4 @@
-"""What SMTP said of a message before its header."""
+"""The SMTP envelope of a message."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from milters.guard import Client, Origin
 from msgauth.mail_address import MailAddress
 
 MAX_RECIPIENTS = 1000
-"""Recipients that are remembered: Postfix's smtpd_recipient_limit."""
+"""Maximum recipients remembered: Postfix's smtpd_recipient_limit."""
 
 
 @dataclass(slots=True)
@@ -28,13 +28,13 @@ class Envelope:
     recipient_count: int = 0
 
     def add_recipient(self, recipient: MailAddress) -> None:
-        """Note the domain of a recipient that was accepted; beyond the limit it is only counted."""
+        """Add the domain of an accepted recipient; beyond the limit it is only counted."""
         self.recipient_count += 1
         if self.recipient_count <= MAX_RECIPIENTS and recipient.domain:
             self.recipient_domains.add(recipient.domain)
 
     def facts(self, author_domain: str) -> dict[str, object]:
-        """The values that begin the log line of the message."""
+        """Return the values that begin the log line of the message."""
         no_address = "local" if self.client.is_local else "unknown"
         facts: dict[str, object] = {
             "client": str(self.client.address or no_address),

@@ -1,4 +1,4 @@
-"""gatepost.toml as the milter reads it: the ground and `[milters]`."""
+"""The part of gatepost.toml that the milter reads: the common settings and `[milters]`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from milters.settings import MiltersSettings
 
 
 class MiltersFile(GroundSettings):
-    """The ground and `[milters]`."""
+    """The common settings and `[milters]`."""
 
     milters: MiltersSettings = Field(
         default_factory=MiltersSettings, description="The milter behind `smtpd_milters`."

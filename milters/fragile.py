@@ -1,7 +1,7 @@
-"""Signed content that Postfix changes behind the milter, so that its signatures break.
+"""Detector of signed content that Postfix may change after the milter, which breaks signatures.
 
-A filter cannot mend it: it may not change the body, and whoever wrote the message would have to
-write it otherwise. Log and metrics tell of it, so that nobody has to search for the cause.
+A milter cannot fix this, because it must not change the body: the program that wrote the message
+must write it differently. Log and metrics report it, so that the cause is easy to find.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from msgauth.message import HeaderField
 
 # RFC 5322 section 2.1.1: a line has at most 998 octets without its CRLF
 MAX_LINE: Final = 998
-"""Octets of a line, without its end, that Postfix sends as they are (smtp_line_length_limit)."""
+"""Maximum octets of a line, without its end, that Postfix sends unchanged
+(smtp_line_length_limit)."""
 
 REASON_LONG_LINE: Final = "long-line"
 REASON_EIGHT_BIT: Final = "eight-bit"
@@ -23,9 +24,9 @@ _CR: Final = 13
 
 
 class FragileParts:
-    """Looks at what is signed of one message; the body comes in chunks, cut anywhere.
+    """Examines the signed parts of one message; the body arrives in chunks, cut anywhere.
 
-    It costs one search a thousand octets, and keeps less than `MAX_LINE` + 2 octets.
+    It needs one search per thousand octets, and keeps less than `MAX_LINE` + 2 octets.
     """
 
     __slots__ = ("_has_eight_bit", "_has_long_line", "_tail")
@@ -44,7 +45,7 @@ class FragileParts:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """The reason ids of what may break: see `milters.reasons.FRAGILE`."""
+        """Return the reason ids of what may break: see `milters.reasons.FRAGILE`."""
         found = []
         if self._has_long_line:
             found.append(REASON_LONG_LINE)
@@ -53,7 +54,7 @@ class FragileParts:
         return tuple(found)
 
     def _look_for_long_line(self, text: bytes) -> None:
-        # The last line end within reach is enough: the lines before it are shorter.
+        # Finding the last line end within reach is enough: the lines before it are shorter.
         rfind = text.rfind
         start, size = 0, len(text)
         while size - start > MAX_LINE:
@@ -68,9 +69,10 @@ class FragileParts:
 
     @staticmethod
     def _is_cut(text: bytes, start: int, end: int) -> bool:
-        """Tell if the line at `start` is too long; `end` is -1, or 999 octets behind `start`."""
+        """Return whether the line at `start` is too long; `end` is -1, or 999 octets after
+        `start`."""
         if end < 0:
-            # the CR of an end that is still to come does not count
+            # the CR of an incomplete line end does not count
             return len(text) - start > MAX_LINE + 1 or text[-1] != _CR
         return text[end - 1] != _CR and text.find(b"\n", start, end) < 0
 
@@ -78,7 +80,7 @@ class FragileParts:
 def _has_long_field(fields: Iterable[HeaderField], policies: Iterable[HeaderPolicy]) -> bool:
     covered = frozenset[bytes]().union(*(policy.keys for policy in policies))
     return any(
-        # most fields are shorter as a whole
+        # most fields are shorter in total
         len(one.name) + len(one.value) >= MAX_LINE
         and one.key in covered
         and max(map(len, bytes(one).split(b"\r\n"))) > MAX_LINE

@@ -1,9 +1,9 @@
-"""Whose mail it is: from outside, or ours; and whether the client's address can be believed.
+"""Guard of the networks: whether mail is ours, and whether the client's address can be trusted.
 
-When Postfix stands behind a load balancer that does not speak the PROXY protocol to it, every
-client has the address of the balancer. SPF would fail for the whole world, and if that address lay
-in a network listed as internal, everybody's mail would be signed. So an address of
-`proxy_networks` is nobody's: nothing is derived from it.
+If Postfix is behind a load balancer that does not use the PROXY protocol, every client has the
+address of the balancer. SPF would fail for all mail, and if that address were in an internal
+network, everybody's mail would be signed. So nothing is derived from an address in
+`proxy_networks`.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from msgauth.address import AddressError, IpAddress, parse_address, plain
 IpNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 CACHED_ADDRESSES = 4096
-"""Client addresses whose place in the networks is remembered."""
+"""Client addresses whose classification is cached."""
 
 
 class Origin(enum.StrEnum):
-    """Where a message comes from. All but `OUTSIDE` are ours: not judged, and perhaps signed."""
+    """The origin of a message. All but `OUTSIDE` are ours: not checked, and perhaps signed."""
 
     OUTSIDE = "outside"
     INTERNAL = "internal"
-    """Its client is in `internal_networks`, or it was handed in on this machine."""
+    """Its client is in `internal_networks`, or it was submitted on this machine."""
     AUTHENTICATED = "authenticated"
     """Its client has logged in."""
     SUBMISSION = "submission"
@@ -38,10 +38,10 @@ class Origin(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who brings the message to the MTA.
+    """The client that sends the message to the MTA.
 
-    `hostname` is the verified name of the address as the MTA knows it, or empty; `address` is None
-    for mail that was handed in on this machine, and for a client on a unix socket.
+    `hostname` is the name of the address as verified by the MTA, or empty; `address` is None for
+    mail submitted on this machine, and for a client on a unix socket.
     """
 
     address: IpAddress | None
@@ -51,7 +51,7 @@ class Client:
 
 @functools.lru_cache(CACHED_ADDRESSES)
 def parse_client(hostname: str, address: str | None) -> Client:
-    """The client of a milter connection; an address that cannot be read is an unknown one."""
+    """Return the client of a milter connection; an unreadable address counts as unknown."""
     if address is None:
         return Client(None, "", is_local=hostname == "localhost")
     try:
@@ -64,7 +64,7 @@ def parse_client(hostname: str, address: str | None) -> Client:
 
 
 class Guard:
-    """Answers for the networks of one configuration."""
+    """The networks of one configuration."""
 
     def __init__(self, settings: MiltersSettings, proxy_networks: Sequence[IpNetwork] = ()) -> None:
         self._sign = settings.sign
@@ -72,11 +72,11 @@ class Guard:
         self._is_proxy = _membership(proxy_networks)
 
     def is_proxy(self, client: Client) -> bool:
-        """Whether the address is one of ours in front of Postfix, and not the client's."""
+        """Return whether the address is that of a proxy of ours, not of the client."""
         return client.address is not None and self._is_proxy(client.address)
 
     def origin(self, client: Client, login: str, daemon_name: str, *, submission: bool) -> Origin:
-        """Where a message comes from; `login` is the SASL name, empty without one."""
+        """Return the origin of a message; `login` is the SASL name, or empty."""
         if login:
             return Origin.AUTHENTICATED
         if submission or (daemon_name and daemon_name in self._sign.daemon_names):
@@ -88,7 +88,7 @@ class Guard:
         return Origin.INTERNAL if self._is_internal(client.address) else Origin.OUTSIDE
 
     def is_signed(self, origin: Origin) -> bool:
-        """Whether mail of this origin is to be signed."""
+        """Return whether mail of this origin is signed."""
         match origin:
             case Origin.AUTHENTICATED:
                 return self._sign.authenticated

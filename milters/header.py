@@ -1,4 +1,4 @@
-"""The header fields that the milter adds, and those of others that pretend to be ours."""
+"""The header fields that the milter adds, and forged ones in our name."""
 
 from __future__ import annotations
 
@@ -10,32 +10,31 @@ from msgauth.authres import fields_to_remove
 from msgauth.message import HeaderField
 
 VERDICT = "X-Gatepost-Verdict"
-"""The field that says ``tag`` or ``quarantine``, for the mail store to file by."""
+"""The field that says ``tag`` or ``quarantine``, by which the mail store can file."""
 
 MAX_DELETIONS = 500
-"""Fields that are removed from one message. Postfix looks for each from the top of the header, so
-the time it takes grows with the square: 19,000 of them keep it busy for 20 s. No honest message
-has any."""
+"""Maximum fields removed from one message. Postfix searches for each from the top of the header, so
+the time grows with the square: 19,000 of them keep it busy for 20 s. No honest message has any."""
 
 _VERDICT_KEY = VERDICT.lower().encode()
 
 
 def insert(field: HeaderField) -> InsertHeader:
-    """Put `field` on top; Postfix wants LF for the folds."""
+    """Insert `field` at the top; Postfix requires LF for the folds."""
     return InsertHeader(field.name.decode(), field.value.decode().replace("\r\n", "\n"))
 
 
 def verdict(disposition: Disposition) -> InsertHeader:
-    """The field `VERDICT`."""
+    """Return the field `VERDICT`."""
     return InsertHeader(VERDICT, f" {disposition.action}; reason={disposition.reason}")
 
 
 def deletions(
     fields: Sequence[HeaderField], own_ids: Collection[str], *, received_spf: bool
 ) -> list[DeleteHeader]:
-    """Remove what claims to be written by us, the last of each name first.
+    """Remove fields that claim to be ours, the last of each name first.
 
-    So no deletion shifts the count of a later one.
+    This way no deletion shifts the count of a later one.
     """
     forged = set(fields_to_remove(fields, own_ids, received_spf=received_spf))
     forged.update(n for n, field in enumerate(fields) if field.key == _VERDICT_KEY)

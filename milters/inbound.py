@@ -1,4 +1,4 @@
-"""A message from outside: checked, judged by the policy, and perhaps sealed."""
+"""A message from outside: checks, policy, and perhaps an ARC seal."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from msgauth.trace import Trace
 
 
 class Inbound:
-    """Prepared when the header is complete; `hashes` wants the body, and so does `fragile`.
+    """Prepared when the header is complete; `hashes` and `fragile` then get the body.
 
-    `fields` are those of the header that are needed until the end (`needed`). `removed` are the
-    deletions of what others have written in our name.
+    `fields` are the header fields needed until the end (`needed`). `removed` are the deletions of
+    forged fields in our name.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Inbound:
         self._removed = removed
         author = find_author([field.value for field in fields if field.key == b"from"])
         self._author_domain = author.domains[0] if author.domains else ""
-        # a sealer may have looked at one of several authors alone
+        # a sealer may have checked only one of several authors
         self._vouched_for = self._author_domain if len(author.domains) == 1 else ""
         self._checks = checks_of(rules, envelope, fields, author, trace)
         self.hashes = self._checks.hashes
@@ -49,7 +49,7 @@ class Inbound:
         self.fragile = self._sealing.fragile if self._sealing is not None else None
 
     def finish(self, now: int) -> Lookup[Outcome]:
-        """Check and judge."""
+        """Check the message and apply the policy."""
         findings = yield from self._checks.finish(now)
         policy = self._rules.settings.policy
         sealer = voucher(findings.arc, policy.trusted_sealers, self._vouched_for)

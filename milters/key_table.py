@@ -1,4 +1,4 @@
-"""The keys that may sign, and what finds them."""
+"""The interface that finds the keys that may sign."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from msgauth.mail_address import MailAddress
 
 @dataclass(frozen=True, slots=True)
 class DomainKey:
-    """A key that may sign now: its record is published and it is neither retired nor revoked.
+    """A key that may sign now: its record is published, and it is neither retired nor revoked.
 
     `domain` and `selector` are in A-labels and lower-case.
     """
@@ -23,22 +23,22 @@ class DomainKey:
 
 
 class KeyTable(Protocol):
-    """Where signing keys come from."""
+    """The source of signing keys."""
 
     def keys_of(self, domain: str) -> Sequence[DomainKey]:
         """Return the keys that sign for exactly this domain (A-labels, lower-case), or none.
 
-        Never raises and never waits: keys are read when the configuration is.
+        Never raises or waits: keys are read together with the configuration.
         """
 
     def keys_for(self, author: MailAddress) -> Sequence[DomainKey] | None:
-        """Return the keys that a table names for this author, aligned with it and possibly none.
+        """Return the aligned keys that a table names for this author, possibly none.
 
-        None where no table says anything of the author: then its domain decides.
+        None if no table has an entry for the author: then the domain decides.
         """
 
     def is_unreadable(self, domain: str) -> bool:
-        """Return whether a key for mail From `domain` may be there and cannot be read.
+        """Return whether there may be a key for mail From `domain` that cannot be read.
 
-        Then it is not known that the mail has no key. `domain` is in A-labels and lower-case.
+        If so, it is unknown whether the mail has a key. `domain` is in A-labels and lower-case.
         """

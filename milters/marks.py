@@ -1,10 +1,10 @@
-"""The marks that our own fields are on a message which comes to us once more.
+"""Our own header fields as marks on a message that returns to us.
 
-Mail that comes in from outside gets our Authentication-Results, and perhaps our verdict. A redirect
-of Sieve, a `.forward`, a mailing list or a content filter can bring it back as mail of ours. The
-fields are still there, and they are ours: whatever bore our name was removed when the message came
-in. A client of ours can write such fields too; it gains nothing, because a mark only ever keeps us
-from doing something for the message.
+Mail from outside gets our Authentication-Results, and perhaps our verdict. A Sieve redirect, a
+`.forward`, a mailing list or a content filter can bring it back as mail of ours. The fields are
+then still there, and genuine: forged ones were removed when the message arrived. One of our own
+clients can write such fields too, but gains nothing, because a mark only ever prevents signing or
+sealing.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from msgauth.message import HeaderField
 from msgauth.results import DmarcStatus, Finding, Property
 
 MAX_READ: Final = 10
-"""How many fields with our name are read, the topmost first. We write one and remove all others, so
-further ones are a client's."""
+"""Maximum fields in our name that are read, from the top. We write one and remove all others, so
+any more were written by a client."""
 
 _RESULTS = b"authentication-results"
 _VERDICT = VERDICT.lower().encode()
@@ -41,9 +41,9 @@ _WORST_FIRST = (
 class Marks:
     """The statements of our own fields about a message.
 
-    `count` is how many there are; without any, the message has not come in from outside.
-    `is_verified` says that DMARC passed for the author when it did. If not, `dmarc` is what DMARC
-    found then, where our fields say so, and `verdict` the value of our verdict, or empty.
+    `count` is the number of fields; 0 means that the message did not arrive from outside.
+    `is_verified` says that DMARC passed for the author when it arrived. If not, `dmarc` is the
+    DMARC result of then, if our fields state it, and `verdict` the value of our verdict, or empty.
     """
 
     count: int = 0
@@ -53,7 +53,7 @@ class Marks:
 
     @property
     def are_bad(self) -> bool:
-        """Return whether the message came in from outside and nothing says that it is genuine."""
+        """Return whether the message arrived from outside and no field says that it is genuine."""
         return self.count > 0 and not self.is_verified
 
 
@@ -66,9 +66,9 @@ def read_marks(
 ) -> Marks:
     """Read the marks on a message whose author has this domain; empty without exactly one.
 
-    `own_ids` are the names that our fields may bear, also those of our other hosts. We write a
-    result of DMARC into each, unless `without_dmarc` says that it is not checked, so a field
-    without one is a client's. Never raises.
+    `own_ids` are the names that our fields may have, including those of our other hosts. Each of
+    our fields has a DMARC result, unless `without_dmarc` says that DMARC is not checked, so a field
+    without one was written by a client. Never raises.
     """
     said = list(_results(fields, own_ids, without_dmarc=without_dmarc))
     verdicts = [
@@ -94,7 +94,7 @@ def read_marks(
 def _results(
     fields: Sequence[HeaderField], own_ids: Collection[str], *, without_dmarc: bool
 ) -> Iterator[AuthenticationResults | None]:
-    """Yield what our fields say; None for one that cannot be read, and so says nothing good."""
+    """Yield our fields; None for an unreadable one, which does not count as a pass."""
     named = (field.text for field in fields if field.key == _RESULTS)
     for text in itertools.islice((text for text in named if is_from(text, own_ids)), MAX_READ):
         try:
@@ -107,7 +107,7 @@ def _results(
 
 
 def _finding(said: Sequence[AuthenticationResults | None]) -> Finding | None:
-    """Return the worst that DMARC found, None where it was not asked; never a pass."""
+    """Return the worst DMARC result, or None if DMARC was not checked; never a pass."""
     results = [result for one in said if one is not None for result in one.of("dmarc")]
     for status in _WORST_FIRST:
         for result in results:
@@ -117,12 +117,12 @@ def _finding(said: Sequence[AuthenticationResults | None]) -> Finding | None:
                     *_domain(shown.get(("header", "from"), "")),
                     *_policy(shown.get(("policy", "dmarc"), "")),
                 )
-                reason = "found when the message came in from outside"
+                reason = "found when the message arrived from outside"
                 return Finding("dmarc", status, reason, properties)
     asked = [one is None or any(r.method == "dmarc" for r in one.results) for one in said]
     if not any(asked):
         return None
-    reason = "our own results do not agree, or cannot be read"
+    reason = "our own results disagree or cannot be read"
     return Finding("dmarc", DmarcStatus.PERMERROR, reason)
 
 

@@ -1,9 +1,9 @@
-"""Memory of the messages under way, counted for a whole worker and bounded.
+"""Memory of the messages in progress, counted and limited for a whole worker.
 
-The bound is on all messages together: each may be as large as `max_header` allows, and a few dozen
-of that size that wait for silent name servers would otherwise fill any container. What is counted
-is what the objects take, not what came over the wire: twenty thousand fields of four octets take
-more than one of a megabyte.
+The limit applies to all messages together: each may be as large as `max_header` allows, and a few
+dozen of that size waiting for silent name servers would otherwise fill any container. It counts the
+size of the objects, not the octets on the wire: twenty thousand fields of four octets take more
+than one of a megabyte.
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ from collections.abc import Callable, Iterable
 from msgauth.message import HeaderField
 
 MESSAGE = 4096
-"""Octets that a message takes beside its header: session, envelope, hashes."""
+"""Octets that a message takes besides its header: session, envelope, hashes."""
 RECIPIENT = 80
 """Octets that a recipient takes besides its address."""
 FIELD = 160
-"""Octets that a header field takes besides its name and value while the header comes in, in CPython
+"""Octets that a header field takes besides its name and value while the header arrives, in CPython
 3.11 to 3.13: three objects and a place in a list."""
 KEPT_FIELD = 640
-"""Octets for each field that is kept until the signatures are checked: DKIM and ARC find fields by
-their name, each in a table of its own."""
+"""Octets for each field kept until the signatures are checked: DKIM and ARC each have a table of
+fields by name."""
 COPIES = 3
-"""A field that signatures cover is kept as it came, and in canonical form for DKIM and for ARC."""
+"""A signed field is kept in its original form, and in canonical form for DKIM and for ARC."""
 
 NAME = 64
-"""Octets for each name that a signature lists in h=: one object, which a name of one or two letters
-takes as well as a long one."""
+"""Octets for each name listed in h= of a signature: one object, of the same size for short and long
+names."""
 
 SIGNATURES = frozenset({b"dkim-signature", b"arc-message-signature"})
 """The fields whose h= names other fields."""
 
 
 def received_cost(name: bytes, value: bytes) -> int:
-    """Octets of memory that a field takes before the header is complete."""
+    """Return the octets of memory that a field takes before the header is complete."""
     return FIELD + len(name) + len(value)
 
 
 def kept_cost(fields: Iterable[HeaderField]) -> int:
-    """Octets of memory that fields take until signatures are checked."""
+    """Return the octets of memory that fields take until the signatures are checked."""
     octets = 0
     for one in fields:
         octets += KEPT_FIELD + COPIES * (len(one.name) + len(one.value))
@@ -49,19 +49,19 @@ def kept_cost(fields: Iterable[HeaderField]) -> int:
 
 
 class Memory:
-    """The octets that all messages of a worker hold together.
+    """The octets held by all messages of a worker together.
 
-    `bound` says how much that may be now, in octets; None is no bound. A message that is alone may
-    go beyond it, or none of its size would ever be taken: it has bounds of its own.
+    `bound` returns the current limit in octets; None means no limit. A single message may exceed
+    it, or a message of its size would never be accepted; it has limits of its own.
     """
 
     def __init__(self, bound: Callable[[], int] | None = None) -> None:
         self._bound = bound
         self.held = 0
-        """Octets that are held now."""
+        """Octets held now."""
 
     def has_room(self, octets: int, own: int) -> bool:
-        """Return whether somebody who holds `own` octets may have `octets` more."""
+        """Return whether a holder of `own` octets may have `octets` more."""
         if self._bound is None or self.held == own:
             return True
         return self.held + octets <= self._bound()
@@ -70,10 +70,10 @@ class Memory:
 class Holding:
     """The octets that one message, or the buffer of one connection, holds.
 
-    They are given back when it is gone.
+    They are released when the object is deleted.
 
     It lives exactly as long as the objects that it counts, however they end: a message that is
-    given up while it waits for DNS is in memory until that is over.
+    aborted while it waits for DNS stays in memory until the wait is over.
     """
 
     __slots__ = ("_memory", "octets")
@@ -83,14 +83,14 @@ class Holding:
         self.octets = 0
 
     def grow(self, octets: int) -> bool:
-        """Hold more; False, and nothing is changed, where there is no room."""
+        """Hold more; returns False and changes nothing if there is no room."""
         if not self._memory.has_room(octets, self.octets):
             return False
         self.set(self.octets + octets)
         return True
 
     def set(self, octets: int) -> None:
-        """Hold so much, whether there is room or not."""
+        """Hold exactly this much, whether there is room or not."""
         self._memory.held += octets - self.octets
         self.octets = octets
 

@@ -1,4 +1,4 @@
-"""One message on its way through the milter: collected, then judged or signed."""
+"""One message in the milter: collected, then checked or signed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from msgauth.message import MAX_FIELDS, HeaderField
 from msgauth.trace import Trace
 
 _BUSY = Reply(
-    451, "4.3.2", "too many large messages are under way, please try again", "too-much-mail"
+    451, "4.3.2", "too many large messages in progress, please try again", "too-much-mail"
 )
 _TOO_LARGE = Reply(552, "5.3.4", "the header of the message is too large", "header-too-large")
 _FORGED = Reply(
@@ -27,10 +27,10 @@ _FORGED = Reply(
 
 
 class Message:
-    """Takes a message in the order of SMTP, and ends in an `Outcome`.
+    """Collects a message in the order of SMTP, and returns an `Outcome`.
 
-    What it keeps in memory is counted in `memory`. Where that has no room, what is there is let go,
-    and the message will be deferred. `trace` records its questions and findings.
+    `memory` counts the memory that it uses. If there is no room, the message's data is dropped and
+    the message will be deferred. `trace` records its DNS questions and findings.
     """
 
     __slots__ = (
@@ -59,16 +59,16 @@ class Message:
 
     @property
     def has_ended_header(self) -> bool:
-        """Whether the header is complete, and no field may follow."""
+        """Whether the header is complete, so that no field may follow."""
         return self._treatment is not None
 
     def add_recipient(self, recipient: MailAddress) -> None:
-        """Add a recipient that was accepted."""
+        """Add an accepted recipient."""
         if self._hold(RECIPIENT + len(recipient.text)):
             self.envelope.add_recipient(recipient)
 
     def add_field(self, name: bytes, value: bytes) -> None:
-        """Add a field; beyond the limits the header is dropped, and the message refused."""
+        """Add a field; beyond the limits, the header is dropped and the message refused."""
         self._octets += len(name) + len(value) + 3
         if self._octets > self.rules.settings.max_header or len(self._fields) >= MAX_FIELDS:
             self._refuse(_TOO_LARGE)
@@ -76,20 +76,20 @@ class Message:
             self._fields.append(HeaderField.received(name, value))
 
     def _hold(self, octets: int) -> bool:
-        """Hold so much more; False when the message is refused, now or before."""
+        """Hold `octets` more; returns False if the message is refused, now or earlier."""
         if self._refusal is None and not self._held.grow(octets):
             self._refuse(_BUSY)
         return self._refusal is None
 
     def _refuse(self, reply: Reply) -> None:
-        # what is refused for good, or was not kept whole, stays so
+        # a permanent refusal, or a message that was not kept whole, stays so
         if self._refusal is None or reply.code >= 500:
             self._refusal = reply
         self._fields = []
         self._held.set(MESSAGE)
 
     def end_header(self) -> None:
-        """End the header, and prepare what the body has to go through."""
+        """End the header, and prepare the processing of the body."""
         self._treatment = self._treat()
         self._fields = []
 
@@ -104,8 +104,8 @@ class Message:
         )
         if len(removed) > MAX_DELETIONS:
             return _FORGED
-        # a message of ours keeps no more than one from outside, and mostly nothing
-        kept = needed(self._fields)  # all else of the header is let go
+        # our own messages keep no more than those from outside, and mostly nothing
+        kept = needed(self._fields)  # the rest of the header is dropped
         octets = MESSAGE + kept_cost(kept)
         if octets > self._held.octets and not self._hold(octets - self._held.octets):
             return _BUSY
@@ -129,8 +129,8 @@ class Message:
                 self._treatment.fragile.update(chunk)
 
     def finish(self, now: int) -> Lookup[Outcome]:
-        """Decide the message, which is complete."""
-        # None: the MTA has not said that the header ended
+        """Decide the complete message."""
+        # None: the MTA has not signalled the end of the header
         if self._treatment is None:
             self.end_header()
         treatment = self._treatment

@@ -1,6 +1,6 @@
-"""A message of ours: whether its author may send it, and its signatures.
+"""A message of ours: ownership of its From, and its signatures.
 
-Mail from outside that comes to us once more, as by a redirect, is signed only where our own fields
+Mail from outside that returns to us, for example by a redirect, is signed only if our own fields
 say that it passed DMARC.
 """
 
@@ -24,17 +24,19 @@ from msgauth.mail_address import MailAddress
 from msgauth.message import HeaderField
 from msgauth.trace import Trace
 
-_NOT_YOURS = Reply(550, "5.7.1", "you may not send mail with this From", "from-not-yours")
-_UNSIGNED = Reply(451, "4.7.1", "the message cannot be signed now, try again later", "unsigned")
+_NOT_YOURS = Reply(550, "5.7.1", "you may not use this From address", "from-not-yours")
+_UNSIGNED = Reply(
+    451, "4.7.1", "the message cannot be signed now, please try again later", "unsigned"
+)
 
 _UNREADABLE = "key-unreadable"
 
 
 class Outbound:
-    """Prepared when the header is complete; `hashes` wants the body, and so does `fragile`.
+    """Prepared when the header is complete; `hashes` and `fragile` then get the body.
 
-    `fields` are the whole header, `kept` those of it that are needed until the end (`needed`).
-    `removed` are the deletions of what others have written in our name.
+    `fields` are the whole header, `kept` the fields needed until the end (`needed`). `removed` are
+    the deletions of forged fields in our name.
     """
 
     def __init__(
@@ -95,10 +97,11 @@ class Outbound:
         self.fragile = FragileParts(fields, [spec.headers for spec in specs])
 
     def finish(self, now: int) -> Lookup[Outcome]:
-        """Sign, or refuse; ask DNS only of what has come in from outside and is to be sealed."""
+        """Sign or refuse; DNS is only queried for mail that arrived from outside and is to be
+        sealed."""
         refusal = self._refusal
-        # What came in from outside could wait forever. An error of ours defers: a key that cannot
-        # be read is not the same as none.
+        # Mail that arrived from outside is not deferred for want of a key: it could wait forever.
+        # An error of ours defers: an unreadable key is not the same as none.
         sign = self._rules.settings.sign
         must_sign = self._unsigned == _UNREADABLE or (sign.required and not self._marks.count)
         if refusal is None and self._unsigned and must_sign:
@@ -113,7 +116,7 @@ class Outbound:
         insertions = returned.actions
         is_covered = self._signer is not None or returned.is_sealed
         if self._signer is not None:
-            # each goes on top of the one before, so the first comes last
+            # each is inserted above the previous one, so the first comes last
             insertions = tuple(insert(field) for field in reversed(self._signer.finish(now)))
             facts["signed"] = self._signing_domain
         return Outcome(

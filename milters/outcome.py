@@ -1,4 +1,4 @@
-"""What became of one message: what the MTA is told, and what log and metrics say of it."""
+"""The outcome of one message: for the MTA, the log and the metrics."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from milters.actions import Action, Refuse
 from msgauth.results import Finding
 
 SECOND_FIELD: Final = "dkim-second-field"
-"""The reason id for a field that was added to a signed one, whatever the policy does about it."""
+"""The reason id for a field added to a signed one, whatever the policy does about it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of one message.
+    """The outcome of one message.
 
-    `action` is what was decided: one of `milters.settings.Action`. `reason` is the reason id for
-    it, empty when nothing spoke against the message. `results` has the status of each method that
-    was run, `signatures` the algorithm of each signature that was made, `unsigned` the reason id
-    why a message that was to be signed was not. `facts` are the values of the log line.
+    `action` is the decision: one of `milters.settings.Action`. `reason` is its reason id, empty if
+    there was no objection. `results` has the status of each method that ran, `signatures` the
+    algorithm of each signature added, `unsigned` the reason id why a message that should be signed
+    was not. `facts` are the values of the log line.
     """
 
     actions: tuple[Action, ...]
@@ -32,21 +32,21 @@ class Outcome:
     signatures: tuple[str, ...] = ()
     unsigned: str = ""
     seal: str = ""
-    """The fate of the ARC seal: `sealed`, or the reason id why there is no new one; empty where
-    none is wanted."""
+    """The ARC seal: `sealed`, or the reason id why there is no new one; empty if none is
+    configured."""
     forged: int = 0
     """Fields that claimed to be ours and were removed."""
     proxied: bool = False
-    """Whether the checks of the client's address were off, because it is a proxy's."""
+    """Whether checks of the client's address were skipped because it is a proxy's."""
     second_field: bool = False
-    """True if a field was added to one that a signature covers (`SECOND_FIELD`)."""
+    """Whether a second field was added to a signed one (`SECOND_FIELD`)."""
     fragile: tuple[str, ...] = ()
-    """Reason ids for what was signed or sealed and is likely to be changed behind the milter."""
+    """Reason ids for signed or sealed content that is likely to change after the milter."""
     facts: Mapping[str, object] = field(default_factory=dict)
 
 
 def refused(reply: Reply, origin: str, facts: Mapping[str, object], unsigned: str = "") -> Outcome:
-    """Return the end of a message that is not taken, now or ever."""
+    """Return the outcome of a message that is refused, temporarily or permanently."""
     action = "reject" if reply.code >= 500 else "defer"
     return Outcome(
         (Refuse(reply),), str(origin), action, reply.reason, unsigned=unsigned, facts=facts

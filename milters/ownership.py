@@ -12,12 +12,12 @@ from msgauth.mail_address import MailAddress
 
 
 class OwnershipSettings(OwnerSettings):
-    """Which From a client that has logged in may use; another one is refused with 550 5.7.1."""
+    """The From addresses that a login may use; mail with another From is refused with 550 5.7.1."""
 
     enforce: bool = Field(
         default=False,
-        description="Refuse mail whose From does not belong to the login. False: anybody who has "
-        "logged in may use any From of a domain that is signed for.",
+        description="Refuse mail whose From does not belong to the login. False: every login may "
+        "use any From, and mail is signed for every domain that has a key.",
     )
 
     @model_validator(mode="before")

@@ -1,12 +1,12 @@
-"""The policy for a message, by its findings: a table, and three rules above it.
+"""The policy for a message, by its findings: a table, and three overriding rules.
 
-The table has an action for each outcome of each method; the hardest one wins. The rules:
+The table has an action for each outcome of each method; the strictest one wins. The rules:
 
-* SPF and DKIM only judge what DMARC has not answered: a DMARC pass voids both, and while DMARC
-  might still pass (temperror) a reject is softened to defer.
-* A DMARC failure, or what stands for one while DNS does not answer, is overlooked when a listed
-  ARC sealer saw the message pass; that voids SPF and DKIM as well, which a forwarder or list breaks
-  just the same.
+* SPF and DKIM only count if DMARC has not decided: a DMARC pass overrides both, and while DMARC
+might still pass (temperror) a reject is softened to defer.
+* A DMARC failure, or the temperror in its place while DNS does not answer, is ignored if a trusted
+ARC sealer saw the message pass; that overrides SPF and DKIM as well, which a forwarder or list
+breaks just the same.
 * `pass` is always accepted; outcomes the table does not name are accepted.
 """
 
@@ -23,7 +23,7 @@ Table: TypeAlias = Mapping[tuple[str, str], Action]
 """An action by method and outcome, as ``("dmarc", "fail_reject")``."""
 
 METHODS: Final = ("dmarc", "spf", "dkim", "arc", "iprev")
-"""In the order in which one of several equally hard reasons is named."""
+"""The order of precedence among equally strict reasons."""
 
 SEVERITY: Final[Mapping[Action, int]] = {
     "accept": 0,
@@ -34,9 +34,9 @@ SEVERITY: Final[Mapping[Action, int]] = {
 }
 
 # RFC 9989 section 7.4: without other knowledge p=reject is treated as p=quarantine. A message
-# without exactly one author domain cannot be a genuine one that DMARC would lose. A sender
-# can choose names that DNS does not answer for, so that earns no more than a failure (section 5.3.6
-# leaves it to the receiver).
+# without exactly one author domain cannot be a genuine one that DMARC would lose. A sender can
+# choose names for which DNS does not answer, so a temperror must not be better than a failure
+# (section 5.3.6 leaves it to the receiver).
 _DEFAULT: Table = {
     ("dmarc", "fail_quarantine"): "quarantine",
     ("dmarc", "fail_reject"): "quarantine",
@@ -61,10 +61,10 @@ PRESETS: Mapping[str, Table] = {"default": _DEFAULT, "strict": _STRICT, "report"
 
 @dataclass(frozen=True, slots=True)
 class Disposition:
-    """What is to be done, and why.
+    """The action for a message, and its reason.
 
-    `reason` is the reason id, empty when nothing spoke against the message. `overlooked` is the
-    reason id of what was found and, by one of the rules, not acted on.
+    `reason` is the reason id, empty if there was no objection. `overlooked` is the reason id of a
+    finding that one of the rules ignored.
     """
 
     action: Action
@@ -73,10 +73,10 @@ class Disposition:
 
 
 def table(settings: PolicySettings) -> Table:
-    """Return the preset with what the configuration changes."""
+    """Return the preset with the changes of the configuration."""
     actions = dict(PRESETS[settings.preset])
     if settings.dmarc.temperror is not None:
-        # what is done where no policy is known is the least that is done where one is
+        # the action without a known policy is the minimum with one
         for outcome in ("temperror_quarantine", "temperror_reject"):
             preset = actions.get(("dmarc", outcome), "accept")
             actions["dmarc", outcome] = max(
@@ -87,17 +87,17 @@ def table(settings: PolicySettings) -> Table:
         for outcome in type(section).model_fields:
             if (action := getattr(section, outcome)) is not None:
                 actions[method, outcome] = action
-    # both mean that the signature counts for nothing
+    # both mean that the signature is ignored
     actions.setdefault(("dkim", "second_field"), actions.get(("dkim", "policy"), "accept"))
     return actions
 
 
 def decide(outcomes: Mapping[str, str], actions: Table, *, vouched: bool) -> Disposition:
-    """Return the disposition for the outcomes of the methods that were run.
+    """Return the disposition for the outcomes of the methods that ran.
 
     `outcomes` maps a method to its status; a DMARC failure to ``fail_none``, ``fail_quarantine`` or
-    ``fail_reject``, and a temperror where the policy is known to ``temperror_quarantine`` or
-    ``temperror_reject``. `vouched` says that a listed ARC sealer saw the message pass.
+    ``fail_reject``, and a temperror with a known policy to ``temperror_quarantine`` or
+    ``temperror_reject``. `vouched` says that a trusted ARC sealer saw the message pass.
     """
     worst = Disposition("accept")
     overlooked = ""
@@ -125,7 +125,7 @@ def decide(outcomes: Mapping[str, str], actions: Table, *, vouched: bool) -> Dis
 
 
 def reason_id(method: str, outcome: str) -> str:
-    """Return the word for log, metrics and reply, as ``dmarc-fail-reject``."""
+    """Return the id for log, metrics and reply, such as ``dmarc-fail-reject``."""
     return f"{method}-{outcome}".replace("_", "-")
 
 

@@ -1,7 +1,7 @@
-"""The reason ids of the milter's replies, and what each means for who reads them.
+"""The reason ids of the milter's replies, each with its meaning for the reader.
 
 A reason id stands in brackets at the end of a reply, in the log line of the message (`reason`), in
-the metrics and in `docs/reference/replies.md`, which is written from this table. Mail that is taken
+the metrics and in `docs/reference/replies.md`, which is generated from this table. Accepted mail
 can have one too: `FRAGILE`.
 """
 
@@ -19,7 +19,7 @@ _REFUSING: tuple[Literal["defer", "reject"], ...] = ("defer", "reject")
 _OWN: dict[str, tuple[str, str]] = {
     "from-not-yours": (
         "550 5.7.1",
-        "Somebody who has logged in may not use this From: see `[milters.ownership]`.",
+        "The login may not use this From: see `[milters.ownership]`.",
     ),
     "header-too-large": (
         "552 5.3.4",
@@ -28,45 +28,46 @@ _OWN: dict[str, tuple[str, str]] = {
     ),
     "forged-fields": (
         "550 5.7.1",
-        "The message has more than 500 header fields in the name of this host, which "
-        "no honest message has, and removing them would keep Postfix busy.",
+        "The message has more than 500 header fields in the name of this host. No honest message "
+        "has, and removing them would keep Postfix busy.",
     ),
     "too-much-mail": (
         "451 4.3.2",
-        "The messages under way hold as much memory as `message_memory` allows; large headers do, "
-        "while they wait for DNS. The message waits at its sender.",
+        "The messages in progress use all of `message_memory`, for example with large headers "
+        "that wait for DNS. The message stays in the sender's queue.",
     ),
     "out-of-resources": (
         "451 4.3.2",
-        "This host ran out of file descriptors, memory, buffers or ports, so that the message "
-        "could not be checked: see the log. It has nothing to do with the message.",
+        "This host ran out of file descriptors, memory, buffers or ports, so the message could "
+        "not be checked: see the log. The message itself is not the cause.",
     ),
     "internal-error": (
         "451 4.7.1",
-        "A mistake of Gatepost; the log has the traceback under the id in the reply. "
-        "The message waits at its sender.",
+        "A bug in Gatepost; the log has the traceback under the id in the reply. The message "
+        "stays in the sender's queue.",
     ),
     "unsigned": (
         "451 4.7.1",
-        "The message is to be signed and cannot be: `required` is set in `[milters.sign]`, or the "
-        "milter's user cannot read a key. It waits at its sender.",
+        "The message should be signed but cannot be: `required` is set in `[milters.sign]`, or "
+        "the milter's user cannot read a key. It stays in the sender's queue.",
     ),
 }
 
 FRAGILE: dict[str, str] = {
     REASON_LONG_LINE: "A line of the body, or of a signed header field, has more than 998 octets. "
     "Postfix breaks it when it sends the message by SMTP or LMTP (`smtp_line_length_limit`), and "
-    "the signature fails at the receiver. The program that wrote the message has to break its "
+    "the signature fails at the receiver. The program that wrote the message must use shorter "
     "lines.",
-    REASON_EIGHT_BIT: "The body has 8-bit octets. Most servers take them; for one that does not "
-    "offer 8BITMIME Postfix rewrites the body, and the signature fails, unless main.cf has "
+    REASON_EIGHT_BIT: "The body has 8-bit octets. Most servers accept them. For one that does not "
+    "offer 8BITMIME, Postfix converts the body and the signature fails, unless main.cf has "
     "`disable_mime_output_conversion = yes`.",
 }
-"""Reason ids of the log for signed mail that Postfix may change behind the milter."""
+"""Reason ids in the log for signed mail that Postfix may change after the milter."""
 
 
 def reasons() -> dict[str, Meaning]:
-    """List the reason ids with their meanings: the milter's own, and one for each table line."""
+    """Return the reason ids with their meanings: the milter's own, and one for each outcome of the
+    policy table."""
     found = {reason: Meaning(text, (code,)) for reason, (code, text) in _OWN.items()}
     for method in METHODS:
         section = type(getattr(PolicySettings(), method))

@@ -1,4 +1,4 @@
-"""One line in the log for each message, and the metrics of the milter."""
+"""The log line of each message, and the metrics of the milter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from milters.outcome import Outcome
 
 MESSAGES = Counter(
     "gatepost_milters_messages_total",
-    "Messages, by where they came from and what was decided",
+    "Messages by origin and action",
     ["origin", "action"],
 )
 RESULTS = Counter(
@@ -19,18 +19,18 @@ RESULTS = Counter(
 )
 REASONS = Counter(
     "gatepost_milters_reasons_total",
-    "Messages that were not just accepted, by reason id",
+    "Messages not simply accepted, by reason id",
     ["action", "reason"],
 )
 SIGNATURES = Counter("gatepost_milters_signatures_total", "DKIM signatures made", ["algorithm"])
 UNSIGNED = Counter(
     "gatepost_milters_unsigned_total",
-    "Messages of ours that were not signed, by reason id",
+    "Own messages that were not signed, by reason id",
     ["reason"],
 )
 SEALS = Counter(
     "gatepost_milters_seals_total",
-    "Messages that were to be sealed (ARC): `sealed`, or the reason id why they got no new seal",
+    "Messages to seal (ARC): `sealed`, or the reason id why there is no new seal",
     ["result"],
 )
 FRAGILE = Counter(
@@ -40,15 +40,16 @@ FRAGILE = Counter(
 )
 FORGED = Counter(
     "gatepost_milters_forged_fields_total",
-    "Header fields with our name that were removed from incoming mail",
+    "Header fields in our name removed from incoming mail",
 )
 SECOND_FIELDS = Counter(
     "gatepost_milters_second_fields_total",
-    "Messages with a field added to a signed one that may stand there once: `dkim-second-field`",
+    "Messages with a second field added to a signed one that may only occur once: "
+    "`dkim-second-field`",
 )
 PROXIED = Counter(
     "gatepost_milters_proxied_total",
-    "Messages whose client has an address of proxy_networks, so that it was not checked",
+    "Messages whose client address is in proxy_networks, so that the client was not checked",
 )
 FAILURES = Counter(
     "gatepost_milters_failures_total", "Messages deferred because of an error in Gatepost"
@@ -61,7 +62,7 @@ SECONDS = Histogram(
 
 
 def report(log: FilteringBoundLogger, queue_id: str, outcome: Outcome, seconds: float) -> None:
-    """Count a message and write its line; `seconds` is what the decision took."""
+    """Count a message and write its line; `seconds` is the duration of the decision."""
     MESSAGES.labels(outcome.origin, outcome.action).inc()
     for method, result in outcome.results:
         RESULTS.labels(method, result).inc()
@@ -98,8 +99,8 @@ def report(log: FilteringBoundLogger, queue_id: str, outcome: Outcome, seconds: 
     if outcome.proxied:
         PROXIED.inc()
         log.warning(
-            "the client's address is a proxy's: PROXY protocol is missing in front of Postfix, "
-            "SPF and iprev are off",
+            "the client's address is a proxy's: Postfix does not get the PROXY protocol, so SPF "
+            "and iprev are skipped",
             queue_id=queue_id,
             client=facts.get("client"),
         )

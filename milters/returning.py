@@ -1,9 +1,8 @@
-"""Mail from outside that comes to us once more, and that nothing says is genuine.
+"""Mail from outside that returns to us and is not known to be genuine.
 
-It is not signed, and keeps what we found when it came in: as long as it is on our hosts, another
+It is not signed, and keeps our findings from its arrival: while it is on our hosts, another
 redirect must not sign it either, and the next mailbox files it by the verdict. Our fields are
-written anew, and only say what speaks against the message, since a client of ours may have written
-them.
+rewritten with only the negative findings, because one of our clients may have forged the others.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ UNSIGNED = "from-outside"
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The actions for the message; `seal` says what became of the ARC seal, as in `Outcome`."""
+    """The actions for the message; `seal` is the result of the ARC seal, as in `Outcome`."""
 
     actions: tuple[Action, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -64,7 +63,7 @@ class Returning:
             self.fragile = self._sealing.fragile
 
     def finish(self, now: int) -> Lookup[Returned]:
-        """Ask for the keys of the ARC chain, if the message is to be sealed, and seal it."""
+        """Query the keys of the ARC chain if the message is to be sealed, and seal it."""
         findings = () if self._marks.dmarc is None else (self._marks.dmarc,)
         set_: Sequence[HeaderField] = ()
         seal = ""
@@ -83,11 +82,11 @@ class Returning:
             actions.append(InsertHeader(VERDICT, f" {self._marks.verdict}"))
         utf8 = self._envelope.utf8
         actions.append(insert(format_field(self._rules.authserv_id, findings, utf8=utf8)))
-        # each goes on top of the one before
+        # each is inserted above the previous one
         actions += map(insert, reversed(set_))
         return Returned(tuple(actions), findings, seal, bool(set_))
 
     def _is_sealed_by_us(self, chain: ArcResult) -> bool:
-        """Return whether the message is as it was when we sealed it on its way in."""
+        """Return whether the message is unchanged since we sealed it on arrival."""
         last = chain.hops[-1].domain if chain.status is ArcStatus.PASS else None
         return last == self._rules.settings.seal.domain

@@ -1,4 +1,4 @@
-"""One configuration, with everything prepared that does not depend on a message."""
+"""The rules of one configuration, prepared as far as possible without a message."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from msgauth.dkim import VerifierLimits
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a session follows for one message. Immutable; a reload makes a new one."""
+    """The rules for one message. Immutable; a reload makes a new one."""
 
     settings: MiltersSettings
     hostname: str
     authserv_id: str
     own_ids: frozenset[str]
-    """The authserv-ids whose fields are removed, lower-case."""
+    """The authserv-ids whose fields are removed, in lower case."""
     guard: Guard
     signing: Signing
     ownership: Ownership
@@ -49,7 +49,7 @@ class Rules:
             actions,
             VerifierLimits(
                 settings.verify.max_signatures,
-                # else nobody acts on a failure, and the question is spared
+                # otherwise nobody acts on a failure, and the query is saved
                 learn_testing=any(
                     method == "dkim" and action != "accept"
                     for (method, _), action in actions.items()

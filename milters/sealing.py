@@ -1,4 +1,4 @@
-"""The ARC set that a message from outside gets when it leaves us (RFC 8617 section 5.1)."""
+"""The ARC set added to a message from outside (RFC 8617 section 5.1)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from msgauth.results import Finding
 
 
 class Sealing:
-    """Prepared when the header is complete; takes its share of `hashes`, and `fragile` the body."""
+    """Prepared when the header is complete; uses its part of `hashes`, and `fragile` gets the
+    body."""
 
     def __init__(self, rules: Rules, fields: Sequence[HeaderField], hashes: BodyHashes) -> None:
         self._authserv_id = rules.authserv_id
@@ -27,9 +28,9 @@ class Sealing:
     def finish(
         self, now: int, chain: ArcResult | None, findings: Iterable[Finding]
     ) -> tuple[Sequence[HeaderField], str]:
-        """Return the new ARC set and `sealed`; or none, and the reason id why.
+        """Return the new ARC set and `sealed`, or no set and the reason id.
 
-        `chain` is what became of the chain that the message has, `findings` what the set says.
+        `chain` is the result of the existing chain, `findings` the results to record in the set.
         """
         if self._sealer is None or chain is None:
             return (), "no-key"

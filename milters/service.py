@@ -1,4 +1,4 @@
-"""The milter as a daemon: what its parent prepares, and what its workers do."""
+"""The milter as a daemon: preparation in the parent, and work in the workers."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from milters.worker import Listener, Worker
 from msgauth.errors import MsgauthError
 
 MAX_WORKERS = 16
-"""Workers when the number is left to us: more cores than that are rarely all for the milter."""
+"""Maximum workers by default: more cores are rarely all for the milter."""
 
 
 class Keys(Protocol):
-    """Where the keys of one configuration after the other come from."""
+    """The source of the keys of each configuration."""
 
     def open(self, settings: MiltersSettings, resolver: Resolver) -> KeyTable:
-        """Return the keys as `settings` say; never raises."""
+        """Return the keys of `settings`; never raises."""
 
     @property
     def files(self) -> Sequence[Path]:
-        """Files that the keys opened last were read from, besides those that a setting names."""
+        """Return the files of the keys opened last that no setting names."""
 
     def problem(self) -> str | None:
-        """Why mail cannot be signed that should be, in a line; None when all is well."""
+        """Return one line about why mail cannot be signed; None if all is well."""
 
     def keep_looking(self) -> None:
-        """Keep what was opened in line with DNS from now on; called in each worker."""
+        """Keep comparing the opened keys with DNS; called in each worker."""
 
 
 def serve(
@@ -52,7 +52,7 @@ def serve(
 ) -> int:
     """Run the milter until SIGTERM; returns the exit status.
 
-    `load` reads the configuration anew each time, `config` is its file, which is watched. Raises
+    `load` reads the configuration again each time; `config` is its file, which is watched. Raises
     `ConfigError` and `StartError`.
     """
     with starting("milters", load, config) as started:
@@ -68,7 +68,7 @@ def serve(
         ]
 
         async def work(control: Control, stop: asyncio.Event) -> None:
-            """Take mail until told to drain, and finish what is under way."""
+            """Accept mail until told to drain, then finish the messages in progress."""
             keys.keep_looking()
             decisions = Decisions(lambda: current.value, started.log)
             worker = Worker(control.number, decisions, balance, vitals, started.log)
@@ -88,12 +88,12 @@ def serve(
             reloader,
             workers,
             work,
-            draining="draining: messages under way are finished",
+            draining="draining: finishing messages in progress",
         )
 
 
 class _Build:
-    """Makes a `Runtime` from configuration and keys; the DNS cache survives where it can."""
+    """Builds a `Runtime` from configuration and keys; it keeps the DNS cache where possible."""
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys

@@ -1,8 +1,8 @@
 """One connection of the MTA: the events of SMTP sessions in, an outcome for each message out.
 
-No socket, no clock, no DNS: the end of a message is a lookup that asks, and is told the time. A
-connection brings several messages, and any of them may be given up at any point; what belongs to a
-message is in a `Message`, made anew for each.
+No socket, no clock, no DNS: the end of a message is a lookup that yields its DNS questions and gets
+the time as an argument. A connection has several messages, and each may be aborted at any point;
+the data of a message is in a `Message`, created for each.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from msgauth.mail_address import MailAddress
 from msgauth.trace import Trace
 
 MAX_SHOWN = 256
-"""Characters of a name or address out of SMTP that are kept: RFC 5321 section 4.5.3.1.3 allows a
-path 256 octets."""
+"""Maximum characters of a name or address from SMTP: RFC 5321 section 4.5.3.1.3 allows 256 octets
+for a path."""
 _MAX_HOSTNAME = 255
 _MAX_ADDRESS = 64
-"""Characters of a name or an address; clients are remembered, so what is longer is dropped."""
+"""Maximum characters of a name or an address; clients are cached, so longer ones are dropped."""
 
 
 class Session:
-    """Follows one connection.
+    """The events of one connection.
 
-    `rules` is asked for the rules in force when a message begins, which then hold to its end.
-    `submission` is for a listener whose mail is all ours, `memory` is what all sessions share,
-    `trace` records the questions and findings of a session with a single message. An event that has
-    no place where it comes is a `ProtocolError`: the message would be judged without it.
+    `rules` returns the rules in force when a message begins, which then apply until its end.
+    `submission` is for a listener whose mail is all ours, `memory` is shared by all sessions,
+    `trace` records the questions and findings of a session with a single message. An event out of
+    order is a `ProtocolError`: the message would be checked without it.
     """
 
     def __init__(
@@ -59,27 +59,27 @@ class Session:
         return str(self._client.address or "")
 
     def connect(self, hostname: str, address: str | None) -> None:
-        """Note the client: its verified name or what stands for it, and its address.
+        """Note the client: its verified name or a substitute, and its address.
 
-        `address` is None for mail that was handed in on this machine.
+        `address` is None for mail submitted on this machine.
         """
         if len(hostname) > _MAX_HOSTNAME:
             hostname = ""
         if address is not None and len(address) > _MAX_ADDRESS:
-            address = ""  # nobody's; None would be this machine
+            address = ""  # unknown; None would mean this machine
         self._client = parse_client(hostname, address)
         self._helo = ""
         self._message = None
 
     def helo(self, name: str) -> None:
-        """Note who the client says it is, perhaps not for the first time."""
+        """Note the HELO name of the client; it may be repeated."""
         self._helo = name[:MAX_SHOWN]
 
     def mail_from(self, sender: bytes, login: str, daemon_name: str, *, utf8: bool = False) -> None:
         """Begin a message.
 
-        `sender` is the reverse-path as SMTP has it, `login` the SASL name or empty, `daemon_name`
-        the name of the smtpd service, `utf8` the parameter SMTPUTF8 (RFC 6531).
+        `sender` is the reverse-path from SMTP, `login` the SASL name or empty, `daemon_name` the
+        name of the smtpd service, `utf8` the parameter SMTPUTF8 (RFC 6531).
         """
         rules = self._rules()
         origin = rules.guard.origin(self._client, login, daemon_name, submission=self._submission)
@@ -87,11 +87,11 @@ class Session:
         self._message = Message(rules, envelope, self._memory, self._trace)
 
     def rcpt(self, recipient: bytes) -> None:
-        """Add a recipient that was accepted."""
+        """Add an accepted recipient."""
         self._current().add_recipient(_path(recipient))
 
     def header(self, name: bytes, value: bytes) -> None:
-        """Add a header field: `value` is everything behind the colon; folds end with LF or CRLF."""
+        """Add a header field: `value` is everything after the colon; folds end with LF or CRLF."""
         message = self._current()
         if message.has_ended_header:
             raise ProtocolError("a header field came after the end of the header")
@@ -111,12 +111,12 @@ class Session:
         return (yield from message.finish(now))
 
     def abort(self) -> None:
-        """Drop the message, which the MTA has given up; there may have been none."""
+        """Drop the current message, if there is one, because the MTA has aborted it."""
         self._message = None
 
     @property
     def dns_budget(self) -> float:
-        """Seconds that all DNS of the message may take together."""
+        """Return the time limit in seconds for all DNS queries of the message."""
         return self._current().rules.settings.verify.dns_budget
 
     def _current(self) -> Message:
@@ -126,9 +126,9 @@ class Session:
 
 
 def _path(path: bytes) -> MailAddress:
-    """Return the address in a path of SMTP.
+    """Return the address in an SMTP path, without the angle brackets.
 
-    Of one that is too long the end is kept: its domain is whole, or none can be seen.
+    If it is too long, its end is kept: the domain is then complete, or there is none.
     """
     text = path.decode("utf-8", "replace").removeprefix("<").removesuffix(">")
     return MailAddress.parse(text[-MAX_SHOWN:])

@@ -1,4 +1,5 @@
-"""Which header fields our signatures cover: the usual ones, and those that a configuration adds."""
+"""The header fields that our signatures cover: the usual ones, and those added by the
+configuration."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from msgauth.dkim import DEFAULT_HEADERS, HeaderPolicy
 
 
 def header_policy(oversign: Sequence[str], also_sign: Sequence[str]) -> HeaderPolicy:
-    """The usual fields with those that the configuration adds; raises `MsgauthError`."""
+    """Return the usual fields with those added by the configuration; raises `MsgauthError`."""
     if not oversign and not also_sign:
         return DEFAULT_HEADERS
     over = {name.lower(): name for name in oversign}

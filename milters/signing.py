@@ -1,7 +1,7 @@
-"""Which signatures a message of ours gets.
+"""Choice of the signatures of our messages.
 
-The signing domain is the domain of From, or the longest domain above it that has a key: then the
-signature is aligned and earns a DMARC pass (RFC 9989 section 4.4.1). Keys come from a `KeyTable`.
+The signing domain is the domain of From, or the longest parent domain with a key: the signature is
+then aligned and makes DMARC pass (RFC 9989 section 4.4.1). Keys come from a `KeyTable`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from msgauth.mail_address import MailAddress
 
 
 class Signing:
-    """What one configuration signs, with everything prepared that does not depend on a message."""
+    """The signing rules of one configuration, prepared as far as possible without a message."""
 
     def __init__(self, settings: MiltersSettings, keys: KeyTable) -> None:
         self._settings = settings.sign
@@ -31,7 +31,7 @@ class Signing:
     def specs(
         self, author: MailAddress, recipient_domains: Iterable[str]
     ) -> tuple[SignatureSpec, ...]:
-        """Return the signatures for mail From `author`; empty when no key applies.
+        """Return the signatures for mail From `author`; empty if no key applies.
 
         The domains are in A-labels.
         """
@@ -43,7 +43,7 @@ class Signing:
         return specs
 
     def is_unreadable(self, author: MailAddress) -> bool:
-        """Return whether a key for mail From `author` may be there and cannot be read."""
+        """Return whether there may be a key for mail From `author` that cannot be read."""
         return self._keys.is_unreadable(author.domain)
 
     @property
@@ -52,11 +52,12 @@ class Signing:
         return self._seal.domain is not None
 
     def seal_spec(self) -> SealSpec | None:
-        """Return who seals mail from outside now (RFC 8617); None when nobody may."""
+        """Return the domain and key that seal mail from outside now (RFC 8617); None if there is
+        none."""
         if self._seal.domain is None:
             return None
         for key in self._keys.keys_of(self._seal.domain):
-            # RFC 8617 section 4.1.3 knows RSA alone
+            # RFC 8617 section 4.1.3 only defines RSA
             if key.key.type == "rsa" and self._seal.selector in (None, key.selector):
                 if self._seal_spec is None or self._seal_spec[0] != key:
                     self._seal_spec = key, SealSpec(key.domain, key.selector, key.key)
@@ -86,7 +87,7 @@ class Signing:
         )
 
     def _spec(self, key: DomainKey) -> SignatureSpec:
-        if key not in self._specs:  # never more than there are keys
+        if key not in self._specs:  # never more than the number of keys
             self._specs[key] = self._new_spec(key)
         return self._specs[key]
 

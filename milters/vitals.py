@@ -1,6 +1,6 @@
-"""Vital signs of the workers, written by them and read by their parent.
+"""Signs of life of the workers, written by them and read by their parent.
 
-A readiness probe that only knows that workers run stays green while none of them has room.
+A readiness probe that only checked whether workers run would stay green while none has room.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from collections.abc import Callable
 BEAT_INTERVAL = 1.0
 """Seconds between two signs of life of a worker."""
 STUCK_AFTER = 10.0
-"""Seconds without a sign of life after which a worker hangs."""
+"""Seconds without a sign of life after which a worker counts as hung."""
 BLOCKED_AFTER = 3.0
-"""Seconds for which a worker takes no connection until that is told: one that is full of
-connections which have just come makes room sooner."""
+"""Seconds without accepting a connection after which a worker is reported: one that is full of new
+connections makes room sooner."""
 
 
 class Vitals:
-    """Two times for each of `workers`, in memory that they share; made before they are forked.
+    """Two times for each of `workers`, in shared memory created before they are forked.
 
-    `clock` is one that all processes of the machine share.
+    `clock` is shared by all processes of the machine.
     """
 
     def __init__(self, workers: int, clock: Callable[[], float] = time.monotonic) -> None:
-        # a worker writes its own two numbers alone: no lock. 0 is "never" and "not"
+        # a worker only writes its own two numbers: no lock needed. 0 means "never" and "not"
         self._beats = memoryview(mmap.mmap(-1, 8 * workers)).cast("d")
         self._blocked = memoryview(mmap.mmap(-1, 8 * workers)).cast("d")
         self._clock = clock
 
     def beat(self, worker: int, *, takes: bool) -> None:
-        """Worker `worker` turns; `takes`: it could take a connection and follow it."""
+        """Note a sign of life of `worker`; `takes`: it could accept and serve a connection."""
         now = self._clock()
         self._beats[worker] = now
         if takes:
@@ -40,25 +40,25 @@ class Vitals:
             self._blocked[worker] = now
 
     def started(self, worker: int) -> None:
-        """Worker `worker` begins, perhaps in the place of one that died."""
+        """Note that `worker` starts, perhaps as a replacement for one that died."""
         self._blocked[worker] = 0.0
         self.beat(worker, takes=True)
 
     def not_taking(self) -> str | None:
-        """Why a new connection would wait; None when one worker at least would take it."""
+        """Return why a new connection would wait; None if at least one worker would accept it."""
         now = self._clock()
         times = [now - since if since else 0.0 for since in self._blocked]
         if min(times) < BLOCKED_AFTER:
             return None
-        return f"no worker can take a connection, for {min(times):.0f} s"
+        return f"no worker has been able to accept a connection for {min(times):.0f} s"
 
     def stuck(self) -> str | None:
-        """Return which workers hang, with what they have taken; None when none does."""
+        """Return the workers that hang while holding connections; None if there are none."""
         silent = self._silent()
-        return ", ".join(f"worker {n}: no turn for {s:.0f} s" for n, s in silent) or None
+        return ", ".join(f"worker {n}: no sign of life for {s:.0f} s" for n, s in silent) or None
 
     def all_stuck(self) -> str | None:
-        """`stuck()` if it is true of all workers."""
+        """Return `stuck()` if all workers hang."""
         return self.stuck() if len(self._silent()) == len(self._beats) else None
 
     def _silent(self) -> list[tuple[int, float]]:

@@ -1,4 +1,4 @@
-"""A worker: takes connections until told to drain, and follows them to their end."""
+"""A worker: accepts connections until told to drain, and serves them to their end."""
 
 from __future__ import annotations
 
@@ -23,49 +23,49 @@ from milters.session import Session
 from milters.vitals import BEAT_INTERVAL, Vitals
 
 NEGOTIATION_TIMEOUT = 10.0
-"""Seconds in which an MTA has to negotiate, however slowly it sends: Postfix and Sendmail do so in
-the moment in which they connect."""
+"""Seconds in which an MTA has to negotiate, however slowly it sends: Postfix and Sendmail negotiate
+as soon as they connect."""
 
 MUTE_SHARE = 0.1
-"""Part of max_connections that has not negotiated from which on only such connections make room: a
-flood of them must not push out those of Postfix, which have been idle for longer."""
+"""Fraction of max_connections. If more than this has not negotiated, only such connections make
+room: a flood of them must not displace those of Postfix, which have been idle for longer."""
 
 SLACK = 2
 """Connections that a worker may have more than another before it leaves the next one to that:
-sessions that last for one message come and go, and holding off each time costs more than it
-balances."""
+sessions with a single message are short, and holding back each time would cost more than it
+gains."""
 
 PACKET_REST = 65536
-"""Octets beside a header value in a packet of the milter protocol: the name and two NULs."""
+"""Octets besides a header value in a packet of the milter protocol: the name and two NULs."""
 
 CLOSED = Counter(
     "gatepost_milters_connections_closed_total",
-    "Connections that were closed because the MTA said nothing: it did not negotiate, was silent "
-    "for idle_timeout, or had to make room for another at max_connections",
+    "Connections closed because the MTA was silent: it did not negotiate, was idle for "
+    "idle_timeout, or had to make room for another at max_connections",
     ["why"],
 )
 HELD = Gauge(
     "gatepost_milters_held_octets",
-    "Memory that messages under way take, which message_memory bounds",
+    "Memory used by messages in progress, limited by message_memory",
     across="sum",
 )
 CONNECTIONS = Gauge(
     "gatepost_milters_connections",
-    "Connections of MTAs that are open",
+    "Open connections from MTAs",
     across="sum",
 )
 
 
 @dataclass(frozen=True)
 class Listener:
-    """A listening socket, and whether all mail that comes over it is ours."""
+    """A listening socket, and whether all its mail is ours."""
 
     socket: socket.socket
     submission: bool
 
 
 class Worker:
-    """Follows the connections of this process; made and used in its event loop."""
+    """Serves the connections of this process; created and used in its event loop."""
 
     def __init__(
         self,
@@ -93,13 +93,13 @@ class Worker:
         vitals.started(number)
 
     def listen(self, listeners: Sequence[Listener]) -> None:
-        """Take connections."""
+        """Accept connections."""
         for listener in listeners:
             self._acceptors.append(self._acceptor(listener))
         self._look()
 
     async def drain(self, grace: float) -> None:
-        """Take no more, and wait until no message is under way; `grace` seconds at most."""
+        """Accept no more, and wait until no message is in progress, for at most `grace` seconds."""
         self.draining = True
         for acceptor in self._acceptors:
             acceptor.close()
@@ -114,17 +114,17 @@ class Worker:
             self._timer.cancel()
 
     def ended(self, connection: Connection) -> None:
-        """Forget a connection, which is closed."""
+        """Forget a closed connection."""
         self._connections.discard(connection)
         self._count()
         if not self._connections:
             self._ended.set()
 
     def _has_room(self) -> bool:
-        """Return whether one more connection may come.
+        """Return whether there is room for one more connection.
 
-        At the bound those make room that can be spared most: some at a time, for all have to be
-        looked at.
+        At the limit, the least needed connections make room: several at a time, because finding
+        them means checking all.
         """
         bound = self._decisions.rules.settings.max_connections
         if len(self._connections) < bound:
@@ -135,24 +135,24 @@ class Worker:
         has_room = len(self._connections) < bound
         if has_room:
             self._warnings.warn(
-                "the connections that were idle for longest make room", max_connections=bound
+                "closing the longest-idle connections to make room", max_connections=bound
             )
         return has_room
 
     def _spare(self) -> Iterator[tuple[tuple[Spare, float], Connection]]:
-        """Yield the connections that may have to make room, with how well they can be spared."""
+        """Yield the connections that may have to make room, with their rank."""
         now = self._loop.time()
         bound = self._decisions.rules.settings.max_connections
         found = [(one.awaited, one) for one in self._connections if one.is_their_turn]
         mute = sum(1 for (kind, _), _ in found if kind is Spare.NEGOTIATION)
         for (kind, since), connection in found:
             if kind is not Spare.NEGOTIATION and mute >= bound * MUTE_SHARE:
-                continue  # those can be spared in a moment
+                continue  # those can make room soon
             if now - since >= SPARE_AFTER[kind]:
                 yield (kind, since), connection
 
     def _could_take(self) -> bool:
-        """Return whether a connection that came now would be taken and followed."""
+        """Return whether a new connection would be accepted and served."""
         bound = self._decisions.rules.settings.max_connections
         if len(self._connections) >= bound and not any(self._spare()):
             return False
@@ -163,9 +163,9 @@ class Worker:
         return True
 
     def _share(self) -> int:
-        """Octets of memory for the messages of this worker."""
+        """Return the octets of memory for the messages of this worker."""
         settings = self._decisions.rules.settings
-        # one huge packet has to fit beside its message, however many workers there are
+        # one huge packet must fit beside its message, however many workers there are
         return max(settings.message_memory // self._balance.workers, 2 * settings.max_header)
 
     def _count(self) -> None:
@@ -201,12 +201,12 @@ class Worker:
         )
 
     def _look(self) -> None:
-        """Close the connections that have been silent for too long, and give a sign of life."""
+        """Close connections that have been silent for too long, and give a sign of life."""
         timeout = self._decisions.rules.settings.idle_timeout
         self._timer = self._loop.call_later(min(BEAT_INTERVAL, timeout / 4), self._look)
         now = self._loop.time()
         for connection in [one for one in self._connections if one.is_silent_since(now - timeout)]:
-            self._log.warning("a silent connection is closed", idle_timeout=timeout)
+            self._log.warning("silent connection closed", idle_timeout=timeout)
             CLOSED.labels("idle").inc()
             connection.close()
         oldest = now - NEGOTIATION_TIMEOUT
@@ -214,9 +214,9 @@ class Worker:
         for connection in mute:
             CLOSED.labels("negotiation").inc()
             connection.close()
-        if mute:  # one line: there may be thousands
+        if mute:  # one line for all: there may be thousands
             self._log.warning(
-                "connections on which nobody negotiated are closed",
+                "connections without negotiation closed",
                 count=len(mute),
                 seconds=NEGOTIATION_TIMEOUT,
             )

@@ -1,4 +1,4 @@
-"""`gatepost import opendkim`: from opendkim.conf to gatepost.toml, and what is different."""
+"""`gatepost import opendkim`: converter from opendkim.conf to gatepost.toml, with a report."""
 
 from __future__ import annotations
 
@@ -89,12 +89,12 @@ def opendkim(path: Path, folder: Path | None, as_json: bool, only_drop_in: bool)
 def _insist_on_validity(text: str) -> None:
     try:
         loaded = tomllib.loads(text)
-        loaded.pop("undecided", None)  # these points are what it is to be refused for
+        loaded.pop("undecided", None)  # the configuration is to be refused for these points
         MiltersFile.model_validate(loaded, context={"directory": Path("/")})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        text = f"what it says cannot be taken over: {where}: {first['msg']}"
+        text = f"this setting cannot be imported: {where}: {first['msg']}"
         raise click.ClickException(text) from None
 
 
@@ -103,10 +103,10 @@ def _write(path: Path, text: str) -> None:
         with OpenFolder.open(path.parent.absolute()) as folder:
             folder.create(path.name, text.encode(), 0o644)
     except FileExistsError:
-        raise click.ClickException(f"{path} exists and is not overwritten") from None
+        raise click.ClickException(f"{path} already exists and is not overwritten") from None
     except OSError as error:
         raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from None
-    click.echo(f"{path} is written; see: gatepost config check --config {path}", err=True)
+    click.echo(f"Wrote {path}. Next: gatepost config check --config {path}", err=True)
 
 
 def _report(conversion: Conversion) -> None:

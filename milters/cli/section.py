@@ -1,4 +1,4 @@
-"""The milter as `gatepost config` sees it."""
+"""Part of `gatepost config` for the milter."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from milters.ownership import Ownership
 from milters.settings import MiltersSettings
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
-_INSTEAD = 'a unix socket with socket_group = "postfix" admits Postfix alone'
+_INSTEAD = 'a unix socket with socket_group = "postfix" only admits Postfix'
 
 
 class MiltersSection:
@@ -51,9 +51,9 @@ class MiltersSection:
             yield "milters.ownership", str(error)
 
     def advice(self, settings: MiltersSettings) -> Iterator[tuple[str, str]]:
-        """Name large networks, and who else can have mail signed."""
+        """Warn about large networks, and about other clients that can have mail signed."""
         if told := too_large(settings.internal_networks):
-            yield "milters.internal_networks", f"holds {told}: are they all yours?"
+            yield "milters.internal_networks", f"contains {told}: are they all yours?"
         for key, address in served_addresses("milters", settings):
             if isinstance(address, Inet):
                 yield key, f"{address}: {_who(address)} can have mail signed; {_INSTEAD}"
@@ -76,11 +76,12 @@ SECTION: Final[DaemonSection[MiltersSettings]] = MiltersSection()
 
 
 def unusable_keys(settings: KeySettings, *harms: Harm) -> list[str]:
-    """Return a line for each key, folder or table that this user cannot use, of these harms."""
+    """Return a line for each problem of this user with a key, folder or table, limited to
+    `harms`."""
     return [problem.text for problem in load(settings).problems if problem.harm in harms]
 
 
 def _who(address: Inet) -> str:
     if address.host in LOCAL or address.host.startswith("127."):
         return "every account of this machine"
-    return "everybody who reaches this port"
+    return "everybody who can reach this port"

@@ -1,6 +1,6 @@
-"""Signing keys: where they live, their life from `new` to `revoked`, and which of them sign.
+"""Signing keys: their storage, their life from `new` to `revoked`, and the choice of those that
+sign.
 
-`lifecycle` has the steps of that life, for the command and for whoever else manages keys. `names`
-and `state` are pure; `folder` is the one module that touches key files; `generate` draws random
-numbers.
+`lifecycle` has the steps of that life, for the command and other callers. `names` and `state` are
+pure; `folder` is the one module that touches key files; `generate` draws random numbers.
 """

@@ -1,4 +1,4 @@
-"""Keys and what every name server says of them, asked for all at the same time."""
+"""Check of keys at every name server, all at the same time."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from milters.keys.servers import Servers
 from msgauth.keys import SigningKey
 
 AT_ONCE = 16
-"""Keys that are looked at together."""
+"""Maximum keys checked at the same time."""
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A key and what every name server says of it."""
+    """A key and the answers of every name server about it."""
 
     key: KeyFile
     signing: SigningKey
@@ -28,20 +28,20 @@ class Checked:
 
     @property
     def is_published(self) -> bool:
-        """Whether each server has the record."""
+        """Whether every server has the record."""
         return self.found.seen is Seen.PUBLISHED
 
 
 @dataclass(frozen=True)
 class Check:
-    """The keys that were asked about, and a line for each that cannot be used."""
+    """The checked keys, and a line for each unusable one."""
 
     checked: Sequence[Checked]
     problems: Sequence[str]
 
 
 def check_key(key: KeyFile, servers: Servers) -> Checked:
-    """Ask about one key; raises `KeysError` when its file cannot be used."""
+    """Check one key; raises `KeysError` if its file is unusable."""
     signing = read_key(key.path)
     try:
         sights = servers.look(key, signing)
@@ -53,9 +53,9 @@ def check_key(key: KeyFile, servers: Servers) -> Checked:
 def check_keys(
     keys: Sequence[KeyFile], servers: Servers, advance: Callable[[], None] = lambda: None
 ) -> Check:
-    """Ask about all keys at once and return what was found in their order.
+    """Check all keys at once and return the results in their order.
 
-    `advance` is called when one more is done. How long it takes is up to `servers`.
+    `advance` is called when one more is done. `servers` limits the time.
     """
     with ThreadPoolExecutor(AT_ONCE, "keys") as pool:
         looks = [pool.submit(check_key, key, servers) for key in keys]

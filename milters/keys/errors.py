@@ -1,4 +1,4 @@
-"""The one family of exceptions of this package."""
+"""The family of exceptions of this package."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ import errno
 _NOT_THERE = frozenset(
     (
         *(errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG),
-        *(errno.EINVAL, errno.EISDIR),  # it is there, and is no file
+        *(errno.EINVAL, errno.EISDIR),  # it exists and is not a file
     )
 )
 
 
 class KeysError(ValueError):
-    """Something about keys cannot be used or done; the text is one line that says what to do."""
+    """A key is unusable or an operation is refused; the text is one line that says what to do."""
 
 
 class NothingWaitsError(KeysError):
-    """A domain has no key that could be activated."""
+    """A domain has no key to activate."""
 
 
 class LastKeyError(KeysError):
-    """The last active key of a domain would be retired; the caller may insist."""
+    """The last active key of a domain would be retired; the caller may force it."""
 
 
 class OtherRecordError(KeysError):
-    """Another record stands where that of a key is to be; the caller may replace it."""
+    """Another record exists at the name of a key; the caller may replace it."""
 
 
 class StillNeededError(KeysError):
-    """Mail under way still needs the record of a key; the caller may insist.
+    """Mail in transit still needs the record of a key; the caller may force the step.
 
-    `still_signs` tells a key that signs from one that was retired a short while ago.
+    `still_signs` distinguishes a key that signs from one that was retired recently.
     """
 
     def __init__(self, text: str, *, still_signs: bool = False) -> None:
@@ -40,7 +40,7 @@ class StillNeededError(KeysError):
 
 
 def is_unreadable(error: BaseException) -> bool:
-    """Tell whether `error` is about something that is there and cannot be read now or by us.
+    """Return whether `error` is about something that exists but cannot be read now or by this user.
 
     A file that is missing or has the wrong content is not unreadable.
     """

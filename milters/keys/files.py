@@ -1,4 +1,4 @@
-"""Files of keys: read with care, written so that nobody ever sees half of one."""
+"""Key files: read with checks of their mode, written atomically."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from milters.keys.errors import KeysError
 from msgauth.keys import MAX_KEY_FILE, BadKeyError, SigningKey
 
 LOCK_PATIENCE = 10.0
-"""Seconds to wait for another command that changes the same folder; it needs less than one."""
+"""Seconds to wait for another command that changes the same folder; a change takes less than
+one."""
 
 _LOCK_POLL = 0.05
 
@@ -27,9 +28,9 @@ _NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP)
 
 
 class KeyFileError(KeysError):
-    """A file or folder of keys cannot be used; the text names it and says what to do.
+    """A file or folder of keys is unusable; the text names it and says what to do.
 
-    It is printable, whatever the file is called.
+    The text is printable, whatever the file's name.
     """
 
     def __init__(self, text: str) -> None:
@@ -37,17 +38,18 @@ class KeyFileError(KeysError):
 
 
 def read_key(path: Path) -> SigningKey:
-    """Read a private key; symbolic links are followed, as Kubernetes mounts a Secret with two.
+    """Read a private key. Symbolic links are followed, because a Secret mounted by Kubernetes has
+    two.
 
-    Raises `KeyFileError` when the file cannot be read, is open to everybody, or holds no key that
-    may sign. A file that its group may read is accepted: that is how a Secret is mounted for a pod
-    with an fsGroup.
+    Raises `KeyFileError` if the file cannot be read, is accessible to everybody, or has no key that
+    may sign. A file readable by its group is accepted: a Secret is mounted this way for a pod with
+    an fsGroup.
     """
     return to_key(path, read_private(path))
 
 
 def to_key(path: Path, data: bytes) -> SigningKey:
-    """Return the key that `data`, the content of `path`, is; raises `KeyFileError`."""
+    """Return the key in `data`, the content of `path`; raises `KeyFileError`."""
     try:
         return SigningKey.parse(data)
     except BadKeyError as error:
@@ -55,7 +57,7 @@ def to_key(path: Path, data: bytes) -> SigningKey:
 
 
 def read_private(path: Path) -> bytes:
-    """Return the content of a key file, as `read_key` accepts it; raises `KeyFileError`."""
+    """Return the content of a key file, with the checks of `read_key`; raises `KeyFileError`."""
     try:
         with open_regular(path) as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -84,15 +86,16 @@ def _why(error: OSError, path: Path) -> str:
 
 
 def is_folder(path: Path) -> bool:
-    """Tell whether `path`, behind links, is a folder; raises `KeyFileError` for a dead link."""
+    """Return whether `path` is a folder, following links; raises `KeyFileError` for a dangling
+    link."""
     try:
         return stat.S_ISDIR(path.stat().st_mode)
     except OSError as error:
-        raise KeyFileError(f"{path}: leads nowhere: {error.strerror}") from error
+        raise KeyFileError(f"{path}: dangling link: {error.strerror}") from error
 
 
 def read_text(path: Path, most: int) -> str | None:
-    """Return the text of a file of ours; None when it does not exist. Raises `KeyFileError`."""
+    """Return the text of one of our files, or None if it does not exist; raises `KeyFileError`."""
     try:
         with open_regular(path) as file:
             data = file.read(most + 1)
@@ -101,7 +104,7 @@ def read_text(path: Path, most: int) -> str | None:
     except OSError as error:
         raise KeyFileError(f"{path}: cannot be read: {_why(error, path)}") from error
     if len(data) > most:
-        raise KeyFileError(f"{path}: is longer than {most} octets")
+        raise KeyFileError(f"{path}: larger than {most} octets")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
@@ -110,7 +113,7 @@ def read_text(path: Path, most: int) -> str | None:
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Raise `KeyFileError`, which names `path`, for an `OSError` while it is changed."""
+    """Turn an `OSError` while `path` is changed into a `KeyFileError` that names it."""
     try:
         yield
     except OSError as error:
@@ -119,9 +122,9 @@ def naming(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def open_to_change(path: Path, patience: float = LOCK_PATIENCE) -> Iterator[OpenFolder]:
-    """Open a folder and keep other commands from changing it; raises `KeyFileError`.
+    """Open a folder and lock it against changes by other commands; raises `KeyFileError`.
 
-    `patience` is how many seconds it waits for another command that changes the same folder.
+    `patience` is the number of seconds to wait for another command that changes the folder.
     """
     with contextlib.ExitStack() as stack:
         with naming(path):
@@ -134,13 +137,12 @@ def _lock(folder: OpenFolder, patience: float) -> None:
     until = time.monotonic() + patience
     while True:
         try:
-            # the folder and no file in it: who owns the folder could put another one there
+            # lock the folder, not a file in it, which the folder's owner could replace
             fcntl.flock(folder.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= until:
                 raise KeyFileError(
-                    f"{folder.path}: another command has been changing the keys for "
-                    f"{patience:.0f} s; try again"
+                    f"{folder.path}: locked by another command for {patience:.0f} s; try again"
                 ) from None
             time.sleep(_LOCK_POLL)
         except OSError as error:
@@ -152,9 +154,9 @@ def _lock(folder: OpenFolder, patience: float) -> None:
 
 
 def owner_within(folder: OpenFolder) -> tuple[int, int]:
-    """User and group of what is made in a folder; -1 and -1 for those of this process.
+    """Return the user and group for new files in a folder; -1 and -1 for those of this process.
 
-    Made by root, a file belongs to whom its folder belongs to: the daemon is to read it.
+    A file created by root gets the owner of its folder, so that the daemon can read it.
     """
     if os.geteuid() != 0:
         return -1, -1
@@ -163,44 +165,43 @@ def owner_within(folder: OpenFolder) -> tuple[int, int]:
 
 
 def replace_file(folder: OpenFolder, name: str, text: str, mode: int) -> None:
-    """Write the whole of a file at once: who reads it sees the old or the new one."""
+    """Replace a file atomically: readers see the old or the new content."""
     with naming(folder.path / name):
         folder.replace(name, text.encode(), mode, *owner_within(folder))
 
 
 def create_file(folder: OpenFolder, name: str, data: bytes, mode: int) -> None:
-    """As `replace_file`, but raises `KeyFileError` where `name` exists, whatever it is."""
+    """As `replace_file`, but raises `KeyFileError` if `name` exists, whatever it is."""
     path = folder.path / name
     with naming(path):
         try:
             folder.create(name, data, mode, *owner_within(folder))
         except FileExistsError:
-            raise KeyFileError(f"{path}: exists and is not overwritten") from None
+            raise KeyFileError(f"{path}: already exists and is not overwritten") from None
 
 
 def remove_file(folder: OpenFolder, name: str) -> None:
-    """Remove a file; nothing happens when there is none. Raises `KeyFileError`."""
+    """Remove a file if it exists; raises `KeyFileError`."""
     with naming(folder.path / name):
         folder.remove(name)
 
 
 def enter_folder(above: OpenFolder, name: str) -> OpenFolder:
-    """Open a folder in another one, and make it where it is missing; raises `KeyFileError`."""
+    """Open a folder within another one, creating it if missing; raises `KeyFileError`."""
     path = above.path / name
     with naming(path):
         try:
             return OpenFolder.open(path)
         except NotADirectoryError:
-            raise KeyFileError(f"{path}: is no folder") from None
+            raise KeyFileError(f"{path}: is not a folder") from None
         except FileNotFoundError:
             return add_folder(above, name)
 
 
 def add_folder(above: OpenFolder, name: str, group: int | None = None) -> OpenFolder:
-    """Make a folder: what its group may do is as in the folder above, others may nothing.
+    """Create a folder with the group permissions of its parent, and none for others.
 
-    `group` is the id of the group it is given to instead of the group of the folder above. Raises
-    `KeyFileError`.
+    `group` is the id of its group instead of the parent's. Raises `KeyFileError`.
     """
     mode = 0o700 | above.status().st_mode & 0o2050
     owner = owner_within(above) if group is None else (-1, group)
@@ -209,5 +210,6 @@ def add_folder(above: OpenFolder, name: str, group: int | None = None) -> OpenFo
 
 
 def key_mode(folder: OpenFolder) -> int:
-    """Return the mode of a new private key: its group may read it where it may enter the folder."""
+    """Return the mode of a new private key: readable by the group if the group may enter the
+    folder."""
     return 0o640 if folder.status().st_mode & stat.S_IXGRP else 0o600

@@ -1,14 +1,14 @@
-"""The key folder: what lies in it, and the changes that `gatepost keys` makes.
+"""The key folder: its contents, and the changes by `gatepost keys`.
 
-Two layouts, which may stand side by side::
+Two layouts, which may be mixed::
 
     KEYS/example.org/202611r.pem       a folder a domain, as `gatepost keys new` makes it
     KEYS/example.org/202611r.txt       its key record, for people
     KEYS/example.org/keys.toml         the life of these keys; without it, all of them are active
     KEYS/example.org.202611r.pem       flat, as the keys of a Kubernetes Secret are mounted
 
-`.private`, as opendkim-genkey calls a key, is read like `.pem`. Hidden names are skipped: `..data`
-of a mounted Secret is the place that the visible links point to.
+`.private`, the suffix of opendkim-genkey, is read like `.pem`. Hidden names are skipped: in a
+mounted Secret, the visible links point to `..data`.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ STATE_FILE = "keys.toml"
 RECORD_SUFFIX = ".txt"
 
 MAX_ENTRIES = 100_000
-"""Entries of one folder that are looked at: a folder with more is not one of keys."""
+"""Maximum entries of one folder: one with more is not a key folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """A private key that lies in the folder; `life` is None where the folder keeps no states."""
+    """A private key in the folder; `life` is None if the folder has no states."""
 
     domain: str
     selector: str
@@ -57,21 +57,21 @@ class KeyFile:
 
     @property
     def state(self) -> KeyState:
-        """Its state; a key that was put there by hand is active."""
+        """Its state; a key without a state is active."""
         return KeyState.ACTIVE if self.life is None else self.life.state
 
     @property
     def was_activated(self) -> bool:
-        """Whether it was seen at every name server before it became active."""
+        """Whether every name server had its record before it became active."""
         return self.life is not None and KeyState.PUBLISHED in self.life.since
 
 
 @dataclass(frozen=True, slots=True)
 class FolderProblem:
-    """Something that is not used; `domain` is empty where it concerns no single one.
+    """An unused file or folder; `domain` is empty if it does not concern a single domain.
 
-    `is_serious` says that a key which should sign cannot, `is_unreadable` that a key may be there
-    and this user cannot read it.
+    `is_serious` says that a key which should sign cannot, `is_unreadable` that there may be a key
+    that this user cannot read.
     """
 
     domain: str
@@ -82,22 +82,22 @@ class FolderProblem:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What lies in a key folder, in the order of names."""
+    """The contents of a key folder, in the order of names."""
 
     keys: tuple[KeyFile, ...]
     problems: tuple[FolderProblem, ...]
 
 
 class KeyFolder:
-    """One key folder; every method looks at the disk anew."""
+    """One key folder; every method reads the disk again."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def scan(self) -> Listing:
-        """List every key that lies here; raises `KeyFileError` when the folder cannot be read.
+        """List every key in the folder; raises `KeyFileError` if the folder cannot be read.
 
-        What cannot be used is a problem of its domain and leaves the others alone.
+        An unusable file is a problem of its domain and does not affect the others.
         """
         keys: dict[tuple[str, str], KeyFile] = {}
         problems: list[FolderProblem] = []
@@ -140,12 +140,12 @@ class KeyFolder:
                 continue
             life = None if states is None else states.get(selector)
             if states is not None and life is None:
-                life = KeyLife(KeyState.NEW)  # a copied file is no decision to sign with it
+                life = KeyLife(KeyState.NEW)  # copying a file is not a decision to sign with it
             found.append(KeyFile(domain, selector, path, life))
         have = {key.selector for key in found}
         problems.extend(
             FolderProblem(
-                domain, f"{folder}: {selector} is active and its key file is missing", True
+                domain, f"{folder}: {selector} is active but its key file is missing", True
             )
             for selector, life in (states or {}).items()
             if life.state is KeyState.ACTIVE and selector not in have
@@ -164,9 +164,9 @@ class KeyFolder:
             raise KeyFileError(f"{path}: {error}") from error
 
     def create(self, group: int | None = None) -> None:
-        """Make the folder itself where it is missing; raises `KeyFileError`.
+        """Create the folder itself if missing; raises `KeyFileError`.
 
-        `group` is the id of the group that is to read the keys.
+        `group` is the id of the group that may read the keys.
         """
         with files.naming(self.path):
             if self.path.is_dir():
@@ -180,7 +180,7 @@ class KeyFolder:
         return frozenset(listed | set(self.states(domain) or ()))
 
     def of_domain(self, domain: str) -> Listing:
-        """Return the part of `scan` that concerns `domain`."""
+        """Return the part of `scan` for `domain`."""
         listing = self.scan()
         return Listing(
             tuple(key for key in listing.keys if key.domain == domain),
@@ -190,9 +190,9 @@ class KeyFolder:
     def add(
         self, domain: str, keys: Mapping[str, bytes], state: KeyState, now: datetime
     ) -> list[KeyFile]:
-        """Store new private keys (PEM by selector) of a domain; nothing is ever overwritten.
+        """Store new private keys (PEM by selector) of a domain; never overwrites.
 
-        Raises `KeyFileError`; then none of them is there.
+        Raises `KeyFileError`; then none of them is stored.
         """
         records = {
             selector: present(
@@ -209,7 +209,7 @@ class KeyFolder:
             for selector in keys:
                 names = [f"{selector}{suffix}" for suffix in (*SUFFIXES, RECORD_SUFFIX)]
                 if selector in before or any(map(folder.find, names)):
-                    raise KeyFileError(f"{domain} has a key {selector} already")
+                    raise KeyFileError(f"{domain} already has a key {selector}")
             added = {selector: KeyLife.begin(state, now) for selector in keys}
             # the states first: a key file without them would count as active
             _write_states(folder, {**before, **added})
@@ -241,10 +241,10 @@ class KeyFolder:
         was_seen: bool = False,
         also: Mapping[str, KeyState] = MappingProxyType({}),
     ) -> None:
-        """Bring keys of a domain into new states, all of `selectors` and `also` or none.
+        """Change the states of keys of a domain, all of `selectors` and `also` or none.
 
-        `was_seen`: every name server was seen to have the records of `selectors`. Raises
-        `KeyFileError` and `KeyStateError`.
+        `was_seen`: every name server has the records of `selectors`. Raises `KeyFileError` and
+        `KeyStateError`.
         """
         with files.open_to_change(self.path):
             states = self._states_to_change(domain)
@@ -262,7 +262,7 @@ class KeyFolder:
                 _write_states(folder, states)
 
     def discard(self, domain: str, selectors: Sequence[str]) -> None:
-        """Remove keys that nobody can have seen: they never signed, nor were seen in DNS.
+        """Remove keys that nobody can have used: they never signed and were never seen in DNS.
 
         All of them or none; raises `KeyFileError` and `KeyStateError`.
         """
@@ -275,8 +275,8 @@ class KeyFolder:
                 if life.state is not KeyState.NEW or life.since.keys() != {KeyState.NEW}:
                     was = life.state if life.since else "copied here by hand"
                     raise KeyStateError(
-                        f"{selector} of {domain} is {was}; discard only deletes keys that gatepost "
-                        "keys new has made and that were never published or active"
+                        f"{selector} of {domain} is {was}; discard only deletes keys created by "
+                        "gatepost keys new that were never published or active"
                     )
             with self._open(domain) as folder:
                 # the states first: without them a key file is new again, and does not sign
@@ -287,11 +287,11 @@ class KeyFolder:
                 if not states:
                     files.remove_file(folder, STATE_FILE)
             if not states:
-                with suppress(OSError):  # somebody has put something else there
+                with suppress(OSError):  # something else exists there
                     above.remove_folder(domain)
 
     def write_record(self, domain: str, selector: str, text: str) -> None:
-        """Replace the record that lies beside a key, for people; raises `KeyFileError`."""
+        """Replace the record file beside a key, for people; raises `KeyFileError`."""
         record = present(record_name(domain, selector), text, "bind")
         with self._open(domain) as folder:
             files.replace_file(folder, f"{selector}{RECORD_SUFFIX}", f"{record}\n", 0o644)
@@ -301,7 +301,7 @@ class KeyFolder:
             return OpenFolder.open(self.path / domain)
 
     def _states_to_change(self, domain: str) -> dict[str, KeyLife]:
-        """Return the states of all key files; a key that was there before any states is active."""
+        """Return the states of all key files; a key older than the state file is active."""
         states = self.states(domain)
         unknown = KeyState.ACTIVE if states is None else KeyState.NEW
         known = dict(states or {})
@@ -325,26 +325,26 @@ def _entries(folder: Path) -> list[Path]:
     except OSError as error:
         raise KeyFileError(f"{folder}: cannot be read: {error.strerror}") from error
     if len(names) > MAX_ENTRIES:
-        raise KeyFileError(f"{folder}: has more than {MAX_ENTRIES} entries")
+        raise KeyFileError(f"{folder}: more than {MAX_ENTRIES} entries")
     return [folder / name for name in sorted(names) if not name.startswith(".")]
 
 
 def _flat(path: Path) -> KeyFile:
-    """Read a key whose file name has both names: the selector is the last label."""
+    """Read a key whose file name has domain and selector: the selector is the last label."""
     domain, _, selector = path.stem.rpartition(".")
     try:
         name = parse_domain(domain), parse_selector(selector)
         record_name(*name)
     except KeyNameError:
         raise KeyFileError(
-            f"{path}: is named for no key: write DOMAIN.SELECTOR{path.suffix}, "
-            f"or SELECTOR{path.suffix} in a folder named for the domain"
+            f"{path}: not a name of a key: use DOMAIN.SELECTOR{path.suffix}, or "
+            f"SELECTOR{path.suffix} in a folder named after the domain"
         ) from None
     return KeyFile(*name, path)
 
 
 def _domain_of(entry: Path) -> str:
-    """Guess the domain that a file or folder belongs to; empty when there is no telling."""
+    """Guess the domain that a file or folder belongs to; empty if impossible."""
     name = entry.stem.rpartition(".")[0] if entry.suffix in SUFFIXES else entry.name
     try:
         return parse_domain(name)

@@ -1,4 +1,4 @@
-"""New key pairs. The only place that draws random numbers for keys (from OpenSSL)."""
+"""Generator of key pairs, the only source of random numbers for keys (from OpenSSL)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _PUBLIC_EXPONENT = 65537
 
 
 def new_key(key_type: KeyType, rsa_bits: int = GOOD_RSA_BITS) -> bytes:
-    """A new private key as PEM (PKCS #8), without a pass phrase.
+    """Return a new private key as PEM (PKCS #8), without a pass phrase.
 
-    `rsa_bits` counts for RSA only; up to `MAX_NEW_RSA_BITS`.
+    `rsa_bits` only applies to RSA; at most `MAX_NEW_RSA_BITS`.
     """
     key: RSAPrivateKey | Ed25519PrivateKey
     if key_type == "ed25519":

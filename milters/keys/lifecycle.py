@@ -1,8 +1,8 @@
-"""The life of keys from `new` to `revoked`: what each step requires, and what it changes.
+"""The life of keys from `new` to `revoked`: the requirements and changes of each step.
 
-`gatepost keys` and whoever else manages keys call these functions. None of them prints or asks; a
-step that is refused raises a `KeysError` and changes nothing. Domains and selectors are as
-`milters.keys.names` returns them; `now` is the time of the step in UTC.
+`gatepost keys` and other callers use these functions. None of them prints or prompts; a refused
+step raises a `KeysError` and changes nothing. Domains and selectors are as `milters.keys.names`
+returns them; `now` is the time of the step in UTC.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ WAITING = (KeyState.NEW, KeyState.PUBLISHED)
 """States of a key that can be activated."""
 
 MUST_BE_IN_DNS = (*WAITING, KeyState.ACTIVE)
-"""States in which the record is to be in DNS, or soon will be."""
+"""States in which the record must be in DNS, or soon will be."""
 
 IN_DNS = (*MUST_BE_IN_DNS, KeyState.RETIRED)
-"""States in which the record may not go."""
+"""States in which the record must not be removed."""
 
 Look = Callable[[Sequence[KeyFile]], Check]
-"""Asks every name server about some keys, as `milters.keys.checked.check_keys` does."""
+"""Checks keys at every name server, like `milters.keys.checked.check_keys`."""
 
 
 class UnpublishedError(KeysError):
-    """Keys were to be activated, and not every name server has their records."""
+    """Keys cannot be activated because not every name server has their records."""
 
     def __init__(self, missing: Sequence[Checked]) -> None:
         super().__init__("nothing is activated: not every name server has every record")
@@ -56,7 +56,7 @@ class UnpublishedError(KeysError):
 
 @dataclass(frozen=True, slots=True)
 class NewKeys:
-    """Keys that were made. `waiting` are the selectors that waited for activation before."""
+    """New keys. `waiting` are the selectors that were already waiting for activation."""
 
     keys: Sequence[tuple[KeyFile, SigningKey]]
     waiting: Sequence[str]
@@ -64,7 +64,7 @@ class NewKeys:
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """The selectors that sign from now on, and those that no longer do, sorted."""
+    """The selectors that now sign, and those that no longer do, sorted."""
 
     active: Sequence[str]
     retired: Sequence[str]
@@ -72,7 +72,7 @@ class Activation:
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """Records (by name) that are to be in DNS now; they stand at `primary`, unless it is None."""
+    """Records (by name) that must now be in DNS; `primary` has them, unless it is None."""
 
     records: Mapping[str, str]
     primary: Primary | None
@@ -88,10 +88,10 @@ def make(
     rsa_bits: int = GOOD_RSA_BITS,
     state: Literal[KeyState.NEW, KeyState.ACTIVE] = KeyState.NEW,
 ) -> NewKeys:
-    """Make a key of each type; nothing is overwritten.
+    """Create a key of each type; never overwrites.
 
-    `selector` is the name in DNS; with several types, the first letter of the type follows it.
-    Without it the name is made of the date. `rsa_bits` is bounded as in `new_key`. Raises
+    `selector` is the name in DNS; with several types, the first letter of the type is appended.
+    Without it, the name is derived from the date. `rsa_bits` is limited as in `new_key`. Raises
     `KeysError`.
     """
     taken = folder.taken_selectors(domain)
@@ -108,33 +108,35 @@ def make(
 
 
 def to_publish(folder: KeyFolder, domain: str, selectors: Sequence[str] = ()) -> list[KeyFile]:
-    """Return the keys whose records are to be in DNS, or those of `selectors`; raises `KeysError`.
+    """Return the keys whose records must be in DNS, or those of `selectors`; raises `KeysError`.
 
-    A revoked key is refused: its record would bring it back.
+    A revoked key is refused: its record would make it valid again.
     """
     keys = select(folder, domain, selectors, MUST_BE_IN_DNS)
     if revoked := [key.selector for key in keys if key.state is KeyState.REVOKED]:
-        raise KeysError(f"{', '.join(revoked)} of {domain} is revoked and not published again")
+        raise KeysError(
+            f"{', '.join(revoked)} of {domain} is revoked and cannot be published again"
+        )
     return keys
 
 
 def publish(key: KeyFile, primary: Primary, *, replace: bool = False) -> str:
-    """Make the record of a key stand at the primary and return what was done, in words.
+    """Publish the record of a key at the primary and return a description of the change.
 
-    Raises `OtherRecordError` when another record stands there, unless `replace`, and `KeysError`.
+    Raises `OtherRecordError` if another record exists there, unless `replace`, and `KeysError`.
     """
     signing = read_key(key.path)
     name = record_name(key.domain, key.selector)
     records = primary.records(name)
     found = judge(signing, Answer(Rcode.OK, records))
     if found.seen is Seen.PUBLISHED and len(records) == 1:
-        return "was there already"
+        return "already published"
     if records and not replace:
         raise OtherRecordError(f"{name} has another record: {found.reason or found.note}")
     primary.replace(name, signing.public_record(), records)
     found = judge(signing, Answer(Rcode.OK, primary.records(name)))
     if found.seen is not Seen.PUBLISHED:
-        raise KeysError(f"{primary.server} took the update of {name}, and now {found.reason}")
+        raise KeysError(f"{primary.server} accepted the update of {name}, but now {found.reason}")
     return "replaced" if records else "added"
 
 
@@ -144,18 +146,17 @@ def to_check(
     selectors: Sequence[str] = (),
     outside: Sequence[KeyFile] = (),
 ) -> list[KeyFile]:
-    """Return the keys whose records may not be missing, of `domain` or of all.
+    """Return the keys whose records must exist, of `domain` or of all domains.
 
-    `selectors` of the domain are returned whatever their state. `outside` are keys that the
-    configuration names and that are not in the folder. Raises `KeysError` when the domain or a
-    selector has no key.
+    `selectors` of the domain are returned in any state. `outside` are keys from the configuration
+    that are not in the folder. Raises `KeysError` if the domain or a selector has no key.
     """
     try:
         inside = folder.scan().keys
     except KeysError:
         if not outside or folder.path.exists():
             raise
-        inside = ()  # nobody made the folder: the tables are all that is configured
+        inside = ()  # there is no folder: only the tables are configured
     if domain is None:
         return [*(key for key in inside if key.state in IN_DNS), *outside]
     chosen = [key for key in outside if key.domain == domain]
@@ -168,9 +169,9 @@ def to_check(
 
 
 def note_seen(folder: KeyFolder, checked: Sequence[Checked], now: datetime) -> list[str]:
-    """Remember which keys every name server was seen to have; a new one is published then.
+    """Record which keys every name server has; a new one becomes published.
 
-    Returns a line for each that could not be noted.
+    Returns a line for each key that could not be recorded.
     """
     problems = []
     for one in checked:
@@ -181,7 +182,7 @@ def note_seen(folder: KeyFolder, checked: Sequence[Checked], now: datetime) -> l
         try:
             folder.enter(one.key.domain, {one.key.selector: state}, now, was_seen=True)
         except KeysError as error:
-            problems.append(f"not noted: {error}")
+            problems.append(f"not recorded: {error}")
     return problems
 
 
@@ -194,10 +195,10 @@ def activate(
     *,
     keep_old: bool = False,
 ) -> Activation:
-    """Sign with `selectors`, or without any with every key that waits, once `look` finds them.
+    """Activate `selectors`, or by default every waiting key, if `look` finds their records.
 
-    `look` is None for keys that nobody checks. The active keys of the same types are retired,
-    unless `keep_old`. Raises `NothingWaitsError`, `UnpublishedError` and `KeysError`.
+    `look` is None to skip the check. The active keys of the same types are retired, unless
+    `keep_old`. Raises `NothingWaitsError`, `UnpublishedError` and `KeysError`.
     """
     keys = select(folder, domain, selectors, WAITING)
     if not keys:
@@ -227,9 +228,9 @@ def retire(
     *,
     even_the_last: bool = False,
 ) -> None:
-    """Sign no more with `selectors`; their records stay for mail under way.
+    """Stop signing with `selectors`; their records stay for mail in transit.
 
-    Raises `LastKeyError` when no active key is left, unless `even_the_last`, and `KeysError`.
+    Raises `LastKeyError` if no active key would be left, unless `even_the_last`, and `KeysError`.
     """
     keys = select(folder, domain, selectors, ())
     refuse_flat(folder, keys)
@@ -252,18 +253,18 @@ def revoke(
     *,
     at_once: bool = False,
 ) -> Revocation:
-    """Declare void what `selectors` have signed: their records get an empty p=. No way back.
+    """Invalidate all signatures of `selectors`: their records get an empty p=. This is final.
 
-    The primary is opened and changed where there is one. Raises `StillNeededError` while mail under
-    way needs a record, unless `at_once`, and `KeysError`: when the primary fails, the keys are
-    revoked here and their records stand.
+    The primary, if there is one, is opened and updated. Raises `StillNeededError` while mail in
+    transit needs a record, unless `at_once`, and `KeysError`: if the primary fails, the keys are
+    revoked here but their records stay in DNS.
     """
     keys = select(folder, domain, selectors, ())
     refuse_flat(folder, keys)
     if not at_once:
         _refuse_needed(keys, now)
     primary = open_primary() if open_primary is not None else None
-    # first of all it signs no more: a failure below must not undo that
+    # signing stops first: a failure below must not undo that
     folder.enter(domain, {key.selector: KeyState.REVOKED for key in keys}, now)
     records: dict[str, str] = {}
     for key in keys:
@@ -284,8 +285,8 @@ def _refuse_needed(keys: Sequence[KeyFile], now: datetime) -> None:
         wait = time_to_wait(key, now)
         if key.state is KeyState.RETIRED and wait.total_seconds() > 0:
             raise StillNeededError(
-                f"{key.selector} was retired a short while ago, and mail under way may need its "
-                f"record until {print_date(now + wait)[:10]}"
+                f"{key.selector} was retired recently, and mail in transit may need its record "
+                f"until {print_date(now + wait)[:10]}"
             )
 
 
@@ -296,15 +297,16 @@ def _withdraw(primary: Primary, name: str, text: str) -> None:
             primary.replace(name, text, records)
     except KeysError as error:
         raise KeysError(
-            f"it signs no more, but its record stands: {error}; try again, or by hand: "
+            f"it no longer signs, but its record is still in DNS: {error}; try again, or enter by "
+            "hand: "
             f"{present(name, text, 'bind')}"
         ) from None
 
 
 def discard(folder: KeyFolder, domain: str, selectors: Sequence[str]) -> list[str]:
-    """Delete keys that never signed and were never seen in DNS, all or none.
+    """Delete keys that never signed and were never seen in DNS, all or none of them.
 
-    Returns the names of their records, sorted, which somebody may have put into DNS since. Raises
+    Returns the sorted names of their records, which may have been put into DNS meanwhile. Raises
     `KeysError`.
     """
     chosen = sorted(set(selectors))

@@ -1,8 +1,8 @@
-"""The keys of a running milter: read at each reload, compared with DNS at once and from then on.
+"""The keys of a running milter: read at each reload, compared with DNS then and regularly.
 
-A `KeyKeeper` lives as long as the process; each configuration gets its `LiveKeys` from it. The
-first look at new keys happens before a configuration is taken into use, later ones in a thread of
-each worker, so that no message ever waits for the record of our own key.
+A `KeyKeeper` lives as long as the process; each configuration gets its `LiveKeys` from it. New keys
+are checked before a configuration is used, and later in a thread of each worker, so that no message
+ever waits for the record of our own key.
 """
 
 from __future__ import annotations
@@ -29,41 +29,41 @@ from msgauth.drive import solve
 from msgauth.mail_address import MailAddress
 
 FIRST_LOOK = 5.0
-"""Seconds that the first look at all new keys may take. What is then unknown is looked at again
-soon; a milter does not start later for a DNS that is down."""
+"""Seconds that the first check of all new keys may take. Keys still unknown are checked again soon;
+a DNS failure does not delay the start of the milter."""
 
 MAX_TOLD = 20
-"""Domains that one line of the log names."""
+"""Maximum domains named in one log line."""
 
 AFTER_AN_ERROR = 60.0
-"""Seconds until the thread that looks at records tries again after a bug."""
+"""Seconds until the thread that checks records tries again after a bug."""
 
 BROKEN = Gauge(
     "gatepost_milters_broken_keys",
-    "Signing keys, folders and tables that cannot be used; each is named in the log",
+    "Unusable signing keys, folders and tables; the log names each",
     across="max",
 )
 
 UNREADABLE = Gauge(
     "gatepost_milters_unreadable_keys",
-    "Signing keys, folders and tables that the milter's user cannot read; mail that they would "
-    "sign is deferred",
+    "Signing keys, folders and tables that the milter's user cannot read; mail to sign with them "
+    "is deferred",
     across="max",
 )
 
 
 class AnswerSource(Protocol):
-    """A source of answers: `gatepost.dns.Resolver`, or what stands in for one."""
+    """A source of answers: `gatepost.dns.Resolver` or a substitute."""
 
     def resolve(self, question: Question) -> Answer:
         """Return the answer; never raises."""
 
     def within(self, seconds: float) -> Callable[[Question], Answer]:
-        """Return a way to ask where all questions together have `seconds`."""
+        """Return a resolve function with a limit of `seconds` for all queries together."""
 
 
 class LiveKeys:
-    """A `milters.key_table.KeyTable` of the keys that may sign right now. Safe for threads."""
+    """A `milters.key_table.KeyTable` of the keys that may sign now. Thread-safe."""
 
     def __init__(
         self, snapshot: Snapshot, records: Records, settings: KeySettings, look: Look
@@ -83,15 +83,15 @@ class LiveKeys:
         return self._usable(self.snapshot.keys_of(domain))
 
     def keys_for(self, author: MailAddress) -> Sequence[DomainKey] | None:
-        """Return the keys of a SigningTable for this author; None when it says nothing of it."""
+        """Return the keys of a SigningTable for this author; None if it has no entry for it."""
         keys = self.snapshot.keys_for(author)
         return None if keys is None else self._usable(keys)
 
     def is_unreadable(self, domain: str) -> bool:
-        """Return whether a key for mail From `domain` may be there and cannot be read."""
+        """Return whether there may be a key for mail From `domain` that cannot be read."""
         if not self._unreadable:
             return False
-        # the empty name stands for a folder or a table: it may have keys of any domain
+        # the empty name is that of a folder or table: it may have keys of any domain
         return "" in self._unreadable or any(name in self._unreadable for name in ancestors(domain))
 
     def may_sign(self, key: StoredKey) -> bool:
@@ -99,7 +99,7 @@ class LiveKeys:
         return not self._settings.require_published or self._records.may_sign(key)
 
     def look_at_due(self, look: Look | None = None) -> float:
-        """Look at the keys whose time has come; returns the seconds until there are others."""
+        """Check the keys that are due; returns the seconds until the next ones are."""
         interval = self._settings.publication_interval
         if not self._settings.require_published:
             self._records.count(self._all, self.may_sign)
@@ -115,7 +115,7 @@ class LiveKeys:
 
 
 class KeyKeeper:
-    """Opens the keys of one configuration after the other, and remembers what was seen of them."""
+    """Opens the keys of each configuration, and remembers the results of the checks."""
 
     def __init__(
         self,
@@ -129,9 +129,9 @@ class KeyKeeper:
         self._opened_by = os.getpid()
 
     def open(self, settings: KeySettings, resolver: AnswerSource) -> LiveKeys:
-        """Read the keys and look at the records of those that are new; never raises.
+        """Read the keys and check the records of new ones; never raises.
 
-        Takes `FIRST_LOOK` seconds at most, plus one question.
+        Takes at most `FIRST_LOOK` seconds, plus one query.
         """
         previous = EMPTY if self._live is None else self._live.snapshot
         snapshot = load(settings, previous)
@@ -140,15 +140,15 @@ class KeyKeeper:
         live.look_at_due(_asking(resolver.within(FIRST_LOOK)))
         self._records.forget_all_but(snapshot.all_keys())
         self._live = live
-        # after that: whoever sees no unreadable key in the metrics finds `problem()` gone, too
+        # only now, so that `problem()` is gone before the metrics show no unreadable key
         BROKEN.set(len(snapshot.problems))
         UNREADABLE.set(len(snapshot.unreadable))
         self._changed.set()
         return live
 
     def problem(self) -> str | None:
-        """Why mail cannot be signed that should be, in a line: keys that this user cannot read, a
-        key folder or a table that is not there. None when all is well. For `/readyz`."""
+        """Return one line for `/readyz` about why mail cannot be signed: keys that this user cannot
+        read, or a missing key folder or table. None if all is well."""
         found = self._live.snapshot.serious if self._live is not None else ()
         if not found:
             return None
@@ -157,12 +157,12 @@ class KeyKeeper:
 
     @property
     def files(self) -> Sequence[Path]:
-        """The key files that no setting names: those that opendkim's tables lead to."""
+        """Return the key files that no setting names: those from opendkim's tables."""
         table = self._live.snapshot.table if self._live is not None else None
         return table.files if table is not None else ()
 
     def keep_looking(self) -> None:
-        """Look at the records now and then, in a thread; for a worker, after its fork."""
+        """Check the records regularly in a thread; called in a worker after its fork."""
         threading.Thread(target=self._look_for_ever, name="key-records", daemon=True).start()
 
     def _look_for_ever(self) -> None:
@@ -171,24 +171,24 @@ class KeyKeeper:
             try:
                 wait = self._live.look_at_due() if self._live is not None else AFTER_AN_ERROR
             except Exception:
-                self._log.exception("looking at the records of keys failed")
+                self._log.exception("check of key records failed")
                 wait = AFTER_AN_ERROR
             self._changed.wait(wait)
 
     def _report(self, snapshot: Snapshot, previous: Snapshot) -> None:
         if os.getpid() != self._opened_by:
-            return  # each worker reads the keys after the parent, which has told it all
+            return  # each worker reads the keys after the parent, which has logged everything
         for problem in snapshot.problems:
             self._log.error(
-                "a key cannot be used",
+                "unusable key",
                 domain=problem.domain or None,
                 problem=problem.text,
                 old_keys_used_on=problem.kept,
             )
         if gone := sorted(set(previous.by_domain) - set(snapshot.by_domain)):
-            # as an administrator has it, or because a volume is not mounted: it looks the same
+            # removed by the administrator, or a volume is not mounted: both look the same
             self._log.warning(
-                "domains have no key of their own any more",
+                "domains no longer have their own key",
                 domains=gone[:MAX_TOLD],
                 count=len(gone),
             )

@@ -1,7 +1,7 @@
-"""Names of signing keys: the domain that signs (d=), the selector (s=), and where they meet.
+"""Names of signing keys: the signing domain (d=), the selector (s=), and the record name.
 
-Both come from file names, tables and command lines and go into paths and DNS questions. What
-passes here holds neither a slash nor an empty or hidden label, so no path leaves the key folder.
+Both come from file names, tables and command lines and go into paths and DNS queries. A valid name
+has no slash and no empty or hidden label, so no path leads out of the key folder.
 """
 
 from __future__ import annotations
@@ -12,43 +12,44 @@ from milters.keys.errors import KeysError
 from msgauth.domain import MAX_NAME, DomainError, to_alabels
 
 # RFC 6376 section 3.1: selector = sub-domain *( "." sub-domain ), each Let-dig [Ldh-str] (RFC 5321
-# section 4.1.2). The underscore is in no RFC and in many zones; a key that is in use is not refused
+# section 4.1.2). No RFC allows the underscore, but many zones have it; a key in use is not refused
 # for it.
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _SELECTOR = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\Z")
 
 
 class KeyNameError(KeysError):
-    """A string cannot be the domain or the selector of a key."""
+    """A string is not valid as the domain or the selector of a key."""
 
 
 def parse_domain(text: str) -> str:
-    """The signing domain in A-labels, lower-case; raises `KeyNameError`.
+    """Return the signing domain in A-labels, lower-case; raises `KeyNameError`.
 
-    It has at least two labels: nobody signs for a top-level domain.
+    It must have at least two labels: nobody signs for a top-level domain.
     """
     try:
         domain = to_alabels(text.strip())
     except DomainError as error:
         raise KeyNameError(str(error)) from error
     if "." not in domain:
-        raise KeyNameError(f"{domain!r} is not a domain that signs: it has no dot")
+        raise KeyNameError(f"{domain!r} is not a signing domain: it has no dot")
     return domain
 
 
 def parse_selector(text: str) -> str:
-    """The selector, lower-case as DNS compares it (RFC 4343); raises `KeyNameError`."""
+    """Return the selector in lower case, as DNS compares it (RFC 4343); raises `KeyNameError`."""
     selector = text.strip().lower()
     if len(selector) > MAX_NAME or not _SELECTOR.match(selector):
         raise KeyNameError(
-            f"{text[:80]!a} is not a selector: letters, digits and hyphens, in labels of "
-            "at most 63 with dots between"
+            f"{text[:80]!a} is not a selector: use letters, digits and hyphens, in labels of at "
+            "most 63, separated by dots"
         )
     return selector
 
 
 def record_name(domain: str, selector: str) -> str:
-    """The name of the key record in DNS (RFC 6376 section 3.6.2.1); raises `KeyNameError`."""
+    """Return the name of the key record in DNS (RFC 6376 section 3.6.2.1); raises
+    `KeyNameError`."""
     name = f"{selector}._domainkey.{domain}"
     if len(name) > MAX_NAME:
         raise KeyNameError(f"{name[:80]}... is longer than {MAX_NAME} octets")

@@ -1,8 +1,8 @@
-"""Is the record of a key in DNS, and does it say what it should?
+"""Check of the record of a key in DNS: is it there, and is it correct?
 
-A signature whose key nobody can fetch is worse than none: it fails at every receiver. `judge`
-compares a key with an answer; `Standing` remembers over time what became of a key, so that DNS
-which does not answer never stops a key that was seen. Both are pure.
+A signature whose key cannot be fetched is worse than none: it fails at every receiver. `judge`
+compares a key with an answer; `Standing` remembers the state of a key over time, so that unanswered
+queries never stop a key whose record was seen. Both are pure.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from msgauth.dkim.record import KeyRecord, RecordError, RevokedError, parse_key_
 from msgauth.keys import SigningKey
 
 RETRY = 60.0
-"""Seconds until a key whose record is not as it should be is looked at again."""
+"""Seconds until a key with an incorrect record is checked again."""
 
 RETRY_UNKNOWN = 10.0
-"""Seconds until DNS that did not answer is asked again: mail may leave unsigned until it does."""
+"""Seconds until an unanswered query is repeated: mail may be sent unsigned until then."""
 
 MISSES = 2
-"""How often in a row the record of a key that was seen must be gone before the key stops: a zone
-that is just being reloaded, or a server that lags behind for a minute, is no reason."""
+"""Number of checks in a row that must miss a known record before the key stops: a zone that is
+being reloaded, or a server that lags by a minute, is no reason to stop."""
 
 
 class Seen(enum.StrEnum):
-    """What DNS says of a key."""
+    """The state of a key in DNS."""
 
     PUBLISHED = "published"
-    """The record is there and fits the key."""
+    """The record exists and matches the key."""
     MISSING = "missing"
     """There is no record."""
     DIFFERENT = "different"
-    """There is a record, and signatures of this key would fail with it."""
+    """There is a record, but signatures of this key would fail with it."""
     REVOKED = "revoked"
     """The record says that the key is revoked."""
     UNKNOWN = "unknown"
@@ -45,7 +45,8 @@ class Seen(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What was seen, in a clause for people; `note` is what is odd about a record that fits."""
+    """The result of a check, with a reason as a clause; `note` is a remark about a matching
+    record."""
 
     seen: Seen
     reason: str = ""
@@ -62,11 +63,11 @@ def judge(key: SigningKey, answer: Answer) -> Publication:
     if not answer.records:
         return Publication(Seen.MISSING, "there is no TXT record")
     judged = [_judge_record(key, record) for record in answer.records]
-    # the best of them; the enumeration is in the order from good to bad
+    # the best of them; the enumeration is ordered from good to bad
     best = min(judged, key=lambda publication: list(Seen).index(publication.seen))
     if best.seen is Seen.PUBLISHED and len(judged) > 1:
-        # RFC 6376 section 3.6.2.2: what a verifier makes of several is undefined
-        note = f"{len(judged)} TXT records stand there, and a receiver may take any of them"
+        # RFC 6376 section 3.6.2.2: the result with several records is undefined
+        note = f"{len(judged)} TXT records exist, and a receiver may use any of them"
         return Publication(best.seen, best.reason, note)
     return best
 
@@ -75,7 +76,7 @@ def _judge_record(key: SigningKey, text: str) -> Publication:
     try:
         record = parse_key_record(text)
     except RevokedError:
-        return Publication(Seen.REVOKED, "the record is there with an empty p=")
+        return Publication(Seen.REVOKED, "the record exists with an empty p=")
     except RecordError as error:
         return Publication(Seen.DIFFERENT, f"{error}: {text[:60]!r}")
     return _judge_key_record(key, record)
@@ -84,30 +85,32 @@ def _judge_record(key: SigningKey, text: str) -> Publication:
 def _judge_key_record(key: SigningKey, record: KeyRecord) -> Publication:
     if record.key.type != key.type:
         return Publication(
-            Seen.DIFFERENT, f"the record is for {record.key.type} and the key is {key.type}"
+            Seen.DIFFERENT, f"the record is for {record.key.type} but the key is {key.type}"
         )
     if record.key.to_base64() != key.public_key().to_base64():
-        return Publication(Seen.DIFFERENT, "the record has the public key of another private key")
+        return Publication(
+            Seen.DIFFERENT, "the record has the public key of a different private key"
+        )
     if record.hashes is not None and "sha256" not in record.hashes:
         return Publication(Seen.DIFFERENT, "h= of the record does not allow sha256")
     if not record.services & {"*", "email"}:
         return Publication(Seen.DIFFERENT, "s= of the record does not allow email")
     if record.testing:
-        # RFC 6376 section 3.6.1, t=y: treated as unsigned mail where the signature fails
+        # RFC 6376 section 3.6.1, t=y: treated as unsigned mail if the signature fails
         return Publication(
-            Seen.PUBLISHED, note="t=y in the record: receivers take the domain for one on trial"
+            Seen.PUBLISHED, note="t=y in the record: receivers treat the domain as testing DKIM"
         )
     return Publication(Seen.PUBLISHED)
 
 
 def look_up(domain: str, selector: str, key: SigningKey) -> Lookup[Publication]:
-    """Ask for the record of a key as any receiver does, and judge it."""
+    """Query the record of a key as any receiver does, and judge it."""
     return judge(key, (yield from ask(record_name(domain, selector), "TXT")))
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What one name server says of a key."""
+    """The answer of one name server about a key."""
 
     said: Said
     publication: Publication
@@ -116,7 +119,7 @@ class Sight:
 def look_everywhere(
     domain: str, selector: str, key: SigningKey, port: int = 53
 ) -> Lookup[tuple[Sight, ...]]:
-    """Ask every name server that is responsible for the record; never the cache of a resolver.
+    """Query every authoritative name server of the record, never the cache of a resolver.
 
     Raises `gatepost.dns.authoritative.NoServersError` when they cannot be found.
     """
@@ -130,16 +133,16 @@ def judge_all(key: SigningKey, said: Sequence[Said]) -> tuple[Sight, ...]:
 
 
 def summarize(sights: Sequence[Sight]) -> Publication:
-    """The key as a whole: published when every server has it.
+    """Return the state of the key as a whole: published if every server has the record.
 
-    Of one server, one address that answers is enough: a machine without IPv6 cannot reach the
-    others. A server of which no address answers is one that we know nothing of.
+    One answering address per server is enough: a machine without IPv6 cannot reach the others. If
+    no address of a server answers, its state is unknown.
     """
     by_server: dict[tuple[str, str], list[Publication]] = {}
     for sight in sights:
         place = (sight.said.name, sight.said.server.host)
         by_server.setdefault(place, []).append(sight.publication)
-    worst = Publication(Seen.UNKNOWN, "no name server was asked")
+    worst = Publication(Seen.UNKNOWN, "no name server was queried")
     order = [Seen.PUBLISHED, Seen.UNKNOWN, Seen.MISSING, Seen.DIFFERENT, Seen.REVOKED]
     wholes: list[Publication] = []
     for (_, host), publications in by_server.items():
@@ -157,10 +160,10 @@ def summarize(sights: Sequence[Sight]) -> Publication:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Whether a key may sign, and what that rests on.
+    """Whether a key may sign, and the evidence for it.
 
-    `seen` is what was last known for sure, UNKNOWN while nothing was; `last` is the last look.
-    `misses` counts looks in a row that contradict `seen`.
+    `seen` is the last certain state, or UNKNOWN; `last` is the last check. `misses` counts checks
+    in a row that contradict `seen`.
     """
 
     may_sign: bool
@@ -170,20 +173,20 @@ class Standing:
 
     @property
     def next_look(self) -> float | None:
-        """Seconds until the next look; None: in no hurry, at the usual interval."""
+        """Return the seconds until the next check; None for the usual interval."""
         if self.last.seen is Seen.PUBLISHED:
             return None
         return RETRY_UNKNOWN if self.last.seen is Seen.UNKNOWN else RETRY
 
 
 def stand(before: Standing | None, found: Publication, *, was_activated: bool) -> Standing:
-    """What a look at DNS makes of the standing of a key. `before` is None at the first look.
+    """Update the standing of a key after a check. `before` is None at the first check.
 
-    * It is published: it may sign.
-    * DNS does not answer: nothing changes. At the first look a key signs that `gatepost keys
-      activate` has seen at every name server (`was_activated`); another one waits.
-    * It is not published, or no longer: it may not sign. One that was seen before gets a second
-      look, unless the record says that it is revoked.
+    * Published: it may sign.
+    * DNS does not answer: nothing changes. At the first check, a key may sign if `gatepost keys
+    activate` has seen its record at every name server (`was_activated`); others wait.
+    * Not published, or no longer: it may not sign. A key that was seen before gets a second check,
+    unless the record says that it is revoked.
     """
     if found.seen is Seen.PUBLISHED:
         return Standing(True, Seen.PUBLISHED, found)

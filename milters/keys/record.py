@@ -1,4 +1,4 @@
-"""A key record in the forms that people paste into DNS (RFC 6376 section 3.6.1)."""
+"""Key records in the forms for entering them into DNS (RFC 6376 section 3.6.1)."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ RecordForm: TypeAlias = Literal["bind", "line", "split"]
 RECORD_FORMS: tuple[RecordForm, ...] = get_args(RecordForm)
 
 CHARACTER_STRING = 255
-"""Octets of one character-string of a TXT record (RFC 1035 section 3.3.14)."""
+"""Maximum octets of one character-string of a TXT record (RFC 1035 section 3.3.14)."""
 
 DEFAULT_TTL = 3600
 
 
 def split(text: str) -> tuple[str, ...]:
-    """The character-strings that a verifier joins to `text` again (RFC 6376 section 3.6.2.2)."""
+    """Split `text` into the character-strings that a verifier joins again (RFC 6376 section
+    3.6.2.2)."""
     return tuple(
         text[at : at + CHARACTER_STRING] for at in range(0, len(text), CHARACTER_STRING)
     ) or ("",)
 
 
 def revoked_record(key_type: str) -> str:
-    """The record of a key that was withdrawn: an empty p= (RFC 6376 section 3.6.1)."""
+    """Return the record of a revoked key: an empty p= (RFC 6376 section 3.6.1)."""
     return f"v=DKIM1; k={key_type}; p="
 
 
 def present(name: str, text: str, form: RecordForm, ttl: int = DEFAULT_TTL) -> str:
-    """The record `text` of `name` as it is entered somewhere, with no final line end.
+    """Return the record `text` of `name` in the given form, without a final line end.
 
     `bind`: a line for a zone file. `line`: the bare value, for web forms that split it themselves.
     `split`: the value in quoted strings of at most 255 octets, for web forms that do not.

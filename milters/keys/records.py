@@ -1,4 +1,4 @@
-"""What is known of the records of our keys, kept up to date while the milter runs."""
+"""State of the records of our keys, kept up to date while the milter runs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from milters.keys.publication import Publication, Seen, Standing, stand
 from milters.keys.stored import StoredKey
 
 MAX_QUESTIONS = 16
-"""Questions about keys that are under way at a time."""
+"""Maximum DNS queries about keys at a time."""
 
 KEYS = Gauge(
     "gatepost_milters_keys",
-    "Active signing keys by what became of them: `signing`, `unpublished` (the record is missing "
-    "or does not fit), `unknown` (DNS has not answered yet)",
+    "Active signing keys by state: `signing`, `unpublished` (the record is missing or does not "
+    "match), `unknown` (DNS has not answered yet)",
     ["state"],
     across="max",
 )
@@ -31,9 +31,9 @@ _Identity: TypeAlias = tuple[str, str, bytes]
 
 
 class Records:
-    """The standing of each key, and when it is looked at again. Safe for threads.
+    """The standing of each key, and the time of its next check. Thread-safe.
 
-    It outlives reloads: a key that was seen stays seen while DNS does not answer.
+    It survives reloads: a key whose record was seen keeps that state while DNS does not answer.
     """
 
     def __init__(
@@ -46,25 +46,25 @@ class Records:
         self._lock = threading.Lock()
 
     def may_sign(self, key: StoredKey) -> bool:
-        """Whether the key signs, as far as its record is concerned."""
+        """Return whether the key may sign, judging by its record."""
         standing = self._standings.get(key.identity)
         return standing is not None and standing.may_sign
 
     def due(self, keys: Iterable[StoredKey]) -> list[StoredKey]:
-        """Those of `keys` whose time to be looked at has come; new ones are always due."""
+        """Return those of `keys` that are due for a check; new ones always are."""
         now = self._monotonic()
         return [key for key in keys if self._due.get(key.identity, now) <= now]
 
     def seconds_to_next(self, keys: Iterable[StoredKey], at_most: float) -> float:
-        """How long no key is due, between 1 and `at_most`."""
+        """Return the seconds until a key is due, between 1 and `at_most`."""
         now = self._monotonic()
         next_due = min((self._due.get(key.identity, now) for key in keys), default=now + at_most)
         return min(max(next_due - now, 1.0), at_most)
 
     def look_at(self, keys: Iterable[StoredKey], look: Look, interval: float) -> None:
-        """Compare `keys` with DNS, several at a time, and remember what becomes of them.
+        """Compare `keys` with DNS, several at a time, and remember the results.
 
-        `interval` is in seconds: when those that are as they should be are looked at again.
+        `interval` is in seconds: the time until correct records are checked again.
         """
         with ThreadPoolExecutor(MAX_QUESTIONS) as pool:
             looked = [(key, pool.submit(look, key)) for key in keys]
@@ -72,7 +72,7 @@ class Records:
                 self._take(key, found.result(), interval)
 
     def forget_all_but(self, keys: Iterable[StoredKey]) -> None:
-        """Drop what is known of keys that are no longer there."""
+        """Forget keys that no longer exist."""
         identities = {key.identity for key in keys}
         with self._lock:
             for identity in self._standings.keys() - identities:
@@ -80,7 +80,7 @@ class Records:
                 self._due.pop(identity, None)
 
     def count(self, keys: Iterable[StoredKey], signing: Callable[[StoredKey], bool]) -> None:
-        """Show in the metrics how many of `keys` are in which state."""
+        """Export the number of `keys` in each state to the metrics."""
         counts = {"signing": 0, "unpublished": 0, "unknown": 0}
         for key in keys:
             standing = self._standings.get(key.identity)
@@ -107,10 +107,10 @@ class Records:
         log = self._log.bind(record=record_name(key.domain, key.selector), signs=after.may_sign)
         found = after.last
         if found.seen is Seen.UNKNOWN:
-            log.warning("not known whether a key is published", dns=found.reason)
+            log.warning("unknown whether a key is published", dns=found.reason)
         elif found.seen is not Seen.PUBLISHED:
-            log.error("a key is not published as it should be", dns=found.reason)
+            log.error("a key is not published correctly", dns=found.reason)
         elif found.note:
-            log.warning("a key is published with an odd record", dns=found.note)
+            log.warning("a key is published with an unusual record", dns=found.note)
         elif before is not None:
             log.info("a key is published")

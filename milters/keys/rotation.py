@@ -1,4 +1,4 @@
-"""Which keys go when others come."""
+"""Replacement of keys by new ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from milters.keys.state import OVERLAP, KeyState
 
 
 def key_type(key: KeyFile) -> str:
-    """The type of a key; empty for one whose file cannot be used any more."""
+    """Return the type of a key; empty if its file is no longer usable."""
     try:
         return read_key(key.path).type
     except KeysError:
@@ -20,9 +20,9 @@ def key_type(key: KeyFile) -> str:
 
 
 def replaced_by(new: Sequence[KeyFile], of_domain: Iterable[KeyFile]) -> list[KeyFile]:
-    """The active keys that `new` ones replace: those of the same types.
+    """Return the active keys that `new` ones replace: those of the same types.
 
-    One that cannot be read is replaced too: it signs nothing. Flat keys have no state to change.
+    An unreadable key is replaced too: it signs nothing. Flat keys have no state to change.
     """
     names = {key.selector for key in new}
     types = {key_type(key) for key in new} | {""}
@@ -38,7 +38,7 @@ def replaced_by(new: Sequence[KeyFile], of_domain: Iterable[KeyFile]) -> list[Ke
 
 
 def time_to_wait(key: KeyFile, now: datetime) -> timedelta:
-    """How long the record of a retired key should still stay for mail under way; zero or less when
-    it need not."""
+    """Return how long the record of a retired key must stay for mail in transit; zero or less if it
+    need not."""
     since = key.life.since.get(KeyState.RETIRED) if key.life else None
     return OVERLAP if since is None else since + OVERLAP - now

@@ -1,4 +1,4 @@
-"""The keys of a domain that a command or a caller means."""
+"""Selection of keys of a domain by a command or caller."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from milters.keys.state import KeyState
 def select(
     folder: KeyFolder, domain: str, selectors: Sequence[str], states: Iterable[KeyState]
 ) -> list[KeyFile]:
-    """Return the keys of these selectors, or without any those in one of `states`.
+    """Return the keys of these selectors, or without selectors those in one of `states`.
 
-    A selector that `keys.toml` has and whose file is gone is a key too: it can be revoked. Raises
-    `KeysError` for a domain without keys and for a selector that it does not have.
+    A selector in `keys.toml` whose file is gone is a key too: it can be revoked. Raises `KeysError`
+    for a domain without keys and for an unknown selector.
     """
     keys = {
         selector: KeyFile(domain, selector, folder.path / domain / f"{selector}.pem", life)
@@ -40,6 +40,6 @@ def refuse_flat(folder: KeyFolder, keys: Iterable[KeyFile]) -> None:
     for key in keys:
         if key.path.parent == folder.path:
             raise KeysError(
-                f"{key.path} lies flat in the folder and has no state: it is active while it is "
-                "there; remove it to retire it"
+                f"{key.path} is in the flat layout and has no state: it is active while it "
+                "exists; remove it to retire it"
             )

@@ -1,4 +1,4 @@
-"""The name servers that have the records of keys: those that answer, and the one that changes."""
+"""The name servers with the records of keys: those to query, and the primary to update."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from msgauth.drive import solve
 from msgauth.keys import SigningKey
 
 TIMEOUT = 5.0
-"""Seconds that one name server gets for an answer."""
+"""Time limit in seconds for an answer of one name server."""
 
 PATIENCE = 20.0
 PATIENCE_PER_KEY = 0.25
-"""Seconds until nothing more is asked, and those that each key adds: where DNS answers, a key takes
-far less, and where it does not, there is nothing to wait for."""
+"""Time limit in seconds, and its increase per key: if DNS answers, a key takes far less, and if it
+does not, waiting is useless."""
 
 
 def time_for(keys: int) -> float:
-    """Return the seconds after which a look at so many keys gives up."""
+    """Return the time limit in seconds for a check of `keys` keys."""
     return PATIENCE + keys * PATIENCE_PER_KEY
 
 
 @dataclass(frozen=True)
 class Servers:
-    """The name servers that are asked: those that were told, or those that are responsible."""
+    """The name servers to query: the given ones, or the authoritative ones."""
 
     told: tuple[str, ...]
     port: int
@@ -49,12 +49,12 @@ class Servers:
         port: int = 53,
         seconds: float = float("inf"),
     ) -> Servers:
-        """Return servers that are found through `resolve` and answer for `seconds` from now on."""
+        """Return servers found through `resolve`, queried for at most `seconds` from now."""
         deadline = time.monotonic() + seconds
         return cls(told, port, AllAtOnce(resolve, TIMEOUT, deadline).ask)
 
     def look(self, key: KeyFile, signing: SigningKey) -> tuple[Sight, ...]:
-        """Return what each of them says of a key; raises `KeysError` when none can be found."""
+        """Return the answer of each server about a key; raises `KeysError` if none can be found."""
         try:
             if not self.told:
                 lookup = look_everywhere(key.domain, key.selector, signing, self.port)
@@ -66,7 +66,7 @@ class Servers:
             raise KeysError(str(error)) from None
 
     def addresses(self) -> tuple[NameServer, ...]:
-        """Return the addresses of the servers that were told; raises `KeysError`."""
+        """Return the addresses of the given servers; raises `KeysError`."""
         try:
             return tuple(
                 server
@@ -79,7 +79,7 @@ class Servers:
 
 @dataclass(frozen=True)
 class Primary:
-    """The name server that takes updates (RFC 2136) of a zone."""
+    """The name server that receives the updates (RFC 2136) of a zone."""
 
     server: NameServer
     zone: str | None
@@ -88,14 +88,14 @@ class Primary:
     ask: Callable[[Question], Answer]
 
     def records(self, name: str) -> tuple[str, ...]:
-        """Return the TXT records that stand at `name` now; raises `KeysError`."""
+        """Return the current TXT records at `name`; raises `KeysError`."""
         (said,) = solve(ask_servers(name, "TXT", [self.server]), self.ask)
         if said.why:
             raise KeysError(f"{self.server} {said.why}")
         return said.answer.records
 
     def replace(self, name: str, text: str, expected: tuple[str, ...]) -> None:
-        """Put `text` in place of the records `expected`; raises `KeysError`."""
+        """Replace the records `expected` by `text`; raises `KeysError`."""
         try:
             replace_txt(
                 name,
@@ -108,7 +108,7 @@ class Primary:
                 expected=expected,
             )
         except RecordExistsError as error:
-            raise KeysError(f"{error}: somebody else changed it; look and try again") from None
+            raise KeysError(f"{error}: somebody else changed it; check and try again") from None
         except ServerError as error:
             raise KeysError(f"{self.server} {error}") from None
         except UpdateError as error:
@@ -116,13 +116,13 @@ class Primary:
 
 
 def read_tsig_key(path: Path) -> TsigKey:
-    """Read the key that is shared with a primary; raises `KeysError`."""
+    """Read the key shared with a primary; raises `KeysError`."""
     try:
         return parse_tsig_key(SecretFile(path).read().decode())
     except OSError as error:
         raise KeysError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise KeysError(f"{path}: it is no TSIG key: it is not text") from None
+        raise KeysError(f"{path}: not a TSIG key: it is not text") from None
     except UpdateError as error:
         raise KeysError(f"{path}: {error}") from None
     except ValueError as error:

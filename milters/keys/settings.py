@@ -1,4 +1,4 @@
-"""The part of `[milters]` that says where signing keys are and when they may sign."""
+"""The settings in `[milters]` for the location and use of signing keys."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from milters.keys.tables.errors import Place
 def _check_dataset(spec: str) -> str:
     kind, path = classify(spec, Place("data set"))
     if kind == "csl" or not path.startswith("/"):
-        raise ValueError(f'{spec!r} is no table: write "file:/PATH" or "refile:/PATH"')
+        raise ValueError(f'{spec!r} is not a table: write "file:/PATH" or "refile:/PATH"')
     return spec
 
 
@@ -30,59 +30,59 @@ DEFAULT_KEYS = Path("/etc/gatepost/keys")
 
 
 class KeyEntry(Section):
-    """A key that lies anywhere: `[[milters.key]]`."""
+    """A key outside the key folder: `[[milters.key]]`."""
 
     domain: Annotated[str, AfterValidator(parse_domain)] = Field(
         description="The signing domain, `d=`."
     )
     selector: Annotated[str, AfterValidator(parse_selector)] = Field(
-        description="The selector, `s=`: the record is `SELECTOR._domainkey.DOMAIN`."
+        description="The selector, `s=`; the record is `SELECTOR._domainkey.DOMAIN`."
     )
     file: WatchedPath = Field(description="The private key in PEM: RSA or Ed25519.")
 
 
 class KeySettings(Section):
-    """Where signing keys are and when they may sign."""
+    """The location and use of signing keys."""
 
     keys: WatchedPath = Field(
         default=DEFAULT_KEYS,
-        description="The key folder: `DOMAIN/SELECTOR.pem`, or flat `DOMAIN.SELECTOR.pem` as a "
-        "Kubernetes Secret is mounted. `gatepost keys` works on it.",
+        description="The key folder, managed by `gatepost keys`: `DOMAIN/SELECTOR.pem`, or flat "
+        "`DOMAIN.SELECTOR.pem` as in a mounted Kubernetes Secret.",
     )
     key: tuple[KeyEntry, ...] = Field(
         default=(),
-        description="Keys that lie elsewhere, one `[[milters.key]]` each. They are active.",
+        description="Keys outside the key folder, one `[[milters.key]]` each. They are active.",
     )
     opendkim_key_table: DataSetSpec | None = Field(
         default=None,
-        description="A KeyTable of opendkim that is used as it is, as in "
+        description="A KeyTable of opendkim, used unchanged, such as "
         "`refile:/etc/opendkim/KeyTable`. Needs `opendkim_signing_table`.",
     )
     opendkim_signing_table: DataSetSpec | None = Field(
         default=None,
-        description="A SigningTable of opendkim that is used as it is. What it says of an author "
-        "counts before the key folder.",
+        description="A SigningTable of opendkim, used unchanged. If it has an entry for an "
+        "author, it takes precedence over the key folder.",
     )
     opendkim_base: BasePath = Field(
         default=Path("/"),
-        description="The folder that a relative key file of the KeyTable (`./...`) starts from: "
-        "opendkim's `BaseDirectory`.",
+        description="The folder for relative key files in the KeyTable (`./...`): opendkim's "
+        "`BaseDirectory`.",
     )
     opendkim_multiple_signatures: bool = Field(
         default=False,
-        description="Sign with every entry of the SigningTable that matches, not with the first "
-        "alone: opendkim's `MultipleSignatures`.",
+        description="Sign with every matching entry of the SigningTable, not only with the "
+        "first: opendkim's `MultipleSignatures`.",
     )
     require_published: bool = Field(
         default=True,
-        description="Sign only with keys whose record is in DNS as it should be. A key that was "
-        "seen there goes on signing while DNS does not answer.",
+        description="Only sign with keys whose records in DNS are correct. A key whose record "
+        "was seen keeps signing while DNS does not answer.",
     )
     publication_interval: Duration = Field(
         default=3600.0,
         ge=60,
         le=7 * 86400,
-        description="How often the records of the keys are looked at again.",
+        description="How often the records of the keys are checked again.",
     )
 
     @model_validator(mode="after")

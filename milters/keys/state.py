@@ -1,8 +1,8 @@
-"""The life of a key, and the file `keys.toml` that remembers it.
+"""The life of a key, and its record in the file `keys.toml`.
 
-A key is `new` when it is made, `published` when its record is in DNS, `active` while it signs,
-`retired` when it no longer signs and its record stays for mail under way, and `revoked` when its
-record says so with an empty p=. Nothing in here reads a clock or a file.
+A key is `new` when it is created, `published` when its record is in DNS, `active` while it signs,
+`retired` when it no longer signs but its record stays for mail in transit, and `revoked` when its
+record has an empty p=. This module reads neither a clock nor a file.
 """
 
 from __future__ import annotations
@@ -18,68 +18,68 @@ from milters.keys.errors import KeysError
 from milters.keys.names import KeyNameError, parse_selector
 
 MAX_STATE_FILE = 1 << 20
-"""Octets of keys.toml that are read: some thousand selectors."""
+"""Maximum octets of keys.toml: some thousand selectors."""
 
 OVERLAP = timedelta(days=7)
-"""How long a retired key stays in DNS: mail waits in queues for up to five days (RFC 5321 section
-4.5.4.1 speaks of four to five), and some is verified again when it is read."""
+"""How long a retired key stays in DNS: mail stays in queues for up to five days (RFC 5321 section
+4.5.4.1 says four to five), and some is verified again when it is read."""
 
 
 class KeyState(enum.StrEnum):
-    """Where in its life a key is."""
+    """The stage in the life of a key."""
 
     NEW = "new"
-    """It was made; nobody but us knows it."""
+    """Created, not yet known to others."""
     PUBLISHED = "published"
-    """Its record was seen at every name server; it does not sign yet."""
+    """Every name server has its record; it does not sign yet."""
     ACTIVE = "active"
     """It signs."""
     RETIRED = "retired"
-    """It no longer signs; its record stays, so that mail under way verifies."""
+    """It no longer signs; its record stays, so that mail in transit verifies."""
     REVOKED = "revoked"
-    """Its record has an empty p=: nothing that it signed counts any more."""
+    """Its record has an empty p=: all its signatures are invalid."""
 
 
 NEXT: Mapping[KeyState, frozenset[KeyState]] = {
     KeyState.NEW: frozenset({KeyState.PUBLISHED, KeyState.ACTIVE, KeyState.REVOKED}),
     KeyState.PUBLISHED: frozenset({KeyState.ACTIVE, KeyState.RETIRED, KeyState.REVOKED}),
     KeyState.ACTIVE: frozenset({KeyState.RETIRED, KeyState.REVOKED}),
-    # back to active: the new key turned out to be wrong
+    # back to active, if the new key turns out to be wrong
     KeyState.RETIRED: frozenset({KeyState.ACTIVE, KeyState.REVOKED}),
     KeyState.REVOKED: frozenset(),
 }
-"""From a state to those that may follow it."""
+"""The states that may follow each state."""
 
 
 class KeyStateError(KeysError):
-    """keys.toml cannot be used, or a key may not go from its state into the one asked for."""
+    """keys.toml is unusable, or a key cannot change from its state to the requested one."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyLife:
-    """The state of one key, and when (UTC) it came into each of its states."""
+    """The state of one key, and when (UTC) it entered each of its states."""
 
     state: KeyState
     since: Mapping[KeyState, datetime] = field(default_factory=dict)
 
     @classmethod
     def begin(cls, state: KeyState, now: datetime) -> KeyLife:
-        """A key that is first seen in `state`."""
+        """Return a key that begins in `state`."""
         return cls(state, {state: now})
 
     def enter(self, state: KeyState, now: datetime) -> KeyLife:
-        """The same key in `state`; raises `KeyStateError` where that may not follow."""
+        """Return the key in `state`; raises `KeyStateError` if the change is not allowed."""
         if state is self.state:
             return self
         if state not in NEXT[self.state]:
             allowed = ", ".join(sorted(NEXT[self.state])) or "nothing"
             raise KeyStateError(
-                f"a key that is {self.state} cannot become {state}; what can follow: {allowed}"
+                f"a key that is {self.state} cannot become {state}, only: {allowed}"
             )
         return replace(self, state=state, since={**self.since, state: now})
 
     def mark_seen(self, now: datetime) -> KeyLife:
-        """The same key, of which every name server was seen to have the record."""
+        """Return the key, marked as seen at every name server."""
         since = {KeyState.PUBLISHED: now, **self.since}
         state = KeyState.PUBLISHED if self.state is KeyState.NEW else self.state
         return replace(self, state=state, since=since)
@@ -111,12 +111,12 @@ def _parse_life(selector: str, table: Any) -> KeyLife:
             continue
         if key not in list(KeyState) or not isinstance(value, datetime) or value.tzinfo is None:
             raise KeyStateError(
-                f'["{selector}"] has {key[:40]!a}: only state, and the date of each state '
-                "in UTC, as in active = 2026-11-21T10:00:00Z"
+                f'["{selector}"] has {key[:40]!a}: write only state, and the date of each '
+                "state in UTC, such as active = 2026-11-21T10:00:00Z"
             )
         try:
             since[KeyState(key)] = value.astimezone(UTC)
-        except OverflowError:  # a first or last day of the calendar, with an offset
+        except OverflowError:  # the first or last day of the calendar, with an offset
             raise KeyStateError(f'["{selector}"] has {key} = {value}: no such date') from None
     return KeyLife(KeyState(table["state"]), since)
 
@@ -128,7 +128,7 @@ _HEAD = """\
 
 
 def print_states(states: Mapping[str, KeyLife]) -> str:
-    """The text that `parse_states` reads back, in the order of the selectors."""
+    """Return the text that `parse_states` reads, in the order of the selectors."""
     lines = [_HEAD]
     for selector in sorted(states):
         life = states[selector]
@@ -143,15 +143,15 @@ def print_states(states: Mapping[str, KeyLife]) -> str:
 
 
 def print_date(moment: datetime) -> str:
-    """A moment in UTC to the second (RFC 3339), as TOML and people read it."""
+    """Return a time in UTC to the second (RFC 3339), for TOML and people."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def new_selector(key_type: str, now: datetime, taken: frozenset[str]) -> str:
-    """A selector that says when the key was made and of which type, and is not in `taken`.
+    """Return a selector with the date and type of the key that is not in `taken`.
 
-    The year, the month, and r for RSA or e for Ed25519: 202611r. A further one of the same month
-    is 202611r2.
+    It consists of year, month, and r for RSA or e for Ed25519: 202611r. The next one in the same
+    month is 202611r2.
     """
     selector = f"{now.astimezone(UTC):%Y%m}{key_type[0]}"
     number = 1

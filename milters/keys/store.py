@@ -1,8 +1,8 @@
-"""The keys that a daemon may sign with, as one immutable snapshot of everything configured.
+"""An immutable snapshot of all configured signing keys of a daemon.
 
-A snapshot is made whole and swapped in whole. What is wrong with a key is a problem of its domain,
-never an exception: the other domains sign on. When a reload finds a problem in a domain that
-signed before, that domain keeps the keys that it had, except one that has been revoked.
+A snapshot is built completely and then swapped in. An unusable key is a problem of its domain,
+never an exception: the other domains keep signing. If a reload finds a problem in a domain that
+signed before, that domain keeps its previous keys, except revoked ones.
 """
 
 from __future__ import annotations
@@ -29,20 +29,21 @@ class Harm(enum.Enum):
     """The effect of a problem on the mail of its domain."""
 
     NONE = "none"
-    """Nothing: a stray file, a line of a table that is not used."""
+    """None: a stray file, or an unused line of a table."""
     KEY = "key"
-    """A key that should sign is of no use."""
+    """A key that should sign is unusable."""
     SOURCE = "source"
-    """The key folder or a table is of no use: no key of it signs."""
+    """The key folder or a table is unusable: none of its keys signs."""
     UNREADABLE = "unreadable"
-    """A key, the folder or a table may be there and cannot be read: mail that it would sign waits.
+    """A key, the folder or a table may exist but cannot be read: mail that it would sign is
+    deferred.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class KeyProblem:
-    """Something that is not used, in a line for the log. `domain` is empty when it concerns no
-    single one; `kept` says that what was used before is used on."""
+    """A problem, as a line for the log. `domain` is empty if it does not concern a single domain;
+    `kept` says that the previous keys stay in use."""
 
     domain: str
     text: str
@@ -52,7 +53,7 @@ class KeyProblem:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Every key that is active, and what was wrong. `by_domain` has those of the key folder and of
+    """All active keys, and the problems. `by_domain` has the keys of the key folder and of
     `[[milters.key]]`, `table` those of opendkim's tables."""
 
     by_domain: Mapping[str, tuple[StoredKey, ...]]
@@ -61,15 +62,15 @@ class Snapshot:
 
     @property
     def unreadable(self) -> tuple[KeyProblem, ...]:
-        """Return the sources that cannot be read and that no earlier content stands in for."""
+        """Return the unreadable sources without earlier content in their place."""
         return self._with(Harm.UNREADABLE)
 
     @property
     def serious(self) -> tuple[KeyProblem, ...]:
-        """Return the problems that keep the milter from its work.
+        """Return the problems that prevent the milter from signing.
 
-        These are the unreadable, and a folder or table that is of no use, where nothing that was
-        read earlier stands in.
+        These are unreadable sources and an unusable folder or table, unless earlier content is used
+        in their place.
         """
         return self._with(Harm.UNREADABLE, Harm.SOURCE)
 
@@ -81,11 +82,11 @@ class Snapshot:
         return self.by_domain.get(domain, ())
 
     def keys_for(self, author: MailAddress) -> tuple[StoredKey, ...] | None:
-        """Return the keys of a SigningTable for this author; None when it says nothing of it."""
+        """Return the keys of a SigningTable for this author; None if it has no entry for it."""
         return None if self.table is None else self.table.keys_for(author)
 
     def all_keys(self) -> tuple[StoredKey, ...]:
-        """Return every key, each once."""
+        """Return all keys, each once."""
         keys = {key.identity: key for keys in self.by_domain.values() for key in keys}
         if self.table is not None:
             keys.update({key.identity: key for key in self.table.keys.values()})
@@ -104,14 +105,14 @@ class _Source:
 
 
 class _Reader:
-    """Reads key files; a file that has not changed since `previous` is not parsed again, because
-    OpenSSL takes some 30 ms to check an RSA key."""
+    """Reads key files. A file that has not changed since `previous` is not parsed again, because
+    OpenSSL needs some 30 ms to check an RSA key."""
 
     def __init__(self, previous: Snapshot) -> None:
         self._known = {key.digest: key.key for key in previous.all_keys()}
 
     def read(self, source: _Source) -> StoredKey:
-        """Raises `KeysError`."""
+        """Read one key; raises `KeysError`."""
         data = read_private(source.path)
         digest = hashlib.sha256(data).digest()
         key = self._known.get(digest) or to_key(source.path, data)
@@ -130,7 +131,7 @@ def _of_source(error: Exception) -> Harm:
 
 
 def load(settings: KeySettings, previous: Snapshot = EMPTY) -> Snapshot:
-    """Read every key that `settings` names; never raises for what a key or a folder is like."""
+    """Read every key that `settings` names; never raises for an unusable key or folder."""
     reader = _Reader(previous)
     problems: list[KeyProblem] = []
     by_domain = _load_folder(settings, reader, problems, previous)
@@ -179,7 +180,7 @@ def _load_folder(
 
 def _scan(settings: KeySettings) -> Listing:
     if "keys" not in settings.model_fields_set and _is_missing(settings.keys):
-        return Listing((), ())  # nobody asked for it: this one does not sign
+        return Listing((), ())  # not configured: this daemon does not sign
     return KeyFolder(settings.keys).scan()
 
 
@@ -189,14 +190,14 @@ def _is_missing(folder: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:
-        pass  # it may be there: a folder above is closed to this user
+        pass  # it may exist: this user may not enter a parent folder
     return False
 
 
 def _entries(
     settings: KeySettings,
 ) -> tuple[dict[tuple[str, str], _Source], list[tuple[str, str, Harm]]]:
-    """Return the keys of `[[milters.key]]`, and what is wrong with them: domain, text, harm."""
+    """Return the keys of `[[milters.key]]` and their problems: domain, text, harm."""
     sources: dict[tuple[str, str], _Source] = {}
     bad: list[tuple[str, str, Harm]] = []
     for entry in settings.key:
@@ -217,7 +218,7 @@ def _entries(
 def _with_listing(
     sources: dict[tuple[str, str], _Source], listing: Listing, problems: list[KeyProblem]
 ) -> dict[tuple[str, str], _Source]:
-    """Add the active keys of the folder; what `[[milters.key]]` names counts before it."""
+    """Add the active keys of the folder; `[[milters.key]]` takes precedence."""
     merged = dict(sources)
     for file in listing.keys:
         name = file.domain, file.selector

@@ -1,4 +1,4 @@
-"""A key that was read from its file, ready to sign."""
+"""A key read from its file, ready to sign."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from msgauth.keys import SigningKey
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A private key and where it comes from. `was_activated` says that `gatepost keys activate`
-    has seen it at every name server; a key put there by hand was seen by nobody."""
+    """A private key and its source. `was_activated` says that `gatepost keys activate` has seen its
+    record at every name server; this is false for a key without a state."""
 
     domain: str
     selector: str
@@ -19,11 +19,12 @@ class StoredKey:
     path: Path
     was_activated: bool
     digest: bytes = field(repr=False)
-    """SHA-256 of the file: tells two keys of one name apart."""
+    """SHA-256 of the file, which distinguishes keys with the same name."""
 
     @property
     def identity(self) -> tuple[str, str, bytes]:
-        """What tells it from every other key, also from an earlier one of its name."""
+        """Domain, selector and file hash: identifies the key, even among keys with the same
+        name."""
         return self.domain, self.selector, self.digest
 
     @property

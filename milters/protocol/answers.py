@@ -1,6 +1,7 @@
-"""What a milter tells an MTA: packets out.
+"""Writer of the packets that a milter sends to an MTA.
 
-Texts are checked: what would end a text early, or begin a line that is not ours, is a `ValueError`.
+Texts are checked: a character that would end a text early, or begin another line, is a
+`ValueError`.
 """
 
 from __future__ import annotations
@@ -10,33 +11,33 @@ from typing import Final
 
 
 def packet(command: bytes, data: bytes = b"") -> bytes:
-    """One packet."""
+    """Return one packet."""
     return struct.pack(">I", 1 + len(data)) + command + data
 
 
 CONTINUE: Final = packet(b"c")
-"""Go on; at the end of a message: take it."""
+"""Continue; at the end of a message: accept it."""
 
 
 def insert_header(name: str, value: str) -> bytes:
-    """Put a field on top of the header; folds of `value` are LF and white space."""
+    """Insert a field at the top of the header; folds of `value` are LF and white space."""
     return packet(b"i", b"\0\0\0\0" + _text(name) + _folded(value))
 
 
 def delete_header(name: str, occurrence: int) -> bytes:
     """Remove the field that is the `occurrence`-th of its name, from 1."""
-    # a field that is changed to nothing goes
+    # changing a field to an empty value removes it
     return packet(b"m", struct.pack(">I", occurrence) + _text(name) + b"\0")
 
 
 def quarantine(reason: str) -> bytes:
-    """Let the message wait for the administrator."""
+    """Put the message into quarantine for the administrator."""
     return packet(b"q", _text(reason))
 
 
 def reply(code: int, enhanced: str, text: str) -> bytes:
     """Answer the client with an SMTP reply of one line; 4xx or 5xx refuses the message."""
-    # an MTA takes it for a format of printf
+    # an MTA uses the text as a printf format
     return packet(b"y", _text(f"{code} {enhanced} {text}".replace("%", "%%")))
 
 

@@ -1,11 +1,11 @@
-"""What is wrong with what an MTA sends."""
+"""Errors in the data that an MTA sends."""
 
 from __future__ import annotations
 
 
 class ProtocolError(Exception):
-    """The MTA sent what the milter protocol does not allow, and cannot be followed any further.
+    """The MTA violated the milter protocol, so the stream is out of step.
 
-    The connection has to be closed: the MTA then defers what it had in hand. The text says what is
-    wrong, and shows nothing of the message.
+    The connection must be closed: the MTA then defers the current message. The text describes the
+    error, without content of the message.
     """

@@ -1,4 +1,5 @@
-"""What an MTA tells a milter. Macros are named without braces, and belong to their event."""
+"""Events that an MTA sends to a milter. Macros are named without braces, and belong to their
+event."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ Macros: TypeAlias = Mapping[bytes, bytes]
 
 
 class Offer(NamedTuple):
-    """The MTA offers a version, the actions it would carry out, the steps it can do without."""
+    """The MTA offers a version, the actions it supports, and the steps it can omit."""
 
     version: int
     actions: int
@@ -19,8 +20,8 @@ class Offer(NamedTuple):
 class Connect(NamedTuple):
     """An SMTP client has connected; `address` is None for one without an IP address.
 
-    `port` is 0 where there is none: Postfix makes up a client for mail that came in by another way
-    than SMTP, as by sendmail(1), with the name and an address of this machine.
+    `port` is 0 if there is none: for mail submitted without SMTP, for example by sendmail(1),
+    Postfix invents a client with the name and an address of this machine.
     """
 
     hostname: str
@@ -35,7 +36,7 @@ class Helo(NamedTuple):
 
 
 class MailFrom(NamedTuple):
-    """MAIL FROM begins a message; the path has its angle brackets."""
+    """MAIL FROM, which begins a message; the path includes its angle brackets."""
 
     path: bytes
     parameters: tuple[bytes, ...]
@@ -66,8 +67,8 @@ class EndOfHeader(NamedTuple):
 class BodyChunk(NamedTuple):
     """The next part of the body, cut anywhere.
 
-    `with_end`: it came in one packet with the end of the message, and the MTA waits for one answer
-    to both.
+    `with_end`: it arrived in one packet with the end of the message, and the MTA waits for one
+    answer to both.
     """
 
     octets: bytes
@@ -75,17 +76,17 @@ class BodyChunk(NamedTuple):
 
 
 class EndOfMessage(NamedTuple):
-    """The message is complete, and the MTA waits for what is to become of it."""
+    """The message is complete, and the MTA waits for the decision."""
 
     macros: Macros
 
 
 class Abort(NamedTuple):
-    """The message under way, if there is one, is given up."""
+    """The current message, if there is one, is aborted."""
 
 
 class NextClient(NamedTuple):
-    """The SMTP client is gone, and the MTA will use the connection for another one."""
+    """The SMTP client has disconnected, and the MTA will use the connection for another one."""
 
 
 class UnknownCommand(NamedTuple):
@@ -93,7 +94,7 @@ class UnknownCommand(NamedTuple):
 
 
 class Quit(NamedTuple):
-    """The MTA is done with the connection."""
+    """The MTA ends the connection."""
 
 
 Event: TypeAlias = (

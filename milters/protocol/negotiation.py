@@ -1,7 +1,7 @@
-"""What a milter and an MTA agree on at the beginning of a connection.
+"""Negotiation between a milter and an MTA at the beginning of a connection.
 
-The MTA offers actions and protocol steps; the milter answers with those of them that it uses. Bits
-as in Sendmail's include/libmilter/mfapi.h.
+The MTA offers actions and protocol steps; the milter answers with those that it uses. The bits are
+those of Sendmail's include/libmilter/mfapi.h.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ OLDEST_VERSION: Final = 2
 
 
 class MtaAction(enum.IntFlag):
-    """What the MTA does to a message when it is told to (SMFIF_*)."""
+    """Actions that the MTA can apply to a message (SMFIF_*)."""
 
     ADD_HEADERS = 0x01
     CHANGE_HEADERS = 0x10
     QUARANTINE = 0x20
     SET_SYMBOL_LIST = 0x100
-    """Takes a list of the macros that it is to send."""
+    """The MTA accepts a list of the macros to send."""
 
 
 class Step(enum.IntFlag):
@@ -58,7 +58,7 @@ class Step(enum.IntFlag):
     NO_REPLY_EOH = 0x40000
     NO_REPLY_BODY = 0x80000
     LEADING_SPACE = 0x100000
-    """Header values come and go with the space behind the colon."""
+    """Header values include the space after the colon, in both directions."""
 
 
 class Stage(enum.IntEnum):
@@ -84,45 +84,45 @@ _NO_REPLY: Final[Mapping[type[Event], int]] = {
     Data: 0,
     UnknownCommand: 0,
 }
-"""For each event that is answered before the end of a message, what spares the answer."""
+"""For each event that is answered before the end of a message, the step that omits the answer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wishes:
-    """What the milter would like."""
+    """The actions, steps and macros that the milter wants."""
 
     actions: MtaAction
     steps: Step
     macros: Mapping[Stage, str]
-    """All that the MTA is to send at each stage, separated by spaces; it sends nothing else."""
+    """The macros to send at each stage, separated by spaces; the MTA sends no others."""
     required: MtaAction
-    """Those of `actions` without which there is nothing to be done."""
+    """Those of `actions` that the milter cannot do without."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What was agreed on."""
+    """The negotiated terms."""
 
     version: int
     actions: int
     steps: int
     answered: frozenset[type[Event]]
-    """The events that the MTA wants an answer to before it goes on."""
+    """The events after which the MTA waits for an answer."""
     leading: bytes
-    """What has to stand before a header value to have it as it is in the message."""
+    """The text to put before a header value to restore it as in the message."""
     packet: bytes
     """The answer to the offer."""
 
 
 @functools.lru_cache(maxsize=64)
 def agree(offer: Offer, wishes: Wishes) -> Terms:
-    """Take of what the MTA offers what is wished for; raises `ProtocolError`."""
+    """Accept the wishes that the MTA offers; raises `ProtocolError`."""
     if offer.version < OLDEST_VERSION:
         raise ProtocolError(f"version {offer.version} of the protocol")
     missing = wishes.required & ~offer.actions
     if missing:
         names = " and ".join(action.name or "" for action in missing)
-        raise ProtocolError(f"the MTA does not offer {names}, which every message needs")
+        raise ProtocolError(f"the MTA does not offer {names}, which the milter requires")
     version = min(offer.version, VERSION)
     actions = offer.actions & wishes.actions
     steps = offer.steps & wishes.steps

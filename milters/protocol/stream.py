@@ -1,9 +1,9 @@
-"""The incoming half of a milter connection: bytes in, events out.
+"""The receiving half of a milter connection: bytes in, events out.
 
-``receive_data()`` takes what the socket gave, in any portions; ``next_event()`` returns the next
-event, or None when more bytes are needed. It raises `ProtocolError`, and nothing else, for what an
-MTA must not send: packets that are too long or cut short, commands that nobody knows or that have
-no place where they come. Behind that the stream is dead.
+``receive_data()`` takes bytes from the socket, in chunks of any size; ``next_event()`` returns the
+next event, or None if more bytes are needed. It raises `ProtocolError`, and nothing else, for
+protocol violations: packets that are too long or truncated, commands that are unknown or out of
+order. After that the stream cannot be used any more.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from milters.protocol.events import (
 )
 
 MAX_MACROS: Final = 100
-"""Macros of one packet: Postfix has some 25 in all."""
+"""Maximum macros of one packet: Postfix has some 25 in all."""
 MAX_MACRO_OCTETS: Final = 32 * 1024
-"""Octets of the macros for one command. The longest that comes from outside is the login, which
+"""Maximum octets of the macros for one command. The longest from outside is the login, which
 Postfix reads from a line of at most 12 KB."""
 
 _LENGTH: Final = 4
@@ -44,10 +44,10 @@ _Readers: TypeAlias = dict[bytes, Callable[[Any, bytes], Event | None]]
 
 
 class MtaStream:
-    """What one MTA says on one connection.
+    """The incoming stream of one connection from an MTA.
 
-    `max_packet` is the longest packet that is taken, in octets; a longer one is an error as soon as
-    its length is here. At most that much, and what one `receive_data()` brought, is ever kept.
+    `max_packet` is the maximum length of a packet in octets; a longer one is an error as soon as
+    its length is known. Never more than that, plus the data of one `receive_data()`, is kept.
     """
 
     __slots__ = (
@@ -66,15 +66,15 @@ class MtaStream:
 
     def __init__(self, max_packet: int) -> None:
         self._max_packet = max_packet
-        # Whole packets are cut out of `_bytes`. A packet that is not complete waits in `_partial`
-        # until it has `_wanted` octets; then that becomes `_bytes`.
+        # Complete packets are taken from `_bytes`. An incomplete packet waits in `_partial` until
+        # it has `_wanted` octets; then it becomes `_bytes`.
         self._bytes = b""
         self._position = 0
         self._partial = bytearray()
         self._wanted = _LENGTH
         self._readers: _Readers = self._UNNEGOTIATED
         self._event_after: Event | None = None
-        # macros that were sent for a command that is still to come
+        # macros for a command that has not arrived yet
         self._macros: dict[bytes, bytes] = {}
         self._macros_for = b""
         self._client_macros: Macros = _NONE
@@ -82,12 +82,12 @@ class MtaStream:
 
     @property
     def has_more(self) -> bool:
-        """Whether `next_event()` may know more without another `receive_data()`."""
+        """Whether `next_event()` may return an event without another `receive_data()`."""
         return self._position < len(self._bytes) or self._event_after is not None
 
     @property
     def buffered(self) -> int:
-        """Octets that wait to be read, or for the rest of their packet."""
+        """Octets waiting to be read, or for the rest of their packet."""
         return len(self._bytes) - self._position + len(self._partial)
 
     @property
@@ -97,7 +97,7 @@ class MtaStream:
 
     @property
     def in_message(self) -> bool:
-        """Whether a message has begun, and has neither ended nor been given up."""
+        """Whether a message has begun and has neither ended nor been aborted."""
         readers = self._readers
         if self._event_after is not None:
             return True
@@ -105,12 +105,12 @@ class MtaStream:
 
     @property
     def macros_kept(self) -> int:
-        """Octets of the macros that are kept for this client and message."""
+        """Octets of the macros kept for this client and message."""
         kept = (self._macros, self._client_macros, *self._message_macros.values())
         return sum(len(name) + len(value) for one in kept for name, value in one.items())
 
     def receive_data(self, data: bytes) -> None:
-        """Take what the socket gave."""
+        """Take bytes from the socket."""
         if self._position < len(self._bytes):
             data = self._bytes[self._position :] + data
         elif self._partial:
@@ -124,7 +124,7 @@ class MtaStream:
         self._bytes, self._position = data, 0
 
     def next_event(self) -> Event | None:
-        """Return what comes next, or None when it is not here yet; raises `ProtocolError`."""
+        """Return the next event, or None if it has not arrived yet; raises `ProtocolError`."""
         if self._event_after is not None:
             after, self._event_after = self._event_after, None
             return after
@@ -151,7 +151,7 @@ class MtaStream:
             if reader is None:
                 self._die()
                 known = command in self._ENVELOPE or command in self._UNNEGOTIATED
-                what = "has no place here" if known else "is unknown"
+                what = "is out of order" if known else "is unknown"
                 raise ProtocolError(f"the command {ascii(command)[1:]} {what}")
             try:
                 read = reader(self, octets[data_start:end])
@@ -170,10 +170,10 @@ class MtaStream:
         self._bytes, self._position, self._readers = b"", 0, self._DEAD
         self._partial.clear()
 
-    # One reader a command; each is only called where the command has a place.
+    # One reader per command; each is only called if the command is allowed.
 
     def _take_macros(self, command: bytes) -> dict[bytes, bytes]:
-        """Return the macros sent for this command; those for another one are of no use any more."""
+        """Return the macros sent for this command; those for another one are discarded."""
         if not self._macros_for:
             return {}
         sent = self._macros if self._macros_for == command else {}
@@ -184,16 +184,16 @@ class MtaStream:
         if len(data) > MAX_MACRO_OCTETS or data.count(b"\0") > 2 * MAX_MACROS:
             raise ProtocolError(f"macros of {len(data)} octets")
         command, words = data[:1], data[1:].split(b"\0")
-        # names and values in turns, each with its NUL; behind the last there is nothing
+        # names and values alternate, each with its NUL; nothing follows the last
         if not command or words.pop() or len(words) % 2:
-            raise ProtocolError("macros that cannot be read")
+            raise ProtocolError("malformed macros")
         names = [name.strip(b"{}") for name in words[::2]]
-        # in place of what was sent for it before, so that no more than one packet is kept
+        # this replaces earlier macros for it, so that no more than one packet is kept
         self._macros, self._macros_for = dict(zip(names, words[1::2], strict=True)), command
 
     def _read_offer(self, data: bytes) -> Event:
         if len(data) < 12:
-            raise ProtocolError("a negotiation that is cut short")
+            raise ProtocolError("a truncated negotiation")
         self._readers = self._CLIENT
         numbers = (int.from_bytes(data[at : at + 4], "big") for at in (0, 4, 8))
         return Offer(*numbers)
@@ -203,13 +203,13 @@ class MtaStream:
         self._client_macros = self._take_macros(b"C")
         hostname, nul, rest = data.partition(b"\0")
         if not nul or not rest:
-            raise ProtocolError("a connection that is cut short")
+            raise ProtocolError("a truncated connection event")
         family = rest[:1]
         if family not in b"46":
             return Connect(_text(hostname), None)  # a unix socket, or unknown to the MTA
         # a port of two octets, then the address as text
         address = _one_word(rest[3:])
-        if address[:5].lower() == b"ipv6:":  # as Sendmail writes it
+        if address[:5].lower() == b"ipv6:":  # Sendmail's form
             address = address[5:]
         return Connect(_text(hostname), _text(address), int.from_bytes(rest[1:3], "big"))
 
@@ -219,7 +219,7 @@ class MtaStream:
 
     def _read_mail(self, data: bytes) -> Event:
         self._readers = self._ENVELOPE
-        # nothing of the message before is left: a login above all
+        # nothing of the previous message may remain, above all its login
         macros = self._take_macros(b"M")
         self._message_macros = {b"M": macros}
         path, *parameters = _words(data)
@@ -235,10 +235,10 @@ class MtaStream:
 
     def _read_header(self, data: bytes) -> Event:
         self._readers = self._HEADER
-        # a value that has a NUL in it ends there, as it does in C
+        # a value ends at a NUL, as in C
         name, *rest = data.split(b"\0", 2)
         if not name or len(rest) < 2 or data[-1] != 0:
-            raise ProtocolError("a header field that is cut short")
+            raise ProtocolError("a truncated header field")
         return HeaderLine(name, rest[0])
 
     def _read_end_of_header(self, data: bytes) -> Event:  # noqa: ARG002 # there is none
@@ -259,7 +259,7 @@ class MtaStream:
         end = EndOfMessage(macros)
         if not data:
             return end
-        # the last part of the body may come with the end
+        # the last part of the body may arrive with the end
         self._event_after = end
         return BodyChunk(data, with_end=True)
 
@@ -272,7 +272,7 @@ class MtaStream:
 
     def _read_next_client(self, data: bytes) -> Event:  # noqa: ARG002 # there is none
         self._readers = self._CLIENT
-        # nothing of the client before is left: a login above all
+        # nothing of the previous client may remain, above all its login
         self._client_macros = _NONE
         self._macros, self._macros_for = {}, b""
         return NextClient()
@@ -281,8 +281,8 @@ class MtaStream:
         self._die()
         return Quit()
 
-    # Which commands have a place where. SMTP may begin anew at any time, so a connection, HELO or
-    # MAIL in the middle of a message gives it up.
+    # The order of commands. SMTP may restart at any time, so a connection, HELO or MAIL within a
+    # message aborts it.
     _DEAD: ClassVar[_Readers] = {}
     _UNNEGOTIATED: ClassVar[_Readers] = {b"O": _read_offer, b"Q": _read_quit}
     _CLIENT: ClassVar[_Readers] = {
@@ -307,7 +307,7 @@ def _text(octets: bytes) -> str:
 def _words(data: bytes) -> list[bytes]:
     words = data.split(b"\0")
     if words.pop() or not words:
-        raise ProtocolError("a text without its end")
+        raise ProtocolError("an unterminated text")
     return words
 
 

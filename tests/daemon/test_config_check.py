@@ -223,7 +223,7 @@ def test_tcp_and_very_large_networks_are_worth_a_warning(machine: Machine) -> No
     ) in result.stderr
     assert "milters.internal_networks: warning: holds 33,554,432 public IPv4" in result.stderr
     machine.config.write_text(tcp.replace("8891@127.0.0.1", "8891"))
-    assert "everybody who reaches this port" in machine.check("--user", "nobody").stderr
+    assert "everybody who can reach this port" in machine.check("--user", "nobody").stderr
     machine.config.write_text(text)
     assert "can have mail signed" not in machine.check("--user", "nobody").stderr
 

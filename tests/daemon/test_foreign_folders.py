@@ -232,7 +232,7 @@ def test_a_greylist_command_does_not_wait_for_a_fifo(
     command = [str(gatepost_command()), "greylist", "allow", "192.0.2.1", "--config", str(config)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1
-    assert "is no regular file" in done.stderr
+    assert "is not a regular file" in done.stderr
 
 
 @pytest.mark.parametrize("kind", TRAPS)

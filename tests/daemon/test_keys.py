@@ -259,7 +259,7 @@ def test_an_alias_is_followed_to_its_own_servers(bench: Bench) -> None:
 def test_publishing_twice_changes_nothing(bench: Bench) -> None:
     bench.new()
     assert "added" in bench.update("publish", "example.org").out
-    assert "was there already" in bench.update("publish", "example.org").out
+    assert "already published" in bench.update("publish", "example.org").out
     assert bench.primary.updates == 1
 
 
@@ -336,7 +336,7 @@ def test_a_stolen_key_stops_at_once_even_when_dns_cannot_be_changed(bench: Bench
     bench.tsig.write_text("gatepost:d3Jvbmc=")
     failed = bench.update("revoke", "example.org", selector, "--now")
     assert failed.code == 1
-    assert "signs no more, but its record stands" in failed.err
+    assert "no longer signs, but its record is still in DNS" in failed.err
     assert bench.states() == {selector: "revoked"}
     bench.tsig.write_text(f"gatepost:{base64.b64encode(SECRET).decode()}")
     assert bench.update("revoke", "example.org", selector).code == 0

@@ -67,9 +67,7 @@ def test_messages_that_wait_for_dns_hold_no_more_than_is_allowed(
             most = max(most, memory(worker))
         # beside what is counted: one message that is being read, and what the allocator keeps
         assert most - before < 16 * MIB + 40 * MIB
-        deferred = (
-            "451 4.3.2 too many large messages are under way, please try again [too-much-mail]"
-        )
+        deferred = "451 4.3.2 too many large messages in progress, please try again [too-much-mail]"
         assert set(replies) == {"continue", deferred}
         assert replies["continue"] >= 1
         counted = milters.metric(

@@ -43,8 +43,8 @@ def runtime() -> Runtime:
 @pytest.mark.parametrize(
     ("error", "event"),
     [
-        (ProtocolError("nonsense"), "not the milter protocol, the connection is closed"),
-        (RuntimeError("a mistake of ours"), "error in Gatepost, the message is deferred"),
+        (ProtocolError("nonsense"), "not the milter protocol, connection closed"),
+        (RuntimeError("a mistake of ours"), "bug in Gatepost, message deferred"),
     ],
 )
 def test_what_goes_wrong_closes_the_connection_with_one_line(error: Exception, event: str) -> None:

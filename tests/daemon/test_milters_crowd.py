@@ -55,7 +55,7 @@ def test_connections_that_do_not_negotiate_keep_nobody_out(tmp_path: Path, dns: 
         assert milters.ready()
         assert kept.message(SIMPLE).code == 250, "it was not its turn to make room"
         assert closed(milters, "room") >= 200
-        milters.wait_for_log(event="the connections that were idle for longest make room")
+        milters.wait_for_log(event="closing the longest-idle connections to make room")
 
 
 @pytest.mark.parametrize("behind", ["nothing", "the negotiation"])

@@ -85,7 +85,7 @@ def test_a_key_that_is_not_published_does_not_sign(milters: Milters, dns: DnsSer
     assert milters.ready()
     assert milters.metric("gatepost_milters_keys", state="signing") == 1
     assert milters.metric("gatepost_milters_keys", state="unpublished") == 1
-    (told,) = milters.log_entries(event="a key is not published as it should be")
+    (told,) = milters.log_entries(event="a key is not published correctly")
     assert told["record"] == f"r._domainkey.{DOMAIN}"
     assert told["signs"] is False
 
@@ -162,7 +162,7 @@ def test_a_key_that_breaks_leaves_the_old_ones_signing(milters: Milters, dns: Dn
     assert signers(milters) == [f"e@{DOMAIN}", f"r@{DOMAIN}"]
     assert milters.metric("gatepost_milters_broken_keys") == 1
     assert milters.ready()
-    (told,) = milters.log_entries(event="a key cannot be used")
+    (told,) = milters.log_entries(event="unusable key")
     assert told["old_keys_used_on"] is True
     assert f"chmod o-rwx {path}" in told["problem"]
     milters.restart()
@@ -210,7 +210,7 @@ def test_opendkims_tables_as_they_are(milters: Milters, dns: DnsServer) -> None:
     assert signers(milters, "user@sub.a.example") == ["mail@a.example"]
     assert signers(milters, "boss@b.example") == ["mail@b.example"]
     assert signers(milters, "user@b.example") == []
-    (told,) = milters.log_entries(event="a key cannot be used")
+    (told,) = milters.log_entries(event="unusable key")
     assert f"{table}:3: * would sign mail of any matching domain" in told["problem"]
     table.write_text("*@a.example k.a.example\n*@b.example k.b.example\n")
     wait_until(lambda: signers(milters, "user@b.example") == ["mail@b.example"], "the new table")

@@ -1,4 +1,4 @@
-"""`gatepost auth`: what the milter would find and do, by hand and offline."""
+"""`gatepost auth`: the checks and signatures of the milter, on the command line and offline."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from msgauth.trace import Trace
 def client_address(
     ctx: click.Context, param: click.Parameter, value: str | None
 ) -> IpAddress | None:
-    """Read the value of an option that is an IPv4 or IPv6 address."""
+    """Parse an option's value as an IPv4 or IPv6 address."""
     try:
         return None if value is None else parse_address(value)
     except AddressError:
@@ -37,7 +37,7 @@ def client_address(
 @configuration.config_option
 @dns_option
 @click.option("--client", callback=client_address, required=True, help="The client's address.")
-@click.option("--helo", default="", help="The name it says in HELO.")
+@click.option("--helo", default="", help="The name it gives in HELO.")
 @click.option("--mail-from", "sender", default="", help="The address in MAIL FROM, empty for <>.")
 def spf(
     config: Path | None,
@@ -48,7 +48,7 @@ def spf(
 ) -> None:
     """Check SPF (RFC 7208) of HELO and MAIL FROM for a client.
 
-    Every DNS question is printed with its answer.
+    Every DNS query is printed with its answer.
     """
     loaded = configuration.read_if_any(config, MiltersFile).model
     questions = Questions(zone, loaded.dns)
@@ -114,13 +114,13 @@ def dmarc(config: Path | None, zone: Path | None, domain: str) -> None:
 
 
 def show_questions(questions: Questions, trace: Trace | None = None) -> None:
-    """Print what was asked of DNS: the lines of `trace`, then the questions that are not in it."""
+    """Print the DNS queries: the lines of `trace`, then the queries that are not in it."""
     if trace is not None:
         click.echo("trace:")
         for line in trace.lines():
             click.echo(f"  {line}")
     lines = questions.lines(trace)
     if lines:
-        click.echo("asked of DNS:")
+        click.echo("DNS queries:")
     for line in lines:
         click.echo(f"  {line}")

@@ -35,11 +35,11 @@ from msgauth.message import HeaderField, crlf, parse_message
 from msgauth.trace import Trace
 
 CHUNK = 65536
-"""Octets of the body that the session gets at once, as from an MTA."""
+"""Octets of the body passed to the session at once, as by an MTA."""
 
 
 class ConfiguredKeys:
-    """The keys of the configuration that may sign, read when the first of them is needed."""
+    """The configured keys that may sign, read when the first one is needed."""
 
     def __init__(self, loaded: MiltersFile, questions: Questions) -> None:
         self._loaded = loaded
@@ -55,11 +55,11 @@ class ConfiguredKeys:
         return self._live.keys_of(domain)
 
     def keys_for(self, author: MailAddress) -> Sequence[DomainKey] | None:
-        """Return what a table says of this author."""
+        """Return the keys that a table names for this author."""
         return self._live.keys_for(author)
 
     def is_unreadable(self, domain: str) -> bool:
-        """Return whether this user cannot read a key for mail From `domain`."""
+        """Return whether there may be a key for mail From `domain` that this user cannot read."""
         return self._live.is_unreadable(domain)
 
 
@@ -74,12 +74,12 @@ class OneKey:
         return (self._key,) if domain == self._key.domain else ()
 
     def keys_for(self, author: MailAddress) -> Sequence[DomainKey] | None:
-        """Return None: no table says anything of anybody."""
+        """Return None: there is no table."""
         del author
         return None
 
     def is_unreadable(self, domain: str) -> bool:
-        """Never: the key was read."""
+        """Return False: the key was read."""
         del domain
         return False
 
@@ -92,8 +92,8 @@ message_argument = click.argument("message", type=click.File("rb"))
 @dns_option
 @message_argument
 @click.option("--client", callback=client_address, help="The SMTP client's address, if known.")
-@click.option("--client-name", default="", help="Its name, as the MTA has verified it.")
-@click.option("--helo", default="", help="The name it said in HELO.")
+@click.option("--client-name", default="", help="Its host name, as verified by the MTA.")
+@click.option("--helo", default="", help="The name it gave in HELO.")
 @click.option("--mail-from", "sender", default="", help="The address in MAIL FROM, empty for <>.")
 @click.option("--login", default="", help="The SASL login.")
 @click.option("--time", "now", type=int, help="The time of the check, in seconds since 1970.")
@@ -101,7 +101,7 @@ message_argument = click.argument("message", type=click.File("rb"))
     "--trace",
     "traced",
     is_flag=True,
-    help="Show the questions, answers and findings of each method in their order.",
+    help="Show the DNS queries, answers and findings of each method in order.",
 )
 def verify(
     config: Path | None,
@@ -212,7 +212,7 @@ def _read_key(domain: str, selector: str, path: Path) -> DomainKey:
 
 
 def _play(session: Session, raw: bytes, questions: Questions, now: int | None) -> Outcome:
-    """Put the message through a session in which MAIL FROM was said."""
+    """Pass the message through a session after MAIL FROM."""
     try:
         fields, body = parse_message(raw)
     except MsgauthError as error:

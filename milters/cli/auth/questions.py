@@ -1,4 +1,4 @@
-"""How the commands of `gatepost auth` ask DNS, and remember what they asked."""
+"""DNS queries of the commands of `gatepost auth`, with a record of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from msgauth.trace import Asked, Trace
 Command = Callable[..., None]
 
 MAX_SHOWN = 100
-"""Characters of one record that are shown."""
+"""Maximum characters shown of one record."""
 
 
 def dns_option(command: Command) -> Command:
@@ -30,9 +30,9 @@ def dns_option(command: Command) -> Command:
 
 
 class Questions:
-    """Answers questions from a zone file or the network, and keeps each once.
+    """Answers queries from a zone file or the network, and records each once.
 
-    It is a `milters.keys.live.AnswerSource`, too.
+    It is also a `milters.keys.live.AnswerSource`.
     """
 
     def __init__(self, zone: Path | None, settings: DnsSettings) -> None:
@@ -51,12 +51,12 @@ class Questions:
         return answer
 
     def within(self, seconds: float) -> Callable[[Question], Answer]:
-        """As `resolve`: a person who waits can stop it."""
+        """Return `resolve`: the user can interrupt the command."""
         del seconds
         return self.resolve
 
     def lines(self, trace: Trace | None = None) -> list[str]:
-        """Return a line for each question with its answer; those in `trace` are left out."""
+        """Return a line for each query and its answer, except those in `trace`."""
         events = [] if trace is None else trace.events
         traced = {event.question for event in events if isinstance(event, Asked)}
         return [

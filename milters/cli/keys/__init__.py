@@ -1,4 +1,4 @@
-"""`gatepost keys`: signing keys from the day they are made to the day they are revoked."""
+"""`gatepost keys`: commands for signing keys, from creation to revocation."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def activate(
     """Start signing with the new keys of DOMAIN, or with SELECTORS.
 
     Every name server must have their records. The keys of the same type that signed until now are
-    retired: they stop signing, and their records stay for mail under way.
+    retired: they stop signing, and their records stay for mail in transit.
     """
 
     def look(keys: Sequence[KeyFile]) -> Check:
@@ -135,7 +135,7 @@ def activate(
     click.echo(f"{domain} is signed with {', '.join(done.active)} from now on.")
     if done.retired:
         click.echo(
-            f"Retired: {', '.join(done.retired)}. Leave the records in DNS for mail under way; "
+            f"Retired: {', '.join(done.retired)}. Leave the records in DNS for mail in transit; "
             f"after {print_date(now + OVERLAP)[:10]}:\n"
             f"  {again('revoke', domain, folder, *done.retired)}"
         )

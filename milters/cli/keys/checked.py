@@ -1,4 +1,4 @@
-"""Answers of all name servers about keys, as the commands ask for them and print them."""
+"""Queries of all name servers about keys, and output of the answers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from milters.keys.servers import Servers
 
 
 def look_at(keys: Sequence[KeyFile], servers: Servers) -> Check:
-    """Ask about all keys at once; on a terminal it shows how far it is."""
+    """Query all keys at once; on a terminal it shows the progress."""
     with Progress("keys", len(keys)) as progress:
         return check_keys(keys, servers, progress.advance)
 
 
 def as_json(one: Checked) -> dict[str, Any]:
-    """For `--json`."""
+    """Return the check in the form for `--json`."""
     return {
         **describe(one.key, one.signing),
         "seen": str(one.found.seen),
@@ -39,7 +39,7 @@ def as_json(one: Checked) -> dict[str, Any]:
 
 
 def show(one: Checked) -> None:
-    """Print it, a line a server that does not have the record."""
+    """Print the check, with one line per server that does not have the record."""
     described = describe(one.key, one.signing)
     hosts = {sight.said.server.host for sight in one.sights}
     head = f"{one.key.selector} of {one.key.domain} ({kind(described)}, {one.key.state})"

@@ -1,4 +1,5 @@
-"""The milter's view of the keys: `gatepost keys` runs as root, who can read them all."""
+"""The milter's view of the keys, because `gatepost keys` runs as root, which can read all of
+them."""
 
 from __future__ import annotations
 
@@ -19,9 +20,9 @@ from milters.keys.tables.errors import OpendkimError
 
 
 def unreadable_by_daemon(config: Path | None) -> list[str]:
-    """Return the keys that the milter's user cannot read, a line each.
+    """Return one line for each key that the milter's user cannot read.
 
-    Empty where nothing says who that is, and where this user cannot find out.
+    Empty if that user is unknown, or if this user cannot find out.
     """
     settings = configuration.read_if_any(config, MiltersFile).model.milters
     try:
@@ -38,7 +39,7 @@ def unreadable_by_daemon(config: Path | None) -> list[str]:
 
 
 def keys_outside_folder(config: Path | None) -> list[KeyFile]:
-    """List the keys of `[[milters.key]]` and of opendkim's tables, which have no state.
+    """Return the keys of `[[milters.key]]` and of opendkim's tables, which have no state.
 
     Raises `KeysError` when a table cannot be read.
     """

@@ -1,4 +1,4 @@
-"""`gatepost keys discard`: the way back from `gatepost keys new`."""
+"""`gatepost keys discard`: the command that undoes `gatepost keys new`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the commands of `gatepost keys` are told of name servers."""
+"""Options of `gatepost keys` for name servers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from milters.keys.servers import Primary, Servers, read_tsig_key, time_for
 
 
 def server_options(command: Command) -> Command:
-    """`--server`, several times, for commands that look; the port is for tests."""
+    """Add `--server`, which may be repeated, for commands that query DNS; the port is for tests."""
     command = click.option(
         "--server",
         "told",
@@ -34,9 +34,9 @@ def server_options(command: Command) -> Command:
 def open_servers(
     told: tuple[str, ...], port: int, config: Path | None, keys: int | None = None
 ) -> Servers:
-    """Return the servers of `server_options`, found through the resolvers of the configuration.
+    """Return the servers of `server_options`, found through the configured resolvers.
 
-    With a number of keys, they answer for `time_for(keys)` seconds from now on.
+    With a number of keys, they are queried for `time_for(keys)` seconds from now.
     """
     resolver = Resolver(configuration.read_if_any(config, MiltersFile).model.dns)
     seconds = math.inf if keys is None else time_for(keys)
@@ -45,7 +45,7 @@ def open_servers(
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A DNS UPDATE (RFC 2136) as the command line describes it; none is wanted without `server`."""
+    """The DNS UPDATE (RFC 2136) described by the command line; without `server` there is none."""
 
     server: str | None
     port: int
@@ -54,15 +54,15 @@ class Update:
     ttl: int
 
     def open(self, config: Path | None) -> Primary:
-        """Return the server that takes the update; raises `KeysError`."""
-        assert self.server is not None  # noqa: S101 (callers ask only where there is one)
+        """Return the server that receives the update; raises `KeysError`."""
+        assert self.server is not None  # noqa: S101 (callers check that there is one)
         servers = open_servers((self.server,), self.port, config)
         key = read_tsig_key(self.tsig_key) if self.tsig_key else None
         return Primary(servers.addresses()[0], self.zone, key, self.ttl, servers.ask)
 
 
 def update_options(command: Command) -> Command:
-    """Add the options of commands that can change a record themselves: their argument `update`."""
+    """Add the options of commands that can change a record; they set the argument `update`."""
 
     @functools.wraps(command)
     def told(

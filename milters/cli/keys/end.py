@@ -38,13 +38,13 @@ def retire(
 ) -> None:
     """Stop signing with the SELECTORS of DOMAIN.
 
-    Leave their records in DNS for mail under way.
+    Leave their records in DNS for mail in transit.
     """
     now = datetime.now(UTC)
     try:
         lifecycle.retire(open_folder(folder, config), domain, selectors, now, even_the_last=last)
     except LastKeyError as error:
-        raise KeysError(f"{error}; use --last to do it nevertheless") from None
+        raise KeysError(f"{error}; use --last to retire it anyway") from None
     if as_json:
         click.echo(json.dumps({"domain": domain, "retired": sorted(selectors)}, indent=2))
         return
@@ -63,7 +63,7 @@ def retire(
     "at_once",
     is_flag=True,
     help="Even if the key is active or was retired less than a week ago, for example because it "
-    "was stolen. Mail under way that it signed will fail.",
+    "was stolen. Mail in transit that it signed will fail.",
 )
 @update_options
 @folder_options

@@ -100,7 +100,7 @@ def new(
     for key in described:
         click.echo(present(key["name"], key["record"], "bind"))
     if bits < GOOD_RSA_BITS and "rsa" in types:
-        click.echo(f"\nAn RSA key of {bits} bits is short: {GOOD_RSA_BITS} is what RFC 8301 asks.")
+        click.echo(f"\nAn RSA key of {bits} bits is short: RFC 8301 asks for {GOOD_RSA_BITS}.")
     if active:
         click.echo(
             "\nActive: the milter signs as soon as it sees the record in DNS, "
@@ -149,7 +149,7 @@ def _row(key: dict[str, Any]) -> tuple[str, ...]:
 
 
 def print_table(rows: list[tuple[str, ...]]) -> None:
-    """Print columns that are as wide as they have to be."""
+    """Print columns as narrow as possible."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

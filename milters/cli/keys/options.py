@@ -1,4 +1,4 @@
-"""What the commands of `gatepost keys` share: options, errors in one line, texts."""
+"""Common parts of the commands of `gatepost keys`: options, errors in one line, texts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Command = Callable[..., None]
 
 
 class KeyCommands(click.Group):
-    """Commands whose errors are told in one line."""
+    """Commands that report errors in one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -55,7 +55,7 @@ check_selector = _checked(parse_selector)
 
 
 def folder_options(command: Command) -> Command:
-    """Add the options that say where the keys are, and `--json`."""
+    """Add the options for the location of the keys, and `--json`."""
     command = click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
     command = click.option(
         "--keys",
@@ -74,24 +74,24 @@ def open_folder(folder: Path | None, config: Path | None) -> KeyFolder:
 
 
 def group_of_daemon(config: Path | None) -> int | None:
-    """Return the group of the user that the milter runs as; None unless root can give it files."""
+    """Return the group of the milter's user; None unless this is root, which can give it files."""
     user = configuration.read_if_any(config, MiltersFile).model.milters.user
     if user is None or os.geteuid() != 0:
         return None
     try:
         return pwd.getpwnam(user).pw_gid
     except KeyError:
-        raise KeysError(f"there is no user {user}, which [milters] names") from None
+        raise KeysError(f"user {user} in [milters] does not exist") from None
 
 
 def again(command: str, domain: str, folder: Path | None, *more: str) -> str:
-    """Return a further command, with the folder that this one was told."""
+    """Return a follow-up command, with the folder given to this one."""
     words = ["gatepost", "keys", command, domain, *more]
     return " ".join([*words, "--keys", str(folder)] if folder else words)
 
 
 def describe(key: KeyFile, signing: SigningKey | None = None) -> dict[str, Any]:
-    """Return a key as `--json` prints it; a file that cannot be used has a `problem`."""
+    """Return a key in the form for `--json`; an unusable file has a `problem`."""
     described: dict[str, Any] = {
         "domain": key.domain,
         "selector": key.selector,
@@ -116,7 +116,7 @@ def describe(key: KeyFile, signing: SigningKey | None = None) -> dict[str, Any]:
 
 
 def kind(described: dict[str, Any]) -> str:
-    """Return the type and size of a described key, for people."""
+    """Return the type and size of a described key as text."""
     if "algorithm" not in described:
         return "?"
     name = described["algorithm"].removesuffix("-sha256")

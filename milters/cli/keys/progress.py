@@ -1,4 +1,4 @@
-"""How far a command is, on standard error, for who waits at a terminal."""
+"""Progress display of a command on standard error."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from types import TracebackType
 from typing import Self, TextIO
 
 WIDTH = 79
-"""Columns of the line at most: a terminal of 80 must not wrap it."""
+"""Maximum columns of the line: a terminal of 80 columns must not wrap it."""
 INTERVAL = 0.5
-"""Seconds between two looks at the clock."""
+"""Seconds between two updates."""
 QUIET = 0.5
-"""Seconds in which nothing is shown: most commands are done by then."""
+"""Seconds before anything is shown: most commands are done by then."""
 LINE_INTERVAL = 10.0
-"""Seconds between two lines where there is no terminal, as in the log of a cron job."""
+"""Seconds between two lines without a terminal, as in the log of a cron job."""
 
 
 class Progress:
-    """A line that counts up, is overwritten in place, and is gone at the end.
+    """A counting line that is overwritten in place and removed at the end.
 
-    Where `stream` is no terminal, a line every `LINE_INTERVAL` seconds says the same.
+    If `stream` is not a terminal, it prints a line every `LINE_INTERVAL` seconds instead.
     """
 
     def __init__(self, things: str, count: int, stream: TextIO | None = None) -> None:
@@ -51,11 +51,11 @@ class Progress:
             self._write("\r" + " " * WIDTH + "\r")
 
     def advance(self) -> None:
-        """Count one more that is done."""
+        """Count one more as done."""
         self._done += 1
 
     def text(self, seconds: float) -> str:
-        """Return the line, after so many seconds."""
+        """Return the line after `seconds`."""
         line = f"{self._done} of {self._count} {self._things} looked up after {seconds:.0f} s"
         return line[:WIDTH]
 
@@ -78,4 +78,4 @@ class Progress:
             self._stream.write(text)
             self._stream.flush()
         except OSError:
-            pass  # nobody looks
+            pass  # nobody is watching

@@ -51,8 +51,8 @@ def publish(
 ) -> None:
     """Print the records of DOMAIN, or put them into DNS.
 
-    With --server they are put into DNS. Without SELECTORS, the records of every key that is new,
-    published or active are taken.
+    With --server they are put into DNS. Without SELECTORS, this covers every key that is new,
+    published or active.
     """
     keys = lifecycle.to_publish(open_folder(folder, config), domain, selectors)
     if update.server is None:
@@ -69,7 +69,7 @@ def publish(
         return
     for selector, what in done.items():
         tell(f"{record_name(domain, selector)}: {what} at {primary.server}")
-    click.echo(f"Until the other name servers have it: {again('check', domain, folder)}")
+    click.echo(f"Repeat until all name servers have it: {again('check', domain, folder)}")
 
 
 def _print(keys: list[KeyFile], form: RecordForm, ttl: int, as_json: bool) -> None:

@@ -1,5 +1,5 @@
-"""KeyTable and SigningTable of opendkim, which the milter uses as they are.
+"""KeyTable and SigningTable of opendkim, used by the milter unchanged.
 
-`dataset` reads the file that an option points to, `parse` the lines of both tables, and `expand`
-finds the keys that they name. `author` brings the tables together with the keys that were read.
+`dataset` reads the file of an option, `parse` the lines of both tables, and `expand` finds the keys
+that they name. `author` combines the tables with the loaded keys.
 """

@@ -1,4 +1,4 @@
-"""opendkim's tables as a daemon uses them: from the address of an author to loaded keys."""
+"""Lookup in opendkim's tables from the address of an author to loaded keys."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _SETTING = Place("[milters]")
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Both tables as they were read; `problems` are lines that are not used, `closed` folders that
-    may have key files which ``%`` stands for, and that this user cannot look into."""
+    """Both tables. `problems` are unused lines; `closed` are folders that may have key files for
+    ``%`` and that this user cannot list."""
 
     signing: SigningTable
     expanded: Expanded
@@ -54,7 +54,8 @@ def read_tables(key_table: str, signing_table: str, base: Path) -> Tables:
 
 
 def _closed_folders(path: str) -> Iterator[str]:
-    """Folders on the way to the files that ``%`` stands for; a search passes over them silently."""
+    """Yield folders on the path to the files for ``%`` that this user cannot list; a search skips
+    them silently."""
     above, _, rest = path.partition(AUTHOR_DOMAIN)
     folder = above.rpartition("/")[0] or "/"
     try:
@@ -64,7 +65,7 @@ def _closed_folders(path: str) -> Iterator[str]:
         yield folder
         return
     except OSError:
-        return  # there is none: what is missing is told where the table is expanded
+        return  # there is none: missing files are reported when the table is expanded
     if not above.endswith("/") or not rest.startswith("/"):
         return
     for name in names:
@@ -83,15 +84,14 @@ class AuthorTable:
     signing: SigningTable
     keys: Mapping[tuple[str, str], StoredKey]
     take_all: bool
-    """Whether every entry that matches signs (MultipleSignatures), or the first alone."""
+    """Whether every matching entry signs (MultipleSignatures), or only the first."""
     files: tuple[Path, ...] = ()
-    """Every key file that the tables lead to, also those that cannot be used."""
+    """Every key file that the tables name, including unusable ones."""
 
     def keys_for(self, author: MailAddress) -> tuple[StoredKey, ...] | None:
         """Return the keys for an author.
 
-        None when the table says nothing of it; empty when it names keys that cannot be used, or
-        that are not aligned.
+        None if the table has no entry for it; empty if its keys are unusable or not aligned.
         """
         domain = author.domain
         local_part = author.local

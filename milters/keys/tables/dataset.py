@@ -1,4 +1,4 @@
-"""Data sets: what an option of opendkim takes for a list or a table (opendkim(8), DATA SETS)."""
+"""Data sets: lists and tables in the options of opendkim (opendkim(8), DATA SETS)."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _PREFIX = re.compile(r"([a-z]+):(.*)\Z", re.IGNORECASE | re.DOTALL)
 
 
 class UnsupportedDataSetError(OpendkimError):
-    """The data set is in a database; its content has to be exported to a file."""
+    """The data set is in a database; its content must be exported to a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry; `value` is empty where the set is a plain list."""
+    """One entry; `value` is empty if the set is a plain list."""
 
     place: Place
     key: str
@@ -45,13 +45,13 @@ class Entry:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The fields of the value, which stand with colons between."""
+        """The fields of the value, which colons separate."""
         return tuple(self.value.split(":")) if self.value else ()
 
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """The entries in their order. In a `refile`, ``*`` in a key stands for any text."""
+    """The entries in order. In a `refile`, ``*`` in a key matches any text."""
 
     kind: Kind
     entries: tuple[Entry, ...]
@@ -59,9 +59,9 @@ class DataSet:
 
 
 def classify(spec: str, place: Place) -> tuple[Kind, str]:
-    """What kind of data set `spec` is, and its path or list.
+    """Return the kind of the data set `spec`, and its path or list.
 
-    Raises `UnsupportedDataSetError` for one that is no file and no list.
+    Raises `UnsupportedDataSetError` if it is neither a file nor a list.
     """
     spec = spec.strip()
     if match := _PREFIX.match(spec):
@@ -72,10 +72,10 @@ def classify(spec: str, place: Place) -> tuple[Kind, str]:
             return word, rest  # type: ignore[return-value]  # mypy does not narrow by `in`
         if word in _UNSUPPORTED:
             raise UnsupportedDataSetError(
-                place, f"{_UNSUPPORTED[word]} is not read: export it to a file"
+                place, f"{_UNSUPPORTED[word]} is not supported: export it to a file"
             )
     if spec.endswith(".db"):
-        raise UnsupportedDataSetError(place, "a Berkeley DB is not read: export it to a file")
+        raise UnsupportedDataSetError(place, "a Berkeley DB is not supported: export it to a file")
     if spec.startswith("/"):
         return "file", spec
     return "csl", spec
@@ -87,9 +87,9 @@ def read_dataset(
     base: Path = Path("/"),
     read: Callable[[Path], str] = read_file,
 ) -> DataSet:
-    """Read the data set `spec`; a relative path is one below `base` (BaseDirectory).
+    """Read the data set `spec`; a relative path starts from `base` (BaseDirectory).
 
-    `place` is where `spec` stands. Raises `OpendkimError`.
+    `place` is the line of `spec`. Raises `OpendkimError`.
     """
     kind, rest = classify(spec, place)
     if kind == "csl":

@@ -1,8 +1,8 @@
-"""From the two tables to key files: what ``%`` stands for, and which lines sign unaligned.
+"""Expansion of the two tables to key files: the meaning of ``%``, and lines that sign unaligned.
 
-opendkim puts the domain of the author in place of ``%`` when a message comes. Gatepost reads keys
-when it reads its configuration, so it looks which domains there are: by the files that exist, or by
-the domains that the SigningTable names.
+opendkim replaces ``%`` by the author's domain when a message arrives. Gatepost reads keys together
+with its configuration, so it determines the possible domains: from the existing files, or from the
+domains in the SigningTable.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from milters.keys.tables.parse import (
 from msgauth.domain import is_at_or_below
 
 MAX_EXPANSION = 50_000
-"""Key files that one line of a KeyTable may stand for."""
+"""Maximum key files for one line of a KeyTable."""
 
 ANY_DOMAIN = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TableKey:
-    """One key file of a KeyTable and what it signs for."""
+    """One key file of a KeyTable and the domain that it signs for."""
 
     place: Place
     domain: str
@@ -44,17 +44,17 @@ class TableKey:
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
-    """Every key of the tables: by its name in the KeyTable and, where that has ``%``, by the domain
-    of the author, else by `ANY_DOMAIN`."""
+    """Every key of the tables: by its name in the KeyTable and, if that has ``%``, by the author's
+    domain, otherwise by `ANY_DOMAIN`."""
 
     keys: Mapping[tuple[str, str], TableKey]
     problems: tuple[TableProblem, ...]
     unaligned: tuple[TableProblem, ...]
-    """Lines of the SigningTable that would sign for a domain that has nothing to do with From."""
+    """Lines of the SigningTable that would sign for a domain unrelated to From."""
 
 
 def find_files(pattern: str) -> Iterator[str]:
-    """The files that match a pattern of `glob`."""
+    """Yield the files that match a `glob` pattern."""
     return glob.iglob(pattern)
 
 
@@ -64,7 +64,7 @@ def expand(
     base: Path = Path("/"),
     find: Callable[[str], Iterator[str]] = find_files,
 ) -> Expanded:
-    """Work out every key that the SigningTable can ask for; paths are relative to `base`."""
+    """Determine every key that the SigningTable can use; paths are relative to `base`."""
     keys: dict[tuple[str, str], TableKey] = {}
     problems: list[TableProblem] = []
     unaligned: list[TableProblem] = []
@@ -73,7 +73,7 @@ def expand(
         if line.key_name in key_table:
             by_name.setdefault(line.key_name, []).append(line)
         else:
-            problems.append(TableProblem(line.place, f"{line.key_name} is no key of the KeyTable"))
+            problems.append(TableProblem(line.place, f"{line.key_name} is not in the KeyTable"))
     for name, lines in by_name.items():
         entry = key_table[name]
         try:
@@ -91,7 +91,7 @@ def expand(
 def _fixed(entry: KeyTableEntry, base: Path) -> TableKey:
     domain, selector = parse_domain(entry.domain), parse_selector(entry.selector)
     record_name(domain, selector)
-    # only an author of this domain is aligned, so this is what % comes to
+    # only an author of this domain is aligned, so % stands for it
     return TableKey(entry.place, domain, selector, base / entry.file.replace(AUTHOR_DOMAIN, domain))
 
 
@@ -115,8 +115,8 @@ def _author_domains(
         problems.extend(
             TableProblem(
                 line.place,
-                f"{line.pattern}: {entry.name} signs for the domain of the author, and which "
-                "domains have its record is not known; name each of them",
+                f"{line.pattern}: {entry.name} signs for the author's domain, but it is unknown "
+                "which domains have its record; list each of them",
             )
             for line in lines
             if not line.domain
@@ -136,7 +136,7 @@ def _author_domains(
 
 def _names_of_files(path: str, find: Callable[[str], Iterator[str]]) -> Iterator[str]:
     first, *rest = (re.escape(part) for part in path.split(AUTHOR_DOMAIN))
-    # a file name may hold ** or anything: the name of the domain is one part of the path
+    # a file name may contain ** or anything: the domain is one component of the path
     pattern = re.compile(f"{first}(?P<domain>[^/]+)" + "(?P=domain)".join(rest) + r"\Z", re.DOTALL)
     escaped = "*".join(glob.escape(part) for part in path.split(AUTHOR_DOMAIN))
     for file in find(escaped):
@@ -154,15 +154,16 @@ def _unaligned(key: TableKey, lines: list[SigningEntry]) -> Iterator[TableProble
         yield TableProblem(
             line.place,
             f"{line.pattern} would sign mail of any matching domain with d={key.domain}: such a "
-            "signature is not aligned with From and earns no DMARC pass; "
-            f"only mail of {key.domain} and what is below it gets it",
+            "signature is not aligned with From and does not make DMARC pass; only mail of "
+            f"{key.domain} and its subdomains gets it",
         )
 
 
 def is_aligned(author_domain: str, signing_domain: str) -> bool:
-    """Whether a signature of `signing_domain` can be aligned with From (RFC 9989 section 4.4).
+    """Return whether a signature of `signing_domain` can be aligned with From (RFC 9989 section
+    4.4).
 
-    Without asking DNS for the organizational domain: one is at or below the other.
+    It does not query DNS for the organizational domain: one must be equal to or below the other.
     """
     return is_at_or_below(author_domain, signing_domain) or is_at_or_below(
         signing_domain, author_domain

@@ -1,4 +1,4 @@
-"""Lines of opendkim's files: comments, blank lines, bounds."""
+"""Reader of the lines of opendkim's files: comments, blank lines, limits."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from gatepost.files import open_regular
 from milters.keys.tables.errors import OpendkimError, Place
 
 MAX_FILE = 16 << 20
-"""Octets of one file that are read: a table of some hundred thousand lines."""
+"""Maximum octets of one file: a table of some hundred thousand lines."""
 
 MAX_LINES = 200_000
-"""Lines with content of one file that are read."""
+"""Maximum lines with content in one file."""
 
 MAX_LINE = 4096
-"""Characters of one line; opendkim itself has buffers of 1024 to 2048."""
+"""Maximum characters of one line; opendkim itself has buffers of 1024 to 2048."""
 
 
 def read_file(path: Path) -> str:
-    """The text of a file; raises `OpendkimError`. Octets that are not UTF-8 are kept as such."""
+    """Return the text of a file; raises `OpendkimError`. Octets that are not UTF-8 are
+    preserved."""
     place = Place(str(path))
     try:
         with open_regular(path) as file:
@@ -27,15 +28,14 @@ def read_file(path: Path) -> str:
     except OSError as error:
         raise OpendkimError(place, f"cannot be read: {error.strerror}") from error
     if len(raw) > MAX_FILE:
-        raise OpendkimError(place, f"is longer than {MAX_FILE} octets")
+        raise OpendkimError(place, f"larger than {MAX_FILE} octets")
     return raw.decode("utf-8", "surrogateescape")
 
 
 def content(text: str, file: str) -> Iterator[tuple[Place, str]]:
-    """Each line that says something, without its comment and the space around it.
+    """Yield each non-empty line without comment and surrounding space.
 
-    A ``#`` begins a comment wherever it stands, also inside a word: that is how opendkim cuts
-    lines. Raises `OpendkimError`.
+    A ``#`` begins a comment anywhere, even inside a word, as in opendkim. Raises `OpendkimError`.
     """
     count = 0
     for number, line in enumerate(text.split("\n"), 1):

@@ -1,4 +1,4 @@
-"""KeyTable and SigningTable: which key signs for which author (opendkim.conf(5))."""
+"""Parser of KeyTable and SigningTable (opendkim.conf(5))."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from milters.keys.tables.errors import Place
 from msgauth.domain import ancestors
 
 MAX_ADDRESS = 1024
-"""Characters of an address that are looked up; RFC 5321 section 4.5.3.1 allows 320."""
+"""Maximum characters of an address in a lookup; RFC 5321 section 4.5.3.1 allows 320."""
 
 AUTHOR_DOMAIN = "%"
 """In a table: the domain of the From field."""
@@ -18,9 +18,9 @@ AUTHOR_DOMAIN = "%"
 
 @dataclass(frozen=True, slots=True)
 class KeyTableEntry:
-    """One key. `domain` is ``%`` for the domain of the author; `file` may hold ``%`` for it.
+    """One key. `domain` is ``%`` for the author's domain; `file` may contain ``%`` for it.
 
-    `algorithm` is the fourth field, which opendkim 2.11 knows; empty when it is not there.
+    `algorithm` is the fourth field, supported by opendkim 2.11; empty if missing.
     """
 
     place: Place
@@ -33,7 +33,7 @@ class KeyTableEntry:
 
 @dataclass(frozen=True, slots=True)
 class TableProblem:
-    """A line of a table that is not used, and why."""
+    """An unused line of a table, and the reason."""
 
     place: Place
     text: str
@@ -43,7 +43,8 @@ class TableProblem:
 
 
 def parse_key_table(table: DataSet) -> tuple[dict[str, KeyTableEntry], list[TableProblem]]:
-    """The keys by name, and the lines that are none. Of two with one name the first counts."""
+    """Return the keys by name, and the invalid lines. The first of two with the same name
+    counts."""
     keys: dict[str, KeyTableEntry] = {}
     problems: list[TableProblem] = []
     for entry in table.entries:
@@ -56,13 +57,13 @@ def parse_key_table(table: DataSet) -> tuple[dict[str, KeyTableEntry], list[Tabl
             problems.append(
                 TableProblem(
                     entry.place,
-                    f"{entry.key}: the private key stands in the table itself; "
-                    "put it into a file of its own",
+                    f"{entry.key}: the private key is in the table itself; put it into a file of "
+                    "its own",
                 )
             )
         elif entry.key in keys:
             problems.append(
-                TableProblem(entry.place, f"{entry.key}: stands in {keys[entry.key].place} already")
+                TableProblem(entry.place, f"{entry.key}: already in {keys[entry.key].place}")
             )
         else:
             keys[entry.key] = KeyTableEntry(entry.place, entry.key, *fields)
@@ -73,7 +74,7 @@ def parse_key_table(table: DataSet) -> tuple[dict[str, KeyTableEntry], list[Tabl
 class SigningEntry:
     """One line of a SigningTable: authors that match `pattern` get the key `key_name`.
 
-    `signer` is the second field, for the tag i=; empty when it is not there.
+    `signer` is the second field, for the tag i=; empty if missing.
     """
 
     place: Place
@@ -83,15 +84,15 @@ class SigningEntry:
 
     @property
     def domain(self) -> str:
-        """The domain that the pattern names, in lower case; empty when it names none or many."""
+        """The domain in the pattern, in lower case; empty if there is none or several."""
         domain = self.pattern.rpartition("@")[2].lower().removeprefix(".")
         return "" if "*" in domain or "%" in domain else domain
 
 
 class Glob:
-    """A pattern in which ``*`` stands for any text, also none; letters match in either case.
+    """A pattern in which ``*`` matches any text, including none; letters match in either case.
 
-    Matching takes time in proportion to the text, whatever the pattern.
+    Matching takes time proportional to the text, whatever the pattern.
     """
 
     __slots__ = ("_parts",)
@@ -100,7 +101,7 @@ class Glob:
         self._parts = pattern.lower().split("*")
 
     def matches(self, text: str) -> bool:
-        """Whether the whole of `text`, in lower case, fits."""
+        """Return whether the whole of `text`, in lower case, matches."""
         first, *middle = self._parts
         if not middle:
             return text == first
@@ -132,15 +133,15 @@ class SigningTable:
             if is_refile and "*" in head:
                 self._globs.append((number, Glob(pattern)))
             elif is_refile and head != pattern and "@" not in head:
-                # *@example.org, by far the most common: found by the domain
+                # *@example.org, by far the most common form: found by the domain
                 self._exact.setdefault(f"@{head}", []).append(number)
             else:
                 self._exact.setdefault(pattern, []).append(number)
 
     def lookup(self, address: str) -> tuple[SigningEntry, ...]:
-        """Every entry that applies to the author `address`, the one that opendkim takes first.
+        """Return every entry for the author `address`, in the order of opendkim.
 
-        With MultipleSignatures opendkim uses all of them, else the first alone.
+        With MultipleSignatures opendkim uses all of them, otherwise only the first.
         """
         address = address.lower()
         if len(address) > MAX_ADDRESS or "@" not in address:
@@ -158,7 +159,7 @@ class SigningTable:
 
 
 def _queries(address: str) -> Iterator[str]:
-    """What opendkim looks up in a table without patterns, in its order."""
+    """Yield the keys that opendkim looks up in a table without patterns, in its order."""
     user, _, host = address.rpartition("@")
     above = list(ancestors(host))
     yield address
@@ -172,7 +173,7 @@ def _queries(address: str) -> Iterator[str]:
 
 
 def parse_signing_table(table: DataSet) -> tuple[SigningTable, list[TableProblem]]:
-    """The entries of the table, and the lines that are none or can never match."""
+    """Return the entries of the table, and the lines that are invalid or can never match."""
     entries: list[SigningEntry] = []
     problems: list[TableProblem] = []
     for entry in table.entries:
@@ -189,9 +190,9 @@ def parse_signing_table(table: DataSet) -> tuple[SigningTable, list[TableProblem
 def _check_signing(entry: Entry, *, is_refile: bool) -> str:
     fields = entry.fields
     if not fields or not fields[0].strip():
-        return "names no key of the KeyTable"
+        return "does not name a key of the KeyTable"
     if is_refile and "*" not in entry.key and "@" not in entry.key:
-        return f"matches nobody: with refile: write *@{entry.key}"
+        return f"matches nobody: with refile:, write *@{entry.key}"
     if not is_refile and "*" in entry.key and not entry.key.endswith("@*") and entry.key != "*":
-        return "is a pattern, and patterns work with refile: only"
+        return "is a pattern, and patterns only work with refile:"
     return ""

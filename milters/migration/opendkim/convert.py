@@ -69,7 +69,7 @@ def _mode(draft: Draft) -> None:
     place = option.place if option else Place(str(draft.conf.path))
     mode = _mode_of(draft)
     if not mode or set(mode) - {"s", "v"}:
-        draft.find(Level.ERROR, place, "Mode", f"{mode[:40]!r} is not made of s and v")
+        draft.find(Level.ERROR, place, "Mode", f"{mode[:40]!r} must consist of s and v")
     if "v" not in mode:
         for check in ("dkim", "spf", "dmarc", "arc", "iprev"):
             draft.set("milters.verify", check, False, place)
@@ -80,7 +80,7 @@ def _mode(draft: Draft) -> None:
         place,
         "Mode",
         'SPF, DMARC and ARC are checked as well; preset = "report" only writes '
-        "Authentication-Results, as opendkim did: take it out to act on DMARC failures",
+        "Authentication-Results, as opendkim did: remove it to act on DMARC failures",
     )
     if "s" not in mode:
         draft.set("milters.sign", "authenticated", False, place)

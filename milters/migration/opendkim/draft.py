@@ -93,7 +93,7 @@ class Draft:
         )
         points = [f"{one.place}: {one.subject}: {one.text}" for one in errors[:MAX_UNDECIDED]]
         if len(errors) > MAX_UNDECIDED:
-            points.append(f"{len(errors) - MAX_UNDECIDED} more: see what the import prints")
+            points.append(f"{len(errors) - MAX_UNDECIDED} more: see the output of the import")
         return [" ".join(point.split())[:MAX_POINT] for point in dict.fromkeys(points)]
 
     def to_toml(self) -> str:
@@ -111,7 +111,7 @@ class Draft:
 
 
 _DECIDE = """\
-# Decide each of these points, then take its line out: Gatepost refuses this file until then.
+# Decide each of these points, then remove its line: Gatepost refuses this file until then.
 """
 
 _ORDER = (

@@ -36,15 +36,15 @@ def convert_keys(draft: Draft) -> None:
             Level.ERROR,
             half.place,
             half.name,
-            "signs nothing: KeyTable and SigningTable need each other",
+            "nothing is signed: KeyTable and SigningTable need each other",
         )
     elif single is not None:
         _convert_single(single, draft)
     elif (named := conf.get("Domain", "Selector")) is not None:
-        draft.find(Level.ERROR, named.place, named.name, "signs nothing without KeyFile")
+        draft.find(Level.ERROR, named.place, named.name, "nothing is signed without KeyFile")
     elif "s" in conf.value("Mode", default="sv").lower():
         draft.find(
-            Level.NOTE, Place(str(conf.path)), "KeyFile", "no key is named: nothing was signed"
+            Level.NOTE, Place(str(conf.path)), "KeyFile", "there is no key: opendkim signed nothing"
         )
 
 
@@ -68,8 +68,8 @@ def _convert_tables(key_option: Option, signing_option: Option, draft: Draft) ->
                 Level.ERROR,
                 option.place,
                 option.name,
-                "stands in opendkim.conf itself; write it into a file, a line an entry, and name "
-                "that with file:",
+                "is in opendkim.conf itself; write it into a file, one entry per line, and use "
+                "file:PATH",
             )
             return
         draft.set("milters", key, f"{table.kind}:{table.path}", option.place)
@@ -97,13 +97,14 @@ def _tell_about_keys(
         if key.algorithm == "rsa-sha1":
             draft.find(Level.WARNING, key.place, name, "signs with rsa-sha256 (RFC 8301)")
         if "%" in key.file and key.domain != "%":
-            draft.find(
-                Level.NOTE, key.place, name, f"% in the file stands for {key.domain} from now on"
-            )
+            draft.find(Level.NOTE, key.place, name, f"% in the file now stands for {key.domain}")
     for entry in signing.entries:
         if entry.signer:
             draft.find(
-                Level.NOTE, entry.place, entry.pattern, f"i={entry.signer} is not put in: d= counts"
+                Level.NOTE,
+                entry.place,
+                entry.pattern,
+                f"i={entry.signer} is not set: only d= counts",
             )
 
 
@@ -121,7 +122,7 @@ def _convert_single(single: Option, draft: Draft) -> None:
     domain, selector = conf.get("Domain"), conf.get("Selector")
     if domain is None or selector is None:
         draft.find(
-            Level.ERROR, single.place, "KeyFile", "signs nothing without Domain and Selector"
+            Level.ERROR, single.place, "KeyFile", "nothing is signed without Domain and Selector"
         )
         return
     try:

@@ -52,13 +52,13 @@ _DNS = "there is one resolver with a cache; see [dns]"
 _REPORTS = "reports about single failures (RFC 6651) are not sent"
 _LUA = "there are no scripts, and a script may decide what is signed: is there a setting for it?"
 _LDAP = "tables are files; export the directory"
-_VBR = "Vouch By Reference (RFC 5518) is not used by anybody"
-_ATPS = "authorized third-party signatures (RFC 6541) are not used by anybody"
+_VBR = "nobody uses Vouch By Reference (RFC 5518)"
+_ATPS = "nobody uses authorized third-party signatures (RFC 6541)"
 _ADSP = "ADSP (RFC 5617) is Historic; DMARC took its place"
 _STATISTICS = "Prometheus metrics take its place; see metrics_listen"
 _DEBUG = "an aid for debugging that has no counterpart"
 _LENGTH = "l= lets anybody append text to a signed message; it is not offered"
-_HEADERS = "what breaks RFC 5322 gets an honest verdict: no or several From fields fail DMARC"
+_HEADERS = "malformed mail is checked like any other; DMARC fails without exactly one From field"
 _RESIGN = "mail that leaves again gets an ARC seal instead; see [milters.seal]"
 _RULES = "header fields are signed as they are; let Postfix rewrite them before the milter"
 
@@ -69,13 +69,13 @@ _UNNEEDED: Mapping[str, str] = {
     "AutoRestartCount": _LIFE,
     "AutoRestartRate": _LIFE,
     "PidFile": _LIFE,
-    "DisableCryptoInit": "the libraries see to that",
+    "DisableCryptoInit": "the libraries do this",
     "EnableCoredumps": _LIFE,
     "ExternalIgnoreList": "it only silences a line in opendkim's log; mail from outside that "
     "claims one of your domains is judged like any other",
-    "FixCRLF": "Postfix hands over lines that end in CRLF",
+    "FixCRLF": "Postfix passes lines that end in CRLF",
     "IgnoreMalformedMail": _HEADERS,
-    "Include": "its lines are read in its place",
+    "Include": "the lines of the file are read in its place",
     "LogResults": _LOG,
     "LogWhy": _LOG,
     "Syslog": _LOG,
@@ -86,7 +86,7 @@ _UNNEEDED: Mapping[str, str] = {
     "RemoveARAll": "fields with our own name are removed whole, in every form",
     "SoftStart": "there is no database to wait for",
     "StrictTestMode": _DEBUG,
-    "TemporaryDirectory": "no temporary files are written: messages are hashed as they come",
+    "TemporaryDirectory": "no temporary files are written: messages are hashed as they arrive",
     "WeakSyntaxChecks": _HEADERS,
     "NoHeaderB": "header.b is in the field where there are several signatures (RFC 6008)",
     "DNSConnect": _DNS,
@@ -109,7 +109,7 @@ _UNSUPPORTED: Mapping[str, str] = {
     "ResolverConfiguration": _DNSSEC,
     "ResolverTracing": _DEBUG,
     "ChangeRootDirectory": "the systemd unit and the image keep it apart from the system",
-    "ClockDrift": "signatures may come from 5 minutes in the future, as opendkim's default is",
+    "ClockDrift": "signatures may be up to 5 minutes in the future, which is opendkim's default",
     "Diagnostics": "z= doubles the header and shows it to everybody",
     "DiagnosticDirectory": _DEBUG,
     "DomainKeysCompat": "DomainKeys (RFC 4870) is Historic",
@@ -127,11 +127,12 @@ _UNSUPPORTED: Mapping[str, str] = {
     "ReportBccAddress": _REPORTS,
     "RequestReports": _REPORTS,
     "MustBeSigned": "DMARC judges by From, which every signature has to cover",
-    "On-Security": "what is suspicious gets a verdict like all else; see [milters.policy]",
-    "On-SignatureError": "see required in [milters.sign]: such mail leaves unsigned, or waits",
+    "On-Security": "suspicious mail is handled like any other; see [milters.policy]",
+    "On-SignatureError": "see required in [milters.sign]: such mail is sent unsigned, or deferred",
     "Quarantine": "see quarantine in [milters.policy]",
     "RedirectFailuresTo": "mail is not redirected; see quarantine in [milters.policy]",
-    "RemoveOldSignatures": "other signatures stay: they may be all that passes at the receiver",
+    "RemoveOldSignatures": "other signatures stay: they may be the only ones that pass at the "
+    "receiver",
     "RequiredHeaders": _HEADERS,
     "StrictHeaders": _HEADERS,
     "ResignAll": _RESIGN,
@@ -175,20 +176,20 @@ _UNSUPPORTED: Mapping[str, str] = {
 }
 
 _UNDECIDED: Mapping[str, str] = {
-    "DontSignMailTo": "mail to these recipients is signed as well: whom a message goes to does "
-    "not decide",
-    "ExemptDomains": "mail of these domains is judged, and signed where they have a key: nothing "
-    "is left alone for what anybody can write into From; smtpd_milter_maps of Postfix can exempt "
+    "DontSignMailTo": "mail to these recipients is signed as well: signing does not depend on the "
+    "recipient",
+    "ExemptDomains": "mail of these domains is checked, and signed if they have a key: From can "
+    "be forged, so it exempts no mail; smtpd_milter_maps of Postfix can exempt "
     "clients",
     "FinalPolicyScript": _LUA,
     "ScreenPolicyScript": _LUA,
     "SetupPolicyScript": _LUA,
-    "POPDBFile": "clients that were known by POP before SMTP are strangers, and their mail leaves "
-    "unsigned: use SASL",
+    "POPDBFile": "clients authenticated by POP before SMTP count as outside clients, and their "
+    "mail is sent unsigned: use SASL",
     "ReplaceHeaders": _RULES,
     "ReplaceRules": _RULES,
     "ResignMailTo": _RESIGN,
-    "SenderMacro": "From alone decides which key signs",
+    "SenderMacro": "only From decides which key signs",
 }
 
 _BOOLEANS = """

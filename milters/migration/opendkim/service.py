@@ -22,8 +22,8 @@ SIGNATURES = 1, 100
 
 
 _OVER_TCP = (
-    "over TCP every account of this machine, and whoever else reaches the port, can have mail "
-    "signed, as with opendkim; a unix socket with socket_group admits Postfix alone: see "
+    "over TCP every account of this machine, and everybody else who can reach the port, can have "
+    "mail signed, as with opendkim; a unix socket with socket_group only admits Postfix: see "
     "docs/install.md, main.cf then changes too"
 )
 
@@ -60,7 +60,7 @@ def _user(draft: Draft, option: Option) -> None:
         option.place,
         "UserID",
         f"the milter runs as {user}, which can read the keys: its unit needs the drop-in below; "
-        "give the keys to a user of its own before the package opendkim is removed",
+        "give the keys to a user of its own before you remove the package opendkim",
     )
 
 
@@ -113,7 +113,7 @@ def _number_within(
         if lowest <= number <= highest:
             draft.set(table, key, number, option.place)
         else:
-            text = f"stays as by default: between {lowest} and {highest} {unit} are possible"
+            text = f"the default stays: use {lowest} to {highest} {unit}"
             draft.find(level, option.place, option.name, text)
 
     return rule
@@ -136,8 +136,7 @@ def _safe_keys(draft: Draft, option: Option) -> None:
             Level.WARNING,
             option.place,
             "RequireSafeKeys",
-            "a key that everybody may read is refused in any case; one that its group may read "
-            "is accepted",
+            "a key readable by everybody is always refused; one readable by its group is accepted",
         )
 
 
@@ -150,9 +149,9 @@ def _internal(draft: Draft, option: Option) -> None:
             Level.ERROR,
             option.place,
             f"{extent.share:.0%} of IPv{extent.version}",
-            "every client, or nearly, would be taken for one of yours: mail from anywhere with "
-            "your domain in From would be signed, and nothing judged; internal_networks is left "
-            "as by default, loopback: name the networks that are yours",
+            "nearly every client would count as yours: mail from anywhere with your domain in "
+            "From would be signed, and nothing checked; internal_networks keeps its default, "
+            "loopback: list your own networks",
         )
     if not too_much:
         draft.set("milters", "internal_networks", list(map(str, hosts.networks)), option.place)
@@ -162,7 +161,7 @@ def _internal(draft: Draft, option: Option) -> None:
             entry.place,
             entry.key,
             "host names are not supported: write its addresses into internal_networks, or let it "
-            "log in; otherwise its mail leaves unsigned"
+            "log in; otherwise its mail is sent unsigned"
             if not entry.key.startswith("!")
             else "host names are not supported: remove its addresses from internal_networks, or "
             "its mail is signed",
@@ -180,8 +179,8 @@ def _peers(draft: Draft, option: Option) -> None:
             Level.ERROR if _may_be_internal(draft, hosts) else Level.WARNING,
             option.place,
             "PeerList",
-            "the milter leaves no client alone; say to Postfix which ones do not reach it: "
-            f"smtpd_milter_maps = cidr:..., with DISABLE for {shown}",
+            "the milter exempts no client; exempt them in Postfix instead: smtpd_milter_maps = "
+            f"cidr:..., with DISABLE for {shown}",
         )
 
 

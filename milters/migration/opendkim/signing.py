@@ -35,7 +35,7 @@ def _canonicalization(draft: Draft, option: Option) -> None:
     body = body or "simple"
     if header not in _CANONICALIZATIONS or body not in _CANONICALIZATIONS:
         draft.find(
-            Level.ERROR, option.place, option.name, f"{option.value!r} is no canonicalization"
+            Level.ERROR, option.place, option.name, f"{option.value!r} is not a canonicalization"
         )
         return
     draft.set("milters.sign", "canonicalization", f"{header}/{body}", option.place)
@@ -44,7 +44,7 @@ def _canonicalization(draft: Draft, option: Option) -> None:
             Level.NOTE,
             option.place,
             option.name,
-            "relaxed/relaxed, the default, survives more of what happens to mail on its way",
+            "relaxed/relaxed, the default, survives more changes in transit",
         )
 
 
@@ -60,7 +60,9 @@ def _algorithm(draft: Draft, option: Option) -> None:
 def _expiry(draft: Draft, option: Option) -> None:
     text = option.value
     if not (text.isascii() and text.isdecimal()) or not int(text[:20]) <= MAX_EXPIRY:
-        draft.find(Level.ERROR, option.place, option.name, f"{text[:40]!r} is no number of seconds")
+        draft.find(
+            Level.ERROR, option.place, option.name, f"{text[:40]!r} is not a number of seconds"
+        )
     elif int(text):
         draft.set("milters.sign", "expiry", f"{int(text)}s", option.place)
 
@@ -128,7 +130,7 @@ def _omit_headers(draft: Draft, option: Option) -> None:
             Level.WARNING,
             option.place,
             option.name,
-            f"signed nevertheless when present: {', '.join(signed)}",
+            f"still signed when present: {', '.join(signed)}",
         )
     else:
         draft.find(Level.NOTE, option.place, option.name, "these are not signed anyway")
@@ -148,7 +150,7 @@ def _sender_headers(draft: Draft, option: Option) -> None:
             Level.ERROR,
             option.place,
             option.name,
-            "From alone decides which key signs: a signature for anything else is not aligned",
+            "only From decides which key signs: any other signature is not aligned",
         )
 
 
@@ -162,7 +164,7 @@ def _macros(draft: Draft, option: Option) -> None:
         values = [value for value in (*rest.split("|"), *entry.value.split("|")) if value.strip()]
         match name.strip("{}").lower():
             case "auth_authen" | "auth_type" if not values:
-                continue  # mail of clients that have logged in is signed anyway
+                continue  # mail from clients that have logged in is signed anyway
             case "daemon_name" if values:
                 _add_daemons([value.strip() for value in values], option, draft)
             case _:
@@ -190,7 +192,7 @@ def _actions(draft: Draft, _: Option) -> None:
         action = _ACTIONS.get(option.value[:1].lower())
         if action is None:
             draft.find(
-                Level.ERROR, option.place, option.name, f"{option.value[:40]!r} is no action"
+                Level.ERROR, option.place, option.name, f"{option.value[:40]!r} is not an action"
             )
             continue
         if action == "discard":
@@ -198,7 +200,7 @@ def _actions(draft: Draft, _: Option) -> None:
                 Level.WARNING,
                 option.place,
                 option.name,
-                "mail is never thrown away; it is quarantined",
+                "mail is never discarded; it is quarantined",
             )
             action = "quarantine"
         draft.set("milters.policy.dkim", result, action, option.place)
@@ -207,8 +209,8 @@ def _actions(draft: Draft, _: Option) -> None:
                 Level.WARNING,
                 option.place,
                 option.name,
-                "mail of lists and forwarders fails DKIM without being forged; RFC 6376 section "
-                "6.1 says to treat it as unsigned, and DMARC is what tells forgeries",
+                "mail from lists and forwarders fails DKIM without being forged; RFC 6376 "
+                "section 6.1 says to treat it as unsigned, and DMARC detects forgeries",
             )
 
 

@@ -105,7 +105,7 @@ def test_verify_shows_a_trace_in_order(desk: Desk) -> None:
     # each question is shown once: "asked of DNS" has what is not in the trace
     assert "asked of DNS" not in shown
     assert "trace:" not in desk.run(*words).output
-    assert "asked of DNS:\n" in desk.run(*words).output
+    assert "DNS queries:\n" in desk.run(*words).output
 
 
 def test_a_forgery_with_its_reasons(desk: Desk) -> None:

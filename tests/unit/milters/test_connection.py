@@ -184,7 +184,7 @@ def test_a_mistake_of_ours_closes_the_connection(mistake: Callable[[Scene], None
     assert scene.loop.reader is None
     assert scene.loop.writer is None
     (line,) = lines
-    assert line["event"] == "error in Gatepost, the message is deferred"
+    assert line["event"] == "bug in Gatepost, message deferred"
     assert line["trace"]
     assert "a mistake of ours" in line["exception"]
 

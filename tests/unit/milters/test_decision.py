@@ -62,7 +62,7 @@ def test_an_answer_that_cannot_be_told_of_was_given(monkeypatch: pytest.MonkeyPa
     result, (_, after) = decided()
     assert result == ()
     (line,) = after
-    assert line["event"] == "error in Gatepost, a decision is not in the log"
+    assert line["event"] == "bug in Gatepost, a decision is not in the log"
     assert line["queue_id"] == "4ABC"
     assert "a mistake of ours" in line["exception"]
 

@@ -135,7 +135,7 @@ def test_beyond_the_bound_a_message_is_deferred_and_what_it_held_is_let_go() -> 
     second = message(memory, [(b"X", b" " + b"x" * 600_000)])
     assert memory.held < 700_000
     assert refused(second) == (
-        "451 4.3.2 too many large messages are under way, please try again [too-much-mail]"
+        "451 4.3.2 too many large messages in progress, please try again [too-much-mail]"
     )
     third = message(memory, [])
     third.end_of_headers()

@@ -73,11 +73,11 @@ def test_a_forgery_leaves_unsigned_and_marked() -> None:
     (kept,) = values(sent, "Authentication-Results")
     assert kept == (
         f"{HOSTNAME}; dmarc=fail"
-        ' reason="found when the message came in from outside" header.from=signer.example'
+        ' reason="found when the message arrived from outside" header.from=signer.example'
         " policy.dmarc=reject"
     )
     assert outcome.forged == 0
-    assert outcome.facts["dmarc"] == ["fail found when the message came in from outside"]
+    assert outcome.facts["dmarc"] == ["fail found when the message arrived from outside"]
     assert outcome.seal == ""
 
 

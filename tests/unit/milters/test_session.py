@@ -239,7 +239,7 @@ def test_ownership() -> None:
     settings = {"ownership": {"enforce": True, "owners": ["@signer.example alice"]}}
     assert play(session_of(OUTSIDE, settings), Mail.of(), NOTHING, login="alice").signatures
     refused = play(session_of(OUTSIDE, settings), Mail.of(), NOTHING, login="bob")
-    assert refusal(refused) == "550 5.7.1 you may not send mail with this From [from-not-yours]"
+    assert refusal(refused) == "550 5.7.1 you may not use this From address [from-not-yours]"
     own = play(session_of(OUTSIDE, settings), Mail.of(), NOTHING, login="User@signer.example")
     assert own.signatures
     nobody = Mail((("Subject", " no From"),))

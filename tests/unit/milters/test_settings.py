@@ -22,9 +22,9 @@ from milters.settings import MiltersSettings
         # all of these would be found at the start of the daemon, or with the first message
         ({"sign": {"oversign": ["Received"]}}, "must not be signed"),
         ({"sign": {"also_sign": ["return-path"]}}, "must not be signed"),
-        ({"sign": {"also_sign": ["X-A", "no name"]}}, "not the name of a header field"),
-        ({"sign": {"expiry": "0.5s"}}, "a second or more"),
-        ({"sign": {"domains": {"a.example": {"expiry": "0.5s"}}}}, "a second or more"),
+        ({"sign": {"also_sign": ["X-A", "no name"]}}, "is not a header field name"),
+        ({"sign": {"expiry": "0.5s"}}, "at least one second"),
+        ({"sign": {"domains": {"a.example": {"expiry": "0.5s"}}}}, "at least one second"),
         # without an "@" none of these would ever match
         ({"ownership": {"owners": ["example.org a"]}}, "write user@example.org"),
         ({"ownership": {"owners": ["@ a"]}}, "write user@example.org"),

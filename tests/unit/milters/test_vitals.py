@@ -24,10 +24,13 @@ def test_a_worker_that_hangs_is_named_and_all_that_hang_are_worse() -> None:
         vitals.started(worker)
     clock.now += STUCK_AFTER + 2
     vitals.beat(0, takes=True)
-    assert vitals.stuck() == "worker 1: no turn for 12 s"
+    assert vitals.stuck() == "worker 1: no sign of life for 12 s"
     assert vitals.all_stuck() is None
     clock.now += STUCK_AFTER + 2
-    assert vitals.all_stuck() == "worker 0: no turn for 12 s, worker 1: no turn for 24 s"
+    assert (
+        vitals.all_stuck()
+        == "worker 0: no sign of life for 12 s, worker 1: no sign of life for 24 s"
+    )
 
 
 def test_one_worker_that_takes_connections_is_enough() -> None:
@@ -39,7 +42,7 @@ def test_one_worker_that_takes_connections_is_enough() -> None:
     assert vitals.not_taking() is None, "it may be over in a moment"
     clock.now += BLOCKED_AFTER
     vitals.beat(0, takes=False)
-    assert vitals.not_taking() == "no worker can take a connection, for 3 s"
+    assert vitals.not_taking() == "no worker has been able to accept a connection for 3 s"
     vitals.beat(1, takes=True)
     assert vitals.not_taking() is None
     vitals.beat(1, takes=False)

@@ -237,7 +237,7 @@ def test_what_gatepost_did_not_make_is_not_discarded(folder: KeyFolder) -> None:
     for domain, selector, told in (
         ("example.org", "copied", "copied here by hand"),
         ("example.net", "mail", "copied here by hand"),
-        ("example.com", "flat", "lies flat"),
+        ("example.com", "flat", "flat layout"),
         ("example.org", "none", "has no key none"),
     ):
         result = run(folder, "discard", domain, selector)

@@ -60,7 +60,7 @@ def test_a_selector_of_ones_own(tmp_path: Path) -> None:
     before = key.path.read_bytes()
     again = run(tmp_path, *arguments)
     assert again.exit_code == 1
-    assert again.output == "Error: example.org has a key mail already\n"
+    assert again.output == "Error: example.org already has a key mail\n"
     assert key.path.read_bytes() == before
 
 

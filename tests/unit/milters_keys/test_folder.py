@@ -108,7 +108,7 @@ def test_a_file_name_that_is_not_utf8(tmp_path: Path) -> None:
 
 def test_a_dead_link_is_told(tmp_path: Path) -> None:
     (tmp_path / "example.org").symlink_to("nowhere")
-    assert "leads nowhere" in told(tmp_path)["example.org"]
+    assert "dangling link" in told(tmp_path)["example.org"]
 
 
 def test_the_same_key_twice(tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_a_new_folder_is_for_the_group_of_the_daemon(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["s1.pem", "s1.private", "s1.txt"])
 def test_nothing_is_overwritten(tmp_path: Path, name: str) -> None:
     path = put(tmp_path / "example.org" / name, b"mine")
-    with pytest.raises(KeyFileError, match="has a key s1 already"):
+    with pytest.raises(KeyFileError, match="already has a key s1"):
         KeyFolder(tmp_path).add("example.org", {"s0": pem(), "s1": pem()}, KeyState.NEW, NOW)
     assert path.read_bytes() == b"mine"
     assert [entry.name for entry in path.parent.iterdir()] == [name]
@@ -312,7 +312,7 @@ def test_a_broken_state_file_concerns_its_domain_only(tmp_path: Path) -> None:
 def test_an_active_key_without_its_file_is_told(tmp_path: Path) -> None:
     (added,) = KeyFolder(tmp_path).add("example.org", {"s1": pem()}, KeyState.ACTIVE, NOW)
     added.path.unlink()
-    assert "s1 is active and its key file is missing" in told(tmp_path)["example.org"]
+    assert "s1 is active but its key file is missing" in told(tmp_path)["example.org"]
 
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,7 +114,7 @@ def test_make_puts_the_type_behind_a_selector_that_is_shared(folder: KeyFolder) 
     )
     assert [key.selector for key, _ in made.keys] == ["mailr", "maile"]
     assert states(folder) == {"mailr": "active", "maile": "active"}
-    with pytest.raises(KeysError, match="has a key maile already"):
+    with pytest.raises(KeysError, match="already has a key maile"):
         lifecycle.make(folder, DOMAIN, ("ed25519",), NOW, selector="maile")
 
 
@@ -126,7 +126,7 @@ def test_publish_adds_replaces_when_told_and_leaves_what_is_right(folder: KeyFol
     zone = Zone.of(records)
     assert lifecycle.publish(key, zone) == "added"
     assert records == {NAME: (record,)}
-    assert lifecycle.publish(key, zone) == "was there already"
+    assert lifecycle.publish(key, zone) == "already published"
     records[NAME] = ("v=spf1 -all",)
     with pytest.raises(OtherRecordError, match=f"{NAME} has another record"):
         lifecycle.publish(key, zone)
@@ -176,7 +176,7 @@ def test_what_cannot_be_noted_is_a_line(folder: KeyFolder) -> None:
     found = look("s1")(lifecycle.to_check(folder, DOMAIN))
     (folder.path / DOMAIN / "keys.toml").write_text("rubbish")
     (problem,) = lifecycle.note_seen(folder, found.checked, NOW)
-    assert problem.startswith("not noted: ")
+    assert problem.startswith("not recorded: ")
 
 
 def test_activate_looks_retires_and_remembers(folder: KeyFolder) -> None:
@@ -255,7 +255,9 @@ def test_a_primary_that_cannot_be_reached_changes_nothing(folder: KeyFolder) -> 
 def test_a_primary_that_refuses_leaves_a_key_that_signs_no_more(folder: KeyFolder) -> None:
     folder.add(DOMAIN, {"s1": pem()}, KeyState.ACTIVE, NOW)
     zone = Zone.of({NAME: ("old",)}, fails=NAME)
-    with pytest.raises(KeysError, match="it signs no more, but its record stands: the prim"):
+    with pytest.raises(
+        KeysError, match="it no longer signs, but its record is still in DNS: the prim"
+    ):
         lifecycle.revoke(folder, DOMAIN, ["s1"], lambda: zone, NOW, at_once=True)
     assert states(folder) == {"s1": "revoked"}
 
@@ -278,7 +280,7 @@ STEPS: dict[str, Callable[[KeyFolder], object]] = {
 @pytest.mark.parametrize("step", STEPS)
 def test_a_flat_key_has_no_states_to_change(folder: KeyFolder, step: str) -> None:
     put(folder.path / "example.org.s1.pem")
-    with pytest.raises(KeysError, match="lies flat in the folder"):
+    with pytest.raises(KeysError, match="is in the flat layout"):
         STEPS[step](folder)
 
 

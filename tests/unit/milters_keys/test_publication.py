@@ -37,8 +37,8 @@ def test_records_that_fit(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (record(number=1), "another private key"),
-        (record("rsa"), "the record is for rsa and the key is ed25519"),
+        (record(number=1), "different private key"),
+        (record("rsa"), "the record is for rsa but the key is ed25519"),
         (f"v=DKIM1; k=ed25519; h=sha1; p={PUBLIC}", "does not allow sha256"),
         (f"v=DKIM1; k=ed25519; s=tlsrpt; p={PUBLIC}", "does not allow email"),
         (f"v=DKIM2; k=ed25519; p={PUBLIC}", "not a DKIM1 key record"),

@@ -315,9 +315,9 @@ def test_a_broken_key_of_a_table_keeps_the_old_one(tables: Path) -> None:
     ("more", "told"),
     [
         ({"opendkim_key_table": "refile:/etc/KeyTable"}, "need each other"),
-        ({"opendkim_key_table": "KeyTable"}, "is no table"),
-        ({"opendkim_key_table": "refile:KeyTable"}, "is no table"),
-        ({"opendkim_key_table": "dsn:mysql://x"}, "an SQL database is not read"),
+        ({"opendkim_key_table": "KeyTable"}, "is not a table"),
+        ({"opendkim_key_table": "refile:KeyTable"}, "is not a table"),
+        ({"opendkim_key_table": "dsn:mysql://x"}, "an SQL database is not supported"),
         ({"key": [{"domain": "org", "selector": "s", "file": "x"}]}, "has no dot"),
         ({"key": [{"domain": "a.org", "selector": "/", "file": "x"}]}, "not a selector"),
         ({"publication_interval": "1s"}, "greater than or equal to 60"),

@@ -218,7 +218,7 @@ def test_many_undecided_points_are_bounded() -> None:
     table = "".join(f"{number} {'x' * 2000}\n" for number in range(5000))
     conversion = converted("KeyTable /kt\nSigningTable refile:/st\n", kt=table, st="")
     points = tomllib.loads(conversion.toml)["undecided"]
-    assert points[-1] == "4800 more: see what the import prints"
+    assert points[-1] == "4800 more: see the output of the import"
     assert len(conversion.toml) < 300_000
 
 
