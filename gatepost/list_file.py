@@ -36,9 +36,9 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     except OSError as error:
         raise ListFileError(f"{path}: cannot be read: {error.strerror}") from None
     if len(raw) > MAX_FILE:
-        raise ListFileError(f"{path}: is longer than {MAX_FILE} bytes")
+        raise ListFileError(f"{path}: larger than {MAX_FILE} bytes")
     for number, line in enumerate(raw.decode("utf-8", "backslashreplace").split("\n"), 1):
         if len(line) > MAX_LINE:
-            raise ListFileError(f"{path}:{number}: is longer than {MAX_LINE} characters")
+            raise ListFileError(f"{path}:{number}: longer than {MAX_LINE} characters")
         if text := line.partition("#")[0].rstrip(BLANKS):
             yield number, text

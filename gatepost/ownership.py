@@ -147,24 +147,26 @@ class OwnerSettings(Section):
 
     owners: tuple[str, ...] = Field(
         default=(),
-        description="Senders and the logins that own them, as lines of `owners_files`.",
+        description="Senders and the logins that own them, written like the lines of "
+        "`owners_files`.",
     )
     owners_files: tuple[WatchedPath, ...] = Field(
         default=(),
-        description="Files as Postfix's smtpd_sender_login_maps: a sender (`user@example.org`, or "
-        "`@example.org` for all addresses of the domain that have no line of their own) and after "
-        "it the logins that own it. The login `*` stands for all that no line names.",
+        description="Files in the format of Postfix's smtpd_sender_login_maps: a sender "
+        "(`user@example.org`, or `@example.org` for all addresses of the domain without a line of "
+        "their own), followed by the logins that own it. The login `*` stands for all logins that "
+        "no line names.",
     )
     login_owns_itself: bool = Field(
         default=True,
-        description="A login that is a mail address may send as that address, also with an "
-        "extension, without a line in a table.",
+        description="A login that is a mail address may send as that address, with or without an "
+        "extension, even if no table lists it.",
     )
     recipient_delimiter: str = Field(
         default="+",
-        description="Characters that separate an address from its extension, as "
-        "`recipient_delimiter` in main.cf: an owner of `user@example.org` also owns "
-        "`user+extension@example.org`. Empty: there are no extensions.",
+        description="Characters that separate an address from its extension, like "
+        "`recipient_delimiter` in main.cf: the owner of `user@example.org` also owns "
+        "`user+extension@example.org`. Empty: extensions are not recognised.",
     )
 
     @field_validator("owners")

@@ -169,7 +169,7 @@ def test_a_file_as_postfix_and_the_policy_server_have_read_it(tmp_path: Path) ->
         ("a@example.org a\n  b@example.org c@example.org\n", ":2: begins with a blank"),
         ("a@example.org a\ninfo bob\n", ":2: 'info bob' is no owner"),
         ("a@example.org a\nb@example.org\n", ":2: 'b@example.org' is no owner"),
-        ("a@example.org " + "x" * 65536 + "\n", ":1: is longer than"),
+        ("a@example.org " + "x" * 65536 + "\n", ":1: longer than"),
     ],
 )
 def test_a_file_that_is_not_read(tmp_path: Path, text: str, problem: str) -> None:

@@ -13,7 +13,11 @@ from tools.install import PURPOSES, included
 
 ROOT = Path(__file__).parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-GROUPS = {"run": PROJECT["project"]["dependencies"], **PROJECT["dependency-groups"]}
+GROUPS = {
+    "run": PROJECT["project"]["dependencies"],
+    **PROJECT["project"]["optional-dependencies"],
+    **PROJECT["dependency-groups"],
+}
 
 
 def locked(text: str) -> dict[str, list[str]]:
