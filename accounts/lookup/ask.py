@@ -1,0 +1,150 @@
+"""Questions about the rows of the datastore, asked by generators and answered by a driver.
+
+A rule is a `Lookup[T]`: a generator that yields a tuple of `Ask`, is sent a tuple with an answer
+for each in the same order, and returns its `T`. All questions of a tuple are asked at once.
+
+Not there and "could not ask" are never mixed up: the first is the answer None or an empty tuple;
+for the second, the driver throws `Unavailable` into the generator, and no rule catches it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Literal, NamedTuple, TypeAlias, TypeVar, cast
+
+T = TypeVar("T")
+
+Table: TypeAlias = Literal["domain", "name", "wildcards", "rights", "login"]
+"""The kinds of questions:
+
+* ``domain``: a domain name; the answer is a `DomainRow` or None.
+* ``name``: an address; a `MailboxRow`, an `AliasRow` or None. A name is only one of both.
+* ``wildcards``: a domain name; the aliases of that domain that have a ``*``, in any order.
+* ``rights``: an address, or ``@`` and a domain; the logins with a right of their own to send as it.
+  Only those of mailboxes that are enabled and may send, in domains that are enabled.
+* ``login``: the address of a mailbox; a `LoginRow` or None.
+
+A key has the form of `accounts.address`.
+"""
+
+TABLES: tuple[Table, ...] = ("domain", "name", "wildcards", "rights", "login")
+
+
+class Ask(NamedTuple):
+    """One question."""
+
+    table: Table
+    key: str
+
+
+class DomainRow(NamedTuple):
+    """A domain: `alias_of` is the name of another one, `catch_all` the address of a target."""
+
+    name: str
+    alias_of: str | None = None
+    catch_all: str | None = None
+    enabled: bool = True
+    transport: str | None = None
+    is_relay: bool = False
+
+
+class MailboxRow(NamedTuple):
+    """A mailbox as mail is delivered to it; `forwards` are the targets of forwarding, in order."""
+
+    address: str
+    enabled: bool = True
+    may_send: bool = True
+    may_receive: bool = True
+    keep_copy: bool = True
+    store: str | None = None
+    forwards: tuple[str, ...] = ()
+
+
+class AliasRow(NamedTuple):
+    """An alias; `expires` is in seconds since the epoch, `targets` are addresses, in order."""
+
+    address: str
+    enabled: bool = True
+    expires: int | None = None
+    members_may_send: bool = False
+    targets: tuple[str, ...] = ()
+
+
+class AppPasswordRow(NamedTuple):
+    """A password for one program; `protocols` is the text of the table, words between spaces."""
+
+    id: int
+    name: str
+    password: str
+    protocols: str
+    expires: int | None = None
+
+
+class LoginRow(NamedTuple):
+    """A mailbox as somebody logs in to it; `enabled` is False, too, when its domain is disabled.
+
+    `password` is a hash with its scheme; `quota` is in octets, None for no limit.
+    """
+
+    id: int
+    address: str
+    display_name: str
+    password: str | None
+    quota: int | None
+    enabled: bool
+    may_login: bool
+    may_send: bool
+    may_receive: bool
+    store: str | None
+    app_passwords: tuple[AppPasswordRow, ...] = ()
+
+
+Answer: TypeAlias = (
+    DomainRow | MailboxRow | AliasRow | LoginRow | tuple[AliasRow, ...] | tuple[str, ...] | None
+)
+"""The answer to an `Ask`, of the type that its table says."""
+
+Lookup: TypeAlias = Generator[tuple[Ask, ...], tuple[Answer, ...], T]
+"""A rule: a generator of questions that is sent their answers and returns a result."""
+
+
+class Unavailable(Exception):  # noqa: N818
+    """The database cannot be asked now. It says nothing about what is in it."""
+
+
+class Unresolvable(Exception):  # noqa: N818
+    """The rows contradict one another, so that mail must wait until somebody corrects them."""
+
+
+def is_negative(answer: Answer) -> bool:
+    """Whether the answer is that there is nothing of that name."""
+    return answer is None or answer == ()
+
+
+def ask_domain(name: str) -> Lookup[DomainRow | None]:
+    """Ask for one domain."""
+    (answer,) = yield (Ask("domain", name),)
+    return cast(DomainRow | None, answer)
+
+
+def together(lookups: Sequence[Lookup[T]]) -> Lookup[list[T]]:
+    """Run several lookups at once, their questions joined, and return all results in order."""
+    results: dict[int, T] = {}
+    waiting: list[tuple[int, Lookup[T], tuple[Ask, ...]]] = []
+    for number, lookup in enumerate(lookups):
+        try:
+            waiting.append((number, lookup, next(lookup)))
+        except StopIteration as done:
+            results[number] = done.value
+    while waiting:
+        answers = yield tuple(ask for _, _, asks in waiting for ask in asks)
+        still, start = [], 0
+        for number, lookup, asks in waiting:
+            sent = answers[start : start + len(asks)]
+            start += len(asks)
+            try:
+                still.append((number, lookup, lookup.send(sent)))
+            except StopIteration as done:
+                results[number] = done.value
+        waiting = still
+    return [results[number] for number in range(len(lookups))]

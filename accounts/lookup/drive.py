@@ -1,0 +1,20 @@
+"""Driver of a `Lookup` in one thread, for tests and for questions that are answered at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from accounts.lookup.ask import Answer, Ask, Lookup
+
+T = TypeVar("T")
+
+
+def solve(lookup: Lookup[T], ask: Callable[[tuple[Ask, ...]], tuple[Answer, ...]]) -> T:
+    """Run `lookup` to its end and return its result; raises what it and `ask` raise."""
+    try:
+        asks = next(lookup)
+        while True:
+            asks = lookup.send(ask(asks))
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]  # StopIteration is not generic

@@ -1,0 +1,182 @@
+"""Answers to Postfix's maps: domains, mailboxes, aliases, senders, transport and relay.
+
+Postfix asks for a full address only, so extensions, alias domains, wildcards and catch-alls are
+resolved here. A rule returns the text for Postfix, or one of two kinds of "not found":
+
+* `Nothing.UNKNOWN`: there is no such object. The mail may be refused for it.
+* `Nothing.NO_ENTRY`: the object is known, or is none of ours, and this map has no entry for it. No
+  mail is refused for it.
+
+To Postfix both are the same. They differ while the database is away: see `accounts.answers`.
+
+Raises `Unresolvable` for rows that contradict one another; the answer is a temporary error.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from typing import TypeAlias, cast
+
+from accounts.address import AddressError, parse_domain
+from accounts.lookup.ask import Ask, Lookup
+from accounts.lookup.find import Domains, Found, Kind, find, find_domain
+from accounts.lookup.key import MAX_KEY, Key, read_key
+from accounts.lookup.spread import members, spread
+from accounts.lookup.terms import Terms
+
+
+class Nothing(enum.Enum):
+    """Not found."""
+
+    UNKNOWN = "unknown"
+    NO_ENTRY = "no entry"
+
+
+Text: TypeAlias = str | Nothing
+Rule: TypeAlias = Callable[[str, Terms], Lookup[Text]]
+"""A rule takes the key as Postfix sent it, decoded."""
+
+
+def domains(key: str, terms: Terms) -> Lookup[Text]:
+    """Answer virtual_mailbox_domains: the name of a domain whose mailboxes are here."""
+    del terms
+    found = yield from _domain_of(key)
+    if found is None or not found.in_force:
+        return Nothing.UNKNOWN
+    return Nothing.NO_ENTRY if found.final.is_relay else found.own.name
+
+
+def relay(key: str, terms: Terms) -> Lookup[Text]:
+    """Answer relay_domains and relay_recipient_maps: the name of a domain that we relay.
+
+    All addresses of such a domain are recipients: the host behind it knows them.
+    """
+    del terms
+    found = yield from _domain_of(key)
+    if found is None or not found.in_force:
+        return Nothing.UNKNOWN
+    return found.own.name if found.final.is_relay else Nothing.NO_ENTRY
+
+
+def transport(key: str, terms: Terms) -> Lookup[Text]:
+    """Answer transport_maps: the transport of the domain of an address, in any case of letters.
+
+    An alias domain has the transport of the domain that it stands for, unless it has its own.
+    ``*`` has no entry: Postfix asks for it when it starts.
+    """
+    del terms
+    if key == "*":
+        return Nothing.NO_ENTRY
+    found = yield from _domain_of(key)
+    if found is None or not found.in_force:
+        return Nothing.NO_ENTRY
+    return found.own.transport or found.final.transport or Nothing.NO_ENTRY
+
+
+def mailboxes(key: str, terms: Terms) -> Lookup[Text]:
+    """Answer virtual_mailbox_maps: the address of the mailbox that `key` means."""
+    address = read_key(key, terms.delimiter)
+    if address is None:
+        return Nothing.UNKNOWN
+    found = yield from find(address, terms)
+    match found.kind:
+        case Kind.MAILBOX if found.mailbox is not None and found.mailbox.may_receive:
+            return found.mailbox.address
+        case Kind.ALIAS | Kind.CATCH_ALL | Kind.RELAYED:
+            return Nothing.NO_ENTRY
+        case _:
+            return Nothing.UNKNOWN
+
+
+def aliases(key: str, terms: Terms) -> Lookup[Text]:
+    """Answer virtual_alias_maps: the addresses that mail for `key` goes to, with commas between.
+
+    A mailbox that delivers to itself alone has no entry. One that forwards and keeps a copy has
+    itself among its targets, as it was asked for, so that Postfix does not ask for it again.
+    """
+    address = read_key(key, terms.delimiter)
+    if address is None:
+        return Nothing.UNKNOWN
+    found = yield from find(address, terms)
+    if found.kind is Kind.FOREIGN:
+        return Nothing.NO_ENTRY
+    if _delivers_to_itself(found):
+        return Nothing.NO_ENTRY
+    targets = yield from spread(address, found, terms)
+    if not targets:
+        return Nothing.UNKNOWN
+    if len(targets) == 1 and _is_same(address, targets[0]):
+        return Nothing.NO_ENTRY
+    return ", ".join(targets)
+
+
+def senders(key: str, terms: Terms) -> Lookup[Text]:
+    """Answer smtpd_sender_login_maps: the logins that may send as `key`, with commas between.
+
+    These are the mailbox itself, the members of an alias whose members may send, and the mailboxes
+    with a right to the address, to the address without its extension, or to its domain. A mailbox
+    that is disabled or may not send is never among them.
+    """
+    address = read_key(key, terms.delimiter)
+    if address is None:
+        return Nothing.UNKNOWN
+    found = yield from find(address, terms)
+    if found.kind is Kind.OFF and found.mailbox is None and found.alias is None:
+        return Nothing.UNKNOWN  # the domain is disabled
+    logins: dict[str, None] = {}
+    if found.kind is Kind.MAILBOX and found.mailbox is not None and found.mailbox.may_send:
+        logins[found.mailbox.address] = None
+    elif found.kind is Kind.ALIAS and found.alias is not None and found.alias.members_may_send:
+        boxes = yield from members(found, terms)
+        logins |= {box.address: None for box in boxes if box.enabled and box.may_send}
+    rights = yield tuple(Ask("rights", sender) for sender in _rights_of(address, found))
+    for answer in rights:
+        logins |= dict.fromkeys(cast(tuple[str, ...], answer))
+    if logins:
+        return ", ".join(logins)
+    known = found.mailbox is not None or found.alias is not None
+    return Nothing.NO_ENTRY if known else Nothing.UNKNOWN
+
+
+MAPS: Mapping[str, Rule] = {
+    "domains": domains,
+    "mailboxes": mailboxes,
+    "aliases": aliases,
+    "senders": senders,
+    "transport": transport,
+    "relay": relay,
+}
+"""The rules by the name that socketmap and the metrics have for them."""
+
+
+def _domain_of(key: str) -> Lookup[Domains | None]:
+    if len(key) > MAX_KEY:
+        return None
+    try:
+        name = parse_domain(key.rpartition("@")[2])
+    except AddressError:
+        return None
+    return (yield from find_domain(name))
+
+
+def _delivers_to_itself(found: Found) -> bool:
+    """Whether the address is that of a mailbox without forwarding, in its own domain."""
+    return (
+        found.kind is Kind.MAILBOX
+        and found.mailbox is not None
+        and found.mailbox.may_receive
+        and not found.mailbox.forwards
+        and len(found.through) == 1
+    )
+
+
+def _is_same(key: Key, target: str) -> bool:
+    """Whether Postfix takes `target` for the address that it asked for."""
+    return target.lower() == f"{key.typed}@{key.domain}".lower()
+
+
+def _rights_of(key: Key, found: Found) -> list[str]:
+    domains = found.through or (key.domain,)
+    addresses = [f"{local}@{domain}" for domain in domains for local in key.names]
+    return addresses + [f"@{domain}" for domain in domains]

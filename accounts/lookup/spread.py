@@ -1,0 +1,200 @@
+"""Where the mail of an address goes in the end: through aliases, forwarding and catch-alls.
+
+The whole way is followed here, because Postfix would ask again for each step, and 1,000 times in a
+loop. A loop is cut: each name is visited once. Names that are unknown, disabled or expired receive
+nothing. A mailbox whose forwarding leads nowhere keeps its mail, whatever `keep_copy` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from accounts.address import AddressError, parse_target
+from accounts.lookup.ask import Lookup, MailboxRow, Unresolvable, together
+from accounts.lookup.find import Found, Kind, find
+from accounts.lookup.key import Key, read_key
+from accounts.lookup.terms import Terms
+
+
+@dataclass(slots=True)
+class _Step:
+    """A name on the way: the address where it delivers itself, if it does, and the names behind.
+
+    `may_keep` is the address of a mailbox that only forwards.
+    """
+
+    delivers: str | None = None
+    may_keep: str | None = None
+    behind: list[str] = field(default_factory=list)
+
+
+def spread(key: Key, found: Found, terms: Terms) -> Lookup[tuple[str, ...]]:
+    """Return the addresses that the mail of `key` goes to, which `find` has found.
+
+    Mailboxes of ours have the extension of `key`, unless the way names one for them. The tuple is
+    empty when there is nobody behind the address.
+
+    Raises `Unresolvable` when there is only a loop behind it, or when it leads to more than
+    `terms.max_targets` names.
+    """
+    start = _name(key, found)
+    steps: dict[str, _Step] = {}
+    level = {start: (found, found.target)}
+    while level:
+        wanted: dict[str, str] = {}
+        for name, (its_found, place) in level.items():
+            steps[name] = _step(its_found, place, found.extension)
+            wanted |= {target: target for target in steps[name].behind}
+        if len(steps) + len(wanted) > terms.max_targets:
+            raise Unresolvable(f"the address leads to more than {terms.max_targets} others")
+        next_level = yield from _find_all(wanted, terms)
+        for name in level:
+            steps[name].behind = [wanted[target] for target in steps[name].behind]
+        level = {name: one for name, one in next_level.items() if name not in steps}
+    return _collect(start, steps)
+
+
+def _find_all(wanted: dict[str, str], terms: Terms) -> Lookup[dict[str, tuple[Found, str]]]:
+    """Find the targets of a level and return them by name, each with where it is outside.
+
+    `wanted` gets the name of each target.
+    """
+    keys = []
+    for text in wanted:
+        key = read_key(text, terms.delimiter)
+        if key is None:
+            raise Unresolvable(f"the target {text[:100]!a} is no address")
+        keys.append(key)
+    all_found = yield from together([find(key, terms) for key in keys])
+    level: dict[str, tuple[Found, str]] = {}
+    for text, key, found in zip(tuple(wanted), keys, all_found, strict=True):
+        name = wanted[text] = _name(key, found)
+        level.setdefault(name, (found, found.target or _outside(text, found)))
+    return level
+
+
+def _outside(text: str, found: Found) -> str:
+    """Return a target with a local part in quotes as the answer to Postfix has it."""
+    if found.kind not in (Kind.FOREIGN, Kind.RELAYED):
+        return ""
+    try:
+        return str(parse_target(text))
+    except AddressError as error:
+        raise Unresolvable(f"a target is no address: {error}") from None
+
+
+def _name(key: Key, found: Found) -> str:
+    """Return one text for all ways to write the same name; its extension is a part of it."""
+    row = found.mailbox or found.alias
+    if row is not None:
+        return _with_extension(row.address, found.extension)
+    if found.kind in (Kind.FOREIGN, Kind.RELAYED) and found.target:
+        return found.target
+    return f"{key.folded}@{key.domain}"
+
+
+def _step(found: Found, place: str, extension: str) -> _Step:
+    if found.kind in (Kind.FOREIGN, Kind.RELAYED):
+        return _Step(delivers=place or None)
+    step = _Step(behind=_targets(found))
+    if found.kind is Kind.MAILBOX and found.mailbox is not None and found.mailbox.may_receive:
+        place = _with_extension(found.mailbox.address, found.extension or extension)
+        if found.mailbox.keep_copy or not step.behind:
+            step.delivers = place
+        else:
+            step.may_keep = place
+    return step
+
+
+def _targets(found: Found) -> list[str]:
+    match found.kind:
+        case Kind.ALIAS if found.alias is not None:
+            return list(found.alias.targets)
+        case Kind.MAILBOX if found.mailbox is not None and found.mailbox.may_receive:
+            return list(found.mailbox.forwards)
+        case Kind.CATCH_ALL:
+            return [found.target]
+        case _:
+            return []
+
+
+def _with_extension(address: str, extension: str) -> str:
+    if not extension:
+        return address
+    local, _, domain = address.rpartition("@")
+    return f"{local}{extension}@{domain}"
+
+
+def _collect(start: str, steps: dict[str, _Step]) -> tuple[str, ...]:
+    """Return where mail is delivered, in the order of the way."""
+    before: dict[str, list[str]] = {}
+    for name, step in steps.items():
+        for other in step.behind:
+            before.setdefault(other, []).append(name)
+    arriving = _all_behind((name for name, step in steps.items() if step.delivers), before)
+    for name, step in steps.items():
+        if step.may_keep is not None and name not in arriving:
+            step.delivers = step.may_keep
+            arriving |= _all_behind([name], before)
+    if start not in arriving and _has_loop(start, steps):
+        raise Unresolvable("the aliases lead to one another and to nobody else")
+    return tuple(dict.fromkeys(step.delivers for step in steps.values() if step.delivers))
+
+
+def _all_behind(names: Iterable[str], edges: dict[str, list[str]]) -> set[str]:
+    seen: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += edges.get(name, ())
+    return seen
+
+
+def _has_loop(start: str, steps: dict[str, _Step]) -> bool:
+    """Whether a way from `start` comes back to a name that it has passed."""
+    passed: set[str] = set()
+    done: set[str] = set()
+    ways: list[tuple[str, Iterator[str]]] = [(start, iter(steps[start].behind))]
+    passed.add(start)
+    while ways:
+        name, rest = ways[-1]
+        for other in rest:
+            if other in passed:
+                return True
+            if other in steps and other not in done:
+                passed.add(other)
+                ways.append((other, iter(steps[other].behind)))
+                break
+        else:
+            ways.pop()
+            passed.discard(name)
+            done.add(name)
+    return False
+
+
+def members(found: Found, terms: Terms) -> Lookup[tuple[MailboxRow, ...]]:
+    """Return the mailboxes that are members of an alias, also by way of other aliases.
+
+    Forwarding and catch-alls make nobody a member. Raises `Unresolvable` as `spread` does.
+    """
+    seen: set[str] = set()
+    boxes: dict[str, MailboxRow] = {}
+    level = [found]
+    while level:
+        texts: dict[str, None] = {}
+        for one in level:
+            if one.mailbox is not None:
+                boxes.setdefault(one.mailbox.address, one.mailbox)
+                continue
+            if one.kind is not Kind.ALIAS or one.alias is None or one.alias.address in seen:
+                continue
+            seen.add(one.alias.address)
+            texts.update(dict.fromkeys(one.alias.targets))
+        if len(seen) + len(boxes) + len(texts) > terms.max_targets:
+            raise Unresolvable(f"the alias has more than {terms.max_targets} members")
+        keys = [key for text in texts if (key := read_key(text, terms.delimiter)) is not None]
+        level = yield from together([find(key, terms) for key in keys])
+    return tuple(boxes.values())

@@ -1,0 +1,21 @@
+"""Terms of a look-up: the time, and what the administrator decided about addresses."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+MAX_TARGETS = 1000
+"""Most names that one address may lead to: Postfix stops there as well
+(virtual_alias_expansion_limit)."""
+
+
+class Terms(NamedTuple):
+    """What a rule has to know beside the rows.
+
+    `now` is in seconds since the epoch; `delimiter` is Postfix's recipient_delimiter: each of its
+    characters begins an extension, and without any there are none.
+    """
+
+    now: int
+    delimiter: str = "+"
+    max_targets: int = MAX_TARGETS

@@ -1,0 +1,50 @@
+"""Patterns of aliases: ``*`` stands for any characters, also none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from accounts.lookup.ask import AliasRow
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether `text` is what `pattern` describes; takes time in proportion to their lengths."""
+    first, *rest = pattern.split("*")
+    if not rest:
+        return pattern == text
+    last = rest.pop()
+    if len(text) < len(first) + len(last):
+        return False
+    if not text.startswith(first) or not text.endswith(last):
+        return False
+    place, end = len(first), len(text) - len(last)
+    for piece in rest:
+        found = text.find(piece, place, end)
+        if found < 0:
+            return False
+        place = found + len(piece)
+    return True
+
+
+def choose(aliases: Iterable[AliasRow], local: str, now: int) -> AliasRow | None:
+    """Return the alias in force whose pattern is the most exact one for a local part, or None.
+
+    The most exact pattern has the most characters beside ``*``; between equals, the first in the
+    order of the alphabet is taken, so that all processes take the same one.
+    """
+    fitting = [
+        alias
+        for alias in aliases
+        if is_in_force(alias, now) and matches(alias.address.rpartition("@")[0], local)
+    ]
+    return min(fitting, key=_rank, default=None)
+
+
+def is_in_force(alias: AliasRow, now: int) -> bool:
+    """Whether an alias is enabled and has not expired."""
+    return alias.enabled and (alias.expires is None or now < alias.expires)
+
+
+def _rank(alias: AliasRow) -> tuple[int, str]:
+    pattern = alias.address.rpartition("@")[0]
+    return pattern.count("*") - len(pattern), alias.address
