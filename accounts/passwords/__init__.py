@@ -1,4 +1,4 @@
-"""Passwords: reading stored ones."""
+"""Passwords: reading stored ones, hashing new ones, and the threads that do both."""
 
 from accounts.passwords.errors import (
     BadHash,
@@ -11,21 +11,30 @@ from accounts.passwords.errors import (
     UnknownScheme,
     WeakPassword,
 )
+from accounts.passwords.fresh import hash_password, needs_upgrade, new_app_password
 from accounts.passwords.secret import Password
+from accounts.passwords.settings import PasswordSettings
 from accounts.passwords.stored import SCHEMES, StoredPassword, read
+from accounts.passwords.workers import Checked, PasswordWorkers
 
 __all__ = [
     "SCHEMES",
     "BadHash",
     "BadPassword",
     "Busy",
+    "Checked",
     "CostlyHash",
     "LockedPassword",
     "Password",
     "PasswordError",
+    "PasswordSettings",
+    "PasswordWorkers",
     "StoredPassword",
     "StoredPasswordError",
     "UnknownScheme",
     "WeakPassword",
+    "hash_password",
+    "needs_upgrade",
+    "new_app_password",
     "read",
 ]

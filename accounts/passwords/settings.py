@@ -1,0 +1,46 @@
+"""The section `[accounts.passwords]` of gatepost.toml."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from accounts.passwords.derived import MAX_LANES, MAX_MEMORY, MAX_PASSES
+from gatepost.config import Section
+
+
+class PasswordSettings(Section):
+    """How new passwords are stored, and which are taken."""
+
+    memory: int = Field(
+        default=19456,
+        ge=8192,
+        le=MAX_MEMORY,
+        description="KiB of memory that one ARGON2ID hash takes. Two are computed at once. A "
+        "stored hash with less is replaced at the next login.",
+    )
+    passes: int = Field(default=2, ge=1, le=32, description="Passes of ARGON2ID over its memory.")
+    lanes: int = Field(default=1, ge=1, le=MAX_LANES, description="Lanes of ARGON2ID.")
+    waiting: int = Field(
+        default=100,
+        ge=1,
+        le=10_000,
+        description="Logins that may wait for one of the two threads that check passwords. A "
+        "further one gets a temporary error.",
+    )
+    minimum_length: int = Field(
+        default=10,
+        ge=8,
+        le=64,
+        description="Characters that a new password must have at least.",
+    )
+
+    @model_validator(mode="after")
+    def _check_cost(self) -> PasswordSettings:
+        # a hash that this process would refuse to read must not be written
+        if self.memory * self.passes > MAX_PASSES:
+            raise ValueError(
+                f"memory times passes is {self.memory * self.passes}, above {MAX_PASSES}"
+            )
+        if self.memory < 8 * self.lanes:
+            raise ValueError("memory is below 8 KiB a lane")
+        return self
