@@ -15,6 +15,7 @@ from accounts.passwords.fresh import hash_password, needs_upgrade, new_app_passw
 from accounts.passwords.secret import Password
 from accounts.passwords.settings import PasswordSettings
 from accounts.passwords.stored import SCHEMES, StoredPassword, read
+from accounts.passwords.strength import check_new
 from accounts.passwords.workers import Checked, PasswordWorkers
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "StoredPasswordError",
     "UnknownScheme",
     "WeakPassword",
+    "check_new",
     "hash_password",
     "needs_upgrade",
     "new_app_password",
