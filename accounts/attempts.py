@@ -1,0 +1,340 @@
+"""Limits on login attempts: waits that grow with each wrong password, per account and per network.
+
+A few wrong passwords are free. After them, each attempt has to wait twice as long as the one
+before, up to a bound, so nobody is ever locked out. A short wait is held, a longer one is refused
+for the time being; a refused attempt does not count and does not make the wait longer.
+
+A network from which an account was logged in to before is known for that account. It has a count
+of its own, so somebody who guesses from elsewhere does not disturb it. A login resets that count,
+though not every login: otherwise somebody in the same network could guess a few times after each.
+While guesses for one account come from everywhere, a network that is not known may find the next
+attempt taken.
+
+Nothing here reads a clock: `now` is in seconds and should be monotonic. When a clock is set back,
+the waits of before do not count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import math
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, NamedTuple, TypeAlias
+
+from accounts.attempt_settings import MAX_HOLD, AttemptSettings
+
+Client: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+PRINT: Final = 8
+"""Octets of a fingerprint of a wrong password."""
+PRINTS: Final = 16
+"""Fingerprints that are remembered for an account or a network."""
+SAME: Final = 8
+"""Attempts with one account and password at the same time; programs open a few connections."""
+IN_FLIGHT: Final = 50
+"""Attempts of one network at the same time, half of the queue before the hashing threads."""
+KNOWN_EACH: Final = 16
+"""Networks that are known for one account."""
+
+
+class Rule(NamedTuple):
+    """How many wrong passwords are free, and the first and longest wait in seconds."""
+
+    free: int
+    first: float
+    longest: float
+
+    def wait(self, wrong: int) -> float:
+        """Return the seconds from an attempt to the next one, after so many wrong passwords."""
+        if wrong < self.free:
+            return 0.0
+        return min(self.longest, self.first * 2.0 ** min(wrong - self.free, 64))
+
+
+class Seen(NamedTuple):
+    """Wrong passwords of an account or a network: how many, the time of the last one, and the time
+    from which the next attempt may be checked."""
+
+    wrong: int = 0
+    last: float = 0.0
+    ready: float = 0.0
+
+
+def wait_for(seen: Seen, now: float, rule: Rule) -> float:
+    """Return the seconds to wait, 0 when the clock was set back."""
+    wait = seen.ready - now
+    return 0.0 if wait > rule.longest + MAX_HOLD else max(0.0, wait)
+
+
+def reserve(seen: Seen, start: float, rule: Rule, under_way: int) -> Seen:
+    """Return what is seen after an attempt is let in that is checked at `start`.
+
+    The time of the next one is set at once, as if this one were wrong, so that attempts at the
+    same time wait for each other. `under_way` is the number of such attempts, this one included.
+    """
+    return seen._replace(ready=start + rule.wait(seen.wrong + under_way))
+
+
+def forget(seen: Seen, now: float, after: float) -> Seen:
+    """Return nothing seen once the last wrong password is long enough ago, or of the future."""
+    return Seen() if seen.wrong and not -MAX_HOLD <= now - seen.last < after else seen
+
+
+class Kind(Enum):
+    """Whether an attempt is checked."""
+
+    CHECK = "check"
+    """Check it, after `seconds`."""
+    LATER = "later"
+    """Refuse it for the time being; `seconds` is the time after which it may come again."""
+    REPEATED = "repeated"
+    """The same password was wrong a moment ago and still is."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    """An account, a network, or an account in a network that is known for it.
+
+    `marks` has the fingerprints of wrong passwords and `times` when each was wrong last.
+    """
+
+    seen: Seen = field(default_factory=Seen)
+    marks: bytes = b""
+    times: tuple[float, ...] = ()
+    under_way: dict[bytes, int] = field(default_factory=dict)
+    known_since: float = 0.0
+    reset_at: float = -math.inf
+
+    def wrong_at(self, mark: bytes) -> float | None:
+        """Return when a password was wrong last, None when it is not remembered."""
+        for at, time in enumerate(self.times):
+            if self.marks[PRINT * at : PRINT * (at + 1)] == mark:
+                return time
+        return None
+
+    def add_wrong(self, mark: bytes, now: float) -> None:
+        """Count a wrong password, unless it was counted before."""
+        size = len(self.times)
+        for at in range(size):
+            if self.marks[PRINT * at : PRINT * (at + 1)] == mark:
+                self.times = (*self.times[:at], now, *self.times[at + 1 :])
+                return
+        self.marks = (self.marks + mark)[-PRINT * PRINTS :]
+        self.times = (*self.times, now)[-PRINTS:]
+        self.seen = self.seen._replace(wrong=self.seen.wrong + 1, last=now)
+
+    def reset(self) -> None:
+        """Forget the wrong passwords."""
+        self.seen, self.marks, self.times = Seen(), b"", ()
+
+
+class _Table:
+    """Entries by name, at most `size` that have to wait and as many that do not.
+
+    When it is full the oldest entry goes. A flood of new names pushes out those with few wrong
+    passwords, never those that have to wait already; for that, each new name needs as many wrong
+    passwords as make it wait. `evicted` counts entries that went before their time.
+    """
+
+    def __init__(self, size: int, rule: Rule, after: float) -> None:
+        self.rule = rule
+        self.evicted = 0
+        self._size = size
+        self._after = after
+        self._few: OrderedDict[str, _Entry] = OrderedDict()
+        self._many: OrderedDict[str, _Entry] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._few) + len(self._many)
+
+    def get(self, name: str, now: float) -> _Entry:
+        """Return the entry of a name; a new one is only kept by `keep`."""
+        entry = self._many.get(name) or self._few.get(name) or _Entry()
+        if forget(entry.seen, now, self._after) is not entry.seen:
+            entry.reset()
+        return entry
+
+    def keep(self, name: str, entry: _Entry, now: float) -> None:
+        """Keep an entry as the newest."""
+        self._few.pop(name, None)
+        self._many.pop(name, None)
+        table = self._many if entry.seen.wrong >= self.rule.free else self._few
+        table[name] = entry
+        if len(table) > self._size:
+            _, oldest = table.popitem(last=False)
+            if forget(oldest.seen, now, self._after) is oldest.seen:
+                self.evicted += 1
+
+    def level(self, name: str, now: float) -> _Level:
+        """Return the entry of a name with what is needed to keep it."""
+        return _Level(self.get(name, now), self.rule, self, name)
+
+    def remove(self, name: str) -> None:
+        """Forget a name."""
+        self._few.pop(name, None)
+        self._many.pop(name, None)
+
+
+class _Level(NamedTuple):
+    """A count that an attempt is part of; `table` is None for a network that is known."""
+
+    entry: _Entry
+    rule: Rule
+    table: _Table | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """What to do with an attempt. One of kind CHECK must be ended with `Attempts.end`."""
+
+    kind: Kind
+    seconds: float = 0.0
+    levels: tuple[_Level, ...] = field(repr=False, default=())
+    account: str = ""
+    network: str = ""
+    mark: bytes = field(repr=False, default=b"")
+
+
+class Attempts:
+    """What is remembered of login attempts, in memory of bounded size.
+
+    `key` is random and of this process: passwords are kept as 8 octets of a keyed hash.
+    """
+
+    def __init__(self, settings: AttemptSettings, key: bytes) -> None:
+        self._settings = settings
+        self._key = key
+        first = settings.first_delay
+        account = Rule(settings.free_account, first, settings.account_delay)
+        network = Rule(settings.free_network, first, settings.network_delay)
+        self._accounts = _Table(settings.entries, account, settings.forget)
+        self._networks = _Table(settings.entries, network, settings.forget)
+        self._known: OrderedDict[str, OrderedDict[str, _Entry]] = OrderedDict()
+        self._known_size = 0
+
+    @property
+    def evicted(self) -> int:
+        """The number of accounts and networks that were forgotten early, for lack of room."""
+        return self._accounts.evicted + self._networks.evicted
+
+    @property
+    def size(self) -> int:
+        """The number of accounts, networks and known networks that are remembered."""
+        return len(self._accounts) + len(self._networks) + self._known_size
+
+    def decide(self, account: str, client: Client | None, password: bytes, now: float) -> Decision:
+        """Decide about an attempt, before anything is known about the account.
+
+        `client` is the address of the person, None when it is not known. Accounts that do not
+        exist are counted in the same way, so that an answer does not tell which ones do.
+        """
+        mark = self._mark(account, password)
+        network, is_limited = self._network(client)
+        known = self._find_known(account, network, now)
+        if known is not None:
+            levels = [_Level(known, self._accounts.rule, None, account)]
+        else:
+            levels = [self._accounts.level(account, now)]
+            if is_limited:
+                levels.append(self._networks.level(network, now))
+        first = levels[0].entry
+        wrong_at = first.wrong_at(mark)
+        if wrong_at is not None and 0 <= now - wrong_at < self._settings.repeat:
+            return Decision(Kind.REPEATED)
+        crowd = levels[1].entry.under_way if len(levels) > 1 else {}
+        if first.under_way.get(mark, 0) >= SAME or sum(crowd.values()) >= IN_FLIGHT:
+            return Decision(Kind.LATER, self._settings.first_delay)
+        wait = max(wait_for(level.entry.seen, now, level.rule) for level in levels)
+        if wait > self._settings.hold:
+            return Decision(Kind.LATER, wait)
+        for entry, rule, table, name in levels:
+            entry.under_way[mark] = entry.under_way.get(mark, 0) + 1
+            if entry.wrong_at(mark) is None:
+                # attempts of a network with several accounts do not wait for each other: an office
+                # comes in at the same time; how many are under way is bounded above
+                distinct = len(entry.under_way) if entry is first else 1
+                entry.seen = reserve(entry.seen, now + wait, rule, distinct)
+            if table is not None:
+                table.keep(name, entry, now)
+        return Decision(Kind.CHECK, wait, tuple(levels), account, network, mark)
+
+    def end(self, decision: Decision, right: bool | None, now: float) -> None:
+        """Say how an attempt of kind CHECK ended: True right, False wrong, None without a result.
+
+        Without a result means that the password could not be checked, or that it was right and
+        the account may not be used: neither counts.
+        """
+        mark = decision.mark
+        for entry, _, table, name in decision.levels:
+            left = entry.under_way.pop(mark, 1) - 1
+            if left > 0:
+                entry.under_way[mark] = left
+            if right is False:
+                entry.add_wrong(mark, now)
+                if table is not None:
+                    table.keep(name, entry, now)
+        if right:
+            self._learn(decision.account, decision.network, now)
+
+    def forget_account(self, account: str) -> None:
+        """Forget the wrong passwords of an account, because its password was changed."""
+        self._accounts.remove(account)
+        if (networks := self._known.get(account)) is not None:
+            for known in networks.values():
+                known.reset()
+
+    def _mark(self, account: str, password: bytes) -> bytes:
+        named = hashlib.blake2b(account.encode("utf-8", "surrogatepass"), key=self._key)
+        return hashlib.blake2b(password, key=named.digest(), digest_size=PRINT).digest()
+
+    def _network(self, client: Client | None) -> tuple[str, bool]:
+        """Return the name of the network, and whether there is a limit for all of its attempts."""
+        if client is None:
+            return "unknown", False
+        if isinstance(client, ipaddress.IPv6Address) and client.ipv4_mapped is not None:
+            client = client.ipv4_mapped
+        settings = self._settings
+        bits = settings.ipv4_network if client.version == 4 else settings.ipv6_network
+        name = str(ipaddress.ip_network((client, bits), strict=False))
+        return name, not any(client in network for network in settings.unlimited)
+
+    def _find_known(self, account: str, network: str, now: float) -> _Entry | None:
+        networks = self._known.get(account)
+        known = networks.get(network) if networks is not None else None
+        if known is None:
+            return None
+        if now - known.known_since >= self._settings.known:
+            self._drop_known(account, network)
+            return None
+        if forget(known.seen, now, self._settings.forget) is not known.seen:
+            known.reset()
+        return known
+
+    def _learn(self, account: str, network: str, now: float) -> None:
+        networks = self._known.setdefault(account, OrderedDict())
+        if network not in networks:
+            networks[network] = _Entry()
+            self._known_size += 1
+        known = networks[network]
+        known.known_since = now
+        if now - known.reset_at >= self._settings.account_delay:
+            known.reset()
+            known.reset_at = now
+        networks.move_to_end(network)
+        self._known.move_to_end(account)
+        if len(networks) > KNOWN_EACH:
+            networks.popitem(last=False)
+            self._known_size -= 1
+        while self._known_size > self._settings.entries:
+            oldest = next(iter(self._known))
+            self._drop_known(oldest, next(iter(self._known[oldest])))
+
+    def _drop_known(self, account: str, network: str) -> None:
+        del self._known[account][network]
+        self._known_size -= 1
+        if not self._known[account]:
+            del self._known[account]
