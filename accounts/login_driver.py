@@ -1,0 +1,60 @@
+"""Driver of `accounts.login.verify` in an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, TypeAlias
+
+from accounts.login import Check, Login, Step, Verification, Wait
+from accounts.lookup.ask import Answer, Ask, Unavailable
+from accounts.passwords import Busy, Checked, Password
+
+Source: TypeAlias = Callable[[tuple[Ask, ...]], Awaitable[tuple[Answer, ...]]]
+"""Answers questions about rows, or raises `Unavailable`."""
+
+
+class Checker(Protocol):
+    """Checks passwords, as `PasswordWorkers` does."""
+
+    async def check(self, password: Password, stored: Sequence[str], login: str) -> Checked:
+        """Find the first stored password that the given one matches; raises `Busy`."""
+
+
+async def authenticate(
+    verification: Verification,
+    source: Source,
+    workers: Checker,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Login:
+    """Run a verification to its end and return its result.
+
+    When the task is cancelled, because the client left, the attempt counts as one without a result.
+    The effects of the result are left to the caller.
+    """
+    try:
+        step = next(verification)
+        while True:
+            try:
+                answer = await _perform(step, source, workers, sleep)
+            except (Busy, Unavailable) as error:
+                step = verification.throw(error)
+            else:
+                step = verification.send(answer)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
+    finally:
+        verification.close()
+
+
+async def _perform(
+    step: Step,
+    source: Source,
+    workers: Checker,
+    sleep: Callable[[float], Awaitable[None]],
+) -> Any:
+    if isinstance(step, Wait):
+        return await sleep(step.seconds)
+    if isinstance(step, Check):
+        return await workers.check(step.password, step.stored, step.login)
+    return await source(step)
