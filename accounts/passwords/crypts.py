@@ -16,9 +16,9 @@ from passlib.hash import apr_md5_crypt, des_crypt, md5_crypt, sha256_crypt, sha5
 from accounts.passwords.errors import BadHash, CostlyHash, UnknownScheme
 
 MAX_ROUNDS: Final = 1_000_000
-"""Rounds of SHA-crypt: about 2 s. passlib wrote 656,000 by default, crypt(3) writes 5,000."""
+"""Rounds of SHA-crypt: about 1 s. passlib wrote 656,000 by default, crypt(3) writes 5,000."""
 MAX_BCRYPT_COST: Final = 15
-"""Cost of bcrypt, a power of two: 15 takes 2 to 4 s. Dovecot writes 5, PHP 10 to 12."""
+"""Cost of bcrypt, a power of two: 15 takes 2 to 3 s. Dovecot writes 5, PHP 10 to 12."""
 BCRYPT_OCTETS: Final = 72
 """Octets of a password that bcrypt uses; every implementation of crypt(3) cuts it there."""
 

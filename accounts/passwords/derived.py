@@ -22,7 +22,7 @@ MAX_PASSES: Final = 1 << 20
 MAX_LANES: Final = 16
 """Lanes of ARGON2; each may start a thread."""
 MAX_ITERATIONS: Final = 2_000_000
-"""Iterations of PBKDF2 and SCRAM: 1 to 3 s. Written are 4,096 (SCRAM) to 1,000,000 (Django)."""
+"""Iterations of PBKDF2 and SCRAM: about 1 s. SCRAM has 4,096 by default, Django 1,000,000."""
 
 _ARGON2 = re.compile(
     r"\$argon2(id|i|d)(?:\$v=(16|19))?\$m=([1-9][0-9]{0,9}),t=([1-9][0-9]{0,9}),p=([1-9][0-9]{0,7})"

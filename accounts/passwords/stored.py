@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from accounts.passwords import crypts, derived, digests
+from accounts.passwords import crypts, derived, digests, yescrypt
 from accounts.passwords.errors import BadHash, LockedPassword, UnknownScheme
 
 MAX_STORED: Final = 4096
@@ -73,6 +73,8 @@ def _read_unnamed(scheme: str, text: str) -> StoredPassword:
     for start, digest in _PASSLIB.items():
         if text.startswith(start):
             return derived.read_passlib(scheme, digest, text.removeprefix(start))
+    if text.startswith(("$y$", "$gy$")):
+        return yescrypt.read_yescrypt(scheme, text)
     return crypts.read_crypt(scheme, text)
 
 

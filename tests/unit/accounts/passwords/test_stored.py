@@ -22,6 +22,7 @@ from accounts.passwords import (
     StoredPasswordError,
     UnknownScheme,
     read,
+    yescrypt,
 )
 from accounts.passwords.blocks import md4, md5_state
 from tests.unit.accounts.passwords import VECTORS
@@ -102,7 +103,10 @@ def test_the_login_is_part_of_digest_md5_only() -> None:
         ("{PLAIN.HEX}610062", BadHash),
         ("$md5,rounds=83293$2ZfERyTT$$tZr0zB9zbpqCwLJWPba1l1", UnknownScheme),
         ("$3$$9c9956f36ab8e544005972cdc7bd4dd1", UnknownScheme),
+        ("$7$CU..../....NMSBMiDms009se9Ojlpci0$ecr4Uy8Qn26/wlgR/oTp", UnknownScheme),
         ("_J9..F9gfEmHb65DdX4U", BadHash),
+        ("$y$j9T$salt$short", BadHash),
+        ("$y$jzzz9T$salt$" + "a" * 43, BadHash),
         ("$2x$05$abcdefghijklmnopqrstuuHOaK9tYa7pMtPBUzccBInHxlRxoBo1a", BadHash),
         ("$2y$05$abcdefghijklmnopqrstuuHOaK9tYa7pMtPBUzccBInHxlRxoBo1", BadHash),
         ("$2y$05$...", BadHash),
@@ -147,6 +151,8 @@ def test_everything_else_is_a_clear_error(stored: str, error: type[StoredPasswor
         "{BLF-CRYPT}$2y$31$abcdefghijklmnopqrstuuHOaK9tYa7pMtPBUzccBInHxlRxoBo1a",
         "{BLF-CRYPT}$2y$99$abcdefghijklmnopqrstuuHOaK9tYa7pMtPBUzccBInHxlRxoBo1a",
         "$bcrypt-sha256$v=2,t=2b,r=31$7MRUvh3SjyqIQPrgoBariu$HsRJosN0VrNh.QjFdhDx9pqI0fOJXxq",
+        "$y$jFT$6XRkEnuzc08lQuHTkN42D0$" + "a" * 43,
+        "$y$jjj$6XRkEnuzc08lQuHTkN42D0$" + "a" * 43,
         "{PBKDF2}$1$salt$9999999999$" + "0" * 40,
         "$pbkdf2-sha512$2000001$c2FsdA$" + "A" * 86,
         "{SCRAM-SHA-1}4294967296,AAAA," + "A" * 27 + "=," + "A" * 27 + "=",
@@ -216,6 +222,14 @@ def test_bcrypt_uses_72_octets_as_crypt_does() -> None:
     made = bcrypt.hashpw(b"x" * 72, b"$2b$04$abcdefghijklmnopqrstuu").decode()
     assert read(made).matches(b"x" * 100, "")
     assert not read(made).matches(b"x" * 71, "")
+
+
+def test_without_libcrypt_yescrypt_is_not_supported(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = "$y$j9T$6XRkEnuzc08lQuHTkN42D0$KcQzAf77cuKs/DC8MVeRdJYmAuvgGFqly4B1nxRU.hB"
+    assert read(stored).matches(PASSWORD, "")
+    monkeypatch.setattr(yescrypt, "_library", lambda: None)
+    with pytest.raises(UnknownScheme, match=r"yescrypt needs libcrypt\.so\.1"):
+        read(stored)
 
 
 def test_salts_of_bcrypt_may_have_unused_bits() -> None:
