@@ -22,6 +22,8 @@ from accounts.passwords.stored import StoredPassword, read
 
 AT_ONCE: Final = 2
 """Passwords that are checked at the same time: more would take memory and gain no speed."""
+MAX_SLOW: Final = 10
+"""Slow hashes of one login; each may take seconds, and one login must not keep a thread busy."""
 
 _T = TypeVar("_T")
 
@@ -76,6 +78,10 @@ class PasswordWorkers:
                 problems.append((at, str(error)))
                 continue
             (slow if hashed.slow else fast).append((at, hashed))
+        problems += [
+            (at, "not checked: there are too many slow hashes") for at, _ in slow[MAX_SLOW:]
+        ]
+        del slow[MAX_SLOW:]
         # microseconds: no thread is needed, and a full queue does not matter
         index, _ = _find(password, fast, login)  # those that are read cannot fail
         if index is None:

@@ -29,7 +29,7 @@ def test_octets_that_are_no_utf8_are_checked_as_they_are() -> None:
         _ = password.text
 
 
-@pytest.mark.parametrize("sent", ["", b"", "a\0b", b"\0", "x" * 1025, "ö" * 513, "\ud800"])
+@pytest.mark.parametrize("sent", ["", b"", "a\0b", b"\0", "x" * 513, "ö" * 257, "\ud800"])
 def test_bounds(sent: str | bytes) -> None:
     with pytest.raises(BadPassword) as raised:
         Password(sent)
@@ -37,7 +37,7 @@ def test_bounds(sent: str | bytes) -> None:
 
 
 def test_the_longest_one() -> None:
-    assert len(Password("x" * 1024).forms[0]) == 1024
+    assert len(Password("x" * 512).forms[0]) == 512
 
 
 @given(st.text(min_size=8, max_size=100).filter(lambda text: "\0" not in text))

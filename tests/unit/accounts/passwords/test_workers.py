@@ -20,6 +20,7 @@ from accounts.passwords import (
     hash_password,
     new_app_password,
 )
+from accounts.passwords.workers import MAX_SLOW
 
 T = TypeVar("T")
 SETTINGS = PasswordSettings(memory=8192, passes=1, waiting=3)
@@ -84,6 +85,18 @@ def test_an_unusable_hash_is_reported_and_the_others_are_checked() -> None:
         assert "NONE" in checked.problems[0][1]
 
     run(body)
+
+
+def test_one_login_checks_a_bounded_number_of_slow_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate(monkeypatch)
+    gate.opened.set()
+
+    async def body(workers: PasswordWorkers) -> None:
+        checked = await workers.check(Password("wrong"), [STORED] * 50, "")
+        assert [at for at, _ in checked.problems] == list(range(MAX_SLOW, 50))
+
+    run(body)
+    assert gate.checked == MAX_SLOW
 
 
 def test_a_hash_that_cannot_be_decoded_is_reported() -> None:
