@@ -127,6 +127,13 @@ def _read_md5(scheme: str, text: str) -> StoredPassword:
     return digests.read_digest(scheme, "MD5", _octets("LDAP-MD5", "", text))
 
 
+def _read_pbkdf2(scheme: str, text: str) -> StoredPassword:
+    """Read Dovecot's form, passlib's for LDAP, and `$pbkdf2-sha512$` as Mailu wrote it."""
+    if text.startswith("$pbkdf2"):
+        return _read_unnamed(scheme, text)
+    return derived.read_pbkdf2(scheme, text)
+
+
 def _digest(scheme: str, name: str) -> Callable[[bytes], StoredPassword]:
     return lambda data: digests.read_digest(scheme, name, data)
 
@@ -173,7 +180,7 @@ _OF_TEXT: Final[dict[str, Callable[[str, str], StoredPassword]]] = {
     "MD5": _read_md5,
     "ARGON2I": lambda scheme, text: derived.read_argon2(scheme, text, ("i",)),
     "ARGON2ID": lambda scheme, text: derived.read_argon2(scheme, text, ("id",)),
-    "PBKDF2": derived.read_pbkdf2,
+    "PBKDF2": _read_pbkdf2,
     "PBKDF2-SHA256": lambda scheme, text: derived.read_passlib(scheme, "sha256", text),
     "PBKDF2-SHA512": lambda scheme, text: derived.read_passlib(scheme, "sha512", text),
     "SCRAM-SHA-1": lambda scheme, text: derived.read_scram(scheme, "sha1", text),

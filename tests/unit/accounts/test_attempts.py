@@ -151,6 +151,19 @@ def test_the_same_wrong_password_counts_once() -> None:
     assert attempt(limits, "new", 36000.0, right=True).seconds == 0.0
 
 
+def test_a_wrong_password_that_was_counted_makes_nobody_wait() -> None:
+    limits = attempts()
+    attempt(limits, "old password", 0.0)
+    end = guess(limits, 7, 0.0)
+    for minute in range(10):
+        now = end + 300 + 60 * minute
+        assert attempt(limits, "old password", now).seconds == 0.0
+        assert attempt(limits, "right", now, right=None).seconds == 0.0
+    # where a password that was not wrong before reserves its time
+    assert attempt(limits, "new", now + 300).seconds == 0.0
+    assert attempt(limits, "newer", now + 300).kind is Kind.LATER
+
+
 def test_the_same_wrong_password_is_not_checked_again_at_once() -> None:
     limits = attempts()
     attempt(limits, "old", 0.0)

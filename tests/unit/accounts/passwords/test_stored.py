@@ -218,6 +218,17 @@ def test_a_representation_shows_nothing_of_the_hash() -> None:
         assert payload[-12:] not in text
 
 
+def test_the_prefix_of_passlib_may_follow_that_of_dovecot() -> None:
+    """Older versions of Mailu wrote both."""
+    every = [vector["stored"] for vector in VECTORS["stored"]]
+    made = [stored for stored in every if stored.startswith(("$pbkdf2", "$bcrypt"))]
+    assert len(made) == 5
+    for stored in made:
+        scheme = "{PBKDF2}" if "pbkdf2" in stored else "{BLF-CRYPT}"
+        assert read(scheme + stored).matches(PASSWORD, LOGIN)
+        assert not read(scheme + stored).matches(PASSWORD + b"x", LOGIN)
+
+
 def test_bcrypt_uses_72_octets_as_crypt_does() -> None:
     made = bcrypt.hashpw(b"x" * 72, b"$2b$04$abcdefghijklmnopqrstuu").decode()
     assert read(made).matches(b"x" * 100, "")
