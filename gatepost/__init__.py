@@ -1,7 +1,7 @@
-"""Shared ground of the daemons: configuration, DNS, logs, metrics, SMTP replies, daemon life.
+"""Foundation of the daemons: configuration, DNS, logs, metrics, SMTP replies, daemon life.
 
-`gatepost.cli` is the `gatepost` command without its words: it imports a daemon's commands by name,
-when they run. Nothing here imports a daemon otherwise.
+`gatepost.cli` is the dispatcher of the `gatepost` command: it imports a daemon's commands by name,
+when they run. Nothing else here imports a daemon.
 """
 
 from gatepost.version import __version__

@@ -1,4 +1,4 @@
-"""The errors that an administrator reads, one line each."""
+"""Errors for the administrator, one line each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class StartError(Exception):
-    """A daemon cannot start; the message is the one line that the administrator reads.
+    """A daemon cannot start; the message is one line for the administrator.
 
     The command prints it without a traceback and exits with 1.
     """
@@ -16,7 +16,7 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: where (file, line, key) and, in a sentence, what is allowed."""
+    """One problem: its place (file, line, key) and a sentence that says what is allowed."""
 
     source: str
     line: int | None
@@ -29,7 +29,7 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. `problems` has all that was found, in file order.
+    """The configuration is invalid. `problems` has all problems, in file order.
 
     The command prints a line for each, without a traceback, and exits with 2.
     """
@@ -42,5 +42,5 @@ class ConfigError(Exception):
 
     @classmethod
     def one(cls, path: Path | str, message: str, line: int | None = None) -> ConfigError:
-        """Return an error with a single problem that concerns no key."""
+        """Return an error with a single problem without a key."""
         return cls([Problem(str(path), line, "", message)])

@@ -1,4 +1,4 @@
-"""Files that an administrator names: opened so that nothing there can make a daemon wait."""
+"""Opener of files named by the administrator, which never blocks a daemon."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file to read its octets; symbolic links are followed, by root with care.
+    """Open a regular file to read its octets; symbolic links are followed, with restrictions for
+    root.
 
-    Raises `OSError`, also for what is no regular file: reading a FIFO would block for ever, or
-    give nothing at all, which is not the same as an empty file. Root does not even open a device:
-    some do things when they are opened. See `gatepost.reach` for the links that root refuses.
+    Raises `OSError`, also if it is not a regular file: reading a FIFO would block forever, or
+    return nothing, unlike an empty file. Root does not even open a device, because opening some has
+    effects. See `gatepost.reach` for the links that root refuses.
     """
     if os.geteuid() != 0:
         return read_from(os.open(path, _READ), str(path))
@@ -34,7 +35,7 @@ def open_regular(path: Path) -> BinaryIO:
 def open_entry(folder: int, name: str) -> BinaryIO:
     """Open the regular file `name` in the folder with the descriptor `folder`, to read it.
 
-    Raises `OSError`, also for a symbolic link and for all else that is no regular file.
+    Raises `OSError`, also for a symbolic link and anything else that is not a regular file.
     """
     if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
         raise _no_file(name)
@@ -42,7 +43,8 @@ def open_entry(folder: int, name: str) -> BinaryIO:
 
 
 def read_from(descriptor: int, name: str) -> BinaryIO:
-    """Open a descriptor, which is taken over, to read; raises `OSError` for no regular file."""
+    """Open a descriptor for reading and take ownership of it; raises `OSError` unless it is a
+    regular file."""
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return open(descriptor, "rb")
     os.close(descriptor)
@@ -50,4 +52,4 @@ def read_from(descriptor: int, name: str) -> BinaryIO:
 
 
 def _no_file(name: str) -> OSError:
-    return OSError(errno.EINVAL, "is no regular file", name)
+    return OSError(errno.EINVAL, "is not a regular file", name)

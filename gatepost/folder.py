@@ -1,9 +1,9 @@
-"""A folder that is held by its descriptor, for changes that root makes in it.
+"""A folder held by its descriptor, for changes by root.
 
-The folder may belong to another user, who can swap its entries at any time for links, FIFOs,
-devices or other files. So every entry is named from the descriptor, no link is ever followed, and
-owner and mode are only ever set on what was made here a moment ago: a file that was there before
-may be a second name (hard link) of a file that is nobody's business.
+The folder may belong to another user, who can replace its entries at any time by links, FIFOs,
+devices or other files. So every entry is accessed relative to the descriptor, links are never
+followed, and owner and mode are only set on newly created entries: an existing file may be a hard
+link to any other file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class OpenFolder:
-    """The folder that `path` led to when it was opened, whatever `path` leads to later.
+    """The folder at `path` when it was opened, whatever `path` leads to later.
 
     Use it as a context manager, or `close()` it. Every method raises `OSError`.
     """
@@ -37,7 +37,7 @@ class OpenFolder:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open a folder; links on the way are followed as `gatepost.reach` does."""
+        """Open a folder; links in the path are followed as in `gatepost.reach`."""
         handle, _ = reach(path)
         try:
             return cls(os.open(".", _FOLDER, dir_fd=handle), path)
@@ -46,7 +46,8 @@ class OpenFolder:
 
     @classmethod
     def make(cls, path: Path, mode: int = 0o755) -> Self:
-        """Open a folder and make what is missing of its path; new folders are this process's."""
+        """Open a folder, creating missing parts of its path; new folders belong to this process's
+        user."""
         try:
             return cls.open(path)
         except FileNotFoundError:
@@ -69,15 +70,15 @@ class OpenFolder:
         self.close()
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Close the folder."""
         os.close(self.descriptor)
 
     def status(self) -> os.stat_result:
-        """Owner and mode of the folder itself."""
+        """Return the status of the folder itself, with owner and mode."""
         return os.fstat(self.descriptor)
 
     def find(self, name: str) -> os.stat_result | None:
-        """Return the status of an entry, of a link itself; None when there is no entry `name`."""
+        """Return the status of an entry (of a link itself), or None if there is no entry `name`."""
         try:
             return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
         except FileNotFoundError:
@@ -90,7 +91,7 @@ class OpenFolder:
                 yield entry.name
 
     def read(self, name: str) -> BinaryIO:
-        """Open a regular file in it to read it; what else has that name is an error."""
+        """Open a regular file in it for reading; anything else is an error."""
         return open_entry(self.descriptor, name)
 
     def enter(self, name: str) -> OpenFolder:
@@ -100,10 +101,10 @@ class OpenFolder:
     def add_folder(
         self, name: str, mode: int | None = None, owner: int = -1, group: int = -1
     ) -> OpenFolder:
-        """Make a folder in it, with this mode and these ids; -1 leaves one as it is.
+        """Create a folder in it, with this mode and these ids; -1 keeps the default.
 
-        Without a mode it is for this user alone, and hands on the group that this folder hands on
-        (set-group-id). Raises `FileExistsError` where there is an entry of that name.
+        Without a mode, only this user may access it, and it inherits the set-group-id bit of this
+        folder. Raises `FileExistsError` if an entry of that name exists.
         """
         os.mkdir(name, 0o700, dir_fd=self.descriptor)
         made = self.enter(name)
@@ -111,7 +112,7 @@ class OpenFolder:
             _insist_on_new(made)
             os.fchown(made.descriptor, owner, group)
             if mode is not None:
-                os.fchmod(made.descriptor, mode)  # after fchown, which takes away set-id bits
+                os.fchmod(made.descriptor, mode)  # after fchown, which clears set-id bits
             self.sync()
         except BaseException:
             made.close()
@@ -119,7 +120,7 @@ class OpenFolder:
         return made
 
     def add_file(self, name: str, mode: int, owner: int = -1, group: int = -1) -> None:
-        """Make an empty file; raises `FileExistsError`."""
+        """Create an empty file; raises `FileExistsError`."""
         descriptor = os.open(name, _NEW, 0o600, dir_fd=self.descriptor)
         try:
             os.fchown(descriptor, owner, group)
@@ -128,7 +129,7 @@ class OpenFolder:
             os.close(descriptor)
 
     def create(self, name: str, data: bytes, mode: int, owner: int = -1, group: int = -1) -> None:
-        """Write a new file, which is seen when it is whole; raises `FileExistsError`."""
+        """Create a file atomically; raises `FileExistsError`."""
         with self._written(data, mode, owner, group) as temporary:
             os.link(
                 temporary,
@@ -139,13 +140,13 @@ class OpenFolder:
             )
 
     def replace(self, name: str, data: bytes, mode: int, owner: int = -1, group: int = -1) -> None:
-        """Write a file and put it in the place of `name`: who reads sees the old or the new."""
+        """Replace the file `name` atomically: readers see the old or the new one."""
         with self._written(data, mode, owner, group) as temporary:
             os.rename(temporary, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
 
     @contextlib.contextmanager
     def _written(self, data: bytes, mode: int, owner: int, group: int) -> Iterator[str]:
-        """Yield the name of a file with this content, which is removed unless it was renamed."""
+        """Yield the name of a temporary file with this content, which is removed unless renamed."""
         name = f".new.{secrets.token_hex(8)}"
         descriptor = os.open(name, _NEW, 0o600, dir_fd=self.descriptor)
         try:
@@ -161,17 +162,17 @@ class OpenFolder:
         self.sync()
 
     def remove(self, name: str) -> None:
-        """Remove an entry that is no folder; nothing happens when there is none."""
+        """Remove an entry that is not a folder, if it exists."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self.descriptor)
 
     def remove_folder(self, name: str) -> None:
-        """Remove an empty folder in it; nothing happens when there is none."""
+        """Remove an empty folder in it, if it exists."""
         with contextlib.suppress(FileNotFoundError):
             os.rmdir(name, dir_fd=self.descriptor)
 
     def sync(self) -> None:
-        """Have the disk know the names that were given and taken."""
+        """Flush added and removed names to the disk."""
         os.fsync(self.descriptor)
 
     def way_to(self, name: str) -> str:
@@ -180,6 +181,6 @@ class OpenFolder:
 
 
 def _insist_on_new(folder: OpenFolder) -> None:
-    """Raise `OSError` unless this folder is ours and empty, as one is that was just made."""
+    """Raise `OSError` unless this folder is ours and empty, like a newly created one."""
     if folder.status().st_uid != os.geteuid() or any(True for _ in folder.names()):
-        raise OSError(errno.EBUSY, "somebody else changes the folder", str(folder.path))
+        raise OSError(errno.EBUSY, "another process is changing the folder", str(folder.path))

@@ -57,7 +57,7 @@ def _reply(
         send = b""
         line = octets.decode("utf-8", "replace").rstrip("\r\n")
         if not (line[:3].isascii() and line[:3].isdecimal()) or line[3:4] not in ("", " ", "-"):
-            raise HandshakeError(f"the answer is no SMTP server's: {line[:80]!r}")
+            raise HandshakeError(f"not the answer of an SMTP server: {line[:80]!r}")
         if line[3:4] == "-":
             continue
         if int(line[:3]) != expected:
@@ -97,5 +97,5 @@ class Buffer:
     def _more(self, send: bytes) -> Generator[bytes, bytes, None]:
         received = yield send
         if not received:
-            raise HandshakeError("it hung up instead of answering")
+            raise HandshakeError("it closed the connection instead of answering")
         self._octets += received

@@ -1,4 +1,5 @@
-"""Addresses that daemons listen on and clients connect to, as Postfix and opendkim write them.
+"""Addresses on which daemons listen and to which clients connect, in the notations of Postfix and
+opendkim.
 
 ``inet:PORT`` (all addresses), ``inet:PORT@HOST`` (opendkim's form), ``inet:HOST:PORT`` (Postfix's
 form, so that the value can be copied from main.cf), ``inet:[2001:db8::1]:PORT``, and
@@ -76,11 +77,11 @@ def parse(text: str) -> Address:
 
 def _unix(path: str) -> Unix:
     if not path.startswith("/"):
-        raise ListenError(f"the path of a unix socket is absolute: unix:/PATH, not {path!r}")
+        raise ListenError(f"the path of a unix socket must be absolute: unix:/PATH, not {path!r}")
     try:
         size = len(os.fsencode(path))
     except UnicodeEncodeError:
-        raise ListenError(f"{path!r} cannot be the path of a unix socket") from None
+        raise ListenError(f"{path!r} is not a valid path of a unix socket") from None
     if size > _UNIX_PATH_MAX:
         raise ListenError(f"the path of a unix socket has at most {_UNIX_PATH_MAX} bytes: {path}")
     return Unix(Path(path))
@@ -88,7 +89,7 @@ def _unix(path: str) -> Unix:
 
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 0 < int(text) < 65536):
-        raise ListenError(f"{text!r} is not a port: a number from 1 to 65535")
+        raise ListenError(f"{text!r} is not a port: write a number from 1 to 65535")
     return int(text)
 
 

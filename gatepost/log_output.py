@@ -1,11 +1,11 @@
-"""Where log lines go: a descriptor that others own, and that may block or be gone.
+"""Output of log lines to a descriptor that may block or be closed.
 
-Mail never waits for a log, and never fails for want of one. Who reads standard error may have died,
-hang, or have a full disk; what cannot be written within a moment is dropped and counted.
+Mail never waits for the log, and never fails because of it. The reader of standard error may have
+died, hang, or have a full disk; lines that cannot be written promptly are dropped and counted.
 
-A pipe, terminal or socket is written to without blocking. The flag for that belongs to what all
-processes share that have inherited the descriptor, and is not ours to set; so a pipe or terminal
-is opened anew, and a socket is told with each write.
+Writes to a pipe, terminal or socket do not block. All processes that inherited the descriptor share
+its non-blocking flag, so it is not changed: a pipe or terminal is reopened, and a socket gets the
+flag with each write.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from collections.abc import Callable
 from gatepost.metrics import Counter
 
 PATIENCE = 0.1
-"""Seconds that a line waits for a full pipe to have room again. The lines after it do not wait
-until one got through."""
+"""Seconds that a line waits for room in a full pipe. Later lines do not wait until one was
+written."""
 
-LOST = Counter("gatepost_log_lines_lost_total", "Log lines that could not be written in time")
+LOST = Counter(
+    "gatepost_log_lines_lost_total", "Log lines dropped because they could not be written in time"
+)
 
 
 class Output:
@@ -37,10 +39,10 @@ class Output:
         os.register_at_fork(after_in_child=self._renew_lock)
 
     def _renew_lock(self) -> None:
-        self._lock = threading.Lock()  # a thread that was not forked may have held it
+        self._lock = threading.Lock()  # another thread may have held it at the fork
 
     def write(self, text: str) -> None:
-        """Write one or several lines, each with the line feed at its end."""
+        """Write one or more lines, each with its line feed."""
         with self._lock:
             data = text.encode("utf-8", "backslashreplace")
             left = self._write(memoryview(b"\n" + data if self._is_cut else data))
@@ -49,10 +51,10 @@ class Output:
             LOST.inc(data.count(b"\n", len(data) - left))
 
     def flush(self) -> None:
-        """Nothing waits: for those who write to files."""
+        """Do nothing, because nothing is buffered; part of the file interface."""
 
     def _write(self, data: memoryview) -> int:
-        """Return how many octets were not written."""
+        """Return the number of octets that were not written."""
         while data:
             try:
                 data = data[self._send(data) :]
@@ -72,7 +74,7 @@ class Output:
 
 
 def _open(descriptor: int) -> tuple[Callable[[memoryview], int], int]:
-    """A way to write to what `descriptor` is, without blocking where that can be."""
+    """Return a function that writes to `descriptor`, without blocking if possible."""
     try:
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISSOCK(mode):
@@ -83,5 +85,5 @@ def _open(descriptor: int) -> tuple[Callable[[memoryview], int], int]:
             how = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
             descriptor = os.open(f"/proc/self/fd/{descriptor}", how)
     except OSError:
-        pass  # it is closed, or another user's: then as it is
+        pass  # it is closed or belongs to another user: use it as it is
     return lambda data: os.write(descriptor, data), descriptor

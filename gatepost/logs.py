@@ -1,8 +1,7 @@
-"""Structured logs on standard error: one line a decision.
+"""Structured logs on standard error: one line per decision.
 
-Console lines are for people, JSON lines (one object a line) for machines. A value can never break
-out of its line, and none is longer than `MAX_VALUE` characters: much of what is logged comes out of
-mail.
+Console lines are for people, JSON lines (one object per line) for machines. A value can never break
+out of its line, and none is longer than `MAX_VALUE` characters, because many values come from mail.
 """
 
 from __future__ import annotations
@@ -23,18 +22,19 @@ from gatepost.log_output import Output
 from gatepost.printable import escape, escape_lines
 
 MAX_VALUE = 1000
-"""Characters of one logged value: enough for every address and reason, and a whole line stays below
-what a pipe writes at once (PIPE_BUF), so that lines of several workers do not mix."""
+"""Maximum characters of one logged value: enough for every address and reason, while a whole line
+stays below the size of an atomic write to a pipe (PIPE_BUF), so that lines of several workers do
+not mix."""
 
-# made once: json.dumps would make one for each line
+# created once: json.dumps would create one for each line
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
 
 _TRACES = frozenset({"exception", "stack"})
-"""Values of several lines."""
+"""Keys whose values have several lines."""
 _OWN_COLUMNS = frozenset({"event", "level"}) | _TRACES
 """Keys that the console shows without a name and `=`."""
 _QUOTED = frozenset(" =\"'\\")
-"""Characters of a value that would blur where it ends."""
+"""Characters that would make the end of a value ambiguous."""
 
 _LEVELS = {
     "debug": logging.DEBUG,
@@ -45,16 +45,16 @@ _LEVELS = {
 
 
 def get_logger(daemon: str) -> FilteringBoundLogger:
-    """Return the logger of one daemon or part of it; its name is the key `daemon` of every line."""
+    """Return the logger of a daemon or a part of it; its name is the key `daemon` in every line."""
     return cast(FilteringBoundLogger, structlog.get_logger(daemon=daemon))
 
 
 def output() -> Output | TextIO:
-    """Return what this process writes its log lines to: standard error."""
+    """Return the output of this process's log lines: standard error."""
     try:
         return _output_to(sys.stderr.fileno())
     except OSError:
-        return sys.stderr  # it is caught in this process and has no descriptor
+        return sys.stderr  # it is captured in this process and has no descriptor
 
 
 @functools.cache
@@ -63,12 +63,12 @@ def _output_to(descriptor: int) -> Output:
 
 
 def as_json(settings: LogSettings) -> bool:
-    """Return whether these settings mean one JSON object a line."""
+    """Return whether these settings select one JSON object per line."""
     return settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
 
 
 def configure(settings: LogSettings) -> None:
-    """Set format and level for this process. Called once, before the first line."""
+    """Set format and level for this process; called once, before the first line."""
     processors: list[Any] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
@@ -93,9 +93,9 @@ def _dumps(event: Any, **_: Any) -> str:
 
 
 def _valid(value: Any) -> Any:
-    """`value` as every parser of JSON takes it: no half of a surrogate pair, no NaN or infinity.
+    """Return `value` in a form that every JSON parser accepts: no lone surrogate, NaN or infinity.
 
-    Those of jq or Rust refuse the whole line for one of them.
+    The parsers of jq and Rust would reject the whole line.
     """
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
@@ -111,7 +111,7 @@ def _valid(value: Any) -> Any:
 
 
 class _Shown:
-    """A value as the console shows it: the renderer takes `repr` of what is no text."""
+    """A value for the console: the renderer uses `repr` for anything that is not text."""
 
     def __init__(self, value: object) -> None:
         self._value = value
@@ -126,7 +126,7 @@ class _Shown:
 def _escaped(
     _logger: WrappedLogger, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Have nothing in the line that a terminal would obey, in names and in values."""
+    """Escape terminal control characters in names and values."""
     shown: dict[str, Any] = {}
     for key, value in event.items():
         if key in _OWN_COLUMNS:
@@ -139,7 +139,7 @@ def _escaped(
 def _bound_values(
     _logger: WrappedLogger, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Cut long values; a traceback keeps its end, which says what happened."""
+    """Truncate long values; a traceback keeps its end, which has the error."""
     for key, value in event.items():
         if isinstance(value, str) and len(value) > MAX_VALUE:
             if key == "exception":

@@ -1,17 +1,18 @@
-"""Text of others, made safe for a terminal and for one line.
+"""Escaping of outside text for a terminal and for one line.
 
-What arrives by mail or from DNS may hold escape sequences, line ends of all kinds, and controls
-that turn the direction of writing, so that a line reads as another one.
+Data from mail or DNS may contain escape sequences, line ends of all kinds, and characters that
+reverse the writing direction, so that a line looks different.
 """
 
 from __future__ import annotations
 
 
 def escape(text: str) -> str:
-    """`text` on one line: what is not printable is written as in Python, ``\\x1b`` or ``\\u202e``.
+    """Return `text` on one line, with unprintable characters escaped as in Python, ``\\x1b`` or
+    ``\\u202e``.
 
-    That is every control (C0, DEL, C1), the controls of direction and other invisible characters,
-    line and paragraph separators, unusual spaces, surrogates, and what Unicode has not assigned.
+    These are all controls (C0, DEL, C1), direction controls and other invisible characters, line
+    and paragraph separators, unusual spaces, surrogates, and unassigned characters.
     """
     if text.isprintable():
         return text
@@ -19,5 +20,5 @@ def escape(text: str) -> str:
 
 
 def escape_lines(text: str) -> str:
-    """As `escape`, with the line feeds kept: for text of several lines that are ours."""
+    """Escape each line but keep the line feeds, for our own text of several lines."""
     return "\n".join(map(escape, text.split("\n")))

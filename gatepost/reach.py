@@ -1,11 +1,11 @@
-"""The way along a path, for root: step by step, by descriptor, and past no trap.
+"""Safe path resolution for root: step by step, by descriptor.
 
-Whoever owns a folder may change its entries at any moment, also between two calls of ours. Root
-therefore takes each step from the descriptor of the step before, and looks at an object before it
-opens it. A symbolic link that another user could have made leads root only to what belongs to that
+The owner of a folder may change its entries at any moment, even between two of our calls. Root
+therefore takes each step from the descriptor of the previous one, and examines an object before
+opening it. Root only follows a symbolic link that another user could have made to objects of that
 user: then root does nothing for them that they could not do themselves.
 
-Other users than root follow every link: the kernel gives them no more than is theirs.
+Users other than root follow every link: the kernel limits them to their own permissions.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 MAX_LINKS = 40
-"""Symbolic links of one path that are followed: as many as the kernel follows."""
+"""Maximum symbolic links followed in one path, as in the kernel."""
 
 _HANDLE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -31,9 +31,9 @@ class Reached(NamedTuple):
 
 
 def reach(path: Path) -> Reached:
-    """Walk to what `path` leads to; who calls closes the handle.
+    """Resolve `path`; the caller closes the handle.
 
-    Raises `OSError`, with `errno.ELOOP` for a link that root does not follow.
+    Raises `OSError`, with `errno.ELOOP` for a link that root refuses to follow.
     """
     is_root = os.geteuid() == 0
     owners: set[int] = set()
@@ -68,19 +68,19 @@ def reach(path: Path) -> Reached:
             raise OSError(errno.ELOOP, _refusal(owners), str(path))  # noqa: TRY301
     except OSError as error:
         os.close(at)
-        error.filename = str(path)  # whichever step it was
+        error.filename = str(path)  # for every step
         raise
     return Reached(at, status)
 
 
 def _strangers(folder: os.stat_result, link: os.stat_result) -> set[int]:
-    """Return the user, other than root, who could have made this link; none when it was root."""
+    """Return the users other than root who could have made this link; empty if only root could."""
     return {folder.st_uid or link.st_uid} - {0}
 
 
 def _refusal(owners: set[int]) -> str:
     of = " and ".join(f"uid {owner}" for owner in sorted(owners))
     return (
-        f"a symbolic link of {of} leads to what belongs to somebody else, and root does not "
-        "follow it: name the place that it leads to"
+        f"root does not follow a symbolic link of {of} to a file of somebody else: use the path "
+        "that it leads to"
     )

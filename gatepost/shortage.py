@@ -1,7 +1,7 @@
-"""Shortages of our own: no descriptor, memory, buffer or port is left on this machine.
+"""Local shortages: no descriptor, memory, buffer or port is left on this machine.
 
-Such an error says nothing about the other side. Mail that could not be checked because of one is
-deferred, and nothing about it is kept in a cache: the next message may find what this one lacked.
+Such an error says nothing about the peer. Mail that could not be checked because of one is
+deferred, and the failure is not cached: the resource may be available for the next message.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ DEFERRED: Final = Reply(451, "4.3.2", "this host is short of resources, please t
 _ERRNOS: Final = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN, errno.EADDRNOTAVAIL}
 )
-"""EAGAIN and EADDRNOTAVAIL are what connect(2) says when all ephemeral ports are in use."""
+"""connect(2) fails with EAGAIN or EADDRNOTAVAIL when all ephemeral ports are in use."""
 
 
 class ShortageError(Exception):
-    """Something could not be done for want of a resource of ours; the text says which."""
+    """An operation failed because of a local shortage; the text names the resource."""
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Return whether `error`, of a socket or a file, is about this machine and not about a peer.
+    """Return whether an `error` of a socket or file is about this machine, not about a peer.
 
-    Only for operations that cannot wait: in others EAGAIN means "later".
+    Only valid for operations that cannot wait: for others EAGAIN means "later".
     """
     if isinstance(error, MemoryError | ShortageError):
         return True

@@ -1,7 +1,7 @@
-"""Units of systemd on disk: who a service runs as, and where it may write.
+"""Reader of systemd units on disk: the user of a service, and the paths that it may write to.
 
-Only files are read, so it works where systemd does not run, and before `daemon-reload`. What
-systemd makes of a unit and its drop-ins is in systemd.unit(5) and systemd.exec(5).
+It only reads files, so it works without a running systemd and before `daemon-reload`.
+systemd.unit(5) and systemd.exec(5) describe the meaning of a unit and its drop-ins.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ FOLDERS: Final = tuple(
         ),
     )
 )
-"""Where units of the system are, the first one wins (systemd.unit(5), UNIT FILE LOAD PATH)."""
+"""Folders of system units; the first one wins (systemd.unit(5), UNIT FILE LOAD PATH)."""
 
 MAX_FILE: Final = 1 << 20
-"""Octets of a unit file that are read."""
+"""Maximum octets of a unit file."""
 
 _BASES: Final = {
     "RuntimeDirectory": Path("/run"),
@@ -36,7 +36,7 @@ _BASES: Final = {
     "CacheDirectory": Path("/var/cache"),
     "LogsDirectory": Path("/var/log"),
 }
-"""Folders that systemd makes for the user of the unit, by the setting that names them."""
+"""Folders that systemd creates for the user of the unit, by setting."""
 
 _READ_ONLY: Final[Mapping[str, tuple[str, ...]]] = {
     "yes": ("/usr", "/boot", "/efi"),
@@ -55,27 +55,27 @@ class Unit:
     settings: Mapping[str, Sequence[str]]
 
     def last(self, key: str) -> str:
-        """Return the value of a setting that has one; empty when it is not set."""
+        """Return the value of a single-valued setting; empty if unset."""
         values = self.settings.get(key, ())
         return values[-1] if values else ""
 
     def words(self, key: str) -> list[str]:
-        """Return the words of a setting that has a list."""
+        """Return the words of a list setting."""
         return [word for value in self.settings.get(key, ()) for word in value.split()]
 
     @property
     def user(self) -> str:
-        """A name or an id; empty for root."""
+        """Return the user's name or id; empty for root."""
         return "" if self.last("User") in ("root", "0") else self.last("User")
 
     @property
     def has_dynamic_user(self) -> bool:
-        """Return whether systemd makes up a user at each start."""
+        """Return whether systemd allocates a user at each start."""
         return self.last("DynamicUser").lower() in _YES
 
     @property
     def made_folders(self) -> tuple[Path, ...]:
-        """The folders that systemd makes before the start and gives to the user."""
+        """Return the folders that systemd creates for the user before the start."""
         return tuple(
             base / word.partition(":")[0]
             for key, base in _BASES.items()
@@ -83,11 +83,11 @@ class Unit:
         )
 
     def makes(self, path: Path) -> bool:
-        """Return whether systemd makes `path`, or a folder above it."""
+        """Return whether systemd creates `path` or a parent of it."""
         return any(path.is_relative_to(made) for made in self.made_folders)
 
     def may_write(self, path: Path) -> bool:
-        """Return whether the unit leaves `path` writable, whatever its owner and mode say."""
+        """Return whether the unit leaves `path` writable, apart from its owner and mode."""
         mode = self.last("ProtectSystem").lower()
         read_only = _READ_ONLY.get("yes" if mode in _YES else mode, ())
         home = self.last("ProtectHome").lower()
@@ -96,7 +96,7 @@ class Unit:
         if not any(path.is_relative_to(above) for above in read_only):
             return True
         writable = [Path(word.lstrip("-+")) for word in self.words("ReadWritePaths")]
-        # what the kernel shows is not the system's: systemd.exec(5), ProtectSystem=
+        # kernel file systems are exempt: systemd.exec(5), ProtectSystem=
         writable += map(Path, ("/dev", "/proc", "/sys"))
         return self.makes(path) or any(path.is_relative_to(above) for above in writable)
 
@@ -104,7 +104,7 @@ class Unit:
 def find_unit(name: str, folders: Iterable[Path] = FOLDERS) -> Unit | None:
     """Read the unit `name` (``gatepost-milters.service``) with its drop-ins.
 
-    None when there is none, when it is masked, or when this user cannot read it.
+    None if it does not exist, is masked, or is unreadable for this user.
     """
     folders = tuple(folders)
     for folder in folders:
@@ -124,7 +124,7 @@ def find_unit(name: str, folders: Iterable[Path] = FOLDERS) -> Unit | None:
 
 
 def _drop_ins(name: str, folders: Iterable[Path]) -> list[Path]:
-    """In the order in which they count; of two with one name that of the first folder."""
+    """Return the drop-ins in order; of two with the same name, that of the first folder."""
     found: dict[str, Path] = {}
     for folder in folders:
         below = folder / f"{name}.d"
@@ -147,11 +147,11 @@ def _read_into(settings: dict[str, list[str]], path: Path) -> None:
             if value:
                 settings.setdefault(key, []).append(value)
             else:
-                settings.pop(key, None)  # an empty value takes back what was set before
+                settings.pop(key, None)  # an empty value resets the setting
 
 
 def _joined(text: str) -> Iterator[str]:
-    """Yield the lines that say something; one that ends in a backslash goes on in the next."""
+    """Yield the non-empty lines; one that ends in a backslash continues in the next."""
     begun = ""
     for line in text.splitlines():
         if line.lstrip().startswith(("#", ";")):
@@ -168,7 +168,7 @@ def _joined(text: str) -> Iterator[str]:
 
 
 def _expand(value: str) -> str:
-    """Expand the specifiers that stand for folders; others stay as they are."""
+    """Expand the specifiers of folders; others stay unchanged."""
     for specifier, folder in (("%t", "/run"), ("%S", "/var/lib"), ("%C", "/var/cache")):
         value = value.replace(specifier, folder)
     return value.replace("%%", "%")

@@ -1,1 +1,1 @@
-"""The `gatepost` command: names of commands, which their packages have, and what these share."""
+"""The `gatepost` command: the names of the commands of all packages, and their common parts."""

@@ -1,4 +1,4 @@
-"""`gatepost`: the table of its commands, and how their errors are told.
+"""`gatepost`: the table of its commands, and the output of their errors.
 
 Each command is a module of its own, imported only when it is called.
 """
@@ -27,7 +27,7 @@ COMMANDS = {
     "probe": ("gatepost.cli.probe", "Check that a milter, policy or SMTP server answers."),
     "version": ("gatepost.cli.version", "Show the versions of Gatepost and its libraries."),
 }
-"""Word: the module that has a click command of that name, and what `gatepost --help` says of it."""
+"""Word: the module with the click command of that name, and its line in `gatepost --help`."""
 
 
 @click.command(
@@ -52,9 +52,10 @@ def gatepost() -> None:
 
 
 def main() -> None:
-    """Run the command; what the administrator can mend is told in a line each, without traceback.
+    """Run the command; report errors that the administrator can fix in one line each, without
+    traceback.
 
-    Exit status: 0 done, 1 it cannot be done (the line says why), 2 wrong usage or configuration.
+    Exit status: 0 success, 1 failure (the line says why), 2 wrong usage or configuration.
     """
     _have_standard_streams()
     try:
@@ -69,7 +70,8 @@ def main() -> None:
 
 
 def _have_standard_streams() -> None:
-    """Put /dev/null where a standard stream is closed, or the next file opened takes its place."""
+    """Open /dev/null for each closed standard stream, or the next opened file would take its
+    place."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)

@@ -1,6 +1,6 @@
 """Access of a daemon's user to the keys, files, store and sockets that it needs at its start.
 
-Nothing is changed and no socket is opened, so a daemon that runs is not disturbed.
+It changes nothing and opens no socket, so a running daemon is not disturbed.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from gatepost.files import open_regular
 
 
 def look_at(service: Service, daemon: Daemon, ground: GroundSettings, path: Path) -> Found:
-    """Return what is wrong, by key: empty when the daemon can open all that it needs.
+    """Return the problems by key; empty if the daemon can open everything that it needs.
 
-    `path` is the configuration file. Raises `StartError` when this user cannot find out.
+    `path` is the configuration file. Raises `StartError` if this user cannot find out.
     """
     if service.starter is None or service.runner is None:
         return []
@@ -36,7 +36,7 @@ def look_at(service: Service, daemon: Daemon, ground: GroundSettings, path: Path
 
 
 def postfix_problems(service: Service, daemon: Daemon) -> Iterator[tuple[str, str]]:
-    """Unix sockets that Postfix could not connect to, by key; none where there is no Postfix."""
+    """Yield unix sockets that Postfix could not connect to, by key; none without Postfix."""
     settings = daemon.settings
     if service.starter is None or not daemon.unix_sockets:
         return
@@ -45,7 +45,7 @@ def postfix_problems(service: Service, daemon: Daemon) -> Iterator[tuple[str, st
         if settings.socket_group is not None:
             find_group(settings.socket_group)
     except StartError:
-        return  # there is no Postfix, or the group is told as a problem
+        return  # there is no Postfix, or the group is reported as a problem
     for key, path in daemon.unix_sockets:
         if not path.parent.exists():
             continue
@@ -64,7 +64,7 @@ def postfix_problems(service: Service, daemon: Daemon) -> Iterator[tuple[str, st
 
 
 def _file(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield the configuration itself."""
+    """Yield a problem if the configuration itself is not readable."""
     try:
         open_regular(path).close()
     except OSError as error:
@@ -72,7 +72,8 @@ def _file(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _folders(daemon: Daemon, service: Service) -> Iterator[tuple[str, str]]:
-    """Yield the folders of unix sockets: a socket is made there, and a stale one removed."""
+    """Yield problems of the folders of unix sockets, where a socket is created and a stale one
+    removed."""
     for key, path in daemon.unix_sockets:
         if service.unit is not None and service.unit.makes(path.parent):
             continue
@@ -84,16 +85,17 @@ def _folders(daemon: Daemon, service: Service) -> Iterator[tuple[str, str]]:
         if not os.access(path.parent, os.W_OK | os.X_OK):
             yield (
                 key,
-                f"{me()} may not make a socket in {path.parent}: the folder has mode "
+                f"{me()} may not create a socket in {path.parent}: the folder has mode "
                 f"{stat.S_IMODE(about.st_mode):04o} and belongs to uid {about.st_uid}, "
                 f"gid {about.st_gid}",
             )
         elif path.exists() and not path.is_socket():
-            yield key, f"{path} is there and is no socket"
+            yield key, f"{path} exists and is not a socket"
 
 
 def _of_the_unit(service: Service, daemon: Daemon) -> Found:
-    """Return what the unit forbids, and groups that the starter cannot give a socket to."""
+    """Return problems with the unit's restrictions and with groups that the starter cannot assign
+    to a socket."""
     found: Found = []
     account, unit, group = service.starter, service.unit, daemon.settings.socket_group
     if daemon.unix_sockets and group is not None and account is not None:
@@ -125,7 +127,7 @@ def _entered(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _group_of(group: str | None, path: Path, account: Account) -> int:
-    """Return the group that a new socket will have; in a folder with setgid it is the folder's."""
+    """Return the group of a new socket; in a folder with setgid it is the folder's group."""
     if group is not None:
         return find_group(group)
     about = path.parent.stat()

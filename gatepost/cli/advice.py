@@ -1,4 +1,4 @@
-"""Settings that are allowed and worth a second look."""
+"""Warnings about settings that are allowed but may be mistakes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from gatepost.config.networks import too_large
 
 
 def advice(model: GroundSettings) -> Iterator[tuple[str, str]]:
-    """Keys of the whole configuration, each with a sentence. Nothing is asked or opened."""
+    """Yield keys of the whole configuration, each with a sentence. It queries and opens nothing."""
     if told := too_large(model.proxy_networks):
-        yield "proxy_networks", f"holds {told}: are they all yours?"
+        yield "proxy_networks", f"contains {told}: are they all yours?"
     for daemon in daemons(model):
         if daemon.is_written:
             yield from daemon.section.advice(daemon.settings)

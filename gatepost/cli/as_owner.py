@@ -1,8 +1,8 @@
 """Work in a folder of another user, as that user.
 
-A library that opens files by their names, as SQLite does, follows whatever the owner of the folder
-puts there. Done as root that could be any file of the machine; done as the owner it is at most what
-the owner could do anyway.
+A library that opens files by name, like SQLite, follows any link that the owner of the folder puts
+there. As root, this could reach any file of the machine; as the owner, it can only do what the
+owner could do anyway.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from gatepost.reach import reach
 
 @contextlib.contextmanager
 def as_owner_of(path: Path) -> Iterator[None]:
-    """Be the user, with its groups, that the file `path` belongs to, or the folder it is to be in.
+    """Become the owner, with its groups, of the file `path` or of the folder where it will be
+    created.
 
-    Where both are root's, or the process is not root's, nothing changes. Of a folder that is not
-    there, the nearest one above it counts. Raises `OSError` where none can be looked at.
+    If both belong to root, or the process is not root, nothing changes. If the folder does not
+    exist, its nearest existing parent counts. Raises `OSError` if none is accessible.
     """
     uid, gid = _owner(path) if os.geteuid() == 0 else (0, 0)
     if uid == 0:
@@ -61,4 +62,4 @@ def _groups(uid: int, gid: int) -> list[int]:
     try:
         return os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
     except KeyError:
-        return [gid]  # as in a container, which may have no name for the owner of a volume
+        return [gid]  # in a container, the owner of a volume may have no name

@@ -1,4 +1,4 @@
-"""Work that is done as another user: in a child, so that this process stays what it is."""
+"""Work as another user, in a child process, so that this process keeps its own user."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ Found: TypeAlias = list[tuple[str, str]]
 """Keys of the configuration, each with a sentence."""
 
 MAX_ANSWER = 16 << 20
-"""Octets that are read of what a child tells."""
+"""Maximum octets read from a child."""
 
 
 def run_as(account: Account, work: Callable[[], Iterable[tuple[str, str]]]) -> Found:
     """Return what `work` finds as `account`, with all its groups.
 
-    Raises `StartError` when this user cannot become `account`, or when the child fails.
+    Raises `StartError` if this user cannot become `account`, or if the child fails.
     """
     if account.is_me:
         return list(work())
     if os.geteuid() != 0:
-        raise StartError(f"only root can look at files as {account}")
+        raise StartError(f"only root can check files as {account}")
     receiver, sender = os.pipe()
     child = os.fork()
     if child == 0:
@@ -39,9 +39,9 @@ def run_as(account: Account, work: Callable[[], Iterable[tuple[str, str]]]) -> F
     try:
         found = json.loads(answer)
     except ValueError:
-        raise StartError(f"looking at files as {account} failed") from None
+        raise StartError(f"checking files as {account} failed") from None
     if isinstance(found, str):
-        raise StartError(f"looking at files as {account} failed: {found}")
+        raise StartError(f"checking files as {account} failed: {found}")
     return [(str(key), str(text)) for key, text in found]
 
 
@@ -58,7 +58,7 @@ def _be_child(account: Account, work: Callable[[], Iterable[tuple[str, str]]], s
         os.setuid(account.uid)
         answer = json.dumps(list(work())).encode()
     except BaseException:
-        # whatever it is, it must not go on as a second copy of the command
+        # after any error, the child must not continue as a second copy of the command
         answer = json.dumps(traceback.format_exc().strip().splitlines()[-1]).encode()
     finally:
         try:

@@ -1,4 +1,4 @@
-"""`gatepost config check --postfix`: the findings, a line each."""
+"""`gatepost config check --postfix`: the findings about Postfix, one line each."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def look(model: GroundSettings, program: str, folder: Path | None) -> Sequence[F
 
 
 def _gatepost_of(model: GroundSettings) -> Gatepost:
-    """Gather what a Postfix has to know of the whole configuration.
+    """Collect the parts of the configuration that Postfix must agree with.
 
-    A daemon without a section is not missed in main.cf, unless none has one.
+    A daemon without a section is not expected in main.cf, unless no daemon has one.
     """
     found = daemons(model)
     any_is_written = any(daemon.is_written for daemon in found)

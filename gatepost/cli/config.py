@@ -1,4 +1,4 @@
-"""`gatepost config`: check a configuration before a daemon meets it, show what it amounts to."""
+"""`gatepost config`: check of a configuration before a daemon uses it, and output of its values."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def check(
     for line in report.opened:
         tell(f"  {line}")
     for variable in loaded.overrides:
-        click.echo(f"  with {variable} of the environment")
+        click.echo(f"  with {variable} from the environment")
     if postfix or postconf or folder is not None:
         _check_postfix(loaded.model, postconf or "postconf", folder)
 
@@ -92,7 +92,7 @@ def _check_postfix(model: GroundSettings, program: str, folder: Path | None) -> 
 
 @config.command()
 @configuration.config_option
-@click.option("--all", "everything", is_flag=True, help="Also what is as by default.")
+@click.option("--all", "everything", is_flag=True, help="Also show default values.")
 def show(config: Path | None, everything: bool) -> None:
     """Print the configuration in use as JSON.
 

@@ -1,7 +1,8 @@
-"""gatepost.toml as the commands read it: the ground, and the sections that a command needs.
+"""The parts of gatepost.toml that the commands read: the common settings, and the sections they
+need.
 
-`SECTIONS` is the one list of the daemons. A daemon reads the ground and its own section alone, so
-it neither imports another daemon's settings nor stops for a mistake in them.
+`SECTIONS` is the only list of the daemons. A daemon only reads the common settings and its own
+section, so it neither imports another daemon's settings nor stops because of a mistake in them.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ F = TypeVar("F", bound=GroundSettings)
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """A daemon with its section of a configuration that was read."""
+    """A daemon with its section of the configuration."""
 
     word: str
     section: DaemonSection[Any]
@@ -47,12 +48,12 @@ class Daemon:
 
 
 def read(path: Path | None, model: type[F]) -> Loaded[F]:
-    """Read what `model` has of the configuration; raises `ConfigError`.
+    """Read the part of the configuration that `model` describes; raises `ConfigError`.
 
-    The sections of other daemons may be there and are not read; a section of nobody is an error.
+    Sections of other daemons may exist and are not read; an unknown section is an error.
 
-    None stands for the default path, which has to exist: a daemon that silently ran on defaults
-    alone would sign nothing.
+    None stands for the default path, which must exist: a daemon that silently ran on defaults would
+    sign nothing.
     """
     if path is None:
         path = DEFAULT_PATH
@@ -75,7 +76,8 @@ def read_whole(path: Path | None) -> Loaded[GroundSettings]:
 
 @functools.cache
 def whole() -> type[GroundSettings]:
-    """Return the model of the whole gatepost.toml: the ground and a section a daemon."""
+    """Return the model of the whole gatepost.toml: the common settings and a section for each
+    daemon."""
     fields: dict[str, Any] = {}
     for word in SECTIONS:
         info = _section(word).file.model_fields[word]

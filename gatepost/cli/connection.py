@@ -1,4 +1,4 @@
-"""A connection to a server of ours, as a command makes it."""
+"""A connection of a command to one of our servers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gatepost.listen import Address, Inet
 
 
 def connect(address: Address, timeout: float) -> socket.socket:
-    """Connect within `timeout` seconds, which then bound each wait on the socket too.
+    """Connect within `timeout` seconds, which then limit each wait on the socket too.
 
     An address that stands for every address of this machine is reached on 127.0.0.1. Raises
     `OSError`.

@@ -1,4 +1,4 @@
-"""`gatepost import`: the configuration of what Gatepost takes the place of."""
+"""`gatepost import`: import of the configuration of the programs that Gatepost replaces."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ COMMANDS = {
     ),
     "postgrey": ("policyd.cli.import_postgrey", "Take over what postgrey knows from DIRECTORY."),
 }
-"""Word: the module that has a click command of that name, and what `gatepost import --help` says of
-it."""
+"""Word: the module with the click command of that name, and its line in `gatepost import
+--help`."""
 
 
 @click.command(name="import", cls=CommandTable, table=COMMANDS)

@@ -1,4 +1,4 @@
-"""Output of commands that contains data of others: mail, DNS, file names."""
+"""Output of commands that contains outside data: mail, DNS, file names."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from gatepost.printable import escape
 
 
 def tell(line: str, *, err: bool = False) -> None:
-    """Print one line, which does nothing to the terminal whatever is in it."""
+    """Print one line without control characters for the terminal."""
     click.echo(escape(line), err=err)

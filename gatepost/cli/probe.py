@@ -1,4 +1,5 @@
-"""`gatepost probe`: is it there, and does it speak the protocol? For health checks and by hand."""
+"""`gatepost probe`: check that a server answers and speaks its protocol, for health checks and by
+hand."""
 
 from __future__ import annotations
 
@@ -79,7 +80,7 @@ def _handshake(kind: str) -> Handshake:
 
 
 def _wait_for_listener(address: listen.Address, timeout: float, wait: float) -> None:
-    """Connect until it succeeds, for `wait` seconds; return then, too."""
+    """Try to connect until it succeeds or `wait` seconds have passed."""
     end = time.monotonic() + wait
     while time.monotonic() < end:
         try:
@@ -91,7 +92,7 @@ def _wait_for_listener(address: listen.Address, timeout: float, wait: float) -> 
 
 
 def shake_hands(talk: Handshake, address: listen.Address, timeout: float) -> Greeting:
-    """Lead the conversation over a socket; raises `HandshakeError` and `OSError`."""
+    """Conduct the handshake over a socket; raises `HandshakeError` and `OSError`."""
     end = time.monotonic() + timeout
     with connect(address, timeout) as connection:
         received: bytes | None = None

@@ -15,7 +15,7 @@ from gatepost.errors import StartError
 
 @dataclass(slots=True)
 class Report:
-    """Problems and advice by key of the configuration, and a line for each daemon looked at."""
+    """Problems and advice by key of the configuration, and a line for each checked daemon."""
 
     problems: list[tuple[str, str]] = field(default_factory=list)
     advice: list[tuple[str, str]] = field(default_factory=list)
@@ -23,10 +23,10 @@ class Report:
 
 
 def look(loaded: Loaded[GroundSettings], user: str | None) -> Report:
-    """Look at each daemon that has a section or a systemd unit; raises `StartError`.
+    """Check each daemon that has a section or a systemd unit; raises `StartError`.
 
-    `user` is who runs all of them, where the administrator says so. The lists and secrets of the
-    others are read as the user who asks.
+    `user` is the user of all daemons, if given. The lists and secrets of the other daemons are read
+    as the calling user.
     """
     report = Report()
     found = daemons(loaded.model)
@@ -39,12 +39,12 @@ def look(loaded: Loaded[GroundSettings], user: str | None) -> Report:
 def _is_looked_at(
     daemon: Daemon, loaded: Loaded[GroundSettings], user: str | None, report: Report
 ) -> bool:
-    """Open what the daemon opens, where it is used and where this user can."""
+    """Open what the daemon opens, if the daemon is used and this user can do so."""
     word = daemon.word
     try:
         service = find_service(word, user, daemon.settings.user)
     except StartError as error:
-        # who is not root may look at the configuration of another machine
+        # without root, this may be the configuration of another machine
         told = report.problems if os.geteuid() == 0 else report.advice
         told.append((f"{word}.user", str(error)))
         return False
@@ -64,16 +64,16 @@ def _look_at(
     report.advice += postfix_problems(service, daemon)
     if not found:
         report.opened.append(
-            f"{service.word}: {service.runner} can open all that it needs"
+            f"{service.word}: {service.runner} can open everything it needs"
             + (f", by {service.unit.path}" if service.unit is not None else "")
         )
 
 
 def _is_within_reach(service: Service, word: str, report: Report) -> bool:
-    """Return whether files can be opened as the user of the daemon; else it is told why not."""
+    """Return whether files can be opened as the daemon's user; if not, report why."""
     starter, runner = service.starter, service.runner
     if starter is None or runner is None:
-        why = "nothing says who runs it: --user NAME"
+        why = "its user is unknown: use --user NAME"
     elif os.geteuid() != 0 and not (starter.is_me and runner.is_me):
         why = f"only root can open files as {runner if starter.is_me else starter}"
     else:

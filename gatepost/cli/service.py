@@ -1,4 +1,5 @@
-"""As whom a daemon starts and runs: by the command line, its systemd unit, or the configuration."""
+"""The users that start and run a daemon, from the command line, its systemd unit, or the
+configuration."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from gatepost.systemd import Unit, find_unit
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user with its groups, as a process has them."""
+    """A user with its groups, as of a process."""
 
     name: str
     uid: int
@@ -26,7 +27,7 @@ class Account:
 
     @property
     def is_me(self) -> bool:
-        """Return whether this process runs as that user already."""
+        """Return whether this process already runs as that user."""
         return self.uid == os.geteuid()
 
 
@@ -34,8 +35,7 @@ class Account:
 class Service:
     """A daemon: `starter` reads the configuration and opens the sockets, `runner` the rest.
 
-    They differ where root starts it and `user` says whom it becomes. Both are None where nothing
-    says who runs it.
+    They differ if root starts it and it then becomes `user`. Both are None if its user is unknown.
     """
 
     word: str
@@ -47,9 +47,8 @@ class Service:
 def find_service(word: str, told: str | None, configured: str | None) -> Service:
     """Return the service ``gatepost-WORD``.
 
-    `told` is the user of the command line, `configured` that of the configuration. Raises
-    `StartError` for a user or group that is not there, and where the daemon could not become
-    `configured`.
+    `told` is the user from the command line, `configured` that of the configuration. Raises
+    `StartError` for a missing user or group, and if the daemon could not become `configured`.
     """
     unit = find_unit(f"gatepost-{word}.service")
     if told is not None:
@@ -57,13 +56,13 @@ def find_service(word: str, told: str | None, configured: str | None) -> Service
         account = _account_of(unit) if unit is not None else find_account(told)
         return Service(word, account, account, unit)
     if unit is not None and unit.has_dynamic_user:
-        return Service(word, None, None, unit)  # whoever it is, it is not there yet
+        return Service(word, None, None, unit)  # the user does not exist yet
     if unit is not None and unit.user:
         account = _account_of(unit)
         if configured is not None and find_account(configured).uid != account.uid:
             raise StartError(
-                f"{unit.path} starts it as {account}, who cannot become user = {configured!r}: "
-                f"take `user` out, or write User={configured} into the unit"
+                f"{unit.path} starts it as {account}, which cannot become user = {configured!r}: "
+                f"remove `user`, or write User={configured} into the unit"
             )
         return Service(word, account, account, unit)
     if unit is not None or configured is not None:
@@ -91,7 +90,7 @@ def find_group(name: str) -> int:
 
 
 def _account_of(unit: Unit) -> Account:
-    """Find the user of a unit; systemd.exec(5), Group=: its own group where none is named."""
+    """Find the user of a unit; systemd.exec(5), Group=: by default the user's own group."""
     account = find_account(unit.user)
     gid = find_group(unit.last("Group")) if unit.last("Group") else account.gid
     more = {find_group(group) for group in unit.words("SupplementaryGroups")}

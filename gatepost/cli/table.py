@@ -1,4 +1,4 @@
-"""A group of commands that are imported when they run, and not before."""
+"""A group of commands that are imported only when they run."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from gatepost.printable import escape_lines
 
 
 class CommandTable(click.Group):
-    """A group whose commands are named in a table: word, module, one line of help.
+    """A group whose commands are in a table: word, module, one line of help.
 
-    The module has a click command of the name of the word; a word of Python, as `import`, has an
-    underscore behind it.
+    The module has a click command named by the word; a Python keyword such as `import` gets a
+    trailing underscore.
     """
 
     def __init__(
@@ -37,21 +37,21 @@ class CommandTable(click.Group):
         module = importlib.import_module(self.table[cmd_name][0])
         command = getattr(module, f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name)
         if not isinstance(command, click.Command):
-            raise TypeError(f"{module.__name__}.{cmd_name} is no command")
+            raise TypeError(f"{module.__name__}.{cmd_name} is not a command")
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; the text of its error does nothing to the terminal."""
+        """Run the command; the text of its error is escaped for the terminal."""
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
-            vars(error)["message"] = escape_lines(error.message)  # final for type checkers alone
+            vars(error)["message"] = escape_lines(error.message)  # final only for type checkers
             raise
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Resolve as click does, and name the word that was perhaps meant."""
+        """Resolve like click, and suggest the word that was perhaps meant."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:

@@ -1,4 +1,4 @@
-"""What of a changed configuration a running daemon does not take over."""
+"""Changes of the configuration that a running daemon cannot apply."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from gatepost.config.section import Section
 from gatepost.config.watched import paths_in
 
 AT_START: Final[dict[str, JsonValue]] = {"at_start": True}
-"""The `json_schema_extra` of a key that is read at the start alone: what it says is done before
-the daemon leaves root, or holds what would be lost with it. The reference says so."""
+"""The `json_schema_extra` of a key that is only read at the start: it takes effect before the
+daemon drops root, or replacing it would lose data. The reference says so."""
 
 
 def waiting_for_a_start(running: Section, new: Section, name: str) -> Iterator[str]:
-    """Yield the keys that differ and are read at the start alone, as ``policyd.listen``.
+    """Yield the changed keys that are only read at the start, such as ``policyd.listen``.
 
-    `running` is what the daemon was started with, `name` that of the section.
+    `running` is the section at the start of the daemon, `name` its name.
     """
     for key, info in type(running).model_fields.items():
         before, after = getattr(running, key), getattr(new, key)
@@ -31,9 +31,9 @@ def waiting_for_a_start(running: Section, new: Section, name: str) -> Iterator[s
 
 
 def files_read_at_start(section: Section, name: str) -> Iterator[tuple[str, Path]]:
-    """Yield the watched files of keys that are read at the start alone, each with its key.
+    """Yield the watched files of keys that are only read at the start, each with its key.
 
-    A restart takes over a change of its content, too. `name` is that of the section.
+    A change of their content takes effect at a restart, too. `name` is that of the section.
     """
     for key, info in type(section).model_fields.items():
         value = getattr(section, key)

@@ -14,7 +14,8 @@ from gatepost.config.types import Duration, Hostname, OwnNetworks
 
 
 def parse_nameserver(text: str) -> tuple[str, int]:
-    """Address and port of ``192.0.2.1``, ``192.0.2.1:5353``, ``2001:db8::1`` or ``[::1]:5353``."""
+    """Parse ``192.0.2.1``, ``192.0.2.1:5353``, ``2001:db8::1`` or ``[::1]:5353`` into address and
+    port."""
     host, port = text, "53"
     if text.startswith("["):
         host, _, rest = text[1:].partition("]")
@@ -36,51 +37,51 @@ def _check_nameserver(text: Any) -> Any:
 
 
 class DnsSettings(Section):
-    """How the daemons ask DNS. One cache serves every check of a process."""
+    """DNS queries of the daemons. All checks of a process share one cache."""
 
     nameservers: tuple[Annotated[str, AfterValidator(_check_nameserver)], ...] = Field(
         default=(),
-        description="Addresses of recursive resolvers, with a port when it is not 53. "
-        "Empty: those of /etc/resolv.conf. A resolver of your own on this machine or network is "
-        "best: public resolvers are refused by DNS lists.",
+        description="Addresses of recursive resolvers, with a port if it is not 53. Empty: those "
+        "of /etc/resolv.conf. Use your own resolver on this machine or network: DNS lists "
+        "refuse public resolvers.",
     )
     timeout: Duration = Field(
         default=5.0,
         gt=0,
         le=60,
-        description="How long one question may take, with its retries.",
+        description="Time limit for one query, including retries.",
     )
     cache_size: int = Field(
         default=20_000,
         ge=0,
         le=5_000_000,
-        description="Answers kept in memory, about 0.5 KB each; together they take at most 1 KB "
-        "for each. 0 keeps none.",
+        description="Number of answers cached in memory: about 0.5 KB each, and at most 1 KB "
+        "each on average. 0: no cache.",
     )
     maximum_ttl: Duration = Field(
-        default=86_400.0, description="No answer is kept longer than this, whatever its TTL."
+        default=86_400.0, description="Maximum time an answer is cached, whatever its TTL."
     )
     failure_ttl: Duration = Field(
         default=2.0,
         le=300,
-        description="How long a failure to get an answer is remembered, so that a dead server is "
-        "not asked again for every message (RFC 2308 section 7 allows five minutes).",
+        description="How long a failed query is cached, so that a dead server is not queried "
+        "again for every message (RFC 2308 section 7 allows five minutes).",
     )
 
 
 class LogSettings(Section):
-    """What is logged, and how. Lines go to standard error."""
+    """Format and level of the log, which goes to standard error."""
 
     format: Literal["auto", "console", "json"] = Field(
         json_schema_extra=AT_START,
         default="auto",
-        description="`console` for people, `json` for machines, one object a line. "
-        "`auto`: console on a terminal, json elsewhere.",
+        description="`console` for people, `json` for machines, one object per line. `auto`: "
+        "console on a terminal, otherwise json.",
     )
     level: Literal["debug", "info", "warning", "error"] = Field(
         json_schema_extra=AT_START,
         default="info",
-        description="The lowest level that is logged. A decision about mail is `info`.",
+        description="The lowest level that is logged. Decisions about mail have the level `info`.",
     )
 
 
@@ -89,30 +90,32 @@ def _own_hostname() -> str:
 
 
 def _refuse(point: str) -> str:
-    # a newline would make two problems of one
-    raise ValueError(f"{' '.join(point.split())} -- decide this, then take the line out")
+    # a newline would split the problem in two
+    raise ValueError(f"{' '.join(point.split())} -- decide this, then remove the line")
 
 
 class GroundSettings(Section):
-    """What every daemon needs to know; gatepost.toml is this and a section a daemon."""
+    """The settings common to all daemons; gatepost.toml has these and a section for each daemon."""
 
     hostname: Hostname = Field(
         default_factory=_own_hostname,
-        description="The name of this mail system, as `myhostname` in main.cf: it stands in "
-        "Authentication-Results and in replies. Empty: the name of this machine.",
+        description="The name of this mail system, like `myhostname` in main.cf, for "
+        "Authentication-Results and replies. Empty: the name of this machine.",
     )
     proxy_networks: OwnNetworks = Field(
         default=(),
-        description="Addresses of your load balancers and cluster nodes. A client with such an "
-        "address means that Postfix did not see who the client is: PROXY protocol is missing in "
-        "front of it. Then nothing is derived from the address: no SPF, iprev, DNS list or "
-        "greylisting, and it is not internal. Log and metrics tell of it.",
+        description="Addresses of your load balancers and cluster nodes. If a client has such an "
+        "address, Postfix does not know the real client because it does not get the PROXY "
+        "protocol. The address is then not used for SPF, iprev, DNS lists or greylisting, "
+        "and does not count as internal. Log and metrics report it.",
     )
     undecided: tuple[Annotated[str, AfterValidator(_refuse)], ...] = Field(
         default=(),
-        description="Points that an import could not decide, one line each. While there is one, "
-        "the configuration is refused, by `gatepost config check` and by the daemons: decide, "
-        "then take the line out.",
+        description="Points that an import could not decide, one line each. While there are any, "
+        "`gatepost config check` and the daemons refuse the configuration: decide each "
+        "point, then remove its line.",
     )
-    dns: DnsSettings = Field(default_factory=DnsSettings, description="How DNS is asked.")
-    log: LogSettings = Field(default_factory=LogSettings, description="What is logged, and how.")
+    dns: DnsSettings = Field(default_factory=DnsSettings, description="Settings for DNS queries.")
+    log: LogSettings = Field(
+        default_factory=LogSettings, description="Format and level of the log."
+    )

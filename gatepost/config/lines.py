@@ -1,7 +1,7 @@
-"""Where in a TOML file a key stands, so that an error can name the line.
+"""Lines of the keys in a TOML file, so that an error can name the line.
 
-The standard library's parser does not tell. This scanner only ever sees text that `tomllib` has
-already accepted, so it needs to find keys and brackets, not to judge them.
+The standard library's parser does not report them. This scanner only sees text that `tomllib` has
+already accepted, so it only needs to find keys and brackets, not to validate them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _split(dotted: str) -> tuple[str, ...]:
 
 
 def _end_of_value(text: str, start: int) -> int:
-    """The offset of the line end behind the value that begins at `start`."""
+    """Return the offset of the line end after the value that begins at `start`."""
     depth = 0
     for token in _TOKEN.finditer(text, start):
         word = token.group(0)
@@ -47,10 +47,10 @@ def _end_of_value(text: str, start: int) -> int:
 
 
 def key_lines(text: str) -> dict[KeyPath, int]:
-    """Every key path of the file and the line (from 1) on which it is set.
+    """Return every key path of the file with the line (from 1) on which it is set.
 
     Elements of an array of tables are counted from 0 in their path. Keys inside inline tables and
-    arrays are not listed; `line_of` answers for them with the line of what holds them.
+    arrays are not listed; `line_of` returns the line of the enclosing key for them.
     """
     lines: dict[KeyPath, int] = {}
     counts: dict[tuple[str, ...], int] = {}
@@ -84,7 +84,7 @@ def _with_indices(keys: tuple[str, ...], counts: dict[tuple[str, ...], int]) -> 
 
 
 def line_of(lines: dict[KeyPath, int], path: KeyPath) -> int | None:
-    """The line of a key, or of the nearest thing around it that has one."""
+    """Return the line of a key, or of the nearest enclosing key."""
     for n in range(len(path), 0, -1):
         if path[:n] in lines:
             return lines[path[:n]]

@@ -1,9 +1,9 @@
-"""Reads gatepost.toml and the environment into a typed configuration.
+"""Loader of gatepost.toml and the environment into a typed configuration.
 
 Order, the last one wins: the defaults of the models, the file, the environment. A variable is
 named for its key, ``GATEPOST_MILTERS__LISTEN`` for ``listen`` in ``[milters]``; lists and tables
-are written as TOML. Nothing is read half: either everything is valid, or `ConfigError` names every
-problem with file, line, key and what is allowed.
+are written as TOML. There are no partial results: either everything is valid, or `ConfigError`
+names every problem with file, line, key and the allowed values.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from gatepost.files import open_regular
 
 PREFIX = "GATEPOST_"
 MAX_FILE = 4 << 20
-"""Bytes of a configuration file that are read; tables that are larger belong in files of their own.
+"""Maximum bytes of a configuration file; larger tables belong in files of their own.
 """
 
 _CLOSE = 0.85
-"""How much two names have to be alike (difflib) for one to be a misspelt other."""
+"""Minimum similarity (difflib) of a misspelt name to the correct one."""
 
 M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where the keys of a configuration were set: lines of the file, variables of the
+    """The places where the keys of a configuration were set: lines of the file, variables of the
     environment."""
 
     lines: dict[KeyPath, int]
     variables: Mapping[KeyPath, str]
 
     def variable(self, path: KeyPath) -> str:
-        """Return the variable that is to blame for what is wrong at `path`; empty: the file is.
+        """Return the variable that caused a problem at `path`; empty if the file did.
 
-        That is the one that set the key or what holds it; or, where something is wrong with a
-        table that the file does not have, what the environment has put there.
+        This is the variable that set the key or an enclosing key; or, for a problem with a table
+        that is not in the file, a variable that set something in it.
         """
         for n in range(len(path), 0, -1):
             if path[:n] in self.variables:
@@ -55,7 +55,7 @@ class Places:
         return ", ".join(sorted(below))
 
     def problem(self, source: str, path: KeyPath, message: str) -> Problem:
-        """Tell what is wrong at `path`, in the file `source` or in the environment."""
+        """Return a problem at `path`, in the file `source` or in the environment."""
         if variable := self.variable(path):
             set_at = next((n for n in range(len(path)) if path[:n] in self.variables), len(path))
             within = _shown(path[set_at:])
@@ -77,11 +77,11 @@ class Loaded(Generic[M]):
     model: M
     path: Path | None
     overrides: tuple[str, ...]
-    """The environment variables that had a say."""
+    """The environment variables that set a key."""
     places: Places = field(default_factory=lambda: Places({}, {}))
 
     def problem(self, key: str, message: str) -> Problem:
-        """Return a problem with a key that was found later, as in a file that it names."""
+        """Return a problem with a key that was found later, for example in a file that it names."""
         return self.places.problem(str(self.path), tuple(key.split(".")), message)
 
 
@@ -94,7 +94,7 @@ def load(
     """Read `path` (None: no file, only defaults and environment) into `model`.
 
     `sections` are the names of all sections that the file may have: those that `model` lacks are
-    left to whoever reads them, in the file and in the environment. Raises `ConfigError`.
+    ignored, in the file and in the environment. Raises `ConfigError`.
     """
     others = frozenset(sections) - model.model_fields.keys()
     text = _read(path) if path else ""
@@ -124,9 +124,10 @@ def _read(path: Path) -> str:
     except OSError as error:
         raise ConfigError.one(path, f"cannot be read: {error.strerror}") from None
     if len(raw) > MAX_FILE:
-        raise ConfigError.one(path, f"is longer than {MAX_FILE} bytes")
+        raise ConfigError.one(path, f"larger than {MAX_FILE} bytes")
     if not raw.strip():
-        # as an editor leaves it for a moment, or a full disk; defaults alone would sign nothing
+        # briefly empty while an editor saves it, or because the disk is full; defaults alone would
+        # sign nothing
         raise ConfigError.one(path, "is empty")
     try:
         return raw.decode("utf-8-sig").replace("\r\n", "\n")
@@ -143,8 +144,8 @@ def _override(
 ) -> dict[KeyPath, str]:
     """Put the environment into `data`; returns which variable set which key.
 
-    A variable without ``__`` that is no key, nor nearly one, is left alone: Kubernetes sets such
-    ones for every Service (GATEPOST_SERVICE_HOST), and they are not ours.
+    A variable without ``__`` that does not resemble a key is ignored: Kubernetes sets such
+    variables for every Service (GATEPOST_SERVICE_HOST).
     """
     origins: dict[KeyPath, str] = {}
     for name in sorted(environ):
@@ -174,9 +175,9 @@ def _override(
 
 
 def _meant(model: type[BaseModel], word: str) -> str:
-    """Guess the key that a variable without ``__`` was to be; empty where it is no mistake.
+    """Guess the key meant by a variable without ``__``; empty if it is not a mistake.
 
-    One that has the underscore between section and key only once, or nearly the name of a key.
+    A mistake has a single underscore between section and key, or nearly the name of a key.
     """
     for section in model.model_fields:
         key = word.removeprefix(f"{section}_")
@@ -221,7 +222,7 @@ def _problem(
 
 
 def _unknown_variable(variable: str, path: KeyPath, allowed: Sequence[str]) -> str:
-    """As for an unknown key, with the names that a variable may have."""
+    """Return the message for an unknown variable, with the allowed names."""
     *above, key = map(str, path)
     names = {name: PREFIX + "__".join((*above, name)).upper() for name in allowed}
     close = difflib.get_close_matches(key, allowed, 1)
@@ -233,9 +234,9 @@ def _unknown_variable(variable: str, path: KeyPath, allowed: Sequence[str]) -> s
 def _follow(
     loc: tuple[str | int, ...], model: type[BaseModel], data: Any
 ) -> tuple[KeyPath, type[BaseModel] | None, Any]:
-    """Find the keys of the file in a pydantic location, and the model and the value there.
+    """Return the keys of the file in a pydantic location, with the model and the value there.
 
-    Pydantic puts names of union members and validators into its locations; those are no keys.
+    Pydantic adds names of union members and validators to its locations; those are not keys.
     """
     path: list[str | int] = []
     at: Any = data

@@ -1,8 +1,8 @@
-"""The size of a list of networks: a list of one's own must not hold the Internet.
+"""The size of a list of networks: a list of your own networks must not contain the whole Internet.
 
-Only addresses that the Internet routes count, so 10.0.0.0/8 and fc00::/7 are never too large. A
-list counts as a whole: 0.0.0.0/1 and 128.0.0.0/1 are everything, and so are all the pieces that
-are left of 0.0.0.0/0 when a few networks are taken out of it.
+Only publicly routed addresses count, so 10.0.0.0/8 and fc00::/7 are never too large. A list counts
+as a whole: 0.0.0.0/1 and 128.0.0.0/1 together are everything, and so are the pieces of 0.0.0.0/0
+without a few networks.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Final, TypeAlias
 IpNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_SHARE: Final = 1 / 16
-"""The part of the public addresses of a family that nobody has for his own."""
+"""The fraction of the public addresses of a family that nobody owns alone."""
 
 LARGE: Final = {4: 2**24, 6: 2**108}
 """Public addresses above which a list is worth a warning: one IPv4 /8, one IPv6 /20."""
 
-# 224.0.0.0/3 is multicast or reserved; 2000::/3 is what IANA gives
+# 224.0.0.0/3 is multicast or reserved; IANA assigns 2000::/3
 _PUBLIC: Final[dict[int, tuple[IpNetwork, ...]]] = {
     4: tuple(map(ipaddress.IPv4Network, ("0.0.0.0/1", "128.0.0.0/2", "192.0.0.0/3"))),
     6: (ipaddress.IPv6Network("2000::/3"),),
@@ -38,7 +38,8 @@ _PRIVATE: Final[tuple[IpNetwork, ...]] = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much of one address family a list holds; `share` is of its public addresses, 0 to 1."""
+    """The part of one address family in a list; `share` is the fraction of public addresses, 0 to
+    1."""
 
     version: int
     addresses: int
@@ -46,12 +47,12 @@ class Extent:
 
     @property
     def is_internet(self) -> bool:
-        """Return whether the list holds more than anybody owns."""
+        """Return whether the list contains more than anybody owns."""
         return self.share > MAX_SHARE
 
     @property
     def is_large(self) -> bool:
-        """Return whether the list holds more than most owners have."""
+        """Return whether the list contains more than most owners have."""
         return self.addresses > LARGE[self.version]
 
 
@@ -64,7 +65,7 @@ def extents(networks: Iterable[IpNetwork]) -> Iterator[Extent]:
             by_version[4].append(mapped)
     for version, listed in by_version.items():
         total = sum(_size(public, _PRIVATE) for public in _PUBLIC[version])
-        # collapsed: what stands twice counts once
+        # collapsed: duplicates count once
         held = sum(
             _size(_common(network, public), _PRIVATE)
             for network in _collapse(listed)
@@ -74,7 +75,7 @@ def extents(networks: Iterable[IpNetwork]) -> Iterator[Extent]:
 
 
 def require_own(networks: tuple[IpNetwork, ...]) -> tuple[IpNetwork, ...]:
-    """Return the networks; raises `ValueError` when they hold the Internet, or nearly."""
+    """Return the networks; raises `ValueError` if they cover nearly the whole Internet."""
     for extent in extents(networks):
         if extent.is_internet:
             raise ValueError(
@@ -85,7 +86,7 @@ def require_own(networks: tuple[IpNetwork, ...]) -> tuple[IpNetwork, ...]:
 
 
 def too_large(networks: Iterable[IpNetwork]) -> str:
-    """Return a clause that says how large an unusually large list is; empty when it is not."""
+    """Return a clause with the size of an unusually large list; empty for other lists."""
     told = [
         f"{extent.addresses:,} public IPv{extent.version} addresses"
         for extent in extents(networks)
@@ -115,7 +116,7 @@ def _collapse(networks: Iterable[IpNetwork]) -> list[IpNetwork]:
 
 
 def _common(first: IpNetwork, second: IpNetwork) -> IpNetwork | None:
-    """Return what two networks share: the smaller of them where one holds the other."""
+    """Return the intersection of two networks: the smaller one if one contains the other."""
     if first.version != second.version or not first.overlaps(second):
         return None
     return max(first, second, key=lambda network: network.prefixlen)

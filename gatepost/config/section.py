@@ -1,7 +1,7 @@
 """The base of every section of gatepost.toml.
 
 A section is a frozen model: unknown keys are errors, every field has a description (the reference
-in docs/reference/ is generated from it), and a loaded configuration is only ever replaced whole.
+in docs/reference/ is generated from it), and a loaded configuration is only replaced as a whole.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The keys that the section of every daemon has: sockets, user, connections, drain.
 
-A daemon's section inherits from `ServerSettings` and overrides defaults and descriptions alone:
-bounds, and what is read at the start, belong to the kinds of this module.
+A daemon's section inherits from `ServerSettings` and only overrides defaults and descriptions: the
+types of this module define the bounds and which keys are read at the start.
 """
 
 from __future__ import annotations
@@ -22,27 +22,30 @@ MetricsAddress = Annotated[
     ListenAddress | None,
     Field(
         json_schema_extra=AT_START,
-        description="Where `/metrics`, `/healthz` and `/readyz` are served.",
+        description="The address that serves `/metrics`, `/healthz` and `/readyz`.",
     ),
 ]
 SocketMode = Annotated[
-    FileMode, Field(json_schema_extra=AT_START, description="Mode of a unix socket.")
+    FileMode, Field(json_schema_extra=AT_START, description="File mode of a unix socket.")
 ]
 SocketGroup = Annotated[
     str | None,
-    Field(json_schema_extra=AT_START, description="Group of a unix socket, as `postfix`."),
+    Field(json_schema_extra=AT_START, description="Group of a unix socket, such as `postfix`."),
 ]
 RunAs = Annotated[
     str | None,
     Field(json_schema_extra=AT_START, description="The user to run as when started as root."),
 ]
-MaxConnections = Annotated[int, Field(ge=1, description="Connections held open at once.")]
+MaxConnections = Annotated[int, Field(ge=1, description="Maximum open connections.")]
 IdleTimeout = Annotated[
-    Duration, Field(gt=0, description="A connection on which nothing moves is closed after this.")
+    Duration, Field(gt=0, description="An idle connection is closed after this time.")
 ]
 DrainGrace = Annotated[
     Duration,
-    Field(le=3600, description="How long work under way may take when the daemon is stopped."),
+    Field(
+        le=3600,
+        description="How long work in progress may take to finish when the daemon is stopped.",
+    ),
 ]
 
 _SEVERAL = get_args(ListenAddresses)[0]
@@ -51,7 +54,7 @@ _SEVERAL = get_args(ListenAddresses)[0]
 class ServerSettings(Section):
     """The keys that the section of every daemon has."""
 
-    listen: ServedAddresses = Field(description="Where the daemon is reached.")
+    listen: ServedAddresses = Field(description="The address of the daemon.")
     socket_mode: SocketMode = 0o660
     socket_group: SocketGroup = None
     user: RunAs = None
@@ -62,7 +65,8 @@ class ServerSettings(Section):
 
     @property
     def served(self) -> dict[str, tuple[Address, ...]]:
-        """The addresses of each key that has several, as `listen`; the metrics are not there."""
+        """Return the addresses of each key that may have several, such as `listen`, without the
+        metrics."""
         return {
             name: getattr(self, name)
             for name, info in type(self).model_fields.items()
@@ -79,5 +83,5 @@ class ServerSettings(Section):
         everything = [address for several in self.served.values() for address in several]
         everything += [self.metrics_listen] if self.metrics_listen is not None else []
         if twice := [str(one) for one in everything if everything.count(one) > 1]:
-            raise ValueError(f"{twice[0]} stands twice in {keys} and metrics_listen")
+            raise ValueError(f"{twice[0]} is used twice in {keys} and metrics_listen")
         return self

@@ -1,9 +1,9 @@
-"""TOML that somebody else may have written, read with one kind of error.
+"""Parser of TOML from untrusted sources, with one kind of error.
 
-The standard library's parser takes time and memory with the square of the parts of a dotted key:
-one of a hundred thousand parts, 200 KB of text, ends the process. Everything else it reads in
-time that grows with the text. What is nested too deep for it, or has a number of thousands of
-digits, ends in errors of other kinds than that for bad syntax.
+The time and memory of the standard library's parser grow with the square of the parts of a dotted
+key: one of a hundred thousand parts, 200 KB of text, kills the process. For everything else its
+time is proportional to the text. Text that is nested too deeply, or has a number with thousands of
+digits, raises other errors than bad syntax.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import tomllib
 from typing import Any
 
 MAX_KEY_PARTS = 64
-"""Parts of a dotted key; ours have five at most."""
+"""Maximum parts of a dotted key; ours have at most five."""
 
-# Each string is taken to its end, or to where it should have ended, in one go: no octet twice
+# Each string is matched to its end, or to where it should have ended, without backtracking
 _NO_KEY = re.compile(
     r'"""(?:[^"\\]|\\.|"(?!""))*+(?:""")?'
     r"|'''(?:[^']|'(?!''))*+(?:''')?"
@@ -30,17 +30,17 @@ _DEEP = re.compile(
 
 
 def deep_key(text: str) -> int | None:
-    """The line (from 1) of a key of more than `MAX_KEY_PARTS` parts; None without one."""
-    # what a string holds is no key, but a string may be a part of one
+    """Return the line (from 1) of a key with more than `MAX_KEY_PARTS` parts, or None."""
+    # the content of a string is not a key, but a string may be part of one
     bare = _NO_KEY.sub(lambda found: "''" + "\n" * found[0].count("\n"), text)
     found = _DEEP.search(bare)
     return bare.count("\n", 0, found.start()) + 1 if found else None
 
 
 class TomlError(ValueError):
-    """A text is not TOML, or is more than is read; the message is one clause without the line.
+    """A text is not TOML, or exceeds a limit; the message is one clause without the line.
 
-    `line` counts from 1; None where there is no telling.
+    `line` counts from 1; None if unknown.
     """
 
     def __init__(self, message: str, line: int | None = None) -> None:
@@ -48,7 +48,7 @@ class TomlError(ValueError):
         self.line = line
 
     def __str__(self) -> str:
-        """Return the clause with its line in front, where the line is known."""
+        """Return the clause, preceded by its line if known."""
         return self.message if self.line is None else f"line {self.line}: {self.message}"
 
     @property
@@ -67,7 +67,7 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise _bad_syntax(text, str(error)) from None
     except RecursionError:
         raise TomlError("not TOML: nested too deep") from None
-    except ValueError as error:  # what TOML may allow and Python does not
+    except ValueError as error:  # valid TOML that Python refuses
         clause = "a number is too long" if "digits" in str(error) else str(error)
         raise TomlError(f"not TOML: {clause}") from None
 

@@ -1,7 +1,7 @@
-"""Kinds of values that stand in gatepost.toml, with the forms they may be written in.
+"""Types of values in gatepost.toml, with the forms in which they may be written.
 
-A value that is not of its kind raises `ValueError` with a sentence that says what is allowed; the
-loader puts file, line and key before it.
+An invalid value raises `ValueError` with a sentence that says what is allowed; the loader prepends
+file, line and key.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ _SIZE = re.compile(r"(\d+)\s*([KMG]?)(?:i?B)?\Z", re.IGNORECASE)
 _FACTOR = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 SECRET_MAX = 65536
-"""Bytes of a secret file that are read: no key, password or token of ours is longer."""
+"""Maximum bytes of a secret file: no key, password or token is longer."""
 
 
 def parse_duration(value: Any) -> float:
-    """Seconds from a number, or from text such as ``"90s"``, ``"5m"``, ``"1h30m"``, ``"2d"``."""
+    """Parse seconds from a number, or from text such as ``"90s"``, ``"5m"``, ``"1h30m"``,
+    ``"2d"``."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         seconds = float(value)
     elif isinstance(value, str) and value.strip():
@@ -58,7 +59,7 @@ def print_duration(seconds: float) -> str:
 
 
 def parse_size(value: Any) -> int:
-    """Bytes from a whole number, or from text such as ``"64K"``, ``"10M"``, ``"1G"``."""
+    """Parse bytes from a whole number, or from text such as ``"64K"``, ``"10M"``, ``"1G"``."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     if isinstance(value, str) and (match := _SIZE.match(value.strip())):
@@ -109,7 +110,7 @@ def _parse_listens(value: Any) -> tuple[listen.Address, ...]:
     several = value if isinstance(value, list | tuple) else [value]
     addresses = tuple(map(_parse_listen, several))
     if len(set(addresses)) != len(addresses):
-        raise ValueError("an address stands in it twice")
+        raise ValueError("an address is listed twice")
     return addresses
 
 
@@ -118,38 +119,38 @@ def _print_listens(addresses: tuple[listen.Address, ...]) -> str | list[str]:
 
 
 class SecretFile:
-    """A file that holds a secret; the secret itself never stands in the configuration.
+    """A file with a secret; the secret itself is never in the configuration.
 
-    `read()` gives the content without the newline at its end. The file is read when it is needed,
-    so that a rotated secret is seen at the next reload.
+    `read()` returns the content without the final newline. The file is read when it is needed, so
+    that a reload sees a rotated secret.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def read(self) -> bytes:
-        """Read the secret; raises `OSError`, or `ValueError` for one that others may read."""
+        """Read the secret; raises `OSError`, or `ValueError` if others may read it."""
         with open_regular(self.path) as file:
             mode = os.fstat(file.fileno()).st_mode
-            # group-readable is how Kubernetes mounts a Secret for a pod with an fsGroup
+            # Kubernetes mounts a Secret group-readable for a pod with an fsGroup
             if mode & (stat.S_IROTH | stat.S_IWOTH):
                 raise ValueError(
-                    f"{self.path} is open to everybody (mode {stat.S_IMODE(mode):04o}): "
+                    f"{self.path} is accessible to everybody (mode {stat.S_IMODE(mode):04o}): "
                     f"chmod o-rwx {self.path}"
                 )
             secret = file.read(SECRET_MAX + 1)
         if len(secret) > SECRET_MAX:
-            raise ValueError(f"{self.path} is longer than {SECRET_MAX} bytes")
+            raise ValueError(f"{self.path} is larger than {SECRET_MAX} bytes")
         if not secret.strip():
             raise ValueError(f"{self.path} is empty")
         return secret.rstrip(b"\r\n")
 
     def read_text(self, encoding: str = "utf-8") -> str:
-        """As `read`, for a secret that is text; `ValueError` also when it is none."""
+        """Read the secret as text, like `read`; `ValueError` also if it is not text."""
         try:
             return self.read().decode(encoding)
         except UnicodeDecodeError:
-            raise ValueError(f"{self.path} is no {encoding.upper()} text") from None
+            raise ValueError(f"{self.path} is not {encoding.upper()} text") from None
 
     def __str__(self) -> str:
         return str(self.path)
@@ -202,20 +203,20 @@ Network: TypeAlias = Annotated[
     PlainSerializer(str),
 ]
 OwnNetworks: TypeAlias = Annotated[tuple[Network, ...], AfterValidator(require_own)]
-"""Networks that are somebody's own: a list that holds the Internet, or nearly, is refused."""
+"""Somebody's own networks: a list that covers nearly the whole Internet is refused."""
 FileMode: TypeAlias = Annotated[
     int, BeforeValidator(parse_mode), PlainSerializer(lambda mode: f"{mode:04o}")
 ]
 Hostname: TypeAlias = Annotated[str, AfterValidator(parse_hostname)]
 WatchedPath: TypeAlias = Annotated[Path, BeforeValidator(_parse_path), Watched(Path)]
-"""A file or folder that is read, and read again when it changes."""
+"""A file or folder that is read again when it changes."""
 WrittenPath: TypeAlias = Annotated[
     Path, BeforeValidator(_parse_path), Unwatched("the daemon writes it")
 ]
 BasePath: TypeAlias = Annotated[
-    Path, BeforeValidator(_parse_path), Unwatched("other names start from it")
+    Path, BeforeValidator(_parse_path), Unwatched("base folder of other names")
 ]
-"""A folder that relative names start from; the files that they lead to are watched."""
+"""A base folder for relative names; the files themselves are watched."""
 SecretPath: TypeAlias = Annotated[
     SecretFile,
     BeforeValidator(_parse_secret_file),

@@ -1,7 +1,7 @@
 """The files and folders that a section names, and which of them are watched.
 
-The type of a field says what its file is for, so that no file can be forgotten: a kind of value
-that names one carries a mark, `Watched` or `Unwatched`. `gatepost.config.types` has the kinds.
+The type of a field says how its file is used, so that no file can be forgotten: a type of value
+that names a file is marked `Watched` or `Unwatched`. `gatepost.config.types` has the types.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _COLLECTIONS = (tuple, list, set, frozenset)
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """Marks values that name a file or folder that is read: its change means "read again".
+    """Marks values that name a file or folder to read again when it changes.
 
-    `path_of` returns the path that such a value names.
+    `path_of` returns the path in such a value.
     """
 
     path_of: Callable[[Any], Path]
@@ -29,7 +29,7 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Unwatched:
-    """Marks values that name a file or folder whose change means nothing, and says why."""
+    """Marks values that name a file or folder whose changes do not matter, with the reason."""
 
     why: str
 
@@ -44,7 +44,7 @@ def watched_paths(section: BaseModel, fields_of: type[BaseModel] | None = None) 
 
 
 def paths_in(annotation: Any, metadata: Sequence[Any], value: Any) -> Iterator[Path]:
-    """Yield the watched paths in `value`, which a field with this annotation holds."""
+    """Yield the watched paths in `value`, from a field with this annotation."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if value is None:
         return
@@ -75,7 +75,7 @@ def _paths_in_items(arguments: Sequence[Any], value: Any) -> Iterator[Path]:
 
 
 def _may_hold(annotation: Any, value: Any) -> bool:
-    """Return whether `value` is of the kind that a member of a union stands for."""
+    """Return whether `value` is an instance of a union member."""
     origin = get_origin(annotation)
     if origin is Annotated:
         return _may_hold(get_args(annotation)[0], value)

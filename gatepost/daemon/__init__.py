@@ -1,7 +1,7 @@
 """The life of a daemon: sockets, privileges, workers, signals, reload, probes and drain.
 
-`starting` opens what every daemon needs, a `Reloader` keeps what it builds in line with its
-configuration, and `run_single` or `run_prefork` serves until SIGTERM.
+`starting` does the common start, a `Reloader` rebuilds the daemon's objects when its configuration
+changes, and `run_single` or `run_prefork` serves until SIGTERM.
 """
 
 from gatepost.daemon.acceptor import Acceptor, RareWarnings

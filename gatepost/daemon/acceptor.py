@@ -1,8 +1,8 @@
-"""Takes connections from a listening socket, which other processes may take from too.
+"""Acceptor of connections from a listening socket, which other processes may share.
 
-Connections are taken one at a time. Nothing spins: whatever is against taking a connection now, no
-room or no descriptor, the socket is looked at again a moment later, and what waits there is not
-lost. (An asyncio server closes what waits, and after some errors takes nothing any more.)
+Connections are accepted one at a time, without a busy loop: if one cannot be accepted now, for lack
+of room or descriptors, the socket is checked again a moment later, and waiting connections are not
+lost. (An asyncio server closes them, and after some errors accepts no more.)
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from structlog.typing import FilteringBoundLogger
 HOLD: Final = 0.001
 """Seconds that a process leaves a connection to others."""
 FULL_HOLD: Final = 0.1
-"""Seconds until a process that can take no more looks again."""
+"""Seconds until a process without room checks again."""
 WARN_EVERY: Final = 60.0
-"""Seconds between two warnings about the same."""
+"""Seconds between two warnings about the same event."""
 
 
 def _no() -> bool:
@@ -31,7 +31,8 @@ def _yes() -> bool:
 
 
 class RareWarnings:
-    """Warnings that a flood could repeat endlessly: each is logged once in `WARN_EVERY` seconds."""
+    """Warnings that a flood could repeat endlessly: each is logged at most once in `WARN_EVERY`
+    seconds."""
 
     def __init__(self, log: FilteringBoundLogger, clock: Callable[[], float]) -> None:
         self._log = log
@@ -39,7 +40,7 @@ class RareWarnings:
         self._logged_at: dict[str, float] = {}
 
     def warn(self, event: str, **facts: object) -> None:
-        """Log the event, unless it was logged a short while ago."""
+        """Log the event, unless it was logged recently."""
         now = self._clock()
         if now - self._logged_at.get(event, -WARN_EVERY) >= WARN_EVERY:
             self._logged_at[event] = now
@@ -49,8 +50,8 @@ class RareWarnings:
 class Acceptor:
     """Calls `take` with each connection, until `close()`.
 
-    `has_room` is asked before each: while it says no, connections wait in the kernel. `hold_off`
-    says whether another process should have the next one; it is asked once for each.
+    `has_room` is called before each: while it returns False, connections wait in the kernel.
+    `hold_off` returns whether another process should get the next one; it is called once for each.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Acceptor:
         self._loop.add_reader(listener, self._acceptable)
 
     def close(self) -> None:
-        """Take no more."""
+        """Stop accepting."""
         if self._timer is not None:
             self._timer.cancel()
         else:
@@ -84,10 +85,10 @@ class Acceptor:
 
     def _acceptable(self) -> None:
         if not self._has_room():
-            self._warnings.warn("no more connections are taken for now")
+            self._warnings.warn("no more connections are accepted for now")
             self._hold(FULL_HOLD)
             return
-        # once is enough: those who should have it may be too busy to come
+        # once is enough: the processes that should get it may be too busy
         if self._loop.time() > self._held_until and self._hold_off():
             self._hold(HOLD)
             self._held_until = self._loop.time() + 2 * HOLD
@@ -95,16 +96,16 @@ class Acceptor:
         try:
             connection, _ = self._listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return  # another process has it, or it has gone
+            return  # another process got it, or it was closed
         except OSError as error:
-            self._warnings.warn("no connection can be taken", error=str(error))
+            self._warnings.warn("a connection cannot be accepted", error=str(error))
             self._hold(FULL_HOLD)
             return
         self._held_until = 0.0
         try:
             self._take(connection)
-        except Exception:  # a mistake of ours costs this connection alone
-            self._log.exception("a connection could not be followed")
+        except Exception:  # a bug affects only this connection
+            self._log.exception("a connection could not be served")
             connection.close()
 
     def _hold(self, seconds: float) -> None:

@@ -1,7 +1,7 @@
-"""The configuration in use, and how it is replaced while mail flows.
+"""The configuration in use, and its replacement while mail flows.
 
-Read, validate, build, and only then swap: what does not load or build leaves the last good one in
-use, is logged, and is seen in the metrics.
+Read, validate, build, and only then swap: if loading or building fails, the last good configuration
+stays in use, and log and metrics report it.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ T = TypeVar("T")
 
 GENERATION = Gauge(
     "gatepost_config_generation",
-    "How often the configuration was replaced since the start, from 1",
+    "Number of configurations loaded since the start, from 1",
     across="min",
 )
 SUCCESS = Gauge(
     "gatepost_config_last_reload_success",
-    "1 when the last attempt to read the configuration succeeded",
+    "1 if the last attempt to read the configuration succeeded",
     across="min",
 )
 TIMESTAMP = Gauge(
     "gatepost_config_last_reload_success_timestamp_seconds",
-    "When the configuration in use was read",
+    "Time when the configuration in use was read",
     across="min",
 )
 
 
 class Current(Generic[T]):
-    """The value in use now; `build` reads and validates everything anew.
+    """The value in use; `build` reads and validates everything again.
 
-    `build` raises `ConfigError`, `StartError` or `OSError` when it cannot. Whoever handles a
-    message takes `value` once, at its start, and keeps it until the message is done.
+    `build` raises `ConfigError`, `StartError` or `OSError` on failure. The handler of a message
+    reads `value` once at its start, and keeps it until the message is done.
 
-    Only the process that made it tells of a reload that succeeded: its workers do the same after
-    it, and a line from each would say nothing new.
+    Only the process that created it logs a successful reload: its workers then do the same, and a
+    line from each would be redundant.
     """
 
     def __init__(self, build: Callable[[], T], log: FilteringBoundLogger) -> None:
@@ -55,7 +55,7 @@ class Current(Generic[T]):
         self.count()
 
     def reload(self) -> bool:
-        """Build anew and swap; False, and no change, when that fails."""
+        """Build again and swap; returns False and changes nothing on failure."""
         try:
             value = self._build()
         except (ConfigError, StartError, OSError) as error:
@@ -64,7 +64,7 @@ class Current(Generic[T]):
                 "configuration not reloaded, the old one stays in use", problems=str(error)
             )
             return False
-        except Exception:  # a mistake of ours must not stop mail
+        except Exception:  # a bug must not stop mail
             SUCCESS.set(0)
             self._log.exception("configuration not reloaded, the old one stays in use")
             return False
@@ -76,7 +76,8 @@ class Current(Generic[T]):
         return True
 
     def count(self) -> None:
-        """Show in the metrics of this process what it uses; a worker calls it once it is forked."""
+        """Export the configuration in use to the metrics of this process; a worker calls it after
+        its fork."""
         GENERATION.set(self.generation)
         SUCCESS.set(1)
         TIMESTAMP.set(time.time())

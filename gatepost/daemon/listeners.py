@@ -1,4 +1,4 @@
-"""The sockets that a daemon takes connections from, by the keys of the configuration."""
+"""The listening sockets of a daemon, by the keys of the configuration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gatepost.listen import Address, Unix
 
 
 class Listeners:
-    """Open sockets of each key, such as `listen`, and the files of the unix sockets among them."""
+    """Open sockets by key, such as `listen`, and the files of the unix sockets."""
 
     def __init__(self) -> None:
         self._sockets: dict[str, list[socket.socket]] = {}
@@ -23,7 +23,7 @@ class Listeners:
     def open(
         cls, served: Mapping[str, Sequence[Address]], mode: int = 0o660, group: str | None = None
     ) -> Self:
-        """Open all sockets, or none where one cannot be opened; raises `StartError`.
+        """Open all sockets, or none if one cannot be opened; raises `StartError`.
 
         `mode` and `group` are for unix sockets.
         """
@@ -40,19 +40,20 @@ class Listeners:
         return listeners
 
     def __getitem__(self, key: str) -> Sequence[socket.socket]:
-        """Return the sockets of one key; none where nothing is listened on."""
+        """Return the sockets of one key, possibly none."""
         return self._sockets[key]
 
     def check(self) -> None:
-        """Raise `StartError` when the file of a unix socket is gone or replaced."""
+        """Raise `StartError` if the file of a unix socket is gone or replaced."""
         self._files.check()
 
     def remove_files(self) -> None:
-        """Remove the files of unix sockets that are still ours: the paths are free for the next."""
+        """Remove the files of unix sockets that are still ours, so that the next daemon can use the
+        paths."""
         self._files.remove()
 
     def close(self) -> None:
-        """Take no more connections, in this process, and remove the files."""
+        """Close the sockets in this process and remove the files."""
         for several in self._sockets.values():
             for listening in several:
                 listening.close()
@@ -62,7 +63,7 @@ class Listeners:
 def _open(address: Address, mode: int, group: str | None) -> socket.socket:
     listening = listening_socket(address, mode, group)
     if not isinstance(address, Unix):
-        # accepted connections inherit it: an answer would otherwise wait for the acknowledgement
-        # of the one before
+        # accepted connections inherit it: an answer would otherwise wait for the acknowledgement of
+        # the previous one
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening

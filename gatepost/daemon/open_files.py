@@ -1,4 +1,4 @@
-"""How many files a daemon may have open."""
+"""The limit of open files of a daemon."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import resource
 from structlog.typing import FilteringBoundLogger
 
 SPARE_FILES = 700
-"""Files besides connections: questions to the DNS above all (`gatepost.dns.exchange`), and store,
-logs, metrics."""
+"""Files besides connections: mainly DNS queries (`gatepost.dns.exchange`), and store, logs,
+metrics."""
 
 
 def allow_open_files(connections: int, log: FilteringBoundLogger | None) -> None:
-    """Make room for so many connections: the usual limit of 1,024 files is a soft one.
+    """Raise the limit for `connections`: the usual limit of 1,024 files is a soft one.
 
-    Without a `log` nobody is told that the hard limit is too low.
+    Without a `log`, it does not report a hard limit that is too low.
     """
     wanted = connections + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

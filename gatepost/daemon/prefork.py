@@ -1,4 +1,4 @@
-"""The runner of a daemon whose connections are taken by several processes."""
+"""The runner of a daemon with several worker processes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from gatepost.daemon.workers import Control, Prefork
 T = TypeVar("T")
 
 Work: TypeAlias = Callable[[Control, asyncio.Event], Coroutine[Any, Any, None]]
-"""The life of a worker in its event loop: it takes connections, calls ``control.ready()``, and when
-the event is set drains and returns."""
+"""The life of a worker in its event loop: it accepts connections, calls ``control.ready()``, and
+drains and returns when the event is set."""
 
 
 def run_prefork(
@@ -25,10 +25,10 @@ def run_prefork(
 ) -> int:
     """Serve from `workers` processes until SIGTERM or SIGINT; returns the exit status.
 
-    `draining` is the line of the log that says what is still finished then. Raises `StartError`
-    when the daemon cannot go on: a socket was taken away.
+    `draining` is the log line at the beginning of the drain. Raises `StartError` if the daemon
+    cannot continue because a socket was removed.
     """
-    import uvloop  # `starting` has loaded it, and says why there
+    import uvloop  # `starting` has loaded it and explains why
 
     metrics = started.metrics
 
@@ -54,7 +54,7 @@ def run_prefork(
     )
     prefork.add_probes(started.probes)
     gc.collect()
-    gc.freeze()  # what is here stays: workers share it, and no collection of theirs looks at it
+    gc.freeze()  # workers share existing objects, and their garbage collections skip them
     return prefork.run()
 
 
@@ -63,7 +63,7 @@ async def _live(control: Control, reloader: Reloader[S, T], work: Work) -> None:
     stop = asyncio.Event()
 
     def drain() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended before the parent
+        with contextlib.suppress(RuntimeError):  # the loop may have ended before the parent
             loop.call_soon_threadsafe(stop.set)
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,4 +1,4 @@
-"""Leaving root behind, once the sockets are open and the keys can be read by the user."""
+"""Dropping of root privileges, after the sockets are open."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from gatepost.errors import StartError
 
 
 def drop_privileges(user: str | None) -> None:
-    """Become `user` with its groups, when this process is root; raises `StartError`.
+    """Become `user` with its groups if this process is root; raises `StartError`.
 
-    Started by another user than root, nothing happens unless `user` is somebody else.
+    Without root, this does nothing, but fails if `user` is a different user.
     """
     if user is None:
         return

@@ -1,4 +1,4 @@
-"""The link between a daemon and the files it was configured by."""
+"""Reload of a daemon when its configuration files change."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from gatepost.files import open_regular
 T = TypeVar("T")
 
 MAX_START_FILE = 1 << 20
-"""Bytes of a file that are compared with those at the start: secrets and certificates are short."""
+"""Maximum bytes of a file compared with its content at the start: secrets and certificates are
+short."""
 
 
 def _no_files() -> Iterable[Path]:
@@ -30,11 +31,11 @@ def _no_files() -> Iterable[Path]:
 
 
 class Reloader(Generic[S, T]):
-    """Builds what a daemon works with, and builds it anew when the configuration changes.
+    """Builds the objects of a daemon, and builds them again when the configuration changes.
 
-    `build` makes it from ground and section, and raises `StartError` for what cannot be used.
-    `files` yields files that were read besides those that the configuration names. The
-    configuration that the daemon was started with is not read a second time.
+    `build` makes them from the common settings and the section, and raises `StartError` if they are
+    unusable. `files` yields files that were read in addition to those named in the configuration.
+    The configuration of the start is not read a second time.
     """
 
     def __init__(
@@ -49,28 +50,29 @@ class Reloader(Generic[S, T]):
         self._files = files
         self._unused = [(started.ground, started.settings)]
         self.ground = started.ground
-        """As read last and in use, as is `settings`."""
+        """The common settings in use; `settings` is the section in use."""
         self.settings = started.settings
         self._at_start = dict(self._start_files())
         self.current = Current(self._build, started.log)
         self._watch = Watch(self._watched())
 
     def changed(self) -> bool:
-        """Return whether a watched file has changed and rests; False, too, where none can be seen.
+        """Return whether a watched file has changed and is stable; also False if the check fails.
 
-        Raises `StartError` when the daemon cannot go on, because a socket was taken away.
+        Raises `StartError` if the daemon cannot continue because a socket was removed.
         """
         self._started.listeners.check()
         try:
             return self._watch.changed()
         except Exception:  # a mistake of ours must not stop mail
-            self._log.exception("the configuration could not be looked at")
+            self._log.exception("the configuration files could not be checked")
             return False
 
     def reload(self) -> bool:
-        """Read and build anew; False, and the last good one stays in use, when that fails.
+        """Read and build again; on failure it returns False and the last good configuration stays
+        in use.
 
-        Never raises. Not to be called in two threads at once, nor while `changed` is.
+        Never raises. Do not call it in two threads at once, nor while `changed` runs.
         """
         try:
             return self._reload()
@@ -79,19 +81,20 @@ class Reloader(Generic[S, T]):
             return False
 
     def reload_in_worker(self) -> None:
-        """As `reload`, in a worker, whose parent has done the same and told the administrator."""
+        """Reload in a worker, after its parent has done the same and logged it."""
         if self.current.reload():
             allow_open_files(self.settings.max_connections, None)
 
     def _reload(self) -> bool:
-        self._log.info("configuration is being read")
+        self._log.info("reading the configuration")
         self._watch.about_to_read()
         reloaded = self.current.reload()
         if reloaded:
             allow_open_files(self.settings.max_connections, self._log)
             if waiting := self._waiting():
                 self._log.warning(
-                    "read at the start alone: a restart takes over what has changed", keys=waiting
+                    "some changes need a restart: these keys are only read at the start",
+                    keys=waiting,
                 )
         self._watch.follow(self._watched())
         return reloaded
@@ -112,7 +115,7 @@ class Reloader(Generic[S, T]):
         ]
 
     def _waiting(self) -> list[str]:
-        """Return the keys that differ from the start, in value or in the content of their file."""
+        """Return the keys whose value or file content differs from the start."""
         started, name = self._started, self._started.name
         keys = [
             *waiting_for_a_start(started.ground.log, self.ground.log, "log"),
@@ -122,7 +125,7 @@ class Reloader(Generic[S, T]):
         return list(dict.fromkeys(keys))
 
     def _start_files(self) -> Iterator[tuple[str, bytes | None]]:
-        """Yield digests of the files that are read at the start alone, by key."""
+        """Yield digests of the files that are only read at the start, by key."""
         for key, path in files_read_at_start(self.settings, self._started.name):
             yield key, _digest(path)
 

@@ -1,4 +1,4 @@
-"""The runner of a daemon that is one process with an event loop."""
+"""The runner of a daemon with a single process and an event loop."""
 
 from __future__ import annotations
 
@@ -23,29 +23,30 @@ from gatepost.metrics import Probes
 T = TypeVar("T")
 
 COLLECT_AFTER = (20_000, 50, 50)
-"""Objects until a collection of the young, such collections until one of the older, and so on."""
+"""Thresholds of the garbage collector for its three generations."""
 HEARTBEAT_LIMIT = 10.0
-"""Seconds without a turn of the event loop after which the process is not healthy."""
+"""Seconds without a turn of the event loop after which the process is unhealthy."""
 
 
 class Served(Protocol):
-    """A daemon as its runner sees it; all is called in the event loop, in this order."""
+    """The interface of a daemon for its runner, which calls these in the event loop, in this
+    order."""
 
     async def start(self, listeners: Listeners) -> None:
-        """Take connections."""
+        """Accept connections."""
 
     @property
     def tasks(self) -> Sequence[asyncio.Task[None]]:
-        """Tasks that were started, and without which the daemon cannot go on."""
+        """Return the started tasks that the daemon cannot run without."""
 
     def housekeeping(self) -> Sequence[Coroutine[Any, Any, None]]:
-        """Work that goes on beside the connections until these are drained; none may end."""
+        """Return the background work until the connections are drained; none may end earlier."""
 
     async def drain(self, grace: float) -> None:
-        """Take nothing new and finish what is under way, in `grace` seconds at most."""
+        """Accept nothing new and finish the work in progress, within `grace` seconds."""
 
     async def close(self) -> None:
-        """Let go of what is left."""
+        """Release all resources."""
 
 
 async def run_single(
@@ -53,8 +54,8 @@ async def run_single(
 ) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit status.
 
-    `draining` is the line of the log that says what is still finished then. Raises `StartError`
-    when the daemon cannot go on: a socket was taken away, or a task has ended that must not.
+    `draining` is the log line at the beginning of the drain. Raises `StartError` if the daemon
+    cannot continue: a socket was removed, or a necessary task has ended.
     """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -76,7 +77,7 @@ async def run_single(
     grace = reloader.settings.drain_grace
     started.log.info(draining, grace=grace)
     life.draining = True
-    started.listeners.remove_files()  # from now on the path is the next daemon's
+    started.listeners.remove_files()  # from now on the next daemon can use the path
     await served.drain(grace)
     for task in housekeeping:
         task.cancel()
@@ -89,13 +90,13 @@ async def run_single(
 
 
 def _told(task: asyncio.Task[None], log: FilteringBoundLogger) -> StartError:
-    """Say why the daemon cannot go on without a task that has ended and should not have."""
+    """Return the error for a necessary task that has ended, and log it."""
     error = None if task.cancelled() else task.exception()
     if isinstance(error, StartError):
         return error
     name = task.get_coro().__qualname__.rpartition(".")[2].strip("_")  # type: ignore[union-attr]
     log.error(
-        "a task that must not end has ended: the server stops, for another one to start",
+        "a necessary task has ended: the server stops so that it can be restarted",
         task=name,
         exception="".join(traceback.format_exception(error)) if error else "",
     )
@@ -103,10 +104,10 @@ def _told(task: asyncio.Task[None], log: FilteringBoundLogger) -> StartError:
 
 
 def _collect_seldom() -> None:
-    """Collect what is left of the start, and look for cycles less often.
+    """Collect the garbage of the start, and then collect less often.
 
-    The objects of the start stay, and requests leave no cycles behind. A full collection takes tens
-    of milliseconds, in which nobody is answered.
+    The objects of the start stay, and requests leave no cycles. A full collection takes tens of
+    milliseconds, in which no request is answered.
     """
     gc.collect()
     gc.freeze()
@@ -114,7 +115,7 @@ def _collect_seldom() -> None:
 
 
 class _Life(Generic[S, T]):
-    """The watch over files, and the probes."""
+    """The file watch and the probes."""
 
     def __init__(self, started: Started[S], reloader: Reloader[S, T]) -> None:
         self._listeners = started.listeners
@@ -125,22 +126,22 @@ class _Life(Generic[S, T]):
         self.draining = False
 
     def add_probes(self, probes: Probes) -> None:
-        """Add probes: ready while it does not drain, healthy while the event loop turns."""
+        """Add probes: ready unless it drains, healthy while the event loop turns."""
         probes.ready_when("server", lambda: "draining" if self.draining else None)
         probes.healthy_when("loop", self._stuck)
 
     def _stuck(self) -> str | None:
         silent = time.monotonic() - self._beat
-        return f"no turn for {silent:.0f} s" if silent > HEARTBEAT_LIMIT else None
+        return f"event loop blocked for {silent:.0f} s" if silent > HEARTBEAT_LIMIT else None
 
     @property
     def _is_reloading(self) -> bool:
         return self._reloading is not None and not self._reloading.done()
 
     def reload(self) -> None:
-        """Read the configuration anew, soon; the last good one stays in use when that fails.
+        """Schedule a reload; on failure, the last good configuration stays in use.
 
-        Lists may be long: they are read in a thread, and requests are answered meanwhile.
+        Lists may be long, so they are read in a thread while requests are answered.
         """
         self._reload_wanted = not self.draining
         if self._reload_wanted and not self._is_reloading:
@@ -152,7 +153,7 @@ class _Life(Generic[S, T]):
             await asyncio.to_thread(self._reloader.reload)
 
     async def watch_files(self) -> None:
-        """Read the configuration anew when a file has changed, until a socket is taken away."""
+        """Reload the configuration when a file has changed, until a socket is removed."""
         while True:
             await asyncio.sleep(LOOK_INTERVAL)
             self._beat = time.monotonic()

@@ -1,7 +1,7 @@
 """The files of the unix sockets that a daemon listens on.
 
-The file is all that leads to the socket: when somebody removes it, or another socket takes its
-place, the daemon goes on listening where nobody can come.
+Clients can only reach the socket through its file: if the file is removed or replaced, the daemon
+keeps listening on a socket that nobody can reach.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class _File(NamedTuple):
 
 
 class SocketFiles:
-    """The files of those `addresses` that are unix sockets; made once they are bound.
+    """The files of the unix sockets among `addresses`; created after they are bound.
 
-    Raises `StartError` when one of them is gone already.
+    Raises `StartError` if one of them is already gone.
     """
 
     def __init__(self, addresses: Iterable[Address | None] = ()) -> None:
@@ -36,28 +36,28 @@ class SocketFiles:
             self.add(address)
 
     def add(self, address: Address | None) -> None:
-        """Look after the file of one more that is bound; raises `StartError` as above."""
+        """Add the file of another bound socket; raises `StartError` as above."""
         if isinstance(address, Unix):
             self._files[address.path] = _open(address.path)
 
     def check(self) -> None:
-        """Raise `StartError` for one that is gone or not ours any more."""
+        """Raise `StartError` if one is gone or no longer ours."""
         for path, file in self._files.items():
             try:
                 found = _identity(os.stat(path, follow_symlinks=False))
             except FileNotFoundError:
                 found = None
             except OSError:
-                continue  # a folder above may be closed to the user that the daemon runs as
+                continue  # the daemon's user may not be allowed to enter a parent folder
             if found != file.identity:
                 what = "was removed" if found is None else "was replaced"
                 raise StartError(f"unix:{path} {what}: nobody can connect any more")
 
     def remove(self) -> None:
-        """Remove those that are still ours, where that is allowed; once.
+        """Remove the files that are still ours, if allowed; only once.
 
-        From the folder that they were made in, whatever their paths lead to by now. The next
-        daemon's socket may be there afterwards, and have the number that ours had.
+        They are removed from the folder where they were created, whatever their paths lead to now.
+        Afterwards, the next daemon's socket may be there, with the same inode number as ours.
         """
         files, self._files = self._files, {}
         for path, (folder, identity) in files.items():

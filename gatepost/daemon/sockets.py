@@ -1,7 +1,7 @@
-"""The sockets that daemons listen on.
+"""The listening sockets of daemons.
 
-A unix socket that a dead process left behind is replaced, one that somebody answers on is not. All
-that can go wrong is a `StartError` of one line.
+A unix socket left behind by a dead process is replaced; one in use is not. Every failure is a
+`StartError` of one line.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gatepost.listen import Address, Inet, Unix
 
 
 def _explain(address: Address, error: OSError) -> StartError:
-    """Return the one line for a bind that failed."""
+    """Return the error for a failed bind."""
     if error.errno == errno.EADDRINUSE:
         return StartError(f"cannot listen on {address}: another process uses this port")
     if error.errno == errno.EACCES and isinstance(address, Inet):
@@ -31,7 +31,7 @@ def _explain(address: Address, error: OSError) -> StartError:
 def listening_socket(
     address: Address, mode: int = 0o660, group: str | None = None
 ) -> socket.socket:
-    """Open a socket that listens; raises `StartError`. `mode` and `group` are for a unix socket."""
+    """Open a listening socket; raises `StartError`. `mode` and `group` are for a unix socket."""
     try:
         if isinstance(address, Unix):
             return _listen_unix(address.path, mode, group)
@@ -59,7 +59,7 @@ def _listen_inet(address: Inet) -> socket.socket:
         )
     except socket.gaierror as error:
         raise StartError(f"cannot listen on {address}: {error.strerror}") from None
-    # "every address" is one socket that takes both families, where the machine has IPv6
+    # "every address" is one socket for both families if the machine has IPv6
     families = [entry for entry in found if entry[0] == socket.AF_INET6] if not address.host else []
     for family, kind, protocol, _, where in [*families, *found]:
         try:
@@ -71,7 +71,7 @@ def _listen_inet(address: Inet) -> socket.socket:
 
 
 def _bound(listener: socket.socket, where: Any, *, is_both: bool) -> socket.socket:
-    """Return `listener` listening at `where`; `is_both`: one of IPv6 takes IPv4 too."""
+    """Return `listener` listening at `where`; `is_both`: an IPv6 socket also accepts IPv4."""
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if listener.family == socket.AF_INET6:

@@ -1,4 +1,4 @@
-"""The start of a daemon, up to the point where it builds what is its own."""
+"""The common start of the daemons, before each builds its own objects."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ from gatepost.metrics import MetricsServer, Probes
 S = TypeVar("S", bound=ServerSettings)
 
 Load: TypeAlias = Callable[[], tuple[GroundSettings, S]]
-"""Reads the whole configuration; returns the ground and the daemon's section, or raises
+"""Reads the configuration; returns the common settings and the daemon's section, or raises
 `ConfigError`."""
 
 
 @dataclass(frozen=True)
 class Started(Generic[S]):
-    """A daemon with its sockets open, as the user it runs as; it takes no connection yet."""
+    """A daemon with its sockets open, running as its user; it does not accept connections yet."""
 
     name: str
     """The name of its section and of its logger."""
     load: Load[S]
     config: Path | None
     ground: GroundSettings
-    """As read at the start, as is `settings`."""
+    """The common settings of the start; `settings` is the section of the start."""
     settings: S
     log: FilteringBoundLogger
     listeners: Listeners
     probes: Probes
     metrics: MetricsServer | None
-    """It listens, and is started by the runner; None: none is wanted."""
+    """The listening metrics server, which the runner starts; None if not configured."""
 
 
 @contextlib.contextmanager
 def starting(name: str, load: Load[S], config: Path | None) -> Iterator[Started[S]]:
-    """Read the configuration, configure logs, open sockets, leave root; at the end close all.
+    """Read the configuration, configure logs, open sockets, drop root; close everything at the end.
 
-    `config` is the file that `load` reads: it is watched, and need not exist. No socket file is
-    left behind, however the start ends. Raises `ConfigError` and `StartError`.
+    `config` is the file that `load` reads: it is watched, and need not exist. No socket file
+    remains, however the start ends. Raises `ConfigError` and `StartError`.
     """
-    # here, because it may not be readable once root is left, and not at the head of the module,
-    # because commands that use another part of this package need no event loop
+    # here, because it may not be readable after dropping root, and not at the top of the module,
+    # because commands that use other parts of this package need no event loop
     import uvloop  # noqa: F401
 
     hold_signals()
@@ -69,5 +69,5 @@ def starting(name: str, load: Load[S], config: Path | None) -> Iterator[Started[
         if settings.metrics_listen is not None:
             metrics = MetricsServer(listening_socket(settings.metrics_listen), probes)
             opened.callback(metrics.close)
-        drop_privileges(settings.user)  # before anything that the daemon makes or reads as its own
+        drop_privileges(settings.user)  # before the daemon creates or reads its own files
         yield Started(name, load, config, ground, settings, log, listeners, probes, metrics)

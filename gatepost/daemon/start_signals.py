@@ -1,7 +1,7 @@
-"""Signals that come while a daemon starts, before its runner handles them.
+"""Signals during the start of a daemon, before its runner handles them.
 
-Without this a SIGHUP would kill a daemon that still reads its keys, and a SIGTERM would leave the
-files of its sockets behind.
+Without this, a SIGHUP would kill a daemon that is still reading its keys, and a SIGTERM would leave
+its socket files behind.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ _ALL = {signal.SIGHUP, signal.SIGTERM}
 
 
 def hold_signals() -> None:
-    """Let SIGHUP wait for `release_signals()`, and SIGTERM end the start with status 0.
+    """Hold SIGHUP until `release_signals()`, and make SIGTERM end the start with status 0.
 
-    To be called in the main thread, which all other threads are started from.
+    Call it in the main thread, before other threads are started.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     signal.signal(signal.SIGTERM, _end)
 
 
 def release_signals() -> None:
-    """Deliver what has waited; to be called once a runner has its own handlers in place."""
+    """Deliver the held signals; call it after the runner has set its own handlers."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _ALL)
 
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """Let SIGTERM wait for the end of a step that must not be done by halves."""
+    """Hold SIGTERM during a step that must not be interrupted."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL)
     try:
         yield

@@ -1,9 +1,9 @@
-"""The entry of a unix socket in a folder that may belong to somebody else.
+"""Creation of a unix socket in a folder that may belong to another user.
 
-bind() makes the entry under a name, and owner and mode can only be set by that name. Where another
-user could swap the entry in between, root would change what that user chose. So the socket is made
-in a folder that only this process may change, gets its owner and mode there, and listens; then it
-gets its name.
+bind() creates the entry under a name, and owner and mode can only be set by that name. If another
+user swapped the entry in between, root would change a file of that user's choice. So the socket is
+created in a folder that only this process may change, gets its owner and mode there, and listens;
+then it is renamed to its final place.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from gatepost.folder import OpenFolder
 
 BACKLOG = 1024
 """Connections that may wait: Postfix opens one per smtpd process, default_process_limit is 100, and
-the kernel bounds this by net.core.somaxconn."""
+net.core.somaxconn limits this."""
 
 _NAME = "socket"
-"""Its first name: short, for sockaddr_un has room for 107 octets."""
+"""Its temporary name: short, because sockaddr_un has room for 107 octets."""
 
 
 def remove_stale_socket(folder: OpenFolder, path: Path) -> None:
@@ -36,7 +36,7 @@ def remove_stale_socket(folder: OpenFolder, path: Path) -> None:
     if status is None:
         return
     if not stat.S_ISSOCK(status.st_mode):
-        raise StartError(f"cannot listen on unix:{path}: a file is there that is no socket")
+        raise StartError(f"cannot listen on unix:{path}: a file that is not a socket exists there")
     if not _somebody_listens(folder, path.name):
         folder.remove(path.name)
         return
@@ -45,7 +45,7 @@ def remove_stale_socket(folder: OpenFolder, path: Path) -> None:
 
 def _somebody_listens(folder: OpenFolder, name: str) -> bool:
     try:
-        # the handle of the entry itself: connect() would follow a link that has come meanwhile
+        # a handle of the entry itself: connect() would follow a link that replaced it meanwhile
         handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder.descriptor)
     except FileNotFoundError:
         return False
@@ -58,7 +58,7 @@ def _somebody_listens(folder: OpenFolder, name: str) -> bool:
     except (ConnectionRefusedError, FileNotFoundError):
         return False
     except OSError:
-        pass  # somebody is there, only too busy to answer
+        pass  # a process listens, but is too busy to answer
     finally:
         os.close(handle)
     return True
@@ -67,9 +67,9 @@ def _somebody_listens(folder: OpenFolder, name: str) -> bool:
 def bind_unix(
     listener: socket.socket, folder: OpenFolder, path: Path, mode: int, group: str | None
 ) -> None:
-    """Have `listener` listen in `folder` under the last part of `path`, with this access.
+    """Make `listener` listen in `folder` under the last part of `path`, with this mode and group.
 
-    Nothing that is there is replaced. Raises `StartError` and `OSError`.
+    An existing entry is not replaced. Raises `StartError` and `OSError`.
     """
     gid = _gid(group, path)
     private = f".new.{secrets.token_hex(8)}"
@@ -98,7 +98,7 @@ def _gid(group: str | None, path: Path) -> int:
 def _set_access(made: OpenFolder, path: Path, mode: int, gid: int) -> None:
     try:
         os.chown(_NAME, -1, gid, dir_fd=made.descriptor, follow_symlinks=False)
-        os.chmod(_NAME, mode, dir_fd=made.descriptor)  # no link: nobody else can make one here
+        os.chmod(_NAME, mode, dir_fd=made.descriptor)  # not a link: nobody else can create one here
     except OSError as error:
         raise StartError(f"cannot set group and mode of unix:{path}: {error.strerror}") from None
 

@@ -1,7 +1,7 @@
-"""Sees that a configuration changed on disk.
+"""Detector of changes of the configuration on disk.
 
-Looks at the files instead of waiting for inotify: a ConfigMap or Secret that Kubernetes swaps is a
-symlink to a new folder, and only what the path leads to tells (`os.stat` follows it).
+It polls the files instead of using inotify: Kubernetes updates a ConfigMap or Secret by replacing a
+symlink to a folder, and only the link's target shows the change (`os.stat` follows it).
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 LOOK_INTERVAL = 2.0
-"""Seconds between two looks at the files of the configuration."""
+"""Seconds between two checks of the configuration files."""
 
 MAX_ENTRIES = 10_000
-"""Files that are looked at, those of folders too: a folder of keys has two a domain."""
+"""Maximum files to check, including those in folders: a key folder has two per domain."""
 
 _Entry = tuple[str | int, ...]
 _State = dict[Path, list[_Entry]]
-"""The entries seen of each file or folder that is watched."""
+"""The entries seen of each watched file or folder."""
 
 
 class Watch:
-    """Files and folders whose change means "read again"."""
+    """Files and folders to read again when they change."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self._paths = tuple(paths)
         self._state = self._before = self._look()
 
     def follow(self, paths: Iterable[Path]) -> None:
-        """Watch these from now on: a configuration that was read anew may name others.
+        """Watch these paths from now on; a reloaded configuration may name others.
 
-        A change of one that was watched already is still seen.
+        Changes of paths that were already watched are not lost.
         """
         if (new := tuple(paths)) != self._paths:
             known = self._state
@@ -41,17 +41,17 @@ class Watch:
             self._state = self._before = {path: known.get(path, found[path]) for path in found}
 
     def about_to_read(self) -> None:
-        """Take what is there now for known: it is read next, for another reason than a change.
+        """Mark the current state as known, because it is about to be read for another reason.
 
-        What changes from now on, while it is read too, is a change.
+        Any later change counts, even during the reading.
         """
         self._state = self._before = self._look()
 
     def changed(self) -> bool:
-        """Return whether anything has changed since this was last true, and now rests.
+        """Return whether anything has changed since this was last true, and is now stable.
 
-        What is different from the last time this was asked may be half written: it counts when it
-        is the same once more.
+        A file that differs from the previous call may be partly written: it only counts once it
+        stays the same.
         """
         before, self._before = self._before, self._look()
         if self._before == self._state or self._before != before:
@@ -72,7 +72,7 @@ class Watch:
 def _entries(path: Path) -> Iterator[_Entry]:
     """Yield an entry for a file, or for a folder and the files below it."""
     yield _entry(str(path))
-    if os.path.isdir(path):  # Path.is_dir raises where it may not look
+    if os.path.isdir(path):  # Path.is_dir raises without permission
         for folder, folders, files in os.walk(path, followlinks=False):
             folders.sort()
             for name in sorted(files):
@@ -84,6 +84,6 @@ def _entry(path: str) -> _Entry:
         found = os.stat(path)
     except OSError:
         return (path,)
-    # who may read it is part of it: chmod and chown are how a key is made usable
+    # permissions are included: chmod and chown can make a key usable
     access = found.st_mode, found.st_uid, found.st_gid
     return (path, found.st_mtime_ns, found.st_size, found.st_ino, *access)

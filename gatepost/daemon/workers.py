@@ -1,9 +1,9 @@
-"""A parent with workers: one listening socket, a process a core.
+"""A parent process with workers that share the listening sockets.
 
-The parent opens the sockets, forks and then only looks after its workers: it starts a new one for
-each that dies, passes on "reload" and "drain", and serves metrics and probes. The line between
-them is a socket pair: words go down it, "ready" comes up it, and its end tells either side that the
-other is gone, so that no worker outlives its parent.
+The parent opens the sockets, forks and then only supervises its workers: it replaces each one that
+dies, passes on "reload" and "drain", and serves metrics and probes. They communicate over a socket
+pair: commands go down, "ready" comes up, and its end tells each side that the other is gone, so
+that no worker outlives its parent.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from gatepost.daemon.watch import LOOK_INTERVAL
 from gatepost.errors import StartError
 from gatepost.metrics import Counter, Probes, become_worker, share, worker_ended
 
-RESTARTS = Counter("gatepost_worker_restarts_total", "Workers that died and were started anew")
+RESTARTS = Counter("gatepost_worker_restarts_total", "Workers that died and were replaced")
 
 FIRST_BACKOFF = 0.1
-"""Seconds before a worker that died soon after its start is started again; doubles each time."""
+"""Seconds before a worker that died soon after its start is replaced; doubles each time."""
 MAX_BACKOFF = 30.0
 SOON = 10.0
-"""Seconds of life after which a worker's death is an accident, not a habit."""
+"""Seconds of life after which a worker's death no longer counts as an early one."""
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 _DRAIN = b"d"
@@ -41,19 +41,22 @@ _READY = b"1"
 
 
 class Control:
-    """A worker's end of the line to its parent; `number` counts the workers from 0."""
+    """A worker's end of the connection to its parent; `number` counts the workers from 0."""
 
     def __init__(self, line: socket.socket, number: int) -> None:
         self.number = number
         self._line = line
 
     def ready(self) -> None:
-        """Tell the parent that this worker takes mail."""
-        with contextlib.suppress(OSError):  # the parent is gone: the line's end says "drain"
+        """Tell the parent that this worker accepts mail."""
+        with contextlib.suppress(
+            OSError
+        ):  # the parent is gone: the end of the connection means "drain"
             self._line.send(_READY)
 
     def listen(self, on_reload: Callable[[], object], on_drain: Callable[[], object]) -> None:
-        """Obey the parent from a thread; the end of the line means "drain" too."""
+        """Follow the parent's commands in a thread; the end of the connection also means
+        "drain"."""
         threading.Thread(
             target=self._obey, args=(on_reload, on_drain), name="control", daemon=True
         ).start()
@@ -70,7 +73,7 @@ class Control:
                 if _RELOAD in words:
                     on_reload()
         finally:
-            on_drain()  # a worker that hears nothing any more ends, for another one to start
+            on_drain()  # a worker that gets no more commands ends and is replaced
 
 
 @dataclass
@@ -92,15 +95,14 @@ class _Slot:
 class Prefork:
     """Runs `work` in `count` processes until SIGTERM or SIGINT.
 
-    `work` gets a `Control`, calls ``control.ready()`` when it takes mail, and returns when it has
-    drained. `reload` is called in the parent at SIGHUP and when `changed()` says so; when it
-    returns True the workers are told. `changed` raises `StartError` when the daemon cannot go on
-    as it is: it then drains, and `run` raises the same, for a service manager to start another.
-    `grace()` is how many seconds a drain may take before what is left is killed, `told` the line
-    of the log at its beginning. `started` is called once after the first forks: threads of the
-    parent start there, and hold `fork_lock` while they work, so that a fork never copies a lock
-    that is taken. `draining` is called once when a drain begins: sockets that the parent opened are
-    closed there.
+    `work` gets a `Control`, calls ``control.ready()`` when it accepts mail, and returns when it has
+    drained. `reload` is called in the parent at SIGHUP and when `changed()` is true; if it returns
+    True, the workers reload too. `changed` raises `StartError` if the daemon cannot continue: it
+    then drains, and `run` raises the same error, so that a service manager can restart it.
+    `grace()` is the number of seconds after which a drain kills the remaining workers, `told` the
+    log line at its beginning. `started` is called once after the first forks: threads of the parent
+    start there, and hold `fork_lock` while they work, so that a fork never copies a locked lock.
+    `draining` is called once when a drain begins, to close the sockets that the parent opened.
     """
 
     def __init__(
@@ -114,7 +116,7 @@ class Prefork:
         grace: Callable[[], float],
         started: Callable[[], None] = lambda: None,
         draining: Callable[[], None] = lambda: None,
-        told: str = "draining: what is under way is finished",
+        told: str = "draining: finishing work in progress",
         fork_lock: threading.Lock | None = None,
     ) -> None:
         share(count)
@@ -133,7 +135,8 @@ class Prefork:
         self._draining = False
 
     def add_probes(self, probes: Probes) -> None:
-        """Ready: every worker takes mail and none drains. Healthy: one takes mail at least."""
+        """Add probes. Ready: every worker accepts mail and none drains. Healthy: at least one
+        worker lives."""
         probes.ready_when("workers", self._not_ready)
         probes.healthy_when("workers", self._not_alive)
 
@@ -147,9 +150,9 @@ class Prefork:
         return None if any(slot.worker for slot in self._slots) else "none is alive"
 
     def run(self) -> int:
-        """Look after the workers; returns the exit status of the daemon.
+        """Supervise the workers; returns the exit status of the daemon.
 
-        Raises `StartError` when it cannot go on.
+        Raises `StartError` if it cannot continue.
         """
         receiver, sender = socket.socketpair()
         sender.setblocking(False)
@@ -251,7 +254,7 @@ class Prefork:
         self._selector.register(ours, selectors.EVENT_READ, worker)
 
     def _could_not_start(self, slot: _Slot, error: OSError) -> None:
-        """Try later: the machine has no room for another process now."""
+        """Retry later: the machine has no resources for another process now."""
         self._wait_longer(slot)
         self._log.error("a worker could not be started", error=str(error), backoff=slot.backoff)
 
@@ -266,7 +269,7 @@ class Prefork:
             signal.set_wakeup_fd(-1)
             for handled in _SIGNALS:
                 signal.signal(handled, signal.SIG_DFL)
-            # the keyboard's interrupt goes to the parent, which drains
+            # Ctrl-C is handled by the parent, which drains
             os.setpgid(0, 0)
             ours.close()
             for slot in self._slots:
@@ -278,7 +281,7 @@ class Prefork:
         except BaseException:
             self._log.error("worker failed", exception=traceback.format_exc())
         finally:
-            os._exit(status)  # the parent's exit hooks are not the worker's
+            os._exit(status)  # do not run the parent's exit hooks in the worker
 
     def _reap(self) -> None:
         while True:
@@ -327,6 +330,6 @@ class Prefork:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
         if left:
-            self._log.warning("grace is over, workers were killed", workers=left)
+            self._log.warning("drain_grace is over, workers were killed", workers=left)
         self._log.info("stopped")
         return 0

@@ -1,7 +1,7 @@
 """DNS for the daemons: the only package that imports dnspython.
 
 `Resolver` and `AsyncResolver` answer the questions of a `msgauth.ask.Lookup` through one cache, a
-`Zone` answers them from a file. `msgauth.drive` puts the questions to them.
+`Zone` answers them from a file. `msgauth.drive` passes the questions to them.
 """
 
 from gatepost.dns.cache import Cache

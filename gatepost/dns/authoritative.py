@@ -1,9 +1,9 @@
-"""Answers of each name server of a zone, asked one by one.
+"""Queries of each authoritative name server of a zone.
 
-A recursive resolver answers from its cache and from whichever server it happened to ask. Before a
-key signs, its record has to be at all of them: a server that lags would make receivers fail the
-signature. The lookups here are driven like any other (`msgauth.drive.solve`), by a function that
-also answers a `ServerQuestion`: `gatepost.dns.direct` has one.
+A recursive resolver answers from its cache and from any one of the servers. Before a key signs, its
+record must be at all of them: with an outdated server, signatures would fail at receivers. The
+lookups here are driven like any other (`msgauth.drive.solve`), by a function that also answers a
+`ServerQuestion`, such as that in `gatepost.dns.direct`.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from msgauth.ask import Answer, Lookup, Question, Rcode, RdType, ask
 from msgauth.domain import ancestors
 
 MAX_SERVERS = 32
-"""Name servers of one zone that are asked; the root has 13."""
+"""Maximum name servers queried per zone; the root has 13."""
 
 MAX_ADDRESSES = 8
-"""Addresses of one name server that are asked."""
+"""Maximum addresses queried per name server."""
 
 MAX_ALIASES = 8
-"""Links of a CNAME chain that are followed, as recursive resolvers do."""
+"""Maximum length of a CNAME chain, as in recursive resolvers."""
 
 
 @dataclass(frozen=True, slots=True)
 class NameServer:
-    """One address of a name server. `host` is its name, or the address where only that is known."""
+    """One address of a name server. `host` is its name, or the address if only that is known."""
 
     host: str
     address: str
@@ -40,9 +40,9 @@ class NameServer:
 
 @dataclass(frozen=True, slots=True)
 class ServerQuestion(Question):
-    """A question for one name server, which is to answer from its own zones (no recursion).
+    """A question for one name server, to be answered from its own zones (no recursion).
 
-    `beside` are further servers that will be asked the same: a driver may ask them all at once.
+    `beside` are more servers that will get the same question: a driver may query them all at once.
     """
 
     server: NameServer
@@ -51,15 +51,15 @@ class ServerQuestion(Question):
 
 @dataclass(frozen=True, slots=True)
 class ServerAnswer(Answer):
-    """The answer of one name server; `why` says in one clause why it is TEMPFAIL."""
+    """The answer of one name server; `why` is a clause with the reason for a TEMPFAIL."""
 
     why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What `server` said about `name`; several servers may be asked about several names, where an
-    alias leads from the one to the next."""
+    """The answer of `server` about `name`; with aliases, several servers may be queried about
+    several names."""
 
     server: NameServer
     name: str
@@ -67,7 +67,7 @@ class Said:
 
     @property
     def why(self) -> str:
-        """Why there is no answer; empty where there is one."""
+        """Return why there is no answer; empty if there is one."""
         if self.answer.rcode is not Rcode.TEMPFAIL:
             return ""
         return getattr(self.answer, "why", "") or "no answer"
@@ -78,7 +78,7 @@ class NoServersError(Exception):
 
 
 def find_servers(name: str, port: int = 53) -> Lookup[tuple[NameServer, ...]]:
-    """Return every name server of the zone that holds `name` (A-labels), by its NS records.
+    """Return every name server of the zone that contains `name` (A-labels), by its NS records.
 
     Raises `NoServersError`.
     """
@@ -88,7 +88,7 @@ def find_servers(name: str, port: int = 53) -> Lookup[tuple[NameServer, ...]]:
             raise NoServersError(f"DNS does not answer for the NS records of {zone}")
         if answer.records:
             return (yield from _addresses(zone, answer.records, port))
-    raise NoServersError(f"no zone holds {name}")
+    raise NoServersError(f"no zone contains {name}")
 
 
 def _addresses(zone: str, hosts: Sequence[str], port: int) -> Lookup[tuple[NameServer, ...]]:
@@ -102,7 +102,7 @@ def _addresses(zone: str, hosts: Sequence[str], port: int) -> Lookup[tuple[NameS
 
 
 def addresses(host: str) -> Lookup[tuple[str, ...]]:
-    """Look up the addresses of a host; empty when it has none or DNS does not answer."""
+    """Look up the addresses of a host; empty if it has none or DNS does not answer."""
     v4 = yield from ask(host, "A")
     v6 = yield from ask(host, "AAAA")
     return (v4.records + v6.records)[:MAX_ADDRESSES]
@@ -124,11 +124,11 @@ def named_servers(text: str, port: int = 53) -> Lookup[tuple[NameServer, ...]]:
 def _servers_of_host(text: str, port: int) -> Lookup[tuple[NameServer, ...]]:
     host, colon, own_port = text.partition(":")
     if colon:
-        # an address stands in for the host: it is the port that is checked
+        # an address replaces the host, to check only the port
         try:
             _, port = parse_nameserver(f"192.0.2.1:{own_port}")
         except ValueError:
-            raise NoServersError(f"{own_port!r} is no port") from None
+            raise NoServersError(f"{own_port!r} is not a port") from None
     found = yield from addresses(host)
     if not found:
         raise NoServersError(f"{host} has no address")
@@ -138,7 +138,7 @@ def _servers_of_host(text: str, port: int) -> Lookup[tuple[NameServer, ...]]:
 def ask_servers(
     name: str, rdtype: RdType, servers: Sequence[NameServer]
 ) -> Lookup[tuple[Said, ...]]:
-    """Ask each of these servers about `name`."""
+    """Query each of these servers about `name`."""
     said: list[Said] = []
     for server in servers:
         answer = yield ServerQuestion(name, rdtype, server, tuple(servers))
@@ -147,10 +147,10 @@ def ask_servers(
 
 
 def ask_everywhere(name: str, rdtype: RdType, port: int = 53) -> Lookup[tuple[Said, ...]]:
-    """Ask every name server of `name`, and where it is an alias also every one of its target.
+    """Query every name server of `name` and, if it is an alias, every one of its target.
 
-    A server that has the alias is not in the result, because its answer is the target's; one that
-    lacks the alias, or has another, is. Raises `NoServersError`.
+    A server that has the alias is not in the result, because the target's servers answer; one with
+    no alias or another one is. Raises `NoServersError`.
     """
     said: list[Said] = []
     for _ in range(MAX_ALIASES):
@@ -159,7 +159,8 @@ def ask_everywhere(name: str, rdtype: RdType, port: int = 53) -> Lookup[tuple[Sa
             servers = yield from find_servers(name, port)
             said.extend((yield from ask_servers(name, rdtype, servers)))
             return tuple(said)
-        # the zone of an alias is looked for above it: NS of the alias itself is NS of its target
+        # the zone of an alias is searched above it: an NS query of the alias would return that of
+        # its target
         servers = yield from find_servers(name.partition(".")[2], port)
         target = alias.records[0].lower()
         for link in (yield from ask_servers(name, "CNAME", servers)):

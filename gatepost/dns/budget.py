@@ -1,7 +1,7 @@
-"""The time that all questions of one lookup may take together, with parts set aside.
+"""The time limit for all questions of one lookup together, with reserved shares.
 
-A question without a `Share` takes from the time that is not set aside, and one with a share takes
-from its share alone. So whoever can make some questions slow cannot take the time of the others.
+A question without a `Share` uses the time that is not reserved, and one with a share only uses its
+share. So an attacker who makes some questions slow cannot use up the time of the others.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from msgauth.ask import Question
 
 
 class Budget:
-    """`seconds` in all, of which the part `reserved` (0 to 1) is set aside for shares.
+    """`seconds` in total, of which the fraction `reserved` (0 to 1) is kept for shares.
 
     The sum of the fractions of all shares must not be larger than `reserved`.
     """
@@ -32,10 +32,10 @@ class Budget:
 
     @contextmanager
     def spend(self, question: Question) -> Iterator[float]:
-        """Yield until when (monotonic clock) `question` may take, and count what it has taken.
+        """Yield the deadline (monotonic clock) of `question`, and count the time that it used.
 
-        Of a share, one question gets at most half of what is left, so that some of it is left for
-        the next one, however many are slow.
+        One question gets at most half of the rest of its share, so that some time is always left
+        for the next one, however many are slow.
         """
         share = question.share
         if share is None:

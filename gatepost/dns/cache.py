@@ -1,7 +1,7 @@
-"""Answers kept for their time to live, bounded in number and in memory.
+"""Cache of answers for their time to live, limited in number and memory.
 
-One cache serves every check of a process: what SPF asked, DMARC need not ask again. Positive and
-negative answers are kept for their TTL (RFC 2308), failures for a short while.
+All checks of a process share one cache: DMARC need not repeat SPF's queries. Positive and negative
+answers are kept for their TTL (RFC 2308), failures for a short time.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from collections.abc import Callable
 from msgauth.ask import Answer, Question, Rcode
 
 OCTETS = 1024
-"""Octets of memory for each answer that may be kept, on average. One has half of that; but whoever
-sends mail chooses what is asked, and his name servers may say 64 KB."""
+"""Average octets of memory allowed per answer. A typical answer takes half of that; but a sender
+chooses the queries, and its name servers may send 64 KB."""
 _BESIDES = 400
-"""Octets that an entry takes beside its texts, about."""
+"""Approximate octets of an entry besides its texts."""
 
 
 class Cache:
-    """A bounded map of questions to answers; safe for threads.
+    """A bounded map of questions to answers; thread-safe.
 
     `size` is the number of answers kept, which take no more than `size` * `OCTETS` together.
     `maximum_ttl` and `failure_ttl` are in seconds.
@@ -44,7 +44,7 @@ class Cache:
         self._lock = threading.Lock()
 
     def get(self, question: Question) -> Answer | None:
-        """Return the answer that is still good, or None. `question.name` is lower-case."""
+        """Return an answer that has not expired, or None. `question.name` is lower-case."""
         with self._lock:
             entry = self._entries.get(question)
             if entry is None:
@@ -56,7 +56,7 @@ class Cache:
             return entry[1]
 
     def put(self, question: Question, answer: Answer) -> None:
-        """Keep an answer for its time; the one used longest ago makes room."""
+        """Store an answer for its time; the least recently used one makes room."""
         if answer.rcode is Rcode.TEMPFAIL:
             ttl = self._failure_ttl
         else:

@@ -1,4 +1,4 @@
-"""Asks one name server, over UDP and TCP, without recursion and without any cache."""
+"""Direct queries of one name server, over UDP and TCP, without recursion and cache."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from gatepost.dns.names import MAX_RECORDS, to_name, to_text
 from msgauth.ask import NXDOMAIN, Answer, Question, Rcode, RdType
 
 MAX_AT_ONCE = 32
-"""Name servers that are asked at the same time: those of one zone, at most."""
+"""Maximum name servers queried at the same time: those of one zone."""
 
 _ATTEMPTS = 2  # a datagram may get lost
 _EDNS_PAYLOAD = 1232  # DNS flag day 2020: fits every path without fragments
 
 
 class ServerError(Exception):
-    """The server gives no answer that could be used; the text says why, as in "it answers ..."."""
+    """The server gives no usable answer; the text says why, as in "it answers ..."."""
 
 
 def ask_server(question: ServerQuestion, timeout: float) -> ServerAnswer:
     """Return the answer of the one server; never raises. `timeout` is in seconds, for all attempts.
 
-    A server that does not answer with authority is no name server of the name: TEMPFAIL.
+    A server that does not answer with authority is not a name server of the name: TEMPFAIL.
     """
     name = to_name(question.name)
     if name is None:
@@ -46,10 +46,11 @@ def ask_server(question: ServerQuestion, timeout: float) -> ServerAnswer:
 
 
 def find_zone(name: str, server: NameServer, timeout: float) -> str:
-    """Find the zone of `server` that `name` is or would be in, by its SOA; raises `ServerError`."""
+    """Return the zone of `server` that contains or would contain `name`, by its SOA; raises
+    `ServerError`."""
     owner = to_name(name)
     if owner is None:
-        raise ServerError(f"{name} is no name that DNS can hold")
+        raise ServerError(f"{name} is not a valid DNS name")
     response = _exchange(owner, "SOA", server, timeout)
     # RFC 2308 section 3: a negative answer has the SOA of the zone in its authority section
     for rrset in (*response.answer, *response.authority):
@@ -78,14 +79,14 @@ def _exchange(
         except OSError as error:
             raise ServerError(f"cannot be reached: {error.strerror or error}") from None
         except (dns.exception.DNSException, EOFError, ValueError) as error:
-            raise ServerError(f"answers with nonsense: {error}") from None
+            raise ServerError(f"sent a malformed answer: {error}") from None
         else:
             break
     rcode = response.rcode()
     if rcode not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         raise ServerError(f"answers {dns.rcode.to_text(rcode)}")
     if not response.flags & dns.flags.AA:
-        raise ServerError("answers without authority: it is no name server of the zone")
+        raise ServerError("answers without authority: it is not a name server of the zone")
     return response
 
 
@@ -109,10 +110,10 @@ def _read(
 class AllAtOnce:
     """Answers questions, also a `ServerQuestion`, for `msgauth.drive.solve` in several threads.
 
-    All name servers that are to be asked the same are asked at once. One that does not answer is
-    not asked again: each of many names would wait for it. After `deadline`, a time of the monotonic
-    clock, nobody is asked any more, and what is still open is TEMPFAIL. `timeout` is what one
-    server has for one answer, in seconds.
+    All name servers for the same question are queried at once. One that does not answer is not
+    queried again, because each of many names would wait for it. After `deadline`, a time of the
+    monotonic clock, no more queries are sent, and open ones are TEMPFAIL. `timeout` is the time
+    limit for one answer of one server in seconds.
     """
 
     def __init__(
@@ -145,7 +146,7 @@ class AllAtOnce:
             return before
         left = self._deadline - time.monotonic()
         if left <= 0:
-            return ServerAnswer(Rcode.TEMPFAIL, why="was not asked: the time for all is over")
+            return ServerAnswer(Rcode.TEMPFAIL, why="was not queried: the total time is over")
         begun = time.monotonic()
         answer = ask_server(question, min(self._timeout, left))
         if answer.rcode is Rcode.TEMPFAIL and time.monotonic() - begun >= self._timeout:

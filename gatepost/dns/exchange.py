@@ -1,8 +1,8 @@
-"""One question to recursive resolvers, from an event loop: UDP first, TCP for what is cut off.
+"""Queries of recursive resolvers from an event loop: UDP first, TCP if the answer is truncated.
 
-dnspython reads the messages. What it does around that, a datagram endpoint, a task and two timers
-for each question, and a query built of many objects, took more than half of the time that a
-question costs.
+dnspython parses the messages. Its own exchange, with a datagram endpoint, a task and two timers for
+each question, and a query built from many objects, took more than half of the total time of a
+question.
 """
 
 from __future__ import annotations
@@ -29,28 +29,31 @@ import dns.rdatatype
 from gatepost.shortage import ShortageError, is_shortage
 
 UDP_SIZE = 1232
-"""Octets of an answer over UDP that are asked for (RFC 6891 section 6.2.5): what passes without
-fragments on nearly every path."""
+"""Maximum octets of an answer over UDP (RFC 6891 section 6.2.5): small enough to avoid fragments on
+nearly every path."""
 
 MAX_UNDER_WAY = 500
-"""Questions in the network at a time, each with a socket of its own; more wait for their turn."""
+"""Maximum concurrent queries, each with its own socket; more wait for their turn."""
 
 FAILURES = (dns.exception.DNSException, OSError, EOFError, ValueError)
-"""Everything that dnspython and sockets raise for what the network or a server does."""
+"""The exceptions of dnspython and sockets for failures of the network or a server."""
 
 _DECIDED = (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
 NO_EDNS = (dns.rcode.FORMERR, dns.rcode.NOTIMP)
-"""What a server says that does not know EDNS: to be asked without (RFC 6891 section 7)."""
+"""The answers of a server that does not support EDNS: repeat the query without it (RFC 6891 section
+7)."""
 _FAILED = (*NO_EDNS, dns.rcode.SERVFAIL, dns.rcode.REFUSED)
 
 _HEADER = 12  # octets, RFC 1035 section 4.1.1
 _KIND = 0xF8  # of the third octet: QR and opcode
-_RESPONSE = 0x80  # to a query; what answers a NOTIFY is another kind of message
-# RFC 6891 section 6.1.2: of the root, type 41, our size in place of a class, nothing more
+_RESPONSE = 0x80  # to a query; the answer to a NOTIFY is a different message
+# RFC 6891 section 6.1.2: name root, type 41, our size as the class, no options
 _OPT = struct.pack(">BHHIH", 0, dns.rdatatype.OPT, UDP_SIZE, 0, 0)
 
 
-dns.asyncbackend.get_backend("asyncio")  # imported by the first use, for which there may be no file
+dns.asyncbackend.get_backend(
+    "asyncio"
+)  # otherwise imported at the first use, when no descriptor may be free
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Server:
 
 
 class Question:
-    """What is asked, in the octets of RFC 1035 section 4.1.2."""
+    """The question in the wire format of RFC 1035 section 4.1.2."""
 
     __slots__ = ("_octets", "name", "rdtype")
 
@@ -77,17 +80,18 @@ class Question:
         self._octets = name.to_digestable() + struct.pack(">HH", rdtype, dns.rdataclass.IN)
 
     def query(self, identifier: bytes, *, edns: bool) -> bytes:
-        """Write the question as a message with RD set, with the OPT record of RFC 6891 or not."""
+        """Return the question as a message with RD set, with or without the OPT record of RFC
+        6891."""
         header = identifier + struct.pack(">HHHHH", dns.flags.RD, 1, 0, 0, int(edns))
         return header + self._octets + (_OPT if edns else b"")
 
     def response(self, packet: bytes, identifier: bytes) -> dns.message.Message | None:
-        """Return the response in `packet`; None for all else, which anybody can send."""
+        """Return the response in `packet`; None for other packets, which anybody can send."""
         if packet[:2] != identifier or len(packet) < _HEADER:
             return None
         questions = packet[4:6]
         is_echoed = questions == b"\0\1" and packet.startswith(self._octets, _HEADER)
-        # a server that cannot read the question may leave it out
+        # a server that cannot parse the question may leave it out
         is_failure = questions == b"\0\0" and packet[3] & 0x0F in _FAILED
         if packet[2] & _KIND != _RESPONSE or not (is_echoed or is_failure):
             return None
@@ -98,8 +102,8 @@ class Question:
 
 
 class Exchange:
-    """Asks `servers` in their order; one that keeps silent for `patience` seconds is left for the
-    next, and asked again when all were."""
+    """Queries `servers` in order; one that is silent for `patience` seconds is skipped for the
+    next, and queried again after all others."""
 
     def __init__(self, servers: Sequence[Server], patience: float) -> None:
         self._servers = servers
@@ -108,7 +112,7 @@ class Exchange:
 
     @property
     def is_full(self) -> bool:
-        """Return whether a question that comes now has to wait for its turn."""
+        """Return whether a new question has to wait for its turn."""
         return self._turn.locked()
 
     async def ask(
@@ -118,12 +122,12 @@ class Exchange:
         timeout: float,
         begin: Callable[[], None] = lambda: None,
     ) -> dns.message.Message | None:
-        """Return what a server says: that there are records, that there are none, or no such name.
+        """Return the response of a server: records, no records, or no such name.
 
-        `begin` is called when the question has its turn. None when no server has said any of it
-        within `timeout` seconds, which the wait for the turn counts among. Never raises for what a
-        server or the network does. Raises `ShortageError` when no server has answered and one of
-        them could not be asked, for want of something of ours: descriptors, ports, or a turn.
+        `begin` is called when the question gets its turn. Returns None if no server has answered so
+        within `timeout` seconds, including the wait for the turn. Never raises for failures of a
+        server or the network. Raises `ShortageError` if no server has answered and one of them
+        could not be queried because of a local shortage: descriptors, ports, or a turn.
         """
         question = Question(name, dns.rdatatype.from_text(rdtype))
         loop = asyncio.get_running_loop()
@@ -132,7 +136,7 @@ class Exchange:
             async with asyncio.timeout_at(deadline if self.is_full else None):
                 await self._turn.acquire()
         except TimeoutError:
-            raise ShortageError("too many questions to the DNS are under way") from None
+            raise ShortageError("too many DNS queries in progress") from None
         try:
             begin()
             return await self._ask_in_turn(question, deadline)
@@ -158,9 +162,9 @@ class Exchange:
                         shortage = error
                 if response is not None and response.rcode() in _DECIDED:
                     return response
-                servers.remove(server)  # it cannot or will not say: no use asking again
+                servers.remove(server)  # it cannot or will not answer: no use in repeating
         if shortage is not None:
-            raise ShortageError(f"DNS could not be asked: {shortage}") from shortage
+            raise ShortageError(f"DNS could not be queried: {shortage}") from shortage
         return None
 
 
@@ -169,7 +173,7 @@ async def _ask(server: Server, question: Question, timeout: float) -> dns.messag
     if response.rcode() in NO_EDNS:
         response = await _ask_udp(server, question, timeout, edns=False)
     if response.flags & dns.flags.TC:
-        # RFC 7766 section 5: a part of an answer is no answer
+        # RFC 7766 section 5: a truncated answer is not an answer
         query = dns.message.make_query(question.name, question.rdtype)
         response = await dns.asyncquery.tcp(query, server.host, timeout, server.port)
     return response
@@ -188,7 +192,7 @@ async def _ask_udp(
             response = question.response(connection.recv(65535), query[:2])
         except BlockingIOError:
             return
-        except OSError as error:  # such as: nobody listens there
+        except OSError as error:  # such as a closed port
             if not answered.done():
                 answered.set_exception(error)
             return
@@ -199,8 +203,8 @@ async def _ask_udp(
         if not answered.done():
             answered.set_exception(TimeoutError())
 
-    # A port of its own for each question, drawn by the kernel, and nobody else's packets
-    # (RFC 5452 section 9)
+    # A separate port for each question, chosen by the kernel, and only packets of this server (RFC
+    # 5452 section 9)
     with socket.socket(server.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as connection:
         try:
             connection.connect((server.host, server.port))

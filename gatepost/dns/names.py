@@ -1,4 +1,4 @@
-"""Names and records between Gatepost (text) and dnspython (wire)."""
+"""Conversion of names and records between Gatepost (text) and dnspython (wire)."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import dns.rdtypes.nsbase
 from msgauth.domain import DomainError, to_alabels
 
 MAX_RECORDS = 100
-"""Records of one answer that are kept. No protocol of ours reads more than some ten of them
-(RFC 7208 section 4.6.4), and an answer over TCP could carry thousands."""
+"""Maximum records kept of one answer. No protocol reads more than some ten of them (RFC 7208
+section 4.6.4), and an answer over TCP could have thousands."""
 
 
 _READ = ("A", "AAAA", "CNAME", "DNAME", "MX", "NS", "PTR", "SOA", "TXT", "OPT", "RRSIG")
 
 
 def _load_types() -> None:
-    """Import now what dnspython imports at the first record of a type: there may be no file then,
-    and what it cannot import it takes for an unknown type, for good."""
+    """Import modules that dnspython imports at the first record of a type: later, no descriptor may
+    be free, and a type that it cannot import stays unknown to it forever."""
     for rdtype in _READ:
         dns.rdata.get_rdata_class(dns.rdataclass.IN, dns.rdatatype.from_text(rdtype))  # type: ignore[no-untyped-call]
 
@@ -31,10 +31,10 @@ _load_types()
 
 
 def to_name(text: str) -> dns.name.Name | None:
-    """Split a name into labels, literally (a backslash is no escape); None if it cannot exist.
+    """Split a name into labels literally (a backslash is not an escape); None if it cannot exist.
 
-    Names come out of mail, so anything can stand in them: empty labels, 64 octets in a label, 300
-    in all. Such a name is in no zone.
+    Names come from mail, so they can contain anything: empty labels, labels of 64 octets, 300
+    octets in total. No zone contains such a name.
     """
     text = text.removesuffix(".")
     if not text:

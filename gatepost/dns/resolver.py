@@ -1,9 +1,9 @@
-"""Asks recursive resolvers, from threads and from an event loop, through one cache.
+"""Clients of recursive resolvers, for threads and for an event loop, with one cache.
 
-Neither resolver raises for anything that DNS or the network does: whatever goes wrong there is the
-answer `Rcode.TEMPFAIL`, and a name that cannot exist is `Rcode.NXDOMAIN`. A question that could not
-be asked for want of something of ours is another matter (`gatepost.shortage`): nobody keeps the
-failure in the cache, and `AsyncResolver`, by which mail is judged, raises `ShortageError`.
+Neither resolver raises for failures of DNS or the network: these are the answer `Rcode.TEMPFAIL`,
+and a name that cannot exist is `Rcode.NXDOMAIN`. A query that failed because of a local shortage
+(`gatepost.shortage`) is not cached, and `AsyncResolver`, which the checks of mail use, raises
+`ShortageError`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from msgauth.ask import NXDOMAIN, TEMPFAIL, Answer, Question, Rcode
 
 QUESTIONS = Counter(
     "gatepost_dns_questions_total",
-    "Questions to the DNS, by where the answer came from and what it was",
+    "DNS queries by source of the answer and result",
     ["source", "rcode"],
 )
 _HIT = {rcode: QUESTIONS.labels("cache", rcode.value) for rcode in Rcode}
@@ -44,12 +44,12 @@ _LEAST_LIFETIME = 0.001  # dnspython takes 0 for "no limit"
 
 
 def new_cache(settings: DnsSettings) -> Cache:
-    """Return a cache as the settings describe it."""
+    """Return a cache for the settings."""
     return Cache(settings.cache_size, settings.maximum_ttl, settings.failure_ttl)
 
 
 def _servers(settings: DnsSettings) -> list[tuple[str, int]]:
-    """Address and port of the recursive resolvers, those of the system unless told otherwise."""
+    """Return address and port of the recursive resolvers, by default those of the system."""
     if settings.nameservers:
         return [parse_nameserver(server) for server in settings.nameservers]
     system = dns.resolver.Resolver(configure=False)
@@ -60,13 +60,13 @@ def _servers(settings: DnsSettings) -> list[tuple[str, int]]:
         return [("127.0.0.1", 53)]  # as resolv.conf(5) says
     except OSError as error:
         if is_shortage(error):
-            raise  # it would hold until the next start
+            raise  # it would persist until the next start
         return [("127.0.0.1", 53)]
     return [(str(server), system.port) for server in system.nameservers]
 
 
 def _patience(settings: DnsSettings) -> float:
-    # half of the whole, so that a second server still gets its turn
+    # half of the total, so that a second server still gets its turn
     return min(2.0, settings.timeout / 2)
 
 
@@ -80,7 +80,7 @@ def _lower(question: Question) -> Question:
 def _to_answer(response: dns.message.Message) -> Answer:
     """Read the response to a question; raises `dns.exception.DNSException` for loops."""
     if response.flags & dns.flags.TC:
-        return TEMPFAIL  # also over TCP: a part of an answer is no answer (RFC 2181 section 9)
+        return TEMPFAIL  # also over TCP: a truncated answer is not an answer (RFC 2181 section 9)
     chain = response.resolve_chaining()  # type: ignore[attr-defined]  # it is a QueryMessage
     ttl = chain.minimum_ttl
     if response.rcode() == dns.rcode.NXDOMAIN:
@@ -89,13 +89,13 @@ def _to_answer(response: dns.message.Message) -> Answer:
         return Answer(Rcode.OK, (), ttl)
     records = [to_text(rdata) for rdata in chain.answer]
     if len(records) > MAX_RECORDS:
-        # servers rotate their records: what is left out must not depend on the order
+        # servers rotate their records: the choice must not depend on the order
         records = sorted(records)[:MAX_RECORDS]
     return Answer(Rcode.OK, tuple(records), ttl)
 
 
 def _nonexistent(error: dns.resolver.NXDOMAIN) -> Answer:
-    """Return the negative answer and how long it holds (RFC 2308 section 5)."""
+    """Return the negative answer with its TTL (RFC 2308 section 5)."""
     responses = error.responses().values()  # type: ignore[no-untyped-call]
     try:
         ttls = [_to_answer(response).ttl for response in responses]
@@ -105,14 +105,14 @@ def _nonexistent(error: dns.resolver.NXDOMAIN) -> Answer:
 
 
 def _is_of_shortage(error: BaseException) -> bool:
-    """Tell whether dnspython gave up because a server could not be asked for want of a resource."""
+    """Return whether dnspython gave up because of a local shortage of resources."""
     tried = error.kwargs.get("errors", ()) if isinstance(error, dns.exception.DNSException) else ()
     causes = (error, *(one[3] for one in tried))
     return any(isinstance(cause, Exception) and is_shortage(cause) for cause in causes)
 
 
 class _Nameserver(dns.nameserver.Do53Nameserver):
-    """A server that is asked again without EDNS when it does not know it."""
+    """A server that is queried again without EDNS if it does not support it."""
 
     def query(
         self, request: dns.message.QueryMessage, timeout: float, *args: Any, **more: Any
@@ -129,7 +129,7 @@ class _Nameserver(dns.nameserver.Do53Nameserver):
 
 
 class Resolver:
-    """Asks from threads. `resolve` blocks for at most ``settings.timeout`` seconds."""
+    """Resolver for threads. `resolve` blocks for at most ``settings.timeout`` seconds."""
 
     def __init__(
         self,
@@ -151,8 +151,8 @@ class Resolver:
     def resolve(self, question: Question, deadline: float | None = None) -> Answer:
         """Return the answer, from the cache or the network.
 
-        `deadline` is a time of the monotonic clock; when it has passed, the answer is TEMPFAIL
-        unless the cache knows better.
+        `deadline` is a time of the monotonic clock; after it, the answer is TEMPFAIL unless the
+        cache has one.
         """
         question = _lower(question)
         if (known := self._cache.get(question)) is not None:
@@ -168,15 +168,16 @@ class Resolver:
         except ShortageError:
             return TEMPFAIL
         _ASKED[answer.rcode].inc()
-        # a failure for want of time says nothing about the servers
+        # a failure because of the deadline says nothing about the servers
         if answer.rcode is not Rcode.TEMPFAIL or lifetime >= self._settings.timeout:
             self._cache.put(question, answer)
         return answer
 
     def within(self, seconds: float, reserved: float = 0.0) -> Callable[[Question], Answer]:
-        """Return a way to ask where all questions together have `seconds`; then each is TEMPFAIL.
+        """Return a resolve function with a limit of `seconds` for all questions; then each is
+        TEMPFAIL.
 
-        The part `reserved` of the time (0 to 1) is for questions that bear a share.
+        The fraction `reserved` of the time (0 to 1) is for questions with a share.
         """
         budget = Budget(seconds, reserved, self._monotonic)
 
@@ -205,14 +206,14 @@ class Resolver:
 
 @dataclasses.dataclass(slots=True)
 class _UnderWay:
-    """A question that was begun: since when, or None while it waits for a turn in the network."""
+    """A question in progress: when it was sent, or None while it waits for its turn."""
 
     since: float | None
     task: asyncio.Task[Answer | ShortageError] | None = None
 
 
 class AsyncResolver:
-    """Asks from an event loop; a question that is already under way is not sent twice."""
+    """Resolver for an event loop; a question in progress is not sent twice."""
 
     def __init__(
         self,
@@ -235,9 +236,9 @@ class AsyncResolver:
         return known
 
     async def resolve(self, question: Question, deadline: float | None = None) -> Answer:
-        """As `Resolver.resolve`; the deadline bounds the wait, not the question itself, whose
-        answer still reaches the cache. Raises `ShortageError`, also when most of the wait was one
-        for a turn: that says nothing about the servers."""
+        """As `Resolver.resolve`; the deadline limits the wait, not the query itself, whose answer
+        still reaches the cache. Raises `ShortageError`, also if most of the wait was for a turn,
+        because that says nothing about the servers."""
         question = _lower(question)
         if (known := self._cache.get(question)) is not None:
             _HIT[known.rcode].inc()
@@ -256,14 +257,14 @@ class AsyncResolver:
             raise ShortageError("too many questions to the DNS are under way")
         answer = one.task.result() if done else TEMPFAIL
         if isinstance(answer, ShortageError):
-            # one for each who waits: a traceback belongs to one of them
+            # one exception for each waiting caller, because each needs its own traceback
             raise ShortageError(str(answer)) from answer
         return answer
 
     def within(
         self, seconds: float, reserved: float = 0.0
     ) -> Callable[[Question], Awaitable[Answer]]:
-        """As `Resolver.within`, for questions one after the other."""
+        """Like `Resolver.within`, for sequential questions."""
         budget = Budget(seconds, reserved, self._monotonic)
 
         async def ask(question: Question) -> Answer:
@@ -273,14 +274,15 @@ class AsyncResolver:
         return ask
 
     async def close(self) -> None:
-        """Give up what is under way."""
+        """Cancel the queries in progress."""
         tasks = [one.task for one in self._under_way.values() if one.task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _has_waited(self, one: _UnderWay, wait: float | None) -> bool:
-        """Return whether the servers had less than half of the time that has passed."""
+        """Return whether the question waited for its turn for more than half of the elapsed
+        time."""
         return one.since is None or self._monotonic() - one.since < (wait or 0) / 2
 
     async def _ask(self, question: Question, one: _UnderWay) -> Answer | ShortageError:
@@ -293,7 +295,7 @@ class AsyncResolver:
         try:
             answer = await self._ask_network(question, begin)
         except ShortageError as error:
-            return error  # an exception would be complained of where nobody waits any more
+            return error  # asyncio would report an exception if nobody waits any more
         _ASKED[answer.rcode].inc()
         self._cache.put(question, answer)
         return answer

@@ -1,4 +1,4 @@
-"""Changes a TXT record with a DNS UPDATE (RFC 2136), signed with TSIG (RFC 8945)."""
+"""Updater of TXT records by DNS UPDATE (RFC 2136), signed with TSIG (RFC 8945)."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class UpdateError(Exception):
 
 
 class RecordExistsError(UpdateError):
-    """Another record stands at the name, and it was not to be replaced."""
+    """Another record exists at the name, and was not to be replaced."""
 
 
 @dataclass(frozen=True)
 class TsigKey:
-    """A key shared with the name server (RFC 8945); `secret` never appears in a text."""
+    """A key shared with the name server (RFC 8945); `secret` is never shown."""
 
     name: str
     algorithm: str
@@ -48,7 +48,7 @@ _ALGORITHMS = {
     "hmac-sha384": dns.tsig.HMAC_SHA384,
     "hmac-sha512": dns.tsig.HMAC_SHA512,
     "hmac-sha224": dns.tsig.HMAC_SHA224,
-    "hmac-sha1": dns.tsig.HMAC_SHA1,  # RFC 8945 section 6 still asks to implement it
+    "hmac-sha1": dns.tsig.HMAC_SHA1,  # RFC 8945 section 6 still requires it
 }
 
 _BIND_KEY = re.compile(
@@ -61,7 +61,7 @@ _COMMENT = re.compile(r"/\*.*?\*/|(?://|#)[^\n]*", re.DOTALL)
 def parse_tsig_key(text: str) -> TsigKey:
     """Read a key as BIND's `tsig-keygen` writes it, or as ``[algorithm:]name:secret``.
 
-    Raises `UpdateError`, which never holds any of the secret.
+    Raises `UpdateError`, which never contains any of the secret.
     """
     bare = _COMMENT.sub("", text) if "{" in text else text
     if match := _BIND_KEY.match(bare):
@@ -78,9 +78,9 @@ def parse_tsig_key(text: str) -> TsigKey:
         algorithm, name, secret = parts
     algorithm = (algorithm or "hmac-sha256").lower().rstrip(".")
     if algorithm not in _ALGORITHMS:
-        raise UpdateError(f"its algorithm is none of {', '.join(_ALGORITHMS)}")
+        raise UpdateError(f"unknown algorithm, use one of {', '.join(_ALGORITHMS)}")
     if to_name(name) is None:
-        raise UpdateError("its name is no name that DNS can hold")
+        raise UpdateError("its name is not a valid DNS name")
     try:
         octets = base64.b64decode(secret or "", validate=True)
     except (binascii.Error, ValueError):
@@ -103,13 +103,13 @@ def replace_txt(
 ) -> None:
     """Make `text` the only TXT record of `name`.
 
-    `expected` are the TXT records that stand there now: when others do, nothing is changed and
-    `RecordExistsError` is raised. None: whatever stands there is replaced. Raises `UpdateError`.
+    `expected` are the current TXT records: if there are others, nothing is changed and
+    `RecordExistsError` is raised. None: any record is replaced. Raises `UpdateError`.
     """
     update = dns.update.UpdateMessage(zone)
     owner = to_name(name)
     if owner is None:
-        raise UpdateError(f"{name} is no name that DNS can hold")
+        raise UpdateError(f"{name} is not a valid DNS name")
     if expected:
         # RFC 2136 section 2.4.2: the RRset exists with exactly these
         for record in expected:
@@ -122,12 +122,14 @@ def replace_txt(
     response = _send(update, server, timeout)
     rcode = response.rcode()
     if rcode in (dns.rcode.YXRRSET, dns.rcode.NXRRSET, dns.rcode.NXDOMAIN):
-        raise RecordExistsError(f"{server}: another TXT record stands at {name}")
+        raise RecordExistsError(f"{server}: another TXT record exists at {name}")
     if rcode is not dns.rcode.NOERROR:
         raise UpdateError(f"{server} {_meaning(rcode)}")
     if key is not None and not response.had_tsig:
-        # RFC 8945 section 5.3.2: whoever it was that answered
-        raise UpdateError(f"{server} answers without a signature; nobody knows what it did")
+        # RFC 8945 section 5.3.2: anybody may have sent this answer
+        raise UpdateError(
+            f"{server} answers without a signature; it is unknown whether it made the change"
+        )
 
 
 def _txt(text: str) -> dns.rdata.Rdata:
@@ -141,7 +143,8 @@ def _txt(text: str) -> dns.rdata.Rdata:
 def _send(
     update: dns.update.UpdateMessage, server: NameServer, timeout: float
 ) -> dns.message.Message:
-    """TCP: an update is not sent twice, and a lost answer is noticed (RFC 2136 section 6.2)."""
+    """Send the update over TCP: it is not sent twice, and a lost answer is noticed (RFC 2136
+    section 6.2)."""
     try:
         return dns.query.tcp(update, server.address, timeout=timeout, port=server.port)
     except dns.exception.Timeout:
@@ -151,7 +154,7 @@ def _send(
     except OSError as error:
         raise UpdateError(f"{server} cannot be reached: {error.strerror or error}") from None
     except (dns.exception.DNSException, EOFError, ValueError) as error:
-        raise UpdateError(f"{server} answers with nonsense: {error}") from None
+        raise UpdateError(f"{server} sent a malformed answer: {error}") from None
 
 
 def _tsig_meaning(error: dns.tsig.PeerError) -> str:
@@ -159,7 +162,7 @@ def _tsig_meaning(error: dns.tsig.PeerError) -> str:
     if isinstance(error, dns.tsig.PeerBadKey):
         return "it knows no key of this name (BADKEY)"
     if isinstance(error, dns.tsig.PeerBadSignature):
-        return "the secret is another one (BADSIG)"
+        return "the secrets differ (BADSIG)"
     if isinstance(error, dns.tsig.PeerBadTime):
         return "the clocks of the two machines differ (BADTIME)"
     return str(error)
@@ -171,6 +174,6 @@ def _meaning(rcode: dns.rcode.Rcode) -> str:
         dns.rcode.REFUSED: "refuses: this key, or this machine, may not change the record",
         dns.rcode.NOTAUTH: "is not the primary of the zone, or does not know the TSIG key",
         dns.rcode.NOTZONE: "says that the name is not in the zone",
-        dns.rcode.NOTIMP: "takes no updates",
+        dns.rcode.NOTIMP: "does not support updates",
     }
     return meanings.get(rcode) or f"answers {dns.rcode.to_text(rcode)}"

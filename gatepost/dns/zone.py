@@ -1,6 +1,6 @@
-"""DNS data in a TOML file: answers questions offline, for a verdict on a stored message or a test.
+"""DNS data in a TOML file, for offline checks of a stored message and for tests.
 
-A table a name, a key a type; one string or a list::
+Each table is a name, each key a type with one string or a list::
 
     ["example.org"]
     MX = ["10 mx.example.org"]
@@ -9,9 +9,9 @@ A table a name, a key a type; one string or a list::
     ["broken.example.org"]
     rcode = "tempfail"
 
-A name that is not there does not exist, unless something below it does (RFC 8020: an empty
-non-terminal exists). ``*.example.org`` answers for names below example.org that do not exist
-(RFC 4592). A CNAME is followed. `rcode` may be ``tempfail``; `ttl` (seconds) counts for the name.
+A name that is not in the file does not exist, unless a name below it does (RFC 8020: an empty
+non-terminal exists). ``*.example.org`` matches names below example.org that do not exist (RFC
+4592). CNAMEs are followed. `rcode` may be ``tempfail``; `ttl` (seconds) applies to the name.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from msgauth.ask import NXDOMAIN, TEMPFAIL, Answer, Question, Rcode, RdType
 
 DEFAULT_TTL = 300
 _TYPES = frozenset(get_args(RdType))
-_MAX_CNAMES = 8  # as recursive resolvers do: a chain that is longer is a loop or a mistake
+_MAX_CNAMES = 8  # as in recursive resolvers: a longer chain is a loop or a mistake
 
 
 class ZoneError(ValueError):
-    """The zone file cannot be used; the message says where and why."""
+    """The zone file is invalid; the message says where and why."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What the zone says of one name; `behaviour` is for servers that misbehave on purpose."""
+    """The data of one name; `behaviour` is for servers that misbehave on purpose."""
 
     records: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ttl: int = DEFAULT_TTL
@@ -71,11 +71,11 @@ class Zone:
 
     @classmethod
     def of(cls, tables: Mapping[str, Any]) -> Zone:
-        """A zone from tables as a zone file has them; raises `ZoneError`."""
+        """Return a zone from tables like those of a zone file; raises `ZoneError`."""
         return cls({name.lower().removesuffix("."): _entry(name, tables[name]) for name in tables})
 
     def resolve(self, question: Question) -> Answer:
-        """The answer of this zone; never raises."""
+        """Return the answer of this zone; never raises."""
         name = question.name.lower().removesuffix(".")
         for _ in range(_MAX_CNAMES):
             entry = self._find(name)

@@ -1,4 +1,4 @@
-"""What a daemon counts, and its metrics and probes over HTTP."""
+"""Metrics of a daemon, and its metrics and probes over HTTP."""
 
 from gatepost.metrics.families import Count, Counter, Gauge, Histogram, declared, worker_ended
 from gatepost.metrics.server import MetricsServer, Probes

@@ -1,9 +1,8 @@
-"""Counters, gauges and histograms, and what Prometheus reads of them.
+"""Counters, gauges and histograms, and their export to Prometheus.
 
-Prometheus's own classes count in files when a daemon has several processes; these count in slots of
-memory, and the library writes what they hold (a custom collector, as its documentation calls it).
-The values of labels are words of ours and names from the configuration, never what a client sent:
-each combination is kept for ever.
+Prometheus's own classes use files if a daemon has several processes; these use slots of memory, and
+the library exports their values (by a custom collector). Label values are our own words and names
+from the configuration, never data from a client, because each combination is kept forever.
 """
 
 from __future__ import annotations
@@ -28,21 +27,21 @@ from gatepost.metrics.slots import Key, Series
 S = TypeVar("S")
 
 Across: TypeAlias = Literal["min", "max", "sum"]
-"""How a gauge of several processes becomes one number."""
+"""How the values of a gauge in several processes are combined."""
 
 _SUM = "sum"
 
 
 class Family(Generic[S]):
-    """A metric with its labels; `name` is what Prometheus calls it, and taken once."""
+    """A metric with its labels; `name` is its unique name in Prometheus."""
 
     kind: str
 
     def __init__(self, name: str, documentation: str, labels: Sequence[str] = ()) -> None:
         if name in _families:
-            raise ValueError(f"there is a metric {name} already")
+            raise ValueError(f"a metric {name} exists already")
         if slots.is_worker():
-            raise RuntimeError(f"the parent, which is asked for {name}, would not know of it")
+            raise RuntimeError(f"the parent, which exports {name}, would not know it")
         self.name = name
         self.documentation = documentation
         self.label_names = tuple(labels)
@@ -52,15 +51,15 @@ class Family(Generic[S]):
         _families[name] = self
 
     def labels(self, *values: str) -> S:
-        """What counts for these values of the labels; `ValueError` when they are too few or many.
+        """Return the series for these label values; `ValueError` if their number is wrong.
 
-        Whoever counts often keeps it.
+        Frequent callers keep it.
         """
         child = self._children.get(values)
         if child is None:
             if len(values) != len(self.label_names):
                 raise ValueError(f"{self.name} has {len(self.label_names)} labels, not {values}")
-            # two threads may make one each; they count in the same place
+            # two threads may create one each; both use the same cell
             child = self._children[values] = self._make(tuple(map(str, values)))
         return child
 
@@ -68,7 +67,8 @@ class Family(Generic[S]):
         raise NotImplementedError
 
     def collect(self, read: Mapping[Key, Sequence[float]]) -> Metric:
-        """For Prometheus; `read` has the values in each process by the rest of the key."""
+        """Return the metric for Prometheus; `read` has the values of each process by the rest of
+        the key."""
         raise NotImplementedError
 
 
@@ -91,12 +91,12 @@ class Count:
 
 
 class Counter(Family[Count]):
-    """How often something happened since the start of the daemon; `name` ends with ``_total``."""
+    """A count of events since the start of the daemon; `name` ends with ``_total``."""
 
     kind = "counter"
 
     def inc(self, amount: float = 1.0) -> None:
-        """`Count.inc`, for a counter without labels."""
+        """Add `amount`, for a counter without labels."""
         self.labels().inc(amount)
 
     def _make(self, values: Key) -> Count:
@@ -111,7 +111,7 @@ class Counter(Family[Count]):
 
 
 class Gauge(Family[Series]):
-    """How something is now. What a process said counts while it lives.
+    """A current value. The value of a process counts while it lives.
 
     A gauge without labels that no process has set is 0.
     """
@@ -158,7 +158,7 @@ def _le(bound: float) -> str:
 
 
 class Observations:
-    """How many values fell below each of some bounds, and their sum."""
+    """The number of values below each bound, and their sum."""
 
     __slots__ = ("_bounds", "_buckets", "_sum")
 
@@ -168,13 +168,13 @@ class Observations:
         self._sum = Series((*key, _SUM))
 
     def observe(self, amount: float) -> None:
-        """Count one value; a bound itself counts as below it."""
+        """Count one value; a value equal to a bound counts as below it."""
         self._sum.add(amount)
         self._buckets[bisect_left(self._bounds, amount)].add(1.0)
 
 
 class Histogram(Family[Observations]):
-    """How values are spread over `buckets`: upper bounds that rise, without infinity."""
+    """The distribution of values over `buckets`: increasing upper bounds, without infinity."""
 
     kind = "histogram"
 
@@ -188,11 +188,11 @@ class Histogram(Family[Observations]):
     ) -> None:
         self._bounds = (*map(float, buckets), math.inf)
         if list(self._bounds) != sorted(set(self._bounds)):
-            raise ValueError(f"the buckets of {name} do not rise")
+            raise ValueError(f"the buckets of {name} do not increase")
         super().__init__(name, documentation, labels)
 
     def observe(self, amount: float) -> None:
-        """`Observations.observe`, for a histogram without labels."""
+        """Count one value, for a histogram without labels."""
         self.labels().observe(amount)
 
     def _make(self, values: Key) -> Observations:
@@ -212,7 +212,7 @@ class Histogram(Family[Observations]):
 
 class _Collector(Collector):
     def describe(self) -> Iterable[Metric]:
-        return ()  # metrics come later; `Family` sees that none comes twice
+        return ()  # metrics are added later; `Family` prevents duplicates
 
     def collect(self) -> Iterable[Metric]:
         read: dict[str, dict[Key, list[float]]] = {}
@@ -229,21 +229,22 @@ _ours.register(_collector)
 
 
 def registry() -> CollectorRegistry:
-    """What a scrape shows: beside our metrics those of the process, if there is but one."""
+    """Return the registry of a scrape: our metrics, and those of the process if there is only
+    one."""
     return _ours if slots.is_shared() else REGISTRY
 
 
 def declared() -> list[Family[Any]]:
-    """Every metric, by name."""
+    """Return every metric, sorted by name."""
     return [family for _, family in sorted(_families.items())]
 
 
 def worker_ended(number: int) -> None:
-    """Take away the gauges of a worker that is dead; its counts stay."""
+    """Remove the gauges of a dead worker; its counts stay."""
     slots.worker_ended(number, _transient)
 
 
 OVERFLOW = Counter(
     slots.OVERFLOW,
-    "What was counted together because there are too many series; never, but for a bug",
+    "Events counted together because there are too many series; always 0 unless there is a bug",
 )

@@ -22,18 +22,18 @@ BUILD.labels(__version__).set(1)
 
 
 MAX_CONNECTIONS = 64
-"""Connections that are served at a time: scrapers and probes, some two or three."""
+"""Maximum concurrent connections: scrapers and probes are two or three."""
 
 
 _HOLD = 0.1
-"""Seconds until a connection is tried again that could not be taken, as for want of a file."""
+"""Seconds until a failed accept is retried, for example without free descriptors."""
 
 
 class Probes:
-    """What `/readyz` and `/healthz` ask.
+    """The checks behind `/readyz` and `/healthz`.
 
-    A check returns None when all is well, or one line about what is not. `/healthz` says whether
-    the process should be restarted, `/readyz` whether mail should be sent to it.
+    A check returns None if all is well, or one line about the problem. `/healthz` fails if the
+    process should be restarted, `/readyz` if no mail should be sent to it.
     """
 
     def __init__(self) -> None:
@@ -86,12 +86,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # http.server's name
-        """Scrapes are not worth a log line."""
+        """Do not log scrapes."""
 
 
 class _Server(http.server.ThreadingHTTPServer):
-    """A thread a connection, of which there are `MAX_CONNECTIONS`: a new one takes the place of the
-    oldest, so that whoever opens many and says little keeps no probe waiting."""
+    """One thread per connection, at most `MAX_CONNECTIONS`: a new one replaces the oldest, so that
+    idle connections cannot block a probe."""
 
     daemon_threads = True
 
@@ -103,7 +103,7 @@ class _Server(http.server.ThreadingHTTPServer):
         self.socket = listening
 
     def get_request(self) -> tuple[Any, Any]:
-        """Take a connection; what cannot be taken waits a moment, so that this does not spin."""
+        """Accept a connection; after a failure, wait a moment to avoid a busy loop."""
         try:
             return super().get_request()
         except OSError:
@@ -111,33 +111,33 @@ class _Server(http.server.ThreadingHTTPServer):
             raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer a connection in a thread of its own."""
+        """Answer a connection in its own thread."""
         with self._open_lock:
             oldest = next(iter(self._open)) if len(self._open) >= MAX_CONNECTIONS else None
             if oldest is not None:
                 del self._open[oldest]
             self._open[request] = None
         if oldest is not None:
-            with contextlib.suppress(OSError):  # it has just ended by itself
+            with contextlib.suppress(OSError):  # it may have just ended
                 oldest.shutdown(socket.SHUT_RDWR)  # its thread sees the end
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Let go of a connection."""
+        """Close a connection."""
         with self._open_lock:
             self._open.pop(request, None)
         super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a scraper that hangs up is none of our business."""
+        """Ignore the error of a scraper that closes its connection."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class MetricsServer:
-    """Serves `/metrics`, `/healthz` and `/readyz` from a thread, on a TCP socket that listens.
+    """Serves `/metrics`, `/healthz` and `/readyz` from a thread, on a listening TCP socket.
 
-    `lock` is held while metrics and probes are read; a process that forks takes it to fork.
+    `lock` is held while metrics and probes are read; a forking process holds it during the fork.
     """
 
     def __init__(self, listening: socket.socket, probes: Probes) -> None:
@@ -147,15 +147,15 @@ class MetricsServer:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Answer from now on. A process that forks starts after its forks."""
+        """Start answering. A forking process starts it after its forks."""
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="metrics", daemon=True
         )
         self._thread.start()
 
     def leave(self) -> None:
-        """Let go of the port in a process that was forked: it is the parent's, and its successor's
-        when the parent dies before its workers do."""
+        """Close the port in a forked process: it belongs to the parent, and to the parent's
+        successor if the parent dies before its workers."""
         self._server.socket.close()
 
     def close(self) -> None:

@@ -1,11 +1,11 @@
-"""Where the processes of a daemon count: a slot of memory for each of them.
+"""Memory for the metrics of a daemon: one slot for each of its processes.
 
-A daemon of one process counts in an array of its own. One that forks workers calls `share()` before
-it does: from then on each process counts in a slot of one piece of shared memory without a name,
-which no full or read-only disk can take away. The parent reads all slots.
+A daemon with one process counts in its own array. One that forks workers calls `share()` first:
+from then on each process counts in its slot of an anonymous shared memory, which does not depend on
+a full or read-only disk. The parent reads all slots.
 
-A worker's slot belongs to its number and not to its process. Who takes the place of one that died
-goes on counting where that one stopped, since a counter must not go down.
+A worker's slot belongs to its number, not to its process. The replacement of a dead worker
+continues its counts, since a counter must not decrease.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from collections.abc import Container, Iterator, MutableSequence, Sequence
 from typing import Protocol, TypeAlias
 
 Key: TypeAlias = tuple[str, ...]
-"""The name of a metric, the values of its labels, and for a histogram which part it is."""
+"""The name of a metric, its label values, and for a histogram its part."""
 
 MAX_SERIES = 2000
-"""Cells of a worker's slot: ten times of what the milter has. A slot takes half a megabyte, of
-which only what is in use takes memory."""
+"""Cells of a worker's slot: ten times as many as the milter needs. A slot has half a megabyte, but
+only used parts take memory."""
 MAX_KEY = 248
-"""Octets of a key in shared memory."""
+"""Maximum octets of a key in shared memory."""
 
 OVERFLOW = "gatepost_metrics_overflow_total"
-"""The metric that tells what found no room."""
+"""The metric that counts events without a cell."""
 
 _CELL = 8
 _HEAD = _CELL
-_VALUES = _HEAD + _CELL * (MAX_SERIES + 1)  # the last one is for all that have no place
+_VALUES = _HEAD + _CELL * (MAX_SERIES + 1)  # the last cell is for all series without one
 SLOT = -(-(_VALUES + MAX_KEY * MAX_SERIES) // mmap.PAGESIZE) * mmap.PAGESIZE
 
 
@@ -43,14 +43,14 @@ class Slot(Protocol):
     values: MutableSequence[float]
 
     def place(self, key: Key) -> int:
-        """The index of the value of `key`, which begins with 0; never raises."""
+        """Return the index of the value of `key`, which starts at 0; never raises."""
 
     def readings(self) -> Iterator[tuple[Key, float]]:
-        """Every key with its value now."""
+        """Yield every key with its current value."""
 
 
 class PrivateSlot:
-    """In this process alone, without a bound."""
+    """A slot of this process only, without a limit."""
 
     def __init__(self) -> None:
         self.values: MutableSequence[float] = array("d")
@@ -72,10 +72,11 @@ class PrivateSlot:
 
 
 class SharedSlot:
-    """In memory that parent and worker share: one of them writes, both read.
+    """A slot in memory shared by parent and worker: one of them writes, both read.
 
-    The slot is the number of its keys, then the values, then the keys. A key is written before it
-    is counted, so that who reads meanwhile, or goes on after a crash, sees whole keys only.
+    The slot consists of the number of its keys, the values, and the keys. A key is written before
+    the number is increased, so that a concurrent reader, or a successor after a crash, only sees
+    complete keys.
     """
 
     def __init__(self, memory: memoryview) -> None:
@@ -86,7 +87,7 @@ class SharedSlot:
         self._places: dict[Key, int] = {}
 
     def place(self, key: Key) -> int:
-        """See `Slot`. All that finds no room counts in one number."""
+        """See `Slot`. All keys without room share one number."""
         self._catch_up()
         at = self._places.get(key)
         if at is not None:
@@ -117,7 +118,7 @@ class SharedSlot:
 
 
 class _Process:
-    """What this process counts in."""
+    """The slot of this process."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -143,9 +144,9 @@ os.register_at_fork(after_in_child=_process.renew_lock)
 
 
 class Series:
-    """One number: the value of a key in the slot of this process. Safe for threads.
+    """One number: the value of a key in the slot of this process. Thread-safe.
 
-    One that is `transient` says how things are now, and is not there until it was set.
+    A `transient` one is a current value, and does not exist until it is set.
     """
 
     __slots__ = ("_at", "_key", "_transient")
@@ -158,17 +159,17 @@ class Series:
             _process.series.append(self)
 
     def move(self, slot: Slot) -> None:
-        """Count in `slot` from now on; for who holds the lock."""
+        """Count in `slot` from now on. The caller must hold the lock."""
         self._at = slot.place(self._key)
         if self._transient:
             slot.values[self._at] = math.nan
 
     def add(self, amount: float) -> None:
-        """Add to the number; one that was not set was 0."""
+        """Add to the number; an unset one counts as 0."""
         here = _process
         with here.lock:
             value = here.values[self._at]
-            here.values[self._at] = amount if value != value else value + amount  # a NaN is not set
+            here.values[self._at] = amount if value != value else value + amount  # NaN means unset
 
     def set(self, value: float) -> None:
         """Replace the number."""
@@ -177,13 +178,13 @@ class Series:
 
 
 def share(workers: int) -> None:
-    """Count in shared memory from now on; comes before the first fork, once.
+    """Count in shared memory from now on; call it once, before the first fork.
 
-    `workers` says how many processes count at a time beside this one, whose values move too.
+    `workers` is the number of processes besides this one, whose values are moved, too.
     """
     with _process.lock:
         if _process.is_shared:
-            raise RuntimeError("this process shares its metrics already")
+            raise RuntimeError("this process already shares its metrics")
         memory = memoryview(mmap.mmap(-1, SLOT * (workers + 1)))
         slots = [SharedSlot(memory[SLOT * at : SLOT * (at + 1)]) for at in range(workers + 1)]
         before = list(_process.slot.readings())
@@ -195,24 +196,24 @@ def share(workers: int) -> None:
 
 
 def is_shared() -> bool:
-    """Whether other processes count with this one."""
+    """Return whether other processes count with this one."""
     return _process.is_shared
 
 
 def is_worker() -> bool:
-    """Whether somebody else reads what this process counts."""
+    """Return whether another process reads the metrics of this one."""
     return _process.is_worker
 
 
 def become_worker(number: int) -> None:
-    """Count as worker `number`, from 0; for a process that was just forked."""
+    """Count as worker `number`, from 0; called in a newly forked process."""
     with _process.lock:
         _process.is_worker = True
         _process.move(_process.all[number + 1])
 
 
 def worker_ended(number: int, transient: Container[str]) -> None:
-    """Take away what a worker that is dead said about now: the metrics of these names."""
+    """Remove the current values of a dead worker: the metrics with these names."""
     slot = _process.all[number + 1]
     for key, _ in slot.readings():
         if key[0] in transient:
@@ -220,7 +221,7 @@ def worker_ended(number: int, transient: Container[str]) -> None:
 
 
 def readings() -> Iterator[tuple[Key, float]]:
-    """Every number of every process; a key comes once for each that has a value for it."""
+    """Yield every number of every process; a key appears once for each process that has it."""
     for slot in _process.all:
         for key, value in slot.readings():
             if not math.isnan(value):

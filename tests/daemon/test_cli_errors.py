@@ -117,7 +117,7 @@ password_file = "{secret}"
         f"gatepost: {config}:2: policyd.greylist: {tmp_path}/none: does not exist",
         f"gatepost: {config}:4: policyd.tables: {senders}:2: "
         f"'two words' is not an address: {allowed}",
-        f"gatepost: {config}:8: policyd.store.password_file: {secret} is open to everybody "
+        f"gatepost: {config}:8: policyd.store.password_file: {secret} is accessible to everybody "
         f"(mode 0644): chmod o-rwx {secret}",
     ]
     status, lines = run("policyd", "--config", str(config))

@@ -83,8 +83,8 @@ def test_what_the_user_cannot_open_is_a_problem_each(machine: Machine) -> None:
         f"{machine.key}: cannot be read: permission denied for uid {NOBODY}"
         in (found["milters.keys"])
     )
-    assert f"may not make a socket in {machine.sockets}" in found["milters.listen"]
-    assert f"may not make a socket in {machine.sockets}" in found["policyd.listen"]
+    assert f"may not create a socket in {machine.sockets}" in found["milters.listen"]
+    assert f"may not create a socket in {machine.sockets}" in found["policyd.listen"]
     assert f"may not write to {machine.store}" in found["policyd.store.path"]
     assert os.geteuid() == 0
 
@@ -95,8 +95,8 @@ def test_what_it_can_open_is_a_line_for_each_daemon(machine: Machine) -> None:
     assert result.exit_code == 0, result.exception
     assert result.stdout == (
         f"{machine.config}: ok\n"
-        "  milters: nobody can open all that it needs\n"
-        "  policyd: nobody can open all that it needs\n"
+        "  milters: nobody can open everything it needs\n"
+        "  policyd: nobody can open everything it needs\n"
     )
     assert not list(machine.sockets.iterdir())
     assert not list(machine.store.iterdir())
@@ -147,7 +147,7 @@ def test_a_unit_whose_user_cannot_become_the_configured_one(machine: Machine) ->
     machine.write('user = "daemon"')
     machine.unit("milters", "User=nobody")
     found = machine.problems()
-    assert "who cannot become user = 'daemon'" in found["milters.user"]
+    assert "which cannot become user = 'daemon'" in found["milters.user"]
     assert "User=daemon into the unit" in found["milters.user"]
 
 
@@ -174,7 +174,7 @@ def test_the_configuration_itself_has_to_be_readable(machine: Machine) -> None:
 def test_where_nothing_says_who_runs_them_that_is_told(machine: Machine) -> None:
     result = machine.check()
     assert result.exit_code == 0
-    assert "nothing says who runs it: --user NAME" in result.stderr
+    assert "its user is unknown: use --user NAME" in result.stderr
 
 
 def test_tables_of_opendkim_are_read_as_the_user(machine: Machine) -> None:
@@ -249,7 +249,7 @@ def test_no_daemon_starts_with_an_undecided_point(machine: Machine, word: str) -
     assert done.returncode == 2
     assert done.stderr == (
         f"gatepost: {machine.config}:1: undecided[0]: KeyTable: cannot be read -- decide this, "
-        "then take the line out\n"
+        "then remove the line\n"
     )
 
 

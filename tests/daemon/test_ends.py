@@ -58,7 +58,7 @@ def test_a_task_that_ends_ends_the_server_loudly(
     )
     done = run_patched(patch, "policyd", policyd.config)
     assert done.returncode == 1
-    assert "a task that must not end has ended" in done.stderr
+    assert "a necessary task has ended" in done.stderr
     assert f"gatepost: the task {task.strip('_')} has ended" in done.stderr
     assert ("a mistake of ours" in done.stderr) == ending.startswith("raise")
     assert not policyd.socket.exists()

@@ -213,7 +213,7 @@ def test_a_connection_beyond_the_bound_waits_for_its_turn(tmp_path: Path, dns: D
         first, second = (stack.enter_context(milters.client(INSIDE)) for _ in range(2))
         third = stack.enter_context(plug(milters))
         third.sendall(OFFER)
-        milters.wait_for_log(event="no more connections are taken for now")
+        milters.wait_for_log(event="no more connections are accepted for now")
         assert second.message(SIMPLE).code == 250
         first.close()
         assert third.recv(65536)
@@ -229,7 +229,7 @@ def test_no_room_for_another_file(tmp_path: Path, dns: DnsServer) -> None:
         resource.prlimit(worker, resource.RLIMIT_NOFILE, (files, before[1]))
         with plug(milters) as further:
             further.sendall(OFFER)
-            line = milters.wait_for_log(event="no connection can be taken")
+            line = milters.wait_for_log(event="a connection cannot be accepted")
             assert "Too many open files" in line["error"]
             used = processor_ticks(worker)
             time.sleep(1)

@@ -64,7 +64,7 @@ def test_a_drain_finishes_the_message_under_way(milters: Milters) -> None:
     with attentive(milters) as busy, attentive(milters) as idle:
         begin(busy)
         milters.process.signal(signal.SIGTERM)
-        milters.wait_for_log(event="draining: messages under way are finished")
+        milters.wait_for_log(event="draining: finishing messages in progress")
         wait_until(lambda: is_refused(milters), "new connections to be refused")
         assert milters.running
         assert finish(busy) == 2
@@ -82,7 +82,7 @@ def test_the_service_manager_may_signal_the_workers_too(milters: Milters) -> Non
         begin(client)
         for pid in (*milters.workers(), milters.process.pid):
             os.kill(pid, signal.SIGTERM)
-        milters.wait_for_log(event="draining: messages under way are finished")
+        milters.wait_for_log(event="draining: finishing messages in progress")
         assert finish(client) == 2
     assert milters.process.wait() == 0
 
@@ -140,7 +140,7 @@ def test_a_socket_that_is_taken_away_ends_the_daemon_in_order(
         begin(client)
         assert isinstance(milters.address, Unix)
         milters.address.path.unlink()
-        milters.wait_for_log(event="draining: messages under way are finished")
+        milters.wait_for_log(event="draining: finishing messages in progress")
         assert finish(client) == 2
         assert milters.process.wait() == 1
         assert "was removed: nobody can connect any more" in milters.log.read_text()
@@ -325,7 +325,7 @@ def test_a_submission_listener_signs_whoever_comes(tmp_path: Path, dns: DnsServe
 def test_what_a_reload_cannot_change_is_told(milters: Milters) -> None:
     milters.configure("workers = 1\nmax_header = 100000")
     line = milters.wait_for_log(
-        event="read at the start alone: a restart takes over what has changed"
+        event="some changes need a restart: these keys are only read at the start"
     )
     assert line["keys"] == ["milters.workers"]
 

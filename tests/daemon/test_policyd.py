@@ -354,7 +354,7 @@ def test_other_name_servers_are_asked_after_a_reload(tmp_path: Path) -> None:
 
 
 def test_what_a_reload_cannot_change_is_told_until_it_is_as_at_the_start(tmp_path: Path) -> None:
-    told = "read at the start alone: a restart takes over what has changed"
+    told = "some changes need a restart: these keys are only read at the start"
     with PolicyDaemon(tmp_path) as policyd:
         policyd.write({"socket_mode": "0600", "store": {"kind": "memory"}})
         line = policyd.daemon.wait_for_log(event=told)
@@ -405,14 +405,14 @@ def test_requests_are_answered_while_a_long_list_is_read(tmp_path: Path) -> None
         draft.write_text("".join(f"host{n}.example.org\n" for n in range(500_000)))
         draft.rename(allowed)
         policyd.daemon.reload()
-        policyd.daemon.wait_for_log(event="configuration is being read")
+        policyd.daemon.wait_for_log(event="reading the configuration")
         assert client.ask(sender="meanwhile@example.net") == NEW
         policyd.daemon.wait_for_log(event="configuration reloaded", generation=2)
         events = [
             (entry["event"], entry.get("sender", "")) for entry in policyd.daemon.log_entries()
         ]
     # in the order of the log, not by a clock
-    assert events.index(("configuration is being read", "")) < events.index(
+    assert events.index(("reading the configuration", "")) < events.index(
         ("decision", "meanwhile@example.net")
     )
     assert events.index(("decision", "meanwhile@example.net")) < events.index(
@@ -426,7 +426,7 @@ def test_a_reload_while_one_is_under_way_is_not_forgotten(tmp_path: Path) -> Non
     settings = {"greylist": {"allow_clients_files": [str(allowed)]}}
     with PolicyDaemon(tmp_path, settings) as policyd, policyd.connect() as client:
         policyd.daemon.reload()
-        policyd.daemon.wait_for_log(event="configuration is being read")
+        policyd.daemon.wait_for_log(event="reading the configuration")
         policyd.write({**settings, "greylist": {"text": "Later"}})
         policyd.daemon.reload()
         wait_until(

@@ -69,7 +69,7 @@ def test_the_policy_server_takes_connections_again(tmp_path: Path, dns: DnsServe
         with no_more_files(pid):
             used = processor_ticks(pid)
             waiting = [policyd.connect() for _ in range(4)]
-            line = policyd.daemon.wait_for_log(event="no connection can be taken")
+            line = policyd.daemon.wait_for_log(event="a connection cannot be accepted")
             assert "Too many open files" in line["error"]
             assert kept.ask() != ""
             assert processor_ticks(pid) - used < 50, "it does not spin"

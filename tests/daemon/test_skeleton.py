@@ -18,7 +18,7 @@ from tests.testbed.ports import LOOPBACK
 from tests.testbed.process import ProcessDied
 from tests.testbed.waiting import wait_until
 
-RESTART = "read at the start alone: a restart takes over what has changed"
+RESTART = "some changes need a restart: these keys are only read at the start"
 NOT_RELOADED = "configuration not reloaded, the old one stays in use"
 
 
@@ -82,7 +82,7 @@ def test_a_reload_is_used_by_everyone_and_a_bad_one_by_nobody(echo: EchoDaemon) 
     echo.wait_until_says("good you")
     (told,) = echo.log_entries(event="configuration reloaded")
     assert told["generation"] == 2
-    assert echo.log_entries(event="configuration is being read")
+    assert echo.log_entries(event="reading the configuration")
     for bad in ("refused", "mistake"):
         echo.greeting.write_text(f"{bad}\n")
         echo.reload()
@@ -128,7 +128,7 @@ def test_a_configuration_that_comes_later_is_seen(echo: EchoDaemon, tmp_path: Pa
 
 def test_what_cannot_be_looked_at_stops_nothing(echo: EchoDaemon, tmp_path: Path) -> None:
     with EchoDaemon(tmp_path, echo.runner, {"ECHO_BLIND": "1"}) as blind:
-        blind.wait_for_log(event="the configuration could not be looked at")
+        blind.wait_for_log(event="the configuration files could not be checked")
         blind.greeting.write_text("by signal\n")
         blind.reload()
         blind.wait_until_says("by signal you")

@@ -32,7 +32,7 @@ def test_a_socket_that_somebody_answers_on_is_left_alone(tmp_path: Path) -> None
 def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("mine")
-    with pytest.raises(StartError, match="a file is there that is no socket"):
+    with pytest.raises(StartError, match="a file that is not a socket exists there"):
         listening_socket(Unix(path))
     assert path.read_text() == "mine"
 

@@ -115,8 +115,8 @@ def test_mail_is_signed_when_the_page_is_followed(
     if page == "docs/install.md":
         follow(machine, blocks.block("gatepost keys check example.org", "gatepost keys activate"))
     told = follow(machine, blocks.block("gatepost probe policy", "systemctl is-active"))
-    assert "milters: gatepost can open all that it needs" in told
-    assert "policyd: gatepost can open all that it needs" in told
+    assert "milters: gatepost can open everything it needs" in told
+    assert "policyd: gatepost can open everything it needs" in told
     assert told.count("active\n") == 2
     configure_postfix(machine, blocks.block("smtpd_milters = ", "check_policy_service"))
     test_message, look = blocks.block("sendmail", "journalctl").splitlines()
@@ -159,7 +159,7 @@ def test_the_switch_from_opendkim_on_its_socket_goes_on_signing(
     follow(machine, import_block)
     told = follow(machine, blocks.block("gatepost config check", "disable --now opendkim"))
     assert "mail of example.org (rsa 2048, active): published" in told
-    assert "milters: opendkim can open all that it needs" in told
+    assert "milters: opendkim can open everything it needs" in told
     assert "opendkim.sock: milter protocol 6" in told
     follow(machine, test_message)
     delivery = arrived(sink)

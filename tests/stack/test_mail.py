@@ -147,5 +147,5 @@ def test_a_forgery_is_quarantined_where_its_domain_says_so(stack: Stack) -> None
 def test_the_log_has_no_error(stack: Stack, nothing: str) -> None:
     entries = stack.container(nothing).log_entries(level="error")
     # said once for each start: a test sends mail from a load balancer's address
-    known = "the client's address is that of a proxy: checks of clients are off for it"
+    known = "the client's address is that of a proxy: client checks are skipped"
     assert [one for one in entries if one["event"] != known] == []

@@ -1,4 +1,4 @@
-"""The Postfix around Gatepost: what its main.cf and master.cf lack, or do against us.
+"""Checks of the Postfix that uses Gatepost: missing and harmful settings in main.cf and master.cf.
 
-`postconf` reads a Postfix, `check` judges what was read; only the former starts a program.
+`postconf` reads a Postfix, `check` judges the settings; only the former starts a program.
 """

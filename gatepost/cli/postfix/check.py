@@ -1,4 +1,4 @@
-"""All that is missing or dangerous in a Postfix around Gatepost."""
+"""All checks of a Postfix that uses Gatepost."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ def findings(postfix: Installation, gatepost: Gatepost) -> Sequence[Finding]:
 
 
 def _concerns(postfix: Installation, gatepost: Gatepost, service: Service) -> bool:
-    """Return whether mail comes in here first.
+    """Return whether mail enters Postfix through this service.
 
-    Where a content filter hands it back (a port of loopback without the milter), it has been looked
-    at before.
+    Mail that a content filter returns (to a loopback port without the milter) was checked before.
     """
     return not service.is_internal or any(milters.uses(postfix, gatepost, [service], milters.SMTPD))

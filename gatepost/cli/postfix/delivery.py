@@ -1,4 +1,4 @@
-"""Changes that smtp(8) makes behind the milter and that break signatures."""
+"""Checks for changes by smtp(8) after the milter that break signatures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LONGEST = 998
 
 
 def findings(postfix: Installation) -> Iterator[Finding]:
-    """Yield what breaks a good signature on the way out."""
+    """Yield settings that break valid signatures on delivery."""
     for service in postfix.running("smtp"):
         values = service.values
         if values.get(_CONVERSION, "yes").lower() != "yes":
@@ -21,7 +21,7 @@ def findings(postfix: Installation) -> Iterator[Finding]:
                 "warning",
                 postfix.where(service, _CONVERSION),
                 _CONVERSION,
-                "8-bit mail to a server without 8BITMIME is converted after it was signed, and its "
+                "8-bit mail to a server without 8BITMIME is converted after signing, and its "
                 "signature fails",
                 set_line(_CONVERSION, "yes"),
             )
@@ -30,8 +30,7 @@ def findings(postfix: Installation) -> Iterator[Finding]:
         if limit != str(_LONGEST):
             shorter = limit.isdecimal() and 0 < int(limit) < _LONGEST
             why = (
-                f"lines of more than {limit} octets are broken after they were signed, and 998 are "
-                "allowed"
+                f"lines of more than {limit} octets are broken after signing, and 998 are allowed"
                 if shorter
                 else f"it is {limit}, and receivers answer 500 to lines of more than 998 octets"
             )

@@ -1,4 +1,4 @@
-"""One thing that is missing or dangerous in a Postfix."""
+"""A missing or dangerous setting of a Postfix."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Level = Literal["error", "warning"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`why` is a sentence without its stop, `fix` the line to set or what to do instead.
+    """`why` is a sentence without a full stop, `fix` the line to set or another remedy.
 
-    An `error` loses mail, lets a forgery through or leaves mail unsigned or unjudged. `where` is
+    An `error` loses mail, lets a forgery through or leaves mail unsigned or unchecked. `where` is
     ``main.cf``, or a service of master.cf.
     """
 
@@ -27,5 +27,5 @@ class Finding:
 
 
 def set_line(parameter: str, value: str) -> str:
-    """Word the advice to set a parameter."""
+    """Return the advice to set a parameter."""
     return f'write "{parameter} = {value}"'

@@ -1,4 +1,4 @@
-"""Lists of Postfix: words with blanks or commas between, and groups in braces."""
+"""Parser of Postfix lists: words separated by blanks or commas, and groups in braces."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ _BETWEEN = " ,\t\r\n"
 
 
 def split(text: str) -> list[str]:
-    """Split a list; a group keeps its outer braces, and one that is not closed its opening.
+    """Split a list; a group keeps its outer braces, and an unclosed one its opening brace.
 
     It reads each character once.
     """
     items: list[str] = []
-    depth, start = 0, -1  # where the item under way begins
+    depth, start = 0, -1  # where the current item begins
     for n, char in enumerate(text):
         if depth == 0 and char in _BETWEEN:
             if start >= 0:
@@ -41,7 +41,7 @@ class Endpoint:
 
 
 def endpoint(item: str) -> Endpoint:
-    """Read an item of `split` as an address, in braces or not."""
+    """Parse an item of `split` as an address, with or without braces."""
     if not item.startswith("{"):
         return Endpoint(item)
     address, *rest = split(_inside(item)) or [""]

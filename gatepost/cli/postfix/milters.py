@@ -19,15 +19,15 @@ _TIMEOUT = "milter_content_timeout"
 _OVERRIDES = "receive_override_options"
 
 _BAD_ACTIONS: dict[str, tuple[Level, str]] = {
-    "accept": ("error", "while the milter is down, mail leaves unsigned and arrives unjudged"),
-    "reject": ("error", "while the milter is down, mail is refused for good instead of waiting"),
+    "accept": ("error", "while the milter is down, mail is sent unsigned and accepted unchecked"),
+    "reject": ("error", "while the milter is down, mail is rejected instead of deferred"),
     "quarantine": ("warning", "while the milter is down, mail is held until somebody releases it"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A service that hands mail to the milter, by which parameter and with which options."""
+    """A service that passes mail to the milter, with the parameter and its options."""
 
     service: Service
     parameter: str
@@ -37,7 +37,7 @@ class Use:
 def uses(
     postfix: Installation, gatepost: Gatepost, services: Iterable[Service], parameter: str
 ) -> Iterator[Use]:
-    """Yield where these services name an address of ours, unless they are told to skip it."""
+    """Yield where these services name one of our addresses, unless they skip it."""
     for service in services:
         if _skips_milters(service):
             continue
@@ -50,7 +50,8 @@ def uses(
 def findings(
     postfix: Installation, gatepost: Gatepost, services: Iterable[Service]
 ) -> Iterator[Finding]:
-    """Yield what lets mail pass the milter by; `services` are those smtpd that others reach."""
+    """Yield settings that let mail bypass the milter; `services` are the smtpd services reachable
+    by others."""
     facing = list(services)
     smtpd = list(uses(postfix, gatepost, facing, SMTPD))
     cleanup = list(uses(postfix, gatepost, postfix.running("cleanup"), OTHERS))
@@ -68,7 +69,7 @@ def findings(
                 "warning",
                 postfix.where(service, OTHERS),
                 OTHERS,
-                "mail that programs of this machine hand to sendmail(1) is not signed",
+                "mail that local programs submit by sendmail(1) is not signed",
                 _line(OTHERS, postfix, gatepost, service),
             )
     for service in postfix.running("pickup"):
@@ -77,8 +78,8 @@ def findings(
                 "warning",
                 postfix.where(service, _OVERRIDES),
                 _OVERRIDES,
-                "no_milters: mail that is handed to sendmail(1) is not signed",
-                "take no_milters out",
+                "no_milters: mail submitted by sendmail(1) is not signed",
+                "remove no_milters",
             )
     for use in (*smtpd, *cleanup):
         yield from _while_away(postfix, use)
@@ -93,9 +94,9 @@ def _skips_milters(service: Service) -> bool:
 
 
 def _line(parameter: str, postfix: Installation, gatepost: Gatepost, service: Service) -> str:
-    """Word the advice to name the milter, which may stand beside others."""
+    """Return the advice to name the milter, possibly besides others."""
     address = as_postfix_writes(gatepost.all_milters[0], postfix, service)
-    beside = ", beside milters of others" if service.values.get(parameter) else ""
+    beside = ", besides the other milters" if service.values.get(parameter) else ""
     return set_line(parameter, address) + beside
 
 
@@ -114,22 +115,22 @@ def _unused(
             "error",
             postfix.where(service, SMTPD),
             SMTPD,
-            f"it is {value}, and [milters] listens on {listens}: nothing is signed or judged"
+            f"it is {value}, but [milters] listens on {listens}: no mail is signed or checked"
             if value
-            else "it is empty: nothing is signed or judged",
+            else "it is empty: no mail is signed or checked",
             _line(SMTPD, postfix, gatepost, service),
         )
 
 
 def _passed_by(postfix: Installation, gatepost: Gatepost, service: Service) -> Finding:
-    # machines of our own may have their reason
+    # machines of our own may have a reason
     level: Level = "warning" if is_for_own_networks(service.values) else "error"
     if _skips_milters(service):
         return Finding(
             level,
             postfix.where(service, _OVERRIDES),
             _OVERRIDES,
-            f"no_milters: mail through {service.name} is neither signed nor judged",
+            f"no_milters: mail through {service.name} is neither signed nor checked",
             "take no_milters out",
         )
     value = service.values.get(SMTPD, "")
@@ -137,8 +138,8 @@ def _passed_by(postfix: Installation, gatepost: Gatepost, service: Service) -> F
         level,
         postfix.where(service, SMTPD),
         SMTPD,
-        f"it is {value or 'empty'} for {service.name}: this mail is neither signed nor judged, "
-        "as other mail is",
+        f"it is {value or 'empty'} for {service.name}: this mail is neither signed nor checked, "
+        "unlike other mail",
         _line(SMTPD, postfix, gatepost, service),
     )
 
@@ -168,7 +169,7 @@ def _timeouts(postfix: Installation, gatepost: Gatepost, use: Use) -> Iterator[F
             "warning",
             postfix.where(use.service, parameter),
             parameter,
-            f"Postfix waits {value} for the verdict, and verify.dns_budget alone allows "
+            f"Postfix waits {value} for the milter's answer, but verify.dns_budget alone allows "
             f"{gatepost.milters_budget:g} s",
             'write "content_timeout=300s"' if own else set_line(_TIMEOUT, "300s"),
         )
@@ -184,8 +185,8 @@ def _protocol(postfix: Installation, use: Use) -> Iterator[Finding]:
         "warning",
         postfix.where(use.service, parameter),
         parameter,
-        f"version {value} of the milter protocol does not show the white space behind the colon of "
-        "a header field, and signatures that cover it fail",
+        f"version {value} of the milter protocol does not transmit the white space after the "
+        "colon of a header field, so signatures that cover it fail",
         'write "protocol=6"' if own else set_line(_PROTOCOL, "6"),
     )
 
@@ -197,6 +198,6 @@ def _maps(postfix: Installation, service: Service) -> Iterator[Finding]:
             "warning",
             postfix.where(service, "smtpd_milter_maps"),
             "smtpd_milter_maps",
-            f"clients in {value} have other milters or none: their mail may pass Gatepost by",
-            f"see that each entry names the milter, as {SMTPD} does",
+            f"clients in {value} have other milters or none: their mail may bypass Gatepost",
+            f"make sure that each entry names the milter, like {SMTPD}",
         )

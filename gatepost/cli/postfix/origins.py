@@ -18,7 +18,7 @@ _PUBLIC = ("smtp", "25")
 def findings(
     postfix: Installation, gatepost: Gatepost, services: Iterable[Service]
 ) -> Iterator[Finding]:
-    """Yield what has strangers' mail signed, and names of services that nobody has."""
+    """Yield settings by which mail of strangers is signed, and names of missing services."""
     facing = list(services)
     for service in facing:
         yield from _defaults(postfix, service)
@@ -31,18 +31,18 @@ def findings(
                     "error",
                     postfix.where(service, SMTPD),
                     SMTPD,
-                    f"{address} is an address of submission_listen, so mail of strangers through "
+                    f"{address} is in submission_listen, so mail from strangers through "
                     f"{service.name} is signed",
-                    "name an address of listen in its place",
+                    "use an address of listen instead",
                 )
         if service.values.get(_NAME) in gatepost.daemon_names:
             yield Finding(
                 "error",
                 postfix.where(service, _NAME),
                 _NAME,
-                f"{service.values[_NAME]} is in sign.daemon_names, so mail of strangers through "
+                f"{service.values[_NAME]} is in sign.daemon_names, so mail from strangers through "
                 f"{service.name} is signed",
-                "give the name to the submission services alone",
+                "give the name only to the submission services",
             )
     known = {service.values.get(_NAME, "") for service in facing}
     for name in gatepost.daemon_names:
@@ -51,7 +51,7 @@ def findings(
                 "warning",
                 "master.cf",
                 _NAME,
-                f"sign.daemon_names has {name}, and no service is called so",
+                f"sign.daemon_names has {name}, but no service has this name",
                 f'write "-o {_NAME}={name}" below the submission service',
             )
 
@@ -65,12 +65,13 @@ def _defaults(postfix: Installation, service: Service) -> Iterator[Finding]:
                 "error",
                 postfix.where(service, _DEFAULTS),
                 _DEFAULTS,
-                "auth_authen has a default, so every stranger counts as logged in and his mail is "
+                "auth_authen has a default, so every stranger counts as logged in and their mail "
+                "is "
                 "signed",
-                "take auth_authen out",
+                "remove auth_authen",
             )
 
 
 def is_public(service: Service) -> bool:
-    """Return whether it takes mail of the world: port 25, or what postscreen hands on."""
+    """Return whether it accepts mail from the Internet: port 25, or connections from postscreen."""
     return service.type == "pass" or service.name.rpartition(":")[2] in _PUBLIC

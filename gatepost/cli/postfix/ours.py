@@ -1,4 +1,4 @@
-"""Gatepost as its Postfix sees it, and the addresses in main.cf that lead to it."""
+"""The configuration of Gatepost relevant to Postfix, and its addresses in main.cf."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LOCALHOST = ("localhost", "localhost.localdomain", "ip6-localhost")
 
 @dataclass(frozen=True, slots=True)
 class Gatepost:
-    """The parts of gatepost.toml that main.cf has to agree with; times in seconds."""
+    """The parts of gatepost.toml that main.cf must agree with; times in seconds."""
 
     milters: tuple[Address, ...] = ()
     submission: tuple[Address, ...] = ()
@@ -35,9 +35,9 @@ class Gatepost:
 def leads_to(
     address: str, listen: Iterable[Address], postfix: Installation, service: Service
 ) -> bool:
-    """Return whether `service`, with an address as main.cf has it, connects to one of `listen`.
+    """Return whether `service` connects to one of `listen` by an address from main.cf.
 
-    A host name other than localhost is believed: only its port is compared.
+    A host name other than localhost is trusted: only its port is compared.
     """
     scheme, _, rest = address.partition(":")
     if scheme in ("unix", "local"):
@@ -54,7 +54,8 @@ def leads_to(
 
 
 def as_postfix_writes(listen: Address, postfix: Installation, service: Service) -> str:
-    """Return the address as `service` names it; one below the queue directory from there."""
+    """Return the address in the form for `service`; a path below the queue directory is relative to
+    it."""
     if isinstance(listen, Inet):
         return listen.postfix
     path = _normal(str(listen.path))
@@ -63,7 +64,7 @@ def as_postfix_writes(listen: Address, postfix: Installation, service: Service) 
 
 
 def _path(path: str, queue_directory: str, *, is_chrooted: bool) -> str:
-    # a daemon of Postfix stands in the queue directory, which is its root in a chroot
+    # a Postfix daemon runs in the queue directory, which is its root in a chroot
     if is_chrooted or not path.startswith("/"):
         path = f"{queue_directory}/{path}"
     return _normal(path)
@@ -83,7 +84,7 @@ def _same_host(theirs: str, ours: str) -> bool:
     try:
         ipaddress.ip_address(theirs)
     except ValueError:
-        return True  # a name: DNS knows what it leads to
+        return True  # a name: only DNS knows its address
     return ours in _LOCALHOST and _is_loopback(theirs)
 
 

@@ -1,4 +1,4 @@
-"""Checks that Postfix asks the policy server, and at the right place."""
+"""Checks that Postfix queries the policy server, and at the right place."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Question:
 def findings(
     postfix: Installation, gatepost: Gatepost, services: Iterable[Service]
 ) -> Iterator[Finding]:
-    """Yield what is wrong with how Postfix asks the policy server."""
+    """Yield mistakes in Postfix's use of the policy server."""
     facing = list(services)
     ours: list[_Question] = []
     others: list[_Question] = []
@@ -65,11 +65,11 @@ def _unasked(
             "warning",
             postfix.where(service, RECIPIENT),
             RECIPIENT,
-            f"it asks {addresses}, and [policyd] listens on {listens}: the policy server is not "
-            f"asked about mail through {service.name}"
+            f"it queries {addresses}, but [policyd] listens on {listens}: the policy server is "
+            f"not queried about mail through {service.name}"
             if named
-            else f"the policy server is not asked about mail through {service.name}",
-            f'put "check_policy_service {address}" behind {_GUARD}',
+            else f"the policy server is not queried about mail through {service.name}",
+            f'put "check_policy_service {address}" after {_GUARD}',
         )
 
 
@@ -82,8 +82,8 @@ def _order(postfix: Installation, question: _Question) -> Iterator[Finding]:
             "error",
             where,
             parameter,
-            f"check_policy_service {address} stands behind a word that always decides, and is "
-            "never asked",
+            f"check_policy_service {address} comes after a restriction that always decides, and "
+            "is never queried",
             "put it before permit, reject or defer",
         )
     elif not step.is_guarded and parameter in (*BEFORE_MESSAGE, RELAY, RECIPIENT):
@@ -91,9 +91,9 @@ def _order(postfix: Installation, question: _Question) -> Iterator[Finding]:
             "error",
             where,
             parameter,
-            f"check_policy_service {address} stands before {_GUARD}: the server is asked about "
-            "mail of strangers to strangers, and one answer of OK would relay it",
-            f"put it behind {_GUARD} in {RECIPIENT}",
+            f"check_policy_service {address} comes before {_GUARD}: the server is queried about "
+            "mail from strangers to strangers, and an answer OK would relay it",
+            f"put it after {_GUARD} in {RECIPIENT}",
         )
 
 
@@ -109,7 +109,7 @@ def _options(postfix: Installation, gatepost: Gatepost, question: _Question) -> 
             "warning",
             postfix.where(service, parameter),
             parameter,
-            f"Postfix waits {value} for an answer, and budget in [policyd] allows "
+            f"Postfix waits {value} for an answer, but budget in [policyd] allows "
             f"{gatepost.policyd_budget:g} s",
             f'write "timeout={gatepost.policyd_budget + 5:g}s"'
             if own
@@ -120,9 +120,9 @@ def _options(postfix: Installation, gatepost: Gatepost, question: _Question) -> 
     word = (split(action) or [""])[0].upper()
     level: Level
     if word in ("OK", "PERMIT"):
-        level, why = "error", "while the policy server is down, every recipient is let through"
+        level, why = "error", "while the policy server is down, every recipient is accepted"
     elif word == "REJECT" or (word[:1] == "5" and word.isdecimal()):
-        level, why = "error", "while the policy server is down, mail is refused for good"
+        level, why = "error", "while the policy server is down, mail is rejected"
     else:
         return
     parameter = question.parameter if own else _ACTION
@@ -131,7 +131,7 @@ def _options(postfix: Installation, gatepost: Gatepost, question: _Question) -> 
         postfix.where(service, parameter),
         parameter,
         f"default_action={action}: {why}" if own else f"it is {action}: {why}",
-        'write "default_action=DUNNO" to go on without it, or leave it out to defer'
+        'write "default_action=DUNNO" to continue without it, or remove it to defer'
         if own
         else set_line(_ACTION, "451 4.3.5 Server configuration problem"),
     )

@@ -1,4 +1,4 @@
-"""postconf(1): asked for what a Postfix's programs see, without a change to anything."""
+"""Reader of a Postfix's settings through postconf(1), without changing anything."""
 
 from __future__ import annotations
 
@@ -48,21 +48,21 @@ _COMMANDS = frozenset({"smtpd", "cleanup", "pickup", "smtp", "lmtp"})
 """The programs whose settings concern us."""
 
 _TIMEOUT = 60.0
-"""Seconds for one run of postconf: it only reads files, but a slow one may be on a slow machine."""
+"""Time limit in seconds for postconf: it only reads files, but the machine may be slow."""
 
 _PLACES = ("/usr/sbin", "/usr/local/sbin", "/sbin", "/opt/postfix/sbin")
-"""Where postconf is when a user's PATH does not have it."""
+"""Folders of postconf that may be missing in a user's PATH."""
 
 
 @dataclass(frozen=True, slots=True)
 class Postconf:
-    """The program, and the folder of main.cf and master.cf; without one its own default."""
+    """The program, and the folder of main.cf and master.cf; None for its default."""
 
     program: str = "postconf"
     folder: Path | None = None
 
     def read(self) -> Installation:
-        """Read main.cf and master.cf; raises `StartError` with what postconf says of them."""
+        """Read main.cf and master.cf; raises `StartError` with postconf's message."""
         main = self._values({})
         overrides = parse_overrides(self._run("-P"))
         services = []
@@ -77,7 +77,7 @@ class Postconf:
         return Installation(main, tuple(services), main.get("queue_directory", ""))
 
     def _values(self, overrides: Mapping[str, str]) -> Mapping[str, str]:
-        """Return what a program sees that has these overrides, ``$name`` expanded."""
+        """Return the values for a program with these overrides, ``$name`` expanded."""
         changed = [word for pair in overrides.items() for word in ("-o", "{}={}".format(*pair))]
         values = parse_values(self._run("-x", *changed, *PARAMETERS))
         if classes := split(values.get("smtpd_restriction_classes", "")):
@@ -98,10 +98,10 @@ class Postconf:
             )
         except FileNotFoundError:
             raise StartError(
-                f"cannot find {self.program}: name it with --postconf PATH, or install Postfix"
+                f"cannot find {self.program}: use --postconf PATH, or install Postfix"
             ) from None
         except subprocess.TimeoutExpired:
-            raise StartError(f"{self.program} has not answered for {_TIMEOUT:.0f} s") from None
+            raise StartError(f"{self.program} did not answer within {_TIMEOUT:.0f} s") from None
         except (OSError, ValueError) as error:
             raise StartError(f"cannot run {self.program}: {error}") from None
         if done.returncode != 0:
@@ -127,7 +127,7 @@ def parse_overrides(text: str) -> dict[tuple[str, str], dict[str, str]]:
     found: dict[tuple[str, str], dict[str, str]] = {}
     for line in text.splitlines():
         left, equals, value = line.partition("=")
-        # a service may be a path of its own
+        # a service may itself be a path
         words = left.strip().rsplit("/", 2)
         if equals and len(words) == 3:
             name, kind, parameter = words
@@ -137,7 +137,7 @@ def parse_overrides(text: str) -> dict[tuple[str, str], dict[str, str]]:
 
 def parse_services(text: str, main: Mapping[str, str]) -> Iterable[Service]:
     """Parse the lines of ``postconf -M``; all have the values of main.cf."""
-    # COMPATIBILITY_README: since level 1 what is not said is no chroot
+    # COMPATIBILITY_README: since level 1 the default is no chroot
     is_default_chroot = main.get("compatibility_level", "0").startswith("0")
     for line in text.splitlines():
         words: Sequence[str] = line.split()

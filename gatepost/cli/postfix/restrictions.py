@@ -9,7 +9,7 @@ from itertools import islice
 from gatepost.cli.postfix.lists import Endpoint, endpoint, split
 
 MAX_STEPS = 10_000
-"""Restrictions of one list that are looked at, with those of its classes; real lists have 20."""
+"""Maximum restrictions read from one list, including those of its classes; real lists have 20."""
 
 BEFORE_MESSAGE = (
     "smtpd_client_restrictions",
@@ -28,10 +28,10 @@ _GUARDS = frozenset({"reject_unauth_destination", "defer_unauth_destination", "r
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One restriction: `argument` is set for a policy server alone.
+    """One restriction; only a policy server has an `argument`.
 
-    `is_guarded` says that mail of strangers to strangers has been refused before it,
-    `is_reached` that nothing before it in its list has decided in any case.
+    `is_guarded` says that mail from strangers to strangers has been refused before it, `is_reached`
+    that no earlier restriction in its list always decides.
     """
 
     name: str
@@ -41,8 +41,8 @@ class Step:
 
 
 def steps(values: Mapping[str, str]) -> Iterator[tuple[str, Step]]:
-    """Yield every restriction that a service evaluates, with the parameter that it stands in."""
-    # Since Postfix 3.6 who may relay is looked at first.
+    """Yield every restriction that a service evaluates, with its parameter."""
+    # Since Postfix 3.6 the relay restrictions are evaluated first.
     relay_first = values.get("smtpd_relay_before_recipient_restrictions") == "yes"
     middle = (RELAY, RECIPIENT) if relay_first else (RECIPIENT, RELAY)
     guarded = False
@@ -56,7 +56,7 @@ def steps(values: Mapping[str, str]) -> Iterator[tuple[str, Step]]:
 
 
 def is_for_own_networks(values: Mapping[str, str]) -> bool:
-    """Tell whether a service first of all turns away who is not in mynetworks."""
+    """Return whether a service first refuses clients that are not in mynetworks."""
     names = [name for name, _ in _flat(values.get(BEFORE_MESSAGE[0], ""), values, frozenset())]
     return names == ["permit_mynetworks", "reject"]
 

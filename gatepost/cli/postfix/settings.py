@@ -1,4 +1,4 @@
-"""The settings of a Postfix as its programs see them: main.cf, and what master.cf overrides."""
+"""The effective settings of a Postfix: main.cf, and the overrides in master.cf."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MAIN = "main.cf"
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One line of master.cf: `command` is the program, `values` what the program sees.
+    """One line of master.cf: `command` is the program, `values` its effective parameters.
 
-    `values` are all parameters that were asked for, with every ``$name`` expanded; one that this
-    Postfix does not know is missing.
+    `values` has all requested parameters, with every ``$name`` expanded; one unknown to this
+    Postfix is missing.
     """
 
     name: str
@@ -29,18 +29,18 @@ class Service:
 
     @property
     def label(self) -> str:
-        """How a finding names it."""
+        """Return its name in a finding."""
         return f"master.cf {self.name}/{self.type}"
 
     @property
     def is_internal(self) -> bool:
-        """Return whether no other machine reaches it, as where a content filter hands mail back."""
+        """Return whether no other machine can reach it, like a service for a content filter."""
         return self.type == "unix" or bool(_LOOPBACK.match(self.name))
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """A Postfix: `main` has the values of main.cf and the defaults, as `Service.values` does."""
+    """A Postfix: `main` has the values of main.cf and the defaults, like `Service.values`."""
 
     main: Mapping[str, str]
     services: tuple[Service, ...] = ()
@@ -51,12 +51,13 @@ class Installation:
         return (service for service in self.services if service.command == command)
 
     def where(self, service: Service, *parameters: str) -> str:
-        """Name the place of these values: main.cf, or the service in master.cf."""
+        """Return the place of these values: main.cf, or the service in master.cf."""
         same = all(service.values.get(name) == self.main.get(name) for name in parameters)
         return MAIN if same else service.label
 
 
 def seconds(value: str) -> float | None:
-    """Read a time of Postfix (``30s``, ``5m``, a bare number of seconds); None for what is none."""
+    """Parse a time of Postfix (``30s``, ``5m``, a bare number of seconds); None if it is
+    invalid."""
     match = _TIME.match(value.strip())
     return None if match is None else float(int(match[1]) * _UNITS[match[2]])

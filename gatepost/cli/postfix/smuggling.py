@@ -1,4 +1,4 @@
-"""Checks against SMTP smuggling: a second message that hides inside of one."""
+"""Checks against SMTP smuggling: a second message hidden inside one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FORBID = "smtpd_forbid_unauth_pipelining"
 
 
 def findings(postfix: Installation, services: Iterable[Service]) -> Iterator[Finding]:
-    """Yield what lets a stranger's message bring a second one with it."""
+    """Yield settings that let a stranger's message smuggle in a second one."""
     for service in services:
         yield from _bare_newlines(postfix, service)
         yield from _pipelining(postfix, service)
@@ -28,20 +28,20 @@ def _bare_newlines(postfix: Installation, service: Service) -> Iterator[Finding]
             "error",
             "main.cf",
             _BARE,
-            "this Postfix is older than 3.5.23, 3.6.13, 3.7.9 and 3.8.4 and cannot keep a second "
-            "message out of the first (SMTP smuggling)",
+            "this Postfix is older than 3.5.23, 3.6.13, 3.7.9 and 3.8.4 and cannot prevent SMTP "
+            "smuggling",
             "install a newer one, and until then write "
             f'"{_DATA} = {_PIPELINING}" and "smtpd_discard_ehlo_keywords = chunking"',
         )
     elif value.lower() not in ("normalize", "yes", "reject"):
-        # the first versions with the parameter know yes and no alone
+        # the first versions with the parameter only know yes and no
         right = "normalize" if f"{_BARE}_reject_code" in service.values else "yes"
         yield Finding(
             "error",
             postfix.where(service, _BARE),
             _BARE,
-            f"it is {value or 'empty'}, so a stranger can put a second message, from anybody, "
-            "into his own (SMTP smuggling)",
+            f"it is {value or 'empty'}, so a stranger can hide a second message, from anybody, in "
+            "their own (SMTP smuggling)",
             set_line(_BARE, right),
         )
 
@@ -54,11 +54,11 @@ def _pipelining(postfix: Installation, service: Service) -> Iterator[Finding]:
     if any(step.is_reached for step in there):
         return
     value = service.values.get(_DATA, "")
-    why = "it stands behind a word that always decides" if there else "it is missing"
+    why = "it comes after a restriction that always decides" if there else "it is missing"
     yield Finding(
         "warning",
         postfix.where(service, _DATA),
         _DATA,
-        f"{_PIPELINING}: {why}; a client that does not wait for its turn is not refused",
+        f"{_PIPELINING}: {why}; a client that pipelines too early is not refused",
         set_line(_DATA, ", ".join(filter(None, (_PIPELINING, "" if there else value)))),
     )

@@ -82,7 +82,7 @@ def test_a_zone_below_has_servers_of_its_own() -> None:
     ("name", "told"),
     [
         ("s1.broken.example", "nowhere.example, a name server of broken.example, has no address"),
-        ("s1.nothing.test", "no zone holds s1.nothing.test"),
+        ("s1.nothing.test", "no zone contains s1.nothing.test"),
         ("dead.example", "DNS does not answer for the NS records of dead.example"),
     ],
 )

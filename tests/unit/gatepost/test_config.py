@@ -65,7 +65,7 @@ def test_addresses_are_one_or_a_list(tmp_path: Path) -> None:
     assert also('"inet:25@127.0.0.1"').model_dump(mode="json")["also"] == "inet:25@127.0.0.1"
     for text, wrong in (
         ("[]", "is empty: write at least one"),
-        ('["unix:/run/x", "unix:/run/x"]', "an address stands in it twice"),
+        ('["unix:/run/x", "unix:/run/x"]', "an address is listed twice"),
         ('["nowhere"]', "'nowhere' is not an address"),
     ):
         assert wrong in failure(write(tmp_path, f"[door]\nalso = {text}\n"))
@@ -217,8 +217,8 @@ def test_what_a_file_of_a_variable_holds_is_not_blamed_on_the_configuration(
     [
         (None, 0, "No such file or directory"),
         (b"", 0o600, "is empty"),
-        (b"x", 0o644, "is open to everybody"),
-        (b"\xff\xfe", 0o600, "is no UTF-8 text"),
+        (b"x", 0o644, "is accessible to everybody"),
+        (b"\xff\xfe", 0o600, "is not UTF-8 text"),
     ],
 )
 def test_config_check_names_the_variable_of_a_secret_and_the_file_that_it_is_in(
@@ -284,7 +284,7 @@ def test_a_secret_is_read_from_its_file_when_others_cannot(tmp_path: Path) -> No
     assert secret.read() == b"hidden"
     assert "hidden" not in repr(secret)
     file.chmod(0o644)
-    with pytest.raises(ValueError, match="open to everybody"):
+    with pytest.raises(ValueError, match="accessible to everybody"):
         secret.read()
 
 

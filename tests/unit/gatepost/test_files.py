@@ -39,7 +39,7 @@ def test_what_is_no_regular_file_is_an_error(tmp_path: Path, reader: str, kind: 
             path.symlink_to("/dev/null")
         case "folder":
             path.mkdir(mode=0o700)
-    with pytest.raises(Exception, match="is no regular file"):
+    with pytest.raises(Exception, match="is not a regular file"):
         READERS[reader](path)
 
 

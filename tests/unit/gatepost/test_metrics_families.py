@@ -107,5 +107,5 @@ def test_what_cannot_be_a_metric() -> None:
         Counter("gatepost_t9_total", "Help")
     with pytest.raises(ValueError, match="labels"):
         next(family for family in declared() if family.name == "gatepost_t9_total").labels("x", "y")
-    with pytest.raises(ValueError, match="rise"):
+    with pytest.raises(ValueError, match="increase"):
         Histogram("gatepost_t10", "Help", buckets=[2, 1])

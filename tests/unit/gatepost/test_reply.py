@@ -9,7 +9,7 @@ def test_a_reply_names_its_reason_and_hides_its_cause() -> None:
 
 
 def test_the_class_of_the_codes_agrees() -> None:
-    with pytest.raises(ValueError, match="does not fit"):
+    with pytest.raises(ValueError, match="does not match"):
         Reply(450, "5.7.1", "no")
     with pytest.raises(ValueError, match="4xx or 5xx"):
         Reply(250, "2.0.0", "yes")

@@ -235,7 +235,7 @@ def test_a_daemon_overrides_defaults_and_descriptions_of_server_keys_alone(
 
 @pytest.mark.parametrize("model", [MiltersSettings, PolicydSettings])
 def test_an_address_is_served_once_and_metrics_over_tcp(model: type[ServerSettings]) -> None:
-    with pytest.raises(ValueError, match=r"stands twice in listen.* and metrics_listen"):
+    with pytest.raises(ValueError, match=r"is used twice in listen.* and metrics_listen"):
         model.model_validate({"listen": "inet:9999", "metrics_listen": "inet:9999"})
     with pytest.raises(ValueError, match="metrics_listen is served over TCP"):
         model.model_validate({"metrics_listen": "unix:/run/metrics"})

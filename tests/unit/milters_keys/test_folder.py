@@ -171,7 +171,7 @@ def test_a_damaged_key_is_refused_or_read(
 
 def test_a_fifo_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "s1.pem", 0o600)
-    with pytest.raises(KeyFileError, match="no regular file"):
+    with pytest.raises(KeyFileError, match="not a regular file"):
         read_key(tmp_path / "s1.pem")
 
 

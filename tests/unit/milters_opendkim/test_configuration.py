@@ -195,7 +195,7 @@ UNDECIDED = [
 def test_what_is_undecided_is_refused_and_signs_nobody_elses_mail(text: str) -> None:
     conversion = converted(f"{text}\n", kt="", st="")
     loaded = tomllib.loads(conversion.toml)
-    with pytest.raises(ValidationError, match="decide this, then take the line out"):
+    with pytest.raises(ValidationError, match="decide this, then remove the line"):
         MiltersFile.model_validate(loaded)
     del loaded["undecided"]
     networks = MiltersFile.model_validate(loaded).milters.internal_networks

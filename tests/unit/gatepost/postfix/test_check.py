@@ -36,7 +36,7 @@ def test_each_finding_is_one_line_with_the_line_to_set() -> None:
     (finding,) = found(installation({"milter_default_action": "accept"}))
     assert str(finding) == (
         "error: main.cf: milter_default_action: it is accept: while the milter is down, mail "
-        'leaves unsigned and arrives unjudged; write "milter_default_action = tempfail"'
+        'is sent unsigned and accepted unchecked; write "milter_default_action = tempfail"'
     )
 
 

@@ -108,7 +108,7 @@ def test_a_postconf_that_prints_nothing(tmp_path: Path) -> None:
 
 
 def test_a_postconf_that_is_not_there_or_no_program(tmp_path: Path) -> None:
-    with pytest.raises(StartError, match=r"cannot find .*: name it with --postconf PATH"):
+    with pytest.raises(StartError, match=r"cannot find .*: use --postconf PATH"):
         Postconf(str(tmp_path / "none")).read()
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(StartError, match="cannot run"):
