@@ -12,14 +12,14 @@ def notes(values: str = "") -> str:
 
 def test_they_have_the_names_of_the_user() -> None:
     told = notes("{mail: {hostname: mx.example.net, domains: [example.net, example.com]}}")
-    assert "mx.example.net takes mail for example.net, example.com." in told
+    assert "mx.example.net accepts mail for example.net, example.com." in told
     assert "gatepost keys new example.net" in told
     assert "kubectl -n post get service mail-smtp" in told
 
 
 def test_who_takes_mail_for_no_domain_is_told_so() -> None:
     told = notes("{mail: {domains: []}}")
-    assert "mail.example.org takes mail for no domain." in told
+    assert "mail.example.org accepts mail for no domain." in told
     assert "_dmarc.DOMAIN." in told
 
 

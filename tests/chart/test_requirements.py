@@ -12,30 +12,30 @@ from tests.chart.helm import HelmError, template
     [
         (
             "{topology: services, store: {kind: sqlite}}",
-            "a SQLite file cannot be shared by several pods. Set store.kind to valkey",
+            "several pods cannot share a SQLite file. Set store.kind to valkey",
         ),
         (
             "{topology: services, store: {kind: sqlite},"
             " policyd: {replicas: 1, autoscaling: {enabled: true}}}",
-            "a SQLite file cannot be shared by several pods",
+            "several pods cannot share a SQLite file",
         ),
         ("{milters: {autoscaling: {enabled: true}}}", "topology pod is one pod and cannot scale"),
         ("{store: {url: valkey://v:6379/0}}", "set store.kind to valkey"),
         ("{store: {kind: valkey, url: valkey://u:p@v:6379/0}}", "must not have a password"),
         ("{postfix: {sasl: 'inet:dovecot:12345'}, tls: {secret: ''}}", "needs a certificate"),
         ("{certificate: {enabled: true}, tls: {secret: ''}}", "needs tls.secret"),
-        ("{postfix: {proxy: true}}", "name the load balancers that may reach them"),
+        ("{postfix: {proxy: true}}", "list the load balancers that may reach them"),
         (
             "{mail: {networks: [10.0.0.0/8], proxyNetworks: [10.0.0.0/8]}}",
-            "10.0.0.0/8 of mail.networks and 10.0.0.0/8 of mail.proxyNetworks",
+            "10.0.0.0/8 in mail.networks and 10.0.0.0/8 in mail.proxyNetworks",
         ),
         (
             "{mail: {networks: [10.0.0.0/8], proxyNetworks: [10.9.1.0/24]}}",
-            "10.0.0.0/8 of mail.networks and 10.9.1.0/24 of mail.proxyNetworks",
+            "10.0.0.0/8 in mail.networks and 10.9.1.0/24 in mail.proxyNetworks",
         ),
         (
             "{mail: {networks: [10.20.4.0/22], proxyNetworks: [10.20.0.0/16]}}",
-            "10.20.4.0/22 of mail.networks and 10.20.0.0/16 of mail.proxyNetworks",
+            "10.20.4.0/22 in mail.networks and 10.20.0.0/16 in mail.proxyNetworks",
         ),
         *(
             (
@@ -65,7 +65,7 @@ from tests.chart.helm import HelmError, template
             "{topology: services, milters: {autoscaling: {enabled: true, minReplicas: 9}}}",
             "milters.autoscaling.minReplicas is more than maxReplicas",
         ),
-        ("{postfix: {files: {POSTFIX_NETWORKS: x}}}", "settings are set by the values"),
+        ("{postfix: {files: {POSTFIX_NETWORKS: x}}}", "use the values of mail and postfix"),
         ("{topology: cluster}", "value must be one of 'pod', 'services'"),
         ("{mail: {hostnme: a.example.org}}", "hostnme"),
         ("{mail: {hostname: localhost}}", "'localhost' does not match pattern"),

@@ -156,12 +156,15 @@ def test_who_logs_in_is_asked_about_too(tmp_path: Path) -> None:
     ("settings", "sentence"),
     [
         ({"POSTFIX_HOSTNAME": ""}, "POSTFIX_HOSTNAME is not set"),
-        ({"POSTFIX_HOSTNAME": "mail"}, "POSTFIX_HOSTNAME is 'mail': a full name"),
+        ({"POSTFIX_HOSTNAME": "mail"}, "POSTFIX_HOSTNAME is 'mail': write a fully qualified name"),
         ({"POSTFIX_HOSTNAME": "a.b\nmynetworks = 0.0.0.0/0"}, "POSTFIX_HOSTNAME has more than one"),
-        ({"POSTFIX_NEXT_HOP": ""}, "POSTFIX_NEXT_HOP is not set: where mail for example.org goes"),
+        (
+            {"POSTFIX_NEXT_HOP": ""},
+            "POSTFIX_NEXT_HOP is not set: write where mail for example.org goes",
+        ),
         ({"POSTFIX_NEXT_HOP": "mailstore"}, "POSTFIX_NEXT_HOP is 'mailstore': begin with smtp:"),
         ({"POSTFIX_PROXY": "true"}, "POSTFIX_PROXY is 'true': write yes or no"),
-        ({"POSTFIX_DNS_LISTS_THRESHOLD": "0"}, "POSTFIX_DNS_LISTS_THRESHOLD is '0': a whole"),
+        ({"POSTFIX_DNS_LISTS_THRESHOLD": "0"}, "POSTFIX_DNS_LISTS_THRESHOLD is '0': write a whole"),
     ],
 )
 def test_what_cannot_be_is_told_in_a_sentence(
