@@ -1,10 +1,11 @@
 """Mail authentication without I/O: DKIM, SPF, DMARC, ARC and Authentication-Results.
 
-``msgauth.verify()`` checks a message, ``sign()`` and ``seal()`` sign one, and ``solve()`` gets them
-the answers of DNS that they need. docs/library.md shows how.
+``msgauth.verify()`` checks a message, ``sign()`` and ``seal()`` sign one, and ``solve()`` gets the
+DNS answers that they need. docs/library.md shows how.
 
-Nothing in here opens a socket, reads a clock or the environment, draws a random number or logs.
-What needs DNS is a generator that asks (`msgauth.ask`); what needs the time takes it as argument.
+Nothing in this package opens a socket, reads a clock or the environment, draws a random number or
+logs. Functions that need DNS are generators that yield questions (`msgauth.ask`); functions that
+need the time take it as an argument.
 """
 
 from __future__ import annotations
@@ -140,11 +141,11 @@ _HOMES: Final = {
     "msgauth.trace": "Asked Found Trace",
     "msgauth.verification": "verify verify_arc verify_dkim",
 }
-"""Where the public names come from. Each is imported when it is first used: whoever imports a part
-of this package runs this module, too, and the policy server, for one, needs neither DKIM nor
+"""The modules of the public names. Each name is imported when it is first used: importing any part
+of this package runs this module, too, and the policy server, for example, needs neither DKIM nor
 cryptography."""
 
-if not TYPE_CHECKING:  # else every name would be known to a type checker, misspelt or not
+if not TYPE_CHECKING:  # otherwise type checkers would accept misspelt names
 
     def __getattr__(name: str) -> object:
         for home, names in _HOMES.items():

@@ -1,4 +1,4 @@
-"""The address of an SMTP client, as the checks look at it."""
+"""The address of an SMTP client in the form for the checks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class AddressError(MsgauthError):
-    """Text is no IPv4 or IPv6 address."""
+    """Text is not an IPv4 or IPv6 address."""
 
 
 def parse_address(client: IpAddress | str) -> IpAddress:
@@ -25,11 +25,11 @@ def parse_address(client: IpAddress | str) -> IpAddress:
     try:
         return ipaddress.ip_address(client)
     except ValueError:
-        raise AddressError(f"{client[:50]!a} is no IPv4 or IPv6 address") from None
+        raise AddressError(f"{client[:50]!a} is not an IPv4 or IPv6 address") from None
 
 
 def plain(client: IpAddress) -> IpAddress:
-    """Return the address without the form it came in.
+    """Return the address in its plain form.
 
     An IPv4-mapped IPv6 address is the IPv4 address (RFC 7208 section 5); a scope is left out.
     """

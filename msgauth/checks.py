@@ -1,11 +1,11 @@
-"""All checks of a message from outside, and their results; nothing of what is done about them.
+"""All checks of a message from outside and their results, without any decision.
 
-A `MessageChecks` is made when the header is complete, so that body hashes can be taken while the
-body streams by; DNS is asked at the end, all methods in one lookup.
+A `MessageChecks` is created when the header is complete, so that the body is hashed while it
+streams; DNS is queried at the end, for all methods in one lookup.
 
-The order of the questions is that of their weight, because all have one budget of time and a sender
-chooses many of the names: first the policy of the author domain, in a time of its own, then what
-could be aligned with it, then all else.
+The most important questions come first, because all share one time limit and a sender chooses many
+of the names: first the policy of the author domain, with its own share of the time, then
+identifiers that could be aligned with it, then the rest.
 """
 
 from __future__ import annotations
@@ -36,10 +36,9 @@ T = TypeVar("T")
 class Transaction:
     """The facts that SMTP gives about a message before its header (RFC 5321 section 3.3).
 
-    `client` is the address of the client; None where it is not known, and then nothing that needs
-    it is checked. `helo` is the name in HELO or EHLO, `mail_from` the reverse-path. `client_name`
-    is the name of the client's address where the MTA has already followed it back to the address,
-    without a final dot, else empty.
+    `client` is the address of the client; None if unknown, and then checks that need it are
+    skipped. `helo` is the name in HELO or EHLO, `mail_from` the reverse-path. `client_name` is the
+    client's host name as verified by the MTA (FCrDNS), without a final dot, or empty.
     """
 
     client: IpAddress | None = None
@@ -50,10 +49,11 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class CheckOptions:
-    """The methods that are run, and their limits.
+    """The methods to run, and their limits.
 
-    DMARC goes by what DKIM and SPF find, and cannot pass without them. `receiver` is our own host
-    name, which can show up in an explanation of SPF (RFC 7208 section 7.3). `limits` bounds DKIM.
+    DMARC depends on the results of DKIM and SPF, and cannot pass without them. `receiver` is our
+    own host name, which may appear in an SPF explanation (RFC 7208 section 7.3). `limits` applies
+    to DKIM.
     """
 
     dkim: bool = True
@@ -70,11 +70,11 @@ DEFAULT_OPTIONS: Final = CheckOptions()
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """The results of all methods for one message; a method that was not run has none.
+    """The results of all methods for one message; a method that did not run has none.
 
     `author` is the author in From. `dkim` has one result for each signature, at least
-    one. `spf` is the result for MAIL FROM, or for the HELO name where there is no sender; `helo` is
-    the one for the HELO name where there is a sender.
+    one. `spf` is the result for MAIL FROM, or for the HELO name if there is no sender; `helo` is
+    the result for the HELO name if there is a sender.
     """
 
     author: Author
@@ -93,14 +93,14 @@ class Findings:
 
     @property
     def second_field(self) -> str:
-        """The field that was added to one that a signature covers, as "Subject", or empty."""
+        """The name of a second field added to a signed one, such as "Subject", or empty."""
         return next((one.second_field for one in self.dkim if one.second_field), "")
 
     def authentication_results(self, authserv_id: str, *, utf8: bool = False) -> HeaderField:
         """Return the Authentication-Results field (RFC 8601) of host `authserv_id`.
 
-        It goes on top of the message, after the fields that claim to be of the same host have been
-        removed (`msgauth.fields_to_remove`). `utf8` tells whether the message may have UTF-8 in its
+        Put it at the top of the message, after removing the fields that claim to be of the same
+        host (`msgauth.fields_to_remove`). `utf8` tells whether the message may have UTF-8 in its
         header (RFC 6531). Raises `AuthresError` for an empty `authserv_id`.
         """
         return format_field(authserv_id, self.all, utf8=utf8)
@@ -110,8 +110,8 @@ class MessageChecks:
     """The checks of one message.
 
     `fields` is the whole header as it arrived, or as much of it as signatures can cover; `author`
-    is the result of `find_author` for its From fields. `hashes` wants the body before `finish`:
-    each chunk goes through ``hashes.update()``. `trace` records questions and findings.
+    is the result of `find_author` for its From fields. `hashes` needs the body before `finish`:
+    pass each chunk to ``hashes.update()``. `trace` records questions and findings.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class MessageChecks:
         self._arc = ArcVerifier(fields, self.hashes) if options.arc else None
 
     def finish(self, now: int) -> Lookup[Findings]:
-        """Ask for what is needed and return what was found.
+        """Query DNS as needed and return the findings.
 
         `now` is the time in seconds since 1970 in UTC.
         """
@@ -162,7 +162,7 @@ class MessageChecks:
         if not self._options.iprev or client is None:
             return None
         if name:
-            # the MTA has followed the name back to the address already
+            # the MTA has already verified the name
             address = str(plain(client))
             shown = (Property("policy", "iprev", address),)
             reason = f"{name} has the address {address}"
@@ -185,7 +185,8 @@ class MessageChecks:
         return (yield from check)
 
     def _unknown_spf(self) -> SpfResult:
-        """Return a result for DMARC: SPF might have passed for this domain, nobody can know."""
+        """Return a result for DMARC: it is unknown whether SPF would have passed for this
+        domain."""
         said = self._transaction
         domain = said.mail_from.domain
         if not domain and "@" not in said.mail_from.text:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 
 MAX_NESTING = 20
-"""How deep comments may stand in comments."""
+"""Maximum depth of nested comments."""
 
 _INSIDE = re.compile(r"[()]|\\.", re.DOTALL)
 
 
 def end_of_comment(text: str, start: int) -> int | None:
-    """Where the comment whose "(" is at `start` ends, behind its ")".
+    """Return the end of the comment whose "(" is at `start`, after its ")".
 
-    None when it has no end, or has comments in it deeper than `MAX_NESTING`.
+    None if it is not closed, or nested deeper than `MAX_NESTING`.
     """
     depth = 0
     for match in _INSIDE.finditer(text, start):

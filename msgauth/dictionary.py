@@ -10,12 +10,12 @@ from msgauth.ask import NXDOMAIN, Answer, Question, Rcode, RdType
 def answers_from(
     records: Mapping[tuple[str, RdType], Sequence[str] | Rcode],
 ) -> Callable[[Question], Answer]:
-    """Return a resolver for `solve` that knows `records` and nothing else.
+    """Return a resolver for `solve` that only knows `records`.
 
     A key is a name in A-labels and a type; a value is the records, written as `Answer` has them, or
     an `Rcode` for a question that fails. Case and a final dot do not matter. A name without an
     entry does not exist, unless there is one below it (RFC 8020). CNAME records are not followed
-    and a ``*`` stands for nothing but itself. The mapping is read once.
+    and ``*`` has no special meaning. The mapping is read once.
     """
     answers: dict[tuple[str, str], Answer] = {}
     names: set[str] = set()

@@ -1,9 +1,9 @@
-"""Domain names as mail authentication compares them: A-labels, lower-case, no final dot.
+"""Domain names in the form for comparison: A-labels, lower-case, no final dot.
 
 Every domain that comes from outside (a header field, the SMTP envelope, a DNS record) goes through
-`to_alabels` once; what comes out is safe to put into a DNS question, into a header field and into
-a comparison with ``==``. Names are compared without regard to case (RFC 4343) and in their A-label
-form (RFC 5890 section 2.3.2.4), because that is what DNS holds.
+`to_alabels` once; the result is safe in a DNS question, in a header field and in a comparison with
+``==``. Names are compared ignoring case (RFC 4343) and in their A-label form (RFC 5890 section
+2.3.2.4), which is the form in DNS.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import idna
 from msgauth.errors import MsgauthError
 
 MAX_NAME = 253
-"""Longest domain name in text, in octets, without the final dot (RFC 1035 section 2.3.4)."""
+"""Maximum octets of a domain name in text, without the final dot (RFC 1035 section 2.3.4)."""
 
 MAX_LABEL = 63
-"""Longest label, in octets (RFC 1035 section 2.3.4)."""
+"""Maximum octets of a label (RFC 1035 section 2.3.4)."""
 
 CACHED_NAMES = 4096
-"""How many names keep their A-label form: a message brings about ten, most seen before."""
+"""Number of names cached in A-label form: a message has about ten, most of them known."""
 
 # Letters, digits, hyphens (RFC 1123 section 2.1), and the underscore that service names such as
 # _dmarc begin with (RFC 8552) and that some hosts have inside.
@@ -32,7 +32,7 @@ _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\Z")
 
 
 class DomainError(MsgauthError):
-    """A string is not a domain name that could be looked up."""
+    """A string is not a valid domain name."""
 
 
 @functools.lru_cache(CACHED_NAMES)
@@ -44,8 +44,8 @@ def to_alabels(name: str) -> str:
     A-label that arrives as such is taken as it is, so that names registered by other rules, such
     as emoji, stay usable.
 
-    Raises `DomainError` when an octet or code point cannot stand in a host name, a label is empty
-    or longer than 63 octets, or the whole is longer than 253.
+    Raises `DomainError` if an octet or code point is not allowed in a host name, a label is empty
+    or longer than 63 octets, or the whole name is longer than 253.
     """
     if len(name) > 4 * MAX_NAME:  # bounds the work below; no valid name shrinks that much
         raise DomainError("domain name is too long")
@@ -71,7 +71,7 @@ def _convert(name: str) -> str:
 
 
 def _least_length(labels: list[str]) -> int:
-    """How long a name of these U-labels is in A-labels, at least, without its final dot.
+    """Return the minimum length of these U-labels in A-labels, without the final dot.
 
     An A-label has ``xn--`` and one octet or more for each character; converting one takes a tenth
     of a millisecond, which is too much for hundreds of them.
@@ -85,7 +85,7 @@ def _shown(name: str) -> str:
 
 
 def count_labels(name: str) -> int:
-    """Return how many labels `name` has; it is in the form of `to_alabels`."""
+    """Return the number of labels of `name`, which is in the form of `to_alabels`."""
     return name.count(".") + 1
 
 
@@ -99,10 +99,11 @@ def ancestors(name: str) -> Iterator[str]:
 
 
 def last_labels(name: str, count: int) -> str:
-    """Return the rightmost `count` labels of `name`, all of it when it has no more."""
+    """Return the rightmost `count` labels of `name`, or all of them."""
     return ".".join(name.rsplit(".", count)[-count:])
 
 
 def is_at_or_below(name: str, ancestor: str) -> bool:
-    """Whether `name` is `ancestor` or a subdomain of it; both in the form of `to_alabels`."""
+    """Return whether `name` is `ancestor` or a subdomain of it; both in the form of
+    `to_alabels`."""
     return name == ancestor or name.endswith("." + ancestor)

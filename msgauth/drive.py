@@ -1,8 +1,8 @@
-"""Drivers of a `Lookup`: each puts its questions to a resolver and sends it the answers.
+"""Drivers of a `Lookup`: each passes its questions to a resolver and sends it the answers.
 
-A resolver is a function that takes a `Question` and returns an `Answer`. It never raises for what a
-server or the network does: it returns `TEMPFAIL`. An exception that it does raise, for something
-wrong on this host, ends the lookup and comes out of the driver.
+A resolver is a function that takes a `Question` and returns an `Answer`. For failures of a server
+or the network it returns `TEMPFAIL` and never raises. If it raises for a problem on this host, the
+lookup ends and the driver raises the same exception.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ T = TypeVar("T")
 def solve(lookup: Lookup[T], resolve: Callable[[Question], Answer]) -> T:
     """Run `lookup` to its end in this thread and return its result.
 
-    `resolve` is called once for each question, one after the other. Nothing here bounds the time:
-    that is up to `resolve`, which can answer `TEMPFAIL` from some point on. Raises what the lookup
-    raises (`MsgauthError`) and what `resolve` raises.
+    `resolve` is called for each question in sequence. It must limit the time itself, by answering
+    `TEMPFAIL` from some point on. Raises the exceptions of the lookup (`MsgauthError`) and of
+    `resolve`.
     """
     try:
         question = next(lookup)
@@ -33,13 +33,13 @@ def solve(lookup: Lookup[T], resolve: Callable[[Question], Answer]) -> T:
 
 @dataclass(frozen=True, slots=True)
 class Pending(Generic[T]):
-    """A lookup that has begun; `rest` asks the question it has come to, and goes on."""
+    """A lookup in progress; `rest` asks its current question, and continues."""
 
     rest: Lookup[T]
 
 
 def begin(lookup: Lookup[T], known: Callable[[Question], Answer | None]) -> T | Pending[T]:
-    """Run a lookup as far as `known` has the answers: to its end, or to a question it has not."""
+    """Run a lookup as far as `known` has answers: to its end, or to an unknown one."""
     try:
         question = next(lookup)
         while (answer := known(question)) is not None:

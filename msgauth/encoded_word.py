@@ -11,33 +11,33 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 MAX_ROUNDS = 3
-"""How often a text is decoded that has encoded words again when it has been decoded."""
+"""Maximum times a text is decoded again if the result has encoded words."""
 
-# RFC 2047 section 2. Programs are not strict about what may stand in a word and how long it is.
+# RFC 2047 section 2. Programs are not strict about the characters and length of a word.
 _START = re.compile(r"=\?([^?]{0,80})\?([bq])\?", re.IGNORECASE)
 _CHARSET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]*[A-Za-z0-9]")
 _LANGUAGE = re.compile(r"(?:[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*)?")
 _HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
 _HALF_HEX = re.compile(rb"=(?![0-9A-Fa-f]{2})")
 _SPACE = " \t\r\n"
-# Charsets in which an octet may stand for something else behind the ones before it.
+# Stateful charsets, in which the meaning of an octet depends on those before it.
 _STATEFUL = ("iso2022", "hz", "utf-7")
-# Codecs of Python that are no charsets of mail.
+# Python codecs that are not charsets of mail.
 _NO_CHARSET = frozenset({"idna", "punycode", "undefined", "mbcs", "oem"})
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedWord:
-    """An encoded word: where it starts and ends in its text, and what it is decoded to."""
+    """An encoded word: its start and end in the text, and its decoded text."""
 
     start: int
     end: int
     text: str | None
-    """None where programs may decode it in different ways: its charset is unknown, or its octets
-    are damaged."""
+    """None if programs may decode it differently, because of an unknown charset or invalid
+    octets."""
 
     def may_show(self, characters: Collection[str]) -> bool:
-        """Return whether one of the `characters` may appear when it is decoded.
+        """Return whether its decoded text may contain one of the `characters`.
 
         A compatibility form of a character counts as the character (NFKC). A word that cannot be
         decoded may show anything, and so may one that has encoded words in it again and again.
@@ -54,7 +54,7 @@ class EncodedWord:
 
 
 def encoded_words(text: str) -> Iterator[EncodedWord]:
-    """Yield the encoded words in `text`, also those that are longer than they may be."""
+    """Yield the encoded words in `text`, including those that are too long."""
     position = 0
     while match := _START.search(text, position):
         position = text.find("?=", match.end())
@@ -66,10 +66,10 @@ def encoded_words(text: str) -> Iterator[EncodedWord]:
 
 
 def neighbours(text: str, words: Sequence[EncodedWord]) -> Iterator[EncodedWord]:
-    """Yield what each run of two or more of the `words` in `text` is decoded to as one.
+    """Yield each run of two or more adjacent `words` in `text`, decoded as one.
 
-    There is nothing but white space between them, which is not shown (RFC 2047 section 6.2). So a
-    run may show what none of its words does: an encoded word that is in all of them together.
+    White space between them is not shown (RFC 2047 section 6.2). So a run may show text that none
+    of its words does: an encoded word that they form together.
     """
     run: list[EncodedWord] = []
     for word in words:
@@ -86,7 +86,7 @@ def _as_one(run: list[EncodedWord]) -> Iterator[EncodedWord]:
 
 
 def characters_in(text: str) -> set[str]:
-    """Return the characters of `text`, compatibility forms as what they stand for (NFKC)."""
+    """Return the characters of `text`, with compatibility forms normalized (NFKC)."""
     return set(unicodedata.normalize("NFKC", "".join(set(text))))
 
 
@@ -122,5 +122,5 @@ def _decode(charset: str, encoding: str, text: str) -> str | None:
 
 
 def _stands_alone(octets: bytes, charset: str) -> bool:
-    """Return whether what comes behind `octets` is read as if they were not there."""
+    """Return whether `octets` do not affect the decoding of those after them."""
     return (octets + b"A").decode(charset) == octets.decode(charset) + "A"

@@ -1,7 +1,7 @@
-"""Writes header fields: folded where it is allowed, and safe against injected line ends.
+"""Writer of header fields: folded where allowed, and safe against injected line ends.
 
-A field that this package writes has no line longer than `WIDTH`, unless a single item that must
-not be broken is longer itself, and no control character that came from outside.
+Fields written by this package have no line longer than `WIDTH`, unless a single unbreakable item is
+longer, and no control characters from outside.
 """
 
 from __future__ import annotations
@@ -12,32 +12,32 @@ from collections.abc import Iterable
 from msgauth.errors import MsgauthError
 
 WIDTH = 78
-"""Characters a line has at the most, without its CRLF (RFC 5322 section 2.1.1)."""
+"""Maximum characters of a line, without its CRLF (RFC 5322 section 2.1.1)."""
 
 MAX_LINE = 998
-"""Octets a line may have at the most, without its CRLF (RFC 5322 section 2.1.1)."""
+"""Maximum octets allowed in a line, without its CRLF (RFC 5322 section 2.1.1)."""
 
 FOLD = "\r\n "
-"""What stands between two lines of a field that is written here (RFC 5322 section 2.2.3)."""
+"""The separator of two lines of a written field (RFC 5322 section 2.2.3)."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class FoldError(MsgauthError):
-    """Something with a line end or another control character was to go into a header field."""
+    """A text with a line end or another control character cannot be put into a header field."""
 
 
 def require_printable(text: str) -> str:
-    """Return `text`; raise `FoldError` if a line end or another control character is in it."""
+    """Return `text`; raise `FoldError` if it has a line end or another control character."""
     if _CONTROL.search(text):
         raise FoldError(f"a control character must not go into a header field: {text[:40]!r}")
     return text
 
 
 def require_folded(text: str) -> str:
-    """Return `text`, which may have folds; raise `FoldError` if it cannot stand in a field.
+    """Return `text`, which may have folds; raise `FoldError` if it is not allowed in a field.
 
-    A fold is a CRLF with white space and something visible behind it. No line may be longer than
+    A fold is a CRLF followed by white space and a visible character. No line may be longer than
     `MAX_LINE`.
     """
     for number, line in enumerate(text.split("\r\n")):
@@ -76,9 +76,9 @@ def fold(items: Iterable[str], glue: str = " ", column: int = 1) -> str:
 
 
 def fold_anywhere(text: str, column: int = 1) -> str:
-    """Break `text`, in which folds mean nothing (as in base64), into lines of at most `WIDTH`.
+    """Break `text`, in which folds are ignored (as in base64), into lines of at most `WIDTH`.
 
-    `column` is where it begins on its line.
+    `column` is its start on the first line.
     """
     first = WIDTH - column
     lines = [text[:first]]

@@ -1,4 +1,4 @@
-"""Does the name of the client's address lead back to the address (RFC 8601 section 3)?"""
+"""Check of the client's reverse name (iprev, RFC 8601 section 3)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from msgauth.domain import DomainError, to_alabels
 from msgauth.results import Finding, IprevStatus, Property
 
 MAX_NAMES = 10
-"""How many names of an address are looked up: whoever holds the address publishes as many as he
-likes. RFC 8601 section 3 asks for a limit and names that of RFC 7208 section 4.6.4."""
+"""Maximum names of an address to look up: the owner of the address can publish any number. RFC 8601
+section 3 requires a limit and suggests that of RFC 7208 section 4.6.4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +20,15 @@ class IprevResult(Finding):
     """The result of the reverse lookup of a client's address."""
 
     name: str = ""
-    """The name that leads back to the address, in A-labels; empty unless the status is "pass"."""
+    """The name that resolves back to the address, in A-labels; empty unless the status is
+    "pass"."""
 
 
 def check_iprev(client: IpAddress) -> Lookup[IprevResult]:
-    """Look up the names of `client`, and which of them has its address.
+    """Look up the names of `client`, and find one that has its address.
 
     The first such name, in the order of the answer, is the result's. An IPv4-mapped address is
-    looked up as the IPv4 address it is.
+    looked up as an IPv4 address.
     """
     client = plain(client)
     status, reason, name = yield from _find_name(client)

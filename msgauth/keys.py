@@ -1,10 +1,10 @@
-"""The keys that sign and verify: RSA (RFC 6376, RFC 8301) and Ed25519 (RFC 8463).
+"""Keys for signing and verifying: RSA (RFC 6376, RFC 8301) and Ed25519 (RFC 8463).
 
-A key is parsed once and then used for many messages. Both kinds sign the SHA-256 digest of what
-DKIM hashes: RSA signs it as a digest (PKCS #1 v1.5), Ed25519 signs its 32 octets as a message
-(RFC 8463 section 3), so a caller hashes once and needs no difference between them.
+A key is parsed once and then used for many messages. Both kinds sign the SHA-256 digest of DKIM's
+input: RSA signs it as a digest (PKCS #1 v1.5), Ed25519 signs its 32 octets as a message (RFC 8463
+section 3), so a caller hashes once and treats both alike.
 
-Making a new key draws random numbers and is not done in this package.
+Generating keys needs random numbers and is not part of this package.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ MAX_RSA_EXPONENT_BITS = 64
 their size. OpenSSL has the same bound for large keys."""
 
 ED25519_BITS = 256
-"""Size of an Ed25519 key as it is shown beside RSA sizes."""
+"""Size of an Ed25519 key for display beside RSA sizes."""
 
 MAX_KEY_FILE = 64 * 1024
-"""Octets of a private key file; one of 16384 bits has 13 KiB."""
+"""Maximum octets of a private key file; one of 16384 bits has 13 KiB."""
 
 _BROKEN: Final = "the numbers of the RSA key do not fit together; the file is damaged"
 _PROBE: Final = bytes(32)
-"""A digest to sign, to see whether a key works."""
+"""A digest for testing whether a key works."""
 _PADDING: Final = PKCS1v15()
 _SHA256_DIGEST: Final = Prehashed(SHA256())
 
@@ -93,7 +93,7 @@ class SigningKey:
         """Read a private key: PEM in PKCS #1 or PKCS #8, RSA or Ed25519.
 
         A bare base64 line of 32 octets is taken as an Ed25519 seed, which is how dkimpy writes its
-        keys. Raises `BadKeyError` with one clause that says what is wrong.
+        keys. Raises `BadKeyError` with one clause about the problem.
         """
         if len(data) > MAX_KEY_FILE:
             raise BadKeyError(f"the key file is longer than {MAX_KEY_FILE} octets")
@@ -127,7 +127,7 @@ class SigningKey:
         return made
 
     def _check_signature(self) -> None:
-        """Raise `BadKeyError` when the public key does not verify what this one signs."""
+        """Raise `BadKeyError` if the public key does not verify this key's signature."""
         try:
             is_good = self.public_key().verify(_PROBE, self.sign(_PROBE))
         except ValueError:  # OpenSSL refuses to work with it
@@ -141,13 +141,13 @@ class SigningKey:
         return "rsa" if isinstance(self._key, RSAPrivateKey) else "ed25519"
 
     def sign(self, digest: bytes) -> bytes:
-        """Sign `digest`, the SHA-256 digest (32 octets) of what DKIM or ARC hashes."""
+        """Sign `digest`, the SHA-256 digest (32 octets) of the input of DKIM or ARC."""
         if isinstance(self._key, RSAPrivateKey):
             return self._key.sign(digest, _PADDING, _SHA256_DIGEST)
         return self._key.sign(digest)
 
     def public_key(self) -> VerifyingKey:
-        """Return the key that verifies what this one signs."""
+        """Return the key that verifies this key's signatures."""
         return VerifyingKey(self._key.public_key())
 
     def public_record(self) -> str:
@@ -158,7 +158,8 @@ class SigningKey:
 class VerifyingKey:
     """A public key, ready to verify. Immutable, and safe to use from several threads.
 
-    A short RSA key is let in, so that a caller can say why it does not count: see `is_too_short`.
+    A short RSA key is accepted, so that a caller can report why it does not count: see
+    `is_too_short`.
     """
 
     __slots__ = ("_key", "bits")
@@ -205,7 +206,7 @@ class VerifyingKey:
         return isinstance(self._key, RSAPublicKey) and self.bits < MIN_RSA_BITS
 
     def verify(self, digest: bytes, signature: bytes) -> bool:
-        """Whether `signature` is this key's over the SHA-256 digest `digest`."""
+        """Return whether `signature` is this key's signature of the SHA-256 digest `digest`."""
         try:
             if isinstance(self._key, RSAPublicKey):
                 self._key.verify(signature, digest, _PADDING, _SHA256_DIGEST)
@@ -225,9 +226,9 @@ class VerifyingKey:
 
 
 def _check_numbers(key: RSAPrivateNumbers) -> None:
-    """Raise `BadKeyError` unless the numbers fit together, as OpenSSL checks them.
+    """Raise `BadKeyError` unless the numbers are consistent, with the checks of OpenSSL.
 
-    Whether p and q are primes is left to a signature, which does not verify when they are not.
+    A test signature checks whether p and q are primes: it does not verify if they are not.
     """
     public = key.public_numbers
     p, q, d, e = key.p, key.q, key.d, public.e

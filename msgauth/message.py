@@ -1,12 +1,12 @@
 """A message as its octets: header fields in order, each as on the wire, and a body.
 
-Nothing in here interprets a field. A field is never re-joined, re-folded or re-coded, because the
-"simple" canonicalization of DKIM (RFC 6376 section 3.4.1) covers every octet of it.
+This module does not interpret fields. A field is never re-joined, re-folded or re-coded, because
+the "simple" canonicalization of DKIM (RFC 6376 section 3.4.1) covers every octet of it.
 
-Line ends have one rule, the same for signing and for verifying, and for header and body: CRLF ends
-a line, a lone LF ends a line too and is read as CRLF, a lone CR is an octet like any other. SMTP
-knows CRLF alone (RFC 5321 section 2.3.8); mail from a file or from Postfix's header callbacks has
-LF, and a relay that repairs lone LFs turns them into CRLF, so a signature of ours survives that.
+The same rule for line ends applies to signing and verifying, header and body: CRLF ends a line, a
+lone LF ends a line too and is read as CRLF, a lone CR is an ordinary octet. SMTP only allows CRLF
+(RFC 5321 section 2.3.8); mail from a file or from Postfix's header callbacks has LF, and a relay
+that repairs lone LFs turns them into CRLF, so our signatures survive that.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from msgauth.errors import MsgauthError
 
 MAX_HEADER = 8 * 1024 * 1024
-"""Octets of header that `parse_message` takes: many times Postfix's header_size_limit of 102400."""
+"""Maximum octets of header for `parse_message`: many times Postfix's header_size_limit of
+102400."""
 
 MAX_FIELDS = 20_000
-"""Header fields that `parse_message` takes, twice what a hostile message is tested with."""
+"""Maximum header fields for `parse_message`, twice as many as in the tests of hostile messages."""
 
 _NAME_OCTETS = bytes(range(33, 127)).replace(b":", b"")
 _WSP = b" \t"
@@ -33,15 +34,15 @@ _MBOX_LINE = re.compile(rb">?From [ \t]*[^ \t:\r\n][^\r\n]*\r\n")
 
 
 class MessageError(MsgauthError):
-    """The header of a message goes beyond what is worth reading."""
+    """The header of a message exceeds a limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderField:
     """One header field.
 
-    `name` is what stands before the colon, as on the wire; `value` is everything behind it, with
-    its leading space and its folds: CRLF inside, no CRLF at the end.
+    `name` is the text before the colon, as on the wire; `value` is everything after it, with its
+    leading space and its folds: CRLF inside, no CRLF at the end.
     """
 
     name: bytes
@@ -49,12 +50,13 @@ class HeaderField:
 
     @classmethod
     def received(cls, name: bytes, value: bytes) -> HeaderField:
-        """Return the field whose value has LF, CRLF or both as line ends, as a milter gets it."""
+        """Return the field for a value with LF, CRLF or both as line ends, as received by a
+        milter."""
         return cls(name, crlf(value) if b"\n" in value else value)
 
     @property
     def key(self) -> bytes:
-        """The name to compare with: lower-case, without obsolete space before the colon."""
+        """The name for comparison: lower-case, without obsolete space before the colon."""
         return _key(self.name)
 
     @property
@@ -71,14 +73,14 @@ class HeaderField:
 
 @functools.lru_cache(1024)
 def _key(name: bytes) -> bytes:
-    # asked for five times a field, and mail has a few hundred names
+    # called five times per field, and mail has only a few hundred names
     return name.rstrip(_WSP).lower()
 
 
 def crlf(data: bytes) -> bytes:
     """Return `data` with every lone LF made CRLF; a lone CR stays as it is."""
     # The decoder of text files notes which line ends it sees, in one pass and in a third of the
-    # time that counting them takes. It has no opinion about a CR at the very end.
+    # time that counting them takes. It does not decide about a CR at the very end.
     seen = io.IncrementalNewlineDecoder(None, translate=False)
     seen.decode(data.decode("latin-1"))
     if seen.newlines in _WITHOUT_LONE_LF:
@@ -89,9 +91,9 @@ def crlf(data: bytes) -> bytes:
 def parse_message(raw: bytes) -> tuple[tuple[HeaderField, ...], bytes]:
     """Split `raw`, a whole message with CRLF or LF line ends, into its fields and its body.
 
-    Tolerant as Postfix is: the ``From `` line of an mbox file is left out, and the first line
-    that is neither field nor fold ends the header and begins the body, as if the empty line before
-    it had been forgotten. The body comes back with CRLF line ends.
+    It is as tolerant as Postfix: the ``From `` line of an mbox file is skipped, and the first line
+    that is neither field nor fold ends the header and begins the body, as if the empty line were
+    missing. The body is returned with CRLF line ends.
 
     Raises `MessageError` for more than `MAX_FIELDS` fields or `MAX_HEADER` octets of header.
     """

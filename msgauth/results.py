@@ -1,8 +1,8 @@
-"""What each method of mail authentication can find.
+"""Results of the methods of mail authentication.
 
-Every status is exactly the keyword that stands in an Authentication-Results header field
-(RFC 8601 section 2.7). A `Finding` carries the status, one sentence why, and the properties that
-the field shows; the results of the single methods are subclasses with what others need to know.
+Every status is exactly the keyword in an Authentication-Results header field (RFC 8601 section
+2.7). A `Finding` has the status, one sentence with the reason, and the properties shown in the
+field; the results of the methods are subclasses with more data.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ class DkimStatus(enum.StrEnum):
     FAIL = "fail"
     """The signature did not verify: the message or the signature was changed."""
     POLICY = "policy"
-    """The signature verified, but by local policy it counts for nothing."""
+    """The signature verified, but local policy ignores it."""
     NEUTRAL = "neutral"
     """The signature has syntax errors or could not be processed."""
     TEMPERROR = "temperror"
-    """It could not be found out now, as when DNS does not answer; later it might be."""
+    """A temporary failure, such as an unanswered DNS query; a later check may succeed."""
     PERMERROR = "permerror"
-    """It can never be found out, as when the key record does not exist."""
+    """A permanent failure, such as a missing key record."""
 
 
 class SpfStatus(enum.StrEnum):
@@ -36,19 +36,19 @@ class SpfStatus(enum.StrEnum):
     NONE = "none"
     """There is no SPF record, or no domain to check."""
     NEUTRAL = "neutral"
-    """The domain says nothing about the client."""
+    """The domain makes no statement about the client."""
     PASS = "pass"
     """The client is authorized to send for the domain."""
     FAIL = "fail"
-    """The client is not authorized, says the domain."""
+    """The domain says that the client is not authorized."""
     SOFTFAIL = "softfail"
-    """The client is probably not authorized, says the domain."""
+    """The domain says that the client is probably not authorized."""
     TEMPERROR = "temperror"
     """DNS did not answer in time."""
     PERMERROR = "permerror"
     """The record is broken or needs too many look-ups."""
     POLICY = "policy"
-    """The check passed, but by local policy it counts for nothing."""
+    """The check passed, but local policy ignores it."""
 
 
 class DmarcStatus(enum.StrEnum):
@@ -61,16 +61,16 @@ class DmarcStatus(enum.StrEnum):
     FAIL = "fail"
     """A record applies and nothing aligned passed."""
     TEMPERROR = "temperror"
-    """DNS did not answer for something that could have made it pass, or for the record."""
+    """DNS did not answer for data that could have made it pass, or for the record."""
     PERMERROR = "permerror"
-    """The message or the record cannot be evaluated, as with no or several author domains."""
+    """The message or the record cannot be evaluated, for example without exactly one author."""
 
 
 class ArcStatus(enum.StrEnum):
     """Result of an ARC chain (RFC 8617 section 4.4)."""
 
     NONE = "none"
-    """The message carries no ARC set."""
+    """The message has no ARC set."""
     PASS = "pass"
     """The chain is whole and its newest message signature verifies."""
     FAIL = "fail"
@@ -83,9 +83,9 @@ class IprevStatus(enum.StrEnum):
     """Result of the reverse lookup of the client's address (RFC 8601 section 2.7.3)."""
 
     PASS = "pass"
-    """A name of the address leads back to the address."""
+    """A name of the address resolves back to the address."""
     FAIL = "fail"
-    """The address has names, and none leads back to it."""
+    """The address has names, but none resolves back to it."""
     TEMPERROR = "temperror"
     """DNS did not answer."""
     PERMERROR = "permerror"
@@ -103,9 +103,9 @@ class Property:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one method found: exactly one ``method=status`` of an Authentication-Results field.
+    """The result of one method: exactly one ``method=status`` of an Authentication-Results field.
 
-    `reason` is one sentence for people, also shown in the field; empty when nothing is to say.
+    `reason` is one sentence for people, also shown in the field, or empty.
     """
 
     method: str

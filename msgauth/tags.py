@@ -1,8 +1,8 @@
 """Tag lists ``a=1; b=2`` (RFC 6376 section 3.2), which DKIM, ARC and DMARC share.
 
-The grammar is kept, because what one reader forgives another reads otherwise: names are letters,
-digits and underscore and begin with a letter, values are printable without ``;``, and a tag that
-stands twice makes the whole list bad. An empty value is allowed. What tags mean is for the caller.
+The grammar is enforced, because readers treat errors differently: names are letters, digits and
+underscore and begin with a letter, values are printable without ``;``, and a duplicate tag makes
+the whole list invalid. An empty value is allowed. The caller interprets the tags.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Final
 from msgauth.errors import MsgauthError
 
 MAX_LENGTH: Final = 64 * 1024
-"""Characters of a tag list that is worth reading: a signature of 8192 bits over 500 fields has
-fewer than 16 KiB."""
+"""Maximum characters of a tag list: a signature of 8192 bits over 500 fields has fewer than 16
+KiB."""
 
 MAX_TAGS: Final = 100
-"""Tags of a list that is worth reading: no protocol defines more than a dozen."""
+"""Maximum tags of a list: no protocol defines more than a dozen."""
 
 # RFC 6376 section 3.2: tag-name = ALPHA *ALNUMPUNC
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
@@ -33,10 +33,10 @@ class TagError(MsgauthError):
 
 
 def parse_tags(text: str) -> dict[str, str]:
-    """Return the tags of `text` in its order, values without white space around them.
+    """Return the tags of `text` in order, with values stripped of white space.
 
-    Folds inside a value stay. Raises `TagError` for everything that section 3.2 does not allow,
-    and beyond `MAX_LENGTH` and `MAX_TAGS`.
+    Folds inside a value stay. Raises `TagError` for violations of section 3.2, and beyond
+    `MAX_LENGTH` and `MAX_TAGS`.
     """
     if len(text) > MAX_LENGTH:
         raise TagError(f"a tag list of more than {MAX_LENGTH} characters")
@@ -65,8 +65,8 @@ def parse_tags(text: str) -> dict[str, str]:
 def decode_base64(value: str) -> bytes:
     """Return the octets of a base64string (RFC 6376 section 2.10), empty for an empty one.
 
-    White space means nothing, and the "=" at the end may be left out. Raises `TagError` for any
-    other character and for a length that nothing encodes to.
+    White space is ignored, and the final "=" may be missing. Raises `TagError` for any other
+    character and for an impossible length.
     """
     encoded = "".join(value.split())
     try:
@@ -76,5 +76,5 @@ def decode_base64(value: str) -> bytes:
 
 
 def split_list(value: str) -> list[str]:
-    """Return the items of a list with colons between, without white space around them."""
+    """Return the items of a list separated by colons, stripped of white space."""
     return [item.strip(_SPACE) for item in value.split(":")]

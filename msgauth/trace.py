@@ -1,6 +1,6 @@
 """A record of a lookup: its questions, their answers and its findings, in order.
 
-For people who want to know why a message passed or failed. It costs nothing where it is not used.
+It shows why a message passed or failed. It costs nothing if it is not used.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ from msgauth.results import Finding
 T = TypeVar("T")
 
 MAX_EVENTS: Final = 1000
-"""Events that one trace keeps. The limits of the methods allow a message some hundred questions."""
+"""Maximum events of one trace. The limits of the methods allow some hundred questions per
+message."""
 
 MAX_SHOWN: Final = 200
-"""Characters of a record or reason that a line shows."""
+"""Maximum characters of a record or reason in a line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """One question with its answer.
 
-    `step` is the method that asked, as in Authentication-Results; empty when it was not told.
-    `seconds` is how long the answer took; None without a clock.
+    `step` is the method that asked, as in Authentication-Results, or empty. `seconds` is the time
+    that the answer took; None without a clock.
     """
 
     step: str
@@ -46,7 +47,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One result of a method, at the point where it was known."""
+    """One result of a method, at the time when it was known."""
 
     finding: Finding
 
@@ -59,9 +60,9 @@ class Found:
 class Trace:
     """A recorder for the lookups of one message.
 
-    Pass it to `msgauth.verify`, or wrap a single lookup with `follow`. `events` has what was
-    recorded, the first first; `left_out` counts what came after `MAX_EVENTS`. `clock` tells the
-    time in seconds, such as `time.monotonic`; with it the time of each answer is recorded.
+    Pass it to `msgauth.verify`, or wrap a single lookup with `follow`. `events` has the recorded
+    events in order; `left_out` counts those beyond `MAX_EVENTS`. `clock` returns the time in
+    seconds, like `time.monotonic`; with it, the duration of each answer is recorded.
     """
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
@@ -95,7 +96,7 @@ class Trace:
         return lines
 
     def as_data(self) -> list[dict[str, object]]:
-        """Return a dictionary for each event, whose values JSON can hold, with nothing cut off.
+        """Return a dictionary for each event, with JSON-compatible, untruncated values.
 
         A question has ``step``, ``name``, ``type``, ``rcode``, ``records``, ``ttl`` (seconds) and
         ``seconds`` (or None). A finding has ``method``, ``status``, ``reason`` and ``properties``.
@@ -135,6 +136,6 @@ def _data(event: Asked | Found) -> dict[str, object]:
 
 
 def _shown(text: str) -> str:
-    """Return `text` in printable ASCII: it is of others, and may end up on a terminal."""
+    """Return `text` in printable ASCII, because outside text may end up on a terminal."""
     cut = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
     return cut if cut.isascii() and cut.isprintable() else ascii(cut)[1:-1]

@@ -30,19 +30,19 @@ def verify(
 ) -> Lookup[Findings]:
     """Check a message from outside with SPF, DKIM, ARC and DMARC, and the name of its client.
 
-    `message` is header and body as they arrived, with CRLF or LF line ends. `client` is the address
-    of the SMTP client; without one SPF cannot be checked, and DMARC is "temperror" where only SPF
-    could have made it pass. `helo`, `mail_from` (with or without angle brackets) and `client_name`
-    are what SMTP said, see `Transaction`. `now` is the time in seconds since 1970 in UTC. `options`
-    chooses the methods; `trace` records questions and findings.
+    `message` is the received header and body, with CRLF or LF line ends. `client` is the address of
+    the SMTP client; without it SPF cannot be checked, and DMARC is "temperror" if only SPF could
+    have made it pass. `helo`, `mail_from` (with or without angle brackets) and `client_name` come
+    from SMTP, see `Transaction`. `now` is the time in seconds since 1970 in UTC. `options` chooses
+    the methods; `trace` records questions and findings.
 
-    The DMARC policy of the author is asked for first (RFC 9989 section 5.3), then what could be
-    aligned with it, so that a sender with slow name servers takes no time from it. Each method
-    bounds its questions, and `options.limits` the signatures.
+    The DMARC policy of the author is queried first (RFC 9989 section 5.3), then identifiers that
+    could be aligned with it, so that a sender with slow name servers cannot use up its time. Each
+    method limits its questions, and `options.limits` the signatures.
 
     Raises `MessageError` for a header beyond `msgauth.message.MAX_HEADER` octets or `MAX_FIELDS`
-    fields, and `AddressError` for a client that is no address, at once. The lookup itself raises
-    nothing, whatever the message and DNS hold: faults of either are in the results.
+    fields, and `AddressError` for an invalid client address, at once. The lookup itself never
+    raises, whatever the message and DNS contain: the results report their errors.
     """
     fields, body = parse_message(message)
     author = find_author([field.value for field in fields if field.key == b"from"])
@@ -72,9 +72,9 @@ def verify_dkim(
 def verify_arc(message: bytes, *, now: int) -> Lookup[ArcResult]:
     """Verify the ARC chain of a message (RFC 8617 section 5.2).
 
-    A chain that passes says who sealed it and what each sealer claims to have found. Whether to
-    believe them is for the caller to decide. For `message` and `now` see `verify`. Raises
-    `MessageError` for a header that is too large, at once.
+    A chain that passes shows who sealed it and the findings that each sealer claims. The caller
+    decides whether to trust them. For `message` and `now` see `verify`. Raises `MessageError` for a
+    header that is too large, at once.
     """
     fields, body = parse_message(message)
     verifier = ArcVerifier(fields)

@@ -1,8 +1,8 @@
-"""Seals a message that leaves again: adds an ARC set (RFC 8617 section 5.1).
+"""Sealer of a forwarded message: adds an ARC set (RFC 8617 section 5.1).
 
-A `SealSpec` says who seals and is made once; an `ArcSealer` is made for each message and gets the
-body as it leaves. All other changes to the message come first; what was added above the header
-since the sealer was made is named at the end.
+A `SealSpec` holds domain and key and is created once; an `ArcSealer` is created for each message
+and gets the outgoing body. Make all other changes to the message first, and pass fields that were
+added above the header meanwhile at the end.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ SEALED_HEADERS: Final = HeaderPolicy(
     # RFC 8617 section 4.1.2: SHOULD include DKIM-Signature fields that are there
     (*DEFAULT_HEADERS.plain, "DKIM-Signature"),
 )
-"""What an ARC-Message-Signature covers unless told otherwise: as DKIM, and its signatures."""
+"""The default fields of an ARC-Message-Signature: those of DKIM, and DKIM-Signature fields."""
 
 _RESULTS_COLUMN: Final = len(f"{AAR.decode()}: i={MAX_SETS}; ")
-"""Where the results begin on the first line of the field that ARC keeps them in."""
+"""The column of the results on the first line of ARC-Authentication-Results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class SealSpec:
     """Who seals and how.
 
     `domain` (d=) and `selector` (s=) may be given with U-labels and are written as A-labels. Raises
-    `SigningError` for what cannot be sealed with.
+    `SigningError` for invalid values.
     """
 
     domain: str
@@ -59,8 +59,8 @@ class SealSpec:
 class ArcSealer:
     """Seals one message.
 
-    `fields` is the whole header. `hashes` lets several parts share one pass over the body: who
-    shares them gives the body to one of them only.
+    `fields` is the whole header. `hashes` lets several parts share one pass over the body; pass the
+    body to only one of them.
     """
 
     __slots__ = ("_body_hash", "_fields", "_hashes", "_spec")
@@ -82,15 +82,15 @@ class ArcSealer:
     ) -> tuple[HeaderField, ...]:
         """Return the set: ARC-Seal, ARC-Message-Signature, ARC-Authentication-Results.
 
-        They belong above all other fields in this order. `now` is the time in seconds since 1970 in
+        Put them above all other fields in this order. `now` is the time in seconds since 1970 in
         UTC. `chain` is what `ArcVerifier` found in the message as it arrived. `payload` is
         everything that this host found, as in Authentication-Results: authserv-id and results,
         folded with CRLF if it is long. `above` are the fields that were added above the header.
 
-        Returns nothing when the chain has been sealed as broken before (section 5.1 step 2). Raises
-        `SigningError` when no set can be added: there are 50, the payload is none, or nothing is
-        known of the chain because DNS did not answer, which a seal could only call broken for good
-        (section 5.2.1).
+        Returns nothing if the chain is already sealed as broken (section 5.1 step 2). Raises
+        `SigningError` if no set can be added: there are 50, the payload is invalid, or the state of
+        the chain is unknown because DNS did not answer; a seal could then only declare it
+        permanently broken (section 5.2.1).
         """
         if chain.sealed_as_failed:
             return ()
@@ -134,7 +134,7 @@ class ArcSealer:
 
 
 def results_payload(authserv_id: str, findings: Iterable[Finding]) -> str:
-    """Return what `ArcSealer.finish` takes as payload: all that host `authserv_id` found.
+    """Return the payload for `ArcSealer.finish`: all findings of the host `authserv_id`.
 
     Raises `AuthresError` for an empty `authserv_id`.
     """

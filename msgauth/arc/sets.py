@@ -1,4 +1,4 @@
-"""The ARC sets of a message: found, and their structure checked before any key is asked for.
+"""The ARC sets of a message, with checks of their structure before any DNS query.
 
 A set is three header fields with the same instance number (RFC 8617 section 4.2):
 ARC-Authentication-Results (AAR), ARC-Message-Signature (AMS) and ARC-Seal (AS).
@@ -44,8 +44,8 @@ _POSITION = re.compile(r"[0-9]{1,2}\Z")
 class ChainError(MsgauthError):
     """The chain is broken; the text is one sentence why.
 
-    `highest` is the highest instance number that was found, 0 if there was none. `sealed` says
-    that the newest seal itself has cv=fail, so that nothing is left to be said.
+    `highest` is the highest instance number found, or 0. `sealed` says that the newest seal itself
+    has cv=fail, so that no further set may be added.
     """
 
     def __init__(self, reason: str, highest: int = 0, *, sealed: bool = False) -> None:
@@ -72,9 +72,9 @@ class Seal:
 
 @dataclass(frozen=True, slots=True)
 class ArcSet:
-    """One set: its three fields, the tags of the two signatures, and what the seal says.
+    """One set: its three fields, the tags of the two signatures, and the seal.
 
-    `payload` is the text of the AAR behind its instance: authserv-id and results.
+    `payload` is the text of the AAR after its instance: authserv-id and results.
     """
 
     instance: int
@@ -97,7 +97,7 @@ class _Part:
 
 
 def collect_sets(header: Header) -> tuple[ArcSet, ...]:
-    """Return the sets in the order of their instances, empty without any.
+    """Return the sets in the order of their instances, possibly none.
 
     This is steps 1 to 3 of RFC 8617 section 5.2. Raises `ChainError`.
     """
@@ -122,7 +122,7 @@ def collect_sets(header: Header) -> tuple[ArcSet, ...]:
         same_kind.sort(key=lambda part: part.instance)
         if [part.instance for part in same_kind] != list(range(1, highest + 1)):
             # section 5.2 step 3 A and B: one of each kind, numbered from 1 without a gap
-            raise ChainError("a set is not whole, or there twice", highest)
+            raise ChainError("a set is incomplete or duplicated", highest)
     sets = []
     for aar, ams, seal in zip(parts[AAR], parts[AMS], parts[AS], strict=True):
         try:
@@ -137,7 +137,8 @@ def collect_sets(header: Header) -> tuple[ArcSet, ...]:
 
 
 def hashed_fields(fields: Iterable[HeaderField]) -> bytes:
-    """Return the fields as a seal covers them: relaxed, whatever c= says (section 4.1.3)."""
+    """Return the fields in the form that a seal covers: relaxed, whatever c= says (section
+    4.1.3)."""
     return b"".join([canonical_field(field, Canonical.RELAXED) for field in fields])
 
 
@@ -162,7 +163,7 @@ def _checked_instance(text: str) -> int:
 def _check_cv(seal: _Part) -> None:
     # section 5.2 step 3 C: "none" in the first seal and "pass" in all others
     if seal.tags.get("cv") != ("none" if seal.instance == 1 else "pass"):
-        raise _broken("cv= does not fit the instance")
+        raise _broken("cv= does not match the instance")
 
 
 def _read_seal(tags: dict[str, str]) -> Seal:

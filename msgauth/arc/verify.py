@@ -1,11 +1,11 @@
-"""Verifies the ARC chain of a message while it streams by (RFC 8617 section 5.2).
+"""Verifier of the ARC chain of a streamed message (RFC 8617 section 5.2).
 
-Structure comes before the body, the body before DNS. The sets of a chain that passed tell who
-sealed the message and what each had found; of a chain that did not pass they tell nothing, because
-a broken chain MUST be treated as none.
+It checks the structure first, then the body, then queries DNS. The sets of a chain that passed tell
+who sealed the message and what each sealer found; those of another chain tell nothing, because a
+broken chain MUST be treated as none.
 
-RFC 8617 section 5.2.1 counts a DNS failure as a broken chain for good. That is for a sealer, who
-has to write something; here it is `temperror`, so that a later try may find the truth.
+RFC 8617 section 5.2.1 counts a DNS failure as a permanently broken chain. That is for sealers,
+which have to record a result; here it is `temperror`, so that a later attempt may succeed.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from msgauth.message import HeaderField
 from msgauth.results import ArcStatus, DkimStatus, Finding, Property
 
 MAX_OLDER: Final = 10
-"""Older message signatures that are checked to find the oldest that passes: it is for information
-(RFC 8617 section 5.2 step 5), and a chain of more hands is rare."""
+"""Maximum older message signatures checked to find the oldest that passes: this is for information
+only (RFC 8617 section 5.2 step 5), and longer chains are rare."""
 
 CLOCK_DRIFT: Final = 3600
 """Seconds a sealer's clock may differ from ours."""
@@ -46,10 +46,10 @@ CLOCK_DRIFT: Final = 3600
 
 @dataclass(frozen=True, slots=True)
 class ArcHop:
-    """One hand the message went through, as its seal vouches.
+    """One sealer of the message, as stated by its seal.
 
     `domain` and `selector` are those of the seal, in A-labels; `payload` is the text of its
-    ARC-Authentication-Results behind the instance: authserv-id and results.
+    ARC-Authentication-Results after the instance: authserv-id and results.
     """
 
     instance: int
@@ -62,11 +62,11 @@ class ArcHop:
 class ArcResult(Finding):
     """The result of an ARC chain.
 
-    `hops` is empty unless the chain passed, the oldest first. `oldest_pass` is 0 when every
-    message signature verifies, else the oldest instance from which on all do. It is None without a
-    pass, and where that is not known: `MAX_OLDER` leaves some out, or DNS did not answer.
-    `highest` is the highest instance found, whatever came of the chain; `sealed_as_failed` says
-    that the newest seal has cv=fail and no further set must be added (RFC 8617 section 5.1 step 2).
+    `hops` is empty unless the chain passed, the oldest first. `oldest_pass` is 0 if every message
+    signature verifies, otherwise the oldest instance from which on all do. It is None without a
+    pass, and if it is unknown because `MAX_OLDER` skipped some or DNS did not answer. `highest` is
+    the highest instance found, whatever the result; `sealed_as_failed` says that the newest seal
+    has cv=fail and no further set must be added (RFC 8617 section 5.1 step 2).
     """
 
     hops: tuple[ArcHop, ...] = ()
@@ -93,7 +93,7 @@ class ArcVerifier:
     """Verifies the chain of one message.
 
     `fields` is the whole header as it arrived. `hashes` lets several parts share one pass over the
-    body: who shares them gives the body to one of them only.
+    body; pass the body to only one of them.
     """
 
     __slots__ = ("_broken", "_hashes", "_header", "_is_cut", "_newest", "_older", "_sets")
@@ -125,7 +125,7 @@ class ArcVerifier:
             try:
                 self._older.append(self._read(one))
             except ChainError:
-                # an older one that cannot be read does not verify: those before it do not count
+                # an unreadable older one does not verify: those before it do not count
                 self._is_cut = False
                 break
 
@@ -171,27 +171,27 @@ class ArcVerifier:
         )
 
     def _verify_message(self, one: _MessageSignature, now: int) -> Lookup[None]:
-        """Step 4: the message signature, as DKIM has it."""
+        """Verify the message signature like a DKIM signature (step 4)."""
         signature = one.signature
         check_times(signature, now, CLOCK_DRIFT)
         check_body(signature, one.body_hash)
         digest = header_digest(self._header, one.field, signature)
-        yield from _verify(signature, digest, "the message signature does not fit")
+        yield from _verify(signature, digest, "the message signature does not match")
         if second := self._header.second_field(signature.names):
             # RFC 6376 section 8.15, for the AMS by RFC 8617 section 4.1.2: the reader may be
             # shown the field that nobody signed
             raise RejectedError(DkimStatus.POLICY, f"a {second} is not covered")
 
     def _verify_seals(self) -> Lookup[None]:
-        """Step 6: every seal, over all sets up to its own (section 5.1.1).
+        """Verify every seal over all sets up to its own (step 6, section 5.1.1).
 
-        The first that is wrong decides, also behind one whose key could not be had.
+        The first invalid seal decides, even after one whose key could not be fetched.
         """
         digests = list(_seal_digests(self._sets))
         temporary = None
         for one, digest in zip(reversed(self._sets), reversed(digests), strict=True):
             try:
-                yield from _verify(one.seal, digest, f"seal {one.instance} does not fit")
+                yield from _verify(one.seal, digest, f"seal {one.instance} does not match")
             except RejectedError as error:
                 if error.status is not DkimStatus.TEMPERROR:
                     raise
@@ -200,9 +200,10 @@ class ArcVerifier:
             raise temporary
 
     def _oldest_pass(self, now: int) -> Lookup[int | None]:
-        """Step 5, which affects nothing: from which instance on all message signatures verify.
+        """Return the instance from which on all message signatures verify (step 5, for information
+        only).
 
-        None when that was not found out.
+        None if unknown.
         """
         passed = self._sets[-1].instance
         for one in self._older:

@@ -1,8 +1,8 @@
-"""The one thing a field of Authentication-Results must say to count as a DMARC pass.
+"""Rule for a DMARC pass in an Authentication-Results field.
 
-A careless host copies results of others into its own field, and so does one that merges several
-fields. A sender can then add a result or a property of his own beside the true one. So a field is
-believed only where everything it says of DMARC agrees.
+A careless host copies results of others into its own field, as does one that merges several fields.
+A sender can then add a result or property beside the true one. So a field only counts if everything
+that it says about DMARC agrees.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from msgauth.domain import DomainError, to_alabels
 def dmarc_passed(field: AuthenticationResults, author_domain: str) -> bool:
     """Return whether `field` says that DMARC passed for `author_domain`.
 
-    It must say nothing that contradicts this.
+    Nothing in the field may contradict this.
 
     There is at least one dmarc result, each is a pass, and each names `author_domain`, and no other
-    domain, as header.from. A "dmarc" among the properties of any result contradicts: it is one
-    whose ";" is missing. `author_domain` is in A-labels and lower-case; a domain above or below it
-    is another one.
+    domain, as header.from. A "dmarc" among the properties of any result counts as a contradiction:
+    it is a result whose ";" is missing. `author_domain` is in A-labels and lower-case; a parent or
+    subdomain is a different domain.
     """
-    # also of a version that is not known: what it means cannot be told, so it does not agree
+    # also for an unknown version: its meaning is unknown, so it does not agree
     results = [result for result in field.results if result.method == "dmarc"]
     if any(
         (item.ptype, item.name) == ("", "dmarc") for one in field.results for item in one.properties

@@ -1,9 +1,9 @@
-"""Writes Authentication-Results (RFC 8601): all findings of a message in one field.
+"""Writer of Authentication-Results (RFC 8601): all findings of a message in one field.
 
-Values come from mail, so whatever they hold ends up inside quotes or as "?": a line end, a control
-character or a ";" never gets through as such. And since some readers search the field for a text
-such as ``dmarc=pass``, nothing but the results themselves looks like one: a property whose value
-has a "=" is left out, and in a reason "=" only stays behind a tag, as in ``p=reject``.
+Values come from mail, so they are quoted or replaced by "?": a line end, control character or ";"
+is never copied literally. And since some readers search the field for text such as ``dmarc=pass``,
+only the results themselves look like this: a property whose value has a "=" is left out, and in a
+reason "=" only stays after a tag, as in ``p=reject``.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from msgauth.results import Finding
 FIELD = "Authentication-Results"
 
 MAX_VALUE = 400
-"""Longest value of a property that is written, in octets: with its quotes and escapes it fits into
-a line of 998 (RFC 5322 section 2.1.1). A longer one is left out: part of a name is another name."""
+"""Maximum octets of a property value: with quotes and escapes it fits into a line of 998 (RFC 5322
+section 2.1.1). A longer one is left out, because part of a name is a different name."""
 
 MAX_REASON = 300
-"""Longest reason that is written, in characters; the rest is cut."""
+"""Maximum characters of a reason; the rest is truncated."""
 
 _EQUALS = "=\ufe66\uff1d\u207c\u208c"
-"""Every character that is a "=", or becomes one in compatibility normalization (NFKC)."""
+"""Every character that is "=", or becomes one in compatibility normalization (NFKC)."""
 
 # A tag has one or two letters, and no method has: p=, sp=, cv=, l= stay as our sentences have them.
 _PAIR = re.compile(
@@ -58,7 +58,7 @@ def format_value(
 ) -> str:
     """Return the value of the field, without leading space; see `format_field`.
 
-    `column` is where it begins on its line, for fields with another beginning, such as
+    `column` is its start on the first line, for fields with a prefix, such as
     ARC-Authentication-Results (RFC 8617 section 4.1.1).
     """
     identity = _written(authserv_id, utf8=utf8)
@@ -74,7 +74,7 @@ def format_value(
 
 
 def _words(finding: Finding, *, utf8: bool) -> Iterator[str]:
-    """Yield what a finding is written as; between two words the line may end."""
+    """Yield the words of a finding; the line may be folded between two words."""
     yield f"{_keyword(finding.method)}={_keyword(finding.status)}"
     if finding.reason:
         # RFC 5322 section 3.2.4: a fold in a quoted string means nothing, so words may be apart
@@ -93,7 +93,7 @@ def _keyword(word: str) -> str:
 
 
 def _value(text: str, *, utf8: bool) -> str:
-    """Return the value of a property; empty for one that is left out."""
+    """Return the value of a property; empty if it is left out."""
     if _EQUAL.search(text):
         return ""
     return _written(text, utf8=utf8)
@@ -108,7 +108,7 @@ def _written(text: str, *, utf8: bool) -> str:
 
 
 def _disarm(text: str) -> str:
-    """Return the text of a reason, in which nothing can be taken for a result."""
+    """Return the text of a reason in which nothing looks like a result."""
     return _PAIR.sub(_disarmed, text)
 
 

@@ -20,22 +20,22 @@ _FOLD: Final = re.compile(r"\r?\n(?=[ \t])")
 
 
 class AuthresError(MsgauthError):
-    """A field is not what RFC 8601 section 2.2 says, or something cannot go into one."""
+    """A field violates RFC 8601 section 2.2, or a value cannot be written into one."""
 
 
 class Lexer:
-    """A place in the text of a field, which moves on as things are taken from it."""
+    """A position in the text of a field, which advances as items are read."""
 
     def __init__(self, text: str) -> None:
         self.text = _FOLD.sub("", text)  # RFC 5322 section 2.2.3
         self.position = 0
 
     def at_end(self) -> bool:
-        """Whether everything was taken."""
+        """Whether everything has been read."""
         return self.position >= len(self.text)
 
     def cfws(self) -> bool:
-        """Pass comments and white space (RFC 5322 section 3.2.2); return whether there were any.
+        """Skip comments and white space (RFC 5322 section 3.2.2); return whether there were any.
 
         Raises `AuthresError` for a comment without an end, or too deep ones.
         """
@@ -57,7 +57,7 @@ class Lexer:
         return True
 
     def take(self, pattern: re.Pattern[str]) -> str:
-        """Take what matches `pattern`, the empty string when nothing does."""
+        """Take the text that matches `pattern`, or the empty string."""
         match = pattern.match(self.text, self.position)
         if match is None:
             return ""
@@ -65,7 +65,7 @@ class Lexer:
         return match[0]
 
     def quoted(self) -> str | None:
-        """Take a quoted string and return what it stands for, None when there is none."""
+        """Take a quoted string and return its content; None if there is none."""
         match = QUOTED.match(self.text, self.position)
         if match is None:
             return None

@@ -1,6 +1,6 @@
-"""Reads Authentication-Results (RFC 8601): what another host says it found.
+"""Parser of Authentication-Results (RFC 8601) from other hosts.
 
-Only ever believe a field whose authserv-id is a host's you trust, and that cannot have been added
+Only trust a field whose authserv-id is that of a host you trust, and that cannot have been added
 before that host (RFC 8601 section 4.1).
 """
 
@@ -13,26 +13,26 @@ from msgauth.authres.lexer import AuthresError, Lexer
 from msgauth.results import Property
 
 MAX_LENGTH = 65536
-"""Longest field that is read, in characters."""
+"""Maximum characters of a field."""
 
 MAX_RESULTS = 100
-"""How many results of a field are read."""
+"""Maximum results of a field."""
 
 MAX_PROPERTIES = 50
-"""How many properties of one result are read."""
+"""Maximum properties of one result."""
 
 VERSION = 1
-"""The version of the field's syntax that is read (RFC 8601 section 2.6)."""
+"""The supported version of the field's syntax (RFC 8601 section 2.6)."""
 
 _DIGITS = re.compile(r"[0-9]{1,9}(?![^\s;()=])")
-# What stands for a value without quotes: also characters that would want them, as some write
-# base64 and IPv6 addresses.
+# An unquoted value; it may have characters that need quotes, because some hosts write base64 and
+# IPv6 addresses this way.
 _BARE = re.compile(r'[^\s;()"]+')
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One result in a field: what a method said."""
+    """The result of one method in a field."""
 
     method: str
     """The method, in lower-case."""
@@ -48,24 +48,24 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class AuthenticationResults:
-    """A field: who speaks, and what it found."""
+    """A field: the host that wrote it, and its results."""
 
     authserv_id: str
     """As written, without quotes."""
     results: tuple[Result, ...] = ()
-    """Empty when the field says "none": nothing was checked."""
+    """Empty if the field says "none": nothing was checked."""
 
     def of(self, method: str) -> tuple[Result, ...]:
-        """Return the results of one method, of the version that this package knows."""
+        """Return the results of one method in the supported version."""
         return tuple(r for r in self.results if r.method == method and r.version == 1)
 
 
 def parse(text: str) -> AuthenticationResults:
     """Parse the value of an Authentication-Results field; folds may still be in it.
 
-    Raises `AuthresError` for what the grammar does not allow, and for a version of the syntax that
-    is not known (RFC 8601 section 2.6). Allowed though is what large hosts write: a ";" at the
-    end, values that lack their quotes, properties without ptype, a reason behind properties.
+    Raises `AuthresError` for syntax errors, and for an unknown version of the syntax (RFC 8601
+    section 2.6). It accepts deviations of large hosts: a ";" at the end, missing quotes, properties
+    without ptype, a reason after properties.
     """
     if len(text) > MAX_LENGTH:
         raise AuthresError(f"a field of more than {MAX_LENGTH} characters")

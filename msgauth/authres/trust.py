@@ -1,11 +1,11 @@
-"""Which header fields of a message from outside pretend to be ours (RFC 8601 section 5).
+"""Detector of header fields from outside that claim to be ours (RFC 8601 section 5).
 
-Whoever reads Authentication-Results after us (a mail program, a filter, a list) takes a field
-with our authserv-id for our word. Those readers are not all exact, so a field goes not only when
-the grammar finds our id in it, but when any reader might: in another case, in quotes, behind or
-inside a comment, folded, or with something behind it. A field without an authserv-id goes too,
-because some readers take it for the word of whoever delivered the message. And so does one whose
-id is spelled in a way that readers may decode differently.
+Later readers of Authentication-Results (a mail program, a filter, a list) trust a field with our
+authserv-id. Not all of them parse exactly, so a field is removed not only if the grammar finds our
+id in it, but if any reader might: in another case, in quotes, after or inside a comment, folded, or
+followed by other text. A field without an authserv-id is removed too, because some readers
+attribute it to the host that delivered the message, and so is one whose id readers may decode
+differently.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from msgauth.domain import DomainError, to_alabels
 from msgauth.message import HeaderField
 
 MAX_LENGTH = 8192
-"""Longest field that is read here, in characters: large hosts write some 2000. A reading costs
-milliseconds, and a message has room for many fields."""
+"""Maximum characters of a field read here: large hosts write some 2000. Parsing takes milliseconds,
+and a message has room for many fields."""
 
 MAX_READ = 50
-"""How many fields of a message are read here; mail that has passed many hosts has some ten."""
+"""Maximum fields of a message read here; mail that has passed many hosts has some ten."""
 
 MAX_IDENTITY = 1024
-"""Characters in which a field that we wrote has its authserv-id."""
+"""The first characters of our own fields, which contain the authserv-id."""
 
 _KEY = b"authentication-results"
 _RECEIVED_SPF_KEY = b"received-spf"
@@ -54,11 +54,11 @@ def fields_to_remove(
 ) -> list[int]:
     """Return the indices in `fields` of those to remove from a message that comes from outside.
 
-    `own_ids` are the authserv-ids of our own hosts and of all whose word counts as ours. Fields of
-    a version of the syntax that is not known go too, whoever they are from (RFC 8601 section 5),
-    fields without an authserv-id, and fields that are too long, or too many, to be read. With
-    `everything` all Authentication-Results fields go, with `received_spf` all Received-SPF fields
-    as well (RFC 7208 section 9.1), which bear no name that could be checked.
+    `own_ids` are the authserv-ids of our own hosts and of all whose word counts as ours. Fields
+    with an unknown version of the syntax are removed too, whoever wrote them (RFC 8601 section 5),
+    as are fields without an authserv-id, and fields beyond the limits of length and number. With
+    `everything`, all Authentication-Results fields are removed, with `received_spf` also all
+    Received-SPF fields (RFC 7208 section 9.1), because they have no name that could be checked.
     """
     found = []
     seen = 0
@@ -74,10 +74,9 @@ def fields_to_remove(
 
 
 def claims(text: str, own_ids: Collection[str]) -> bool:
-    """Return whether a reader might take the value of a field for the word of one of `own_ids`.
+    """Return whether a reader might attribute the value of a field to one of `own_ids`.
 
-    True as well for a field that bears no authserv-id, and for one whose id cannot be told for
-    certain.
+    Also true for a field without an authserv-id, and for one whose id is ambiguous.
     """
     if len(text) > MAX_LENGTH:
         return True
@@ -111,7 +110,7 @@ def claims(text: str, own_ids: Collection[str]) -> bool:
 def is_from(text: str, own_ids: Collection[str]) -> bool:
     """Return whether the grammar finds one of `own_ids` as the authserv-id in the value of a field.
 
-    This is for fields that nobody outside can have written: `claims` finds the others.
+    Use it only for fields that nobody outside can have written; `claims` finds the others.
     """
     lexer = Lexer(text[:MAX_IDENTITY])
     try:
@@ -161,7 +160,7 @@ def _head(lexer: Lexer) -> _Head | None:
 
 
 def _is_plain(name: str) -> bool:
-    """Return whether an authserv-id is one that every reader reads alike."""
+    """Return whether all readers read an authserv-id alike."""
     if name.isascii():
         # "none" is what a field without results says (RFC 8601 section 2.2)
         return bool(_PLAIN.match(name)) and ".." not in name and name.lower() != "none"

@@ -1,8 +1,8 @@
-"""Body hashes: each combination of canonicalization and length is computed once for a message.
+"""Body hashes: each combination of canonicalization and length is computed once per message.
 
-Several signatures, and DKIM and ARC together, ask for the same hash of the same body. They share
-one `BodyHashes`: each asks it for what it needs before the body comes, the body goes through it
-once, and each reads its digest at the end. Nothing is hashed when nobody asked.
+Several signatures, and DKIM and ARC together, need the same hash of the same body. They share one
+`BodyHashes`: each requests its hashes before the body arrives, the body passes through once, and
+each reads its digest at the end. Nothing is hashed without a request.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from msgauth.dkim.canonical import BodyCanonicalizer, Canonical
 class BodyHash:
     """The SHA-256 of one canonical form of the body, or of its first octets.
 
-    `digest` (32 octets) and `octets` (length of the whole canonical body, also of what is beyond
+    `digest` (32 octets) and `octets` (length of the whole canonical body, including the part beyond
     the limit) are set when the body has ended.
     """
 
@@ -28,7 +28,7 @@ class BodyHash:
         self.octets = 0
 
     def update(self, data: bytes) -> None:
-        """Hash what of `data` is within the limit."""
+        """Hash the part of `data` within the limit."""
         if self._left is None:
             self._hash.update(data)
         elif self._left:
@@ -36,7 +36,7 @@ class BodyHash:
             self._left = max(self._left - len(data), 0)
 
     def finish(self, octets: int) -> None:
-        """The body has ended, and its canonical form has `octets` octets."""
+        """End the body, whose canonical form has `octets` octets."""
         self.digest = self._hash.digest()
         self.octets = octets
 
@@ -56,7 +56,7 @@ class _Form:
 
 
 class BodyHashes:
-    """All hashes that are asked for over the body of one message."""
+    """All requested hashes over the body of one message."""
 
     __slots__ = ("_ended", "_forms")
 
@@ -65,9 +65,9 @@ class BodyHashes:
         self._ended = False
 
     def want(self, algorithm: Canonical, limit: int | None = None) -> BodyHash:
-        """Ask for the hash over the first `limit` octets of the canonical body, or over all of it.
+        """Request the hash over the first `limit` octets of the canonical body, or over all of it.
 
-        To be called before the body comes. The same hash is returned to all who ask for it.
+        Call it before the body arrives. All callers get the same object for the same hash.
         """
         form = self._forms.get(algorithm)
         if form is None:
@@ -83,7 +83,7 @@ class BodyHashes:
             form.canonicalizer.update(chunk)
 
     def finish(self) -> None:
-        """End the body; a second call does nothing, because all who share the hashes call it."""
+        """End the body; more calls do nothing, because every user of the hashes calls it."""
         if self._ended:
             return
         self._ended = True

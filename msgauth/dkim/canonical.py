@@ -1,8 +1,8 @@
 """The two canonicalizations of DKIM (RFC 6376 section 3.4), for header fields and for a body.
 
-A body comes in chunks cut anywhere: between CR and LF, inside a run of spaces, inside the empty
-lines at the end. What cannot be decided yet is kept, and it is never more than a space, a CR and
-a number of line ends, however long the runs are.
+A body arrives in chunks cut anywhere: between CR and LF, inside a run of spaces, inside the empty
+lines at the end. Undecided octets are kept: never more than a space, a CR and a count of line ends,
+however long the runs are.
 
 A chunk costs a few scans by `bytes` methods. There is no regular expression and no loop over
 lines, which would be twenty times slower than the hash itself.
@@ -18,13 +18,13 @@ from typing import Final
 from msgauth.errors import MsgauthError
 from msgauth.message import HeaderField, crlf
 
-# Line ends that were held back are given out in pieces of this size, so that memory stays bounded
-# when a body has millions of empty lines.
+# Held line ends are emitted in pieces of this size, so that memory stays bounded for a body with
+# millions of empty lines.
 _LINE_ENDS: Final = b"\r\n" * 4096
 
 
 class Canonical(enum.StrEnum):
-    """One canonicalization algorithm, named as in the tag c=."""
+    """A canonicalization algorithm, named as in the tag c=."""
 
     SIMPLE = "simple"
     RELAXED = "relaxed"
@@ -65,7 +65,7 @@ def canonical_field(field: HeaderField, algorithm: Canonical) -> bytes:
 
 
 def relaxed_value(value: bytes) -> bytes:
-    """Return a field's value unfolded, its runs of WSP made one space, none around it."""
+    """Return a field's value unfolded, with runs of WSP reduced to one space and none around it."""
     if b"\n" in value:
         value = value.replace(b"\r\n", b"")
     if b"\t" in value:
@@ -77,9 +77,9 @@ def relaxed_value(value: bytes) -> bytes:
 
 
 class BodyCanonicalizer:
-    """Brings a body into canonical form, chunk by chunk, and hands the result to `emit`.
+    """Converts a body to canonical form, chunk by chunk, and passes the result to `emit`.
 
-    `octets` counts what was given to `emit`. After `finish` nothing more may come.
+    `octets` counts the output. Do not add data after `finish`.
     """
 
     __slots__ = ("_emit", "_held", "_kept", "_relaxed", "octets")
@@ -87,8 +87,8 @@ class BodyCanonicalizer:
     def __init__(self, algorithm: Canonical, emit: Callable[[bytes], object]) -> None:
         self._relaxed = algorithm is Canonical.RELAXED
         self._emit = emit
-        self._kept = b""  # the end of a chunk that the next one decides about: [space] [CR]
-        self._held = 0  # line ends that count only when something follows them
+        self._kept = b""  # the end of a chunk, to be decided by the next one: [space] [CR]
+        self._held = 0  # line ends that only count if something follows them
         self.octets = 0
 
     def update(self, chunk: bytes) -> None:
@@ -108,8 +108,8 @@ class BodyCanonicalizer:
         # Each pass of the loop halves the longest run.
         if b"\t" in data:
             data = data.replace(b"\t", b" ")
-        # a search for two octets takes twice as long as a hash, so one has to find all there is
-        # to do: a run of spaces, and a space before CR
+        # a search for two octets takes twice as long as a hash, so a single search must find both
+        # runs of spaces and a space before CR
         if b"  " in data.replace(b"\r", b" "):
             while b"  " in data:
                 data = data.replace(b"  ", b" ")
@@ -120,7 +120,7 @@ class BodyCanonicalizer:
         return data
 
     def _give(self, data: bytes) -> None:
-        # RFC 6376 section 3.4.3: empty lines at the end do not count, so line ends wait
+        # RFC 6376 section 3.4.3: empty lines at the end do not count, so line ends are held back
         content = data.rstrip(b"\r\n")
         line_ends = len(data) - len(content)
         if data.count(b"\r", len(content)) * 2 != line_ends:
@@ -144,8 +144,10 @@ class BodyCanonicalizer:
         self._emit(_LINE_ENDS[: count % 4096 * 2])
 
     def finish(self) -> None:
-        """End the body: what was kept and held back is decided now."""
-        if self._kept.endswith(b"\r"):  # at the very end it is alone, so what is before it counts
+        """End the body, and decide the octets kept and held back."""
+        if self._kept.endswith(
+            b"\r"
+        ):  # a CR at the very end is alone, so everything before it counts
             if self._held:
                 self._give_line_ends(self._held)
             self._emit(self._kept)

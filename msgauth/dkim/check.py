@@ -1,6 +1,6 @@
-"""The checks that DKIM and ARC make of one signature, each a step of RFC 6376 section 6.1.
+"""The checks of one signature that DKIM and ARC share, each a step of RFC 6376 section 6.1.
 
-Each returns what the next step needs, or raises `RejectedError` with the result and one sentence.
+Each returns the input of the next step, or raises `RejectedError` with the result and one sentence.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from msgauth.message import HeaderField
 from msgauth.results import DkimStatus
 
 MAX_KEY_RECORDS: Final = 4
-"""TXT records at a key's name that are tried: there should be one, and a change of keys or a
-wildcard makes it two (RFC 6376 section 3.6.2.2)."""
+"""Maximum TXT records tried at a key's name: there should be one, and a change of keys or a
+wildcard may cause two (RFC 6376 section 3.6.2.2)."""
 
 
 def check_times(signature: Signature, now: int, drift: int) -> None:
-    """Step of section 6.1.1: the signature has begun and has not expired, give or take `drift`."""
+    """Check that the signature is valid at `now`, give or take `drift` (section 6.1.1)."""
     if signature.expires is not None and now > signature.expires + drift:
         raise RejectedError(DkimStatus.PERMERROR, "the signature has expired")
     if signature.timestamp is not None and signature.timestamp > now + drift:
@@ -34,9 +34,9 @@ def check_times(signature: Signature, now: int, drift: int) -> None:
 
 
 def check_body(signature: Signature, body_hash: BodyHash) -> None:
-    """Step of section 6.1.3: bh= is the hash of the body.
+    """Check that bh= is the hash of the body (section 6.1.3).
 
-    It comes before the question for the key, because it needs none and a failure is final.
+    It comes before the query for the key, because it needs none and a failure is final.
     """
     if signature.length is not None and signature.length > body_hash.octets:
         # RFC 6376 section 3.5: l= MUST NOT be larger than the canonical body
@@ -48,9 +48,9 @@ def check_body(signature: Signature, body_hash: BodyHash) -> None:
 def find_records(
     selector: str, domain: str, key_type: KeyType, auid: str = ""
 ) -> Lookup[Sequence[KeyRecord]]:
-    """Step of section 6.1.2: ask for the key and return the records that fit, at least one.
+    """Query the key and return the matching records, at least one (section 6.1.2).
 
-    `auid` is i= of a DKIM signature, for keys that allow no subdomain in it.
+    `auid` is i= of a DKIM signature, for keys that do not allow a subdomain in it.
     """
     name = key_record_name(selector, domain)
     answer = yield from ask(name, "TXT")
@@ -77,7 +77,8 @@ def find_records(
 
 
 def _misfit(record: KeyRecord, domain: str, key_type: KeyType, auid: str) -> str:
-    """Return why `record` is not for this signature, or nothing (RFC 6376 section 6.1.2)."""
+    """Return why `record` does not apply to this signature, or the empty string (RFC 6376 section
+    6.1.2)."""
     if not record.services & {"*", "email"}:
         return "the key is not for mail"
     if record.hashes is not None and "sha256" not in record.hashes:
@@ -90,7 +91,7 @@ def _misfit(record: KeyRecord, domain: str, key_type: KeyType, auid: str) -> str
 
 
 def header_digest(header: Header, own: HeaderField, signature: Signature) -> bytes:
-    """Return what `signature`, in its field `own`, signs (RFC 6376 section 3.7)."""
+    """Return the digest that `signature`, in its field `own`, signs (RFC 6376 section 3.7)."""
     algorithm = signature.canonicalization.header
     covered = header.covered(signature.names, own)
     digest = hashlib.sha256(header.canonical(covered, algorithm))

@@ -1,7 +1,7 @@
-"""Which header fields a signature covers (RFC 6376 sections 5.4 and 5.4.2).
+"""Selection of the header fields that a signature covers (RFC 6376 sections 5.4 and 5.4.2).
 
 A signer lists names in h=, once for each field it covers. A name that is listed once more than
-there are fields is *oversigned*: whoever adds such a field later breaks the signature.
+there are fields is *oversigned*: adding such a field later breaks the signature.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from msgauth.errors import MsgauthError
 from msgauth.message import HeaderField
 
 MAX_COVERED: Final = 500
-"""Fields one new signature covers at the most, so that h= stays short: real mail has about 30."""
+"""Maximum fields covered by a new signature, so that h= stays short: real mail has about 30."""
 
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,76}\Z")
 
@@ -59,15 +59,15 @@ _ONCE: Final = {
         "Content-Disposition",
     )
 }
-"""The fields that a message may have once, with their usual spelling by their key. Trace fields,
-Resent-* (RFC 5322 section 3.6.6), Comments, Keywords and unknown fields may stand there several
-times, and relays and lists add some of them."""
+"""The fields that a message may have only once, with their usual spelling, by key. Trace fields,
+Resent-* (RFC 5322 section 3.6.6), Comments, Keywords and unknown fields may occur several times,
+and relays and lists add some of them."""
 
 
 class Header:
-    """The header of one message, ready to find the fields that h= lists name.
+    """The header of one message, indexed for the names in h=.
 
-    Every signature over the message reads the same `Header`, so that a field is brought into its
+    All signatures of the message share the same `Header`, so that each field is converted to
     relaxed form once.
     """
 
@@ -84,13 +84,13 @@ class Header:
         return self._by_name.get(key, [])
 
     def second_field(self, names: Collection[bytes]) -> str:
-        """Return the name of a field that may stand in a message once and has been doubled.
+        """Return the name of a field that may occur only once and has been doubled.
 
-        That is one which the lower-case `names` of h= list, but less often than it occurs: one of
-        the fields is not what was signed, and a reader may be shown that one (RFC 6376 section
-        8.15). Empty when there is none. A field that `names` do not list was never protected, and
-        one that they list as often as it occurs left its signer so. Relays that put a second
-        MIME-Version on top deceive nobody as long as both say the same: there is one version.
+        This is a field that the lower-case `names` of h= list, but less often than it occurs: one
+        of the fields was not signed, and a mail program may show that one (RFC 6376 section 8.15).
+        Empty if there is none. A field that `names` do not list was never protected, and one that
+        they list as often as it occurs was sent this way. A second MIME-Version added by a relay is
+        harmless if both are the same: there is only one version.
         """
         for key, name in _ONCE.items():
             same_name = self._by_name.get(key)
@@ -104,11 +104,11 @@ class Header:
         return ""
 
     def covered(self, names: Iterable[bytes], own: HeaderField) -> list[HeaderField]:
-        """Return the fields that the lower-case `names` of h= stand for, in the order of h=.
+        """Return the fields that the lower-case `names` of h= select, in the order of h=.
 
         Fields of the same name are taken from the bottom of the header up (RFC 6376 section
-        5.4.2); a name with no field left stands for nothing. `own` is the signature field that the
-        list stands in: a signature never covers itself through h= (section 3.5).
+        5.4.2); a name without a remaining field selects nothing. `own` is the signature field with
+        this list: a signature never covers itself through h= (section 3.5).
         """
         taken: dict[bytes, int] = {}
         covered = []
@@ -125,7 +125,7 @@ class Header:
         return covered
 
     def canonical(self, fields: Iterable[HeaderField], algorithm: Canonical) -> bytes:
-        """Return `fields`, which are this header's own, in canonical form, one after the other."""
+        """Return `fields` of this header in canonical form, concatenated."""
         if algorithm is Canonical.SIMPLE:
             return b"".join([canonical_field(one, algorithm) for one in fields])
         return b"".join([self._relaxed_form(one) for one in fields])
@@ -138,7 +138,7 @@ class Header:
 
 
 def require_signable(name: str) -> None:
-    """Raise `MsgauthError` for what is no field name, and for a field that must not be signed."""
+    """Raise `MsgauthError` for an invalid field name, and for a field that must not be signed."""
     if not _FIELD_NAME.match(name):
         raise MsgauthError(f"not the name of a header field: {name[:40]!r}")
     if name.lower() in _NEVER:
@@ -148,19 +148,19 @@ def require_signable(name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class HeaderPolicy:
-    """Which fields to sign: names in three groups, without regard to case.
+    """The fields to sign: names in three groups, ignoring case.
 
     `always` is covered once more than it occurs, present or not; `present` is covered once more
-    than it occurs when it occurs; `plain` is covered as often as it occurs, so that more may be
-    added on the way. Raises `MsgauthError` for what is no field name, for a name in two groups,
-    for one that must not be signed, and when From is not in `always`.
+    than it occurs, if it occurs; `plain` is covered as often as it occurs, so that more may be
+    added in transit. Raises `MsgauthError` for an invalid field name, for a name in two groups, for
+    one that must not be signed, and if From is not in `always`.
     """
 
     always: tuple[str, ...]
     present: tuple[str, ...]
     plain: tuple[str, ...]
     keys: frozenset[bytes] = field(init=False, repr=False, compare=False)
-    """The names of all groups, each as `HeaderField.key` has it."""
+    """The names of all groups, in the form of `HeaderField.key`."""
     _rules: tuple[tuple[bytes, str, int, bool], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -181,7 +181,7 @@ class HeaderPolicy:
     def select(self, header: Header) -> tuple[tuple[str, ...], list[HeaderField]]:
         """Return the names for h= and the fields they cover, in the order of h=.
 
-        Raises `MsgauthError` when more than `MAX_COVERED` fields would be covered.
+        Raises `MsgauthError` if more than `MAX_COVERED` fields would be covered.
         """
         names: list[str] = []
         covered: list[HeaderField] = []
@@ -198,9 +198,10 @@ class HeaderPolicy:
 
     @classmethod
     def parse(cls, text: str) -> HeaderPolicy:
-        """Read names with colons between: ``(o)From`` is always oversigned, ``(x)Date`` if present.
+        """Parse names separated by colons: ``(o)From`` is always oversigned, ``(x)Date`` if
+        present.
 
-        The notation is rspamd's. Raises `MsgauthError`.
+        This is rspamd's notation. Raises `MsgauthError`.
         """
         groups: dict[str, list[str]] = {"(o)": [], "(x)": [], "": []}
         for item in filter(None, (item.strip() for item in text.split(":"))):
@@ -246,5 +247,5 @@ DEFAULT_HEADERS: Final = HeaderPolicy(
         "List-Post",
     ),
 )
-"""What is signed unless told otherwise: what a reader sees is oversigned, what mailing lists add is
-not. Both fields of one-click unsubscription are covered, as RFC 8058 section 4 asks."""
+"""The default fields to sign: fields that a reader sees are oversigned, fields that mailing lists
+add are not. Both fields of one-click unsubscription are covered, as RFC 8058 section 4 requires."""

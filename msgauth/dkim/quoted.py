@@ -6,7 +6,7 @@ import re
 
 from msgauth.errors import MsgauthError
 
-# Printable US-ASCII but ";" and "=", which have a meaning in a tag list
+# Printable US-ASCII except ";" and "=", which are special in a tag list
 _SAFE = frozenset(set(range(0x21, 0x7F)) - set(b";="))
 _ENCODED = re.compile(r"=([0-9A-F]{2})")
 _STRAY = re.compile(r"=(?![0-9A-F]{2})")
@@ -14,14 +14,14 @@ _WSP = re.compile(r"[ \t\r\n]+")
 
 
 def encode_quoted(text: str) -> str:
-    """Return `text` in UTF-8 with every octet encoded that is not safe in any tag."""
+    """Return `text` in UTF-8, with every octet encoded that is not safe in all tags."""
     return "".join(
         chr(octet) if octet in _SAFE else f"={octet:02X}" for octet in text.encode("utf-8")
     )
 
 
 def decode_quoted(text: str) -> str:
-    """Return what `text` encodes; folding white space in it means nothing.
+    """Return the decoded `text`; folding white space in it is ignored.
 
     Raises `MsgauthError` for ``=`` without two upper-case hexadecimal digits, and when the result
     is not UTF-8.

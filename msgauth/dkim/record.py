@@ -1,7 +1,7 @@
-"""Key records: where a public key is published, and what the record says about it.
+"""Key records: the names and the content of published public keys.
 
-RFC 6376 section 3.6.1, RFC 8301 and RFC 8463. A record that is read well may still not be the one
-for a signature; `verify` compares them.
+RFC 6376 section 3.6.1, RFC 8301 and RFC 8463. A valid record may still not apply to a signature;
+`verify` compares them.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from msgauth.keys import BadKeyError, KeyType, VerifyingKey
 from msgauth.tags import TagError, decode_base64, parse_tags, split_list
 
 MAX_RECORD: Final = 4096
-"""Characters of a record that is worth reading: one with an RSA key of 8192 bits has 1400."""
+"""Maximum characters of a record: one with an RSA key of 8192 bits has 1400."""
 
 CACHED_RECORDS: Final = 1024
-"""Parsed records that are kept, by their text: a few KiB each, and most mail comes from a few
-hundred domains."""
+"""Parsed records cached by their text: a few KiB each, and most mail comes from a few hundred
+domains."""
 
 _KEY_TYPES: Final[dict[str, KeyType]] = {"rsa": "rsa", "ed25519": "ed25519"}
 
 
 class RecordError(MsgauthError):
-    """A TXT record is no usable key record."""
+    """A TXT record is not a usable key record."""
 
 
 class RevokedError(RecordError):
@@ -37,7 +37,7 @@ class RevokedError(RecordError):
 class KeyRecord:
     """One key record.
 
-    `hashes` is None when every hash is acceptable, else the names in h=. `testing` is the flag
+    `hashes` is None if every hash is acceptable, otherwise the names in h=. `testing` is the flag
     t=y, `strict` t=s, which forbids an i= below d=.
     """
 
@@ -52,7 +52,7 @@ class KeyRecord:
 def key_record_name(selector: str, domain: str) -> str:
     """Return the name of a key record (RFC 6376 section 3.6.2.1), in A-labels (RFC 8616 section 5).
 
-    Raises `msgauth.domain.DomainError` when that is no name that DNS can hold.
+    Raises `msgauth.domain.DomainError` if that is not a valid DNS name.
     """
     return to_alabels(f"{to_alabels(selector)}._domainkey.{to_alabels(domain)}")
 

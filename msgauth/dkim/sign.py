@@ -1,8 +1,8 @@
-"""Signs a message while it streams by (RFC 6376 section 5, RFC 8463, RFC 8616).
+"""Signer of a streamed message (RFC 6376 section 5, RFC 8463, RFC 8616).
 
-A `SignatureSpec` says who signs and how; it is made once for a domain and used for every message.
-A `MessageSigner` is made when the header of a message is complete, gets the body in chunks, and
-gives the DKIM-Signature fields at the end. Memory does not grow with the body.
+A `SignatureSpec` holds domain, key and options; it is created once for a domain and used for every
+message. A `MessageSigner` is created when the header of a message is complete, gets the body in
+chunks, and returns the DKIM-Signature fields at the end. Memory does not grow with the body.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ from msgauth.keys import SigningKey
 from msgauth.message import HeaderField
 
 MAX_TTL: Final = 10 * 366 * 24 * 3600
-"""Seconds a signature may be valid for: more is a mistake in the unit."""
+"""Maximum validity of a signature in seconds: more is probably a mistake in the unit."""
 
 CACHED_LISTS: Final = 1024
-"""Folded h= lists that are kept: the mail of a site has a few dozen sets of header fields."""
+"""Cached folded h= lists: the mail of a site has a few dozen sets of header fields."""
 
 MAX_LOCAL_PART: Final = 64
-"""Longest local part of i= (RFC 5321 section 4.5.3.1.1)."""
+"""Maximum length of the local part of i= (RFC 5321 section 4.5.3.1.1)."""
 
 _FIELD_NAME: Final = b"DKIM-Signature"
 
 
 class SigningError(MsgauthError):
-    """A message cannot be signed, or a signature must not be made as it is asked for."""
+    """A message cannot be signed, or the requested signature is not allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignatureSpec:
-    """Who signs and how: one DKIM-Signature field on every message it is used for.
+    """Domain, key and options of one DKIM-Signature field, for any number of messages.
 
     `domain` (d=) and `selector` (s=) may be given with U-labels and are written as A-labels (RFC
     8616 section 5). `auid` (i=) is an address, or ``@`` and a domain, at or below `domain`; None
     writes no i=. `ttl` is the time in seconds after which the signature expires (x=); None writes
-    no x=. Raises `SigningError` for what cannot be signed with.
+    no x=. Raises `SigningError` for invalid values.
     """
 
     domain: str
@@ -74,7 +74,7 @@ class SignatureSpec:
 
     @property
     def record_name(self) -> str:
-        """The name at which the public key has to be published."""
+        """The name at which the public key must be published."""
         return key_record_name(self.selector, self.domain)
 
     def unsigned_value(self, names: tuple[str, ...], body_digest: bytes, now: int) -> str:
@@ -84,7 +84,7 @@ class SignatureSpec:
 
 
 def signing_names(domain: str, selector: str) -> tuple[str, str]:
-    """Return d= and s= in A-labels; raises `SigningError` for what no key can be published at."""
+    """Return d= and s= in A-labels; raises `SigningError` if no key can be published there."""
     try:
         names = to_alabels(domain), to_alabels(selector)
         key_record_name(names[1], names[0])
@@ -99,9 +99,9 @@ def signing_names(domain: str, selector: str) -> tuple[str, str]:
 class MessageSigner:
     """Signs one message, once for each of `specs`.
 
-    `fields` is the whole header, without the fields that will be put above it. `hashes` lets
-    several parts share one pass over the body: who shares them gives the body to one of them only.
-    Raises `SigningError` for a header that must not be signed: one without exactly one From.
+    `fields` is the whole header, without the fields that will be added above it. `hashes` lets
+    several parts share one pass over the body; pass the body to only one of them. Raises
+    `SigningError` for a header without exactly one From, which must not be signed.
     """
 
     __slots__ = ("_hashes", "_parts")
@@ -115,8 +115,9 @@ class MessageSigner:
         self._hashes = BodyHashes() if hashes is None else hashes
         header = Header(fields)
         if len(header.named(b"from")) != 1:
-            # RFC 6376 section 8.15: who signs vouches for a message that readers may see otherwise
-            raise SigningError("the message has not exactly one From field")
+            # RFC 6376 section 8.15: the signer would vouch for a message that mail programs show
+            # differently
+            raise SigningError("the message does not have exactly one From field")
         shared: dict[tuple[int, Canonical], SignedHeader] = {}
         self._parts: list[tuple[SignatureSpec, SignedHeader, BodyHash]] = []
         for spec in specs:
@@ -134,7 +135,7 @@ class MessageSigner:
     def finish(self, now: int) -> tuple[HeaderField, ...]:
         """Return the DKIM-Signature fields in the order of the specs.
 
-        `now` is the time in seconds since 1970 in UTC. They belong above all other fields.
+        `now` is the time in seconds since 1970 in UTC. Put them above all other fields.
         """
         self._hashes.finish()
         fields = []
@@ -147,7 +148,7 @@ class MessageSigner:
 class SignedHeader:
     """The part of a header hash that all signatures over the same fields share.
 
-    Raises `SigningError` when too many fields would be covered.
+    Raises `SigningError` if too many fields would be covered.
     """
 
     __slots__ = ("_algorithm", "_hash", "names")
@@ -161,7 +162,7 @@ class SignedHeader:
         self._hash = hashlib.sha256(header.canonical(covered, algorithm))
 
     def sign(self, key: SigningKey, unsigned: HeaderField) -> HeaderField:
-        """Return `unsigned`, whose value ends with an empty b=, with the signature in it."""
+        """Return `unsigned`, whose value ends with an empty b=, with the signature filled in."""
         header_hash = self._hash.copy()
         # RFC 6376 section 3.7: the field itself comes last, without its CRLF
         header_hash.update(canonical_field(unsigned, self._algorithm)[:-2])
@@ -198,6 +199,6 @@ def _encoded_auid(auid: str, domain: str) -> str:
         raise SigningError(f"i= has to be an address at or below {domain}")
     if len(local) > MAX_LOCAL_PART:
         raise SigningError(f"i= has a local part longer than {MAX_LOCAL_PART} characters")
-    # UTF-8 may stand as it is in internationalized messages only (RFC 8616 section 5); encoded it
-    # may stand in all
+    # literal UTF-8 is only allowed in internationalized messages (RFC 8616 section 5); encoded, it
+    # is allowed in all
     return f"{encode_quoted(local)}@{auid_domain}"

@@ -1,9 +1,8 @@
 """DKIM-Signature fields as values (RFC 6376 section 3.5), and the first step of verifying them.
 
-Reading one is section 6.1.1, which warns that "being liberal in what you accept is definitely a
-bad strategy in this security context": what is not as the grammar says makes the field unusable.
-`parse_message_signature` reads ARC-Message-Signature fields, too, which are the same but for two
-tags (RFC 8617 section 4.1.2).
+Section 6.1.1 warns that "being liberal in what you accept is definitely a bad strategy in this
+security context": a syntax error makes the field unusable. `parse_message_signature` also reads
+ARC-Message-Signature fields, which only differ in two tags (RFC 8617 section 4.1.2).
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from msgauth.results import DkimStatus
 from msgauth.tags import TagError, decode_base64, parse_tags, split_list
 
 KEY_TYPES: Final[dict[str, KeyType]] = {"rsa-sha256": "rsa", "ed25519-sha256": "ed25519"}
-"""The algorithms of a= that are verified, and the type of key each needs."""
+"""The supported algorithms of a=, and the type of key that each needs."""
 
 _HISTORIC: Final = frozenset({"rsa-sha1"})  # RFC 8301 section 3.1
 _FIELD_NAME = re.compile(r"[!-9<-~]+\Z")  # ftext of RFC 5322 section 3.6.8, without ";"
@@ -32,7 +31,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class RejectedError(MsgauthError):
-    """A signature does not count; `status` is the result, the text one sentence why."""
+    """A signature does not count; `status` is the result, the text is one sentence with the
+    reason."""
 
     def __init__(self, status: DkimStatus, reason: str) -> None:
         super().__init__(reason)
@@ -44,8 +44,8 @@ class Signature:
     """One signature over a header and a body.
 
     `domain` (d=) and `selector` (s=) are in A-labels, `auid` (i=) is decoded and empty for ARC,
-    `names` (h=) are lower-case. `length` is l=, `timestamp` t= and `expires` x=; None where the tag
-    is absent.
+    `names` (h=) are lower-case. `length` is l=, `timestamp` t= and `expires` x=; None if the tag is
+    absent.
     """
 
     algorithm: str
@@ -73,7 +73,7 @@ def read_tags(value: bytes) -> dict[str, str]:
     except UnicodeDecodeError as error:
         raise _syntax("the signature is not UTF-8") from error
     except MsgauthError as error:
-        raise _syntax(f"the signature is no tag list: {error}") from error
+        raise _syntax(f"the signature is not a tag list: {error}") from error
 
 
 def parse_signature(tags: dict[str, str]) -> Signature:
@@ -84,7 +84,7 @@ def parse_signature(tags: dict[str, str]) -> Signature:
     auid = _auid_tag(tags, domain)
     if "dns/txt" not in split_list(tags.get("q", "dns/txt")):
         # RFC 6376 section 3.5: unrecognized query methods MUST be ignored
-        raise _syntax("q= names no way to get the key that is known")
+        raise _syntax("q= names no known way to get the key")
     return parse_message_signature(tags, auid)
 
 
@@ -114,7 +114,7 @@ def parse_message_signature(tags: dict[str, str], auid: str = "") -> Signature:
 
 
 def require(tags: dict[str, str], name: str) -> str:
-    """Return a tag that has to be there and not empty."""
+    """Return a required, non-empty tag."""
     value = tags.get(name)
     if not value:
         raise _syntax(f"{name}= is missing")
@@ -138,14 +138,14 @@ def domain_tag(tags: dict[str, str], name: str) -> str:
     try:
         domain = to_alabels(value)
     except MsgauthError as error:
-        raise _syntax(f"{name}= is no domain name") from error
+        raise _syntax(f"{name}= is not a domain name") from error
     if name == "d" and "." not in domain:
         raise _syntax("d= has only one label")
     return domain
 
 
 def check_record_name(selector: str, domain: str) -> None:
-    """Refuse a pair whose key record would have a name that DNS cannot hold."""
+    """Refuse a pair whose key record would have an invalid DNS name."""
     try:
         key_record_name(selector, domain)
     except MsgauthError as error:
@@ -187,14 +187,14 @@ def _number_tag(tags: dict[str, str], name: str, pattern: re.Pattern[str]) -> in
     if value is None:
         return None
     if not pattern.match(value):
-        raise _syntax(f"{name}= is no number")
+        raise _syntax(f"{name}= is not a number")
     return int(value)
 
 
 def _names_tag(tags: dict[str, str]) -> tuple[bytes, ...]:
     names = split_list(require(tags, "h"))
     if not all(map(_FIELD_NAME.match, names)):
-        raise _syntax("h= has something that is no field name")
+        raise _syntax("h= has something that is not a field name")
     return tuple(name.lower().encode("ascii") for name in names)
 
 
@@ -211,9 +211,9 @@ def _auid_tag(tags: dict[str, str], domain: str) -> str:
         local, at, auid_domain = auid.rpartition("@")
         auid_domain = to_alabels(auid_domain)
     except MsgauthError as error:
-        raise _syntax("i= is no address") from error
+        raise _syntax("i= is not an address") from error
     if not at or _CONTROL.search(local):
-        raise _syntax("i= is no address")
+        raise _syntax("i= is not an address")
     if not is_at_or_below(auid_domain, domain):
         # RFC 6376 section 6.1.1
         raise RejectedError(DkimStatus.PERMERROR, "i= is not at or below d=")

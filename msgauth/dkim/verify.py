@@ -1,13 +1,13 @@
-"""Verifies the DKIM signatures of a message while it streams by (RFC 6376 section 6).
+"""Verifier of the DKIM signatures of a streamed message (RFC 6376 section 6).
 
-A `MessageVerifier` is made when the header is complete, gets the body in chunks, and asks DNS at
-the end. What a step can refuse costs nothing of the next: structure comes before the body hash,
-that before DNS, and DNS before public-key cryptography. Everything is bounded: signatures, their
-length, the records of a key, the size of a key.
+A `MessageVerifier` is created when the header is complete, gets the body in chunks, and queries DNS
+at the end. Cheap steps come first: the structure, then the body hash, then DNS, then public-key
+cryptography. Everything is bounded: signatures, their length, the records of a key, the size of a
+key.
 
-A result of ``pass`` means that all of the message's body and every From field is covered by a key
-that is long enough, and that no field was doubled which a message may have once; what verifies and
-has less is ``policy``.
+A result of ``pass`` means that the signature covers the whole body and every From field, that its
+key is long enough, and that no field which may only occur once was doubled; a signature that
+verifies without all this is ``policy``.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ _TESTING: Final = "the key is under test (t=y)"
 
 @dataclass(frozen=True, slots=True)
 class VerifierLimits:
-    """How much work a message may cause.
+    """Limits of the work for a message.
 
-    `max_signatures` are checked, the topmost first; mail with more than five is rare. `clock_drift`
-    is how many seconds a signer's clock may differ from ours. With `learn_testing` the key of a
-    signature that has failed before its key was needed is asked for all the same, so that
-    `DkimResult.testing` is known where a failure is held against the message.
+    `max_signatures` are checked from the top; mail with more than five is rare. `clock_drift` is
+    the number of seconds by which a signer's clock may differ from ours. With `learn_testing`, the
+    key is also queried for a signature that has already failed, so that `DkimResult.testing` is
+    known if a failure counts against the message.
     """
 
     max_signatures: int = 10
@@ -61,11 +61,11 @@ DEFAULT_LIMITS: Final = VerifierLimits()
 class DkimResult(Finding):
     """The result of one DKIM-Signature field.
 
-    `domain` (d=), `selector` (s=), `auid` (i=) and `algorithm` (a=) are empty where the field could
-    not be read. `key_bits` is 0 when no key was looked at. `testing` is the key's flag t=y: the
-    message MUST NOT be treated differently from unsigned mail then (RFC 6376 section 3.6.1).
-    `second_field` names a field that was added to the signed one, as "Subject" (section 8.15).
-    `signature` has all tags, if they could be read.
+    `domain` (d=), `selector` (s=), `auid` (i=) and `algorithm` (a=) are empty if the field could
+    not be parsed. `key_bits` is 0 if no key was used. `testing` is the key's flag t=y: the message
+    MUST NOT be treated differently from unsigned mail then (RFC 6376 section 3.6.1). `second_field`
+    names a field added to the signed one, such as "Subject" (section 8.15). `signature` has all
+    tags, if they could be parsed.
     """
 
     domain: str = ""
@@ -80,7 +80,7 @@ class DkimResult(Finding):
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A signature whose structure is good, waiting for the end of the body."""
+    """A well-formed signature, waiting for the end of the body."""
 
     field: HeaderField
     signature: Signature
@@ -91,7 +91,7 @@ class MessageVerifier:
     """Verifies all signatures of one message.
 
     `fields` is the whole header as it arrived. `hashes` lets several parts share one pass over the
-    body: who shares them gives the body to one of them only.
+    body; pass the body to only one of them.
     """
 
     __slots__ = ("_entries", "_hashes", "_header", "_limits", "_unchecked")
@@ -125,14 +125,14 @@ class MessageVerifier:
 
     @property
     def domains(self) -> tuple[str, ...]:
-        """The d= of the signatures that are still to be verified, in the order of the message."""
+        """The d= of the signatures not verified yet, in the order of the message."""
         waiting = (entry for entry in self._entries if isinstance(entry, _Candidate))
         return tuple(entry.signature.domain for entry in waiting)
 
     def verify(self, now: int, domains: Iterable[str]) -> Lookup[None]:
         """Verify the signatures of `domains`, in their order, before `finish` does the others.
 
-        For who wants the time for DNS to be spent on them first. The body has ended.
+        Use it to spend the time for DNS on them first. The body must have ended.
         """
         self._hashes.finish()
         for domain in dict.fromkeys(domains):
@@ -170,9 +170,9 @@ class MessageVerifier:
         digest = header_digest(self._header, candidate.field, signature)
         record = verifying_record(records, digest, signature.signature)
         if record is None:
-            reason = "the signature does not fit the header and the key"
+            reason = "the signature does not match the header and the key"
             return _result(signature, DkimStatus.FAIL, reason, records[0])
-        # RFC 6376 section 8.15: the reader may be shown the field that nobody signed
+        # RFC 6376 section 8.15: a mail program may show the unsigned field
         if second := self._header.second_field(signature.names):
             reason = f"the message has a {second} that the signature does not cover"
             result = _result(signature, DkimStatus.POLICY, reason, record)
@@ -190,13 +190,13 @@ class MessageVerifier:
 
 
 def _objection(candidate: _Candidate, record: KeyRecord) -> str:
-    """Return why a signature that verifies counts for nothing, or nothing."""
+    """Return why a signature that verifies does not count, or the empty string."""
     length = candidate.signature.length
     if record.key.is_too_short:
         # RFC 8301 section 3.2: MUST NOT be considered valid
         return f"the key has {record.key.bits} bits, fewer than {MIN_RSA_BITS}"
     if length is not None:
-        # RFC 6376 section 8.2: everybody can append to what is signed
+        # RFC 6376 section 8.2: anybody can append to the signed part
         return (
             f"l= covers {length} of {candidate.body_hash.octets} octets and lets others append more"
         )
@@ -213,7 +213,7 @@ def _result(
     testing = record.testing if record else False
     if testing:
         reason = f"{reason}; {_TESTING}" if reason else _TESTING
-    # anybody can write anything into i=, and of a failed signature no key has vouched for it
+    # anybody can write anything into i=, and no key has confirmed that of a failed signature
     auid = (Property("header", "i", signature.auid),) if status is DkimStatus.PASS else ()
     # RFC 8601 section 2.7.1, and RFC 6008 for header.b: eight characters tell signatures apart
     properties = (
@@ -239,7 +239,7 @@ def _result(
 
 
 def _unread(tags: dict[str, str], error: RejectedError) -> DkimResult:
-    """Return the result of a field that is no good signature, with the names that can be shown."""
+    """Return the result of an unusable signature field, with the names that can be shown."""
     shown = {}
     for tag in ("d", "s"):
         try:

@@ -1,8 +1,8 @@
-"""DMARC (RFC 9989): does something that passed speak for the domain in From?
+"""DMARC (RFC 9989): does a passing identifier align with the domain in From?
 
-`find_author` reads From, `check_dmarc` is the lookup that returns a `DmarcResult`, and
-`DmarcCheck` does the same in the order in which a sender can disturb it least. The
-organizational domain is found by the DNS tree walk; there is no public suffix list.
+`find_author` reads From, `check_dmarc` is the lookup that returns a `DmarcResult`, and `DmarcCheck`
+does the same in the order that is most robust against the sender. The organizational domain is
+found by the DNS tree walk; there is no public suffix list.
 """
 
 from msgauth.dmarc.author import Author, find_author

@@ -1,15 +1,14 @@
-"""The author domain: whom a message says it is from (RFC 9989 section 5.3.1).
+"""The author domain of a message (RFC 9989 section 5.3.1).
 
-The From field is where forgers work. Mail programs read it in different ways as soon as it is not
-plain, so the question is not which address is in it, but which domains any mail program could show
-as the author's. `mailbox` reads what RFC 5322 allows; beside that, every "@" is looked at that some
-program could take for the one of an address: in a display name without quotes, in an encoded word
-that is no display name, in text whose quotes, comments or brackets do not fit together. Where that
-leads to more than one domain, the message has no author that could be told.
+Forgers target the From field. Mail programs read it differently unless it is simple, so the
+question is not which address is in it, but which domains any mail program could show as the
+author's. `mailbox` parses the syntax of RFC 5322; in addition, every "@" counts that some program
+could read as part of an address: in an unquoted display name, in an encoded word that is not a
+display name, in text with unbalanced quotes, comments or brackets. If that leads to more than one
+domain, the message has no definite author.
 
-A display name in quotes, or in encoded words before ``<``, may say anything: all programs take the
-address behind it. And where there is only one address to find, it does not matter how badly the
-rest is written.
+A display name in quotes, or in encoded words before ``<``, may contain anything: all programs use
+the address after it. And if there is only one address, syntax errors in the rest do not matter.
 """
 
 from __future__ import annotations
@@ -35,10 +34,10 @@ from msgauth.errors import MsgauthError
 from msgauth.mail_address import MailAddress
 
 MAX_FROM = 65536
-"""Longest From field that is read, in octets."""
+"""Maximum octets of a From field."""
 
 MAX_ADDRESSES = 500
-"""How many different addresses a From field may have: more are a problem, and are not kept."""
+"""Maximum different addresses of a From field: more are a problem, and are dropped."""
 
 # A mailbox as nearly all mail has it: a name in quotes or of plain words, and one address. It is
 # what the rest of this module would find too, at a tenth of the time.
@@ -80,22 +79,22 @@ _Item = TypeVar("_Item", Token, EncodedWord)
 
 
 class AuthorError(MsgauthError):
-    """A From field cannot be read, or can be read in more than one way."""
+    """A From field cannot be parsed, or is ambiguous."""
 
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Whom a message says it is from."""
+    """The author of a message according to From."""
 
     domains: tuple[str, ...] = ()
     """The domains of the addresses in From, in A-labels, each once, in their order."""
     mailboxes: tuple[MailAddress, ...] = ()
     """The addresses that a mail program could show, with the domain in A-labels. Those of the list
-    come first in their order. The local part is as written, its comments and needless quotes left
-    out; it is empty where programs may show different ones."""
+    come first in order. The local part is as written, without comments and needless quotes; it is
+    empty if programs may show different ones."""
     problem: str = ""
-    """Why the message has no author that could be told, empty when it has. A readable list with
-    addresses of several domains is no problem in this sense."""
+    """Why the message has no definite author, or empty. A valid list with addresses of several
+    domains is not a problem in this sense."""
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -105,7 +104,7 @@ class Author:
 
 @dataclass(slots=True)
 class _Found:
-    """The addresses in a field: those of its list, and those that stand beside them."""
+    """The addresses in a field: those of its list, and others found in its text."""
 
     listed: list[tuple[str, str]]
     beside: list[tuple[str, str]] = field(default_factory=list)
@@ -113,7 +112,7 @@ class _Found:
 
     @property
     def problem(self) -> str:
-        """Why there is more than one author to be seen, or none."""
+        """Return why more than one author could be shown, or none."""
         if self.unclear or not self.listed:
             return self.unclear or "From has no address"
         own = self.listed[0][1]
@@ -127,8 +126,8 @@ def find_author(fields: Sequence[bytes]) -> Author:
     """Return the author domains of a message.
 
     `fields` has the values of all its From header fields, as on the wire. More than one field is
-    a problem, because no reader can tell which one is shown (RFC 5322 section 3.6, RFC 9989
-    section 4.4); their domains are returned all the same.
+    a problem, because it is unknown which one is shown (RFC 5322 section 3.6, RFC 9989 section
+    4.4); their domains are returned nevertheless.
     """
     found: list[tuple[str, str]] = []
     problem = ""
@@ -184,7 +183,7 @@ def _domain(name: str) -> str:
 
 
 def _grammatical(text: str) -> _Found:
-    """Read a field by the grammar, and what beside its addresses looks like one.
+    """Parse a field by the grammar, and find other text that looks like an address.
 
     Raises `GrammarError`.
     """
@@ -220,7 +219,7 @@ def _grammatical(text: str) -> _Found:
 
 
 def _may_hide_address(word: EncodedWord) -> bool:
-    """Return whether programs that decode a field before they read it may find an address."""
+    """Return whether programs that decode a field before parsing it may find an address."""
     if word.may_show(_ATS):
         return True
     comment = f"({word.text})"  # if it stands in one, it may not end it
@@ -228,7 +227,8 @@ def _may_hide_address(word: EncodedWord) -> bool:
 
 
 def _harmless(member: Member, name: Sequence[Token]) -> Iterator[range]:
-    """Yield where "@" is no address for any program: quoted strings in a name, and comments."""
+    """Yield the ranges where no program reads "@" as an address: quoted strings in a name, and
+    comments."""
     end = name[-1].end if name else 0
     for token in member.tokens:
         if token.is_comment or (token.text[0] == '"' and token.end <= end):
@@ -236,16 +236,16 @@ def _harmless(member: Member, name: Sequence[Token]) -> Iterator[range]:
 
 
 def _is_misread(token: Token) -> bool:
-    """Return whether programs may differ in where a comment or a quoted string ends."""
+    """Return whether programs may disagree about the end of a comment or quoted string."""
     if token.is_comment:
         return bool(_ODD_IN_COMMENT.search(token.text))
     return token.text[0] == '"' and bool(_ODD_IN_QUOTES.search(_WHOLE_WORD.sub("", token.text)))
 
 
 def _one_address(text: str) -> list[tuple[str, str]]:
-    """Read a field that is no list of mailboxes, when there is one address at most to be seen.
+    """Read a field that is not a valid list of mailboxes, if it has at most one address.
 
-    Nothing where there might be two, or another end of the domain.
+    Empty if there might be two, or another end of the domain.
     """
     ats = [match.start() for match in _AT.finditer(text)]
     if len(ats) != 1 or not (tail := _TAIL.match(text, ats[0] + 1)):
@@ -253,13 +253,13 @@ def _one_address(text: str) -> list[tuple[str, str]]:
     if tail["words"] and text.count("<") != 1:
         return []
     if not text[tail.end("domain") - 1].isascii():
-        return []  # some programs cut such a domain where ASCII ends
+        return []  # some programs truncate such a domain at the end of ASCII
     words = list(encoded_words(text))
     if any(map(_may_hide_address, (*words, *neighbours(text, words)))):
         return []
     found = list(_address_at(text, ats[0]))
     if text.count("<") > 1 or ("<" not in text and ">" in text):
-        # some programs take more of the text for the local part
+        # some programs read more of the text as the local part
         found.append(("", found[-1][1]))
     return found if found[0][0] else []
 
@@ -277,7 +277,7 @@ def _outside(ranges: Sequence[range], items: Iterable[_Item]) -> Iterator[_Item]
 def _address_at(text: str, at: int) -> Iterator[tuple[str, str]]:
     """Yield the address whose "@" is at `at`, in text where the grammar has none.
 
-    One without local part follows where programs may differ in what the local part is.
+    One without local part follows if programs may disagree about the local part.
     """
     match = _DOMAIN.match(text, at + 1)
     if match is None:

@@ -1,8 +1,8 @@
 """The DMARC check of a message (RFC 9989 section 5.3).
 
-A sender chooses the names that SPF and DKIM ask for, and can choose some that do not answer. So the
-policy of the author domain is looked up before anything else and in a time of its own, and only
-what could be aligned with it can leave the result open. That result then bears the policy.
+A sender chooses the names that SPF and DKIM query, and can choose names that do not answer. So the
+policy of the author domain is looked up first, with its own share of the time, and only identifiers
+that could be aligned with it can leave the result open. That result then includes the policy.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from msgauth.results import DmarcStatus, Property
 from msgauth.spf.result import SpfResult
 
 MAX_AUTHORS = 5
-"""How many author domains of one message are checked (RFC 9989 section 11.5)."""
+"""Maximum author domains checked per message (RFC 9989 section 11.5)."""
 
 MAX_IDENTIFIERS = 20
-"""How many identifiers are checked for alignment, those equal to the author's domain first. Only
-one at or below the author's organizational domain costs questions to the DNS."""
+"""Maximum identifiers checked for alignment, those equal to the author's domain first. Only those
+at or below the author's organizational domain need DNS queries."""
 
 RESERVED: Final = 0.4
-"""The part of all time for DNS that is set aside for the policies of the author domains: enough for
-two attempts at a slow server in the default of 20 seconds."""
+"""The fraction of the DNS time reserved for the policies of the author domains: enough for two
+attempts at a slow server in the default of 20 seconds."""
 
 
 class Signature(Protocol):
-    """What is needed of the result of a DKIM signature."""
+    """The required part of the result of a DKIM signature."""
 
     @property
     def status(self) -> StrEnum:
@@ -43,14 +43,14 @@ class Signature(Protocol):
 
     @property
     def domain(self) -> str:
-        """Its d=, empty when there is none."""
+        """Its d=, or empty."""
 
 
 class DmarcCheck:
     """The check of one message, in the order that leaves a sender the least influence.
 
-    `find_policies` is asked before anything else, `finish` when SPF and DKIM are known; in between,
-    `alignable` says which identifiers matter most.
+    Run `find_policies` first, and `finish` when SPF and DKIM are known; in between, `alignable`
+    returns the most important identifiers.
     """
 
     def __init__(self, author: Author) -> None:
@@ -61,7 +61,7 @@ class DmarcCheck:
             self._problem = f"From has {len(domains)} domains"
         if self._problem:
             domains = ()
-        # each has its own time, so that one with silent servers takes none of another's
+        # each has its own time, so that one with silent servers does not use up another's
         self._authors = [
             AuthorDomain(
                 domain, self._walker.sharing(Share(f"dmarc {domain}", RESERVED / len(domains)))
@@ -72,9 +72,9 @@ class DmarcCheck:
     def find_policies(self) -> Lookup[None]:
         """Look up the policy of each author domain.
 
-        Of several, each has a part of the time alone. The first question about a domain whose
-        servers are slow is then given up early, so it is asked once more when the others are
-        known: the answer may have come in the meantime.
+        If there are several, each has its own part of the time. The first query of a domain with
+        slow servers is then abandoned early, so it is repeated when the others are known: the
+        answer may have arrived meanwhile.
         """
         for author in self._authors:
             yield from author.find_policy()
@@ -116,16 +116,16 @@ class DmarcCheck:
 def check_dmarc(
     author: Author, dkim: Iterable[Signature], spf: SpfResult | None
 ) -> Lookup[DmarcResult]:
-    """Check whether something that passed speaks for the author of a message.
+    """Check whether a passing identifier is aligned with the author of a message.
 
     `author` is the result of `find_author`. `dkim` has the results of all signatures, `spf` the one
-    of the MAIL FROM identity; a result of the HELO identity counts for nothing here (RFC 9989
-    section 4.4.2).
+    of the MAIL FROM identity; a result of the HELO identity does not count here (RFC 9989 section
+    4.4.2).
 
     A message with several author domains is checked for each, and the worst result is its result
-    (RFC 9989 section 11.5): the one with the hardest policy that nothing speaks against, then one
-    that is not known, and "pass" only when all do. A message without author domain, with more
-    than one From, or with one that mail programs read as different domains, is "permerror".
+    (RFC 9989 section 11.5): a failure with the strictest policy first, then an unknown result, and
+    "pass" only if all pass. A message without author domain, with more than one From, or with one
+    that mail programs read as different domains, is "permerror".
     """
     check = DmarcCheck(author)
     yield from check.find_policies()
@@ -142,14 +142,14 @@ _BADNESS = (
 
 
 def _badness(result: DmarcResult) -> tuple[int, bool, int]:
-    # A failure of a domain that asks for nothing must not hide that another could not be checked.
+    # A failure of a domain with p=none must not hide that another could not be checked.
     status = DmarcStatus(result.status)
     has_failed = result.disposition is not Policy.NONE and status is DmarcStatus.FAIL
     return result.disposition.severity, has_failed, _BADNESS.index(status)
 
 
 class _Seen:
-    """The identifiers of a message: which passed, and which might have."""
+    """The identifiers of a message that passed, and those that might have."""
 
     def __init__(self, dkim: Iterable[Signature], spf: SpfResult | None) -> None:
         self.passed: list[tuple[str, str]] = []
@@ -193,7 +193,7 @@ def _check_author(author: AuthorDomain, seen: _Seen, walker: Walker) -> Lookup[D
     if failure is not None:
         unknown = failure
         if any(author.is_related(*identifier) for identifier in seen.passed):
-            # whatever the own record says, this is no mail that nobody vouches for
+            # whatever the domain's own record says, a passing identifier speaks for this mail
             return result(DmarcStatus.TEMPERROR, unknown, **about)
     else:
         alignments, unknown = yield from _align(author, seen, walker)
@@ -206,7 +206,7 @@ def _check_author(author: AuthorDomain, seen: _Seen, walker: Walker) -> Lookup[D
         tag, published = yield from select_tag(domain, found, author.walker)
     except DnsError as error:
         unknown = unknown or str(error)
-        # the sender has chosen the name, so the milder one would be his choice, too
+        # the sender has chosen the name, so they could choose the milder one, too
         tag, published = hardest_tag(domain, found)
     disposition = published.one_level_down() if record.testing else published
     about |= {"policy_tag": tag, "published": published, "disposition": disposition}
@@ -220,10 +220,10 @@ def _check_author(author: AuthorDomain, seen: _Seen, walker: Walker) -> Lookup[D
 def _align(
     author: AuthorDomain, seen: _Seen, walker: Walker
 ) -> Lookup[tuple[tuple[Alignment, ...], str]]:
-    """Return what became of the identifiers that passed, and why something is not known."""
+    """Return the alignment of the identifiers that passed, and why a result is unknown."""
     alignments = []
     unknown = ""
-    # equal ones first: they need no question, and the others are bounded in number
+    # equal ones first: they need no query, and the others are limited in number
     for method, identifier in _equal_first(seen.passed, author.domain):
         try:
             aligned = yield from author.is_aligned(method, identifier, walker)

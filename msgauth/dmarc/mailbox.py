@@ -1,7 +1,7 @@
-"""Mailboxes and groups: the grammar of the From field (RFC 5322 section 3.4, RFC 6854).
+"""Parser of mailboxes and groups in the From field (RFC 5322 section 3.4, RFC 6854).
 
-What RFC 5322 and RFC 6532 allow is read, with the obsolete forms. Every part keeps its place in
-the text, so that the author can be told from what merely looks like one.
+It accepts the syntax of RFC 5322 and RFC 6532, including the obsolete forms. Every part keeps its
+position in the text, so that the author can be distinguished from text that only looks like one.
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ _ENCODED = re.compile(r"(?<!\S)=\?[^?\s]*\?[bBqQ]\?[^?\s]*\?=(?!\S)")
 
 
 class GrammarError(MsgauthError):
-    """A From field is not what RFC 5322 allows."""
+    """A From field violates RFC 5322."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A part of the field: its text, and where that starts."""
+    """A part of the field: its text and its start."""
 
     text: str
     start: int
 
     @property
     def end(self) -> int:
-        """Where the text ends."""
+        """The end of the text."""
         return self.start + len(self.text)
 
     @property
     def is_comment(self) -> bool:
-        """Return whether it is a comment, which means nothing."""
+        """Return whether it is a comment, which is ignored."""
         return self.text[0] == "("
 
     @property
     def is_blank(self) -> bool:
-        """Return whether it means nothing: a comment, or white space."""
+        """Return whether it is ignored: a comment or white space."""
         return self.is_comment or not self.text.strip(SPACE)
 
 
@@ -69,9 +69,9 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The address of a mailbox: what is on both sides of its "@", without white space and comments.
+    """The address of a mailbox: the parts before and after "@", without white space and comments.
 
-    `at` is where the "@" is; `domain` may be no domain name.
+    `at` is the position of "@"; `domain` may be an invalid domain name.
     """
 
     local: str
@@ -80,7 +80,7 @@ class Address:
 
 
 def members(text: str) -> Iterator[Member]:
-    """Split an address list at its commas, and take its groups apart (RFC 5322 section 3.4).
+    """Split an address list at its commas, and resolve its groups (RFC 5322 section 3.4).
 
     Raises `GrammarError`.
     """
@@ -110,11 +110,10 @@ def members(text: str) -> Iterator[Member]:
 
 
 def address_of(member: Member) -> tuple[Address | None, tuple[Token, ...]]:
-    """Return the address of a mailbox, and the display name that stands before it.
+    """Return the address of a mailbox, and the display name before it.
 
     There is no address in an empty member of a list (RFC 5322 section 4.4), nor in the first half
-    of a name with a comma that is not quoted: ``Doe, John <john@example.org>``. Raises
-    `GrammarError`.
+    of a name with an unquoted comma: ``Doe, John <john@example.org>``. Raises `GrammarError`.
     """
     texts = [token.text for token in member.tokens]
     if member.is_name:
@@ -138,9 +137,9 @@ def address_of(member: Member) -> tuple[Address | None, tuple[Token, ...]]:
 
 
 def is_plain_name(name: Sequence[Token]) -> bool:
-    """Return whether all programs take a display name for one, whatever its encoded words say.
+    """Return whether all programs read it as a display name, whatever its encoded words contain.
 
-    It is a quoted string, or plain words and encoded words with white space between them.
+    It is a quoted string, or plain words and encoded words separated by white space.
     """
     solid = [token for token in name if token.text.strip(SPACE)]
     if len(solid) == 1 and solid[0].text[0] == '"':
@@ -180,7 +179,7 @@ def _address(tokens: list[Token]) -> Address:
     local, domain = before.strip(SPACE), after.strip(SPACE)
     gap = before[len(before.rstrip(SPACE)) :] + after[: len(after) - len(after.lstrip(SPACE))]
     if "\r" in gap or any(map(_is_broken, _without_last_comment(tokens))):
-        # some programs take the end of a line for the end of a comment, or of the address
+        # some programs end a comment or an address at the end of a line
         raise GrammarError("From has an address on two lines")
     if not local:
         raise GrammarError("From has an address without local part")
@@ -199,7 +198,7 @@ def _is_broken(token: Token) -> bool:
 
 
 def _without_last_comment(tokens: list[Token]) -> list[Token]:
-    """Return all tokens but a comment of plain words at the end, which may be on two lines."""
+    """Return all tokens except a final comment of plain words, which may span two lines."""
     kept = list(tokens)
     while kept and kept[-1].is_blank and not kept[-1].is_comment:
         kept.pop()
@@ -215,4 +214,4 @@ def _misplaced(character: str) -> GrammarError:
 
 
 def _no_address() -> GrammarError:
-    return GrammarError("From has something that is no address")
+    return GrammarError("From has something that is not an address")

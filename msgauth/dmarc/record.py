@@ -8,14 +8,14 @@ import re
 from dataclasses import dataclass, field
 
 MAX_RECORD = 4096
-"""Longest record that is read, in octets. Real ones have some 500; only the beginning of a longer
-one counts, which may leave the last tag broken, and a broken tag is ignored."""
+"""Maximum octets of a record. Real ones have some 500; a longer one is truncated, which may break
+the last tag, and a broken tag is ignored."""
 
 CACHED_RECORDS = 2048
-"""How many parsed records are kept."""
+"""Number of cached parsed records."""
 
 MAX_URIS = 10
-"""How many report addresses of one tag are kept: each means work for whoever sends reports."""
+"""Maximum report addresses of one tag: each causes work for the sender of reports."""
 
 # RFC 9989 section 4.8: dmarc-version comes first, "DMARC1" in exactly this case
 _VERSION = re.compile(r"[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
@@ -29,14 +29,14 @@ _FAILURE_OPTIONS = frozenset("01ds")
 
 
 class Policy(enum.StrEnum):
-    """What a domain owner would have done with mail that fails (RFC 9989 section 4.7, tag p)."""
+    """The domain owner's policy for mail that fails (RFC 9989 section 4.7, tag p)."""
 
     NONE = "none"
     """Nothing."""
     QUARANTINE = "quarantine"
-    """It is suspicious."""
+    """Failing mail is suspicious."""
     REJECT = "reject"
-    """It is a forgery."""
+    """Failing mail is forged."""
 
     @property
     def severity(self) -> int:
@@ -44,7 +44,7 @@ class Policy(enum.StrEnum):
         return _SEVERITY.index(self)
 
     def one_level_down(self) -> Policy:
-        """What a policy under test asks for (RFC 9989 section 4.7, tag t)."""
+        """Return the effective policy under test (RFC 9989 section 4.7, tag t)."""
         return _SEVERITY[max(self.severity - 1, 0)]
 
 
@@ -70,23 +70,23 @@ class Record:
     testing: bool = False
     """t=y"""
     rua: tuple[str, ...] = ()
-    """Where aggregate reports go: URIs."""
+    """The URIs for aggregate reports."""
     ruf: tuple[str, ...] = ()
-    """Where failure reports go: URIs."""
+    """The URIs for failure reports."""
     fo: frozenset[str] = field(default_factory=lambda: frozenset("0"))
-    """When failure reports are wanted: of 0, 1, d, s."""
+    """When to send failure reports: of 0, 1, d, s."""
 
 
 def is_record(text: str) -> bool:
-    """Whether a TXT record is a DMARC policy record: its first tag is the version."""
+    """Return whether a TXT record is a DMARC policy record: its first tag is the version."""
     return _VERSION.match(text) is not None
 
 
 def parse(text: str) -> Record:
     """Parse a TXT record for which `is_record` holds; never fails.
 
-    Unknown tags are ignored, broken ones too in favour of their defaults (RFC 9989 section 4.8).
-    Of a tag that stands twice the first counts.
+    Unknown tags are ignored, and broken ones get their defaults (RFC 9989 section 4.8). The first
+    of a duplicate tag counts.
     """
     return _parse(text[:MAX_RECORD])
 

@@ -1,4 +1,4 @@
-"""What a DMARC check found."""
+"""Results of a DMARC check."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from msgauth.results import Finding
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """One authenticated identifier and whether it speaks for the author (RFC 9989 section 4.4)."""
+    """One authenticated identifier, and whether it is aligned with the author (RFC 9989 section
+    4.4)."""
 
     method: str
     """dkim or spf."""
@@ -21,23 +22,23 @@ class Alignment:
 
 @dataclass(frozen=True, slots=True)
 class DmarcResult(Finding):
-    """The result of DMARC for one author domain, with what a policy or a report needs of it."""
+    """The result of DMARC for one author domain, with the data for a policy or a report."""
 
     author_domain: str = ""
-    """The domain in From, in A-labels; empty when there is none."""
+    """The domain in From, in A-labels, or empty."""
     policy_domain: str = ""
-    """The domain that the record is published for; empty when none applies."""
+    """The domain of the record; empty if none applies."""
     record: Record | None = None
     """That record."""
     policy_tag: str = ""
-    """Which tag of the record holds the policy: p, sp or np; empty when that does not matter."""
+    """The tag of the record with the policy: p, sp or np; empty if irrelevant."""
     published: Policy = Policy.NONE
     """The policy that this tag publishes."""
     disposition: Policy = Policy.NONE
-    """The policy for this message: the published policy, one level down when the owner
-    is testing, and "none" unless the status is "fail", or "temperror" where nothing that passed
-    speaks for the author and the policy is known. It is a wish: RFC 9989 section 7.4 has a
-    receiver not reject for it alone."""
+    """The policy for this message: the published policy, one level down if the owner is testing,
+    and "none" unless the status is "fail", or "temperror" with a known policy and no passing
+    identifier aligned. It is a request: RFC 9989 section 7.4 tells receivers not to reject because
+    of it alone."""
     alignments: tuple[Alignment, ...] = ()
     """The identifiers that passed."""
 

@@ -1,4 +1,4 @@
-"""One author domain: the policy that holds for it, and which identifiers may speak for it."""
+"""One author domain: its policy, and the identifiers that may be aligned with it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from msgauth.domain import is_at_or_below, last_labels
 
 
 class AuthorDomain:
-    """An author domain whose policy is looked up, before anything else is asked.
+    """An author domain whose policy is looked up before anything else.
 
-    `walker` has a time of its own. After `find_policy`, `found` is the record that applies, None
-    where there is none; `failure` says which question of the way to it DNS did not answer. Then
-    `found` is the one that applies unless the name that did not answer has another.
+    `walker` has its own share of the time. After `find_policy`, `found` is the record that applies,
+    or None; `failure` names a query on the path to it that DNS did not answer. `found` then applies
+    unless the name that did not answer has another record.
     """
 
     def __init__(self, domain: str, walker: Walker) -> None:
@@ -38,16 +38,16 @@ class AuthorDomain:
             own = yield from walker.record_at(domain)
             self.found = own or select_policy(domain, (yield from walker.walk(domain)))
         except DnsError as error:
-            # the text alone: an exception keeps its frames, and they keep the message
+            # only the text: an exception keeps its frames, and they keep the message
             self.failure = str(error)
             known = yield from walker.known_above(domain)
             self.found = select_policy(domain, known)
             self._organization = select_organizational_domain(domain, known)
 
     def could_align(self, method: str, identifier: str) -> Lookup[bool]:
-        """Return whether `identifier` could be aligned, for all that needs no question about it.
+        """Return whether `identifier` could be aligned, as far as known without a query about it.
 
-        `method` is dkim or spf. Nothing is asked in any time but the author domain's own.
+        `method` is dkim or spf. It only uses the author domain's share of the time.
         """
         if identifier == self.domain:
             return True
@@ -69,7 +69,8 @@ class AuthorDomain:
         return (yield from others.organizational_domain(identifier)) == organization
 
     def _organization_of_both(self, method: str, identifier: str) -> Lookup[str]:
-        """Return the own organizational domain if `identifier` may have the same, else nothing."""
+        """Return the author's organizational domain if `identifier` may have the same, otherwise
+        empty."""
         if self.failure is None and (self.found is None or is_strict(self.found.record, method)):
             return ""  # without a record, or by a strict one, only the same domain is aligned
         if last_labels(identifier, 1) != last_labels(self.domain, 1):
@@ -78,9 +79,9 @@ class AuthorDomain:
         return organization if is_at_or_below(identifier, organization) else ""
 
     def is_related(self, method: str, identifier: str) -> bool:
-        """Return whether `identifier` would be aligned by the records that could be had.
+        """Return whether `identifier` would be aligned by the records found.
 
-        For an author domain whose own record could not: what it would say is not known.
+        For an author domain whose own record could not be fetched.
         """
         if identifier == self.domain:
             return True
@@ -95,10 +96,10 @@ def is_strict(record: Record, method: str) -> bool:
 
 
 def select_tag(domain: str, found: Published, walker: Walker) -> Lookup[tuple[str, Policy]]:
-    """Return the tag that holds the policy for `domain`, and the policy (RFC 9989 section 4.10.1).
+    """Return the tag with the policy for `domain`, and the policy (RFC 9989 section 4.10.1).
 
-    Whether `domain` exists is asked only where np= would say something else than sp= or p=. Raises
-    `DnsError` where DNS does not tell.
+    The existence of `domain` is only queried if np= differs from sp= or p=. Raises `DnsError` if
+    DNS does not answer.
     """
     existing, missing = _choices(domain, found)
     if missing[1] is existing[1]:
@@ -107,7 +108,7 @@ def select_tag(domain: str, found: Published, walker: Walker) -> Lookup[tuple[st
 
 
 def hardest_tag(domain: str, found: Published) -> tuple[str, Policy]:
-    """Return the tag with the hardest policy that could hold for `domain`, and that policy."""
+    """Return the tag with the strictest policy that could apply to `domain`, and that policy."""
     return max(_choices(domain, found), key=lambda choice: choice[1].severity)
 
 

@@ -1,7 +1,7 @@
 """The DNS tree walk (RFC 9989 section 4.10): DMARC records at a name and above it.
 
-It finds the record that applies to a domain and the domain's organizational domain, which the
-public suffix list was used for before May 2026.
+It finds the record that applies to a domain, and the organizational domain; before May 2026, the
+public suffix list was used for the latter.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from msgauth.dmarc.record import Record, is_record, parse
 from msgauth.domain import ancestors, count_labels, last_labels
 
 MAX_QUERIES = 8
-"""How many names one walk asks for (RFC 9989 section 4.10)."""
+"""Maximum names queried in one walk (RFC 9989 section 4.10)."""
 
 
 class DnsError(Exception):
-    """The DNS gave no answer to a question."""
+    """DNS did not answer a question."""
 
     def __init__(self, question: Question) -> None:
         super().__init__(f"DNS gave no answer for {question.name} {question.rdtype}")
@@ -33,11 +33,11 @@ class Published:
 
 
 Path: TypeAlias = tuple[Published, ...]
-"""The records that a walk found, those of longer names first."""
+"""The records found by a walk, those of longer names first."""
 
 
 def targets(domain: str) -> list[str]:
-    """Return the names that a walk from `domain` asks for, in their order."""
+    """Return the names that a walk from `domain` queries, in order."""
     _, _, parent = domain.partition(".")
     # RFC 9989 section 4.10 step 4: from eight labels on, seven remain
     above = ancestors(last_labels(parent, MAX_QUERIES - 1)) if parent else ()
@@ -45,10 +45,10 @@ def targets(domain: str) -> list[str]:
 
 
 class Walker:
-    """Walks for one message: a name that several walks pass is asked for once.
+    """The walks for one message: a name in several walks is queried once.
 
-    All questions bear `share`. What one walker has learned, those made by `sharing` know as well,
-    but not what it failed to learn in its own time.
+    All questions have `share`. Walkers made by `sharing` share the answers, but not the failures in
+    their own time.
     """
 
     def __init__(self, share: Share | None = None) -> None:
@@ -58,13 +58,13 @@ class Walker:
         self._existing: set[str] = set()
 
     def sharing(self, share: Share) -> Walker:
-        """Return a walker that asks in the time of `share`."""
+        """Return a walker that uses the time of `share`."""
         other = Walker(share)
         other._found, other._existing = self._found, self._existing
         return other
 
     def forget_failures(self) -> None:
-        """Ask anew for what had no answer."""
+        """Allow failed queries to be repeated."""
         self._failed.clear()
 
     def record_at(self, domain: str) -> Lookup[Published | None]:
@@ -96,10 +96,10 @@ class Walker:
         return tuple(path)
 
     def known_above(self, domain: str) -> Lookup[Path]:
-        """Return the records above `domain` that can be had, where a walk has failed.
+        """Return the available records above `domain` after a failed walk.
 
-        The names are asked from the top down: those nearest to `domain` are the ones whose servers
-        whoever chose `domain` may have chosen, too.
+        The names are queried from the top down, because an attacker who chose `domain` may control
+        the servers of the names nearest to it.
         """
         path = []
         for name in reversed(targets(domain)[1:]):
@@ -148,8 +148,8 @@ def select_organizational_domain(domain: str, path: Path) -> str:
 def select_policy(domain: str, path: Path) -> Published | None:
     """Return the record that applies to `domain`, from the records its walk found.
 
-    It is the domain's own, else that of its organizational domain, else that of its public suffix
-    (RFC 9989 section 4.10.1).
+    It is the domain's own, otherwise that of its organizational domain, otherwise that of its
+    public suffix (RFC 9989 section 4.10.1).
     """
     organization = select_organizational_domain(domain, path)
     at = {found.domain: found for found in path}

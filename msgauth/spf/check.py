@@ -1,8 +1,8 @@
-"""Checks of the two identities, from what the client said to a result (RFC 7208 sections 2, 4).
+"""Checks of the two identities (RFC 7208 sections 2, 4).
 
-The checks are lookups (`msgauth.ask`): they ask the DNS through their driver, in a thread or an
-event loop alike. The work is bounded: 10 terms that query, 10 names for an MX or PTR, 2 void
-answers; a driver adds the bound on time by answering `TEMPFAIL`, which becomes "temperror".
+The checks are lookups (`msgauth.ask`): they query DNS through their driver, in a thread or an event
+loop. The work is bounded: 10 terms that query, 10 names for an MX or PTR, 2 void answers; a driver
+limits the time by answering `TEMPFAIL`, which becomes "temperror".
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from msgauth.spf.result import Identity, SpfResult
 def check_spf(
     client: IpAddress | str, *, helo: str, mail_from: str, now: int, receiver: str = "unknown"
 ) -> Lookup[SpfResult]:
-    """Check the identity that DMARC goes by: may `client` send for the domain of `mail_from`?
+    """Check the identity used by DMARC: may `client` send for the domain of `mail_from`?
 
-    `client` is the address of the SMTP client, `helo` the name it said in HELO or EHLO and
-    `mail_from` the reverse-path, with or without angle brackets; for a null one the HELO name is
-    checked (RFC 7208 section 2.4). `now` is the time in seconds since 1970 in UTC and `receiver`
-    our own host name; both can only show up in an explanation (section 7.3).
+    `client` is the address of the SMTP client, `helo` its name in HELO or EHLO and `mail_from` the
+    reverse-path, with or without angle brackets; for a null one the HELO name is checked (RFC 7208
+    section 2.4). `now` is the time in seconds since 1970 in UTC and `receiver` our own host name;
+    both may only appear in an explanation (section 7.3).
 
     The work is bounded: 10 terms that query, 10 names for an MX or PTR, 2 void answers (section
-    4.6.4). Raises `AddressError` for a client that is no address, at once; the lookup itself raises
-    nothing, whatever the arguments and DNS hold.
+    4.6.4). Raises `AddressError` at once if the client is not an address; the lookup itself never
+    raises, whatever the arguments and DNS contain.
     """
     address = parse_address(client)
     sender = MailAddress.parse_path(mail_from)
@@ -46,12 +46,12 @@ def check_helo(
 ) -> Lookup[SpfResult]:
     """Check the HELO identity: may `client` call itself `helo` (RFC 7208 section 2.3)?
 
-    `receiver` is our own host name and `now` seconds since 1970; both can only show up in an
-    explanation (macros r and t), which on "fail" is asked for if `explain` is true.
+    `receiver` is our own host name and `now` seconds since 1970; both may only appear in an
+    explanation (macros r and t), which is queried on "fail" if `explain` is true.
     """
     domain = _domain(helo)
     if not domain:
-        return SpfResult("spf", SpfStatus.NONE, "the HELO name is no domain", identity="helo")
+        return SpfResult("spf", SpfStatus.NONE, "the HELO name is not a domain", identity="helo")
     subject = Subject(client, "postmaster", domain, helo, receiver, now)
     return (yield from _check(subject, "helo", "helo", explain=explain))
 
@@ -67,8 +67,8 @@ def check_mail_from(
 ) -> Lookup[SpfResult]:
     """Check the MAIL FROM identity: may `client` send for the domain of `sender`?
 
-    `sender` is the reverse-path. A null one stands for postmaster at the HELO name (RFC 7208
-    section 2.4). For the rest see `check_helo`.
+    `sender` is the reverse-path. A null one means postmaster at the HELO name (RFC 7208 section
+    2.4). For the other arguments see `check_helo`.
     """
     is_null = not sender.text
     local, domain = "", ""
@@ -77,7 +77,11 @@ def check_mail_from(
     elif "." in sender.domain:
         local, domain = sender.local, sender.domain
     if not domain:
-        reason = "no sender, and the HELO name is none" if is_null else "the sender has no domain"
+        reason = (
+            "no sender, and the HELO name is not a domain"
+            if is_null
+            else "the sender has no domain"
+        )
         return SpfResult("spf", SpfStatus.NONE, reason, sender=sender.text)
     # RFC 7208 section 4.3: without a local part it is "postmaster"
     subject = Subject(client, local or "postmaster", domain, helo, receiver, now)

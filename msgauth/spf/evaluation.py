@@ -14,23 +14,23 @@ from msgauth.spf.macro import MacroError, MacroString, parse_explanation
 from msgauth.spf.record import Directive, Record, RecordError, is_record, parse
 
 MAX_LOOKUPS = 10
-"""How many terms of a check may query the DNS (RFC 7208 section 4.6.4)."""
+"""Maximum terms of a check that query DNS (RFC 7208 section 4.6.4)."""
 
 MAX_VOID_LOOKUPS = 2
-"""How many of them may find nothing (RFC 7208 section 4.6.4)."""
+"""Maximum void lookups (RFC 7208 section 4.6.4)."""
 
 MAX_NAMES = 10
-"""How many names of an MX or a PTR answer are looked up (RFC 7208 section 4.6.4)."""
+"""Maximum names looked up from an MX or PTR answer (RFC 7208 section 4.6.4)."""
 
 MAX_EXPLANATION = 400
-"""Longest explanation, in characters: it has to fit into one line of an SMTP reply, which holds
-512 octets with its code (RFC 5321 section 4.5.3.1.5)."""
+"""Maximum characters of an explanation: it must fit into one line of an SMTP reply, which has at
+most 512 octets with its code (RFC 5321 section 4.5.3.1.5)."""
 
 _UNPRINTABLE = re.compile(r"[^ -~]")
 
 
 class TemporaryError(Exception):
-    """The DNS gave no answer: the result is "temperror"."""
+    """DNS did not answer: the result is "temperror"."""
 
 
 class PermanentError(Exception):
@@ -39,7 +39,7 @@ class PermanentError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is checked, and what macros stand for (RFC 7208 section 7.2)."""
+    """The subject of a check, with the values of macros (RFC 7208 section 7.2)."""
 
     client: IpAddress
     local: str
@@ -56,19 +56,19 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What check_host() returned."""
+    """The result of check_host()."""
 
     status: SpfStatus
     domain: str
-    """The domain whose record decided; a redirect leads to another one."""
+    """The domain whose record decided, perhaps after a redirect."""
     record: Record | None = None
-    """That record; None when there is none."""
+    """That record, or None."""
     matched: Directive | None = None
-    """The directive that matched, if one did."""
+    """The directive that matched, or None."""
 
 
 class Evaluation:
-    """One check: who is checked, and what was used up of the limits."""
+    """One check: its subject, and the used part of the limits."""
 
     def __init__(self, subject: Subject) -> None:
         self.client = plain(subject.client)
@@ -82,7 +82,7 @@ class Evaluation:
         self._validated: dict[str, bool] = {}
 
     def check_host(self, domain: str) -> Lookup[Outcome]:
-        """Evaluate the record of `domain`, and what it redirects to (RFC 7208 section 4).
+        """Evaluate the record of `domain`, and follow its redirect (RFC 7208 section 4).
 
         Raises `TemporaryError` and `PermanentError`.
         """
@@ -117,7 +117,7 @@ class Evaluation:
             raise PermanentError(f"SPF record of {domain}: {error}") from error
 
     def _matches_client(self, directive: Directive) -> bool | None:
-        """Return None when it takes the DNS to know."""
+        """Return None if this needs DNS."""
         mechanism = directive.mechanism
         if mechanism in ("ip4", "ip6"):
             # RFC 7208 section 5.6
@@ -163,8 +163,8 @@ class Evaluation:
         exchanges = yield from self._ask_counting(target, "MX")
         hosts = [host for host in (mx.partition(" ")[2].rstrip(".") for mx in exchanges) if host]
         if len(hosts) > MAX_NAMES:
-            # RFC 7208 section 4.6.4. Also when one of the first ten would match: answers come in
-            # any order, and the result is to be the same each time.
+            # RFC 7208 section 4.6.4. This applies even if one of the first ten would match: answers
+            # come in any order, and the result must be deterministic.
             raise PermanentError(f"{target} has more than {MAX_NAMES} MX hosts")
         for host in hosts:
             if self._is_among((yield from self._ask(host, self._address_type)), directive):
@@ -214,7 +214,7 @@ class Evaluation:
                 if int(parse_address(address)) >> shift == network:
                     return True
             except ValueError:
-                continue  # what is no address matches nothing
+                continue  # an invalid address matches nothing
         return False
 
     def _count_lookup(self) -> None:
@@ -245,7 +245,7 @@ class Evaluation:
         return answer.records
 
     def _target(self, spec: MacroString, domain: str) -> Lookup[str | None]:
-        """Return the name a domain-spec stands for, None when there can be no such name."""
+        """Return the expanded domain-spec, or None if it is not a valid name."""
         text = yield from self._expand(spec, domain)
         name = text.removesuffix(".").lower()
         if len(name) > MAX_NAME:
@@ -306,9 +306,9 @@ class Evaluation:
         return "unknown"
 
     def explain(self, exp: MacroString, domain: str) -> Lookup[str]:
-        """Return the domain's explanation, empty when there is none to use.
+        """Return the domain's explanation; empty if there is none or it is unusable.
 
-        Nothing that goes wrong here changes the result (RFC 7208 section 6.2).
+        A failure here does not change the result (RFC 7208 section 6.2).
         """
         target = yield from self._target(exp, domain)
         if target is None:

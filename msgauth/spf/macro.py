@@ -1,4 +1,4 @@
-"""Macros of SPF records (RFC 7208 section 7): strings that hold ``%{...}``, parsed and expanded."""
+"""Parser of macros in SPF records (RFC 7208 section 7): strings with ``%{...}``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from msgauth.errors import MsgauthError
 
-# RFC 7208 section 7.1, macro-expand; the letters c, r and t stand in explanations only.
+# RFC 7208 section 7.1, macro-expand; the letters c, r and t are only allowed in explanations.
 _EXPAND = (
     r"%(?:\{(?P<letter>[slodiphvcrt])(?P<digits>[0-9]*)(?P<r>r?)(?P<delimiters>[-.+,/_=]*)\}"
     r"|(?P<escape>[%_-]))"
@@ -30,19 +30,19 @@ class MacroError(MsgauthError):
 
 @dataclass(frozen=True, slots=True)
 class Macro:
-    """One ``%{...}``: which value, and how it is transformed (RFC 7208 section 7.1)."""
+    """One ``%{...}``: a value and its transformation (RFC 7208 section 7.1)."""
 
     letter: str
     """Lower-case."""
     count: int
-    """How many right-hand parts remain; 0 keeps all."""
+    """The number of right-hand parts to keep; 0 keeps all."""
     reverse: bool
     delimiters: str
     escape: bool
-    """Whether the letter was upper-case: the value is escaped as in a URL."""
+    """Whether the letter is upper-case: the value is then URL-escaped."""
 
     def transform(self, value: str) -> str:
-        """Return what the macro stands for when its letter stands for `value`."""
+        """Return the expanded macro if its letter has the value `value`."""
         if self.count or self.reverse or self.delimiters != ".":
             parts = _split(value, self.delimiters)
             if self.reverse:
@@ -67,11 +67,11 @@ class MacroString:
     ends_in_macro: bool
 
     def uses(self, letter: str) -> bool:
-        """Whether the value of `letter` (lower-case) is needed to expand it."""
+        """Return whether expanding it needs the value of `letter` (lower-case)."""
         return any(isinstance(part, Macro) and part.letter == letter for part in self.parts)
 
     def expand(self, value_of: Callable[[str], str]) -> str:
-        """Return the text with each macro replaced; `value_of` gives a letter's value."""
+        """Return the text with each macro replaced; `value_of` returns a letter's value."""
         return "".join(
             [
                 part if isinstance(part, str) else part.transform(value_of(part.letter))
@@ -86,7 +86,7 @@ def parse_macro_string(text: str) -> MacroString:
 
 
 def parse_explanation(text: str) -> MacroString:
-    """Parse an explain-string, the text that exp= leads to. Raises `MacroError`."""
+    """Parse an explain-string, the text that exp= refers to. Raises `MacroError`."""
     return _parse(text, _EXPLAIN_TOKEN, explain=True)
 
 
@@ -96,7 +96,7 @@ def parse_domain_spec(text: str) -> MacroString:
     Raises `MacroError`.
     """
     spec = parse_macro_string(text)
-    # What is expanded is not looked at: the syntax is checked before (RFC 7208 section 7.1).
+    # Expanded text is not checked: the syntax is checked before (RFC 7208 section 7.1).
     if not spec.ends_in_macro and not _TOP_LABEL.search(text):
         if _ADDRESS.match(text):
             raise MacroError("has an address where a domain name is wanted; ip4: may be meant")
@@ -132,7 +132,7 @@ def _macro(match: re.Match[str], *, explain: bool) -> Macro:
         raise MacroError("has a macro that keeps 0 parts")
     return Macro(
         letter,
-        # No name has a thousand labels; a number of any length means all of them.
+        # No name has a thousand labels, so any longer number means all of them.
         int(digits) if digits and len(digits) < 4 else 0,
         bool(match["r"]),
         "".join(dict.fromkeys(match["delimiters"])) or ".",

@@ -1,7 +1,7 @@
-"""Writes Received-SPF (RFC 7208 section 9.1), for whoever still reads it.
+"""Writer of Received-SPF (RFC 7208 section 9.1), for programs that still read it.
 
-It bears no name that a reader could check, so those of others must be removed where it is written
-(`msgauth.authres.fields_to_remove`), and Authentication-Results says the same better.
+It has no name that a reader could check, so existing ones must be removed before adding it
+(`msgauth.authres.fields_to_remove`). Authentication-Results is the better field for the same data.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from msgauth.spf.result import SpfResult
 FIELD = "Received-SPF"
 
 MAX_VALUE = 300
-"""Longest value that is written, in characters, so that a line stays below 998 octets (RFC 5322
-section 2.1.1); a longer one is left out."""
+"""Maximum characters of a value, so that a line stays below 998 octets (RFC 5322 section 2.1.1); a
+longer one is left out."""
 
 # RFC 5322 section 3.2.3, dot-atom
 _ATOM = r"[!#$%&'*+/=?0-9A-Z^_`a-z{|}~-]+"

@@ -1,8 +1,8 @@
-"""SPF records: from the text in DNS to directives and modifiers (RFC 7208 sections 4.5, 5, 6, 12).
+"""Parser of SPF records into directives and modifiers (RFC 7208 sections 4.5, 5, 6, 12).
 
-`is_record` tells whether a TXT record is meant to be one; `parse` then either returns it or says
-why it is broken. A record is checked whole: an error behind the matching directive counts too
-(RFC 7208 section 4.6).
+`is_record` tells whether a TXT record is meant to be one; `parse` then either returns it or raises
+an error. A record is checked as a whole: an error after the matching directive counts too (RFC 7208
+section 4.6).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from msgauth.results import SpfStatus
 from msgauth.spf.macro import MacroError, MacroString, parse_domain_spec, parse_macro_string
 
 MAX_RECORD = 8192
-"""Longest record that is parsed, in octets. It should stay below 450 (RFC 7208 section 3.4);
-real ones reach some 4,000; beyond lies work made for the receiver."""
+"""Maximum octets of a record. It should stay below 450 (RFC 7208 section 3.4); real ones reach some
+4,000; longer ones only burden the receiver."""
 
 CACHED_RECORDS = 1024
-"""How many parsed records are kept."""
+"""Number of cached parsed records."""
 
 MAX_CACHED = 1024
-"""Longest record that is kept parsed, in octets: with `CACHED_RECORDS` it bounds the memory."""
+"""Maximum octets of a cached record: with `CACHED_RECORDS` it limits the memory."""
 
 _QUALIFIERS = {
     "+": SpfStatus.PASS,
@@ -49,16 +49,16 @@ class RecordError(MsgauthError):
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """A mechanism and what it means when it matches (RFC 7208 section 4.6.1)."""
+    """A mechanism and its result if it matches (RFC 7208 section 4.6.1)."""
 
     result: SpfStatus
-    """What the qualifier says; without one "pass"."""
+    """The result of the qualifier; "pass" without one."""
     mechanism: str
     """all, include, a, mx, ptr, ip4, ip6 or exists."""
     text: str
     """The term as published, with its qualifier."""
     target: MacroString | None = None
-    """The domain-spec; None stands for the domain being checked."""
+    """The domain-spec; None means the domain being checked."""
     network: int = 0
     """Of ip4 and ip6: the network's address with the host bits zero."""
     mask: int = 0
@@ -79,8 +79,8 @@ class Record:
 
 
 def is_record(text: str) -> bool:
-    """Whether a TXT record is an SPF record: its version section says so (RFC 7208 4.5)."""
-    # The version is compared without regard to case, as literals of ABNF are.
+    """Return whether a TXT record is an SPF record, by its version (RFC 7208 section 4.5)."""
+    # The version is compared ignoring case, like literals of ABNF.
     return text[:6].lower() == "v=spf1" and (len(text) == 6 or text[6] == " ")
 
 

@@ -1,4 +1,4 @@
-"""What an SPF check found."""
+"""Results of an SPF check."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Literal, TypeAlias
 from msgauth.results import Finding
 
 Identity: TypeAlias = Literal["mailfrom", "helo"]
-"""Which of the client's claims was checked (RFC 7208 sections 2.3 and 2.4)."""
+"""The checked identity (RFC 7208 sections 2.3 and 2.4)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpfResult(Finding):
-    """The result of one SPF check, with what a policy, a report or DMARC needs of it."""
+    """The result of one SPF check, with the data for a policy, a report or DMARC."""
 
     identity: Identity = "mailfrom"
     domain: str = ""
-    """The domain checked, in A-labels; empty when there was none to check."""
+    """The checked domain in A-labels, or empty."""
     sender: str = ""
-    """The address checked: a null reverse-path became postmaster at the HELO name."""
+    """The checked address: for a null reverse-path, postmaster at the HELO name."""
     mechanism: str = ""
-    """The directive that matched, as published, such as ``-all``; "default" when none did, empty
-    when the record was not evaluated to its end."""
+    """The directive that matched, as published, such as ``-all``; "default" if none did, empty if
+    the evaluation did not complete."""
     explanation: str = ""
     """On "fail", the text the domain offers for the SMTP reply (RFC 7208 section 6.2), printable
     ASCII of bounded length. It is the domain owner's text, not ours: show it as a quotation."""

@@ -98,7 +98,7 @@ def test_verify_shows_a_trace_in_order(desk: Desk) -> None:
         "arc finds none",
         "dkim finds none: the message is not signed",
         "dmarc finds pass: spf of signer.example passed and is aligned",
-        "spf finds none: the HELO name is no domain",
+        "spf finds none: the HELO name is not a domain",
         "iprev asks 1.2.0.192.in-addr.arpa PTR: nxdomain",
         "iprev finds permerror: 192.0.2.1 has no name",
     ]

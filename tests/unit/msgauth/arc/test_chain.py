@@ -173,7 +173,7 @@ def test_every_field_of_the_chain_is_needed(position: int) -> None:
     without = THREE[:position] + THREE[position + 1 :]
     result = verify(without)
     assert result.status == "fail"
-    assert result.reason == "a set is not whole, or there twice"
+    assert result.reason == "a set is incomplete or duplicated"
     assert result.hops == ()
     assert result.sealers == ()
     twice = THREE[: position + 1] + THREE[position:]
@@ -198,11 +198,11 @@ def test_the_order_of_fields_does_not_matter() -> None:
     ("fields", "body", "reason"),
     [
         (THREE, b"other", "the body was changed"),
-        ((*THREE[:9], *FIELDS[1:]), BODY, "the message signature does not fit"),
+        ((*THREE[:9], *FIELDS[1:]), BODY, "the message signature does not match"),
         (
             (HeaderField(b"From", b" Mallory <m@example.com>"), *THREE),
             BODY,
-            "the message signature does not fit",
+            "the message signature does not match",
         ),
     ],
 )
@@ -255,7 +255,7 @@ def test_a_seal_that_is_wrong_decides_whatever_dns_says_of_others() -> None:
         "s._domainkey.one.example": RSA.public_record(),
     }
     result = verify(THREE, zone=zone)
-    assert (result.status, result.reason) == ("fail", "seal 1 does not fit")
+    assert (result.status, result.reason) == ("fail", "seal 1 does not match")
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_a_seal_that_is_wrong_decides_whatever_dns_says_of_others() -> None:
         (Answer(Rcode.OK), "there is no key s._domainkey.three.example"),
         ("v=DKIM1; p=", "the key is revoked"),
         (ED25519.public_record(), "the key is not for the algorithm of the signature"),
-        (RSA.public_record(), "the message signature does not fit"),
+        (RSA.public_record(), "the message signature does not match"),
     ],
 )
 def test_keys(record: str | Answer, reason: str) -> None:
@@ -332,14 +332,14 @@ GOOD_SEAL = " i=1; a=rsa-sha256; cv=none; d=one.example; s=s; b=AAAA"
             " i=1; mx",
             GOOD_AMS.replace("i=1", "i=1;i=1"),
             GOOD_SEAL,
-            "ARC-Message-Signature: the signature is no tag list: i= twice",
+            "ARC-Message-Signature: the signature is not a tag list: i= twice",
         ),
-        (" i=2; mx", GOOD_AMS, GOOD_SEAL, "a set is not whole, or there twice"),
+        (" i=2; mx", GOOD_AMS, GOOD_SEAL, "a set is incomplete or duplicated"),
         (
             " i=1; mx",
             GOOD_AMS,
             GOOD_SEAL.replace("none", "pass"),
-            "set 1: cv= does not fit the instance",
+            "set 1: cv= does not match the instance",
         ),
         (
             " i=1; mx",

@@ -168,10 +168,10 @@ def ended_by_no_field(raw: bytes) -> bool:
 
 # Why we refuse what dkimpy lets pass
 STRICTER = {
-    "h= has something that is no field name": "RFC 6376 section 3.5, sig-h-tag",
+    "h= has something that is not a field name": "RFC 6376 section 3.5, sig-h-tag",
     "d= has only one label": "RFC 6376 section 3.5, domain-name has a dot",
-    "d= is no domain name": "RFC 6376 section 3.5, d=",
-    "s= is no domain name": "RFC 6376 section 3.5, s=",
+    "d= is not a domain name": "RFC 6376 section 3.5, d=",
+    "s= is not a domain name": "RFC 6376 section 3.5, s=",
     "the signature does not cover From": "RFC 6376 section 6.1.1",
     "the body is shorter than l= says": "RFC 6376 section 3.5, l=",
     "the key is not for the hash of the signature": "RFC 6376 section 6.1.2 step 6",

@@ -115,15 +115,15 @@ def test_a_good_signature() -> None:
         ({"d": None}, "neutral", "d= is missing"),
         ({"d": ""}, "neutral", "d= is missing"),
         ({"d": "org"}, "neutral", "d= has only one label"),
-        ({"d": "exa mple.org"}, "neutral", "d= is no domain name"),
-        ({"d": "example.org\r\n\tX"}, "neutral", "d= is no domain name"),
+        ({"d": "exa mple.org"}, "neutral", "d= is not a domain name"),
+        ({"d": "example.org\r\n\tX"}, "neutral", "d= is not a domain name"),
         ({"d": ".".join(["a" * 60] * 4)}, "neutral", "d= and s= are too long together"),
         ({"s": None}, "neutral", "s= is missing"),
-        ({"s": "a..b"}, "neutral", "s= is no domain name"),
+        ({"s": "a..b"}, "neutral", "s= is not a domain name"),
         ({"h": None}, "neutral", "h= is missing"),
         ({"h": ""}, "neutral", "h= is missing"),
-        ({"h": "from::subject"}, "neutral", "h= has something that is no field name"),
-        ({"h": "from:sub ject"}, "neutral", "h= has something that is no field name"),
+        ({"h": "from::subject"}, "neutral", "h= has something that is not a field name"),
+        ({"h": "from:sub ject"}, "neutral", "h= has something that is not a field name"),
         ({"h": "subject:date"}, "permerror", "the signature does not cover From"),
         ({"bh": None}, "neutral", "bh= is missing"),
         ({"bh": "?"}, "neutral", "bh= is not base64"),
@@ -131,20 +131,20 @@ def test_a_good_signature() -> None:
         ({"b": "????"}, "neutral", "b= is not base64"),
         ({"b": "ä"}, "neutral", "b= is not base64"),
         ({"c": "nofws"}, "neutral", "c= names an unknown canonicalization"),
-        ({"q": "dns/other"}, "neutral", "q= names no way to get the key that is known"),
-        ({"q": "dns"}, "neutral", "q= names no way to get the key that is known"),
-        ({"l": "-1"}, "neutral", "l= is no number"),
-        ({"l": "9" * 77}, "neutral", "l= is no number"),
-        ({"t": "yesterday"}, "neutral", "t= is no number"),
-        ({"t": "1" * 13}, "neutral", "t= is no number"),
-        ({"t": "١"}, "neutral", "t= is no number"),
-        ({"x": ""}, "neutral", "x= is no number"),
+        ({"q": "dns/other"}, "neutral", "q= names no known way to get the key"),
+        ({"q": "dns"}, "neutral", "q= names no known way to get the key"),
+        ({"l": "-1"}, "neutral", "l= is not a number"),
+        ({"l": "9" * 77}, "neutral", "l= is not a number"),
+        ({"t": "yesterday"}, "neutral", "t= is not a number"),
+        ({"t": "1" * 13}, "neutral", "t= is not a number"),
+        ({"t": "١"}, "neutral", "t= is not a number"),
+        ({"x": ""}, "neutral", "x= is not a number"),
         ({"t": str(NOW), "x": str(NOW)}, "neutral", "x= is not later than t="),
-        ({"i": "alice"}, "neutral", "i= is no address"),
-        ({"i": "alice@"}, "neutral", "i= is no address"),
-        ({"i": "a=0D=0Ab@example.org"}, "neutral", "i= is no address"),
-        ({"i": "a=ZZ@example.org"}, "neutral", "i= is no address"),
-        ({"i": "=FF@example.org"}, "neutral", "i= is no address"),
+        ({"i": "alice"}, "neutral", "i= is not an address"),
+        ({"i": "alice@"}, "neutral", "i= is not an address"),
+        ({"i": "a=0D=0Ab@example.org"}, "neutral", "i= is not an address"),
+        ({"i": "a=ZZ@example.org"}, "neutral", "i= is not an address"),
+        ({"i": "=FF@example.org"}, "neutral", "i= is not an address"),
         ({"i": "@example.com"}, "permerror", "i= is not at or below d="),
         ({"i": "@notexample.org"}, "permerror", "i= is not at or below d="),
         ({"i": "@org"}, "permerror", "i= is not at or below d="),
@@ -165,14 +165,14 @@ def test_structure(tags: dict[str, str | None], status: str, reason: str) -> Non
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        (b"", "the signature is no tag list: an empty tag list"),
-        (b" v=1; v=1", "the signature is no tag list: v= twice"),
-        (b" v=1; d", "the signature is no tag list: a tag without a name and ="),
+        (b"", "the signature is not a tag list: an empty tag list"),
+        (b" v=1; v=1", "the signature is not a tag list: v= twice"),
+        (b" v=1; d", "the signature is not a tag list: a tag without a name and ="),
         (b" v=1; d=\xff", "the signature is not UTF-8"),
-        (b" v=\x00", "the signature is no tag list: a character in v= that may not stand there"),
+        (b" v=\x00", "the signature is not a tag list: a character in v= that may not stand there"),
         (
             b" v=1; b=" + b"A" * 70000,
-            "the signature is no tag list: a tag list of more than 65536 characters",
+            "the signature is not a tag list: a tag list of more than 65536 characters",
         ),
     ],
 )
@@ -315,7 +315,7 @@ def test_testing_is_told() -> None:
         (
             "fail",
             True,
-            "the signature does not fit the header and the key; the key is under test (t=y)",
+            "the signature does not match the header and the key; the key is under test (t=y)",
         ),
     ]
 
@@ -371,7 +371,7 @@ def test_rsa(key: SigningKey) -> None:
     changed = forge(FIELDS[1:], BODY, key, h="from")
     (result,) = check(changed, zone={NAME: key.public_record()})
     assert result.status == "fail"
-    assert result.reason == "the signature does not fit the header and the key"
+    assert result.reason == "the signature does not match the header and the key"
     assert result.key_bits == key.bits
 
 
