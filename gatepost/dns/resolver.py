@@ -254,7 +254,7 @@ class AsyncResolver:
         assert one.task is not None  # noqa: S101 # begun with the entry
         done, _ = await asyncio.wait([one.task], timeout=wait)  # it ends within settings.timeout
         if not done and self._has_waited(one, wait):
-            raise ShortageError("too many questions to the DNS are under way")
+            raise ShortageError("too many DNS queries in progress")
         answer = one.task.result() if done else TEMPFAIL
         if isinstance(answer, ShortageError):
             # one exception for each waiting caller, because each needs its own traceback

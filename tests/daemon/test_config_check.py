@@ -221,7 +221,7 @@ def test_tcp_and_very_large_networks_are_worth_a_warning(machine: Machine) -> No
         f"{machine.config}: milters.listen: warning: inet:8891@127.0.0.1: every account of this "
         "machine can have mail signed; a unix socket"
     ) in result.stderr
-    assert "milters.internal_networks: warning: holds 33,554,432 public IPv4" in result.stderr
+    assert "milters.internal_networks: warning: contains 33,554,432 public IPv4" in result.stderr
     machine.config.write_text(tcp.replace("8891@127.0.0.1", "8891"))
     assert "everybody who can reach this port" in machine.check("--user", "nobody").stderr
     machine.config.write_text(text)
