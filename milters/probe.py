@@ -23,7 +23,7 @@ def milter() -> Handshake:
     head = yield from buffer.take(4, offer)
     size = int.from_bytes(head, "big")
     if not 1 + _TERMS.size <= size <= MAX_ANSWER:
-        raise HandshakeError(f"the answer is no milter's: a packet of {size} octets")
+        raise HandshakeError(f"not the answer of a milter: a packet of {size} octets")
     answer = yield from buffer.take(size)
     command = answer[:1]
     version, actions, steps = _TERMS.unpack_from(answer, 1)
@@ -32,5 +32,5 @@ def milter() -> Handshake:
     if not OLDEST_VERSION <= version <= VERSION:
         raise HandshakeError(f"it wants version {version} of the protocol")
     if actions & ~OFFERED_ACTIONS or steps & ~OFFERED_STEPS:
-        raise HandshakeError("it asks for what was not offered")
+        raise HandshakeError("it asks for actions or steps that were not offered")
     return Greeting(f"milter protocol {version}", packet(b"Q"))

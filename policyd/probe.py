@@ -15,5 +15,5 @@ def policy() -> Handshake:
     line = answer.decode("utf-8", "replace").strip()
     name, equals, action = line.partition("=")
     if name != "action" or not equals or not action or "\n" in line:
-        raise HandshakeError(f"the answer is no policy server's: {line[:80]!r}")
+        raise HandshakeError(f"not the answer of a policy server: {line[:80]!r}")
     return Greeting(f"action={action}")
