@@ -1,0 +1,1 @@
+"""The datastore: its tables, its transactions and its migrations."""

@@ -1,0 +1,379 @@
+"""The tables of the datastore, for SQLite and PostgreSQL.
+
+Ids are numbers. Times are whole seconds since the epoch in UTC. Addresses and domain names are
+stored as `accounts.address` writes them: domains as A-labels, all in lower case. `version` grows
+with each change of a row; a change names the version that it has seen.
+
+A row of `name` owns its mailbox or its alias: to remove either, remove its name; to rename it,
+change its name. The foreign keys do the rest.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    false,
+    text,
+    true,
+)
+
+from accounts.store.columns import Flag, Json, Number, Octets, Score, Text
+
+CHANNEL = "gatepost_accounts"
+"""The channel of PostgreSQL's NOTIFY; the payload is the generation."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id() -> Column[Any]:
+    # SQLite numbers an INTEGER PRIMARY KEY by itself and has no IDENTITY
+    return Column("id", Number, Identity(), primary_key=True)
+
+
+def _of(table: str, name: str | None = None, **options: Any) -> Column[Any]:
+    """Return a column that refers to a row of another table and goes with it."""
+    reference = ForeignKey(f"{table}.id", ondelete="CASCADE")
+    return Column(name or f"{table}_id", Number, reference, **{"nullable": False, **options})
+
+
+def _number(name: str, **options: Any) -> Column[Any]:
+    return Column(name, Number, **{"nullable": False, **options})
+
+
+def _text(name: str, **options: Any) -> Column[Any]:
+    return Column(name, Text, **{"nullable": False, **options})
+
+
+def _flag(name: str, default: bool) -> Column[Any]:
+    return Column(name, Flag, nullable=False, server_default=true() if default else false())
+
+
+def _version() -> Column[Any]:
+    return Column("version", Number, nullable=False, server_default=text("1"))
+
+
+def _one_of(column: str, *values: str) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _not_negative(*columns: str) -> list[CheckConstraint]:
+    # a NULL passes a CHECK
+    return [CheckConstraint(f"{column} >= 0", name=column) for column in columns]
+
+
+def _table(name: str, *items: Any, rowid: bool = True) -> Table:
+    flat = [one for item in items for one in (item if isinstance(item, list) else [item])]
+    return Table(name, metadata, *flat, sqlite_strict=True, sqlite_with_rowid=rowid)
+
+
+state = _table(
+    "state",
+    Column("id", Number, primary_key=True, autoincrement=False),
+    _number("generation"),
+    CheckConstraint("id = 1", name="id"),
+)
+"""One row. `generation` grows by one with each transaction that changes what is looked up."""
+
+domain = _table(
+    "domain",
+    _id(),
+    _text("name", unique=True),
+    _text("description", server_default=""),
+    Column("alias_of", Number, ForeignKey("domain.id", ondelete="RESTRICT"), index=True),
+    _text("catch_all", nullable=True),
+    _flag("enabled", True),
+    _number("max_mailboxes", nullable=True),
+    _number("max_aliases", nullable=True),
+    _number("max_quota", nullable=True),
+    _number("default_quota", nullable=True),
+    _text("transport", nullable=True),
+    _flag("is_relay", False),
+    _version(),
+    _number("created"),
+    _number("changed"),
+    CheckConstraint("alias_of <> id", name="alias_of"),
+    _not_negative("max_mailboxes", "max_aliases", "max_quota", "default_quota"),
+)
+"""`alias_of`: each address of this domain means the same one of another. Quotas are in octets of a
+mailbox; NULL is no limit. `catch_all`: the target of addresses that nobody has."""
+
+name = _table(
+    "name",
+    _text("address", primary_key=True),
+    _text("kind"),
+    _of("domain", index=True),
+    UniqueConstraint("address", "kind"),
+    _one_of("kind", "mailbox", "alias"),
+    rowid=False,
+)
+"""Each address that is taken, so that none is both a mailbox and an alias."""
+
+
+def _named(kind: str) -> list[Any]:
+    """Return the columns that tie a row to its name."""
+    return [
+        _text("address", unique=True),
+        _text("kind", server_default=kind),
+        _one_of("kind", kind),
+        ForeignKeyConstraint(
+            ["address", "kind"],
+            ["name.address", "name.kind"],
+            ondelete="CASCADE",
+            onupdate="CASCADE",
+        ),
+    ]
+
+
+mailbox = _table(
+    "mailbox",
+    _id(),
+    _of("domain"),
+    _named("mailbox"),
+    _text("display_name", server_default=""),
+    _text("password", nullable=True),
+    _number("quota", nullable=True),
+    _flag("enabled", True),
+    _flag("may_login", True),
+    _flag("may_send", True),
+    _flag("may_receive", True),
+    _flag("keep_copy", True),
+    _text("store", nullable=True),
+    _version(),
+    _number("created"),
+    _number("changed"),
+    _number("password_changed", nullable=True),
+    _number("last_login", nullable=True),
+    _not_negative("quota"),
+    Index(None, "domain_id", "address"),
+)
+"""`password`: a hash with its scheme before it, as {ARGON2ID}$argon2id$…; NULL lets nobody in.
+`quota` in octets, NULL for no limit. `keep_copy`: whether mail that is forwarded is also kept.
+`store`: the mail store that has it, NULL for the only one."""
+
+forward = _table(
+    "forward",
+    _of("mailbox", primary_key=True),
+    Column("position", Number, primary_key=True, autoincrement=False),
+    _text("target", index=True),
+    UniqueConstraint("mailbox_id", "target"),
+    rowid=False,
+)
+"""Addresses that the mail of a mailbox is forwarded to, from position 0."""
+
+alias = _table(
+    "alias",
+    _id(),
+    _of("domain"),
+    _named("alias"),
+    _flag("is_wildcard", False),
+    _flag("enabled", True),
+    _number("expires", nullable=True),
+    _flag("members_may_send", False),
+    _text("description", server_default=""),
+    _version(),
+    _number("created"),
+    _number("changed"),
+    Index(None, "domain_id", "address"),
+    Index(
+        "ix_alias_wildcard",
+        "domain_id",
+        sqlite_where=text("is_wildcard = 1"),
+        postgresql_where=text("is_wildcard"),
+    ),
+)
+"""`is_wildcard`: the local part has a `*`. `members_may_send`: its targets that are mailboxes may
+send as it."""
+
+alias_target = _table(
+    "alias_target",
+    _of("alias", primary_key=True),
+    Column("position", Number, primary_key=True, autoincrement=False),
+    _text("target", index=True),
+    UniqueConstraint("alias_id", "target"),
+    rowid=False,
+)
+"""Addresses that an alias leads to, from position 0."""
+
+sender_right = _table(
+    "sender_right",
+    _id(),
+    _of("mailbox"),
+    _text("sender", index=True),
+    UniqueConstraint("mailbox_id", "sender"),
+)
+"""`sender`: an address, or `@` and a domain, that the mailbox may send as."""
+
+app_password = _table(
+    "app_password",
+    _id(),
+    _of("mailbox"),
+    _text("name"),
+    _text("password"),
+    _text("protocols"),
+    _number("expires", nullable=True),
+    _number("created"),
+    _number("last_used", nullable=True),
+    _text("last_client", nullable=True),
+    UniqueConstraint("mailbox_id", "name"),
+)
+"""`protocols`: imap, pop3, smtp and sieve, in this order, with a space between."""
+
+sieve_rule = _table(
+    "sieve_rule",
+    _id(),
+    _of("mailbox"),
+    _number("position"),
+    _text("name"),
+    _flag("enabled", True),
+    Column("rule", Json, nullable=False),
+    _version(),
+    UniqueConstraint("mailbox_id", "name"),
+)
+"""Filters as people make them in forms; `position` has gaps and never repeats in a mailbox."""
+
+preference = _table(
+    "preference",
+    _of("mailbox", primary_key=True, autoincrement=False),
+    _flag("greylist", True),
+    _flag("spam_check", True),
+    Column("spam_junk_score", Score),
+    Column("spam_reject_score", Score),
+    _flag("virus_check", True),
+    _version(),
+)
+"""A mailbox without a row has the defaults; a score that is NULL is that of the service."""
+
+listed_sender = _table(
+    "listed_sender",
+    _of("mailbox", primary_key=True),
+    _text("kind", primary_key=True),
+    _text("pattern", primary_key=True),
+    _one_of("kind", "allow", "block"),
+    rowid=False,
+)
+"""`pattern`: an address, or `@` and a domain."""
+
+dkim_key = _table(
+    "dkim_key",
+    _id(),
+    _of("domain"),
+    _text("selector"),
+    _text("algorithm"),
+    Column("private", Octets, nullable=False),
+    _text("public_record"),
+    _text("state", server_default="new"),
+    _version(),
+    _number("created"),
+    _number("activated", nullable=True),
+    _number("retired", nullable=True),
+    UniqueConstraint("domain_id", "selector"),
+    _one_of("algorithm", "rsa", "ed25519"),
+    _one_of("state", "new", "active", "retired"),
+    Index(
+        "uq_dkim_key_active",
+        "domain_id",
+        "algorithm",
+        unique=True,
+        sqlite_where=text("state = 'active'"),
+        postgresql_where=text("state = 'active'"),
+    ),
+)
+"""`private`: PKCS #8 in DER, encrypted by `accounts.store.sealed`. A domain signs with at most one
+key of each algorithm."""
+
+remote_account = _table(
+    "remote_account",
+    _id(),
+    _of("mailbox"),
+    _text("protocol"),
+    _text("host"),
+    _number("port"),
+    _text("tls"),
+    _text("login"),
+    Column("secret", Octets, nullable=False),
+    _text("folder", server_default="INBOX"),
+    _text("destination", nullable=True),
+    _number("interval"),
+    _flag("keep", True),
+    _flag("enabled", True),
+    _version(),
+    _number("created"),
+    _number("changed"),
+    UniqueConstraint("mailbox_id", "protocol", "host", "login"),
+    _one_of("protocol", "imap", "pop3"),
+    _one_of("tls", "implicit", "starttls"),
+    CheckConstraint("port BETWEEN 1 AND 65535", name="port"),
+    CheckConstraint("interval > 0", name="interval"),
+)
+"""`secret`: the password there, encrypted by `accounts.store.sealed`. `interval` in seconds.
+`destination`: the folder that mail is delivered to, NULL for where the filters put it."""
+
+administrator = _table(
+    "administrator",
+    _id(),
+    _text("login", unique=True),
+    _text("password", nullable=True),
+    _text("role"),
+    _flag("enabled", True),
+    _version(),
+    _number("created"),
+    _number("changed"),
+    _one_of("role", "global", "domains"),
+)
+"""The role 'domains' has the domains of `administrator_domain`. A mailbox is its own third role."""
+
+administrator_domain = _table(
+    "administrator_domain",
+    _of("administrator", primary_key=True),
+    _of("domain", primary_key=True, index=True),
+    rowid=False,
+)
+
+token = _table(
+    "token",
+    _id(),
+    _text("name"),
+    Column("digest", Octets, nullable=False, unique=True),
+    _text("scopes"),
+    _of("administrator", nullable=True, index=True),
+    _of("mailbox", nullable=True, index=True),
+    _number("expires", nullable=True),
+    _number("created"),
+    _number("last_used", nullable=True),
+    CheckConstraint("length(digest) = 32", name="digest"),
+    CheckConstraint("administrator_id IS NULL OR mailbox_id IS NULL", name="owner"),
+)
+"""`digest`: SHA-256 of the token, which nobody keeps. `scopes`: words with a space between. One
+without an owner belongs to a program."""
+
+audit = _table(
+    "audit",
+    _id(),
+    _number("at", index=True),
+    _text("actor"),
+    _text("client", nullable=True),
+    _text("action"),
+    _text("object"),
+    Column("details", Json, nullable=False),
+    Index(None, "object", "id"),
+)
+"""Each change: when, who, from where, and what of what. Triggers refuse UPDATE and DELETE."""
