@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from gatepost.logs import get_logger
+from gatepost.store_file import is_writable
 from policyd.stores import Change, Entry, Known, StoreError, StoreStartError, T
 from policyd.stores.batch import Done, Job, run
-from policyd.stores.sqlite_file import EntryFile, checkpoint, is_writable
+from policyd.stores.sqlite_file import EntryFile, checkpoint
 
 MAX_BATCH = 512
 """Updates that are passed to the thread together; a transaction may have a few more."""

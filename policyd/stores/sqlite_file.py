@@ -19,15 +19,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from gatepost.folder import OpenFolder
+from gatepost.errors import StartError
+from gatepost.store_file import is_writable, make_store_file
 from policyd.stores import Entry, StoreStartError
 
 BUSY_TIMEOUT = 0.25
@@ -69,9 +68,6 @@ _UPGRADE: dict[int, Sequence[str]] = {
     SCHEMA_VERSION: (),
 }
 """Statements that upgrade a file from an earlier schema; 0 is an empty file."""
-
-_SIDE_FILES = ("-wal", "-shm", "-journal")
-"""Suffixes of the files that SQLite keeps beside the database."""
 
 _COLUMNS = "entry.row, entry.key, entry.value, entry.expires"
 
@@ -288,50 +284,11 @@ def checkpoint(path: Path) -> None:
 
 
 def _create(path: Path) -> None:
-    """Create the file if it is missing, unreadable for others: it records who wrote to whom.
-
-    SQLite gives its WAL the mode and the owner of the file. A file created by root gets the owner
-    of its folder, so that the daemon can write to it.
-    """
-    with OpenFolder.open(path.parent) as folder:
-        if os.geteuid() == 0:
-            _insist_on_files(folder, path)
-        _insist_on_no_fifo(path)
-        status = folder.status()
-        owner = (status.st_uid, status.st_gid) if os.geteuid() == 0 else (-1, -1)
-        with suppress(FileExistsError):
-            folder.add_file(path.name, 0o640, *owner)
-
-
-def _insist_on_files(folder: OpenFolder, path: Path) -> None:
-    """Raise `StoreStartError` for a link or special file that could lead root out of another user's
-    folder."""
-    if folder.status().st_uid == 0:
-        return
-    for name in (path.name, *(f"{path.name}{suffix}" for suffix in _SIDE_FILES)):
-        status = folder.find(name)
-        if status is not None and (not stat.S_ISREG(status.st_mode) or status.st_nlink > 1):
-            raise StoreStartError(
-                f"the store {path.with_name(name)} is a link or not a regular file, in a folder "
-                f"of uid {folder.status().st_uid}: root does not follow it"
-            )
-
-
-def _insist_on_no_fifo(path: Path) -> None:
-    """Raise `StoreStartError` if it exists and is not a regular file: reading a FIFO would block
-    forever."""
-    for name in (path.name, *(f"{path.name}{suffix}" for suffix in _SIDE_FILES)):
-        with suppress(FileNotFoundError):
-            if not stat.S_ISREG(path.with_name(name).stat().st_mode):
-                raise StoreStartError(f"the store {path.with_name(name)} is not a regular file")
-
-
-def is_writable(path: Path) -> bool:
-    """Return whether the file is writable.
-
-    The file is not opened for this: closing it again would release the locks that SQLite has on it.
-    """
-    return os.access(path, os.W_OK)
+    """Create the file if it is missing, unreadable for others: it records who wrote to whom."""
+    try:
+        make_store_file(path, 0o640)
+    except StartError as error:
+        raise StoreStartError(str(error)) from None
 
 
 def _is_meant_so(path: Path) -> bool:
