@@ -1,0 +1,131 @@
+"""Migrations of the datastore: up to the revision of the code, and down again.
+
+A migration is one transaction: it is there whole, or not at all. Of several processes that begin
+one at once, the first does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from accounts.store.errors import Unavailable
+from accounts.store.failures import translate
+from accounts.store.revisions import REVISIONS, read_revision
+from accounts.store.settings import DatabaseSettings
+from accounts.store.sqlite import check_file, make_engine, to_write
+from gatepost.errors import StartError
+from gatepost.store_file import make_store_file
+
+T = TypeVar("T")
+
+FILE_MODE = 0o600
+"""Of a new file: it has the hashes of passwords."""
+NOTHING = "base"
+"""Alembic's name for the revision before the first: no tables at all."""
+_LOCK = 0x6761_7465_706F_7374
+"""The number of the advisory lock in PostgreSQL: "gatepost"."""
+
+
+def upgrade(settings: DatabaseSettings) -> tuple[str | None, str]:
+    """Bring the data to the revision of the code; makes the tables where there are none.
+
+    Returns the revision before and after. The file of SQLite is made, for this user alone; made by
+    root, it belongs to the owner of its folder. Raises `StartError`.
+    """
+    if settings.path is not None:
+        try:
+            make_store_file(settings.path, FILE_MODE)
+        except OSError as error:
+            raise StartError(
+                f"cannot make the datastore {settings.path}: {error.strerror}"
+            ) from None
+
+    def work(connection: Connection) -> tuple[str | None, str]:
+        before = read_revision(connection)
+        _insist_on_known(before)
+        command.upgrade(_config(connection), REVISIONS[-1])
+        return before, REVISIONS[-1]
+
+    return _run(settings, work)
+
+
+def downgrade(settings: DatabaseSettings, revision: str) -> tuple[str | None, str]:
+    """Bring the data to an earlier revision, as the code of that time needs it.
+
+    What has no place there is lost; `NOTHING` removes all. Returns the revision before and after.
+    Raises `StartError`.
+    """
+    if revision not in (*REVISIONS, NOTHING):
+        raise StartError(
+            f"there is no revision {revision!r}: write {', '.join((NOTHING, *REVISIONS))}"
+        )
+
+    def work(connection: Connection) -> tuple[str | None, str]:
+        before = read_revision(connection)
+        _insist_on_known(before)
+        command.downgrade(_config(connection), revision)
+        return before, revision
+
+    return _run(settings, work)
+
+
+def current(settings: DatabaseSettings) -> str | None:
+    """Return the revision of the data, None where there are none; raises `StartError`."""
+    return _run(settings, read_revision)
+
+
+def _insist_on_known(revision: str | None) -> None:
+    if revision is not None and revision not in REVISIONS:
+        raise StartError(
+            f"the data were written by a later version of Gatepost (revision {revision[:40]!r}): "
+            "only that version can change them"
+        )
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _run(settings: DatabaseSettings, work: Callable[[Connection], T]) -> T:
+    try:
+        if settings.path is not None:
+            return _run_in_file(settings.path, settings.timeout, work)
+        return _run_on_server(settings, work)
+    except Unavailable as error:
+        raise StartError(f"cannot open the datastore: {error}") from None
+    except CommandError as error:
+        raise StartError(f"cannot migrate the datastore: {error}") from None
+
+
+def _run_in_file(path: Path, timeout: float, work: Callable[[Connection], T]) -> T:
+    check_file(path)
+    engine = make_engine(path, timeout)
+    try:
+        with to_write(engine).begin() as connection:
+            return work(connection)
+    except SQLAlchemyError as error:
+        raise translate(error, str(path)) from error
+    finally:
+        engine.dispose()
+
+
+def _run_on_server(settings: DatabaseSettings, work: Callable[[Connection], T]) -> T:
+    from accounts.store.postgres import alone  # its driver is for those who use it
+
+    def locked(connection: Connection) -> T:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        return work(connection)
+
+    return alone(settings, locked)

@@ -1,0 +1,1 @@
+"""Migrations of the datastore, which Alembic runs: see `accounts.store.migrate`."""

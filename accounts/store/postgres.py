@@ -1,0 +1,173 @@
+"""The datastore in PostgreSQL, for several processes that act as one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import asyncpg
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from accounts.store import schema
+from accounts.store.errors import Unavailable
+from accounts.store.failures import may_try_again, translate
+from accounts.store.generation import Generation, read_generation
+from accounts.store.settings import DatabaseSettings
+
+T = TypeVar("T")
+
+TRIES = 5
+"""Times that a transaction is tried when others at the same time make it fail."""
+LOOK = 15.0
+"""Seconds between two looks whether the connection that is told of changes still lives."""
+_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+_ERRORS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError)
+"""All that an attempt to reach a server can raise; ValueError: of the file of the password."""
+
+
+class PostgresBackend:
+    """The database of the settings. It need not answer yet."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self._settings = settings
+        self._where = where(settings)
+        self._engine = make_engine(settings)
+
+    def start(self, work: Callable[[Connection], T]) -> T:
+        """Read, before there is an event loop or in spite of it; raises `Unavailable`."""
+        return alone(self._settings, work)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Let `work` read from one state of the data; it cannot write."""
+
+        def from_one_state(connection: Connection) -> T:
+            connection.exec_driver_sql(_SNAPSHOT)
+            return work(connection)
+
+        with translated(self._where):
+            async with self._engine.connect() as connection:
+                return await connection.run_sync(from_one_state)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Let `work` write in one transaction; it may be called anew, and nothing of it is kept."""
+        with translated(self._where):
+            for left in reversed(range(TRIES)):
+                try:
+                    async with self._engine.begin() as connection:
+                        return await connection.run_sync(work)
+                except SQLAlchemyError as error:
+                    if not left or not may_try_again(error):
+                        raise
+        raise AssertionError("unreachable")
+
+    async def watch(self, generation: Generation) -> None:
+        """Listen for the writes of all processes, for ever; raises `Unavailable`."""
+        with translated(self._where):
+            async with self._listening() as connection:
+                raw = (await connection.get_raw_connection()).driver_connection
+                assert raw is not None  # noqa: S101  # it was opened a moment ago
+                ended = asyncio.Event()
+                raw.add_termination_listener(lambda _: ended.set())
+                await raw.add_listener(schema.CHANNEL, lambda *told: _tell(generation, told[-1]))
+                while not ended.is_set():
+                    async with generation.being_read() as seen:
+                        seen(await connection.run_sync(read_generation))
+                        await connection.rollback()
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(ended.wait(), LOOK)
+        raise Unavailable(f"{self._where}: the connection was closed")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        with contextlib.suppress(*_ERRORS, TimeoutError):
+            await self._engine.dispose()
+
+    @contextlib.asynccontextmanager
+    async def _listening(self) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection beside the pool."""
+        engine = make_engine(self._settings, pooled=False)
+        try:
+            async with engine.connect() as connection:
+                yield connection
+        finally:
+            await engine.dispose()
+
+
+def _tell(generation: Generation, payload: object) -> None:
+    with contextlib.suppress(ValueError):  # anybody with a login may NOTIFY
+        generation.tell(int(str(payload)[:20]))
+
+
+def make_engine(settings: DatabaseSettings, *, pooled: bool = True) -> AsyncEngine:
+    """Return an engine; it connects when it is used."""
+    milliseconds = str(round(settings.timeout * 1000))
+    options: dict[str, Any] = {
+        "connect_args": {
+            "timeout": settings.timeout,
+            "command_timeout": settings.timeout,
+            "server_settings": {
+                "application_name": "gatepost accounts",
+                "statement_timeout": milliseconds,
+                "lock_timeout": milliseconds,
+                # a process that hangs in a transaction keeps all others from writing
+                "idle_in_transaction_session_timeout": milliseconds,
+            },
+        }
+    }
+    if pooled:
+        options |= {
+            "pool_size": settings.connections,
+            "max_overflow": 0,
+            "pool_timeout": settings.timeout,
+            "pool_pre_ping": True,
+        }
+    else:
+        options["poolclass"] = NullPool
+    engine = create_async_engine(settings.parsed.set(drivername="postgresql+asyncpg"), **options)
+
+    def give_password(_dialect: Any, _record: Any, _positional: Any, named: dict[str, Any]) -> None:
+        if settings.password_file is not None:
+            named["password"] = settings.password_file.read_text()
+
+    event.listen(engine.sync_engine, "do_connect", give_password)
+    return engine
+
+
+def alone(settings: DatabaseSettings, work: Callable[[Connection], T]) -> T:
+    """Do `work` in a transaction on a connection and an event loop of its own.
+
+    It runs in another thread, so that an event loop that runs in this one is no obstacle; this
+    thread waits. Raises `Unavailable`.
+    """
+
+    async def run() -> T:
+        engine = make_engine(settings, pooled=False)
+        try:
+            async with engine.begin() as connection:
+                return await connection.run_sync(work)
+        finally:
+            await engine.dispose()
+
+    with ThreadPoolExecutor(1) as thread, translated(where(settings)):
+        return thread.submit(lambda: asyncio.run(run())).result()
+
+
+def where(settings: DatabaseSettings) -> str:
+    """Return the name of the database, for messages."""
+    return settings.parsed.render_as_string(hide_password=True)
+
+
+@contextlib.contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Raise errors of the database as those of the datastore."""
+    try:
+        yield
+    except (*_ERRORS, TimeoutError) as error:
+        raise translate(error, where) from error

@@ -1,0 +1,40 @@
+"""The revisions of the tables that this code knows, without Alembic, which only migrations need."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, inspect, text
+
+from gatepost.errors import StartError
+
+REVISIONS = ("0001",)
+"""From the first to the one that the code has; each has a file in `migrations/versions/`."""
+
+VERSION_TABLE = "alembic_version"
+
+_UPGRADE = "run `gatepost accounts upgrade`"
+
+
+def read_revision(connection: Connection) -> str | None:
+    """Return the revision of the data; None where there are none."""
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608
+    return None if found is None else str(found)
+
+
+def check_revision(connection: Connection) -> None:
+    """Raise `StartError` unless the data have the revision of the code."""
+    found = read_revision(connection)
+    if found == REVISIONS[-1]:
+        return
+    if found is None:
+        raise StartError(f"the database has no data of Gatepost yet: {_UPGRADE}")
+    if found in REVISIONS:
+        raise StartError(
+            f"the data are of an earlier version of Gatepost (revision {found}, and this one needs "
+            f"{REVISIONS[-1]}): make a backup, then {_UPGRADE}"
+        )
+    raise StartError(
+        f"the data were written by a later version of Gatepost (revision {found[:40]!r}, and this "
+        f"one knows {REVISIONS[-1]}): install that version"
+    )

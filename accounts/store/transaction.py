@@ -1,0 +1,116 @@
+"""A transaction that writes: its changes, their entries in the audit log, and the generation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from accounts.store import schema
+from accounts.store.errors import RefusalError
+from gatepost.printable import escape
+
+T = TypeVar("T")
+
+MAX_NOTED = 400
+"""Characters that an entry keeps of a text from outside: more than an address has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The person or the program that writes: a login, or as `command:root`; and from where."""
+
+    name: str
+    client: str | None = None
+
+
+class Write:
+    """A transaction under way. It ends with the function that was given it."""
+
+    def __init__(self, connection: Connection, actor: Actor, now: int) -> None:
+        self.connection = connection
+        self.actor = actor
+        self.now = now
+        """Seconds since the epoch: the time of everything in this transaction."""
+        self._entries: list[dict[str, Any]] = []
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether anything was entered in the audit log, as each change is."""
+        return bool(self._entries)
+
+    def audit(self, action: str, subject: str, **details: Any) -> None:
+        """Enter a change, as `mailbox.add`, in the audit log; `details` never has a secret."""
+        self._entries.append(_entry(self.actor, self.now, action, subject, details))
+
+    @contextmanager
+    def attempt(self, action: str, subject: str) -> Iterator[None]:
+        """Say what is tried, for the entry about it if it is refused."""
+        try:
+            yield
+        except RefusalError as error:
+            error.action = error.action or action
+            error.subject = error.subject or subject
+            raise
+
+    def finish(self) -> int | None:
+        """Enter what was done and raise the generation; None when nothing was done."""
+        if not self._entries:
+            return None
+        self.connection.execute(insert(schema.audit), self._entries)
+        raised = update(schema.state).values(generation=schema.state.c.generation + 1)
+        generation = int(
+            self.connection.execute(raised.returning(schema.state.c.generation)).scalar_one()
+        )
+        if self.connection.dialect.name == "postgresql":
+            self.connection.execute(select(func.pg_notify(schema.CHANNEL, str(generation))))
+        return generation
+
+
+def begin(connection: Connection) -> None:
+    """Wait until nobody else writes; from here on this transaction is the only one that does.
+
+    SQLite has it by BEGIN IMMEDIATE. In PostgreSQL the row of the generation is the lock, so that
+    all that a transaction checks before it writes still holds when it commits.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(schema.state.c.generation).with_for_update())
+
+
+def perform(
+    connection: Connection, actor: Actor, now: int, work: Callable[[Write], T]
+) -> tuple[T, int | None]:
+    """Do `work` in the transaction of `connection`; returns its result and the new generation."""
+    begin(connection)
+    write = Write(connection, actor, now)
+    result = work(write)
+    return result, write.finish()
+
+
+def note_refusal(connection: Connection, actor: Actor, now: int, error: RefusalError) -> None:
+    """Enter in the audit log that something was refused; the generation stays."""
+    details = {"refused": clean(str(error))}
+    subject = clean(error.subject)
+    entry = _entry(actor, now, error.action or "write", subject, details)
+    connection.execute(insert(schema.audit), [entry])
+
+
+def clean(text: str) -> str:
+    """Return a text from outside as both databases and a terminal can take it."""
+    return escape(text[:MAX_NOTED])
+
+
+def _entry(
+    actor: Actor, now: int, action: str, subject: str, details: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "at": now,
+        "actor": clean(actor.name),
+        "client": None if actor.client is None else clean(actor.client),
+        "action": action,
+        "object": subject,
+        "details": details,
+    }
