@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from accounts.store.errors import AlreadyThere, Invalid, StoreError, Unavailable
 
@@ -42,7 +43,7 @@ def translate(error: Exception, where: str) -> StoreError:
         return Invalid("", f"The database refuses a value: {_line(original)}.")
     code = getattr(original, "sqlite_errorcode", None)
     advice = _ADVICE.get(code & 0xFF) if isinstance(code, int) else None
-    if isinstance(original, TimeoutError):
+    if isinstance(original, TimeoutError | PoolTimeoutError):
         advice = "it does not answer"
     return Unavailable(f"{where}: {advice or _line(original)}")
 

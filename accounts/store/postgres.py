@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -27,6 +28,9 @@ TRIES = 5
 LOOK = 15.0
 """Seconds between two looks whether the connection that is told of changes still lives."""
 _SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+# it says of a connection that is given up that it cannot be closed; we say why it was given up
+logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 
 _ERRORS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError)
 """All that an attempt to reach a server can raise; ValueError: of the file of the password."""

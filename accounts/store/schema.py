@@ -297,8 +297,8 @@ dkim_key = _table(
         postgresql_where=text("state = 'active'"),
     ),
 )
-"""`private`: PKCS #8 in DER, encrypted by `accounts.store.sealed`. A domain signs with at most one
-key of each algorithm."""
+"""`private`: a key in PEM, encrypted by `accounts.store.seal`. A domain signs with one key of each
+algorithm at most."""
 
 remote_account = _table(
     "remote_account",
@@ -324,7 +324,7 @@ remote_account = _table(
     CheckConstraint("port BETWEEN 1 AND 65535", name="port"),
     CheckConstraint("interval > 0", name="interval"),
 )
-"""`secret`: the password there, encrypted by `accounts.store.sealed`. `interval` in seconds.
+"""`secret`: the password there, encrypted by `accounts.store.seal`. `interval` in seconds.
 `destination`: the folder that mail is delivered to, NULL for where the filters put it."""
 
 administrator = _table(

@@ -19,6 +19,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
+from accounts.store.errors import Unavailable
 from accounts.store.failures import translate
 from accounts.store.generation import Generation, read_generation
 from gatepost.errors import StartError
@@ -41,6 +42,7 @@ class SqliteBackend:
     def __init__(self, path: Path, timeout: float) -> None:
         check_file(path)
         self._path = path
+        self._inode = path.stat().st_ino
         self._engine = make_engine(path, timeout)
         self._writer = ThreadPoolExecutor(1, "accounts-write")
         self._readers = ThreadPoolExecutor(READERS, "accounts-read")
@@ -86,12 +88,30 @@ class SqliteBackend:
             raise translate(error, str(self._path)) from error
 
     def _read(self, work: Callable[[Connection], T]) -> T:
+        self._insist_on_path()
         with self._engine.connect() as connection:
             return work(connection)
 
     def _write(self, work: Callable[[Connection], T]) -> T:
+        self._insist_on_path()
         with to_write(self._engine).begin() as connection:
             return work(connection)
+
+    def _insist_on_path(self) -> None:
+        """Raise `Unavailable` when the path leads to another file by now, or to none.
+
+        What was written to the file that is open would be lost. To open the other one is no way
+        out: SQLite knows a WAL by its name alone, and would take that of the old file for its own.
+        """
+        try:
+            inode = self._path.stat().st_ino
+        except OSError as error:
+            raise Unavailable(f"{self._path}: {error.strerror}") from None
+        if inode != self._inode:
+            raise Unavailable(
+                f"{self._path}: another file was put in its place: stop the service, remove the "
+                "files with -wal and -shm, and start it again"
+            )
 
     def _close(self) -> None:
         self._writer.shutdown()

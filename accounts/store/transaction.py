@@ -47,13 +47,19 @@ class Write:
         self._entries.append(_entry(self.actor, self.now, action, subject, details))
 
     @contextmanager
-    def attempt(self, action: str, subject: str) -> Iterator[None]:
-        """Say what is tried, for the entry about it if it is refused."""
+    def attempt(self, action: str, subject: object) -> Iterator[None]:
+        """Do what is tried whole, or not at all, whatever becomes of the transaction.
+
+        If it is refused, the entry about that names `action` and `subject`.
+        """
+        before = len(self._entries)
         try:
-            yield
+            with self.connection.begin_nested():
+                yield
         except RefusalError as error:
+            del self._entries[before:]
             error.action = error.action or action
-            error.subject = error.subject or subject
+            error.subject = error.subject or str(subject)
             raise
 
     def finish(self) -> int | None:
