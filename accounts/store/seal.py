@@ -1,0 +1,102 @@
+"""Secrets that the datastore keeps and gives back: encrypted with a key that it does not have.
+
+They are private DKIM keys and the passwords of remote accounts. A copy of the database, as a
+backup, does not reveal them. The cipher is AES-256 in GCM (NIST SP 800-38D), with a random nonce of
+96 bits: a key of ours encrypts thousands of secrets, far from the 2**32 that it may.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from accounts.store.errors import StoreError
+from gatepost.config.types import SecretFile
+
+KEY = 32
+"""Octets of a key."""
+MAX_KEYS = 16
+"""Keys of a file: the present one, and those before it until all is encrypted anew."""
+_FORMAT = b"\x01"
+_ID = 4
+_NONCE = 12
+
+
+class SealError(StoreError):
+    """A secret cannot be encrypted or decrypted; the message is for the administrator."""
+
+
+class Seal:
+    """The keys, the present one first. A secret is bound to its `purpose`, which says whose it is.
+
+    Without keys everything raises `SealError`.
+    """
+
+    def __init__(self, keys: list[bytes]) -> None:
+        self._ciphers = {_id(key): AESGCM(key) for key in reversed(keys)}
+        self._present = _id(keys[0]) if keys else b""
+
+    @classmethod
+    def read(cls, file: SecretFile | None) -> Seal:
+        """Read the keys from a file: a line of base64 for each; raises `SealError`."""
+        if file is None:
+            return cls([])
+        try:
+            lines = file.read_text("ascii").split()
+        except (OSError, ValueError) as error:
+            raise SealError(f"cannot read the key file: {error}") from None
+        if len(lines) > MAX_KEYS:
+            raise SealError(f"the key file {file} has more than {MAX_KEYS} keys")
+        try:
+            keys = [base64.b64decode(line, validate=True) for line in lines]
+        except binascii.Error:
+            keys = [b""]
+        if any(len(key) != KEY for key in keys):
+            raise SealError(
+                f"the key file {file} does not have {KEY} octets in base64 on each line: "
+                f"`openssl rand -base64 {KEY}` makes such a line"
+            )
+        return cls(keys)
+
+    def close(self, secret: bytes, purpose: str) -> bytes:
+        """Return the secret encrypted with the present key."""
+        if not self._present:
+            raise SealError("no key to encrypt with: set key_file in [accounts.database]")
+        nonce = os.urandom(_NONCE)
+        head = _FORMAT + self._present
+        sealed = self._ciphers[self._present].encrypt(nonce, secret, head + purpose.encode())
+        return head + nonce + sealed
+
+    def open(self, sealed: bytes, purpose: str) -> bytes:
+        """Return the secret that `close` has encrypted for this purpose."""
+        head, nonce, rest = (
+            sealed[: 1 + _ID],
+            sealed[1 + _ID :][:_NONCE],
+            sealed[1 + _ID + _NONCE :],
+        )
+        cipher = self._ciphers.get(head[1:])
+        if head[:1] != _FORMAT or cipher is None:
+            raise SealError(f"{purpose} is encrypted with a key that the key file does not have")
+        try:
+            return cipher.decrypt(nonce, rest, head + purpose.encode())
+        except (InvalidTag, ValueError):
+            raise SealError(f"{purpose} is damaged, or was encrypted for something else") from None
+
+    def is_present(self, sealed: bytes) -> bool:
+        """Return whether a secret is encrypted with the present key."""
+        return sealed[: 1 + _ID] == _FORMAT + self._present
+
+
+def new_key() -> str:
+    """Return a line for a key file."""
+    return base64.b64encode(os.urandom(KEY)).decode()
+
+
+def _id(key: bytes) -> bytes:
+    """Return the octets that tell which key a secret needs, and nothing of the key."""
+    return hashlib.sha256(b"gatepost seal" + key).digest()[:_ID]
