@@ -80,11 +80,15 @@ class PostgresServer:
         )
         self._process.wait_until(self._answers, "PostgreSQL to answer")
 
-    def new_database(self) -> str:
+    def new_database(self, name: str | None = None) -> str:
         """Make an empty database and return its URL, as `[accounts.database]` takes it."""
-        name = f"t{next(self._names)}"
+        name = name or f"t{next(self._names)}"
         self.sql(f"CREATE DATABASE {name} TEMPLATE template0", database="postgres")
         return self.url(name)
+
+    def has_database(self, name: str) -> bool:
+        """Return whether there is a database of this name."""
+        return name in self.sql("SELECT datname FROM pg_database", database="postgres").split()
 
     def url(self, name: str) -> str:
         """Return the URL of a database."""

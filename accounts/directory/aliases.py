@@ -1,0 +1,207 @@
+"""Aliases: addresses that lead to others. One with a `*` takes all addresses of its form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict, Unpack
+
+from sqlalchemy import Connection, Select, insert, select
+
+from accounts.address import Address
+from accounts.directory import domains, fields, loops, names, references, targets
+from accounts.directory.changes import change_row, differences, expect, told
+from accounts.directory.paging import PAGE, having, page
+from accounts.store import schema
+from accounts.store.errors import Invalid, NotFound
+from accounts.store.transaction import Write
+
+_TABLE = schema.alias
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """An alias. After `expires` (seconds since the epoch; None is never) nobody has the address."""
+
+    id: int
+    address: str
+    domain: str
+    is_wildcard: bool
+    targets: tuple[str, ...]
+    enabled: bool
+    expires: int | None
+    members_may_send: bool
+    """Whether its targets that are mailboxes may send as it."""
+    description: str
+    version: int
+    created: int
+    changed: int
+
+
+class AliasFields(TypedDict, total=False):
+    """The fields that `add` and `change` set."""
+
+    targets: Sequence[str]
+    enabled: bool
+    expires: int | None
+    members_may_send: bool
+    description: str
+
+
+def _targets(field: str, value: Any) -> tuple[str, ...]:
+    if not (checked := fields.targets(field, value)):
+        raise Invalid(field, "It names at least one address.")
+    return checked
+
+
+_CHECKS: dict[str, fields.Check] = {
+    "targets": _targets,
+    "enabled": fields.flag,
+    "expires": fields.optional(fields.time),
+    "members_may_send": fields.flag,
+    "description": fields.text,
+}
+
+
+def get(connection: Connection, address: str | Address) -> Alias:
+    """Return an alias; raises `NotFound`."""
+    found = fields.alias_address("address", address)
+    row = connection.execute(_select().where(_TABLE.c.address == str(found))).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no alias {found}.")
+    return _made(connection, [row])[0]
+
+
+def find(
+    connection: Connection,
+    *,
+    domain: str | None = None,
+    text: str | None = None,
+    target: str | None = None,
+    after: str | None = None,
+    limit: int = PAGE,
+) -> list[Alias]:
+    """Return aliases behind the address `after` that have `text` in address or description.
+
+    `target`: only those that lead to this address in one step.
+    """
+    statement = _select().where(*having(text, _TABLE.c.address, _TABLE.c.description))
+    if domain is not None:
+        statement = statement.where(_TABLE.c.domain_id == domains.get(connection, domain).id)
+    if target is not None:
+        (sought,) = targets.fold(connection, [fields.target("target", target)])
+        leading = select(schema.alias_target.c.alias_id).where(
+            schema.alias_target.c.target == sought
+        )
+        statement = statement.where(_TABLE.c.id.in_(leading))
+    rows = connection.execute(page(statement, _TABLE.c.address, after, limit)).all()
+    return _made(connection, rows)
+
+
+def add(write: Write, address: str | Address, /, **values: Unpack[AliasFields]) -> Alias:
+    """Add an alias, with its targets."""
+    with write.attempt("alias.add", str(address)):
+        made = fields.alias_address("address", address)
+        domain = names.domain_of(write.connection, made)
+        checked = _checked(write.connection, {"targets": (), **values})
+        names.take(write, made, "alias", domain)
+        names.insist_on_room(write.connection, domain, _TABLE)
+        row = write.connection.execute(
+            insert(_TABLE)
+            .values(
+                domain_id=domain.id,
+                address=str(made),
+                is_wildcard="*" in made.local,
+                **_columns(checked),
+                created=write.now,
+                changed=write.now,
+            )
+            .returning(_TABLE.c.id)
+        ).scalar_one()
+        _put_targets(write, row, str(made), checked)
+        write.audit("alias.add", str(made), **checked)
+        return get(write.connection, made)
+
+
+def change(
+    write: Write, address: str | Address, version: int | None, /, **values: Unpack[AliasFields]
+) -> Alias:
+    """Change an alias."""
+    with write.attempt("alias.change", str(address)):
+        before = get(write.connection, address)
+        expect(before.version, version)
+        checked = differences(before, _checked(write.connection, values))
+        if not checked:
+            return before
+        change_row(write, _TABLE, before.id, _columns(checked))
+        _put_targets(write, before.id, before.address, checked)
+        write.audit("alias.change", before.address, **told(before, checked))
+        return get(write.connection, before.address)
+
+
+def remove(write: Write, address: str | Address, version: int | None = None) -> None:
+    """Remove an alias."""
+    with write.attempt("alias.remove", str(address)):
+        before = get(write.connection, address)
+        expect(before.version, version)
+        names.give_back(write, before.address)
+        _refuse_loops_without(write.connection, before)
+        write.audit("alias.remove", before.address)
+
+
+def rename(
+    write: Write, address: str | Address, new: str | Address, version: int | None = None
+) -> Alias:
+    """Give an alias another address; what names the old one names the new one."""
+    with write.attempt("alias.rename", str(address)):
+        before = get(write.connection, address)
+        expect(before.version, version)
+        after = fields.alias_address("address", new)
+        if str(after) == before.address:
+            return before
+        domain = names.domain_of(write.connection, after)
+        if domain.name != before.domain:
+            names.insist_on_room(write.connection, domain, _TABLE)
+        names.rename(write, before.address, after, _TABLE, domain)
+        references.rename(write, before.address, str(after))
+        change_row(write, _TABLE, before.id, {"is_wildcard": "*" in after.local})
+        _refuse_loops_without(write.connection, before)
+        loops.refuse(write.connection, "address", [str(after)])
+        write.audit("alias.rename", before.address, to=str(after))
+        return get(write.connection, after)
+
+
+def _select() -> Select[Any]:
+    columns = [column for column in _TABLE.c if column.name not in ("domain_id", "kind")]
+    return select(*columns, schema.domain.c.name.label("domain")).join_from(_TABLE, schema.domain)
+
+
+def _made(connection: Connection, rows: Sequence[Any]) -> list[Alias]:
+    found = targets.of_rows(connection, schema.alias_target, "alias_id", [row.id for row in rows])
+    return [Alias(**row._asdict(), targets=found.get(row.id, ())) for row in rows]
+
+
+def _checked(connection: Connection, values: Any) -> dict[str, Any]:
+    checked = fields.checked(values, _CHECKS)
+    if "targets" in checked:
+        checked["targets"] = targets.fold(connection, checked["targets"])
+    return checked
+
+
+def _columns(values: dict[str, Any]) -> dict[str, Any]:
+    return {field: value for field, value in values.items() if field != "targets"}
+
+
+def _put_targets(write: Write, row: int, address: str, values: dict[str, Any]) -> None:
+    if "targets" in values:
+        targets.put(write, schema.alias_target, "alias_id", row, values["targets"])
+        loops.refuse(write.connection, "targets", [address])
+
+
+def _refuse_loops_without(connection: Connection, alias: Alias) -> None:
+    """Raise `Invalid` when mail goes in a circle since nobody has the name of this alias."""
+    starts = [alias.address]
+    if alias.is_wildcard:
+        # addresses that it took belong to other wildcards now, or to the catch-all
+        starts += [loops.catch_all(alias.domain), *loops.targets_in(connection, alias.domain)]
+    loops.refuse(connection, "address", starts)

@@ -1,0 +1,236 @@
+"""The values that a field may have. A function for each kind: the value as it is stored.
+
+Values come from JSON, files and command lines: no type is taken for granted. All raise `Invalid`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from accounts import address as addresses
+from accounts.address import Address, AddressError
+from accounts.store.errors import Invalid
+
+MAX_NUMBER = (1 << 53) - 1
+"""Largest number that every reader of JSON keeps exactly (RFC 8259 section 6)."""
+MAX_TIME = 253_402_300_799
+"""The last second of the year 9999."""
+MAX_NAME = 200
+"""Characters of a name that people give."""
+MAX_TEXT = 1000
+"""Characters of a description."""
+MAX_HASH = 1024
+"""Characters of the hash of a password; the longest scheme has 200."""
+MAX_TARGETS = 250
+"""Targets of an alias or a mailbox: their addresses fit into one answer to Postfix, of 100,000
+octets (socketmap_table(5))."""
+MAX_JSON = 65_536
+"""Octets of a JSON value."""
+MAX_DEPTH = 32
+"""Levels of a JSON value: forms have five."""
+
+_HASH = re.compile(r"\{[A-Z0-9][A-Z0-9.-]{0,40}\}[\x21-\x7e]+\Z")
+_TRANSPORT = re.compile(r"[A-Za-z0-9_-]{1,64}:[\x21-\x7e]{0,254}\Z")
+_WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:-]{0,61}[A-Za-z0-9])?\Z")
+
+Check = Callable[[str, Any], Any]
+"""Takes the name of the field and the value; returns the value as it is stored."""
+
+
+def flag(field: str, value: Any) -> bool:
+    """Return a boolean."""
+    if not isinstance(value, bool):
+        raise Invalid(field, "It is either true or false.")
+    return value
+
+
+def number(field: str, value: Any, lowest: int = 0, highest: int = MAX_NUMBER) -> int:
+    """Return a whole number between two others, which are allowed."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Invalid(field, "It is a whole number.")
+    if not lowest <= value <= highest:
+        raise Invalid(field, f"It is between {lowest} and {highest}.")
+    return value
+
+
+def time(field: str, value: Any) -> int:
+    """Return a time in seconds since the epoch."""
+    return number(field, value, 0, MAX_TIME)
+
+
+def score(field: str, value: Any) -> float:
+    """Return the score of a spam filter."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Invalid(field, "It is a number.")
+    if not -1000 <= value <= 1000:  # also refuses nan
+        raise Invalid(field, "It is between -1000 and 1000.")
+    return float(value)
+
+
+def text(field: str, value: Any, longest: int = MAX_TEXT) -> str:
+    """Return text of one line in NFC, without space at its ends; it may be empty.
+
+    Any printable character is allowed: markup and SQL are text here, and those who write them into
+    a page or a statement quote them.
+    """
+    if not isinstance(value, str):
+        raise Invalid(field, "It is text.")
+    if len(value) > 4 * longest:  # bounds the work below
+        raise Invalid(field, f"It has at most {longest} characters.")
+    line = unicodedata.normalize("NFC", value).strip()
+    if len(line) > longest:
+        raise Invalid(field, f"It has at most {longest} characters.")
+    if not line.isprintable():
+        raise Invalid(field, "It has a character that cannot be printed.")
+    return line
+
+
+def name(field: str, value: Any) -> str:
+    """Return text that is not empty, and short."""
+    if not (named := text(field, value, MAX_NAME)):
+        raise Invalid(field, "It cannot be empty.")
+    return named
+
+
+def display_name(field: str, value: Any) -> str:
+    """Return the name of a person, which may be empty."""
+    return text(field, value, MAX_NAME)
+
+
+def choice(field: str, value: Any, allowed: Collection[str]) -> str:
+    """Return one of some words."""
+    if not isinstance(value, str) or value not in allowed:
+        raise Invalid(field, f"It is one of: {', '.join(allowed)}.")
+    return value
+
+
+def words(field: str, value: Any, allowed: Sequence[str]) -> str:
+    """Return words with a space between, in the order of `allowed`; at least one."""
+    if isinstance(value, str):
+        value = value.split()
+    if not isinstance(value, list | tuple) or not value:
+        raise Invalid(field, f"It is some of: {', '.join(allowed)}.")
+    for one in value:
+        choice(field, one, allowed)
+    return " ".join(word for word in allowed if word in value)
+
+
+def hashed(field: str, value: Any) -> str:
+    """Return the hash of a password with its scheme before it."""
+    if not isinstance(value, str) or len(value) > MAX_HASH or not _HASH.match(value):
+        raise Invalid(field, "It is a hash with its scheme before it, as {ARGON2ID}$argon2id$….")
+    return value
+
+
+def transport(field: str, value: Any) -> str:
+    """Return a transport of Postfix (transport(5)), as ``smtp:[mx.example.org]:25``."""
+    if not isinstance(value, str) or not _TRANSPORT.match(value):
+        raise Invalid(field, "It is a transport of Postfix, as smtp:[mx.example.org]:25.")
+    return value
+
+
+def word(field: str, value: Any) -> str:
+    """Return a name for machines: letters, digits, dots, colons, hyphens and underscores."""
+    if not isinstance(value, str) or not _WORD.match(value):
+        raise Invalid(
+            field,
+            "It has up to 63 letters, digits, dots, colons and hyphens between them.",
+        )
+    return value
+
+
+def domain(field: str, value: Any) -> str:
+    """Return a domain in A-labels."""
+    return str(_parsed(addresses.parse_domain, field, value))
+
+
+def mailbox_address(field: str, value: Any) -> Address:
+    """Return the address of a mailbox."""
+    return _address(addresses.parse_mailbox_address, field, value)
+
+
+def alias_address(field: str, value: Any) -> Address:
+    """Return the address of an alias, which may have a ``*``."""
+    return _address(addresses.parse_alias_address, field, value)
+
+
+def target(field: str, value: Any) -> str:
+    """Return an address that mail is forwarded to."""
+    return str(_address(addresses.parse_target, field, value))
+
+
+def targets(field: str, value: Any) -> tuple[str, ...]:
+    """Return addresses in their order, each once; there may be none."""
+    if not isinstance(value, list | tuple):
+        raise Invalid(field, "It is a list of addresses.")
+    if len(value) > MAX_TARGETS:
+        raise Invalid(field, f"It has at most {MAX_TARGETS} addresses.")
+    return tuple(dict.fromkeys(target(field, one) for one in value))
+
+
+def sender(field: str, value: Any) -> str:
+    """Return an address, or ``@`` and a domain for all addresses there."""
+    if isinstance(value, str) and value.startswith("@"):
+        return f"@{domain(field, value[1:])}"
+    return str(_address(addresses.parse_mailbox_address, field, value))
+
+
+def json_value(field: str, value: Any) -> Any:
+    """Return a JSON object or list of bounded size and depth."""
+    if not isinstance(value, dict | list):
+        raise Invalid(field, "It is an object or a list.")
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        if any(isinstance(one, str) and "\0" in one for one in level):
+            raise Invalid(field, "It has a NUL.")
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            break
+    else:
+        raise Invalid(field, f"It has at most {MAX_DEPTH} levels.")
+    try:
+        written = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError):  # the latter also for a surrogate
+        raise Invalid(field, "It has a value that JSON does not know.") from None
+    if len(written) > MAX_JSON:
+        raise Invalid(field, f"It has at most {MAX_JSON} octets.")
+    return json.loads(written)
+
+
+def _inside(value: Any) -> list[Any]:
+    """Return what is inside of a value, one level down."""
+    if isinstance(value, dict):
+        return [*value, *value.values()]
+    return value if isinstance(value, list) else []
+
+
+def optional(check: Check) -> Check:
+    """Return a check that also allows None."""
+    return lambda field, value: None if value is None else check(field, value)
+
+
+def checked(values: Mapping[str, Any], checks: Mapping[str, Check]) -> dict[str, Any]:
+    """Return the values of some fields as they are stored; a field without a check is refused."""
+    for field in values:
+        if field not in checks:
+            raise Invalid(field[:MAX_NAME], "There is no such field.")
+    return {field: checks[field](field, value) for field, value in values.items()}
+
+
+def _parsed(parse: Callable[[str], Any], field: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        raise Invalid(field, "It is text.")
+    try:
+        return parse(value)
+    except AddressError as error:
+        raise Invalid(field, str(error)) from None
+
+
+def _address(parse: Callable[[str], Address], field: str, value: Any) -> Address:
+    parsed = _parsed(parse, field, str(value) if isinstance(value, Address) else value)
+    assert isinstance(parsed, Address)  # noqa: S101
+    return parsed

@@ -1,0 +1,279 @@
+"""Mailboxes, with their forwarding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict, Unpack
+
+from sqlalchemy import Connection, Select, insert, select, update
+
+from accounts.address import Address
+from accounts.directory import aliases, domains, fields, loops, names, references, targets
+from accounts.directory.changes import change_row, differences, expect, told
+from accounts.directory.domains import Domain
+from accounts.directory.paging import PAGE, having, page
+from accounts.store import schema
+from accounts.store.errors import Invalid, NotFound
+from accounts.store.transaction import Write
+
+_TABLE = schema.mailbox
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """A mailbox. `password` is the hash; None lets nobody in with a password of the mailbox."""
+
+    id: int
+    address: str
+    domain: str
+    display_name: str
+    password: str | None
+    quota: int | None
+    """Octets; None is no limit."""
+    enabled: bool
+    may_login: bool
+    may_send: bool
+    may_receive: bool
+    forwards: tuple[str, ...]
+    keep_copy: bool
+    """Whether mail that is forwarded is also kept."""
+    store: str | None
+    version: int
+    created: int
+    changed: int
+    password_changed: int | None
+    last_login: int | None
+
+
+class MailboxFields(TypedDict, total=False):
+    """The fields that `add` and `change` set."""
+
+    display_name: str
+    password: str | None
+    quota: int | None
+    enabled: bool
+    may_login: bool
+    may_send: bool
+    may_receive: bool
+    forwards: Sequence[str]
+    keep_copy: bool
+    store: str | None
+
+
+_CHECKS: dict[str, fields.Check] = {
+    "display_name": fields.display_name,
+    "password": fields.optional(fields.hashed),
+    "quota": fields.optional(fields.number),
+    "enabled": fields.flag,
+    "may_login": fields.flag,
+    "may_send": fields.flag,
+    "may_receive": fields.flag,
+    "forwards": fields.targets,
+    "keep_copy": fields.flag,
+    "store": fields.optional(fields.word),
+}
+
+
+def get(connection: Connection, address: str | Address) -> Mailbox:
+    """Return a mailbox; raises `NotFound`."""
+    found = fields.mailbox_address("address", address)
+    row = connection.execute(_select().where(_TABLE.c.address == str(found))).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no mailbox {found}.")
+    return _made(connection, [row])[0]
+
+
+def find(
+    connection: Connection,
+    *,
+    domain: str | None = None,
+    text: str | None = None,
+    after: str | None = None,
+    limit: int = PAGE,
+) -> list[Mailbox]:
+    """Return mailboxes behind the address `after` that have `text` in address or name."""
+    statement = _select().where(*having(text, _TABLE.c.address, _TABLE.c.display_name))
+    if domain is not None:
+        statement = statement.where(_TABLE.c.domain_id == domains.get(connection, domain).id)
+    rows = connection.execute(page(statement, _TABLE.c.address, after, limit)).all()
+    return _made(connection, rows)
+
+
+def add(write: Write, address: str | Address, /, **values: Unpack[MailboxFields]) -> Mailbox:
+    """Add a mailbox. Without a quota it has the one of its domain."""
+    with write.attempt("mailbox.add", str(address)):
+        made = fields.mailbox_address("address", address)
+        domain = _domain(write.connection, made)
+        checked = _checked(write.connection, values)
+        checked.setdefault("quota", domain.default_quota)
+        _check_quota(domain, checked["quota"])
+        names.take(write, made, "mailbox", domain)
+        names.insist_on_room(write.connection, domain, _TABLE)
+        has_password = checked.get("password") is not None
+        row = write.connection.execute(
+            insert(_TABLE)
+            .values(
+                domain_id=domain.id,
+                address=str(made),
+                **_columns(checked),
+                password_changed=write.now if has_password else None,
+                created=write.now,
+                changed=write.now,
+            )
+            .returning(_TABLE.c.id)
+        ).scalar_one()
+        _put_forwards(write, row, str(made), checked)
+        write.audit("mailbox.add", str(made), **_open(checked))
+        return get(write.connection, made)
+
+
+def change(
+    write: Write,
+    address: str | Address,
+    version: int | None,
+    /,
+    **values: Unpack[MailboxFields],
+) -> Mailbox:
+    """Change a mailbox."""
+    with write.attempt("mailbox.change", str(address)):
+        before = get(write.connection, address)
+        expect(before.version, version)
+        checked = differences(before, _checked(write.connection, values))
+        if not checked:
+            return before
+        if "quota" in checked:
+            _check_quota(domains.get(write.connection, before.domain), checked["quota"])
+        dated = {"password_changed": write.now} if "password" in checked else {}
+        change_row(write, _TABLE, before.id, _columns(checked) | dated)
+        _put_forwards(write, before.id, before.address, checked)
+        write.audit("mailbox.change", before.address, **told(before, checked))
+        return get(write.connection, before.address)
+
+
+def remove(write: Write, address: str | Address, version: int | None = None) -> None:
+    """Remove a mailbox with all that belongs to it in the datastore; its mail stays.
+
+    Aliases that lead to it, and rights to send as it, stay too: it may be added again.
+    """
+    with write.attempt("mailbox.remove", str(address)):
+        before = get(write.connection, address)
+        expect(before.version, version)
+        names.give_back(write, before.address)
+        # a wildcard or a catch-all may take its address from now on
+        loops.refuse(write.connection, "address", [before.address])
+        write.audit("mailbox.remove", before.address)
+
+
+def rename(
+    write: Write,
+    address: str | Address,
+    new: str | Address,
+    version: int | None = None,
+    *,
+    keep_alias: bool = False,
+) -> Mailbox:
+    """Give a mailbox another address, perhaps in another domain.
+
+    Aliases, forwarding, catch-alls and rights that name the old address name the new one.
+    `keep_alias` leaves an alias that leads from the old address to the new one.
+    """
+    with write.attempt("mailbox.rename", str(address)):
+        before = get(write.connection, address)
+        expect(before.version, version)
+        after = fields.mailbox_address("address", new)
+        if str(after) == before.address:
+            return before
+        domain = _domain(write.connection, after)
+        if domain.name != before.domain:
+            _check_quota(domain, before.quota)
+            names.insist_on_room(write.connection, domain, _TABLE)
+        names.rename(write, before.address, after, _TABLE, domain)
+        references.rename(write, before.address, str(after))
+        change_row(write, _TABLE, before.id, {})
+        write.audit("mailbox.rename", before.address, to=str(after), keep_alias=keep_alias)
+        if keep_alias:
+            aliases.add(write, before.address, targets=[str(after)])
+        loops.refuse(write.connection, "address", [before.address, str(after)])
+        return get(write.connection, after)
+
+
+def note_login(connection: Connection, address: str, now: int) -> None:
+    """Note the time of a login; for `Database.record`."""
+    connection.execute(update(_TABLE).where(_TABLE.c.address == address).values(last_login=now))
+
+
+def upgrade_password(connection: Connection, address: str, before: str, after: str) -> bool:
+    """Put a better hash of the same password in the place of `before`, if that is still there.
+
+    For `Database.record`: nothing changes for anybody. Returns whether it was.
+    """
+    statement = update(_TABLE).where(_TABLE.c.address == address, _TABLE.c.password == before)
+    done = connection.execute(statement.values(password=fields.hashed("password", after)))
+    return done.rowcount == 1
+
+
+def id_of(connection: Connection, address: str | Address) -> int:
+    """Return the id of a mailbox; raises `NotFound`."""
+    found = fields.mailbox_address("address", address)
+    row = connection.scalar(select(_TABLE.c.id).where(_TABLE.c.address == str(found)))
+    if row is None:
+        raise NotFound(f"There is no mailbox {found}.")
+    return int(row)
+
+
+def _select() -> Select[Any]:
+    columns = [column for column in _TABLE.c if column.name not in ("domain_id", "kind")]
+    return select(*columns, schema.domain.c.name.label("domain")).join_from(_TABLE, schema.domain)
+
+
+def _made(connection: Connection, rows: Sequence[Any]) -> list[Mailbox]:
+    forwards = targets.of_rows(connection, schema.forward, "mailbox_id", [row.id for row in rows])
+    return [Mailbox(**row._asdict(), forwards=forwards.get(row.id, ())) for row in rows]
+
+
+def _checked(connection: Connection, values: Any) -> dict[str, Any]:
+    checked = fields.checked(values, _CHECKS)
+    if "forwards" in checked:
+        checked["forwards"] = targets.fold(connection, checked["forwards"])
+    return checked
+
+
+def _columns(values: dict[str, Any]) -> dict[str, Any]:
+    return {field: value for field, value in values.items() if field != "forwards"}
+
+
+def _open(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values for the audit log."""
+    return {
+        field: list(value) if isinstance(value, tuple) else value
+        for field, value in values.items()
+        if field != "password"
+    }
+
+
+def _put_forwards(write: Write, row: int, address: str, values: dict[str, Any]) -> None:
+    if "forwards" not in values:
+        return
+    if address in values["forwards"]:
+        raise Invalid("forwards", "A mailbox does not forward to itself: use keep_copy.")
+    targets.put(write, schema.forward, "mailbox_id", row, values["forwards"])
+    loops.refuse(write.connection, "forwards", [address])
+
+
+def _domain(connection: Connection, address: Address) -> Domain:
+    """Return the domain of a mailbox to be; raises `Invalid` where it can have none."""
+    domain = names.domain_of(connection, address)
+    if domain.alias_of is not None:
+        raise Invalid(
+            "address",
+            f"{domain.name} is an alias of {domain.alias_of}: the mailbox has its address there.",
+        )
+    if domain.is_relay:
+        raise Invalid("address", f"The mailboxes of {domain.name} are on another host.")
+    return domain
+
+
+def _check_quota(domain: Domain, quota: int | None) -> None:
+    if domain.max_quota is not None and (quota is None or quota > domain.max_quota):
+        raise Invalid("quota", f"{domain.name} allows at most {domain.max_quota} octets.")

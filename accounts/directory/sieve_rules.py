@@ -1,0 +1,158 @@
+"""Filters that people make in forms, as JSON; another module writes them as Sieve (RFC 5228)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict, Unpack
+
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
+
+from accounts.address import Address
+from accounts.directory import fields, mailboxes
+from accounts.directory.changes import change_row, differences, expect, told
+from accounts.store import schema
+from accounts.store.errors import AlreadyThere, Invalid, NotFound
+from accounts.store.transaction import Write
+
+MAX_RULES = 200
+"""Rules of a mailbox: all of them are read at each delivery."""
+
+_TABLE = schema.sieve_rule
+
+
+@dataclass(frozen=True, slots=True)
+class SieveRule:
+    """A rule. Those of a mailbox are tried in the order of `position`, which begins at 0."""
+
+    id: int
+    mailbox: str
+    position: int
+    name: str
+    enabled: bool
+    rule: Any
+    version: int
+
+
+class SieveRuleFields(TypedDict, total=False):
+    """The fields that `change` sets; `name` gives the rule another name."""
+
+    name: str
+    enabled: bool
+    rule: Any
+
+
+_CHECKS: dict[str, fields.Check] = {
+    "name": fields.name,
+    "enabled": fields.flag,
+    "rule": fields.json_value,
+}
+
+
+def get(connection: Connection, mailbox: str | Address, name: str) -> SieveRule:
+    """Return a rule; raises `NotFound`."""
+    owner = mailboxes.id_of(connection, mailbox)
+    return _get(connection, owner, fields.name("name", name))
+
+
+def find(connection: Connection, mailbox: str | Address) -> list[SieveRule]:
+    """Return all rules of a mailbox in their order."""
+    owner = mailboxes.id_of(connection, mailbox)
+    statement = _select().where(_TABLE.c.mailbox_id == owner)
+    rows = connection.execute(statement.order_by(_TABLE.c.position, _TABLE.c.id))
+    return [SieveRule(**row._asdict()) for row in rows]
+
+
+def add(
+    write: Write, mailbox: str | Address, name: str, *, rule: Any, enabled: bool = True
+) -> SieveRule:
+    """Add a rule behind the others."""
+    with write.attempt("rule.add", mailbox):
+        owner = mailboxes.get(write.connection, mailbox)
+        values = fields.checked({"name": name, "rule": rule, "enabled": enabled}, _CHECKS)
+        _insist_on_free(write.connection, owner.id, owner.address, values["name"])
+        count = select(func.count()).where(_TABLE.c.mailbox_id == owner.id)
+        position = write.connection.execute(count).scalar_one()
+        if position >= MAX_RULES:
+            raise Invalid("name", f"A mailbox has at most {MAX_RULES} rules.")
+        write.connection.execute(
+            insert(_TABLE).values(mailbox_id=owner.id, position=position, **values)
+        )
+        write.audit("rule.add", owner.address, name=values["name"], enabled=enabled)
+        return _get(write.connection, owner.id, values["name"])
+
+
+def change(
+    write: Write,
+    mailbox: str | Address,
+    name: str,
+    version: int | None,
+    /,
+    **values: Unpack[SieveRuleFields],
+) -> SieveRule:
+    """Change a rule."""
+    with write.attempt("rule.change", mailbox):
+        before = get(write.connection, mailbox, name)
+        expect(before.version, version)
+        owner = mailboxes.id_of(write.connection, before.mailbox)
+        checked = differences(before, fields.checked(values, _CHECKS))
+        if not checked:
+            return before
+        if "name" in checked:
+            _insist_on_free(write.connection, owner, before.mailbox, checked["name"])
+        change_row(write, _TABLE, before.id, checked, is_dated=False)
+        write.audit("rule.change", before.mailbox, **{"name": before.name} | told(before, checked))
+        return _get(write.connection, owner, checked.get("name", before.name))
+
+
+def remove(write: Write, mailbox: str | Address, name: str, version: int | None = None) -> None:
+    """Remove a rule."""
+    with write.attempt("rule.remove", mailbox):
+        before = get(write.connection, mailbox, name)
+        expect(before.version, version)
+        write.connection.execute(delete(_TABLE).where(_TABLE.c.id == before.id))
+        left = [rule.id for rule in find(write.connection, before.mailbox)]
+        _number(write, left)
+        write.audit("rule.remove", before.mailbox, name=before.name)
+
+
+def order(write: Write, mailbox: str | Address, names: Sequence[str]) -> list[SieveRule]:
+    """Put all rules of a mailbox into another order; raises `Invalid` unless each is named once."""
+    with write.attempt("rule.order", mailbox):
+        owner = mailboxes.get(write.connection, mailbox)
+        before = {rule.name: rule for rule in find(write.connection, owner.address)}
+        if not isinstance(names, list | tuple):
+            raise Invalid("names", "It is a list of names.")
+        after = [fields.name("names", name) for name in names]
+        if sorted(after) != sorted(before):
+            raise Invalid("names", "It has the name of each rule of the mailbox once.")
+        if after != list(before):
+            _number(write, [before[name].id for name in after])
+            write.audit("rule.order", owner.address, names=after)
+        return find(write.connection, owner.address)
+
+
+def _number(write: Write, rows: Sequence[int]) -> None:
+    for position, row in enumerate(rows):
+        write.connection.execute(update(_TABLE).where(_TABLE.c.id == row).values(position=position))
+
+
+def _insist_on_free(connection: Connection, mailbox: int, address: str, name: str) -> None:
+    taken = select(_TABLE.c.id).where(_TABLE.c.mailbox_id == mailbox, _TABLE.c.name == name)
+    if connection.scalar(taken) is not None:
+        raise AlreadyThere(f"{address} has a rule {name!r} already.")
+
+
+def _get(connection: Connection, mailbox: int, name: str) -> SieveRule:
+    statement = _select().where(_TABLE.c.mailbox_id == mailbox, _TABLE.c.name == name)
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no rule {name!r} of this mailbox.")
+    return SieveRule(**row._asdict())
+
+
+def _select() -> Select[Any]:
+    columns = [column for column in _TABLE.c if column.name != "mailbox_id"]
+    return select(*columns, schema.mailbox.c.address.label("mailbox")).join_from(
+        _TABLE, schema.mailbox
+    )

@@ -1,0 +1,139 @@
+"""Administrators, tokens and the audit log, in every database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from accounts.directory import (
+    administrators,
+    audit,
+    domains,
+    mailboxes,
+    tokens,
+)
+from accounts.store.errors import AlreadyThere, Invalid
+from tests.unit.accounts.desk import HASH, NOW, Desk
+from tests.unit.accounts.directory_base import DirectoryBase
+
+
+class AdministrationSuite(DirectoryBase):
+    """The tests."""
+
+    def test_administrators(self, desk: Desk) -> None:
+        desk.domain()
+        desk.domain("example.net")
+        made = desk.write(
+            lambda w: administrators.add(
+                w, "Root", password=HASH, domains=["example.org", "EXAMPLE.net", "example.org"]
+            )
+        )
+        assert made == administrators.Administrator(
+            id=made.id,
+            login="root",
+            password=HASH,
+            role="domains",
+            domains=("example.net", "example.org"),
+            enabled=True,
+            version=1,
+            created=NOW,
+            changed=NOW,
+        )
+        self.refused(desk, AlreadyThere, lambda w: administrators.add(w, "ROOT"))
+        wrong: list[Any] = [
+            {"role": "king"},
+            {"role": "global", "domains": ["example.org"]},
+            {"domains": ["none.example"]},
+            {"domains": "example.org"},
+            {"password": "secret"},
+        ]
+        for values in wrong:
+            self.refused(
+                desk,
+                Invalid,
+                lambda w: administrators.add(w, "other", **values),  # noqa: B023
+            )
+        assert not any(HASH in str(entry) for entry in desk.read(audit.find))
+        changed = desk.write(lambda w: administrators.change(w, "root", 1, role="global"))
+        assert (changed.role, changed.domains, changed.version) == ("global", (), 2)
+        desk.write(
+            lambda w: administrators.change(w, "root", 2, role="domains", domains=["example.net"])
+        )
+        desk.write(lambda w: domains.remove(w, "example.net"))
+        (found,) = desk.read(administrators.find)
+        assert found.domains == ()
+        desk.write(lambda w: administrators.add(w, "Anna@example.org"))
+        desk.write(lambda w: administrators.remove(w, "anna@example.org"))
+
+    def test_tokens(self, filled: Desk) -> None:
+        filled.write(lambda w: administrators.add(w, "root"))
+        made, secret = filled.write(
+            lambda w: tokens.add(
+                w,
+                "backup",
+                scopes=["mailboxes:read", "domains:read"],
+                administrator="root",
+                expires=NOW + 10,
+            )
+        )
+        assert secret.startswith("gp_")
+        assert made == tokens.Token(
+            id=made.id,
+            name="backup",
+            scopes=("domains:read", "mailboxes:read"),
+            administrator="root",
+            mailbox=None,
+            expires=NOW + 10,
+            created=NOW,
+            last_used=None,
+        )
+        assert not any(secret in str(entry) for entry in filled.read(audit.find))
+
+        def shown(text: str, now: int = NOW) -> tokens.Token | None:
+            return filled.read(lambda c: tokens.find_by_text(c, text, now))
+
+        assert shown(secret) == made
+        assert shown(secret, NOW + 10) is None
+        for wrong in (secret[:-1], secret + "=", secret.upper(), "gp_", "", "gp_\0" + secret[4:]):
+            assert shown(wrong) is None
+        with pytest.raises(Invalid):
+            filled.write(
+                lambda w: tokens.add(
+                    w, "x", scopes=["a"], administrator="root", mailbox="anna@example.org"
+                )
+            )
+        for scopes in ([], ["A b"], ["a"] * 51, "domains:read", [1]):
+            with pytest.raises(Invalid):
+                filled.write(
+                    lambda w: tokens.add(w, "x", scopes=scopes)  # type: ignore[arg-type]  # noqa: B023
+                )
+        filled.run(filled.database.record(lambda c: tokens.note_use(c, made.id, NOW + 3)))
+        _, of_mailbox = filled.write(
+            lambda w: tokens.add(w, "mine", scopes=["own"], mailbox="anna@example.org")
+        )
+        _, of_program = filled.write(lambda w: tokens.add(w, "policyd", scopes=["snapshot"]))
+        (found,) = filled.read(lambda c: tokens.find(c, administrator="root"))
+        assert found.last_used == NOW + 3
+        assert len(filled.read(tokens.find)) == 3
+        # a token goes with its owner
+        filled.write(lambda w: administrators.remove(w, "root"))
+        filled.write(lambda w: mailboxes.remove(w, "anna@example.org"))
+        assert shown(secret) is None
+        assert shown(of_mailbox) is None
+        program = shown(of_program)
+        assert program is not None
+        filled.write(lambda w: tokens.remove(w, program.id))
+        assert shown(of_program) is None
+
+    def test_the_audit_log_is_read_in_parts(self, filled: Desk) -> None:
+        for number in range(5):
+            filled.clock.now = NOW + number
+            filled.write(lambda w: mailboxes.change(w, "anna@example.org", None, quota=number))  # noqa: B023
+        found = filled.read(lambda c: audit.find(c, object="anna@example.org", limit=3))
+        assert [entry.details["quota"][1] for entry in found] == [4, 3, 2]
+        found = filled.read(
+            lambda c: audit.find(c, object="anna@example.org", before=found[-1].id, since=NOW + 1)
+        )
+        assert [entry.details["quota"][1] for entry in found] == [1]
+        assert filled.read(lambda c: audit.find(c, actor="somebody else")) == []

@@ -1,0 +1,233 @@
+"""Objects that belong to a mailbox, in every database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from accounts.directory import (
+    app_passwords,
+    audit,
+    listed_senders,
+    preferences,
+    sender_rights,
+    sieve_rules,
+)
+from accounts.store.errors import AlreadyThere, Invalid, NotFound
+from accounts.store.transaction import Write
+from tests.unit.accounts.desk import HASH, NOW, Desk
+from tests.unit.accounts.directory_base import DirectoryBase
+
+
+class BelongingsSuite(DirectoryBase):
+    """The tests."""
+
+    def test_sender_rights(self, filled: Desk) -> None:
+        def add(sender: str) -> sender_rights.SenderRight:
+            return filled.write(lambda w: sender_rights.add(w, "anna@example.org", sender))
+
+        assert add("Info@Example.net").sender == "info@example.net"
+        assert add("@BÜCHER.example").sender == "@xn--bcher-kva.example"
+        for kind, sender in (
+            (AlreadyThere, "info@example.net"),
+            (Invalid, "anna@example.org"),
+            (Invalid, "@"),
+            (Invalid, "@@example.org"),
+            (Invalid, "*@example.org"),
+        ):
+            self.refused(
+                filled,
+                kind,
+                lambda w: sender_rights.add(w, "anna@example.org", sender),  # noqa: B023
+            )
+        (right,) = filled.read(lambda c: sender_rights.find(c, sender="INFO@example.net"))
+        assert (right.mailbox, right.sender) == ("anna@example.org", "info@example.net")
+        assert len(filled.read(lambda c: sender_rights.find(c, mailbox="anna@example.org"))) == 2
+        filled.write(lambda w: sender_rights.remove(w, "anna@example.org", "info@example.net"))
+        self.refused(
+            filled,
+            NotFound,
+            lambda w: sender_rights.remove(w, "anna@example.org", "info@example.net"),
+        )
+
+    def test_app_passwords(self, filled: Desk) -> None:
+        made = filled.write(
+            lambda w: app_passwords.add(
+                w,
+                "anna@example.org",
+                "phone",
+                password=HASH,
+                protocols=["smtp", "imap", "smtp"],
+                expires=NOW + 5,
+            )
+        )
+        assert made.protocols == ("imap", "smtp")
+        assert not any(HASH in str(entry) for entry in filled.read(audit.find))
+        self.refused(
+            filled,
+            AlreadyThere,
+            lambda w: app_passwords.add(w, "anna@example.org", "phone", password=HASH),
+        )
+        wrong: list[dict[str, Any]] = [
+            {"protocols": []},
+            {"protocols": ["http"]},
+            {"password": "plain"},
+        ]
+        for values in wrong:
+            self.refused(
+                filled,
+                Invalid,
+                lambda w: app_passwords.add(
+                    w,
+                    "anna@example.org",
+                    "other",
+                    **{"password": HASH} | values,  # noqa: B023
+                ),
+            )
+        filled.run(
+            filled.database.record(
+                lambda c: app_passwords.note_use(c, made.id, NOW + 1, "2001:db8::1")
+            )
+        )
+        (found,) = filled.read(lambda c: app_passwords.find(c, "anna@example.org"))
+        assert (found.last_used, found.last_client) == (NOW + 1, "2001:db8::1")
+        filled.write(lambda w: app_passwords.remove(w, "anna@example.org", "phone"))
+        assert filled.read(lambda c: app_passwords.find(c, "anna@example.org")) == []
+
+    def test_app_passwords_are_few(self, filled: Desk) -> None:
+        def add(write: Write) -> None:
+            for number in range(app_passwords.MAX_PASSWORDS + 1):
+                app_passwords.add(write, "anna@example.org", str(number), password=HASH)
+
+        told = self.refused(filled, Invalid, add)
+        assert told == "name: A mailbox has at most 50 app passwords."
+
+    def test_sieve_rules(self, filled: Desk) -> None:
+        rule = {"if": [{"header": "Subject", "is": "\u2028 ' \" \\u0000 😀"}], "then": [1.5, None]}
+
+        def add(name: str) -> sieve_rules.SieveRule:
+            return filled.write(lambda w: sieve_rules.add(w, "anna@example.org", name, rule=rule))
+
+        def names() -> list[str]:
+            found = filled.read(lambda c: sieve_rules.find(c, "anna@example.org"))
+            assert [rule.position for rule in found] == list(range(len(found)))
+            return [rule.name for rule in found]
+
+        assert add("b").rule == rule
+        add("a")
+        add("c")
+        assert names() == ["b", "a", "c"]
+        order = ["c", "b", "a"]
+        filled.write(lambda w: sieve_rules.order(w, "anna@example.org", order))
+        assert names() == order
+        for other in (["c", "b"], ["c", "b", "b"], ["c", "b", "a", "d"], "cba"):
+            self.refused(
+                filled,
+                Invalid,
+                lambda w: sieve_rules.order(w, "anna@example.org", other),  # noqa: B023
+            )
+        self.refused(
+            filled, AlreadyThere, lambda w: sieve_rules.add(w, "anna@example.org", "a", rule=rule)
+        )
+        self.refused(
+            filled,
+            AlreadyThere,
+            lambda w: sieve_rules.change(w, "anna@example.org", "a", 1, name="b"),
+        )
+        changed = filled.write(
+            lambda w: sieve_rules.change(
+                w, "anna@example.org", "a", 1, name="A", enabled=False, rule=[]
+            )
+        )
+        assert (changed.name, changed.enabled, changed.rule, changed.version) == ("A", False, [], 2)
+        filled.write(lambda w: sieve_rules.remove(w, "anna@example.org", "c"))
+        assert names() == ["b", "A"]
+        assert add("d").position == 2
+
+    def test_rules_have_a_bound(self, filled: Desk) -> None:
+        deep: Any = []
+        for _ in range(10_000):
+            deep = [deep]
+        cyclic: list[Any] = []
+        cyclic.append(cyclic)
+        for rule in (
+            deep, cyclic, {"a": "x" * 70_000}, "text", None, 1, {"a": float("nan")},
+            {"a": "\0"}, {"\0": 1}, {"a": "\ud800"}, {"a": b"octets"}, [{1, 2}],
+        ):  # fmt: skip
+            self.refused(
+                filled,
+                Invalid,
+                lambda w: sieve_rules.add(w, "anna@example.org", "a", rule=rule),  # noqa: B023
+            )
+
+    def test_preferences(self, filled: Desk) -> None:
+        def get() -> preferences.Preferences:
+            return filled.read(lambda c: preferences.get(c, "anna@example.org"))
+
+        assert get() == preferences.Preferences()
+        changed = filled.write(
+            lambda w: preferences.change(
+                w, "anna@example.org", 0, greylist=False, spam_junk_score=5, spam_reject_score=7.5
+            )
+        )
+        assert (
+            changed
+            == get()
+            == preferences.Preferences(
+                greylist=False, spam_junk_score=5.0, spam_reject_score=7.5, version=1
+            )
+        )
+        told = self.refused(
+            filled,
+            Invalid,
+            lambda w: preferences.change(w, "anna@example.org", 1, spam_junk_score=8),
+        )
+        assert told == "spam_reject_score: It is below spam_junk_score, which is 8."
+        filled.write(
+            lambda w: preferences.change(
+                w, "anna@example.org", 1, spam_junk_score=None, virus_check=False
+            )
+        )
+        assert get().spam_junk_score is None
+        for score in (float("nan"), float("inf"), 1001, "5", True):
+            self.refused(
+                filled,
+                Invalid,
+                lambda w: preferences.change(
+                    w,
+                    "anna@example.org",
+                    None,
+                    spam_junk_score=score,  # type: ignore[arg-type]  # noqa: B023
+                ),
+            )
+
+    def test_listed_senders(self, filled: Desk) -> None:
+        def add(kind: str, pattern: str) -> None:
+            filled.write(lambda w: listed_senders.add(w, "anna@example.org", kind, pattern))
+
+        def found() -> list[tuple[str, str]]:
+            listed = filled.read(lambda c: listed_senders.find(c, "anna@example.org"))
+            return [(one.kind, one.pattern) for one in listed]
+
+        add("allow", "Friend@Example.NET")
+        add("block", "@Spam.example")
+        assert found() == [("allow", "friend@example.net"), ("block", "@spam.example")]
+        add("block", "friend@example.net")  # it is not both
+        assert found() == [("block", "@spam.example"), ("block", "friend@example.net")]
+        self.refused(
+            filled,
+            AlreadyThere,
+            lambda w: listed_senders.add(w, "anna@example.org", "block", "FRIEND@example.net"),
+        )
+        self.refused(
+            filled,
+            Invalid,
+            lambda w: listed_senders.add(w, "anna@example.org", "maybe", "a@example.net"),
+        )
+        filled.write(
+            lambda w: listed_senders.remove(w, "anna@example.org", "block", "Friend@example.net")
+        )
+        self.refused(
+            filled,
+            NotFound,
+            lambda w: listed_senders.remove(w, "anna@example.org", "block", "friend@example.net"),
+        )

@@ -1,0 +1,54 @@
+"""The directory in SQLite: the tests that run in every database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from accounts.store.settings import DatabaseSettings
+from tests.unit.accounts import files
+from tests.unit.accounts.administration_suite import AdministrationSuite
+from tests.unit.accounts.belongings_suite import BelongingsSuite
+from tests.unit.accounts.circles_suite import CirclesSuite
+from tests.unit.accounts.domains_suite import DomainsSuite
+from tests.unit.accounts.hostile_suite import HostileSuite
+from tests.unit.accounts.mailboxes_suite import MailboxesSuite
+from tests.unit.accounts.secrets_suite import SecretsSuite
+
+
+class InFile:
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "accounts.db"
+
+    def make(self) -> DatabaseSettings:
+        return files.make(self.path)
+
+
+class TestDomains(InFile, DomainsSuite):
+    pass
+
+
+class TestMailboxes(InFile, MailboxesSuite):
+    pass
+
+
+class TestCircles(InFile, CirclesSuite):
+    pass
+
+
+class TestBelongings(InFile, BelongingsSuite):
+    pass
+
+
+class TestSecrets(InFile, SecretsSuite):
+    pass
+
+
+class TestAdministration(InFile, AdministrationSuite):
+    pass
+
+
+class TestHostile(InFile, HostileSuite):
+    pass
