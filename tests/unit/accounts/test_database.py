@@ -120,7 +120,7 @@ def test_a_fifo_and_a_folder_are_no_datastore(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     for name in ("fifo", "folder"):
         for use in (Database.open, migrate.upgrade):
-            with pytest.raises(StartError, match="is no regular file"):
+            with pytest.raises(StartError, match="is not a regular file"):
                 use(files.settings(tmp_path / name))
 
 
