@@ -49,7 +49,7 @@ class World:
             case "rights":
                 return tuple(
                     login
-                    for login, sender in self.rights
+                    for login, sender in sorted(self.rights)
                     if sender == ask.key and self.may_send(login)
                 )
             case "login":

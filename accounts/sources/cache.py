@@ -1,0 +1,139 @@
+"""The answers that a database gave, kept for the time that it is away.
+
+While the database answers, it is always asked, and its answers are noted here. While it is away:
+
+* A known answer is served, at most `keep` seconds after the database gave it last, and at most
+  `keep_changed` seconds when the data have changed since then.
+* An unknown question is `Unavailable`.
+* The answer that there is no such row is served, too, since other answers rest on it: an address
+  with an extension has no row of its own. `Recalled.is_doubtful` says that it is older than
+  `trust_missing` seconds. Nothing may be refused because of a doubtful answer: somebody may have
+  made the row meanwhile, by way of another process.
+* Rows of logins are never kept: passwords do not lie about in memory, and nobody logs in by one
+  that has been changed.
+
+Answers with a row and those without are kept apart, so that a flood of unknown addresses does not
+push out the known ones. In each part, those that were asked for longest ago go first.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from accounts.lookup.ask import Answer, Ask, is_negative
+
+ENTRY_OCTETS = 500
+"""Octets of an entry beside its text: the objects of Python, measured."""
+
+
+class CacheLimits(NamedTuple):
+    """Bounds of the cache: entries and octets of each of its two parts, and times in seconds."""
+
+    entries: int = 50_000
+    octets: int = 24_000_000
+    keep: float = 3600.0
+    keep_changed: float = 600.0
+    trust_missing: float = 60.0
+
+
+class Recalled(NamedTuple):
+    """A known answer; `is_doubtful`: that there is no such row is not certain any more."""
+
+    answer: Answer
+    is_doubtful: bool
+
+
+class _Entry:
+    __slots__ = ("answer", "at", "generation", "octets")
+
+    def __init__(self, answer: Answer, at: float, generation: int, octets: int) -> None:
+        self.answer = answer
+        self.at = at
+        self.generation = generation
+        self.octets = octets
+
+
+class StaleCache:
+    """The answers of one database. `now` is a monotonic time in seconds, everywhere."""
+
+    def __init__(self, limits: CacheLimits | None = None) -> None:
+        self._limits = limits or CacheLimits()
+        self._rows = _Part(self._limits)
+        self._missing = _Part(self._limits)
+
+    def __len__(self) -> int:
+        return len(self._rows.entries) + len(self._missing.entries)
+
+    @property
+    def octets(self) -> int:
+        """About how much memory the entries take."""
+        return self._rows.octets + self._missing.octets
+
+    def note(
+        self, asks: Sequence[Ask], answers: Sequence[Answer], generation: int, now: float
+    ) -> None:
+        """Keep what the database has just answered."""
+        for ask, answer in zip(asks, answers, strict=True):
+            if ask.table == "login":
+                continue
+            if is_negative(answer):
+                self._missing.put(ask, answer, generation, now)
+                self._rows.drop(ask)
+            else:
+                self._rows.put(ask, answer, generation, now)
+                self._missing.drop(ask)
+
+    def recall(self, ask: Ask, generation: int, now: float) -> Recalled | None:
+        """Return a known answer, None when there is none that may be served."""
+        limits = self._limits
+        entry = self._rows.entries.get(ask)
+        is_missing = entry is None
+        if entry is None:
+            entry = self._missing.entries.get(ask)
+        if entry is None:
+            return None
+        age = now - entry.at
+        if age > limits.keep or (generation != entry.generation and age > limits.keep_changed):
+            return None
+        return Recalled(entry.answer, is_missing and age > limits.trust_missing)
+
+
+class _Part:
+    """One of the two parts."""
+
+    def __init__(self, limits: CacheLimits) -> None:
+        self._limits = limits
+        self.entries: OrderedDict[Ask, _Entry] = OrderedDict()
+        self.octets = 0
+
+    def put(self, ask: Ask, answer: Answer, generation: int, now: float) -> None:
+        entry = self.entries.get(ask)
+        if entry is not None and entry.answer == answer:
+            entry.at = now
+            entry.generation = generation
+            self.entries.move_to_end(ask)
+            return
+        if entry is not None:
+            self.drop(ask)
+        octets = ENTRY_OCTETS + len(ask.key) + _count(answer)
+        self.entries[ask] = _Entry(answer, now, generation, octets)
+        self.octets += octets
+        while self.octets > self._limits.octets or len(self.entries) > self._limits.entries:
+            _, oldest = self.entries.popitem(last=False)
+            self.octets -= oldest.octets
+
+    def drop(self, ask: Ask) -> None:
+        entry = self.entries.pop(ask, None)
+        if entry is not None:
+            self.octets -= entry.octets
+
+
+def _count(value: object) -> int:
+    """Return about how many octets a value takes, texts and tuples with what is in them."""
+    if isinstance(value, str):
+        return 49 + len(value) * (1 if value.isascii() else 4)
+    if isinstance(value, tuple):
+        return 56 + sum(8 + _count(one) for one in value)
+    return 0

@@ -1,0 +1,233 @@
+"""Answers from a file of SQLite, read in the thread of the event loop.
+
+A question takes a few microseconds, less than handing it to a thread. Readers and writers do not
+wait for one another (WAL); committed writes of all processes are seen by the next question.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from accounts.lookup.ask import (
+    AliasRow,
+    Answer,
+    AppPasswordRow,
+    Ask,
+    DomainRow,
+    LoginRow,
+    MailboxRow,
+    Table,
+    Unavailable,
+    Unresolvable,
+)
+from accounts.sources.source import MAX_ROWS, is_storable
+
+WAIT = 0.05
+"""Seconds that a question waits for a lock. Readers of a WAL meet one only while another process
+opens or closes the database; everything else in this process waits as well."""
+
+LOOK = 0.5
+"""Seconds between two looks whether the path still has the file that is open, which a restored
+backup replaces, and at the generation."""
+
+# Targets have no line feed: they are printable.
+_TARGETS = (
+    "(SELECT group_concat(target, char(10)) FROM"
+    " (SELECT target FROM alias_target WHERE alias_id = a.id ORDER BY position))"
+)
+_DOMAIN = (
+    "SELECT d.name, t.name, d.catch_all, d.enabled, d.transport, d.is_relay"
+    " FROM domain d LEFT JOIN domain t ON t.id = d.alias_of WHERE d.name = ?"
+)
+# One statement for both, so that it sees one state of the data.
+_NAME = (
+    "SELECT 0, address, enabled, may_send, may_receive, keep_copy, store,"  # noqa: S608
+    " (SELECT group_concat(target, char(10)) FROM"
+    " (SELECT target FROM forward WHERE mailbox_id = m.id ORDER BY position))"
+    " FROM mailbox m WHERE address = ?1"
+    " UNION ALL "
+    f"SELECT 1, address, enabled, expires, members_may_send, {_TARGETS}, NULL, NULL"
+    " FROM alias a WHERE address = ?1"
+)
+_WILDCARDS = (
+    f"SELECT a.address, a.enabled, a.expires, a.members_may_send, {_TARGETS}"  # noqa: S608
+    " FROM alias a WHERE a.domain_id = (SELECT id FROM domain WHERE name = ?)"
+    f" AND a.is_wildcard = 1 LIMIT {MAX_ROWS + 1}"
+)
+_RIGHTS = (
+    "SELECT m.address FROM sender_right r JOIN mailbox m ON m.id = r.mailbox_id"  # noqa: S608
+    " JOIN domain d ON d.id = m.domain_id"
+    " WHERE r.sender = ? AND m.enabled = 1 AND m.may_send = 1 AND d.enabled = 1"
+    f" ORDER BY m.address LIMIT {MAX_ROWS + 1}"
+)
+_LOGIN = (
+    "SELECT m.id, m.address, m.display_name, m.password, m.quota, m.enabled AND d.enabled,"
+    " m.may_login, m.may_send, m.may_receive, m.store,"
+    " (SELECT json_group_array(json_array(p.id, p.name, p.password, p.protocols, p.expires))"
+    " FROM app_password p WHERE p.mailbox_id = m.id)"
+    " FROM mailbox m JOIN domain d ON d.id = m.domain_id WHERE m.address = ?"
+)
+_GENERATION = "SELECT generation FROM state"
+
+
+class SqliteSource:
+    """The file `path`, which is opened when it is first asked, and again after an error."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._path = path
+        self._clock = clock
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._look_at = 0.0
+        self._generation = 0
+        self._is_closed = False
+        self._readers: dict[Table, Callable[[sqlite3.Connection, str], Answer]] = {
+            "domain": _read_domain,
+            "name": _read_name,
+            "wildcards": _read_wildcards,
+            "rights": _read_rights,
+            "login": _read_login,
+        }
+
+    @property
+    def generation(self) -> int:
+        """The generation that was seen last."""
+        return self._generation
+
+    def ask(self, asks: Sequence[Ask]) -> tuple[Answer, ...]:
+        """Answer questions at once; raises `Unavailable` and `Unresolvable`."""
+        readers = self._readers
+        try:
+            connection = self._connection
+            if connection is None or self._clock() >= self._look_at:
+                connection = self._look()
+            return tuple(
+                [
+                    readers[table](connection, key) if is_storable(key) else _nothing(table)
+                    for table, key in asks
+                ]
+            )
+        except (sqlite3.Error, OSError) as error:
+            self._drop()
+            raise Unavailable(f"{self._path}: {error}") from error
+
+    async def close(self) -> None:
+        """Close the file."""
+        self._is_closed = True
+        self._drop()
+
+    def _look(self) -> sqlite3.Connection:
+        """Return a connection to the file that the path has now."""
+        if self._is_closed:
+            raise Unavailable(f"{self._path} is closed")
+        status = os.stat(self._path)
+        file = (status.st_dev, status.st_ino)
+        if file != self._file:
+            self._drop()
+        if self._connection is None:
+            self._connection = _connect(self._path)
+            self._file = file
+        (self._generation,) = self._connection.execute(_GENERATION).fetchone()
+        self._look_at = self._clock() + LOOK
+        return self._connection
+
+    def _drop(self) -> None:
+        connection, self._connection, self._file = self._connection, None, None
+        if connection is not None:
+            connection.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        # not "mode=ro": a reader of a WAL has to be able to make its index
+        f"file:{quote(str(path))}?mode=rw",
+        uri=True,
+        timeout=WAIT,
+        isolation_level=None,
+        cached_statements=16,
+    )
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA trusted_schema = OFF")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _nothing(table: Table) -> Answer:
+    return () if table in ("wildcards", "rights") else None
+
+
+def _read_domain(connection: sqlite3.Connection, key: str) -> DomainRow | None:
+    row = connection.execute(_DOMAIN, (key,)).fetchone()
+    if row is None:
+        return None
+    name, alias_of, catch_all, enabled, transport, is_relay = row
+    return DomainRow(name, alias_of, catch_all, enabled == 1, transport, is_relay == 1)
+
+
+def _read_name(connection: sqlite3.Connection, key: str) -> MailboxRow | AliasRow | None:
+    row = connection.execute(_NAME, (key,)).fetchone()
+    if row is None:
+        return None
+    if row[0]:
+        return _alias(row[1:6])
+    _, address, enabled, may_send, may_receive, keep_copy, store, forwards = row
+    return MailboxRow(
+        address,
+        enabled == 1,
+        may_send == 1,
+        may_receive == 1,
+        keep_copy == 1,
+        store,
+        tuple(forwards.split("\n")) if forwards else (),
+    )
+
+
+def _alias(row: tuple[Any, ...]) -> AliasRow:
+    address, enabled, expires, members_may_send, targets = row
+    listed = tuple(targets.split("\n")) if targets else ()
+    return AliasRow(address, enabled == 1, expires, members_may_send == 1, listed)
+
+
+def _read_wildcards(connection: sqlite3.Connection, key: str) -> tuple[AliasRow, ...]:
+    rows = connection.execute(_WILDCARDS, (key,)).fetchall()
+    if len(rows) > MAX_ROWS:
+        raise Unresolvable(f"{key} has more than {MAX_ROWS} aliases with a wildcard")
+    return tuple(_alias(row) for row in rows)
+
+
+def _read_rights(connection: sqlite3.Connection, key: str) -> tuple[str, ...]:
+    rows = connection.execute(_RIGHTS, (key,)).fetchall()
+    if len(rows) > MAX_ROWS:
+        raise Unresolvable(f"more than {MAX_ROWS} logins have a right to {key}")
+    return tuple(login for (login,) in rows)
+
+
+def _read_login(connection: sqlite3.Connection, key: str) -> LoginRow | None:
+    row = connection.execute(_LOGIN, (key,)).fetchone()
+    if row is None:
+        return None
+    number, address, shown, password, quota, *flags, store, app_passwords = row
+    enabled, may_login, may_send, may_receive = (flag == 1 for flag in flags)
+    return LoginRow(
+        number,
+        address,
+        shown,
+        password,
+        quota,
+        enabled,
+        may_login,
+        may_send,
+        may_receive,
+        store,
+        tuple(AppPasswordRow(*one) for one in json.loads(app_passwords)),
+    )
