@@ -163,38 +163,35 @@ class Answers:
         return Driven(result, way.is_stale, way.is_doubtful)
 
     async def _drive(self, lookup: Lookup[T], way: _Way) -> T:
+        source = self._source
         try:
             asks = next(lookup)
             while True:
                 way.rounds += 1
                 try:
-                    answers = await self._ask(asks, way)
-                except (Unavailable, Unresolvable) as error:
+                    answers = source.ask(asks)
+                    if not isinstance(answers, tuple):
+                        answers = await answers
+                    self._cache.note(asks, answers, source.generation, self._monotonic())
+                except Unavailable as error:
+                    recalled = self._recall(asks, way)
+                    asks = lookup.throw(error) if recalled is None else lookup.send(recalled)
+                except Unresolvable as error:
                     asks = lookup.throw(error)
                 else:
                     asks = lookup.send(answers)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
 
-    async def _ask(self, asks: Sequence[Ask], way: _Way) -> tuple[Answer, ...]:
-        try:
-            answers = self._source.ask(asks)
-            if not isinstance(answers, tuple):
-                answers = await answers
-        except Unavailable:
-            return self._recall(asks, way)
-        self._cache.note(asks, answers, self._source.generation, self._monotonic())
-        return answers
-
-    def _recall(self, asks: Sequence[Ask], way: _Way) -> tuple[Answer, ...]:
-        """Return what the cache has; raises the `Unavailable` that is being handled."""
+    def _recall(self, asks: Sequence[Ask], way: _Way) -> tuple[Answer, ...] | None:
+        """Return what the cache has; None unless it has all of it."""
         way.is_stale = True
         now, generation = self._monotonic(), self._source.generation
         answers = []
         for ask in asks:
             known = self._cache.recall(ask, generation, now)
             if known is None:
-                raise  # `Unavailable`, in whose handler this is called
+                return None
             way.is_doubtful |= known.is_doubtful
             answers.append(known.answer)
         return tuple(answers)

@@ -37,6 +37,11 @@ LOOK = 0.5
 """Seconds between two looks whether the path still has the file that is open, which a restored
 backup replaces, and at the generation."""
 
+KEPT_DOMAINS = 20_000
+"""Domains whose rows are kept until somebody writes to the file: each look-up asks for one."""
+
+# changes with each commit of another connection; costs a third of a query
+_VERSION = "PRAGMA data_version"
 # Targets have no line feed: they are printable.
 _TARGETS = (
     "(SELECT group_concat(target, char(10)) FROM"
@@ -84,12 +89,14 @@ class SqliteSource:
         self._path = path
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
+        self._version = 0
+        self._domains: dict[str, DomainRow | None] = {}
         self._file: tuple[int, int] | None = None
         self._look_at = 0.0
         self._generation = 0
         self._is_closed = False
         self._readers: dict[Table, Callable[[sqlite3.Connection, str], Answer]] = {
-            "domain": _read_domain,
+            "domain": self._read_domain,
             "name": _read_name,
             "wildcards": _read_wildcards,
             "rights": _read_rights,
@@ -108,6 +115,10 @@ class SqliteSource:
             connection = self._connection
             if connection is None or self._clock() >= self._look_at:
                 connection = self._look()
+            (version,) = connection.execute(_VERSION).fetchone()
+            if version != self._version:
+                self._version = version
+                self._domains.clear()
             return tuple(
                 [
                     readers[table](connection, key) if is_storable(key) else _nothing(table)
@@ -138,8 +149,23 @@ class SqliteSource:
         self._look_at = self._clock() + LOOK
         return self._connection
 
+    def _read_domain(self, connection: sqlite3.Connection, key: str) -> DomainRow | None:
+        domains = self._domains
+        if key in domains:
+            return domains[key]
+        row = connection.execute(_DOMAIN, (key,)).fetchone()
+        found = None
+        if row is not None:
+            name, alias_of, catch_all, enabled, transport, is_relay = row
+            found = DomainRow(name, alias_of, catch_all, enabled == 1, transport, is_relay == 1)
+        if len(domains) >= KEPT_DOMAINS:
+            domains.clear()
+        domains[key] = found
+        return found
+
     def _drop(self) -> None:
         connection, self._connection, self._file = self._connection, None, None
+        self._domains.clear()
         if connection is not None:
             connection.close()
 
@@ -164,14 +190,6 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _nothing(table: Table) -> Answer:
     return () if table in ("wildcards", "rights") else None
-
-
-def _read_domain(connection: sqlite3.Connection, key: str) -> DomainRow | None:
-    row = connection.execute(_DOMAIN, (key,)).fetchone()
-    if row is None:
-        return None
-    name, alias_of, catch_all, enabled, transport, is_relay = row
-    return DomainRow(name, alias_of, catch_all, enabled == 1, transport, is_relay == 1)
 
 
 def _read_name(connection: sqlite3.Connection, key: str) -> MailboxRow | AliasRow | None:

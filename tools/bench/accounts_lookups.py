@@ -1,0 +1,208 @@
+"""Look-ups of accounts per second on SQLite and on PostgreSQL, without sockets.
+
+``python -m tools.bench.accounts_lookups [--domains 10000] [--mailboxes 1000000] [--seconds 5]``
+
+Sixteen tasks ask for random names, as sixteen connections do. The rate counts the CPU time of this
+process, so that other work on the machine does not change it; PostgreSQL's own time is not in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import random
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import uvloop
+from sqlalchemy import create_engine
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from accounts.answers import Answers, Found
+from accounts.sources.cache import StaleCache
+from accounts.sources.postgres import PostgresSource, connect_arguments
+from accounts.sources.source import Source
+from accounts.sources.sqlite import SqliteSource
+from accounts.store import schema
+from tests.testbed.postgres import PostgresServer
+
+CONNECTIONS = 16
+NOW = 1_800_000_000
+
+
+class Rows:
+    """Mailboxes in domains, and an alias for every tenth."""
+
+    def __init__(self, domains: int, mailboxes: int) -> None:
+        self.domains = domains
+        self.mailboxes = mailboxes
+
+    def address(self, number: int) -> str:
+        """Return the address of a mailbox, from 1."""
+        return f"user{number}@d{number % self.domains}.example"
+
+    def tables(self) -> Iterator[tuple[str, list[str], Iterator[tuple[Any, ...]]]]:
+        """Yield tables in the order of their references: name, columns and rows."""
+        numbers = range(1, self.mailboxes + 1)
+        aliases = range(1, self.mailboxes + 1, 10)
+        times = (NOW, NOW)
+        yield (
+            "domain",
+            ["id", "name", "created", "changed"],
+            ((number + 1, f"d{number}.example", *times) for number in range(self.domains)),
+        )
+        yield (
+            "name",
+            ["address", "kind", "domain_id"],
+            itertools.chain(
+                ((self.address(n), "mailbox", n % self.domains + 1) for n in numbers),
+                (("alias-" + self.address(n), "alias", n % self.domains + 1) for n in aliases),
+            ),
+        )
+        yield (
+            "mailbox",
+            ["id", "domain_id", "address", "password", "created", "changed"],
+            ((n, n % self.domains + 1, self.address(n), "x" * 90, *times) for n in numbers),
+        )
+        yield (
+            "alias",
+            ["id", "domain_id", "address", "created", "changed"],
+            ((n, n % self.domains + 1, "alias-" + self.address(n), *times) for n in aliases),
+        )
+        yield (
+            "alias_target",
+            ["alias_id", "position", "target"],
+            ((n, 0, self.address(n)) for n in aliases),
+        )
+        yield ("state", ["id", "generation"], iter([(1, 1)]))
+
+
+def fill_sqlite(path: Path, rows: Rows) -> None:
+    """Make the file."""
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    schema.metadata.create_all(engine)
+    engine.dispose()
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = OFF")
+    for table, columns, values in rows.tables():
+        marks = ", ".join("?" * len(columns))
+        names = ", ".join(columns)
+        db.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)  # noqa: S608
+    db.execute("ANALYZE")
+    db.commit()
+    db.close()
+
+
+async def fill_postgres(url: str, rows: Rows) -> None:
+    """Make the tables."""
+    engine = create_async_engine(
+        url.replace("postgresql:", "postgresql+asyncpg:"), poolclass=NullPool
+    )
+    async with engine.begin() as connection:
+        await connection.run_sync(schema.metadata.create_all)
+    await engine.dispose()
+    connection = await asyncpg.connect(**connect_arguments(url))
+    for table, columns, values in rows.tables():
+        await connection.copy_records_to_table(table, records=values, columns=columns, timeout=900)
+    await connection.execute("VACUUM ANALYZE", timeout=900)
+    await connection.close()
+
+
+def keys(rows: Rows, kind: str, seed: int) -> Iterator[tuple[str, str, bool]]:
+    """Yield a map, a key and whether it is found, for ever."""
+    numbers = random.Random(seed)
+    while True:
+        number = numbers.randint(1, rows.mailboxes)
+        address = rows.address(number)
+        match kind:
+            case "mailboxes":
+                yield "mailboxes", address, True
+            case "extension":
+                local, _, domain = address.partition("@")
+                yield "mailboxes", f"{local}+news@{domain}", True
+            case "aliases":
+                yield "aliases", "alias-" + rows.address(number - (number - 1) % 10), True
+            case "unknown":
+                yield "mailboxes", "nobody-" + address, False
+            case "message":  # what Postfix asks for a message to a mailbox
+                domain = address.partition("@")[2]
+                yield "domains", domain, True
+                yield "transport", address, False
+                yield "aliases", address, False
+                yield "mailboxes", address, True
+
+
+async def measure(source: Source, rows: Rows, kind: str, seconds: float) -> str:
+    """Return a line: look-ups per CPU second, per second, and the 99th percentile of the time."""
+    answers = Answers(source, StaleCache())
+    counts = [0] * CONNECTIONS
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+
+    async def client(number: int) -> None:
+        for table, key, is_found in keys(rows, kind, number):
+            start = time.perf_counter()
+            if start > end:
+                return
+            result = await answers.look_up(table, key)
+            times.append(time.perf_counter() - start)
+            assert isinstance(result, Found) == is_found, (table, key, result)
+            counts[number] += 1
+            if counts[number] % 8 == 0:
+                await asyncio.sleep(0)
+
+    cpu, start = time.process_time(), time.perf_counter()
+    await asyncio.gather(*map(client, range(CONNECTIONS)))
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - start
+    p99 = sorted(times)[len(times) * 99 // 100]
+    return (
+        f"{kind:10} {sum(counts) / cpu:9,.0f} /CPU-s {sum(counts) / wall:9,.0f} /s"
+        f"   p99 {p99 * 1e6:7,.0f} us"
+    )
+
+
+async def measure_all(name: str, source: Source, rows: Rows, seconds: float) -> None:
+    """Print a line for each kind of question."""
+    for kind in ("mailboxes", "extension", "aliases", "unknown", "message"):
+        print(f"{name:10} {await measure(source, rows, kind, seconds)}", flush=True)
+
+
+async def on_postgres(url: str, rows: Rows, seconds: float) -> None:
+    """Fill the database and measure."""
+    await fill_postgres(url, rows)
+    source = PostgresSource(connect_arguments(url))
+    source.start()
+    await measure_all("postgresql", source, rows, seconds)
+    await source.close()
+
+
+def main() -> None:
+    """Measure both databases."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--domains", type=int, default=10_000)
+    parser.add_argument("--mailboxes", type=int, default=1_000_000)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--only", choices=["sqlite", "postgresql"])
+    options = parser.parse_args()
+    rows = Rows(options.domains, options.mailboxes)
+    print(f"{rows.domains:,} domains, {rows.mailboxes:,} mailboxes, {CONNECTIONS} at once")
+    if options.only != "postgresql":
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "accounts.db"
+            fill_sqlite(path, rows)
+            uvloop.run(measure_all("sqlite", SqliteSource(path), rows, options.seconds))
+    if options.only != "sqlite":
+        with PostgresServer() as server:
+            uvloop.run(on_postgres(server.new_database(), rows, options.seconds))
+
+
+if __name__ == "__main__":
+    main()
