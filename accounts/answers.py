@@ -162,6 +162,11 @@ class Answers:
         result = await self._drive(lookup, way)
         return Driven(result, way.is_stale, way.is_doubtful)
 
+    async def ask(self, asks: Sequence[Ask]) -> tuple[Answer, ...]:
+        """Ask the database and nothing else, as for a login; raises `Unavailable`."""
+        answers = self._source.ask(asks)
+        return answers if isinstance(answers, tuple) else await answers
+
     async def _drive(self, lookup: Lookup[T], way: _Way) -> T:
         source = self._source
         try:

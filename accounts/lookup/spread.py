@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from accounts.address import AddressError, parse_target
-from accounts.lookup.ask import Lookup, MailboxRow, Unresolvable, together
+from accounts.address import AddressError, fold_local_part, parse_target
+from accounts.lookup.ask import Ask, Lookup, MailboxRow, Unresolvable, together
 from accounts.lookup.find import Found, Kind, find
 from accounts.lookup.key import Key, read_key
 from accounts.lookup.terms import Terms
@@ -21,18 +21,21 @@ from accounts.lookup.terms import Terms
 class _Step:
     """A name on the way: the address where it delivers itself, if it does, and the names behind.
 
-    `may_keep` is the address of a mailbox that only forwards.
+    `may_keep` is the address of a mailbox that only forwards, `place` that of one that was named
+    without an extension.
     """
 
     delivers: str | None = None
     may_keep: str | None = None
+    place: str = ""
     behind: list[str] = field(default_factory=list)
 
 
 def spread(key: Key, found: Found, terms: Terms) -> Lookup[tuple[str, ...]]:
     """Return the addresses that the mail of `key` goes to, which `find` has found.
 
-    Mailboxes of ours have the extension of `key`, unless the way names one for them. The tuple is
+    Mailboxes of ours have the extension of `key`, unless the way names one for them or it makes the
+    name of another. The tuple is
     empty when there is nobody behind the address.
 
     Raises `Unresolvable` when there is only a loop behind it, or when it leads to more than
@@ -44,7 +47,7 @@ def spread(key: Key, found: Found, terms: Terms) -> Lookup[tuple[str, ...]]:
     while level:
         wanted: dict[str, str] = {}
         for name, (its_found, place) in level.items():
-            steps[name] = _step(its_found, place, found.extension)
+            steps[name] = _step(its_found, place)
             wanted |= {target: target for target in steps[name].behind}
         if len(steps) + len(wanted) > terms.max_targets:
             raise Unresolvable(f"the address leads to more than {terms.max_targets} others")
@@ -52,7 +55,27 @@ def spread(key: Key, found: Found, terms: Terms) -> Lookup[tuple[str, ...]]:
         for name in level:
             steps[name].behind = [wanted[target] for target in steps[name].behind]
         level = {name: one for name, one in next_level.items() if name not in steps}
-    return _collect(start, steps)
+    places = _collect(start, steps)
+    if found.extension:
+        without = [step.place for step in steps.values() if step.place in places]
+        extended = yield from _extend(without, found.extension)
+        places = [extended.get(place, place) for place in places]
+    return tuple(places)
+
+
+def _extend(places: list[str], extension: str) -> Lookup[dict[str, str]]:
+    """Return places with the extension that the mail came with, where that is no other name."""
+    extended = {place: _with_extension(place, extension) for place in places}
+    asks = []
+    for place in extended.values():
+        local, _, domain = place.rpartition("@")
+        asks.append(Ask("name", f"{fold_local_part(local)}@{domain}"))
+    if not asks:
+        return {}
+    rows = yield tuple(asks)
+    return {
+        place: text for (place, text), row in zip(extended.items(), rows, strict=True) if not row
+    }
 
 
 def _find_all(wanted: dict[str, str], terms: Terms) -> Lookup[dict[str, tuple[Found, str]]]:
@@ -94,12 +117,14 @@ def _name(key: Key, found: Found) -> str:
     return f"{key.folded}@{key.domain}"
 
 
-def _step(found: Found, place: str, extension: str) -> _Step:
+def _step(found: Found, outside: str) -> _Step:
     if found.kind in (Kind.FOREIGN, Kind.RELAYED):
-        return _Step(delivers=place or None)
+        return _Step(delivers=outside or None)
     step = _Step(behind=_targets(found))
     if found.kind is Kind.MAILBOX and found.mailbox is not None and found.mailbox.may_receive:
-        place = _with_extension(found.mailbox.address, found.extension or extension)
+        place = _with_extension(found.mailbox.address, found.extension)
+        if not found.extension:
+            step.place = place
         if found.mailbox.keep_copy or not step.behind:
             step.delivers = place
         else:
@@ -126,7 +151,7 @@ def _with_extension(address: str, extension: str) -> str:
     return f"{local}{extension}@{domain}"
 
 
-def _collect(start: str, steps: dict[str, _Step]) -> tuple[str, ...]:
+def _collect(start: str, steps: dict[str, _Step]) -> list[str]:
     """Return where mail is delivered, in the order of the way."""
     before: dict[str, list[str]] = {}
     for name, step in steps.items():
@@ -139,7 +164,7 @@ def _collect(start: str, steps: dict[str, _Step]) -> tuple[str, ...]:
             arriving |= _all_behind([name], before)
     if start not in arriving and _has_loop(start, steps):
         raise Unresolvable("the aliases lead to one another and to nobody else")
-    return tuple(dict.fromkeys(step.delivers for step in steps.values() if step.delivers))
+    return list(dict.fromkeys(step.delivers for step in steps.values() if step.delivers))
 
 
 def _all_behind(names: Iterable[str], edges: dict[str, list[str]]) -> set[str]:

@@ -125,3 +125,10 @@ def test_a_name_of_a_mailbox_costs_two_questions_in_one_round(world: World) -> N
         world.asked = world.rounds = 0
         world.ask(table, "anna@example.org")
         assert (world.asked, world.rounds) == (2, 1)
+
+
+def test_an_extension_does_not_make_the_name_of_another(world: World) -> None:
+    world.add(MailboxRow("anna+own@example.org"))
+    assert world.ask("aliases", "info+Own@example.org") == (
+        "anna@example.org, ben+Own@example.org, ben@other.example"
+    )
