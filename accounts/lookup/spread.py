@@ -152,7 +152,17 @@ def _with_extension(address: str, extension: str) -> str:
 
 
 def _collect(start: str, steps: dict[str, _Step]) -> list[str]:
-    """Return where mail is delivered, in the order of the way."""
+    """Return where mail is delivered, in the order of the way; `start` leads to every step."""
+    if any(step.may_keep is not None for step in steps.values()):
+        _keep_stranded(steps)
+    places = dict.fromkeys(step.delivers for step in steps.values() if step.delivers)
+    if not places and _has_loop(start, steps):
+        raise Unresolvable("the aliases lead to one another and to nobody else")
+    return list(places)
+
+
+def _keep_stranded(steps: dict[str, _Step]) -> None:
+    """Let mailboxes keep their mail that forward it to nowhere, the first on the way first."""
     before: dict[str, list[str]] = {}
     for name, step in steps.items():
         for other in step.behind:
@@ -162,9 +172,6 @@ def _collect(start: str, steps: dict[str, _Step]) -> list[str]:
         if step.may_keep is not None and name not in arriving:
             step.delivers = step.may_keep
             arriving |= _all_behind([name], before)
-    if start not in arriving and _has_loop(start, steps):
-        raise Unresolvable("the aliases lead to one another and to nobody else")
-    return list(dict.fromkeys(step.delivers for step in steps.values() if step.delivers))
 
 
 def _all_behind(names: Iterable[str], edges: dict[str, list[str]]) -> set[str]:

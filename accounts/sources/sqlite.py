@@ -33,6 +33,10 @@ WAIT = 0.05
 """Seconds that a question waits for a lock. Readers of a WAL meet one only while another process
 opens or closes the database; everything else in this process waits as well."""
 
+RETRY = 0.2
+"""Seconds after an error in which the file is not tried again: a lock that lasts must not stop the
+event loop for every question."""
+
 LOOK = 0.5
 """Seconds between two looks whether the path still has the file that is open, which a restored
 backup replaces, and at the generation."""
@@ -93,6 +97,8 @@ class SqliteSource:
         self._domains: dict[str, DomainRow | None] = {}
         self._file: tuple[int, int] | None = None
         self._look_at = 0.0
+        self._retry_at = 0.0
+        self._away = ""
         self._generation = 0
         self._is_closed = False
         self._readers: dict[Table, Callable[[sqlite3.Connection, str], Answer]] = {
@@ -127,7 +133,9 @@ class SqliteSource:
             )
         except (sqlite3.Error, OSError) as error:
             self._drop()
-            raise Unavailable(f"{self._path}: {error}") from error
+            self._away = f"{self._path}: {error}"
+            self._retry_at = self._clock() + RETRY
+            raise Unavailable(self._away) from error
 
     async def close(self) -> None:
         """Close the file."""
@@ -138,6 +146,8 @@ class SqliteSource:
         """Return a connection to the file that the path has now."""
         if self._is_closed:
             raise Unavailable(f"{self._path} is closed")
+        if self._clock() < self._retry_at:
+            raise Unavailable(self._away)
         status = os.stat(self._path)
         file = (status.st_dev, status.st_ino)
         if file != self._file:

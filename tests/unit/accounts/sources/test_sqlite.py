@@ -2,6 +2,7 @@ import asyncio
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from accounts.lookup.ask import (
 )
 from accounts.lookup.postfix import Text
 from accounts.sources.cache import StaleCache
-from accounts.sources.sqlite import LOOK, SqliteSource
+from accounts.sources.sqlite import LOOK, RETRY, WAIT, SqliteSource
 from tests.unit.accounts.lookup.filled import fill_file
 from tests.unit.accounts.lookup.sample import CASES, sample_world
 from tests.unit.accounts.lookup.test_model import worlds
@@ -143,15 +144,15 @@ def test_writes_of_others_are_seen_by_the_next_question(own_path: Path) -> None:
 
 
 def test_the_generation_is_seen_soon(own_path: Path) -> None:
-    time = Time()
-    source = SqliteSource(own_path, time)
+    clock = Time()
+    source = SqliteSource(own_path, clock)
     source.ask([Ask("domain", "example.org")])
     assert source.generation == 1
     db = sqlite3.connect(own_path)
     db.execute("UPDATE state SET generation = 2")
     db.commit()
     db.close()
-    time.now += LOOK
+    clock.now += LOOK
     source.ask([Ask("domain", "example.org")])
     assert source.generation == 2
     asyncio.run(source.close())
@@ -174,8 +175,8 @@ def test_a_hostile_key_is_not_there(source: SqliteSource, key: str) -> None:
 
 
 def test_a_file_that_is_replaced_is_opened_anew(own_path: Path) -> None:
-    time = Time()
-    source = SqliteSource(own_path, time)
+    clock = Time()
+    source = SqliteSource(own_path, clock)
     ask = Ask("domain", "new.example")
     assert source.ask([ask]) == (None,)
     world = World()
@@ -184,30 +185,30 @@ def test_a_file_that_is_replaced_is_opened_anew(own_path: Path) -> None:
     os.replace(str(own_path) + ".new", own_path)
     for suffix in ("-wal", "-shm"):
         own_path.with_name(own_path.name + suffix).unlink(missing_ok=True)
-    time.now += LOOK
+    clock.now += LOOK
     assert source.ask([ask]) == (DomainRow("new.example"),)
     asyncio.run(source.close())
 
 
 def test_a_file_that_is_gone_damaged_or_empty_is_unavailable(own_path: Path) -> None:
-    time = Time()
-    source = SqliteSource(own_path, time)
+    clock = Time()
+    source = SqliteSource(own_path, clock)
     ask = Ask("domain", "example.org")
     assert source.ask([ask]) == (DomainRow("example.org"),)
     own_path.rename(own_path.with_suffix(".away"))
-    time.now += LOOK
+    clock.now += LOOK
     for _ in range(2):
         with pytest.raises(Unavailable):
             source.ask([ask])
         assert not own_path.exists()
     for content in (b"", b"no database at all" * 1000):
         own_path.write_bytes(content)
-        time.now += LOOK
+        clock.now += LOOK
         with pytest.raises(Unavailable):
             source.ask([ask])
         own_path.unlink()
     own_path.with_suffix(".away").rename(own_path)
-    time.now += LOOK
+    clock.now += LOOK
     assert source.ask([ask]) == (DomainRow("example.org"),)
     asyncio.run(source.close())
     with pytest.raises(Unavailable, match="closed"):
@@ -220,11 +221,18 @@ def test_a_lock_of_another_process_is_unavailable_and_soon_over(own_path: Path) 
     db.execute("BEGIN EXCLUSIVE")
     db.execute("UPDATE state SET generation = 5")
     db.execute("COMMIT")
-    source = SqliteSource(own_path)
+    clock = Time()
+    source = SqliteSource(own_path, clock)
     ask = Ask("domain", "example.org")
     with pytest.raises(Unavailable, match="locked"):
         source.ask([ask])
+    start = time.monotonic()
+    for _ in range(1000):  # the event loop does not wait for each
+        with pytest.raises(Unavailable, match="locked"):
+            source.ask([ask])
+    assert time.monotonic() - start < 1000 * WAIT / 2
     db.close()
+    clock.now += RETRY
     assert source.ask([ask]) == (DomainRow("example.org"),)
     asyncio.run(source.close())
 
