@@ -2,6 +2,7 @@ import asyncio
 import os
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,8 @@ from tests.unit.accounts.lookup.filled import fill_file
 from tests.unit.accounts.lookup.sample import CASES, sample_world
 from tests.unit.accounts.lookup.test_model import worlds
 from tests.unit.accounts.lookup.world import NOW, World
+
+ANNA = Ask("name", "anna@example.org")
 
 
 class Time:
@@ -247,4 +250,38 @@ def test_too_many_wildcards_are_no_reason_to_forget_some(own_path: Path) -> None
     with pytest.raises(Unresolvable, match="more than 1000"):
         source.ask([Ask("wildcards", "example.org")])
     assert source.ask([Ask("wildcards", "other.example")]) == ((),)
+    asyncio.run(source.close())
+
+
+def test_nobody_is_unknown_or_waits_while_others_write(own_path: Path) -> None:
+    """Another connection commits all the time, and empties the write-ahead log."""
+    is_over = threading.Event()
+    commits = 0
+
+    def write() -> None:
+        nonlocal commits
+        db = sqlite3.connect(own_path, isolation_level=None)
+        while not is_over.is_set():
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("UPDATE state SET generation = generation + 1")
+            db.execute("UPDATE mailbox SET last_login = 1 WHERE address = 'anna@example.org'")
+            db.execute("COMMIT")
+            commits += 1
+            if commits % 10 == 0:
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.close()
+
+    source = SqliteSource(own_path)
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        asked = 0
+        while commits < 200 or asked < 2000:
+            (domain, box) = source.ask([Ask("domain", "example.org"), ANNA])
+            assert domain == DomainRow("example.org")
+            assert box == MailboxRow("anna@example.org")
+            asked += 1
+    finally:
+        is_over.set()
+        thread.join()
     asyncio.run(source.close())
