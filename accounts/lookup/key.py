@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from accounts.address import MAX_LOCAL_PART, AddressError, fold_local_part, parse_domain
 
-MAX_KEY = 1024
+MAX_KEY = 2048
 """Longest key that is looked at, in characters; RFC 5321 has 254 octets for an address."""
 
 # RFC 5322 section 3.2.3, dot-atom

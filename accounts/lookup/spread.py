@@ -7,10 +7,10 @@ nothing. A mailbox whose forwarding leads nowhere keeps its mail, whatever `keep
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from accounts.address import AddressError, fold_local_part, parse_target
+from accounts.address import AddressError, parse_target
 from accounts.lookup.ask import Ask, Lookup, MailboxRow, Unresolvable, together
 from accounts.lookup.find import Found, Kind, find
 from accounts.lookup.key import Key, read_key
@@ -22,20 +22,21 @@ class _Step:
     """A name on the way: the address where it delivers itself, if it does, and the names behind.
 
     `may_keep` is the address of a mailbox that only forwards, `place` that of one that was named
-    without an extension.
+    without an extension. `forwards`: the names behind are those of forwarding.
     """
 
     delivers: str | None = None
     may_keep: str | None = None
     place: str = ""
+    forwards: bool = False
     behind: list[str] = field(default_factory=list)
 
 
 def spread(key: Key, found: Found, terms: Terms) -> Lookup[tuple[str, ...]]:
     """Return the addresses that the mail of `key` goes to, which `find` has found.
 
-    Mailboxes of ours have the extension of `key`, unless the way names one for them or it makes the
-    name of another. The tuple is
+    Mailboxes of ours have the extension of `key`, unless the way names one for them, it makes the
+    name of another, or the way is one of forwarding. The tuple is
     empty when there is nobody behind the address.
 
     Raises `Unresolvable` when there is only a loop behind it, or when it leads to more than
@@ -57,25 +58,44 @@ def spread(key: Key, found: Found, terms: Terms) -> Lookup[tuple[str, ...]]:
         level = {name: one for name, one in next_level.items() if name not in steps}
     places = _collect(start, steps)
     if found.extension:
-        without = [step.place for step in steps.values() if step.place in places]
-        extended = yield from _extend(without, found.extension)
+        forwarded = _forwarded(steps)
+        without = [
+            step.place
+            for name, step in steps.items()
+            if step.place in places and name not in forwarded
+        ]
+        extended = yield from _extend(without, found.extension, terms.delimiter)
         places = [extended.get(place, place) for place in places]
     return tuple(places)
 
 
-def _extend(places: list[str], extension: str) -> Lookup[dict[str, str]]:
-    """Return places with the extension that the mail came with, where that is no other name."""
-    extended = {place: _with_extension(place, extension) for place in places}
-    asks = []
-    for place in extended.values():
-        local, _, domain = place.rpartition("@")
-        asks.append(Ask("name", f"{fold_local_part(local)}@{domain}"))
+def _extend(places: list[str], extension: str, delimiter: str) -> Lookup[dict[str, str]]:
+    """Return places with the extension that the mail came with, where that means the same place."""
+    extended: dict[str, str] = {}
+    asks: list[Ask] = []
+    for place in places:
+        text = _with_extension(place, extension)
+        key = read_key(text, delimiter)
+        # a name with a delimiter of its own takes no extension
+        if key is not None and key.names and f"{key.names[-1]}@{key.domain}" == place:
+            extended[place] = text
+            asks.append(Ask("name", f"{key.folded}@{key.domain}"))
     if not asks:
         return {}
     rows = yield tuple(asks)
     return {
         place: text for (place, text), row in zip(extended.items(), rows, strict=True) if not row
     }
+
+
+def _forwarded(steps: dict[str, _Step]) -> set[str]:
+    """Return the names that mail reaches by forwarding.
+
+    They get no extension: Postfix asks for the mailbox that forwards once more, with another
+    extension or without one, and everybody behind it would get the mail twice.
+    """
+    targets = [name for step in steps.values() if step.forwards for name in step.behind]
+    return _all_behind(targets, {name: step.behind for name, step in steps.items()})
 
 
 def _find_all(wanted: dict[str, str], terms: Terms) -> Lookup[dict[str, tuple[Found, str]]]:
@@ -123,6 +143,7 @@ def _step(found: Found, outside: str) -> _Step:
     step = _Step(behind=_targets(found))
     if found.kind is Kind.MAILBOX and found.mailbox is not None and found.mailbox.may_receive:
         place = _with_extension(found.mailbox.address, found.extension)
+        step.forwards = True
         if not found.extension:
             step.place = place
         if found.mailbox.keep_copy or not step.behind:
@@ -174,7 +195,7 @@ def _keep_stranded(steps: dict[str, _Step]) -> None:
             arriving |= _all_behind([name], before)
 
 
-def _all_behind(names: Iterable[str], edges: dict[str, list[str]]) -> set[str]:
+def _all_behind(names: Iterable[str], edges: Mapping[str, list[str]]) -> set[str]:
     seen: set[str] = set()
     waiting = list(names)
     while waiting:

@@ -132,3 +132,29 @@ def test_an_extension_does_not_make_the_name_of_another(world: World) -> None:
     assert world.ask("aliases", "info+Own@example.org") == (
         "anna@example.org, ben+Own@example.org, ben@other.example"
     )
+
+
+def test_forwarding_does_not_deliver_twice_because_of_an_extension(world: World) -> None:
+    """Postfix asks for each address of the answer once more."""
+    world.add(
+        MailboxRow("fred@example.org", forwards=("anna@example.org",)),
+        AliasRow("fred-alias@example.org", targets=("fred+lists@example.org",)),
+        AliasRow("both@example.org", targets=("fred@example.org", "anna@example.org")),
+    )
+    for key, answer in {
+        "fred-alias+x@example.org": "fred+lists@example.org, anna@example.org",
+        "fred+lists@example.org": "fred+lists@example.org, anna@example.org",
+        "both+x@example.org": "fred+x@example.org, anna@example.org",
+        "fred+x@example.org": "fred+x@example.org, anna@example.org",
+    }.items():
+        assert world.ask("aliases", key) == answer
+
+
+def test_a_name_with_a_delimiter_takes_no_extension(world: World) -> None:
+    world.add(
+        MailboxRow("zoe+own@example.org"),
+        AliasRow("zoe-alias@example.org", targets=("zoe+own@example.org", "anna@example.org")),
+    )
+    assert world.ask("aliases", "zoe-alias+x@example.org") == (
+        "zoe+own@example.org, anna+x@example.org"
+    )
