@@ -140,7 +140,8 @@ class PostgresSource:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
         self._workers = []
-        self._give_up("the look-ups have ended")
+        self._away = "the look-ups have ended"  # no reason for a warning
+        self._give_up(self._away)
 
     async def _work(self, number: int) -> None:
         tries = 0

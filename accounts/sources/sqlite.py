@@ -64,6 +64,7 @@ _NAME = (
     " UNION ALL "
     f"SELECT 1, address, enabled, expires, members_may_send, {_TARGETS}, NULL, NULL"
     " FROM alias a WHERE address = ?1"
+    " LIMIT 1"  # so that no alias is looked for when there is a mailbox
 )
 _WILDCARDS = (
     f"SELECT a.address, a.enabled, a.expires, a.members_may_send, {_TARGETS}"  # noqa: S608
