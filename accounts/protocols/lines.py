@@ -1,0 +1,79 @@
+"""Lines that end in LF, out of octets in any portions, with a bounded buffer."""
+
+from __future__ import annotations
+
+from gatepost.conversation import StreamError
+
+
+class Lines:
+    """What the other side has sent and nobody has read yet.
+
+    `max_line` are the octets of a line without its LF. A longer one is passed over as long as it
+    has at most `max_passed_over` octets, and read as None in its place; behind that the stream is
+    dead.
+    """
+
+    __slots__ = ("_at", "_buffer", "_max_line", "_max_passed_over", "_passed_over", "_searched")
+
+    def __init__(self, max_line: int, max_passed_over: int = 0) -> None:
+        self._max_line = max_line
+        self._max_passed_over = max_passed_over
+        self._buffer = b""
+        self._at = 0  # where the next line begins in it
+        self._searched = 0  # no line ends before this offset
+        self._passed_over = 0  # octets of the present line already thrown away
+
+    @property
+    def buffered(self) -> int:
+        """Return the number of octets that wait to be read, or for the rest of their line."""
+        return len(self._buffer) - self._at
+
+    @property
+    def mid_line(self) -> bool:
+        """Return whether the beginning of a line is here and its end is not known to be."""
+        return self.buffered > 0 or self._passed_over > 0
+
+    def receive_data(self, data: bytes) -> None:
+        """Take octets from the socket."""
+        if self._at:
+            self._buffer = self._buffer[self._at :]
+            self._searched -= self._at
+            self._at = 0
+        self._buffer += data
+
+    def read(self) -> tuple[bytes | None] | None:
+        """Return the next line without its LF, in a tuple of one; None when it is not here yet.
+
+        The tuple holds None for a line that was passed over. Raises `StreamError` for a line that
+        does not end.
+        """
+        begin = self._at
+        end = self._buffer.find(b"\n", self._searched)
+        if end < 0:
+            self._wait_for_more()
+            return None
+        line = self._buffer[begin:end]
+        self._at = self._searched = end + 1
+        if self._at == len(self._buffer):
+            self._buffer = b""
+            self._at = self._searched = 0
+        if self._passed_over or len(line) > self._max_line:
+            passed_over, self._passed_over = self._passed_over + len(line), 0
+            self._check(passed_over)
+            return (None,)
+        return (line,)
+
+    def _wait_for_more(self) -> None:
+        size = self.buffered
+        if size > self._max_line or self._passed_over:
+            self._passed_over += size
+            self._buffer = b""
+            self._at = 0
+            self._check(self._passed_over)
+        self._searched = len(self._buffer)
+
+    def _check(self, size: int) -> None:
+        if size > self._max_passed_over:
+            raise StreamError(
+                f"a line of more than {max(self._max_line, self._max_passed_over)} octets"
+            )
