@@ -1,0 +1,245 @@
+"""Dovecot's dict protocol, the server side, for look-ups and iteration.
+
+Lines whose first octet is the command and whose fields have tabs between them. Versions 2 (Dovecot
+2.2), 3 (2.3) and 4 (2.4) are answered: since 3 each request names its user, before that the
+greeting does. The dictionary is read-only: a transaction is heard to its end and then fails.
+
+A failing look-up is ``F`` and never ``N``: Sieve would take "not found" for "no rules", and
+deliver mail as if there were none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntFlag
+from typing import Final, TypeAlias
+
+from accounts.protocols.lines import Lines
+from accounts.protocols.table import MAX_KEY, reason_text
+from accounts.protocols.tabs import escape, fields
+from gatepost.conversation import Answered, StreamError
+
+VERSIONS: Final = range(2, 5)
+"""The major versions of the protocol that are spoken."""
+MAX_LINE: Final = 64 * 1024
+"""Octets of a line: Dovecot's own bound (DICT_CLIENT_MAX_LINE_LENGTH)."""
+MAX_VALUE: Final = 16 * 1024 * 1024
+"""Octets of a value: a Sieve script is at most 1 MB by default (sieve_max_script_size)."""
+MAX_ROWS: Final = 10_000
+"""Rows of one iteration."""
+
+_USER_IN_REQUESTS: Final = 3
+_IGNORED: Final = frozenset(b"BSUATRV")  # the parts of a transaction, and a switch of logging
+_READ_ONLY: Final = "this dictionary is read-only"
+
+
+class Iterate(IntFlag):
+    """How to iterate, in the numbers of the protocol; others are ignored."""
+
+    RECURSE = 0x01
+    """Also what is further below than one ``/``."""
+    SORT_BY_KEY = 0x02
+    SORT_BY_VALUE = 0x04
+    NO_VALUE = 0x08
+    """Only the keys are wanted."""
+    EXACT_KEY = 0x10
+    """The path is a key itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class DictLookup:
+    """What is stored under a key such as ``priv/sieve/name/active``?"""
+
+    dictionary: str
+    user: str
+    """The user whose ``priv/`` is meant; empty where Dovecot named none."""
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class DictIterate:
+    """Which keys begin with one of these paths?"""
+
+    dictionary: str
+    user: str
+    paths: tuple[str, ...]
+    flags: Iterate
+    max_rows: int
+    """0: all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """The answer to a look-up."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Nothing is stored under this key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The answer to an iteration: keys and values."""
+
+    rows: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Nobody knows now; Dovecot logs the reason and defers the message."""
+
+    reason: str
+
+
+Request: TypeAlias = DictLookup | DictIterate
+Reply: TypeAlias = Value | Missing | Rows | Failed
+
+
+class DictConnection:
+    """One connection of Dovecot."""
+
+    __slots__ = ("_dictionary", "_lines", "_user", "_version")
+
+    greeting = b""
+
+    def __init__(self) -> None:
+        self._lines = Lines(MAX_LINE)
+        self._version = 0  # no HELLO was read yet
+        self._user = ""
+        self._dictionary = ""
+
+    @property
+    def buffered(self) -> int:
+        """Return the number of octets that wait for `next_event()` or for more octets."""
+        return self._lines.buffered
+
+    @property
+    def mid_request(self) -> bool:
+        """Return whether the beginning of a line is here and its end is not known to be."""
+        return self._lines.mid_line
+
+    def receive_data(self, data: bytes) -> None:
+        """Take octets from the socket."""
+        self._lines.receive_data(data)
+
+    def next_event(self) -> Request | Answered | None:
+        """Return what comes next, or None when more octets are needed; raises `StreamError`."""
+        while (read := self._lines.read()) is not None:
+            event = self._read(read[0] or b"")
+            if event is not None:
+                return event
+        return None
+
+    def _read(self, line: bytes) -> Request | Answered | None:
+        command, words = line[:1], fields(line[1:])
+        if not self._version:
+            self._hello(command, words)
+            return None
+        if command == b"L":
+            return self._lookup(words)
+        if command == b"I":
+            return self._iterate(words)
+        if command == b"C":
+            return Answered(_failed(_transaction(words[0]), _READ_ONLY), _READ_ONLY)
+        if command == b"D":
+            return Answered(b"A" + _failed(_transaction(words[0]), _READ_ONLY), _READ_ONLY)
+        if command and command[0] in _IGNORED:
+            return None
+        raise StreamError("a command of the dict protocol that nobody knows")
+
+    def _hello(self, command: bytes, words: list[bytes]) -> None:
+        if command != b"H" or len(words) < 5:
+            raise StreamError("the first line is no greeting of the dict protocol")
+        version = words[0]
+        if not (version.isdigit() and len(version) < 4 and int(version) in VERSIONS):
+            raise StreamError("another version of the dict protocol")
+        user, dictionary = _text(words[3]), _text(words[4])
+        if user is None or dictionary is None:
+            raise StreamError("a name in the greeting of the dict protocol that is no text")
+        self._version, self._user, self._dictionary = int(version), user, dictionary
+
+    def _split_user(self, words: list[bytes]) -> tuple[list[bytes], str | None]:
+        """Return the fields of a request without the user, and the user."""
+        if self._version < _USER_IN_REQUESTS:
+            return words, self._user
+        return words[:-1], _text(words[-1])
+
+    def _lookup(self, words: list[bytes]) -> Request | Answered:
+        words, user = self._split_user(words)
+        if len(words) != 1:
+            raise StreamError("a look-up without a key")
+        key = _text(words[0])
+        if key is None or user is None:
+            return Answered(b"N\n", "a key or a user that is no text")
+        return DictLookup(self._dictionary, user, key)
+
+    def _iterate(self, words: list[bytes]) -> Request | Answered:
+        words, user = self._split_user(words)
+        if len(words) < 3:
+            raise StreamError("an iteration without a path")
+        paths = tuple(path for path in map(_text, words[2:]) if path is not None)
+        if len(paths) != len(words) - 2 or user is None:
+            return Answered(b"\n", "a path or a user that is no text")
+        flags = Iterate(_number(words[0]) & sum(Iterate))
+        return DictIterate(self._dictionary, user, paths, flags, _number(words[1]))
+
+    def encode(self, event: Request, reply: Reply) -> bytes:
+        """Return the lines of an answer."""
+        if isinstance(reply, Failed):
+            return _failed(b"", reply.reason)
+        if isinstance(event, DictIterate):
+            return _rows(event, reply) if isinstance(reply, Rows) else _failed(b"", "no rows")
+        if isinstance(reply, Missing):
+            return b"N\n"
+        if not isinstance(reply, Value):
+            return _failed(b"", "no value")
+        value = escape(reply.value)
+        if len(value) > MAX_VALUE:
+            return _failed(b"", "the value is too large")
+        return b"O%b\n" % value
+
+    def failure(self, event: Request, *, expired: bool) -> bytes:  # noqa: ARG002
+        """Return what is said when nobody could answer."""
+        return _failed(b"", "no answer in time" if expired else "internal error")
+
+
+def _rows(event: DictIterate, reply: Rows) -> bytes:
+    rows = reply.rows[: event.max_rows] if event.max_rows else reply.rows
+    if len(rows) > MAX_ROWS:
+        return _failed(b"", "too many rows")
+    keys_only = Iterate.NO_VALUE in event.flags
+    lines = [
+        b"O%b\t%b\n" % (escape(key), b"" if keys_only else escape(value)) for key, value in rows
+    ]
+    if sum(map(len, lines)) > MAX_VALUE:
+        return _failed(b"", "the rows are too large")
+    return b"".join(lines) + b"\n"
+
+
+def _failed(before: bytes, reason: str) -> bytes:
+    tab = b"\t" if before else b""
+    return b"F%b%b%b\n" % (before, tab, escape(reason_text(reason)))
+
+
+def _transaction(field: bytes) -> bytes:
+    """Return the number of a transaction, as an answer repeats it."""
+    return field if field.isdigit() and len(field) <= 20 else b"0"
+
+
+def _text(field: bytes) -> str | None:
+    """Return a name as text; None for one that nothing can be stored under."""
+    if len(field) > MAX_KEY or b"\0" in field:
+        return None
+    try:
+        return field.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _number(field: bytes) -> int:
+    if not (field.isdigit() and len(field) <= 19):
+        raise StreamError("an iteration without its numbers")
+    return int(field)
