@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-MAX_KEY = 2048
+MAX_KEY: Final = 2048
 """Octets of a key. Postfix's line_length_limit bounds an address in SMTP to this; no name is
 longer than 254 octets (RFC 5321 section 4.5.3.1.3), but an extension may be."""
-MAX_REASON = 200
+MAX_REASON: Final = 200
 """Characters of a reason: it goes into a line of Postfix's log."""
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,9 @@ def read_key(raw: bytes) -> str | None:
 
 def has_control(text: str) -> bool:
     """Return whether a C0 control or DEL is in the text: it could end a line or a field."""
-    return any(char < " " or char == "\x7f" for char in text)
+    return _CONTROL.search(text) is not None
 
 
 def reason_text(reason: str) -> str:
     """Return a reason that fits into a line: controls become ``?``, and it is cut."""
-    return "".join("?" if has_control(char) else char for char in reason[:MAX_REASON])
+    return _CONTROL.sub("?", reason[:MAX_REASON])

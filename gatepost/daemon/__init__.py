@@ -1,7 +1,8 @@
 """The life of a daemon: sockets, privileges, workers, signals, reload, probes and drain.
 
 `starting` does the common start, a `Reloader` rebuilds the daemon's objects when its configuration
-changes, and `run_single` or `run_prefork` serves until SIGTERM.
+changes, and `run_single` or `run_prefork` serves until SIGTERM. A `RequestServer` answers the
+requests of a byte protocol.
 """
 
 from gatepost.daemon.acceptor import Acceptor, RareWarnings
@@ -9,6 +10,8 @@ from gatepost.daemon.current import Current
 from gatepost.daemon.listeners import Listeners
 from gatepost.daemon.prefork import run_prefork
 from gatepost.daemon.reloader import Reloader
+from gatepost.daemon.request_bounds import ConnectionBounds, ServerCounts
+from gatepost.daemon.request_server import RequestServer
 from gatepost.daemon.single import Served, run_single
 from gatepost.daemon.socket_files import SocketFiles
 from gatepost.daemon.sockets import listening_socket
@@ -19,6 +22,7 @@ from gatepost.errors import StartError
 
 __all__ = [
     "Acceptor",
+    "ConnectionBounds",
     "Control",
     "Current",
     "Listeners",
@@ -26,7 +30,9 @@ __all__ = [
     "Prefork",
     "RareWarnings",
     "Reloader",
+    "RequestServer",
     "Served",
+    "ServerCounts",
     "SocketFiles",
     "StartError",
     "Started",
