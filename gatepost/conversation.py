@@ -51,7 +51,7 @@ class Conversation(Protocol[E, R_contra]):
         """Return what comes next, or None when more octets are needed; raises `StreamError`."""
 
     def encode(self, event: E, reply: R_contra) -> bytes | None:
-        """Return the octets of an answer; None to close the connection without one."""
+        """Return the octets of an answer; None to reset the connection instead."""
 
     def failure(self, event: E, *, expired: bool) -> bytes | None:
         """Return what is said when nobody could answer: a temporary error, as in `encode()`.

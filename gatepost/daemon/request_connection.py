@@ -253,8 +253,8 @@ class RequestConnection(asyncio.BufferedProtocol, Generic[E, R]):
     def _write_or_close(self, octets: bytes | None) -> None:
         if octets is not None:
             self._write(octets)
-        elif self._transport is not None:
-            self._transport.close()
+        else:
+            self.reset()
 
     def _write(self, octets: bytes) -> None:
         if octets and self._transport is not None:

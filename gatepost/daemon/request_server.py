@@ -37,9 +37,9 @@ class RequestServer(Generic[E, R]):
 
     `conversation()` makes the state of a new connection. `answer(event)` returns the answer, or
     something to await that does; an exception of it becomes a temporary error and is logged.
-    Connections that are silent are ended with a reset: a client that keeps one notices with its
-    next write and connects again. After an orderly end Postfix's SASL client would write, wait for
-    an answer, and tell its own client 454.
+    Connections that are silent, or get no answer, are ended with a reset: a client that keeps one
+    notices with its next write and connects again. After an orderly end Postfix's SASL client would
+    write, wait for an answer, and tell its own client 454.
     """
 
     def __init__(

@@ -25,9 +25,9 @@ TIMEOUT = 60.0
 
 
 def bounds(
-    idle: float = 60, request: float = 60, answer: float = 60, connections: int = 100
+    idle: float = 60, request: float = 60, answer: float = 60, connections: float = 100
 ) -> Callable[[], ConnectionBounds]:
-    made = ConnectionBounds(idle, request, answer, connections)
+    made = ConnectionBounds(idle, request, answer, int(connections))
     return lambda: made
 
 
@@ -83,6 +83,8 @@ class Serving(Closing):
 
     def close(self) -> None:
         """Drain it and end the event loop."""
+        if self._loop.is_closed():
+            return
         if not self._drained:
             self.drain()
         self.run(asyncio.sleep(0))
