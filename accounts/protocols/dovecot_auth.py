@@ -256,6 +256,8 @@ def _malformed(number: int, reason: str) -> Answered:
 
 def _address(given: bytes | None) -> IpAddress | None:
     try:
-        return ipaddress.ip_address((given or b"").decode("ascii"))
+        address = ipaddress.ip_address((given or b"").decode("ascii"))
     except ValueError:
         return None
+    # an IPv4 client of a socket for both families is the same client
+    return getattr(address, "ipv4_mapped", None) or address

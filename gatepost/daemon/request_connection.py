@@ -33,6 +33,7 @@ class Server(Protocol[E, R]):
     """The server of a connection."""
 
     buffer: memoryview
+    busy: set[Any]
     draining: bool
 
     def conversation(self) -> Conversation[E, R]:
@@ -122,6 +123,7 @@ class RequestConnection(asyncio.BufferedProtocol, Generic[E, R]):
     def pause_writing(self) -> None:
         """Wait: the other side does not read its answers."""
         self._blocked_since = self._loop.time()
+        self._server.busy.add(self)
 
     def resume_writing(self) -> None:
         """It reads again."""
@@ -193,6 +195,7 @@ class RequestConnection(asyncio.BufferedProtocol, Generic[E, R]):
                 if inspect.isawaitable(reply):
                     self._begun = self._loop.time()
                     self._task = self._loop.create_task(self._await(event, reply))
+                    server.busy.add(self)
                     break
                 self._reply(event, reply)
             except Exception as error:

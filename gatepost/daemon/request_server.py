@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from heapq import nsmallest
 from typing import Any, Generic, TypeVar
@@ -57,17 +58,18 @@ class RequestServer(Generic[E, R]):
         self.buffer = memoryview(bytearray(READ_SIZE))
         """Where every connection reads to: the octets are taken out at once."""
         self.connections: set[RequestConnection[E, R]] = set()
+        self.busy: set[RequestConnection[E, R]] = set()
+        """Connections that were busy when they were looked at last, or have become so since."""
         self.draining = False
         self.log = log
         self._acceptors: list[Acceptor] = []
         self._arriving: set[asyncio.Task[Any]] = set()
         self._looker: asyncio.Task[None] | None = None
-        self._warnings: RareWarnings | None = None
+        self._warnings = RareWarnings(log, time.monotonic)
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Take connections from sockets that listen."""
         loop = asyncio.get_running_loop()
-        self._warnings = RareWarnings(self.log, loop.time)
         for listening in sockets:
             listening.listen(BACKLOG)
             self._acceptors.append(Acceptor(listening, self._take, log=self.log))
@@ -133,6 +135,7 @@ class RequestServer(Generic[E, R]):
 
     def forget(self, connection: RequestConnection[E, R]) -> None:
         """Forget a connection, which is closed or about to be."""
+        self.busy.discard(connection)
         if connection in self.connections:
             self.connections.remove(connection)
             self.counts.connections.add(-1)
@@ -140,18 +143,16 @@ class RequestServer(Generic[E, R]):
     def complain(self, what: str, peer: str) -> None:
         """Count and log octets that are no request."""
         self.counts.malformed.inc()
-        if self._warnings is not None:
-            self._warnings.warn("not a request", what=what, peer=peer)
+        self._warnings.warn("not a request", what=what, peer=peer)
 
     def note_failure(self, event: E, error: Exception | None) -> None:
         """Count and log a request that could not be answered; `error` is None when time ran out."""
         self.counts.failed.inc()
         kind = type(event).__name__
         if error is None:
-            if self._warnings is not None:
-                self._warnings.warn("no answer in time", request=kind)
+            self._warnings.warn("no answer in time", request=kind)
         else:
-            self.log.error("a request could not be answered", request=kind, exc_info=error)
+            self._warnings.warn("a request could not be answered", request=kind, exc_info=error)
 
     # The rest
 
@@ -178,9 +179,10 @@ class RequestServer(Generic[E, R]):
             now = asyncio.get_running_loop().time()
             bounds = self.bounds()
             with_idle = looks % IDLE_LOOKS == 0
-            for connection in list(self.connections):
-                if with_idle or connection.is_busy:
-                    self._look_at(connection, now, bounds)
+            for connection in list(self.connections if with_idle else self.busy):
+                if not connection.is_busy:
+                    self.busy.discard(connection)
+                self._look_at(connection, now, bounds)
 
     def _look_at(
         self, connection: RequestConnection[E, R], now: float, bounds: ConnectionBounds

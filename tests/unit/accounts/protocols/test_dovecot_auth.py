@@ -106,6 +106,8 @@ def test_as_chasquid_asks() -> None:
 def test_ipv6_and_what_is_no_address() -> None:
     (event,) = read(b"AUTH\t1\tPLAIN\trip=2001:db8::1\tlip=unknown\tresp=AGhhcnJpZQBmcm9w\n")
     assert event == login(1, service="", client=ip_address("2001:db8::1"))
+    (event,) = read(b"AUTH\t1\tPLAIN\trip=::ffff:192.0.2.1\tresp=AGhhcnJpZQBmcm9w\n")
+    assert event.client == ip_address("192.0.2.1")
 
 
 def test_a_mechanism_may_be_written_small() -> None:
