@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 def declared() -> list[Family[Any]]:
     """Return every metric of ours, by name."""
-    for package in ("gatepost", "milters", "policyd"):
+    for package in ("gatepost", "milters", "policyd", "accounts"):
         for module in pkgutil.walk_packages([str(ROOT / package)], f"{package}."):
             if not module.name.startswith(f"{package}.cli"):
                 importlib.import_module(module.name)
