@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import inspect
 import socket
 import struct
+import termios
 from collections.abc import Awaitable
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -25,7 +27,8 @@ WRITE_HIGH = 16 * 1024
 HALF_REQUEST = 1.0
 """Seconds after which half a request is silence: mail servers write one at once."""
 SETTLED = 1.0
-"""Seconds after which the last answer has arrived, and a reset takes nothing away."""
+"""Seconds that the last answer has to arrive, so that a reset takes nothing away."""
+_INT = struct.Struct("i")
 _LINGER_NONE = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
 
 
@@ -272,7 +275,18 @@ class RequestConnection(asyncio.BufferedProtocol, Generic[E, R]):
         if self._is_reading:
             self._is_reading = False
             transport.pause_reading()
-        self._loop.call_later(max(0.0, self._said + SETTLED - now), self.reset)
+        self._loop.call_later(max(0.0, self._said + SETTLED - now), self._settle, transport)
+
+    def _settle(self, transport: asyncio.Transport) -> None:
+        """Reset, unless that would take away what the other side's kernel does not have yet."""
+        raw = transport.get_extra_info("socket")
+        if transport.is_closing() or raw is None:
+            return
+        (unsent,) = _INT.unpack(fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, bytes(_INT.size)))
+        if unsent or transport.get_write_buffer_size():
+            transport.close()
+        else:
+            self.reset()
 
     def _complain(self, what: str) -> None:
         peer = self._transport.get_extra_info("peername") if self._transport else None

@@ -72,9 +72,9 @@ class Serving(Closing):
         result: T = self.run(calling())
         return result
 
-    def connect(self) -> Client:
-        """Return a new connection."""
-        return Client(self.address)
+    def connect(self, receive_buffer: int = 0) -> Client:
+        """Return a new connection; `receive_buffer` are the octets that it takes unread."""
+        return Client(self.address, receive_buffer)
 
     def drain(self) -> None:
         """Drain it, as at the end of the daemon."""
@@ -96,13 +96,19 @@ class Serving(Closing):
 class Client(Closing):
     """A connection of a mail program; octets in and out."""
 
-    def __init__(self, address: Inet | Unix) -> None:
-        if isinstance(address, Unix):
-            self.sock = socket.socket(socket.AF_UNIX)
-            self.sock.settimeout(TIMEOUT)
-            self.sock.connect(str(address.path))
-        else:
-            self.sock = socket.create_connection((address.host, address.port), TIMEOUT)
+    def __init__(self, address: Inet | Unix, receive_buffer: int = 0) -> None:
+        is_unix = isinstance(address, Unix)
+        self.sock = socket.socket(socket.AF_UNIX if is_unix else socket.AF_INET)
+        if receive_buffer:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.sock.settimeout(TIMEOUT)
+        try:
+            self.sock.connect(
+                str(address.path) if isinstance(address, Unix) else (address.host, address.port)
+            )
+        except OSError:
+            self.sock.close()
+            raise
         self._received = b""
 
     def send(self, data: bytes) -> None:

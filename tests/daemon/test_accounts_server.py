@@ -23,6 +23,7 @@ from accounts.protocols.dovecot_dict import DictLookup, Missing, Value
 from accounts.protocols.dovecot_dict import Request as DictRequest
 from accounts.protocols.table import Answer, Found, Lookup, NotFound, Temporary
 from gatepost.daemon import ConnectionBounds, RequestServer
+from gatepost.daemon.request_connection import SETTLED
 from tests.daemon.accounts_serving import Client, Serving, bounds
 from tests.testbed.waiting import wait_until
 
@@ -222,7 +223,7 @@ def test_half_a_request_is_dropped(serve: Serve) -> None:
         client.send(b"9:domains")
         assert client.closed()
     with server.connect() as client:
-        client.send(b"1000:")
+        client.send(b"900000:")
         wait_until(lambda: not _takes(client, b"x"), "the server to close")
     with server.connect() as client:
         client.send(b"9:domains")
@@ -412,9 +413,10 @@ def test_when_all_are_busy_another_one_is_refused(serve: Serve) -> None:
     assert counted("connections_refused_total") == refused + 1
 
 
-def test_a_drain_answers_what_is_under_way_and_closes_the_rest(serve: Serve) -> None:
+@pytest.mark.parametrize("unix", [False, True])
+def test_a_drain_answers_what_is_under_way_and_closes_the_rest(serve: Serve, unix: bool) -> None:
     slow = Slow()
-    server = serve(lambda: socketmap_server(slow.answer))
+    server = serve(lambda: socketmap_server(slow.answer), unix=unix)
     with server.connect() as busy, server.connect() as idle, server.connect() as half:
         assert idle.ask("domains", "a") == "OK domains:a"
         half.send(b"9:dom")
@@ -431,6 +433,25 @@ def test_a_drain_answers_what_is_under_way_and_closes_the_rest(serve: Serve) -> 
         assert busy.closed()
         drainer.join()
     assert slow.asked == ["a", "slow@x"]
+
+
+def test_a_drain_takes_no_answer_away(serve: Serve) -> None:
+    """A client with little room has most of the answer still to come when the drain begins."""
+    slow = Slow()
+    server = serve(lambda: socketmap_server(slow.answer))
+    with server.connect(receive_buffer=4096) as client:
+        client.send(netstring("domains large@x") + netstring("domains slow@x"))
+        wait_until(lambda: len(slow.asked) == 2, "the large one to be answered")
+        drainer = threading.Thread(target=server.drain)
+        drainer.start()
+        wait_until(lambda: server.server.draining, "the drain to begin")
+        (connection,) = server.server.connections
+        server.call(slow.gate.set)
+        wait_until(lambda: not connection.is_busy, "the last answer to be written")
+        time.sleep(2 * SETTLED)  # no state says that nothing will happen
+        assert len(client.read_netstring()) == 90_003
+        assert client.read_netstring() == "OK domains:slow@x"
+        drainer.join()
 
 
 def test_a_drain_has_an_end(serve: Serve) -> None:
