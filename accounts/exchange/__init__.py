@@ -1,0 +1,1 @@
+"""Exchange of accounts: the export document, and readers of other systems' accounts."""

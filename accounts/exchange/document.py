@@ -1,0 +1,335 @@
+"""The export document: everything of the datastore but tokens and the audit log, as versioned JSON.
+
+Objects refer to each other by name, never by id. A field that is missing is not known to the
+source: a plan then leaves the datastore's value alone, and a new object gets the default.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from accounts.exchange.kinds import (
+    MOST_TARGETS,
+    AliasAddress,
+    Count,
+    DisplayName,
+    DomainName,
+    Hash,
+    MailboxAddress,
+    Name,
+    Octets,
+    Prose,
+    Protocol,
+    Score,
+    Sender,
+    StoreName,
+    Target,
+    Time,
+    Transport,
+    Words,
+    base64_text,
+    shallow,
+)
+
+VERSION: Final = 1
+
+LARGEST: Final = 64 << 20
+"""Octets of a document; the readers hold all of it in memory."""
+
+_SHOWN_PROBLEMS: Final = 10
+_PROTOCOLS: Final = ("imap", "pop3", "smtp", "sieve")
+
+
+class DocumentError(ValueError):
+    """A document cannot be used; the message has a line for each of the first problems."""
+
+
+class Model(BaseModel):
+    """Base of all parts: they never change, and unknown keys and other types are errors."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class Secret(Model):
+    """Something that has to be read again: in clear text, or as the datastore encrypted it.
+
+    `sealed` (base64) can be used only where the same key file is. Without both, the secret was
+    left out.
+    """
+
+    clear: Annotated[str, StringConstraints(max_length=65_536)] | None = Field(None, repr=False)
+    sealed: (
+        Annotated[str, StringConstraints(max_length=65_536), AfterValidator(base64_text)] | None
+    ) = Field(None, repr=False)
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Secret:
+        if self.clear is not None and self.sealed is not None:
+            raise ValueError("a secret is either clear or sealed")
+        return self
+
+
+class DkimKey(Model):
+    """A signing key; `private` is PKCS #8 in PEM when it is clear."""
+
+    selector: Name
+    algorithm: Literal["rsa", "ed25519"]
+    private: Secret
+    public_record: Prose = ""
+    state: Literal["new", "active", "retired"] = "new"
+    created: Time = None
+    activated: Time = None
+    retired: Time = None
+
+
+class Domain(Model):
+    """A domain; with `alias_of`, each of its addresses means the same one of the other domain."""
+
+    name: DomainName
+    description: Words = ""
+    alias_of: DomainName | None = None
+    catch_all: Target | None = None
+    enabled: bool = True
+    max_mailboxes: Count | None = None
+    max_aliases: Count | None = None
+    max_quota: Octets | None = None
+    default_quota: Octets | None = None
+    transport: Transport | None = None
+    is_relay: bool = False
+    created: Time = None
+    changed: Time = None
+    dkim_keys: tuple[DkimKey, ...] = ()
+
+
+class AppPassword(Model):
+    """A second password of a mailbox, for some protocols."""
+
+    name: Name
+    password: Hash = Field(repr=False)
+    protocols: tuple[Protocol, ...] = _PROTOCOLS
+    expires: Time = None
+    created: Time = None
+    last_used: Time = None
+    last_client: Words | None = None
+
+
+class SieveRule(Model):
+    """A filter as people make it in a form. The order of the rules is that of the list."""
+
+    name: Name
+    enabled: bool = True
+    rule: Annotated[dict[str, JsonValue], AfterValidator(shallow)]
+
+
+class Preferences(Model):
+    """How mail for a mailbox is checked."""
+
+    greylist: bool = True
+    spam_check: bool = True
+    spam_junk_score: Score = None
+    spam_reject_score: Score = None
+    virus_check: bool = True
+
+
+class RemoteAccount(Model):
+    """A mailbox elsewhere that mail is fetched from. `interval` is in seconds."""
+
+    protocol: Literal["imap", "pop3"]
+    host: Name
+    port: Annotated[int, Field(ge=1, le=65535)]
+    tls: Literal["implicit", "starttls"]
+    login: Name
+    secret: Secret
+    folder: Name = "INBOX"
+    destination: Name | None = None
+    interval: Annotated[int, Field(ge=1, lt=1 << 31)] = 600
+    keep: bool = True
+    enabled: bool = True
+    created: Time = None
+    changed: Time = None
+
+    @property
+    def key(self) -> str:
+        """Return the name of the account within its mailbox."""
+        return f"{self.protocol} {self.login} at {self.host}"
+
+
+class Mailbox(Model):
+    """A mailbox with all that belongs to it. Without a password nobody can log in.
+
+    A password in clear text (`{PLAIN}`) is hashed when it is imported.
+    """
+
+    address: MailboxAddress
+    display_name: DisplayName = ""
+    password: Hash | None = Field(None, repr=False)
+    quota: Octets | None = None
+    enabled: bool = True
+    may_login: bool = True
+    may_send: bool = True
+    may_receive: bool = True
+    keep_copy: bool = True
+    store: StoreName | None = None
+    forwards: Annotated[tuple[Target, ...], Field(max_length=MOST_TARGETS)] = ()
+    rights: tuple[Sender, ...] = ()
+    app_passwords: tuple[AppPassword, ...] = ()
+    sieve_rules: tuple[SieveRule, ...] = ()
+    preferences: Preferences | None = None
+    allowed_senders: tuple[Sender, ...] = ()
+    blocked_senders: tuple[Sender, ...] = ()
+    remote_accounts: tuple[RemoteAccount, ...] = ()
+    created: Time = None
+    changed: Time = None
+    password_changed: Time = None
+    last_login: Time = None
+
+    @model_validator(mode="after")
+    def _once(self) -> Mailbox:
+        _no_twice("forwards", self.forwards)
+        _no_twice("rights", self.rights)
+        _no_twice("app_passwords", (one.name for one in self.app_passwords))
+        _no_twice("sieve_rules", (one.name for one in self.sieve_rules))
+        _no_twice("allowed_senders", self.allowed_senders)
+        _no_twice("blocked_senders", self.blocked_senders)
+        _no_twice("remote_accounts", (one.key for one in self.remote_accounts))
+        return self
+
+
+class Alias(Model):
+    """An address that leads to others. A `*` in the local part stands for any text."""
+
+    address: AliasAddress
+    targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=MOST_TARGETS)]
+    enabled: bool = True
+    expires: Time = None
+    members_may_send: bool = False
+    description: Words = ""
+    created: Time = None
+    changed: Time = None
+
+    @model_validator(mode="after")
+    def _once(self) -> Alias:
+        _no_twice("targets", self.targets)
+        return self
+
+
+class Administrator(Model):
+    """A person who may change domains; one with the role `domains` only those of the list."""
+
+    login: Name
+    password: Hash | None = Field(None, repr=False)
+    role: Literal["global", "domains"]
+    domains: tuple[DomainName, ...] = ()
+    enabled: bool = True
+    created: Time = None
+    changed: Time = None
+
+    @model_validator(mode="after")
+    def _once(self) -> Administrator:
+        _no_twice("domains", self.domains)
+        return self
+
+
+class Document(Model):
+    """A whole export. `undecided` is text for people; it is not imported."""
+
+    format: Literal["gatepost accounts"] = "gatepost accounts"
+    version: Literal[1] = 1
+    written: Time = None
+    domains: tuple[Domain, ...] = ()
+    mailboxes: tuple[Mailbox, ...] = ()
+    aliases: tuple[Alias, ...] = ()
+    administrators: tuple[Administrator, ...] = ()
+    undecided: tuple[Prose, ...] = ()
+
+    @model_validator(mode="after")
+    def _once(self) -> Document:
+        _no_twice("domains", (one.name for one in self.domains))
+        names = [one.address for one in self.mailboxes]
+        names += [one.address for one in self.aliases]
+        _no_twice("mailboxes and aliases", names)
+        _no_twice("administrators", (one.login for one in self.administrators))
+        return self
+
+
+def _no_twice(field: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{field}: {name} is there twice")
+        seen.add(name)
+
+
+class _Head(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    format: str = ""
+    version: JsonValue = None
+
+
+def parse(data: bytes, file: str = "document") -> Document:
+    """Return the document that is in `data`.
+
+    Raises `DocumentError` for more than `LARGEST` octets, for text that is no JSON or nested more
+    than about 200 deep, for another version, and for values that a field does not allow. The
+    message has no value that may be secret.
+    """
+    if len(data) > LARGEST:
+        raise DocumentError(f"{file}: the document is larger than {LARGEST >> 20} MiB")
+    data = data.removeprefix(codecs.BOM_UTF8)
+    try:
+        document = Document.model_validate_json(data)
+    except ValidationError as error:
+        raise DocumentError(_explain(file, data, error)) from None
+    if not {"format", "version"} <= document.model_fields_set:
+        raise DocumentError(f'{file}: this is no export: "format" and "version" are missing')
+    return document
+
+
+def _explain(file: str, data: bytes, error: ValidationError) -> str:
+    try:
+        head = _Head.model_validate_json(data)
+    except ValidationError:
+        head = _Head(format="gatepost accounts", version=VERSION)
+    if head.format != "gatepost accounts":
+        return f'{file}: this is no export: "format" has to be "gatepost accounts"'
+    if head.version != VERSION:
+        shown = str(head.version)[:20]
+        return f"{file}: the document has version {shown}, this program reads {VERSION}"
+    return "\n".join(f"{file}: {line}" for line in problems(error))
+
+
+def problems(error: ValidationError) -> list[str]:
+    """Return a line for each of the first problems, without the values."""
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    lines = []
+    for one in found[:_SHOWN_PROBLEMS]:
+        where = ".".join(str(part) for part in one["loc"])
+        text = one["msg"].removeprefix("Value error, ")
+        lines.append(f"{where}: {text}" if where else text)
+    if len(found) > _SHOWN_PROBLEMS:
+        lines.append(f"and {len(found) - _SHOWN_PROBLEMS} more")
+    return lines
+
+
+def render(document: Document) -> bytes:
+    """Return the document as JSON in UTF-8, with exactly the fields that are set."""
+    headed = document.model_copy(update={"format": document.format, "version": document.version})
+    return headed.model_dump_json(indent=1, exclude_unset=True).encode() + b"\n"
+
+
+def set_fields(one: BaseModel) -> Sequence[str]:
+    """Return the names of the fields that the source knew, in the order of the model."""
+    return [name for name in type(one).model_fields if name in one.model_fields_set]

@@ -1,0 +1,102 @@
+"""Values that the fields of a document may have: the same as in the datastore."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import unicodedata
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+from pydantic import AfterValidator, Field, JsonValue, StringConstraints
+
+from accounts.address import (
+    parse_alias_address,
+    parse_domain,
+    parse_mailbox_address,
+    parse_target,
+)
+
+LONGEST_HASH: Final = 1024
+MOST_TARGETS: Final = 250
+"""Targets of an alias or a mailbox, as many as the datastore allows."""
+
+DEEPEST_RULE: Final = 20
+"""Lists and objects within each other in a Sieve rule."""
+
+_HASH = re.compile(r"\{[A-Z0-9][A-Z0-9.-]{0,40}\}[\x21-\x7e]+")
+_CLEAR = re.compile(r"\{(?:PLAIN|CLEAR|CLEARTEXT|PLAINTEXT)\}.")
+_TRANSPORT = re.compile(r"[A-Za-z0-9_-]{1,64}:[\x21-\x7e]{0,254}")
+
+
+def _one_line(text: str) -> str:
+    text = unicodedata.normalize("NFC", text).strip()
+    if not text.isprintable():
+        raise ValueError("a line without control characters is expected")
+    return text
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("NUL is not allowed")
+    return text
+
+
+def _transport(text: str) -> str:
+    if not _TRANSPORT.fullmatch(text):
+        raise ValueError("a transport of Postfix is expected, such as smtp:[mx.example.org]:25")
+    return text
+
+
+def _hash(text: str) -> str:
+    if not (_HASH.fullmatch(text) or _CLEAR.match(text)):
+        raise ValueError(
+            "a hash with its scheme before it is expected, such as {ARGON2ID}$argon2id$..."
+        )
+    return text
+
+
+def _sender(text: str) -> str:
+    if text.startswith("@"):
+        return "@" + parse_domain(text[1:])
+    return str(parse_mailbox_address(text))
+
+
+def base64_text(text: str) -> str:
+    """Return text in base64; raise `ValueError` for other text."""
+    try:
+        base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("base64 is expected") from None
+    return text
+
+
+def shallow(rule: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return a rule that is nested at most `DEEPEST_RULE` deep; raise `ValueError` otherwise."""
+    layer: list[Any] = [rule]
+    for _ in range(DEEPEST_RULE):
+        values = [one.values() if isinstance(one, dict) else one for one in layer]
+        layer = [child for group in values for child in group if isinstance(child, dict | list)]
+        if not layer:
+            return rule
+    raise ValueError(f"a rule has at most {DEEPEST_RULE} lists and objects within each other")
+
+
+DomainName = Annotated[str, AfterValidator(parse_domain)]
+MailboxAddress = Annotated[str, AfterValidator(lambda text: str(parse_mailbox_address(text)))]
+AliasAddress = Annotated[str, AfterValidator(lambda text: str(parse_alias_address(text)))]
+Target = Annotated[str, AfterValidator(lambda text: str(parse_target(text)))]
+Sender = Annotated[str, AfterValidator(_sender)]
+Words = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_one_line)]
+Transport = Annotated[str, AfterValidator(_transport)]
+StoreName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
+DisplayName = Annotated[str, StringConstraints(max_length=200), AfterValidator(_one_line)]
+Prose = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_without_nul)]
+Hash = Annotated[str, StringConstraints(max_length=LONGEST_HASH), AfterValidator(_hash)]
+Octets = Annotated[int, Field(ge=0, lt=1 << 63)]
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+Seconds = Annotated[int, Field(ge=0, lt=1 << 53)]
+Time = Annotated[int | None, Field(ge=0, lt=1 << 53)]
+Score = Annotated[float | None, Field(ge=-1000, le=1000, allow_inf_nan=False)]
+Protocol: TypeAlias = Literal["imap", "pop3", "smtp", "sieve"]
