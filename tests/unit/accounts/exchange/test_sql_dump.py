@@ -267,4 +267,4 @@ def test_what_pg_dump_copies_comes_back(pairs: list[tuple[Any, Any]]) -> None:
     st.sampled_from(["mysql", "postgresql"]),
 )
 def test_any_text_is_read_to_its_end(text: str, dialect: Dialect) -> None:
-    read("INSERT INTO box VALUES (1,2);" + text, dialect)
+    read("INSERT INTO box VALUES (1,2);" + text, dialect)  # noqa: S608

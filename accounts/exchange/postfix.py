@@ -1,0 +1,73 @@
+"""Reader of Postfix's own files: virtual aliases, mailboxes, senders, and Dovecot's passwd-file."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, TypeAlias
+
+from accounts.exchange.files import Files
+from accounts.exchange.gathering import Gathering
+from accounts.exchange.notes import Place, Reading, SourceError
+from accounts.exchange.passwd_file import read_passwd_file
+from accounts.exchange.postfix_tables import (
+    read_domain_list,
+    read_mailbox_map,
+    read_sender_map,
+    read_virtual,
+)
+from accounts.exchange.settling import finish
+
+Role: TypeAlias = Literal["passwd", "mailboxes", "senders", "domains", "virtual"]
+
+# by the usual names, in this order; a file of another name is taken by its first line
+_ROLES: tuple[tuple[str, Role], ...] = (
+    (r"passwd|users|userdb|shadow", "passwd"),
+    (r"vmailbox|mailbox_maps|virtual_mailbox(es)?$|^mailboxes|vmaps", "mailboxes"),
+    (r"sender|login_maps", "senders"),
+    (r"domains|vhosts", "domains"),
+    (r"virtual|alias|valias", "virtual"),
+)
+_PASSWD_LINE = re.compile(rb"^[^\s:#]+:[^\s]*", re.MULTILINE)
+_MAILBOX_LINE = re.compile(rb"^[^\s#][^\s]*[ \t]+[^\s@]+/[^\s@]*\r?$", re.MULTILINE)
+_SKIPPED = re.compile(r"\.(db|lmdb|cdb|bak|orig|dist|sample)$|~$")
+
+
+def guess_role(name: str, data: bytes) -> Role:
+    """Return what a file is, by the last part of its name, otherwise by the look of its lines."""
+    last = name.rpartition("/")[2].lower()
+    for pattern, role in _ROLES:
+        if re.search(pattern, last):
+            return role
+    if _PASSWD_LINE.search(data[:4096]):
+        return "passwd"
+    return "mailboxes" if _MAILBOX_LINE.search(data[:4096]) else "virtual"
+
+
+def read(files: Files, *, origin: str | None = None, first_wins: bool = True) -> Reading:
+    """Return the accounts of a `virtual` and `passwd` pair, and of the other tables that are there.
+
+    `origin` is Postfix's $myorigin, for names without a domain; without it, they are noted. Of two
+    lines with one key the first counts, as postmap does; with `first_wins` false the last, as
+    texthash does. Raises `SourceError` if no file is there.
+    """
+    by_role: dict[Role, list[tuple[str, bytes]]] = {}
+    for name, data in files.content.items():
+        if not _SKIPPED.search(name):
+            by_role.setdefault(guess_role(name, data), []).append((name, data))
+    if not by_role:
+        raise SourceError("there is no table of Postfix and no passwd-file")
+    gathering = Gathering(next(iter(files.content)), origin)
+    for name, data in by_role.get("domains", ()):
+        read_domain_list(gathering, name, data)
+    for name, data in by_role.get("passwd", ()):
+        read_passwd_file(gathering, name, data)
+    known = set(gathering.mailboxes)
+    for name, data in by_role.get("mailboxes", ()):
+        read_mailbox_map(gathering, name, data, known)
+    for name, data in by_role.get("senders", ()):
+        read_sender_map(gathering, name, data)
+    for name, data in by_role.get("virtual", ()):
+        read_virtual(gathering, name, data)
+    if not gathering.mailboxes and "passwd" in by_role:
+        gathering.note("decide", "no mailbox was found", Place(by_role["passwd"][0][0]))
+    return finish(gathering, "first" if first_wins else "last")
