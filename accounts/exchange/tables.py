@@ -51,13 +51,13 @@ class Row:
         return text.strip()
 
     def prose(self, column: str) -> str:
-        """Return text for people: what is no UTF-8 or a control character becomes U+FFFD."""
+        """Return text for people: what is no UTF-8 or a control character becomes U+FFFD.
+
+        A tab and the end of a line become a blank.
+        """
         value = self.value(column)
         text = value.decode(errors="replace") if isinstance(value, bytes) else str(value or "")
-        return "".join(
-            "\N{REPLACEMENT CHARACTER}" if "\ud800" <= one <= "\udfff" or one < " " else one
-            for one in text
-        ).strip()
+        return "".join(map(_shown, text)).strip()
 
     def number(self, column: str, default: int = 0) -> int:
         """Return a whole number; `default` for NULL and for the empty text."""
@@ -103,3 +103,9 @@ class Tables:
 
     def __contains__(self, table: str) -> bool:
         return table in self.rows
+
+
+def _shown(character: str) -> str:
+    if character < " " or "\ud800" <= character <= "\udfff":
+        return " " if character.isspace() else "\N{REPLACEMENT CHARACTER}"
+    return character
