@@ -1,0 +1,387 @@
+"""Plan of an import: what a document would change in a datastore, in the order of doing it.
+
+A plan never removes an object. It compares the fields that the document sets, so that what a source
+does not know stays as it is; the same document a second time changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from accounts.address import fold_local_part
+from accounts.exchange.document import (
+    Administrator,
+    Alias,
+    DkimKey,
+    Document,
+    Domain,
+    Mailbox,
+    Model,
+    Preferences,
+    RemoteAccount,
+    Secret,
+    set_fields,
+)
+from accounts.exchange.hashes import plain_text
+
+Action: TypeAlias = Literal["add", "change", "keep", "conflict"]
+Kind: TypeAlias = Literal[
+    "domain",
+    "mailbox",
+    "alias",
+    "sender right",
+    "app password",
+    "rule",
+    "order of rules",
+    "preferences",
+    "allowed sender",
+    "blocked sender",
+    "remote account",
+    "DKIM key",
+    "administrator",
+]
+Passwords: TypeAlias = Literal["source", "datastore"]
+"""Whose password counts when the object is there with one already."""
+
+Check: TypeAlias = Callable[[str, str], bool]
+"""Says whether a stored password and one in clear text are the same."""
+
+_T = TypeVar("_T", bound=Model)
+
+TIMES = frozenset(
+    {"created", "changed", "password_changed", "last_login", "last_used", "last_client"}
+    | {"activated", "retired"}
+)
+"""Fields that are taken over when an object is added, and are no difference afterwards."""
+
+_SECRET = frozenset({"password", "secret", "private"})
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field that changes. A secret has neither value."""
+
+    field: str
+    before: Any = None
+    after: Any = None
+    is_secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One object: what is to be done with it, and why not if it is a conflict.
+
+    `owner` is the mailbox or the domain of a part, such as an app password. `wanted` is the object
+    of the document, for rights and listed senders the address.
+    """
+
+    action: Action
+    kind: Kind
+    name: str
+    owner: str = ""
+    differences: tuple[Difference, ...] = ()
+    reason: str = ""
+    wanted: Model | str | None = None
+
+
+def make_plan(
+    wanted: Document,
+    present: Document,
+    *,
+    passwords: Passwords = "source",
+    check: Check = lambda _stored, _clear: False,
+) -> tuple[Change, ...]:
+    """Return a change for each object of `wanted`, compared with the export `present`.
+
+    `check` compares a password in clear text with the stored one; without it each such password is
+    a change. Conflicts are those that the two documents show; the datastore may find more.
+    """
+    return tuple(_Plan(wanted, present, passwords, check).changes())
+
+
+class _Plan:
+    def __init__(
+        self, wanted: Document, present: Document, passwords: Passwords, check: Check
+    ) -> None:
+        self._wanted, self._present = wanted, present
+        self._passwords, self._check = passwords, check
+        self._domains = {one.name: one for one in present.domains}
+        self._new_domains = {one.name: one for one in wanted.domains}
+        self._ours = frozenset(self._domains) | frozenset(self._new_domains)
+        self._mailboxes = {one.address: one for one in present.mailboxes}
+        self._aliases = {one.address: one for one in present.aliases}
+        self._with_mailboxes = {
+            one.address.rpartition("@")[2] for one in (*present.mailboxes, *wanted.mailboxes)
+        }
+        self._failed: set[str] = set()
+
+    def changes(self) -> Iterator[Change]:
+        """Yield the changes: first what others refer to."""
+        domains = sorted(self._wanted.domains, key=lambda one: (one.alias_of is not None, one.name))
+        for domain in domains:
+            yield self._domain(domain)
+        for mailbox in self._wanted.mailboxes:
+            yield self._mailbox(mailbox)
+        for alias in self._wanted.aliases:
+            yield self._alias(alias)
+        for mailbox in self._wanted.mailboxes:
+            if mailbox.address not in self._failed:
+                yield from self._parts(mailbox)
+        for domain in domains:
+            if domain.name not in self._failed:
+                yield from self._keys(domain)
+        present = {one.login: one for one in self._present.administrators}
+        for administrator in self._wanted.administrators:
+            yield self._administrator(administrator, present.get(administrator.login))
+
+    def _domain(self, one: Domain) -> Change:
+        reason = self._domain_conflict(one)
+        if reason:
+            self._failed.add(one.name)
+            return Change("conflict", "domain", one.name, reason=reason)
+        return self._object("domain", one.name, one, self._domains.get(one.name), {"dkim_keys"})
+
+    def _domain_conflict(self, one: Domain) -> str:
+        target = one.alias_of
+        if target is None:
+            return ""
+        if target == one.name:
+            return "it would be an alias of itself"
+        if target not in self._ours:
+            return f"it would be an alias of {target}, which is not there"
+        if self._alias_of(target) is not None:
+            return f"{target} is an alias itself"
+        if one.name in self._with_mailboxes:
+            return "it would be an alias domain, and it has mailboxes"
+        return ""
+
+    def _alias_of(self, name: str) -> str | None:
+        """Return the domain that `name` is an alias of after the import."""
+        wanted, present = self._new_domains.get(name), self._domains.get(name)
+        if wanted is not None and (present is None or "alias_of" in wanted.model_fields_set):
+            return wanted.alias_of
+        return present.alias_of if present is not None else None
+
+    def _mailbox(self, one: Mailbox) -> Change:
+        reason = self._place_conflict(one.address)
+        domain = one.address.rpartition("@")[2]
+        if not reason and one.address in self._aliases:
+            reason = "there is an alias of this name"
+        elif not reason and (target := self._alias_of(domain)) is not None:
+            reason = f"{domain} is an alias of {target}"
+        if reason:
+            self._failed.add(one.address)
+            return Change("conflict", "mailbox", one.address, reason=reason)
+        return self._object("mailbox", one.address, one, self._mailboxes.get(one.address), _PARTS)
+
+    def _alias(self, one: Alias) -> Change:
+        reason = self._place_conflict(one.address)
+        if not reason and one.address in self._mailboxes:
+            reason = "there is a mailbox of this name"
+        if reason:
+            return Change("conflict", "alias", one.address, reason=reason)
+        return self._object("alias", one.address, one, self._aliases.get(one.address), frozenset())
+
+    def _place_conflict(self, address: str) -> str:
+        domain = address.rpartition("@")[2]
+        if domain not in self._domains and domain in self._failed:
+            return f"domain {domain} is not added"
+        return "" if domain in self._ours else f"there is no domain {domain}"
+
+    def _administrator(self, one: Administrator, present: Administrator | None) -> Change:
+        missing = [name for name in one.domains if name not in self._ours]
+        if missing:
+            reason = f"there is no domain {missing[0]}"
+            return Change("conflict", "administrator", one.login, reason=reason)
+        return self._object("administrator", one.login, one, present, frozenset())
+
+    def _parts(self, mailbox: Mailbox) -> Iterator[Change]:
+        owner = mailbox.address
+        present = self._mailboxes.get(owner) or Mailbox.model_validate({"address": owner})
+        yield from _listed("sender right", owner, mailbox.rights, present.rights)
+        yield from self._named(
+            "app password",
+            owner,
+            mailbox.app_passwords,
+            present.app_passwords,
+            lambda one: one.name,
+        )
+        yield from self._rules(mailbox, present)
+        if mailbox.preferences is not None:
+            defaults = present.preferences or Preferences()
+            change = self._object(
+                "preferences", "", mailbox.preferences, defaults, frozenset(), owner
+            )
+            is_new = present.preferences is None and change.action == "change"
+            yield replace(change, action="add") if is_new else change
+        yield from _listed(
+            "allowed sender", owner, mailbox.allowed_senders, present.allowed_senders
+        )
+        yield from _listed(
+            "blocked sender", owner, mailbox.blocked_senders, present.blocked_senders
+        )
+        for account in mailbox.remote_accounts:
+            there = next((one for one in present.remote_accounts if one.key == account.key), None)
+            yield self._remote_account(owner, account, there)
+
+    def _rules(self, mailbox: Mailbox, present: Mailbox) -> Iterator[Change]:
+        yield from self._named(
+            "rule",
+            mailbox.address,
+            mailbox.sieve_rules,
+            present.sieve_rules,
+            lambda one: one.name,
+        )
+        wanted = [one.name for one in mailbox.sieve_rules]
+        there = [one.name for one in present.sieve_rules]
+        appended = [*there, *(name for name in wanted if name not in there)]
+        ordered = (*wanted, *(name for name in there if name not in wanted))
+        if wanted and ordered != tuple(appended):
+            difference = Difference("order", tuple(appended), ordered)
+            yield Change("change", "order of rules", "", mailbox.address, (difference,))
+
+    def _named(
+        self,
+        kind: Kind,
+        owner: str,
+        wanted: Sequence[_T],
+        present: Sequence[_T],
+        name: Callable[[_T], str],
+    ) -> Iterator[Change]:
+        there = {name(one): one for one in present}
+        for one in wanted:
+            yield self._object(kind, name(one), one, there.get(name(one)), frozenset(), owner)
+
+    def _remote_account(
+        self, owner: str, one: RemoteAccount, present: RemoteAccount | None
+    ) -> Change:
+        if present is None and _is_empty(one.secret):
+            reason = "the document lacks its password"
+            return Change("conflict", "remote account", one.key, owner, reason=reason)
+        return self._object("remote account", one.key, one, present, frozenset(), owner)
+
+    def _keys(self, domain: Domain) -> Iterator[Change]:
+        present = self._domains.get(domain.name) or Domain.model_validate({"name": domain.name})
+        there = {key.selector: key for key in present.dkim_keys}
+        signing = {
+            key.algorithm: key.selector for key in present.dkim_keys if key.state == "active"
+        }
+        for key in domain.dkim_keys:
+            other = signing.get(key.algorithm)
+            if key.state == "active" and other not in (None, key.selector):
+                # an import never switches to another key
+                key = key.model_copy(update={"state": "new"})
+            yield _key(domain.name, key, there.get(key.selector))
+
+    def _object(
+        self,
+        kind: Kind,
+        name: str,
+        wanted: Model,
+        present: Model | None,
+        parts: frozenset[str] | set[str],
+        owner: str = "",
+    ) -> Change:
+        fields = [one for one in set_fields(wanted) if one not in parts and one not in TIMES]
+        if present is None:
+            added = tuple(self._shown(field, wanted) for field in fields[1:])
+            return Change("add", kind, name, owner, added, wanted=wanted)
+        differences = tuple(
+            self._difference(field, wanted, present)
+            for field in fields
+            if not self._is_same(field, getattr(wanted, field), getattr(present, field))
+        )
+        action: Action = "change" if differences else "keep"
+        return Change(action, kind, name, owner, differences, wanted=wanted)
+
+    def _shown(self, field: str, one: Model) -> Difference:
+        if field in _SECRET:
+            return Difference(field, is_secret=True)
+        return Difference(field, None, getattr(one, field))
+
+    def _difference(self, field: str, wanted: Model, present: Model) -> Difference:
+        if field in _SECRET:
+            return Difference(field, is_secret=True)
+        return Difference(field, getattr(present, field), getattr(wanted, field))
+
+    def _is_same(self, field: str, wanted: Any, present: Any) -> bool:
+        if field == "password":
+            return self._is_same_password(wanted, present)
+        if isinstance(wanted, Secret):
+            return _is_empty(wanted) or wanted == present
+        if field in ("targets", "forwards"):
+            return self._folded(wanted) == self._folded(present)
+        if field == "catch_all" and wanted is not None and present is not None:
+            return self._folded((wanted,)) == self._folded((present,))
+        if field == "domains":
+            return sorted(wanted) == sorted(present)
+        return bool(wanted == present)
+
+    def _is_same_password(self, wanted: str | None, present: str | None) -> bool:
+        if wanted == present or (present is not None and self._passwords == "datastore"):
+            return True
+        clear = plain_text(wanted)
+        return clear is not None and present is not None and self._check(present, clear)
+
+    def _folded(self, targets: Iterable[str]) -> tuple[str, ...]:
+        """Return targets as the datastore spells them: those in our domains in lower case."""
+        found: dict[str, None] = {}
+        for target in targets:
+            local, _, domain = target.rpartition("@")
+            spelled = f"{fold_local_part(local)}@{domain}" if domain in self._ours else target
+            found[spelled] = None
+        return tuple(found)
+
+
+_PARTS = {
+    "rights",
+    "app_passwords",
+    "sieve_rules",
+    "preferences",
+    "allowed_senders",
+    "blocked_senders",
+    "remote_accounts",
+}
+"""Fields of a mailbox that are changes of their own."""
+
+
+def _is_empty(secret: Secret) -> bool:
+    return secret.clear is None and secret.sealed is None
+
+
+def _listed(
+    kind: Kind, owner: str, wanted: Sequence[str], present: Sequence[str]
+) -> Iterator[Change]:
+    for one in wanted:
+        action: Action = "keep" if one in present else "add"
+        yield Change(action, kind, one, owner, wanted=one)
+
+
+def _key(domain: str, key: DkimKey, present: DkimKey | None) -> Change:
+    if present is None:
+        if _is_empty(key.private):
+            reason = "the document lacks its private part"
+            return Change("conflict", "DKIM key", key.selector, domain, reason=reason)
+        fields = (
+            Difference("algorithm", None, key.algorithm),
+            Difference("state", None, key.state),
+        )
+        return Change("add", "DKIM key", key.selector, domain, fields, wanted=key)
+    if not (_is_empty(key.private) or key.private == present.private):
+        reason = "there is another key with this selector"
+        return Change("conflict", "DKIM key", key.selector, domain, reason=reason)
+    order = ("new", "active", "retired")
+    if order.index(key.state) <= order.index(present.state):
+        return Change("keep", "DKIM key", key.selector, domain, wanted=key)
+    difference = Difference("state", present.state, key.state)
+    return Change("change", "DKIM key", key.selector, domain, (difference,), wanted=key)
+
+
+def counts(changes: Iterable[Change]) -> Mapping[Action, int]:
+    """Return how many changes there are of each action."""
+    found: dict[Action, int] = {"add": 0, "change": 0, "keep": 0, "conflict": 0}
+    for change in changes:
+        found[change.action] += 1
+    return found
