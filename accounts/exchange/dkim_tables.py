@@ -52,7 +52,7 @@ def add_key(gathering: Gathering, domain: str, selector: str, data: bytes, place
     if name is None:
         return
     keys: tuple[DkimKey, ...] = gathering.domains[name].fields.get("dkim_keys", ())
-    if any(key.selector == selector for key in keys):
+    if any(key.selector == selector.lower() for key in keys):
         gathering.note("left out", f"DKIM key {selector} of {domain} is there twice", place)
         return
     active = not any(key.algorithm == algorithm and key.state == "active" for key in keys)

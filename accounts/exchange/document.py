@@ -28,12 +28,15 @@ from accounts.exchange.kinds import (
     DisplayName,
     DomainName,
     Hash,
+    Interval,
+    Login,
     MailboxAddress,
     Name,
     Octets,
     Prose,
     Protocol,
     Score,
+    Selector,
     Sender,
     StoreName,
     Target,
@@ -85,7 +88,7 @@ class Secret(Model):
 class DkimKey(Model):
     """A signing key; `private` is PKCS #8 in PEM when it is clear."""
 
-    selector: Name
+    selector: Selector
     algorithm: Literal["rsa", "ed25519"]
     private: Secret
     public_record: Prose = ""
@@ -155,7 +158,7 @@ class RemoteAccount(Model):
     secret: Secret
     folder: Name = "INBOX"
     destination: Name | None = None
-    interval: Annotated[int, Field(ge=1, lt=1 << 31)] = 600
+    interval: Interval = 600
     keep: bool = True
     enabled: bool = True
     created: Time = None
@@ -229,7 +232,7 @@ class Alias(Model):
 class Administrator(Model):
     """A person who may change domains; one with the role `domains` only those of the list."""
 
-    login: Name
+    login: Login
     password: Hash | None = Field(None, repr=False)
     role: Literal["global", "domains"]
     domains: tuple[DomainName, ...] = ()

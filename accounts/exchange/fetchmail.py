@@ -317,6 +317,6 @@ def _add_to(
 
 
 def _seconds(text: str) -> int:
-    return (
-        int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 7 and int(text) else 600
-    )
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 7):
+        return 600
+    return min(max(int(text), 60), 7 * 86_400)

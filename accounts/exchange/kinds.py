@@ -26,6 +26,9 @@ DEEPEST_RULE: Final = 20
 
 _HASH = re.compile(r"\{[A-Z0-9][A-Z0-9.-]{0,40}\}[\x21-\x7e]+")
 _CLEAR = re.compile(r"\{(?:PLAIN|CLEAR|CLEARTEXT|PLAINTEXT)\}.")
+_LOGIN = re.compile(r"[a-z0-9](?:[a-z0-9._+-]{0,62}[a-z0-9])?")
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?"
+_SELECTOR = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _TRANSPORT = re.compile(r"[A-Za-z0-9_-]{1,64}:[\x21-\x7e]{0,254}")
 
 
@@ -62,6 +65,20 @@ def _sender(text: str) -> str:
     return str(parse_mailbox_address(text))
 
 
+def _login(text: str) -> str:
+    if "@" in text:
+        return str(parse_mailbox_address(text))
+    if not _LOGIN.fullmatch(text.lower()):
+        raise ValueError("an address, or up to 64 letters, digits and . _ + - are expected")
+    return text.lower()
+
+
+def _selector(text: str) -> str:
+    if len(text) > 200 or not _SELECTOR.fullmatch(text.lower()):
+        raise ValueError("labels of letters, digits and hyphens with dots between are expected")
+    return text.lower()
+
+
 def base64_text(text: str) -> str:
     """Return text in base64; raise `ValueError` for other text."""
     try:
@@ -90,13 +107,17 @@ Sender = Annotated[str, AfterValidator(_sender)]
 Words = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_one_line)]
 Transport = Annotated[str, AfterValidator(_transport)]
 StoreName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$")]
+Login = Annotated[str, AfterValidator(_login)]
+Selector = Annotated[str, AfterValidator(_selector)]
+Interval = Annotated[int, Field(ge=60, le=7 * 86_400)]
+"""Seconds between two times of fetching."""
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
 DisplayName = Annotated[str, StringConstraints(max_length=200), AfterValidator(_one_line)]
 Prose = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_without_nul)]
 Hash = Annotated[str, StringConstraints(max_length=LONGEST_HASH), AfterValidator(_hash)]
-Octets = Annotated[int, Field(ge=0, lt=1 << 63)]
-Count = Annotated[int, Field(ge=0, lt=1 << 63)]
-Seconds = Annotated[int, Field(ge=0, lt=1 << 53)]
+Octets = Annotated[int, Field(ge=0, lt=1 << 53)]
+Count = Annotated[int, Field(ge=0, lt=1 << 53)]
+"""Numbers that every reader of JSON keeps exactly (RFC 8259 section 6)."""
 Time = Annotated[int | None, Field(ge=0, lt=1 << 53)]
 Score = Annotated[float | None, Field(ge=-1000, le=1000, allow_inf_nan=False)]
 Protocol: TypeAlias = Literal["imap", "pop3", "smtp", "sieve"]

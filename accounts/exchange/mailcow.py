@@ -352,7 +352,9 @@ def _imapsync(gathering: Gathering, row: Row) -> None:
         login=row.text("user1"),
         secret={"clear": row.text("password1")},
         destination=row.text("subfolder2") or None,
-        interval=max(int(minutes), 1) * 60 if minutes.isdigit() and len(minutes) < 6 else 600,
+        interval=min(max(int(minutes), 1), 10_080) * 60
+        if minutes.isdigit() and len(minutes) < 6
+        else 600,
         keep=not row.flag("delete1", default=False),
         enabled=row.flag("active"),
     )

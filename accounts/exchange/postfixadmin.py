@@ -240,7 +240,7 @@ def _fetchmail(gathering: Gathering, row: Row) -> None:
         login=row.text("src_user"),
         secret={"clear": secret},
         folder=row.text("src_folder") or "INBOX",
-        interval=max(row.number("poll_time"), 1) * 60,
+        interval=min(max(row.number("poll_time"), 1), 10_080) * 60,
         keep=row.flag("keep", default=False),
         enabled=row.flag("active"),
     )

@@ -19,7 +19,7 @@ def parse_size(text: str, plain_unit: str = "b") -> int | None:
     if match is None:
         raise ValueError("this is no size such as 5G or 500M")
     octets = int(match[1]) << 10 * _UNITS[(match[2] or plain_unit).lower()]
-    if octets >= 1 << 63:
+    if octets >= 1 << 53:
         raise ValueError("this size is too large")
     return octets or None
 
