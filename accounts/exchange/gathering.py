@@ -64,6 +64,8 @@ class Gathering:
         self.mailboxes: dict[str, Held] = {}
         self.aliases: dict[str, Held] = {}
         self.routes: list[Route] = []
+        self.whole_domains: dict[str, Place] = {}
+        """Where the catch-all of a domain was found, or that it is an alias."""
         self.parts: dict[tuple[str, str], dict[str, Any]] = {}
         self.administrators: dict[str, Administrator] = {}
         self._notes: list[Note] = []

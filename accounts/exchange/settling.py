@@ -12,6 +12,7 @@ from accounts.address import (
     parse_mailbox_address,
     parse_target,
 )
+from accounts.exchange.circles import cut_circles
 from accounts.exchange.document import Alias, Document, Domain, Mailbox
 from accounts.exchange.gathering import Gathering, Held, Route
 from accounts.exchange.notes import Place, Reading
@@ -38,6 +39,7 @@ def finish(gathering: Gathering, duplicates: Duplicates = "joined") -> Reading:
     settling = _Settling(gathering)
     settling.routes(duplicates)
     settling.relay_domains()
+    cut_circles(gathering)
     settling.parts()
     settling.missing_targets()
     settling.limits()
@@ -76,8 +78,6 @@ class _Settling:
     def __init__(self, gathering: Gathering) -> None:
         self._g = gathering
         self._mailboxes_of = _by_domain(gathering.mailboxes)
-        self._places: dict[str, Place] = {}
-        """Where the catch-all or the alias of a domain was found."""
         self._routed = {route.key.lower() for route in gathering.routes}
 
     def routes(self, duplicates: Duplicates) -> None:
@@ -85,7 +85,7 @@ class _Settling:
         for key, route in self._by_key(duplicates).items():
             if key.startswith("@"):
                 whole_domains.append((key[1:], route))
-                self._places[key[1:]] = route.place
+                self._g.whole_domains[key[1:]] = route.place
                 self._g.domain(key[1:], route.place)
             else:
                 self._exact(key, route)
@@ -257,7 +257,7 @@ class _Settling:
         for name, held in domains.items():
             if not held.fields.get("alias_of"):
                 continue
-            place = self._places.get(name, held.place)
+            place = self._g.whole_domains.get(name, held.place)
             target = self._end_of(name)
             own = self._mailboxes_of.get(name)
             if target is None or target not in domains:
@@ -298,7 +298,7 @@ class _Settling:
             self._missing(f"mailbox {address}", held.fields.get("forwards", ()), held.place)
         for name, held in self._g.domains.items():
             if target := held.fields.get("catch_all"):
-                place = self._places.get(name, held.place)
+                place = self._g.whole_domains.get(name, held.place)
                 self._missing(f"catch-all of {name}", (target,), place, name)
 
     def _missing(

@@ -182,6 +182,37 @@ def test_a_catch_all_takes_no_mail_of_mailboxes_any_more() -> None:
     assert not said(reading, "bob@example.org too")
 
 
+def test_circles_are_cut() -> None:
+    """The datastore refuses them, and Postfix defers such mail or bounces it."""
+    reading = pair(
+        "a@example.org b@example.org\nb@example.org c@example.net\n"
+        "@example.net @example.org\nc@example.org a@example.org, x@outside.example\n"
+        "anna@example.org anna@example.org, bob@example.org\n"
+        "bob@example.org bob@example.org, anna@example.org\n"
+        "@only.example nobody@only.example\n@two.example @three.example\n"
+        "d@example.org d+x@example.org\n@three.example z@two.example\n"
+    )
+    assert aliases(reading) == {
+        "a@example.org": ("b@example.org",),
+        "b@example.org": ("c@example.net",),
+        "c@example.org": ("x@outside.example",),
+    }
+    assert said(reading, "virtual:4", "c@example.org leads to a@example.org")
+    anna, bob = mailboxes(reading)["anna@example.org"], mailboxes(reading)["bob@example.org"]
+    assert (anna.forwards, anna.keep_copy) == (("bob@example.org",), True)
+    assert (bob.forwards, bob.keep_copy) == ((), True)
+    assert "catch_all" not in domains(reading)["only.example"]
+    assert "catch_all" not in domains(reading)["three.example"]
+    assert said(reading, "d@example.org leads to d+x@example.org")
+
+
+def test_a_long_chain_of_aliases_takes_no_stack() -> None:
+    lines = "".join(f"a{n}@example.org a{n + 1}@example.org\n" for n in range(20_000))
+    reading = pair(lines + "a20000@example.org a0@example.org\n")
+    assert len(reading.document.aliases) == 20_000
+    assert said(reading, "a20000@example.org leads to a0@example.org")
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
@@ -198,7 +229,7 @@ def test_a_catch_all_takes_no_mail_of_mailboxes_any_more() -> None:
         ("@alias.example @nowhere.example", "which is not there"),
         ("@example.org @other.example\n@other.example x@outside.example", "has mailboxes"),
         ("info@example.org nobody@example.org", "leads to nobody@example.org"),
-        ("@example.org nobody@example.org", "catch-all of example.org leads to nobody"),
+        ("@example.org nobody@example.org", "@example.org leads to nobody@example.org, from where"),
         ("info@example.org " + "a" * 65 + "@x.example", "more than 64 octets"),
         ("x" * 300 + "@example.org anna@example.org", "more than 64 octets"),
         ("<script>@example.org anna@example.org", "is not an address"),
