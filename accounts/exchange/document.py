@@ -35,6 +35,7 @@ from accounts.exchange.kinds import (
     Octets,
     Prose,
     Protocol,
+    Rule,
     Score,
     Selector,
     Sender,
@@ -134,7 +135,7 @@ class SieveRule(Model):
 
     name: Name
     enabled: bool = True
-    rule: Annotated[dict[str, JsonValue], AfterValidator(shallow)]
+    rule: Annotated[Rule, AfterValidator(shallow)]
 
 
 class Preferences(Model):

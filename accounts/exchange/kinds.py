@@ -21,7 +21,7 @@ LONGEST_HASH: Final = 1024
 MOST_TARGETS: Final = 250
 """Targets of an alias or a mailbox, as many as the datastore allows."""
 
-DEEPEST_RULE: Final = 20
+DEEPEST_RULE: Final = 32
 """Lists and objects within each other in a Sieve rule."""
 
 _HASH = re.compile(r"\{[A-Z0-9][A-Z0-9.-]{0,40}\}[\x21-\x7e]+")
@@ -79,6 +79,10 @@ def _selector(text: str) -> str:
     return text.lower()
 
 
+Rule: TypeAlias = "dict[str, JsonValue] | list[JsonValue]"
+"""A Sieve rule as JSON."""
+
+
 def base64_text(text: str) -> str:
     """Return text in base64; raise `ValueError` for other text."""
     try:
@@ -88,7 +92,7 @@ def base64_text(text: str) -> str:
     return text
 
 
-def shallow(rule: dict[str, JsonValue]) -> dict[str, JsonValue]:
+def shallow(rule: Rule) -> Rule:
     """Return a rule that is nested at most `DEEPEST_RULE` deep; raise `ValueError` otherwise."""
     layer: list[Any] = [rule]
     for _ in range(DEEPEST_RULE):

@@ -31,6 +31,7 @@ Kind: TypeAlias = Literal[
     "domain",
     "mailbox",
     "alias",
+    "catch-all",
     "sender right",
     "app password",
     "rule",
@@ -124,8 +125,12 @@ class _Plan:
             yield self._domain(domain)
         for mailbox in self._wanted.mailboxes:
             yield self._mailbox(mailbox)
-        for alias in self._wanted.aliases:
+        # a wildcard would take the addresses that other aliases are still to get
+        for alias in sorted(self._wanted.aliases, key=lambda one: "*" in one.address):
             yield self._alias(alias)
+        for domain in domains:
+            if domain.name not in self._failed:
+                yield from self._catch_all(domain)
         for mailbox in self._wanted.mailboxes:
             if mailbox.address not in self._failed:
                 yield from self._parts(mailbox)
@@ -141,7 +146,21 @@ class _Plan:
         if reason:
             self._failed.add(one.name)
             return Change("conflict", "domain", one.name, reason=reason)
-        return self._object("domain", one.name, one, self._domains.get(one.name), {"dkim_keys"})
+        return self._object(
+            "domain", one.name, one, self._domains.get(one.name), {"dkim_keys", "catch_all"}
+        )
+
+    def _catch_all(self, one: Domain) -> Iterator[Change]:
+        """Yield the change of a catch-all, which needs the mailbox that it leads to."""
+        if "catch_all" not in one.model_fields_set:
+            return
+        there = self._domains.get(one.name)
+        before = there.catch_all if there is not None else None
+        if self._is_same("catch_all", one.catch_all, before):
+            return
+        action: Action = "add" if before is None else "change"
+        difference = Difference("target", before, one.catch_all)
+        yield Change(action, "catch-all", "", one.name, (difference,), wanted=one)
 
     def _domain_conflict(self, one: Domain) -> str:
         target = one.alias_of
@@ -174,7 +193,7 @@ class _Plan:
         if reason:
             self._failed.add(one.address)
             return Change("conflict", "mailbox", one.address, reason=reason)
-        return self._object("mailbox", one.address, one, self._mailboxes.get(one.address), _PARTS)
+        return self._object("mailbox", one.address, one, self._mailboxes.get(one.address), PARTS)
 
     def _alias(self, one: Alias) -> Change:
         reason = self._place_conflict(one.address)
@@ -335,7 +354,7 @@ class _Plan:
         return tuple(found)
 
 
-_PARTS = {
+PARTS = {
     "rights",
     "app_passwords",
     "sieve_rules",

@@ -115,7 +115,7 @@ def test_a_rule_has_a_depth() -> None:
     deep: Any = {}
     for _ in range(30):
         deep = {"a": [deep]}
-    with pytest.raises(DocumentError, match="at most 20 lists and objects"):
+    with pytest.raises(DocumentError, match="at most 32 lists and objects"):
         parse(
             document(
                 mailboxes=[
