@@ -48,7 +48,9 @@ def read(files: Files, *, origin: str | None = None) -> Reading:
     Of two lines with one key the last counts, as in the texthash tables of docker-mailserver.
     Raises `SourceError` if none of its files is there.
     """
-    by_name = {name.rpartition("/")[2]: (name, data) for name, data in files.content.items()}
+    by_name: dict[str, tuple[str, bytes]] = {}
+    for name, data in sorted(files.content.items(), key=lambda file: file[0].count("/")):
+        by_name.setdefault(name.rpartition("/")[2], (name, data))  # not the copy in a subfolder
     if not any(name in by_name for name in _READ):
         raise SourceError("there is neither postfix-accounts.cf nor postfix-virtual.cf")
     gathering = Gathering(next(iter(files.content)), origin)

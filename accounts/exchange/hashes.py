@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from accounts.passwords.errors import LockedPassword, StoredPasswordError
+from accounts.passwords.errors import LockedPassword, PasswordError, StoredPasswordError
+from accounts.passwords.secret import Password
 from accounts.passwords.stored import read
 
 LONGEST_HASH = 1024
@@ -63,6 +64,16 @@ def _named(text: str) -> str:
     if _MD5_HEX.fullmatch(text):
         return f"{{PLAIN-MD5}}{text}"
     return f"{{CRYPT}}{text}" if text and text[0] not in "!*" else text
+
+
+def is_password(stored: str, clear: str) -> bool:
+    """Return whether a stored password is this one in clear text; takes as long as a login."""
+    try:
+        forms = Password(clear).forms
+        one = read(stored)
+    except PasswordError:
+        return False
+    return any(one.matches(form, "") for form in forms)
 
 
 def plain_text(hash_text: str | None) -> str | None:

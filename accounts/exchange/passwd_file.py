@@ -42,7 +42,13 @@ def _mailbox(gathering: Gathering, line: Line, fields: list[str], extra: str) ->
     if len(fields) > 4 and fields[4].strip():
         values["display_name"] = fields[4].strip()
     texts = [text for word in extra.split() if (text := _extra(word, values))]
-    address = gathering.mailbox(fields[0], line.place, **values)
+    held = gathering.mailboxes.get(fields[0].strip().lower())
+    if held is not None and held.place.file != line.place.file and not stored:
+        address: str | None = fields[0].strip().lower()
+        del values["password"]
+        held.fields.update(values)
+    else:
+        address = gathering.mailbox(fields[0], line.place, **values)
     if address is None:
         return False
     for text in texts:

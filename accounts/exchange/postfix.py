@@ -22,24 +22,27 @@ Role: TypeAlias = Literal["passwd", "mailboxes", "senders", "domains", "virtual"
 # by the usual names, in this order; a file of another name is taken by its first line
 _ROLES: tuple[tuple[str, Role], ...] = (
     (r"passwd|users|userdb|shadow", "passwd"),
-    (r"vmailbox|mailbox_maps|virtual_mailbox(es)?$|^mailboxes|vmaps", "mailboxes"),
+    (r"vmailbox|mailbox[-_]?maps|virtual[-_]mailbox(es)?$|^mailboxes|vmaps", "mailboxes"),
     (r"sender|login_maps", "senders"),
     (r"domains|vhosts", "domains"),
     (r"virtual|alias|valias", "virtual"),
 )
-_PASSWD_LINE = re.compile(rb"^[^\s:#]+:[^\s]*", re.MULTILINE)
+_PASSWD_LINE = re.compile(rb"^[^\s:#/]+:", re.MULTILINE)
+_WITHOUT_PASSWORD = re.compile(rb"^[^\s:#]+::", re.MULTILINE)
 _MAILBOX_LINE = re.compile(rb"^[^\s#][^\s]*[ \t]+[^\s@]+/[^\s@]*\r?$", re.MULTILINE)
 _SKIPPED = re.compile(r"\.(db|lmdb|cdb|bak|orig|dist|sample)$|~$")
 
 
 def guess_role(name: str, data: bytes) -> Role:
-    """Return what a file is, by the last part of its name, otherwise by the look of its lines."""
+    """Return what a file is: a passwd-file by its lines, others by name, then by their lines."""
+    if _PASSWD_LINE.search(data[:4096]):
+        return "passwd"
     last = name.rpartition("/")[2].lower()
     for pattern, role in _ROLES:
         if re.search(pattern, last):
-            return role
-    if _PASSWD_LINE.search(data[:4096]):
-        return "passwd"
+            if role != "passwd" or not data.strip():
+                return role
+            break
     return "mailboxes" if _MAILBOX_LINE.search(data[:4096]) else "virtual"
 
 
@@ -59,7 +62,9 @@ def read(files: Files, *, origin: str | None = None, first_wins: bool = True) ->
     gathering = Gathering(next(iter(files.content)), origin)
     for name, data in by_role.get("domains", ()):
         read_domain_list(gathering, name, data)
-    for name, data in by_role.get("passwd", ()):
+    # Dovecot may have the passwords in one file and the quotas and folders in another
+    passwd = by_role.get("passwd", [])
+    for name, data in sorted(passwd, key=lambda file: len(_WITHOUT_PASSWORD.findall(file[1]))):
         read_passwd_file(gathering, name, data)
     known = set(gathering.mailboxes)
     for name, data in by_role.get("mailboxes", ()):

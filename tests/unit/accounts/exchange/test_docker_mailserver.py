@@ -44,6 +44,11 @@ def test_accounts_aliases_and_quotas() -> None:
     }
 
 
+def test_a_copy_in_a_subfolder_does_not_count() -> None:
+    content = {"a/old/postfix-accounts.cf": b"", "postfix-accounts.cf": ACCOUNTS.encode()}
+    assert len(mailboxes(read(Files(content)))) == 2
+
+
 def test_restrictions() -> None:
     reading = whole(
         read(

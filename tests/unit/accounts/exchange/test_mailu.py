@@ -76,6 +76,11 @@ def export(text: str | bytes) -> Reading:
 
 
 def test_a_full_export() -> None:
+    """A token that Mailu accepts from one address only is left out, and the note says so.
+
+    An app password has no addresses, and one that works from everywhere would be less than the user
+    had asked for.
+    """
     reading = export(YAML)
     assert domains(reading) == {
         "example.com": {

@@ -62,7 +62,10 @@ def test_a_virtual_and_passwd_pair() -> None:
     ],
 )
 def test_a_mailbox_whose_password_is_of_no_use_lets_nobody_in(stored: str, says: str) -> None:
-    """The mailbox is there, so that its mail is not refused; the note says why nobody logs in."""
+    """The mailbox is there, so that its mail is not refused; the note says why nobody logs in.
+
+    To leave the user out, as one could with a hash that is a placeholder, would bounce their mail.
+    """
     reading = pair("", f"anna@example.org:{stored}\n")
     assert mailboxes(reading)["anna@example.org"].password is None
     assert said(reading, "passwd:1", says, "nobody can log in")
@@ -91,6 +94,21 @@ def test_passwd_lines_that_are_odd() -> None:
     assert said(reading, "passwd:5", "userdb_quota_rule: only a rule for the octets")
     assert said(reading, "passwd:6", "a user and a password")
     assert said(reading, "passwd:7", "../etc@example.org")
+
+
+def test_passwords_and_quotas_in_two_files() -> None:
+    """Dovecot's passdb and userdb may be two files; the names say nothing about the order."""
+    reading = whole(
+        read(
+            files(
+                a_users="anna@example.org::50:50::/home/a::userdb_quota_rule=*:storage=1G\n",
+                b_passwd=f"anna@example.org:{HASH}\n",
+            )
+        )
+    )
+    (anna,) = mailboxes(reading).values()
+    assert (anna.password, anna.quota) == (HASH, 1 << 30)
+    assert not said(reading, "there twice")
 
 
 def test_a_name_without_a_domain_gets_the_origin() -> None:
@@ -268,6 +286,9 @@ def test_other_tables() -> None:
     ("name", "data", "role"),
     [
         ("etc/dovecot/users", b"", "passwd"),
+        ("virtual_users", b"a@example.org example.org/a/\n", "mailboxes"),
+        ("virtual-mailbox-maps", b"a@example.org 1\n", "mailboxes"),
+        ("virtual", b"a@example.org:{PLAIN}x\n", "passwd"),
         ("dovecot-passwd", b"", "passwd"),
         ("vmailbox", b"", "mailboxes"),
         ("virtual_alias_maps", b"", "virtual"),

@@ -8,7 +8,6 @@ from accounts.exchange.sources import SOURCES, read_source
 from tests.unit.accounts.exchange.reading import HASH
 from tests.unit.accounts.exchange.samples import EVERYTHING
 
-
 DUMP = f"INSERT INTO mailbox (username, password) VALUES ('anna@example.org', '{HASH}')"  # noqa: S608
 
 
