@@ -30,7 +30,7 @@ from accounts.exchange.document import (
     SieveRule,
 )
 from accounts.exchange.export import export
-from accounts.exchange.hashes import plain_text
+from accounts.exchange.hashes import is_password, plain_text
 from accounts.exchange.plan import PARTS, TIMES, Change, Check, Passwords, make_plan
 from accounts.exchange.plan_text import title
 from accounts.exchange.unsealing import open_secret, unsealed
@@ -80,7 +80,7 @@ def import_document(
     hash_password: HashPassword,
     *,
     passwords: Passwords = "source",
-    check: Check = lambda _stored, _clear: False,
+    check: Check = is_password,
     partly: bool = False,
 ) -> Outcome:
     """Compare a document with the datastore and carry out what differs.
