@@ -7,6 +7,7 @@ notes it.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from accounts.exchange.document import (
 )
 from accounts.exchange.hashes import plain_text, take_hash
 from accounts.exchange.notes import Kind, Note, Place, Script
+from gatepost.printable import escape
 
 MOST_NOTES = 20_000
 """Notes of one reading; the rest is counted."""
@@ -32,6 +34,9 @@ MOST_NOTES = 20_000
 LONGEST_NAME = 200
 LONGEST_TEXT = 1000
 """Characters of a display name and of a description."""
+
+_STORED = re.compile(r"(\{[A-Za-z0-9.-]{2,40}\}|\$[A-Za-z0-9-]{1,20}\$)[^'\",;]*")
+"""A stored password within a text, as far as it goes."""
 
 _M = TypeVar("_M", bound=Model)
 
@@ -73,8 +78,13 @@ class Gathering:
         self.scripts: list[Script] = []
 
     def note(self, kind: Kind, text: str, place: Place | None = None) -> None:
-        """Note what differs; beyond `MOST_NOTES` notes are only counted."""
+        """Note what differs; beyond `MOST_NOTES` notes are only counted.
+
+        A line of a file that is not what its name says may have a password where a name is
+        expected: what looks like one is taken out of the text.
+        """
         if len(self._notes) < MOST_NOTES:
+            text = escape(_STORED.sub(r"\1...", text))
             self._notes.append(Note(kind, text, place or self.source))
         else:
             self._more_notes += 1

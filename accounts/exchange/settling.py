@@ -177,19 +177,21 @@ class _Settling:
             elif text.startswith("@"):
                 found[text.lower()] = None
                 continue
-            target = self._target(text, route.place, key)
+            target = self._target(text, route.place, key, route.targets)
             if target is not None:
                 found[target] = None
         return list(found)
 
-    def _target(self, text: str, place: Place, key: str) -> str | None:
+    def _target(self, text: str, place: Place, key: str, targets: tuple[str, ...]) -> str | None:
         if text.startswith(_NOT_MAIL):
             self._g.note("left out", f"alias {key}: a target is a command or a file", place)
             return None
         if "@" not in text:
             if self._g.origin is None:
+                # a { begins a stored password: then this is no table of aliases
+                name = "" if any("{" in one for one in targets) else f" {text!r}"
                 reason = (
-                    f"alias {key}: target {text!r} has no domain; the other system adds the "
+                    f"alias {key}: target{name} has no domain; the other system adds the "
                     "name of its host"
                 )
                 self._g.note("left out", reason, place)

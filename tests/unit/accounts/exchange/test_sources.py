@@ -61,3 +61,32 @@ def test_a_pair_of_files(folder: Path) -> None:
 def test_what_is_not_read(folder: Path, source: str, places: list[str], says: str) -> None:
     with pytest.raises(SourceError, match=says):
         read_source(source, [place.format(folder=folder) for place in places])
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_no_note_has_a_password_whatever_file_it_is_given(tmp_path: Path, source: str) -> None:
+    """Files get mixed up: a passwd-file where a table of aliases is expected, and so on."""
+    lines = [
+        "anna@example.org|{PLAIN}Geheim",
+        "{PLAIN}Geheim",
+        "{SHA512-CRYPT}Geheim anna@example.org",
+        "$6$salt$Geheim@example.org anna@example.org",
+        "anna@example.org {SSHA}Geheim",
+        "bob@example.org {PLAIN}a Geheim",
+        "anna@example.org:{PLAIN}Geheim:x:{PLAIN}Geheim",
+    ]
+    tables = ("virtual", "passwd", "postfix-accounts.cf", "postfix-virtual.cf", "dovecot-quotas.cf")
+    names = (*tables, "users/{PLAIN}Geheim/passwd", "users/a@example.org/fetchmailrc", "KeyTable")
+    for name in names:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(lines))
+    place = tmp_path if source in FOLDERS else tmp_path / "virtual"
+    try:
+        found = "\n".join(map(str, read_source(source, [str(place)]).notes))
+    except SourceError as error:
+        found = str(error)
+    assert "Geheim" not in found.replace("users/{PLAIN}Geheim/passwd", "")
+
+
+FOLDERS = ("postfix", "docker-mailserver", "docker-dovecot-rspamd")
