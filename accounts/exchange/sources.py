@@ -25,18 +25,26 @@ _Read = Callable[[Sequence[str], str | None, str | None], Reading]
 
 
 def read_source(
-    source: str, places: Sequence[str], *, origin: str | None = None, password: str | None = None
+    source: str,
+    places: Sequence[str],
+    *,
+    origin: str | None = None,
+    password: str | None = None,
+    largest: int = LARGEST,
 ) -> Reading:
     """Return what a source has.
 
     `places` are files and folders, or the URL of a database. `origin` completes names without a
-    domain, as Postfix's $myorigin does. `password` is that of a database. Raises `SourceError` if
-    the source has no such name or cannot be read; its text has no secret.
+    domain, as Postfix's $myorigin does. `password` is that of a database, `largest` the octets that
+    an export may have. Raises `SourceError` if there is no such source or it cannot be read; its
+    text has no secret.
     """
-    if source not in _READERS:
+    if source not in SOURCES:
         raise SourceError(f"{source[:50]!a} is none of: {', '.join(SOURCES)}")
     if not places:
         raise SourceError(f"{source}: {SOURCES[source]} is expected")
+    if source == "gatepost":
+        return _export(places, largest)
     return _READERS[source](places, origin, password)
 
 
@@ -46,10 +54,10 @@ def _one(places: Sequence[str]) -> str:
     return places[0]
 
 
-def _export(places: Sequence[str], origin: str | None, password: str | None) -> Reading:  # noqa: ARG001
+def _export(places: Sequence[str], largest: int) -> Reading:
     path = Path(_one(places))
     try:
-        return Reading(parse(read_file(path, LARGEST), path.name), ())
+        return Reading(parse(read_file(path, largest), path.name, largest), ())
     except DocumentError as error:
         raise SourceError(str(error)) from None
 
@@ -91,7 +99,6 @@ SOURCES: Final[Mapping[str, str]] = {
 """The names of the sources, and what each is read from."""
 
 _READERS: Final[Mapping[str, _Read]] = {
-    "gatepost": _export,
     "postfix": _postfix,
     "docker-mailserver": _docker_mailserver,
     "postfixadmin": _database(postfixadmin.read, postfixadmin.LAYOUTS),

@@ -38,6 +38,13 @@ def test_each_source_is_read_by_its_name(folder: Path, source: str) -> None:
     assert reading.document.mailboxes[0].password is not None
 
 
+def test_an_export_may_be_larger_if_that_is_allowed(folder: Path) -> None:
+    place = str(folder / "gatepost")
+    with pytest.raises(SourceError, match="larger than"):
+        read_source("gatepost", [place], largest=100)
+    assert read_source("gatepost", [place], largest=1 << 30).document == EVERYTHING
+
+
 def test_a_pair_of_files(folder: Path) -> None:
     places = [str(folder / "postfix" / name) for name in ("virtual", "passwd")]
     reading = read_source("postfix", places, origin="example.org")
