@@ -200,8 +200,8 @@ def _put_targets(write: Write, row: int, address: str, values: dict[str, Any]) -
 
 def _refuse_loops_without(connection: Connection, alias: Alias) -> None:
     """Raise `Invalid` when mail goes in a circle since nobody has the name of this alias."""
-    starts = [alias.address]
     if alias.is_wildcard:
-        # addresses that it took belong to other wildcards now, or to the catch-all
-        starts += [loops.catch_all(alias.domain), *loops.targets_in(connection, alias.domain)]
+        starts = loops.without_wildcard(connection, alias.domain)
+    else:
+        starts = loops.without_name(connection, alias.address)
     loops.refuse(connection, "address", starts)

@@ -227,7 +227,7 @@ def _check_alias(
 
 
 def _refuse_loops(connection: Connection, name: str, values: dict[str, Any]) -> None:
-    if values.get("catch_all") is not None:
-        loops.refuse(connection, "catch_all", [loops.catch_all(name)])
-    if values.get("alias_of") is not None:
-        loops.refuse(connection, "alias_of", loops.targets_in(connection, name))
+    for field in ("alias_of", "catch_all", "is_relay"):
+        if field in values:
+            is_moved = field == "alias_of"
+            loops.refuse(connection, field, loops.of_domain(connection, name, is_moved=is_moved))

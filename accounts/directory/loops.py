@@ -7,11 +7,11 @@ otherwise. An object that is disabled counts: it may be enabled at any time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, select, union_all
+from sqlalchemy import ColumnElement, Connection, and_, select, union_all
 
 from accounts.address import fold_local_part
 from accounts.lookup.terms import MAX_TARGETS
@@ -36,16 +36,73 @@ def catch_all(domain: str) -> str:
     return f"@{domain}"
 
 
-def targets_in(connection: Connection, domain: str) -> list[str]:
-    """Return all targets of aliases and mailboxes that are addresses of this domain."""
-    ending = f"@{domain}"
-    found = union_all(
-        *(
-            select(table.c.target).where(table.c.target.endswith(ending, autoescape=True))
-            for table in (schema.alias_target, schema.forward)
-        )
+def without_name(connection: Connection, address: str) -> list[str]:
+    """Return where a circle may begin that a name has kept from being one, and which is gone.
+
+    Its address, and those with an extension, may belong to wildcards and catch-alls now; so may
+    they in domains that are an alias of its own.
+    """
+    local, _, domain = address.rpartition("@")
+    endings = tuple(f"@{name}" for name in _with_aliases(connection, domain))
+    first, last = f"{local}{DELIMITER}", f"{local}{chr(ord(DELIMITER) + 1)}"
+    found = _all_targets(connection, lambda target: and_(target >= first, target < last))
+    return [
+        *(f"{local}{ending}" for ending in endings),
+        *(target for target in found if target.endswith(endings)),
+    ]
+
+
+def without_wildcard(connection: Connection, domain: str) -> list[str]:
+    """Return where a circle may begin that a wildcard of the domain has kept from being one."""
+    names = _with_aliases(connection, domain)
+    return [
+        *map(catch_all, names),
+        *(one for name in names for one in targets_in(connection, name)),
+    ]
+
+
+def of_domain(connection: Connection, domain: str, *, is_moved: bool) -> list[str]:
+    """Return where a circle may begin since something of a domain has changed.
+
+    `is_moved`: it is an alias of another domain now, or no more; so its addresses mean others.
+    """
+    table, target = schema.domain, schema.domain.alias("target")
+    final = connection.scalar(
+        select(target.c.name)
+        .join_from(table, target, target.c.id == table.c.alias_of)
+        .where(table.c.name == domain)
     )
+    names = [*_with_aliases(connection, domain), *([final] if final else [])]
+    return [*map(catch_all, names), *(targets_in(connection, domain) if is_moved else [])]
+
+
+def targets_in(connection: Connection, domain: str) -> list[str]:
+    """Return all targets of aliases, mailboxes and catch-alls that are addresses of this domain."""
+    ending = f"@{domain}"
+    return _all_targets(connection, lambda target: target.endswith(ending, autoescape=True))
+
+
+def _all_targets(
+    connection: Connection, condition: Callable[[ColumnElement[str]], ColumnElement[bool]]
+) -> list[str]:
+    columns = (
+        schema.alias_target.c.target,
+        schema.forward.c.target,
+        schema.domain.c.catch_all,
+    )
+    found = union_all(*(select(column).where(condition(column)) for column in columns))
     return list(dict.fromkeys(connection.scalars(found)))
+
+
+def _with_aliases(connection: Connection, domain: str) -> list[str]:
+    """Return a domain and those that are an alias of it."""
+    table, target = schema.domain, schema.domain.alias("target")
+    aliases = (
+        select(table.c.name)
+        .join_from(table, target, target.c.id == table.c.alias_of)
+        .where(target.c.name == domain)
+    )
+    return [domain, *connection.scalars(aliases)]
 
 
 def refuse(connection: Connection, field: str, starts: Iterable[str]) -> None:

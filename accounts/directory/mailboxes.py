@@ -161,7 +161,9 @@ def remove(write: Write, address: str | Address, version: int | None = None) -> 
         expect(before.version, version)
         names.give_back(write, before.address)
         # a wildcard or a catch-all may take its address from now on
-        loops.refuse(write.connection, "address", [before.address])
+        loops.refuse(
+            write.connection, "address", loops.without_name(write.connection, before.address)
+        )
         write.audit("mailbox.remove", before.address)
 
 
@@ -194,7 +196,8 @@ def rename(
         write.audit("mailbox.rename", before.address, to=str(after), keep_alias=keep_alias)
         if keep_alias:
             aliases.add(write, before.address, targets=[str(after)])
-        loops.refuse(write.connection, "address", [before.address, str(after)])
+        left = loops.without_name(write.connection, before.address)
+        loops.refuse(write.connection, "address", [*left, str(after)])
         return get(write.connection, after)
 
 
