@@ -11,7 +11,7 @@ REVISIONS = ("0001",)
 
 VERSION_TABLE = "alembic_version"
 
-_UPGRADE = "run `gatepost accounts upgrade`"
+_UPGRADE = "run `gatepost accounts migrate`"
 
 
 def read_revision(connection: Connection) -> str | None:

@@ -165,7 +165,7 @@ def check_file(path: Path) -> None:
         status = path.stat()
     except FileNotFoundError:
         raise StartError(
-            f"there is no datastore {path}: `gatepost accounts upgrade` makes one"
+            f"there is no datastore {path}: `gatepost accounts migrate` makes one"
         ) from None
     except OSError as error:
         raise StartError(f"cannot open the datastore {path}: {error.strerror}") from None

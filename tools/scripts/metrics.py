@@ -17,7 +17,8 @@ def declared() -> list[Family[Any]]:
     """Return every metric of ours, by name."""
     for package in ("gatepost", "milters", "policyd", "accounts"):
         for module in pkgutil.walk_packages([str(ROOT / package)], f"{package}."):
-            if not module.name.startswith(f"{package}.cli"):
+            # commands declare no metrics, and migrations run inside Alembic alone
+            if not module.name.startswith((f"{package}.cli", "accounts.store.migrations.")):
                 importlib.import_module(module.name)
     return metrics.declared()
 

@@ -283,11 +283,11 @@ class DatabaseSuite:
     ) -> None:
         settings = self.make()
         monkeypatch.setattr("accounts.store.revisions.REVISIONS", (*REVISIONS, "0002"))
-        with pytest.raises(StartError, match=r"earlier version .* `gatepost accounts upgrade`"):
+        with pytest.raises(StartError, match=r"earlier version .* `gatepost accounts migrate`"):
             Database.open(settings)
 
     def test_a_database_without_data_is_not_served(self) -> None:
-        with pytest.raises(StartError, match="`gatepost accounts upgrade`"):
+        with pytest.raises(StartError, match="`gatepost accounts migrate`"):
             Database.open(self.make(migrated=False))
 
     def set_revision(self, settings: DatabaseSettings, revision: str) -> None:

@@ -82,7 +82,7 @@ def test_made_by_root_it_belongs_to_whom_its_folder_belongs_to(tmp_path: Path) -
 
 
 def test_no_file_is_made_to_serve_from(tmp_path: Path) -> None:
-    with pytest.raises(StartError, match=r"there is no datastore .*`gatepost accounts upgrade`"):
+    with pytest.raises(StartError, match=r"there is no datastore .*`gatepost accounts migrate`"):
         Database.open(files.settings(tmp_path / "accounts.db"))
     with pytest.raises(StartError, match="there is no datastore"):
         migrate.current(files.settings(tmp_path / "accounts.db"))

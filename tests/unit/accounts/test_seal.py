@@ -68,7 +68,7 @@ def test_files_that_are_no_keys(tmp_path: Path, content: str) -> None:
 
 
 def test_files_that_are_not_read(tmp_path: Path) -> None:
-    with pytest.raises(SealError, match=r"open to everybody .*chmod o-rwx"):
+    with pytest.raises(SealError, match=r"accessible to everybody .*chmod o-rwx"):
         read(tmp_path / "key", new_key(), 0o604)
     with pytest.raises(SealError, match="is empty"):
         read(tmp_path / "key", "\n", 0o600)
