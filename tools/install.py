@@ -40,7 +40,10 @@ PURPOSES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "install": (("python3-venv",), ("unit", "lint")),
     "demo": (("python3-venv", *_MAIL), ("testbed",)),
     "test": (
-        ("python3-venv", *_MAIL, "opendkim", _VALKEY, "postgresql", *_COMPILER, *_LIBMILTER),
+        (
+            *("python3-venv", *_MAIL, "opendkim", "dovecot-sieve", _VALKEY, "postgresql"),
+            *(*_COMPILER, *_LIBMILTER),
+        ),
         ("test", "lint"),
     ),
     "fuzz": (("python3-venv", *_COMPILER, *_LIBMILTER), ("test",)),
