@@ -18,7 +18,7 @@ from typing import Literal, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
-RdType: TypeAlias = Literal["A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "TXT"]
+RdType: TypeAlias = Literal["A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TLSA", "TXT"]
 """The record types in questions, as text."""
 
 
@@ -67,6 +67,8 @@ class Answer:
     * TXT: the character-strings joined without a separator, each byte one character (Latin-1), so
       that ``record.encode("latin-1")`` is what was published;
     * A, AAAA: the address in text; MX: ``"<preference> <host>"``; SOA: the presentation form;
+    * SRV: ``"<priority> <weight> <port> <target>"``; TLSA: ``"<usage> <selector> <matching type>
+      <hexadecimal digits>"``;
     * CNAME, NS, PTR: the host name without the final dot.
 
     `ttl` is the time in seconds that the answer, even a negative one (RFC 2308), may be cached.

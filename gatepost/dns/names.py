@@ -8,6 +8,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rdtypes.ANY.MX
 import dns.rdtypes.ANY.TXT
+import dns.rdtypes.IN.SRV
 import dns.rdtypes.nsbase
 
 from msgauth.domain import DomainError, to_alabels
@@ -17,7 +18,10 @@ MAX_RECORDS = 100
 section 4.6.4), and an answer over TCP could have thousands."""
 
 
-_READ = ("A", "AAAA", "CNAME", "DNAME", "MX", "NS", "PTR", "SOA", "TXT", "OPT", "RRSIG")
+_READ = (
+    *("A", "AAAA", "CNAME", "DNAME", "MX", "NS", "PTR", "SOA", "SRV", "TLSA", "TXT"),
+    *("OPT", "RRSIG"),
+)
 
 
 def _load_types() -> None:
@@ -53,6 +57,9 @@ def to_text(rdata: dns.rdata.Rdata) -> str:
         return b"".join(rdata.strings).decode("latin-1")
     if isinstance(rdata, dns.rdtypes.ANY.MX.MX):
         return f"{rdata.preference} {rdata.exchange.to_text(omit_final_dot=True)}"
+    if isinstance(rdata, dns.rdtypes.IN.SRV.SRV):
+        target = rdata.target.to_text(omit_final_dot=True)
+        return f"{rdata.priority} {rdata.weight} {rdata.port} {target}"
     if isinstance(rdata, dns.rdtypes.nsbase.NSBase):
         return rdata.target.to_text(omit_final_dot=True)
     return rdata.to_text()

@@ -311,6 +311,9 @@ def _presentation(rdtype: RdType, record: str) -> str:
     if rdtype == "MX":
         preference, _, host = record.partition(" ")
         return f"{preference} {_absolute(host)}"
+    if rdtype == "SRV":
+        numbers, _, host = record.rpartition(" ")
+        return f"{numbers} {_absolute(host)}"
     if rdtype in ("CNAME", "NS", "PTR"):
         return _absolute(record)
     return record

@@ -1,7 +1,8 @@
+import dns.rdata
 import pytest
 
 from gatepost.dns import Cache, Zone, ZoneError
-from gatepost.dns.names import to_name
+from gatepost.dns.names import to_name, to_text
 from msgauth.ask import NXDOMAIN, TEMPFAIL, Answer, Lookup, Question, Rcode, ask
 from msgauth.drive import Pending, begin, solve
 from tests.unit.clock import Clock
@@ -47,7 +48,7 @@ def test_a_zone_follows_aliases_and_wildcards() -> None:
     assert ZONE.resolve(Question("x.there.wild.example.org", "TXT")) == NXDOMAIN
 
 
-@pytest.mark.parametrize("text", ["a = 1", '["x"]\nTXT = 5', '["x"]\nSRV = "1"', "= 3"])
+@pytest.mark.parametrize("text", ["a = 1", '["x"]\nTXT = 5', '["x"]\nCAA = "1"', "= 3"])
 def test_a_zone_that_is_none_says_so(text: str) -> None:
     with pytest.raises(ZoneError):
         Zone.parse(text)
@@ -117,6 +118,19 @@ def test_the_cache_forgets_by_ttl_and_by_size() -> None:
 @pytest.mark.parametrize("text", ["a..b", ".a", "x" * 64 + ".org", ".".join(["abcdefgh"] * 30)])
 def test_a_name_that_cannot_exist_is_no_name(text: str) -> None:
     assert to_name(text) is None
+
+
+@pytest.mark.parametrize(
+    ("rdtype", "wire", "text"),
+    [
+        ("SRV", "0 1 993 imap.example.org.", "0 1 993 imap.example.org"),
+        ("SRV", "0 0 0 .", "0 0 0 ."),
+        ("MX", "0 .", "0 ."),
+        ("TLSA", "3 1 1 " + "AB" * 32, "3 1 1 " + "ab" * 32),
+    ],
+)
+def test_a_record_is_text_as_the_question_describes_it(rdtype: str, wire: str, text: str) -> None:
+    assert to_text(dns.rdata.from_text("IN", rdtype, wire)) == text
 
 
 def test_a_backslash_in_a_name_is_an_octet() -> None:
