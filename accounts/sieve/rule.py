@@ -1,0 +1,99 @@
+"""A rule as the pages and the API make it, and as the datastore holds it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from accounts.sieve.actions import Action, Discard, Keep, Redirect, Reject, Stop, Vacation
+from accounts.sieve.conditions import Condition
+from accounts.sieve.fields import RuleName
+from accounts.sieve.part import Model
+
+MAX_REDIRECTS = 4
+"""Addresses that one rule sends a message on to: Pigeonhole allows as many for a message."""
+
+_PREFIX = "Value error, "
+
+
+class RuleError(ValueError):
+    """A rule cannot be used; the message is one sentence.
+
+    `field` is the place in the rule, such as ``actions.0.mailbox``; empty for the rule as a whole.
+    """
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(f"{field}: {text}" if field else text)
+        self.field = field
+        self.text = text
+
+
+class Rule(Model):
+    """A rule: when `match` of its conditions are true, its actions are done.
+
+    ``always`` goes with no condition, and the others with at least one, so that a rule that has
+    lost its conditions never applies to all mail.
+    """
+
+    name: RuleName
+    enabled: bool = True
+    match: Literal["all", "any", "always"] = "all"
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=20)] = ()
+    actions: Annotated[tuple[Action, ...], Field(min_length=1, max_length=10)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Rule:
+        if (self.match == "always") == bool(self.conditions):
+            raise ValueError("A rule has conditions, or applies always.")
+        kinds = [type(action) for action in self.actions]
+        if any(kinds.count(kind) > 1 for kind in (Keep, Discard, Reject, Vacation, Stop)):
+            raise ValueError("An action is there twice.")
+        if Keep in kinds and Discard in kinds:
+            raise ValueError("A rule cannot both keep and discard a message.")
+        # RFC 5429 section 2.4: reject does not go with actions that store, send on or answer
+        if Reject in kinds and set(kinds) - {Reject, Stop}:
+            raise ValueError("A rule that rejects a message does nothing else with it.")
+        if kinds.count(Redirect) > MAX_REDIRECTS:
+            raise ValueError(f"A rule sends a message to at most {MAX_REDIRECTS} addresses.")
+        return self
+
+    @property
+    def answers(self) -> bool:
+        """Whether the rule is enabled and has a vacation."""
+        return self.enabled and any(isinstance(action, Vacation) for action in self.actions)
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the rule as JSON holds it; `parse_rule` reads it again without loss."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def parse_rule(data: Mapping[str, Any]) -> Rule:
+    """Read a rule from data as JSON has it. Raises `RuleError`, for any input."""
+    try:
+        text = json.dumps(data)
+    except (RecursionError, TypeError, ValueError):
+        raise RuleError("", "The rule is not JSON.") from None
+    return parse_rule_text(text)
+
+
+def parse_rule_text(text: str | bytes) -> Rule:
+    """Read a rule from JSON text. Raises `RuleError`, for any input."""
+    try:
+        return Rule.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        message = first["msg"].removeprefix(_PREFIX)
+        raise RuleError(_place(first["loc"]), message.rstrip(".") + ".") from None
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    # pydantic adds the kind behind the number of a condition or action
+    kept = [
+        str(word)
+        for before, word in zip((None, *location), location, strict=False)
+        if not (isinstance(before, int) and isinstance(word, str))
+    ]
+    return ".".join(kept)
