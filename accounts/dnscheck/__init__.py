@@ -1,0 +1,24 @@
+"""The check of a domain's DNS: what it says, what it should say, and the records to publish.
+
+`check` asks; `Report` says what was found, as text, as JSON and as a zone file.
+"""
+
+from accounts.dnscheck.check import check
+from accounts.dnscheck.expectations import Expectations, MailHost, Service
+from accounts.dnscheck.finding import Finding, Level
+from accounts.dnscheck.report import Report, WebFile
+from accounts.dnscheck.together import Batch, one_by_one, solve_together
+
+__all__ = [
+    "Batch",
+    "Expectations",
+    "Finding",
+    "Level",
+    "MailHost",
+    "Report",
+    "Service",
+    "WebFile",
+    "check",
+    "one_by_one",
+    "solve_together",
+]

@@ -1,0 +1,70 @@
+"""Names by which mail programs find a domain's servers: SRV, autoconfig and autodiscover."""
+
+from __future__ import annotations
+
+from accounts.dnscheck.expectations import Expectations, Service, ServiceName
+from accounts.dnscheck.finding import Finding, Level, listed, unanswered
+from msgauth.ask import Answer, Lookup, Rcode, ask
+
+
+def check_service(
+    domain: str, service: ServiceName, wish: Service | None
+) -> Lookup[tuple[Finding, ...]]:
+    """Check the SRV record of a service (RFC 6186 section 3, RFC 2782)."""
+    name = f"_{service}._tcp.{domain}"
+    # RFC 6186 section 3.4: the target "." says that the service is not there
+    wanted = "0 0 0 ." if wish is None else f"0 1 {wish.port} {wish.host}"
+    answer = yield from ask(name, "SRV")
+    if answer.rcode is Rcode.TEMPFAIL:
+        return (unanswered("SRV", name, "SRV", (wanted,)),)
+    found = {_target(record) for record in answer.records}
+    if found == {_target(wanted)}:
+        level = Level.OK
+        text = (
+            f"Mail programs find {service} at {wish.host}, port {wish.port}."
+            if wish
+            else f"Mail programs are told that there is no {service}."
+        )
+    elif not found:
+        level, text = Level.WARNING, f"Mail programs find no record of {service} for {domain}."
+    else:
+        level = Level.WARNING
+        text = f"Mail programs are sent to another place for {service} of {domain}."
+    return (Finding("SRV", name, "SRV", level, text, answer.records, (wanted,)),)
+
+
+def _target(record: str) -> tuple[str, str]:
+    """Return the host and port, which is 0 for no host."""
+    port, _, host = record.rpartition(" ")
+    host = host.lower().removesuffix(".")
+    return host, port.rpartition(" ")[2] if host else "0"
+
+
+def check_web_name(domain: str, label: str, expected: Expectations) -> Lookup[tuple[Finding, ...]]:
+    """Check that ``LABEL.DOMAIN`` leads to the web server of the settings of mail programs."""
+    name, host = f"{label}.{domain}", expected.web_host
+    if host is None or name == host:
+        return ()
+    alias = yield from ask(name, "CNAME")
+    if alias.rcode is Rcode.TEMPFAIL:
+        return (unanswered("web name", name, "CNAME", (host,)),)
+    if [record.lower().removesuffix(".") for record in alias.records] == [host]:
+        text = f"{name} leads to {host}."
+        return (Finding("web name", name, "CNAME", Level.OK, text, alias.records, (host,)),)
+    ours: set[str] = set()
+    theirs: list[str] = []
+    for rdtype in ("A", "AAAA"):
+        found: Answer = yield from ask(name, rdtype)
+        wished: Answer = yield from ask(host, rdtype)
+        if Rcode.TEMPFAIL in (found.rcode, wished.rcode):
+            return (unanswered("web name", name, rdtype, (host,)),)
+        theirs += found.records
+        ours.update(wished.records)
+    if not theirs:
+        level, text = Level.WARNING, f"{name} has no address."
+    elif ours.issuperset(theirs):
+        level, text = Level.OK, f"{name} leads to an address of {host}."
+    else:
+        others = [address for address in theirs if address not in ours]
+        level, text = Level.WARNING, f"{name} leads to {listed(others)} and not to {host}."
+    return (Finding("web name", name, "CNAME", level, text, alias.records, (host,)),)
