@@ -31,7 +31,6 @@ def check(domain: str, expectations: Expectations) -> Batch[Report]:
     results = yield from together(_checks(domain, expectations))
     files: tuple[WebFile, ...] = ()
     if expectations.mta_sts:
-        # RFC 8461 section 3.3
         url = f"https://mta-sts.{domain}/.well-known/mta-sts.txt"
         files = (WebFile(url, expectations.mta_sts_policy()),)
     findings = tuple(chain.from_iterable(results))
@@ -54,11 +53,13 @@ def _checks(domain: str, expected: Expectations) -> Iterator[Lookup[tuple[Findin
     yield check_dmarc_record(domain, expected)
     yield check_mta_sts(domain, expected)
     if expected.mta_sts:
-        yield check_web_name(domain, "mta-sts", expected)
+        # RFC 8461 section 3.3
+        yield check_web_name(f"mta-sts.{domain}", expected.web_host)
     yield check_tls_reports(domain, expected)
     for host in expected.hosts:
         yield check_tlsa(host.name, expected.tlsa.get(host.name, ()))
     for service, wish in expected.services.items():
         yield check_service(domain, service, wish)
-    for label in ("autoconfig", "autodiscover"):
-        yield check_web_name(domain, label, expected)
+    if expected.web_host:
+        for label in ("autoconfig", "autodiscover"):
+            yield check_web_name(f"{label}.{domain}", expected.web_host)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from accounts.dnscheck.expectations import Expectations, Service, ServiceName
+from accounts.dnscheck.expectations import Service, ServiceName
 from accounts.dnscheck.finding import Finding, Level, listed, unanswered
 from msgauth.ask import Answer, Lookup, Rcode, ask
 
@@ -40,31 +40,29 @@ def _target(record: str) -> tuple[str, str]:
     return host, port.rpartition(" ")[2] if host else "0"
 
 
-def check_web_name(domain: str, label: str, expected: Expectations) -> Lookup[tuple[Finding, ...]]:
-    """Check that ``LABEL.DOMAIN`` leads to the web server of the settings of mail programs."""
-    name, host = f"{label}.{domain}", expected.web_host
-    if host is None or name == host:
+def check_web_name(name: str, host: str | None) -> Lookup[tuple[Finding, ...]]:
+    """Check that a name leads to the web server `host`; None: to any."""
+    if name == host:
         return ()
+    wanted = (host,) if host else ()
     alias = yield from ask(name, "CNAME")
     if alias.rcode is Rcode.TEMPFAIL:
-        return (unanswered("web name", name, "CNAME", (host,)),)
-    if [record.lower().removesuffix(".") for record in alias.records] == [host]:
-        text = f"{name} leads to {host}."
-        return (Finding("web name", name, "CNAME", Level.OK, text, alias.records, (host,)),)
+        return (unanswered("web name", name, "CNAME", wanted),)
     ours: set[str] = set()
     theirs: list[str] = []
-    for rdtype in ("A", "AAAA"):
-        found: Answer = yield from ask(name, rdtype)
-        wished: Answer = yield from ask(host, rdtype)
-        if Rcode.TEMPFAIL in (found.rcode, wished.rcode):
-            return (unanswered("web name", name, rdtype, (host,)),)
-        theirs += found.records
-        ours.update(wished.records)
-    if not theirs:
-        level, text = Level.WARNING, f"{name} has no address."
-    elif ours.issuperset(theirs):
-        level, text = Level.OK, f"{name} leads to an address of {host}."
-    else:
-        others = [address for address in theirs if address not in ours]
+    if [record.lower().removesuffix(".") for record in alias.records] != [host]:
+        for rdtype in ("A", "AAAA"):
+            found: Answer = yield from ask(name, rdtype)
+            wished: Answer = yield from ask(host or name, rdtype)
+            if Rcode.TEMPFAIL in (found.rcode, wished.rcode):
+                return (unanswered("web name", name, rdtype, wanted),)
+            theirs += found.records
+            ours.update(wished.records)
+        if not theirs:
+            text = f"{name} has no address."
+            return (Finding("web name", name, "CNAME", Level.WARNING, text, alias.records, wanted),)
+    others = [address for address in theirs if address not in ours]
+    level, text = Level.OK, f"{name} leads to {host or listed(theirs)}."
+    if others:
         level, text = Level.WARNING, f"{name} leads to {listed(others)} and not to {host}."
-    return (Finding("web name", name, "CNAME", level, text, alias.records, (host,)),)
+    return (Finding("web name", name, "CNAME", level, text, alias.records, wanted),)

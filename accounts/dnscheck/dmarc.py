@@ -12,7 +12,8 @@ from msgauth.domain import DomainError, to_alabels
 
 def check_dmarc_record(domain: str, expected: Expectations) -> Lookup[tuple[Finding, ...]]:
     """Check the record that a walk from the domain finds (RFC 9989 section 4.10)."""
-    name, wanted = f"_dmarc.{domain}", (expected.dmarc_record(),)
+    name = f"_dmarc.{domain}"
+    wanted: tuple[str, ...] = (expected.dmarc_record(),)
     answer = yield from ask(name, "TXT")
     walker = Walker()
     try:
@@ -22,6 +23,8 @@ def check_dmarc_record(domain: str, expected: Expectations) -> Lookup[tuple[Find
     own = tuple(text for text in answer.records if is_record(text))
     policy = select_policy(domain, path)
     level, text = _judge(domain, own, policy, expected)
+    if level is Level.OK and not own:
+        wanted = ()  # a record above does it
     findings = [Finding("DMARC", name, "TXT", level, text, own, wanted)]
     if policy is not None:
         for host in _report_domains(policy):
@@ -52,6 +55,12 @@ def _judge(
         return Level.WARNING, (
             f"DMARC asks for {asked.value} when mail of {domain} fails{where}, "
             f"less than the {expected.dmarc_policy} that is wished."
+        )
+    weaker = [p for p in (record.sp, record.np) if p and p.severity < asked.severity]
+    if policy.domain == domain and weaker:
+        return Level.WARNING, (
+            f"DMARC asks for {weaker[0].value} when mail of a name below {domain} fails, "
+            f"and for {asked.value} when mail of {domain} does."
         )
     missing = [
         uri

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from typing import TypeAlias, TypeVar
 
@@ -22,7 +23,11 @@ with its includes, decide how many there are."""
 
 
 def together(lookups: Iterable[Lookup[T]]) -> Batch[tuple[T, ...]]:
-    """Run lookups side by side and return their results in their order."""
+    """Run lookups side by side and return their results in their order.
+
+    Records reach them in alphabetical order: name servers turn the order from answer to answer, and
+    the same records have to give the same result.
+    """
     results: dict[int, T] = {}
     waiting: dict[int, tuple[Lookup[T], Question]] = {}
     known: dict[Question, Answer] = {}
@@ -43,7 +48,8 @@ def together(lookups: Iterable[Lookup[T]]) -> Batch[tuple[T, ...]]:
         distinct = dict.fromkeys(question for _, question in waiting.values())
         asked = tuple(distinct)[: min(MAX_AT_ONCE, MAX_QUESTIONS - len(known))]
         if asked:
-            known.update(zip(asked, (yield asked), strict=True))
+            answers = yield asked
+            known.update(zip(asked, map(_in_order, answers), strict=True))
         else:
             known.update(dict.fromkeys(distinct, TEMPFAIL))
         for index, (lookup, question) in tuple(waiting.items()):
@@ -51,6 +57,10 @@ def together(lookups: Iterable[Lookup[T]]) -> Batch[tuple[T, ...]]:
                 del waiting[index]
                 advance(index, lookup, known[question])
     return tuple(results[index] for index in sorted(results))
+
+
+def _in_order(answer: Answer) -> Answer:
+    return dataclasses.replace(answer, records=tuple(sorted(answer.records)))
 
 
 def one_by_one(batch: Batch[T]) -> Lookup[T]:

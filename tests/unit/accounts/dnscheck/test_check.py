@@ -108,6 +108,9 @@ def test_a_domain_that_is_as_it_should_be_has_no_complaint() -> None:
         ("_dmarc.example.org", "TXT", ["v=DMARC1; p=reject; t=y"], "warning",
          "DMARC asks for quarantine when mail of example.org fails, "
          "less than the reject that is wished."),
+        ("_dmarc.example.org", "TXT", ["v=DMARC1; p=reject; np=none"], "warning",
+         "DMARC asks for none when mail of a name below example.org fails, "
+         "and for reject when mail of example.org does."),
         ("_dmarc.example.org", "TXT", ["v=DMARC1; p=reject"], "warning",
          "The DMARC record of example.org sends mailto:dmarc@reports.example no report."),
         ("example.org._report._dmarc.reports.example", "TXT", NOTHING, "warning",
@@ -179,6 +182,24 @@ def test_a_web_name_may_lead_elsewhere() -> None:
     assert finding.text == "autoconfig.example.org leads to 192.0.2.81 and not to www.example.org."
 
 
+@pytest.mark.parametrize(
+    ("records", "level", "text"),
+    [
+        ({}, "warning", "mta-sts.example.org has no address."),
+        ({("mta-sts.example.org", "A"): ["192.0.2.5"]}, "ok",
+         "mta-sts.example.org leads to 192.0.2.5."),
+    ],
+)  # fmt: skip
+def test_the_host_of_the_policy_needs_an_address(records: Records, level: str, text: str) -> None:
+    """Also where nothing is said about web servers."""
+    made = report(
+        {("mta-sts.example.org", "CNAME"): NOTHING, **records}, expectations(web_host=None)
+    )
+    finding = found("mta-sts.example.org", "CNAME", made)
+    assert (finding.level, finding.text) == (level, text)
+    assert not [one for one in made.findings if one.name.startswith("auto")]
+
+
 def test_spf_that_asks_too_much_is_broken() -> None:
     terms = " ".join(f"include:i{n}.example" for n in range(11))
     includes: Records = {(f"i{n}.example", "TXT"): ["v=spf1 -all"] for n in range(11)}
@@ -224,6 +245,7 @@ def test_the_policy_of_a_domain_above_applies() -> None:
     assert finding.text == (
         "DMARC asks for reject when mail of a.b.example.org fails by the record of example.org."
     )
+    assert (finding.found, finding.wanted) == ((), ())
     assert of("a.b.example.org", "v=DMARC1; p=reject; sp=none").level is Level.WARNING
     assert of("a.b.example.org", "v=DMARC1; p=none; sp=reject").level is Level.OK
 

@@ -60,6 +60,14 @@ def test_a_batch_without_end_ends() -> None:
     assert " ".join(said).split().count("tempfail") == 15 * 100 - MAX_QUESTIONS
 
 
+def test_the_order_of_records_makes_no_difference() -> None:
+    def said(*records: str) -> tuple[str, ...]:
+        answer = Answer(Rcode.OK, records)
+        return solve(one_by_one(together([names("a")])), lambda question: answer)
+
+    assert said("x", "b", "c") == said("c", "x", "b") == ("b c x",)
+
+
 def test_a_batch_is_a_lookup() -> None:
     assert solve(one_by_one(together([names("a", "b"), names("b")])), echo) == ("A B", "B")
     assert solve(one_by_one(together(list[Lookup[str]]())), echo) == ()
