@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 from accounts.sieve import Rule, compile_rules, compile_stored, parse_rule
 from tests.unit.accounts.sieve.generated import rule_lists
@@ -34,7 +34,10 @@ def sievec(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(rule_lists)
 def test_pigeonhole_compiles_any_rules(tmp_path: Path, rules: list[Rule]) -> None:
@@ -42,6 +45,24 @@ def test_pigeonhole_compiles_any_rules(tmp_path: Path, rules: list[Rule]) -> Non
     done = sievec(tmp_path, script)
     assert done.returncode == 0, f"{done.stderr}\n{script}"
     assert "warning" not in done.stderr
+
+
+def test_pigeonhole_compiles_as_much_as_is_allowed(tmp_path: Path) -> None:
+    def full(at: int) -> dict[str, Any]:
+        values = [f"value {at} {n}" for n in range(5)]
+        return {
+            "name": f"rule {at}",
+            "match": "any",
+            "conditions": [
+                {"kind": "header", "names": ["Subject"], "match": "ends", "values": values}
+            ] * 4,
+            "actions": [{"kind": "fileinto", "mailbox": f"{at}"}] * 10,
+        }  # fmt: skip
+
+    stored = compile_stored([("", full(at)) for at in range(100)])
+    assert len(stored.text) > 55_000
+    assert stored.problems
+    assert sievec(tmp_path, stored.text).returncode == 0
 
 
 def test_sievec_refuses_what_is_no_script(tmp_path: Path) -> None:

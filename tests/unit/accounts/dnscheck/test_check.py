@@ -227,6 +227,17 @@ def test_nothing_is_known_while_dns_is_away() -> None:
     assert {one.level for one in made.findings} == {Level.UNKNOWN}
 
 
+@pytest.mark.parametrize("answer", [Rcode.TEMPFAIL, NOTHING])
+def test_a_host_whose_addresses_are_those_of_dns(answer: list[str] | Rcode) -> None:
+    hosts = [{"name": "mx.example.org"}]
+    made = report(
+        {("mx.example.org", "A"): answer, ("mx.example.org", "AAAA"): NOTHING},
+        expectations(hosts=hosts),
+    )
+    told = [(one.type, one.level) for one in made.findings if one.name == "mx.example.org"]
+    assert told == [("A", Level.ERROR if answer == NOTHING else Level.UNKNOWN)]
+
+
 def test_a_domain_without_anything_has_all_to_publish() -> None:
     made = solve(one_by_one(check("example.org", expectations())), answers_from({}))
     assert {one.level for one in made.findings} == {Level.ERROR, Level.WARNING}
