@@ -4,7 +4,14 @@
 `compile_stored` does so for what the datastore holds, whatever that is.
 """
 
-from accounts.sieve.rule import Rule, RuleError, parse_rule, parse_rule_text
+from accounts.sieve.rule import (
+    Rule,
+    RuleError,
+    StoredRule,
+    parse_rule,
+    parse_rule_text,
+    read_stored,
+)
 from accounts.sieve.script import (
     MAX_RULES,
     MAX_SCRIPT,
@@ -21,8 +28,10 @@ __all__ = [
     "Problem",
     "Rule",
     "RuleError",
+    "StoredRule",
     "compile_rules",
     "compile_stored",
     "parse_rule",
     "parse_rule_text",
+    "read_stored",
 ]

@@ -85,7 +85,7 @@ def _distinct(values: tuple[H, ...]) -> tuple[H, ...]:
 
 Distinct = AfterValidator(_distinct)
 
-RuleName: TypeAlias = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(one_line)]
+RuleName: TypeAlias = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(one_line)]
 MailboxName: TypeAlias = Annotated[
     str, Field(min_length=1, max_length=MAX_MAILBOX_NAME), AfterValidator(check_mailbox_name)
 ]

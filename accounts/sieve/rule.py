@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -69,6 +69,26 @@ class Rule(Model):
         """Return the rule as JSON holds it; `parse_rule` reads it again without loss."""
         return self.model_dump(mode="json", by_alias=True)
 
+    def body(self) -> dict[str, Any]:
+        """Return the rule as the datastore holds it beside its name and whether it is enabled."""
+        return self.model_dump(mode="json", by_alias=True, exclude={"name", "enabled"})
+
+
+class StoredRule(Protocol):
+    """A rule as the datastore holds it; `rule` is JSON of any kind, meant to be a `Rule.body`."""
+
+    @property
+    def name(self) -> str:
+        """The name, which the mailbox has once."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the rule counts."""
+
+    @property
+    def rule(self) -> Any:
+        """The rest of it."""
+
 
 def parse_rule(data: Mapping[str, Any]) -> Rule:
     """Read a rule from data as JSON has it. Raises `RuleError`, for any input."""
@@ -77,6 +97,14 @@ def parse_rule(data: Mapping[str, Any]) -> Rule:
     except (RecursionError, TypeError, ValueError):
         raise RuleError("", "The rule is not JSON.") from None
     return parse_rule_text(text)
+
+
+def read_stored(stored: StoredRule) -> Rule:
+    """Read a rule out of the datastore. Raises `RuleError`, whatever is there."""
+    body = stored.rule
+    if not isinstance(body, dict) or not body.keys().isdisjoint(("name", "enabled")):
+        raise RuleError("", "The rule is not stored as this version does it.")
+    return parse_rule({**body, "name": stored.name, "enabled": stored.enabled})
 
 
 def parse_rule_text(text: str | bytes) -> Rule:

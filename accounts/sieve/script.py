@@ -11,17 +11,16 @@ none.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from accounts.sieve.actions import Action, AddFlags, MarkRead, Reject, Stop
 from accounts.sieve.part import Part, all_of, any_of
-from accounts.sieve.rule import Rule, RuleError, parse_rule
+from accounts.sieve.rule import Rule, RuleError, StoredRule, read_stored
 from accounts.sieve.text import comment, quote_list
 
-MAX_RULES = 100
-"""Rules of a mailbox."""
+MAX_RULES = 200
+"""Rules of a mailbox, enabled or not."""
 
 MAX_SCRIPT = 60_000
 """Octets of a script as Dovecot's dict protocol carries it, where a line end takes four. A line of
@@ -54,6 +53,8 @@ class Compiled:
 def compile_rules(rules: Iterable[Rule]) -> str:
     """Return the script of the enabled rules, in their order, with CR LF at the ends of lines.
 
+    Whoever changes a rule calls this for all rules of the mailbox within the same transaction.
+
     Raises `RuleError` for more than `MAX_RULES` rules, for two enabled rules with a vacation, which
     may be executed once only (RFC 5230 section 4.7), and for more text than `MAX_SCRIPT` allows.
     """
@@ -63,19 +64,19 @@ def compile_rules(rules: Iterable[Rule]) -> str:
     return script.text()
 
 
-def compile_stored(stored: Iterable[tuple[str, Mapping[str, Any]]]) -> Compiled:
-    """Return a script for rules out of the datastore, with their names; never raises.
+def compile_stored(stored: Iterable[StoredRule]) -> Compiled:
+    """Return a script for the rules that the datastore holds, in their order; never raises.
 
     A rule that cannot be read, or does not go with those before it, is left out: mail that it would
     have moved is delivered as if the rule were disabled.
     """
     script = _Script()
     problems: list[Problem] = []
-    for name, data in stored:
+    for one in stored:
         try:
-            script.add(parse_rule(data))
+            script.add(read_stored(one))
         except RuleError as error:
-            problems.append(Problem(name, str(error)))
+            problems.append(Problem(one.name, str(error)))
     return Compiled(script.text(), tuple(problems))
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from accounts.sieve import Rule, compile_rules, compile_stored, parse_rule
-from tests.unit.accounts.sieve.generated import rule_lists
+from tests.unit.accounts.sieve.generated import Row, rule_lists
 
 MESSAGE = b"""From: Anna <anna+lists@example.org>\r
 To: me+work@example.net\r
@@ -51,7 +51,6 @@ def test_pigeonhole_compiles_as_much_as_is_allowed(tmp_path: Path) -> None:
     def full(at: int) -> dict[str, Any]:
         values = [f"value {at} {n}" for n in range(5)]
         return {
-            "name": f"rule {at}",
             "match": "any",
             "conditions": [
                 {"kind": "header", "names": ["Subject"], "match": "ends", "values": values}
@@ -59,7 +58,7 @@ def test_pigeonhole_compiles_as_much_as_is_allowed(tmp_path: Path) -> None:
             "actions": [{"kind": "fileinto", "mailbox": f"{at}"}] * 10,
         }  # fmt: skip
 
-    stored = compile_stored([("", full(at)) for at in range(100)])
+    stored = compile_stored([Row(f"rule {at}", True, full(at)) for at in range(100)])
     assert len(stored.text) > 55_000
     assert stored.problems
     assert sievec(tmp_path, stored.text).returncode == 0

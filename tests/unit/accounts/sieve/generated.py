@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
 
 from accounts.sieve import Rule, RuleError, compile_rules, parse_rule
+
+
+@dataclass(frozen=True)
+class Row:
+    """A rule as the datastore holds it."""
+
+    name: str
+    enabled: bool
+    rule: Any
+
+
+def rows(*rules: Rule) -> list[Row]:
+    return [Row(rule.name, rule.enabled, rule.body()) for rule in rules]
+
 
 _PIECES = st.sampled_from(
     ['"', "\\", '\\"', '"; discard; #', "*/", "/*", "text:", "${subject}", "${hex: 22}", ".", "'"]

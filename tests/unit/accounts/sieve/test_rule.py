@@ -35,7 +35,7 @@ def header(*values: str, **fields: Any) -> dict[str, Any]:
     [
         (rule(name=""), "name"),
         (rule(name="a\nb"), "name"),
-        (rule(name="a" * 101), "name"),
+        (rule(name="a" * 201), "name"),
         (rule(name=5), "name"),
         (rule(enabled="yes"), "enabled"),
         (rule(colour="red"), "colour"),

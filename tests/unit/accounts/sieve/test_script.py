@@ -16,9 +16,10 @@ from accounts.sieve import (
     compile_rules,
     compile_stored,
     parse_rule,
+    read_stored,
 )
 from accounts.sieve.script import carried_size
-from tests.unit.accounts.sieve.generated import rule_lists
+from tests.unit.accounts.sieve.generated import Row, rows, rule_lists
 from tests.unit.accounts.sieve.grammar import Command, Value, read
 
 WITHOUT_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
@@ -170,7 +171,8 @@ def test_a_script_reads_back_as_its_rules(rules: list[Rule]) -> None:
 @given(rule_lists)
 def test_a_rule_that_was_stored_is_the_same_rule(rules: list[Rule]) -> None:
     assert [parse_rule(rule.as_data()) for rule in rules] == rules
-    stored = compile_stored([(rule.name, rule.as_data()) for rule in rules])
+    assert [read_stored(row) for row in rows(*rules)] == rules
+    stored = compile_stored(rows(*rules))
     assert stored.problems == ()
     assert stored.text == compile_rules(rules)
 
@@ -212,7 +214,7 @@ def test_a_name_stays_a_comment() -> None:
             [make({"kind": "vacation", "text": "a"}), make({"kind": "vacation", "text": "b"})],
             "Only one enabled rule can have a vacation.",
         ),
-        ([make({"kind": "keep"})] * (MAX_RULES + 1), "A mailbox has at most 100 rules."),
+        ([make({"kind": "keep"})] * (MAX_RULES + 1), "A mailbox has at most 200 rules."),
         (
             [make({"kind": "keep"}, conditions=[{"kind": "body", "values": ["é" * 500] * 20}])] * 3,
             "The script of all rules is larger than 60000 octets.",
@@ -222,7 +224,8 @@ def test_a_name_stays_a_comment() -> None:
 def test_rules_that_do_not_go_together_are_refused(rules: list[Rule], text: str) -> None:
     with pytest.raises(RuleError, match=text):
         compile_rules(rules)
-    stored = compile_stored([(str(at), rule.as_data()) for at, rule in enumerate(rules)])
+    stored = compile_stored([Row(str(at), True, rule.body()) for at, rule in enumerate(rules)])
+    rules = [rule.model_copy(update={"name": str(at)}) for at, rule in enumerate(rules)]
     assert [(one.rule, one.text) for one in stored.problems] == [(str(len(rules) - 1), text)]
     assert carried_size(stored.text) <= MAX_SCRIPT
     assert stored.text == compile_rules(rules[:-1])
@@ -236,19 +239,24 @@ def test_a_disabled_vacation_does_not_count() -> None:
 def test_the_largest_script_has_room_in_the_protocol() -> None:
     """Line ends count as they are sent: a text of nothing else fills the script four times."""
     lines = make({"kind": "reject", "text": "a" + "\n" * 900})
-    fitting = compile_stored([("lines", lines.as_data())] * 40)
+    fitting = compile_stored(rows(lines) * 40)
     assert 0 < len(fitting.problems) < 40
     assert MAX_SCRIPT - 5000 < carried_size(fitting.text) <= MAX_SCRIPT
 
 
 def test_what_is_stored_and_cannot_be_read_is_left_out() -> None:
-    keep = make({"kind": "discard"}).as_data()
-    stored = compile_stored([("bad\r\nname", {"x": 1}), ("good", keep), ("none", [])])  # type: ignore[list-item]
-    assert [one.rule for one in stored.problems] == ["bad\r\nname", "none"]
+    good = make({"kind": "discard"}).body()
+    bad = [
+        Row("unknown", True, {"x": 1}), Row("list", True, []), Row("none", True, None),
+        Row("twice", True, {**good, "name": "other"}), Row("", True, good),
+        Row("line\r\nend", True, good), Row("lone \ud800", False, good),
+    ]  # fmt: skip
+    stored = compile_stored([*bad, Row("good", True, good), Row("off", False, good)])
+    assert [one.rule for one in stored.problems] == [row.name for row in bad]
     assert [one.word for one in read(stored.text)] == ["discard"]
 
 
 def test_another_text_has_another_revision() -> None:
-    one, other = compile_stored([]), compile_stored([("a", make({"kind": "keep"}).as_data())])
+    one, other = compile_stored([]), compile_stored(rows(make({"kind": "keep"})))
     assert re.fullmatch("[0-9a-f]{32}", one.revision)
     assert one.revision == compile_stored([]).revision != other.revision
