@@ -86,32 +86,32 @@ def read_bucket(entry: Entry | None) -> Bucket | None:
         return None
 
 
-class Recent(NamedTuple):
+class RecentItems(NamedTuple):
     """Different items, and when each was last seen."""
 
     items: tuple[tuple[str, int], ...] = ()
 
 
-def note_recent(recent: Recent, item: str, now: int, period: float, bound: int) -> Recent:
+def note_recent(recent: RecentItems, item: str, now: int, period: float, bound: int) -> RecentItems:
     """Add `item` to `recent`, drop items older than `period`, and keep the latest `bound` items."""
     kept = [(name, time) for name, time in recent.items if name != item and now - time < period]
-    return Recent((*kept, (item, now))[-bound:])
+    return RecentItems((*kept, (item, now))[-bound:])
 
 
-def recent_entry(recent: Recent, now: int, period: float) -> Entry:
+def recent_entry(recent: RecentItems, now: int, period: float) -> Entry:
     """Return the set as an entry: ``item=time`` separated by blanks; items contain neither."""
     text = " ".join(f"{name}={time}" for name, time in recent.items)
     return Entry(text, now + int(period) + 1)
 
 
-def read_recent(entry: Entry | None) -> Recent:
+def read_recent(entry: Entry | None) -> RecentItems:
     """Return the set of an entry; empty without an entry, and for a value not written by
     Gatepost."""
     if entry is None or not entry.value:
-        return Recent()
+        return RecentItems()
     try:
         pairs = [part.rpartition("=") for part in entry.value.split(" ")]
         items = tuple((name, int(time)) for name, _, time in pairs)
-        return Recent(items) if all(name for name, _ in items) else Recent()
+        return RecentItems(items) if all(name for name, _ in items) else RecentItems()
     except ValueError:
-        return Recent()
+        return RecentItems()

@@ -13,10 +13,10 @@ import hashlib
 from collections.abc import Callable
 from typing import TypeAlias
 
-from policyd.greylist import (
-    Client,
-    Rules,
-    Triplet,
+from policyd.greylisting import (
+    ClientRecord,
+    GreylistRules,
+    TripletRecord,
     client_expires,
     merge_clients,
     merge_triplets,
@@ -84,46 +84,46 @@ def read_alias(entry: Entry | None) -> list[str]:
     return [one for one in entry.value.split("\n") if one] if entry is not None else []
 
 
-def triplet_entry(triplet: Triplet, rules: Rules) -> Entry:
+def triplet_entry(triplet: TripletRecord, rules: GreylistRules) -> Entry:
     """Return a triplet as an entry."""
     return Entry(triplet_value(triplet), triplet_expires(triplet, rules))
 
 
-def client_entry(client: Client, rules: Rules) -> Entry:
+def client_entry(client: ClientRecord, rules: GreylistRules) -> Entry:
     """Return a client as an entry."""
     return Entry(client_value(client), client_expires(client, rules))
 
 
-def triplet_value(triplet: Triplet) -> str:
+def triplet_value(triplet: TripletRecord) -> str:
     """Return the value of a triplet's entry."""
     return f"{triplet.first} {triplet.last} {triplet.passed}"
 
 
-def client_value(client: Client) -> str:
+def client_value(client: ClientRecord) -> str:
     """Return the value of a client's entry."""
     return f"{client.returns} {client.last}"
 
 
-def read_triplet(entry: Entry | None) -> Triplet | None:
+def read_triplet(entry: Entry | None) -> TripletRecord | None:
     """Return the triplet of an entry; None without an entry, and for a value not written by
     Gatepost."""
     if entry is None:
         return None
     try:
         first, last, passed = entry.value.split(" ")
-        return Triplet(int(first), int(last), int(passed))
+        return TripletRecord(int(first), int(last), int(passed))
     except ValueError:
         return None
 
 
-def read_client(entry: Entry | None) -> Client | None:
+def read_client(entry: Entry | None) -> ClientRecord | None:
     """Return the client of an entry; None without an entry, and for a value not written by
     Gatepost."""
     if entry is None:
         return None
     try:
         count, last = entry.value.split(" ")
-        return Client(int(count), int(last))
+        return ClientRecord(int(count), int(last))
     except ValueError:
         return None
 

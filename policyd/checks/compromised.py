@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gatepost.logs import get_logger
 from gatepost.metrics import Counter
 from policyd.action import hold, refuse
-from policyd.buckets import Recent, note_recent, read_recent, recent_entry
+from policyd.buckets import RecentItems, note_recent, read_recent, recent_entry
 from policyd.checks import Outcome
 from policyd.countries import Countries, read_countries
 from policyd.facts import NO_FACTS, Facts
@@ -139,7 +139,7 @@ class Compromised:
         return Outcome(sign.word, refuse(told), REASON, sign.told)
 
 
-def _names(recent: Recent) -> str:
+def _names(recent: RecentItems) -> str:
     return ", ".join(name.removeprefix("net:") for name, _ in recent.items)
 
 

@@ -15,11 +15,11 @@ from policyd.bounces import stable_sender
 from policyd.checks import Outcome
 from policyd.checks.tables import addresses, clients
 from policyd.facts import NO_FACTS, Facts
-from policyd.greylist import (
-    Result,
-    Rules,
-    Seen,
-    Verdict,
+from policyd.greylisting import (
+    GreylistRecords,
+    GreylistResult,
+    GreylistRules,
+    GreylistVerdict,
     decide,
     merge_clients,
     merge_triplets,
@@ -49,12 +49,12 @@ DEFERRALS = 4096
 Identify: TypeAlias = Callable[[Request, Facts], Awaitable[str]]
 """Finds an identity that costs something (DNS), or the empty string."""
 
-_NOTHING = Seen(None, None)
+_NOTHING = GreylistRecords(None, None)
 _KNOWN = Outcome("known")
 _AUTO_ALLOWED = Outcome("auto-allowed")
 
 
-class Recent:
+class RecentPasses:
     """Keys that passed a moment ago: two generations of a set with times, bounded and cheap."""
 
     def __init__(self, size: int = RECENT_ENTRIES) -> None:
@@ -109,7 +109,7 @@ class Greylist:
             if settings.opt_in
             else None
         )
-        self._recent = Recent()
+        self._recent = RecentPasses()
         self._with_header: OrderedDict[str, None] = OrderedDict()
         # A text that says the same to everybody makes few different answers: they are kept.
         self._same_for_all = fields(settings.text) <= {"seconds", "hostname"}
@@ -142,9 +142,9 @@ class Greylist:
         verdict = await self._ask_store(request, identities, sender, recipient, now)
         if not verdict.passes and len(identities) == 1 and self._identify:
             verdict = await self._try_further(request, facts, verdict, sender, recipient, now)
-        if verdict.result is Result.KNOWN:
+        if verdict.result is GreylistResult.KNOWN:
             self._recent.note(triplet, now + RECENT_SECONDS)
-        elif verdict.result is Result.AUTO_ALLOWED:
+        elif verdict.result is GreylistResult.AUTO_ALLOWED:
             self._recent.note(client, now + RECENT_SECONDS)
         return self._outcome(request, verdict, now)
 
@@ -169,11 +169,11 @@ class Greylist:
         self,
         request: Request,
         facts: Facts,
-        verdict: Verdict,
+        verdict: GreylistVerdict,
         sender: str,
         recipient: str,
         now: float,
-    ) -> Verdict:
+    ) -> GreylistVerdict:
         """Return the verdict under an identity that has to be found out first, if it is better."""
         for identify in self._identify:
             if further := await identify(request, facts):
@@ -189,7 +189,7 @@ class Greylist:
         sender: str,
         recipient: str,
         now: float,
-    ) -> Awaitable[Verdict]:
+    ) -> Awaitable[GreylistVerdict]:
         """Decide on what is known of all identities; what is learned is kept under the first.
 
         Under which identity it is, is noted for the client's address and name, to be found by.
@@ -202,7 +202,7 @@ class Greylist:
         keys += [records.alias_key(hide, one) for one in _aliases(request, identities[0])]
         seconds = int(now)
 
-        def change(known: Known) -> tuple[Known, Verdict]:
+        def change(known: Known) -> tuple[Known, GreylistVerdict]:
             seen = _together(known, count)
             after, verdict = decide(seen, seconds, rules)
             entries = list(known)
@@ -219,18 +219,18 @@ class Greylist:
 
         return self._store.update(keys, change)
 
-    def _outcome(self, request: Request, verdict: Verdict, now: float) -> Outcome:
+    def _outcome(self, request: Request, verdict: GreylistVerdict, now: float) -> Outcome:
         result = verdict.result
-        if result is Result.KNOWN:
+        if result is GreylistResult.KNOWN:
             return _KNOWN
-        if result is Result.AUTO_ALLOWED:
+        if result is GreylistResult.AUTO_ALLOWED:
             return _AUTO_ALLOWED
-        if result is Result.PASSED:
+        if result is GreylistResult.PASSED:
             detail = f"after {verdict.delayed} s"
             if not self._settings.header or self._had_header(request.instance):
                 return Outcome("passed", detail=detail)
             return Outcome("passed", self._header(verdict.delayed, now), detail=detail)
-        reason = REASON_NEW if result is Result.NEW else REASON_EARLY
+        reason = REASON_NEW if result is GreylistResult.NEW else REASON_EARLY
         key = (reason, verdict.wait)
         if (known := self._deferrals.get(key)) is not None:
             return known
@@ -257,7 +257,7 @@ class Greylist:
             "X-Greylist", f"delayed {delayed} seconds by gatepost at {self._hostname}; {date}"
         )
 
-    def _defer(self, request: Request, verdict: Verdict, reason: str) -> Action:
+    def _defer(self, request: Request, verdict: GreylistVerdict, reason: str) -> Action:
         text = fill(
             self._settings.text,
             of_request(request, self._hostname)
@@ -291,9 +291,9 @@ def suspicious(
     return judge_helo(request.helo_name, address, own_names, ()) is not Helo.FINE
 
 
-def rules_of(settings: GreylistSettings) -> Rules:
+def rules_of(settings: GreylistSettings) -> GreylistRules:
     """Return the rules as the settings say; a short `max_age` moves `last` on more often."""
-    return Rules(
+    return GreylistRules(
         delay=int(settings.delay),
         retry_window=int(settings.retry_window),
         max_age=int(settings.max_age),
@@ -309,7 +309,7 @@ def hide_of(settings: GreylistSettings) -> records.Hide:
     return records.hashed(settings.privacy_key_file.read())
 
 
-def _together(known: Known, count: int) -> Seen:
+def _together(known: Known, count: int) -> GreylistRecords:
     """Return what is known under several identities, as one."""
     if not any(known):
         return _NOTHING
@@ -322,4 +322,4 @@ def _together(known: Known, count: int) -> Seen:
         other_client = records.read_client(known[count + n])
         if other_client is not None:
             client = other_client if client is None else merge_clients(client, other_client)
-    return Seen(triplet, client)
+    return GreylistRecords(triplet, client)

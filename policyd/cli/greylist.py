@@ -21,7 +21,7 @@ from policyd.checks.greylist import hide_of, rules_of
 from policyd.cli.greylist_client import identities_of_domain, identity_of, known_as, meant
 from policyd.cli.store import run
 from policyd.file import PolicydFile
-from policyd.greylist import Client, Rules, Triplet
+from policyd.greylisting import ClientRecord, GreylistRules, TripletRecord
 from policyd.settings import PolicydSettings
 from policyd.stores import Entry, Known, Store
 
@@ -31,22 +31,22 @@ MOMENT = "A running policy server sees it within a minute."
 
 
 @dataclass(frozen=True)
-class Record:
+class ExportedRecord:
     """A triplet or a client, as it is listed and exported."""
 
     key: str
     parts: tuple[str, ...]
-    known: Triplet | Client
+    known: TripletRecord | ClientRecord
     expires: int
 
     @property
     def kind(self) -> str:
         """``triplet`` or ``client``."""
-        return "triplet" if isinstance(self.known, Triplet) else "client"
+        return "triplet" if isinstance(self.known, TripletRecord) else "client"
 
-    def state(self, rules: Rules, now: int) -> str:
+    def state(self, rules: GreylistRules, now: int) -> str:
         """Describe the state of the next attempt in a few words."""
-        if isinstance(self.known, Client):
+        if isinstance(self.known, ClientRecord):
             if 0 < rules.auto_allow_after <= self.known.returns:
                 return "allowed"
             return f"retried {self.known.returns} times"
@@ -66,16 +66,16 @@ class Record:
         }
 
 
-async def scan(store: Store, kinds: Iterable[str]) -> AsyncIterator[Record]:
+async def scan(store: Store, kinds: Iterable[str]) -> AsyncIterator[ExportedRecord]:
     """Yield every record of the kinds, in no order."""
     prefixes = {"triplet": records.TRIPLET, "client": records.CLIENT}
     for kind in kinds:
         async for key, entry in store.scan(prefixes[kind]):
-            known: Triplet | Client | None = (
+            known: TripletRecord | ClientRecord | None = (
                 records.read_triplet(entry) if kind == "triplet" else records.read_client(entry)
             )
             if known is not None:
-                yield Record(key, tuple(key.split("\n")[1:]), known, entry.expires)
+                yield ExportedRecord(key, tuple(key.split("\n")[1:]), known, entry.expires)
 
 
 _kinds = click.option(
@@ -175,7 +175,7 @@ def allow(client: str, config: Path | None) -> None:
         )
     identity = identity_of(client, settings)
     now = int(time.time())
-    entry = records.client_entry(Client(rules.auto_allow_after, now), rules)
+    entry = records.client_entry(ClientRecord(rules.auto_allow_after, now), rules)
     key = records.client_key(hide_of(settings.greylist), identity)
 
     async def work(store: Store) -> None:
@@ -273,7 +273,7 @@ def _settings(config: Path | None) -> PolicydSettings:
     return configuration.read_if_any(config, PolicydFile).model.policyd
 
 
-def _show(record: Record, settings: PolicydSettings) -> None:
+def _show(record: ExportedRecord, settings: PolicydSettings) -> None:
     now = int(time.time())
     state = record.state(rules_of(settings.greylist), now)
     known = record.known
@@ -290,9 +290,9 @@ def _read_line(number: int, line: str, hide: records.Hide) -> tuple[str, Entry] 
         _check_parts(item)
         expires = int(item["expires"])
         if item["kind"] == "client":
-            client = Client(int(item["returns"]), int(item["last"]))
+            client = ClientRecord(int(item["returns"]), int(item["last"]))
             return _client_key(hide, item), Entry(records.client_value(client), expires)
-        triplet = Triplet(int(item["first"]), int(item["last"]), int(item["passed"]))
+        triplet = TripletRecord(int(item["first"]), int(item["last"]), int(item["passed"]))
         return _triplet_key(hide, item), Entry(records.triplet_value(triplet), expires)
     except (ValueError, KeyError, TypeError) as error:
         raise click.ClickException(f"line {number}: not a record: {error}") from None

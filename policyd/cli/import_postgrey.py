@@ -18,7 +18,7 @@ from policyd import records
 from policyd.checks.greylist import hide_of, rules_of
 from policyd.cli.greylist import write_entries
 from policyd.file import PolicydFile
-from policyd.greylist import Rules
+from policyd.greylisting import GreylistRules
 from policyd.match import AddressTable, ClientTable, MatchError, read_addresses, read_clients
 from policyd.migration.berkeley import BerkeleyError, read_btree
 from policyd.migration.postgrey import Options, Taken, read_options, take_clients, take_triplets
@@ -119,7 +119,7 @@ def _pairs(path: Path, *, needed: bool) -> Iterator[tuple[bytes, bytes]]:
     return read_btree(path)
 
 
-def _entries(taken: Taken, rules: Rules, hide: records.Hide) -> Iterator[tuple[str, Entry]]:
+def _entries(taken: Taken, rules: GreylistRules, hide: records.Hide) -> Iterator[tuple[str, Entry]]:
     for (identity, sender, recipient), triplet in taken.triplets:
         key = records.triplet_key(hide, identity, sender, recipient)
         yield key, records.triplet_entry(triplet, rules)
@@ -142,7 +142,7 @@ def _options(path: Path | None) -> Options:
 
 def _postgreys_delay(options: Options) -> int:
     digits = options.greylist.get("delay", "").strip('"s')
-    return int(digits) if digits.isdecimal() else Rules().delay
+    return int(digits) if digits.isdecimal() else GreylistRules().delay
 
 
 def _whitelists(folder: Path | None) -> dict[str, list[Path]]:

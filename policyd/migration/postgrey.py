@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from policyd.bounces import stable_sender
-from policyd.greylist import Client, Rules, Triplet
+from policyd.greylisting import ClientRecord, GreylistRules, TripletRecord
 from policyd.identity import network_identity
 from policyd.match import parse_address
 
@@ -25,9 +25,9 @@ _HASH = re.compile(r"[0-9a-f]{40}\Z")
 class Taken:
     """What came out of postgrey's files."""
 
-    triplets: list[tuple[tuple[str, str, str], Triplet]] = field(default_factory=list)
+    triplets: list[tuple[tuple[str, str, str], TripletRecord]] = field(default_factory=list)
     """(identity, sender, recipient) and what is known."""
-    clients: list[tuple[str, Client]] = field(default_factory=list)
+    clients: list[tuple[str, ClientRecord]] = field(default_factory=list)
     """Identity and what is known."""
     hidden: int = 0
     """Keys that are hashes (--privacy)."""
@@ -40,7 +40,10 @@ Prefixes: TypeAlias = tuple[int, int]
 
 
 def take_triplets(
-    pairs: Iterable[tuple[bytes, bytes]], rules: Rules, taken: Taken, prefixes: Prefixes = (24, 64)
+    pairs: Iterable[tuple[bytes, bytes]],
+    rules: GreylistRules,
+    taken: Taken,
+    prefixes: Prefixes = (24, 64),
 ) -> None:
     """Add the triplets of postgrey.db. `rules` tell whether a triplet has passed."""
     for raw_key, raw_value in pairs:
@@ -59,14 +62,14 @@ def take_triplets(
         # postgrey tells whether it has passed by the time between the two
         passed = first + rules.delay if last - first >= rules.delay else 0
         parts = (identity, stable_sender(sender), recipient.lower())
-        taken.triplets.append((parts, Triplet(first, last if passed else first, passed)))
+        taken.triplets.append((parts, TripletRecord(first, last if passed else first, passed)))
 
 
 def take_clients(
     pairs: Iterable[tuple[bytes, bytes]], taken: Taken, prefixes: Prefixes = (24, 64)
 ) -> None:
     """Add the clients of postgrey_clients.db."""
-    best: dict[str, Client] = {}
+    best: dict[str, ClientRecord] = {}
     for raw_key, raw_value in pairs:
         key, value = _text(raw_key), _text(raw_value)
         if _HASH.match(key):
@@ -77,7 +80,7 @@ def take_clients(
         if not identity or len(numbers) < 2 or not _numbers(numbers[:2]):
             taken.unreadable += 1
             continue
-        client = Client(int(numbers[0]), int(numbers[1]))
+        client = ClientRecord(int(numbers[0]), int(numbers[1]))
         known = best.get(identity)
         if known is None or client.returns > known.returns:
             best[identity] = client

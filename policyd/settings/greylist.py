@@ -12,7 +12,7 @@ from policyd.settings.base import CheckSection
 from policyd.template import check_template
 
 TEXT_FIELDS = frozenset({"seconds", "client", "sender", "recipient", "domain", "hostname"})
-Identity = Literal["host", "spf", "dnswl"]
+GreylistIdentity = Literal["host", "spf", "dnswl"]
 
 
 class GreylistSettings(CheckSection):
@@ -51,7 +51,7 @@ class GreylistSettings(CheckSection):
         le=128,
         description="Prefix length: IPv6 clients in the same network count as one.",
     )
-    identities: tuple[Identity, ...] = Field(
+    identities: tuple[GreylistIdentity, ...] = Field(
         default=("host", "spf", "dnswl"),
         description="How a client is identified besides its network, so that a retry from "
         "another server of the same sender counts. `host`: the domain of its verified host "

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from policyd import records
 from policyd.build import open_store
-from policyd.greylist import Rules, Triplet
+from policyd.greylisting import GreylistRules, TripletRecord
 from policyd.identity import host_identity
 from policyd.match import parse_address
 from policyd.settings import StoreSettings
@@ -112,7 +112,7 @@ def fill_gatepost(settings: StoreSettings, count: int) -> None:
 async def _fill_gatepost(settings: StoreSettings, count: int) -> None:
     store = open_store(settings)
     then = int(time.time()) - AGE
-    entry = records.triplet_entry(Triplet(then, then + 300, then + 300), Rules())
+    entry = records.triplet_entry(TripletRecord(then, then + 300, then + 300), GreylistRules())
 
     def change(known: Known) -> tuple[list[Entry | None], None]:
         return [entry] * len(known), None

@@ -132,7 +132,7 @@ def test_what_is_not_there_is_found() -> None:
     assert not wrong_in("gatepost keys new --bits 2048 example.org")
     assert wrong_word("make tset")
     assert wrong_file("policyd/greylists.py")
-    assert not wrong_file("policyd/greylist.py")
+    assert not wrong_file("policyd/greylisting.py")
     assert wrong_key("[milters.sing]")
     assert wrong_key("verify.max_signature")
     assert not wrong_key("milters.policy.dmarc.fail_reject")

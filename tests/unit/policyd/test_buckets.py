@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from policyd.buckets import (
     Bucket,
     Rate,
-    Recent,
+    RecentItems,
     bucket_entry,
     note_recent,
     read_bucket,
@@ -87,11 +87,11 @@ def test_a_bucket_is_kept_until_it_is_full(tokens: float, time: float) -> None:
 @pytest.mark.parametrize("value", ["", "x", "1", "1 2 3", "a b", "x=y"])
 def test_what_nobody_wrote_is_nothing(value: str) -> None:
     assert read_bucket(Entry(value, 1)) is None
-    assert read_recent(Entry(value, 1)) == Recent()
+    assert read_recent(Entry(value, 1)) == RecentItems()
 
 
 def test_recent_things() -> None:
-    recent = Recent()
+    recent = RecentItems()
     for time, name in enumerate("abcab"):
         recent = note_recent(recent, name, time, 100, 10)
     assert recent.items == (("c", 2), ("a", 3), ("b", 4))

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from gatepost.config import SecretFile
 from policyd.checks import Outcome
-from policyd.checks.greylist import RECENT_SECONDS, Greylist, Identify, Recent
+from policyd.checks.greylist import RECENT_SECONDS, Greylist, Identify, RecentPasses
 from policyd.facts import Facts
 from policyd.request import Request
 from policyd.settings import GreylistSettings
@@ -266,7 +266,7 @@ def test_a_recent_pass_is_remembered_for_a_moment() -> None:
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    recent = Recent(size=100)
+    recent = RecentPasses(size=100)
     for n in range(1000):
         recent.note(str(n), 10.0)
     assert recent.fresh("999", 5.0)

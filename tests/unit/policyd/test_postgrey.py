@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from gatepost.cli.imports import import_
 from policyd.cli.greylist import greylist
-from policyd.greylist import Client, Rules, Triplet
+from policyd.greylisting import ClientRecord, GreylistRules, TripletRecord
 from policyd.migration.berkeley import BerkeleyError, read_btree
 from policyd.migration.postgrey import Taken, read_options, take_clients, take_triplets
 from policyd.settings import GreylistSettings
@@ -76,17 +76,23 @@ def test_triplets() -> None:
             (b"nonsense", b"1000,1400"),
             (b"192.0.2.0/x/y", b"soon,later"),
         ],
-        Rules(delay=300),
+        GreylistRules(delay=300),
         taken,
     )
     assert taken.triplets == [
-        (("net:192.0.2.0/24", "alice@example.net", "bob@example.org"), Triplet(1000, 1400, 1300)),
-        (("net:192.0.2.0/24", "early@example.net", "bob@example.org"), Triplet(1000, 1000, 0)),
+        (
+            ("net:192.0.2.0/24", "alice@example.net", "bob@example.org"),
+            TripletRecord(1000, 1400, 1300),
+        ),
+        (
+            ("net:192.0.2.0/24", "early@example.net", "bob@example.org"),
+            TripletRecord(1000, 1000, 0),
+        ),
         (
             ("net:2001:db8:1:2::/64", "a/b@example.net", "bob@example.org"),
-            Triplet(1000, 1400, 1300),
+            TripletRecord(1000, 1400, 1300),
         ),
-        (("net:192.0.2.0/24", "", "bob@example.org"), Triplet(1000, 1400, 1300)),
+        (("net:192.0.2.0/24", "", "bob@example.org"), TripletRecord(1000, 1400, 1300)),
     ]
     assert (taken.hidden, taken.unreadable) == (1, 2)
 
@@ -97,7 +103,7 @@ def test_clients_of_a_network_are_one() -> None:
         [(b"192.0.2.1", b"3,1000"), (b"192.0.2.2", b"7,900"), (b"x", b"1,1"), (b"192.0.3.1", b"1")],
         taken,
     )
-    assert taken.clients == [("net:192.0.2.0/24", Client(7, 900))]
+    assert taken.clients == [("net:192.0.2.0/24", ClientRecord(7, 900))]
     assert taken.unreadable == 2
 
 

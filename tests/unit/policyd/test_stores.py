@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from policyd import records
-from policyd.greylist import Client, Rules, Triplet
+from policyd.greylisting import ClientRecord, GreylistRules, TripletRecord
 from policyd.stores import Change, Entry, Store, StoreError, StoreStartError, T, sqlite_file
 from policyd.stores.guard import FAILURES_TO_OPEN, Fallback, Guard
 from policyd.stores.memory import MemoryStore
@@ -374,7 +374,7 @@ def test_a_store_that_is_full_is_told_of_once_and_still_asked() -> None:
 
 
 def test_what_was_learned_meanwhile_is_handed_over() -> None:
-    rules = Rules()
+    rules = GreylistRules()
     triplet, client = "t\nnet:1\na\nb", "c\nnet:1"
 
     async def scene() -> None:
@@ -385,8 +385,8 @@ def test_what_was_learned_meanwhile_is_handed_over() -> None:
 
         def know(passed: int, returns: int) -> Change[None]:
             entries = [
-                records.triplet_entry(Triplet(NOW - 900, NOW, passed), rules),
-                records.client_entry(Client(returns, NOW), rules),
+                records.triplet_entry(TripletRecord(NOW - 900, NOW, passed), rules),
+                records.client_entry(ClientRecord(returns, NOW), rules),
             ]
             return lambda _: (entries, None)
 
@@ -399,8 +399,8 @@ def test_what_was_learned_meanwhile_is_handed_over() -> None:
         await until(lambda: not guard.down and not fallback.memory.entries)
         await until(lambda: moody.memory.entries.get("n") == Entry("1", NOW + 1000))
         entries = moody.memory.entries
-        assert records.read_triplet(entries[triplet]) == Triplet(NOW - 900, NOW, NOW)
-        assert records.read_client(entries[client]) == Client(4, NOW)
+        assert records.read_triplet(entries[triplet]) == TripletRecord(NOW - 900, NOW, NOW)
+        assert records.read_client(entries[client]) == ClientRecord(4, NOW)
         await fallback.close()
 
     asyncio.run(scene())
@@ -435,10 +435,10 @@ def test_what_was_learned_in_a_single_failure_is_handed_over_too() -> None:
 
 
 def test_a_hand_over_that_fails_forgets_nothing_of_what_came_meanwhile() -> None:
-    rules = Rules()
+    rules = GreylistRules()
     key = "t\nnet:1\na\nb"
 
-    def know(triplet: Triplet) -> Change[None]:
+    def know(triplet: TripletRecord) -> Change[None]:
         return lambda _: ([records.triplet_entry(triplet, rules)], None)
 
     async def scene() -> None:
@@ -446,15 +446,15 @@ def test_a_hand_over_that_fails_forgets_nothing_of_what_came_meanwhile() -> None
         guard = Guard(moody, timeout=0.2)
         fallback = Fallback(guard, MemoryStore(clock=Clock()), records.merge)
         guard.start()
-        fallback.memory.update_now((key,), know(Triplet(NOW - 900, NOW - 900, 0)))
+        fallback.memory.update_now((key,), know(TripletRecord(NOW - 900, NOW - 900, 0)))
         moody.silent = True
         fallback._begin_hand_over()
         await until(lambda: moody.asked and not fallback.memory.entries)
-        fallback.memory.update_now((key,), know(Triplet(NOW - 400, NOW, NOW)))
+        fallback.memory.update_now((key,), know(TripletRecord(NOW - 400, NOW, NOW)))
         assert fallback._handing_over is not None
         await fallback._handing_over
         found = records.read_triplet(fallback.memory.entries[key])
-        assert found == Triplet(NOW - 900, NOW, NOW), "both, and above all that it has passed"
+        assert found == TripletRecord(NOW - 900, NOW, NOW), "both, and above all that it has passed"
         await fallback.close()
 
     asyncio.run(scene())

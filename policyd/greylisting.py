@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 
-class Triplet(NamedTuple):
+class TripletRecord(NamedTuple):
     """The record of one triplet.
 
     `first` is the time of its first attempt, `last` the last time that counts (see
-    `Rules.refresh`), `passed` the time when it first passed, or 0.
+    `GreylistRules.refresh`), `passed` the time when it first passed, or 0.
     """
 
     first: int
@@ -26,24 +26,25 @@ class Triplet(NamedTuple):
     passed: int = 0
 
 
-class Client(NamedTuple):
+class ClientRecord(NamedTuple):
     """The record of one client identity: how often it retried successfully, and when last.
 
-    `returns` grows by at most one per `Rules.count_interval`, so that a burst of mail counts once.
+    `returns` grows by at most one per `GreylistRules.count_interval`, so that a burst of mail
+    counts once.
     """
 
     returns: int
     last: int
 
 
-class Seen(NamedTuple):
+class GreylistRecords(NamedTuple):
     """The records when an attempt is made."""
 
-    triplet: Triplet | None
-    client: Client | None
+    triplet: TripletRecord | None
+    client: ClientRecord | None
 
 
-class Result(enum.StrEnum):
+class GreylistResult(enum.StrEnum):
     """The kind of an attempt."""
 
     NEW = "new"
@@ -58,22 +59,22 @@ class Result(enum.StrEnum):
     """Its client has retried often enough to be trusted with new triplets."""
 
 
-class Verdict(NamedTuple):
+class GreylistVerdict(NamedTuple):
     """The result, with `wait`: seconds until a retry passes; `delayed`: seconds since the first
     attempt."""
 
-    result: Result
+    result: GreylistResult
     wait: int = 0
     delayed: int = 0
 
     @property
     def passes(self) -> bool:
         """Whether the mail is accepted."""
-        return self.result not in (Result.NEW, Result.EARLY)
+        return self.result not in (GreylistResult.NEW, GreylistResult.EARLY)
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class GreylistRules:
     """All in seconds, except `auto_allow_after`."""
 
     delay: int = 300
@@ -93,11 +94,13 @@ class Rules:
     write nothing."""
 
 
-_KNOWN = Verdict(Result.KNOWN)
-_AUTO_ALLOWED = Verdict(Result.AUTO_ALLOWED)
+_KNOWN = GreylistVerdict(GreylistResult.KNOWN)
+_AUTO_ALLOWED = GreylistVerdict(GreylistResult.AUTO_ALLOWED)
 
 
-def decide(seen: Seen, now: int, rules: Rules) -> tuple[Seen, Verdict]:
+def decide(
+    seen: GreylistRecords, now: int, rules: GreylistRules
+) -> tuple[GreylistRecords, GreylistVerdict]:
     """Decide one attempt."""
     triplet, client = seen
     if client is not None and now - client.last > rules.max_age:
@@ -105,64 +108,68 @@ def decide(seen: Seen, now: int, rules: Rules) -> tuple[Seen, Verdict]:
     if client is not None and 0 < rules.auto_allow_after <= client.returns:
         if now - client.last >= rules.refresh:
             client = client._replace(last=now)
-        return Seen(triplet, client), _AUTO_ALLOWED
+        return GreylistRecords(triplet, client), _AUTO_ALLOWED
     if triplet is not None and _expired(triplet, now, rules):
         triplet = None
     if triplet is None:
         if rules.delay > 0:
-            return Seen(Triplet(now, now), client), Verdict(Result.NEW, wait=rules.delay)
-        return Seen(Triplet(now, now, now), client), _KNOWN
+            return GreylistRecords(TripletRecord(now, now), client), GreylistVerdict(
+                GreylistResult.NEW, wait=rules.delay
+            )
+        return GreylistRecords(TripletRecord(now, now, now), client), _KNOWN
     if not triplet.passed:
         waited = now - triplet.first
         if waited < rules.delay:
-            return Seen(triplet, client), Verdict(
-                Result.EARLY, wait=rules.delay - waited, delayed=waited
+            return GreylistRecords(triplet, client), GreylistVerdict(
+                GreylistResult.EARLY, wait=rules.delay - waited, delayed=waited
             )
         return (
-            Seen(Triplet(triplet.first, now, now), _returned(client, now, rules)),
-            Verdict(Result.PASSED, delayed=waited),
+            GreylistRecords(TripletRecord(triplet.first, now, now), _returned(client, now, rules)),
+            GreylistVerdict(GreylistResult.PASSED, delayed=waited),
         )
     if now - triplet.last >= rules.refresh:
         triplet = triplet._replace(last=now)
         client = _returned(client, now, rules)
-    return Seen(triplet, client), _KNOWN
+    return GreylistRecords(triplet, client), _KNOWN
 
 
-def _expired(triplet: Triplet, now: int, rules: Rules) -> bool:
+def _expired(triplet: TripletRecord, now: int, rules: GreylistRules) -> bool:
     if triplet.passed:
         return now - triplet.last > rules.max_age
     # the first attempt lies in the future: the clock was set back, and waiting could take years
     return now - triplet.first > rules.retry_window or triplet.first > now
 
 
-def _returned(client: Client | None, now: int, rules: Rules) -> Client:
+def _returned(client: ClientRecord | None, now: int, rules: GreylistRules) -> ClientRecord:
     """Return the client's record after one more successful retry."""
     if client is None:
-        return Client(1, now)
+        return ClientRecord(1, now)
     if now - client.last < rules.count_interval:
         return client
-    return Client(client.returns + 1, now)
+    return ClientRecord(client.returns + 1, now)
 
 
-def triplet_expires(triplet: Triplet, rules: Rules) -> int:
+def triplet_expires(triplet: TripletRecord, rules: GreylistRules) -> int:
     """Return when the triplet expires, in seconds since the epoch."""
     if triplet.passed:
         return triplet.last + rules.max_age + 1
     return triplet.first + rules.retry_window + 1
 
 
-def client_expires(client: Client, rules: Rules) -> int:
+def client_expires(client: ClientRecord, rules: GreylistRules) -> int:
     """Return when the client expires, in seconds since the epoch."""
     return client.last + rules.max_age + 1
 
 
-def merge_triplets(one: Triplet, other: Triplet) -> Triplet:
+def merge_triplets(one: TripletRecord, other: TripletRecord) -> TripletRecord:
     """Merge two records of the same triplet, as from two stores."""
     passes = [record.passed for record in (one, other) if record.passed]
-    return Triplet(min(one.first, other.first), max(one.last, other.last), min(passes, default=0))
+    return TripletRecord(
+        min(one.first, other.first), max(one.last, other.last), min(passes, default=0)
+    )
 
 
-def merge_clients(one: Client, other: Client) -> Client:
+def merge_clients(one: ClientRecord, other: ClientRecord) -> ClientRecord:
     """Merge two records of the same client; both may have counted the same retries, so the larger
     count is kept."""
-    return Client(max(one.returns, other.returns), max(one.last, other.last))
+    return ClientRecord(max(one.returns, other.returns), max(one.last, other.last))

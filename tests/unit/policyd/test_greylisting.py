@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policyd import records
-from policyd.greylist import (
-    Client,
-    Result,
-    Rules,
-    Seen,
-    Triplet,
+from policyd.greylisting import (
+    ClientRecord,
+    GreylistRecords,
+    GreylistResult,
+    GreylistRules,
+    TripletRecord,
     client_expires,
     decide,
     merge_clients,
@@ -21,11 +21,13 @@ from policyd.greylist import (
 )
 
 NOW = 1_700_000_000
-RULES = Rules(delay=300, retry_window=7200, max_age=86400, auto_allow_after=3)
-NOTHING = Seen(None, None)
+RULES = GreylistRules(delay=300, retry_window=7200, max_age=86400, auto_allow_after=3)
+NOTHING = GreylistRecords(None, None)
 
 
-def after(*attempts: int, seen: Seen = NOTHING, rules: Rules = RULES) -> tuple[Seen, list[Result]]:
+def after(
+    *attempts: int, seen: GreylistRecords = NOTHING, rules: GreylistRules = RULES
+) -> tuple[GreylistRecords, list[GreylistResult]]:
     results = []
     for attempt in attempts:
         seen, verdict = decide(seen, NOW + attempt, rules)
@@ -76,42 +78,42 @@ def test_a_known_triplet_is_written_only_now_and_then() -> None:
         again, _ = decide(seen, NOW + seconds, RULES)
         assert again.triplet is seen.triplet
     later, _ = decide(seen, NOW + 300 + RULES.refresh, RULES)
-    assert later.triplet == Triplet(NOW, NOW + 300 + RULES.refresh, NOW + 300)
+    assert later.triplet == TripletRecord(NOW, NOW + 300 + RULES.refresh, NOW + 300)
 
 
 def test_without_delay_nothing_is_deferred_and_all_is_learned() -> None:
-    seen, results = after(0, 1, rules=Rules(delay=0))
+    seen, results = after(0, 1, rules=GreylistRules(delay=0))
     assert results == ["known", "known"]
-    assert seen.triplet == Triplet(NOW, NOW, NOW)
+    assert seen.triplet == TripletRecord(NOW, NOW, NOW)
 
 
 def test_a_client_that_comes_back_is_trusted() -> None:
     client = None
     for n in range(3):
         start = n * 7200
-        seen, results = after(start, start + 300, seen=Seen(None, client))
+        seen, results = after(start, start + 300, seen=GreylistRecords(None, client))
         assert results == ["new", "passed"]
         client = seen.client
     assert client is not None
     assert client.returns == 3
-    assert after(30000, seen=Seen(None, client))[1] == ["auto-allowed"]
+    assert after(30000, seen=GreylistRecords(None, client))[1] == ["auto-allowed"]
     # and is forgotten after max_age
-    assert after(40000 + 86400, seen=Seen(None, client))[1] == ["new"]
+    assert after(40000 + 86400, seen=GreylistRecords(None, client))[1] == ["new"]
 
 
 def test_many_returns_within_an_hour_are_one() -> None:
     client = None
     for start in range(0, 3000, 10):
-        seen, _ = after(start, start + 300, seen=Seen(None, client))
+        seen, _ = after(start, start + 300, seen=GreylistRecords(None, client))
         client = seen.client
     assert client is not None
     assert client.returns == 1
 
 
 def test_no_client_is_trusted_when_it_is_off() -> None:
-    trusted = Client(1000, NOW)
-    rules = Rules(auto_allow_after=0)
-    assert decide(Seen(None, trusted), NOW, rules)[1].result == "new"
+    trusted = ClientRecord(1000, NOW)
+    rules = GreylistRules(auto_allow_after=0)
+    assert decide(GreylistRecords(None, trusted), NOW, rules)[1].result == "new"
 
 
 times = st.integers(0, 200_000)
@@ -119,17 +121,17 @@ times = st.integers(0, 200_000)
 
 @given(st.lists(times, max_size=30).map(sorted))
 def test_nothing_passes_before_its_delay(attempts: list[int]) -> None:
-    seen: Seen = NOTHING
+    seen: GreylistRecords = NOTHING
     first: int | None = None
     for attempt in attempts:
         seen, verdict = decide(seen, NOW + attempt, RULES)
-        if verdict.result is Result.NEW:
+        if verdict.result is GreylistResult.NEW:
             first = attempt
-        elif verdict.result is Result.EARLY:
+        elif verdict.result is GreylistResult.EARLY:
             assert first is not None
             assert attempt - first < RULES.delay
             assert verdict.wait == RULES.delay - (attempt - first)
-        elif verdict.result is Result.PASSED:
+        elif verdict.result is GreylistResult.PASSED:
             assert first is not None
             assert RULES.delay <= attempt - first <= RULES.retry_window
 
@@ -137,8 +139,8 @@ def test_nothing_passes_before_its_delay(attempts: list[int]) -> None:
 @given(st.lists(times, max_size=30).map(sorted))
 def test_what_has_expired_in_the_store_makes_no_difference(attempts: list[int]) -> None:
     """A store may drop an entry the moment it expires, and not a moment earlier."""
-    kept: Seen = NOTHING
-    dropped: Seen = NOTHING
+    kept: GreylistRecords = NOTHING
+    dropped: GreylistRecords = NOTHING
     for attempt in attempts:
         now = NOW + attempt
         triplet, client = dropped
@@ -147,15 +149,17 @@ def test_what_has_expired_in_the_store_makes_no_difference(attempts: list[int]) 
         if client and client_expires(client, RULES) <= now:
             client = None
         kept, verdict = decide(kept, now, RULES)
-        dropped, same = decide(Seen(triplet, client), now, RULES)
+        dropped, same = decide(GreylistRecords(triplet, client), now, RULES)
         assert verdict == same
 
 
-triplets = st.builds(Triplet, times, times, times)
+triplets = st.builds(TripletRecord, times, times, times)
 
 
 @given(triplets, triplets, triplets)
-def test_merging_is_in_any_order(one: Triplet, other: Triplet, third: Triplet) -> None:
+def test_merging_is_in_any_order(
+    one: TripletRecord, other: TripletRecord, third: TripletRecord
+) -> None:
     assert merge_triplets(one, other) == merge_triplets(other, one)
     assert merge_triplets(one, one) == one
     assert merge_triplets(merge_triplets(one, other), third) == merge_triplets(
@@ -164,7 +168,7 @@ def test_merging_is_in_any_order(one: Triplet, other: Triplet, third: Triplet) -
 
 
 def test_merged_clients_know_the_more() -> None:
-    assert merge_clients(Client(3, 10), Client(1, 20)) == Client(3, 20)
+    assert merge_clients(ClientRecord(3, 10), ClientRecord(1, 20)) == ClientRecord(3, 20)
 
 
 def test_merged_aliases_lead_to_all_identities() -> None:
