@@ -10,14 +10,14 @@ from gatepost.dns import AsyncResolver
 from gatepost.errors import StartError
 from gatepost.ownership import read_rights
 from policyd.checks import Check
-from policyd.checks.client import Client
-from policyd.checks.compromised import Compromised
-from policyd.checks.dnslists import DnsLists, Standings
-from policyd.checks.greylist import Greylist, Identify
-from policyd.checks.limits import Limits
-from policyd.checks.ownership import Ownership
+from policyd.checks.client import ClientCheck
+from policyd.checks.compromised import CompromisedCheck
+from policyd.checks.dnslists import DnsListsCheck, Standings
+from policyd.checks.greylist import GreylistCheck, Identify
+from policyd.checks.limits import LimitsCheck
+from policyd.checks.ownership import OwnershipCheck
 from policyd.checks.spf import Spf, listed_identity
-from policyd.checks.tables import Tables
+from policyd.checks.tables import TablesCheck
 from policyd.engine import Engine, Row
 from policyd.errors import PolicydError
 from policyd.records import merge
@@ -151,22 +151,22 @@ class Maker:
 
     def _ownership(self) -> Check:
         settings = self._settings.ownership
-        return Ownership(settings, read_rights(settings), self._hostname)
+        return OwnershipCheck(settings, read_rights(settings), self._hostname)
 
     def _compromised(self) -> Check | None:
         settings = self._settings.compromised
         if not (settings.max_networks or settings.max_countries or settings.bounces):
             return None
-        return Compromised(settings, self._stores.guarded, self._hostname)
+        return CompromisedCheck(settings, self._stores.guarded, self._hostname)
 
     def _limits(self) -> Check | None:
         settings = self._settings.limits
         if not settings.rules:
             return None
-        return Limits(settings, self._stores.guarded, self._hostname)
+        return LimitsCheck(settings, self._stores.guarded, self._hostname)
 
     def _tables(self) -> Check | None:
-        tables = Tables(self._settings.tables, self._hostname)
+        tables = TablesCheck(self._settings.tables, self._hostname)
         return tables if tables.used else None
 
     def _client(self) -> Check | None:
@@ -174,13 +174,13 @@ class Maker:
         if all(treatment == "off" for treatment in settings.treatments):
             return None
         spf = Spf(self._resolver, self._hostname, settings.dns_budget)
-        return Client(settings, self._resolver, spf, self._hostname)
+        return ClientCheck(settings, self._resolver, spf, self._hostname)
 
     def _dnslists(self) -> Check | None:
         settings = self._settings.dnslists
         if not settings.lists:
             return None
-        return DnsLists(settings, self._resolver, self._hostname, self._standings)
+        return DnsListsCheck(settings, self._resolver, self._hostname, self._standings)
 
     def _greylist(self) -> Check | None:
         settings = self._settings.greylist
@@ -191,7 +191,7 @@ class Maker:
                 identify.append(spf.identity)
             elif identity == "dnswl":
                 identify.append(listed_identity)
-        return Greylist(settings, self._stores.lasting, self._hostname, identify)
+        return GreylistCheck(settings, self._stores.lasting, self._hostname, identify)
 
 
 def faults(ground: GroundSettings, settings: PolicydSettings) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ from gatepost.metrics import Count, Counter
 from gatepost.reply import Reply
 from gatepost.shortage import DEFERRED, ShortageError
 from policyd.action import DUNNO, Action, refuse
-from policyd.checks import Check, Outcome
+from policyd.checks import Check, CheckResult
 from policyd.errors import CheckError
 from policyd.facts import NO_FACTS, Facts
 from policyd.match import ClientTable
@@ -116,19 +116,19 @@ class Engine:
         facts = NO_FACTS
         for row in self._by_state.get(request.state, ()):
             try:
-                outcome = await row.check.check(request, facts)
+                result = await row.check.check(request, facts)
             except ShortageError as error:
-                outcome = _out_of_resources(row, str(error))
+                result = _out_of_resources(row, str(error))
             except CheckError as error:
-                outcome = _failed(row, str(error), error.facts)
+                result = _failed(row, str(error), error.facts)
             except Exception as error:  # a mistake of ours must not stop mail
                 log.exception("check broke", check=row.check.name)
-                outcome = _failed(row, type(error).__name__)
-            if outcome is None:
+                result = _failed(row, type(error).__name__)
+            if result is None:
                 continue
-            if self._take(decision, row, outcome):
+            if self._take(decision, row, result):
                 break
-            facts = facts.plus(outcome.facts)
+            facts = facts.plus(result.facts)
         return decision
 
     def _is_proxied(self, request: Request) -> bool:
@@ -156,25 +156,25 @@ class Engine:
             self._take(decision, row, _failed(row, "out of time"))
         return decision
 
-    def _take(self, decision: Decision, row: Row, outcome: Outcome) -> bool:
-        """Note an outcome; True when it ends the row."""
-        check, action, finding = row.check.name, outcome.action, outcome.finding
+    def _take(self, decision: Decision, row: Row, result: CheckResult) -> bool:
+        """Note a result; True when it ends the row."""
+        check, action, finding = row.check.name, result.action, result.finding
         shown = f"{check}: {finding}"
-        if outcome.detail:
-            shown = f"{shown} ({outcome.detail})"
+        if result.detail:
+            shown = f"{shown} ({result.detail})"
         if row.dry_run and action is not None:
-            shown = f"{shown} [dry run, would {outcome.kind}]"
+            shown = f"{shown} [dry run, would {result.kind}]"
         decision.findings.append(shown)
         key = (check, finding, "" if action is None else action.verb)
         counter = self._counted.get(key)
         if counter is None:
-            kind = f"dry-run-{outcome.kind}" if row.dry_run and action else outcome.kind
+            kind = f"dry-run-{result.kind}" if row.dry_run and action else result.kind
             counter = self._counted[key] = RESULTS.labels(check, finding, kind)
         counter.inc()
         if action is None or row.dry_run:
             return False
         if _replaces(action, decision.action):
-            decision.action, decision.check, decision.reason = action, check, outcome.reason
+            decision.action, decision.check, decision.reason = action, check, result.reason
         return action.verb not in WAITING
 
 
@@ -188,7 +188,7 @@ def _replaces(action: Action, waiting: Action) -> bool:
     return True
 
 
-def _failed(row: Row, why: str, facts: Facts = NO_FACTS) -> Outcome:
+def _failed(row: Row, why: str, facts: Facts = NO_FACTS) -> CheckResult:
     """Return what the failure mode of a check answers."""
     name, mode = row.check.name, row.failure_mode
     FAILURES.labels(name, mode).inc()
@@ -197,18 +197,18 @@ def _failed(row: Row, why: str, facts: Facts = NO_FACTS) -> Outcome:
         told = reply(
             reason, "Temporary problem with a check, please try again later", temporary=True
         )
-        return Outcome("failed", refuse(told), reason, why, facts)
+        return CheckResult("failed", refuse(told), reason, why, facts)
     if mode == "closed":
         told = reply(reason, "A check could not be made", temporary=False)
-        return Outcome("failed", refuse(told), reason, why, facts)
-    return Outcome("failed", None, reason, why, facts)
+        return CheckResult("failed", refuse(told), reason, why, facts)
+    return CheckResult("failed", None, reason, why, facts)
 
 
-def _out_of_resources(row: Row, why: str) -> Outcome:
+def _out_of_resources(row: Row, why: str) -> CheckResult:
     """Defer for a shortage of ours, which no failure mode is about: mail waits until it ends."""
     FAILURES.labels(row.check.name, DEFERRED.reason).inc()
     log.error("out of resources, a check could not be made", check=row.check.name, error=why)
-    return Outcome("failed", refuse(DEFERRED), DEFERRED.reason, why)
+    return CheckResult("failed", refuse(DEFERRED), DEFERRED.reason, why)
 
 
 async def within(engine: Engine, request: Request, seconds: float) -> Decision:

@@ -1,6 +1,6 @@
 """One request of Postfix, as it was parsed: typed access to its attributes.
 
-A request never changes. A check returns its findings (`policyd.checks.Outcome`), and
+A request never changes. A check returns its findings (`policyd.checks.CheckResult`), and
 `policyd.engine` passes them on.
 
 An attribute that is not available is missing, empty, or 0 (SMTPD_POLICY_README); the three look the

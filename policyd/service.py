@@ -24,7 +24,7 @@ from gatepost.dns import AsyncResolver
 from gatepost.logs import get_logger
 from policyd.bounds import Bounds
 from policyd.build import Maker, Stores
-from policyd.checks.dnslists import DnsLists, Standings
+from policyd.checks.dnslists import DnsListsCheck, Standings
 from policyd.decisions import DecisionLog
 from policyd.errors import PolicydError
 from policyd.server import PolicyServer
@@ -178,7 +178,7 @@ class _Service:
         while True:
             try:
                 for row in self._current.value.engine.rows:
-                    if isinstance(row.check, DnsLists):
+                    if isinstance(row.check, DnsListsCheck):
                         await row.check.test_zones()
             except Exception:  # a mistake of ours must not stop mail
                 log.exception("the DNS lists could not be tested")

@@ -1,9 +1,9 @@
 """The checks: what each looks at, and what it makes of a request.
 
 A check has a name, the protocol states at which it has something to say, and one verb. It returns
-None (nothing to say), or an `Outcome`: an action for Postfix, or a finding alone, and facts for the
-checks after it. What it cannot find out is a `CheckError`, and its failure mode decides. It changes
-neither the request nor the facts it is given.
+None (nothing to say), or a `CheckResult`: an action for Postfix, or a finding alone, and facts for
+the checks after it. If it cannot find out, it raises `CheckError`, and its failure mode decides. It
+changes neither the request nor the facts it is given.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from policyd.request import Request
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a check makes of a request.
+class CheckResult:
+    """The result of a check for one request.
 
     `finding` is a word or two for the log and the metrics. `action` is what Postfix shall do; None
     leaves it to the checks that follow. `reason` is the reason id of a refusal, which its reply,
@@ -46,9 +46,9 @@ class Outcome:
         return "accept" if action == DUNNO else action.verb.lower()
 
 
-def accept(finding: str, detail: str = "") -> Outcome:
+def accept(finding: str, detail: str = "") -> CheckResult:
     """No further check of ours is asked; Postfix goes on with its own restrictions."""
-    return Outcome(finding, DUNNO, detail=detail)
+    return CheckResult(finding, DUNNO, detail=detail)
 
 
 class Check(Protocol):
@@ -64,7 +64,7 @@ class Check(Protocol):
         """The protocol states (`policyd.request.State`) at which it is asked."""
         ...
 
-    async def check(self, request: Request, facts: Facts, /) -> Outcome | None:
+    async def check(self, request: Request, facts: Facts, /) -> CheckResult | None:
         """Look at a request, knowing the facts from the checks before this one.
 
         Raises `CheckError` when it cannot find out.

@@ -9,7 +9,7 @@ from msgauth.drive import asolve
 from msgauth.iprev import check_iprev
 from msgauth.results import IprevStatus, SpfStatus
 from policyd.action import refuse
-from policyd.checks import Outcome
+from policyd.checks import CheckResult
 from policyd.checks.spf import Resolves, Spf
 from policyd.errors import CheckError
 from policyd.facts import NO_FACTS, Facts
@@ -45,7 +45,7 @@ _HELO_STATES = frozenset({State.EHLO, State.HELO, State.MAIL, State.RCPT, State.
 _SENDER_STATES = frozenset({State.MAIL, State.RCPT, State.DATA})
 
 
-class Client:
+class ClientCheck:
     """The check `client`."""
 
     name = "client"
@@ -61,13 +61,13 @@ class Client:
         self._own_names = frozenset({hostname.lower(), *settings.own_names})
         self._exempt = ClientTable(map(str, settings.exempt_networks))
 
-    async def check(self, request: Request, _facts: Facts = NO_FACTS) -> Outcome | None:
+    async def check(self, request: Request, _facts: Facts = NO_FACTS) -> CheckResult | None:
         """Refuse by the first rule that does; note the others."""
         address = request.client
         if request.sasl_username or address is None:
             return None
         if self._exempt and self._exempt.match(address, ""):
-            return Outcome("exempt")
+            return CheckResult("exempt")
         noted: tuple[str, ...] = ()
         try:
             async for rule, treatment in self._broken(request):
@@ -78,17 +78,17 @@ class Client:
             raise CheckError(str(error), Facts(signals=noted)) from error
         if not noted:
             return None
-        return Outcome("noted", detail=", ".join(noted), facts=Facts(signals=noted))
+        return CheckResult("noted", detail=", ".join(noted), facts=Facts(signals=noted))
 
     def _refuse(
         self, request: Request, rule: Rule, treatment: Treatment, noted: tuple[str, ...]
-    ) -> Outcome:
+    ) -> CheckResult:
         values = of_request(request, self._hostname) | {"problem": rule.text}
         text = fill(self._settings.text, values)
         told = reply(rule.reason, text, temporary=treatment == "defer")
         # a client that is refused is odd as well: in dry run the mail goes on to greylisting
         facts = Facts(signals=(*noted, rule.reason))
-        return Outcome(rule.reason, refuse(told), rule.reason, facts=facts)
+        return CheckResult(rule.reason, refuse(told), rule.reason, facts=facts)
 
     async def _broken(self, request: Request) -> AsyncIterator[tuple[Rule, Treatment]]:
         """Yield the rules that a client breaks, the cheap ones first."""

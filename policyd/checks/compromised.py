@@ -10,7 +10,7 @@ from gatepost.logs import get_logger
 from gatepost.metrics import Counter
 from policyd.action import hold, refuse
 from policyd.buckets import RecentItems, note_recent, read_recent, recent_entry
-from policyd.checks import Outcome
+from policyd.checks import CheckResult
 from policyd.countries import Countries, read_countries
 from policyd.facts import NO_FACTS, Facts
 from policyd.identity import network_identity
@@ -42,7 +42,7 @@ class Sign:
     told: str
 
 
-class Compromised:
+class CompromisedCheck:
     """The check `compromised`. Raises `StoreError` when the store fails."""
 
     name = "compromised"
@@ -65,7 +65,7 @@ class Compromised:
         )
         self._alerted: dict[str, float] = {}
 
-    async def check(self, request: Request, _facts: Facts = NO_FACTS) -> Outcome | None:
+    async def check(self, request: Request, _facts: Facts = NO_FACTS) -> CheckResult | None:
         """Take note of a login, of what it sends and of what comes back; act upon a sign."""
         user = request.sasl_username.lower()
         if user:
@@ -121,7 +121,7 @@ class Compromised:
 
         await self._store.update((f"u\nbounces\n{request.recipient.lower()}",), change)
 
-    def _act(self, request: Request, user: str, sign: Sign) -> Outcome:
+    def _act(self, request: Request, user: str, sign: Sign) -> CheckResult:
         ALERTS.labels(sign.word).inc()
         now = self._clock()
         if now - self._alerted.get(user, 0.0) >= ALERT_INTERVAL:
@@ -131,12 +131,12 @@ class Compromised:
             log.error("login looks compromised", sasl_username=user, sign=sign.word, told=sign.told)
         action = self._settings.action
         if action == "note":
-            return Outcome(sign.word, detail=sign.told)
+            return CheckResult(sign.word, detail=sign.told)
         if action == "hold":
-            return Outcome(sign.word, hold(f"{REASON}: {sign.told}"), REASON, sign.told)
+            return CheckResult(sign.word, hold(f"{REASON}: {sign.told}"), REASON, sign.told)
         text = fill(self._settings.text, of_request(request, self._hostname))
         told = reply(REASON, text, temporary=action == "defer")
-        return Outcome(sign.word, refuse(told), REASON, sign.told)
+        return CheckResult(sign.word, refuse(told), REASON, sign.told)
 
 
 def _names(recent: RecentItems) -> str:

@@ -15,7 +15,7 @@ from gatepost.reply import Reply
 from gatepost.shortage import ShortageError
 from msgauth.ask import Answer, Question
 from policyd.action import refuse
-from policyd.checks import Outcome
+from policyd.checks import CheckResult
 from policyd.dnslist import (
     CodeFilter,
     Health,
@@ -171,7 +171,7 @@ class Finding:
     code: str
 
 
-class DnsLists:
+class DnsListsCheck:
     """The check `dnslists`."""
 
     name = "dnslists"
@@ -192,7 +192,7 @@ class DnsLists:
         self._hostname = hostname
         self._monotonic = monotonic
 
-    async def check(self, request: Request, _facts: Facts = NO_FACTS) -> Outcome | None:
+    async def check(self, request: Request, _facts: Facts = NO_FACTS) -> CheckResult | None:
         """Ask what there is to ask; refuse from the threshold on.
 
         Not about a login: the addresses that people write from are on lists of dynamic addresses,
@@ -207,7 +207,7 @@ class DnsLists:
         if not listed:
             if all(found.listing in (Listing.UNKNOWN, Listing.ERROR) for found in findings):
                 raise CheckError("no list answered")
-            return Outcome("not listed")
+            return CheckResult("not listed")
         weight = sum(found.zone.weight for found in listed)
         shown = ", ".join(f"{found.zone.shown}={found.code}" for found in listed)
         good = [found.zone.shown for found in listed if found.zone.weight < 0]
@@ -218,9 +218,9 @@ class DnsLists:
         )
         if weight < self._settings.threshold:
             finding = "welcome" if weight < 0 else "below threshold"
-            return Outcome(finding, detail=shown, facts=facts)
+            return CheckResult(finding, detail=shown, facts=facts)
         action = refuse(await self._reply(request, listed))
-        return Outcome("listed", action, REASON, f"{weight:g}: {shown}", facts)
+        return CheckResult("listed", action, REASON, f"{weight:g}: {shown}", facts)
 
     async def ask(self, request: Request) -> list[Finding]:
         """Ask each list in use, within the budget; one that is left out says nothing."""

@@ -12,7 +12,7 @@ from msgauth.address import IpAddress
 from policyd import records
 from policyd.action import Action, defer_if_permit, prepend, refuse
 from policyd.bounces import stable_sender
-from policyd.checks import Outcome
+from policyd.checks import CheckResult
 from policyd.checks.tables import addresses, clients
 from policyd.facts import NO_FACTS, Facts
 from policyd.greylisting import (
@@ -50,8 +50,8 @@ Identify: TypeAlias = Callable[[Request, Facts], Awaitable[str]]
 """Finds an identity that costs something (DNS), or the empty string."""
 
 _NOTHING = GreylistRecords(None, None)
-_KNOWN = Outcome("known")
-_AUTO_ALLOWED = Outcome("auto-allowed")
+_KNOWN = CheckResult("known")
+_AUTO_ALLOWED = CheckResult("auto-allowed")
 
 
 class RecentPasses:
@@ -74,7 +74,7 @@ class RecentPasses:
             self._old, self._young = self._young, {}
 
 
-class Greylist:
+class GreylistCheck:
     """The check `greylist`.
 
     `store` does not fail (see `policyd.stores.guard.Fallback`). `identify` finds identities that
@@ -113,16 +113,16 @@ class Greylist:
         self._with_header: OrderedDict[str, None] = OrderedDict()
         # A text that says the same to everybody makes few different answers: they are kept.
         self._same_for_all = fields(settings.text) <= {"seconds", "hostname"}
-        self._deferrals: dict[tuple[str, int], Outcome] = {}
+        self._deferrals: dict[tuple[str, int], CheckResult] = {}
 
-    async def check(self, request: Request, facts: Facts = NO_FACTS) -> Outcome | None:
+    async def check(self, request: Request, facts: Facts = NO_FACTS) -> CheckResult | None:
         """Defer what is new, pass what came back."""
         if request.sasl_username:
             return None
         address = request.client
         network = network_identity(address, self._settings.ipv4_prefix, self._settings.ipv6_prefix)
         if not network:
-            return Outcome("no client address")
+            return CheckResult("no client address")
         name = request.client_name
         if exempt := self._exempt(request, facts, address, name):
             return exempt
@@ -146,23 +146,23 @@ class Greylist:
             self._recent.note(triplet, now + RECENT_SECONDS)
         elif verdict.result is GreylistResult.AUTO_ALLOWED:
             self._recent.note(client, now + RECENT_SECONDS)
-        return self._outcome(request, verdict, now)
+        return self._answer(request, verdict, now)
 
     def _exempt(
         self, request: Request, facts: Facts, address: IpAddress | None, name: str
-    ) -> Outcome | None:
+    ) -> CheckResult | None:
         if self._allow_clients and (entry := self._allow_clients.match(address, name)):
-            return Outcome("client allowed", detail=entry)
+            return CheckResult("client allowed", detail=entry)
         if self._allow_recipients and (
             entry := self._allow_recipients.match(request.recipient_address)
         ):
-            return Outcome("recipient opted out", detail=entry)
+            return CheckResult("recipient opted out", detail=entry)
         if self._opt_in is not None and not self._opt_in.match(request.recipient_address):
-            return Outcome("recipient not opted in")
+            return CheckResult("recipient not opted in")
         if self._settings.selective and not (
             facts.signals or suspicious(request, address, name, (self._hostname,))
         ):
-            return Outcome("unsuspicious")
+            return CheckResult("unsuspicious")
         return None
 
     async def _try_further(
@@ -219,7 +219,7 @@ class Greylist:
 
         return self._store.update(keys, change)
 
-    def _outcome(self, request: Request, verdict: GreylistVerdict, now: float) -> Outcome:
+    def _answer(self, request: Request, verdict: GreylistVerdict, now: float) -> CheckResult:
         result = verdict.result
         if result is GreylistResult.KNOWN:
             return _KNOWN
@@ -228,18 +228,18 @@ class Greylist:
         if result is GreylistResult.PASSED:
             detail = f"after {verdict.delayed} s"
             if not self._settings.header or self._had_header(request.instance):
-                return Outcome("passed", detail=detail)
-            return Outcome("passed", self._header(verdict.delayed, now), detail=detail)
+                return CheckResult("passed", detail=detail)
+            return CheckResult("passed", self._header(verdict.delayed, now), detail=detail)
         reason = REASON_NEW if result is GreylistResult.NEW else REASON_EARLY
         key = (reason, verdict.wait)
         if (known := self._deferrals.get(key)) is not None:
             return known
-        outcome = Outcome(
+        deferral = CheckResult(
             result.value, self._defer(request, verdict, reason), reason, f"wait {verdict.wait} s"
         )
         if self._same_for_all and len(self._deferrals) < DEFERRALS:
-            self._deferrals[key] = outcome
-        return outcome
+            self._deferrals[key] = deferral
+        return deferral
 
     def _had_header(self, instance: str) -> bool:
         if not instance:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gatepost.metrics import Counter
 from policyd.action import Action, hold, refuse
 from policyd.buckets import Bucket, Rate, bucket_entry, is_ahead, read_bucket, take, wait_for
-from policyd.checks import Outcome
+from policyd.checks import CheckResult
 from policyd.facts import NO_FACTS, Facts
 from policyd.identity import network_identity
 from policyd.reasons import reply
@@ -46,7 +46,7 @@ class Exceeded:
     wait: float
 
 
-class Limits:
+class LimitsCheck:
     """The check `limits`. Raises `StoreError` when the store fails: its failure mode decides."""
 
     name = "limits"
@@ -67,7 +67,7 @@ class Limits:
         for rule in settings.rules:
             self._rules.setdefault(rule.state, []).append(rule)
 
-    async def check(self, request: Request, _facts: Facts = NO_FACTS) -> Outcome | None:
+    async def check(self, request: Request, _facts: Facts = NO_FACTS) -> CheckResult | None:
         """Charge a request to every rule that concerns it."""
         rules = self._rules.get(request.state)
         if not rules:
@@ -85,11 +85,13 @@ class Limits:
 
         exceeded = await self._store.update(keys, change)
         if exceeded is None:
-            return Outcome("within")
+            return CheckResult("within")
         rule = exceeded.charge.rule
         EXCEEDED.labels(rule.name).inc()
         reason = f"limit-{rule.name}"
-        return Outcome(reason, self._action(request, exceeded, reason), reason, exceeded.charge.who)
+        return CheckResult(
+            reason, self._action(request, exceeded, reason), reason, exceeded.charge.who
+        )
 
     def _action(self, request: Request, exceeded: Exceeded, reason: str) -> Action:
         charge = exceeded.charge

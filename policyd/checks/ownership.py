@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gatepost.ownership import SenderRights
 from policyd.action import refuse
-from policyd.checks import Outcome
+from policyd.checks import CheckResult
 from policyd.facts import NO_FACTS, Facts
 from policyd.reasons import reply
 from policyd.request import Request
@@ -15,7 +15,7 @@ REASON_NOT_OWNER = "sender-not-owned"
 REASON_NOT_LOGGED_IN = "sender-needs-login"
 
 
-class Ownership:
+class OwnershipCheck:
     """The check `ownership`."""
 
     name = "ownership"
@@ -26,7 +26,7 @@ class Ownership:
         self._rights = rights
         self._hostname = hostname
 
-    async def check(self, request: Request, _facts: Facts = NO_FACTS) -> Outcome | None:
+    async def check(self, request: Request, _facts: Facts = NO_FACTS) -> CheckResult | None:
         """Refuse a login that does not own its sender, and perhaps a stranger that uses ours."""
         user = request.sasl_username
         if not request.sender:
@@ -36,15 +36,15 @@ class Ownership:
         sender = request.sender_address
         if user:
             if self._rights.may_use(user, sender):
-                return Outcome("owned")
+                return CheckResult("owned")
             return self._refuse("not owned", request)
         if self._settings.strangers == "allow" or not self._rights.is_owned(sender):
             return None
         text = fill(self._settings.strangers_text, of_request(request, self._hostname))
         told = reply(REASON_NOT_LOGGED_IN, text, temporary=False)
-        return Outcome("needs login", refuse(told), REASON_NOT_LOGGED_IN)
+        return CheckResult("needs login", refuse(told), REASON_NOT_LOGGED_IN)
 
-    def _refuse(self, finding: str, request: Request) -> Outcome:
+    def _refuse(self, finding: str, request: Request) -> CheckResult:
         text = fill(self._settings.text, of_request(request, self._hostname))
         told = reply(REASON_NOT_OWNER, text, temporary=False)
-        return Outcome(finding, refuse(told), REASON_NOT_OWNER, request.sasl_username)
+        return CheckResult(finding, refuse(told), REASON_NOT_OWNER, request.sasl_username)

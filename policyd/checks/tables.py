@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gatepost.reply import Reply
 from policyd.action import refuse
-from policyd.checks import Outcome, accept
+from policyd.checks import CheckResult, accept
 from policyd.facts import NO_FACTS, Facts
 from policyd.match import AddressTable, ClientTable, NameTable, read_addresses, read_clients
 from policyd.reasons import reply
@@ -19,7 +19,7 @@ REASONS = ("client", "helo", "sender", "recipient", "user")
 """What a table is about; the reason id of a refusal is ``denied-`` and the word."""
 
 
-class Tables:
+class TablesCheck:
     """The check `tables`. Making it raises `MatchError` for a file that cannot be read."""
 
     name = "tables"
@@ -50,7 +50,7 @@ class Tables:
         """Whether any table has an entry."""
         return bool(self._allow or self._deny)
 
-    async def check(self, request: Request, _facts: Facts = NO_FACTS) -> Outcome | None:
+    async def check(self, request: Request, _facts: Facts = NO_FACTS) -> CheckResult | None:
         """Accept, refuse, or have nothing to say."""
         for word, match in self._allow:
             if entry := match(request):
@@ -58,7 +58,7 @@ class Tables:
         for word, match in self._deny:
             if entry := match(request):
                 reason = f"denied-{word}"
-                return Outcome(
+                return CheckResult(
                     f"{word} denied", refuse(self._reply(request, reason)), reason, entry
                 )
         return None

@@ -13,7 +13,7 @@ from gatepost.cli import configuration
 from gatepost.cli.output import tell
 from gatepost.dns import AsyncResolver
 from msgauth.ask import Question
-from policyd.checks.dnslists import DnsLists, Finding
+from policyd.checks.dnslists import DnsListsCheck, Finding
 from policyd.dnslist import Health, Listing
 from policyd.file import PolicydFile
 from policyd.match import parse_address
@@ -58,7 +58,7 @@ async def _test(model: PolicydFile, request: Request) -> bool:
     settings = model.policyd.dnslists
     resolver = AsyncResolver(model.dns)
     try:
-        lists = DnsLists(settings, resolver, model.hostname)
+        lists = DnsListsCheck(settings, resolver, model.hostname)
         healths = await asyncio.gather(*(lists.ask_health(zone) for zone in lists.zones))
         well = True
         for zone, health in zip(lists.zones, healths, strict=True):

@@ -10,9 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from gatepost.ownership import OwnershipError, parse_owned, read_rights
-from policyd.checks import Outcome
-from policyd.checks.compromised import Compromised
-from policyd.checks.ownership import Ownership
+from policyd.checks import CheckResult
+from policyd.checks.compromised import CompromisedCheck
+from policyd.checks.ownership import OwnershipCheck
 from policyd.countries import Countries, read_countries
 from policyd.match import MatchError, parse_address
 from policyd.settings import CompromisedSettings, OwnershipSettings
@@ -23,9 +23,9 @@ from tests.unit.policyd.store_suite import Clock
 OWNERS = ["info@example.org alice, bob@example.org", "@sales.example carol"]
 
 
-def ownership(**settings: Any) -> Ownership:
+def ownership(**settings: Any) -> OwnershipCheck:
     section = OwnershipSettings.model_validate(settings)
-    return Ownership(section, read_rights(section), "mx")
+    return OwnershipCheck(section, read_rights(section), "mx")
 
 
 def owned(user: str, sender: str, **settings: Any) -> str:
@@ -87,7 +87,7 @@ def test_a_file_of_owners(tmp_path: Path) -> None:
     path.write_text("# who\ninfo@example.org alice\n")
     check = ownership(owners_files=[str(path)])
     outcome = asyncio.run(check.check(request(sasl_username="alice", sender="info@example.org")))
-    assert outcome == Outcome("owned")
+    assert outcome == CheckResult("owned")
     path.write_text("info alice\n")
     with pytest.raises(OwnershipError, match="owners:1"):
         ownership(owners_files=[str(path)])
@@ -104,7 +104,7 @@ def test_no_owner(line: str) -> None:
 class Watcher:
     def __init__(self, **settings: Any) -> None:
         self.clock = Clock()
-        self.check = Compromised(
+        self.check = CompromisedCheck(
             CompromisedSettings.model_validate(settings),
             MemoryStore(clock=self.clock),
             "mx.example.org",

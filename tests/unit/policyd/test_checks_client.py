@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from gatepost.dns import Zone
 from msgauth.ask import TEMPFAIL, Answer, Question
-from policyd.checks import Outcome
-from policyd.checks.client import Client
+from policyd.checks import CheckResult
+from policyd.checks.client import ClientCheck
 from policyd.checks.spf import FAILURES_TO_PAUSE, PAUSE, Spf, listed_identity
 from policyd.errors import CheckError
 from policyd.facts import NO_FACTS, Facts
@@ -58,14 +58,14 @@ class Resolver:
         return resolve
 
 
-def make(settings: dict[str, Any]) -> tuple[Client, Resolver]:
+def make(settings: dict[str, Any]) -> tuple[ClientCheck, Resolver]:
     resolver = Resolver()
     spf = Spf(resolver, "mx.example.org", 3.0)
     checked = ClientSettings.model_validate(settings)
-    return Client(checked, resolver, spf, "mx.example.org"), resolver
+    return ClientCheck(checked, resolver, spf, "mx.example.org"), resolver
 
 
-def ask(settings: dict[str, Any], asked: Request) -> Outcome | None:
+def ask(settings: dict[str, Any], asked: Request) -> CheckResult | None:
     return asyncio.run(make(settings)[0].check(asked))
 
 
@@ -98,7 +98,7 @@ def test_each_rule_rejects_defers_notes_or_is_off(
     assert deferred is not None
     assert str(deferred.action).startswith(f"450 4.{code} ")
     outcome = ask({rule: "note"}, request(**attributes))
-    assert outcome == Outcome("noted", detail=reason, facts=Facts(signals=(reason,)))
+    assert outcome == CheckResult("noted", detail=reason, facts=Facts(signals=(reason,)))
     assert ask({rule: "off"}, request(**attributes)) is None
 
 
@@ -113,7 +113,7 @@ def test_who_logged_in_or_is_exempt_is_not_judged() -> None:
     assert ask(strict, request(sasl_username="alice", **bad)) is None
     assert ask(strict, request(client_address="unknown", **bad)) is None
     exempt = ask({**strict, "exempt_networks": ["192.0.2.0/24"]}, request(**bad))
-    assert exempt == Outcome("exempt")
+    assert exempt == CheckResult("exempt")
 
 
 def test_before_mail_is_refused_for_want_of_a_name_we_look_ourselves() -> None:
@@ -156,7 +156,7 @@ def test_all_notes_are_taken_and_the_first_refusal_counts() -> None:
     odd = {"helo_name": "localhost", "client_name": "h-192-0-2-7.isp.example"}
     outcome = ask({"helo_unqualified": "note", "generic_name": "note"}, request(**odd))
     signals = Facts(signals=("helo-unqualified", "generic-name"))
-    assert outcome == Outcome("noted", detail="helo-unqualified, generic-name", facts=signals)
+    assert outcome == CheckResult("noted", detail="helo-unqualified, generic-name", facts=signals)
     both = ask({"helo_unqualified": "note", "generic_name": "reject"}, request(**odd))
     assert both is not None
     assert both.reason == "generic-name"

@@ -11,8 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from gatepost.config import SecretFile
-from policyd.checks import Outcome
-from policyd.checks.greylist import RECENT_SECONDS, Greylist, Identify, RecentPasses
+from policyd.checks import CheckResult
+from policyd.checks.greylist import RECENT_SECONDS, GreylistCheck, Identify, RecentPasses
 from policyd.facts import Facts
 from policyd.request import Request
 from policyd.settings import GreylistSettings
@@ -27,7 +27,7 @@ class Gate:
     def __init__(self, identify: Sequence[Identify] = (), **settings: Any) -> None:
         self.clock = Clock()
         self.store = MemoryStore(clock=self.clock)
-        self.check = Greylist(
+        self.check = GreylistCheck(
             GreylistSettings.model_validate(settings),
             self.store,
             "mx.example.org",
@@ -40,7 +40,7 @@ class Gate:
         outcome = self.outcome(wait, **attributes)
         return outcome.finding if outcome else ""
 
-    def outcome(self, wait: float = 0, /, **attributes: str) -> Outcome | None:
+    def outcome(self, wait: float = 0, /, **attributes: str) -> CheckResult | None:
         self.clock.now += wait
         return asyncio.run(self.check.check(request(**attributes)))
 
@@ -63,7 +63,7 @@ def test_first_early_late_and_known() -> None:
         "PREPEND X-Greylist: delayed 302 seconds by gatepost at mx.example.org; "
     )
     known = gate.outcome(10, instance="4")
-    assert known == Outcome("known")
+    assert known == CheckResult("known")
 
 
 def test_one_message_gets_one_header() -> None:

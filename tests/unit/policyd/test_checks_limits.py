@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from policyd.checks.limits import Limits
+from policyd.checks.limits import LimitsCheck
 from policyd.settings import LimitsSettings
 from policyd.stores import Change, StoreError, T
 from policyd.stores.memory import MemoryStore
@@ -21,7 +21,7 @@ class Gate:
     def __init__(self, *rules: dict[str, Any], **settings: Any) -> None:
         self.clock = Clock()
         self.store = MemoryStore(clock=self.clock)
-        self.check = Limits(
+        self.check = LimitsCheck(
             LimitsSettings.model_validate({"rules": rules, **settings}),
             self.store,
             "mx.example.org",
@@ -201,7 +201,7 @@ def test_a_store_that_fails_is_for_the_failure_mode() -> None:
 
     settings = LimitsSettings.model_validate({"rules": [rule()]})
     with pytest.raises(StoreError):
-        asyncio.run(Limits(settings, Down(), "mx").check(request(**ALICE)))
+        asyncio.run(LimitsCheck(settings, Down(), "mx").check(request(**ALICE)))
 
 
 @pytest.mark.parametrize(

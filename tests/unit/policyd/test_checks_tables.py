@@ -10,15 +10,15 @@ import pytest
 from pydantic import ValidationError
 
 from policyd.action import DUNNO
-from policyd.checks import Outcome
-from policyd.checks.tables import Tables
+from policyd.checks import CheckResult
+from policyd.checks.tables import TablesCheck
 from policyd.match import MatchError
 from policyd.settings import TablesSettings
 from tests.unit.policyd.requests import request
 
 
-def check(settings: dict[str, Any], **attributes: str) -> Outcome | None:
-    tables = Tables(TablesSettings.model_validate(settings), "mx.example.org")
+def check(settings: dict[str, Any], **attributes: str) -> CheckResult | None:
+    tables = TablesCheck(TablesSettings.model_validate(settings), "mx.example.org")
     return asyncio.run(tables.check(request(**attributes)))
 
 
@@ -90,8 +90,8 @@ def test_the_text() -> None:
 
 
 def test_nothing_to_do() -> None:
-    assert not Tables(TablesSettings(), "mx").used
-    assert Tables(TablesSettings(deny_users=("x",)), "mx").used
+    assert not TablesCheck(TablesSettings(), "mx").used
+    assert TablesCheck(TablesSettings(deny_users=("x",)), "mx").used
 
 
 @pytest.mark.parametrize("key", ["allow_clients", "deny_senders", "allow_helo", "deny_users"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from policyd.checks.greylist import Greylist, Identify
+from policyd.checks.greylist import GreylistCheck, Identify
 from policyd.cli.dnslist import dnslist
 from policyd.cli.greylist import greylist
 from policyd.cli.serve import policyd
@@ -41,7 +41,7 @@ def learn(
     async def scene() -> None:
         store = SqliteStore(config.parent / "store.sqlite")
         for ago in (600, 0):
-            check = Greylist(
+            check = GreylistCheck(
                 settings or GreylistSettings(),
                 store,
                 "mx.example.org",

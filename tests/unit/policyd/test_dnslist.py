@@ -10,8 +10,8 @@ import pytest
 from gatepost.config import SecretFile
 from gatepost.dns import Zone as DnsZone
 from msgauth.ask import NXDOMAIN, TEMPFAIL, Answer, Question, Rcode
-from policyd.checks import Outcome
-from policyd.checks.dnslists import FAILURES_TO_TEST, DnsLists, Standings
+from policyd.checks import CheckResult
+from policyd.checks.dnslists import FAILURES_TO_TEST, DnsListsCheck, Standings
 from policyd.dnslist import (
     CodeFilter,
     Health,
@@ -158,12 +158,12 @@ def test_the_health_of_a_zone(listed: Answer, unlisted: Answer, health: Health) 
 
 def check(
     *lists: DnsListSettings, client: str = "192.0.2.7", text: str | None = None, **attributes: str
-) -> tuple[Outcome | None, Resolver, DnsLists]:
+) -> tuple[CheckResult | None, Resolver, DnsListsCheck]:
     resolver = Resolver()
     settings = DnsListsSettings(lists=lists)
     if text:
         settings = settings.model_copy(update={"text": text})
-    lists_check = DnsLists(settings, resolver, "mx.example.org")
+    lists_check = DnsListsCheck(settings, resolver, "mx.example.org")
     asked = request(client_address=client, **attributes)
     return asyncio.run(lists_check.check(asked)), resolver, lists_check
 
@@ -207,11 +207,11 @@ def test_weights_are_added_up() -> None:
 
 def test_a_list_below_the_threshold_makes_a_client_odd_and_a_good_one_welcome() -> None:
     settings = DnsListsSettings(lists=(zone("weak.example", weight=0.5),))
-    odd = asyncio.run(DnsLists(settings, Resolver(), "mx").check(request()))
+    odd = asyncio.run(DnsListsCheck(settings, Resolver(), "mx").check(request()))
     assert odd is not None
     assert odd.facts.signals == ("listed",)
     settings = DnsListsSettings(lists=(zone("good.example", weight=-2),))
-    good = asyncio.run(DnsLists(settings, Resolver(), "mx").check(request()))
+    good = asyncio.run(DnsListsCheck(settings, Resolver(), "mx").check(request()))
     assert good is not None
     assert good.facts == Facts(signals=(), welcome="good.example")
 
@@ -254,9 +254,9 @@ def test_an_error_is_no_listing_and_takes_the_zone_out() -> None:
     for client in ("192.0.2.8", "192.0.2.9"):
         resolver = Resolver()
         settings = DnsListsSettings(lists=(zone("bl.example"), zone("weak.example")))
-        lists_check = DnsLists(settings, resolver, "mx.example.org")
+        lists_check = DnsListsCheck(settings, resolver, "mx.example.org")
         outcome = asyncio.run(lists_check.check(request(client_address=client)))
-        assert outcome == Outcome("not listed")
+        assert outcome == CheckResult("not listed")
         bl, weak = lists_check.zones
         assert (bl.health, bl.in_use, weak.in_use) == (Health.BLOCKED, False, True)
         resolver.asked.clear()
@@ -282,7 +282,7 @@ def test_no_answer_at_all_is_for_the_failure_mode() -> None:
     ],
 )
 def test_the_self_test_at_the_start(name: str, health: Health) -> None:
-    lists_check = DnsLists(DnsListsSettings(lists=(zone(name),)), Resolver(), "mx")
+    lists_check = DnsListsCheck(DnsListsSettings(lists=(zone(name),)), Resolver(), "mx")
     asyncio.run(lists_check.test_zones())
     (tested,) = lists_check.zones
     assert tested.health is health
@@ -292,7 +292,7 @@ def test_the_self_test_at_the_start(name: str, health: Health) -> None:
 def test_a_domain_list_has_other_test_entries() -> None:
     resolver = Resolver()
     settings = DnsListsSettings(lists=(zone("rhs.example", of="sender"),))
-    lists_check = DnsLists(settings, resolver, "mx")
+    lists_check = DnsListsCheck(settings, resolver, "mx")
     asyncio.run(lists_check.test_zones())
     assert lists_check.zones[0].health is Health.GOOD
     assert resolver.asked == ["test.rhs.example", "invalid.rhs.example"]
@@ -302,7 +302,7 @@ def test_a_zone_comes_back_by_itself() -> None:
     now = 1000.0
     resolver = Resolver()
     settings = DnsListsSettings(lists=(zone("bl.example"),), retest_interval=300)
-    lists_check = DnsLists(settings, resolver, "mx", monotonic=lambda: now)
+    lists_check = DnsListsCheck(settings, resolver, "mx", monotonic=lambda: now)
     (bl,) = lists_check.zones
     bl.found(Health.BLOCKED)
     assert not bl.in_use
@@ -323,7 +323,7 @@ def test_it_is_tested_hourly_and_when_it_falls_silent() -> None:
     now = 1000.0
     resolver = Resolver()
     settings = DnsListsSettings(lists=(zone("bl.example"), zone("weak.example")))
-    lists_check = DnsLists(settings, resolver, "mx", monotonic=lambda: now)
+    lists_check = DnsListsCheck(settings, resolver, "mx", monotonic=lambda: now)
     asyncio.run(lists_check.test_zones())
     assert len(resolver.asked) == 4
     now += 3599
@@ -363,7 +363,7 @@ def test_nobody_is_refused_by_a_zone_before_its_first_test() -> None:
     resolver = Resolver()
     standings: Standings = {}
     for _ in range(2):
-        lists_check = DnsLists(settings, resolver, "mx", standings)
+        lists_check = DnsListsCheck(settings, resolver, "mx", standings)
         assert asyncio.run(lists_check.check(request())) is None
         assert lists_check.zones[0].health is Health.LISTS_EVERYTHING
     assert resolver.asked == ["2.0.0.127.world.example", "1.0.0.127.world.example"]
@@ -372,7 +372,7 @@ def test_nobody_is_refused_by_a_zone_before_its_first_test() -> None:
 def test_a_zone_that_never_answered_a_test_is_not_asked_and_found_out_later() -> None:
     resolver = Resolver()
     resolver.broken = {"0.127.bl.example"}
-    lists_check = DnsLists(DnsListsSettings(lists=(zone("bl.example"),)), resolver, "mx")
+    lists_check = DnsListsCheck(DnsListsSettings(lists=(zone("bl.example"),)), resolver, "mx")
     with pytest.raises(CheckError, match="no list answered"):
         asyncio.run(lists_check.check(request()))
     resolver.broken = set()
@@ -384,7 +384,7 @@ def test_a_zone_that_never_answered_a_test_is_not_asked_and_found_out_later() ->
 def test_a_zone_without_test_entries_comes_back_after_an_error() -> None:
     now = 1000.0
     settings = DnsListsSettings(lists=(zone("bl.example", self_test=False),), retest_interval=300)
-    lists_check = DnsLists(settings, Resolver(), "mx", monotonic=lambda: now)
+    lists_check = DnsListsCheck(settings, Resolver(), "mx", monotonic=lambda: now)
     with pytest.raises(CheckError):
         asyncio.run(lists_check.check(request(client_address="192.0.2.8")))
     (bl,) = lists_check.zones
@@ -414,7 +414,7 @@ def test_the_reply_names_what_is_listed() -> None:
 
 def test_from_the_threshold_on_a_client_is_odd_too() -> None:
     """In dry run it goes on to greylisting, which may look only at odd clients."""
-    lists_check = DnsLists(DnsListsSettings(lists=(zone("bl.example"),)), Resolver(), "mx")
+    lists_check = DnsListsCheck(DnsListsSettings(lists=(zone("bl.example"),)), Resolver(), "mx")
     outcome = asyncio.run(lists_check.check(request()))
     assert outcome is not None
     assert outcome.reason == "dnslist"

@@ -9,7 +9,7 @@ import pytest
 
 from gatepost.reply import Reply
 from policyd.action import DUNNO, hold, prepend, refuse
-from policyd.checks import Check, Outcome, accept
+from policyd.checks import Check, CheckResult, accept
 from policyd.engine import Decision, Engine, Row, within
 from policyd.errors import CheckError
 from policyd.facts import NO_FACTS, Facts
@@ -28,7 +28,7 @@ class Says:
     def __init__(
         self,
         name: str,
-        outcome: Outcome | Exception | None = None,
+        outcome: CheckResult | Exception | None = None,
         states: AbstractSet[str] = frozenset({"RCPT"}),
         never: bool = False,
     ) -> None:
@@ -39,7 +39,7 @@ class Says:
         self._outcome = outcome
         self._never = never
 
-    async def check(self, request: Request, facts: Facts, /) -> Outcome | None:
+    async def check(self, request: Request, facts: Facts, /) -> CheckResult | None:
         self.asked += 1
         self.told = facts
         if self._never:
@@ -58,16 +58,16 @@ def decide(*rows: Row, **attributes: str) -> Decision:
 
 
 def test_nothing_to_say() -> None:
-    decision = decide(row(Says("a")), row(Says("b", Outcome("fine"))))
+    decision = decide(row(Says("a")), row(Says("b", CheckResult("fine"))))
     assert decision.action is DUNNO
     assert decision.findings == ["b: fine"]
 
 
 def test_the_first_that_refuses_ends_the_row() -> None:
-    last = Says("c", Outcome("fine"))
+    last = Says("c", CheckResult("fine"))
     decision = decide(
-        row(Says("a", Outcome("fine", detail="really"))),
-        row(Says("b", Outcome("bad", REJECT, "test"))),
+        row(Says("a", CheckResult("fine", detail="really"))),
+        row(Says("b", CheckResult("bad", REJECT, "test"))),
         row(last),
     )
     assert (decision.action, decision.check, decision.reason) == (REJECT, "b", "test")
@@ -76,40 +76,44 @@ def test_the_first_that_refuses_ends_the_row() -> None:
 
 
 def test_the_first_that_accepts_ends_the_row() -> None:
-    decision = decide(row(Says("a", accept("friend"))), row(Says("b", Outcome("bad", REJECT))))
+    decision = decide(row(Says("a", accept("friend"))), row(Says("b", CheckResult("bad", REJECT))))
     assert decision.action == DUNNO
     assert decision.check == "a"
 
 
 def test_a_header_waits_for_something_stronger() -> None:
-    header = Says("a", Outcome("late", HEADER))
+    header = Says("a", CheckResult("late", HEADER))
     assert decide(row(header), row(Says("b"))).action is HEADER
-    assert decide(row(header), row(Says("b", Outcome("bad", REJECT)))).action is REJECT
-    second = Says("b", Outcome("too", prepend("X-Second", "no")))
+    assert decide(row(header), row(Says("b", CheckResult("bad", REJECT)))).action is REJECT
+    second = Says("b", CheckResult("too", prepend("X-Second", "no")))
     assert decide(row(header), row(second)).action is HEADER
-    assert decide(row(header), row(Says("b", Outcome("odd", hold("odd"))))).action.verb == "HOLD"
+    assert (
+        decide(row(header), row(Says("b", CheckResult("odd", hold("odd"))))).action.verb == "HOLD"
+    )
     assert decide(row(header), row(Says("b", accept("friend")))).action is HEADER
 
 
 def test_what_is_denied_is_not_let_in_to_be_held() -> None:
-    held = row(Says("a", Outcome("odd", hold("odd"), "odd")))
-    for last in (Says("b"), Says("b", Outcome("fine", HEADER)), Says("b", accept("friend"))):
+    held = row(Says("a", CheckResult("odd", hold("odd"), "odd")))
+    for last in (Says("b"), Says("b", CheckResult("fine", HEADER)), Says("b", accept("friend"))):
         decision = decide(held, row(last))
         assert (str(decision.action), decision.check, decision.reason) == ("HOLD odd", "a", "odd")
         assert last.asked == 1
-    refused = decide(held, row(Says("b", Outcome("bad", REJECT, "test"))))
+    refused = decide(held, row(Says("b", CheckResult("bad", REJECT, "test"))))
     assert (refused.action, refused.check, refused.reason) == (REJECT, "b", "test")
 
 
 def test_a_check_is_asked_only_in_its_states() -> None:
-    check = Says("a", Outcome("bad", REJECT), states=frozenset({"END-OF-MESSAGE"}))
+    check = Says("a", CheckResult("bad", REJECT), states=frozenset({"END-OF-MESSAGE"}))
     assert decide(row(check)).action is DUNNO
     assert decide(row(check), protocol_state="END-OF-MESSAGE").action is REJECT
     assert decide(row(check), protocol_state="FUTURE").action is DUNNO
 
 
 def test_dry_run_only_tells() -> None:
-    decision = decide(row(Says("a", Outcome("bad", REJECT, "test")), dry_run=True), row(Says("b")))
+    decision = decide(
+        row(Says("a", CheckResult("bad", REJECT, "test")), dry_run=True), row(Says("b"))
+    )
     assert (decision.action, decision.reason) == (DUNNO, "")
     assert decision.findings == ["a: bad [dry run, would reject]"]
     friend = row(Says("a", accept("friend")), dry_run=True)
@@ -126,7 +130,7 @@ def test_dry_run_only_tells() -> None:
     ],
 )
 def test_a_check_that_fails(mode: FailureMode, verb: str, reason: str, error: Exception) -> None:
-    after = Says("b", Outcome("fine"))
+    after = Says("b", CheckResult("fine"))
     decision = decide(row(Says("a", error), mode), row(after))
     assert decision.action.verb == verb
     assert decision.reason == reason
@@ -177,11 +181,13 @@ def test_a_check_is_told_the_facts_of_those_before_it() -> None:
     unnamed = Facts(signals=("no-name",))
     last = Says("f")
     rows = [
-        row(Says("a", Outcome("noted", facts=listed))),
+        row(Says("a", CheckResult("noted", facts=listed))),
         row(Says("b")),
         row(Says("c", CheckError("no answer", unnamed))),
-        row(Says("d", Outcome("bad", REJECT, facts=Facts(("odd",), "d.example"))), dry_run=True),
-        row(Says("e", Outcome("odd", hold("odd")))),
+        row(
+            Says("d", CheckResult("bad", REJECT, facts=Facts(("odd",), "d.example"))), dry_run=True
+        ),
+        row(Says("e", CheckResult("odd", hold("odd")))),
         row(last),
     ]
     asyncio.run(Engine(rows).decide(request()))
@@ -192,7 +198,9 @@ def test_a_check_is_told_the_facts_of_those_before_it() -> None:
 
 
 def test_within_time_it_is_as_ever() -> None:
-    decision = asyncio.run(within(Engine([row(Says("a", Outcome("bad", REJECT)))]), request(), 60))
+    decision = asyncio.run(
+        within(Engine([row(Says("a", CheckResult("bad", REJECT)))]), request(), 60)
+    )
     assert decision.action is REJECT
 
 
@@ -200,7 +208,7 @@ def test_an_address_of_a_proxy_is_nobodys() -> None:
     seen: list[Request] = []
 
     class Looks(Says):
-        async def check(self, request: Request, facts: Facts, /) -> Outcome | None:
+        async def check(self, request: Request, facts: Facts, /) -> CheckResult | None:
             seen.append(request)
             return None
 
