@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from policyd.stores import Entry
+from policyd.stores import StoreEntry
 
 CLOCK_STEP = 60.0
 """Seconds by which a bucket may lie in the future because the clocks of servers differ. A bucket
@@ -68,13 +68,13 @@ def wait_for(bucket: Bucket, rate: Rate, cost: int) -> float:
     return max(0.0, missing * rate.period / rate.limit)
 
 
-def bucket_entry(bucket: Bucket, rate: Rate) -> Entry:
+def bucket_entry(bucket: Bucket, rate: Rate) -> StoreEntry:
     """Return the bucket as an entry that expires when the bucket is full again."""
     full_at = bucket.time + (rate.limit - bucket.tokens) * rate.period / rate.limit
-    return Entry(f"{bucket.tokens:.6f} {bucket.time:.3f}", int(full_at) + 1)
+    return StoreEntry(f"{bucket.tokens:.6f} {bucket.time:.3f}", int(full_at) + 1)
 
 
-def read_bucket(entry: Entry | None) -> Bucket | None:
+def read_bucket(entry: StoreEntry | None) -> Bucket | None:
     """Return the bucket of an entry; None without an entry, and for a value not written by
     Gatepost."""
     if entry is None:
@@ -98,13 +98,13 @@ def note_recent(recent: RecentItems, item: str, now: int, period: float, bound: 
     return RecentItems((*kept, (item, now))[-bound:])
 
 
-def recent_entry(recent: RecentItems, now: int, period: float) -> Entry:
+def recent_entry(recent: RecentItems, now: int, period: float) -> StoreEntry:
     """Return the set as an entry: ``item=time`` separated by blanks; items contain neither."""
     text = " ".join(f"{name}={time}" for name, time in recent.items)
-    return Entry(text, now + int(period) + 1)
+    return StoreEntry(text, now + int(period) + 1)
 
 
-def read_recent(entry: Entry | None) -> RecentItems:
+def read_recent(entry: StoreEntry | None) -> RecentItems:
     """Return the set of an entry; empty without an entry, and for a value not written by
     Gatepost."""
     if entry is None or not entry.value:

@@ -12,7 +12,7 @@ from gatepost.ownership import read_rights
 from policyd.checks import Check
 from policyd.checks.client import ClientCheck
 from policyd.checks.compromised import CompromisedCheck
-from policyd.checks.dnslists import DnsListsCheck, Standings
+from policyd.checks.dnslists import DnsListsCheck, ZoneStandings
 from policyd.checks.greylist import GreylistCheck, Identify
 from policyd.checks.limits import LimitsCheck
 from policyd.checks.ownership import OwnershipCheck
@@ -24,7 +24,7 @@ from policyd.records import merge
 from policyd.settings import CheckName, PolicydSettings, StoreSettings
 from policyd.settings.base import CheckSection
 from policyd.stores import RawStore, Store, StoreStartError
-from policyd.stores.guard import Fallback, Guard
+from policyd.stores.guard import Fallback, GuardedStore
 from policyd.stores.memory import MemoryStore
 from policyd.stores.sqlite import SqliteStore
 
@@ -59,7 +59,7 @@ def open_store(settings: StoreSettings, *, once: bool = False) -> RawStore:
 class Stores:
     """The store as the checks see it: `guarded` may fail, `lasting` continues in memory."""
 
-    def __init__(self, guarded: Store, lasting: Store, guard: Guard | None = None) -> None:
+    def __init__(self, guarded: Store, lasting: Store, guard: GuardedStore | None = None) -> None:
         self.guarded = guarded
         self.lasting = lasting
         self._guard = guard
@@ -70,7 +70,7 @@ class Stores:
         store = open_store(settings)
         if settings.kind == "memory":
             return cls.over(store)
-        guard = Guard(store, settings.timeout)
+        guard = GuardedStore(store, settings.timeout)
         return cls(guard, Fallback(guard, MemoryStore(), merge), guard)
 
     @classmethod
@@ -106,14 +106,14 @@ class Maker:
         settings: PolicydSettings,
         stores: Stores,
         resolver: AsyncResolver,
-        standings: Standings | None = None,
+        standings: ZoneStandings | None = None,
     ) -> None:
         self._settings = settings
         self._hostname = ground.hostname
         self._proxy_networks = ground.proxy_networks
         self._stores = stores
         self._resolver = resolver
-        self._standings: Standings = {} if standings is None else standings
+        self._standings: ZoneStandings = {} if standings is None else standings
         self._makers: dict[CheckName, tuple[CheckSection, Callable[[], Check | None]]] = {
             "ownership": (settings.ownership, self._ownership),
             "compromised": (settings.compromised, self._compromised),

@@ -14,7 +14,7 @@ from policyd.match import parse_address
 _LITERAL = re.compile(r"\[(?:IPv6:)?([0-9a-f.:]+)\]\Z", re.IGNORECASE)
 
 
-class Helo(enum.StrEnum):
+class HeloForm(enum.StrEnum):
     """The problem with a HELO name; the first that applies."""
 
     FINE = "fine"
@@ -32,7 +32,7 @@ class Helo(enum.StrEnum):
 
 def judge_helo(
     helo: str, client: IpAddress | None, own_names: Collection[str], own_addresses: Collection[str]
-) -> Helo:
+) -> HeloForm:
     """Return the problem with `helo` from a client with the address `client`.
 
     `own_names` are lower-case; `own_addresses` are in the form that `ipaddress` prints.
@@ -43,15 +43,15 @@ def judge_helo(
     said = str(address) if address is not None else ""
     is_ours = client is not None and str(client) in own_addresses
     if not is_ours and (name in own_names or (said and said in own_addresses)):
-        return Helo.FORGED
+        return HeloForm.FORGED
     if literal:
         if address is None:
-            return Helo.MALFORMED
-        return Helo.FINE if client in (None, address) else Helo.WRONG_LITERAL
+            return HeloForm.MALFORMED
+        return HeloForm.FINE if client in (None, address) else HeloForm.WRONG_LITERAL
     if address is not None:
-        return Helo.BARE_ADDRESS
+        return HeloForm.BARE_ADDRESS
     if not has_valid_labels(name):
-        return Helo.MALFORMED
+        return HeloForm.MALFORMED
     if "." not in name or name.rpartition(".")[2].isdecimal():
-        return Helo.UNQUALIFIED
-    return Helo.FINE
+        return HeloForm.UNQUALIFIED
+    return HeloForm.FINE

@@ -2,7 +2,7 @@
 
 A request consists of lines ``name=value``, each ended by LF, and a final empty line; a connection
 carries a sequence of requests, and each gets one answer, in order. A line may also end in CR LF, as
-sent by nc and telnet; Postfix always sends LF. `PolicyConnection` reads requests: `receive_data()`
+sent by nc and telnet; Postfix always sends LF. `RequestReader` reads requests: `receive_data()`
 takes bytes from the socket, `next_event()` returns
 
 * a `Request`: answer it;
@@ -10,8 +10,8 @@ takes bytes from the socket, `next_event()` returns
 is still in step, so it can be answered (with DUNNO, because Postfix never sends this);
 * None: more bytes are needed.
 
-`next_event()` raises `ProtocolError` if the stream is out of step: close the connection. It raises
-nothing else.
+`next_event()` raises `PolicyProtocolError` if the stream is out of step: close the connection. It
+raises nothing else.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MAX_DISCARD = 8 * 1024 * 1024
 in one attribute gets an answer; beyond that the connection is closed."""
 
 
-class ProtocolError(PolicydError):
+class PolicyProtocolError(PolicydError):
     """The client does not speak the policy protocol, or the end of a request cannot be found."""
 
 
@@ -43,7 +43,7 @@ class Malformed:
     reason: str
 
 
-class PolicyConnection:
+class RequestReader:
     """The receiving half of one connection."""
 
     __slots__ = ("_at", "_buffer", "_discarded", "_searched", "size")
@@ -72,7 +72,7 @@ class PolicyConnection:
         self._buffer += data
 
     def next_event(self) -> Request | Malformed | None:
-        """Return the next event, or None; raises `ProtocolError`."""
+        """Return the next event, or None; raises `PolicyProtocolError`."""
         buffer, begin = self._buffer, self._at
         if len(buffer) == begin:
             return None
@@ -110,7 +110,7 @@ class PolicyConnection:
             self._discarded += size - 2
             self._drop(len(self._buffer) - 2)
             if self._discarded > MAX_DISCARD:
-                raise ProtocolError(f"no end of a request within {MAX_DISCARD} bytes")
+                raise PolicyProtocolError(f"no end of a request within {MAX_DISCARD} bytes")
         self._searched = max(self._at, len(self._buffer) - 2)
 
 

@@ -22,7 +22,7 @@ from policyd.greylisting import (
     merge_triplets,
     triplet_expires,
 )
-from policyd.stores import Entry
+from policyd.stores import StoreEntry
 
 TRIPLET = "t\n"
 CLIENT = "c\n"
@@ -71,27 +71,27 @@ def alias_key(hide: Hide, client: str) -> str:
     return f"a\n{hide(client)}"
 
 
-def alias_entry(old: Entry | None, identity: str, expires: int) -> Entry:
+def alias_entry(old: StoreEntry | None, identity: str, expires: int) -> StoreEntry:
     """Return the entry with one more identity, which is already hashed if needed; the last is the
     newest."""
     known = [one for one in read_alias(old) if one != identity]
     value = "\n".join([*known, identity][-MAX_ALIASES:])
-    return Entry(value, expires if old is None else max(expires, old.expires))
+    return StoreEntry(value, expires if old is None else max(expires, old.expires))
 
 
-def read_alias(entry: Entry | None) -> list[str]:
+def read_alias(entry: StoreEntry | None) -> list[str]:
     """Return the identities of an entry, hashed in privacy mode; the last is the newest."""
     return [one for one in entry.value.split("\n") if one] if entry is not None else []
 
 
-def triplet_entry(triplet: TripletRecord, rules: GreylistRules) -> Entry:
+def triplet_entry(triplet: TripletRecord, rules: GreylistRules) -> StoreEntry:
     """Return a triplet as an entry."""
-    return Entry(triplet_value(triplet), triplet_expires(triplet, rules))
+    return StoreEntry(triplet_value(triplet), triplet_expires(triplet, rules))
 
 
-def client_entry(client: ClientRecord, rules: GreylistRules) -> Entry:
+def client_entry(client: ClientRecord, rules: GreylistRules) -> StoreEntry:
     """Return a client as an entry."""
-    return Entry(client_value(client), client_expires(client, rules))
+    return StoreEntry(client_value(client), client_expires(client, rules))
 
 
 def triplet_value(triplet: TripletRecord) -> str:
@@ -104,7 +104,7 @@ def client_value(client: ClientRecord) -> str:
     return f"{client.returns} {client.last}"
 
 
-def read_triplet(entry: Entry | None) -> TripletRecord | None:
+def read_triplet(entry: StoreEntry | None) -> TripletRecord | None:
     """Return the triplet of an entry; None without an entry, and for a value not written by
     Gatepost."""
     if entry is None:
@@ -116,7 +116,7 @@ def read_triplet(entry: Entry | None) -> TripletRecord | None:
         return None
 
 
-def read_client(entry: Entry | None) -> ClientRecord | None:
+def read_client(entry: StoreEntry | None) -> ClientRecord | None:
     """Return the client of an entry; None without an entry, and for a value not written by
     Gatepost."""
     if entry is None:
@@ -128,17 +128,17 @@ def read_client(entry: Entry | None) -> ClientRecord | None:
         return None
 
 
-def merge(key: str, ours: Entry, theirs: Entry) -> Entry:
+def merge(key: str, ours: StoreEntry, theirs: StoreEntry) -> StoreEntry:
     """Merge the entries of two stores for the same key."""
     expires = max(ours.expires, theirs.expires)
     if key.startswith(TRIPLET):
         one, other = read_triplet(ours), read_triplet(theirs)
         if one and other:
-            return Entry(triplet_value(merge_triplets(one, other)), expires)
+            return StoreEntry(triplet_value(merge_triplets(one, other)), expires)
     elif key.startswith(CLIENT):
         count, other_count = read_client(ours), read_client(theirs)
         if count and other_count:
-            return Entry(client_value(merge_clients(count, other_count)), expires)
+            return StoreEntry(client_value(merge_clients(count, other_count)), expires)
     elif key.startswith(ALIAS):
         merged = ours
         for identity in read_alias(theirs):

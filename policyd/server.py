@@ -31,7 +31,7 @@ from policyd.counts import (
 )
 from policyd.decisions import DecisionLog
 from policyd.engine import Decision, Engine
-from policyd.protocol import Malformed, PolicyConnection, ProtocolError
+from policyd.protocol import Malformed, PolicyProtocolError, RequestReader
 from policyd.request import Request, State
 
 BACKLOG = 4096
@@ -58,8 +58,8 @@ class PolicyServer:
         self._engine = engine
         self._decisions = decisions
         self.bounds = bounds
-        self.connections: set[Connection] = set()
-        self.busy: set[Connection] = set()
+        self.connections: set[PolicyConnection] = set()
+        self.busy: set[PolicyConnection] = set()
         self.draining = False
         self.held = 0
         """Memory in bytes that all requests use now."""
@@ -101,7 +101,7 @@ class PolicyServer:
         loop = asyncio.get_running_loop()
         accepted.setblocking(False)
         task: asyncio.Task[object] = loop.create_task(
-            loop.connect_accepted_socket(lambda: Connection(self), accepted)
+            loop.connect_accepted_socket(lambda: PolicyConnection(self), accepted)
         )
         self._arriving.add(task)
         task.add_done_callback(lambda task: self._arrived(task, accepted))
@@ -133,7 +133,7 @@ class PolicyServer:
         """Return whether a request may use `size` more bytes; a single request always may."""
         return not self.held or self.held + size <= self.bounds().memory
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: PolicyConnection) -> None:
         """Forget a connection that is closed or about to be closed."""
         if connection in self.connections:
             self.connections.remove(connection)
@@ -172,7 +172,7 @@ class PolicyServer:
 
     def _look_at(
         self,
-        connection: Connection,
+        connection: PolicyConnection,
         look: Callable[[float, Bounds], None],
         now: float,
         bounds: Bounds,
@@ -185,12 +185,12 @@ class PolicyServer:
             connection.abort()
 
 
-class Connection(asyncio.Protocol):
+class PolicyConnection(asyncio.Protocol):
     """One connection of Postfix."""
 
     def __init__(self, server: PolicyServer) -> None:
         self._server = server
-        self._reader = PolicyConnection()
+        self._reader = RequestReader()
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
@@ -321,7 +321,7 @@ class Connection(asyncio.Protocol):
         reader = self._reader
         try:
             event = reader.next_event()
-        except ProtocolError as error:
+        except PolicyProtocolError as error:
             self._complain(str(error))
             self.abort()
             return None

@@ -24,7 +24,7 @@ from gatepost.dns import AsyncResolver
 from gatepost.logs import get_logger
 from policyd.bounds import Bounds
 from policyd.build import Maker, Stores
-from policyd.checks.dnslists import DnsListsCheck, Standings
+from policyd.checks.dnslists import DnsListsCheck, ZoneStandings
 from policyd.decisions import DecisionLog
 from policyd.errors import PolicydError
 from policyd.server import PolicyServer
@@ -76,7 +76,7 @@ class _InUse:
         settings: PolicydSettings,
         stores: Stores,
         resolver: AsyncResolver,
-        standings: Standings,
+        standings: ZoneStandings,
     ) -> None:
         self.engine = Maker(ground, settings, stores, resolver, standings).engine()
         self.bounds = Bounds(
@@ -97,7 +97,7 @@ class _Build:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
         self._resolver: tuple[DnsSettings, AsyncResolver] | None = None
-        self._standings: Standings = {}
+        self._standings: ZoneStandings = {}
 
     def __call__(self, ground: GroundSettings, settings: PolicydSettings) -> _InUse:
         resolver = self._resolver

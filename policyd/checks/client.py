@@ -13,7 +13,7 @@ from policyd.checks import CheckResult
 from policyd.checks.spf import Resolves, Spf
 from policyd.errors import CheckError
 from policyd.facts import NO_FACTS, Facts
-from policyd.helo import Helo, judge_helo
+from policyd.helo import HeloForm, judge_helo
 from policyd.hostnames import looks_generic
 from policyd.match import ClientTable, parse_address
 from policyd.reasons import reply
@@ -115,11 +115,11 @@ class ClientCheck:
         own = {*settings.own_addresses, *([str(reached_at)] if reached_at else ())}
         found = judge_helo(request.helo_name, request.client, self._own_names, own)
         rule: tuple[Rule, Treatment]
-        if found is Helo.FINE:
+        if found is HeloForm.FINE:
             return []
-        if found is Helo.FORGED:
+        if found is HeloForm.FORGED:
             rule = HELO_FORGED, settings.helo_forged
-        elif found is Helo.UNQUALIFIED:
+        elif found is HeloForm.UNQUALIFIED:
             rule = HELO_UNQUALIFIED, settings.helo_unqualified
         else:
             rule = HELO_MALFORMED, settings.helo_malformed

@@ -17,7 +17,7 @@ from policyd.identity import network_identity
 from policyd.reasons import reply
 from policyd.request import Request
 from policyd.settings.accounts import CompromisedSettings
-from policyd.stores import Entry, Known, Store
+from policyd.stores import Known, Store, StoreEntry
 from policyd.template import fill, of_request
 
 REASON = "compromised"
@@ -143,11 +143,11 @@ def _names(recent: RecentItems) -> str:
     return ", ".join(name.removeprefix("net:") for name, _ in recent.items)
 
 
-def _counted(entry: Entry | None, now: int, period: float) -> Entry:
+def _counted(entry: StoreEntry | None, now: int, period: float) -> StoreEntry:
     """Count one more; the count begins anew when its period is over."""
     expires = entry.expires if entry is not None else now + int(period) + 1
-    return Entry(str(_count(entry) + 1), expires)
+    return StoreEntry(str(_count(entry) + 1), expires)
 
 
-def _count(entry: Entry | None) -> int:
+def _count(entry: StoreEntry | None) -> int:
     return int(entry.value) if entry is not None and entry.value.isdecimal() else 0

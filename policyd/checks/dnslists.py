@@ -61,7 +61,7 @@ class AsyncAsker(Protocol):
 
 
 @dataclass(slots=True)
-class Standing:
+class ZoneStanding:
     """What is known of a zone's health. It outlives a reload: a zone that lists the world must not
     refuse anybody's mail until its next test."""
 
@@ -72,14 +72,14 @@ class Standing:
     """When the next test is due, on the monotonic clock."""
 
 
-Standings: TypeAlias = dict[tuple[str, str, bool], Standing]
+ZoneStandings: TypeAlias = dict[tuple[str, str, bool], ZoneStanding]
 """Zone, what is looked up, whether it is tested; and its standing."""
 
 
-class Zone:
+class ListZone:
     """One configured list. `shown` is its name without the query key."""
 
-    def __init__(self, settings: DnsListSettings, standings: Standings) -> None:
+    def __init__(self, settings: DnsListSettings, standings: ZoneStandings) -> None:
         self._key = settings.key_file.read_text("ascii") if settings.key_file else ""
         self.zone = settings.zone.replace("{key}", self._key).strip(".").lower()
         self.shown = settings.zone.replace("{key}", "…").strip(".").lower()
@@ -88,7 +88,7 @@ class Zone:
         self.self_test = settings.self_test
         self.standing = standings.setdefault(
             (self.zone, self.of, self.self_test),
-            Standing(Health.UNTESTED if self.self_test else Health.GOOD),
+            ZoneStanding(Health.UNTESTED if self.self_test else Health.GOOD),
         )
         self._filters = tuple(CodeFilter(code) for code in settings.codes)
         self._counts = {listing: ASKED.labels(self.shown, listing.value) for listing in Listing}
@@ -162,10 +162,10 @@ class Zone:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ListFinding:
     """What one list said of a request."""
 
-    zone: Zone
+    zone: ListZone
     question: Question
     listing: Listing
     code: str
@@ -182,11 +182,11 @@ class DnsListsCheck:
         settings: DnsListsSettings,
         resolver: AsyncAsker,
         hostname: str,
-        standings: Standings | None = None,
+        standings: ZoneStandings | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         standings = {} if standings is None else standings
-        self.zones = [Zone(one, standings) for one in settings.lists]
+        self.zones = [ListZone(one, standings) for one in settings.lists]
         self._settings = settings
         self._resolver = resolver
         self._hostname = hostname
@@ -222,7 +222,7 @@ class DnsListsCheck:
         action = refuse(await self._reply(request, listed))
         return CheckResult("listed", action, REASON, f"{weight:g}: {shown}", facts)
 
-    async def ask(self, request: Request) -> list[Finding]:
+    async def ask(self, request: Request) -> list[ListFinding]:
         """Ask each list in use, within the budget; one that is left out says nothing."""
         concerned = [
             (zone, question)
@@ -238,17 +238,17 @@ class DnsListsCheck:
             *(self._resolver.resolve(question, deadline) for _, question in asked)
         )
         findings = [
-            Finding(zone, question, *zone.judge(answer))
+            ListFinding(zone, question, *zone.judge(answer))
             for (zone, question), answer in zip(asked, answers, strict=True)
         ]
         findings += [
-            Finding(zone, question, Listing.UNKNOWN, "")
+            ListFinding(zone, question, Listing.UNKNOWN, "")
             for zone, question in concerned
             if zone.health is Health.UNTESTED
         ]
         return findings
 
-    async def _test_new(self, zones: Sequence[Zone], deadline: float) -> None:
+    async def _test_new(self, zones: Sequence[ListZone], deadline: float) -> None:
         """Wait for the first test of zones: until then nobody knows whether they list the world."""
         new = [zone for zone in zones if zone.health is Health.UNTESTED]
         if new:
@@ -256,7 +256,7 @@ class DnsListsCheck:
                 async with asyncio.timeout(deadline - self._monotonic()):
                     await asyncio.gather(*(self.test_zone(zone) for zone in new))
 
-    async def _reply(self, request: Request, listed: list[Finding]) -> Reply:
+    async def _reply(self, request: Request, listed: list[ListFinding]) -> Reply:
         bad = [found for found in listed if found.zone.weight > 0]
         told = ""
         if "{txt}" in self._settings.text:
@@ -297,7 +297,7 @@ class DnsListsCheck:
             if zone.health is Health.UNTESTED:
                 log.warning("DNS list does not answer", zone=zone.shown)
 
-    def _let_in_again(self, zone: Zone, now: float) -> None:
+    def _let_in_again(self, zone: ListZone, now: float) -> None:
         """Let a zone without test entries in again, one interval after its error."""
         if not zone.left_out:
             return
@@ -307,7 +307,7 @@ class DnsListsCheck:
         else:
             zone.standing.test_at = now + self._settings.retest_interval
 
-    async def ask_health(self, zone: Zone) -> Health:
+    async def ask_health(self, zone: ListZone) -> Health:
         """Ask what the test entries of a zone say now."""
         deadline = self._monotonic() + TEST_BUDGET
         tests = zone.tests()
@@ -317,7 +317,7 @@ class DnsListsCheck:
         )
         return judge_zone(*answers)
 
-    async def test_zone(self, zone: Zone) -> None:
+    async def test_zone(self, zone: ListZone) -> None:
         """Test one zone and take note of what it says."""
         health = await self.ask_health(zone)
         # A silent zone that was out stays out: nothing says that it is well again.
@@ -328,7 +328,7 @@ class DnsListsCheck:
 _THINGS = {"client": "client", "sender": "sender domain", "helo": "HELO name", "name": "host name"}
 
 
-def _listed(request: Request, bad: Sequence[Finding]) -> Iterator[str]:
+def _listed(request: Request, bad: Sequence[ListFinding]) -> Iterator[str]:
     """Say what is listed where: a sender whose domain is on a list is not told of the address."""
     values = {
         "client": request.client_address,

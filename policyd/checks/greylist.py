@@ -24,7 +24,7 @@ from policyd.greylisting import (
     merge_clients,
     merge_triplets,
 )
-from policyd.helo import Helo, judge_helo
+from policyd.helo import HeloForm, judge_helo
 from policyd.hostnames import looks_generic
 from policyd.identity import host_identity, network_identity
 from policyd.reasons import reply
@@ -288,7 +288,7 @@ def suspicious(
     """Return whether a client looks odd by its names, enough for selective greylisting."""
     if not name or looks_generic(address, name):
         return True
-    return judge_helo(request.helo_name, address, own_names, ()) is not Helo.FINE
+    return judge_helo(request.helo_name, address, own_names, ()) is not HeloForm.FINE
 
 
 def rules_of(settings: GreylistSettings) -> GreylistRules:

@@ -15,7 +15,7 @@ from policyd.identity import network_identity
 from policyd.reasons import reply
 from policyd.request import Request
 from policyd.settings.limits import LimitSettings, LimitsSettings
-from policyd.stores import Entry, Known, Store
+from policyd.stores import Known, Store, StoreEntry
 from policyd.template import fill, of_request
 
 EXCEEDED = Counter("gatepost_policyd_limits_exceeded_total", "Requests beyond a limit", ["rule"])
@@ -108,13 +108,13 @@ class LimitsCheck:
 
 
 def charge_all(
-    charges: list[Charge], entries: dict[str, Entry | None], now: float
+    charges: list[Charge], entries: dict[str, StoreEntry | None], now: float
 ) -> Exceeded | None:
     """Take the cost of each charge from `entries`; returns the strictest rule that is exceeded.
 
     A request that is refused costs nothing, under no rule: only mail that goes on is counted.
     """
-    after: dict[str, Entry | None] = {}
+    after: dict[str, StoreEntry | None] = {}
     exceeded: list[Exceeded] = []
     for charge in charges:
         if charge.once and entries.get(charge.once) is not None:
@@ -129,7 +129,7 @@ def charge_all(
             bucket = _drained(bucket, charge)
         after[charge.key] = bucket_entry(bucket, charge.rate)
         if charge.once:
-            after[charge.once] = Entry("1", int(now + charge.once_seconds) + 1)
+            after[charge.once] = StoreEntry("1", int(now + charge.once_seconds) + 1)
     worst = max(exceeded, key=lambda one: _STRICTNESS[one.charge.rule.action], default=None)
     if worst is None or worst.charge.rule.action == "hold":
         entries.update(after)

@@ -13,7 +13,7 @@ from gatepost.cli import configuration
 from gatepost.cli.output import tell
 from gatepost.dns import AsyncResolver
 from msgauth.ask import Question
-from policyd.checks.dnslists import DnsListsCheck, Finding
+from policyd.checks.dnslists import DnsListsCheck, ListFinding
 from policyd.dnslist import Health, Listing
 from policyd.file import PolicydFile
 from policyd.match import parse_address
@@ -87,7 +87,7 @@ async def _test(model: PolicydFile, request: Request) -> bool:
     return well
 
 
-async def _show(found: Finding, resolver: AsyncResolver, budget: float) -> None:
+async def _show(found: ListFinding, resolver: AsyncResolver, budget: float) -> None:
     line = f": {found.listing.value}"
     if found.code:
         line += f" {found.code}"

@@ -23,7 +23,7 @@ from policyd.cli.store import run
 from policyd.file import PolicydFile
 from policyd.greylisting import ClientRecord, GreylistRules, TripletRecord
 from policyd.settings import PolicydSettings
-from policyd.stores import Entry, Known, Store
+from policyd.stores import Known, Store, StoreEntry
 
 AT_ONCE = 500
 """Records written at once."""
@@ -246,7 +246,7 @@ def import_records(file: TextIO, config: Path | None) -> None:
     click.echo(f"{count} records read. {MOMENT}", err=True)
 
 
-def write_entries(settings: PolicydSettings, entries: Iterable[tuple[str, Entry]]) -> int:
+def write_entries(settings: PolicydSettings, entries: Iterable[tuple[str, StoreEntry]]) -> int:
     """Merge entries into the store; returns how many."""
 
     async def work(store: Store) -> int:
@@ -261,7 +261,7 @@ def write_entries(settings: PolicydSettings, entries: Iterable[tuple[str, Entry]
     return run(settings.store, work, once=False)
 
 
-def _merging(key: str, entry: Entry) -> Any:
+def _merging(key: str, entry: StoreEntry) -> Any:
     def change(known: Known) -> tuple[Known, None]:
         old = known[0]
         return [entry if old is None else records.merge(key, entry, old)], None
@@ -282,7 +282,7 @@ def _show(record: ExportedRecord, settings: PolicydSettings) -> None:
     tell(f"{record.kind}  {who}  {state}, last seen {seen}")
 
 
-def _read_line(number: int, line: str, hide: records.Hide) -> tuple[str, Entry] | None:
+def _read_line(number: int, line: str, hide: records.Hide) -> tuple[str, StoreEntry] | None:
     if not line.strip():
         return None
     try:
@@ -291,9 +291,9 @@ def _read_line(number: int, line: str, hide: records.Hide) -> tuple[str, Entry] 
         expires = int(item["expires"])
         if item["kind"] == "client":
             client = ClientRecord(int(item["returns"]), int(item["last"]))
-            return _client_key(hide, item), Entry(records.client_value(client), expires)
+            return _client_key(hide, item), StoreEntry(records.client_value(client), expires)
         triplet = TripletRecord(int(item["first"]), int(item["last"]), int(item["passed"]))
-        return _triplet_key(hide, item), Entry(records.triplet_value(triplet), expires)
+        return _triplet_key(hide, item), StoreEntry(records.triplet_value(triplet), expires)
     except (ValueError, KeyError, TypeError) as error:
         raise click.ClickException(f"line {number}: not a record: {error}") from None
 

@@ -23,7 +23,7 @@ from policyd.match import AddressTable, ClientTable, MatchError, read_addresses,
 from policyd.migration.berkeley import BerkeleyError, read_btree
 from policyd.migration.postgrey import Options, Taken, read_options, take_clients, take_triplets
 from policyd.settings import GreylistSettings
-from policyd.stores import Entry
+from policyd.stores import StoreEntry
 
 TRIPLETS = "postgrey.db"
 CLIENTS = "postgrey_clients.db"
@@ -119,7 +119,9 @@ def _pairs(path: Path, *, needed: bool) -> Iterator[tuple[bytes, bytes]]:
     return read_btree(path)
 
 
-def _entries(taken: Taken, rules: GreylistRules, hide: records.Hide) -> Iterator[tuple[str, Entry]]:
+def _entries(
+    taken: Taken, rules: GreylistRules, hide: records.Hide
+) -> Iterator[tuple[str, StoreEntry]]:
     for (identity, sender, recipient), triplet in taken.triplets:
         key = records.triplet_key(hide, identity, sender, recipient)
         yield key, records.triplet_entry(triplet, rules)

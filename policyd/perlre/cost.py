@@ -22,7 +22,7 @@ def paths(node: Node, length: int) -> int:
             return min(sum(paths(branch, length) for branch in branches), LIMIT)
         case nodes.Group(body) | nodes.Atomic(body):
             return paths(body, length)
-        case nodes.Look(body):
+        case nodes.Lookaround(body):
             return min(1 + paths(body, length), LIMIT)
         case nodes.Repeat(body, least, most):
             each = paths(body, length)

@@ -45,7 +45,7 @@ class _Instruction:
     other: int = 0
     anchor: Anchor = Anchor.BEGIN
     program: Program | None = None
-    look: nodes.Look | None = None
+    look: nodes.Lookaround | None = None
 
 
 @dataclass(slots=True)
@@ -91,7 +91,7 @@ class _Compiler:
                 self._add_alternatives(code, branches)
             case nodes.Repeat():
                 self._add_repeat(code, node)
-            case nodes.Look(body):
+            case nodes.Lookaround(body):
                 self._put(code, _Instruction(_Op.LOOK, program=self.program(body), look=node))
             case nodes.Atomic(body):
                 self._put(code, _Instruction(_Op.ATOMIC, program=self.program(body)))

@@ -59,7 +59,7 @@ class Atomic:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Lookaround:
     """A lookaround: a match ahead or behind that consumes no text."""
 
     body: Node
@@ -84,7 +84,7 @@ class Reference:
 
 
 Node: TypeAlias = (
-    Anchor | Chars | Sequence | Alternatives | Repeat | Atomic | Look | Group | Reference
+    Anchor | Chars | Sequence | Alternatives | Repeat | Atomic | Lookaround | Group | Reference
 )
 
 EMPTY = Sequence(())
@@ -95,7 +95,7 @@ def widths(node: Node) -> tuple[int, int | None]:
     match node:
         case Chars():
             return 1, 1
-        case Anchor() | Look():
+        case Anchor() | Lookaround():
             return 0, 0
         case Reference():
             return 0, None

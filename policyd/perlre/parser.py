@@ -135,7 +135,7 @@ class _Parser:
         self._at += len(suffix)
         if _QUANTIFIER.match(self._text, self._at):
             raise PerlRegexError("nested quantifiers, as in a**")
-        if isinstance(atom, nodes.Look):
+        if isinstance(atom, nodes.Lookaround):
             raise PerlRegexError("a repeated lookahead or lookbehind")  # Perl itself gets it wrong
         if nodes.widths(atom)[1] == 0:
             # a position matches any number of times
@@ -344,7 +344,7 @@ def _look(body: Node, behind: bool, negative: bool) -> Node:
             raise PerlRegexError("a lookbehind with a possessive or atomic part")
         if most is None or most > MAX_LOOKBEHIND:
             raise PerlRegexError(f"a lookbehind of more than {MAX_LOOKBEHIND} bytes")
-    return nodes.Look(body, behind, negative)
+    return nodes.Lookaround(body, behind, negative)
 
 
 def _has_atomic(node: Node) -> bool:
@@ -353,7 +353,7 @@ def _has_atomic(node: Node) -> bool:
             return True
         case nodes.Sequence(items) | nodes.Alternatives(items):
             return any(_has_atomic(item) for item in items)
-        case nodes.Group(body) | nodes.Repeat(body) | nodes.Look(body):
+        case nodes.Group(body) | nodes.Repeat(body) | nodes.Lookaround(body):
             return _has_atomic(body)
         case _:
             return False
@@ -384,7 +384,7 @@ def _without_groups(node: Node, kept: set[int]) -> Node:
             return nodes.Repeat(_without_groups(body, kept), least, most, greedy)
         case nodes.Atomic(body):
             return nodes.Atomic(_without_groups(body, kept))
-        case nodes.Look(body, behind, negative):
-            return nodes.Look(_without_groups(body, kept), behind, negative)
+        case nodes.Lookaround(body, behind, negative):
+            return nodes.Lookaround(_without_groups(body, kept), behind, negative)
         case _:
             return node

@@ -50,7 +50,7 @@ def _source(node: Node) -> str | None:
                 return None
             numbers = f"{least}" if most == least else f"{least},{'' if most is None else most}"
             return f"(?:{inner}){{{numbers}}}{'' if greedy else '?'}"
-        case nodes.Look(body, behind, negative):
+        case nodes.Lookaround(body, behind, negative):
             least, most = nodes.widths(body)
             inner = _source(body)
             if inner is None or (behind and least != most):

@@ -18,14 +18,14 @@ from policyd.errors import CheckError, PolicydError
 T = TypeVar("T")
 
 
-class Entry(NamedTuple):
+class StoreEntry(NamedTuple):
     """A value and when it expires (seconds since the epoch)."""
 
     value: str
     expires: int
 
 
-Known: TypeAlias = Sequence[Entry | None]
+Known: TypeAlias = Sequence[StoreEntry | None]
 """The entries of the requested keys, in their order; None for missing ones."""
 
 Change: TypeAlias = Callable[[Known], tuple[Known, T]]
@@ -58,7 +58,7 @@ class Store(Protocol):
         """Read, decide and write the entries of `keys` as one step."""
         ...
 
-    def scan(self, prefix: str) -> AsyncIterator[tuple[str, Entry]]:
+    def scan(self, prefix: str) -> AsyncIterator[tuple[str, StoreEntry]]:
         """Yield every entry whose key begins with `prefix`, in no order, while others keep
         writing."""
         ...

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from policyd.stores import Change, Entry
+from policyd.stores import Change, StoreEntry
 
 
 class Job(NamedTuple):
@@ -27,17 +27,17 @@ class Done(NamedTuple):
     job: Job
     result: Any
     error: Exception | None
-    writes: list[tuple[str, Entry | None, Entry | None]]
+    writes: list[tuple[str, StoreEntry | None, StoreEntry | None]]
 
 
-def run(jobs: Sequence[Job], known: dict[str, Entry | None], now: float) -> list[Done]:
+def run(jobs: Sequence[Job], known: dict[str, StoreEntry | None], now: float) -> list[Done]:
     """Run the changes of a batch in order on `known`, which they modify.
 
     A change that raises affects only its own update.
     """
     done: list[Done] = []
     for job in jobs:
-        before: list[Entry | None] = []
+        before: list[StoreEntry | None] = []
         for key in job.keys:
             entry = known.get(key)
             before.append(entry if entry is not None and entry.expires > now else None)

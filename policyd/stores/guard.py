@@ -1,9 +1,9 @@
 """Protection of the checks from a store that is slow or down.
 
-`Guard` limits how long an update may take and stops using a store that keeps failing; it retries by
-itself, less and less often. `Fallback` continues in memory meanwhile, for data that is useful even
-if incomplete, and hands over the new entries when the store is back. A store that cannot write, as
-on a full disk, is still read.
+`GuardedStore` limits how long an update may take and stops using a store that keeps failing; it
+retries by itself, less and less often. `Fallback` continues in memory meanwhile, for data that is
+useful even if incomplete, and hands over the new entries when the store is back. A store that
+cannot write, as on a full disk, is still read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from gatepost.logs import get_logger
 from gatepost.metrics import Counter, Gauge
-from policyd.stores import Change, Entry, Known, RawStore, StoreError, T
+from policyd.stores import Change, Known, RawStore, StoreEntry, StoreError, T
 from policyd.stores.memory import MemoryStore
 
 FAILURES_TO_OPEN = 3
@@ -48,13 +48,13 @@ FALLBACKS = Counter(
     "gatepost_policyd_store_fallbacks_total", "Updates answered from memory instead", ["store"]
 )
 
-Merge: TypeAlias = Callable[[str, Entry, Entry], Entry]
+Merge: TypeAlias = Callable[[str, StoreEntry, StoreEntry], StoreEntry]
 """(key, ours, theirs): merges two entries into one."""
 
 log = get_logger("policyd")
 
 
-class Guard:
+class GuardedStore:
     """A store with a limit of `timeout` seconds for each update, and a circuit breaker."""
 
     def __init__(self, store: RawStore, timeout: float) -> None:
@@ -127,7 +127,7 @@ class Guard:
             self.readable = error.readable
             raise
 
-    def scan(self, prefix: str) -> AsyncIterator[tuple[str, Entry]]:
+    def scan(self, prefix: str) -> AsyncIterator[tuple[str, StoreEntry]]:
         """As `Store.scan`."""
         return self.store.scan(prefix)
 
@@ -212,13 +212,13 @@ def _look(known: Known) -> tuple[Known, Known]:
 
 def _write(_: Known) -> tuple[Known, None]:
     now = int(time.time())
-    return [Entry(str(now), now + _PROBE_EXPIRES)], None
+    return [StoreEntry(str(now), now + _PROBE_EXPIRES)], None
 
 
 class Fallback:
     """A guarded store that continues in memory while it is down."""
 
-    def __init__(self, guard: Guard, memory: MemoryStore, merge: Merge) -> None:
+    def __init__(self, guard: GuardedStore, memory: MemoryStore, merge: Merge) -> None:
         self.name = guard.name
         self._guard = guard
         self.memory = memory
@@ -263,7 +263,7 @@ class Fallback:
             ),
         )
 
-    def scan(self, prefix: str) -> AsyncIterator[tuple[str, Entry]]:
+    def scan(self, prefix: str) -> AsyncIterator[tuple[str, StoreEntry]]:
         """As `Store.scan`, of the store alone."""
         return self._guard.scan(prefix)
 
@@ -310,7 +310,7 @@ class Fallback:
         if count:
             log.info("entries from memory written to the store", store=self.name, entries=count)
 
-    def _merging(self, key: str, ours: Entry) -> Change[None]:
+    def _merging(self, key: str, ours: StoreEntry) -> Change[None]:
         def change(known: Known) -> tuple[Known, None]:
             theirs = known[0]
             return [ours if theirs is None else self._merge(key, ours, theirs)], None

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import islice
 
-from policyd.stores import Change, Entry, T
+from policyd.stores import Change, StoreEntry, T
 
 MAX_ENTRIES = 1_000_000
 """Maximum entries (some 300 bytes each); the oldest are dropped."""
@@ -26,7 +26,7 @@ class MemoryStore:
     def __init__(
         self, max_entries: int = MAX_ENTRIES, clock: Callable[[], float] = time.time
     ) -> None:
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, StoreEntry] = {}
         self._max_entries = max_entries
         self._clock = clock
         self._due: dict[int, set[str]] = {}
@@ -57,7 +57,7 @@ class MemoryStore:
             self._forget(next(iter(self.entries)))
         return result
 
-    def put(self, key: str, entry: Entry) -> None:
+    def put(self, key: str, entry: StoreEntry) -> None:
         """Store `entry` as the entry of `key`."""
         old = self.entries.get(key)
         self.entries[key] = entry
@@ -73,7 +73,7 @@ class MemoryStore:
         if old is not None:
             self._not_due(key, old)
 
-    def _not_due(self, key: str, entry: Entry) -> None:
+    def _not_due(self, key: str, entry: StoreEntry) -> None:
         # a deleted entry is not waited for: its name would stay until it had expired
         bucket = entry.expires // BUCKET
         due = self._due.get(bucket)
@@ -82,11 +82,11 @@ class MemoryStore:
             if not due:
                 del self._due[bucket]
 
-    def _fresh(self, key: str, now: float) -> Entry | None:
+    def _fresh(self, key: str, now: float) -> StoreEntry | None:
         entry = self.entries.get(key)
         return entry if entry is not None and entry.expires > now else None
 
-    async def scan(self, prefix: str) -> AsyncIterator[tuple[str, Entry]]:
+    async def scan(self, prefix: str) -> AsyncIterator[tuple[str, StoreEntry]]:
         """As `Store.scan`."""
         now = self._clock()
         for key, entry in list(self.entries.items()):
@@ -110,7 +110,7 @@ class MemoryStore:
                 removed += 1
         return removed
 
-    def take(self, count: int) -> list[tuple[str, Entry]]:
+    def take(self, count: int) -> list[tuple[str, StoreEntry]]:
         """Remove up to `count` entries, the oldest first, and return them."""
         taken = list(islice(self.entries.items(), count))
         for key, _ in taken:

@@ -23,7 +23,7 @@ from typing import Any
 
 from gatepost.logs import get_logger
 from gatepost.store_file import is_writable
-from policyd.stores import Change, Entry, Known, StoreError, StoreStartError, T
+from policyd.stores import Change, Known, StoreEntry, StoreError, StoreStartError, T
 from policyd.stores.batch import Done, Job, run
 from policyd.stores.sqlite_file import EntryFile, checkpoint
 
@@ -81,14 +81,14 @@ class SqliteStore:
             self._loop.call_soon(self._hand_over, 0)
         return future
 
-    async def scan(self, prefix: str) -> AsyncIterator[tuple[str, Entry]]:
+    async def scan(self, prefix: str) -> AsyncIterator[tuple[str, StoreEntry]]:
         """As `Store.scan`."""
         at = 0
         while rows := await self._call(lambda: self._file.scan(at)):  # noqa: B023 # awaited here
             for row, key, value, expires in rows:
                 at = row
                 if key.startswith(prefix) and expires > self._clock():
-                    yield key, Entry(value, expires)
+                    yield key, StoreEntry(value, expires)
 
     async def sweep(self) -> int:
         """As `Store.sweep`."""

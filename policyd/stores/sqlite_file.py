@@ -27,7 +27,7 @@ from urllib.parse import quote
 
 from gatepost.errors import StartError
 from gatepost.store_file import is_writable, make_store_file
-from policyd.stores import Entry, StoreStartError
+from policyd.stores import StoreEntry, StoreStartError
 
 BUSY_TIMEOUT = 0.25
 """Seconds to wait for another process's write; then the update fails instead of being late."""
@@ -179,15 +179,15 @@ class EntryFile:
         (row,) = self._db.execute("SELECT coalesce(max(row), 0) FROM entry").fetchone()
         return int(row)
 
-    def read(self, keys: Collection[str]) -> dict[str, Entry | None]:
+    def read(self, keys: Collection[str]) -> dict[str, StoreEntry | None]:
         """Return the entries of keys, including expired ones; missing keys are left out."""
-        known: dict[str, Entry | None] = {}
+        known: dict[str, StoreEntry | None] = {}
         rows = self._rows = {}
         for found in self._find(keys):
             for row, key, value, expires in found:
                 if key in keys:  # another key may have its hash
                     rows[key] = row
-                    known[key] = Entry(value, expires)
+                    known[key] = StoreEntry(value, expires)
         return known
 
     def _find(self, keys: Collection[str]) -> Iterator[sqlite3.Cursor]:
@@ -199,7 +199,7 @@ class EntryFile:
             some += some[-1:] * (size - len(some))
             yield self._db.execute(statement(size), some)
 
-    def write(self, entries: Mapping[str, Entry | None]) -> None:
+    def write(self, entries: Mapping[str, StoreEntry | None]) -> None:
         """Write entries that were read earlier in this transaction; None deletes."""
         changed: list[tuple[int, str, int]] = []
         appended: list[int | str] = []

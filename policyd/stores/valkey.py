@@ -23,7 +23,7 @@ from typing import Any
 import valkey.asyncio
 import valkey.exceptions
 
-from policyd.stores import Change, Entry, StoreError, T
+from policyd.stores import Change, StoreEntry, StoreError, T
 from policyd.stores.batch import Done, Job, run
 
 MAX_BATCH = 512
@@ -164,7 +164,7 @@ class ValkeyStore:
     async def _batch(self, connection: Any, batch: Sequence[tuple[Job, int]]) -> None:
         jobs = [job for job, _ in batch if not job.future.done()]
         keys = list(dict.fromkeys(key for job in jobs for key in job.keys))
-        known: dict[str, Entry | None] = {}
+        known: dict[str, StoreEntry | None] = {}
         if keys:
             texts = await _ask(connection, self._read, [self._prefix + key for key in keys])
             known = dict(zip(keys, map(_decode, texts.split("\0")), strict=True))
@@ -189,7 +189,7 @@ class ValkeyStore:
                 else:
                     job.future.set_exception(one.error)
 
-    async def scan(self, prefix: str) -> AsyncIterator[tuple[str, Entry]]:
+    async def scan(self, prefix: str) -> AsyncIterator[tuple[str, StoreEntry]]:
         """As `Store.scan`."""
         pattern = "".join(f"\\{c}" if c in "*?[]\\^" else c for c in self._prefix + prefix) + "*"
         cursor = 0
@@ -252,13 +252,13 @@ def _told(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _encode(entry: Entry | None) -> str:
+def _encode(entry: StoreEntry | None) -> str:
     return "" if entry is None else f"{entry.expires} {entry.value}"
 
 
-def _decode(text: str | None) -> Entry | None:
+def _decode(text: str | None) -> StoreEntry | None:
     """Return an entry; None if it is missing or was not written by us."""
     if not text:
         return None
     expires, space, value = text.partition(" ")
-    return Entry(value, int(expires)) if space and expires.isdecimal() else None
+    return StoreEntry(value, int(expires)) if space and expires.isdecimal() else None

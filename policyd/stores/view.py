@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Sequence
 
-from policyd.stores import Change, Entry, Known, Store, T
+from policyd.stores import Change, Known, Store, StoreEntry, T
 
 
 class View:
@@ -23,7 +23,7 @@ class View:
 
         return self._store.update(keys, look)
 
-    def scan(self, prefix: str) -> AsyncIterator[tuple[str, Entry]]:
+    def scan(self, prefix: str) -> AsyncIterator[tuple[str, StoreEntry]]:
         """As `Store.scan`."""
         return self._store.scan(prefix)
 

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from policyd.bounds import Bounds
-from policyd.server import Connection, PolicyServer
+from policyd.server import PolicyConnection, PolicyServer
 from tests.daemon.milters import INSIDE, SIMPLE, Milters
 from tests.daemon.policyd_process import PolicyDaemon
 from tests.testbed.dns import DnsServer
@@ -43,7 +43,7 @@ def run_patched(patch: str, word: str, config: Path) -> subprocess.CompletedProc
     ("owner", "task"),
     [
         ("policyd.server.PolicyServer", "_look_forever"),
-        ("policyd.stores.guard.Guard", "_tick"),
+        ("policyd.stores.guard.GuardedStore", "_tick"),
         ("policyd.service._Service", "_sweep"),
     ],
 )
@@ -65,7 +65,7 @@ def test_a_task_that_ends_ends_the_server_loudly(
 
 
 def test_a_connection_that_cannot_be_looked_at_costs_no_other_its_bounds() -> None:
-    class Looked(Connection):
+    class Looked(PolicyConnection):
         def __init__(self, server: PolicyServer, error: Exception | None) -> None:
             super().__init__(server)
             self.error = error

@@ -12,7 +12,7 @@ from gatepost.config import GroundSettings
 from msgauth.ask import TEMPFAIL, Answer, Question, Rcode
 from policyd.build import Maker, Stores
 from policyd.engine import Engine
-from policyd.protocol import Malformed, PolicyConnection, ProtocolError
+from policyd.protocol import Malformed, PolicyProtocolError, RequestReader
 from policyd.request import Request
 from policyd.settings import PolicydSettings
 from policyd.stores.memory import MemoryStore
@@ -76,19 +76,19 @@ def make(random: Random) -> tuple[list[bytes], int]:
 
 
 def check(made: tuple[list[bytes], int]) -> None:
-    """Answer them: only `ProtocolError` may come out, no check may break."""
+    """Answer them: only `PolicyProtocolError` may come out, no check may break."""
     data, seed = made
-    connection = PolicyConnection()
+    reader = RequestReader()
     requests: list[Request] = []
     try:
         for portion in data:
-            connection.receive_data(portion)
-            while (event := connection.next_event()) is not None:
+            reader.receive_data(portion)
+            while (event := reader.next_event()) is not None:
                 if isinstance(event, Malformed):
                     assert str(event)
                 else:
                     requests.append(event)
-    except ProtocolError:
+    except PolicyProtocolError:
         pass
     _RESOLVER.random = Random(seed)
     for request in requests:

@@ -20,7 +20,7 @@ from policyd.greylisting import GreylistRules, TripletRecord
 from policyd.identity import host_identity
 from policyd.match import parse_address
 from policyd.settings import StoreSettings
-from policyd.stores import Entry, Known
+from policyd.stores import Known, StoreEntry
 
 REQUEST = """\
 request=smtpd_access_policy
@@ -114,7 +114,7 @@ async def _fill_gatepost(settings: StoreSettings, count: int) -> None:
     then = int(time.time()) - AGE
     entry = records.triplet_entry(TripletRecord(then, then + 300, then + 300), GreylistRules())
 
-    def change(known: Known) -> tuple[list[Entry | None], None]:
+    def change(known: Known) -> tuple[list[StoreEntry | None], None]:
         return [entry] * len(known), None
 
     for start in range(0, count, _BATCH):

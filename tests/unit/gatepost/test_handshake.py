@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gatepost.handshake import Greeting, Handshake, HandshakeError, smtp
 from milters.probe import milter
 from policyd.probe import policy
-from policyd.protocol import PolicyConnection
+from policyd.protocol import RequestReader
 from policyd.request import Request
 from tests.testbed.miltermta import encode
 
@@ -55,9 +55,9 @@ def test_a_milter_that_agrees(cut: Cut) -> None:
 def test_a_policy_server_that_answers(cut: Cut) -> None:
     greeting, sent = lead(policy(), cut(POLICY_ANSWER, b"and more"))
     assert greeting.said == "action=DUNNO"
-    connection = PolicyConnection()
-    connection.receive_data(sent[0])
-    request = connection.next_event()
+    reader = RequestReader()
+    reader.receive_data(sent[0])
+    request = reader.next_event()
     assert isinstance(request, Request)
     assert (request.state, request.sender, request.recipient) == ("VRFY", "", "")
 

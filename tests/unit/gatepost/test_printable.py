@@ -17,7 +17,7 @@ from gatepost.config import LogSettings
 from gatepost.logs import configure, get_logger
 from gatepost.printable import escape, escape_lines
 from policyd import records
-from policyd.stores import Entry
+from policyd.stores import StoreEntry
 from policyd.stores.sqlite_file import EntryFile
 
 DANGEROUS = (
@@ -115,7 +115,7 @@ def test_greylist_commands_show_mail_as_it_is_harmless(tmp_path: Path, char: str
     store.begin()
     store.read(())
     key = records.triplet_key(records.plain, "net:192.0.2.0/24", sender, "c@example.net")
-    store.write({key: Entry("1 2 0", 1 << 40)})
+    store.write({key: StoreEntry("1 2 0", 1 << 40)})
     store.commit()
     store.close()
     config = tmp_path / "gatepost.toml"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policyd.protocol import PolicyConnection
+from policyd.protocol import RequestReader
 from policyd.request import Request
 
 POSTFIX_3_10 = {
@@ -48,8 +48,8 @@ def wire(**attributes: str) -> bytes:
 
 def request(**attributes: str) -> Request:
     """The request itself."""
-    connection = PolicyConnection()
-    connection.receive_data(wire(**attributes))
-    event = connection.next_event()
+    reader = RequestReader()
+    reader.receive_data(wire(**attributes))
+    event = reader.next_event()
     assert isinstance(event, Request)
     return event

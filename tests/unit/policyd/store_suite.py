@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from policyd.stores import Change, Entry, Known, Store
+from policyd.stores import Change, Known, Store, StoreEntry
 from tests.unit import clock
 
 NOW = 1_900_000_000  # in the future, so that a server with a clock of its own keeps the entries
@@ -23,7 +23,7 @@ def put(*values: str | None, expires: int = NOW + 1000) -> Change[list[str | Non
     """A change that sets values (None deletes) and returns what was there."""
 
     def change(known: Known) -> tuple[Known, list[str | None]]:
-        entries = [None if value is None else Entry(value, expires) for value in values]
+        entries = [None if value is None else StoreEntry(value, expires) for value in values]
         return entries, [entry.value if entry else None for entry in known]
 
     return change
@@ -37,7 +37,7 @@ def look(known: Known) -> tuple[Known, list[str | None]]:
 def add_one(known: Known) -> tuple[Known, int]:
     """A counter."""
     count = int(known[0].value) + 1 if known[0] else 1
-    return [Entry(str(count), NOW + 1000)], count
+    return [StoreEntry(str(count), NOW + 1000)], count
 
 
 class StoreSuite:
@@ -141,7 +141,7 @@ class StoreSuite:
                 await store.update((f"t\n{n}",), put(str(n)))
             await store.update(("c\n1", "t*"), put("x", "y"))
             found = {key: entry async for key, entry in store.scan("t\n")}
-            assert found == {f"t\n{n}": Entry(str(n), NOW + 1000) for n in range(2500)}
+            assert found == {f"t\n{n}": StoreEntry(str(n), NOW + 1000) for n in range(2500)}
 
         self.run(scene)
 

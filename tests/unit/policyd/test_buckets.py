@@ -19,7 +19,7 @@ from policyd.buckets import (
     take,
     wait_for,
 )
-from policyd.stores import Entry
+from policyd.stores import StoreEntry
 
 RATE = Rate(10, 100.0)
 
@@ -86,8 +86,8 @@ def test_a_bucket_is_kept_until_it_is_full(tokens: float, time: float) -> None:
 
 @pytest.mark.parametrize("value", ["", "x", "1", "1 2 3", "a b", "x=y"])
 def test_what_nobody_wrote_is_nothing(value: str) -> None:
-    assert read_bucket(Entry(value, 1)) is None
-    assert read_recent(Entry(value, 1)) == RecentItems()
+    assert read_bucket(StoreEntry(value, 1)) is None
+    assert read_recent(StoreEntry(value, 1)) == RecentItems()
 
 
 def test_recent_things() -> None:

@@ -11,7 +11,7 @@ from gatepost.config import SecretFile
 from gatepost.dns import Zone as DnsZone
 from msgauth.ask import NXDOMAIN, TEMPFAIL, Answer, Question, Rcode
 from policyd.checks import CheckResult
-from policyd.checks.dnslists import FAILURES_TO_TEST, DnsListsCheck, Standings
+from policyd.checks.dnslists import FAILURES_TO_TEST, DnsListsCheck, ZoneStandings
 from policyd.dnslist import (
     CodeFilter,
     Health,
@@ -361,7 +361,7 @@ def test_nobody_is_refused_by_a_zone_before_its_first_test() -> None:
     """At the start, and after a reload, which makes the check anew."""
     settings = DnsListsSettings(lists=(zone("world.example"),))
     resolver = Resolver()
-    standings: Standings = {}
+    standings: ZoneStandings = {}
     for _ in range(2):
         lists_check = DnsListsCheck(settings, resolver, "mx", standings)
         assert asyncio.run(lists_check.check(request())) is None

@@ -15,8 +15,8 @@ from policyd.protocol import (
     MAX_DISCARD,
     MAX_REQUEST,
     Malformed,
-    PolicyConnection,
-    ProtocolError,
+    PolicyProtocolError,
+    RequestReader,
 )
 from policyd.request import Request, State
 from tests.unit.policyd.requests import POSTFIX_3_10, wire
@@ -25,11 +25,11 @@ Event = Request | Malformed
 
 
 def events(*portions: bytes) -> list[Event]:
-    connection = PolicyConnection()
+    reader = RequestReader()
     found: list[Event] = []
     for portion in portions:
-        connection.receive_data(portion)
-        while (event := connection.next_event()) is not None:
+        reader.receive_data(portion)
+        while (event := reader.next_event()) is not None:
             found.append(event)
     return found
 
@@ -148,15 +148,15 @@ def test_a_request_of_the_full_size_is_one() -> None:
 
 
 def test_memory_is_bounded_and_there_is_an_end() -> None:
-    connection = PolicyConnection()
+    reader = RequestReader()
     portion = b"x" * 65536
     for _ in range(MAX_DISCARD // len(portion)):
-        connection.receive_data(portion)
-        assert connection.next_event() is None
-        assert connection.buffered <= MAX_REQUEST
-    connection.receive_data(portion)
-    with pytest.raises(ProtocolError):
-        connection.next_event()
+        reader.receive_data(portion)
+        assert reader.next_event() is None
+        assert reader.buffered <= MAX_REQUEST
+    reader.receive_data(portion)
+    with pytest.raises(PolicyProtocolError):
+        reader.next_event()
 
 
 def test_the_last_of_two_equal_attributes_counts() -> None:

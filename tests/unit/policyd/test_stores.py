@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 
 from policyd import records
 from policyd.greylisting import ClientRecord, GreylistRules, TripletRecord
-from policyd.stores import Change, Entry, Store, StoreError, StoreStartError, T, sqlite_file
-from policyd.stores.guard import FAILURES_TO_OPEN, Fallback, Guard
+from policyd.stores import Change, Store, StoreEntry, StoreError, StoreStartError, T, sqlite_file
+from policyd.stores.guard import FAILURES_TO_OPEN, Fallback, GuardedStore
 from policyd.stores.memory import MemoryStore
 from policyd.stores.sqlite import SqliteStore
 from policyd.stores.sqlite_file import EntryFile
@@ -39,7 +39,7 @@ class TestMemory(StoreSuite):
         store = MemoryStore(max_entries=10, clock=clock)
 
         def until(expires: int) -> Change[None]:
-            return lambda known: ([Entry("1", expires) for _ in known], None)
+            return lambda known: ([StoreEntry("1", expires) for _ in known], None)
 
         def waiting() -> int:
             return sum(map(len, store._due.values()))
@@ -116,12 +116,12 @@ class TestSqlite(StoreSuite):
     def test_others_rows_are_not_lost_by_a_transaction_that_fails(self) -> None:
         file, other = EntryFile(self.path), EntryFile(self.path)
         other.begin()
-        other.write({"a": Entry("1", NOW + 10)})
+        other.write({"a": StoreEntry("1", NOW + 10)})
         other.commit()
         file.begin()
         file.rollback()
         file.begin()
-        assert file.read({"a"}) == {"a": Entry("1", NOW + 10)}
+        assert file.read({"a"}) == {"a": StoreEntry("1", NOW + 10)}
         file.commit()
         file.close()
         other.close()
@@ -275,7 +275,7 @@ class Moody:
         after, _ = change(before)
         return list(after) != before
 
-    def scan(self, prefix: str) -> AsyncIterator[tuple[str, Entry]]:
+    def scan(self, prefix: str) -> AsyncIterator[tuple[str, StoreEntry]]:
         return self.memory.scan(prefix)
 
     async def sweep(self) -> int:
@@ -295,7 +295,7 @@ async def until(condition: Any) -> None:
 def test_a_store_that_fails_is_left_alone_and_comes_back() -> None:
     async def scene() -> None:
         moody = Moody()
-        guard = Guard(moody, timeout=5)
+        guard = GuardedStore(moody, timeout=5)
         guard.start()
         assert await guard.update(("a",), put("1")) == [None]
         moody.failing = True
@@ -320,7 +320,7 @@ def test_a_store_that_is_silent_is_given_up() -> None:
     async def scene() -> None:
         moody = Moody()
         moody.silent = True
-        guard = Guard(moody, timeout=0.01)
+        guard = GuardedStore(moody, timeout=0.01)
         guard.start()
         with pytest.raises(StoreError, match=r"no answer in 0\.01 s"):
             await guard.update(("a",), look)
@@ -332,7 +332,7 @@ def test_a_store_that_is_silent_is_given_up() -> None:
 def test_one_failure_is_no_reason() -> None:
     async def scene() -> None:
         moody = Moody()
-        guard = Guard(moody, timeout=5)
+        guard = GuardedStore(moody, timeout=5)
         for _ in range(20):
             moody.failing = True
             with pytest.raises(StoreError):
@@ -347,7 +347,7 @@ def test_one_failure_is_no_reason() -> None:
 def test_a_store_that_is_full_is_told_of_once_and_still_asked() -> None:
     async def scene() -> None:
         moody = Moody()
-        guard = Guard(moody, timeout=5)
+        guard = GuardedStore(moody, timeout=5)
         fallback = Fallback(guard, MemoryStore(clock=Clock()), lambda _key, ours, _theirs: ours)
         guard.start()
         await fallback.update(("known",), put("1"))
@@ -379,7 +379,7 @@ def test_what_was_learned_meanwhile_is_handed_over() -> None:
 
     async def scene() -> None:
         moody = Moody()
-        guard = Guard(moody, timeout=5)
+        guard = GuardedStore(moody, timeout=5)
         fallback = Fallback(guard, MemoryStore(clock=Clock()), records.merge)
         guard.start()
 
@@ -397,7 +397,7 @@ def test_what_was_learned_meanwhile_is_handed_over() -> None:
         assert await fallback.update(("n",), add_one) == 1
         moody.failing = False
         await until(lambda: not guard.down and not fallback.memory.entries)
-        await until(lambda: moody.memory.entries.get("n") == Entry("1", NOW + 1000))
+        await until(lambda: moody.memory.entries.get("n") == StoreEntry("1", NOW + 1000))
         entries = moody.memory.entries
         assert records.read_triplet(entries[triplet]) == TripletRecord(NOW - 900, NOW, NOW)
         assert records.read_client(entries[client]) == ClientRecord(4, NOW)
@@ -411,7 +411,7 @@ def test_what_was_learned_in_a_single_failure_is_handed_over_too() -> None:
 
     async def scene() -> None:
         moody = Moody()
-        guard = Guard(moody, timeout=5)
+        guard = GuardedStore(moody, timeout=5)
         store = Fallback(guard, MemoryStore(clock=Clock()), lambda _key, ours, _theirs: ours)
         guard.start()
         moody.failing = True
@@ -443,7 +443,7 @@ def test_a_hand_over_that_fails_forgets_nothing_of_what_came_meanwhile() -> None
 
     async def scene() -> None:
         moody = Moody()
-        guard = Guard(moody, timeout=0.2)
+        guard = GuardedStore(moody, timeout=0.2)
         fallback = Fallback(guard, MemoryStore(clock=Clock()), records.merge)
         guard.start()
         fallback.memory.update_now((key,), know(TripletRecord(NOW - 900, NOW - 900, 0)))
