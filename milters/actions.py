@@ -46,4 +46,4 @@ class Refuse:
     reply: Reply
 
 
-Action: TypeAlias = InsertHeader | DeleteHeader | Quarantine | Refuse
+MessageAction: TypeAlias = InsertHeader | DeleteHeader | Quarantine | Refuse

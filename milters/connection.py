@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from structlog.typing import FilteringBoundLogger
 
 from gatepost.reply import Reply
-from milters.actions import Action
+from milters.actions import MessageAction
 from milters.conversation import Conversation, queue_id
 from milters.decision import Decisions
 from milters.memory import Holding, Memory
@@ -200,7 +200,7 @@ class Connection:
 
     # Callbacks of the decisions
 
-    def _decided(self, result: Sequence[Action] | Reply) -> None:
+    def _decided(self, result: Sequence[MessageAction] | Reply) -> None:
         try:
             self._answer(result)
         except Exception:
@@ -232,7 +232,7 @@ class Connection:
         else:
             self._answer(result)
 
-    def _answer(self, result: Sequence[Action] | Reply) -> None:
+    def _answer(self, result: Sequence[MessageAction] | Reply) -> None:
         if not self.is_open:
             return
         conversation = self._conversation

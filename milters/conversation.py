@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Protocol
 
 from gatepost.reply import Reply
-from milters.actions import Action, DeleteHeader, InsertHeader, Quarantine, Refuse
+from milters.actions import DeleteHeader, InsertHeader, MessageAction, Quarantine, Refuse
 from milters.protocol import answers
 from milters.protocol.answers import CONTINUE
 from milters.protocol.errors import ProtocolError
@@ -173,7 +173,7 @@ class Conversation:
                 self._output.append(CONTINUE)
         return None
 
-    def answer(self, actions: Sequence[Action]) -> None:
+    def answer(self, actions: Sequence[MessageAction]) -> None:
         """Send the MTA the actions for the complete message."""
         try:
             packets = [self._packet(action) for action in actions]
@@ -194,7 +194,7 @@ class Conversation:
         self._output.clear()
         return octets
 
-    def _packet(self, action: Action) -> bytes:
+    def _packet(self, action: MessageAction) -> bytes:
         match action:
             case InsertHeader(name, value):
                 return answers.insert_header(name, value[1:] if self._leading else value)

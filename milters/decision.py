@@ -16,8 +16,8 @@ from structlog.typing import FilteringBoundLogger
 from gatepost.dns import AsyncResolver
 from gatepost.reply import Reply
 from gatepost.shortage import DEFERRED, is_shortage
-from milters.actions import Action
-from milters.outcome import Outcome
+from milters.actions import MessageAction
+from milters.outcome import MessageOutcome
 from milters.report import FAILURES, REASONS, report
 from milters.rules import Rules
 from milters.session import Session
@@ -25,7 +25,7 @@ from msgauth.ask import Lookup
 from msgauth.dmarc import RESERVED
 from msgauth.drive import Pending, asolve, begin
 
-Result: TypeAlias = Sequence[Action] | Reply
+MessageAnswer: TypeAlias = Sequence[MessageAction] | Reply
 """The answer to the MTA for a message; a reply if an error of ours defers it."""
 
 
@@ -51,8 +51,8 @@ class Decisions:
         return self._runtime().rules
 
     def decide(
-        self, session: Session, queue_id: str, done: Callable[[Result], None]
-    ) -> Result | None:
+        self, session: Session, queue_id: str, done: Callable[[MessageAnswer], None]
+    ) -> MessageAnswer | None:
         """Decide the message that has just ended.
 
         Returns the result at once if the cache can answer all DNS queries; otherwise None, and
@@ -77,14 +77,14 @@ class Decisions:
     async def _ask(
         self,
         session: Session,
-        rest: Lookup[Outcome],
+        rest: Lookup[MessageOutcome],
         resolver: AsyncResolver,
         budget: float,
         queue_id: str,
         began: float,
-        done: Callable[[Result], None],
+        done: Callable[[MessageAnswer], None],
     ) -> None:
-        result: Result = DEFERRED
+        result: MessageAnswer = DEFERRED
         try:
             try:
                 outcome = await asolve(rest, resolver.within(budget, RESERVED))
@@ -95,15 +95,17 @@ class Decisions:
             done(result)  # in any case: the connection waits for it and for nothing else
 
     def _decided(
-        self, session: Session, outcome: Outcome, queue_id: str, began: float
-    ) -> Sequence[Action]:
+        self, session: Session, outcome: MessageOutcome, queue_id: str, began: float
+    ) -> Sequence[MessageAction]:
         seconds = time.monotonic() - began
         # the MTA gets its answer before anything is counted and logged
         loop = asyncio.get_running_loop()
         loop.call_soon(self._report, session, outcome, queue_id, seconds)
         return outcome.actions
 
-    def _report(self, session: Session, outcome: Outcome, queue_id: str, seconds: float) -> None:
+    def _report(
+        self, session: Session, outcome: MessageOutcome, queue_id: str, seconds: float
+    ) -> None:
         try:
             report(self._log, queue_id, outcome, seconds)
         except Exception:

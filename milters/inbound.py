@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from milters.actions import Action, DeleteHeader, Quarantine, Refuse
+from milters.actions import DeleteHeader, MessageAction, Quarantine, Refuse
 from milters.checks import checks_of, outcomes
 from milters.envelope import Envelope
 from milters.header import insert, verdict
-from milters.outcome import SECOND_FIELD, Outcome, shown
+from milters.outcome import SECOND_FIELD, MessageOutcome, shown
 from milters.policy import Disposition, decide, reply
 from milters.rules import Rules
 from milters.sealing import Sealing
@@ -48,7 +48,7 @@ class Inbound:
         self._sealing = Sealing(rules, fields, self.hashes) if rules.signing.seals else None
         self.fragile = self._sealing.fragile if self._sealing is not None else None
 
-    def finish(self, now: int) -> Lookup[Outcome]:
+    def finish(self, now: int) -> Lookup[MessageOutcome]:
         """Check the message and apply the policy."""
         findings = yield from self._checks.finish(now)
         policy = self._rules.settings.policy
@@ -66,7 +66,7 @@ class Inbound:
         sealed = ""
         if disposition.action not in ("defer", "reject") and self._sealing is not None:
             seal, sealed = self._sealing.finish(now, findings.arc, findings.all)
-        return Outcome(
+        return MessageOutcome(
             (*self._removed, *self._consequences(disposition, findings, seal)),
             self._envelope.origin.value,
             disposition.action,
@@ -82,7 +82,7 @@ class Inbound:
 
     def _consequences(
         self, disposition: Disposition, findings: Findings, seal: Sequence[HeaderField]
-    ) -> Iterable[Action]:
+    ) -> Iterable[MessageAction]:
         if disposition.action in ("defer", "reject"):
             yield Refuse(reply(disposition, self._author_domain))
             return

@@ -10,7 +10,7 @@ from milters.inbound import Inbound
 from milters.memory import MESSAGE, RECIPIENT, Holding, Memory, kept_cost, received_cost
 from milters.needed import needed
 from milters.outbound import Outbound
-from milters.outcome import Outcome, refused
+from milters.outcome import MessageOutcome, refused
 from milters.rules import Rules
 from msgauth.ask import Lookup
 from msgauth.mail_address import MailAddress
@@ -27,7 +27,7 @@ _FORGED = Reply(
 
 
 class Message:
-    """Collects a message in the order of SMTP, and returns an `Outcome`.
+    """Collects a message in the order of SMTP, and returns an `MessageOutcome`.
 
     `memory` counts the memory that it uses. If there is no room, the message's data is dropped and
     the message will be deferred. `trace` records its DNS questions and findings.
@@ -128,7 +128,7 @@ class Message:
             if self._treatment.fragile is not None:
                 self._treatment.fragile.update(chunk)
 
-    def finish(self, now: int) -> Lookup[Outcome]:
+    def finish(self, now: int) -> Lookup[MessageOutcome]:
         """Decide the complete message."""
         # None: the MTA has not signalled the end of the header
         if self._treatment is None:

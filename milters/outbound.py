@@ -15,7 +15,7 @@ from milters.envelope import Envelope
 from milters.fragile import FragileParts
 from milters.header import insert
 from milters.marks import read_marks
-from milters.outcome import Outcome, refused, shown
+from milters.outcome import MessageOutcome, refused, shown
 from milters.returning import UNSIGNED, Returned, Returning
 from milters.rules import Rules
 from msgauth.ask import Lookup
@@ -96,7 +96,7 @@ class Outbound:
         self._signing_domain = specs[0].domain
         self.fragile = FragileParts(fields, [spec.headers for spec in specs])
 
-    def finish(self, now: int) -> Lookup[Outcome]:
+    def finish(self, now: int) -> Lookup[MessageOutcome]:
         """Sign or refuse; DNS is only queried for mail that arrived from outside and is to be
         sealed."""
         refusal = self._refusal
@@ -119,7 +119,7 @@ class Outbound:
             # each is inserted above the previous one, so the first comes last
             insertions = tuple(insert(field) for field in reversed(self._signer.finish(now)))
             facts["signed"] = self._signing_domain
-        return Outcome(
+        return MessageOutcome(
             (*self._removed, *insertions),
             self._envelope.origin.value,
             "accept",

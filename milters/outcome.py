@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gatepost.reply import Reply
-from milters.actions import Action, Refuse
+from milters.actions import MessageAction, Refuse
 from msgauth.results import Finding
 
 SECOND_FIELD: Final = "dkim-second-field"
@@ -15,16 +15,16 @@ SECOND_FIELD: Final = "dkim-second-field"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class MessageOutcome:
     """The outcome of one message.
 
-    `action` is the decision: one of `milters.settings.Action`. `reason` is its reason id, empty if
-    there was no objection. `results` has the status of each method that ran, `signatures` the
-    algorithm of each signature added, `unsigned` the reason id why a message that should be signed
-    was not. `facts` are the values of the log line.
+    `action` is the decision: one of `milters.settings.PolicyAction`. `reason` is its reason id,
+    empty if there was no objection. `results` has the status of each method that ran, `signatures`
+    the algorithm of each signature added, `unsigned` the reason id why a message that should be
+    signed was not. `facts` are the values of the log line.
     """
 
-    actions: tuple[Action, ...]
+    actions: tuple[MessageAction, ...]
     origin: str
     action: str
     reason: str = ""
@@ -45,10 +45,12 @@ class Outcome:
     facts: Mapping[str, object] = field(default_factory=dict)
 
 
-def refused(reply: Reply, origin: str, facts: Mapping[str, object], unsigned: str = "") -> Outcome:
+def refused(
+    reply: Reply, origin: str, facts: Mapping[str, object], unsigned: str = ""
+) -> MessageOutcome:
     """Return the outcome of a message that is refused, temporarily or permanently."""
     action = "reject" if reply.code >= 500 else "defer"
-    return Outcome(
+    return MessageOutcome(
         (Refuse(reply),), str(origin), action, reply.reason, unsigned=unsigned, facts=facts
     )
 

@@ -17,15 +17,15 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from gatepost.reply import Reply
-from milters.settings import Action, PolicySettings
+from milters.settings import PolicyAction, PolicySettings
 
-Table: TypeAlias = Mapping[tuple[str, str], Action]
+PolicyTable: TypeAlias = Mapping[tuple[str, str], PolicyAction]
 """An action by method and outcome, as ``("dmarc", "fail_reject")``."""
 
 METHODS: Final = ("dmarc", "spf", "dkim", "arc", "iprev")
 """The order of precedence among equally strict reasons."""
 
-SEVERITY: Final[Mapping[Action, int]] = {
+SEVERITY: Final[Mapping[PolicyAction, int]] = {
     "accept": 0,
     "tag": 1,
     "quarantine": 2,
@@ -37,7 +37,7 @@ SEVERITY: Final[Mapping[Action, int]] = {
 # without exactly one author domain cannot be a genuine one that DMARC would lose. A sender can
 # choose names for which DNS does not answer, so a temperror must not be better than a failure
 # (section 5.3.6 leaves it to the receiver).
-_DEFAULT: Table = {
+_DEFAULT: PolicyTable = {
     ("dmarc", "fail_quarantine"): "quarantine",
     ("dmarc", "fail_reject"): "quarantine",
     ("dmarc", "temperror_quarantine"): "quarantine",
@@ -45,7 +45,7 @@ _DEFAULT: Table = {
     ("dmarc", "permerror"): "quarantine",
 }
 
-_STRICT: Table = {
+_STRICT: PolicyTable = {
     ("dmarc", "fail_quarantine"): "quarantine",
     ("dmarc", "fail_reject"): "reject",
     ("dmarc", "permerror"): "reject",
@@ -56,7 +56,7 @@ _STRICT: Table = {
     ("spf", "temperror"): "defer",
 }
 
-PRESETS: Mapping[str, Table] = {"default": _DEFAULT, "strict": _STRICT, "report": {}}
+PRESETS: Mapping[str, PolicyTable] = {"default": _DEFAULT, "strict": _STRICT, "report": {}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +67,12 @@ class Disposition:
     finding that one of the rules ignored.
     """
 
-    action: Action
+    action: PolicyAction
     reason: str = ""
     overlooked: str = ""
 
 
-def table(settings: PolicySettings) -> Table:
+def table(settings: PolicySettings) -> PolicyTable:
     """Return the preset with the changes of the configuration."""
     actions = dict(PRESETS[settings.preset])
     if settings.dmarc.temperror is not None:
@@ -92,7 +92,7 @@ def table(settings: PolicySettings) -> Table:
     return actions
 
 
-def decide(outcomes: Mapping[str, str], actions: Table, *, vouched: bool) -> Disposition:
+def decide(outcomes: Mapping[str, str], actions: PolicyTable, *, vouched: bool) -> Disposition:
     """Return the disposition for the outcomes of the methods that ran.
 
     `outcomes` maps a method to its status; a DMARC failure to ``fail_none``, ``fail_quarantine`` or

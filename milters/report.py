@@ -5,7 +5,7 @@ from __future__ import annotations
 from structlog.typing import FilteringBoundLogger
 
 from gatepost.metrics import Counter, Histogram
-from milters.outcome import Outcome
+from milters.outcome import MessageOutcome
 
 MESSAGES = Counter(
     "gatepost_milters_messages_total",
@@ -61,7 +61,9 @@ SECONDS = Histogram(
 )
 
 
-def report(log: FilteringBoundLogger, queue_id: str, outcome: Outcome, seconds: float) -> None:
+def report(
+    log: FilteringBoundLogger, queue_id: str, outcome: MessageOutcome, seconds: float
+) -> None:
     """Count a message and write its line; `seconds` is the duration of the decision."""
     MESSAGES.labels(outcome.origin, outcome.action).inc()
     for method, result in outcome.results:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from milters.actions import Action, InsertHeader
+from milters.actions import InsertHeader, MessageAction
 from milters.envelope import Envelope
 from milters.fragile import FragileParts
 from milters.header import VERDICT, insert
@@ -33,7 +33,7 @@ UNSIGNED = "from-outside"
 class Returned:
     """The actions for the message; `seal` is the result of the ARC seal, as in `Outcome`."""
 
-    actions: tuple[Action, ...] = ()
+    actions: tuple[MessageAction, ...] = ()
     findings: tuple[Finding, ...] = ()
     seal: str = ""
     is_sealed: bool = False
@@ -77,7 +77,7 @@ class Returning:
                 seal = "already-sealed"
             else:
                 set_, seal = self._sealing.finish(now, chain, findings)
-        actions: list[Action] = []
+        actions: list[MessageAction] = []
         if self._marks.verdict:
             actions.append(InsertHeader(VERDICT, f" {self._marks.verdict}"))
         utf8 = self._envelope.utf8

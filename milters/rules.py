@@ -8,7 +8,7 @@ from gatepost.config import GroundSettings
 from milters.guard import Guard
 from milters.key_table import KeyTable
 from milters.ownership import Ownership
-from milters.policy import Table, table
+from milters.policy import PolicyTable, table
 from milters.settings import MiltersSettings
 from milters.signing import Signing
 from msgauth.dkim import VerifierLimits
@@ -26,7 +26,7 @@ class Rules:
     guard: Guard
     signing: Signing
     ownership: Ownership
-    table: Table
+    table: PolicyTable
     dkim_limits: VerifierLimits
 
     @classmethod

@@ -13,7 +13,7 @@ from milters.envelope import Envelope
 from milters.guard import Client, parse_client
 from milters.memory import Memory
 from milters.message import Message
-from milters.outcome import Outcome
+from milters.outcome import MessageOutcome
 from milters.protocol.errors import ProtocolError
 from milters.rules import Rules
 from msgauth.ask import Lookup
@@ -105,7 +105,7 @@ class Session:
         """Take the next part of the body, cut anywhere."""
         self._current().add_body(chunk)
 
-    def end_of_message(self, now: int) -> Lookup[Outcome]:
+    def end_of_message(self, now: int) -> Lookup[MessageOutcome]:
         """Decide the message; `now` is in seconds since 1970 in UTC."""
         message, self._message = self._current(), None
         return (yield from message.finish(now))

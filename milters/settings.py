@@ -30,7 +30,7 @@ from milters.ownership import OwnershipSettings
 from milters.signed_headers import header_policy
 from msgauth.errors import MsgauthError
 
-Action = Literal["accept", "tag", "quarantine", "defer", "reject"]
+PolicyAction = Literal["accept", "tag", "quarantine", "defer", "reject"]
 """The action for a message, from the mildest to the hardest; see `milters.policy`."""
 
 Canonicalization = Literal["relaxed/relaxed", "relaxed/simple", "simple/relaxed", "simple/simple"]
@@ -178,33 +178,33 @@ class VerifySettings(Section):
 class DmarcPolicy(Section):
     """The action for each DMARC result other than `pass`."""
 
-    none: Action | None = Field(default=None, description="No DMARC record applies.")
-    fail_none: Action | None = Field(
+    none: PolicyAction | None = Field(default=None, description="No DMARC record applies.")
+    fail_none: PolicyAction | None = Field(
         default=None, description="DMARC failed; the domain's policy is p=none."
     )
-    fail_quarantine: Action | None = Field(
+    fail_quarantine: PolicyAction | None = Field(
         default=None, description="DMARC failed; the domain's policy is p=quarantine."
     )
-    fail_reject: Action | None = Field(
+    fail_reject: PolicyAction | None = Field(
         default=None,
         description="DMARC failed; the domain's policy is p=reject. RFC 9989 section 7.4: this "
         "alone is no reason to reject, because mail from mailing lists would be lost.",
     )
-    temperror: Action | None = Field(
+    temperror: PolicyAction | None = Field(
         default=None,
         description="DNS did not answer for the record, or for data that could have made DMARC "
         "pass while the domain's policy is p=none.",
     )
-    temperror_quarantine: Action | None = Field(
+    temperror_quarantine: PolicyAction | None = Field(
         default=None,
         description="Nothing aligned passed, DNS did not answer for data that could have made "
         "DMARC pass, and the domain's policy is p=quarantine. Not set: the action of the "
         "preset or of `temperror`, whichever is stricter.",
     )
-    temperror_reject: Action | None = Field(
+    temperror_reject: PolicyAction | None = Field(
         default=None, description="As `temperror_quarantine`, but the domain's policy is p=reject."
     )
-    permerror: Action | None = Field(
+    permerror: PolicyAction | None = Field(
         default=None,
         description="DMARC cannot be evaluated: From is missing, malformed or there "
         "more than once.",
@@ -214,43 +214,49 @@ class DmarcPolicy(Section):
 class SpfPolicy(Section):
     """The action for each SPF result of MAIL FROM, unless DMARC passes or still could."""
 
-    none: Action | None = Field(default=None, description="The domain publishes no SPF record.")
-    neutral: Action | None = Field(
+    none: PolicyAction | None = Field(
+        default=None, description="The domain publishes no SPF record."
+    )
+    neutral: PolicyAction | None = Field(
         default=None, description="The domain makes no statement (?all, or no mechanism matches)."
     )
-    softfail: Action | None = Field(
+    softfail: PolicyAction | None = Field(
         default=None, description="The client is probably not authorized (~all)."
     )
-    fail: Action | None = Field(default=None, description="The client is not authorized (-all).")
-    temperror: Action | None = Field(default=None, description="DNS did not answer.")
-    permerror: Action | None = Field(default=None, description="The record is invalid.")
+    fail: PolicyAction | None = Field(
+        default=None, description="The client is not authorized (-all)."
+    )
+    temperror: PolicyAction | None = Field(default=None, description="DNS did not answer.")
+    permerror: PolicyAction | None = Field(default=None, description="The record is invalid.")
 
 
 class DkimPolicy(Section):
     """The action for each DKIM result when no signature passes."""
 
-    none: Action | None = Field(default=None, description="There is no signature.")
-    fail: Action | None = Field(
+    none: PolicyAction | None = Field(default=None, description="There is no signature.")
+    fail: PolicyAction | None = Field(
         default=None,
         description="No signature verifies. RFC 6376 section 6.1: treat this like a missing "
         "signature.",
     )
-    policy: Action | None = Field(
+    policy: PolicyAction | None = Field(
         default=None,
         description="The best signature verifies but is ignored because of l= or a key below "
         "1024 bits.",
     )
-    second_field: Action | None = Field(
+    second_field: PolicyAction | None = Field(
         default=None,
         description="The best signature verifies but is ignored: a second field was added to a "
         "signed one that may only occur once, such as From, Subject or Content-Type (RFC "
         "6376 section 8.15). Not set: as `policy`.",
     )
-    neutral: Action | None = Field(
+    neutral: PolicyAction | None = Field(
         default=None, description="No signature is well-formed (RFC 6376), or none was checked."
     )
-    temperror: Action | None = Field(default=None, description="DNS did not answer for a key.")
-    permerror: Action | None = Field(
+    temperror: PolicyAction | None = Field(
+        default=None, description="DNS did not answer for a key."
+    )
+    permerror: PolicyAction | None = Field(
         default=None,
         description="No signature can be evaluated: missing key, rsa-sha1, or expired.",
     )
@@ -259,18 +265,20 @@ class DkimPolicy(Section):
 class ArcPolicy(Section):
     """The action for each ARC result."""
 
-    fail: Action | None = Field(default=None, description="The ARC chain is broken.")
-    temperror: Action | None = Field(default=None, description="DNS did not answer for a key.")
+    fail: PolicyAction | None = Field(default=None, description="The ARC chain is broken.")
+    temperror: PolicyAction | None = Field(
+        default=None, description="DNS did not answer for a key."
+    )
 
 
 class IprevPolicy(Section):
     """The action for each result of the reverse lookup."""
 
-    fail: Action | None = Field(
+    fail: PolicyAction | None = Field(
         default=None, description="The address has names, but none resolves back to it."
     )
-    temperror: Action | None = Field(default=None, description="DNS did not answer.")
-    permerror: Action | None = Field(default=None, description="The address has no name.")
+    temperror: PolicyAction | None = Field(default=None, description="DNS did not answer.")
+    permerror: PolicyAction | None = Field(default=None, description="The address has no name.")
 
 
 class PolicySettings(Section):

@@ -20,7 +20,7 @@ from typing import Any, Final
 import milter
 
 from gatepost.reply import Reply
-from milters.actions import Action, DeleteHeader, InsertHeader, Quarantine, Refuse
+from milters.actions import DeleteHeader, InsertHeader, MessageAction, Quarantine, Refuse
 from milters.conversation import UNIX
 from milters.protocol.negotiation import MtaAction, Step, Wishes
 from msgauth.drive import solve
@@ -148,7 +148,7 @@ class Filter:
         self.session.connect("", "")
         return int(milter.CONTINUE)
 
-    def _apply(self, ctx: Any, action: Action) -> None:
+    def _apply(self, ctx: Any, action: MessageAction) -> None:
         space = not self._steps & Step.LEADING_SPACE
         match action:
             case InsertHeader(name, value):

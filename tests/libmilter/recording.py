@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 from gatepost.dns import Zone
 from milters.conversation import TCP, UNIX
 from milters.key_table import DomainKey
-from milters.outcome import Outcome
+from milters.outcome import MessageOutcome
 from milters.rules import Rules
 from milters.session import Session
 from msgauth.ask import Lookup
@@ -101,7 +101,7 @@ class Recording(Session):
         self.events.append(["body", _latin(chunk)])
         super().body(chunk)
 
-    def end(self, queue_id: str, now: int) -> Lookup[Outcome]:
+    def end(self, queue_id: str, now: int) -> Lookup[MessageOutcome]:
         """End the message that the MTA calls `queue_id`."""
         self.events.append(["end", queue_id])
         self._is_open = False

@@ -24,7 +24,7 @@ from milters.keys.errors import KeysError
 from milters.keys.files import read_key
 from milters.keys.live import KeyKeeper, LiveKeys
 from milters.keys.names import parse_domain, parse_selector
-from milters.outcome import Outcome
+from milters.outcome import MessageOutcome
 from milters.rules import Rules
 from milters.session import Session
 from msgauth.address import IpAddress
@@ -211,7 +211,7 @@ def _read_key(domain: str, selector: str, path: Path) -> DomainKey:
         raise click.ClickException(str(error)) from None
 
 
-def _play(session: Session, raw: bytes, questions: Questions, now: int | None) -> Outcome:
+def _play(session: Session, raw: bytes, questions: Questions, now: int | None) -> MessageOutcome:
     """Pass the message through a session after MAIL FROM."""
     try:
         fields, body = parse_message(raw)
@@ -226,7 +226,7 @@ def _play(session: Session, raw: bytes, questions: Questions, now: int | None) -
     return solve(lookup, questions.resolve)
 
 
-def _show_actions(outcome: Outcome) -> None:
+def _show_actions(outcome: MessageOutcome) -> None:
     for action in outcome.actions:
         match action:
             case Refuse(reply):

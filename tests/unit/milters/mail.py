@@ -13,7 +13,7 @@ from gatepost.config import GroundSettings
 from gatepost.dns import Zone
 from milters.actions import DeleteHeader, InsertHeader, Quarantine, Refuse
 from milters.key_table import DomainKey
-from milters.outcome import Outcome
+from milters.outcome import MessageOutcome
 from milters.rules import Rules
 from milters.session import Session
 from milters.settings import MiltersSettings
@@ -114,7 +114,7 @@ def play(
     recipients: Sequence[bytes] = (b"<rcpt@receiver.example>",),
     login: str = "",
     daemon_name: str = "",
-) -> Outcome:
+) -> MessageOutcome:
     """A whole message through a session that has a client."""
     session.mail_from(sender, login, daemon_name)
     for recipient in recipients:
@@ -142,7 +142,7 @@ def session_of(
     return session
 
 
-def apply(mail: Mail, outcome: Outcome) -> Mail:
+def apply(mail: Mail, outcome: MessageOutcome) -> Mail:
     """The message as the MTA has it afterwards; fails where the MTA would not know what to do."""
     fields = list(mail.fields)
     for action in outcome.actions:
@@ -168,7 +168,7 @@ def values(mail: Mail, name: str) -> list[str]:
     ]
 
 
-def refusal(outcome: Outcome) -> str:
+def refusal(outcome: MessageOutcome) -> str:
     (action,) = outcome.actions
     assert isinstance(action, Refuse)
     return str(action.reply)

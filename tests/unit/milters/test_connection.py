@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from gatepost.logs import get_logger
 from milters.connection import Connection
 from milters.conversation import UNIX, Conversation
-from milters.decision import Decisions, Result
+from milters.decision import Decisions, MessageAnswer
 from milters.memory import Memory
 from milters.session import Session
 from tests.unit.milters.mail import rules
@@ -80,11 +80,11 @@ class Loop:
 class Late(Decisions):
     """Decides when the test says so."""
 
-    done: Callable[[Result], None]
+    done: Callable[[MessageAnswer], None]
 
     def decide(
-        self, session: Session, queue_id: str, done: Callable[[Result], None]
-    ) -> Result | None:
+        self, session: Session, queue_id: str, done: Callable[[MessageAnswer], None]
+    ) -> MessageAnswer | None:
         self.done = done
         return None
 

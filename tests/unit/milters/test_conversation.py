@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.reply import Reply
-from milters.actions import Action, DeleteHeader, InsertHeader, Quarantine, Refuse
+from milters.actions import DeleteHeader, InsertHeader, MessageAction, Quarantine, Refuse
 from milters.conversation import TCP, UNIX, Conversation, queue_id
 from milters.protocol.errors import ProtocolError
 from milters.protocol.negotiation import Wishes
@@ -181,7 +181,7 @@ def test_the_space_before_a_value_comes_and_goes_as_agreed() -> None:
     assert results[0][1] == results[1][1]
 
 
-ACTIONS: list[tuple[Sequence[Action], str]] = [
+ACTIONS: list[tuple[Sequence[MessageAction], str]] = [
     ((), "c"),
     ((InsertHeader("X", " y"), DeleteHeader("X", 1), Quarantine("why")), "imqc"),
     ((Refuse(Reply(550, "5.7.1", "no")),), "y"),
@@ -189,7 +189,7 @@ ACTIONS: list[tuple[Sequence[Action], str]] = [
 
 
 @pytest.mark.parametrize(("actions", "expected"), ACTIONS)
-def test_actions(actions: Sequence[Action], expected: str) -> None:
+def test_actions(actions: Sequence[MessageAction], expected: str) -> None:
     mta = Mta()
     mta.say(OFFER, MAIL)
     mta.conversation.answer(actions)
@@ -204,7 +204,9 @@ def test_actions(actions: Sequence[Action], expected: str) -> None:
         (0x1FF, InsertHeader("X", " y\r\nz")),
     ],
 )
-def test_what_the_mta_cannot_do_defers_the_message_whole(offered: int, action: Action) -> None:
+def test_what_the_mta_cannot_do_defers_the_message_whole(
+    offered: int, action: MessageAction
+) -> None:
     mta = Mta()
     mta.say(packet(b"O", struct.pack(">III", 6, offered, 0x1FFFFF)), MAIL)
     mta.conversation.answer((action,))

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from gatepost.dns import AsyncResolver
 from gatepost.logs import get_logger
 from milters import decision
-from milters.decision import Decisions, Result, Runtime
+from milters.decision import Decisions, MessageAnswer, Runtime
 from milters.session import Session
 from msgauth.ask import TEMPFAIL, Answer, Question
 from tests.unit.milters.mail import rules
@@ -24,11 +24,11 @@ class NoDns:
     known = None
 
 
-def decided() -> tuple[Result | None, list[Any]]:
+def decided() -> tuple[MessageAnswer | None, list[Any]]:
     """One message of ours: its result, and the log lines at that moment and behind it."""
     lines: list[Any] = []
 
-    async def play() -> Result | None:
+    async def play() -> MessageAnswer | None:
         current = Runtime(rules(), cast(AsyncResolver, NoDns()))
         decisions = Decisions(lambda: current, get_logger("milters"))
         session = Session(lambda: current.rules)
@@ -89,7 +89,7 @@ class SlowDns:
 def test_all_dns_of_a_message_shares_its_budget() -> None:
     dns = SlowDns()
 
-    async def play() -> list[Result]:
+    async def play() -> list[MessageAnswer]:
         current = Runtime(rules({"verify": {"dns_budget": "7s"}}), cast(AsyncResolver, dns))
         decisions = Decisions(lambda: current, get_logger("milters"))
         session = Session(lambda: current.rules)
@@ -97,7 +97,7 @@ def test_all_dns_of_a_message_shares_its_budget() -> None:
         session.mail_from(b"<a@example.org>", "", "")
         session.header(b"From", b" a@example.org")
         session.end_of_headers()
-        results: list[Result] = []
+        results: list[MessageAnswer] = []
         assert decisions.decide(session, "4ABC", results.append) is None
         while not results:
             await asyncio.sleep(0)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from milters.policy import METHODS, PRESETS, Disposition, reason_id, reply
-from milters.settings import Action, PolicySettings
+from milters.settings import PolicyAction, PolicySettings
 
 TEXT = (Path(__file__).parents[3] / "docs" / "policy.md").read_text()
 
@@ -24,7 +24,7 @@ def test_every_reason_id_is_explained_with_its_reply() -> None:
     rows = [row for row in TEXT.splitlines() if row.startswith("| `")]
     for reason in reasons():
         (row,) = [row for row in rows if re.search(rf"`{reason}`", row)]
-        action: Action = "defer" if "temperror" in reason else "reject"
+        action: PolicyAction = "defer" if "temperror" in reason else "reject"
         told = reply(Disposition(action, reason), "example.org")
         assert f"{told.code} {told.enhanced}" in row, reason
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from gatepost.dns.budget import Budget
-from milters.outcome import Outcome
+from milters.outcome import MessageOutcome
 from msgauth.ask import TEMPFAIL, Answer, Question
 from msgauth.dmarc import RESERVED
 from msgauth.drive import solve
@@ -97,7 +97,7 @@ class Attack:
     preset: str = "default"
 
 
-def send(attack: Attack, dns: Dns, *more: Field, client: str = "203.0.113.9") -> Outcome:
+def send(attack: Attack, dns: Dns, *more: Field, client: str = "203.0.113.9") -> MessageOutcome:
     fields: list[Field] = [("From", f" {attack.author}"), ("Subject", " urgent")]
     signatures = [signature(domain, fields) for domain in attack.signed_for]
     settings: Mapping[str, object] = {"policy": {"preset": attack.preset}}

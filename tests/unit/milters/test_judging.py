@@ -6,7 +6,7 @@ import pytest
 
 from gatepost.dns import Zone
 from milters.actions import Quarantine
-from milters.outcome import Outcome
+from milters.outcome import MessageOutcome
 from milters.session import Session
 from msgauth.message import HeaderField
 from tests.unit.milters.mail import (
@@ -60,13 +60,13 @@ def judge(
     *fields: Field,
     client: str = "192.0.2.1",
     settings: Mapping[str, object] | None = None,
-) -> tuple[Mail, Outcome]:
+) -> tuple[Mail, MessageOutcome]:
     mail = Mail.of(author, *fields)
     outcome = play(session_of(client, settings), mail, ZONE, sender=f"<{sender}>".encode())
     return mail, outcome
 
 
-def results(mail: Mail, outcome: Outcome) -> str:
+def results(mail: Mail, outcome: MessageOutcome) -> str:
     (value,) = values(apply(mail, outcome), "Authentication-Results")
     return value
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from milters.actions import Refuse
 from milters.memory import Holding, Memory
 from milters.needed import SMALL, needed
-from milters.outcome import Outcome
+from milters.outcome import MessageOutcome
 from milters.session import Session
 from msgauth.ask import TEMPFAIL
 from msgauth.dkim.headers import Header
@@ -44,7 +44,7 @@ def message(memory: Memory, fields: list[tuple[bytes, bytes]], names: bytes = b"
     return session
 
 
-def ended(session: Session) -> Outcome:
+def ended(session: Session) -> MessageOutcome:
     return solve(session.end_of_message(NOW), lambda _: TEMPFAIL)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from gatepost.dns import Zone
 from milters.marks import Marks, read_marks
-from milters.outcome import Outcome
+from milters.outcome import MessageOutcome
 from msgauth.authres import parse
 from msgauth.message import HeaderField
 from tests.unit.milters.mail import (
@@ -57,7 +57,7 @@ def redirect(
     client: str | None = None,
     login: str = "",
     zone: Zone = ZONE,
-) -> tuple[Outcome, Mail]:
+) -> tuple[MessageOutcome, Mail]:
     """The message once more, handed in on this machine unless there is a client."""
     outcome = play(session_of(client, settings), mail, zone, sender=b"<fwd@b.example>", login=login)
     return outcome, apply(mail, outcome)
