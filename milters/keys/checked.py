@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from milters.keys.errors import KeysError
 from milters.keys.files import read_key
 from milters.keys.folder import KeyFile
-from milters.keys.publication import Publication, Seen, Sight, summarize
+from milters.keys.publication import Publication, RecordStatus, Sight, summarize
 from milters.keys.servers import Servers
 from msgauth.keys import SigningKey
 
@@ -18,7 +18,7 @@ AT_ONCE = 16
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedKey:
     """A key and the answers of every name server about it."""
 
     key: KeyFile
@@ -29,30 +29,30 @@ class Checked:
     @property
     def is_published(self) -> bool:
         """Whether every server has the record."""
-        return self.found.seen is Seen.PUBLISHED
+        return self.found.seen is RecordStatus.PUBLISHED
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckedKeys:
     """The checked keys, and a line for each unusable one."""
 
-    checked: Sequence[Checked]
+    checked: Sequence[CheckedKey]
     problems: Sequence[str]
 
 
-def check_key(key: KeyFile, servers: Servers) -> Checked:
+def check_key(key: KeyFile, servers: Servers) -> CheckedKey:
     """Check one key; raises `KeysError` if its file is unusable."""
     signing = read_key(key.path)
     try:
         sights = servers.look(key, signing)
     except KeysError as error:
-        return Checked(key, signing, (), Publication(Seen.UNKNOWN, f": {error}"))
-    return Checked(key, signing, sights, summarize(sights))
+        return CheckedKey(key, signing, (), Publication(RecordStatus.UNKNOWN, f": {error}"))
+    return CheckedKey(key, signing, sights, summarize(sights))
 
 
 def check_keys(
     keys: Sequence[KeyFile], servers: Servers, advance: Callable[[], None] = lambda: None
-) -> Check:
+) -> CheckedKeys:
     """Check all keys at once and return the results in their order.
 
     `advance` is called when one more is done. `servers` limits the time.
@@ -65,11 +65,11 @@ def check_keys(
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    checked: list[Checked] = []
+    checked: list[CheckedKey] = []
     problems: list[str] = []
     for look in looks:
         try:
             checked.append(look.result())
         except KeysError as error:
             problems.append(str(error))
-    return Check(checked, problems)
+    return CheckedKeys(checked, problems)

@@ -81,7 +81,7 @@ class FolderProblem:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class FolderContents:
     """The contents of a key folder, in the order of names."""
 
     keys: tuple[KeyFile, ...]
@@ -94,7 +94,7 @@ class KeyFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def scan(self) -> Listing:
+    def scan(self) -> FolderContents:
         """List every key in the folder; raises `KeyFileError` if the folder cannot be read.
 
         An unusable file is a problem of its domain and does not affect the others.
@@ -121,7 +121,7 @@ class KeyFolder:
                     problems.append(
                         FolderProblem(key.domain, f"{key.path}: not used, {before.path} is its key")
                     )
-        return Listing(tuple(keys.values()), tuple(problems))
+        return FolderContents(tuple(keys.values()), tuple(problems))
 
     def _list_domain(self, folder: Path, problems: list[FolderProblem]) -> list[KeyFile]:
         try:
@@ -179,10 +179,10 @@ class KeyFolder:
         listed = {key.selector for key in self.of_domain(domain).keys}
         return frozenset(listed | set(self.states(domain) or ()))
 
-    def of_domain(self, domain: str) -> Listing:
+    def of_domain(self, domain: str) -> FolderContents:
         """Return the part of `scan` for `domain`."""
         listing = self.scan()
-        return Listing(
+        return FolderContents(
             tuple(key for key in listing.keys if key.domain == domain),
             tuple(problem for problem in listing.problems if problem.domain == domain),
         )

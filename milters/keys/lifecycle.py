@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from milters.keys.checked import Check, Checked
+from milters.keys.checked import CheckedKey, CheckedKeys
 from milters.keys.errors import (
     KeysError,
     LastKeyError,
@@ -24,7 +24,7 @@ from milters.keys.files import read_key
 from milters.keys.folder import KeyFile, KeyFolder
 from milters.keys.generate import new_key
 from milters.keys.names import parse_selector, record_name
-from milters.keys.publication import Seen, judge
+from milters.keys.publication import RecordStatus, judge
 from milters.keys.record import present, revoked_record
 from milters.keys.rotation import key_type, replaced_by, time_to_wait
 from milters.keys.selection import refuse_flat, select
@@ -42,14 +42,14 @@ MUST_BE_IN_DNS = (*WAITING, KeyState.ACTIVE)
 IN_DNS = (*MUST_BE_IN_DNS, KeyState.RETIRED)
 """States in which the record must not be removed."""
 
-Look = Callable[[Sequence[KeyFile]], Check]
+CheckKeys = Callable[[Sequence[KeyFile]], CheckedKeys]
 """Checks keys at every name server, like `milters.keys.checked.check_keys`."""
 
 
 class UnpublishedError(KeysError):
     """Keys cannot be activated because not every name server has their records."""
 
-    def __init__(self, missing: Sequence[Checked]) -> None:
+    def __init__(self, missing: Sequence[CheckedKey]) -> None:
         super().__init__("nothing is activated: not every name server has every record")
         self.missing = missing
 
@@ -129,13 +129,13 @@ def publish(key: KeyFile, primary: Primary, *, replace: bool = False) -> str:
     name = record_name(key.domain, key.selector)
     records = primary.records(name)
     found = judge(signing, Answer(Rcode.OK, records))
-    if found.seen is Seen.PUBLISHED and len(records) == 1:
+    if found.seen is RecordStatus.PUBLISHED and len(records) == 1:
         return "already published"
     if records and not replace:
         raise OtherRecordError(f"{name} has another record: {found.reason or found.note}")
     primary.replace(name, signing.public_record(), records)
     found = judge(signing, Answer(Rcode.OK, primary.records(name)))
-    if found.seen is not Seen.PUBLISHED:
+    if found.seen is not RecordStatus.PUBLISHED:
         raise KeysError(f"{primary.server} accepted the update of {name}, but now {found.reason}")
     return "replaced" if records else "added"
 
@@ -168,7 +168,7 @@ def to_check(
     return chosen
 
 
-def note_seen(folder: KeyFolder, checked: Sequence[Checked], now: datetime) -> list[str]:
+def note_seen(folder: KeyFolder, checked: Sequence[CheckedKey], now: datetime) -> list[str]:
     """Record which keys every name server has; a new one becomes published.
 
     Returns a line for each key that could not be recorded.
@@ -190,7 +190,7 @@ def activate(
     folder: KeyFolder,
     domain: str,
     selectors: Sequence[str],
-    look: Look | None,
+    look: CheckKeys | None,
     now: datetime,
     *,
     keep_old: bool = False,
@@ -213,7 +213,7 @@ def activate(
     return Activation(sorted(active), sorted(retired))
 
 
-def _insist(check: Check) -> None:
+def _insist(check: CheckedKeys) -> None:
     if check.problems:
         raise KeysError(check.problems[0])
     if missing := [one for one in check.checked if not one.is_published]:

@@ -19,7 +19,7 @@ from structlog.typing import FilteringBoundLogger
 from gatepost.metrics import Gauge
 from milters.key_table import DomainKey
 from milters.keys.publication import Publication, look_up
-from milters.keys.records import Look, Records
+from milters.keys.records import CheckRecord, Records
 from milters.keys.settings import KeySettings
 from milters.keys.store import EMPTY, Snapshot, load
 from milters.keys.stored import StoredKey
@@ -66,7 +66,7 @@ class LiveKeys:
     """A `milters.key_table.KeyTable` of the keys that may sign now. Thread-safe."""
 
     def __init__(
-        self, snapshot: Snapshot, records: Records, settings: KeySettings, look: Look
+        self, snapshot: Snapshot, records: Records, settings: KeySettings, look: CheckRecord
     ) -> None:
         self.snapshot = snapshot
         self._records = records
@@ -98,7 +98,7 @@ class LiveKeys:
         """Return whether this key signs now."""
         return not self._settings.require_published or self._records.may_sign(key)
 
-    def look_at_due(self, look: Look | None = None) -> float:
+    def look_at_due(self, look: CheckRecord | None = None) -> float:
         """Check the keys that are due; returns the seconds until the next ones are."""
         interval = self._settings.publication_interval
         if not self._settings.require_published:
@@ -194,7 +194,7 @@ class KeyKeeper:
             )
 
 
-def _asking(resolve: Callable[[Question], Answer]) -> Look:
+def _asking(resolve: Callable[[Question], Answer]) -> CheckRecord:
     def look(key: StoredKey) -> Publication:
         return solve(look_up(key.domain, key.selector, key.key), resolve)
 

@@ -28,7 +28,7 @@ MISSES = 2
 being reloaded, or a server that lags by a minute, is no reason to stop."""
 
 
-class Seen(enum.StrEnum):
+class RecordStatus(enum.StrEnum):
     """The state of a key in DNS."""
 
     PUBLISHED = "published"
@@ -48,7 +48,7 @@ class Publication:
     """The result of a check, with a reason as a clause; `note` is a remark about a matching
     record."""
 
-    seen: Seen
+    seen: RecordStatus
     reason: str = ""
     note: str = ""
 
@@ -59,13 +59,15 @@ class Publication:
 def judge(key: SigningKey, answer: Answer) -> Publication:
     """Compare a key with the TXT records at its name."""
     if answer.rcode is Rcode.TEMPFAIL:
-        return Publication(Seen.UNKNOWN, getattr(answer, "why", "") or "DNS does not answer")
+        return Publication(
+            RecordStatus.UNKNOWN, getattr(answer, "why", "") or "DNS does not answer"
+        )
     if not answer.records:
-        return Publication(Seen.MISSING, "there is no TXT record")
+        return Publication(RecordStatus.MISSING, "there is no TXT record")
     judged = [_judge_record(key, record) for record in answer.records]
     # the best of them; the enumeration is ordered from good to bad
-    best = min(judged, key=lambda publication: list(Seen).index(publication.seen))
-    if best.seen is Seen.PUBLISHED and len(judged) > 1:
+    best = min(judged, key=lambda publication: list(RecordStatus).index(publication.seen))
+    if best.seen is RecordStatus.PUBLISHED and len(judged) > 1:
         # RFC 6376 section 3.6.2.2: the result with several records is undefined
         note = f"{len(judged)} TXT records exist, and a receiver may use any of them"
         return Publication(best.seen, best.reason, note)
@@ -76,31 +78,32 @@ def _judge_record(key: SigningKey, text: str) -> Publication:
     try:
         record = parse_key_record(text)
     except RevokedError:
-        return Publication(Seen.REVOKED, "the record exists with an empty p=")
+        return Publication(RecordStatus.REVOKED, "the record exists with an empty p=")
     except RecordError as error:
-        return Publication(Seen.DIFFERENT, f"{error}: {text[:60]!r}")
+        return Publication(RecordStatus.DIFFERENT, f"{error}: {text[:60]!r}")
     return _judge_key_record(key, record)
 
 
 def _judge_key_record(key: SigningKey, record: KeyRecord) -> Publication:
     if record.key.type != key.type:
         return Publication(
-            Seen.DIFFERENT, f"the record is for {record.key.type} but the key is {key.type}"
+            RecordStatus.DIFFERENT, f"the record is for {record.key.type} but the key is {key.type}"
         )
     if record.key.to_base64() != key.public_key().to_base64():
         return Publication(
-            Seen.DIFFERENT, "the record has the public key of a different private key"
+            RecordStatus.DIFFERENT, "the record has the public key of a different private key"
         )
     if record.hashes is not None and "sha256" not in record.hashes:
-        return Publication(Seen.DIFFERENT, "h= of the record does not allow sha256")
+        return Publication(RecordStatus.DIFFERENT, "h= of the record does not allow sha256")
     if not record.services & {"*", "email"}:
-        return Publication(Seen.DIFFERENT, "s= of the record does not allow email")
+        return Publication(RecordStatus.DIFFERENT, "s= of the record does not allow email")
     if record.testing:
         # RFC 6376 section 3.6.1, t=y: treated as unsigned mail if the signature fails
         return Publication(
-            Seen.PUBLISHED, note="t=y in the record: receivers treat the domain as testing DKIM"
+            RecordStatus.PUBLISHED,
+            note="t=y in the record: receivers treat the domain as testing DKIM",
         )
-    return Publication(Seen.PUBLISHED)
+    return Publication(RecordStatus.PUBLISHED)
 
 
 def look_up(domain: str, selector: str, key: SigningKey) -> Lookup[Publication]:
@@ -142,19 +145,25 @@ def summarize(sights: Sequence[Sight]) -> Publication:
     for sight in sights:
         place = (sight.said.name, sight.said.server.host)
         by_server.setdefault(place, []).append(sight.publication)
-    worst = Publication(Seen.UNKNOWN, "no name server was queried")
-    order = [Seen.PUBLISHED, Seen.UNKNOWN, Seen.MISSING, Seen.DIFFERENT, Seen.REVOKED]
+    worst = Publication(RecordStatus.UNKNOWN, "no name server was queried")
+    order = [
+        RecordStatus.PUBLISHED,
+        RecordStatus.UNKNOWN,
+        RecordStatus.MISSING,
+        RecordStatus.DIFFERENT,
+        RecordStatus.REVOKED,
+    ]
     wholes: list[Publication] = []
     for (_, host), publications in by_server.items():
-        answered = [one for one in publications if one.seen is not Seen.UNKNOWN]
+        answered = [one for one in publications if one.seen is not RecordStatus.UNKNOWN]
         whole = max(answered or publications, key=lambda one: order.index(one.seen))
         wholes.append(Publication(whole.seen, f"at {host}: {whole.reason}", whole.note))
     if not wholes:
         return worst
     worst = max(wholes, key=lambda one: order.index(one.seen))
-    if worst.seen is Seen.PUBLISHED:
+    if worst.seen is RecordStatus.PUBLISHED:
         notes = sorted({whole.note for whole in wholes if whole.note})
-        return Publication(Seen.PUBLISHED, note="; ".join(notes))
+        return Publication(RecordStatus.PUBLISHED, note="; ".join(notes))
     return worst
 
 
@@ -167,16 +176,16 @@ class Standing:
     """
 
     may_sign: bool
-    seen: Seen
+    seen: RecordStatus
     last: Publication
     misses: int = 0
 
     @property
     def next_look(self) -> float | None:
         """Return the seconds until the next check; None for the usual interval."""
-        if self.last.seen is Seen.PUBLISHED:
+        if self.last.seen is RecordStatus.PUBLISHED:
             return None
-        return RETRY_UNKNOWN if self.last.seen is Seen.UNKNOWN else RETRY
+        return RETRY_UNKNOWN if self.last.seen is RecordStatus.UNKNOWN else RETRY
 
 
 def stand(before: Standing | None, found: Publication, *, was_activated: bool) -> Standing:
@@ -188,17 +197,17 @@ def stand(before: Standing | None, found: Publication, *, was_activated: bool) -
     * Not published, or no longer: it may not sign. A key that was seen before gets a second check,
     unless the record says that it is revoked.
     """
-    if found.seen is Seen.PUBLISHED:
-        return Standing(True, Seen.PUBLISHED, found)
-    if found.seen is Seen.UNKNOWN:
+    if found.seen is RecordStatus.PUBLISHED:
+        return Standing(True, RecordStatus.PUBLISHED, found)
+    if found.seen is RecordStatus.UNKNOWN:
         if before is None:
-            return Standing(was_activated, Seen.UNKNOWN, found)
+            return Standing(was_activated, RecordStatus.UNKNOWN, found)
         return Standing(before.may_sign, before.seen, found, before.misses)
     misses = before.misses + 1 if before is not None else 1
     if (
         before is not None
-        and before.seen is Seen.PUBLISHED
-        and found.seen is not Seen.REVOKED
+        and before.seen is RecordStatus.PUBLISHED
+        and found.seen is not RecordStatus.REVOKED
         and misses < MISSES
     ):
         return Standing(before.may_sign, before.seen, found, misses)

@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from gatepost.metrics import Gauge
 from milters.keys.names import record_name
-from milters.keys.publication import Publication, Seen, Standing, stand
+from milters.keys.publication import Publication, RecordStatus, Standing, stand
 from milters.keys.stored import StoredKey
 
 MAX_QUESTIONS = 16
@@ -26,7 +26,7 @@ KEYS = Gauge(
     across="max",
 )
 
-Look: TypeAlias = Callable[[StoredKey], Publication]
+CheckRecord: TypeAlias = Callable[[StoredKey], Publication]
 _Identity: TypeAlias = tuple[str, str, bytes]
 
 
@@ -61,7 +61,7 @@ class Records:
         next_due = min((self._due.get(key.identity, now) for key in keys), default=now + at_most)
         return min(max(next_due - now, 1.0), at_most)
 
-    def look_at(self, keys: Iterable[StoredKey], look: Look, interval: float) -> None:
+    def look_at(self, keys: Iterable[StoredKey], look: CheckRecord, interval: float) -> None:
         """Compare `keys` with DNS, several at a time, and remember the results.
 
         `interval` is in seconds: the time until correct records are checked again.
@@ -86,7 +86,7 @@ class Records:
             standing = self._standings.get(key.identity)
             if signing(key):
                 counts["signing"] += 1
-            elif standing is None or standing.seen is Seen.UNKNOWN:
+            elif standing is None or standing.seen is RecordStatus.UNKNOWN:
                 counts["unknown"] += 1
             else:
                 counts["unpublished"] += 1
@@ -106,9 +106,9 @@ class Records:
     def _tell(self, key: StoredKey, before: Standing | None, after: Standing) -> None:
         log = self._log.bind(record=record_name(key.domain, key.selector), signs=after.may_sign)
         found = after.last
-        if found.seen is Seen.UNKNOWN:
+        if found.seen is RecordStatus.UNKNOWN:
             log.warning("unknown whether a key is published", dns=found.reason)
-        elif found.seen is not Seen.PUBLISHED:
+        elif found.seen is not RecordStatus.PUBLISHED:
             log.error("a key is not published correctly", dns=found.reason)
         elif found.note:
             log.warning("a key is published with an unusual record", dns=found.note)

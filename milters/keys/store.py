@@ -15,7 +15,7 @@ from pathlib import Path
 
 from milters.keys.errors import KeysError, is_unreadable
 from milters.keys.files import read_private, to_key
-from milters.keys.folder import KeyFolder, Listing
+from milters.keys.folder import FolderContents, KeyFolder
 from milters.keys.names import record_name
 from milters.keys.settings import KeySettings
 from milters.keys.state import KeyState
@@ -178,9 +178,9 @@ def _load_folder(
     return {**by_domain, **kept}
 
 
-def _scan(settings: KeySettings) -> Listing:
+def _scan(settings: KeySettings) -> FolderContents:
     if "keys" not in settings.model_fields_set and _is_missing(settings.keys):
-        return Listing((), ())  # not configured: this daemon does not sign
+        return FolderContents((), ())  # not configured: this daemon does not sign
     return KeyFolder(settings.keys).scan()
 
 
@@ -216,7 +216,7 @@ def _entries(
 
 
 def _with_listing(
-    sources: dict[tuple[str, str], _Source], listing: Listing, problems: list[KeyProblem]
+    sources: dict[tuple[str, str], _Source], listing: FolderContents, problems: list[KeyProblem]
 ) -> dict[tuple[str, str], _Source]:
     """Add the active keys of the folder; `[[milters.key]]` takes precedence."""
     merged = dict(sources)

@@ -23,7 +23,7 @@ from milters.cli.keys.options import (
     selector_arguments,
 )
 from milters.keys import lifecycle
-from milters.keys.checked import Check
+from milters.keys.checked import CheckedKeys
 from milters.keys.errors import KeysError, NothingWaitsError
 from milters.keys.folder import KeyFile
 from milters.keys.lifecycle import MUST_BE_IN_DNS, UnpublishedError
@@ -109,7 +109,7 @@ def activate(
     retired: they stop signing, and their records stay for mail in transit.
     """
 
-    def look(keys: Sequence[KeyFile]) -> Check:
+    def look(keys: Sequence[KeyFile]) -> CheckedKeys:
         return look_at(keys, open_servers(told, port, config, len(keys)))
 
     now = datetime.now(UTC)

@@ -8,18 +8,18 @@ from typing import Any
 from gatepost.cli.output import tell
 from milters.cli.keys.options import describe, kind
 from milters.cli.keys.progress import Progress
-from milters.keys.checked import Check, Checked, check_keys
+from milters.keys.checked import CheckedKey, CheckedKeys, check_keys
 from milters.keys.folder import KeyFile
 from milters.keys.servers import Servers
 
 
-def look_at(keys: Sequence[KeyFile], servers: Servers) -> Check:
+def look_at(keys: Sequence[KeyFile], servers: Servers) -> CheckedKeys:
     """Query all keys at once; on a terminal it shows the progress."""
     with Progress("keys", len(keys)) as progress:
         return check_keys(keys, servers, progress.advance)
 
 
-def as_json(one: Checked) -> dict[str, Any]:
+def as_json(one: CheckedKey) -> dict[str, Any]:
     """Return the check in the form for `--json`."""
     return {
         **describe(one.key, one.signing),
@@ -38,7 +38,7 @@ def as_json(one: Checked) -> dict[str, Any]:
     }
 
 
-def show(one: Checked) -> None:
+def show(one: CheckedKey) -> None:
     """Print the check, with one line per server that does not have the record."""
     described = describe(one.key, one.signing)
     hosts = {sight.said.server.host for sight in one.sights}

@@ -11,7 +11,7 @@ import pytest
 
 from gatepost.dns.authoritative import NameServer
 from milters.keys import lifecycle
-from milters.keys.checked import Check, Checked, check_keys
+from milters.keys.checked import CheckedKey, CheckedKeys, check_keys
 from milters.keys.errors import (
     KeysError,
     LastKeyError,
@@ -22,7 +22,7 @@ from milters.keys.errors import (
 from milters.keys.files import read_key
 from milters.keys.folder import KeyFile, KeyFolder
 from milters.keys.lifecycle import UnpublishedError
-from milters.keys.publication import Publication, Seen, Sight
+from milters.keys.publication import Publication, RecordStatus, Sight
 from milters.keys.servers import Primary, Servers
 from milters.keys.state import OVERLAP, KeyState
 from msgauth.ask import Answer, Rcode
@@ -66,17 +66,21 @@ class Zone(Primary):
         self.stored[name] = (text,)
 
 
-def look(*published: str) -> lifecycle.Look:
+def look(*published: str) -> lifecycle.CheckKeys:
     """A look at DNS that finds the records of these selectors at every server."""
 
-    def found(keys: Sequence[KeyFile]) -> Check:
-        return Check(
+    def found(keys: Sequence[KeyFile]) -> CheckedKeys:
+        return CheckedKeys(
             [
-                Checked(
+                CheckedKey(
                     key,
                     read_key(key.path),
                     (),
-                    Publication(Seen.PUBLISHED if key.selector in published else Seen.MISSING),
+                    Publication(
+                        RecordStatus.PUBLISHED
+                        if key.selector in published
+                        else RecordStatus.MISSING
+                    ),
                 )
                 for key in keys
             ],
@@ -196,7 +200,7 @@ def test_nothing_is_activated_unless_every_record_is_there(folder: KeyFolder) ->
         lifecycle.activate(folder, DOMAIN, (), look("s1"), NOW)
     assert [one.key.selector for one in caught.value.missing] == ["s2"]
     with pytest.raises(KeysError, match="a problem"):
-        lifecycle.activate(folder, DOMAIN, (), lambda _: Check((), ["a problem"]), NOW)
+        lifecycle.activate(folder, DOMAIN, (), lambda _: CheckedKeys((), ["a problem"]), NOW)
     assert states(folder) == {"s1": "new", "s2": "new"}
 
 
@@ -302,6 +306,6 @@ def test_keys_are_checked_in_their_order_and_a_broken_file_is_a_line(folder: Key
     servers = Told((), 53, lambda _: Answer(Rcode.OK))
     check = check_keys(keys, servers, lambda: done.append(None))
     assert [one.key.selector for one in check.checked] == ["s1", "s3"]
-    assert check.checked[1].found == Publication(Seen.UNKNOWN, ": no name server")
+    assert check.checked[1].found == Publication(RecordStatus.UNKNOWN, ": no name server")
     assert len(check.problems) == 1
     assert len(done) == 3

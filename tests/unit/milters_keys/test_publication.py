@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.dns import Zone
-from milters.keys.publication import MISSES, Publication, Seen, Standing, judge, look_up, stand
+from milters.keys.publication import (
+    MISSES,
+    Publication,
+    RecordStatus,
+    Standing,
+    judge,
+    look_up,
+    stand,
+)
 from msgauth.ask import NXDOMAIN, TEMPFAIL, Answer, Rcode
 from msgauth.drive import solve
 from msgauth.keys import SigningKey
@@ -31,7 +39,7 @@ def seen(*records: str) -> Publication:
     ids=["plain", "no version", "blanks and lists", "flags and notes"],
 )
 def test_records_that_fit(text: str) -> None:
-    assert seen(text) == Publication(Seen.PUBLISHED)
+    assert seen(text) == Publication(RecordStatus.PUBLISHED)
 
 
 @pytest.mark.parametrize(
@@ -50,49 +58,49 @@ def test_records_that_fit(text: str) -> None:
 )
 def test_records_with_which_signatures_would_fail(text: str, reason: str) -> None:
     publication = seen(text)
-    assert publication.seen is Seen.DIFFERENT
+    assert publication.seen is RecordStatus.DIFFERENT
     assert reason in publication.reason
 
 
 def test_no_record_and_no_answer_are_two_things() -> None:
-    assert judge(KEY, NXDOMAIN).seen is Seen.MISSING
-    assert seen().seen is Seen.MISSING
-    assert judge(KEY, TEMPFAIL).seen is Seen.UNKNOWN
+    assert judge(KEY, NXDOMAIN).seen is RecordStatus.MISSING
+    assert seen().seen is RecordStatus.MISSING
+    assert judge(KEY, TEMPFAIL).seen is RecordStatus.UNKNOWN
 
 
 def test_a_revoked_key() -> None:
-    assert seen("v=DKIM1; k=ed25519; p=").seen is Seen.REVOKED
+    assert seen("v=DKIM1; k=ed25519; p=").seen is RecordStatus.REVOKED
 
 
 def test_several_records_are_odd() -> None:
     publication = seen("google-site-verification=x", record())
-    assert publication.seen is Seen.PUBLISHED
+    assert publication.seen is RecordStatus.PUBLISHED
     assert "2 TXT records" in publication.note
-    assert seen("x=y", record("rsa")).seen is Seen.DIFFERENT
+    assert seen("x=y", record("rsa")).seen is RecordStatus.DIFFERENT
 
 
 def test_the_testing_flag_is_told() -> None:
     publication = seen(f"v=DKIM1; k=ed25519; t=y; p={PUBLIC}")
-    assert publication.seen is Seen.PUBLISHED
+    assert publication.seen is RecordStatus.PUBLISHED
     assert "t=y" in publication.note
 
 
 @given(st.lists(st.text(alphabet=st.characters(max_codepoint=255), max_size=100), max_size=4))
 def test_any_record_is_judged(texts: list[str]) -> None:
-    assert seen(*texts).seen is not Seen.PUBLISHED
+    assert seen(*texts).seen is not RecordStatus.PUBLISHED
 
 
 def test_rsa_in_the_form_of_rfc_6376_and_across_strings() -> None:
     zone = Zone.parse(f'["s1._domainkey.example.org"]\nTXT = "{record("rsa")}"')
-    assert solve(look_up("example.org", "s1", RSA), zone.resolve).seen is Seen.PUBLISHED
-    assert solve(look_up("example.org", "s2", RSA), zone.resolve).seen is Seen.MISSING
+    assert solve(look_up("example.org", "s1", RSA), zone.resolve).seen is RecordStatus.PUBLISHED
+    assert solve(look_up("example.org", "s2", RSA), zone.resolve).seen is RecordStatus.MISSING
 
 
-PUBLISHED = Publication(Seen.PUBLISHED)
-MISSING = Publication(Seen.MISSING, "there is no TXT record")
-DIFFERENT = Publication(Seen.DIFFERENT, "another")
-REVOKED = Publication(Seen.REVOKED, "empty p=")
-UNKNOWN = Publication(Seen.UNKNOWN, "DNS does not answer")
+PUBLISHED = Publication(RecordStatus.PUBLISHED)
+MISSING = Publication(RecordStatus.MISSING, "there is no TXT record")
+DIFFERENT = Publication(RecordStatus.DIFFERENT, "another")
+REVOKED = Publication(RecordStatus.REVOKED, "empty p=")
+UNKNOWN = Publication(RecordStatus.UNKNOWN, "DNS does not answer")
 
 
 def after(*looks: Publication, was_activated: bool = False) -> Standing:

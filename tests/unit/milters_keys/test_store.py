@@ -9,7 +9,7 @@ import pytest
 from gatepost.logs import get_logger
 from milters.keys.folder import KeyFolder
 from milters.keys.live import LiveKeys
-from milters.keys.publication import Publication, Seen
+from milters.keys.publication import Publication, RecordStatus
 from milters.keys.records import Records
 from milters.keys.settings import KeySettings
 from milters.keys.state import KeyState
@@ -34,7 +34,7 @@ def signatures(snapshot: Snapshot, address: str) -> tuple[SignatureSpec, ...]:
     """Return what mail From `address` is signed with when no key has to be in DNS."""
     found = MiltersSettings(require_published=False)
     live = LiveKeys(
-        snapshot, Records(get_logger("test")), found, lambda _: Publication(Seen.UNKNOWN)
+        snapshot, Records(get_logger("test")), found, lambda _: Publication(RecordStatus.UNKNOWN)
     )
     return Signing(found, live).specs(MailAddress.parse(address), ())
 
