@@ -14,15 +14,15 @@ from gatepost.folder import OpenFolder
 from milters.file import MiltersFile
 from milters.keys.tables.errors import OpendkimError
 from milters.migration.opendkim.convert import Conversion, convert
-from milters.migration.opendkim.draft import Level
+from milters.migration.opendkim.draft import MigrationLevel
 from milters.migration.opendkim.dropin import PATH as DROP_IN
 
 FILE_NAME = "gatepost.toml"
 
 HEADINGS = {
-    Level.ERROR: "Decide these points before the switch",
-    Level.WARNING: "Different from opendkim",
-    Level.NOTE: "Good to know",
+    MigrationLevel.ERROR: "Decide these points before the switch",
+    MigrationLevel.WARNING: "Different from opendkim",
+    MigrationLevel.NOTE: "Good to know",
 }
 
 

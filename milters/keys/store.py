@@ -20,7 +20,7 @@ from milters.keys.names import record_name
 from milters.keys.settings import KeySettings
 from milters.keys.state import KeyState
 from milters.keys.stored import StoredKey
-from milters.keys.tables.author import AuthorTable, Tables, read_tables
+from milters.keys.tables.author import AuthorTable, AuthorTables, read_tables
 from milters.keys.tables.errors import OpendkimError
 from msgauth.mail_address import MailAddress
 
@@ -268,7 +268,7 @@ def _load_table(
 
 
 def _table_keys(
-    tables: Tables,
+    tables: AuthorTables,
     reader: _Reader,
     problems: list[KeyProblem],
     before: AuthorTable | None,

@@ -24,7 +24,7 @@ _SETTING = Place("[milters]")
 
 
 @dataclass(frozen=True, slots=True)
-class Tables:
+class AuthorTables:
     """Both tables. `problems` are unused lines; `closed` are folders that may have key files for
     ``%`` and that this user cannot list."""
 
@@ -34,7 +34,7 @@ class Tables:
     closed: tuple[str, ...] = ()
 
 
-def read_tables(key_table: str, signing_table: str, base: Path) -> Tables:
+def read_tables(key_table: str, signing_table: str, base: Path) -> AuthorTables:
     """Read a KeyTable and a SigningTable (data sets of opendkim); raises `OpendkimError`.
 
     Relative key files start from `base`.
@@ -50,7 +50,7 @@ def read_tables(key_table: str, signing_table: str, base: Path) -> Tables:
         if name in used and AUTHOR_DOMAIN in key.file
         for folder in _closed_folders(str(base / key.file))
     ]
-    return Tables(signing, expanded, tuple(map(str, found)), tuple(closed))
+    return AuthorTables(signing, expanded, tuple(map(str, found)), tuple(closed))
 
 
 def _closed_folders(path: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from milters.keys.tables.errors import OpendkimError, Place
 from milters.keys.tables.lines import content, read_file
 
-Kind: TypeAlias = Literal["file", "refile", "csl"]
+DataSetKind: TypeAlias = Literal["file", "refile", "csl"]
 
 _UNSUPPORTED = {
     "db": "a Berkeley DB",
@@ -36,7 +36,7 @@ class UnsupportedDataSetError(OpendkimError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DataSetEntry:
     """One entry; `value` is empty if the set is a plain list."""
 
     place: Place
@@ -53,12 +53,12 @@ class Entry:
 class DataSet:
     """The entries in order. In a `refile`, ``*`` in a key matches any text."""
 
-    kind: Kind
-    entries: tuple[Entry, ...]
+    kind: DataSetKind
+    entries: tuple[DataSetEntry, ...]
     path: Path | None = None
 
 
-def classify(spec: str, place: Place) -> tuple[Kind, str]:
+def classify(spec: str, place: Place) -> tuple[DataSetKind, str]:
     """Return the kind of the data set `spec`, and its path or list.
 
     Raises `UnsupportedDataSetError` if it is neither a file nor a list.
@@ -102,14 +102,14 @@ def read_dataset(
     entries = []
     for line, bare in content(text, str(path)):
         key, _, value = bare.replace("\t", " ").partition(" ")
-        entries.append(Entry(line, key, value.strip()))
+        entries.append(DataSetEntry(line, key, value.strip()))
     return DataSet(kind, tuple(entries), path)
 
 
-def _list_entries(text: str, place: Place) -> list[Entry]:
+def _list_entries(text: str, place: Place) -> list[DataSetEntry]:
     entries = []
     for item in text.split(","):
         key, _, value = item.strip().partition("=")
         if key.strip():
-            entries.append(Entry(place, key.strip(), value.strip()))
+            entries.append(DataSetEntry(place, key.strip(), value.strip()))
     return entries

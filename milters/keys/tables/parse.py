@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from milters.keys.tables.dataset import DataSet, Entry
+from milters.keys.tables.dataset import DataSet, DataSetEntry
 from milters.keys.tables.errors import Place
 from msgauth.domain import ancestors
 
@@ -187,7 +187,7 @@ def parse_signing_table(table: DataSet) -> tuple[SigningTable, list[TableProblem
     return SigningTable(table.kind == "refile", tuple(entries)), problems
 
 
-def _check_signing(entry: Entry, *, is_refile: bool) -> str:
+def _check_signing(entry: DataSetEntry, *, is_refile: bool) -> str:
     fields = entry.fields
     if not fields or not fields[0].strip():
         return "does not name a key of the KeyTable"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from milters.keys.tables.errors import OpendkimError, Place
 from milters.migration.opendkim.configuration import read_configuration, unknown_options
-from milters.migration.opendkim.draft import Draft, Finding, Level
+from milters.migration.opendkim.draft import Draft, MigrationFinding, MigrationLevel
 from milters.migration.opendkim.dropin import drop_in
 from milters.migration.opendkim.files import Files
 from milters.migration.opendkim.keys import convert_keys
@@ -19,14 +19,14 @@ class Conversion:
     """The text of a gatepost.toml, and all there is to say, in the order of importance."""
 
     toml: str
-    findings: tuple[Finding, ...]
+    findings: tuple[MigrationFinding, ...]
     drop_in: str = ""
     """The drop-in that lets the milter's unit run as opendkim ran; empty if that is not known."""
 
     @property
     def has_errors(self) -> bool:
         """Whether somebody has to decide something before mail is signed as before."""
-        return any(finding.level is Level.ERROR for finding in self.findings)
+        return any(finding.level is MigrationLevel.ERROR for finding in self.findings)
 
 
 def convert(path: Path, files: Files | None = None) -> Conversion:
@@ -37,7 +37,10 @@ def convert(path: Path, files: Files | None = None) -> Conversion:
     for unknown, meant in unknown_options(conf):
         hint = f"; is it {meant}?" if meant else ""
         draft.find(
-            Level.ERROR, unknown.place, unknown.name, f"opendkim 2.11 knows no such option{hint}"
+            MigrationLevel.ERROR,
+            unknown.place,
+            unknown.name,
+            f"opendkim 2.11 knows no such option{hint}",
         )
     _mode(draft)
     for names, rule in {**SERVICE_RULES, **SIGNING_RULES}.items():
@@ -46,7 +49,7 @@ def convert(path: Path, files: Files | None = None) -> Conversion:
             try:
                 rule(draft, option)
             except OpendkimError as error:
-                draft.find(Level.ERROR, error.place, option.name, error.text)
+                draft.find(MigrationLevel.ERROR, error.place, option.name, error.text)
     if "s" not in _mode_of(draft):
         # mail through these services would be signed
         draft.tables.get("milters.sign", {}).pop("daemon_names", None)
@@ -56,8 +59,8 @@ def convert(path: Path, files: Files | None = None) -> Conversion:
     return Conversion(draft.to_toml(), findings, drop_in(conf))
 
 
-def _importance(finding: Finding) -> tuple[int, str, int]:
-    return list(Level).index(finding.level), finding.place.file, finding.place.line
+def _importance(finding: MigrationFinding) -> tuple[int, str, int]:
+    return list(MigrationLevel).index(finding.level), finding.place.file, finding.place.line
 
 
 def _mode_of(draft: Draft) -> str:
@@ -69,14 +72,14 @@ def _mode(draft: Draft) -> None:
     place = option.place if option else Place(str(draft.conf.path))
     mode = _mode_of(draft)
     if not mode or set(mode) - {"s", "v"}:
-        draft.find(Level.ERROR, place, "Mode", f"{mode[:40]!r} must consist of s and v")
+        draft.find(MigrationLevel.ERROR, place, "Mode", f"{mode[:40]!r} must consist of s and v")
     if "v" not in mode:
         for check in ("dkim", "spf", "dmarc", "arc", "iprev"):
             draft.set("milters.verify", check, False, place)
         return
     draft.set("milters.policy", "preset", "report", place)
     draft.find(
-        Level.NOTE,
+        MigrationLevel.NOTE,
         place,
         "Mode",
         'SPF, DMARC and ARC are checked as well; preset = "report" only writes '
@@ -99,7 +102,7 @@ def _tell_the_rest(draft: Draft) -> None:
 
 
 _TOLD = {
-    Fate.UNNEEDED: (Level.NOTE, "not needed"),
-    Fate.UNSUPPORTED: (Level.WARNING, "not supported"),
-    Fate.UNDECIDED: (Level.ERROR, "not supported"),
+    Fate.UNNEEDED: (MigrationLevel.NOTE, "not needed"),
+    Fate.UNSUPPORTED: (MigrationLevel.WARNING, "not supported"),
+    Fate.UNDECIDED: (MigrationLevel.ERROR, "not supported"),
 }

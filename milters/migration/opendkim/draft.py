@@ -23,7 +23,7 @@ MAX_POINT = 1000
 """Characters of one of them: a line of a table may have four times as many."""
 
 
-class Level(enum.StrEnum):
+class MigrationLevel(enum.StrEnum):
     """How much a finding matters."""
 
     ERROR = "error"
@@ -35,10 +35,10 @@ class Level(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class MigrationFinding:
     """One thing to know about a line."""
 
-    level: Level
+    level: MigrationLevel
     place: Place
     subject: str
     text: str
@@ -56,7 +56,7 @@ class Draft:
     tables: dict[str, dict[str, tuple[Value, Place]]] = field(default_factory=dict)
     keys: list[dict[str, tuple[Value, Place]]] = field(default_factory=list)
     """The `[[milters.key]]` tables."""
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[MigrationFinding] = field(default_factory=list)
 
     @property
     def base(self) -> Path:
@@ -81,14 +81,14 @@ class Draft:
             }
         )
 
-    def find(self, level: Level, place: Place, subject: str, text: str) -> None:
+    def find(self, level: MigrationLevel, place: Place, subject: str, text: str) -> None:
         """Add a finding."""
-        self.findings.append(Finding(level, place, subject, text))
+        self.findings.append(MigrationFinding(level, place, subject, text))
 
     def undecided(self) -> list[str]:
         """Return the points that somebody has to decide, each with its file and line."""
         errors = sorted(
-            (one for one in self.findings if one.level is Level.ERROR),
+            (one for one in self.findings if one.level is MigrationLevel.ERROR),
             key=lambda one: (one.place.file, one.place.line),
         )
         points = [f"{one.place}: {one.subject}: {one.text}" for one in errors[:MAX_UNDECIDED]]

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from milters.keys.tables.dataset import Entry
+from milters.keys.tables.dataset import DataSetEntry
 from milters.keys.tables.errors import OpendkimError
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -27,20 +27,20 @@ class Hosts:
     """The networks of a list, and the entries that no network stands for."""
 
     networks: tuple[IpNetwork, ...]
-    names: tuple[Entry, ...]
+    names: tuple[DataSetEntry, ...]
     """Host and domain names: an address cannot be compared with them."""
-    nonsense: tuple[Entry, ...]
+    nonsense: tuple[DataSetEntry, ...]
 
 
-def parse_hosts(entries: Sequence[Entry]) -> Hosts:
+def parse_hosts(entries: Sequence[DataSetEntry]) -> Hosts:
     """Work out which addresses a list stands for.
 
     An entry with ``!`` takes out what it names, and of two the more precise one counts, as in
     opendkim. Raises `OpendkimError` where that would be more than `MAX_PIECES` networks.
     """
     rules: list[tuple[IpNetwork, bool]] = []
-    names: list[Entry] = []
-    nonsense: list[Entry] = []
+    names: list[DataSetEntry] = []
+    nonsense: list[DataSetEntry] = []
     for entry in entries:
         is_in, text = not entry.key.startswith("!"), entry.key.removeprefix("!").strip()
         if text.lower() in _LOCAL_NAMES:

@@ -17,7 +17,7 @@ from milters.keys.tables.parse import (
     parse_signing_table,
 )
 from milters.migration.opendkim.configuration import Option
-from milters.migration.opendkim.draft import Draft, Level
+from milters.migration.opendkim.draft import Draft, MigrationLevel
 
 
 def convert_keys(draft: Draft) -> None:
@@ -28,12 +28,14 @@ def convert_keys(draft: Draft) -> None:
     if key_table is not None:
         for name in ("Domain", "KeyFile", "Selector"):
             if (ignored := conf.get(name)) is not None:
-                draft.find(Level.NOTE, ignored.place, name, "not used, as there is a KeyTable")
+                draft.find(
+                    MigrationLevel.NOTE, ignored.place, name, "not used, as there is a KeyTable"
+                )
     if key_table is not None and signing_table is not None:
         _convert_tables(key_table, signing_table, draft)
     elif (half := key_table or signing_table) is not None:
         draft.find(
-            Level.ERROR,
+            MigrationLevel.ERROR,
             half.place,
             half.name,
             "nothing is signed: KeyTable and SigningTable need each other",
@@ -41,10 +43,15 @@ def convert_keys(draft: Draft) -> None:
     elif single is not None:
         _convert_single(single, draft)
     elif (named := conf.get("Domain", "Selector")) is not None:
-        draft.find(Level.ERROR, named.place, named.name, "nothing is signed without KeyFile")
+        draft.find(
+            MigrationLevel.ERROR, named.place, named.name, "nothing is signed without KeyFile"
+        )
     elif "s" in conf.value("Mode", default="sv").lower():
         draft.find(
-            Level.NOTE, Place(str(conf.path)), "KeyFile", "there is no key: opendkim signed nothing"
+            MigrationLevel.NOTE,
+            Place(str(conf.path)),
+            "KeyFile",
+            "there is no key: opendkim signed nothing",
         )
 
 
@@ -54,7 +61,7 @@ def _convert_tables(key_option: Option, signing_option: Option, draft: Draft) ->
         try:
             sets.append(draft.dataset(option))
         except OpendkimError as error:
-            draft.find(Level.ERROR, error.place, option.name, error.text)
+            draft.find(MigrationLevel.ERROR, error.place, option.name, error.text)
     if len(sets) < 2:
         return
     for option, table, key in zip(
@@ -65,7 +72,7 @@ def _convert_tables(key_option: Option, signing_option: Option, draft: Draft) ->
     ):
         if table.path is None:
             draft.find(
-                Level.ERROR,
+                MigrationLevel.ERROR,
                 option.place,
                 option.name,
                 "is in opendkim.conf itself; write it into a file, one entry per line, and use "
@@ -80,9 +87,9 @@ def _convert_tables(key_option: Option, signing_option: Option, draft: Draft) ->
         draft.set("milters", "opendkim_base", base.value, base.place)
     expanded = expand(keys, signing, draft.base, draft.files.find)
     for problem in (*key_problems, *signing_problems, *expanded.problems):
-        draft.find(Level.ERROR, problem.place, "not used", problem.text)
+        draft.find(MigrationLevel.ERROR, problem.place, "not used", problem.text)
     for problem in expanded.unaligned:
-        draft.find(Level.ERROR, problem.place, "unaligned", problem.text)
+        draft.find(MigrationLevel.ERROR, problem.place, "unaligned", problem.text)
     _tell_about_keys(keys, signing, draft)
     _check_files(expanded, draft)
 
@@ -93,15 +100,19 @@ def _tell_about_keys(
     used = {entry.key_name for entry in signing.entries}
     for name, key in keys.items():
         if name not in used:
-            draft.find(Level.NOTE, key.place, name, "the SigningTable does not use this key")
+            draft.find(
+                MigrationLevel.NOTE, key.place, name, "the SigningTable does not use this key"
+            )
         if key.algorithm == "rsa-sha1":
-            draft.find(Level.WARNING, key.place, name, "signs with rsa-sha256 (RFC 8301)")
+            draft.find(MigrationLevel.WARNING, key.place, name, "signs with rsa-sha256 (RFC 8301)")
         if "%" in key.file and key.domain != "%":
-            draft.find(Level.NOTE, key.place, name, f"% in the file now stands for {key.domain}")
+            draft.find(
+                MigrationLevel.NOTE, key.place, name, f"% in the file now stands for {key.domain}"
+            )
     for entry in signing.entries:
         if entry.signer:
             draft.find(
-                Level.NOTE,
+                MigrationLevel.NOTE,
                 entry.place,
                 entry.pattern,
                 f"i={entry.signer} is not set: only d= counts",
@@ -114,7 +125,7 @@ def _check_files(expanded: Expanded, draft: Draft) -> None:
         if key.path not in checked:
             checked.add(key.path)
             if problem := draft.files.key_problem(key.path):
-                draft.find(Level.ERROR, key.place, "not used", problem)
+                draft.find(MigrationLevel.ERROR, key.place, "not used", problem)
 
 
 def _convert_single(single: Option, draft: Draft) -> None:
@@ -122,22 +133,25 @@ def _convert_single(single: Option, draft: Draft) -> None:
     domain, selector = conf.get("Domain"), conf.get("Selector")
     if domain is None or selector is None:
         draft.find(
-            Level.ERROR, single.place, "KeyFile", "nothing is signed without Domain and Selector"
+            MigrationLevel.ERROR,
+            single.place,
+            "KeyFile",
+            "nothing is signed without Domain and Selector",
         )
         return
     try:
         listed = draft.dataset(domain)
     except OpendkimError as error:
-        draft.find(Level.ERROR, error.place, "Domain", error.text)
+        draft.find(MigrationLevel.ERROR, error.place, "Domain", error.text)
         return
     path = draft.base / single.value
     if problem := draft.files.key_problem(path):
-        draft.find(Level.ERROR, single.place, "KeyFile", problem)
+        draft.find(MigrationLevel.ERROR, single.place, "KeyFile", problem)
     _add_domains([(e.place, e.key) for e in listed.entries], selector, path, draft)
     sub_domains = conf.get("SubDomains")
     if sub_domains is None or not sub_domains.boolean:
         draft.find(
-            Level.NOTE,
+            MigrationLevel.NOTE,
             domain.place,
             "SubDomains",
             "mail From a domain below one with a key is signed too; the signature is aligned",
@@ -153,4 +167,4 @@ def _add_domains(
                 parse_domain(text), parse_selector(selector.value), str(path), selector.place
             )
         except KeysError as error:
-            draft.find(Level.ERROR, place, "not used", str(error))
+            draft.find(MigrationLevel.ERROR, place, "not used", str(error))

@@ -26,7 +26,7 @@ class Fate(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownOption:
     """An option of opendkim: its name as documented, what becomes of it, and why."""
 
     name: str
@@ -209,8 +209,8 @@ _REASONS = {
     **{name: (Fate.UNDECIDED, why) for name, why in _UNDECIDED.items()},
 }
 
-KNOWN: Mapping[str, Known] = {
-    name.lower(): Known(name, fate, why, name in _BOOLEANS.split())
+KNOWN: Mapping[str, KnownOption] = {
+    name.lower(): KnownOption(name, fate, why, name in _BOOLEANS.split())
     for name, (fate, why) in _REASONS.items()
 }
 """The options by their name in lower case: opendkim reads names in either case."""

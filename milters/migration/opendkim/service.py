@@ -11,7 +11,7 @@ from gatepost.config.networks import extents
 from gatepost.config.types import parse_hostname
 from milters.keys.tables.errors import OpendkimError
 from milters.migration.opendkim.configuration import Option
-from milters.migration.opendkim.draft import Draft, Level
+from milters.migration.opendkim.draft import Draft, MigrationLevel
 from milters.migration.opendkim.hosts import Hosts, parse_hosts
 from msgauth.keys import MIN_RSA_BITS
 
@@ -33,19 +33,19 @@ def _socket(draft: Draft, option: Option) -> None:
     try:
         address = listen.parse(text)
     except listen.ListenError as error:
-        draft.find(Level.ERROR, option.place, "Socket", str(error))
+        draft.find(MigrationLevel.ERROR, option.place, "Socket", str(error))
         return
     draft.set("milters", "listen", str(address), option.place)
     umask = draft.conf.get("UMask")
     if not isinstance(address, listen.Unix):
-        draft.find(Level.NOTE, option.place, "Socket", _OVER_TCP)
+        draft.find(MigrationLevel.NOTE, option.place, "Socket", _OVER_TCP)
         return
     if umask is None:
         return
     try:
         bits = int(umask.value, 8)
     except ValueError:
-        draft.find(Level.ERROR, umask.place, "UMask", f"{umask.value!r} is not octal")
+        draft.find(MigrationLevel.ERROR, umask.place, "UMask", f"{umask.value!r} is not octal")
         return
     draft.set("milters", "socket_mode", f"{0o666 & ~bits & 0o777:04o}", umask.place)
 
@@ -56,7 +56,7 @@ def _user(draft: Draft, option: Option) -> None:
     if group and group != user:
         draft.set("milters", "socket_group", group, option.place)
     draft.find(
-        Level.NOTE,
+        MigrationLevel.NOTE,
         option.place,
         "UserID",
         f"the milter runs as {user}, which can read the keys: its unit needs the drop-in below; "
@@ -70,7 +70,7 @@ def _authserv_id(draft: Draft, option: Option) -> None:
     try:
         name = parse_hostname(option.value)
     except ValueError as error:
-        draft.find(Level.ERROR, option.place, "AuthservID", str(error))
+        draft.find(MigrationLevel.ERROR, option.place, "AuthservID", str(error))
         return
     draft.set("milters", "authserv_id", name, option.place)
 
@@ -80,13 +80,16 @@ def _remove_from(draft: Draft, option: Option) -> None:
     for entry in draft.dataset(option).entries:
         if entry.key.startswith("."):
             draft.find(
-                Level.WARNING, entry.place, entry.key, "name each server: domains are not matched"
+                MigrationLevel.WARNING,
+                entry.place,
+                entry.key,
+                "name each server: domains are not matched",
             )
             continue
         try:
             names.append(parse_hostname(entry.key))
         except ValueError as error:
-            draft.find(Level.WARNING, entry.place, entry.key, str(error))
+            draft.find(MigrationLevel.WARNING, entry.place, entry.key, str(error))
     if names:
         draft.set("milters", "strip_authserv_ids", names, option.place)
 
@@ -97,13 +100,13 @@ def _nameservers(draft: Draft, option: Option) -> None:
         try:
             parse_nameserver(server)
         except ValueError as error:
-            draft.find(Level.ERROR, option.place, "Nameservers", str(error))
+            draft.find(MigrationLevel.ERROR, option.place, "Nameservers", str(error))
             return
     draft.set("dns", "nameservers", servers, option.place)
 
 
 def _number_within(
-    table: str, key: str, bounds: tuple[int, int], unit: str, level: Level
+    table: str, key: str, bounds: tuple[int, int], unit: str, level: MigrationLevel
 ) -> Callable[[Draft, Option], None]:
     """Convert a number that is within the bounds of our setting; else the default stays."""
     lowest, highest = bounds
@@ -123,7 +126,7 @@ def _key_bits(draft: Draft, option: Option) -> None:
     bits = _number(option)
     if bits != MIN_RSA_BITS:
         draft.find(
-            Level.WARNING,
+            MigrationLevel.WARNING,
             option.place,
             "MinimumKeyBits",
             f"is {MIN_RSA_BITS} (RFC 8301 section 3.2) and cannot be {bits}",
@@ -133,7 +136,7 @@ def _key_bits(draft: Draft, option: Option) -> None:
 def _safe_keys(draft: Draft, option: Option) -> None:
     if not option.boolean:
         draft.find(
-            Level.WARNING,
+            MigrationLevel.WARNING,
             option.place,
             "RequireSafeKeys",
             "a key readable by everybody is always refused; one readable by its group is accepted",
@@ -146,7 +149,7 @@ def _internal(draft: Draft, option: Option) -> None:
     too_much = [extent for extent in extents(hosts.networks) if extent.is_internet]
     for extent in too_much:
         draft.find(
-            Level.ERROR,
+            MigrationLevel.ERROR,
             option.place,
             f"{extent.share:.0%} of IPv{extent.version}",
             "nearly every client would count as yours: mail from anywhere with your domain in "
@@ -157,7 +160,7 @@ def _internal(draft: Draft, option: Option) -> None:
         draft.set("milters", "internal_networks", list(map(str, hosts.networks)), option.place)
     for entry in hosts.names:
         draft.find(
-            Level.ERROR,
+            MigrationLevel.ERROR,
             entry.place,
             entry.key,
             "host names are not supported: write its addresses into internal_networks, or let it "
@@ -167,7 +170,7 @@ def _internal(draft: Draft, option: Option) -> None:
             "its mail is signed",
         )
     for entry in hosts.nonsense:
-        draft.find(Level.ERROR, entry.place, entry.key, "is neither an address nor a name")
+        draft.find(MigrationLevel.ERROR, entry.place, entry.key, "is neither an address nor a name")
 
 
 def _peers(draft: Draft, option: Option) -> None:
@@ -176,7 +179,7 @@ def _peers(draft: Draft, option: Option) -> None:
         shown = ", ".join(map(str, (*hosts.networks, *(entry.key for entry in hosts.names))))
         draft.find(
             # a peer may be an internal host, whose mail opendkim leaves alone and we would sign
-            Level.ERROR if _may_be_internal(draft, hosts) else Level.WARNING,
+            MigrationLevel.ERROR if _may_be_internal(draft, hosts) else MigrationLevel.WARNING,
             option.place,
             "PeerList",
             "the milter exempts no client; exempt them in Postfix instead: smtpd_milter_maps = "
@@ -212,10 +215,12 @@ SERVICE_RULES: Mapping[str, Callable[[Draft, Option], None]] = {
     "AuthservID": _authserv_id,
     "RemoveARFrom": _remove_from,
     "Nameservers": _nameservers,
-    "DNSTimeout": _number_within("dns", "timeout", DNS_TIMEOUT, "seconds", Level.WARNING),
-    "MaximumHeaders": _number_within("milters", "max_header", HEADER, "octets", Level.NOTE),
+    "DNSTimeout": _number_within("dns", "timeout", DNS_TIMEOUT, "seconds", MigrationLevel.WARNING),
+    "MaximumHeaders": _number_within(
+        "milters", "max_header", HEADER, "octets", MigrationLevel.NOTE
+    ),
     "MaximumSignaturesToVerify": _number_within(
-        "milters.verify", "max_signatures", SIGNATURES, "signatures", Level.NOTE
+        "milters.verify", "max_signatures", SIGNATURES, "signatures", MigrationLevel.NOTE
     ),
     "MinimumKeyBits": _key_bits,
     "RequireSafeKeys": _safe_keys,

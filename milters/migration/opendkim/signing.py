@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from milters.migration.opendkim.configuration import Option
-from milters.migration.opendkim.draft import Draft, Level
+from milters.migration.opendkim.draft import Draft, MigrationLevel
 from msgauth.dkim import DEFAULT_HEADERS
 from msgauth.dkim.headers import require_signable
 from msgauth.errors import MsgauthError
@@ -35,13 +35,16 @@ def _canonicalization(draft: Draft, option: Option) -> None:
     body = body or "simple"
     if header not in _CANONICALIZATIONS or body not in _CANONICALIZATIONS:
         draft.find(
-            Level.ERROR, option.place, option.name, f"{option.value!r} is not a canonicalization"
+            MigrationLevel.ERROR,
+            option.place,
+            option.name,
+            f"{option.value!r} is not a canonicalization",
         )
         return
     draft.set("milters.sign", "canonicalization", f"{header}/{body}", option.place)
     if "simple" in (header, body):
         draft.find(
-            Level.NOTE,
+            MigrationLevel.NOTE,
             option.place,
             option.name,
             "relaxed/relaxed, the default, survives more changes in transit",
@@ -51,17 +54,25 @@ def _canonicalization(draft: Draft, option: Option) -> None:
 def _algorithm(draft: Draft, option: Option) -> None:
     if option.value.lower() == "rsa-sha1":
         draft.find(
-            Level.WARNING, option.place, option.name, "signs with rsa-sha256 (RFC 8301 section 3.1)"
+            MigrationLevel.WARNING,
+            option.place,
+            option.name,
+            "signs with rsa-sha256 (RFC 8301 section 3.1)",
         )
     else:
-        draft.find(Level.NOTE, option.place, option.name, "not needed: the type of a key decides")
+        draft.find(
+            MigrationLevel.NOTE, option.place, option.name, "not needed: the type of a key decides"
+        )
 
 
 def _expiry(draft: Draft, option: Option) -> None:
     text = option.value
     if not (text.isascii() and text.isdecimal()) or not int(text[:20]) <= MAX_EXPIRY:
         draft.find(
-            Level.ERROR, option.place, option.name, f"{text[:40]!r} is not a number of seconds"
+            MigrationLevel.ERROR,
+            option.place,
+            option.name,
+            f"{text[:40]!r} is not a number of seconds",
         )
     elif int(text):
         draft.set("milters.sign", "expiry", f"{int(text)}s", option.place)
@@ -94,7 +105,7 @@ def _signable(names: list[str], option: Option, draft: Draft) -> list[str]:
         try:
             require_signable(name)
         except MsgauthError as error:
-            draft.find(Level.WARNING, option.place, name, f"left out: {error}")
+            draft.find(MigrationLevel.WARNING, option.place, name, f"left out: {error}")
         else:
             signable.append(name)
     return signable
@@ -114,7 +125,7 @@ def _sign_headers(draft: Draft, option: Option) -> None:
         draft.set("milters.sign", "also_sign", more, option.place)
     kept = [name for name in taken if name.lower() in _USUAL]
     draft.find(
-        Level.NOTE if not kept else Level.WARNING,
+        MigrationLevel.NOTE if not kept else MigrationLevel.WARNING,
         option.place,
         option.name,
         "the usual header fields are signed, with List-Unsubscribe and List-Unsubscribe-Post as "
@@ -127,13 +138,13 @@ def _omit_headers(draft: Draft, option: Option) -> None:
     signed = [name for name in added if name.lower() in _USUAL]
     if signed:
         draft.find(
-            Level.WARNING,
+            MigrationLevel.WARNING,
             option.place,
             option.name,
             f"still signed when present: {', '.join(signed)}",
         )
     else:
-        draft.find(Level.NOTE, option.place, option.name, "these are not signed anyway")
+        draft.find(MigrationLevel.NOTE, option.place, option.name, "these are not signed anyway")
 
 
 def _oversign(draft: Draft, option: Option) -> None:
@@ -147,7 +158,7 @@ def _sender_headers(draft: Draft, option: Option) -> None:
     names, _ = _names(draft, option)
     if [name.lower() for name in names] != ["from"]:
         draft.find(
-            Level.ERROR,
+            MigrationLevel.ERROR,
             option.place,
             option.name,
             "only From decides which key signs: any other signature is not aligned",
@@ -169,7 +180,7 @@ def _macros(draft: Draft, option: Option) -> None:
                 _add_daemons([value.strip() for value in values], option, draft)
             case _:
                 draft.find(
-                    Level.ERROR,
+                    MigrationLevel.ERROR,
                     entry.place,
                     option.name,
                     f"the macro {name} does not decide; see authenticated, internal and "
@@ -192,12 +203,15 @@ def _actions(draft: Draft, _: Option) -> None:
         action = _ACTIONS.get(option.value[:1].lower())
         if action is None:
             draft.find(
-                Level.ERROR, option.place, option.name, f"{option.value[:40]!r} is not an action"
+                MigrationLevel.ERROR,
+                option.place,
+                option.name,
+                f"{option.value[:40]!r} is not an action",
             )
             continue
         if action == "discard":
             draft.find(
-                Level.WARNING,
+                MigrationLevel.WARNING,
                 option.place,
                 option.name,
                 "mail is never discarded; it is quarantined",
@@ -206,7 +220,7 @@ def _actions(draft: Draft, _: Option) -> None:
         draft.set("milters.policy.dkim", result, action, option.place)
         if action in ("reject", "quarantine") and result in ("fail", "none", "permerror"):
             draft.find(
-                Level.WARNING,
+                MigrationLevel.WARNING,
                 option.place,
                 option.name,
                 "mail from lists and forwarders fails DKIM without being forged; RFC 6376 "

@@ -15,7 +15,7 @@ from milters.file import MiltersFile
 from milters.keys.tables.errors import OpendkimError, Place
 from milters.migration.opendkim.configuration import OpendkimConfiguration, read_configuration
 from milters.migration.opendkim.convert import Conversion, convert
-from milters.migration.opendkim.draft import Level
+from milters.migration.opendkim.draft import MigrationLevel
 from milters.migration.opendkim.files import Files
 from milters.migration.opendkim.options import KNOWN
 
@@ -47,7 +47,7 @@ def converted(text: str, **files: str) -> Conversion:
 
 
 def errors(conversion: Conversion) -> list[str]:
-    return [str(found) for found in conversion.findings if found.level is Level.ERROR]
+    return [str(found) for found in conversion.findings if found.level is MigrationLevel.ERROR]
 
 
 def test_lines() -> None:
@@ -137,7 +137,7 @@ def test_fields_that_are_changed_on_the_way_are_left_out() -> None:
     loaded = tomllib.loads(conversion.toml)
     assert loaded["milters"]["sign"] == {"also_sign": ["X-Foo"], "oversign": ["List-Id"]}
     MiltersFile.model_validate(loaded)
-    told = [f.subject for f in conversion.findings if f.level is Level.WARNING]
+    told = [f.subject for f in conversion.findings if f.level is MigrationLevel.WARNING]
     assert told == ["Received", "Return-Path", long, "received"]
 
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milters.keys.tables.dataset import Entry
+from milters.keys.tables.dataset import DataSetEntry
 from milters.keys.tables.errors import OpendkimError, Place
 from milters.migration.opendkim.hosts import MAX_PIECES, parse_hosts
 
 
 def hosts(*texts: str) -> list[str]:
-    entries = [Entry(Place("hosts", line), text) for line, text in enumerate(texts, 1)]
+    entries = [DataSetEntry(Place("hosts", line), text) for line, text in enumerate(texts, 1)]
     return [str(network) for network in parse_hosts(entries).networks]
 
 
@@ -38,7 +38,7 @@ def test_networks(texts: list[str], networks: list[str]) -> None:
 
 def test_names_and_nonsense() -> None:
     texts = [".example.org", "*.example.org", "mail.example.org", "!relay", "a/b", "192.0.2/24", ""]
-    parsed = parse_hosts([Entry(Place("hosts", 1), text) for text in texts])
+    parsed = parse_hosts([DataSetEntry(Place("hosts", 1), text) for text in texts])
     assert [entry.key for entry in parsed.names] == texts[:4]
     assert [entry.key for entry in parsed.nonsense] == texts[4:]
 
@@ -70,5 +70,5 @@ def test_exceptions_are_bounded() -> None:
 
 @given(st.text(max_size=40))
 def test_any_entry_is_read(text: str) -> None:
-    parsed = parse_hosts([Entry(Place("hosts", 1), text)])
+    parsed = parse_hosts([DataSetEntry(Place("hosts", 1), text)])
     assert len(parsed.names) + len(parsed.nonsense) <= 1
