@@ -20,7 +20,7 @@ from milters.actions import MessageAction
 from milters.conversation import Conversation, queue_id
 from milters.decision import Decisions
 from milters.memory import Holding, Memory
-from milters.protocol.errors import ProtocolError
+from milters.protocol.errors import MilterProtocolError
 
 READ: Final = 1 << 17
 """Maximum octets of one read, and so of the work of one connection before others have their
@@ -49,11 +49,11 @@ class Owner(Protocol):
 
     draining: bool
 
-    def ended(self, connection: Connection) -> None:
+    def ended(self, connection: MilterConnection) -> None:
         """Forget a closed connection."""
 
 
-class Connection:
+class MilterConnection:
     """Handles one socket until it is closed."""
 
     __slots__ = (
@@ -219,7 +219,7 @@ class Connection:
         conversation = self._conversation
         try:
             end = conversation.advance()
-        except ProtocolError as error:
+        except MilterProtocolError as error:
             self._log.warning("not the milter protocol, connection closed", what=str(error))
             self.close()
             return

@@ -14,7 +14,7 @@ from gatepost.reply import Reply
 from milters.actions import DeleteHeader, InsertHeader, MessageAction, Quarantine, Refuse
 from milters.protocol import answers
 from milters.protocol.answers import CONTINUE
-from milters.protocol.errors import ProtocolError
+from milters.protocol.errors import MilterProtocolError
 from milters.protocol.events import (
     Abort,
     BodyChunk,
@@ -76,7 +76,7 @@ class NotOfferedError(Exception):
     """The MTA has not offered an action that the message needs."""
 
 
-class Service(Protocol):
+class ConversationOwner(Protocol):
     """The interface of the worker that a conversation belongs to."""
 
     def failed(self, session: Session) -> Reply:
@@ -106,7 +106,9 @@ class Conversation:
         "session",
     )
 
-    def __init__(self, session: Session, service: Service, wishes: Wishes, max_packet: int) -> None:
+    def __init__(
+        self, session: Session, service: ConversationOwner, wishes: Wishes, max_packet: int
+    ) -> None:
         self.session = session
         self.has_ended = False
         """Whether the MTA has ended the connection."""
@@ -148,7 +150,7 @@ class Conversation:
         return self._stream.in_message
 
     def advance(self) -> EndOfMessage | None:
-        """Process the received bytes; raises `ProtocolError`.
+        """Process the received bytes; raises `MilterProtocolError`.
 
         Returns the end of a message, which must be decided before anything else happens.
         """
@@ -165,7 +167,7 @@ class Conversation:
             if self._failure is None or kind in _AFRESH:
                 try:
                     self._HANDLERS[kind](self, event)
-                except ProtocolError:
+                except MilterProtocolError:
                     raise
                 except Exception:
                     self._remember_failure()

@@ -14,7 +14,7 @@ from milters.guard import Client, parse_client
 from milters.memory import Memory
 from milters.message import Message
 from milters.outcome import MessageOutcome
-from milters.protocol.errors import ProtocolError
+from milters.protocol.errors import MilterProtocolError
 from milters.rules import Rules
 from msgauth.ask import Lookup
 from msgauth.mail_address import MailAddress
@@ -34,7 +34,7 @@ class Session:
     `rules` returns the rules in force when a message begins, which then apply until its end.
     `submission` is for a listener whose mail is all ours, `memory` is shared by all sessions,
     `trace` records the questions and findings of a session with a single message. An event out of
-    order is a `ProtocolError`: the message would be checked without it.
+    order is a `MilterProtocolError`: the message would be checked without it.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Session:
         """Add a header field: `value` is everything after the colon; folds end with LF or CRLF."""
         message = self._current()
         if message.has_ended_header:
-            raise ProtocolError("a header field came after the end of the header")
+            raise MilterProtocolError("a header field came after the end of the header")
         message.add_field(name, value)
 
     def end_of_headers(self) -> None:
@@ -121,7 +121,7 @@ class Session:
 
     def _current(self) -> Message:
         if self._message is None:
-            raise ProtocolError("an event of a message came before MAIL FROM")
+            raise MilterProtocolError("an event of a message came before MAIL FROM")
         return self._message
 
 

@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 from gatepost.daemon import Acceptor, RareWarnings
 from gatepost.metrics import Counter, Gauge
 from milters.balance import Balance
-from milters.connection import SPARE_AFTER, Connection, Spare
+from milters.connection import SPARE_AFTER, MilterConnection, Spare
 from milters.conversation import TCP, UNIX, Conversation
 from milters.decision import Decisions
 from milters.memory import Memory
@@ -85,7 +85,7 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._warnings = RareWarnings(log, self._loop.time)
         self._acceptors: list[Acceptor] = []
-        self._connections: set[Connection] = set()
+        self._connections: set[MilterConnection] = set()
         self._ended = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self.draining = False
@@ -113,7 +113,7 @@ class Worker:
         if self._timer is not None:
             self._timer.cancel()
 
-    def ended(self, connection: Connection) -> None:
+    def ended(self, connection: MilterConnection) -> None:
         """Forget a closed connection."""
         self._connections.discard(connection)
         self._count()
@@ -139,7 +139,7 @@ class Worker:
             )
         return has_room
 
-    def _spare(self) -> Iterator[tuple[tuple[Spare, float], Connection]]:
+    def _spare(self) -> Iterator[tuple[tuple[Spare, float], MilterConnection]]:
         """Yield the connections that may have to make room, with their rank."""
         now = self._loop.time()
         bound = self._decisions.rules.settings.max_connections
@@ -184,7 +184,7 @@ class Worker:
             )
             max_packet = decisions.rules.settings.max_header + PACKET_REST
             conversation = Conversation(session, decisions, wishes, max_packet)
-            connection = Connection(
+            connection = MilterConnection(
                 accepted, conversation, decisions, self, self._memory, self._log, self._loop
             )
             self._connections.add(connection)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class ProtocolError(Exception):
+class MilterProtocolError(Exception):
     """The MTA violated the milter protocol, so the stream is out of step.
 
     The connection must be closed: the MTA then defers the current message. The text describes the

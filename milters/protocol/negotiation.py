@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from milters.protocol.answers import packet
-from milters.protocol.errors import ProtocolError
+from milters.protocol.errors import MilterProtocolError
 from milters.protocol.events import (
     BodyChunk,
     Connect,
@@ -116,13 +116,13 @@ class Terms:
 
 @functools.lru_cache(maxsize=64)
 def agree(offer: Offer, wishes: Wishes) -> Terms:
-    """Accept the wishes that the MTA offers; raises `ProtocolError`."""
+    """Accept the wishes that the MTA offers; raises `MilterProtocolError`."""
     if offer.version < OLDEST_VERSION:
-        raise ProtocolError(f"version {offer.version} of the protocol")
+        raise MilterProtocolError(f"version {offer.version} of the protocol")
     missing = wishes.required & ~offer.actions
     if missing:
         names = " and ".join(action.name or "" for action in missing)
-        raise ProtocolError(f"the MTA does not offer {names}, which the milter requires")
+        raise MilterProtocolError(f"the MTA does not offer {names}, which the milter requires")
     version = min(offer.version, VERSION)
     actions = offer.actions & wishes.actions
     steps = offer.steps & wishes.steps

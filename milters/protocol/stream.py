@@ -1,7 +1,7 @@
 """The receiving half of a milter connection: bytes in, events out.
 
 ``receive_data()`` takes bytes from the socket, in chunks of any size; ``next_event()`` returns the
-next event, or None if more bytes are needed. It raises `ProtocolError`, and nothing else, for
+next event, or None if more bytes are needed. It raises `MilterProtocolError`, and nothing else, for
 protocol violations: packets that are too long or truncated, commands that are unknown or out of
 order. After that the stream cannot be used any more.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, TypeAlias
 
-from milters.protocol.errors import ProtocolError
+from milters.protocol.errors import MilterProtocolError
 from milters.protocol.events import (
     Abort,
     BodyChunk,
@@ -124,7 +124,8 @@ class MtaStream:
         self._bytes, self._position = data, 0
 
     def next_event(self) -> Event | None:
-        """Return the next event, or None if it has not arrived yet; raises `ProtocolError`."""
+        """Return the next event, or None if it has not arrived yet; raises
+        `MilterProtocolError`."""
         if self._event_after is not None:
             after, self._event_after = self._event_after, None
             return after
@@ -140,7 +141,7 @@ class MtaStream:
             size = int.from_bytes(octets[start : start + 4], "big")
             if not 0 < size <= self._max_packet:
                 self._die()
-                raise ProtocolError(f"a packet of {size} octets")
+                raise MilterProtocolError(f"a packet of {size} octets")
             end = start + 4 + size
             if len(octets) < end:
                 self._wait_for(4 + size)
@@ -152,10 +153,10 @@ class MtaStream:
                 self._die()
                 known = command in self._ENVELOPE or command in self._UNNEGOTIATED
                 what = "is out of order" if known else "is unknown"
-                raise ProtocolError(f"the command {ascii(command)[1:]} {what}")
+                raise MilterProtocolError(f"the command {ascii(command)[1:]} {what}")
             try:
                 read = reader(self, octets[data_start:end])
-            except ProtocolError:
+            except MilterProtocolError:
                 self._die()
                 raise
             if read is not None:
@@ -182,18 +183,18 @@ class MtaStream:
 
     def _read_macros(self, data: bytes) -> None:
         if len(data) > MAX_MACRO_OCTETS or data.count(b"\0") > 2 * MAX_MACROS:
-            raise ProtocolError(f"macros of {len(data)} octets")
+            raise MilterProtocolError(f"macros of {len(data)} octets")
         command, words = data[:1], data[1:].split(b"\0")
         # names and values alternate, each with its NUL; nothing follows the last
         if not command or words.pop() or len(words) % 2:
-            raise ProtocolError("malformed macros")
+            raise MilterProtocolError("malformed macros")
         names = [name.strip(b"{}") for name in words[::2]]
         # this replaces earlier macros for it, so that no more than one packet is kept
         self._macros, self._macros_for = dict(zip(names, words[1::2], strict=True)), command
 
     def _read_offer(self, data: bytes) -> Event:
         if len(data) < 12:
-            raise ProtocolError("a truncated negotiation")
+            raise MilterProtocolError("a truncated negotiation")
         self._readers = self._CLIENT
         numbers = (int.from_bytes(data[at : at + 4], "big") for at in (0, 4, 8))
         return Offer(*numbers)
@@ -203,7 +204,7 @@ class MtaStream:
         self._client_macros = self._take_macros(b"C")
         hostname, nul, rest = data.partition(b"\0")
         if not nul or not rest:
-            raise ProtocolError("a truncated connection event")
+            raise MilterProtocolError("a truncated connection event")
         family = rest[:1]
         if family not in b"46":
             return Connect(_text(hostname), None)  # a unix socket, or unknown to the MTA
@@ -238,7 +239,7 @@ class MtaStream:
         # a value ends at a NUL, as in C
         name, *rest = data.split(b"\0", 2)
         if not name or len(rest) < 2 or data[-1] != 0:
-            raise ProtocolError("a truncated header field")
+            raise MilterProtocolError("a truncated header field")
         return HeaderLine(name, rest[0])
 
     def _read_end_of_header(self, data: bytes) -> Event:  # noqa: ARG002 # there is none
@@ -307,7 +308,7 @@ def _text(octets: bytes) -> str:
 def _words(data: bytes) -> list[bytes]:
     words = data.split(b"\0")
     if words.pop() or not words:
-        raise ProtocolError("an unterminated text")
+        raise MilterProtocolError("an unterminated text")
     return words
 
 

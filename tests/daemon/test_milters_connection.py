@@ -9,11 +9,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from gatepost.logs import get_logger
-from milters.connection import Connection
+from milters.connection import MilterConnection
 from milters.conversation import UNIX, Conversation
 from milters.decision import Decisions, Runtime
 from milters.memory import Memory
-from milters.protocol.errors import ProtocolError
+from milters.protocol.errors import MilterProtocolError
 from milters.session import Session
 
 
@@ -23,7 +23,7 @@ class Owner:
     def __init__(self) -> None:
         self.gone = asyncio.Event()
 
-    def ended(self, connection: Connection) -> None:
+    def ended(self, connection: MilterConnection) -> None:
         self.gone.set()
 
 
@@ -43,7 +43,7 @@ def runtime() -> Runtime:
 @pytest.mark.parametrize(
     ("error", "event"),
     [
-        (ProtocolError("nonsense"), "not the milter protocol, connection closed"),
+        (MilterProtocolError("nonsense"), "not the milter protocol, connection closed"),
         (RuntimeError("a mistake of ours"), "bug in Gatepost, message deferred"),
     ],
 )
@@ -57,7 +57,7 @@ def test_what_goes_wrong_closes_the_connection_with_one_line(error: Exception, e
         wrong.error = error
         owner = Owner()
         with ours, theirs:
-            connection = Connection(
+            connection = MilterConnection(
                 ours, wrong, decisions, owner, Memory(), log, asyncio.get_running_loop()
             )
             connection.begin()

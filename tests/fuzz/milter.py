@@ -6,7 +6,7 @@ import struct
 from random import Random
 
 from milters.conversation import TCP, UNIX
-from milters.protocol.errors import ProtocolError
+from milters.protocol.errors import MilterProtocolError
 from tests.fuzz.mail import message
 from tests.fuzz.mutate import mutate, portions
 from tests.fuzz.target import Target
@@ -78,7 +78,7 @@ def check(made: tuple[bool, list[bytes]]) -> None:
     try:
         for portion in data:
             said += mta.say(portion)
-    except ProtocolError:
+    except MilterProtocolError:
         pass
     assert not mta.service.failures, "an internal error was answered with 451"
     while said:

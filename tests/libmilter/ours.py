@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from milters.conversation import queue_id
-from milters.protocol.errors import ProtocolError
+from milters.protocol.errors import MilterProtocolError
 from msgauth.drive import solve
 from tests.libmilter.conversation import Conversation, Played, answers
 from tests.libmilter.recording import WISHES, Recording, zone
@@ -37,7 +37,7 @@ class Ours:
             while (end := conversation.advance()) is not None:
                 lookup = self._session.end(queue_id(end), NOW)
                 conversation.answer(solve(lookup, zone().resolve).actions)
-        except ProtocolError as error:
+        except MilterProtocolError as error:
             self.error = str(error)
         said = conversation.take_output()
         self.has_ended = bool(self.error) or conversation.has_ended

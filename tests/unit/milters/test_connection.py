@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gatepost.logs import get_logger
-from milters.connection import Connection
+from milters.connection import MilterConnection
 from milters.conversation import UNIX, Conversation
 from milters.decision import Decisions, MessageAnswer
 from milters.memory import Memory
@@ -101,7 +101,7 @@ class Scene:
         self.decisions = Late(lambda: pytest.fail("nothing is decided here"), LOG)
         session = Session(lambda: current)
         self.conversation = Conversation(session, self.decisions, UNIX, 70_000)
-        self.connection = Connection(
+        self.connection = MilterConnection(
             cast(socket.socket, self.wire),
             self.conversation,
             self.decisions,
@@ -112,7 +112,7 @@ class Scene:
         )
         self.connection.begin()
 
-    def ended(self, connection: Connection) -> None:
+    def ended(self, connection: MilterConnection) -> None:
         assert connection is self.connection
         self.ends += 1
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gatepost.reply import Reply
 from milters.actions import DeleteHeader, InsertHeader, MessageAction, Quarantine, Refuse
 from milters.conversation import TCP, UNIX, Conversation, queue_id
-from milters.protocol.errors import ProtocolError
+from milters.protocol.errors import MilterProtocolError
 from milters.protocol.negotiation import Wishes
 from milters.session import Session
 from msgauth.drive import solve
@@ -222,7 +222,7 @@ def test_an_mta_that_lets_nothing_be_added_or_removed_is_told_at_once(
     offered: int, missing: str
 ) -> None:
     mta = Mta()
-    with pytest.raises(ProtocolError, match=f"does not offer {missing}, "):
+    with pytest.raises(MilterProtocolError, match=f"does not offer {missing}, "):
         mta.say(packet(b"O", struct.pack(">III", 6, offered, 0x1FFFFF)), MAIL)
 
 
@@ -324,7 +324,7 @@ def test_messages_that_come_at_once_are_decided_one_by_one() -> None:
 @given(st.lists(st.sampled_from((*COMMANDS, FROM)), max_size=30))
 def test_any_order_is_followed_or_refused(given_commands: list[bytes]) -> None:
     mta = Mta()
-    with contextlib.suppress(ProtocolError):
+    with contextlib.suppress(MilterProtocolError):
         mta.say(OFFER, *given_commands)
     assert not mta.service.failures
 
@@ -334,6 +334,6 @@ def test_an_event_that_a_session_has_no_place_for_ends_the_connection() -> None:
     mta = Mta()
     mta.say(OFFER, LOCAL, HELO, MAIL)
     mta.session.abort()  # the conversation believes that a message is under way
-    with pytest.raises(ProtocolError, match="before MAIL FROM"):
+    with pytest.raises(MilterProtocolError, match="before MAIL FROM"):
         mta.say(FROM)
     assert mta.service.failures == 0

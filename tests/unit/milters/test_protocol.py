@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from milters.protocol import answers
-from milters.protocol.errors import ProtocolError
+from milters.protocol.errors import MilterProtocolError
 from milters.protocol.events import (
     Abort,
     BodyChunk,
@@ -67,7 +67,7 @@ def events(*portions: bytes, limit: int = LIMIT) -> list[Event | str]:
             while (event := stream.next_event()) is not None:
                 found.append(event)
             assert not stream.has_more
-    except ProtocolError as error:
+    except MilterProtocolError as error:
         found.append(str(error))
     return found
 
@@ -214,7 +214,7 @@ def test_behind_an_error_nothing_comes_any_more() -> None:
     stream.receive_data(OFFER + BODY + MESSAGE)
     assert isinstance(stream.next_event(), Offer)
     for _ in range(3):
-        with pytest.raises(ProtocolError):
+        with pytest.raises(MilterProtocolError):
             stream.next_event()
         stream.receive_data(MESSAGE)
 
@@ -233,7 +233,7 @@ def test_a_packet_as_long_as_the_limit_is_taken() -> None:
 def test_an_error_is_known_before_the_packet_is_here() -> None:
     stream = MtaStream(LIMIT)
     stream.receive_data(b"\x7f\xff\xff\xff")
-    with pytest.raises(ProtocolError):
+    with pytest.raises(MilterProtocolError):
         stream.next_event()
 
 
@@ -340,7 +340,7 @@ def test_nothing_is_asked_for_that_was_not_offered() -> None:
 
 def test_versions() -> None:
     assert agree(Offer(99, 0, 0), WISHES).version == 6
-    with pytest.raises(ProtocolError, match="version 1 of the protocol"):
+    with pytest.raises(MilterProtocolError, match="version 1 of the protocol"):
         agree(Offer(1, 0, 0), WISHES)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gatepost.dns import Zone
 from milters.envelope import MAX_RECIPIENTS
 from milters.header import MAX_DELETIONS
-from milters.protocol.errors import ProtocolError
+from milters.protocol.errors import MilterProtocolError
 from milters.session import Session
 from msgauth.drive import solve
 from tests.unit.milters.mail import (
@@ -320,7 +320,7 @@ def test_any_order_of_events_ends_in_an_outcome_or_a_protocol_error(events: list
                 in_message = False
             else:
                 EVENTS[event](session)
-        except ProtocolError:
+        except MilterProtocolError:
             assert not in_message or (after_header and event in ("header", "forged"))
             continue
         if event == "mail":
