@@ -11,7 +11,7 @@ from gatepost.ownership import OwnerSettings, SenderRights, read_rights
 from msgauth.mail_address import MailAddress
 
 
-class OwnershipSettings(OwnerSettings):
+class FromOwnershipSettings(OwnerSettings):
     """The From addresses that a login may use; mail with another From is refused with 550 5.7.1."""
 
     enforce: bool = Field(
@@ -31,10 +31,10 @@ class OwnershipSettings(OwnerSettings):
         return data
 
 
-class Ownership:
+class FromOwnership:
     """The rights of logins to a From. Raises `OwnershipError` for a file that cannot be read."""
 
-    def __init__(self, settings: OwnershipSettings) -> None:
+    def __init__(self, settings: FromOwnershipSettings) -> None:
         self._rights: SenderRights | None = read_rights(settings) if settings.enforce else None
 
     def allows(self, login: str, authors: Sequence[MailAddress]) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gatepost.config import GroundSettings
 from milters.guard import Guard
 from milters.key_table import KeyTable
-from milters.ownership import Ownership
+from milters.ownership import FromOwnership
 from milters.policy import PolicyTable, table
 from milters.settings import MiltersSettings
 from milters.signing import Signing
@@ -25,7 +25,7 @@ class Rules:
     """The authserv-ids whose fields are removed, in lower case."""
     guard: Guard
     signing: Signing
-    ownership: Ownership
+    ownership: FromOwnership
     table: PolicyTable
     dkim_limits: VerifierLimits
 
@@ -45,7 +45,7 @@ class Rules:
             frozenset({authserv_id, *settings.strip_authserv_ids}),
             Guard(settings, ground.proxy_networks),
             Signing(settings, keys),
-            Ownership(settings.ownership),
+            FromOwnership(settings.ownership),
             actions,
             VerifierLimits(
                 settings.verify.max_signatures,

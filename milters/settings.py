@@ -26,7 +26,7 @@ from gatepost.config import (
 )
 from gatepost.listen import Inet
 from milters.keys.settings import KeySettings
-from milters.ownership import OwnershipSettings
+from milters.ownership import FromOwnershipSettings
 from milters.signed_headers import header_policy
 from msgauth.errors import MsgauthError
 
@@ -405,8 +405,8 @@ class MiltersSettings(ServerSettings, KeySettings):
         default=PolicySettings(), description="The action for each result of the checks."
     )
     seal: SealSettings = Field(default=SealSettings(), description="ARC seals.")
-    ownership: OwnershipSettings = Field(
-        default=OwnershipSettings(), description="Which login may use which From."
+    ownership: FromOwnershipSettings = Field(
+        default=FromOwnershipSettings(), description="Which login may use which From."
     )
 
     @model_validator(mode="after")

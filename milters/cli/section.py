@@ -17,7 +17,7 @@ from gatepost.systemd import Unit
 from milters.file import MiltersFile
 from milters.keys.settings import KeySettings
 from milters.keys.store import Harm, load
-from milters.ownership import Ownership
+from milters.ownership import FromOwnership
 from milters.settings import MiltersSettings
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -46,7 +46,7 @@ class MiltersSection:
     ) -> Iterator[tuple[str, str]]:
         """Read the tables of owners; only the milter's user can tell whether it can read keys."""
         try:
-            Ownership(settings.ownership)
+            FromOwnership(settings.ownership)
         except OwnershipError as error:
             yield "milters.ownership", str(error)
 

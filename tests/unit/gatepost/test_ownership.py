@@ -19,8 +19,8 @@ from gatepost.ownership import (
     read_rights,
 )
 from milters.file import MiltersFile
-from milters.ownership import Ownership
-from milters.ownership import OwnershipSettings as MilterSettings
+from milters.ownership import FromOwnership
+from milters.ownership import FromOwnershipSettings as MilterSettings
 from msgauth.mail_address import MailAddress
 from policyd.settings import OwnershipSettings as PolicySettings
 
@@ -200,7 +200,7 @@ def test_the_milter_names_the_successor_of_its_old_table(tmp_path: Path) -> None
 @pytest.mark.parametrize("enforce", [True, False])
 def test_a_milter_that_cannot_read_its_table_does_not_start(tmp_path: Path, enforce: bool) -> None:
     settings = MilterSettings(enforce=enforce, owners_files=(tmp_path / "none",))
-    make: Callable[[], Ownership] = lambda: Ownership(settings)  # noqa: E731
+    make: Callable[[], FromOwnership] = lambda: FromOwnership(settings)  # noqa: E731
     if enforce:
         with pytest.raises(OwnershipError, match="does not exist"):
             make()
