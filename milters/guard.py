@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import enum
 import functools
-import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
+from gatepost.config.networks import IpNetwork
 from milters.settings import MiltersSettings
 from msgauth.address import AddressError, IpAddress, parse_address, plain
-
-IpNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 CACHED_ADDRESSES = 4096
 """Client addresses whose classification is cached."""

@@ -29,12 +29,15 @@ from milters.keys.settings import KeySettings
 from milters.ownership import FromOwnershipSettings
 from milters.signed_headers import header_policy
 from msgauth.errors import MsgauthError
+from msgauth.keys import Algorithm
 
 PolicyAction = Literal["accept", "tag", "quarantine", "defer", "reject"]
 """The action for a message, from the mildest to the hardest; see `milters.policy`."""
 
-Canonicalization = Literal["relaxed/relaxed", "relaxed/simple", "simple/relaxed", "simple/simple"]
-Algorithm = Literal["rsa-sha256", "ed25519-sha256"]
+CanonicalizationName = Literal[
+    "relaxed/relaxed", "relaxed/simple", "simple/relaxed", "simple/simple"
+]
+"""A value of the tag c= (RFC 6376 section 3.5), header first; see `msgauth.Canonicalization`."""
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
@@ -68,7 +71,7 @@ class DomainSigning(Section):
     algorithms: tuple[Algorithm, ...] = Field(
         default=(), description="Only keys of these algorithms sign. Empty: those of all domains."
     )
-    canonicalization: Canonicalization | None = Field(
+    canonicalization: CanonicalizationName | None = Field(
         default=None, description="How header and body are canonicalized (RFC 6376 section 3.4)."
     )
     expiry: Expiry | None = Field(
@@ -96,7 +99,7 @@ class SignSettings(Section):
         description="Keys of these algorithms sign. If the domain has keys of several, each adds "
         "its own signature (RFC 8463 section 5).",
     )
-    canonicalization: Canonicalization = Field(
+    canonicalization: CanonicalizationName = Field(
         default="relaxed/relaxed",
         description="How header and body are canonicalized (RFC 6376 section 3.4).",
     )

@@ -13,13 +13,11 @@ from gatepost.printable import escape
 from msgauth.ask import Answer, Question, Rcode
 from msgauth.trace import Asked, Trace
 
-Command = Callable[..., None]
-
 MAX_SHOWN = 100
 """Maximum characters shown of one record."""
 
 
-def dns_option(command: Command) -> Command:
+def dns_option(command: Callable[..., None]) -> Callable[..., None]:
     """Add the option `--dns FILE`."""
     return click.option(
         "--dns",

@@ -6,10 +6,9 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gatepost.config.networks import IpNetwork
 from milters.keys.tables.dataset import DataSetEntry
 from milters.keys.tables.errors import OpendkimError
-
-IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_PIECES = 2000
 """Networks from which hosts are still taken out one by one."""
