@@ -6,27 +6,30 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
 from gatepost.cli.output import tell
-from milters.cli.keys.checked import as_json as json_of
-from milters.cli.keys.checked import look_at, show
 from milters.cli.keys.daemon import keys_outside_folder, unreadable_by_daemon
 from milters.cli.keys.dns import open_servers, server_options
 from milters.cli.keys.options import (
     again,
     any_domain_argument,
+    describe,
     domain_argument,
     folder_options,
+    kind,
     open_folder,
     selector_arguments,
 )
+from milters.cli.keys.progress import Progress
 from milters.keys import lifecycle
-from milters.keys.checked import CheckedKeys
+from milters.keys.checked import CheckedKey, CheckedKeys, check_keys
 from milters.keys.errors import KeysError, NothingWaitsError
 from milters.keys.folder import KeyFile
 from milters.keys.lifecycle import MUST_BE_IN_DNS, UnpublishedError
+from milters.keys.servers import Servers
 from milters.keys.state import OVERLAP, print_date
 
 
@@ -60,18 +63,18 @@ def check(
     keys = lifecycle.to_check(key_folder, domain, selectors, outside)
     if not keys:
         tell(f"{domain or key_folder.path} has no keys to check", err=True)
-    looked = look_at(keys, open_servers(told, port, config, len(keys)))
+    looked = _look_at(keys, open_servers(told, port, config, len(keys)))
     problems = list(looked.problems)
     if folder is None:
         problems += unreadable_by_daemon(config)
     if not told:
         problems += lifecycle.note_seen(key_folder, looked.checked, datetime.now(UTC))
     if as_json:
-        found = [json_of(one) for one in looked.checked]
+        found = [_json_of(one) for one in looked.checked]
         click.echo(json.dumps({"keys": found, "problems": problems}, indent=2))
     else:
         for one in looked.checked:
-            show(one)
+            _show(one)
         for problem in problems:
             tell(problem, err=True)
     missing = [
@@ -110,7 +113,7 @@ def activate(
     """
 
     def look(keys: Sequence[KeyFile]) -> CheckedKeys:
-        return look_at(keys, open_servers(told, port, config, len(keys)))
+        return _look_at(keys, open_servers(told, port, config, len(keys)))
 
     now = datetime.now(UTC)
     try:
@@ -126,7 +129,7 @@ def activate(
         raise KeysError(f"{error}; {again('new', domain, folder)}") from None
     except UnpublishedError as error:
         for one in error.missing:
-            show(one)
+            _show(one)
         raise
     if as_json:
         result = {"domain": domain, "active": done.active, "retired": done.retired}
@@ -139,3 +142,44 @@ def activate(
             f"after {print_date(now + OVERLAP)[:10]}:\n"
             f"  {again('revoke', domain, folder, *done.retired)}"
         )
+
+
+def _look_at(keys: Sequence[KeyFile], servers: Servers) -> CheckedKeys:
+    """Query all keys at once; on a terminal it shows the progress."""
+    with Progress("keys", len(keys)) as progress:
+        return check_keys(keys, servers, progress.advance)
+
+
+def _json_of(one: CheckedKey) -> dict[str, Any]:
+    """Return the check in the form for `--json`."""
+    return {
+        **describe(one.key, one.signing),
+        "seen": str(one.found.seen),
+        "reason": one.found.reason,
+        "note": one.found.note,
+        "servers": [
+            {
+                "server": str(sight.said.server),
+                "name": sight.said.name,
+                "seen": str(sight.publication.seen),
+                "reason": sight.publication.reason,
+            }
+            for sight in one.sights
+        ],
+    }
+
+
+def _show(one: CheckedKey) -> None:
+    """Print the check, with one line per server that does not have the record."""
+    described = describe(one.key, one.signing)
+    hosts = {sight.said.server.host for sight in one.sights}
+    head = f"{one.key.selector} of {one.key.domain} ({kind(described)}, {one.key.state})"
+    if one.is_published:
+        tell(f"{head}: published at {', '.join(sorted(hosts))}")
+        if one.found.note:
+            tell(f"  but {one.found.note}")
+        return
+    tell(f"{head}: {one.found.seen}" + ("" if one.sights else one.found.reason))
+    for sight in one.sights:
+        reason = sight.publication.reason or "has the record"
+        tell(f"  {sight.said.server}: {reason}")
