@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 from gatepost.reply import Reply
 from milters.actions import DeleteHeader
-from milters.author import authors
 from milters.envelope import Envelope
 from milters.fragile import FragileParts
 from milters.header import insert
@@ -20,6 +19,7 @@ from milters.returning import UNSIGNED, Returned, Returning
 from milters.rules import Rules
 from msgauth.ask import Lookup
 from msgauth.dkim import BodyHashes, MessageSigner, SigningError
+from msgauth.dmarc import find_author
 from msgauth.mail_address import MailAddress
 from msgauth.message import HeaderField
 from msgauth.trace import Trace
@@ -58,7 +58,7 @@ class Outbound:
         self._signing_domain = ""
         self._unsigned = ""
         self._refusal: Reply | None = None
-        ours = authors([field.value for field in fields if field.key == b"from"])
+        ours = _authors([field.value for field in fields if field.key == b"from"])
         self._author_domain = ours[0].domain if ours else ""
         domains = {author.domain for author in ours}
         self._marks = read_marks(
@@ -130,3 +130,14 @@ class Outbound:
             fragile=self.fragile.reasons if self.fragile is not None and is_covered else (),
             facts=facts,
         )
+
+
+def _authors(fields: Sequence[bytes]) -> tuple[MailAddress, ...]:
+    """Return the addresses that a mail program could show as author, the first one in From first.
+
+    The local part is empty if programs may show different ones. The result is empty unless there is
+    exactly one From field that all mail programs read as the same domain. `fields` has the values
+    of all From fields of a message.
+    """
+    found = find_author(fields)
+    return () if found.problem else found.mailboxes
