@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from milters.actions import DeleteHeader, MessageAction, Quarantine, Refuse
-from milters.checks import checks_of, outcomes
 from milters.envelope import Envelope
 from milters.header import insert, verdict
+from milters.inbound_checks import checks_of, outcomes
 from milters.outcome import SECOND_FIELD, MessageOutcome, shown
 from milters.policy import Disposition, decide, reply
 from milters.rules import Rules
