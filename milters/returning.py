@@ -31,7 +31,7 @@ UNSIGNED = "from-outside"
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The actions for the message; `seal` is the result of the ARC seal, as in `Outcome`."""
+    """The actions for the message; `seal` is the result of the ARC seal, as in `MessageOutcome`."""
 
     actions: tuple[MessageAction, ...] = ()
     findings: tuple[Finding, ...] = ()

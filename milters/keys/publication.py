@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from gatepost.dns.authoritative import Said, ask_everywhere
 from milters.keys.names import record_name
 from msgauth.ask import Answer, Lookup, Rcode, ask
-from msgauth.dkim.record import KeyRecord, RecordError, RevokedError, parse_key_record
+from msgauth.dkim.record import KeyRecord, KeyRecordError, RevokedError, parse_key_record
 from msgauth.keys import SigningKey
 
 RETRY = 60.0
@@ -79,7 +79,7 @@ def _judge_record(key: SigningKey, text: str) -> Publication:
         record = parse_key_record(text)
     except RevokedError:
         return Publication(RecordStatus.REVOKED, "the record exists with an empty p=")
-    except RecordError as error:
+    except KeyRecordError as error:
         return Publication(RecordStatus.DIFFERENT, f"{error}: {text[:60]!r}")
     return _judge_key_record(key, record)
 

@@ -4,13 +4,13 @@
 from msgauth.authres.agreement import dmarc_passed
 from msgauth.authres.format import format_field, format_value
 from msgauth.authres.lexer import AuthresError
-from msgauth.authres.parse import AuthenticationResults, Result, parse
+from msgauth.authres.parse import AuthenticationResults, MethodResult, parse
 from msgauth.authres.trust import claims, fields_to_remove, is_from
 
 __all__ = [
     "AuthenticationResults",
     "AuthresError",
-    "Result",
+    "MethodResult",
     "claims",
     "dmarc_passed",
     "fields_to_remove",

@@ -7,7 +7,7 @@ that it says about DMARC agrees.
 
 from __future__ import annotations
 
-from msgauth.authres.parse import VERSION, AuthenticationResults, Result
+from msgauth.authres.parse import VERSION, AuthenticationResults, MethodResult
 from msgauth.domain import DomainError, to_alabels
 
 
@@ -30,7 +30,7 @@ def dmarc_passed(field: AuthenticationResults, author_domain: str) -> bool:
     return bool(results) and all(_agrees(result, author_domain) for result in results)
 
 
-def _agrees(result: Result, author_domain: str) -> bool:
+def _agrees(result: MethodResult, author_domain: str) -> bool:
     named = [
         item.value for item in result.properties if (item.ptype, item.name) == ("header", "from")
     ]

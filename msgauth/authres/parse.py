@@ -31,7 +31,7 @@ _BARE = re.compile(r'[^\s;()"]+')
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class MethodResult:
     """The result of one method in a field."""
 
     method: str
@@ -52,10 +52,10 @@ class AuthenticationResults:
 
     authserv_id: str
     """As written, without quotes."""
-    results: tuple[Result, ...] = ()
+    results: tuple[MethodResult, ...] = ()
     """Empty if the field says "none": nothing was checked."""
 
-    def of(self, method: str) -> tuple[Result, ...]:
+    def of(self, method: str) -> tuple[MethodResult, ...]:
         """Return the results of one method in the supported version."""
         return tuple(r for r in self.results if r.method == method and r.version == 1)
 
@@ -79,7 +79,7 @@ def parse(text: str) -> AuthenticationResults:
     if version and int(version) != VERSION:
         raise AuthresError(f"version {version} of the syntax is not known")
     lexer.cfws()
-    results: list[Result] = []
+    results: list[MethodResult] = []
     while not lexer.at_end():
         if not lexer.literal(";"):
             raise AuthresError(f"; is missing at {lexer.text[lexer.position :][:20]!a}")
@@ -96,11 +96,11 @@ def parse(text: str) -> AuthenticationResults:
     return AuthenticationResults(authserv_id, () if nothing else tuple(results))
 
 
-def _result(lexer: Lexer) -> Result:
+def _result(lexer: Lexer) -> MethodResult:
     method = lexer.keyword()
     lexer.cfws()
     if method == "none" and (lexer.at_end() or lexer.text[lexer.position] == ";"):
-        return Result("none", "")
+        return MethodResult("none", "")
     version = 1
     if lexer.literal("/"):
         lexer.cfws()
@@ -112,7 +112,7 @@ def _result(lexer: Lexer) -> Result:
     while True:
         spaced = lexer.cfws()
         if lexer.at_end() or lexer.text[lexer.position] == ";":
-            return Result(method, result, reason, tuple(properties), version)
+            return MethodResult(method, result, reason, tuple(properties), version)
         if not spaced:
             raise AuthresError(f"a space is missing at {lexer.text[lexer.position :][:20]!a}")
         ptype = lexer.keyword()

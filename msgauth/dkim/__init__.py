@@ -5,7 +5,7 @@ from msgauth.dkim.canonical import RELAXED, SIMPLE, Canonical, Canonicalization
 from msgauth.dkim.headers import DEFAULT_HEADERS, HeaderPolicy
 from msgauth.dkim.record import (
     KeyRecord,
-    RecordError,
+    KeyRecordError,
     RevokedError,
     key_record_name,
     parse_key_record,
@@ -24,9 +24,9 @@ __all__ = [
     "DkimResult",
     "HeaderPolicy",
     "KeyRecord",
+    "KeyRecordError",
     "MessageSigner",
     "MessageVerifier",
-    "RecordError",
     "RevokedError",
     "Signature",
     "SignatureSpec",

@@ -13,7 +13,7 @@ from msgauth.ask import Lookup, Rcode, ask
 from msgauth.dkim.body import BodyHash
 from msgauth.dkim.canonical import canonical_field
 from msgauth.dkim.headers import Header
-from msgauth.dkim.record import KeyRecord, RecordError, key_record_name, parse_key_record
+from msgauth.dkim.record import KeyRecord, KeyRecordError, key_record_name, parse_key_record
 from msgauth.dkim.signature import RejectedError, Signature, without_signature
 from msgauth.keys import KeyType
 from msgauth.message import HeaderField
@@ -63,7 +63,7 @@ def find_records(
     for text in answer.records[:MAX_KEY_RECORDS]:
         try:
             record = parse_key_record(text)
-        except RecordError as error:
+        except KeyRecordError as error:
             reasons.append(str(error))
             continue
         reason = _misfit(record, domain, key_type, auid)

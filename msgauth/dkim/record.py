@@ -25,11 +25,11 @@ domains."""
 _KEY_TYPES: Final[dict[str, KeyType]] = {"rsa": "rsa", "ed25519": "ed25519"}
 
 
-class RecordError(MsgauthError):
+class KeyRecordError(MsgauthError):
     """A TXT record is not a usable key record."""
 
 
-class RevokedError(RecordError):
+class RevokedError(KeyRecordError):
     """The record says that its key is revoked (RFC 6376 section 3.6.1, empty p=)."""
 
 
@@ -58,9 +58,9 @@ def key_record_name(selector: str, domain: str) -> str:
 
 
 def parse_key_record(text: str) -> KeyRecord:
-    """Read a key record; raises `RecordError`, or `RevokedError` for an empty p=."""
+    """Read a key record; raises `KeyRecordError`, or `RevokedError` for an empty p=."""
     if len(text) > MAX_RECORD:
-        raise RecordError(f"the key record is longer than {MAX_RECORD} characters")
+        raise KeyRecordError(f"the key record is longer than {MAX_RECORD} characters")
     return _parse_key_record(text)
 
 
@@ -69,12 +69,12 @@ def _parse_key_record(text: str) -> KeyRecord:
     try:
         tags = parse_tags(text)
     except MsgauthError as error:
-        raise RecordError(f"the key record is broken: {error}") from error
+        raise KeyRecordError(f"the key record is broken: {error}") from error
     # RFC 6376 section 3.6.1: v= MUST be first and exactly DKIM1 if it is there
     if "v" in tags and (next(iter(tags)) != "v" or tags["v"] != "DKIM1"):
-        raise RecordError("the record is not a DKIM1 key record")
+        raise KeyRecordError("the record is not a DKIM1 key record")
     if "p" not in tags:
-        raise RecordError("the key record has no p=")
+        raise KeyRecordError("the key record has no p=")
     flags = split_list(tags.get("t", ""))
     hashes = frozenset(split_list(tags["h"])) if "h" in tags else None
     services = frozenset(split_list(tags.get("s", "*")))
@@ -93,10 +93,10 @@ def _key(key_type: str, value: str) -> VerifyingKey:
         raise RevokedError("the key is revoked")
     known_type = _KEY_TYPES.get(key_type)
     if known_type is None:  # RFC 6376 section 3.6.1: unrecognized key types MUST be ignored
-        raise RecordError("the key record has an unknown key type")
+        raise KeyRecordError("the key record has an unknown key type")
     try:
         return VerifyingKey.parse(known_type, decode_base64(value))
     except BadKeyError as error:
-        raise RecordError(str(error)) from error
+        raise KeyRecordError(str(error)) from error
     except TagError as error:
-        raise RecordError("the key is not base64") from error
+        raise KeyRecordError("the key is not base64") from error

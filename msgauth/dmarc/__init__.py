@@ -7,7 +7,7 @@ found by the DNS tree walk; there is no public suffix list.
 
 from msgauth.dmarc.author import Author, find_author
 from msgauth.dmarc.check import RESERVED, DmarcCheck, check_dmarc
-from msgauth.dmarc.record import Policy, Record
+from msgauth.dmarc.record import DmarcRecord, Policy
 from msgauth.dmarc.result import Alignment, DmarcResult
 
 __all__ = [
@@ -15,9 +15,9 @@ __all__ = [
     "Alignment",
     "Author",
     "DmarcCheck",
+    "DmarcRecord",
     "DmarcResult",
     "Policy",
-    "Record",
     "check_dmarc",
     "find_author",
 ]

@@ -34,7 +34,7 @@ RESERVED: Final = 0.4
 attempts at a slow server in the default of 20 seconds."""
 
 
-class Signature(Protocol):
+class SignatureResult(Protocol):
     """The required part of the result of a DKIM signature."""
 
     @property
@@ -97,7 +97,7 @@ class DmarcCheck:
                     break
         return tuple(found)
 
-    def finish(self, dkim: Iterable[Signature], spf: SpfResult | None) -> Lookup[DmarcResult]:
+    def finish(self, dkim: Iterable[SignatureResult], spf: SpfResult | None) -> Lookup[DmarcResult]:
         """Return the result; for the arguments see `check_dmarc`."""
         if not self._authors:
             return DmarcResult("dmarc", DmarcStatus.PERMERROR, self._problem)
@@ -114,7 +114,7 @@ class DmarcCheck:
 
 
 def check_dmarc(
-    author: Author, dkim: Iterable[Signature], spf: SpfResult | None
+    author: Author, dkim: Iterable[SignatureResult], spf: SpfResult | None
 ) -> Lookup[DmarcResult]:
     """Check whether a passing identifier is aligned with the author of a message.
 
@@ -151,7 +151,7 @@ def _badness(result: DmarcResult) -> tuple[int, bool, int]:
 class _Seen:
     """The identifiers of a message that passed, and those that might have."""
 
-    def __init__(self, dkim: Iterable[Signature], spf: SpfResult | None) -> None:
+    def __init__(self, dkim: Iterable[SignatureResult], spf: SpfResult | None) -> None:
         self.passed: list[tuple[str, str]] = []
         self.undecided: list[tuple[str, str]] = []
         for signature in dkim:
@@ -159,7 +159,7 @@ class _Seen:
         if spf is not None and spf.identity == "mailfrom":
             self._add("spf", spf)
 
-    def _add(self, method: str, result: Signature) -> None:
+    def _add(self, method: str, result: SignatureResult) -> None:
         if result.status not in ("pass", "temperror"):
             return
         try:

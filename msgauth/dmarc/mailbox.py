@@ -68,7 +68,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class AddrSpec:
     """The address of a mailbox: the parts before and after "@", without white space and comments.
 
     `at` is the position of "@"; `domain` may be an invalid domain name.
@@ -109,7 +109,7 @@ def members(text: str) -> Iterator[Member]:
     yield Member(tuple(found))
 
 
-def address_of(member: Member) -> tuple[Address | None, tuple[Token, ...]]:
+def address_of(member: Member) -> tuple[AddrSpec | None, tuple[Token, ...]]:
     """Return the address of a mailbox, and the display name before it.
 
     There is no address in an empty member of a list (RFC 5322 section 4.4), nor in the first half
@@ -170,7 +170,7 @@ def _tokens(text: str) -> Iterator[Token]:
         yield Token(text[start:position], start)
 
 
-def _address(tokens: list[Token]) -> Address:
+def _address(tokens: list[Token]) -> AddrSpec:
     texts = [token.text for token in tokens]
     if texts.count("@") != 1 or not {",", ":", ";"}.isdisjoint(texts):
         raise _no_address()
@@ -190,7 +190,7 @@ def _address(tokens: list[Token]) -> Address:
         raise _no_address()
     if domain.startswith("["):
         raise GrammarError("From has an address literal and no domain")
-    return Address(local, domain, tokens[at].start)
+    return AddrSpec(local, domain, tokens[at].start)
 
 
 def _is_broken(token: Token) -> bool:

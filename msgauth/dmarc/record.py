@@ -52,7 +52,7 @@ _SEVERITY = (Policy.NONE, Policy.QUARANTINE, Policy.REJECT)
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class DmarcRecord:
     """A DMARC policy record; tags that are absent or broken have their defaults."""
 
     p: Policy = Policy.NONE
@@ -82,7 +82,7 @@ def is_record(text: str) -> bool:
     return _VERSION.match(text) is not None
 
 
-def parse(text: str) -> Record:
+def parse(text: str) -> DmarcRecord:
     """Parse a TXT record for which `is_record` holds; never fails.
 
     Unknown tags are ignored, and broken ones get their defaults (RFC 9989 section 4.8). The first
@@ -92,7 +92,7 @@ def parse(text: str) -> Record:
 
 
 @functools.lru_cache(CACHED_RECORDS)
-def _parse(text: str) -> Record:
+def _parse(text: str) -> DmarcRecord:
     tags: dict[str, str] = {}
     for spec in text.split(";")[1:]:
         name, equals, value = spec.partition("=")
@@ -105,7 +105,7 @@ def _parse(text: str) -> Record:
     if p is None or (sp is None and "sp" in tags) or (np is None and "np" in tags):
         # RFC 9989 section 4.10.1: as if it were p=none, if a report is wanted
         p, sp, np, usable = Policy.NONE, None, None, bool(rua)
-    return Record(
+    return DmarcRecord(
         p,
         sp,
         np,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msgauth.dmarc.record import Policy, Record
+from msgauth.dmarc.record import DmarcRecord, Policy
 from msgauth.results import Finding
 
 
@@ -28,7 +28,7 @@ class DmarcResult(Finding):
     """The domain in From, in A-labels, or empty."""
     policy_domain: str = ""
     """The domain of the record; empty if none applies."""
-    record: Record | None = None
+    record: DmarcRecord | None = None
     """That record."""
     policy_tag: str = ""
     """The tag of the record with the policy: p, sp or np; empty if irrelevant."""

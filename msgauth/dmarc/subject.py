@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from msgauth.ask import Lookup
-from msgauth.dmarc.record import Policy, Record
+from msgauth.dmarc.record import DmarcRecord, Policy
 from msgauth.dmarc.walk import (
     DnsError,
     Published,
@@ -90,7 +90,7 @@ class AuthorDomain:
         return is_at_or_below(identifier, self._organization)
 
 
-def is_strict(record: Record, method: str) -> bool:
+def is_strict(record: DmarcRecord, method: str) -> bool:
     """Return whether only the same domain is aligned (RFC 9989 section 4.7, adkim and aspf)."""
     return record.strict_dkim if method == "dkim" else record.strict_spf
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from msgauth.ask import Answer, Lookup, Question, Rcode, Share
-from msgauth.dmarc.record import Record, is_record, parse
+from msgauth.dmarc.record import DmarcRecord, is_record, parse
 from msgauth.domain import ancestors, count_labels, last_labels
 
 MAX_QUERIES = 8
@@ -29,7 +29,7 @@ class Published:
     """A DMARC record and the domain it is published for."""
 
     domain: str
-    record: Record
+    record: DmarcRecord
 
 
 Path: TypeAlias = tuple[Published, ...]

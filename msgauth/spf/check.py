@@ -13,8 +13,8 @@ from msgauth.domain import DomainError, to_alabels
 from msgauth.mail_address import MailAddress
 from msgauth.results import Property, SpfStatus
 from msgauth.spf.evaluation import (
+    CheckHostResult,
     Evaluation,
-    Outcome,
     PermanentError,
     Subject,
     TemporaryError,
@@ -138,7 +138,7 @@ _VERBS = {
 }
 
 
-def _reason(outcome: Outcome, client: IpAddress) -> str:
+def _reason(outcome: CheckHostResult, client: IpAddress) -> str:
     if outcome.record is None:
         return f"{outcome.domain} has no SPF record"
     if outcome.matched is None:

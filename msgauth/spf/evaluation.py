@@ -11,7 +11,7 @@ from msgauth.ask import Answer, Lookup, Question, Rcode, RdType
 from msgauth.domain import MAX_LABEL, MAX_NAME, is_at_or_below
 from msgauth.results import SpfStatus
 from msgauth.spf.macro import MacroError, MacroString, parse_explanation
-from msgauth.spf.record import Directive, Record, RecordError, is_record, parse
+from msgauth.spf.record import Directive, SpfRecord, SpfRecordError, is_record, parse
 
 MAX_LOOKUPS = 10
 """Maximum terms of a check that query DNS (RFC 7208 section 4.6.4)."""
@@ -55,13 +55,13 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CheckHostResult:
     """The result of check_host()."""
 
     status: SpfStatus
     domain: str
     """The domain whose record decided, perhaps after a redirect."""
-    record: Record | None = None
+    record: SpfRecord | None = None
     """That record, or None."""
     matched: Directive | None = None
     """The directive that matched, or None."""
@@ -81,7 +81,7 @@ class Evaluation:
         self._client_names: tuple[str, ...] | None = None
         self._validated: dict[str, bool] = {}
 
-    def check_host(self, domain: str) -> Lookup[Outcome]:
+    def check_host(self, domain: str) -> Lookup[CheckHostResult]:
         """Evaluate the record of `domain`, and follow its redirect (RFC 7208 section 4).
 
         Raises `TemporaryError` and `PermanentError`.
@@ -94,9 +94,9 @@ class Evaluation:
                 if matched is None:
                     matched = yield from self._matches(directive, domain)
                 if matched:
-                    return Outcome(directive.result, domain, record, directive)
+                    return CheckHostResult(directive.result, domain, record, directive)
             if record.redirect is None:
-                return Outcome(SpfStatus.NEUTRAL, domain, record)  # RFC 7208 section 4.7
+                return CheckHostResult(SpfStatus.NEUTRAL, domain, record)  # RFC 7208 section 4.7
             # RFC 7208 section 6.1
             self._count_lookup()
             target = yield from self._target(record.redirect, domain)
@@ -104,16 +104,16 @@ class Evaluation:
             if target is None or redirected is None:
                 raise PermanentError(f"{domain} redirects to a domain without SPF record")
             domain, record = target, redirected
-        return Outcome(SpfStatus.NONE, domain)
+        return CheckHostResult(SpfStatus.NONE, domain)
 
-    def _record(self, domain: str) -> Lookup[Record | None]:
+    def _record(self, domain: str) -> Lookup[SpfRecord | None]:
         # RFC 7208 sections 4.4 and 4.5
         texts = [text for text in (yield from self._ask(domain, "TXT")) if is_record(text)]
         if len(texts) > 1:
             raise PermanentError(f"{domain} has {len(texts)} SPF records")
         try:
             return parse(texts[0]) if texts else None
-        except RecordError as error:
+        except SpfRecordError as error:
             raise PermanentError(f"SPF record of {domain}: {error}") from error
 
     def _matches_client(self, directive: Directive) -> bool | None:

@@ -43,7 +43,7 @@ _IP4 = re.compile(r":([0-9.]{7,15})(?:/([0-9]{1,3}))?\Z")
 _IP6 = re.compile(r":([0-9a-f:.]{2,45})(?:/([0-9]{1,3}))?\Z", re.I)
 
 
-class RecordError(MsgauthError):
+class SpfRecordError(MsgauthError):
     """An SPF record has a syntax error, which makes the result "permerror"."""
 
 
@@ -70,7 +70,7 @@ class Directive:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class SpfRecord:
     """An SPF record without syntax errors."""
 
     directives: tuple[Directive, ...]
@@ -84,14 +84,14 @@ def is_record(text: str) -> bool:
     return text[:6].lower() == "v=spf1" and (len(text) == 6 or text[6] == " ")
 
 
-def parse(text: str) -> Record:
-    """Parse a TXT record for which `is_record` holds. Raises `RecordError`."""
+def parse(text: str) -> SpfRecord:
+    """Parse a TXT record for which `is_record` holds. Raises `SpfRecordError`."""
     if len(text) > MAX_RECORD:
-        raise RecordError(f"the record is longer than {MAX_RECORD} octets")
+        raise SpfRecordError(f"the record is longer than {MAX_RECORD} octets")
     return _parse_cached(text) if len(text) <= MAX_CACHED else _parse(text)
 
 
-def _parse(text: str) -> Record:
+def _parse(text: str) -> SpfRecord:
     directives: list[Directive] = []
     modifiers: dict[str, MacroString] = {}
     for term in text[6:].split(" "):
@@ -103,9 +103,9 @@ def _parse(text: str) -> Record:
                 directives.append(_parse_directive(term))
             else:
                 _add_modifier(modifiers, modifier[1].lower(), modifier[2])
-        except (MacroError, RecordError) as error:
-            raise RecordError(f"{_shown(term)} {error}") from error
-    return Record(tuple(directives), modifiers.get("redirect"), modifiers.get("exp"))
+        except (MacroError, SpfRecordError) as error:
+            raise SpfRecordError(f"{_shown(term)} {error}") from error
+    return SpfRecord(tuple(directives), modifiers.get("redirect"), modifiers.get("exp"))
 
 
 _parse_cached = functools.lru_cache(CACHED_RECORDS)(_parse)
@@ -121,30 +121,30 @@ def _add_modifier(modifiers: dict[str, MacroString], name: str, value: str) -> N
         return
     if name in modifiers:
         # RFC 7208 section 6: each at most once
-        raise RecordError("appears twice")
+        raise SpfRecordError("appears twice")
     modifiers[name] = parse_domain_spec(value)
 
 
 def _parse_directive(term: str) -> Directive:
     match = _DIRECTIVE.match(term)
     if match is None:
-        raise RecordError("is neither a mechanism nor a modifier")
+        raise SpfRecordError("is neither a mechanism nor a modifier")
     mechanism = match[2].lower()
     make = _MECHANISMS.get(mechanism)
     if make is None:
-        raise RecordError("is not a mechanism")
+        raise SpfRecordError("is not a mechanism")
     return make(_QUALIFIERS[match[1] or "+"], mechanism, term, match[3])
 
 
 def _make_all(result: SpfStatus, mechanism: str, term: str, argument: str) -> Directive:
     if argument:
-        raise RecordError("takes no argument")
+        raise SpfRecordError("takes no argument")
     return Directive(result, mechanism, term)
 
 
 def _make_with_domain(result: SpfStatus, mechanism: str, term: str, argument: str) -> Directive:
     if not argument.startswith(":"):
-        raise RecordError("needs a domain")
+        raise SpfRecordError("needs a domain")
     return Directive(result, mechanism, term, parse_domain_spec(argument[1:]))
 
 
@@ -157,7 +157,7 @@ def _make_ptr(result: SpfStatus, mechanism: str, term: str, argument: str) -> Di
 def _make_with_cidr(result: SpfStatus, mechanism: str, term: str, argument: str) -> Directive:
     match = _WITH_CIDR.match(argument)
     if match is None:
-        raise RecordError("has a broken prefix length")
+        raise SpfRecordError("has a broken prefix length")
     return Directive(
         result,
         mechanism,
@@ -172,13 +172,13 @@ def _make_ip(result: SpfStatus, mechanism: str, term: str, argument: str) -> Dir
     bits, pattern = (32, _IP4) if mechanism == "ip4" else (128, _IP6)
     match = pattern.match(argument)
     if match is None:
-        raise RecordError("has no address of its kind")
+        raise SpfRecordError("has no address of its kind")
     try:
         address = int(
             ipaddress.IPv4Address(match[1]) if bits == 32 else ipaddress.IPv6Address(match[1])
         )
     except ipaddress.AddressValueError as error:
-        raise RecordError("has no address of its kind") from error
+        raise SpfRecordError("has no address of its kind") from error
     mask = (1 << bits) - (1 << (bits - _prefix(match[2], bits)))
     return Directive(result, mechanism, term, network=address & mask, mask=mask)
 
@@ -188,7 +188,7 @@ def _prefix(digits: str | None, bits: int) -> int:
         return bits
     # RFC 7208 section 5.6: no leading zeros
     if int(digits) > bits or (digits[0] == "0" and digits != "0"):
-        raise RecordError("has a broken prefix length")
+        raise SpfRecordError("has a broken prefix length")
     return int(digits)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from gatepost.dns import Zone
 from msgauth.ask import TEMPFAIL, Answer, Question, Rcode
 from msgauth.authres import AuthresError, parse
-from msgauth.dkim import RecordError, parse_key_record
+from msgauth.dkim import KeyRecordError, parse_key_record
 from msgauth.dmarc import find_author
 from msgauth.dmarc import record as dmarc_record
 from msgauth.domain import DomainError, to_alabels
@@ -60,7 +60,7 @@ _RECORDS = (
 _PARSERS = (
     (parse, AuthresError),
     (parse_tags, MsgauthError),
-    (parse_key_record, RecordError),
+    (parse_key_record, KeyRecordError),
     (dmarc_record.parse, MsgauthError),
     (spf_record.parse, MsgauthError),
     (to_alabels, DomainError),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msgauth.authres import AuthresError, format_value, parse
-from msgauth.authres.parse import MAX_LENGTH, MAX_PROPERTIES, MAX_RESULTS, Result
+from msgauth.authres.parse import MAX_LENGTH, MAX_PROPERTIES, MAX_RESULTS, MethodResult
 from msgauth.results import DkimStatus, Finding, Property
 
 VECTORS = Path(__file__).parents[3] / "vectors" / "authres"
@@ -23,7 +23,7 @@ def golden() -> list[Any]:
     return cases
 
 
-def as_written(result: Result) -> dict[str, Any]:
+def as_written(result: MethodResult) -> dict[str, Any]:
     return {
         "method": result.method,
         "result": result.result,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msgauth.dmarc.record import MAX_URIS, Policy, Record, is_record, parse
+from msgauth.dmarc.record import MAX_URIS, DmarcRecord, Policy, is_record, parse
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_what_begins_otherwise_is_ignored(text: str) -> None:
     ],
 )
 def test_tags(tags: str, expected: dict[str, Any]) -> None:
-    assert parse(f"v=DMARC1; {tags}") == Record(**expected)
+    assert parse(f"v=DMARC1; {tags}") == DmarcRecord(**expected)
 
 
 def test_addresses_are_bounded_in_number() -> None:

@@ -13,7 +13,7 @@ from msgauth.spf.macro import (
     parse_explanation,
     parse_macro_string,
 )
-from msgauth.spf.record import MAX_CACHED, Directive, RecordError, is_record, parse
+from msgauth.spf.record import MAX_CACHED, Directive, SpfRecordError, is_record, parse
 
 
 @pytest.mark.parametrize("text", ["v=spf1", "v=spf1 ", "V=SPF1 -all", "v=spf1 moo"])
@@ -68,7 +68,7 @@ def test_a_record_becomes_directives_and_modifiers() -> None:
     ],
 )
 def test_a_broken_term_is_named_with_what_is_wrong(term: str, why: str) -> None:
-    with pytest.raises(RecordError) as caught:
+    with pytest.raises(SpfRecordError) as caught:
         parse(f"v=spf1 {term} -all")
     assert why in str(caught.value)
 
@@ -78,7 +78,7 @@ def test_any_text_is_a_record_or_a_record_error(rest: str) -> None:
     text = f"v=spf1 {rest}"
     try:
         record = parse(text)
-    except RecordError as error:
+    except SpfRecordError as error:
         assert str(error).isascii()  # noqa: PT017 - both ways are checked
         return
     assert all(d.text in text for d in record.directives)
@@ -92,7 +92,7 @@ def test_a_long_record_is_parsed_as_a_short_one_is() -> None:
     assert len(text) > MAX_CACHED
     assert len(parse(text).directives) == 100
     text += " ip4:192.0.2.1" * 500
-    with pytest.raises(RecordError, match="longer than 8192"):
+    with pytest.raises(SpfRecordError, match="longer than 8192"):
         parse(text)
 
 
