@@ -54,10 +54,10 @@ class Unix:
         return str(self)
 
 
-Address = Inet | Unix
+SocketAddress = Inet | Unix
 
 
-def parse(text: str) -> Address:
+def parse(text: str) -> SocketAddress:
     """Read a listen address; raises `ListenError`."""
     scheme, colon, rest = text.strip().partition(":")
     if scheme in ("unix", "local") and colon:

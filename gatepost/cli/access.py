@@ -10,15 +10,17 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from gatepost.cli.as_user import Found, me, run_as
+from gatepost.cli.as_user import KeyRemarks, me, run_as
 from gatepost.cli.configuration import Daemon
-from gatepost.cli.service import Account, Service, find_account, find_group
+from gatepost.cli.service import Account, DaemonService, find_account, find_group
 from gatepost.config import GroundSettings
 from gatepost.errors import StartError
 from gatepost.files import open_regular
 
 
-def look_at(service: Service, daemon: Daemon, ground: GroundSettings, path: Path) -> Found:
+def look_at(
+    service: DaemonService, daemon: Daemon, ground: GroundSettings, path: Path
+) -> KeyRemarks:
     """Return the problems by key; empty if the daemon can open everything that it needs.
 
     `path` is the configuration file. Raises `StartError` if this user cannot find out.
@@ -35,7 +37,7 @@ def look_at(service: Service, daemon: Daemon, ground: GroundSettings, path: Path
     return list(dict.fromkeys(found))
 
 
-def postfix_problems(service: Service, daemon: Daemon) -> Iterator[tuple[str, str]]:
+def postfix_problems(service: DaemonService, daemon: Daemon) -> Iterator[tuple[str, str]]:
     """Yield unix sockets that Postfix could not connect to, by key; none without Postfix."""
     settings = daemon.settings
     if service.starter is None or not daemon.unix_sockets:
@@ -71,7 +73,7 @@ def _file(path: Path) -> Iterator[tuple[str, str]]:
         yield "", f"{me()} cannot read this file: {error.strerror}"
 
 
-def _folders(daemon: Daemon, service: Service) -> Iterator[tuple[str, str]]:
+def _folders(daemon: Daemon, service: DaemonService) -> Iterator[tuple[str, str]]:
     """Yield problems of the folders of unix sockets, where a socket is created and a stale one
     removed."""
     for key, path in daemon.unix_sockets:
@@ -93,10 +95,10 @@ def _folders(daemon: Daemon, service: Service) -> Iterator[tuple[str, str]]:
             yield key, f"{path} exists and is not a socket"
 
 
-def _of_the_unit(service: Service, daemon: Daemon) -> Found:
+def _of_the_unit(service: DaemonService, daemon: Daemon) -> KeyRemarks:
     """Return problems with the unit's restrictions and with groups that the starter cannot assign
     to a socket."""
-    found: Found = []
+    found: KeyRemarks = []
     account, unit, group = service.starter, service.unit, daemon.settings.socket_group
     if daemon.unix_sockets and group is not None and account is not None:
         try:

@@ -11,14 +11,14 @@ from typing import TypeAlias
 from gatepost.cli.service import Account
 from gatepost.errors import StartError
 
-Found: TypeAlias = list[tuple[str, str]]
+KeyRemarks: TypeAlias = list[tuple[str, str]]
 """Keys of the configuration, each with a sentence."""
 
 MAX_ANSWER = 16 << 20
 """Maximum octets read from a child."""
 
 
-def run_as(account: Account, work: Callable[[], Iterable[tuple[str, str]]]) -> Found:
+def run_as(account: Account, work: Callable[[], Iterable[tuple[str, str]]]) -> KeyRemarks:
     """Return what `work` finds as `account`, with all its groups.
 
     Raises `StartError` if this user cannot become `account`, or if the child fails.

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from gatepost.cli.configuration import daemons
 from gatepost.cli.postfix.check import findings
-from gatepost.cli.postfix.finding import Finding
+from gatepost.cli.postfix.finding import PostfixFinding
 from gatepost.cli.postfix.ours import Gatepost
 from gatepost.cli.postfix.postconf import Postconf
 from gatepost.config import GroundSettings
 
 
-def look(model: GroundSettings, program: str, folder: Path | None) -> Sequence[Finding]:
+def look(model: GroundSettings, program: str, folder: Path | None) -> Sequence[PostfixFinding]:
     """Read the Postfix that `postconf` knows and judge it; raises `StartError`."""
     return findings(Postconf(program, folder).read(), _gatepost_of(model))
 

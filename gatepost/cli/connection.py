@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import socket
 
-from gatepost.listen import Address, Inet
+from gatepost.listen import Inet, SocketAddress
 
 
-def connect(address: Address, timeout: float) -> socket.socket:
+def connect(address: SocketAddress, timeout: float) -> socket.socket:
     """Connect within `timeout` seconds, which then limit each wait on the socket too.
 
     An address that stands for every address of this machine is reached on 127.0.0.1. Raises

@@ -26,7 +26,7 @@ INTERVAL = 0.1
 """Seconds between two attempts to connect."""
 
 
-def _parse(_context: click.Context, _parameter: click.Parameter, text: str) -> listen.Address:
+def _parse(_context: click.Context, _parameter: click.Parameter, text: str) -> listen.SocketAddress:
     try:
         return listen.parse(text)
     except listen.ListenError as error:
@@ -50,7 +50,7 @@ def _parse(_context: click.Context, _parameter: click.Parameter, text: str) -> l
     show_default=True,
     help="Seconds to try again while nothing listens, for a server that is starting.",
 )
-def probe(kind: str, address: listen.Address, timeout: float, wait: float) -> None:
+def probe(kind: str, address: listen.SocketAddress, timeout: float, wait: float) -> None:
     """Check that a server answers; the exit status is 0 if it does.
 
     \b
@@ -79,7 +79,7 @@ def _handshake(kind: str) -> Handshake:
     return handshake
 
 
-def _wait_for_listener(address: listen.Address, timeout: float, wait: float) -> None:
+def _wait_for_listener(address: listen.SocketAddress, timeout: float, wait: float) -> None:
     """Try to connect until it succeeds or `wait` seconds have passed."""
     end = time.monotonic() + wait
     while time.monotonic() < end:
@@ -91,7 +91,7 @@ def _wait_for_listener(address: listen.Address, timeout: float, wait: float) -> 
             return
 
 
-def shake_hands(talk: Handshake, address: listen.Address, timeout: float) -> Greeting:
+def shake_hands(talk: Handshake, address: listen.SocketAddress, timeout: float) -> Greeting:
     """Conduct the handshake over a socket; raises `HandshakeError` and `OSError`."""
     end = time.monotonic() + timeout
     with connect(address, timeout) as connection:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gatepost.cli.access import look_at, postfix_problems
 from gatepost.cli.configuration import Daemon, daemons
-from gatepost.cli.service import Service, find_service
+from gatepost.cli.service import DaemonService, find_service
 from gatepost.config import GroundSettings, Loaded
 from gatepost.errors import StartError
 
@@ -57,7 +57,7 @@ def _is_looked_at(
 
 
 def _look_at(
-    service: Service, daemon: Daemon, loaded: Loaded[GroundSettings], report: Report
+    service: DaemonService, daemon: Daemon, loaded: Loaded[GroundSettings], report: Report
 ) -> None:
     found = look_at(service, daemon, loaded.model, (loaded.path or Path()).absolute())
     report.problems += found
@@ -69,7 +69,7 @@ def _look_at(
         )
 
 
-def _is_within_reach(service: Service, word: str, report: Report) -> bool:
+def _is_within_reach(service: DaemonService, word: str, report: Report) -> bool:
     """Return whether files can be opened as the daemon's user; if not, report why."""
     starter, runner = service.starter, service.runner
     if starter is None or runner is None:

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from gatepost.cli.postfix.ours import Gatepost
 from gatepost.config import GroundSettings, ServerSettings
-from gatepost.listen import Address
+from gatepost.listen import SocketAddress
 from gatepost.systemd import Unit
 
 S = TypeVar("S", bound=ServerSettings, contravariant=True)
@@ -48,7 +48,7 @@ class DaemonSection(Protocol[S]):
         """
 
 
-def served_addresses(word: str, settings: ServerSettings) -> Iterator[tuple[str, Address]]:
+def served_addresses(word: str, settings: ServerSettings) -> Iterator[tuple[str, SocketAddress]]:
     """Yield each address at which Postfix reaches the daemon `word`, with its key."""
     for key, addresses in settings.served.items():
         for address in addresses:

@@ -32,7 +32,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class DaemonService:
     """A daemon: `starter` reads the configuration and opens the sockets, `runner` the rest.
 
     They differ if root starts it and it then becomes `user`. Both are None if its user is unknown.
@@ -44,7 +44,7 @@ class Service:
     unit: Unit | None = None
 
 
-def find_service(word: str, told: str | None, configured: str | None) -> Service:
+def find_service(word: str, told: str | None, configured: str | None) -> DaemonService:
     """Return the service ``gatepost-WORD``.
 
     `told` is the user from the command line, `configured` that of the configuration. Raises
@@ -54,9 +54,9 @@ def find_service(word: str, told: str | None, configured: str | None) -> Service
     if told is not None:
         unit = unit if unit is not None and unit.user == told else None
         account = _account_of(unit) if unit is not None else find_account(told)
-        return Service(word, account, account, unit)
+        return DaemonService(word, account, account, unit)
     if unit is not None and unit.has_dynamic_user:
-        return Service(word, None, None, unit)  # the user does not exist yet
+        return DaemonService(word, None, None, unit)  # the user does not exist yet
     if unit is not None and unit.user:
         account = _account_of(unit)
         if configured is not None and find_account(configured).uid != account.uid:
@@ -64,11 +64,11 @@ def find_service(word: str, told: str | None, configured: str | None) -> Service
                 f"{unit.path} starts it as {account}, which cannot become user = {configured!r}: "
                 f"remove `user`, or write User={configured} into the unit"
             )
-        return Service(word, account, account, unit)
+        return DaemonService(word, account, account, unit)
     if unit is not None or configured is not None:
         root = find_account("root")
-        return Service(word, root, find_account(configured) if configured else root, unit)
-    return Service(word, None, None)
+        return DaemonService(word, root, find_account(configured) if configured else root, unit)
+    return DaemonService(word, None, None)
 
 
 def find_account(name: str) -> Account:

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from gatepost.config.changes import AT_START
 from gatepost.config.section import Section
 from gatepost.config.types import Duration, FileMode, ListenAddress, ListenAddresses
-from gatepost.listen import Address, Unix
+from gatepost.listen import SocketAddress, Unix
 
 ServedAddresses = Annotated[ListenAddresses, Field(json_schema_extra=AT_START, min_length=1)]
 MoreAddresses = Annotated[ListenAddresses, Field(json_schema_extra=AT_START)]
@@ -64,7 +64,7 @@ class ServerSettings(Section):
     drain_grace: DrainGrace = 30.0
 
     @property
-    def served(self) -> dict[str, tuple[Address, ...]]:
+    def served(self) -> dict[str, tuple[SocketAddress, ...]]:
         """Return the addresses of each key that may have several, such as `listen`, without the
         metrics."""
         return {

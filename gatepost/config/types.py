@@ -99,13 +99,13 @@ def parse_mode(value: Any) -> int:
     return mode
 
 
-def _parse_listen(value: Any) -> listen.Address:
+def _parse_listen(value: Any) -> listen.SocketAddress:
     if isinstance(value, listen.Inet | listen.Unix):
         return value
     return listen.parse(str(value))
 
 
-def _parse_listens(value: Any) -> tuple[listen.Address, ...]:
+def _parse_listens(value: Any) -> tuple[listen.SocketAddress, ...]:
     """Parse one address, or a list of them."""
     several = value if isinstance(value, list | tuple) else [value]
     addresses = tuple(map(_parse_listen, several))
@@ -114,7 +114,7 @@ def _parse_listens(value: Any) -> tuple[listen.Address, ...]:
     return addresses
 
 
-def _print_listens(addresses: tuple[listen.Address, ...]) -> str | list[str]:
+def _print_listens(addresses: tuple[listen.SocketAddress, ...]) -> str | list[str]:
     return str(addresses[0]) if len(addresses) == 1 else list(map(str, addresses))
 
 

@@ -9,7 +9,7 @@ from typing import Self
 from gatepost.daemon.socket_files import SocketFiles
 from gatepost.daemon.sockets import listening_socket
 from gatepost.errors import StartError
-from gatepost.listen import Address, Unix
+from gatepost.listen import SocketAddress, Unix
 
 
 class Listeners:
@@ -21,7 +21,10 @@ class Listeners:
 
     @classmethod
     def open(
-        cls, served: Mapping[str, Sequence[Address]], mode: int = 0o660, group: str | None = None
+        cls,
+        served: Mapping[str, Sequence[SocketAddress]],
+        mode: int = 0o660,
+        group: str | None = None,
     ) -> Self:
         """Open all sockets, or none if one cannot be opened; raises `StartError`.
 
@@ -60,7 +63,7 @@ class Listeners:
         self.remove_files()
 
 
-def _open(address: Address, mode: int, group: str | None) -> socket.socket:
+def _open(address: SocketAddress, mode: int, group: str | None) -> socket.socket:
     listening = listening_socket(address, mode, group)
     if not isinstance(address, Unix):
         # accepted connections inherit it: an answer would otherwise wait for the acknowledgement of

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from gatepost.errors import StartError
 from gatepost.folder import OpenFolder
-from gatepost.listen import Address, Unix
+from gatepost.listen import SocketAddress, Unix
 
 _Identity = tuple[int, int]
 
@@ -30,12 +30,12 @@ class SocketFiles:
     Raises `StartError` if one of them is already gone.
     """
 
-    def __init__(self, addresses: Iterable[Address | None] = ()) -> None:
+    def __init__(self, addresses: Iterable[SocketAddress | None] = ()) -> None:
         self._files: dict[Path, _File] = {}
         for address in addresses:
             self.add(address)
 
-    def add(self, address: Address | None) -> None:
+    def add(self, address: SocketAddress | None) -> None:
         """Add the file of another bound socket; raises `StartError` as above."""
         if isinstance(address, Unix):
             self._files[address.path] = _open(address.path)

@@ -14,10 +14,10 @@ from typing import Any
 from gatepost.daemon.unix_socket import BACKLOG, bind_unix, remove_stale_socket
 from gatepost.errors import StartError
 from gatepost.folder import OpenFolder
-from gatepost.listen import Address, Inet, Unix
+from gatepost.listen import Inet, SocketAddress, Unix
 
 
-def _explain(address: Address, error: OSError) -> StartError:
+def _explain(address: SocketAddress, error: OSError) -> StartError:
     """Return the error for a failed bind."""
     if error.errno == errno.EADDRINUSE:
         return StartError(f"cannot listen on {address}: another process uses this port")
@@ -29,7 +29,7 @@ def _explain(address: Address, error: OSError) -> StartError:
 
 
 def listening_socket(
-    address: Address, mode: int = 0o660, group: str | None = None
+    address: SocketAddress, mode: int = 0o660, group: str | None = None
 ) -> socket.socket:
     """Open a listening socket; raises `StartError`. `mode` and `group` are for a unix socket."""
     try:

@@ -69,7 +69,7 @@ class Server:
         return socket.AF_INET6 if ":" in self.host else socket.AF_INET
 
 
-class Question:
+class WireQuestion:
     """The question in the wire format of RFC 1035 section 4.1.2."""
 
     __slots__ = ("_octets", "name", "rdtype")
@@ -129,7 +129,7 @@ class Exchange:
         server or the network. Raises `ShortageError` if no server has answered and one of them
         could not be queried because of a local shortage: descriptors, ports, or a turn.
         """
-        question = Question(name, dns.rdatatype.from_text(rdtype))
+        question = WireQuestion(name, dns.rdatatype.from_text(rdtype))
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         try:
@@ -143,7 +143,9 @@ class Exchange:
         finally:
             self._turn.release()
 
-    async def _ask_in_turn(self, question: Question, deadline: float) -> dns.message.Message | None:
+    async def _ask_in_turn(
+        self, question: WireQuestion, deadline: float
+    ) -> dns.message.Message | None:
         loop = asyncio.get_running_loop()
         shortage: Exception | None = None
         servers = list(self._servers)
@@ -168,7 +170,7 @@ class Exchange:
         return None
 
 
-async def _ask(server: Server, question: Question, timeout: float) -> dns.message.Message:
+async def _ask(server: Server, question: WireQuestion, timeout: float) -> dns.message.Message:
     response = await _ask_udp(server, question, timeout)
     if response.rcode() in NO_EDNS:
         response = await _ask_udp(server, question, timeout, edns=False)
@@ -180,7 +182,7 @@ async def _ask(server: Server, question: Question, timeout: float) -> dns.messag
 
 
 async def _ask_udp(
-    server: Server, question: Question, timeout: float, *, edns: bool = True
+    server: Server, question: WireQuestion, timeout: float, *, edns: bool = True
 ) -> dns.message.Message:
     """Return the first response to the question; raises `TimeoutError` and `OSError`."""
     loop = asyncio.get_running_loop()

@@ -13,7 +13,7 @@ import dns.rdatatype
 import dns.rrset
 
 from gatepost.dns import resolver
-from gatepost.dns.exchange import Question
+from gatepost.dns.exchange import WireQuestion
 from gatepost.dns.names import MAX_RECORDS
 from msgauth.ask import Answer
 from tests.fuzz.mutate import mutate
@@ -61,8 +61,8 @@ def _responses(rdtype: str) -> tuple[bytes, ...]:
 
 
 @functools.cache
-def _question(rdtype: str) -> Question:
-    return Question(_NAME, dns.rdatatype.from_text(rdtype))
+def _question(rdtype: str) -> WireQuestion:
+    return WireQuestion(_NAME, dns.rdatatype.from_text(rdtype))
 
 
 def check(made: tuple[str, bytes]) -> None:

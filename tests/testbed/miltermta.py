@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gatepost.listen import Address, Unix
+from gatepost.listen import SocketAddress, Unix
 from tests.testbed.closing import Closing
 from tests.testbed.waiting import DEADLINE
 
@@ -118,7 +118,7 @@ class MilterClient(Closing):
 
     def __init__(
         self,
-        address: Address,
+        address: SocketAddress,
         *,
         actions: int = ACTIONS,
         steps: int = STEPS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gatepost.cli.postfix.finding import Finding, set_line
+from gatepost.cli.postfix.finding import PostfixFinding, set_line
 from gatepost.cli.postfix.settings import Installation
 
 _CONVERSION = "disable_mime_output_conversion"
@@ -12,12 +12,12 @@ _LENGTH = "smtp_line_length_limit"
 _LONGEST = 998
 
 
-def findings(postfix: Installation) -> Iterator[Finding]:
+def findings(postfix: Installation) -> Iterator[PostfixFinding]:
     """Yield settings that break valid signatures on delivery."""
     for service in postfix.running("smtp"):
         values = service.values
         if values.get(_CONVERSION, "yes").lower() != "yes":
-            yield Finding(
+            yield PostfixFinding(
                 "warning",
                 postfix.where(service, _CONVERSION),
                 _CONVERSION,
@@ -34,7 +34,7 @@ def findings(postfix: Installation) -> Iterator[Finding]:
                 if shorter
                 else f"it is {limit}, and receivers answer 500 to lines of more than 998 octets"
             )
-            yield Finding(
+            yield PostfixFinding(
                 "warning",
                 postfix.where(service, _LENGTH),
                 _LENGTH,

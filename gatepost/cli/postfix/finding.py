@@ -9,7 +9,7 @@ Level = Literal["error", "warning"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class PostfixFinding:
     """`why` is a sentence without a full stop, `fix` the line to set or another remedy.
 
     An `error` loses mail, lets a forgery through or leaves mail unsigned or unchecked. `where` is

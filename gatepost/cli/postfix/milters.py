@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from gatepost.cli.postfix.finding import Finding, Level, set_line
+from gatepost.cli.postfix.finding import Level, PostfixFinding, set_line
 from gatepost.cli.postfix.lists import Endpoint, endpoint, split
 from gatepost.cli.postfix.ours import Gatepost, as_postfix_writes, leads_to
 from gatepost.cli.postfix.restrictions import is_for_own_networks
-from gatepost.cli.postfix.settings import Installation, Service, seconds
+from gatepost.cli.postfix.settings import Installation, MasterService, seconds
 
 SMTPD = "smtpd_milters"
 OTHERS = "non_smtpd_milters"
@@ -29,13 +29,13 @@ _BAD_ACTIONS: dict[str, tuple[Level, str]] = {
 class Use:
     """A service that passes mail to the milter, with the parameter and its options."""
 
-    service: Service
+    service: MasterService
     parameter: str
     milter: Endpoint
 
 
 def uses(
-    postfix: Installation, gatepost: Gatepost, services: Iterable[Service], parameter: str
+    postfix: Installation, gatepost: Gatepost, services: Iterable[MasterService], parameter: str
 ) -> Iterator[Use]:
     """Yield where these services name one of our addresses, unless they skip it."""
     for service in services:
@@ -48,8 +48,8 @@ def uses(
 
 
 def findings(
-    postfix: Installation, gatepost: Gatepost, services: Iterable[Service]
-) -> Iterator[Finding]:
+    postfix: Installation, gatepost: Gatepost, services: Iterable[MasterService]
+) -> Iterator[PostfixFinding]:
     """Yield settings that let mail bypass the milter; `services` are the smtpd services reachable
     by others."""
     facing = list(services)
@@ -65,7 +65,7 @@ def findings(
             yield _passed_by(postfix, gatepost, service)
     if not cleanup:
         for service in postfix.running("cleanup"):
-            yield Finding(
+            yield PostfixFinding(
                 "warning",
                 postfix.where(service, OTHERS),
                 OTHERS,
@@ -74,7 +74,7 @@ def findings(
             )
     for service in postfix.running("pickup"):
         if cleanup and _skips_milters(service):
-            yield Finding(
+            yield PostfixFinding(
                 "warning",
                 postfix.where(service, _OVERRIDES),
                 _OVERRIDES,
@@ -89,11 +89,11 @@ def findings(
         yield from _maps(postfix, use.service)
 
 
-def _skips_milters(service: Service) -> bool:
+def _skips_milters(service: MasterService) -> bool:
     return "no_milters" in split(service.values.get(_OVERRIDES, ""))
 
 
-def _line(parameter: str, postfix: Installation, gatepost: Gatepost, service: Service) -> str:
+def _line(parameter: str, postfix: Installation, gatepost: Gatepost, service: MasterService) -> str:
     """Return the advice to name the milter, possibly besides others."""
     address = as_postfix_writes(gatepost.all_milters[0], postfix, service)
     beside = ", besides the other milters" if service.values.get(parameter) else ""
@@ -101,8 +101,8 @@ def _line(parameter: str, postfix: Installation, gatepost: Gatepost, service: Se
 
 
 def _unused(
-    postfix: Installation, gatepost: Gatepost, facing: Iterable[Service]
-) -> Iterator[Finding]:
+    postfix: Installation, gatepost: Gatepost, facing: Iterable[MasterService]
+) -> Iterator[PostfixFinding]:
     for service in facing:
         value = service.values.get(SMTPD, "")
         if _skips_milters(service):
@@ -111,7 +111,7 @@ def _unused(
         if is_for_own_networks(service.values):
             continue
         listens = ", ".join(one.postfix for one in gatepost.all_milters)
-        yield Finding(
+        yield PostfixFinding(
             "error",
             postfix.where(service, SMTPD),
             SMTPD,
@@ -122,11 +122,11 @@ def _unused(
         )
 
 
-def _passed_by(postfix: Installation, gatepost: Gatepost, service: Service) -> Finding:
+def _passed_by(postfix: Installation, gatepost: Gatepost, service: MasterService) -> PostfixFinding:
     # machines of our own may have a reason
     level: Level = "warning" if is_for_own_networks(service.values) else "error"
     if _skips_milters(service):
-        return Finding(
+        return PostfixFinding(
             level,
             postfix.where(service, _OVERRIDES),
             _OVERRIDES,
@@ -134,7 +134,7 @@ def _passed_by(postfix: Installation, gatepost: Gatepost, service: Service) -> F
             "take no_milters out",
         )
     value = service.values.get(SMTPD, "")
-    return Finding(
+    return PostfixFinding(
         level,
         postfix.where(service, SMTPD),
         SMTPD,
@@ -144,13 +144,13 @@ def _passed_by(postfix: Installation, gatepost: Gatepost, service: Service) -> F
     )
 
 
-def _while_away(postfix: Installation, use: Use) -> Iterator[Finding]:
+def _while_away(postfix: Installation, use: Use) -> Iterator[PostfixFinding]:
     own = use.milter.options.get("default_action")
     action = (own or use.service.values.get(_ACTION, "tempfail")).lower()
     if action in _BAD_ACTIONS:
         level, why = _BAD_ACTIONS[action]
         parameter = use.parameter if own else _ACTION
-        yield Finding(
+        yield PostfixFinding(
             level,
             postfix.where(use.service, parameter),
             parameter,
@@ -159,13 +159,13 @@ def _while_away(postfix: Installation, use: Use) -> Iterator[Finding]:
         )
 
 
-def _timeouts(postfix: Installation, gatepost: Gatepost, use: Use) -> Iterator[Finding]:
+def _timeouts(postfix: Installation, gatepost: Gatepost, use: Use) -> Iterator[PostfixFinding]:
     own = use.milter.options.get("content_timeout")
     value = own or use.service.values.get(_TIMEOUT, "300s")
     limit = seconds(value)
     if limit is not None and limit <= gatepost.milters_budget:
         parameter = use.parameter if own else _TIMEOUT
-        yield Finding(
+        yield PostfixFinding(
             "warning",
             postfix.where(use.service, parameter),
             parameter,
@@ -175,13 +175,13 @@ def _timeouts(postfix: Installation, gatepost: Gatepost, use: Use) -> Iterator[F
         )
 
 
-def _protocol(postfix: Installation, use: Use) -> Iterator[Finding]:
+def _protocol(postfix: Installation, use: Use) -> Iterator[PostfixFinding]:
     own = use.milter.options.get("protocol")
     value = own or use.service.values.get(_PROTOCOL, "6")
     if value[:1] not in ("2", "3", "4", "5"):
         return
     parameter = use.parameter if own else _PROTOCOL
-    yield Finding(
+    yield PostfixFinding(
         "warning",
         postfix.where(use.service, parameter),
         parameter,
@@ -191,10 +191,10 @@ def _protocol(postfix: Installation, use: Use) -> Iterator[Finding]:
     )
 
 
-def _maps(postfix: Installation, service: Service) -> Iterator[Finding]:
+def _maps(postfix: Installation, service: MasterService) -> Iterator[PostfixFinding]:
     value = service.values.get("smtpd_milter_maps", "")
     if value:
-        yield Finding(
+        yield PostfixFinding(
             "warning",
             postfix.where(service, "smtpd_milter_maps"),
             "smtpd_milter_maps",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from gatepost.cli.postfix.finding import Finding
+from gatepost.cli.postfix.finding import PostfixFinding
 from gatepost.cli.postfix.lists import endpoint, split
 from gatepost.cli.postfix.milters import SMTPD
 from gatepost.cli.postfix.ours import Gatepost, leads_to
-from gatepost.cli.postfix.settings import Installation, Service
+from gatepost.cli.postfix.settings import Installation, MasterService
 
 _NAME = "milter_macro_daemon_name"
 _DEFAULTS = "milter_macro_defaults"
@@ -16,8 +16,8 @@ _PUBLIC = ("smtp", "25")
 
 
 def findings(
-    postfix: Installation, gatepost: Gatepost, services: Iterable[Service]
-) -> Iterator[Finding]:
+    postfix: Installation, gatepost: Gatepost, services: Iterable[MasterService]
+) -> Iterator[PostfixFinding]:
     """Yield settings by which mail of strangers is signed, and names of missing services."""
     facing = list(services)
     for service in facing:
@@ -27,7 +27,7 @@ def findings(
         for item in split(service.values.get(SMTPD, "")):
             address = endpoint(item).address
             if leads_to(address, gatepost.submission, postfix, service):
-                yield Finding(
+                yield PostfixFinding(
                     "error",
                     postfix.where(service, SMTPD),
                     SMTPD,
@@ -36,7 +36,7 @@ def findings(
                     "use an address of listen instead",
                 )
         if service.values.get(_NAME) in gatepost.daemon_names:
-            yield Finding(
+            yield PostfixFinding(
                 "error",
                 postfix.where(service, _NAME),
                 _NAME,
@@ -47,7 +47,7 @@ def findings(
     known = {service.values.get(_NAME, "") for service in facing}
     for name in gatepost.daemon_names:
         if name not in known:
-            yield Finding(
+            yield PostfixFinding(
                 "warning",
                 "master.cf",
                 _NAME,
@@ -56,12 +56,12 @@ def findings(
             )
 
 
-def _defaults(postfix: Installation, service: Service) -> Iterator[Finding]:
+def _defaults(postfix: Installation, service: MasterService) -> Iterator[PostfixFinding]:
     # The milter asks for the macros that it needs, whatever main.cf lists; a default counts.
     for item in split(service.values.get(_DEFAULTS, "")):
         name = item.removeprefix("{").partition("=")[0].strip().strip("{}").strip()
         if name == "auth_authen":
-            yield Finding(
+            yield PostfixFinding(
                 "error",
                 postfix.where(service, _DEFAULTS),
                 _DEFAULTS,
@@ -72,6 +72,6 @@ def _defaults(postfix: Installation, service: Service) -> Iterator[Finding]:
             )
 
 
-def is_public(service: Service) -> bool:
+def is_public(service: MasterService) -> bool:
     """Return whether it accepts mail from the Internet: port 25, or connections from postscreen."""
     return service.type == "pass" or service.name.rpartition(":")[2] in _PUBLIC

@@ -7,8 +7,8 @@ import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gatepost.cli.postfix.settings import Installation, Service
-from gatepost.listen import Address, Inet, ListenError, Unix, parse
+from gatepost.cli.postfix.settings import Installation, MasterService
+from gatepost.listen import Inet, ListenError, SocketAddress, Unix, parse
 
 _LOCALHOST = ("localhost", "localhost.localdomain", "ip6-localhost")
 
@@ -17,9 +17,9 @@ _LOCALHOST = ("localhost", "localhost.localdomain", "ip6-localhost")
 class Gatepost:
     """The parts of gatepost.toml that main.cf must agree with; times in seconds."""
 
-    milters: tuple[Address, ...] = ()
-    submission: tuple[Address, ...] = ()
-    policyd: tuple[Address, ...] = ()
+    milters: tuple[SocketAddress, ...] = ()
+    submission: tuple[SocketAddress, ...] = ()
+    policyd: tuple[SocketAddress, ...] = ()
     has_milters: bool = False
     has_policyd: bool = False
     milters_budget: float = 0.0
@@ -27,13 +27,13 @@ class Gatepost:
     daemon_names: tuple[str, ...] = ()
 
     @property
-    def all_milters(self) -> tuple[Address, ...]:
+    def all_milters(self) -> tuple[SocketAddress, ...]:
         """Every address of the milter."""
         return (*self.milters, *self.submission)
 
 
 def leads_to(
-    address: str, listen: Iterable[Address], postfix: Installation, service: Service
+    address: str, listen: Iterable[SocketAddress], postfix: Installation, service: MasterService
 ) -> bool:
     """Return whether `service` connects to one of `listen` by an address from main.cf.
 
@@ -53,7 +53,7 @@ def leads_to(
     )
 
 
-def as_postfix_writes(listen: Address, postfix: Installation, service: Service) -> str:
+def as_postfix_writes(listen: SocketAddress, postfix: Installation, service: MasterService) -> str:
     """Return the address in the form for `service`; a path below the queue directory is relative to
     it."""
     if isinstance(listen, Inet):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from gatepost.cli.postfix.finding import Finding, Level, set_line
+from gatepost.cli.postfix.finding import Level, PostfixFinding, set_line
 from gatepost.cli.postfix.lists import split
 from gatepost.cli.postfix.origins import is_public
 from gatepost.cli.postfix.ours import Gatepost, as_postfix_writes, leads_to
-from gatepost.cli.postfix.restrictions import BEFORE_MESSAGE, RECIPIENT, RELAY, Step, steps
-from gatepost.cli.postfix.settings import Installation, Service, seconds
+from gatepost.cli.postfix.restrictions import BEFORE_MESSAGE, RECIPIENT, RELAY, Restriction, steps
+from gatepost.cli.postfix.settings import Installation, MasterService, seconds
 
 _TIMEOUT = "smtpd_policy_service_timeout"
 _ACTION = "smtpd_policy_service_default_action"
@@ -19,14 +19,14 @@ _GUARD = "reject_unauth_destination"
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    service: Service
+    service: MasterService
     parameter: str
-    step: Step
+    step: Restriction
 
 
 def findings(
-    postfix: Installation, gatepost: Gatepost, services: Iterable[Service]
-) -> Iterator[Finding]:
+    postfix: Installation, gatepost: Gatepost, services: Iterable[MasterService]
+) -> Iterator[PostfixFinding]:
     """Yield mistakes in Postfix's use of the policy server."""
     facing = list(services)
     ours: list[_Question] = []
@@ -47,10 +47,10 @@ def findings(
 def _unasked(
     postfix: Installation,
     gatepost: Gatepost,
-    facing: Iterable[Service],
+    facing: Iterable[MasterService],
     ours: list[_Question],
     others: list[_Question],
-) -> Iterator[Finding]:
+) -> Iterator[PostfixFinding]:
     if not ours and not gatepost.has_policyd:
         return
     asking = {question.service.label for question in ours}
@@ -61,7 +61,7 @@ def _unasked(
         addresses = ", ".join(one.step.argument.address for one in named if one.step.argument)
         listens = ", ".join(one.postfix for one in gatepost.policyd)
         address = as_postfix_writes(gatepost.policyd[0], postfix, service)
-        yield Finding(
+        yield PostfixFinding(
             "warning",
             postfix.where(service, RECIPIENT),
             RECIPIENT,
@@ -73,12 +73,12 @@ def _unasked(
         )
 
 
-def _order(postfix: Installation, question: _Question) -> Iterator[Finding]:
+def _order(postfix: Installation, question: _Question) -> Iterator[PostfixFinding]:
     service, parameter, step = question.service, question.parameter, question.step
     address = step.argument.address if step.argument else ""
     where = postfix.where(service, parameter)
     if not step.is_reached:
-        yield Finding(
+        yield PostfixFinding(
             "error",
             where,
             parameter,
@@ -87,7 +87,7 @@ def _order(postfix: Installation, question: _Question) -> Iterator[Finding]:
             "put it before permit, reject or defer",
         )
     elif not step.is_guarded and parameter in (*BEFORE_MESSAGE, RELAY, RECIPIENT):
-        yield Finding(
+        yield PostfixFinding(
             "error",
             where,
             parameter,
@@ -97,7 +97,9 @@ def _order(postfix: Installation, question: _Question) -> Iterator[Finding]:
         )
 
 
-def _options(postfix: Installation, gatepost: Gatepost, question: _Question) -> Iterator[Finding]:
+def _options(
+    postfix: Installation, gatepost: Gatepost, question: _Question
+) -> Iterator[PostfixFinding]:
     service, argument = question.service, question.step.argument
     options = argument.options if argument else {}
     own = options.get("timeout")
@@ -105,7 +107,7 @@ def _options(postfix: Installation, gatepost: Gatepost, question: _Question) -> 
     limit = seconds(value)
     if limit is not None and limit <= gatepost.policyd_budget:
         parameter = question.parameter if own else _TIMEOUT
-        yield Finding(
+        yield PostfixFinding(
             "warning",
             postfix.where(service, parameter),
             parameter,
@@ -126,7 +128,7 @@ def _options(postfix: Installation, gatepost: Gatepost, question: _Question) -> 
     else:
         return
     parameter = question.parameter if own else _ACTION
-    yield Finding(
+    yield PostfixFinding(
         level,
         postfix.where(service, parameter),
         parameter,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gatepost.cli.postfix.lists import split
-from gatepost.cli.postfix.settings import Installation, Service
+from gatepost.cli.postfix.settings import Installation, MasterService
 from gatepost.errors import StartError
 
 PARAMETERS = (
@@ -72,7 +72,9 @@ class Postconf:
             own = overrides.get((service.name, service.type), {})
             values = self._values(own) if own else main
             services.append(
-                Service(service.name, service.type, service.command, service.is_chrooted, values)
+                MasterService(
+                    service.name, service.type, service.command, service.is_chrooted, values
+                )
             )
         return Installation(main, tuple(services), main.get("queue_directory", ""))
 
@@ -135,7 +137,7 @@ def parse_overrides(text: str) -> dict[tuple[str, str], dict[str, str]]:
     return found
 
 
-def parse_services(text: str, main: Mapping[str, str]) -> Iterable[Service]:
+def parse_services(text: str, main: Mapping[str, str]) -> Iterable[MasterService]:
     """Parse the lines of ``postconf -M``; all have the values of main.cf."""
     # COMPATIBILITY_README: since level 1 the default is no chroot
     is_default_chroot = main.get("compatibility_level", "0").startswith("0")
@@ -143,4 +145,4 @@ def parse_services(text: str, main: Mapping[str, str]) -> Iterable[Service]:
         words: Sequence[str] = line.split()
         if len(words) >= 8:
             chroot = is_default_chroot if words[4] == "-" else words[4] == "y"
-            yield Service(words[0], words[1], words[7], chroot, main)
+            yield MasterService(words[0], words[1], words[7], chroot, main)

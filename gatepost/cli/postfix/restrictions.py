@@ -27,7 +27,7 @@ _GUARDS = frozenset({"reject_unauth_destination", "defer_unauth_destination", "r
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Restriction:
     """One restriction; only a policy server has an `argument`.
 
     `is_guarded` says that mail from strangers to strangers has been refused before it, `is_reached`
@@ -40,7 +40,7 @@ class Step:
     is_reached: bool
 
 
-def steps(values: Mapping[str, str]) -> Iterator[tuple[str, Step]]:
+def steps(values: Mapping[str, str]) -> Iterator[tuple[str, Restriction]]:
     """Yield every restriction that a service evaluates, with its parameter."""
     # Since Postfix 3.6 the relay restrictions are evaluated first.
     relay_first = values.get("smtpd_relay_before_recipient_restrictions") == "yes"
@@ -50,7 +50,7 @@ def steps(values: Mapping[str, str]) -> Iterator[tuple[str, Step]]:
         reached = True
         written = _flat(values.get(parameter, ""), values, frozenset())
         for name, argument in islice(written, MAX_STEPS):
-            yield parameter, Step(name, argument, guarded, reached)
+            yield parameter, Restriction(name, argument, guarded, reached)
             guarded = guarded or name in _GUARDS
             reached = reached and name not in _ENDS
 

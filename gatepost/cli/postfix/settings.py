@@ -14,7 +14,7 @@ MAIN = "main.cf"
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class MasterService:
     """One line of master.cf: `command` is the program, `values` its effective parameters.
 
     `values` has all requested parameters, with every ``$name`` expanded; one unknown to this
@@ -40,17 +40,17 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """A Postfix: `main` has the values of main.cf and the defaults, like `Service.values`."""
+    """A Postfix: `main` has the values of main.cf and the defaults, like `MasterService.values`."""
 
     main: Mapping[str, str]
-    services: tuple[Service, ...] = ()
+    services: tuple[MasterService, ...] = ()
     queue_directory: str = field(default="/var/spool/postfix")
 
-    def running(self, command: str) -> Iterator[Service]:
+    def running(self, command: str) -> Iterator[MasterService]:
         """Yield the services that run this program."""
         return (service for service in self.services if service.command == command)
 
-    def where(self, service: Service, *parameters: str) -> str:
+    def where(self, service: MasterService, *parameters: str) -> str:
         """Return the place of these values: main.cf, or the service in master.cf."""
         same = all(service.values.get(name) == self.main.get(name) for name in parameters)
         return MAIN if same else service.label

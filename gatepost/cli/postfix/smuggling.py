@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from gatepost.cli.postfix.finding import Finding, set_line
+from gatepost.cli.postfix.finding import PostfixFinding, set_line
 from gatepost.cli.postfix.restrictions import steps
-from gatepost.cli.postfix.settings import Installation, Service
+from gatepost.cli.postfix.settings import Installation, MasterService
 
 _BARE = "smtpd_forbid_bare_newline"
 _DATA = "smtpd_data_restrictions"
@@ -14,17 +14,17 @@ _PIPELINING = "reject_unauth_pipelining"
 _FORBID = "smtpd_forbid_unauth_pipelining"
 
 
-def findings(postfix: Installation, services: Iterable[Service]) -> Iterator[Finding]:
+def findings(postfix: Installation, services: Iterable[MasterService]) -> Iterator[PostfixFinding]:
     """Yield settings that let a stranger's message smuggle in a second one."""
     for service in services:
         yield from _bare_newlines(postfix, service)
         yield from _pipelining(postfix, service)
 
 
-def _bare_newlines(postfix: Installation, service: Service) -> Iterator[Finding]:
+def _bare_newlines(postfix: Installation, service: MasterService) -> Iterator[PostfixFinding]:
     value = service.values.get(_BARE)
     if value is None:
-        yield Finding(
+        yield PostfixFinding(
             "error",
             "main.cf",
             _BARE,
@@ -36,7 +36,7 @@ def _bare_newlines(postfix: Installation, service: Service) -> Iterator[Finding]
     elif value.lower() not in ("normalize", "yes", "reject"):
         # the first versions with the parameter only know yes and no
         right = "normalize" if f"{_BARE}_reject_code" in service.values else "yes"
-        yield Finding(
+        yield PostfixFinding(
             "error",
             postfix.where(service, _BARE),
             _BARE,
@@ -46,7 +46,7 @@ def _bare_newlines(postfix: Installation, service: Service) -> Iterator[Finding]
         )
 
 
-def _pipelining(postfix: Installation, service: Service) -> Iterator[Finding]:
+def _pipelining(postfix: Installation, service: MasterService) -> Iterator[PostfixFinding]:
     if service.values.get(_FORBID, "no").lower() == "yes":
         return
     own = [step for parameter, step in steps(service.values) if parameter == _DATA]
@@ -55,7 +55,7 @@ def _pipelining(postfix: Installation, service: Service) -> Iterator[Finding]:
         return
     value = service.values.get(_DATA, "")
     why = "it comes after a restriction that always decides" if there else "it is missing"
-    yield Finding(
+    yield PostfixFinding(
         "warning",
         postfix.where(service, _DATA),
         _DATA,

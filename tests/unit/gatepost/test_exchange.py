@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatepost.dns.exchange import UDP_SIZE, Question
+from gatepost.dns.exchange import UDP_SIZE, WireQuestion
 
 ID = b"\x12\x34"
 NAME = dns.name.from_text("mx.example.org.")
-QUESTION = Question(NAME, dns.rdatatype.A)
+QUESTION = WireQuestion(NAME, dns.rdatatype.A)
 
 
 def response(rcode: dns.rcode.Rcode = dns.rcode.NOERROR) -> dns.message.Message:
@@ -56,8 +56,8 @@ def test_what_is_no_response_to_it_is_not_taken() -> None:
     wire = response().to_wire()
     assert QUESTION.response(wire, b"\x12\x35") is None
     assert QUESTION.response(QUESTION.query(ID, edns=True), ID) is None
-    assert Question(NAME, dns.rdatatype.MX).response(wire, ID) is None
-    other = Question(dns.name.from_text("mx.example.com."), dns.rdatatype.A)
+    assert WireQuestion(NAME, dns.rdatatype.MX).response(wire, ID) is None
+    other = WireQuestion(dns.name.from_text("mx.example.com."), dns.rdatatype.A)
     assert other.response(wire, ID) is None
     for end in range(len(wire) - 1):
         assert QUESTION.response(wire[:end], ID) is None

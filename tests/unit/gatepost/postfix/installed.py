@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gatepost.cli.postfix.check import findings
-from gatepost.cli.postfix.finding import Finding
+from gatepost.cli.postfix.finding import PostfixFinding
 from gatepost.cli.postfix.ours import Gatepost
-from gatepost.cli.postfix.settings import Installation, Service
+from gatepost.cli.postfix.settings import Installation, MasterService
 from gatepost.listen import Inet
 from tests.testbed.documented import at, main_cf_block
 
@@ -87,16 +87,16 @@ def installation(
     return Installation(
         values,
         tuple(
-            Service(name, kind, command, chroot, {**values, **own.get(name, {})})
+            MasterService(name, kind, command, chroot, {**values, **own.get(name, {})})
             if command == "smtpd" or name in own
-            else Service(name, kind, command, chroot, values)
+            else MasterService(name, kind, command, chroot, values)
             for name, kind, command in services
         ),
         QUEUE,
     )
 
 
-def found(postfix: Installation, **gatepost: object) -> list[Finding]:
+def found(postfix: Installation, **gatepost: object) -> list[PostfixFinding]:
     return list(findings(postfix, dataclasses.replace(GATEPOST, **gatepost)))  # type: ignore[arg-type]
 
 
