@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ import click
 from gatepost.cli import configuration
 from gatepost.cli.output import tell
 from gatepost.config import ConfigError, GroundSettings
+from gatepost.config.networks import too_large
 from gatepost.config.reference import reference as reference_of
 
 
@@ -59,7 +61,6 @@ def check(
     2. Warnings go to standard error. With --postfix it also prints a line for each finding, and
     exits with 2 when one of them is an error.
     """
-    from gatepost.cli.advice import advice
     from gatepost.cli.readiness import look
 
     loaded = configuration.read_whole(config)
@@ -67,7 +68,7 @@ def check(
     found = [loaded.problem(key, why) for key, why in report.problems]
     if found:
         raise ConfigError(found)
-    for key, why in (*advice(loaded.model), *report.advice):
+    for key, why in (*_advice(loaded.model), *report.advice):
         tell(f"{loaded.path}: {key}: warning: {why}", err=True)
     click.echo(f"{loaded.path}: ok")
     for line in report.opened:
@@ -112,3 +113,12 @@ def reference() -> None:
     It is the text of docs/reference/configuration.md.
     """
     click.echo(reference_of(configuration.whole()), nl=False)
+
+
+def _advice(model: GroundSettings) -> Iterator[tuple[str, str]]:
+    """Yield keys of the whole configuration, each with a sentence. It queries and opens nothing."""
+    if told := too_large(model.proxy_networks):
+        yield "proxy_networks", f"contains {told}: are they all yours?"
+    for daemon in configuration.daemons(model):
+        if daemon.is_written:
+            yield from daemon.section.advice(daemon.settings)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import pwd
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +15,9 @@ from structlog.typing import FilteringBoundLogger
 from gatepost.config import GroundSettings, ServerSettings
 from gatepost.daemon.listeners import Listeners
 from gatepost.daemon.open_files import allow_open_files
-from gatepost.daemon.privileges import drop_privileges
 from gatepost.daemon.sockets import listening_socket
 from gatepost.daemon.start_signals import hold_signals, undisturbed
+from gatepost.errors import StartError
 from gatepost.logs import configure, get_logger
 from gatepost.metrics import MetricsServer, Probes
 
@@ -69,5 +71,25 @@ def starting(name: str, load: Load[S], config: Path | None) -> Iterator[Started[
         if settings.metrics_listen is not None:
             metrics = MetricsServer(listening_socket(settings.metrics_listen), probes)
             opened.callback(metrics.close)
-        drop_privileges(settings.user)  # before the daemon creates or reads its own files
+        _drop_privileges(settings.user)  # before the daemon creates or reads its own files
         yield Started(name, load, config, ground, settings, log, listeners, probes, metrics)
+
+
+def _drop_privileges(user: str | None) -> None:
+    """Become `user` with its groups if this process is root; raises `StartError`.
+
+    Without root, this does nothing, but fails if `user` is a different user.
+    """
+    if user is None:
+        return
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        raise StartError(f"there is no user {user!r} to run as") from None
+    if os.geteuid() == entry.pw_uid:
+        return
+    if os.geteuid() != 0:
+        raise StartError(f"only root can become the user {user!r}")
+    os.initgroups(user, entry.pw_gid)
+    os.setgid(entry.pw_gid)
+    os.setuid(entry.pw_uid)
