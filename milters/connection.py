@@ -17,7 +17,7 @@ from structlog.typing import FilteringBoundLogger
 
 from gatepost.reply import Reply
 from milters.actions import MessageAction
-from milters.conversation import Conversation, queue_id
+from milters.conversation import MilterConversation, queue_id
 from milters.decision import Decisions
 from milters.memory import Holding, Memory
 from milters.protocol.errors import MilterProtocolError
@@ -73,7 +73,7 @@ class MilterConnection:
     def __init__(
         self,
         connection: socket.socket,
-        conversation: Conversation,
+        conversation: MilterConversation,
         decisions: Decisions,
         owner: Owner,
         memory: Memory,

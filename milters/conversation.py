@@ -83,7 +83,7 @@ class ConversationOwner(Protocol):
         """Log the exception being handled; returns the reply that defers the message."""
 
 
-class Conversation:
+class MilterConversation:
     """One connection of an MTA.
 
     `advance()` processes its events until more bytes are needed or a message is complete; it then

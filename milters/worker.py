@@ -16,7 +16,7 @@ from gatepost.daemon import Acceptor, RareWarnings
 from gatepost.metrics import Counter, Gauge
 from milters.balance import Balance
 from milters.connection import SPARE_AFTER, MilterConnection, Spare
-from milters.conversation import TCP, UNIX, Conversation
+from milters.conversation import TCP, UNIX, MilterConversation
 from milters.decision import Decisions
 from milters.memory import Memory
 from milters.session import Session
@@ -183,7 +183,7 @@ class Worker:
                 lambda: decisions.rules, submission=listener.submission, memory=self._memory
             )
             max_packet = decisions.rules.settings.max_header + PACKET_REST
-            conversation = Conversation(session, decisions, wishes, max_packet)
+            conversation = MilterConversation(session, decisions, wishes, max_packet)
             connection = MilterConnection(
                 accepted, conversation, decisions, self, self._memory, self._log, self._loop
             )

@@ -57,7 +57,7 @@ dns.asyncbackend.get_backend(
 
 
 @dataclass(frozen=True)
-class Server:
+class RecursiveServer:
     """A recursive resolver: its address (IPv4 or IPv6, perhaps with a zone: fe80::1%eth0), port."""
 
     host: str
@@ -105,7 +105,7 @@ class Exchange:
     """Queries `servers` in order; one that is silent for `patience` seconds is skipped for the
     next, and queried again after all others."""
 
-    def __init__(self, servers: Sequence[Server], patience: float) -> None:
+    def __init__(self, servers: Sequence[RecursiveServer], patience: float) -> None:
         self._servers = servers
         self._patience = patience
         self._turn = asyncio.Semaphore(MAX_UNDER_WAY)
@@ -170,7 +170,9 @@ class Exchange:
         return None
 
 
-async def _ask(server: Server, question: WireQuestion, timeout: float) -> dns.message.Message:
+async def _ask(
+    server: RecursiveServer, question: WireQuestion, timeout: float
+) -> dns.message.Message:
     response = await _ask_udp(server, question, timeout)
     if response.rcode() in NO_EDNS:
         response = await _ask_udp(server, question, timeout, edns=False)
@@ -182,7 +184,7 @@ async def _ask(server: Server, question: WireQuestion, timeout: float) -> dns.me
 
 
 async def _ask_udp(
-    server: Server, question: WireQuestion, timeout: float, *, edns: bool = True
+    server: RecursiveServer, question: WireQuestion, timeout: float, *, edns: bool = True
 ) -> dns.message.Message:
     """Return the first response to the question; raises `TimeoutError` and `OSError`."""
     loop = asyncio.get_running_loop()

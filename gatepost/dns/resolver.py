@@ -25,7 +25,7 @@ from gatepost.config import DnsSettings
 from gatepost.config.ground import parse_nameserver
 from gatepost.dns.budget import Budget
 from gatepost.dns.cache import Cache
-from gatepost.dns.exchange import FAILURES, NO_EDNS, UDP_SIZE, Exchange, Server
+from gatepost.dns.exchange import FAILURES, NO_EDNS, UDP_SIZE, Exchange, RecursiveServer
 from gatepost.dns.names import MAX_RECORDS, to_name, to_text
 from gatepost.metrics import Counter
 from gatepost.shortage import ShortageError, is_shortage
@@ -225,7 +225,7 @@ class AsyncResolver:
         self._cache = new_cache(settings) if cache is None else cache
         self._monotonic = monotonic
         self._under_way: dict[Question, _UnderWay] = {}
-        servers = [Server(*server) for server in _servers(settings)]
+        servers = [RecursiveServer(*server) for server in _servers(settings)]
         self._exchange = Exchange(servers, _patience(settings))
 
     def known(self, question: Question) -> Answer | None:

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from gatepost.logs import get_logger
 from milters.connection import MilterConnection
-from milters.conversation import UNIX, Conversation
+from milters.conversation import UNIX, MilterConversation
 from milters.decision import Decisions, Runtime
 from milters.memory import Memory
 from milters.protocol.errors import MilterProtocolError
@@ -27,7 +27,7 @@ class Owner:
         self.gone.set()
 
 
-class Wrong(Conversation):
+class Wrong(MilterConversation):
     """Fails when it is to follow what came."""
 
     error: Exception

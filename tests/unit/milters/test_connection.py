@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from gatepost.logs import get_logger
 from milters.connection import MilterConnection
-from milters.conversation import UNIX, Conversation
+from milters.conversation import UNIX, MilterConversation
 from milters.decision import Decisions, MessageAnswer
 from milters.memory import Memory
 from milters.session import Session
@@ -100,7 +100,7 @@ class Scene:
         current = rules()
         self.decisions = Late(lambda: pytest.fail("nothing is decided here"), LOG)
         session = Session(lambda: current)
-        self.conversation = Conversation(session, self.decisions, UNIX, 70_000)
+        self.conversation = MilterConversation(session, self.decisions, UNIX, 70_000)
         self.connection = MilterConnection(
             cast(socket.socket, self.wire),
             self.conversation,
@@ -125,7 +125,7 @@ class Scene:
 class Mistaken:
     """In place of a conversation, from when the mistake is to happen."""
 
-    def __init__(self, conversation: Conversation) -> None:
+    def __init__(self, conversation: MilterConversation) -> None:
         self.session = conversation.session
 
     def __getattr__(self, name: str) -> Any:
@@ -144,7 +144,7 @@ def test_what_is_here_with_the_connection_is_followed_at_once() -> None:
 
 
 def in_reading(scene: Scene) -> None:
-    scene.connection._conversation = cast(Conversation, Mistaken(scene.conversation))
+    scene.connection._conversation = cast(MilterConversation, Mistaken(scene.conversation))
     scene.hear(OFFER)
 
 
@@ -152,14 +152,14 @@ def in_a_turn(scene: Scene) -> None:
     scene.hear(OFFER + MAIL + END + MAIL)
     scene.decisions.done(())
     (turn,) = scene.loop.soon
-    scene.connection._conversation = cast(Conversation, Mistaken(scene.conversation))
+    scene.connection._conversation = cast(MilterConversation, Mistaken(scene.conversation))
     turn()
 
 
 def in_a_late_answer(scene: Scene) -> None:
     scene.hear(OFFER + MAIL + END)
     assert scene.loop.reader is None
-    scene.connection._conversation = cast(Conversation, Mistaken(scene.conversation))
+    scene.connection._conversation = cast(MilterConversation, Mistaken(scene.conversation))
     scene.decisions.done(())
 
 
@@ -167,7 +167,7 @@ def behind_output_that_waited(scene: Scene) -> None:
     scene.wire.room = 0
     scene.hear(OFFER)
     scene.wire.room = 1 << 20
-    scene.connection._conversation = cast(Conversation, Mistaken(scene.conversation))
+    scene.connection._conversation = cast(MilterConversation, Mistaken(scene.conversation))
     assert scene.loop.writer is not None
     scene.loop.writer()
 

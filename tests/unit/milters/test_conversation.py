@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gatepost.reply import Reply
 from milters.actions import DeleteHeader, InsertHeader, MessageAction, Quarantine, Refuse
-from milters.conversation import TCP, UNIX, Conversation, queue_id
+from milters.conversation import TCP, UNIX, MilterConversation, queue_id
 from milters.protocol.errors import MilterProtocolError
 from milters.protocol.negotiation import Wishes
 from milters.session import Session
@@ -63,7 +63,7 @@ class Mta:
         self.service = Service()
         current = rules()
         self.session = session or Session(lambda: current)
-        self.conversation = Conversation(self.session, self.service, wishes, 70_000)
+        self.conversation = MilterConversation(self.session, self.service, wishes, 70_000)
         self.queue_ids: list[str] = []
         self.clients: list[object] = []
 
