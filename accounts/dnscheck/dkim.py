@@ -6,7 +6,7 @@ from accounts.dnscheck.finding import Finding, Level, unanswered
 from msgauth.ask import Lookup, Rcode, ask
 from msgauth.dkim.record import (
     KeyRecord,
-    RecordError,
+    KeyRecordError,
     RevokedError,
     parse_key_record,
 )
@@ -39,7 +39,7 @@ def _judge(name: str, found: tuple[str, ...], wanted: str) -> tuple[Level, str]:
         published = parse_key_record(found[0])
     except RevokedError:
         return Level.ERROR, f"DNS says that the key {name} is revoked."
-    except RecordError as error:
+    except KeyRecordError as error:
         return Level.ERROR, f"The record of the key {name} cannot be used: {error}."
     if published.key.to_base64() != _key(wanted):
         return Level.ERROR, f"DNS has another key at {name} than the one that signs."
@@ -49,7 +49,7 @@ def _judge(name: str, found: tuple[str, ...], wanted: str) -> tuple[Level, str]:
 def _key(record: str) -> str:
     try:
         return parse_key_record(record).key.to_base64()
-    except RecordError:
+    except KeyRecordError:
         return ""
 
 

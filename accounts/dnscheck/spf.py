@@ -10,7 +10,7 @@ from msgauth.address import IpAddress
 from msgauth.ask import Lookup, Rcode, ask
 from msgauth.results import SpfStatus
 from msgauth.spf import SpfResult, check_spf
-from msgauth.spf.record import RecordError, is_record, parse
+from msgauth.spf.record import SpfRecordError, is_record, parse
 
 _STRANGER = ipaddress.IPv4Address("240.0.0.1")
 """An address of nobody (RFC 1112 section 4): whatever lets it pass lets everybody pass."""
@@ -39,7 +39,7 @@ def _judge_record(domain: str, found: tuple[str, ...]) -> tuple[Level, str]:
         )
     try:
         parse(found[0])
-    except RecordError as error:
+    except SpfRecordError as error:
         return Level.ERROR, f"The SPF record of {domain} is broken: {error}."
     return Level.OK, ""
 
