@@ -291,6 +291,6 @@ def test_a_password_that_is_wrong_is_no_answer(server: PostgresServer, tmp_path:
     desk.close()
     file.chmod(0o604)
     desk = Desk(secured)
-    with pytest.raises(Unavailable, match="open to everybody"):
+    with pytest.raises(Unavailable, match="accessible to everybody"):
         desk.read(domains.find)
     desk.close()
