@@ -81,8 +81,8 @@ def test_it_is_well_while_the_filters_are_away(run: Run) -> None:
             "check: mynetworks: this is 100% of the public addresses of IPv4, an open relay",
         ),
         ("POSTFIX_NETWORKS", "[::]/0", "100% of the public addresses of IPv6, an open relay"),
-        ("GATE_WATCH_INTERVAL", "soon", "run: GATE_WATCH_INTERVAL is 'soon': seconds, from 1"),
-        ("GATE_WATCH_INTERVAL", "0", "run: GATE_WATCH_INTERVAL is '0': seconds, from 1"),
+        ("GATE_WATCH_INTERVAL", "soon", "GATE_WATCH_INTERVAL is 'soon': write seconds, from 1"),
+        ("GATE_WATCH_INTERVAL", "0", "run: GATE_WATCH_INTERVAL is '0': write seconds, from 1"),
     ],
 )
 def test_a_bad_setting_ends_it_with_the_reason(
