@@ -87,25 +87,27 @@ def find_servers(name: str, port: int = 53) -> Lookup[tuple[NameServer, ...]]:
         if answer.rcode is Rcode.TEMPFAIL:
             raise NoServersError(f"DNS does not answer for the NS records of {zone}")
         if answer.records:
-            return (yield from _addresses(zone, answer.records, port))
+            return (yield from _servers_of_zone(zone, answer.records, port))
     raise NoServersError(f"no zone contains {name}")
 
 
-def _addresses(zone: str, hosts: Sequence[str], port: int) -> Lookup[tuple[NameServer, ...]]:
+def _servers_of_zone(zone: str, hosts: Sequence[str], port: int) -> Lookup[tuple[NameServer, ...]]:
     servers: list[NameServer] = []
     for host in sorted({host.lower() for host in hosts})[:MAX_SERVERS]:
-        found = yield from addresses(host)
-        if not found:
-            raise NoServersError(f"{host}, a name server of {zone}, has no address")
+        found = yield from _addresses(host, f"{host}, a name server of {zone},")
         servers.extend(NameServer(host, address, port) for address in found)
     return tuple(servers)
 
 
-def addresses(host: str) -> Lookup[tuple[str, ...]]:
-    """Look up the addresses of a host; empty if it has none or DNS does not answer."""
+def _addresses(host: str, description: str) -> Lookup[tuple[str, ...]]:
     v4 = yield from ask(host, "A")
     v6 = yield from ask(host, "AAAA")
-    return (v4.records + v6.records)[:MAX_ADDRESSES]
+    found = (v4.records + v6.records)[:MAX_ADDRESSES]
+    if not found:
+        if Rcode.TEMPFAIL in (v4.rcode, v6.rcode):
+            raise NoServersError(f"DNS does not answer for the addresses of {host}")
+        raise NoServersError(f"{description} has no address")
+    return found
 
 
 def named_servers(text: str, port: int = 53) -> Lookup[tuple[NameServer, ...]]:
@@ -129,9 +131,7 @@ def _servers_of_host(text: str, port: int) -> Lookup[tuple[NameServer, ...]]:
             _, port = parse_nameserver(f"192.0.2.1:{own_port}")
         except ValueError:
             raise NoServersError(f"{own_port!r} is not a port") from None
-    found = yield from addresses(host)
-    if not found:
-        raise NoServersError(f"{host} has no address")
+    found = yield from _addresses(host, host)
     return tuple(NameServer(host, address, port) for address in found)
 
 

@@ -9,7 +9,6 @@ from gatepost.dns.authoritative import (
     Said,
     ServerAnswer,
     ServerQuestion,
-    addresses,
     ask_everywhere,
     find_servers,
     named_servers,
@@ -41,6 +40,8 @@ A = "192.0.2.9"
 CNAME = "loop2.example.org"
 ["loop2.example.org"]
 CNAME = "loop.example.org"
+["silent.example"]
+NS = "dead.example"
 ["dead.example"]
 rcode = "tempfail"
 """
@@ -84,6 +85,7 @@ def test_a_zone_below_has_servers_of_its_own() -> None:
         ("s1.broken.example", "nowhere.example, a name server of broken.example, has no address"),
         ("s1.nothing.test", "no zone contains s1.nothing.test"),
         ("dead.example", "DNS does not answer for the NS records of dead.example"),
+        ("silent.example", "DNS does not answer for the addresses of dead.example"),
     ],
 )
 def test_servers_that_cannot_be_found(name: str, told: str) -> None:
@@ -142,8 +144,21 @@ class Direct(Zone):
 
 
 def test_addresses_of_a_host() -> None:
-    assert solve(addresses("ns1.example.org"), Net().ask) == ("192.0.2.1", "2001:db8::1")
-    assert solve(addresses("dead.example"), Net().ask) == ()
+    found = solve(named_servers("ns1.example.org"), Net().ask)
+    assert [server.address for server in found] == ["192.0.2.1", "2001:db8::1"]
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        ("ns9.example.org", "ns9.example.org has no address"),
+        ("dead.example", "DNS does not answer for the addresses of dead.example"),
+    ],
+)
+def test_no_addresses_of_a_host(host: str, told: str) -> None:
+    with pytest.raises(NoServersError) as caught:
+        solve(named_servers(host), Net().ask)
+    assert str(caught.value) == told
 
 
 @pytest.mark.parametrize(
