@@ -37,6 +37,9 @@ from msgauth.trace import Trace
 CHUNK = 65536
 """Octets of the body passed to the session at once, as by an MTA."""
 
+_KEY_WIDTH = len("sasl_username")
+"""Columns for the keys of a verdict: `sasl_username` and `forged_fields` are the longest."""
+
 
 class ConfiguredKeys:
     """The configured keys that may sign, read when the first one is needed."""
@@ -131,17 +134,17 @@ def verify(
     session.helo(helo)
     session.mail_from(sender.encode(), login, "")
     outcome = _play(session, message.read(), questions, now)
-    click.echo(f"origin      {outcome.origin}")
+    _show("origin", outcome.origin)
     for key, value in outcome.facts.items():
         for item in value if isinstance(value, list) else [value]:
-            click.echo(f"{key:11} {escape(str(item))}")
+            _show(key, str(item))
     if outcome.unsigned:
-        click.echo(f"unsigned    {outcome.unsigned}")
+        _show("unsigned", outcome.unsigned)
     if outcome.seal:
-        click.echo(f"seal        {outcome.seal}")
-    click.echo(f"action      {outcome.action}")
+        _show("seal", outcome.seal)
+    _show("action", outcome.action)
     if outcome.reason:
-        click.echo(f"reason      {outcome.reason}")
+        _show("reason", outcome.reason)
     _show_actions(outcome)
     show_questions(questions, trace)
     raise SystemExit({"defer": 75, "reject": 77}.get(outcome.action, 0))  # sysexits.h
@@ -230,13 +233,17 @@ def _show_actions(outcome: MessageOutcome) -> None:
     for action in outcome.actions:
         match action:
             case Refuse(reply):
-                click.echo(f"reply       {reply}")
+                _show("reply", str(reply))
             case Quarantine(reason):
-                click.echo(f"hold        {reason}")
+                _show("hold", reason)
             case DeleteHeader(name, occurrence):
-                click.echo(f"remove      {escape(name)} number {occurrence}")
+                _show("remove", f"{name} number {occurrence}")
             case InsertHeader(name, value):
                 lines = f"{name}:{value}".split("\n")
-                click.echo(f"add         {escape(lines[0])}")
+                _show("add", lines[0])
                 for line in lines[1:]:
-                    click.echo(f"            {escape(line)}")
+                    _show("", line)
+
+
+def _show(key: str, value: str) -> None:
+    click.echo(f"{key:{_KEY_WIDTH}} {escape(value)}".rstrip())

@@ -73,10 +73,10 @@ def test_sign_then_verify(desk: Desk) -> None:
         "--time", "1795000100", stdin=signed.stdout_bytes,
     )  # fmt: skip
     assert verified.exit_code == 0
-    assert "\ndkim        pass\n" in verified.output
-    assert "\ndmarc       pass " in verified.output
-    assert "remove      Authentication-Results number 1" in verified.output
-    assert "add         Authentication-Results: mx.example;" in verified.output
+    assert "\ndkim          pass\n" in verified.output
+    assert "\ndmarc         pass " in verified.output
+    assert "remove        Authentication-Results number 1" in verified.output
+    assert "add           Authentication-Results: mx.example;" in verified.output
     assert "  r._domainkey.signer.example TXT: v=DKIM1" in verified.output
 
 
@@ -111,25 +111,36 @@ def test_verify_shows_a_trace_in_order(desk: Desk) -> None:
 def test_a_forgery_with_its_reasons(desk: Desk) -> None:
     forged = desk.run("verify", str(desk.message), "--client", "192.0.2.9")
     assert forged.exit_code == 0
-    assert "reason      dmarc-fail-reject" in forged.output
+    assert "reason        dmarc-fail-reject" in forged.output
     desk.config.write_text(desk.config.read_text() + '[milters.policy]\npreset = "strict"\n')
     rejected = desk.run("verify", str(desk.message), "--client", "192.0.2.9")
     assert rejected.exit_code == 77
-    assert "reply       550 5.7.1 rejected by the DMARC policy of signer.example" in rejected.output
+    assert (
+        "reply         550 5.7.1 rejected by the DMARC policy of signer.example" in rejected.output
+    )
 
 
 def test_who_has_logged_in_is_not_judged(desk: Desk) -> None:
     told = desk.run("verify", str(desk.message), "--client", "192.0.2.9", "--login", "a")
-    assert "origin      authenticated" in told.output
+    assert "origin        authenticated" in told.output
     assert "dmarc" not in told.output
+
+
+def test_keys_and_values_stand_in_columns(desk: Desk) -> None:
+    words = ("verify", str(desk.message), "--client", "192.0.2.9", "--login", "anna")
+    verdict = desk.run(*words).stdout.partition("DNS queries:")[0]
+    lines = [line for line in verdict.splitlines() if " " in line]
+    assert "sasl_username anna" in lines
+    assert {line[13] for line in lines} == {" "}
+    assert " " not in {line[14] for line in lines}
 
 
 @pytest.mark.parametrize(
     ("required", "key", "code", "told"),
     [
-        ("false", False, 0, "unsigned    no-key"),
-        ("true", False, 75, "reply       451 4.7.1 the message cannot be signed now"),
-        ("true", True, 0, "signed      signer.example"),
+        ("false", False, 0, "unsigned      no-key"),
+        ("true", False, 75, "reply         451 4.7.1 the message cannot be signed now"),
+        ("true", True, 0, "signed        signer.example"),
     ],
 )
 def test_our_own_mail_is_signed_as_by_the_milter(
@@ -142,7 +153,7 @@ def test_our_own_mail_is_signed_as_by_the_milter(
         desk.key.rename(folder / "r.pem")
     shown = desk.run("verify", str(desk.message), "--client", "192.0.2.9", "--login", "a")
     assert (shown.exit_code, told in shown.output) == (code, True), shown.output
-    assert ("add         DKIM-Signature: v=1; a=rsa-sha256;" in shown.output) is key
+    assert ("add           DKIM-Signature: v=1; a=rsa-sha256;" in shown.output) is key
 
 
 def test_a_seal_is_shown(desk: Desk) -> None:
@@ -152,8 +163,8 @@ def test_a_seal_is_shown(desk: Desk) -> None:
     desk.config.write_text(desk.config.read_text() + 'seal.domain = "signer.example"\n')
     shown = desk.run("verify", str(desk.message), "--client", "192.0.2.9")
     assert shown.exit_code == 0
-    assert "seal        sealed" in shown.output
-    assert "add         ARC-Seal: i=1; a=rsa-sha256; cv=none;" in shown.output
+    assert "seal          sealed" in shown.output
+    assert "add           ARC-Seal: i=1; a=rsa-sha256; cv=none;" in shown.output
 
 
 def test_sign_says_why_it_cannot(desk: Desk) -> None:
@@ -258,8 +269,8 @@ def test_verify_has_the_verdict_on_a_name_that_does_not_answer(
     desk.message.write_bytes(FORGED)
     told = desk.run("verify", str(desk.message), "--client", "203.0.113.9", "--mail-from", sender)
     assert told.exit_code == status, told.output
-    assert f"reason      {reason}" in told.output
-    assert ("action      quarantine" in told.output) is (preset == "default")
+    assert f"reason        {reason}" in told.output
+    assert ("action        quarantine" in told.output) is (preset == "default")
 
 
 AS_DELIVERED = b"""\
@@ -286,10 +297,10 @@ def test_a_forgery_that_is_redirected_is_not_signed(desk: Desk, seal: bool) -> N
         desk.config.write_text(desk.config.read_text() + 'seal.domain = "signer.example"\n')
     desk.message.write_bytes(AS_DELIVERED)
     shown = desk.run("verify", str(desk.message), "--client", "127.0.0.1")
-    assert (shown.exit_code, "origin      internal\n" in shown.output) == (0, True), shown.output
-    assert "unsigned    from-outside\n" in shown.output
+    assert (shown.exit_code, "origin        internal\n" in shown.output) == (0, True), shown.output
+    assert "unsigned      from-outside\n" in shown.output
     assert "DKIM-Signature" not in shown.output
-    assert ("seal        sealed\n" in shown.output) is seal
-    assert ("add         ARC-Seal: i=1; a=rsa-sha256; cv=none;" in shown.output) is seal
+    assert ("seal          sealed\n" in shown.output) is seal
+    assert ("add           ARC-Seal: i=1; a=rsa-sha256; cv=none;" in shown.output) is seal
     signed = desk.run("sign", str(desk.message))
     assert (signed.exit_code, "not signed: from-outside" in signed.output) == (1, True)

@@ -105,7 +105,7 @@ def desk(tmp_path: Path) -> Desk:
 @pytest.mark.parametrize("value", UNQUOTED)
 def test_a_name_that_lacks_its_quotes_passes_is_owned_and_signed(desk: Desk, value: str) -> None:
     result = desk.verify(value)
-    assert "dmarc       pass " in result.output, result.output
+    assert "dmarc         pass " in result.output, result.output
     assert "header.from=example.org" in result.output
     assert result.exit_code == 0
     assert desk.verify(value, "--login", "alice").exit_code == 0
@@ -116,7 +116,7 @@ def test_a_name_that_lacks_its_quotes_passes_is_owned_and_signed(desk: Desk, val
 
 @pytest.mark.parametrize("value", SLOPPY)
 def test_sloppy_mail_passes_and_its_domain_may_send_it(desk: Desk, value: str) -> None:
-    assert "dmarc       pass " in desk.verify(value).output
+    assert "dmarc         pass " in desk.verify(value).output
     assert desk.verify(value, "--login", "bob").exit_code == 0
     assert desk.sign(value).exit_code == 0
 
@@ -124,8 +124,8 @@ def test_sloppy_mail_passes_and_its_domain_may_send_it(desk: Desk, value: str) -
 @pytest.mark.parametrize("value", AMBIGUOUS)
 def test_a_from_that_programs_disagree_about_is_nobodys(desk: Desk, value: str) -> None:
     result = desk.verify(value)
-    assert "dmarc       permerror " in result.output, result.output
-    assert "action      quarantine" in result.output
+    assert "dmarc         permerror " in result.output, result.output
+    assert "action        quarantine" in result.output
     for login in ("alice", "bob"):
         refused = desk.verify(value, "--login", login)
         assert refused.exit_code == 77
@@ -145,6 +145,6 @@ def test_a_from_that_programs_disagree_about_is_nobodys(desk: Desk, value: str) 
     ],
 )
 def test_another_address_of_the_domain_is_not_owned_by_who_owns_one(desk: Desk, value: str) -> None:
-    assert "dmarc       pass " in desk.verify(value).output
+    assert "dmarc         pass " in desk.verify(value).output
     assert "[from-not-yours]" in desk.verify(value, "--login", "alice").output
     assert desk.verify(value, "--login", "bob").exit_code == 0
