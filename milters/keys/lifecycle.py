@@ -164,7 +164,7 @@ def to_check(
         chosen = [key for key in chosen if key.selector in selectors]
     others = tuple(set(selectors) - {key.selector for key in chosen})
     if others or not chosen or (not selectors and any(key.domain == domain for key in inside)):
-        chosen += select(folder, domain, others, IN_DNS)
+        chosen = [*select(folder, domain, others, IN_DNS), *chosen]
     return chosen
 
 

@@ -163,6 +163,14 @@ def test_to_check_has_no_revoked_key_unless_it_is_named(folder: KeyFolder) -> No
     assert [key.selector for key in lifecycle.to_check(folder, DOMAIN, ["s2"])] == ["s2"]
 
 
+def test_keys_outside_the_folder_come_last(folder: KeyFolder) -> None:
+    folder.add(DOMAIN, {"s1": pem()}, KeyState.ACTIVE, NOW)
+    outside = [KeyFile(DOMAIN, "mail", folder.path / "mail.private")]
+    for domain, selectors in ((None, ()), (DOMAIN, ()), (DOMAIN, ("s1", "mail"))):
+        chosen = lifecycle.to_check(folder, domain, selectors, outside)
+        assert [key.selector for key in chosen] == ["s1", "mail"]
+
+
 def test_what_was_seen_is_noted_once(folder: KeyFolder) -> None:
     folder.add(DOMAIN, {"s1": pem(), "s2": pem(number=1)}, KeyState.NEW, NOW)
     found = look("s1")(lifecycle.to_check(folder, DOMAIN))
