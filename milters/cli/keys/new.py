@@ -107,9 +107,10 @@ def new(
             "or at once with require_published = false."
         )
     else:
+        it, record = ("it", "the record") if len(files) == 1 else ("them", "the records")
         click.echo(
-            f"\nNo mail is signed with {'it' if len(files) == 1 else 'them'} yet. Next:\n"
-            f"  {again('check', domain, folder)}       until every name server has the record\n"
+            f"\nNo mail is signed with {it} yet. Next:\n"
+            f"  {again('check', domain, folder)}       until every name server has {record}\n"
             f"  {again('activate', domain, folder)}    to start signing"
         )
     if made.waiting:

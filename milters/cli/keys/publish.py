@@ -69,7 +69,9 @@ def publish(
         return
     for selector, what in done.items():
         tell(f"{record_name(domain, selector)}: {what} at {primary.server}")
-    click.echo(f"Repeat until all name servers have it: {again('check', domain, folder)}")
+    record = "the record" if len(done) == 1 else "the records"
+    command = again("check", domain, folder)
+    click.echo(f"Repeat until every name server has {record}: {command}")
 
 
 def _print(keys: list[KeyFile], form: RecordForm, ttl: int, as_json: bool) -> None:
