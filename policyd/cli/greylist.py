@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import click
 
 from gatepost.cli import configuration
-from gatepost.cli.output import tell
+from gatepost.cli.output import counted, tell
 from policyd import records
 from policyd.checks.greylist import hide_of, rules_of
 from policyd.cli.greylist_client import identities_of_domain, identity_of, known_as, meant
@@ -49,7 +49,7 @@ class ExportedRecord:
         if isinstance(self.known, ClientRecord):
             if 0 < rules.auto_allow_after <= self.known.returns:
                 return "allowed"
-            return f"retried {self.known.returns} times"
+            return f"retried {counted(self.known.returns, 'time')}"
         if self.known.passed:
             return "passed"
         wait = self.known.first + rules.delay - now
@@ -182,7 +182,7 @@ def allow(client: str, config: Path | None) -> None:
         await store.update((key,), lambda _: ([entry], None))
 
     run(settings.store, work)
-    tell(f"{identity} is not delayed. {MOMENT}")
+    tell(f"{identity} is no longer delayed. {MOMENT}")
 
 
 @greylist.command()
@@ -211,7 +211,7 @@ def forget(text: str, config: Path | None) -> None:
         return len(keys)
 
     count = run(settings.store, work)
-    click.echo(f"{count} records forgotten. {MOMENT}")
+    click.echo(f"{counted(count, 'record')} forgotten. {MOMENT}")
     if not count:
         sys.exit(1)
 
@@ -243,7 +243,7 @@ def import_records(file: TextIO, config: Path | None) -> None:
     hide = hide_of(settings.greylist)
     entries = [_read_line(number, line, hide) for number, line in enumerate(file, 1)]
     count = write_entries(settings, (entry for entry in entries if entry is not None))
-    click.echo(f"{count} records read. {MOMENT}", err=True)
+    click.echo(f"{counted(count, 'record')} read. {MOMENT}", err=True)
 
 
 def write_entries(settings: PolicydSettings, entries: Iterable[tuple[str, StoreEntry]]) -> int:

@@ -12,7 +12,7 @@ import click
 from pydantic import ValidationError
 
 from gatepost.cli import configuration
-from gatepost.cli.output import tell
+from gatepost.cli.output import counted, tell
 from gatepost.files import open_regular
 from policyd import records
 from policyd.checks.greylist import hide_of, rules_of
@@ -32,6 +32,8 @@ OPTIONS = Path("/etc/default/postgrey")
 MAX_OPTIONS = 1 << 20
 """Maximum octets of that file; a command line is shorter."""
 WHITELISTS = Path("/etc/postgrey")
+
+_HEADING = "# Made from postgrey's options and whitelists by gatepost import postgrey."
 
 
 @click.command()
@@ -184,12 +186,14 @@ def _print_settings(options: Options, lists: dict[str, list[Path]]) -> None:
         GreylistSettings.model_validate(tomllib.loads(text)["policyd"]["greylist"])
     except (tomllib.TOMLDecodeError, ValidationError) as error:
         tell(f"warning: check postgrey's options: {error}", err=True)
-    click.echo(text)
+    # the empty line separates it from the settings in a file that it is appended to
+    click.echo(f"\n{_HEADING}\n{text}")
 
 
 def _report(taken: Taken, options: Options, dry_run: bool) -> None:
     verb = "would be imported" if dry_run else "imported"
-    click.echo(f"{len(taken.triplets)} triplets, {len(taken.clients)} clients {verb}", err=True)
+    triplets, clients = len(taken.triplets), len(taken.clients)
+    click.echo(f"{counted(triplets, 'triplet')}, {counted(clients, 'client')} {verb}", err=True)
     if taken.hidden:
         click.echo(f"{taken.hidden} are hashes of --privacy and cannot be imported", err=True)
     if taken.unreadable:

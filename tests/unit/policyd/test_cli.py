@@ -86,7 +86,7 @@ def test_list_and_find(config: Path) -> None:
     assert len(lines) == 4
     assert sum("  passed, last seen 20" in line for line in lines) == 2
     assert any("new@example.net  bob@example.org  may retry" in line for line in lines)
-    assert any(line.startswith("client  host:example.net  retried 1 times") for line in lines)
+    assert any(line.startswith("client  host:example.net  retried 1 time") for line in lines)
     assert len(run(config, "list", "--kind", "triplet", "--limit", "2").stdout.splitlines()) == 2
     found = run(config, "find", "CAROL").stdout
     assert found.startswith("triplet  host:example.net  alice@example.net  carol@example.org")
@@ -104,9 +104,9 @@ def test_allow_and_forget(config: Path) -> None:
         "b@example.org",
     ]
     assert "greylist: new" in ask(config, *stranger).stdout
-    assert "net:203.0.113.0/24 is not delayed" in run(config, "allow", "203.0.113.9").stdout
+    assert "net:203.0.113.0/24 is no longer delayed" in run(config, "allow", "203.0.113.9").stdout
     assert "greylist: auto-allowed\naction=DUNNO" in ask(config, *stranger).stdout
-    assert "1 records forgotten" in run(config, "forget", "203.0.113.7").stdout
+    assert "1 record forgotten" in run(config, "forget", "203.0.113.7").stdout
     assert "greylist: new" in ask(config, *stranger).stdout
     assert "host:example.com" in run(config, "allow", "mx.example.com").stdout
     assert run(config, "allow", "nonsense").exit_code == 1
@@ -135,9 +135,9 @@ def test_allow_and_forget(config: Path) -> None:
 )
 def test_whom_allow_means(config: Path, said: str, identity: str) -> None:
     learn(config, {})
-    assert f"{identity} is not delayed" in run(config, "allow", said).stdout
+    assert f"{identity} is no longer delayed" in run(config, "allow", said).stdout
     assert f"client  {identity}  allowed" in run(config, "find", said).stdout
-    assert "1 records forgotten" in run(config, "forget", said).stdout
+    assert "1 record forgotten" in run(config, "forget", said).stdout
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_a_client_and_a_sender_are_found_as_mail_has_them(config: Path) -> None:
     for text in ("192.0.2.7", "192.0.2.0/24", bounce):
         assert "  bob@example.org  passed" in run(config, "find", text).stdout
     assert run(config, "find", "192.0.3.7").exit_code == 1
-    assert "1 records forgotten" in run(config, "forget", bounce).stdout
+    assert "1 record forgotten" in run(config, "forget", bounce).stdout
 
 
 async def _spf(_request: object, _facts: object) -> str:
@@ -319,7 +319,7 @@ def test_in_privacy_mode_a_whole_part_is_found(config: Path, tmp_path: Path) -> 
     assert run(config, "find", "alice").exit_code == 1
     assert run(config, "import", stdin=exported).exit_code == 0
     assert len(run(config, "export").stdout.splitlines()) == 2
-    assert "1 records forgotten" in run(config, "forget", "alice@example.net").stdout
+    assert "1 record forgotten" in run(config, "forget", "alice@example.net").stdout
 
 
 def test_ask_shows_each_check_and_leaves_no_trace(config: Path) -> None:

@@ -187,6 +187,7 @@ def test_the_command_takes_all_over(tmp_path: Path) -> None:
         *("--whitelists", str(etc)),
     )
     assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("\n# Made from postgrey's options and whitelists by ")
     printed = tomllib.loads(result.stdout)["policyd"]
     assert printed["listen"] == "inet:127.0.0.1:10023"
     assert printed["greylist"]["delay"] == "200s"
@@ -194,7 +195,7 @@ def test_the_command_takes_all_over(tmp_path: Path) -> None:
         str(etc / "whitelist_clients"),
         str(etc / "whitelist_clients.local"),
     ]
-    assert "120 triplets, 1 clients imported" in result.stderr
+    assert "120 triplets, 1 client imported" in result.stderr
     assert "whitelist_clients.local:1: 'two words'" in result.stderr
     assert "--x-greylist-header" in result.stderr
     exported = run(tmp_path, "export", group="greylist")
