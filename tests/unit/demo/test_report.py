@@ -27,6 +27,16 @@ def test_every_word_of_a_cell_is_in_the_table() -> None:
     assert table([(SCENE, GOOD)], 80).count("Greylisted") == 10
 
 
+def test_the_names_of_the_demonstration_fit_into_the_narrowest_table() -> None:
+    record = Record(
+        "by 192.0.2.66, which bl.gatepost.test lists",
+        "450 4.2.0 <bob@gatepost.test>: no",
+        "X-Greylist: delayed 2 seconds by gatepost at mx.gatepost.test; Thu",
+    )
+    words = table([(SCENE, record)], MIN_WIDTH).split()
+    assert {"bl.gatepost.test", "<bob@gatepost.test>:", "mx.gatepost.test;"} <= set(words)
+
+
 def test_a_line_of_a_cell_stays_a_line() -> None:
     record = Record("", "450 4.2.0 no\n250 2.0.0 Ok", "")
     lines = table([(SCENE, record)], 100).splitlines()
@@ -51,5 +61,5 @@ def test_a_problem_is_told_with_what_was_expected_and_seen() -> None:
 
 
 def test_the_verdict_counts() -> None:
-    assert verdict([(SCENE, GOOD)], 6.04) == "All 1 scenes were as they must be (6.0 s)."
-    assert "1 of 2 scenes were NOT" in verdict([(SCENE, GOOD), (SCENE, bad())], 6)
+    assert verdict([(SCENE, GOOD)], 6.04) == "All 1 scenes went as expected (6.0 s)."
+    assert "1 of 2 scenes did NOT" in verdict([(SCENE, GOOD), (SCENE, bad())], 6)

@@ -21,7 +21,7 @@ def _policy_killed(ground: Ground, record: Record) -> None:
     if sent.accepted:
         arrived = ground.sink.wait_for_subject(subject)
         delayed = arrived.fields("X-Greylist")
-        record.arrived = "delayed" if delayed else "at once, as default_action=DUNNO says"
+        record.arrived = "delayed" if delayed else "at once: default_action is DUNNO"
         record.expect("the field X-Greylist", [], delayed)
     ground.policyd.start()
     expect_listed(ground, record)
