@@ -42,6 +42,7 @@ def gatepost() -> None:
       smtpd_milters = unix:gatepost/milter
       non_smtpd_milters = unix:gatepost/milter
       milter_default_action = tempfail
+      disable_mime_output_conversion = yes
       smtpd_recipient_restrictions = ..., reject_unauth_destination,
           check_policy_service unix:gatepost/policyd
       smtpd_forbid_bare_newline = normalize
