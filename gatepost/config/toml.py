@@ -28,6 +28,9 @@ _DEEP = re.compile(
     r"(?<![A-Za-z0-9_-])(?:(?:[A-Za-z0-9_-]++|'')[ \t]*+\.[ \t]*+)" + f"{{{MAX_KEY_PARTS}}}"
 )
 
+_DECLARED_TWICE = re.compile(r"Cannot declare \((?P<names>(?:'[A-Za-z0-9_-]+',? ?)+)\) twice")
+"""A message of tomllib about a table whose name needs no quotes."""
+
 
 def deep_key(text: str) -> int | None:
     """Return the line (from 1) of a key with more than `MAX_KEY_PARTS` parts, or None."""
@@ -80,4 +83,7 @@ def _bad_syntax(text: str, message: str) -> TomlError:
     elif message.endswith(" (at end of document)"):
         message = message.removesuffix(" (at end of document)")
         line = text.count("\n") + 1
+    if declared := _DECLARED_TWICE.fullmatch(message):
+        table = "[" + ".".join(re.findall(r"[A-Za-z0-9_-]+", declared["names"])) + "]"
+        message = f"{table} already has keys above: write all of them below one {table}"
     return TomlError(f"not TOML: {message[:1].lower()}{message[1:]}", line)

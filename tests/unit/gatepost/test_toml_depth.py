@@ -87,3 +87,18 @@ def test_what_cannot_be_read_has_one_kind_of_error(text: str, told: str) -> None
     with pytest.raises(ZoneError) as refused:
         Zone.parse(text)
     assert str(refused.value).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a.b = 1\n[a]\nc = 1", "[a] already has keys above: write all of them below one [a]"),
+        ("[a]\n[b]\n[a]", "[a] already has keys above: write all of them below one [a]"),
+        ("a.b.c = 1\n[a.b]", "[a.b] already has keys above: write all of them below one [a.b]"),
+        ('["\\n"]\n["\\n"]', r"cannot declare ('\n',) twice"),
+    ],
+)
+def test_a_table_that_is_declared_twice(text: str, told: str) -> None:
+    with pytest.raises(TomlError) as caught:
+        parse_toml(text)
+    assert caught.value.message == f"not TOML: {told}"
