@@ -101,8 +101,7 @@ def report(
     if outcome.proxied:
         PROXIED.inc()
         log.warning(
-            "the client's address is a proxy's: Postfix does not get the PROXY protocol, so SPF "
-            "and iprev are skipped",
+            "the client's address is that of a proxy: SPF and iprev are skipped",
             queue_id=queue_id,
             client=facts.get("client"),
         )
