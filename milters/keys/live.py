@@ -183,7 +183,7 @@ class KeyKeeper:
                 "unusable key",
                 domain=problem.domain or None,
                 problem=problem.text,
-                old_keys_used_on=problem.kept,
+                old_keys_in_use=problem.kept,
             )
         if gone := sorted(set(previous.by_domain) - set(snapshot.by_domain)):
             # removed by the administrator, or a volume is not mounted: both look the same

@@ -163,7 +163,7 @@ def test_a_key_that_breaks_leaves_the_old_ones_signing(milters: Milters, dns: Dn
     assert milters.metric("gatepost_milters_broken_keys") == 1
     assert milters.ready()
     (told,) = milters.log_entries(event="unusable key")
-    assert told["old_keys_used_on"] is True
+    assert told["old_keys_in_use"] is True
     assert f"chmod o-rwx {path}" in told["problem"]
     milters.restart()
     assert signers(milters) == [f"e@{DOMAIN}"]

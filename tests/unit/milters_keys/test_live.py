@@ -200,7 +200,7 @@ def test_problems_are_told_with_what_becomes_of_them(bench: Bench) -> None:
     with capture_logs() as logs:
         keys = bench.open()
     (line,) = logs
-    assert (line["domain"], line["old_keys_used_on"]) == ("example.org", True)
+    assert (line["domain"], line["old_keys_in_use"]) == ("example.org", True)
     assert "chmod o-rwx" in line["problem"]
     assert signing(keys) == ["s1"]
 
