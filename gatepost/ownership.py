@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -26,6 +27,9 @@ from pydantic import Field, field_validator
 from gatepost.config import Section, WatchedPath
 from gatepost.list_file import ListFileError, read_lines
 from msgauth.mail_address import MailAddress
+
+MAX_SHOWN = 200
+"""Characters of a line that an error shows: a continued line may be as long as its file."""
 
 ANY_OTHER_LOGIN = "*"
 """Stands for every login that no line of a table names."""
@@ -76,11 +80,11 @@ class OwnerTable:
         self._delimiters = re.compile(f"[{re.escape(delimiters)}]") if delimiters else None
         self._keeps_list_names = "-" in delimiters
         self._login_owns_itself = login_owns_itself
-        self._owners: dict[str, frozenset[str]] = {}
+        # added to in place: a sender may have a line for each of its logins
+        self._owners: dict[str, set[str]] = {}
         self._named: set[str] = set()
         for sender, logins in lines:
-            key = _key(sender)
-            self._owners[key] = self._owners.get(key, frozenset()) | logins
+            self._owners.setdefault(_key(sender), set()).update(logins)
             self._named |= logins
         self._named.discard(ANY_OTHER_LOGIN)
         self._all_of = self._owners_of_all()
@@ -105,7 +109,7 @@ class OwnerTable:
         """Return whether the table has a line for `sender`, its plain address or its domain."""
         return self._find(sender) is not None
 
-    def _find(self, sender: MailAddress) -> frozenset[str] | None:
+    def _find(self, sender: MailAddress) -> AbstractSet[str] | None:
         """Return the owners of `sender` by the most specific line, as Postfix looks them up."""
         if sender.domain and not sender.unquoted_local:
             return self._all_of.get(sender.domain)
@@ -132,13 +136,13 @@ class OwnerTable:
         found = self._delimiters.search(mailbox, 1)
         return mailbox[: found.start()] if found else mailbox
 
-    def _owners_of_all(self) -> dict[str, frozenset[str]]:
+    def _owners_of_all(self) -> dict[str, set[str]]:
         """Return who owns every address of a domain: its own line and all lines below it."""
         all_of = {key[1:]: owners for key, owners in self._owners.items() if key[0] == "@"}
         for key, owners in self._owners.items():
             domain = key.rpartition("@")[2]
             if domain in all_of:
-                all_of[domain] &= owners
+                all_of[domain] = all_of[domain] & owners
         return all_of
 
 
@@ -202,12 +206,12 @@ def parse_owned(line: str) -> Owned:
     is_empty = sender.local and not sender.unquoted_local
     if not is_address or is_empty or not logins:
         raise OwnershipError(
-            f"{line!r} is no owner: write user@example.org or @example.org, and after it the "
+            f"{_shown(line)} is no owner: write user@example.org or @example.org, and after it the "
             "logins that own it"
         )
     if "*" in sender.local:
         raise OwnershipError(
-            f"{line!r}: there are no patterns; write @{sender.domain} for all of it"
+            f"{_shown(line)}: there are no patterns; write @{sender.domain} for all of it"
         )
     return Owned(sender, frozenset(map(login_key, logins)))
 
@@ -218,7 +222,8 @@ def read_owned(path: Path) -> Iterator[Owned]:
     A line that begins with a blank continues the one before, as in Postfix's tables. Where it could
     as well be a line of its own it is refused: one of the two readings would give rights away.
     """
-    at, line = 0, ""
+    at: int = 0
+    line: list[str] = []
     try:
         for number, text in read_lines(path):
             if text[0].isspace() and line:
@@ -227,13 +232,13 @@ def read_owned(path: Path) -> Iterator[Owned]:
                         f"{path}:{number}: begins with a blank, so it may continue the line "
                         "before: remove the blank, or join the two lines"
                     )
-                line += text
+                line.append(text)
                 continue
             if line:
-                yield _parse_at(path, at, line)
-            at, line = number, text
+                yield _parse_at(path, at, "".join(line))
+            at, line = number, [text]
         if line:
-            yield _parse_at(path, at, line)
+            yield _parse_at(path, at, "".join(line))
     except ListFileError as error:
         raise OwnershipError(str(error)) from None
 
@@ -254,6 +259,10 @@ def _parse_at(path: Path, number: int, line: str) -> Owned:
         return parse_owned(line)
     except OwnershipError as error:
         raise OwnershipError(f"{path}:{number}: {error}") from None
+
+
+def _shown(line: str) -> str:
+    return repr(line if len(line) <= MAX_SHOWN else f"{line[:MAX_SHOWN]}...")
 
 
 def _is_owned(line: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,8 @@ def test_a_sender_whose_local_part_is_not_known_is_owned_with_all_of_its_domain(
     ],
 )
 def test_extensions_are_those_of_postfix(delimiter: str, sender: str, allowed: bool) -> None:
-    owners = [f"{name}@example.net alice" for name in ("info", "owner", "list", "mailer")]
+    names = ("info", "owner", "list", "mailer", "+sales")
+    owners = [f"{name}@example.net alice" for name in names]
     assert may_use("alice", sender, owners=owners, recipient_delimiter=delimiter) is allowed
 
 
@@ -180,6 +182,26 @@ def test_a_file_that_is_not_read(tmp_path: Path, text: str, problem: str) -> Non
     with pytest.raises(OwnershipError, match="none: does not exist"):
         list(read_owned(tmp_path / "none"))
     assert list(read_owned(tmp_path / "none.local")) == []
+
+
+def test_the_error_about_a_long_line_is_short(tmp_path: Path) -> None:
+    path = tmp_path / "owners"
+    path.write_text("info\n" + "  someone\n" * 20_000)
+    with pytest.raises(OwnershipError, match=r"1: 'info  someone.* is no owner") as caught:
+        list(read_owned(path))
+    assert len(str(caught.value)) < 500
+
+
+def test_a_sender_may_have_a_line_for_each_of_many_logins(tmp_path: Path) -> None:
+    count = 60_000
+    path = tmp_path / "owners"
+    path.write_text("".join(f"@example.org login{n}\n" for n in range(count)))
+    before = time.process_time()
+    table = read_rights(OwnerSettings(owners_files=(path,)))
+    assert time.process_time() - before < 10  # it took 40 s when each line copied those before
+    sender = MailAddress.parse("info@example.org")
+    assert table.may_use(f"login{count - 1}", sender)
+    assert not table.may_use(f"login{count}", sender)
 
 
 @pytest.mark.parametrize("section", [MilterSettings, PolicySettings])
