@@ -133,8 +133,9 @@ class OwnerTable:
             return mailbox
         if self._keeps_list_names and mailbox.endswith("-request"):
             return mailbox
-        found = self._delimiters.search(mailbox, 1)
-        return mailbox[: found.start()] if found else mailbox
+        found = self._delimiters.search(mailbox)
+        # An address that begins with a delimiter has no extension, whatever follows
+        return mailbox[: found.start()] if found and found.start() else mailbox
 
     def _owners_of_all(self) -> dict[str, set[str]]:
         """Return who owns every address of a domain: its own line and all lines below it."""

@@ -116,6 +116,11 @@ def test_a_sender_whose_local_part_is_not_known_is_owned_with_all_of_its_domain(
         ("-", "mailer-daemon@example.net", False),
         ("+", "owner+list@example.net", True),
         ("]", "info]x@example.net", True),
+        # an address that begins with a delimiter has no extension at all
+        ("+", "+sales+x@example.net", False),
+        ("-+", "+sales-x@example.net", False),
+        ("+", "+sales@example.net", True),
+        ("+", "info+@example.net", True),
     ],
 )
 def test_extensions_are_those_of_postfix(delimiter: str, sender: str, allowed: bool) -> None:
