@@ -38,7 +38,9 @@ class OwnershipCheck:
             if self._rights.may_use(user, sender):
                 return CheckResult("owned")
             return self._refuse("not owned", request)
-        if self._settings.strangers == "allow" or not self._rights.is_owned(sender):
+        # Postfix completes an address without a domain: with its own, or out of `a%b` and `b!a`
+        is_ours = not sender.host or self._rights.is_owned(sender)
+        if self._settings.strangers == "allow" or not is_ours:
             return None
         text = fill(self._settings.strangers_text, of_request(request, self._hostname))
         told = reply(REASON_NOT_LOGGED_IN, text, temporary=False)

@@ -25,8 +25,8 @@ class OwnershipSettings(OwnerSettings, CheckSection):
     strangers: Literal["allow", "reject"] = Field(
         default="allow",
         description="`reject`: a client that has not logged in may not use a sender from the "
-        "tables. This also refuses mail from your own users that comes back through a "
-        "forwarder.",
+        "tables, nor one without a domain, which Postfix completes. This also refuses mail from "
+        "your own users that comes back through a forwarder.",
     )
     text: str = Field(
         default="Sender address rejected: not owned by user {user}",

@@ -68,6 +68,14 @@ def test_choices() -> None:
         "553 5.7.1 This sender needs a login [sender-needs-login]"
     )
     assert owned("", "stranger@example.com", strangers="reject") == ""
+    assert owned("", "info@[192.0.2.1]", strangers="reject") == ""
+    assert owned("", "", strangers="reject") == ""
+
+
+@pytest.mark.parametrize("sender", ["info", "info%example.org", "example.org!info", "info@"])
+def test_strangers_get_no_domain_from_postfix(sender: str) -> None:
+    assert owned("", sender, strangers="reject").startswith("553")
+    assert owned("", sender) == ""
 
 
 def test_the_texts_are_the_administrators() -> None:
