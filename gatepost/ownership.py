@@ -26,7 +26,7 @@ from pydantic import Field, field_validator
 
 from gatepost.config import Section, WatchedPath
 from gatepost.list_file import ListFileError, read_lines
-from msgauth.mail_address import MailAddress
+from msgauth.mail_address import MailAddress, without_route
 
 MAX_SHOWN = 200
 """Characters of a line that an error shows: a continued line may be as long as its file."""
@@ -91,7 +91,7 @@ class OwnerTable:
 
     def may_use(self, login: str, sender: MailAddress) -> bool:
         """Return whether `login` may send as `sender`: see `SenderRights`."""
-        login = login_key(login)
+        login, sender = login_key(login), _routed(sender)
         if not login:
             return False
         owners = self._find(sender)
@@ -107,7 +107,7 @@ class OwnerTable:
 
     def is_owned(self, sender: MailAddress) -> bool:
         """Return whether the table has a line for `sender`, its plain address or its domain."""
-        return self._find(sender) is not None
+        return self._find(_routed(sender)) is not None
 
     def _find(self, sender: MailAddress) -> AbstractSet[str] | None:
         """Return the owners of `sender` by the most specific line, as Postfix looks them up."""
@@ -205,7 +205,8 @@ def parse_owned(line: str) -> Owned:
     is_address = sender.domain or (sender.local and _LITERAL.search(first))
     # "" in quotes is a local part that no mailbox has; it must not become a whole domain
     is_empty = sender.local and not sender.unquoted_local
-    if not is_address or is_empty or not logins:
+    is_route = sender.unquoted_local.startswith("@")
+    if not is_address or is_empty or is_route or not logins:
         raise OwnershipError(
             f"{_shown(line)} is no owner: write user@example.org or @example.org, and after it the "
             "logins that own it"
@@ -272,6 +273,13 @@ def _is_owned(line: str) -> bool:
     except OwnershipError:
         return False
     return True
+
+
+def _routed(sender: MailAddress) -> MailAddress:
+    """Return the sender without the source route in its quotes, which Postfix would remove."""
+    local = sender.unquoted_local
+    plain = without_route(local)
+    return sender if plain == local else sender._replace(local=plain)
 
 
 def _key(address: MailAddress) -> str:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from msgauth.domain import DomainError, to_alabels
 
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+# RFC 5321 section 4.1.2, A-d-l: up to the first colon, as Postfix reads it. Nothing is tried twice
+_ROUTES = re.compile(r"(?:@[^:]*+:)++")
 
 
 class MailAddress(NamedTuple):
@@ -24,9 +26,12 @@ class MailAddress(NamedTuple):
 
     @classmethod
     def parse_path(cls, path: str) -> MailAddress:
-        """Return the address in a path of SMTP, with or without angle brackets; never raises."""
+        """Return the address in a path of SMTP, with or without angle brackets; never raises.
+
+        A source route is left out.
+        """
         # RFC 5321 section 4.1.2
-        return cls.parse(path.strip().removeprefix("<").removesuffix(">"))
+        return cls.parse(without_route(path.strip().removeprefix("<").removesuffix(">")))
 
     @classmethod
     def parse(cls, text: str) -> MailAddress:
@@ -61,6 +66,16 @@ class MailAddress(NamedTuple):
 
     def __str__(self) -> str:
         return self.text
+
+
+def without_route(text: str) -> str:
+    """Return an address without the source routes before it: ``c@d`` for ``@a,@b:c@d``.
+
+    Also if they were in quotes: Postfix drops the quotes of ``"@a:c"@d``, and then the route.
+    """
+    # RFC 5321 section 4.1.1.3: a receiver should strip the route
+    found = _ROUTES.match(text)
+    return text[found.end() :] if found else text
 
 
 NO_ADDRESS = MailAddress("", "", "")

@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from gatepost.handshake import PROBE_NAME
 from msgauth.address import IpAddress
-from msgauth.mail_address import MailAddress
+from msgauth.mail_address import MailAddress, without_route
 from policyd.match import parse_address
 
 REQUEST_TYPE = "smtpd_access_policy"
@@ -153,11 +153,16 @@ class Request:
 
 
 def _parse_mail_address(text: str) -> MailAddress:
-    return _parse_usual(text) if len(text) <= MAX_REMEMBERED else MailAddress.parse(text)
+    return _parse_usual(text) if len(text) <= MAX_REMEMBERED else _parse(text)
+
+
+def _parse(text: str) -> MailAddress:
+    # Postfix sends no route, unless one was in quotes; it then removes it from the sender as well
+    return MailAddress.parse(without_route(text))
 
 
 # several checks look at an address, and Postfix asks once for each recipient of a sender
-_parse_usual = lru_cache(maxsize=8192)(MailAddress.parse)
+_parse_usual = lru_cache(maxsize=8192)(_parse)
 
 
 def _number(text: str) -> int:

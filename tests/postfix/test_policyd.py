@@ -233,6 +233,22 @@ def test_a_login_sends_only_as_itself(directory: Path, start_postfix: StartPostf
         assert f"not owned by user {ALICE} [sender-not-owned]" in refused.text
 
 
+def test_a_sender_is_owned_that_postfix_makes_of_another(
+    directory: Path, start_postfix: StartPostfix
+) -> None:
+    """Postfix takes a quoted source route and "%" for what they are, after it asked."""
+    owners = [f"@gatepost.test {ALICE}", "ceo@gatepost.test ceo"]
+    section = {"enabled": True, "strangers": "reject", "owners": owners}
+    with PolicyDaemon(directory / "p", {**OFF, "ownership": section}) as policyd:
+        postfix = start_postfix([*default_services(policy=asks(policyd)), submission(policyd)])
+        assert from_alice(postfix, sender="other@gatepost.test").accepted
+        for sender in ("ceo@gatepost.test", '"@x.example:ceo"@gatepost.test', '"@x:ceo"', "ceo"):
+            assert from_alice(postfix, sender=sender).reply.code == 553
+            assert send(postfix, sender=sender).reply.code == 553
+        assert send(postfix, sender='"@x:ceo%gatepost.test"').reply.code == 553
+        assert send(postfix).accepted
+
+
 def test_the_store_dies_and_comes_back_while_mail_flows(
     directory: Path, start_postfix: StartPostfix, sink: Sink
 ) -> None:

@@ -62,6 +62,15 @@ def may_use(login: str, sender: str, **settings: Any) -> bool:
         # quotes mean nothing; an empty local part is not the whole domain's
         ("alice", '"info"@example.org', True),
         ("alice", '"in\\fo"@example.org', True),
+        # Postfix takes a route out of quotes and then removes it
+        ("carol", '"@x:info"@example.org', False),
+        ("alice", '"@x:info"@example.org', True),
+        ("carol", "@x:info@example.org", False),
+        ("carol", '"@x,@y:@z:info+list"@example.org', False),
+        ("carol", '"@x:\\"info\\""@example.org', False),
+        ("carol", '"@x:other"@example.org', True),
+        ("carol", '"@x:"@example.org', False),
+        ("@x:info@example.org", "info@example.org", False),
         # domains in any script, of senders and of logins
         ("eva@xn--bcher-kva.example", "x@BÜCHER.example", True),
         ("eva@bücher.example", "x@xn--bcher-kva.example", True),
@@ -145,6 +154,7 @@ def test_a_login_that_does_not_own_itself() -> None:
     [
         *("alice", "", "info@example.org", "info alice", "@ a", "a@exa..mple b"),
         *("@[192.0.2.1] a", "*@example.org a", '""@example.org a'),
+        *("@x:info@example.org a", '"@x:info"@example.org a'),
     ],
 )
 def test_no_line(line: str) -> None:

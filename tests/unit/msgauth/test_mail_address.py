@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from msgauth import MailAddress
-from msgauth.mail_address import NO_ADDRESS
+from msgauth.mail_address import NO_ADDRESS, without_route
 
 
 @pytest.mark.parametrize(
@@ -52,3 +54,33 @@ def test_the_domain_or_the_text_in_its_place(text: str, host: str) -> None:
 def test_a_path_of_smtp(path: str) -> None:
     assert MailAddress.parse_path(path) == MailAddress.parse("a@example.org")
     assert MailAddress.parse_path("<>") == NO_ADDRESS
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("@a.example:user@example.org", "user@example.org"),
+        ("@a.example,@b.example:user@example.org", "user@example.org"),
+        ("@a.example:@b.example:user@example.org", "user@example.org"),
+        ("@:user", "user"),
+        ("@a.example:", ""),
+        ("@example.org", "@example.org"),
+        ("user:x@example.org", "user:x@example.org"),
+        (" @a:user@example.org", " @a:user@example.org"),
+        ("", ""),
+    ],
+)
+def test_a_source_route_is_left_out(text: str, plain: str) -> None:
+    assert without_route(text) == plain
+    assert MailAddress.parse_path(f"<{text.strip()}>") == MailAddress.parse(
+        without_route(text.strip())
+    )
+
+
+def test_a_huge_address_takes_little_time() -> None:
+    started = time.process_time()
+    for text in ("@:" * 500_000, "@" * 1_000_000, '"' + "\\" * 1_000_000 + '"@example.org'):
+        address = MailAddress.parse_path(text)
+        assert address.unquoted_local is not None
+        assert len(address.host) <= len(text)
+    assert time.process_time() - started < 5

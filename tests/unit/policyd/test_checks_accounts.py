@@ -72,6 +72,22 @@ def test_choices() -> None:
     assert owned("", "", strangers="reject") == ""
 
 
+@pytest.mark.parametrize("sender", ["info", "@x,@y:info", "@x:info%example.org"])
+def test_strangers_get_no_domain_from_postfix_behind_a_route(sender: str) -> None:
+    assert owned("", sender, strangers="reject").startswith("553")
+
+
+def test_a_route_does_not_hide_the_owner() -> None:
+    sender = "@x:info@example.org"
+    assert owned("", sender, strangers="reject").startswith("553")
+    owners = [*OWNERS, "@example.org carol"]
+    check = ownership(owners=owners)
+    for user, finding in (("carol", "not owned"), ("alice", "owned")):
+        outcome = asyncio.run(check.check(request(sasl_username=user, sender=sender)))
+        assert outcome is not None
+        assert outcome.finding == finding
+
+
 @pytest.mark.parametrize("sender", ["info", "info%example.org", "example.org!info", "info@"])
 def test_strangers_get_no_domain_from_postfix(sender: str) -> None:
     assert owned("", sender, strangers="reject").startswith("553")
