@@ -11,14 +11,15 @@ import re
 import sys
 import tomllib
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("msgauth", "gatepost", "milters", "policyd")
+PACKAGES = ("msgauth", "gatepost", "milters", "policyd", "accounts")
 _CITATION = re.compile(
-    r"RFC\s+(?P<rfc>\d{3,5})(?:\s+#?\s*|,\s*)(?:sections?\s+(?P<first>[0-9A-Z][0-9A-Za-z.]*\b)"
-    r"(?P<more>(?:(?:,|\s+and)\s+\d[0-9.]*\b)*))?"
+    r"RFC\s+(?P<rfc>\d{3,5})\b(?:(?:\s+#?\s*|,\s*)sections?\s+(?P<first>[0-9A-Z][0-9A-Za-z.]*\b)"
+    r"(?P<more>(?:(?:,|\s+and|\s+to|;\s+sections?)\s+\d[0-9.]*\b)*))?"
 )
 _STATUS = ("yes", "partly", "no")
 
@@ -31,15 +32,20 @@ def citations() -> Citations:
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
             module = str(path.relative_to(ROOT))
-            # a citation may be broken over two lines of a comment or docstring
-            text = re.sub(r"\s*\n\s*(?:#\s*)?", " ", path.read_text(encoding="utf-8"))
-            for match in _CITATION.finditer(text):
-                sections = [match["first"] or "", *re.findall(r"\d[0-9.]*", match["more"] or "")]
-                for section in sections:
-                    modules = found[int(match["rfc"])][section.rstrip(".")]
-                    if module not in modules:
-                        modules.append(module)
+            for rfc, section in cited_in(path.read_text(encoding="utf-8")):
+                modules = found[rfc][section]
+                if module not in modules:
+                    modules.append(module)
     return found
+
+
+def cited_in(source: str) -> Iterator[tuple[int, str]]:
+    """Yield RFC and section ("" for the RFC as a whole) of each citation in a module."""
+    # a citation may be broken over two lines of a comment or docstring
+    text = re.sub(r"\s*\n\s*(?:#\s*)?", " ", source)
+    for match in _CITATION.finditer(text):
+        for section in (match["first"] or "", *re.findall(r"\d[0-9.]*", match["more"] or "")):
+            yield int(match["rfc"]), section.rstrip(".")
 
 
 def check(claims: dict[str, Any], cited: Citations) -> list[str]:
@@ -78,6 +84,8 @@ def page(claims: dict[str, Any], cited: Citations) -> str:
         "# Standards, section by section",
         "",
         "Written by `make docs` from `docs/rfcs.toml` and from the sections that the code cites.",
+        "A row also stands for the sections below it: 5.4 for 5.4.2. Search a module for",
+        "the number.",
         "",
         "| RFC | what it is | state |",
         "|---|---|---|",

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 from milters.reasons import reasons as milter_reasons
 from policyd.reasons import REASONS as POLICY_REASONS
 
@@ -41,6 +43,24 @@ def test_a_claim_that_nothing_obeys_is_found() -> None:
         "RFC 1 is cited in b.py and is not in docs/rfcs.toml",
         "RFC 6376 section 99 is claimed and nowhere cited",
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "cited"),
+    [
+        ("# RFC 6376 section 3.7", [(6376, "3.7")]),
+        ("# RFC 6376 sections 3.4.1, 3.4.2 and 5", [(6376, "3.4.1"), (6376, "3.4.2"), (6376, "5")]),
+        ("# RFC 6376 section 5.4: From is signed; section 8.15", [(6376, "5.4")]),
+        ("# RFC 6376 section 5.4; section 8.15", [(6376, "5.4"), (6376, "8.15")]),
+        ("# RFC 7208 sections 4.4 to 7", [(7208, "4.4"), (7208, "7")]),
+        ('"""Greylisting (RFC 6647): whether', [(6647, "")]),
+        ("MD4 (RFC 1320)", [(1320, "")]),
+        ("(RFC 8601\n    # section 5.1)", [(8601, "5.1")]),
+        ("RFC 8617, section 5.", [(8617, "5")]),
+    ],
+)
+def test_citations(source: str, cited: list[tuple[int, str]]) -> None:
+    assert list(script("rfcs").cited_in(source)) == cited
 
 
 def test_the_metrics_are_those_of_the_code() -> None:
