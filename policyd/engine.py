@@ -118,7 +118,8 @@ class Engine:
             try:
                 result = await row.check.check(request, facts)
             except ShortageError as error:
-                result = _out_of_resources(row, str(error))
+                found = error.facts if isinstance(error, CheckError) else NO_FACTS
+                result = _out_of_resources(row, str(error), found)
             except CheckError as error:
                 result = _failed(row, str(error), error.facts)
             except Exception as error:  # a mistake of ours must not stop mail
@@ -204,11 +205,11 @@ def _failed(row: Row, why: str, facts: Facts = NO_FACTS) -> CheckResult:
     return CheckResult("failed", None, reason, why, facts)
 
 
-def _out_of_resources(row: Row, why: str) -> CheckResult:
+def _out_of_resources(row: Row, why: str, facts: Facts) -> CheckResult:
     """Defer for a shortage of ours, which no failure mode is about: mail waits until it ends."""
     FAILURES.labels(row.check.name, DEFERRED.reason).inc()
     log.error("out of resources, a check could not be made", check=row.check.name, error=why)
-    return CheckResult("failed", refuse(DEFERRED), DEFERRED.reason, why)
+    return CheckResult("failed", refuse(DEFERRED), DEFERRED.reason, why, facts)
 
 
 async def within(engine: Engine, request: Request, seconds: float) -> Decision:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gatepost.shortage import ShortageError
 from policyd.facts import NO_FACTS, Facts
 
 
@@ -18,3 +19,7 @@ class CheckError(PolicydError):
     def __init__(self, message: str = "", facts: Facts = NO_FACTS) -> None:
         super().__init__(message)
         self.facts = facts
+
+
+class CheckShortageError(CheckError, ShortageError):
+    """A check lacked a local resource after it had found facts; no failure mode is about this."""

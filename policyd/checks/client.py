@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from gatepost.shortage import ShortageError
 from msgauth.drive import asolve
 from msgauth.iprev import check_iprev
 from msgauth.results import IprevStatus, SpfStatus
 from policyd.action import refuse
 from policyd.checks import CheckResult
 from policyd.checks.spf import Resolves, Spf
-from policyd.errors import CheckError
+from policyd.errors import CheckError, CheckShortageError
 from policyd.facts import NO_FACTS, Facts
 from policyd.helo import HeloForm, judge_helo
 from policyd.hostnames import looks_generic
@@ -76,6 +77,9 @@ class ClientCheck:
                 noted += (rule.reason,)
         except CheckError as error:
             raise CheckError(str(error), Facts(signals=noted)) from error
+        except ShortageError as error:
+            # in dry run the mail goes on to greylisting all the same
+            raise CheckShortageError(str(error), Facts(signals=noted)) from error
         if not noted:
             return None
         return CheckResult("noted", detail=", ".join(noted), facts=Facts(signals=noted))

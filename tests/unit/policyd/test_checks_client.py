@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from pydantic import ValidationError
 
 from gatepost.dns import Zone
+from gatepost.shortage import ShortageError
 from msgauth.ask import TEMPFAIL, Answer, Question
 from policyd.checks import CheckResult
 from policyd.checks.client import ClientCheck
@@ -138,6 +139,19 @@ def test_a_note_before_a_failure_is_passed_on() -> None:
     settings = {"helo_unqualified": "note", "sender_unknown": "reject"}
     with pytest.raises(CheckError) as failed:
         ask(settings, request(helo_name="localhost", sender="a@broken.example"))
+    assert failed.value.facts == Facts(signals=("helo-unqualified",))
+
+
+def test_a_note_before_a_shortage_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, resolver = make({"helo_unqualified": "note", "sender_unknown": "reject"})
+
+    def within(_seconds: float) -> NoReturn:
+        raise ShortageError("too many open files")
+
+    monkeypatch.setattr(resolver, "within", within)
+    with pytest.raises(ShortageError) as failed:
+        asyncio.run(client.check(request(helo_name="localhost")))
+    assert isinstance(failed.value, CheckError)
     assert failed.value.facts == Facts(signals=("helo-unqualified",))
 
 

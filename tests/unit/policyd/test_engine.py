@@ -11,7 +11,7 @@ from gatepost.reply import Reply
 from policyd.action import DUNNO, hold, prepend, refuse
 from policyd.checks import Check, CheckResult, accept
 from policyd.engine import Decision, Engine, Row, within
-from policyd.errors import CheckError
+from policyd.errors import CheckError, CheckShortageError
 from policyd.facts import NO_FACTS, Facts
 from policyd.request import PROBE, Request
 from policyd.settings.base import FailureMode
@@ -195,6 +195,16 @@ def test_a_check_is_told_the_facts_of_those_before_it() -> None:
     both = Facts(("listed", "no-name"), "a.example")
     everything = Facts(("listed", "no-name", "odd"), "d.example")
     assert told == [NO_FACTS, listed, listed, both, everything, everything]
+
+
+def test_a_shortage_in_dry_run_loses_no_facts() -> None:
+    odd = Facts(signals=("odd",))
+    last = Says("last")
+    short = row(Says("a", CheckShortageError("no descriptor", odd)), "closed", dry_run=True)
+    assert decide(short, row(last)).action == DUNNO
+    assert last.told == odd
+    decision = decide(row(Says("a", CheckShortageError("no descriptor", odd)), "open"), row(last))
+    assert decision.reason == "out-of-resources"
 
 
 def test_within_time_it_is_as_ever() -> None:
