@@ -52,9 +52,11 @@ def _reply(
     buffer: Buffer, expected: int, what: str, send: bytes = b""
 ) -> Generator[bytes, bytes, str]:
     """Return the text of the last line of a reply (RFC 5321 section 4.2.1)."""
-    while True:
+    total = 0
+    while total <= MAX_ANSWER:
         octets = yield from buffer.until(b"\n", send, _REPLY_LINE_MAX)
         send = b""
+        total += len(octets)
         line = octets.decode("utf-8", "replace").rstrip("\r\n")
         if not (line[:3].isascii() and line[:3].isdecimal()) or line[3:4] not in ("", " ", "-"):
             raise HandshakeError(f"not the answer of an SMTP server: {line[:80]!r}")
@@ -63,6 +65,7 @@ def _reply(
         if int(line[:3]) != expected:
             raise HandshakeError(f"{what} is answered with {line[:200]}")
         return line[4:]
+    raise HandshakeError(f"{what} is answered with more than {MAX_ANSWER} octets")
 
 
 class Buffer:

@@ -103,6 +103,9 @@ def shake_hands(talk: Handshake, address: listen.SocketAddress, timeout: float) 
                 greeting: Greeting = done.value
                 connection.sendall(greeting.goodbye)
                 return greeting
-            connection.settimeout(max(end - time.monotonic(), 0.001))
+            left = end - time.monotonic()
+            if left <= 0:  # also if it never stops sending
+                raise TimeoutError
+            connection.settimeout(left)
             connection.sendall(send)
             received = connection.recv(CHUNK)

@@ -96,6 +96,7 @@ def test_ehlo_is_said_behind_the_banner_and_not_before() -> None:
         (smtp, [b"220 mx\r\n", b"502 no\r\n"], "EHLO is answered with 502 no"),
         (smtp, [b"SSH-2.0-OpenSSH\r\n"], "not the answer of an SMTP server"),
         (smtp, [b"220-" + b"x" * 5000], "without an end"),
+        (smtp, [b"220-mx\r\n" * 1000] * 9, "banner is answered with more than 65536 octets"),
     ],
 )
 def test_others_are_told_from_them(
