@@ -23,8 +23,9 @@ class ListFileError(ValueError):
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the number of each line that is not empty, and its text without the comment.
 
-    ``#`` begins a comment. White space stays at the beginning of a line. A file whose name ends in
-    ``.local`` may be missing, as with postgrey. Raises `ListFileError`.
+    ``#`` begins a comment. White space stays at the beginning of a line; a byte order mark does
+    not. A file whose name ends in ``.local`` may be missing, as with postgrey. Raises
+    `ListFileError`.
     """
     try:
         with open_regular(path) as file:
@@ -37,7 +38,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise ListFileError(f"{path}: cannot be read: {error.strerror}") from None
     if len(raw) > MAX_FILE:
         raise ListFileError(f"{path}: larger than {MAX_FILE} bytes")
-    for number, line in enumerate(raw.decode("utf-8", "backslashreplace").split("\n"), 1):
+    for number, line in enumerate(raw.decode("utf-8-sig", "backslashreplace").split("\n"), 1):
         if len(line) > MAX_LINE:
             raise ListFileError(f"{path}:{number}: longer than {MAX_LINE} characters")
         if text := line.partition("#")[0].rstrip(BLANKS):

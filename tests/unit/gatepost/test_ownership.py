@@ -199,6 +199,15 @@ def test_a_file_that_is_not_read(tmp_path: Path, text: str, problem: str) -> Non
     assert list(read_owned(tmp_path / "none.local")) == []
 
 
+def test_an_editor_may_write_a_byte_order_mark_and_crlf(tmp_path: Path) -> None:
+    path = tmp_path / "owners"
+    path.write_bytes(b"\xef\xbb\xbfinfo@example.org alice\r\n@example.org carol\r\n")
+    table = read_rights(OwnerSettings(owners_files=(path,)))
+    info = MailAddress.parse("info@example.org")
+    assert table.may_use("alice", info)
+    assert not table.may_use("carol", info)
+
+
 def test_the_error_about_a_long_line_is_short(tmp_path: Path) -> None:
     path = tmp_path / "owners"
     path.write_text("info\n" + "  someone\n" * 20_000)
