@@ -237,7 +237,7 @@ class MilterConversation:
     def _mail_from(self, event: MailFrom) -> None:
         self._failure = self._client_failure
         if self._failure is None:
-            login = _macro(event.macros, b"auth_authen")
+            login = _login(event.macros)
             daemon_name = _macro(event.macros, b"daemon_name")
             utf8 = any(word.upper() == b"SMTPUTF8" for word in event.parameters)
             self.session.mail_from(event.path, login, daemon_name, utf8=utf8)
@@ -302,7 +302,12 @@ def _macro(macros: Macros, name: bytes) -> str:
     try:
         return macros.get(name, b"").decode()
     except UnicodeDecodeError:
-        return "?"  # set but unreadable: enough for "has logged in"
+        return "?"  # set but unreadable
+
+
+def _login(macros: Macros) -> str:
+    # what is not UTF-8 reads as in the policy server and in the tables of owners
+    return macros.get(b"auth_authen", b"").decode("utf-8", "backslashreplace")
 
 
 def queue_id(end: EndOfMessage) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatepost.ownership import OwnerSettings, read_rights
 from gatepost.reply import Reply
 from milters.actions import DeleteHeader, InsertHeader, MessageAction, Quarantine, Refuse
 from milters.conversation import TCP, UNIX, MilterConversation, queue_id
@@ -17,6 +19,9 @@ from milters.protocol.errors import MilterProtocolError
 from milters.protocol.negotiation import Wishes
 from milters.session import Session
 from msgauth.drive import solve
+from msgauth.mail_address import MailAddress
+from policyd.protocol import RequestReader
+from policyd.request import Request
 from tests.unit.milters.mail import NOW, key_zone, rules
 from tests.unit.milters.test_protocol import (
     ABORT,
@@ -300,6 +305,35 @@ def test_names_that_are_no_text() -> None:
     # somebody has logged in
     assert commands(mta.say(END)) == "iic"
     assert mta.queue_ids == ["?"]
+
+
+class Remembers(Session):
+    """A session that remembers the logins."""
+
+    logins: tuple[str, ...] = ()
+
+    def mail_from(self, sender: bytes, login: str, daemon_name: str, *, utf8: bool = False) -> None:
+        self.logins += (login,)
+        super().mail_from(sender, login, daemon_name, utf8=utf8)
+
+
+def test_a_login_reads_as_in_the_policy_server_and_the_tables(tmp_path: Path) -> None:
+    raw = b"j\xf6rg"
+    table = tmp_path / "owners"
+    table.write_bytes(b"user@signer.example " + raw + b"\n")
+    reader = RequestReader()
+    reader.receive_data(b"request=smtpd_access_policy\nsasl_username=" + raw + b"\n\n")
+    asked = reader.next_event()
+    current = rules()
+    session = Remembers(lambda: current)
+    mta = Mta(session=session)
+    mta.say(OFFER, CONNECT, packet(b"D", b"M{auth_authen}\0" + raw + b"\0"), MAIL)
+    (login,) = session.logins
+    assert isinstance(asked, Request)
+    assert login == asked.sasl_username
+    assert read_rights(OwnerSettings(owners_files=(table,))).may_use(
+        login, MailAddress.parse("user@signer.example")
+    )
 
 
 def test_field_names_that_are_no_text_are_signed_around() -> None:
