@@ -142,6 +142,8 @@ def find_author(fields: Sequence[bytes]) -> Author:
             problem = problem or one.problem
     except AuthorError as error:
         problem = problem or str(error)
+    # programs guess the charset of octets that are not UTF-8, each in its own way
+    found = [("" if "\ufffd" in local else local, domain) for local, domain in found]
     found = list(dict.fromkeys(found))
     if len(found) > MAX_ADDRESSES:
         problem = problem or f"From has more than {MAX_ADDRESSES} addresses"

@@ -379,3 +379,13 @@ def test_the_short_way_for_usual_fields_finds_what_the_long_way_finds(text: str)
     value = text.encode()
     # an empty member of the list takes the long way
     assert find_author([value]) == find_author([b", " + value])
+
+
+@pytest.mark.parametrize("value", [b"j\xf6rg@example.org", b'X <"j\xf6rg"@example.org>'])
+def test_a_local_part_that_is_not_utf8_may_be_any(value: bytes) -> None:
+    author = find_author([value])
+    assert author.mailboxes == (MailAddress("", "example.org", "@example.org"),)
+    assert author.domains == ("example.org",)
+    assert not author.problem
+    name = find_author([b"J\xf6rg <joerg@example.org>"])
+    assert [one.local for one in name.mailboxes] == ["joerg"]
