@@ -1,5 +1,6 @@
 """Passwords: reading stored ones, hashing new ones, and the threads that do both."""
 
+from accounts.password_settings import PasswordSettings
 from accounts.passwords.errors import (
     BadHash,
     BadPassword,
@@ -13,7 +14,6 @@ from accounts.passwords.errors import (
 )
 from accounts.passwords.fresh import hash_password, needs_upgrade, new_app_password
 from accounts.passwords.secret import Password
-from accounts.passwords.settings import PasswordSettings
 from accounts.passwords.stored import SCHEMES, StoredPassword, read
 from accounts.passwords.strength import check_new
 from accounts.passwords.workers import Checked, PasswordWorkers

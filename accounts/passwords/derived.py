@@ -13,14 +13,9 @@ from typing import Final
 from argon2.exceptions import VerificationError, VerifyMismatchError
 from argon2.low_level import Type, verify_secret
 
+from accounts.password_settings import MAX_LANES, MAX_MEMORY, MAX_PASSES
 from accounts.passwords.errors import BadHash, Busy, CostlyHash
 
-MAX_MEMORY: Final = 128 << 10
-"""KiB of memory for ARGON2, twice what Dovecot writes; two are checked at once."""
-MAX_PASSES: Final = 1 << 20
-"""KiB of memory times passes of ARGON2: about 1 s."""
-MAX_LANES: Final = 16
-"""Lanes of ARGON2; each may start a thread."""
 MAX_ITERATIONS: Final = 2_000_000
 """Iterations of PBKDF2 and SCRAM: about 1 s. SCRAM has 4,096 by default, Django 1,000,000."""
 

@@ -14,10 +14,10 @@ from typing import Final
 from argon2.exceptions import HashingError
 from argon2.low_level import Type, hash_secret
 
+from accounts.password_settings import PasswordSettings
 from accounts.passwords.derived import Argon2
 from accounts.passwords.errors import Busy
 from accounts.passwords.secret import Password
-from accounts.passwords.settings import PasswordSettings
 from accounts.passwords.stored import read
 
 _SALT: Final = 16

@@ -11,10 +11,10 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Final
 
+from accounts.password_settings import PasswordSettings
 from accounts.passwords.common import common_words
 from accounts.passwords.errors import BadPassword, WeakPassword
 from accounts.passwords.secret import Password
-from accounts.passwords.settings import PasswordSettings
 
 LONG: Final = 64
 """Characters from which a password is not looked at any further: no common one is so long."""

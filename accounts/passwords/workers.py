@@ -13,11 +13,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from accounts.password_settings import PasswordSettings
 from accounts.passwords.derived import Argon2
 from accounts.passwords.errors import Busy, StoredPasswordError
 from accounts.passwords.fresh import hash_password, new_app_password
 from accounts.passwords.secret import Password
-from accounts.passwords.settings import PasswordSettings
 from accounts.passwords.stored import StoredPassword, read
 
 AT_ONCE: Final = 2

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
 
-from accounts.passwords.derived import MAX_MEMORY
+from accounts.password_settings import MAX_MEMORY
 from accounts.passwords.errors import BadHash, Busy, CostlyHash, UnknownScheme
 
 _LIBRARY: Final = "libcrypt.so.1"

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote
 
 from pydantic import AfterValidator, Field
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
 from gatepost.config.changes import AT_START
 from gatepost.config.section import Section
 from gatepost.config.types import Duration, SecretPath
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 DEFAULT_URL = "sqlite:////var/lib/gatepost/accounts/accounts.db"
 
 _FORMS = "write sqlite:////absolute/path, or postgresql://user@host/database"
 
 
+_SQLITE = "sqlite:///"
+
+
 def _check_url(text: str) -> str:
+    if text == DEFAULT_URL:
+        return text
+    try:
+        # here, so that the other daemons and their commands need none of it
+        from sqlalchemy import make_url
+        from sqlalchemy.exc import ArgumentError
+    except ImportError:
+        raise ValueError("needs SQLAlchemy: pip install 'gatepost[accounts]'") from None
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
@@ -78,10 +90,11 @@ class DatabaseSettings(Section):
     @property
     def parsed(self) -> URL:
         """The URL in its parts."""
+        from sqlalchemy import make_url
+
         return make_url(self.url)
 
     @property
     def path(self) -> Path | None:
         """The file of SQLite; None for PostgreSQL."""
-        url = self.parsed
-        return Path(url.database or "") if url.drivername == "sqlite" else None
+        return Path(self.url.removeprefix(_SQLITE)) if self.url.startswith(_SQLITE) else None

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import Field, model_validator
 
-from accounts.passwords.derived import MAX_LANES, MAX_MEMORY, MAX_PASSES
 from gatepost.config import Section
+
+MAX_MEMORY: Final = 128 << 10
+"""KiB of memory for ARGON2, twice what Dovecot writes; two are checked at once."""
+MAX_PASSES: Final = 1 << 20
+"""KiB of memory times passes of ARGON2: about 1 s."""
+MAX_LANES: Final = 16
+"""Lanes of ARGON2; each may start a thread."""
 
 
 class PasswordSettings(Section):
