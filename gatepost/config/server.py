@@ -73,6 +73,11 @@ class ServerSettings(Section):
             if info.annotation == _SEVERAL
         }
 
+    @property
+    def all_connections(self) -> int:
+        """Return the connections of all addresses together."""
+        return self.max_connections
+
     @model_validator(mode="after")
     def _check_addresses(self) -> Self:
         if isinstance(self.metrics_listen, Unix):

@@ -83,14 +83,14 @@ class Reloader(Generic[S, T]):
     def reload_in_worker(self) -> None:
         """Reload in a worker, after its parent has done the same and logged it."""
         if self.current.reload():
-            allow_open_files(self.settings.max_connections, None)
+            allow_open_files(self.settings.all_connections, None)
 
     def _reload(self) -> bool:
         self._log.info("reading the configuration")
         self._watch.about_to_read()
         reloaded = self.current.reload()
         if reloaded:
-            allow_open_files(self.settings.max_connections, self._log)
+            allow_open_files(self.settings.all_connections, self._log)
             if waiting := self._waiting():
                 self._log.warning(
                     "some changes need a restart: these keys are only read at the start",

@@ -61,7 +61,7 @@ def starting(name: str, load: Load[S], config: Path | None) -> Iterator[Started[
     ground, settings = load()
     configure(ground.log)
     log = get_logger(name)
-    allow_open_files(settings.max_connections, log)
+    allow_open_files(settings.all_connections, log)
     with contextlib.ExitStack() as opened:
         with undisturbed():
             listeners = Listeners.open(settings.served, settings.socket_mode, settings.socket_group)

@@ -39,6 +39,7 @@ class Probes:
     def __init__(self) -> None:
         self._ready: dict[str, Callable[[], str | None]] = {}
         self._healthy: dict[str, Callable[[], str | None]] = {}
+        self._remarks: dict[str, Callable[[], str | None]] = {}
 
     def ready_when(self, name: str, check: Callable[[], str | None]) -> None:
         """Add a check to `/readyz`."""
@@ -47,6 +48,15 @@ class Probes:
     def healthy_when(self, name: str, check: Callable[[], str | None]) -> None:
         """Add a check to `/healthz` and `/readyz`."""
         self._healthy[name] = check
+
+    def remark(self, name: str, tell: Callable[[], str | None]) -> None:
+        """Add a line to `/readyz` that makes nothing fail."""
+        self._remarks[name] = tell
+
+    def remarks(self, path: str) -> list[str]:
+        """Return one line for each remark to `path`."""
+        remarks = self._remarks.items() if path == "/readyz" else ()
+        return [f"{name}: {told}" for name, tell in remarks if (told := tell())]
 
     def problems(self, path: str) -> list[str]:
         """Return one line for each check of `path` that fails."""
@@ -72,8 +82,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         elif path in ("/healthz", "/readyz"):
             with self.lock:
                 problems = self.probes.problems(path)
+                lines = [*(problems or ["ok"]), *self.probes.remarks(path)]
             status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
-            text = "\n".join(problems or ["ok"]) + "\n"
+            text = "\n".join(lines) + "\n"
             self._send(status, text.encode(), "text/plain; charset=utf-8")
         else:
             self._send(HTTPStatus.NOT_FOUND, b"see /metrics, /healthz, /readyz\n", "text/plain")
