@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from accounts.store.errors import Unavailable
 from accounts.store.failures import translate
-from accounts.store.revisions import REVISIONS, read_revision
+from accounts.store.revisions import REVISIONS, check_revision, read_revision
 from accounts.store.settings import DatabaseSettings
 from accounts.store.sqlite import check_file, make_engine, to_write
 from gatepost.errors import StartError
@@ -80,6 +80,11 @@ def downgrade(settings: DatabaseSettings, revision: str) -> tuple[str | None, st
 def current(settings: DatabaseSettings) -> str | None:
     """Return the revision of the data, None where there are none; raises `StartError`."""
     return _run(settings, read_revision)
+
+
+def check(settings: DatabaseSettings) -> None:
+    """Raise `StartError` unless there are data of the revision of the code."""
+    _run(settings, check_revision)
 
 
 def _insist_on_known(revision: str | None) -> None:

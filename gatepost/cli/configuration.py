@@ -24,7 +24,11 @@ from gatepost.listen import Unix
 
 DEFAULT_PATH = Path("/etc/gatepost/gatepost.toml")
 
-SECTIONS = {"milters": "milters.cli.section", "policyd": "policyd.cli.section"}
+SECTIONS = {
+    "milters": "milters.cli.section",
+    "policyd": "policyd.cli.section",
+    "accounts": "accounts.cli.section",
+}
 """Word of a section: the module whose `SECTION` is its `DaemonSection`."""
 
 F = TypeVar("F", bound=GroundSettings)

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from pydantic import Field
 
+from accounts.file import AccountsFile
 from gatepost.cli import configuration
 from gatepost.cli.__main__ import gatepost
 from gatepost.cli.postfix.ours import Gatepost
@@ -21,7 +22,14 @@ from gatepost.systemd import Unit
 from milters.file import MiltersFile
 from policyd.file import PolicydFile
 
-FILES: dict[str, type[GroundSettings]] = {"milters": MiltersFile, "policyd": PolicydFile}
+FILES: dict[str, type[GroundSettings]] = {
+    "milters": MiltersFile,
+    "policyd": PolicydFile,
+    "accounts": AccountsFile,
+}
+PAIRS = [("milters", "policyd"), ("policyd", "accounts"), ("accounts", "milters")]
+EXTRA = ("alembic", "argon2", "asyncpg", "bcrypt", "passlib", "sqlalchemy", "starlette", "uvicorn")
+"""What the extra `accounts` installs."""
 
 
 @pytest.fixture
@@ -35,7 +43,7 @@ def problem(path: Path, model: type[GroundSettings]) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("word", "other"), [("milters", "policyd"), ("policyd", "milters")])
+@pytest.mark.parametrize(("word", "other"), PAIRS)
 @pytest.mark.parametrize("mistake", ["[{}]\nlisten = 5\n", "[{}]\nno_such_key = 1\n", "{} = 5\n"])
 def test_a_mistake_in_the_section_of_another_daemon_is_not_ours(
     path: Path, word: str, other: str, mistake: str
@@ -47,7 +55,7 @@ def test_a_mistake_in_the_section_of_another_daemon_is_not_ours(
     assert other in problem(path, configuration.whole())
 
 
-@pytest.mark.parametrize(("word", "other"), [("milters", "policyd"), ("policyd", "milters")])
+@pytest.mark.parametrize(("word", "other"), PAIRS)
 @pytest.mark.parametrize("name", ["GATEPOST_{}__LISTEN", "GATEPOST_{}__NO_SUCH_KEY"])
 def test_nor_is_a_mistake_of_the_environment(
     path: Path, word: str, other: str, name: str, monkeypatch: pytest.MonkeyPatch
@@ -66,8 +74,8 @@ def test_a_section_of_nobody_is_refused_with_the_names_there_are(
 ) -> None:
     path.write_text("[policy]\nbudget = 3\n")
     assert problem(path, model or configuration.whole()) == (
-        f"{path}:1: policy: unknown key; did you mean 'policyd'? allowed here: dns, hostname, "
-        "log, milters, policyd, proxy_networks, undecided"
+        f"{path}:1: policy: unknown key; did you mean 'policyd'? allowed here: accounts, dns, "
+        "hostname, log, milters, policyd, proxy_networks, undecided"
     )
 
 
@@ -99,76 +107,110 @@ def test_help_imports_no_command() -> None:
     assert not packages(modules(run)) & {"milters", "policyd", "msgauth", "pydantic", "dns"}
 
 
-@pytest.mark.parametrize(("word", "other"), [("milters", "policyd"), ("policyd", "milters")])
+@pytest.mark.parametrize(("word", "other"), PAIRS)
 def test_a_daemon_imports_nothing_of_the_other(word: str, other: str) -> None:
-    found = modules(f"import {word}.cli.serve")
+    command = "accounts.cli.accounts" if word == "accounts" else f"{word}.cli.serve"
+    found = modules(f"import {command}, {word}.settings")
     assert f"{word}.settings" in found
     assert other not in packages(found)
+    # cryptography takes bcrypt where there is one
+    assert not packages(found) & (set(EXTRA) - {"bcrypt"})
 
 
-class AccountSettings(ServerSettings):
+def without_the_extra(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run `gatepost` where nothing of the extra `accounts` is installed."""
+    code = (
+        f"import sys\nsys.modules.update(dict.fromkeys({EXTRA!r}))\n"
+        f"sys.argv = ['gatepost', *{words!r}]\n"
+        "from gatepost.cli.__main__ import main\nmain()"
+    )
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("words", ["check --user root", "show --all", "reference"])
+def test_the_configuration_needs_no_extra(path: Path, words: str) -> None:
+    path.write_text("[policyd.store]\nkind = 'memory'\n")
+    option = [] if words == "reference" else ["--config", str(path)]
+    done = without_the_extra("config", *words.split(), *option)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+
+
+def test_who_uses_accounts_is_told_of_the_extra(path: Path) -> None:
+    path.write_text("[accounts]\ndefault_domain = 'example.org'\n")
+    checked = without_the_extra("config", "check", "--user", "root", "--config", str(path))
+    assert checked.returncode == 2
+    assert "accounts: needs " in checked.stderr
+    assert "pip install 'gatepost[accounts]'" in checked.stderr
+    run = without_the_extra("accounts", "--config", str(path))
+    assert run.returncode == 1
+    assert "pip install 'gatepost[accounts]'" in run.stderr
+    assert "Traceback" not in checked.stderr + run.stderr
+
+
+class PeopleSettings(ServerSettings):
     """People."""
 
     listen: ServedAddresses = Field(default=(Inet("127.0.0.1", 12345),), description="Where.")
     place: str = Field(default="nowhere", description="In words.")
 
 
-class AccountsFile(GroundSettings):
-    accounts: AccountSettings = Field(default_factory=AccountSettings, description="People.")
+class PeopleFile(GroundSettings):
+    people: PeopleSettings = Field(default_factory=PeopleSettings, description="People.")
 
 
-class Accounts:
-    """A third daemon, which finds fault with a name."""
+class People:
+    """One more daemon, which finds fault with a name."""
 
-    file = AccountsFile
+    file = PeopleFile
 
-    def written_folders(self, settings: AccountSettings) -> list[tuple[str, Path]]:
+    def written_folders(self, settings: PeopleSettings) -> list[tuple[str, Path]]:
         return []
 
     def unopened(
-        self, ground: GroundSettings, settings: AccountSettings, unit: Unit | None
+        self, ground: GroundSettings, settings: PeopleSettings, unit: Unit | None
     ) -> list[tuple[str, str]]:
-        return [("accounts.place", "cannot be opened")]
+        return [("people.place", "cannot be opened")]
 
-    def faults(self, ground: GroundSettings, settings: AccountSettings) -> list[tuple[str, str]]:
-        return [("accounts.place", "is broken")] if settings.place == "broken" else []
+    def faults(self, ground: GroundSettings, settings: PeopleSettings) -> list[tuple[str, str]]:
+        return [("people.place", "is broken")] if settings.place == "broken" else []
 
-    def advice(self, settings: AccountSettings) -> list[tuple[str, str]]:
-        return [("accounts.place", f"is it {settings.place}?")]
+    def advice(self, settings: PeopleSettings) -> list[tuple[str, str]]:
+        return [("people.place", f"is it {settings.place}?")]
 
     def tell_postfix(
-        self, settings: AccountSettings, known: Gatepost, *, is_expected: bool
+        self, settings: PeopleSettings, known: Gatepost, *, is_expected: bool
     ) -> Gatepost:
         return known
 
 
 @pytest.fixture
-def third(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    module = ModuleType("accounts_section")
-    module.SECTION = Accounts()  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "accounts_section", module)
-    monkeypatch.setitem(configuration.SECTIONS, "accounts", "accounts_section")
+def another(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    module = ModuleType("people_section")
+    module.SECTION = People()  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "people_section", module)
+    monkeypatch.setitem(configuration.SECTIONS, "people", "people_section")
     configuration.whole.cache_clear()
     yield
     configuration.whole.cache_clear()
 
 
-@pytest.mark.usefixtures("third")
-def test_a_third_daemon_is_one_more_line_in_the_table(path: Path) -> None:
+@pytest.mark.usefixtures("another")
+def test_another_daemon_is_one_more_line_in_the_table(path: Path) -> None:
     def run(*words: str) -> str:
         result = CliRunner().invoke(gatepost, ["config", *words])
         assert result.exit_code == 0, result.exception
         return result.output
 
-    path.write_text("[accounts]\nplace = 'here'\n")
-    assert "## [accounts]\n\nPeople.\n\n### `listen`\n\nWhere.\n" in run("reference")
+    path.write_text("[people]\nplace = 'here'\n")
+    assert "## [people]\n\nPeople.\n\n### `listen`\n\nWhere.\n" in run("reference")
     assert '"place": "here"' in run("show", "--config", str(path))
-    assert "accounts.place: warning: is it here?" in run("check", "--config", str(path))
+    assert "people.place: warning: is it here?" in run("check", "--config", str(path))
     assert configuration.read(path, MiltersFile).model == MiltersFile()
-    path.write_text("[accounts]\nplace = 'broken'\n")
+    path.write_text("[people]\nplace = 'broken'\n")
     broken = CliRunner().invoke(gatepost, ["config", "check", "--config", str(path)])
-    assert str(broken.exception) == f"{path}:2: accounts.place: is broken"
+    assert str(broken.exception) == f"{path}:2: people.place: is broken"
     user = CliRunner().invoke(
         gatepost, ["config", "check", "--config", str(path), "--user", "root"]
     )
-    assert "accounts.place: cannot be opened" in str(user.exception)
+    assert "people.place: cannot be opened" in str(user.exception)

@@ -1,0 +1,1 @@
+"""Commands for people who administer accounts: they use the datastore that gatepost.toml names."""

@@ -1,0 +1,97 @@
+"""Part of `gatepost config` for accounts. It works without the libraries of accounts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from accounts.file import AccountsFile
+from accounts.settings import AccountsSettings
+from gatepost.cli.postfix.ours import Gatepost
+from gatepost.cli.section import DaemonSection
+from gatepost.config import GroundSettings
+from gatepost.config.networks import too_large
+from gatepost.errors import StartError
+from gatepost.listen import Inet
+from gatepost.systemd import Unit
+
+_URL: Final = "accounts.database.url"
+_LOOPBACK: Final = ("127.", "::1", "localhost")
+
+
+class AccountsSection:
+    """`gatepost.cli.section.DaemonSection` of accounts."""
+
+    file = AccountsFile
+
+    def written_folders(self, settings: AccountsSettings) -> Iterator[tuple[str, Path]]:
+        """Return the folder of the database."""
+        if settings.database.path is not None:
+            yield _URL, settings.database.path.parent
+
+    def unopened(
+        self,
+        ground: GroundSettings,
+        settings: AccountsSettings,
+        unit: Unit | None,  # noqa: ARG002 # the database is there before the first start
+    ) -> Iterator[tuple[str, str]]:
+        """Read secrets, and open the database."""
+        yield from self.faults(ground, settings)
+        try:
+            from accounts.store.migrate import check
+        except ModuleNotFoundError as error:
+            yield (
+                "accounts",
+                f"needs {error.name}, which is not installed: pip install 'gatepost[accounts]'",
+            )
+            return
+        try:
+            check(settings.database)
+        except StartError as error:
+            yield _URL, str(error)
+
+    def faults(
+        self,
+        ground: GroundSettings,  # noqa: ARG002 # see DaemonSection
+        settings: AccountsSettings,
+    ) -> Iterator[tuple[str, str]]:
+        """Read secrets."""
+        for key in ("password_file", "key_file"):
+            secret = getattr(settings.database, key)
+            if secret is None:
+                continue
+            try:
+                secret.read_text()
+            except OSError as error:
+                yield (
+                    f"accounts.database.{key}",
+                    f"uid {os.geteuid()} cannot read {secret}: {error.strerror}",
+                )
+            except ValueError as error:
+                yield f"accounts.database.{key}", str(error)
+
+    def advice(self, settings: AccountsSettings) -> Iterator[tuple[str, str]]:
+        """Warn about logins that others can listen to, and about large networks."""
+        for address in settings.sasl_listen:
+            if isinstance(address, Inet) and not address.host.startswith(_LOOPBACK):
+                yield (
+                    "accounts.sasl_listen",
+                    f"passwords come to {address} in the clear: can nobody else listen there?",
+                )
+        if told := too_large(settings.attempts.unlimited):
+            yield "accounts.attempts.unlimited", f"contains {told}: are they all yours?"
+
+    def tell_postfix(
+        self,
+        settings: AccountsSettings,  # noqa: ARG002 # main.cf is not checked for them
+        known: Gatepost,
+        *,
+        is_expected: bool,  # noqa: ARG002
+    ) -> Gatepost:
+        """Return `known`: nothing of main.cf depends on accounts in a way that can be told."""
+        return known
+
+
+SECTION: Final[DaemonSection[AccountsSettings]] = AccountsSection()

@@ -1,0 +1,17 @@
+"""The part of gatepost.toml that accounts reads: the common settings and `[accounts]`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from accounts.settings import AccountsSettings
+from gatepost.config import GroundSettings
+
+
+class AccountsFile(GroundSettings):
+    """The common settings and `[accounts]`."""
+
+    accounts: AccountsSettings = Field(
+        default_factory=AccountsSettings,
+        description="The service that knows domains, mailboxes and aliases.",
+    )

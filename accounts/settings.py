@@ -1,0 +1,143 @@
+"""The section `[accounts]` of gatepost.toml.
+
+It is read without the libraries of the extra `accounts`, which the other daemons and their commands
+do not need.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from accounts.address import parse_domain
+from accounts.attempt_settings import AttemptSettings
+from accounts.cache_settings import CacheSettings
+from accounts.password_settings import PasswordSettings
+from accounts.store.settings import DatabaseSettings
+from gatepost.config import (
+    DrainGrace,
+    Duration,
+    IdleTimeout,
+    MaxConnections,
+    MetricsAddress,
+    MoreAddresses,
+    RunAs,
+    ServedAddresses,
+    ServerSettings,
+    SocketMode,
+)
+from gatepost.listen import Inet
+
+
+class AccountsSettings(ServerSettings):
+    """The service that knows domains, mailboxes and aliases."""
+
+    listen: ServedAddresses = Field(
+        default=(Inet("127.0.0.1", 10030),),
+        description="The addresses or sockets for Postfix's socketmap, with the maps `domains`, "
+        "`mailboxes`, `aliases`, `senders`, `transport` and `relay`.",
+    )
+    sasl_listen: MoreAddresses = Field(
+        default=(Inet("127.0.0.1", 12345),),
+        description="The addresses or sockets for the logins of Postfix: name one in "
+        "`smtpd_sasl_path`. Passwords come here in the clear: serve it on this host, or in a "
+        "network that nobody else can listen to.",
+    )
+    domains_listen: MoreAddresses = Field(
+        default=(Inet("127.0.0.1", 40571),),
+        description="The addresses for the map `domains` as Postfix's `tcp:` asks it.",
+    )
+    mailboxes_listen: MoreAddresses = Field(
+        default=(Inet("127.0.0.1", 40572),),
+        description="The addresses for the map `mailboxes` as Postfix's `tcp:` asks it.",
+    )
+    aliases_listen: MoreAddresses = Field(
+        default=(Inet("127.0.0.1", 40573),),
+        description="The addresses for the map `aliases` as Postfix's `tcp:` asks it.",
+    )
+    socket_mode: SocketMode = Field(
+        default=0o660,
+        description="File mode of a unix socket. A client that can connect can look up every "
+        "address, and try passwords.",
+    )
+    user: RunAs = Field(
+        default=None,
+        description="The user to run as when started as root. It needs write access to the "
+        "database and its folder.",
+    )
+    metrics_listen: MetricsAddress = Inet("127.0.0.1", 9103)
+    max_connections: MaxConnections = Field(
+        default=5000,
+        description="Connections open at once, for each protocol. A connection beyond this takes "
+        "the place of one that has been silent for longest; Postfix reconnects when it needs to.",
+    )
+    idle_timeout: IdleTimeout = Field(
+        default=300.0,
+        description="A connection for look-ups is closed after this time without a request. "
+        "Postfix closes its own after 10 s.",
+    )
+    sasl_idle_timeout: IdleTimeout = Field(
+        default=3600.0,
+        description="A connection for logins is closed after this time without a request. An smtpd "
+        "process keeps its connection for life.",
+    )
+    request_timeout: Duration = Field(
+        default=10.0,
+        gt=0,
+        le=100,
+        description="How long one request may take to arrive completely, and its answer to be "
+        "read; then the connection is closed.",
+    )
+    lookup_timeout: Duration = Field(
+        default=20.0,
+        gt=0,
+        le=90,
+        description="Time limit for one look-up; then it is a temporary error. Postfix waits for "
+        "100 s.",
+    )
+    login_timeout: Duration = Field(
+        default=8.0,
+        gt=0,
+        le=9.5,
+        description="Time limit for one login; then it is a temporary error. Postfix waits 10 s.",
+    )
+    drain_grace: DrainGrace = Field(
+        default=15.0,
+        description="How long requests in progress may take to finish when the service is stopped.",
+    )
+    recipient_delimiter: str = Field(
+        default="+",
+        max_length=8,
+        pattern="^[!-~]*$",
+        description="The characters that begin the extension of an address, as in Postfix's "
+        "`recipient_delimiter`; empty for no extensions.",
+    )
+    default_domain: str = Field(
+        default="",
+        max_length=253,
+        description="The domain of a login that is written without one.",
+    )
+    database: DatabaseSettings = Field(
+        default_factory=DatabaseSettings, description="Where the data are."
+    )
+    cache: CacheSettings = Field(
+        default_factory=CacheSettings,
+        description="Answers that are kept for the time that the database is away.",
+    )
+    passwords: PasswordSettings = Field(
+        default_factory=PasswordSettings,
+        description="How new passwords are stored, and which are taken.",
+    )
+    attempts: AttemptSettings = Field(
+        default_factory=AttemptSettings,
+        description="How wrong passwords slow down further attempts.",
+    )
+
+    @property
+    def all_connections(self) -> int:
+        """Return the connections of all protocols together."""
+        return self.max_connections * sum(1 for addresses in self.served.values() if addresses)
+
+    @field_validator("default_domain")
+    @classmethod
+    def _check_domain(cls, text: str) -> str:
+        return parse_domain(text) if text else ""
