@@ -18,6 +18,7 @@ from gatepost.version import __version__
 COMMANDS = {
     "milters": ("milters.cli.serve", "Run the milter: sign and verify mail."),
     "auth": ("milters.cli.auth", "Verify or sign a stored message, check SPF and DMARC."),
+    "accounts": ("accounts.cli.accounts", "Run the service for domains, mailboxes and aliases."),
     "config": ("gatepost.cli.config", "Check and show the configuration."),
     "import": ("gatepost.cli.imports", "Take over the configuration of opendkim or postgrey."),
     "keys": ("milters.cli.keys", "Make, publish, check and retire signing keys."),

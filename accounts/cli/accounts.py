@@ -1,0 +1,58 @@
+"""`gatepost accounts`: the service, and what is done to its datastore as a whole."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from gatepost.cli import configuration
+from gatepost.cli.table import CommandTable
+from gatepost.config import GroundSettings
+from gatepost.errors import StartError
+
+COMMANDS = {
+    "migrate": ("accounts.cli.migrate", "Make the tables, or bring them to this version."),
+    "backup": ("accounts.cli.backup", "Write all data to a file while the service runs."),
+    "restore": ("accounts.cli.restore", "Replace all data by those of a backup."),
+}
+"""Word: the module with the click command of that name, and its line of help."""
+
+
+@click.group(cls=CommandTable, table=COMMANDS, invoke_without_command=True)
+@configuration.config_option
+@click.pass_context
+def accounts(ctx: click.Context, config: Path | None) -> None:
+    """Run the service that knows domains, mailboxes and aliases.
+
+    \b
+    In main.cf:
+      virtual_mailbox_domains = socketmap:inet:127.0.0.1:10030:domains
+      virtual_mailbox_maps = socketmap:inet:127.0.0.1:10030:mailboxes
+      virtual_alias_maps = socketmap:inet:127.0.0.1:10030:aliases
+      smtpd_sender_login_maps = socketmap:inet:127.0.0.1:10030:senders
+      smtpd_sasl_type = dovecot
+      smtpd_sasl_path = inet:127.0.0.1:12345
+
+    SIGHUP, or a change of its files, reloads the configuration; SIGTERM answers the requests in
+    progress and stops.
+    """
+    ctx.ensure_object(dict)["config"] = config
+    if ctx.invoked_subcommand is not None:
+        return
+    from accounts.file import AccountsFile
+    from accounts.settings import AccountsSettings
+
+    def load() -> tuple[GroundSettings, AccountsSettings]:
+        model = configuration.read_if_any(config, AccountsFile).model
+        return model, model.accounts
+
+    try:
+        from accounts.service import serve
+    except ModuleNotFoundError as error:
+        raise StartError(
+            f"`gatepost accounts` needs {error.name}, which is not installed: "
+            "pip install 'gatepost[accounts]'"
+        ) from None
+    sys.exit(serve(load, config or configuration.DEFAULT_PATH))

@@ -1,0 +1,38 @@
+"""Look-ups of Postfix, from the wire formats to `accounts.answers` and back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+from structlog.typing import FilteringBoundLogger
+
+from accounts import answers
+from accounts.eager import begin
+from accounts.protocols.table import Answer, Found, Lookup, NotFound, Temporary
+from gatepost.daemon import RareWarnings
+
+_NOT_FOUND = NotFound()
+
+
+class Maps:
+    """Answers look-ups by the rules in use, which `rules()` returns."""
+
+    def __init__(self, rules: Callable[[], answers.Answers], log: FilteringBoundLogger) -> None:
+        self._rules = rules
+        self._warnings = RareWarnings(log, time.monotonic)
+
+    def answer(self, event: Lookup) -> Answer | Awaitable[Answer]:
+        """Return the answer, or something to await that does; raises nothing."""
+        return begin(self._answer(event))
+
+    async def _answer(self, event: Lookup) -> Answer:
+        result = await self._rules().look_up(event.table, event.key)
+        if isinstance(result, answers.Found):
+            return Found(result.text)
+        if isinstance(result, answers.NotFound):
+            return _NOT_FOUND
+        self._warnings.warn(
+            "temporary answer", map=event.table, key=event.key[:320], reason=result.reason
+        )
+        return Temporary(result.reason)

@@ -1,0 +1,220 @@
+"""Accounts as a daemon: its database, its rules, its listeners and its housekeeping."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import uvloop
+
+from accounts.answers import Answers
+from accounts.attempts import Attempts
+from accounts.counts import ATTEMPTS_REMEMBERED, PASSWORDS_WAITING, LookupCounts
+from accounts.listeners import auth_server, socketmap_server, tcp_table_server
+from accounts.maps import Maps
+from accounts.passwords import PasswordWorkers
+from accounts.renewals import Renewals
+from accounts.settings import AccountsSettings
+from accounts.smtp_logins import SmtpLogins
+from accounts.sources.cache import CacheLimits, StaleCache
+from accounts.sources.choice import make_source
+from accounts.sources.postgres import PostgresSource
+from accounts.sources.source import Source
+from accounts.sources.sqlite import SqliteSource
+from accounts.store.database import Database
+from accounts.store.errors import StoreError
+from accounts.uses import Uses
+from accounts.vitals import Vitals
+from gatepost.config import GroundSettings
+from gatepost.daemon import (
+    ConnectionBounds,
+    Current,
+    Listeners,
+    Load,
+    Reloader,
+    RequestServer,
+    Started,
+    run_single,
+    starting,
+)
+from gatepost.logs import get_logger
+
+COUNT_INTERVAL: Final = 1.0
+"""Seconds between two updates of the metrics that are not counted as they happen."""
+FLUSH_TIME: Final = 5.0
+"""Seconds that the last uses of logins may take to be written at the end."""
+
+log = get_logger("accounts")
+
+
+def serve(load: Load[AccountsSettings], config: Path | None) -> int:
+    """Run accounts until SIGTERM; returns the exit status.
+
+    `load` reads the configuration again each time; `config` is its file, which is watched and need
+    not exist. Raises `ConfigError` and `StartError`.
+    """
+    with (
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        starting("accounts", load, config) as started,
+    ):
+        return runner.run(_serve(started))
+
+
+async def _serve(started: Started[AccountsSettings]) -> int:
+    settings = started.settings
+    database = Database.open(settings.database)
+    source = make_source(settings.database)
+    kept = settings.cache
+    cache = StaleCache(
+        CacheLimits(kept.entries, kept.size, kept.keep, kept.keep_changed, kept.trust_missing)
+    )
+    reloader = Reloader(started, _Build(source, cache))
+    vitals = Vitals(source, cache, kept.keep)
+    vitals.add_probes(started.probes)
+    served = _Service(started, reloader.current, database, source, vitals)
+    return await run_single(
+        started, reloader, served, draining="draining: answering requests in progress"
+    )
+
+
+class _InUse:
+    """What is made of a configuration: `accounts.smtp_logins.Rules`, and the bounds."""
+
+    def __init__(
+        self,
+        settings: AccountsSettings,
+        answers: Answers,
+        attempts: Attempts,
+        workers: PasswordWorkers,
+    ) -> None:
+        self.settings = settings
+        self.answers = answers
+        self.attempts = attempts
+        self.workers = workers
+        self.lookup_bounds = ConnectionBounds(
+            idle_timeout=settings.idle_timeout,
+            request_timeout=settings.request_timeout,
+            answer_timeout=settings.lookup_timeout,
+            max_connections=settings.max_connections,
+        )
+        self.login_bounds = ConnectionBounds(
+            idle_timeout=settings.sasl_idle_timeout,
+            request_timeout=settings.request_timeout,
+            answer_timeout=settings.login_timeout,
+            max_connections=settings.max_connections,
+        )
+
+
+class _Build:
+    """Makes what a configuration says; it keeps attempts and threads that it says nothing new of.
+
+    Threads that are replaced finish what they were given, and end.
+    """
+
+    def __init__(self, source: Source, cache: StaleCache) -> None:
+        self._source = source
+        self._cache = cache
+        self._key = secrets.token_bytes(32)
+        self._last: _InUse | None = None
+
+    def __call__(self, ground: GroundSettings, settings: AccountsSettings) -> _InUse:
+        del ground
+        last = self._last
+        answers = Answers(
+            self._source,
+            self._cache,
+            delimiter=settings.recipient_delimiter,
+            observer=LookupCounts(),
+        )
+        if last is not None and last.settings.attempts == settings.attempts:
+            attempts = last.attempts
+        else:
+            attempts = Attempts(settings.attempts, self._key)
+        if last is not None and last.settings.passwords == settings.passwords:
+            workers = last.workers
+        else:
+            workers = PasswordWorkers(settings.passwords)
+        self._last = _InUse(settings, answers, attempts, workers)
+        return self._last
+
+
+class _Service:
+    """The servers with their database, in the form that `gatepost.daemon.run_single` expects."""
+
+    def __init__(
+        self,
+        started: Started[AccountsSettings],
+        current: Current[_InUse],
+        database: Database,
+        source: SqliteSource | PostgresSource,
+        vitals: Vitals,
+    ) -> None:
+        self._settings = started.settings
+        self._current = current
+        self._database = database
+        self._source = source
+        self._vitals = vitals
+        self._uses = Uses(database, lambda: current.value.workers)
+        self._renewals = Renewals(database, lambda: current.value.attempts)
+        maps = Maps(lambda: current.value.answers, log)
+        logins = SmtpLogins(lambda: current.value, self._uses.add, log)
+
+        def lookup_bounds() -> ConnectionBounds:
+            return current.value.lookup_bounds
+
+        self._servers: dict[str, RequestServer[Any, Any]] = {
+            "listen": socketmap_server(maps.answer, lookup_bounds),
+            "sasl_listen": auth_server(logins.answer, lambda: current.value.login_bounds),
+            "domains_listen": tcp_table_server("domains", maps.answer, lookup_bounds),
+            "mailboxes_listen": tcp_table_server("mailboxes", maps.answer, lookup_bounds),
+            "aliases_listen": tcp_table_server("aliases", maps.answer, lookup_bounds),
+        }
+
+    async def start(self, listeners: Listeners) -> None:
+        """Connect to the database, and accept connections."""
+        if isinstance(self._source, PostgresSource):
+            self._source.start()
+        await self._vitals.look()
+        for key, server in self._servers.items():
+            await server.start(listeners[key])
+        served = self._settings.served
+        log.info(
+            "ready",
+            **{key: [str(one) for one in addresses] for key, addresses in served.items()},
+            database=self._settings.database.url,
+            generation=self._source.generation,
+        )
+
+    @property
+    def tasks(self) -> Sequence[asyncio.Task[None]]:
+        """Return the tasks of the servers."""
+        return [task for server in self._servers.values() for task in server.tasks]
+
+    def housekeeping(self) -> Sequence[Coroutine[Any, Any, None]]:
+        """Watch the database and the changes, write the use of logins, and count."""
+        return (self._vitals.run(), self._uses.run(), self._renewals.run(), self._count())
+
+    async def drain(self, grace: float) -> None:
+        """Answer the requests in progress."""
+        await asyncio.gather(*(server.drain(grace) for server in self._servers.values()))
+
+    async def close(self) -> None:
+        """Write what is left of the use of logins, and let go of the database."""
+        try:
+            async with asyncio.timeout(FLUSH_TIME):
+                await self._uses.flush()
+        except (StoreError, TimeoutError) as error:
+            log.warning("the last use of logins was not written", error=str(error))
+        self._current.value.workers.close()
+        await self._source.close()
+        await self._database.close()
+
+    async def _count(self) -> None:
+        while True:
+            rules = self._current.value
+            ATTEMPTS_REMEMBERED.set(rules.attempts.size)
+            PASSWORDS_WAITING.set(rules.workers.jobs)
+            await asyncio.sleep(COUNT_INTERVAL)

@@ -1,0 +1,108 @@
+"""Logins that Postfix asks about, from the wire format to `accounts.login` and back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from structlog.typing import FilteringBoundLogger
+
+from accounts import login, login_driver
+from accounts.answers import Answers
+from accounts.attempts import Attempts
+from accounts.counts import LOGINS
+from accounts.login import Outcome, Reason
+from accounts.passwords import BadPassword, Password, PasswordWorkers
+from accounts.protocols.dovecot_auth import Accepted, Code, Denied, Login, Unavailable, Verdict
+from accounts.settings import AccountsSettings
+
+
+class Rules(Protocol):
+    """What a login is verified with."""
+
+    settings: AccountsSettings
+    answers: Answers
+    attempts: Attempts
+    workers: PasswordWorkers
+
+
+class SmtpLogins:
+    """Verifies logins with the rules in use, and says how each ended in log and metrics.
+
+    `succeeded` is called with each login that was right, to write its effects.
+    """
+
+    def __init__(
+        self,
+        rules: Callable[[], Rules],
+        succeeded: Callable[[login.Login, Password], None],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._rules = rules
+        self._succeeded = succeeded
+        self._log = log
+
+    async def answer(self, event: Login) -> Verdict:
+        """Return the verdict on a login; an exception is a temporary error."""
+        rules = self._rules()
+        try:
+            password = Password(event.password)
+        except BadPassword:
+            ended = login.Login(Outcome.WRONG, Reason.MALFORMED_PASSWORD)
+            self._note(event, ended)
+            return Denied()
+        ended = await login_driver.authenticate(
+            login.verify(
+                event.login,
+                password,
+                login.Protocol.SMTP,
+                event.client,
+                time.time(),
+                attempts=rules.attempts,
+                settings=rules.settings.passwords,
+                default_domain=rules.settings.default_domain,
+            ),
+            rules.answers.ask,
+            rules.workers,
+        )
+        self._note(event, ended)
+        if ended.outcome is Outcome.OK:
+            self._succeeded(ended, password)
+            return Accepted(ended.address)
+        if ended.outcome is Outcome.TEMPORARY:
+            return Unavailable()
+        return Denied(*_SAID.get(ended.reason, ()))
+
+    def _note(self, event: Login, ended: login.Login) -> None:
+        """Count and log a login. What was typed as its name is not logged unless it is an address:
+        some people type their password there."""
+        LOGINS.labels("smtp", ended.outcome.value, ended.reason.value).inc()
+        more: dict[str, object] = {}
+        if ended.app_password is not None:
+            more["app_password"] = ended.app_password
+        if ended.seconds:
+            more["again_after"] = round(ended.seconds, 1)
+        if ended.problems:
+            more["problems"] = list(ended.problems)
+        self._log.info(
+            "login",
+            result=ended.outcome.value,
+            reason=ended.reason.value,
+            address=ended.address,
+            protocol="smtp",
+            mechanism=event.mechanism,
+            client=str(event.client or ""),
+            **more,
+        )
+
+
+_SAID: Final[dict[Reason, tuple[str, Code]]] = {
+    Reason.DISABLED: ("this account is disabled", Code.DISABLED),
+    Reason.DOMAIN_DISABLED: ("this account is disabled", Code.DISABLED),
+    Reason.MAY_NOT_LOGIN: ("this account may not log in", Code.NOT_AUTHORIZED),
+    Reason.MAY_NOT_SEND: ("this account may not send", Code.NOT_AUTHORIZED),
+    Reason.APP_PASSWORD_PROTOCOL: ("this password is not for sending", Code.NOT_AUTHORIZED),
+    Reason.APP_PASSWORD_EXPIRED: ("this password has expired", Code.EXPIRED),
+}
+"""What a client is told that knows the password."""

@@ -1,0 +1,119 @@
+"""What logins leave behind in the database: when they were, and better hashes of old passwords.
+
+A login is answered before any of it is written. Uses are written together, once a second; while the
+database is away they wait, and the latest of each mailbox counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection
+
+from accounts.counts import NOT_NOTED, UPGRADES
+from accounts.directory import app_passwords, mailboxes
+from accounts.login import AppPasswordUsed, LoggedIn, Login, Upgrade
+from accounts.passwords import Busy, Password, PasswordWorkers
+from accounts.store.database import Database
+from accounts.store.errors import Invalid, Unavailable
+from gatepost.logs import get_logger
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+PAUSE: Final = 1.0
+"""Seconds between two writes."""
+PAUSE_AWAY: Final = 5.0
+"""Seconds after a write that failed, because the database is away."""
+MAX_WAITING: Final = 10_000
+"""Mailboxes, app passwords and new hashes that may wait, of each so many."""
+MAX_UPGRADES: Final = 100
+"""Passwords that may wait for their new hash; the next login of the others does it."""
+
+log = get_logger("accounts")
+
+
+class Uses:
+    """Collects the effects of logins; `run()` writes them, and `flush()` at the end."""
+
+    def __init__(self, database: Database, workers: Callable[[], PasswordWorkers]) -> None:
+        self._database = database
+        self._workers = workers
+        self._logins: OrderedDict[str, int] = OrderedDict()
+        self._app_passwords: OrderedDict[int, tuple[int, str | None]] = OrderedDict()
+        self._old: OrderedDict[str, tuple[str, Password]] = OrderedDict()
+        self._hashed: OrderedDict[str, tuple[str, str]] = OrderedDict()
+
+    def add(self, login: Login, password: Password) -> None:
+        """Take the effects of a login that was right."""
+        for effect in login.effects:
+            match effect:
+                case LoggedIn(at=at):
+                    _put(self._logins, login.address, at)
+                case AppPasswordUsed(app_password=row, at=at, client=client):
+                    _put(self._app_passwords, row, (at, client))
+                case Upgrade(stored=stored) if len(self._old) < MAX_UPGRADES:
+                    self._old[login.address] = stored, password
+                case _:
+                    pass
+
+    async def run(self) -> None:
+        """Write, for ever."""
+        while True:
+            await asyncio.sleep(PAUSE)
+            try:
+                await self.flush()
+            except Unavailable:
+                await asyncio.sleep(PAUSE_AWAY)
+            except Exception:  # a mistake of ours must not stop logins
+                log.exception("the use of logins could not be written")
+
+    async def flush(self) -> None:
+        """Write what waits; raises `Unavailable`, and then it still waits."""
+        await self._hash()
+        if not (self._logins or self._app_passwords or self._hashed):
+            return
+        logins, self._logins = self._logins, OrderedDict()
+        used, self._app_passwords = self._app_passwords, OrderedDict()
+        hashed, self._hashed = self._hashed, OrderedDict()
+
+        def write(connection: Connection) -> list[str]:
+            for address, at in logins.items():
+                mailboxes.note_login(connection, address, at)
+            for row, (at, client) in used.items():
+                app_passwords.note_use(connection, row, at, client)
+            return [
+                address
+                for address, (before, after) in hashed.items()
+                if mailboxes.upgrade_password(connection, address, before, after)
+            ]
+
+        try:
+            upgraded = await self._database.record(write)
+        except Unavailable:
+            self._logins = OrderedDict({**logins, **self._logins})
+            self._app_passwords = OrderedDict({**used, **self._app_passwords})
+            self._hashed = OrderedDict({**hashed, **self._hashed})
+            raise
+        for address in upgraded:
+            UPGRADES.inc()
+            log.info("password hashed anew", address=address)
+
+    async def _hash(self) -> None:
+        while self._old:
+            address, (stored, password) = self._old.popitem(last=False)
+            try:
+                after = await self._workers().hash(password)
+            except (Busy, Invalid):
+                continue  # the next login does it
+            _put(self._hashed, address, (stored, after))
+
+
+def _put(waiting: OrderedDict[K, V], key: K, value: V) -> None:
+    waiting[key] = value
+    if len(waiting) > MAX_WAITING:
+        waiting.popitem(last=False)
+        NOT_NOTED.inc()
