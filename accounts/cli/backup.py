@@ -1,0 +1,37 @@
+"""`gatepost accounts backup`: all data in one file, checked after it was written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from accounts.cli.place import as_owner, read_place
+from accounts.store.dump import dump
+from accounts.store.replica import copy_out
+from gatepost.cli import configuration
+from gatepost.cli.output import tell
+from gatepost.errors import StartError
+
+
+@click.command()
+@configuration.config_option
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--yes", is_flag=True, help="Replace FILE if it is there.")
+@click.pass_context
+def backup(ctx: click.Context, config: Path | None, file: Path, yes: bool) -> None:
+    """Write all data to FILE, of one moment, while the service runs.
+
+    FILE is a database of SQLite or a dump of PostgreSQL, as the data are. It is read again and
+    checked before it gets its name, and nobody but you can read it: it has the hashes of
+    passwords. The key file for encrypted secrets is not in it.
+    """
+    settings = read_place(ctx, config)
+    if file.exists() and not yes:
+        raise StartError(f"{file} is there already: name another file, or use --yes")
+    if settings.path is not None:
+        mailboxes = copy_out(settings, file, lambda: as_owner(settings))
+        tell(f"{file}: {mailboxes} mailboxes, checked")
+    else:
+        dump(settings, file)
+        tell(f"{file}: checked")
