@@ -16,7 +16,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from accounts.store.errors import Unavailable
+from accounts.store.errors import StoreError, Unavailable
 from accounts.store.failures import translate
 from accounts.store.revisions import REVISIONS, check_revision, read_revision
 from accounts.store.settings import DatabaseSettings
@@ -110,16 +110,20 @@ def _run(settings: DatabaseSettings, work: Callable[[Connection], T]) -> T:
         return _run_on_server(settings, work)
     except Unavailable as error:
         raise StartError(f"cannot open the datastore: {error}") from None
-    except CommandError as error:
+    except (CommandError, StoreError) as error:
         raise StartError(f"cannot migrate the datastore: {error}") from None
 
 
 def _run_in_file(path: Path, timeout: float, work: Callable[[Connection], T]) -> T:
     check_file(path)
-    engine = make_engine(path, timeout)
+    # https://www.sqlite.org/lang_altertable.html#otheralter: off, and checked before the commit
+    engine = make_engine(path, timeout, foreign_keys=False)
     try:
         with to_write(engine).begin() as connection:
-            return work(connection)
+            result = work(connection)
+            if row := connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+                raise Unavailable(f"{path}: a row of {row[0]} belongs to nothing")
+            return result
     except SQLAlchemyError as error:
         raise translate(error, str(path)) from error
     finally:

@@ -119,8 +119,11 @@ class SqliteBackend:
         self._engine.dispose()
 
 
-def make_engine(path: Path, timeout: float) -> Engine:
-    """Return an engine whose connections never make the file."""
+def make_engine(path: Path, timeout: float, *, foreign_keys: bool = True) -> Engine:
+    """Return an engine whose connections never make the file.
+
+    Without `foreign_keys` tables can be dropped and made anew, whatever refers to them.
+    """
 
     def connect() -> sqlite3.Connection:
         db = sqlite3.connect(
@@ -134,7 +137,7 @@ def make_engine(path: Path, timeout: float) -> Engine:
             for pragma in (
                 "journal_mode = WAL",
                 "synchronous = FULL",  # an answer "done" holds after a power cut
-                "foreign_keys = ON",
+                f"foreign_keys = {'ON' if foreign_keys else 'OFF'}",
                 "trusted_schema = OFF",
             ):
                 db.execute(f"PRAGMA {pragma}")
