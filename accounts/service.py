@@ -72,7 +72,7 @@ async def _serve(started: Started[AccountsSettings]) -> int:
         CacheLimits(kept.entries, kept.size, kept.keep, kept.keep_changed, kept.trust_missing)
     )
     reloader = Reloader(started, _Build(source, cache))
-    vitals = Vitals(source, cache, kept.keep)
+    vitals = Vitals(source, cache, kept.keep, tells=isinstance(source, SqliteSource))
     vitals.add_probes(started.probes)
     served = _Service(started, reloader.current, database, source, vitals)
     return await run_single(

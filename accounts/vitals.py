@@ -24,7 +24,8 @@ log = get_logger("accounts")
 class Vitals:
     """Asks the database once a second whether it answers.
 
-    `keep`: seconds for which the cache serves what it has. `failing` says in a line why the service
+    `keep`: seconds for which the cache serves what it has. `tells`: log that the database is away,
+    and back, which the source of PostgreSQL does itself. `failing` says in a line why the service
     cannot do its work, `limping` how it does it without the database; both None while all is well.
     """
 
@@ -33,11 +34,14 @@ class Vitals:
         source: Source,
         cache: StaleCache,
         keep: float,
+        *,
+        tells: bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
         self._cache = cache
         self._keep = keep
+        self._tells = tells
         self._clock = clock
         self._away_since: float | None = None
         self._reason = "it was not asked yet"
@@ -87,9 +91,10 @@ class Vitals:
             self._reason = str(error)
             if self._away_since is None:
                 self._away_since = self._clock()
-                log.warning("database away", error=self._reason)
+                if self._tells:
+                    log.warning("database away", error=self._reason)
         else:
-            if self._away_since is not None:
+            if self._away_since is not None and self._tells:
                 log.info("database back", seconds=self._seconds(self._away_since))
             self._away_since = None
         self._is_known = True

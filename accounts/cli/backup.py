@@ -8,6 +8,7 @@ import click
 
 from accounts.cli.place import as_owner, read_place
 from accounts.store.dump import dump
+from accounts.store.migrate import check
 from accounts.store.replica import copy_out
 from gatepost.cli import configuration
 from gatepost.cli.output import tell
@@ -29,6 +30,8 @@ def backup(ctx: click.Context, config: Path | None, file: Path, yes: bool) -> No
     settings = read_place(ctx, config)
     if file.exists() and not yes:
         raise StartError(f"{file} is there already: name another file, or use --yes")
+    with as_owner(settings):
+        check(settings)
     if settings.path is not None:
         mailboxes = copy_out(settings, file, lambda: as_owner(settings))
         tell(f"{file}: {mailboxes} mailboxes, checked")
