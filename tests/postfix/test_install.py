@@ -73,6 +73,9 @@ def machine(sink: Sink, dns: DnsServer) -> Iterator[Machine]:
         copy.run("postfix stop || true", check=False)
 
 
+UNITS = "systemd/gatepost-milters.service systemd/gatepost-policyd.service"
+
+
 def follow(machine: Machine, script: str) -> str:
     """Paste a block into the shell of root and return its standard output."""
     return machine.run(script).stdout
@@ -108,7 +111,7 @@ def test_mail_is_signed_when_the_page_is_followed(
     blocks = Documents(page)
     follow(machine, blocks.block("useradd", "install -d"))
     if page == "docs/install.md":
-        follow(machine, "install -m 0644 systemd/gatepost-*.service /etc/systemd/system/")
+        follow(machine, f"install -m 0644 {UNITS} /etc/systemd/system/")
     machine.write("/etc/gatepost/gatepost.toml", blocks.block('hostname = "mail.example.org"'))
     follow(machine, blocks.block("gatepost keys new example.org"))
     publish(machine, dns)
