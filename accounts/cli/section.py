@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +32,15 @@ class AccountsSection:
         """Return the folder of the database."""
         if settings.database.path is not None:
             yield _URL, settings.database.path.parent
+
+    def load(self, settings: AccountsSettings) -> None:
+        """Import the libraries of the database, where they are."""
+        path = settings.database.path
+        dialect = "postgresql.asyncpg" if path is None else "sqlite"
+        needed = ["accounts.store.migrate", f"sqlalchemy.dialects.{dialect}"]
+        with suppress(ModuleNotFoundError):
+            for name in (*needed, *(("accounts.store.postgres",) if path is None else ())):
+                importlib.import_module(name)
 
     def unopened(
         self,

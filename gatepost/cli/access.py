@@ -28,6 +28,7 @@ def look_at(
     if service.starter is None or service.runner is None:
         return []
     section, settings = daemon.section, daemon.settings
+    section.load(settings)
     found = run_as(service.starter, lambda: (*_file(path), *_folders(daemon, service)))
     found += _of_the_unit(service, daemon)
     found += run_as(

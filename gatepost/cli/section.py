@@ -30,6 +30,9 @@ class DaemonSection(Protocol[S]):
     def written_folders(self, settings: S) -> Iterable[tuple[str, Path]]:
         """Return the folders that the daemon writes to, besides those of its sockets."""
 
+    def load(self, settings: S) -> None:
+        """Import what `unopened` needs: the daemon's user may not be able to read it."""
+
     def unopened(
         self, ground: GroundSettings, settings: S, unit: Unit | None
     ) -> Iterable[tuple[str, str]]:

@@ -33,6 +33,9 @@ class MiltersSection:
         """Return nothing: the milter writes no file."""
         return ()
 
+    def load(self, settings: MiltersSettings) -> None:  # see DaemonSection
+        """Do nothing: this module has it all."""
+
     def unopened(
         self, ground: GroundSettings, settings: MiltersSettings, _unit: Unit | None
     ) -> Iterator[tuple[str, str]]:

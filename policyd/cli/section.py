@@ -29,6 +29,9 @@ class PolicydSection:
         if settings.store.kind == "sqlite":
             yield "policyd.store.path", settings.store.path.parent
 
+    def load(self, settings: PolicydSettings) -> None:  # see DaemonSection
+        """Do nothing: this module has it all."""
+
     def unopened(
         self, ground: GroundSettings, settings: PolicydSettings, unit: Unit | None
     ) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import resource
 import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,6 +22,7 @@ from tests.daemon import accounts_postgres
 from tests.daemon.accounts_process import SECRET, AccountsDaemon, people, quick_hash
 from tests.daemon.accounts_serving import Client
 from tests.postfix.site import open_directory
+from tests.testbed.daemon import gatepost_command
 from tests.testbed.postgres import PostgresServer
 from tests.testbed.process import ProcessDied
 from tests.testbed.waiting import wait_until
@@ -318,3 +320,33 @@ def test_it_gives_up_root() -> None:
             assert "\nUid:\t65534\t65534\t65534\t65534\n" in status
             assert gate.log_in(ANNA).startswith("OK")
         assert gate.read(lambda connection: mailboxes.get(connection, ANNA)).last_login
+
+
+def check(gate: AccountsDaemon, user: str) -> tuple[int, str]:
+    """Run ``gatepost config check`` for a daemon that runs as `user`."""
+    done = subprocess.run(
+        [gatepost_command(), "config", "check", "--config", gate.config, "--user", user],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_the_check_opens_the_database_as_the_user_of_the_daemon() -> None:
+    with open_directory() as directory:
+        gate = AccountsDaemon(directory, migrated=False)
+        status, said = check(gate, "root")
+        assert status == 2
+        assert "accounts.database.url: there is no datastore" in said
+        assert "`gatepost accounts migrate` makes one" in said
+        gate = AccountsDaemon(directory)
+        status, said = check(gate, "root")
+        assert (status, "accounts: root can open everything it needs" in said) == (0, True), said
+        os.chmod(gate.config, 0o644)
+        status, said = check(gate, "nobody")
+        assert status == 2
+        assert "accounts.listen: uid 65534 may not create a socket in" in said
+        assert "accounts.database.url: " in said
+        assert "Permission denied" in said

@@ -167,6 +167,9 @@ class People:
     def written_folders(self, settings: PeopleSettings) -> list[tuple[str, Path]]:
         return []
 
+    def load(self, settings: PeopleSettings) -> None:
+        pass
+
     def unopened(
         self, ground: GroundSettings, settings: PeopleSettings, unit: Unit | None
     ) -> list[tuple[str, str]]:
