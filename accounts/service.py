@@ -20,10 +20,8 @@ from accounts.renewals import Renewals
 from accounts.settings import AccountsSettings
 from accounts.smtp_logins import SmtpLogins
 from accounts.sources.cache import CacheLimits, StaleCache
-from accounts.sources.choice import make_source
-from accounts.sources.postgres import PostgresSource
+from accounts.sources.choice import Connecting, make_source
 from accounts.sources.source import Source
-from accounts.sources.sqlite import SqliteSource
 from accounts.store.database import Database
 from accounts.store.errors import StoreError
 from accounts.uses import Uses
@@ -72,7 +70,7 @@ async def _serve(started: Started[AccountsSettings]) -> int:
         CacheLimits(kept.entries, kept.size, kept.keep, kept.keep_changed, kept.trust_missing)
     )
     reloader = Reloader(started, _Build(source, cache))
-    vitals = Vitals(source, cache, kept.keep, tells=isinstance(source, SqliteSource))
+    vitals = Vitals(source, cache, kept.keep, tells=settings.database.path is not None)
     vitals.add_probes(started.probes)
     served = _Service(started, reloader.current, database, source, vitals)
     return await run_single(
@@ -149,7 +147,7 @@ class _Service:
         started: Started[AccountsSettings],
         current: Current[_InUse],
         database: Database,
-        source: SqliteSource | PostgresSource,
+        source: Connecting,
         vitals: Vitals,
     ) -> None:
         self._settings = started.settings
@@ -175,8 +173,7 @@ class _Service:
 
     async def start(self, listeners: Listeners) -> None:
         """Connect to the database, and accept connections."""
-        if isinstance(self._source, PostgresSource):
-            self._source.start()
+        self._source.start()
         await self._vitals.look()
         for key, server in self._servers.items():
             await server.start(listeners[key])

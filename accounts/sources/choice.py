@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from accounts.sources.postgres import TIMEOUT, PostgresSource, connect_arguments
+from typing import Protocol
+
+from accounts.sources.source import Source
 from accounts.sources.sqlite import SqliteSource
 from accounts.store.settings import DatabaseSettings
 
 
-def make_source(settings: DatabaseSettings) -> SqliteSource | PostgresSource:
-    """Return the source; one of PostgreSQL has to be started in the event loop that asks it."""
+class Connecting(Source, Protocol):
+    """A source that is started in the event loop that asks it."""
+
+    def start(self) -> None:
+        """Begin to connect."""
+        ...
+
+
+def make_source(settings: DatabaseSettings) -> Connecting:
+    """Return the source for the database of the settings."""
     if settings.path is not None:
         return SqliteSource(settings.path)
+    # here, because its driver takes memory
+    from accounts.sources.postgres import TIMEOUT, PostgresSource, connect_arguments
+
     secret = settings.password_file
     return PostgresSource(
         connect_arguments(settings.url),

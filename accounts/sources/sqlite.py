@@ -115,6 +115,9 @@ class SqliteSource:
         """The generation that was seen last."""
         return self._generation
 
+    def start(self) -> None:
+        """Do nothing: the file is opened by the first question."""
+
     def ask(self, asks: Sequence[Ask]) -> tuple[Answer, ...]:
         """Answer questions at once; raises `Unavailable` and `Unresolvable`."""
         readers = self._readers
