@@ -3,8 +3,8 @@
 A handshake is a generator without I/O: it yields octets to send (perhaps none) and is sent the next
 octets from the other side, empty at the end of the stream. It returns a `Greeting` when the other
 side speaks the protocol and is willing, and raises `HandshakeError` with one sentence when not. It
-begins no message and leaves no trace in a store. `milters.probe` and `policyd.probe` have those
-with the daemons.
+begins no message and leaves no trace in a store. `milters.probe`, `policyd.probe` and
+`accounts.probe` have those with the daemons.
 """
 
 from __future__ import annotations

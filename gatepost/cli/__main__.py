@@ -25,7 +25,7 @@ COMMANDS = {
     "greylist": ("policyd.cli.greylist", "Show and change the greylist."),
     "dnslist": ("policyd.cli.dnslist", "Query and test the configured DNS lists."),
     "policyd": ("policyd.cli.serve", "Run the policy server, or ask it about a request."),
-    "probe": ("gatepost.cli.probe", "Check that a milter, policy or SMTP server answers."),
+    "probe": ("gatepost.cli.probe", "Check that a daemon or an SMTP server answers."),
     "version": ("gatepost.cli.version", "Show the versions of Gatepost and its libraries."),
 }
 """Word: the module with the click command of that name, and its line in `gatepost --help`."""

@@ -16,6 +16,8 @@ from gatepost.handshake import Greeting, Handshake, HandshakeError
 HANDSHAKES = {
     "milter": "milters.probe",
     "policy": "policyd.probe",
+    "socketmap": "accounts.probe",
+    "sasl": "accounts.probe",
     "smtp": "gatepost.handshake",
 }
 """Kind of server: the module that has a function of that name, which begins the handshake."""
@@ -54,9 +56,11 @@ def probe(kind: str, address: listen.SocketAddress, timeout: float, wait: float)
     """Check that a server answers; the exit status is 0 if it does.
 
     \b
-    milter   negotiate as Postfix does
-    policy   send a request for VRFY; any action will do
-    smtp     wait for the banner, send EHLO
+    milter     negotiate as Postfix does
+    policy     send a request for VRFY; any action will do
+    socketmap  look up a domain that nobody has
+    sasl       wait for the greeting; no login is tried
+    smtp       wait for the banner, send EHLO
 
     ADDRESS is inet:PORT@HOST, inet:HOST:PORT or unix:/PATH. No message is started and no
     record is kept.

@@ -350,3 +350,17 @@ def test_the_check_opens_the_database_as_the_user_of_the_daemon() -> None:
         assert "accounts.listen: uid 65534 may not create a socket in" in said
         assert "accounts.database.url: " in said
         assert "Permission denied" in said
+
+
+def test_a_probe_leaves_no_trace(gate: AccountsDaemon) -> None:
+    for kind, path, said in (
+        ("socketmap", gate.socket, "probe.invalid: NOTFOUND"),
+        ("sasl", gate.sasl, "offers PLAIN LOGIN"),
+    ):
+        address = f"unix:{path}"
+        done = subprocess.run(
+            [gatepost_command(), "probe", kind, address], capture_output=True, text=True, check=True
+        )
+        assert done.stdout == f"{kind} {address}: {said}\n"
+    assert not gate.daemon.log_entries(event="login")
+    assert gate.daemon.metric("gatepost_accounts_malformed_total") == 0

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accounts.probe import sasl, socketmap
 from gatepost.handshake import Greeting, Handshake, HandshakeError, smtp
 from milters.probe import milter
 from policyd.probe import policy
@@ -18,6 +19,7 @@ from tests.testbed.miltermta import encode
 
 MILTER_ANSWER = encode(b"O", struct.pack(">III", 6, 0x11, 0x1FFC00) + b"\0\0\0\1i\0")
 SMTP_ANSWERS = (b"220-wait\r\n220 mx.example ESMTP\r\n", b"250-mx.example\r\n250 SMTPUTF8\r\n")
+SASL_GREETING = b"VERSION\t1\t1\nMECH\tPLAIN\tplaintext\nMECH\tLOGIN\nSPID\t1\nDONE\n"
 POLICY_ANSWER = b"action=DUNNO\n\n"
 
 
@@ -69,6 +71,20 @@ def test_an_smtp_server_that_greets(cut: Cut) -> None:
     assert sent == [b"EHLO probe.invalid\r\n"]
 
 
+@cuts
+def test_a_socketmap_that_answers(cut: Cut) -> None:
+    greeting, sent = lead(socketmap(), cut(b"9:NOTFOUND ,", b"and more"))
+    assert greeting == Greeting("probe.invalid: NOTFOUND")
+    assert sent == [b"21:domains probe.invalid,"]
+
+
+@cuts
+def test_an_authentication_server_that_greets(cut: Cut) -> None:
+    greeting, sent = lead(sasl(), cut(SASL_GREETING))
+    assert greeting == Greeting("offers PLAIN LOGIN")
+    assert sent == []
+
+
 def test_ehlo_is_said_behind_the_banner_and_not_before() -> None:
     talk = smtp()
     assert next(talk) == b""
@@ -91,6 +107,15 @@ def test_ehlo_is_said_behind_the_banner_and_not_before() -> None:
         (policy, [b"reply=DUNNO\n\n"], "not the answer of a policy server"),
         (policy, [b"action=DUNNO\nand=this\n\n"], "not the answer of a policy server"),
         (policy, [b"x" * 70_000], "without an end"),
+        (socketmap, [], "closed the connection"),
+        (socketmap, [b"25:TEMP the database is away,"], "cannot answer: TEMP the database"),
+        (socketmap, [b"220 mx.example ESMTP\r\n"], "without an end"),
+        (socketmap, [b"9:NOTFOUND ;"], "not the answer of a socketmap"),
+        (socketmap, [b"-1:x,"], "not the answer of a socketmap"),
+        (sasl, [], "closed the connection"),
+        (sasl, [b"220 mx.example ESMTP\r\n"], "not the greeting"),
+        (sasl, [b"VERSION\t1\t2\nDONE\n"], "no way to log in"),
+        (sasl, [b"VERSION\t1\t2\n" + b"MECH\tPLAIN\n" * 200], "without an end"),
         (smtp, [], "closed the connection"),
         (smtp, [b"421 4.3.2 All server ports are busy\r\n"], "banner is answered with 421 4.3.2"),
         (smtp, [b"220 mx\r\n", b"502 no\r\n"], "EHLO is answered with 502 no"),
@@ -107,11 +132,22 @@ def test_others_are_told_from_them(
 
 
 @given(
-    st.sampled_from([milter, policy, smtp]),
+    st.sampled_from([milter, policy, socketmap, sasl, smtp]),
     st.lists(
         st.one_of(
             st.binary(min_size=1),
-            st.sampled_from([*SMTP_ANSWERS, MILTER_ANSWER, POLICY_ANSWER, b"220", b"\n", b"-"]),
+            st.sampled_from(
+                [
+                    *SMTP_ANSWERS,
+                    MILTER_ANSWER,
+                    POLICY_ANSWER,
+                    SASL_GREETING,
+                    b"9:",
+                    b"220",
+                    b"\n",
+                    b"-",
+                ]
+            ),
         )
     ),
 )
