@@ -93,7 +93,7 @@ class Uses:
 
         try:
             upgraded = await self._database.record(write)
-        except Unavailable:
+        except (Unavailable, asyncio.CancelledError):  # at the end, `flush` is called once more
             self._logins = OrderedDict({**logins, **self._logins})
             self._app_passwords = OrderedDict({**used, **self._app_passwords})
             self._hashed = OrderedDict({**hashed, **self._hashed})

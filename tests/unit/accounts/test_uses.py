@@ -114,3 +114,32 @@ def test_uses_wait_for_the_database_and_their_number_is_bounded(
             assert mailbox.last_login == 200
 
     asyncio.run(run())
+
+
+def test_a_write_that_is_given_up_is_not_forgotten(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of the service cancels `run`, and then writes what is left."""
+
+    async def run() -> None:
+        async with database:
+            row = await database.write(Actor("x"), people)
+            waiting = Uses(database, lambda: pytest.fail("nothing is hashed"))
+            begun = asyncio.Event()
+
+            async def slow(work: object) -> None:
+                begun.set()
+                await asyncio.Event().wait()
+
+            waiting.add(login(row, 200), SECRET)
+            with monkeypatch.context() as patched:
+                patched.setattr(database, "record", slow)
+                task = asyncio.create_task(waiting.flush())
+                await begun.wait()
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            await waiting.flush()
+            mailbox = await database.read(lambda connection: mailboxes.get(connection, ANNA))
+            assert mailbox.last_login == 200
+
+    asyncio.run(run())
