@@ -6,18 +6,22 @@ import difflib
 import importlib
 from collections.abc import Mapping
 from keyword import iskeyword
+from types import ModuleType
 from typing import Any
 
 import click
 
 from gatepost.printable import escape_lines
 
+_EXTRAS = frozenset({"accounts"})
+"""Packages of ours with requirements of their own, which an extra of the same name installs."""
+
 
 class CommandTable(click.Group):
     """A group whose commands are in a table: word, module, one line of help.
 
-    The module has a click command named by the word; a Python keyword such as `import` gets a
-    trailing underscore.
+    The module has a click command named by the word, with underscores for hyphens; a Python keyword
+    such as `import` gets a trailing underscore.
     """
 
     def __init__(
@@ -34,11 +38,25 @@ class CommandTable(click.Group):
         """Import the module of the command and return it."""
         if cmd_name not in self.table:
             return None
-        module = importlib.import_module(self.table[cmd_name][0])
-        command = getattr(module, f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name)
+        module = self._module(cmd_name)
+        name = cmd_name.replace("-", "_")
+        command = getattr(module, f"{name}_" if iskeyword(name) else name)
         if not isinstance(command, click.Command):
             raise TypeError(f"{module.__name__}.{cmd_name} is not a command")
         return command
+
+    def _module(self, word: str) -> ModuleType:
+        name = self.table[word][0]
+        extra = name.partition(".")[0]
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            missing = (error.name or "").partition(".")[0]
+            if extra not in _EXTRAS or missing == extra:
+                raise
+            raise click.ClickException(
+                f"`{word}` needs {missing}, which is not installed: pip install 'gatepost[{extra}]'"
+            ) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; the text of its error is escaped for the terminal."""
