@@ -1,0 +1,154 @@
+"""The datastore as commands use it: calls that wait, done as the owner of its file."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures.thread  # noqa: F401 # asyncio would look for it as the owner of the file
+import os
+import pwd
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from sqlalchemy import Connection
+
+from accounts.address import AddressError
+from accounts.cli.place import as_owner
+from accounts.file import AccountsFile
+from accounts.passwords import PasswordError, PasswordSettings
+from accounts.store import migrate
+from accounts.store.database import Database
+from accounts.store.errors import RefusalError, StoreError, Unavailable
+from accounts.store.seal import Seal
+from accounts.store.settings import DatabaseSettings
+from accounts.store.transaction import Actor, Write
+from gatepost.cli import configuration
+from gatepost.config import LogSettings
+from gatepost.errors import StartError
+from gatepost.logs import configure
+
+T = TypeVar("T")
+
+
+class Datastore:
+    """An open datastore. Its methods raise `StoreError` and what `work` raises."""
+
+    def __init__(self, database: Database, file: AccountsFile, runner: asyncio.Runner) -> None:
+        self._database = database
+        self._runner = runner
+        self.file = file
+
+    @property
+    def passwords(self) -> PasswordSettings:
+        """The rules for new passwords."""
+        return self.file.accounts.passwords
+
+    def seal(self) -> Seal:
+        """Read the key that secrets are encrypted with; raises `SealError`."""
+        return Seal.read(self.file.accounts.database.key_file)
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Let `work` read from one state of the data."""
+        with as_owner(self.file.accounts.database):
+            return self._runner.run(self._database.read(work))
+
+    def write(self, work: Callable[[Write], T]) -> T:
+        """Let `work` write in one transaction, in the name of the user who runs the command."""
+        with as_owner(self.file.accounts.database):
+            return self._runner.run(self._database.write(_actor(), work))
+
+    def rehearse(self, work: Callable[[Write], T]) -> T:
+        """Return what `write` would return, and undo it.
+
+        A refusal is entered in the audit log, as that of a `write`.
+        """
+        try:
+            with as_owner(self.file.accounts.database):
+                return self._runner.run(self._database.rehearse(_actor(), work))
+        except RefusalError as error:
+            refused = error  # Python takes the name away at the end of this block
+
+            def refuse(_: Write) -> T:
+                raise refused
+
+            return self.write(refuse)
+
+    def run(self, awaited: Coroutine[Any, Any, T]) -> T:
+        """Wait for something else in the event loop of the datastore, such as DNS."""
+        return self._runner.run(awaited)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        with as_owner(self.file.accounts.database):
+            self._runner.run(self._database.close())
+
+
+@contextmanager
+def opened(config: Path | None, *, make: bool = False) -> Iterator[Datastore]:
+    """Yield the datastore of gatepost.toml; an error of the block becomes one line and status 1.
+
+    `make`: make the file of SQLite where there is none, and say so. It is never made by a command
+    that could not fill it, so that a wrong path does not look like a datastore without data.
+    """
+    file = configuration.read_if_any(config or _of_group(), AccountsFile).model
+    settings = file.accounts.database
+    # what can be logged is reported as an error of the command
+    configure(LogSettings(level="error"))
+    with errors_in_one_line(), asyncio.Runner() as runner:
+        if make:
+            _make(settings)
+        with as_owner(settings):
+            database = Database.open(settings)
+        datastore = Datastore(database, file, runner)
+        try:
+            yield datastore
+        finally:
+            datastore.close()
+
+
+@contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """Turn errors that the administrator can understand into one line and exit status 1."""
+    try:
+        yield
+    except Unavailable as error:
+        raise click.ClickException(f"the datastore is away, nothing was changed: {error}") from None
+    except (StoreError, StartError, PasswordError, AddressError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _of_group() -> Path | None:
+    """Return the option `--config` of the group that a command belongs to."""
+    context = click.get_current_context(silent=True)
+    outer = context.obj.get("config") if context and isinstance(context.obj, dict) else None
+    return outer if isinstance(outer, Path) else None
+
+
+def _make(settings: DatabaseSettings) -> None:
+    """Make the file of SQLite with its tables, if it has none; of several processes one does it."""
+    path = settings.path
+    if path is None:
+        return
+    if not path.parent.is_dir():
+        raise StartError(
+            f"there is no folder {path.parent} for the datastore: make it, and give it to the user "
+            "that `gatepost accounts` runs as"
+        )
+    with as_owner(settings):
+        # one without a revision may be that of a process that is making it
+        if path.exists() and migrate.current(settings) is not None:
+            return
+        before, _ = migrate.upgrade(settings)
+    if before is None:
+        click.echo(f"made the datastore {path}", err=True)
+
+
+def _actor() -> Actor:
+    uid = os.getuid()
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = str(uid)
+    return Actor(f"{name}@cli")

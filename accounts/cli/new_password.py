@@ -1,0 +1,44 @@
+"""New passwords: asked for or read, checked, and hashed before the transaction begins."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from accounts.passwords import Password, PasswordSettings, check_new, hash_password
+from accounts.passwords.secret import MAX_OCTETS
+
+_STDIN = Path("-")
+
+
+def new_hash(login: str, settings: PasswordSettings, file: Path | None) -> str:
+    """Return the hash of a new password for `login`.
+
+    It is read from `file`, or asked for on a terminal, or else read from standard input. Raises
+    `PasswordError`.
+    """
+    password = Password(_given(file))
+    check_new(password, login, settings)
+    return hash_password(password, settings)
+
+
+def _given(file: Path | None) -> str | bytes:
+    if file is None and sys.stdin.isatty():
+        asked: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+        return asked
+    if file is None or file == _STDIN:
+        return _one_line(sys.stdin.buffer.read(MAX_OCTETS + 3))
+    try:
+        with file.open("rb") as opened:
+            return _one_line(opened.read(MAX_OCTETS + 3))
+    except OSError as error:
+        raise click.ClickException(f"cannot read {file}: {error.strerror}") from None
+
+
+def _one_line(octets: bytes) -> bytes:
+    line = octets.removesuffix(b"\n").removesuffix(b"\r")
+    if b"\n" in line:
+        raise click.ClickException("the password has to be the only line")
+    return line

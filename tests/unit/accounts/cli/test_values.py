@@ -1,0 +1,74 @@
+"""Values of options, and how people read them."""
+
+from __future__ import annotations
+
+import time
+
+import click
+import pytest
+
+from accounts.cli.values import (
+    CLEARED,
+    Decimal,
+    Flag,
+    Moment,
+    Number,
+    Size,
+    date_text,
+    flag_text,
+    size_text,
+    state_text,
+    time_text,
+)
+
+BAD = ["", " ", "x", "-1", "1.5.5", "9" * 100, "5X", "\0", "٣", "1e400x"]
+
+
+@pytest.mark.parametrize("kind", [Number("N"), Size("S"), Moment("T"), Decimal("D")])
+@pytest.mark.parametrize("text", ["none", "None", " NONE "])
+def test_none_takes_a_value_away(kind: click.ParamType, text: str) -> None:  # type: ignore[type-arg]
+    assert kind.convert(text, None, None) is CLEARED
+
+
+@pytest.mark.parametrize("text", BAD)
+@pytest.mark.parametrize("kind", [Number("N"), Size("S"), Moment("T")])
+def test_another_text_is_refused(kind: click.ParamType, text: str) -> None:  # type: ignore[type-arg]
+    with pytest.raises(click.BadParameter):
+        kind.convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "octets"),
+    [("0", 0), ("5G", 5 << 30), ("500M", 500 << 20), ("7", 7), ("1024K", 1 << 20)],
+)
+def test_a_size_is_read_and_written(text: str, octets: int) -> None:
+    assert Size("SIZE").convert(text, None, None) == octets
+    assert Size("SIZE").convert(size_text(octets), None, None) == octets
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1970-01-02", 86400),
+        ("1970-01-02T01:00", 90000),
+        ("1970-01-02T01:00+01:00", 86400),
+        ("1970-01-02 01:00Z", 90000),
+    ],
+)
+def test_a_time_is_in_utc_unless_it_says_otherwise(text: str, seconds: int) -> None:
+    assert Moment("TIME").convert(text, None, None) == seconds
+
+
+def test_a_duration_is_from_now_on() -> None:
+    found = Moment("TIME").convert("30d", None, None)
+    assert abs(found - time.time() - 30 * 86400) < 10
+
+
+def test_texts() -> None:
+    assert time_text(0) == "1970-01-01 00:00 UTC"
+    assert date_text(253_402_300_799) == "9999-12-31"
+    assert time_text(None) == date_text(None) == "never"
+    assert size_text(None) == "none"
+    assert state_text(disabled=True, no_login=True, other=False) == "disabled, no login"
+    assert Flag().convert(flag_text(True), None, None) is True
+    assert Flag().convert(flag_text(False), None, None) is False
