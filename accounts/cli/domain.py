@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from accounts.cli.datastore import opened
+from accounts.cli.domain_check import check
 from accounts.cli.options import (
     FLAG,
     Field,
@@ -59,6 +60,9 @@ def domain() -> None:
 
     The commands use the datastore that [accounts.database] in gatepost.toml names.
     """
+
+
+domain.add_command(check)
 
 
 @domain.command("add")

@@ -1,0 +1,145 @@
+"""`gatepost domain check`."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from accounts.cli.datastore import Datastore, opened
+from accounts.cli.options import common_options
+from accounts.cli.output import print_json
+from accounts.directory import dkim_keys, domains
+from accounts.dnscheck import Expectations, Level, Report, solve_together
+from accounts.dnscheck import check as check_domain
+from gatepost.config import DnsSettings
+from gatepost.dns import AsyncResolver
+from gatepost.shortage import ShortageError
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    metavar="HOST[=ADDRESS,...]",
+    help="A host that takes its mail, the preferred one first, with its addresses as the Internet "
+    "sees them. By default `hostname` of gatepost.toml, with the addresses that DNS has.",
+)
+@click.option("--sender", "senders", multiple=True, help="A further address that sends its mail.")
+@click.option(
+    "--dmarc",
+    "dmarc_policy",
+    type=click.Choice(["none", "quarantine", "reject"]),
+    default="reject",
+    show_default=True,
+    help="The DMARC policy that it should have.",
+)
+@click.option("--dmarc-reports", multiple=True, metavar="URI", help="Where DMARC reports go.")
+@click.option("--tls-reports", multiple=True, metavar="URI", help="Where reports about TLS go.")
+@click.option("--mta-sts", type=click.Choice(["testing", "enforce"]), help="Expect MTA-STS.")
+@click.option(
+    "--service",
+    "services",
+    multiple=True,
+    metavar="NAME=HOST:PORT",
+    help="A service that mail programs find by SRV records, as imaps=mail.example.org:993.",
+)
+@click.option("--web-host", metavar="HOST", help="The host of the autoconfig and MTA-STS files.")
+@click.option("--zone", is_flag=True, help="Print the records it should have as a zone file.")
+@click.option("--missing", is_flag=True, help="With --zone: only those that are not right.")
+@common_options
+def check(
+    name: str,
+    hosts: Sequence[str],
+    senders: Sequence[str],
+    services: Sequence[str],
+    zone: bool,
+    missing: bool,
+    config: Path | None,
+    as_json: bool,
+    **wishes: Any,
+) -> None:
+    """Compare the DNS of the domain NAME with what it should say.
+
+    MX, reverse names, SPF, DKIM (the new and active keys of the datastore), DMARC, MTA-STS, TLSRPT,
+    TLSA, SRV and the names for autoconfig. The resolvers are those of [dns] in gatepost.toml.
+
+    Exits with 1 if something is wrong or could not be asked for.
+    """
+    if zone and as_json:
+        raise click.UsageError("--zone and --json do not go together")
+    with opened(config) as store:
+        domain, keys = store.read(
+            lambda connection: (
+                domains.get(connection, name).name,
+                dkim_keys.find(connection, domain=name),
+            )
+        )
+        expected = _expectations(
+            hosts=[_host(text) for text in hosts or [store.file.hostname]],
+            senders=senders,
+            services=dict(_service(text) for text in services),
+            dkim={key.selector: key.public_record for key in keys if key.state != "retired"},
+            **wishes,
+        )
+        report = _report(store, domain, expected)
+    if as_json:
+        print_json(report.as_data())
+    elif zone:
+        click.echo(report.as_zone(only_missing=missing), nl=False)
+    else:
+        click.echo(report.as_text(), nl=False)
+    if report.level in (Level.ERROR, Level.UNKNOWN):
+        raise SystemExit(1)
+
+
+def _report(store: Datastore, domain: str, expected: Expectations) -> Report:
+    try:
+        return store.run(_solved(store.file.dns, domain, expected))
+    except ShortageError as error:
+        raise click.ClickException(f"cannot ask DNS: {error}") from None
+
+
+async def _solved(settings: DnsSettings, domain: str, expected: Expectations) -> Report:
+    resolver = AsyncResolver(settings)
+    try:
+        return await solve_together(check_domain(domain, expected), resolver.resolve)
+    finally:
+        await resolver.close()
+
+
+def _expectations(**wishes: Any) -> Expectations:
+    try:
+        return Expectations.model_validate(wishes)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        message = first["msg"].removeprefix("Value error, ")
+        raise click.UsageError(f"{place}: {message}") from None
+
+
+def _host(text: str) -> dict[str, Any]:
+    name, _, addresses = text.partition("=")
+    found = []
+    for address in addresses.split(",") if addresses else ():
+        try:
+            found.append(ipaddress.ip_address(address.strip()))
+        except ValueError:
+            raise click.UsageError(f"--host: {address!r} is not an IP address") from None
+    return {"name": name, "addresses": found}
+
+
+def _service(text: str) -> tuple[str, dict[str, Any] | None]:
+    name, _, place = text.partition("=")
+    if place == "none":
+        return name, None
+    host, _, port = place.rpartition(":")
+    if not (host and port.isascii() and port.isdecimal() and len(port) <= 5):
+        raise click.UsageError(f"--service: write imaps=mail.example.org:993, not {text!r}")
+    return name, {"host": host, "port": int(port)}
