@@ -22,6 +22,7 @@ COMMANDS = {
     "domain": ("accounts.cli.domain", "Add, show, change and check domains."),
     "user": ("accounts.cli.user", "Add, show and change mailboxes and their passwords."),
     "alias": ("accounts.cli.alias", "Add, show and change aliases."),
+    "rule": ("accounts.cli.rule", "Add, show and change rules for arriving mail."),
     "config": ("gatepost.cli.config", "Check and show the configuration."),
     "import": ("gatepost.cli.imports", "Take over the configuration of opendkim or postgrey."),
     "keys": ("milters.cli.keys", "Make, publish, check and retire signing keys."),
