@@ -26,6 +26,7 @@ COMMANDS = {
     "app-password": ("accounts.cli.app_password", "Add and remove passwords for one program."),
     "admin": ("accounts.cli.admin", "Add, show and change administrators."),
     "token": ("accounts.cli.token", "Add and remove tokens of the API."),
+    "setup": ("accounts.cli.setup", "Accept the commands of docker-mailserver and docker-post."),
     "config": ("gatepost.cli.config", "Check and show the configuration."),
     "import": ("gatepost.cli.imports", "Take over the configuration of opendkim or postgrey."),
     "keys": ("milters.cli.keys", "Make, publish, check and retire signing keys."),
