@@ -14,6 +14,8 @@ from gatepost.errors import StartError
 
 COMMANDS = {
     "migrate": ("accounts.cli.migrate", "Make the tables, or bring them to this version."),
+    "import": ("accounts.cli.imports", "Import accounts of another system, or an export."),
+    "export": ("accounts.cli.exports", "Write everything to a file that imports again."),
     "backup": ("accounts.cli.backup", "Write all data to a file while the service runs."),
     "restore": ("accounts.cli.restore", "Replace all data by those of a backup."),
 }

@@ -1,0 +1,182 @@
+"""`gatepost accounts import`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from accounts.cli.datastore import Datastore, opened
+from accounts.cli.options import common_options
+from accounts.cli.output import print_json
+from accounts.exchange.apply import ImportRefused, Outcome, import_document
+from accounts.exchange.document import LARGEST, Document
+from accounts.exchange.notes import Reading, SourceError
+from accounts.exchange.plan import Change, counts
+from accounts.exchange.plan_text import plan_lines
+from accounts.exchange.sources import SOURCES, read_source
+from accounts.passwords import Password, PasswordSettings, hash_password
+from gatepost.cli.output import tell
+from gatepost.config.types import SecretFile, parse_size
+
+_SOURCES = "\n".join(f"  {name}:\n    {text}" for name, text in SOURCES.items())
+_NO_LOGIN = "{SSHA512}" + "A" * 104
+"""Stands for the hash of a password in clear text while nothing is written."""
+
+
+class _Size(click.ParamType):  # type: ignore[type-arg]  # click before 8.5 has none
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return int(value if isinstance(value, int) else parse_size(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command(
+    name="import",
+    help="Import accounts of another system, or an export.\n\nPrints what changes as a diff: + is "
+    "added, ~ is changed, ! is refused. All of it is done in one transaction, or nothing. Nothing "
+    "is ever removed, and the same source a second time changes nothing. Notes about what is not "
+    "taken over as it was go to standard error.\n\nMakes the datastore in a file if there is none "
+    f"yet.\n\n\b\nKIND and what SOURCE is:\n{_SOURCES}",
+)
+@click.argument("kind", type=click.Choice(list(SOURCES)), metavar="KIND")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--dry-run", is_flag=True, help="Print the diff, and change nothing.")
+@click.option("--partly", is_flag=True, help="Leave out what is refused, and do the rest.")
+@click.option(
+    "--keep-passwords",
+    is_flag=True,
+    help="Keep the passwords of mailboxes that are there already.",
+)
+@click.option("--origin", metavar="DOMAIN", help="The domain of names that are written without.")
+@click.option(
+    "--database-password-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The password of the database that SOURCE names.",
+)
+@click.option("--largest", type=_Size(), default=LARGEST, help="Most that an export may have.")
+@common_options
+def import_(
+    kind: str,
+    sources: Sequence[str],
+    dry_run: bool,
+    partly: bool,
+    keep_passwords: bool,
+    origin: str | None,
+    database_password_file: Path | None,
+    largest: int,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    """See `help` above."""
+    reading = _read(kind, sources, origin, database_password_file, largest)
+    if not as_json:
+        for note in reading.notes:
+            tell(str(note), err=True)
+    # nothing that a dry run says is missing is to be there afterwards
+    with opened(config, make=not dry_run) as store:
+        outcome, is_done = _imported(
+            store, reading.document, dry_run=dry_run, partly=partly, keep_passwords=keep_passwords
+        )
+    if as_json:
+        print_json(_data(outcome, reading, is_done=is_done))
+    else:
+        for line in _lines(outcome, "" if is_done else "to be "):
+            click.echo(line)
+        if not is_done:
+            click.echo("nothing was changed", err=True)
+    if outcome.refused:
+        raise SystemExit(1)
+
+
+def _read(
+    kind: str, sources: Sequence[str], origin: str | None, file: Path | None, largest: int
+) -> Reading:
+    try:
+        password = None if file is None else SecretFile(file).read_text()
+        return read_source(kind, sources, origin=origin, password=password, largest=largest)
+    except SourceError as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"cannot read {error.filename}: {error.strerror}") from None
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _imported(
+    store: Datastore, document: Document, *, dry_run: bool, partly: bool, keep_passwords: bool
+) -> tuple[Outcome, bool]:
+    """Return what came of the import, and whether it is written."""
+    seal = store.seal()
+
+    def hashed(clear: str) -> str:
+        return _NO_LOGIN if dry_run else _hash(clear, store.passwords)
+
+    def work(write: Any) -> Outcome:
+        return import_document(
+            write,
+            document,
+            seal,
+            hashed,
+            passwords="datastore" if keep_passwords else "source",
+            partly=partly or dry_run,
+        )
+
+    if dry_run:
+        return store.rehearse(work), False
+    try:
+        return store.write(work), True
+    except ImportRefused as error:
+        return error.outcome, False
+
+
+def _hash(clear: str, settings: PasswordSettings) -> str:
+    return hash_password(Password(clear), settings)
+
+
+def _changes(outcome: Outcome) -> tuple[Change, ...]:
+    return (*outcome.done, *outcome.refused)
+
+
+def _lines(outcome: Outcome, when: str) -> Iterator[str]:
+    *lines, _ = plan_lines(_changes(outcome))
+    yield from lines
+    found = counts(_changes(outcome))
+    yield (
+        f"{found['add']} {when}added, {found['change']} {when}changed, {outcome.kept} as they are, "
+        f"{found['conflict']} refused"
+    )
+
+
+def _data(outcome: Outcome, reading: Reading, *, is_done: bool) -> dict[str, Any]:
+    """Return the result as JSON has it, without any secret."""
+    return {
+        "written": is_done,
+        "kept": outcome.kept,
+        "changes": [_change(one) for one in _changes(outcome)],
+        "notes": [
+            {"kind": note.kind, "place": str(note.place), "text": note.text}
+            for note in reading.notes
+        ],
+    }
+
+
+def _change(one: Change) -> dict[str, Any]:
+    return {
+        "action": one.action,
+        "kind": one.kind,
+        "name": one.name,
+        "owner": one.owner or None,
+        "reason": one.reason or None,
+        "fields": [
+            {"field": each.field, "is_secret": True}
+            if each.is_secret
+            else {"field": each.field, "before": each.before, "after": each.after}
+            for each in one.differences
+        ],
+    }
