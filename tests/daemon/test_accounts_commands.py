@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -147,6 +148,52 @@ def test_root_works_as_the_owner_of_the_folder(tmp_path: Path) -> None:
         shell.run("accounts", "import", "gatepost", str(document))
         assert {path.stat().st_uid for path in folder.iterdir()} == {UID}
     assert os.geteuid() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root and a second user")
+@pytest.mark.parametrize("name", ["accounts.db", "accounts.db-wal", "accounts.db-journal"])
+@pytest.mark.parametrize("command", ["domain", "accounts"])
+def test_root_follows_no_link_of_the_owner(tmp_path: Path, name: str, command: str) -> None:
+    """It works there as the owner, who can do no more with a link than without."""
+    document = tmp_path / "export.json"
+    document.write_text('{"format": "gatepost accounts", "version": 1}')
+    words = {
+        "domain": ("domain", "add", "example.org"),
+        "accounts": ("accounts", "import", "gatepost", str(document)),
+    }[command]
+    with foreign_folder() as (folder, victim):
+        (folder / name).symlink_to(victim.file)
+        shell = Shell(tmp_path, DatabaseSettings(url=f"sqlite:///{folder}/accounts.db"))
+        result = shell.call(*words)
+        assert name != "accounts.db" or result.exit_code == 1
+        victim.assert_untouched()
+    assert os.geteuid() == 0
+
+
+def test_a_password_is_typed_at_a_terminal_and_not_shown(tmp_path: Path) -> None:
+    shell = Shell(tmp_path, files.make(tmp_path / "accounts.db"))
+    shell.domain()
+    terminal, inner = pty.openpty()
+    process = subprocess.Popen(
+        [gatepost_command(), "user", "add", "anna@example.org"],
+        stdin=inner,
+        stdout=inner,
+        stderr=inner,
+        start_new_session=True,
+        env={**os.environ, "GATEPOST_CONFIG": str(shell.config)},
+    )
+    os.close(inner)
+    seen = ""
+    for question in ("Password: ", "confirmation: "):
+        while not seen.endswith(question):
+            seen += os.read(terminal, 1000).decode()
+        os.write(terminal, f"{PASSWORD}\n".encode())
+    assert process.wait(60) == 0
+    seen += os.read(terminal, 1000).decode()
+    os.close(terminal)
+    assert "user anna@example.org added" in seen
+    assert PASSWORD not in seen
+    assert shell.json("user", "show", "anna@example.org")["has_password"] is True
 
 
 def test_a_domain_is_checked_with_the_resolver_of_gatepost_toml(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ import stat
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from accounts.store.settings import DatabaseSettings
+from gatepost.cli.__main__ import gatepost
 from tests.unit.accounts import files
 from tests.unit.accounts.cli.shell import PASSWORD, Shell
 
@@ -215,3 +217,10 @@ def test_a_link_is_replaced_and_not_followed(rich: Shell) -> None:
 def test_secrets_are_left_out_on_demand(shell: Shell, tmp_path: Path) -> None:
     assert exported(shell, "--secrets", "none") == exported(shell, "--secrets", "sealed")
     assert "'some'" in shell.usage("accounts", "export", "--secrets", "some")
+
+
+def test_the_group_may_name_the_configuration(rich: Shell) -> None:
+    words = ("accounts", "--config", str(rich.config), "export", "--secrets", "none")
+    result = CliRunner().invoke(gatepost, words, env={"GATEPOST_CONFIG": None})
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["mailboxes"][0]["address"] == ANNA
