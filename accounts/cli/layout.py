@@ -26,7 +26,11 @@ def table_lines(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator
     if not sample:
         return
     natural = [max(map(columns, column)) for column in zip(heads, *sample, strict=True)]
-    widths = _fitted(natural, WIDTH - len(_GAP) * (len(heads) - 1))
+    room = WIDTH - len(_GAP) * (len(heads) - 1)
+    if len(sample) == SAMPLE and (spare := room - sum(natural)) > 0:
+        # later rows may need more
+        natural = [width + spare // len(heads) for width in natural]
+    widths = _fitted(natural, room)
     for row in chain([heads], sample, waiting):
         yield from _row(row, widths)
 

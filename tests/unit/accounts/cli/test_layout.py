@@ -7,7 +7,7 @@ from itertools import islice, repeat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accounts.cli.layout import WIDTH, columns, field_lines, table_lines
+from accounts.cli.layout import SAMPLE, WIDTH, columns, field_lines, table_lines
 
 CELL = st.text(st.characters(codec="utf-8"), max_size=200)
 
@@ -49,6 +49,13 @@ def test_nothing_reaches_the_terminal_as_a_command() -> None:
 
 def test_rows_without_end_are_printed_as_they_come() -> None:
     assert len(list(islice(table_lines(("A",), repeat(("x",))), 5000))) == 5000
+
+
+def test_rows_behind_the_sample_have_room_to_grow() -> None:
+    rows = [(str(number), f"User {number}") for number in range(SAMPLE + 1)]
+    lines = list(table_lines(("NO.", "NAME"), rows))
+    assert len(lines) == len(rows) + 1
+    assert lines[-1].split("  ")[-1].strip() == f"User {SAMPLE}"
 
 
 @given(st.lists(st.tuples(CELL, CELL, CELL, CELL, CELL, CELL), min_size=1, max_size=5))
