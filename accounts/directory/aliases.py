@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, insert, select
 from accounts.address import Address
 from accounts.directory import domains, fields, loops, names, references, targets
 from accounts.directory.changes import change_row, differences, expect, told
-from accounts.directory.paging import PAGE, having, page
+from accounts.directory.paging import PAGE, having, page, within
 from accounts.store import schema
 from accounts.store.errors import Invalid, NotFound
 from accounts.store.transaction import Write
@@ -80,12 +80,17 @@ def find(
     target: str | None = None,
     after: str | None = None,
     limit: int = PAGE,
+    administrator: int | None = None,
 ) -> list[Alias]:
     """Return aliases behind the address `after` that have `text` in address or description.
 
-    `target`: only those that lead to this address in one step.
+    `target`: only those that lead to this address in one step. `administrator`: only those of the
+    domains that the one with this id has.
     """
-    statement = _select().where(*having(text, _TABLE.c.address, _TABLE.c.description))
+    statement = _select().where(
+        *having(text, _TABLE.c.address, _TABLE.c.description),
+        *within(administrator, _TABLE.c.domain_id),
+    )
     if domain is not None:
         statement = statement.where(_TABLE.c.domain_id == domains.get(connection, domain).id)
     if target is not None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, delete, func, insert, select
 
 from accounts.directory import fields, loops, targets
 from accounts.directory.changes import change_row, differences, expect, told
-from accounts.directory.paging import PAGE, having, page
+from accounts.directory.paging import PAGE, having, page, within
 from accounts.store import schema
 from accounts.store.errors import AlreadyThere, Invalid, NotFound
 from accounts.store.transaction import Write
@@ -86,9 +86,16 @@ def find(
     text: str | None = None,
     after: str | None = None,
     limit: int = PAGE,
+    administrator: int | None = None,
 ) -> list[Domain]:
-    """Return the domains behind the name `after` that have `text` in name or description."""
-    statement = _select().where(*having(text, _TABLE.c.name, _TABLE.c.description))
+    """Return the domains behind the name `after` that have `text` in name or description.
+
+    `administrator`: only those of the domains that the one with this id has.
+    """
+    statement = _select().where(
+        *having(text, _TABLE.c.name, _TABLE.c.description),
+        *within(administrator, _TABLE.c.id),
+    )
     rows = connection.execute(page(statement, _TABLE.c.name, after, limit))
     return [Domain(**row._asdict()) for row in rows]
 

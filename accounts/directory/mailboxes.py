@@ -12,7 +12,7 @@ from accounts.address import Address
 from accounts.directory import aliases, domains, fields, loops, names, references, targets
 from accounts.directory.changes import change_row, differences, expect, told
 from accounts.directory.domains import Domain
-from accounts.directory.paging import PAGE, having, page
+from accounts.directory.paging import PAGE, having, page, within
 from accounts.store import schema
 from accounts.store.errors import Invalid, NotFound
 from accounts.store.transaction import Write
@@ -91,9 +91,16 @@ def find(
     text: str | None = None,
     after: str | None = None,
     limit: int = PAGE,
+    administrator: int | None = None,
 ) -> list[Mailbox]:
-    """Return mailboxes behind the address `after` that have `text` in address or name."""
-    statement = _select().where(*having(text, _TABLE.c.address, _TABLE.c.display_name))
+    """Return mailboxes behind the address `after` that have `text` in address or name.
+
+    `administrator`: only those of the domains that the one with this id has.
+    """
+    statement = _select().where(
+        *having(text, _TABLE.c.address, _TABLE.c.display_name),
+        *within(administrator, _TABLE.c.domain_id),
+    )
     if domain is not None:
         statement = statement.where(_TABLE.c.domain_id == domains.get(connection, domain).id)
     rows = connection.execute(page(statement, _TABLE.c.address, after, limit)).all()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, or_
+from sqlalchemy import ColumnElement, Select, or_, select
 
 from accounts.directory import fields
+from accounts.store import schema
 
 PAGE = 100
 """Rows of a page, unless another number is asked for."""
@@ -34,3 +35,15 @@ def having(text: str | None, *columns: ColumnElement[str]) -> list[ColumnElement
         return []
     sought = fields.text("text", text, MAX_SEARCH)
     return [or_(*(column.icontains(sought, autoescape=True) for column in columns))]
+
+
+def within(administrator: int | None, domain_id: ColumnElement[int]) -> list[ColumnElement[bool]]:
+    """Return the conditions for rows of the domains that an administrator has; None for all rows.
+
+    `administrator` is the id of one of some domains.
+    """
+    if administrator is None:
+        return []
+    table = schema.administrator_domain
+    owned = select(table.c.domain_id).where(table.c.administrator_id == administrator)
+    return [domain_id.in_(owned)]
