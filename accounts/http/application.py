@@ -1,0 +1,98 @@
+"""The ASGI application of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from accounts.http import openapi
+from accounts.http.context import Context
+from accounts.http.dispatch import Dispatcher
+from accounts.http.operation import Operation
+from accounts.http.paths import ROOT
+from accounts.http.problems import Problem, problem_response
+from accounts.http.resources.table import OPERATIONS
+
+HEADERS: Final = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+)
+"""Fields of every answer. There is none of CORS: no page of another site may read an answer."""
+
+_Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def application(context: Context) -> Starlette:
+    """Return the application. It may be used in one event loop, that of the datastore."""
+    dispatcher = Dispatcher(context)
+    document = openapi.text().encode()
+
+    async def openapi_document(request: Request) -> Response:
+        try:
+            dispatcher.check_network(request)
+        except Problem as problem:
+            return problem.response()
+        return Response(document, media_type="application/json")
+
+    routes = [Route(f"{ROOT}/openapi.json", openapi_document, methods=["GET"])]
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in OPERATIONS:
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    # a path that takes any text is tried last
+    for path in sorted(by_path, key=lambda path: ":path}" in path):
+        methods = by_path[path]
+        routes.append(Route(ROOT + path, _endpoint(dispatcher, methods), methods=list(methods)))
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(Headers)],
+        exception_handlers={HTTPException: _http_error},
+    )
+
+
+def _endpoint(dispatcher: Dispatcher, operations: dict[str, Operation]) -> _Endpoint:
+    async def answer(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        return await dispatcher.answer(request, operations[method])
+
+    return answer
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    """Return the error for a path or a method that there is not."""
+    assert isinstance(error, HTTPException)  # noqa: S101
+    status = HTTPStatus(error.status_code)
+    said = {
+        HTTPStatus.NOT_FOUND: "There is no such path.",
+        HTTPStatus.METHOD_NOT_ALLOWED: "The path does not have this method.",
+    }
+    return problem_response(status, said.get(status, status.phrase + "."), (), error.headers)
+
+
+class Headers:
+    """Adds the fields of security to every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+
+        async def send_with(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, send_with)

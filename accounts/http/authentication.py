@@ -1,0 +1,268 @@
+"""Authentication of a request: a token, or the login of an administrator or a mailbox."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from http import HTTPStatus
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+
+from accounts import login, login_driver
+from accounts.attempts import Client, Kind
+from accounts.directory import administrators, domains, mailboxes, tokens
+from accounts.directory.administrators import Administrator
+from accounts.directory.tokens import Token
+from accounts.http.context import Context
+from accounts.http.principals import Principal, Role
+from accounts.http.problems import FieldError, Problem, too_many, unavailable
+from accounts.http.rates import Buckets, network_of
+from accounts.passwords import BadPassword, Password
+from accounts.store.errors import NotFound, RefusalError
+from gatepost.logs import get_logger
+
+MAX_CREDENTIALS = 2000
+"""Characters of the field Authorization."""
+NOTE_USE = 60
+"""Seconds between two notes that a token was used."""
+
+# RFC 9110 section 11.6.1, RFC 6750 section 3, RFC 7617 section 2.1
+CHALLENGE = 'Bearer realm="gatepost", Basic realm="gatepost", charset="UTF-8"'
+
+log = get_logger("accounts")
+
+
+class Refused(Problem):
+    """Nobody was authenticated. `name` is whom the client says to be, as far as that is known."""
+
+    def __init__(self, detail: str, name: str = "") -> None:
+        super().__init__(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": CHALLENGE})
+        self.name = name
+
+
+class Authentication:
+    """Finds out who sends requests."""
+
+    def __init__(self, context: Context, buckets: Buckets) -> None:
+        self._context = context
+        self._buckets = buckets
+        self._noted: dict[int, int] = {}
+
+    async def principal(self, request: Request, client: Client | None) -> Principal:
+        """Return the principal of a request; raises `Problem`, and `StoreError`."""
+        fields = request.headers.getlist("authorization")
+        if not fields:
+            raise Refused("A token or a login is needed.")
+        scheme, _, credentials = fields[0].partition(" ")
+        if len(fields) > 1 or len(fields[0]) > MAX_CREDENTIALS:
+            raise Refused("The field Authorization is not valid.")
+        match scheme.lower():
+            case "bearer":
+                return await self._by_token(credentials.strip(), client)
+            case "basic":
+                name, password = _parse_basic(credentials.strip())
+                return await self.by_password(name, password, client)
+            case _:
+                raise Refused("A token (Bearer) or a login (Basic) is needed.")
+
+    async def by_password(self, name: str, password: Password, client: Client | None) -> Principal:
+        """Return the principal with a login and a password.
+
+        Where an administrator and a mailbox have the same name, it is that of the administrator.
+        """
+        administrator = await self._context.database.read(lambda c: _administrator(c, name))
+        if administrator is not None or "@" not in name:
+            return await self._administrator_by_password(name, administrator, password, client)
+        return await self._mailbox_by_password(name, password, client)
+
+    async def confirm(self, principal: Principal, text: str, client: Client | None) -> None:
+        """Check the password of somebody who is there already; raises `Problem`.
+
+        A token, or a browser that was left alone, is not enough to change a password.
+        """
+        name = principal.name
+        try:
+            password = Password(text)
+            if principal.role is Role.MAILBOX:
+                await self._mailbox_by_password(name, password, client)
+            else:
+                found = await self._context.database.read(lambda c: _administrator(c, name))
+                await self._administrator_by_password(name, found, password, client)
+        except (BadPassword, Refused):
+            raise Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "current_password: It is not right.",
+                errors=[FieldError("current_password", "It is not right.")],
+            ) from None
+
+    async def _mailbox_by_password(
+        self, name: str, password: Password, client: Client | None
+    ) -> Principal:
+        context = self._context
+        ended = await login_driver.authenticate(
+            login.verify(
+                name,
+                password,
+                login.Protocol.API,
+                client,
+                context.clock(),
+                attempts=context.attempts,
+                settings=context.passwords,
+            ),
+            context.ask,
+            context.workers,
+        )
+        log.info(
+            "login",
+            result=ended.outcome.value,
+            reason=ended.reason.value,
+            address=ended.address,
+            protocol="api",
+            client=str(client or ""),
+        )
+        if ended.outcome is login.Outcome.OK:
+            context.succeeded(ended, password)
+            return Principal(ended.address, Role.MAILBOX, mailbox=ended.address)
+        if ended.reason is login.Reason.TOO_MANY_ATTEMPTS:
+            raise too_many("There were too many wrong passwords.", ended.seconds)
+        if ended.outcome is login.Outcome.TEMPORARY:
+            raise unavailable("The login cannot be checked now. Try again.", 1)
+        if ended.outcome is login.Outcome.DISABLED:
+            raise Refused("This account may not log in here.", ended.address)
+        raise Refused("The login or the password is wrong.", ended.address)
+
+    async def _administrator_by_password(
+        self,
+        name: str,
+        found: Administrator | None,
+        password: Password,
+        client: Client | None,
+    ) -> Principal:
+        context = self._context
+        account = attempts_name(found.login if found is not None else name)
+        decision = context.attempts.decide(account, client, password.forms[0], context.clock())
+        right: bool | None = None
+        try:
+            if decision.kind is Kind.LATER or decision.seconds > 0:
+                # nothing is held here: a client of an API can wait by itself
+                raise too_many("There were too many wrong passwords.", decision.seconds)
+            stored = () if found is None or found.password is None else (found.password,)
+            if decision.kind is Kind.REPEATED:
+                is_right = False
+            else:
+                checked = await context.workers.check(password, stored, name)
+                is_right = checked.index is not None
+            right = is_right if not is_right or (found is not None and found.enabled) else None
+        finally:
+            if decision.kind is Kind.CHECK:
+                context.attempts.end(decision, right, context.clock())
+        result = {True: "ok", False: "wrong", None: "disabled"}[right]
+        log.info(
+            "login",
+            result=result,
+            administrator=found.login if found is not None else "",
+            protocol="api",
+            client=str(client or ""),
+        )
+        told = found.login if found is not None else ""
+        if not is_right or found is None:
+            raise Refused("The login or the password is wrong.", told)
+        if not found.enabled:
+            raise Refused("This account may not log in here.", told)
+        return _of_administrator(found)
+
+    async def _by_token(self, text: str, client: Client | None) -> Principal:
+        context = self._context
+        settings, now = context.settings, context.clock()
+        bucket = f"tokens {network_of(client)}"
+        limits = (settings.failure_rate, settings.failure_burst)
+        if (wait := self._buckets.wait(bucket, *limits, now)) > 0:
+            raise too_many("Too many tokens were not valid.", wait)
+        found = await context.database.read(lambda c: _by_text(c, text))
+        if isinstance(found, str):
+            self._buckets.take(bucket, *limits, now)
+            raise Refused("The token is not valid.", found)
+        token, principal = found
+        if token.expires is not None and token.expires <= now:
+            self._buckets.take(bucket, *limits, now)
+            raise Refused("The token has expired.", f"token {token.id}")
+        await self._note_use(token, int(now))
+        return principal
+
+    async def _note_use(self, token: Token, now: int) -> None:
+        """Note the use of a token, once a minute."""
+        if now - max(token.last_used or 0, self._noted.get(token.id, 0)) < NOTE_USE:
+            return
+        if len(self._noted) > 10_000:
+            self._noted.clear()
+        self._noted[token.id] = now
+        await self._context.database.record(lambda c: tokens.note_use(c, token.id, now))
+
+
+def attempts_name(administrator: str) -> str:
+    """Return the name under which wrong passwords of an administrator are counted."""
+    return f"administrator {administrator}"
+
+
+def _parse_basic(credentials: str) -> tuple[str, Password]:
+    try:
+        octets = base64.b64decode(credentials, validate=True)
+        name, colon, password = octets.decode().partition(":")
+        if colon:
+            return name, Password(password)
+    except (binascii.Error, ValueError, BadPassword):
+        pass
+    raise Refused("The login cannot be read: it is NAME:PASSWORD in base64.")
+
+
+def _administrator(connection: Connection, name: str) -> Administrator | None:
+    try:
+        return administrators.get(connection, name)
+    except RefusalError:  # not there, or no name at all
+        return None
+
+
+def _by_text(connection: Connection, text: str) -> tuple[Token, Principal] | str:
+    """Return a token and its principal, or whose token it is when it opens nothing."""
+    # 0 as the time finds those that have expired, too, which the audit log is to name
+    token = tokens.find_by_text(connection, text, 0)
+    if token is None:
+        return ""
+    scopes = frozenset(token.scopes)
+    told = f"token {token.id}"
+    try:
+        if token.administrator is not None:
+            administrator = administrators.get(connection, token.administrator)
+            if not administrator.enabled:
+                return told
+            return token, _of_administrator(administrator, scopes, token.id)
+        if token.mailbox is not None:
+            if not _may_log_in(connection, token.mailbox):
+                return told
+            address = token.mailbox
+            return token, Principal(
+                address, Role.MAILBOX, mailbox=address, scopes=scopes, token=token.id
+            )
+    except NotFound:
+        return told
+    return token, Principal(token.name, Role.GLOBAL, scopes=scopes, token=token.id)
+
+
+def _may_log_in(connection: Connection, address: str) -> bool:
+    mailbox = mailboxes.get(connection, address)
+    domain = domains.get(connection, mailbox.domain)
+    return mailbox.enabled and mailbox.may_login and domain.enabled
+
+
+def _of_administrator(
+    found: Administrator, scopes: frozenset[str] | None = None, token: int | None = None
+) -> Principal:
+    return Principal(
+        found.login,
+        Role(found.role),
+        frozenset(found.domains),
+        administrator=found.id,
+        scopes=scopes,
+        token=token,
+    )

@@ -1,0 +1,156 @@
+"""The body of a request, from octets to a model: bounded in size, depth and number of values."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from http import HTTPStatus
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import ValidationError
+from starlette.requests import ClientDisconnect, Request
+
+from accounts.http.models.base import Input
+from accounts.http.problems import FieldError, Problem
+
+MAX_DEPTH = 40
+"""Levels of a JSON text; a filter, the deepest of what we take, has 32 of its own."""
+MAX_VALUES = 50_000
+"""Values of a JSON text, about: its strings and brackets are counted."""
+MAX_DISCARDED = 16 << 20
+"""Octets that are read and dropped of a body that is too large, so that the client, which may not
+read before it has sent all, sees the answer."""
+
+# the end of a string may be missing: it is not looked for a second time
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{\]}]', re.DOTALL)
+_TYPES = ("application/json", "application/merge-patch+json")
+
+M = TypeVar("M", bound=Input)
+
+
+async def read(request: Request, limit: int) -> bytes:
+    """Return the octets of a body; raises `Problem` for more than `limit` of them."""
+    announced = request.headers.get("content-length", "")
+    is_large = announced.isdigit() and int(announced) > limit
+    # a client that waits for "100 Continue" (RFC 9110 section 10.1.1) sends nothing yet
+    if is_large and request.headers.get("expect", "").lower() == "100-continue":
+        raise _too_large(limit)
+    received, size = [], 0
+    try:
+        async for portion in request.stream():
+            size += len(portion)
+            if size > MAX_DISCARDED:
+                break
+            if size <= limit:
+                received.append(portion)
+    except ClientDisconnect:
+        raise Problem(HTTPStatus.BAD_REQUEST, "The request ended before its body did.") from None
+    if is_large or size > limit:
+        raise _too_large(limit)
+    return b"".join(received)
+
+
+def check_type(request: Request) -> None:
+    """Raise `Problem` unless the body is JSON by its media type.
+
+    No form of a web page sends that type, so no page of somebody else can use a login that a
+    browser remembers.
+    """
+    media, _, parameters = request.headers.get("content-type", "").partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    if media.strip().lower() not in _TYPES or charset not in ("", "charset=utf-8"):
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body has to be of the type application/json."
+        )
+
+
+def parse(octets: bytes) -> Any:
+    """Return the value of a JSON text (RFC 8259); raises `Problem`."""
+    depth = deepest = 0
+    for count, token in enumerate(_TOKENS.finditer(octets)):
+        first = octets[token.start()]
+        if first in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif first in b"]}":
+            depth -= 1
+        if deepest > MAX_DEPTH:
+            raise _bad(f"The JSON text has more than {MAX_DEPTH} levels.")
+        if count > MAX_VALUES:
+            raise _bad(f"The JSON text has more than {MAX_VALUES} values.")
+    try:
+        text = octets.decode()
+    except UnicodeDecodeError:
+        raise _bad("The body is not UTF-8 text.") from None
+    try:
+        return json.loads(
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float
+        )
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise _bad(f"The body is not JSON: {error.msg} at {place}.") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits
+        raise _bad("The body has a number that is too long.") from None
+
+
+def validate(model: type[M], value: Any, *, strict: bool = True) -> M:
+    """Return a value as a model; raises `Problem` that names each wrong field."""
+    try:
+        return model.model_validate(value, strict=strict)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        errors = [
+            FieldError(
+                ".".join(str(part) for part in one["loc"]) or "body",
+                _SAID.get(one["type"]) or f"{one['msg']}.",
+            )
+            for one in found
+        ]
+        first = errors[0]
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY, f"{first.field}: {first.text}", errors=errors
+        ) from None
+
+
+_SAID = {
+    "extra_forbidden": "There is no such field.",
+    "missing": "It has to be given.",
+    "string_type": "It is text.",
+    "bool_type": "It is either true or false.",
+    "int_type": "It is a whole number.",
+    "list_type": "It is a list.",
+    "model_type": "It is an object.",
+    "dict_type": "It is an object.",
+}
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        # RFC 8259 section 4: what others make of a name that comes twice is unpredictable
+        raise _bad("An object in the body has the same name twice.")
+    return made
+
+
+def _constant(name: str) -> NoReturn:
+    raise _bad(f"{name} is no number in JSON.")
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise _bad("The body has a number that is too large.")
+    return number
+
+
+def _bad(detail: str) -> Problem:
+    return Problem(HTTPStatus.BAD_REQUEST, detail)
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"The body has more than {limit} octets.",
+        headers={"Connection": "close"},
+    )

@@ -1,0 +1,49 @@
+"""The address of the client, through the proxies that are believed."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from starlette.requests import HTTPConnection
+
+from accounts.attempts import Client
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+MAX_HOPS = 20
+"""Addresses of X-Forwarded-For that are looked at, from its end."""
+
+
+def client_of(request: HTTPConnection, proxies: Iterable[Network]) -> Client | None:
+    """Return the address of the client; None for one on a unix socket.
+
+    X-Forwarded-For counts only from a proxy of the list, and in it the last address that is not of
+    such a proxy: what stands before it was written by anybody.
+    """
+    peer = _parse(request.client.host) if request.client is not None else None
+    trusted = tuple(proxies)
+    if peer is None or not _is_in(peer, trusted):
+        return peer
+    hops = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
+    client = peer
+    for text in reversed(hops[-MAX_HOPS:]):
+        hop = _parse(text.strip())
+        if hop is None:
+            break
+        client = hop
+        if not _is_in(hop, trusted):
+            break
+    return client
+
+
+def _parse(text: str) -> Client | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def _is_in(client: Client, networks: tuple[Network, ...]) -> bool:
+    return any(client in network for network in networks)

@@ -1,0 +1,96 @@
+"""The things that the API works with: the datastore, the rules of logins, and its bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Protocol
+
+from accounts.attempts import Attempts
+from accounts.http.settings import HttpSettings
+from accounts.login import Login
+from accounts.lookup.ask import Answer, Ask
+from accounts.passwords import Password, PasswordSettings, PasswordWorkers
+from accounts.store.database import Database
+from accounts.store.seal import Seal
+
+
+class Asking(Protocol):
+    """Asks the database about a login, as `accounts.answers.Answers.ask` does."""
+
+    def __call__(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[Answer, ...]]:
+        """Answer questions; raises `accounts.lookup.ask.Unavailable`."""
+
+
+class Succeeded(Protocol):
+    """Takes a login that was right, to write its effects later."""
+
+    def __call__(self, login: Login, password: Password, /) -> None:
+        """Take it."""
+
+
+class Clock(Protocol):
+    """Returns seconds since the epoch."""
+
+    def __call__(self) -> float:
+        """Return the time."""
+
+
+class Context(Protocol):
+    """The interface that the API expects. The attributes may change while it runs: a request reads
+    them when it needs them."""
+
+    @property
+    def database(self) -> Database:
+        """The datastore."""
+
+    @property
+    def seal(self) -> Seal:
+        """The keys that secrets in the datastore are encrypted with."""
+
+    @property
+    def workers(self) -> PasswordWorkers:
+        """The threads that check and hash passwords."""
+
+    @property
+    def attempts(self) -> Attempts:
+        """The limits on wrong passwords."""
+
+    @property
+    def passwords(self) -> PasswordSettings:
+        """The rules for new passwords."""
+
+    @property
+    def settings(self) -> HttpSettings:
+        """The bounds of the API."""
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of tokens and logins."""
+
+    @property
+    def ask(self) -> Asking:
+        """The questions about logins."""
+
+    @property
+    def succeeded(self) -> Succeeded:
+        """The receiver of logins that were right."""
+
+
+def _forget(login: Login, password: Password, /) -> None:
+    """Leave no effects."""
+
+
+@dataclass(frozen=True, slots=True)
+class FixedContext:
+    """A `Context` that does not change."""
+
+    database: Database
+    seal: Seal
+    workers: PasswordWorkers
+    attempts: Attempts
+    passwords: PasswordSettings
+    settings: HttpSettings
+    clock: Clock
+    ask: Asking
+    succeeded: Succeeded = _forget

@@ -1,0 +1,137 @@
+"""Administrators, tokens, the audit log, and the account of the one who asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from accounts.http.models.base import (
+    MAX_LIMIT,
+    UNSET,
+    HasPassword,
+    Input,
+    NumberedPageQuery,
+    Output,
+    PageQuery,
+    Time,
+)
+
+
+class AdministratorChange(Input):
+    """The fields of an administrator that can be changed."""
+
+    role: str = Field(default=UNSET, description="global or domains.")
+    domains: list[str] = Field(default=UNSET, description="The domains of the role domains.")
+    enabled: bool = UNSET
+
+
+class AdministratorAdd(AdministratorChange):
+    """A new administrator, of some domains unless another role is given."""
+
+    login: str
+    password: str = Field(default=UNSET, description="The first password, in clear text.")
+
+
+class AdministratorOut(Output):
+    """An administrator."""
+
+    login: str
+    role: str
+    domains: list[str]
+    has_password: HasPassword
+    enabled: bool
+    version: int
+    created: Time
+    changed: Time
+
+
+class AdministratorQuery(PageQuery):
+    """A search for administrators."""
+
+    text: str = Field(default=UNSET, description="Text in the login.")
+
+
+class OwnTokenAdd(Input):
+    """A new token for oneself."""
+
+    name: str = Field(description="The program that it is for.")
+    scopes: list[str] = Field(description="As domains:read; none that the giver does not have.")
+    expires: Time | None = Field(default=UNSET, description="It is worth nothing after it.")
+
+
+class TokenAdd(OwnTokenAdd):
+    """A new token, of an administrator, of a mailbox, or of a program (neither is given)."""
+
+    administrator: str | None = UNSET
+    mailbox: str | None = UNSET
+
+
+class TokenOut(Output):
+    """A token, without its text."""
+
+    id: int
+    name: str
+    scopes: list[str]
+    administrator: str | None
+    mailbox: str | None
+    expires: Time | None
+    created: Time
+    last_used: Time | None
+
+
+class TokenNew(TokenOut):
+    """A new token, with its text, which is never shown again."""
+
+    token: str
+
+
+class TokenQuery(NumberedPageQuery):
+    """A search for tokens."""
+
+    administrator: str = Field(default=UNSET, description="Those of an administrator.")
+    mailbox: str = Field(default=UNSET, description="Those of a mailbox.")
+
+
+class OwnAuditQuery(Input):
+    """The part of the audit log about oneself, the latest entries first."""
+
+    before: int = Field(default=UNSET, ge=0, description="Entries before the one with this id.")
+    since: int = Field(default=UNSET, ge=0, description="Entries from this time on.")
+    limit: int = Field(default=100, ge=1, le=MAX_LIMIT)
+
+
+class AuditQuery(OwnAuditQuery):
+    """The part of the audit log, the latest entries first."""
+
+    object: str = Field(default=UNSET, description="A domain, an address or a login.")
+    actor: str = Field(default=UNSET, description="The login that did it.")
+
+
+class AuditOut(Output):
+    """An entry of the audit log."""
+
+    id: int
+    at: Time
+    actor: str
+    client: str | None
+    action: str
+    object: str
+    details: dict[str, Any]
+
+
+class MeOut(Output):
+    """The one who asks."""
+
+    name: str
+    role: str = Field(description="global, domains or mailbox.")
+    domains: list[str]
+    mailbox: str | None
+    scopes: list[str] | None = Field(description="Those of the token; null for a password.")
+
+
+class OwnPassword(Input):
+    """Another password for oneself."""
+
+    current_password: str
+    password: str = Field(description="The new password, in clear text.")

@@ -1,0 +1,169 @@
+"""The things that belong to a mailbox: rights, app passwords, filters, preferences and so on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from accounts.http.models.base import UNSET, Input, Output, Time
+
+
+class SenderRightAdd(Input):
+    """A right to send."""
+
+    sender: str = Field(description="An address, or @ and a domain.")
+
+
+class SenderRightOut(Output):
+    """A right to send."""
+
+    id: int
+    mailbox: str
+    sender: str
+
+
+class AppPasswordAdd(Input):
+    """A new app password. The service draws it."""
+
+    name: str = Field(description="The program that it is for.")
+    protocols: list[str] = Field(default=UNSET, description="Some of imap, pop3, smtp, sieve.")
+    expires: Time | None = Field(default=UNSET, description="It lets nobody in after it.")
+
+
+class AppPasswordOut(Output):
+    """An app password, without the password."""
+
+    name: str
+    protocols: list[str]
+    expires: Time | None
+    created: Time
+    last_used: Time | None
+    last_client: str | None = Field(description="The address that it was last used from.")
+
+
+class AppPasswordNew(AppPasswordOut):
+    """A new app password, with the password, which is never shown again."""
+
+    password: str
+
+
+class RuleAdd(Input):
+    """A new filter, behind the others."""
+
+    name: str
+    rule: dict[str, Any] | list[Any] = Field(description="The filter as the form makes it.")
+    enabled: bool = UNSET
+
+
+class RuleChange(Input):
+    """The fields of a filter that can be changed."""
+
+    name: str = UNSET
+    rule: dict[str, Any] | list[Any] = UNSET
+    enabled: bool = UNSET
+
+
+class RuleOrder(Input):
+    """The filters in their new order."""
+
+    names: list[str] = Field(description="The name of each filter of the mailbox, once.")
+
+
+class RuleOut(Output):
+    """A filter."""
+
+    name: str
+    position: int
+    enabled: bool
+    rule: Any
+    version: int
+
+
+class PreferencesChange(Input):
+    """The preferences that are to change."""
+
+    greylist: bool = UNSET
+    spam_check: bool = UNSET
+    spam_junk_score: float | None = Field(
+        default=UNSET, description="From this score on mail goes to the folder for spam."
+    )
+    spam_reject_score: float | None = Field(
+        default=UNSET, description="From this score on mail is refused."
+    )
+    virus_check: bool = UNSET
+
+
+class PreferencesOut(Output):
+    """Preferences. A score of null is that of the service."""
+
+    greylist: bool
+    spam_check: bool
+    spam_junk_score: float | None
+    spam_reject_score: float | None
+    virus_check: bool
+    version: int
+
+
+class ListedSenderAdd(Input):
+    """A sender to allow past the spam filter, or to block."""
+
+    kind: str = Field(description="allow or block.")
+    pattern: str = Field(description="An address, or @ and a domain.")
+
+
+class ListedSenderOut(Output):
+    """A sender that is allowed past the spam filter, or blocked."""
+
+    mailbox: str
+    kind: str
+    pattern: str
+
+
+class RemoteAccountChange(Input):
+    """The fields of a remote account that can be changed."""
+
+    port: int = UNSET
+    tls: str = Field(default=UNSET, description="implicit or starttls.")
+    folder: str = Field(default=UNSET, description="The folder there.")
+    destination: str | None = Field(
+        default=UNSET, description="The folder here; null is where the filters put it."
+    )
+    interval: int = Field(default=UNSET, description="Seconds between two looks.")
+    keep: bool = Field(default=UNSET, description="Mail stays there.")
+    enabled: bool = UNSET
+
+
+class RemoteAccountAdd(RemoteAccountChange):
+    """A new remote account."""
+
+    protocol: str = Field(description="imap or pop3.")
+    host: str
+    login: str
+    secret: str = Field(description="The password there.")
+
+
+class RemoteSecret(Input):
+    """Another password."""
+
+    secret: str = Field(description="The password there.")
+
+
+class RemoteAccountOut(Output):
+    """A remote account, without its password."""
+
+    id: int
+    mailbox: str
+    protocol: str
+    host: str
+    port: int
+    tls: str
+    login: str
+    folder: str
+    destination: str | None
+    interval: int
+    keep: bool
+    enabled: bool
+    version: int
+    created: Time
+    changed: Time

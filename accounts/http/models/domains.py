@@ -1,0 +1,84 @@
+"""Domains and their DKIM keys."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from accounts.http.models.base import UNSET, Input, Octets, Output, PageQuery, Time
+
+
+class DomainChange(Input):
+    """The fields of a domain that can be changed."""
+
+    description: str = UNSET
+    alias_of: str | None = Field(
+        default=UNSET, description="The domain whose addresses this one has as well."
+    )
+    catch_all: str | None = Field(
+        default=UNSET, description="The address that gets mail for names that nobody has."
+    )
+    enabled: bool = UNSET
+    max_mailboxes: int | None = Field(default=UNSET, description="null is no limit.")
+    max_aliases: int | None = Field(default=UNSET, description="null is no limit.")
+    max_quota: Octets | None = Field(
+        default=UNSET, description="Octets that a mailbox may have; null is no limit."
+    )
+    default_quota: Octets | None = Field(
+        default=UNSET, description="Octets of a mailbox that is added without a quota."
+    )
+    transport: str | None = Field(
+        default=UNSET, description="Postfix's transport, as smtp:[mx.example.org]:25."
+    )
+    is_relay: bool = Field(default=UNSET, description="Its mailboxes are on another host.")
+
+
+class DomainAdd(DomainChange):
+    """A new domain."""
+
+    name: str = Field(description="Its name, in any script.")
+
+
+class DomainOut(Output):
+    """A domain."""
+
+    name: str = Field(description="Its name in A-labels.")
+    description: str
+    alias_of: str | None
+    catch_all: str | None
+    enabled: bool
+    max_mailboxes: int | None
+    max_aliases: int | None
+    max_quota: Octets | None
+    default_quota: Octets | None
+    transport: str | None
+    is_relay: bool
+    version: int
+    created: Time
+    changed: Time
+
+
+class DomainQuery(PageQuery):
+    """A search for domains."""
+
+    text: str = Field(default=UNSET, description="Text in the name or the description.")
+
+
+class DkimKeyOut(Output):
+    """A DKIM key, without its private part."""
+
+    domain: str
+    selector: str
+    algorithm: str = Field(description="rsa or ed25519.")
+    public_record: str = Field(description="The TXT record that DNS has to have.")
+    record_name: str = Field(description="The name of that record.")
+    state: str = Field(description="new, active or retired.")
+    version: int
+    created: Time
+    activated: Time | None
+    retired: Time | None
+
+
+class DkimKeyQuery(Input):
+    """A search for DKIM keys."""
+
+    state: str = Field(default=UNSET, description="new, active or retired.")

@@ -1,0 +1,121 @@
+"""Mailboxes and aliases."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from accounts.http.models.base import UNSET, HasPassword, Input, Octets, Output, PageQuery, Time
+
+
+class MailboxChange(Input):
+    """The fields of a mailbox that can be changed."""
+
+    display_name: str = UNSET
+    quota: Octets | None = Field(default=UNSET, description="Octets; null is no limit.")
+    enabled: bool = UNSET
+    may_login: bool = UNSET
+    may_send: bool = UNSET
+    may_receive: bool = UNSET
+    forwards: list[str] = Field(default=UNSET, description="Addresses that its mail goes to.")
+    keep_copy: bool = Field(default=UNSET, description="Mail that is forwarded is also kept.")
+    store: str | None = Field(default=UNSET, description="The host that has its mail.")
+
+
+class MailboxAdd(MailboxChange):
+    """A new mailbox. Without a password nobody can log in to it."""
+
+    address: str
+    password: str = Field(default=UNSET, description="The first password, in clear text.")
+
+
+class MailboxOut(Output):
+    """A mailbox."""
+
+    address: str
+    domain: str
+    display_name: str
+    has_password: HasPassword
+    quota: Octets | None
+    enabled: bool
+    may_login: bool
+    may_send: bool
+    may_receive: bool
+    forwards: list[str]
+    keep_copy: bool
+    store: str | None
+    version: int
+    created: Time
+    changed: Time
+    password_changed: Time | None
+    last_login: Time | None
+
+
+class MailboxQuery(PageQuery):
+    """A search for mailboxes."""
+
+    domain: str = Field(default=UNSET, description="Those of one domain.")
+    text: str = Field(default=UNSET, description="Text in the address or the name.")
+
+
+class MailboxRename(Input):
+    """Another address."""
+
+    address: str = Field(description="The new address.")
+    keep_alias: bool = Field(
+        default=UNSET, description="Leave an alias that leads from the old address to the new one."
+    )
+
+
+class NewPassword(Input):
+    """A password that an administrator sets. null lets nobody in with a password of the mailbox."""
+
+    password: str | None = Field(description="The password in clear text.")
+
+
+class AliasChange(Input):
+    """The fields of an alias that can be changed."""
+
+    targets: list[str] = Field(default=UNSET, description="Addresses that its mail goes to.")
+    enabled: bool = UNSET
+    expires: Time | None = Field(default=UNSET, description="Nobody has the address after it.")
+    members_may_send: bool = Field(
+        default=UNSET, description="Its targets that are mailboxes may send as it."
+    )
+    description: str = UNSET
+
+
+class AliasAdd(AliasChange):
+    """A new alias."""
+
+    address: str = Field(description="Its address; a * stands for any text.")
+    targets: list[str] = Field(description="Addresses that its mail goes to.")
+
+
+class AliasOut(Output):
+    """An alias."""
+
+    address: str
+    domain: str
+    is_wildcard: bool
+    targets: list[str]
+    enabled: bool
+    expires: Time | None
+    members_may_send: bool
+    description: str
+    version: int
+    created: Time
+    changed: Time
+
+
+class AliasQuery(PageQuery):
+    """A search for aliases."""
+
+    domain: str = Field(default=UNSET, description="Those of one domain.")
+    text: str = Field(default=UNSET, description="Text in the address or the description.")
+    target: str = Field(default=UNSET, description="Those that lead to an address in one step.")
+
+
+class AliasRename(Input):
+    """Another address."""
+
+    address: str = Field(description="The new address.")

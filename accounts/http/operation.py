@@ -1,0 +1,73 @@
+"""An operation of the API: its method and path, its models, and who may do it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from http import HTTPStatus
+from typing import Any, TypeAlias
+
+from accounts.http.call import Call, Reply
+from accounts.http.models.base import Input, Output
+
+Params: TypeAlias = Mapping[str, str]
+Handler: TypeAlias = Callable[[Call], Awaitable[Reply]]
+
+
+class Reach(Enum):
+    """Who may do an operation, beside the scope that a token needs."""
+
+    GLOBAL = "global administrators"
+    DOMAIN = "administrators of the domain"
+    OWNER = "the owner of the mailbox, and administrators of its domain"
+    LISTED = "administrators, who see their own domains"
+    SELF = "everybody, for themselves"
+
+
+def path_targets(params: Params, body: Any) -> Iterable[str]:
+    """Return the domain or the address that the path names."""
+    del body
+    return [params[name] for name in ("domain", "address") if name in params]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One line of the table of the API. `path` is below ``/api/v1``.
+
+    `touches` returns the domains and addresses whose administrators may do it, from the parameters
+    and the body; an administrator has to have all of them. `reserved` are fields of the body that
+    only global administrators set. `matches`: If-Match is needed.
+    """
+
+    name: str
+    method: str
+    path: str
+    area: str
+    reach: Reach
+    summary: str
+    handle: Handler
+    takes: type[Input] | None = None
+    query: type[Input] | None = None
+    gives: type[Output] | None = None
+    is_list: bool = False
+    status: HTTPStatus = HTTPStatus.OK
+    matches: bool = False
+    touches: Callable[[Params, Any], Iterable[str]] = path_targets
+    reserved: frozenset[str] = frozenset()
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it changes something."""
+        return self.method != "GET"
+
+
+def for_owner(operations: Iterable[Operation], below: str = "/me") -> list[Operation]:
+    """Return operations on what belongs to a mailbox, and the same `below` for its owner."""
+    both = []
+    for operation in operations:
+        both.append(operation)
+        if operation.reach is Reach.OWNER:
+            path = operation.path.replace("/mailboxes/{address}", below, 1)
+            both.append(replace(operation, name=f"own-{operation.name}", path=path))
+    return both

@@ -1,0 +1,123 @@
+"""Errors of the API in the form of RFC 9457, `application/problem+json`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import NamedTuple
+
+from starlette.responses import Response
+
+from accounts.lookup.ask import Unavailable as SourceUnavailable
+from accounts.passwords import Busy
+from accounts.store.errors import (
+    AlreadyThere,
+    Conflict,
+    Invalid,
+    NotFound,
+    StoreError,
+)
+from accounts.store.seal import SealError
+from gatepost.printable import escape
+
+MEDIA_TYPE = "application/problem+json"
+RETRY = 5
+"""Seconds after which a client may come again when the database is away."""
+MAX_TEXT = 700
+"""Characters of a sentence in an error, which may have text of the client in it."""
+MAX_ERRORS = 50
+"""Fields that one error names."""
+
+
+class FieldError(NamedTuple):
+    """A field that is not as it should be, and a sentence about it."""
+
+    field: str
+    text: str
+
+
+class Problem(Exception):  # noqa: N818  # the name that RFC 9457 gives it
+    """An answer that is an error. `detail` is a sentence for a person."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+
+    def response(self) -> Response:
+        """Return it as an answer."""
+        return problem_response(self.status, self.detail, self.errors, self.headers)
+
+
+def problem_response(
+    status: HTTPStatus,
+    detail: str,
+    errors: Sequence[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return an answer with the members of RFC 9457 section 3.1; its type is about:blank."""
+    body: dict[str, object] = {
+        # RFC 9457 section 4.2.1: it says no more than the status, whose phrase is the title
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": escape(detail[:MAX_TEXT]),
+    }
+    if errors:
+        body["errors"] = [
+            {"field": escape(one.field[:200]), "text": escape(one.text[:MAX_TEXT])}
+            for one in errors[:MAX_ERRORS]
+        ]
+    return Response(
+        json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"),
+        status_code=status.value,
+        headers=dict(headers or {}),
+        media_type=MEDIA_TYPE,
+    )
+
+
+def too_many(detail: str, seconds: float) -> Problem:
+    """Return the error for a client that is too fast (RFC 6585 section 4)."""
+    headers = {"Retry-After": str(max(1, math.ceil(seconds)))}
+    return Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, headers=headers)
+
+
+def unavailable(detail: str, seconds: int = RETRY) -> Problem:
+    """Return the error for something that works again in a while."""
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": str(seconds)})
+
+
+def of_store(error: StoreError | SourceUnavailable | Busy) -> Problem:
+    """Return the error for what the datastore or the passwords have said."""
+    match error:
+        case Invalid():
+            return Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                str(error),
+                errors=[FieldError(error.field, error.text)],
+            )
+        case NotFound():
+            return Problem(HTTPStatus.NOT_FOUND, str(error))
+        case AlreadyThere() | Conflict():
+            return Problem(HTTPStatus.CONFLICT, str(error))
+        case SealError():
+            # the sentence is for the administrator of this host, not for a client
+            return Problem(
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                "The service cannot encrypt or decrypt secrets; its log says why.",
+            )
+        case Busy():
+            return unavailable("Too many logins wait to be checked. Try again.", 1)
+        case _:
+            return unavailable("The database does not answer. Try again.")

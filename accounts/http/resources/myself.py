@@ -1,0 +1,126 @@
+"""Operations of somebody on their own account, and the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+from sqlalchemy import Connection
+
+from accounts.directory import administrators, audit, mailboxes
+from accounts.directory.audit import Entry
+from accounts.http.authentication import attempts_name
+from accounts.http.call import Call, Reply
+from accounts.http.models.administration import (
+    AuditOut,
+    AuditQuery,
+    MeOut,
+    OwnAuditQuery,
+    OwnPassword,
+)
+from accounts.http.operation import Operation, Params, Reach
+from accounts.http.principals import Role
+from accounts.store.errors import NotFound
+from accounts.store.transaction import Write
+
+
+async def me(call: Call) -> Reply:
+    """Say who asks."""
+    principal = call.principal
+    return Reply(
+        {
+            "name": principal.name,
+            "role": principal.role.value,
+            "domains": sorted(principal.domains),
+            "mailbox": principal.mailbox,
+            "scopes": None if principal.scopes is None else sorted(principal.scopes),
+        }
+    )
+
+
+async def set_own_password(call: Call) -> Reply:
+    """Set the password of the one who asks, who has to know the one before."""
+    principal, name = call.principal, call.principal.name
+    if principal.mailbox is None and principal.administrator is None:
+        raise NotFound("The token of a program has no password.")
+    await call.authentication.confirm(principal, call.body.current_password, call.client)
+    password = await call.hashed(call.body.password, name)
+
+    def work(write: Write) -> None:
+        if principal.role is Role.MAILBOX:
+            mailboxes.change(write, name, None, password=password)
+        else:
+            administrators.change(write, name, None, password=password)
+
+    await call.write(work)
+    is_mailbox = principal.role is Role.MAILBOX
+    call.context.attempts.forget_account(name if is_mailbox else attempts_name(name))
+    return Reply()
+
+
+async def find_entries(call: Call) -> Reply:
+    """Read the audit log."""
+    return await _entries(call, object=call.query.object, actor=call.query.actor)
+
+
+async def find_own_entries(call: Call) -> Reply:
+    """Read the entries about the account of the one who asks."""
+    return await _entries(call, object=call.principal.name)
+
+
+async def _entries(call: Call, **conditions: str | None) -> Reply:
+    def work(connection: Connection, limit: int) -> list[Entry]:
+        query = call.query
+        return audit.find(
+            connection, since=query.since, before=query.before, limit=limit, **conditions
+        )
+
+    return await call.page(work, lambda entry: entry.id)
+
+
+def _of_query(params: Params, query: Any) -> Iterable[str]:
+    """Return the object that is asked about: an administrator of some domains has to name one."""
+    del params
+    return [query.object] if query is not None and query.object is not None else []
+
+
+OPERATIONS = [
+    Operation("get-me", "GET", "/me", "me", Reach.SELF, "Read who one is", me, gives=MeOut),
+    Operation(
+        "set-own-password",
+        "PUT",
+        "/me/password",
+        "me",
+        Reach.SELF,
+        "Change one's own password",
+        set_own_password,
+        takes=OwnPassword,
+        status=HTTPStatus.NO_CONTENT,
+    ),
+    Operation(
+        "list-own-audit",
+        "GET",
+        "/me/audit",
+        "audit",
+        Reach.SELF,
+        "Read the audit log about oneself, the latest entries first",
+        find_own_entries,
+        query=OwnAuditQuery,
+        gives=AuditOut,
+        is_list=True,
+    ),
+    Operation(
+        "list-audit",
+        "GET",
+        "/audit",
+        "audit",
+        Reach.DOMAIN,
+        "Read the audit log, the latest entries first; administrators of domains name the object",
+        find_entries,
+        query=AuditQuery,
+        gives=AuditOut,
+        is_list=True,
+        touches=_of_query,
+    ),
+]

@@ -1,0 +1,26 @@
+"""The table of all operations, from which the routes and the OpenAPI document are made."""
+
+from __future__ import annotations
+
+from accounts.http.operation import Operation
+from accounts.http.resources import (
+    access_to_mail,
+    administrators,
+    aliases,
+    domains,
+    filtering,
+    mailboxes,
+    myself,
+    tokens,
+)
+
+OPERATIONS: tuple[Operation, ...] = (
+    *myself.OPERATIONS,
+    *domains.OPERATIONS,
+    *mailboxes.OPERATIONS,
+    *aliases.OPERATIONS,
+    *access_to_mail.OPERATIONS,
+    *filtering.OPERATIONS,
+    *administrators.OPERATIONS,
+    *tokens.OPERATIONS,
+)

@@ -1,0 +1,191 @@
+"""Operations on tokens: all of them, and those of the one who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+from sqlalchemy import Connection
+
+from accounts.directory import fields, tokens
+from accounts.directory.tokens import Token
+from accounts.http.access import Forbidden
+from accounts.http.call import Call, Reply
+from accounts.http.models.administration import (
+    OwnTokenAdd,
+    TokenAdd,
+    TokenNew,
+    TokenOut,
+    TokenQuery,
+)
+from accounts.http.models.base import NumberedPageQuery
+from accounts.http.operation import Operation, Reach
+from accounts.http.paths import location
+from accounts.http.principals import PROGRAM_SCOPES, SCOPES
+from accounts.store.errors import Invalid, NotFound
+from accounts.store.transaction import Write
+
+
+async def find(call: Call) -> Reply:
+    """List tokens."""
+
+    def work(connection: Connection, limit: int) -> list[Token]:
+        query = call.query
+        return tokens.find(
+            connection,
+            administrator=query.administrator,
+            mailbox=query.mailbox,
+            after=query.after,
+            limit=limit,
+        )
+
+    return await call.page(work, lambda token: token.id)
+
+
+async def get(call: Call) -> Reply:
+    """Read a token."""
+    return Reply(await call.read(lambda c: tokens.get(c, _number(call))))
+
+
+async def add(call: Call) -> Reply:
+    """Add a token; the answer alone has its text."""
+    return await _add(call, call.changes)
+
+
+async def remove(call: Call) -> Reply:
+    """Remove a token."""
+    await call.write(lambda write: tokens.remove(write, _number(call)))
+    return Reply()
+
+
+async def find_own(call: Call) -> Reply:
+    """List the tokens of the one who asks."""
+
+    def work(connection: Connection, limit: int) -> list[Token]:
+        after = call.query.after
+        return tokens.find(connection, after=after, limit=limit, **_owner(call))
+
+    return await call.page(work, lambda token: token.id)
+
+
+async def add_own(call: Call) -> Reply:
+    """Add a token for the one who asks."""
+    return await _add(call, call.changes | _owner(call))
+
+
+async def remove_own(call: Call) -> Reply:
+    """Remove a token of the one who asks."""
+    owner = _owner(call)
+
+    def work(write: Write) -> None:
+        with write.attempt("token.remove", call.params["id"]):
+            found = tokens.get(write.connection, _number(call))
+            if any(getattr(found, kind) != name for kind, name in owner.items()):
+                raise NotFound(f"There is no token {found.id}.")
+        tokens.remove(write, found.id)
+
+    await call.write(work)
+    return Reply()
+
+
+async def _add(call: Call, values: dict[str, Any]) -> Reply:
+    name, scopes = values.pop("name"), values["scopes"]
+
+    def work(write: Write) -> tuple[Token, str]:
+        with write.attempt("token.add", name):
+            _check_scopes(call, scopes)
+            return tokens.add(write, name, **values)
+
+    made, text = await call.write(work)
+    return Reply(asdict(made) | {"token": text}, location=location("tokens", made.id))
+
+
+def _check_scopes(call: Call, scopes: Sequence[str]) -> None:
+    """Raise unless the scopes are known, and the one who gives them has them."""
+    for scope in scopes:
+        if scope not in SCOPES and scope not in PROGRAM_SCOPES:
+            raise Invalid("scopes", f"A scope is one of: {', '.join((*SCOPES, *PROGRAM_SCOPES))}.")
+        if not call.principal.covers(scope):
+            raise Forbidden(f"The token has no scope {scope}, so it cannot give it.")
+
+
+def _number(call: Call) -> int:
+    text = call.params["id"]
+    if not text.isascii() or not text.isdigit() or len(text) > 16:
+        raise NotFound("There is no such token.")
+    return fields.number("id", int(text))
+
+
+def _owner(call: Call) -> dict[str, str]:
+    """Return the argument of `tokens.find` and `tokens.add` for the one who asks."""
+    principal = call.principal
+    if principal.mailbox is not None:
+        return {"mailbox": principal.mailbox}
+    if principal.administrator is None:
+        raise NotFound("The token of a program has no tokens of its own.")
+    return {"administrator": principal.name}
+
+
+_tokens = partial(Operation, path="/tokens", area="tokens", reach=Reach.GLOBAL, gives=TokenOut)
+_own = partial(Operation, path="/me/tokens", area="tokens", reach=Reach.SELF, gives=TokenOut)
+
+OPERATIONS = [
+    _tokens(
+        name="list-tokens",
+        method="GET",
+        summary="List tokens",
+        handle=find,
+        query=TokenQuery,
+        is_list=True,
+    ),
+    _tokens(
+        name="add-token",
+        method="POST",
+        summary="Add a token, which the answer has and nobody sees again",
+        handle=add,
+        takes=TokenAdd,
+        gives=TokenNew,
+        status=HTTPStatus.CREATED,
+    ),
+    _tokens(
+        name="get-token", method="GET", path="/tokens/{id}", summary="Read a token", handle=get
+    ),
+    _tokens(
+        name="remove-token",
+        method="DELETE",
+        path="/tokens/{id}",
+        summary="Remove a token",
+        handle=remove,
+        gives=None,
+        status=HTTPStatus.NO_CONTENT,
+    ),
+    _own(
+        name="list-own-tokens",
+        method="GET",
+        summary="List one's own tokens",
+        handle=find_own,
+        query=NumberedPageQuery,
+        is_list=True,
+    ),
+    _own(
+        name="add-own-token",
+        method="POST",
+        summary="Add a token for oneself, which the answer has and nobody sees again",
+        handle=add_own,
+        takes=OwnTokenAdd,
+        gives=TokenNew,
+        status=HTTPStatus.CREATED,
+    ),
+    _own(
+        name="remove-own-token",
+        method="DELETE",
+        path="/me/tokens/{id}",
+        summary="Remove a token of one's own",
+        handle=remove_own,
+        gives=None,
+        status=HTTPStatus.NO_CONTENT,
+    ),
+]

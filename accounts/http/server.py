@@ -1,0 +1,288 @@
+"""The HTTP server of the API: uvicorn's protocol in the event loop of the daemon, with bounds.
+
+uvicorn parses (with h11) and calls the application. Added here are bounds on connections, on the
+size of a request's head, on the time in which a request arrives and in which an answer is read,
+errors as problem+json, and a drain. Nothing of uvicorn's own server, which handles signals and
+writes logs, is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any, Final
+
+import h11
+from starlette.types import ASGIApp
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from accounts.http.problems import MEDIA_TYPE
+from gatepost.logs import get_logger
+from gatepost.metrics import Counter, Gauge
+
+CONNECTIONS: Final = Gauge(
+    "gatepost_accounts_http_connections", "HTTP connections that are open", across="sum"
+)
+REFUSED: Final = Counter(
+    "gatepost_accounts_http_refused_total",
+    "HTTP connections that were closed, by the reason",
+    ["reason"],
+)
+LINGER: Final = 5.0
+"""Seconds that a client has to read the rest of an answer when its connection is closed."""
+BACKLOG: Final = 512
+"""Connections that wait to be accepted."""
+
+log = get_logger("accounts")
+
+
+@dataclass(frozen=True, slots=True)
+class HttpBounds:
+    """Bounds of a server. Times are in seconds.
+
+    A request has to arrive within `request_timeout`, all of it; a connection without one is closed
+    after `idle_timeout`. `max_head` are the octets of a request's line and fields. Beyond
+    `max_connections`, a new connection takes the place of the one that has been without a request
+    for longest.
+    """
+
+    request_timeout: float = 15.0
+    idle_timeout: float = 60.0
+    max_head: int = 16_384
+    max_connections: int = 1000
+
+
+class HttpServer:
+    """A server of an ASGI application. Use it in one event loop."""
+
+    def __init__(self, app: ASGIApp, bounds: HttpBounds = HttpBounds()) -> None:
+        self.bounds = bounds
+        self.idle: OrderedDict[_Connection, None] = OrderedDict()
+        """Connections without a complete request, the oldest first."""
+        self.state = ServerState()
+        self._config = Config(
+            app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            ws="none",
+            interface="asgi3",
+            timeout_keep_alive=int(bounds.idle_timeout),
+            h11_max_incomplete_event_size=bounds.max_head,
+        )
+        self._config.load()
+        self._servers: list[asyncio.Server] = []
+        self._ticking: asyncio.Task[None] | None = None
+        for name in ("uvicorn.error", "uvicorn.access"):
+            # it repeats what clients send; ours says what is needed
+            logging.getLogger(name).disabled = True
+
+    async def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept connections on sockets that listen."""
+        loop = asyncio.get_running_loop()
+        self._tick()
+        self._ticking = loop.create_task(self._keep_ticking())
+        for one in sockets:
+            is_unix = one.family == socket.AF_UNIX
+            create: Callable[..., Any] = loop.create_unix_server if is_unix else loop.create_server
+            self._servers.append(await create(self._connection, sock=one, backlog=BACKLOG))
+
+    @property
+    def tasks(self) -> Sequence[asyncio.Task[None]]:
+        """Return the task that the server cannot run without."""
+        return () if self._ticking is None else (self._ticking,)
+
+    async def drain(self, grace: float) -> None:
+        """Accept nothing new and finish the requests in progress, within `grace` seconds."""
+        for server in self._servers:
+            server.close()
+        connections: set[Any] = self.state.connections
+        for connection in list(connections):
+            connection.shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                while connections or self.state.tasks:
+                    await asyncio.sleep(0.02)
+        for connection in list(connections):
+            connection.transport.abort()
+        for task in list(self.state.tasks):
+            task.cancel()
+        if self._ticking is not None:
+            self._ticking.cancel()
+        # what was aborted or cancelled ends in the next turns of the loop
+        await asyncio.gather(*self.state.tasks, *self.tasks, return_exceptions=True)
+        self._ticking = None
+
+    def _connection(self) -> _Connection:
+        return _Connection(self._config, self.state, self)
+
+    def _tick(self) -> None:
+        # RFC 9110 section 6.6.1
+        date = formatdate(usegmt=True).encode()
+        self.state.default_headers = [(b"date", date)]
+
+    async def _keep_ticking(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            self._tick()
+
+
+async def serve(
+    app: ASGIApp, sockets: Sequence[socket.socket], bounds: HttpBounds = HttpBounds()
+) -> HttpServer:
+    """Serve an application on sockets that listen, until the server that is returned is drained."""
+    server = HttpServer(app, bounds)
+    await server.start(sockets)
+    return server
+
+
+class _Connection(H11Protocol):
+    """A connection with its bounds."""
+
+    def __init__(self, config: Config, state: ServerState, server: HttpServer) -> None:
+        super().__init__(config, state, {})
+        self._server = server
+        self._deadline: asyncio.TimerHandle | None = None
+        self._linger: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, or refuse it when there are too many."""
+        super().connection_made(transport)
+        CONNECTIONS.set(len(self.connections))
+        if len(self.connections) > self._server.bounds.max_connections:
+            if not self._server.idle:
+                self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections are open.")
+                return
+            oldest, _ = self._server.idle.popitem(last=False)
+            REFUSED.labels("made room").inc()
+            oldest.transport.abort()
+        self._server.idle[self] = None
+        self._set_deadline()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._server.idle.pop(self, None)
+        self._clear_deadline()
+        self._unset_keepalive_if_required()
+        if self._linger is not None:
+            self._linger.cancel()
+        super().connection_lost(exc)
+        CONNECTIONS.set(len(self.connections))
+
+    def data_received(self, data: bytes) -> None:
+        """Take octets. A request that has begun has to be whole in time."""
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._close_soon()
+        else:
+            self._watch()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # the name is uvicorn's
+        """Refuse what is not HTTP, with the status that the parser says."""
+        error = sys.exc_info()[1]
+        hint = error.error_status_hint if isinstance(error, h11.RemoteProtocolError) else 400
+        status = HTTPStatus(hint)
+        if status is HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+            most = self._server.bounds.max_head
+            self._refuse(status, f"The head of a request has at most {most} octets.")
+        else:
+            self._refuse(HTTPStatus.BAD_REQUEST, "This is not a request of HTTP/1.1.")
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection on which nothing more was asked."""
+        super().timeout_keep_alive_handler()
+        self._close_soon()
+
+    def shutdown(self) -> None:
+        """Close the connection when its request is answered; at the end of the daemon."""
+        if self.transport.is_closing():
+            return
+        if self.conn.our_state in (h11.IDLE, h11.DONE, h11.MUST_CLOSE):
+            self.transport.close()
+            self._close_soon()
+        elif (cycle := self._current()) is not None:
+            cycle.keep_alive = False
+
+    def _current(self) -> RequestResponseCycle | None:
+        """Return the request in progress or the last one; uvicorn has None before the first."""
+        return self.cycle
+
+    def _watch(self) -> None:
+        """Set or clear the deadline by what has arrived."""
+        if self.transport.is_closing():
+            return
+        if self.conn.their_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED):
+            # a request is whole and being answered
+            self._server.idle.pop(self, None)
+            self._clear_deadline()
+        elif self.conn.their_state is h11.SEND_BODY:
+            self._server.idle.pop(self, None)
+            self._set_deadline()
+        else:
+            self._server.idle.setdefault(self, None)
+            if self.conn.trailing_data[0]:
+                self._set_deadline()
+            elif self.timeout_keep_alive_task is not None:
+                self._clear_deadline()
+
+    def _set_deadline(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(
+                self._server.bounds.request_timeout, self._too_late
+            )
+
+    def _clear_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_late(self) -> None:
+        self._deadline = None
+        if not self.transport.is_closing():
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "The request did not arrive in time.")
+
+    def _refuse(self, status: HTTPStatus, detail: str) -> None:
+        """Send an error, unless an answer has begun, and close the connection."""
+        REFUSED.labels(status.phrase.lower()).inc()
+        begun = False
+        if (cycle := self._current()) is not None and not cycle.response_complete:
+            begun = cycle.response_started
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if not begun:
+            body = {"type": "about:blank", "title": status.phrase, "status": status.value}
+            octets = json.dumps(body | {"detail": detail}).encode()
+            head = (
+                f"HTTP/1.1 {status.value} {status.phrase}\r\n"
+                f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(octets)}\r\n"
+                "cache-control: no-store\r\nx-content-type-options: nosniff\r\n"
+                "connection: close\r\n\r\n"
+            )
+            self.transport.write(head.encode() + octets)
+        self.transport.close()
+        self._close_soon()
+
+    def _close_soon(self) -> None:
+        """End a connection that is being closed even if the client does not read."""
+        if self._linger is None:
+            self._linger = self.loop.call_later(LINGER, self.transport.abort)
