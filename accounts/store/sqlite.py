@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from accounts.store.errors import Unavailable
@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 READERS = 4
 """Threads that read: one slow list does not hold up the others, which take milliseconds."""
+CONNECTIONS = READERS + 2
+"""Connections that are kept: one of each reader, of the writer, and of the start."""
 POLL = 0.25
 """Seconds between two looks whether another process has written."""
 
@@ -146,7 +148,8 @@ def make_engine(path: Path, timeout: float, *, foreign_keys: bool = True) -> Eng
             raise
         return db
 
-    engine = create_engine("sqlite://", creator=connect)
+    # the default for this URL closes connections that other threads use, beyond five
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=CONNECTIONS)
     event.listen(engine, "begin", _begin)
     return engine
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sqlite3
 import stat
+import threading
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from accounts.store.database import Database
 from accounts.store.errors import Unavailable
 from accounts.store.revisions import REVISIONS
 from accounts.store.settings import DatabaseSettings
+from accounts.store.sqlite import READERS
 from gatepost.errors import StartError
 from tests.unit.accounts import files
 from tests.unit.accounts.database_suite import DatabaseSuite, enter
@@ -219,4 +221,24 @@ def test_a_file_that_is_gone_or_another_is_not_used(tmp_path: Path) -> None:
         desk.write(enter)
     aside.rename(path)
     assert [one.name for one in desk.read(domains.find)] == ["example.org"]
+    desk.close()
+
+
+def test_threads_keep_their_connections(tmp_path: Path) -> None:
+    desk = Desk(files.make(tmp_path / "accounts.db"))
+    together = threading.Barrier(READERS + 1, timeout=30)
+
+    def work(connection: Connection) -> int:
+        together.wait()  # all readers have a connection
+        together.wait()  # and so has the writer
+        return int(connection.execute(text("SELECT generation FROM state")).scalar_one())
+
+    async def all_at_once() -> list[int]:
+        reading = [asyncio.create_task(desk.database.read(work)) for _ in range(READERS)]
+        await asyncio.to_thread(together.wait)
+        await desk.database.write(ME, enter)
+        await asyncio.to_thread(together.wait)
+        return await asyncio.gather(*reading)
+
+    assert len(desk.run(all_at_once())) == READERS
     desk.close()
