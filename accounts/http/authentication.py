@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from http import HTTPStatus
@@ -144,9 +145,10 @@ class Authentication:
         decision = context.attempts.decide(account, client, password.forms[0], context.clock())
         right: bool | None = None
         try:
-            if decision.kind is Kind.LATER or decision.seconds > 0:
-                # nothing is held here: a client of an API can wait by itself
+            if decision.kind is Kind.LATER:
                 raise too_many("There were too many wrong passwords.", decision.seconds)
+            if decision.kind is Kind.CHECK and decision.seconds > 0:
+                await asyncio.sleep(decision.seconds)
             stored = () if found is None or found.password is None else (found.password,)
             if decision.kind is Kind.REPEATED:
                 is_right = False

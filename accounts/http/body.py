@@ -21,6 +21,8 @@ MAX_VALUES = 50_000
 MAX_DISCARDED = 16 << 20
 """Octets that are read and dropped of a body that is too large, so that the client, which may not
 read before it has sent all, sees the answer."""
+MAX_FIELD = 100
+"""Characters of the name of a field in an error, which the client may have made up."""
 
 # the end of a string may be missing: it is not looked for a second time
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{\]}]', re.DOTALL)
@@ -102,7 +104,7 @@ def validate(model: type[M], value: Any, *, strict: bool = True) -> M:
         found = error.errors(include_url=False, include_input=False, include_context=False)
         errors = [
             FieldError(
-                ".".join(str(part) for part in one["loc"]) or "body",
+                ".".join(str(part) for part in one["loc"])[:MAX_FIELD] or "body",
                 _SAID.get(one["type"]) or f"{one['msg']}.",
             )
             for one in found

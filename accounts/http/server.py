@@ -41,6 +41,8 @@ REFUSED: Final = Counter(
 )
 LINGER: Final = 5.0
 """Seconds that a client has to read the rest of an answer when its connection is closed."""
+PIECE: Final = 4096
+"""Octets that the parser gets at a time."""
 BACKLOG: Final = 512
 """Connections that wait to be accepted."""
 
@@ -51,7 +53,8 @@ log = get_logger("accounts")
 class HttpBounds:
     """Bounds of a server. Times are in seconds.
 
-    A request has to arrive within `request_timeout`, all of it; a connection without one is closed
+    A request has to arrive within `request_timeout`, all of it, and a client that does not read an
+    answer for as long is left; a connection without one is closed
     after `idle_timeout`. `max_head` are the octets of a request's line and fields. Beyond
     `max_connections`, a new connection takes the place of the one that has been without a request
     for longest.
@@ -157,6 +160,7 @@ class _Connection(H11Protocol):
         self._server = server
         self._deadline: asyncio.TimerHandle | None = None
         self._linger: asyncio.TimerHandle | None = None
+        self._stuck: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or refuse it when there are too many."""
@@ -177,17 +181,34 @@ class _Connection(H11Protocol):
         self._server.idle.pop(self, None)
         self._clear_deadline()
         self._unset_keepalive_if_required()
-        if self._linger is not None:
-            self._linger.cancel()
+        for timer in (self._linger, self._stuck):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
         CONNECTIONS.set(len(self.connections))
 
     def data_received(self, data: bytes) -> None:
         """Take octets. A request that has begun has to be whole in time."""
-        if self.transport.is_closing():
-            return
-        super().data_received(data)
+        # in pieces: h11 holds only the head of a request that is not whole yet to its bound
+        for start in range(0, len(data), PIECE):
+            if self.transport.is_closing():
+                return
+            super().data_received(data[start : start + PIECE])
         self._watch()
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read, though not for ever."""
+        super().pause_writing()
+        if self._stuck is None:
+            bounds = self._server.bounds
+            self._stuck = self.loop.call_later(bounds.request_timeout, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on, as the client has read."""
+        super().resume_writing()
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
