@@ -101,7 +101,7 @@ class Api:
     def __init__(self, settings: DatabaseSettings, **bounds: Any) -> None:
         self.desk = Desk(settings)
         self.workers = PasswordWorkers(CHEAP)
-        self.attempts = Attempts(AttemptSettings(), b"k" * 32)
+        self.attempts = Attempts(AttemptSettings(hold=0), b"k" * 32)
         self.context = FixedContext(
             self.desk.database,
             SEAL,

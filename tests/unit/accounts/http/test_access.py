@@ -1,0 +1,241 @@
+"""Who may do what: each operation for each role, scopes, tokens, and domains of others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from accounts.directory import administrators, domains, mailboxes
+from accounts.http.operation import Operation, Reach
+from accounts.http.resources.table import OPERATIONS
+from tests.unit.accounts.desk import NOW
+from tests.unit.accounts.http.api import SECRET, Api, Who, check_problem, login
+
+STAR = {"If-Match": "*"}
+
+# a value for each parameter of a path, for somebody who has nothing to do with it
+FOREIGN = {
+    "domain": "b.example",
+    "address": "bob@b.example",
+    "selector": "s1",
+    "login": "root",
+    "id": "1",
+    "sender": "x@b.example",
+    "kind": "block",
+    "pattern": "x@x.example",
+    "name": "x",
+}
+# a body for each operation that takes one, as valid as it can be
+BODIES: dict[str, Any] = {
+    "set-own-password": {"current_password": "x", "password": "y"},
+    "add-domain": {"name": "c.example"},
+    "add-mailbox": {"address": "new@b.example"},
+    "rename-mailbox": {"address": "new@b.example"},
+    "set-password": {"password": SECRET},
+    "add-alias": {"address": "new@b.example", "targets": ["x@x.example"]},
+    "rename-alias": {"address": "new@b.example"},
+    "add-sender-right": {"sender": "x@b.example"},
+    "add-app-password": {"name": "x"},
+    "add-remote-account": {"protocol": "imap", "host": "a.example", "login": "x", "secret": "x"},
+    "set-remote-secret": {"secret": "x"},
+    "add-rule": {"name": "x", "rule": {}},
+    "order-rules": {"names": []},
+    "add-listed-sender": {"kind": "block", "pattern": "x@x.example"},
+    "add-administrator": {"login": "eve", "role": "global", "password": SECRET},
+    "set-administrator-password": {"password": SECRET},
+    "add-token": {"name": "x", "scopes": ["tokens:read"], "administrator": "root"},
+    "add-own-token": {"name": "x", "scopes": ["me:read"]},
+}
+
+
+def send(api: Api, operation: Operation, who: Who, values: dict[str, str]) -> Any:
+    path = operation.path.replace(":path", "").format(**values)
+    body = BODIES.get(operation.name.removeprefix("own-"))
+    if body is None and operation.takes is not None:
+        body = {}
+    return api.call(
+        operation.method,
+        path,
+        body,
+        who=who,
+        headers={"If-Match": "*"} if operation.matches else {},
+    )
+
+
+def state(api: Api) -> Any:
+    return (
+        api.desk.read(lambda c: domains.find(c)),
+        api.desk.read(lambda c: mailboxes.find(c)),
+        api.desk.read(lambda c: administrators.find(c)),
+    )
+
+
+# those that somebody may do for oneself, where no other is named
+OWN = [o for o in OPERATIONS if not o.path.startswith("/me")]
+
+
+def test_what_belongs_to_others(make_api: Callable[..., Api]) -> None:
+    api = make_api(principal_burst=1000, failure_burst=1000)
+    for operation in OWN:
+        check_that_it_is_closed(api, operation)
+
+
+def check_that_it_is_closed(api: Api, operation: Operation) -> None:
+    before = state(api)
+    anna = send(api, operation, api.anna, FOREIGN)
+    check_problem(anna, 403)
+    entry = api.last()
+    assert entry.actor == "anna@a.example (token 3)"
+    assert (entry.client, entry.action) == ("192.0.2.7", f"api.{operation.name}")
+    ada = send(api, operation, api.ada, FOREIGN)
+    if operation.reach is Reach.LISTED:
+        assert ada.status == 200
+        assert b"b.example" not in ada.octets
+        assert operation.name == "list-aliases" or b"a.example" in ada.octets
+    else:
+        check_problem(ada, 403)
+        assert api.last().actor == "ada (token 2)"
+    assert state(api) == before
+    nobody = send(api, operation, Who(), FOREIGN)
+    check_problem(nobody, 401)
+    assert nobody.headers["www-authenticate"].startswith("Bearer ")
+    # nor does it tell whether the object is there
+    nothing = {**FOREIGN, "domain": "c.example", "address": "nobody@c.example", "login": "nobody"}
+    if operation.reach is not Reach.LISTED:
+        assert send(api, operation, api.ada, nothing).json == ada.json
+    assert send(api, operation, api.anna, nothing).json == anna.json
+
+
+def test_scopes(api: Api) -> None:
+    for operation in OPERATIONS:
+        check_scopes(api, operation)
+
+
+def check_scopes(api: Api, operation: Operation) -> None:
+    other = [f"{area}:write" for area in ("me", "audit", "domains") if area != operation.area]
+    wrong = api.token([*other, f"{operation.area}:read"] if operation.is_write else other)
+    refused = send(api, operation, wrong, FOREIGN)
+    verb = "write" if operation.is_write else "read"
+    check_problem(refused, 403, f"{operation.area}:{verb}")
+    assert api.last().details["refused"] == refused.json["detail"]
+    right = api.token([f"{operation.area}:{verb}"])
+    assert send(api, operation, right, FOREIGN).status != 403
+
+
+def test_the_owner_reads_the_own_mailbox(api: Api) -> None:
+    for path in ("/me/mailbox", "/mailboxes/anna@a.example", "/mailboxes/Anna@A.example"):
+        assert api.call("GET", path, who=api.anna).json["address"] == "anna@a.example"
+    box = "/mailboxes/anna@a.example"
+    check_problem(api.call("PATCH", box, {"quota": 1}, who=api.anna, headers=STAR), 403)
+    check_problem(api.call("GET", "/me/mailbox", who=api.ada), 404, "no mailbox")
+
+
+def test_an_administrator_of_a_domain_stays_in_it(api: Api) -> None:
+    box = "/mailboxes/anna@a.example"
+    for method, path, body in (
+        ("POST", f"{box}/rename", {"address": "anna@b.example"}),
+        ("POST", f"{box}/sender-rights", {"sender": "@b.example"}),
+        ("POST", f"{box}/sender-rights", {"sender": "ceo@b.example"}),
+        ("POST", "/mailboxes", {"address": "x@B.EXAMPLE"}),
+        ("POST", "/mailboxes", {"address": "a.example@b.example"}),
+        ("POST", "/mailboxes", {"address": "x@b.example@a.example@b.example"}),
+        ("POST", "/aliases", {"address": "*@b.example", "targets": ["anna@a.example"]}),
+        ("PATCH", box, {"store": "other"}),
+        ("PATCH", "/domains/a.example", {"alias_of": "b.example"}),
+        ("PATCH", "/domains/a.example", {"max_mailboxes": None}),
+        ("PATCH", "/domains/a.example", {"transport": "smtp:[evil.example]"}),
+        ("GET", "/audit", None),
+    ):
+        before = state(api)
+        check_problem(api.call(method, path, body, who=api.ada, headers=STAR), 403)
+        assert api.last().actor == "ada (token 2)"
+        assert state(api) == before
+    changed = api.call(
+        "PATCH", "/domains/A.example", {"description": "x"}, who=api.ada, headers=STAR
+    )
+    assert changed.status == 200
+    assert (
+        api.call("POST", f"{box}/sender-rights", {"sender": "@a.example"}, who=api.ada).status
+        == 201
+    )
+    entries = api.call("GET", "/audit", who=api.ada, query="object=a.example").json["items"]
+    assert entries[0]["details"]["description"] == ["", "x"]
+    check_problem(api.call("GET", "/audit", who=api.ada, query="object=b.example"), 403)
+    check_problem(api.call("GET", "/mailboxes/%00", who=api.ada), 422)
+
+
+def test_tokens_give_no_more_than_they_have(api: Api) -> None:
+    weak = api.token(["tokens:write", "rules:write"], administrator="root")
+    for path in ("/tokens", "/me/tokens"):
+        strong = {"name": "x", "scopes": ["domains:read"]}
+        check_problem(api.call("POST", path, strong, who=weak), 403, "domains:read")
+        check_problem(api.call("POST", path, strong | {"scopes": ["all:write"]}, who=weak), 403)
+        assert api.call("POST", path, strong | {"scopes": ["rules:read"]}, who=weak).status == 201
+        check_problem(api.call("POST", path, strong | {"scopes": ["root"]}, who=weak), 422)
+    made = api.call("POST", "/me/tokens", {"name": "x", "scopes": ["me:read"]}, who=api.anna).json
+    assert made["mailbox"] == "anna@a.example"
+    # a token of somebody else is none of one's own
+    check_problem(api.call("DELETE", f"/me/tokens/{made['id']}", who=api.ada), 404)
+    shown = Who(f"Bearer {made['token']}")
+    assert api.call("GET", "/me", who=shown).json["scopes"] == ["me:read"]
+    assert api.call("DELETE", f"/me/tokens/{made['id']}", who=api.anna).status == 204
+    check_problem(api.call("GET", "/me", who=shown), 401)
+
+
+def test_tokens_that_open_nothing(api: Api) -> None:
+    expired = api.token(["all:write"], administrator="root", expires=NOW + 60)
+    assert api.call("GET", "/me", who=expired).status == 200
+    api.desk.clock.now += 60
+    check_problem(api.call("GET", "/me", who=expired), 401, "expired")
+    assert api.last().actor == "token 4"
+    for text in ("gp_" + "A" * 43, "gp_", "", "x" * 1900, "x" * 5000, "\xff", "gp_' OR 1=1 --"):
+        check_problem(api.call("GET", "/me", who=Who(f"Bearer {text}")), 401)
+        assert api.last().actor == "nobody"
+    for scheme in ("Digest x", "Basic", "Basic !", "Basic bm9jb2xvbg==", "Basic /w==", "Bearer"):
+        check_problem(api.call("GET", "/me", who=Who(scheme)), 401)
+    # the owner is shut out, and so are the tokens
+    api.desk.write(lambda w: administrators.change(w, "ada", None, enabled=False))
+    check_problem(api.call("GET", "/me", who=api.ada), 401)
+    check_problem(api.call("GET", "/me", who=login("ada")), 401, "may not log in")
+    api.desk.write(lambda w: mailboxes.change(w, "anna@a.example", None, may_login=False))
+    check_problem(api.call("GET", "/me", who=api.anna), 401)
+    check_problem(api.call("GET", "/me", who=login("anna@a.example")), 401, "may not log in")
+    api.desk.write(lambda w: domains.change(w, "a.example", None, enabled=False))
+    api.desk.write(lambda w: mailboxes.change(w, "anna@a.example", None, may_login=True))
+    check_problem(api.call("GET", "/me", who=api.anna), 401)
+
+
+def test_logins(api: Api) -> None:
+    assert api.call("GET", "/me", who=login("root")).json["role"] == "global"
+    assert api.call("GET", "/me", who=login("Anna@A.example")).json["role"] == "mailbox"
+    answers = {
+        api.call("GET", "/me", who=login(name, "wrong password")).octets
+        for name in ("root", "nobody", "anna@a.example", "nobody@a.example", "x@nowhere.example")
+    }
+    assert len(answers) == 1  # nobody learns which of them there are
+    # an app password is for mail alone
+    api.desk.mailbox("app@a.example")
+    check_problem(api.call("GET", "/me", who=login("app@a.example")), 401)
+
+
+@pytest.mark.parametrize("name", ["root", "nobody", "anna@a.example"])
+def test_wrong_passwords_make_wait(api: Api, name: str) -> None:
+    statuses = [
+        api.call("GET", "/me", who=login(name, f"wrong {number}")).status for number in range(7)
+    ]
+    assert statuses == [401] * 5 + [429] * 2
+    answered = api.call("GET", "/me", who=login(name, "wrong again"))
+    check_problem(answered, 429)
+    assert int(answered.headers["retry-after"]) >= 1
+    # the right password has to wait as well, from elsewhere, too
+    assert api.call("GET", "/me", who=login(name), client="198.51.100.1").status == 429
+    assert api.call("GET", "/me", who=login("ada")).status == 200
+    api.desk.clock.now += 4000
+    assert api.call("GET", "/me", who=login(name)).status == (401 if name == "nobody" else 200)
+
+
+def test_a_removed_mailbox_has_no_tokens(api: Api) -> None:
+    assert api.call("DELETE", "/mailboxes/anna@a.example", headers=STAR).status == 204
+    check_problem(api.call("GET", "/me", who=api.anna), 401)
