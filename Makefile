@@ -67,6 +67,7 @@ docs: $(VENV)/.installed ## write docs/reference/ anew from the code
 	$(VENV)/bin/gatepost config reference > docs/reference/configuration.md
 	$(PY) tools/scripts/metrics.py
 	PYTHONPATH=. $(PY) tools/scripts/replies.py
+	PYTHONPATH=. $(PY) tools/scripts/openapi.py
 	PYTHONPATH=. $(PY) tools/scripts/library.py
 	$(PY) tools/scripts/rfcs.py
 

@@ -41,7 +41,7 @@ PURPOSES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "demo": (("python3-venv", *_MAIL), ("testbed",)),
     "test": (
         (
-            *("python3-venv", *_MAIL, "opendkim", "dovecot-sieve", _VALKEY, "postgresql"),
+            *("python3-venv", *_MAIL, "curl", "opendkim", "dovecot-sieve", _VALKEY, "postgresql"),
             *(*_COMPILER, *_LIBMILTER),
         ),
         ("test", "lint"),
