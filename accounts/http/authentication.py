@@ -19,8 +19,8 @@ from accounts.http.context import Context
 from accounts.http.principals import Principal, Role
 from accounts.http.problems import FieldError, Problem, too_many, unavailable
 from accounts.http.rates import Buckets, network_of
-from accounts.passwords import BadPassword, Password
-from accounts.store.errors import NotFound, RefusalError
+from accounts.passwords import BadPassword, Busy, Password, needs_upgrade
+from accounts.store.errors import NotFound, RefusalError, StoreError
 from gatepost.logs import get_logger
 
 MAX_CREDENTIALS = 2000
@@ -172,7 +172,21 @@ class Authentication:
             raise Refused("The login or the password is wrong.", told)
         if not found.enabled:
             raise Refused("This account may not log in here.", told)
+        await self._upgrade(found, password)
         return _of_administrator(found)
+
+    async def _upgrade(self, found: Administrator, password: Password) -> None:
+        """Store a better hash of an administrator's password, if it has an old one."""
+        context, stored = self._context, found.password
+        try:
+            if stored is None or not needs_upgrade(stored, context.passwords):
+                return
+            hashed = await context.workers.hash(password)
+            await context.database.record(
+                lambda c: administrators.upgrade_password(c, found.login, stored, hashed)
+            )
+        except (Busy, StoreError):
+            log.warning("hash not replaced", administrator=found.login)
 
     async def _by_token(self, text: str, client: Client | None) -> Principal:
         context = self._context

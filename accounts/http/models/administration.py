@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
+from accounts.directory.administrators import MAX_DOMAINS
+from accounts.directory.tokens import MAX_SCOPES
 from accounts.http.models.base import (
     MAX_LIMIT,
     UNSET,
@@ -22,7 +24,9 @@ class AdministratorChange(Input):
     """The fields of an administrator that can be changed."""
 
     role: str = Field(default=UNSET, description="global or domains.")
-    domains: list[str] = Field(default=UNSET, description="The domains of the role domains.")
+    domains: list[str] = Field(
+        default=UNSET, max_length=MAX_DOMAINS, description="The domains of the role domains."
+    )
     enabled: bool = UNSET
 
 
@@ -56,7 +60,10 @@ class OwnTokenAdd(Input):
     """A new token for oneself."""
 
     name: str = Field(description="The program that it is for.")
-    scopes: list[str] = Field(description="As domains:read; none that the giver does not have.")
+    scopes: list[str] = Field(
+        max_length=MAX_SCOPES,
+        description="As domains:read; none that the giver does not have.",
+    )
     expires: Time | None = Field(default=UNSET, description="It is worth nothing after it.")
 
 

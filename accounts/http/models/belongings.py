@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
+from accounts.directory.app_passwords import PROTOCOLS
+from accounts.directory.sieve_rules import MAX_RULES
 from accounts.http.models.base import UNSET, Input, Output, Time
 
 
@@ -27,7 +29,11 @@ class AppPasswordAdd(Input):
     """A new app password. The service draws it."""
 
     name: str = Field(description="The program that it is for.")
-    protocols: list[str] = Field(default=UNSET, description="Some of imap, pop3, smtp, sieve.")
+    protocols: list[str] = Field(
+        default=UNSET,
+        max_length=len(PROTOCOLS),
+        description=f"Some of {', '.join(PROTOCOLS)}.",
+    )
     expires: Time | None = Field(default=UNSET, description="It lets nobody in after it.")
 
 
@@ -67,7 +73,9 @@ class RuleChange(Input):
 class RuleOrder(Input):
     """The filters in their new order."""
 
-    names: list[str] = Field(description="The name of each filter of the mailbox, once.")
+    names: list[str] = Field(
+        max_length=MAX_RULES, description="The name of each filter of the mailbox, once."
+    )
 
 
 class RuleOut(Output):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from accounts.directory.fields import MAX_TARGETS
 from accounts.http.models.base import UNSET, HasPassword, Input, Octets, Output, PageQuery, Time
 
 
@@ -16,7 +17,9 @@ class MailboxChange(Input):
     may_login: bool = UNSET
     may_send: bool = UNSET
     may_receive: bool = UNSET
-    forwards: list[str] = Field(default=UNSET, description="Addresses that its mail goes to.")
+    forwards: list[str] = Field(
+        default=UNSET, max_length=MAX_TARGETS, description="Addresses that its mail goes to."
+    )
     keep_copy: bool = Field(default=UNSET, description="Mail that is forwarded is also kept.")
     store: str | None = Field(default=UNSET, description="The host that has its mail.")
 
@@ -75,7 +78,9 @@ class NewPassword(Input):
 class AliasChange(Input):
     """The fields of an alias that can be changed."""
 
-    targets: list[str] = Field(default=UNSET, description="Addresses that its mail goes to.")
+    targets: list[str] = Field(
+        default=UNSET, max_length=MAX_TARGETS, description="Addresses that its mail goes to."
+    )
     enabled: bool = UNSET
     expires: Time | None = Field(default=UNSET, description="Nobody has the address after it.")
     members_may_send: bool = Field(
@@ -88,7 +93,9 @@ class AliasAdd(AliasChange):
     """A new alias."""
 
     address: str = Field(description="Its address; a * stands for any text.")
-    targets: list[str] = Field(description="Addresses that its mail goes to.")
+    targets: list[str] = Field(
+        max_length=MAX_TARGETS, description="Addresses that its mail goes to."
+    )
 
 
 class AliasOut(Output):

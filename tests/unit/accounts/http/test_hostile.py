@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from accounts.http.resources.table import OPERATIONS
 from accounts.store import schema
-from tests.unit.accounts.http.api import SECRET, Api, Who, check_problem
+from tests.unit.accounts.http.api import SECRET, Api, Who, check_problem, login
 from tests.unit.accounts.http.test_access import BODIES, FOREIGN
 
 STAR = {"If-Match": "*"}
@@ -115,6 +116,9 @@ BAD_JSON: list[tuple[bytes, int]] = [
     (b'{"name": "x.example", "<script>": 1}', 422),
     (b'{"name": "x.example", "' + b"x" * 10_000 + b'": 1}', 422),
     (b'{"name": "x.example", "version": 7}', 422),
+    (b'{"name": [' + b"1," * 500_000 + b"1]}", 400),
+    (b"{" + b",".join(b'"%d": 1' % number for number in range(80_000)) + b"}", 400),
+    (b"{" + b",".join(b'"%d": 1' % number for number in range(10_000)) + b"}", 422),
     (b'{"name": ["x.example"]}', 422),
     (b'{"name": "x.example", "enabled": "yes"}', 422),
     (b'{"name": "x.example", "enabled": 1}', 422),
@@ -270,3 +274,20 @@ def test_etags_that_are_none(api: Api) -> None:
         check_problem(answered, 400, "If-Match")
     listed = f'"x", {api.call("GET", "/domains/a.example").headers["etag"]}'
     assert api.call("PATCH", "/domains/a.example", {}, headers={"If-Match": listed}).status == 200
+
+
+def test_the_database_is_away(api: Api, tmp_path: Path) -> None:
+    basic = login("anna@a.example")
+    (tmp_path / "accounts0.db").unlink()
+    for who in (api.root, basic, login("root")):
+        answered = api.call("GET", "/domains", who=who)
+        check_problem(answered, 503)
+        assert int(answered.headers["retry-after"]) >= 1
+    check_problem(api.call("POST", "/domains", {"name": "x.example"}), 503)
+
+
+def test_lists_are_bounded(api: Api) -> None:
+    body = {"forwards": [1] * 10_000}
+    answered = api.call("PATCH", "/mailboxes/anna@a.example", body, headers=STAR)
+    check_problem(answered, 422)
+    assert len(answered.json["errors"]) <= 50
