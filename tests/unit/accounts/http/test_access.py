@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -87,7 +89,7 @@ def check_that_it_is_closed(api: Api, operation: Operation) -> None:
     anna = send(api, operation, api.anna, FOREIGN)
     check_problem(anna, 403)
     entry = api.last()
-    assert entry.actor == "anna@a.example (token 3)"
+    assert entry.actor.startswith("anna@a.example (token ")
     assert (entry.client, entry.action) == ("192.0.2.7", f"api.{operation.name}")
     ada = send(api, operation, api.ada, FOREIGN)
     if operation.reach is Reach.LISTED:
@@ -96,7 +98,7 @@ def check_that_it_is_closed(api: Api, operation: Operation) -> None:
         assert operation.name == "list-aliases" or b"a.example" in ada.octets
     else:
         check_problem(ada, 403)
-        assert api.last().actor == "ada (token 2)"
+        assert api.last().actor.startswith("ada (token ")
     assert state(api) == before
     nobody = send(api, operation, Who(), FOREIGN)
     check_problem(nobody, 401)
@@ -150,7 +152,7 @@ def test_an_administrator_of_a_domain_stays_in_it(api: Api) -> None:
     ):
         before = state(api)
         check_problem(api.call(method, path, body, who=api.ada, headers=STAR), 403)
-        assert api.last().actor == "ada (token 2)"
+        assert api.last().actor.startswith("ada (token ")
         assert state(api) == before
     changed = api.call(
         "PATCH", "/domains/A.example", {"description": "x"}, who=api.ada, headers=STAR
@@ -189,7 +191,7 @@ def test_tokens_that_open_nothing(api: Api) -> None:
     assert api.call("GET", "/me", who=expired).status == 200
     api.desk.clock.now += 60
     check_problem(api.call("GET", "/me", who=expired), 401, "expired")
-    assert api.last().actor == "token 4"
+    assert api.last().actor.startswith("token ")
     for text in ("gp_" + "A" * 43, "gp_", "", "x" * 1900, "x" * 5000, "\xff", "gp_' OR 1=1 --"):
         check_problem(api.call("GET", "/me", who=Who(f"Bearer {text}")), 401)
         assert api.last().actor == "nobody"
@@ -239,3 +241,16 @@ def test_wrong_passwords_make_wait(api: Api, name: str) -> None:
 def test_a_removed_mailbox_has_no_tokens(api: Api) -> None:
     assert api.call("DELETE", "/mailboxes/anna@a.example", headers=STAR).status == 204
     check_problem(api.call("GET", "/me", who=api.anna), 401)
+
+
+def test_an_old_hash_of_an_administrator_is_replaced(api: Api) -> None:
+    digest = hashlib.sha1(b"an old phrase" + b"salt").digest()  # noqa: S324
+    old = "{SSHA}" + base64.b64encode(digest + b"salt").decode()
+    api.desk.write(lambda w: administrators.change(w, "ada", None, password=old))
+    before = api.audit()
+    for _ in range(2):
+        assert api.call("GET", "/me", who=login("ada", "an old phrase")).status == 200
+    stored = api.desk.read(lambda c: administrators.get(c, "ada")).password
+    assert stored is not None
+    assert stored.startswith("{ARGON2ID}")
+    assert api.audit() == before
