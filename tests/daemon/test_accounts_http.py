@@ -193,6 +193,53 @@ def test_silent_connections_make_room(make: Callable[..., HttpServing]) -> None:
         one.close()
 
 
+def test_five_thousand_connections(make: Callable[..., HttpServing]) -> None:
+    serving = make(bounds=HttpBounds(max_connections=1000))
+    silent: list[HttpClient] = []
+    try:
+        for number in range(5000):
+            silent.append(serving.connect())
+            if number % 2:
+                silent[-1].send(b"POST /api/v1/domains HTTP/1.1\r\nHost: a\r\n")
+            if number % 1000 == 999:
+                wait_until(lambda: len(serving.server.state.connections) <= 1000)
+                with serving.connect() as client:
+                    client.send(serving.request(ME))
+                    assert client.answer()[0] == 200
+    finally:
+        for one in silent:
+            one.close()
+
+
+def test_no_room_is_made_among_requests_in_progress(make: Callable[..., HttpServing]) -> None:
+    serving = make(bounds=HttpBounds(max_connections=3))
+    whole = serving.request("POST /api/v1/domains", b'{"name": "x.example"}')
+    busy = [serving.connect() for _ in range(3)]
+    for one in busy:
+        one.send(whole[:-1])
+    wait_until(lambda: len(serving.server.state.tasks) == 3)
+    with serving.connect() as client:
+        check_problem(client.answer(), 503)
+        assert client.is_closed()
+    for one in busy:
+        one.send(whole[-1:])
+    assert sorted(one.answer()[0] for one in busy) == [201, 409, 409]
+    for one in busy:
+        one.close()
+
+
+def test_a_head_is_asked_for(make: Callable[..., HttpServing]) -> None:
+    serving = make()
+    with serving.connect() as client:
+        client.send(serving.request("HEAD /api/v1/me", b"", "Connection: close"))
+        octets = b""
+        while data := client.sock.recv(65536):
+            octets += data
+    head, _, body = octets.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert body == b""
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_concurrent_edits(
     make: Callable[..., HttpServing], postgres: PostgresServer, kind: str
