@@ -58,7 +58,9 @@ class RuleAdd(Input):
     """A new filter, behind the others."""
 
     name: str
-    rule: dict[str, Any] | list[Any] = Field(description="The filter as the form makes it.")
+    rule: dict[str, Any] = Field(
+        description="match, conditions and actions, as docs/rules.md has them."
+    )
     enabled: bool = UNSET
 
 
@@ -66,7 +68,7 @@ class RuleChange(Input):
     """The fields of a filter that can be changed."""
 
     name: str = UNSET
-    rule: dict[str, Any] | list[Any] = UNSET
+    rule: dict[str, Any] = UNSET
     enabled: bool = UNSET
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 from accounts.directory import listed_senders, preferences, sieve_rules
 from accounts.directory.preferences import Preferences
@@ -21,6 +23,8 @@ from accounts.http.models.belongings import (
 )
 from accounts.http.operation import Operation, Reach, for_owner
 from accounts.http.paths import location
+from accounts.sieve.rule import RuleError, parse_rule
+from accounts.store.errors import Invalid
 from accounts.store.transaction import Write
 
 _MAILBOX = "/mailboxes/{address}"
@@ -41,7 +45,13 @@ async def get_rule(call: Call) -> Reply:
 async def add_rule(call: Call) -> Reply:
     """Add a rule."""
     values = call.changes
-    made = await call.write(lambda write: sieve_rules.add(write, call.address, **values))
+
+    def work(write: Write) -> SieveRule:
+        with write.attempt("rule.add", call.address):
+            values["rule"] = _body({"enabled": True} | values)
+            return sieve_rules.add(write, call.address, **values)
+
+    made = await call.write(work)
     return Reply.of(made, location=location("mailboxes", made.mailbox, "rules", made.name))
 
 
@@ -50,7 +60,13 @@ async def change_rule(call: Call) -> Reply:
 
     def work(write: Write) -> SieveRule:
         before = _expected(call, write, "rule.change")
-        return sieve_rules.change(write, call.address, before.name, before.version, **call.changes)
+        values = call.changes
+        with write.attempt("rule.change", call.address):
+            if not values.keys().isdisjoint(("name", "rule")):
+                there = {"name": before.name, "enabled": before.enabled, "rule": before.rule}
+                body = _body(there | values)
+                values |= {"rule": body} if "rule" in values else {}
+            return sieve_rules.change(write, call.address, before.name, before.version, **values)
 
     made = await call.write(work)
     return Reply.of(made, location=location("mailboxes", made.mailbox, "rules", made.name))
@@ -77,6 +93,19 @@ def _expected(call: Call, write: Write, action: str) -> SieveRule:
         before = sieve_rules.get(write.connection, call.address, call.params["name"])
         call.matching.expect(before)
     return before
+
+
+def _body(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a rule as the datastore holds it; raises `Invalid` for one that cannot be Sieve."""
+    body = values["rule"]
+    if not isinstance(body, dict) or not body.keys().isdisjoint(("name", "enabled")):
+        raise Invalid("rule", "It has match, conditions and actions.")
+    try:
+        rule = parse_rule({**body, "name": values["name"], "enabled": values["enabled"]})
+    except RuleError as error:
+        field = "name" if error.field == "name" else f"rule.{error.field}".rstrip(".")
+        raise Invalid(field, error.text) from None
+    return rule.body()
 
 
 async def get_preferences(call: Call) -> Reply:

@@ -27,6 +27,7 @@ from tests.unit.accounts.desk import Desk
 CHEAP = PasswordSettings(memory=8192, passes=1)
 SEAL = Seal([b"k" * 32])
 CLIENT = "192.0.2.7"
+RULE = {"match": "always", "conditions": [], "actions": [{"kind": "discard"}]}
 SECRET = "correct horse staple"
 HASH = hash_password(Password(SECRET), CHEAP)
 

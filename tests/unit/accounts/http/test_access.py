@@ -13,7 +13,7 @@ from accounts.directory import administrators, domains, mailboxes
 from accounts.http.operation import Operation, Reach
 from accounts.http.resources.table import OPERATIONS
 from tests.unit.accounts.desk import NOW
-from tests.unit.accounts.http.api import SECRET, Api, Who, check_problem, login
+from tests.unit.accounts.http.api import RULE, SECRET, Api, Who, check_problem, login
 
 STAR = {"If-Match": "*"}
 
@@ -42,7 +42,7 @@ BODIES: dict[str, Any] = {
     "add-app-password": {"name": "x"},
     "add-remote-account": {"protocol": "imap", "host": "a.example", "login": "x", "secret": "x"},
     "set-remote-secret": {"secret": "x"},
-    "add-rule": {"name": "x", "rule": {}},
+    "add-rule": {"name": "x", "rule": RULE},
     "order-rules": {"names": []},
     "add-listed-sender": {"kind": "block", "pattern": "x@x.example"},
     "add-administrator": {"login": "eve", "role": "global", "password": SECRET},

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from accounts.directory import dkim_keys
-from tests.unit.accounts.http.api import HASH, SEAL, SECRET, Api, check_problem, login
+from tests.unit.accounts.http.api import HASH, RULE, SEAL, SECRET, Api, check_problem, login
 from tests.unit.accounts.secrets_suite import ED25519
 
 Values = dict[str, Any]
@@ -35,7 +35,7 @@ VERSIONED: list[tuple[str, Values, str, Values]] = [
         "/administrators/eve",
         {"domains": ["a.example", "b.example"]},
     ),
-    (f"{BOX}/rules", {"name": "a/b c", "rule": [1]}, f"{BOX}/rules/a/b c", {"enabled": False}),
+    (f"{BOX}/rules", {"name": "a/b c", "rule": RULE}, f"{BOX}/rules/a/b c", {"enabled": False}),
     (
         f"{BOX}/remote-accounts",
         {"protocol": "imap", "host": "imap.example.net", "login": "x", "secret": "s3cret-there"},
@@ -129,10 +129,33 @@ def test_preferences_begin_with_version_0(api: Api) -> None:
 
 def test_rules_are_put_into_an_order(api: Api) -> None:
     for name in ("one", "two"):
-        assert api.call("POST", "/me/rules", {"name": name, "rule": {}}, who=api.anna).status == 201
+        assert (
+            api.call("POST", "/me/rules", {"name": name, "rule": RULE}, who=api.anna).status == 201
+        )
     ordered = api.call("PUT", "/me/rules", {"names": ["two", "one"]}, who=api.anna)
     assert [rule["name"] for rule in ordered.json["items"]] == ["two", "one"]
     check_problem(api.call("PUT", "/me/rules", {"names": ["two"]}, who=api.anna), 422, "names")
+
+
+def test_rules_that_cannot_be_sieve(api: Api) -> None:
+    made = api.call("POST", "/me/rules", {"name": "one", "rule": RULE}, who=api.anna)
+    bad = [
+        ({"actions": [{"kind": "discard"}]}, "rule"),
+        (RULE | {"actions": []}, "rule.actions"),
+        (RULE | {"actions": [{"kind": "execute", "program": "id"}]}, "rule.actions.0"),
+        (RULE | {"actions": [{"kind": "redirect", "address": "x"}]}, "rule.actions.0.address"),
+        (RULE | {"name": "two"}, "rule"),
+        (RULE | {"script": "stop;"}, "rule.script"),
+    ]
+    for rule, field in bad:
+        for method, path in (("POST", "/me/rules"), ("PATCH", "/me/rules/one")):
+            body = {"name": "x", "rule": rule}
+            refused = api.call(method, path, body, who=api.anna, headers=made.tag)
+            check_problem(refused, 422)
+            assert refused.json["errors"][0]["field"] == field
+            assert api.last().object == "anna@a.example"
+    (rule,) = api.call("GET", "/me/rules", who=api.anna).json["items"]
+    assert rule == made.json
 
 
 def test_dkim_keys(api: Api) -> None:
