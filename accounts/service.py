@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvloop
 
@@ -24,6 +24,7 @@ from accounts.sources.choice import Connecting, make_source
 from accounts.sources.source import Source
 from accounts.store.database import Database
 from accounts.store.errors import StoreError
+from accounts.store.seal import Seal, SealError
 from accounts.uses import Uses
 from accounts.vitals import Vitals
 from gatepost.config import GroundSettings
@@ -38,7 +39,11 @@ from gatepost.daemon import (
     run_single,
     starting,
 )
+from gatepost.errors import StartError
 from gatepost.logs import get_logger
+
+if TYPE_CHECKING:
+    from accounts.http.server import HttpServer
 
 COUNT_INTERVAL: Final = 1.0
 """Seconds between two updates of the metrics that are not counted as they happen."""
@@ -87,8 +92,10 @@ class _InUse:
         answers: Answers,
         attempts: Attempts,
         workers: PasswordWorkers,
+        seal: Seal,
     ) -> None:
         self.settings = settings
+        self.seal = seal
         self.answers = answers
         self.attempts = attempts
         self.workers = workers
@@ -135,7 +142,11 @@ class _Build:
             workers = last.workers
         else:
             workers = PasswordWorkers(settings.passwords)
-        self._last = _InUse(settings, answers, attempts, workers)
+        try:
+            seal = Seal.read(settings.database.key_file)
+        except SealError as error:
+            raise StartError(f"accounts.database.key_file: {error}") from None
+        self._last = _InUse(settings, answers, attempts, workers, seal)
         return self._last
 
 
@@ -163,13 +174,20 @@ class _Service:
         def lookup_bounds() -> ConnectionBounds:
             return current.value.lookup_bounds
 
-        self._servers: dict[str, RequestServer[Any, Any]] = {
+        self._servers: dict[str, RequestServer[Any, Any] | HttpServer] = {
             "listen": socketmap_server(maps.answer, lookup_bounds),
             "sasl_listen": auth_server(logins.answer, lambda: current.value.login_bounds),
             "domains_listen": tcp_table_server("domains", maps.answer, lookup_bounds),
             "mailboxes_listen": tcp_table_server("mailboxes", maps.answer, lookup_bounds),
             "aliases_listen": tcp_table_server("aliases", maps.answer, lookup_bounds),
         }
+        if self._settings.http_listen:
+            # its libraries take memory that a service without the API does not need
+            from accounts.api import api_server
+
+            self._servers["http_listen"] = api_server(
+                database, lambda: current.value, self._uses.add
+            )
 
     async def start(self, listeners: Listeners) -> None:
         """Connect to the database, and accept connections."""

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 from accounts.address import parse_domain
 from accounts.attempt_settings import AttemptSettings
 from accounts.cache_settings import CacheSettings
+from accounts.http.settings import HttpSettings
 from accounts.password_settings import PasswordSettings
 from accounts.store.settings import DatabaseSettings
 from gatepost.config import (
@@ -53,6 +54,12 @@ class AccountsSettings(ServerSettings):
     aliases_listen: MoreAddresses = Field(
         default=(Inet("127.0.0.1", 40573),),
         description="The addresses for the map `aliases` as Postfix's `tcp:` asks it.",
+    )
+    http_listen: MoreAddresses = Field(
+        default=(),
+        description="The addresses or sockets of the REST API, such as `inet:8080@127.0.0.1`. "
+        "Passwords and tokens come here in the clear: serve it on this host, behind a proxy with "
+        "TLS.",
     )
     socket_mode: SocketMode = Field(
         default=0o660,
@@ -126,6 +133,9 @@ class AccountsSettings(ServerSettings):
     passwords: PasswordSettings = Field(
         default_factory=PasswordSettings,
         description="How new passwords are stored, and which are taken.",
+    )
+    http: HttpSettings = Field(
+        default_factory=HttpSettings, description="How much of the API anybody may use at a time."
     )
     attempts: AttemptSettings = Field(
         default_factory=AttemptSettings,

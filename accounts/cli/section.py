@@ -85,12 +85,13 @@ class AccountsSection:
 
     def advice(self, settings: AccountsSettings) -> Iterator[tuple[str, str]]:
         """Warn about logins that others can listen to, and about large networks."""
-        for address in settings.sasl_listen:
-            if isinstance(address, Inet) and not address.host.startswith(_LOOPBACK):
-                yield (
-                    "accounts.sasl_listen",
-                    f"passwords come to {address} in the clear: can nobody else listen there?",
-                )
+        for key in ("sasl_listen", "http_listen"):
+            for address in getattr(settings, key):
+                if isinstance(address, Inet) and not address.host.startswith(_LOOPBACK):
+                    yield (
+                        f"accounts.{key}",
+                        f"passwords come to {address} in the clear: can nobody else listen there?",
+                    )
         if told := too_large(settings.attempts.unlimited):
             yield "accounts.attempts.unlimited", f"contains {told}: are they all yours?"
 

@@ -1,0 +1,78 @@
+"""The REST API in the daemon: served with the datastore and the rules in use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from accounts.answers import Answers
+from accounts.attempts import Attempts
+from accounts.http.application import application
+from accounts.http.context import Clock, Succeeded
+from accounts.http.server import HttpServer
+from accounts.http.settings import HttpSettings
+from accounts.lookup.ask import Answer, Ask
+from accounts.passwords import PasswordSettings, PasswordWorkers
+from accounts.settings import AccountsSettings
+from accounts.store.database import Database
+from accounts.store.seal import Seal
+
+
+class ApiRules(Protocol):
+    """The part of the configuration in use that a request is answered with."""
+
+    settings: AccountsSettings
+    answers: Answers
+    attempts: Attempts
+    workers: PasswordWorkers
+    seal: Seal
+
+
+class ApiContext:
+    """`accounts.http.context.Context` of the daemon: a request sees the rules of its time."""
+
+    clock: Clock = staticmethod(time.time)
+
+    def __init__(
+        self, database: Database, rules: Callable[[], ApiRules], succeeded: Succeeded
+    ) -> None:
+        self.database = database
+        self.succeeded = succeeded
+        self._rules = rules
+
+    @property
+    def seal(self) -> Seal:
+        """The keys that secrets in the datastore are encrypted with."""
+        return self._rules().seal
+
+    @property
+    def workers(self) -> PasswordWorkers:
+        """The threads that check and hash passwords."""
+        return self._rules().workers
+
+    @property
+    def attempts(self) -> Attempts:
+        """The limits on wrong passwords, the same as for Postfix's logins."""
+        return self._rules().attempts
+
+    @property
+    def passwords(self) -> PasswordSettings:
+        """The rules for new passwords."""
+        return self._rules().settings.passwords
+
+    @property
+    def settings(self) -> HttpSettings:
+        """The bounds of the API."""
+        return self._rules().settings.http
+
+    def ask(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[Answer, ...]]:
+        """Ask the database about a login."""
+        return self._rules().answers.ask(asks)
+
+
+def api_server(
+    database: Database, rules: Callable[[], ApiRules], succeeded: Succeeded
+) -> HttpServer:
+    """Return the server of the API, which is not started yet."""
+    return HttpServer(application(ApiContext(database, rules, succeeded)))
