@@ -1,9 +1,9 @@
-"""Asks the checks in their order and makes one answer of what they say.
+"""Engine of the policy server: runs the checks in order and combines their results.
 
-The first check that refuses, defers or accepts ends the row; a hold, or a header field to prepend,
-waits whether a later check has something stronger to say: what is denied is not let in to be held.
-A check that fails answers as its failure mode says, and one in dry run only for the log. The facts
-that a check returns are passed to those after it.
+The first check that refuses, defers or accepts ends the evaluation. A hold or a header field to
+prepend stays pending, because a later check may refuse: a denied message must not be held instead.
+If a check fails, its failure mode decides; a check in a dry run only writes to the log. The facts
+that a check returns are passed to later checks.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ PROXIED = Counter(
 )
 
 WAITING = {"PREPEND": 1, "HOLD": 2}
-"""Actions that do not end the row, with their ranks: of two the higher one is answered."""
+"""Actions that do not end the evaluation, with their ranks; the highest one is the answer."""
 
 _STRICTNESS: dict[FailureMode, int] = {"open": 0, "tempfail": 1, "closed": 2}
 
@@ -51,7 +51,7 @@ log = get_logger("policyd")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A check with what its section says about all checks."""
+    """A check, with the settings that every check has."""
 
     check: Check
     dry_run: bool
@@ -64,23 +64,23 @@ class Row:
 
 
 class Decision:
-    """What one request is answered, and what each check found on the way."""
+    """The answer to one request, and the findings of the checks."""
 
     __slots__ = ("action", "check", "findings", "proxied", "reason")
 
     def __init__(self) -> None:
         self.action: Action = DUNNO
         self.check = ""
-        """The check whose action it is; empty when none had anything to say."""
+        """The check that set the action; empty if none did."""
         self.reason = ""
         self.findings: list[str] = []
-        """``check: finding (detail)`` of each check that found anything, in order."""
+        """``check: finding (detail)`` of each check with a finding, in order."""
         self.proxied = False
-        """Whether the client's address is a proxy's, so that the checks did not get it."""
+        """Whether the client's address is a proxy's and was hidden from the checks."""
 
     @classmethod
     def refused(cls, reply: Reply) -> Decision:
-        """Answer a request that no check was asked about."""
+        """Return a refusal without running any check."""
         decision = cls()
         decision.action, decision.reason = refuse(reply), reply.reason
         return decision
@@ -94,24 +94,24 @@ class Engine:
         proxies = ClientTable(str(network) for network in proxy_networks)
         self._proxies = proxies if proxies else None
         self._warned = False
-        # asked for every request, so each state's row is made once
+        # needed for every request, so the checks of each state are selected once
         self._by_state: dict[str, tuple[Row, ...]] = {
             state: tuple(row for row in self.rows if state in row.check.states) for state in State
         }
-        # Names and findings are few, so each pair's counter is looked up once.
+        # There are few names and findings, so the counter of each pair is looked up once.
         self._counted: dict[tuple[str, str, str], Count] = {}
 
     async def decide(self, request: Request) -> Decision:
-        """Return the answer to a request; never raises but when it is cancelled.
+        """Return the answer to a request; raises only when it is cancelled.
 
-        A cancellation means that the time is up; `out_of_time` then says what to answer.
+        A cancellation means that the time is up; `out_of_time` then returns the answer.
         """
         decision = Decision()
         if self._is_proxied(request):
             self._note_proxy(request)
             decision.proxied = True
             decision.findings.append("client address is a proxy's")
-            # nothing may be derived from the address of a proxy
+            # the address of a proxy says nothing about the client
             request = request.without_client()
         facts = NO_FACTS
         for row in self._by_state.get(request.state, ()):
@@ -148,7 +148,7 @@ class Engine:
             )
 
     def out_of_time(self, request: Request) -> Decision:
-        """Return the answer when the budget is spent: the strictest failure mode of all checks."""
+        """Return the answer when time is up: the strictest failure mode of all checks."""
         decision = Decision()
         decision.proxied = self._is_proxied(request)
         asked = [row for row in self._by_state.get(request.state, ()) if not row.dry_run]
@@ -158,7 +158,7 @@ class Engine:
         return decision
 
     def _take(self, decision: Decision, row: Row, result: CheckResult) -> bool:
-        """Note a result; True when it ends the row."""
+        """Add a result to the decision; return whether it ends the evaluation."""
         check, action, finding = row.check.name, result.action, result.finding
         shown = f"{check}: {finding}"
         if result.detail:
@@ -180,17 +180,17 @@ class Engine:
 
 
 def _replaces(action: Action, waiting: Action) -> bool:
-    """Tell whether `action` replaces what waits so far, which is `DUNNO` when nothing does."""
+    """Return whether `action` replaces the pending action, which is `DUNNO` at first."""
     if action.verb in WAITING:
         return WAITING[action.verb] > WAITING.get(waiting.verb, 0)
     if action == DUNNO:
-        # a client that is let through still gets the header field, or is held
+        # a check that accepts keeps a pending header field or hold
         return waiting.verb not in WAITING
     return True
 
 
 def _failed(row: Row, why: str, facts: Facts = NO_FACTS) -> CheckResult:
-    """Return what the failure mode of a check answers."""
+    """Return the result that the failure mode of a check demands."""
     name, mode = row.check.name, row.failure_mode
     FAILURES.labels(name, mode).inc()
     reason = f"{name}-unavailable"
@@ -206,14 +206,14 @@ def _failed(row: Row, why: str, facts: Facts = NO_FACTS) -> CheckResult:
 
 
 def _out_of_resources(row: Row, why: str, facts: Facts) -> CheckResult:
-    """Defer for a shortage of ours, which no failure mode is about: mail waits until it ends."""
+    """Defer whatever the failure mode: this server is short of resources for the moment."""
     FAILURES.labels(row.check.name, DEFERRED.reason).inc()
     log.error("out of resources, a check could not be made", check=row.check.name, error=why)
     return CheckResult("failed", refuse(DEFERRED), DEFERRED.reason, why, facts)
 
 
 async def within(engine: Engine, request: Request, seconds: float) -> Decision:
-    """Make one decision with a bound of its own, for callers without a server."""
+    """Return a decision within `seconds`, for callers that have no server."""
     try:
         async with asyncio.timeout(seconds):
             return await engine.decide(request)

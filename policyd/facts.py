@@ -1,4 +1,4 @@
-"""Facts that one check finds out about a client and that a later check uses."""
+"""Facts about a client that one check finds and a later check uses."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Facts about the client of one request, from the checks asked so far."""
+    """Facts about the client of one request, from the checks that have run so far."""
 
     signals: tuple[str, ...] = ()
-    """Why this client looks odd, one word each; selective greylisting reads them."""
+    """Reasons why this client looks odd, one word each, for selective greylisting."""
     welcome: str = ""
-    """Name of the DNS list of good senders that has the client; empty when none has."""
+    """Name of the DNS list of good senders that contains the client; empty if none does."""
 
     def plus(self, more: Facts) -> Facts:
-        """Return these facts and `more`, which a later check found."""
+        """Return these facts together with `more`, the facts from a later check."""
         if more is NO_FACTS:
             return self
         if self is NO_FACTS:

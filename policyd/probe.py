@@ -1,4 +1,4 @@
-"""The handshake of `gatepost probe` with a policy server."""
+"""Handshake of `gatepost probe` with a policy server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _REQUEST = b"".join(b"%s=%s\n" % (name.encode(), value.encode()) for name, value
 
 
 def policy() -> Handshake:
-    """Ask about a VRFY (SMTPD_POLICY_README); any action is an answer."""
+    """Send a request for VRFY (SMTPD_POLICY_README); any action is a valid answer."""
     buffer = Buffer()
     answer = yield from buffer.until(b"\n\n", _REQUEST + b"\n")
     line = answer.decode("utf-8", "replace").strip()

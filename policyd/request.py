@@ -1,11 +1,11 @@
-"""One request of Postfix, as it was parsed: typed access to its attributes.
+"""Policy request from Postfix, with typed access to its attributes.
 
 A request never changes. A check returns its findings (`policyd.checks.CheckResult`), and
 `policyd.engine` passes them on.
 
-An attribute that is not available is missing, empty, or 0 (SMTPD_POLICY_README); the three look the
-same here. Which version of Postfix sends an attribute is said where it matters: an older one leaves
-the default.
+An attribute that is not available is missing, empty, or 0 (SMTPD_POLICY_README); all three look the
+same here. Where it matters, the docstring of an attribute gives the first version of Postfix that
+sends it; with older versions it has its default.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from policyd.match import parse_address
 REQUEST_TYPE = "smtpd_access_policy"
 """The attribute `request` of every policy request."""
 MAX_REMEMBERED = 254
-"""Characters of an address that stays parsed for further requests: RFC 5321 section 4.5.3.1.3
-allows no more."""
+"""Maximum length of an address that is cached in its parsed form, in characters: RFC 5321 section
+4.5.3.1.3 allows no more."""
 
 
 class State(enum.StrEnum):
-    """Where in the SMTP dialogue Postfix asks: `protocol_state`."""
+    """Stage of the SMTP session at which Postfix asks: `protocol_state`."""
 
     CONNECT = "CONNECT"
     EHLO = "EHLO"
@@ -56,16 +56,16 @@ _CLIENT_UNKNOWN = dict.fromkeys(("client_address", "client_name", "reverse_clien
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
-    """The attributes of a policy request; whoever makes one leaves the mapping as it is."""
+    """The attributes of a policy request; the caller must not change the mapping later."""
 
     attributes: Mapping[str, str]
-    # read several times for each request, so they are looked up once
+    # every request reads these several times, so they are looked up once
     state: str = field(init=False)
-    """One of `State`, or something that a later Postfix may send."""
+    """A member of `State`, or another word that a later version of Postfix sends."""
     sender: str = field(init=False)
     """Envelope sender as in MAIL FROM; empty for the null sender and before MAIL."""
     recipient: str = field(init=False)
-    """Envelope recipient at RCPT; at DATA and END-OF-MESSAGE only when there is one alone."""
+    """Envelope recipient at RCPT; at DATA and END-OF-MESSAGE only if there is just one."""
 
     def __post_init__(self) -> None:
         get = self.attributes.get
@@ -85,7 +85,7 @@ class Request:
 
     @property
     def is_probe(self) -> bool:
-        """Whether it is a health probe's (`gatepost probe policy`), and nobody's mail."""
+        """Whether it is a health probe (`gatepost probe policy`) instead of mail."""
         return self.attributes == PROBE
 
     @property
@@ -96,29 +96,29 @@ class Request:
 
     @property
     def client_name(self) -> str:
-        """Host name of the client that leads back to its address (FCrDNS); empty when none does."""
+        """Host name of the client, if it resolves to the client's address (FCrDNS); else empty."""
         name = self.attributes.get("client_name", "")
         return "" if name == "unknown" else name
 
     @property
     def reverse_client_name(self) -> str:
-        """Host name from the PTR record, whether it leads back or not; empty when there is none."""
+        """Host name from the PTR record, verified or not; empty if there is none."""
         name = self.attributes.get("reverse_client_name", "")
         return "" if name == "unknown" else name
 
     @property
     def helo_name(self) -> str:
-        """What the client said in EHLO or HELO."""
+        """The client's argument of EHLO or HELO."""
         return self.attributes.get("helo_name", "")
 
     @property
     def sasl_username(self) -> str:
-        """The login of an authenticated client (Postfix 2.2), empty for others."""
+        """The login of an authenticated client (Postfix 2.2); empty for other clients."""
         return self.attributes.get("sasl_username", "")
 
     @property
     def instance(self) -> str:
-        """The same for all requests about one message."""
+        """Identifier that all requests about one message share."""
         return self.attributes.get("instance", "")
 
     @property
@@ -128,7 +128,7 @@ class Request:
 
     @property
     def size(self) -> int:
-        """Bytes of the message: as announced in MAIL FROM, at END-OF-MESSAGE as it is."""
+        """Size of the message in bytes: announced in MAIL FROM, actual at END-OF-MESSAGE."""
         return _number(self.attributes.get("size", ""))
 
     @property
@@ -148,7 +148,7 @@ class Request:
 
     @property
     def sender_domain(self) -> str:
-        """Domain of the envelope sender in A-labels; text that is none is left in lower case."""
+        """Domain of the envelope sender in A-labels; text that is no domain, in lower case."""
         return self.sender_address.host
 
 
@@ -161,10 +161,10 @@ def _parse(text: str) -> MailAddress:
     return MailAddress.parse(without_route(text))
 
 
-# several checks look at an address, and Postfix asks once for each recipient of a sender
+# several checks use an address, and Postfix asks once for each recipient of a message
 _parse_usual = lru_cache(maxsize=8192)(_parse)
 
 
 def _number(text: str) -> int:
-    """Read a count; what is not a plain decimal number of at most 18 digits counts as 0."""
+    """Return a count; text other than a decimal number of at most 18 digits counts as 0."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else 0

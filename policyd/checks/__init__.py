@@ -1,9 +1,9 @@
-"""The checks: what each looks at, and what it makes of a request.
+"""Checks of a policy request: their interface and their results.
 
-A check has a name, the protocol states at which it has something to say, and one verb. It returns
-None (nothing to say), or a `CheckResult`: an action for Postfix, or a finding alone, and facts for
-the checks after it. If it cannot find out, it raises `CheckError`, and its failure mode decides. It
-changes neither the request nor the facts it is given.
+A check has a name, the protocol states in which it runs, and one method. The method returns None
+if the check has no opinion, or a `CheckResult` with a finding and perhaps an action for Postfix and
+facts for later checks. If it cannot reach a result, it raises `CheckError`, and its failure mode
+decides. It changes neither the request nor the facts that it gets.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from policyd.request import Request
 class CheckResult:
     """The result of a check for one request.
 
-    `finding` is a word or two for the log and the metrics. `action` is what Postfix shall do; None
-    leaves it to the checks that follow. `reason` is the reason id of a refusal, which its reply,
-    the log, the metrics and docs/reference/replies.md share. `detail` is for the log alone. `facts`
-    are for the checks that follow.
+    `finding` is a word or two for the log and the metrics. `action` is the answer to Postfix; None
+    leaves it to later checks. `reason` is the reason id of a refusal; the reply, the log, the
+    metrics and docs/reference/replies.md all use it. `detail` appears only in the log. `facts` are
+    for later checks.
     """
 
     finding: str
@@ -47,7 +47,7 @@ class CheckResult:
 
 
 def accept(finding: str, detail: str = "") -> CheckResult:
-    """No further check of ours is asked; Postfix goes on with its own restrictions."""
+    """Skip all later checks; Postfix continues with its own restrictions."""
     return CheckResult(finding, DUNNO, detail=detail)
 
 
@@ -56,17 +56,17 @@ class Check(Protocol):
 
     @property
     def name(self) -> str:
-        """The word for it in configuration, log and metrics."""
+        """Its name in the configuration, the log and the metrics."""
         ...
 
     @property
     def states(self) -> AbstractSet[str]:
-        """The protocol states (`policyd.request.State`) at which it is asked."""
+        """The protocol states (`policyd.request.State`) in which it runs."""
         ...
 
     async def check(self, request: Request, facts: Facts, /) -> CheckResult | None:
-        """Look at a request, knowing the facts from the checks before this one.
+        """Check a request, given the facts from earlier checks.
 
-        Raises `CheckError` when it cannot find out.
+        Raises `CheckError` if it cannot reach a result.
         """
         ...

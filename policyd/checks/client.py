@@ -1,4 +1,4 @@
-"""What a client looks like: host name, HELO, sender domain, SPF."""
+"""Check of the client: its host name, its HELO name, its sender domain and SPF."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from policyd.template import fill, of_request
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A thing that can be wrong: its reason id, and what the client is told."""
+    """A rule that a client can break: its reason id, and the text of the reply."""
 
     reason: str
     text: str
@@ -63,7 +63,7 @@ class ClientCheck:
         self._exempt = ClientTable(map(str, settings.exempt_networks))
 
     async def check(self, request: Request, _facts: Facts = NO_FACTS) -> CheckResult | None:
-        """Refuse by the first rule that does; note the others."""
+        """Refuse by the first broken rule that is set to refuse; note the others."""
         address = request.client
         if request.sasl_username or address is None:
             return None
@@ -90,12 +90,12 @@ class ClientCheck:
         values = of_request(request, self._hostname) | {"problem": rule.text}
         text = fill(self._settings.text, values)
         told = reply(rule.reason, text, temporary=treatment == "defer")
-        # a client that is refused is odd as well: in dry run the mail goes on to greylisting
+        # A refused client also counts as odd: in a dry run its mail continues to greylisting.
         facts = Facts(signals=(*noted, rule.reason))
         return CheckResult(rule.reason, refuse(told), rule.reason, facts=facts)
 
     async def _broken(self, request: Request) -> AsyncIterator[tuple[Rule, Treatment]]:
-        """Yield the rules that a client breaks, the cheap ones first."""
+        """Yield the rules that a client breaks, in order of their cost."""
         settings = self._settings
         if request.state in _HELO_STATES:
             for rule, treatment in self._judge_helo(request):
@@ -132,8 +132,7 @@ class ClientCheck:
     async def _has_name(self, request: Request) -> bool:
         """Return whether the client has a verified name after all.
 
-        Postfix says "unknown" as well when DNS did not answer: before mail is refused for it, we
-        look ourselves.
+        Postfix also reports "unknown" if DNS did not answer, so we ask DNS before we refuse mail.
         """
         if self._settings.no_name == "note":
             return False  # no question is worth a note
@@ -148,7 +147,7 @@ class ClientCheck:
     async def _judge_sender(self, request: Request) -> Rule | None:
         sender = request.sender_address
         if not sender.host or sender.host.startswith("["):
-            return None  # RFC 5321 section 4.1.3: an address literal is asked of nobody
+            return None  # RFC 5321 section 4.1.3: an address literal needs no DNS query
         if not sender.domain:
             return SENDER_UNKNOWN
         ask = self._resolver.within(self._settings.dns_budget)

@@ -1,4 +1,4 @@
-"""Signs that somebody else has a user's password: many networks or countries, many bounces."""
+"""Check for stolen passwords: logins from many networks or countries, and many bounces."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ ALERTS = Counter(
 ALERT_INTERVAL = 600.0
 """Seconds between two alerts in the log for one login."""
 MAX_ALERTED = 10_000
-"""Logins remembered to have been told of."""
+"""Maximum number of logins whose last alert is remembered."""
 
 log = get_logger("policyd")
 
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """What was seen: a word for metrics, and a sentence."""
+    """A sign of abuse: a word for the metrics, and a sentence for the log and the reply."""
 
     word: str
     told: str
@@ -66,7 +66,7 @@ class CompromisedCheck:
         self._alerted: dict[str, float] = {}
 
     async def check(self, request: Request, _facts: Facts = NO_FACTS) -> CheckResult | None:
-        """Take note of a login, of what it sends and of what comes back; act upon a sign."""
+        """Record the use of a login, its messages and its bounces; act on a sign of abuse."""
         user = request.sasl_username.lower()
         if user:
             if user in self._exempt or request.state != "RCPT":
@@ -144,7 +144,7 @@ def _names(recent: RecentItems) -> str:
 
 
 def _counted(entry: StoreEntry | None, now: int, period: float) -> StoreEntry:
-    """Count one more; the count begins anew when its period is over."""
+    """Add one to a count, or start again at one when its period is over."""
     expires = entry.expires if entry is not None else now + int(period) + 1
     return StoreEntry(str(_count(entry) + 1), expires)
 

@@ -1,4 +1,4 @@
-"""DNS lists: asked side by side within one budget, weighed, and watched for their health."""
+"""DNS lists: queried in parallel within one time budget, weighted, and tested for their health."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from policyd.template import fill, of_request
 
 REASON = "dnslist"
 TEST_BUDGET = 10.0
-"""Seconds for the two questions of a self-test."""
+"""Seconds for the two queries of a self-test."""
 FAILURES_TO_TEST = 10
-"""Unanswered questions in a row after which a zone is tested at once."""
+"""Consecutive unanswered queries after which a zone is tested at once."""
 
 ASKED = Counter(
     "gatepost_policyd_dnslist_answers_total", "Answers from each DNS list", ["zone", "answer"]
@@ -53,23 +53,23 @@ log = get_logger("policyd")
 
 
 class AsyncAsker(Protocol):
-    """What the checks need of `gatepost.dns.AsyncResolver`."""
+    """The part of `gatepost.dns.AsyncResolver` that the checks need."""
 
     async def resolve(self, question: Question, deadline: float | None = None) -> Answer:
-        """Return the answer; TEMPFAIL at the latest at `deadline` of the monotonic clock."""
+        """Return the answer; TEMPFAIL if there is none by `deadline` (monotonic clock)."""
         ...
 
 
 @dataclass(slots=True)
 class ZoneStanding:
-    """What is known of a zone's health. It outlives a reload: a zone that lists the world must not
-    refuse anybody's mail until its next test."""
+    """The known health of a zone. It survives a reload, so that a zone that lists every address
+    does not refuse mail until its next test."""
 
     health: Health
     failures: int = 0
-    """Questions in a row that were not answered."""
+    """Number of consecutive unanswered queries."""
     test_at: float = 0.0
-    """When the next test is due, on the monotonic clock."""
+    """Time of the next test (monotonic clock)."""
 
 
 ZoneStandings: TypeAlias = dict[tuple[str, str, bool], ZoneStanding]
@@ -96,25 +96,25 @@ class ListZone:
 
     @property
     def health(self) -> Health:
-        """What its last test told."""
+        """The result of its last test."""
         return self.standing.health
 
     @property
     def in_use(self) -> bool:
-        """Whether it is asked: it is once its test has told nothing against it."""
+        """Whether it is queried, which it is after a test that found no fault."""
         return self.health in (Health.GOOD, Health.SILENT)
 
     @property
     def left_out(self) -> bool:
-        """Whether a test has told against it."""
+        """Whether it is not queried because a test failed."""
         return not self.in_use and self.health is not Health.UNTESTED
 
     def masked(self, text: str) -> str:
-        """`text` without the query key: a list may repeat what it was asked."""
+        """Return `text` without the query key, because a list may repeat the query."""
         return text.replace(self._key, "*") if self._key else text
 
     def question(self, request: Request) -> Question | None:
-        """Return what is asked about a request; None when there is nothing to ask."""
+        """Return the query for a request; None if the list has none for it."""
         if self.of == "client":
             name = address_name(request.client, self.zone)
         elif self.of == "sender":
@@ -126,7 +126,7 @@ class ListZone:
         return Question(name, "A") if name else None
 
     def judge(self, answer: Answer) -> tuple[Listing, str]:
-        """Return what an answer means; count it, and have the zone tested when it looks ill."""
+        """Interpret and count an answer; schedule a test if the zone looks broken."""
         listing, code = judge(answer, self._filters)
         self._counts[listing].inc()
         if listing is Listing.ERROR:
@@ -141,7 +141,7 @@ class ListZone:
         return listing, code
 
     def found(self, health: Health, told: str = "") -> None:
-        """Take a finding about the zone's health; a change is logged once."""
+        """Record a finding about the zone's health; log each change once."""
         if health is self.health:
             return
         was_left_out = self.left_out
@@ -156,14 +156,14 @@ class ListZone:
             log.warning("DNS list does not answer", zone=self.shown)
 
     def tests(self) -> SelfTest:
-        """Return the questions of its self-test."""
+        """Return the queries of its self-test."""
         of = SelfTest.of_addresses if self.of == "client" else SelfTest.of_domains
         return of(self.zone)
 
 
 @dataclass(frozen=True, slots=True)
 class ListFinding:
-    """What one list said of a request."""
+    """The answer of one list to a request."""
 
     zone: ListZone
     question: Question
@@ -193,10 +193,10 @@ class DnsListsCheck:
         self._monotonic = monotonic
 
     async def check(self, request: Request, _facts: Facts = NO_FACTS) -> CheckResult | None:
-        """Ask what there is to ask; refuse from the threshold on.
+        """Query the lists; refuse if the sum of the weights reaches the threshold.
 
-        Not about a login: the addresses that people write from are on lists of dynamic addresses,
-        as they should be.
+        Clients that are logged in are exempt: lists of dynamic addresses rightly contain the
+        addresses of home users.
         """
         if request.sasl_username:
             return None
@@ -223,7 +223,7 @@ class DnsListsCheck:
         return CheckResult("listed", action, REASON, f"{weight:g}: {shown}", facts)
 
     async def ask(self, request: Request) -> list[ListFinding]:
-        """Ask each list in use, within the budget; one that is left out says nothing."""
+        """Query each list in use within the budget; skip lists that are left out."""
         concerned = [
             (zone, question)
             for zone in self.zones
@@ -249,7 +249,7 @@ class DnsListsCheck:
         return findings
 
     async def _test_new(self, zones: Sequence[ListZone], deadline: float) -> None:
-        """Wait for the first test of zones: until then nobody knows whether they list the world."""
+        """Wait for the first test of each zone: an untested zone may list every address."""
         new = [zone for zone in zones if zone.health is Health.UNTESTED]
         if new:
             with suppress(TimeoutError):
@@ -276,7 +276,7 @@ class DnsListsCheck:
         return reply(REASON, text.replace("…", "*"), temporary=False)
 
     async def test_zones(self) -> None:
-        """Test every zone whose time has come (RFC 5782 section 5)."""
+        """Test every zone that is due (RFC 5782 section 5)."""
         now = self._monotonic()
         due = [zone for zone in self.zones if zone.standing.test_at <= now]
         for zone in due:
@@ -288,7 +288,7 @@ class DnsListsCheck:
         )
         for zone, failure in zip(tested, failures, strict=True):
             if isinstance(failure, ShortageError):
-                continue  # nothing was learned of the zone: it stays due
+                continue  # the zone is still untested, so it stays due
             if failure is not None:
                 raise failure
             well = zone.health is Health.GOOD
@@ -298,7 +298,7 @@ class DnsListsCheck:
                 log.warning("DNS list does not answer", zone=zone.shown)
 
     def _let_in_again(self, zone: ListZone, now: float) -> None:
-        """Let a zone without test entries in again, one interval after its error."""
+        """Use a zone without test entries again, one interval after its error."""
         if not zone.left_out:
             return
         if zone.standing.test_at:
@@ -308,7 +308,7 @@ class DnsListsCheck:
             zone.standing.test_at = now + self._settings.retest_interval
 
     async def ask_health(self, zone: ListZone) -> Health:
-        """Ask what the test entries of a zone say now."""
+        """Query the test entries of a zone and return its health."""
         deadline = self._monotonic() + TEST_BUDGET
         tests = zone.tests()
         answers = await asyncio.gather(
@@ -318,9 +318,9 @@ class DnsListsCheck:
         return judge_zone(*answers)
 
     async def test_zone(self, zone: ListZone) -> None:
-        """Test one zone and take note of what it says."""
+        """Test one zone and record its health."""
         health = await self.ask_health(zone)
-        # A silent zone that was out stays out: nothing says that it is well again.
+        # A zone that was left out and is silent stays out: nothing shows that it works again.
         if health is not Health.SILENT or zone.in_use:
             zone.found(health)
 
@@ -329,7 +329,7 @@ _THINGS = {"client": "client", "sender": "sender domain", "helo": "HELO name", "
 
 
 def _listed(request: Request, bad: Sequence[ListFinding]) -> Iterator[str]:
-    """Say what is listed where: a sender whose domain is on a list is not told of the address."""
+    """Yield a text for each listed property of a request, with the lists that contain it."""
     values = {
         "client": request.client_address,
         "sender": request.sender_domain,

@@ -1,4 +1,4 @@
-"""Greylisting at RCPT: finds the identity of the client, asks the store, and says what it means."""
+"""Check for greylisting at RCPT: identifies the client, reads the store, and decides."""
 
 from __future__ import annotations
 
@@ -37,17 +37,18 @@ REASON_NEW = "greylist-new"
 REASON_EARLY = "greylist-early"
 
 RECENT_SECONDS = 60
-"""For how long a triplet that passes is not looked up again: what `gatepost greylist forget`
-removes may pass for so long, and the replicas of a store need not agree faster."""
+"""Seconds for which a triplet that passed is not looked up again. For so long, an entry that
+`gatepost greylist forget` removed may still pass, and the replicas of a store may differ."""
 RECENT_ENTRIES = 50_000
-"""Triplets and clients that are remembered to pass, twice: some 20 MB when full."""
+"""Triplets and clients in each of the two generations that remember passes: some 20 MB when
+full."""
 HEADER_INSTANCES = 4096
-"""Messages remembered to have got their header: Postfix asks once for each recipient."""
+"""Messages remembered as having their header field: Postfix asks once for each recipient."""
 DEFERRALS = 4096
-"""Answers kept ready: two reasons for each second of a delay of half an hour."""
+"""Maximum number of cached answers: two reasons for each second of a half-hour delay."""
 
 Identify: TypeAlias = Callable[[Request, Facts], Awaitable[str]]
-"""Finds an identity that costs something (DNS), or the empty string."""
+"""Returns an identity that takes a DNS query to find, or the empty string."""
 
 _NOTHING = GreylistRecords(None, None)
 _KNOWN = CheckResult("known")
@@ -55,7 +56,7 @@ _AUTO_ALLOWED = CheckResult("auto-allowed")
 
 
 class RecentPasses:
-    """Keys that passed a moment ago: two generations of a set with times, bounded and cheap."""
+    """Keys that passed recently: two bounded generations of keys, each key with a time."""
 
     def __init__(self, size: int = RECENT_ENTRIES) -> None:
         self._size = size
@@ -63,12 +64,12 @@ class RecentPasses:
         self._old: dict[str, float] = {}
 
     def fresh(self, key: str, now: float) -> bool:
-        """Return whether `key` passed within the last moments."""
+        """Return whether `key` passed recently."""
         until = self._young.get(key) or self._old.get(key)
         return until is not None and until > now
 
     def note(self, key: str, until: float) -> None:
-        """Remember `key` until then."""
+        """Remember `key` until the time `until`."""
         self._young[key] = until
         if len(self._young) >= self._size:
             self._old, self._young = self._young, {}
@@ -77,8 +78,8 @@ class RecentPasses:
 class GreylistCheck:
     """The check `greylist`.
 
-    `store` does not fail (see `policyd.stores.guard.Fallback`). `identify` finds identities that
-    are only worth their price when mail of a client without a host name would be deferred.
+    `store` does not fail (see `policyd.stores.guard.Fallback`). The functions in `identify` cost
+    time, so they are called only before mail from a client without a host name is deferred.
     """
 
     name = "greylist"
@@ -111,12 +112,12 @@ class GreylistCheck:
         )
         self._recent = RecentPasses()
         self._with_header: OrderedDict[str, None] = OrderedDict()
-        # A text that says the same to everybody makes few different answers: they are kept.
+        # A reply without macros has few different texts, so the answers are cached.
         self._same_for_all = fields(settings.text) <= {"seconds", "hostname"}
         self._deferrals: dict[tuple[str, int], CheckResult] = {}
 
     async def check(self, request: Request, facts: Facts = NO_FACTS) -> CheckResult | None:
-        """Defer what is new, pass what came back."""
+        """Defer a first attempt; pass a retry after the delay."""
         if request.sasl_username:
             return None
         address = request.client
@@ -129,7 +130,7 @@ class GreylistCheck:
         identities = [network]
         if self._by_host and name and (host := host_identity(address, name)):
             identities.insert(0, host)
-        # one coroutine for all of it: this is the way of nearly every request
+        # one coroutine for everything, because nearly every request runs through here
         sender = stable_sender(request.sender)
         recipient = request.recipient.lower()
         now = self._clock()
@@ -174,7 +175,7 @@ class GreylistCheck:
         recipient: str,
         now: float,
     ) -> GreylistVerdict:
-        """Return the verdict under an identity that has to be found out first, if it is better."""
+        """Return the verdict for an identity that needs a DNS query, if it is better."""
         for identify in self._identify:
             if further := await identify(request, facts):
                 better = await self._ask_store(request, [further], sender, recipient, now)
@@ -190,9 +191,9 @@ class GreylistCheck:
         recipient: str,
         now: float,
     ) -> Awaitable[GreylistVerdict]:
-        """Decide on what is known of all identities; what is learned is kept under the first.
+        """Decide from the records of all identities; save the new record under the first.
 
-        Under which identity it is, is noted for the client's address and name, to be found by.
+        Aliases from the client's address and name to that identity make the record searchable.
         """
         hide, rules = self._hide, self.rules
         keys = [records.triplet_key(hide, one, sender, recipient) for one in identities]
@@ -210,7 +211,7 @@ class GreylistCheck:
                 entries[0] = records.triplet_entry(after.triplet, rules)
             if after.client is not None and after.client is not seen.client:
                 entries[count] = records.client_entry(after.client, rules)
-            # an alias is written with what it leads to, or when it does not yet lead there
+            # write an alias together with its record, or if it does not point to the record yet
             written = entries[0] is not known[0] or entries[count] is not known[count]
             for n in range(2 * count, len(entries)):
                 if written or identity not in records.read_alias(known[n]):
@@ -273,7 +274,7 @@ class GreylistCheck:
 
 
 def _aliases(request: Request, identity: str) -> list[str]:
-    """Return what somebody may look a client up by, from which its identity does not follow."""
+    """Return the names by which an administrator may search, except the identity itself."""
     aliases = []
     if not identity.startswith("net:") and (address := request.client):
         aliases.append(str(address))
@@ -285,14 +286,14 @@ def _aliases(request: Request, identity: str) -> list[str]:
 def suspicious(
     request: Request, address: IpAddress | None, name: str, own_names: Collection[str]
 ) -> bool:
-    """Return whether a client looks odd by its names, enough for selective greylisting."""
+    """Return whether a client's names look odd enough for selective greylisting."""
     if not name or looks_generic(address, name):
         return True
     return judge_helo(request.helo_name, address, own_names, ()) is not HeloForm.FINE
 
 
 def rules_of(settings: GreylistSettings) -> GreylistRules:
-    """Return the rules as the settings say; a short `max_age` moves `last` on more often."""
+    """Return the rules from the settings; a short `max_age` updates `last` more often."""
     return GreylistRules(
         delay=int(settings.delay),
         retry_window=int(settings.retry_window),
@@ -303,14 +304,14 @@ def rules_of(settings: GreylistSettings) -> GreylistRules:
 
 
 def hide_of(settings: GreylistSettings) -> records.Hide:
-    """Return what is done to names before they are kept; raises `OSError` or `ValueError`."""
+    """Return the function that hides names in the store; raises `OSError` or `ValueError`."""
     if settings.privacy_key_file is None:
         return records.plain
     return records.hashed(settings.privacy_key_file.read())
 
 
 def _together(known: Known, count: int) -> GreylistRecords:
-    """Return what is known under several identities, as one."""
+    """Return the records of several identities, merged into one."""
     if not any(known):
         return _NOTHING
     triplet = records.read_triplet(known[0])

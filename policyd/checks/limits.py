@@ -1,4 +1,4 @@
-"""Limits: token buckets for users, clients, senders and recipients, taken in one step."""
+"""Limits: token buckets for users, clients, senders and recipients, charged in one step."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from policyd.template import fill, of_request
 
 EXCEEDED = Counter("gatepost_policyd_limits_exceeded_total", "Requests beyond a limit", ["rule"])
 MESSAGE_SECONDS = 3600
-"""For how long a message (its `instance`) is remembered to have been counted: an SMTP transaction
-with many recipients is over by then (RFC 5321 section 4.5.3.2)."""
+"""Seconds for which a counted message is remembered by its `instance`. An SMTP transaction with
+many recipients is over by then (RFC 5321 section 4.5.3.2)."""
 _STRICTNESS = {"hold": 0, "defer": 1, "reject": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What one request costs under one rule. `once` is the key of a mark that makes it free."""
+    """The cost of a request under one rule. If the store has the key `once`, it is free."""
 
     rule: LimitSettings
     rate: Rate
@@ -40,14 +40,14 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Exceeded:
-    """A rule that a request is beyond, and in how many seconds it would not be."""
+    """A rule whose limit a request exceeds, and the seconds until it would not."""
 
     charge: Charge
     wait: float
 
 
 class LimitsCheck:
-    """The check `limits`. Raises `StoreError` when the store fails: its failure mode decides."""
+    """The check `limits`. Raises `StoreError` if the store fails; its failure mode decides."""
 
     name = "limits"
     states = frozenset({"RCPT", "DATA", "END-OF-MESSAGE"})
@@ -68,7 +68,7 @@ class LimitsCheck:
             self._rules.setdefault(rule.state, []).append(rule)
 
     async def check(self, request: Request, _facts: Facts = NO_FACTS) -> CheckResult | None:
-        """Charge a request to every rule that concerns it."""
+        """Charge a request under every rule that applies to it."""
         rules = self._rules.get(request.state)
         if not rules:
             return None
@@ -110,16 +110,16 @@ class LimitsCheck:
 def charge_all(
     charges: list[Charge], entries: dict[str, StoreEntry | None], now: float
 ) -> Exceeded | None:
-    """Take the cost of each charge from `entries`; returns the strictest rule that is exceeded.
+    """Take the cost of each charge from `entries`; return the strictest rule that is exceeded.
 
-    A request that is refused costs nothing, under no rule: only mail that goes on is counted.
+    A refused request costs nothing under any rule, because only accepted mail is counted.
     """
     after: dict[str, StoreEntry | None] = {}
     exceeded: list[Exceeded] = []
     for charge in charges:
         if charge.once and entries.get(charge.once) is not None:
             continue
-        # two rules never share a bucket, so `entries` is what there was
+        # two rules never share a bucket, so `entries` still holds the old values
         before = read_bucket(entries.get(charge.key))
         bucket, enough = take(before, now, charge.rate, charge.cost)
         if not enough:
@@ -137,12 +137,12 @@ def charge_all(
 
 
 def _drained(bucket: Bucket, charge: Charge) -> Bucket:
-    """Charge a message that is held, as it was still sent; a bucket never goes below zero."""
+    """Charge a message that is held, because it was sent; a bucket never drops below zero."""
     return Bucket(max(0.0, bucket.tokens - charge.cost), bucket.time)
 
 
 def _charge(rule: LimitSettings, request: Request) -> Charge | None:
-    """Return what a request costs under a rule; None when the rule does not concern it."""
+    """Return the cost of a request under a rule; None if the rule does not apply."""
     who = _who(rule, request)
     if not who or who in rule.exempt:
         return None
@@ -164,7 +164,7 @@ def _charge(rule: LimitSettings, request: Request) -> Charge | None:
 
 
 def _who(rule: LimitSettings, request: Request) -> str:
-    """Whose limit it is, in lower case; empty when the request names nobody."""
+    """Return the subject of the limit in lower case; empty if the request has none."""
     if rule.per == "user":
         return request.sasl_username.lower()
     if rule.per == "client":

@@ -1,4 +1,4 @@
-"""SPF results for the checks that want one, evaluated once for a client, HELO name and sender."""
+"""SPF results for checks, evaluated once for each client, HELO name and sender."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from policyd.facts import NO_FACTS, Facts
 from policyd.request import Request
 
 KEPT = 20_000
-"""Results that are kept."""
+"""Maximum number of cached results."""
 KEPT_SECONDS = 300.0
-"""For how long: a message with a hundred recipients asks a hundred times."""
+"""Seconds for which a result is cached: a message with a hundred recipients asks for it a hundred
+times."""
 FAILURES_TO_PAUSE = 5
-"""Evaluations in a row that DNS left without an answer, after which none is begun for a while."""
+"""Consecutive evaluations without an answer from DNS after which new ones pause for a while."""
 PAUSE = 10.0
 
 NOBODY = SpfResult("spf", SpfStatus.NONE, "the client's address is not known")
@@ -27,10 +28,10 @@ _PAUSED = SpfResult("spf", SpfStatus.TEMPERROR, "DNS did not answer a moment ago
 
 
 class Resolves(Protocol):
-    """What is needed of `gatepost.dns.AsyncResolver`."""
+    """The part of `gatepost.dns.AsyncResolver` that `Spf` needs."""
 
     def within(self, seconds: float) -> Callable[[Question], Awaitable[Answer]]:
-        """Return a way to ask where all questions together have `seconds`."""
+        """Return a function that asks; all its questions share a budget of `seconds`."""
         ...
 
 
@@ -87,11 +88,11 @@ class Spf:
             self._kept.popitem(last=False)
 
     async def identity(self, request: Request, _facts: Facts = NO_FACTS) -> str:
-        """``spf:example.org`` when SPF passes: who the client is, for greylisting."""
+        """Return ``spf:example.org`` if SPF passes: an identity of the client for greylisting."""
         result = await self.check(request)
         return f"spf:{result.domain}" if result.status is SpfStatus.PASS else ""
 
 
 async def listed_identity(_request: Request, facts: Facts) -> str:
-    """``dnswl:list.example`` when a DNS list of good senders has the client."""
+    """Return ``dnswl:list.example`` if a DNS list of good senders contains the client."""
     return f"dnswl:{facts.welcome}" if facts.welcome else ""

@@ -1,4 +1,4 @@
-"""Allow and deny tables: what is allowed wins, then what is denied is refused."""
+"""Allow and deny tables: an allow entry wins over a deny entry."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from policyd.settings.tables import TablesSettings
 from policyd.template import fill, of_request
 
 REASONS = ("client", "helo", "sender", "recipient", "user")
-"""What a table is about; the reason id of a refusal is ``denied-`` and the word."""
+"""The subject of a table; the reason id of a refusal is ``denied-`` followed by it."""
 
 
 class TablesCheck:
-    """The check `tables`. Making it raises `MatchError` for a file that cannot be read."""
+    """The check `tables`. The constructor raises `MatchError` if it cannot read a file."""
 
     name = "tables"
     states = frozenset(State)
@@ -51,7 +51,7 @@ class TablesCheck:
         return bool(self._allow or self._deny)
 
     async def check(self, request: Request, _facts: Facts = NO_FACTS) -> CheckResult | None:
-        """Accept, refuse, or have nothing to say."""
+        """Accept or refuse a request that a table matches."""
         for word, match in self._allow:
             if entry := match(request):
                 return accept(f"{word} allowed", entry)
@@ -77,7 +77,7 @@ def _rows(
     users: Sequence[str],
     unverified: bool,
 ) -> list[tuple[str, Callable[[Request], str]]]:
-    """Return the tables that have entries, as words and ways to match."""
+    """Return the tables that have entries, each with the function that matches it."""
     rows: list[tuple[str, Callable[[Request], str]]] = []
     if clients:
 

@@ -1,1 +1,1 @@
-"""Readers of other policy servers' data, for the import commands alone."""
+"""Readers of other policy servers' data, used only by the import commands."""

@@ -1,11 +1,11 @@
 """Reader of B-tree files of Berkeley DB (versions 3 to 6), such as those of postgrey.
 
-It reads only the parts that lead to every key and value: the meta page, the path to the first leaf,
-and the chain of leaves with their items on the page or on overflow pages. It uses no library,
+It reads the meta page, the path to the first leaf, and the chain of leaves with their items on the
+page or on overflow pages: all that is needed to find every key and value. It uses no library,
 because the one that wrote the file may no longer be installed. All offsets are checked; a truncated
 or damaged file raises `BerkeleyError` and nothing else.
 
-The file of a program that is running or was killed may lack data that is only in its log files.
+If postgrey is running or was killed, some of its data may still be only in its log files.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _ENCRYPTED_OFFSET, _META_FLAGS_OFFSET = 24, 26
 
 
 class BerkeleyError(PolicydError):
-    """The file is not a B-tree of Berkeley DB, or is damaged; the message says what and where."""
+    """The file is no Berkeley DB B-tree, or it is damaged; the message says what is wrong where."""
 
 
 def read_btree(path: Path) -> Iterator[tuple[bytes, bytes]]:
-    """Every key with its value, in the order of the keys; raises `BerkeleyError`."""
+    """Yield every key with its value, in the order of the keys; raises `BerkeleyError`."""
     try:
         with open_regular(path) as file:
             data = file.read(MAX_FILE + 1)
@@ -67,7 +67,7 @@ class _Tree:
             raise BerkeleyError(f"a page size of {self._page_size} cannot be")
         if data[_ENCRYPTED_OFFSET]:
             raise BerkeleyError("it is encrypted")
-        # with checksums, each page has 8 bytes of them behind its header
+        # with checksums enabled, 8 bytes of checksum follow the header of each page
         self._items_at = _HEADER + (8 if data[_META_FLAGS_OFFSET] & _CHECKSUM_FLAG else 0)
         (self._root,) = self._unpack("I", 88)
 
@@ -78,7 +78,7 @@ class _Tree:
             raise BerkeleyError(f"it ends before byte {at}") from None
 
     def _page(self, number: int) -> int:
-        """The offset of a page."""
+        """Return the offset of a page."""
         at = number * self._page_size
         if number == 0 or at + self._page_size > len(self._data):
             raise BerkeleyError(f"there is no page {number}")
@@ -108,7 +108,7 @@ class _Tree:
         raise BerkeleyError("the tree has no bottom")
 
     def _item(self, page: int, index: int) -> int:
-        """The offset of an item of a page."""
+        """Return the offset of an item of a page."""
         at = self._page(page)
         (inside,) = self._unpack("H", at + self._items_at + 2 * index)
         if inside + 3 > self._page_size:
@@ -126,7 +126,7 @@ class _Tree:
                 yield key, value
 
     def _value(self, page: int, index: int) -> bytes | None:
-        """An item; None when it is deleted."""
+        """Return an item; None if it is deleted."""
         at = self._item(page, index)
         kind = self._data[at + 2]
         if kind & _DELETED:

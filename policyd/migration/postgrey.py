@@ -1,8 +1,8 @@
-"""What postgrey knows and how it was told to work, as records and settings of ours.
+"""Converter of postgrey's databases and options to Gatepost's records and settings.
 
-postgrey.db has a triplet a key, ``network/sender/recipient``, and ``first,last`` as its value;
-postgrey_clients.db has an address a key and ``count,last``. In postgrey's privacy mode keys are
-hashes of what nobody has any more, and cannot be taken over.
+In postgrey.db a key is a triplet, ``network/sender/recipient``, and its value is ``first,last``. In
+postgrey_clients.db a key is an address, and its value is ``count,last``. In postgrey's privacy mode
+the keys are hashes, which cannot be converted.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ _HASH = re.compile(r"[0-9a-f]{40}\Z")
 
 @dataclass
 class Taken:
-    """What came out of postgrey's files."""
+    """The contents of postgrey's files."""
 
     triplets: list[tuple[tuple[str, str, str], TripletRecord]] = field(default_factory=list)
-    """(identity, sender, recipient) and what is known."""
+    """(identity, sender, recipient), each with its record."""
     clients: list[tuple[str, ClientRecord]] = field(default_factory=list)
-    """Identity and what is known."""
+    """Identities, each with its record."""
     hidden: int = 0
     """Keys that are hashes (--privacy)."""
     unreadable: int = 0
-    """Entries that postgrey cannot have written."""
+    """Number of entries that postgrey cannot have written."""
 
 
 Prefixes: TypeAlias = tuple[int, int]
-"""How large a network is one client: for IPv4, for IPv6."""
+"""Prefix lengths of the networks that count as one client, for IPv4 and IPv6."""
 
 
 def take_triplets(
@@ -45,7 +45,7 @@ def take_triplets(
     taken: Taken,
     prefixes: Prefixes = (24, 64),
 ) -> None:
-    """Add the triplets of postgrey.db. `rules` tell whether a triplet has passed."""
+    """Add the triplets of postgrey.db; `rules` decide whether a triplet has passed."""
     for raw_key, raw_value in pairs:
         key, value = _text(raw_key), _text(raw_value)
         if _HASH.match(key):
@@ -59,7 +59,7 @@ def take_triplets(
             taken.unreadable += 1
             continue
         first, last = int(times[0]), int(times[1])
-        # postgrey tells whether it has passed by the time between the two
+        # postgrey decides by the time between the two whether it has passed
         passed = first + rules.delay if last - first >= rules.delay else 0
         parts = (identity, stable_sender(sender), recipient.lower())
         taken.triplets.append((parts, TripletRecord(first, last if passed else first, passed)))
@@ -97,16 +97,16 @@ def _numbers(texts: Iterable[str]) -> bool:
 
 @dataclass
 class Options:
-    """postgrey's command line as lines of gatepost.toml, and what has no counterpart."""
+    """postgrey's options as lines of gatepost.toml, and those that have no counterpart."""
 
     greylist: dict[str, str] = field(default_factory=dict)
-    """Key of `[policyd.greylist]` and its value as TOML writes it."""
+    """Keys of `[policyd.greylist]` and their values in TOML."""
     listen: str = ""
     notes: list[str] = field(default_factory=list)
 
 
 def read_options(text: str) -> Options:
-    """Read a command line, or the file /etc/default/postgrey that has one in POSTGREY_OPTS."""
+    """Read a command line, or a file /etc/default/postgrey with POSTGREY_OPTS."""
     options = Options()
     for name, value in _split(text):
         _take_option(options, name, value)
@@ -117,11 +117,11 @@ _SHORT = {"-i": "--inet", "-u": "--unix"}
 
 
 def _split(text: str) -> list[tuple[str, str]]:
-    text = text.replace("\\\n", " ")  # a line that goes on in the next
+    text = text.replace("\\\n", " ")  # a line that continues on the next one
     found: list[tuple[str, str]] = []
     words_of_line: list[str] = []
     if re.search(r"^\s*POSTGREY_(OPTS|TEXT)=", text, re.MULTILINE):
-        # as a shell reads it: quoted values may have several lines, and the last one counts
+        # as in a shell, quoted values may span lines, and the last assignment counts
         values = dict(
             word.split("=", 1) for word in shlex.split(text, comments=True) if "=" in word
         )
@@ -168,7 +168,7 @@ def _take_option(options: Options, name: str, value: str) -> None:
     elif name == "unix":
         options.listen = f"unix:{value}"
     elif name == "inet":
-        # postgrey takes a port alone for one of loopback, and we for one of every address
+        # for postgrey, a port alone means loopback; for Gatepost, it means every address
         options.listen = f"inet:127.0.0.1:{value}" if value.isdecimal() else f"inet:{value}"
     elif name == "lookup-by-host":
         options.greylist["ipv4_prefix"] = "32"
@@ -183,7 +183,7 @@ def _take_option(options: Options, name: str, value: str) -> None:
         options.notes.append("--privacy: set privacy_key_file to a file with a secret")
     elif name in ("whitelist-clients", "whitelist-recipients"):
         key = "allow_clients_files" if name == "whitelist-clients" else "allow_recipients_files"
-        before = options.greylist.get(key, "")[:-1]  # may be given several times
+        before = options.greylist.get(key, "")[:-1]  # this option may be repeated
         options.greylist[key] = f'{before}, "{value}"]' if before else f'["{value}"]'
     elif name not in ("lookup-by-subnet", "pidfile", "daemonize", "verbose", "quiet", "dbdir"):
         options.notes.append(f"--{name}: has no counterpart")
