@@ -1,10 +1,10 @@
-"""Handshakes: the first words with a server, as a probe says them; here those with an SMTP server.
+"""Handshakes of probes: the interface of all of them, and the handshake with an SMTP server.
 
-A handshake is a generator without I/O: it yields octets to send (perhaps none) and is sent the next
-octets from the other side, empty at the end of the stream. It returns a `Greeting` when the other
-side speaks the protocol and is willing, and raises `HandshakeError` with one sentence when not. It
-begins no message and leaves no trace in a store. `milters.probe`, `policyd.probe` and
-`accounts.probe` have those with the daemons.
+A handshake is a generator without I/O: it yields octets to send (perhaps none) and receives the
+next octets from the server, empty at the end of the stream. It returns a `Greeting` if the server
+speaks the protocol and accepts the client; otherwise it raises `HandshakeError` with one sentence.
+It starts no message and leaves no trace in a store. `milters.probe`, `policyd.probe` and
+`accounts.probe` contain the handshakes with the daemons.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 MAX_ANSWER = 64 * 1024
-"""Octets of an answer that are read: what answers the right way needs less than 2 KiB."""
+"""Maximum octets read of an answer; a correct answer is shorter than 2 KiB."""
 
 PROBE_NAME = "probe.invalid"
-"""What a probe calls itself. RFC 6761 section 6.4: a name that can be nobody's."""
+"""Name that a probe gives in EHLO. RFC 6761 section 6.4: nobody can own it."""
 
 EHLO = b"EHLO %s\r\n" % PROBE_NAME.encode()
 
 _REPLY_LINE_MAX = 4096
-"""Octets of a reply line: RFC 5321 section 4.5.3.1.5 allows 512."""
+"""Maximum octets of a reply line; RFC 5321 section 4.5.3.1.5 allows 512."""
 
 
 class HandshakeError(Exception):
-    """The other side does not speak the protocol, or is not willing to serve."""
+    """The server does not speak the protocol, or it refuses to serve."""
 
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """The other side is there: what it said, in short, and what to send before hanging up."""
+    """A successful handshake: a summary of the answer, and the octets to send before closing."""
 
     said: str
     goodbye: bytes = b""
@@ -41,7 +41,7 @@ Handshake: TypeAlias = Generator[bytes, bytes, Greeting]
 
 
 def smtp() -> Handshake:
-    """Wait for the banner, say EHLO (RFC 5321 sections 3.1 and 3.2)."""
+    """Wait for the banner and send EHLO (RFC 5321 sections 3.1 and 3.2)."""
     buffer = Buffer()
     banner = yield from _reply(buffer, 220, "banner")
     yield from _reply(buffer, 250, "EHLO", EHLO)
@@ -69,13 +69,13 @@ def _reply(
 
 
 class Buffer:
-    """Octets that were received and are not used yet."""
+    """Octets that were received but not yet consumed."""
 
     def __init__(self) -> None:
         self._octets = b""
 
     def take(self, size: int, send: bytes = b"") -> Generator[bytes, bytes, bytes]:
-        """Return exactly `size` octets; sends `send` first."""
+        """Send `send` and return exactly `size` octets."""
         while len(self._octets) < size:
             yield from self._more(send)
             send = b""
@@ -85,9 +85,9 @@ class Buffer:
     def until(
         self, end: bytes, send: bytes = b"", limit: int = MAX_ANSWER
     ) -> Generator[bytes, bytes, bytes]:
-        """Return everything up to and including `end`; sends `send` first.
+        """Send `send` and return everything up to and including `end`.
 
-        Raises `HandshakeError` when there is no end within `limit` octets.
+        Raises `HandshakeError` if `end` does not occur within `limit` octets.
         """
         while send or end not in self._octets:
             if len(self._octets) > limit:

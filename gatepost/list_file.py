@@ -1,4 +1,4 @@
-"""Lists in files that an administrator writes: an entry a line, and comments."""
+"""Reader of list files: one entry per line, with comments."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from pathlib import Path
 from gatepost.files import open_regular
 
 MAX_FILE = 64 << 20
-"""Bytes of a list that are read: a million entries of 64 bytes."""
+"""Maximum size of a list in bytes: a million entries of 64 bytes."""
 MAX_LINE = 64 << 10
-"""Characters of a line: room for a sender with a thousand owners, and no regex without end."""
+"""Maximum characters of a line: enough for a sender with a thousand owners, and a bound for regular
+expressions."""
 
 BLANKS = " \t\n\v\f\r"
-"""White space to Perl, for bytes."""
+"""The characters that Perl treats as white space in bytes."""
 
 
 class ListFileError(ValueError):
-    """A list cannot be read; the message says which, and why."""
+    """A list cannot be read; the message says which one and why."""
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the number of each line that is not empty, and its text without the comment.
+    """Yield the number and text of each line that is not empty, without its comment.
 
-    ``#`` begins a comment. White space stays at the beginning of a line; a byte order mark does
+    ``#`` starts a comment. White space at the beginning of a line is kept; a byte order mark is
     not. A file whose name ends in ``.local`` may be missing, as with postgrey. Raises
     `ListFileError`.
     """

@@ -1,4 +1,4 @@
-"""The handshake of `gatepost probe` with a milter."""
+"""Handshake of `gatepost probe` with a milter."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from milters.protocol.answers import packet
 from milters.protocol.negotiation import OLDEST_VERSION, VERSION, MtaAction, Step
 
 OFFERED_ACTIONS = 2 * MtaAction.SET_SYMBOL_LIST - 1
-"""Every action up to the last one of version 6, as Postfix offers them (milter8.c)."""
+"""All actions of version 6, which Postfix offers (milter8.c)."""
 OFFERED_STEPS = 2 * Step.LEADING_SPACE - 1
-"""Every step up to the last one of version 6."""
+"""All protocol steps of version 6."""
 
 _TERMS = struct.Struct(">III")  # version, actions, steps
 
 
 def milter() -> Handshake:
-    """Negotiate as Postfix does, offering everything."""
+    """Negotiate as Postfix does, and offer everything."""
     buffer = Buffer()
     offer = packet(b"O", _TERMS.pack(VERSION, OFFERED_ACTIONS, OFFERED_STEPS))
     head = yield from buffer.take(4, offer)

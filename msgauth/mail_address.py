@@ -1,4 +1,4 @@
-"""The address of a mailbox: a local part, and a domain in A-labels."""
+"""Address of a mailbox: a local part, and a domain in A-labels."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _ROUTES = re.compile(r"(?:@[^:]*+:)++")
 
 
 class MailAddress(NamedTuple):
-    """An address as SMTP, a From field or a configuration has it."""
+    """An address from SMTP, a From field or a configuration."""
 
     local: str
-    """The local part as written, with its quotes; empty where the text has none. In the author of
-    a message it is also empty where mail programs may show different ones."""
+    """The local part as written, with its quotes; empty if the text has none. In the author of a
+    message it is also empty if mail programs may show different ones."""
     domain: str
-    """The domain in A-labels (`msgauth.domain`). Empty where the text has none that DNS could
-    hold, such as an address literal."""
+    """The domain in A-labels (`msgauth.domain`). Empty if the text has none that can be in DNS, as
+    with an address literal."""
     text: str
     """The address as it was written."""
 
     @classmethod
     def parse_path(cls, path: str) -> MailAddress:
-        """Return the address in a path of SMTP, with or without angle brackets; never raises.
+        """Return the address in an SMTP path, with or without angle brackets; never raises.
 
         A source route is left out.
         """
@@ -35,7 +35,7 @@ class MailAddress(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> MailAddress:
-        """Return the address that `text` is, without angle brackets and comments; never raises.
+        """Parse an address without angle brackets or comments; never raises.
 
         The last ``@`` separates the local part from the domain (RFC 5321 section 4.1.2). Text
         without one is a local part.
@@ -50,7 +50,7 @@ class MailAddress(NamedTuple):
 
     @property
     def unquoted_local(self) -> str:
-        """The local part that the quotes stand for: ``a.b`` for ``"a\\.b"``."""
+        """The local part without quotes and backslashes: ``a.b`` for ``"a\\.b"``."""
         # RFC 5321 section 4.1.2: the quoted and the plain form are the same mailbox
         if len(self.local) > 1 and self.local[0] == self.local[-1] == '"':
             return _ESCAPED.sub(r"\1", self.local[1:-1])
@@ -58,9 +58,10 @@ class MailAddress(NamedTuple):
 
     @property
     def host(self) -> str:
-        """The domain; where that is empty, the text that stands in its place, in lower case.
+        """The domain; if it is empty, the text in its place in lower case.
 
-        An address literal, for one (RFC 5321 section 4.1.3). Empty for an address without ``@``.
+        Such text may be an address literal (RFC 5321 section 4.1.3). Empty for an address without
+        ``@``.
         """
         return self.domain or (self.text.rpartition("@")[2].lower() if "@" in self.text else "")
 
@@ -79,4 +80,4 @@ def without_route(text: str) -> str:
 
 
 NO_ADDRESS = MailAddress("", "", "")
-"""The null reverse-path (RFC 5321 section 4.5.5), and an address that is not known."""
+"""The null reverse-path (RFC 5321 section 4.5.5), also used for an unknown address."""

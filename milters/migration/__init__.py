@@ -1,1 +1,1 @@
-"""Readers of other milters' configuration, for the import commands alone."""
+"""Readers of other milters' configuration, used only by the import commands."""

@@ -1,4 +1,4 @@
-"""opendkim.conf: its options with their lines (opendkim.conf(5))."""
+"""Reader of opendkim.conf: its options and their lines (opendkim.conf(5))."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from milters.keys.tables.lines import content, read_file
 from milters.migration.opendkim.options import KNOWN
 
 MAX_INCLUDES = 5
-"""How deep files may include one another: as in opendkim."""
+"""Maximum depth of includes, the same as in opendkim."""
 
 MAX_OPTIONS = 10_000
-"""Options that are read in all: includes could multiply without end."""
+"""Maximum number of options, because includes could multiply without end."""
 
 _TRUE, _FALSE = "tTyY1", "fFnN0"
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One line: the name as it is written, and all that follows it."""
+    """One line: the name as written, and the rest of the line."""
 
     place: Place
     name: str
@@ -30,25 +30,25 @@ class Option:
 
     @property
     def boolean(self) -> bool:
-        """The value of a Boolean option, of which only the first character counts."""
+        """The value of a Boolean option; only its first character counts."""
         return self.value[:1] in _TRUE
 
 
 @dataclass(frozen=True)
 class OpendkimConfiguration:
-    """The lines of opendkim.conf and of what it includes, in order."""
+    """The lines of opendkim.conf and of its included files, in order."""
 
     path: Path
     options: tuple[Option, ...]
 
     def get(self, *names: str) -> Option | None:
-        """The option that has one of these names; of several the last one counts."""
+        """Return the option that has one of these names; the last one counts."""
         wanted = {name.lower() for name in names}
         found = [option for option in self.options if option.name.lower() in wanted]
         return found[-1] if found else None
 
     def value(self, *names: str, default: str = "") -> str:
-        """The value of `get`."""
+        """Return the value of the option that `get` returns."""
         option = self.get(*names)
         return option.value if option is not None else default
 
@@ -56,8 +56,8 @@ class OpendkimConfiguration:
 def read_configuration(
     path: Path, read: Callable[[Path], str] = read_file
 ) -> OpendkimConfiguration:
-    """Read opendkim.conf. Raises `OpendkimError` for what opendkim itself would not start with,
-    except for an option of an unknown name, which is for the caller to tell."""
+    """Read opendkim.conf. Raises `OpendkimError` for errors with which opendkim would not start,
+    except for unknown options: the caller reports those."""
     options: list[Option] = []
     _read_into(options, path, read, 0)
     return OpendkimConfiguration(path, tuple(options))
@@ -93,7 +93,7 @@ def _check(option: Option) -> None:
 
 
 def unknown_options(configuration: OpendkimConfiguration) -> list[tuple[Option, str]]:
-    """Options that opendkim 2.11 does not know, each with the name that was perhaps meant."""
+    """Return the options unknown to opendkim 2.11, each with the name that may be meant."""
     found = []
     for option in configuration.options:
         name = option.name.lower()

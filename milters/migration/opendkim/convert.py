@@ -1,4 +1,4 @@
-"""Turns an opendkim configuration into one of Gatepost, and says what is different."""
+"""Converter of an opendkim configuration to a gatepost.toml, with the differences as findings."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,21 +16,21 @@ from milters.migration.opendkim.signing import SIGNING_RULES
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """The text of a gatepost.toml, and all there is to say, in the order of importance."""
+    """The text of a gatepost.toml, and the findings, the most important first."""
 
     toml: str
     findings: tuple[MigrationFinding, ...]
     drop_in: str = ""
-    """The drop-in that lets the milter's unit run as opendkim ran; empty if that is not known."""
+    """The drop-in that lets the milter's unit run as opendkim's user; empty if that is unknown."""
 
     @property
     def has_errors(self) -> bool:
-        """Whether somebody has to decide something before mail is signed as before."""
+        """Whether an administrator must decide something before mail is signed as before."""
         return any(finding.level is MigrationLevel.ERROR for finding in self.findings)
 
 
 def convert(path: Path, files: Files | None = None) -> Conversion:
-    """Read opendkim.conf with all that it names. Raises `OpendkimError` where it cannot be read."""
+    """Read opendkim.conf and the files that it names. Raises `OpendkimError` if it is invalid."""
     files = files or Files()
     conf = read_configuration(path, files.read)
     draft = Draft(conf, files)

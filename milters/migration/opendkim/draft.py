@@ -1,4 +1,4 @@
-"""A gatepost.toml in the making, and what there is to say about it."""
+"""Draft of a gatepost.toml: its settings, and findings about them."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from milters.migration.opendkim.files import Files
 Value: TypeAlias = str | int | bool | Sequence[str]
 
 MAX_UNDECIDED = 200
-"""Undecided points that are written one by one; a last line says how many more there are."""
+"""Maximum number of undecided points in the file; a last line gives the number of the others."""
 
 MAX_POINT = 1000
-"""Characters of one of them: a line of a table may have four times as many."""
+"""Maximum characters of an undecided point; a line of a table may be four times as long."""
 
 
 class MigrationLevel(enum.StrEnum):
     """How much a finding matters."""
 
     ERROR = "error"
-    """Mail would be signed wrongly, or not at all, and somebody has to decide."""
+    """Mail would be signed wrongly or not at all; an administrator must decide."""
     WARNING = "warning"
-    """Something is done otherwise than opendkim did it."""
+    """Gatepost does something differently from opendkim."""
     NOTE = "note"
-    """It is good to know, and nothing has to be done."""
+    """Worth knowing; no action is needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class MigrationFinding:
-    """One thing to know about a line."""
+    """A finding about one line."""
 
     level: MigrationLevel
     place: Place
@@ -49,7 +49,7 @@ class MigrationFinding:
 
 @dataclass(slots=True)
 class Draft:
-    """Collects settings by table, each with the line that it comes from, and findings."""
+    """Settings by table, each with the line that it comes from, and findings."""
 
     conf: OpendkimConfiguration
     files: Files
@@ -60,7 +60,7 @@ class Draft:
 
     @property
     def base(self) -> Path:
-        """The folder below which relative paths lie."""
+        """The folder to which relative paths refer."""
         return Path(self.conf.value("BaseDirectory", default="/"))
 
     def dataset(self, option: Option) -> DataSet:
@@ -86,7 +86,7 @@ class Draft:
         self.findings.append(MigrationFinding(level, place, subject, text))
 
     def undecided(self) -> list[str]:
-        """Return the points that somebody has to decide, each with its file and line."""
+        """Return the points that an administrator must decide, each with its file and line."""
         errors = sorted(
             (one for one in self.findings if one.level is MigrationLevel.ERROR),
             key=lambda one: (one.place.file, one.place.line),
@@ -97,9 +97,9 @@ class Draft:
         return [" ".join(point.split())[:MAX_POINT] for point in dict.fromkeys(points)]
 
     def to_toml(self) -> str:
-        """Return the text of gatepost.toml; behind each line, in a comment, what it comes from.
+        """Return the text of gatepost.toml, with the origin of each line in a comment.
 
-        What is undecided comes first, as `undecided`: a configuration with it is refused.
+        Undecided points come first, as `undecided`; Gatepost refuses a configuration with it.
         """
         tables = sorted(self.tables, key=lambda name: (_ORDER.index(name), name))
         blocks = [_block(f"[{name}]", self.tables[name]) for name in tables]
@@ -149,6 +149,6 @@ def _toml(value: Value) -> str:
 
 
 def _string(text: str) -> str:
-    """Write a basic string of TOML, which escapes what JSON escapes, and DEL besides."""
+    """Return a basic string of TOML, which escapes the same characters as JSON, and DEL."""
     clean = text.encode("utf-8", "replace").decode("utf-8")
     return json.dumps(clean, ensure_ascii=False).replace("\x7f", "\\u007f")

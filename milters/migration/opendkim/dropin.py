@@ -1,4 +1,4 @@
-"""The drop-in of systemd that runs the milter as opendkim ran: it takes over keys and socket."""
+"""systemd drop-in that runs the milter as opendkim's user, with its keys and its socket folder."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _RUN = (Path("/run"), Path("/var/run"))
 
 
 def drop_in(conf: OpendkimConfiguration) -> str:
-    """Return the text of the drop-in; empty where opendkim.conf names no `UserID`.
+    """Return the text of the drop-in; empty if opendkim.conf has no `UserID`.
 
-    The group of Gatepost's own unit is added, which may read gatepost.toml. A folder in /run is
-    made by systemd at each start; any other one is opened for writing.
+    The drop-in adds the group of Gatepost's own unit, which may read gatepost.toml. systemd creates
+    a folder in /run at each start; any other folder is made writable.
     """
     user, _, group = conf.value("UserID").partition(":")
     if not _is_word(user) or (group and not _is_word(group)):
@@ -35,7 +35,7 @@ def drop_in(conf: OpendkimConfiguration) -> str:
         if above is not None:
             lines += [
                 f"RuntimeDirectory={folder.relative_to(above)}",
-                # Postfix is in the group of the folder, as it was for opendkim
+                # Postfix is in the group of the folder, as with opendkim
                 "RuntimeDirectoryMode=0750",
             ]
         else:

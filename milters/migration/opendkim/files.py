@@ -1,4 +1,4 @@
-"""What the import reads besides opendkim.conf; tests have files of their own."""
+"""Access to the files that the import reads besides opendkim.conf; tests replace it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class Files:
     """The files of this machine."""
 
     def read(self, path: Path) -> str:
-        """The text of a file; raises `OpendkimError`."""
+        """Return the text of a file; raises `OpendkimError`."""
         return read_file(path)
 
     def find(self, pattern: str) -> Iterator[str]:
-        """The files that match a pattern of `glob`."""
+        """Yield the files that match a pattern of `glob`."""
         return glob.iglob(pattern)
 
     def key_problem(self, path: Path) -> str:
-        """Why a key file cannot be used by this user; empty when it can."""
+        """Return why this user cannot use a key file; empty if it can."""
         try:
             read_key(path)
         except KeysError as error:

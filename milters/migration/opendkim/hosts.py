@@ -1,4 +1,4 @@
-"""Lists of hosts (InternalHosts, PeerList): from opendkim's entries to networks."""
+"""Converter of opendkim's lists of hosts (InternalHosts, PeerList) to networks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from milters.keys.tables.dataset import DataSetEntry
 from milters.keys.tables.errors import OpendkimError
 
 MAX_PIECES = 2000
-"""Networks from which hosts are still taken out one by one."""
+"""Maximum number of networks that exceptions may cut a list into."""
 
 _LOCAL_NAMES = {"localhost", "localhost.localdomain", "localhost4", "localhost6", "ip6-localhost"}
 _LOOPBACK = (ipaddress.ip_network("127.0.0.1"), ipaddress.ip_network("::1"))
@@ -23,19 +23,19 @@ class _TooManyPiecesError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Hosts:
-    """The networks of a list, and the entries that no network stands for."""
+    """The networks of a list, and the entries that are no networks."""
 
     networks: tuple[IpNetwork, ...]
     names: tuple[DataSetEntry, ...]
-    """Host and domain names: an address cannot be compared with them."""
+    """Host and domain names, which cannot be compared with an address."""
     nonsense: tuple[DataSetEntry, ...]
 
 
 def parse_hosts(entries: Sequence[DataSetEntry]) -> Hosts:
-    """Work out which addresses a list stands for.
+    """Return the networks that a list covers.
 
-    An entry with ``!`` takes out what it names, and of two the more precise one counts, as in
-    opendkim. Raises `OpendkimError` where that would be more than `MAX_PIECES` networks.
+    An entry with ``!`` is an exception, and the more specific entry counts, as in opendkim. Raises
+    `OpendkimError` if the result has more than `MAX_PIECES` networks.
     """
     rules: list[tuple[IpNetwork, bool]] = []
     names: list[DataSetEntry] = []

@@ -1,4 +1,4 @@
-"""The signing keys of an opendkim configuration: tables, or the one key of Domain and KeyFile."""
+"""Converter of opendkim's signing keys: tables, or the single key of Domain and KeyFile."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from milters.migration.opendkim.draft import Draft, MigrationLevel
 
 
 def convert_keys(draft: Draft) -> None:
-    """Bring the keys into the draft; what is wrong with them are findings of level error."""
+    """Add the keys to the draft, with errors in them as findings of level error."""
     conf = draft.conf
     key_table, signing_table = conf.get("KeyTable"), conf.get("SigningTable")
     single = conf.get("KeyFile")

@@ -1,8 +1,8 @@
-"""Every option of opendkim 2.11, and what becomes of it.
+"""Table of the options of opendkim 2.11, and what the import does with each.
 
-The names are those that opendkim 2.11.0 accepts in its configuration file, and those of
-opendkim.conf(5) that are compiled in elsewhere. An option that `convert` has a rule for is
-`MAPPED`; every other one has the reason why it is left out.
+It contains the names that opendkim 2.11.0 accepts in its configuration file, and those in
+opendkim.conf(5) that other builds accept. An option with a rule in `convert` is `MAPPED`; every
+other option has a reason why it is left out.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from dataclasses import dataclass
 
 
 class Fate(enum.Enum):
-    """What becomes of an option."""
+    """Treatment of an option by the import."""
 
     MAPPED = "mapped"
-    """It has a counterpart; a rule of `convert` makes it."""
+    """It has a counterpart, which a rule of `convert` sets."""
     UNNEEDED = "unneeded"
-    """What it asks for is always so, or does not arise."""
+    """Gatepost always does what it asks for, or the case cannot occur."""
     UNSUPPORTED = "unsupported"
-    """What it asks for is not done."""
+    """Gatepost does not do what it asks for."""
     UNDECIDED = "undecided"
-    """The option is not supported and affects whose mail is signed: an administrator decides."""
+    """It is not supported and affects whose mail is signed, so an administrator must decide."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownOption:
-    """An option of opendkim: its name as documented, what becomes of it, and why."""
+    """An option of opendkim: its documented name, its treatment, and the reason."""
 
     name: str
     fate: Fate
@@ -213,4 +213,4 @@ KNOWN: Mapping[str, KnownOption] = {
     name.lower(): KnownOption(name, fate, why, name in _BOOLEANS.split())
     for name, (fate, why) in _REASONS.items()
 }
-"""The options by their name in lower case: opendkim reads names in either case."""
+"""The options by name in lower case, because opendkim ignores case."""

@@ -1,4 +1,4 @@
-"""Where the milter listens, as whom it runs, whose mail is its own, whom it asks: into settings."""
+"""Converter of opendkim's service options: socket, user, internal hosts, peers and name servers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from msgauth.keys import MIN_RSA_BITS
 DNS_TIMEOUT = 1, 60
 HEADER = 65536, 64 << 20
 SIGNATURES = 1, 100
-"""Bounds of the settings that options are mapped to."""
+"""Bounds of the settings to which options are mapped."""
 
 
 _OVER_TCP = (
@@ -108,7 +108,7 @@ def _nameservers(draft: Draft, option: Option) -> None:
 def _number_within(
     table: str, key: str, bounds: tuple[int, int], unit: str, level: MigrationLevel
 ) -> Callable[[Draft, Option], None]:
-    """Convert a number that is within the bounds of our setting; else the default stays."""
+    """Return a rule for a number; the default stays if it is outside the bounds of our setting."""
     lowest, highest = bounds
 
     def rule(draft: Draft, option: Option) -> None:
@@ -145,7 +145,7 @@ def _safe_keys(draft: Draft, option: Option) -> None:
 
 def _internal(draft: Draft, option: Option) -> None:
     hosts = parse_hosts(draft.dataset(option).entries)
-    # exceptions ("!") have cut a network of all addresses into pieces
+    # exceptions ("!") have split a network of all addresses
     too_much = [extent for extent in extents(hosts.networks) if extent.is_internet]
     for extent in too_much:
         draft.find(
@@ -178,7 +178,7 @@ def _peers(draft: Draft, option: Option) -> None:
     if hosts.networks or hosts.names:
         shown = ", ".join(map(str, (*hosts.networks, *(entry.key for entry in hosts.names))))
         draft.find(
-            # a peer may be an internal host, whose mail opendkim leaves alone and we would sign
+            # a peer may be an internal host: opendkim ignores its mail, but we would sign it
             MigrationLevel.ERROR if _may_be_internal(draft, hosts) else MigrationLevel.WARNING,
             option.place,
             "PeerList",
@@ -225,4 +225,4 @@ SERVICE_RULES: Mapping[str, Callable[[Draft, Option], None]] = {
     "MinimumKeyBits": _key_bits,
     "RequireSafeKeys": _safe_keys,
 }
-"""By the names of the option."""
+"""Rules by the name of the option."""

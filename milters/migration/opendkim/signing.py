@@ -1,4 +1,4 @@
-"""What is signed and how, and what is done with what was found: options into settings."""
+"""Converter of opendkim's options for signing, and for its actions on results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from msgauth.errors import MsgauthError
 
 _CANONICALIZATIONS = ("relaxed", "simple")
 MAX_EXPIRY = 10 * 365 * 86400
-"""Seconds that a signature may hold at most."""
+"""Maximum validity of a signature in seconds."""
 
 _ACTIONS = {
     "a": "accept",
@@ -30,7 +30,7 @@ _RESULTS = {
 
 
 def _canonicalization(draft: Draft, option: Option) -> None:
-    # RFC 6376 section 3.5, tag c=: what is not named is simple
+    # RFC 6376 section 3.5, tag c=: an omitted algorithm is simple
     header, _, body = option.value.lower().partition("/")
     body = body or "simple"
     if header not in _CANONICALIZATIONS or body not in _CANONICALIZATIONS:
@@ -84,7 +84,7 @@ def _multiple(draft: Draft, option: Option) -> None:
 
 
 def _names(draft: Draft, option: Option) -> tuple[list[str], list[str]]:
-    """Header fields that the option adds and that it takes away (``*,+a,-b``)."""
+    """Return the header fields that the option adds and removes (``*,+a,-b``)."""
     added: list[str] = []
     taken: list[str] = []
     for entry in draft.dataset(option).entries:
@@ -99,7 +99,7 @@ def _names(draft: Draft, option: Option) -> tuple[list[str], list[str]]:
 
 
 def _signable(names: list[str], option: Option, draft: Draft) -> list[str]:
-    """Return those of `names` that may be signed; of each of the others it is told why not."""
+    """Return the `names` that may be signed; add a finding with the reason for each other one."""
     signable = []
     for name in names:
         try:
@@ -239,7 +239,7 @@ SIGNING_RULES: Mapping[str, Callable[[Draft, Option], None]] = {
     "SenderHeaders": _sender_headers,
     "MTA": _daemons,
     "MacroList": _macros,
-    # once for all of them, as the one that is set last may be the default of the others
+    # one rule for all of them, because the last one set may be the default of the others
     " ".join(("On-Default", *_RESULTS)): _actions,
 }
-"""By the names of the option."""
+"""Rules by the names of their options, separated by blanks."""
