@@ -1,8 +1,8 @@
-"""``python3 -m tools.install PURPOSE``: what a target of the Makefile needs on this machine.
+"""Installer ``python3 -m tools.install PURPOSE``: the packages that a Makefile target needs.
 
-apt-get and pip do the work, from the lists here, in pyproject.toml and in constraints.txt. Where
-code of ours remains, a comment says why. Only the standard library is used: this runs before there
-is a virtual environment.
+apt-get and pip do the work, from the lists here, in pyproject.toml and in constraints.txt. Comments
+explain why the remaining code is needed. Only the standard library is used, because this runs
+before there is a virtual environment.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ ROOT = Path(__file__).resolve().parents[1]
 LOCK = "constraints.txt"
 MINIMUM = (3, 11)
 EXTRAS = ("accounts",)
-"""The [project.optional-dependencies] of pyproject.toml that everybody with a checkout gets."""
+"""The [project.optional-dependencies] of pyproject.toml that every checkout gets."""
 POLICY = Path("/usr/sbin/policy-rc.d")
-"""Packages ask it before they start a service; 101 forbids it (invoke-rc.d(8))."""
+"""Packages run it before they start a service; exit status 101 forbids that (invoke-rc.d(8))."""
 
 _MAIL = ("postfix", "swaks", "opendkim-tools", "libresolv-wrapper")
 _COMPILER = ("gcc", "libc6-dev")
-_LIBMILTER = ("python3-dev", "libmilter-dev")  # pymilter and dkimpy-milter are compiled
+_LIBMILTER = ("python3-dev", "libmilter-dev")  # to compile pymilter and dkimpy-milter
 _VALKEY = "valkey-server|redis-server"
 _PEERS = (
     *("opendkim", "opendmarc", "publicsuffix", "rspamd", "postfix-policyd-spf-python"),
@@ -59,12 +59,12 @@ PURPOSES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """By purpose: Debian packages, and groups of [dependency-groups] in pyproject.toml.
 
-``a|b`` is the first of them that the release has, ``a?`` one to do without where it has none.
+``a|b`` is the first of the two that the release has; ``a?`` is skipped if the release lacks it.
 """
 
 
 class InstallError(Exception):
-    """Something cannot be installed here; the message says what, and what to do."""
+    """A package cannot be installed here; the message says which one and how to proceed."""
 
 
 def missing(purpose: str) -> list[str]:
@@ -89,7 +89,7 @@ def install_packages(wanted: Sequence[str]) -> int:
     _run(["apt-get", "-q", "update"])
     packages = [found for entry in wanted if (found := _known(entry))]
     if "postfix" in packages:
-        # without an answer Debian's Postfix would ask; with this one it has no main.cf
+        # without this answer Debian's Postfix would ask; with it, there is no main.cf
         _run(
             ["debconf-set-selections"],
             "postfix postfix/main_mailer_type select No configuration\n",
@@ -99,7 +99,7 @@ def install_packages(wanted: Sequence[str]) -> int:
     with _no_services_started():
         _run(["apt-get", *options, "install", *packages], environment=environment)
     if Path("/run/systemd/system").exists():
-        # nor should they start with the machine
+        # they should not start at boot either
         units = [f"{package}.service" for package in packages]
         there = [unit for unit in units if Path("/usr/lib/systemd/system", unit).exists()]
         if there:
@@ -109,9 +109,9 @@ def install_packages(wanted: Sequence[str]) -> int:
 
 @contextmanager
 def _no_services_started() -> Iterator[None]:
-    """Keep the packages from starting their servers: the tests start servers of their own."""
+    """Prevent the packages from starting their servers; the tests start their own."""
     if os.path.lexists(POLICY):
-        yield  # the administrator has a rule, which stays
+        yield  # keep the administrator's own rule
         return
     POLICY.write_text("#!/bin/sh\nexit 101\n")
     POLICY.chmod(0o755)
@@ -122,7 +122,7 @@ def _no_services_started() -> Iterator[None]:
 
 
 def _known(entry: str) -> str:
-    """Return the first package of the entry that the release has; empty for one to do without."""
+    """Return the first package of the entry that the release has; empty to skip the entry."""
     for name in entry.strip("?").split("|"):
         shown = subprocess.run(["apt-cache", "show", name], capture_output=True, check=False)
         if shown.returncode == 0 and shown.stdout:
@@ -133,7 +133,7 @@ def _known(entry: str) -> str:
 
 
 def included(groups: dict[str, list[str | dict[str, str]]], names: Iterable[str]) -> list[str]:
-    """Return the groups with those that they include (PEP 735), sorted."""
+    """Return the groups and all groups that they include (PEP 735), sorted."""
     found: set[str] = set()
     left = list(names)
     while left:
@@ -145,8 +145,8 @@ def included(groups: dict[str, list[str | dict[str, str]]], names: Iterable[str]
 
 
 def install_python(venv: Path, names: Sequence[str]) -> int:
-    """Make or complete the environment and return its number of packages, 0 for nothing to do."""
-    import tomllib  # not in the Pythons that main() turns away
+    """Create or complete the environment; return its number of packages, 0 if it was complete."""
+    import tomllib  # missing in the Python versions that main() refuses
 
     project = (ROOT / "pyproject.toml").read_bytes()
     digest = hashlib.sha256(sys.version.encode() + project + (ROOT / LOCK).read_bytes()).hexdigest()
@@ -163,14 +163,14 @@ def install_python(venv: Path, names: Sequence[str]) -> int:
         _run([sys.executable, "-m", "venv", "--clear", str(venv)])
     groups = tomllib.loads(project.decode())["dependency-groups"]
     wanted = sorted({*names, *done})
-    # pip has --group since 25.1, and Debian 12 has 23
+    # pip has --group since 25.1, but Debian 12 has pip 23
     lines = [
         line
         for name in included(groups, wanted)
         for line in groups[name]
         if not isinstance(line, dict)
     ]
-    # --use-pep517: packages without a pyproject.toml are built in isolation too, by any pip
+    # --use-pep517: any pip then builds packages without a pyproject.toml in isolation too
     options = ["--disable-pip-version-check", "--quiet", "--use-pep517", "-c", str(ROOT / LOCK)]
     ours = f"{ROOT}[{','.join(EXTRAS)}]"
     _run([python, "-m", "pip", "install", *options, "--editable", ours, *lines])
@@ -201,7 +201,7 @@ def _check_python() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Install for a purpose; the exit status is 0 when everything is there."""
+    """Install the packages for a purpose; return 0 if all of them are installed."""
     parser = argparse.ArgumentParser(prog="python3 -m tools.install", description=__doc__)
     parser.add_argument("purpose", choices=PURPOSES)
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv")
@@ -211,13 +211,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _check_python()
         if not Path("/etc/debian_version").exists():
             needed = " ".join(PURPOSES[options.purpose][0])
-            steps.say(f"not Debian: install what these packages bring yourself: {needed}")
+            steps.say(f"not Debian: install the equivalents of these packages: {needed}")
         elif wanted := missing(options.purpose):
             with steps.step("Debian packages") as step:
                 step.outcome = f"{install_packages(wanted)} installed"
         with steps.step("Python packages") as step:
             count = install_python(options.venv, PURPOSES[options.purpose][1])
-            step.outcome = f"{count} in {options.venv.name}" if count else "all there"
+            step.outcome = f"{count} in {options.venv.name}" if count else "up to date"
     except InstallError as error:
         sys.stderr.write(f"make {options.purpose}: {error}\n")
         return 1

@@ -1,7 +1,8 @@
-"""``python -m tools.lock``: write constraints.txt anew with today's versions.
+"""Command ``python -m tools.lock``: rewrites constraints.txt with today's versions.
 
-For maintainers: run the tests afterwards with each Python. Each group is installed into a fresh
-environment on top of the ones before it, and what came with it stands below its heading.
+Maintainers run the tests with each Python afterwards. Each group is installed into a fresh
+environment on top of the previous groups, and the packages that it adds are listed below its
+heading.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ _HEAD = """\
 """
 
 _EXTRA = {"run": ['async-timeout==5.0.1; python_full_version < "3.11.3"']}
-"""What only other Pythons than the one that writes the lock need."""
+"""Packages needed only by other Python versions than the one that writes the lock."""
 
 
 def main() -> None:
-    """Resolve, and write the lock."""
+    """Resolve the versions and write the lock."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     groups = {
         "run": project["project"]["dependencies"],
@@ -36,7 +37,7 @@ def main() -> None:
         python = str(Path(folder) / "bin" / "python")
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         for name, lines in groups.items():
-            # a group that another one includes stands above it in pyproject.toml
+            # in pyproject.toml, an included group comes before the group that includes it
             requirements = [line for line in lines if isinstance(line, str)]
             subprocess.run(
                 [python, "-m", "pip", "install", "--quiet", "--use-pep517", *requirements],

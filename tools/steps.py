@@ -1,6 +1,6 @@
-"""Steps that take a while, shown as they go: a line for each, with what came of it and its time.
+"""Progress of long steps: a line for each step, with its result and duration.
 
-On a terminal a step that reports progress has a bar, drawn again in place; elsewhere only whole
+On a terminal, a step that reports progress has a bar that is redrawn in place; elsewhere only whole
 lines are written, so that a log stays readable.
 """
 
@@ -17,10 +17,10 @@ from typing import TextIO
 BAR_WIDTH = 24
 TEXT_WIDTH = 90
 LABEL_WIDTH, OUTCOME_WIDTH = 24, 41
-"""Columns for the name of a step and for what came of it: a whole line has 80."""
+"""Columns for the name of a step and for its result; a whole line has 80."""
 
 REDRAW_INTERVAL = 0.1
-"""Seconds between two drawings of a bar: a terminal over a slow line keeps up with it."""
+"""Seconds between two drawings of a bar, slow enough for a terminal over a slow line."""
 
 _GREEN, _RED, _DIM, _PLAIN = "\033[32m", "\033[31m", "\033[2m", "\033[0m"
 _COLOURS = {"ok": _GREEN, "!!": _RED, "--": _DIM}
@@ -28,22 +28,22 @@ _CLEAR_LINE = "\r\033[K"
 
 
 def is_colourful(stream: TextIO) -> bool:
-    """Return whether to colour: on a terminal, unless NO_COLOR is set (https://no-color.org)."""
+    """Return whether to use colour: on a terminal without NO_COLOR (https://no-color.org)."""
     return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
 class Step:
-    """A step under way."""
+    """A running step."""
 
     def __init__(self, stream: TextIO, label: str) -> None:
         self._stream = stream
         self._label = label
         self._drawn_at = 0.0
         self.outcome = ""
-        """What came of it, in a few words; shown when it is done."""
+        """Its result in a few words, shown at its end."""
 
     def progress(self, fraction: float, detail: str = "") -> None:
-        """Draw how far it is, from 0 to 1, and what is happening."""
+        """Draw the progress, from 0 to 1, with a detail."""
         now = time.monotonic()
         if not self._stream.isatty() or now - self._drawn_at < REDRAW_INTERVAL:
             return
@@ -70,7 +70,7 @@ class Steps:
 
     @contextmanager
     def step(self, label: str) -> Iterator[Step]:
-        """Announce a step, and say how it ended and how long it took when the block is left."""
+        """Announce a step; at the end of the block, print its result and duration."""
         step = Step(self._stream, label)
         start = time.monotonic()
         if self._stream.isatty():
@@ -78,7 +78,7 @@ class Steps:
             self._stream.flush()
         try:
             yield step
-        except KeyboardInterrupt:  # nothing failed: somebody had seen enough
+        except KeyboardInterrupt:  # stopped by the user, not a failure
             self._finish(label, "interrupted", time.monotonic() - start, mark="--")
             raise
         except BaseException:

@@ -1,5 +1,5 @@
-"""The one-command demonstration: real mail through a private Postfix with Gatepost behind it.
+"""Demonstration in one command: real mail through a private Postfix with Gatepost behind it.
 
-``make demo`` runs ``python -m tools.demo``. `ground` sets the stage, `scenes` play on it and record
-what was sent, what Postfix answered and what arrived, `report` shows it.
+``make demo`` runs ``python -m tools.demo``. `ground` starts the programs. `scenes` send mail and
+record it with Postfix's replies and the deliveries. `report` prints the results.
 """

@@ -1,7 +1,7 @@
-"""``python -m tools.demo``: set the stage, play the scenes, print the table.
+"""Command ``python -m tools.demo``: sends mail through a private Postfix and prints the results.
 
-The exit status is 0 only when every scene was as it must be. It needs root for Postfix, and what
-``make demo`` installs.
+The exit status is 0 only if every scene gave the expected result. The command needs root for
+Postfix, and the packages that ``make demo`` installs.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ FAILURES = (
     OSError,
     subprocess.SubprocessError,
 )
-"""What may go wrong while a scene is played; anything else is a mistake in the demonstration."""
+"""Errors that may occur while a scene runs; any other exception is a bug in the demonstration."""
 
 INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
+"""Exit status after Ctrl-C, as in shells."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demonstration."""
     parser = argparse.ArgumentParser(prog="python -m tools.demo", description=__doc__)
-    parser.add_argument("--keep", action="store_true", help="leave it running, to try by hand")
+    parser.add_argument("--keep", action="store_true", help="leave it running for mail of your own")
     parser.add_argument(
         "--sabotage",
         choices=get_args(Sabotage),
-        help="break something on purpose: the table has to say so",
+        help="break one part on purpose, to see the demonstration fail",
     )
     options = parser.parse_args(arguments)
     if reason := postfix.missing():
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = status if was_played else INTERRUPTED
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)  # what runs is stopped in any case
+            signal.signal(number, signal.SIG_IGN)  # a signal must not interrupt the cleanup
         ground.stop()
         if status == 1:
             print(f"Logs, queue and messages are kept in {ground.directory}", file=sys.stderr)
@@ -110,22 +110,22 @@ def _play(scene: Scene, ground: Ground, steps: Steps) -> Record:
         try:
             scene.play(ground, record)
         except FAILURES as error:
-            record.expect("the scene itself", "to be played to its end", error)
-        step.outcome = scene.title if record.ok else f"NOT as it must be: {scene.title}"
+            record.expect("the scene", "completed", error)
+        step.outcome = scene.title if record.ok else f"NOT as expected: {scene.title}"
     return record
 
 
 def _wait_for_the_end(ground: Ground, played: Sequence[tuple[Scene, Record]]) -> None:
     addresses = [
         ("mail from outside", ground.postfix.address("mx")),
-        ("mail of our users", ground.postfix.address("submission")),
+        ("mail from our users", ground.postfix.address("submission")),
         ("milter, policy server", f"{ground.milters.postfix}, {ground.policyd.postfix}"),
         ("DNS", ground.dns.address),
         ("configuration, logs", str(ground.directory)),
-        ("what arrives", str(ground.directory / "arrived")),
+        ("delivered mail", str(ground.directory / "arrived")),
     ]
     print(f"\n{report.by_hand(played, addresses)}")
-    print(f"\nStop it with Ctrl-C, or: kill {os.getpid()}", flush=True)
+    print(f"\nStop it with Ctrl-C or kill {os.getpid()}", flush=True)
     while True:
         signal.pause()
 

@@ -1,4 +1,4 @@
-"""The stage: keys, DNS, the two daemons, Postfix and the sink, each private to one run."""
+"""Programs of the demonstration: DNS, the two daemons, Postfix and the sink, private to one run."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from tools.demo.record import Record
 from tools.steps import Step, Steps
 
 GREYLIST_DELAY = 2
-"""Seconds a first-time sender waits: short, so that the demonstration is."""
+"""Greylisting delay in seconds: short, to keep the demonstration short."""
 
 Sabotage = Literal["key", "policy", "milter"]
-"""Ways to break the ground on purpose: the record of another key is published for ours, or Postfix
-does not ask the policy server, or not the milter."""
+"""Faults to inject: DNS has the record of another key; Postfix does not use the policy server;
+Postfix does not use the milter."""
 
 _CONFIGURATION = """\
 hostname = "{hostname}"
@@ -91,13 +91,13 @@ TXT = "seen sending spam"
 
 
 class Ground:
-    """Everything the scenes play on, from entering the context to leaving it."""
+    """All programs that the scenes need, from `start()` to `stop()`."""
 
     def __init__(self, steps: Steps, sabotage: Sabotage | None = None) -> None:
         self._steps = steps
         self._sabotage = sabotage
         self._exit = contextlib.ExitStack()
-        # below /tmp and not in the checkout: the user postfix has to get there
+        # below /tmp and not in the checkout, because the user postfix needs access
         self.directory = Path(tempfile.mkdtemp(prefix="gatepost-demo-", dir="/tmp"))
         self.directory.chmod(0o711)
         self.configuration = self.directory / "gatepost.toml"
@@ -105,7 +105,7 @@ class Ground:
         self._messages = 0
 
     def start(self) -> None:
-        """Start every part, and say so; what has been started is stopped by `stop()`."""
+        """Start every program and print a line for each; `stop()` ends those that were started."""
         ports = free_ports(4)
         arrived = self.directory / "arrived"
         arrived.mkdir()
@@ -132,15 +132,15 @@ class Ground:
             step.outcome = f"{self.postfix.address()}, submission port {submission}"
 
     def stop(self) -> None:
-        """Stop every part in an orderly way, the last one first."""
+        """Stop every program in reverse order."""
         self._exit.close()
 
     def send(
         self, record: Record, client: Client, sender: str, recipient: str, message: bytes
     ) -> Exchange:
-        """Send a message with swaks, and put the exchange on the record.
+        """Send a message with swaks and add the exchange to the record.
 
-        A client that logs in or is internal goes to the submission service, others to the MX.
+        A client that logs in or is internal uses the submission service, any other client the MX.
         """
         self._messages += 1
         folder = self.directory / "sent"
@@ -158,7 +158,7 @@ class Ground:
         return exchange
 
     def _policy_service(self) -> str:
-        # the failure mode of scene 7: when nobody answers, mail goes on
+        # scene 7: Postfix accepts mail if the policy server does not answer
         return f"{{ {self.policyd.postfix}, timeout=10s, default_action=DUNNO }}"
 
     def _write_configuration(self, ports: list[int]) -> None:
@@ -207,4 +207,4 @@ class Ground:
 
 
 class GroundError(Exception):
-    """The ground could not be set; the message says what of it."""
+    """A program could not be set up; the message says which one."""

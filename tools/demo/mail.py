@@ -1,7 +1,7 @@
-"""Who writes to whom in the demonstration, and the messages they send.
+"""People, clients and messages of the demonstration.
 
-The names end in .test (RFC 6761 section 6.2) and the addresses are those of documentation
-(RFC 5737): none of them exists outside.
+Names end in .test (RFC 6761 section 6.2) and addresses are documentation addresses (RFC 5737), so
+none of them exists on the Internet.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ LISTED_CLIENT = Client("192.0.2.66", "spam.listed.test", "spam.listed.test")
 
 
 def message(sender: str, recipient: str, subject: str, extra: str = "") -> bytes:
-    """A small message with CRLF line ends; `extra` is a header field put on top, without CRLF."""
+    """Return a small message with CRLF line ends; `extra` is a header field for the top, without
+    its CRLF."""
     fields = [
         *([extra] if extra else []),
         f"From: {sender}",
@@ -52,7 +53,7 @@ def message(sender: str, recipient: str, subject: str, extra: str = "") -> bytes
 
 
 class PartnerKey:
-    """The signing key of the partner, whose mail is signed by dkimpy and not by us."""
+    """The signing key of the partner; dkimpy signs the partner's mail."""
 
     def __init__(self) -> None:
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)

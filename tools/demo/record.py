@@ -1,4 +1,4 @@
-"""The record that a scene leaves: what it did and saw, and what was wrong."""
+"""Record of a scene: its actions, its results and its problems."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.testbed.swaks import Exchange
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that was not as it must be."""
+    """One result that was not as expected."""
 
     what: str
     expected: str
@@ -18,30 +18,30 @@ class Problem:
 
 @dataclass
 class Record:
-    """What a scene did and saw: the cells of its row, and what was wrong."""
+    """Actions and results of a scene (the cells of its row), and its problems."""
 
     sent: str = ""
     answered: str = ""
     arrived: str = ""
     problems: list[Problem] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
-    """The command lines of swaks, to be tried by hand."""
+    """The command lines of swaks, for use by hand."""
 
     @property
     def ok(self) -> bool:
-        """Whether all was as it must be."""
+        """Whether every result was as expected."""
         return not self.problems
 
     def expect(self, what: str, expected: object, seen: object, *, ok: bool | None = None) -> None:
-        """Note a problem unless `seen` equals `expected`, or `ok` says that it fits."""
+        """Add a problem unless `seen` equals `expected`; `ok`, if given, decides instead."""
         if not (seen == expected if ok is None else ok):
             self.problems.append(Problem(what, str(expected), str(seen)))
 
     def note(self, exchange: Exchange) -> None:
-        """Add what was answered, and remember the command line."""
+        """Add the reply of an exchange, and its command line."""
         self.commands.append(exchange.command_line)
         self.answer(str(exchange.reply))
 
     def answer(self, reply: str) -> None:
-        """Add a reply to what was answered."""
+        """Add a reply of Postfix."""
         self.answered = f"{self.answered}\n{reply}" if self.answered else reply

@@ -1,4 +1,4 @@
-"""What the demonstration prints when the scenes are played. Pure: text in, text out."""
+"""Report of the demonstration, without I/O."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from tools.demo.record import Record
 from tools.demo.scene import Scene
 
 MIN_WIDTH, MAX_WIDTH = 80, 120
-"""Columns of the table: narrower it cannot be read, wider nobody reads it."""
+"""Bounds of the table's width in columns, for readability."""
 
-_HEADINGS = ("#", "scene", "what was sent", "what Postfix answered", "what arrived", "")
+_HEADINGS = ("#", "scene", "mail sent", "reply from Postfix", "mail delivered", "")
 _SHARES = (0.183, 0.243, 0.319, 0.258)
-"""The part of the columns between number and mark that each text column gets. In a table of 80
-columns, `bl.gatepost.test`, `<bob@gatepost.test>:` and `mx.gatepost.test;` just fit."""
+"""Share of each text column in the width between number and mark. In a table of 80 columns,
+`bl.gatepost.test`, `<bob@gatepost.test>:` and `mx.gatepost.test;` just fit."""
 
 _GAP = "  "
 _GREEN, _RED, _DIM, _BOLD, _PLAIN = "\033[32m", "\033[31m", "\033[2m", "\033[1m", "\033[0m"
 
 
 def table(played: Sequence[tuple[Scene, Record]], width: int, *, colour: bool = False) -> str:
-    """One row a scene, its cells folded into columns; `width` is kept between the bounds."""
+    """Return the table: a row for each scene, folded into columns, `width` kept within bounds."""
     width = min(max(width, MIN_WIDTH), MAX_WIDTH)
     room = width - 2 - 2 - len(_GAP) * 5
     columns = (2, *(int(room * share) for share in _SHARES), 2)
@@ -39,7 +39,7 @@ def table(played: Sequence[tuple[Scene, Record]], width: int, *, colour: bool = 
             "ok" if record.ok else "NO",
         )
         row = _row(cells, columns)
-        # the mark stands at the end of the first line, and alone is coloured
+        # only the mark at the end of the first line is coloured
         first = row[0][: -len(cells[-1])] if row[0].endswith(cells[-1]) else row[0]
         lines.append(first + _paint(cells[-1], _GREEN if record.ok else _RED, colour))
         lines += row[1:]
@@ -64,7 +64,7 @@ def _row(cells: Sequence[str], columns: Sequence[int]) -> list[str]:
 
 
 def problems(played: Sequence[tuple[Scene, Record]]) -> str:
-    """What was expected and seen in the scenes that failed; empty when none did."""
+    """Return the expected and actual results of failed scenes; empty if none failed."""
     lines = []
     for scene, record in played:
         for problem in record.problems:
@@ -89,9 +89,9 @@ def verdict(played: Sequence[tuple[Scene, Record]], seconds: float) -> str:
 
 
 def by_hand(played: Sequence[tuple[Scene, Record]], addresses: Sequence[tuple[str, str]]) -> str:
-    """Return the addresses and the command lines to try with ``KEEP=1``."""
+    """Return the addresses and command lines that ``KEEP=1`` prints."""
     width = max(len(name) for name, _ in addresses)
-    lines = ["Left running. In another terminal:", ""]
+    lines = ["Everything is still running. Use it from another terminal:", ""]
     lines += [f"  {name:<{width}}  {address}" for name, address in addresses]
     for scene, record in played:
         lines += ["", f"  # {scene.number}. {scene.title}"]

@@ -1,4 +1,4 @@
-"""A scene of the demo: a number, a title, and what it does."""
+"""Scene of the demonstration: a number, a title and a function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scenes in the order they are played."""
+"""Scenes of the demonstration, in order."""
 
 from tools.demo.scenes.failing import MILTER_KILLED, POLICY_KILLED
 from tools.demo.scenes.gate import GREYLISTED, LISTED

@@ -1,4 +1,4 @@
-"""When a part of Gatepost is killed, mail waits or goes on, and nothing is lost."""
+"""Scenes in which a daemon is killed: mail is deferred or accepted, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tools.demo.scenes.verifying import deliver, results
 
 
 def _policy_killed(ground: Ground, record: Record) -> None:
-    record.sent = "SIGKILL to policyd, then by another stranger; policyd started again"
+    record.sent = "from another stranger, after SIGKILL to policyd; then policyd restarts"
     ground.policyd.kill()
     subject = "Nobody asks me to wait"
     sender = "another@stranger.test"
@@ -28,7 +28,7 @@ def _policy_killed(ground: Ground, record: Record) -> None:
 
 
 def _milter_killed(ground: Ground, record: Record) -> None:
-    record.sent = "SIGKILL to the milter in the middle of a message; sent again"
+    record.sent = "SIGKILL to the milter in the middle of a message; the message is sent again"
     subject = "Cut in two"
     octets = ground.partner.sign(message(PARTNER, BOB, subject))
     middle = len(octets) // 2
@@ -43,13 +43,13 @@ def _milter_killed(ground: Ground, record: Record) -> None:
     record.answer(str(reply))
     record.expect("the answer to the message", "4xx", reply, ok=400 <= reply.code <= 499)
     found = ground.sink.matching(lambda one: one.message["Subject"] == subject)
-    record.expect("what arrived without the milter", 0, len(found))
+    record.expect("deliveries without the milter", 0, len(found))
     ground.milters.start()
     if arrived := deliver(ground, record, subject, octets):
         found = ground.sink.matching(lambda one: one.message["Subject"] == subject)
-        record.expect("how often it arrived", 1, len(found))
+        record.expect("number of deliveries", 1, len(found))
         judged = bool(results(arrived))
-        record.arrived = "the second attempt, once, judged" if judged else "unjudged"
+        record.arrived = "once, with its results" if judged else "without results"
         record.expect("the second attempt", "with Authentication-Results", "without", ok=judged)
 
 

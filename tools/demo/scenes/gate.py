@@ -1,4 +1,4 @@
-"""Who may come in: first-time senders wait, listed clients stay out."""
+"""Scenes of the policy server: a first-time sender is deferred, a listed client is refused."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _STRANGER = "somebody@stranger.test"
 _SPAMMER = "offers@listed.test"
 
 _REASON_ID = re.compile(r"\[[a-z][a-z0-9.-]*\]$")
-"""The short reason id at the end of a refusal, which the log, the metrics and the docs know too."""
+"""The reason id at the end of a refusal; the log, the metrics and the docs use the same id."""
 
 
 def _greylisted(ground: Ground, record: Record) -> None:
-    record.sent = f"by a stranger; again after {GREYLIST_DELAY} s"
+    record.sent = f"from a stranger; again after {GREYLIST_DELAY} s"
     subject = "We have not met"
     octets = message(_STRANGER, BOB, subject)
     first = ground.send(record, STRANGER_CLIENT, _STRANGER, BOB, octets)
@@ -31,7 +31,7 @@ def _greylisted(ground: Ground, record: Record) -> None:
         sent = ground.send(unnoted, STRANGER_CLIENT, _STRANGER, BOB, octets)
         return sent if sent.accepted or sent.reply.code >= 500 else None
 
-    time.sleep(GREYLIST_DELAY)  # as a mail server does before it tries again
+    time.sleep(GREYLIST_DELAY)  # like a mail server before a retry
     last = wait_until(again, "the greylisted message to be accepted", pause=0.5)
     record.note(last)
     record.expect("the answer after the delay", 250, last.reply.code)
@@ -48,15 +48,15 @@ def _greylisted(ground: Ground, record: Record) -> None:
 
 
 def _listed(ground: Ground, record: Record) -> None:
-    record.sent = f"by {LISTED_CLIENT.address}, which {LIST_ZONE} lists"
+    record.sent = f"from {LISTED_CLIENT.address}, which is on {LIST_ZONE}"
     expect_listed(ground, record)
     found = ground.sink.matching(lambda one: one.sender == _SPAMMER)
     record.arrived = f"{len(found)} messages" if found else "nothing"
-    record.expect("what arrived of the listed client", 0, len(found))
+    record.expect("deliveries from the listed client", 0, len(found))
 
 
 def expect_listed(ground: Ground, record: Record) -> None:
-    """Send as the listed client, who has to be refused with list and reason id."""
+    """Send as the listed client; expect a refusal with the list's name and a reason id."""
     octets = message(_SPAMMER, BOB, "Listed")
     reply = ground.send(record, LISTED_CLIENT, _SPAMMER, BOB, octets).reply
     record.expect("the answer", "554 5.7.1", f"{reply.code} {reply.text[:5]}")

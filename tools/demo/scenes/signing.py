@@ -1,4 +1,4 @@
-"""Mail that leaves is signed."""
+"""Scene of the milter: outgoing mail is signed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ALGORITHMS = ["ed25519-sha256", "rsa-sha256"]
 
 
 def _signed(ground: Ground, record: Record) -> None:
-    record.sent = "by alice, logged in; by an internal client"
+    record.sent = "from alice, logged in; from an internal client"
     for who, client, sender in (
         ("logged in", ALICE_CLIENT, ALICE),
         ("internal", INTERNAL_CLIENT, BOB),
@@ -24,7 +24,7 @@ def _signed(ground: Ground, record: Record) -> None:
         if sent.accepted:
             _judge(ground, record, ground.sink.wait_for_subject(subject))
     if record.ok:
-        record.arrived = "rsa-sha256 and ed25519-sha256, valid for dkimpy; RSA valid for opendkim"
+        record.arrived = "rsa-sha256 and ed25519-sha256; dkimpy verifies both, opendkim the RSA one"
 
 
 def _judge(ground: Ground, record: Record, arrived: Delivery) -> None:
@@ -33,12 +33,12 @@ def _judge(ground: Ground, record: Record, arrived: Delivery) -> None:
     record.arrived = f"signed with {', '.join(seen) or 'nothing'}"
     record.expect(f"DKIM-Signatures of {subject!r}", _ALGORITHMS, seen)
     for algorithm, verdict in dkimpy_verdicts(arrived.octets, ground.dns):
-        record.expect(f"dkimpy of the {algorithm} signature of {subject!r}", "pass", verdict)
+        record.expect(f"dkimpy: {algorithm} signature of {subject!r}", "pass", verdict)
     if "rsa-sha256" in seen:
         verdict = opendkim_verdict(
             arrived.octets, ground.dns, ground.directory, algorithm="rsa-sha256"
         )
-        record.expect(f"opendkim-testmsg of the RSA signature of {subject!r}", "pass", verdict)
+        record.expect(f"opendkim-testmsg: RSA signature of {subject!r}", "pass", verdict)
 
 
-SIGNED = Scene(1, "Mail that leaves is signed", _signed)
+SIGNED = Scene(1, "Outgoing mail is signed", _signed)

@@ -1,4 +1,4 @@
-"""Mail that arrives is judged, and the judgement cannot be forged."""
+"""Scenes of the milter: incoming mail is verified, and a forged result is removed."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ _METHODS = re.compile(r"\b(dkim|spf|dmarc)=(\w+)")
 
 
 def results(arrived: Delivery) -> list[str]:
-    """The Authentication-Results fields that carry our authserv-id (RFC 8601 section 2.2)."""
+    """Return the Authentication-Results fields with our authserv-id (RFC 8601 section 2.2)."""
     fields = [" ".join(value.split()) for value in arrived.fields("Authentication-Results")]
     return [value for value in fields if value.partition(";")[0].split()[:1] == [AUTHSERV_ID]]
 
 
 def deliver(ground: Ground, record: Record, subject: str, octets: bytes) -> Delivery | None:
-    """Send as the partner and wait for the arrival; None when it was not accepted."""
+    """Send as the partner and return the delivery; None if the message was not accepted."""
     sent = ground.send(record, PARTNER_CLIENT, PARTNER, BOB, octets)
     record.expect("the answer", 250, sent.reply.code)
     return ground.sink.wait_for_subject(subject) if sent.accepted else None
 
 
 def expect_dkim(record: Record, arrived: Delivery, expected: str) -> None:
-    """Note what the one field of ours says, and whether it says dkim=`expected`."""
+    """Record the results in our field; expect exactly one field with dkim=`expected`."""
     found = results(arrived)
     record.expect(f"fields of {AUTHSERV_ID}", 1, len(found))
     told = [f"{method}={result}" for value in found for method, result in _METHODS.findall(value)]
     words = " ".join(sorted(set(told)))
     record.arrived = f"Authentication-Results: … {words}" if found else "no field of ours"
-    # several signatures would have a result each: there is one
+    # each signature has a result, and there is one signature
     seen = [word for word in told if word.startswith("dkim=")]
     record.expect("the result of DKIM", [f"dkim={expected}"], seen)
 
 
 def _good(ground: Ground, record: Record) -> None:
-    record.sent = "by the partner, signed by dkimpy"
+    record.sent = "from the partner, signed by dkimpy"
     subject = "Signed by the partner"
     octets = ground.partner.sign(message(PARTNER, BOB, subject))
     if arrived := deliver(ground, record, subject, octets):
@@ -47,7 +47,7 @@ def _good(ground: Ground, record: Record) -> None:
 
 
 def _changed(ground: Ground, record: Record) -> None:
-    record.sent = "the same kind, one body byte changed on the way"
+    record.sent = "from the partner, with one body byte changed after signing"
     subject = "Changed on the way"
     octets = ground.partner.sign(message(PARTNER, BOB, subject)).replace(b"to five", b"to fixe")
     if arrived := deliver(ground, record, subject, octets):
@@ -55,7 +55,7 @@ def _changed(ground: Ground, record: Record) -> None:
 
 
 def _forged(ground: Ground, record: Record) -> None:
-    record.sent = "with a forged Authentication-Results field in our name: dkim=pass"
+    record.sent = "from the partner, with a forged Authentication-Results field: dkim=pass"
     subject = "Believe me"
     lie = f"Authentication-Results: {AUTHSERV_ID}; dkim=pass header.d=bank.test"
     arrived = deliver(ground, record, subject, message(PARTNER, BOB, subject, extra=lie))
@@ -64,7 +64,7 @@ def _forged(ground: Ground, record: Record) -> None:
         gone = not any("bank.test" in value for value in arrived.fields("Authentication-Results"))
         record.expect("the forged field", "gone", "still there", ok=gone)
         if gone:
-            record.arrived = f"the forgery is gone; {record.arrived}"
+            record.arrived = f"without the forged field; {record.arrived}"
 
 
 GOOD = Scene(2, "A good signature passes", _good)
