@@ -80,7 +80,7 @@ def _containers_run_here() -> None:
         pytest.fail(
             f"the containers cannot be tested: {reason}\n"
             f"Use `make stack`, as root; on a machine where containers cannot run, "
-            f"{podman.WITHOUT_CONTAINERS}=1 does without these tests.",
+            f"{podman.WITHOUT_CONTAINERS}=1 skips these tests.",
             pytrace=False,
         )
 

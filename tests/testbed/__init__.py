@@ -1,1 +1,1 @@
-"""What the demo, the tests and the benchmarks run around the daemons: DNS, Postfix, clients."""
+"""Programs around the daemons for the demo, tests and benchmarks: DNS, Postfix, clients."""

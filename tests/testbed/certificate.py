@@ -1,4 +1,4 @@
-"""A certificate that nobody trusts, for tests of TLS."""
+"""Self-signed certificate for tests of TLS."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from cryptography.x509.oid import NameOID
 
 
 def self_signed(hostname: str) -> tuple[str, str]:
-    """A new certificate for the name and its private key, both PEM; good from a day ago on for 30
-    days. Each has a serial number of its own."""
+    """Return a new certificate for the name and its private key, both in PEM. It is valid for 30
+    days from yesterday, and each has its own serial number."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname)])
     now = datetime.datetime.now(datetime.UTC)

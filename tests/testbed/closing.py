@@ -1,4 +1,4 @@
-"""What is closed at the end of a `with` block, and small TCP servers that are."""
+"""Base class for objects that a `with` block closes, and for small TCP servers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.testbed.ports import LOOPBACK
 
 
 class Closing:
-    """Something that `close()` ends, also at the end of a `with` block."""
+    """An object that `close()` or the end of a `with` block ends."""
 
     def close(self) -> None:
         """End it."""
@@ -29,7 +29,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 class StreamServer(Closing):
-    """A TCP server with a thread a connection, from construction on."""
+    """A TCP server with one thread per connection; it starts on construction."""
 
     def __init__(
         self, handler: type[socketserver.StreamRequestHandler], host: str = LOOPBACK
@@ -42,7 +42,7 @@ class StreamServer(Closing):
 
     @property
     def postfix(self) -> str:
-        """Its address as main.cf writes it."""
+        """Its address in the form of main.cf."""
         host, port = self._server.server_address[:2]
         return f"inet:{host!s}:{port}"
 

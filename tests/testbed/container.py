@@ -1,4 +1,4 @@
-"""One container of a pod that podman plays: run something in it, read its log, kill it."""
+"""Container of a pod that podman plays: run programs in it, read its log, kill it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ READY_DEADLINE = 50.0
 """Seconds from the start of a container until its probe passes, on a machine under load."""
 
 PROBE_PAUSE = 0.2
-"""Seconds between two probes: each is a process in the container."""
+"""Seconds between two probes; each one starts a process in the container."""
 
 
 class Container:
-    """A container by its name in the pod, as `milters`; `probe` is its readiness probe."""
+    """A container by its name in the pod, such as `milters`; `probe` is its readiness probe."""
 
     def __init__(self, short: str, name: str, probe: list[str]) -> None:
         self.short = short
@@ -30,12 +30,12 @@ class Container:
 
     @property
     def state(self) -> dict[str, Any]:
-        """As `podman inspect` shows the container."""
+        """Return the output of `podman inspect` for the container."""
         return inspect("container", self.name)
 
     @property
     def pid(self) -> int:
-        """The process id, on this machine, of process 1 of the container; 0 when it is down."""
+        """The process id on this machine of the container's process 1; 0 if it is down."""
         return int(self.state["State"]["Pid"])
 
     @property
@@ -44,7 +44,7 @@ class Container:
         return int(self.state["RestartCount"])
 
     def execute(self, *argv: str, stdin: str = "") -> str:
-        """Run a program in it and return what it printed; `PodmanError` if that failed."""
+        """Run a program in it and return its output; raises `PodmanError` if it fails."""
         return podman("exec", *(["--interactive"] if stdin else []), self.name, *argv, stdin=stdin)
 
     def attempt(self, *argv: str) -> subprocess.CompletedProcess[str]:
@@ -69,7 +69,7 @@ class Container:
             raise
 
     def log(self) -> str:
-        """Return all it wrote to standard output and standard error, over its restarts."""
+        """Return its standard output and standard error, across restarts."""
         done = attempt("logs", self.name)
         return done.stdout + done.stderr
 
@@ -84,7 +84,7 @@ class Container:
         return entries
 
     def wait_for_log(self, text: str, *, count: int = 1) -> str:
-        """Wait until the log has the text `count` times; returns the log."""
+        """Wait until the log has the text `count` times; return the log."""
 
         def probe() -> str:
             log = self.log()
@@ -93,14 +93,14 @@ class Container:
         return wait_until(probe, f"{text!r} in the log of {self.name}", pause=PROBE_PAUSE)
 
     def kill(self) -> None:
-        """End its process 1 with SIGKILL, as the out-of-memory killer does: podman restarts it.
+        """Kill its process 1 with SIGKILL, as the out-of-memory killer does; podman restarts it.
 
-        (`podman kill` is a wish of the administrator: podman then leaves it dead.)
+        After `podman kill`, podman would not restart it.
         """
         os.kill(self.pid, signal.SIGKILL)
 
     def kill_and_wait_ready(self) -> None:
-        """`kill`, wait for the restart, and until the probe passes again."""
+        """Kill it, and wait for the restart and until the probe passes again."""
         before, pid = self.restarts, self.pid
         os.kill(pid, signal.SIGKILL)
         wait_until(
@@ -121,7 +121,7 @@ class Container:
         return found
 
     def memory(self) -> int:
-        """Octets that its processes hold: the sum of their proportional set sizes."""
+        """Return its memory in octets: the sum of its processes' proportional set sizes."""
         total = 0
         for pid in self.processes():
             with contextlib.suppress(OSError):
@@ -132,7 +132,7 @@ class Container:
 
 
 def process_status(container: Container, field: str) -> list[str]:
-    """Return the words of a field of /proc/PID/status of its process 1 (proc(5)), as `CapBnd`."""
+    """Return the words of a field in /proc/PID/status (proc(5)), such as `CapBnd`, of process 1."""
     for line in Path(f"/proc/{container.pid}/status").read_text().splitlines():
         name, _, value = line.partition(":")
         if name == field:

@@ -1,4 +1,4 @@
-"""A Gatepost daemon as an administrator runs it: ``gatepost WORD --config FILE``."""
+"""Gatepost daemon, started as by an administrator: ``gatepost WORD --config FILE``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.testbed.waiting import wait_until
 
 
 def gatepost_command() -> Path:
-    """Return the console script `gatepost` of the interpreter that runs us."""
+    """Return the console script `gatepost` of this Python interpreter."""
     return Path(sys.executable).with_name("gatepost")
 
 
@@ -28,7 +28,7 @@ class Daemon:
 
     `config` names `listen` and `metrics_listen` of the section `[word]`. Logs are JSON lines in
     `directory`/`word`.log unless the configuration or `env` says otherwise. `within` is a command
-    line that comes before the daemon's own, as that of `tests.testbed.disk.small_disk`.
+    line to put before the daemon's own, such as that of `tests.testbed.disk.small_disk`.
     """
 
     def __init__(
@@ -60,11 +60,11 @@ class Daemon:
 
     @property
     def postfix(self) -> str:
-        """Its address as main.cf writes it."""
+        """Its address in the form of main.cf."""
         return listen.parse(self._section["listen"]).postfix
 
     def start(self) -> None:
-        """Start it and wait until `/readyz` says so; `ProcessDied` has the reason if it ends."""
+        """Start it and wait until `/readyz` is ready; raises `ProcessDied` if it ends."""
         self.launch()
         try:
             self.process.wait_until(self.ready, f"gatepost {self.word} to be ready")
@@ -73,16 +73,16 @@ class Daemon:
             raise
 
     def launch(self) -> None:
-        """Start it and wait for nothing."""
+        """Start it without waiting."""
         command = (*self._within, gatepost_command(), self.word, "--config", self.config)
         self._process = Process(command, self.log, env=self._env)
 
     def stop(self) -> int:
-        """End it as systemd does (SIGTERM: messages under way are finished); the exit status."""
+        """Stop it as systemd does (SIGTERM, which finishes messages); return the exit status."""
         return self.process.stop() if self._process is not None else 0
 
     def kill(self) -> None:
-        """End it and all its workers with SIGKILL."""
+        """Kill it and all its workers with SIGKILL."""
         if self._process is not None:
             self._process.kill()
 
@@ -92,19 +92,19 @@ class Daemon:
         self.start()
 
     def reload(self) -> None:
-        """Ask for a reload (SIGHUP); wait for what the test expects of it."""
+        """Request a reload (SIGHUP); the test must wait for its effect."""
         self.process.signal(signal.SIGHUP)
 
     def ready(self) -> bool:
-        """Return what `/readyz` says now; False when nobody answers."""
+        """Return whether `/readyz` is ready; False without an answer."""
         return self._port.ready()
 
     def metric(self, name: str, **labels: str) -> float:
-        """The sum of the samples of that name that have these labels; 0 when there is none."""
+        """Return the sum of the samples with this name and these labels; 0 if there are none."""
         return self._port.metric(name, **labels)
 
     def log_entries(self, **fields: Any) -> list[dict[str, Any]]:
-        """Return the log lines that have these fields; lines that are no JSON are left out."""
+        """Return the log lines that have these fields, without lines that are no JSON."""
         entries = []
         for line in self.log.read_text(errors="replace").splitlines():
             with contextlib.suppress(json.JSONDecodeError):

@@ -1,7 +1,7 @@
-"""A disk that is small enough to be full, or that is read-only: a mount that one program sees.
+"""Small or read-only disk for one program, to test full disks.
 
-It is mounted in a mount namespace of the program's own, made by unshare(1) of util-linux; who is
-not root makes a user namespace for it.
+unshare(1) of util-linux creates a mount namespace for the program, and a user namespace if the
+caller is not root.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pathlib import Path
 _MOUNT = 'mount -t tmpfs -o "size=$0" tmpfs "$1" && shift && exec "$@"'
 
 FILLER = "filler"
-"""The file that takes the room of a full disk."""
+"""The file that fills the disk."""
 
 
 @functools.cache
 def why_not() -> str:
-    """Why there can be no such disk here; empty where there can.
+    """Return why such a disk is impossible here; empty if it is possible.
 
-    A container mostly may not mount anything, not even as root.
+    Most containers may not mount anything, not even as root.
     """
     with tempfile.TemporaryDirectory() as name:
         command = [*small_disk(Path(name), 4096), "true"]
@@ -33,17 +33,17 @@ def why_not() -> str:
 
 
 def small_disk(folder: Path, size: int) -> list[str]:
-    """The command line to put before a program's, so that `folder` is a disk of `size` octets."""
+    """Return a command-line prefix for a program that sees `folder` as a disk of `size` octets."""
     return ["unshare", *_namespace(), "--", "sh", "-c", _MOUNT, str(size), str(folder)]
 
 
 def seen_by(pid: int, folder: Path) -> Path:
-    """Return the path under which we see what `pid` has at `folder`."""
+    """Return our path to the folder that process `pid` sees as `folder`."""
     return Path(f"/proc/{pid}/root") / folder.relative_to("/")
 
 
 def fill(folder: Path) -> None:
-    """Take all the room that is left, to the last octet."""
+    """Fill the disk to the last octet."""
     with (folder / FILLER).open("ab", buffering=0) as filler:
         for size in (1 << 16, 1 << 12, 1):
             try:
@@ -54,7 +54,7 @@ def fill(folder: Path) -> None:
 
 
 def make_room(folder: Path) -> None:
-    """Give back what `fill` took."""
+    """Free the space that `fill` used."""
     (folder / FILLER).unlink()
 
 
@@ -62,15 +62,15 @@ _BIND = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
 
 
 def read_only_disk(folder: Path) -> list[str]:
-    """Return the command line to put before a program's, so that it can only look at `folder`."""
+    """Return a command-line prefix for a program that sees `folder` as read-only."""
     return ["unshare", *_namespace(), "--", "sh", "-c", _BIND, str(folder)]
 
 
 def remount(pid: int, folder: Path, *, writable: bool) -> None:
-    """Let `pid`, which one of the above has started, write to `folder` again, or no more.
+    """Make `folder` writable or read-only for `pid`, a process started with a prefix from here.
 
-    What a program has open for writing keeps a file system writable, as mount(8) says: a copy takes
-    the place of `folder`, as a volume does that is taken away and comes back read-only.
+    A file system with a file open for writing cannot become read-only (mount(8)), so a copy
+    replaces `folder`, like a volume that is detached and comes back read-only.
     """
     if writable:
         script = 'mount -o remount,bind,rw "$0"'

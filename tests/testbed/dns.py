@@ -1,9 +1,9 @@
-"""A small authoritative DNS server on the loopback address, for tests, the demo and benchmarks.
+"""Small authoritative DNS server on the loopback address, for tests, the demo and benchmarks.
 
-It answers from a `gatepost.dns.Zone` over UDP and TCP and knows nothing else: what is not in the
-zone does not exist, and no question is ever passed on. Names can be made to misbehave, either in
-the zone file (``behaviour = "timeout"``) or while the server runs (`DnsServer.misbehave`). Every
-question is counted. Run it alone with ``python -m tests.testbed.dns --zone zone.toml --port 5353``.
+It answers from a `gatepost.dns.Zone` over UDP and TCP. Names outside the zone do not exist, and no
+question is forwarded. Names can be made to misbehave, either in the zone file
+(``behaviour = "timeout"``) or while the server runs (`DnsServer.misbehave`). Every question is
+counted. Run it alone with ``python -m tests.testbed.dns --zone zone.toml --port 5353``.
 """
 
 from __future__ import annotations
@@ -41,39 +41,39 @@ _log = logging.getLogger(__name__)
 _TYPES = frozenset(get_args(RdType))
 
 _UDP_PAYLOAD = 512
-"""Octets of an answer over UDP to a client without EDNS (RFC 1035 section 4.2.1)."""
+"""Maximum octets of a UDP answer to a client without EDNS (RFC 1035 section 4.2.1)."""
 
 _NEGATIVE_TTL = 60
-"""Seconds that a negative answer may be kept where the zone has no SOA record of its own."""
+"""Seconds for which a negative answer may be cached if the zone has no SOA record."""
 
 _MAX_CNAMES = 16
-"""Links of an alias chain that one answer shows."""
+"""Maximum links of an alias chain in one answer."""
 
 _TCP_IDLE = 30.0
-"""Seconds after which a silent TCP client is let go."""
+"""Seconds after which a silent TCP client is disconnected."""
 
 
 class Behaviour(enum.StrEnum):
-    """What the server does to a question about a name instead of answering it properly."""
+    """Misbehaviour of the server for a name, in place of a proper answer."""
 
     TIMEOUT = "timeout"
-    """Nothing, neither over UDP nor over TCP."""
+    """No answer, neither over UDP nor over TCP."""
     SERVFAIL = "servfail"
     REFUSE = "refuse"
     TRUNCATE = "truncate"
-    """Over UDP an empty answer with the TC bit, over TCP the whole one."""
+    """Over UDP an empty answer with the TC bit, over TCP the complete answer."""
     TRUNCATE_ALWAYS = "truncate-always"
-    """The TC bit over TCP too."""
+    """An answer with the TC bit over TCP too."""
     WRONG_ID = "wrong-id"
     """An answer with the id of another question."""
     WRONG_QUESTION = "wrong-question"
     """An answer to another question."""
     WRONG_OPCODE = "wrong-opcode"
-    """An answer that says it is one to a NOTIFY."""
+    """An answer with the opcode NOTIFY."""
     GARBAGE = "garbage"
     """Bytes that are no DNS message."""
     NO_EDNS = "no-edns"
-    """FORMERR, with nothing in it, to a question with an OPT record (RFC 6891 section 7)."""
+    """An empty FORMERR to a question with an OPT record (RFC 6891 section 7)."""
 
 
 _BEHAVIOUR_ALIASES = {"tempfail": Behaviour.SERVFAIL}
@@ -100,12 +100,12 @@ class DnsServer(Closing):
 
     @property
     def address(self) -> str:
-        """As `dns.nameservers` of gatepost.toml takes it."""
+        """Its address in the form of `dns.nameservers` in gatepost.toml."""
         return f"{self.host}:{self.port}"
 
     @property
     def zone(self) -> Zone:
-        """What is answered. Set it to answer from another zone, behaviours and all."""
+        """The zone that it serves. Setting it also replaces the behaviours."""
         return self._zone
 
     @zone.setter
@@ -122,7 +122,7 @@ class DnsServer(Closing):
             self._zone, self._behaviours = Zone(plain), behaviours
 
     def add(self, name: str, rdtype: RdType, *records: str, ttl: int = DEFAULT_TTL) -> None:
-        """Publish these records, in place of those of that name and type."""
+        """Publish these records in place of existing ones with that name and type."""
         name = _key(name)
         with self._lock:
             old = self._zone.entries.get(name, Entry())
@@ -130,19 +130,19 @@ class DnsServer(Closing):
             self._zone = Zone({**self._zone.entries, name: entry})
 
     def remove(self, name: str) -> None:
-        """Forget a name with all its records."""
+        """Remove a name and all its records."""
         with self._lock:
             self._zone = Zone({n: e for n, e in self._zone.entries.items() if n != _key(name)})
 
     def misbehave(self, name: str, behaviour: Behaviour | None) -> None:
-        """Treat questions about a name so from now on; None: answer them again."""
+        """Set the behaviour for a name; None restores proper answers."""
         with self._lock:
             self._behaviours = {n: b for n, b in self._behaviours.items() if n != _key(name)}
             if behaviour is not None:
                 self._behaviours[_key(name)] = behaviour
 
     def asked(self, name: str = "", rdtype: str = "") -> int:
-        """How many questions came for the name, of the type; all names, all types when empty."""
+        """Return the number of questions for a name and type; empty means all names or types."""
         with self._lock:
             return sum(
                 count
@@ -155,7 +155,7 @@ class DnsServer(Closing):
         if self._closed.is_set():
             return
         self._closed.set()
-        # a thread in recv() or accept() is not woken by close() of its socket
+        # close() does not wake a thread in recv() or accept() on the same socket
         self._tcp.shutdown(socket.SHUT_RDWR)
         with socket.socket(self._udp.family, socket.SOCK_DGRAM) as waker:
             waker.sendto(b"", self._udp.getsockname())
@@ -256,7 +256,7 @@ def _to_wire(response: dns.message.Message, size: int, truncate: bool) -> bytes:
             return response.to_wire(max_size=size)
         except dns.exception.TooBig:
             pass
-    # RFC 2181 section 9: with TC set the client asks again over TCP and uses none of this
+    # RFC 2181 section 9: with TC set, the client ignores this answer and asks again over TCP
     response.flags |= dns.flags.TC
     response.answer.clear()
     response.authority.clear()
@@ -264,7 +264,7 @@ def _to_wire(response: dns.message.Message, size: int, truncate: bool) -> bytes:
 
 
 def _fill(response: dns.message.Message, zone: Zone, name: dns.name.Name, rdtype_text: str) -> None:
-    """Put what the zone knows into the response: aliases with what they lead to, or an SOA."""
+    """Fill the response from the zone: aliases with their targets, or an SOA."""
     at = name
     # a type that zones cannot hold has no records, but its name may exist
     rdtype: RdType = rdtype_text if rdtype_text in _TYPES else "A"  # type: ignore[assignment]
@@ -284,7 +284,7 @@ def _fill(response: dns.message.Message, zone: Zone, name: dns.name.Name, rdtype
 
 
 def _soa(zone: Zone, name: dns.name.Name) -> dns.rrset.RRset:
-    # RFC 2308 section 3: the SOA of the zone says how long the negative answer may be kept
+    # RFC 2308 section 3: the SOA of the zone sets how long the negative answer may be cached
     at = name
     while at != dns.name.root:
         answer = zone.resolve(Question(_key(at.to_text()), "SOA"))
@@ -302,7 +302,7 @@ def _rrset(name: dns.name.Name, rdtype: RdType, answer: Answer) -> dns.rrset.RRs
 
 
 def _presentation(rdtype: RdType, record: str) -> str:
-    """Return a record of a zone in the master file form of RFC 1035 section 5.1."""
+    """Return a record of a zone in the master file format of RFC 1035 section 5.1."""
     if rdtype == "TXT":
         # RFC 1035 section 3.3: character-strings of at most 255 octets; readers join them
         octets = record.encode("latin-1", "replace") if record else b""

@@ -1,4 +1,4 @@
-"""The blocks of main.cf that the documentation prints, for tests that run what people type.
+"""Reader of the main.cf blocks in the documentation, so that tests can run them.
 
 Pure: text in, settings out.
 """
@@ -11,18 +11,18 @@ from pathlib import Path
 
 _BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _OURS = ("smtpd_milters", "smtpd_recipient_restrictions")
-"""A block with one of these puts Gatepost into a Postfix."""
+"""A block with one of these parameters adds Gatepost to Postfix."""
 
 
 _ADDRESSES = {
     "milters": ("inet:127.0.0.1:8891", "unix:gatepost/milter"),
     "policyd": ("inet:127.0.0.1:10023", "unix:gatepost/policyd"),
 }
-"""How main.cf reaches the daemons: over TCP, or by a unix socket below its chroot."""
+"""Addresses of the daemons in main.cf: over TCP, or by a unix socket below its chroot."""
 
 
 def parse_main_cf(text: str) -> dict[str, str]:
-    """Return the settings in lines of main.cf; a line with a blank in front continues another."""
+    """Return the settings in lines of main.cf; a line that starts with a blank is continued."""
     settings: dict[str, str] = {}
     name = ""
     for line in text.splitlines():
@@ -37,20 +37,20 @@ def parse_main_cf(text: str) -> dict[str, str]:
 
 
 def main_cf_blocks(page: Path) -> Iterator[dict[str, str]]:
-    """Yield the blocks of a page that put Gatepost into main.cf."""
+    """Yield the blocks of a page that add Gatepost to main.cf."""
     for block in _BLOCK.findall(page.read_text(encoding="utf-8")):
         if any(re.search(rf"^{name} =", block, re.MULTILINE) for name in _OURS):
             yield parse_main_cf(block)
 
 
 def main_cf_block(page: Path) -> dict[str, str]:
-    """The one block of a page that has the milter in it; `ValueError` for none or several."""
+    """Return the only block of a page with the milter; raises `ValueError` for none or several."""
     (found,) = [block for block in main_cf_blocks(page) if "smtpd_milters" in block]
     return found
 
 
 def at(settings: Mapping[str, str], **addresses: str) -> dict[str, str]:
-    """The settings with other addresses of milter and policy server, as main.cf writes them."""
+    """Return the settings with other addresses of milter and policy server, in main.cf's form."""
     moved = dict(settings)
     for daemon, address in addresses.items():
         for documented in _ADDRESSES[daemon]:

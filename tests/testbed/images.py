@@ -1,10 +1,9 @@
-"""The container images of this tree, built with podman once for each content.
+"""Builder of the container images of this tree, with podman.
 
-An image is tagged with a digest of what goes into it: the Dockerfile, the files that it copies and
-the image it starts from, which may be `BASE`. What is there already is not built again.
-``python -m tests.testbed.images`` builds all of them, and removes what it built of an older
-content. Each checkout has tags of its own, so that none takes away the images of another; podman's
-layers they share.
+The tag of an image contains a digest of its sources: the Dockerfile, the files that it copies and
+its parent image, which may be `BASE`. An existing image is not built again.
+``python -m tests.testbed.images`` builds all images and removes its older ones. Each checkout has
+its own tags, so that it does not remove the images of another; podman shares the layers.
 """
 
 from __future__ import annotations
@@ -22,34 +21,34 @@ from tests.testbed.podman import WITHOUT_CONTAINERS, PodmanError, attempt, exist
 ROOT = Path(__file__).resolve().parents[2]
 
 BASE = "base"
-"""The image that the others start from; nothing runs in it."""
+"""The parent image of the others; no program runs in it."""
 
 NAMES = tuple(
     path.parent.name
     for path in sorted((ROOT / "images").glob("*/Dockerfile"))
     if path.parent.name != BASE
 )
-"""The images, as their folders in images/ are called."""
+"""The images, by the names of their folders in images/."""
 
 BUILD_TIMEOUT = 1800.0
-"""Seconds for one image: Debian's packages come over the network."""
+"""Maximum seconds for one image, because Debian's packages come over the network."""
 
 _CHECKOUT = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
-"""Stands in the tags for this checkout."""
+"""Part of the tags that identifies this checkout."""
 
 _COPY = re.compile(r"^COPY (?!--from)(?P<words>.*)$", re.MULTILINE)
 _FROM = re.compile(r"^FROM (?P<image>\S+)", re.MULTILINE)
 _FROM_BASE = "${BASE}"
-"""How a Dockerfile names our own base image, whose tag the build gives."""
+"""The name of our base image in a Dockerfile; the build supplies the tag."""
 
 
 def tag(name: str) -> str:
-    """Return the tag of an image with today's content."""
+    """Return the tag of an image with the current sources."""
     return f"{_repository(name)}:{_digest(name)}"
 
 
 def build(name: str) -> bool:
-    """Build an image, and the base first, if it is not there; whether it had to be. Raises
+    """Build an image and the base if they are missing; return whether the image was built. Raises
     `PodmanError`."""
     if name != BASE:
         build(BASE)
@@ -58,7 +57,7 @@ def build(name: str) -> bool:
         return False
     podman(
         "build",
-        # the build fetches packages: over the network of the machine, whatever that is
+        # the build fetches packages over the network of the machine
         "--network=host",
         "--format=docker",  # OCI images have no HEALTHCHECK
         f"--file={ROOT / 'images' / name / 'Dockerfile'}",
@@ -72,7 +71,7 @@ def build(name: str) -> bool:
 
 
 def copied(name: str) -> list[Path]:
-    """Return the files that the Dockerfile of an image copies out of the tree, and itself."""
+    """Return the Dockerfile of an image and the files that it copies from the tree."""
     dockerfile = ROOT / "images" / name / "Dockerfile"
     found = {dockerfile}
     for line in _COPY.finditer(dockerfile.read_text()):
@@ -113,14 +112,14 @@ def _digest(name: str) -> str:
 def _remove_older(name: str, wanted: str) -> None:
     listed = podman("images", _repository(name), "--format={{.Repository}}:{{.Tag}}")
     for image in set(listed.split()) - {wanted}:
-        # podman lists all tags of an image, those of other checkouts too
+        # podman lists all tags of an image, including those of other checkouts
         if image.startswith(f"{_repository(name)}:"):
-            attempt("rmi", image)  # podman keeps one that a container is using
+            attempt("rmi", image)  # podman keeps an image that a container uses
 
 
 def main() -> int:
-    """Build all images, and say what was done; exit status 1 and one sentence when it cannot, 0
-    when it need not (`WITHOUT_CONTAINERS`)."""
+    """Build all images and print a line for each. Returns 1 with an error message if that fails, or
+    0 if it may fail (`WITHOUT_CONTAINERS`)."""
     for name in (BASE, *NAMES):
         start = time.monotonic()
         try:
@@ -132,11 +131,11 @@ def main() -> int:
                 return 0
             print(
                 f"The stack needs podman, as root. On a machine where containers cannot run, "
-                f"{WITHOUT_CONTAINERS}=1 does without these tests.",
+                f"{WITHOUT_CONTAINERS}=1 skips these tests.",
                 file=sys.stderr,
             )
             return 1
-        done = f"built in {time.monotonic() - start:.0f} s" if built else "there already"
+        done = f"built in {time.monotonic() - start:.0f} s" if built else "already built"
         print(f"image {tag(name)}: {done}", flush=True)
     return 0
 

@@ -1,8 +1,8 @@
-"""The part of Dovecot's authentication service that Postfix asks whether a login is right.
+"""Authentication service for Postfix that speaks Dovecot's protocol.
 
-Names and passwords are given by the test. The protocol is Dovecot's "Authentication Protocol"
-version 1.1 as smtpd(8) speaks it with ``smtpd_sasl_type = dovecot``: lines of words with tabs
-between them. Only PLAIN is offered, which swaks and every mail client know.
+The test supplies names and passwords. The protocol is Dovecot's "Authentication Protocol" version
+1.1, which smtpd(8) speaks with ``smtpd_sasl_type = dovecot``: lines of words separated by tabs. The
+service offers only PLAIN, which swaks and every mail client support.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from tests.testbed.ports import LOOPBACK
 _GREETING = "VERSION\t1\t1\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nCOOKIE\t{:032x}\nDONE\n"
 
 _LINE_MAX = 8192
-"""Octets of a line from Postfix: Dovecot's own limit."""
+"""Maximum octets of a line from Postfix, the same as in Dovecot."""
 
 
 class LoginServer(StreamServer):
-    """Answers for `logins` (name to password) in a thread, from construction to `close()`."""
+    """A server for `logins` (name to password) in a thread, from construction to `close()`."""
 
     def __init__(self, logins: Mapping[str, str], host: str = LOOPBACK) -> None:
         self.logins = dict(logins)
@@ -39,7 +39,7 @@ class LoginServer(StreamServer):
 
 
 def answer(logins: Mapping[str, str], line: str) -> str:
-    """Return the answer to one line of Postfix; empty where none is due."""
+    """Return the answer to one line from Postfix; empty if the line needs none."""
     command, _, rest = line.partition("\t")
     if command != "AUTH":  # VERSION and CPID introduce the client
         return ""

@@ -1,9 +1,8 @@
-"""A copy of this machine that a test may change: packages, users, /etc and all.
+"""Copy of this machine that a test may change, including packages, users and /etc.
 
-The root of the file system below an overlay, in mount and process namespaces of its own: what is
-written goes to memory and is gone at the end, with every process that was started. The network is
-that of the caller. systemd does not run there; `tests.testbed.systemctl` stands in for its
-commands. Needs root.
+It is an overlay over the root file system, in its own mount and process namespaces. Changes stay in
+memory and disappear at the end, as do all processes. It uses the caller's network. systemd does not
+run in it; `tests.testbed.systemctl` replaces its commands. It needs root.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from typing import Self
 from tests.testbed.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
-"""The checkout, which is at the same place in the copy."""
+"""The checkout, which has the same path in the copy."""
 
 _SET_UP = """
 set -e
@@ -41,7 +40,7 @@ _STAND_INS = {
 
 
 class Machine:
-    """The copy, from `with` on."""
+    """A copy of the machine, for the duration of a `with` block."""
 
     def __init__(self) -> None:
         self._base = Path(tempfile.mkdtemp(prefix="gatepost-machine-", dir="/var/tmp"))
@@ -64,7 +63,7 @@ class Machine:
         self.close()
 
     def close(self) -> None:
-        """End every process in it, and forget what was written."""
+        """End every process in it and discard all changes."""
         if self._holder is not None:
             self._holder.kill()
             self._holder.wait()
@@ -73,13 +72,13 @@ class Machine:
             self._base.rmdir()
 
     def run(self, script: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a script of bash as root, which stops at the first command that fails."""
+        """Run a bash script as root; it stops at the first command that fails."""
         command = ["nsenter", f"--target={self._pid}", "--mount", "--pid", "chroot", self.root]
         environment = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "LC_ALL": "C.UTF-8",
         }
-        # a daemon that is started keeps its files: a pipe would be read until it ends
+        # not a pipe: a daemon started here would keep it open until the daemon ends
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
             done = subprocess.run(
                 [*command, "bash", "-ec", f"umask 022; cd {ROOT}\n{script}"],
@@ -98,18 +97,18 @@ class Machine:
         return finished
 
     def write(self, path: str, text: str) -> None:
-        """Write a file as root does."""
+        """Write a file as root."""
         file = self.inside(path)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
     def inside(self, path: str) -> Path:
-        """Return where a file of the copy is to be found from outside."""
+        """Return the path from outside to a file of the copy."""
         return Path(f"/proc/{self._pid}/root{self.root}{path}")
 
     @property
     def root(self) -> str:
-        """The root of the copy, in its mount namespace."""
+        """The root of the copy in its mount namespace."""
         return f"{self._base}/root"
 
     def _first_process(self) -> int:
@@ -121,7 +120,7 @@ class Machine:
         return 0
 
     def _prepare(self) -> None:
-        """The commands of Gatepost and systemd; every user may enter the checkout."""
+        """Install the commands of Gatepost and systemd; let every user enter the checkout."""
         folders = {Path(sys.executable).parent, ROOT, Path(sys.executable).resolve().parent}
         above = {str(path) for folder in folders for path in (folder, *folder.parents)}
         self.run(f"chmod go+x {' '.join(sorted(above))}")

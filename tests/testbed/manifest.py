@@ -1,10 +1,10 @@
-"""k8s/mail.yaml made ready for one run of tests: what its user would change, and names of its own.
+"""Adaptation of k8s/mail.yaml for a test run: a user's changes, and unique names.
 
-The user's changes: the images, names and addresses in the two ConfigMaps, the resolver of the pod,
-and folders of the machine in the place of the Secrets. (podman 4.3 mounts no Secret that is
-optional, and hands on the others without decoding their base64: docs/kubernetes.md says so.) Then
-every object is renamed from ``mail`` to the name of the run, volumes too: podman 4.3 makes of an
-emptyDir a volume of that very name. So several runs and a real ``mail`` live side by side.
+The changes are the images, names and addresses in the two ConfigMaps, the resolver of the pod, and
+folders of this machine in place of the Secrets. (podman 4.3 mounts no optional Secret, and passes
+the others on without decoding their base64; see docs/kubernetes.md.) Then every object is renamed
+from ``mail`` to the name of the run, including volumes, because podman 4.3 turns an emptyDir into a
+volume with the same name. So several runs and a real ``mail`` can run at the same time.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ _IMAGES = {"milters": "gatepost", "policyd": "gatepost", "postfix": "postfix"}
 
 @dataclass(frozen=True)
 class Changes:
-    """What the user writes into the manifest."""
+    """The user's changes to the manifest."""
 
     images: Mapping[str, str]
-    """The image to use, by its folder in images/."""
+    """The images to use, by their folders in images/."""
     nameserver: str
     """The resolver of the pod."""
     searches: tuple[str, ...] = ()
     """Domains in which the pod looks for short names."""
     gatepost: Mapping[str, Any] = field(default_factory=dict)
-    """Keys of gatepost.toml, nested; they are laid over those of the manifest."""
+    """Nested keys of gatepost.toml, which override those of the manifest."""
     postfix: Mapping[str, str] = field(default_factory=dict)
     """Settings and files of the ConfigMap for Postfix, by name."""
     secrets: Mapping[str, Path] = field(default_factory=dict)
-    """The folders of this machine that stand for ``mail-dkim`` and ``mail-tls``."""
+    """The folders of this machine that replace ``mail-dkim`` and ``mail-tls``."""
     user: int | None = None
-    """The user of the containers that are not root, as a cluster may choose it."""
+    """The user of the containers that do not run as root; a cluster may choose any."""
 
 
 def objects(name: str, changes: Changes) -> list[Object]:
@@ -67,17 +67,17 @@ def probes(each: Object) -> dict[str, list[str]]:
 
 
 def kind(found: Iterable[Object], wanted: str) -> list[Object]:
-    """Return those of a kind."""
+    """Return the objects of a kind."""
     return [each for each in found if each["kind"] == wanted]
 
 
 def text(found: Iterable[Object]) -> str:
-    """As `podman kube play` reads it."""
+    """Return the objects as YAML for `podman kube play`."""
     return yaml.safe_dump_all(found, sort_keys=False)
 
 
 def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested dictionaries with others laid over them."""
+    """Return a nested dictionary in which the values of `above` override those of `below`."""
     result = copy.deepcopy(dict(below))
     for key, value in above.items():
         old = result.get(key)
@@ -105,7 +105,7 @@ def _change_pod(spec: Object, changes: Changes) -> None:
         container["image"] = changes.images[_IMAGES[container["name"]]]
         if changes.user is not None and container["securityContext"]["runAsNonRoot"]:
             container["securityContext"]["runAsUser"] = changes.user
-        # podman 4 publishes them on the machine, which has each only once; we go to the pod itself
+        # podman 4 would publish them on the machine; tests connect to the pod itself
         container.pop("ports")
     for volume in spec["volumes"]:
         if secret := volume.pop("secret", None):

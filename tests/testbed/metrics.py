@@ -1,4 +1,4 @@
-"""What a daemon answers on its port for metrics and probes."""
+"""Client of a daemon's port for metrics and probes."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import urllib.request
 from prometheus_client.parser import text_string_to_metric_families
 
 TIMEOUT = 5.0
-"""Seconds for one answer."""
+"""Maximum seconds to wait for an answer."""
 
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Without the proxies that the environment may name."""
+"""Ignores proxies from the environment."""
 
 
 class MetricsPort:
-    """The port `port` of `host`, as `metrics_listen` names it."""
+    """The port `port` of `host`, as in `metrics_listen`."""
 
     def __init__(self, host: str, port: int) -> None:
         self._base = f"http://{host}:{port}"
 
     def ready(self) -> bool:
-        """Return what `/readyz` says now; False when nobody answers."""
+        """Return whether `/readyz` is ready; False without an answer."""
         try:
             with _OPENER.open(f"{self._base}/readyz", timeout=TIMEOUT) as response:
                 return bool(response.status == 200)
@@ -29,7 +29,7 @@ class MetricsPort:
             return False
 
     def metric(self, name: str, **labels: str) -> float:
-        """The sum of the samples of that name that have these labels; 0 when there is none."""
+        """Return the sum of the samples with this name and these labels; 0 if there are none."""
         with _OPENER.open(f"{self._base}/metrics", timeout=TIMEOUT) as response:
             text = response.read().decode()
         return sum(

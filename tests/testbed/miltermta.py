@@ -1,8 +1,8 @@
-"""The MTA's side of the milter protocol (version 6), as Postfix speaks it.
+"""MTA side of the milter protocol (version 6), as Postfix speaks it.
 
-`encode_*` and `decode` are bytes in and out; `MilterClient` puts them on a socket. Whatever a test
-sends, the client checks what must always hold: no CR in a header value, no line beyond 78 columns
-in a field that the milter adds, no answer where none was promised.
+`encode_*` and `decode` do no I/O; `MilterClient` uses them on a socket. In every test, the client
+checks that header values contain no CR, that lines in added fields have at most 78 columns, and
+that no answer comes if none was agreed.
 """
 
 from __future__ import annotations
@@ -33,39 +33,39 @@ NOT_SENT = {
 }  # fmt: skip
 
 CHUNK = 65535
-"""Octets of a body that go into one packet."""
+"""Maximum octets of the body in one packet."""
 
 WIDTH = 78
-"""Columns that a line of an added field may have (RFC 5322 section 2.1.1)."""
+"""Maximum columns of a line in an added field (RFC 5322 section 2.1.1)."""
 
 
 class ProtocolViolationError(AssertionError):
-    """The milter did what the protocol or one of our promises forbids."""
+    """The milter violated the protocol or one of our promises."""
 
 
 @dataclass
 class Result:
-    """What the milter made of one message."""
+    """The milter's result for one message."""
 
     reply: str = ""
-    """``accept``, ``continue``, ``tempfail``, ``reject``, or the SMTP reply it gave."""
+    """``accept``, ``continue``, ``tempfail``, ``reject``, or the milter's SMTP reply."""
     inserted: list[tuple[int, str, str]] = field(default_factory=list)
-    """Index, name and value of each field, in the order in which they came."""
+    """Index, name and value of each added field, in the order of arrival."""
     deleted: list[tuple[str, int]] = field(default_factory=list)
-    """Name and occurrence of each field that was removed."""
+    """Name and occurrence of each removed field."""
     quarantined: str = ""
 
     @property
     def code(self) -> int:
-        """The SMTP code; 250 when the message is taken."""
+        """The SMTP code; 250 if the message is accepted."""
         return int(self.reply[:3]) if self.reply[:3].isdecimal() else 250
 
     def values(self, name: str) -> list[str]:
-        """Return the values of the fields of that name that were added, topmost first."""
+        """Return the values of the added fields with this name, topmost first."""
         return [value for _, n, value in reversed(self.inserted) if n.lower() == name.lower()]
 
     def apply(self, header: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Return the header as Postfix has it afterwards; values keep their leading space."""
+        """Return the header after the changes; values keep their leading space."""
         fields = list(header)
         for name, occurrence in self.deleted:
             places = [n for n, (found, _) in enumerate(fields) if found.lower() == name.lower()]
@@ -78,18 +78,18 @@ class Result:
 
 
 def encode(command: bytes, data: bytes = b"") -> bytes:
-    """One packet."""
+    """Return one packet."""
     return struct.pack(">I", 1 + len(data)) + command + data
 
 
 def encode_macros(command: bytes, macros: Mapping[str, str]) -> bytes:
-    """Return the macros for a command; names of more than one character are in braces already."""
+    """Return the macros for a command; names of several characters are already in braces."""
     words = b"".join(f"{name}\0{value}\0".encode() for name, value in macros.items())
     return encode(b"D", command + words)
 
 
 def encode_connect(hostname: str, address: str | None, port: int = 25) -> bytes:
-    """Return the connection of an SMTP client; None is a client without an address."""
+    """Return the event for an SMTP connection; None is a client without an address."""
     if address is None:
         return encode(b"C", hostname.encode() + b"\0U")
     family = b"6" if ":" in address else b"4"
@@ -100,7 +100,7 @@ def encode_connect(hostname: str, address: str | None, port: int = 25) -> bytes:
 
 
 def split_message(raw: bytes) -> tuple[list[tuple[str, bytes]], bytes]:
-    """Header fields (folds with LF, leading space kept) and body of a message with CRLF."""
+    """Return the header fields (folds with LF, leading space kept) and the body, from CRLF text."""
     head, _, body = raw.partition(b"\r\n\r\n")
     fields: list[tuple[str, bytes]] = []
     for line in head.split(b"\r\n"):
@@ -155,7 +155,7 @@ class MilterClient(Closing):
         self._socket.sendall(data)
 
     def read(self) -> tuple[bytes, bytes]:
-        """One packet of the milter; raises `ConnectionError` at the end of the stream."""
+        """Return one packet from the milter; raises `ConnectionError` at the end of the stream."""
         size = struct.unpack(">I", self._read(4))[0]
         packet = self._read(size)
         return packet[:1], packet[1:]
@@ -170,7 +170,7 @@ class MilterClient(Closing):
         return data
 
     def send(self, command: bytes, data: bytes = b"", macros: Mapping[str, str] = {}) -> str:
-        """Send one event, with macros, and return the answer; empty where none is due."""
+        """Send one event with macros and return the answer; empty if it needs none."""
         if self.steps & NOT_SENT.get(command, 0):
             return ""
         if macros:
@@ -187,7 +187,7 @@ class MilterClient(Closing):
         address: str | None = "192.0.2.1",
         macros: Mapping[str, str] = {},
     ) -> str:
-        """An SMTP client connects to the MTA."""
+        """Send the connection of an SMTP client."""
         if macros:
             self._write(encode_macros(b"C", macros))
         if self.steps & NOT_SENT[b"C"]:
@@ -196,17 +196,17 @@ class MilterClient(Closing):
         return "" if self.steps & NO_REPLY[b"C"] else _verdict(*self.read())
 
     def helo(self, name: str = "mx.sender.example") -> str:
-        """It says who it is."""
+        """Send HELO."""
         return self.send(b"H", name.encode("utf-8", "surrogateescape") + b"\0")
 
     def mail_from(self, sender: str, macros: Mapping[str, str] = {}) -> str:
-        """A message begins."""
-        # Postfix sends a macro of its own with every MAIL FROM that macros were asked for
+        """Send MAIL FROM, which begins a message."""
+        # if macros were requested for MAIL FROM, Postfix adds one of its own
         macros = {"j": "mta.example", "{daemon_name}": "smtpd", **macros}
         return self.send(b"M", f"<{sender}>".encode() + b"\0", macros)
 
     def rcpt(self, recipient: str) -> str:
-        """A recipient."""
+        """Send a recipient."""
         return self.send(b"R", f"<{recipient}>".encode() + b"\0")
 
     def data(self) -> str:
@@ -214,17 +214,17 @@ class MilterClient(Closing):
         return self.send(b"T")
 
     def header(self, name: str, value: bytes) -> str:
-        """One field; `value` has its leading space."""
+        """Send one field; `value` has its leading space."""
         if not self.steps & LEADING_SPACE:
             value = value.removeprefix(b" ")
         return self.send(b"L", name.encode() + b"\0" + value + b"\0")
 
     def end_of_headers(self) -> str:
-        """The empty line."""
+        """Send the end of the header."""
         return self.send(b"N")
 
     def body(self, body: bytes) -> str:
-        """The body, in packets as Postfix cuts them."""
+        """Send the body in packets of the same size as Postfix."""
         answer = ""
         for start in range(0, len(body), CHUNK):
             answer = self.send(b"B", body[start : start + CHUNK])
@@ -233,7 +233,7 @@ class MilterClient(Closing):
         return answer
 
     def end_of_message(self, queue_id: str = "4ABC123") -> Result:
-        """The end: gathers what the milter wants changed, until its answer."""
+        """Send the end of the message; collect the milter's changes until its answer."""
         self._write(encode_macros(b"E", {"i": queue_id}))
         self._write(encode(b"E"))
         result = Result()
@@ -279,7 +279,7 @@ class MilterClient(Closing):
         macros: Mapping[str, str] = {},
         queue_id: str = "4ABC123",
     ) -> Result:
-        """A whole message (CRLF) in a connection that has said HELO."""
+        """Send a whole message (CRLF) after HELO."""
         fields, body = split_message(raw)
         self.mail_from(sender, macros)
         for recipient in recipients:
@@ -292,7 +292,7 @@ class MilterClient(Closing):
         return self.end_of_message(queue_id)
 
     def abort(self) -> None:
-        """Give the message up."""
+        """Abort the message."""
         self._write(encode(b"A"))
 
     def close(self) -> None:
@@ -317,7 +317,7 @@ def _verdict(command: bytes, data: bytes) -> str:
 
 
 def _symbols(data: bytes) -> dict[int, list[str]]:
-    """Return the macros that the milter asks for, by stage."""
+    """Return the macros that the milter requests, by stage."""
     wanted: dict[int, list[str]] = {}
     while len(data) >= 4:
         stage = struct.unpack(">I", data[:4])[0]

@@ -1,10 +1,10 @@
-"""A ConfigMap or Secret as the kubelet mounts and changes it.
+"""ConfigMap or Secret, mounted and changed as by the kubelet.
 
-In a cluster the folder of a mounted ConfigMap has links: ``NAME -> ..data/NAME``, and ``..data`` is
-a link to a folder with a date in its name. A change is a new folder, and ``..data`` swapped by one
-rename(2): a reader sees all of the old files or all of the new ones. podman copies plain files into
-a volume and never changes them; `MountedFolder` makes of that volume what a cluster would have, and
-of an empty folder a Secret.
+In a cluster, the folder of a mounted ConfigMap contains links ``NAME -> ..data/NAME``, and
+``..data`` is a link to a folder with a date in its name. A change creates a new folder and swaps
+``..data`` with one rename(2), so a reader sees either all old or all new files. podman copies plain
+files into a volume and never changes them. `MountedFolder` turns that volume, or an empty folder,
+into the form of a cluster.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _NEXT = "..data_tmp"
 
 
 class MountedFolder:
-    """The folder on this machine that containers have mounted."""
+    """A folder on this machine that containers mount."""
 
     def __init__(self, path: Path, mode: int = 0o644) -> None:
         self.path = path
         self._mode = mode
 
     def files(self) -> dict[str, str]:
-        """Return what a container reads: the content of each file by name."""
+        """Return the content of each file by name, as a container reads it."""
         return {
             each.name: each.read_text()
             for each in sorted(self.path.iterdir())
@@ -35,12 +35,12 @@ class MountedFolder:
         }
 
     def update(self, changes: Mapping[str, str | None]) -> None:
-        """Swap in the present files with these changes; None removes one."""
+        """Replace the files by the same ones with these changes; None removes a file."""
         files = {**self.files(), **changes}
         self.replace({name: text for name, text in files.items() if text is not None})
 
     def replace(self, files: Mapping[str, str]) -> None:
-        """Swap in these files, and no others."""
+        """Replace all files by these."""
         old = self.path / os.readlink(self.path / _DATA) if self._is_linked() else None
         new = Path(tempfile.mkdtemp(prefix="..", dir=self.path))
         new.chmod(0o755)
@@ -64,7 +64,7 @@ class MountedFolder:
         path = self.path / name
         if path.is_symlink():
             return
-        # over a plain file of podman's: at no moment is there none
+        # replaces podman's plain file in one step, so that a file always exists
         link = self.path / f"..link-{name}"
         link.symlink_to(f"{_DATA}/{name}")
         link.rename(path)

@@ -1,4 +1,4 @@
-"""What others say of a DKIM signature: dkimpy and opendkim-testmsg, asking our DNS server."""
+"""DKIM verifiers as oracles: dkimpy and opendkim-testmsg, which use our DNS server."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import dns.query
 from tests.testbed.dns import DnsServer
 
 TIMEOUT = 30
-"""Seconds that opendkim-testmsg may take."""
+"""Maximum seconds for opendkim-testmsg."""
 
 _FIELD = re.compile(rb"(?ims)^dkim-signature:.*?\r\n(?![ \t])")
 
 
 class OracleError(Exception):
-    """An oracle could not be asked; the message says why."""
+    """An oracle gave no answer; the message says why."""
 
 
 def algorithms(message: bytes) -> list[str]:
@@ -33,7 +33,7 @@ def algorithms(message: bytes) -> list[str]:
 
 
 def dkimpy_verdicts(message: bytes, server: DnsServer) -> list[tuple[str, str]]:
-    """For each signature from the top its algorithm and ``pass``, or why dkimpy refuses it."""
+    """Return, for each signature from the top, its algorithm and ``pass`` or dkimpy's error."""
 
     def txt(name: bytes, timeout: int = 5) -> bytes:
         query = dns.message.make_query(name.decode(), "TXT")
@@ -52,11 +52,11 @@ def dkimpy_verdicts(message: bytes, server: DnsServer) -> list[tuple[str, str]]:
 
 
 def opendkim_verdict(message: bytes, server: DnsServer, directory: Path, *, algorithm: str) -> str:
-    """``pass``, or what opendkim-testmsg says of the message with its signatures of `algorithm`.
+    """Return ``pass`` or the error of opendkim-testmsg for the signatures of `algorithm`.
 
-    The others are taken out first, so that it is this one that is judged. opendkim-testmsg asks
-    the resolver of the machine: resolv_wrapper, loaded into it, gives it another resolv.conf, and
-    our zone is served on port 53 of a loopback address of its own for as long as it runs.
+    Other signatures are removed first. opendkim-testmsg uses the resolver of the machine, so
+    resolv_wrapper gives it another resolv.conf. While it runs, our zone is served on port 53 of a
+    separate loopback address.
     """
     program = shutil.which("opendkim-testmsg", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:

@@ -1,8 +1,8 @@
-"""k8s/mail.yaml played by podman: a pod with its volumes, from `start()` to `remove()`.
+"""Pod of k8s/mail.yaml and its volumes, played by podman from `start()` to `remove()`.
 
-All objects of a run are named ``gatepost-stack-PROCESS-NUMBER``, and while it lives the run holds a
-lock on a file of that name; what a run left behind that was killed is recognized by its free lock,
-and removed by the next one. Nothing else is ever touched.
+All objects of a run are named ``gatepost-stack-PROCESS-NUMBER``, and a running run holds a lock on
+a file of that name. If a run was killed, its lock is free, and the next run removes its objects.
+Other objects are never touched.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _LOCKS = Path(tempfile.gettempdir()) / "gatepost-stack"
 
 
 class Network(Closing):
-    """A network of podman's for the pods of one run, and the lock of that run.
+    """A podman network for the pods of one run, and the lock of that run.
 
-    Its bridge is made in the network namespace of this process, which should be one of its own.
+    Its bridge is created in the network namespace of this process, which should be a separate one.
     """
 
     def __init__(self) -> None:
@@ -47,11 +47,11 @@ class Network(Closing):
         _remove_left_behind()
         podman("network", "create", "--disable-dns", self.name)
         self.subnet = str(inspect("network", self.name)["subnets"][0]["subnet"])
-        """The addresses of its pods."""
-        atexit.register(self.close)  # should whoever made it be interrupted while closing it
+        """The addresses of the pods."""
+        atexit.register(self.close)  # in case the caller is interrupted while closing it
 
     def new_name(self) -> str:
-        """The name of another pod of this run, noted for who has to remove what we left behind."""
+        """Return a name for another pod of this run, and record it for a later cleanup."""
         assert self._lock is not None
         name = f"{self.name}-{next(self._numbers)}"
         self._lock.write(f"{name}\n")
@@ -60,13 +60,13 @@ class Network(Closing):
         return name
 
     def remove(self, name: str) -> None:
-        """Remove what has this name, to the end even when a signal wants to end us."""
+        """Remove all objects with this name; signals wait until it is done."""
         with _signals_wait():
             _remove(name)
             self._names.discard(name)
 
     def close(self) -> None:
-        """Remove the network with all that is in it, and give the lock back."""
+        """Remove the network and all its pods, and release the lock."""
         if self._lock is None:
             return
         with _signals_wait():
@@ -79,7 +79,7 @@ class Network(Closing):
 
 
 class Pod:
-    """The pod of k8s/mail.yaml with the changes of a user."""
+    """The pod of k8s/mail.yaml with a user's changes."""
 
     def __init__(self, network: Network, changes: Changes) -> None:
         self.name = network.new_name()
@@ -92,14 +92,14 @@ class Pod:
             for each in manifest.kind(self._objects, "PersistentVolumeClaim")
         ]
         self.containers: dict[str, Container] = {}
-        """By their names in the manifest: milters, policyd, postfix; empty while it is down."""
+        """The containers by name (milters, policyd, postfix); empty while the pod is down."""
 
     def start(self, *, wait: bool = True) -> None:
-        """Play the manifest, with the volumes of the claims that are there already, and wait until
-        every container is ready."""
+        """Play the manifest, reuse existing volumes of its claims, and wait until every container
+        is ready."""
         play = [each for each in self._objects if each["kind"] != "PersistentVolumeClaim"]
         for claim in manifest.kind(self._objects, "PersistentVolumeClaim"):
-            # podman 4.3 refuses a claim whose volume is there
+            # podman 4.3 refuses a claim whose volume exists
             if not exists("volume", claim["metadata"]["name"]):
                 play.insert(0, claim)
         podman("kube", "play", f"--network={self._network.name}", "-", stdin=manifest.text(play))
@@ -118,7 +118,7 @@ class Pod:
             container.wait_ready()
 
     def stop(self) -> None:
-        """Stop and remove the pod as a whole; the volumes of its claims stay."""
+        """Stop and remove the pod, but keep the volumes of its claims."""
         podman("kube", "down", "-", stdin=manifest.text(self._objects))
         self.containers = {}
         for name in _beginning_with(self.name, _listed("volume", "ls", "--format={{.Name}}")):
@@ -126,24 +126,24 @@ class Pod:
                 podman("volume", "rm", name)
 
     def remove(self) -> None:
-        """Remove it with all its volumes."""
+        """Remove the pod and all its volumes."""
         self._network.remove(self.name)
         self.containers = {}
 
     @property
     def address(self) -> str:
-        """The address of the pod: port 25 of it is Postfix."""
+        """The address of the pod; Postfix listens on port 25."""
         infra = inspect("container", self.containers["postfix"].name)
         return str(infra["NetworkSettings"]["Networks"][self._network.name]["IPAddress"])
 
     def folder(self, name: str) -> MountedFolder:
-        """What the pod has mounted of a ConfigMap, as ``mail-postfix`` in the manifest: the files
-        can be changed as the kubelet does it."""
+        """Return the mounted folder of a ConfigMap, such as ``mail-postfix`` in the manifest. Its
+        files can be changed in the same way as by the kubelet."""
         volume = f"{self.name}{name.removeprefix('mail')}"
         return MountedFolder(Path(inspect("volume", volume)["Mountpoint"]))
 
     def configure(self, name: str, changes: Mapping[str, str | None]) -> None:
-        """Change files of a ConfigMap now, in the running pod, and for every later start."""
+        """Change files of a ConfigMap in the running pod and for later starts."""
         self.folder(name).update(changes)
         (found,) = [
             each
@@ -154,7 +154,7 @@ class Pod:
         found["data"] = {file: text for file, text in data.items() if text is not None}
 
     def data(self, name: str) -> dict[str, str]:
-        """Return the files of a ConfigMap, as ``mail-gatepost``."""
+        """Return the files of a ConfigMap, such as ``mail-gatepost``."""
         wanted = f"{self.name}{name.removeprefix('mail')}"
         for each in manifest.kind(self._objects, "ConfigMap"):
             if each["metadata"]["name"] == wanted:
@@ -164,7 +164,7 @@ class Pod:
 
 @contextlib.contextmanager
 def _signals_wait() -> Iterator[None]:
-    """Keep Ctrl-C and SIGTERM from coming in between; they are handled after this block."""
+    """Delay Ctrl-C and SIGTERM until the end of the block."""
     wanted = {signal.SIGINT, signal.SIGTERM}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
     try:
@@ -174,7 +174,7 @@ def _signals_wait() -> Iterator[None]:
 
 
 def _remove(name: str) -> None:
-    """Remove the pod or container of that name, and the volumes whose names begin with it."""
+    """Remove the pod or container with this name, and the volumes whose names begin with it."""
     if exists("container", name):
         attempt("rm", "--force", "--volumes", "--time=1", name)
     for pod in _pods(name):
@@ -184,7 +184,7 @@ def _remove(name: str) -> None:
 
 
 def _pods(name: str) -> list[str]:
-    # not by a list: podman fails to list when containers of others cannot be looked at from here.
+    # not from a list: podman cannot list pods if other users' containers are inaccessible.
     # A Deployment's pod is NAME-pod, with podman before 4.4 NAME-pod-0.
     return [pod for pod in (f"{name}-pod", f"{name}-pod-0") if exists("pod", pod)]
 
@@ -209,7 +209,7 @@ def _listed(*arguments: str) -> list[str]:
 
 
 def _locked(path: Path) -> IO[str] | None:
-    """Return the file, opened and locked; None when somebody else has the lock."""
+    """Return the file, opened and locked; None if another process has the lock."""
     file = path.open("a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""podman as a user calls it: one command, what it printed, and what it said when it failed."""
+"""Runner of podman commands, with their output or error."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import subprocess
 from typing import Any
 
 TIMEOUT = 120.0
-"""Seconds for a command that builds nothing; a busy machine needs some for the start of a pod."""
+"""Maximum seconds for a command other than a build; a busy machine starts a pod slowly."""
 
 WITHOUT_CONTAINERS = "GATEPOST_WITHOUT_CONTAINERS"
-"""The environment variable with which a machine says that it runs no containers, and means it."""
+"""The environment variable that allows tests on a machine that cannot run containers."""
 
 
 class PodmanError(Exception):
-    """podman refused or is not here; the message is the command and what podman said."""
+    """podman failed or is not installed; the message has the command and podman's error."""
 
 
 def podman(*arguments: str, stdin: str = "", timeout: float | None = TIMEOUT) -> str:
-    """Run podman and return what it printed; raises `PodmanError`."""
+    """Run podman and return its output; raises `PodmanError`."""
     done = attempt(*arguments, stdin=stdin, timeout=timeout)
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines()
-        # without what podman logs beside it, as that there is no systemd for health checks
+        # without podman's log lines, such as the one that systemd is missing for health checks
         said = "\n".join(line for line in lines if not line.startswith("time=")) or lines
         raise PodmanError(f"podman {' '.join(arguments)} ended with {done.returncode}: {said}")
     return done.stdout
@@ -32,7 +32,7 @@ def podman(*arguments: str, stdin: str = "", timeout: float | None = TIMEOUT) ->
 def attempt(
     *arguments: str, stdin: str = "", timeout: float | None = TIMEOUT
 ) -> subprocess.CompletedProcess[str]:
-    """Run podman and return how it ended; raises `PodmanError` when it is not here or hangs."""
+    """Run podman and return its result; raises `PodmanError` if it is missing or hangs."""
     program = shutil.which("podman")
     if program is None:
         raise PodmanError("podman is not in PATH")
@@ -45,7 +45,7 @@ def attempt(
             errors="replace",
             timeout=timeout,
             check=False,
-            # Ctrl-C is for us: what podman has begun, it finishes
+            # Ctrl-C must not interrupt podman in the middle of its work
             start_new_session=True,
         )
     except subprocess.TimeoutExpired as error:
@@ -55,11 +55,11 @@ def attempt(
 def inspect(kind: str, name: str) -> dict[str, Any]:
     """Ask podman about a container, pod, volume, image or network; raises `PodmanError`."""
     found = json.loads(podman(kind, "inspect", name))
-    # a pod is shown by itself, everything else in a list; newer versions have a list for all
+    # a pod is a single object and everything else a list; newer versions always return a list
     first: dict[str, Any] = found[0] if isinstance(found, list) else found
     return first
 
 
 def exists(kind: str, name: str) -> bool:
-    """Return whether podman has a container, pod, volume, image or network of that name."""
+    """Return whether podman has a container, pod, volume, image or network with this name."""
     return attempt(kind, "exists", name).returncode == 0

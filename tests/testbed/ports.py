@@ -1,4 +1,4 @@
-"""Free ports, and whether somebody listens on one."""
+"""Free ports, and tests whether a server listens on a port."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import socket
 LOOPBACK = "127.0.0.1"
 
 _ATTEMPTS = 50
-"""Ports tried until one is free for UDP and TCP alike."""
+"""Maximum number of ports to try until one is free for both UDP and TCP."""
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback address that nobody listens on now.
+    """Return a free TCP port of the loopback address.
 
-    The kernel hands out ephemeral ports at random: that two callers get the same one before
-    either has bound it is unlikely, not impossible. Where a program can bind port 0 itself, let it.
+    The kernel picks ephemeral ports at random, so two callers are unlikely, but not certain, to get
+    different ones before either binds its port. If a program can bind port 0 itself, prefer that.
     """
     return free_ports(1)[0]
 
 
 def free_ports(count: int) -> list[int]:
-    """`count` different TCP ports, all free at the same time."""
+    """Return `count` different TCP ports, all free at the same time."""
     held = [socket.create_server((LOOPBACK, 0)) for _ in range(count)]
     try:
         return [int(one.getsockname()[1]) for one in held]
@@ -40,7 +40,7 @@ def listens(port: int, host: str = LOOPBACK) -> bool:
 
 
 def bind_udp_and_tcp(host: str, port: int) -> tuple[socket.socket, socket.socket]:
-    """A UDP and a listening TCP socket on one port; `port` 0 finds one that is free for both."""
+    """Return a UDP and a listening TCP socket on the same port; `port` 0 finds a free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for attempt in range(_ATTEMPTS):
         tcp = socket.create_server((host, port), family=family, backlog=64)

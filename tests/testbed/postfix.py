@@ -1,12 +1,12 @@
-"""A Postfix of our own: real, private, on high ports, beside any other that runs.
+"""Private Postfix on high ports, independent of any other Postfix on the machine.
 
-Configuration, queue, data and log lie below one directory; nothing of /etc/postfix is read but
-the list of Postfix's own files, and nothing there is written. Every message that is accepted goes
-by SMTP to one place, a `tests.testbed.sink.Sink`. No DNS is asked: the peer name is not looked up
-and the next hop is an address.
+Configuration, queue, data and log are below one directory. In /etc/postfix, only the list of
+Postfix's own files is read, and nothing is written. Accepted messages go by SMTP to one place, a
+`tests.testbed.sink.Sink`. There are no DNS queries: client names are not looked up, and the next
+hop is an address.
 
-A test plays a client from any address, with any HELO name and any SASL login, by XCLIENT
-(`tests.testbed.swaks`): after it, policy requests and milter macros show that client.
+With XCLIENT (`tests.testbed.swaks`), a test simulates a client with any address, HELO name and SASL
+login; policy requests and milter macros then show that client.
 
 Postfix's master process starts only as root.
 """
@@ -58,7 +58,7 @@ __all__ = [
 ]
 
 _GREETING_TIMEOUT = 5.0
-"""Seconds for one look at whether a service greets; the look is repeated."""
+"""Seconds for one check whether a service sends its greeting; the check is repeated."""
 
 _QUEUE_DIRECTORIES = (
     "active",
@@ -78,11 +78,11 @@ _ERROR_LINE = re.compile(r"(?:fatal|panic|error): .*")
 
 
 class PostfixError(Exception):
-    """Postfix is not here, cannot be started or does not obey; the message says which and why."""
+    """Postfix is missing, does not start or ignores a command; the message gives the reason."""
 
 
 def missing() -> str:
-    """Why a private Postfix cannot be run here, in words; empty when it can."""
+    """Return why a private Postfix cannot run here; empty if it can."""
     if shutil.which("postconf", path=_PATH) is None:
         return "Postfix is not installed (package postfix)"
     if os.geteuid() != 0:
@@ -96,8 +96,8 @@ _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 class PrivatePostfix:
     """A Postfix instance below `directory`, from `start()` to `stop()`.
 
-    `next_hop` is where all accepted mail goes (``smtp:[127.0.0.1]:PORT``). `settings` are lines of
-    main.cf over the defaults of `main_cf()`, `services` the smtpd services.
+    `next_hop` is the destination of all accepted mail (``smtp:[127.0.0.1]:PORT``). `settings` are
+    lines of main.cf that override `main_cf()`; `services` are the smtpd services.
     """
 
     def __init__(
@@ -133,11 +133,11 @@ class PrivatePostfix:
         return self._services[service].port
 
     def address(self, service: str = "mx") -> str:
-        """Host and port of a service, as swaks takes them."""
+        """Return host and port of a service in the form for swaks."""
         return f"{self._services[service].host}:{self.port(service)}"
 
     def start(self) -> None:
-        """Write the configuration and wait until every service greets; raises `PostfixError`."""
+        """Start Postfix and wait for the greeting of every service; raises `PostfixError`."""
         _check_reachable(self.directory.absolute())
         for service in self._services.values():
             _check_free(service)
@@ -147,7 +147,7 @@ class PrivatePostfix:
         self.log.touch()
         daemons = Path(self._run("postconf", "-h", "daemon_directory").strip())
         self._master = Process(
-            # -s: stay the child that we wait for and kill, as in "postfix start-fg"
+            # -s: remain our child process, as in "postfix start-fg"
             [daemons / "master", "-c", self.configuration, "-s"],
             self.directory / "master.out",
             env=self._environment(),
@@ -162,7 +162,7 @@ class PrivatePostfix:
             raise PostfixError(f"Postfix did not start: {error}\n{self.problems()}") from error
 
     def stop(self) -> None:
-        """End it in an orderly way; what is in the queue stays there."""
+        """Stop Postfix; its queue stays."""
         if self._master is not None:
             self._master.stop()
             self._master = None
@@ -171,14 +171,14 @@ class PrivatePostfix:
             self.logins = None
 
     def restart(self) -> None:
-        """Stop and start: afterwards nothing runs with an earlier configuration."""
+        """Stop and start Postfix, so that no process keeps an earlier configuration."""
         self.stop()
         self.start()
 
     def reload(self) -> None:
-        """Write the configuration again and let Postfix read it, as an administrator would.
+        """Write the configuration and reload Postfix, as an administrator would.
 
-        Sessions under way, and one that comes at the same moment, still have the old one.
+        Existing sessions, and one that arrives at the same moment, keep the old configuration.
         """
         self.write_configuration()
         reloads = self.log_text().count(" reload -- ")
@@ -205,7 +205,7 @@ class PrivatePostfix:
         return [entry["queue_id"] for entry in self.queue_entries()]
 
     def queue_entries(self) -> list[dict[str, Any]]:
-        """The queue as postqueue(1) -j shows it: queue_name, queue_id, sender, recipients, …"""
+        """Return the output of postqueue(1) -j: queue_name, queue_id, sender, recipients, …"""
         return [json.loads(line) for line in self._run("postqueue", "-j").splitlines()]
 
     def wait_for_empty_queue(self) -> None:
@@ -221,7 +221,7 @@ class PrivatePostfix:
         return wait_until(lambda: re.search(pattern, self.log_text()), f"{pattern!r} in {self.log}")
 
     def problems(self) -> str:
-        """Lines of the mail log in which Postfix complains, or its end."""
+        """Return the errors in the mail log, or its end if there are none."""
         found = [f"    {line}" for line in self.log_text().splitlines() if _ERROR_LINE.search(line)]
         return "\n".join(found) or tail(self.log)
 
@@ -240,7 +240,7 @@ class PrivatePostfix:
         ):
             path = self.configuration / name
             path.write_text(text)
-            # each Postfix program waits until such a file has not been written for two seconds
+            # Postfix's programs wait until such a file is at least two seconds old
             os.utime(path, times=(0, 0))
 
     def _make_directories(self) -> None:
@@ -282,8 +282,8 @@ class PrivatePostfix:
         self.stop()
 
 
-# What keeps master from starting is told to syslog alone, before the log of our own is open: the
-# likely reasons are looked at here.
+# Until its log file is open, master reports errors only to syslog, so the likely ones are checked
+# here.
 
 
 def _check_free(service: Service) -> None:
@@ -292,7 +292,7 @@ def _check_free(service: Service) -> None:
 
 
 def _check_reachable(directory: Path) -> None:
-    # master opens files below as the user postfix
+    # master opens files below it as the user postfix
     for parent in (directory, *directory.parents):
         if parent.exists() and not parent.stat().st_mode & stat.S_IXOTH:
             raise PostfixError(f"{parent} is closed to the user postfix (mode x for others)")

@@ -1,4 +1,4 @@
-"""What is written into main.cf and master.cf of a private Postfix. Pure: text in, text out."""
+"""Contents of main.cf and master.cf of a private Postfix, without I/O."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ LOG_NAME = "mail.log"
 """The mail log, below the directory of the instance."""
 
 RELAY_DOMAINS = ("gatepost.test",)
-"""Domains that the service "mx" takes mail for from anybody."""
+"""Domains for which the service "mx" accepts mail from any client."""
 
 INTERNAL_NETWORKS = ("10.0.0.0/8", "[fd00::]/8")
-"""mynetworks: clients from here are internal. Loopback is not among them, so that a client that
-says nothing about itself is a stranger."""
+"""mynetworks, the networks of internal clients. Loopback is not one of them, so a client without
+XCLIENT is a stranger."""
 
 LOGINS = {"alice@gatepost.test": "alice-secret", "bob@gatepost.test": "bob-secret"}
 """Names and passwords of the clients that can log in."""
@@ -36,10 +36,10 @@ SUBMISSION_RESTRICTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One smtpd of master.cf with parameters of its own; `port` is filled in at the start.
+    """One smtpd of master.cf with its own parameters; `port` is set at the start.
 
-    `host` is the address it listens on: a client on this machine that connects to another address
-    of the machine has that address itself.
+    `host` is the address that it listens on. If a client on this machine connects to an address of
+    the machine other than loopback, it has that address itself.
     """
 
     name: str
@@ -49,11 +49,11 @@ class Service:
 
 
 def default_services(policy: str = "", milters: str = "") -> tuple[Service, ...]:
-    """Return the two services most tests want, as on a real server.
+    """Return the two services that most tests use, as on a real server.
 
-    "mx" takes mail of the world for our domains and asks the policy server at `policy` about each
-    recipient; "submission" takes mail of logged-in and internal clients. Both have `milters`.
-    Addresses are written as main.cf writes them; an empty one leaves the part out.
+    "mx" accepts mail from outside for our domains and asks the policy server at `policy` about each
+    recipient; "submission" accepts mail from logged-in and internal clients. Both use `milters`.
+    Addresses have the form of main.cf; an empty one omits the part.
     """
     milter = {"smtpd_milters": milters} if milters else {}
     check = f"check_policy_service {policy}" if policy else ""
@@ -89,19 +89,19 @@ def main_cf(
         "alias_maps": "",
         "local_recipient_maps": "",
         "notify_classes": "",
-        # no lookup leaves this machine
+        # no DNS query leaves this machine
         "smtpd_peername_lookup": "no",
         "smtp_host_lookup": "native",
         "smtp_dns_support_level": "disabled",
-        # XCLIENT: who connects from loopback may say who it is
+        # XCLIENT: a client on loopback may claim any identity
         "smtpd_authorized_xclient_hosts": "127.0.0.0/8, [::1]/128",
         "smtpd_sasl_auth_enable": "yes",
         "smtpd_sasl_type": "dovecot",
         "smtpd_sasl_path": logins,
-        # header fields reach the milter as they were sent: for a client of this machine Postfix
-        # would write addresses anew, and XCLIENT does not change that
+        # Pass header fields to the milter unchanged: Postfix rewrites addresses for clients on
+        # this machine, even after XCLIENT.
         "local_header_rewrite_clients": "",
-        # tests retry at once
+        # for tests that retry at once
         "queue_run_delay": "1s",
         "minimal_backoff_time": "1s",
         "maximal_backoff_time": "2s",
@@ -125,7 +125,7 @@ def as_main_cf(settings: Mapping[str, str]) -> str:
 
 
 def as_master_cf(services: Sequence[Service]) -> str:
-    """Return the text of master.cf: our smtpd services, and what every Postfix runs besides."""
+    """Return the text of master.cf: our smtpd services and the standard services of Postfix."""
     return "".join(_service_lines(one) for one in services) + _MASTER_CF
 
 
@@ -137,7 +137,7 @@ def _service_lines(service: Service) -> str:
 
 
 # service type, private, unprivileged, chroot, wakeup, maxproc, command: as Postfix ships it, but
-# without chroot; of the ways to deliver mail on this machine only local(8), for who asks for it
+# without chroot; the only local delivery agent is local(8), for tests that need it
 _MASTER_CF = """\
 pickup    unix  n  -  n  60  1  pickup
 cleanup   unix  n  -  n  -   0  cleanup

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own in a temporary folder, reached by a unix socket alone."""
+"""Private PostgreSQL server in a temporary folder, reachable only by a unix socket."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from typing import Self
 from tests.testbed.process import Process
 
 DEBIAN = Path("/usr/lib/postgresql")
-"""Where Debian has a folder for each version."""
+"""The parent of Debian's folders for each version."""
 USER = "gatepost"
 """The superuser of the cluster."""
 
 
 def binaries() -> Path:
-    """Return the folder with the programs of the latest version that is installed.
+    """Return the folder with the programs of the latest installed version.
 
-    Raises `LookupError` when there is none: tests with it are not skipped.
+    Raises `LookupError` if there is none, so that tests fail rather than skip.
     """
     found = sorted(
         DEBIAN.glob("*/bin/initdb"), key=lambda path: float(path.parent.parent.name), reverse=True
@@ -37,12 +37,12 @@ def binaries() -> Path:
 
 
 class PostgresServer:
-    """The server, as a user who is not root, which it refuses. Use it as a context manager."""
+    """A server that runs as an unprivileged user, because it refuses root; a context manager."""
 
     def __init__(self) -> None:
         self._binaries = binaries()
         self.folder = Path(tempfile.mkdtemp(prefix="gatepost-pg-"))
-        """Short enough for the path of a unix socket, and for another user to reach."""
+        """Short enough for the path of a unix socket, and accessible to another user."""
         self._names = count()
         self._process: Process | None = None
         self._user: list[str] = []
@@ -59,7 +59,7 @@ class PostgresServer:
         return self.folder / "data"
 
     def start(self) -> None:
-        """Make the cluster where there is none, start the server and wait until it answers."""
+        """Create the cluster if it is missing, start the server and wait until it answers."""
         if not self._data.exists():
             self._run(
                 [
@@ -72,7 +72,7 @@ class PostgresServer:
                 *self._user,
                 *(str(self._binaries / "postgres"), "-D", str(self._data)),
                 *("-k", str(self.folder), "-c", "listen_addresses="),
-                # a machine that crashes takes the tests with it
+                # the data need not survive a crash of the machine
                 *("-c", "fsync=off", "-c", "max_connections=60", "-c", "shared_buffers=16MB"),
             ],
             self.folder.with_suffix(".log"),
@@ -81,13 +81,13 @@ class PostgresServer:
         self._process.wait_until(self._answers, "PostgreSQL to answer")
 
     def new_database(self, name: str | None = None) -> str:
-        """Make an empty database and return its URL, as `[accounts.database]` takes it."""
+        """Create an empty database and return its URL in the form for `[accounts.database]`."""
         name = name or f"t{next(self._names)}"
         self.sql(f"CREATE DATABASE {name} TEMPLATE template0", database="postgres")
         return self.url(name)
 
     def has_database(self, name: str) -> bool:
-        """Return whether there is a database of this name."""
+        """Return whether there is a database with this name."""
         return name in self.sql("SELECT datname FROM pg_database", database="postgres").split()
 
     def url(self, name: str) -> str:
@@ -95,7 +95,7 @@ class PostgresServer:
         return f"postgresql://{USER}@/{name}?host={self.folder}"
 
     def sql(self, statement: str, *, database: str) -> str:
-        """Run a statement with psql and return what it writes, without headings."""
+        """Run a statement with psql and return its output without headings."""
         return self._run(
             [
                 *("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"),
@@ -104,14 +104,14 @@ class PostgresServer:
         )
 
     def stop(self) -> None:
-        """Stop the server at once, as for a restart; its data stay."""
+        """Stop the server at once, as for a restart; its data remain."""
         if self._process is not None:
             self._process.signal(signal.SIGINT)  # "fast": sessions are ended
             self._process.wait()
             self._process = None
 
     def kill(self) -> None:
-        """End the server and all its sessions with SIGKILL."""
+        """Kill the server and all its sessions with SIGKILL."""
         if self._process is not None:
             self._signal_all(signal.SIGSTOP)
             self._signal_all(signal.SIGKILL)
@@ -120,18 +120,18 @@ class PostgresServer:
             (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def pause(self) -> None:
-        """Let the server and all its sessions hang: connected, and silent."""
+        """Suspend the server and all its sessions, so that connections stay open but silent."""
         self._signal_all(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let them go on."""
+        """Resume the server and its sessions."""
         self._signal_all(signal.SIGCONT)
 
     def _signal_all(self, number: signal.Signals) -> None:
         if self._process is None:
             return
-        # each session is a process of its own, in a session of its own, with the server as parent;
-        # the list is read first, as one that was killed has no children any more
+        # each database session is a child process of the server in its own process session;
+        # list them first, because a killed server has no children
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         if number == signal.SIGSTOP:
             os.kill(self._process.pid, number)
@@ -179,7 +179,7 @@ class PostgresServer:
 
 
 def _unprivileged() -> pwd.struct_passwd:
-    """Return the user that the server runs as when the tests run as root."""
+    """Return the user that runs the server if the tests run as root."""
     try:
         return pwd.getpwnam("postgres")
     except KeyError:

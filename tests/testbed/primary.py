@@ -1,7 +1,7 @@
-"""A `DnsServer` that also takes DNS UPDATEs of TXT records (RFC 2136), signed with TSIG (RFC 8945).
+"""DNS server that accepts DNS UPDATEs of TXT records (RFC 2136), signed with TSIG (RFC 8945).
 
-Enough of a primary to see what a client sends and how it takes each answer: prerequisites are
-checked, and a request that is not signed with the one key is refused as BIND refuses it.
+It does enough of a primary to test a client's requests and its handling of each answer: it checks
+prerequisites, and refuses requests without the right signature in the same way as BIND.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.testbed.ports import LOOPBACK
 class Primary(DnsServer):
     """The primary of the zone `origin`; `keys` are names and secrets of HMAC-SHA256 keys.
 
-    Without keys it takes updates from anybody.
+    Without keys it accepts updates from any client.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Primary(DnsServer):
         return response.to_wire()
 
     def _refuse_signature(self, wire: bytes, error: dns.rcode.Rcode) -> bytes:
-        """RFC 8945 section 5.2: NOTAUTH with the error in a TSIG record that is not signed."""
+        """Return NOTAUTH with the error in an unsigned TSIG record (RFC 8945 section 5.2)."""
         request = dns.message.from_wire(wire, continue_on_error=True, keyring=False)
         assert request.tsig is not None
         response = dns.message.make_response(request)

@@ -1,4 +1,4 @@
-"""A program under test: started, its output in a log file, waited for, stopped, always reaped."""
+"""Program under test, with its output in a log file."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from tests.testbed.waiting import DEADLINE, PAUSE, wait_until
 T = TypeVar("T")
 
 LOG_TAIL = 15
-"""Lines of the log that an error shows."""
+"""Number of log lines in an error message."""
 
 STOP_GRACE = 20.0
-"""Seconds that a program has to stop in an orderly way before it is killed: more than the drain
-of a daemon takes in a test."""
+"""Seconds that a program has to stop before it is killed: longer than the drain of a daemon in a
+test."""
 
 
 class ProcessDied(Exception):  # noqa: N818 (it says what happened)
-    """The program ended when it should run; the message has the end of its log."""
+    """The program ended unexpectedly; the message has the end of its log."""
 
 
 def tail(log: Path, lines: int = LOG_TAIL) -> str:
-    """Return the last lines of a log file, indented; says so when it is empty."""
+    """Return the last lines of a log file, indented, or a note that it is empty."""
     try:
         text = log.read_text(errors="replace")
     except OSError as error:
@@ -40,9 +40,9 @@ def tail(log: Path, lines: int = LOG_TAIL) -> str:
 
 
 class Process:
-    """A program that is running, with everything it has started, in a session of its own.
+    """A running program and its children, in their own session.
 
-    Ctrl-C in the terminal does not reach it: who started it stops it. Standard output and standard
+    Ctrl-C in the terminal does not reach it; its owner must stop it. Standard output and standard
     error are appended to `log`.
     """
 
@@ -70,7 +70,7 @@ class Process:
                     start_new_session=True,
                 )
                 started = True
-                atexit.register(self.kill)  # whoever forgets to stop it, it does not outlive us
+                atexit.register(self.kill)  # it must not outlive us, even if nobody stops it
         except KeyboardInterrupt:
             if started:
                 self.kill()
@@ -78,12 +78,12 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """The process id; that of its process group too."""
+        """The process id, which is also its process group."""
         return self._popen.pid
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended; one that has is reaped, with what it left behind."""
+        """Whether it is still running; if not, it and its children are reaped."""
         return self.exit_code is None
 
     @property
@@ -91,7 +91,7 @@ class Process:
         """As `subprocess.Popen.returncode`: None while it runs, minus the signal that ended it."""
         code = self._popen.poll()
         if code is not None and not self._session_ended:
-            # only now: later the number may be that of somebody else's session
+            # only now: later, another session may have the same number
             self._session_ended = True
             self._kill_session()
             atexit.unregister(self.kill)
@@ -105,7 +105,7 @@ class Process:
             )
 
     def wait_until(self, probe: Callable[[], T | None], what: str) -> T:
-        """`tests.testbed.waiting.wait_until`, ended by `ProcessDied` when the program ends."""
+        """Call `tests.testbed.waiting.wait_until`; raises `ProcessDied` if the program ends."""
         return wait_until(probe, what, check=self.check_running)
 
     def signal(self, number: signal.Signals) -> None:
@@ -114,14 +114,14 @@ class Process:
             os.kill(self.pid, number)
 
     def wait(self, deadline: float = DEADLINE) -> int:
-        """Wait for its end and return the exit code; `subprocess.TimeoutExpired` if it goes on."""
+        """Wait for its end and return the exit code; raises `subprocess.TimeoutExpired`."""
         try:
             return self._popen.wait(deadline)
         finally:
             _ = self.exit_code
 
     def stop(self, grace: float = STOP_GRACE) -> int:
-        """End it with SIGTERM, after `grace` seconds with SIGKILL, and return the exit code."""
+        """Stop it with SIGTERM, or SIGKILL after `grace` seconds; return the exit code."""
         self.signal(signal.SIGTERM)
         try:
             return self.wait(grace)
@@ -129,13 +129,13 @@ class Process:
             return self.kill()
 
     def kill(self) -> int:
-        """End it and its children with SIGKILL, as a crash or the out-of-memory killer would."""
+        """Kill it and its children with SIGKILL, like a crash or the out-of-memory killer."""
         if self.running:
-            os.kill(self.pid, signal.SIGKILL)  # first: it shall start no other child
+            os.kill(self.pid, signal.SIGKILL)  # first, so that it starts no other child
         return self.wait()
 
     def _kill_session(self) -> None:
-        # workers may have process groups of their own, but stay in the session
+        # workers may have their own process groups, but stay in the session
         while members := _session_members(self.pid):
             for pid in members:
                 with contextlib.suppress(ProcessLookupError):
@@ -151,7 +151,7 @@ class Process:
 
 @contextlib.contextmanager
 def _interrupts_wait() -> Iterator[None]:
-    """Ctrl-C between the start of a program and our knowing of it would leave it behind."""
+    """Delay Ctrl-C during the start of a program, which it would leave behind."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -170,7 +170,7 @@ def _interrupts_wait() -> Iterator[None]:
 
 
 def _session_members(session: int) -> list[int]:
-    """The processes of a session that have not ended (proc(5): the state is field 3, this 6)."""
+    """Return the running processes of a session (proc(5): field 3 is the state, 6 the session)."""
     members = []
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:

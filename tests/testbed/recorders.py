@@ -1,4 +1,4 @@
-"""A policy server and a milter that let everything pass and remember what Postfix told them."""
+"""Policy server and milter that accept everything and record Postfix's requests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.testbed.closing import StreamServer
 
 
 class PolicyRecorder(StreamServer):
-    """Answers DUNNO to each request of Postfix's policy delegation protocol."""
+    """A policy server that answers DUNNO to each request."""
 
     def __init__(self) -> None:
         self.requests: list[dict[str, str]] = []
@@ -31,11 +31,11 @@ class PolicyRecorder(StreamServer):
 
 
 class MilterRecorder(StreamServer):
-    """Answers "continue" to each event of the milter protocol, version 6."""
+    """A milter (version 6) that answers "continue" to each event."""
 
     def __init__(self) -> None:
         self.connections: list[tuple[str, str]] = []
-        """Client name and address of each connection event."""
+        """Client name and address of each connection."""
         self.helos: list[str] = []
         self.macros: dict[str, str] = {}
         """The last value of each macro."""
@@ -52,7 +52,7 @@ class MilterRecorder(StreamServer):
         super().__init__(Handler)
 
     def answer(self, command: bytes, data: bytes) -> bytes:
-        """Return the reply to one event; empty where none is due."""
+        """Return the reply to one event; empty if it needs none."""
         words = data.decode("latin-1").split("\0")
         match command:
             case b"O":  # negotiation: our version, no action, every event

@@ -1,4 +1,4 @@
-"""An SMTP server that accepts every message and remembers it: where the mail of a test arrives."""
+"""SMTP server that accepts and records every message: the destination of test mail."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.testbed.ports import LOOPBACK
 from tests.testbed.waiting import wait_until
 
 MAX_MESSAGE = 256 * 1024 * 1024
-"""Octets of a message the sink takes: more than any test or benchmark sends."""
+"""Maximum octets of a message, more than any test or benchmark sends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message as it arrived: the envelope, and the octets behind DATA with CRLF line ends."""
+    """One delivered message: the envelope, and the octets after DATA with CRLF line ends."""
 
     sender: str
     recipients: tuple[str, ...]
@@ -40,12 +40,12 @@ class Delivery:
 
     @property
     def body(self) -> bytes:
-        """What follows the empty line."""
+        """The octets after the empty line."""
         return self.octets.partition(b"\r\n\r\n")[2]
 
     @property
     def without_received(self) -> bytes:
-        """The octets as another site would send them on: without the trace fields of this one."""
+        """The octets without the trace fields of this site, as if another site relayed them."""
         head, _, body = self.octets.partition(b"\r\n\r\n")
         kept: list[bytes] = []
         for line in head.split(b"\r\n"):
@@ -57,7 +57,7 @@ class Delivery:
         return b"\r\n".join(fields) + b"\r\n\r\n" + body
 
     def fields(self, name: str) -> list[str]:
-        """Return the values of the header fields of that name from the top, unfolded."""
+        """Return the values of the header fields with this name from the top, unfolded."""
         return [str(value) for value in self.message.get_all(name, [])]
 
     def field_names(self) -> list[str]:
@@ -109,9 +109,9 @@ class _Handler:
 
 
 class Sink(Closing):
-    """The server, in a thread of this process, from construction to `close()`.
+    """A server in a thread of this process, from construction to `close()`.
 
-    With a `folder` each message is also written there, as 001.eml and so on.
+    With a `folder`, each message is also written there, as 001.eml and so on.
     """
 
     def __init__(self, *, host: str = LOOPBACK, port: int = 0, folder: Path | None = None) -> None:
@@ -136,34 +136,34 @@ class Sink(Closing):
 
     @property
     def postfix(self) -> str:
-        """As relayhost and transport_maps of Postfix take it."""
+        """Its address in the form for Postfix's relayhost and transport_maps."""
         return f"smtp:[{self.host}]:{self.port}"
 
     @property
     def deliveries(self) -> tuple[Delivery, ...]:
-        """What has arrived, in order."""
+        """All deliveries in order."""
         return tuple(self._handler.deliveries)
 
     def clear(self) -> None:
-        """Forget what has arrived."""
+        """Discard all deliveries."""
         self._handler.deliveries.clear()
 
     def refuse_with(self, reply: str) -> None:
-        """Answer messages with this SMTP reply from now on; an empty one accepts them again."""
+        """Answer messages with this SMTP reply; an empty reply accepts them again."""
         self._handler.refuse_with = reply
 
     def refuse_recipients(self, *addresses: str) -> None:
-        """Know no user of these addresses from now on: RCPT is answered with 550."""
+        """Refuse these recipients with 550."""
         self._handler.unknown = set(addresses)
 
     def matching(self, predicate: Callable[[Delivery], bool]) -> list[Delivery]:
-        """Return the deliveries that fit."""
+        """Return the deliveries that match."""
         return [one for one in self.deliveries if predicate(one)]
 
     def wait_for(
         self, predicate: Callable[[Delivery], bool], what: str = "a message", *, count: int = 1
     ) -> list[Delivery]:
-        """Wait until `count` deliveries fit and return all that do."""
+        """Wait until `count` deliveries match and return all that do."""
 
         def probe() -> list[Delivery] | None:
             found = self.matching(predicate)

@@ -1,4 +1,4 @@
-"""An SMTP client that can do what a good one does not: stop in the middle, hang on, hang up."""
+"""SMTP client that can misbehave: stop in the middle, stay silent, or hang up."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tests.testbed.closing import Closing
 from tests.testbed.ports import LOOPBACK
 
 TIMEOUT = 50.0
-"""Seconds to wait for a reply; shorter than the time-out of a test."""
+"""Seconds to wait for a reply; shorter than the timeout of a test."""
 
 _LINE_MAX = 4096
-"""Octets of a reply line that are read; RFC 5321 section 4.5.3.1.5 allows 512."""
+"""Maximum octets read of a reply line; RFC 5321 section 4.5.3.1.5 allows 512."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,10 @@ class Reply:
 
 
 class RawClient(Closing):
-    """A connection to an SMTP server; every step is the caller's.
+    """A connection to an SMTP server; the caller performs every step.
 
-    `interface` is the address of this machine that it comes from. With `early` it sends that
-    before it has been greeted, as no honest client does.
+    `interface` is its source address on this machine. It sends `early` before the greeting, which
+    a well-behaved client never does.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class RawClient(Closing):
             raise
 
     def read_reply(self) -> Reply:
-        """Return the next reply; raises `ConnectionError` when the server hangs up first."""
+        """Return the next reply; raises `ConnectionError` if the server hangs up first."""
         texts = []
         while line := self._stream.readline(_LINE_MAX):
             texts.append(line[4:].decode("latin-1").rstrip("\r\n"))
@@ -63,7 +63,7 @@ class RawClient(Closing):
         raise ConnectionError("the server closed the connection instead of answering")
 
     def send(self, octets: bytes) -> None:
-        """Send octets and wait for nothing."""
+        """Send octets without waiting for a reply."""
         self._socket.sendall(octets)
 
     def command(self, line: str) -> Reply:
@@ -72,7 +72,7 @@ class RawClient(Closing):
         return self.read_reply()
 
     def hello(self, helo: str = "client.example.net", address: str = "", name: str = "") -> Reply:
-        """EHLO; with an address, after becoming that client by XCLIENT."""
+        """Send EHLO; with an address, take on that identity by XCLIENT first."""
         reply = self.command(f"EHLO {helo}")
         if address:
             prefix = "IPV6:" if ":" in address else ""
@@ -81,7 +81,7 @@ class RawClient(Closing):
         return reply
 
     def begin(self, sender: str, *recipients: str, parameters: str = "") -> Reply:
-        """MAIL FROM, RCPT TO for each, DATA; returns the first refusal, else the reply to DATA."""
+        """Send MAIL FROM, RCPT TO and DATA; return the first refusal, else the reply to DATA."""
         for line in (
             f"MAIL FROM:<{sender}> {parameters}".rstrip(),
             *(f"RCPT TO:<{recipient}>" for recipient in recipients),
@@ -93,7 +93,7 @@ class RawClient(Closing):
         return reply
 
     def end(self) -> Reply:
-        """The dot that ends the message, sent on a line of its own."""
+        """Send the final dot on a separate line and return the reply."""
         return self.command(".")
 
     def abort(self) -> None:

@@ -1,8 +1,8 @@
-"""A sending server under load: numbered messages over several sessions, each tried until accepted.
+"""Load generator for SMTP: numbered messages over several sessions, each retried until accepted.
 
-What smtp-source does not tell is told here: which message got its 250, which was cut off before the
-reply to its last dot (the server may have taken it, and a second try makes a duplicate of it: RFC
-5321 section 4.5.3.2.6), and what the refusals said.
+Unlike smtp-source, it records which messages got 250, which connections were lost before the reply
+to the final dot (the server may have accepted the message, and a retry then duplicates it: RFC 5321
+section 4.5.3.2.6), and the texts of the refusals.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from tests.testbed.smtp import RawClient, Reply
 from tests.testbed.waiting import wait_until
 
 PAUSE = 0.2
-"""Seconds after a refusal or a lost connection until the session goes on."""
+"""Seconds until a session continues after a refusal or a lost connection."""
 
 PER_CONNECTION = 20
-"""Messages over one connection, as servers with much mail for us have it."""
+"""Messages over one connection, as from a server with much mail for us."""
 
 
 @dataclass(frozen=True)
 class Journey:
-    """From whom the messages come, where to, and what they are."""
+    """Sender, recipient and name of the messages."""
 
     host: str
     client: str
     sender: str
     recipient: str
     name: str
-    """What the subjects begin with: ``NAME NUMBER``."""
+    """The first word of the subjects, which are ``NAME NUMBER``."""
     body: bytes = b"x" * 70 + b"\r\n"
     port: int = 25
     helo: str = "mail.example.net"
 
     def message(self, number: int) -> bytes:
-        """Return the message with that number, dot-stuffed already."""
+        """Return the message with this number, already dot-stuffed."""
         fields = (
             f"From: <{self.sender}>\r\nTo: <{self.recipient}>\r\nSubject: {self.name} {number}\r\n"
             f"Date: Sat, 21 Nov 2026 12:00:00 +0000\r\n"
@@ -50,16 +50,16 @@ class Journey:
 
 @dataclass
 class Told:
-    """What the server said about the messages."""
+    """The server's replies to the messages."""
 
     accepted: set[int] = field(default_factory=set)
-    """Those that got 250: the server has answered for them."""
+    """Messages accepted with 250."""
     unanswered: Counter[int] = field(default_factory=Counter)
-    """How often the connection was lost between the last dot of a message and its reply."""
+    """Number of connections lost between the final dot of a message and its reply."""
     refused: dict[int, str] = field(default_factory=dict)
-    """5xx: not tried again."""
+    """Messages refused with 5xx, which are not retried."""
     deferrals: Counter[str] = field(default_factory=Counter)
-    """4xx replies by their text, and lost connections by their error."""
+    """Number of 4xx replies by their text, and of lost connections by their error."""
 
 
 class Load(Closing):
@@ -80,28 +80,28 @@ class Load(Closing):
 
     @property
     def done(self) -> int:
-        """How many messages are accepted or refused for good."""
+        """Number of messages that are accepted or permanently refused."""
         with self._lock:
             return len(self.told.accepted) + len(self.told.refused)
 
     def wait_for(self, done: int, deadline: float = 120.0) -> None:
-        """Wait until so many messages are done."""
+        """Wait until `done` messages are done."""
         what = f"{done} messages to be accepted"
         wait_until(lambda: self.done >= done, what, deadline=deadline, pause=0.02)
 
     def finish(self, deadline: float = 120.0) -> Told:
-        """Wait until every message is done; what the server said."""
+        """Wait until every message is done; return the server's replies."""
         self.wait_for(self._messages, deadline)
         self.close()
         return self.told
 
     def enough(self) -> Told:
-        """End what is under way and begin no other message; what the server said."""
+        """Finish current messages, start no other, and return the server's replies."""
         self.close()
         return self.told
 
     def close(self) -> None:
-        """End what is under way and begin no other message."""
+        """Finish current messages and start no other."""
         self._stopping.set()
         for thread in self._threads:
             thread.join()
@@ -110,7 +110,7 @@ class Load(Closing):
         while not self._stopping.is_set() and self.done < self._messages:
             try:
                 self._connection()
-            except (OSError, ValueError) as error:  # ValueError: a reply was cut in two
+            except (OSError, ValueError) as error:  # ValueError: a reply was truncated
                 self._note(f"lost: {type(error).__name__}")
                 time.sleep(PAUSE)
 
@@ -131,7 +131,7 @@ class Load(Closing):
             client.command("QUIT")
 
     def _send(self, client: RawClient, number: int) -> bool:
-        """One message; whether the connection can be used on."""
+        """Send one message; return whether the connection is still usable."""
         reply: Reply | None = None
         ended = False
         try:

@@ -1,4 +1,4 @@
-"""Mail sent by swaks, a real SMTP client, with what the server answered."""
+"""Mail sent by swaks, a real SMTP client, with the server's replies."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from tests.testbed.ports import LOOPBACK
 from tests.testbed.smtp import Reply
 
 TIMEOUT = 50
-"""Seconds that swaks may take: greater than any delay of the servers under test, smaller than the
-time-out of a test."""
+"""Maximum seconds for swaks: longer than any delay of the servers under test, shorter than the
+timeout of a test."""
 
 _LINE = re.compile(r"(?P<mark> ->|<[-~*]{1,2}|<\*\*| ~>|\*\*>) *(?P<text>.*)")
 _REPLY = re.compile(r"(?P<code>[2-5]\d\d)(?P<more>[ -]?)(?P<text>.*)")
 
 
 class SwaksError(Exception):
-    """swaks is not here, or did not talk SMTP at all; the message has its output."""
+    """swaks is missing, or there was no SMTP session; the message has its output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who is sending, as Postfix shall see it.
+    """The client as Postfix shall see it.
 
-    With an `address` the client is played by XCLIENT: Postfix then believes address, name and
-    HELO. With an `interface`, an address of this machine, it really connects from there. With a
-    `login` and `password` it logs in.
+    With an `address`, swaks uses XCLIENT, and Postfix believes address, name and HELO. With an
+    `interface`, an address of this machine, swaks connects from there. With `login` and `password`,
+    it logs in.
     """
 
     address: str = ""
@@ -44,7 +44,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A finished SMTP session: each command (empty for the connection) with the reply to it."""
+    """A finished SMTP session: each command (empty for the connection) with its reply."""
 
     argv: tuple[str, ...]
     steps: tuple[tuple[str, Reply], ...]
@@ -52,19 +52,19 @@ class Exchange:
 
     @property
     def command_line(self) -> str:
-        """What to type into a shell to do it again."""
+        """The shell command that repeats it."""
         return shlex.join(self.argv)
 
     @property
     def reply(self) -> Reply:
-        """The reply that decided: the first refusal, else the one to the end of the data."""
+        """The decisive reply: the first refusal, else the reply to the end of the data."""
         for _, reply in self.steps:
             if reply.code >= 400:
                 return reply
         return self.reply_to(".")
 
     def reply_to(self, command: str) -> Reply:
-        """The reply to the first command that starts so; raises `SwaksError` when none was sent."""
+        """Return the reply to the first command with this prefix; raises `SwaksError` if none."""
         for sent, reply in self.steps:
             if sent.upper().startswith(command.upper()) and (command or not sent):
                 return reply
@@ -72,12 +72,12 @@ class Exchange:
 
     @property
     def accepted(self) -> bool:
-        """Whether the server took responsibility for the message."""
+        """Whether the server accepted the message."""
         return self.reply.code == 250
 
     @property
     def queue_id(self) -> str:
-        """Postfix's queue id of the accepted message; empty when it was not accepted."""
+        """Postfix's queue id of the message; empty if it was not accepted."""
         found = re.search(r"queued as (\w+)", self.reply.text)
         return found[1] if found else ""
 
@@ -97,10 +97,10 @@ def send(
 ) -> Exchange:
     """Send one message through the server at `port` of `host`.
 
-    `message` is sent octet for octet (CRLF line ends, dots doubled here); without one, swaks makes
-    one of `subject` and `body`. `save_as` is where the message is written for swaks, so that the
-    command line can be repeated by hand; without it the message goes through standard input.
-    Raises `SwaksError` when there was no SMTP session; a refusal is no error.
+    `message` is sent unchanged (CRLF line ends, dots doubled here); without it, swaks composes one
+    from `subject` and `body`. With `save_as`, swaks reads the message from that file, so that the
+    command line can be repeated by hand; otherwise it reads standard input. Raises `SwaksError` if
+    there was no SMTP session; a refusal is not an error.
     """
     program = shutil.which("swaks")
     if program is None:
@@ -143,7 +143,7 @@ def _client_options(client: Client) -> list[str]:
 
 
 def parse(transcript: str) -> tuple[tuple[str, Reply], ...]:
-    """Return the commands and replies in the output of swaks; the message itself is left out."""
+    """Return the commands and replies in the output of swaks, without the message itself."""
     steps: list[tuple[str, Reply]] = []
     command, code, texts = "", 0, list[str]()
     for line in transcript.splitlines():

@@ -1,8 +1,8 @@
-"""A stand-in for systemctl and journalctl where systemd does not run.
+"""Replacement for systemctl and journalctl on machines without systemd.
 
-It starts what a unit says as its user, with its groups, umask and folders, on a file system that is
-read-only but for what the unit leaves writable, in place of systemd.exec(5). A service that ends
-at once is failed. ``python -m tests.testbed.systemctl enable --now gatepost-milters``.
+It runs the command of a unit as the unit's user, with its groups, umask and folders, on a file
+system that is read-only except for the unit's writable paths, as in systemd.exec(5). A service that
+ends at once has failed. ``python -m tests.testbed.systemctl enable --now gatepost-milters``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STATE = Path("/run/systemctl")
 
 
 def main(words: list[str]) -> int:
-    """Obey one command; returns its exit status."""
+    """Run one command; return its exit status."""
     STATE.mkdir(exist_ok=True)
     command, *rest = words
     names = [word.removesuffix(".service") for word in rest if not word.startswith("-")]
@@ -74,14 +74,14 @@ def _start(name: str) -> int:
 
 
 def _script(unit: Unit, account: Account, command: list[str]) -> str:
-    """Return the command as the unit runs it, for a shell in a mount namespace of its own."""
+    """Return the unit's command as a script for a shell in a separate mount namespace."""
     lines = []
     if unit.last("ProtectSystem") == "strict":
         writable = [word.lstrip("-+") for word in unit.words("ReadWritePaths")]
         writable += map(str, unit.made_folders)
         present = [shlex.quote(path) for path in writable if Path(path).exists()]
         lines += [f"mount --bind {path} {path}" for path in present]
-        # a mount of its own for /, of which only this namespace sees that it is read-only
+        # a separate mount of /, so that it is read-only in this namespace alone
         lines += ["mount -o remount,bind,ro /", "mount -o remount,bind,ro /run"]
         lines += [f"mount -o remount,bind,rw {path}" for path in present]
     groups = ",".join(map(str, sorted(account.groups)))
@@ -99,7 +99,7 @@ def _account(unit: Unit) -> Account:
 
 
 def _pid(name: str) -> int:
-    """Return the process of a service that runs; 0 when none does."""
+    """Return the process id of a running service; 0 if it is not running."""
     unit = find_unit(f"{name}.service")
     file = Path(unit.last("PIDFile")) if unit and unit.last("PIDFile") else STATE / f"{name}.pid"
     try:

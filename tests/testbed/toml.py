@@ -1,4 +1,4 @@
-"""A dictionary as TOML, for the configuration files of tests: Python's library only reads it."""
+"""Writer of TOML for the configuration files of tests; Python's library only reads TOML."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def document(settings: Mapping[str, Any]) -> str:
-    """A document with a key a line; the tables of the top level have headings of their own."""
+    """Return a document with one key per line; top-level tables have headings."""
     plain = {key: value for key, value in settings.items() if not isinstance(value, Mapping)}
     lines = [f"{key} = {value_text(value)}" for key, value in plain.items()]
     for key, table in settings.items():
@@ -18,7 +18,7 @@ def document(settings: Mapping[str, Any]) -> str:
 
 
 def value_text(value: Any) -> str:
-    """Return a value as TOML writes it, tables inline."""
+    """Return a value in TOML, with inline tables."""
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{key} = {value_text(one)}" for key, one in value.items()) + " }"
     if isinstance(value, list | tuple):

@@ -1,7 +1,7 @@
-"""Waiting for a state, never for a while.
+"""Waiting for a state instead of a length of time.
 
-A probe is asked again and again until what it returns is true; a deadline only bounds how long a
-broken machine can hold us up, and no result ever depends on it.
+A probe is repeated until it returns a true value. The deadline only bounds the wait on a broken
+machine; no result depends on it.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import TypeVar
 T = TypeVar("T")
 
 DEADLINE = 100.0
-"""Seconds until a state that does not come is an error: long enough for a machine under load,
-shorter than the time-out of a test, so that the test says what it was waiting for."""
+"""Seconds until a missing state is an error: long enough for a machine under load, shorter than the
+timeout of a test, so that the test can report the missing state."""
 
 PAUSE = 0.01
-"""Seconds between two looks."""
+"""Seconds between two probes."""
 
 
 class WaitError(Exception):
-    """The state did not come; the message says which, and what was seen instead."""
+    """The state did not come; the message names it and the last value."""
 
 
 def wait_until(
@@ -34,8 +34,8 @@ def wait_until(
 ) -> T:
     """Return the first true value of `probe`; raise `WaitError` naming `what` after `deadline`.
 
-    `pause` seconds are between two looks. `check` is called before each and may raise: a process
-    that has died ends the wait at once.
+    `pause` is the time between two probes in seconds. `check` runs before each probe and may raise,
+    for example if a process has died.
     """
     end = time.monotonic() + deadline
     while True:

@@ -1,4 +1,4 @@
-"""The comparison of an author with what mail programs show of the same From field."""
+"""Comparison of our author with the addresses that mail programs show for the same From field."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ _LOCAL = re.compile(r'[^\s()<>\[\]:;,@\\"]*')
 
 
 class Kind(enum.StrEnum):
-    """How a program differs from us."""
+    """Kind of difference between a program and us."""
 
     DOMAIN = "domain"
-    """It shows another domain: a message could pass DMARC for one and be shown as of the other."""
+    """It shows another domain, so a message could pass DMARC for one and appear to be from the
+    other."""
     BROKEN = "broken"
-    """It shows what is no address: our domain, and something behind it that cannot be in one."""
+    """It shows no valid address: our domain, followed by text that cannot be in a domain."""
     ADDRESS = "address"
-    """It shows another address of the same domain, which the ownership table is not asked about."""
+    """It shows another address of the same domain, which the ownership check does not see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Difference:
 
 
 def differences(author: Author, answers: Mapping[str, Sequence[str]]) -> Iterator[Difference]:
-    """Yield what the programs show that is not in `author`; nothing where that is a problem."""
+    """Yield addresses that programs show but `author` lacks; nothing if `author` is a problem."""
     if author.problem:
         return
     addresses = {

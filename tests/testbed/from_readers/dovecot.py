@@ -1,7 +1,7 @@
-"""Dovecot's IMAP ENVELOPE as a reader of From, by way of `doveadm`.
+"""Reader of From by Dovecot's IMAP ENVELOPE, through `doveadm`.
 
-The fields become the messages of one mbox, and `doveadm fetch` says what a client of IMAP would be
-shown. Debian's package is dovecot-imapd.
+The fields become messages of one mbox, and `doveadm fetch` prints the ENVELOPE that an IMAP client
+would get. The Debian package is dovecot-imapd.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ITEM = re.compile(rb'[\t\n ]*(?:(\()|(\))|NIL|"((?:[^"\\]|\\.)*)"|\{(\d+)\}\r\n
 
 
 def read(fields: Sequence[bytes]) -> list[list[str]]:
-    """Return what the ENVELOPE shows as From. The fields have no line end but folds."""
+    """Return the From addresses in each ENVELOPE. The fields have no line ends except folds."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with (folder / "mbox").open("wb") as mbox:
@@ -62,7 +62,7 @@ def read(fields: Sequence[bytes]) -> list[list[str]]:
 
 
 def version() -> str:
-    """Return which Dovecot it is."""
+    """Return the version of Dovecot."""
     run = subprocess.run(["dovecot", "--version"], capture_output=True, check=True, text=True)
     return f"Dovecot {run.stdout.split()[0]}"
 

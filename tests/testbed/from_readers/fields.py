@@ -1,4 +1,4 @@
-"""From fields to ask readers about: those that a forger could think of, and mutations of all."""
+"""From fields for the readers: forgeries that an attacker could try, and mutations of them."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ _CHARSETS = ("utf-8", "UTF-8", "iso-8859-1", "us-ascii", "windows-1252", "utf-7"
 
 
 def generate(count: int, seed: int) -> Iterator[bytes]:
-    """Yield `count` different fields, the same ones for the same `seed`."""
+    """Yield `count` different fields; the same `seed` gives the same fields."""
     chance = random.Random(seed)
     seen: set[bytes] = set()
     for text in _SEEDS:

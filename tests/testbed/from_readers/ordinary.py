@@ -1,4 +1,4 @@
-"""From fields as honest mail has them: each has exactly one author, of example.org."""
+"""From fields of legitimate mail; each has exactly one author, in example.org."""
 
 ORDINARY = (
     "a@example.org",
@@ -174,4 +174,4 @@ SLOPPY = (
     "Shop,, News <a@example.org>",
     ", Shop <a@example.org>",
 )
-"""Forms of scripts that know nothing of quotes, with one address to find."""
+"""Forms that scripts write without the necessary quotes, with one address to find."""

@@ -1,4 +1,4 @@
-"""Readers of From that are programs of their own: two of Perl's, and nodemailer's."""
+"""Readers of From that are separate programs: two Perl modules and nodemailer."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ HERE = Path(__file__).parent
 
 
 def read_perl(fields: Sequence[bytes], module: str) -> list[list[str]]:
-    """Return what `module` shows, ``Email::Address::XS`` or ``Mail::Address``.
+    """Return the addresses that `module` shows (``Email::Address::XS`` or ``Mail::Address``).
 
-    Debian's packages are libemail-address-xs-perl and libmailtools-perl.
+    The Debian packages are libemail-address-xs-perl and libmailtools-perl.
     """
     return _ask(["perl", str(HERE / "addresses.pl"), module], fields, "latin-1")
 
 
 def read_nodemailer(fields: Sequence[bytes], folder: Path) -> list[list[str]]:
-    """Return what nodemailer's addressparser shows; `folder` is where npm has installed it."""
+    """Return the addresses that nodemailer's addressparser shows; npm installed it in `folder`."""
     module = str(folder / "node_modules" / "nodemailer")
     return _ask(["node", str(HERE / "addresses.cjs"), module], fields, "utf-8")
 
 
 def versions(folder: Path) -> list[str]:
-    """Return which Perl modules and which nodemailer they are."""
+    """Return the versions of the Perl modules and of nodemailer."""
     found = []
     for module in ("Email::Address::XS", "Mail::Address"):
         script = f"use {module}; print ${module}::VERSION"
@@ -37,7 +37,7 @@ def versions(folder: Path) -> list[str]:
 
 
 def _ask(command: list[str], fields: Sequence[bytes], encoding: str) -> list[list[str]]:
-    # programs give their parser the field with its folds, or without
+    # some programs unfold the field before they parse it, others do not
     questions = [field.strip(b" \r\n") for field in fields]
     unfolded = [_unfolded(question) for question in questions]
     folded = [question for question in questions if b"\r\n" in question]

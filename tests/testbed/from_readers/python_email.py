@@ -1,4 +1,4 @@
-"""The standard library's `email`, by both of its policies, as a reader of From."""
+"""Reader of From by the standard library's `email`, with both of its policies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FOLD = re.compile(r"\r\n(?=[ \t])")
 
 
 def read(fields: Sequence[bytes]) -> list[list[str]]:
-    """Return what each way of asking the library for an address shows, all together."""
+    """Return the addresses from all ways to get them from the library."""
     return [_read(field) for field in fields]
 
 
@@ -49,9 +49,9 @@ def _default(message: bytes) -> list[str]:
 
 
 def _decoded(raw: str) -> list[str]:
-    """Return what a program shows that decodes the field before it parses it.
+    """Return the addresses in a program that decodes the field before it parses it.
 
-    Display names before an angle address are left as they are: any text may stand there encoded.
+    Display names before an angle address stay encoded, because they may contain any text.
     """
     text = _NAME.sub("x ", _FOLD.sub("", raw))
     if not text.isascii():

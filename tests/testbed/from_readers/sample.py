@@ -1,4 +1,4 @@
-"""A sample of From fields with what mail programs answered about them, as a file."""
+"""File with a sample of From fields and the answers of mail programs."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import TypeAlias
 from msgauth.dmarc import find_author
 
 Answers: TypeAlias = Mapping[str, Sequence[str]]
-"""For each reader, by its name, the addresses that it shows."""
+"""The addresses that each reader shows, by the reader's name."""
 
 ALIKE = 2
-"""How many fields of a sample are alike: the same answer of ours, and the same of all readers."""
+"""Maximum number of fields in a sample with the same answers from us and from all readers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Fields and answers, and how they were made."""
+    """Fields and answers, and how they were created."""
 
     about: Sequence[str]
     answers: Mapping[bytes, Answers]
 
     def write(self, path: Path) -> None:
-        """Write the sample, one field a line; octets that are not ASCII are escaped as Latin-1."""
+        """Write the sample, one field per line, with non-ASCII octets escaped as Latin-1."""
         lines = [
             json.dumps({"from": field.decode("latin-1"), **_sorted(answers)})
             for field, answers in self.answers.items()
@@ -37,7 +37,7 @@ class Sample:
 
     @classmethod
     def read(cls, path: Path) -> Sample:
-        """Read what `write` has written."""
+        """Read a file that `write` created."""
         loaded = json.loads(path.read_text(encoding="ascii"))
         answers = {entry.pop("from").encode("latin-1"): entry for entry in loaded["fields"]}
         return cls(loaded["about"], answers)

@@ -1,4 +1,4 @@
-"""Requests as Postfix sends them, for tests."""
+"""Policy requests in Postfix's format, for tests."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ POSTFIX_3_10 = {
 
 
 def wire(**attributes: str) -> bytes:
-    """The bytes of a request of Postfix 3.10 with some attributes changed."""
+    """Return the bytes of a request from Postfix 3.10 with some attributes changed."""
     all_of_them = {**POSTFIX_3_10, **attributes}
     return "".join(f"{name}={value}\n" for name, value in all_of_them.items()).encode() + b"\n"
 
 
 def request(**attributes: str) -> Request:
-    """The request itself."""
+    """Return a parsed request from Postfix 3.10 with some attributes changed."""
     reader = RequestReader()
     reader.receive_data(wire(**attributes))
     event = reader.next_event()
