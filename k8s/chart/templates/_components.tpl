@@ -1,8 +1,8 @@
-{{- /* The components of this release, which nothing lists: a component is a section of values.yaml
-with `resources`, and a folder of templates with its name. docs/kubernetes.md says what such a folder
-defines. */ -}}
+{{- /* Components of this release. There is no list of them: a component is a section of values.yaml
+with `resources`, and a folder of templates with its name. docs/kubernetes.md describes the templates
+in such a folder. */ -}}
 
-{{- /* The components that run, by name: what mail.NAME.component declares, and `pod`, the
+{{- /* The components that run, by name: the declarations in mail.NAME.component, and `pod`, the
 app.kubernetes.io/component of its pod. */ -}}
 {{- define "mail.components" -}}
 {{- $root := . }}

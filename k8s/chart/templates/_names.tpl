@@ -29,8 +29,8 @@ labels:
 {{ $image.repository }}:{{ $image.tag | default .root.Chart.AppVersion }}
 {{- end }}
 
-{{- /* Make whole numbers whole again: those of a values file are floating-point, and a size of
-1e+07 octets is none. Changes the dictionary; writes nothing. */ -}}
+{{- /* Convert floating-point numbers back to integers: Helm reads all numbers of a values file as
+floating-point, and 1e+07 is no valid size. Changes the dictionary; renders nothing. */ -}}
 {{- define "mail.wholeNumbers" -}}
 {{- $in := . }}
 {{- range $key, $value := . }}

@@ -1,7 +1,7 @@
-{{- /* Sizes of networks, and what they have in common. */ -}}
+{{- /* Sizes and overlaps of networks. */ -}}
 
-{{- /* Whether two networks of IPv4 have an address in common: dict a, b; yes or nothing. IPv6 only
-when they are written alike. */ -}}
+{{- /* Whether two IPv4 networks overlap: dict a, b; yes or nothing. IPv6 networks only overlap if
+they are spelled the same. */ -}}
 {{- define "mail.overlap" -}}
 {{- $size := include "mail.power" (sub 32 (min (last (splitList "/" .a)) (last (splitList "/" .b)))) | int64 }}
 {{- $blocks := list }}
@@ -13,16 +13,16 @@ when they are written alike. */ -}}
 {{- if or (eq .a .b) (and (not (contains ":" (cat .a .b))) (eq (first $blocks) (last $blocks))) }}yes{{ end }}
 {{- end }}
 
-{{- /* Two to the power of a number; 1 for one that is below 0. */ -}}
+{{- /* Two to the power of a number; 1 for a negative number. */ -}}
 {{- define "mail.power" -}}
 {{- $power := 1 }}
 {{- range until (max 0 . | int) }}{{ $power = mul $power 2 }}{{ end }}
 {{- $power }}
 {{- end }}
 
-{{- /* The family of which a list of networks holds more than anybody owns, a sixteenth of the public
-addresses: IPv4, IPv6 or nothing. It is the rule of Gatepost's configuration, but for networks that
-are in one another, which count twice here. */ -}}
+{{- /* The family (IPv4, IPv6 or nothing) in which a list of networks covers more than a sixteenth of
+the public addresses, which is more than anybody owns. Gatepost's configuration has the same rule,
+but here nested networks count twice. */ -}}
 {{- define "mail.internet" -}}
 {{- $private := list "0.0.0.0/8" "10.0.0.0/8" "100.64.0.0/10" "127.0.0.0/8" "169.254.0.0/16" "172.16.0.0/12" "192.168.0.0/16" "198.18.0.0/15" "224.0.0.0/3" }}
 {{- $four := 0 }}

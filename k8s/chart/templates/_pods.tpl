@@ -10,7 +10,8 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
-{{- /* Handshakes, not open ports. Ready is asked often; only long silence is taken for death. */ -}}
+{{- /* Probes use a handshake instead of an open port. Readiness is probed often; a container is
+restarted only after a long silence. */ -}}
 {{- define "mail.probes" -}}
 startupProbe:
   exec:
@@ -32,7 +33,7 @@ livenessProbe:
   failureThreshold: 3
 {{- end }}
 
-{{- /* What every pod has: dict root, component */ -}}
+{{- /* The part of the spec that every pod has: dict root, component */ -}}
 {{- define "mail.podMetadata" -}}
 labels:
   {{- include "mail.labels" .root | nindent 2 }}

@@ -1,4 +1,4 @@
-{{- /* Objects that several components have. Each takes dict root, component, and what its comment names. */ -}}
+{{- /* Objects of several components. Each takes a dict with root, component and the keys in its comment. */ -}}
 
 {{- define "mail.selector" -}}
 {{ include "mail.labels" .root }}
@@ -11,7 +11,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
 {{- /* A replicated Deployment of mail.COMPONENT.container and .volumes; alone (true: two pods must
-never run at once, as they would share a file) */ -}}
+never run at the same time, because they would share a file) */ -}}
 {{- define "mail.deployment" -}}
 {{- $values := index .root.Values .component }}
 apiVersion: apps/v1
@@ -101,7 +101,7 @@ spec:
         target: {type: Utilization, averageUtilization: {{ $scale.targetCPU }}}
 {{- end }}
 
-{{- /* A Service that the world reaches: name, service (values), ports (list of dict name port target) */ -}}
+{{- /* A Service for clients outside the cluster: name, service (values), ports (list of dict name port target) */ -}}
 {{- define "mail.frontService" -}}
 apiVersion: v1
 kind: Service

@@ -1,4 +1,4 @@
-{{- /* The configuration that the daemons of Gatepost share. */ -}}
+{{- /* The configuration shared by Gatepost's daemons. */ -}}
 {{- define "mail.gatepostVolume" -}}
 - name: gatepost-config
   configMap: {name: {{ .Release.Name }}-gatepost}

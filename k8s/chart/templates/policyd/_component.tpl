@@ -6,7 +6,7 @@ dns: true
 reaches:
   - {component: valkey, ports: [6379]}
 {{- else if eq (include "mail.store" .) "valkey" }}
-{{- /* A store of one's own may have a port of its own. */}}
+{{- /* The user's own store may have another port. */}}
 reaches:
   - ports: [{{ regexFind "[0-9]+$" (regexFind ":[0-9]+$" (regexReplaceAll "^[a-z]+://([^/?]*).*$" .Values.store.url "${1}")) | default "6379" }}]
 {{- end }}

@@ -1,5 +1,5 @@
 {{- define "mail.postfix.component" -}}
-{{- /* Postfix delivers to the world, to the next hop and asks the authentication service. */}}
+{{- /* Postfix delivers to the Internet and to the next hop, and queries the authentication service. */}}
 {{- $out := list 25 465 587 }}
 {{- range list .Values.mail.nextHop .Values.postfix.sasl }}
   {{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" .) }}

@@ -8,8 +8,8 @@
 {{- if and (eq (include "mail.store" .) "valkey") (not .Values.store.url) }}yes{{ end }}
 {{- end }}
 
-{{- /* The Secret with Valkey's password: the user's, or the one that secret.yaml generates. Empty: a
-server of the user's that asks for none. */ -}}
+{{- /* The Secret with Valkey's password: the user's, or the one that secret.yaml generates. Empty for
+a user's server without a password. */ -}}
 {{- define "mail.valkeySecret" -}}
 {{- if eq (include "mail.store" .) "valkey" }}
 {{- if .Values.store.passwordSecret }}{{ .Values.store.passwordSecret }}
