@@ -1,14 +1,15 @@
-"""Asks mail programs whom From fields show, and reports where DMARC could pass for another domain.
+"""Comparison of mail programs' readings of From with ours, to find ways around DMARC.
 
-Generates fields from a seed, many of them hostile, and asks Python's `email`, Dovecot's ENVELOPE,
-Perl's Email::Address::XS and Mail::Address, and nodemailer's addressparser about each. It needs the
-packages dovecot-imapd, libemail-address-xs-perl and libmailtools-perl, and nodemailer in a folder::
+It generates fields from a seed, many of them hostile, and compares our author with the addresses
+from Python's `email`, Dovecot's ENVELOPE, Perl's Email::Address::XS and Mail::Address, and
+nodemailer's addressparser. It needs the Debian packages dovecot-imapd, libemail-address-xs-perl and
+libmailtools-perl, and nodemailer in a folder::
 
     npm install --prefix /tmp/from nodemailer
     PYTHONPATH=. .venv/bin/python tools/scripts/from_differential.py --npm /tmp/from --count 100000
 
-Exits with 1 when a field is read as another domain's. With --record, writes what the programs
-answered for a sample, which `make test` compares with.
+The exit status is 1 if a program reads a field as from another domain. --record writes the answers
+for a sample, which `make test` uses.
 """
 
 from __future__ import annotations
@@ -31,17 +32,17 @@ from tests.testbed.from_readers.sample import Choice, Sample
 BATCH = 10_000
 SAMPLE = 1_500
 LIVE = ("python",)
-"""Readers that a test can ask itself, so that their answers need not be recorded."""
+"""Readers that a test can run itself, so that their answers need not be recorded."""
 
 
 def main() -> int:
-    """Run over as many fields as the command line says."""
+    """Compare the number of fields given on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--npm", type=Path, required=True, help="where nodemailer is installed")
+    parser.add_argument("--npm", type=Path, required=True, help="the folder with nodemailer")
     parser.add_argument("--record", type=Path, help="write a sample of the answers to this file")
-    parser.add_argument("--show", type=int, default=40, help="how many differences are printed")
+    parser.add_argument("--show", type=int, default=40, help="maximum of printed differences")
     options = parser.parse_args()
     readers: dict[str, Callable[[Sequence[bytes]], list[list[str]]]] = {
         "python": python_email.read,

@@ -1,4 +1,4 @@
-"""Writes the table of public names into docs/library.md, from the docstrings of msgauth."""
+"""Generator of the table of public names in docs/library.md, from the docstrings of msgauth."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BEGIN, END = "<!-- names -->\n", "<!-- end of names -->\n"
 
 
 def docstring(name: str) -> str:
-    """The docstring of a public name; of a constant or type, the string behind its assignment."""
+    """Return the docstring of a public name; for a constant or type, the string after it."""
     value = getattr(msgauth, name)
     if inspect.isclass(value) or inspect.isfunction(value):
         return inspect.cleandoc(value.__doc__ or "")
@@ -35,14 +35,14 @@ def docstring(name: str) -> str:
 
 
 def first_sentence(text: str) -> str:
-    """Return the first sentence of a docstring, on one line of a table."""
+    """Return the first sentence of a docstring on one line, for a table."""
     paragraph = " ".join(text.partition("\n\n")[0].split())
     match = re.match(r".*?[.?](?=\s|\Z)", paragraph)
     return (match[0] if match else paragraph).replace("|", "\\|")
 
 
 def table() -> str:
-    """Return the names by their kind, in Markdown."""
+    """Return the table of names by kind, in Markdown."""
     kinds: dict[str, list[str]] = {"Functions": [], "Classes": [], "Constants and types": []}
     for name in msgauth.__all__:
         value = getattr(msgauth, name)
@@ -60,7 +60,7 @@ def table() -> str:
 
 
 def page() -> str:
-    """Return the page with the table in it."""
+    """Return the page with the new table."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
     return before + BEGIN + table() + END + after

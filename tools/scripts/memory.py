@@ -1,4 +1,4 @@
-"""The memory of one worker while messages with huge headers wait for DNS; see docs/milters.md.
+"""Memory of one worker while messages with huge headers wait for DNS; see docs/milters.md.
 
 Usage: python tools/scripts/memory.py [MESSAGES], from the root of the repository.
 """
@@ -33,7 +33,7 @@ HEADERS: dict[str, list[tuple[str, bytes]]] = {
 
 
 def measure(fields: list[tuple[str, bytes]], messages: int) -> tuple[float, float, dict[int, int]]:
-    """MiB of the worker before and at most, and how often each code was answered."""
+    """Return the worker's MiB before and at most, and the number of replies by code."""
     codes: dict[int, int] = {}
     names = "".join(f":{name}" for name, _ in fields if name.startswith("Z"))
     with DnsServer() as dns, tempfile.TemporaryDirectory() as directory:

@@ -1,4 +1,4 @@
-"""Writes docs/reference/metrics.md from the metrics that the code declares."""
+"""Generator of docs/reference/metrics.md from the metrics that the code declares."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def declared() -> list[Family[Any]]:
     """Return every metric of ours, by name."""
     for package in ("gatepost", "milters", "policyd", "accounts"):
         for module in pkgutil.walk_packages([str(ROOT / package)], f"{package}."):
-            # commands declare no metrics, and migrations run inside Alembic alone
+            # commands declare no metrics, and migrations only run inside Alembic
             if not module.name.startswith((f"{package}.cli", "accounts.store.migrations.")):
                 importlib.import_module(module.name)
     return metrics.declared()
@@ -32,7 +32,7 @@ def page(families: list[Family[Any]]) -> str:
         "`/metrics` for Prometheus, `/healthz` (should it be restarted?) and `/readyz` (should it",
         "get mail?) for probes.",
         "",
-        "| metric | kind | labels | what it tells |",
+        "| metric | kind | labels | meaning |",
         "|---|---|---|---|",
     ]
     for family in families:

@@ -1,4 +1,4 @@
-"""Compares the regular expressions of lists with Perl's, over any number of generated patterns.
+"""Comparison of the regular expressions in lists with Perl's, over generated patterns.
 
     python tools/scripts/perl_regexes.py 100000 [SEED]
 
@@ -19,7 +19,7 @@ BATCH = 5000
 
 
 def main() -> None:
-    """Compare in batches, each with a seed of its own."""
+    """Compare in batches, each with its own seed."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else int(time.time())
     taken = 0

@@ -1,4 +1,4 @@
-"""Writes docs/reference/replies.md from the reason ids that the daemons know."""
+"""Generator of docs/reference/replies.md from the reason ids of the daemons."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ def page() -> str:
         "",
         "Written by `make docs` from the code. A refusal ends with its reason id in brackets:",
         "`450 4.2.0 … Greylisted, please try again in 300 seconds [greylist-new]`. The same id",
-        "stands in the log line, beside the queue id, and in the metrics. Which of them refuse,",
-        "defer or only tag is up to the [configuration](configuration.md); a limit or the check",
-        "`compromised` may also hold mail, which is no refusal. The codes (RFC 5321, RFC 3463)",
-        "are what the client sees: none is one that Postfix rewrites. The reasons of the last",
-        "table refuse nothing: they are in the log (`fragile`) and in the metrics alone.",
+        "is in the log line, next to the queue id, and in the metrics. The",
+        "[configuration](configuration.md) sets which of them refuse, defer or only tag; a limit or the check",
+        "`compromised` may also hold mail, which is not a refusal. The client sees the codes",
+        "(RFC 5321, RFC 3463) unchanged, because Postfix rewrites none of them. The reasons in",
+        "the last table refuse no mail: they are only in the log (`fragile`) and the metrics.",
         "",
     ]
     for heading, known in (
         ("Policy server, at RCPT TO", POLICY_REASONS),
         ("Milter, at the end of a message", milter_reasons()),
     ):
-        lines += [f"## {heading}", "", "| reason id | codes | what it means |", "|---|---|---|"]
+        lines += [f"## {heading}", "", "| reason id | codes | meaning |", "|---|---|---|"]
         lines += [
             f"| `{name}{'NAME' if name.endswith('-') else ''}` | {', '.join(meaning.codes)} "
             f"| {meaning.text} |"
             for name, meaning in known.items()
         ]
         lines.append("")
-    lines += ["## Milter, of mail that it took and signed", "", "| reason id | what it means |"]
+    lines += ["## Milter, for mail that it accepted and signed", "", "| reason id | meaning |"]
     lines += ["|---|---|", *(f"| `{name}` | {meaning} |" for name, meaning in FRAGILE.items())]
     return "\n".join(lines).rstrip() + "\n"
 

@@ -1,8 +1,8 @@
-"""Writes docs/rfcs.md: the standards, section by section, and the modules that obey them.
+"""Generator of docs/rfcs.md: the standards, section by section, and the modules that obey them.
 
-What is claimed of each section stands in docs/rfcs.toml; where it is obeyed is read from the code,
-which cites the section on the line that does (``# RFC 6376 section 3.7``). A claim without a
-citation and a citation without a claim are both errors.
+docs/rfcs.toml contains a claim for each section. The code cites a section on the line that obeys it
+(``# RFC 6376 section 3.7``). A claim without a citation and a citation without a claim are both
+errors.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Citations = dict[int, dict[str, list[str]]]
 
 
 def citations() -> Citations:
-    """RFC → section ("" for the RFC as a whole) → modules that cite it."""
+    """Return RFC → section ("" for the RFC as a whole) → modules that cite it."""
     found: Citations = defaultdict(lambda: defaultdict(list))
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
@@ -41,7 +41,7 @@ def citations() -> Citations:
 
 def cited_in(source: str) -> Iterator[tuple[int, str]]:
     """Yield RFC and section ("" for the RFC as a whole) of each citation in a module."""
-    # a citation may be broken over two lines of a comment or docstring
+    # a citation may span two lines of a comment or docstring
     text = re.sub(r"\s*\n\s*(?:#\s*)?", " ", source)
     for match in _CITATION.finditer(text):
         for section in (match["first"] or "", *re.findall(r"\d[0-9.]*", match["more"] or "")):
@@ -49,17 +49,17 @@ def cited_in(source: str) -> Iterator[tuple[int, str]]:
 
 
 def check(claims: dict[str, Any], cited: Citations) -> list[str]:
-    """Return one line for each thing that does not fit together."""
+    """Return a line for each mismatch between claims and citations."""
     problems = []
     for rfc in sorted(set(cited) - {int(number) for number in claims}):
         where = sorted({module for modules in cited[rfc].values() for module in modules})
-        problems.append(f"RFC {rfc} is cited in {', '.join(where)} and is not in docs/rfcs.toml")
+        problems.append(f"RFC {rfc} is cited in {', '.join(where)} but is not in docs/rfcs.toml")
     for number, claim in claims.items():
         for section, entry in claim.get("sections", {}).items():
             if entry["status"] not in _STATUS:
                 problems.append(f"RFC {number} section {section}: status is one of {_STATUS}")
             if entry["status"] == "yes" and not _where(cited, int(number), section):
-                problems.append(f"RFC {number} section {section} is claimed and nowhere cited")
+                problems.append(f"RFC {number} section {section} is claimed but not cited")
     return problems
 
 
@@ -87,7 +87,7 @@ def page(claims: dict[str, Any], cited: Citations) -> str:
         "A row also stands for the sections below it: 5.4 for 5.4.2. Search a module for",
         "the number.",
         "",
-        "| RFC | what it is | state |",
+        "| RFC | title | status |",
         "|---|---|---|",
     ]
     lines += [
@@ -103,7 +103,7 @@ def page(claims: dict[str, Any], cited: Citations) -> str:
 def _sections(sections: dict[str, Any], cited: Citations, rfc: int) -> list[str]:
     lines = []
     if sections:
-        lines += ["", "| section | what | state | where |", "|---|---|---|---|"]
+        lines += ["", "| section | subject | status | modules |", "|---|---|---|---|"]
     for section in sorted(sections, key=_order):
         entry = sections[section]
         what = entry["what"] + (f": {entry['note']}" if "note" in entry else "")
@@ -120,7 +120,7 @@ def _sections(sections: dict[str, Any], cited: Citations, rfc: int) -> list[str]
 
 
 def main() -> None:
-    """Write the page, or say what does not fit together."""
+    """Write the page, or report the mismatches."""
     claims = tomllib.loads((ROOT / "docs" / "rfcs.toml").read_text(encoding="utf-8"))
     cited = citations()
     if problems := check(claims, cited):
