@@ -1,7 +1,7 @@
 """Ownership of sender addresses: which login may send as which address.
 
-A table has a sender and the logins that own it on each line, separated by blanks or commas, as
-Postfix's smtpd_sender_login_maps has them::
+Each line of a table has a sender and the logins that own it, separated by blanks or commas, as in
+Postfix's smtpd_sender_login_maps::
 
     alice@example.org    alice
     info@example.org     alice, bob@example.org
@@ -29,7 +29,7 @@ from gatepost.list_file import ListFileError, read_lines
 from msgauth.mail_address import MailAddress, without_route
 
 MAX_SHOWN = 200
-"""Characters of a line that an error shows: a continued line may be as long as its file."""
+"""Maximum characters of a line in an error, because a continued line may be as long as its file."""
 
 ANY_OTHER_LOGIN = "*"
 """Stands for every login that no line of a table names."""
@@ -46,7 +46,7 @@ class OwnershipError(ValueError):
 
 
 class SenderRights(Protocol):
-    """The answers to who may send as whom, from a table or from another source."""
+    """The rights of logins to send as an address, from a table or another source."""
 
     def may_use(self, login: str, sender: MailAddress) -> bool:
         """Return whether `login` may send as `sender`.
@@ -56,7 +56,7 @@ class SenderRights(Protocol):
         """
 
     def is_owned(self, sender: MailAddress) -> bool:
-        """Return whether somebody in particular is known to own `sender`."""
+        """Return whether a particular login is known to own `sender`."""
 
 
 class Owned(NamedTuple):

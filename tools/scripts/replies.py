@@ -19,10 +19,11 @@ def page() -> str:
         "Written by `make docs` from the code. A refusal ends with its reason id in brackets:",
         "`450 4.2.0 … Greylisted, please try again in 300 seconds [greylist-new]`. The same id",
         "is in the log line, next to the queue id, and in the metrics. The",
-        "[configuration](configuration.md) sets which of them refuse, defer or only tag; a limit or the check",
-        "`compromised` may also hold mail, which is not a refusal. The client sees the codes",
-        "(RFC 5321, RFC 3463) unchanged, because Postfix rewrites none of them. The reasons in",
-        "the last table refuse no mail: they are only in the log (`fragile`) and the metrics.",
+        "[configuration](configuration.md) sets which of them refuse, defer or only tag; a",
+        "limit or the check `compromised` may also hold mail, which is no refusal. The client",
+        "sees the codes (RFC 5321, RFC 3463) unchanged, because Postfix rewrites none of them.",
+        "The reasons in the last table refuse no mail: they are only in the log (`fragile`) and",
+        "the metrics.",
         "",
     ]
     for heading, known in (
