@@ -1,4 +1,4 @@
-"""Measures Gatepost beside the servers it replaces, in one run on one machine: ``make bench``.
+"""Benchmarks of Gatepost and the servers that it replaces, measured together: ``make bench``.
 
-What is measured and how, and the last results, stand in docs/benchmarks.md.
+docs/benchmarks.md describes the measurements and contains the last results.
 """

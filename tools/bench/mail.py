@@ -1,7 +1,7 @@
-"""The messages that are measured with: plain ones to sign, signed ones to verify.
+"""Messages of the benchmarks: plain ones to sign, signed ones to verify.
 
-Signing is done here in the plainest way, apart from the code under test; the messages are built so
-that relaxed canonicalization of their bodies changes nothing.
+The signing code here is simple and independent of the code under test; relaxed canonicalization
+does not change the bodies of the messages.
 """
 
 from __future__ import annotations

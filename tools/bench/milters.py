@@ -1,4 +1,4 @@
-"""Milters beside one another, driven over a unix socket: signing, verifying, the whole verdict."""
+"""Benchmark of milters over a unix socket: signing, verifying, the whole verdict."""
 
 from __future__ import annotations
 

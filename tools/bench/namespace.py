@@ -1,7 +1,7 @@
-"""A network and a resolv.conf of our own: every server asks our DNS at port 53, and nobody else.
+"""Namespaces in which every server can query only our DNS, on port 53.
 
-The peers have no common way to be told a port of a name server; in a network namespace of our own
-port 53 is free, and a mount of our own over /etc/resolv.conf reaches even those that read it.
+The peers have no common option for the port of a name server. In a separate network namespace, port
+53 is free, and a mount over /etc/resolv.conf also reaches those that read that file.
 """
 
 from __future__ import annotations

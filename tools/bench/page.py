@@ -1,10 +1,9 @@
-"""Writes docs/benchmarks.md from the JSON that ``make bench`` leaves.
+"""Generator of docs/benchmarks.md from the JSON that ``make bench`` writes.
 
     python -m tools.bench.page .bench/results.json [ANOTHER.json] > docs/benchmarks.md
 
-The words before the first run are in tools/bench/page.md. Nothing is chosen or rounded in favour of
-anybody: every table of every run given, medians of its rounds, and every target with what was
-reached.
+The text before the first run is in tools/bench/page.md. The page contains every table of each given
+run with the medians of its rounds, and every target with its result, without any selection.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ def _run(number: int, run: dict[str, Any]) -> Iterator[str]:
         if not target["is_reached"]
     ]
     if missed:
-        yield "What was wanted and not reached in this run:\n"
+        yield "Targets missed in this run:\n"
         yield from missed
         yield ""
     for table in run["tables"]:

@@ -1,4 +1,4 @@
-"""How much is measured, and with what."""
+"""Extent of the measurements, and the objects that they share."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ FULL = Extent(
 
 @dataclass(frozen=True)
 class Bench:
-    """What every piece gets."""
+    """The argument of every piece."""
 
     extent: Extent
     folder: Path
@@ -60,7 +60,7 @@ class Bench:
 
     @contextmanager
     def running(self, servers: Iterable[S], check: Callable[[S], None]) -> Iterator[list[S]]:
-        """Start the servers; those that do not start or do not do the work are left out, loudly."""
+        """Start the servers; report and leave out those that fail to start or to do the work."""
         with ExitStack() as stack:
             good = []
             for server in servers:
@@ -74,7 +74,7 @@ class Bench:
             yield good
 
     def measure(self, label: str, cases: list[Case]) -> list[Row]:
-        """Measure the cases in turns; a server that fails under load is left out, loudly."""
+        """Measure the cases in turns; report and leave out a server that fails under load."""
         with self.steps.step(label) as step:
             while cases:
                 try:

@@ -1,4 +1,4 @@
-"""Policy servers beside one another: greylisting as Postfix asks for it at RCPT."""
+"""Benchmark of policy servers: greylisting at RCPT."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mail through a real Postfix with each of the milters behind it, sent by Postfix's smtp-source."""
+"""Benchmark of mail through a real Postfix with each of the milters, sent by smtp-source."""
 
 from __future__ import annotations
 

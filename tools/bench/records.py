@@ -1,4 +1,4 @@
-"""What DNS says about the domains of the messages."""
+"""DNS records of the domains of the messages."""
 
 from __future__ import annotations
 

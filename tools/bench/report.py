@@ -1,4 +1,4 @@
-"""What was measured, as tables for people and as JSON for programs."""
+"""Report of the results, as tables for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GREEN, _YELLOW, _BOLD, _DIM, _PLAIN = "\033[32m", "\033[33m", "\033[1m", "\033[
 
 @dataclass(frozen=True)
 class Target:
-    """What a figure is to be, at least or at most; mostly a ratio to a peer's."""
+    """A minimum or maximum for a figure, usually a ratio to a peer's figure."""
 
     text: str
     wanted: float
@@ -25,13 +25,13 @@ class Target:
 
     @property
     def is_reached(self) -> bool:
-        """Whether it is."""
+        """Whether the target is reached."""
         return self.reached <= self.wanted if self.at_most else self.reached >= self.wanted
 
 
 @dataclass
 class Table:
-    """Some servers with the same work; `unit` is what is counted."""
+    """Servers that do the same work, counted in `unit`."""
 
     title: str
     rows: list[Row]
@@ -41,7 +41,7 @@ class Table:
 
 
 class Report:
-    """Collects tables and prints each as soon as it is there."""
+    """Collects tables and prints each when it is complete."""
 
     def __init__(self, stream: TextIO, environment: dict[str, str]) -> None:
         self._stream = stream
@@ -51,7 +51,7 @@ class Report:
         self.failures: list[str] = []
 
     def add(self, table: Table) -> None:
-        """Print a table and keep it."""
+        """Print a table and store it."""
         self._tables.append(table)
         width = max(len(row.name) for row in table.rows) + 2
         self._print("")
@@ -77,7 +77,7 @@ class Report:
             self._print("  " + self._told(target))
 
     def fail(self, what: str) -> None:
-        """Something broke, the run goes on."""
+        """Report a failure; the run continues."""
         self.failures.append(what)
         self._print(self._in(_YELLOW, f"  !! {what}"))
 
@@ -105,7 +105,7 @@ class Report:
     def _told(self, target: Target) -> str:
         mark = "✓" if target.is_reached else "✗"
         wanted = f"{'at most' if target.at_most else 'at least'} {target.wanted:g}"
-        text = f"{mark} {target.reached:6.2f} {target.text} (to reach: {wanted})"
+        text = f"{mark} {target.reached:6.2f} {target.text} (target: {wanted})"
         return self._in(_GREEN if target.is_reached else _YELLOW, text)
 
     def _in(self, colour: str, text: str) -> str:

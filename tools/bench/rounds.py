@@ -1,6 +1,6 @@
-"""Measuring several servers in turns: the machine's mood is then the same for all of them.
+"""Measurement of several servers in turns, so that changes of the machine affect all of them.
 
-In each round every server gets its load once, one after the other. A figure is the median of its
+In each round, every server gets its load once, one after the other. A figure is the median of the
 rounds; a ratio between two servers is the median of the ratios within a round.
 """
 
@@ -17,7 +17,7 @@ from tools.bench.load import Load
 
 @dataclass(frozen=True)
 class Sample:
-    """One server under load once; times in milliseconds."""
+    """One measurement of one server; times in milliseconds."""
 
     rate: float
     p50: float

@@ -1,4 +1,4 @@
-"""Memory of our milter: over many messages, and by the size of a message."""
+"""Benchmark of our milter's memory, over many messages and by message size."""
 
 from __future__ import annotations
 

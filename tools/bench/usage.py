@@ -1,4 +1,4 @@
-"""What a server has used of processor and memory: all its processes together."""
+"""Processor time and memory of a server, the sum of all its processes."""
 
 from __future__ import annotations
 
