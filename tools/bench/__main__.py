@@ -1,4 +1,4 @@
-"""``python -m tools.bench [PIECE...]``: measure, print tables, write JSON; see `PIECES`."""
+"""Command ``python -m tools.bench [PIECE...]``: measures, prints tables, writes JSON."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ DEFAULT = ("milters", "postfix", "policyd", "soak", "stack")
 
 
 def main(arguments: list[str]) -> int:
-    """Run the pieces; exit status 1 when a server could not be measured."""
+    """Run the pieces; return 1 if a server could not be measured."""
     parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
     parser.add_argument("pieces", nargs="*", metavar="PIECE", help=f"of {', '.join(PIECES)}")
     parser.add_argument("--full", action="store_true", help="longer and more rounds")

@@ -1,7 +1,7 @@
-"""Compiles the programs of load/: they share two cores with the server they measure.
+"""Compiler of the load generators in load/, which share two cores with the server under test.
 
-A generator in Python would take as long for a message as the faster servers do, and the ratio
-between two servers would say more about the generator than about them.
+A generator in Python would need as long for a message as the faster servers, and would distort the
+ratio between two servers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = ROOT / ".bench"
-"""Where everything that the benchmarks make or install is kept; not in git."""
+"""The folder for files that the benchmarks create or install; not in git."""
 
 _SOURCES = Path(__file__).parent / "load"
 _FLAGS = ("-O2", "-Wall", "-Wextra", "-Wno-unused-function", "-pthread")

@@ -56,7 +56,7 @@ def _steps(mail: Mail) -> Iterable[tuple[str, bytes, bytes]]:
 
 
 def write(path: Path, mails: Iterable[Mail]) -> None:
-    """Write the corpus: a body that many messages have is kept once."""
+    """Write the corpus, with each shared body stored once."""
     bodies: dict[bytes, int] = {}
     messages = []
     for mail in mails:

@@ -1,4 +1,4 @@
-"""The DNS of the measurements: a zone, and the lean server in load/dns.c that answers from it.
+"""DNS of the measurements: a zone, and the small server in load/dns.c that serves it.
 
 A name with the label ``d0`` stands for every name with ``d`` and a number there.
 """
@@ -100,5 +100,5 @@ class DnsServer:
 
     @property
     def asked(self) -> int:
-        """How many questions have come."""
+        """Return the number of questions received."""
         return int.from_bytes(self._counter[:8], "little")

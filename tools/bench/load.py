@@ -1,4 +1,4 @@
-"""Runs a load generator and reads what it measured."""
+"""Runner of the load generators and reader of their results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class LoadError(Exception):
 
 @dataclass(frozen=True)
 class Load:
-    """What one run of a load generator saw; times in seconds."""
+    """The result of one run of a load generator; times in seconds."""
 
     done: int
     seconds: float

@@ -1,6 +1,6 @@
-"""The milters that Gatepost is measured beside, each set up so that it does its work best.
+"""Milters of the benchmarks, each configured for its best performance.
 
-They log nothing for each message, check no signature of DNS, and sign as Gatepost does: RSA-2048,
+They do not log each message, do not validate DNSSEC, and sign like Gatepost: RSA-2048,
 relaxed/relaxed.
 """
 
@@ -17,7 +17,7 @@ from tools.bench.namespace import NAMESERVER
 from tools.bench.server import Server, answers
 
 HOSTNAME = "mail.gateway.example"
-"""What the servers call themselves in Authentication-Results."""
+"""The name of the servers in Authentication-Results."""
 
 PEERS_VENV = BUILT / "peers"
 """What pip installs of the peers: they have versions of their own of what we use too."""

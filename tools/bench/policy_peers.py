@@ -1,4 +1,4 @@
-"""The policy servers that are measured, each with the settings that its users have."""
+"""Policy servers of the benchmarks, each with its usual settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server under measurement: started with a configuration of ours, counted, stopped."""
+"""Server under test: started with our configuration, measured, stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starts a program for each connection, connected to it, as Postfix's spawn(8) does.
+"""Server that starts a program for each connection, as Postfix's spawn(8) does.
 
 python -m tools.bench.spawn SOCKET PROGRAM [ARGUMENT …]
 """

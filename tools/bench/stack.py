@@ -1,4 +1,4 @@
-"""The pod of k8s/mail.yaml, played by podman: memory of its containers, size of its images.
+"""Benchmark of the pod of k8s/mail.yaml: memory of its containers and size of its images.
 
 Memory is PSS, the proportional set size (proc_pid_smaps(5)): a page that several processes share
 counts in parts, so the sum over all processes is what the pod holds; files count as far as they are
@@ -30,7 +30,7 @@ from tools.bench.plan import Bench
 from tools.bench.report import Target
 
 WANTED = 200.0
-"""MiB that the pod may hold when nothing happens."""
+"""Maximum MiB of the idle pod."""
 
 QUIET = 10.0
 """Seconds after the start, and after the load, until the memory is looked at."""

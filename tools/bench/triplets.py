@@ -1,7 +1,7 @@
-"""The triplets that policy servers are asked about, and what a store of them looks like.
+"""Triplets in the requests to policy servers, and stores filled with them.
 
-Triplet number N is made here as load/policy.c makes it: another client network, host name, sender
-and recipient for each.
+This module and load/policy.c generate the same triplet for number N: each has another client
+network, host name, sender and recipient.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ encryption_keysize=256
 policy_context=
 
 """
-"""What Postfix 3.7 asks at RCPT."""
+"""The attributes that Postfix 3.7 sends at RCPT."""
 
 SPF_REQUEST = (
     REQUEST.replace("{network}.7", "192.0.2.10")
