@@ -88,7 +88,7 @@ class Filter:
         """A message begins."""
         self._failure = None
         utf8 = any(word.upper() == b"SMTPUTF8" for word in parameters)
-        login, daemon_name = _macro(ctx, "{auth_authen}"), _macro(ctx, "{daemon_name}")
+        login, daemon_name = _login(ctx), _macro(ctx, "{daemon_name}")
         self._do(self.session.mail_from, sender, login, daemon_name, utf8=utf8)
         return self._no_reply(Step.NO_REPLY_MAIL)
 
@@ -174,6 +174,13 @@ def _macro(ctx: Any, name: str) -> str:
         return ctx.getsymval(name) or ""
     except UnicodeDecodeError:
         return "?"
+
+
+def _login(ctx: Any) -> str:
+    try:
+        return ctx.getsymval("{auth_authen}") or ""
+    except UnicodeDecodeError as error:
+        return error.object.decode("utf-8", "backslashreplace")
 
 
 def _refuse(ctx: Any, reply: Reply) -> int:
