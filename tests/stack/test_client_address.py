@@ -97,7 +97,7 @@ def test_the_balancers_address_on_the_plain_port_trips_the_guard(stack: Stack) -
     (warning,) = stack.container("milters").log_entries(
         queue_id=sent.queue_id, level="warning", client=BALANCER
     )
-    assert "does not get the PROXY protocol" in warning["event"]
+    assert "address is that of a proxy" in warning["event"]
 
 
 def test_behind_the_balancer_nobody_is_one_of_us(stack: Stack) -> None:
