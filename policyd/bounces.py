@@ -127,7 +127,7 @@ def stable_sender(sender: str) -> str:
     return sender.lower() if len(sender) > MAX_LENGTH else _reduced(sender)
 
 
-@lru_cache(maxsize=8192)  # Postfix asks once for each recipient
+@lru_cache(maxsize=16384)  # Postfix asks once for each recipient
 def _reduced(sender: str) -> str:
     user, at, domain = sender.rpartition("@")
     if not at or user.isalpha():

@@ -162,7 +162,7 @@ def _parse(text: str) -> MailAddress:
 
 
 # several checks use an address, and Postfix asks once for each recipient of a message
-_parse_usual = lru_cache(maxsize=8192)(_parse)
+_parse_usual = lru_cache(maxsize=16384)(_parse)
 
 
 def _number(text: str) -> int:
