@@ -84,7 +84,7 @@ def forget(seen: Seen, now: float, after: float) -> Seen:
 
 
 class Kind(Enum):
-    """Whether an attempt is checked."""
+    """Answer to an attempt: checked now, later, or as the one before."""
 
     CHECK = "check"
     """Check it, after `seconds`."""
@@ -189,7 +189,7 @@ class _Level(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decision:
-    """What to do with an attempt. One of kind CHECK must be ended with `Attempts.end`."""
+    """Decision about an attempt. One of kind CHECK must be ended with `Attempts.end`."""
 
     kind: Kind
     seconds: float = 0.0
@@ -200,7 +200,7 @@ class Decision:
 
 
 class Attempts:
-    """What is remembered of login attempts, in memory of bounded size.
+    """Memory of login attempts, of bounded size.
 
     `key` is random and of this process: passwords are kept as 8 octets of a keyed hash.
     """

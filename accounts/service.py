@@ -84,7 +84,7 @@ async def _serve(started: Started[AccountsSettings]) -> int:
 
 
 class _InUse:
-    """What is made of a configuration: `accounts.smtp_logins.Rules`, and the bounds."""
+    """Objects made from a configuration: `accounts.smtp_logins.Rules`, and the bounds."""
 
     def __init__(
         self,

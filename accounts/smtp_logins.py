@@ -19,7 +19,7 @@ from accounts.settings import AccountsSettings
 
 
 class Rules(Protocol):
-    """What a login is verified with."""
+    """Objects that a login is verified with."""
 
     settings: AccountsSettings
     answers: Answers

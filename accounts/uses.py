@@ -1,4 +1,4 @@
-"""What logins leave behind in the database: when they were, and better hashes of old passwords.
+"""Traces of logins in the database: their times, and better hashes of old passwords.
 
 A login is answered before any of it is written. Uses are written together, once a second; while the
 database is away they wait, and the latest of each mailbox counts.

@@ -148,7 +148,7 @@ class OwnerTable:
 
 
 class OwnerSettings(Section):
-    """Who owns which sender; the same keys in each daemon that asks."""
+    """Owners of senders; the same keys in each daemon that asks."""
 
     owners: tuple[str, ...] = Field(
         default=(),

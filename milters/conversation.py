@@ -146,7 +146,7 @@ class MilterConversation:
 
     @property
     def in_message(self) -> bool:
-        """Whether a message has begun and has neither ended nor been aborted."""
+        """Return whether a message has begun and has neither ended nor been aborted."""
         return self._stream.in_message
 
     def advance(self) -> EndOfMessage | None:

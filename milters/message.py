@@ -59,7 +59,7 @@ class Message:
 
     @property
     def has_ended_header(self) -> bool:
-        """Whether the header is complete, so that no field may follow."""
+        """Return whether the header is complete, so that no field may follow."""
         return self._treatment is not None
 
     def add_recipient(self, recipient: MailAddress) -> None:

@@ -38,12 +38,12 @@ class Action:
 
     @property
     def temporary(self) -> bool:
-        """Whether the client is told to try again later."""
+        """Return whether the client is told to try again later."""
         return self.verb.startswith(("4", "DEFER"))
 
     @property
     def permanent(self) -> bool:
-        """Whether the mail is refused permanently."""
+        """Return whether the mail is refused permanently."""
         return self.verb.startswith("5") or self.verb == "REJECT"
 
 

@@ -69,7 +69,7 @@ class GreylistVerdict(NamedTuple):
 
     @property
     def passes(self) -> bool:
-        """Whether the mail is accepted."""
+        """Return whether the mail is accepted."""
         return self.result not in (GreylistResult.NEW, GreylistResult.EARLY)
 
 

@@ -63,7 +63,7 @@ class RequestReader:
 
     @property
     def mid_request(self) -> bool:
-        """Whether part of a request has arrived, but as far as known not its end."""
+        """Return whether part of a request has arrived, but as far as known not its end."""
         return len(self._buffer) > self._at or self._discarded > 0
 
     def receive_data(self, data: bytes) -> None:

@@ -85,7 +85,7 @@ class Request:
 
     @property
     def is_probe(self) -> bool:
-        """Whether it is a health probe (`gatepost probe policy`) instead of mail."""
+        """Return whether it is a health probe (`gatepost probe policy`) instead of mail."""
         return self.attributes == PROBE
 
     @property

@@ -75,7 +75,7 @@ class Service(_Model):
 
 
 class Expectations(_Model):
-    """What the DNS of a domain should say. Raises `pydantic.ValidationError` for a bad wish."""
+    """Expected DNS of a domain. Raises `pydantic.ValidationError` for a bad wish."""
 
     hosts: Annotated[tuple[MailHost, ...], Field(min_length=1, max_length=16)]
     """The hosts of its MX records, the preferred one first."""

@@ -26,7 +26,7 @@ class Level(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one record set.
+    """Result of the check of one record set.
 
     Records are in the form of `msgauth.ask.Answer`. `wanted` is empty where nothing is wished.
     """

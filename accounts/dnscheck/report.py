@@ -44,7 +44,7 @@ class WebFile:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was found of a domain; `ttl` is for the zone file, in seconds."""
+    """Results of the check of a domain; `ttl` is for the zone file, in seconds."""
 
     domain: str
     findings: tuple[Finding, ...]

@@ -53,7 +53,7 @@ _NOTED = {
 
 @dataclass(slots=True)
 class _Account:
-    """What one `user` of one `poll` says."""
+    """Settings of one `user` of one `poll`."""
 
     place: Place
     host: str = ""

@@ -60,7 +60,7 @@ class Held:
 
 
 class Gathering:
-    """What a reader has found so far. `origin` completes addresses without a domain."""
+    """Findings of a reader so far. `origin` completes addresses without a domain."""
 
     def __init__(self, source: str, origin: str | None = None) -> None:
         self.source = Place(source)

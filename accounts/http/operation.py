@@ -16,7 +16,7 @@ Handler: TypeAlias = Callable[[Call], Awaitable[Reply]]
 
 
 class Reach(Enum):
-    """Who may do an operation, beside the scope that a token needs."""
+    """Principals that may do an operation, beside the scope that a token needs."""
 
     GLOBAL = "global administrators"
     DOMAIN = "administrators of the domain"
@@ -58,7 +58,7 @@ class Operation:
 
     @property
     def is_write(self) -> bool:
-        """Whether it changes something."""
+        """Return whether it changes something."""
         return self.method != "GET"
 
 

@@ -117,7 +117,7 @@ class Unresolvable(Exception):  # noqa: N818
 
 
 def is_negative(answer: Answer) -> bool:
-    """Whether the answer is that there is nothing of that name."""
+    """Return whether the answer is that there is nothing of that name."""
     return answer is None or answer == ()
 
 

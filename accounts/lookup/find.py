@@ -1,4 +1,4 @@
-"""What an address means: a mailbox, an alias, the catch-all of its domain, or nothing of ours.
+"""Meaning of an address: a mailbox, an alias, the catch-all of its domain, or nothing of ours.
 
 The order is: the name itself, the name without its extension, the same two in the domain that an
 alias domain stands for, wildcards, the catch-all. A name that is disabled or expired ends the
@@ -17,7 +17,7 @@ from accounts.lookup.terms import Terms
 
 
 class Kind(enum.Enum):
-    """What an address is."""
+    """Kind of thing that an address names."""
 
     MAILBOX = enum.auto()
     ALIAS = enum.auto()
@@ -34,7 +34,7 @@ class Kind(enum.Enum):
 
 
 class Found(NamedTuple):
-    """What was found: a `row` for a mailbox and an alias.
+    """Result of a search: a `row` for a mailbox and an alias.
 
     `target` is the address that a catch-all leads to, and for `FOREIGN` and `RELAYED` the address
     itself, in the domain that an alias domain stands for, or empty when its local part must not be

@@ -161,7 +161,7 @@ def _domain_of(key: str) -> Lookup[Domains | None]:
 
 
 def _delivers_to_itself(found: Found) -> bool:
-    """Whether the address is that of a mailbox without forwarding, in its own domain."""
+    """Return whether the address is that of a mailbox without forwarding, in its own domain."""
     return (
         found.kind is Kind.MAILBOX
         and found.mailbox is not None
@@ -172,7 +172,7 @@ def _delivers_to_itself(found: Found) -> bool:
 
 
 def _is_same(key: Key, target: str) -> bool:
-    """Whether Postfix takes `target` for the address that it asked for."""
+    """Return whether Postfix takes `target` for the address that it asked for."""
     return target.lower() == f"{key.typed}@{key.domain}".lower()
 
 

@@ -207,7 +207,7 @@ def _all_behind(names: Iterable[str], edges: Mapping[str, list[str]]) -> set[str
 
 
 def _has_loop(start: str, steps: dict[str, _Step]) -> bool:
-    """Whether a way from `start` comes back to a name that it has passed."""
+    """Return whether a way from `start` comes back to a name that it has passed."""
     passed: set[str] = set()
     done: set[str] = set()
     ways: list[tuple[str, Iterator[str]]] = [(start, iter(steps[start].behind))]

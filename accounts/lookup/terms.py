@@ -10,7 +10,7 @@ MAX_TARGETS = 1000
 
 
 class Terms(NamedTuple):
-    """What a rule has to know beside the rows.
+    """Facts that a rule needs beside the rows.
 
     `now` is in seconds since the epoch; `delimiter` is Postfix's recipient_delimiter: each of its
     characters begins an extension, and without any there are none.

@@ -8,7 +8,7 @@ from accounts.lookup.ask import AliasRow
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether `text` is what `pattern` describes; takes time in proportion to their lengths."""
+    """Return whether `pattern` describes `text`; takes time in proportion to their lengths."""
     first, *rest = pattern.split("*")
     if not rest:
         return pattern == text
@@ -41,7 +41,7 @@ def choose(aliases: Iterable[AliasRow], local: str, now: int) -> AliasRow | None
 
 
 def is_in_force(alias: AliasRow, now: int) -> bool:
-    """Whether an alias is enabled and has not expired."""
+    """Return whether an alias is enabled and has not expired."""
     return alias.enabled and (alias.expires is None or now < alias.expires)
 
 

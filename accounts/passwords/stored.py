@@ -32,7 +32,7 @@ class StoredPassword(Protocol):
 
     @property
     def slow(self) -> bool:
-        """Whether checking belongs in a thread."""
+        """Return whether checking belongs in a thread."""
 
     def matches(self, password: bytes, login: str) -> bool:
         """Return whether the password is the stored one; the login counts for DIGEST-MD5 only."""

@@ -48,7 +48,7 @@ class Iterate(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class DictLookup:
-    """What is stored under a key such as ``priv/sieve/name/active``?"""
+    """Question for the value of a key such as ``priv/sieve/name/active``?"""
 
     dictionary: str
     user: str

@@ -6,7 +6,7 @@ from gatepost.conversation import StreamError
 
 
 class Lines:
-    """What the other side has sent and nobody has read yet.
+    """Octets that the other side has sent and nobody has read yet.
 
     `max_line` are the octets of a line without its LF. A longer one is passed over as long as it
     has at most `max_passed_over` octets, and read as None in its place; behind that the stream is

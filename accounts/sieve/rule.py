@@ -62,7 +62,7 @@ class Rule(Model):
 
     @property
     def answers(self) -> bool:
-        """Whether the rule is enabled and has a vacation."""
+        """Return whether the rule is enabled and has a vacation."""
         return self.enabled and any(isinstance(action, Vacation) for action in self.actions)
 
     def as_data(self) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class StoredRule(Protocol):
 
     @property
     def enabled(self) -> bool:
-        """Whether the rule counts."""
+        """Return whether the rule counts."""
 
     @property
     def rule(self) -> Any:

@@ -102,7 +102,7 @@ class PostgresSource:
 
     @property
     def is_away(self) -> bool:
-        """Whether no connection succeeds."""
+        """Return whether no connection succeeds."""
         return self._away is not None
 
     def start(self) -> None:

@@ -35,7 +35,7 @@ class Source(Protocol):
 
 
 def is_storable(key: str) -> bool:
-    """Whether a key can be in a database at all: no NUL, and text that UTF-8 can carry.
+    """Return whether a key can be in a database at all: no NUL, and text that UTF-8 can carry.
 
     PostgreSQL fails for others, and with them fails every question of the same query.
     """

@@ -39,7 +39,7 @@ class Write:
 
     @property
     def has_changes(self) -> bool:
-        """Whether anything was entered in the audit log, as each change is."""
+        """Return whether anything was entered in the audit log, as each change is."""
         return bool(self._entries)
 
     def audit(self, action: str, subject: str, **details: Any) -> None:

@@ -28,7 +28,7 @@ class CheckedKey:
 
     @property
     def is_published(self) -> bool:
-        """Whether every server has the record."""
+        """Return whether every server has the record."""
         return self.found.seen is RecordStatus.PUBLISHED
 
 

@@ -62,7 +62,7 @@ class KeyFile:
 
     @property
     def was_activated(self) -> bool:
-        """Whether every name server had its record before it became active."""
+        """Return whether every name server had its record before it became active."""
         return self.life is not None and KeyState.PUBLISHED in self.life.since
 
 

@@ -169,7 +169,7 @@ def summarize(sights: Sequence[Sight]) -> Publication:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Whether a key may sign, and the evidence for it.
+    """Permission of a key to sign, and the evidence for it.
 
     `seen` is the last certain state, or UNKNOWN; `last` is the last check. `misses` counts checks
     in a row that contradict `seen`.

@@ -82,7 +82,7 @@ class MtaStream:
 
     @property
     def has_more(self) -> bool:
-        """Whether `next_event()` may return an event without another `receive_data()`."""
+        """Return whether `next_event()` may return an event without another `receive_data()`."""
         return self._position < len(self._bytes) or self._event_after is not None
 
     @property
@@ -97,7 +97,7 @@ class MtaStream:
 
     @property
     def in_message(self) -> bool:
-        """Whether a message has begun and has neither ended nor been aborted."""
+        """Return whether a message has begun and has neither ended nor been aborted."""
         readers = self._readers
         if self._event_after is not None:
             return True

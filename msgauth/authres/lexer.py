@@ -31,7 +31,7 @@ class Lexer:
         self.position = 0
 
     def at_end(self) -> bool:
-        """Whether everything has been read."""
+        """Return whether everything has been read."""
         return self.position >= len(self.text)
 
     def cfws(self) -> bool:

@@ -101,12 +101,12 @@ class ListZone:
 
     @property
     def in_use(self) -> bool:
-        """Whether it is queried, which it is after a test that found no fault."""
+        """Return whether it is queried, which it is after a test that found no fault."""
         return self.health in (Health.GOOD, Health.SILENT)
 
     @property
     def left_out(self) -> bool:
-        """Whether it is not queried because a test failed."""
+        """Return whether it is not queried because a test failed."""
         return not self.in_use and self.health is not Health.UNTESTED
 
     def masked(self, text: str) -> str:

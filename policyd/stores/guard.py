@@ -81,7 +81,7 @@ class GuardedStore:
 
     @property
     def down(self) -> bool:
-        """Whether the store is not used at the moment."""
+        """Return whether the store is not used at the moment."""
         return self._open
 
     def start(self) -> None:

@@ -84,7 +84,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def deliver(folder: Path) -> Any:
-    """What Pigeonhole would do with MESSAGE by these actions, when the conditions are true."""
+    """Return what Pigeonhole does with MESSAGE by these actions, if the conditions are true."""
     (folder / "message").write_bytes(MESSAGE)
     (folder / "home").mkdir()
     (folder / "home").chmod(0o777)

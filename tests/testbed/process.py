@@ -83,7 +83,7 @@ class Process:
 
     @property
     def running(self) -> bool:
-        """Whether it is still running; if not, it and its children are reaped."""
+        """Return whether it is still running; if not, it and its children are reaped."""
         return self.exit_code is None
 
     @property

@@ -72,7 +72,7 @@ class Exchange:
 
     @property
     def accepted(self) -> bool:
-        """Whether the server accepted the message."""
+        """Return whether the server accepted the message."""
         return self.reply.code == 250
 
     @property

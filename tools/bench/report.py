@@ -25,7 +25,7 @@ class Target:
 
     @property
     def is_reached(self) -> bool:
-        """Whether the target is reached."""
+        """Return whether the target is reached."""
         return self.reached <= self.wanted if self.at_most else self.reached >= self.wanted
 
 

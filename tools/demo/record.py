@@ -29,7 +29,7 @@ class Record:
 
     @property
     def ok(self) -> bool:
-        """Whether every result was as expected."""
+        """Return whether every result was as expected."""
         return not self.problems
 
     def expect(self, what: str, expected: object, seen: object, *, ok: bool | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What the datastore has to do in every database, as a class of tests."""
+"""Behaviour of the datastore in every database, as a class of tests."""
 
 from __future__ import annotations
 

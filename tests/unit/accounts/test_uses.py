@@ -1,4 +1,4 @@
-"""What logins leave behind, and when it is given up."""
+"""Traces of logins, and when they are given up."""
 
 from __future__ import annotations
 

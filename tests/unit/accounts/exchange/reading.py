@@ -1,4 +1,4 @@
-"""What a reader made of a source, in a form that a test can state in a line."""
+"""Result of a reader, in a form that a test can state in a line."""
 
 from __future__ import annotations
 

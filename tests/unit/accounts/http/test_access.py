@@ -1,4 +1,4 @@
-"""Who may do what: each operation for each role, scopes, tokens, and domains of others."""
+"""Access to the API: each operation for each role, scopes, tokens, and domains of others."""
 
 from __future__ import annotations
 

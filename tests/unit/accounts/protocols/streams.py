@@ -1,4 +1,4 @@
-"""What comes out of a byte protocol, however its octets arrive."""
+"""Events of a byte protocol, however its octets arrive."""
 
 from __future__ import annotations
 
