@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from accounts.protocols import sasl
-from accounts.protocols.lines import Lines
+from accounts.protocols.lines import LineReader
 from accounts.protocols.sasl import MECHANISMS, SaslError
 from accounts.protocols.table import has_control, reason_text
 from accounts.protocols.tabs import escape, unescape
@@ -98,7 +98,7 @@ class _Pending:
     login: str = ""
 
 
-class AuthConnection:
+class AuthConnection(LineReader[Login | Answered]):
     """One connection of an SMTP server.
 
     `process`, `number` and `cookie` go into the greeting: the process id, a number that no other
@@ -113,32 +113,10 @@ class AuthConnection:
         self, process: int, number: int, cookie: str, *, close_when_unavailable: bool = True
     ) -> None:
         self.greeting = _greeting(process, number, cookie)
-        self._lines = Lines(MAX_LINE)
+        super().__init__(MAX_LINE)
         self._greeted = False
         self._pending: dict[int, _Pending] = {}
         self._close = close_when_unavailable
-
-    @property
-    def buffered(self) -> int:
-        """Return the number of octets that wait for `next_event()` or for more octets."""
-        return self._lines.buffered
-
-    @property
-    def mid_request(self) -> bool:
-        """Return whether the beginning of a line is here and its end is not known to be."""
-        return self._lines.mid_line
-
-    def receive_data(self, data: bytes) -> None:
-        """Take octets from the socket."""
-        self._lines.receive_data(data)
-
-    def next_event(self) -> Login | Answered | None:
-        """Return what comes next, or None when more octets are needed; raises `StreamError`."""
-        while (read := self._lines.read()) is not None:
-            event = self._read(read[0] or b"")
-            if event is not None:
-                return event
-        return None
 
     def _read(self, line: bytes) -> Login | Answered | None:
         command, *words = line.split(b"\t")

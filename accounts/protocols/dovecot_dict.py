@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import IntFlag
 from typing import Final, TypeAlias
 
-from accounts.protocols.lines import Lines
+from accounts.protocols.lines import LineReader
 from accounts.protocols.table import MAX_KEY, reason_text
 from accounts.protocols.tabs import escape, fields
 from gatepost.conversation import Answered, StreamError
@@ -98,7 +98,7 @@ Request: TypeAlias = DictLookup | DictIterate
 Reply: TypeAlias = Value | Missing | Rows | Failed
 
 
-class DictConnection:
+class DictConnection(LineReader[Request | Answered]):
     """One connection of Dovecot."""
 
     __slots__ = ("_dictionary", "_lines", "_user", "_version")
@@ -106,32 +106,10 @@ class DictConnection:
     greeting = b""
 
     def __init__(self) -> None:
-        self._lines = Lines(MAX_LINE)
+        super().__init__(MAX_LINE)
         self._version = 0  # no HELLO was read yet
         self._user = ""
         self._dictionary = ""
-
-    @property
-    def buffered(self) -> int:
-        """Return the number of octets that wait for `next_event()` or for more octets."""
-        return self._lines.buffered
-
-    @property
-    def mid_request(self) -> bool:
-        """Return whether the beginning of a line is here and its end is not known to be."""
-        return self._lines.mid_line
-
-    def receive_data(self, data: bytes) -> None:
-        """Take octets from the socket."""
-        self._lines.receive_data(data)
-
-    def next_event(self) -> Request | Answered | None:
-        """Return what comes next, or None when more octets are needed; raises `StreamError`."""
-        while (read := self._lines.read()) is not None:
-            event = self._read(read[0] or b"")
-            if event is not None:
-                return event
-        return None
 
     def _read(self, line: bytes) -> Request | Answered | None:
         command, words = line[:1], fields(line[1:])

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from typing import Generic, TypeVar
+
 from gatepost.conversation import StreamError
+
+E = TypeVar("E")
 
 
 class Lines:
@@ -77,3 +82,36 @@ class Lines:
             raise StreamError(
                 f"a line of more than {max(self._max_line, self._max_passed_over)} octets"
             )
+
+
+class LineReader(ABC, Generic[E]):
+    """The receiving half of a protocol with one command a line, of at most `max_line` octets."""
+
+    def __init__(self, max_line: int) -> None:
+        self._lines = Lines(max_line)
+
+    @property
+    def buffered(self) -> int:
+        """Return the number of octets that wait for `next_event()` or for more octets."""
+        return self._lines.buffered
+
+    @property
+    def mid_request(self) -> bool:
+        """Return whether the beginning of a line is here and its end is not known to be."""
+        return self._lines.mid_line
+
+    def receive_data(self, data: bytes) -> None:
+        """Take octets from the socket."""
+        self._lines.receive_data(data)
+
+    def next_event(self) -> E | None:
+        """Return the next event, or None when more octets are needed; raises `StreamError`."""
+        while (read := self._lines.read()) is not None:
+            event = self._read(read[0] or b"")
+            if event is not None:
+                return event
+        return None
+
+    @abstractmethod
+    def _read(self, line: bytes) -> E | None:
+        """Return the event of a line, or None for a line without one; raises `StreamError`."""
