@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from json.encoder import encode_basestring_ascii as quote
 
 from gatepost.config import LogSettings
@@ -21,6 +20,8 @@ from policyd.engine import Decision
 from policyd.request import Request
 
 FIELDS = (
+    ("client", "client_address"),
+    ("client_name", "client_name"),
     ("helo", "helo_name"),
     ("sender", "sender"),
     ("recipient", "recipient"),
@@ -28,8 +29,7 @@ FIELDS = (
     ("queue_id", "queue_id"),
     ("instance", "instance"),
 )
-"""Key of the log line, attribute of Postfix. Empty attributes are left out; the client is added
-separately."""
+"""Key of the log line, attribute of Postfix. Empty attributes are left out."""
 
 _BEGINNINGS = tuple((f',"{key}":', attribute) for key, attribute in FIELDS)
 MAX_HEADS = 1000
@@ -73,9 +73,9 @@ class DecisionLog:
 
     def _line(self, request: Request, decision: Decision, seconds: float, level: str) -> str:
         parts = [self._head(decision), f',"state":{_quote(request.state)}']
-        for key, value in _client(request, decision):
-            parts.append(f',"{key}":{_quote(value)}')
         get = request.attributes.get
+        if decision.proxied:
+            parts.append(f',"proxy":{_quote(request.client_address)}')
         for begin, attribute in _BEGINNINGS:
             if said := get(attribute):
                 parts.append(begin)
@@ -113,17 +113,6 @@ class DecisionLog:
         return f"{self._second_text}.{int((now - second) * 1e6):06d}Z"
 
 
-def _client(request: Request, decision: Decision) -> Iterator[tuple[str, str]]:
-    """Yield the client as Postfix names it, and the proxy if the address is a proxy's."""
-    get = request.attributes.get
-    if address := get("client_address"):
-        yield "client", address
-        if decision.proxied:
-            yield "proxy", address
-    if name := get("client_name"):
-        yield "client_name", name
-
-
 def _quote(value: str) -> str:
     return quote(value if len(value) <= MAX_VALUE else value[:MAX_VALUE] + "…")
 
@@ -136,7 +125,8 @@ def _shown(request: Request, decision: Decision, seconds: float) -> dict[str, ob
         "findings": "; ".join(decision.findings),
         "state": request.state,
     }
-    shown.update(_client(request, decision))
+    if decision.proxied:
+        shown["proxy"] = request.client_address
     shown.update((key, request.attributes.get(attribute, "")) for key, attribute in FIELDS)
     shown["seconds"] = round(seconds, 6)
     return {key: value for key, value in shown.items() if value not in ("", None)}

@@ -107,7 +107,7 @@ class Engine:
         A cancellation means that the time is up; `out_of_time` then returns the answer.
         """
         decision = Decision()
-        if self._is_proxied(request):
+        if self._proxies is not None and self._is_proxied(request):
             self._note_proxy(request)
             decision.proxied = True
             decision.findings.append("client address is a proxy's")

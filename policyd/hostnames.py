@@ -2,9 +2,9 @@
 
 Only verified names (FCrDNS) count, and most of them only show who owns the network: a hosting or
 access provider generates a name for each address, from the address or from a number, as in
-``vps-1a2b3c4d.vps.ovh.net``. `is_own()` distinguishes it from the name of a mail server. In case of
-doubt a name is not the client's own: an unnecessary delay costs less than sharing the reputation of
-a neighbour.
+``vps-1a2b3c4d.vps.ovh.net``. `own_domain()` distinguishes it from the name of a mail server. In
+case of doubt a name is not the client's own: an unnecessary delay costs less than sharing the
+reputation of a neighbour.
 """
 
 from __future__ import annotations
@@ -142,43 +142,45 @@ def looks_generic(address: IpAddress | None, name: str) -> bool:
     """Return whether a host name is derived from the address or names a consumer line.
 
     This is the narrower test, for servers that refuse such names: a number alone does not make a
-    name generic. `is_own` is stricter.
+    name generic. `own_domain` is stricter.
     """
     name = name.lower()
     return _is_generic(address, name.removesuffix(organizational_domain(name)))
 
 
-def is_own(address: IpAddress | None, name: str) -> bool:
-    """Return whether a verified host name in lower case is its client's own.
+def own_domain(address: IpAddress | None, name: str) -> str:
+    """Return the organizational domain of a verified host name in lower case; empty if the name is
+    not its client's own.
 
     A name is not if it contains the address, shows that the machine is rented or a consumer line,
     or has a serial number. The number of one mail server among several is not a serial number.
     """
     domain = organizational_domain(name)
-    if not domain:
-        return False
-    if domain in _SENDERS:
-        return True
+    if not domain or domain in _SENDERS:
+        return domain
     host = name.removesuffix(domain)
     if _is_generic(address, host) or _has_address(address, host, domain):
-        return False
+        return ""
     if not host or _SENDGRID.match(host):
-        return not _NAMELESS.match(domain)
+        return "" if _NAMELESS.match(domain) else domain
     if _NAMELESS.search(host) or _NAMELESS.match(domain):
-        return False
-    if not _MORE_LINE_WORDS.isdisjoint(_WORDS.findall(host)):
-        return False
-    return not _has_serial(host)
+        return ""
+    words = _WORDS.findall(host)
+    if not _MORE_LINE_WORDS.isdisjoint(words) or _has_serial(host, words):
+        return ""
+    return domain
 
 
-def _has_serial(host: str) -> bool:
+def _has_serial(host: str, words: list[str]) -> bool:
     """Return whether a machine is one of many with numbers; a mail server's number does not
     count."""
-    if _ADDRESS_LIKE.search(host) or _HEX_WORD.search(host):
+    has_digit = _DIGITS.search(host) is not None
+    if has_digit and (_ADDRESS_LIKE.search(host) or _HEX_WORD.search(host)):
         return True
-    words = _WORDS.findall(host)
-    if not _HOSTING_WORDS.isdisjoint(words) and (_DIGITS.search(host) or _HEX_LETTERS.search(host)):
+    if (has_digit or _HEX_LETTERS.search(host)) and not _HOSTING_WORDS.isdisjoint(words):
         return True
+    if not has_digit:
+        return False
     labels = host.strip(".").split(".")
     roles = [n for n, label in enumerate(labels) if _is_mail_label(label)]
     if not roles:
@@ -222,6 +224,9 @@ def _is_generic(address: IpAddress | None, host: str) -> bool:
 def _has_address(address: IpAddress | None, host: str, domain: str) -> bool:
     """Return whether the name contains part of the address in one of further notations."""
     if isinstance(address, ipaddress.IPv4Address):
+        hexed = address.packed.hex()
+        if not (_DIGITS.search(host) or _DIGITS.search(domain) or hexed[2:].isalpha()):
+            return False  # every notation has a digit: this is the usual case
         octets = [str(octet) for octet in address.packed]
         # the network is the domain itself: ip-192-0-2.eu
         numbers = _DIGITS.findall(domain)
@@ -230,7 +235,6 @@ def _has_address(address: IpAddress | None, host: str, domain: str) -> bool:
         joined = [octets, octets[::-1], [octet.zfill(3) for octet in octets]]
         digits = ["".join(one) for one in joined]
         squeezed = re.sub(r"[-._x]", "", host)
-        hexed = address.packed.hex()
         in_hex = (hexed, address.packed[::-1].hex(), hexed[2:])
         return any(len(one) >= 5 and one in host for one in digits) or any(
             one in squeezed for one in in_hex

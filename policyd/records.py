@@ -74,9 +74,10 @@ def alias_key(hide: Hide, client: str) -> str:
 def alias_entry(old: StoreEntry | None, identity: str, expires: int) -> StoreEntry:
     """Return the entry with one more identity, which is already hashed if needed; the last is the
     newest."""
+    if old is None:
+        return StoreEntry(identity, expires)
     known = [one for one in read_alias(old) if one != identity]
-    value = "\n".join([*known, identity][-MAX_ALIASES:])
-    return StoreEntry(value, expires if old is None else max(expires, old.expires))
+    return StoreEntry("\n".join([*known, identity][-MAX_ALIASES:]), max(expires, old.expires))
 
 
 def read_alias(entry: StoreEntry | None) -> list[str]:

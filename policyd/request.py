@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 from gatepost.handshake import PROBE_NAME
@@ -54,24 +54,25 @@ PROBE = {
 _CLIENT_UNKNOWN = dict.fromkeys(("client_address", "client_name", "reverse_client_name"), "unknown")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, init=False)
 class Request:
     """The attributes of a policy request; the caller must not change the mapping later."""
 
     attributes: Mapping[str, str]
     # every request reads these several times, so they are looked up once
-    state: str = field(init=False)
+    state: str
     """A member of `State`, or another word that a later version of Postfix sends."""
-    sender: str = field(init=False)
+    sender: str
     """Envelope sender as in MAIL FROM; empty for the null sender and before MAIL."""
-    recipient: str = field(init=False)
+    recipient: str
     """Envelope recipient at RCPT; at DATA and END-OF-MESSAGE only if there is just one."""
 
-    def __post_init__(self) -> None:
-        get = self.attributes.get
-        object.__setattr__(self, "state", get("protocol_state", ""))
-        object.__setattr__(self, "sender", get("sender", ""))
-        object.__setattr__(self, "recipient", get("recipient", ""))
+    def __init__(self, attributes: Mapping[str, str]) -> None:
+        get, put = attributes.get, object.__setattr__
+        put(self, "attributes", attributes)
+        put(self, "state", get("protocol_state", ""))
+        put(self, "sender", get("sender", ""))
+        put(self, "recipient", get("recipient", ""))
 
     def __repr__(self) -> str:
         return (

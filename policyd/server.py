@@ -244,7 +244,8 @@ class PolicyConnection(asyncio.Protocol):
             if event is not None:
                 self._task = self._loop.create_task(self._answer(event))
                 self._server.busy.add(self)
-        self._count(reader.buffered)
+        if (buffered := reader.buffered) != self._counted:
+            self._count(buffered)
         if self._task is None:
             return
         if reader.buffered > READ_AHEAD and not self._reading_paused and self._transport:
@@ -362,8 +363,10 @@ class PolicyConnection(asyncio.Protocol):
         server = self._server
         engine = server.engine()
         begun = perf_counter()
-        self._count(self._reader.buffered)
-        size = COST_OF_PARTS + COST * self._reader.size
+        reader = self._reader
+        if (buffered := reader.buffered) != self._counted:
+            self._count(buffered)
+        size = COST_OF_PARTS + COST * reader.size
         if not server.has_memory(size):
             decision = Decision.refused(BUSY)
             transport.write(decision.action.wire)

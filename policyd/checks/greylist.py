@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from email.utils import formatdate
 from typing import TypeAlias
 
-from msgauth.address import IpAddress
 from policyd import records
 from policyd.action import Action, defer_if_permit, prepend, refuse
 from policyd.bounces import stable_sender
@@ -26,7 +25,7 @@ from policyd.greylisting import (
 )
 from policyd.helo import HeloForm, judge_helo
 from policyd.hostnames import looks_generic
-from policyd.identity import host_identity, network_identity
+from policyd.identity import identify_client
 from policyd.reasons import reply
 from policyd.request import Request
 from policyd.settings import GreylistSettings
@@ -120,39 +119,42 @@ class GreylistCheck:
         """Defer a first attempt; pass a retry after the delay."""
         if request.sasl_username:
             return None
-        address = request.client
-        network = network_identity(address, self._settings.ipv4_prefix, self._settings.ipv6_prefix)
-        if not network:
+        settings = self._settings
+        client = identify_client(
+            request.client_address,
+            request.client_name if self._by_host else "",
+            settings.ipv4_prefix,
+            settings.ipv6_prefix,
+        )
+        if not client.network:
             return CheckResult("no client address")
-        name = request.client_name
-        if exempt := self._exempt(request, facts, address, name):
+        if exempt := self._exempt(request, facts):
             return exempt
-        identities = [network]
-        if self._by_host and name and (host := host_identity(address, name)):
-            identities.insert(0, host)
         # one coroutine for everything, because nearly every request runs through here
         sender = stable_sender(request.sender)
         recipient = request.recipient.lower()
         now = self._clock()
-        triplet = records.triplet_key(self._hide, identities[0], sender, recipient)
-        if self._recent.fresh(triplet, now):
+        triplet_key = records.triplet_key(self._hide, client.best, sender, recipient)
+        if self._recent.fresh(triplet_key, now):
             return _KNOWN
-        client = records.client_key(self._hide, identities[0])
-        if self._recent.fresh(client, now):
+        client_key = records.client_key(self._hide, client.best)
+        if self._recent.fresh(client_key, now):
             return _AUTO_ALLOWED
-        verdict = await self._ask_store(request, identities, sender, recipient, now)
-        if not verdict.passes and len(identities) == 1 and self._identify:
+        identities = (client.host, client.network) if client.host else (client.network,)
+        aliases = _aliases(request, client.address, identities[0])
+        verdict = await self._ask_store(identities, aliases, sender, recipient, now)
+        if not verdict.passes and not client.host and self._identify:
             verdict = await self._try_further(request, facts, verdict, sender, recipient, now)
         if verdict.result is GreylistResult.KNOWN:
-            self._recent.note(triplet, now + RECENT_SECONDS)
+            self._recent.note(triplet_key, now + RECENT_SECONDS)
         elif verdict.result is GreylistResult.AUTO_ALLOWED:
-            self._recent.note(client, now + RECENT_SECONDS)
+            self._recent.note(client_key, now + RECENT_SECONDS)
         return self._answer(request, verdict, now)
 
-    def _exempt(
-        self, request: Request, facts: Facts, address: IpAddress | None, name: str
-    ) -> CheckResult | None:
-        if self._allow_clients and (entry := self._allow_clients.match(address, name)):
+    def _exempt(self, request: Request, facts: Facts) -> CheckResult | None:
+        if self._allow_clients and (
+            entry := self._allow_clients.match(request.client, request.client_name)
+        ):
             return CheckResult("client allowed", detail=entry)
         if self._allow_recipients and (
             entry := self._allow_recipients.match(request.recipient_address)
@@ -161,7 +163,7 @@ class GreylistCheck:
         if self._opt_in is not None and not self._opt_in.match(request.recipient_address):
             return CheckResult("recipient not opted in")
         if self._settings.selective and not (
-            facts.signals or suspicious(request, address, name, (self._hostname,))
+            facts.signals or suspicious(request, (self._hostname,))
         ):
             return CheckResult("unsuspicious")
         return None
@@ -178,15 +180,16 @@ class GreylistCheck:
         """Return the verdict for an identity that needs a DNS query, if it is better."""
         for identify in self._identify:
             if further := await identify(request, facts):
-                better = await self._ask_store(request, [further], sender, recipient, now)
+                aliases = _aliases(request, str(request.client), further)
+                better = await self._ask_store((further,), aliases, sender, recipient, now)
                 if better.passes:
                     return better
         return verdict
 
     def _ask_store(
         self,
-        request: Request,
         identities: Sequence[str],
+        aliases: Sequence[str],
         sender: str,
         recipient: str,
         now: float,
@@ -196,11 +199,13 @@ class GreylistCheck:
         Aliases from the client's address and name to that identity make the record searchable.
         """
         hide, rules = self._hide, self.rules
-        keys = [records.triplet_key(hide, one, sender, recipient) for one in identities]
-        keys += [records.client_key(hide, one) for one in identities]
+        keys = [
+            *[records.triplet_key(hide, one, sender, recipient) for one in identities],
+            *[records.client_key(hide, one) for one in identities],
+            *[records.alias_key(hide, one) for one in aliases],
+        ]
         count = len(identities)
         identity = hide(identities[0])
-        keys += [records.alias_key(hide, one) for one in _aliases(request, identities[0])]
         seconds = int(now)
 
         def change(known: Known) -> tuple[Known, GreylistVerdict]:
@@ -273,20 +278,19 @@ class GreylistCheck:
         return refuse(told)
 
 
-def _aliases(request: Request, identity: str) -> list[str]:
+def _aliases(request: Request, address: str, identity: str) -> list[str]:
     """Return the names by which an administrator may search, except the identity itself."""
     aliases = []
-    if not identity.startswith("net:") and (address := request.client):
-        aliases.append(str(address))
-    if request.client_name and not identity.startswith("host:"):
-        aliases.append(request.client_name.lower().rstrip("."))
+    if not identity.startswith("net:"):
+        aliases.append(address)
+    if (name := request.client_name) and not identity.startswith("host:"):
+        aliases.append(name.lower().rstrip("."))
     return aliases
 
 
-def suspicious(
-    request: Request, address: IpAddress | None, name: str, own_names: Collection[str]
-) -> bool:
+def suspicious(request: Request, own_names: Collection[str]) -> bool:
     """Return whether a client's names look odd enough for selective greylisting."""
+    address, name = request.client, request.client_name
     if not name or looks_generic(address, name):
         return True
     return judge_helo(request.helo_name, address, own_names, ()) is not HeloForm.FINE

@@ -10,7 +10,7 @@ import click
 from msgauth.domain import DomainError, to_alabels
 from policyd import records
 from policyd.bounces import stable_sender
-from policyd.hostnames import is_host_name, is_own, organizational_domain
+from policyd.hostnames import is_host_name, organizational_domain, own_domain
 from policyd.identity import network_identity
 from policyd.match import parse_address
 from policyd.settings import PolicydSettings
@@ -43,7 +43,7 @@ def identity_of(text: str, settings: PolicydSettings) -> str:
     if name and kind in ("spf", "dnswl"):
         return f"{kind}:{name}"
     if kind != "net" and (domain := organizational_domain(name)):
-        if not is_own(None, name):
+        if not own_domain(None, name):
             raise click.ClickException(
                 f"{text}: this is a generated name, and the greylist does not identify clients by "
                 "it; write the address"
