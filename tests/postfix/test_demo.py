@@ -17,7 +17,7 @@ from tests.testbed.process import Process
 pytestmark = pytest.mark.timeout(240)  # greylisting waits, and what never comes is waited for
 
 LIMIT = 200
-FAILED = re.compile(r"^scene (\d), ", re.MULTILINE)
+FAILED = re.compile(r"^scene (\d+), ", re.MULTILINE)
 FOLDER = re.compile(r"/tmp/gatepost-demo-\w+")  # noqa: S108  # looked for, not used
 KEPT = re.compile(r"kept in (/\S+)")
 
@@ -29,6 +29,7 @@ def demo(*options: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=LIMIT,
         check=False,
+        env={**os.environ, "COLUMNS": "80"},
     )
 
 
@@ -42,14 +43,19 @@ def remove_what_was_kept(done: subprocess.CompletedProcess[str]) -> None:
 def test_every_scene_is_as_it_must_be() -> None:
     done = demo()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "All 8 scenes went as expected" in done.stdout
+    assert "All 13 scenes went as expected" in done.stdout
     assert "\033" not in done.stdout
-    assert max(map(len, done.stdout.splitlines())) <= 120
+    assert max(map(len, done.stdout.splitlines())) == 80
 
 
 @pytest.mark.parametrize(
     ("sabotage", "broken"),
-    [("key", {"1"}), ("policy", {"5", "6", "7"}), ("milter", {"1", "2", "3", "4", "8"})],
+    [
+        ("key", {"2"}),
+        ("policy", {"9", "10", "12"}),
+        ("milter", {"2", "4", "5", "6", "13"}),
+        ("accounts", {"2", "7", "8", "11"}),
+    ],
 )
 def test_what_is_broken_makes_it_fail(sabotage: str, broken: set[str]) -> None:
     done = demo("--sabotage", sabotage)
@@ -64,6 +70,7 @@ def test_kept_running_it_shows_how_and_stops_cleanly(tmp_path: Path) -> None:
     process.wait_until(lambda: "Stop it with" in process.log.read_text(), "the demo to be kept")
     text = process.log.read_text()
     assert text.count("  swaks --server 127.0.0.1") >= 10
+    assert text.count("/bin/gatepost user add ") == 3
     assert f"kill {process.pid}" in text
     found = re.search(r"configuration, logs +(/\S+)", text)
     assert found

@@ -208,6 +208,13 @@ class PrivatePostfix:
         """Return the output of postqueue(1) -j: queue_name, queue_id, sender, recipients, …"""
         return [json.loads(line) for line in self._run("postqueue", "-j").splitlines()]
 
+    def postmap(self, key: str, table: str) -> str:
+        """Return what Postfix finds for the key in a map such as ``socketmap:inet:HOST:PORT:NAME``.
+
+        Raises `PostfixError` if there is nothing.
+        """
+        return self._run("postmap", "-q", key, table).removesuffix("\n")
+
     def wait_for_empty_queue(self) -> None:
         """Wait until nothing is left to deliver."""
         wait_until(lambda: not self.queue_ids(), "the queue to be empty")

@@ -120,6 +120,7 @@ def _wait_for_the_end(ground: Ground, played: Sequence[tuple[Scene, Record]]) ->
         ("mail from outside", ground.postfix.address("mx")),
         ("mail from our users", ground.postfix.address("submission")),
         ("milter, policy server", f"{ground.milters.postfix}, {ground.policyd.postfix}"),
+        ("accounts: maps, logins", f"{ground.maps.listen}, {ground.maps.logins}"),
         ("DNS", ground.dns.address),
         ("configuration, logs", str(ground.directory)),
         ("delivered mail", str(ground.directory / "arrived")),

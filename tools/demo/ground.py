@@ -1,11 +1,13 @@
-"""Programs of the demonstration: DNS, the two daemons, Postfix and the sink, private to one run."""
+"""Programs of the demonstration: DNS, the daemons, Postfix and the sink, private to one run."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -14,10 +16,10 @@ from tests.testbed.daemon import Daemon, gatepost_command
 from tests.testbed.dns import DnsServer
 from tests.testbed.ports import LOOPBACK, free_ports
 from tests.testbed.postfix import PrivatePostfix
-from tests.testbed.postfix_files import default_services
 from tests.testbed.sink import Sink
 from tests.testbed.swaks import Client, Exchange
-from tools.demo import mail
+from tests.testbed.waiting import wait_until
+from tools.demo import mail, site
 from tools.demo.mail import DOMAIN, LIST_ZONE, PARTNER_DOMAIN, SELECTOR, PartnerKey
 from tools.demo.record import Record
 from tools.steps import Step, Steps
@@ -25,9 +27,10 @@ from tools.steps import Step, Steps
 GREYLIST_DELAY = 2
 """Greylisting delay in seconds: short, to keep the demonstration short."""
 
-Sabotage = Literal["key", "policy", "milter"]
+Sabotage = Literal["key", "policy", "milter", "accounts"]
 """Faults to inject: DNS has the record of another key; Postfix does not use the policy server;
-Postfix does not use the milter."""
+Postfix does not use the milter; Postfix has the domain and the logins from elsewhere, and does not
+ask accounts."""
 
 _CONFIGURATION = """\
 hostname = "{hostname}"
@@ -47,6 +50,17 @@ internal_networks = ["{internal}"]
 [policyd]
 listen = "inet:{listen_policy}@127.0.0.1"
 metrics_listen = "inet:{metrics_policy}@127.0.0.1"
+
+[accounts]
+listen = "inet:{listen_accounts}@127.0.0.1"
+sasl_listen = "inet:{listen_logins}@127.0.0.1"
+metrics_listen = "inet:{metrics_accounts}@127.0.0.1"
+domains_listen = []
+mailboxes_listen = []
+aliases_listen = []
+
+[accounts.database]
+url = "sqlite:///{database}"
 
 [policyd.store]
 path = "{store}"
@@ -101,12 +115,13 @@ class Ground:
         self.directory = Path(tempfile.mkdtemp(prefix="gatepost-demo-", dir="/tmp"))
         self.directory.chmod(0o711)
         self.configuration = self.directory / "gatepost.toml"
+        self.database = self.directory / "accounts.db"
         self.partner = PartnerKey()
         self._messages = 0
 
     def start(self) -> None:
         """Start every program and print a line for each; `stop()` ends those that were started."""
-        ports = free_ports(4)
+        ports = free_ports(7)
         arrived = self.directory / "arrived"
         arrived.mkdir()
         with self._steps.step("DNS server and mail sink") as step:
@@ -118,14 +133,22 @@ class Ground:
             self._make_keys(step)
         self.milters = self._start_daemon("milters")
         self.policyd = self._start_daemon("policyd")
+        with self._steps.step("accounts migrate") as step:
+            step.outcome = f"revision {self.command('accounts', 'migrate').split()[-1]}"
+        self.accounts = self._start_daemon("accounts")
+        self.maps = site.Maps(self.accounts.postfix, f"inet:{LOOPBACK}:{ports[5]}")
         with self._steps.step("private Postfix") as step:
             self.postfix = PrivatePostfix(
                 self.directory / "postfix",
                 self.sink.postfix,
-                services=default_services(
+                services=site.services(
                     policy="" if self._sabotage == "policy" else self._policy_service(),
                     milters="" if self._sabotage == "milter" else self.milters.postfix,
                 ),
+                settings=site.settings(
+                    None if self._sabotage == "accounts" else self.maps, self.sink.postfix
+                ),
+                relay_domains=[DOMAIN] if self._sabotage == "accounts" else [],
             )
             self._exit.enter_context(self.postfix)
             submission = self.postfix.port("submission")
@@ -157,8 +180,40 @@ class Ground:
         record.note(exchange)
         return exchange
 
+    def command(self, *words: str, record: Record | None = None, text: str = "") -> str:
+        """Run a command of `gatepost` with the configuration and return its standard output.
+
+        The command line is added to the record, if there is one. `text` is standard input. Raises
+        `GroundError` if the command fails.
+        """
+        command = [str(gatepost_command()), *words, "--config", str(self.configuration)]
+        if record is not None:
+            record.commands.append(shlex.join(command))
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise GroundError(f"gatepost {shlex.join(words)}: {done.stderr.strip()}")
+        return done.stdout
+
+    @contextlib.contextmanager
+    def without_database(self) -> Iterator[None]:
+        """Take the database of accounts away, until the end of the context."""
+        away = self.database.with_suffix(".away")
+        self.database.rename(away)
+        try:
+            self._wait_for_database(up=False)
+            yield
+        finally:
+            away.rename(self.database)
+        self._wait_for_database(up=True)
+
+    def _wait_for_database(self, *, up: bool) -> None:
+        wait_until(
+            lambda: self.accounts.metric("gatepost_accounts_database_up") == int(up),
+            f"accounts to notice that the database is {'back' if up else 'away'}",
+        )
+
     def _policy_service(self) -> str:
-        # scene 7: Postfix accepts mail if the policy server does not answer
+        # scene 12: Postfix accepts mail if the policy server does not answer
         return f"{{ {self.policyd.postfix}, timeout=10s, default_action=DUNNO }}"
 
     def _write_configuration(self, ports: list[int]) -> None:
@@ -169,6 +224,10 @@ class Ground:
             metrics_milter=ports[1],
             listen_policy=ports[2],
             metrics_policy=ports[3],
+            listen_accounts=ports[4],
+            listen_logins=ports[5],
+            metrics_accounts=ports[6],
+            database=self.database,
             keys=self.directory / "keys",
             internal=mail.INTERNAL_NETWORK,
             store=self.directory / "policyd.sqlite",
@@ -181,16 +240,7 @@ class Ground:
     def _make_keys(self, step: Step) -> None:
         keys = self.directory / "keys"
         keys.mkdir(mode=0o750)
-        command = [str(gatepost_command()), "keys", "new", DOMAIN, "--active", "--json"]
-        done = subprocess.run(
-            [*command, "--config", str(self.configuration)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise GroundError(f"gatepost keys new: {done.stderr.strip()}")
-        made = json.loads(done.stdout)["keys"]
+        made = json.loads(self.command("keys", "new", DOMAIN, "--active", "--json"))["keys"]
         for key in made:
             swap = self._sabotage == "key" and key["algorithm"] == "rsa-sha256"
             self.dns.add(key["name"], "TXT", self.partner.record if swap else key["record"])

@@ -19,7 +19,12 @@ from tests.testbed.swaks import Client
 DOMAIN = RELAY_DOMAINS[0]
 """Our domain."""
 AUTHSERV_ID = HOSTNAME
-ALICE, BOB = f"alice@{DOMAIN}", f"bob@{DOMAIN}"
+ALICE, BOB, DAN = f"alice@{DOMAIN}", f"bob@{DOMAIN}", f"dan@{DOMAIN}"
+ALIAS = f"info@{DOMAIN}"
+"""An alias of alice."""
+EXTENSION = f"alice+lists@{DOMAIN}"
+NOBODY = f"eve@{DOMAIN}"
+"""An address that does not exist."""
 INTERNAL_NETWORK = "10.0.0.0/8"
 
 PARTNER_DOMAIN = "partner.test"

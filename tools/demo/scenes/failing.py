@@ -53,5 +53,5 @@ def _milter_killed(ground: Ground, record: Record) -> None:
         record.expect("the second attempt", "with Authentication-Results", "without", ok=judged)
 
 
-POLICY_KILLED = Scene(7, "The policy server is killed", _policy_killed)
-MILTER_KILLED = Scene(8, "The milter is killed", _milter_killed)
+POLICY_KILLED = Scene(12, "The policy server is killed", _policy_killed)
+MILTER_KILLED = Scene(13, "The milter is killed", _milter_killed)

@@ -65,5 +65,5 @@ def expect_listed(ground: Ground, record: Record) -> None:
     record.expect("a reason id at the end", "[word]", reply, ok=known)
 
 
-GREYLISTED = Scene(5, "A first-time sender waits", _greylisted)
-LISTED = Scene(6, "A listed client is refused", _listed)
+GREYLISTED = Scene(9, "A first-time sender waits", _greylisted)
+LISTED = Scene(10, "A listed client is refused", _listed)

@@ -41,4 +41,4 @@ def _judge(ground: Ground, record: Record, arrived: Delivery) -> None:
         record.expect(f"opendkim-testmsg: RSA signature of {subject!r}", "pass", verdict)
 
 
-SIGNED = Scene(1, "Outgoing mail is signed", _signed)
+SIGNED = Scene(2, "Outgoing mail is signed", _signed)

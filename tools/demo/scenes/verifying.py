@@ -67,6 +67,6 @@ def _forged(ground: Ground, record: Record) -> None:
             record.arrived = f"without the forged field; {record.arrived}"
 
 
-GOOD = Scene(2, "A good signature passes", _good)
-CHANGED = Scene(3, "A changed body fails", _changed)
-FORGED = Scene(4, "A forged result is removed", _forged)
+GOOD = Scene(4, "A good signature passes", _good)
+CHANGED = Scene(5, "A changed body fails", _changed)
+FORGED = Scene(6, "A forged result is removed", _forged)
