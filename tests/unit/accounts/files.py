@@ -23,8 +23,8 @@ def settings(path: Path) -> DatabaseSettings:
     return DatabaseSettings(url=f"sqlite:///{path}")
 
 
-def make(path: Path) -> DatabaseSettings:
-    """Make a datastore without any data."""
-    path.write_bytes(_migrated())
+def make(path: Path, content: bytes | None = None) -> DatabaseSettings:
+    """Make a datastore without any data, or one with the content of another one's file."""
+    path.write_bytes(_migrated() if content is None else content)
     path.chmod(0o600)
     return settings(path)

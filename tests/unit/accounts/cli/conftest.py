@@ -14,9 +14,18 @@ def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path, files.make(tmp_path / "accounts.db"))
 
 
-@pytest.fixture
-def filled(shell: Shell) -> Shell:
-    """With a domain that has a mailbox."""
+@pytest.fixture(scope="session")
+def _filled(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The datastore of `filled`: the commands run once, and the file is copied."""
+    folder = tmp_path_factory.mktemp("filled")
+    shell = Shell(folder, files.make(folder / "accounts.db"))
     shell.domain()
     shell.user()
-    return shell
+    assert [path.name for path in folder.glob("accounts.db*")] == ["accounts.db"]
+    return (folder / "accounts.db").read_bytes()
+
+
+@pytest.fixture
+def filled(tmp_path: Path, _filled: bytes) -> Shell:
+    """With a domain that has a mailbox."""
+    return Shell(tmp_path, files.make(tmp_path / "accounts.db", _filled))

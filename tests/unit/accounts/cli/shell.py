@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner, Result
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from accounts.store import schema
 from accounts.store.settings import DatabaseSettings
@@ -79,16 +79,15 @@ class Shell:
         return {name: rows for name, rows in self.tables().items() if name != "audit"}
 
     def tables(self) -> dict[str, list[Any]]:
-        desk = Desk(self.settings)
-        try:
+        def rows(connection: Connection) -> dict[str, list[Any]]:
             return {
-                table.name: desk.read(
-                    lambda connection, table=table: [  # type: ignore[misc]
-                        tuple(row) for row in connection.execute(select(table))
-                    ]
-                )
+                table.name: [tuple(row) for row in connection.execute(select(table))]
                 for table in schema.metadata.sorted_tables
             }
+
+        desk = Desk(self.settings)
+        try:
+            return desk.read(rows)
         finally:
             desk.close()
 
