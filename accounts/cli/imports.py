@@ -38,28 +38,28 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # click before 8.5 has 
 
 @click.command(
     name="import",
-    help="Import accounts of another system, or an export.\n\nPrints what changes as a diff: + is "
-    "added, ~ is changed, ! is refused. All of it is done in one transaction, or nothing. Nothing "
-    "is ever removed, and the same source a second time changes nothing. Notes about what is not "
-    "taken over as it was go to standard error.\n\nMakes the datastore in a file if there is none "
-    f"yet.\n\n\b\nKIND and what SOURCE is:\n{_SOURCES}",
+    help="Import accounts from another system, or an export.\n\nPrints the changes as a diff: + is "
+    "added, ~ is changed, ! is refused. One transaction makes all changes or none. Nothing is ever "
+    "removed, and importing the same source again changes nothing. Notes about everything that is "
+    "left out or changed go to standard error.\n\nCreates the datastore if it is a file that does "
+    f"not exist.\n\n\b\nKIND and its SOURCE:\n{_SOURCES}",
 )
 @click.argument("kind", type=click.Choice(list(SOURCES)), metavar="KIND")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("--dry-run", is_flag=True, help="Print the diff, and change nothing.")
-@click.option("--partly", is_flag=True, help="Leave out what is refused, and do the rest.")
+@click.option("--dry-run", is_flag=True, help="Print the diff without changing anything.")
+@click.option("--partly", is_flag=True, help="Skip refused changes and make the others.")
 @click.option(
     "--keep-passwords",
     is_flag=True,
-    help="Keep the passwords of mailboxes that are there already.",
+    help="Keep the passwords of existing mailboxes.",
 )
-@click.option("--origin", metavar="DOMAIN", help="The domain of names that are written without.")
+@click.option("--origin", metavar="DOMAIN", help="The domain to add to names without one.")
 @click.option(
     "--database-password-file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The password of the database that SOURCE names.",
+    help="File with the password for the database in SOURCE.",
 )
-@click.option("--largest", type=_Size(), default=LARGEST, help="Most that an export may have.")
+@click.option("--largest", type=_Size(), default=LARGEST, help="Maximum size of an export.")
 @common_options
 def import_(
     kind: str,
@@ -148,7 +148,7 @@ def _lines(outcome: Outcome, when: str) -> Iterator[str]:
     yield from lines
     found = counts(_changes(outcome))
     yield (
-        f"{found['add']} {when}added, {found['change']} {when}changed, {outcome.kept} as they are, "
+        f"{found['add']} {when}added, {found['change']} {when}changed, {outcome.kept} unchanged, "
         f"{found['conflict']} refused"
     )
 

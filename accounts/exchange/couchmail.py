@@ -31,7 +31,7 @@ def read(file: str, data: bytes) -> Reading:
             gathering.note("left out", str(error), fields.place)
             continue
         if name in documents:
-            gathering.note("left out", "a document of this _id is there twice", fields.place)
+            gathering.note("left out", "another document has the same _id", fields.place)
         else:
             documents[name] = fields
     users = {}
@@ -53,7 +53,7 @@ def _documents(file: str, tree: Any) -> list[Fields]:
     if isinstance(tree, dict):
         tree = tree.get("rows", tree.get("docs"))
     if not isinstance(tree, list) or not all(isinstance(one, dict) for one in tree):
-        raise SourceError(f"{file}: a list of documents is expected")
+        raise SourceError(f"{file}: expected a list of documents")
     place = Place(file)
     rows = [one["doc"] if isinstance(one.get("doc"), dict) else one for one in tree]
     return [Fields(one, place) for one in rows]
@@ -66,7 +66,7 @@ def _one(gathering: Gathering, name: str, fields: Fields) -> str | None:
     if fields.flag("_deleted", default=False):
         return None
     if name.startswith("invite-"):
-        gathering.note("left out", "invitations are not taken over", fields.place)
+        gathering.note("left out", "invitations are not imported", fields.place)
     elif name.startswith("alias-"):
         targets = fields.texts("target")
         gathering.route(name.removeprefix("alias-"), targets, fields.place)
@@ -87,7 +87,7 @@ def _scripts(
     if scripts is None:
         return
     if not isinstance(scripts, dict) or not all(isinstance(one, str) for one in scripts.values()):
-        gathering.note("left out", f"sieve of {address} is no list of scripts", fields.place)
+        gathering.note("left out", f"sieve of {address} is not a list of scripts", fields.place)
         return
     active = fields.values.get("sieve_active", "default")
     for name, identity in scripts.items():
@@ -96,5 +96,5 @@ def _scripts(
         if isinstance(text, str):
             gathering.add_script(Script(address, name, name == active, text), fields.place)
         else:
-            text = f"Sieve script {name[:100]!r} of {address}: its document is not there"
+            text = f"Sieve script {name[:100]!r} of {address}: its document is missing"
             gathering.note("left out", text, fields.place)

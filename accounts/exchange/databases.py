@@ -44,7 +44,7 @@ def read_tables(
     if scheme == "sqlite":
         return _sqlite(Path(unquote(source.partition("://")[2].removeprefix("/"))), layouts)
     if scheme:
-        raise SourceError("a file, sqlite:///PATH or postgresql://USER@HOST/DATABASE is expected")
+        raise SourceError("expected a file, sqlite:///PATH or postgresql://USER@HOST/DATABASE")
     path = Path(source)
     try:
         with path.open("rb") as file:

@@ -26,13 +26,13 @@ def private_key(data: bytes) -> tuple[str, str]:
     try:
         key = serialization.load_pem_private_key(data, None)
     except (ValueError, TypeError):
-        raise KeyFormatError("this is no private key in PEM without a password") from None
+        raise KeyFormatError("not a private key in PEM without a passphrase") from None
     if isinstance(key, rsa.RSAPrivateKey) and key.key_size in _BITS:
         algorithm = "rsa"
     elif isinstance(key, ed25519.Ed25519PrivateKey):
         algorithm = "ed25519"
     else:
-        raise KeyFormatError("a DKIM key is RSA of 1024 to 8192 bits or Ed25519")
+        raise KeyFormatError("a DKIM key has to be RSA with 1024 to 8192 bits, or Ed25519")
     pem = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -53,7 +53,7 @@ def add_key(gathering: Gathering, domain: str, selector: str, data: bytes, place
         return
     keys: tuple[DkimKey, ...] = gathering.domains[name].fields.get("dkim_keys", ())
     if any(key.selector == selector.lower() for key in keys):
-        gathering.note("left out", f"DKIM key {selector} of {domain} is there twice", place)
+        gathering.note("left out", f"DKIM key {selector} of {domain} appears twice", place)
         return
     active = not any(key.algorithm == algorithm and key.state == "active" for key in keys)
     values: dict[str, Any] = {
@@ -73,7 +73,7 @@ def read_key_table(gathering: Gathering, name: str, data: bytes, files: Files) -
         _, _, value = line.text.strip().replace("\t", " ").partition(" ")
         parts = value.strip().split(":", 2)
         if len(parts) != 3:
-            gathering.note("left out", "a line `id domain:selector:path` is expected", line.place)
+            gathering.note("left out", "expected a line `id domain:selector:path`", line.place)
             continue
         try:
             domain = parse_domain(parts[0])
@@ -82,7 +82,8 @@ def read_key_table(gathering: Gathering, name: str, data: bytes, files: Files) -
             continue
         key = _beside(folder, parts[2].strip(), files)
         if key is None:
-            text = f"DKIM key {parts[1]} of {domain}: {parts[2].strip()[:200]} is not in the source"
+            path = parts[2].strip()[:200]
+            text = f"DKIM key {parts[1]} of {domain}: {path} is missing in the source"
             gathering.note("left out", text, line.place)
         else:
             add_key(gathering, domain, parts[1], key, line.place)

@@ -29,16 +29,16 @@ _READ = {
 """The files that are read, in this order: mailboxes come before what belongs to them."""
 
 _NOT_READ = {
-    "dovecot-masters.cf": "master users open every mailbox and are not taken over",
-    "postfix-relaymap.cf": "relay hosts are set in Postfix",
-    "postfix-sasl-password.cf": "passwords of relay hosts are set in Postfix",
-    "postfix-aliases.cf": "aliases of local users are set in Postfix (/etc/aliases)",
-    "whitelist_clients.local": "clients that skip greylisting: gatepost import postgrey",
-    "whitelist_recipients": "recipients that skip greylisting: gatepost import postgrey",
-    "dovecot.sieve": "a Sieve script for everybody is set in Dovecot",
-    "before.dovecot.sieve": "a Sieve script for everybody is set in Dovecot",
-    "after.dovecot.sieve": "a Sieve script for everybody is set in Dovecot",
-    "ldap-users.cf": "accounts in LDAP are not read",
+    "dovecot-masters.cf": "master users, who can open every mailbox, are not imported",
+    "postfix-relaymap.cf": "set relay hosts in Postfix",
+    "postfix-sasl-password.cf": "set passwords of relay hosts in Postfix",
+    "postfix-aliases.cf": "set aliases of local users in Postfix (/etc/aliases)",
+    "whitelist_clients.local": "import clients that skip greylisting with gatepost import postgrey",
+    "whitelist_recipients": "import recipients that skip greylisting with gatepost import postgrey",
+    "dovecot.sieve": "set a Sieve script for everybody in Dovecot",
+    "before.dovecot.sieve": "set a Sieve script for everybody in Dovecot",
+    "after.dovecot.sieve": "set a Sieve script for everybody in Dovecot",
+    "ldap-users.cf": "accounts in LDAP are not imported",
 }
 
 
@@ -64,7 +64,7 @@ def read(files: Files, *, origin: str | None = None) -> Reading:
         elif last.endswith(".dovecot.sieve"):
             _script(gathering, name, last.removesuffix(".dovecot.sieve"), data)
         elif last.startswith("getmail-"):
-            text = "accounts of getmail are not read: add them as remote accounts"
+            text = "accounts of getmail are not imported: add them as remote accounts"
             gathering.note("left out", text, Place(name))
         elif last == "KeyTable":
             read_key_table(gathering, name, data, files)
@@ -79,7 +79,7 @@ def _read_one(gathering: Gathering, role: str, name: str, data: bytes) -> None:
             read_virtual(gathering, name, data)
         case "regexp":
             for line in plain_lines(name, data, gathering.left_out):
-                text = "a regular expression cannot be taken over: make aliases with * of it"
+                text = "a regular expression cannot be imported: use aliases with * instead"
                 gathering.note("left out", text, line.place)
         case "quotas":
             _quotas(gathering, name, data)
@@ -116,7 +116,7 @@ def _restrictions(gathering: Gathering, name: str, data: bytes, right: _Restrict
             held.fields[right] = False
         else:
             gathering.note(
-                "left out", f"{right} of {entry.key[:100]}: only REJECT is known", entry.place
+                "left out", f"{right} of {entry.key[:100]}: only REJECT is supported", entry.place
             )
 
 

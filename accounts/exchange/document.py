@@ -83,7 +83,7 @@ class Secret(Model):
     @model_validator(mode="after")
     def _one_form(self) -> Secret:
         if self.clear is not None and self.sealed is not None:
-            raise ValueError("a secret is either clear or sealed")
+            raise ValueError("a secret has to be either clear or sealed")
         return self
 
 
@@ -274,7 +274,7 @@ def _no_twice(field: str, names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise ValueError(f"{field}: {name} is there twice")
+            raise ValueError(f"{field}: {name} appears twice")
         seen.add(name)
 
 
@@ -299,7 +299,7 @@ def parse(data: bytes, file: str = "document", largest: int = LARGEST) -> Docume
     except ValidationError as error:
         raise DocumentError(_explain(file, data, error)) from None
     if not {"format", "version"} <= document.model_fields_set:
-        raise DocumentError(f'{file}: this is no export: "format" and "version" are missing')
+        raise DocumentError(f'{file}: not an export: "format" and "version" are missing')
     return document
 
 
@@ -309,7 +309,7 @@ def _explain(file: str, data: bytes, error: ValidationError) -> str:
     except ValidationError:
         head = _Head(format="gatepost accounts", version=VERSION)
     if head.format != "gatepost accounts":
-        return f'{file}: this is no export: "format" has to be "gatepost accounts"'
+        return f'{file}: not an export: "format" is not "gatepost accounts"'
     if head.version != VERSION:
         shown = str(head.version)[:20]
         return f"{file}: the document has version {shown}, this program reads {VERSION}"

@@ -32,7 +32,7 @@ def read(files: Files, *, origin: str | None = None) -> Reading:
         if "fetchmailrc" in found:
             read_fetchmailrc(gathering, *found["fetchmailrc"], owner=owners[user])
         if "fdm.conf" in found:
-            text = "rules of fdm are not taken over: make filters of them"
+            text = "rules of fdm are not imported: create filters instead"
             gathering.note("left out", text, Place(found["fdm.conf"][0]))
     return finish(gathering)
 
@@ -42,5 +42,5 @@ def _mailbox(gathering: Gathering, user: str, name: str, data: bytes) -> str | N
     lines = list(plain_lines(name, data, gathering.left_out))
     stored, place = (lines[0].text, lines[0].place) if lines else ("", Place(name))
     if len(lines) > 1:
-        gathering.note("left out", "only the first line is a password", lines[1].place)
+        gathering.note("left out", "only the first line is used as password", lines[1].place)
     return gathering.mailbox(user, place, password=stored)

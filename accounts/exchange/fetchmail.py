@@ -39,15 +39,15 @@ _ONE_ARGUMENT = frozenset(
     | {"localdomains", "bad-header", "retrieve-error", "forcecr", "interval"}
 ) - {"forcecr", "tracepolls"}
 _NOTED = {
-    "mda": "mail is delivered by accounts, not by the program of mda",
-    "preconnect": "preconnect is never run",
-    "postconnect": "postconnect is never run",
-    "plugin": "plugin is never run",
+    "mda": "mda is ignored: Gatepost delivers the mail itself",
+    "preconnect": "preconnect is not run",
+    "postconnect": "postconnect is not run",
+    "plugin": "plugin is not run",
     "sslcertpath": "the system's own certificates are used",
     "sslcertfile": "the system's own certificates are used",
-    "sslfingerprint": "the certificate is checked by its name",
+    "sslfingerprint": "sslfingerprint is ignored: the certificate is checked by its name",
     "limit": "messages of any size are fetched",
-    "antispam": "antispam has no meaning here",
+    "antispam": "antispam is not supported",
 }
 
 
@@ -269,13 +269,13 @@ def _add(gathering: Gathering, account: _Account, owner: str | None) -> None:
     login, secret = account.words.get("user"), account.words.get("password")
     local = account.local or ([account.words["mda"]] if "mda" in account.words else [])
     if len(local) > 1 or "*" in local:
-        gathering.note("left out", f"{what}: mail for several users in one mailbox", place)
+        gathering.note("left out", f"{what}: mail for several users is not supported", place)
     elif protocol is None:
-        gathering.note("left out", f"{what}: the protocol has to be IMAP or POP3", place)
+        gathering.note("left out", f"{what}: the protocol is neither IMAP nor POP3", place)
     elif not login or not secret:
         gathering.note("left out", f"{what}: the user or the password is missing", place)
     elif not local and owner is None:
-        gathering.note("left out", f"{what}: it names no mailbox of ours", place)
+        gathering.note("left out", f"{what}: no local mailbox is named", place)
     else:
         mailbox = gathering.own_address(local[0] if local else str(owner), place, what)
         if mailbox is not None:
@@ -305,7 +305,7 @@ def _add_to(
         "enabled": not (account.skipped or circle),
     }
     if circle:
-        text = f"{what}: {mailbox} seems to fetch from itself; the account is switched off"
+        text = f"{what}: {mailbox} seems to fetch from this server; the account is disabled"
         gathering.note("decide", text, place)
     if not implicit:
         gathering.note("changed", f"{what}: STARTTLS is required now", place)

@@ -53,7 +53,7 @@ def load(*paths: Path, largest: int = LARGEST_FILE) -> Files:
 
 def _put(content: dict[str, bytes], name: str, path: Path, largest: int) -> None:
     if name in content:
-        raise SourceError(f"{path}: two of the files are called {name}")
+        raise SourceError(f"{path}: two files are called {name}")
     if len(content) == MOST_FILES:
         raise SourceError(f"{path}: there are more than {MOST_FILES} files")
     content[name] = read_file(path, largest)
@@ -83,7 +83,7 @@ def read_file(path: Path, largest: int = LARGEST_FILE) -> bytes:
         raise SourceError(f"{path}: {reason}") from None
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise SourceError(f"{path}: this is no regular file")
+            raise SourceError(f"{path}: not a regular file")
         data = file.read(largest + 1)
     if len(data) > largest:
         raise SourceError(f"{path}: the file is larger than {largest >> 20} MiB")

@@ -117,7 +117,7 @@ class Gathering:
             return None
         if parsed in self.mailboxes:
             first = self.mailboxes[parsed].place
-            self.note("left out", f"mailbox {parsed} is there twice; {first} counts", place)
+            self.note("left out", f"mailbox {parsed} appears twice; {first} is used", place)
             return None
         if "password" in fields:
             fields["password"] = self.password(fields["password"], f"mailbox {parsed}", place)
@@ -148,7 +148,7 @@ class Gathering:
             )
         text = unicodedata.normalize("NFC", text[: 4 * longest]).strip()
         if len(text) > longest:
-            self.note("changed", f"{of}: a text was cut after {longest} characters", place)
+            self.note("changed", f"{of}: a text was cut to {longest} characters", place)
         return text[:longest].strip()
 
     def password(self, stored: str | None, of: str, place: Place) -> str | None:
@@ -238,7 +238,7 @@ class Gathering:
     def add_administrator(self, login: str, place: Place, **fields: Any) -> None:
         """Add an administrator; the first of the same login counts."""
         if login in self.administrators:
-            self.note("left out", f"administrator {login} is there twice", place)
+            self.note("left out", f"administrator {login} appears twice", place)
             return
         if "password" in fields:
             fields["password"] = self.password(fields["password"], f"administrator {login}", place)
@@ -257,7 +257,7 @@ class Gathering:
     def _part(self, mailbox: str, field_name: str, key: str, part: Any, place: Place) -> None:
         parts = self.parts.setdefault((mailbox, field_name), {})
         if key in parts:
-            self.note("left out", f"{field_name} of {mailbox}: {key} is there twice", place)
+            self.note("left out", f"{field_name} of {mailbox}: {key} appears twice", place)
         else:
             parts[key] = part
 

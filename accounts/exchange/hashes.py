@@ -1,4 +1,4 @@
-"""Stored passwords of other systems, taken over as they are."""
+"""Stored passwords of other systems, imported unchanged."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def take_hash(text: str) -> TakenHash:
     if len(text) > LONGEST_HASH:
         return TakenHash(None, f"the password is longer than {LONGEST_HASH} characters")
     if plain_text(text) is None and not (rest.isascii() and rest.isprintable() and " " not in rest):
-        return TakenHash(None, "the password has characters that no hash has")
+        return TakenHash(None, "the password contains characters that are not allowed in a hash")
     return TakenHash(text)
 
 

@@ -35,7 +35,7 @@ _TRANSPORT = re.compile(r"[A-Za-z0-9_-]{1,64}:[\x21-\x7e]{0,254}")
 def _one_line(text: str) -> str:
     text = unicodedata.normalize("NFC", text).strip()
     if not text.isprintable():
-        raise ValueError("a line without control characters is expected")
+        raise ValueError("expected one line without control characters")
     return text
 
 
@@ -47,14 +47,14 @@ def _without_nul(text: str) -> str:
 
 def _transport(text: str) -> str:
     if not _TRANSPORT.fullmatch(text):
-        raise ValueError("a transport of Postfix is expected, such as smtp:[mx.example.org]:25")
+        raise ValueError("expected a transport of Postfix, such as smtp:[mx.example.org]:25")
     return text
 
 
 def _hash(text: str) -> str:
     if not (_HASH.fullmatch(text) or _CLEAR.match(text)):
         raise ValueError(
-            "a hash with its scheme before it is expected, such as {ARGON2ID}$argon2id$..."
+            "expected a hash that begins with its scheme, such as {ARGON2ID}$argon2id$..."
         )
     return text
 
@@ -75,7 +75,7 @@ def _login(text: str) -> str:
 
 def _selector(text: str) -> str:
     if len(text) > 200 or not _SELECTOR.fullmatch(text.lower()):
-        raise ValueError("labels of letters, digits and hyphens with dots between are expected")
+        raise ValueError("expected labels of letters, digits and hyphens, separated by dots")
     return text.lower()
 
 
@@ -88,7 +88,7 @@ def base64_text(text: str) -> str:
     try:
         base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise ValueError("base64 is expected") from None
+        raise ValueError("expected base64") from None
     return text
 
 
@@ -100,7 +100,7 @@ def shallow(rule: Rule) -> Rule:
         layer = [child for group in values for child in group if isinstance(child, dict | list)]
         if not layer:
             return rule
-    raise ValueError(f"a rule has at most {DEEPEST_RULE} lists and objects within each other")
+    raise ValueError(f"the rule nests lists and objects more than {DEEPEST_RULE} deep")
 
 
 DomainName = Annotated[str, AfterValidator(parse_domain)]

@@ -43,7 +43,7 @@ def plain_lines(file: str, data: bytes, refuse: Callable[[Place, str], None]) ->
             continue
         place = Place(file, number)
         if b"\0" in raw:
-            refuse(place, "the line has a NUL in it")
+            refuse(place, "the line contains a NUL")
         elif len(raw) > LONGEST_LINE:
             refuse(place, f"the line is longer than {LONGEST_LINE} octets")
         else:
@@ -71,7 +71,7 @@ def logical_lines(file: str, data: bytes, refuse: Callable[[Place, str], None]) 
     for line in plain_lines(file, data, refused):
         continues = line.text[0] in " \t"
         if broken and continues:
-            refuse(line.place, "the line continues one that was left out")
+            refuse(line.place, "the line continues a line that was left out")
             continue
         if continues and parts:
             parts.append(line.text)

@@ -103,18 +103,18 @@ LAYOUTS: Final[dict[str, list[list[str]]]] = {
     "forwarding_hosts": [],
 }
 _NOT_READ = {
-    "bcc_maps": "copies of all mail of an address are not possible here",
-    "recipient_maps": "recipient maps are set in Postfix",
-    "tls_policy_override": "TLS policies are set in Postfix",
-    "relayhosts": "relay hosts are set in Postfix",
-    "transports": "transports are set in Postfix",
-    "forwarding_hosts": "hosts that forward mail are set in the milter",
+    "bcc_maps": "BCC maps are not supported",
+    "recipient_maps": "set recipient maps in Postfix",
+    "tls_policy_override": "set TLS policies in Postfix",
+    "relayhosts": "set relay hosts in Postfix",
+    "transports": "set transports in Postfix",
+    "forwarding_hosts": "set forwarding hosts in [milters]",
 }
 _PROTOCOLS = ("imap", "pop3", "smtp", "sieve")
 _SPECIAL = {
-    "null@localhost": "throws mail away, which is not possible here",
-    "spam@localhost": "teaches the spam filter",
-    "ham@localhost": "teaches the spam filter",
+    "null@localhost": "discards mail, which is not supported",
+    "spam@localhost": "trains the spam filter",
+    "ham@localhost": "trains the spam filter",
 }
 _MOST_JSON = 65_536
 
@@ -126,7 +126,7 @@ def read(tables: Tables) -> Reading:
     `SourceError` if there is neither a table of domains nor one of mailboxes.
     """
     if "domain" not in tables and "mailbox" not in tables:
-        raise SourceError("there are no rows of the tables domain and mailbox of mailcow")
+        raise SourceError("the tables domain and mailbox of mailcow are missing or empty")
     gathering = Gathering("mailcow")
     for place, text in tables.problems:
         gathering.note("left out", text, place)
@@ -148,7 +148,7 @@ def read(tables: Tables) -> Reading:
         for row in tables[table]:
             gathering.note("left out", f"a row of {table}: {text}", row.place)
     _administrators(gathering, tables)
-    text = "DKIM keys are in mailcow's Redis: add each with its file"
+    text = "DKIM keys are in mailcow's Redis: add each one from its file"
     gathering.note("left out", text)
     return finish(gathering)
 
@@ -176,20 +176,20 @@ def _domain(gathering: Gathering, row: Row) -> None:
         is_relay=relay,
     )
     if row.number("quota") > 0:
-        text = f"domain {name}: the limit of all its mailboxes together is not taken over"
+        text = f"domain {name}: the limit for all its mailboxes together is not imported"
         gathering.note("changed", text, row.place)
     if relay and not row.flag("relay_all_recipients", default=False):
-        text = f"domain {name}: mail for every recipient is relayed, not for known ones only"
+        text = f"domain {name}: mail is relayed for every recipient, not only for known ones"
         gathering.note("decide", text, row.place)
     if row.text("relayhost") not in ("", "0"):
-        text = f"domain {name}: its relay host is set in Postfix"
+        text = f"domain {name}: set its relay host in Postfix"
         gathering.note("left out", text, row.place)
 
 
 def _mailbox(gathering: Gathering, row: Row) -> None:
     address = row.text("username")
     if row.text("kind") not in ("", "mailbox"):
-        text = f"{address} is a calendar resource and no mailbox"
+        text = f"{address} is a calendar resource, not a mailbox"
         gathering.note("left out", text, row.place)
         return
     attributes = _attributes(row)
@@ -207,19 +207,19 @@ def _mailbox(gathering: Gathering, row: Row) -> None:
     if mailbox is None:
         return
     if row.text("authsource") not in ("", "mailcow"):
-        text = f"mailbox {mailbox}: its password was checked elsewhere; it needs a new one"
+        text = f"mailbox {mailbox}: its password was checked by another service; set a new one"
         gathering.note("decide", text, row.place)
     off = [one for one in ("imap", "pop3", "sieve") if not _on(attributes, f"{one}_access")]
     if off:
         held = gathering.mailboxes[mailbox].fields
         if {"imap", "pop3"} <= set(off):
             held["may_login"] = False
-        text = f"mailbox {mailbox}: {', '.join(off)} was switched off; here it is one right for all"
+        text = f"mailbox {mailbox}: {', '.join(off)} was disabled; Gatepost has one right for all"
         gathering.note("changed", text, row.place)
     for name, text in (
-        ("force_pw_update", "a new password at the next login cannot be demanded"),
-        ("tls_enforce_in", "TLS cannot be demanded for one mailbox"),
-        ("tls_enforce_out", "TLS cannot be demanded for one mailbox"),
+        ("force_pw_update", "forcing a new password at the next login is not supported"),
+        ("tls_enforce_in", "requiring TLS for one mailbox is not supported"),
+        ("tls_enforce_out", "requiring TLS for one mailbox is not supported"),
     ):
         if not _off(attributes, name):
             gathering.note("left out", f"mailbox {mailbox}: {name}: {text}", row.place)
@@ -234,7 +234,7 @@ def _attributes(row: Row) -> dict[str, Any]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise RowError("attributes is no JSON object")
+        raise RowError("attributes is not a JSON object")
     return value
 
 
@@ -261,7 +261,7 @@ def _alias(gathering: Gathering, row: Row) -> None:
     if row.flag("sender_allowed", default=True):
         fields["members_may_send"] = True
     if row.flag("internal", default=False):
-        text = f"alias {address} was for senders of the own host only; now everybody can send to it"
+        text = f"alias {address} was for local senders only; now everybody can send to it"
         gathering.note("decide", text, row.place)
     gathering.route(address, targets, row.place, **fields)
 
@@ -285,10 +285,10 @@ def _alias_domain(gathering: Gathering, row: Row) -> None:
 def _sender_acl(gathering: Gathering, row: Row) -> None:
     mailbox, sender = row.text("logged_in_as"), row.text("send_as")
     if sender == "*":
-        text = f"sender right of {mailbox}: it could send as anybody, which is not possible here"
+        text = f"sender right of {mailbox}: sending as anybody is not supported"
         gathering.note("left out", text, row.place)
     elif row.flag("external", default=False):
-        text = f"sender right of {mailbox}: {sender} is of another host and would not be signed"
+        text = f"sender right of {mailbox}: {sender} is not in a domain of this server"
         gathering.note("left out", text, row.place)
     else:
         gathering.right(mailbox, sender, row.place)
@@ -301,7 +301,7 @@ def _app_password(gathering: Gathering, row: Row) -> None:
     name = row.prose("name")[:200]
     protocols = tuple(one for one in _PROTOCOLS if row.flag(f"{one}_access"))
     if not row.flag("active") or not protocols:
-        text = f"app password {name!r} of {mailbox} is switched off"
+        text = f"app password {name!r} of {mailbox} is disabled"
         gathering.note("left out", text, row.place)
         return
     gathering.app_password(mailbox, name, row.text("password"), row.place, protocols=protocols)
@@ -322,14 +322,14 @@ def _filter(gathering: Gathering, row: Row) -> None:
     if option == "highspamlevel":
         return  # mailcow writes it beside each lowspamlevel
     if "@" not in name:
-        text = f"filter {option} of {name}: a whole domain cannot have one here"
+        text = f"filter {option} of {name}: filters for a whole domain are not supported"
         gathering.note("left out", text, row.place)
         return
     fields = {"whitelist_from": "allowed_senders", "blacklist_from": "blocked_senders"}
     if option in fields:
         gathering.listed_sender(name.lower(), fields[option], value, row.place)
     else:
-        text = f"filter {option} of {name}: its scale is that of Rspamd: set the score anew"
+        text = f"filter {option} of {name}: its score is on the scale of Rspamd; set a new score"
         gathering.note("left out", text, row.place)
 
 
@@ -339,7 +339,7 @@ def _imapsync(gathering: Gathering, row: Row) -> None:
         return
     encryption = row.text("enc1").upper()
     if encryption == "PLAIN":
-        text = f"imapsync of {mailbox}: it had no TLS, now STARTTLS is required"
+        text = f"imapsync of {mailbox}: it had no TLS; STARTTLS is required now"
         gathering.note("changed", text, row.place)
     minutes = row.text("mins_interval")
     gathering.remote_account(
@@ -358,7 +358,7 @@ def _imapsync(gathering: Gathering, row: Row) -> None:
         keep=not row.flag("delete1", default=False),
         enabled=row.flag("active"),
     )
-    text = f"imapsync of {mailbox}: the other side is fetched from INBOX, not folder by folder"
+    text = f"imapsync of {mailbox}: only INBOX of the other server is fetched"
     gathering.note("decide", text, row.place)
 
 

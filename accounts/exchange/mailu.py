@@ -26,14 +26,14 @@ def read(file: str, data: bytes) -> Reading:
     tree = read_json(file, data) if data.lstrip()[:1] == b"{" else read_yaml(file, data)
     root = root_of(file, tree)
     if not any(section in root.values for section in _SECTIONS):
-        raise SourceError(f"{file}: there is none of the sections {', '.join(_SECTIONS)}")
+        raise SourceError(f"{file}: none of the sections {', '.join(_SECTIONS)} was found")
     gathering = Gathering(file)
     each(gathering, root, "domain", lambda one: _domain(gathering, one))
     each(gathering, root, "user", lambda one: _user(gathering, one))
     each(gathering, root, "alias", lambda one: _alias(gathering, one))
     each(gathering, root, "relay", lambda one: _relay(gathering, one))
     if "config" in root.values:
-        gathering.note("left out", "the settings of Mailu itself are not taken over")
+        gathering.note("left out", "the settings of Mailu itself are not imported")
     return finish(gathering)
 
 
@@ -71,7 +71,7 @@ def _domain(gathering: Gathering, one: Fields) -> None:
         if alias := gathering.domain(other, one.place):
             gathering.domains[alias].fields["alias_of"] = name
     if one.flag("signup_enabled", default=False):
-        gathering.note("left out", f"domain {name}: nobody can sign up here", one.place)
+        gathering.note("left out", f"domain {name}: sign-up by users is not supported", one.place)
     key = one.values.get("dkim_key")
     pem = "\n".join(key) if isinstance(key, list) and all(isinstance(x, str) for x in key) else key
     if isinstance(pem, str) and pem.strip() not in ("", "-generate-", "<hidden>"):
@@ -101,14 +101,12 @@ def _user(gathering: Gathering, one: Fields) -> None:
     if address is None:
         return
     if imap != pop:
-        text = (
-            f"mailbox {address}: {'POP3' if imap else 'IMAP'} was switched off; both are open now"
-        )
+        text = f"mailbox {address}: {'POP3' if imap else 'IMAP'} was disabled; both are enabled now"
         gathering.note("changed", text, one.place)
     if one.text("comment"):
-        gathering.note("left out", f"mailbox {address}: its comment is not taken over", one.place)
+        gathering.note("left out", f"mailbox {address}: its comment is not imported", one.place)
     if one.flag("reply_enabled", default=False):
-        text = f"mailbox {address}: the absence notice is not taken over: make it in the pages"
+        text = f"mailbox {address}: the vacation reply is not imported: create it again"
         gathering.note("left out", text, one.place)
     _forwarding(gathering, one, address)
     _spam(gathering, one, address)
@@ -126,7 +124,7 @@ def _forwarding(gathering: Gathering, one: Fields, address: str) -> None:
             targets = [address, *targets]
         gathering.route(address, targets, one.place)
     elif targets:
-        text = f"mailbox {address}: forwarding is switched off and not taken over"
+        text = f"mailbox {address}: forwarding is disabled and not imported"
         gathering.note("left out", text, one.place)
 
 
@@ -135,7 +133,7 @@ def _spam(gathering: Gathering, one: Fields, address: str) -> None:
     if "spam_enabled" in one.values:
         held.fields["preferences"] = {"spam_check": one.flag("spam_enabled", True)}
     if one.number("spam_threshold", 80) != 80:
-        text = f"mailbox {address}: spam_threshold is a percentage of Rspamd: set the score anew"
+        text = f"mailbox {address}: spam_threshold is a percentage; set a new score"
         gathering.note("left out", text, one.place)
 
 
@@ -187,8 +185,7 @@ def _token(gathering: Gathering, token: Fields, address: str) -> None:
     if bound:
         text = (
             f"app password {name!r} of {address} is bound to {', '.join(bound)[:200]}, which "
-            "is not possible "
-            "here: make a new one"
+            "is not supported: create a new one"
         )
         gathering.note("left out", text, token.place)
         return

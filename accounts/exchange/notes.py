@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias
 from accounts.exchange.document import Document
 
 Kind: TypeAlias = Literal["left out", "changed", "decide"]
-"""`left out`: the document lacks it. `changed`: it is there in another form than in the source.
-`decide`: it was taken over as it is, and an administrator has to look at it."""
+"""`left out`: it is not in the document. `changed`: the document has it in another form than the
+source. `decide`: it was imported unchanged, and an administrator should check it."""
 
 
 class SourceError(ValueError):

@@ -72,5 +72,5 @@ class Fields:
 def root_of(file: str, tree: Any) -> Fields:
     """Return the object that a document is; raise `SourceError` if it is none."""
     if not isinstance(tree, dict):
-        raise SourceError(f"{file}: an object is expected at the top")
+        raise SourceError(f"{file}: expected an object at the top level")
     return Fields(tree, Place(file))

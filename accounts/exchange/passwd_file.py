@@ -22,7 +22,7 @@ def read_passwd_file(gathering: Gathering, file: str, data: bytes, separator: st
     for line in plain_lines(file, data, gathering.left_out):
         fields = line.text.split(separator, 7 if separator == ":" else 2)
         if len(fields) < 2:
-            gathering.note("left out", "a user and a password are expected", line.place)
+            gathering.note("left out", "expected a user and a password", line.place)
             continue
         extra = fields[7] if len(fields) > 7 else ""
         if separator == "|":
@@ -30,7 +30,7 @@ def read_passwd_file(gathering: Gathering, file: str, data: bytes, separator: st
         homes += len(fields) > 5 and bool(fields[5].strip())
         count += _mailbox(gathering, line, fields, extra)
     if homes:
-        text = f"the file names home folders ({homes}): mail in them has to be copied"
+        text = f"the file names home folders ({homes}): copy the mail in them yourself"
         gathering.note("decide", text, Place(file))
     return count
 
@@ -57,7 +57,7 @@ def _mailbox(gathering: Gathering, line: Line, fields: list[str], extra: str) ->
 
 
 def _extra(word: str, values: dict[str, Any]) -> str | None:
-    """Take over one extra field; return a text if it cannot be taken over."""
+    """Import one extra field; return a text if it cannot be imported."""
     name, _, value = word.partition("=")
     try:
         if name in ("userdb_quota_rule", "quota_rule"):
@@ -73,5 +73,5 @@ def _extra(word: str, values: dict[str, Any]) -> str | None:
         return None
     if name == "allow_nets":
         values["may_login"] = values["may_send"] = False
-        return "logins from some networks only are not possible here: it may not log in"
-    return None if name in _IGNORED else f"{name} is not taken over"
+        return "limiting logins to some networks is not supported: its login is disabled"
+    return None if name in _IGNORED else f"{name} is not imported"

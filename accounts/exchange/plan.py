@@ -55,7 +55,7 @@ TIMES = frozenset(
     {"created", "changed", "password_changed", "last_login", "last_used", "last_client"}
     | {"activated", "retired"}
 )
-"""Fields that are taken over when an object is added, and are no difference afterwards."""
+"""Fields that are imported when an object is added, and count as no difference afterwards."""
 
 _SECRET = frozenset({"password", "secret", "private"})
 
@@ -169,11 +169,11 @@ class _Plan:
         if target == one.name:
             return "it would be an alias of itself"
         if target not in self._ours:
-            return f"it would be an alias of {target}, which is not there"
+            return f"it would be an alias of {target}, which does not exist"
         if self._alias_of(target) is not None:
             return f"{target} is an alias itself"
         if one.name in self._with_mailboxes:
-            return "it would be an alias domain, and it has mailboxes"
+            return "it would be an alias domain, but it has mailboxes"
         return ""
 
     def _alias_of(self, name: str) -> str | None:
@@ -187,7 +187,7 @@ class _Plan:
         reason = self._place_conflict(one.address)
         domain = one.address.rpartition("@")[2]
         if not reason and one.address in self._aliases:
-            reason = "there is an alias of this name"
+            reason = "there is an alias with this name"
         elif not reason and (target := self._alias_of(domain)) is not None:
             reason = f"{domain} is an alias of {target}"
         if reason:
@@ -198,7 +198,7 @@ class _Plan:
     def _alias(self, one: Alias) -> Change:
         reason = self._place_conflict(one.address)
         if not reason and one.address in self._mailboxes:
-            reason = "there is a mailbox of this name"
+            reason = "there is a mailbox with this name"
         if reason:
             return Change("conflict", "alias", one.address, reason=reason)
         return self._object("alias", one.address, one, self._aliases.get(one.address), frozenset())

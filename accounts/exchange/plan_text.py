@@ -29,7 +29,7 @@ def plan_lines(changes: Sequence[Change], *, kept: bool = False) -> Iterator[str
             yield f"    {_difference(one, added=change.action == 'add')}"
     found = counts(changes)
     yield (
-        f"{found['add']} to add, {found['change']} to change, {found['keep']} as they are, "
+        f"{found['add']} to add, {found['change']} to change, {found['keep']} unchanged, "
         f"{found['conflict']} in conflict"
     )
 

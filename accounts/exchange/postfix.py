@@ -58,7 +58,7 @@ def read(files: Files, *, origin: str | None = None, first_wins: bool = True) ->
         if not _SKIPPED.search(name):
             by_role.setdefault(guess_role(name, data), []).append((name, data))
     if not by_role:
-        raise SourceError("there is no table of Postfix and no passwd-file")
+        raise SourceError("no table of Postfix and no passwd-file was found")
     gathering = Gathering(next(iter(files.content)), origin)
     for name, data in by_role.get("domains", ()):
         read_domain_list(gathering, name, data)

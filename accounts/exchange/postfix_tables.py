@@ -28,7 +28,7 @@ def read_entries(gathering: Gathering, file: str, data: bytes) -> Iterator[Entry
     """Yield the entries of a table; note lines of regular expressions and keys without a value."""
     for line in logical_lines(file, data, gathering.left_out):
         if _PATTERN.match(line.text):
-            text = "a regular expression cannot be taken over: make aliases with * of it"
+            text = "a regular expression cannot be imported: use aliases with * instead"
             gathering.note("left out", text, line.place)
             continue
         quoted = _QUOTED_KEY.match(line.text)
@@ -62,7 +62,8 @@ def read_mailbox_map(gathering: Gathering, file: str, data: bytes, known: set[st
     """Add the mailboxes of virtual_mailbox_maps that have no password elsewhere."""
     for entry in read_entries(gathering, file, data):
         if entry.key.startswith("@"):
-            gathering.note("left out", f"{entry.key}: a mailbox for a whole domain", entry.place)
+            text = f"{entry.key}: a mailbox for a whole domain is not supported"
+            gathering.note("left out", text, entry.place)
         elif "@" not in entry.key and _is_domain(entry.key):
             gathering.domain(entry.key, entry.place)
         elif (address := gathering.own_address(entry.key, entry.place, "mailbox")) not in (
@@ -70,7 +71,7 @@ def read_mailbox_map(gathering: Gathering, file: str, data: bytes, known: set[st
             *known,
         ):
             if address in gathering.mailboxes:
-                gathering.note("left out", f"mailbox {address} is there twice", entry.place)
+                gathering.note("left out", f"mailbox {address} appears twice", entry.place)
             elif gathering.mailbox(entry.key, entry.place) is not None:
                 text = f"mailbox {address} has no password in the files; nobody can log in"
                 gathering.note("changed", text, entry.place)

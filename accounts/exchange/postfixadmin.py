@@ -93,7 +93,7 @@ def read(tables: Tables) -> Reading:
     `SourceError` if there is neither a table of domains nor one of mailboxes.
     """
     if "domain" not in tables and "mailbox" not in tables:
-        raise SourceError("there are no rows of the tables domain and mailbox of PostfixAdmin")
+        raise SourceError("the tables domain and mailbox of PostfixAdmin are missing or empty")
     gathering = Gathering("postfixadmin")
     for place, text in tables.problems:
         gathering.note("left out", text, place)
@@ -151,13 +151,13 @@ def _domain(gathering: Gathering, row: Row) -> None:
     elif transport.partition(":")[0] not in _LOCAL_TRANSPORTS:
         fields["transport"] = _whole(row.text("transport"))
     elif transport not in _LOCAL_TRANSPORTS:
-        text = f"domain {name}: its transport delivers on the old host and is not taken over"
+        text = f"domain {name}: its transport delivers on the old server and is not imported"
         gathering.note("changed", text, row.place)
     if row.number("quota") > 0:
-        text = f"domain {name}: the limit of all its mailboxes together is not taken over"
+        text = f"domain {name}: the limit for all its mailboxes together is not imported"
         gathering.note("changed", text, row.place)
     if row.number("password_expiry") > 0:
-        text = f"domain {name}: passwords do not expire here"
+        text = f"domain {name}: Gatepost has no expiry of passwords"
         gathering.note("changed", text, row.place)
     gathering.domain(name, row.place, **fields)
 
@@ -171,7 +171,7 @@ def _mailbox(gathering: Gathering, row: Row) -> None:
         "enabled": row.flag("active"),
     }
     if quota < 0:
-        text = f"mailbox {row.text('username')}: its quota is switched off, so it has no limit"
+        text = f"mailbox {row.text('username')}: its quota is disabled, so it has no limit"
         gathering.note("changed", text, row.place)
     if row.flag("smtp_active", default=True) is False:
         fields["may_send"] = False
@@ -183,7 +183,7 @@ def _alias(gathering: Gathering, row: Row) -> None:
     targets = []
     for target in addresses(row.text("goto")):
         if "@autoreply." in target:
-            text = f"{address}: the absence notice is not taken over: make it in the pages"
+            text = f"{address}: the vacation reply is not imported: create it again"
             gathering.note("left out", text, row.place)
         else:
             targets.append(target)
@@ -211,7 +211,7 @@ def _alias_domain(gathering: Gathering, row: Row) -> None:
 
 def _vacation(gathering: Gathering, row: Row) -> None:
     if row.flag("active"):
-        text = f"{row.text('email')}: the text of its absence notice is not taken over"
+        text = f"{row.text('email')}: the text of its vacation reply is not imported"
         gathering.note("left out", text, row.place)
 
 
@@ -229,7 +229,7 @@ def _fetchmail(gathering: Gathering, row: Row) -> None:
     if protocol not in ports:
         raise RowError("protocol is neither IMAP nor POP3")
     if row.text("mda"):
-        gathering.note("changed", f"fetchmail of {mailbox}: mda is never run", row.place)
+        gathering.note("changed", f"fetchmail of {mailbox}: mda is not run", row.place)
     gathering.remote_account(
         mailbox,
         row.place,
@@ -265,7 +265,7 @@ def _administrators(gathering: Gathering, tables: Tables) -> None:
         if domain == "ALL":
             everywhere.add(login.lower())
         elif login.lower() not in known:
-            text = f"{login} administers {domain} and is no administrator"
+            text = f"{login} administers {domain}, but is not an administrator"
             gathering.note("left out", text, row.place)
         elif name := gathering.domain(domain, row.place):
             domains.setdefault(login.lower(), []).append(name)

@@ -107,7 +107,7 @@ class _Settling:
             else:
                 kept, other = (first, route) if duplicates == "first" else (route, first)
                 found[key] = kept
-                text = f"{key} is there twice; {kept.place} counts, as in the other system"
+                text = f"{key} appears twice; {kept.place} is used, as in the other system"
                 self._g.note("left out", text, other.place)
         return found
 
@@ -115,7 +115,7 @@ class _Settling:
         text = route.key
         if "@" not in text and text:
             if self._g.origin is None:
-                reason = f"alias {text!r} has no domain; the other system adds the name of its host"
+                reason = f"alias {text!r} has no domain; the other system adds its own host name"
                 self._g.note("left out", reason, route.place)
                 return None
             text = f"{text}@{self._g.origin}"
@@ -143,7 +143,7 @@ class _Settling:
             fields = {"targets": tuple(targets), **route.fields}
             self._g.aliases[key] = Held(route.place, fields)
         else:
-            self._g.note("left out", f"alias {key} has no target that can be used", route.place)
+            self._g.note("left out", f"alias {key} has no usable target", route.place)
 
     def _forwarding(self, key: str, mailbox: Held, targets: list[str], route: Route) -> None:
         if not route.fields.get("enabled", True) or targets == [key]:
@@ -151,10 +151,7 @@ class _Settling:
         keep = key in targets
         others = tuple(target for target in targets if target != key)
         if not others:
-            text = (
-                f"{key} is a mailbox and an alias without a target that can be used; the "
-                "mailbox stays"
-            )
+            text = f"{key} is a mailbox, and an alias without a usable target; the mailbox is kept"
             self._g.note("changed", text, route.place)
             return
         before = mailbox.fields.get("forwards", ())
@@ -162,9 +159,8 @@ class _Settling:
         mailbox.fields["keep_copy"] = keep
         if not keep:
             text = (
-                f"{key} is a mailbox and an alias: its mail goes to {_shown(others)} only, "
-                "and the mailbox "
-                "gets none, as in the other system"
+                f"{key} is a mailbox and an alias: as in the other system, its mail goes only to "
+                f"{_shown(others)}"
             )
             self._g.note("changed", text, route.place)
 
@@ -216,9 +212,9 @@ class _Settling:
     def _whole_domain(self, domain: str, route: Route) -> None:
         targets = self._targets(route, f"@{domain}")
         if not targets:
-            self._g.note("left out", f"@{domain} has no target that can be used", route.place)
+            self._g.note("left out", f"@{domain} has no usable target", route.place)
         elif not route.fields.get("enabled", True):
-            self._g.note("left out", f"@{domain} is switched off", route.place)
+            self._g.note("left out", f"@{domain} is disabled", route.place)
         elif any(target.startswith("@") for target in targets):
             self._domain_to_domain(domain, targets, route.place)
         else:
@@ -233,15 +229,14 @@ class _Settling:
             ]
             if eaten:
                 text = (
-                    f"catch-all @{domain}: Postfix gives it the mail of {_shown(eaten)} too; "
-                    "here a mailbox "
-                    "gets its own mail"
+                    f"catch-all @{domain}: in Postfix it also gets the mail of {_shown(eaten)}; "
+                    "in Gatepost a mailbox gets its own mail"
                 )
                 self._g.note("changed", text, route.place)
 
     def _domain_to_domain(self, domain: str, targets: list[str], place: Place) -> None:
         if len(targets) > 1:
-            text = f"@{domain} leads to a domain and to other targets; only one domain is possible"
+            text = f"@{domain} leads to a domain and to other targets; only one domain is allowed"
             self._g.note("left out", text, place)
             return
         try:
@@ -263,7 +258,8 @@ class _Settling:
             target = self._end_of(name)
             own = self._mailboxes_of.get(name)
             if target is None or target not in domains:
-                text = f"domain {name} is an alias of {held.fields['alias_of']}, which is not there"
+                other = held.fields["alias_of"]
+                text = f"domain {name} is an alias of {other}, which does not exist"
                 self._g.note("left out", text, place)
                 held.fields["alias_of"] = None
             elif own:
@@ -308,7 +304,8 @@ class _Settling:
     ) -> None:
         missing = [target for target in targets if self._is_missing(target, catching)]
         if missing:
-            self._g.note("decide", f"{what} leads to {_shown(missing)}, which is not there", place)
+            text = f"{what} leads to {_shown(missing)}, which does not exist"
+            self._g.note("decide", text, place)
 
     def _is_missing(self, target: str, catching: str) -> bool:
         """Return whether nobody has the address; the catch-all of `catching` does not count."""
@@ -332,7 +329,7 @@ class _Settling:
             if held.fields.get("is_relay") and own:
                 for address in own:
                     del self._g.mailboxes[address]
-                text = f"{name} is relayed to another host, which has the mailboxes {_shown(own)}"
+                text = f"{name} is relayed to another server, but has mailboxes: {_shown(own)}"
                 self._g.note("left out", text, held.place)
 
     def limits(self) -> None:
@@ -347,7 +344,7 @@ class _Settling:
                 most = held.fields.get(field)
                 if most is not None and count > most:
                     held.fields[field] = count
-                    text = f"{field} of {name} is {count}, as many as there are; it was {most}"
+                    text = f"{field} of {name} is raised from {most} to {count}: so many exist"
                     self._g.note("changed", text, held.place)
             self._quotas(name, held, own)
 
@@ -358,11 +355,14 @@ class _Settling:
         quotas = [self._g.mailboxes[one].fields.get("quota", default) for one in own]
         if any(quota is None for quota in quotas):
             held.fields["max_quota"] = None
-            text = f"domain {name}: mailboxes without a quota are there, so it has no max_quota"
+            text = f"domain {name}: it has mailboxes without a quota, so max_quota is not set"
             self._g.note("changed", text, held.place)
         elif highest := max([most, *[quota for quota in (*quotas, default) if quota]]):
             if highest > most:
-                text = f"domain {name}: max_quota is that of the largest mailbox, {highest} octets"
+                text = (
+                    f"domain {name}: max_quota is raised to {highest} octets, the quota of its "
+                    "largest mailbox"
+                )
                 self._g.note("changed", text, held.place)
             held.fields["max_quota"] = highest
 

@@ -17,10 +17,10 @@ def parse_size(text: str, plain_unit: str = "b") -> int | None:
     """
     match = _SIZE.fullmatch(text)
     if match is None:
-        raise ValueError("this is no size such as 5G or 500M")
+        raise ValueError("expected a size such as 5G or 500M")
     octets = int(match[1]) << 10 * _UNITS[(match[2] or plain_unit).lower()]
     if octets >= 1 << 53:
-        raise ValueError("this size is too large")
+        raise ValueError("the size is too large")
     return octets or None
 
 
@@ -34,6 +34,6 @@ def parse_quota_rule(rule: str) -> int | None:
     for limit in limits.split(":"):
         name, _, value = limit.partition("=")
         if folder != "*" or name not in ("bytes", "storage"):
-            raise ValueError("only a rule for the octets of all folders can be taken over")
+            raise ValueError("only a quota in octets for all folders can be imported")
         octets = parse_size(value, "k" if name == "storage" else "b")
     return octets

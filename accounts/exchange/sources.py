@@ -40,9 +40,9 @@ def read_source(
     text has no secret.
     """
     if source not in SOURCES:
-        raise SourceError(f"{source[:50]!a} is none of: {', '.join(SOURCES)}")
+        raise SourceError(f"{source[:50]!a} is not one of: {', '.join(SOURCES)}")
     if not places:
-        raise SourceError(f"{source}: {SOURCES[source]} is expected")
+        raise SourceError(f"{source}: expected {SOURCES[source]}")
     if source == "gatepost":
         return _export(places, largest)
     return _READERS[source](places, origin, password)
@@ -87,12 +87,12 @@ def _document(read: Callable[[str, bytes], Reading]) -> _Read:
 
 
 SOURCES: Final[Mapping[str, str]] = {
-    "gatepost": "a file that `export` wrote",
+    "gatepost": "a file written by `export`",
     "postfix": "files of Postfix and Dovecot, or their folder",
     "docker-mailserver": "the folder of its configuration",
     "postfixadmin": "a dump, a file of SQLite, or postgresql://USER@HOST/DATABASE",
     "mailcow": "a dump",
-    "mailu": "a file that config-export wrote",
+    "mailu": "a file written by config-export",
     "couchmail": "a JSON file with its documents",
     "docker-dovecot-rspamd": "the folder of its configuration",
 }

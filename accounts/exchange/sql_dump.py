@@ -136,7 +136,7 @@ class _Dump:
         elif match := _CREATE.match(text, position):
             self._create(_last_name(match[1]), match.end())
         elif (match := _OTHER_INSERT.match(text, position)) and self._wants(match[1]):
-            self._problem(position, "an INSERT without VALUES is not read")
+            self._problem(position, "an INSERT without VALUES is not supported")
         return self._skip(position)
 
     def _wants(self, name: str) -> bool:
@@ -159,7 +159,7 @@ class _Dump:
             columns = self._columns(table, named, len(values))
             if columns is None:
                 self._problem(
-                    start, f"a row of table {table} has {len(values)} values: no such layout"
+                    start, f"a row of table {table} has {len(values)} values: unknown layout"
                 )
             else:
                 self._tables.add(table, Row(columns, values, self._place(start)))
@@ -182,7 +182,7 @@ class _Dump:
             columns = self._columns(table, named, len(fields))
             if columns is None:
                 self._problem(
-                    start, f"a row of table {table} has {len(fields)} values: no such layout"
+                    start, f"a row of table {table} has {len(fields)} values: unknown layout"
                 )
             else:
                 row = Row(columns, [copied(one) for one in fields], self._place(start))
@@ -222,7 +222,7 @@ class _Dump:
 
     def _problem(self, position: int, text: str) -> None:
         if len(self._tables.problems) == MOST_PROBLEMS:
-            raise SourceError(f"{self._file}: more than {MOST_PROBLEMS} places cannot be read")
+            raise SourceError(f"{self._file}: more than {MOST_PROBLEMS} statements cannot be read")
         self._tables.problems.append((self._place(position), text))
 
 

@@ -91,7 +91,7 @@ class Values:
                 values.append(value)
                 match = _END.match(text, position)
                 if match is None:
-                    raise ValueSyntaxError("a comma or a closing parenthesis is expected")
+                    raise ValueSyntaxError("expected a comma or a closing parenthesis")
                 end = match[1]
             position = match.end()
             if end == ")":
@@ -108,7 +108,7 @@ class Values:
 
     def _expression(self, text: str, position: int, depth: int) -> tuple[Value, int]:
         if depth > DEEPEST_CALL:
-            raise ValueSyntaxError("calls are nested too deep")
+            raise ValueSyntaxError("calls are nested too deeply")
         value, position = self._simple(text, position, depth)
         while match := _CAST.match(text, position):
             position = match.end()
@@ -118,7 +118,7 @@ class Values:
         if match := _ESCAPED.match(text, position):
             if match := _QUOTED[True].match(text, match.end()):
                 return _long_escapes(match[1].replace("''", "'")), match.end()
-            raise ValueSyntaxError("a string is not closed")
+            raise ValueSyntaxError("a string is not terminated")
         if match := _HEX.match(text, position):
             digits = match[1] or match[2] or ""
             if len(digits) % 2:
@@ -134,7 +134,7 @@ class Values:
             return _number(match[1]), match.end()
         if match := _WORD.match(text, position):
             return self._word(text, match[1].lower(), match.end(), depth)
-        raise ValueSyntaxError("a value is expected")
+        raise ValueSyntaxError("expected a value")
 
     def _word(self, text: str, word: str, position: int, depth: int) -> tuple[Value, int]:
         match = _OPEN.match(text, position)
@@ -149,7 +149,7 @@ class Values:
             arguments.append(value)
             match = _END.match(text, position)
             if match is None or len(arguments) > DEEPEST_CALL:
-                raise ValueSyntaxError("a call is not closed")
+                raise ValueSyntaxError("a call is not terminated")
             position = match.end()
             if match[1] == ")":
                 return _call(word, arguments), position

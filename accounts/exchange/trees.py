@@ -35,7 +35,7 @@ def read_json(file: str, data: bytes) -> Any:
         raise SourceError(f"{file}: the document is nested more than {DEEPEST} deep") from None
     except ValueError as error:
         line = error.lineno if isinstance(error, json.JSONDecodeError) else 0
-        raise SourceError(f"{Place(file, line)}: this is no JSON") from None
+        raise SourceError(f"{Place(file, line)}: not valid JSON") from None
     layer = [value] if isinstance(value, dict | list) else []
     for _ in range(DEEPEST):
         groups = [one.values() if isinstance(one, dict) else one for one in layer]
@@ -63,7 +63,7 @@ def read_yaml(file: str, data: bytes) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = Place(file, mark.line + 1 if mark is not None else 0)
-        raise SourceError(f"{place}: this is no YAML") from None
+        raise SourceError(f"{place}: not valid YAML") from None
 
 
 class _Builder:
@@ -79,7 +79,7 @@ class _Builder:
         keys: list[str | None] = [None]
         for event in events:
             if getattr(event, "anchor", None) is not None or getattr(event, "tag", None):
-                raise self._error(event, "anchors, aliases and tags are not read")
+                raise self._error(event, "anchors, aliases and tags are not supported")
             if isinstance(event, yaml.ScalarEvent):
                 if isinstance(stack[-1], dict) and keys[-1] is None:
                     keys[-1] = event.value
@@ -89,7 +89,7 @@ class _Builder:
                 if len(stack) > DEEPEST:
                     raise self._error(event, f"the document is nested more than {DEEPEST} deep")
                 if isinstance(stack[-1], dict) and keys[-1] is None:
-                    raise self._error(event, "a key that is a list or a mapping")
+                    raise self._error(event, "a key is a list or a mapping")
                 child: list[Any] | dict[str, Any]
                 child = {} if isinstance(event, yaml.MappingStartEvent) else []
                 self._put(stack, keys, child)

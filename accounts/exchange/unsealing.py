@@ -35,7 +35,7 @@ def open_secret(secret: Secret, seal: Seal, purpose: str) -> str:
     try:
         return opened.decode()
     except UnicodeDecodeError:
-        raise SealError(f"{purpose} is no text") from None
+        raise SealError(f"{purpose} is not text") from None
 
 
 def _domain(one: Domain, seal: Seal) -> Domain:

@@ -52,11 +52,11 @@ def test_an_export_imports_without_loss_and_once(rich: Shell) -> None:
     shell = other(rich)
     output = shell.run("accounts", "import", "gatepost", str(file))
     assert "+ mailbox bob@example.org" in output
-    assert output.endswith("9 added, 0 changed, 0 as they are, 0 refused\n")
+    assert output.endswith("9 added, 0 changed, 0 unchanged, 0 refused\n")
     assert exported(shell) == exported(rich)
     before = shell.tables()
     output = shell.run("accounts", "import", "gatepost", str(file))
-    assert output == "0 added, 0 changed, 9 as they are, 0 refused\n"
+    assert output == "0 added, 0 changed, 9 unchanged, 0 refused\n"
     assert shell.tables() == before
 
 
@@ -153,7 +153,7 @@ def test_passwords_in_clear_text_are_hashed(shell: Shell) -> None:
     (row,) = shell.tables()["mailbox"]
     assert PASSWORD not in str(row)
     assert "{ARGON2ID}" in str(row)
-    assert shell.run(*words).endswith("0 added, 0 changed, 2 as they are, 0 refused\n")
+    assert shell.run(*words).endswith("0 added, 0 changed, 2 unchanged, 0 refused\n")
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ class ImportSuite(DirectoryBase):
             aliases=({"address": "bob@example.org", "targets": ("anna@example.org",)},),
         )
         before = exported(desk)
-        with pytest.raises(ImportRefused, match="there is an alias of this name") as caught:
+        with pytest.raises(ImportRefused, match="there is an alias with this name") as caught:
             imported(desk, wanted)
         assert [one.name for one in caught.value.outcome.refused] == [
             "info@example.org",

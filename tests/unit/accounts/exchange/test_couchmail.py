@@ -57,10 +57,10 @@ def test_documents(form: Any) -> None:
         True,
         "keep;",
     )
-    assert said(reading, "document 2", "'other'", "is not there")
+    assert said(reading, "document 2", "'other'", "its document is missing")
     assert said(reading, "document 8", "invitations")
     assert said(reading, "document 10", "nobody can log in")
-    assert said(reading, "document 11", "there twice")
+    assert said(reading, "document 11", "another document has the same _id")
     assert said(reading, "document 14", "password is not text")
 
 

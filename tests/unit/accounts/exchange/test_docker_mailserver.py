@@ -33,9 +33,9 @@ def test_accounts_aliases_and_quotas() -> None:
         "anna@example.org": 5 << 30,
         "bob@example.org": 50 << 20,
     }
-    assert said(reading, "postfix-accounts.cf:4", "userdb_mail is not taken over")
+    assert said(reading, "postfix-accounts.cf:4", "userdb_mail is not imported")
     assert said(reading, "dovecot-quotas.cf:3", "no such mailbox")
-    assert said(reading, "dovecot-quotas.cf:4", "no size")
+    assert said(reading, "dovecot-quotas.cf:4", "expected a size")
     assert said(reading, "postfix-regexp.cf:2", "regular expression")
     # its tables are of the type texthash, in which the last line counts
     assert aliases(reading) == {
@@ -92,7 +92,7 @@ def test_fetchmail() -> None:
     # a mailbox that fetches from itself goes round and round
     (circle,) = mailboxes(reading)["bob@example.org"].remote_accounts
     assert not circle.enabled
-    assert said(reading, "fetchmail.cf:8", "fetch from itself")
+    assert said(reading, "fetchmail.cf:8", "fetch from this server")
 
 
 def test_dkim_keys_beside_the_key_table() -> None:
@@ -114,9 +114,9 @@ def test_dkim_keys_beside_the_key_table() -> None:
     (key,) = reading.document.domains[0].dkim_keys
     assert (key.selector, key.algorithm, key.state) == ("mail", "ed25519", "active")
     assert key.private.clear == PEM
-    assert said(reading, "KeyTable:2", "is not in the source")
-    assert said(reading, "KeyTable:3", "no private key")
-    assert said(reading, "KeyTable:4", "is expected")
+    assert said(reading, "KeyTable:2", "is missing in the source")
+    assert said(reading, "KeyTable:3", "not a private key")
+    assert said(reading, "KeyTable:4", "expected a line")
 
 
 def test_files_that_are_not_taken_over_are_named() -> None:

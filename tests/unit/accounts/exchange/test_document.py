@@ -76,7 +76,7 @@ def test_addresses_are_brought_into_their_one_spelling() -> None:
         (document(x={})[:-3] + b"[" * 10_000, "recursion limit"),
         (b" " * (LARGEST + 1), "larger than 64 MiB"),
         (b"{}", '"format" and "version" are missing'),
-        (b'{"format": "other", "version": 1}', '"format" has to be'),
+        (b'{"format": "other", "version": 1}', '"format" is not'),
         (b'{"format": "gatepost accounts", "version": 2}', "version 2, this program reads 1"),
         (document(version=[[]]), "version [[]]"),
         (document(tokens=[]), "tokens: Extra inputs"),
@@ -89,13 +89,13 @@ def test_addresses_are_brought_into_their_one_spelling() -> None:
         (document(mailboxes=[{"address": "a@example.org", "enabled": 1}]), "0.enabled"),
         (document(mailboxes=[{"address": "a@example.org", "password": "x"}]), "its scheme"),
         (document(mailboxes=[{"address": "a@example.org", "display_name": "a\0"}]), "control"),
-        (document(mailboxes=[{"address": "a@example.org"}] * 2), "is there twice"),
+        (document(mailboxes=[{"address": "a@example.org"}] * 2), "appears twice"),
         (
             document(
                 mailboxes=[{"address": "a@example.org"}],
                 aliases=[{"address": "A@example.org", "targets": ["b@example.org"]}],
             ),
-            "a@example.org is there twice",
+            "a@example.org appears twice",
         ),
         (document(aliases=[{"address": "a@example.org", "targets": []}]), "targets"),
         (document(domains=[{"name": "example.org", "transport": "x y"}]), "transport of Postfix"),
@@ -115,7 +115,7 @@ def test_a_rule_has_a_depth() -> None:
     deep: Any = {}
     for _ in range(30):
         deep = {"a": [deep]}
-    with pytest.raises(DocumentError, match="at most 32 lists and objects"):
+    with pytest.raises(DocumentError, match="lists and objects more than 32 deep"):
         parse(
             document(
                 mailboxes=[

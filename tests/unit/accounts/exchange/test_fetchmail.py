@@ -75,15 +75,17 @@ def test_what_is_noted() -> None:
         "poll i.example proto imap port 99999 user u password p ssl\n"
     )
     assert said(reading, "fetchmailrc:1", "STARTTLS is required")
-    assert said(reading, "fetchmailrc:2", "IMAP or POP3")
+    assert said(reading, "fetchmailrc:2", "neither IMAP nor POP3")
     assert said(reading, "fetchmailrc:3", "password is missing")
     assert said(reading, "fetchmailrc:4", "several users")
     assert said(reading, "fetchmailrc:5", "only the first of its folders")
-    assert said(reading, "fetchmailrc:6", "not by the program of mda")
-    assert said(reading, "fetchmailrc:7", "never run")
+    assert said(reading, "fetchmailrc:6", "mda is ignored")
+    assert said(reading, "fetchmailrc:7", "not run")
     assert said(reading, "no such mailbox", "imap u at h.example")
     assert said(reading, "fetchmailrc:9", "port")
-    assert said(fetched("poll a.example proto imap user u password p", None), "no mailbox of ours")
+    assert said(
+        fetched("poll a.example proto imap user u password p", None), "no local mailbox is named"
+    )
 
 
 def test_a_folder_of_docker_dovecot_rspamd() -> None:
@@ -114,7 +116,7 @@ poll isp.example protocol pop3 user 'c' password 'q' ssl
     assert said(reading, "anna@example.org/passwd:2", "only the first line")
     assert accounts(reading) == [("imap", "mail.example.com", 993, "implicit", "anna@isp.example")]
     assert accounts(reading, "bob@example.org") == [("pop3", "isp.example", 995, "implicit", "b")]
-    assert said(reading, "users/fetcher/fetchmailrc:3", "no mailbox of ours")
+    assert said(reading, "users/fetcher/fetchmailrc:3", "no local mailbox is named")
     assert said(reading, "fdm.conf", "rules of fdm")
 
 

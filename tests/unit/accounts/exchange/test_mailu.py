@@ -113,9 +113,9 @@ def test_a_full_export() -> None:
     )
     assert [(one.name, one.password) for one in user.app_passwords] == [("phone", HASH)]
     assert said(reading, "user 1", "'bound'", "bound to 192.168.1.1")
-    assert said(reading, "user 1", "POP3 was switched off")
-    assert said(reading, "user 1", "absence notice")
-    assert said(reading, "domain 1", "sign up")
+    assert said(reading, "user 1", "POP3 was disabled")
+    assert said(reading, "user 1", "vacation reply")
+    assert said(reading, "domain 1", "sign-up")
     assert said(reading, "relay.example is a relay domain")
     assert aliases(reading) == {
         "info@example.com": ("post.master@example.com", "x@outside.example"),
@@ -152,7 +152,7 @@ def test_json_says_the_same() -> None:
     assert found["c@example.com"].quota is None
     # the hash is cut: nobody can log in, and mail still arrives
     assert found["d@example.com"].password is None
-    assert said(reading, "user 4", "there twice")
+    assert said(reading, "user 4", "appears twice")
     assert said(reading, "user 5", "nobody can log in")
     assert said(reading, "user 6", "enabled is neither true nor false")
     assert said(reading, "user 7", "email is not text")
@@ -167,13 +167,13 @@ def test_json_says_the_same() -> None:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (b"", "an object is expected"),
-        (b"- a\n", "an object is expected"),
+        (b"", "expected an object"),
+        (b"- a\n", "expected an object"),
         (b"x: 1\n", "none of the sections"),
-        (b"user: [\n", "this is no YAML"),
-        (b"user: 'x\n", "this is no YAML"),
+        (b"user: [\n", "not valid YAML"),
+        (b"user: 'x\n", "not valid YAML"),
         (b"\xff\xfe", "not UTF-8"),
-        (b"user: \0", "this is no YAML"),
+        (b"user: \0", "not valid YAML"),
         (b"[" * 10_000, "nested more than 20"),
         (b"user: " + b"[" * 10_000, "nested more than 20"),
         (b"- " * 10_000, "nested more than 20"),
@@ -181,7 +181,7 @@ def test_json_says_the_same() -> None:
         (b'{"user":' + b"[" * 100 + b"]" * 100 + b"}", "nested more than 20"),
         (b"a: &a [x]\nuser: *a\n", "anchors"),
         (b"user: !!python/object/apply:os.system ['true']\n", "tags"),
-        (b"? [a]\n: b\n", "a key that is a list"),
+        (b"? [a]\n: b\n", "a key is a list"),
         (b"user: 1\n" * 3_000_000, "larger than 16 MiB"),
     ],
     ids=lambda one: one if isinstance(one, str) else ascii(one[:20]),

@@ -94,7 +94,7 @@ def test_the_lines_of_a_dry_run() -> None:
         "    targets: anna@example.org, x@other.example",
         "! alias info@none.example",
         "    there is no domain none.example",
-        "2 to add, 1 to change, 1 as they are, 1 in conflict",
+        "2 to add, 1 to change, 1 unchanged, 1 in conflict",
     ]
     assert "= domain example.org" in plan_lines(make_plan(wanted, present), kept=True)
 
@@ -102,10 +102,10 @@ def test_the_lines_of_a_dry_run() -> None:
 @pytest.mark.parametrize(
     ("wanted", "reason"),
     [
-        (boxes({"address": "info@example.org"}), "there is an alias of this name"),
+        (boxes({"address": "info@example.org"}), "there is an alias with this name"),
         (
             boxes(aliases=({"address": "bob@example.org", "targets": ("a@example.org",)},)),
-            "there is a mailbox of this name",
+            "there is a mailbox with this name",
         ),
         (document(mailboxes=({"address": "a@other.example"},)), "there is no domain other.example"),
         (document(mailboxes=({"address": "a@example.net"},)), "is an alias of example.org"),
@@ -115,7 +115,7 @@ def test_the_lines_of_a_dry_run() -> None:
         ),
         (
             document(domains=({"name": "b.example", "alias_of": "c.example"},)),
-            "alias of c.example, which is not there",
+            "alias of c.example, which does not exist",
         ),
         (
             document(domains=({"name": "b.example", "alias_of": "example.net"},)),

@@ -87,11 +87,11 @@ def test_passwd_lines_that_are_odd() -> None:
     assert set(mailboxes(reading)) == {"anna@example.org", "nets@example.org", "mbox@example.org"}
     assert mailboxes(reading)["anna@example.org"].password == HASH  # the first counts
     assert said(reading, "passwd:1", "'anna' is not an address")
-    assert said(reading, "passwd:3", "there twice", "passwd:2 counts")
+    assert said(reading, "passwd:3", "appears twice", "passwd:2 is used")
     assert not mailboxes(reading)["nets@example.org"].may_login
-    assert said(reading, "passwd:4", "some networks only")
-    assert said(reading, "passwd:5", "userdb_mail is not taken over")
-    assert said(reading, "passwd:5", "userdb_quota_rule: only a rule for the octets")
+    assert said(reading, "passwd:4", "limiting logins to some networks")
+    assert said(reading, "passwd:5", "userdb_mail is not imported")
+    assert said(reading, "passwd:5", "userdb_quota_rule: only a quota in octets")
     assert said(reading, "passwd:6", "a user and a password")
     assert said(reading, "passwd:7", "../etc@example.org")
 
@@ -108,7 +108,7 @@ def test_passwords_and_quotas_in_two_files() -> None:
     )
     (anna,) = mailboxes(reading).values()
     assert (anna.password, anna.quota) == (HASH, 1 << 30)
-    assert not said(reading, "there twice")
+    assert not said(reading, "appears twice")
 
 
 def test_a_name_without_a_domain_gets_the_origin() -> None:
@@ -166,7 +166,7 @@ quoted@example.org "two words"@outside.example
         "example.com": {"catch_all": "anna@example.org"},
         "several.example": {},
     }
-    assert said(reading, "virtual:13", "virtual:12 counts")
+    assert said(reading, "virtual:13", "virtual:12 is used")
 
 
 def test_the_last_of_two_lines_counts_in_texthash() -> None:
@@ -196,8 +196,12 @@ def test_a_catch_all_takes_no_mail_of_mailboxes_any_more() -> None:
     """docker-mailserver issue 3751: Postfix gives the catch-all what mailboxes should get."""
     reading = pair("@example.org anna@example.org\nbob@example.org bob@example.org\n")
     assert domains(reading) == {"example.org": {"catch_all": "anna@example.org"}}
-    assert said(reading, "virtual:1", "clear@example.org too", "a mailbox gets its own mail")
-    assert not said(reading, "bob@example.org too")
+    assert said(
+        reading,
+        "virtual:1",
+        "gets the mail of clear@example.org; in Gatepost a mailbox gets its own mail",
+    )
+    assert not said(reading, "bob@example.org; in Gatepost")
 
 
 def test_circles_are_cut() -> None:
@@ -241,10 +245,10 @@ def test_a_long_chain_of_aliases_takes_no_stack() -> None:
         ("info@example.org :include:/etc/list", "a command or a file"),
         ("info@example.org", "has no value"),
         (r"/^(.*)@example\.com$/ ${1}@example.org", "a regular expression"),
-        ("info@example.org info@example.org", "no target that can be used"),
+        ("info@example.org info@example.org", "no usable target"),
         ("info@exam_ple.org anna@example.org", "not a domain"),
         ("@loop.example @loop2.example\n@loop2.example @loop.example", "is an alias of"),
-        ("@alias.example @nowhere.example", "which is not there"),
+        ("@alias.example @nowhere.example", "which does not exist"),
         ("@example.org @other.example\n@other.example x@outside.example", "has mailboxes"),
         ("info@example.org nobody@example.org", "leads to nobody@example.org"),
         ("@example.org nobody@example.org", "@example.org leads to nobody@example.org, from where"),
@@ -275,7 +279,7 @@ def test_other_tables() -> None:
     assert mailboxes(reading)["new@example.org"].password is None
     assert said(reading, "vmailbox:2", "no password in the files")
     assert not said(reading, "vmailbox:1")
-    assert said(reading, "vmailbox:4", "a mailbox for a whole domain")
+    assert said(reading, "vmailbox:4", "a mailbox for a whole domain is not supported")
     assert set(domains(reading)) == {"example.org", "example.info", "example.biz"}
     assert mailboxes(reading)["anna@example.org"].rights == ("info@example.org",)
     assert mailboxes(reading)["bob@example.org"].rights == ("info@example.org", "@example.net")
@@ -318,7 +322,7 @@ def test_octets_that_are_no_text() -> None:
     }
     assert said(reading, "virtual:3", "not UTF-8")
     # a continuation never goes to the alias before the one that was left out
-    assert said(reading, "virtual:4", "continues one that was left out")
+    assert said(reading, "virtual:4", "continues a line that was left out")
     assert said(reading, "virtual:5", "NUL")
     with pytest.raises(SourceError, match="UTF-16"):
         pair("a@example.org b@example.org".encode("utf-16"))

@@ -69,8 +69,8 @@ def test_domains() -> None:
         "old.example": {"enabled": False},
     }
     assert said(reading, "dump.sql:4", "all its mailboxes together")
-    assert said(reading, "dump.sql:4", "passwords do not expire")
-    assert said(reading, "none.example", "delivers on the old host")
+    assert said(reading, "dump.sql:4", "no expiry of passwords")
+    assert said(reading, "none.example", "delivers on the old server")
 
 
 def test_mailboxes_and_forwarding() -> None:
@@ -127,8 +127,8 @@ def test_aliases() -> None:
     assert not alias(reading, "gone@example.org").enabled
     assert domains(reading)["example.net"]["catch_all"] == "anna@example.org"
     assert domains(reading)["example.com"] == {"alias_of": "example.org"}
-    assert said(reading, "away@example.net", "absence notice is not taken over")
-    assert said(reading, "away@example.net", "the text of its absence notice")
+    assert said(reading, "away@example.net", "vacation reply is not imported")
+    assert said(reading, "away@example.net", "the text of its vacation reply")
 
 
 def test_administrators() -> None:
@@ -146,7 +146,7 @@ def test_administrators() -> None:
     some = found["some@example.org"]
     assert (some.role, some.domains, some.enabled) == ("domains", ("example.net",), False)
     assert some.password == HASH
-    assert said(reading, "ghost@example.org administers example.net and is no administrator")
+    assert said(reading, "ghost@example.org administers example.net, but is not an administrator")
 
 
 def test_fetchmail_and_app_passwords() -> None:
@@ -177,13 +177,13 @@ def test_limits_that_are_exceeded_already() -> None:
     reading = dump(DOMAINS + rows)
     assert domains(reading)["example.net"]["max_mailboxes"] == 7
     assert domains(reading)["example.net"]["max_quota"] == 5_000_000_000
-    assert said(reading, "max_mailboxes of example.net is 7")
+    assert said(reading, "max_mailboxes of example.net is raised from 5 to 7")
     reading = dump(DOMAINS + mailbox("a@example.net", CRYPT))
     assert "max_quota" not in domains(reading)["example.net"]
     assert said(reading, "mailboxes without a quota")
     reading = dump(DOMAINS + mailbox("a@backup.example", CRYPT))
     assert not reading.document.mailboxes
-    assert said(reading, "backup.example is relayed to another host")
+    assert said(reading, "backup.example is relayed to another server")
 
 
 POSTGRESQL = f"""\
@@ -267,5 +267,5 @@ def test_a_broken_file_of_sqlite(tmp_path: Path) -> None:
 
 
 def test_a_dump_of_something_else() -> None:
-    with pytest.raises(SourceError, match="no rows of the tables domain and mailbox"):
+    with pytest.raises(SourceError, match="tables domain and mailbox of PostfixAdmin are missing"):
         dump("INSERT INTO `wp_posts` VALUES (1,'x');")

@@ -54,11 +54,11 @@ def test_a_pair_of_files(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "places", "says"),
     [
-        ("exchange", ["x"], "none of: gatepost, postfix"),
-        ("mailu", [], "config-export wrote is expected"),
+        ("exchange", ["x"], "not one of: gatepost, postfix"),
+        ("mailu", [], "expected a file written by config-export"),
         ("mailu", ["a", "b"], "one file or one database"),
         ("gatepost", ["/nowhere"], "No such file"),
-        ("gatepost", ["/dev/zero"], "no regular file"),
+        ("gatepost", ["/dev/zero"], "not a regular file"),
         ("gatepost", ["{folder}/mailu"], "Invalid JSON"),
         ("mailu", ["{folder}/gatepost"], "none of the sections"),
         ("couchmail", ["{folder}/gatepost"], "a list of documents"),

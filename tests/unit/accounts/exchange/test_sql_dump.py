@@ -115,7 +115,7 @@ def test_the_body_of_a_trigger_is_no_data() -> None:
     ("text", "says"),
     [
         ("INSERT INTO box VALUES (1,2,3,4);", "has 4 values"),
-        ("INSERT INTO box VALUES (1,'x", "a value is expected"),
+        ("INSERT INTO box VALUES (1,'x", "expected a value"),
         ("INSERT INTO box VALUES (1,2", "a comma or a closing"),
         ("INSERT INTO box VALUES (SELECT 1);", "a comma or a closing"),
         ("INSERT INTO box SELECT * FROM y;", "without VALUES"),
