@@ -8,9 +8,9 @@ Postfix's smtpd_sender_login_maps::
     @example.net         carol
     @example.com         *
 
-``@example.net`` is every address of the domain that has no line of its own; an address with an
-extension (``alice+lists@example.org``) belongs to the owners of the address without it, unless it
-has a line of its own. ``*`` stands for every login that no line names. Case does not matter, and
+``@example.net`` covers every address of the domain without a line of its own. An address with an
+extension (``alice+lists@example.org``) belongs to the owners of the plain address, unless it has a
+line of its own. ``*`` stands for every login that no line names. Case does not matter, and
 a domain may be written in U-labels or in A-labels.
 """
 
@@ -29,7 +29,7 @@ from gatepost.list_file import ListFileError, read_lines
 from msgauth.mail_address import MailAddress, without_route
 
 MAX_SHOWN = 200
-"""Maximum characters of a line in an error, because a continued line may be as long as its file."""
+"""Maximum characters of a line in an error; a continued line may be as long as its file."""
 
 ANY_OTHER_LOGIN = "*"
 """Stands for every login that no line of a table names."""
@@ -42,7 +42,7 @@ _LITERAL = re.compile(r"\[[0-9A-Za-z:.]+\]\Z")
 
 
 class OwnershipError(ValueError):
-    """A line of a table cannot be read; the message says where and what is allowed."""
+    """A line of a table is invalid; the message gives the place and the allowed form."""
 
 
 class SenderRights(Protocol):
@@ -64,14 +64,15 @@ class Owned(NamedTuple):
 
     sender: MailAddress
     logins: frozenset[str]
-    """In the form of `login_key`."""
+    """Logins in the form of `login_key`."""
 
 
 class OwnerTable:
     """Senders and their owners; the `SenderRights` of a configuration and its files.
 
     `delimiters` are the characters that may separate a local part from its extension.
-    `login_owns_itself`: a login that is an address may use it, with or without an extension.
+    With `login_owns_itself`, a login that is an address may use that address, with or without an
+    extension.
     """
 
     def __init__(
@@ -119,7 +120,7 @@ class OwnerTable:
         return self._owners.get(f"@{sender.domain}") if sender.domain else None
 
     def _own_keys(self, sender: MailAddress) -> tuple[str, ...]:
-        """Return the address as it stands, and without its extension."""
+        """Return the address unchanged, and without its extension."""
         full = _key(sender)
         mailbox = sender.unquoted_local.lower()
         plain = self._without_extension(mailbox) if sender.domain else mailbox
@@ -148,7 +149,7 @@ class OwnerTable:
 
 
 class OwnerSettings(Section):
-    """Owners of senders; the same keys in each daemon that asks."""
+    """Settings of sender ownership, the same for each daemon that uses them."""
 
     owners: tuple[str, ...] = Field(
         default=(),
@@ -190,7 +191,7 @@ class OwnerSettings(Section):
 
 
 def read_rights(settings: OwnerSettings) -> SenderRights:
-    """Return the rights that the settings and their files give; raises `OwnershipError`."""
+    """Return the rights from the settings and their files; raises `OwnershipError`."""
     return OwnerTable(
         _all_lines(settings),
         delimiters=settings.recipient_delimiter,
@@ -199,7 +200,7 @@ def read_rights(settings: OwnerSettings) -> SenderRights:
 
 
 def parse_owned(line: str) -> Owned:
-    """Return what a line says; raises `OwnershipError`."""
+    """Return the parsed line; raises `OwnershipError`."""
     first, *logins = line.replace(",", " ").split() or [""]
     sender = MailAddress.parse(first)
     is_address = sender.domain or (sender.local and _LITERAL.search(first))
@@ -221,8 +222,8 @@ def parse_owned(line: str) -> Owned:
 def read_owned(path: Path) -> Iterator[Owned]:
     """Yield the lines of a file; raises `OwnershipError` with file and line.
 
-    A line that begins with a blank continues the one before, as in Postfix's tables. Where it could
-    as well be a line of its own it is refused: one of the two readings would give rights away.
+    A line that begins with a blank continues the previous line, as in Postfix's tables. If it could
+    also be a line of its own, it is refused, because one of the two readings would grant rights.
     """
     at: int = 0
     line: list[str] = []
@@ -246,7 +247,7 @@ def read_owned(path: Path) -> Iterator[Owned]:
 
 
 def login_key(login: str) -> str:
-    """Return a login as it is compared: in lower case, and the domain of an address in A-labels."""
+    """Return a login for comparison: in lower case, with the domain of an address in A-labels."""
     return _key(MailAddress.parse(login))
 
 
@@ -276,7 +277,7 @@ def _is_owned(line: str) -> bool:
 
 
 def _routed(sender: MailAddress) -> MailAddress:
-    """Return the sender without the source route in its quotes, which Postfix would remove."""
+    """Return the sender without a quoted source route, which Postfix would remove."""
     local = sender.unquoted_local
     plain = without_route(local)
     return sender if plain == local else sender._replace(local=plain)

@@ -35,7 +35,7 @@ PIECES: dict[str, Callable[[Bench], None]] = {
     "soak": soak.run,
     "stack": stack.run,
 }
-"""By the word of the command line."""
+"""The pieces, by their word on the command line."""
 
 DEFAULT = ("milters", "postfix", "policyd", "soak", "stack")
 

@@ -2,8 +2,8 @@
 
 ``python -m tools.bench.accounts_lookups [--domains 10000] [--mailboxes 1000000] [--seconds 5]``
 
-Sixteen tasks ask for random names, as sixteen connections do. The rate counts the CPU time of this
-process, so that other work on the machine does not change it; PostgreSQL's own time is not in it.
+Sixteen tasks ask for random names, like sixteen connections. The rate is per second of CPU time of
+this process, so that other work on the machine does not change it; it excludes PostgreSQL's time.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class Rows:
         self.mailboxes = mailboxes
 
     def address(self, number: int) -> str:
-        """Return the address of a mailbox, from 1."""
+        """Return the address of a mailbox; numbers start at 1."""
         return f"user{number}@d{number % self.domains}.example"
 
     def tables(self) -> Iterator[tuple[str, list[str], Iterator[tuple[Any, ...]]]]:
-        """Yield tables in the order of their references: name, columns and rows."""
+        """Yield the tables, each after those that it refers to: name, columns and rows."""
         numbers = range(1, self.mailboxes + 1)
         aliases = range(1, self.mailboxes + 1, 10)
         times = (NOW, NOW)
@@ -85,7 +85,7 @@ class Rows:
 
 
 def fill_sqlite(path: Path, rows: Rows) -> None:
-    """Make the file."""
+    """Create the file and fill its tables."""
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
     schema.metadata.create_all(engine)
     engine.dispose()
@@ -102,7 +102,7 @@ def fill_sqlite(path: Path, rows: Rows) -> None:
 
 
 async def fill_postgres(url: str, rows: Rows) -> None:
-    """Make the tables."""
+    """Create the tables and fill them."""
     engine = create_async_engine(
         url.replace("postgresql:", "postgresql+asyncpg:"), poolclass=NullPool
     )
@@ -117,7 +117,7 @@ async def fill_postgres(url: str, rows: Rows) -> None:
 
 
 def keys(rows: Rows, kind: str, seed: int) -> Iterator[tuple[str, str, bool]]:
-    """Yield a map, a key and whether it is found, for ever."""
+    """Yield a map, a key and whether it is found, endlessly."""
     numbers = random.Random(seed)
     while True:
         number = numbers.randint(1, rows.mailboxes)

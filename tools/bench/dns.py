@@ -68,7 +68,7 @@ def table(zone: Zone) -> bytes:
 
 
 def txt(text: str) -> str:
-    """A TXT record of any length (RFC 1035 section 3.3.14: strings of at most 255 octets)."""
+    """Return a TXT record of any length (RFC 1035 section 3.3.14: strings of up to 255 octets)."""
     return " ".join(f'"{text[at : at + 255]}"' for at in range(0, len(text), 255))
 
 

@@ -1,4 +1,4 @@
-"""Machine and versions of a measurement."""
+"""Description of the machine, and versions of the programs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _output(*argv: str | Path) -> str:
 
 
 def environment() -> dict[str, str]:
-    """Return what there is to know, in words."""
+    """Return the description, by topic."""
     told = {
         "date": datetime.now(UTC).date().isoformat(),
         "gatepost": _output("git", "describe", "--always", "--dirty"),

@@ -26,11 +26,11 @@ class Load:
     p99: float
     errors: int
     replies: dict[str, int]
-    """How often each reply came, by its command in the milter protocol or its first word."""
+    """Number of each reply, by its command in the milter protocol or its first word."""
 
     @property
     def rate(self) -> float:
-        """Messages or requests a second."""
+        """Return the messages or requests per second."""
         return self.done / self.seconds
 
 
@@ -57,9 +57,9 @@ def milter(
     first: int = 0,
     replies: Path | None = None,
 ) -> Load:
-    """Hand messages of the corpus to the milter at ``unix:PATH`` or ``inet:PORT``.
+    """Send messages of the corpus to the milter at ``unix:PATH`` or ``inet:PORT``.
 
-    `replies`: a file that gets what was answered to the first message. Raises `LoadError`.
+    `replies` is a file for the replies to the first message. Raises `LoadError`.
     """
     numbers = [str(n) for n in (connections, per_connection, seconds, messages, first)]
     return _run([str(build("milter")), address, *numbers, str(corpus), str(replies or "-")])
@@ -77,10 +77,10 @@ def policy(
     span: int = 0,
     rate: float = 0,
 ) -> Load:
-    """Ask the policy server: about triplets that are new, or of `span` ones again and again.
+    """Send requests to the policy server, for new triplets or for `span` triplets in turn.
 
-    `rate`: requests a second that become due whatever the server does, their times counted from
-    then; 0 for one after the other on each connection.
+    `rate` is the number of requests that become due per second, whether or not the server keeps up;
+    times count from then. With 0, each connection sends one request after the other.
 
     Raises `LoadError`.
     """
@@ -91,7 +91,7 @@ def policy(
 
 
 def added_fields(replies: Path) -> list[tuple[str, str]]:
-    """Names and values of the header fields that the recorded replies add."""
+    """Return names and values of the header fields that the recorded replies add."""
     found = []
     for command, data in _packets(replies.read_bytes()):
         if command in "hi":

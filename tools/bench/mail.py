@@ -20,14 +20,14 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 SELECTOR = "s1"
 ED25519_SELECTOR = "s2"
 CLIENT = "192.0.2.10"
-"""Who brings the mail from outside; the SPF records name it."""
+"""The client that sends mail from outside; the SPF records name it."""
 
 _LINE = 76
 _WORDS = ("the", "of", "and", "to", "in", "is", "that", "for", "it", "as", "with", "was", "be")
 _SIGNED = ("From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type")
 
 Field = tuple[str, str]
-"""Name and value; a value is what stands behind the colon, its folds with CRLF."""
+"""Name and value; the value is everything after the colon, folded with CRLF."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +42,19 @@ class Mail:
 
     @property
     def octets(self) -> bytes:
-        """The message as it goes over SMTP."""
+        """Return the message in the form for SMTP."""
         head = "".join(f"{name}:{value}\r\n" for name, value in self.fields)
         return head.encode() + b"\r\n" + self.body
 
     def with_fields_on_top(self, *fields: Field) -> Mail:
-        """Return the same with further header fields above the others."""
+        """Return the message with more header fields on top."""
         return replace(self, fields=(*fields, *self.fields))
 
 
 def domain(number: int) -> str:
-    """Domain number so and so; all of them have the same records, see `tools.bench.records`.
+    """Return the domain `number`; `tools.bench.records` has the records, the same for all.
 
-    The top-level domain is not ``test``: libunbound, in opendkim, asks nobody about that one.
+    The top-level domain is not ``test``: libunbound, in opendkim, never queries it.
     """
     return f"d{number}.bench.example"
 
@@ -86,7 +86,7 @@ def compose(size: int, number: int = 0, *, client: str = CLIENT) -> Mail:
 
 
 def compose_header(mail: Mail) -> bytes:
-    """Return the header with the empty line that ends it."""
+    """Return the header including the empty line at its end."""
     return replace(mail, body=b"").octets
 
 
@@ -110,7 +110,7 @@ def _body(size: int) -> bytes:
 
 
 class Keys:
-    """An RSA-2048 and an Ed25519 key in PEM files of `folder`, made anew."""
+    """New RSA-2048 and Ed25519 keys, in PEM files in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self.rsa_file, self.ed25519_file = folder / "rsa.pem", folder / "ed25519.pem"
@@ -121,7 +121,7 @@ class Keys:
 
     @property
     def rsa_record(self) -> str:
-        """The text of the TXT record."""
+        """Return the text of the TXT record."""
         octets = self.rsa.public_key().public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         )
@@ -129,7 +129,7 @@ class Keys:
 
     @property
     def ed25519_record(self) -> str:
-        """The text of the TXT record."""
+        """Return the text of the TXT record."""
         octets = self.ed25519.public_key().public_bytes_raw()
         return f"v=DKIM1; k=ed25519; p={base64.b64encode(octets).decode()}"
 

@@ -17,14 +17,14 @@ from tools.bench.namespace import NAMESERVER
 from tools.bench.server import Server, answers
 
 HOSTNAME = "mail.gateway.example"
-"""The name of the servers in Authentication-Results."""
+"""The authserv-id of all servers."""
 
 PEERS_VENV = BUILT / "peers"
 """What pip installs of the peers: they have versions of their own of what we use too."""
 
 
 class OpenDkim(Server):
-    """opendkim, signing mail from loopback and verifying all other."""
+    """opendkim, which signs mail from loopback and verifies all other mail."""
 
     name = "opendkim"
 
@@ -46,7 +46,7 @@ class OpenDkim(Server):
 
 
 class OpenDmarc(Server):
-    """opendmarc behind opendkim and policyd-spf: it reads their results from the header."""
+    """opendmarc after opendkim and policyd-spf, whose results it reads from the header."""
 
     name = "opendmarc"
 
@@ -62,10 +62,10 @@ class OpenDmarc(Server):
 
 
 class Rspamd(Server):
-    """rspamd with the modules that sign and verify and no other.
+    """rspamd with only the modules that sign and verify.
 
-    `processes`: of its proxy, which speaks the milter protocol and here does the work as well; one
-    a core unless told otherwise. As it is installed it has one.
+    `processes` is the number of its proxies, which speak the milter protocol and here also do the
+    work; by default one for each core. A fresh installation has one.
     """
 
     name = "rspamd"
@@ -141,7 +141,7 @@ milter_headers { use = ["authentication-results"]; }
 
 
 class DkimpyMilter(Server):
-    """dkimpy-milter from PyPI, signing or verifying."""
+    """dkimpy-milter from PyPI, which signs or verifies."""
 
     name = "dkimpy-milter"
 
@@ -167,10 +167,10 @@ class DkimpyMilter(Server):
 
 
 class Gatepost(Server):
-    """``gatepost milters`` with the settings that users have, unless `settings` says otherwise.
+    """``gatepost milters`` with default settings, except for `settings`.
 
-    With `ed25519` every message gets a second signature, as is Gatepost's default where a domain
-    has both keys.
+    With `ed25519` every message gets a second signature, Gatepost's default for a domain with both
+    keys.
     """
 
     name = "gatepost"

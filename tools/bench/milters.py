@@ -1,4 +1,4 @@
-"""Benchmark of milters over a unix socket: signing, verifying, the whole verdict."""
+"""Benchmark of milters over a unix socket: signing, verifying, and all checks together."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tools.bench.server import Server
 from tools.bench.triplets import SPF_REQUEST
 
 CONNECTIONS = 8
-"""Sessions of Postfix that hand over mail at once."""
+"""Number of concurrent sessions of Postfix."""
 
 FRESH = 6_000
-"""Messages from a domain of its own each, more than are handed over in one load, so that no cache
-has ever seen the domain."""
+"""Messages, each from a different domain: more than one load sends, so that no cache knows the
+domains."""
 
 _ONLY_DKIM = "[milters.verify]\nspf = false\ndmarc = false\narc = false\niprev = false"
 _FIRST = "Authentication-Results", f" {HOSTNAME}; dkim=pass header.d=d0.bench.example"
@@ -31,7 +31,7 @@ _SECOND = "Authentication-Results", f" {HOSTNAME}; spf=pass smtp.mailfrom=d0.ben
 
 
 def run(bench: Bench) -> None:
-    """Run all of it."""
+    """Run all cases."""
     signing(bench)
     verifying(bench)
     verifying_uncached(bench)
@@ -59,7 +59,7 @@ def _loads(bench: Bench, corpus_file: Path, server: Server, *, per_connection: i
 
 
 def _check(corpus_file: Path, wanted: str, server: Server) -> None:
-    """See that the server does the work: a benchmark of an error message is fast."""
+    """Check that the server does the work; it would be fast if it only reported an error."""
     replies = server.folder / "replies"
     load.milter(server.address, corpus_file, connections=1, messages=1, replies=replies)
     fields = [f"{name}:{value}" for name, value in load.added_fields(replies)]
@@ -85,7 +85,7 @@ def _tables(
 
 
 def signing(bench: Bench) -> None:
-    """Mail of our own is signed."""
+    """Measure the signing of our own mail."""
     corpora = {
         size: _write(bench, f"plain-{size}", [compose(size, client=LOOPBACK)])
         for size in bench.extent.sizes
@@ -127,7 +127,7 @@ def _signing_targets(size: int, rows: list[Row]) -> list[Target]:
 
 
 def verifying(bench: Bench) -> None:
-    """DKIM signatures of mail from outside are verified; the keys are in every cache."""
+    """Measure the verification of DKIM signatures, with the keys in every cache."""
     corpora = {
         size: _write(bench, f"signed-{size}", [sign(compose(size), 0, bench.keys.rsa)])
         for size in bench.extent.sizes
@@ -155,7 +155,7 @@ def _fresh(bench: Bench) -> Path:
 
 
 def verifying_uncached(bench: Bench) -> None:
-    """Each message is from a domain that nobody has asked DNS about."""
+    """Measure messages from domains that are in no cache."""
     fresh = bench.folder / "fresh"
     if not fresh.exists():
         fresh = _fresh(bench)
@@ -172,7 +172,7 @@ def verifying_uncached(bench: Bench) -> None:
 def _each_anew(
     bench: Bench, title: str, servers: Sequence[Server], fresh: Path, wanted: str
 ) -> list[Row]:
-    """Measure servers that are started anew, with empty caches, for each load."""
+    """Measure servers that are restarted for each load, so that their caches are empty."""
     rows = {server.name: Row(server.name) for server in servers}
     with bench.steps.step(title) as step:
         for number in range(bench.extent.rounds):
@@ -201,7 +201,7 @@ def _once(bench: Bench, server: Server, fresh: Path) -> Sample:
 
 
 def verdict(bench: Bench) -> None:
-    """All that is known about mail from outside, against what it takes today."""
+    """Measure all checks of mail from outside, in Gatepost and in the usual set of servers."""
     signed = [sign(compose(size), 0, bench.keys.rsa) for size in bench.extent.sizes[:2]]
     request = bench.folder / "spf-request"
     request.write_text(SPF_REQUEST)
@@ -270,7 +270,7 @@ def _verdict_table(title: str, rows: list[Row]) -> Table:
 
 
 def _together(parts: Sequence[Row]) -> Row:
-    """Return the parts as one server that does the work of all of them, one after the other."""
+    """Return a server that consists of the parts, which work one after the other."""
     row = Row(" + ".join(part.name for part in parts))
     for samples in zip(*(part.samples for part in parts), strict=True):
         row.samples.append(

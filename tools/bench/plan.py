@@ -23,19 +23,19 @@ S = TypeVar("S", bound=Server)
 
 @dataclass(frozen=True)
 class Extent:
-    """How long and how often."""
+    """Durations and numbers."""
 
     seconds: float
-    """Of one load of one server."""
+    """Seconds of one load of one server."""
     rounds: int
     sizes: tuple[int, ...]
-    """Octets of the messages."""
+    """Sizes of the messages in octets."""
     many_triplets: int
     soak: int
-    """Messages of the test of memory."""
+    """Messages of the memory test."""
 
     def seconds_of(self, number: int) -> float:
-        """Return how long the load of a round is; a round below 0 only warms the server up."""
+        """Return the seconds of a load in a round; a round below 0 only warms up the server."""
         return self.seconds if number >= 0 else 0.5
 
 
@@ -49,7 +49,7 @@ FULL = Extent(
 
 @dataclass(frozen=True)
 class Bench:
-    """The argument of every piece."""
+    """Argument of every piece."""
 
     extent: Extent
     folder: Path
@@ -91,10 +91,10 @@ class Bench:
 
 
 def idle_memory(servers: Iterable[Server]) -> dict[str, float]:
-    """MiB of each server before its first load."""
+    """Return the MiB of each server before its first load."""
     return {server.name: server.memory() for server in servers}
 
 
 def size_text(size: int) -> str:
-    """``20 KB``."""
+    """Return the size in the form ``20 KB``."""
     return f"{size // 1024} KB"

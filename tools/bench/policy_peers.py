@@ -20,7 +20,7 @@ from tools.bench.triplets import fill_gatepost, fill_postgrey, fill_sqlgrey
 class PolicyServer(Server):
     """A greylisting server that knows `triplets` triplets when it starts.
 
-    `delay`: seconds that the first attempt waits; None leaves the server's own default.
+    `delay` is the greylisting delay in seconds; None means the default of the server.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class PolicyServer(Server):
 
 
 class Postgrey(PolicyServer):
-    """postgrey, the greylisting server of most installations."""
+    """postgrey, the most common greylisting server."""
 
     name = "postgrey"
 
@@ -64,7 +64,7 @@ class Sqlgrey(PolicyServer):
     name = "sqlgrey"
 
     def start(self) -> None:
-        """Start it with a fresh database; it makes the tables, then they are filled."""
+        """Start it with a fresh database, and fill the tables that it creates."""
         database = self.folder / "sqlgrey.db"
         for old in self.folder.glob("sqlgrey.db*"):
             old.unlink()
@@ -92,9 +92,9 @@ def _has_tables(database: Path) -> bool:
 
 
 class GatepostPolicyd(PolicyServer):
-    """``gatepost policyd`` with greylisting as it is by default, on one of its stores.
+    """``gatepost policyd`` with the default greylisting, on one of its stores.
 
-    With `keep` the store is filled at the first start only. The store in memory starts empty.
+    With `keep`, the store is filled only at the first start. The memory store starts empty.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class GatepostPolicyd(PolicyServer):
         self._metrics, self._valkey = free_port(), free_port()
 
     def start(self) -> None:
-        """Start it, and Valkey (or Redis) as Debian configures it, where it is the store."""
+        """Start it, and Valkey (or Redis) with the settings of Debian, if that is its store."""
         if not self._keep:
             for old in (*self.folder.glob("policyd.sqlite*"), *self.folder.glob("*.rdb")):
                 old.unlink()
@@ -158,12 +158,12 @@ def _pings(port: int) -> bool:
 
 
 class PolicydSpf(Server):
-    """policyd-spf: a process for each connection of Postfix."""
+    """policyd-spf, with a process for each connection of Postfix."""
 
     name = "policyd-spf"
 
     def start(self) -> None:
-        """Start what starts the processes."""
+        """Start the program that starts the processes."""
         config = self.write(
             "policyd-spf.conf",
             "debugLevel = 0\nTestOnly = 1\nHELO_reject = Fail\nMail_From_reject = Fail\n"

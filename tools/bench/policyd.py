@@ -16,30 +16,30 @@ from tools.bench.server import Server
 from tools.bench.triplets import REQUEST
 
 CONNECTIONS = 16
-"""Sessions of Postfix that ask at once."""
+"""Number of concurrent sessions of Postfix."""
 
 IDLE = 1_000
-"""Connections that are only open: Postfix keeps one for each smtpd process."""
+"""Idle connections: Postfix keeps one for each smtpd process."""
 
 STORED = 10_000
-"""Triplets that a server knows in the main tables."""
+"""Known triplets in the main tables."""
 
 ASKED_ONCE = 10_000
-"""Known triplets that are asked about, each once, so that no memory of the last minute helps."""
+"""Requests for known triplets, each only once, so that no short-term cache helps."""
 
 GROWTH_ROUNDS = 7
-"""At least so many: what is looked for is a fifth, and two rounds of the same differ by as much."""
+"""Minimum number of rounds: the expected difference is a fifth, and equal rounds differ as much."""
 
 RATE = 1_000
-"""Requests a second at which answering times are compared: more than most mail systems ever see,
-and less than half of what postgrey can do."""
+"""Requests per second at which response times are compared: more than most mail systems ever get,
+and less than half of the capacity of postgrey."""
 
 _NEW = 10_000_000
-"""The first number of triplets that nobody has stored."""
+"""The first number of the triplets that are not stored."""
 
 
 def run(bench: Bench) -> None:
-    """Run all of it."""
+    """Run all cases."""
     side_by_side(bench)
     growth(bench)
 
@@ -53,7 +53,7 @@ def _template(bench: Bench) -> Path:
 def _known(
     bench: Bench, server: Server, *, span: int = STORED, requests: int = 0, idle: int = 0
 ) -> Case:
-    """Ask for known triplets: `requests` of them, or as many as pass in the time of a round."""
+    """Request known triplets: `requests` of them, or as many as fit into a round."""
     template = _template(bench)
 
     def one(number: int) -> Load:
@@ -88,7 +88,7 @@ def _new(bench: Bench, server: Server, *, rate: float = 0, first: int = _NEW) ->
 
 
 def _check(bench: Bench, server: PolicyServer) -> None:
-    """See that known triplets pass and new ones do not."""
+    """Check that known triplets pass and new ones do not."""
     template = _template(bench)
     known = load.policy(server.address, template, requests=20, span=STORED).replies
     new = load.policy(server.address, template, requests=20, first=2 * _NEW).replies
@@ -103,7 +103,7 @@ def _defers(word: str) -> bool:
 
 
 def side_by_side(bench: Bench) -> None:
-    """The servers with ten thousand triplets each."""
+    """Measure the servers with ten thousand triplets each."""
     servers: list[PolicyServer] = [
         GatepostPolicyd(bench.folder, "sqlite", triplets=STORED),
         GatepostPolicyd(bench.folder, "valkey", triplets=STORED),
@@ -168,7 +168,7 @@ def _time_targets(rows: Sequence[Row]) -> list[Target]:
 
 
 def growth(bench: Bench) -> None:
-    """Our stores with few and with many triplets; servers are started anew for each load."""
+    """Measure our stores with few and with many triplets; servers are restarted for each load."""
     for store in ("sqlite", "valkey"):
         counts = (STORED, bench.extent.many_triplets)
         servers = {

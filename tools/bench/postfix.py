@@ -35,11 +35,11 @@ _SETTINGS = {
 }
 
 _PROBE = 20
-"""Messages that show how fast a set-up is, before the number for one load is chosen."""
+"""Messages of a first run, whose speed decides how many a load has."""
 
 
 def run(bench: Bench) -> None:
-    """Run all of it."""
+    """Run all cases."""
     for piece in (outbound, inbound):
         try:
             piece(bench)
@@ -56,11 +56,11 @@ class Chain:
     parts: Sequence[Server]
 
     def cpu(self) -> float:
-        """Seconds of processor time that the filters, not Postfix, have used."""
+        """Return the CPU seconds of the filters, without Postfix."""
         return sum(part.cpu() for part in self.parts)
 
     def memory(self) -> float:
-        """MiB of the filters."""
+        """Return the MiB of the filters."""
         return sum(part.memory() for part in self.parts)
 
 
@@ -81,7 +81,7 @@ def _postfix(bench: Bench, services: Iterable[Service]) -> Iterator[PrivatePostf
 
 
 def _send(postfix: PrivatePostfix, service: str, message: Path, sessions: int, count: int) -> float:
-    """Send messages, one a connection, and return how long it took."""
+    """Send messages, one per connection, and return the seconds."""
     start = time.monotonic()
     done = subprocess.run(
         [
@@ -127,7 +127,7 @@ def _measure(
 
 
 def outbound(bench: Bench) -> None:
-    """Mail of our own is signed, over a unix socket and over TCP."""
+    """Measure the signing of our own mail, over a unix socket and over TCP."""
     message = bench.folder / "outbound"
     message.write_bytes(compose(_SIZE, client=LOOPBACK).octets.replace(b"\r\n", b"\n"))
     for over, words in (("unix", "unix socket"), ("inet", "TCP")):
@@ -156,7 +156,7 @@ def outbound(bench: Bench) -> None:
 
 
 def inbound(bench: Bench) -> None:
-    """Mail from outside meets all that is done to it: today's four servers, or our two."""
+    """Measure all filters of mail from outside: the usual four servers, or our two."""
     message = bench.folder / "inbound"
     signed = sign(compose(_SIZE), 0, bench.keys.rsa)
     message.write_bytes(signed.octets.replace(b"\r\n", b"\n"))

@@ -7,7 +7,7 @@ from tools.bench.mail import CLIENT, ED25519_SELECTOR, SELECTOR, Keys, domain
 
 
 def records(keys: Keys) -> Zone:
-    """The zone: keys, SPF and DMARC of every ``dN.bench.example``, and the client's names."""
+    """Return the zone: keys, SPF and DMARC of each ``dN.bench.example``, and the client's names."""
     name = domain(0)
     reverse = ".".join(reversed(CLIENT.split(".")))
     return {

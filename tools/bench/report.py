@@ -66,7 +66,7 @@ class Report:
             self._print(self._in(_DIM, f"  {note}"))
 
     def text(self, line: str) -> None:
-        """Print a line of a table of another form."""
+        """Print a line of a table with other columns."""
         self._texts.append(line)
         self._print(line)
 
@@ -82,7 +82,7 @@ class Report:
         self._print(self._in(_YELLOW, f"  !! {what}"))
 
     def summary(self) -> None:
-        """Print every target once more."""
+        """Print all targets again."""
         targets = [(table, target) for table in self._tables for target in table.targets]
         if not targets:
             return
@@ -141,5 +141,5 @@ def _as_json(table: Table) -> dict[str, Any]:
 
 
 def find(rows: Sequence[Row], name: str) -> Row | None:
-    """Return the row of a server that was measured."""
+    """Return the row of a measured server."""
     return next((row for row in rows if row.name == name and row.samples), None)

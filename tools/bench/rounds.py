@@ -23,7 +23,7 @@ class Sample:
     p50: float
     p99: float
     cpu: float
-    """Of all processes of the server, for one message or request."""
+    """Milliseconds of CPU time of all its processes, for one message or request."""
     questions: float
     """DNS questions for one message or request."""
     replies: dict[str, int]
@@ -55,28 +55,28 @@ class Measured(Protocol):
     name: str
 
     def cpu(self) -> float:
-        """Seconds of processor time used until now."""
+        """Return the CPU seconds used so far."""
 
     def memory(self) -> float:
-        """MiB in use (PSS)."""
+        """Return the MiB in use (PSS)."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A server and the load that it gets in round number so and so; before the first, -1."""
+    """A server and its load in a round; the round before the first is -1."""
 
     server: Measured
     load: Callable[[int], Load]
 
 
 def ratio(one: Row, other: Row, figure: str = "rate") -> float:
-    """How many times the figure of `other` that of `one` is; 0 when there is nothing to compare."""
+    """Return the figure of `one` divided by that of `other`; 0 if there is nothing to compare."""
     pairs = zip(one.all(figure), other.all(figure), strict=False)
     return statistics.median([a / b for a, b in pairs if b] or [0.0])
 
 
 def sample(case: Case, number: int, dns: DnsServer) -> Sample:
-    """Put the server under its load once."""
+    """Run one load."""
     cpu, asked = case.server.cpu(), dns.asked
     load = case.load(number)
     return Sample(
@@ -92,7 +92,7 @@ def sample(case: Case, number: int, dns: DnsServer) -> Sample:
 def measure(
     cases: Sequence[Case], rounds: int, dns: DnsServer, progress: Callable[[float, str], None]
 ) -> list[Row]:
-    """Measure the servers, which run already, in turns."""
+    """Measure running servers in turns."""
     rows = [Row(case.server.name) for case in cases]
     for number in range(rounds):
         for n, (case, row) in enumerate(zip(cases, rows, strict=True)):

@@ -45,16 +45,16 @@ class Server(ABC):
 
     @property
     def address(self) -> str:
-        """As the load generators take it."""
+        """Return the address in the form for the load generators."""
         return f"inet:{self.port}" if self.port else f"unix:{self.socket}"
 
     @property
     def postfix(self) -> str:
-        """As main.cf takes it."""
+        """Return the address in the form of main.cf."""
         return f"inet:{LOOPBACK}:{self.port}" if self.port else f"unix:{self.socket}"
 
     def listen(self, unix: str = "unix") -> str:
-        """Return the address as Gatepost and opendkim take it; `unix`: their word for a file."""
+        """Return the address for Gatepost and opendkim; `unix` is their word for a socket file."""
         return f"inet:{self.port}@{LOOPBACK}" if self.port else f"{unix}:{self.socket}"
 
     @abstractmethod
@@ -73,15 +73,15 @@ class Server(ABC):
 
     @property
     def sessions(self) -> Sequence[int]:
-        """Its processes are all that belong to these sessions."""
+        """Return the sessions that its processes belong to."""
         return [process.pid for process in self.processes]
 
     def cpu(self) -> float:
-        """Seconds of processor time used until now."""
+        """Return the CPU seconds used so far."""
         return cpu_seconds(self.sessions)
 
     def memory(self) -> float:
-        """MiB in use (PSS)."""
+        """Return the MiB in use (PSS)."""
         return pss_mib(members(self.sessions))
 
     def __enter__(self) -> Self:
@@ -100,12 +100,12 @@ class Server(ABC):
             process.stop(5)
 
     def check(self) -> None:
-        """Raise `ProcessDied` when a program of it has ended."""
+        """Raise `ProcessDied` if one of its programs has ended."""
         for process in self.processes:
             process.check_running()
 
     def is_ready(self) -> bool:
-        """Return whether it takes connections."""
+        """Return whether it accepts connections."""
         family = socket.AF_INET if self.port else socket.AF_UNIX
         with socket.socket(family) as client:
             try:

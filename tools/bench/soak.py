@@ -10,17 +10,17 @@ from tools.bench.report import Target
 from tools.bench.usage import members, pss_mib
 
 STEPS = 10
-"""Looks at the memory."""
+"""Number of memory measurements."""
 
 CHANGING = 1_000
-"""Different messages, from a domain of its own each."""
+"""Number of different messages, each from a different domain."""
 
 LARGE = ((20 << 20, 40), (2048, 1_000))
-"""Octets and number of the messages that follow: large ones, and what is left after them."""
+"""Octets and number of the messages that follow: large ones, then small ones."""
 
 
 def run(bench: Bench) -> None:
-    """Hand over many messages and print the memory of the largest worker."""
+    """Send many messages and print the memory of the largest worker."""
     server = Gatepost(bench.folder, bench.keys)
     path = bench.folder / "soak"
     with bench.running([server], lambda _: None) as good:

@@ -33,15 +33,15 @@ WANTED = 200.0
 """Maximum MiB of the idle pod."""
 
 QUIET = 10.0
-"""Seconds after the start, and after the load, until the memory is looked at."""
+"""Seconds between the start, or the load, and the measurement of the memory."""
 LOOKS = 5
-"""The median of so many counts: short-lived programs look at the files of Postfix."""
+"""Number of measurements for a median, because Postfix starts short-lived programs."""
 SESSIONS = 8
-"""SMTP sessions at a time that bring the load."""
+"""Number of concurrent SMTP sessions."""
 SIZE = 20480
-"""Octets of a message, signed by its domain."""
+"""Octets of a message, which its domain signs."""
 PART = 10
-"""The load is this part of the messages of the soak."""
+"""The load has the messages of the soak, divided by this number."""
 
 DOMAIN = "rcpt.example"
 MIB = 1 << 20
@@ -53,7 +53,7 @@ Memory = Mapping[str, float]
 
 @dataclass(frozen=True)
 class _Signed(Journey):
-    """Messages that are signed by the domain in From, another one each."""
+    """Messages that the domain in From signs, each a different one."""
 
     keys: Keys | None = None
 
@@ -63,8 +63,8 @@ class _Signed(Journey):
 
 
 def prepare() -> None:
-    """Build the images that are not there: packages come over the network, which the measurements
-    are cut off from. What is wrong is told now, and once more by `run`."""
+    """Build missing images. Their packages come over the network, which the measurements cannot
+    reach. Errors are reported now, and again by `run`."""
     if os.environ.get(WITHOUT_CONTAINERS):
         return
     try:
@@ -76,7 +76,7 @@ def prepare() -> None:
 
 
 def run(bench: Bench) -> None:
-    """Play the pod, look at it idle, under load and after it."""
+    """Play the pod, and measure it idle, under load and afterwards."""
     if os.environ.get(WITHOUT_CONTAINERS):
         bench.report.text(f"The pod is not measured: {WITHOUT_CONTAINERS} is set")
         return
@@ -139,7 +139,7 @@ def _playing(bench: Bench) -> Iterator[tuple[Pod, Sink]]:
 
 
 def _secrets(bench: Bench) -> dict[str, Path]:
-    """One key to sign with, and no certificate."""
+    """Prepare one signing key and no certificate."""
     folders = {name: bench.folder / name for name in ("mail-dkim", "mail-tls")}
     for folder in folders.values():
         folder.mkdir()

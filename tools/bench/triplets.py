@@ -61,7 +61,7 @@ SPF_REQUEST = (
     .replace("mx.{word}.example", "client.d0.bench.example")
     .replace("mail@{word}.example", "sender@d0.bench.example")
 )
-"""The same about the mail of `tools.bench.mail`, each request of another message."""
+"""The same for the mail of `tools.bench.mail`, with a different message for each request."""
 
 AGE = 86_400
 """Seconds since the stored triplets passed: long enough for every server to know them."""
@@ -71,31 +71,31 @@ _BATCH = 1_000
 
 @dataclass(frozen=True)
 class Attempt:
-    """What greylisting sees of a request."""
+    """Attributes of a request that greylisting uses."""
 
     network: str
     word: str
 
     @property
     def address(self) -> str:
-        """The client's address."""
+        """Return the client's address."""
         return f"{self.network}.7"
 
     @property
     def client_name(self) -> str:
-        """The client's verified host name."""
+        """Return the client's verified host name."""
         return f"mx.{self.word}.example"
 
     @property
     def sender(self) -> str:
-        """MAIL FROM."""
+        """Return the address of MAIL FROM."""
         return f"mail@{self.word}.example"
 
     recipient = "someone@rcpt.example"
 
 
 def attempt(number: int) -> Attempt:
-    """Attempt number so and so, as load/policy.c makes it."""
+    """Return the triplet of attempt `number`, the same as in load/policy.c."""
     low = number * 40503 & 0xFFFF
     word, rest = "", number + 26
     while rest:
@@ -105,7 +105,7 @@ def attempt(number: int) -> Attempt:
 
 
 def fill_gatepost(settings: StoreSettings, count: int) -> None:
-    """Put `count` triplets that have passed into a store of ours."""
+    """Put `count` triplets that have passed into a store of Gatepost."""
     asyncio.run(_fill_gatepost(settings, count))
 
 
@@ -129,7 +129,7 @@ def _key(one: Attempt) -> str:
 
 
 def fill_postgrey(folder: Path, count: int) -> None:
-    """Make postgrey's database with `count` triplets that have passed, by its own library."""
+    """Create postgrey's database with `count` triplets that have passed, with its own library."""
     then = int(time.time()) - AGE
     lines = (
         f"{one.network}.0/{one.sender}/{one.recipient}\t{then},{then + 300}\n"
@@ -150,7 +150,7 @@ def fill_postgrey(folder: Path, count: int) -> None:
 
 
 def fill_sqlgrey(database: Path, count: int) -> None:
-    """Put `count` senders that have passed into the SQLite file that sqlgrey has made."""
+    """Put `count` senders that have passed into the SQLite file of sqlgrey."""
     then = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(time.time() - AGE))
     with sqlite3.connect(database) as db:
         db.executemany("INSERT INTO from_awl VALUES (?, ?, ?, ?, ?)", _sqlgrey_rows(count, then))

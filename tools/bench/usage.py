@@ -10,7 +10,7 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 
 def _fields(pid: int) -> list[str]:
-    """What stands behind the name in /proc/PID/stat (proc(5)); empty when the process is gone."""
+    """Return the fields after the name in /proc/PID/stat (proc(5)); none if the process is gone."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -28,13 +28,13 @@ def _pids() -> Iterator[int]:
 
 
 def cpu_seconds(sessions: Iterable[int]) -> float:
-    """User and system time of the processes of these sessions, ended children included."""
+    """Return user and system time of the processes of these sessions, including ended children."""
     # fields 14 to 17 of proc(5): utime, stime, cutime, cstime; field 3 is the first here
     return sum(sum(map(int, _fields(pid)[11:15])) for pid in members(sessions)) / _TICK
 
 
 def pss_mib(pids: Iterable[int]) -> float:
-    """Memory of these processes: each page counts in parts by how many processes share it."""
+    """Return the memory of these processes, with each page divided by the number that share it."""
     kib = 0
     for pid in pids:
         try:
