@@ -10,9 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -51,7 +48,7 @@ def upgrade(settings: DatabaseSettings) -> tuple[str | None, str]:
     def work(connection: Connection) -> tuple[str | None, str]:
         before = read_revision(connection)
         _insist_on_known(before)
-        command.upgrade(_config(connection), REVISIONS[-1])
+        _go_to(connection, REVISIONS[-1], up=True)
         return before, REVISIONS[-1]
 
     return _run(settings, work)
@@ -71,7 +68,7 @@ def downgrade(settings: DatabaseSettings, revision: str) -> tuple[str | None, st
     def work(connection: Connection) -> tuple[str | None, str]:
         before = read_revision(connection)
         _insist_on_known(before)
-        command.downgrade(_config(connection), revision)
+        _go_to(connection, revision, up=False)
         return before, revision
 
     return _run(settings, work)
@@ -95,12 +92,20 @@ def _insist_on_known(revision: str | None) -> None:
         )
 
 
-def _config(connection: Connection) -> Config:
+def _go_to(connection: Connection, revision: str, *, up: bool) -> None:
+    # Alembic takes as long to load as all of SQLAlchemy, and only a migration needs it
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    return config
+    try:
+        (command.upgrade if up else command.downgrade)(config, revision)
+    except CommandError as error:
+        raise StoreError(str(error)) from None
 
 
 def _run(settings: DatabaseSettings, work: Callable[[Connection], T]) -> T:
@@ -110,7 +115,7 @@ def _run(settings: DatabaseSettings, work: Callable[[Connection], T]) -> T:
         return _run_on_server(settings, work)
     except Unavailable as error:
         raise StartError(f"cannot open the datastore: {error}") from None
-    except (CommandError, StoreError) as error:
+    except StoreError as error:
         raise StartError(f"cannot migrate the datastore: {error}") from None
 
 
