@@ -2,10 +2,13 @@
 .PHONY: help install demo lint format test unit fuzz stack bench chart manifest docs clean
 VENV := .venv
 PY := $(VENV)/bin/python
-# The daemons' tests wait more than they compute: two at a time for each core, at most eight. Each
-# process of pytest has a network namespace of its own, so ports never meet.
-JOBS := $(shell n=$$(( 2 * $$(nproc) )); echo $$(( n < 8 ? n : 8 )))
-PYTEST := $(PY) -m pytest -n $(JOBS) --dist worksteal
+# Unit tests compute: one process for each core. The daemons' tests wait more than they compute: two
+# for each core. At most eight, since each one needs some seconds to collect all tests. Each process
+# of pytest has a network namespace of its own, so ports never meet.
+CORES := $(shell nproc)
+JOBS := $(shell n=$$(( 2 * $(CORES) )); echo $$(( n < 8 ? n : 8 )))
+UNIT_JOBS := $(shell echo $$(( $(CORES) < 8 ? $(CORES) : 8 )))
+PYTEST := $(PY) -m pytest --dist worksteal -n
 # the distribution's Python, as the peers are the distribution's: one that was compiled without a
 # profile takes a third longer, and would be measured in place of us
 BENCH_PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
@@ -34,12 +37,12 @@ format: $(VENV)/.installed ## put the code into the one format
 	$(VENV)/bin/ruff format .
 
 unit: $(VENV)/.installed ## the tests that open no socket
-	$(PYTEST) tests/unit
+	$(PYTEST) $(UNIT_JOBS) tests/unit
 
 test: ## all tests: unit, then the daemons over their sockets, then a real Postfix; the chart's with helm
 	@python3 -m tools.install test
-	$(PYTEST) tests/unit
-	$(PYTEST) tests/daemon tests/postfix
+	$(PYTEST) $(UNIT_JOBS) tests/unit
+	$(PYTEST) $(JOBS) tests/daemon tests/postfix
 	@if command -v helm > /dev/null; then $(MAKE) --no-print-directory chart; \
 	else echo "make test: helm is not here: the chart was not tested, see make chart" >&2; fi
 
@@ -58,7 +61,7 @@ bench: ## ours beside opendkim, rspamd, postgrey and others; BENCH=full takes lo
 
 chart: ## lint, render and validate the Helm chart; needs helm
 	@python3 -m tools.install chart
-	$(PYTEST) tests/chart
+	$(PYTEST) $(JOBS) tests/chart
 
 manifest: ## write k8s/mail.yaml anew: the chart's default, rendered; needs helm
 	{ cat k8s/mail.head; helm template mail k8s/chart; } > k8s/mail.yaml
