@@ -22,6 +22,7 @@ from tests.testbed.closing import Closing
 from tests.testbed.daemon import Daemon
 from tests.testbed.ports import LOOPBACK, free_ports
 from tests.testbed.toml import document
+from tests.unit.accounts import files
 
 T = TypeVar("T")
 
@@ -58,8 +59,10 @@ class AccountsDaemon(Closing):
         ports = free_ports(4)
         self.tables = dict(zip(("domains", "mailboxes", "aliases"), ports, strict=False))
         self._metrics = ports[3]
-        if migrated:
+        if migrated and url:
             migrate.upgrade(self.database)
+        elif migrated:
+            files.make(self.file)
         self.write(settings or {})
         self.daemon = Daemon("accounts", self.config, directory)
         self._clients: list[Client] = []

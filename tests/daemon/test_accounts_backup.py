@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import sqlite3
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -12,6 +16,7 @@ import pytest
 from accounts.directory import mailboxes
 from accounts.store.errors import NotFound
 from accounts.store.revisions import REVISIONS, VERSION_TABLE
+from gatepost.cli.__main__ import main
 from tests.daemon import accounts_postgres
 from tests.daemon.accounts_process import AccountsDaemon, people
 from tests.testbed.daemon import gatepost_command
@@ -36,18 +41,39 @@ def gate(
     return daemon
 
 
-def run(gate: AccountsDaemon, *words: str | Path, status: int = 0) -> str:
-    """Run a command of `gatepost accounts`; what it writes to both streams."""
+def run(gate: AccountsDaemon, *words: str | Path, status: int = 0, in_process: bool = True) -> str:
+    """Run a command of `gatepost accounts`; return what it writes to both streams.
+
+    In this process it takes a tenth of the time.
+    """
+    line = ["accounts", *map(str, (words[0], "--config", gate.config, *words[1:]))]
+    code, out, err = _call(line) if in_process else _start(line)
+    assert "Traceback" not in err, err
+    assert code == status, out + err
+    return out + err
+
+
+def _start(line: list[str]) -> tuple[int, str, str]:
     done = subprocess.run(
-        [gatepost_command(), "accounts", words[0], "--config", gate.config, *words[1:]],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
+        [gatepost_command(), *line], capture_output=True, text=True, check=False, timeout=100
     )
-    assert "Traceback" not in done.stderr, done.stderr
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def _call(line: list[str]) -> tuple[int, str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        Path(os.devnull).open() as nothing,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patch.setattr(sys, "argv", ["gatepost", *line])
+        patch.setattr(sys, "stdin", nothing)
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code, out.getvalue(), err.getvalue()
 
 
 def has(gate: AccountsDaemon, address: str) -> bool:
@@ -75,7 +101,7 @@ def test_a_backup_while_the_service_runs_and_its_restore(
         writer = threading.Thread(target=write)
         writer.start()
         try:
-            said = run(gate, "backup", file)
+            said = run(gate, "backup", file, in_process=False)
         finally:
             stop.set()
             writer.join()
@@ -85,7 +111,7 @@ def test_a_backup_while_the_service_runs_and_its_restore(
         gate.change(lambda write: mailboxes.remove(write, ANNA))
         assert gate.ask("mailboxes", ANNA) == "NOTFOUND "
         assert "Go on?" in run(gate, "restore", file, status=1)
-        said = run(gate, "restore", "--yes", file)
+        said = run(gate, "restore", "--yes", file, in_process=False)
         assert f"revision {REVISIONS[-1]}" in said
         wait_until(lambda: gate.ask("mailboxes", ANNA) == f"OK {ANNA}", "the data of before")
         assert gate.ask("mailboxes", LATER) == "NOTFOUND "

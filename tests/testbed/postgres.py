@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import pwd
 import shutil
@@ -61,12 +63,15 @@ class PostgresServer:
     def start(self) -> None:
         """Create the cluster if it is missing, start the server and wait until it answers."""
         if not self._data.exists():
-            self._run(
-                [
-                    *("initdb", "--no-sync", "--auth=trust", f"--username={USER}"),
-                    *("--encoding=UTF8", "--locale=C.UTF-8", f"--pgdata={self._data}"),
-                ]
-            )
+            if not _cluster().exists():
+                self._run(
+                    [
+                        *("initdb", "--no-sync", "--auth=trust", f"--username={USER}"),
+                        *("--encoding=UTF8", "--locale=C.UTF-8", f"--pgdata={_cluster()}"),
+                    ]
+                )
+            # a copy takes a fraction of the time of initdb
+            subprocess.run(["cp", "-a", "--reflink=auto", _cluster(), self._data], check=True)
         self._process = Process(
             [
                 *self._user,
@@ -176,6 +181,17 @@ class PostgresServer:
     def _remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.with_suffix(".log").unlink(missing_ok=True)
+
+
+@functools.cache
+def _cluster() -> Path:
+    """Return the path of an empty cluster; the first server of this process creates it."""
+    folder = Path(tempfile.mkdtemp(prefix="gatepost-pg-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    if os.geteuid() == 0:
+        account = _unprivileged()
+        os.chown(folder, account.pw_uid, account.pw_gid)
+    return folder / "data"
 
 
 def _unprivileged() -> pwd.struct_passwd:

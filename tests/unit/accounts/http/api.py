@@ -55,6 +55,10 @@ class Who:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+Senders = tuple[Who, Who, Who]
+"""The global administrator, that of the first domain, and the mailbox there."""
+
+
 def login(name: str, password: str = SECRET) -> Who:
     encoded = base64.b64encode(f"{name}:{password}".encode()).decode()
     return Who(f"Basic {encoded}")
@@ -97,9 +101,14 @@ def asking(database: Database) -> Any:
 
 
 class Api:
-    """Two domains with a mailbox each, an administrator of all, and one of the first domain."""
+    """Two domains with a mailbox each, an administrator of all, and one of the first domain.
 
-    def __init__(self, settings: DatabaseSettings, **bounds: Any) -> None:
+    They are added unless the datastore has them: then `senders` are those of its tokens.
+    """
+
+    def __init__(
+        self, settings: DatabaseSettings, senders: Senders | None = None, **bounds: Any
+    ) -> None:
         self.desk = Desk(settings)
         self.workers = PasswordWorkers(CHEAP)
         self.attempts = Attempts(AttemptSettings(hold=0), b"k" * 32)
@@ -114,6 +123,11 @@ class Api:
             asking(self.desk.database),
         )
         self.app = application(self.context)
+        # tokens cost no hash
+        self.root, self.ada, self.anna = senders or self.fill()
+
+    def fill(self) -> Senders:
+        """Add what the tests begin with to an empty datastore."""
         self.desk.domain("a.example")
         self.desk.domain("b.example")
         self.desk.mailbox("anna@a.example", password=HASH)
@@ -122,10 +136,11 @@ class Api:
         self.desk.write(
             lambda w: administrators.add(w, "ada", domains=["a.example"], password=HASH)
         )
-        # tokens cost no hash
-        self.root = self.token(["all:write"], administrator="root")
-        self.ada = self.token(["all:write"], administrator="ada")
-        self.anna = self.token(["all:write"], mailbox="anna@a.example")
+        return (
+            self.token(["all:write"], administrator="root"),
+            self.token(["all:write"], administrator="ada"),
+            self.token(["all:write"], mailbox="anna@a.example"),
+        )
 
     def token(self, scopes: list[str], **owner: Any) -> Who:
         _, text = self.desk.write(lambda w: tokens.add(w, "test", scopes=scopes, **owner))
