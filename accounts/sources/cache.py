@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from accounts.lookup.ask import Answer, Ask, is_negative
 
-ENTRY_OCTETS = 300
+ENTRY_OCTETS = 350
 """Octets of an entry beside its text. Measured: an entry takes a tenth less than is counted."""
 
 
@@ -109,19 +109,20 @@ class _Part:
         self.octets = 0
 
     def put(self, ask: Ask, answer: Answer, generation: int, now: float) -> None:
-        entry = self.entries.get(ask)
-        if entry is not None and entry.answer == answer:
-            entry.at = now
-            entry.generation = generation
-            self.entries.move_to_end(ask)
-            return
+        entries = self.entries
+        entry = entries.get(ask)
         if entry is not None:
+            if entry.answer == answer:
+                entry.at = now
+                entry.generation = generation
+                entries.move_to_end(ask)
+                return
             self.drop(ask)
-        octets = ENTRY_OCTETS + len(ask.key) + _count(answer)
-        self.entries[ask] = _Entry(answer, now, generation, octets)
+        octets = ENTRY_OCTETS + len(ask.key) + (_count(answer) if answer else 0)
+        entries[ask] = _Entry(answer, now, generation, octets)
         self.octets += octets
-        while self.octets > self._limits.octets or len(self.entries) > self._limits.entries:
-            _, oldest = self.entries.popitem(last=False)
+        while self.octets > self._limits.octets or len(entries) > self._limits.entries:
+            _, oldest = entries.popitem(last=False)
             self.octets -= oldest.octets
 
     def drop(self, ask: Ask) -> None:
@@ -130,10 +131,12 @@ class _Part:
             self.octets -= entry.octets
 
 
-def _count(value: object) -> int:
-    """Return about how many octets a value takes, texts and tuples with what is in them."""
-    if isinstance(value, str):
-        return 49 + len(value) * (1 if value.isascii() else 4)
-    if isinstance(value, tuple):
-        return 56 + sum(8 + _count(one) for one in value)
-    return 0
+def _count(values: Sequence[object]) -> int:
+    """Return about how many octets a tuple takes, with the texts and tuples that are in it."""
+    octets = 56 + 8 * len(values)
+    for value in values:
+        if isinstance(value, str):
+            octets += 49 + len(value) * (1 if value.isascii() else 4)
+        elif value and isinstance(value, tuple):  # the empty one exists once
+            octets += _count(value)
+    return octets

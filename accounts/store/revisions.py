@@ -6,7 +6,7 @@ from sqlalchemy import Connection, inspect, text
 
 from gatepost.errors import StartError
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """From the first to the one that the code has; each has a file in `migrations/versions/`."""
 
 VERSION_TABLE = "alembic_version"

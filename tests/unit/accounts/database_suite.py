@@ -282,7 +282,7 @@ class DatabaseSuite:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         settings = self.make()
-        monkeypatch.setattr("accounts.store.revisions.REVISIONS", (*REVISIONS, "0002"))
+        monkeypatch.setattr("accounts.store.revisions.REVISIONS", (*REVISIONS, "0998"))
         with pytest.raises(StartError, match=r"earlier version .* `gatepost accounts migrate`"):
             Database.open(settings)
 

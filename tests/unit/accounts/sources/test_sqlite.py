@@ -23,7 +23,7 @@ from accounts.lookup.ask import (
 )
 from accounts.lookup.postfix import Text
 from accounts.sources.cache import StaleCache
-from accounts.sources.sqlite import LOOK, RETRY, WAIT, SqliteSource
+from accounts.sources.sqlite import _NAME, LOOK, RETRY, WAIT, SqliteSource
 from tests.unit.accounts.lookup.filled import fill_file
 from tests.unit.accounts.lookup.sample import CASES, sample_world
 from tests.unit.accounts.lookup.test_model import worlds
@@ -285,3 +285,12 @@ def test_nobody_is_unknown_or_waits_while_others_write(own_path: Path) -> None:
         is_over.set()
         thread.join()
     asyncio.run(source.close())
+
+
+def test_a_name_is_read_from_an_index_alone(own_path: Path) -> None:
+    db = sqlite3.connect(own_path)
+    plan = [step for *_, step in db.execute(f"EXPLAIN QUERY PLAN {_NAME}", ("a@b.example",))]
+    db.close()
+    for table in ("m", "a"):
+        (search,) = [step for step in plan if step.startswith(f"SEARCH {table} ")]
+        assert " USING COVERING INDEX " in search
