@@ -11,14 +11,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from sqlalchemy import Connection
-
 from accounts.counts import NOT_NOTED, UPGRADES
-from accounts.directory import app_passwords, mailboxes
 from accounts.login import AppPasswordUsed, LoggedIn, Login, Upgrade
 from accounts.passwords import Busy, Password, PasswordWorkers
-from accounts.store.database import Database
 from accounts.store.errors import Invalid, Unavailable
+from accounts.traces.trace import LoginTraces, Traces
 from gatepost.logs import get_logger
 
 K = TypeVar("K")
@@ -39,8 +36,8 @@ log = get_logger("accounts")
 class Uses:
     """Collects the effects of logins; `run()` writes them, and `flush()` at the end."""
 
-    def __init__(self, database: Database, workers: Callable[[], PasswordWorkers]) -> None:
-        self._database = database
+    def __init__(self, traces: Traces, workers: Callable[[], PasswordWorkers]) -> None:
+        self._traces = traces
         self._workers = workers
         self._logins: OrderedDict[str, int] = OrderedDict()
         self._app_passwords: OrderedDict[int, tuple[int, str | None]] = OrderedDict()
@@ -80,19 +77,8 @@ class Uses:
         used, self._app_passwords = self._app_passwords, OrderedDict()
         hashed, self._hashed = self._hashed, OrderedDict()
 
-        def write(connection: Connection) -> list[str]:
-            for address, at in logins.items():
-                mailboxes.note_login(connection, address, at)
-            for row, (at, client) in used.items():
-                app_passwords.note_use(connection, row, at, client)
-            return [
-                address
-                for address, (before, after) in hashed.items()
-                if mailboxes.upgrade_password(connection, address, before, after)
-            ]
-
         try:
-            upgraded = await self._database.record(write)
+            upgraded = await self._traces.note(LoginTraces(logins, used, hashed))
         except (Unavailable, asyncio.CancelledError):  # at the end, `flush` is called once more
             self._logins = OrderedDict({**logins, **self._logins})
             self._app_passwords = OrderedDict({**used, **self._app_passwords})

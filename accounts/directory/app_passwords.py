@@ -12,7 +12,8 @@ from accounts.address import Address
 from accounts.directory import fields, mailboxes
 from accounts.store import schema
 from accounts.store.errors import AlreadyThere, Invalid, NotFound
-from accounts.store.transaction import Write, clean
+from accounts.store.noted import clean
+from accounts.store.transaction import Write
 
 PROTOCOLS = ("imap", "pop3", "smtp", "sieve")
 MAX_PASSWORDS = 50

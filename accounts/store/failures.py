@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from accounts.store.errors import AlreadyThere, Invalid, StoreError, Unavailable
-
-_ADVICE = {
-    sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_BUSY: "another process has been writing for too long",
-    sqlite3.SQLITE_READONLY: "the file cannot be written to",
-    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened",
-    sqlite3.SQLITE_CORRUPT: "the file is damaged: restore a backup",
-    sqlite3.SQLITE_NOTADB: "the file is no database: restore a backup",
-}
+from accounts.store.file import explain
 
 _AGAIN = frozenset({"40001", "40P01"})
 """SQLSTATE of a transaction that may be tried again: serialization_failure, deadlock_detected."""
@@ -38,16 +28,9 @@ def translate(error: Exception, where: str) -> StoreError:
     if isinstance(error, IntegrityError):
         if "unique" in str(original).lower():
             return AlreadyThere("There is such an object already.")
-        return Invalid("", f"The database refuses it: {_line(original)}.")
+        return Invalid("", f"The database refuses it: {explain(original)}.")
     if isinstance(error, DataError):
-        return Invalid("", f"The database refuses a value: {_line(original)}.")
-    code = getattr(original, "sqlite_errorcode", None)
-    advice = _ADVICE.get(code & 0xFF) if isinstance(code, int) else None
+        return Invalid("", f"The database refuses a value: {explain(original)}.")
     if isinstance(original, TimeoutError | PoolTimeoutError):
-        advice = "it does not answer"
-    return Unavailable(f"{where}: {advice or _line(original)}")
-
-
-def _line(error: BaseException) -> str:
-    """Return the first line of a message: the next ones may have the values."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+        return Unavailable(f"{where}: it does not answer")
+    return Unavailable(f"{where}: {explain(original)}")

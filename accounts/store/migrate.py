@@ -15,9 +15,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from accounts.store.errors import StoreError, Unavailable
 from accounts.store.failures import translate
+from accounts.store.file import check_file
 from accounts.store.revisions import REVISIONS, check_revision, read_revision
 from accounts.store.settings import DatabaseSettings
-from accounts.store.sqlite import check_file, make_engine, to_write
+from accounts.store.sqlite import make_engine, to_write
 from gatepost.errors import StartError
 from gatepost.store_file import make_store_file
 

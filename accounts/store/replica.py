@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import quote
 
+from accounts.store.file import check_file
 from accounts.store.migrate import FILE_MODE
 from accounts.store.revisions import REVISIONS, VERSION_TABLE
 from accounts.store.settings import DatabaseSettings
-from accounts.store.sqlite import check_file
 from gatepost.errors import StartError
 from gatepost.store_file import make_store_file
 

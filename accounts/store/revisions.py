@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, inspect, text
+from typing import TYPE_CHECKING
 
 from gatepost.errors import StartError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 REVISIONS = ("0001", "0002")
 """From the first to the one that the code has; each has a file in `migrations/versions/`."""
@@ -16,6 +19,9 @@ _UPGRADE = "run `gatepost accounts migrate`"
 
 def read_revision(connection: Connection) -> str | None:
     """Return the revision of the data; None where there are none."""
+    # here, because a service that reads plain SQL needs none of it
+    from sqlalchemy import inspect, text
+
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608
@@ -24,7 +30,11 @@ def read_revision(connection: Connection) -> str | None:
 
 def check_revision(connection: Connection) -> None:
     """Raise `StartError` unless the data have the revision of the code."""
-    found = read_revision(connection)
+    insist_on_revision(read_revision(connection))
+
+
+def insist_on_revision(found: str | None) -> None:
+    """Raise `StartError` unless `found`, the revision of some data, is that of the code."""
     if found == REVISIONS[-1]:
         return
     if found is None:

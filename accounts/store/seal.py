@@ -11,12 +11,13 @@ import base64
 import binascii
 import hashlib
 import os
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing import TYPE_CHECKING
 
 from accounts.store.errors import StoreError
 from gatepost.config.types import SecretFile
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY = 32
 """Octets of a key."""
@@ -38,7 +39,7 @@ class Seal:
     """
 
     def __init__(self, keys: list[bytes]) -> None:
-        self._ciphers = {_id(key): AESGCM(key) for key in reversed(keys)}
+        self._ciphers = {_id(key): _cipher(key) for key in reversed(keys)}
         self._present = _id(keys[0]) if keys else b""
 
     @classmethod
@@ -82,6 +83,8 @@ class Seal:
         cipher = self._ciphers.get(head[1:])
         if head[:1] != _FORMAT or cipher is None:
             raise SealError(f"{purpose} is encrypted with a key that the key file does not have")
+        from cryptography.exceptions import InvalidTag
+
         try:
             return cipher.decrypt(nonce, rest, head + purpose.encode())
         except (InvalidTag, ValueError):
@@ -95,6 +98,13 @@ class Seal:
 def new_key() -> str:
     """Return a line for a key file."""
     return base64.b64encode(os.urandom(KEY)).decode()
+
+
+def _cipher(key: bytes) -> AESGCM:
+    # here, because a service without keys needs none of it
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(key)
 
 
 def _id(key: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote
@@ -22,9 +23,12 @@ _FORMS = "write sqlite:////absolute/path, or postgresql://user@host/database"
 
 _SQLITE = "sqlite:///"
 
+_PLAIN_FILE = re.compile(r"sqlite:////[\w./-]+\Z", re.ASCII)
+"""An URL that is right at first sight, without SQLAlchemy, which takes memory."""
+
 
 def _check_url(text: str) -> str:
-    if text == DEFAULT_URL:
+    if _PLAIN_FILE.match(text):
         return text
     try:
         # here, so that the other daemons and their commands need none of it

@@ -11,12 +11,9 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from accounts.store import schema
 from accounts.store.errors import RefusalError
-from gatepost.printable import escape
+from accounts.store.noted import clean
 
 T = TypeVar("T")
-
-MAX_NOTED = 400
-"""Characters that an entry keeps of a text from outside: more than an address has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +99,6 @@ def note_refusal(connection: Connection, actor: Actor, now: int, error: RefusalE
     subject = clean(error.subject)
     entry = _entry(actor, now, error.action or "write", subject, details)
     connection.execute(insert(schema.audit), [entry])
-
-
-def clean(text: str) -> str:
-    """Return a text from outside as both databases and a terminal can take it."""
-    return escape(text[:MAX_NOTED])
 
 
 def _entry(

@@ -112,7 +112,7 @@ def test_a_file_that_everybody_may_read_is_not_used(tmp_path: Path) -> None:
 
 def test_a_file_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = files.make(tmp_path / "accounts.db")
-    monkeypatch.setattr("accounts.store.sqlite.is_writable", lambda path: False)
+    monkeypatch.setattr("accounts.store.file.is_writable", lambda path: False)
     with pytest.raises(StartError, match=r"belongs to uid \d+, and uid \d+ may not write to it"):
         Database.open(settings)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,12 @@ from accounts.passwords import Password, PasswordSettings, PasswordWorkers
 from accounts.store import migrate
 from accounts.store.database import Database
 from accounts.store.errors import Unavailable
+from accounts.store.file import OpenedFile
 from accounts.store.settings import DatabaseSettings
 from accounts.store.transaction import Actor, Write
+from accounts.traces.sqlite import SqliteTraces
+from accounts.traces.stored import StoredTraces
+from accounts.traces.trace import Traces
 from accounts.uses import Uses
 
 ANNA = "anna@example.org"
@@ -30,6 +35,19 @@ def database(tmp_path: Path) -> Database:
     settings = DatabaseSettings(url=f"sqlite:///{tmp_path}/accounts.db")
     migrate.upgrade(settings)
     return Database.open(settings)
+
+
+@pytest.fixture(params=["datastore", "plain"])
+def traces(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> Traces:
+    if request.param == "datastore":
+        return StoredTraces(database)
+    return SqliteTraces.open(OpenedFile(tmp_path / "accounts.db"), 10)
+
+
+@asynccontextmanager
+async def closing(traces: Traces) -> AsyncIterator[None]:
+    yield
+    await traces.close()
 
 
 def people(write: Write) -> int:
@@ -48,13 +66,15 @@ def login(row: int, at: int, *, upgrade: bool = False) -> Login:
     return Login(Outcome.OK, Reason.OK, ANNA, effects=effects)
 
 
-def test_the_latest_use_is_written_and_the_generation_stays(database: Database) -> None:
+def test_the_latest_use_is_written_and_the_generation_stays(
+    database: Database, traces: Traces
+) -> None:
     async def run() -> None:
-        async with database:
+        async with database, closing(traces):
             row = await database.write(Actor("x"), people)
             generation = database.generation
             workers = PasswordWorkers(PasswordSettings(memory=8192, passes=1))
-            waiting = Uses(database, lambda: workers)
+            waiting = Uses(traces, lambda: workers)
             for at in (100, 300):
                 waiting.add(login(row, at, upgrade=True), SECRET)
             await waiting.flush()
@@ -67,12 +87,12 @@ def test_the_latest_use_is_written_and_the_generation_stays(database: Database) 
     asyncio.run(run())
 
 
-def test_a_password_that_was_changed_meanwhile_stays(database: Database) -> None:
+def test_a_password_that_was_changed_meanwhile_stays(database: Database, traces: Traces) -> None:
     async def run() -> None:
-        async with database:
+        async with database, closing(traces):
             row = await database.write(Actor("x"), people)
             workers = PasswordWorkers(PasswordSettings(memory=8192, passes=1))
-            waiting = Uses(database, lambda: workers)
+            waiting = Uses(traces, lambda: workers)
             waiting.add(login(row, 100, upgrade=True), SECRET)
             new = "{SSHA512}bmV3IGhhc2g="
             await database.write(
@@ -86,20 +106,20 @@ def test_a_password_that_was_changed_meanwhile_stays(database: Database) -> None
 
 
 def test_uses_wait_for_the_database_and_their_number_is_bounded(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database, traces: Traces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uses, "MAX_WAITING", 3)
 
     async def run() -> None:
-        async with database:
+        async with database, closing(traces):
             row = await database.write(Actor("x"), people)
-            waiting = Uses(database, lambda: pytest.fail("nothing is hashed"))
+            waiting = Uses(traces, lambda: pytest.fail("nothing is hashed"))
 
             async def away(work: object) -> None:
                 raise Unavailable("away")
 
             with monkeypatch.context() as patched:
-                patched.setattr(database, "record", away)
+                patched.setattr(traces, "note", away)
                 for number in range(5):
                     one = Login(
                         Outcome.OK, Reason.OK, f"u{number}@example.org", effects=(LoggedIn(1, 1),)
@@ -117,14 +137,14 @@ def test_uses_wait_for_the_database_and_their_number_is_bounded(
 
 
 def test_a_write_that_is_given_up_is_not_forgotten(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database, traces: Traces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The end of the service cancels `run`, and then writes what is left."""
 
     async def run() -> None:
-        async with database:
+        async with database, closing(traces):
             row = await database.write(Actor("x"), people)
-            waiting = Uses(database, lambda: pytest.fail("nothing is hashed"))
+            waiting = Uses(traces, lambda: pytest.fail("nothing is hashed"))
             begun = asyncio.Event()
 
             async def slow(work: object) -> None:
@@ -133,7 +153,7 @@ def test_a_write_that_is_given_up_is_not_forgotten(
 
             waiting.add(login(row, 200), SECRET)
             with monkeypatch.context() as patched:
-                patched.setattr(database, "record", slow)
+                patched.setattr(traces, "note", slow)
                 task = asyncio.create_task(waiting.flush())
                 await begun.wait()
                 task.cancel()

@@ -1,0 +1,107 @@
+"""The file of a datastore in SQLite, without SQLAlchemy, which takes memory."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+from urllib.parse import quote
+
+from accounts.store.errors import Unavailable
+from gatepost.errors import StartError
+from gatepost.store_file import check_store_file, is_writable
+
+_ADVICE = {
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_BUSY: "another process has been writing for too long",
+    sqlite3.SQLITE_READONLY: "the file cannot be written to",
+    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged: restore a backup",
+    sqlite3.SQLITE_NOTADB: "the file is no database: restore a backup",
+}
+
+
+class OpenedFile:
+    """The file that `path` led to at the start; raises `StartError` where it cannot be used."""
+
+    def __init__(self, path: Path) -> None:
+        check_file(path)
+        self.path = path
+        self._inode = path.stat().st_ino
+
+    def insist(self) -> None:
+        """Raise `Unavailable` when the path leads to another file by now, or to none.
+
+        What was written to the file that is open would be lost. To open the other one is no way
+        out: SQLite knows a WAL by its name alone, and would take that of the old file for its own.
+        """
+        try:
+            inode = self.path.stat().st_ino
+        except OSError as error:
+            raise Unavailable(f"{self.path}: {error.strerror}") from None
+        if inode != self._inode:
+            raise Unavailable(
+                f"{self.path}: another file was put in its place: stop the service, remove the "
+                "files with -wal and -shm, and start it again"
+            )
+
+
+def connect(path: Path, timeout: float, *, foreign_keys: bool = True) -> sqlite3.Connection:
+    """Open the file, which is never made; one thread at a time may use the connection.
+
+    `timeout`: seconds to wait while another process writes.
+    """
+    db = sqlite3.connect(
+        f"file:{quote(str(path))}?mode=rw",
+        uri=True,
+        timeout=timeout,
+        isolation_level=None,  # we say BEGIN ourselves
+        check_same_thread=False,
+    )
+    try:
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",  # an answer "done" holds after a power cut
+            f"foreign_keys = {'ON' if foreign_keys else 'OFF'}",
+            "trusted_schema = OFF",
+        ):
+            db.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def advice(error: BaseException) -> str | None:
+    """Return what an error of SQLite means to an administrator, None when nobody knows."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return _ADVICE.get(code & 0xFF) if isinstance(code, int) else None
+
+
+def explain(error: BaseException) -> str:
+    """Return what an error means, or the first line of its message: the next may have values."""
+    return advice(error) or (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def check_file(path: Path) -> None:
+    """Raise `StartError` unless the file is there, and this user alone can read and write it."""
+    try:
+        check_store_file(path)
+        status = path.stat()
+    except FileNotFoundError:
+        raise StartError(
+            f"there is no datastore {path}: `gatepost accounts migrate` makes one"
+        ) from None
+    except OSError as error:
+        raise StartError(f"cannot open the datastore {path}: {error.strerror}") from None
+    if status.st_mode & stat.S_IRWXO:
+        raise StartError(
+            f"the datastore {path} is open to everybody (mode {stat.S_IMODE(status.st_mode):04o}): "
+            f"chmod o-rwx {path}"
+        )
+    if not is_writable(path) or not os.access(path.parent, os.W_OK | os.X_OK):
+        raise StartError(
+            f"the datastore {path} belongs to uid {status.st_uid}, and uid {os.geteuid()} may not "
+            "write to it"
+        )

@@ -1,0 +1,180 @@
+"""Traces of logins and changes, which are the same in plain SQL and by way of the datastore."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+import pytest
+
+from accounts.directory import app_passwords, domains, mailboxes
+from accounts.store import migrate
+from accounts.store.database import Database
+from accounts.store.errors import Unavailable
+from accounts.store.file import OpenedFile
+from accounts.store.revisions import REVISIONS
+from accounts.store.settings import DatabaseSettings
+from accounts.store.transaction import Actor, Write
+from accounts.traces.sqlite import SqliteTraces
+from accounts.traces.stored import StoredTraces
+from accounts.traces.trace import LoginTraces, Traces
+from gatepost.errors import StartError
+
+ANNA, BOB = "anna@example.org", "bob@example.org"
+OLD, NEW = "{SSHA512}b2xkIGhhc2g=", "{SSHA512}bmV3IGhhc2g="
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "accounts.db"
+    migrate.upgrade(DatabaseSettings(url=f"sqlite:///{path}"))
+    return path
+
+
+def people(write: Write) -> None:
+    domains.add(write, "example.org")
+    for address in (ANNA, BOB):
+        mailboxes.add(write, address, password=OLD)
+
+
+def with_both(
+    file: Path, test: Callable[[Database, Traces], Coroutine[None, None, object]]
+) -> list[object]:
+    """Return what a test says with the traces of each kind, each with data of its own."""
+
+    async def run(path: Path, *, is_plain: bool) -> object:
+        async with Database.open(DatabaseSettings(url=f"sqlite:///{path}")) as database:
+            await database.write(Actor("test"), people)
+            if not is_plain:
+                return await test(database, StoredTraces(database))
+            traces = SqliteTraces.open(OpenedFile(path), 10)
+            try:
+                return await test(database, traces)
+            finally:
+                await traces.close()
+
+    other = file.with_name("other.db")
+    shutil.copy(file, other)
+    return [asyncio.run(run(file, is_plain=True)), asyncio.run(run(other, is_plain=False))]
+
+
+def test_both_tell_the_same_changes(file: Path) -> None:
+    async def test(database: Database, traces: Traces) -> object:
+        before = await traces.last_change()
+        generation = await traces.wait_for_change(-1, 5)
+        waiting = asyncio.create_task(traces.wait_for_change(generation, 30))
+        await database.write(
+            Actor("test"), lambda write: mailboxes.change(write, BOB, None, quota=1)
+        )
+        assert await waiting == generation + 1
+        await database.write(
+            Actor("test"), lambda write: domains.change(write, "example.org", None, description="x")
+        )
+        return await traces.changes(before), await traces.last_change() - before, generation
+
+    plain, stored = with_both(file, test)
+    assert plain == stored
+    assert isinstance(plain, tuple)
+    ((_, address),) = plain[0]
+    assert address == BOB
+
+
+def test_both_write_the_same_uses(file: Path) -> None:
+    async def test(database: Database, traces: Traces) -> object:
+        app_password = await database.write(
+            Actor("test"),
+            lambda write: (
+                app_passwords.add(write, ANNA, "phone", password=OLD, protocols=["imap"]).id
+            ),
+        )
+        generation = database.generation
+        upgraded = await traces.note(
+            LoginTraces(
+                {ANNA: 100, "gone@example.org": 5},
+                {app_password: (200, "2001:db8::1\n" + "x" * 999), 999: (1, None)},
+                {ANNA: (OLD, NEW), BOB: ("{SSHA512}Y2hhbmdlZA==", NEW)},
+            )
+        )
+        found = await database.read(
+            lambda connection: connection.exec_driver_sql(
+                "SELECT m.last_login, m.password, p.last_used, p.last_client"
+                " FROM mailbox m LEFT JOIN app_password p ON p.mailbox_id = m.id ORDER BY m.address"
+            ).fetchall()
+        )
+        last = await traces.wait_for_change(generation, 0)
+        return upgraded, [tuple(row) for row in found], last == generation
+
+    plain, stored = with_both(file, test)
+    assert plain == stored
+    assert isinstance(plain, tuple)
+    upgraded, rows, generation_stays = plain
+    assert upgraded == [ANNA]
+    assert [row[:3] for row in rows] == [(100, NEW, 200), (None, OLD, None)]
+    assert len(rows[0][3]) <= 410
+    assert generation_stays
+
+
+def test_a_file_that_is_locked_or_replaced_is_away(file: Path) -> None:
+    async def run() -> None:
+        traces = SqliteTraces.open(OpenedFile(file), 0.05)
+        other = sqlite3.connect(file, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable, match="another process has been writing for too long"):
+            await traces.note(LoginTraces({ANNA: 1}))
+        other.execute("ROLLBACK")
+        other.close()
+        assert await traces.note(LoginTraces({ANNA: 1})) == []
+        shutil.copy(file, file.with_suffix(".new"))
+        os.replace(file.with_suffix(".new"), file)
+        with pytest.raises(Unavailable, match="another file was put in its place"):
+            await traces.last_change()
+        file.unlink()
+        with pytest.raises(Unavailable, match="No such file"):
+            await traces.wait_for_change(0, 1)
+        await traces.close()
+
+    asyncio.run(run())
+
+
+def test_a_file_of_another_revision_is_refused(file: Path, tmp_path: Path) -> None:
+    for found, text in (
+        (REVISIONS[0], "earlier version of Gatepost"),
+        ("0999", "later version of Gatepost"),
+    ):
+        with sqlite3.connect(file) as db:
+            db.execute("UPDATE alembic_version SET version_num = ?", (found,))
+        db.close()
+        with pytest.raises(StartError, match=text):
+            SqliteTraces.open(OpenedFile(file), 10)
+    empty = tmp_path / "empty.db"
+    empty.touch(0o600)
+    with pytest.raises(StartError, match="has no data of Gatepost yet"):
+        SqliteTraces.open(OpenedFile(empty), 10)
+    empty.write_bytes(b"no database at all, and longer than a header" * 100)
+    with pytest.raises(StartError, match=r"cannot open the datastore: .* no database"):
+        SqliteTraces.open(OpenedFile(empty), 10)
+
+
+def test_a_service_without_the_api_does_without_the_large_libraries(file: Path) -> None:
+    program = f"""
+import sys
+from accounts import service
+from accounts.file import AccountsFile
+settings = AccountsFile.model_validate({{"accounts": {{"database": {{"url": "sqlite:///{file}"}}}}}})
+database, traces = service._open(settings.accounts)
+assert database is None
+service.make_source(settings.accounts.database).ask(())
+large = "sqlalchemy", "alembic", "asyncpg", "starlette", "uvicorn", "cryptography"
+assert not [name for name in large if name in sys.modules], sorted(sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
