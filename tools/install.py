@@ -34,6 +34,7 @@ _VALKEY = "valkey-server|redis-server"
 _PEERS = (
     *("opendkim", "opendmarc", "publicsuffix", "rspamd", "postfix-policyd-spf-python"),
     *("postgrey", "sqlgrey", "libdbd-sqlite3-perl", "podman"),
+    *("postfix-sqlite", "postfix-pgsql", "postfix-lmdb", "postgresql"),
 )
 
 PURPOSES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

@@ -128,6 +128,11 @@ class PrivatePostfix:
         self._master: Process | None = None
         self.logins: LoginServer | None = None
 
+    @property
+    def pid(self) -> int:
+        """Return the process id of master, which is the session of all processes; 0 if stopped."""
+        return self._master.pid if self._master is not None else 0
+
     def port(self, service: str = "mx") -> int:
         """Return the port of a service."""
         return self._services[service].port

@@ -57,6 +57,14 @@ class PostgresServer:
             ]
 
     @property
+    def pids(self) -> list[int]:
+        """Return the process ids of the server and of its sessions."""
+        if self._process is None:
+            return []
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        return [self._process.pid, *map(int, children.read_text().split())]
+
+    @property
     def _data(self) -> Path:
         return self.folder / "data"
 

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tools.bench import milters, namespace, peers, policyd, postfix, soak, stack
+from tools.bench import accounts, milters, namespace, peers, policyd, postfix, soak, stack
 from tools.bench.build import BUILT
 from tools.bench.dns import DnsServer
 from tools.bench.environment import environment
@@ -32,12 +32,13 @@ PIECES: dict[str, Callable[[Bench], None]] = {
     "inbound": postfix.inbound,
     "policyd": policyd.run,
     "growth": policyd.growth,
+    "accounts": accounts.run,
     "soak": soak.run,
     "stack": stack.run,
 }
 """The pieces, by their word on the command line."""
 
-DEFAULT = ("milters", "postfix", "policyd", "soak", "stack")
+DEFAULT = ("milters", "postfix", "policyd", "accounts", "soak", "stack")
 
 
 def main(arguments: list[str]) -> int:

@@ -10,110 +10,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import itertools
 import random
-import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import asyncpg
 import uvloop
-from sqlalchemy import create_engine
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from accounts.answers import Answers, Found
 from accounts.sources.cache import StaleCache
 from accounts.sources.postgres import PostgresSource, connect_arguments
 from accounts.sources.source import Source
 from accounts.sources.sqlite import SqliteSource
-from accounts.store import schema
 from tests.testbed.postgres import PostgresServer
+from tools.bench.mailboxes import ALIAS, ALIAS_EVERY, Rows, fill_postgres, fill_sqlite
 
 CONNECTIONS = 16
-NOW = 1_800_000_000
-
-
-class Rows:
-    """Mailboxes in domains, and an alias for every tenth."""
-
-    def __init__(self, domains: int, mailboxes: int) -> None:
-        self.domains = domains
-        self.mailboxes = mailboxes
-
-    def address(self, number: int) -> str:
-        """Return the address of a mailbox; numbers start at 1."""
-        return f"user{number}@d{number % self.domains}.example"
-
-    def tables(self) -> Iterator[tuple[str, list[str], Iterator[tuple[Any, ...]]]]:
-        """Yield the tables, each after those that it refers to: name, columns and rows."""
-        numbers = range(1, self.mailboxes + 1)
-        aliases = range(1, self.mailboxes + 1, 10)
-        times = (NOW, NOW)
-        yield (
-            "domain",
-            ["id", "name", "created", "changed"],
-            ((number + 1, f"d{number}.example", *times) for number in range(self.domains)),
-        )
-        yield (
-            "name",
-            ["address", "kind", "domain_id"],
-            itertools.chain(
-                ((self.address(n), "mailbox", n % self.domains + 1) for n in numbers),
-                (("alias-" + self.address(n), "alias", n % self.domains + 1) for n in aliases),
-            ),
-        )
-        yield (
-            "mailbox",
-            ["id", "domain_id", "address", "password", "created", "changed"],
-            ((n, n % self.domains + 1, self.address(n), "x" * 90, *times) for n in numbers),
-        )
-        yield (
-            "alias",
-            ["id", "domain_id", "address", "created", "changed"],
-            ((n, n % self.domains + 1, "alias-" + self.address(n), *times) for n in aliases),
-        )
-        yield (
-            "alias_target",
-            ["alias_id", "position", "target"],
-            ((n, 0, self.address(n)) for n in aliases),
-        )
-        yield ("state", ["id", "generation"], iter([(1, 1)]))
-
-
-def fill_sqlite(path: Path, rows: Rows) -> None:
-    """Create the file and fill its tables."""
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
-    schema.metadata.create_all(engine)
-    engine.dispose()
-    db = sqlite3.connect(path)
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = OFF")
-    for table, columns, values in rows.tables():
-        marks = ", ".join("?" * len(columns))
-        names = ", ".join(columns)
-        db.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)  # noqa: S608
-    db.execute("ANALYZE")
-    db.commit()
-    db.close()
-
-
-async def fill_postgres(url: str, rows: Rows) -> None:
-    """Create the tables and fill them."""
-    engine = create_async_engine(
-        url.replace("postgresql:", "postgresql+asyncpg:"), poolclass=NullPool
-    )
-    async with engine.begin() as connection:
-        await connection.run_sync(schema.metadata.create_all)
-    await engine.dispose()
-    connection = await asyncpg.connect(**connect_arguments(url))
-    for table, columns, values in rows.tables():
-        await connection.copy_records_to_table(table, records=values, columns=columns, timeout=900)
-    await connection.execute("VACUUM ANALYZE", timeout=900)
-    await connection.close()
 
 
 def keys(rows: Rows, kind: str, seed: int) -> Iterator[tuple[str, str, bool]]:
@@ -129,7 +42,7 @@ def keys(rows: Rows, kind: str, seed: int) -> Iterator[tuple[str, str, bool]]:
                 local, _, domain = address.partition("@")
                 yield "mailboxes", f"{local}+news@{domain}", True
             case "aliases":
-                yield "aliases", "alias-" + rows.address(number - (number - 1) % 10), True
+                yield "aliases", ALIAS + rows.address(number - (number - 1) % ALIAS_EVERY), True
             case "unknown":
                 yield "mailboxes", "nobody-" + address, False
             case "message":  # what Postfix asks for a message to a mailbox
@@ -176,8 +89,7 @@ async def measure_all(name: str, source: Source, rows: Rows, seconds: float) -> 
 
 
 async def on_postgres(url: str, rows: Rows, seconds: float) -> None:
-    """Fill the database and measure."""
-    await fill_postgres(url, rows)
+    """Measure a database that is filled."""
     source = PostgresSource(connect_arguments(url))
     source.start()
     await measure_all("postgresql", source, rows, seconds)
@@ -201,7 +113,9 @@ def main() -> None:
             uvloop.run(measure_all("sqlite", SqliteSource(path), rows, options.seconds))
     if options.only != "sqlite":
         with PostgresServer() as server:
-            uvloop.run(on_postgres(server.new_database(), rows, options.seconds))
+            url = server.new_database()
+            fill_postgres(url, rows)
+            uvloop.run(on_postgres(url, rows, options.seconds))
 
 
 if __name__ == "__main__":

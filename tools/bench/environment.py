@@ -11,10 +11,11 @@ from pathlib import Path
 
 from tools.bench.build import ROOT
 from tools.bench.milter_peers import PEERS_VENV
+from tools.bench.peers import PEERS
 
 _PACKAGES = (
     "opendkim", "opendmarc", "rspamd", "postgrey", "sqlgrey", "postfix-policyd-spf-python",
-    "postfix", "redis-server", "valkey-server", "libmilter1.0.1",
+    "postfix", "postfix-sqlite", "postgresql", "redis-server", "valkey-server", "libmilter1.0.1",
 )  # fmt: skip
 
 
@@ -45,10 +46,11 @@ def environment() -> dict[str, str]:
     for name in _PACKAGES:
         if version := _output("dpkg-query", "--show", "--showformat=${Version}", name):
             told[name] = version
-    dkimpy = _output(PEERS_VENV / "bin" / "pip", "show", "dkimpy-milter")
-    told["dkimpy-milter"] = next(
-        (line.split()[1] for line in dkimpy.splitlines() if line.startswith("Version:")), ""
-    )
+    for name in PEERS:
+        shown = _output(PEERS_VENV / "bin" / "pip", "show", name)
+        told[name] = next(
+            (line.split()[1] for line in shown.splitlines() if line.startswith("Version:")), ""
+        )
     return told
 
 

@@ -90,6 +90,28 @@ def policy(
     return _run(argv)
 
 
+def lookups(
+    address: str,
+    table: str,
+    *,
+    domains: int,
+    mailboxes: int,
+    prefix: str = "",
+    every: int = 1,
+    connections: int = 16,
+    seconds: float = 0,
+    seed: int = 0,
+) -> Load:
+    """Ask a server of Postfix's socketmap protocol for random names of `tools.bench.mailboxes`.
+
+    `table`: the name of a map, "message" for the questions about a recipient, or a table of Postfix
+    for a proxymap(8). `prefix` and `every` make the names of aliases, or unknown ones. Raises
+    `LoadError`.
+    """
+    argv = [str(build("socketmap")), address, str(connections), str(seconds), "0", table, prefix]
+    return _run([*argv, *(str(n) for n in (domains, mailboxes, every, seed))])
+
+
 def added_fields(replies: Path) -> list[tuple[str, str]]:
     """Return names and values of the header fields that the recorded replies add."""
     found = []

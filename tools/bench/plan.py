@@ -73,14 +73,17 @@ class Bench:
                     good.append(server)
             yield good
 
-    def measure(self, label: str, cases: list[Case]) -> list[Row]:
-        """Measure the cases in turns; report and leave out a server that fails under load."""
+    def measure(self, label: str, cases: list[Case], rounds: int = 0) -> list[Row]:
+        """Measure the cases in turns; report and leave out a server that fails under load.
+
+        `rounds`: other than those of the extent.
+        """
         with self.steps.step(label) as step:
             while cases:
                 try:
                     for case in cases:
                         case.load(-1)  # caches and pools fill, code is compiled
-                    return measure(cases, self.extent.rounds, self.dns, step.progress)
+                    return measure(cases, rounds or self.extent.rounds, self.dns, step.progress)
                 except LoadError as error:
                     broken = [case for case in cases if case.server.name in str(error)]
                     self.report.fail(f"{label}: {error}")

@@ -75,6 +75,12 @@ def ratio(one: Row, other: Row, figure: str = "rate") -> float:
     return statistics.median([a / b for a, b in pairs if b] or [0.0])
 
 
+def worst(one: Row, other: Row, figure: str = "rate", *, at_most: bool = False) -> float:
+    """As `ratio`, but that of the round in which we were worst."""
+    pairs = zip(one.all(figure), other.all(figure), strict=False)
+    return (max if at_most else min)([a / b for a, b in pairs if b] or [0.0])
+
+
 def sample(case: Case, number: int, dns: DnsServer) -> Sample:
     """Run one load."""
     cpu, asked = case.server.cpu(), dns.asked
