@@ -100,6 +100,7 @@ def lookups(
     every: int = 1,
     connections: int = 16,
     seconds: float = 0,
+    requests: int = 0,
     seed: int = 0,
 ) -> Load:
     """Ask a server of Postfix's socketmap protocol for random names of `tools.bench.mailboxes`.
@@ -108,7 +109,8 @@ def lookups(
     for a proxymap(8). `prefix` and `every` make the names of aliases, or unknown ones. Raises
     `LoadError`.
     """
-    argv = [str(build("socketmap")), address, str(connections), str(seconds), "0", table, prefix]
+    argv = [str(build("socketmap")), address, *map(str, (connections, seconds, requests))]
+    argv += [table, prefix]
     return _run([*argv, *(str(n) for n in (domains, mailboxes, every, seed))])
 
 
