@@ -45,8 +45,15 @@ class OwnershipError(ValueError):
     """A line of a table is invalid; the message gives the place and the allowed form."""
 
 
+class RightsUnknownError(Exception):
+    """It is not known now who may send as an address: the mail has to wait."""
+
+
 class SenderRights(Protocol):
-    """The rights of logins to send as an address, from a table or another source."""
+    """The rights of logins to send as an address, from a table or another source.
+
+    Its methods raise `RightsUnknownError`.
+    """
 
     def may_use(self, login: str, sender: MailAddress) -> bool:
         """Return whether `login` may send as `sender`.
@@ -92,7 +99,7 @@ class OwnerTable:
 
     def may_use(self, login: str, sender: MailAddress) -> bool:
         """Return whether `login` may send as `sender`: see `SenderRights`."""
-        login, sender = login_key(login), _routed(sender)
+        login, sender = login_key(login), routed(sender)
         if not login:
             return False
         owners = self._find(sender)
@@ -108,7 +115,7 @@ class OwnerTable:
 
     def is_owned(self, sender: MailAddress) -> bool:
         """Return whether the table has a line for `sender`, its plain address or its domain."""
-        return self._find(_routed(sender)) is not None
+        return self._find(routed(sender)) is not None
 
     def _find(self, sender: MailAddress) -> AbstractSet[str] | None:
         """Return the owners of `sender` by the most specific line, as Postfix looks them up."""
@@ -199,6 +206,14 @@ def read_rights(settings: OwnerSettings) -> SenderRights:
     )
 
 
+def read_owner_lines(settings: OwnerSettings) -> OwnerTable:
+    """Return the rights that lines give, without those of a login to itself; raises
+    `OwnershipError`."""
+    return OwnerTable(
+        _all_lines(settings), delimiters=settings.recipient_delimiter, login_owns_itself=False
+    )
+
+
 def parse_owned(line: str) -> Owned:
     """Return the parsed line; raises `OwnershipError`."""
     first, *logins = line.replace(",", " ").split() or [""]
@@ -276,7 +291,7 @@ def _is_owned(line: str) -> bool:
     return True
 
 
-def _routed(sender: MailAddress) -> MailAddress:
+def routed(sender: MailAddress) -> MailAddress:
     """Return the sender without a quoted source route, which Postfix would remove."""
     local = sender.unquoted_local
     plain = without_route(local)

@@ -22,6 +22,8 @@ from gatepost.config.server import (
 from gatepost.config.types import (
     BasePath,
     Duration,
+    FreshPath,
+    FreshSecretPath,
     Hostname,
     ListenAddress,
     ListenAddresses,
@@ -43,6 +45,8 @@ __all__ = [
     "DnsSettings",
     "DrainGrace",
     "Duration",
+    "FreshPath",
+    "FreshSecretPath",
     "GroundSettings",
     "Hostname",
     "IdleTimeout",

@@ -223,3 +223,13 @@ SecretPath: TypeAlias = Annotated[
     PlainSerializer(str),
     Watched(lambda secret: secret.path),
 ]
+FreshPath: TypeAlias = Annotated[
+    Path, BeforeValidator(_parse_path), Unwatched("it is read at each use")
+]
+"""A file that is read at each use, so that no change of it has to be seen."""
+FreshSecretPath: TypeAlias = Annotated[
+    SecretFile,
+    BeforeValidator(_parse_secret_file),
+    PlainSerializer(str),
+    Unwatched("it is read at each use"),
+]

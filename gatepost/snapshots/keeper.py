@@ -1,0 +1,187 @@
+"""The fetching of one snapshot for a whole daemon, for as long as it runs."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from structlog.typing import FilteringBoundLogger
+
+from gatepost.snapshots import disk
+from gatepost.snapshots.client import Fetched, FetchError
+from gatepost.snapshots.counts import CONFIRMED, FAILURES, FETCHED, GENERATION, RECORDS
+from gatepost.snapshots.form import SnapshotData, SnapshotError, parse
+from gatepost.snapshots.judge import Held, Verdict, confirm, judge
+from gatepost.snapshots.settings import AccountsSource
+from gatepost.snapshots.share import SharedMemory
+
+WAIT = 25.0
+"""Seconds that accounts holds a question when nothing has changed: proxies give up after 60."""
+FIRST_PAUSE = 1.0
+"""Seconds after the first failure; doubled with each further one."""
+MAX_PAUSE = 30.0
+SMALL_PAUSE = 0.2
+"""Seconds after a snapshot that was taken, so that a busy hour of accounts is not one of ours."""
+TELL_AGAIN = 600.0
+"""Seconds until a failure that goes on is logged again."""
+
+
+class SnapshotSource(Protocol):
+    """The interface of `gatepost.snapshots.client.SnapshotClient`."""
+
+    def fetch(self, name: str, tag: str, wait: float) -> Fetched:
+        """Ask for a snapshot that has another tag; raises `FetchError`."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+class SnapshotKeeper:
+    """Fetches the snapshot `name` into the shared memory, and keeps it on disk.
+
+    `check`, where there is one, raises `SnapshotError` for records that the daemon cannot use.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: AccountsSource,
+        client: SnapshotSource,
+        share: SharedMemory,
+        check: Callable[[SnapshotData], object] | None,
+        log: FilteringBoundLogger,
+        clock: Callable[[], float] = time.monotonic,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._name = name
+        self._source = source
+        self._client = client
+        self._share = share
+        self._check = check
+        self._log = log.bind(snapshot=name)
+        self._clock = clock
+        self._draw = draw
+        self._held: Held | None = None
+        self._tag = ""
+        self._unsaved: SnapshotData | None = None
+        self._failures = 0
+        self._told: tuple[str, float] | None = None
+        self._resume()
+
+    def keep(self, stop: threading.Event) -> None:
+        """Fetch until `stop` is set; a mistake of ours is logged, and never the end."""
+        while not stop.is_set():
+            try:
+                pause = self.turn()
+            except Exception:
+                self._log.exception("a snapshot could not be kept")
+                self._client.close()
+                pause = MAX_PAUSE
+            stop.wait(pause)
+
+    def turn(self) -> float:
+        """Ask once, and use the answer; returns the seconds until the next time."""
+        try:
+            return self._use(self._client.fetch(self._name, self._tag, WAIT))
+        except FetchError as error:
+            return self._failed(error.why, str(error))
+        except SnapshotError as error:
+            self._client.close()
+            return self._failed("invalid", f"the snapshot from accounts is refused: {error}")
+
+    def _use(self, fetched: Fetched) -> float:
+        if fetched.data is None:
+            if self._held is None:
+                raise FetchError("invalid", "accounts says that nothing has changed since nothing")
+            self._held = confirm(self._held, fetched.generation, fetched.lineage)
+            self._succeeded()
+            return 0.0
+        snapshot = parse(fetched.data, self._name)
+        if self._check is not None:
+            self._check(snapshot)
+        held, verdict = judge(self._held, fetched.generation, fetched.lineage, self._clock())
+        if verdict is Verdict.OLDER:
+            before = self._held.generation if self._held else 0
+            self._held = held
+            return self._failed(
+                "older",
+                f"accounts has generation {fetched.generation}, after {before}: it lags behind, or "
+                "its database was restored by other means than gatepost accounts restore",
+            )
+        if verdict in (Verdict.REPLACED, Verdict.RETURNED):
+            self._log.warning(
+                "the data of accounts were replaced by others, which are used now",
+                generation=fetched.generation,
+                before=None if self._held is None else self._held.generation,
+                same_database=verdict is Verdict.RETURNED,
+            )
+        self._share.write(snapshot.data)
+        self._held, self._tag, self._unsaved = held, snapshot.seal.tag, snapshot
+        FETCHED.labels(self._name).inc()
+        RECORDS.labels(self._name).set(snapshot.seal.records)
+        self._log.info(
+            "a snapshot from accounts is in use",
+            generation=fetched.generation,
+            records=snapshot.seal.records,
+        )
+        self._succeeded()
+        return SMALL_PAUSE
+
+    def _succeeded(self) -> None:
+        if self._held is not None:
+            GENERATION.labels(self._name).set(self._held.generation)
+        CONFIRMED.labels(self._name).set(time.time())
+        if self._failures:
+            self._log.info("accounts answers again", failures=self._failures)
+        self._failures = 0
+        if self._save():
+            self._told = None
+
+    def _save(self) -> bool:
+        """Keep on disk what is not kept yet; returns whether nothing is left to keep."""
+        if self._unsaved is None:
+            return True
+        try:
+            disk.save(self._source.folder, self._unsaved)
+        except OSError as error:
+            FAILURES.labels(self._name, "disk").inc()
+            folder = self._source.folder
+            self._tell("disk", f"in use, but not kept in {folder}: {error.strerror or error}")
+            return False
+        self._unsaved = None
+        return True
+
+    def _failed(self, why: str, text: str) -> float:
+        """Count and tell a failure; returns the seconds until the next attempt."""
+        FAILURES.labels(self._name, why).inc()
+        self._tell(why, text)
+        self._failures += 1
+        longest = min(MAX_PAUSE, FIRST_PAUSE * 2.0 ** min(self._failures - 1, 10))
+        # the daemons of a site must not all come at the same moment
+        return longest * (0.5 + self._draw() / 2)
+
+    def _tell(self, why: str, text: str) -> None:
+        """Log a failure when it is another one than before, and now and then."""
+        now = self._clock()
+        if self._told is not None and self._told[0] == why and now - self._told[1] < TELL_AGAIN:
+            return
+        self._told = why, now
+        in_use = None if self._held is None else self._held.generation
+        self._log.warning("no new snapshot", why=why, problem=text, generation_in_use=in_use)
+
+    def _resume(self) -> None:
+        """Go on from what the daemon has in use, from its disk or from a worker before this one."""
+        read = self._share.read()
+        if read is None:
+            return
+        try:
+            snapshot = parse(read[1], self._name, is_checked=True)
+        except SnapshotError:
+            return
+        seal = snapshot.seal
+        self._held, self._tag, self._unsaved = Held(seal.generation, seal.lineage), seal.tag, None
+        GENERATION.labels(self._name).set(seal.generation)
+        RECORDS.labels(self._name).set(seal.records)

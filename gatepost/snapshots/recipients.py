@@ -1,0 +1,54 @@
+"""Preferences of recipients from accounts: the snapshot `recipients`.
+
+Beside the records of `gatepost.snapshots.names` it has ``name:ADDRESS`` for each mailbox, and each
+alias of such mailboxes alone, with a preference that is not the default: `greylist`, `spam_check`
+and `virus_check` are false; `spam_junk_score` and `spam_reject_score` are numbers; `allow` and
+`block` are lists of senders, each an address, or ``@`` and a domain.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gatepost.snapshots.form import SnapshotData, SnapshotError
+from gatepost.snapshots.names import check_common, delimiter_of, domains_of, read_local_part
+from msgauth.mail_address import MailAddress
+
+RECIPIENTS = "recipients"
+"""The name of the snapshot."""
+
+
+class RecipientPreferences:
+    """The preferences that are in use in this process: defaults alone before the first snapshot."""
+
+    def __init__(self) -> None:
+        self._used: tuple[SnapshotData, str] | None = None
+
+    def take(self, snapshot: SnapshotData) -> None:
+        """Take a snapshot into use."""
+        self._used = snapshot, delimiter_of(snapshot)
+
+    def wants_greylisting(self, recipient: MailAddress) -> bool:
+        """Return whether mail for a recipient is to be delayed; also for one that is unknown."""
+        return self.find(recipient).get("greylist") is not False
+
+    def find(self, recipient: MailAddress) -> dict[str, Any]:
+        """Return the preferences of a recipient that are not the defaults."""
+        if self._used is None or not recipient.domain:
+            return {}
+        snapshot, delimiter = self._used
+        names = read_local_part(recipient.unquoted_local, delimiter)
+        for domain in domains_of(snapshot, recipient.domain) or (recipient.domain,):
+            for name in names.names:
+                if (found := snapshot.get(f"name:{name}@{domain}")) is not None:
+                    return dict(found)
+        return {}
+
+
+def check_recipients(snapshot: SnapshotData) -> None:
+    """Raise `SnapshotError` unless all records have the form that this module reads."""
+    for key, value in snapshot.items():
+        if check_common(key, value):
+            continue
+        if key.startswith("name:") and not isinstance(value, dict):
+            raise SnapshotError(f"the record of {key[:80]!a} has another form")
