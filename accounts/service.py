@@ -19,6 +19,7 @@ from accounts.passwords import PasswordWorkers
 from accounts.renewals import Renewals
 from accounts.settings import AccountsSettings
 from accounts.smtp_logins import SmtpLogins
+from accounts.snapshots.access import TokenError, Tokens
 from accounts.sources.cache import CacheLimits, StaleCache
 from accounts.sources.choice import Connecting, make_source
 from accounts.sources.source import Source
@@ -46,6 +47,7 @@ from gatepost.logs import get_logger
 
 if TYPE_CHECKING:
     from accounts.http.server import HttpServer
+    from accounts.snapshot_server import SnapshotServer
     from accounts.store.database import Database
 
 COUNT_INTERVAL: Final = 1.0
@@ -87,13 +89,14 @@ async def _serve(started: Started[AccountsSettings]) -> int:
 
 
 def _open(settings: AccountsSettings) -> tuple[Database | None, Traces]:
-    """Return the datastore of the API, if it is served, and the traces; raises `StartError`.
+    """Return the datastore of the API and the snapshots, if one of them is served, and the traces;
+    raises `StartError`.
 
     SQLAlchemy takes a quarter of the memory of a service that has it: one with SQLite and without
-    the API does without.
+    both does without.
     """
     path = settings.database.path
-    if path is not None and not settings.http_listen:
+    if path is not None and not (settings.http_listen or settings.snapshot_listen):
         return None, SqliteTraces.open(OpenedFile(path), settings.database.timeout)
     from accounts.store.database import Database
     from accounts.traces.stored import StoredTraces
@@ -112,9 +115,11 @@ class _InUse:
         attempts: Attempts,
         workers: PasswordWorkers,
         seal: Seal,
+        tokens: Tokens,
     ) -> None:
         self.settings = settings
         self.seal = seal
+        self.tokens = tokens
         self.answers = answers
         self.attempts = attempts
         self.workers = workers
@@ -165,7 +170,11 @@ class _Build:
             seal = Seal.read(settings.database.key_file)
         except SealError as error:
             raise StartError(f"accounts.database.key_file: {error}") from None
-        self._last = _InUse(settings, answers, attempts, workers, seal)
+        try:
+            tokens = Tokens.read(settings.snapshots)
+        except TokenError as error:
+            raise StartError(f"accounts.snapshots.{error}") from None
+        self._last = _InUse(settings, answers, attempts, workers, seal, tokens)
         return self._last
 
 
@@ -194,7 +203,7 @@ class _Service:
         def lookup_bounds() -> ConnectionBounds:
             return current.value.lookup_bounds
 
-        self._servers: dict[str, RequestServer[Any, Any] | HttpServer] = {
+        self._servers: dict[str, RequestServer[Any, Any] | HttpServer | SnapshotServer] = {
             "listen": socketmap_server(maps.answer, lookup_bounds),
             "sasl_listen": auth_server(logins.answer, lambda: current.value.login_bounds),
             "domains_listen": tcp_table_server("domains", maps.answer, lookup_bounds),
@@ -208,6 +217,10 @@ class _Service:
             self._servers["http_listen"] = api_server(
                 database, lambda: current.value, self._uses.add
             )
+        if database is not None and self._settings.snapshot_listen:
+            from accounts.snapshot_server import snapshot_server
+
+            self._servers["snapshot_listen"] = snapshot_server(database, lambda: current.value)
 
     async def start(self, listeners: Listeners) -> None:
         """Connect to the database, and accept connections."""

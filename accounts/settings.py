@@ -6,13 +6,16 @@ do not need.
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
 
 from accounts.address import parse_domain
 from accounts.attempt_settings import AttemptSettings
 from accounts.cache_settings import CacheSettings
 from accounts.http.settings import HttpSettings
 from accounts.password_settings import PasswordSettings
+from accounts.snapshots.settings import SnapshotSettings
 from accounts.store.settings import DatabaseSettings
 from gatepost.config import (
     DrainGrace,
@@ -60,6 +63,12 @@ class AccountsSettings(ServerSettings):
         description="The addresses or sockets of the REST API, such as `inet:8080@127.0.0.1`. "
         "Passwords and tokens come here in the clear: serve it on this host, behind a proxy with "
         "TLS.",
+    )
+    snapshot_listen: MoreAddresses = Field(
+        default=(),
+        description="The addresses or sockets where the other daemons fetch data, such as "
+        "`unix:/run/gatepost/snapshots`. Over TCP they need a token, and everything comes in the "
+        "clear: serve it on this host, or behind a proxy with TLS.",
     )
     socket_mode: SocketMode = Field(
         default=0o660,
@@ -137,6 +146,10 @@ class AccountsSettings(ServerSettings):
     http: HttpSettings = Field(
         default_factory=HttpSettings, description="How much of the API anybody may use at a time."
     )
+    snapshots: SnapshotSettings = Field(
+        default_factory=SnapshotSettings,
+        description="The tokens of the daemons that fetch data.",
+    )
     attempts: AttemptSettings = Field(
         default_factory=AttemptSettings,
         description="How wrong passwords slow down further attempts.",
@@ -146,6 +159,18 @@ class AccountsSettings(ServerSettings):
     def all_connections(self) -> int:
         """Return the connections of all protocols together."""
         return self.max_connections * sum(1 for addresses in self.served.values() if addresses)
+
+    @model_validator(mode="after")
+    def _check_snapshots(self) -> Self:
+        has_token = self.snapshots.token_file is not None
+        if not (has_token or self.snapshots.keys_token_file is not None):
+            for address in self.snapshot_listen:
+                if isinstance(address, Inet):
+                    raise ValueError(  # noqa: TRY004  # a value, as the loader reports it
+                        f"snapshot_listen {address} needs snapshots.token_file or "
+                        "snapshots.keys_token_file"
+                    )
+        return self
 
     @field_validator("default_domain")
     @classmethod

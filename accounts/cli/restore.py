@@ -6,9 +6,12 @@ from pathlib import Path
 
 import click
 
+from accounts.cli.datastore import opened
 from accounts.cli.place import as_owner, read_place
+from accounts.snapshots.history import note_restore
 from accounts.store.dump import restore_dump
 from accounts.store.replica import copy_in
+from accounts.store.revisions import REVISIONS
 from gatepost.cli import configuration
 from gatepost.cli.output import tell
 
@@ -31,4 +34,8 @@ def restore(ctx: click.Context, config: Path | None, file: Path, yes: bool) -> N
         revision = copy_in(settings, file, lambda: as_owner(settings))
     else:
         revision = restore_dump(settings, file)
+    if revision == REVISIONS[-1]:
+        # daemons that have later data see by this that they are to take these all the same
+        with opened(config) as datastore:
+            datastore.write(note_restore)
     tell(f"{settings.url}: restored from {file}, revision {revision}")

@@ -12,7 +12,9 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import socket
+import struct
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -46,6 +48,9 @@ PIECE: Final = 4096
 BACKLOG: Final = 512
 """Connections that wait to be accepted."""
 
+_CREDENTIALS: Final = struct.Struct("=iII")
+"""struct ucred of Linux (unix(7)): pid, uid, gid."""
+
 log = get_logger("accounts")
 
 
@@ -67,10 +72,23 @@ class HttpBounds:
 
 
 class HttpServer:
-    """A server of an ASGI application. Use it in one event loop."""
+    """A server of an ASGI application. Use it in one event loop.
 
-    def __init__(self, app: ASGIApp, bounds: HttpBounds = HttpBounds()) -> None:
+    `connections` counts those that are open. `names_users`: the client of a request on a unix
+    socket is ``("uid", NUMBER)``, the user at the other end.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        bounds: HttpBounds = HttpBounds(),
+        *,
+        connections: Gauge = CONNECTIONS,
+        names_users: bool = False,
+    ) -> None:
         self.bounds = bounds
+        self.connections = connections
+        self.names_users = names_users
         self.idle: OrderedDict[_Connection, None] = OrderedDict()
         """Connections without a complete request, the oldest first."""
         self.state = ServerState()
@@ -165,7 +183,9 @@ class _Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or refuse it when there are too many."""
         super().connection_made(transport)
-        CONNECTIONS.set(len(self.connections))
+        if self._server.names_users and (uid := _uid_of(transport)) is not None:
+            self.client = ("uid", uid)
+        self._server.connections.set(len(self.connections))
         if len(self.connections) > self._server.bounds.max_connections:
             if not self._server.idle:
                 self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections are open.")
@@ -185,7 +205,7 @@ class _Connection(H11Protocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
-        CONNECTIONS.set(len(self.connections))
+        self._server.connections.set(len(self.connections))
 
     def data_received(self, data: bytes) -> None:
         """Take octets. A request that has begun has to be whole in time."""
@@ -307,3 +327,15 @@ class _Connection(H11Protocol):
         """End a connection that is being closed even if the client does not read."""
         if self._linger is None:
             self._linger = self.loop.call_later(LINGER, self.transport.abort)
+
+
+def _uid_of(transport: asyncio.Transport) -> int | None:
+    """Return the user at the other end of a unix socket; None for another socket."""
+    ours = transport.get_extra_info("socket")
+    if ours is None or ours.family != socket.AF_UNIX:
+        return None
+    # uvloop has no real socket to ask
+    with socket.socket(fileno=os.dup(ours.fileno())) as asked:
+        credentials = asked.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _, uid, _ = _CREDENTIALS.unpack(credentials)
+    return int(uid)

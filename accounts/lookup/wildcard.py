@@ -37,7 +37,7 @@ def choose(aliases: Iterable[AliasRow], local: str, now: int) -> AliasRow | None
         for alias in aliases
         if is_in_force(alias, now) and matches(alias.address.rpartition("@")[0], local)
     ]
-    return min(fitting, key=_rank, default=None)
+    return min(fitting, key=rank, default=None)
 
 
 def is_in_force(alias: AliasRow, now: int) -> bool:
@@ -45,6 +45,7 @@ def is_in_force(alias: AliasRow, now: int) -> bool:
     return alias.enabled and (alias.expires is None or now < alias.expires)
 
 
-def _rank(alias: AliasRow) -> tuple[int, str]:
+def rank(alias: AliasRow) -> tuple[int, str]:
+    """Return what sorts aliases from the most exact pattern on."""
     pattern = alias.address.rpartition("@")[0]
     return pattern.count("*") - len(pattern), alias.address

@@ -1,0 +1,64 @@
+"""The server of snapshots in the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from accounts.http.server import HttpBounds, HttpServer
+from accounts.lookup.terms import Terms
+from accounts.settings import AccountsSettings
+from accounts.snapshots.access import Tokens
+from accounts.snapshots.application import SnapshotApplication
+from accounts.snapshots.contents import Outside
+from accounts.snapshots.counts import CONNECTIONS
+from accounts.snapshots.shelf import SnapshotShelf
+from accounts.store.database import Database
+from accounts.store.seal import Seal
+
+BOUNDS = HttpBounds(request_timeout=15.0, idle_timeout=60.0, max_connections=300)
+
+
+class SnapshotRules(Protocol):
+    """The part of the configuration in use that snapshots are made from."""
+
+    settings: AccountsSettings
+    seal: Seal
+    tokens: Tokens
+
+
+class SnapshotServer:
+    """The server, in the form that the service expects."""
+
+    def __init__(self, application: SnapshotApplication) -> None:
+        self._application = application
+        self._server = HttpServer(application, BOUNDS, connections=CONNECTIONS, names_users=True)
+
+    async def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept connections on sockets that listen."""
+        await self._server.start(sockets)
+
+    @property
+    def tasks(self) -> Sequence[asyncio.Task[None]]:
+        """Return the tasks that the server cannot run without."""
+        return self._server.tasks
+
+    async def drain(self, grace: float) -> None:
+        """Answer whoever waits, and accept nothing new."""
+        self._application.end()
+        await self._server.drain(grace)
+
+
+def snapshot_server(database: Database, rules: Callable[[], SnapshotRules]) -> SnapshotServer:
+    """Return the server, which is not started yet; called in the event loop."""
+
+    def outside() -> Outside:
+        in_use = rules()
+        terms = Terms(int(time.time()), in_use.settings.recipient_delimiter)
+        return Outside(terms, in_use.seal)
+
+    shelf = SnapshotShelf(database, outside)
+    return SnapshotServer(SnapshotApplication(shelf, lambda: rules().tokens))

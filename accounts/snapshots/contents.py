@@ -1,0 +1,85 @@
+"""The snapshots by name: their records, and the changes of the data that concern them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from accounts.lookup.terms import Terms
+from accounts.snapshots.dkim_keys import key_records
+from accounts.snapshots.history import Changes
+from accounts.snapshots.recipients import recipient_records
+from accounts.snapshots.senders import Line, next_expiry, sender_records
+from accounts.snapshots.stores import store_records
+from accounts.store.seal import Seal
+
+
+class Outside(NamedTuple):
+    """Everything that records are made from beside the data."""
+
+    terms: Terms
+    seal: Seal
+
+
+class Content(NamedTuple):
+    """A snapshot: how its records are made, and which changes concern it.
+
+    `areas` are the first words of actions in the audit log. Of changes of mailboxes, those of
+    `mailbox_fields` count. `expiry` returns when the records change without a change of the data.
+    """
+
+    records: Callable[[Connection, Outside], Iterator[Line]]
+    areas: frozenset[str]
+    mailbox_fields: frozenset[str] = frozenset()
+    expiry: Callable[[Connection, int], int | None] = lambda _connection, _now: None
+
+    def is_concerned(self, changes: Changes) -> bool:
+        """Return whether the records may be others after these changes.
+
+        An action that nobody has put into an area concerns all snapshots.
+        """
+        if changes.actions is None:
+            return True
+        for action in changes.actions:
+            area = action.partition(".")[0]
+            if area not in _AREAS:
+                return True
+            if action == "mailbox.change":
+                if changes.mailbox_fields & (self.mailbox_fields | {"*"}):
+                    return True
+            elif area in self.areas:
+                return True
+        return False
+
+
+CONTENTS = {
+    "dkim_keys": Content(
+        lambda connection, outside: key_records(connection, outside.seal),
+        frozenset({"dkim-key", "domain", "secrets"}),
+    ),
+    "recipients": Content(
+        lambda connection, outside: recipient_records(connection, outside.terms),
+        frozenset({"domain", "mailbox", "alias", "preferences", "listed-sender"}),
+    ),
+    "senders": Content(
+        lambda connection, outside: sender_records(connection, outside.terms),
+        frozenset({"domain", "mailbox", "alias", "sender-right"}),
+        frozenset({"enabled", "may_send"}),
+        next_expiry,
+    ),
+    "stores": Content(
+        lambda connection, _outside: store_records(connection),
+        frozenset({"domain", "mailbox"}),
+        frozenset({"store"}),
+    ),
+}
+
+_AREAS = frozenset().union(*(content.areas for content in CONTENTS.values())) | {
+    "administrator",
+    "app-password",
+    "remote-account",
+    "rule",
+    "token",
+}

@@ -1,0 +1,106 @@
+"""The history of the data, as the audit log tells it: what has changed since a moment.
+
+Each transaction that raises the generation has its entries there, with ids that grow in the order
+of the commits. A refusal has one, too, which at most makes a snapshot be made in vain.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, select
+
+from accounts.store import schema
+from accounts.store.generation import read_generation
+from accounts.store.transaction import Write
+
+RESTORED = "database.restore"
+"""The action by which a restore is entered in the audit log."""
+DATABASE = "database"
+"""Its object."""
+MANY = 2000
+"""Changes of mailboxes that are looked at one by one; of more, each is taken for one that counts.
+"""
+
+_AUDIT = schema.audit
+_WHOLE = (_AUDIT.c.id, _AUDIT.c.at, _AUDIT.c.actor, _AUDIT.c.action, _AUDIT.c.object)
+_Entry = tuple[Any, ...]
+
+
+class History(NamedTuple):
+    """The state of the data at one moment.
+
+    `last` is the latest entry of the audit log. `lineage` is a word that another database has
+    another of, and this one after a backup was restored; empty before the first change.
+    """
+
+    generation: int
+    lineage: str
+    last: _Entry | None
+
+
+class Changes(NamedTuple):
+    """Changes between two moments: the actions, and the fields of mailboxes that were changed.
+
+    None in the place of `actions` says that the data were replaced by others.
+    """
+
+    actions: frozenset[str] | None
+    mailbox_fields: frozenset[str] = frozenset()
+
+
+def read_history(connection: Connection) -> History:
+    """Return the state of the data that the connection reads."""
+    first = connection.execute(_entries().order_by(_AUDIT.c.id).limit(1)).one_or_none()
+    last = connection.execute(_entries().order_by(_AUDIT.c.id.desc()).limit(1)).one_or_none()
+    restored = connection.execute(
+        select(*_WHOLE, _AUDIT.c.details)
+        .where(_AUDIT.c.object == DATABASE, _AUDIT.c.action == RESTORED)
+        .order_by(_AUDIT.c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    lineage = ""
+    if first is not None:
+        told = repr((tuple(first), None if restored is None else tuple(restored)))
+        lineage = hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()[:16]
+    return History(read_generation(connection), lineage, None if last is None else tuple(last))
+
+
+def read_changes(connection: Connection, since: History) -> Changes:
+    """Return what has changed since then; all of it, when that moment is no part of the history."""
+    after = 0
+    if since.last is not None:
+        after = since.last[0]
+        entry = connection.execute(_entries().where(_AUDIT.c.id == after)).one_or_none()
+        if entry is None or tuple(entry) != since.last:
+            return Changes(None)
+    found = select(_AUDIT.c.action).where(_AUDIT.c.id > after).distinct()
+    actions = frozenset(connection.execute(found).scalars())
+    if RESTORED in actions:
+        return Changes(None)
+    return Changes(actions, _changed_fields(connection, after))
+
+
+def note_restore(write: Write) -> None:
+    """Enter in the audit log that a backup was restored: from here on the lineage is another."""
+    write.audit(RESTORED, DATABASE, mark=secrets.token_hex(8))
+
+
+def _changed_fields(connection: Connection, after: int) -> frozenset[str]:
+    details = (
+        select(_AUDIT.c.details)
+        .where(_AUDIT.c.id > after, _AUDIT.c.action == "mailbox.change")
+        .limit(MANY + 1)
+    )
+    rows = connection.execute(details).scalars().all()
+    if len(rows) > MANY:
+        return frozenset({"*"})
+    return frozenset(
+        field for row in rows for field in (row if isinstance(row, dict) else {"*": None})
+    )
+
+
+def _entries() -> Select[Any]:
+    return select(*_WHOLE)

@@ -1,0 +1,171 @@
+"""The snapshots that were made last. One is made when it is asked for and its data have changed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from accounts.snapshots.contents import CONTENTS, Outside
+from accounts.snapshots.counts import MADE, OCTETS, SECONDS
+from accounts.snapshots.history import History, read_changes, read_history
+from accounts.snapshots.making import Made, make
+from accounts.store.database import Database
+from accounts.store.errors import StoreError, Unavailable
+from gatepost.logs import get_logger
+from gatepost.snapshots.form import SnapshotError
+
+PAUSE = 4.0
+"""Times as long as a snapshot took to make, nothing is made again: a busy hour of the database is
+not one of ours."""
+MAX_PAUSE = 30.0
+
+log = get_logger("accounts")
+
+
+class _Kept(NamedTuple):
+    """A snapshot with what it is current for, and when another may be made.
+
+    `is_due`: the data have changed, and it is too early to make another.
+    """
+
+    made: Made
+    history: History
+    seen: int
+    outside: Outside
+    not_before: float
+    is_due: bool = False
+
+
+class SnapshotShelf:
+    """The snapshots of a datastore. Use it in one event loop.
+
+    `outside` returns what is in use now beside the data.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        outside: Callable[[], Outside],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._outside = outside
+        self._monotonic = monotonic
+        self._kept: dict[str, _Kept] = {}
+        self._locks = {name: asyncio.Lock() for name in CONTENTS}
+        self._making = asyncio.Lock()
+
+    async def wait(
+        self, name: str, tag: str, timeout: float, ended: asyncio.Event
+    ) -> tuple[Made, History]:
+        """Return a snapshot as soon as it has not this tag, or after `timeout` seconds, or when
+        `ended` is set; and the state of the data that it is current for.
+
+        Raises `StoreError` when there is none because the database is away.
+        """
+        end = self._monotonic() + timeout
+        while True:
+            seen = self._database.generation
+            kept = await self._current(name)
+            left = end - self._monotonic()
+            if kept.made.tag != tag or left <= 0 or ended.is_set():
+                return kept.made, kept.history
+            if kept.is_due:
+                await _pause(min(left, max(0.01, kept.not_before - self._monotonic())), ended)
+            else:
+                await self._sleep(seen, min(left, self._life(kept)), ended)
+
+    async def _sleep(self, seen: int, timeout: float, ended: asyncio.Event) -> None:
+        """Wait for a change of the data, an end, or the time."""
+        change = asyncio.ensure_future(self._database.wait_for_change(seen, timeout))
+        end = asyncio.ensure_future(ended.wait())
+        try:
+            await asyncio.wait((change, end), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            change.cancel()
+            end.cancel()
+            await asyncio.gather(change, end, return_exceptions=True)
+
+    def _life(self, kept: _Kept) -> float:
+        """Return the seconds until the records change by themselves."""
+        if kept.made.until is None:
+            return float("inf")
+        return max(0.1, kept.made.until - self._outside().terms.now)
+
+    async def _current(self, name: str) -> _Kept:
+        async with self._locks[name]:
+            kept = self._kept.get(name)
+            outside = self._outside()
+            seen = self._database.generation
+            if kept is not None and kept.seen == seen and not _is_over(kept, outside):
+                return kept
+            try:
+                kept = await self._renewed(name, kept, outside, seen)
+            except (StoreError, SnapshotError) as error:
+                if kept is None:
+                    if isinstance(error, StoreError):
+                        raise
+                    raise Unavailable(str(error)) from None
+                # what daemons have got goes on to be right, as far as anybody can know
+                log.warning("a snapshot was not made", snapshot=name, error=str(error))
+                return kept
+            if not kept.is_due:
+                self._kept[name] = kept
+            return kept
+
+    async def _renewed(self, name: str, kept: _Kept | None, outside: Outside, seen: int) -> _Kept:
+        content = CONTENTS[name]
+        if kept is not None:
+            before = kept
+
+            def look(connection: Connection) -> tuple[History, bool]:
+                changes = read_changes(connection, before.history)
+                return read_history(connection), content.is_concerned(changes)
+
+            history, is_concerned = await self._database.read(look)
+            if not (is_concerned or _is_over(kept, outside)):
+                return kept._replace(history=history, seen=seen)
+            if self._monotonic() < kept.not_before:
+                return kept._replace(is_due=True)
+        async with self._making:
+            began = self._monotonic()
+            made = await self._database.read(
+                lambda connection: make(connection, name, content, outside)
+            )
+            took = self._monotonic() - began
+        MADE.labels(name).inc()
+        SECONDS.observe(took)
+        OCTETS.labels(name).set(made.size)
+        if kept is None or kept.made.tag != made.tag:
+            log.info(
+                "a snapshot was made",
+                snapshot=name,
+                generation=made.history.generation,
+                records=made.records,
+                octets=made.size,
+                seconds=round(took, 3),
+            )
+        else:
+            # the same records: those who have it keep it
+            made = made._replace(packed=kept.made.packed, size=kept.made.size)
+        not_before = self._monotonic() + min(MAX_PAUSE, PAUSE * took)
+        return _Kept(made, made.history, seen, outside, not_before)
+
+
+async def _pause(seconds: float, ended: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(ended.wait(), seconds)
+
+
+def _is_over(kept: _Kept, outside: Outside) -> bool:
+    """Return whether it has to be made again although the data have not changed."""
+    return (
+        outside.seal is not kept.outside.seal
+        or outside.terms._replace(now=0) != kept.outside.terms._replace(now=0)
+        or (kept.made.until is not None and outside.terms.now >= kept.made.until)
+    )
