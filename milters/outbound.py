@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gatepost.ownership import RightsUnknownError
 from gatepost.reply import Reply
 from milters.actions import DeleteHeader
 from milters.envelope import Envelope
@@ -27,6 +28,13 @@ from msgauth.trace import Trace
 _NOT_YOURS = Reply(550, "5.7.1", "you may not use this From address", "from-not-yours")
 _UNSIGNED = Reply(
     451, "4.7.1", "the message cannot be signed now, please try again later", "unsigned"
+)
+
+_UNKNOWN_OWNERS = Reply(
+    451,
+    "4.7.1",
+    "it is not known now who may use this From address, please try again later",
+    "owners-unknown",
 )
 
 _UNREADABLE = "key-unreadable"
@@ -57,7 +65,6 @@ class Outbound:
         self._algorithms: tuple[str, ...] = ()
         self._signing_domain = ""
         self._unsigned = ""
-        self._refusal: Reply | None = None
         ours = _authors([field.value for field in fields if field.key == b"from"])
         self._author_domain = ours[0].domain if ours else ""
         domains = {author.domain for author in ours}
@@ -68,8 +75,9 @@ class Outbound:
             without_dmarc=not rules.settings.verify.dmarc,
         )
         self._returning: Returning | None = None
-        if envelope.login and not rules.ownership.allows(envelope.login, ours):
-            self._refusal = _NOT_YOURS
+        self._refusal = self._ownership_refusal(ours)
+        if self._refusal is not None:
+            pass
         elif self._marks.are_bad:
             self._returning = Returning(rules, envelope, kept, self._marks, self.hashes, trace)
             self.fragile = self._returning.fragile
@@ -77,6 +85,15 @@ class Outbound:
                 self._unsigned = UNSIGNED
         elif rules.guard.is_signed(envelope.origin):
             self._prepare(ours, fields)
+
+    def _ownership_refusal(self, ours: Sequence[MailAddress]) -> Reply | None:
+        login = self._envelope.login
+        try:
+            if not login or self._rules.ownership.allows(login, ours):
+                return None
+        except RightsUnknownError:
+            return _UNKNOWN_OWNERS
+        return _NOT_YOURS
 
     def _prepare(self, ours: Sequence[MailAddress], fields: Sequence[HeaderField]) -> None:
         if not ours:

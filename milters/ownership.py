@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from gatepost.ownership import OwnerSettings, SenderRights, read_rights
+from gatepost.snapshots.senders import AccountRights, join_rights
 from msgauth.mail_address import MailAddress
 
 
@@ -32,13 +33,25 @@ class FromOwnershipSettings(OwnerSettings):
 
 
 class FromOwnership:
-    """The rights of logins to a From. Raises `OwnershipError` for a file that cannot be read."""
+    """The rights of logins to a From: those of the tables, and of accounts where it is asked.
 
-    def __init__(self, settings: FromOwnershipSettings) -> None:
-        self._rights: SenderRights | None = read_rights(settings) if settings.enforce else None
+    Raises `OwnershipError` for a file that cannot be read.
+    """
+
+    def __init__(
+        self, settings: FromOwnershipSettings, accounts: AccountRights | None = None
+    ) -> None:
+        self._rights: SenderRights | None = None
+        if settings.enforce:
+            self._rights = (
+                read_rights(settings) if accounts is None else join_rights(settings, accounts)
+            )
 
     def allows(self, login: str, authors: Sequence[MailAddress]) -> bool:
-        """Return whether `login` may send mail From all of `authors`; without any it may not."""
+        """Return whether `login` may send mail From all of `authors`; without any it may not.
+
+        Raises `RightsUnknownError`.
+        """
         rights = self._rights
         if rights is None:
             return True

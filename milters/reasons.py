@@ -21,6 +21,11 @@ _OWN: dict[str, tuple[str, str]] = {
         "550 5.7.1",
         "The login may not use this From: see `[milters.ownership]`.",
     ),
+    "owners-unknown": (
+        "451 4.7.1",
+        "Who may use this From is to come from accounts, which has not sent it yet or does not "
+        "know: see `[milters.accounts]`. The message stays in the sender's queue.",
+    ),
     "header-too-large": (
         "552 5.3.4",
         "The header of the message is longer than `max_header`, or has more fields "
@@ -48,8 +53,9 @@ _OWN: dict[str, tuple[str, str]] = {
     ),
     "unsigned": (
         "451 4.7.1",
-        "The message should be signed but cannot be: `required` is set in `[milters.sign]`, or "
-        "the milter's user cannot read a key. It stays in the sender's queue.",
+        "The message should be signed but cannot be: `required` is set in `[milters.sign]`, the "
+        "milter's user cannot read a key, or no keys have come from accounts yet. It stays in the "
+        "sender's queue.",
     ),
 }
 

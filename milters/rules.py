@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gatepost.config import GroundSettings
+from gatepost.snapshots.senders import AccountRights
 from milters.guard import Guard
 from milters.key_table import KeyTable
 from milters.ownership import FromOwnership
@@ -30,8 +31,14 @@ class Rules:
     dkim_limits: VerifierLimits
 
     @classmethod
-    def prepare(cls, ground: GroundSettings, settings: MiltersSettings, keys: KeyTable) -> Rules:
-        """Prepare the rules.
+    def prepare(
+        cls,
+        ground: GroundSettings,
+        settings: MiltersSettings,
+        keys: KeyTable,
+        rights: AccountRights | None = None,
+    ) -> Rules:
+        """Prepare the rules; `rights` are those from accounts, if they are to count.
 
         Raises `MsgauthError` for header fields that cannot be signed, and `OwnershipError` for a
         table of owners that cannot be read.
@@ -45,7 +52,7 @@ class Rules:
             frozenset({authserv_id, *settings.strip_authserv_ids}),
             Guard(settings, ground.proxy_networks),
             Signing(settings, keys),
-            FromOwnership(settings.ownership),
+            FromOwnership(settings.ownership, rights),
             actions,
             VerifierLimits(
                 settings.verify.max_signatures,

@@ -15,6 +15,9 @@ from gatepost.daemon import Control, Load, Reloader, run_prefork, starting
 from gatepost.dns import AsyncResolver, Resolver, new_cache
 from gatepost.errors import StartError
 from gatepost.ownership import OwnershipError
+from gatepost.snapshots.form import SnapshotData
+from gatepost.snapshots.senders import AccountRights
+from milters.accounts import MilterAccounts
 from milters.balance import Balance
 from milters.decision import Decisions, Runtime
 from milters.key_table import KeyTable
@@ -41,6 +44,15 @@ class Keys(Protocol):
     def problem(self) -> str | None:
         """Return one line about why mail cannot be signed; None if all is well."""
 
+    def expect_accounts(self) -> None:
+        """Expect keys from accounts: until they are here, mail without another key waits."""
+
+    def check(self, snapshot: SnapshotData) -> None:
+        """Raise `SnapshotError` for a snapshot without the form of keys."""
+
+    def take(self, snapshot: SnapshotData) -> None:
+        """Sign with these keys from accounts from now on."""
+
     def keep_looking(self) -> None:
         """Keep comparing the opened keys with DNS; called in each worker."""
 
@@ -57,7 +69,8 @@ def serve(
     """
     with starting("milters", load, config) as started:
         keys = open_keys(started.log)
-        reloader = Reloader(started, _Build(keys), lambda: keys.files)
+        accounts = MilterAccounts(started.settings.accounts, keys, started.log)
+        reloader = Reloader(started, _Build(keys, accounts.rights), lambda: keys.files)
         current = reloader.current
         workers = started.settings.workers or min(os.cpu_count() or 1, MAX_WORKERS)
         balance = Balance(workers)
@@ -70,6 +83,9 @@ def serve(
         async def work(control: Control, stop: asyncio.Event) -> None:
             """Accept mail until told to drain, then finish the messages in progress."""
             keys.keep_looking()
+            accounts.feed.follow()
+            if control.number == 0:
+                accounts.feed.keep()
             decisions = Decisions(lambda: current.value, started.log)
             worker = Worker(control.number, decisions, balance, vitals, started.log)
             worker.listen(listeners)
@@ -78,6 +94,7 @@ def serve(
             await worker.drain(current.value.rules.settings.drain_grace)
 
         started.probes.ready_when("keys", keys.problem)
+        started.probes.ready_when("accounts", accounts.feed.problem)
         started.probes.ready_when("connections", vitals.not_taking)
         started.probes.ready_when("turns", vitals.stuck)
         started.probes.healthy_when("turns", vitals.all_stuck)
@@ -95,8 +112,9 @@ def serve(
 class _Build:
     """Builds a `Runtime` from configuration and keys; it keeps the DNS cache where possible."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, rights: AccountRights | None) -> None:
         self._keys = keys
+        self._rights = rights
         self._resolvers: tuple[DnsSettings, Resolver, AsyncResolver] | None = None
 
     def __call__(self, ground: GroundSettings, settings: MiltersSettings) -> Runtime:
@@ -109,7 +127,8 @@ class _Build:
             )
         _, resolver, messages_resolver = self._resolvers
         try:
-            rules = Rules.prepare(ground, settings, self._keys.open(settings, resolver))
+            opened = self._keys.open(settings, resolver)
+            rules = Rules.prepare(ground, settings, opened, self._rights)
         except MsgauthError as error:
             raise StartError(str(error)) from error
         except OwnershipError as error:

@@ -25,6 +25,7 @@ from gatepost.config import (
     SocketMode,
 )
 from gatepost.listen import Inet
+from milters.accounts import AccountsForMilters
 from milters.keys.settings import KeySettings
 from milters.ownership import FromOwnershipSettings
 from milters.signed_headers import header_policy
@@ -408,6 +409,9 @@ class MiltersSettings(ServerSettings, KeySettings):
         default=PolicySettings(), description="The action for each result of the checks."
     )
     seal: SealSettings = Field(default=SealSettings(), description="ARC seals.")
+    accounts: AccountsForMilters = Field(
+        default=AccountsForMilters(), description="Data from `gatepost accounts`."
+    )
     ownership: FromOwnershipSettings = Field(
         default=FromOwnershipSettings(), description="Which login may use which From."
     )

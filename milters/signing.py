@@ -36,7 +36,12 @@ class Signing:
         The domains are in A-labels.
         """
         specs = self._aligned(author)
-        if not specs and self._settings.unaligned_domain is not None:
+        if (
+            not specs
+            and self._settings.unaligned_domain is not None
+            # a key of its own may be there: the mail waits for it
+            and not self.is_unreadable(author)
+        ):
             specs = self._of(self._settings.unaligned_domain)
         if len(specs) > 1 and self._settings.no_ed25519_to and self._is_spared(recipient_domains):
             specs = tuple(spec for spec in specs if spec.key.type == "rsa") or specs

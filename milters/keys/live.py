@@ -17,7 +17,9 @@ from typing import Protocol
 from structlog.typing import FilteringBoundLogger
 
 from gatepost.metrics import Gauge
+from gatepost.snapshots.form import SnapshotData
 from milters.key_table import DomainKey
+from milters.keys.account import MISSING, AccountKeys, Parsed, read_account_keys
 from milters.keys.publication import Publication, look_up
 from milters.keys.records import CheckRecord, Records
 from milters.keys.settings import KeySettings
@@ -51,6 +53,12 @@ UNREADABLE = Gauge(
     across="max",
 )
 
+UNUSABLE = Gauge(
+    "gatepost_milters_unusable_account_keys",
+    "Active keys of accounts that cannot be used; the log names each",
+    across="max",
+)
+
 
 class AnswerSource(Protocol):
     """A source of answers: `gatepost.dns.Resolver` or a substitute."""
@@ -66,9 +74,15 @@ class LiveKeys:
     """A `milters.key_table.KeyTable` of the keys that may sign now. Thread-safe."""
 
     def __init__(
-        self, snapshot: Snapshot, records: Records, settings: KeySettings, look: CheckRecord
+        self,
+        snapshot: Snapshot,
+        records: Records,
+        settings: KeySettings,
+        look: CheckRecord,
+        accounts: AccountKeys | None = None,
     ) -> None:
         self.snapshot = snapshot
+        self._accounts = accounts or AccountKeys()
         self._records = records
         self._settings = settings
         self._look = look
@@ -79,8 +93,22 @@ class LiveKeys:
         }
 
     def keys_of(self, domain: str) -> Sequence[DomainKey]:
-        """Return the keys that may sign for exactly this domain."""
-        return self._usable(self.snapshot.keys_of(domain))
+        """Return the keys that may sign for exactly this domain, those from accounts last."""
+        keys = self.snapshot.keys_of(domain)
+        usable = self._usable(keys)
+        more = self._accounts.current.by_domain.get(domain)
+        if not more:
+            return usable
+        named = {key.selector for key in keys}
+        domain_keys = self._accounts.current.domain_keys
+        return [
+            *usable,
+            *(
+                domain_keys[key.identity]
+                for key in more
+                if key.selector not in named and self.may_sign(key)
+            ),
+        ]
 
     def keys_for(self, author: MailAddress) -> Sequence[DomainKey] | None:
         """Return the keys of a SigningTable for this author; None if it has no entry for it."""
@@ -89,10 +117,12 @@ class LiveKeys:
 
     def is_unreadable(self, domain: str) -> bool:
         """Return whether there may be a key for mail From `domain` that cannot be read."""
-        if not self._unreadable:
+        unreadable = self._unreadable | self._accounts.current.unreadable
+        if not unreadable:
             return False
-        # the empty name is that of a folder or table: it may have keys of any domain
-        return "" in self._unreadable or any(name in self._unreadable for name in ancestors(domain))
+        # the empty name is that of a folder or table, or of accounts: it may have keys of any
+        # domain
+        return "" in unreadable or any(name in unreadable for name in ancestors(domain))
 
     def may_sign(self, key: StoredKey) -> bool:
         """Return whether this key signs now."""
@@ -101,14 +131,25 @@ class LiveKeys:
     def look_at_due(self, look: CheckRecord | None = None) -> float:
         """Check the keys that are due; returns the seconds until the next ones are."""
         interval = self._settings.publication_interval
+        keys = self.all_keys()
         if not self._settings.require_published:
-            self._records.count(self._all, self.may_sign)
+            self._records.count(keys, self.may_sign)
             return interval
-        due = self._records.due(self._all)
+        self.look_at_new(keys, look or self._look)
+        return self._records.seconds_to_next(keys, interval)
+
+    def look_at_new(self, keys: Sequence[StoredKey], look: CheckRecord) -> None:
+        """Check those of the keys that are due, which need not be in use yet."""
+        if not self._settings.require_published:
+            return
+        due = self._records.due(keys)
         if due:
-            self._records.look_at(due, look or self._look, interval)
-            self._records.count(self._all, self.may_sign)
-        return self._records.seconds_to_next(self._all, interval)
+            self._records.look_at(due, look, self._settings.publication_interval)
+            self._records.count(keys, self.may_sign)
+
+    def all_keys(self) -> tuple[StoredKey, ...]:
+        """Return all keys in use."""
+        return (*self._all, *self._accounts.current.all_keys())
 
     def _usable(self, keys: Iterable[StoredKey]) -> Sequence[DomainKey]:
         return [self._domain_keys[key.identity] for key in keys if self.may_sign(key)]
@@ -125,6 +166,10 @@ class KeyKeeper:
         self._log = log
         self._records = Records(log, monotonic)
         self._live: LiveKeys | None = None
+        self._resolver: AnswerSource | None = None
+        self._accounts = AccountKeys()
+        self._parsed: Parsed = {}
+        self._lock = threading.Lock()
         self._changed = threading.Event()
         self._opened_by = os.getpid()
 
@@ -133,18 +178,55 @@ class KeyKeeper:
 
         Takes at most `FIRST_LOOK` seconds, plus one query.
         """
+        with self._lock:
+            return self._open(settings, resolver)
+
+    def _open(self, settings: KeySettings, resolver: AnswerSource) -> LiveKeys:
         previous = EMPTY if self._live is None else self._live.snapshot
         snapshot = load(settings, previous)
         self._report(snapshot, previous)
-        live = LiveKeys(snapshot, self._records, settings, _asking(resolver.resolve))
+        look = _asking(resolver.resolve)
+        live = LiveKeys(snapshot, self._records, settings, look, self._accounts)
         live.look_at_due(_asking(resolver.within(FIRST_LOOK)))
-        self._records.forget_all_but(snapshot.all_keys())
-        self._live = live
+        self._records.forget_all_but(live.all_keys())
+        self._live, self._resolver = live, resolver
         # only now, so that `problem()` is gone before the metrics show no unreadable key
         BROKEN.set(len(snapshot.problems))
         UNREADABLE.set(len(snapshot.unreadable))
         self._changed.set()
         return live
+
+    def expect_accounts(self) -> None:
+        """Expect keys from accounts: until the first are here, it is unknown which domains have
+        one."""
+        self._accounts.current = MISSING
+
+    def check(self, snapshot: SnapshotData) -> None:
+        """Log the keys of a snapshot that cannot be used; raises `SnapshotError` for one that is
+        none of keys."""
+        for domain, problem in read_account_keys(snapshot, dict(self._parsed)).problems:
+            self._log.error("unusable key from accounts", domain=domain, problem=problem)
+
+    def take(self, snapshot: SnapshotData) -> None:
+        """Sign with the keys of a snapshot, which `check` has passed, and with no others of
+        accounts.
+
+        The records of new keys are checked first, so that mail is signed by the old ones until
+        then; it takes at most `FIRST_LOOK` seconds, plus one query.
+        """
+        with self._lock:
+            new = read_account_keys(snapshot, self._parsed)
+            if self._live is not None and self._resolver is not None:
+                in_use = self._live.snapshot.all_keys()
+                look = _asking(self._resolver.within(FIRST_LOOK))
+                self._live.look_at_new((*in_use, *new.all_keys()), look)
+                self._accounts.current = new
+                self._records.forget_all_but(self._live.all_keys())
+            self._accounts.current = new
+        if os.getpid() != self._opened_by:
+            # the parent does not follow: what it says would stay for ever
+            UNUSABLE.set(len(new.problems))
+        self._changed.set()
 
     def problem(self) -> str | None:
         """Return one line for `/readyz` about why mail cannot be signed: keys that this user cannot
