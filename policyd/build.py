@@ -9,6 +9,8 @@ from gatepost.config import GroundSettings
 from gatepost.dns import AsyncResolver
 from gatepost.errors import StartError
 from gatepost.ownership import read_rights
+from gatepost.snapshots.senders import join_rights
+from policyd.accounts import PolicyAccounts
 from policyd.checks import Check
 from policyd.checks.client import ClientCheck
 from policyd.checks.compromised import CompromisedCheck
@@ -97,7 +99,7 @@ class Maker:
     """Builds the checks of one configuration; a check that has nothing to do is left out.
 
     `standings` holds what earlier configurations learned about DNS lists; new lists are added to
-    it.
+    it. `accounts` are the data from accounts in use.
     """
 
     def __init__(
@@ -107,7 +109,9 @@ class Maker:
         stores: Stores,
         resolver: AsyncResolver,
         standings: ZoneStandings | None = None,
+        accounts: PolicyAccounts | None = None,
     ) -> None:
+        self._accounts = accounts or PolicyAccounts(settings.accounts)
         self._settings = settings
         self._hostname = ground.hostname
         self._proxy_networks = ground.proxy_networks
@@ -151,7 +155,9 @@ class Maker:
 
     def _ownership(self) -> Check:
         settings = self._settings.ownership
-        return OwnershipCheck(settings, read_rights(settings), self._hostname)
+        rights = self._accounts.rights
+        owners = read_rights(settings) if rights is None else join_rights(settings, rights)
+        return OwnershipCheck(settings, owners, self._hostname)
 
     def _compromised(self) -> Check | None:
         settings = self._settings.compromised
@@ -191,7 +197,13 @@ class Maker:
                 identify.append(spf.identity)
             elif identity == "dnswl":
                 identify.append(listed_identity)
-        return GreylistCheck(settings, self._stores.lasting, self._hostname, identify)
+        return GreylistCheck(
+            settings,
+            self._stores.lasting,
+            self._hostname,
+            identify,
+            preferences=self._accounts.preferences,
+        )
 
 
 def faults(ground: GroundSettings, settings: PolicydSettings) -> Iterator[tuple[str, str]]:

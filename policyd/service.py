@@ -22,6 +22,8 @@ from gatepost.daemon import (
 )
 from gatepost.dns import AsyncResolver
 from gatepost.logs import get_logger
+from gatepost.snapshots.feed import AccountsFeed
+from policyd.accounts import PolicyAccounts
 from policyd.bounds import Bounds
 from policyd.build import Maker, Stores
 from policyd.checks.dnslists import DnsListsCheck, ZoneStandings
@@ -59,9 +61,12 @@ async def _serve(started: Started[PolicydSettings]) -> int:
         stores = Stores.open(started.settings.store)
     except PolicydError as error:
         raise StartError(str(error)) from None
-    build = _Build(stores)
+    accounts = PolicyAccounts(started.settings.accounts)
+    feed = accounts.feed(log)
+    build = _Build(stores, accounts)
     reloader = Reloader(started, build)
-    served = _Service(started, reloader.current, stores, build)
+    started.probes.ready_when("accounts", feed.problem)
+    served = _Service(started, reloader.current, stores, build, feed)
     return await run_single(
         started, reloader, served, draining="draining: answering requests in progress"
     )
@@ -77,8 +82,9 @@ class _InUse:
         stores: Stores,
         resolver: AsyncResolver,
         standings: ZoneStandings,
+        accounts: PolicyAccounts,
     ) -> None:
-        self.engine = Maker(ground, settings, stores, resolver, standings).engine()
+        self.engine = Maker(ground, settings, stores, resolver, standings, accounts).engine()
         self.bounds = Bounds(
             budget=settings.budget,
             idle_timeout=settings.idle_timeout,
@@ -94,8 +100,9 @@ class _Build:
     It keeps the DNS cache where possible, and the known health of DNS lists.
     """
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, accounts: PolicyAccounts) -> None:
         self._stores = stores
+        self._accounts = accounts
         self._resolver: tuple[DnsSettings, AsyncResolver] | None = None
         self._standings: ZoneStandings = {}
 
@@ -104,7 +111,7 @@ class _Build:
         if resolver is None or resolver[0] != ground.dns:
             # requests in progress keep the resolver that they began with; it needs no closing
             resolver = ground.dns, AsyncResolver(ground.dns)
-        made = _InUse(ground, settings, self._stores, resolver[1], self._standings)
+        made = _InUse(ground, settings, self._stores, resolver[1], self._standings, self._accounts)
         self._resolver = resolver
         return made
 
@@ -123,7 +130,9 @@ class _Service:
         current: Current[_InUse],
         stores: Stores,
         build: _Build,
+        feed: AccountsFeed,
     ) -> None:
+        self._feed = feed
         self._settings = started.settings
         self._current = current
         self._stores = stores
@@ -137,6 +146,8 @@ class _Service:
     async def start(self, listeners: Listeners) -> None:
         """Watch the store, and accept connections."""
         self._stores.start()
+        self._feed.follow()
+        self._feed.keep()
         await self._server.start(listeners["listen"])
         log.info(
             "ready",
@@ -160,6 +171,7 @@ class _Service:
 
     async def close(self) -> None:
         """Finish the work of the store, and cancel DNS queries."""
+        self._feed.stop()
         await self._stores.close()
         await self._build.close()
 

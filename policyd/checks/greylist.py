@@ -6,8 +6,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from email.utils import formatdate
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
+from msgauth.mail_address import MailAddress
 from policyd import records
 from policyd.action import Action, defer_if_permit, prepend, refuse
 from policyd.bounces import stable_sender
@@ -51,7 +52,15 @@ Identify: TypeAlias = Callable[[Request, Facts], Awaitable[str]]
 
 _NOTHING = GreylistRecords(None, None)
 _KNOWN = CheckResult("known")
+_NOT_WANTED = CheckResult("recipient does not want it")
 _AUTO_ALLOWED = CheckResult("auto-allowed")
+
+
+class GreylistPreferences(Protocol):
+    """The preferences of recipients."""
+
+    def wants_greylisting(self, recipient: MailAddress) -> bool:
+        """Return whether mail for a recipient is to be delayed."""
 
 
 class RecentPasses:
@@ -91,8 +100,10 @@ class GreylistCheck:
         hostname: str,
         identify: Sequence[Identify] = (),
         clock: Callable[[], float] = time.time,
+        preferences: GreylistPreferences | None = None,
     ) -> None:
         self._settings = settings
+        self._preferences = preferences
         self._store = store
         self._hostname = hostname
         self._identify = tuple(identify)
@@ -160,6 +171,10 @@ class GreylistCheck:
             entry := self._allow_recipients.match(request.recipient_address)
         ):
             return CheckResult("recipient opted out", detail=entry)
+        if self._preferences is not None and not self._preferences.wants_greylisting(
+            request.recipient_address
+        ):
+            return _NOT_WANTED
         if self._opt_in is not None and not self._opt_in.match(request.recipient_address):
             return CheckResult("recipient not opted in")
         if self._settings.selective and not (

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from gatepost.ownership import SenderRights
+from gatepost.ownership import RightsUnknownError, SenderRights
+from msgauth.mail_address import MailAddress
 from policyd.action import refuse
 from policyd.checks import CheckResult
+from policyd.errors import CheckError
 from policyd.facts import NO_FACTS, Facts
 from policyd.reasons import reply
 from policyd.request import Request
@@ -34,6 +36,12 @@ class OwnershipCheck:
                 return None
             return self._refuse("null sender", request)
         sender = request.sender_address
+        try:
+            return self._judge(request, user, sender)
+        except RightsUnknownError as error:
+            raise CheckError(str(error)) from None
+
+    def _judge(self, request: Request, user: str, sender: MailAddress) -> CheckResult | None:
         if user:
             if self._rights.may_use(user, sender):
                 return CheckResult("owned")

@@ -19,7 +19,7 @@ from gatepost.config import (
     SocketMode,
 )
 from gatepost.listen import Inet
-from policyd.settings.accounts import CompromisedSettings, OwnershipSettings
+from policyd.settings.accounts import AccountsForPolicyd, CompromisedSettings, OwnershipSettings
 from policyd.settings.client import ClientSettings
 from policyd.settings.dnslists import DnsListSettings, DnsListsSettings
 from policyd.settings.greylist import GreylistSettings
@@ -120,6 +120,9 @@ class PolicydSettings(ServerSettings):
     )
     store: StoreSettings = Field(
         default_factory=StoreSettings, description="Where the checks keep their data."
+    )
+    accounts: AccountsForPolicyd = Field(
+        default_factory=AccountsForPolicyd, description="Data from `gatepost accounts`."
     )
     ownership: OwnershipSettings = Field(
         default_factory=OwnershipSettings, description="Which login may use which sender address."

@@ -1,18 +1,42 @@
-"""The sections `[policyd.ownership]` and `[policyd.compromised]`."""
+"""The sections `[policyd.accounts]`, `[policyd.ownership]` and `[policyd.compromised]`."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from gatepost.config import Duration, WatchedPath
+from gatepost.config import AT_START, Duration, WatchedPath
 from gatepost.ownership import OwnerSettings
+from gatepost.snapshots.settings import AccountsSource
 from policyd.settings.base import CheckSection
 from policyd.template import check_template
 
 TEXT_FIELDS = frozenset({"user", "client", "sender", "recipient", "hostname"})
 _FIELDS = "may use {user}, {client}, {sender}, {recipient} and {hostname}"
+
+
+class AccountsForPolicyd(AccountsSource):
+    """Data of `gatepost accounts` that the policy server works with."""
+
+    senders: bool = Field(
+        default=False,
+        json_schema_extra=AT_START,
+        description="Let logins use the senders that they may send as by accounts, beside those of "
+        "the tables in `[policyd.ownership]`, which has to be `enabled`. Until accounts has sent "
+        "them for the first time, the check has no result: see its `failure_mode`.",
+    )
+    greylist: bool = Field(
+        default=False,
+        json_schema_extra=AT_START,
+        description="Do not delay mail for mailboxes whose preferences say so.",
+    )
+
+    @model_validator(mode="after")
+    def _check_use(self) -> Self:
+        if (self.url is not None) != (self.senders or self.greylist):
+            raise ValueError("url, and one of senders and greylist, need each other")
+        return self
 
 
 class OwnershipSettings(OwnerSettings, CheckSection):

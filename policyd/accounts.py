@@ -1,0 +1,32 @@
+"""The data from accounts in the policy server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from structlog.typing import FilteringBoundLogger
+
+from gatepost.snapshots.feed import AccountsFeed
+from gatepost.snapshots.form import SnapshotData
+from gatepost.snapshots.recipients import RECIPIENTS, RecipientPreferences, check_recipients
+from gatepost.snapshots.senders import SENDERS, AccountRights, check_senders
+from policyd.settings.accounts import AccountsForPolicyd
+
+
+class PolicyAccounts:
+    """The data in use, as the section at the start says; None for what does not come from there."""
+
+    def __init__(self, settings: AccountsForPolicyd) -> None:
+        self._settings = settings
+        self.rights = AccountRights() if settings.senders else None
+        self.preferences = RecipientPreferences() if settings.greylist else None
+
+    def feed(self, log: FilteringBoundLogger) -> AccountsFeed:
+        """Return the feed of the data, which begins with what is on disk."""
+        takers: dict[str, Callable[[SnapshotData], None]] = {}
+        checks: dict[str, Callable[[SnapshotData], object]] = {}
+        if self.rights is not None:
+            takers[SENDERS], checks[SENDERS] = self.rights.take, check_senders
+        if self.preferences is not None:
+            takers[RECIPIENTS], checks[RECIPIENTS] = self.preferences.take, check_recipients
+        return AccountsFeed(self._settings, takers, checks, log)
