@@ -13,7 +13,8 @@ import uvloop
 from accounts.answers import Answers
 from accounts.attempts import Attempts
 from accounts.counts import ATTEMPTS_REMEMBERED, PASSWORDS_WAITING, LookupCounts
-from accounts.listeners import auth_server, socketmap_server, tcp_table_server
+from accounts.dovecot.token import read_token
+from accounts.listeners import auth_server, dict_server, socketmap_server, tcp_table_server
 from accounts.maps import Maps
 from accounts.passwords import PasswordWorkers
 from accounts.renewals import Renewals
@@ -87,13 +88,14 @@ async def _serve(started: Started[AccountsSettings]) -> int:
 
 
 def _open(settings: AccountsSettings) -> tuple[Database | None, Traces]:
-    """Return the datastore of the API, if it is served, and the traces; raises `StartError`.
+    """Return the datastore, if anything needs all of it, and the traces; raises `StartError`.
 
-    SQLAlchemy takes a quarter of the memory of a service that has it: one with SQLite and without
-    the API does without.
+    SQLAlchemy takes a quarter of the memory of a service that has it: one with SQLite, and without
+    the API and Dovecot, does without.
     """
     path = settings.database.path
-    if path is not None and not settings.http_listen:
+    needs_database = settings.http_listen or settings.dovecot_listen
+    if path is not None and not needs_database:
         return None, SqliteTraces.open(OpenedFile(path), settings.database.timeout)
     from accounts.store.database import Database
     from accounts.traces.stored import StoredTraces
@@ -112,9 +114,11 @@ class _InUse:
         attempts: Attempts,
         workers: PasswordWorkers,
         seal: Seal,
+        dovecot_token: bytes | None,
     ) -> None:
         self.settings = settings
         self.seal = seal
+        self.dovecot_token = dovecot_token
         self.answers = answers
         self.attempts = attempts
         self.workers = workers
@@ -165,7 +169,8 @@ class _Build:
             seal = Seal.read(settings.database.key_file)
         except SealError as error:
             raise StartError(f"accounts.database.key_file: {error}") from None
-        self._last = _InUse(settings, answers, attempts, workers, seal)
+        token = read_token(settings.dovecot)
+        self._last = _InUse(settings, answers, attempts, workers, seal, token)
         return self._last
 
 
@@ -201,13 +206,24 @@ class _Service:
             "mailboxes_listen": tcp_table_server("mailboxes", maps.answer, lookup_bounds),
             "aliases_listen": tcp_table_server("aliases", maps.answer, lookup_bounds),
         }
+        # below, since their libraries take memory that a service without them does not need
         if database is not None and self._settings.http_listen:
-            # its libraries take memory that a service without the API does not need
             from accounts.api import api_server
 
             self._servers["http_listen"] = api_server(
                 database, lambda: current.value, self._uses.add
             )
+        if database is not None and self._settings.dovecot_listen:
+            from accounts.dovecot.server import dovecot_server
+
+            self._servers["dovecot_listen"] = dovecot_server(
+                database, self._settings, lambda: current.value, self._uses.add
+            )
+        if self._settings.dict_listen:
+            from accounts.dovecot.scripts import Scripts
+
+            scripts = Scripts(lambda: current.value, log)
+            self._servers["dict_listen"] = dict_server(scripts.answer, lookup_bounds)
 
     async def start(self, listeners: Listeners) -> None:
         """Connect to the database, and accept connections."""

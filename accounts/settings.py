@@ -6,11 +6,15 @@ do not need.
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+import ipaddress
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
 
 from accounts.address import parse_domain
 from accounts.attempt_settings import AttemptSettings
 from accounts.cache_settings import CacheSettings
+from accounts.dovecot_settings import DovecotSettings
 from accounts.http.settings import HttpSettings
 from accounts.password_settings import PasswordSettings
 from accounts.store.settings import DatabaseSettings
@@ -26,7 +30,7 @@ from gatepost.config import (
     ServerSettings,
     SocketMode,
 )
-from gatepost.listen import Inet
+from gatepost.listen import Inet, SocketAddress, Unix
 
 
 class AccountsSettings(ServerSettings):
@@ -60,6 +64,17 @@ class AccountsSettings(ServerSettings):
         description="The addresses or sockets of the REST API, such as `inet:8080@127.0.0.1`. "
         "Passwords and tokens come here in the clear: serve it on this host, behind a proxy with "
         "TLS.",
+    )
+    dovecot_listen: MoreAddresses = Field(
+        default=(),
+        description="The addresses or sockets where Dovecot asks for passwords and mailboxes over "
+        "HTTP, such as `inet:8081`. Passwords come here in the clear: serve it in a network that "
+        "nobody else can listen to.",
+    )
+    dict_listen: MoreAddresses = Field(
+        default=(),
+        description="The unix sockets where Dovecot asks for the rules of a mailbox, as a "
+        "dictionary.",
     )
     socket_mode: SocketMode = Field(
         default=0o660,
@@ -137,6 +152,10 @@ class AccountsSettings(ServerSettings):
     http: HttpSettings = Field(
         default_factory=HttpSettings, description="How much of the API anybody may use at a time."
     )
+    dovecot: DovecotSettings = Field(
+        default_factory=DovecotSettings,
+        description="What Dovecot and this service need to know of each other.",
+    )
     attempts: AttemptSettings = Field(
         default_factory=AttemptSettings,
         description="How wrong passwords slow down further attempts.",
@@ -151,3 +170,28 @@ class AccountsSettings(ServerSettings):
     @classmethod
     def _check_domain(cls, text: str) -> str:
         return parse_domain(text) if text else ""
+
+    @model_validator(mode="after")
+    def _check_dovecot(self) -> Self:
+        for address in self.dovecot_listen:
+            if self.dovecot.token_file is None and not _is_local(address):
+                raise ValueError(
+                    f"{address} of dovecot_listen is open to other hosts: set token_file in "
+                    "[accounts.dovecot]"
+                )
+        for address in self.dict_listen:
+            if not isinstance(address, Unix):
+                raise ValueError(  # noqa: TRY004  # a value, as the loader reports it
+                    "dict_listen is served on unix sockets alone: write unix:/PATH"
+                )
+        return self
+
+
+def _is_local(address: SocketAddress) -> bool:
+    """Return whether only this host can connect."""
+    if isinstance(address, Unix) or address.host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address.host).is_loopback
+    except ValueError:
+        return False

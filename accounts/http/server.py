@@ -32,12 +32,15 @@ from gatepost.logs import get_logger
 from gatepost.metrics import Counter, Gauge
 
 CONNECTIONS: Final = Gauge(
-    "gatepost_accounts_http_connections", "HTTP connections that are open", across="sum"
+    "gatepost_accounts_http_connections",
+    "HTTP connections that are open, by the server: api, dovecot",
+    ["server"],
+    across="sum",
 )
 REFUSED: Final = Counter(
     "gatepost_accounts_http_refused_total",
-    "HTTP connections that were closed, by the reason",
-    ["reason"],
+    "HTTP connections that were closed, by the server and the reason",
+    ["server", "reason"],
 )
 LINGER: Final = 5.0
 """Seconds that a client has to read the rest of an answer when its connection is closed."""
@@ -67,10 +70,13 @@ class HttpBounds:
 
 
 class HttpServer:
-    """A server of an ASGI application. Use it in one event loop."""
+    """A server of an ASGI application, with a name for the metrics. Use it in one event loop."""
 
-    def __init__(self, app: ASGIApp, bounds: HttpBounds = HttpBounds()) -> None:
+    def __init__(
+        self, app: ASGIApp, bounds: HttpBounds = HttpBounds(), *, name: str = "api"
+    ) -> None:
         self.bounds = bounds
+        self.name = name
         self.idle: OrderedDict[_Connection, None] = OrderedDict()
         """Connections without a complete request, the oldest first."""
         self.state = ServerState()
@@ -165,13 +171,13 @@ class _Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or refuse it when there are too many."""
         super().connection_made(transport)
-        CONNECTIONS.set(len(self.connections))
+        CONNECTIONS.labels(self._server.name).set(len(self.connections))
         if len(self.connections) > self._server.bounds.max_connections:
             if not self._server.idle:
                 self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections are open.")
                 return
             oldest, _ = self._server.idle.popitem(last=False)
-            REFUSED.labels("made room").inc()
+            REFUSED.labels(self._server.name, "made room").inc()
             oldest.transport.abort()
         self._server.idle[self] = None
         self._set_deadline()
@@ -185,7 +191,7 @@ class _Connection(H11Protocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
-        CONNECTIONS.set(len(self.connections))
+        CONNECTIONS.labels(self._server.name).set(len(self.connections))
 
     def data_received(self, data: bytes) -> None:
         """Take octets. A request that has begun has to be whole in time."""
@@ -284,7 +290,7 @@ class _Connection(H11Protocol):
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
         """Send an error, unless an answer has begun, and close the connection."""
-        REFUSED.labels(status.phrase.lower()).inc()
+        REFUSED.labels(self._server.name, status.phrase.lower()).inc()
         begun = False
         if (cycle := self._current()) is not None and not cycle.response_complete:
             begun = cycle.response_started
