@@ -46,6 +46,7 @@ from gatepost.errors import StartError
 from gatepost.logs import get_logger
 
 if TYPE_CHECKING:
+    from accounts.dovecot.sessions import Sessions
     from accounts.http.server import HttpServer
     from accounts.store.database import Database
 
@@ -94,8 +95,8 @@ def _open(settings: AccountsSettings) -> tuple[Database | None, Traces]:
     the API and Dovecot, does without.
     """
     path = settings.database.path
-    needs_database = settings.http_listen or settings.dovecot_listen
-    if path is not None and not needs_database:
+    needs = (settings.http_listen, settings.dovecot_listen, settings.dovecot.doveadm_url)
+    if path is not None and not any(needs):
         return None, SqliteTraces.open(OpenedFile(path), settings.database.timeout)
     from accounts.store.database import Database
     from accounts.traces.stored import StoredTraces
@@ -225,6 +226,13 @@ class _Service:
             scripts = Scripts(lambda: current.value, log)
             self._servers["dict_listen"] = dict_server(scripts.answer, lookup_bounds)
 
+        self._sessions: Sessions | None = None
+        if database is not None and self._settings.dovecot.doveadm_url:
+            from accounts.dovecot.sessions import Sessions
+
+            self._sessions = Sessions(database, lambda: current.value.settings.dovecot)
+            self._sessions.add_probes(started.probes)
+
     async def start(self, listeners: Listeners) -> None:
         """Connect to the database, and accept connections."""
         self._source.start()
@@ -246,7 +254,8 @@ class _Service:
 
     def housekeeping(self) -> Sequence[Coroutine[Any, Any, None]]:
         """Watch the database and the changes, write the use of logins, and count."""
-        return (self._vitals.run(), self._uses.run(), self._renewals.run(), self._count())
+        always = (self._vitals.run(), self._uses.run(), self._renewals.run(), self._count())
+        return always if self._sessions is None else (*always, *self._sessions.housekeeping())
 
     async def drain(self, grace: float) -> None:
         """Answer the requests in progress."""

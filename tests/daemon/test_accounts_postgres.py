@@ -94,7 +94,8 @@ def test_rows_are_those_of_the_world(url: str) -> None:
     world = sample_world()
     keys = [*world.domains, *world.mailboxes, *world.aliases, "none.example", "x@example.org"]
     keys += [sender for _, sender in world.rights]
-    asks = [Ask(t, key) for key in keys for t in ("domain", "name", "wildcards", "rights")]
+    tables = ("domain", "name", "wildcards", "rights", "rules")
+    asks = [Ask(t, key) for key in keys for t in tables]
 
     async def run() -> tuple[Any, ...]:
         async with opened(url) as source:
