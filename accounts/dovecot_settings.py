@@ -25,11 +25,11 @@ def _check_url(text: str) -> str:
     except ValueError as error:
         raise ValueError(f"{text!r} is no URL: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise ValueError(f"{text!r} is no URL of doveadm: write http://HOST:PORT/doveadm/v1")
+        raise ValueError(f"{text!r} is no URL of doveadm: write http://HOST:PORT")
     if parts.username is not None or parts.password is not None:
         raise ValueError("the key does not stand in the URL: use doveadm_key_file")
     if not (text.isascii() and text.isprintable()) or " " in text or parts.query or parts.fragment:
-        raise ValueError(f"{text!r} is no URL of doveadm: write http://HOST:PORT/doveadm/v1")
+        raise ValueError(f"{text!r} is no URL of doveadm: write http://HOST:PORT")
     return text
 
 
@@ -52,7 +52,7 @@ class DovecotSettings(Section):
         default=(),
         json_schema_extra=AT_START,
         max_length=MAX_SERVERS,
-        description="The HTTP API of doveadm, such as `http://dovecot:8080/doveadm/v1`, of each "
+        description="The HTTP API of doveadm, such as `http://dovecot:8080`, of each "
         "server of Dovecot. Its sessions end when a mailbox loses a right or gets another "
         "password. Empty: they go on.",
     )

@@ -18,7 +18,11 @@ TIMEOUT: Final = 10.0
 MAX_ANSWER: Final = 1 << 20
 """Octets of an answer: doveadm names each session that it ends."""
 NOBODY: Final = (67, 68)
-"""Exit codes that say that the user has no session, or is not known (doveadm(1))."""
+"""Exit codes by which Dovecot 2.3 says that there is no such session (doveadm(1))."""
+NONE: Final = [{"count": "0"}]
+"""The result by which Dovecot 2.4 says so."""
+PATH: Final = "/doveadm/v1"
+"""The path of the API, for a URL without one."""
 
 
 class DoveadmError(Exception):
@@ -58,7 +62,7 @@ def _read(body: bytes, numbered: dict[str, str]) -> int:
     for number, mask in numbered.items():
         kind, payload = by_number.get(number, ("", None))
         if kind == "doveadmResponse":
-            ended += 1
+            ended += payload != NONE
             continue
         code = payload.get("exitCode") if isinstance(payload, dict) else None
         if kind != "error" or code not in NOBODY:
@@ -69,6 +73,7 @@ def _read(body: bytes, numbered: dict[str, str]) -> int:
 async def _post(url: str, key: str, body: bytes) -> tuple[int, bytes]:
     """Send a request on a connection of its own; returns the status and the body."""
     parts = urlsplit(url)
+    target = parts.path if parts.path not in ("", "/") else PATH
     is_tls = parts.scheme == "https"
     reader, writer = await asyncio.open_connection(
         parts.hostname,
@@ -84,7 +89,7 @@ async def _post(url: str, key: str, body: bytes) -> tuple[int, bytes]:
             ("Content-Type", "application/json"),
             ("Content-Length", str(len(body))),
         ]
-        request = h11.Request(method="POST", target=parts.path or "/", headers=headers)
+        request = h11.Request(method="POST", target=target, headers=headers)
         writer.write(connection.send(request) or b"")
         writer.write(connection.send(h11.Data(data=body)) or b"")
         writer.write(connection.send(h11.EndOfMessage()) or b"")

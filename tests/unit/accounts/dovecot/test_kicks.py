@@ -100,6 +100,11 @@ def answer(*answers: object) -> bytes:
 
 def test_answers_of_doveadm() -> None:
     numbered = {"0": "a@x", "1": "b@x"}
+    # 2.4
+    some, none = (["doveadmResponse", [{"count": count}], "0"] for count in "20")
+    assert _read(answer(some), {"0": "a@x"}) == 1
+    assert _read(answer(none), {"0": "a@x"}) == 0
+    # 2.3
     done = ["doveadmResponse", [{"result": "a@x"}], "0"]
     nobody = ["error", {"type": "exitCode", "exitCode": 68}, "1"]
     assert _read(answer(done, nobody), numbered) == 1

@@ -129,8 +129,8 @@ def test_iteration(dictionary: Dictionary) -> None:
     found = dictionary.look_up(ANNA)
     assert isinstance(found, Value)
 
-    def rows(path: str, user: str = ANNA, flags: Iterate = Iterate(0)) -> Reply:
-        return dictionary.ask(DictIterate("sieve", user, (path,), flags, 0))
+    def rows(path: str, user: str = ANNA, flags: int = 0) -> Reply:
+        return dictionary.ask(DictIterate("sieve", user, (path,), Iterate(flags), 0))
 
     assert rows("priv/sieve/name/") == Rows(((NAME, found.value),))
     assert rows(NAME, flags=Iterate.EXACT_KEY) == Rows(((NAME, found.value),))

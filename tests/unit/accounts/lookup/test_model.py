@@ -323,7 +323,8 @@ def test_dovecot_finds_the_mailboxes_of_the_model(world: World, key: str, protoc
     home = solve(dovecot.userdb(key, protocol), world.answers)
     rules = solve(dovecot.rules(key.upper()), world.answers)
     if box is None:
-        assert home is rules is None
+        assert home is None
+        assert rules is None
         return
     assert rules == RulesRow(box.address, world.rules[box.address])
     if protocol in ("", "lmtp", "lda") and not box.may_receive:
