@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from accounts.directory import app_passwords, domains, mailboxes, sieve_rules
 from accounts.store.transaction import Write
+from gatepost.listen import Inet, Unix
 from tests.daemon.accounts_dovecot import TOKEN, DictClient, DovecotDaemon, Told
 from tests.daemon.accounts_process import SECRET, people, quick_hash
+from tests.testbed.daemon import gatepost_command
+from tests.testbed.ports import LOOPBACK
 
 ANNA = "anna@example.org"
 NAME = "priv/sieve/name/rules"
@@ -206,3 +210,26 @@ def test_a_rule_is_in_the_next_script(gate: DovecotDaemon) -> None:
         client.send(f"I0\t0\tpriv/sieve/name/\t{user}\n".encode())
         assert client.read_line() == f"O{NAME}\t{before}"
         assert client.read_line() == ""
+
+
+# -- probes ---------------------------------------------------------------------------------------
+
+
+def probe(kind: str, address: object) -> subprocess.CompletedProcess[str]:
+    command = [str(gatepost_command()), "probe", kind, str(address), "--timeout", "20"]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_probes(gate: DovecotDaemon) -> None:
+    tcp, unix, dictionary = Inet(LOOPBACK, gate.port), Unix(gate.http), Unix(gate.dict)
+    for kind, address, said in (
+        ("dovecot", unix, "probe.invalid: unknown"),
+        ("dovecot", tcp, "it answers, and wants a token"),
+        ("dict", dictionary, "probe.invalid: none"),
+    ):
+        assert probe(kind, address).stdout == f"{kind} {address}: {said}\n"
+    # of another server each
+    for kind, address in (("dovecot", dictionary), ("dict", unix), ("dict", Unix(gate.socket))):
+        done = probe(kind, address)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"Error: {kind} {address}: ")
