@@ -170,7 +170,12 @@ class _Build:
             seal = Seal.read(settings.database.key_file)
         except SealError as error:
             raise StartError(f"accounts.database.key_file: {error}") from None
-        token = read_token(settings.dovecot)
+        token = None
+        if settings.dovecot.token_file is not None:
+            try:
+                token = read_token(settings.dovecot.token_file)
+            except (OSError, ValueError) as error:
+                raise StartError(f"accounts.dovecot.token_file: {error}") from None
         self._last = _InUse(settings, answers, attempts, workers, seal, token)
         return self._last
 

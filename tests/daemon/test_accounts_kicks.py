@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,8 @@ from accounts.store.transaction import Write
 from tests.daemon.accounts_dovecot import DovecotDaemon
 from tests.daemon.accounts_process import people, quick_hash
 from tests.daemon.doveadm_server import KEY, DoveadmServer
-from tests.testbed.postgres import PostgresServer
+from tests.testbed.daemon import gatepost_command
+from tests.testbed.postgres import PostgresServer, binaries
 from tests.testbed.waiting import wait_until
 
 ANNA = "anna@example.org"
@@ -237,3 +239,31 @@ def test_many_changes_become_a_few_kicks(
     )
     doveadm.start()
     doveadm.wait_for("*@example.org")
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_restored_backup_ends_all_sessions(
+    make: Callable[..., DovecotDaemon],
+    doveadm: DoveadmServer,
+    postgres: PostgresServer,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    kind: str,
+) -> None:
+    """Who has which rights after that is not in the audit log."""
+    url = ""
+    if kind == "postgres":
+        url = postgres.new_database()
+        monkeypatch.setenv("PATH", f"{binaries()}:/usr/bin:/bin")
+    gate = make(doveadm, url=url)
+    begin(gate)
+    file = tmp_path / "backup"
+    for words in (("backup", str(file)), ("restore", str(file), "--yes")):
+        if words[0] == "restore":
+            gate.change(lambda w: mailboxes.change(w, ANNA, None, enabled=False))
+            doveadm.wait_for(ANNA)
+        command = [gatepost_command(), "accounts", words[0], "--config", gate.config, *words[1:]]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    doveadm.wait_for("*")
+    wait_until(lambda: gate.verify(ANNA).word == "ok", "the state of the backup")
