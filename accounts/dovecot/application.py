@@ -117,6 +117,7 @@ class _Serving:
                 )
                 return Response(f"{refused.reason}\n", refused.status, HEADERS)
             except TimeoutError:
+                self._warnings.warn("question of Dovecot took too long", question=name)
                 said = Said(Word.TEMPORARY)
             except Exception:  # a mistake of ours must not refuse anybody
                 log.exception("a mistake in an answer to Dovecot", question=name)

@@ -171,6 +171,11 @@ class _Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or refuse it when there are too many."""
         super().connection_made(transport)
+        if self.client is None and transport.get_extra_info("socket").family != socket.AF_UNIX:
+            # it is gone, and what it sent is still to be read: without an address it would count as
+            # one on a unix socket, which needs no token and has no network
+            transport.abort()
+            return
         CONNECTIONS.labels(self._server.name).set(len(self.connections))
         if len(self.connections) > self._server.bounds.max_connections:
             if not self._server.idle:

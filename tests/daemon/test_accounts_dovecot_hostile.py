@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+import socket
+import struct
 import threading
 import time
 from collections import Counter
@@ -85,6 +88,24 @@ def test_a_flood_of_forged_tokens_tells_nothing(gate: DovecotDaemon) -> None:
     lines = gate.daemon.log_entries(event="question of Dovecot refused")
     assert 1 <= len(lines) <= 3
     assert "x" * 32 not in gate.daemon.log.read_text()
+
+
+def test_a_client_that_is_gone_gets_in_without_a_token_nowhere(gate: DovecotDaemon) -> None:
+    """The system does not know its address any more; only clients of unix sockets have none."""
+    form = b"user=anna%40example.org&password=x&protocol=imap"
+    head = f"POST /dovecot/verify HTTP/1.1\r\nHost: a\r\nContent-Length: {len(form)}\r\n\r\n"
+    gate.daemon.process.signal(signal.SIGSTOP)
+    try:
+        for _ in range(20):
+            client = gate.tcp()
+            client.send(head.encode() + form)
+            # with a reset
+            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+    finally:
+        gate.daemon.process.signal(signal.SIGCONT)
+    assert gate.verify(ANNA).word == "ok"
+    assert gate.daemon.metric("gatepost_accounts_logins_total") == 1
 
 
 @pytest.mark.parametrize(
