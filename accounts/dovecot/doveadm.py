@@ -42,7 +42,7 @@ async def kick(url: str, key: str, masks: Sequence[str], timeout: float = TIMEOU
             status, body = await _post(url, key, json.dumps(commands).encode())
     except TimeoutError:
         raise DoveadmError(f"no answer within {timeout:g} s") from None
-    except (OSError, h11.ProtocolError) as error:
+    except (OSError, UnicodeError, h11.ProtocolError) as error:
         raise DoveadmError(str(error) or type(error).__name__) from None
     if status in (401, 403):
         raise DoveadmError(f"it does not take the key ({status})")
@@ -106,7 +106,10 @@ async def _answer(connection: h11.Connection, reader: asyncio.StreamReader) -> t
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:
-            connection.receive_data(await reader.read(65536))
+            received = await reader.read(65536)
+            if not received and not status:
+                raise DoveadmError("it closed the connection without an answer")
+            connection.receive_data(received)
         elif isinstance(event, h11.Response):
             status = event.status_code
         elif isinstance(event, h11.Data):
