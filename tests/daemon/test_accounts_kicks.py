@@ -21,6 +21,8 @@ from tests.testbed.postgres import PostgresServer, binaries
 from tests.testbed.waiting import wait_until
 
 ANNA = "anna@example.org"
+SOON = 8.0
+"""Seconds from a change to its kick, four times what it takes on a machine that is not loaded."""
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ def test_another_process_takes_a_right(
     ):
         gate.change(work)
         changed = time.monotonic()
-        assert doveadm.wait_for(mask).at - changed < 2
+        assert doveadm.wait_for(mask).at - changed < SOON
     metric = gate.daemon.metric
     wait_until(lambda: metric("gatepost_accounts_kicks_total", result="nobody") >= 3, "the metrics")
     assert metric("gatepost_accounts_kicks_total", result="ended") >= 1
@@ -88,7 +90,7 @@ def test_another_process_takes_a_right(
     # somebody may have been on the way in
     wait_until(lambda: doveadm.masks.count(ANNA) == 2, "the second kick")
     first, second = [kick.at for kick in doveadm.kicks if kick.mask == ANNA]
-    assert second - first == pytest.approx(AGAIN, abs=3)
+    assert second - first > AGAIN - 1
     assert gate.verify(ANNA).word == "disabled"
     assert not gate.daemon.log_entries(level="error")
 
@@ -145,7 +147,7 @@ def test_a_server_that_is_away_does_not_hold_up_another(
         begin(gate)
         gate.change(lambda w: mailboxes.change(w, ANNA, None, enabled=False))
         changed = time.monotonic()
-        assert doveadm.wait_for(ANNA).at - changed < 2
+        assert doveadm.wait_for(ANNA).at - changed < SOON
         other.start()
         other.wait_for(ANNA)
 
@@ -199,7 +201,7 @@ def test_two_processes_on_one_server(
         first.change(lambda w: mailboxes.change(w, ANNA, None, may_login=False))
         changed = time.monotonic()
         for server in (doveadm, other):
-            assert server.wait_for(ANNA).at - changed < 2
+            assert server.wait_for(ANNA).at - changed < SOON
 
 
 def test_a_change_while_the_database_goes_is_not_forgotten(
