@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, TypeAlias, cast
 
-from accounts.address import Address, AddressError, parse_mailbox_address
 from accounts.attempts import Attempts, Client, Kind
-from accounts.lookup.ask import AppPasswordRow, Ask, DomainRow, LoginRow, Unavailable
+from accounts.lookup.ask import AppPasswordRow, Ask, LoginRow, Unavailable
+from accounts.lookup.login_name import LoginName, find_login_name, read_login_name
 from accounts.passwords import (
     BadPassword,
     Busy,
@@ -153,15 +153,6 @@ Verification: TypeAlias = Generator[Step, Any, Login]
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """The address that was typed, or that of the mailbox in the domain that its domain means."""
-
-    address: str
-    row: LoginRow | None = field(repr=False)
-    in_force: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class _Candidate:
     """A stored password; `refusal` is set when it must not be used here and now."""
 
@@ -189,11 +180,11 @@ def verify(
         secret = password if isinstance(password, Password) else Password(password)
     except BadPassword:
         return Login(Outcome.WRONG, Reason.MALFORMED_PASSWORD)
-    address = _parse(login, default_domain)
+    address = read_login_name(login, default_domain)
     if address is None:
         return Login(Outcome.WRONG, Reason.MALFORMED_LOGIN)
     try:
-        found = yield from _find(address)
+        found = yield from find_login_name(address, "login")
     except Unavailable:
         return Login(Outcome.TEMPORARY, Reason.DATABASE, str(address))
     # under the name of the mailbox: alias domains give nobody more attempts
@@ -208,7 +199,7 @@ def verify(
     try:
         if decision.seconds > 0:
             yield Wait(decision.seconds)
-        candidates = _candidates(found.row, protocol, now)
+        candidates = _candidates(cast(LoginRow | None, found.row), protocol, now)
         stored = tuple(candidate.stored for candidate in candidates)
         try:
             checked = cast(Checked, (yield Check(secret, stored, found.address)))
@@ -219,31 +210,6 @@ def verify(
         return result
     finally:
         attempts.end(decision, right, now + decision.seconds)
-
-
-def _parse(login: str, default_domain: str) -> Address | None:
-    if default_domain and "@" not in login:
-        login = f"{login}@{default_domain}"
-    try:
-        return parse_mailbox_address(login)
-    except AddressError:
-        return None
-
-
-def _find(address: Address) -> Generator[tuple[Ask, ...], Any, _Found]:
-    """Find the mailbox of an address, in an alias domain that of the domain it stands for."""
-    text = str(address)
-    domain, row = yield (Ask("domain", address.domain), Ask("login", text))
-    own = cast(DomainRow | None, domain)
-    if own is None:
-        return _Found(text, None)
-    if own.alias_of is None:
-        return _Found(text, cast(LoginRow | None, row), own.enabled)
-    text = f"{address.local}@{own.alias_of}"
-    domain, row = yield (Ask("domain", own.alias_of), Ask("login", text))
-    final = cast(DomainRow | None, domain)
-    in_force = own.enabled and final is not None and final.enabled
-    return _Found(text, cast(LoginRow | None, row), in_force)
 
 
 def _candidates(row: LoginRow | None, protocol: Protocol, now: float) -> list[_Candidate]:
@@ -262,7 +228,7 @@ def _candidates(row: LoginRow | None, protocol: Protocol, now: float) -> list[_C
 
 
 def _judge(
-    found: _Found,
+    found: LoginName,
     candidates: list[_Candidate],
     checked: Checked,
     protocol: Protocol,
@@ -271,7 +237,7 @@ def _judge(
     settings: PasswordSettings,
 ) -> Login:
     problems = tuple(text for _, text in checked.problems)
-    row = found.row
+    row = cast(LoginRow | None, found.row)
     if checked.index is None or row is None:
         reason = _why_wrong(row, candidates, checked)
         return Login(Outcome.WRONG, reason, found.address, problems=problems)
@@ -309,7 +275,7 @@ def _why_wrong(row: LoginRow | None, candidates: list[_Candidate], checked: Chec
     return Reason.WRONG_PASSWORD
 
 
-def _refusal(found: _Found, row: LoginRow, protocol: Protocol) -> Reason | None:
+def _refusal(found: LoginName, row: LoginRow, protocol: Protocol) -> Reason | None:
     if not found.in_force:
         return Reason.DOMAIN_DISABLED
     if not row.enabled:

@@ -7,6 +7,9 @@ from gatepost.handshake import PROBE_NAME, Buffer, Greeting, Handshake, Handshak
 _REQUEST = f"domains {PROBE_NAME}"
 _SOCKETMAP = f"{len(_REQUEST)}:{_REQUEST},".encode()
 _MAX_DIGITS = 6
+_USER = f"probe@{PROBE_NAME}"
+_HTTP = f"GET /dovecot/userdb?user={_USER} HTTP/1.1\r\nHost: {PROBE_NAME}\r\n\r\n".encode()
+_DICT = f"H4\t0\t0\t\tsieve\nLpriv/sieve/name/rules\t{_USER}\n".encode()
 
 
 def socketmap() -> Handshake:
@@ -48,3 +51,39 @@ def sasl() -> Handshake:
     if not offered:
         raise HandshakeError("it offers no way to log in")
     return Greeting("offers " + " ".join(offered))
+
+
+def dovecot() -> Handshake:
+    """Ask for a mailbox that nobody has, over HTTP as Dovecot does: it has to be unknown.
+
+    Without a token, a server that wants one says so, and that it speaks is all that is known.
+    """
+    buffer = Buffer()
+    head = yield from buffer.until(b"\r\n\r\n", _HTTP)
+    status, *lines = head.decode("latin-1").split("\r\n")
+    words = status.split(" ")
+    if not words[0].startswith("HTTP/1.") or len(words) < 2:
+        raise HandshakeError(f"not the answer of an HTTP server: {status[:80]!r}")
+    fields = {
+        name.lower(): value.strip() for name, _, value in (one.partition(":") for one in lines)
+    }
+    said = fields.get("x-gatepost-answer", "")
+    if said == "unknown":
+        return Greeting(f"{PROBE_NAME}: {said}")
+    if said:
+        raise HandshakeError(f"it cannot answer: {said[:80]}")
+    size = fields.get("content-length", "")
+    if words[1] == "403" and size == "6" and (yield from buffer.take(6)) == b"token\n":
+        return Greeting("it answers, and wants a token")
+    raise HandshakeError(f"not the server that Dovecot asks: {status[:80]!r}")
+
+
+def dict() -> Handshake:  # noqa: A001  # the name of the kind of server
+    """Look up the rules of a mailbox that nobody has, as Dovecot does: it has to be missing."""
+    buffer = Buffer()
+    line = (yield from buffer.until(b"\n", _DICT)).decode("utf-8", "replace").rstrip("\n")
+    if line[:1] == "F":
+        raise HandshakeError(f"it cannot answer: {line[1:][:200]}")
+    if line != "N":
+        raise HandshakeError(f"not the answer of the dictionary: {line[:80]!r}")
+    return Greeting(f"{PROBE_NAME}: none")

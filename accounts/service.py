@@ -13,7 +13,8 @@ import uvloop
 from accounts.answers import Answers
 from accounts.attempts import Attempts
 from accounts.counts import ATTEMPTS_REMEMBERED, PASSWORDS_WAITING, LookupCounts
-from accounts.listeners import auth_server, socketmap_server, tcp_table_server
+from accounts.dovecot.token import read_token
+from accounts.listeners import auth_server, dict_server, socketmap_server, tcp_table_server
 from accounts.maps import Maps
 from accounts.passwords import PasswordWorkers
 from accounts.renewals import Renewals
@@ -46,6 +47,7 @@ from gatepost.errors import StartError
 from gatepost.logs import get_logger
 
 if TYPE_CHECKING:
+    from accounts.dovecot.sessions import Sessions
     from accounts.http.server import HttpServer
     from accounts.snapshot_server import SnapshotServer
     from accounts.store.database import Database
@@ -89,14 +91,19 @@ async def _serve(started: Started[AccountsSettings]) -> int:
 
 
 def _open(settings: AccountsSettings) -> tuple[Database | None, Traces]:
-    """Return the datastore of the API and the snapshots, if one of them is served, and the traces;
-    raises `StartError`.
+    """Return the datastore, if anything needs all of it, and the traces; raises `StartError`.
 
-    SQLAlchemy takes a quarter of the memory of a service that has it: one with SQLite and without
-    both does without.
+    SQLAlchemy takes a quarter of the memory of a service that has it: one with SQLite, and without
+    the API, snapshots and Dovecot, does without.
     """
     path = settings.database.path
-    if path is not None and not (settings.http_listen or settings.snapshot_listen):
+    needs = (
+        settings.http_listen,
+        settings.snapshot_listen,
+        settings.dovecot_listen,
+        settings.dovecot.doveadm_url,
+    )
+    if path is not None and not any(needs):
         return None, SqliteTraces.open(OpenedFile(path), settings.database.timeout)
     from accounts.store.database import Database
     from accounts.traces.stored import StoredTraces
@@ -116,10 +123,12 @@ class _InUse:
         workers: PasswordWorkers,
         seal: Seal,
         tokens: Tokens,
+        dovecot_token: bytes | None,
     ) -> None:
         self.settings = settings
         self.seal = seal
         self.tokens = tokens
+        self.dovecot_token = dovecot_token
         self.answers = answers
         self.attempts = attempts
         self.workers = workers
@@ -174,7 +183,13 @@ class _Build:
             tokens = Tokens.read(settings.snapshots)
         except TokenError as error:
             raise StartError(f"accounts.snapshots.{error}") from None
-        self._last = _InUse(settings, answers, attempts, workers, seal, tokens)
+        token = None
+        if settings.dovecot.token_file is not None:
+            try:
+                token = read_token(settings.dovecot.token_file)
+            except (OSError, ValueError) as error:
+                raise StartError(f"accounts.dovecot.token_file: {error}") from None
+        self._last = _InUse(settings, answers, attempts, workers, seal, tokens, token)
         return self._last
 
 
@@ -210,8 +225,8 @@ class _Service:
             "mailboxes_listen": tcp_table_server("mailboxes", maps.answer, lookup_bounds),
             "aliases_listen": tcp_table_server("aliases", maps.answer, lookup_bounds),
         }
+        # below, since their libraries take memory that a service without them does not need
         if database is not None and self._settings.http_listen:
-            # its libraries take memory that a service without the API does not need
             from accounts.api import api_server
 
             self._servers["http_listen"] = api_server(
@@ -221,6 +236,24 @@ class _Service:
             from accounts.snapshot_server import snapshot_server
 
             self._servers["snapshot_listen"] = snapshot_server(database, lambda: current.value)
+        if database is not None and self._settings.dovecot_listen:
+            from accounts.dovecot.server import dovecot_server
+
+            self._servers["dovecot_listen"] = dovecot_server(
+                database, self._settings, lambda: current.value, self._uses.add
+            )
+        if self._settings.dict_listen:
+            from accounts.dovecot.scripts import Scripts
+
+            scripts = Scripts(lambda: current.value, log)
+            self._servers["dict_listen"] = dict_server(scripts.answer, lookup_bounds)
+
+        self._sessions: Sessions | None = None
+        if database is not None and self._settings.dovecot.doveadm_url:
+            from accounts.dovecot.sessions import Sessions
+
+            self._sessions = Sessions(database, lambda: current.value.settings.dovecot)
+            self._sessions.add_probes(started.probes)
 
     async def start(self, listeners: Listeners) -> None:
         """Connect to the database, and accept connections."""
@@ -243,7 +276,8 @@ class _Service:
 
     def housekeeping(self) -> Sequence[Coroutine[Any, Any, None]]:
         """Watch the database and the changes, write the use of logins, and count."""
-        return (self._vitals.run(), self._uses.run(), self._renewals.run(), self._count())
+        always = (self._vitals.run(), self._uses.run(), self._renewals.run(), self._count())
+        return always if self._sessions is None else (*always, *self._sessions.housekeeping())
 
     async def drain(self, grace: float) -> None:
         """Answer the requests in progress."""

@@ -6,6 +6,7 @@ do not need.
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Self
 
 from pydantic import Field, field_validator, model_validator
@@ -13,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from accounts.address import parse_domain
 from accounts.attempt_settings import AttemptSettings
 from accounts.cache_settings import CacheSettings
+from accounts.dovecot_settings import DovecotSettings
 from accounts.http.settings import HttpSettings
 from accounts.password_settings import PasswordSettings
 from accounts.snapshots.settings import SnapshotSettings
@@ -29,7 +31,7 @@ from gatepost.config import (
     ServerSettings,
     SocketMode,
 )
-from gatepost.listen import Inet
+from gatepost.listen import Inet, SocketAddress, Unix
 
 
 class AccountsSettings(ServerSettings):
@@ -69,6 +71,17 @@ class AccountsSettings(ServerSettings):
         description="The addresses or sockets where the other daemons fetch data, such as "
         "`unix:/run/gatepost/snapshots`. Over TCP they need a token, and everything comes in the "
         "clear: serve it on this host, or behind a proxy with TLS.",
+    )
+    dovecot_listen: MoreAddresses = Field(
+        default=(),
+        description="The addresses or sockets where Dovecot asks for passwords and mailboxes over "
+        "HTTP, such as `inet:8081`. Passwords come here in the clear: serve it in a network that "
+        "nobody else can listen to.",
+    )
+    dict_listen: MoreAddresses = Field(
+        default=(),
+        description="The unix sockets where Dovecot asks for the rules of a mailbox, as a "
+        "dictionary.",
     )
     socket_mode: SocketMode = Field(
         default=0o660,
@@ -150,6 +163,10 @@ class AccountsSettings(ServerSettings):
         default_factory=SnapshotSettings,
         description="The tokens of the daemons that fetch data.",
     )
+    dovecot: DovecotSettings = Field(
+        default_factory=DovecotSettings,
+        description="What Dovecot and this service need to know of each other.",
+    )
     attempts: AttemptSettings = Field(
         default_factory=AttemptSettings,
         description="How wrong passwords slow down further attempts.",
@@ -176,3 +193,28 @@ class AccountsSettings(ServerSettings):
     @classmethod
     def _check_domain(cls, text: str) -> str:
         return parse_domain(text) if text else ""
+
+    @model_validator(mode="after")
+    def _check_dovecot(self) -> Self:
+        for address in self.dovecot_listen:
+            if self.dovecot.token_file is None and not _is_local(address):
+                raise ValueError(
+                    f"{address} of dovecot_listen is open to other hosts: set token_file in "
+                    "[accounts.dovecot]"
+                )
+        for address in self.dict_listen:
+            if not isinstance(address, Unix):
+                raise ValueError(  # noqa: TRY004  # a value, as the loader reports it
+                    "dict_listen is served on unix sockets alone: write unix:/PATH"
+                )
+        return self
+
+
+def _is_local(address: SocketAddress) -> bool:
+    """Return whether only this host can connect."""
+    if isinstance(address, Unix) or address.host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address.host).is_loopback
+    except ValueError:
+        return False

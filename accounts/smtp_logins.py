@@ -11,8 +11,8 @@ from structlog.typing import FilteringBoundLogger
 from accounts import login, login_driver
 from accounts.answers import Answers
 from accounts.attempts import Attempts
-from accounts.counts import LOGINS
 from accounts.login import Outcome, Reason
+from accounts.login_log import note_login
 from accounts.passwords import BadPassword, Password, PasswordWorkers
 from accounts.protocols.dovecot_auth import Accepted, Code, Denied, Login, Unavailable, Verdict
 from accounts.settings import AccountsSettings
@@ -75,26 +75,7 @@ class SmtpLogins:
         return Denied(*_SAID.get(ended.reason, ()))
 
     def _note(self, event: Login, ended: login.Login) -> None:
-        """Count and log a login. What was typed as its name is not logged unless it is an address:
-        some people type their password there."""
-        LOGINS.labels("smtp", ended.outcome.value, ended.reason.value).inc()
-        more: dict[str, object] = {}
-        if ended.app_password is not None:
-            more["app_password"] = ended.app_password
-        if ended.seconds:
-            more["again_after"] = round(ended.seconds, 1)
-        if ended.problems:
-            more["problems"] = list(ended.problems)
-        self._log.info(
-            "login",
-            result=ended.outcome.value,
-            reason=ended.reason.value,
-            address=ended.address,
-            protocol="smtp",
-            mechanism=event.mechanism,
-            client=str(event.client or ""),
-            **more,
-        )
+        note_login(self._log, ended, "smtp", event.client, mechanism=event.mechanism)
 
 
 _SAID: Final[dict[Reason, tuple[str, Code]]] = {

@@ -14,7 +14,6 @@ from accounts.settings import AccountsSettings
 from accounts.snapshots.access import Tokens
 from accounts.snapshots.application import SnapshotApplication
 from accounts.snapshots.contents import Outside
-from accounts.snapshots.counts import CONNECTIONS
 from accounts.snapshots.shelf import SnapshotShelf
 from accounts.store.database import Database
 from accounts.store.seal import Seal
@@ -35,7 +34,7 @@ class SnapshotServer:
 
     def __init__(self, application: SnapshotApplication) -> None:
         self._application = application
-        self._server = HttpServer(application, BOUNDS, connections=CONNECTIONS, names_users=True)
+        self._server = HttpServer(application, BOUNDS, name="snapshots", names_users=True)
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Accept connections on sockets that listen."""

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from accounts.dovecot.token import read_token
 from accounts.file import AccountsFile
 from accounts.settings import AccountsSettings
 from gatepost.cli.postfix.ours import Gatepost
@@ -69,23 +70,30 @@ class AccountsSection:
         settings: AccountsSettings,
     ) -> Iterator[tuple[str, str]]:
         """Read secrets."""
-        for key in ("password_file", "key_file"):
-            secret = getattr(settings.database, key)
+        secrets = {
+            "database.password_file": settings.database.password_file,
+            "database.key_file": settings.database.key_file,
+            "dovecot.token_file": settings.dovecot.token_file,
+            "dovecot.doveadm_key_file": settings.dovecot.doveadm_key_file,
+        }
+        for key, secret in secrets.items():
             if secret is None:
                 continue
             try:
                 secret.read_text()
+                if key == "dovecot.token_file":
+                    read_token(secret)
             except OSError as error:
                 yield (
-                    f"accounts.database.{key}",
+                    f"accounts.{key}",
                     f"uid {os.geteuid()} cannot read {secret}: {error.strerror}",
                 )
             except ValueError as error:
-                yield f"accounts.database.{key}", str(error)
+                yield f"accounts.{key}", str(error)
 
     def advice(self, settings: AccountsSettings) -> Iterator[tuple[str, str]]:
         """Warn about logins that others can listen to, and about large networks."""
-        for key in ("sasl_listen", "http_listen"):
+        for key in ("sasl_listen", "http_listen", "dovecot_listen"):
             for address in getattr(settings, key):
                 if isinstance(address, Inet) and not address.host.startswith(_LOOPBACK):
                     yield (

@@ -107,6 +107,12 @@ def find(
     return _made(connection, rows)
 
 
+def addresses(connection: Connection, after: str, limit: int) -> list[str]:
+    """Return the addresses of all mailboxes behind the address `after`, in their order."""
+    statement = select(_TABLE.c.address).where(_TABLE.c.address > after)
+    return list(connection.scalars(statement.order_by(_TABLE.c.address).limit(limit)))
+
+
 def add(write: Write, address: str | Address, /, **values: Unpack[MailboxFields]) -> Mailbox:
     """Add a mailbox. Without a quota it has the one of its domain."""
     with write.attempt("mailbox.add", str(address)):

@@ -34,12 +34,15 @@ from gatepost.logs import get_logger
 from gatepost.metrics import Counter, Gauge
 
 CONNECTIONS: Final = Gauge(
-    "gatepost_accounts_http_connections", "HTTP connections that are open", across="sum"
+    "gatepost_accounts_http_connections",
+    "HTTP connections that are open, by the server: api, dovecot, snapshots",
+    ["server"],
+    across="sum",
 )
 REFUSED: Final = Counter(
     "gatepost_accounts_http_refused_total",
-    "HTTP connections that were closed, by the reason",
-    ["reason"],
+    "HTTP connections that were closed, by the server and the reason",
+    ["server", "reason"],
 )
 LINGER: Final = 5.0
 """Seconds that a client has to read the rest of an answer when its connection is closed."""
@@ -72,10 +75,10 @@ class HttpBounds:
 
 
 class HttpServer:
-    """A server of an ASGI application. Use it in one event loop.
+    """A server of an ASGI application, with a name for the metrics. Use it in one event loop.
 
-    `connections` counts those that are open. `names_users`: the client of a request on a unix
-    socket is ``("uid", NUMBER)``, the user at the other end.
+    `names_users`: the client of a request on a unix socket is ``("uid", NUMBER)``, the user at the
+    other end.
     """
 
     def __init__(
@@ -83,11 +86,11 @@ class HttpServer:
         app: ASGIApp,
         bounds: HttpBounds = HttpBounds(),
         *,
-        connections: Gauge = CONNECTIONS,
+        name: str = "api",
         names_users: bool = False,
     ) -> None:
         self.bounds = bounds
-        self.connections = connections
+        self.name = name
         self.names_users = names_users
         self.idle: OrderedDict[_Connection, None] = OrderedDict()
         """Connections without a complete request, the oldest first."""
@@ -183,15 +186,20 @@ class _Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or refuse it when there are too many."""
         super().connection_made(transport)
+        if self.client is None and transport.get_extra_info("socket").family != socket.AF_UNIX:
+            # it is gone, and what it sent is still to be read: without an address it would count as
+            # one on a unix socket, which needs no token and has no network
+            transport.abort()
+            return
         if self._server.names_users and (uid := _uid_of(transport)) is not None:
             self.client = ("uid", uid)
-        self._server.connections.set(len(self.connections))
+        CONNECTIONS.labels(self._server.name).set(len(self.connections))
         if len(self.connections) > self._server.bounds.max_connections:
             if not self._server.idle:
                 self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections are open.")
                 return
             oldest, _ = self._server.idle.popitem(last=False)
-            REFUSED.labels("made room").inc()
+            REFUSED.labels(self._server.name, "made room").inc()
             oldest.transport.abort()
         self._server.idle[self] = None
         self._set_deadline()
@@ -205,7 +213,7 @@ class _Connection(H11Protocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
-        self._server.connections.set(len(self.connections))
+        CONNECTIONS.labels(self._server.name).set(len(self.connections))
 
     def data_received(self, data: bytes) -> None:
         """Take octets. A request that has begun has to be whole in time."""
@@ -304,7 +312,7 @@ class _Connection(H11Protocol):
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
         """Send an error, unless an answer has begun, and close the connection."""
-        REFUSED.labels(status.phrase.lower()).inc()
+        REFUSED.labels(self._server.name, status.phrase.lower()).inc()
         begun = False
         if (cycle := self._current()) is not None and not cycle.response_complete:
             begun = cycle.response_started

@@ -9,12 +9,13 @@ for the second, the driver throws `Unavailable` into the generator, and no rule 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Sequence
-from typing import Literal, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
 T = TypeVar("T")
 
-Table: TypeAlias = Literal["domain", "name", "wildcards", "rights", "login"]
+Table: TypeAlias = Literal["domain", "name", "wildcards", "rights", "login", "rules"]
 """The kinds of questions:
 
 * ``domain``: a domain name; the answer is a `DomainRow` or None.
@@ -23,11 +24,12 @@ Table: TypeAlias = Literal["domain", "name", "wildcards", "rights", "login"]
 * ``rights``: an address, or ``@`` and a domain; the logins with a right of their own to send as it.
   Only those of mailboxes that are enabled and may send, in domains that are enabled.
 * ``login``: the address of a mailbox; a `LoginRow` or None.
+* ``rules``: the address of a mailbox; a `RulesRow` or None.
 
 A key has the form of `accounts.address`.
 """
 
-TABLES: tuple[Table, ...] = ("domain", "name", "wildcards", "rights", "login")
+TABLES: tuple[Table, ...] = ("domain", "name", "wildcards", "rights", "login", "rules")
 
 
 class Ask(NamedTuple):
@@ -49,7 +51,10 @@ class DomainRow(NamedTuple):
 
 
 class MailboxRow(NamedTuple):
-    """A mailbox as mail is delivered to it; `forwards` are the targets of forwarding, in order."""
+    """A mailbox as mail is delivered to it; `forwards` are the targets of forwarding, in order.
+
+    `quota` is in octets, None for no limit.
+    """
 
     address: str
     enabled: bool = True
@@ -58,6 +63,7 @@ class MailboxRow(NamedTuple):
     keep_copy: bool = True
     store: str | None = None
     forwards: tuple[str, ...] = ()
+    quota: int | None = None
 
 
 class AliasRow(NamedTuple):
@@ -99,8 +105,38 @@ class LoginRow(NamedTuple):
     app_passwords: tuple[AppPasswordRow, ...] = ()
 
 
+class RuleRow(NamedTuple):
+    """A rule for arriving mail; `text` is the JSON of the table."""
+
+    name: str
+    enabled: bool
+    text: str
+
+    @property
+    def rule(self) -> Any:
+        """The rest of the rule; None when the text is not JSON."""
+        try:
+            return json.loads(self.text)
+        except (ValueError, RecursionError):
+            return None
+
+
+class RulesRow(NamedTuple):
+    """A mailbox with its rules in their order."""
+
+    address: str
+    rules: tuple[RuleRow, ...] = ()
+
+
 Answer: TypeAlias = (
-    DomainRow | MailboxRow | AliasRow | LoginRow | tuple[AliasRow, ...] | tuple[str, ...] | None
+    DomainRow
+    | MailboxRow
+    | AliasRow
+    | LoginRow
+    | RulesRow
+    | tuple[AliasRow, ...]
+    | tuple[str, ...]
+    | None
 )
 """The answer to an `Ask`, of the type that its table says."""
 

@@ -22,8 +22,3 @@ ANSWERS: Final = Counter(
     "Questions for snapshots by name and status of the answer",
     ["snapshot", "status"],
 )
-CONNECTIONS: Final = Gauge(
-    "gatepost_accounts_snapshot_connections",
-    "Connections for snapshots that are open",
-    across="sum",
-)

@@ -13,6 +13,8 @@ from accounts.lookup.ask import (
     DomainRow,
     LoginRow,
     MailboxRow,
+    RuleRow,
+    RulesRow,
     Table,
 )
 from accounts.sources.source import MAX_ROWS
@@ -41,12 +43,12 @@ def _read_domains(keys: Sequence[str], rows: Rows) -> dict[str, Answer]:
 
 def _read_names(keys: Sequence[str], rows: Rows) -> dict[str, Answer]:
     answers: dict[str, Answer] = dict.fromkeys(keys)
-    for is_alias, address, enabled, second, third, keep_copy, store, expires, targets in rows:
+    for is_alias, address, enabled, second, third, keep_copy, store, number, targets in rows:
         if is_alias:
-            answers[address] = AliasRow(address, enabled, expires, second, tuple(targets))
+            answers[address] = AliasRow(address, enabled, number, second, tuple(targets))
         else:
             answers[address] = MailboxRow(
-                address, enabled, second, third, keep_copy, store, tuple(targets)
+                address, enabled, second, third, keep_copy, store, tuple(targets), number
             )
     return answers
 
@@ -80,6 +82,14 @@ def _read_logins(keys: Sequence[str], rows: Rows) -> dict[str, Answer]:
     return answers
 
 
+def _read_rules(keys: Sequence[str], rows: Rows) -> dict[str, Answer]:
+    answers: dict[str, Answer] = dict.fromkeys(keys)
+    for address, rules in rows:
+        read = tuple(RuleRow(*one) for one in json.loads(rules or "[]"))
+        answers[address] = RulesRow(address, read)
+    return answers
+
+
 QUERIES: Mapping[Table, Query] = {
     "domain": Query(
         "SELECT d.name, t.name, d.catch_all, d.enabled, d.transport, d.is_relay"
@@ -89,7 +99,7 @@ QUERIES: Mapping[Table, Query] = {
     # one statement for both, so that it sees one state of the data
     "name": Query(
         "SELECT false, address, enabled, may_send, may_receive, keep_copy, store,"  # noqa: S608
-        " NULL::bigint,"
+        " quota,"
         " ARRAY(SELECT target FROM forward WHERE mailbox_id = m.id ORDER BY position)"
         " FROM mailbox m WHERE address = ANY($1::text[])"
         " UNION ALL "
@@ -120,5 +130,12 @@ QUERIES: Mapping[Table, Query] = {
         " ORDER BY p.id) FROM app_password p WHERE p.mailbox_id = m.id)"
         " FROM mailbox m JOIN domain d ON d.id = m.domain_id WHERE m.address = ANY($1::text[])",
         _read_logins,
+    ),
+    "rules": Query(
+        "SELECT m.address,"
+        " (SELECT json_agg(json_build_array(r.name, r.enabled, r.rule::text)"
+        " ORDER BY r.position, r.id) FROM sieve_rule r WHERE r.mailbox_id = m.id)"
+        " FROM mailbox m WHERE m.address = ANY($1::text[])",
+        _read_rules,
     ),
 }

@@ -23,6 +23,8 @@ from accounts.lookup.ask import (
     DomainRow,
     LoginRow,
     MailboxRow,
+    RuleRow,
+    RulesRow,
     Table,
     Unavailable,
     Unresolvable,
@@ -60,10 +62,10 @@ _DOMAIN = (
 _NAME = (
     "SELECT 0, address, enabled, may_send, may_receive, keep_copy, store,"  # noqa: S608
     " (SELECT group_concat(target, char(10)) FROM"
-    " (SELECT target FROM forward WHERE mailbox_id = m.id ORDER BY position))"
+    " (SELECT target FROM forward WHERE mailbox_id = m.id ORDER BY position)), quota"
     " FROM mailbox m INDEXED BY ix_mailbox_lookup WHERE address = ?1"
     " UNION ALL "
-    f"SELECT 1, address, enabled, expires, members_may_send, {_TARGETS}, NULL, NULL"
+    f"SELECT 1, address, enabled, expires, members_may_send, {_TARGETS}, NULL, NULL, NULL"
     " FROM alias a INDEXED BY ix_alias_lookup WHERE address = ?1"
     " LIMIT 1"  # so that no alias is looked for when there is a mailbox
 )
@@ -84,6 +86,11 @@ _LOGIN = (
     " (SELECT json_group_array(json_array(p.id, p.name, p.password, p.protocols, p.expires))"
     " FROM app_password p WHERE p.mailbox_id = m.id)"
     " FROM mailbox m JOIN domain d ON d.id = m.domain_id WHERE m.address = ?"
+)
+_RULES = (
+    "SELECT (SELECT json_group_array(json_array(name, enabled, rule)) FROM"
+    " (SELECT name, enabled, rule FROM sieve_rule WHERE mailbox_id = m.id ORDER BY position, id))"
+    " FROM mailbox m WHERE m.address = ?"
 )
 _GENERATION = "SELECT generation FROM state"
 
@@ -109,6 +116,7 @@ class SqliteSource:
             "wildcards": _read_wildcards,
             "rights": _read_rights,
             "login": _read_login,
+            "rules": _read_rules,
         }
 
     @property
@@ -213,7 +221,7 @@ def _read_name(connection: sqlite3.Connection, key: str) -> MailboxRow | AliasRo
         return None
     if row[0]:
         return _alias(row[1:6])
-    _, address, enabled, may_send, may_receive, keep_copy, store, forwards = row
+    _, address, enabled, may_send, may_receive, keep_copy, store, forwards, quota = row
     return MailboxRow(
         address,
         enabled == 1,
@@ -222,6 +230,7 @@ def _read_name(connection: sqlite3.Connection, key: str) -> MailboxRow | AliasRo
         keep_copy == 1,
         store,
         tuple(forwards.split("\n")) if forwards else (),
+        quota,
     )
 
 
@@ -264,3 +273,11 @@ def _read_login(connection: sqlite3.Connection, key: str) -> LoginRow | None:
         store,
         tuple(AppPasswordRow(*one) for one in json.loads(app_passwords)),
     )
+
+
+def _read_rules(connection: sqlite3.Connection, key: str) -> RulesRow | None:
+    row = connection.execute(_RULES, (key,)).fetchone()
+    if row is None:
+        return None
+    rules = json.loads(row[0])
+    return RulesRow(key, tuple(RuleRow(name, on == 1, text) for name, on, text in rules))

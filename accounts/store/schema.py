@@ -174,7 +174,8 @@ mailbox = _table(
     _not_negative("quota"),
     Index(None, "domain_id", "address"),
     _covering(
-        "mailbox", "address", "enabled", "may_send", "may_receive", "keep_copy", "store", "id"
+        "mailbox",
+        *("address", "enabled", "may_send", "may_receive", "keep_copy", "store", "quota", "id"),
     ),
 )
 """`password`: a hash with its scheme before it, as {ARGON2ID}$argon2id$…; NULL lets nobody in.

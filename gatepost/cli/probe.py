@@ -18,6 +18,8 @@ HANDSHAKES = {
     "policy": "policyd.probe",
     "socketmap": "accounts.probe",
     "sasl": "accounts.probe",
+    "dovecot": "accounts.probe",
+    "dict": "accounts.probe",
     "smtp": "gatepost.handshake",
 }
 """Kind of server: the module that has a function of that name, which begins the handshake."""
@@ -60,6 +62,8 @@ def probe(kind: str, address: listen.SocketAddress, timeout: float, wait: float)
     policy     send a request for VRFY; any action will do
     socketmap  look up a domain that nobody has
     sasl       wait for the greeting; no login is tried
+    dovecot    ask for a mailbox that nobody has; without a token, hear that one is needed
+    dict       ask for the rules of a mailbox that nobody has
     smtp       wait for the banner, send EHLO
 
     ADDRESS is inet:PORT@HOST, inet:HOST:PORT or unix:/PATH. No message is started and no

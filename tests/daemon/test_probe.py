@@ -71,7 +71,9 @@ store = {{ kind = "memory" }}
     assert ["probe.invalid" in line for line in lines] == [True] * (2 if level == "debug" else 1)
 
 
-@pytest.mark.parametrize("kind", ["milter", "policy", "socketmap", "sasl", "smtp"])
+@pytest.mark.parametrize(
+    "kind", ["milter", "policy", "socketmap", "sasl", "dovecot", "dict", "smtp"]
+)
 def test_an_open_port_is_not_enough(kind: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"inet:{silent.getsockname()[1]}@127.0.0.1"

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accounts.probe import sasl, socketmap
+from accounts.probe import dict as dictionary
+from accounts.probe import dovecot, sasl, socketmap
+from accounts.protocols.dovecot_dict import DictConnection, DictLookup
 from gatepost.handshake import Greeting, Handshake, HandshakeError, smtp
 from milters.probe import milter
 from policyd.probe import policy
@@ -85,6 +87,33 @@ def test_an_authentication_server_that_greets(cut: Cut) -> None:
     assert sent == []
 
 
+@cuts
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"HTTP/1.1 404 \r\nx-Gatepost-answer: unknown\r\n\r\n", "probe.invalid: unknown"),
+        (
+            b"HTTP/1.1 403 No\r\nContent-Length: 6\r\n\r\ntoken\n",
+            "it answers, and wants a token",
+        ),
+    ],
+)
+def test_a_server_for_dovecot_that_answers(cut: Cut, answer: bytes, said: str) -> None:
+    greeting, sent = lead(dovecot(), cut(answer))
+    assert greeting == Greeting(said)
+    assert sent[0].startswith(b"GET /dovecot/userdb?user=probe@probe.invalid HTTP/1.1\r\nHost: ")
+
+
+@cuts
+def test_a_dictionary_that_answers(cut: Cut) -> None:
+    greeting, sent = lead(dictionary(), cut(b"N\n"))
+    assert greeting == Greeting("probe.invalid: none")
+    connection = DictConnection()
+    connection.receive_data(sent[0])
+    expected = DictLookup("sieve", "probe@probe.invalid", "priv/sieve/name/rules")
+    assert connection.next_event() == expected
+
+
 def test_ehlo_is_said_behind_the_banner_and_not_before() -> None:
     talk = smtp()
     assert next(talk) == b""
@@ -116,6 +145,22 @@ def test_ehlo_is_said_behind_the_banner_and_not_before() -> None:
         (sasl, [b"220 mx.example ESMTP\r\n"], "not the greeting"),
         (sasl, [b"VERSION\t1\t2\nDONE\n"], "no way to log in"),
         (sasl, [b"VERSION\t1\t2\n" + b"MECH\tPLAIN\n" * 200], "without an end"),
+        (dovecot, [], "closed the connection"),
+        (dovecot, [b"220 mx.example ESMTP\r\n\r\n"], "not the answer of an HTTP server"),
+        (dovecot, [b"HTTP/1.1 404 Not Found\r\n\r\n"], "not the server that Dovecot asks"),
+        (
+            dovecot,
+            [b"HTTP/1.1 403 No\r\nContent-Length: 6\r\n\r\nnever\n"],
+            "not the server that Dovecot asks",
+        ),
+        (
+            dovecot,
+            [b"HTTP/1.1 503 No\r\nX-Gatepost-Answer: temporary\r\n\r\n"],
+            "cannot answer: temporary",
+        ),
+        (dictionary, [], "closed the connection"),
+        (dictionary, [b"Fthe database is away\n"], "cannot answer: the database is away"),
+        (dictionary, [b"O1\n"], "not the answer of the dictionary"),
         (smtp, [], "closed the connection"),
         (smtp, [b"421 4.3.2 All server ports are busy\r\n"], "banner is answered with 421 4.3.2"),
         (smtp, [b"220 mx\r\n", b"502 no\r\n"], "EHLO is answered with 502 no"),
@@ -132,7 +177,7 @@ def test_others_are_told_from_them(
 
 
 @given(
-    st.sampled_from([milter, policy, socketmap, sasl, smtp]),
+    st.sampled_from([milter, policy, socketmap, sasl, dovecot, dictionary, smtp]),
     st.lists(
         st.one_of(
             st.binary(min_size=1),

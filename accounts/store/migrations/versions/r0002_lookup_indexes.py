@@ -8,7 +8,10 @@ revision = "0002"
 down_revision = "0001"
 
 _INDEXES = {
-    "mailbox": ("address", "enabled", "may_send", "may_receive", "keep_copy", "store", "id"),
+    "mailbox": (
+        *("address", "enabled", "may_send", "may_receive"),
+        *("keep_copy", "store", "quota", "id"),
+    ),
     "alias": ("address", "enabled", "expires", "members_may_send", "id"),
 }
 

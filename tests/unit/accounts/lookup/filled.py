@@ -45,9 +45,20 @@ def fill(connection: Connection, world: World) -> None:
             may_receive=box.may_receive,
             keep_copy=box.keep_copy,
             store=box.store,
+            quota=box.quota,
             created=NOW,
             changed=NOW,
         )
+        for place, rule in enumerate(world.rules.get(box.address, ())):
+            add(
+                connection,
+                schema.sieve_rule,
+                mailbox_id=mailboxes[box.address],
+                position=place,
+                name=rule.name,
+                enabled=rule.enabled,
+                rule=rule.rule,
+            )
         for place, target in enumerate(box.forwards):
             connection.execute(
                 insert(schema.forward).values(

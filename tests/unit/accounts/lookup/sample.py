@@ -1,6 +1,6 @@
 """Rows, and questions of Postfix with their right answers."""
 
-from accounts.lookup.ask import AliasRow, DomainRow, MailboxRow
+from accounts.lookup.ask import AliasRow, DomainRow, MailboxRow, RuleRow
 from accounts.lookup.postfix import Nothing, Text
 from tests.unit.accounts.lookup.world import NOW, World
 
@@ -20,7 +20,7 @@ def sample_world() -> World:
         DomainRow("to-off.example", alias_of="off.example"),
         DomainRow("xn--bcher-kva.example", transport="lmtp:inet:books:24"),
         MailboxRow("anna@example.org"),
-        MailboxRow("ben@example.org", forwards=("ben@other.example",)),
+        MailboxRow("ben@example.org", forwards=("ben@other.example",), quota=5_000_000_000),
         MailboxRow("cleo@example.org", keep_copy=False, forwards=("Cleo@other.example",)),
         MailboxRow("deaf@example.org", may_receive=False, forwards=("x@other.example",)),
         MailboxRow("mute@example.org", may_send=False),
@@ -59,6 +59,10 @@ def sample_world() -> World:
         AliasRow("loop2@example.org", targets=("loop1@example.org",)),
         AliasRow("saved@example.org", targets=("loop1@example.org", "anna@example.org")),
         AliasRow("detail@example.org", targets=("anna+lists@example.org",)),
+    )
+    world.rules["ben@example.org"] = (
+        RuleRow("second by name", True, '"x"'),
+        RuleRow("first by name", False, "[]"),
     )
     world.rights += [
         ("ben@example.org", "anna@example.org"),

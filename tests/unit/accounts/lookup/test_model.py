@@ -11,8 +11,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from accounts.lookup import wildcard
-from accounts.lookup.ask import AliasRow, DomainRow, MailboxRow, Unresolvable
+from accounts.lookup import dovecot, wildcard
+from accounts.lookup.ask import AliasRow, DomainRow, MailboxRow, RuleRow, RulesRow, Unresolvable
+from accounts.lookup.drive import solve
 from accounts.lookup.postfix import Nothing
 from tests.unit.accounts.lookup.world import NOW, World
 
@@ -47,7 +48,13 @@ def worlds(draw: st.DrawFn) -> World:
                 may_receive=draw(often),
                 keep_copy=draw(st.booleans()),
                 forwards=draw(targets),
+                quota=draw(st.sampled_from([None, 0, 5_000_000_000])),
             )
+        )
+        # in one spelling: PostgreSQL has the text as it was written, SQLite without spaces
+        bodies = st.lists(st.sampled_from(["[]", '"x"', "17"]), max_size=3)
+        world.rules[address] = tuple(
+            RuleRow(f"rule {number}", draw(often), text) for number, text in enumerate(draw(bodies))
         )
     patterns = st.sampled_from(["*", "a*", "*b", "a*b", "*+x"])
     wild = st.builds("{}@{}".format, patterns, st.sampled_from(DOMAINS))
@@ -299,6 +306,44 @@ def test_the_logins_that_may_send_are_those_of_the_model(world: World, key: str)
     else:
         assert set(answer.split(", ")) == expected
         assert len(answer.split(", ")) == len(expected)
+
+
+def box_of_login(login: str, world: World) -> MailboxRow | None:
+    """The mailbox that a name to log in with is of: extensions and aliases are none."""
+    local, domain = login.split("@")
+    if domain not in world.domains:
+        return None
+    return world.mailboxes.get(f"{local}@{world.domains[domain].alias_of or domain}")
+
+
+@settings(max_examples=150)
+@given(worlds(), addresses, st.sampled_from(["", "lmtp", "lda", "imap", "doveadm", "x"]))
+def test_dovecot_finds_the_mailboxes_of_the_model(world: World, key: str, protocol: str) -> None:
+    box = box_of_login(key, world)
+    home = solve(dovecot.userdb(key, protocol), world.answers)
+    rules = solve(dovecot.rules(key.upper()), world.answers)
+    if box is None:
+        assert home is None
+        assert rules is None
+        return
+    assert rules == RulesRow(box.address, world.rules[box.address])
+    if protocol in ("", "lmtp", "lda") and not box.may_receive:
+        assert home is None
+        return
+    assert home == dovecot.Home(box.address, box.quota)
+    expected = {"user": box.address}
+    if box.quota is not None:
+        expected["userdb_quota_storage_size"] = str(box.quota)
+    assert home.fields("userdb_") == expected
+
+
+@given(worlds(), st.text(), st.text())
+def test_any_login_has_an_answer_for_dovecot(world: World, login: str, protocol: str) -> None:
+    for text in (login, f"{login}@one.example", f"a@{login}"):
+        home = solve(dovecot.userdb(text, protocol, "one.example"), world.answers)
+        if home is not None:
+            assert home.address in world.mailboxes
+            assert all("\n" not in line and "\t" not in line for line in home.fields().values())
 
 
 @given(st.text("ab*", max_size=8), st.text("ab", max_size=10))

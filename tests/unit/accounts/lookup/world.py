@@ -3,7 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from accounts.lookup.ask import AliasRow, Answer, Ask, DomainRow, LoginRow, MailboxRow
+from accounts.lookup.ask import (
+    AliasRow,
+    Answer,
+    Ask,
+    DomainRow,
+    LoginRow,
+    MailboxRow,
+    RuleRow,
+    RulesRow,
+)
 from accounts.lookup.drive import solve
 from accounts.lookup.postfix import MAPS, Text
 from accounts.lookup.terms import Terms
@@ -19,6 +28,7 @@ class World:
     rights: list[tuple[str, str]] = field(default_factory=list)
     """Mailbox and sender."""
     logins: dict[str, LoginRow] = field(default_factory=dict)
+    rules: dict[str, tuple[RuleRow, ...]] = field(default_factory=dict)
     asked: int = 0
     rounds: int = 0
 
@@ -54,6 +64,10 @@ class World:
                 )
             case "login":
                 return self.logins.get(ask.key)
+            case "rules":
+                if ask.key not in self.mailboxes:
+                    return None
+                return RulesRow(ask.key, self.rules.get(ask.key, ()))
 
     def may_send(self, login: str) -> bool:
         box = self.mailboxes.get(login)

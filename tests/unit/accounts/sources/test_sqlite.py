@@ -74,7 +74,7 @@ def all_asks(world: World) -> list[Ask]:
     return [
         Ask(table, key)
         for key in sorted(keys)
-        for table in ("domain", "name", "wildcards", "rights")
+        for table in ("domain", "name", "wildcards", "rights", "rules")
     ]
 
 

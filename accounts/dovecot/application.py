@@ -1,0 +1,212 @@
+"""The ASGI application that Dovecot's script asks: `verify`, `userdb` and `users`.
+
+An answer is `key<TAB>value<LF>` lines. The field `X-Gatepost-Answer` has it in a word (`Word`), and
+the status goes with it; an answer without that field is none, and the script takes it for a
+temporary failure. Above all, a token that is wrong must not read as a wrong password.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from http import HTTPStatus
+from typing import Final, Protocol, TypeAlias
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from accounts.directory import mailboxes
+from accounts.dovecot.form import FormError, parse_form, text_of
+from accounts.dovecot.questions import DovecotRules, Questions, Said, Verify, Word, read_client
+from accounts.http import body
+from accounts.http.problems import Problem
+from accounts.store.database import Database
+from accounts.store.errors import Unavailable
+from gatepost.daemon import RareWarnings
+from gatepost.logs import get_logger
+from gatepost.metrics import Counter
+
+ROOT: Final = "/dovecot"
+HEADER: Final = "X-Gatepost-Answer"
+HEADERS: Final = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"}
+MAX_BODY: Final = 16_384
+"""Octets of a form: a login and a password of 512 octets, each octet written as three."""
+VERIFY: Final = ("user", "password", "protocol", "client", "session", "secured")
+"""Fields of the form of `verify`."""
+PAGE: Final = 1000
+"""Mailboxes that are read at once for the list of all."""
+
+STATUSES: Final = {
+    Word.OK: HTTPStatus.OK,
+    # a script that looks at the status alone lets nobody in
+    Word.MISMATCH: HTTPStatus.FORBIDDEN,
+    Word.DISABLED: HTTPStatus.FORBIDDEN,
+    Word.UNKNOWN: HTTPStatus.NOT_FOUND,
+    Word.TEMPORARY: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+REQUESTS: Final = Counter(
+    "gatepost_accounts_dovecot_requests_total",
+    "Questions of Dovecot by kind (verify, userdb, users) and answer: ok, mismatch, disabled, "
+    "unknown, temporary, token (a wrong one), malformed",
+    ["question", "answer"],
+)
+
+log = get_logger("accounts").bind(listener="dovecot")
+
+
+class ServingRules(DovecotRules, Protocol):
+    """The rules in use, with the token that a question over TCP has to carry, if there is one."""
+
+    dovecot_token: bytes | None
+
+
+class _Refused(Exception):  # noqa: N818  # an answer, which is no mistake of ours
+    """A request that gets no answer; `name` is for the metrics, `reason` for log and client."""
+
+    def __init__(self, status: HTTPStatus, name: str, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.name = name
+        self.reason = reason
+
+
+_Handler: TypeAlias = Callable[[Request], Awaitable[Said | Response]]
+
+
+def dovecot_application(
+    database: Database, rules: Callable[[], ServingRules], questions: Questions
+) -> Starlette:
+    """Return the application. It may be used in one event loop, that of the datastore."""
+    serving = _Serving(database, rules, questions)
+    return Starlette(
+        routes=[
+            Route(f"{ROOT}/verify", serving.endpoint("verify", serving.verify), methods=["POST"]),
+            Route(f"{ROOT}/userdb", serving.endpoint("userdb", serving.userdb), methods=["GET"]),
+            Route(f"{ROOT}/users", serving.endpoint("users", serving.users), methods=["GET"]),
+        ]
+    )
+
+
+class _Serving:
+    """The operations, each behind the token and within the time of a login."""
+
+    def __init__(
+        self, database: Database, rules: Callable[[], ServingRules], questions: Questions
+    ) -> None:
+        self._database = database
+        self._rules = rules
+        self._questions = questions
+        self._warnings = RareWarnings(log, time.monotonic)
+
+    def endpoint(self, name: str, handle: _Handler) -> Callable[[Request], Awaitable[Response]]:
+        """Return an endpoint that answers, or says that it cannot; it raises nothing."""
+
+        async def answer(request: Request) -> Response:
+            try:
+                said = await self._perform(request, handle)
+            except _Refused as refused:
+                REQUESTS.labels(name, refused.name).inc()
+                self._warnings.warn(
+                    "question of Dovecot refused", question=name, reason=refused.reason
+                )
+                return Response(f"{refused.reason}\n", refused.status, HEADERS)
+            except TimeoutError:
+                self._warnings.warn("question of Dovecot took too long", question=name)
+                said = Said(Word.TEMPORARY)
+            except Exception:  # a mistake of ours must not refuse anybody
+                log.exception("a mistake in an answer to Dovecot", question=name)
+                said = Said(Word.TEMPORARY)
+            word = said.word if isinstance(said, Said) else Word.OK
+            REQUESTS.labels(name, word.value).inc()
+            return respond(said) if isinstance(said, Said) else said
+
+        return answer
+
+    async def _perform(self, request: Request, handle: _Handler) -> Said | Response:
+        rules = self._rules()
+        if not has_token(request, rules.dovecot_token):
+            raise _Refused(HTTPStatus.FORBIDDEN, "token", "token")
+        try:
+            async with asyncio.timeout(rules.settings.login_timeout):
+                return await handle(request)
+        except FormError as error:
+            raise _Refused(HTTPStatus.BAD_REQUEST, "malformed", str(error)) from None
+        except Problem as problem:
+            raise _Refused(problem.status, "malformed", problem.detail) from None
+
+    async def verify(self, request: Request) -> Said:
+        """Check a password."""
+        octets = await body.read(request, MAX_BODY)
+        fields = parse_form(
+            octets, ("user", "password", "protocol", "client", "session", "secured")
+        )
+        password = fields.pop("password")
+        texts = {name: text_of(value) for name, value in fields.items()}
+        if not texts["user"] or not texts["protocol"]:
+            raise FormError("user and protocol are needed")
+        return await self._questions.verify(
+            Verify(
+                texts["user"],
+                password,
+                texts["protocol"].lower(),
+                read_client(texts["client"]),
+                texts["session"],
+                texts["secured"],
+            )
+        )
+
+    async def userdb(self, request: Request) -> Said:
+        """Find a mailbox."""
+        fields = parse_form(request.scope["query_string"], ("user", "protocol"))
+        user, protocol = text_of(fields["user"]), text_of(fields["protocol"])
+        if not user:
+            raise FormError("user is needed")
+        return await self._questions.userdb(user, protocol.lower())
+
+    async def users(self, request: Request) -> Said | Response:  # noqa: ARG002  # of every handler
+        """List all mailboxes, a line for each and an empty one at the end."""
+        try:
+            first = await self._page("")
+        except Unavailable:
+            return Said(Word.TEMPORARY)
+        # an error behind the first page breaks the connection off, within the body
+        return StreamingResponse(self._lines(first), HTTPStatus.OK, _headers(Word.OK))
+
+    async def _lines(self, page: list[str]) -> AsyncIterator[bytes]:
+        while page:
+            yield "".join(f"{address}\n" for address in page).encode()
+            page = await self._page(page[-1]) if len(page) == PAGE else []
+        yield b"\n"
+
+    async def _page(self, after: str) -> list[str]:
+        return await self._database.read(lambda c: mailboxes.addresses(c, after, PAGE))
+
+
+def has_token(request: Request, token: bytes | None) -> bool:
+    """Return whether a request may be answered: over a unix socket, without a token to show, or
+    with the right one.
+
+    The time that this takes tells nothing of the token.
+    """
+    if request.client is None or token is None:
+        return True
+    fields = request.headers.getlist("authorization")
+    scheme, _, shown = fields[0].partition(" ") if len(fields) == 1 else ("", "", "")
+    digests = [hashlib.sha256(one).digest() for one in (shown.strip().encode("latin-1"), token)]
+    return hmac.compare_digest(*digests) and scheme.lower() == "bearer"
+
+
+def respond(said: Said) -> Response:
+    """Return an answer over HTTP."""
+    lines = "".join(f"{key}\t{value}\n" for key, value in said.fields.items())
+    return Response(lines.encode(), STATUSES[said.word], _headers(said.word))
+
+
+def _headers(word: Word) -> dict[str, str]:
+    return HEADERS | {HEADER: word.value}

@@ -1,0 +1,120 @@
+"""Client of doveadm's HTTP API, for kicks alone."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import ssl
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+import h11
+
+TIMEOUT: Final = 10.0
+"""Seconds for a request, from the connection to the end of the answer."""
+MAX_ANSWER: Final = 1 << 20
+"""Octets of an answer: doveadm names each session that it ends."""
+NOBODY: Final = (67, 68)
+"""Exit codes by which Dovecot 2.3 says that there is no such session (doveadm(1))."""
+NONE: Final = [{"count": "0"}]
+"""The result by which Dovecot 2.4 says so."""
+PATH: Final = "/doveadm/v1"
+"""The path of the API, for a URL without one."""
+
+
+class DoveadmError(Exception):
+    """The sessions were not ended; the message is one line."""
+
+
+async def kick(url: str, key: str, masks: Sequence[str], timeout: float = TIMEOUT) -> int:
+    """End the sessions of the users that match one of the masks; returns for how many of the masks
+    there were any.
+
+    Raises `DoveadmError`, also when it is not known whether all of them have ended.
+    """
+    numbered = {str(number): mask for number, mask in enumerate(masks)}
+    commands = [["kick", {"mask": [mask]}, number] for number, mask in numbered.items()]
+    try:
+        async with asyncio.timeout(timeout):
+            status, body = await _post(url, key, json.dumps(commands).encode())
+    except TimeoutError:
+        raise DoveadmError(f"no answer within {timeout:g} s") from None
+    except (OSError, UnicodeError, h11.ProtocolError) as error:
+        raise DoveadmError(str(error) or type(error).__name__) from None
+    if status in (401, 403):
+        raise DoveadmError(f"it does not take the key ({status})")
+    if status != 200:
+        raise DoveadmError(f"it answers {status}")
+    return _read(body, numbered)
+
+
+def _read(body: bytes, numbered: dict[str, str]) -> int:
+    """Return how many of the commands ended sessions; raises `DoveadmError`."""
+    try:
+        answers = json.loads(body)
+        by_number = {str(number): (kind, payload) for kind, payload, number in answers}
+    except (ValueError, TypeError, RecursionError):
+        raise DoveadmError("its answer cannot be read") from None
+    ended = 0
+    for number, mask in numbered.items():
+        kind, payload = by_number.get(number, ("", None))
+        if kind == "doveadmResponse":
+            ended += payload != NONE
+            continue
+        code = payload.get("exitCode") if isinstance(payload, dict) else None
+        if kind != "error" or code not in NOBODY:
+            raise DoveadmError(f"it does not kick {mask}: {str(payload)[:200]}")
+    return ended
+
+
+async def _post(url: str, key: str, body: bytes) -> tuple[int, bytes]:
+    """Send a request on a connection of its own; returns the status and the body."""
+    parts = urlsplit(url)
+    target = parts.path if parts.path not in ("", "/") else PATH
+    is_tls = parts.scheme == "https"
+    reader, writer = await asyncio.open_connection(
+        parts.hostname,
+        parts.port or (443 if is_tls else 80),
+        ssl=ssl.create_default_context() if is_tls else None,
+    )
+    try:
+        connection = h11.Connection(h11.CLIENT)
+        # no "Connection: close": doveadm then says nothing at all about a wrong key
+        headers = [
+            ("Host", parts.netloc),
+            ("Authorization", "X-Dovecot-API " + base64.b64encode(key.encode()).decode()),
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(body))),
+        ]
+        request = h11.Request(method="POST", target=target, headers=headers)
+        writer.write(connection.send(request) or b"")
+        writer.write(connection.send(h11.Data(data=body)) or b"")
+        writer.write(connection.send(h11.EndOfMessage()) or b"")
+        await writer.drain()
+        return await _answer(connection, reader)
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            writer.transport.abort()
+
+
+async def _answer(connection: h11.Connection, reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    status, body = 0, bytearray()
+    while True:
+        event = connection.next_event()
+        if event is h11.NEED_DATA:
+            received = await reader.read(65536)
+            if not received and not status:
+                raise DoveadmError("it closed the connection without an answer")
+            connection.receive_data(received)
+        elif isinstance(event, h11.Response):
+            status = event.status_code
+        elif isinstance(event, h11.Data):
+            body += event.data
+            if len(body) > MAX_ANSWER:
+                raise DoveadmError(f"its answer has more than {MAX_ANSWER} octets")
+        elif isinstance(event, h11.EndOfMessage | h11.ConnectionClosed):
+            return status, bytes(body)

@@ -1,0 +1,174 @@
+"""Answers to Dovecot: is a password right, and where is the mail of a mailbox?
+
+Not knowing is never said as "wrong" or "unknown": Dovecot would send its user away, or return mail.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, Protocol
+
+from structlog.typing import FilteringBoundLogger
+
+from accounts import login, login_driver
+from accounts.answers import Answers
+from accounts.attempts import Attempts, Client
+from accounts.counts import LookupCounts
+from accounts.login import Outcome, Reason
+from accounts.login_log import note_login
+from accounts.lookup import dovecot
+from accounts.lookup.ask import Unavailable
+from accounts.passwords import BadPassword, Password, PasswordWorkers
+from accounts.settings import AccountsSettings
+from gatepost.printable import escape
+
+MAX_NOTED: Final = 100
+"""Characters of a text of Dovecot's that are logged."""
+
+# what Dovecot calls its protocols; any other takes the mailbox's own password alone
+_PROTOCOLS: Final = {
+    "imap": login.Protocol.IMAP,
+    "pop3": login.Protocol.POP3,
+    "sieve": login.Protocol.SIEVE,
+    "submission": login.Protocol.SMTP,
+    "smtp": login.Protocol.SMTP,
+}
+
+
+class Word(StrEnum):
+    """Answer in a word; the script in Dovecot acts on nothing else."""
+
+    OK = "ok"
+    MISMATCH = "mismatch"
+    """The password is wrong."""
+    DISABLED = "disabled"
+    """The password is right, and the login is not allowed."""
+    UNKNOWN = "unknown"
+    """There is no such mailbox."""
+    TEMPORARY = "temporary"
+    """It could not be found out: come again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An answer, with Dovecot's fields when it is `OK`."""
+
+    word: Word
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Is this password right? `client` is the address of the person."""
+
+    user: str
+    password: bytes = field(repr=False)
+    protocol: str
+    client: Client | None = None
+    session: str = ""
+    secured: str = ""
+
+
+class DovecotRules(Protocol):
+    """The part of the configuration in use that a question is answered with."""
+
+    settings: AccountsSettings
+    answers: Answers
+    attempts: Attempts
+    workers: PasswordWorkers
+
+
+class Questions:
+    """Answers questions by the rules in use.
+
+    `succeeded` is called with each login that was right, to write its effects.
+    """
+
+    def __init__(
+        self,
+        rules: Callable[[], DovecotRules],
+        succeeded: Callable[[login.Login, Password], None],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._rules = rules
+        self._succeeded = succeeded
+        self._log = log
+        self._counts = LookupCounts()
+
+    async def verify(self, asked: Verify) -> Said:
+        """Check a password; an exception is a temporary error."""
+        rules = self._rules()
+        try:
+            password = Password(asked.password)
+        except BadPassword:
+            self._note(asked, login.Login(Outcome.WRONG, Reason.MALFORMED_PASSWORD))
+            return Said(Word.MISMATCH)
+        ended = await login_driver.authenticate(
+            login.verify(
+                asked.user,
+                password,
+                _PROTOCOLS.get(asked.protocol, login.Protocol.API),
+                asked.client,
+                time.time(),
+                attempts=rules.attempts,
+                settings=rules.settings.passwords,
+                default_domain=rules.settings.default_domain,
+            ),
+            rules.answers.ask,
+            rules.workers,
+        )
+        self._note(asked, ended)
+        match ended.outcome:
+            case Outcome.OK if ended.row is not None:
+                self._succeeded(ended, password)
+                return Said(Word.OK, dovecot.home_of(ended.row).fields("userdb_"))
+            case Outcome.WRONG:
+                is_unknown = ended.reason in (Reason.UNKNOWN_USER, Reason.MALFORMED_LOGIN)
+                return Said(Word.UNKNOWN if is_unknown else Word.MISMATCH)
+            case Outcome.DISABLED:
+                return Said(Word.DISABLED)
+            case _:
+                return Said(Word.TEMPORARY)
+
+    async def userdb(self, user: str, protocol: str) -> Said:
+        """Find a mailbox, by the cache while the database is away; raises as a rule does."""
+        rules = self._rules()
+        lookup = dovecot.userdb(user, protocol, rules.settings.default_domain)
+        try:
+            driven = await rules.answers.drive(lookup)
+        except Unavailable:
+            self._counts.answered("userdb", "temporary", is_stale=True)
+            return Said(Word.TEMPORARY)
+        home = driven.result
+        if home is not None:
+            self._counts.answered("userdb", "found", driven.is_stale)
+            return Said(Word.OK, home.fields())
+        if driven.is_stale:  # mail that Postfix has accepted would be returned
+            self._counts.answered("userdb", "temporary", is_stale=True)
+            return Said(Word.TEMPORARY)
+        self._counts.answered("userdb", "not_found", is_stale=False)
+        return Said(Word.UNKNOWN)
+
+    def _note(self, asked: Verify, ended: login.Login) -> None:
+        """Count and log a login under a protocol that is known."""
+        is_known = asked.protocol in _PROTOCOLS or asked.protocol == "doveadm"
+        note_login(
+            self._log,
+            ended,
+            asked.protocol if is_known else "other",
+            asked.client,
+            session=escape(asked.session[:MAX_NOTED]),
+            secured=escape(asked.secured[:MAX_NOTED]),
+        )
+
+
+def read_client(text: str) -> Client | None:
+    """Return the address of a person; None for a text that is none."""
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None

@@ -1,0 +1,190 @@
+"""The rules of mailboxes as Dovecot's dictionary of Sieve scripts.
+
+`priv/sieve/name/rules` has the id of a script, which is made from its text, and `priv/sieve/data/`
+with that id has the text. Every mailbox has a script. While the database is away, those that are
+known are served.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from structlog.typing import FilteringBoundLogger
+
+from accounts.answers import Answers
+from accounts.counts import LookupCounts
+from accounts.eager import begin
+from accounts.lookup import dovecot
+from accounts.lookup.ask import RuleRow, RulesRow, Unavailable
+from accounts.lookup.login_name import read_login_name
+from accounts.protocols.dovecot_dict import (
+    DictIterate,
+    DictLookup,
+    Failed,
+    Iterate,
+    Missing,
+    Reply,
+    Request,
+    Rows,
+    Value,
+)
+from accounts.settings import AccountsSettings
+from accounts.sieve import Compiled, compile_stored
+from gatepost.daemon import RareWarnings
+
+NAME: Final = "priv/sieve/name/rules"
+DATA: Final = "priv/sieve/data/"
+MAX_SCRIPTS: Final = 5000
+"""Mailboxes whose scripts are kept."""
+MAX_KEPT: Final = 16_000_000
+"""Characters of the scripts and rules that are kept."""
+AWAY: Final = Failed("the database is away")
+
+
+class ScriptRules(Protocol):
+    """The part of the configuration in use that a script is found with."""
+
+    settings: AccountsSettings
+    answers: Answers
+
+
+class Scripts:
+    """Answers the dictionary by the rules in use."""
+
+    def __init__(self, rules: Callable[[], ScriptRules], log: FilteringBoundLogger) -> None:
+        self._rules = rules
+        self._log = log
+        self._warnings = RareWarnings(log, time.monotonic)
+        self._counts = LookupCounts()
+        self._kept = KeptScripts()
+
+    def answer(self, event: Request) -> Reply | Awaitable[Reply]:
+        """Return the answer, or something to await that does; an exception is temporary, too."""
+        return begin(self._answer(event))
+
+    async def _answer(self, event: Request) -> Reply:
+        if isinstance(event, DictIterate):
+            return await self._iterate(event)
+        if event.key == NAME:
+            found = await self._find(event.user)
+            return Value(found.revision) if isinstance(found, Compiled) else found
+        if event.key.startswith(DATA):
+            return await self._text(event)
+        return Missing()
+
+    async def _text(self, event: DictLookup) -> Reply:
+        revision = event.key.removeprefix(DATA)
+        address = read_login_name(event.user)
+        known = self._kept.text(str(address), revision) if address is not None else None
+        if known is not None:  # an id has one text, whatever has become of the mailbox
+            self._counts.answered("sieve", "found", is_stale=False)
+            return Value(known)
+        found = await self._find(event.user)
+        if not isinstance(found, Compiled):
+            return found
+        if found.revision != revision:
+            # Dovecot would keep the compiled script under an id that is not its own
+            return Failed("the rules have changed: ask for their id again")
+        return Value(found.text)
+
+    async def _iterate(self, event: DictIterate) -> Reply:
+        """List the one name: a path is that of the folder, or of the key itself."""
+        folder = NAME.rpartition("/")[0] + "/"
+        wanted = {NAME} if Iterate.EXACT_KEY in event.flags else {folder}
+        if wanted.isdisjoint(event.paths):
+            return Rows(())
+        found = await self._find(event.user)
+        if isinstance(found, Compiled):
+            return Rows(((NAME, found.revision),))
+        return Rows(()) if isinstance(found, Missing) else found
+
+    async def _find(self, user: str) -> Compiled | Missing | Failed:
+        rules = self._rules()
+        try:
+            driven = await rules.answers.drive(dovecot.rules(user, rules.settings.default_domain))
+        except Unavailable:
+            return self._away(user)
+        if driven.result is None and driven.is_stale:
+            return self._away(user)
+        if driven.result is None:
+            self._counts.answered("sieve", "not_found", is_stale=False)
+            return Missing()
+        self._counts.answered("sieve", "found", driven.is_stale)
+        return self._compile(driven.result)
+
+    def _away(self, user: str) -> Failed:
+        self._counts.answered("sieve", "temporary", is_stale=True)
+        self._warnings.warn("temporary answer", map="sieve", key=user[:320], reason=AWAY.reason)
+        return AWAY
+
+    def _compile(self, row: RulesRow) -> Compiled:
+        known = self._kept.script(row)
+        if known is not None:
+            return known
+        compiled = compile_stored(row.rules)
+        for problem in compiled.problems:
+            self._log.warning(
+                "rule left out", address=row.address, rule=problem.rule, reason=problem.text
+            )
+        self._kept.put(row, compiled)
+        return compiled
+
+
+@dataclass(slots=True)
+class _Entry:
+    rules: tuple[RuleRow, ...]
+    script: Compiled
+    before: Compiled | None
+    size: int
+
+
+class KeptScripts:
+    """The scripts of the mailboxes that were asked for last, each with the one before it.
+
+    A delivery that began before a change thus finds the text that belongs to its id.
+    """
+
+    def __init__(self, scripts: int = MAX_SCRIPTS, size: int = MAX_KEPT) -> None:
+        self._max_scripts = scripts
+        self._max_size = size
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self.size = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def script(self, row: RulesRow) -> Compiled | None:
+        """Return the script of these very rules; None when they are not known."""
+        entry = self._entries.get(row.address)
+        if entry is None or entry.rules != row.rules:
+            return None
+        self._entries.move_to_end(row.address)
+        return entry.script
+
+    def text(self, address: str, revision: str) -> str | None:
+        """Return the text of a script of this mailbox; None when it is not known."""
+        entry = self._entries.get(address)
+        if entry is None:
+            return None
+        for one in (entry.script, entry.before):
+            if one is not None and one.revision == revision:
+                return one.text
+        return None
+
+    def put(self, row: RulesRow, script: Compiled) -> None:
+        """Keep a script."""
+        last = self._entries.pop(row.address, None)
+        if last is not None:
+            self.size -= last.size
+        before = last.script if last is not None else None
+        size = 1000 + len(script.text) + (len(before.text) if before is not None else 0)
+        size += sum(len(rule.text) for rule in row.rules)
+        self._entries[row.address] = _Entry(row.rules, script, before, size)
+        self.size += size
+        while self.size > self._max_size or len(self._entries) > self._max_scripts:
+            _, oldest = self._entries.popitem(last=False)
+            self.size -= oldest.size

@@ -1,0 +1,34 @@
+"""The server of Dovecot's questions in the daemon: HTTP with the datastore and the rules in use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from accounts.dovecot.application import ServingRules, dovecot_application, log
+from accounts.dovecot.questions import Questions
+from accounts.http.server import HttpBounds, HttpServer
+from accounts.login import Login
+from accounts.passwords import Password
+from accounts.settings import AccountsSettings
+from accounts.store.database import Database
+
+MAX_HEAD: Final = 8192
+"""Octets of the line and the fields of a request."""
+
+
+def dovecot_server(
+    database: Database,
+    settings: AccountsSettings,
+    rules: Callable[[], ServingRules],
+    succeeded: Callable[[Login, Password], None],
+) -> HttpServer:
+    """Return the server, which is not started yet; its bounds are those of `settings`."""
+    bounds = HttpBounds(
+        request_timeout=settings.request_timeout,
+        idle_timeout=settings.idle_timeout,
+        max_head=MAX_HEAD,
+        max_connections=settings.max_connections,
+    )
+    questions = Questions(rules, succeeded, log)
+    return HttpServer(dovecot_application(database, rules, questions), bounds, name="dovecot")

@@ -1,0 +1,35 @@
+"""Traces of a login in the log and the metrics, the same for all who ask for passwords."""
+
+from __future__ import annotations
+
+from structlog.typing import FilteringBoundLogger
+
+from accounts.attempts import Client
+from accounts.counts import LOGINS
+from accounts.login import Login
+
+
+def note_login(
+    log: FilteringBoundLogger, ended: Login, protocol: str, client: Client | None, **facts: object
+) -> None:
+    """Count and log how a login ended.
+
+    What was typed as its name is not logged unless it is an address: some people type their
+    password there.
+    """
+    LOGINS.labels(protocol, ended.outcome.value, ended.reason.value).inc()
+    if ended.app_password is not None:
+        facts["app_password"] = ended.app_password
+    if ended.seconds:
+        facts["again_after"] = round(ended.seconds, 1)
+    if ended.problems:
+        facts["problems"] = list(ended.problems)
+    log.info(
+        "login",
+        result=ended.outcome.value,
+        reason=ended.reason.value,
+        address=ended.address,
+        protocol=protocol,
+        client=str(client or ""),
+        **facts,
+    )

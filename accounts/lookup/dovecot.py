@@ -1,0 +1,59 @@
+"""Rules for what Dovecot asks: where the mail of a mailbox is, and what is done with new mail."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from accounts.lookup.ask import LoginRow, Lookup, MailboxRow, RulesRow
+from accounts.lookup.login_name import find_login_name, read_login_name
+
+QUOTA = "quota_storage_size"
+"""Dovecot's name for the size of a mailbox in octets; a mailbox without a limit has no such
+field."""
+
+DELIVERY = ("", "lmtp", "lda")
+"""The protocols that bring mail; empty: Dovecot did not say."""
+
+
+class Home(NamedTuple):
+    """A mailbox as Dovecot opens it; `quota` is in octets, None for no limit."""
+
+    address: str
+    quota: int | None
+
+    def fields(self, prefix: str = "") -> dict[str, str]:
+        """Return the extra fields of Dovecot's user database, but for `user` with a prefix."""
+        fields = {"user": self.address}
+        if self.quota is not None:
+            fields[f"{prefix}{QUOTA}"] = str(self.quota)
+        return fields
+
+
+def home_of(row: LoginRow) -> Home:
+    """Return the mailbox that somebody has logged in to."""
+    return Home(row.address, row.quota)
+
+
+def userdb(login: str, protocol: str, default_domain: str = "") -> Lookup[Home | None]:
+    """Find a mailbox by a login name; None when there is none of that name.
+
+    A mailbox that is disabled is found: what Postfix accepted before is delivered, and the
+    administrator can look after its mail. One that may not receive is not found for a delivery.
+    """
+    address = read_login_name(login, default_domain)
+    if address is None:
+        return None
+    found = yield from find_login_name(address, "name")
+    row = found.row
+    if not isinstance(row, MailboxRow) or (protocol in DELIVERY and not row.may_receive):
+        return None
+    return Home(row.address, row.quota)
+
+
+def rules(login: str, default_domain: str = "") -> Lookup[RulesRow | None]:
+    """Find the rules of a mailbox by a login name; None when there is no such mailbox."""
+    address = read_login_name(login, default_domain)
+    if address is None:
+        return None
+    found = yield from find_login_name(address, "rules")
+    return found.row if isinstance(found.row, RulesRow) else None
