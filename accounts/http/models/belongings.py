@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import Field
 
 from accounts.directory.app_passwords import PROTOCOLS
-from accounts.directory.sieve_rules import MAX_RULES
 from accounts.http.models.base import UNSET, Input, Output, Time
+from accounts.sieve import MAX_RULES
 
 
 class SenderRightAdd(Input):
