@@ -117,7 +117,9 @@ def set_admin(login: str, config: Path | None, as_json: bool, **values: Any) -> 
     changes = given(values)
     insist_on_change(changes)
     with opened(config) as store:
-        made = store.write(lambda write: administrators.change(write, login, None, **changes))
+        made = store.write(
+            lambda write: administrators.change(write, login, None, last=True, **changes)
+        )
     print_done(f"administrator {made.login} set", as_data(made), as_json=as_json)
 
 
@@ -158,13 +160,15 @@ def remove_admin(login: str, yes: bool, config: Path | None, as_json: bool) -> N
     def rehearsed(write: Write) -> Administrator:
         with write.attempt("administrator.remove", login):
             found = administrators.get(write.connection, login)
-            administrators.remove(write, found.login)
+            administrators.remove(write, found.login, last=True)
             return found
 
     with opened(config) as store:
         found = store.rehearse(rehearsed)
         ask(f"Remove the administrator {found.login} with their tokens?", yes=yes)
-        store.write(lambda write: administrators.remove(write, found.login, found.version))
+        store.write(
+            lambda write: administrators.remove(write, found.login, found.version, last=True)
+        )
     print_done(f"administrator {found.login} removed", {"removed": found.login}, as_json=as_json)
 
 
