@@ -12,6 +12,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from accounts.address import parse_domain
+from accounts.api_settings import ApiSettings
 from accounts.attempt_settings import AttemptSettings
 from accounts.cache_settings import CacheSettings
 from accounts.dovecot_settings import DovecotSettings
@@ -155,6 +156,10 @@ class AccountsSettings(ServerSettings):
     passwords: PasswordSettings = Field(
         default_factory=PasswordSettings,
         description="How new passwords are stored, and which are taken.",
+    )
+    api: ApiSettings = Field(
+        default_factory=ApiSettings,
+        description="The service that the commands ask on a host without a file of the database.",
     )
     http: HttpSettings = Field(
         default_factory=HttpSettings, description="How much of the API anybody may use at a time."

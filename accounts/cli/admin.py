@@ -2,36 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from accounts.cli.datastore import opened
-from accounts.cli.new_password import new_hash
+from accounts.cli.noun import Noun, Shown
 from accounts.cli.options import (
-    FLAG,
     Field,
-    ask,
-    common_options,
     field_options,
+    fields_of,
     given,
     insist_on_change,
     password_options,
-    yes_option,
 )
-from accounts.cli.output import as_data, pages, print_done, print_list, print_object
+from accounts.cli.session import Session, session_options
 from accounts.cli.values import flag_text, list_text, state_text, time_text
-from accounts.directory import administrators
-from accounts.directory.administrators import ROLES, Administrator
-from accounts.store.transaction import Write
+from accounts.directory.administrators import ROLES
+from accounts.http.models.administration import AdministratorChange
+from accounts.http.resources.administrators import ADMINISTRATOR as KIND
 
-FIELDS = (
-    Field("role", click.Choice(ROLES), "global: of everything. domains: of some domains."),
-    Field("domains", click.STRING, "A domain of theirs; may be repeated.", True, "DOMAIN"),
-    Field("enabled", FLAG, "Whether they may log in."),
+FIELDS = fields_of(AdministratorChange, role=click.Choice(ROLES), domains="DOMAIN")
+
+
+def _pairs(one: Shown) -> Iterator[tuple[str, str]]:
+    yield "login", one["login"]
+    yield "role", one["role"]
+    yield "domains", "all" if one["role"] == "global" else list_text(one["domains"])
+    yield "enabled", flag_text(one["enabled"])
+    yield "has a password", flag_text(one["has_password"])
+    yield "created", time_text(one["created"])
+    yield "changed", time_text(one["changed"])
+
+
+ADMIN = Noun(
+    kind=KIND,
+    word="administrator",
+    arguments=("login",),
+    name="login",
+    heads=("LOGIN", "ROLE", "DOMAINS", "STATE"),
+    row=lambda one: (
+        one["login"],
+        one["role"],
+        ", ".join(one["domains"]),
+        state_text(disabled=not one["enabled"], no_password=not one["has_password"]),
+    ),
+    pairs=_pairs,
 )
+
+
+def last_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the option `--last`, which goes with `--yes` alone."""
+    return click.option(
+        "--last",
+        is_flag=True,
+        callback=_with_yes,
+        help="With --yes: also the last global administrator who is enabled.",
+    )(command)
+
+
+def _with_yes(ctx: click.Context, _: click.Parameter, last: bool) -> bool:
+    if last and not ctx.params.get("yes"):
+        raise click.UsageError("--last goes with --yes: nobody administers everything then")
+    return last
+
+
+_yes = click.option("--yes", "-y", is_flag=True, is_eager=True, help="With --last: do not ask.")
 
 
 @click.group()
@@ -39,8 +76,8 @@ def admin() -> None:
     """Add, show and change administrators.
 
     There is none, and no password, until you add one. Whoever has a mailbox administers that
-    mailbox and needs no entry here. The commands use the datastore that [accounts.database] in
-    gatepost.toml names.
+    mailbox and needs no entry here. The last global administrator who is enabled stays so. The
+    commands use the datastore that [accounts.database] in gatepost.toml names, or the API.
     """
 
 
@@ -48,14 +85,9 @@ def admin() -> None:
 @click.argument("login")
 @password_options
 @field_options(FIELDS)
-@common_options
+@session_options(make=True)
 def add_admin(
-    login: str,
-    password_file: Path | None,
-    no_password: bool,
-    config: Path | None,
-    as_json: bool,
-    **values: Any,
+    session: Session, login: str, password_file: Path | None, no_password: bool, **values: Any
 ) -> None:
     """Add the administrator LOGIN.
 
@@ -63,116 +95,49 @@ def add_admin(
 
     Makes the datastore in a file if there is none yet.
     """
-    fields = given(values)
-    with opened(config, make=True) as store:
-        if not no_password:
-            made = store.rehearse(lambda write: administrators.add(write, login, **fields))
-            fields["password"] = new_hash(made.login, store.passwords, password_file)
-        made = store.write(lambda write: administrators.add(write, login, **fields))
-    print_done(f"administrator {made.login} added", as_data(made), as_json=as_json)
+    body = {"login": login, **given(values)}
+    ADMIN.add_with_password(session, body, password_file, no_password=no_password)
 
 
-@admin.command("list")
-@click.option("--search", metavar="TEXT", help="Only those with TEXT in the login.")
-@common_options
-def list_admins(search: str | None, config: Path | None, as_json: bool) -> None:
-    """List administrators."""
-    with opened(config) as store:
-        print_list(
-            pages(
-                store,
-                lambda connection, after, limit: administrators.find(
-                    connection, text=search, after=after, limit=limit
-                ),
-                lambda one: one.login,
-            ),
-            ("LOGIN", "ROLE", "DOMAINS", "STATE"),
-            lambda one: (
-                one.login,
-                one.role,
-                ", ".join(one.domains),
-                state_text(disabled=not one.enabled, no_password=one.password is None),
-            ),
-            as_data,
-            as_json=as_json,
-        )
-
-
-@admin.command("show")
-@click.argument("login")
-@common_options
-def show_admin(login: str, config: Path | None, as_json: bool) -> None:
-    """Show the administrator LOGIN."""
-    with opened(config) as store:
-        found = store.read(lambda connection: administrators.get(connection, login))
-    print_object(as_data(found), _pairs(found), as_json=as_json)
+ADMIN.add_list(
+    admin,
+    "List administrators.",
+    Field("search", click.STRING, "Only those with TEXT in the login."),
+    search="text",
+)
+ADMIN.add_show(admin, "Show the administrator LOGIN.")
 
 
 @admin.command("set")
 @click.argument("login")
 @field_options(FIELDS)
-@common_options
-def set_admin(login: str, config: Path | None, as_json: bool, **values: Any) -> None:
+@_yes
+@last_option
+@session_options()
+def set_admin(session: Session, login: str, yes: bool, last: bool, **values: Any) -> None:
     """Change the administrator LOGIN."""
+    del yes
     changes = given(values)
     insist_on_change(changes)
-    with opened(config) as store:
-        made = store.write(lambda write: administrators.change(write, login, None, **changes))
-    print_done(f"administrator {made.login} set", as_data(made), as_json=as_json)
+    made = session.one(ADMIN.step("change", [login], body=changes, query={"last": last}))
+    session.done(f"administrator {made['login']} set", made)
 
 
 @admin.command("password")
 @click.argument("login")
 @password_options
-@common_options
+@session_options()
 def change_password(
-    login: str,
-    password_file: Path | None,
-    no_password: bool,
-    config: Path | None,
-    as_json: bool,
+    session: Session, login: str, password_file: Path | None, no_password: bool
 ) -> None:
     """Give the administrator LOGIN another password."""
-
-    def found(write: Write) -> Administrator:
-        with write.attempt("administrator.change", login):
-            return administrators.get(write.connection, login)
-
-    with opened(config) as store:
-        one = store.rehearse(found)
-        hashed = None if no_password else new_hash(one.login, store.passwords, password_file)
-        made = store.write(
-            lambda write: administrators.change(write, one.login, None, password=hashed)
-        )
-    text = f"password of {made.login} {'removed' if no_password else 'set'}"
-    print_done(text, as_data(made), as_json=as_json)
+    operation = "set-administrator-password"
+    ADMIN.set_password(session, operation, login, password_file, no_password=no_password)
 
 
-@admin.command("remove")
-@click.argument("login")
-@yes_option
-@common_options
-def remove_admin(login: str, yes: bool, config: Path | None, as_json: bool) -> None:
-    """Remove the administrator LOGIN with their tokens."""
-
-    def rehearsed(write: Write) -> Administrator:
-        with write.attempt("administrator.remove", login):
-            found = administrators.get(write.connection, login)
-            administrators.remove(write, found.login)
-            return found
-
-    with opened(config) as store:
-        found = store.rehearse(rehearsed)
-        ask(f"Remove the administrator {found.login} with their tokens?", yes=yes)
-        store.write(lambda write: administrators.remove(write, found.login, found.version))
-    print_done(f"administrator {found.login} removed", {"removed": found.login}, as_json=as_json)
-
-
-def _pairs(one: Administrator) -> Iterator[tuple[str, str]]:
-    yield "login", one.login
-    yield "role", one.role
-    yield "domains", "all" if one.role == "global" else list_text(one.domains)
-    yield "enabled", flag_text(one.enabled)
-    yield "has a password", flag_text(one.password is not None)
-    yield "created", time_text(one.created)
-    yield "changed", time_text(one.changed)
+ADMIN.add_remove(
+    admin,
+    "Remove the administrator LOGIN with their tokens.",
+    lambda one: f"the administrator {one['login']} with their tokens",
+    last_option,
+)

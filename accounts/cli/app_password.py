@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import click
 
-from accounts.cli.datastore import opened
-from accounts.cli.options import ask, common_options, yes_option
-from accounts.cli.output import as_data, print_done, print_list, print_object
-from accounts.cli.values import Moment, date_text, time_text
-from accounts.directory import app_passwords
-from accounts.directory.app_passwords import PROTOCOLS, AppPassword
-from accounts.passwords import new_app_password
-from accounts.store.transaction import Write
+from accounts.cli.noun import Noun, Shown
+from accounts.cli.session import Session, session_options
+from accounts.cli.values import NONE, Moment, date_text, time_text
+from accounts.directory.app_passwords import PROTOCOLS
+from accounts.http.resources.access_to_mail import APP_PASSWORD as KIND
+
+
+def _pairs(one: Shown) -> Iterator[tuple[str, str]]:
+    yield "app password", one["name"]
+    yield "of", one["mailbox"]
+    yield "protocols", " ".join(one["protocols"])
+    yield "expires", time_text(one["expires"])
+    yield "created", time_text(one["created"])
+    yield "last used", time_text(one["last_used"])
+    yield "last client", one["last_client"] or NONE
+
+
+APP_PASSWORD = Noun(
+    kind=KIND,
+    word="app password",
+    arguments=("address", "name"),
+    name="name",
+    owner="mailbox",
+    heads=("NAME", "PROTOCOLS", "EXPIRES", "LAST USED", "FROM"),
+    row=lambda one: (
+        one["name"],
+        " ".join(one["protocols"]),
+        date_text(one["expires"]),
+        date_text(one["last_used"]),
+        one["last_client"] or "",
+    ),
+    pairs=_pairs,
+)
 
 
 @click.group("app-password")
@@ -22,7 +46,8 @@ def app_password() -> None:
     """Add and remove passwords for one program.
 
     An app password is drawn here, lets one program of a person in, and is removed alone. It cannot
-    be changed. The commands use the datastore that [accounts.database] in gatepost.toml names.
+    be changed. The commands use the datastore that [accounts.database] in gatepost.toml names, or
+    the API.
     """
 
 
@@ -37,105 +62,30 @@ def app_password() -> None:
     help="What it lets in; may be repeated. By default all.",
 )
 @click.option("--expires", type=Moment("TIME"), help="When it ends: 2027-01-31, or 30d from now.")
-@common_options
+@session_options()
 def add_app_password(
-    address: str,
-    name: str,
-    protocols: Sequence[str],
-    expires: object,
-    config: Path | None,
-    as_json: bool,
+    session: Session, address: str, name: str, protocols: Sequence[str], expires: object
 ) -> None:
     """Add an app password NAME to ADDRESS.
 
-    It is drawn here, and printed once.
+    It is drawn for you, and printed once.
     """
-    text, hashed = new_app_password()
     until = expires if isinstance(expires, int) else None
-    with opened(config) as store:
-        made = store.write(
-            lambda write: app_passwords.add(
-                write,
-                address,
-                name,
-                password=hashed,
-                protocols=protocols or PROTOCOLS,
-                expires=until,
-            )
-        )
-    print_done(text, as_data(made, new_password=text), as_json=as_json)
-    if not as_json:
+    body = {"name": name, "protocols": list(protocols or PROTOCOLS), "expires": until}
+    made = session.one(APP_PASSWORD.step("add", [address], body=body))
+    text = made.pop("password")
+    session.done(text, {**made, "new_password": text})
+    if not session.as_json:
         click.echo("(it is not shown again)", err=True)
 
 
-@app_password.command("list")
-@click.argument("address")
-@common_options
-def list_app_passwords(address: str, config: Path | None, as_json: bool) -> None:
-    """List the app passwords of the mailbox ADDRESS."""
-    with opened(config) as store:
-        found = store.read(lambda connection: app_passwords.find(connection, address))
-    print_list(
-        found,
-        ("NAME", "PROTOCOLS", "EXPIRES", "LAST USED", "FROM"),
-        lambda one: (
-            one.name,
-            " ".join(one.protocols),
-            date_text(one.expires),
-            date_text(one.last_used),
-            one.last_client or "",
-        ),
-        as_data,
-        as_json=as_json,
-    )
-
-
-@app_password.command("show")
-@click.argument("address")
-@click.argument("name")
-@common_options
-def show_app_password(address: str, name: str, config: Path | None, as_json: bool) -> None:
-    """Show what is known of an app password.
-
-    NAME is one of the mailbox ADDRESS. The password itself is not known.
-    """
-    with opened(config) as store:
-        found = store.read(lambda connection: app_passwords.get(connection, address, name))
-    print_object(as_data(found), _pairs(found), as_json=as_json)
-
-
-@app_password.command("remove")
-@click.argument("address")
-@click.argument("name")
-@yes_option
-@common_options
-def remove_app_password(
-    address: str, name: str, yes: bool, config: Path | None, as_json: bool
-) -> None:
-    """Remove the app password NAME of ADDRESS.
-
-    Whatever uses it does not get in any more.
-    """
-
-    def rehearsed(write: Write) -> AppPassword:
-        with write.attempt("app-password.remove", address):
-            found = app_passwords.get(write.connection, address, name)
-            app_passwords.remove(write, address, name)
-            return found
-
-    with opened(config) as store:
-        found = store.rehearse(rehearsed)
-        ask(f"Remove the app password {found.name} of {found.mailbox}?", yes=yes)
-        store.write(lambda write: app_passwords.remove(write, address, name))
-    data = {"removed": found.name, "mailbox": found.mailbox}
-    print_done(f"app password {found.name} of {found.mailbox} removed", data, as_json=as_json)
-
-
-def _pairs(one: AppPassword) -> Iterator[tuple[str, str]]:
-    yield "app password", one.name
-    yield "of", one.mailbox
-    yield "protocols", " ".join(one.protocols)
-    yield "expires", time_text(one.expires)
-    yield "created", time_text(one.created)
-    yield "last used", time_text(one.last_used)
-    yield "last client", one.last_client or "none"
+APP_PASSWORD.add_list(app_password, "List the app passwords of the mailbox ADDRESS.")
+APP_PASSWORD.add_show(
+    app_password,
+    "Show what is known of an app password.\n\n"
+    "NAME is one of the mailbox ADDRESS. The password itself is not known.",
+)
+APP_PASSWORD.add_remove(
+    app_password,
+    "Remove the app password NAME of ADDRESS.\n\nWhatever uses it does not get in any more.",
+)

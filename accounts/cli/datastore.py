@@ -15,6 +15,7 @@ import click
 from sqlalchemy import Connection
 
 from accounts.address import AddressError
+from accounts.cli.office import Away
 from accounts.cli.place import as_owner
 from accounts.file import AccountsFile
 from accounts.passwords import PasswordError, PasswordSettings
@@ -36,7 +37,7 @@ class Datastore:
     """An open datastore. Its methods raise `StoreError` and what `work` raises."""
 
     def __init__(self, database: Database, file: AccountsFile, runner: asyncio.Runner) -> None:
-        self._database = database
+        self.database = database
         self._runner = runner
         self.file = file
 
@@ -52,12 +53,12 @@ class Datastore:
     def read(self, work: Callable[[Connection], T]) -> T:
         """Let `work` read from one state of the data."""
         with as_owner(self.file.accounts.database):
-            return self._runner.run(self._database.read(work))
+            return self._runner.run(self.database.read(work))
 
     def write(self, work: Callable[[Write], T]) -> T:
         """Let `work` write in one transaction, in the name of the user who runs the command."""
         with as_owner(self.file.accounts.database):
-            return self._runner.run(self._database.write(_actor(), work))
+            return self._runner.run(self.database.write(actor(), work))
 
     def rehearse(self, work: Callable[[Write], T]) -> T:
         """Return what `write` would return, and undo it.
@@ -66,7 +67,7 @@ class Datastore:
         """
         try:
             with as_owner(self.file.accounts.database):
-                return self._runner.run(self._database.rehearse(_actor(), work))
+                return self._runner.run(self.database.rehearse(actor(), work))
         except RefusalError as error:
             refused = error  # Python takes the name away at the end of this block
 
@@ -75,14 +76,15 @@ class Datastore:
 
             return self.write(refuse)
 
-    def run(self, awaited: Coroutine[Any, Any, T]) -> T:
-        """Wait for something else in the event loop of the datastore, such as DNS."""
-        return self._runner.run(awaited)
+    def run_as_owner(self, awaited: Coroutine[Any, Any, T]) -> T:
+        """Wait for something that uses `database`."""
+        with as_owner(self.file.accounts.database):
+            return self._runner.run(awaited)
 
     def close(self) -> None:
         """Let go of the database."""
         with as_owner(self.file.accounts.database):
-            self._runner.run(self._database.close())
+            self._runner.run(self.database.close())
 
 
 @contextmanager
@@ -92,7 +94,18 @@ def opened(config: Path | None, *, make: bool = False) -> Iterator[Datastore]:
     `make`: make the file of SQLite where there is none, and say so. It is never made by a command
     that could not fill it, so that a wrong path does not look like a datastore without data.
     """
-    file = configuration.read_if_any(config or _of_group(), AccountsFile).model
+    with opened_file(read_file(config), make=make) as datastore:
+        yield datastore
+
+
+def read_file(config: Path | None) -> AccountsFile:
+    """Read gatepost.toml: the one of the option of a command, or of its group, or the usual one."""
+    return configuration.read_if_any(config or _of_group(), AccountsFile).model
+
+
+@contextmanager
+def opened_file(file: AccountsFile, *, make: bool = False) -> Iterator[Datastore]:
+    """As `opened`, for a configuration that was read."""
     settings = file.accounts.database
     # what can be logged is reported as an error of the command
     configure(LogSettings(level="error"))
@@ -114,7 +127,7 @@ def errors_in_one_line() -> Iterator[None]:
     try:
         yield
     except Unavailable as error:
-        raise click.ClickException(f"the datastore is away, nothing was changed: {error}") from None
+        raise Away(f"the datastore is away, nothing was changed: {error}") from None
     except (StoreError, StartError, PasswordError, AddressError) as error:
         raise click.ClickException(str(error)) from None
 
@@ -145,7 +158,8 @@ def _make(settings: DatabaseSettings) -> None:
         click.echo(f"made the datastore {path}", err=True)
 
 
-def _actor() -> Actor:
+def actor() -> Actor:
+    """Return the user who runs the command, for the audit log."""
     uid = os.getuid()
     try:
         name = pwd.getpwuid(uid).pw_name

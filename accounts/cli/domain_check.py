@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 from pydantic import ValidationError
 
-from accounts.cli.datastore import Datastore, opened
-from accounts.cli.options import common_options
+from accounts.cli.office import Step
 from accounts.cli.output import print_json
-from accounts.directory import dkim_keys, domains
+from accounts.cli.session import Session, session_options
 from accounts.dnscheck import Expectations, Level, Report, solve_together
 from accounts.dnscheck import check as check_domain
 from gatepost.config import DnsSettings
@@ -53,16 +52,15 @@ from gatepost.shortage import ShortageError
 @click.option("--web-host", metavar="HOST", help="The host of the autoconfig and MTA-STS files.")
 @click.option("--zone", is_flag=True, help="Print the records it should have as a zone file.")
 @click.option("--missing", is_flag=True, help="With --zone: only those that are not right.")
-@common_options
+@session_options()
 def check(
+    session: Session,
     name: str,
     hosts: Sequence[str],
     senders: Sequence[str],
     services: Sequence[str],
     zone: bool,
     missing: bool,
-    config: Path | None,
-    as_json: bool,
     **wishes: Any,
 ) -> None:
     """Compare the DNS of the domain NAME with what it should say.
@@ -72,24 +70,27 @@ def check(
 
     Exits with 1 if something is wrong or could not be asked for.
     """
-    if zone and as_json:
+    if zone and session.as_json:
         raise click.UsageError("--zone and --json do not go together")
-    with opened(config) as store:
-        domain, keys = store.read(
-            lambda connection: (
-                domains.get(connection, name).name,
-                dkim_keys.find(connection, domain=name),
-            )
-        )
-        expected = _expectations(
-            hosts=[_host(text) for text in hosts or [store.file.hostname]],
-            senders=senders,
-            services=dict(_service(text) for text in services),
-            dkim={key.selector: key.public_record for key in keys if key.state != "retired"},
-            **wishes,
-        )
-        report = _report(store, domain, expected)
-    if as_json:
+    where = {"domain": name}
+    found, keys = session.do(Step("get-domain", where), Step("list-dkim-keys", where))
+    domain = found.body["name"]
+    expected = _expectations(
+        hosts=[_host(text) for text in hosts or [session.file.hostname]],
+        senders=senders,
+        services=dict(_service(text) for text in services),
+        dkim={
+            key["selector"]: key["public_record"]
+            for key in keys.body["items"]
+            if key["state"] != "retired"
+        },
+        **wishes,
+    )
+    try:
+        report = asyncio.run(_solved(session.file.dns, domain, expected))
+    except ShortageError as error:
+        raise click.ClickException(f"cannot ask DNS: {error}") from None
+    if session.as_json:
         print_json(report.as_data())
     elif zone:
         click.echo(report.as_zone(only_missing=missing), nl=False)
@@ -97,13 +98,6 @@ def check(
         click.echo(report.as_text(), nl=False)
     if report.level in (Level.ERROR, Level.UNKNOWN):
         raise SystemExit(1)
-
-
-def _report(store: Datastore, domain: str, expected: Expectations) -> Report:
-    try:
-        return store.run(_solved(store.file.dns, domain, expected))
-    except ShortageError as error:
-        raise click.ClickException(f"cannot ask DNS: {error}") from None
 
 
 async def _solved(settings: DnsSettings, domain: str, expected: Expectations) -> Report:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from accounts.cli.datastore import Datastore, opened
-from accounts.cli.options import common_options
+from accounts.cli.options import json_option
 from accounts.cli.output import print_json
 from accounts.exchange.apply import ImportRefused, Outcome, import_document
 from accounts.exchange.document import LARGEST, Document
@@ -18,6 +18,7 @@ from accounts.exchange.plan import Change, counts
 from accounts.exchange.plan_text import plan_lines
 from accounts.exchange.sources import SOURCES, read_source
 from accounts.passwords import Password, PasswordSettings, hash_password
+from gatepost.cli.configuration import config_option
 from gatepost.cli.output import tell
 from gatepost.config.types import SecretFile, parse_size
 
@@ -60,7 +61,8 @@ class _Size(click.ParamType):  # type: ignore[type-arg]  # click before 8.5 has 
     help="File with the password for the database in SOURCE.",
 )
 @click.option("--largest", type=_Size(), default=LARGEST, help="Maximum size of an export.")
-@common_options
+@config_option
+@json_option
 def import_(
     kind: str,
     sources: Sequence[str],

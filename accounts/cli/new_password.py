@@ -1,4 +1,4 @@
-"""New passwords: asked for or read, checked, and hashed before the transaction begins."""
+"""Passwords: asked for on a terminal, or read."""
 
 from __future__ import annotations
 
@@ -7,21 +7,19 @@ from pathlib import Path
 
 import click
 
-from accounts.passwords import Password, PasswordSettings, check_new, hash_password
+from accounts.passwords import Password
 from accounts.passwords.secret import MAX_OCTETS
 
 _STDIN = Path("-")
 
 
-def new_hash(login: str, settings: PasswordSettings, file: Path | None) -> str:
-    """Return the hash of a new password for `login`.
+def new_password(file: Path | None) -> str:
+    """Return a new password, which has not been checked yet.
 
     It is read from `file`, or asked for on a terminal, or else read from standard input. Raises
-    `PasswordError`.
+    `PasswordError` for one that is none.
     """
-    password = Password(_given(file))
-    check_new(password, login, settings)
-    return hash_password(password, settings)
+    return Password(_given(file)).text
 
 
 def _given(file: Path | None) -> str | bytes:

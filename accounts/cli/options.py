@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from types import NoneType, UnionType
+from typing import Any, TypeAlias, Union, get_args, get_origin
 
 import click
+from pydantic.fields import FieldInfo
 
-from accounts.cli.values import CLEARED, NONE, Flag
-from gatepost.cli.configuration import config_option
+from accounts.cli.values import CLEARED, NONE, Decimal, Flag, Moment, Number, OrNone, Size
+from accounts.http.models.base import Input, Octets, Time
 
 Command: TypeAlias = Callable[..., None]
 
@@ -20,7 +21,7 @@ FLAG = Flag()
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of an object that an option of the same name sets.
+    """A field of an object that an option of the same name sets, or a condition of a list.
 
     `several`: the option may be given more than once; together they replace what was there.
     """
@@ -52,6 +53,46 @@ def field_options(fields: Sequence[Field]) -> Callable[[Command], Command]:
     return decorate
 
 
+def fields_of(model: type[Input], **forms: click.ParamType[Any] | str) -> tuple[Field, ...]:
+    """Return the fields of a model of the API as options.
+
+    `forms` has the type of an option, or the word for its value, where the type of the field does
+    not say it.
+    """
+    return tuple(_field(name, info, forms.get(name)) for name, info in model.model_fields.items())
+
+
+def _field(name: str, info: FieldInfo, form: click.ParamType[Any] | str | None) -> Field:
+    word = form if isinstance(form, str) else None
+    several, type_ = _type(info, word)
+    if isinstance(form, click.ParamType):
+        type_ = form
+    text = (info.description or "").strip()
+    if several:
+        text = f"{text.rstrip('.')}; may be repeated, and replaces all. {NONE} takes all away."
+    return Field(name, type_, text, several, word if several else None)
+
+
+def _type(info: FieldInfo, word: str | None) -> tuple[bool, click.ParamType[Any]]:
+    """Return whether a field has several values, and how one is read."""
+    kinds = [kind for kind in get_args(info.annotation) if kind is not NoneType]
+    is_optional = get_origin(info.annotation) in (Union, UnionType)
+    kind = kinds[0] if is_optional else info.annotation
+    if get_origin(kind) is list:
+        return True, click.STRING
+    if kind == Octets:
+        return False, Size("SIZE")
+    if kind == Time:
+        return False, Moment("TIME")
+    if kind is bool:
+        return False, FLAG
+    if kind is int:
+        return False, Number(word or "NUMBER")
+    if kind is float:
+        return False, Decimal(word or "NUMBER")
+    return False, OrNone(word or "TEXT") if is_optional else click.STRING
+
+
 def given(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields whose options were given, with None or nothing for `NONE`."""
     found: dict[str, Any] = {}
@@ -70,21 +111,15 @@ def insist_on_change(values: Mapping[str, Any]) -> None:
         raise click.UsageError("nothing to change: name at least one option, see --help")
 
 
-def common_options(command: Command) -> Command:
-    """Add the options of every command: the configuration and the form of the output."""
-
-    @config_option
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-    @functools.wraps(command)
-    def with_options(*args: Any, **kwargs: Any) -> None:
-        command(*args, **kwargs)
-
-    return with_options
+def json_option(command: Command) -> Command:
+    """Add the option `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
 def yes_option(command: Command) -> Command:
     """Add the option `--yes` of commands that ask before they remove something."""
-    return click.option("--yes", "-y", is_flag=True, help="Do not ask.")(command)
+    # eager: other options may depend on it
+    return click.option("--yes", "-y", is_flag=True, is_eager=True, help="Do not ask.")(command)
 
 
 def password_options(command: Command) -> Command:

@@ -12,18 +12,16 @@ from typing import Final
 
 import click
 
-from accounts.cli.alias import print_aliases, without
-from accounts.cli.datastore import opened
-from accounts.cli.new_password import new_hash
-from accounts.cli.options import ask, common_options, password_file_option, yes_option
-from accounts.cli.output import as_data, pages, print_done, print_list
-from accounts.cli.user import new_password, print_users
+from accounts.cli.alias import ALIAS
+from accounts.cli.domain import DOMAIN, question
+from accounts.cli.noun import Noun, Shown
+from accounts.cli.office import Step
+from accounts.cli.options import ask, password_file_option, yes_option
+from accounts.cli.session import Session, session_options
+from accounts.cli.user import USER
 from accounts.cli.values import CLEARED, Size
-from accounts.directory import aliases, domains, fields, mailboxes
-from accounts.directory.aliases import Alias
-from accounts.directory.mailboxes import Mailbox
-from accounts.store.errors import NotFound
-from accounts.store.transaction import Write
+from accounts.directory import fields
+from accounts.store.errors import Invalid
 
 _ELSEWHERE: Final = {
     "config": "keys for DKIM are made with `gatepost keys new`",
@@ -48,7 +46,7 @@ def setup() -> None:
 
     They are as `setup email add` and `addmailuser` there, but for passwords, which are never
     on the command line: everybody on the machine can see it. The commands use the datastore that
-    [accounts.database] in gatepost.toml names.
+    [accounts.database] in gatepost.toml names, or the API.
     """
 
 
@@ -68,110 +66,71 @@ def email() -> None:
 @click.argument("address")
 @click.argument("password", required=False)
 @password_file_option
-@common_options
+@session_options(make=True)
 def email_add(
-    address: str,
-    password: str | None,
-    password_file: Path | None,
-    config: Path | None,
-    as_json: bool,
+    session: Session, address: str, password: str | None, password_file: Path | None
 ) -> None:
     """As `gatepost user add`; the domain is added, too."""
     _insist_on_none(password)
-    _add_user(address, password_file, config, as_json, add_domain=True)
+    _add_user(session, address, password_file, add_domain=True)
 
 
 @email.command("update")
 @click.argument("address")
 @click.argument("password", required=False)
 @password_file_option
-@common_options
+@session_options()
 def email_update(
-    address: str,
-    password: str | None,
-    password_file: Path | None,
-    config: Path | None,
-    as_json: bool,
+    session: Session, address: str, password: str | None, password_file: Path | None
 ) -> None:
     """As `gatepost user password`."""
     _insist_on_none(password)
-    with opened(config) as store:
-        made = new_password(store, address, password_file)
-    print_done(f"password of {made.address} set", as_data(made), as_json=as_json)
+    _update_user(session, address, password_file)
 
 
 @email.command("del")
 @click.argument("addresses", nargs=-1, required=True)
 @yes_option
-@common_options
-def email_del(addresses: Sequence[str], yes: bool, config: Path | None, as_json: bool) -> None:
+@session_options()
+def email_del(session: Session, addresses: Sequence[str], yes: bool) -> None:
     """As `gatepost user remove` for each.
 
     All are removed, or none. Mail stays where it is.
     """
-
-    def remove(write: Write) -> list[str]:
-        removed = []
-        for address in addresses:
-            with write.attempt("mailbox.remove", address):
-                found = mailboxes.get(write.connection, address)
-                mailboxes.remove(write, found.address)
-            removed.append(found.address)
-        return removed
-
-    with opened(config) as store:
-        found = store.rehearse(remove)
-        ask(f"Remove {', '.join(found)} with their rules and app passwords?", yes=yes)
-        store.write(remove)
-    print_done(f"removed {', '.join(found)}", {"removed": found}, as_json=as_json)
+    reads = [USER.step("get", [address]) for address in addresses]
+    removals = [USER.step("remove", [address]) for address in addresses]
+    done = session.do(*reads, *removals, dry_run=True)
+    found = [one.body["address"] for one in done[: len(reads)]]
+    ask(f"Remove {', '.join(found)} with their rules and app passwords?", yes=yes)
+    session.do(*removals)
+    session.done(f"removed {', '.join(found)}", {"removed": found})
 
 
 @email.command("list")
-@common_options
-def email_list(config: Path | None, as_json: bool) -> None:
+@session_options()
+def email_list(session: Session) -> None:
     """As `gatepost user list`."""
-    with opened(config) as store:
-        print_users(store, None, None, as_json=as_json)
+    _show_all(session, USER)
 
 
 @email.command("restrict")
 @click.argument("verb", type=click.Choice(["add", "del", "list"]))
 @click.argument("direction", type=click.Choice(["send", "receive"]))
 @click.argument("address", required=False)
-@common_options
-def email_restrict(
-    verb: str, direction: str, address: str | None, config: Path | None, as_json: bool
-) -> None:
+@session_options()
+def email_restrict(session: Session, verb: str, direction: str, address: str | None) -> None:
     """As `gatepost user set --may-send no`.
 
     For receive it is --may-receive. `del` allows it again, `list` shows those that may not.
     """
     field = f"may_{direction}"
     if verb == "list":
-        with opened(config) as store:
-            found = pages(
-                store,
-                lambda connection, after, limit: mailboxes.find(
-                    connection, after=after, limit=limit
-                ),
-                lambda one: one.address,
-            )
-            restricted = (one for one in found if not getattr(one, field))
-            print_list(
-                restricted, ("ADDRESS",), lambda one: (one.address,), as_data, as_json=as_json
-            )
+        restricted = (one for one in session.pages(USER.step("list")) if not one[field])
+        session.list(restricted, ("ADDRESS",), lambda one: (one["address"],))
         return
     if address is None:
         raise click.UsageError("name the address")
-
-    def change(write: Write) -> Mailbox:
-        if direction == "send":
-            return mailboxes.change(write, address, None, may_send=verb == "del")
-        return mailboxes.change(write, address, None, may_receive=verb == "del")
-
-    with opened(config) as store:
-        made = store.write(change)
-    print_done(f"user {made.address} set", as_data(made), as_json=as_json)
+    _set_user(session, address, {field: verb == "del"})
 
 
 @setup.group("alias")
@@ -182,53 +141,39 @@ def alias_words() -> None:
 @alias_words.command("add")
 @click.argument("address")
 @click.argument("recipient")
-@common_options
-def alias_add(address: str, recipient: str, config: Path | None, as_json: bool) -> None:
+@session_options(make=True)
+def alias_add(session: Session, address: str, recipient: str) -> None:
     """As `gatepost alias add`.
 
     If the alias is there, RECIPIENT is a further target. Commas separate several.
     """
-    with opened(config, make=True) as store:
-        made = store.write(
-            lambda write: _lead(write, address, recipient.split(","), add_domain=True)
-        )
-    print_done(f"{made.address} leads to {', '.join(made.targets)}", as_data(made), as_json=as_json)
+    _lead(session, address, recipient.split(","), add_domain=True)
 
 
 @alias_words.command("del")
 @click.argument("address")
 @click.argument("recipient")
-@common_options
-def alias_del(address: str, recipient: str, config: Path | None, as_json: bool) -> None:
+@session_options()
+def alias_del(session: Session, address: str, recipient: str) -> None:
     """As `gatepost alias set --remove-target`.
 
     The alias is removed with its last target.
     """
-
-    def work(write: Write) -> Alias | str:
-        with write.attempt("alias.change", address):
-            before = aliases.get(write.connection, address)
-            left = without(before, recipient.split(","))
-            if left:
-                return aliases.change(write, before.address, None, targets=left)
-            aliases.remove(write, before.address)
-            return before.address
-
-    with opened(config) as store:
-        made = store.write(work)
-    if isinstance(made, str):
-        print_done(f"alias {made} removed", {"removed": made}, as_json=as_json)
-    else:
-        text = f"{made.address} leads to {', '.join(made.targets)}"
-        print_done(text, as_data(made), as_json=as_json)
+    others = recipient.split(",")
+    change = ALIAS.step("change", [address], body={"remove_targets": others})
+    found = ALIAS.find(session, [address])
+    if found is not None and _folded(others) == _folded(found.body["targets"]):
+        session.do(ALIAS.step("remove", [address], match=found.tag or "*"))
+        session.done(f"alias {found.body['address']} removed", {"removed": found.body["address"]})
+        return
+    _tell_targets(session, session.one(change))
 
 
 @alias_words.command("list")
-@common_options
-def alias_list(config: Path | None, as_json: bool) -> None:
+@session_options()
+def alias_list(session: Session) -> None:
     """As `gatepost alias list`."""
-    with opened(config) as store:
-        print_aliases(store, as_json=as_json)
+    _show_all(session, ALIAS)
 
 
 @setup.group()
@@ -239,19 +184,19 @@ def quota() -> None:
 @quota.command("set")
 @click.argument("address")
 @click.argument("size", type=Size("SIZE"))
-@common_options
-def quota_set(address: str, size: object, config: Path | None, as_json: bool) -> None:
+@session_options()
+def quota_set(session: Session, address: str, size: object) -> None:
     """As `gatepost user set --quota SIZE`; 0 is no limit, as there."""
     limit = None if size is CLEARED or not size else int(str(size))
-    _set_quota(address, limit, config, as_json)
+    _set_user(session, address, {"quota": limit})
 
 
 @quota.command("del")
 @click.argument("address")
-@common_options
-def quota_del(address: str, config: Path | None, as_json: bool) -> None:
+@session_options()
+def quota_del(session: Session, address: str) -> None:
     """As `gatepost user set --quota none`."""
-    _set_quota(address, None, config, as_json)
+    _set_user(session, address, {"quota": None})
 
 
 @setup.command()
@@ -259,20 +204,17 @@ def quota_del(address: str, config: Path | None, as_json: bool) -> None:
 @click.option("-D", "remove", is_flag=True, help="Remove it.")
 @click.argument("domain")
 @yes_option
-@common_options
-def addmaildomain(
-    add: bool, remove: bool, domain: str, yes: bool, config: Path | None, as_json: bool
-) -> None:
+@session_options(make=True)
+def addmaildomain(session: Session, add: bool, remove: bool, domain: str, yes: bool) -> None:
     """As `gatepost domain add`, or `remove` with -D."""
-    from accounts.cli.domain import add_domain, remove_domain
-
     if add and remove:
         raise click.UsageError("-i and -D do not go together")
-    context = click.get_current_context()
     if remove:
-        context.invoke(remove_domain, name=domain, yes=yes, config=config, as_json=as_json)
-    else:
-        context.invoke(add_domain, name=domain, config=config, as_json=as_json)
+        one = DOMAIN.remove(session, [domain], question, yes=yes)
+        session.done(f"{DOMAIN.called(one)} removed", DOMAIN.removed(one))
+        return
+    made = session.one(DOMAIN.step("add", body={"name": domain}))
+    session.done(f"{DOMAIN.called(made)} added", made)
 
 
 @setup.command()
@@ -282,16 +224,15 @@ def addmaildomain(
 @click.argument("domain")
 @click.argument("password", required=False)
 @password_file_option
-@common_options
+@session_options()
 def addmailuser(
+    session: Session,
     add: bool,
     update: bool,
     name: str,
     domain: str,
     password: str | None,
     password_file: Path | None,
-    config: Path | None,
-    as_json: bool,
 ) -> None:
     """As `gatepost user add`, or `password` with -u.
 
@@ -301,12 +242,10 @@ def addmailuser(
     if add and update:
         raise click.UsageError("-i and -u do not go together")
     address = f"{name}@{domain}"
-    if not update:
-        _add_user(address, password_file, config, as_json, add_domain=False)
-        return
-    with opened(config) as store:
-        made = new_password(store, address, password_file)
-    print_done(f"password of {made.address} set", as_data(made), as_json=as_json)
+    if update:
+        _update_user(session, address, password_file)
+    else:
+        _add_user(session, address, password_file, add_domain=False)
 
 
 @setup.command()
@@ -314,23 +253,15 @@ def addmailuser(
 @click.argument("alias_domain")
 @click.argument("name")
 @click.argument("domain")
-@common_options
+@session_options()
 def addmailalias(
-    alias_name: str,
-    alias_domain: str,
-    name: str,
-    domain: str,
-    config: Path | None,
-    as_json: bool,
+    session: Session, alias_name: str, alias_domain: str, name: str, domain: str
 ) -> None:
     """As `gatepost alias add`.
 
     The alias is ALIAS_NAME@ALIAS_DOMAIN and leads to NAME@DOMAIN.
     """
-    address, target = f"{alias_name}@{alias_domain}", f"{name}@{domain}"
-    with opened(config) as store:
-        made = store.write(lambda write: _lead(write, address, [target], add_domain=False))
-    print_done(f"{made.address} leads to {', '.join(made.targets)}", as_data(made), as_json=as_json)
+    _lead(session, f"{alias_name}@{alias_domain}", [f"{name}@{domain}"], add_domain=False)
 
 
 def _insist_on_none(password: str | None) -> None:
@@ -341,51 +272,57 @@ def _insist_on_none(password: str | None) -> None:
         )
 
 
+def _show_all(session: Session, noun: Noun) -> None:
+    session.list(session.pages(noun.step("list")), noun.heads, noun.row)
+
+
 def _add_user(
-    address: str,
-    password_file: Path | None,
-    config: Path | None,
-    as_json: bool,
-    *,
-    add_domain: bool,
+    session: Session, address: str, password_file: Path | None, *, add_domain: bool
 ) -> None:
-    hashed: str | None = None
-
-    def work(write: Write) -> Mailbox:
-        with write.attempt("mailbox.add", address):
-            if add_domain:
-                _have_domain(write, address)
-            return mailboxes.add(write, address, password=hashed)
-
-    with opened(config, make=add_domain) as store:
-        made = store.rehearse(work)
-        hashed = new_hash(made.address, store.passwords, password_file)
-        made = store.write(work)
-    print_done(f"user {made.address} added", as_data(made), as_json=as_json)
+    before = _new_domain(session, address) if add_domain else []
+    USER.add_with_password(session, {"address": address}, password_file, *before)
 
 
-def _lead(write: Write, address: str, more: Sequence[str], *, add_domain: bool) -> Alias:
-    with write.attempt("alias.add", address):
-        if add_domain:
-            _have_domain(write, address)
-        try:
-            before = aliases.get(write.connection, address)
-        except NotFound:
-            return aliases.add(write, address, targets=more)
-        targets = list(dict.fromkeys([*before.targets, *more]))
-        return aliases.change(write, before.address, None, targets=targets)
+def _update_user(session: Session, address: str, password_file: Path | None) -> None:
+    USER.set_password(session, "set-password", address, password_file, no_password=False)
 
 
-def _have_domain(write: Write, address: str) -> None:
-    """Add the domain of an address if it is not there."""
-    name = fields.alias_address("address", address).domain
+def _set_user(session: Session, address: str, changes: dict[str, object]) -> None:
+    made = session.one(USER.step("change", [address], body=changes))
+    session.done(f"{USER.called(made)} set", made)
+
+
+def _lead(session: Session, address: str, more: Sequence[str], *, add_domain: bool) -> None:
+    """Add an alias, or further targets to the one that is there."""
+    if (found := ALIAS.find(session, [address])) is not None:
+        there = found.body["targets"]
+        change = {"targets": list(dict.fromkeys([*there, *more]))}
+        step = ALIAS.step("change", [address], body=change, match=found.tag or "*")
+        _tell_targets(session, session.one(step))
+        return
+    before = _new_domain(session, address) if add_domain else []
+    body = {"address": address, "targets": list(more)}
+    _tell_targets(session, session.do(*before, ALIAS.step("add", body=body))[-1].body)
+
+
+def _tell_targets(session: Session, one: Shown) -> None:
+    session.done(f"{one['address']} leads to {', '.join(one['targets'])}", one)
+
+
+def _folded(targets: Sequence[str]) -> set[str]:
+    """Return targets in one spelling; nothing if one of them is no address."""
     try:
-        domains.get(write.connection, name)
-    except NotFound:
-        domains.add(write, name)
+        return {fields.target("targets", target).lower() for target in targets}
+    except Invalid:
+        return set()
 
 
-def _set_quota(address: str, limit: int | None, config: Path | None, as_json: bool) -> None:
-    with opened(config) as store:
-        made = store.write(lambda write: mailboxes.change(write, address, None, quota=limit))
-    print_done(f"user {made.address} set", as_data(made), as_json=as_json)
+def _new_domain(session: Session, address: str) -> list[Step]:
+    """Return the step that adds the domain of an address, if it is not there."""
+    try:
+        name = fields.alias_address("address", address).domain
+    except Invalid:
+        return []  # the step that adds the address says what is wrong
+    if DOMAIN.find(session, [name]) is not None:
+        return []
+    return [DOMAIN.step("add", body={"name": name})]

@@ -92,6 +92,14 @@ class Size(OrNone):
         return int(parse_size(text))
 
 
+class Span(OrNone):
+    """A duration, as 300, 5m or 1h30m."""
+
+    def parse(self, value: Any) -> int:
+        """Return whole seconds."""
+        return int(parse_duration(str(value)[:60]))
+
+
 class Moment(OrNone):
     """A date, a date with a time, or a duration from now on."""
 

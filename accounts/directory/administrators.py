@@ -1,6 +1,9 @@
 """Administrators: `global` ones of everything, others of some domains.
 
 Whoever has a mailbox administers that mailbox, and is not here.
+
+The last global administrator who is enabled stays so: `change` and `remove` refuse to take that
+away unless they are called with `last`.
 """
 
 from __future__ import annotations
@@ -115,7 +118,13 @@ def add(write: Write, login: str, /, **values: Unpack[AdministratorFields]) -> A
 
 
 def change(
-    write: Write, login: str, version: int | None, /, **values: Unpack[AdministratorFields]
+    write: Write,
+    login: str,
+    version: int | None,
+    /,
+    *,
+    last: bool = False,
+    **values: Unpack[AdministratorFields],
 ) -> Administrator:
     """Change an administrator."""
     with write.attempt("administrator.change", login):
@@ -129,17 +138,20 @@ def change(
             return before
         role = checked.get("role", before.role)
         _check_role(role, checked.get("domains", before.domains))
+        if role != "global" or not checked.get("enabled", before.enabled):
+            _insist_on_another(write.connection, before, last)
         change_row(write, _TABLE, before.id, _columns(checked))
         _put_domains(write, before.id, checked)
         write.audit("administrator.change", before.login, **told(before, checked))
         return get(write.connection, before.login)
 
 
-def remove(write: Write, login: str, version: int | None = None) -> None:
+def remove(write: Write, login: str, version: int | None = None, *, last: bool = False) -> None:
     """Remove an administrator with the tokens that belong to them."""
     with write.attempt("administrator.remove", login):
         before = get(write.connection, login)
         expect(before.version, version)
+        _insist_on_another(write.connection, before, last)
         write.connection.execute(delete(_TABLE).where(_TABLE.c.id == before.id))
         write.audit("administrator.remove", before.login)
 
@@ -175,6 +187,17 @@ def _columns(values: dict[str, Any]) -> dict[str, Any]:
 def _check_role(role: str, named: Sequence[str]) -> None:
     if role == "global" and named:
         raise Invalid("domains", "A global administrator has all of them: name none.")
+
+
+def _insist_on_another(connection: Connection, before: Administrator, last: bool) -> None:
+    """Raise `Invalid` if nobody but this one is an enabled administrator of everything."""
+    if last or before.role != "global" or not before.enabled:
+        return
+    others = select(_TABLE.c.id).where(
+        _TABLE.c.role == "global", _TABLE.c.enabled, _TABLE.c.id != before.id
+    )
+    if connection.execute(others.limit(1)).first() is None:
+        raise Invalid("login", f"{before.login} is the last global administrator who is enabled.")
 
 
 def _put_domains(write: Write, row: int, values: dict[str, Any]) -> None:

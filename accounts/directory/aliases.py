@@ -8,7 +8,7 @@ from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import Connection, Select, insert, select
 
-from accounts.address import Address
+from accounts.address import Address, fold_local_part
 from accounts.directory import domains, fields, loops, names, references, targets
 from accounts.directory.changes import change_row, differences, expect, told
 from accounts.directory.paging import PAGE, having, page, within
@@ -144,6 +144,27 @@ def change(
         return get(write.connection, before.address)
 
 
+def change_targets(
+    write: Write,
+    address: str | Address,
+    version: int | None,
+    /,
+    *,
+    add_targets: Sequence[str] = (),
+    remove_targets: Sequence[str] = (),
+    **values: Unpack[AliasFields],
+) -> Alias:
+    """Change an alias, and some of its targets; raises `Invalid` for one that it does not have."""
+    with write.attempt("alias.change", str(address)):
+        if (add_targets or remove_targets) and "targets" in values:
+            raise Invalid("targets", "It replaces all targets, so name none to add or to remove.")
+        if add_targets or remove_targets:
+            before = get(write.connection, address)
+            more = fields.targets("add_targets", add_targets)
+            values["targets"] = [*_without(before, remove_targets), *more]
+        return change(write, address, version, **values)
+
+
 def remove(write: Write, address: str | Address, version: int | None = None) -> None:
     """Remove an alias."""
     with write.attempt("alias.remove", str(address)):
@@ -191,6 +212,20 @@ def _checked(connection: Connection, values: Any) -> dict[str, Any]:
     if "targets" in checked:
         checked["targets"] = targets.fold(connection, checked["targets"])
     return checked
+
+
+def _without(before: Alias, others: Sequence[str]) -> list[str]:
+    left = list(before.targets)
+    for wanted in fields.targets("remove_targets", others):
+        local, _, domain = wanted.rpartition("@")
+        # a target in a domain of ours is stored in lower case
+        found = next(
+            (one for one in (wanted, f"{fold_local_part(local)}@{domain}") if one in left), None
+        )
+        if found is None:
+            raise Invalid("remove_targets", f"{before.address} does not lead to {wanted}.")
+        left.remove(found)
+    return left
 
 
 def _columns(values: dict[str, Any]) -> dict[str, Any]:

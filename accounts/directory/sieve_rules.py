@@ -1,4 +1,7 @@
-"""Filters that people make in forms, as JSON; another module writes them as Sieve (RFC 5228)."""
+"""Filters that people make in forms, as JSON, which `accounts.sieve` writes as Sieve (RFC 5228).
+
+Nothing is stored that would not become Sieve, whoever writes it.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,10 @@ from sqlalchemy import Connection, Select, delete, func, insert, select, update
 from accounts.address import Address
 from accounts.directory import fields, mailboxes
 from accounts.directory.changes import change_row, differences, expect, told
+from accounts.sieve import MAX_RULES, RuleError, compile_stored, parse_rule
 from accounts.store import schema
 from accounts.store.errors import AlreadyThere, Invalid, NotFound
 from accounts.store.transaction import Write
-
-MAX_RULES = 200
-"""Rules of a mailbox: all of them are read at each delivery."""
 
 _TABLE = schema.sieve_rule
 
@@ -66,10 +67,15 @@ def find(connection: Connection, mailbox: str | Address) -> list[SieveRule]:
 def add(
     write: Write, mailbox: str | Address, name: str, *, rule: Any, enabled: bool = True
 ) -> SieveRule:
-    """Add a rule behind the others."""
+    """Add a rule behind the others.
+
+    `rule` has what `accounts.sieve.Rule.body` returns. Raises `Invalid` for one that cannot be
+    read, or does not go with the others.
+    """
     with write.attempt("rule.add", mailbox):
         owner = mailboxes.get(write.connection, mailbox)
         values = fields.checked({"name": name, "rule": rule, "enabled": enabled}, _CHECKS)
+        values = _understood(values)
         _insist_on_free(write.connection, owner.id, owner.address, values["name"])
         count = select(func.count()).where(_TABLE.c.mailbox_id == owner.id)
         position = write.connection.execute(count).scalar_one()
@@ -79,7 +85,9 @@ def add(
             insert(_TABLE).values(mailbox_id=owner.id, position=position, **values)
         )
         write.audit("rule.add", owner.address, name=values["name"], enabled=enabled)
-        return _get(write.connection, owner.id, values["name"])
+        made = _get(write.connection, owner.id, values["name"])
+        _insist_on_script(write.connection, made)
+        return made
 
 
 def change(
@@ -90,19 +98,26 @@ def change(
     /,
     **values: Unpack[SieveRuleFields],
 ) -> SieveRule:
-    """Change a rule."""
+    """Change a rule; raises as `add`. One that cannot be read may still be disabled."""
     with write.attempt("rule.change", mailbox):
         before = get(write.connection, mailbox, name)
         expect(before.version, version)
         owner = mailboxes.id_of(write.connection, before.mailbox)
-        checked = differences(before, fields.checked(values, _CHECKS))
+        given = fields.checked(values, _CHECKS)
+        if not given.keys().isdisjoint(("name", "rule")):
+            there = {"name": before.name, "enabled": before.enabled, "rule": before.rule}
+            read = _understood(there | given)
+            given = {field: read[field] for field in given}
+        checked = differences(before, given)
         if not checked:
             return before
         if "name" in checked:
             _insist_on_free(write.connection, owner, before.mailbox, checked["name"])
         change_row(write, _TABLE, before.id, checked, is_dated=False)
         write.audit("rule.change", before.mailbox, **{"name": before.name} | told(before, checked))
-        return _get(write.connection, owner, checked.get("name", before.name))
+        made = _get(write.connection, owner, checked.get("name", before.name))
+        _insist_on_script(write.connection, made)
+        return made
 
 
 def remove(write: Write, mailbox: str | Address, name: str, version: int | None = None) -> None:
@@ -130,6 +145,31 @@ def order(write: Write, mailbox: str | Address, names: Sequence[str]) -> list[Si
             _number(write, [before[name].id for name in after])
             write.audit("rule.order", owner.address, names=after)
         return find(write.connection, owner.address)
+
+
+def _understood(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a rule in the one form that is stored; raises `Invalid`."""
+    body = values["rule"]
+    if not isinstance(body, dict) or not body.keys().isdisjoint(("name", "enabled")):
+        raise Invalid("rule", "It has match, conditions and actions.")
+    try:
+        rule = parse_rule({**body, "name": values["name"], "enabled": values["enabled"]})
+    except RuleError as error:
+        field = "name" if error.field == "name" else f"rule.{error.field}".rstrip(".")
+        raise Invalid(field, error.text) from None
+    return {"name": rule.name, "enabled": rule.enabled, "rule": rule.body()}
+
+
+def _insist_on_script(connection: Connection, made: SieveRule) -> None:
+    """Raise `Invalid` if a rule that counts has no place in the script of all.
+
+    A rule of another version that cannot be read is no reason to refuse this one.
+    """
+    if not made.enabled:
+        return
+    for problem in compile_stored(find(connection, made.mailbox)).problems:
+        if problem.rule == made.name:
+            raise Invalid("rule", problem.text)
 
 
 def _number(write: Write, rows: Sequence[int]) -> None:

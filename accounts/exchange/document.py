@@ -47,6 +47,7 @@ from accounts.exchange.kinds import (
     base64_text,
     shallow,
 )
+from accounts.sieve import RuleError, parse_rule
 
 VERSION: Final = 1
 
@@ -131,12 +132,23 @@ class AppPassword(Model):
     last_client: Words | None = None
 
 
+def _as_stored(rule: Rule) -> Rule:
+    """Return a rule with all that it leaves out, as the datastore has it; or as it is, if it cannot
+    be read: then it is refused when it is written."""
+    if not isinstance(rule, dict) or not rule.keys().isdisjoint(("name", "enabled")):
+        return rule
+    try:
+        return parse_rule({**rule, "name": "rule"}).body()
+    except RuleError:
+        return rule
+
+
 class SieveRule(Model):
     """A filter as people make it in a form. The order of the rules is that of the list."""
 
     name: Name
     enabled: bool = True
-    rule: Annotated[Rule, AfterValidator(shallow)]
+    rule: Annotated[Rule, AfterValidator(shallow), AfterValidator(_as_stored)]
 
 
 class Preferences(Model):

@@ -20,7 +20,7 @@ class Forbidden(RefusalError):  # noqa: N818
 
 def check_role(principal: Principal, operation: Operation) -> None:
     """Raise `Forbidden` when no target could make the operation allowed."""
-    if not principal.has_scope(operation.area, write=operation.is_write):
+    if operation.area and not principal.has_scope(operation.area, write=operation.is_write):
         verb = "write" if operation.is_write else "read"
         raise Forbidden(f"The token has no scope {operation.area}:{verb}.")
     allowed = _ROLES[operation.reach]

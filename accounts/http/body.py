@@ -68,6 +68,12 @@ def check_type(request: Request) -> None:
         )
 
 
+def written(value: object) -> bytes:
+    """Return a value as JSON text. A number that JSON does not have is written all the same, for
+    `parse` to say so."""
+    return json.dumps(value).encode()
+
+
 def parse(octets: bytes) -> Any:
     """Return the value of a JSON text (RFC 8259); raises `Problem`."""
     depth = deepest = 0

@@ -84,7 +84,8 @@ class Reply:
 class Call:
     """A request whose sender, body and parameters were checked.
 
-    `params` are those of the path, `query` and `body` the models of the operation.
+    `params` are those of the path, `query` and `body` the models of the operation, and `prepared`
+    is what it has prepared.
     """
 
     context: Context
@@ -95,6 +96,7 @@ class Call:
     query: Any = None
     body: Any = None
     matching: Matching = field(default_factory=lambda: Matching(None))
+    prepared: Any = None
 
     @property
     def actor(self) -> Actor:
@@ -129,6 +131,10 @@ class Call:
         """Write to the datastore in one transaction."""
         return await self.context.database.write(self.actor, work)
 
+    def after(self, work: Callable[[], None]) -> None:
+        """Do something that is no part of the data, now that they are written."""
+        work()
+
     async def page(
         self, work: Callable[[Connection, int], Sequence[T]], key: Callable[[T], str | int]
     ) -> Reply:
@@ -140,6 +146,16 @@ class Call:
         found = await self.read(lambda connection: work(connection, limit + 1))
         more = key(found[limit - 1]) if len(found) > limit else None
         return Reply(list(found[:limit]), next=more)
+
+    async def password_hash(self) -> str | None:
+        """Return the hash of the password that the body sets; raises `Problem`. For `prepare`."""
+        values = self.changes
+        password = values.get("password")
+        if not isinstance(password, str):
+            return None
+        named = {**self.params, **values}
+        login = named.get("address") or named.get("login") or self.principal.name
+        return await self.hashed(password, str(login))
 
     async def hashed(self, password: str, login: str) -> str:
         """Return the hash of a new password; raises `Problem` for one that is not allowed."""

@@ -11,11 +11,10 @@ import contextlib
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from http import HTTPStatus
-from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -110,17 +109,20 @@ class Dispatcher:
     ) -> Response:
         self.check_network(request)
         check_origin(request)
-        principal = None
+        principal, is_write = None, operation.is_write
         try:
             principal = await self.authentication.principal(request, client)
             who.name = actor_of(principal, client).name
             call = await self._read(request, operation, principal, client)
+            is_write = is_write if operation.writes is None else operation.writes(call)
+            if operation.prepare is not None:
+                call = replace(call, prepared=await operation.prepare(call))
             reply = await operation.handle(call)
         except Refused as refused:
             await self._note_nobody(operation, request, client, refused)
             raise
         except Problem as problem:
-            if principal is not None and _is_noted(problem.status, operation):
+            if principal is not None and _is_noted(problem.status, is_write):
                 await self._note(operation, request, actor_of(principal, client), problem.detail)
             raise
         except access.Forbidden as error:
@@ -132,7 +134,7 @@ class Dispatcher:
             if isinstance(error, SealError):
                 log.error("secrets cannot be used", error=str(error))  # noqa: TRY400  # no mistake
             is_noted = not isinstance(error, RefusalError) or bool(error.action)
-            if principal is not None and operation.is_write and not is_noted:
+            if principal is not None and is_write and not is_noted:
                 await self._note(operation, request, actor_of(principal, client), str(error))
             raise of_store(error) from None
         return respond(operation, reply, request)
@@ -235,14 +237,7 @@ def respond(operation: Operation, reply: Reply, request: Request) -> Response:
         headers["Link"] = f'<{_next(request, reply.next)}>; rel="next"'  # RFC 8288 section 3
     if operation.gives is None:
         return Response(status_code=operation.status, headers=headers)
-    if operation.is_list:
-        items = [_shown(operation.gives, one) for one in reply.body]
-        return _json({"items": items}, operation.status, headers)
-    return _json(_shown(operation.gives, reply.body), operation.status, headers)
-
-
-def _shown(model: type[BaseModel], found: object) -> dict[str, Any]:
-    return model.model_validate(found).model_dump(mode="json")
+    return _json(operation.shown(reply), operation.status, headers)
 
 
 def _json(value: object, status: HTTPStatus, headers: Mapping[str, str]) -> Response:
@@ -272,6 +267,6 @@ def _query(request: Request) -> dict[str, str]:
     return made
 
 
-def _is_noted(status: HTTPStatus, operation: Operation) -> bool:
+def _is_noted(status: HTTPStatus, is_write: bool) -> bool:
     """Return whether a refusal goes into the audit log: what was to be written, and no floods."""
-    return operation.is_write and 400 <= status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS
+    return is_write and 400 <= status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS

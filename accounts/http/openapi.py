@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from accounts.http.operation import Operation
+from accounts.http.operation import PARAMETER, Operation
 from accounts.http.paths import ROOT
 from accounts.http.principals import SCOPES
 from accounts.http.problems import MEDIA_TYPE
@@ -18,7 +17,6 @@ from accounts.http.resources.table import OPERATIONS
 
 VERSION = "1.0"
 _JSON = "application/json"
-_PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
 _REF = "#/components/schemas/{model}"
 
 
@@ -27,7 +25,7 @@ def document() -> dict[str, Any]:
     schemas = _schemas()
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
-        path = _PARAMETER.sub(r"{\1}", ROOT + operation.path)
+        path = PARAMETER.sub(r"{\1}", ROOT + operation.path)
         paths.setdefault(path, {})[operation.method.lower()] = _operation(operation, schemas)
     return {
         "openapi": "3.1.0",
@@ -79,12 +77,12 @@ def _schemas() -> dict[str, Any]:
 
 def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     verb = "write" if operation.is_write else "read"
+    scope = f"the scope {operation.area}:{verb}" if operation.area else "the scopes of its parts"
     made: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.summary,
-        "description": f"For {operation.reach.value}. A token needs the scope "
-        f"{operation.area}:{verb}.",
-        "tags": [operation.area],
+        "description": f"For {operation.reach.value}. A token needs {scope}.",
+        "tags": [operation.area or operation.name],
     }
     if parameters := [*_path_parameters(operation), *_query_parameters(operation)]:
         made["parameters"] = parameters
@@ -100,7 +98,7 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
 def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in _PARAMETER.findall(operation.path)
+        for name in operation.parameters
     ]
     if operation.matches:
         found.append(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from http import HTTPStatus
@@ -11,8 +12,11 @@ from typing import Any, TypeAlias
 from accounts.http.call import Call, Reply
 from accounts.http.models.base import Input, Output
 
+PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
+"""A parameter in a path."""
+
 Params: TypeAlias = Mapping[str, str]
-Handler: TypeAlias = Callable[[Call], Awaitable[Reply]]
+Handler: TypeAlias = Callable[[Call], Coroutine[Any, Any, Reply]]
 
 
 class Reach(Enum):
@@ -37,7 +41,10 @@ class Operation:
 
     `touches` returns the domains and addresses whose administrators may do it, from the parameters
     and the body; an administrator has to have all of them. `reserved` are fields of the body that
-    only global administrators set. `matches`: If-Match is needed.
+    only global administrators set. `matches`: If-Match is needed. `area` is empty where no scope
+    is needed. `is_alone`: it is no part of a batch. `writes` returns whether a call changes
+    something, where the method does not tell. `prepare` does what takes too long for a
+    transaction; the call has its result.
     """
 
     name: str
@@ -55,11 +62,31 @@ class Operation:
     matches: bool = False
     touches: Callable[[Params, Any], Iterable[str]] = path_targets
     reserved: frozenset[str] = frozenset()
+    is_alone: bool = False
+    writes: Callable[[Call], bool] | None = None
+    prepare: Callable[[Call], Awaitable[Any]] | None = None
 
     @property
     def is_write(self) -> bool:
         """Return whether it changes something."""
         return self.method != "GET"
+
+    @property
+    def parameters(self) -> list[str]:
+        """Return the names of the parameters of the path."""
+        return PARAMETER.findall(self.path)
+
+    def shown(self, reply: Reply) -> Any:
+        """Return the body of an answer as JSON has it; None where there is none."""
+        if self.gives is None:
+            return None
+        if self.is_list:
+            return {"items": [_shown(self.gives, one) for one in reply.body]}
+        return _shown(self.gives, reply.body)
+
+
+def _shown(model: type[Output], found: object) -> dict[str, Any]:
+    return model.model_validate(found).model_dump(mode="json")
 
 
 def for_owner(operations: Iterable[Operation], below: str = "/me") -> list[Operation]:

@@ -55,6 +55,11 @@ class Problem(Exception):  # noqa: N818  # the name that RFC 9457 gives it
         self.errors = tuple(errors)
         self.headers = dict(headers or {})
 
+    @property
+    def sentence(self) -> str:
+        """The sentence as an answer has it: of bounded length, and without control characters."""
+        return escape(self.detail[:MAX_TEXT])
+
     def response(self) -> Response:
         """Return it as an answer."""
         return problem_response(self.status, self.detail, self.errors, self.headers)

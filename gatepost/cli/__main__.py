@@ -24,6 +24,8 @@ COMMANDS = {
     "alias": ("accounts.cli.alias", "Add, show and change aliases."),
     "rule": ("accounts.cli.rule", "Add, show and change rules for arriving mail."),
     "app-password": ("accounts.cli.app_password", "Add and remove passwords for one program."),
+    "remote": ("accounts.cli.remote", "Name accounts elsewhere that mail is fetched from."),
+    "dkim": ("accounts.cli.dkim", "Add, activate and retire DKIM keys of the datastore."),
     "admin": ("accounts.cli.admin", "Add, show and change administrators."),
     "token": ("accounts.cli.token", "Add and remove tokens of the API."),
     "setup": ("accounts.cli.setup", "Accept the commands of docker-mailserver and docker-post."),

@@ -2,5 +2,5 @@
 sign.
 
 `lifecycle` has the steps of that life, for the command and other callers. `names` and `state` are
-pure; `folder` is the one module that touches key files; `generate` draws random numbers.
+pure; `folder` is the one module that touches key files; `gatepost.key_pair` draws random numbers.
 """

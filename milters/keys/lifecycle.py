@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from gatepost.key_pair import new_key
 from milters.keys.checked import CheckedKey, CheckedKeys
 from milters.keys.errors import (
     KeysError,
@@ -22,7 +23,6 @@ from milters.keys.errors import (
 )
 from milters.keys.files import read_key
 from milters.keys.folder import KeyFile, KeyFolder
-from milters.keys.generate import new_key
 from milters.keys.names import parse_selector, record_name
 from milters.keys.publication import RecordStatus, judge
 from milters.keys.record import present, revoked_record

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from gatepost.key_pair import new_key
 from gatepost.listen import Inet, Unix
-from milters.keys.generate import new_key
 from msgauth.keys import SigningKey
 from tests.testbed.daemon import Daemon
 from tests.testbed.dns import Behaviour, DnsServer

@@ -8,7 +8,7 @@ from pathlib import Path
 from accounts.directory import dkim_keys, domains
 from accounts.store.seal import Seal, new_key
 from gatepost.config import SecretFile
-from milters.keys.generate import new_key as new_signing_key
+from gatepost.key_pair import new_key as new_signing_key
 from msgauth.keys import SigningKey
 from tests.daemon.accounts_process import AccountsDaemon
 from tests.daemon.milters import INSIDE, Milters

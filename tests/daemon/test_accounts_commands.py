@@ -124,7 +124,10 @@ def test_a_database_that_is_away_is_said_in_one_line(
     url = make_url(postgres.url("nobody")).update_query_dict({"host": str(tmp_path)})
     shell = Shell(tmp_path, DatabaseSettings(url=url.render_as_string()))
     for words in (("domain", "list"), ("domain", "add", "example.org")):
-        assert "the datastore is away, nothing was changed" in shell.error(*words)
+        result = shell.call(*words)
+        assert (result.exit_code, result.stdout) == (75, "")
+        (line,) = result.stderr.splitlines()
+        assert line.startswith("Error: the datastore is away, nothing was changed")
 
 
 def test_a_server_without_tables_is_not_filled(tmp_path: Path, postgres: PostgresServer) -> None:

@@ -16,7 +16,7 @@ from gatepost import systemd
 from gatepost.cli import service
 from gatepost.cli.__main__ import gatepost
 from gatepost.config import ConfigError
-from milters.keys.generate import new_key
+from gatepost.key_pair import new_key
 from tests.testbed.daemon import gatepost_command
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it becomes other users")

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from gatepost.key_pair import new_key
 from milters.cli.keys import keys
-from milters.keys.generate import new_key
 from msgauth.keys import SigningKey
 from tests.testbed.dns import Behaviour, DnsServer
 from tests.testbed.primary import Primary

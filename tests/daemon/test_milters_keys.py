@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from milters.keys.generate import new_key
+from gatepost.key_pair import new_key
 from msgauth.keys import SigningKey
 from tests.daemon.milters import DOMAIN, INSIDE, SIMPLE, Milters
 from tests.testbed.daemon import gatepost_command

@@ -18,7 +18,7 @@ from accounts.snapshots.contents import CONTENTS
 from accounts.snapshots.history import Changes, read_changes, read_history
 from accounts.store.seal import Seal
 from accounts.store.transaction import Write
-from milters.keys.generate import new_key
+from gatepost.key_pair import new_key
 from tests.daemon import accounts_postgres
 from tests.testbed.postgres import PostgresServer
 from tests.unit.accounts import files

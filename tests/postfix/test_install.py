@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from milters.keys.generate import new_key
+from gatepost.key_pair import new_key
 from msgauth.keys import SigningKey
 from tests.testbed.dns import DnsServer
 from tests.testbed.machine import ROOT, Machine

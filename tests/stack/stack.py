@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from milters.keys.generate import new_key
+from gatepost.key_pair import new_key
 from msgauth.keys import SigningKey
 from tests.testbed import images, swaks, toml
 from tests.testbed.certificate import self_signed

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from milters.keys.generate import new_key
+from gatepost.key_pair import new_key
 from msgauth.keys import SigningKey
 from tests.stack.stack import ALICE, COLLEAGUE, FRIEND, HOSTNAME, Stack, World
 from tests.testbed.certificate import self_signed

@@ -23,11 +23,11 @@ from accounts.http.models.base import (
 class AdministratorChange(Input):
     """The fields of an administrator that can be changed."""
 
-    role: str = Field(default=UNSET, description="global or domains.")
+    role: str = Field(default=UNSET, description="global: of everything. domains: of some domains.")
     domains: list[str] = Field(
-        default=UNSET, max_length=MAX_DOMAINS, description="The domains of the role domains."
+        default=UNSET, max_length=MAX_DOMAINS, description="Domains of theirs."
     )
-    enabled: bool = UNSET
+    enabled: bool = Field(default=UNSET, description="Whether they may log in.")
 
 
 class AdministratorAdd(AdministratorChange):
@@ -54,6 +54,14 @@ class AdministratorQuery(PageQuery):
     """A search for administrators."""
 
     text: str = Field(default=UNSET, description="Text in the login.")
+
+
+class LastQuery(Input):
+    """A change that may leave nobody to administer everything."""
+
+    last: bool = Field(
+        default=False, description="Also of the last global administrator who is enabled."
+    )
 
 
 class OwnTokenAdd(Input):

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import Field
 
 from accounts.directory.app_passwords import PROTOCOLS
-from accounts.directory.sieve_rules import MAX_RULES
 from accounts.http.models.base import UNSET, Input, Output, Time
+from accounts.sieve import MAX_RULES
 
 
 class SenderRightAdd(Input):
@@ -40,6 +40,7 @@ class AppPasswordAdd(Input):
 class AppPasswordOut(Output):
     """An app password, without the password."""
 
+    mailbox: str
     name: str
     protocols: list[str]
     expires: Time | None
@@ -83,6 +84,7 @@ class RuleOrder(Input):
 class RuleOut(Output):
     """A filter."""
 
+    mailbox: str
     name: str
     position: int
     enabled: bool
@@ -93,15 +95,15 @@ class RuleOut(Output):
 class PreferencesChange(Input):
     """The preferences that are to change."""
 
-    greylist: bool = UNSET
-    spam_check: bool = UNSET
+    greylist: bool = Field(default=UNSET, description="Whether unknown senders have to try again.")
+    spam_check: bool = Field(default=UNSET, description="Whether its mail is checked for spam.")
     spam_junk_score: float | None = Field(
-        default=UNSET, description="From this score on mail goes to the folder for spam."
+        default=UNSET, description="From this score on mail goes to Junk."
     )
     spam_reject_score: float | None = Field(
         default=UNSET, description="From this score on mail is refused."
     )
-    virus_check: bool = UNSET
+    virus_check: bool = Field(default=UNSET, description="Whether its mail is checked for viruses.")
 
 
 class PreferencesOut(Output):
@@ -133,15 +135,15 @@ class ListedSenderOut(Output):
 class RemoteAccountChange(Input):
     """The fields of a remote account that can be changed."""
 
-    port: int = UNSET
-    tls: str = Field(default=UNSET, description="implicit or starttls.")
+    port: int = Field(default=UNSET, description="The port; by default the usual one.")
+    tls: str = Field(default=UNSET, description="implicit, or starttls.")
     folder: str = Field(default=UNSET, description="The folder there.")
     destination: str | None = Field(
-        default=UNSET, description="The folder here; null is where the filters put it."
+        default=UNSET, description="The folder here; without one, the filters decide."
     )
-    interval: int = Field(default=UNSET, description="Seconds between two looks.")
-    keep: bool = Field(default=UNSET, description="Mail stays there.")
-    enabled: bool = UNSET
+    interval: int = Field(default=UNSET, description="The time between two looks, in seconds.")
+    keep: bool = Field(default=UNSET, description="Whether mail stays there.")
+    enabled: bool = Field(default=UNSET, description="Whether mail is fetched.")
 
 
 class RemoteAccountAdd(RemoteAccountChange):

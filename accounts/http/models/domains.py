@@ -10,26 +10,24 @@ from accounts.http.models.base import UNSET, Input, Octets, Output, PageQuery, T
 class DomainChange(Input):
     """The fields of a domain that can be changed."""
 
-    description: str = UNSET
+    description: str = Field(default=UNSET, description="Its purpose.")
     alias_of: str | None = Field(
         default=UNSET, description="The domain whose addresses this one has as well."
     )
     catch_all: str | None = Field(
-        default=UNSET, description="The address that gets mail for names that nobody has."
+        default=UNSET, description="The address that gets mail for addresses that nobody has."
     )
-    enabled: bool = UNSET
-    max_mailboxes: int | None = Field(default=UNSET, description="null is no limit.")
-    max_aliases: int | None = Field(default=UNSET, description="null is no limit.")
-    max_quota: Octets | None = Field(
-        default=UNSET, description="Octets that a mailbox may have; null is no limit."
-    )
+    enabled: bool = Field(default=UNSET, description="Whether mail is taken for it.")
+    max_mailboxes: int | None = Field(default=UNSET, description="Mailboxes that it may have.")
+    max_aliases: int | None = Field(default=UNSET, description="Aliases that it may have.")
+    max_quota: Octets | None = Field(default=UNSET, description="Largest quota of a mailbox.")
     default_quota: Octets | None = Field(
-        default=UNSET, description="Octets of a mailbox that is added without a quota."
+        default=UNSET, description="Quota of a mailbox that is added without one."
     )
     transport: str | None = Field(
         default=UNSET, description="Postfix's transport, as smtp:[mx.example.org]:25."
     )
-    is_relay: bool = Field(default=UNSET, description="Its mailboxes are on another host.")
+    is_relay: bool = Field(default=UNSET, description="Whether its mailboxes are on another host.")
 
 
 class DomainAdd(DomainChange):
@@ -57,10 +55,28 @@ class DomainOut(Output):
     changed: Time
 
 
+class DomainDetail(DomainOut):
+    """A domain, and how many objects it has."""
+
+    mailboxes: int
+    aliases: int
+    dkim_keys: int
+
+
 class DomainQuery(PageQuery):
     """A search for domains."""
 
     text: str = Field(default=UNSET, description="Text in the name or the description.")
+
+
+class DkimKeyAdd(Input):
+    """A DKIM key: without `private` one is drawn, and its private part never leaves the service."""
+
+    selector: str
+    algorithm: str | None = Field(default=UNSET, description="rsa, or ed25519.")
+    private: str | None = Field(
+        default=UNSET, description="The private key in PEM, of a key that is there already."
+    )
 
 
 class DkimKeyOut(Output):

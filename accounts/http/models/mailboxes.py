@@ -11,17 +11,25 @@ from accounts.http.models.base import UNSET, HasPassword, Input, Octets, Output,
 class MailboxChange(Input):
     """The fields of a mailbox that can be changed."""
 
-    display_name: str = UNSET
-    quota: Octets | None = Field(default=UNSET, description="Octets; null is no limit.")
-    enabled: bool = UNSET
-    may_login: bool = UNSET
-    may_send: bool = UNSET
-    may_receive: bool = UNSET
+    display_name: str = Field(default=UNSET, description="The name of the person.")
+    quota: Octets | None = Field(
+        default=UNSET, description="Most that it holds; without one there is no limit."
+    )
+    enabled: bool = Field(default=UNSET, description="Whether it is in use at all.")
+    may_login: bool = Field(
+        default=UNSET, description="Whether its password and app passwords let anybody in."
+    )
+    may_send: bool = Field(default=UNSET, description="Whether it may send mail.")
+    may_receive: bool = Field(default=UNSET, description="Whether mail is taken for it.")
     forwards: list[str] = Field(
         default=UNSET, max_length=MAX_TARGETS, description="Addresses that its mail goes to."
     )
-    keep_copy: bool = Field(default=UNSET, description="Mail that is forwarded is also kept.")
-    store: str | None = Field(default=UNSET, description="The host that has its mail.")
+    keep_copy: bool = Field(
+        default=UNSET, description="Whether mail that is forwarded is kept, too."
+    )
+    store: str | None = Field(
+        default=UNSET, description="The mail store that has it, if there are several."
+    )
 
 
 class MailboxAdd(MailboxChange):
@@ -79,14 +87,25 @@ class AliasChange(Input):
     """The fields of an alias that can be changed."""
 
     targets: list[str] = Field(
-        default=UNSET, max_length=MAX_TARGETS, description="Addresses that its mail goes to."
+        default=UNSET, max_length=MAX_TARGETS, description="Addresses that it leads to."
     )
-    enabled: bool = UNSET
-    expires: Time | None = Field(default=UNSET, description="Nobody has the address after it.")
+    enabled: bool = Field(default=UNSET, description="Whether it is in use.")
+    expires: Time | None = Field(default=UNSET, description="When it ends.")
     members_may_send: bool = Field(
-        default=UNSET, description="Its targets that are mailboxes may send as it."
+        default=UNSET, description="Whether its targets that are mailboxes may send as it."
     )
-    description: str = UNSET
+    description: str = Field(default=UNSET, description="Its purpose.")
+
+
+class AliasPatch(AliasChange):
+    """A change of an alias. `targets` replaces all, and does not go with the other two."""
+
+    add_targets: list[str] = Field(
+        default=UNSET, max_length=MAX_TARGETS, description="Further addresses that it leads to."
+    )
+    remove_targets: list[str] = Field(
+        default=UNSET, max_length=MAX_TARGETS, description="Addresses that it leads to no more."
+    )
 
 
 class AliasAdd(AliasChange):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from functools import partial
-from http import HTTPStatus
 from typing import Any
 
 from sqlalchemy import Connection
@@ -26,8 +24,9 @@ from accounts.http.models.belongings import (
     SenderRightAdd,
     SenderRightOut,
 )
-from accounts.http.operation import Operation, Params, Reach, for_owner
+from accounts.http.operation import Params, Reach, for_owner
 from accounts.http.paths import location
+from accounts.http.resources.kind import Kind
 from accounts.passwords import new_app_password
 from accounts.store.errors import NotFound
 from accounts.store.transaction import Write
@@ -35,26 +34,9 @@ from accounts.store.transaction import Write
 _MAILBOX = "/mailboxes/{address}"
 
 
-async def find_rights(call: Call) -> Reply:
-    """List the sender rights of a mailbox."""
-
-    def work(connection: Connection, limit: int) -> list[SenderRight]:
-        after = call.query.after
-        return sender_rights.find(connection, mailbox=call.address, after=after, limit=limit)
-
-    return await call.page(work, lambda right: right.id)
-
-
-async def add_right(call: Call) -> Reply:
-    """Give a sender right."""
-    made = await call.write(lambda w: sender_rights.add(w, call.address, call.body.sender))
-    return Reply(made, location=location("mailboxes", made.mailbox, "sender-rights", made.sender))
-
-
-async def remove_right(call: Call) -> Reply:
-    """Take a sender right away."""
-    await call.write(lambda w: sender_rights.remove(w, call.address, call.params["sender"]))
-    return Reply()
+def _find_rights(connection: Connection, call: Call, limit: int) -> list[SenderRight]:
+    after = call.query.after
+    return sender_rights.find(connection, mailbox=call.address, after=after, limit=limit)
 
 
 def _sender_too(params: Params, body: Any) -> Iterable[str]:
@@ -64,9 +46,42 @@ def _sender_too(params: Params, body: Any) -> Iterable[str]:
         yield body.sender
 
 
-async def find_app_passwords(call: Call) -> Reply:
-    """List the app passwords of a mailbox."""
-    return Reply(await call.read(lambda c: app_passwords.find(c, call.address)))
+RIGHT = Kind(
+    noun="sender-right",
+    nouns="the addresses that a mailbox may send as",
+    article="a",
+    area="sender-rights",
+    where=f"{_MAILBOX}/sender-rights",
+    one="{sender:path}",
+    gives=SenderRightOut,
+    place=lambda right: ("mailboxes", right.mailbox, "sender-rights", right.sender),
+    search=_find_rights,
+    create=sender_rights.add,
+    delete=sender_rights.remove,
+    named=("sender",),
+    order=lambda right: right.id,
+    takes=SenderRightAdd,
+    query=NumberedPageQuery,
+    is_versioned=False,
+    touches=_sender_too,
+)
+
+APP_PASSWORD = Kind(
+    noun="app-password",
+    nouns="the app passwords of a mailbox",
+    article="an",
+    area="app-passwords",
+    where=f"{_MAILBOX}/app-passwords",
+    one="{name:path}",
+    gives=AppPasswordOut,
+    place=lambda password: ("mailboxes", password.mailbox, "app-passwords", password.name),
+    search=lambda connection, call: app_passwords.find(connection, call.address),
+    fetch=app_passwords.get,
+    delete=app_passwords.remove,
+    takes=AppPasswordAdd,
+    reach=Reach.OWNER,
+    is_versioned=False,
+)
 
 
 async def add_app_password(call: Call) -> Reply:
@@ -74,47 +89,56 @@ async def add_app_password(call: Call) -> Reply:
     text, hashed = new_app_password()
     values = call.changes
     made = await call.write(lambda w: app_passwords.add(w, call.address, password=hashed, **values))
-    where = location("mailboxes", made.mailbox, "app-passwords", made.name)
+    where = location(*APP_PASSWORD.place(made))
     return Reply(asdict(made) | {"password": text}, location=where)
 
 
-async def remove_app_password(call: Call) -> Reply:
-    """Remove an app password."""
-    await call.write(lambda w: app_passwords.remove(w, call.address, call.params["name"]))
-    return Reply()
+def _find_remotes(connection: Connection, call: Call, limit: int) -> list[RemoteAccount]:
+    after = call.query.after
+    return remote_accounts.find(connection, mailbox=call.address, after=after, limit=limit)
 
 
-async def find_remotes(call: Call) -> Reply:
-    """List the remote accounts of a mailbox."""
-
-    def work(connection: Connection, limit: int) -> list[RemoteAccount]:
-        after = call.query.after
-        return remote_accounts.find(connection, mailbox=call.address, after=after, limit=limit)
-
-    return await call.page(work, lambda account: account.id)
-
-
-async def get_remote(call: Call) -> Reply:
-    """Read a remote account."""
-    return Reply.of(await call.read(lambda c: _remote(call, c)))
+def _remote(connection: Connection, mailbox: str, text: str) -> RemoteAccount:
+    """Return the remote account with a number, which has to belong to the mailbox."""
+    most = remote_accounts.MAX_ACCOUNTS
+    for account in remote_accounts.find(connection, mailbox=mailbox, limit=most):
+        if str(account.id) == text:
+            return account
+    raise NotFound("This mailbox has no such remote account.")
 
 
-async def add_remote(call: Call) -> Reply:
-    """Add a remote account."""
-    values, seal = call.changes, call.context.seal
-    made = await call.write(lambda w: remote_accounts.add(w, seal, call.address, **values))
-    where = location("mailboxes", made.mailbox, "remote-accounts", made.id)
-    return Reply.of(made, location=where)
+def _change_remote(
+    write: Write, mailbox: str, text: str, version: int, /, **values: Any
+) -> RemoteAccount:
+    number = _remote(write.connection, mailbox, text).id
+    return remote_accounts.change(write, number, version, **values)
 
 
-async def change_remote(call: Call) -> Reply:
-    """Change a remote account."""
+def _remove_remote(write: Write, mailbox: str, text: str, version: int) -> None:
+    remote_accounts.remove(write, _remote(write.connection, mailbox, text).id, version)
 
-    def work(write: Write) -> RemoteAccount:
-        before = _expected(call, write, "remote-account.change")
-        return remote_accounts.change(write, before.id, before.version, **call.changes)
 
-    return Reply.of(await call.write(work))
+REMOTE = Kind(
+    noun="remote-account",
+    nouns="the accounts that mail is fetched from",
+    article="a",
+    area="remote-accounts",
+    where=f"{_MAILBOX}/remote-accounts",
+    one="{id}",
+    gives=RemoteAccountOut,
+    place=lambda account: ("mailboxes", account.mailbox, "remote-accounts", account.id),
+    search=_find_remotes,
+    fetch=_remote,
+    create=remote_accounts.add,
+    alter=_change_remote,
+    delete=_remove_remote,
+    order=lambda account: account.id,
+    takes=RemoteAccountAdd,
+    changes=RemoteAccountChange,
+    query=NumberedPageQuery,
+    reach=Reach.OWNER,
+    is_sealed=True,
+)
 
 
 async def set_secret(call: Call) -> Reply:
@@ -122,166 +146,37 @@ async def set_secret(call: Call) -> Reply:
     seal = call.context.seal
 
     def work(write: Write) -> RemoteAccount:
-        before = _expected(call, write, "remote-account.change")
+        before = REMOTE.expected(call, write, "change")
         return remote_accounts.set_secret(write, seal, before.id, call.body.secret, before.version)
 
     return Reply.of(await call.write(work))
 
 
-async def remove_remote(call: Call) -> Reply:
-    """Remove a remote account."""
-
-    def work(write: Write) -> None:
-        before = _expected(call, write, "remote-account.remove")
-        remote_accounts.remove(write, before.id, before.version)
-
-    await call.write(work)
-    return Reply()
-
-
-def _remote(call: Call, connection: Connection) -> RemoteAccount:
-    """Return the remote account of the path, which has to belong to the mailbox of the path."""
-    text = call.params["id"]
-    owned = remote_accounts.find(
-        connection, mailbox=call.address, limit=remote_accounts.MAX_ACCOUNTS
-    )
-    for account in owned:
-        if str(account.id) == text:
-            return account
-    raise NotFound("This mailbox has no such remote account.")
-
-
-def _expected(call: Call, write: Write, action: str) -> RemoteAccount:
-    with write.attempt(action, call.address):
-        before = _remote(call, write.connection)
-        call.matching.expect(before)
-    return before
-
-
-_right = partial(
-    Operation,
-    path=f"{_MAILBOX}/sender-rights",
-    area="sender-rights",
-    reach=Reach.DOMAIN,
-    gives=SenderRightOut,
-)
-_app_password = partial(
-    Operation,
-    path=f"{_MAILBOX}/app-passwords",
-    area="app-passwords",
-    reach=Reach.OWNER,
-    gives=AppPasswordOut,
-)
-_remotes = partial(
-    Operation,
-    path=f"{_MAILBOX}/remote-accounts",
-    area="remote-accounts",
-    reach=Reach.OWNER,
-    gives=RemoteAccountOut,
-)
-_one = partial(_remotes, path=f"{_MAILBOX}/remote-accounts/{{id}}")
-
 OPERATIONS = for_owner(
     [
-        _right(
-            name="list-sender-rights",
-            method="GET",
-            reach=Reach.OWNER,
-            summary="List the addresses that a mailbox may send as",
-            handle=find_rights,
-            query=NumberedPageQuery,
-            is_list=True,
-        ),
-        _right(
-            name="add-sender-right",
-            method="POST",
-            summary="Let a mailbox send as another address",
-            handle=add_right,
-            takes=SenderRightAdd,
-            status=HTTPStatus.CREATED,
-            touches=_sender_too,
-        ),
-        _right(
-            name="remove-sender-right",
-            method="DELETE",
-            path=f"{_MAILBOX}/sender-rights/{{sender:path}}",
-            summary="Take such a right away",
-            handle=remove_right,
-            gives=None,
-            status=HTTPStatus.NO_CONTENT,
-        ),
-        _app_password(
-            name="list-app-passwords",
-            method="GET",
-            summary="List the app passwords of a mailbox",
-            handle=find_app_passwords,
-            is_list=True,
-        ),
-        _app_password(
-            name="add-app-password",
-            method="POST",
-            summary="Add an app password, which the answer has and nobody sees again",
+        RIGHT.list(reach=Reach.OWNER),
+        RIGHT.add(summary="Let a mailbox send as another address"),
+        RIGHT.remove(summary="Take such a right away"),
+        APP_PASSWORD.list(),
+        APP_PASSWORD.add(
             handle=add_app_password,
-            takes=AppPasswordAdd,
             gives=AppPasswordNew,
-            status=HTTPStatus.CREATED,
+            summary="Add an app password, which the answer has and nobody sees again",
         ),
-        _app_password(
-            name="remove-app-password",
-            method="DELETE",
-            path=f"{_MAILBOX}/app-passwords/{{name:path}}",
-            summary="Remove an app password",
-            handle=remove_app_password,
-            gives=None,
-            status=HTTPStatus.NO_CONTENT,
-        ),
-        _remotes(
-            name="list-remote-accounts",
-            method="GET",
-            summary="List the accounts that mail is fetched from",
-            handle=find_remotes,
-            query=NumberedPageQuery,
-            is_list=True,
-        ),
-        _remotes(
-            name="add-remote-account",
-            method="POST",
-            summary="Add an account that mail is fetched from",
-            handle=add_remote,
-            takes=RemoteAccountAdd,
-            status=HTTPStatus.CREATED,
-        ),
-        _one(
-            name="get-remote-account",
-            method="GET",
-            summary="Read a remote account",
-            handle=get_remote,
-        ),
-        _one(
-            name="change-remote-account",
-            method="PATCH",
-            summary="Change a remote account",
-            handle=change_remote,
-            takes=RemoteAccountChange,
-            matches=True,
-        ),
-        _one(
-            name="set-remote-secret",
+        APP_PASSWORD.read(summary="Read what is known of an app password"),
+        APP_PASSWORD.remove(),
+        REMOTE.list(),
+        REMOTE.add(summary="Add an account that mail is fetched from"),
+        REMOTE.read(),
+        REMOTE.change(),
+        REMOTE.act(
+            "set-remote-secret",
             method="PUT",
             path=f"{_MAILBOX}/remote-accounts/{{id}}/secret",
             summary="Set the password of a remote account",
             handle=set_secret,
             takes=RemoteSecret,
-            matches=True,
         ),
-        _one(
-            name="remove-remote-account",
-            method="DELETE",
-            summary="Remove a remote account; the mail there stays",
-            handle=remove_remote,
-            gives=None,
-            status=HTTPStatus.NO_CONTENT,
-            matches=True,
-        ),
+        REMOTE.remove(summary="Remove a remote account; the mail there stays"),
     ]
 )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
-from http import HTTPStatus
+import asyncio
 
 from sqlalchemy import Connection
 
@@ -12,16 +11,22 @@ from accounts.directory.dkim_keys import DkimKey
 from accounts.directory.domains import Domain
 from accounts.http.call import Call, Reply
 from accounts.http.models.domains import (
+    DkimKeyAdd,
     DkimKeyOut,
     DkimKeyQuery,
     DomainAdd,
     DomainChange,
+    DomainDetail,
     DomainOut,
     DomainQuery,
 )
-from accounts.http.operation import Operation, Reach
+from accounts.http.operation import Reach
 from accounts.http.paths import location
+from accounts.http.resources.kind import Kind
+from accounts.store import schema
+from accounts.store.errors import Invalid
 from accounts.store.transaction import Write
+from gatepost.key_pair import new_key
 
 RESERVED = frozenset(
     ("alias_of", "enabled", "max_mailboxes", "max_aliases", "max_quota", "transport", "is_relay")
@@ -29,80 +34,102 @@ RESERVED = frozenset(
 """Fields of a domain that bind its own administrators: only global ones set them."""
 
 
-async def find(call: Call) -> Reply:
-    """List domains."""
-
-    def work(connection: Connection, limit: int) -> list[Domain]:
-        return domains.find(
-            connection,
-            text=call.query.text,
-            after=call.query.after,
-            limit=limit,
-            administrator=call.administrator,
-        )
-
-    return await call.page(work, lambda domain: domain.name)
-
-
-async def get(call: Call) -> Reply:
-    """Read a domain."""
-    return Reply.of(await call.read(lambda c: domains.get(c, call.params["domain"])))
-
-
-async def add(call: Call) -> Reply:
-    """Add a domain."""
-    values = call.changes
-    name = values.pop("name")
-    made = await call.write(lambda write: domains.add(write, name, **values))
-    return Reply.of(made, location=location("domains", made.name))
-
-
-async def change(call: Call) -> Reply:
-    """Change a domain."""
-
-    def work(write: Write) -> Domain:
-        before = _expected(call, write, "domain.change")
-        return domains.change(write, before.name, before.version, **call.changes)
-
-    return Reply.of(await call.write(work))
-
-
-async def remove(call: Call) -> Reply:
-    """Remove a domain."""
-
-    def work(write: Write) -> None:
-        before = _expected(call, write, "domain.remove")
-        domains.remove(write, before.name, before.version)
-
-    await call.write(work)
-    return Reply()
-
-
-def _expected(call: Call, write: Write, action: str) -> Domain:
-    with write.attempt(action, call.params["domain"]):
-        before = domains.get(write.connection, call.params["domain"])
-        call.matching.expect(before)
-    return before
-
-
-async def find_keys(call: Call) -> Reply:
-    """List the keys of a domain."""
-    domain, state = call.params["domain"], call.query.state
-    return Reply(await call.read(lambda c: dkim_keys.find(c, domain=domain, state=state)))
-
-
-async def get_key(call: Call) -> Reply:
-    """Read a key."""
-    return Reply.of(
-        await call.read(lambda c: dkim_keys.get(c, call.params["domain"], call.params["selector"]))
+def _find(connection: Connection, call: Call, limit: int) -> list[Domain]:
+    return domains.find(
+        connection,
+        text=call.query.text,
+        after=call.query.after,
+        limit=limit,
+        administrator=call.administrator,
     )
+
+
+DOMAIN = Kind(
+    noun="domain",
+    nouns="domains",
+    article="a",
+    area="domains",
+    where="/domains",
+    one="{domain}",
+    gives=DomainOut,
+    place=lambda domain: ("domains", domain.name),
+    search=_find,
+    fetch=domains.get,
+    create=domains.add,
+    alter=domains.change,
+    delete=domains.remove,
+    named=("name",),
+    order=lambda domain: domain.name,
+    takes=DomainAdd,
+    changes=DomainChange,
+    query=DomainQuery,
+)
+
+
+async def get_domain(call: Call) -> Reply:
+    """Read a domain, and how many objects it has."""
+
+    def work(connection: Connection) -> tuple[Domain, dict[str, int]]:
+        found = domains.get(connection, call.params["domain"])
+        return found, {
+            "mailboxes": domains.count(connection, schema.mailbox, found.id),
+            "aliases": domains.count(connection, schema.alias, found.id),
+            "dkim_keys": domains.count(connection, schema.dkim_key, found.id),
+        }
+
+    found, counts = await call.read(work)
+    shown = DomainOut.model_validate(found).model_dump() | counts
+    return Reply(shown, Reply.of(found).tag)
+
+
+KEY = Kind(
+    noun="dkim-key",
+    nouns="the DKIM keys of a domain",
+    article="a",
+    area="dkim-keys",
+    where="/domains/{domain}/dkim-keys",
+    one="{selector}",
+    gives=DkimKeyOut,
+    place=lambda key: ("domains", key.domain, "dkim-keys", key.selector),
+    search=lambda connection, call: dkim_keys.find(
+        connection, domain=call.params["domain"], state=call.query.state
+    ),
+    fetch=dkim_keys.get,
+    delete=dkim_keys.remove,
+    takes=DkimKeyAdd,
+    query=DkimKeyQuery,
+)
+
+
+async def private_key(call: Call) -> bytes:
+    """Return the private key that is given, or draw one; raises `Invalid`."""
+    given, algorithm = call.body.private, call.body.algorithm
+    if given is not None and algorithm is not None:
+        raise Invalid("algorithm", "A key that is given has its own.")
+    if given is not None:
+        return str(given).encode("utf-8", "replace")
+    match algorithm:
+        case None | "rsa":
+            return await asyncio.to_thread(new_key, "rsa")
+        case "ed25519":
+            return new_key("ed25519")
+    raise Invalid("algorithm", "It is one of: rsa, ed25519.")
+
+
+async def add_key(call: Call) -> Reply:
+    """Add a key that is given, or a new one."""
+    domain, selector, seal = call.params["domain"], call.body.selector, call.context.seal
+    made = await call.write(
+        lambda write: dkim_keys.add(write, seal, domain, selector, private=call.prepared)
+    )
+    return Reply.of(made, location=location(*KEY.place(made)))
 
 
 async def activate_key(call: Call) -> Reply:
     """Sign with a key."""
 
     def work(write: Write) -> DkimKey:
-        before = _expected_key(call, write, "dkim-key.activate")
+        before = KEY.expected(call, write, "activate")
         return dkim_keys.activate(write, before.domain, before.selector, before.version)
 
     return Reply.of(await call.write(work))
@@ -112,111 +139,26 @@ async def retire_key(call: Call) -> Reply:
     """Sign with a key no more."""
 
     def work(write: Write) -> DkimKey:
-        before = _expected_key(call, write, "dkim-key.retire")
+        before = KEY.expected(call, write, "retire")
         return dkim_keys.retire(write, before.domain, before.selector, before.version)
 
     return Reply.of(await call.write(work))
 
 
-async def remove_key(call: Call) -> Reply:
-    """Remove a key."""
-
-    def work(write: Write) -> None:
-        before = _expected_key(call, write, "dkim-key.remove")
-        dkim_keys.remove(write, before.domain, before.selector, before.version)
-
-    await call.write(work)
-    return Reply()
-
-
-def _expected_key(call: Call, write: Write, action: str) -> DkimKey:
-    with write.attempt(action, call.params["domain"]):
-        before = dkim_keys.get(write.connection, call.params["domain"], call.params["selector"])
-        call.matching.expect(before)
-    return before
-
-
-_domain = partial(
-    Operation, path="/domains/{domain}", area="domains", reach=Reach.DOMAIN, gives=DomainOut
-)
-_KEYS = "/domains/{domain}/dkim-keys"
-_KEY = f"{_KEYS}/{{selector}}"
-_key = partial(Operation, path=_KEY, area="dkim-keys", reach=Reach.DOMAIN, gives=DkimKeyOut)
-
 OPERATIONS = [
-    _domain(
-        name="list-domains",
-        method="GET",
-        path="/domains",
-        reach=Reach.LISTED,
-        summary="List domains",
-        handle=find,
-        query=DomainQuery,
-        is_list=True,
+    DOMAIN.list(reach=Reach.LISTED),
+    DOMAIN.add(reach=Reach.GLOBAL),
+    DOMAIN.read(handle=get_domain, gives=DomainDetail),
+    DOMAIN.change(reserved=RESERVED),
+    DOMAIN.remove(reach=Reach.GLOBAL, summary="Remove a domain with all that is in it"),
+    KEY.list(),
+    KEY.add(
+        handle=add_key,
+        prepare=private_key,
+        summary="Add a DKIM key: one that is given, or a new one",
     ),
-    _domain(
-        name="add-domain",
-        method="POST",
-        path="/domains",
-        reach=Reach.GLOBAL,
-        summary="Add a domain",
-        handle=add,
-        takes=DomainAdd,
-        status=HTTPStatus.CREATED,
-    ),
-    _domain(name="get-domain", method="GET", summary="Read a domain", handle=get),
-    _domain(
-        name="change-domain",
-        method="PATCH",
-        summary="Change a domain",
-        handle=change,
-        takes=DomainChange,
-        matches=True,
-        reserved=RESERVED,
-    ),
-    _domain(
-        name="remove-domain",
-        method="DELETE",
-        reach=Reach.GLOBAL,
-        summary="Remove a domain with all that is in it",
-        handle=remove,
-        gives=None,
-        status=HTTPStatus.NO_CONTENT,
-        matches=True,
-    ),
-    _key(
-        name="list-dkim-keys",
-        method="GET",
-        path=_KEYS,
-        summary="List the DKIM keys of a domain",
-        handle=find_keys,
-        query=DkimKeyQuery,
-        is_list=True,
-    ),
-    _key(name="get-dkim-key", method="GET", summary="Read a DKIM key", handle=get_key),
-    _key(
-        name="activate-dkim-key",
-        method="POST",
-        path=f"{_KEY}/activate",
-        summary="Sign with a DKIM key from now on",
-        handle=activate_key,
-        matches=True,
-    ),
-    _key(
-        name="retire-dkim-key",
-        method="POST",
-        path=f"{_KEY}/retire",
-        summary="Sign with a DKIM key no more",
-        handle=retire_key,
-        matches=True,
-    ),
-    _key(
-        name="remove-dkim-key",
-        method="DELETE",
-        summary="Remove a DKIM key that is not active",
-        handle=remove_key,
-        gives=None,
-        status=HTTPStatus.NO_CONTENT,
-        matches=True,
-    ),
+    KEY.read(summary="Read a DKIM key"),
+    KEY.act("activate-dkim-key", summary="Sign with a DKIM key from now on", handle=activate_key),
+    KEY.act("retire-dkim-key", summary="Sign with a DKIM key no more", handle=retire_key),
+    KEY.remove(summary="Remove a DKIM key that is not active"),
 ]

@@ -45,7 +45,7 @@ async def set_own_password(call: Call) -> Reply:
     if principal.mailbox is None and principal.administrator is None:
         raise NotFound("The token of a program has no password.")
     await call.authentication.confirm(principal, call.body.current_password, call.client)
-    password = await call.hashed(call.body.password, name)
+    password = await call.password_hash()
 
     def work(write: Write) -> None:
         if principal.role is Role.MAILBOX:
@@ -97,6 +97,7 @@ OPERATIONS = [
         set_own_password,
         takes=OwnPassword,
         status=HTTPStatus.NO_CONTENT,
+        is_alone=True,
     ),
     Operation(
         "list-own-audit",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from accounts.http.batch import batch
 from accounts.http.operation import Operation
 from accounts.http.resources import (
     access_to_mail,
@@ -14,7 +15,7 @@ from accounts.http.resources import (
     tokens,
 )
 
-OPERATIONS: tuple[Operation, ...] = (
+_PARTS: tuple[Operation, ...] = (
     *myself.OPERATIONS,
     *domains.OPERATIONS,
     *mailboxes.OPERATIONS,
@@ -24,3 +25,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *administrators.OPERATIONS,
     *tokens.OPERATIONS,
 )
+
+OPERATIONS: tuple[Operation, ...] = (*_PARTS, batch(_PARTS))
+
+BY_NAME = {operation.name: operation for operation in OPERATIONS}
+"""The same by their names."""

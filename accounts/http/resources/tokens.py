@@ -25,40 +25,45 @@ from accounts.http.models.base import NumberedPageQuery
 from accounts.http.operation import Operation, Reach
 from accounts.http.paths import location
 from accounts.http.principals import PROGRAM_SCOPES, SCOPES
+from accounts.http.resources.kind import Kind
 from accounts.store.errors import Invalid, NotFound
 from accounts.store.transaction import Write
 
 
-async def find(call: Call) -> Reply:
-    """List tokens."""
-
-    def work(connection: Connection, limit: int) -> list[Token]:
-        query = call.query
-        return tokens.find(
-            connection,
-            administrator=query.administrator,
-            mailbox=query.mailbox,
-            after=query.after,
-            limit=limit,
-        )
-
-    return await call.page(work, lambda token: token.id)
+def _find(connection: Connection, call: Call, limit: int) -> list[Token]:
+    query = call.query
+    return tokens.find(
+        connection,
+        administrator=query.administrator,
+        mailbox=query.mailbox,
+        after=query.after,
+        limit=limit,
+    )
 
 
-async def get(call: Call) -> Reply:
-    """Read a token."""
-    return Reply(await call.read(lambda c: tokens.get(c, _number(call))))
+TOKEN = Kind(
+    noun="token",
+    nouns="tokens",
+    article="a",
+    area="tokens",
+    where="/tokens",
+    one="{id}",
+    gives=TokenOut,
+    place=lambda token: ("tokens", token.id),
+    search=_find,
+    fetch=lambda connection, text: tokens.get(connection, _number(text)),
+    delete=lambda write, text: tokens.remove(write, _number(text)),
+    order=lambda token: token.id,
+    takes=TokenAdd,
+    query=TokenQuery,
+    reach=Reach.GLOBAL,
+    is_versioned=False,
+)
 
 
 async def add(call: Call) -> Reply:
     """Add a token; the answer alone has its text."""
     return await _add(call, call.changes)
-
-
-async def remove(call: Call) -> Reply:
-    """Remove a token."""
-    await call.write(lambda write: tokens.remove(write, _number(call)))
-    return Reply()
 
 
 async def find_own(call: Call) -> Reply:
@@ -82,7 +87,7 @@ async def remove_own(call: Call) -> Reply:
 
     def work(write: Write) -> None:
         with write.attempt("token.remove", call.params["id"]):
-            found = tokens.get(write.connection, _number(call))
+            found = tokens.get(write.connection, _number(call.params["id"]))
             if any(getattr(found, kind) != name for kind, name in owner.items()):
                 raise NotFound(f"There is no token {found.id}.")
         tokens.remove(write, found.id)
@@ -112,8 +117,7 @@ def _check_scopes(call: Call, scopes: Sequence[str]) -> None:
             raise Forbidden(f"The token has no scope {scope}, so it cannot give it.")
 
 
-def _number(call: Call) -> int:
-    text = call.params["id"]
+def _number(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 16:
         raise NotFound("There is no such token.")
     return fields.number("id", int(text))
@@ -129,39 +133,17 @@ def _owner(call: Call) -> dict[str, str]:
     return {"administrator": principal.name}
 
 
-_tokens = partial(Operation, path="/tokens", area="tokens", reach=Reach.GLOBAL, gives=TokenOut)
 _own = partial(Operation, path="/me/tokens", area="tokens", reach=Reach.SELF, gives=TokenOut)
 
 OPERATIONS = [
-    _tokens(
-        name="list-tokens",
-        method="GET",
-        summary="List tokens",
-        handle=find,
-        query=TokenQuery,
-        is_list=True,
-    ),
-    _tokens(
-        name="add-token",
-        method="POST",
-        summary="Add a token, which the answer has and nobody sees again",
+    TOKEN.list(),
+    TOKEN.add(
         handle=add,
-        takes=TokenAdd,
         gives=TokenNew,
-        status=HTTPStatus.CREATED,
+        summary="Add a token, which the answer has and nobody sees again",
     ),
-    _tokens(
-        name="get-token", method="GET", path="/tokens/{id}", summary="Read a token", handle=get
-    ),
-    _tokens(
-        name="remove-token",
-        method="DELETE",
-        path="/tokens/{id}",
-        summary="Remove a token",
-        handle=remove,
-        gives=None,
-        status=HTTPStatus.NO_CONTENT,
-    ),
+    TOKEN.read(),
+    TOKEN.remove(),
     _own(
         name="list-own-tokens",
         method="GET",

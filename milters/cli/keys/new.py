@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from gatepost.cli.output import tell
+from gatepost.key_pair import MAX_NEW_RSA_BITS
 from milters.cli.keys.options import (
     again,
     any_domain_argument,
@@ -21,7 +22,6 @@ from milters.cli.keys.options import (
     kind,
     open_folder,
 )
-from milters.keys.generate import MAX_NEW_RSA_BITS
 from milters.keys.lifecycle import make
 from milters.keys.record import present
 from milters.keys.state import KeyState

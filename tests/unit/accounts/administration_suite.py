@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from accounts.directory import (
     tokens,
 )
 from accounts.store.errors import AlreadyThere, Invalid
-from tests.unit.accounts.desk import HASH, NOW, Desk
+from tests.unit.accounts.desk import HASH, ME, NOW, Desk
 from tests.unit.accounts.directory_base import DirectoryBase
 
 
@@ -58,13 +59,43 @@ class AdministrationSuite(DirectoryBase):
         changed = desk.write(lambda w: administrators.change(w, "root", 1, role="global"))
         assert (changed.role, changed.domains, changed.version) == ("global", (), 2)
         desk.write(
-            lambda w: administrators.change(w, "root", 2, role="domains", domains=["example.net"])
+            lambda w: administrators.change(
+                w, "root", 2, last=True, role="domains", domains=["example.net"]
+            )
         )
         desk.write(lambda w: domains.remove(w, "example.net"))
         (found,) = desk.read(administrators.find)
         assert found.domains == ()
         desk.write(lambda w: administrators.add(w, "Anna@example.org"))
         desk.write(lambda w: administrators.remove(w, "anna@example.org"))
+
+    def test_the_last_global_administrator_stays(self, desk: Desk) -> None:
+        desk.domain()
+        for login, role, enabled in (
+            ("root", "global", True),
+            ("off", "global", False),
+            ("ada", "domains", True),
+        ):
+            desk.write(lambda w: administrators.add(w, login, role=role, enabled=enabled))  # noqa: B023
+        ways: list[Callable[..., Any]] = [
+            lambda w, **x: administrators.remove(w, "root", **x),
+            lambda w, **x: administrators.change(w, "root", None, enabled=False, **x),
+            lambda w, **x: administrators.change(w, "root", None, role="domains", **x),
+        ]
+        for way in ways:
+            told = self.refused(desk, Invalid, way)
+            assert told == "login: root is the last global administrator who is enabled."
+            desk.run(desk.database.rehearse(ME, lambda w: way(w, last=True)))  # noqa: B023
+        # others may go, and the last one may change in other ways
+        for login in ("off", "ada"):
+            desk.write(lambda w: administrators.remove(w, login))  # noqa: B023
+        desk.write(lambda w: administrators.change(w, "root", None, password=HASH))
+        desk.write(lambda w: administrators.add(w, "new", role="global"))
+        for way in ways:
+            desk.run(desk.database.rehearse(ME, way))
+        desk.write(ways[1])
+        told = self.refused(desk, Invalid, lambda w: administrators.remove(w, "new"))
+        assert told.startswith("login: new is the last")
 
     def test_tokens(self, filled: Desk) -> None:
         filled.write(lambda w: administrators.add(w, "root"))

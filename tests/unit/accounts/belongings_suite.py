@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+from sqlalchemy import update
 
 from accounts.directory import (
     app_passwords,
@@ -12,6 +15,8 @@ from accounts.directory import (
     sender_rights,
     sieve_rules,
 )
+from accounts.sieve import parse_rule
+from accounts.store import schema
 from accounts.store.errors import AlreadyThere, Invalid, NotFound
 from accounts.store.transaction import Write
 from tests.unit.accounts.desk import HASH, NOW, Desk
@@ -102,7 +107,14 @@ class BelongingsSuite(DirectoryBase):
         assert told == "name: A mailbox has at most 50 app passwords."
 
     def test_sieve_rules(self, filled: Desk) -> None:
-        rule = {"if": [{"header": "Subject", "is": "\u2028 ' \" \\u0000 😀"}], "then": [1.5, None]}
+        test = {
+            "kind": "header",
+            "names": ["Subject"],
+            "match": "is",
+            "values": ["' \" \\u0000 😀"],
+        }
+        into = {"kind": "fileinto", "mailbox": "x"}
+        rule = {"match": "all", "conditions": [test], "actions": [into]}
 
         def add(name: str) -> sieve_rules.SieveRule:
             return filled.write(lambda w: sieve_rules.add(w, "anna@example.org", name, rule=rule))
@@ -112,7 +124,9 @@ class BelongingsSuite(DirectoryBase):
             assert [rule.position for rule in found] == list(range(len(found)))
             return [rule.name for rule in found]
 
-        assert add("b").rule == rule
+        stored = add("b").rule
+        assert stored["conditions"][0]["values"] == test["values"]
+        assert stored == parse_rule(rule | {"name": "b"}).body()
         add("a")
         add("c")
         assert names() == ["b", "a", "c"]
@@ -133,15 +147,58 @@ class BelongingsSuite(DirectoryBase):
             AlreadyThere,
             lambda w: sieve_rules.change(w, "anna@example.org", "a", 1, name="b"),
         )
+        other_rule = {"match": "always", "actions": [{"kind": "keep"}]}
         changed = filled.write(
             lambda w: sieve_rules.change(
-                w, "anna@example.org", "a", 1, name="A", enabled=False, rule=[]
+                w, "anna@example.org", "a", 1, name="A", enabled=False, rule=other_rule
             )
         )
-        assert (changed.name, changed.enabled, changed.rule, changed.version) == ("A", False, [], 2)
+        assert (changed.name, changed.enabled, changed.version) == ("A", False, 2)
+        assert changed.rule["match"] == "always"
         filled.write(lambda w: sieve_rules.remove(w, "anna@example.org", "c"))
         assert names() == ["b", "A"]
         assert add("d").position == 2
+
+    def test_rules_that_cannot_be_sieve(self, filled: Desk) -> None:
+        """Whoever writes it: nothing is stored that the script of the mailbox cannot have."""
+        box = "anna@example.org"
+        keep = {"match": "always", "actions": [{"kind": "keep"}]}
+        away = {"match": "always", "actions": [{"kind": "vacation", "text": "Gone"}]}
+
+        def add(name: str, rule: Any, *, enabled: bool = True) -> Callable[[Write], Any]:
+            return lambda w: sieve_rules.add(w, box, name, rule=rule, enabled=enabled)
+
+        def change(rule_name: str, **values: Any) -> Callable[[Write], Any]:
+            return lambda w: sieve_rules.change(w, box, rule_name, None, **values)
+
+        filled.write(add("away", away))
+        filled.write(add("away too", away, enabled=False))
+        filled.write(add("keep", keep))
+        wrong: list[tuple[Callable[[Write], Any], str]] = [
+            (add("a", {"if": []}), "rule.actions: Field required."),
+            (add("a", []), "rule: It has match, conditions and actions."),
+            (add("a", keep | {"name": "b"}), "rule: It has match, conditions and actions."),
+            (add("a", keep | {"actions": [{"kind": "pipe"}]}), "rule.actions.0"),
+            (add("a", away), "rule: Only one enabled rule can have a vacation."),
+            (change("keep", rule={"then": 1}), "rule.actions: Field required."),
+            (change("keep", rule=away), "rule: Only one enabled rule can have a vacation."),
+            (change("away too", enabled=True), "rule: Only one enabled rule can have a vacation."),
+        ]
+        for work, told in wrong:
+            assert self.refused(filled, Invalid, work).startswith(told)
+        filled.write(change("away", enabled=False))
+        filled.write(change("away too", enabled=True))
+        # one that an older version has stored
+        filled.write(
+            lambda w: w.connection.execute(
+                update(schema.sieve_rule)
+                .where(schema.sieve_rule.c.name == "keep")
+                .values(rule=["?"])
+            )
+        )
+        filled.write(change("away too", name="Away"))
+        assert not filled.write(change("keep", enabled=False)).enabled
+        assert self.refused(filled, Invalid, change("keep", enabled=True)).startswith("rule: ")
 
     def test_rules_have_a_bound(self, filled: Desk) -> None:
         deep: Any = []

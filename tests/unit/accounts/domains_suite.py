@@ -89,14 +89,14 @@ class DomainsSuite(DirectoryBase):
     def test_the_second_of_two_changes_of_one_version_conflicts(self, filled: Desk) -> None:
         filled.alias("info@example.org", "anna@example.org")
         filled.write(lambda w: administrators.add(w, "root"))
-        rule: dict[str, list[str]] = {"if": []}
+        rule = {"match": "always", "actions": [{"kind": "keep"}]}
         filled.write(lambda w: sieve_rules.add(w, "anna@example.org", "a", rule=rule))
         changes: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = [
             (domains.change, ("example.org",), {"description": "%"}),
             (mailboxes.change, ("anna@example.org",), {"display_name": "%"}),
             (aliases.change, ("info@example.org",), {"description": "%"}),
             (administrators.change, ("root",), {"password": "{X}%"}),
-            (sieve_rules.change, ("anna@example.org", "a"), {"rule": ["%"]}),
+            (sieve_rules.change, ("anna@example.org", "a"), {"rule": "%"}),
             (preferences.change, ("anna@example.org",), {"spam_junk_score": "%"}),
         ]
         for change, key, values in changes:
@@ -107,7 +107,8 @@ class DomainsSuite(DirectoryBase):
                 if field == "spam_junk_score":  # used at once  # noqa: B023
                     value = len(text)
                 elif field == "rule":  # noqa: B023
-                    value = [text]
+                    action = {"kind": "fileinto", "mailbox": text}
+                    value = {"match": "always", "actions": [action]}
                 elif field == "password":  # noqa: B023
                     value = "{X}" + text.replace(" ", "")
                 return lambda w: change(w, *key, version, **{field: value})  # noqa: B023

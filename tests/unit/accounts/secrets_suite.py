@@ -13,7 +13,7 @@ from accounts.store import schema
 from accounts.store.errors import AlreadyThere, Conflict, Invalid, NotFound
 from accounts.store.seal import KEY, Seal, SealError
 from accounts.store.transaction import Write
-from milters.keys.generate import new_key
+from gatepost.key_pair import new_key
 from msgauth.keys import SigningKey
 from tests.unit.accounts.desk import NOW, Desk
 from tests.unit.accounts.directory_base import DirectoryBase

@@ -32,9 +32,9 @@ from accounts.store.errors import Unavailable
 from accounts.store.seal import Seal
 from accounts.store.transaction import Write
 from gatepost.config import SecretFile
+from gatepost.key_pair import new_key
 from gatepost.snapshots.form import parse
 from gatepost.snapshots.recipients import RecipientPreferences, check_recipients
-from milters.keys.generate import new_key
 from msgauth.mail_address import MailAddress
 from tests.unit.accounts import files
 from tests.unit.accounts.desk import HASH, ME, NOW, OTHER_HASH, Desk

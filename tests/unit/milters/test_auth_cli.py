@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from gatepost.key_pair import new_key
 from milters.cli.auth import auth
-from milters.keys.generate import new_key
 from msgauth.keys import SigningKey
 
 ZONE = """

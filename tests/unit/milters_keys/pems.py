@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from milters.keys.generate import new_key
+from gatepost.key_pair import new_key
 from msgauth.keys import KeyType, SigningKey
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,24 @@ from tests.unit.accounts.desk import Desk
 
 WIDTH = 80
 PASSWORD = "correct horse battery"
+KEY = b"k" * 32
 
 
 class Shell:
+    """`more` are further lines of gatepost.toml. The database has a key to encrypt secrets with."""
+
     def __init__(self, folder: Path, settings: DatabaseSettings, more: str = "") -> None:
         self.folder = folder
         self.settings = settings
         self.config = folder / "gatepost.toml"
+        key = folder / "key"
+        key.write_text(base64.b64encode(KEY).decode())
+        key.chmod(0o600)
         # a hash as cheap as is allowed
         self.config.write_text(
             'hostname = "mx.example.org"\n'
             f"{more}\n"
-            f'[accounts.database]\nurl = "{settings.url}"\n'
+            f'[accounts.database]\nurl = "{settings.url}"\nkey_file = "{key}"\n'
             "[accounts.passwords]\nmemory = 8192\npasses = 1\n"
         )
 

@@ -49,9 +49,13 @@ def test_the_first_administrator(shell: Shell) -> None:
     assert (made["login"], made["role"], made["has_password"]) == ("root", "global", True)
     assert "domains" in shell.run("admin", "show", "root")
     assert shell.json("admin", "password", "root", typed=f"other {PASSWORD}")["version"] == 2
-    assert shell.json("admin", "set", "root", "--enabled", "no")["enabled"] is False
+    for words in (("set", "root", "--enabled", "no"), ("remove", "root", "--yes")):
+        assert "last global administrator" in shell.error("admin", *words)
+        assert "--last goes with --yes" in shell.usage("admin", *words[:2], "--last")
+    assert shell.json("admin", "set", "root", "--enabled", "no", "--last", "-y")["enabled"] is False
     assert "disabled" in shell.run("admin", "list")
-    assert shell.json("admin", "remove", "root", "--yes") == {"removed": "root"}
+    assert shell.json("admin", "set", "root", "--enabled", "yes")["enabled"] is True
+    assert shell.json("admin", "remove", "root", "--last", "--yes") == {"removed": "root"}
     assert "no administrator" in shell.error("admin", "show", "root")
 
 
@@ -80,7 +84,7 @@ def test_an_administrator_of_some_domains(filled: Shell) -> None:
 
 def test_a_token_is_shown_once(filled: Shell) -> None:
     result = filled.call(
-        *("token", "add", "Backup", "--scope", "domains:read", "--scope", "users:read"),
+        *("token", "add", "Backup", "--scope", "domains:read", "--scope", "mailboxes:read"),
         *("--user", ANNA, "--expires", "30d"),
     )
     text = result.stdout.strip()
@@ -88,7 +92,7 @@ def test_a_token_is_shown_once(filled: Shell) -> None:
     found = desk.read(lambda connection: tokens.find_by_text(connection, text, 0))
     desk.close()
     assert found is not None
-    assert (found.mailbox, found.scopes) == (ANNA, ("domains:read", "users:read"))
+    assert (found.mailbox, found.scopes) == (ANNA, ("domains:read", "mailboxes:read"))
     assert f"token {found.id}" in result.stderr
     number = str(found.id)
     everywhere = filled.run("token", "show", number) + filled.run("token", "list", "--json")
@@ -107,7 +111,7 @@ def test_tokens_are_listed_by_their_owner(filled: Shell) -> None:
     assert owners == [(None, None), ("root", None), (None, ANNA)]
     assert [one["mailbox"] for one in filled.json("token", "list", "--user", ANNA)] == [ANNA]
     assert "belongs to" in filled.error(
-        *("token", "add", "x", "--scope", "a", "--admin", "root", "--user", ANNA)
+        *("token", "add", "x", "--scope", "all:read", "--admin", "root", "--user", ANNA)
     )
 
 
@@ -119,5 +123,6 @@ def test_a_token_that_is_not_there(filled: Shell, number: str) -> None:
 
 def test_a_token_needs_a_scope(filled: Shell) -> None:
     assert "--scope" in filled.usage("token", "add", "x")
-    assert "as domains:read" in filled.error("token", "add", "x", "--scope", "DROP TABLE")
+    for scope in ("DROP TABLE", "users:read"):
+        assert "is one of: domains:read" in filled.error("token", "add", "x", "--scope", scope)
     assert "valid integer" in filled.usage("token", "show", "x")

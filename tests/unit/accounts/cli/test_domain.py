@@ -95,7 +95,7 @@ def test_what_is_not_there_is_said_in_one_line(shell: Shell) -> None:
 
 
 def test_a_list_has_all_pages(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("accounts.cli.output.MAX_PAGE", 2)
+    monkeypatch.setattr("accounts.cli.session.MAX_PAGE", 2)
     names = [f"d{number}.example" for number in range(5)]
     for name in reversed(names):
         shell.domain(name)

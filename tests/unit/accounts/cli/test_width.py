@@ -11,6 +11,7 @@ import click
 import pytest
 
 from accounts.cli.layout import columns
+from accounts.http.principals import SCOPES
 from gatepost.cli.__main__ import COMMANDS, gatepost
 from tests.unit.accounts.cli.shell import WIDTH, Shell
 
@@ -69,7 +70,8 @@ def long(shell: Shell) -> Shell:
     }
     shell.run("rule", "add", ADDRESS, "-", typed=json.dumps(rule))
     shell.run("admin", "add", "a" * 64, "--no-password", "--domains", DOMAIN)
-    shell.run("token", "add", wide, "--scope", "a" * 41 + ":" + "b" * 40, "--user", ADDRESS)
+    scopes = [word for scope in SCOPES for word in ("--scope", scope)]
+    shell.run("token", "add", wide, *scopes, "--user", ADDRESS)
     return shell
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from accounts.exchange.document import Document
+from accounts.sieve import parse_rule
 
 HASH = (
     "{ARGON2ID}$argon2id$v=19$m=8192,t=2,p=1$ABEiM0RVZneImaq7zN3u/w"
@@ -93,10 +94,20 @@ EVERYTHING = Document.model_validate(
                     {
                         "name": "Lists",
                         "enabled": False,
-                        "rule": {
-                            "if": [{"header": "List-Id", "has": "x"}],
-                            "then": {"to": "Lists"},
-                        },
+                        "rule": parse_rule(
+                            {
+                                "name": "Lists",
+                                "conditions": [
+                                    {
+                                        "kind": "header",
+                                        "names": ["List-Id"],
+                                        "match": "contains",
+                                        "values": ["x"],
+                                    }
+                                ],
+                                "actions": [{"kind": "fileinto", "mailbox": "Lists"}],
+                            }
+                        ).body(),
                     },
                 ),
                 "preferences": {

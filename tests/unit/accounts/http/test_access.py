@@ -32,8 +32,10 @@ FOREIGN = {
 # a body for each operation that takes one, as valid as it can be
 BODIES: dict[str, Any] = {
     "set-own-password": {"current_password": "x", "password": "y"},
+    "batch": {"operations": [{"operation": "get-me"}]},
     "add-domain": {"name": "c.example"},
     "add-mailbox": {"address": "new@b.example"},
+    "add-dkim-key": {"selector": "s9", "algorithm": "ed25519"},
     "rename-mailbox": {"address": "new@b.example"},
     "set-password": {"password": SECRET},
     "add-alias": {"address": "new@b.example", "targets": ["x@x.example"]},
@@ -75,7 +77,7 @@ def state(api: Api) -> Any:
 
 
 # those that somebody may do for oneself, where no other is named
-OWN = [o for o in OPERATIONS if not o.path.startswith("/me")]
+OWN = [o for o in OPERATIONS if not o.path.startswith("/me") and o.name != "batch"]
 
 
 def test_what_belongs_to_others(make_api: Callable[..., Api]) -> None:
@@ -112,6 +114,8 @@ def check_that_it_is_closed(api: Api, operation: Operation) -> None:
 
 def test_scopes(api: Api) -> None:
     for operation in OPERATIONS:
+        if operation.name == "batch":  # its parts need theirs
+            continue
         check_scopes(api, operation)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -57,12 +58,15 @@ def test_an_object_with_a_version(
         path = f"{where}/{made.json['id']}"
     assert api.call("POST", where, added).status == 409
     read = api.call("GET", path)
-    assert (read.status, read.json, read.tag) == (200, made.json, made.tag)
-    assert read.json in api.call("GET", where).json["items"]
+    assert (read.status, read.json | made.json, read.tag) == (200, read.json, made.tag)
+    # one domain alone is shown with how much is in it
+    counts = {"mailboxes": 0, "aliases": 0, "dkim_keys": 0} if where == "/domains" else {}
+    assert read.json == made.json | counts
+    assert made.json in api.call("GET", where).json["items"]
 
     changed = api.call("PATCH", path, change, headers=read.tag)
     assert changed.status == 200, changed.octets
-    assert changed.json == read.json | change | {
+    assert changed.json == made.json | change | {
         "version": read.json["version"] + 1,
         **({"changed": changed.json["changed"]} if "changed" in read.json else {}),
     }
@@ -73,7 +77,7 @@ def test_an_object_with_a_version(
     assert api.last().details["refused"].startswith("It was changed meanwhile")
     check_problem(api.call("PATCH", path, change), 428, "If-Match")
     check_problem(api.call("DELETE", path), 428, "If-Match")
-    assert api.call("GET", path).json == changed.json
+    assert api.call("GET", path).json == changed.json | counts
 
     gone = api.call("DELETE", path, headers=changed.tag)
     assert (gone.status, gone.octets) == (204, b"")
@@ -280,3 +284,75 @@ def test_administrators_cannot_shut_themselves_out(api: Api) -> None:
         )
     assert api.call("DELETE", "/administrators/ada", headers=tag).status == 204
     check_problem(api.call("GET", "/me", who=api.ada), 401)
+
+
+def test_the_last_global_administrator_stays(api: Api) -> None:
+    program, tag = api.token(["all:write"]), {"If-Match": "*"}
+    where = "/administrators/root"
+    ways: list[tuple[str, Any]] = [
+        ("PATCH", {"enabled": False}),
+        ("PATCH", {"role": "domains"}),
+        ("DELETE", None),
+    ]
+    for method, body in ways:
+        for query in ("", "last=false"):
+            told = api.call(method, where, body, who=program, headers=tag, query=query)
+            check_problem(told, 422, "root is the last global administrator who is enabled")
+        check_problem(
+            api.call(method, where, body, who=program, headers=tag, query="last=perhaps"), 422
+        )
+    change = partial(api.call, "PATCH", where, who=program, headers=tag)
+    assert change({"enabled": False}, query="last=true").json["enabled"] is False
+    change({"enabled": True})
+    api.call("POST", "/administrators", {"login": "second", "role": "global"})
+    assert api.call("DELETE", where, who=program, headers=tag).status == 204
+    where = "/administrators/second"
+    check_problem(api.call("DELETE", where, who=program, headers=tag), 422, "second is the last")
+    assert api.call("DELETE", where, who=program, headers=tag, query="last=true").status == 204
+
+
+def test_targets_are_added_and_removed(api: Api) -> None:
+    tag, path = {"If-Match": "*"}, "/aliases/x@a.example"
+    api.call("POST", "/aliases", {"address": "x@a.example", "targets": ["a@y.example"]})
+    change = {"add_targets": ["B@y.example", "anna@a.example"], "remove_targets": ["a@y.example"]}
+    made = api.call("PATCH", path, change, headers=tag)
+    assert made.json["targets"] == ["B@y.example", "anna@a.example"]
+    made = api.call("PATCH", path, {"remove_targets": ["ANNA@a.example"]}, headers=tag)
+    assert made.json["targets"] == ["B@y.example"]
+    for wrong, text in (
+        ({"remove_targets": ["no@y.example"]}, "does not lead to"),
+        ({"remove_targets": ["B@y.example"]}, "at least one"),
+        ({"add_targets": ["x"], "remove_targets": ["B@y.example"]}, "add_targets"),
+        ({"targets": ["c@y.example"], "add_targets": ["d@y.example"]}, "replaces all"),
+        ({"add_targets": ["x@a.example"]}, "x@a.example"),
+    ):
+        check_problem(api.call("PATCH", path, wrong, headers=tag), 422, text)
+    assert api.call("GET", path).json["targets"] == ["B@y.example"]
+
+
+def test_dkim_keys_are_drawn_or_taken_over(api: Api) -> None:
+    keys = "/domains/a.example/dkim-keys"
+    for body, algorithm in (
+        ({"selector": "r"}, "rsa"),
+        ({"selector": "e", "algorithm": "ed25519"}, "ed25519"),
+        ({"selector": "i", "private": ED25519.decode()}, "ed25519"),
+    ):
+        made = api.call("POST", keys, body, who=api.ada)
+        assert made.status == 201, made.octets
+        assert (made.json["algorithm"], made.json["state"]) == (algorithm, "new")
+        assert made.headers["location"] == f"/api/v1{keys}/{body['selector']}"
+        assert b"PRIVATE" not in made.octets
+    for wrong, field in (
+        ({"selector": "r", "algorithm": "dsa"}, "algorithm"),
+        ({"selector": "x", "algorithm": "rsa", "private": ED25519.decode()}, "algorithm"),
+        ({"selector": "x", "private": "x"}, "private"),
+        ({"selector": "a b"}, "selector"),
+    ):
+        refused = api.call("POST", keys, wrong)
+        check_problem(refused, 422)
+        assert refused.json["errors"][0]["field"] == field
+        assert api.last().details["refused"]
+    check_problem(api.call("POST", keys, {"selector": "r"}), 409)
+    foreign = api.call("POST", "/domains/b.example/dkim-keys", {"selector": "r"}, who=api.ada)
+    check_problem(foreign, 403)
+    assert "PRIVATE" not in str(api.audit())

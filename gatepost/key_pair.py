@@ -1,4 +1,4 @@
-"""Generator of key pairs, the only source of random numbers for keys (from OpenSSL)."""
+"""Generator of key pairs for DKIM, the only source of random numbers for them (from OpenSSL)."""
 
 from __future__ import annotations
 

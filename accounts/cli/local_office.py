@@ -1,0 +1,154 @@
+"""The operations done in this process, with the datastore of gatepost.toml."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Awaitable
+from http import HTTPStatus
+
+from accounts.attempt_settings import AttemptSettings
+from accounts.attempts import Attempts
+from accounts.cli.datastore import Datastore, actor
+from accounts.cli.office import Away, Declined, Done, Step
+from accounts.file import AccountsFile
+from accounts.http import batch, body
+from accounts.http.access import Forbidden
+from accounts.http.authentication import Authentication
+from accounts.http.call import Call
+from accounts.http.context import Clock, Succeeded
+from accounts.http.models.batch import BatchIn
+from accounts.http.principals import Principal, Role
+from accounts.http.problems import Problem, of_store
+from accounts.http.rates import Buckets
+from accounts.http.resources.table import BY_NAME
+from accounts.http.settings import HttpSettings
+from accounts.login import Login
+from accounts.lookup.ask import Answer, Ask
+from accounts.passwords import Password, PasswordSettings, PasswordWorkers
+from accounts.store.database import Database
+from accounts.store.errors import RefusalError, Unavailable
+from accounts.store.seal import Seal, SealError
+from accounts.store.transaction import Write
+
+
+class LocalOffice:
+    """`accounts.cli.office.Office` with the rights of whoever can write the database."""
+
+    def __init__(self, datastore: Datastore) -> None:
+        self._datastore = datastore
+        self._context = LocalContext(datastore.database, datastore.file)
+
+    def do(self, *steps: Step, dry_run: bool = False) -> list[Done]:
+        """Do all steps in one transaction, as `accounts.http.batch` does."""
+        parts = [step.as_part() for step in steps]
+        self._context.read_seal()
+        try:
+            # as it would be read over there
+            text = body.parse(body.written({"operations": parts, "dry_run": dry_run}))
+            wanted = body.validate(BatchIn, text)
+            context = self._context
+            call = Call(
+                context,
+                Authentication(context, Buckets()),
+                Principal(actor().name, Role.GLOBAL),
+                None,
+                {},
+            )
+            performed = batch.perform(call, BY_NAME, wanted.operations, wanted.dry_run)
+            answers = self._datastore.run_as_owner(performed)
+        except Problem as problem:
+            self._note(steps, problem.detail)
+            raise Declined(problem.sentence, problem.status) from None
+        except RefusalError as error:
+            if not error.action:
+                self._note(steps, str(error))
+            said = _problem(error)
+            raise Declined(said.sentence, said.status) from None
+        except Unavailable as error:
+            raise Away(f"the datastore is away, nothing was changed: {error}") from None
+        except SealError as error:
+            raise Declined(str(error), HTTPStatus.INTERNAL_SERVER_ERROR) from None
+        return [Done(one["body"], one["tag"], one["next"]) for one in answers]
+
+    def close(self) -> None:
+        """End the threads that hash passwords. The datastore is closed by who opened it."""
+        self._context.close()
+
+    def _note(self, steps: tuple[Step, ...], detail: str) -> None:
+        """Enter in the audit log that a change was refused before its transaction began."""
+        writes = [step for step in steps if BY_NAME[step.operation].is_write]
+        if not writes:
+            return
+        verb, _, noun = writes[0].operation.partition("-")
+        refusal = RefusalError(detail)
+        refusal.action = f"{noun}.{verb}"
+        refusal.subject = next(iter(writes[0].params.values()), "")
+
+        def refuse(_: Write) -> None:
+            raise refusal
+
+        with contextlib.suppress(RefusalError, Unavailable):
+            self._datastore.write(refuse)
+
+
+def _problem(error: RefusalError) -> Problem:
+    if isinstance(error, Forbidden):
+        return Problem(HTTPStatus.FORBIDDEN, str(error))
+    return of_store(error)
+
+
+class LocalContext:
+    """`accounts.http.context.Context` of a command."""
+
+    clock: Clock = staticmethod(time.time)
+    settings = HttpSettings()
+
+    def __init__(self, database: Database, file: AccountsFile) -> None:
+        self.database = database
+        self.attempts = Attempts(AttemptSettings(), os.urandom(32))
+        self.succeeded: Succeeded = _no_effects
+        self._file = file
+        self._seal: Seal | SealError | None = None
+        self._workers: PasswordWorkers | None = None
+
+    def read_seal(self) -> None:
+        """Read the key file, as the user who runs the command; an error is for who needs it."""
+        if self._seal is None:
+            try:
+                self._seal = Seal.read(self._file.accounts.database.key_file)
+            except SealError as error:
+                self._seal = error
+
+    @property
+    def seal(self) -> Seal:
+        """The keys that secrets are encrypted with; raises `SealError`."""
+        if isinstance(self._seal, Seal):
+            return self._seal
+        raise self._seal or SealError("the key file was not read")
+
+    @property
+    def workers(self) -> PasswordWorkers:
+        """The threads that hash passwords."""
+        if self._workers is None:
+            self._workers = PasswordWorkers(self.passwords)
+        return self._workers
+
+    @property
+    def passwords(self) -> PasswordSettings:
+        """The rules for new passwords."""
+        return self._file.accounts.passwords
+
+    def ask(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[Answer, ...]]:
+        """Raise `NotImplementedError`: nobody logs in here."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._workers is not None:
+            self._workers.close()
+
+
+def _no_effects(login: Login, password: Password, /) -> None:
+    """Do nothing."""

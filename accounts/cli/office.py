@@ -1,0 +1,81 @@
+"""The place where the commands have their work done: the datastore here, or the service's API.
+
+Both take the same operations, by their names in `accounts.http.resources.table`, and both answer
+with the same objects and the same sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Protocol
+
+import click
+
+AWAY = 75
+"""Exit status when nobody could do it now (EX_TEMPFAIL of sysexits.h)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation. `params` are those of its path, `match` is its If-Match."""
+
+    operation: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    query: Mapping[str, Any] = field(default_factory=dict)
+    match: str = "*"
+
+    def as_part(self) -> dict[str, Any]:
+        """Return it as `accounts.http.models.batch.BatchPart` reads it."""
+        return {
+            "operation": self.operation,
+            "params": dict(self.params),
+            "query": {name: value for name, value in self.query.items() if value is not None},
+            "body": None if self.body is None else dict(self.body),
+            "if_match": self.match,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The answer to a step: an object, or a list of them and the key of its next page."""
+
+    body: Any = None
+    tag: str | None = None
+    next: str | int | None = None
+
+
+class Office(Protocol):
+    """Does operations."""
+
+    def do(self, *steps: Step, dry_run: bool = False) -> list[Done]:
+        """Do all steps in one transaction, or none of them; `dry_run` undoes them.
+
+        Raises `Declined` and `Away`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the database or the connection."""
+        ...
+
+
+class Declined(click.ClickException):
+    """The operation is refused: nothing was written. The message is a sentence."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+    @property
+    def is_no_key(self) -> bool:
+        """Whether there is no such object, or cannot be one."""
+        return self.status in (HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+class Away(click.ClickException):
+    """Nobody can do it now."""
+
+    exit_code = AWAY

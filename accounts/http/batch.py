@@ -1,0 +1,194 @@
+"""Several operations in one transaction: all are done, or none.
+
+`gatepost domain` and the other commands do all their work so, with the datastore in this process
+or in the service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from accounts.eager import begin
+from accounts.http import access, body
+from accounts.http.call import Call, Matching, Reply
+from accounts.http.models.base import NoQuery
+from accounts.http.models.batch import BatchIn, BatchPart, BatchReply
+from accounts.http.operation import Operation, Reach
+from accounts.http.problems import FieldError, Problem
+from accounts.store.errors import RefusalError
+from accounts.store.transaction import Write
+
+T = TypeVar("T")
+
+MAX_PREPARED = 20
+"""Operations of a batch that set a password or draw a key: each keeps a processor busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Call):
+    """A call within a transaction that is open already. `later` is done when that has ended."""
+
+    connection: Connection | None = None
+    transaction: Write | None = None
+    later: list[Callable[[], None]] = field(default_factory=list)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Read within the transaction."""
+        assert self.connection is not None  # noqa: S101
+        return work(self.connection)
+
+    async def write(self, work: Callable[[Write], T]) -> T:
+        """Write within the transaction."""
+        assert self.transaction is not None  # noqa: S101
+        return work(self.transaction)
+
+    def after(self, work: Callable[[], None]) -> None:
+        """Do something when the transaction is kept."""
+        self.later.append(work)
+
+
+def batch(operations: Iterable[Operation]) -> Operation:
+    """Return the operation that does several of `operations`."""
+    by_name = {one.name: one for one in operations}
+
+    def writes(call: Call) -> bool:
+        named = {part.operation for part in call.body.operations}
+        return any(by_name[name].is_write for name in named if name in by_name)
+
+    async def handle(call: Call) -> Reply:
+        """Do several operations."""
+        return Reply(await perform(call, by_name, call.body.operations, call.body.dry_run))
+
+    return Operation(
+        name="batch",
+        method="POST",
+        path="/batch",
+        area="",
+        reach=Reach.SELF,
+        summary="Do several operations in one transaction",
+        handle=handle,
+        takes=BatchIn,
+        gives=BatchReply,
+        is_list=True,
+        is_alone=True,
+        writes=writes,
+    )
+
+
+async def perform(
+    call: Call, by_name: Mapping[str, Operation], parts: Sequence[BatchPart], dry_run: bool
+) -> list[dict[str, Any]]:
+    """Do operations in the name of `call.principal`; returns the fields of `BatchReply` for each.
+
+    Raises `Problem`, `Forbidden` and `StoreError`. Then nothing was done, and what was refused in
+    the transaction is in the audit log.
+    """
+    chosen = [(_operation(by_name, part.operation), part) for part in parts]
+    calls = [(one, _call(call, one, part)) for one, part in chosen]
+    if sum(one.prepare is not None for one, _ in calls) > MAX_PREPARED:
+        text = f"At most {MAX_PREPARED} operations of a batch set a password or add a key."
+        raise _wrong("operations", text)
+    for place, (one, made) in enumerate(calls):
+        if one.prepare is not None:
+            calls[place] = one, replace(made, prepared=await one.prepare(made))
+    writes = [one for one, _ in chosen if one.is_write]
+
+    later: list[Callable[[], None]] = []
+
+    def answers(connection: Connection, write: Write | None) -> list[dict[str, Any]]:
+        later.clear()  # it may be done again
+        return [_answer(one, _bound(made, connection, write, later)) for one, made in calls]
+
+    if not writes:
+        return await call.read(lambda connection: answers(connection, None))
+    noun = writes[0].name.partition("-")
+    subject = next(iter(next(part for one, part in chosen if one.is_write).params.values()), "")
+
+    def work(write: Write) -> list[dict[str, Any]]:
+        with write.attempt(f"{noun[2]}.{noun[0]}", subject):
+            return answers(write.connection, write)
+
+    if dry_run:
+        return await _rehearse(call, work)
+    replies = await call.write(work)
+    for rest in later:
+        rest()
+    return replies
+
+
+async def _rehearse(call: Call, work: Callable[[Write], T]) -> T:
+    """Return what `work` returns, and undo it; a refusal is entered in the audit log."""
+    try:
+        return await call.context.database.rehearse(call.actor, work)
+    except RefusalError as error:
+        refused = error  # Python takes the name away at the end of this block
+
+        def refuse(_: Write) -> T:
+            raise refused
+
+        return await call.write(refuse)
+
+
+def _operation(by_name: Mapping[str, Operation], name: str) -> Operation:
+    found = by_name.get(name)
+    if found is None or found.is_alone:
+        raise _wrong("operation", "There is no such operation, or it is no part of a batch.")
+    return found
+
+
+def _call(call: Call, operation: Operation, part: BatchPart) -> Call:
+    """Return the call of one operation: who may do it, and all that it says."""
+    access.check_role(call.principal, operation)
+    if sorted(part.params) != sorted(operation.parameters):
+        wanted = ", ".join(operation.parameters) or "none"
+        raise _wrong("params", f"The parameters of {operation.name} are: {wanted}.")
+    access.check_targets(call.principal, operation, part.params, None, complete=False)
+    query = body.validate(operation.query or NoQuery, part.query, strict=False)
+    matching = Matching.parse(part.if_match) if operation.matches else Matching(None)
+    given = None
+    if operation.takes is not None:
+        given = body.validate(operation.takes, {} if part.body is None else part.body)
+    elif part.body is not None:
+        raise _wrong("body", "This operation takes no body.")
+    touched = given if operation.takes is not None else query
+    access.check_targets(call.principal, operation, part.params, touched, complete=True)
+    return Call(
+        call.context,
+        call.authentication,
+        call.principal,
+        call.client,
+        part.params,
+        query,
+        given,
+        matching,
+    )
+
+
+def _bound(
+    call: Call, connection: Connection, write: Write | None, later: list[Callable[[], None]]
+) -> Part:
+    values = {one.name: getattr(call, one.name) for one in fields(call)}
+    return Part(**values, connection=connection, transaction=write, later=later)
+
+
+def _answer(operation: Operation, call: Part) -> dict[str, Any]:
+    reply = begin(operation.handle(call))
+    if not isinstance(reply, Reply):
+        raise TypeError(f"{operation.name} waits for something within a transaction")
+    return {
+        "status": operation.status.value,
+        "tag": reply.tag,
+        "next": reply.next,
+        "body": operation.shown(reply),
+    }
+
+
+def _wrong(field: str, text: str) -> Problem:
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, f"{field}: {text}", errors=[FieldError(field, text)]
+    )
