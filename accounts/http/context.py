@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from accounts.attempts import Attempts
+from accounts.autoconfig.settings import AutoconfigSettings
+from accounts.autoconfig.signer import Signer
 from accounts.http.settings import HttpSettings
 from accounts.login import Login
 from accounts.lookup.ask import Answer, Ask
@@ -65,6 +67,14 @@ class Context(Protocol):
         """The bounds of the API."""
 
     @property
+    def autoconfig(self) -> AutoconfigSettings:
+        """The servers that mail programs are told."""
+
+    @property
+    def signer(self) -> Signer | None:
+        """The signer of profiles; None without a key. Raises `SignerError`."""
+
+    @property
     def clock(self) -> Clock:
         """The clock of tokens and logins."""
 
@@ -94,3 +104,5 @@ class FixedContext:
     clock: Clock
     ask: Asking
     succeeded: Succeeded = _forget
+    autoconfig: AutoconfigSettings = field(default_factory=AutoconfigSettings)
+    signer: Signer | None = None
