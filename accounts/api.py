@@ -8,6 +8,8 @@ from typing import Protocol
 
 from accounts.answers import Answers
 from accounts.attempts import Attempts
+from accounts.autoconfig.settings import AutoconfigSettings
+from accounts.autoconfig.signer import Signer
 from accounts.http.application import application
 from accounts.http.context import Clock, Succeeded
 from accounts.http.server import HttpServer
@@ -40,6 +42,7 @@ class ApiContext:
         self.database = database
         self.succeeded = succeeded
         self._rules = rules
+        self._signer: tuple[AutoconfigSettings | None, Signer | None] = (None, None)
 
     @property
     def seal(self) -> Seal:
@@ -65,6 +68,20 @@ class ApiContext:
     def settings(self) -> HttpSettings:
         """The bounds of the API."""
         return self._rules().settings.http
+
+    @property
+    def autoconfig(self) -> AutoconfigSettings:
+        """The servers that mail programs are told."""
+        return self._rules().settings.autoconfig
+
+    @property
+    def signer(self) -> Signer | None:
+        """The signer of profiles, read once after each change of the configuration or its file."""
+        settings = self.autoconfig
+        if self._signer[0] is not settings:
+            secret = settings.profile_key_file
+            self._signer = (settings, None if secret is None else Signer.read(secret))
+        return self._signer[1]
 
     def ask(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[Answer, ...]]:
         """Ask the database about a login."""

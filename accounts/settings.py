@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from accounts.address import parse_domain
 from accounts.api_settings import ApiSettings
 from accounts.attempt_settings import AttemptSettings
+from accounts.autoconfig.settings import AutoconfigSettings
 from accounts.cache_settings import CacheSettings
 from accounts.dovecot_settings import DovecotSettings
 from accounts.http.settings import HttpSettings
@@ -175,6 +176,10 @@ class AccountsSettings(ServerSettings):
     attempts: AttemptSettings = Field(
         default_factory=AttemptSettings,
         description="How wrong passwords slow down further attempts.",
+    )
+    autoconfig: AutoconfigSettings = Field(
+        default_factory=AutoconfigSettings,
+        description="The servers that mail programs are told.",
     )
 
     @property

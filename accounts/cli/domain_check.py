@@ -10,6 +10,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from accounts.autoconfig.settings import AutoconfigSettings
 from accounts.cli.office import Step
 from accounts.cli.output import print_json
 from accounts.cli.session import Session, session_options
@@ -47,9 +48,15 @@ from gatepost.shortage import ShortageError
     "services",
     multiple=True,
     metavar="NAME=HOST:PORT",
-    help="A service that mail programs find by SRV records, as imaps=mail.example.org:993.",
+    help="A service that mail programs find by SRV records, as imaps=mail.example.org:993. By "
+    "default those of [accounts.autoconfig].",
 )
-@click.option("--web-host", metavar="HOST", help="The host of the autoconfig and MTA-STS files.")
+@click.option(
+    "--web-host",
+    metavar="HOST",
+    help="The host of the autoconfig and MTA-STS files. By default `web_host` of "
+    "[accounts.autoconfig].",
+)
 @click.option("--zone", is_flag=True, help="Print the records it should have as a zone file.")
 @click.option("--missing", is_flag=True, help="With --zone: only those that are not right.")
 @session_options()
@@ -59,6 +66,7 @@ def check(
     hosts: Sequence[str],
     senders: Sequence[str],
     services: Sequence[str],
+    web_host: str | None,
     zone: bool,
     missing: bool,
     **wishes: Any,
@@ -78,7 +86,8 @@ def check(
     expected = _expectations(
         hosts=[_host(text) for text in hosts or [session.file.hostname]],
         senders=senders,
-        services=dict(_service(text) for text in services),
+        services=_services(session.file.accounts.autoconfig, services),
+        web_host=web_host or session.file.accounts.autoconfig.web_host or None,
         dkim={
             key["selector"]: key["public_record"]
             for key in keys.body["items"]
@@ -127,6 +136,16 @@ def _host(text: str) -> dict[str, Any]:
         except ValueError:
             raise click.UsageError(f"--host: {address!r} is not an IP address") from None
     return {"name": name, "addresses": found}
+
+
+def _services(known: AutoconfigSettings, texts: Sequence[str]) -> dict[str, dict[str, Any] | None]:
+    """Return the services to expect: those of the configuration, with these laid over them."""
+    found: dict[str, dict[str, Any] | None] = {
+        key: server._asdict() for key, server in known.services.items()
+    }
+    if known.web_host and known.is_offered:
+        found["autodiscover"] = {"host": known.web_host, "port": 443}
+    return found | dict(_service(text) for text in texts)
 
 
 def _service(text: str) -> tuple[str, dict[str, Any] | None]:

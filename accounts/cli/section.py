@@ -90,6 +90,14 @@ class AccountsSection:
                 )
             except ValueError as error:
                 yield f"accounts.{key}", str(error)
+        secret = settings.autoconfig.profile_key_file
+        if secret is not None:
+            from accounts.autoconfig.signer import Signer, SignerError
+
+            try:
+                Signer.read(secret)
+            except SignerError as error:
+                yield "accounts.autoconfig.profile_key_file", str(error)
 
     def advice(self, settings: AccountsSettings) -> Iterator[tuple[str, str]]:
         """Warn about logins that others can listen to, and about large networks."""

@@ -14,8 +14,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from accounts.http import openapi
-from accounts.http.context import Context
+from accounts.http import autoconfig, openapi
+from accounts.http.context import ServedContext
 from accounts.http.dispatch import Dispatcher
 from accounts.http.operation import Operation
 from accounts.http.paths import ROOT
@@ -35,7 +35,7 @@ HEADERS: Final = (
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def application(context: Context) -> Starlette:
+def application(context: ServedContext) -> Starlette:
     """Return the application. It may be used in one event loop, that of the datastore."""
     dispatcher = Dispatcher(context)
     document = openapi.text().encode()
@@ -55,6 +55,7 @@ def application(context: Context) -> Starlette:
     for path in sorted(by_path, key=lambda path: ":path}" in path):
         methods = by_path[path]
         routes.append(Route(ROOT + path, _endpoint(dispatcher, methods), methods=list(methods)))
+    routes += autoconfig.routes(context, dispatcher)
     return Starlette(
         routes=routes,
         middleware=[Middleware(Headers)],

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from accounts.attempts import Attempts
+from accounts.autoconfig.settings import AutoconfigSettings
+from accounts.autoconfig.signer import Signer
 from accounts.http.settings import HttpSettings
 from accounts.login import Login
 from accounts.lookup.ask import Answer, Ask
@@ -77,6 +79,18 @@ class Context(Protocol):
         """The receiver of logins that were right."""
 
 
+class ServedContext(Context, Protocol):
+    """The interface that the application of the server expects, which also serves autoconfig."""
+
+    @property
+    def autoconfig(self) -> AutoconfigSettings:
+        """The servers that mail programs are told."""
+
+    @property
+    def signer(self) -> Signer | None:
+        """The signer of profiles; None without a key. Raises `SignerError`."""
+
+
 def _forget(login: Login, password: Password, /) -> None:
     """Leave no effects."""
 
@@ -94,3 +108,5 @@ class FixedContext:
     clock: Clock
     ask: Asking
     succeeded: Succeeded = _forget
+    autoconfig: AutoconfigSettings = field(default_factory=AutoconfigSettings)
+    signer: Signer | None = None

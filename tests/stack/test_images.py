@@ -18,6 +18,8 @@ READ = {
     "gatepost": "/opt/gatepost",
     "postfix": "/usr/share/postfix-image /usr/local/bin",
     "valkey": "/etc/valkey /usr/local/bin",
+    "webmail": "/etc/lighttpd /etc/php/8.4/cgi /etc/roundcube /usr/local/bin "
+    "/usr/share/roundcube /var/lib/roundcube/plugins",
 }
 """What each image reads at its start."""
 
@@ -25,6 +27,7 @@ PROGRAMS = {
     "gatepost": "python3.13-minimal libpython3.13-stdlib",
     "postfix": "postfix postfix-pcre",
     "valkey": "valkey-server valkey-tools",
+    "webmail": "lighttpd php8.4-cgi roundcube-core roundcube-plugins",
 }
 """Packages that each image installs and no Debian base has."""
 

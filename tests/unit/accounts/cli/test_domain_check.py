@@ -134,3 +134,32 @@ def test_a_bad_wish_is_wrong_usage(
     keyed: Shell, dns: dict[Any, Any], option: str, value: str, reason: str
 ) -> None:
     assert reason in keyed.usage("domain", "check", "example.org", option, value)
+
+
+def test_servers_of_mail_programs_are_expected(keyed: Shell, dns: dict[Any, Any]) -> None:
+    table = (
+        '[accounts.autoconfig]\nimaps = "mail.example.org:993"\n'
+        'submission = "mail.example.org:587"\nsieve = "mail.example.org:4190"\n'
+        'web_host = "www.example.org"\n'
+    )
+    keyed.config.write_text(keyed.config.read_text() + table)
+    zone = keyed.call("domain", "check", "example.org", "--zone").stdout
+    for record in (
+        "_imaps._tcp.example.org. 3600 IN SRV 0 1 993 mail.example.org.",
+        "_submission._tcp.example.org. 3600 IN SRV 0 1 587 mail.example.org.",
+        "_sieve._tcp.example.org. 3600 IN SRV 0 1 4190 mail.example.org.",
+        "_autodiscover._tcp.example.org. 3600 IN SRV 0 1 443 www.example.org.",
+        "autoconfig.example.org. 3600 IN CNAME www.example.org.",
+        "autodiscover.example.org. 3600 IN CNAME www.example.org.",
+    ):
+        assert record in zone, zone
+    assert "_pop3s" not in zone
+    # an option is stronger
+    options = ("--service", "imaps=other.example:1993", "--web-host", "web.example")
+    zone = keyed.call("domain", "check", "example.org", "--zone", *options).stdout
+    assert "SRV 0 1 1993 other.example." in zone
+    assert "CNAME web.example." in zone
+    dns["_imaps._tcp.example.org", "SRV"] = ("0 1 993 mail.example.org",)
+    text = keyed.call("domain", "check", "example.org").stdout
+    assert "Mail programs find no record of submission" in text
+    assert "Mail programs find no record of imaps" not in text

@@ -203,7 +203,7 @@ class Api:
             {name.decode(): value.decode() for name, value in start["headers"]},
             b"".join(one.get("body", b"") for one in rest),
         )
-        if answered.octets:
+        if answered.octets and "json" in answered.headers["content-type"]:
             answered.json = json.loads(answered.octets)
         return answered
 
