@@ -13,6 +13,7 @@ from accounts.attempt_settings import AttemptSettings
 from accounts.cache_settings import CacheSettings
 from accounts.http.settings import HttpSettings
 from accounts.password_settings import PasswordSettings
+from accounts.srs_settings import SrsSettings
 from accounts.store.settings import DatabaseSettings
 from gatepost.config import (
     DrainGrace,
@@ -35,7 +36,7 @@ class AccountsSettings(ServerSettings):
     listen: ServedAddresses = Field(
         default=(Inet("127.0.0.1", 10030),),
         description="The addresses or sockets for Postfix's socketmap, with the maps `domains`, "
-        "`mailboxes`, `aliases`, `senders`, `transport` and `relay`.",
+        "`mailboxes`, `aliases`, `senders`, `transport`, `relay` and `srs`.",
     )
     sasl_listen: MoreAddresses = Field(
         default=(Inet("127.0.0.1", 12345),),
@@ -133,6 +134,9 @@ class AccountsSettings(ServerSettings):
     passwords: PasswordSettings = Field(
         default_factory=PasswordSettings,
         description="How new passwords are stored, and which are taken.",
+    )
+    srs: SrsSettings = Field(
+        default_factory=SrsSettings, description="Bounce addresses for forwarded mail."
     )
     http: HttpSettings = Field(
         default_factory=HttpSettings, description="How much of the API anybody may use at a time."
