@@ -15,6 +15,7 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from accounts.lookup.ask import Answer, Ask, Lookup, Unavailable, Unresolvable
 from accounts.lookup.postfix import MAPS, Nothing
+from accounts.lookup.srs import SenderRewriting
 from accounts.lookup.terms import MAX_TARGETS, Terms
 from accounts.sources.cache import StaleCache
 from accounts.sources.source import Source
@@ -96,8 +97,8 @@ class _Way:
 class Answers:
     """Look-ups of one process, for any protocol.
 
-    `delimiter` is Postfix's recipient_delimiter. `clock` gives seconds since the epoch, and
-    `monotonic` seconds that only grow.
+    `delimiter` is Postfix's recipient_delimiter, `srs` makes bounce addresses. `clock` gives
+    seconds since the epoch, and `monotonic` seconds that only grow.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Answers:
         *,
         delimiter: str = "+",
         max_targets: int = MAX_TARGETS,
+        srs: SenderRewriting | None = None,
         observer: Observer | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -115,13 +117,14 @@ class Answers:
         self._cache = cache
         self._delimiter = delimiter
         self._max_targets = max_targets
+        self._srs = srs
         self._observer = observer or NoObserver()
         self._clock = clock
         self._monotonic = monotonic
 
     def terms(self) -> Terms:
         """Return the terms of a look-up that begins now."""
-        return Terms(int(self._clock()), self._delimiter, self._max_targets)
+        return Terms(int(self._clock()), self._delimiter, self._max_targets, self._srs)
 
     async def look_up(self, table: str, key: str) -> Result:
         """Answer one of Postfix's maps (`accounts.lookup.postfix.MAPS`); raises nothing.

@@ -24,6 +24,7 @@ from accounts.snapshots.access import TokenError, Tokens
 from accounts.sources.cache import CacheLimits, StaleCache
 from accounts.sources.choice import Connecting, make_source
 from accounts.sources.source import Source
+from accounts.srs_secrets import sender_rewriting
 from accounts.store.errors import StoreError
 from accounts.store.file import OpenedFile
 from accounts.store.seal import Seal, SealError
@@ -165,6 +166,7 @@ class _Build:
             self._source,
             self._cache,
             delimiter=settings.recipient_delimiter,
+            srs=sender_rewriting(settings.srs),
             observer=LookupCounts(),
         )
         if last is not None and last.settings.attempts == settings.attempts:

@@ -20,6 +20,7 @@ from accounts.dovecot_settings import DovecotSettings
 from accounts.http.settings import HttpSettings
 from accounts.password_settings import PasswordSettings
 from accounts.snapshots.settings import SnapshotSettings
+from accounts.srs_settings import SrsSettings
 from accounts.store.settings import DatabaseSettings
 from gatepost.config import (
     DrainGrace,
@@ -42,7 +43,7 @@ class AccountsSettings(ServerSettings):
     listen: ServedAddresses = Field(
         default=(Inet("127.0.0.1", 10030),),
         description="The addresses or sockets for Postfix's socketmap, with the maps `domains`, "
-        "`mailboxes`, `aliases`, `senders`, `transport` and `relay`.",
+        "`mailboxes`, `aliases`, `senders`, `transport`, `relay` and `srs`.",
     )
     sasl_listen: MoreAddresses = Field(
         default=(Inet("127.0.0.1", 12345),),
@@ -161,6 +162,9 @@ class AccountsSettings(ServerSettings):
     api: ApiSettings = Field(
         default_factory=ApiSettings,
         description="The service that the commands ask on a host without a file of the database.",
+    )
+    srs: SrsSettings = Field(
+        default_factory=SrsSettings, description="Bounce addresses for forwarded mail."
     )
     http: HttpSettings = Field(
         default_factory=HttpSettings, description="How much of the API anybody may use at a time."

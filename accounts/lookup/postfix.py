@@ -1,4 +1,4 @@
-"""Answers to Postfix's maps: domains, mailboxes, aliases, senders, transport and relay.
+"""Answers to Postfix's maps: domains, mailboxes, aliases, senders, transport, relay and srs.
 
 Postfix asks for a full address only, so extensions, alias domains, wildcards and catch-alls are
 resolved here. A rule returns the text for Postfix, or one of two kinds of "not found":
@@ -39,9 +39,13 @@ Rule: TypeAlias = Callable[[str, Terms], Lookup[Text]]
 
 
 def domains(key: str, terms: Terms) -> Lookup[Text]:
-    """Answer virtual_mailbox_domains: the name of a domain whose mailboxes are here."""
-    del terms
+    """Answer virtual_mailbox_domains: the name of a domain whose mailboxes are here.
+
+    The domain of bounce addresses is one, whether it has mailboxes or not.
+    """
     found = yield from _domain_of(key)
+    if found is None and terms.srs is not None and _parsed(key) == terms.srs.domain:
+        return terms.srs.domain
     if found is None or not found.in_force:
         return Nothing.UNKNOWN
     return Nothing.NO_ENTRY if found.final.is_relay else found.own.name
@@ -79,6 +83,8 @@ def mailboxes(key: str, terms: Terms) -> Lookup[Text]:
     address = read_key(key, terms.delimiter)
     if address is None:
         return Nothing.UNKNOWN
+    if _is_bounce_address(address, terms):
+        return Nothing.UNKNOWN if _restored(address, terms) is None else Nothing.NO_ENTRY
     found = yield from find(address, terms)
     match found.kind:
         case Kind.MAILBOX if found.mailbox is not None and found.mailbox.may_receive:
@@ -94,10 +100,13 @@ def aliases(key: str, terms: Terms) -> Lookup[Text]:
 
     A mailbox that delivers to itself alone has no entry. One that forwards and keeps a copy has
     itself among its targets, as it was asked for, so that Postfix does not ask for it again.
+    A bounce address that `srs` has made leads to the sender that it stands for.
     """
     address = read_key(key, terms.delimiter)
     if address is None:
         return Nothing.UNKNOWN
+    if _is_bounce_address(address, terms):
+        return _restored(address, terms) or Nothing.UNKNOWN
     found = yield from find(address, terms)
     if found.kind is Kind.FOREIGN:
         return Nothing.NO_ENTRY
@@ -139,6 +148,23 @@ def senders(key: str, terms: Terms) -> Lookup[Text]:
     return Nothing.NO_ENTRY if known else Nothing.UNKNOWN
 
 
+def srs(key: str, terms: Terms) -> Lookup[Text]:
+    """Answer sender_canonical_maps for forwarded mail: the bounce address in place of a sender.
+
+    Senders in domains of ours have none, whether the domain is in force or not, and neither has one
+    whose local part is in quotes.
+    """
+    address = read_key(key, terms.delimiter)
+    if terms.srs is None or address is None or address.typed is None:
+        return Nothing.NO_ENTRY
+    if address.domain == terms.srs.domain:
+        return Nothing.NO_ENTRY
+    if (yield from find_domain(address.domain)) is not None:
+        return Nothing.NO_ENTRY
+    rewritten = terms.srs.rewrite(address.typed, address.domain, terms.now)
+    return Nothing.NO_ENTRY if rewritten is None else rewritten
+
+
 MAPS: Mapping[str, Rule] = {
     "domains": domains,
     "mailboxes": mailboxes,
@@ -146,18 +172,34 @@ MAPS: Mapping[str, Rule] = {
     "senders": senders,
     "transport": transport,
     "relay": relay,
+    "srs": srs,
 }
 """The rules by the name that socketmap and the metrics have for them."""
 
 
 def _domain_of(key: str) -> Lookup[Domains | None]:
+    name = _parsed(key)
+    return None if name is None else (yield from find_domain(name))
+
+
+def _parsed(key: str) -> str | None:
+    """Return the domain of an address, or the one that `key` is; None when it is none."""
     if len(key) > MAX_KEY:
         return None
     try:
-        name = parse_domain(key.rpartition("@")[2])
+        return parse_domain(key.rpartition("@")[2])
     except AddressError:
         return None
-    return (yield from find_domain(name))
+
+
+def _is_bounce_address(address: Key, terms: Terms) -> bool:
+    return terms.srs is not None and terms.srs.is_ours(address.folded, address.domain)
+
+
+def _restored(address: Key, terms: Terms) -> str | None:
+    if terms.srs is None or address.typed is None:
+        return None
+    return terms.srs.restore(address.typed, terms.now)
 
 
 def _delivers_to_itself(found: Found) -> bool:

@@ -24,7 +24,7 @@ from accounts.protocols.table import (
 from accounts.protocols.table import has_control as _has_control
 from gatepost.conversation import Answered, StreamError
 
-TABLES: Final = ("domains", "mailboxes", "aliases", "senders", "transport", "relay")
+TABLES: Final = ("domains", "mailboxes", "aliases", "senders", "transport", "relay", "srs")
 """The names that main.cf may use behind the last colon of ``socketmap:inet:HOST:PORT:NAME``."""
 MAX_REPLY: Final = 100_000
 """Octets of a reply without its netstring: Postfix refuses a longer one."""

@@ -129,6 +129,28 @@ def test_nothing_is_found_in_the_image(
     assert checked.look() == (0, ["Postfix: ok"])
 
 
+def test_nothing_is_found_in_the_image_with_accounts(checked: Checked, tmp_path: Path) -> None:
+    for name in ("tls.key", "tls.crt"):
+        (tmp_path / name).touch()
+    settings = {
+        "POSTFIX_HOSTNAME": "mail.example.org",
+        "POSTFIX_ACCOUNTS": "inet:accounts:10030",
+        "POSTFIX_SASL": "inet:accounts:12345",
+        "POSTFIX_NEXT_HOP": "lmtp:inet:dovecot:24",
+        "POSTFIX_QUOTA": "inet:dovecot:12340",
+        "POSTFIX_REDIRECT_NETWORKS": "10.89.0.7/32",
+        "POSTFIX_MILTERS": "inet:milters:8891",
+        "POSTFIX_POLICY": "inet:policyd:10023",
+        "GATE_TLS": str(tmp_path),
+    }
+    render(ROOT / "images/postfix", checked.folder, settings)
+    # a parameter of Postfix 3.10
+    master = checked.folder / "master.cf"
+    master.write_text(master.read_text().replace("    -o smtpd_hide_client_session=yes\n", ""))
+    checked.toml = GROUND + "listen = 'inet:8891'\n" + STORE
+    assert checked.look() == (0, ["Postfix: ok"])
+
+
 def render(image: Path, folder: Path, settings: Mapping[str, str]) -> None:
     environment = {
         "PATH": os.environ["PATH"],

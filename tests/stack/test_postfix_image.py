@@ -81,6 +81,13 @@ def test_it_is_well_while_the_filters_are_away(run: Run) -> None:
             "check: mynetworks: this is 100% of the public addresses of IPv4, an open relay",
         ),
         ("POSTFIX_NETWORKS", "[::]/0", "100% of the public addresses of IPv6, an open relay"),
+        (
+            "POSTFIX_REDIRECT_NETWORKS",
+            "0.0.0.0/0",
+            "check: POSTFIX_REDIRECT_NETWORKS: this is 100% of the public addresses of IPv4",
+        ),
+        ("POSTFIX_REDIRECT_NETWORKS", "2001:db8::/32", "write IPv6 addresses in brackets"),
+        ("POSTFIX_OUTBOUND_TLS", "no", "render: POSTFIX_OUTBOUND_TLS is 'no': write may, encrypt"),
         ("GATE_WATCH_INTERVAL", "soon", "GATE_WATCH_INTERVAL is 'soon': write seconds, from 1"),
         ("GATE_WATCH_INTERVAL", "0", "run: GATE_WATCH_INTERVAL is '0': write seconds, from 1"),
     ],

@@ -12,6 +12,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tests.testbed.closing import Closing
@@ -111,11 +112,20 @@ class _Handler:
 class Sink(Closing):
     """A server in a thread of this process, from construction to `close()`.
 
-    With a `folder`, each message is also written there, as 001.eml and so on.
+    With a `folder`, each message is also written there, as 001.eml and so on. With `lmtp` it speaks
+    LMTP (RFC 2033).
     """
 
-    def __init__(self, *, host: str = LOOPBACK, port: int = 0, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        host: str = LOOPBACK,
+        port: int = 0,
+        folder: Path | None = None,
+        lmtp: bool = False,
+    ) -> None:
         self._handler = _Handler(folder)
+        self._protocol = LMTP if lmtp else SMTP
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sink", daemon=True)
         self._thread.start()
@@ -125,7 +135,7 @@ class Sink(Closing):
         self.port = int(self._server.sockets[0].getsockname()[1])
 
     def _session(self) -> SMTP:
-        return SMTP(
+        return self._protocol(
             self._handler,
             hostname="sink.gatepost.test",
             ident="sink",

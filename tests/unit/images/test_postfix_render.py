@@ -152,6 +152,174 @@ def test_who_logs_in_is_asked_about_too(tmp_path: Path) -> None:
     assert "end_of_data" not in without.master
 
 
+WITH_ACCOUNTS = {
+    "POSTFIX_HOSTNAME": "mail.example.org",
+    "POSTFIX_ACCOUNTS": "inet:accounts:10030",
+    "POSTFIX_SASL": "inet:accounts:12345",
+    "POSTFIX_NEXT_HOP": "lmtp:inet:dovecot:24",
+}
+
+
+def service(master: str, name: str) -> dict[str, str]:
+    """The parameters that a service of master.cf sets; the error says when there is none."""
+    (block,) = re.findall(
+        rf"^{re.escape(name)}[ \t].*\n((?:[ \t]+-o .*\n?)*)", master, re.MULTILINE
+    )
+    found = {}
+    for line in block.splitlines():
+        setting = line.strip().removeprefix("-o ").removeprefix("{ ").removesuffix(" }")
+        key, _, value = setting.partition("=")
+        found[key.strip()] = value.strip()
+    return found
+
+
+def test_accounts_answers_for_everything(tmp_path: Path) -> None:
+    rendered = render(tmp_path, {**WITH_ACCOUNTS, "POSTFIX_VERIFY_RECIPIENTS": "yes"})
+    assert rendered.status == 0, rendered.errors
+    maps = "socketmap:inet:accounts:10030"
+    expected = {
+        "virtual_mailbox_domains": f"{maps}:domains",
+        "virtual_mailbox_maps": f"{maps}:mailboxes",
+        "virtual_alias_maps": f"{maps}:aliases",
+        "virtual_alias_domains": "",
+        "virtual_transport": "lmtp:inet:dovecot:24",
+        "relay_domains": f"{maps}:relay",
+        "relay_recipient_maps": f"{maps}:relay",
+        "transport_maps": f"{maps}:transport",
+        "smtpd_sender_login_maps": f"{maps}:senders",
+        "smtpd_sasl_path": "inet:accounts:12345",
+        # an outage of the next hop makes nobody unknown
+        "gate_verify_restriction": "",
+    }
+    assert {name: rendered.main.get(name) for name in expected} == expected
+    assert "relay_transport" not in rendered.main
+
+
+def test_without_accounts_nothing_of_it_is_there(tmp_path: Path) -> None:
+    (tmp_path / "tls").mkdir()
+    settings = {**GOOD, "POSTFIX_SASL": "inet:dovecot:12345"}
+    rendered = render(tmp_path, settings, {"tls/tls.key": "-", "tls/tls.crt": "-"})
+    for word in ("socketmap", "pipemap", "forward", "10025", "10026"):
+        assert word not in rendered.master
+        assert not any(word in value for value in rendered.main.values())
+    for name in ("465", "587"):
+        parameters = service(rendered.master, name)
+        assert parameters["smtpd_sender_restrictions"] == ""
+        assert "cleanup_service_name" not in parameters
+        assert "smtpd_hide_client_session" not in parameters
+    assert rendered.main["smtp_tls_security_level"] == "may"
+
+
+def test_submission_with_accounts(tmp_path: Path) -> None:
+    (tmp_path / "tls").mkdir()
+    (tmp_path / "config").mkdir()
+    files = {
+        "tls/tls.key": "-",
+        "tls/tls.crt": "-",
+        "config/checks.cf": "header_checks = pcre:/config/a,\n  pcre:/config/b\n",
+    }
+    rendered = render(tmp_path, WITH_ACCOUNTS, files)
+    for name in ("465", "587"):
+        parameters = service(rendered.master, name)
+        assert (
+            parameters["smtpd_sender_restrictions"] == "reject_authenticated_sender_login_mismatch"
+        )
+        assert parameters["cleanup_service_name"] == "submission-cleanup"
+        assert parameters["smtpd_hide_client_session"] == "yes"
+    cleanup = service(rendered.master, "submission-cleanup")
+    # the administrator's own checks apply to our users' mail as to all other
+    theirs = "pcre:/config/a, pcre:/config/b"
+    assert cleanup == {
+        "syslog_name": "postfix/submission",
+        "header_checks": f"regexp:{IMAGE}/submission_headers, {theirs}",
+        "mime_header_checks": theirs,
+        "nested_header_checks": theirs,
+    }
+    kept = render(tmp_path, {**WITH_ACCOUNTS, "POSTFIX_CLEAN_HEADERS": "no"})
+    assert "submission-cleanup" not in kept.master
+    assert "smtpd_hide_client_session" not in kept.master
+
+
+def test_only_the_cleanup_of_forwarded_mail_rewrites_senders(tmp_path: Path) -> None:
+    rendered = render(tmp_path, WITH_ACCOUNTS)
+    assert rendered.main["sender_dependent_default_transport_maps"] == (
+        "pipemap:{socketmap:inet:accounts:10030:srs, static:{forward:[127.0.0.1]:10026}}"
+    )
+    assert "sender_canonical_maps" not in rendered.main
+    cleanup = service(rendered.master, "forward-cleanup")
+    assert cleanup["sender_canonical_maps"] == "socketmap:inet:accounts:10030:srs"
+    assert cleanup["sender_canonical_classes"] == "envelope_sender"
+    again = service(rendered.master, "127.0.0.1:10026")
+    assert again["cleanup_service_name"] == "forward-cleanup"
+    assert "no_milters" in again["receive_override_options"]
+    assert again["smtpd_relay_restrictions"] == "permit_mynetworks,reject"
+
+
+def test_a_quota_is_asked_for_mailboxes_and_before_the_policy_server(tmp_path: Path) -> None:
+    settings = {
+        **WITH_ACCOUNTS,
+        "POSTFIX_QUOTA": "inet:dovecot:12340",
+        "POSTFIX_POLICY": "inet:policyd:10023",
+    }
+    main = render(tmp_path, settings).main
+    mailboxes = "pipemap:{socketmap:inet:accounts:10030:mailboxes, static:gate_quota}"
+    assert main["gate_policy_restriction"] == (
+        f"check_recipient_access {mailboxes}, "
+        "check_policy_service { inet:policyd:10023, timeout=15s },"
+    )
+    assert main["smtpd_restriction_classes"] == "gate_quota"
+    # mail is not refused because Dovecot is away
+    assert main["gate_quota"] == (
+        "check_policy_service { inet:dovecot:12340, timeout=10s, default_action=DUNNO }"
+    )
+
+
+def test_redirects_come_from_the_mail_store_alone(tmp_path: Path) -> None:
+    settings = {**WITH_ACCOUNTS, "POSTFIX_REDIRECT_NETWORKS": "10.89.0.7/32"}
+    rendered = render(tmp_path, settings)
+    assert rendered.main["gate_redirect_networks"] == "10.89.0.7/32"
+    assert rendered.main["mynetworks"] == "127.0.0.0/8 [::1]/128"
+    redirects = service(rendered.master, "10025")
+    assert redirects["mynetworks"] == "$gate_redirect_networks"
+    assert redirects["smtpd_client_restrictions"] == "permit_mynetworks,reject"
+    assert redirects["smtpd_relay_restrictions"] == "permit_mynetworks,reject"
+    assert redirects["milter_macro_daemon_name"] == "ORIGINATING"
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, {"smtp_tls_security_level": "may"}),
+        (
+            {"POSTFIX_OUTBOUND_TLS": "dane"},
+            {"smtp_tls_security_level": "dane", "smtp_dns_support_level": "dnssec"},
+        ),
+        ({"POSTFIX_OUTBOUND_TLS": "encrypt"}, {"smtp_tls_security_level": "encrypt"}),
+        (
+            {"POSTFIX_MTA_STS": "inet:mta-sts:8461"},
+            {"smtp_tls_policy_maps": "socketmap:inet:mta-sts:8461:postfix"},
+        ),
+        (
+            {"POSTFIX_NEXT_HOP_CONNECTIONS": "4"},
+            {"lmtp_destination_concurrency_limit": "4", "relay_destination_concurrency_limit": "4"},
+        ),
+    ],
+)
+def test_other_settings(tmp_path: Path, settings: dict[str, str], expected: dict[str, str]) -> None:
+    main = render(tmp_path, {**GOOD, **settings}).main
+    names = {
+        "smtp_tls_security_level",
+        "smtp_dns_support_level",
+        "smtp_tls_policy_maps",
+        "lmtp_destination_concurrency_limit",
+        "relay_destination_concurrency_limit",
+    }
+    found = {name: main[name] for name in names & main.keys()}
+    assert found == {"smtp_tls_security_level": "may", **expected}
+    for name in ("smtpd_tls", "smtp_tls", "lmtp_tls"):
+        assert main[f"{name}_protocols"] == main[f"{name}_mandatory_protocols"] == ">=TLSv1.2"
+
+
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
@@ -164,6 +332,27 @@ def test_who_logs_in_is_asked_about_too(tmp_path: Path) -> None:
         ),
         ({"POSTFIX_NEXT_HOP": "mailstore"}, "POSTFIX_NEXT_HOP is 'mailstore': begin with smtp:"),
         ({"POSTFIX_PROXY": "true"}, "POSTFIX_PROXY is 'true': write yes or no"),
+        (
+            {"POSTFIX_ACCOUNTS": "accounts:10030"},
+            "POSTFIX_ACCOUNTS is 'accounts:10030': write inet:",
+        ),
+        ({"POSTFIX_ACCOUNTS": "inet:accounts"}, "POSTFIX_ACCOUNTS is 'inet:accounts': write inet:"),
+        ({"POSTFIX_ACCOUNTS": "inet:accounts:10030"}, "accounts knows the domains"),
+        (
+            {"POSTFIX_ACCOUNTS": "unix:/a", "POSTFIX_DOMAINS": "", "POSTFIX_NEXT_HOP": ""},
+            "POSTFIX_NEXT_HOP is not set: write where the mailboxes are",
+        ),
+        ({"POSTFIX_QUOTA": "inet:dovecot:12340"}, "POSTFIX_QUOTA needs POSTFIX_ACCOUNTS"),
+        ({"POSTFIX_CLEAN_HEADERS": "on"}, "POSTFIX_CLEAN_HEADERS is 'on': write yes or no"),
+        (
+            {"POSTFIX_OUTBOUND_TLS": "secure"},
+            "POSTFIX_OUTBOUND_TLS is 'secure': write may, encrypt",
+        ),
+        (
+            {"POSTFIX_OUTBOUND_TLS": "dane", "POSTFIX_MTA_STS": "inet:mta-sts:8461"},
+            "POSTFIX_MTA_STS and POSTFIX_OUTBOUND_TLS=dane exclude each other",
+        ),
+        ({"POSTFIX_NEXT_HOP_CONNECTIONS": "many"}, "is 'many': write a whole number from 1"),
         ({"POSTFIX_DNS_LISTS_THRESHOLD": "0"}, "POSTFIX_DNS_LISTS_THRESHOLD is '0': write a whole"),
     ],
 )

@@ -82,6 +82,8 @@ CASES: list[tuple[str, str, Text]] = [
     ("domains", "alias.example", "alias.example"),
     ("domains", "bücher.example", "xn--bcher-kva.example"),
     ("domains", "relay.example", NO_ENTRY),
+    # without a domain for bounce addresses
+    ("srs", "carol@other.example", NO_ENTRY),
     ("domains", "to-relay.example", NO_ENTRY),
     ("domains", "off.example", UNKNOWN),
     ("domains", "to-off.example", UNKNOWN),
