@@ -15,6 +15,7 @@ BUILDERS = ("as", "cc", "cpp", "g++", "gcc", "gdb", "ld", "make", "pip", "pip3",
 
 
 READ = {
+    "accounts": "/opt/gatepost",
     "gatepost": "/opt/gatepost",
     "postfix": "/usr/share/postfix-image /usr/local/bin",
     "valkey": "/etc/valkey /usr/local/bin",
@@ -22,6 +23,7 @@ READ = {
 """What each image reads at its start."""
 
 PROGRAMS = {
+    "accounts": "python3.13-minimal libpython3.13-stdlib",
     "gatepost": "python3.13-minimal libpython3.13-stdlib",
     "postfix": "postfix postfix-pcre",
     "valkey": "valkey-server valkey-tools",
@@ -55,7 +57,7 @@ def test_the_bill_of_materials_has_what_is_installed_and_no_more(
     named = {f"{one['name']} {one['version']}" for one in packages}
     debian = inside(image, "dpkg-query -W -f '${Package} ${Version}\\n'").splitlines()
     python = ""
-    if image == "gatepost":
+    if image in ("accounts", "gatepost"):
         python = inside(
             image,
             "/opt/gatepost/bin/python -c 'import importlib.metadata as m;"
