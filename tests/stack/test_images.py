@@ -16,6 +16,7 @@ BUILDERS = ("as", "cc", "cpp", "g++", "gcc", "gdb", "ld", "make", "pip", "pip3",
 
 READ = {
     "accounts": "/opt/gatepost",
+    "dovecot": "/usr/share/dovecot-image /usr/lib/dovecot-image /usr/local/bin /usr/share/dovecot",
     "gatepost": "/opt/gatepost",
     "postfix": "/usr/share/postfix-image /usr/local/bin",
     "valkey": "/etc/valkey /usr/local/bin",
@@ -24,6 +25,7 @@ READ = {
 
 PROGRAMS = {
     "accounts": "python3.13-minimal libpython3.13-stdlib",
+    "dovecot": "dovecot-core dovecot-imapd dovecot-flatcurve dovecot-sieve",
     "gatepost": "python3.13-minimal libpython3.13-stdlib",
     "postfix": "postfix postfix-pcre",
     "valkey": "valkey-server valkey-tools",
