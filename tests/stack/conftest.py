@@ -23,6 +23,8 @@ How to use it:
   pod as the kubelet does; ``stack.gatepost_toml(...)`` is the present one with keys laid over it.
 - ``stack.secrets["mail-tls"]`` and ``["mail-dkim"]`` are the folders of the Secrets: `update()`
   changes them; ``stack.metric("milters", NAME)`` reads a metric.
+- `mailboxes` is a pod with Dovecot and accounts (`tests.stack.mailboxes.Mailboxes`); its Sieve
+  scripts send mail to `world.sink`.
 - ``stack.stop()`` takes the whole pod down, its volumes stay; ``stack.start()`` plays it again.
 
 Postfix's postscreen lets a new client wait; `GREET_WAIT` shortens that. The greylist delays for
@@ -42,6 +44,8 @@ from typing import Any, Protocol
 import pytest
 
 from tests.conftest import WATCH
+from tests.stack import mailboxes as pod_of_mailboxes
+from tests.stack.mailboxes import Mailboxes
 from tests.stack.stack import (
     DNS_HOST,
     LOGIN_HOST,
@@ -178,3 +182,10 @@ def start_stack(network: Network, world: World) -> Iterator[StartStack]:
     finally:
         for stack in started:
             stack.remove()
+
+
+@pytest.fixture(scope="session")
+def mailboxes(network: Network, world: World) -> Iterator[Mailboxes]:
+    """A running pod of mailboxes for all tests that leave its settings as they found them."""
+    with pod_of_mailboxes.running(network) as running:
+        yield running

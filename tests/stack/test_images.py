@@ -15,6 +15,8 @@ BUILDERS = ("as", "cc", "cpp", "g++", "gcc", "gdb", "ld", "make", "pip", "pip3",
 
 
 READ = {
+    "accounts": "/opt/gatepost",
+    "dovecot": "/usr/share/dovecot-image /usr/lib/dovecot-image /usr/local/bin /usr/share/dovecot",
     "gatepost": "/opt/gatepost",
     "postfix": "/usr/share/postfix-image /usr/local/bin",
     "valkey": "/etc/valkey /usr/local/bin",
@@ -24,6 +26,8 @@ READ = {
 """What each image reads at its start."""
 
 PROGRAMS = {
+    "accounts": "python3.13-minimal libpython3.13-stdlib",
+    "dovecot": "dovecot-core dovecot-imapd dovecot-flatcurve dovecot-sieve",
     "gatepost": "python3.13-minimal libpython3.13-stdlib",
     "postfix": "postfix postfix-pcre",
     "valkey": "valkey-server valkey-tools",
@@ -58,7 +62,7 @@ def test_the_bill_of_materials_has_what_is_installed_and_no_more(
     named = {f"{one['name']} {one['version']}" for one in packages}
     debian = inside(image, "dpkg-query -W -f '${Package} ${Version}\\n'").splitlines()
     python = ""
-    if image == "gatepost":
+    if image in ("accounts", "gatepost"):
         python = inside(
             image,
             "/opt/gatepost/bin/python -c 'import importlib.metadata as m;"
