@@ -1,5 +1,5 @@
 # The words of this project: the developer, the hooks, the workflow and .ci/run all use them.
-.PHONY: help install demo lint format test unit fuzz stack bench chart manifest docs clean
+.PHONY: help install up down demo lint format test unit fuzz stack bench chart manifest docs clean
 VENV := .venv
 PY := $(VENV)/bin/python
 # Unit tests compute: one process for each core. The daemons' tests wait more than they compute: two
@@ -21,6 +21,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 install: $(VENV)/.installed ## the command and what it needs, into .venv
+
+up: ## a whole mail system in containers on this machine, with two users; needs podman, as root
+	@python3 -m tools.install up
+	@$(PY) -m tools.up
+
+down: ## end what `make up` started; KEEP=1 keeps its data
+	@$(PY) -m tools.up --down $(if $(KEEP),--keep)
 
 demo: ## real mail through a private Postfix, in one table; KEEP=1 leaves it running
 	@python3 -m tools.install demo
@@ -63,8 +70,9 @@ chart: ## lint, render and validate the Helm chart; needs helm
 	@python3 -m tools.install chart
 	$(PYTEST) $(JOBS) tests/chart
 
-manifest: ## write k8s/mail.yaml anew: the chart's default, rendered; needs helm
+manifest: ## write k8s/mail.yaml and k8s/mailboxes.yaml anew: the chart, rendered; needs helm
 	{ cat k8s/mail.head; helm template mail k8s/chart; } > k8s/mail.yaml
+	{ cat k8s/mailboxes.head; helm template mail k8s/chart -f k8s/mailboxes.values.yaml; } > k8s/mailboxes.yaml
 
 docs: $(VENV)/.installed ## write docs/reference/ anew from the code
 	$(VENV)/bin/gatepost config reference > docs/reference/configuration.md

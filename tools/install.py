@@ -49,6 +49,7 @@ PURPOSES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "fuzz": (("python3-venv", *_COMPILER, *_LIBMILTER), ("test",)),
     "stack": (("python3-venv", "iproute2", "swaks", "postfix", "podman"), ("unit", "lint")),
+    "up": (("python3-venv", "podman"), ("testbed",)),
     "chart": (("python3-venv",), ("unit", "lint", "chart")),
     "bench": (
         (

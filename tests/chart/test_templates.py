@@ -50,6 +50,9 @@ def test_every_probe_shakes_hands(values: Path) -> None:
         "policyd": ["gatepost", "probe", "policy"],
         "postfix": ["probe"],
         "valkey": ["probe"],
+        "accounts": ["gatepost", "probe", "socketmap"],
+        "dovecot": ["probe"],
+        "webmail": ["probe"],
     }
     for name, container in render(values.read_text()).containers().items():
         for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
@@ -61,9 +64,9 @@ def test_every_probe_shakes_hands(values: Path) -> None:
 def test_the_probes_ask_where_the_daemons_listen(values: Path) -> None:
     rendered = render(values.read_text())
     config = configuration(rendered)
-    for word, section in (("milters", "milters"), ("policyd", "policyd")):
+    for word in {"milters", "policyd", "accounts"} & set(rendered.containers()):
         command = rendered.containers()[word]["readinessProbe"]["exec"]["command"]
-        assert command[-1].removesuffix("@127.0.0.1") == config[section]["listen"]
+        assert command[-1].removesuffix("@127.0.0.1") == config[word]["listen"]
 
 
 @sets
@@ -76,8 +79,8 @@ def test_resources_are_asked_for(values: Path) -> None:
 @sets
 def test_no_secret_is_in_the_environment(values: Path) -> None:
     rendered = render(values.read_text())
-    # Valkey's own password is the one secret that the chart makes
-    assert set(rendered.kind("Secret")) <= {"mail-valkey"}
+    # the secrets that the chart makes: Valkey's password, and the keys of the mailboxes
+    assert set(rendered.kind("Secret")) <= {"mail-valkey", "mail-mailboxes"}
     for container in rendered.containers().values():
         for variable in container.get("env", []):
             assert "valueFrom" not in variable
@@ -134,7 +137,8 @@ def test_everything_is_denied_that_is_not_named(values: Path) -> None:
         for rule in policy["spec"].get("ingress", []):
             assert rule["ports"], name
             if "from" not in rule:
-                assert {port["port"] for port in rule["ports"]} <= {25, 465, 587}
+                open_to_all = {25, 465, 587, 10143, 10993, 10110, 10995, 14190, 8090}
+                assert {port["port"] for port in rule["ports"]} <= open_to_all
 
 
 @pytest.mark.parametrize(("values", "name"), [("pod-full", "pod"), ("services-full", "postfix")])

@@ -1,11 +1,12 @@
 {{- define "mail.postfix.component" -}}
 {{- /* Postfix delivers to the Internet and to the next hop, and queries the authentication service. */}}
 {{- $out := list 25 465 587 }}
-{{- range list .Values.mail.nextHop .Values.postfix.sasl }}
+{{- $nextHop := ternary "" .Values.mail.nextHop .Values.mailboxes.enabled }}
+{{- range list $nextHop .Values.postfix.sasl }}
   {{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" .) }}
   {{- if $port }}{{ $out = append $out (int $port) }}{{ end }}
 {{- end }}
-{{- if and (hasPrefix "lmtp:" .Values.mail.nextHop) (not (regexMatch ":[0-9]+$" .Values.mail.nextHop)) }}{{ $out = append $out 24 }}{{ end }}
+{{- if and (hasPrefix "lmtp:" $nextHop) (not (regexMatch ":[0-9]+$" $nextHop)) }}{{ $out = append $out 24 }}{{ end }}
 {{- range .Values.networkPolicy.extraEgressPorts }}{{ $out = append $out (int .) }}{{ end }}
 sharesPod: true
 dns: true
@@ -43,5 +44,10 @@ podVolumes: |
 
 {{- /* Whether submission can open: yes or nothing. */ -}}
 {{- define "mail.submission" -}}
-{{- if .Values.postfix.sasl }}yes{{ end }}
+{{- if or .Values.postfix.sasl .Values.mailboxes.enabled }}yes{{ end }}
+{{- end }}
+
+{{- /* The next hop of mail for the domains. */ -}}
+{{- define "mail.nextHop" -}}
+{{- ternary "lmtp:inet:127.0.0.1:10024" .Values.mail.nextHop .Values.mailboxes.enabled }}
 {{- end }}

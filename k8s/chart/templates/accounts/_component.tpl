@@ -1,0 +1,29 @@
+{{- define "mail.accounts.component" -}}
+runs: {{ .Values.mailboxes.enabled }}
+sharesPod: true
+init: true
+metrics: 9103
+dns: true
+{{- end }}
+
+{{- define "mail.accounts.config" -}}
+{{- dict
+  "listen" "unix:/run/gatepost/accounts"
+  "sasl_listen" "unix:/run/gatepost/auth"
+  "domains_listen" list
+  "mailboxes_listen" list
+  "aliases_listen" list
+  "dovecot_listen" "inet:8081@127.0.0.1"
+  "dict_listen" "unix:/run/gatepost/rules"
+  "http_listen" "inet:8080"
+  "socket_mode" "0666"
+  "metrics_listen" "inet:9103"
+  "database" (dict "url" "sqlite:////var/lib/gatepost/accounts/accounts.db" "key_file" "/secrets/mailboxes/seal")
+  "dovecot" (dict "doveadm_url" "http://127.0.0.1:18080" "doveadm_key_file" "/secrets/mailboxes/doveadm")
+  "srs" (dict "domain" .Values.mail.hostname "secret_file" "/secrets/mailboxes/srs") | toYaml }}
+{{- end }}
+
+{{- /* The name of the Secret with the files seal, doveadm and srs. */ -}}
+{{- define "mail.mailboxesSecret" -}}
+{{- .Values.mailboxes.secret | default (printf "%s-mailboxes" .Release.Name) }}
+{{- end }}

@@ -1,0 +1,20 @@
+{{- define "mail.dovecot.component" -}}
+runs: {{ .Values.mailboxes.enabled }}
+sharesPod: true
+metrics: 9104
+ingress:
+  - ports:
+      {{- range list 10143 10993 10110 10995 14190 }}
+      - port: {{ . }}
+      {{- end }}
+  {{- if .Values.postfix.proxy }}
+  - from:
+      {{- range .Values.mail.proxyNetworks }}
+      - ipBlock: {cidr: {{ . | quote }}}
+      {{- end }}
+    ports:
+      {{- range list 11143 11993 11110 11995 15190 }}
+      - port: {{ . }}
+      {{- end }}
+  {{- end }}
+{{- end }}

@@ -1,0 +1,1 @@
+"""A whole mail system in containers on this machine: `make up` and `make down`."""
