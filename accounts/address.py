@@ -41,11 +41,11 @@ _HOST = re.compile(
 )
 
 
-class AddressError(ValueError):
+class AccountAddressError(ValueError):
     """Text is no address or domain; the message is one sentence that says why."""
 
 
-class Address(NamedTuple):
+class AccountAddress(NamedTuple):
     """An address of ours or a target of forwarding, in the form this module describes.
 
     `str()` gives ``local@domain``.
@@ -62,24 +62,26 @@ class Address(NamedTuple):
 def parse_domain(text: str) -> str:
     """Return the domain in A-labels, lower case, without the final dot.
 
-    Raises `AddressError` for text that is no host name of RFC 5321 section 4.1.2, and for an IPv4
-    address.
+    Raises `AccountAddressError` for text that is no host name of RFC 5321 section 4.1.2, and for an
+    IPv4 address.
     """
     try:
         name = to_alabels(text)
     except DomainError:
-        raise AddressError(f"{_shown(text)} is not a domain name.") from None
+        raise AccountAddressError(f"{_shown(text)} is not a domain name.") from None
     if not _HOST.match(name):
-        raise AddressError(
+        raise AccountAddressError(
             f"{_shown(text)} is not a domain name of mail: a label has letters, digits and hyphens "
             "only, and no hyphen at its ends."
         )
     if name.rpartition(".")[2].isdigit():
-        raise AddressError(f"{_shown(text)} is not a domain name: its last label is a number.")
+        raise AccountAddressError(
+            f"{_shown(text)} is not a domain name: its last label is a number."
+        )
     return name
 
 
-def parse_mailbox_address(text: str) -> Address:
+def parse_mailbox_address(text: str) -> AccountAddress:
     """Return the address of a mailbox, or of an alias without a wildcard.
 
     The local part is a dot-atom (RFC 5322 section 3.2.3), also one of RFC 6531 with letters that
@@ -87,43 +89,43 @@ def parse_mailbox_address(text: str) -> Address:
     Quotes, spaces, controls, ``/``, ``*`` and a hyphen at the start are not allowed: the name
     becomes part of paths, of configurations and of Postfix's tables.
 
-    Raises `AddressError`.
+    Raises `AccountAddressError`.
     """
     return _parse_own(text, _ASCII_LOCAL)
 
 
-def parse_alias_address(text: str) -> Address:
+def parse_alias_address(text: str) -> AccountAddress:
     """Return the address of an alias: as that of a mailbox, and ``*`` stands for any characters.
 
-    Raises `AddressError`.
+    Raises `AccountAddressError`.
     """
     return _parse_own(text, _ASCII_PATTERN)
 
 
-def parse_target(text: str) -> Address:
+def parse_target(text: str) -> AccountAddress:
     """Return an address that mail is forwarded to: any that SMTP can carry.
 
     A local part may be quoted, and keeps its case, because it belongs to another host. Domains may
     have an underscore. An address literal (``user@[192.0.2.1]``) is not allowed.
 
-    Raises `AddressError`.
+    Raises `AccountAddressError`.
     """
     local, domain_text = _split(text)
     try:
         domain = to_alabels(domain_text)
     except DomainError:
-        raise AddressError(f"{_shown(domain_text)} is not a domain name.") from None
+        raise AccountAddressError(f"{_shown(domain_text)} is not a domain name.") from None
     local = unicodedata.normalize("NFC", local)
     _check_length(local, domain, text)
     if not local.isprintable():
-        raise AddressError(f"{_shown(text)} has a character that cannot be printed.")
+        raise AccountAddressError(f"{_shown(text)} has a character that cannot be printed.")
     if _QUOTED.match(local):
-        return Address(local, domain)
+        return AccountAddress(local, domain)
     if not _ASCII_TARGET.match(_with_letters(local)):
-        raise AddressError(_bad_local_part(text))
+        raise AccountAddressError(_bad_local_part(text))
     if local.startswith("-"):
-        raise AddressError(f"{_shown(text)} begins with a hyphen.")
-    return Address(local, domain)
+        raise AccountAddressError(f"{_shown(text)} begins with a hyphen.")
+    return AccountAddress(local, domain)
 
 
 def fold_local_part(text: str) -> str:
@@ -134,41 +136,45 @@ def fold_local_part(text: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
 
 
-def _parse_own(text: str, allowed: re.Pattern[str]) -> Address:
+def _parse_own(text: str, allowed: re.Pattern[str]) -> AccountAddress:
     local_text, domain_text = _split(text)
     domain = parse_domain(domain_text)
     local = fold_local_part(local_text)
     _check_length(local, domain, text)
     if not local.isascii():
         if not local.isprintable():
-            raise AddressError(f"{_shown(text)} has a character that cannot be printed.")
+            raise AccountAddressError(f"{_shown(text)} has a character that cannot be printed.")
         # RFC 8265 section 3.3: two spellings that look the same must not be two names
         if unicodedata.normalize("NFKC", local) != local:
-            raise AddressError(f"{_shown(text)} has a character that stands for another one.")
+            raise AccountAddressError(
+                f"{_shown(text)} has a character that stands for another one."
+            )
     if not allowed.match(_with_letters(local)):
-        raise AddressError(_bad_local_part(text))
+        raise AccountAddressError(_bad_local_part(text))
     if local.startswith("-"):
-        raise AddressError(f"{_shown(text)} begins with a hyphen.")
-    return Address(local, domain)
+        raise AccountAddressError(f"{_shown(text)} begins with a hyphen.")
+    return AccountAddress(local, domain)
 
 
 def _split(text: str) -> tuple[str, str]:
     if len(text) > 4 * MAX_ADDRESS:  # bounds the work below; no valid address shrinks that much
-        raise AddressError(f"The address is longer than {MAX_ADDRESS} octets.")
+        raise AccountAddressError(f"The address is longer than {MAX_ADDRESS} octets.")
     local, at, domain = text.rpartition("@")
     if not at:
-        raise AddressError(f"{_shown(text)} is not an address: it has no @.")
+        raise AccountAddressError(f"{_shown(text)} is not an address: it has no @.")
     if not local:
-        raise AddressError(f"{_shown(text)} has nothing before the @.")
+        raise AccountAddressError(f"{_shown(text)} has nothing before the @.")
     return local, domain
 
 
 def _check_length(local: str, domain: str, text: str) -> None:
     octets = len(local) if local.isascii() else len(local.encode("utf-8", "surrogatepass"))
     if octets > MAX_LOCAL_PART:
-        raise AddressError(f"{_shown(text)} has more than {MAX_LOCAL_PART} octets before the @.")
+        raise AccountAddressError(
+            f"{_shown(text)} has more than {MAX_LOCAL_PART} octets before the @."
+        )
     if octets + 1 + len(domain) > MAX_ADDRESS:
-        raise AddressError(f"{_shown(text)} is longer than {MAX_ADDRESS} octets.")
+        raise AccountAddressError(f"{_shown(text)} is longer than {MAX_ADDRESS} octets.")
 
 
 def _with_letters(local: str) -> str:

@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
-from accounts.lookup.ask import Answer, Ask, Lookup, Unavailable, Unresolvable
+from accounts.lookup.ask import Ask, AskAnswer, LookupSteps, Unavailable, Unresolvable
 from accounts.lookup.postfix import MAPS, Nothing
 from accounts.lookup.srs import SenderRewriting
-from accounts.lookup.terms import MAX_TARGETS, Terms
+from accounts.lookup.terms import MAX_TARGETS, LookupTerms
 from accounts.sources.cache import StaleCache
 from accounts.sources.source import Source
 from gatepost.logs import get_logger
@@ -31,26 +31,26 @@ log = get_logger("accounts")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundText:
     """There is an answer; `text` is what Postfix gets."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class NotFound:
+class NothingFound:
     """The database has nothing under that key."""
 
 
 @dataclass(frozen=True, slots=True)
-class Temporary:
+class TemporaryAnswer:
     """It could not be found out; `reason` is one line for the log and the client."""
 
     reason: str
 
 
-Result: TypeAlias = Found | NotFound | Temporary
-NOT_FOUND = NotFound()
+LookupResult: TypeAlias = FoundText | NothingFound | TemporaryAnswer
+NOT_FOUND = NothingFound()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +122,11 @@ class Answers:
         self._clock = clock
         self._monotonic = monotonic
 
-    def terms(self) -> Terms:
+    def terms(self) -> LookupTerms:
         """Return the terms of a look-up that begins now."""
-        return Terms(int(self._clock()), self._delimiter, self._max_targets, self._srs)
+        return LookupTerms(int(self._clock()), self._delimiter, self._max_targets, self._srs)
 
-    async def look_up(self, table: str, key: str) -> Result:
+    async def look_up(self, table: str, key: str) -> LookupResult:
         """Answer one of Postfix's maps (`accounts.lookup.postfix.MAPS`); raises nothing.
 
         `key` is as Postfix sent it, decoded. A map that does not exist is a temporary error: the
@@ -135,7 +135,7 @@ class Answers:
         rule = MAPS.get(table)
         if rule is None:
             self._observer.answered("other", "temporary", is_stale=False)
-            return Temporary("there is no such map")
+            return TemporaryAnswer("there is no such map")
         way = _Way()
         try:
             terms = self.terms()
@@ -143,20 +143,20 @@ class Answers:
             if text is Nothing.UNKNOWN and way.rounds > SURE_ROUNDS:
                 text = await self._drive(rule(key, terms), way)
             if text is Nothing.UNKNOWN and way.is_doubtful:
-                result: Result = Temporary("the database is away")
+                result: LookupResult = TemporaryAnswer("the database is away")
             else:
-                result = NOT_FOUND if isinstance(text, Nothing) else Found(text)
+                result = NOT_FOUND if isinstance(text, Nothing) else FoundText(text)
         except Unavailable:
-            result = Temporary("the database is away")
+            result = TemporaryAnswer("the database is away")
         except Unresolvable as error:
-            result = Temporary(str(error))
+            result = TemporaryAnswer(str(error))
         except Exception:  # a mistake of ours must not refuse mail
             log.exception("a mistake in a look-up", table=table, key=key[:200])
-            result = Temporary("internal error")
+            result = TemporaryAnswer("internal error")
         self._observer.answered(table, _WORDS[type(result)], way.is_stale)
         return result
 
-    async def drive(self, lookup: Lookup[T]) -> Driven[T]:
+    async def drive(self, lookup: LookupSteps[T]) -> Driven[T]:
         """Run any look-up and return its result; raises `Unavailable` and what the look-up raises.
 
         Its rows may come from the cache, all but those of the table ``login``.
@@ -165,12 +165,12 @@ class Answers:
         result = await self._drive(lookup, way)
         return Driven(result, way.is_stale, way.is_doubtful)
 
-    async def ask(self, asks: Sequence[Ask]) -> tuple[Answer, ...]:
+    async def ask(self, asks: Sequence[Ask]) -> tuple[AskAnswer, ...]:
         """Ask the database and nothing else, as for a login; raises `Unavailable`."""
         answers = self._source.ask(asks)
         return answers if isinstance(answers, tuple) else await answers
 
-    async def _drive(self, lookup: Lookup[T], way: _Way) -> T:
+    async def _drive(self, lookup: LookupSteps[T], way: _Way) -> T:
         source = self._source
         try:
             asks = next(lookup)
@@ -191,7 +191,7 @@ class Answers:
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
 
-    def _recall(self, asks: Sequence[Ask], way: _Way) -> tuple[Answer, ...] | None:
+    def _recall(self, asks: Sequence[Ask], way: _Way) -> tuple[AskAnswer, ...] | None:
         """Return what the cache has; None unless it has all of it."""
         way.is_stale = True
         now, generation = self._monotonic(), self._source.generation
@@ -205,8 +205,8 @@ class Answers:
         return tuple(answers)
 
 
-_WORDS: dict[type[Result], str] = {
-    Found: "found",
-    NotFound: "not_found",
-    Temporary: "temporary",
+_WORDS: dict[type[LookupResult], str] = {
+    FoundText: "found",
+    NothingFound: "not_found",
+    TemporaryAnswer: "temporary",
 }

@@ -14,11 +14,11 @@ from accounts.http.application import application
 from accounts.http.context import Clock, Succeeded
 from accounts.http.server import HttpServer
 from accounts.http.settings import HttpSettings
-from accounts.lookup.ask import Answer, Ask
+from accounts.lookup.ask import Ask, AskAnswer
 from accounts.passwords import PasswordSettings, PasswordWorkers
 from accounts.settings import AccountsSettings
 from accounts.store.database import Database
-from accounts.store.seal import Seal
+from accounts.store.seal import SecretSeal
 
 
 class ApiRules(Protocol):
@@ -28,7 +28,7 @@ class ApiRules(Protocol):
     answers: Answers
     attempts: Attempts
     workers: PasswordWorkers
-    seal: Seal
+    seal: SecretSeal
 
 
 class ApiContext:
@@ -45,7 +45,7 @@ class ApiContext:
         self._signer: tuple[AutoconfigSettings | None, Signer | None] = (None, None)
 
     @property
-    def seal(self) -> Seal:
+    def seal(self) -> SecretSeal:
         """The keys that secrets in the datastore are encrypted with."""
         return self._rules().seal
 
@@ -83,7 +83,7 @@ class ApiContext:
             self._signer = (settings, None if secret is None else Signer.read(secret))
         return self._signer[1]
 
-    def ask(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[Answer, ...]]:
+    def ask(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[AskAnswer, ...]]:
         """Ask the database about a login."""
         return self._rules().answers.ask(asks)
 

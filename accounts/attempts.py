@@ -26,7 +26,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from accounts.attempt_settings import MAX_HOLD, AttemptSettings
 
-Client: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+ClientAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 PRINT: Final = 8
 """Octets of a fingerprint of a wrong password."""
@@ -40,7 +40,7 @@ KNOWN_EACH: Final = 16
 """Networks that are known for one account."""
 
 
-class Rule(NamedTuple):
+class DelayRule(NamedTuple):
     """How many wrong passwords are free, and the first and longest wait in seconds."""
 
     free: int
@@ -63,13 +63,13 @@ class Seen(NamedTuple):
     ready: float = 0.0
 
 
-def wait_for(seen: Seen, now: float, rule: Rule) -> float:
+def wait_for(seen: Seen, now: float, rule: DelayRule) -> float:
     """Return the seconds to wait, 0 when the clock was set back."""
     wait = seen.ready - now
     return 0.0 if wait > rule.longest + MAX_HOLD else max(0.0, wait)
 
 
-def reserve(seen: Seen, start: float, rule: Rule, under_way: int) -> Seen:
+def reserve(seen: Seen, start: float, rule: DelayRule, under_way: int) -> Seen:
     """Return what is seen after an attempt is let in that is checked at `start`.
 
     The time of the next one is set at once, as if this one were wrong, so that attempts at the
@@ -83,7 +83,7 @@ def forget(seen: Seen, now: float, after: float) -> Seen:
     return Seen() if seen.wrong and not -MAX_HOLD <= now - seen.last < after else seen
 
 
-class Kind(Enum):
+class AttemptKind(Enum):
     """Answer to an attempt: checked now, later, or as the one before."""
 
     CHECK = "check"
@@ -139,7 +139,7 @@ class _Table:
     passwords as make it wait. `evicted` counts entries that went before their time.
     """
 
-    def __init__(self, size: int, rule: Rule, after: float) -> None:
+    def __init__(self, size: int, rule: DelayRule, after: float) -> None:
         self.rule = rule
         self.evicted = 0
         self._size = size
@@ -182,16 +182,16 @@ class _Level(NamedTuple):
     """A count that an attempt is part of; `table` is None for a network that is known."""
 
     entry: _Entry
-    rule: Rule
+    rule: DelayRule
     table: _Table | None
     name: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Decision:
+class AttemptDecision:
     """Decision about an attempt. One of kind CHECK must be ended with `Attempts.end`."""
 
-    kind: Kind
+    kind: AttemptKind
     seconds: float = 0.0
     levels: tuple[_Level, ...] = field(repr=False, default=())
     account: str = ""
@@ -209,8 +209,8 @@ class Attempts:
         self._settings = settings
         self._key = key
         first = settings.first_delay
-        account = Rule(settings.free_account, first, settings.account_delay)
-        network = Rule(settings.free_network, first, settings.network_delay)
+        account = DelayRule(settings.free_account, first, settings.account_delay)
+        network = DelayRule(settings.free_network, first, settings.network_delay)
         self._accounts = _Table(settings.entries, account, settings.forget)
         self._networks = _Table(settings.entries, network, settings.forget)
         self._known: OrderedDict[str, OrderedDict[str, _Entry]] = OrderedDict()
@@ -226,7 +226,9 @@ class Attempts:
         """The number of accounts, networks and known networks that are remembered."""
         return len(self._accounts) + len(self._networks) + self._known_size
 
-    def decide(self, account: str, client: Client | None, password: bytes, now: float) -> Decision:
+    def decide(
+        self, account: str, client: ClientAddress | None, password: bytes, now: float
+    ) -> AttemptDecision:
         """Decide about an attempt, before anything is known about the account.
 
         `client` is the address of the person, None when it is not known. Accounts that do not
@@ -244,13 +246,13 @@ class Attempts:
         first = levels[0].entry
         wrong_at = first.wrong_at(mark)
         if wrong_at is not None and 0 <= now - wrong_at < self._settings.repeat:
-            return Decision(Kind.REPEATED)
+            return AttemptDecision(AttemptKind.REPEATED)
         crowd = levels[1].entry.under_way if len(levels) > 1 else {}
         if first.under_way.get(mark, 0) >= SAME or sum(crowd.values()) >= IN_FLIGHT:
-            return Decision(Kind.LATER, self._settings.first_delay)
+            return AttemptDecision(AttemptKind.LATER, self._settings.first_delay)
         wait = max(wait_for(level.entry.seen, now, level.rule) for level in levels)
         if wait > self._settings.hold:
-            return Decision(Kind.LATER, wait)
+            return AttemptDecision(AttemptKind.LATER, wait)
         for entry, rule, table, name in levels:
             entry.under_way[mark] = entry.under_way.get(mark, 0) + 1
             if entry.wrong_at(mark) is None:
@@ -260,9 +262,9 @@ class Attempts:
                 entry.seen = reserve(entry.seen, now + wait, rule, distinct)
             if table is not None:
                 table.keep(name, entry, now)
-        return Decision(Kind.CHECK, wait, tuple(levels), account, network, mark)
+        return AttemptDecision(AttemptKind.CHECK, wait, tuple(levels), account, network, mark)
 
-    def end(self, decision: Decision, right: bool | None, now: float) -> None:
+    def end(self, decision: AttemptDecision, right: bool | None, now: float) -> None:
         """Say how an attempt of kind CHECK ended: True right, False wrong, None without a result.
 
         Without a result means that the password could not be checked, or that it was right and
@@ -291,7 +293,7 @@ class Attempts:
         named = hashlib.blake2b(account.encode("utf-8", "surrogatepass"), key=self._key)
         return hashlib.blake2b(password, key=named.digest(), digest_size=PRINT).digest()
 
-    def _network(self, client: Client | None) -> tuple[str, bool]:
+    def _network(self, client: ClientAddress | None) -> tuple[str, bool]:
         """Return the name of the network, and whether there is a limit for all of its attempts."""
         if client is None:
             return "unknown", False

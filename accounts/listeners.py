@@ -14,12 +14,12 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
-from accounts.protocols.dovecot_auth import AuthConnection, Login, Verdict
+from accounts.protocols.dovecot_auth import AuthConnection, AuthRequest, Verdict
 from accounts.protocols.dovecot_dict import DictConnection
-from accounts.protocols.dovecot_dict import Reply as DictReply
-from accounts.protocols.dovecot_dict import Request as DictRequest
+from accounts.protocols.dovecot_dict import DictReply as DictReply
+from accounts.protocols.dovecot_dict import DictRequest as DictRequest
 from accounts.protocols.socketmap import TABLES, SocketmapConnection
-from accounts.protocols.table import Answer, Lookup
+from accounts.protocols.table import TableAnswer, TableLookup
 from accounts.protocols.tcp_table import TcpTableConnection
 from gatepost.daemon import ConnectionBounds, RequestServer, ServerCounts
 from gatepost.logs import get_logger
@@ -66,10 +66,10 @@ _Bounds = Callable[[], ConnectionBounds]
 
 
 def socketmap_server(
-    answer: Callable[[Lookup], Answer | Awaitable[Answer]],
+    answer: Callable[[TableLookup], TableAnswer | Awaitable[TableAnswer]],
     bounds: _Bounds = lambda: TABLE_BOUNDS,
     tables: Collection[str] = TABLES,
-) -> RequestServer[Lookup, Answer]:
+) -> RequestServer[TableLookup, TableAnswer]:
     """Return a server of socketmap_table(5) for these tables."""
     return RequestServer(
         lambda: SocketmapConnection(tables), answer, bounds, *_counts_and_log("socketmap")
@@ -78,9 +78,9 @@ def socketmap_server(
 
 def tcp_table_server(
     table: str,
-    answer: Callable[[Lookup], Answer | Awaitable[Answer]],
+    answer: Callable[[TableLookup], TableAnswer | Awaitable[TableAnswer]],
     bounds: _Bounds = lambda: TABLE_BOUNDS,
-) -> RequestServer[Lookup, Answer]:
+) -> RequestServer[TableLookup, TableAnswer]:
     """Return a server of tcp_table(5) for one table."""
     return RequestServer(
         lambda: TcpTableConnection(table), answer, bounds, *_counts_and_log(f"tcp_table_{table}")
@@ -88,9 +88,9 @@ def tcp_table_server(
 
 
 def auth_server(
-    answer: Callable[[Login], Verdict | Awaitable[Verdict]],
+    answer: Callable[[AuthRequest], Verdict | Awaitable[Verdict]],
     bounds: _Bounds = lambda: AUTH_BOUNDS,
-) -> RequestServer[Login, Verdict]:
+) -> RequestServer[AuthRequest, Verdict]:
     """Return a server of Dovecot's authentication protocol, for Postfix's SASL."""
     numbers = itertools.count(1)
 

@@ -4,7 +4,7 @@
 
 * a tuple of `accounts.lookup.ask.Ask`, and is sent a tuple of answers or thrown `Unavailable`;
 * a `Wait`, and is sent None after that time;
-* a `Check`, and is sent the `Checked` of `PasswordWorkers.check` or thrown `Busy`.
+* a `PasswordCheck`, and is sent the `Checked` of `PasswordWorkers.check` or thrown `Busy`.
 
 It returns a `Login`. `accounts.login_driver` runs it in an event loop. Nothing here has a password
 in its representation.
@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, TypeAlias, cast
 
-from accounts.attempts import Attempts, Client, Kind
+from accounts.attempts import AttemptKind, Attempts, ClientAddress
 from accounts.lookup.ask import AppPasswordRow, Ask, LoginRow, Unavailable
-from accounts.lookup.login_name import LoginName, find_login_name, read_login_name
+from accounts.lookup.login_name import ParsedLogin, find_login_name, read_login_name
 from accounts.passwords import (
     BadPassword,
     Busy,
@@ -48,7 +48,7 @@ class Protocol(StrEnum):
     API = "api"
 
 
-class Outcome(StrEnum):
+class LoginOutcome(StrEnum):
     """How a login ended."""
 
     OK = "ok"
@@ -89,7 +89,7 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class PasswordCheck:
     """A request to check a password against stored ones; `login` is the address of the mailbox.
 
     `stored` may be empty: the work is done all the same.
@@ -138,7 +138,7 @@ class Login:
     sentence for each stored password that cannot be used.
     """
 
-    outcome: Outcome
+    outcome: LoginOutcome
     reason: Reason
     address: str = ""
     row: LoginRow | None = field(repr=False, default=None)
@@ -148,8 +148,8 @@ class Login:
     effects: tuple[Effect, ...] = ()
 
 
-Step: TypeAlias = tuple[Ask, ...] | Wait | Check
-Verification: TypeAlias = Generator[Step, Any, Login]
+LoginStep: TypeAlias = tuple[Ask, ...] | Wait | PasswordCheck
+Verification: TypeAlias = Generator[LoginStep, Any, Login]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ def verify(
     login: str,
     password: Password | str | bytes,
     protocol: Protocol,
-    client: Client | None,
+    client: ClientAddress | None,
     now: float,
     *,
     attempts: Attempts,
@@ -179,21 +179,24 @@ def verify(
     try:
         secret = password if isinstance(password, Password) else Password(password)
     except BadPassword:
-        return Login(Outcome.WRONG, Reason.MALFORMED_PASSWORD)
+        return Login(LoginOutcome.WRONG, Reason.MALFORMED_PASSWORD)
     address = read_login_name(login, default_domain)
     if address is None:
-        return Login(Outcome.WRONG, Reason.MALFORMED_LOGIN)
+        return Login(LoginOutcome.WRONG, Reason.MALFORMED_LOGIN)
     try:
         found = yield from find_login_name(address, "login")
     except Unavailable:
-        return Login(Outcome.TEMPORARY, Reason.DATABASE, str(address))
+        return Login(LoginOutcome.TEMPORARY, Reason.DATABASE, str(address))
     # under the name of the mailbox: alias domains give nobody more attempts
     decision = attempts.decide(found.address, client, secret.forms[0], now)
-    if decision.kind is Kind.REPEATED:
-        return Login(Outcome.WRONG, Reason.REPEATED_PASSWORD, found.address)
-    if decision.kind is Kind.LATER:
+    if decision.kind is AttemptKind.REPEATED:
+        return Login(LoginOutcome.WRONG, Reason.REPEATED_PASSWORD, found.address)
+    if decision.kind is AttemptKind.LATER:
         return Login(
-            Outcome.TEMPORARY, Reason.TOO_MANY_ATTEMPTS, found.address, seconds=decision.seconds
+            LoginOutcome.TEMPORARY,
+            Reason.TOO_MANY_ATTEMPTS,
+            found.address,
+            seconds=decision.seconds,
         )
     right: bool | None = None
     try:
@@ -202,11 +205,11 @@ def verify(
         candidates = _candidates(cast(LoginRow | None, found.row), protocol, now)
         stored = tuple(candidate.stored for candidate in candidates)
         try:
-            checked = cast(Checked, (yield Check(secret, stored, found.address)))
+            checked = cast(Checked, (yield PasswordCheck(secret, stored, found.address)))
         except Busy:
-            return Login(Outcome.TEMPORARY, Reason.BUSY, found.address)
+            return Login(LoginOutcome.TEMPORARY, Reason.BUSY, found.address)
         result = _judge(found, candidates, checked, protocol, client, now, settings)
-        right = {Outcome.OK: True, Outcome.WRONG: False}.get(result.outcome)
+        right = {LoginOutcome.OK: True, LoginOutcome.WRONG: False}.get(result.outcome)
         return result
     finally:
         attempts.end(decision, right, now + decision.seconds)
@@ -228,11 +231,11 @@ def _candidates(row: LoginRow | None, protocol: Protocol, now: float) -> list[_C
 
 
 def _judge(
-    found: LoginName,
+    found: ParsedLogin,
     candidates: list[_Candidate],
     checked: Checked,
     protocol: Protocol,
-    client: Client | None,
+    client: ClientAddress | None,
     now: float,
     settings: PasswordSettings,
 ) -> Login:
@@ -240,13 +243,15 @@ def _judge(
     row = cast(LoginRow | None, found.row)
     if checked.index is None or row is None:
         reason = _why_wrong(row, candidates, checked)
-        return Login(Outcome.WRONG, reason, found.address, problems=problems)
+        return Login(LoginOutcome.WRONG, reason, found.address, problems=problems)
     matched = candidates[checked.index]
     app_password = matched.app_password
     name = app_password.name if app_password is not None else None
     refusal = matched.refusal or _refusal(found, row, protocol)
     if refusal is not None:
-        return Login(Outcome.DISABLED, refusal, found.address, app_password=name, problems=problems)
+        return Login(
+            LoginOutcome.DISABLED, refusal, found.address, app_password=name, problems=problems
+        )
     at = int(now)
     effects: list[Effect] = [LoggedIn(row.id, at)]
     if app_password is not None:
@@ -255,7 +260,7 @@ def _judge(
     elif _is_old(matched.stored, settings):
         effects.append(Upgrade(row.id, matched.stored))
     return Login(
-        Outcome.OK,
+        LoginOutcome.OK,
         Reason.OK,
         found.address,
         row=row,
@@ -275,7 +280,7 @@ def _why_wrong(row: LoginRow | None, candidates: list[_Candidate], checked: Chec
     return Reason.WRONG_PASSWORD
 
 
-def _refusal(found: LoginName, row: LoginRow, protocol: Protocol) -> Reason | None:
+def _refusal(found: ParsedLogin, row: LoginRow, protocol: Protocol) -> Reason | None:
     if not found.in_force:
         return Reason.DOMAIN_DISABLED
     if not row.enabled:

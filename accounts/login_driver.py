@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from accounts.login import Check, Login, Step, Verification, Wait
-from accounts.lookup.ask import Answer, Ask, Unavailable
+from accounts.login import Login, LoginStep, PasswordCheck, Verification, Wait
+from accounts.lookup.ask import Ask, AskAnswer, Unavailable
 from accounts.passwords import Busy, Checked, Password
 
-Source: TypeAlias = Callable[[tuple[Ask, ...]], Awaitable[tuple[Answer, ...]]]
+AskSource: TypeAlias = Callable[[tuple[Ask, ...]], Awaitable[tuple[AskAnswer, ...]]]
 """Answers questions about rows, or raises `Unavailable`."""
 
 
-class Checker(Protocol):
+class PasswordChecker(Protocol):
     """Checks passwords, as `PasswordWorkers` does."""
 
     async def check(self, password: Password, stored: Sequence[str], login: str) -> Checked:
@@ -23,8 +23,8 @@ class Checker(Protocol):
 
 async def authenticate(
     verification: Verification,
-    source: Source,
-    workers: Checker,
+    source: AskSource,
+    workers: PasswordChecker,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Login:
     """Run a verification to its end and return its result.
@@ -48,13 +48,13 @@ async def authenticate(
 
 
 async def _perform(
-    step: Step,
-    source: Source,
-    workers: Checker,
+    step: LoginStep,
+    source: AskSource,
+    workers: PasswordChecker,
     sleep: Callable[[float], Awaitable[None]],
 ) -> Any:
     if isinstance(step, Wait):
         return await sleep(step.seconds)
-    if isinstance(step, Check):
+    if isinstance(step, PasswordCheck):
         return await workers.check(step.password, step.stored, step.login)
     return await source(step)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from structlog.typing import FilteringBoundLogger
 
-from accounts.attempts import Client
+from accounts.attempts import ClientAddress
 from accounts.counts import LOGINS
 from accounts.login import Login
 
 
 def note_login(
-    log: FilteringBoundLogger, ended: Login, protocol: str, client: Client | None, **facts: object
+    log: FilteringBoundLogger,
+    ended: Login,
+    protocol: str,
+    client: ClientAddress | None,
+    **facts: object,
 ) -> None:
     """Count and log how a login ended.
 

@@ -9,10 +9,16 @@ from structlog.typing import FilteringBoundLogger
 
 from accounts import answers
 from accounts.eager import begin
-from accounts.protocols.table import Answer, Found, Lookup, NotFound, Temporary
+from accounts.protocols.table import (
+    TableAnswer,
+    TableFound,
+    TableLookup,
+    TableNotFound,
+    TableTemporary,
+)
 from gatepost.daemon import RareWarnings
 
-_NOT_FOUND = NotFound()
+_NOT_FOUND = TableNotFound()
 
 
 class Maps:
@@ -22,17 +28,17 @@ class Maps:
         self._rules = rules
         self._warnings = RareWarnings(log, time.monotonic)
 
-    def answer(self, event: Lookup) -> Answer | Awaitable[Answer]:
+    def answer(self, event: TableLookup) -> TableAnswer | Awaitable[TableAnswer]:
         """Return the answer, or something to await that does; raises nothing."""
         return begin(self._answer(event))
 
-    async def _answer(self, event: Lookup) -> Answer:
+    async def _answer(self, event: TableLookup) -> TableAnswer:
         result = await self._rules().look_up(event.table, event.key)
-        if isinstance(result, answers.Found):
-            return Found(result.text)
-        if isinstance(result, answers.NotFound):
+        if isinstance(result, answers.FoundText):
+            return TableFound(result.text)
+        if isinstance(result, answers.NothingFound):
             return _NOT_FOUND
         self._warnings.warn(
             "temporary answer", map=event.table, key=event.key[:320], reason=result.reason
         )
-        return Temporary(result.reason)
+        return TableTemporary(result.reason)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from accounts.attempts import Attempts
-from accounts.store.errors import Unavailable
+from accounts.store.errors import DatastoreUnavailable
 from accounts.traces.trace import AT_ONCE, Traces
 from gatepost.logs import get_logger
 
@@ -34,7 +34,7 @@ class Renewals:
             try:
                 await self.look()
                 generation = await self._traces.wait_for_change(generation, WAIT)
-            except Unavailable:
+            except DatastoreUnavailable:
                 await asyncio.sleep(PAUSE)
             except Exception:  # a mistake of ours must not stop logins
                 log.exception("the changes of accounts could not be read")

@@ -25,13 +25,13 @@ from accounts.sources.cache import CacheLimits, StaleCache
 from accounts.sources.choice import Connecting, make_source
 from accounts.sources.source import Source
 from accounts.srs_secrets import sender_rewriting
-from accounts.store.errors import StoreError
+from accounts.store.errors import DatastoreError
 from accounts.store.file import OpenedFile
-from accounts.store.seal import Seal, SealError
+from accounts.store.seal import SealError, SecretSeal
 from accounts.traces.sqlite import SqliteTraces
 from accounts.traces.trace import Traces
 from accounts.uses import Uses
-from accounts.vitals import Vitals
+from accounts.vitals import AccountsVitals
 from gatepost.config import GroundSettings
 from gatepost.daemon import (
     ConnectionBounds,
@@ -83,7 +83,7 @@ async def _serve(started: Started[AccountsSettings]) -> int:
         CacheLimits(kept.entries, kept.size, kept.keep, kept.keep_changed, kept.trust_missing)
     )
     reloader = Reloader(started, _Build(source, cache))
-    vitals = Vitals(source, cache, kept.keep, tells=settings.database.path is not None)
+    vitals = AccountsVitals(source, cache, kept.keep, tells=settings.database.path is not None)
     vitals.add_probes(started.probes)
     served = _Service(started, reloader.current, traces, source, vitals, database)
     return await run_single(
@@ -122,7 +122,7 @@ class _InUse:
         answers: Answers,
         attempts: Attempts,
         workers: PasswordWorkers,
-        seal: Seal,
+        seal: SecretSeal,
         tokens: Tokens,
         dovecot_token: bytes | None,
     ) -> None:
@@ -178,7 +178,7 @@ class _Build:
         else:
             workers = PasswordWorkers(settings.passwords)
         try:
-            seal = Seal.read(settings.database.key_file)
+            seal = SecretSeal.read(settings.database.key_file)
         except SealError as error:
             raise StartError(f"accounts.database.key_file: {error}") from None
         try:
@@ -204,7 +204,7 @@ class _Service:
         current: Current[_InUse],
         traces: Traces,
         source: Connecting,
-        vitals: Vitals,
+        vitals: AccountsVitals,
         database: Database | None,
     ) -> None:
         self._settings = started.settings
@@ -290,7 +290,7 @@ class _Service:
         try:
             async with asyncio.timeout(FLUSH_TIME):
                 await self._uses.flush()
-        except (StoreError, TimeoutError) as error:
+        except (DatastoreError, TimeoutError) as error:
             log.warning("the last use of logins was not written", error=str(error))
         self._current.value.workers.close()
         await self._source.close()

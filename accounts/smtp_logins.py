@@ -11,14 +11,21 @@ from structlog.typing import FilteringBoundLogger
 from accounts import login, login_driver
 from accounts.answers import Answers
 from accounts.attempts import Attempts
-from accounts.login import Outcome, Reason
+from accounts.login import LoginOutcome, Reason
 from accounts.login_log import note_login
 from accounts.passwords import BadPassword, Password, PasswordWorkers
-from accounts.protocols.dovecot_auth import Accepted, Code, Denied, Login, Unavailable, Verdict
+from accounts.protocols.dovecot_auth import (
+    Accepted,
+    AuthRequest,
+    AuthUnavailable,
+    Code,
+    Denied,
+    Verdict,
+)
 from accounts.settings import AccountsSettings
 
 
-class Rules(Protocol):
+class LoginRules(Protocol):
     """Objects that a login is verified with."""
 
     settings: AccountsSettings
@@ -35,7 +42,7 @@ class SmtpLogins:
 
     def __init__(
         self,
-        rules: Callable[[], Rules],
+        rules: Callable[[], LoginRules],
         succeeded: Callable[[login.Login, Password], None],
         log: FilteringBoundLogger,
     ) -> None:
@@ -43,13 +50,13 @@ class SmtpLogins:
         self._succeeded = succeeded
         self._log = log
 
-    async def answer(self, event: Login) -> Verdict:
+    async def answer(self, event: AuthRequest) -> Verdict:
         """Return the verdict on a login; an exception is a temporary error."""
         rules = self._rules()
         try:
             password = Password(event.password)
         except BadPassword:
-            ended = login.Login(Outcome.WRONG, Reason.MALFORMED_PASSWORD)
+            ended = login.Login(LoginOutcome.WRONG, Reason.MALFORMED_PASSWORD)
             self._note(event, ended)
             return Denied()
         ended = await login_driver.authenticate(
@@ -67,14 +74,14 @@ class SmtpLogins:
             rules.workers,
         )
         self._note(event, ended)
-        if ended.outcome is Outcome.OK:
+        if ended.outcome is LoginOutcome.OK:
             self._succeeded(ended, password)
             return Accepted(ended.address)
-        if ended.outcome is Outcome.TEMPORARY:
-            return Unavailable()
+        if ended.outcome is LoginOutcome.TEMPORARY:
+            return AuthUnavailable()
         return Denied(*_SAID.get(ended.reason, ()))
 
-    def _note(self, event: Login, ended: login.Login) -> None:
+    def _note(self, event: AuthRequest, ended: login.Login) -> None:
         note_login(self._log, ended, "smtp", event.client, mechanism=event.mechanism)
 
 

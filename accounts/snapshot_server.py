@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from accounts.http.server import HttpBounds, HttpServer
-from accounts.lookup.terms import Terms
+from accounts.lookup.terms import LookupTerms
 from accounts.settings import AccountsSettings
 from accounts.snapshots.access import Tokens
 from accounts.snapshots.application import SnapshotApplication
 from accounts.snapshots.contents import Outside
 from accounts.snapshots.shelf import SnapshotShelf
 from accounts.store.database import Database
-from accounts.store.seal import Seal
+from accounts.store.seal import SecretSeal
 
 BOUNDS = HttpBounds(request_timeout=15.0, idle_timeout=60.0, max_connections=300)
 
@@ -25,7 +25,7 @@ class SnapshotRules(Protocol):
     """The part of the configuration in use that snapshots are made from."""
 
     settings: AccountsSettings
-    seal: Seal
+    seal: SecretSeal
     tokens: Tokens
 
 
@@ -56,7 +56,7 @@ def snapshot_server(database: Database, rules: Callable[[], SnapshotRules]) -> S
 
     def outside() -> Outside:
         in_use = rules()
-        terms = Terms(int(time.time()), in_use.settings.recipient_delimiter)
+        terms = LookupTerms(int(time.time()), in_use.settings.recipient_delimiter)
         return Outside(terms, in_use.seal)
 
     shelf = SnapshotShelf(database, outside)

@@ -6,7 +6,7 @@ from typing import Final, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from accounts.address import AddressError, parse_domain
+from accounts.address import AccountAddressError, parse_domain
 from gatepost.config import Duration, SecretPath, Section
 
 DAY: Final = 86400.0
@@ -39,7 +39,7 @@ class SrsSettings(Section):
     def _check_domain(cls, text: str) -> str:
         try:
             return parse_domain(text) if text else ""
-        except AddressError as error:
+        except AccountAddressError as error:
             raise ValueError(str(error)) from None
 
     @model_validator(mode="after")

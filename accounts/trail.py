@@ -17,7 +17,7 @@ AT_ONCE: Final = 1000
 _TABLE: Final = schema.audit
 
 
-class Change(NamedTuple):
+class TrailEntry(NamedTuple):
     """A change that was kept: `details` are those of the audit log, `at` is in seconds."""
 
     id: int
@@ -30,7 +30,7 @@ class Change(NamedTuple):
 class Read(NamedTuple):
     """Changes that were not read before; `rewound`: the log is another one, that of a backup."""
 
-    changes: Sequence[Change]
+    changes: Sequence[TrailEntry]
     rewound: bool = False
 
 
@@ -87,7 +87,7 @@ def _end(connection: Connection) -> int:
 
 def _changes(
     connection: Connection, after: int, actions: Sequence[str]
-) -> tuple[int, list[Change]]:
+) -> tuple[int, list[TrailEntry]]:
     is_refusal = cast(_TABLE.c.details, Text).startswith('{"refused"')
     statement = (
         select(_TABLE.c.id, _TABLE.c.at, _TABLE.c.action, _TABLE.c.object, _TABLE.c.details)
@@ -95,4 +95,4 @@ def _changes(
         .order_by(_TABLE.c.id)
         .limit(AT_ONCE)
     )
-    return _end(connection), [Change(*row) for row in connection.execute(statement)]
+    return _end(connection), [TrailEntry(*row) for row in connection.execute(statement)]

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from accounts.counts import NOT_NOTED, UPGRADES
 from accounts.login import AppPasswordUsed, LoggedIn, Login, Upgrade
 from accounts.passwords import Busy, Password, PasswordWorkers
-from accounts.store.errors import Invalid, Unavailable
+from accounts.store.errors import DatastoreUnavailable, Invalid
 from accounts.traces.trace import LoginTraces, Traces
 from gatepost.logs import get_logger
 
@@ -63,13 +63,13 @@ class Uses:
             await asyncio.sleep(PAUSE)
             try:
                 await self.flush()
-            except Unavailable:
+            except DatastoreUnavailable:
                 await asyncio.sleep(PAUSE_AWAY)
             except Exception:  # a mistake of ours must not stop logins
                 log.exception("the use of logins could not be written")
 
     async def flush(self) -> None:
-        """Write what waits; raises `Unavailable`, and then it still waits."""
+        """Write what waits; raises `DatastoreUnavailable`, and then it still waits."""
         await self._hash()
         if not (self._logins or self._app_passwords or self._hashed):
             return
@@ -79,7 +79,10 @@ class Uses:
 
         try:
             upgraded = await self._traces.note(LoginTraces(logins, used, hashed))
-        except (Unavailable, asyncio.CancelledError):  # at the end, `flush` is called once more
+        except (
+            DatastoreUnavailable,
+            asyncio.CancelledError,
+        ):  # at the end, `flush` is called once more
             self._logins = OrderedDict({**logins, **self._logins})
             self._app_passwords = OrderedDict({**used, **self._app_passwords})
             self._hashed = OrderedDict({**hashed, **self._hashed})

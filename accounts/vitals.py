@@ -21,7 +21,7 @@ _QUESTION: Final = (Ask("domain", "probe.invalid"),)
 log = get_logger("accounts")
 
 
-class Vitals:
+class AccountsVitals:
     """Asks the database once a second whether it answers.
 
     `keep`: seconds for which the cache serves what it has. `tells`: log that the database is away,

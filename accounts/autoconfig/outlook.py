@@ -11,7 +11,7 @@ from enum import Enum
 from xml.parsers import expat
 
 from accounts.autoconfig.markup import document, element
-from accounts.autoconfig.settings import IMPLICIT_TLS, AutoconfigSettings, Server
+from accounts.autoconfig.settings import IMPLICIT_TLS, AutoconfigSettings, MailServer
 
 MEDIA_TYPE = "text/xml"
 MAX_REQUEST = 16_384
@@ -46,7 +46,7 @@ class QuestionError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class OutlookQuestion:
     """What Outlook asks: the settings for an address, and the form of the answer that it wants."""
 
     address: str
@@ -58,7 +58,7 @@ class Question:
         return self.schema in ("", _SETTINGS)
 
 
-def parse_question(octets: bytes) -> Question:
+def parse_question(octets: bytes) -> OutlookQuestion:
     """Read a question; raises `QuestionError`.
 
     A document type, with which entities grow without bound or name files, is refused.
@@ -80,7 +80,7 @@ def parse_question(octets: bytes) -> Question:
         raise QuestionError(f"It is no XML that we read: {error}") from None
     if "Request" not in reader.seen:
         raise QuestionError("It has no element Request.")
-    return Question(reader.values["EMailAddress"], reader.values["AcceptableResponseSchema"])
+    return OutlookQuestion(reader.values["EMailAddress"], reader.values["AcceptableResponseSchema"])
 
 
 class _Reader:
@@ -152,7 +152,7 @@ def _answer(response: str) -> bytes:
     return document(element("Autodiscover", [response], xmlns=_RESPONSE))
 
 
-def _protocol(key: str, server: Server, address: str) -> str:
+def _protocol(key: str, server: MailServer, address: str) -> str:
     parts = [
         element("Type", _TYPES[key]),
         element("Server", server.host),

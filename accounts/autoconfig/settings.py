@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 
-from accounts.address import AddressError, parse_domain
+from accounts.address import AccountAddressError, parse_domain
 from gatepost.config import SecretPath, Section
 
 MAX_NAME = 100
@@ -15,7 +15,7 @@ MAX_URL = 300
 """Characters of the address of webmail."""
 
 
-class Server(NamedTuple):
+class MailServer(NamedTuple):
     """A host, as its certificate names it, and a port."""
 
     host: str
@@ -25,8 +25,8 @@ class Server(NamedTuple):
         return f"{self.host}:{self.port}"
 
 
-def _parse_server(value: Any) -> Server:
-    if isinstance(value, Server):
+def _parse_server(value: Any) -> MailServer:
+    if isinstance(value, MailServer):
         return value
     host, _, port = str(value).rpartition(":")
     if not (
@@ -34,15 +34,15 @@ def _parse_server(value: Any) -> Server:
     ):
         raise ValueError(f'{value!r} is not a server: write "mail.example.org:993"')
     try:
-        return Server(parse_domain(host), int(port))
-    except AddressError:
+        return MailServer(parse_domain(host), int(port))
+    except AccountAddressError:
         raise ValueError(
             f"{value!r} is not a server: programs need a host name, which is in the certificate"
         ) from None
 
 
 ServerAddress: TypeAlias = Annotated[
-    Server, BeforeValidator(_parse_server), PlainSerializer(str, return_type=str)
+    MailServer, BeforeValidator(_parse_server), PlainSerializer(str, return_type=str)
 ]
 
 INCOMING = ("imaps", "imap", "pop3s", "pop3")
@@ -110,21 +110,21 @@ class AutoconfigSettings(Section):
         return bool(self.incoming)
 
     @property
-    def incoming(self) -> tuple[tuple[str, Server], ...]:
+    def incoming(self) -> tuple[tuple[str, MailServer], ...]:
         """Return the servers that mail is read from, each with its key, the best first."""
         return self._servers(INCOMING)
 
     @property
-    def outgoing(self) -> tuple[tuple[str, Server], ...]:
+    def outgoing(self) -> tuple[tuple[str, MailServer], ...]:
         """Return the servers that take mail, each with its key, the best first."""
         return self._servers(OUTGOING)
 
     @property
-    def services(self) -> dict[str, Server]:
+    def services(self) -> dict[str, MailServer]:
         """Return all servers by the names of their SRV records."""
         return dict(self._servers((*INCOMING, *OUTGOING, "sieve")))
 
-    def _servers(self, keys: tuple[str, ...]) -> tuple[tuple[str, Server], ...]:
+    def _servers(self, keys: tuple[str, ...]) -> tuple[tuple[str, MailServer], ...]:
         found = ((key, getattr(self, key)) for key in keys)
         return tuple((key, server) for key, server in found if server is not None)
 

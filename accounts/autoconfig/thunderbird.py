@@ -8,7 +8,7 @@ for every address of a domain.
 from __future__ import annotations
 
 from accounts.autoconfig.markup import document, element
-from accounts.autoconfig.settings import IMPLICIT_TLS, AutoconfigSettings, Server
+from accounts.autoconfig.settings import IMPLICIT_TLS, AutoconfigSettings, MailServer
 
 MEDIA_TYPE = "text/xml"
 USERNAME = "%EMAILADDRESS%"
@@ -43,7 +43,7 @@ def client_config(settings: AutoconfigSettings, domain: str) -> bytes:
     return document(element("clientConfig", parts, version="1.1"))
 
 
-def _server(name: str, key: str, server: Server) -> str:
+def _server(name: str, key: str, server: MailServer) -> str:
     return element(
         name,
         [

@@ -17,7 +17,7 @@ from accounts.cli.options import (
     insist_on_change,
     password_options,
 )
-from accounts.cli.session import Session, session_options
+from accounts.cli.session import CommandSession, session_options
 from accounts.cli.values import flag_text, list_text, state_text, time_text
 from accounts.directory.administrators import ROLES
 from accounts.http.models.administration import AdministratorChange
@@ -87,7 +87,11 @@ def admin() -> None:
 @field_options(FIELDS)
 @session_options(make=True)
 def add_admin(
-    session: Session, login: str, password_file: Path | None, no_password: bool, **values: Any
+    session: CommandSession,
+    login: str,
+    password_file: Path | None,
+    no_password: bool,
+    **values: Any,
 ) -> None:
     """Add the administrator LOGIN.
 
@@ -114,7 +118,7 @@ ADMIN.add_show(admin, "Show the administrator LOGIN.")
 @_yes
 @last_option
 @session_options()
-def set_admin(session: Session, login: str, yes: bool, last: bool, **values: Any) -> None:
+def set_admin(session: CommandSession, login: str, yes: bool, last: bool, **values: Any) -> None:
     """Change the administrator LOGIN."""
     del yes
     changes = given(values)
@@ -128,7 +132,7 @@ def set_admin(session: Session, login: str, yes: bool, last: bool, **values: Any
 @password_options
 @session_options()
 def change_password(
-    session: Session, login: str, password_file: Path | None, no_password: bool
+    session: CommandSession, login: str, password_file: Path | None, no_password: bool
 ) -> None:
     """Give the administrator LOGIN another password."""
     operation = "set-administrator-password"

@@ -9,7 +9,7 @@ import click
 
 from accounts.cli.noun import Noun, Shown
 from accounts.cli.options import Field, field_options, fields_of, given, insist_on_change
-from accounts.cli.session import Session, session_options
+from accounts.cli.session import CommandSession, session_options
 from accounts.cli.values import date_text, flag_text, list_text, time_text
 from accounts.http.models.mailboxes import AliasChange
 from accounts.http.resources.aliases import ALIAS as KIND
@@ -66,7 +66,7 @@ def alias() -> None:
 @click.argument("targets", nargs=-1, required=True)
 @field_options(FIELDS)
 @session_options()
-def add_alias(session: Session, address: str, targets: Sequence[str], **values: Any) -> None:
+def add_alias(session: CommandSession, address: str, targets: Sequence[str], **values: Any) -> None:
     """Add the alias ADDRESS that leads to TARGETS."""
     body = {"address": address, "targets": list(targets), **given(values)}
     made = session.one(ALIAS.step("add", body=body))
@@ -88,7 +88,7 @@ ALIAS.add_show(alias, "Show the alias ADDRESS.")
 @click.argument("address")
 @field_options((*FIELDS, *_TARGETS))
 @session_options()
-def set_alias(session: Session, address: str, **values: Any) -> None:
+def set_alias(session: CommandSession, address: str, **values: Any) -> None:
     """Change the alias ADDRESS."""
     changes = given(values)
     insist_on_change(changes)
@@ -105,7 +105,7 @@ def set_alias(session: Session, address: str, **values: Any) -> None:
 @click.argument("address")
 @click.argument("new")
 @session_options()
-def rename_alias(session: Session, address: str, new: str) -> None:
+def rename_alias(session: CommandSession, address: str, new: str) -> None:
     """Give the alias ADDRESS the address NEW.
 
     Whatever names the old address names the new one.

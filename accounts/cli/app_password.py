@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from accounts.cli.noun import Noun, Shown
-from accounts.cli.session import Session, session_options
+from accounts.cli.session import CommandSession, session_options
 from accounts.cli.values import NONE, Moment, date_text, time_text
 from accounts.directory.app_passwords import PROTOCOLS
 from accounts.http.resources.access_to_mail import APP_PASSWORD as KIND
@@ -64,7 +64,7 @@ def app_password() -> None:
 @click.option("--expires", type=Moment("TIME"), help="When it ends: 2027-01-31, or 30d from now.")
 @session_options()
 def add_app_password(
-    session: Session, address: str, name: str, protocols: Sequence[str], expires: object
+    session: CommandSession, address: str, name: str, protocols: Sequence[str], expires: object
 ) -> None:
     """Add an app password NAME to ADDRESS.
 

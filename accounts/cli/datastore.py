@@ -14,15 +14,15 @@ from typing import Any, TypeVar
 import click
 from sqlalchemy import Connection
 
-from accounts.address import AddressError
+from accounts.address import AccountAddressError
 from accounts.cli.office import Away
 from accounts.cli.place import as_owner
 from accounts.file import AccountsFile
 from accounts.passwords import PasswordError, PasswordSettings
 from accounts.store import migrate
 from accounts.store.database import Database
-from accounts.store.errors import RefusalError, StoreError, Unavailable
-from accounts.store.seal import Seal
+from accounts.store.errors import DatastoreError, DatastoreUnavailable, RefusalError
+from accounts.store.seal import SecretSeal
 from accounts.store.settings import DatabaseSettings
 from accounts.store.transaction import Actor, Write
 from gatepost.cli import configuration
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Datastore:
-    """An open datastore. Its methods raise `StoreError` and what `work` raises."""
+    """An open datastore. Its methods raise `DatastoreError` and what `work` raises."""
 
     def __init__(self, database: Database, file: AccountsFile, runner: asyncio.Runner) -> None:
         self.database = database
@@ -46,9 +46,9 @@ class Datastore:
         """The rules for new passwords."""
         return self.file.accounts.passwords
 
-    def seal(self) -> Seal:
+    def seal(self) -> SecretSeal:
         """Read the key that secrets are encrypted with; raises `SealError`."""
-        return Seal.read(self.file.accounts.database.key_file)
+        return SecretSeal.read(self.file.accounts.database.key_file)
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Let `work` read from one state of the data."""
@@ -126,9 +126,9 @@ def errors_in_one_line() -> Iterator[None]:
     """Turn errors that the administrator can understand into one line and exit status 1."""
     try:
         yield
-    except Unavailable as error:
+    except DatastoreUnavailable as error:
         raise Away(f"the datastore is away, nothing was changed: {error}") from None
-    except (StoreError, StartError, PasswordError, AddressError) as error:
+    except (DatastoreError, StartError, PasswordError, AccountAddressError) as error:
         raise click.ClickException(str(error)) from None
 
 

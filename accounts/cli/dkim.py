@@ -11,7 +11,7 @@ import click
 
 from accounts.cli.noun import Noun, Shown
 from accounts.cli.options import Field
-from accounts.cli.session import Session, session_options
+from accounts.cli.session import CommandSession, session_options
 from accounts.cli.values import time_text
 from accounts.dnscheck.zonefile import record_line
 from accounts.http.resources.domains import KEY as KIND
@@ -73,7 +73,7 @@ def dkim() -> None:
     help="The kind of key.",
 )
 @session_options()
-def add_key(session: Session, domain: str, selector: str, algorithm: str) -> None:
+def add_key(session: CommandSession, domain: str, selector: str, algorithm: str) -> None:
     """Draw a key of DOMAIN with the name SELECTOR.
 
     Prints the record for DNS. The private part stays in the datastore, encrypted.
@@ -86,7 +86,7 @@ def add_key(session: Session, domain: str, selector: str, algorithm: str) -> Non
 @click.argument("selector")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True, dir_okay=False))
 @session_options()
-def import_key(session: Session, domain: str, selector: str, file: Path) -> None:
+def import_key(session: CommandSession, domain: str, selector: str, file: Path) -> None:
     """Take over a key from FILE, as PEM; - is standard input.
 
     Prints the record for DNS.
@@ -106,7 +106,7 @@ DKIM_KEY.add_show(dkim, "Show the key SELECTOR of DOMAIN, with its record.")
 @click.argument("domain")
 @click.argument("selector")
 @session_options()
-def show_record(session: Session, domain: str, selector: str) -> None:
+def show_record(session: CommandSession, domain: str, selector: str) -> None:
     """Print the record of a key for DNS, as a line of a zone file."""
     found = session.one(DKIM_KEY.step("get", [domain, selector]))
     session.done_lines(_record(found), found)
@@ -116,7 +116,7 @@ def show_record(session: Session, domain: str, selector: str) -> None:
 @click.argument("domain")
 @click.argument("selector")
 @session_options()
-def activate(session: Session, domain: str, selector: str) -> None:
+def activate(session: CommandSession, domain: str, selector: str) -> None:
     """Sign mail of DOMAIN with the key SELECTOR from now on.
 
     The active key of the same algorithm is retired.
@@ -129,7 +129,7 @@ def activate(session: Session, domain: str, selector: str) -> None:
 @click.argument("domain")
 @click.argument("selector")
 @session_options()
-def retire(session: Session, domain: str, selector: str) -> None:
+def retire(session: CommandSession, domain: str, selector: str) -> None:
     """Sign with the key SELECTOR of DOMAIN no more.
 
     Its record is to stay in DNS for some days.
@@ -143,7 +143,7 @@ DKIM_KEY.add_remove(
 )
 
 
-def _add(session: Session, domain: str, body: dict[str, Any]) -> None:
+def _add(session: CommandSession, domain: str, body: dict[str, Any]) -> None:
     made = session.one(DKIM_KEY.step("add", [domain], body=body))
     session.done_lines(_record(made), made)
     if not session.as_json:

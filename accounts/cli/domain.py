@@ -10,7 +10,7 @@ import click
 from accounts.cli.domain_check import check
 from accounts.cli.noun import Noun, Shown
 from accounts.cli.options import Field, field_options, fields_of, given
-from accounts.cli.session import Session, session_options
+from accounts.cli.session import CommandSession, session_options
 from accounts.cli.values import NONE, flag_text, size_text, state_text, time_text
 from accounts.http.models.domains import DomainChange
 from accounts.http.resources.domains import DOMAIN as KIND
@@ -72,7 +72,7 @@ domain.add_command(check)
 @click.argument("name")
 @field_options(FIELDS)
 @session_options(make=True)
-def add_domain(session: Session, name: str, **values: Any) -> None:
+def add_domain(session: CommandSession, name: str, **values: Any) -> None:
     """Add the domain NAME.
 
     Makes the datastore in a file if there is none yet.

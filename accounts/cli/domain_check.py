@@ -11,10 +11,10 @@ import click
 from pydantic import ValidationError
 
 from accounts.autoconfig.settings import AutoconfigSettings
-from accounts.cli.office import Step
+from accounts.cli.office import OfficeStep
 from accounts.cli.output import print_json
-from accounts.cli.session import Session, session_options
-from accounts.dnscheck import Expectations, Level, Report, solve_together
+from accounts.cli.session import CommandSession, session_options
+from accounts.dnscheck import DomainReport, Expectations, FindingLevel, solve_together
 from accounts.dnscheck import check as check_domain
 from gatepost.config import DnsSettings
 from gatepost.dns import AsyncResolver
@@ -61,7 +61,7 @@ from gatepost.shortage import ShortageError
 @click.option("--missing", is_flag=True, help="With --zone: only those that are not right.")
 @session_options()
 def check(
-    session: Session,
+    session: CommandSession,
     name: str,
     hosts: Sequence[str],
     senders: Sequence[str],
@@ -81,7 +81,7 @@ def check(
     if zone and session.as_json:
         raise click.UsageError("--zone and --json do not go together")
     where = {"domain": name}
-    found, keys = session.do(Step("get-domain", where), Step("list-dkim-keys", where))
+    found, keys = session.do(OfficeStep("get-domain", where), OfficeStep("list-dkim-keys", where))
     domain = found.body["name"]
     expected = _expectations(
         hosts=[_host(text) for text in hosts or [session.file.hostname]],
@@ -105,11 +105,11 @@ def check(
         click.echo(report.as_zone(only_missing=missing), nl=False)
     else:
         click.echo(report.as_text(), nl=False)
-    if report.level in (Level.ERROR, Level.UNKNOWN):
+    if report.level in (FindingLevel.ERROR, FindingLevel.UNKNOWN):
         raise SystemExit(1)
 
 
-async def _solved(settings: DnsSettings, domain: str, expected: Expectations) -> Report:
+async def _solved(settings: DnsSettings, domain: str, expected: Expectations) -> DomainReport:
     resolver = AsyncResolver(settings)
     try:
         return await solve_together(check_domain(domain, expected), resolver.resolve)

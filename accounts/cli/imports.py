@@ -11,10 +11,10 @@ import click
 from accounts.cli.datastore import Datastore, opened
 from accounts.cli.options import json_option
 from accounts.cli.output import print_json
-from accounts.exchange.apply import ImportRefused, Outcome, import_document
+from accounts.exchange.apply import ImportOutcome, ImportRefused, import_document
 from accounts.exchange.document import LARGEST, Document
 from accounts.exchange.notes import Reading, SourceError
-from accounts.exchange.plan import Change, counts
+from accounts.exchange.plan import PlannedChange, counts
 from accounts.exchange.plan_text import plan_lines
 from accounts.exchange.sources import SOURCES, read_source
 from accounts.passwords import Password, PasswordSettings, hash_password
@@ -112,14 +112,14 @@ def _read(
 
 def _imported(
     store: Datastore, document: Document, *, dry_run: bool, partly: bool, keep_passwords: bool
-) -> tuple[Outcome, bool]:
+) -> tuple[ImportOutcome, bool]:
     """Return what came of the import, and whether it is written."""
     seal = store.seal()
 
     def hashed(clear: str) -> str:
         return _NO_LOGIN if dry_run else _hash(clear, store.passwords)
 
-    def work(write: Any) -> Outcome:
+    def work(write: Any) -> ImportOutcome:
         return import_document(
             write,
             document,
@@ -141,11 +141,11 @@ def _hash(clear: str, settings: PasswordSettings) -> str:
     return hash_password(Password(clear), settings)
 
 
-def _changes(outcome: Outcome) -> tuple[Change, ...]:
+def _changes(outcome: ImportOutcome) -> tuple[PlannedChange, ...]:
     return (*outcome.done, *outcome.refused)
 
 
-def _lines(outcome: Outcome, when: str) -> Iterator[str]:
+def _lines(outcome: ImportOutcome, when: str) -> Iterator[str]:
     *lines, _ = plan_lines(_changes(outcome))
     yield from lines
     found = counts(_changes(outcome))
@@ -155,7 +155,7 @@ def _lines(outcome: Outcome, when: str) -> Iterator[str]:
     )
 
 
-def _data(outcome: Outcome, reading: Reading, *, is_done: bool) -> dict[str, Any]:
+def _data(outcome: ImportOutcome, reading: Reading, *, is_done: bool) -> dict[str, Any]:
     """Return the result as JSON has it, without any secret."""
     return {
         "written": is_done,
@@ -168,7 +168,7 @@ def _data(outcome: Outcome, reading: Reading, *, is_done: bool) -> dict[str, Any
     }
 
 
-def _change(one: Change) -> dict[str, Any]:
+def _change(one: PlannedChange) -> dict[str, Any]:
     return {
         "action": one.action,
         "kind": one.kind,

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from accounts.attempt_settings import AttemptSettings
 from accounts.attempts import Attempts
 from accounts.cli.datastore import Datastore, actor
-from accounts.cli.office import Away, Declined, Done, Step
+from accounts.cli.office import Away, Declined, OfficeStep, StepDone
 from accounts.file import AccountsFile
 from accounts.http import batch, body
 from accounts.http.access import Forbidden
@@ -20,16 +20,16 @@ from accounts.http.call import Call
 from accounts.http.context import Clock, Succeeded
 from accounts.http.models.batch import BatchIn
 from accounts.http.principals import Principal, Role
-from accounts.http.problems import Problem, of_store
+from accounts.http.problems import ApiProblem, of_store
 from accounts.http.rates import Buckets
 from accounts.http.resources.table import BY_NAME
 from accounts.http.settings import HttpSettings
 from accounts.login import Login
-from accounts.lookup.ask import Answer, Ask
+from accounts.lookup.ask import Ask, AskAnswer
 from accounts.passwords import Password, PasswordSettings, PasswordWorkers
 from accounts.store.database import Database
-from accounts.store.errors import RefusalError, Unavailable
-from accounts.store.seal import Seal, SealError
+from accounts.store.errors import DatastoreUnavailable, RefusalError
+from accounts.store.seal import SealError, SecretSeal
 from accounts.store.transaction import Write
 
 
@@ -40,7 +40,7 @@ class LocalOffice:
         self._datastore = datastore
         self._context = LocalContext(datastore.database, datastore.file)
 
-    def do(self, *steps: Step, dry_run: bool = False) -> list[Done]:
+    def do(self, *steps: OfficeStep, dry_run: bool = False) -> list[StepDone]:
         """Do all steps in one transaction, as `accounts.http.batch` does."""
         parts = [step.as_part() for step in steps]
         self._context.read_seal()
@@ -58,7 +58,7 @@ class LocalOffice:
             )
             performed = batch.perform(call, BY_NAME, wanted.operations, wanted.dry_run)
             answers = self._datastore.run_as_owner(performed)
-        except Problem as problem:
+        except ApiProblem as problem:
             self._note(steps, problem.detail)
             raise Declined(problem.sentence, problem.status) from None
         except RefusalError as error:
@@ -66,17 +66,17 @@ class LocalOffice:
                 self._note(steps, str(error))
             said = _problem(error)
             raise Declined(said.sentence, said.status) from None
-        except Unavailable as error:
+        except DatastoreUnavailable as error:
             raise Away(f"the datastore is away, nothing was changed: {error}") from None
         except SealError as error:
             raise Declined(str(error), HTTPStatus.INTERNAL_SERVER_ERROR) from None
-        return [Done(one["body"], one["tag"], one["next"]) for one in answers]
+        return [StepDone(one["body"], one["tag"], one["next"]) for one in answers]
 
     def close(self) -> None:
         """End the threads that hash passwords. The datastore is closed by who opened it."""
         self._context.close()
 
-    def _note(self, steps: tuple[Step, ...], detail: str) -> None:
+    def _note(self, steps: tuple[OfficeStep, ...], detail: str) -> None:
         """Enter in the audit log that a change was refused before its transaction began."""
         writes = [step for step in steps if BY_NAME[step.operation].is_write]
         if not writes:
@@ -89,13 +89,13 @@ class LocalOffice:
         def refuse(_: Write) -> None:
             raise refusal
 
-        with contextlib.suppress(RefusalError, Unavailable):
+        with contextlib.suppress(RefusalError, DatastoreUnavailable):
             self._datastore.write(refuse)
 
 
-def _problem(error: RefusalError) -> Problem:
+def _problem(error: RefusalError) -> ApiProblem:
     if isinstance(error, Forbidden):
-        return Problem(HTTPStatus.FORBIDDEN, str(error))
+        return ApiProblem(HTTPStatus.FORBIDDEN, str(error))
     return of_store(error)
 
 
@@ -110,21 +110,21 @@ class LocalContext:
         self.attempts = Attempts(AttemptSettings(), os.urandom(32))
         self.succeeded: Succeeded = _no_effects
         self._file = file
-        self._seal: Seal | SealError | None = None
+        self._seal: SecretSeal | SealError | None = None
         self._workers: PasswordWorkers | None = None
 
     def read_seal(self) -> None:
         """Read the key file, as the user who runs the command; an error is for who needs it."""
         if self._seal is None:
             try:
-                self._seal = Seal.read(self._file.accounts.database.key_file)
+                self._seal = SecretSeal.read(self._file.accounts.database.key_file)
             except SealError as error:
                 self._seal = error
 
     @property
-    def seal(self) -> Seal:
+    def seal(self) -> SecretSeal:
         """The keys that secrets are encrypted with; raises `SealError`."""
-        if isinstance(self._seal, Seal):
+        if isinstance(self._seal, SecretSeal):
             return self._seal
         raise self._seal or SealError("the key file was not read")
 
@@ -140,7 +140,7 @@ class LocalContext:
         """The rules for new passwords."""
         return self._file.accounts.passwords
 
-    def ask(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[Answer, ...]]:
+    def ask(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[AskAnswer, ...]]:
         """Raise `NotImplementedError`: nobody logs in here."""
         raise NotImplementedError
 

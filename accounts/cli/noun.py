@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 import click
 
 from accounts.cli.new_password import new_password
-from accounts.cli.office import Declined, Done, Step
+from accounts.cli.office import Declined, OfficeStep, StepDone
 from accounts.cli.options import Field, ask, field_options, given, insist_on_change, yes_option
-from accounts.cli.session import Session, session_options
+from accounts.cli.session import CommandSession, session_options
 from accounts.http.operation import PARAMETER
 from accounts.http.resources.kind import Kind
 
@@ -44,7 +44,7 @@ class Noun:
     """The field with the name of the mailbox or domain that it belongs to, where its own name does
     not tell."""
 
-    def step(self, verb: str, key: Sequence[str] = (), **more: Any) -> Step:
+    def step(self, verb: str, key: Sequence[str] = (), **more: Any) -> OfficeStep:
         """Return an operation of the kind, on the object with a key."""
         if verb in ("list", "add"):
             names = PARAMETER.findall(self.kind.where)
@@ -52,7 +52,7 @@ class Noun:
         else:
             names = PARAMETER.findall(f"{self.kind.where}/{self.kind.one}")
             noun = self.kind.noun
-        return Step(f"{verb}-{noun}", dict(zip(names, key, strict=True)), **more)
+        return OfficeStep(f"{verb}-{noun}", dict(zip(names, key, strict=True)), **more)
 
     def called(self, one: Shown) -> str:
         """Return the object in words."""
@@ -72,7 +72,7 @@ class Noun:
         An option restricts the query of the same name, or the one that `queries` says.
         """
 
-        def show_list(session: Session, **values: Any) -> None:
+        def show_list(session: CommandSession, **values: Any) -> None:
             key = [values.pop(name) for name in self._owners]
             query = {queries.get(name, name): value for name, value in values.items()}
             step = self.step("list", key, query=query)
@@ -86,7 +86,7 @@ class Noun:
     def add_show(self, group: click.Group, text: str) -> None:
         """Add the command `show`."""
 
-        def show(session: Session, **values: Any) -> None:
+        def show(session: CommandSession, **values: Any) -> None:
             found = session.one(self.step("get", self._key(values)))
             session.show(self.data(found), self.pairs(found))
 
@@ -95,7 +95,7 @@ class Noun:
     def add_set(self, group: click.Group, text: str, *fields: Field) -> None:
         """Add the command `set`."""
 
-        def change(session: Session, **values: Any) -> None:
+        def change(session: CommandSession, **values: Any) -> None:
             key = self._key(values)
             changes = given(values)
             insist_on_change(changes)
@@ -113,7 +113,7 @@ class Noun:
     ) -> None:
         """Add the command `remove`, which asks; the options of `decorators` are a query."""
 
-        def remove(session: Session, yes: bool, **values: Any) -> None:
+        def remove(session: CommandSession, yes: bool, **values: Any) -> None:
             one = self.remove(session, self._key(values), question, yes=yes, query=values)
             session.done(f"{self.called(one)} removed", self.removed(one))
 
@@ -121,7 +121,7 @@ class Noun:
 
     def remove(
         self,
-        session: Session,
+        session: CommandSession,
         key: Sequence[str],
         question: Callable[[Shown], str] | None = None,
         *,
@@ -130,21 +130,23 @@ class Noun:
     ) -> Shown:
         """Remove an object; return what it was."""
         step = self.step("remove", key, query=query or {})
-        found: Done
+        found: StepDone
         # all that would refuse it is known before the question
         found, _ = session.do(self.step("get", key), step, dry_run=True)
         asked = f"the {self.called(found.body)}" if question is None else question(found.body)
         ask(f"Remove {asked}?", yes=yes)
-        session.do(Step(step.operation, step.params, query=step.query, match=found.tag or "*"))
+        session.do(
+            OfficeStep(step.operation, step.params, query=step.query, match=found.tag or "*")
+        )
         shown: Shown = found.body
         return shown
 
     def add_with_password(
         self,
-        session: Session,
+        session: CommandSession,
         body: Mapping[str, Any],
         file: Path | None,
-        *before: Step,
+        *before: OfficeStep,
         no_password: bool = False,
     ) -> None:
         """Add an object with a password, behind the steps `before`, and say so."""
@@ -156,18 +158,24 @@ class Noun:
         session.done(f"{self.called(made)} added", made)
 
     def set_password(
-        self, session: Session, operation: str, name: str, file: Path | None, *, no_password: bool
+        self,
+        session: CommandSession,
+        operation: str,
+        name: str,
+        file: Path | None,
+        *,
+        no_password: bool,
     ) -> None:
         """Ask for another password of an object, set it, and say so."""
         read = self.step("get", [name])
-        session.do(Step(operation, read.params, {"password": None}), dry_run=True)
+        session.do(OfficeStep(operation, read.params, {"password": None}), dry_run=True)
         password = None if no_password else new_password(file)
-        _, done = session.do(Step(operation, read.params, {"password": password}), read)
+        _, done = session.do(OfficeStep(operation, read.params, {"password": password}), read)
         made = done.body
         text = f"password of {made[self.name]} {'removed' if no_password else 'set'}"
         session.done(text, made)
 
-    def find(self, session: Session, key: Sequence[str]) -> Done | None:
+    def find(self, session: CommandSession, key: Sequence[str]) -> StepDone | None:
         """Return an object with its tag, or None if there is none that has such a key."""
         try:
             return session.do(self.step("get", key))[0]

@@ -18,7 +18,7 @@ AWAY = 75
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class OfficeStep:
     """One operation. `params` are those of its path, `match` is its If-Match."""
 
     operation: str
@@ -39,7 +39,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class StepDone:
     """The answer to a step: an object, or a list of them and the key of its next page."""
 
     body: Any = None
@@ -50,7 +50,7 @@ class Done:
 class Office(Protocol):
     """Does operations."""
 
-    def do(self, *steps: Step, dry_run: bool = False) -> list[Done]:
+    def do(self, *steps: OfficeStep, dry_run: bool = False) -> list[StepDone]:
         """Do all steps in one transaction, or none of them; `dry_run` undoes them.
 
         Raises `Declined` and `Away`.

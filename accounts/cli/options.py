@@ -11,12 +11,21 @@ from typing import Any, TypeAlias, Union, get_args, get_origin
 import click
 from pydantic.fields import FieldInfo
 
-from accounts.cli.values import CLEARED, NONE, Decimal, Flag, Moment, Number, OrNone, Size
-from accounts.http.models.base import Input, Octets, Time
+from accounts.cli.values import (
+    CLEARED,
+    NONE,
+    Decimal,
+    FlagParameter,
+    Moment,
+    NumberParameter,
+    OrNone,
+    SizeParameter,
+)
+from accounts.http.models.base import Input, OctetField, TimeField
 
-Command: TypeAlias = Callable[..., None]
+AccountsCommand: TypeAlias = Callable[..., None]
 
-FLAG = Flag()
+FLAG = FlagParameter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +42,10 @@ class Field:
     metavar: str | None = None
 
 
-def field_options(fields: Sequence[Field]) -> Callable[[Command], Command]:
+def field_options(fields: Sequence[Field]) -> Callable[[AccountsCommand], AccountsCommand]:
     """Add an option for each field."""
 
-    def decorate(command: Command) -> Command:
+    def decorate(command: AccountsCommand) -> AccountsCommand:
         for field in reversed(fields):
             name = "--" + field.name.replace("_", "-")
             add = click.option(
@@ -80,14 +89,14 @@ def _type(info: FieldInfo, word: str | None) -> tuple[bool, click.ParamType[Any]
     kind = kinds[0] if is_optional else info.annotation
     if get_origin(kind) is list:
         return True, click.STRING
-    if kind == Octets:
-        return False, Size("SIZE")
-    if kind == Time:
+    if kind == OctetField:
+        return False, SizeParameter("SIZE")
+    if kind == TimeField:
         return False, Moment("TIME")
     if kind is bool:
         return False, FLAG
     if kind is int:
-        return False, Number(word or "NUMBER")
+        return False, NumberParameter(word or "NUMBER")
     if kind is float:
         return False, Decimal(word or "NUMBER")
     return False, OrNone(word or "TEXT") if is_optional else click.STRING
@@ -111,18 +120,18 @@ def insist_on_change(values: Mapping[str, Any]) -> None:
         raise click.UsageError("nothing to change: name at least one option, see --help")
 
 
-def json_option(command: Command) -> Command:
+def json_option(command: AccountsCommand) -> AccountsCommand:
     """Add the option `--json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
-def yes_option(command: Command) -> Command:
+def yes_option(command: AccountsCommand) -> AccountsCommand:
     """Add the option `--yes` of commands that ask before they remove something."""
     # eager: other options may depend on it
     return click.option("--yes", "-y", is_flag=True, is_eager=True, help="Do not ask.")(command)
 
 
-def password_options(command: Command) -> Command:
+def password_options(command: AccountsCommand) -> AccountsCommand:
     """Add the options that say where a new password comes from."""
     command = click.option("--no-password", is_flag=True, help="Let nobody in with a password.")(
         command
@@ -130,7 +139,7 @@ def password_options(command: Command) -> Command:
     return password_file_option(command)
 
 
-def password_file_option(command: Command) -> Command:
+def password_file_option(command: AccountsCommand) -> AccountsCommand:
     """Add the option that names a file with the password."""
     return click.option(
         "--password-file",

@@ -10,9 +10,9 @@ import click
 
 from accounts.cli.new_password import new_password
 from accounts.cli.noun import Noun, Shown
-from accounts.cli.office import Step
+from accounts.cli.office import OfficeStep
 from accounts.cli.options import field_options, fields_of, given, password_file_option
-from accounts.cli.session import Session, session_options
+from accounts.cli.session import CommandSession, session_options
 from accounts.cli.values import Span, flag_text, time_text
 from accounts.http.models.belongings import RemoteAccountChange
 from accounts.http.resources.access_to_mail import REMOTE as KIND
@@ -80,7 +80,7 @@ def remote() -> None:
 @field_options(FIELDS)
 @session_options()
 def add_remote(
-    session: Session,
+    session: CommandSession,
     address: str,
     protocol: str,
     host: str,
@@ -111,16 +111,16 @@ REMOTE.add_set(remote, "Change the remote account NUMBER of the mailbox ADDRESS.
 @password_file_option
 @session_options()
 def change_password(
-    session: Session, address: str, number: int, password_file: Path | None
+    session: CommandSession, address: str, number: int, password_file: Path | None
 ) -> None:
     """Store another password of the remote account NUMBER.
 
     The mailbox is ADDRESS.
     """
     params = {"address": address, "id": str(number)}
-    session.do(Step("set-remote-secret", params, {"secret": "-"}), dry_run=True)
+    session.do(OfficeStep("set-remote-secret", params, {"secret": "-"}), dry_run=True)
     secret = new_password(password_file)
-    made = session.one(Step("set-remote-secret", params, {"secret": secret}))
+    made = session.one(OfficeStep("set-remote-secret", params, {"secret": secret}))
     session.done(f"password of {REMOTE.called(made)} set", made)
 
 

@@ -13,10 +13,10 @@ import click
 
 from accounts.cli.layout import field_lines
 from accounts.cli.noun import Noun, Shown
-from accounts.cli.office import Step
+from accounts.cli.office import OfficeStep
 from accounts.cli.options import FLAG
 from accounts.cli.output import print_json
-from accounts.cli.session import Session, session_options
+from accounts.cli.session import CommandSession, session_options
 from accounts.cli.values import flag_text
 from accounts.directory.fields import MAX_JSON
 from accounts.http.resources.filtering import RULE as KIND
@@ -65,7 +65,7 @@ def rule() -> None:
 @click.argument("address")
 @click.argument("file", type=_FILE)
 @session_options()
-def add_rule(session: Session, address: str, file: Path) -> None:
+def add_rule(session: CommandSession, address: str, file: Path) -> None:
     """Add the rule in FILE to the mailbox ADDRESS.
 
     It comes behind the others. - is standard input.
@@ -81,7 +81,7 @@ RULE.add_list(rule, "List the rules of the mailbox ADDRESS in their order.")
 @click.argument("address")
 @click.argument("name")
 @session_options()
-def show_rule(session: Session, address: str, name: str) -> None:
+def show_rule(session: CommandSession, address: str, name: str) -> None:
     """Show the rule NAME of the mailbox ADDRESS, as JSON and as Sieve."""
     found = session.one(RULE.step("get", [address, name]))
     compiled = compile_stored([SimpleNamespace(**found)])
@@ -109,7 +109,7 @@ def show_rule(session: Session, address: str, name: str) -> None:
 @click.option("--number", type=click.IntRange(1), help="Its place among the others, from 1.")
 @session_options()
 def set_rule(
-    session: Session,
+    session: CommandSession,
     address: str,
     name: str,
     file: Path | None,
@@ -131,7 +131,7 @@ def set_rule(
             raise click.ClickException(f"number: The mailbox has {len(names)} rules.")
         names.remove(found.body["name"])
         names.insert(number - 1, after if "name" in changes else found.body["name"])
-        steps.append(Step("order-rules", {"address": address}, {"names": names}))
+        steps.append(OfficeStep("order-rules", {"address": address}, {"names": names}))
     *_, last = session.do(*steps, RULE.step("get", [address, after]))
     session.done(f"{RULE.called(last.body)} set", RULE.data(last.body))
 

@@ -15,7 +15,7 @@ import click
 from accounts.api_settings import ApiSettings, check_api_url
 from accounts.cli.datastore import errors_in_one_line, opened_file, read_file
 from accounts.cli.local_office import LocalOffice
-from accounts.cli.office import Done, Office, Step
+from accounts.cli.office import Office, OfficeStep, StepDone
 from accounts.cli.options import json_option
 from accounts.cli.output import print_done, print_json, print_list, print_object
 from accounts.cli.remote_office import RemoteOffice
@@ -25,22 +25,22 @@ from gatepost.cli.configuration import config_option
 from gatepost.config.types import SecretFile
 from gatepost.printable import escape_lines
 
-Command: TypeAlias = Callable[..., None]
-Values: TypeAlias = dict[str, Any]
+SessionCommand: TypeAlias = Callable[..., None]
+OptionValues: TypeAlias = dict[str, Any]
 
 MAX_PAGE = MAX_LIMIT
 """Objects that are asked for at a time."""
 
 
 @dataclass
-class Session:
+class CommandSession:
     """A command under way. The database or the connection is opened when it is needed first."""
 
     config: Path | None
     as_json: bool
     is_maker: bool
     """Whether the command makes the file of the database if there is none."""
-    api: Values = field(default_factory=dict)
+    api: OptionValues = field(default_factory=dict)
     """The options that say where the API is."""
     _stack: ExitStack = field(default_factory=ExitStack)
 
@@ -69,20 +69,20 @@ class Session:
         """Let go of everything."""
         self._stack.close()
 
-    def do(self, *steps: Step, dry_run: bool = False) -> list[Done]:
+    def do(self, *steps: OfficeStep, dry_run: bool = False) -> list[StepDone]:
         """Do all steps in one transaction, or none."""
         return self.office.do(*steps, dry_run=dry_run)
 
-    def one(self, step: Step, *, dry_run: bool = False) -> Any:
+    def one(self, step: OfficeStep, *, dry_run: bool = False) -> Any:
         """Do one step; return the object that it answers with."""
         return self.do(step, dry_run=dry_run)[0].body
 
-    def pages(self, step: Step) -> Iterator[Any]:
+    def pages(self, step: OfficeStep) -> Iterator[Any]:
         """Yield the objects of a list, page by page."""
         after: Any = None
         while True:
             query = {**step.query, "limit": MAX_PAGE, "after": after}
-            (done,) = self.do(Step(step.operation, step.params, query=query))
+            (done,) = self.do(OfficeStep(step.operation, step.params, query=query))
             yield from done.body["items"]
             if done.next is None:
                 return
@@ -101,7 +101,7 @@ class Session:
         else:
             click.echo(escape_lines(text))
 
-    def show(self, data: Values, pairs: Iterable[tuple[str, str]]) -> None:
+    def show(self, data: OptionValues, pairs: Iterable[tuple[str, str]]) -> None:
         """Print one object."""
         print_object(data, pairs, as_json=self.as_json)
 
@@ -116,13 +116,13 @@ class Session:
         print_list(objects, heads, row, data, as_json=self.as_json)
 
 
-def session_options(*, make: bool = False) -> Callable[[Command], Command]:
+def session_options(*, make: bool = False) -> Callable[[SessionCommand], SessionCommand]:
     """Add the options of every command: the configuration, the API, and the form of the output.
 
-    The command gets a `Session` in their place, as its first argument.
+    The command gets a `CommandSession` in their place, as its first argument.
     """
 
-    def decorate(command: Command) -> Command:
+    def decorate(command: SessionCommand) -> SessionCommand:
         @config_option
         @click.option("--api", metavar="URL", help="Ask the API there, not the database.")
         @click.option("--token-file", type=_FILE, help="The file with the token for the API.")
@@ -137,7 +137,7 @@ def session_options(*, make: bool = False) -> Callable[[Command], Command]:
             as_json: bool,
             **values: Any,
         ) -> None:
-            session = Session(config, as_json, make, _api(api, token_file, ca_file))
+            session = CommandSession(config, as_json, make, _api(api, token_file, ca_file))
             with errors_in_one_line():
                 try:
                     command(session, **values)
@@ -152,8 +152,8 @@ def session_options(*, make: bool = False) -> Callable[[Command], Command]:
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-def _api(url: str | None, token_file: Path | None, ca_file: Path | None) -> Values:
-    given: Values = {}
+def _api(url: str | None, token_file: Path | None, ca_file: Path | None) -> OptionValues:
+    given: OptionValues = {}
     if url is not None:
         try:
             given["url"] = check_api_url(url)

@@ -15,11 +15,11 @@ import click
 from accounts.cli.alias import ALIAS
 from accounts.cli.domain import DOMAIN, question
 from accounts.cli.noun import Noun, Shown
-from accounts.cli.office import Step
+from accounts.cli.office import OfficeStep
 from accounts.cli.options import ask, password_file_option, yes_option
-from accounts.cli.session import Session, session_options
+from accounts.cli.session import CommandSession, session_options
 from accounts.cli.user import USER
-from accounts.cli.values import CLEARED, Size
+from accounts.cli.values import CLEARED, SizeParameter
 from accounts.directory import fields
 from accounts.store.errors import Invalid
 
@@ -68,7 +68,7 @@ def email() -> None:
 @password_file_option
 @session_options(make=True)
 def email_add(
-    session: Session, address: str, password: str | None, password_file: Path | None
+    session: CommandSession, address: str, password: str | None, password_file: Path | None
 ) -> None:
     """As `gatepost user add`; the domain is added, too."""
     _insist_on_none(password)
@@ -81,7 +81,7 @@ def email_add(
 @password_file_option
 @session_options()
 def email_update(
-    session: Session, address: str, password: str | None, password_file: Path | None
+    session: CommandSession, address: str, password: str | None, password_file: Path | None
 ) -> None:
     """As `gatepost user password`."""
     _insist_on_none(password)
@@ -92,7 +92,7 @@ def email_update(
 @click.argument("addresses", nargs=-1, required=True)
 @yes_option
 @session_options()
-def email_del(session: Session, addresses: Sequence[str], yes: bool) -> None:
+def email_del(session: CommandSession, addresses: Sequence[str], yes: bool) -> None:
     """As `gatepost user remove` for each.
 
     All are removed, or none. Mail stays where it is.
@@ -108,7 +108,7 @@ def email_del(session: Session, addresses: Sequence[str], yes: bool) -> None:
 
 @email.command("list")
 @session_options()
-def email_list(session: Session) -> None:
+def email_list(session: CommandSession) -> None:
     """As `gatepost user list`."""
     _show_all(session, USER)
 
@@ -118,7 +118,7 @@ def email_list(session: Session) -> None:
 @click.argument("direction", type=click.Choice(["send", "receive"]))
 @click.argument("address", required=False)
 @session_options()
-def email_restrict(session: Session, verb: str, direction: str, address: str | None) -> None:
+def email_restrict(session: CommandSession, verb: str, direction: str, address: str | None) -> None:
     """As `gatepost user set --may-send no`.
 
     For receive it is --may-receive. `del` allows it again, `list` shows those that may not.
@@ -142,7 +142,7 @@ def alias_words() -> None:
 @click.argument("address")
 @click.argument("recipient")
 @session_options(make=True)
-def alias_add(session: Session, address: str, recipient: str) -> None:
+def alias_add(session: CommandSession, address: str, recipient: str) -> None:
     """As `gatepost alias add`.
 
     If the alias is there, RECIPIENT is a further target. Commas separate several.
@@ -154,7 +154,7 @@ def alias_add(session: Session, address: str, recipient: str) -> None:
 @click.argument("address")
 @click.argument("recipient")
 @session_options()
-def alias_del(session: Session, address: str, recipient: str) -> None:
+def alias_del(session: CommandSession, address: str, recipient: str) -> None:
     """As `gatepost alias set --remove-target`.
 
     The alias is removed with its last target.
@@ -171,7 +171,7 @@ def alias_del(session: Session, address: str, recipient: str) -> None:
 
 @alias_words.command("list")
 @session_options()
-def alias_list(session: Session) -> None:
+def alias_list(session: CommandSession) -> None:
     """As `gatepost alias list`."""
     _show_all(session, ALIAS)
 
@@ -183,9 +183,9 @@ def quota() -> None:
 
 @quota.command("set")
 @click.argument("address")
-@click.argument("size", type=Size("SIZE"))
+@click.argument("size", type=SizeParameter("SIZE"))
 @session_options()
-def quota_set(session: Session, address: str, size: object) -> None:
+def quota_set(session: CommandSession, address: str, size: object) -> None:
     """As `gatepost user set --quota SIZE`; 0 is no limit, as there."""
     limit = None if size is CLEARED or not size else int(str(size))
     _set_user(session, address, {"quota": limit})
@@ -194,7 +194,7 @@ def quota_set(session: Session, address: str, size: object) -> None:
 @quota.command("del")
 @click.argument("address")
 @session_options()
-def quota_del(session: Session, address: str) -> None:
+def quota_del(session: CommandSession, address: str) -> None:
     """As `gatepost user set --quota none`."""
     _set_user(session, address, {"quota": None})
 
@@ -205,7 +205,7 @@ def quota_del(session: Session, address: str) -> None:
 @click.argument("domain")
 @yes_option
 @session_options(make=True)
-def addmaildomain(session: Session, add: bool, remove: bool, domain: str, yes: bool) -> None:
+def addmaildomain(session: CommandSession, add: bool, remove: bool, domain: str, yes: bool) -> None:
     """As `gatepost domain add`, or `remove` with -D."""
     if add and remove:
         raise click.UsageError("-i and -D do not go together")
@@ -226,7 +226,7 @@ def addmaildomain(session: Session, add: bool, remove: bool, domain: str, yes: b
 @password_file_option
 @session_options()
 def addmailuser(
-    session: Session,
+    session: CommandSession,
     add: bool,
     update: bool,
     name: str,
@@ -255,7 +255,7 @@ def addmailuser(
 @click.argument("domain")
 @session_options()
 def addmailalias(
-    session: Session, alias_name: str, alias_domain: str, name: str, domain: str
+    session: CommandSession, alias_name: str, alias_domain: str, name: str, domain: str
 ) -> None:
     """As `gatepost alias add`.
 
@@ -272,27 +272,27 @@ def _insist_on_none(password: str | None) -> None:
         )
 
 
-def _show_all(session: Session, noun: Noun) -> None:
+def _show_all(session: CommandSession, noun: Noun) -> None:
     session.list(session.pages(noun.step("list")), noun.heads, noun.row)
 
 
 def _add_user(
-    session: Session, address: str, password_file: Path | None, *, add_domain: bool
+    session: CommandSession, address: str, password_file: Path | None, *, add_domain: bool
 ) -> None:
     before = _new_domain(session, address) if add_domain else []
     USER.add_with_password(session, {"address": address}, password_file, *before)
 
 
-def _update_user(session: Session, address: str, password_file: Path | None) -> None:
+def _update_user(session: CommandSession, address: str, password_file: Path | None) -> None:
     USER.set_password(session, "set-password", address, password_file, no_password=False)
 
 
-def _set_user(session: Session, address: str, changes: dict[str, object]) -> None:
+def _set_user(session: CommandSession, address: str, changes: dict[str, object]) -> None:
     made = session.one(USER.step("change", [address], body=changes))
     session.done(f"{USER.called(made)} set", made)
 
 
-def _lead(session: Session, address: str, more: Sequence[str], *, add_domain: bool) -> None:
+def _lead(session: CommandSession, address: str, more: Sequence[str], *, add_domain: bool) -> None:
     """Add an alias, or further targets to the one that is there."""
     if (found := ALIAS.find(session, [address])) is not None:
         there = found.body["targets"]
@@ -305,7 +305,7 @@ def _lead(session: Session, address: str, more: Sequence[str], *, add_domain: bo
     _tell_targets(session, session.do(*before, ALIAS.step("add", body=body))[-1].body)
 
 
-def _tell_targets(session: Session, one: Shown) -> None:
+def _tell_targets(session: CommandSession, one: Shown) -> None:
     session.done(f"{one['address']} leads to {', '.join(one['targets'])}", one)
 
 
@@ -317,7 +317,7 @@ def _folded(targets: Sequence[str]) -> set[str]:
         return set()
 
 
-def _new_domain(session: Session, address: str) -> list[Step]:
+def _new_domain(session: CommandSession, address: str) -> list[OfficeStep]:
     """Return the step that adds the domain of an address, if it is not there."""
     try:
         name = fields.alias_address("address", address).domain

@@ -8,7 +8,7 @@ import click
 
 from accounts.cli.noun import Noun, Shown
 from accounts.cli.options import Field
-from accounts.cli.session import Session, session_options
+from accounts.cli.session import CommandSession, session_options
 from accounts.cli.values import Moment, date_text, time_text
 from accounts.http.resources.tokens import TOKEN as KIND
 
@@ -68,7 +68,7 @@ def token() -> None:
 @click.option("--expires", type=Moment("TIME"), help="When it ends: 2027-01-31, or 30d from now.")
 @session_options()
 def add_token(
-    session: Session,
+    session: CommandSession,
     name: str,
     scopes: Sequence[str],
     admin: str | None,

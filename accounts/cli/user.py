@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from accounts.cli.noun import Noun, Shown
-from accounts.cli.office import Done, Step
+from accounts.cli.office import OfficeStep, StepDone
 from accounts.cli.options import (
     Field,
     field_options,
@@ -18,7 +18,7 @@ from accounts.cli.options import (
     insist_on_change,
     password_options,
 )
-from accounts.cli.session import MAX_PAGE, Session, session_options
+from accounts.cli.session import MAX_PAGE, CommandSession, session_options
 from accounts.cli.values import (
     NONE,
     flag_text,
@@ -112,7 +112,11 @@ def user() -> None:
 @field_options(FIELDS)
 @session_options()
 def add_user(
-    session: Session, address: str, password_file: Path | None, no_password: bool, **values: Any
+    session: CommandSession,
+    address: str,
+    password_file: Path | None,
+    no_password: bool,
+    **values: Any,
 ) -> None:
     """Add the mailbox ADDRESS, in a domain that is there."""
     body = {"address": address, **given(values)}
@@ -131,7 +135,7 @@ USER.add_list(
 @user.command("show")
 @click.argument("address")
 @session_options()
-def show_user(session: Session, address: str) -> None:
+def show_user(session: CommandSession, address: str) -> None:
     """Show the mailbox ADDRESS, with its rights and preferences."""
     one, *more = session.do(USER.step("get", [address]), *_more(address))
     found = _whole(session, one.body, more)
@@ -142,7 +146,7 @@ def show_user(session: Session, address: str) -> None:
 @click.argument("address")
 @field_options((*FIELDS, *_LISTS, *_PREFERENCES))
 @session_options()
-def set_user(session: Session, address: str, **values: Any) -> None:
+def set_user(session: CommandSession, address: str, **values: Any) -> None:
     """Change the mailbox ADDRESS."""
     changes = given(values)
     insist_on_change(changes)
@@ -157,7 +161,7 @@ def set_user(session: Session, address: str, **values: Any) -> None:
 @password_options
 @session_options()
 def change_password(
-    session: Session, address: str, password_file: Path | None, no_password: bool
+    session: CommandSession, address: str, password_file: Path | None, no_password: bool
 ) -> None:
     """Give the mailbox ADDRESS another password."""
     USER.set_password(session, "set-password", address, password_file, no_password=no_password)
@@ -168,7 +172,7 @@ def change_password(
 @click.argument("new")
 @click.option("--keep-alias", is_flag=True, help="Leave an alias that leads to the new address.")
 @session_options()
-def rename_user(session: Session, address: str, new: str, keep_alias: bool) -> None:
+def rename_user(session: CommandSession, address: str, new: str, keep_alias: bool) -> None:
     """Give the mailbox ADDRESS the address NEW.
 
     Aliases, forwarding and rights that name the old address name the new one. The stored mail has
@@ -188,49 +192,51 @@ USER.add_remove(
 )
 
 
-def _changes(session: Session, address: str, changes: dict[str, Any]) -> Iterator[Step]:
+def _changes(
+    session: CommandSession, address: str, changes: dict[str, Any]
+) -> Iterator[OfficeStep]:
     """Yield the steps that change a mailbox with its rights, listed senders and preferences."""
     where = {"address": address}
     # also without fields of its own: there has to be such a mailbox
-    yield Step("change-mailbox", where, _some(changes, FIELDS))
+    yield OfficeStep("change-mailbox", where, _some(changes, FIELDS))
     for sender in changes.get("send_as", ()):
-        yield Step("add-sender-right", where, {"sender": sender})
+        yield OfficeStep("add-sender-right", where, {"sender": sender})
     for sender in changes.get("not_send_as", ()):
-        yield Step("remove-sender-right", where | {"sender": sender})
+        yield OfficeStep("remove-sender-right", where | {"sender": sender})
     for kind in ("allow", "block"):
         for sender in changes.get(f"{kind}_sender", ()):
-            yield Step("add-listed-sender", where, {"kind": kind, "pattern": sender})
+            yield OfficeStep("add-listed-sender", where, {"kind": kind, "pattern": sender})
     if others := changes.get("unlist_sender", ()):
-        (found,) = session.do(Step("list-listed-senders", where))
+        (found,) = session.do(OfficeStep("list-listed-senders", where))
         listed = {one["pattern"]: one["kind"] for one in found.body["items"]}
         for sender in others:
             kind = listed.get(sender.lower(), "allow")
-            yield Step("remove-listed-sender", where | {"kind": kind, "pattern": sender})
+            yield OfficeStep("remove-listed-sender", where | {"kind": kind, "pattern": sender})
     if wanted := _some(changes, _PREFERENCES):
-        yield Step("change-preferences", where, wanted)
+        yield OfficeStep("change-preferences", where, wanted)
 
 
 def _some(changes: dict[str, Any], fields: Sequence[Field]) -> dict[str, Any]:
     return {field.name: changes[field.name] for field in fields if field.name in changes}
 
 
-def _more(address: str) -> tuple[Step, ...]:
+def _more(address: str) -> tuple[OfficeStep, ...]:
     """Return the steps that read what belongs to a mailbox, and is in other tables."""
     where = {"address": address}
     return (
-        Step("list-sender-rights", where, query={"limit": MAX_PAGE}),
-        Step("list-listed-senders", where),
-        Step("get-preferences", where),
+        OfficeStep("list-sender-rights", where, query={"limit": MAX_PAGE}),
+        OfficeStep("list-listed-senders", where),
+        OfficeStep("get-preferences", where),
     )
 
 
-def _whole(session: Session, one: Shown, more: Sequence[Done]) -> dict[str, Any]:
+def _whole(session: CommandSession, one: Shown, more: Sequence[StepDone]) -> dict[str, Any]:
     """Return a mailbox with what `_more` has read."""
     rights, listed, wanted = more
     senders = [right["sender"] for right in rights.body["items"]]
     if rights.next is not None:
         where = {"address": one["address"]}
-        every = session.pages(Step("list-sender-rights", where))
+        every = session.pages(OfficeStep("list-sender-rights", where))
         senders = [right["sender"] for right in every]
     return {
         **one,

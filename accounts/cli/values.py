@@ -21,7 +21,7 @@ class Cleared:
 CLEARED: Final = Cleared()
 
 
-class Flag(click.ParamType):  # type: ignore[type-arg]  # click before 8.5 has none
+class FlagParameter(click.ParamType):  # type: ignore[type-arg]  # click before 8.5 has none
     """`yes` or `no`."""
 
     name = "yes|no"
@@ -59,7 +59,7 @@ class OrNone(click.ParamType):  # type: ignore[type-arg]  # as above
         return f"{self.name}|{NONE}"
 
 
-class Number(OrNone):
+class NumberParameter(OrNone):
     """A whole number."""
 
     def parse(self, value: Any) -> int:
@@ -81,7 +81,7 @@ class Decimal(OrNone):
             raise ValueError(f"{str(value)[:40]!r} is not a number") from None
 
 
-class Size(OrNone):
+class SizeParameter(OrNone):
     """Octets, as 500M or 5G."""
 
     def parse(self, value: Any) -> int:
@@ -131,7 +131,7 @@ def date_text(seconds: int | None) -> str:
 
 
 def size_text(octets: int | None) -> str:
-    """Return octets as `Size` reads them."""
+    """Return octets as `SizeParameter` reads them."""
     if octets is None:
         return NONE
     for unit, factor in (("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)):
@@ -141,7 +141,7 @@ def size_text(octets: int | None) -> str:
 
 
 def flag_text(value: bool) -> str:
-    """Return a boolean as `Flag` reads it."""
+    """Return a boolean as `FlagParameter` reads it."""
     return "yes" if value else "no"
 
 

@@ -19,7 +19,7 @@ from accounts.directory import domains, fields
 from accounts.directory.changes import change_row, differences, expect, told
 from accounts.directory.paging import PAGE, having, page
 from accounts.store import schema
-from accounts.store.errors import AlreadyThere, Invalid, NotFound
+from accounts.store.errors import AlreadyThere, Invalid, NoSuchObject
 from accounts.store.transaction import Write
 
 ROLES = ("global", "domains")
@@ -71,7 +71,7 @@ def _domains(field: str, value: Any) -> tuple[str, ...]:
     return tuple(sorted({fields.domain(field, one) for one in value}))
 
 
-_CHECKS: dict[str, fields.Check] = {
+_CHECKS: dict[str, fields.FieldCheck] = {
     "password": fields.optional(fields.hashed),
     "role": lambda field, value: fields.choice(field, value, ROLES),
     "domains": _domains,
@@ -80,11 +80,11 @@ _CHECKS: dict[str, fields.Check] = {
 
 
 def get(connection: Connection, login: str) -> Administrator:
-    """Return an administrator; raises `NotFound`."""
+    """Return an administrator; raises `NoSuchObject`."""
     found = _login("login", login)
     row = connection.execute(_select().where(_TABLE.c.login == found)).one_or_none()
     if row is None:
-        raise NotFound(f"There is no administrator {found}.")
+        raise NoSuchObject(f"There is no administrator {found}.")
     return _made(connection, [row])[0]
 
 
@@ -207,6 +207,6 @@ def _put_domains(write: Write, row: int, values: dict[str, Any]) -> None:
     for name in values["domains"]:
         try:
             domain = domains.get(write.connection, name).id
-        except NotFound as error:
+        except NoSuchObject as error:
             raise Invalid("domains", str(error)) from None
         write.connection.execute(insert(_DOMAINS).values(administrator_id=row, domain_id=domain))

@@ -8,12 +8,12 @@ from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import Connection, Select, insert, select
 
-from accounts.address import Address, fold_local_part
+from accounts.address import AccountAddress, fold_local_part
 from accounts.directory import domains, fields, loops, names, references, targets
 from accounts.directory.changes import change_row, differences, expect, told
 from accounts.directory.paging import PAGE, having, page, within
 from accounts.store import schema
-from accounts.store.errors import Invalid, NotFound
+from accounts.store.errors import Invalid, NoSuchObject
 from accounts.store.transaction import Write
 
 _TABLE = schema.alias
@@ -54,7 +54,7 @@ def _targets(field: str, value: Any) -> tuple[str, ...]:
     return checked
 
 
-_CHECKS: dict[str, fields.Check] = {
+_CHECKS: dict[str, fields.FieldCheck] = {
     "targets": _targets,
     "enabled": fields.flag,
     "expires": fields.optional(fields.time),
@@ -63,12 +63,12 @@ _CHECKS: dict[str, fields.Check] = {
 }
 
 
-def get(connection: Connection, address: str | Address) -> Alias:
-    """Return an alias; raises `NotFound`."""
+def get(connection: Connection, address: str | AccountAddress) -> Alias:
+    """Return an alias; raises `NoSuchObject`."""
     found = fields.alias_address("address", address)
     row = connection.execute(_select().where(_TABLE.c.address == str(found))).one_or_none()
     if row is None:
-        raise NotFound(f"There is no alias {found}.")
+        raise NoSuchObject(f"There is no alias {found}.")
     return _made(connection, [row])[0]
 
 
@@ -103,7 +103,7 @@ def find(
     return _made(connection, rows)
 
 
-def add(write: Write, address: str | Address, /, **values: Unpack[AliasFields]) -> Alias:
+def add(write: Write, address: str | AccountAddress, /, **values: Unpack[AliasFields]) -> Alias:
     """Add an alias, with its targets."""
     with write.attempt("alias.add", str(address)):
         made = fields.alias_address("address", address)
@@ -129,7 +129,11 @@ def add(write: Write, address: str | Address, /, **values: Unpack[AliasFields]) 
 
 
 def change(
-    write: Write, address: str | Address, version: int | None, /, **values: Unpack[AliasFields]
+    write: Write,
+    address: str | AccountAddress,
+    version: int | None,
+    /,
+    **values: Unpack[AliasFields],
 ) -> Alias:
     """Change an alias."""
     with write.attempt("alias.change", str(address)):
@@ -146,7 +150,7 @@ def change(
 
 def change_targets(
     write: Write,
-    address: str | Address,
+    address: str | AccountAddress,
     version: int | None,
     /,
     *,
@@ -165,7 +169,7 @@ def change_targets(
         return change(write, address, version, **values)
 
 
-def remove(write: Write, address: str | Address, version: int | None = None) -> None:
+def remove(write: Write, address: str | AccountAddress, version: int | None = None) -> None:
     """Remove an alias."""
     with write.attempt("alias.remove", str(address)):
         before = get(write.connection, address)
@@ -176,7 +180,10 @@ def remove(write: Write, address: str | Address, version: int | None = None) -> 
 
 
 def rename(
-    write: Write, address: str | Address, new: str | Address, version: int | None = None
+    write: Write,
+    address: str | AccountAddress,
+    new: str | AccountAddress,
+    version: int | None = None,
 ) -> Alias:
     """Give an alias another address; what names the old one names the new one."""
     with write.attempt("alias.rename", str(address)):

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
-from accounts.address import Address
+from accounts.address import AccountAddress
 from accounts.directory import fields, mailboxes
 from accounts.store import schema
-from accounts.store.errors import AlreadyThere, Invalid, NotFound
+from accounts.store.errors import AlreadyThere, Invalid, NoSuchObject
 from accounts.store.noted import clean
 from accounts.store.transaction import Write
 
@@ -40,18 +40,18 @@ class AppPassword:
     last_client: str | None
 
 
-def get(connection: Connection, mailbox: str | Address, name: str) -> AppPassword:
-    """Return an app password; raises `NotFound`."""
+def get(connection: Connection, mailbox: str | AccountAddress, name: str) -> AppPassword:
+    """Return an app password; raises `NoSuchObject`."""
     owner = mailboxes.id_of(connection, mailbox)
     named = fields.name("name", name)
     statement = _select().where(_TABLE.c.mailbox_id == owner, _TABLE.c.name == named)
     row = connection.execute(statement).one_or_none()
     if row is None:
-        raise NotFound(f"There is no app password {named!r} of {mailbox}.")
+        raise NoSuchObject(f"There is no app password {named!r} of {mailbox}.")
     return _made(row)
 
 
-def find(connection: Connection, mailbox: str | Address) -> list[AppPassword]:
+def find(connection: Connection, mailbox: str | AccountAddress) -> list[AppPassword]:
     """Return all app passwords of a mailbox, by name."""
     owner = mailboxes.id_of(connection, mailbox)
     rows = connection.execute(_select().where(_TABLE.c.mailbox_id == owner).order_by(_TABLE.c.name))
@@ -60,7 +60,7 @@ def find(connection: Connection, mailbox: str | Address) -> list[AppPassword]:
 
 def add(
     write: Write,
-    mailbox: str | Address,
+    mailbox: str | AccountAddress,
     name: str,
     *,
     password: str,
@@ -95,7 +95,7 @@ def add(
         return get(write.connection, owner.address, values["name"])
 
 
-def remove(write: Write, mailbox: str | Address, name: str) -> None:
+def remove(write: Write, mailbox: str | AccountAddress, name: str) -> None:
     """Remove an app password: what uses it does not get in any more."""
     with write.attempt("app-password.remove", mailbox):
         found = get(write.connection, mailbox, name)

@@ -15,7 +15,7 @@ _TABLE = schema.audit
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AuditEntry:
     """An entry: at this time (seconds since the epoch) `actor` did `action` to `object`.
 
     A change has in `details` the value of each field before and after; a refusal has its reason as
@@ -39,7 +39,7 @@ def find(
     since: int | None = None,
     before: int | None = None,
     limit: int = PAGE,
-) -> list[Entry]:
+) -> list[AuditEntry]:
     """Return entries, the latest first, before the one with the id `before`.
 
     `object` and `actor` are whole names, `since` is a time.
@@ -54,4 +54,4 @@ def find(
         statement = statement.where(_TABLE.c.at >= fields.time("since", since))
     if before is not None:
         statement = statement.where(_TABLE.c.id < fields.number("before", before))
-    return [Entry(**row._asdict()) for row in connection.execute(statement)]
+    return [AuditEntry(**row._asdict()) for row in connection.execute(statement)]

@@ -16,8 +16,8 @@ from sqlalchemy import Connection, Select, delete, func, insert, select
 from accounts.directory import domains, fields
 from accounts.directory.changes import change_row, expect
 from accounts.store import schema
-from accounts.store.errors import AlreadyThere, Invalid, NotFound
-from accounts.store.seal import Seal
+from accounts.store.errors import AlreadyThere, Invalid, NoSuchObject
+from accounts.store.seal import SecretSeal
 from accounts.store.transaction import Write
 from msgauth.domain import MAX_NAME
 from msgauth.keys import BadKeyError, SigningKey
@@ -56,13 +56,13 @@ class DkimKey:
 
 
 def get(connection: Connection, domain: str, selector: str) -> DkimKey:
-    """Return a key; raises `NotFound`."""
+    """Return a key; raises `NoSuchObject`."""
     owner = domains.get(connection, domain)
     sought = _selector("selector", selector)
     statement = _select().where(_TABLE.c.domain_id == owner.id, _TABLE.c.selector == sought)
     row = connection.execute(statement).one_or_none()
     if row is None:
-        raise NotFound(f"{owner.name} has no key with the selector {sought}.")
+        raise NoSuchObject(f"{owner.name} has no key with the selector {sought}.")
     return DkimKey(**row._asdict())
 
 
@@ -80,13 +80,13 @@ def find(
     return [DkimKey(**row._asdict()) for row in rows]
 
 
-def private(connection: Connection, seal: Seal, key: DkimKey) -> bytes:
+def private(connection: Connection, seal: SecretSeal, key: DkimKey) -> bytes:
     """Return the private key as `msgauth.keys.SigningKey.parse` reads it; raises `SealError`."""
     sealed = connection.execute(select(_TABLE.c.private).where(_TABLE.c.id == key.id)).scalar_one()
     return seal.open(sealed, purpose(key.domain, key.selector))
 
 
-def add(write: Write, seal: Seal, domain: str, selector: str, *, private: bytes) -> DkimKey:
+def add(write: Write, seal: SecretSeal, domain: str, selector: str, *, private: bytes) -> DkimKey:
     """Add a new key, as PEM; raises `SealError` when there is nothing to encrypt it with."""
     with write.attempt("dkim-key.add", domain):
         owner = domains.get(write.connection, domain)

@@ -11,7 +11,7 @@ from accounts.directory import fields, loops, targets
 from accounts.directory.changes import change_row, differences, expect, told
 from accounts.directory.paging import PAGE, having, page, within
 from accounts.store import schema
-from accounts.store.errors import AlreadyThere, Invalid, NotFound
+from accounts.store.errors import AlreadyThere, Invalid, NoSuchObject
 from accounts.store.transaction import Write
 
 _TABLE = schema.domain
@@ -57,7 +57,7 @@ class DomainFields(TypedDict, total=False):
     is_relay: bool
 
 
-_CHECKS: dict[str, fields.Check] = {
+_CHECKS: dict[str, fields.FieldCheck] = {
     "description": fields.text,
     "alias_of": fields.optional(fields.domain),
     "catch_all": fields.optional(fields.target),
@@ -72,11 +72,11 @@ _CHECKS: dict[str, fields.Check] = {
 
 
 def get(connection: Connection, name: str) -> Domain:
-    """Return a domain; raises `NotFound`."""
+    """Return a domain; raises `NoSuchObject`."""
     found = fields.domain("name", name)
     row = connection.execute(_select().where(_TABLE.c.name == found)).one_or_none()
     if row is None:
-        raise NotFound(f"There is no domain {found}.")
+        raise NoSuchObject(f"There is no domain {found}.")
     return Domain(**row._asdict())
 
 
@@ -221,7 +221,7 @@ def _check_alias(
         raise Invalid("alias_of", "A domain cannot be an alias of itself.")
     try:
         target = get(connection, values["alias_of"])
-    except NotFound as error:
+    except NoSuchObject as error:
         raise Invalid("alias_of", str(error)) from None
     if target.alias_of is not None:
         raise Invalid("alias_of", f"{target.name} is an alias of {target.alias_of} itself.")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from accounts import address as addresses
-from accounts.address import Address, AddressError
+from accounts.address import AccountAddress, AccountAddressError
 from accounts.store.errors import Invalid
 
 MAX_NUMBER = (1 << 53) - 1
@@ -37,7 +37,7 @@ _HASH = re.compile(r"\{[A-Z0-9][A-Z0-9.-]{0,40}\}[\x21-\x7e]+\Z")
 _TRANSPORT = re.compile(r"[A-Za-z0-9_-]{1,64}:[\x21-\x7e]{0,254}\Z")
 _WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:-]{0,61}[A-Za-z0-9])?\Z")
 
-Check = Callable[[str, Any], Any]
+FieldCheck = Callable[[str, Any], Any]
 """Takes the name of the field and the value; returns the value as it is stored."""
 
 
@@ -148,12 +148,12 @@ def domain(field: str, value: Any) -> str:
     return str(_parsed(addresses.parse_domain, field, value))
 
 
-def mailbox_address(field: str, value: Any) -> Address:
+def mailbox_address(field: str, value: Any) -> AccountAddress:
     """Return the address of a mailbox."""
     return _address(addresses.parse_mailbox_address, field, value)
 
 
-def alias_address(field: str, value: Any) -> Address:
+def alias_address(field: str, value: Any) -> AccountAddress:
     """Return the address of an alias, which may have a ``*``."""
     return _address(addresses.parse_alias_address, field, value)
 
@@ -208,12 +208,12 @@ def _inside(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def optional(check: Check) -> Check:
+def optional(check: FieldCheck) -> FieldCheck:
     """Return a check that also allows None."""
     return lambda field, value: None if value is None else check(field, value)
 
 
-def checked(values: Mapping[str, Any], checks: Mapping[str, Check]) -> dict[str, Any]:
+def checked(values: Mapping[str, Any], checks: Mapping[str, FieldCheck]) -> dict[str, Any]:
     """Return the values of some fields as they are stored; a field without a check is refused."""
     for field in values:
         if field not in checks:
@@ -226,11 +226,11 @@ def _parsed(parse: Callable[[str], Any], field: str, value: Any) -> Any:
         raise Invalid(field, "It is text.")
     try:
         return parse(value)
-    except AddressError as error:
+    except AccountAddressError as error:
         raise Invalid(field, str(error)) from None
 
 
-def _address(parse: Callable[[str], Address], field: str, value: Any) -> Address:
-    parsed = _parsed(parse, field, str(value) if isinstance(value, Address) else value)
-    assert isinstance(parsed, Address)  # noqa: S101
+def _address(parse: Callable[[str], AccountAddress], field: str, value: Any) -> AccountAddress:
+    parsed = _parsed(parse, field, str(value) if isinstance(value, AccountAddress) else value)
+    assert isinstance(parsed, AccountAddress)  # noqa: S101
     return parsed

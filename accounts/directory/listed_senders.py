@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from accounts.address import Address
+from accounts.address import AccountAddress
 from accounts.directory import fields, mailboxes
 from accounts.store import schema
-from accounts.store.errors import AlreadyThere, Invalid, NotFound
+from accounts.store.errors import AlreadyThere, Invalid, NoSuchObject
 from accounts.store.transaction import Write
 
 KINDS = ("allow", "block")
@@ -28,7 +28,7 @@ class ListedSender:
     pattern: str
 
 
-def find(connection: Connection, mailbox: str | Address) -> list[ListedSender]:
+def find(connection: Connection, mailbox: str | AccountAddress) -> list[ListedSender]:
     """Return all senders that a mailbox lists."""
     owner = mailboxes.get(connection, mailbox)
     statement = select(_TABLE.c.kind, _TABLE.c.pattern).where(_TABLE.c.mailbox_id == owner.id)
@@ -36,7 +36,7 @@ def find(connection: Connection, mailbox: str | Address) -> list[ListedSender]:
     return [ListedSender(owner.address, kind, pattern) for kind, pattern in rows]
 
 
-def add(write: Write, mailbox: str | Address, kind: str, pattern: str) -> ListedSender:
+def add(write: Write, mailbox: str | AccountAddress, kind: str, pattern: str) -> ListedSender:
     """List a sender; one that is listed as the other kind is moved."""
     with write.attempt("listed-sender.add", mailbox):
         owner = mailboxes.get(write.connection, mailbox)
@@ -56,13 +56,13 @@ def add(write: Write, mailbox: str | Address, kind: str, pattern: str) -> Listed
         return made
 
 
-def remove(write: Write, mailbox: str | Address, kind: str, pattern: str) -> None:
+def remove(write: Write, mailbox: str | AccountAddress, kind: str, pattern: str) -> None:
     """List a sender no more."""
     with write.attempt("listed-sender.remove", mailbox):
         owner = mailboxes.get(write.connection, mailbox)
         listed = ListedSender(owner.address, *_checked(kind, pattern))
         if not _delete(write, owner.id, listed):
-            raise NotFound(f"{listed.pattern} is not listed so by {owner.address}.")
+            raise NoSuchObject(f"{listed.pattern} is not listed so by {owner.address}.")
         write.audit("listed-sender.remove", owner.address, kind=kind, pattern=listed.pattern)
 
 

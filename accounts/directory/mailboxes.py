@@ -8,13 +8,13 @@ from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import Connection, Select, insert, select, update
 
-from accounts.address import Address
+from accounts.address import AccountAddress
 from accounts.directory import aliases, domains, fields, loops, names, references, targets
 from accounts.directory.changes import change_row, differences, expect, told
 from accounts.directory.domains import Domain
 from accounts.directory.paging import PAGE, having, page, within
 from accounts.store import schema
-from accounts.store.errors import Invalid, NotFound
+from accounts.store.errors import Invalid, NoSuchObject
 from accounts.store.transaction import Write
 
 _TABLE = schema.mailbox
@@ -61,7 +61,7 @@ class MailboxFields(TypedDict, total=False):
     store: str | None
 
 
-_CHECKS: dict[str, fields.Check] = {
+_CHECKS: dict[str, fields.FieldCheck] = {
     "display_name": fields.display_name,
     "password": fields.optional(fields.hashed),
     "quota": fields.optional(fields.number),
@@ -75,12 +75,12 @@ _CHECKS: dict[str, fields.Check] = {
 }
 
 
-def get(connection: Connection, address: str | Address) -> Mailbox:
-    """Return a mailbox; raises `NotFound`."""
+def get(connection: Connection, address: str | AccountAddress) -> Mailbox:
+    """Return a mailbox; raises `NoSuchObject`."""
     found = fields.mailbox_address("address", address)
     row = connection.execute(_select().where(_TABLE.c.address == str(found))).one_or_none()
     if row is None:
-        raise NotFound(f"There is no mailbox {found}.")
+        raise NoSuchObject(f"There is no mailbox {found}.")
     return _made(connection, [row])[0]
 
 
@@ -113,7 +113,7 @@ def addresses(connection: Connection, after: str, limit: int) -> list[str]:
     return list(connection.scalars(statement.order_by(_TABLE.c.address).limit(limit)))
 
 
-def add(write: Write, address: str | Address, /, **values: Unpack[MailboxFields]) -> Mailbox:
+def add(write: Write, address: str | AccountAddress, /, **values: Unpack[MailboxFields]) -> Mailbox:
     """Add a mailbox. Without a quota it has the one of its domain."""
     with write.attempt("mailbox.add", str(address)):
         made = fields.mailbox_address("address", address)
@@ -143,7 +143,7 @@ def add(write: Write, address: str | Address, /, **values: Unpack[MailboxFields]
 
 def change(
     write: Write,
-    address: str | Address,
+    address: str | AccountAddress,
     version: int | None,
     /,
     **values: Unpack[MailboxFields],
@@ -164,7 +164,7 @@ def change(
         return get(write.connection, before.address)
 
 
-def remove(write: Write, address: str | Address, version: int | None = None) -> None:
+def remove(write: Write, address: str | AccountAddress, version: int | None = None) -> None:
     """Remove a mailbox with all that belongs to it in the datastore; its mail stays.
 
     Aliases that lead to it, and rights to send as it, stay too: it may be added again.
@@ -182,8 +182,8 @@ def remove(write: Write, address: str | Address, version: int | None = None) -> 
 
 def rename(
     write: Write,
-    address: str | Address,
-    new: str | Address,
+    address: str | AccountAddress,
+    new: str | AccountAddress,
     version: int | None = None,
     *,
     keep_alias: bool = False,
@@ -229,12 +229,12 @@ def upgrade_password(connection: Connection, address: str, before: str, after: s
     return done.rowcount == 1
 
 
-def id_of(connection: Connection, address: str | Address) -> int:
-    """Return the id of a mailbox; raises `NotFound`."""
+def id_of(connection: Connection, address: str | AccountAddress) -> int:
+    """Return the id of a mailbox; raises `NoSuchObject`."""
     found = fields.mailbox_address("address", address)
     row = connection.scalar(select(_TABLE.c.id).where(_TABLE.c.address == str(found)))
     if row is None:
-        raise NotFound(f"There is no mailbox {found}.")
+        raise NoSuchObject(f"There is no mailbox {found}.")
     return int(row)
 
 
@@ -277,7 +277,7 @@ def _put_forwards(write: Write, row: int, address: str, values: dict[str, Any]) 
     loops.refuse(write.connection, "forwards", [address])
 
 
-def _domain(connection: Connection, address: Address) -> Domain:
+def _domain(connection: Connection, address: AccountAddress) -> Domain:
     """Return the domain of a mailbox to be; raises `Invalid` where it can have none."""
     domain = names.domain_of(connection, address)
     if domain.alias_of is not None:

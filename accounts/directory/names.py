@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
-from accounts.address import Address
+from accounts.address import AccountAddress
 from accounts.directory import domains
 from accounts.directory.domains import Domain
 from accounts.store import schema
-from accounts.store.errors import AlreadyThere, Invalid, NotFound
+from accounts.store.errors import AlreadyThere, Invalid, NoSuchObject
 from accounts.store.transaction import Write
 
 _TABLE = schema.name
 
 
-def domain_of(connection: Connection, address: Address) -> Domain:
+def domain_of(connection: Connection, address: AccountAddress) -> Domain:
     """Return the domain of an address that is to be ours; raises `Invalid` when it is not."""
     try:
         return domains.get(connection, address.domain)
-    except NotFound as error:
+    except NoSuchObject as error:
         raise Invalid("address", str(error)) from None
 
 
-def insist_on_free(connection: Connection, address: Address) -> None:
+def insist_on_free(connection: Connection, address: AccountAddress) -> None:
     """Raise `AlreadyThere` for a name that is taken."""
     kind = connection.scalar(select(_TABLE.c.kind).where(_TABLE.c.address == str(address)))
     if kind is not None:
@@ -39,7 +39,7 @@ def insist_on_room(connection: Connection, domain: Domain, table: Table) -> None
         raise Invalid("address", f"{domain.name} has as many {kind} as it may have: {most}.")
 
 
-def take(write: Write, address: Address, kind: str, domain: Domain) -> None:
+def take(write: Write, address: AccountAddress, kind: str, domain: Domain) -> None:
     """Take a name; its mailbox or alias is added next."""
     insist_on_free(write.connection, address)
     write.connection.execute(
@@ -52,7 +52,7 @@ def give_back(write: Write, address: str) -> None:
     write.connection.execute(delete(_TABLE).where(_TABLE.c.address == address))
 
 
-def rename(write: Write, before: str, after: Address, table: Table, domain: Domain) -> None:
+def rename(write: Write, before: str, after: AccountAddress, table: Table, domain: Domain) -> None:
     """Give a mailbox or an alias another name, perhaps in another domain."""
     insist_on_free(write.connection, after)
     write.connection.execute(

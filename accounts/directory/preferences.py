@@ -7,7 +7,7 @@ from typing import TypedDict, Unpack
 
 from sqlalchemy import Connection, insert, select, update
 
-from accounts.address import Address
+from accounts.address import AccountAddress
 from accounts.directory import fields, mailboxes
 from accounts.directory.changes import differences, expect, told
 from accounts.store import schema
@@ -41,7 +41,7 @@ class PreferenceFields(TypedDict, total=False):
     virus_check: bool
 
 
-_CHECKS: dict[str, fields.Check] = {
+_CHECKS: dict[str, fields.FieldCheck] = {
     "greylist": fields.flag,
     "spam_check": fields.flag,
     "spam_junk_score": fields.optional(fields.score),
@@ -50,14 +50,14 @@ _CHECKS: dict[str, fields.Check] = {
 }
 
 
-def get(connection: Connection, mailbox: str | Address) -> Preferences:
+def get(connection: Connection, mailbox: str | AccountAddress) -> Preferences:
     """Return the preferences of a mailbox, the defaults where it has none; raises `NotFound`."""
     return _get(connection, mailboxes.id_of(connection, mailbox))
 
 
 def change(
     write: Write,
-    mailbox: str | Address,
+    mailbox: str | AccountAddress,
     version: int | None,
     /,
     **values: Unpack[PreferenceFields],

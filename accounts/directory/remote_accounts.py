@@ -8,13 +8,13 @@ from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import Connection, Select, delete, func, insert, select
 
-from accounts.address import Address
+from accounts.address import AccountAddress
 from accounts.directory import fields, mailboxes
 from accounts.directory.changes import change_row, differences, expect, told
 from accounts.directory.paging import PAGE, page
 from accounts.store import schema
-from accounts.store.errors import AlreadyThere, Invalid, NotFound
-from accounts.store.seal import Seal
+from accounts.store.errors import AlreadyThere, Invalid, NoSuchObject
+from accounts.store.seal import SecretSeal
 from accounts.store.transaction import Write
 
 MAX_ACCOUNTS = 50
@@ -81,12 +81,12 @@ def _host(field: str, value: Any) -> str:
         return fields.domain(field, value)
 
 
-_NAMED: dict[str, fields.Check] = {
+_NAMED: dict[str, fields.FieldCheck] = {
     "protocol": lambda field, value: fields.choice(field, value, ("imap", "pop3")),
     "host": _host,
     "login": fields.name,
 }
-_CHECKS: dict[str, fields.Check] = {
+_CHECKS: dict[str, fields.FieldCheck] = {
     "port": lambda field, value: fields.number(field, value, 1, 65535),
     "tls": lambda field, value: fields.choice(field, value, ("implicit", "starttls")),
     "folder": fields.name,
@@ -98,18 +98,18 @@ _CHECKS: dict[str, fields.Check] = {
 
 
 def get(connection: Connection, row: int) -> RemoteAccount:
-    """Return the remote account with an id; raises `NotFound`."""
+    """Return the remote account with an id; raises `NoSuchObject`."""
     number = fields.number("id", row)
     found = connection.execute(_select().where(_TABLE.c.id == number)).one_or_none()
     if found is None:
-        raise NotFound(f"There is no remote account {number}.")
+        raise NoSuchObject(f"There is no remote account {number}.")
     return RemoteAccount(**found._asdict())
 
 
 def find(
     connection: Connection,
     *,
-    mailbox: str | Address | None = None,
+    mailbox: str | AccountAddress | None = None,
     after: int | None = None,
     limit: int = PAGE,
 ) -> list[RemoteAccount]:
@@ -121,7 +121,7 @@ def find(
     return [RemoteAccount(**row._asdict()) for row in rows]
 
 
-def secret(connection: Connection, seal: Seal, account: RemoteAccount) -> str:
+def secret(connection: Connection, seal: SecretSeal, account: RemoteAccount) -> str:
     """Return the password; raises `SealError`."""
     sealed = connection.execute(
         select(_TABLE.c.secret).where(_TABLE.c.id == account.id)
@@ -131,8 +131,8 @@ def secret(connection: Connection, seal: Seal, account: RemoteAccount) -> str:
 
 def add(
     write: Write,
-    seal: Seal,
-    mailbox: str | Address,
+    seal: SecretSeal,
+    mailbox: str | AccountAddress,
     /,
     *,
     protocol: str,
@@ -190,7 +190,7 @@ def change(
 
 
 def set_secret(
-    write: Write, seal: Seal, row: int, secret: str, version: int | None = None
+    write: Write, seal: SecretSeal, row: int, secret: str, version: int | None = None
 ) -> RemoteAccount:
     """Put another password in the place of the one that is there."""
     with write.attempt("remote-account.change", row):

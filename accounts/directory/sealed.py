@@ -6,11 +6,11 @@ from sqlalchemy import select, update
 
 from accounts.directory import dkim_keys, remote_accounts
 from accounts.store import schema
-from accounts.store.seal import Seal
+from accounts.store.seal import SecretSeal
 from accounts.store.transaction import Write
 
 
-def reseal(write: Write, seal: Seal) -> int:
+def reseal(write: Write, seal: SecretSeal) -> int:
     """Encrypt with the present key whatever has another; returns how many secrets.
 
     Raises `SealError` when one of them needs a key that the file does not have, and changes none.

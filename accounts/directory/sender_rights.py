@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from accounts.address import Address
+from accounts.address import AccountAddress
 from accounts.directory import fields, mailboxes
 from accounts.directory.paging import PAGE, page
 from accounts.store import schema
-from accounts.store.errors import AlreadyThere, Invalid, NotFound
+from accounts.store.errors import AlreadyThere, Invalid, NoSuchObject
 from accounts.store.transaction import Write
 
 MAX_RIGHTS = 1000
@@ -31,7 +31,7 @@ class SenderRight:
 def find(
     connection: Connection,
     *,
-    mailbox: str | Address | None = None,
+    mailbox: str | AccountAddress | None = None,
     sender: str | None = None,
     after: int | None = None,
     limit: int = PAGE,
@@ -48,7 +48,7 @@ def find(
     return [SenderRight(**row._asdict()) for row in rows]
 
 
-def add(write: Write, mailbox: str | Address, sender: str) -> SenderRight:
+def add(write: Write, mailbox: str | AccountAddress, sender: str) -> SenderRight:
     """Give a right."""
     with write.attempt("sender-right.add", mailbox):
         owner = mailboxes.get(write.connection, mailbox)
@@ -67,14 +67,14 @@ def add(write: Write, mailbox: str | Address, sender: str) -> SenderRight:
         return SenderRight(row, owner.address, as_sender)
 
 
-def remove(write: Write, mailbox: str | Address, sender: str) -> None:
+def remove(write: Write, mailbox: str | AccountAddress, sender: str) -> None:
     """Take a right away."""
     with write.attempt("sender-right.remove", mailbox):
         owner = mailboxes.get(write.connection, mailbox)
         as_sender = fields.sender("sender", sender)
         row = _row(write.connection, owner.id, as_sender)
         if row is None:
-            raise NotFound(f"{owner.address} has no right to send as {as_sender}.")
+            raise NoSuchObject(f"{owner.address} has no right to send as {as_sender}.")
         write.connection.execute(delete(_TABLE).where(_TABLE.c.id == row))
         write.audit("sender-right.remove", owner.address, sender=as_sender)
 

@@ -11,12 +11,12 @@ from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
-from accounts.address import Address
+from accounts.address import AccountAddress
 from accounts.directory import fields, mailboxes
 from accounts.directory.changes import change_row, differences, expect, told
 from accounts.sieve import MAX_RULES, RuleError, compile_stored, parse_rule
 from accounts.store import schema
-from accounts.store.errors import AlreadyThere, Invalid, NotFound
+from accounts.store.errors import AlreadyThere, Invalid, NoSuchObject
 from accounts.store.transaction import Write
 
 _TABLE = schema.sieve_rule
@@ -43,20 +43,20 @@ class SieveRuleFields(TypedDict, total=False):
     rule: Any
 
 
-_CHECKS: dict[str, fields.Check] = {
+_CHECKS: dict[str, fields.FieldCheck] = {
     "name": fields.name,
     "enabled": fields.flag,
     "rule": fields.json_value,
 }
 
 
-def get(connection: Connection, mailbox: str | Address, name: str) -> SieveRule:
-    """Return a rule; raises `NotFound`."""
+def get(connection: Connection, mailbox: str | AccountAddress, name: str) -> SieveRule:
+    """Return a rule; raises `NoSuchObject`."""
     owner = mailboxes.id_of(connection, mailbox)
     return _get(connection, owner, fields.name("name", name))
 
 
-def find(connection: Connection, mailbox: str | Address) -> list[SieveRule]:
+def find(connection: Connection, mailbox: str | AccountAddress) -> list[SieveRule]:
     """Return all rules of a mailbox in their order."""
     owner = mailboxes.id_of(connection, mailbox)
     statement = _select().where(_TABLE.c.mailbox_id == owner)
@@ -65,7 +65,7 @@ def find(connection: Connection, mailbox: str | Address) -> list[SieveRule]:
 
 
 def add(
-    write: Write, mailbox: str | Address, name: str, *, rule: Any, enabled: bool = True
+    write: Write, mailbox: str | AccountAddress, name: str, *, rule: Any, enabled: bool = True
 ) -> SieveRule:
     """Add a rule behind the others.
 
@@ -92,7 +92,7 @@ def add(
 
 def change(
     write: Write,
-    mailbox: str | Address,
+    mailbox: str | AccountAddress,
     name: str,
     version: int | None,
     /,
@@ -120,7 +120,9 @@ def change(
         return made
 
 
-def remove(write: Write, mailbox: str | Address, name: str, version: int | None = None) -> None:
+def remove(
+    write: Write, mailbox: str | AccountAddress, name: str, version: int | None = None
+) -> None:
     """Remove a rule."""
     with write.attempt("rule.remove", mailbox):
         before = get(write.connection, mailbox, name)
@@ -131,7 +133,7 @@ def remove(write: Write, mailbox: str | Address, name: str, version: int | None 
         write.audit("rule.remove", before.mailbox, name=before.name)
 
 
-def order(write: Write, mailbox: str | Address, names: Sequence[str]) -> list[SieveRule]:
+def order(write: Write, mailbox: str | AccountAddress, names: Sequence[str]) -> list[SieveRule]:
     """Put all rules of a mailbox into another order; raises `Invalid` unless each is named once."""
     with write.attempt("rule.order", mailbox):
         owner = mailboxes.get(write.connection, mailbox)
@@ -187,7 +189,7 @@ def _get(connection: Connection, mailbox: int, name: str) -> SieveRule:
     statement = _select().where(_TABLE.c.mailbox_id == mailbox, _TABLE.c.name == name)
     row = connection.execute(statement).one_or_none()
     if row is None:
-        raise NotFound(f"There is no rule {name!r} of this mailbox.")
+        raise NoSuchObject(f"There is no rule {name!r} of this mailbox.")
     return SieveRule(**row._asdict())
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, delete, insert, select, update
 
-from accounts.address import Address
+from accounts.address import AccountAddress
 from accounts.directory import administrators, fields, mailboxes
 from accounts.directory.paging import PAGE, page
 from accounts.store import schema
-from accounts.store.errors import Invalid, NotFound
+from accounts.store.errors import Invalid, NoSuchObject
 from accounts.store.transaction import Write
 
 PREFIX = "gp_"
@@ -30,7 +30,7 @@ _TABLE = schema.token
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class ApiToken:
     """A token. It belongs to an administrator, to a mailbox, or to a program (both None).
 
     After `expires` (seconds since the epoch; None is never) it is worth nothing.
@@ -46,12 +46,12 @@ class Token:
     last_used: int | None
 
 
-def get(connection: Connection, row: int) -> Token:
-    """Return the token with an id; raises `NotFound`."""
+def get(connection: Connection, row: int) -> ApiToken:
+    """Return the token with an id; raises `NoSuchObject`."""
     number = fields.number("id", row)
     found = connection.execute(_select().where(_TABLE.c.id == number)).one_or_none()
     if found is None:
-        raise NotFound(f"There is no token {number}.")
+        raise NoSuchObject(f"There is no token {number}.")
     return _made(found)
 
 
@@ -59,10 +59,10 @@ def find(
     connection: Connection,
     *,
     administrator: str | None = None,
-    mailbox: str | Address | None = None,
+    mailbox: str | AccountAddress | None = None,
     after: int | None = None,
     limit: int = PAGE,
-) -> list[Token]:
+) -> list[ApiToken]:
     """Return tokens behind the id `after`: of an administrator, of a mailbox, or all."""
     statement = _select()
     if administrator is not None:
@@ -74,7 +74,7 @@ def find(
     return [_made(row) for row in connection.execute(page(statement, _TABLE.c.id, after, limit))]
 
 
-def find_by_text(connection: Connection, text: str, now: int) -> Token | None:
+def find_by_text(connection: Connection, text: str, now: int) -> ApiToken | None:
     """Return the token that somebody shows; None when there is none, or it has expired.
 
     The digest is looked for, so how long it takes says nothing about tokens that are nearly right.
@@ -93,9 +93,9 @@ def add(
     *,
     scopes: Sequence[str],
     administrator: str | None = None,
-    mailbox: str | Address | None = None,
+    mailbox: str | AccountAddress | None = None,
     expires: int | None = None,
-) -> tuple[Token, str]:
+) -> tuple[ApiToken, str]:
     """Add a token; returns it and its text, which is to be shown once."""
     with write.attempt("token.add", name):
         values = {
@@ -166,6 +166,6 @@ def _select() -> Select[Any]:
     ).select_from(_TABLE.outerjoin(schema.administrator).outerjoin(schema.mailbox))
 
 
-def _made(row: Any) -> Token:
+def _made(row: Any) -> ApiToken:
     values = row._asdict()
-    return Token(**values | {"scopes": tuple(values["scopes"].split())})
+    return ApiToken(**values | {"scopes": tuple(values["scopes"].split())})

@@ -1,21 +1,21 @@
 """The check of a domain's DNS: what it says, what it should say, and the records to publish.
 
-`check` asks; `Report` says what was found, as text, as JSON and as a zone file.
+`check` asks; `DomainReport` says what was found, as text, as JSON and as a zone file.
 """
 
 from accounts.dnscheck.check import check
 from accounts.dnscheck.expectations import Expectations, MailHost, Service
-from accounts.dnscheck.finding import Finding, Level
-from accounts.dnscheck.report import Report, WebFile
+from accounts.dnscheck.finding import DnsFinding, FindingLevel
+from accounts.dnscheck.report import DomainReport, WebFile
 from accounts.dnscheck.together import Batch, one_by_one, solve_together
 
 __all__ = [
     "Batch",
+    "DnsFinding",
+    "DomainReport",
     "Expectations",
-    "Finding",
-    "Level",
+    "FindingLevel",
     "MailHost",
-    "Report",
     "Service",
     "WebFile",
     "check",

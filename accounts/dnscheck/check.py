@@ -10,16 +10,16 @@ from accounts.dnscheck.clients import check_service, check_web_name
 from accounts.dnscheck.dkim import check_key, check_no_key
 from accounts.dnscheck.dmarc import check_dmarc_record
 from accounts.dnscheck.expectations import Expectations
-from accounts.dnscheck.finding import Finding
+from accounts.dnscheck.finding import DnsFinding
 from accounts.dnscheck.mx import check_host, check_mx, check_reverse
-from accounts.dnscheck.report import Report, WebFile
+from accounts.dnscheck.report import DomainReport, WebFile
 from accounts.dnscheck.spf import check_spf_record
 from accounts.dnscheck.tls import check_mta_sts, check_tls_reports, check_tlsa
 from accounts.dnscheck.together import Batch, together
 from msgauth.ask import Lookup
 
 
-def check(domain: str, expectations: Expectations) -> Batch[Report]:
+def check(domain: str, expectations: Expectations) -> Batch[DomainReport]:
     """Check the DNS of `domain` and return a report.
 
     `solve_together` drives it in an event loop, and `one_by_one` makes a lookup for
@@ -34,10 +34,10 @@ def check(domain: str, expectations: Expectations) -> Batch[Report]:
         url = f"https://mta-sts.{domain}/.well-known/mta-sts.txt"
         files = (WebFile(url, expectations.mta_sts_policy()),)
     findings = tuple(chain.from_iterable(results))
-    return Report(domain, findings, files, expectations.ttl)
+    return DomainReport(domain, findings, files, expectations.ttl)
 
 
-def _checks(domain: str, expected: Expectations) -> Iterator[Lookup[tuple[Finding, ...]]]:
+def _checks(domain: str, expected: Expectations) -> Iterator[Lookup[tuple[DnsFinding, ...]]]:
     yield check_mx(domain, expected)
     for host in expected.hosts:
         yield check_host(host)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from accounts.dnscheck.expectations import Service, ServiceName
-from accounts.dnscheck.finding import Finding, Level, listed, unanswered
+from accounts.dnscheck.finding import DnsFinding, FindingLevel, listed, unanswered
 from msgauth.ask import Answer, Lookup, Rcode, ask
 
 
 def check_service(
     domain: str, service: ServiceName, wish: Service | None
-) -> Lookup[tuple[Finding, ...]]:
+) -> Lookup[tuple[DnsFinding, ...]]:
     """Check the SRV record of a service (RFC 6186 section 3, RFC 2782)."""
     name = f"_{service}._tcp.{domain}"
     # RFC 6186 section 3.4: the target "." says that the service is not there
@@ -19,18 +19,21 @@ def check_service(
         return (unanswered("SRV", name, "SRV", (wanted,)),)
     found = {_target(record) for record in answer.records}
     if found == {_target(wanted)}:
-        level = Level.OK
+        level = FindingLevel.OK
         text = (
             f"Mail programs find {service} at {wish.host}, port {wish.port}."
             if wish
             else f"Mail programs are told that there is no {service}."
         )
     elif not found:
-        level, text = Level.WARNING, f"Mail programs find no record of {service} for {domain}."
+        level, text = (
+            FindingLevel.WARNING,
+            f"Mail programs find no record of {service} for {domain}.",
+        )
     else:
-        level = Level.WARNING
+        level = FindingLevel.WARNING
         text = f"Mail programs are sent to another place for {service} of {domain}."
-    return (Finding("SRV", name, "SRV", level, text, answer.records, (wanted,)),)
+    return (DnsFinding("SRV", name, "SRV", level, text, answer.records, (wanted,)),)
 
 
 def _target(record: str) -> tuple[str, str]:
@@ -40,7 +43,7 @@ def _target(record: str) -> tuple[str, str]:
     return host, port.rpartition(" ")[2] if host else "0"
 
 
-def check_web_name(name: str, host: str | None) -> Lookup[tuple[Finding, ...]]:
+def check_web_name(name: str, host: str | None) -> Lookup[tuple[DnsFinding, ...]]:
     """Check that a name leads to the web server `host`; None: to any."""
     if name == host:
         return ()
@@ -60,9 +63,13 @@ def check_web_name(name: str, host: str | None) -> Lookup[tuple[Finding, ...]]:
             ours.update(wished.records)
         if not theirs:
             text = f"{name} has no address."
-            return (Finding("web name", name, "CNAME", Level.WARNING, text, alias.records, wanted),)
+            return (
+                DnsFinding(
+                    "web name", name, "CNAME", FindingLevel.WARNING, text, alias.records, wanted
+                ),
+            )
     others = [address for address in theirs if address not in ours]
-    level, text = Level.OK, f"{name} leads to {host or listed(theirs)}."
+    level, text = FindingLevel.OK, f"{name} leads to {host or listed(theirs)}."
     if others:
-        level, text = Level.WARNING, f"{name} leads to {listed(others)} and not to {host}."
-    return (Finding("web name", name, "CNAME", level, text, alias.records, wanted),)
+        level, text = FindingLevel.WARNING, f"{name} leads to {listed(others)} and not to {host}."
+    return (DnsFinding("web name", name, "CNAME", level, text, alias.records, wanted),)

@@ -43,7 +43,7 @@ def _report_uri(text: str) -> str:
 
 
 HostName: TypeAlias = Annotated[str, AfterValidator(parse_domain)]
-Selector: TypeAlias = Annotated[str, Field(max_length=200), AfterValidator(_selector)]
+SelectorName: TypeAlias = Annotated[str, Field(max_length=200), AfterValidator(_selector)]
 RecordText: TypeAlias = Annotated[str, Field(max_length=4000), AfterValidator(_printable_ascii)]
 # RFC 6698 section 2.2
 TlsaText: TypeAlias = Annotated[
@@ -84,7 +84,9 @@ class Expectations(_Model):
     spf: RecordText = ""
     """The SPF record; empty: one that lets `hosts` and `senders` pass and ends in `spf_end`."""
     spf_end: Literal["-all", "~all"] = "-all"
-    dkim: Annotated[dict[Selector, RecordText], Field(max_length=20)] = Field(default_factory=dict)
+    dkim: Annotated[dict[SelectorName, RecordText], Field(max_length=20)] = Field(
+        default_factory=dict
+    )
     """The key records by selector."""
     dmarc_policy: Literal["none", "quarantine", "reject"] = "reject"
     dmarc_reports: Annotated[tuple[ReportUri, ...], Field(max_length=5)] = ()

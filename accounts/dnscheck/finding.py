@@ -11,7 +11,7 @@ MAX_LISTED = 5
 """Items of a list in a sentence: somebody else decides how many there are."""
 
 
-class Level(enum.StrEnum):
+class FindingLevel(enum.StrEnum):
     """How much a finding matters."""
 
     OK = "ok"
@@ -25,7 +25,7 @@ class Level(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DnsFinding:
     """Result of the check of one record set.
 
     Records are in the form of `msgauth.ask.Answer`. `wanted` is empty where nothing is wished.
@@ -36,17 +36,17 @@ class Finding:
     name: str
     """The name in A-labels, without the final dot."""
     type: RdType
-    level: Level
+    level: FindingLevel
     text: str
     """One sentence; text out of DNS may be in it."""
     found: tuple[str, ...] = ()
     wanted: tuple[str, ...] = ()
 
 
-def unanswered(topic: str, name: str, rdtype: RdType, wanted: tuple[str, ...] = ()) -> Finding:
+def unanswered(topic: str, name: str, rdtype: RdType, wanted: tuple[str, ...] = ()) -> DnsFinding:
     """Return the finding for a question that had no answer, which says nothing about the record."""
     text = f"DNS gave no answer for {name} {rdtype}, so it is not known what it says: try again."
-    return Finding(topic, name, rdtype, Level.UNKNOWN, text, (), wanted)
+    return DnsFinding(topic, name, rdtype, FindingLevel.UNKNOWN, text, (), wanted)
 
 
 def listed(items: tuple[str, ...] | list[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from accounts.dnscheck.expectations import Expectations, MailHost
-from accounts.dnscheck.finding import Finding, Level, listed, unanswered
+from accounts.dnscheck.finding import DnsFinding, FindingLevel, listed, unanswered
 from msgauth.address import IpAddress
 from msgauth.ask import Answer, Lookup, Question, Rcode, RdType, ask
 from msgauth.domain import DomainError, to_alabels
@@ -13,36 +13,42 @@ from msgauth.iprev import check_iprev
 from msgauth.results import IprevStatus
 
 
-def check_mx(domain: str, expected: Expectations) -> Lookup[tuple[Finding, ...]]:
+def check_mx(domain: str, expected: Expectations) -> Lookup[tuple[DnsFinding, ...]]:
     """Check the MX records of the domain (RFC 5321 section 5.1, RFC 7505)."""
     wanted = tuple(f"{10 * (at + 1)} {host.name}" for at, host in enumerate(expected.hosts))
     answer = yield from ask(domain, "MX")
     if answer.rcode is Rcode.TEMPFAIL:
         return (unanswered("MX", domain, "MX", wanted),)
     level, text = _judge_mx(domain, answer, [host.name for host in expected.hosts])
-    return (Finding("MX", domain, "MX", level, text, answer.records, wanted),)
+    return (DnsFinding("MX", domain, "MX", level, text, answer.records, wanted),)
 
 
-def _judge_mx(domain: str, answer: Answer, ours: list[str]) -> tuple[Level, str]:
+def _judge_mx(domain: str, answer: Answer, ours: list[str]) -> tuple[FindingLevel, str]:
     if answer.rcode is Rcode.NXDOMAIN:
-        return Level.ERROR, f"{domain} does not exist in DNS."
+        return FindingLevel.ERROR, f"{domain} does not exist in DNS."
     if not answer.records:
-        return Level.ERROR, f"{domain} has no MX record, so its mail does not come here."
+        return FindingLevel.ERROR, f"{domain} has no MX record, so its mail does not come here."
     found = [_target(record) for record in answer.records]
     if "" in found:  # RFC 7505 section 3
-        return Level.ERROR, f"{domain} has a null MX record, which says that it takes no mail."
+        return (
+            FindingLevel.ERROR,
+            f"{domain} has a null MX record, which says that it takes no mail.",
+        )
     others = [host for host in found if host not in ours]
     missing = [host for host in ours if host not in found]
     if len(others) == len(found):
-        return Level.ERROR, f"The mail of {domain} goes to {listed(others)} and not to our hosts."
+        return (
+            FindingLevel.ERROR,
+            f"The mail of {domain} goes to {listed(others)} and not to our hosts.",
+        )
     if others:
         return (
-            Level.WARNING,
+            FindingLevel.WARNING,
             f"Some mail of {domain} may go to {listed(others)}, not a host of ours.",
         )
     if missing:
-        return Level.WARNING, f"The MX records of {domain} leave out {listed(missing)}."
-    return Level.OK, f"The mail of {domain} goes to {listed(found)}."
+        return FindingLevel.WARNING, f"The MX records of {domain} leave out {listed(missing)}."
+    return FindingLevel.OK, f"The mail of {domain} goes to {listed(found)}."
 
 
 def _target(record: str) -> str:
@@ -53,14 +59,16 @@ def _target(record: str) -> str:
         return host
 
 
-def check_host(host: MailHost) -> Lookup[tuple[Finding, ...]]:
+def check_host(host: MailHost) -> Lookup[tuple[DnsFinding, ...]]:
     """Check the addresses of a host, and the names of those that are in DNS alone."""
-    findings: list[Finding] = []
+    findings: list[DnsFinding] = []
     alias = yield from ask(host.name, "CNAME")
     if alias.records:
         # RFC 2181 section 10.3
         text = f"{host.name} is an alias, which the host of an MX record must not be."
-        findings.append(Finding("host", host.name, "CNAME", Level.ERROR, text, alias.records))
+        findings.append(
+            DnsFinding("host", host.name, "CNAME", FindingLevel.ERROR, text, alias.records)
+        )
     addresses: list[IpAddress] = []
     found_any = failed = False
     for rdtype in ("A", "AAAA"):
@@ -74,7 +82,7 @@ def check_host(host: MailHost) -> Lookup[tuple[Finding, ...]]:
             findings.append(finding)
     if not found_any and not failed and not host.addresses:
         text = f"{host.name} has no address, so no mail can reach it."
-        findings.append(Finding("host", host.name, "A", Level.ERROR, text))
+        findings.append(DnsFinding("host", host.name, "A", FindingLevel.ERROR, text))
     for address in addresses:
         findings += yield from check_reverse(host.name, address)
     return tuple(findings)
@@ -90,7 +98,7 @@ def _addresses(answer: Answer) -> list[IpAddress]:
     return found
 
 
-def _judge_addresses(host: MailHost, rdtype: RdType, answer: Answer) -> Finding | None:
+def _judge_addresses(host: MailHost, rdtype: RdType, answer: Answer) -> DnsFinding | None:
     version = 4 if rdtype == "A" else 6
     expected = [address for address in host.addresses if address.version == version]
     wanted = tuple(map(str, expected))
@@ -101,18 +109,18 @@ def _judge_addresses(host: MailHost, rdtype: RdType, answer: Answer) -> Finding 
     others = [str(address) for address in found if address not in expected]
     if not found and not expected:
         return None
-    level, text = Level.OK, f"{host.name} has the address {listed([*map(str, found)])}."
+    level, text = FindingLevel.OK, f"{host.name} has the address {listed([*map(str, found)])}."
     if missing and len(missing) == len(expected):
-        level, text = Level.ERROR, f"{host.name} does not lead to {listed(missing)}."
+        level, text = FindingLevel.ERROR, f"{host.name} does not lead to {listed(missing)}."
     elif missing:
-        level, text = Level.WARNING, f"{host.name} leaves out its address {listed(missing)}."
+        level, text = FindingLevel.WARNING, f"{host.name} leaves out its address {listed(missing)}."
     elif others and host.addresses:
-        level = Level.WARNING
+        level = FindingLevel.WARNING
         text = f"{host.name} also leads to {listed(others)}, which is not known as its address."
-    return Finding("host", host.name, rdtype, level, text, answer.records, wanted)
+    return DnsFinding("host", host.name, rdtype, level, text, answer.records, wanted)
 
 
-def check_reverse(name: str | None, address: IpAddress) -> Lookup[tuple[Finding, ...]]:
+def check_reverse(name: str | None, address: IpAddress) -> Lookup[tuple[DnsFinding, ...]]:
     """Check that the name of an address is `name`, or any name, and leads back to the address.
 
     RFC 8601 section 3.
@@ -124,14 +132,17 @@ def check_reverse(name: str | None, address: IpAddress) -> Lookup[tuple[Finding,
         case IprevStatus.TEMPERROR:
             return (unanswered("reverse name", at, "PTR", wanted),)
         case IprevStatus.PASS if name in (None, result.name):
-            level, text = Level.OK, f"{address} has the name {result.name}, which leads back to it."
+            level, text = (
+                FindingLevel.OK,
+                f"{address} has the name {result.name}, which leads back to it.",
+            )
         case IprevStatus.PASS:
-            level = Level.WARNING
+            level = FindingLevel.WARNING
             text = f"{address} has the name {result.name}, which is not that of the mail host."
         case _ if not pointers.records:
-            level = Level.ERROR
+            level = FindingLevel.ERROR
             text = f"{address} has no name, so many hosts refuse mail from it."
         case _:
-            level = Level.ERROR
+            level = FindingLevel.ERROR
             text = f"No name of {address} leads back to it, so many hosts refuse mail from it."
-    return (Finding("reverse name", at, "PTR", level, text, pointers.records, wanted),)
+    return (DnsFinding("reverse name", at, "PTR", level, text, pointers.records, wanted),)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from accounts.dnscheck.finding import Finding, Level
+from accounts.dnscheck.finding import DnsFinding, FindingLevel
 from accounts.dnscheck.zonefile import record_line
 from gatepost.printable import escape
 
@@ -25,12 +25,12 @@ MAX_RECORDS, MAX_DATA = 50, 8192
 """Records of one finding in the data, and characters of each."""
 
 _COUNTED = (
-    (Level.ERROR, "error", "errors"),
-    (Level.WARNING, "warning", "warnings"),
-    (Level.UNKNOWN, "without an answer", "without an answer"),
-    (Level.OK, "as it should be", "as they should be"),
+    (FindingLevel.ERROR, "error", "errors"),
+    (FindingLevel.WARNING, "warning", "warnings"),
+    (FindingLevel.UNKNOWN, "without an answer", "without an answer"),
+    (FindingLevel.OK, "as it should be", "as they should be"),
 )
-_SEVERITY = (Level.OK, Level.UNKNOWN, Level.WARNING, Level.ERROR)
+_SEVERITY = (FindingLevel.OK, FindingLevel.UNKNOWN, FindingLevel.WARNING, FindingLevel.ERROR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,20 @@ class WebFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DomainReport:
     """Results of the check of a domain; `ttl` is for the zone file, in seconds."""
 
     domain: str
-    findings: tuple[Finding, ...]
+    findings: tuple[DnsFinding, ...]
     files: tuple[WebFile, ...] = ()
     ttl: int = 3600
 
     @property
-    def level(self) -> Level:
+    def level(self) -> FindingLevel:
         """Return the gravest level of all findings."""
-        return max((found.level for found in self.findings), key=_SEVERITY.index, default=Level.OK)
+        return max(
+            (found.level for found in self.findings), key=_SEVERITY.index, default=FindingLevel.OK
+        )
 
     def as_text(self, width: int = WIDTH) -> str:
         """Return the report for a terminal, in lines of at most `width` columns, 40 at least.
@@ -102,10 +104,10 @@ class Report:
         ours: dict[str, None] = {}
         foreign: dict[str, None] = {}
         for found in self.findings:
-            if only_missing and found.level is Level.OK:
+            if only_missing and found.level is FindingLevel.OK:
                 continue
             place = ours if self._is_ours(found.name) else foreign
-            keep = found.type == "TXT" and found.level is Level.OK
+            keep = found.type == "TXT" and found.level is FindingLevel.OK
             for record in (keep and found.found) or found.wanted:
                 place[record_line(found.name, found.type, record, self.ttl)] = None
         lines = [f"; {self.domain}: the records that it should have", *ours]
@@ -127,7 +129,7 @@ class Report:
         return ", ".join(parts) or "nothing to check"
 
 
-def _block(finding: Finding, width: int) -> Iterator[str]:
+def _block(finding: DnsFinding, width: int) -> Iterator[str]:
     topic = f"{finding.topic}: " if finding.topic != finding.type else ""
     yield from _wrap(
         f"{finding.level.value:<7}  {topic}{finding.name} {finding.type}",
@@ -137,7 +139,7 @@ def _block(finding: Finding, width: int) -> Iterator[str]:
     )
     yield from _wrap(finding.text, width, "  ", "  ")
     yield from _records("is", finding.found, width)
-    if finding.level is not Level.OK:
+    if finding.level is not FindingLevel.OK:
         yield from _records("should", finding.wanted, width)
 
 

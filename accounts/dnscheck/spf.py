@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from accounts.dnscheck.expectations import Expectations
-from accounts.dnscheck.finding import Finding, Level, listed, unanswered
+from accounts.dnscheck.finding import DnsFinding, FindingLevel, listed, unanswered
 from msgauth.address import IpAddress
 from msgauth.ask import Lookup, Rcode, ask
 from msgauth.results import SpfStatus
@@ -16,7 +16,7 @@ _STRANGER = ipaddress.IPv4Address("240.0.0.1")
 """An address of nobody (RFC 1112 section 4): whatever lets it pass lets everybody pass."""
 
 
-def check_spf_record(domain: str, expected: Expectations) -> Lookup[tuple[Finding, ...]]:
+def check_spf_record(domain: str, expected: Expectations) -> Lookup[tuple[DnsFinding, ...]]:
     """Check that there is one record, that it lets our hosts pass, and not everybody."""
     wanted = (expected.spf_record(),)
     answer = yield from ask(domain, "TXT")
@@ -24,54 +24,57 @@ def check_spf_record(domain: str, expected: Expectations) -> Lookup[tuple[Findin
         return (unanswered("SPF", domain, "TXT", wanted),)
     found = tuple(text for text in answer.records if is_record(text))
     level, text = _judge_record(domain, found)
-    if level is Level.OK:
+    if level is FindingLevel.OK:
         level, text = yield from _try_addresses(domain, expected)
-    return (Finding("SPF", domain, "TXT", level, text, found, wanted),)
+    return (DnsFinding("SPF", domain, "TXT", level, text, found, wanted),)
 
 
-def _judge_record(domain: str, found: tuple[str, ...]) -> tuple[Level, str]:
+def _judge_record(domain: str, found: tuple[str, ...]) -> tuple[FindingLevel, str]:
     if not found:
-        return Level.ERROR, f"{domain} has no SPF record, so anybody can send in its name."
+        return FindingLevel.ERROR, f"{domain} has no SPF record, so anybody can send in its name."
     if len(found) > 1:  # RFC 7208 section 4.5
         return (
-            Level.ERROR,
+            FindingLevel.ERROR,
             f"{domain} has {len(found)} SPF records; with more than one, none counts.",
         )
     try:
         parse(found[0])
     except SpfRecordError as error:
-        return Level.ERROR, f"The SPF record of {domain} is broken: {error}."
-    return Level.OK, ""
+        return FindingLevel.ERROR, f"The SPF record of {domain} is broken: {error}."
+    return FindingLevel.OK, ""
 
 
-def _try_addresses(domain: str, expected: Expectations) -> Lookup[tuple[Level, str]]:
+def _try_addresses(domain: str, expected: Expectations) -> Lookup[tuple[FindingLevel, str]]:
     helo = expected.hosts[0].name
     refused: list[str] = []
     reason = ""
     for address in expected.all_senders():
         result = yield from _try(domain, helo, address)
         if result.status is SpfStatus.TEMPERROR:
-            return Level.UNKNOWN, f"SPF of {domain} could not be tried: {result.reason}."
+            return FindingLevel.UNKNOWN, f"SPF of {domain} could not be tried: {result.reason}."
         if result.status is SpfStatus.PERMERROR:
-            return Level.ERROR, f"The SPF record of {domain} is broken: {result.reason}."
+            return FindingLevel.ERROR, f"The SPF record of {domain} is broken: {result.reason}."
         if result.status is not SpfStatus.PASS:
             refused.append(str(address))
             reason = result.status.value
     if refused:
         text = f"The SPF record of {domain} does not let {listed(refused)} pass ({reason})."
-        return Level.ERROR, text
+        return FindingLevel.ERROR, text
     stranger = yield from _try(domain, helo, _STRANGER)
     match stranger.status:
         case SpfStatus.PASS:
-            return Level.ERROR, f"The SPF record of {domain} lets every host in the world pass."
+            return (
+                FindingLevel.ERROR,
+                f"The SPF record of {domain} lets every host in the world pass.",
+            )
         case SpfStatus.TEMPERROR:
-            return Level.UNKNOWN, f"SPF of {domain} could not be tried: {stranger.reason}."
+            return FindingLevel.UNKNOWN, f"SPF of {domain} could not be tried: {stranger.reason}."
         case SpfStatus.PERMERROR:
-            return Level.ERROR, f"The SPF record of {domain} is broken: {stranger.reason}."
+            return FindingLevel.ERROR, f"The SPF record of {domain} is broken: {stranger.reason}."
         case SpfStatus.FAIL | SpfStatus.SOFTFAIL:
-            return Level.OK, f"The SPF record of {domain} lets our hosts pass and no others."
+            return FindingLevel.OK, f"The SPF record of {domain} lets our hosts pass and no others."
         case _:
-            return Level.WARNING, (
+            return FindingLevel.WARNING, (
                 f"The SPF record of {domain} says nothing about other hosts: "
                 f"let it end in {expected.spf_end}."
             )

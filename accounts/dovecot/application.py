@@ -22,11 +22,18 @@ from starlette.routing import Route
 
 from accounts.directory import mailboxes
 from accounts.dovecot.form import FormError, parse_form, text_of
-from accounts.dovecot.questions import DovecotRules, Questions, Said, Verify, Word, read_client
+from accounts.dovecot.questions import (
+    DovecotQuestions,
+    DovecotReply,
+    DovecotRules,
+    Verify,
+    Word,
+    read_client,
+)
 from accounts.http import body
-from accounts.http.problems import Problem
+from accounts.http.problems import ApiProblem
 from accounts.store.database import Database
-from accounts.store.errors import Unavailable
+from accounts.store.errors import DatastoreUnavailable
 from gatepost.daemon import RareWarnings
 from gatepost.logs import get_logger
 from gatepost.metrics import Counter
@@ -76,11 +83,11 @@ class _Refused(Exception):  # noqa: N818  # an answer, which is no mistake of ou
         self.reason = reason
 
 
-_Handler: TypeAlias = Callable[[Request], Awaitable[Said | Response]]
+_Handler: TypeAlias = Callable[[Request], Awaitable[DovecotReply | Response]]
 
 
 def dovecot_application(
-    database: Database, rules: Callable[[], ServingRules], questions: Questions
+    database: Database, rules: Callable[[], ServingRules], questions: DovecotQuestions
 ) -> Starlette:
     """Return the application. It may be used in one event loop, that of the datastore."""
     serving = _Serving(database, rules, questions)
@@ -97,7 +104,7 @@ class _Serving:
     """The operations, each behind the token and within the time of a login."""
 
     def __init__(
-        self, database: Database, rules: Callable[[], ServingRules], questions: Questions
+        self, database: Database, rules: Callable[[], ServingRules], questions: DovecotQuestions
     ) -> None:
         self._database = database
         self._rules = rules
@@ -118,17 +125,17 @@ class _Serving:
                 return Response(f"{refused.reason}\n", refused.status, HEADERS)
             except TimeoutError:
                 self._warnings.warn("question of Dovecot took too long", question=name)
-                said = Said(Word.TEMPORARY)
+                said = DovecotReply(Word.TEMPORARY)
             except Exception:  # a mistake of ours must not refuse anybody
                 log.exception("a mistake in an answer to Dovecot", question=name)
-                said = Said(Word.TEMPORARY)
-            word = said.word if isinstance(said, Said) else Word.OK
+                said = DovecotReply(Word.TEMPORARY)
+            word = said.word if isinstance(said, DovecotReply) else Word.OK
             REQUESTS.labels(name, word.value).inc()
-            return respond(said) if isinstance(said, Said) else said
+            return respond(said) if isinstance(said, DovecotReply) else said
 
         return answer
 
-    async def _perform(self, request: Request, handle: _Handler) -> Said | Response:
+    async def _perform(self, request: Request, handle: _Handler) -> DovecotReply | Response:
         rules = self._rules()
         if not has_token(request, rules.dovecot_token):
             raise _Refused(HTTPStatus.FORBIDDEN, "token", "token")
@@ -137,10 +144,10 @@ class _Serving:
                 return await handle(request)
         except FormError as error:
             raise _Refused(HTTPStatus.BAD_REQUEST, "malformed", str(error)) from None
-        except Problem as problem:
+        except ApiProblem as problem:
             raise _Refused(problem.status, "malformed", problem.detail) from None
 
-    async def verify(self, request: Request) -> Said:
+    async def verify(self, request: Request) -> DovecotReply:
         """Check a password."""
         octets = await body.read(request, MAX_BODY)
         fields = parse_form(
@@ -161,7 +168,7 @@ class _Serving:
             )
         )
 
-    async def userdb(self, request: Request) -> Said:
+    async def userdb(self, request: Request) -> DovecotReply:
         """Find a mailbox."""
         fields = parse_form(request.scope["query_string"], ("user", "protocol"))
         user, protocol = text_of(fields["user"]), text_of(fields["protocol"])
@@ -169,12 +176,12 @@ class _Serving:
             raise FormError("user is needed")
         return await self._questions.userdb(user, protocol.lower())
 
-    async def users(self, request: Request) -> Said | Response:  # noqa: ARG002  # of every handler
+    async def users(self, request: Request) -> DovecotReply | Response:  # noqa: ARG002  # of every handler
         """List all mailboxes, a line for each and an empty one at the end."""
         try:
             first = await self._page("")
-        except Unavailable:
-            return Said(Word.TEMPORARY)
+        except DatastoreUnavailable:
+            return DovecotReply(Word.TEMPORARY)
         # an error behind the first page breaks the connection off, within the body
         return StreamingResponse(self._lines(first), HTTPStatus.OK, _headers(Word.OK))
 
@@ -202,7 +209,7 @@ def has_token(request: Request, token: bytes | None) -> bool:
     return hmac.compare_digest(*digests) and scheme.lower() == "bearer"
 
 
-def respond(said: Said) -> Response:
+def respond(said: DovecotReply) -> Response:
     """Return an answer over HTTP."""
     lines = "".join(f"{key}\t{value}\n" for key, value in said.fields.items())
     return Response(lines.encode(), STATUSES[said.word], _headers(said.word))

@@ -13,7 +13,7 @@ from accounts.dovecot.rights import ACTIONS, EVERYBODY, lost
 from accounts.dovecot.waiting import AGAIN
 from accounts.store import schema
 from accounts.store.database import Database
-from accounts.store.errors import Unavailable
+from accounts.store.errors import DatastoreUnavailable
 from accounts.trail import Trail
 from gatepost.logs import get_logger
 
@@ -53,14 +53,14 @@ class Losses:
             try:
                 await self.look()
                 generation = await self._database.wait_for_change(generation, WAIT)
-            except Unavailable:
+            except DatastoreUnavailable:
                 await asyncio.sleep(PAUSE)
             except Exception:  # a mistake of ours must not keep all sessions
                 log.exception("the losses of rights could not be read")
                 await asyncio.sleep(PAUSE)
 
     async def look(self) -> None:
-        """Read what was changed since the last look; raises `Unavailable`."""
+        """Read what was changed since the last look; raises `DatastoreUnavailable`."""
         while True:
             read = await self._trail.read()
             if read.rewound:  # a backup was restored: nobody knows what it changed

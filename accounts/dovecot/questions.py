@@ -16,9 +16,9 @@ from structlog.typing import FilteringBoundLogger
 
 from accounts import login, login_driver
 from accounts.answers import Answers
-from accounts.attempts import Attempts, Client
+from accounts.attempts import Attempts, ClientAddress
 from accounts.counts import LookupCounts
-from accounts.login import Outcome, Reason
+from accounts.login import LoginOutcome, Reason
 from accounts.login_log import note_login
 from accounts.lookup import dovecot
 from accounts.lookup.ask import Unavailable
@@ -54,7 +54,7 @@ class Word(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class DovecotReply:
     """An answer, with Dovecot's fields when it is `OK`."""
 
     word: Word
@@ -68,7 +68,7 @@ class Verify:
     user: str
     password: bytes = field(repr=False)
     protocol: str
-    client: Client | None = None
+    client: ClientAddress | None = None
     session: str = ""
     secured: str = ""
 
@@ -82,7 +82,7 @@ class DovecotRules(Protocol):
     workers: PasswordWorkers
 
 
-class Questions:
+class DovecotQuestions:
     """Answers questions by the rules in use.
 
     `succeeded` is called with each login that was right, to write its effects.
@@ -99,14 +99,14 @@ class Questions:
         self._log = log
         self._counts = LookupCounts()
 
-    async def verify(self, asked: Verify) -> Said:
+    async def verify(self, asked: Verify) -> DovecotReply:
         """Check a password; an exception is a temporary error."""
         rules = self._rules()
         try:
             password = Password(asked.password)
         except BadPassword:
-            self._note(asked, login.Login(Outcome.WRONG, Reason.MALFORMED_PASSWORD))
-            return Said(Word.MISMATCH)
+            self._note(asked, login.Login(LoginOutcome.WRONG, Reason.MALFORMED_PASSWORD))
+            return DovecotReply(Word.MISMATCH)
         ended = await login_driver.authenticate(
             login.verify(
                 asked.user,
@@ -123,18 +123,18 @@ class Questions:
         )
         self._note(asked, ended)
         match ended.outcome:
-            case Outcome.OK if ended.row is not None:
+            case LoginOutcome.OK if ended.row is not None:
                 self._succeeded(ended, password)
-                return Said(Word.OK, dovecot.home_of(ended.row).fields("userdb_"))
-            case Outcome.WRONG:
+                return DovecotReply(Word.OK, dovecot.home_of(ended.row).fields("userdb_"))
+            case LoginOutcome.WRONG:
                 is_unknown = ended.reason in (Reason.UNKNOWN_USER, Reason.MALFORMED_LOGIN)
-                return Said(Word.UNKNOWN if is_unknown else Word.MISMATCH)
-            case Outcome.DISABLED:
-                return Said(Word.DISABLED)
+                return DovecotReply(Word.UNKNOWN if is_unknown else Word.MISMATCH)
+            case LoginOutcome.DISABLED:
+                return DovecotReply(Word.DISABLED)
             case _:
-                return Said(Word.TEMPORARY)
+                return DovecotReply(Word.TEMPORARY)
 
-    async def userdb(self, user: str, protocol: str) -> Said:
+    async def userdb(self, user: str, protocol: str) -> DovecotReply:
         """Find a mailbox, by the cache while the database is away; raises as a rule does."""
         rules = self._rules()
         lookup = dovecot.userdb(user, protocol, rules.settings.default_domain)
@@ -142,16 +142,16 @@ class Questions:
             driven = await rules.answers.drive(lookup)
         except Unavailable:
             self._counts.answered("userdb", "temporary", is_stale=True)
-            return Said(Word.TEMPORARY)
+            return DovecotReply(Word.TEMPORARY)
         home = driven.result
         if home is not None:
             self._counts.answered("userdb", "found", driven.is_stale)
-            return Said(Word.OK, home.fields())
+            return DovecotReply(Word.OK, home.fields())
         if driven.is_stale:  # mail that Postfix has accepted would be returned
             self._counts.answered("userdb", "temporary", is_stale=True)
-            return Said(Word.TEMPORARY)
+            return DovecotReply(Word.TEMPORARY)
         self._counts.answered("userdb", "not_found", is_stale=False)
-        return Said(Word.UNKNOWN)
+        return DovecotReply(Word.UNKNOWN)
 
     def _note(self, asked: Verify, ended: login.Login) -> None:
         """Count and log a login under a protocol that is known."""
@@ -166,7 +166,7 @@ class Questions:
         )
 
 
-def read_client(text: str) -> Client | None:
+def read_client(text: str) -> ClientAddress | None:
     """Return the address of a person; None for a text that is none."""
     try:
         return ipaddress.ip_address(text)

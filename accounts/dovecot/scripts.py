@@ -24,13 +24,13 @@ from accounts.lookup.login_name import read_login_name
 from accounts.protocols.dovecot_dict import (
     DictIterate,
     DictLookup,
+    DictReply,
+    DictRequest,
+    DictRows,
+    DictValue,
     Failed,
     Iterate,
     Missing,
-    Reply,
-    Request,
-    Rows,
-    Value,
 )
 from accounts.settings import AccountsSettings
 from accounts.sieve import Compiled, compile_stored
@@ -62,45 +62,45 @@ class Scripts:
         self._counts = LookupCounts()
         self._kept = KeptScripts()
 
-    def answer(self, event: Request) -> Reply | Awaitable[Reply]:
+    def answer(self, event: DictRequest) -> DictReply | Awaitable[DictReply]:
         """Return the answer, or something to await that does; an exception is temporary, too."""
         return begin(self._answer(event))
 
-    async def _answer(self, event: Request) -> Reply:
+    async def _answer(self, event: DictRequest) -> DictReply:
         if isinstance(event, DictIterate):
             return await self._iterate(event)
         if event.key == NAME:
             found = await self._find(event.user)
-            return Value(found.revision) if isinstance(found, Compiled) else found
+            return DictValue(found.revision) if isinstance(found, Compiled) else found
         if event.key.startswith(DATA):
             return await self._text(event)
         return Missing()
 
-    async def _text(self, event: DictLookup) -> Reply:
+    async def _text(self, event: DictLookup) -> DictReply:
         revision = event.key.removeprefix(DATA)
         address = read_login_name(event.user)
         known = self._kept.text(str(address), revision) if address is not None else None
         if known is not None:  # an id has one text, whatever has become of the mailbox
             self._counts.answered("sieve", "found", is_stale=False)
-            return Value(known)
+            return DictValue(known)
         found = await self._find(event.user)
         if not isinstance(found, Compiled):
             return found
         if found.revision != revision:
             # Dovecot would keep the compiled script under an id that is not its own
             return Failed("the rules have changed: ask for their id again")
-        return Value(found.text)
+        return DictValue(found.text)
 
-    async def _iterate(self, event: DictIterate) -> Reply:
+    async def _iterate(self, event: DictIterate) -> DictReply:
         """List the one name: a path is that of the folder, or of the key itself."""
         folder = NAME.rpartition("/")[0] + "/"
         wanted = {NAME} if Iterate.EXACT_KEY in event.flags else {folder}
         if wanted.isdisjoint(event.paths):
-            return Rows(())
+            return DictRows(())
         found = await self._find(event.user)
         if isinstance(found, Compiled):
-            return Rows(((NAME, found.revision),))
-        return Rows(()) if isinstance(found, Missing) else found
+            return DictRows(((NAME, found.revision),))
+        return DictRows(()) if isinstance(found, Missing) else found
 
     async def _find(self, user: str) -> Compiled | Missing | Failed:
         rules = self._rules()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from accounts.dovecot.application import ServingRules, dovecot_application, log
-from accounts.dovecot.questions import Questions
+from accounts.dovecot.questions import DovecotQuestions
 from accounts.http.server import HttpBounds, HttpServer
 from accounts.login import Login
 from accounts.passwords import Password
@@ -30,5 +30,5 @@ def dovecot_server(
         max_head=MAX_HEAD,
         max_connections=settings.max_connections,
     )
-    questions = Questions(rules, succeeded, log)
+    questions = DovecotQuestions(rules, succeeded, log)
     return HttpServer(dovecot_application(database, rules, questions), bounds, name="dovecot")

@@ -22,21 +22,21 @@ from accounts.directory import (
     sieve_rules,
 )
 from accounts.exchange.document import (
-    AppPassword,
-    DkimKey,
+    AppPasswordEntry,
+    DkimKeyEntry,
     Document,
-    Model,
-    RemoteAccount,
-    SieveRule,
+    DocumentPart,
+    RemoteAccountEntry,
+    SieveRuleEntry,
 )
 from accounts.exchange.export import export
 from accounts.exchange.hashes import is_password, plain_text
-from accounts.exchange.plan import PARTS, TIMES, Change, Check, Passwords, make_plan
+from accounts.exchange.plan import PARTS, TIMES, Passwords, PlanCheck, PlannedChange, make_plan
 from accounts.exchange.plan_text import title
 from accounts.exchange.unsealing import open_secret, unsealed
 from accounts.store import schema
-from accounts.store.errors import NotFound, RefusalError
-from accounts.store.seal import Seal, SealError
+from accounts.store.errors import NoSuchObject, RefusalError
+from accounts.store.seal import SealError, SecretSeal
 from accounts.store.transaction import Write
 
 MOST_PASSES = 5
@@ -54,7 +54,7 @@ HashPassword = Callable[[str], str]
 class ImportRefused(RefusalError):  # noqa: N818
     """An import has conflicts, and nothing of it was written. `outcome` has all of them."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: ImportOutcome) -> None:
         lines = [f"{title(one)}: {one.reason}" for one in outcome.refused[:SHOWN]]
         if len(outcome.refused) > SHOWN:
             lines.append(f"and {len(outcome.refused) - SHOWN} more")
@@ -65,24 +65,24 @@ class ImportRefused(RefusalError):  # noqa: N818
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ImportOutcome:
     """The changes of an import: carried out, as they were, and refused with the reason in each."""
 
-    done: tuple[Change, ...]
+    done: tuple[PlannedChange, ...]
     kept: int
-    refused: tuple[Change, ...]
+    refused: tuple[PlannedChange, ...]
 
 
 def import_document(
     write: Write,
     document: Document,
-    seal: Seal,
+    seal: SecretSeal,
     hash_password: HashPassword,
     *,
     passwords: Passwords = "source",
-    check: Check = is_password,
+    check: PlanCheck = is_password,
     partly: bool = False,
-) -> Outcome:
+) -> ImportOutcome:
     """Compare a document with the datastore and carry out what differs.
 
     For a dry run, call it in `Database.rehearse`, and print `plan_lines` of the outcome. Raises
@@ -101,17 +101,17 @@ def import_document(
 
 def apply(
     write: Write,
-    changes: Sequence[Change],
-    seal: Seal,
+    changes: Sequence[PlannedChange],
+    seal: SecretSeal,
     hash_password: HashPassword,
     *,
     partly: bool = False,
-) -> Outcome:
+) -> ImportOutcome:
     """Carry out the changes of a plan. Raises as `import_document`."""
     work = _Work(write, seal, hash_password)
     refused = [one for one in changes if one.action == "conflict"]
     pending = [one for one in changes if one.action in ("add", "change")]
-    done: list[Change] = []
+    done: list[PlannedChange] = []
     for _ in range(MOST_PASSES):
         again = []
         for change in pending:
@@ -125,24 +125,24 @@ def apply(
         pending = [change for change, _ in again]
     refused += [_refused(change, reason) for change, reason in again]
     kept = sum(one.action == "keep" for one in changes)
-    outcome = Outcome(tuple(done), kept, tuple(refused))
+    outcome = ImportOutcome(tuple(done), kept, tuple(refused))
     if refused and not partly:
         raise ImportRefused(outcome)
     return outcome
 
 
-def _refused(change: Change, reason: str) -> Change:
-    return Change("conflict", change.kind, change.name, change.owner, reason=reason)
+def _refused(change: PlannedChange, reason: str) -> PlannedChange:
+    return PlannedChange("conflict", change.kind, change.name, change.owner, reason=reason)
 
 
 class _Work:
-    def __init__(self, write: Write, seal: Seal, hash_password: HashPassword) -> None:
+    def __init__(self, write: Write, seal: SecretSeal, hash_password: HashPassword) -> None:
         self._write = write
         self._seal = seal
         self._hash = hash_password
         self._new_domains: set[str] = set()
 
-    def carry_out(self, change: Change) -> str | None:
+    def carry_out(self, change: PlannedChange) -> str | None:
         """Do one change whole or not at all; return the reason if it is refused."""
         method = getattr(self, "_" + change.kind.lower().replace(" ", "_").replace("-", "_"))
         try:
@@ -152,9 +152,9 @@ class _Work:
             return str(error)
         return None
 
-    def _values(self, change: Change, *keys: str) -> dict[str, Any]:
+    def _values(self, change: PlannedChange, *keys: str) -> dict[str, Any]:
         """Return the fields that the document sets, or those that differ."""
-        wanted = cast(Model, change.wanted)
+        wanted = cast(DocumentPart, change.wanted)
         names = [one.field for one in change.differences]
         if change.action == "add":
             left_out = {*keys, *PARTS, *TIMES, "dkim_keys", "catch_all", "secret"}
@@ -165,7 +165,7 @@ class _Work:
             values["password"] = self._hash(clear)
         return values
 
-    def _domain(self, change: Change, is_new: bool) -> None:
+    def _domain(self, change: PlannedChange, is_new: bool) -> None:
         values = self._values(change, "name")
         if is_new:
             domains.add(self._write, change.name, **values)
@@ -174,13 +174,13 @@ class _Work:
         else:
             domains.change(self._write, change.name, None, **values)
 
-    def _catch_all(self, change: Change, is_new: bool) -> None:  # noqa: ARG002
+    def _catch_all(self, change: PlannedChange, is_new: bool) -> None:  # noqa: ARG002
         target = change.differences[0].after
         domains.change(self._write, change.owner, None, catch_all=target)
         if change.owner in self._new_domains:
             self._set_times(change, schema.domain, schema.domain.c.name == change.owner)
 
-    def _mailbox(self, change: Change, is_new: bool) -> None:
+    def _mailbox(self, change: PlannedChange, is_new: bool) -> None:
         values = self._values(change, "address")
         if is_new:
             mailboxes.add(self._write, change.name, **values)
@@ -188,7 +188,7 @@ class _Work:
         else:
             mailboxes.change(self._write, change.name, None, **values)
 
-    def _alias(self, change: Change, is_new: bool) -> None:
+    def _alias(self, change: PlannedChange, is_new: bool) -> None:
         values = self._values(change, "address")
         if is_new:
             aliases.add(self._write, change.name, **values)
@@ -196,7 +196,7 @@ class _Work:
         else:
             aliases.change(self._write, change.name, None, **values)
 
-    def _administrator(self, change: Change, is_new: bool) -> None:
+    def _administrator(self, change: PlannedChange, is_new: bool) -> None:
         values = self._values(change, "login")
         table = schema.administrator
         if is_new:
@@ -205,17 +205,17 @@ class _Work:
         else:
             administrators.change(self._write, change.name, None, **values)
 
-    def _sender_right(self, change: Change, is_new: bool) -> None:  # noqa: ARG002
+    def _sender_right(self, change: PlannedChange, is_new: bool) -> None:  # noqa: ARG002
         sender_rights.add(self._write, change.owner, change.name)
 
-    def _allowed_sender(self, change: Change, is_new: bool) -> None:  # noqa: ARG002
+    def _allowed_sender(self, change: PlannedChange, is_new: bool) -> None:  # noqa: ARG002
         listed_senders.add(self._write, change.owner, "allow", change.name)
 
-    def _blocked_sender(self, change: Change, is_new: bool) -> None:  # noqa: ARG002
+    def _blocked_sender(self, change: PlannedChange, is_new: bool) -> None:  # noqa: ARG002
         listed_senders.add(self._write, change.owner, "block", change.name)
 
-    def _app_password(self, change: Change, is_new: bool) -> None:
-        one = cast(AppPassword, change.wanted)
+    def _app_password(self, change: PlannedChange, is_new: bool) -> None:
+        one = cast(AppPasswordEntry, change.wanted)
         if not is_new:
             app_passwords.remove(self._write, change.owner, one.name)
         clear = plain_text(one.password)
@@ -230,23 +230,23 @@ class _Work:
         table = schema.app_password
         self._set_times(change, table, self._part(change, table, table.c.name == one.name))
 
-    def _rule(self, change: Change, is_new: bool) -> None:
-        one = cast(SieveRule, change.wanted)
+    def _rule(self, change: PlannedChange, is_new: bool) -> None:
+        one = cast(SieveRuleEntry, change.wanted)
         if is_new:
             sieve_rules.add(self._write, change.owner, one.name, rule=one.rule, enabled=one.enabled)
         else:
             values = self._values(change, "name")
             sieve_rules.change(self._write, change.owner, one.name, None, **values)
 
-    def _order_of_rules(self, change: Change, is_new: bool) -> None:  # noqa: ARG002
+    def _order_of_rules(self, change: PlannedChange, is_new: bool) -> None:  # noqa: ARG002
         sieve_rules.order(self._write, change.owner, change.differences[0].after)
 
-    def _preferences(self, change: Change, is_new: bool) -> None:  # noqa: ARG002
+    def _preferences(self, change: PlannedChange, is_new: bool) -> None:  # noqa: ARG002
         values = self._values(change)
         preferences.change(self._write, change.owner, None, **values)
 
-    def _remote_account(self, change: Change, is_new: bool) -> None:
-        one = cast(RemoteAccount, change.wanted)
+    def _remote_account(self, change: PlannedChange, is_new: bool) -> None:
+        one = cast(RemoteAccountEntry, change.wanted)
         named: dict[str, Any] = {field: getattr(one, field) for field in _NAMED}
         purpose = remote_accounts.purpose(**named)
         if is_new:
@@ -272,8 +272,8 @@ class _Work:
             secret = open_secret(one.secret, self._seal, purpose)
             remote_accounts.set_secret(self._write, self._seal, row, secret)
 
-    def _dkim_key(self, change: Change, is_new: bool) -> None:
-        one = cast(DkimKey, change.wanted)
+    def _dkim_key(self, change: PlannedChange, is_new: bool) -> None:
+        one = cast(DkimKeyEntry, change.wanted)
         if is_new:
             purpose = dkim_keys.purpose(change.owner, one.selector)
             private = open_secret(one.private, self._seal, purpose).encode()
@@ -290,14 +290,14 @@ class _Work:
             )
             self._set_times(change, table, condition)
 
-    def _part(self, change: Change, table: Table, *conditions: Any) -> Any:
+    def _part(self, change: PlannedChange, table: Table, *conditions: Any) -> Any:
         """Return the condition for a part of a mailbox."""
         owner = select(schema.mailbox.c.id).where(schema.mailbox.c.address == change.owner)
         return and_(table.c.mailbox_id == owner.scalar_subquery(), *conditions)
 
-    def _set_times(self, change: Change, table: Table, condition: Any) -> None:
+    def _set_times(self, change: PlannedChange, table: Table, condition: Any) -> None:
         """Give a new object the times of the document, so that an export comes back as it was."""
-        wanted = cast(Model, change.wanted)
+        wanted = cast(DocumentPart, change.wanted)
         values = {
             name: value
             for name in wanted.model_fields_set & TIMES
@@ -307,4 +307,4 @@ class _Work:
             return
         done = self._write.connection.execute(update(table).where(condition).values(values))
         if done.rowcount != 1:
-            raise NotFound(f"There is no {title(change)}.")
+            raise NoSuchObject(f"There is no {title(change)}.")

@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from accounts.exchange.gathering import Gathering
-from accounts.exchange.notes import Place, Reading, Script, SourceError
-from accounts.exchange.objects import FieldError, Fields
+from accounts.exchange.notes import Reading, Script, SourceError, SourcePlace
+from accounts.exchange.objects import Fields, WrongTypeError
 from accounts.exchange.settling import finish
 from accounts.exchange.trees import read_json
 
@@ -24,10 +24,10 @@ def read(file: str, data: bytes) -> Reading:
     gathering = Gathering(file)
     documents = {}
     for number, fields in enumerate(_documents(file, read_json(file, data)), 1):
-        fields.place = Place(f"{file}, document {number}")
+        fields.place = SourcePlace(f"{file}, document {number}")
         try:
             name = fields.text("_id", "id")
-        except FieldError as error:
+        except WrongTypeError as error:
             gathering.note("left out", str(error), fields.place)
             continue
         if name in documents:
@@ -38,7 +38,7 @@ def read(file: str, data: bytes) -> Reading:
     for name, fields in documents.items():
         try:
             address = _one(gathering, name, fields)
-        except FieldError as error:
+        except WrongTypeError as error:
             gathering.note("left out", str(error), fields.place)
             continue
         if address is not None:
@@ -54,7 +54,7 @@ def _documents(file: str, tree: Any) -> list[Fields]:
         tree = tree.get("rows", tree.get("docs"))
     if not isinstance(tree, list) or not all(isinstance(one, dict) for one in tree):
         raise SourceError(f"{file}: expected a list of documents")
-    place = Place(file)
+    place = SourcePlace(file)
     rows = [one["doc"] if isinstance(one.get("doc"), dict) else one for one in tree]
     return [Fields(one, place) for one in rows]
 

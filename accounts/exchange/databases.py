@@ -12,9 +12,9 @@ from urllib.parse import unquote, urlsplit
 import asyncpg
 
 from accounts.exchange.files import LARGEST_FILE, read_file
-from accounts.exchange.notes import Place, SourceError
+from accounts.exchange.notes import SourceError, SourcePlace
 from accounts.exchange.sql_dump import read_dump
-from accounts.exchange.tables import Row, Tables
+from accounts.exchange.tables import TableRow, Tables
 
 TIMEOUT = 60.0
 """Seconds for each answer of a database."""
@@ -119,6 +119,6 @@ def _add(
     found: Tables, file: str, table: str, names: Sequence[str], rows: Iterable[Sequence[Any]]
 ) -> None:
     columns = {name.lower(): index for index, name in enumerate(names)}
-    place = Place(f"{file}, table {table}")
+    place = SourcePlace(f"{file}, table {table}")
     for row in rows:
-        found.add(table, Row(columns, tuple(row), place))
+        found.add(table, TableRow(columns, tuple(row), place))

@@ -7,12 +7,12 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from accounts.address import AddressError, parse_domain
-from accounts.exchange.document import DkimKey
-from accounts.exchange.files import Files
+from accounts.address import AccountAddressError, parse_domain
+from accounts.exchange.document import DkimKeyEntry
+from accounts.exchange.files import SourceFiles
 from accounts.exchange.gathering import Gathering
 from accounts.exchange.lines import plain_lines
-from accounts.exchange.notes import Place
+from accounts.exchange.notes import SourcePlace
 
 _BITS = range(1024, 8193)
 
@@ -41,7 +41,9 @@ def private_key(data: bytes) -> tuple[str, str]:
     return algorithm, pem.decode()
 
 
-def add_key(gathering: Gathering, domain: str, selector: str, data: bytes, place: Place) -> None:
+def add_key(
+    gathering: Gathering, domain: str, selector: str, data: bytes, place: SourcePlace
+) -> None:
     """Add a DKIM key to a domain; it is active unless the domain has an active one of its kind."""
     try:
         algorithm, pem = private_key(data)
@@ -51,7 +53,7 @@ def add_key(gathering: Gathering, domain: str, selector: str, data: bytes, place
     name = gathering.domain(domain, place)
     if name is None:
         return
-    keys: tuple[DkimKey, ...] = gathering.domains[name].fields.get("dkim_keys", ())
+    keys: tuple[DkimKeyEntry, ...] = gathering.domains[name].fields.get("dkim_keys", ())
     if any(key.selector == selector.lower() for key in keys):
         gathering.note("left out", f"DKIM key {selector} of {domain} appears twice", place)
         return
@@ -62,11 +64,11 @@ def add_key(gathering: Gathering, domain: str, selector: str, data: bytes, place
         "private": {"clear": pem},
         "state": "active" if active else "new",
     }
-    if key := gathering.make(DkimKey, values, f"DKIM key {selector} of {domain}", place):
+    if key := gathering.make(DkimKeyEntry, values, f"DKIM key {selector} of {domain}", place):
         gathering.domains[name].fields["dkim_keys"] = (*keys, key)
 
 
-def read_key_table(gathering: Gathering, name: str, data: bytes, files: Files) -> None:
+def read_key_table(gathering: Gathering, name: str, data: bytes, files: SourceFiles) -> None:
     """Add the keys of a KeyTable (`id domain:selector:path`) whose files are in the source."""
     folder = name.rpartition("/")[0]
     for line in plain_lines(name, data, gathering.left_out):
@@ -77,7 +79,7 @@ def read_key_table(gathering: Gathering, name: str, data: bytes, files: Files) -
             continue
         try:
             domain = parse_domain(parts[0])
-        except AddressError as error:
+        except AccountAddressError as error:
             gathering.note("left out", f"DKIM key: {error}", line.place)
             continue
         key = _beside(folder, parts[2].strip(), files)
@@ -89,7 +91,7 @@ def read_key_table(gathering: Gathering, name: str, data: bytes, files: Files) -
             add_key(gathering, domain, parts[1], key, line.place)
 
 
-def _beside(folder: str, path: str, files: Files) -> bytes | None:
+def _beside(folder: str, path: str, files: SourceFiles) -> bytes | None:
     """Return the file that has the end of the path below the folder of the table."""
     parts = [part for part in path.split("/") if part not in ("", ".", "..")]
     for start in range(len(parts)):

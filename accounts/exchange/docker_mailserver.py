@@ -6,10 +6,10 @@ from typing import Literal, TypeAlias
 
 from accounts.exchange.dkim_tables import read_key_table
 from accounts.exchange.fetchmail import read_fetchmailrc
-from accounts.exchange.files import Files
+from accounts.exchange.files import SourceFiles
 from accounts.exchange.gathering import Gathering
 from accounts.exchange.lines import plain_lines
-from accounts.exchange.notes import Place, Reading, Script, SourceError
+from accounts.exchange.notes import Reading, Script, SourceError, SourcePlace
 from accounts.exchange.passwd_file import read_passwd_file
 from accounts.exchange.postfix_tables import read_entries, read_virtual
 from accounts.exchange.settling import finish
@@ -42,7 +42,7 @@ _NOT_READ = {
 }
 
 
-def read(files: Files, *, origin: str | None = None) -> Reading:
+def read(files: SourceFiles, *, origin: str | None = None) -> Reading:
     """Return the accounts of the folder that is mounted as /tmp/docker-mailserver.
 
     Of two lines with one key the last counts, as in the texthash tables of docker-mailserver.
@@ -60,12 +60,12 @@ def read(files: Files, *, origin: str | None = None) -> Reading:
     for name, data in files.content.items():
         last = name.rpartition("/")[2]
         if last in _NOT_READ:
-            gathering.note("left out", _NOT_READ[last], Place(name))
+            gathering.note("left out", _NOT_READ[last], SourcePlace(name))
         elif last.endswith(".dovecot.sieve"):
             _script(gathering, name, last.removesuffix(".dovecot.sieve"), data)
         elif last.startswith("getmail-"):
             text = "accounts of getmail are not imported: add them as remote accounts"
-            gathering.note("left out", text, Place(name))
+            gathering.note("left out", text, SourcePlace(name))
         elif last == "KeyTable":
             read_key_table(gathering, name, data, files)
     return finish(gathering, "last")
@@ -121,7 +121,7 @@ def _restrictions(gathering: Gathering, name: str, data: bytes, right: _Restrict
 
 
 def _script(gathering: Gathering, name: str, mailbox: str, data: bytes) -> None:
-    place = Place(name)
+    place = SourcePlace(name)
     address = gathering.own_address(mailbox, place, "Sieve script")
     if address is not None:
         text = data.decode("utf-8", "replace")

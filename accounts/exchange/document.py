@@ -24,25 +24,25 @@ from pydantic import (
 from accounts.exchange.kinds import (
     MOST_TARGETS,
     AliasAddress,
-    Count,
     DisplayName,
     DomainName,
     Hash,
     Interval,
-    Login,
+    LoginName,
     MailboxAddress,
     Name,
-    Octets,
+    OctetCount,
     Prose,
-    Protocol,
-    Rule,
-    Score,
-    Selector,
+    ProtocolName,
+    RuleJson,
+    ScoreNumber,
+    SelectorText,
     Sender,
     StoreName,
     Target,
-    Time,
+    TimeNumber,
     Transport,
+    WholeNumber,
     Words,
     base64_text,
     shallow,
@@ -63,13 +63,13 @@ class DocumentError(ValueError):
     """A document cannot be used; the message has a line for each of the first problems."""
 
 
-class Model(BaseModel):
+class DocumentPart(BaseModel):
     """Base of all parts: they never change, and unknown keys and other types are errors."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
-class Secret(Model):
+class Secret(DocumentPart):
     """Something that has to be read again: in clear text, or as the datastore encrypted it.
 
     `sealed` (base64) can be used only where the same key file is. Without both, the secret was
@@ -88,20 +88,20 @@ class Secret(Model):
         return self
 
 
-class DkimKey(Model):
+class DkimKeyEntry(DocumentPart):
     """A signing key; `private` is PKCS #8 in PEM when it is clear."""
 
-    selector: Selector
+    selector: SelectorText
     algorithm: Literal["rsa", "ed25519"]
     private: Secret
     public_record: Prose = ""
     state: Literal["new", "active", "retired"] = "new"
-    created: Time = None
-    activated: Time = None
-    retired: Time = None
+    created: TimeNumber = None
+    activated: TimeNumber = None
+    retired: TimeNumber = None
 
 
-class Domain(Model):
+class DomainEntry(DocumentPart):
     """A domain; with `alias_of`, each of its addresses means the same one of the other domain."""
 
     name: DomainName
@@ -109,30 +109,30 @@ class Domain(Model):
     alias_of: DomainName | None = None
     catch_all: Target | None = None
     enabled: bool = True
-    max_mailboxes: Count | None = None
-    max_aliases: Count | None = None
-    max_quota: Octets | None = None
-    default_quota: Octets | None = None
+    max_mailboxes: WholeNumber | None = None
+    max_aliases: WholeNumber | None = None
+    max_quota: OctetCount | None = None
+    default_quota: OctetCount | None = None
     transport: Transport | None = None
     is_relay: bool = False
-    created: Time = None
-    changed: Time = None
-    dkim_keys: tuple[DkimKey, ...] = ()
+    created: TimeNumber = None
+    changed: TimeNumber = None
+    dkim_keys: tuple[DkimKeyEntry, ...] = ()
 
 
-class AppPassword(Model):
+class AppPasswordEntry(DocumentPart):
     """A second password of a mailbox, for some protocols."""
 
     name: Name
     password: Hash = Field(repr=False)
-    protocols: tuple[Protocol, ...] = _PROTOCOLS
-    expires: Time = None
-    created: Time = None
-    last_used: Time = None
+    protocols: tuple[ProtocolName, ...] = _PROTOCOLS
+    expires: TimeNumber = None
+    created: TimeNumber = None
+    last_used: TimeNumber = None
     last_client: Words | None = None
 
 
-def _as_stored(rule: Rule) -> Rule:
+def _as_stored(rule: RuleJson) -> RuleJson:
     """Return a rule with all that it leaves out, as the datastore has it; or as it is, if it cannot
     be read: then it is refused when it is written."""
     if not isinstance(rule, dict) or not rule.keys().isdisjoint(("name", "enabled")):
@@ -143,25 +143,25 @@ def _as_stored(rule: Rule) -> Rule:
         return rule
 
 
-class SieveRule(Model):
+class SieveRuleEntry(DocumentPart):
     """A filter as people make it in a form. The order of the rules is that of the list."""
 
     name: Name
     enabled: bool = True
-    rule: Annotated[Rule, AfterValidator(shallow), AfterValidator(_as_stored)]
+    rule: Annotated[RuleJson, AfterValidator(shallow), AfterValidator(_as_stored)]
 
 
-class Preferences(Model):
+class PreferencesEntry(DocumentPart):
     """How mail for a mailbox is checked."""
 
     greylist: bool = True
     spam_check: bool = True
-    spam_junk_score: Score = None
-    spam_reject_score: Score = None
+    spam_junk_score: ScoreNumber = None
+    spam_reject_score: ScoreNumber = None
     virus_check: bool = True
 
 
-class RemoteAccount(Model):
+class RemoteAccountEntry(DocumentPart):
     """A mailbox elsewhere that mail is fetched from. `interval` is in seconds."""
 
     protocol: Literal["imap", "pop3"]
@@ -175,8 +175,8 @@ class RemoteAccount(Model):
     interval: Interval = 600
     keep: bool = True
     enabled: bool = True
-    created: Time = None
-    changed: Time = None
+    created: TimeNumber = None
+    changed: TimeNumber = None
 
     @property
     def key(self) -> str:
@@ -184,7 +184,7 @@ class RemoteAccount(Model):
         return f"{self.protocol} {self.login} at {self.host}"
 
 
-class Mailbox(Model):
+class MailboxEntry(DocumentPart):
     """A mailbox with all that belongs to it. Without a password nobody can log in.
 
     A password in clear text (`{PLAIN}`) is hashed when it is imported.
@@ -193,7 +193,7 @@ class Mailbox(Model):
     address: MailboxAddress
     display_name: DisplayName = ""
     password: Hash | None = Field(None, repr=False)
-    quota: Octets | None = None
+    quota: OctetCount | None = None
     enabled: bool = True
     may_login: bool = True
     may_send: bool = True
@@ -202,19 +202,19 @@ class Mailbox(Model):
     store: StoreName | None = None
     forwards: Annotated[tuple[Target, ...], Field(max_length=MOST_TARGETS)] = ()
     rights: tuple[Sender, ...] = ()
-    app_passwords: tuple[AppPassword, ...] = ()
-    sieve_rules: tuple[SieveRule, ...] = ()
-    preferences: Preferences | None = None
+    app_passwords: tuple[AppPasswordEntry, ...] = ()
+    sieve_rules: tuple[SieveRuleEntry, ...] = ()
+    preferences: PreferencesEntry | None = None
     allowed_senders: tuple[Sender, ...] = ()
     blocked_senders: tuple[Sender, ...] = ()
-    remote_accounts: tuple[RemoteAccount, ...] = ()
-    created: Time = None
-    changed: Time = None
-    password_changed: Time = None
-    last_login: Time = None
+    remote_accounts: tuple[RemoteAccountEntry, ...] = ()
+    created: TimeNumber = None
+    changed: TimeNumber = None
+    password_changed: TimeNumber = None
+    last_login: TimeNumber = None
 
     @model_validator(mode="after")
-    def _once(self) -> Mailbox:
+    def _once(self) -> MailboxEntry:
         _no_twice("forwards", self.forwards)
         _no_twice("rights", self.rights)
         _no_twice("app_passwords", (one.name for one in self.app_passwords))
@@ -225,51 +225,51 @@ class Mailbox(Model):
         return self
 
 
-class Alias(Model):
+class AliasEntry(DocumentPart):
     """An address that leads to others. A `*` in the local part stands for any text."""
 
     address: AliasAddress
     targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=MOST_TARGETS)]
     enabled: bool = True
-    expires: Time = None
+    expires: TimeNumber = None
     members_may_send: bool = False
     description: Words = ""
-    created: Time = None
-    changed: Time = None
+    created: TimeNumber = None
+    changed: TimeNumber = None
 
     @model_validator(mode="after")
-    def _once(self) -> Alias:
+    def _once(self) -> AliasEntry:
         _no_twice("targets", self.targets)
         return self
 
 
-class Administrator(Model):
+class AdministratorEntry(DocumentPart):
     """A person who may change domains; one with the role `domains` only those of the list."""
 
-    login: Login
+    login: LoginName
     password: Hash | None = Field(None, repr=False)
     role: Literal["global", "domains"]
     domains: tuple[DomainName, ...] = ()
     enabled: bool = True
-    created: Time = None
-    changed: Time = None
+    created: TimeNumber = None
+    changed: TimeNumber = None
 
     @model_validator(mode="after")
-    def _once(self) -> Administrator:
+    def _once(self) -> AdministratorEntry:
         _no_twice("domains", self.domains)
         return self
 
 
-class Document(Model):
+class Document(DocumentPart):
     """A whole export. `undecided` is text for people; it is not imported."""
 
     format: Literal["gatepost accounts"] = "gatepost accounts"
     version: Literal[1] = 1
-    written: Time = None
-    domains: tuple[Domain, ...] = ()
-    mailboxes: tuple[Mailbox, ...] = ()
-    aliases: tuple[Alias, ...] = ()
-    administrators: tuple[Administrator, ...] = ()
+    written: TimeNumber = None
+    domains: tuple[DomainEntry, ...] = ()
+    mailboxes: tuple[MailboxEntry, ...] = ()
+    aliases: tuple[AliasEntry, ...] = ()
+    administrators: tuple[AdministratorEntry, ...] = ()
     undecided: tuple[Prose, ...] = ()
 
     @model_validator(mode="after")

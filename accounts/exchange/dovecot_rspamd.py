@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from accounts.exchange.fetchmail import read_fetchmailrc
-from accounts.exchange.files import Files
+from accounts.exchange.files import SourceFiles
 from accounts.exchange.gathering import Gathering
 from accounts.exchange.lines import plain_lines
-from accounts.exchange.notes import Place, Reading, SourceError
+from accounts.exchange.notes import Reading, SourceError, SourcePlace
 from accounts.exchange.settling import finish
 
 
-def read(files: Files, *, origin: str | None = None) -> Reading:
+def read(files: SourceFiles, *, origin: str | None = None) -> Reading:
     """Return a mailbox for each folder with a `passwd`, and the accounts that its user fetches
     from.
 
@@ -33,14 +33,14 @@ def read(files: Files, *, origin: str | None = None) -> Reading:
             read_fetchmailrc(gathering, *found["fetchmailrc"], owner=owners[user])
         if "fdm.conf" in found:
             text = "rules of fdm are not imported: create filters instead"
-            gathering.note("left out", text, Place(found["fdm.conf"][0]))
+            gathering.note("left out", text, SourcePlace(found["fdm.conf"][0]))
     return finish(gathering)
 
 
 def _mailbox(gathering: Gathering, user: str, name: str, data: bytes) -> str | None:
     """Add a mailbox; its file has the stored password in the first line and nothing else."""
     lines = list(plain_lines(name, data, gathering.left_out))
-    stored, place = (lines[0].text, lines[0].place) if lines else ("", Place(name))
+    stored, place = (lines[0].text, lines[0].place) if lines else ("", SourcePlace(name))
     if len(lines) > 1:
         gathering.note("left out", "only the first line is used as password", lines[1].place)
     return gathering.mailbox(user, place, password=stored)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, Table, select
 from accounts.directory import dkim_keys, remote_accounts
 from accounts.exchange.document import Document
 from accounts.store import schema
-from accounts.store.seal import Seal
+from accounts.store.seal import SecretSeal
 
 Secrets: TypeAlias = Literal["clear", "sealed", "none"]
 """Private DKIM keys and passwords of remote accounts: in clear text, as the datastore encrypted
@@ -23,7 +23,7 @@ _Rows: TypeAlias = Mapping[int, Sequence[dict[str, Any]]]
 def export(
     connection: Connection,
     *,
-    seal: Seal,
+    seal: SecretSeal,
     secrets: Secrets = "clear",
     domains: Collection[str] | None = None,
     now: int | None = None,
@@ -40,7 +40,7 @@ class _Export:
     def __init__(
         self,
         connection: Connection,
-        seal: Seal,
+        seal: SecretSeal,
         secrets: Secrets,
         domains: Collection[str] | None,
     ) -> None:

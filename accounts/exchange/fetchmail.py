@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from accounts.exchange.gathering import Gathering
-from accounts.exchange.notes import Place
+from accounts.exchange.notes import SourcePlace
 
 MOST_TOKENS = 200_000
 """Words of one file."""
@@ -55,7 +55,7 @@ _NOTED = {
 class _Account:
     """Settings of one `user` of one `poll`."""
 
-    place: Place
+    place: SourcePlace
     host: str = ""
     skipped: bool = False
     words: dict[str, str] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class _Account:
     flags: dict[str, bool] = field(default_factory=dict)
     noted: set[str] = field(default_factory=set)
 
-    def copy(self, place: Place) -> _Account:
+    def copy(self, place: SourcePlace) -> _Account:
         """Return an account that starts with the options of this one."""
         return replace(
             self,
@@ -89,9 +89,9 @@ class _Tokens:
         return self._next is not None
 
     @property
-    def place(self) -> Place:
+    def place(self) -> SourcePlace:
         """Return where the next word is."""
-        return Place(self._file, self._line)
+        return SourcePlace(self._file, self._line)
 
     def peek(self) -> str:
         """Return the next word in lower case; empty for a quoted one and at the end."""

@@ -23,7 +23,7 @@ DEEPEST_FOLDER = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class SourceFiles:
     """The content of files by name, which is relative to their folder, with `/` between parts."""
 
     content: Mapping[str, bytes]
@@ -35,7 +35,7 @@ class Files:
                 yield name, data
 
 
-def load(*paths: Path, largest: int = LARGEST_FILE) -> Files:
+def load(*paths: Path, largest: int = LARGEST_FILE) -> SourceFiles:
     """Read files, and all files below folders.
 
     A path that is a file has its own name, one below a folder the name relative to that folder.
@@ -48,7 +48,7 @@ def load(*paths: Path, largest: int = LARGEST_FILE) -> Files:
                 _put(content, name, file, largest)
         else:
             _put(content, path.name, path, largest)
-    return Files(content)
+    return SourceFiles(content)
 
 
 def _put(content: dict[str, bytes], name: str, path: Path, largest: int) -> None:

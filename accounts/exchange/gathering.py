@@ -15,17 +15,17 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from accounts.address import AddressError, parse_domain, parse_mailbox_address
+from accounts.address import AccountAddressError, parse_domain, parse_mailbox_address
 from accounts.exchange.document import (
-    Administrator,
-    AppPassword,
-    Model,
-    RemoteAccount,
-    SieveRule,
+    AdministratorEntry,
+    AppPasswordEntry,
+    DocumentPart,
+    RemoteAccountEntry,
+    SieveRuleEntry,
     problems,
 )
 from accounts.exchange.hashes import plain_text, take_hash
-from accounts.exchange.notes import Kind, Note, Place, Script
+from accounts.exchange.notes import Note, NoteKind, Script, SourcePlace
 from gatepost.printable import escape
 
 MOST_NOTES = 20_000
@@ -38,7 +38,7 @@ LONGEST_TEXT = 1000
 _STORED = re.compile(r"(\{[A-Za-z0-9.-]{2,40}\}|\$[A-Za-z0-9-]{1,20}\$)[^'\",;]*")
 """A stored password within a text, as far as it goes."""
 
-_M = TypeVar("_M", bound=Model)
+_M = TypeVar("_M", bound=DocumentPart)
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class Route:
 
     key: str
     targets: tuple[str, ...]
-    place: Place
+    place: SourcePlace
     fields: dict[str, Any] = field(default_factory=dict)
 
 
@@ -55,7 +55,7 @@ class Route:
 class Held:
     """An object that is not finished: its fields and where it was found."""
 
-    place: Place
+    place: SourcePlace
     fields: dict[str, Any] = field(default_factory=dict)
 
 
@@ -63,21 +63,21 @@ class Gathering:
     """Findings of a reader so far. `origin` completes addresses without a domain."""
 
     def __init__(self, source: str, origin: str | None = None) -> None:
-        self.source = Place(source)
+        self.source = SourcePlace(source)
         self.origin = origin
         self.domains: dict[str, Held] = {}
         self.mailboxes: dict[str, Held] = {}
         self.aliases: dict[str, Held] = {}
         self.routes: list[Route] = []
-        self.whole_domains: dict[str, Place] = {}
+        self.whole_domains: dict[str, SourcePlace] = {}
         """Where the catch-all of a domain was found, or that it is an alias."""
         self.parts: dict[tuple[str, str], dict[str, Any]] = {}
-        self.administrators: dict[str, Administrator] = {}
+        self.administrators: dict[str, AdministratorEntry] = {}
         self._notes: list[Note] = []
         self._more_notes = 0
         self.scripts: list[Script] = []
 
-    def note(self, kind: Kind, text: str, place: Place | None = None) -> None:
+    def note(self, kind: NoteKind, text: str, place: SourcePlace | None = None) -> None:
         """Note what differs; beyond `MOST_NOTES` notes are only counted.
 
         A line of a file that is not what its name says may have a password where a name is
@@ -89,15 +89,15 @@ class Gathering:
         else:
             self._more_notes += 1
 
-    def left_out(self, place: Place, reason: str) -> None:
+    def left_out(self, place: SourcePlace, reason: str) -> None:
         """Note a place that cannot be read; the shape that the readers of lines expect."""
         self.note("left out", reason, place)
 
-    def domain(self, name: str, place: Place, **fields: Any) -> str | None:
+    def domain(self, name: str, place: SourcePlace, **fields: Any) -> str | None:
         """Add a domain, or fields to one that is there; return its name, None for no domain."""
         try:
             name = parse_domain(name.strip())
-        except AddressError as error:
+        except AccountAddressError as error:
             self.note("left out", f"domain: {error}", place)
             return None
         if "description" in fields:
@@ -106,7 +106,7 @@ class Gathering:
         held.fields.update(fields)
         return name
 
-    def mailbox(self, address: str, place: Place, **fields: Any) -> str | None:
+    def mailbox(self, address: str, place: SourcePlace, **fields: Any) -> str | None:
         """Add a mailbox and its domain; return its address, None if it was left out.
 
         `password` is the stored text of the other system. One that cannot be used is noted, and
@@ -128,18 +128,18 @@ class Gathering:
         self.mailboxes[parsed] = Held(place, fields)
         return parsed
 
-    def own_address(self, text: str, place: Place, what: str) -> str | None:
+    def own_address(self, text: str, place: SourcePlace, what: str) -> str | None:
         """Return an address that can be one of ours; note the reason otherwise."""
         text = text.strip()
         if "@" not in text and self.origin and text:
             text = f"{text}@{self.origin}"
         try:
             return str(parse_mailbox_address(text))
-        except AddressError as error:
+        except AccountAddressError as error:
             self.note("left out", f"{what}: {error}", place)
             return None
 
-    def words(self, text: str, of: str, place: Place, longest: int = LONGEST_TEXT) -> str:
+    def words(self, text: str, of: str, place: SourcePlace, longest: int = LONGEST_TEXT) -> str:
         """Return text for people as one line that can be printed; note it if it was cut."""
         if not text.isprintable():
             text = "".join(
@@ -151,7 +151,7 @@ class Gathering:
             self.note("changed", f"{of}: a text was cut to {longest} characters", place)
         return text[:longest].strip()
 
-    def password(self, stored: str | None, of: str, place: Place) -> str | None:
+    def password(self, stored: str | None, of: str, place: SourcePlace) -> str | None:
         """Return the stored password with its scheme; note one that is of no use or clear text."""
         taken = take_hash(stored or "")
         if taken.hash is None:
@@ -162,14 +162,14 @@ class Gathering:
             )
         return taken.hash
 
-    def route(self, key: str, targets: Iterable[str], place: Place, **fields: Any) -> None:
+    def route(self, key: str, targets: Iterable[str], place: SourcePlace, **fields: Any) -> None:
         """Add a line of a table of aliases; `settling.finish` decides what it becomes."""
         if "description" in fields:
             fields["description"] = self.words(fields["description"], f"alias {key[:100]}", place)
         listed = tuple(one for target in targets if (one := target.strip()))
         self.routes.append(Route(key.strip(), listed, place, fields))
 
-    def right(self, mailbox: str, sender: str, place: Place) -> None:
+    def right(self, mailbox: str, sender: str, place: SourcePlace) -> None:
         """Let a mailbox send as an address, or as all of a domain (`@example.org`)."""
         owner = self.own_address(mailbox, place, f"sender right for {sender}")
         if owner is None:
@@ -179,14 +179,14 @@ class Gathering:
                 sender = "@" + parse_domain(sender[1:])
             else:
                 sender = str(parse_mailbox_address(sender))
-        except AddressError as error:
+        except AccountAddressError as error:
             self.note("left out", f"sender right of {owner}: {error}", place)
             return
         if sender != owner:
             self._part(owner, "rights", sender, sender, place)
 
     def app_password(
-        self, mailbox: str, name: str, stored: str, place: Place, **fields: Any
+        self, mailbox: str, name: str, stored: str, place: SourcePlace, **fields: Any
     ) -> None:
         """Add an app password; one whose hash cannot be used is left out."""
         taken = take_hash(stored)
@@ -197,16 +197,18 @@ class Gathering:
         while name in self.parts.get((mailbox, "app_passwords"), {}):
             name += " again"
         values = {"name": name, "password": taken.hash, **fields}
-        if one := self.make(AppPassword, values, f"app password {name!r} of {mailbox}", place):
+        if one := self.make(AppPasswordEntry, values, f"app password {name!r} of {mailbox}", place):
             self._part(mailbox, "app_passwords", name, one, place)
 
-    def remote_account(self, mailbox: str, place: Place, **fields: Any) -> None:
+    def remote_account(self, mailbox: str, place: SourcePlace, **fields: Any) -> None:
         """Add an account to fetch from."""
         what = f"remote account of {mailbox}"
-        if one := self.make(RemoteAccount, fields, what, place):
+        if one := self.make(RemoteAccountEntry, fields, what, place):
             self._part(mailbox, "remote_accounts", one.key, one, place)
 
-    def listed_sender(self, mailbox: str, field_name: str, pattern: str, place: Place) -> None:
+    def listed_sender(
+        self, mailbox: str, field_name: str, pattern: str, place: SourcePlace
+    ) -> None:
         """Add a sender to `allowed_senders` or `blocked_senders` of a mailbox."""
         text = pattern.removeprefix("*@")
         try:
@@ -214,17 +216,17 @@ class Gathering:
                 sender = "@" + parse_domain(text.removeprefix("@"))
             else:
                 sender = str(parse_mailbox_address(text))
-        except AddressError as error:
+        except AccountAddressError as error:
             self.note("left out", f"{field_name} of {mailbox}: {pattern!r}: {error}", place)
             return
         self._part(mailbox, field_name, sender, sender, place)
 
-    def rule(self, mailbox: str, place: Place, **fields: Any) -> None:
+    def rule(self, mailbox: str, place: SourcePlace, **fields: Any) -> None:
         """Add a Sieve rule."""
-        if one := self.make(SieveRule, fields, f"rule of {mailbox}", place):
+        if one := self.make(SieveRuleEntry, fields, f"rule of {mailbox}", place):
             self._part(mailbox, "sieve_rules", one.name, one, place)
 
-    def add_script(self, script: Script, place: Place) -> None:
+    def add_script(self, script: Script, place: SourcePlace) -> None:
         """Keep a Sieve script aside and note it."""
         self.scripts.append(script)
         self.note(
@@ -235,7 +237,7 @@ class Gathering:
             place,
         )
 
-    def add_administrator(self, login: str, place: Place, **fields: Any) -> None:
+    def add_administrator(self, login: str, place: SourcePlace, **fields: Any) -> None:
         """Add an administrator; the first of the same login counts."""
         if login in self.administrators:
             self.note("left out", f"administrator {login} appears twice", place)
@@ -243,10 +245,12 @@ class Gathering:
         if "password" in fields:
             fields["password"] = self.password(fields["password"], f"administrator {login}", place)
         values = {"login": login, **fields}
-        if one := self.make(Administrator, values, f"administrator {login}", place):
+        if one := self.make(AdministratorEntry, values, f"administrator {login}", place):
             self.administrators[login] = one
 
-    def make(self, model: type[_M], values: dict[str, Any], what: str, place: Place) -> _M | None:
+    def make(
+        self, model: type[_M], values: dict[str, Any], what: str, place: SourcePlace
+    ) -> _M | None:
         """Return an object of the document; note the reason if the values are not allowed."""
         try:
             return model.model_validate(values)
@@ -254,7 +258,7 @@ class Gathering:
             self.note("left out", f"{what}: {'; '.join(problems(error))}", place)
             return None
 
-    def _part(self, mailbox: str, field_name: str, key: str, part: Any, place: Place) -> None:
+    def _part(self, mailbox: str, field_name: str, key: str, part: Any, place: SourcePlace) -> None:
         parts = self.parts.setdefault((mailbox, field_name), {})
         if key in parts:
             self.note("left out", f"{field_name} of {mailbox}: {key} appears twice", place)

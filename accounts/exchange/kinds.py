@@ -79,7 +79,7 @@ def _selector(text: str) -> str:
     return text.lower()
 
 
-Rule: TypeAlias = "dict[str, JsonValue] | list[JsonValue]"
+RuleJson: TypeAlias = "dict[str, JsonValue] | list[JsonValue]"
 """A Sieve rule as JSON."""
 
 
@@ -92,7 +92,7 @@ def base64_text(text: str) -> str:
     return text
 
 
-def shallow(rule: Rule) -> Rule:
+def shallow(rule: RuleJson) -> RuleJson:
     """Return a rule that is nested at most `DEEPEST_RULE` deep; raise `ValueError` otherwise."""
     layer: list[Any] = [rule]
     for _ in range(DEEPEST_RULE):
@@ -111,17 +111,17 @@ Sender = Annotated[str, AfterValidator(_sender)]
 Words = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_one_line)]
 Transport = Annotated[str, AfterValidator(_transport)]
 StoreName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$")]
-Login = Annotated[str, AfterValidator(_login)]
-Selector = Annotated[str, AfterValidator(_selector)]
+LoginName = Annotated[str, AfterValidator(_login)]
+SelectorText = Annotated[str, AfterValidator(_selector)]
 Interval = Annotated[int, Field(ge=60, le=7 * 86_400)]
 """Seconds between two times of fetching."""
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_one_line)]
 DisplayName = Annotated[str, StringConstraints(max_length=200), AfterValidator(_one_line)]
 Prose = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_without_nul)]
 Hash = Annotated[str, StringConstraints(max_length=LONGEST_HASH), AfterValidator(_hash)]
-Octets = Annotated[int, Field(ge=0, lt=1 << 53)]
-Count = Annotated[int, Field(ge=0, lt=1 << 53)]
+OctetCount = Annotated[int, Field(ge=0, lt=1 << 53)]
+WholeNumber = Annotated[int, Field(ge=0, lt=1 << 53)]
 """Numbers that every reader of JSON keeps exactly (RFC 8259 section 6)."""
-Time = Annotated[int | None, Field(ge=0, lt=1 << 53)]
-Score = Annotated[float | None, Field(ge=-1000, le=1000, allow_inf_nan=False)]
-Protocol: TypeAlias = Literal["imap", "pop3", "smtp", "sieve"]
+TimeNumber = Annotated[int | None, Field(ge=0, lt=1 << 53)]
+ScoreNumber = Annotated[float | None, Field(ge=-1000, le=1000, allow_inf_nan=False)]
+ProtocolName: TypeAlias = Literal["imap", "pop3", "smtp", "sieve"]

@@ -6,7 +6,7 @@ import codecs
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from accounts.exchange.notes import Place, SourceError
+from accounts.exchange.notes import SourceError, SourcePlace
 
 MOST_LINES = 3_000_000
 """Lines of one file."""
@@ -21,10 +21,12 @@ class Line(NamedTuple):
     """A line without its end, and where it starts."""
 
     text: str
-    place: Place
+    place: SourcePlace
 
 
-def plain_lines(file: str, data: bytes, refuse: Callable[[Place, str], None]) -> Iterator[Line]:
+def plain_lines(
+    file: str, data: bytes, refuse: Callable[[SourcePlace, str], None]
+) -> Iterator[Line]:
     """Yield the lines that are neither empty nor a comment.
 
     A comment is a line whose first character that is no blank is `#`. CR LF and a byte order mark
@@ -41,7 +43,7 @@ def plain_lines(file: str, data: bytes, refuse: Callable[[Place, str], None]) ->
         start = raw.lstrip()
         if not start or start.startswith(b"#"):
             continue
-        place = Place(file, number)
+        place = SourcePlace(file, number)
         if b"\0" in raw:
             refuse(place, "the line contains a NUL")
         elif len(raw) > LONGEST_LINE:
@@ -53,17 +55,19 @@ def plain_lines(file: str, data: bytes, refuse: Callable[[Place, str], None]) ->
                 refuse(place, "the line is not UTF-8")
 
 
-def logical_lines(file: str, data: bytes, refuse: Callable[[Place, str], None]) -> Iterator[Line]:
+def logical_lines(
+    file: str, data: bytes, refuse: Callable[[SourcePlace, str], None]
+) -> Iterator[Line]:
     """Yield lines as Postfix reads them: a line that starts with a blank continues the one before.
 
     Comments and empty lines do not end a line (postconf(5), "general format").
     """
     parts: list[str] = []
     size = 0
-    place = Place(file)
+    place = SourcePlace(file)
     broken = False
 
-    def refused(where: Place, reason: str) -> None:
+    def refused(where: SourcePlace, reason: str) -> None:
         nonlocal broken
         broken = True
         refuse(where, reason)
@@ -85,7 +89,7 @@ def logical_lines(file: str, data: bytes, refuse: Callable[[Place, str], None]) 
 
 
 def _whole(
-    parts: list[str], size: int, place: Place, refuse: Callable[[Place, str], None]
+    parts: list[str], size: int, place: SourcePlace, refuse: Callable[[SourcePlace, str], None]
 ) -> Iterator[Line]:
     if size > LONGEST_LINE:
         refuse(place, f"the line and those that continue it are longer than {LONGEST_LINE}")

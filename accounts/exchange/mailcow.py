@@ -10,7 +10,7 @@ from accounts.exchange.notes import Reading, Script, SourceError
 from accounts.exchange.postfix_tables import addresses
 from accounts.exchange.postfixadmin import each
 from accounts.exchange.settling import finish
-from accounts.exchange.tables import Row, RowError, Tables
+from accounts.exchange.tables import RowError, TableRow, Tables
 
 # mysqldump writes CREATE TABLE, which names the columns; these are for dumps without it
 LAYOUTS: Final[dict[str, list[list[str]]]] = {
@@ -162,7 +162,7 @@ def _octets(number: int) -> int | None:
     return _positive(number if number >= 1 << 20 else number << 20)
 
 
-def _domain(gathering: Gathering, row: Row) -> None:
+def _domain(gathering: Gathering, row: TableRow) -> None:
     relay = row.flag("backupmx", default=False)
     name = gathering.domain(
         row.text("domain"),
@@ -186,7 +186,7 @@ def _domain(gathering: Gathering, row: Row) -> None:
         gathering.note("left out", text, row.place)
 
 
-def _mailbox(gathering: Gathering, row: Row) -> None:
+def _mailbox(gathering: Gathering, row: TableRow) -> None:
     address = row.text("username")
     if row.text("kind") not in ("", "mailbox"):
         text = f"{address} is a calendar resource, not a mailbox"
@@ -225,7 +225,7 @@ def _mailbox(gathering: Gathering, row: Row) -> None:
             gathering.note("left out", f"mailbox {mailbox}: {name}: {text}", row.place)
 
 
-def _attributes(row: Row) -> dict[str, Any]:
+def _attributes(row: TableRow) -> dict[str, Any]:
     text = row.text("attributes")
     if not text:
         return {}
@@ -246,7 +246,7 @@ def _off(attributes: dict[str, Any], name: str) -> bool:
     return str(attributes.get(name, "0")) in ("0", "False", "false", "None", "")
 
 
-def _alias(gathering: Gathering, row: Row) -> None:
+def _alias(gathering: Gathering, row: TableRow) -> None:
     address = row.text("address")
     targets = []
     for target in addresses(row.text("goto")):
@@ -266,7 +266,7 @@ def _alias(gathering: Gathering, row: Row) -> None:
     gathering.route(address, targets, row.place, **fields)
 
 
-def _spamalias(gathering: Gathering, row: Row) -> None:
+def _spamalias(gathering: Gathering, row: TableRow) -> None:
     fields: dict[str, Any] = {}
     if not row.flag("permanent", default=False):
         fields["expires"] = max(row.number("validity"), 0)
@@ -275,14 +275,14 @@ def _spamalias(gathering: Gathering, row: Row) -> None:
     gathering.route(row.text("address"), addresses(row.text("goto")), row.place, **fields)
 
 
-def _alias_domain(gathering: Gathering, row: Row) -> None:
+def _alias_domain(gathering: Gathering, row: TableRow) -> None:
     target = gathering.domain(row.text("target_domain"), row.place)
     if target is not None:
         active = row.number("active", 1) > 0
         gathering.domain(row.text("alias_domain"), row.place, alias_of=target, enabled=active)
 
 
-def _sender_acl(gathering: Gathering, row: Row) -> None:
+def _sender_acl(gathering: Gathering, row: TableRow) -> None:
     mailbox, sender = row.text("logged_in_as"), row.text("send_as")
     if sender == "*":
         text = f"sender right of {mailbox}: sending as anybody is not supported"
@@ -294,7 +294,7 @@ def _sender_acl(gathering: Gathering, row: Row) -> None:
         gathering.right(mailbox, sender, row.place)
 
 
-def _app_password(gathering: Gathering, row: Row) -> None:
+def _app_password(gathering: Gathering, row: TableRow) -> None:
     mailbox = gathering.own_address(row.text("mailbox"), row.place, "app password")
     if mailbox is None:
         return
@@ -307,7 +307,7 @@ def _app_password(gathering: Gathering, row: Row) -> None:
     gathering.app_password(mailbox, name, row.text("password"), row.place, protocols=protocols)
 
 
-def _sieve(gathering: Gathering, row: Row) -> None:
+def _sieve(gathering: Gathering, row: TableRow) -> None:
     mailbox = gathering.own_address(row.text("username"), row.place, "Sieve script")
     if mailbox is not None:
         data = row.value("script_data")
@@ -317,7 +317,7 @@ def _sieve(gathering: Gathering, row: Row) -> None:
         gathering.add_script(Script(mailbox, name, active, text), row.place)
 
 
-def _filter(gathering: Gathering, row: Row) -> None:
+def _filter(gathering: Gathering, row: TableRow) -> None:
     name, option, value = row.text("object"), row.text("option"), row.text("value")
     if option == "highspamlevel":
         return  # mailcow writes it beside each lowspamlevel
@@ -333,7 +333,7 @@ def _filter(gathering: Gathering, row: Row) -> None:
         gathering.note("left out", text, row.place)
 
 
-def _imapsync(gathering: Gathering, row: Row) -> None:
+def _imapsync(gathering: Gathering, row: TableRow) -> None:
     mailbox = gathering.own_address(row.text("user2"), row.place, "imapsync")
     if mailbox is None:
         return

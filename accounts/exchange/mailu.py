@@ -8,8 +8,8 @@ from typing import Any
 
 from accounts.exchange.dkim_tables import add_key
 from accounts.exchange.gathering import Gathering
-from accounts.exchange.notes import Place, Reading, SourceError
-from accounts.exchange.objects import FieldError, Fields, root_of
+from accounts.exchange.notes import Reading, SourceError, SourcePlace
+from accounts.exchange.objects import Fields, WrongTypeError, root_of
 from accounts.exchange.settling import finish
 from accounts.exchange.trees import read_json, read_yaml
 
@@ -41,14 +41,14 @@ def each(gathering: Gathering, root: Fields, section: str, take: Callable[[Field
     """Take the objects of a section over; one that cannot be read is noted with its number."""
     try:
         entries = list(root.objects(section))
-    except FieldError as error:
+    except WrongTypeError as error:
         gathering.note("left out", str(error), root.place)
         return
     for number, entry in enumerate(entries, 1):
-        entry.place = Place(f"{root.place.file}, {section} {number}")
+        entry.place = SourcePlace(f"{root.place.file}, {section} {number}")
         try:
             take(entry)
-        except FieldError as error:
+        except WrongTypeError as error:
             gathering.note("left out", str(error), entry.place)
 
 

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from accounts.exchange.document import Document
 
-Kind: TypeAlias = Literal["left out", "changed", "decide"]
+NoteKind: TypeAlias = Literal["left out", "changed", "decide"]
 """`left out`: it is not in the document. `changed`: the document has it in another form than the
 source. `decide`: it was imported unchanged, and an administrator should check it."""
 
@@ -17,7 +17,7 @@ class SourceError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SourcePlace:
     """A line of a file, counted from 1; 0 if the source has no lines."""
 
     file: str
@@ -31,9 +31,9 @@ class Place:
 class Note:
     """One thing that differs between the source and the document. It never has a secret in it."""
 
-    kind: Kind
+    kind: NoteKind
     text: str
-    place: Place
+    place: SourcePlace
 
     def __str__(self) -> str:
         return f"{self.place}: {self.kind}: {self.text}"

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from accounts.exchange.notes import Place, SourceError
+from accounts.exchange.notes import SourceError, SourcePlace
 
 
-class FieldError(ValueError):
+class WrongTypeError(ValueError):
     """A field has another type than expected; the message names the field, never the value."""
 
 
 class Fields:
     """An object of a tree. A field that is missing or null reads as its default."""
 
-    def __init__(self, values: Mapping[str, Any], place: Place) -> None:
+    def __init__(self, values: Mapping[str, Any], place: SourcePlace) -> None:
         self.values = values
         self.place = place
 
@@ -26,7 +26,7 @@ class Fields:
             if isinstance(value, str | int | float) and not isinstance(value, bool):
                 return str(value).strip()
             if value is not None:
-                raise FieldError(f"{name} is not text")
+                raise WrongTypeError(f"{name} is not text")
         return ""
 
     def flag(self, name: str, default: bool) -> bool:
@@ -36,7 +36,7 @@ class Fields:
             return default
         if value in (True, False):
             return bool(value)
-        raise FieldError(f"{name} is neither true nor false")
+        raise WrongTypeError(f"{name} is neither true nor false")
 
     def number(self, name: str, default: int = 0) -> int:
         """Return a whole number."""
@@ -45,7 +45,7 @@ class Fields:
             return default
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63:
             return value
-        raise FieldError(f"{name} is not a whole number")
+        raise WrongTypeError(f"{name} is not a whole number")
 
     def texts(self, name: str) -> list[str]:
         """Return a list of text; one text with commas is a list, too."""
@@ -56,7 +56,7 @@ class Fields:
             return [part for one in value.split(",") if (part := one.strip())]
         if isinstance(value, list) and all(isinstance(one, str) for one in value):
             return [part for one in value if (part := one.strip())]
-        raise FieldError(f"{name} is not a list of text")
+        raise WrongTypeError(f"{name} is not a list of text")
 
     def objects(self, name: str) -> Iterator[Fields]:
         """Yield the objects of a list."""
@@ -64,7 +64,7 @@ class Fields:
         if value is None:
             return
         if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-            raise FieldError(f"{name} is not a list of objects")
+            raise WrongTypeError(f"{name} is not a list of objects")
         for one in value:
             yield Fields(one, self.place)
 
@@ -73,4 +73,4 @@ def root_of(file: str, tree: Any) -> Fields:
     """Return the object that a document is; raise `SourceError` if it is none."""
     if not isinstance(tree, dict):
         raise SourceError(f"{file}: expected an object at the top level")
-    return Fields(tree, Place(file))
+    return Fields(tree, SourcePlace(file))

@@ -7,7 +7,7 @@ from typing import Any
 from accounts.exchange.gathering import Gathering
 from accounts.exchange.hashes import plain_text
 from accounts.exchange.lines import Line, plain_lines
-from accounts.exchange.notes import Place
+from accounts.exchange.notes import SourcePlace
 from accounts.exchange.sizes import parse_quota_rule, parse_size
 
 _IGNORED = frozenset({"userdb_uid", "userdb_gid", "userdb_home", "user", "password"})
@@ -31,7 +31,7 @@ def read_passwd_file(gathering: Gathering, file: str, data: bytes, separator: st
         count += _mailbox(gathering, line, fields, extra)
     if homes:
         text = f"the file names home folders ({homes}): copy the mail in them yourself"
-        gathering.note("decide", text, Place(file))
+        gathering.note("decide", text, SourcePlace(file))
     return count
 
 

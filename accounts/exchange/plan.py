@@ -12,22 +12,22 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 from accounts.address import fold_local_part
 from accounts.exchange.document import (
-    Administrator,
-    Alias,
-    DkimKey,
+    AdministratorEntry,
+    AliasEntry,
+    DkimKeyEntry,
     Document,
-    Domain,
-    Mailbox,
-    Model,
-    Preferences,
-    RemoteAccount,
+    DocumentPart,
+    DomainEntry,
+    MailboxEntry,
+    PreferencesEntry,
+    RemoteAccountEntry,
     Secret,
     set_fields,
 )
 from accounts.exchange.hashes import plain_text
 
-Action: TypeAlias = Literal["add", "change", "keep", "conflict"]
-Kind: TypeAlias = Literal[
+PlanAction: TypeAlias = Literal["add", "change", "keep", "conflict"]
+ObjectKind: TypeAlias = Literal[
     "domain",
     "mailbox",
     "alias",
@@ -46,10 +46,10 @@ Kind: TypeAlias = Literal[
 Passwords: TypeAlias = Literal["source", "datastore"]
 """Whose password counts when the object is there with one already."""
 
-Check: TypeAlias = Callable[[str, str], bool]
+PlanCheck: TypeAlias = Callable[[str, str], bool]
 """Says whether a stored password and one in clear text are the same."""
 
-_T = TypeVar("_T", bound=Model)
+_T = TypeVar("_T", bound=DocumentPart)
 
 TIMES = frozenset(
     {"created", "changed", "password_changed", "last_login", "last_used", "last_client"}
@@ -71,20 +71,20 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PlannedChange:
     """One object: what is to be done with it, and why not if it is a conflict.
 
     `owner` is the mailbox or the domain of a part, such as an app password. `wanted` is the object
     of the document, for rights and listed senders the address.
     """
 
-    action: Action
-    kind: Kind
+    action: PlanAction
+    kind: ObjectKind
     name: str
     owner: str = ""
     differences: tuple[Difference, ...] = ()
     reason: str = ""
-    wanted: Model | str | None = None
+    wanted: DocumentPart | str | None = None
 
 
 def make_plan(
@@ -92,8 +92,8 @@ def make_plan(
     present: Document,
     *,
     passwords: Passwords = "source",
-    check: Check = lambda _stored, _clear: False,
-) -> tuple[Change, ...]:
+    check: PlanCheck = lambda _stored, _clear: False,
+) -> tuple[PlannedChange, ...]:
     """Return a change for each object of `wanted`, compared with the export `present`.
 
     `check` compares a password in clear text with the stored one; without it each such password is
@@ -104,7 +104,7 @@ def make_plan(
 
 class _Plan:
     def __init__(
-        self, wanted: Document, present: Document, passwords: Passwords, check: Check
+        self, wanted: Document, present: Document, passwords: Passwords, check: PlanCheck
     ) -> None:
         self._wanted, self._present = wanted, present
         self._passwords, self._check = passwords, check
@@ -118,7 +118,7 @@ class _Plan:
         }
         self._failed: set[str] = set()
 
-    def changes(self) -> Iterator[Change]:
+    def changes(self) -> Iterator[PlannedChange]:
         """Yield the changes: first what others refer to."""
         domains = sorted(self._wanted.domains, key=lambda one: (one.alias_of is not None, one.name))
         for domain in domains:
@@ -141,16 +141,16 @@ class _Plan:
         for administrator in self._wanted.administrators:
             yield self._administrator(administrator, present.get(administrator.login))
 
-    def _domain(self, one: Domain) -> Change:
+    def _domain(self, one: DomainEntry) -> PlannedChange:
         reason = self._domain_conflict(one)
         if reason:
             self._failed.add(one.name)
-            return Change("conflict", "domain", one.name, reason=reason)
+            return PlannedChange("conflict", "domain", one.name, reason=reason)
         return self._object(
             "domain", one.name, one, self._domains.get(one.name), {"dkim_keys", "catch_all"}
         )
 
-    def _catch_all(self, one: Domain) -> Iterator[Change]:
+    def _catch_all(self, one: DomainEntry) -> Iterator[PlannedChange]:
         """Yield the change of a catch-all, which needs the mailbox that it leads to."""
         if "catch_all" not in one.model_fields_set:
             return
@@ -158,11 +158,11 @@ class _Plan:
         before = there.catch_all if there is not None else None
         if self._is_same("catch_all", one.catch_all, before):
             return
-        action: Action = "add" if before is None else "change"
+        action: PlanAction = "add" if before is None else "change"
         difference = Difference("target", before, one.catch_all)
-        yield Change(action, "catch-all", "", one.name, (difference,), wanted=one)
+        yield PlannedChange(action, "catch-all", "", one.name, (difference,), wanted=one)
 
-    def _domain_conflict(self, one: Domain) -> str:
+    def _domain_conflict(self, one: DomainEntry) -> str:
         target = one.alias_of
         if target is None:
             return ""
@@ -183,7 +183,7 @@ class _Plan:
             return wanted.alias_of
         return present.alias_of if present is not None else None
 
-    def _mailbox(self, one: Mailbox) -> Change:
+    def _mailbox(self, one: MailboxEntry) -> PlannedChange:
         reason = self._place_conflict(one.address)
         domain = one.address.rpartition("@")[2]
         if not reason and one.address in self._aliases:
@@ -192,15 +192,15 @@ class _Plan:
             reason = f"{domain} is an alias of {target}"
         if reason:
             self._failed.add(one.address)
-            return Change("conflict", "mailbox", one.address, reason=reason)
+            return PlannedChange("conflict", "mailbox", one.address, reason=reason)
         return self._object("mailbox", one.address, one, self._mailboxes.get(one.address), PARTS)
 
-    def _alias(self, one: Alias) -> Change:
+    def _alias(self, one: AliasEntry) -> PlannedChange:
         reason = self._place_conflict(one.address)
         if not reason and one.address in self._mailboxes:
             reason = "there is a mailbox with this name"
         if reason:
-            return Change("conflict", "alias", one.address, reason=reason)
+            return PlannedChange("conflict", "alias", one.address, reason=reason)
         return self._object("alias", one.address, one, self._aliases.get(one.address), frozenset())
 
     def _place_conflict(self, address: str) -> str:
@@ -209,16 +209,18 @@ class _Plan:
             return f"domain {domain} is not added"
         return "" if domain in self._ours else f"there is no domain {domain}"
 
-    def _administrator(self, one: Administrator, present: Administrator | None) -> Change:
+    def _administrator(
+        self, one: AdministratorEntry, present: AdministratorEntry | None
+    ) -> PlannedChange:
         missing = [name for name in one.domains if name not in self._ours]
         if missing:
             reason = f"there is no domain {missing[0]}"
-            return Change("conflict", "administrator", one.login, reason=reason)
+            return PlannedChange("conflict", "administrator", one.login, reason=reason)
         return self._object("administrator", one.login, one, present, frozenset())
 
-    def _parts(self, mailbox: Mailbox) -> Iterator[Change]:
+    def _parts(self, mailbox: MailboxEntry) -> Iterator[PlannedChange]:
         owner = mailbox.address
-        present = self._mailboxes.get(owner) or Mailbox.model_validate({"address": owner})
+        present = self._mailboxes.get(owner) or MailboxEntry.model_validate({"address": owner})
         yield from _listed("sender right", owner, mailbox.rights, present.rights)
         yield from self._named(
             "app password",
@@ -229,7 +231,7 @@ class _Plan:
         )
         yield from self._rules(mailbox, present)
         if mailbox.preferences is not None:
-            defaults = present.preferences or Preferences()
+            defaults = present.preferences or PreferencesEntry()
             change = self._object(
                 "preferences", "", mailbox.preferences, defaults, frozenset(), owner
             )
@@ -245,7 +247,7 @@ class _Plan:
             there = next((one for one in present.remote_accounts if one.key == account.key), None)
             yield self._remote_account(owner, account, there)
 
-    def _rules(self, mailbox: Mailbox, present: Mailbox) -> Iterator[Change]:
+    def _rules(self, mailbox: MailboxEntry, present: MailboxEntry) -> Iterator[PlannedChange]:
         yield from self._named(
             "rule",
             mailbox.address,
@@ -259,30 +261,32 @@ class _Plan:
         ordered = (*wanted, *(name for name in there if name not in wanted))
         if wanted and ordered != tuple(appended):
             difference = Difference("order", tuple(appended), ordered)
-            yield Change("change", "order of rules", "", mailbox.address, (difference,))
+            yield PlannedChange("change", "order of rules", "", mailbox.address, (difference,))
 
     def _named(
         self,
-        kind: Kind,
+        kind: ObjectKind,
         owner: str,
         wanted: Sequence[_T],
         present: Sequence[_T],
         name: Callable[[_T], str],
-    ) -> Iterator[Change]:
+    ) -> Iterator[PlannedChange]:
         there = {name(one): one for one in present}
         for one in wanted:
             yield self._object(kind, name(one), one, there.get(name(one)), frozenset(), owner)
 
     def _remote_account(
-        self, owner: str, one: RemoteAccount, present: RemoteAccount | None
-    ) -> Change:
+        self, owner: str, one: RemoteAccountEntry, present: RemoteAccountEntry | None
+    ) -> PlannedChange:
         if present is None and _is_empty(one.secret):
             reason = "the document lacks its password"
-            return Change("conflict", "remote account", one.key, owner, reason=reason)
+            return PlannedChange("conflict", "remote account", one.key, owner, reason=reason)
         return self._object("remote account", one.key, one, present, frozenset(), owner)
 
-    def _keys(self, domain: Domain) -> Iterator[Change]:
-        present = self._domains.get(domain.name) or Domain.model_validate({"name": domain.name})
+    def _keys(self, domain: DomainEntry) -> Iterator[PlannedChange]:
+        present = self._domains.get(domain.name) or DomainEntry.model_validate(
+            {"name": domain.name}
+        )
         there = {key.selector: key for key in present.dkim_keys}
         signing = {
             key.algorithm: key.selector for key in present.dkim_keys if key.state == "active"
@@ -296,31 +300,31 @@ class _Plan:
 
     def _object(
         self,
-        kind: Kind,
+        kind: ObjectKind,
         name: str,
-        wanted: Model,
-        present: Model | None,
+        wanted: DocumentPart,
+        present: DocumentPart | None,
         parts: frozenset[str] | set[str],
         owner: str = "",
-    ) -> Change:
+    ) -> PlannedChange:
         fields = [one for one in set_fields(wanted) if one not in parts and one not in TIMES]
         if present is None:
             added = tuple(self._shown(field, wanted) for field in fields[1:])
-            return Change("add", kind, name, owner, added, wanted=wanted)
+            return PlannedChange("add", kind, name, owner, added, wanted=wanted)
         differences = tuple(
             self._difference(field, wanted, present)
             for field in fields
             if not self._is_same(field, getattr(wanted, field), getattr(present, field))
         )
-        action: Action = "change" if differences else "keep"
-        return Change(action, kind, name, owner, differences, wanted=wanted)
+        action: PlanAction = "change" if differences else "keep"
+        return PlannedChange(action, kind, name, owner, differences, wanted=wanted)
 
-    def _shown(self, field: str, one: Model) -> Difference:
+    def _shown(self, field: str, one: DocumentPart) -> Difference:
         if field in _SECRET:
             return Difference(field, is_secret=True)
         return Difference(field, None, getattr(one, field))
 
-    def _difference(self, field: str, wanted: Model, present: Model) -> Difference:
+    def _difference(self, field: str, wanted: DocumentPart, present: DocumentPart) -> Difference:
         if field in _SECRET:
             return Difference(field, is_secret=True)
         return Difference(field, getattr(present, field), getattr(wanted, field))
@@ -371,36 +375,36 @@ def _is_empty(secret: Secret) -> bool:
 
 
 def _listed(
-    kind: Kind, owner: str, wanted: Sequence[str], present: Sequence[str]
-) -> Iterator[Change]:
+    kind: ObjectKind, owner: str, wanted: Sequence[str], present: Sequence[str]
+) -> Iterator[PlannedChange]:
     for one in wanted:
-        action: Action = "keep" if one in present else "add"
-        yield Change(action, kind, one, owner, wanted=one)
+        action: PlanAction = "keep" if one in present else "add"
+        yield PlannedChange(action, kind, one, owner, wanted=one)
 
 
-def _key(domain: str, key: DkimKey, present: DkimKey | None) -> Change:
+def _key(domain: str, key: DkimKeyEntry, present: DkimKeyEntry | None) -> PlannedChange:
     if present is None:
         if _is_empty(key.private):
             reason = "the document lacks its private part"
-            return Change("conflict", "DKIM key", key.selector, domain, reason=reason)
+            return PlannedChange("conflict", "DKIM key", key.selector, domain, reason=reason)
         fields = (
             Difference("algorithm", None, key.algorithm),
             Difference("state", None, key.state),
         )
-        return Change("add", "DKIM key", key.selector, domain, fields, wanted=key)
+        return PlannedChange("add", "DKIM key", key.selector, domain, fields, wanted=key)
     if not (_is_empty(key.private) or key.private == present.private):
         reason = "there is another key with this selector"
-        return Change("conflict", "DKIM key", key.selector, domain, reason=reason)
+        return PlannedChange("conflict", "DKIM key", key.selector, domain, reason=reason)
     order = ("new", "active", "retired")
     if order.index(key.state) <= order.index(present.state):
-        return Change("keep", "DKIM key", key.selector, domain, wanted=key)
+        return PlannedChange("keep", "DKIM key", key.selector, domain, wanted=key)
     difference = Difference("state", present.state, key.state)
-    return Change("change", "DKIM key", key.selector, domain, (difference,), wanted=key)
+    return PlannedChange("change", "DKIM key", key.selector, domain, (difference,), wanted=key)
 
 
-def counts(changes: Iterable[Change]) -> Mapping[Action, int]:
+def counts(changes: Iterable[PlannedChange]) -> Mapping[PlanAction, int]:
     """Return how many changes there are of each action."""
-    found: dict[Action, int] = {"add": 0, "change": 0, "keep": 0, "conflict": 0}
+    found: dict[PlanAction, int] = {"add": 0, "change": 0, "keep": 0, "conflict": 0}
     for change in changes:
         found[change.action] += 1
     return found

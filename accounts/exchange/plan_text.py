@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from accounts.exchange.plan import Change, Difference, counts
+from accounts.exchange.plan import Difference, PlannedChange, counts
 from gatepost.printable import escape
 
 LONGEST_VALUE = 120
@@ -14,7 +14,7 @@ LONGEST_VALUE = 120
 _SIGNS = {"add": "+", "change": "~", "keep": "=", "conflict": "!"}
 
 
-def plan_lines(changes: Sequence[Change], *, kept: bool = False) -> Iterator[str]:
+def plan_lines(changes: Sequence[PlannedChange], *, kept: bool = False) -> Iterator[str]:
     """Yield a line for each change and each field of it, and the counts at the end.
 
     `+` is added, `~` is changed, `!` is a conflict; `=` stays and is shown only if `kept` is true.
@@ -34,7 +34,7 @@ def plan_lines(changes: Sequence[Change], *, kept: bool = False) -> Iterator[str
     )
 
 
-def title(change: Change) -> str:
+def title(change: PlannedChange) -> str:
     """Return the object of a change in words."""
     text = f"{change.kind} {change.name}".strip()
     return escape(f"{text} of {change.owner}" if change.owner else text)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Literal, TypeAlias
 
-from accounts.exchange.files import Files
+from accounts.exchange.files import SourceFiles
 from accounts.exchange.gathering import Gathering
-from accounts.exchange.notes import Place, Reading, SourceError
+from accounts.exchange.notes import Reading, SourceError, SourcePlace
 from accounts.exchange.passwd_file import read_passwd_file
 from accounts.exchange.postfix_tables import (
     read_domain_list,
@@ -17,10 +17,10 @@ from accounts.exchange.postfix_tables import (
 )
 from accounts.exchange.settling import finish
 
-Role: TypeAlias = Literal["passwd", "mailboxes", "senders", "domains", "virtual"]
+FileRole: TypeAlias = Literal["passwd", "mailboxes", "senders", "domains", "virtual"]
 
 # by the usual names, in this order; a file of another name is taken by its first line
-_ROLES: tuple[tuple[str, Role], ...] = (
+_ROLES: tuple[tuple[str, FileRole], ...] = (
     (r"passwd|users|userdb|shadow", "passwd"),
     (r"vmailbox|mailbox[-_]?maps|virtual[-_]mailbox(es)?$|^mailboxes|vmaps", "mailboxes"),
     (r"sender|login_maps", "senders"),
@@ -33,7 +33,7 @@ _MAILBOX_LINE = re.compile(rb"^[^\s#][^\s]*[ \t]+[^\s@]+/[^\s@]*\r?$", re.MULTIL
 _SKIPPED = re.compile(r"\.(db|lmdb|cdb|bak|orig|dist|sample)$|~$")
 
 
-def guess_role(name: str, data: bytes) -> Role:
+def guess_role(name: str, data: bytes) -> FileRole:
     """Return what a file is: a passwd-file by its lines, others by name, then by their lines."""
     if _PASSWD_LINE.search(data[:4096]):
         return "passwd"
@@ -46,14 +46,14 @@ def guess_role(name: str, data: bytes) -> Role:
     return "mailboxes" if _MAILBOX_LINE.search(data[:4096]) else "virtual"
 
 
-def read(files: Files, *, origin: str | None = None, first_wins: bool = True) -> Reading:
+def read(files: SourceFiles, *, origin: str | None = None, first_wins: bool = True) -> Reading:
     """Return the accounts of a `virtual` and `passwd` pair, and of the other tables that are there.
 
     `origin` is Postfix's $myorigin, for names without a domain; without it, they are noted. Of two
     lines with one key the first counts, as postmap does; with `first_wins` false the last, as
     texthash does. Raises `SourceError` if no file is there.
     """
-    by_role: dict[Role, list[tuple[str, bytes]]] = {}
+    by_role: dict[FileRole, list[tuple[str, bytes]]] = {}
     for name, data in files.content.items():
         if not _SKIPPED.search(name):
             by_role.setdefault(guess_role(name, data), []).append((name, data))
@@ -74,5 +74,5 @@ def read(files: Files, *, origin: str | None = None, first_wins: bool = True) ->
     for name, data in by_role.get("virtual", ()):
         read_virtual(gathering, name, data)
     if not gathering.mailboxes and "passwd" in by_role:
-        gathering.note("decide", "no mailbox was found", Place(by_role["passwd"][0][0]))
+        gathering.note("decide", "no mailbox was found", SourcePlace(by_role["passwd"][0][0]))
     return finish(gathering, "first" if first_wins else "last")

@@ -6,25 +6,25 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from accounts.address import AddressError, parse_domain
+from accounts.address import AccountAddressError, parse_domain
 from accounts.exchange.gathering import Gathering
 from accounts.exchange.lines import logical_lines
-from accounts.exchange.notes import Place
+from accounts.exchange.notes import SourcePlace
 
 _SEPARATOR = re.compile(r"[\s,]+")
 _QUOTED_KEY = re.compile(r'("(?:[^"\\]|\\.)*"\S*)\s*')
 _PATTERN = re.compile(r"[/!]|if\s+/|endif\b", re.IGNORECASE)
 
 
-class Entry(NamedTuple):
+class TableLine(NamedTuple):
     """A key, its value, and where they stand."""
 
     key: str
     value: str
-    place: Place
+    place: SourcePlace
 
 
-def read_entries(gathering: Gathering, file: str, data: bytes) -> Iterator[Entry]:
+def read_entries(gathering: Gathering, file: str, data: bytes) -> Iterator[TableLine]:
     """Yield the entries of a table; note lines of regular expressions and keys without a value."""
     for line in logical_lines(file, data, gathering.left_out):
         if _PATTERN.match(line.text):
@@ -37,7 +37,7 @@ def read_entries(gathering: Gathering, file: str, data: bytes) -> Iterator[Entry
         else:
             key, _, value = line.text.replace("\t", " ").partition(" ")
         if value.strip():
-            yield Entry(key, value.strip(), line.place)
+            yield TableLine(key, value.strip(), line.place)
         else:
             gathering.note("left out", f"{key[:100]!r} has no value", line.place)
 
@@ -93,5 +93,5 @@ def read_domain_list(gathering: Gathering, file: str, data: bytes) -> None:
 def _is_domain(text: str) -> bool:
     try:
         return "." in parse_domain(text)
-    except AddressError:
+    except AccountAddressError:
         return False

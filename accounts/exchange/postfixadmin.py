@@ -10,7 +10,7 @@ from accounts.exchange.gathering import Gathering
 from accounts.exchange.notes import Reading, SourceError
 from accounts.exchange.postfix_tables import addresses
 from accounts.exchange.settling import finish
-from accounts.exchange.tables import Row, RowError, Tables
+from accounts.exchange.tables import RowError, TableRow, Tables
 
 _OLD_MAILBOX = "username password name maildir quota local_part domain created modified active"
 _OLD_ADMIN = "username password created modified active"
@@ -112,7 +112,7 @@ def read(tables: Tables) -> Reading:
     return finish(gathering)
 
 
-def each(gathering: Gathering, table: str, row: Row, take: Any) -> None:
+def each(gathering: Gathering, table: str, row: TableRow, take: Any) -> None:
     """Take one row over; a value that cannot be used is noted with its column."""
     try:
         take(gathering, row)
@@ -130,7 +130,7 @@ def _whole(transport: str) -> str:
     return transport if ":" in transport else f"{transport}:"
 
 
-def _domain(gathering: Gathering, row: Row) -> None:
+def _domain(gathering: Gathering, row: TableRow) -> None:
     name = row.text("domain")
     if name == "ALL":
         return
@@ -162,7 +162,7 @@ def _domain(gathering: Gathering, row: Row) -> None:
     gathering.domain(name, row.place, **fields)
 
 
-def _mailbox(gathering: Gathering, row: Row) -> None:
+def _mailbox(gathering: Gathering, row: TableRow) -> None:
     quota = row.number("quota")
     fields: dict[str, Any] = {
         "password": row.text("password"),
@@ -178,7 +178,7 @@ def _mailbox(gathering: Gathering, row: Row) -> None:
     gathering.mailbox(row.text("username"), row.place, **fields)
 
 
-def _alias(gathering: Gathering, row: Row) -> None:
+def _alias(gathering: Gathering, row: TableRow) -> None:
     address, active = row.text("address"), row.flag("active")
     targets = []
     for target in addresses(row.text("goto")):
@@ -201,7 +201,7 @@ def _alias(gathering: Gathering, row: Row) -> None:
     gathering.route(address, targets, row.place, enabled=active)
 
 
-def _alias_domain(gathering: Gathering, row: Row) -> None:
+def _alias_domain(gathering: Gathering, row: TableRow) -> None:
     target = gathering.domain(row.text("target_domain"), row.place)
     if target is not None:
         gathering.domain(
@@ -209,13 +209,13 @@ def _alias_domain(gathering: Gathering, row: Row) -> None:
         )
 
 
-def _vacation(gathering: Gathering, row: Row) -> None:
+def _vacation(gathering: Gathering, row: TableRow) -> None:
     if row.flag("active"):
         text = f"{row.text('email')}: the text of its vacation reply is not imported"
         gathering.note("left out", text, row.place)
 
 
-def _fetchmail(gathering: Gathering, row: Row) -> None:
+def _fetchmail(gathering: Gathering, row: TableRow) -> None:
     mailbox = gathering.own_address(row.text("mailbox"), row.place, "fetchmail")
     if mailbox is None:
         return
@@ -246,7 +246,7 @@ def _fetchmail(gathering: Gathering, row: Row) -> None:
     )
 
 
-def _app_password(gathering: Gathering, row: Row) -> None:
+def _app_password(gathering: Gathering, row: TableRow) -> None:
     mailbox = gathering.own_address(row.text("username"), row.place, "app password")
     if mailbox is not None:
         name = row.prose("description")[:200]

@@ -6,16 +6,16 @@ from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 from accounts.address import (
-    AddressError,
+    AccountAddressError,
     parse_alias_address,
     parse_domain,
     parse_mailbox_address,
     parse_target,
 )
 from accounts.exchange.circles import cut_circles
-from accounts.exchange.document import Alias, Document, Domain, Mailbox
+from accounts.exchange.document import AliasEntry, Document, DomainEntry, MailboxEntry
 from accounts.exchange.gathering import Gathering, Held, Route
-from accounts.exchange.notes import Place, Reading
+from accounts.exchange.notes import Reading, SourcePlace
 
 Duplicates: TypeAlias = Literal["first", "last", "joined"]
 """Which of two lines with one key counts: the first (postmap), the last (texthash), or both."""
@@ -47,9 +47,9 @@ def finish(gathering: Gathering, duplicates: Duplicates = "joined") -> Reading:
         {
             "format": "gatepost accounts",
             "version": 1,
-            "domains": _made(gathering, Domain, "name", gathering.domains),
-            "mailboxes": _made(gathering, Mailbox, "address", gathering.mailboxes),
-            "aliases": _made(gathering, Alias, "address", gathering.aliases),
+            "domains": _made(gathering, DomainEntry, "name", gathering.domains),
+            "mailboxes": _made(gathering, MailboxEntry, "address", gathering.mailboxes),
+            "aliases": _made(gathering, AliasEntry, "address", gathering.aliases),
             "administrators": tuple(gathering.administrators.values()),
         }
     )
@@ -62,10 +62,10 @@ def finish(gathering: Gathering, duplicates: Duplicates = "joined") -> Reading:
 
 def _made(
     gathering: Gathering,
-    model: type[Domain] | type[Mailbox] | type[Alias],
+    model: type[DomainEntry] | type[MailboxEntry] | type[AliasEntry],
     key: str,
     held: dict[str, Held],
-) -> tuple[Domain | Mailbox | Alias, ...]:
+) -> tuple[DomainEntry | MailboxEntry | AliasEntry, ...]:
     made = []
     for name, one in held.items():
         values = {key: name, **one.fields}
@@ -123,7 +123,7 @@ class _Settling:
             if text.startswith("@"):
                 return "@" + parse_domain(text[1:])
             return str(parse_alias_address(text))
-        except AddressError as error:
+        except AccountAddressError as error:
             self._g.note("left out", f"alias: {error}", route.place)
             return None
 
@@ -178,7 +178,9 @@ class _Settling:
                 found[target] = None
         return list(found)
 
-    def _target(self, text: str, place: Place, key: str, targets: tuple[str, ...]) -> str | None:
+    def _target(
+        self, text: str, place: SourcePlace, key: str, targets: tuple[str, ...]
+    ) -> str | None:
         if text.startswith(_NOT_MAIL):
             self._g.note("left out", f"alias {key}: a target is a command or a file", place)
             return None
@@ -195,7 +197,7 @@ class _Settling:
             text = f"{text}@{self._g.origin}"
         try:
             target = parse_target(text)
-        except AddressError as error:
+        except AccountAddressError as error:
             self._g.note("left out", f"alias {key}: target: {error}", place)
             return None
         return self._folded(str(target), target.domain)
@@ -206,7 +208,7 @@ class _Settling:
             return target
         try:
             return str(parse_mailbox_address(target))
-        except AddressError:
+        except AccountAddressError:
             return target
 
     def _whole_domain(self, domain: str, route: Route) -> None:
@@ -234,14 +236,14 @@ class _Settling:
                 )
                 self._g.note("changed", text, route.place)
 
-    def _domain_to_domain(self, domain: str, targets: list[str], place: Place) -> None:
+    def _domain_to_domain(self, domain: str, targets: list[str], place: SourcePlace) -> None:
         if len(targets) > 1:
             text = f"@{domain} leads to a domain and to other targets; only one domain is allowed"
             self._g.note("left out", text, place)
             return
         try:
             other = parse_domain(targets[0][1:])
-        except AddressError as error:
+        except AccountAddressError as error:
             self._g.note("left out", f"@{domain}: {error}", place)
             return
         if other == domain:
@@ -300,7 +302,7 @@ class _Settling:
                 self._missing(f"catch-all of {name}", (target,), place, name)
 
     def _missing(
-        self, what: str, targets: tuple[str, ...], place: Place, catching: str = ""
+        self, what: str, targets: tuple[str, ...], place: SourcePlace, catching: str = ""
     ) -> None:
         missing = [target for target in targets if self._is_missing(target, catching)]
         if missing:

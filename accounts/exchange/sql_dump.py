@@ -10,9 +10,9 @@ import codecs
 import re
 from collections.abc import Mapping, Sequence
 
-from accounts.exchange.notes import Place, SourceError
+from accounts.exchange.notes import SourceError, SourcePlace
 from accounts.exchange.sql_values import Dialect, Values, ValueSyntaxError, copied
-from accounts.exchange.tables import Row, Tables
+from accounts.exchange.tables import TableRow, Tables
 
 MOST_COLUMNS = 200
 MOST_PROBLEMS = 1000
@@ -162,7 +162,7 @@ class _Dump:
                     start, f"a row of table {table} has {len(values)} values: unknown layout"
                 )
             else:
-                self._tables.add(table, Row(columns, values, self._place(start)))
+                self._tables.add(table, TableRow(columns, values, self._place(start)))
         return self._skip(position)  # ON DUPLICATE KEY …
 
     def _copy(self, table: str, match: re.Match[str]) -> int:
@@ -185,7 +185,7 @@ class _Dump:
                     start, f"a row of table {table} has {len(fields)} values: unknown layout"
                 )
             else:
-                row = Row(columns, [copied(one) for one in fields], self._place(start))
+                row = TableRow(columns, [copied(one) for one in fields], self._place(start))
                 self._tables.add(table, row)
         return position
 
@@ -215,10 +215,10 @@ class _Dump:
                     break
         self._created[table] = names
 
-    def _place(self, position: int) -> Place:
+    def _place(self, position: int) -> SourcePlace:
         self._line += self._text.count("\n", self._counted, position)
         self._counted = position
-        return Place(self._file, self._line)
+        return SourcePlace(self._file, self._line)
 
     def _problem(self, position: int, text: str) -> None:
         if len(self._tables.problems) == MOST_PROBLEMS:

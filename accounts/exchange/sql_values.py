@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from accounts.exchange.tables import Value
+from accounts.exchange.tables import CellValue
 
 Dialect: TypeAlias = Literal["mysql", "postgresql", "sqlite"]
 
@@ -70,7 +70,7 @@ class Values:
 
     dialect: Dialect
 
-    def row(self, text: str, position: int, most: int) -> tuple[list[Value], int]:
+    def row(self, text: str, position: int, most: int) -> tuple[list[CellValue], int]:
         """Read what follows an opening parenthesis.
 
         Return the values and the position after the closing one. Raises `ValueSyntaxError` for
@@ -78,7 +78,7 @@ class Values:
         """
         backslash = self.dialect == "mysql"
         fast = _FAST[backslash]
-        values: list[Value] = []
+        values: list[CellValue] = []
         while True:
             if match := fast.match(text, position):
                 string, _, number, end = match.groups()
@@ -106,7 +106,7 @@ class Values:
             raw = _ESCAPE.sub(lambda match: _MYSQL.get(match[1], match[1]), raw)
         return raw
 
-    def _expression(self, text: str, position: int, depth: int) -> tuple[Value, int]:
+    def _expression(self, text: str, position: int, depth: int) -> tuple[CellValue, int]:
         if depth > DEEPEST_CALL:
             raise ValueSyntaxError("calls are nested too deeply")
         value, position = self._simple(text, position, depth)
@@ -114,7 +114,7 @@ class Values:
             position = match.end()
         return value, position
 
-    def _simple(self, text: str, position: int, depth: int) -> tuple[Value, int]:
+    def _simple(self, text: str, position: int, depth: int) -> tuple[CellValue, int]:
         if match := _ESCAPED.match(text, position):
             if match := _QUOTED[True].match(text, match.end()):
                 return _long_escapes(match[1].replace("''", "'")), match.end()
@@ -136,12 +136,12 @@ class Values:
             return self._word(text, match[1].lower(), match.end(), depth)
         raise ValueSyntaxError("expected a value")
 
-    def _word(self, text: str, word: str, position: int, depth: int) -> tuple[Value, int]:
+    def _word(self, text: str, word: str, position: int, depth: int) -> tuple[CellValue, int]:
         match = _OPEN.match(text, position)
         if match is None:
             return {"true": True, "false": False}.get(word), position
         position = match.end()
-        arguments: list[Value] = []
+        arguments: list[CellValue] = []
         if match := _CLOSE.match(text, position):
             return _call(word, arguments), match.end()
         while True:
@@ -180,7 +180,7 @@ def copied(raw: str) -> str | None:
     return None if raw == "\\N" else _long_escapes(raw)
 
 
-def _call(word: str, arguments: list[Value]) -> Value:
+def _call(word: str, arguments: list[CellValue]) -> CellValue:
     """Return the value of a call that sqlite3 writes into dumps; NULL for others, as NOW()."""
     match word, arguments:
         case "replace", [str(text), str(old), str(new)] if (

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from accounts.exchange.notes import Place, SourceError
+from accounts.exchange.notes import SourceError, SourcePlace
 
-Value: TypeAlias = "str | int | float | bool | bytes | dt.datetime | dt.date | None"
+CellValue: TypeAlias = "str | int | float | bool | bytes | dt.datetime | dt.date | None"
 
 MOST_ROWS = 3_000_000
 """Rows of all tables together."""
@@ -23,14 +23,14 @@ class RowError(ValueError):
 
 
 @dataclass(slots=True)
-class Row:
+class TableRow:
     """One row. Columns that the table lacks read as if they were NULL."""
 
     columns: Mapping[str, int]
-    values: Sequence[Value]
-    place: Place
+    values: Sequence[CellValue]
+    place: SourcePlace
 
-    def value(self, column: str) -> Value:
+    def value(self, column: str) -> CellValue:
         """Return the value as it was read."""
         index = self.columns.get(column)
         return self.values[index] if index is not None and index < len(self.values) else None
@@ -87,18 +87,18 @@ class Row:
 class Tables:
     """Rows by the name of their table, and the places that could not be read."""
 
-    rows: dict[str, list[Row]] = field(default_factory=dict)
-    problems: list[tuple[Place, str]] = field(default_factory=list)
+    rows: dict[str, list[TableRow]] = field(default_factory=dict)
+    problems: list[tuple[SourcePlace, str]] = field(default_factory=list)
     count: int = 0
 
-    def add(self, table: str, row: Row) -> None:
+    def add(self, table: str, row: TableRow) -> None:
         """Add a row; raise `SourceError` for more than `MOST_ROWS`."""
         self.count += 1
         if self.count > MOST_ROWS:
             raise SourceError(f"{row.place}: there are more than {MOST_ROWS} rows")
         self.rows.setdefault(table, []).append(row)
 
-    def __getitem__(self, table: str) -> Iterator[Row]:
+    def __getitem__(self, table: str) -> Iterator[TableRow]:
         return iter(self.rows.get(table, ()))
 
     def __contains__(self, table: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from accounts.exchange.files import LARGEST_DOCUMENT
-from accounts.exchange.notes import Place, SourceError
+from accounts.exchange.notes import SourceError, SourcePlace
 
 LARGEST_YAML = 16 << 20
 """Octets of a YAML document: it takes about a second for each MiB."""
@@ -35,7 +35,7 @@ def read_json(file: str, data: bytes) -> Any:
         raise SourceError(f"{file}: the document is nested more than {DEEPEST} deep") from None
     except ValueError as error:
         line = error.lineno if isinstance(error, json.JSONDecodeError) else 0
-        raise SourceError(f"{Place(file, line)}: not valid JSON") from None
+        raise SourceError(f"{SourcePlace(file, line)}: not valid JSON") from None
     layer = [value] if isinstance(value, dict | list) else []
     for _ in range(DEEPEST):
         groups = [one.values() if isinstance(one, dict) else one for one in layer]
@@ -62,7 +62,7 @@ def read_yaml(file: str, data: bytes) -> Any:
         return _Builder(file).value(iter(yaml.parse(text, loader)))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = Place(file, mark.line + 1 if mark is not None else 0)
+        place = SourcePlace(file, mark.line + 1 if mark is not None else 0)
         raise SourceError(f"{place}: not valid YAML") from None
 
 
@@ -111,7 +111,7 @@ class _Builder:
             keys[-1] = None
 
     def _error(self, event: Any, text: str) -> SourceError:
-        return SourceError(f"{Place(self._file, event.start_mark.line + 1)}: {text}")
+        return SourceError(f"{SourcePlace(self._file, event.start_mark.line + 1)}: {text}")
 
 
 def _scalar(event: Any) -> Any:

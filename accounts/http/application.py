@@ -19,7 +19,7 @@ from accounts.http.context import ServedContext
 from accounts.http.dispatch import Dispatcher
 from accounts.http.operation import Operation
 from accounts.http.paths import ROOT
-from accounts.http.problems import Problem, problem_response
+from accounts.http.problems import ApiProblem, problem_response
 from accounts.http.resources.table import OPERATIONS
 
 HEADERS: Final = (
@@ -43,7 +43,7 @@ def application(context: ServedContext) -> Starlette:
     async def openapi_document(request: Request) -> Response:
         try:
             dispatcher.check_network(request)
-        except Problem as problem:
+        except ApiProblem as problem:
             return problem.response()
         return Response(document, media_type="application/json")
 

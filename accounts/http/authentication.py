@@ -11,16 +11,16 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 
 from accounts import login, login_driver
-from accounts.attempts import Client, Kind
+from accounts.attempts import AttemptKind, ClientAddress
 from accounts.directory import administrators, domains, mailboxes, tokens
 from accounts.directory.administrators import Administrator
-from accounts.directory.tokens import Token
+from accounts.directory.tokens import ApiToken
 from accounts.http.context import Context
 from accounts.http.principals import Principal, Role
-from accounts.http.problems import FieldError, Problem, too_many, unavailable
+from accounts.http.problems import ApiProblem, WrongField, too_many, unavailable
 from accounts.http.rates import Buckets, network_of
 from accounts.passwords import BadPassword, Busy, Password, needs_upgrade
-from accounts.store.errors import NotFound, RefusalError, StoreError
+from accounts.store.errors import DatastoreError, NoSuchObject, RefusalError
 from gatepost.logs import get_logger
 
 MAX_CREDENTIALS = 2000
@@ -34,7 +34,7 @@ CHALLENGE = 'Bearer realm="gatepost", Basic realm="gatepost", charset="UTF-8"'
 log = get_logger("accounts")
 
 
-class Refused(Problem):
+class Refused(ApiProblem):
     """Nobody was authenticated. `name` is whom the client says to be, as far as that is known."""
 
     def __init__(self, detail: str, name: str = "") -> None:
@@ -50,8 +50,8 @@ class Authentication:
         self._buckets = buckets
         self._noted: dict[int, int] = {}
 
-    async def principal(self, request: Request, client: Client | None) -> Principal:
-        """Return the principal of a request; raises `Problem`, and `StoreError`."""
+    async def principal(self, request: Request, client: ClientAddress | None) -> Principal:
+        """Return the principal of a request; raises `ApiProblem`, and `DatastoreError`."""
         fields = request.headers.getlist("authorization")
         if not fields:
             raise Refused("A token or a login is needed.")
@@ -67,7 +67,9 @@ class Authentication:
             case _:
                 raise Refused("A token (Bearer) or a login (Basic) is needed.")
 
-    async def by_password(self, name: str, password: Password, client: Client | None) -> Principal:
+    async def by_password(
+        self, name: str, password: Password, client: ClientAddress | None
+    ) -> Principal:
         """Return the principal with a login and a password.
 
         Where an administrator and a mailbox have the same name, it is that of the administrator.
@@ -77,8 +79,8 @@ class Authentication:
             return await self._administrator_by_password(name, administrator, password, client)
         return await self._mailbox_by_password(name, password, client)
 
-    async def confirm(self, principal: Principal, text: str, client: Client | None) -> None:
-        """Check the password of somebody who is there already; raises `Problem`.
+    async def confirm(self, principal: Principal, text: str, client: ClientAddress | None) -> None:
+        """Check the password of somebody who is there already; raises `ApiProblem`.
 
         A token, or a browser that was left alone, is not enough to change a password.
         """
@@ -91,14 +93,14 @@ class Authentication:
                 found = await self._context.database.read(lambda c: _administrator(c, name))
                 await self._administrator_by_password(name, found, password, client)
         except (BadPassword, Refused):
-            raise Problem(
+            raise ApiProblem(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 "current_password: It is not right.",
-                errors=[FieldError("current_password", "It is not right.")],
+                errors=[WrongField("current_password", "It is not right.")],
             ) from None
 
     async def _mailbox_by_password(
-        self, name: str, password: Password, client: Client | None
+        self, name: str, password: Password, client: ClientAddress | None
     ) -> Principal:
         context = self._context
         ended = await login_driver.authenticate(
@@ -122,14 +124,14 @@ class Authentication:
             protocol="api",
             client=str(client or ""),
         )
-        if ended.outcome is login.Outcome.OK:
+        if ended.outcome is login.LoginOutcome.OK:
             context.succeeded(ended, password)
             return Principal(ended.address, Role.MAILBOX, mailbox=ended.address)
         if ended.reason is login.Reason.TOO_MANY_ATTEMPTS:
             raise too_many("There were too many wrong passwords.", ended.seconds)
-        if ended.outcome is login.Outcome.TEMPORARY:
+        if ended.outcome is login.LoginOutcome.TEMPORARY:
             raise unavailable("The login cannot be checked now. Try again.", 1)
-        if ended.outcome is login.Outcome.DISABLED:
+        if ended.outcome is login.LoginOutcome.DISABLED:
             raise Refused("This account may not log in here.", ended.address)
         raise Refused("The login or the password is wrong.", ended.address)
 
@@ -138,26 +140,26 @@ class Authentication:
         name: str,
         found: Administrator | None,
         password: Password,
-        client: Client | None,
+        client: ClientAddress | None,
     ) -> Principal:
         context = self._context
         account = attempts_name(found.login if found is not None else name)
         decision = context.attempts.decide(account, client, password.forms[0], context.clock())
         right: bool | None = None
         try:
-            if decision.kind is Kind.LATER:
+            if decision.kind is AttemptKind.LATER:
                 raise too_many("There were too many wrong passwords.", decision.seconds)
-            if decision.kind is Kind.CHECK and decision.seconds > 0:
+            if decision.kind is AttemptKind.CHECK and decision.seconds > 0:
                 await asyncio.sleep(decision.seconds)
             stored = () if found is None or found.password is None else (found.password,)
-            if decision.kind is Kind.REPEATED:
+            if decision.kind is AttemptKind.REPEATED:
                 is_right = False
             else:
                 checked = await context.workers.check(password, stored, name)
                 is_right = checked.index is not None
             right = is_right if not is_right or (found is not None and found.enabled) else None
         finally:
-            if decision.kind is Kind.CHECK:
+            if decision.kind is AttemptKind.CHECK:
                 context.attempts.end(decision, right, context.clock())
         result = {True: "ok", False: "wrong", None: "disabled"}[right]
         log.info(
@@ -185,10 +187,10 @@ class Authentication:
             await context.database.record(
                 lambda c: administrators.upgrade_password(c, found.login, stored, hashed)
             )
-        except (Busy, StoreError):
+        except (Busy, DatastoreError):
             log.warning("hash not replaced", administrator=found.login)
 
-    async def _by_token(self, text: str, client: Client | None) -> Principal:
+    async def _by_token(self, text: str, client: ClientAddress | None) -> Principal:
         context = self._context
         settings, now = context.settings, context.clock()
         bucket = f"tokens {network_of(client)}"
@@ -206,7 +208,7 @@ class Authentication:
         await self._note_use(token, int(now))
         return principal
 
-    async def _note_use(self, token: Token, now: int) -> None:
+    async def _note_use(self, token: ApiToken, now: int) -> None:
         """Note the use of a token, once a minute."""
         if now - max(token.last_used or 0, self._noted.get(token.id, 0)) < NOTE_USE:
             return
@@ -239,7 +241,7 @@ def _administrator(connection: Connection, name: str) -> Administrator | None:
         return None
 
 
-def _by_text(connection: Connection, text: str) -> tuple[Token, Principal] | str:
+def _by_text(connection: Connection, text: str) -> tuple[ApiToken, Principal] | str:
     """Return a token and its principal, or whose token it is when it opens nothing."""
     # 0 as the time finds those that have expired, too, which the audit log is to name
     token = tokens.find_by_text(connection, text, 0)
@@ -260,7 +262,7 @@ def _by_text(connection: Connection, text: str) -> tuple[Token, Principal] | str
             return token, Principal(
                 address, Role.MAILBOX, mailbox=address, scopes=scopes, token=token.id
             )
-    except NotFound:
+    except NoSuchObject:
         return told
     return token, Principal(token.name, Role.GLOBAL, scopes=scopes, token=token.id)
 

@@ -14,7 +14,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from accounts.address import Address, AddressError, parse_domain, parse_mailbox_address
+from accounts.address import (
+    AccountAddress,
+    AccountAddressError,
+    parse_domain,
+    parse_mailbox_address,
+)
 from accounts.autoconfig import apple, outlook, thunderbird
 from accounts.autoconfig.settings import AutoconfigSettings
 from accounts.autoconfig.signer import SignerError
@@ -22,7 +27,7 @@ from accounts.http import body
 from accounts.http.client import client_of
 from accounts.http.context import ServedContext
 from accounts.http.dispatch import REQUESTS, Dispatcher
-from accounts.http.problems import Problem, of_store, unavailable
+from accounts.http.problems import ApiProblem, of_store, unavailable
 from accounts.lookup.ask import Ask, DomainRow, Unavailable
 from gatepost.logs import get_logger
 
@@ -76,13 +81,13 @@ class _Autoconfig:
                     response = await work(request)
             except TimeoutError:
                 response = unavailable("The request took too long.").response()
-            except Problem as problem:
+            except ApiProblem as problem:
                 response = problem.response()
             except Unavailable as error:
                 response = of_store(error).response()
             except Exception:  # a mistake of ours; nothing of it goes to the client
                 log.exception("a mistake in an operation", operation=name)
-                response = Problem(
+                response = ApiProblem(
                     HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong; the log says what."
                 ).response()
             REQUESTS.labels(name, str(response.status_code)).inc()
@@ -115,7 +120,7 @@ class _Autoconfig:
         try:
             question = outlook.parse_question(octets)
             address = parse_mailbox_address(question.address)
-        except (outlook.QuestionError, AddressError):
+        except (outlook.QuestionError, AccountAddressError):
             found = outlook.Refusal.REQUEST
         else:
             found = outlook.Refusal.SCHEMA
@@ -156,14 +161,14 @@ class _Autoconfig:
     def _settings(self) -> AutoconfigSettings:
         settings = self._context.autoconfig
         if not settings.is_offered:
-            raise Problem(HTTPStatus.NOT_FOUND, "There is no such path.")
+            raise ApiProblem(HTTPStatus.NOT_FOUND, "There is no such path.")
         return settings
 
     async def _domain_named(self, text: str) -> str:
-        """Return the domain that a program has named; raises `Problem` for one that is not ours."""
+        """Return the domain that a program has named; raises `ApiProblem` if it is not ours."""
         try:
             domain = parse_domain(text)
-        except AddressError:
+        except AccountAddressError:
             raise _unknown() from None
         if not await self._is_ours(domain):
             raise _unknown()
@@ -176,7 +181,7 @@ class _Autoconfig:
             host = host.removeprefix(label)
         try:
             domain = parse_domain(host)
-        except AddressError:
+        except AccountAddressError:
             domain = ""
         if domain and await self._is_ours(domain):
             return domain
@@ -190,12 +195,12 @@ class _Autoconfig:
         return row is not None and row.enabled and not row.is_relay
 
 
-def _address(text: str) -> Address:
+def _address(text: str) -> AccountAddress:
     try:
         return parse_mailbox_address(text)
-    except AddressError as error:
-        raise Problem(HTTPStatus.BAD_REQUEST, str(error)) from None
+    except AccountAddressError as error:
+        raise ApiProblem(HTTPStatus.BAD_REQUEST, str(error)) from None
 
 
-def _unknown() -> Problem:
-    return Problem(HTTPStatus.NOT_FOUND, "The domain has no mailboxes here.")
+def _unknown() -> ApiProblem:
+    return ApiProblem(HTTPStatus.NOT_FOUND, "The domain has no mailboxes here.")

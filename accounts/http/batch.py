@@ -15,11 +15,11 @@ from sqlalchemy import Connection
 
 from accounts.eager import begin
 from accounts.http import access, body
-from accounts.http.call import Call, Matching, Reply
+from accounts.http.call import ApiReply, Call, Matching
 from accounts.http.models.base import NoQuery
 from accounts.http.models.batch import BatchIn, BatchPart, BatchReply
 from accounts.http.operation import Operation, Reach
-from accounts.http.problems import FieldError, Problem
+from accounts.http.problems import ApiProblem, WrongField
 from accounts.store.errors import RefusalError
 from accounts.store.transaction import Write
 
@@ -30,7 +30,7 @@ MAX_PREPARED = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Part(Call):
+class PartCall(Call):
     """A call within a transaction that is open already. `later` is done when that has ended."""
 
     connection: Connection | None = None
@@ -60,9 +60,9 @@ def batch(operations: Iterable[Operation]) -> Operation:
         named = {part.operation for part in call.body.operations}
         return any(by_name[name].is_write for name in named if name in by_name)
 
-    async def handle(call: Call) -> Reply:
+    async def handle(call: Call) -> ApiReply:
         """Do several operations."""
-        return Reply(await perform(call, by_name, call.body.operations, call.body.dry_run))
+        return ApiReply(await perform(call, by_name, call.body.operations, call.body.dry_run))
 
     return Operation(
         name="batch",
@@ -85,8 +85,8 @@ async def perform(
 ) -> list[dict[str, Any]]:
     """Do operations in the name of `call.principal`; returns the fields of `BatchReply` for each.
 
-    Raises `Problem`, `Forbidden` and `StoreError`. Then nothing was done, and what was refused in
-    the transaction is in the audit log.
+    Raises `ApiProblem`, `Forbidden` and `DatastoreError`. Then nothing was done, and what was
+    refused in the transaction is in the audit log.
     """
     chosen = [(_operation(by_name, part.operation), part) for part in parts]
     calls = [(one, _call(call, one, part)) for one, part in chosen]
@@ -171,14 +171,14 @@ def _call(call: Call, operation: Operation, part: BatchPart) -> Call:
 
 def _bound(
     call: Call, connection: Connection, write: Write | None, later: list[Callable[[], None]]
-) -> Part:
+) -> PartCall:
     values = {one.name: getattr(call, one.name) for one in fields(call)}
-    return Part(**values, connection=connection, transaction=write, later=later)
+    return PartCall(**values, connection=connection, transaction=write, later=later)
 
 
-def _answer(operation: Operation, call: Part) -> dict[str, Any]:
+def _answer(operation: Operation, call: PartCall) -> dict[str, Any]:
     reply = begin(operation.handle(call))
-    if not isinstance(reply, Reply):
+    if not isinstance(reply, ApiReply):
         raise TypeError(f"{operation.name} waits for something within a transaction")
     return {
         "status": operation.status.value,
@@ -188,7 +188,7 @@ def _answer(operation: Operation, call: Part) -> dict[str, Any]:
     }
 
 
-def _wrong(field: str, text: str) -> Problem:
-    return Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, f"{field}: {text}", errors=[FieldError(field, text)]
+def _wrong(field: str, text: str) -> ApiProblem:
+    return ApiProblem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, f"{field}: {text}", errors=[WrongField(field, text)]
     )

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from accounts.http.models.base import Input
-from accounts.http.problems import FieldError, Problem
+from accounts.http.problems import ApiProblem, WrongField
 
 MAX_DEPTH = 40
 """Levels of a JSON text; a filter, the deepest of what we take, has 32 of its own."""
@@ -33,7 +33,7 @@ M = TypeVar("M", bound=Input)
 
 
 async def read(request: Request, limit: int) -> bytes:
-    """Return the octets of a body; raises `Problem` for more than `limit` of them."""
+    """Return the octets of a body; raises `ApiProblem` for more than `limit` of them."""
     announced = request.headers.get("content-length", "")
     is_large = announced.isdigit() and int(announced) > limit
     # a client that waits for "100 Continue" (RFC 9110 section 10.1.1) sends nothing yet
@@ -48,14 +48,14 @@ async def read(request: Request, limit: int) -> bytes:
             if size <= limit:
                 received.append(portion)
     except ClientDisconnect:
-        raise Problem(HTTPStatus.BAD_REQUEST, "The request ended before its body did.") from None
+        raise ApiProblem(HTTPStatus.BAD_REQUEST, "The request ended before its body did.") from None
     if is_large or size > limit:
         raise _too_large(limit)
     return b"".join(received)
 
 
 def check_type(request: Request) -> None:
-    """Raise `Problem` unless the body is JSON by its media type.
+    """Raise `ApiProblem` unless the body is JSON by its media type.
 
     No form of a web page sends that type, so no page of somebody else can use a login that a
     browser remembers.
@@ -63,7 +63,7 @@ def check_type(request: Request) -> None:
     media, _, parameters = request.headers.get("content-type", "").partition(";")
     charset = parameters.strip().lower().replace('"', "")
     if media.strip().lower() not in _TYPES or charset not in ("", "charset=utf-8"):
-        raise Problem(
+        raise ApiProblem(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body has to be of the type application/json."
         )
 
@@ -75,7 +75,7 @@ def written(value: object) -> bytes:
 
 
 def parse(octets: bytes) -> Any:
-    """Return the value of a JSON text (RFC 8259); raises `Problem`."""
+    """Return the value of a JSON text (RFC 8259); raises `ApiProblem`."""
     depth = deepest = 0
     for count, token in enumerate(_TOKENS.finditer(octets)):
         first = octets[token.start()]
@@ -104,20 +104,20 @@ def parse(octets: bytes) -> Any:
 
 
 def validate(model: type[M], value: Any, *, strict: bool = True) -> M:
-    """Return a value as a model; raises `Problem` that names each wrong field."""
+    """Return a value as a model; raises `ApiProblem` that names each wrong field."""
     try:
         return model.model_validate(value, strict=strict)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
         errors = [
-            FieldError(
+            WrongField(
                 ".".join(str(part) for part in one["loc"])[:MAX_FIELD] or "body",
                 _SAID.get(one["type"]) or f"{one['msg']}.",
             )
             for one in found
         ]
         first = errors[0]
-        raise Problem(
+        raise ApiProblem(
             HTTPStatus.UNPROCESSABLE_ENTITY, f"{first.field}: {first.text}", errors=errors
         ) from None
 
@@ -154,12 +154,12 @@ def _float(text: str) -> float:
     return number
 
 
-def _bad(detail: str) -> Problem:
-    return Problem(HTTPStatus.BAD_REQUEST, detail)
+def _bad(detail: str) -> ApiProblem:
+    return ApiProblem(HTTPStatus.BAD_REQUEST, detail)
 
 
-def _too_large(limit: int) -> Problem:
-    return Problem(
+def _too_large(limit: int) -> ApiProblem:
+    return ApiProblem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         f"The body has more than {limit} octets.",
         headers={"Connection": "close"},

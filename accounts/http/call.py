@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from accounts.attempts import Client
+from accounts.attempts import ClientAddress
 from accounts.http.authentication import Authentication
 from accounts.http.context import Context
 from accounts.http.principals import Principal, Role
-from accounts.http.problems import FieldError, Problem
+from accounts.http.problems import ApiProblem, WrongField
 from accounts.passwords import BadPassword, Password, WeakPassword, check_new
 from accounts.store.errors import Conflict
 from accounts.store.transaction import Actor, Write
@@ -42,12 +42,12 @@ class Matching:
 
     @classmethod
     def parse(cls, header: str | None) -> Matching:
-        """Read the field; raises `Problem`.
+        """Read the field; raises `ApiProblem`.
 
         Without it a change would undo, unseen, the one that somebody else made a moment ago.
         """
         if header is None:
-            raise Problem(
+            raise ApiProblem(
                 HTTPStatus.PRECONDITION_REQUIRED,  # RFC 6585 section 3
                 "If-Match has to be given: the ETag of the object that is changed, or * for "
                 "whatever is there.",
@@ -56,7 +56,7 @@ class Matching:
             return cls(None)
         found = [_TAG.match(part) for part in header[:2000].split(",")]
         if not all(found):
-            raise Problem(HTTPStatus.BAD_REQUEST, "If-Match has ETags in quotes, or *.")
+            raise ApiProblem(HTTPStatus.BAD_REQUEST, "If-Match has ETags in quotes, or *.")
         return cls(frozenset(one.group(1) for one in found if one is not None))
 
     def expect(self, found: object) -> None:
@@ -66,7 +66,7 @@ class Matching:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ApiReply:
     """An answer: a model, or a list of models with the key of the next page."""
 
     body: Any = None
@@ -75,7 +75,7 @@ class Reply:
     next: str | int | None = None
 
     @classmethod
-    def of(cls, found: object, *, location: str | None = None) -> Reply:
+    def of(cls, found: object, *, location: str | None = None) -> ApiReply:
         """Return the answer with an object that has a version."""
         return cls(found, tag_of(found), location)
 
@@ -91,7 +91,7 @@ class Call:
     context: Context
     authentication: Authentication
     principal: Principal
-    client: Client | None
+    client: ClientAddress | None
     params: Mapping[str, str]
     query: Any = None
     body: Any = None
@@ -109,7 +109,7 @@ class Call:
         if (given := self.params.get("address")) is not None:
             return given
         if self.principal.mailbox is None:
-            raise Problem(HTTPStatus.NOT_FOUND, "An administrator has no mailbox.")
+            raise ApiProblem(HTTPStatus.NOT_FOUND, "An administrator has no mailbox.")
         return self.principal.mailbox
 
     @property
@@ -137,7 +137,7 @@ class Call:
 
     async def page(
         self, work: Callable[[Connection, int], Sequence[T]], key: Callable[[T], str | int]
-    ) -> Reply:
+    ) -> ApiReply:
         """Return a page of a list: `work` finds so many objects, `key` is what they are sorted by.
 
         One more than the page has is asked for, to know whether there is another page.
@@ -145,10 +145,10 @@ class Call:
         limit = self.query.limit
         found = await self.read(lambda connection: work(connection, limit + 1))
         more = key(found[limit - 1]) if len(found) > limit else None
-        return Reply(list(found[:limit]), next=more)
+        return ApiReply(list(found[:limit]), next=more)
 
     async def password_hash(self) -> str | None:
-        """Return the hash of the password that the body sets; raises `Problem`. For `prepare`."""
+        """Return the hash of the password in the body; raises `ApiProblem`. For `prepare`."""
         values = self.changes
         password = values.get("password")
         if not isinstance(password, str):
@@ -158,22 +158,22 @@ class Call:
         return await self.hashed(password, str(login))
 
     async def hashed(self, password: str, login: str) -> str:
-        """Return the hash of a new password; raises `Problem` for one that is not allowed."""
+        """Return the hash of a new password; raises `ApiProblem` for one that is not allowed."""
         try:
             secret = Password(password)
             check_new(secret, login, self.context.passwords)
         except (BadPassword, WeakPassword) as error:
             text = f"{error}".rstrip(".") + "."
             text = text[:1].upper() + text[1:]
-            raise Problem(
+            raise ApiProblem(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 f"password: {text}",
-                errors=[FieldError("password", text)],
+                errors=[WrongField("password", text)],
             ) from None
         return await self.context.workers.hash(secret)
 
 
-def actor_of(principal: Principal, client: Client | None) -> Actor:
+def actor_of(principal: Principal, client: ClientAddress | None) -> Actor:
     """Return a principal as the audit log names it."""
     name = principal.name
     if principal.token is not None:

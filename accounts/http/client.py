@@ -8,15 +8,15 @@ from typing import TypeAlias
 
 from starlette.requests import HTTPConnection
 
-from accounts.attempts import Client
+from accounts.attempts import ClientAddress
 
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+ClientNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_HOPS = 20
 """Addresses of X-Forwarded-For that are looked at, from its end."""
 
 
-def client_of(request: HTTPConnection, proxies: Iterable[Network]) -> Client | None:
+def client_of(request: HTTPConnection, proxies: Iterable[ClientNetwork]) -> ClientAddress | None:
     """Return the address of the client; None for one on a unix socket.
 
     X-Forwarded-For counts only from a proxy of the list, and in it the last address that is not of
@@ -38,12 +38,12 @@ def client_of(request: HTTPConnection, proxies: Iterable[Network]) -> Client | N
     return client
 
 
-def _parse(text: str) -> Client | None:
+def _parse(text: str) -> ClientAddress | None:
     try:
         return ipaddress.ip_address(text)
     except ValueError:
         return None
 
 
-def _is_in(client: Client, networks: tuple[Network, ...]) -> bool:
+def _is_in(client: ClientAddress, networks: tuple[ClientNetwork, ...]) -> bool:
     return any(client in network for network in networks)

@@ -11,16 +11,16 @@ from accounts.autoconfig.settings import AutoconfigSettings
 from accounts.autoconfig.signer import Signer
 from accounts.http.settings import HttpSettings
 from accounts.login import Login
-from accounts.lookup.ask import Answer, Ask
+from accounts.lookup.ask import Ask, AskAnswer
 from accounts.passwords import Password, PasswordSettings, PasswordWorkers
 from accounts.store.database import Database
-from accounts.store.seal import Seal
+from accounts.store.seal import SecretSeal
 
 
 class Asking(Protocol):
     """Asks the database about a login, as `accounts.answers.Answers.ask` does."""
 
-    def __call__(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[Answer, ...]]:
+    def __call__(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[AskAnswer, ...]]:
         """Answer questions; raises `accounts.lookup.ask.Unavailable`."""
 
 
@@ -47,7 +47,7 @@ class Context(Protocol):
         """The datastore."""
 
     @property
-    def seal(self) -> Seal:
+    def seal(self) -> SecretSeal:
         """The keys that secrets in the datastore are encrypted with."""
 
     @property
@@ -100,7 +100,7 @@ class FixedContext:
     """A `Context` that does not change."""
 
     database: Database
-    seal: Seal
+    seal: SecretSeal
     workers: PasswordWorkers
     attempts: Attempts
     passwords: PasswordSettings

@@ -18,20 +18,20 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from accounts.attempts import Client
+from accounts.attempts import ClientAddress
 from accounts.http import access, body
 from accounts.http.authentication import Authentication, Refused
-from accounts.http.call import Call, Matching, Reply, actor_of
+from accounts.http.call import ApiReply, Call, Matching, actor_of
 from accounts.http.client import client_of
 from accounts.http.context import Context
 from accounts.http.models.base import NoQuery
 from accounts.http.operation import Operation
 from accounts.http.principals import Principal
-from accounts.http.problems import Problem, of_store, too_many, unavailable
+from accounts.http.problems import ApiProblem, of_store, too_many, unavailable
 from accounts.http.rates import Buckets, network_of
 from accounts.lookup.ask import Unavailable
 from accounts.passwords import Busy
-from accounts.store.errors import RefusalError, StoreError
+from accounts.store.errors import DatastoreError, RefusalError
 from accounts.store.seal import SealError
 from accounts.store.transaction import Actor, Write
 from gatepost.logs import get_logger
@@ -72,11 +72,11 @@ class Dispatcher:
                 response = await self._perform(request, operation, client, who)
         except TimeoutError:
             response = unavailable("The request took too long.").response()
-        except Problem as problem:
+        except ApiProblem as problem:
             response = problem.response()
         except Exception:  # a mistake of ours; nothing of it goes to the client
             log.exception("a mistake in an operation", operation=operation.name)
-            response = Problem(
+            response = ApiProblem(
                 HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong; the log says what."
             ).response()
         status = int(response.status_code)
@@ -92,7 +92,7 @@ class Dispatcher:
         return response
 
     def check_network(self, request: Request) -> None:
-        """Raise `Problem` when the network of a client has made too many requests."""
+        """Raise `ApiProblem` when the network of a client has made too many requests."""
         settings = self._context.settings
         network = network_of(client_of(request, settings.proxies))
         wait = self._buckets.take(
@@ -105,7 +105,7 @@ class Dispatcher:
             raise too_many("Too many requests come from this network.", wait)
 
     async def _perform(
-        self, request: Request, operation: Operation, client: Client | None, who: _Who
+        self, request: Request, operation: Operation, client: ClientAddress | None, who: _Who
     ) -> Response:
         self.check_network(request)
         check_origin(request)
@@ -121,7 +121,7 @@ class Dispatcher:
         except Refused as refused:
             await self._note_nobody(operation, request, client, refused)
             raise
-        except Problem as problem:
+        except ApiProblem as problem:
             if principal is not None and _is_noted(problem.status, is_write):
                 await self._note(operation, request, actor_of(principal, client), problem.detail)
             raise
@@ -129,8 +129,8 @@ class Dispatcher:
             assert principal is not None  # noqa: S101
             if not error.action:  # those that a transaction raises are in the log already
                 await self._note(operation, request, actor_of(principal, client), str(error))
-            raise Problem(HTTPStatus.FORBIDDEN, str(error)) from None
-        except (StoreError, Unavailable, Busy) as error:
+            raise ApiProblem(HTTPStatus.FORBIDDEN, str(error)) from None
+        except (DatastoreError, Unavailable, Busy) as error:
             if isinstance(error, SealError):
                 log.error("secrets cannot be used", error=str(error))  # noqa: TRY400  # no mistake
             is_noted = not isinstance(error, RefusalError) or bool(error.action)
@@ -144,7 +144,7 @@ class Dispatcher:
         request: Request,
         operation: Operation,
         principal: Principal,
-        client: Client | None,
+        client: ClientAddress | None,
     ) -> Call:
         """Return the call of a request: who may do it, and all that it says."""
         settings = self._context.settings
@@ -170,7 +170,7 @@ class Dispatcher:
         if operation.takes is not None:
             given = body.validate(operation.takes, body.parse(octets))
         elif octets:
-            raise Problem(HTTPStatus.BAD_REQUEST, "This operation takes no body.")
+            raise ApiProblem(HTTPStatus.BAD_REQUEST, "This operation takes no body.")
         touched = given if operation.takes is not None else query
         access.check_targets(principal, operation, params, touched, complete=True)
         return Call(
@@ -178,7 +178,7 @@ class Dispatcher:
         )
 
     async def _note_nobody(
-        self, operation: Operation, request: Request, client: Client | None, refused: Refused
+        self, operation: Operation, request: Request, client: ClientAddress | None, refused: Refused
     ) -> None:
         """Enter a request of nobody who is known, unless there are too many: a flood must not fill
         the database."""
@@ -200,7 +200,7 @@ class Dispatcher:
             del write
             raise refusal
 
-        with contextlib.suppress(StoreError):  # the refusal itself, or the database is away
+        with contextlib.suppress(DatastoreError):  # the refusal itself, or the database is away
             await self._context.database.write(actor, refuse)
 
 
@@ -211,7 +211,7 @@ class _Who:
 
 
 def check_origin(request: Request) -> None:
-    """Raise `Problem` for a write that a page of another site made.
+    """Raise `ApiProblem` for a write that a page of another site made.
 
     A browser may add a login that it remembers to such a request; it also says where it is from.
     """
@@ -223,10 +223,10 @@ def check_origin(request: Request) -> None:
     if origin is not None and site is None:
         is_foreign = urlsplit(origin).netloc != request.headers.get("host", "")
     if is_foreign:
-        raise Problem(HTTPStatus.FORBIDDEN, "Pages of other sites may not use the API.")
+        raise ApiProblem(HTTPStatus.FORBIDDEN, "Pages of other sites may not use the API.")
 
 
-def respond(operation: Operation, reply: Reply, request: Request) -> Response:
+def respond(operation: Operation, reply: ApiReply, request: Request) -> Response:
     """Return the answer to an operation that was done."""
     headers = {}
     if reply.tag is not None:
@@ -255,15 +255,15 @@ def _next(request: Request, key: str | int) -> str:
 
 
 def _query(request: Request) -> dict[str, str]:
-    """Return the parameters of the query; raises `Problem` for one that comes twice."""
+    """Return the parameters of the query; raises `ApiProblem` for one that comes twice."""
     text = request.scope["query_string"].decode("ascii", "replace")
     try:
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY)
     except ValueError:
-        raise Problem(HTTPStatus.BAD_REQUEST, "The query cannot be read.") from None
+        raise ApiProblem(HTTPStatus.BAD_REQUEST, "The query cannot be read.") from None
     made = dict(pairs)
     if len(made) != len(pairs):
-        raise Problem(HTTPStatus.BAD_REQUEST, "A parameter of the query comes twice.")
+        raise ApiProblem(HTTPStatus.BAD_REQUEST, "A parameter of the query comes twice.")
     return made
 
 

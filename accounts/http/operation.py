@@ -9,14 +9,14 @@ from enum import Enum
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
-from accounts.http.call import Call, Reply
-from accounts.http.models.base import Input, Output
+from accounts.http.call import ApiReply, Call
+from accounts.http.models.base import Input, ResponseModel
 
 PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
 """A parameter in a path."""
 
 Params: TypeAlias = Mapping[str, str]
-Handler: TypeAlias = Callable[[Call], Coroutine[Any, Any, Reply]]
+Handler: TypeAlias = Callable[[Call], Coroutine[Any, Any, ApiReply]]
 
 
 class Reach(Enum):
@@ -56,7 +56,7 @@ class Operation:
     handle: Handler
     takes: type[Input] | None = None
     query: type[Input] | None = None
-    gives: type[Output] | None = None
+    gives: type[ResponseModel] | None = None
     is_list: bool = False
     status: HTTPStatus = HTTPStatus.OK
     matches: bool = False
@@ -76,7 +76,7 @@ class Operation:
         """Return the names of the parameters of the path."""
         return PARAMETER.findall(self.path)
 
-    def shown(self, reply: Reply) -> Any:
+    def shown(self, reply: ApiReply) -> Any:
         """Return the body of an answer as JSON has it; None where there is none."""
         if self.gives is None:
             return None
@@ -85,7 +85,7 @@ class Operation:
         return _shown(self.gives, reply.body)
 
 
-def _shown(model: type[Output], found: object) -> dict[str, Any]:
+def _shown(model: type[ResponseModel], found: object) -> dict[str, Any]:
     return model.model_validate(found).model_dump(mode="json")
 
 

@@ -15,9 +15,9 @@ from accounts.passwords import Busy
 from accounts.store.errors import (
     AlreadyThere,
     Conflict,
+    DatastoreError,
     Invalid,
-    NotFound,
-    StoreError,
+    NoSuchObject,
 )
 from accounts.store.seal import SealError
 from gatepost.printable import escape
@@ -31,14 +31,14 @@ MAX_ERRORS = 50
 """Fields that one error names."""
 
 
-class FieldError(NamedTuple):
+class WrongField(NamedTuple):
     """A field that is not as it should be, and a sentence about it."""
 
     field: str
     text: str
 
 
-class Problem(Exception):  # noqa: N818  # the name that RFC 9457 gives it
+class ApiProblem(Exception):  # noqa: N818  # the name that RFC 9457 gives it
     """An answer that is an error. `detail` is a sentence for a person."""
 
     def __init__(
@@ -46,7 +46,7 @@ class Problem(Exception):  # noqa: N818  # the name that RFC 9457 gives it
         status: HTTPStatus,
         detail: str,
         *,
-        errors: Sequence[FieldError] = (),
+        errors: Sequence[WrongField] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
@@ -68,7 +68,7 @@ class Problem(Exception):  # noqa: N818  # the name that RFC 9457 gives it
 def problem_response(
     status: HTTPStatus,
     detail: str,
-    errors: Sequence[FieldError] = (),
+    errors: Sequence[WrongField] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Return an answer with the members of RFC 9457 section 3.1; its type is about:blank."""
@@ -92,33 +92,33 @@ def problem_response(
     )
 
 
-def too_many(detail: str, seconds: float) -> Problem:
+def too_many(detail: str, seconds: float) -> ApiProblem:
     """Return the error for a client that is too fast (RFC 6585 section 4)."""
     headers = {"Retry-After": str(max(1, math.ceil(seconds)))}
-    return Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, headers=headers)
+    return ApiProblem(HTTPStatus.TOO_MANY_REQUESTS, detail, headers=headers)
 
 
-def unavailable(detail: str, seconds: int = RETRY) -> Problem:
+def unavailable(detail: str, seconds: int = RETRY) -> ApiProblem:
     """Return the error for something that works again in a while."""
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": str(seconds)})
+    return ApiProblem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": str(seconds)})
 
 
-def of_store(error: StoreError | SourceUnavailable | Busy) -> Problem:
+def of_store(error: DatastoreError | SourceUnavailable | Busy) -> ApiProblem:
     """Return the error for what the datastore or the passwords have said."""
     match error:
         case Invalid():
-            return Problem(
+            return ApiProblem(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 str(error),
-                errors=[FieldError(error.field, error.text)],
+                errors=[WrongField(error.field, error.text)],
             )
-        case NotFound():
-            return Problem(HTTPStatus.NOT_FOUND, str(error))
+        case NoSuchObject():
+            return ApiProblem(HTTPStatus.NOT_FOUND, str(error))
         case AlreadyThere() | Conflict():
-            return Problem(HTTPStatus.CONFLICT, str(error))
+            return ApiProblem(HTTPStatus.CONFLICT, str(error))
         case SealError():
             # the sentence is for the administrator of this host, not for a client
-            return Problem(
+            return ApiProblem(
                 HTTPStatus.INTERNAL_SERVER_ERROR,
                 "The service cannot encrypt or decrypt secrets; its log says why.",
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections import OrderedDict
 
-from accounts.attempts import Client
+from accounts.attempts import ClientAddress
 
 MAX_NAMES = 20_000
 """Names that are remembered; the one that was used longest ago goes first."""
@@ -40,7 +40,7 @@ class Buckets:
         return min(float(burst), left + max(0.0, now - then) * rate)
 
 
-def network_of(client: Client | None) -> str:
+def network_of(client: ClientAddress | None) -> str:
     """Return the name of a client's network: a /24 or a /64, ``local`` without an address."""
     if client is None:
         return "local"

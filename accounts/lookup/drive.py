@@ -1,16 +1,16 @@
-"""Driver of a `Lookup` in one thread, for tests and for questions that are answered at once."""
+"""Driver of `LookupSteps` in one thread, for questions that are answered at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TypeVar
 
-from accounts.lookup.ask import Answer, Ask, Lookup
+from accounts.lookup.ask import Ask, AskAnswer, LookupSteps
 
 T = TypeVar("T")
 
 
-def solve(lookup: Lookup[T], ask: Callable[[tuple[Ask, ...]], tuple[Answer, ...]]) -> T:
+def solve(lookup: LookupSteps[T], ask: Callable[[tuple[Ask, ...]], tuple[AskAnswer, ...]]) -> T:
     """Run `lookup` to its end and return its result; raises what it and `ask` raise."""
     try:
         asks = next(lookup)

@@ -11,12 +11,12 @@ import enum
 from typing import NamedTuple, cast
 
 from accounts.lookup import wildcard
-from accounts.lookup.ask import AliasRow, Ask, DomainRow, Lookup, MailboxRow
-from accounts.lookup.key import Key
-from accounts.lookup.terms import Terms
+from accounts.lookup.ask import AliasRow, Ask, DomainRow, LookupSteps, MailboxRow
+from accounts.lookup.key import AddressKey
+from accounts.lookup.terms import LookupTerms
 
 
-class Kind(enum.Enum):
+class MeaningKind(enum.Enum):
     """Kind of thing that an address names."""
 
     MAILBOX = enum.auto()
@@ -33,7 +33,7 @@ class Kind(enum.Enum):
     """In a domain of ours that has no such name."""
 
 
-class Found(NamedTuple):
+class AddressMeaning(NamedTuple):
     """Result of a search: a `row` for a mailbox and an alias.
 
     `target` is the address that a catch-all leads to, and for `FOREIGN` and `RELAYED` the address
@@ -43,7 +43,7 @@ class Found(NamedTuple):
     are ours: its own, and the one that it stands for.
     """
 
-    kind: Kind
+    kind: MeaningKind
     mailbox: MailboxRow | None = None
     alias: AliasRow | None = None
     target: str = ""
@@ -62,15 +62,15 @@ class Domains(NamedTuple):
     in_force: bool
 
 
-def find(key: Key, terms: Terms) -> Lookup[Found]:
+def find(key: AddressKey, terms: LookupTerms) -> LookupSteps[AddressMeaning]:
     """Find what an address means."""
     asks = tuple(Ask("name", f"{local}@{key.domain}") for local in key.names)
     first, *names = yield (Ask("domain", key.domain), *asks)
     own = cast(DomainRow | None, first)
     if own is None:
-        return Found(Kind.FOREIGN, target=_typed(key, key.domain))
+        return AddressMeaning(MeaningKind.FOREIGN, target=_typed(key, key.domain))
     if not own.enabled:
-        return Found(Kind.OFF, through=(key.domain,))
+        return AddressMeaning(MeaningKind.OFF, through=(key.domain,))
     final = own
     through: tuple[str, ...] = (key.domain,)
     if own.alias_of is not None:
@@ -78,7 +78,7 @@ def find(key: Key, terms: Terms) -> Lookup[Found]:
         asks = tuple(Ask("name", f"{local}@{own.alias_of}") for local in key.names)
         second, *more = yield (Ask("domain", own.alias_of), *asks)
         if second is None or not cast(DomainRow, second).enabled:
-            return Found(Kind.OFF, through=through)
+            return AddressMeaning(MeaningKind.OFF, through=through)
         final = cast(DomainRow, second)
         names += more
     for place, row in enumerate(names):
@@ -89,7 +89,7 @@ def find(key: Key, terms: Terms) -> Lookup[Found]:
     return (yield from _unnamed(key, own, final, through, terms.now))
 
 
-def find_domain(name: str) -> Lookup[Domains | None]:
+def find_domain(name: str) -> LookupSteps[Domains | None]:
     """Find a domain of ours and the one that it stands for; None when it is not ours."""
     (answer,) = yield (Ask("domain", name),)
     own = cast(DomainRow | None, answer)
@@ -104,31 +104,33 @@ def find_domain(name: str) -> Lookup[Domains | None]:
     return Domains(own, final, own.enabled and final.enabled)
 
 
-def _named(row: MailboxRow | AliasRow, extension: str, through: tuple[str, ...], now: int) -> Found:
+def _named(
+    row: MailboxRow | AliasRow, extension: str, through: tuple[str, ...], now: int
+) -> AddressMeaning:
     if isinstance(row, MailboxRow):
-        kind = Kind.MAILBOX if row.enabled else Kind.OFF
-        return Found(kind, mailbox=row, extension=extension, through=through)
-    kind = Kind.ALIAS if wildcard.is_in_force(row, now) else Kind.OFF
-    return Found(kind, alias=row, extension=extension, through=through)
+        kind = MeaningKind.MAILBOX if row.enabled else MeaningKind.OFF
+        return AddressMeaning(kind, mailbox=row, extension=extension, through=through)
+    kind = MeaningKind.ALIAS if wildcard.is_in_force(row, now) else MeaningKind.OFF
+    return AddressMeaning(kind, alias=row, extension=extension, through=through)
 
 
 def _unnamed(
-    key: Key, own: DomainRow, final: DomainRow, through: tuple[str, ...], now: int
-) -> Lookup[Found]:
+    key: AddressKey, own: DomainRow, final: DomainRow, through: tuple[str, ...], now: int
+) -> LookupSteps[AddressMeaning]:
     answers = yield tuple(Ask("wildcards", name) for name in through)
     for rows in answers:
         if rows:
             for local in dict.fromkeys((key.folded, *key.names)):
                 alias = wildcard.choose(cast(tuple[AliasRow, ...], rows), local, now)
                 if alias is not None:
-                    return Found(Kind.ALIAS, alias=alias, through=through)
+                    return AddressMeaning(MeaningKind.ALIAS, alias=alias, through=through)
     if final.is_relay:
-        return Found(Kind.RELAYED, target=_typed(key, final.name), through=through)
+        return AddressMeaning(MeaningKind.RELAYED, target=_typed(key, final.name), through=through)
     catch_all = own.catch_all or final.catch_all
     if catch_all:
-        return Found(Kind.CATCH_ALL, target=catch_all, through=through)
-    return Found(Kind.NOBODY, through=through)
+        return AddressMeaning(MeaningKind.CATCH_ALL, target=catch_all, through=through)
+    return AddressMeaning(MeaningKind.NOBODY, through=through)
 
 
-def _typed(key: Key, domain: str) -> str:
+def _typed(key: AddressKey, domain: str) -> str:
     return "" if key.typed is None else f"{key.typed}@{domain}"

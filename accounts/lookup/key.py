@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from accounts.address import MAX_LOCAL_PART, AddressError, fold_local_part, parse_domain
+from accounts.address import MAX_LOCAL_PART, AccountAddressError, fold_local_part, parse_domain
 
 MAX_KEY = 2048
 """Longest key that is looked at, in characters; RFC 5321 has 254 octets for an address."""
@@ -14,7 +14,7 @@ MAX_KEY = 2048
 _DOT_ATOM = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*\Z", re.ASCII)
 
 
-class Key(NamedTuple):
+class AddressKey(NamedTuple):
     """An address somebody asked for.
 
     `names` are the local parts that may be those of a row, the best one first: all of it, then the
@@ -31,7 +31,7 @@ class Key(NamedTuple):
     extension: str
 
 
-def read_key(text: str, delimiter: str) -> Key | None:
+def read_key(text: str, delimiter: str) -> AddressKey | None:
     """Take an address apart; None when it is not one, or is in no domain that could exist."""
     if len(text) > MAX_KEY:
         return None
@@ -40,20 +40,20 @@ def read_key(text: str, delimiter: str) -> Key | None:
         return None
     try:
         domain = parse_domain(domain_text)
-    except AddressError:
+    except AccountAddressError:
         return None
     folded = fold_local_part(local)
     # Anybody may ask for `"anna+x,eve@other.example"@example.org`: what is repeated in an answer
     # must be one address to Postfix, which splits answers at commas.
     if not _is_plain(local):
-        return Key(folded, domain, (), None, "")
+        return AddressKey(folded, domain, (), None, "")
     names = (folded,) if _fits(folded) else ()
     at_delimiter = _find_extension(local, folded, delimiter)
     if at_delimiter:
         base = fold_local_part(local[:at_delimiter])
         if _fits(base):
-            return Key(folded, domain, (*names, base), local, local[at_delimiter:])
-    return Key(folded, domain, names, local, "")
+            return AddressKey(folded, domain, (*names, base), local, local[at_delimiter:])
+    return AddressKey(folded, domain, names, local, "")
 
 
 def _is_plain(local: str) -> bool:

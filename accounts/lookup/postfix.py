@@ -18,12 +18,12 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import TypeAlias, cast
 
-from accounts.address import AddressError, parse_domain
-from accounts.lookup.ask import Ask, Lookup
-from accounts.lookup.find import Domains, Found, Kind, find, find_domain
-from accounts.lookup.key import MAX_KEY, Key, read_key
+from accounts.address import AccountAddressError, parse_domain
+from accounts.lookup.ask import Ask, LookupSteps
+from accounts.lookup.find import AddressMeaning, Domains, MeaningKind, find, find_domain
+from accounts.lookup.key import MAX_KEY, AddressKey, read_key
 from accounts.lookup.spread import members, spread
-from accounts.lookup.terms import Terms
+from accounts.lookup.terms import LookupTerms
 
 
 class Nothing(enum.Enum):
@@ -33,12 +33,12 @@ class Nothing(enum.Enum):
     NO_ENTRY = "no entry"
 
 
-Text: TypeAlias = str | Nothing
-Rule: TypeAlias = Callable[[str, Terms], Lookup[Text]]
+MapText: TypeAlias = str | Nothing
+MapRule: TypeAlias = Callable[[str, LookupTerms], LookupSteps[MapText]]
 """A rule takes the key as Postfix sent it, decoded."""
 
 
-def domains(key: str, terms: Terms) -> Lookup[Text]:
+def domains(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
     """Answer virtual_mailbox_domains: the name of a domain whose mailboxes are here.
 
     The domain of bounce addresses is one, whether it has mailboxes or not.
@@ -51,7 +51,7 @@ def domains(key: str, terms: Terms) -> Lookup[Text]:
     return Nothing.NO_ENTRY if found.final.is_relay else found.own.name
 
 
-def relay(key: str, terms: Terms) -> Lookup[Text]:
+def relay(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
     """Answer relay_domains and relay_recipient_maps: the name of a domain that we relay.
 
     All addresses of such a domain are recipients: the host behind it knows them.
@@ -63,7 +63,7 @@ def relay(key: str, terms: Terms) -> Lookup[Text]:
     return found.own.name if found.final.is_relay else Nothing.NO_ENTRY
 
 
-def transport(key: str, terms: Terms) -> Lookup[Text]:
+def transport(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
     """Answer transport_maps: the transport of the domain of an address, in any case of letters.
 
     An alias domain has the transport of the domain that it stands for, unless it has its own.
@@ -78,7 +78,7 @@ def transport(key: str, terms: Terms) -> Lookup[Text]:
     return found.own.transport or found.final.transport or Nothing.NO_ENTRY
 
 
-def mailboxes(key: str, terms: Terms) -> Lookup[Text]:
+def mailboxes(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
     """Answer virtual_mailbox_maps: the address of the mailbox that `key` means."""
     address = read_key(key, terms.delimiter)
     if address is None:
@@ -87,15 +87,15 @@ def mailboxes(key: str, terms: Terms) -> Lookup[Text]:
         return Nothing.UNKNOWN if _restored(address, terms) is None else Nothing.NO_ENTRY
     found = yield from find(address, terms)
     match found.kind:
-        case Kind.MAILBOX if found.mailbox is not None and found.mailbox.may_receive:
+        case MeaningKind.MAILBOX if found.mailbox is not None and found.mailbox.may_receive:
             return found.mailbox.address
-        case Kind.ALIAS | Kind.CATCH_ALL | Kind.RELAYED:
+        case MeaningKind.ALIAS | MeaningKind.CATCH_ALL | MeaningKind.RELAYED:
             return Nothing.NO_ENTRY
         case _:
             return Nothing.UNKNOWN
 
 
-def aliases(key: str, terms: Terms) -> Lookup[Text]:
+def aliases(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
     """Answer virtual_alias_maps: the addresses that mail for `key` goes to, with commas between.
 
     A mailbox that delivers to itself alone has no entry. One that forwards and keeps a copy has
@@ -108,7 +108,7 @@ def aliases(key: str, terms: Terms) -> Lookup[Text]:
     if _is_bounce_address(address, terms):
         return _restored(address, terms) or Nothing.UNKNOWN
     found = yield from find(address, terms)
-    if found.kind is Kind.FOREIGN:
+    if found.kind is MeaningKind.FOREIGN:
         return Nothing.NO_ENTRY
     if _delivers_to_itself(found):
         return Nothing.NO_ENTRY
@@ -120,7 +120,7 @@ def aliases(key: str, terms: Terms) -> Lookup[Text]:
     return ", ".join(targets)
 
 
-def senders(key: str, terms: Terms) -> Lookup[Text]:
+def senders(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
     """Answer smtpd_sender_login_maps: the logins that may send as `key`, with commas between.
 
     These are the mailbox itself, the members of an alias whose members may send, and the mailboxes
@@ -131,12 +131,14 @@ def senders(key: str, terms: Terms) -> Lookup[Text]:
     if address is None:
         return Nothing.UNKNOWN
     found = yield from find(address, terms)
-    if found.kind is Kind.OFF and found.mailbox is None and found.alias is None:
+    if found.kind is MeaningKind.OFF and found.mailbox is None and found.alias is None:
         return Nothing.UNKNOWN  # the domain is disabled
     logins: dict[str, None] = {}
-    if found.kind is Kind.MAILBOX and found.mailbox is not None and found.mailbox.may_send:
+    if found.kind is MeaningKind.MAILBOX and found.mailbox is not None and found.mailbox.may_send:
         logins[found.mailbox.address] = None
-    elif found.kind is Kind.ALIAS and found.alias is not None and found.alias.members_may_send:
+    elif (
+        found.kind is MeaningKind.ALIAS and found.alias is not None and found.alias.members_may_send
+    ):
         boxes = yield from members(found, terms)
         logins |= {box.address: None for box in boxes if box.enabled and box.may_send}
     rights = yield tuple(Ask("rights", sender) for sender in _rights_of(address, found))
@@ -148,7 +150,7 @@ def senders(key: str, terms: Terms) -> Lookup[Text]:
     return Nothing.NO_ENTRY if known else Nothing.UNKNOWN
 
 
-def srs(key: str, terms: Terms) -> Lookup[Text]:
+def srs(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
     """Answer sender_canonical_maps for forwarded mail: the bounce address in place of a sender.
 
     Senders in domains of ours have none, whether the domain is in force or not, and neither has one
@@ -165,7 +167,7 @@ def srs(key: str, terms: Terms) -> Lookup[Text]:
     return Nothing.NO_ENTRY if rewritten is None else rewritten
 
 
-MAPS: Mapping[str, Rule] = {
+MAPS: Mapping[str, MapRule] = {
     "domains": domains,
     "mailboxes": mailboxes,
     "aliases": aliases,
@@ -177,7 +179,7 @@ MAPS: Mapping[str, Rule] = {
 """The rules by the name that socketmap and the metrics have for them."""
 
 
-def _domain_of(key: str) -> Lookup[Domains | None]:
+def _domain_of(key: str) -> LookupSteps[Domains | None]:
     name = _parsed(key)
     return None if name is None else (yield from find_domain(name))
 
@@ -188,24 +190,24 @@ def _parsed(key: str) -> str | None:
         return None
     try:
         return parse_domain(key.rpartition("@")[2])
-    except AddressError:
+    except AccountAddressError:
         return None
 
 
-def _is_bounce_address(address: Key, terms: Terms) -> bool:
+def _is_bounce_address(address: AddressKey, terms: LookupTerms) -> bool:
     return terms.srs is not None and terms.srs.is_ours(address.folded, address.domain)
 
 
-def _restored(address: Key, terms: Terms) -> str | None:
+def _restored(address: AddressKey, terms: LookupTerms) -> str | None:
     if terms.srs is None or address.typed is None:
         return None
     return terms.srs.restore(address.typed, terms.now)
 
 
-def _delivers_to_itself(found: Found) -> bool:
+def _delivers_to_itself(found: AddressMeaning) -> bool:
     """Return whether the address is that of a mailbox without forwarding, in its own domain."""
     return (
-        found.kind is Kind.MAILBOX
+        found.kind is MeaningKind.MAILBOX
         and found.mailbox is not None
         and found.mailbox.may_receive
         and not found.mailbox.forwards
@@ -213,12 +215,12 @@ def _delivers_to_itself(found: Found) -> bool:
     )
 
 
-def _is_same(key: Key, target: str) -> bool:
+def _is_same(key: AddressKey, target: str) -> bool:
     """Return whether Postfix takes `target` for the address that it asked for."""
     return target.lower() == f"{key.typed}@{key.domain}".lower()
 
 
-def _rights_of(key: Key, found: Found) -> list[str]:
+def _rights_of(key: AddressKey, found: AddressMeaning) -> list[str]:
     domains = found.through or (key.domain,)
     addresses = [f"{local}@{domain}" for domain in domains for local in key.names]
     return addresses + [f"@{domain}" for domain in domains]

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from accounts.address import AddressError, parse_target
-from accounts.lookup.ask import Ask, Lookup, MailboxRow, Unresolvable, together
-from accounts.lookup.find import Found, Kind, find
-from accounts.lookup.key import Key, read_key
-from accounts.lookup.terms import Terms
+from accounts.address import AccountAddressError, parse_target
+from accounts.lookup.ask import Ask, LookupSteps, MailboxRow, Unresolvable, together
+from accounts.lookup.find import AddressMeaning, MeaningKind, find
+from accounts.lookup.key import AddressKey, read_key
+from accounts.lookup.terms import LookupTerms
 
 
 @dataclass(slots=True)
@@ -32,7 +32,9 @@ class _Step:
     behind: list[str] = field(default_factory=list)
 
 
-def spread(key: Key, found: Found, terms: Terms) -> Lookup[tuple[str, ...]]:
+def spread(
+    key: AddressKey, found: AddressMeaning, terms: LookupTerms
+) -> LookupSteps[tuple[str, ...]]:
     """Return the addresses that the mail of `key` goes to, which `find` has found.
 
     Mailboxes of ours have the extension of `key`, unless the way names one for them, it makes the
@@ -69,7 +71,7 @@ def spread(key: Key, found: Found, terms: Terms) -> Lookup[tuple[str, ...]]:
     return tuple(places)
 
 
-def _extend(places: list[str], extension: str, delimiter: str) -> Lookup[dict[str, str]]:
+def _extend(places: list[str], extension: str, delimiter: str) -> LookupSteps[dict[str, str]]:
     """Return places with the extension that the mail came with, where that means the same place."""
     extended: dict[str, str] = {}
     asks: list[Ask] = []
@@ -98,7 +100,9 @@ def _forwarded(steps: dict[str, _Step]) -> set[str]:
     return _all_behind(targets, {name: step.behind for name, step in steps.items()})
 
 
-def _find_all(wanted: dict[str, str], terms: Terms) -> Lookup[dict[str, tuple[Found, str]]]:
+def _find_all(
+    wanted: dict[str, str], terms: LookupTerms
+) -> LookupSteps[dict[str, tuple[AddressMeaning, str]]]:
     """Find the targets of a level and return them by name, each with where it is outside.
 
     `wanted` gets the name of each target.
@@ -110,38 +114,42 @@ def _find_all(wanted: dict[str, str], terms: Terms) -> Lookup[dict[str, tuple[Fo
             raise Unresolvable(f"the target {text[:100]!a} is no address")
         keys.append(key)
     all_found = yield from together([find(key, terms) for key in keys])
-    level: dict[str, tuple[Found, str]] = {}
+    level: dict[str, tuple[AddressMeaning, str]] = {}
     for text, key, found in zip(tuple(wanted), keys, all_found, strict=True):
         name = wanted[text] = _name(key, found)
         level.setdefault(name, (found, found.target or _outside(text, found)))
     return level
 
 
-def _outside(text: str, found: Found) -> str:
+def _outside(text: str, found: AddressMeaning) -> str:
     """Return a target with a local part in quotes as the answer to Postfix has it."""
-    if found.kind not in (Kind.FOREIGN, Kind.RELAYED):
+    if found.kind not in (MeaningKind.FOREIGN, MeaningKind.RELAYED):
         return ""
     try:
         return str(parse_target(text))
-    except AddressError as error:
+    except AccountAddressError as error:
         raise Unresolvable(f"a target is no address: {error}") from None
 
 
-def _name(key: Key, found: Found) -> str:
+def _name(key: AddressKey, found: AddressMeaning) -> str:
     """Return one text for all ways to write the same name; its extension is a part of it."""
     row = found.mailbox or found.alias
     if row is not None:
         return _with_extension(row.address, found.extension)
-    if found.kind in (Kind.FOREIGN, Kind.RELAYED) and found.target:
+    if found.kind in (MeaningKind.FOREIGN, MeaningKind.RELAYED) and found.target:
         return found.target
     return f"{key.folded}@{key.domain}"
 
 
-def _step(found: Found, outside: str) -> _Step:
-    if found.kind in (Kind.FOREIGN, Kind.RELAYED):
+def _step(found: AddressMeaning, outside: str) -> _Step:
+    if found.kind in (MeaningKind.FOREIGN, MeaningKind.RELAYED):
         return _Step(delivers=outside or None)
     step = _Step(behind=_targets(found))
-    if found.kind is Kind.MAILBOX and found.mailbox is not None and found.mailbox.may_receive:
+    if (
+        found.kind is MeaningKind.MAILBOX
+        and found.mailbox is not None
+        and found.mailbox.may_receive
+    ):
         place = _with_extension(found.mailbox.address, found.extension)
         step.forwards = True
         if not found.extension:
@@ -153,13 +161,13 @@ def _step(found: Found, outside: str) -> _Step:
     return step
 
 
-def _targets(found: Found) -> list[str]:
+def _targets(found: AddressMeaning) -> list[str]:
     match found.kind:
-        case Kind.ALIAS if found.alias is not None:
+        case MeaningKind.ALIAS if found.alias is not None:
             return list(found.alias.targets)
-        case Kind.MAILBOX if found.mailbox is not None and found.mailbox.may_receive:
+        case MeaningKind.MAILBOX if found.mailbox is not None and found.mailbox.may_receive:
             return list(found.mailbox.forwards)
-        case Kind.CATCH_ALL:
+        case MeaningKind.CATCH_ALL:
             return [found.target]
         case _:
             return []
@@ -228,7 +236,7 @@ def _has_loop(start: str, steps: dict[str, _Step]) -> bool:
     return False
 
 
-def members(found: Found, terms: Terms) -> Lookup[tuple[MailboxRow, ...]]:
+def members(found: AddressMeaning, terms: LookupTerms) -> LookupSteps[tuple[MailboxRow, ...]]:
     """Return the mailboxes that are members of an alias, also by way of other aliases.
 
     Forwarding and catch-alls make nobody a member. Raises `Unresolvable` as `spread` does.
@@ -242,7 +250,7 @@ def members(found: Found, terms: Terms) -> Lookup[tuple[MailboxRow, ...]]:
             if one.mailbox is not None:
                 boxes.setdefault(one.mailbox.address, one.mailbox)
                 continue
-            if one.kind is not Kind.ALIAS or one.alias is None or one.alias.address in seen:
+            if one.kind is not MeaningKind.ALIAS or one.alias is None or one.alias.address in seen:
                 continue
             seen.add(one.alias.address)
             texts.update(dict.fromkeys(one.alias.targets))

@@ -17,7 +17,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
-from accounts.address import MAX_ADDRESS, AddressError, parse_domain
+from accounts.address import MAX_ADDRESS, AccountAddressError, parse_domain
 
 DIGITS = 6
 """Characters of a hash, 5 bits each: a forged bounce would take 500 million attempts."""
@@ -117,6 +117,6 @@ def _read_srs1(local: str) -> tuple[str, str, str] | None:
     host, _, rest = after.partition("=")
     try:
         host = parse_domain(host)
-    except AddressError:
+    except AccountAddressError:
         return None
     return (written, host, rest) if rest[:1] in _SEPARATORS and len(rest) > 1 else None

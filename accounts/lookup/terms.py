@@ -11,7 +11,7 @@ MAX_TARGETS = 1000
 (virtual_alias_expansion_limit)."""
 
 
-class Terms(NamedTuple):
+class LookupTerms(NamedTuple):
     """Facts that a rule needs beside the rows.
 
     `now` is in seconds since the epoch; `delimiter` is Postfix's recipient_delimiter: each of its

@@ -11,9 +11,9 @@ import math
 import struct
 from typing import Final, TypeAlias
 
-State: TypeAlias = tuple[int, int, int, int]
+BlockState: TypeAlias = tuple[int, int, int, int]
 
-_START: Final[State] = (0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476)
+_START: Final[BlockState] = (0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476)
 _MASK: Final = 0xFFFFFFFF
 _SINES: Final = tuple(int(abs(math.sin(i + 1)) * 2**32) & _MASK for i in range(64))
 _MD5_SHIFTS: Final = ((7, 12, 17, 22), (5, 9, 14, 20), (4, 11, 16, 23), (6, 10, 15, 21))
@@ -31,12 +31,12 @@ def _rotate(value: int, by: int) -> int:
     return (value << by | value >> (32 - by)) & _MASK
 
 
-def _add(first: State, second: State) -> State:
+def _add(first: BlockState, second: BlockState) -> BlockState:
     a, b, c, d = ((x + y) & _MASK for x, y in zip(first, second, strict=True))
     return a, b, c, d
 
 
-def md5_block(block: bytes, state: State = _START) -> State:
+def md5_block(block: bytes, state: BlockState = _START) -> BlockState:
     """Return the state of MD5 after a block of 64 octets (RFC 1321 section 3.4)."""
     words = struct.unpack("<16I", block)
     a, b, c, d = state
@@ -55,7 +55,7 @@ def md5_block(block: bytes, state: State = _START) -> State:
     return _add(state, (a, b, c, d))
 
 
-def _md4_block(block: bytes, state: State) -> State:
+def _md4_block(block: bytes, state: BlockState) -> BlockState:
     words = struct.unpack("<16I", block)
     a, b, c, d = state
     for i in range(48):

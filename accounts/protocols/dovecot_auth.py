@@ -23,6 +23,7 @@ from accounts.protocols.sasl import MECHANISMS, SaslError
 from accounts.protocols.table import has_control, reason_text
 from accounts.protocols.tabs import escape, unescape
 from gatepost.conversation import Answered, StreamError
+from msgauth.address import IpAddress
 
 MAX_LINE: Final = 16 * 1024
 """Octets of a line: Postfix's smtpd_sasl_response_limit is 12,288, and parameters come besides."""
@@ -36,11 +37,9 @@ MINOR: Final = 1
 _CHALLENGES: Final = {"PLAIN": b"", "LOGIN": b"VXNlcm5hbWU6"}  # "Username:"
 _PASSWORD: Final = b"UGFzc3dvcmQ6"  # "Password:"
 
-IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
-
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class AuthRequest:
     """Somebody wants to log in; `answer()` has to find out whether the password is right."""
 
     number: int
@@ -82,11 +81,11 @@ class Denied:
 
 
 @dataclass(frozen=True, slots=True)
-class Unavailable:
+class AuthUnavailable:
     """Nobody knows now whether the password is right."""
 
 
-Verdict: TypeAlias = Accepted | Denied | Unavailable
+Verdict: TypeAlias = Accepted | Denied | AuthUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ class _Pending:
     login: str = ""
 
 
-class AuthConnection(LineReader[Login | Answered]):
+class AuthConnection(LineReader[AuthRequest | Answered]):
     """One connection of an SMTP server.
 
     `process`, `number` and `cookie` go into the greeting: the process id, a number that no other
@@ -118,7 +117,7 @@ class AuthConnection(LineReader[Login | Answered]):
         self._pending: dict[int, _Pending] = {}
         self._close = close_when_unavailable
 
-    def _read(self, line: bytes) -> Login | Answered | None:
+    def _read(self, line: bytes) -> AuthRequest | Answered | None:
         command, *words = line.split(b"\t")
         if command == b"VERSION":
             if words[:1] != [b"%d" % MAJOR]:
@@ -134,7 +133,7 @@ class AuthConnection(LineReader[Login | Answered]):
             self._pending.pop(_number(words), None)
         return None
 
-    def _auth(self, words: list[bytes]) -> Login | Answered:
+    def _auth(self, words: list[bytes]) -> AuthRequest | Answered:
         number = _number(words)
         if len(words) < 2:
             raise StreamError("AUTH without a mechanism")
@@ -153,7 +152,7 @@ class AuthConnection(LineReader[Login | Answered]):
             return self._ask(number, pending, _CHALLENGES[mechanism])
         return self._take(number, pending, response)
 
-    def _continue(self, words: list[bytes]) -> Login | Answered:
+    def _continue(self, words: list[bytes]) -> AuthRequest | Answered:
         number = _number(words)
         pending = self._pending.pop(number, None)
         if pending is None:
@@ -166,7 +165,7 @@ class AuthConnection(LineReader[Login | Answered]):
         self._pending[number] = pending
         return Answered(b"CONT\t%d\t%b\n" % (number, challenge))
 
-    def _take(self, number: int, pending: _Pending, response: bytes) -> Login | Answered:
+    def _take(self, number: int, pending: _Pending, response: bytes) -> AuthRequest | Answered:
         """Take one response of the client."""
         try:
             message = sasl.decode(response)
@@ -180,7 +179,7 @@ class AuthConnection(LineReader[Login | Answered]):
         except SaslError as error:
             return _malformed(number, str(error))
         given = pending.parameters
-        return Login(
+        return AuthRequest(
             number,
             pending.mechanism,
             login,
@@ -191,7 +190,7 @@ class AuthConnection(LineReader[Login | Answered]):
             b"secured" in given,
         )
 
-    def encode(self, event: Login, reply: Verdict) -> bytes | None:
+    def encode(self, event: AuthRequest, reply: Verdict) -> bytes | None:
         """Return the line of a verdict; None to close the connection without one."""
         if isinstance(reply, Accepted) and reply.user and not has_control(reply.user):
             return b"OK\t%d\tuser=%b\n" % (event.number, escape(reply.user))
@@ -204,7 +203,7 @@ class AuthConnection(LineReader[Login | Answered]):
             line += b"\tcode=" + reply.code.encode()
         return line + b"\n"
 
-    def failure(self, event: Login, *, expired: bool) -> bytes | None:  # noqa: ARG002
+    def failure(self, event: AuthRequest, *, expired: bool) -> bytes | None:  # noqa: ARG002
         """Return what is said when nobody could answer."""
         if self._close:
             return None

@@ -69,7 +69,7 @@ class DictIterate:
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class DictValue:
     """The answer to a look-up."""
 
     value: str
@@ -81,7 +81,7 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class DictRows:
     """The answer to an iteration: keys and values."""
 
     rows: tuple[tuple[str, str], ...]
@@ -94,11 +94,11 @@ class Failed:
     reason: str
 
 
-Request: TypeAlias = DictLookup | DictIterate
-Reply: TypeAlias = Value | Missing | Rows | Failed
+DictRequest: TypeAlias = DictLookup | DictIterate
+DictReply: TypeAlias = DictValue | Missing | DictRows | Failed
 
 
-class DictConnection(LineReader[Request | Answered]):
+class DictConnection(LineReader[DictRequest | Answered]):
     """One connection of Dovecot."""
 
     __slots__ = ("_dictionary", "_lines", "_user", "_version")
@@ -111,7 +111,7 @@ class DictConnection(LineReader[Request | Answered]):
         self._user = ""
         self._dictionary = ""
 
-    def _read(self, line: bytes) -> Request | Answered | None:
+    def _read(self, line: bytes) -> DictRequest | Answered | None:
         command, words = line[:1], fields(line[1:])
         if not self._version:
             self._hello(command, words)
@@ -145,7 +145,7 @@ class DictConnection(LineReader[Request | Answered]):
             return words, self._user
         return words[:-1], _text(words[-1])
 
-    def _lookup(self, words: list[bytes]) -> Request | Answered:
+    def _lookup(self, words: list[bytes]) -> DictRequest | Answered:
         words, user = self._split_user(words)
         if len(words) != 1:
             raise StreamError("a look-up without a key")
@@ -154,7 +154,7 @@ class DictConnection(LineReader[Request | Answered]):
             return Answered(b"N\n", "a key or a user that is no text")
         return DictLookup(self._dictionary, user, key)
 
-    def _iterate(self, words: list[bytes]) -> Request | Answered:
+    def _iterate(self, words: list[bytes]) -> DictRequest | Answered:
         words, user = self._split_user(words)
         if len(words) < 3:
             raise StreamError("an iteration without a path")
@@ -164,27 +164,27 @@ class DictConnection(LineReader[Request | Answered]):
         flags = Iterate(_number(words[0]) & sum(Iterate))
         return DictIterate(self._dictionary, user, paths, flags, _number(words[1]))
 
-    def encode(self, event: Request, reply: Reply) -> bytes:
+    def encode(self, event: DictRequest, reply: DictReply) -> bytes:
         """Return the lines of an answer."""
         if isinstance(reply, Failed):
             return _failed(b"", reply.reason)
         if isinstance(event, DictIterate):
-            return _rows(event, reply) if isinstance(reply, Rows) else _failed(b"", "no rows")
+            return _rows(event, reply) if isinstance(reply, DictRows) else _failed(b"", "no rows")
         if isinstance(reply, Missing):
             return b"N\n"
-        if not isinstance(reply, Value):
+        if not isinstance(reply, DictValue):
             return _failed(b"", "no value")
         value = escape(reply.value)
         if len(value) > MAX_VALUE:
             return _failed(b"", "the value is too large")
         return b"O%b\n" % value
 
-    def failure(self, event: Request, *, expired: bool) -> bytes:  # noqa: ARG002
+    def failure(self, event: DictRequest, *, expired: bool) -> bytes:  # noqa: ARG002
         """Return what is said when nobody could answer."""
         return _failed(b"", "no answer in time" if expired else "internal error")
 
 
-def _rows(event: DictIterate, reply: Rows) -> bytes:
+def _rows(event: DictIterate, reply: DictRows) -> bytes:
     rows = reply.rows[: event.max_rows] if event.max_rows else reply.rows
     if len(rows) > MAX_ROWS:
         return _failed(b"", "too many rows")

@@ -11,12 +11,12 @@ from typing import Final
 
 from accounts.protocols.table import (
     MAX_KEY,
-    Answer,
-    Found,
-    Lookup,
     Misconfigured,
-    NotFound,
-    Temporary,
+    TableAnswer,
+    TableFound,
+    TableLookup,
+    TableNotFound,
+    TableTemporary,
     TimedOut,
     read_key,
     reason_text,
@@ -35,8 +35,8 @@ MAX_PASSED_OVER: Final = 1_000_000
 connection."""
 
 _MAX_DIGITS: Final = len(str(MAX_PASSED_OVER))
-_TOO_LARGE: Final = Temporary("the answer is too large")
-_UNFIT: Final = Temporary("the answer has a control character in it")
+_TOO_LARGE: Final = TableTemporary("the answer is too large")
+_UNFIT: Final = TableTemporary("the answer has a control character in it")
 
 
 class SocketmapConnection:
@@ -67,7 +67,7 @@ class SocketmapConnection:
         self._buffer = self._buffer[self._at :] + data
         self._at = 0
 
-    def next_event(self) -> Lookup | Answered | None:
+    def next_event(self) -> TableLookup | Answered | None:
         """Return the next request, or None when more octets are needed; raises `StreamError`."""
         if self._passing_over:
             return self._pass_over()
@@ -110,13 +110,13 @@ class SocketmapConnection:
         if self._passing_over:
             return None
         self._check_comma(self._buffer[last])
-        return Answered(_encode(NotFound()), f"a request of more than {MAX_REQUEST} octets")
+        return Answered(_encode(TableNotFound()), f"a request of more than {MAX_REQUEST} octets")
 
     def _check_comma(self, octet: int) -> None:
         if octet != 0x2C:
             raise StreamError("not a netstring: no comma at its end")
 
-    def _read(self, request: bytes) -> Lookup | Answered:
+    def _read(self, request: bytes) -> TableLookup | Answered:
         name, blank, raw = request.partition(b" ")
         if not blank or name not in self._tables:
             shown = name[:40].decode("ascii", "backslashreplace")
@@ -126,26 +126,28 @@ class SocketmapConnection:
             )
         key = read_key(raw)
         if key is None:
-            return Answered(_encode(NotFound()))
-        return Lookup(name.decode(), key)
+            return Answered(_encode(TableNotFound()))
+        return TableLookup(name.decode(), key)
 
-    def encode(self, event: Lookup, reply: Answer) -> bytes:  # noqa: ARG002 # see Conversation
+    def encode(self, event: TableLookup, reply: TableAnswer) -> bytes:  # noqa: ARG002 # see Conversation
         """Return the netstring of an answer."""
         return _encode(reply)
 
-    def failure(self, event: Lookup, *, expired: bool) -> bytes:  # noqa: ARG002 # see Conversation
+    def failure(self, event: TableLookup, *, expired: bool) -> bytes:  # noqa: ARG002 # see Conversation
         """Return what is said when nobody could answer."""
-        return _encode(TimedOut("no answer in time") if expired else Temporary("internal error"))
+        return _encode(
+            TimedOut("no answer in time") if expired else TableTemporary("internal error")
+        )
 
 
-def _encode(reply: Answer) -> bytes:
-    if isinstance(reply, Found):
+def _encode(reply: TableAnswer) -> bytes:
+    if isinstance(reply, TableFound):
         if _has_control(reply.value):
             return _encode(_UNFIT)
         text = b"OK " + reply.value.encode("utf-8", "replace")
         if len(text) > MAX_REPLY:
             return _encode(_TOO_LARGE)
-    elif isinstance(reply, NotFound):
+    elif isinstance(reply, TableNotFound):
         text = b"NOTFOUND "
     else:
         word = _WORDS[type(reply)]
@@ -153,8 +155,8 @@ def _encode(reply: Answer) -> bytes:
     return b"%d:%b," % (len(text), text)
 
 
-_WORDS: Final[dict[type[Answer], str]] = {
-    Temporary: "TEMP",
+_WORDS: Final[dict[type[TableAnswer], str]] = {
+    TableTemporary: "TEMP",
     TimedOut: "TIMEOUT",
     Misconfigured: "PERM",
 }

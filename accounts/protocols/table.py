@@ -15,7 +15,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
-class Lookup:
+class TableLookup:
     """A question of Postfix: the full address, or a name of a domain. `key` is not empty."""
 
     table: str
@@ -23,19 +23,19 @@ class Lookup:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class TableFound:
     """The answer is `value`, as Postfix expects it of this table."""
 
     value: str
 
 
 @dataclass(frozen=True, slots=True)
-class NotFound:
+class TableNotFound:
     """There is no such thing: Postfix may reject for it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Temporary:
+class TableTemporary:
     """Nobody knows now: Postfix answers 451 or keeps the message in its queue."""
 
     reason: str
@@ -43,7 +43,7 @@ class Temporary:
 
 @dataclass(frozen=True, slots=True)
 class TimedOut:
-    """There was no time for an answer; for Postfix the same as `Temporary`."""
+    """There was no time for an answer; for Postfix the same as `TableTemporary`."""
 
     reason: str
 
@@ -55,7 +55,7 @@ class Misconfigured:
     reason: str
 
 
-Answer: TypeAlias = Found | NotFound | Temporary | TimedOut | Misconfigured
+TableAnswer: TypeAlias = TableFound | TableNotFound | TableTemporary | TimedOut | Misconfigured
 
 
 def read_key(raw: bytes) -> str | None:

@@ -11,7 +11,15 @@ import re
 from typing import Final
 
 from accounts.protocols.lines import Lines
-from accounts.protocols.table import MAX_KEY, Answer, Found, Lookup, NotFound, read_key, reason_text
+from accounts.protocols.table import (
+    MAX_KEY,
+    TableAnswer,
+    TableFound,
+    TableLookup,
+    TableNotFound,
+    read_key,
+    reason_text,
+)
 from gatepost.conversation import Answered
 
 MAX_REPLY: Final = 4096
@@ -52,7 +60,7 @@ class TcpTableConnection:
         """Take octets from the socket."""
         self._lines.receive_data(data)
 
-    def next_event(self) -> Lookup | Answered | None:
+    def next_event(self) -> TableLookup | Answered | None:
         """Return the next request, or None when more octets are needed; raises `StreamError`."""
         read = self._lines.read()
         if read is None:
@@ -68,18 +76,18 @@ class TcpTableConnection:
         except ValueError:
             return _refused("a % without two hexadecimal digits")
         key = read_key(raw)
-        return Answered(_NO_NAME) if key is None else Lookup(self._table, key)
+        return Answered(_NO_NAME) if key is None else TableLookup(self._table, key)
 
-    def encode(self, event: Lookup, reply: Answer) -> bytes:  # noqa: ARG002 # see Conversation
+    def encode(self, event: TableLookup, reply: TableAnswer) -> bytes:  # noqa: ARG002 # see Conversation
         """Return the line of an answer."""
-        if isinstance(reply, NotFound):
+        if isinstance(reply, TableNotFound):
             return _NO_NAME
-        if not isinstance(reply, Found):
+        if not isinstance(reply, TableFound):
             return _later(reply.reason)
         line = b"200 %b\n" % _quote(reply.value.encode("utf-8", "replace"))
         return line if len(line) <= MAX_REPLY else _later("the answer is too large")
 
-    def failure(self, event: Lookup, *, expired: bool) -> bytes:  # noqa: ARG002 # see Conversation
+    def failure(self, event: TableLookup, *, expired: bool) -> bytes:  # noqa: ARG002 # see Conversation
         """Return what is said when nobody could answer."""
         return _later("no answer in time" if expired else "internal error")
 

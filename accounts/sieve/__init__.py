@@ -5,7 +5,7 @@
 """
 
 from accounts.sieve.rule import (
-    Rule,
+    MailRule,
     RuleError,
     StoredRule,
     parse_rule,
@@ -16,7 +16,7 @@ from accounts.sieve.script import (
     MAX_RULES,
     MAX_SCRIPT,
     Compiled,
-    Problem,
+    ScriptProblem,
     compile_rules,
     compile_stored,
 )
@@ -25,9 +25,9 @@ __all__ = [
     "MAX_RULES",
     "MAX_SCRIPT",
     "Compiled",
-    "Problem",
-    "Rule",
+    "MailRule",
     "RuleError",
+    "ScriptProblem",
     "StoredRule",
     "compile_rules",
     "compile_stored",

@@ -10,13 +10,13 @@ from pydantic import Field, model_validator
 from accounts.sieve.conditions import check_period, period
 from accounts.sieve.fields import (
     Distinct,
+    FieldValue,
     MailboxName,
-    Message,
+    MessageText,
     SieveAddress,
-    Value,
-    Zone,
+    ZoneOffset,
 )
-from accounts.sieve.part import Model, Part, all_of, part
+from accounts.sieve.part import Part, RulePart, all_of, part
 from accounts.sieve.text import multi_line, quote, quote_list
 
 # RFC 3501 section 2.3.2, without \Recent, which nobody may set; a keyword is an atom
@@ -25,7 +25,7 @@ Flag: TypeAlias = Annotated[
 ]
 
 
-class FileInto(Model):
+class FileInto(RulePart):
     """Store the message in a mailbox; `copy` leaves the delivery as it is (RFC 3894)."""
 
     kind: Literal["fileinto"] = "fileinto"
@@ -45,7 +45,7 @@ class FileInto(Model):
         )
 
 
-class Keep(Model):
+class Keep(RulePart):
     """Deliver as if there were no rule (RFC 5228 section 4.3)."""
 
     kind: Literal["keep"] = "keep"
@@ -55,7 +55,7 @@ class Keep(Model):
         return part("keep;")
 
 
-class Discard(Model):
+class Discard(RulePart):
     """Throw the message away, unless another action stores it (RFC 5228 section 4.4)."""
 
     kind: Literal["discard"] = "discard"
@@ -65,7 +65,7 @@ class Discard(Model):
         return part("discard;")
 
 
-class Redirect(Model):
+class Redirect(RulePart):
     """Send the message on; without `copy` it is not delivered here (RFC 5228 section 4.2)."""
 
     kind: Literal["redirect"] = "redirect"
@@ -77,7 +77,7 @@ class Redirect(Model):
         return part(f"redirect{' :copy' * self.copy_} {quote(self.address)};", "copy" * self.copy_)
 
 
-class AddFlags(Model):
+class AddFlags(RulePart):
     """Set flags on what this rule and later ones store (RFC 5232 section 3.2)."""
 
     kind: Literal["add_flags"] = "add_flags"
@@ -88,7 +88,7 @@ class AddFlags(Model):
         return part(f"addflag {quote_list(self.flags)};", "imap4flags")
 
 
-class MarkRead(Model):
+class MarkRead(RulePart):
     """Mark what this rule and later ones store as read."""
 
     kind: Literal["mark_read"] = "mark_read"
@@ -98,18 +98,18 @@ class MarkRead(Model):
         return part("addflag " + quote("\\Seen") + ";", "imap4flags")
 
 
-class Reject(Model):
+class Reject(RulePart):
     """Return the message to its sender with a text (RFC 5429 section 2.2)."""
 
     kind: Literal["reject"] = "reject"
-    text: Annotated[Message, Field(max_length=1000)]
+    text: Annotated[MessageText, Field(max_length=1000)]
 
     def written(self) -> Part:
         """Return the command."""
         return part(f"reject {multi_line(self.text)};", "reject")
 
 
-class Vacation(Model):
+class Vacation(RulePart):
     """Answer the sender, at most once in `days` days (RFC 5230).
 
     It answers from the day `since` to the day `until`, both included, in the time of `zone`, or of
@@ -118,13 +118,13 @@ class Vacation(Model):
     """
 
     kind: Literal["vacation"] = "vacation"
-    text: Message
-    subject: Value | None = None
+    text: MessageText
+    subject: FieldValue | None = None
     days: Annotated[int, Field(ge=1, le=30)] = 7
     addresses: Annotated[tuple[SieveAddress, ...], Field(max_length=50), Distinct] = ()
     since: datetime.date | None = None
     until: datetime.date | None = None
-    zone: Zone | None = None
+    zone: ZoneOffset | None = None
 
     @model_validator(mode="after")
     def _period(self) -> Vacation:
@@ -146,7 +146,7 @@ class Vacation(Model):
         return Part(f"if {test.text} {{\r\n{command.text}\r\n}}", test.requires | command.requires)
 
 
-class Stop(Model):
+class Stop(RulePart):
     """Leave the later rules out (RFC 5228 section 3.3)."""
 
     kind: Literal["stop"] = "stop"
@@ -156,7 +156,7 @@ class Stop(Model):
         return part("stop;")
 
 
-Action: TypeAlias = Annotated[
+RuleAction: TypeAlias = Annotated[
     FileInto | Keep | Discard | Redirect | AddFlags | MarkRead | Reject | Vacation | Stop,
     Field(discriminator="kind"),
 ]

@@ -8,8 +8,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
-from accounts.sieve.fields import Distinct, HeaderName, Match, Value, Values, Zone
-from accounts.sieve.part import Model, Part, all_of, part
+from accounts.sieve.fields import Distinct, FieldValue, FieldValues, HeaderName, Match, ZoneOffset
+from accounts.sieve.part import Part, RulePart, all_of, part
 from accounts.sieve.text import escape_pattern, quote, quote_list
 
 MAX_WILDCARDS = 10
@@ -28,7 +28,7 @@ AddressPart: TypeAlias = Literal["all", "localpart", "domain", "user", "detail"]
 """The part of an address that is compared; user and detail are those of RFC 5233."""
 
 
-class _Test(Model):
+class _Test(RulePart):
     """A condition; `negate` turns its answer round."""
 
     negate: bool = False
@@ -46,7 +46,7 @@ class _Matching(_Test):
     """A condition on text: one of `values` has to match."""
 
     match: Match = "contains"
-    values: Values
+    values: FieldValues
 
     @field_validator("values")
     @classmethod
@@ -65,7 +65,7 @@ class _Matching(_Test):
                 return kind, list(self.values)
 
 
-class Header(_Matching):
+class HeaderTest(_Matching):
     """One of the header fields has one of the values (RFC 5228 section 5.7)."""
 
     kind: Literal["header"] = "header"
@@ -86,7 +86,7 @@ class Exists(_Test):
         return part(f"exists {quote_list(self.names)}")
 
 
-class Address(_Matching):
+class AddressTest(_Matching):
     """An address in one of the header fields has one of the values (RFC 5228 section 5.1)."""
 
     kind: Literal["address"] = "address"
@@ -101,7 +101,7 @@ class Address(_Matching):
         )
 
 
-class Envelope(_Matching):
+class EnvelopeTest(_Matching):
     """The sender or recipient of the envelope has one of the values (RFC 5228 section 5.4)."""
 
     kind: Literal["envelope"] = "envelope"
@@ -121,7 +121,7 @@ def _part_extension(address_part: AddressPart) -> str:
     return "subaddress" if address_part in ("user", "detail") else ""
 
 
-class Size(_Test):
+class SizeTest(_Test):
     """The message is larger or smaller than `octets` (RFC 5228 section 5.9)."""
 
     kind: Literal["size"] = "size"
@@ -137,7 +137,7 @@ class Body(_Test):
     """The text of the message contains one of the values (RFC 5173)."""
 
     kind: Literal["body"] = "body"
-    values: Annotated[tuple[Value, ...], Field(min_length=1, max_length=20)]
+    values: Annotated[tuple[FieldValue, ...], Field(min_length=1, max_length=20)]
 
     def _test(self) -> Part:
         return part(f"body :text :contains {quote_list(self.values)}", "body")
@@ -164,7 +164,7 @@ class Date(_Test):
     weekdays: Annotated[
         tuple[Annotated[int, Field(ge=0, le=6)], ...], Field(max_length=7), Distinct
     ] = ()
-    zone: Zone | None = None
+    zone: ZoneOffset | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Date:
@@ -207,5 +207,6 @@ def _zone(zone: str | None) -> str:
 
 
 Condition: TypeAlias = Annotated[
-    Header | Exists | Address | Envelope | Size | Body | Spam | Date, Field(discriminator="kind")
+    HeaderTest | Exists | AddressTest | EnvelopeTest | SizeTest | Body | Spam | Date,
+    Field(discriminator="kind"),
 ]

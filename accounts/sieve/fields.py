@@ -91,10 +91,12 @@ MailboxName: TypeAlias = Annotated[
 ]
 # RFC 5322 section 3.6.8: ftext
 HeaderName: TypeAlias = Annotated[str, Field(pattern=r"\A[!-9;-~]{1,76}\z")]
-Value: TypeAlias = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(one_line)]
-Values: TypeAlias = Annotated[tuple[Value, ...], Field(min_length=1, max_length=50)]
-Message: TypeAlias = Annotated[str, Field(max_length=10_000), AfterValidator(_message)]
+FieldValue: TypeAlias = Annotated[
+    str, Field(min_length=1, max_length=500), AfterValidator(one_line)
+]
+FieldValues: TypeAlias = Annotated[tuple[FieldValue, ...], Field(min_length=1, max_length=50)]
+MessageText: TypeAlias = Annotated[str, Field(max_length=10_000), AfterValidator(_message)]
 SieveAddress: TypeAlias = Annotated[str, Field(max_length=254), AfterValidator(_ascii_address)]
 # RFC 5260 section 4.1: the offset from UTC, such as +0100
-Zone: TypeAlias = Annotated[str, Field(pattern=r"\A[+-](?:0[0-9]|1[0-4])[0-5][0-9]\z")]
+ZoneOffset: TypeAlias = Annotated[str, Field(pattern=r"\A[+-](?:0[0-9]|1[0-4])[0-5][0-9]\z")]
 Match: TypeAlias = Literal["is", "contains", "starts", "ends", "matches"]

@@ -40,7 +40,7 @@ def _joined(word: str, parts: tuple[Part, ...]) -> Part:
     return Part(f"{word} (\r\n    {inner})", frozenset().union(*(p.requires for p in parts)))
 
 
-class Model(BaseModel):
+class RulePart(BaseModel):
     """A part of a rule as it is stored and sent: strict, without unknown keys, immutable."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field, ValidationError, model_validator
 
-from accounts.sieve.actions import Action, Discard, Keep, Redirect, Reject, Stop, Vacation
+from accounts.sieve.actions import Discard, Keep, Redirect, Reject, RuleAction, Stop, Vacation
 from accounts.sieve.conditions import Condition
 from accounts.sieve.fields import RuleName
-from accounts.sieve.part import Model
+from accounts.sieve.part import RulePart
 
 MAX_REDIRECTS = 4
 """Addresses that one rule sends a message on to: Pigeonhole allows as many for a message."""
@@ -31,7 +31,7 @@ class RuleError(ValueError):
         self.text = text
 
 
-class Rule(Model):
+class MailRule(RulePart):
     """A rule: when `match` of its conditions are true, its actions are done.
 
     ``always`` goes with no condition, and the others with at least one, so that a rule that has
@@ -42,10 +42,10 @@ class Rule(Model):
     enabled: bool = True
     match: Literal["all", "any", "always"] = "all"
     conditions: Annotated[tuple[Condition, ...], Field(max_length=20)] = ()
-    actions: Annotated[tuple[Action, ...], Field(min_length=1, max_length=10)]
+    actions: Annotated[tuple[RuleAction, ...], Field(min_length=1, max_length=10)]
 
     @model_validator(mode="after")
-    def _consistent(self) -> Rule:
+    def _consistent(self) -> MailRule:
         if (self.match == "always") == bool(self.conditions):
             raise ValueError("A rule has conditions, or applies always.")
         kinds = [type(action) for action in self.actions]
@@ -90,7 +90,7 @@ class StoredRule(Protocol):
         """The rest of it."""
 
 
-def parse_rule(data: Mapping[str, Any]) -> Rule:
+def parse_rule(data: Mapping[str, Any]) -> MailRule:
     """Read a rule from data as JSON has it. Raises `RuleError`, for any input."""
     try:
         text = json.dumps(data)
@@ -99,7 +99,7 @@ def parse_rule(data: Mapping[str, Any]) -> Rule:
     return parse_rule_text(text)
 
 
-def read_stored(stored: StoredRule) -> Rule:
+def read_stored(stored: StoredRule) -> MailRule:
     """Read a rule out of the datastore. Raises `RuleError`, whatever is there."""
     body = stored.rule
     if not isinstance(body, dict) or not body.keys().isdisjoint(("name", "enabled")):
@@ -107,10 +107,10 @@ def read_stored(stored: StoredRule) -> Rule:
     return parse_rule({**body, "name": stored.name, "enabled": stored.enabled})
 
 
-def parse_rule_text(text: str | bytes) -> Rule:
+def parse_rule_text(text: str | bytes) -> MailRule:
     """Read a rule from JSON text. Raises `RuleError`, for any input."""
     try:
-        return Rule.model_validate_json(text)
+        return MailRule.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         message = first["msg"].removeprefix(_PREFIX)

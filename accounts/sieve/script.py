@@ -14,9 +14,9 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from accounts.sieve.actions import Action, AddFlags, MarkRead, Reject, Stop
+from accounts.sieve.actions import AddFlags, MarkRead, Reject, RuleAction, Stop
 from accounts.sieve.part import Part, all_of, any_of
-from accounts.sieve.rule import Rule, RuleError, StoredRule, read_stored
+from accounts.sieve.rule import MailRule, RuleError, StoredRule, read_stored
 from accounts.sieve.text import comment, quote_list
 
 MAX_RULES = 200
@@ -30,7 +30,7 @@ _HEAD = "Made by Gatepost from the rules of the mailbox; changes here are lost."
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ScriptProblem:
     """A stored rule that is left out of the script; `text` is one sentence."""
 
     rule: str
@@ -42,7 +42,7 @@ class Compiled:
     """A script that Dovecot can run, and what was left out of it."""
 
     text: str
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[ScriptProblem, ...] = ()
 
     @property
     def revision(self) -> str:
@@ -50,7 +50,7 @@ class Compiled:
         return hashlib.sha256(self.text.encode("utf-8")).hexdigest()[:32]
 
 
-def compile_rules(rules: Iterable[Rule]) -> str:
+def compile_rules(rules: Iterable[MailRule]) -> str:
     """Return the script of the enabled rules, in their order, with CR LF at the ends of lines.
 
     Whoever changes a rule calls this for all rules of the mailbox within the same transaction.
@@ -71,12 +71,12 @@ def compile_stored(stored: Iterable[StoredRule]) -> Compiled:
     have moved is delivered as if the rule were disabled.
     """
     script = _Script()
-    problems: list[Problem] = []
+    problems: list[ScriptProblem] = []
     for one in stored:
         try:
             script.add(read_stored(one))
         except RuleError as error:
-            problems.append(Problem(one.name, str(error)))
+            problems.append(ScriptProblem(one.name, str(error)))
     return Compiled(script.text(), tuple(problems))
 
 
@@ -95,7 +95,7 @@ class _Script:
         self._size = 0
         self._requires: frozenset[str] = frozenset()
 
-    def add(self, rule: Rule) -> None:
+    def add(self, rule: MailRule) -> None:
         """Add a rule, which a disabled one only counts as. Raises `RuleError` and adds nothing."""
         if self._rules == MAX_RULES:
             raise RuleError("", f"A mailbox has at most {MAX_RULES} rules.")
@@ -122,11 +122,11 @@ def _head(requires: frozenset[str]) -> str:
     return comment(_HEAD) + require
 
 
-def _rule(rule: Rule) -> Part:
+def _rule(rule: MailRule) -> Part:
     flags = [action for action in rule.actions if isinstance(action, AddFlags | MarkRead)]
     others = [a for a in rule.actions if not isinstance(a, AddFlags | MarkRead | Stop)]
     # flags count for what is stored after them, whatever the order in the rule
-    actions: list[Action] = [*flags, *others]
+    actions: list[RuleAction] = [*flags, *others]
     if any(isinstance(action, Stop | Reject) for action in rule.actions):
         # RFC 5429 section 2.4: what a later rule does with a rejected message would be an error
         actions.append(Stop())

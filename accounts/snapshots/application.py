@@ -22,7 +22,7 @@ from accounts.snapshots.counts import ANSWERS
 from accounts.snapshots.history import History
 from accounts.snapshots.making import Made
 from accounts.snapshots.shelf import SnapshotShelf
-from accounts.store.errors import StoreError
+from accounts.store.errors import DatastoreError
 from gatepost.logs import get_logger
 from gatepost.snapshots.form import GENERATION_FIELD, LINEAGE_FIELD, MEDIA_TYPE
 
@@ -79,7 +79,7 @@ class SnapshotApplication:
         tag = fields.get(b"if-none-match", b"").strip().strip(b'"').decode("latin-1")
         try:
             found = await self._ask(name, tag, wait, receive)
-        except StoreError as error:
+        except DatastoreError as error:
             log.warning("a snapshot cannot be sent", snapshot=name, error=str(error))
             await self._refuse(send, name, HTTPStatus.SERVICE_UNAVAILABLE, (b"retry-after", b"5"))
             return

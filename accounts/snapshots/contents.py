@@ -7,20 +7,20 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from accounts.lookup.terms import Terms
+from accounts.lookup.terms import LookupTerms
 from accounts.snapshots.dkim_keys import key_records
 from accounts.snapshots.history import Changes
 from accounts.snapshots.recipients import recipient_records
-from accounts.snapshots.senders import Line, next_expiry, sender_records
+from accounts.snapshots.senders import SenderLine, next_expiry, sender_records
 from accounts.snapshots.stores import store_records
-from accounts.store.seal import Seal
+from accounts.store.seal import SecretSeal
 
 
 class Outside(NamedTuple):
     """Everything that records are made from beside the data."""
 
-    terms: Terms
-    seal: Seal
+    terms: LookupTerms
+    seal: SecretSeal
 
 
 class Content(NamedTuple):
@@ -30,7 +30,7 @@ class Content(NamedTuple):
     `mailbox_fields` count. `expiry` returns when the records change without a change of the data.
     """
 
-    records: Callable[[Connection, Outside], Iterator[Line]]
+    records: Callable[[Connection, Outside], Iterator[SenderLine]]
     areas: frozenset[str]
     mailbox_fields: frozenset[str] = frozenset()
     expiry: Callable[[Connection, int], int | None] = lambda _connection, _now: None

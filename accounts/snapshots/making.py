@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from accounts.snapshots.contents import Content, Outside
 from accounts.snapshots.history import History, read_history
-from accounts.snapshots.senders import Line
+from accounts.snapshots.senders import SenderLine
 from gatepost.snapshots.form import MAX_SIZE, SnapshotError, first_line, last_line, record
 
 _PART = 1 << 16
@@ -65,5 +65,5 @@ def make(connection: Connection, name: str, content: Content, outside: Outside) 
     return Made(name, history, tag, count, size + len(seal), tuple(parts), until)
 
 
-def _encoded(line: Line) -> bytes:
+def _encoded(line: SenderLine) -> bytes:
     return record(*line)

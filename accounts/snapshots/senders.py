@@ -14,21 +14,21 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, func, select
 
 from accounts.lookup import wildcard
-from accounts.lookup.ask import AliasRow, Lookup, MailboxRow, Unresolvable, together
+from accounts.lookup.ask import AliasRow, LookupSteps, MailboxRow, Unresolvable, together
 from accounts.lookup.drive import solve
-from accounts.lookup.find import Found, Kind
+from accounts.lookup.find import AddressMeaning, MeaningKind
 from accounts.lookup.spread import members
-from accounts.lookup.terms import Terms
+from accounts.lookup.terms import LookupTerms
 from accounts.snapshots.rows import TransactionRows, is_set, pages
 from accounts.sources.source import MAX_ROWS
 from accounts.store import schema
 
-Line: TypeAlias = tuple[str, Any]
+SenderLine: TypeAlias = tuple[str, Any]
 
 _BOX, _ALIAS, _DOMAIN, _RIGHT = schema.mailbox, schema.alias, schema.domain, schema.sender_right
 
 
-def sender_records(connection: Connection, terms: Terms) -> Iterator[Line]:
+def sender_records(connection: Connection, terms: LookupTerms) -> Iterator[SenderLine]:
     """Yield the records in the order of their keys."""
     rows = TransactionRows(connection)
     yield "delimiter", terms.delimiter
@@ -39,7 +39,7 @@ def sender_records(connection: Connection, terms: Terms) -> Iterator[Line]:
         yield from _wildcards(rows, name, terms)
 
 
-def domain_records(rows: TransactionRows) -> Iterator[Line]:
+def domain_records(rows: TransactionRows) -> Iterator[SenderLine]:
     """Yield a record for each domain: whether it is in force, and which one it stands for."""
     for name in sorted(rows.domains, key=str.encode):
         row = rows.domains[name]
@@ -59,7 +59,9 @@ def next_expiry(connection: Connection, now: int) -> int | None:
     return found
 
 
-def _names(connection: Connection, rows: TransactionRows, terms: Terms) -> Iterator[Line]:
+def _names(
+    connection: Connection, rows: TransactionRows, terms: LookupTerms
+) -> Iterator[SenderLine]:
     table = schema.name
     statement = select(table.c.address, table.c.kind)
     for page in pages(connection, statement, table.c.address):
@@ -77,7 +79,9 @@ def _of_mailboxes(connection: Connection, addresses: list[str]) -> dict[str, Any
     return {row.address: [row.address] if row.enabled and row.may_send else [] for row in rows}
 
 
-def _of_aliases(aliases: Sequence[AliasRow], rows: TransactionRows, terms: Terms) -> dict[str, Any]:
+def _of_aliases(
+    aliases: Sequence[AliasRow], rows: TransactionRows, terms: LookupTerms
+) -> dict[str, Any]:
     """Return the logins of the members of aliases; False when they cannot be found out."""
     logins: dict[str, Any] = {alias.address: [] for alias in aliases}
     open_to_members = [
@@ -99,18 +103,20 @@ def _of_aliases(aliases: Sequence[AliasRow], rows: TransactionRows, terms: Terms
     return logins
 
 
-def _members(alias: AliasRow, terms: Terms) -> Lookup[tuple[MailboxRow, ...] | None]:
-    return members(Found(Kind.ALIAS, alias=alias), terms)
+def _members(alias: AliasRow, terms: LookupTerms) -> LookupSteps[tuple[MailboxRow, ...] | None]:
+    return members(AddressMeaning(MeaningKind.ALIAS, alias=alias), terms)
 
 
-def _alone(alias: AliasRow, rows: TransactionRows, terms: Terms) -> tuple[MailboxRow, ...] | None:
+def _alone(
+    alias: AliasRow, rows: TransactionRows, terms: LookupTerms
+) -> tuple[MailboxRow, ...] | None:
     try:
         return solve(_members(alias, terms), rows.ask)
     except Unresolvable:
         return None
 
 
-def _rights(connection: Connection) -> Iterator[Line]:
+def _rights(connection: Connection) -> Iterator[SenderLine]:
     """Yield the rights of mailboxes that are enabled and may send, in domains that are enabled."""
     statement = (
         select(_RIGHT.c.sender)
@@ -129,7 +135,7 @@ def _rights(connection: Connection) -> Iterator[Line]:
             yield f"right:{sender}", logins if len(logins) <= MAX_ROWS else False
 
 
-def _wildcards(rows: TransactionRows, domain: str, terms: Terms) -> Iterator[Line]:
+def _wildcards(rows: TransactionRows, domain: str, terms: LookupTerms) -> Iterator[SenderLine]:
     try:
         aliases = rows.wildcards(domain)
     except Unresolvable:

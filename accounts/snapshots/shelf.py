@@ -15,7 +15,7 @@ from accounts.snapshots.counts import MADE, OCTETS, SECONDS
 from accounts.snapshots.history import History, read_changes, read_history
 from accounts.snapshots.making import Made, make
 from accounts.store.database import Database
-from accounts.store.errors import StoreError, Unavailable
+from accounts.store.errors import DatastoreError, DatastoreUnavailable
 from gatepost.logs import get_logger
 from gatepost.snapshots.form import SnapshotError
 
@@ -66,7 +66,7 @@ class SnapshotShelf:
         """Return a snapshot as soon as it has not this tag, or after `timeout` seconds, or when
         `ended` is set; and the state of the data that it is current for.
 
-        Raises `StoreError` when there is none because the database is away.
+        Raises `DatastoreError` when there is none because the database is away.
         """
         end = self._monotonic() + timeout
         while True:
@@ -106,11 +106,11 @@ class SnapshotShelf:
                 return kept
             try:
                 kept = await self._renewed(name, kept, outside, seen)
-            except (StoreError, SnapshotError) as error:
+            except (DatastoreError, SnapshotError) as error:
                 if kept is None:
-                    if isinstance(error, StoreError):
+                    if isinstance(error, DatastoreError):
                         raise
-                    raise Unavailable(str(error)) from None
+                    raise DatastoreUnavailable(str(error)) from None
                 # what daemons have got goes on to be right, as far as anybody can know
                 log.warning("a snapshot was not made", snapshot=name, error=str(error))
                 return kept

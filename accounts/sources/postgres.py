@@ -14,10 +14,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 
-from accounts.lookup.ask import TABLES, Answer, Ask, Table, Unavailable, Unresolvable
+from accounts.lookup.ask import TABLES, Ask, AskAnswer, Table, Unavailable, Unresolvable
 from accounts.sources.postgres_rows import GENERATION, QUERIES, TooManyRowsError
 from accounts.sources.round import Round
-from accounts.sources.source import Answers, is_storable
+from accounts.sources.source import SourceAnswers, is_storable
 from gatepost.logs import get_logger
 
 CHANNEL = "gatepost_accounts"
@@ -110,7 +110,7 @@ class PostgresSource:
         loop = asyncio.get_running_loop()
         self._workers = [loop.create_task(self._work(number)) for number in range(self._count)]
 
-    def ask(self, asks: Sequence[Ask]) -> asyncio.Future[Answers]:
+    def ask(self, asks: Sequence[Ask]) -> asyncio.Future[SourceAnswers]:
         """Put questions into the next query.
 
         The answer comes within the time-out; raises `Unavailable` and `Unresolvable`.
@@ -276,7 +276,7 @@ class PostgresSource:
             raise
         for key, rounds in taken.items():
             ask = Ask(table, key)
-            answer: Answer = answers[key]
+            answer: AskAnswer = answers[key]
             for a_round in rounds:
                 a_round.give(ask, answer)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from accounts.lookup.ask import Answer, Ask, Unavailable, Unresolvable
-from accounts.sources.source import Answers
+from accounts.lookup.ask import Ask, AskAnswer, Unavailable, Unresolvable
+from accounts.sources.source import SourceAnswers
 
 
 class Round:
@@ -16,10 +16,10 @@ class Round:
 
     def __init__(self, asks: Sequence[Ask], loop: asyncio.AbstractEventLoop) -> None:
         self._asks = tuple(asks)
-        self._answers: dict[Ask, Answer] = {}
+        self._answers: dict[Ask, AskAnswer] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.missing = set(asks)
-        self.future: asyncio.Future[Answers] = loop.create_future()
+        self.future: asyncio.Future[SourceAnswers] = loop.create_future()
         if not self.missing:
             self.future.set_result(())
 
@@ -30,7 +30,7 @@ class Round:
             seconds, self.fail, Unavailable("the database does not answer in time")
         )
 
-    def give(self, ask: Ask, answer: Answer) -> None:
+    def give(self, ask: Ask, answer: AskAnswer) -> None:
         """Take the answer to one of the questions."""
         self._answers[ask] = answer
         self.missing.discard(ask)

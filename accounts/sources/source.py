@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import Protocol, TypeAlias
 
-from accounts.lookup.ask import Answer, Ask
+from accounts.lookup.ask import Ask, AskAnswer
 
-Answers: TypeAlias = tuple[Answer, ...]
+SourceAnswers: TypeAlias = tuple[AskAnswer, ...]
 
 MAX_ROWS = 1000
 """Most wildcards of a domain, and most logins with a right to one sender, that are read."""
@@ -25,7 +25,7 @@ class Source(Protocol):
         """The generation of the data that was seen last; 0 before the first."""
         ...
 
-    def ask(self, asks: Sequence[Ask]) -> Answers | Awaitable[Answers]:
+    def ask(self, asks: Sequence[Ask]) -> SourceAnswers | Awaitable[SourceAnswers]:
         """Answer questions."""
         ...
 

@@ -17,9 +17,9 @@ from urllib.parse import quote
 
 from accounts.lookup.ask import (
     AliasRow,
-    Answer,
     AppPasswordRow,
     Ask,
+    AskAnswer,
     DomainRow,
     LoginRow,
     MailboxRow,
@@ -110,7 +110,7 @@ class SqliteSource:
         self._away = ""
         self._generation = 0
         self._is_closed = False
-        self._readers: dict[Table, Callable[[sqlite3.Connection, str], Answer]] = {
+        self._readers: dict[Table, Callable[[sqlite3.Connection, str], AskAnswer]] = {
             "domain": self._read_domain,
             "name": _read_name,
             "wildcards": _read_wildcards,
@@ -127,7 +127,7 @@ class SqliteSource:
     def start(self) -> None:
         """Do nothing: the file is opened by the first question."""
 
-    def ask(self, asks: Sequence[Ask]) -> tuple[Answer, ...]:
+    def ask(self, asks: Sequence[Ask]) -> tuple[AskAnswer, ...]:
         """Answer questions at once; raises `Unavailable` and `Unresolvable`."""
         readers = self._readers
         try:
@@ -211,7 +211,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _nothing(table: Table) -> Answer:
+def _nothing(table: Table) -> AskAnswer:
     return () if table in ("wildcards", "rights") else None
 
 

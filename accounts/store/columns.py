@@ -24,20 +24,20 @@ from sqlalchemy import (
 from sqlalchemy import Text as SqlText
 from sqlalchemy.types import TypeEngine
 
-Number = BigInteger().with_variant(Integer(), "sqlite")
+NumberColumn = BigInteger().with_variant(Integer(), "sqlite")
 """A whole number of up to 63 bits: ids, octets, seconds since the epoch in UTC."""
 
-Text = SqlText().with_variant(SqlText(collation="C"), "postgresql")
+TextColumn = SqlText().with_variant(SqlText(collation="C"), "postgresql")
 """Text in UTF-8 without NUL."""
 
-Octets = LargeBinary()
+OctetsColumn = LargeBinary()
 """BLOB in SQLite, BYTEA in PostgreSQL."""
 
-Score: TypeEngine[Any] = Double().with_variant(REAL(), "sqlite")
+ScoreColumn: TypeEngine[Any] = Double().with_variant(REAL(), "sqlite")
 """A number with a fraction."""
 
 
-class Flag(TypeDecorator[bool]):
+class FlagColumn(TypeDecorator[bool]):
     """A boolean; 0 and 1 in SQLite, whose strict tables know no other."""
 
     impl = Boolean

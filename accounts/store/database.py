@@ -11,7 +11,7 @@ from typing import Protocol, Self, TypeVar, cast
 
 from sqlalchemy import Connection
 
-from accounts.store.errors import RefusalError, StoreError, Unavailable
+from accounts.store.errors import DatastoreError, DatastoreUnavailable, RefusalError
 from accounts.store.generation import Generation, read_generation
 from accounts.store.revisions import check_revision
 from accounts.store.settings import DatabaseSettings
@@ -29,7 +29,7 @@ log = get_logger("accounts")
 
 
 class Backend(Protocol):
-    """One kind of database. Its methods raise `StoreError` alone, and what `work` raises."""
+    """One kind of database. Its methods raise `DatastoreError` alone, and what `work` raises."""
 
     def start(self, work: Callable[[Connection], T]) -> T:
         """Read, before there is an event loop or in spite of it."""
@@ -44,7 +44,7 @@ class Backend(Protocol):
         ...
 
     async def watch(self, generation: Generation) -> None:
-        """Keep `generation` up to date, for ever; raises `Unavailable`."""
+        """Keep `generation` up to date, for ever; raises `DatastoreUnavailable`."""
         ...
 
     async def close(self) -> None:
@@ -72,7 +72,7 @@ class Database:
 
         Raises `StartError` when there is none, or when it is not of the revision that this code
         has. A PostgreSQL server that does not answer is no reason not to start: reads and writes
-        raise `Unavailable` until it does, and its revision is checked then.
+        raise `DatastoreUnavailable` until it does, and its revision is checked then.
         """
         if settings.path is not None:
             database = cls(SqliteBackend(settings.path, settings.timeout), clock)
@@ -84,7 +84,7 @@ class Database:
         try:
             database._generation.current = database._backend.start(_check)
             database._is_checked = True
-        except Unavailable as error:
+        except DatastoreUnavailable as error:
             if settings.path is not None:
                 raise StartError(f"cannot open the datastore: {error}") from None
             log.warning("database away", error=str(error))
@@ -98,7 +98,7 @@ class Database:
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Let `work` read from one state of the data.
 
-        Raises `Unavailable`, and what `work` raises.
+        Raises `DatastoreUnavailable`, and what `work` raises.
         """
         await self._check_once()
         return await self._backend.read(work)
@@ -108,7 +108,7 @@ class Database:
 
         When this returns, all of it is kept; when it raises, nothing is. Each transaction that
         changes something raises the generation by one. A refusal is entered in the audit log.
-        Raises `StoreError`, and what `work` raises.
+        Raises `DatastoreError`, and what `work` raises.
         """
         await self._check_once()
         now = int(self._clock())
@@ -118,7 +118,7 @@ class Database:
             )
         except RefusalError as error:
             refused = error  # Python takes the name away at the end of this block
-            with contextlib.suppress(StoreError):
+            with contextlib.suppress(DatastoreError):
                 await self._backend.write(
                     lambda connection: note_refusal(connection, actor, now, refused)
                 )
@@ -144,7 +144,7 @@ class Database:
         """Let `work` write that something was used, as the time of a login.
 
         It is no change of the data: it is not audited, and the generation stays. Raises
-        `Unavailable`.
+        `DatastoreUnavailable`.
         """
         await self._check_once()
         return await self._backend.write(work)
@@ -186,7 +186,7 @@ class Database:
         try:
             self._generation.current = await self._backend.read(_check)
         except StartError as error:
-            raise Unavailable(str(error)) from None
+            raise DatastoreUnavailable(str(error)) from None
         self._is_checked = True
 
     async def _keep_watching(self) -> None:
@@ -195,7 +195,7 @@ class Database:
             try:
                 await self._check_once()
                 await self._backend.watch(self._generation)
-            except StoreError as error:
+            except DatastoreError as error:
                 if not is_away:
                     log.warning("changes not watched", error=str(error))
                 is_away = True

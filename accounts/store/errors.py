@@ -6,11 +6,11 @@ Their names say what is the case, as a reader of the API has it.
 from __future__ import annotations
 
 
-class StoreError(Exception):
+class DatastoreError(Exception):
     """The family; any other exception that leaves the datastore is a mistake of ours."""
 
 
-class RefusalError(StoreError):
+class RefusalError(DatastoreError):
     """The datastore does not do it, and nothing was written.
 
     `action` and `subject` say what was tried, for the audit log; they are set on the way out.
@@ -20,7 +20,7 @@ class RefusalError(StoreError):
     subject = ""
 
 
-class NotFound(RefusalError):  # noqa: N818
+class NoSuchObject(RefusalError):  # noqa: N818
     """There is no such object."""
 
 
@@ -41,7 +41,7 @@ class Conflict(RefusalError):  # noqa: N818
     """The object was changed since the version that the change is made from."""
 
 
-class Unavailable(StoreError):  # noqa: N818
+class DatastoreUnavailable(DatastoreError):  # noqa: N818
     """The database does not answer, or cannot write now: try again later.
 
     Never a reason to say that something is unknown.

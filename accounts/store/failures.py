@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from accounts.store.errors import AlreadyThere, Invalid, StoreError, Unavailable
+from accounts.store.errors import AlreadyThere, DatastoreError, DatastoreUnavailable, Invalid
 from accounts.store.file import explain
 
 _AGAIN = frozenset({"40001", "40P01"})
@@ -17,12 +17,12 @@ def may_try_again(error: Exception) -> bool:
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _AGAIN
 
 
-def translate(error: Exception, where: str) -> StoreError:
+def translate(error: Exception, where: str) -> DatastoreError:
     """Return the error of the datastore for one of SQLAlchemy, a driver or the system.
 
     `where` names the database. The checks before a write leave nothing for a constraint to refuse;
-    should one do so, it is the caller's value that is refused. All else is `Unavailable`: a
-    database that cannot be asked has not said "unknown".
+    should one do so, it is the caller's value that is refused. All else is `DatastoreUnavailable`:
+    a database that cannot be asked has not said "unknown".
     """
     original = getattr(error, "orig", None) or error
     if isinstance(error, IntegrityError):
@@ -32,5 +32,5 @@ def translate(error: Exception, where: str) -> StoreError:
     if isinstance(error, DataError):
         return Invalid("", f"The database refuses a value: {explain(original)}.")
     if isinstance(original, TimeoutError | PoolTimeoutError):
-        return Unavailable(f"{where}: it does not answer")
-    return Unavailable(f"{where}: {explain(original)}")
+        return DatastoreUnavailable(f"{where}: it does not answer")
+    return DatastoreUnavailable(f"{where}: {explain(original)}")

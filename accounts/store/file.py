@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from urllib.parse import quote
 
-from accounts.store.errors import Unavailable
+from accounts.store.errors import DatastoreUnavailable
 from gatepost.errors import StartError
 from gatepost.store_file import check_store_file, is_writable
 
@@ -31,7 +31,7 @@ class OpenedFile:
         self._inode = path.stat().st_ino
 
     def insist(self) -> None:
-        """Raise `Unavailable` when the path leads to another file by now, or to none.
+        """Raise `DatastoreUnavailable` when the path leads to another file by now, or to none.
 
         What was written to the file that is open would be lost. To open the other one is no way
         out: SQLite knows a WAL by its name alone, and would take that of the old file for its own.
@@ -39,9 +39,9 @@ class OpenedFile:
         try:
             inode = self.path.stat().st_ino
         except OSError as error:
-            raise Unavailable(f"{self.path}: {error.strerror}") from None
+            raise DatastoreUnavailable(f"{self.path}: {error.strerror}") from None
         if inode != self._inode:
-            raise Unavailable(
+            raise DatastoreUnavailable(
                 f"{self.path}: another file was put in its place: stop the service, remove the "
                 "files with -wal and -shm, and start it again"
             )

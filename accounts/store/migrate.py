@@ -13,7 +13,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from accounts.store.errors import StoreError, Unavailable
+from accounts.store.errors import DatastoreError, DatastoreUnavailable
 from accounts.store.failures import translate
 from accounts.store.file import check_file
 from accounts.store.revisions import REVISIONS, check_revision, read_revision
@@ -106,7 +106,7 @@ def _go_to(connection: Connection, revision: str, *, up: bool) -> None:
     try:
         (command.upgrade if up else command.downgrade)(config, revision)
     except CommandError as error:
-        raise StoreError(str(error)) from None
+        raise DatastoreError(str(error)) from None
 
 
 def _run(settings: DatabaseSettings, work: Callable[[Connection], T]) -> T:
@@ -114,9 +114,9 @@ def _run(settings: DatabaseSettings, work: Callable[[Connection], T]) -> T:
         if settings.path is not None:
             return _run_in_file(settings.path, settings.timeout, work)
         return _run_on_server(settings, work)
-    except Unavailable as error:
+    except DatastoreUnavailable as error:
         raise StartError(f"cannot open the datastore: {error}") from None
-    except StoreError as error:
+    except DatastoreError as error:
         raise StartError(f"cannot migrate the datastore: {error}") from None
 
 
@@ -128,7 +128,7 @@ def _run_in_file(path: Path, timeout: float, work: Callable[[Connection], T]) ->
         with to_write(engine).begin() as connection:
             result = work(connection)
             if row := connection.exec_driver_sql("PRAGMA foreign_key_check").first():
-                raise Unavailable(f"{path}: a row of {row[0]} belongs to nothing")
+                raise DatastoreUnavailable(f"{path}: a row of {row[0]} belongs to nothing")
             return result
     except SQLAlchemyError as error:
         raise translate(error, str(path)) from error

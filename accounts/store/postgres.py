@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from accounts.store import schema
-from accounts.store.errors import Unavailable
+from accounts.store.errors import DatastoreUnavailable
 from accounts.store.failures import may_try_again, translate
 from accounts.store.generation import Generation, read_generation
 from accounts.store.settings import DatabaseSettings
@@ -45,7 +45,7 @@ class PostgresBackend:
         self._engine = make_engine(settings)
 
     def start(self, work: Callable[[Connection], T]) -> T:
-        """Read, before there is an event loop or in spite of it; raises `Unavailable`."""
+        """Read, before there is an event loop or in spite of it; raises `DatastoreUnavailable`."""
         return alone(self._settings, work)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -72,7 +72,7 @@ class PostgresBackend:
         raise AssertionError("unreachable")
 
     async def watch(self, generation: Generation) -> None:
-        """Listen for the writes of all processes, for ever; raises `Unavailable`."""
+        """Listen for the writes of all processes, for ever; raises `DatastoreUnavailable`."""
         with translated(self._where):
             async with self._listening() as connection:
                 raw = (await connection.get_raw_connection()).driver_connection
@@ -86,7 +86,7 @@ class PostgresBackend:
                         await connection.rollback()
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(ended.wait(), LOOK)
-        raise Unavailable(f"{self._where}: the connection was closed")
+        raise DatastoreUnavailable(f"{self._where}: the connection was closed")
 
     async def close(self) -> None:
         """Close all connections."""
@@ -148,7 +148,7 @@ def alone(settings: DatabaseSettings, work: Callable[[Connection], T]) -> T:
     """Do `work` in a transaction on a connection and an event loop of its own.
 
     It runs in another thread, so that an event loop that runs in this one is no obstacle; this
-    thread waits. Raises `Unavailable`.
+    thread waits. Raises `DatastoreUnavailable`.
     """
 
     async def run() -> T:

@@ -27,7 +27,14 @@ from sqlalchemy import (
     true,
 )
 
-from accounts.store.columns import Flag, Json, Number, Octets, Score, Text
+from accounts.store.columns import (
+    FlagColumn,
+    Json,
+    NumberColumn,
+    OctetsColumn,
+    ScoreColumn,
+    TextColumn,
+)
 
 CHANNEL = "gatepost_accounts"
 """The channel of PostgreSQL's NOTIFY; the payload is the generation."""
@@ -45,29 +52,29 @@ metadata = MetaData(
 
 def _id() -> Column[Any]:
     # SQLite numbers an INTEGER PRIMARY KEY by itself and has no IDENTITY
-    return Column("id", Number, Identity(), primary_key=True)
+    return Column("id", NumberColumn, Identity(), primary_key=True)
 
 
 def _of(table: str, name: str | None = None, **options: Any) -> Column[Any]:
     """Return a column that refers to a row of another table and goes with it."""
     reference = ForeignKey(f"{table}.id", ondelete="CASCADE")
-    return Column(name or f"{table}_id", Number, reference, **{"nullable": False, **options})
+    return Column(name or f"{table}_id", NumberColumn, reference, **{"nullable": False, **options})
 
 
 def _number(name: str, **options: Any) -> Column[Any]:
-    return Column(name, Number, **{"nullable": False, **options})
+    return Column(name, NumberColumn, **{"nullable": False, **options})
 
 
 def _text(name: str, **options: Any) -> Column[Any]:
-    return Column(name, Text, **{"nullable": False, **options})
+    return Column(name, TextColumn, **{"nullable": False, **options})
 
 
 def _flag(name: str, default: bool) -> Column[Any]:
-    return Column(name, Flag, nullable=False, server_default=true() if default else false())
+    return Column(name, FlagColumn, nullable=False, server_default=true() if default else false())
 
 
 def _version() -> Column[Any]:
-    return Column("version", Number, nullable=False, server_default=text("1"))
+    return Column("version", NumberColumn, nullable=False, server_default=text("1"))
 
 
 def _one_of(column: str, *values: str) -> CheckConstraint:
@@ -96,7 +103,7 @@ def _covering(table: str, *columns: str) -> Index:
 
 state = _table(
     "state",
-    Column("id", Number, primary_key=True, autoincrement=False),
+    Column("id", NumberColumn, primary_key=True, autoincrement=False),
     _number("generation"),
     CheckConstraint("id = 1", name="id"),
 )
@@ -107,7 +114,7 @@ domain = _table(
     _id(),
     _text("name", unique=True),
     _text("description", server_default=""),
-    Column("alias_of", Number, ForeignKey("domain.id", ondelete="RESTRICT"), index=True),
+    Column("alias_of", NumberColumn, ForeignKey("domain.id", ondelete="RESTRICT"), index=True),
     _text("catch_all", nullable=True),
     _flag("enabled", True),
     _number("max_mailboxes", nullable=True),
@@ -185,7 +192,7 @@ mailbox = _table(
 forward = _table(
     "forward",
     _of("mailbox", primary_key=True),
-    Column("position", Number, primary_key=True, autoincrement=False),
+    Column("position", NumberColumn, primary_key=True, autoincrement=False),
     _text("target", index=True),
     UniqueConstraint("mailbox_id", "target"),
     rowid=False,
@@ -220,7 +227,7 @@ send as it."""
 alias_target = _table(
     "alias_target",
     _of("alias", primary_key=True),
-    Column("position", Number, primary_key=True, autoincrement=False),
+    Column("position", NumberColumn, primary_key=True, autoincrement=False),
     _text("target", index=True),
     UniqueConstraint("alias_id", "target"),
     rowid=False,
@@ -269,8 +276,8 @@ preference = _table(
     _of("mailbox", primary_key=True, autoincrement=False),
     _flag("greylist", True),
     _flag("spam_check", True),
-    Column("spam_junk_score", Score),
-    Column("spam_reject_score", Score),
+    Column("spam_junk_score", ScoreColumn),
+    Column("spam_reject_score", ScoreColumn),
     _flag("virus_check", True),
     _version(),
 )
@@ -292,7 +299,7 @@ dkim_key = _table(
     _of("domain"),
     _text("selector"),
     _text("algorithm"),
-    Column("private", Octets, nullable=False),
+    Column("private", OctetsColumn, nullable=False),
     _text("public_record"),
     _text("state", server_default="new"),
     _version(),
@@ -323,7 +330,7 @@ remote_account = _table(
     _number("port"),
     _text("tls"),
     _text("login"),
-    Column("secret", Octets, nullable=False),
+    Column("secret", OctetsColumn, nullable=False),
     _text("folder", server_default="INBOX"),
     _text("destination", nullable=True),
     _number("interval"),
@@ -366,7 +373,7 @@ token = _table(
     "token",
     _id(),
     _text("name"),
-    Column("digest", Octets, nullable=False, unique=True),
+    Column("digest", OctetsColumn, nullable=False, unique=True),
     _text("scopes"),
     _of("administrator", nullable=True, index=True),
     _of("mailbox", nullable=True, index=True),

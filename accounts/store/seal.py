@@ -13,7 +13,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from accounts.store.errors import StoreError
+from accounts.store.errors import DatastoreError
 from gatepost.config.types import SecretFile
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ _ID = 4
 _NONCE = 12
 
 
-class SealError(StoreError):
+class SealError(DatastoreError):
     """A secret cannot be encrypted or decrypted; the message is for the administrator."""
 
 
-class Seal:
+class SecretSeal:
     """The keys, the present one first. A secret is bound to its `purpose`, which says whose it is.
 
     Without keys everything raises `SealError`.
@@ -43,7 +43,7 @@ class Seal:
         self._present = _id(keys[0]) if keys else b""
 
     @classmethod
-    def read(cls, file: SecretFile | None) -> Seal:
+    def read(cls, file: SecretFile | None) -> SecretSeal:
         """Read the keys from a file: a line of base64 for each; raises `SealError`."""
         if file is None:
             return cls([])

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Self, TypeVar
 
 from accounts.directory.fields import hashed
-from accounts.store.errors import Invalid, Unavailable
+from accounts.store.errors import DatastoreUnavailable, Invalid
 from accounts.store.file import OpenedFile, connect, explain
 from accounts.store.noted import clean
 from accounts.store.revisions import VERSION_TABLE, insist_on_revision
@@ -49,7 +49,7 @@ class SqliteTraces:
         traces = cls(file, timeout)
         try:
             traces._generation = traces._do(_check)
-        except Unavailable as error:
+        except DatastoreUnavailable as error:
             raise StartError(f"cannot open the datastore: {error}") from None
         return traces
 
@@ -102,7 +102,7 @@ class SqliteTraces:
             raise Invalid("", f"The database refuses it: {error}.") from error
         except sqlite3.Error as error:
             self._let_go()
-            raise Unavailable(f"{self._file.path}: {explain(error)}") from error
+            raise DatastoreUnavailable(f"{self._file.path}: {explain(error)}") from error
         except BaseException:
             self._let_go()
             raise

@@ -16,7 +16,7 @@ PATIENCE = 300.0
 less."""
 
 
-class Verdict(enum.Enum):
+class SnapshotVerdict(enum.Enum):
     """What to do with a snapshot that has arrived."""
 
     NEWER = "newer"
@@ -29,7 +29,7 @@ class Verdict(enum.Enum):
     """Refuse it for now."""
 
 
-class Held(NamedTuple):
+class HeldSnapshot(NamedTuple):
     """The snapshot that is in use: its generation or a later one that was seen to change nothing.
 
     `older_since` is when an older one was seen first, with nothing newer after it.
@@ -40,27 +40,29 @@ class Held(NamedTuple):
     older_since: float | None = None
 
 
-def judge(held: Held | None, generation: int, lineage: str, now: float) -> tuple[Held, Verdict]:
+def judge(
+    held: HeldSnapshot | None, generation: int, lineage: str, now: float
+) -> tuple[HeldSnapshot, SnapshotVerdict]:
     """Judge data of `generation` and `lineage`; returns what is held after it, and the verdict."""
-    new = Held(generation, lineage)
+    new = HeldSnapshot(generation, lineage)
     if held is None:
-        return new, Verdict.NEWER
+        return new, SnapshotVerdict.NEWER
     if lineage != held.lineage:
         # a database without any history yet is the same one before its first change
         replaced = bool(held.lineage) or generation < held.generation
-        return new, Verdict.REPLACED if replaced else Verdict.NEWER
+        return new, SnapshotVerdict.REPLACED if replaced else SnapshotVerdict.NEWER
     if generation >= held.generation:
-        return new, Verdict.NEWER
+        return new, SnapshotVerdict.NEWER
     if held.older_since is None:
-        return held._replace(older_since=now), Verdict.OLDER
+        return held._replace(older_since=now), SnapshotVerdict.OLDER
     if now - held.older_since < PATIENCE:
-        return held, Verdict.OLDER
-    return new, Verdict.RETURNED
+        return held, SnapshotVerdict.OLDER
+    return new, SnapshotVerdict.RETURNED
 
 
-def confirm(held: Held, generation: int, lineage: str) -> Held:
+def confirm(held: HeldSnapshot, generation: int, lineage: str) -> HeldSnapshot:
     """Return what is held after accounts has said that its content is current."""
     if lineage != held.lineage or generation < held.generation:
         # the content is the same, and the next one that differs is judged by what was seen before
         return held
-    return Held(generation, lineage)
+    return HeldSnapshot(generation, lineage)

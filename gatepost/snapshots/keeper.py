@@ -14,7 +14,7 @@ from gatepost.snapshots import disk
 from gatepost.snapshots.client import Fetched, FetchError
 from gatepost.snapshots.counts import CONFIRMED, FAILURES, FETCHED, GENERATION, RECORDS
 from gatepost.snapshots.form import SnapshotData, SnapshotError, parse
-from gatepost.snapshots.judge import Held, Verdict, confirm, judge
+from gatepost.snapshots.judge import HeldSnapshot, SnapshotVerdict, confirm, judge
 from gatepost.snapshots.settings import AccountsSource
 from gatepost.snapshots.share import SharedMemory
 
@@ -64,7 +64,7 @@ class SnapshotKeeper:
         self._log = log.bind(snapshot=name)
         self._clock = clock
         self._draw = draw
-        self._held: Held | None = None
+        self._held: HeldSnapshot | None = None
         self._tag = ""
         self._unsaved: SnapshotData | None = None
         self._failures = 0
@@ -103,7 +103,7 @@ class SnapshotKeeper:
         if self._check is not None:
             self._check(snapshot)
         held, verdict = judge(self._held, fetched.generation, fetched.lineage, self._clock())
-        if verdict is Verdict.OLDER:
+        if verdict is SnapshotVerdict.OLDER:
             before = self._held.generation if self._held else 0
             self._held = held
             return self._failed(
@@ -111,12 +111,12 @@ class SnapshotKeeper:
                 f"accounts has generation {fetched.generation}, after {before}: it lags behind, or "
                 "its database was restored by other means than gatepost accounts restore",
             )
-        if verdict in (Verdict.REPLACED, Verdict.RETURNED):
+        if verdict in (SnapshotVerdict.REPLACED, SnapshotVerdict.RETURNED):
             self._log.warning(
                 "the data of accounts were replaced by others, which are used now",
                 generation=fetched.generation,
                 before=None if self._held is None else self._held.generation,
-                same_database=verdict is Verdict.RETURNED,
+                same_database=verdict is SnapshotVerdict.RETURNED,
             )
         self._share.write(snapshot.data)
         self._held, self._tag, self._unsaved = held, snapshot.seal.tag, snapshot
@@ -182,6 +182,10 @@ class SnapshotKeeper:
         except SnapshotError:
             return
         seal = snapshot.seal
-        self._held, self._tag, self._unsaved = Held(seal.generation, seal.lineage), seal.tag, None
+        self._held, self._tag, self._unsaved = (
+            HeldSnapshot(seal.generation, seal.lineage),
+            seal.tag,
+            None,
+        )
         GENERATION.labels(self._name).set(seal.generation)
         RECORDS.labels(self._name).set(seal.records)

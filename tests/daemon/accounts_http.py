@@ -18,12 +18,12 @@ from accounts.http.application import application
 from accounts.http.context import FixedContext
 from accounts.http.server import HttpBounds, HttpServer, serve
 from accounts.http.settings import HttpSettings
-from accounts.lookup.ask import Answer, Ask
+from accounts.lookup.ask import Ask, AskAnswer
 from accounts.passwords import Password, PasswordSettings, PasswordWorkers, hash_password
 from accounts.sources.postgres import PostgresSource, connect_arguments
 from accounts.sources.sqlite import SqliteSource
 from accounts.store.database import Database
-from accounts.store.seal import Seal
+from accounts.store.seal import SecretSeal
 from accounts.store.settings import DatabaseSettings
 from accounts.store.transaction import Actor, Write
 from gatepost.daemon import listening_socket
@@ -34,7 +34,7 @@ from tests.unit.accounts.secrets_suite import ED25519
 
 SECRET = "correct horse staple"
 CHEAP = PasswordSettings(memory=8192, passes=1)
-SEAL = Seal([b"k" * 32])
+SEAL = SecretSeal([b"k" * 32])
 DEFAULT = HttpBounds()
 TIMEOUT = 60.0
 
@@ -85,7 +85,7 @@ class HttpServing(Closing):
     def _now(self) -> float:
         return self._loop.time() + 1_900_000_000
 
-    async def _ask(self, asks: tuple[Ask, ...], /) -> tuple[Answer, ...]:
+    async def _ask(self, asks: tuple[Ask, ...], /) -> tuple[AskAnswer, ...]:
         answers = self.source.ask(asks)
         return answers if isinstance(answers, tuple) else await answers
 

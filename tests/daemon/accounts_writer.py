@@ -11,7 +11,7 @@ import sys
 
 from accounts.directory import aliases, mailboxes
 from accounts.store.database import Database
-from accounts.store.errors import AlreadyThere, Unavailable
+from accounts.store.errors import AlreadyThere, DatastoreUnavailable
 from accounts.store.settings import DatabaseSettings
 from accounts.store.transaction import Actor, Write
 
@@ -30,7 +30,7 @@ async def main(url: str, name: str, count: int) -> None:
                     await database.write(Actor(name), work)
                 except AlreadyThere:  # kept, and the answer was lost
                     break
-                except Unavailable as error:
+                except DatastoreUnavailable as error:
                     sys.stdout.write(f"away: {error}\n")
                     sys.stdout.flush()
                     await asyncio.sleep(0.05)

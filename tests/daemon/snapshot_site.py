@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from accounts.directory import dkim_keys, domains
-from accounts.store.seal import Seal, new_key
+from accounts.store.seal import SecretSeal, new_key
 from gatepost.config import SecretFile
 from gatepost.key_pair import new_key as new_signing_key
 from msgauth.keys import SigningKey
@@ -36,7 +36,7 @@ class Site:
         folder.mkdir(parents=True, exist_ok=True)
         self.key_file.write_text(new_key() + "\n")
         self.key_file.chmod(0o600)
-        self.seal = Seal.read(SecretFile(self.key_file))
+        self.seal = SecretSeal.read(SecretFile(self.key_file))
         self.socket = folder / "snapshots.sock"
         self.accounts = AccountsDaemon(folder / "accounts")
         self.serve()

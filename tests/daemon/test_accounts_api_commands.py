@@ -15,7 +15,7 @@ import pytest
 from click.testing import Result
 
 from accounts.api_settings import ApiSettings
-from accounts.cli.office import Declined, Step
+from accounts.cli.office import Declined, OfficeStep
 from accounts.cli.remote_office import RemoteOffice
 from accounts.directory import administrators, aliases, domains, mailboxes, tokens
 from accounts.http.principals import AREAS
@@ -395,16 +395,16 @@ def test_of_two_changes_of_one_object_the_second_is_refused(service: Service) ->
     settings = ApiSettings(url=f"unix:{service.socket}", token_file=SecretFile(service.token))
     office = RemoteOffice(settings)
     alias = {"address": "a@example.org"}
-    (read,) = office.do(Step("get-alias", alias))
-    office.do(Step("change-alias", alias, {"description": "other"}, match=str(read.tag)))
+    (read,) = office.do(OfficeStep("get-alias", alias))
+    office.do(OfficeStep("change-alias", alias, {"description": "other"}, match=str(read.tag)))
     for step in (
-        Step("change-alias", alias, {"description": "second"}, match=str(read.tag)),
-        Step("remove-alias", alias, match=str(read.tag)),
+        OfficeStep("change-alias", alias, {"description": "second"}, match=str(read.tag)),
+        OfficeStep("remove-alias", alias, match=str(read.tag)),
     ):
         with pytest.raises(Declined, match="changed meanwhile") as caught:
             office.do(step)
         assert (caught.value.status, caught.value.exit_code) == (409, 1)
-    (read,) = office.do(Step("get-alias", alias))
+    (read,) = office.do(OfficeStep("get-alias", alias))
     assert read.body["description"] == "other"
     office.close()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from accounts.directory import mailboxes
-from accounts.store.errors import NotFound
+from accounts.store.errors import NoSuchObject
 from accounts.store.revisions import REVISIONS, VERSION_TABLE
 from gatepost.cli.__main__ import main
 from tests.daemon import accounts_postgres
@@ -79,7 +79,7 @@ def _call(line: list[str]) -> tuple[int, str, str]:
 def has(gate: AccountsDaemon, address: str) -> bool:
     try:
         gate.read(lambda connection: mailboxes.get(connection, address))
-    except NotFound:
+    except NoSuchObject:
         return False
     return True
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from accounts.dnscheck import Level, Report, check, one_by_one, solve_together
+from accounts.dnscheck import DomainReport, FindingLevel, check, one_by_one, solve_together
 from gatepost.config import DnsSettings
 from gatepost.dns import AsyncResolver, Resolver
 from msgauth import Rcode, solve
@@ -31,8 +31,8 @@ def settings(server: DnsServer) -> DnsSettings:
     return DnsSettings(nameservers=(server.address,), timeout=TIMEOUT)
 
 
-def at_once(server: DnsServer) -> Report:
-    async def run() -> Report:
+def at_once(server: DnsServer) -> DomainReport:
+    async def run() -> DomainReport:
         resolver = AsyncResolver(settings(server))
         try:
             return await solve_together(check("example.org", expectations()), resolver.resolve)
@@ -44,7 +44,7 @@ def at_once(server: DnsServer) -> Report:
 
 def test_a_domain_is_checked_over_the_network(server: DnsServer) -> None:
     made = at_once(server)
-    assert [one for one in made.findings if one.level is not Level.OK] == []
+    assert [one for one in made.findings if one.level is not FindingLevel.OK] == []
     assert server.asked("_imaps._tcp.example.org", "SRV") == 1
     assert server.asked("_25._tcp.mx1.example.org", "TLSA") == 1
     assert server.asked("example.org", "TXT") == 1
@@ -57,7 +57,7 @@ def test_a_domain_is_checked_over_the_network(server: DnsServer) -> None:
 def test_a_record_that_is_gone_is_missing(server: DnsServer) -> None:
     server.remove("ed._domainkey.example.org")
     made = at_once(server)
-    assert [one.name for one in made.findings if one.level is Level.ERROR] == [
+    assert [one.name for one in made.findings if one.level is FindingLevel.ERROR] == [
         "ed._domainkey.example.org"
     ]
 
@@ -66,8 +66,8 @@ def test_a_record_that_is_gone_is_missing(server: DnsServer) -> None:
 def test_a_server_that_fails_is_no_missing_record(server: DnsServer, behaviour: Behaviour) -> None:
     server.misbehave("ed._domainkey.example.org", behaviour)
     made = at_once(server)
-    assert [(one.name, one.level) for one in made.findings if one.level is not Level.OK] == [
-        ("ed._domainkey.example.org", Level.UNKNOWN)
+    assert [(one.name, one.level) for one in made.findings if one.level is not FindingLevel.OK] == [
+        ("ed._domainkey.example.org", FindingLevel.UNKNOWN)
     ]
 
 
@@ -83,6 +83,6 @@ def test_many_silent_names_cost_the_time_of_one(server: DnsServer) -> None:
     start = time.monotonic()
     made = at_once(server)
     elapsed = time.monotonic() - start
-    unknown = {one.name for one in made.findings if one.level is Level.UNKNOWN}
+    unknown = {one.name for one in made.findings if one.level is FindingLevel.UNKNOWN}
     assert unknown == set(silent)
     assert elapsed < len(silent) * TIMEOUT / 2

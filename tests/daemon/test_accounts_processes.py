@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select
 from accounts.directory import audit, domains
 from accounts.store import schema
 from accounts.store.database import Database
-from accounts.store.errors import Unavailable
+from accounts.store.errors import DatastoreUnavailable
 from accounts.store.settings import DatabaseSettings
 from gatepost.config.types import SecretFile
 from gatepost.errors import StartError
@@ -220,11 +220,11 @@ def test_a_server_that_goes_and_comes(server: PostgresServer, tmp_path: Path) ->
             desk.database.write(ME, enter),
         )
         results = await asyncio.gather(*calls, return_exceptions=True)
-        assert {type(result) for result in results} == {Unavailable}, results
+        assert {type(result) for result in results} == {DatastoreUnavailable}, results
         assert time.monotonic() - started < 30
 
     async def is_back() -> bool:
-        with contextlib.suppress(Unavailable):
+        with contextlib.suppress(DatastoreUnavailable):
             return (await desk.database.read(lambda c: domains.get(c, "example.org"))).id > 0
         return False
 
@@ -251,7 +251,7 @@ def test_a_server_that_is_away_at_the_start(server: PostgresServer) -> None:
     settings = accounts_postgres.make(server).model_copy(update={"timeout": 2.0})
     server.stop()
     desk = Desk(settings)
-    with pytest.raises(Unavailable):
+    with pytest.raises(DatastoreUnavailable):
         desk.read(domains.find)
     server.start()
     assert desk.read(domains.find) == []
@@ -264,7 +264,7 @@ def test_a_server_that_is_away_at_the_start(server: PostgresServer) -> None:
     desk = Desk(settings)
     server.start()
     for _ in range(2):
-        with pytest.raises(Unavailable, match="later version of Gatepost"):
+        with pytest.raises(DatastoreUnavailable, match="later version of Gatepost"):
             desk.read(domains.find)
     desk.close()
     with pytest.raises(StartError, match="later version of Gatepost"):
@@ -283,7 +283,7 @@ def test_a_password_that_is_wrong_is_no_answer(server: PostgresServer, tmp_path:
     file.chmod(0o600)
     secured = DatabaseSettings(url=settings.url, password_file=SecretFile(file))
     desk = Desk(secured)
-    with pytest.raises(Unavailable, match="password authentication failed"):
+    with pytest.raises(DatastoreUnavailable, match="password authentication failed"):
         desk.read(domains.find)
     # the file is read at each connection
     file.write_text("right\n")
@@ -291,6 +291,6 @@ def test_a_password_that_is_wrong_is_no_answer(server: PostgresServer, tmp_path:
     desk.close()
     file.chmod(0o604)
     desk = Desk(secured)
-    with pytest.raises(Unavailable, match="accessible to everybody"):
+    with pytest.raises(DatastoreUnavailable, match="accessible to everybody"):
         desk.read(domains.find)
     desk.close()

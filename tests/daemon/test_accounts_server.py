@@ -18,10 +18,16 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from accounts.listeners import auth_server, dict_server, socketmap_server, tcp_table_server
-from accounts.protocols.dovecot_auth import Accepted, Denied, Login, Unavailable, Verdict
-from accounts.protocols.dovecot_dict import DictLookup, Missing, Value
-from accounts.protocols.dovecot_dict import Request as DictRequest
-from accounts.protocols.table import Answer, Found, Lookup, NotFound, Temporary
+from accounts.protocols.dovecot_auth import Accepted, AuthRequest, AuthUnavailable, Denied, Verdict
+from accounts.protocols.dovecot_dict import DictLookup, DictValue, Missing
+from accounts.protocols.dovecot_dict import DictRequest as DictRequest
+from accounts.protocols.table import (
+    TableAnswer,
+    TableFound,
+    TableLookup,
+    TableNotFound,
+    TableTemporary,
+)
 from gatepost.daemon import ConnectionBounds, RequestServer
 from gatepost.daemon.request_connection import SETTLED
 from tests.daemon.accounts_serving import Client, Serving, bounds
@@ -30,17 +36,17 @@ from tests.testbed.waiting import wait_until
 Make = Callable[[], RequestServer[Any, Any]]
 
 
-def answer_at_once(event: Lookup) -> Answer:
+def answer_at_once(event: TableLookup) -> TableAnswer:
     name, _, rest = event.key.partition("@")
     if name == "nobody":
-        return NotFound()
+        return TableNotFound()
     if name == "away":
-        return Temporary("the database is away")
+        return TableTemporary("the database is away")
     if name == "broken":
         raise ValueError(rest)
     if name == "large":
-        return Found("x" * 90_000)
-    return Found(f"{event.table}:{event.key}")
+        return TableFound("x" * 90_000)
+    return TableFound(f"{event.table}:{event.key}")
 
 
 class Slow:
@@ -51,7 +57,7 @@ class Slow:
         self.asked: list[str] = []
         self.cancelled = 0
 
-    async def answer(self, event: Lookup) -> Answer:
+    async def answer(self, event: TableLookup) -> TableAnswer:
         self.asked.append(event.key)
         try:
             if event.key.startswith("slow@"):
@@ -94,11 +100,11 @@ Serve = Callable[..., Serving]
 
 
 def test_each_protocol_is_answered(serve: Serve) -> None:
-    def verdict(event: Login) -> Verdict:
+    def verdict(event: AuthRequest) -> Verdict:
         return Accepted(event.login) if event.password == "frop" else Denied()
 
-    def value(event: DictRequest) -> Value | Missing:
-        return Value(event.user) if isinstance(event, DictLookup) else Missing()
+    def value(event: DictRequest) -> DictValue | Missing:
+        return DictValue(event.user) if isinstance(event, DictLookup) else Missing()
 
     with serve(lambda: socketmap_server(answer_at_once), unix=True).connect() as client:
         assert client.ask("aliases", "anna@example.org") == "OK aliases:anna@example.org"
@@ -152,11 +158,14 @@ def test_requests_are_answered_in_their_order(serve: Serve) -> None:
 def test_a_request_that_breaks_the_handler_is_a_temporary_error(serve: Serve) -> None:
     before = counted("failed_total")
 
-    async def awaited(event: Lookup) -> Answer:
+    async def awaited(event: TableLookup) -> TableAnswer:
         await asyncio.sleep(0)
         return answer_at_once(event)
 
-    answers: list[Callable[[Lookup], Answer | Awaitable[Answer]]] = [answer_at_once, awaited]
+    answers: list[Callable[[TableLookup], TableAnswer | Awaitable[TableAnswer]]] = [
+        answer_at_once,
+        awaited,
+    ]
     for answer in answers:
         with serve(lambda answer=answer: socketmap_server(answer)).connect() as client:
             assert client.ask("domains", "broken@x") == "TEMP internal error"
@@ -175,12 +184,12 @@ def test_an_answer_that_takes_too_long_is_a_temporary_error(serve: Serve) -> Non
 
 
 def test_postfix_hears_nothing_when_nobody_knows_the_password(serve: Serve) -> None:
-    async def verdict(event: Login) -> Verdict:
+    async def verdict(event: AuthRequest) -> Verdict:
         if event.password == "never":
             await asyncio.Event().wait()
         if event.password == "broken":
             raise OSError
-        return Unavailable()
+        return AuthUnavailable()
 
     server = serve(lambda: auth_server(verdict, bounds(answer=0.2)))
     for password in (b"away", b"never", b"broken"):
@@ -273,10 +282,10 @@ def test_a_flood_is_answered_in_order_with_bounded_memory(serve: Serve) -> None:
     count = 5_000
     asked = 0
 
-    def answer(event: Lookup) -> Answer:
+    def answer(event: TableLookup) -> TableAnswer:
         nonlocal asked
         asked += 1
-        return Found(event.key)
+        return TableFound(event.key)
 
     server = serve(lambda: socketmap_server(answer), unix=True)
     keys = [f"{n:01000}" for n in range(count)]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from accounts.sieve import Rule, compile_rules, compile_stored, parse_rule
+from accounts.sieve import MailRule, compile_rules, compile_stored, parse_rule
 from tests.unit.accounts.sieve.generated import Row, rule_lists
 
 MESSAGE = b"""From: Anna <anna+lists@example.org>\r
@@ -40,7 +40,7 @@ def sievec(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(rule_lists)
-def test_pigeonhole_compiles_any_rules(tmp_path: Path, rules: list[Rule]) -> None:
+def test_pigeonhole_compiles_any_rules(tmp_path: Path, rules: list[MailRule]) -> None:
     script = compile_rules(rules)
     done = sievec(tmp_path, script)
     assert done.returncode == 0, f"{done.stderr}\n{script}"

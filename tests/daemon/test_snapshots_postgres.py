@@ -13,10 +13,10 @@ from accounts.directory import (
     preferences,
     sender_rights,
 )
-from accounts.lookup.terms import Terms
+from accounts.lookup.terms import LookupTerms
 from accounts.snapshots.contents import CONTENTS
 from accounts.snapshots.history import Changes, read_changes, read_history
-from accounts.store.seal import Seal
+from accounts.store.seal import SecretSeal
 from accounts.store.transaction import Write
 from gatepost.key_pair import new_key
 from tests.daemon import accounts_postgres
@@ -25,7 +25,7 @@ from tests.unit.accounts import files
 from tests.unit.accounts.desk import NOW, Desk
 from tests.unit.accounts.test_sender_snapshot import made
 
-SEAL = Seal([b"k" * 32])
+SEAL = SecretSeal([b"k" * 32])
 KEY = new_key("ed25519")
 
 
@@ -55,7 +55,7 @@ def test_both_databases_make_the_same(postgres: PostgresServer, tmp_path: Path) 
     for desk in desks:
         before = desk.read(read_history)
         desk.write(fill)
-        tags.append({name: made(desk, name, Terms(NOW), SEAL).seal.tag for name in CONTENTS})
+        tags.append({name: made(desk, name, LookupTerms(NOW), SEAL).seal.tag for name in CONTENTS})
         changes = desk.read(lambda connection, since=before: read_changes(connection, since))  # type: ignore[misc]
         assert all(content.is_concerned(changes) for content in CONTENTS.values())
         now = desk.read(read_history)

@@ -7,9 +7,9 @@ from random import Random
 from typing import Any
 
 from accounts.protocols.dovecot_auth import AuthConnection, Denied
-from accounts.protocols.dovecot_dict import DictConnection, Missing, Rows, Value
+from accounts.protocols.dovecot_dict import DictConnection, DictRows, DictValue, Missing
 from accounts.protocols.socketmap import SocketmapConnection
-from accounts.protocols.table import Found, NotFound, Temporary
+from accounts.protocols.table import TableFound, TableNotFound, TableTemporary
 from accounts.protocols.tcp_table import TcpTableConnection
 from gatepost.conversation import Answered, Conversation, StreamError
 from tests.fuzz.mutate import mutate, portions
@@ -35,13 +35,13 @@ _DIALOGUES: tuple[bytes, ...] = (
     b"S1\tshared/a\tb\x01n\nC1\nLa\x01tb\tc\nD2\nI0\t0\ta\tb\tc\n",
 )
 _REPLIES = (
-    Found("x"),
-    NotFound(),
-    Temporary("away"),
+    TableFound("x"),
+    TableNotFound(),
+    TableTemporary("away"),
     Denied("no"),
-    Value("x"),
+    DictValue("x"),
     Missing(),
-    Rows(()),
+    DictRows(()),
 )
 
 

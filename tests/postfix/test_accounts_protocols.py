@@ -11,7 +11,13 @@ import pytest
 
 from accounts.listeners import socketmap_server, tcp_table_server
 from accounts.protocols.socketmap import TABLES
-from accounts.protocols.table import Answer, Found, Lookup, NotFound, Temporary
+from accounts.protocols.table import (
+    TableAnswer,
+    TableFound,
+    TableLookup,
+    TableNotFound,
+    TableTemporary,
+)
 from tests.daemon.accounts_serving import Serving
 from tests.postfix.conftest import StartPostfix
 from tests.testbed import swaks
@@ -27,7 +33,7 @@ class Tables:
     """A handler with a few names in it, which remembers what it was asked."""
 
     def __init__(self) -> None:
-        self.asked: list[Lookup] = []
+        self.asked: list[TableLookup] = []
         self.away = False
         self.rows = {
             ("domains", "gatepost.test"): "gatepost.test",
@@ -38,18 +44,18 @@ class Tables:
             ("transport", "anna@gatepost.test"): "lmtp:inet:127.0.0.1:10024",
         }
 
-    def answer(self, event: Lookup) -> Answer:
+    def answer(self, event: TableLookup) -> TableAnswer:
         self.asked.append(event)
         if self.away:
-            return Temporary("the database is away")
+            return TableTemporary("the database is away")
         if event.key == "large@gatepost.test":
-            return Found("x" * 200_000)
+            return TableFound("x" * 200_000)
         if event.key == "99k@gatepost.test":
-            return Found("x" * 99_000)
+            return TableFound("x" * 99_000)
         if event.key == "broken@gatepost.test":
             raise ValueError(event.key)
         value = self.rows.get((event.table, event.key))
-        return NotFound() if value is None else Found(value)
+        return TableNotFound() if value is None else TableFound(value)
 
 
 @pytest.fixture
@@ -119,7 +125,7 @@ def test_postmap_asks(started: Started, tables: Tables) -> None:
     assert query("nobody@gatepost.test")[:2] == (1, "")
     tables.asked.clear()
     assert query("info+list@gatepost.test")[:2] == (1, "")
-    assert tables.asked == [Lookup("aliases", "info+list@gatepost.test")]  # and no part of it
+    assert tables.asked == [TableLookup("aliases", "info+list@gatepost.test")]  # and no part of it
 
 
 def test_every_table_of_a_socketmap(tables: Tables, postmap: Postmap) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from accounts.listeners import auth_server
-from accounts.protocols.dovecot_auth import Accepted, Denied, Login, Unavailable, Verdict
+from accounts.protocols.dovecot_auth import Accepted, AuthRequest, AuthUnavailable, Denied, Verdict
 from tests.daemon.accounts_serving import Serving, bounds
 from tests.postfix.conftest import StartPostfix
 from tests.testbed import swaks
@@ -31,17 +31,17 @@ class Logins:
     """A handler that knows Alice, and remembers what it was asked."""
 
     def __init__(self) -> None:
-        self.asked: list[Login] = []
+        self.asked: list[AuthRequest] = []
         self.mood = "well"
 
-    async def answer(self, event: Login) -> Verdict:
+    async def answer(self, event: AuthRequest) -> Verdict:
         self.asked.append(event)
         if self.mood == "broken":
             raise OSError("the database is away")
         if self.mood == "silent":
             await asyncio.Event().wait()
         if self.mood == "away":
-            return Unavailable()
+            return AuthUnavailable()
         if event.login.lower() != ALICE or event.password != SECRET:
             return Denied("" if self.mood == "well" else self.mood)
         return Accepted(ALICE)

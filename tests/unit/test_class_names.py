@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("msgauth", "gatepost", "milters", "policyd")
+PACKAGES = ("msgauth", "gatepost", "milters", "policyd", "accounts")
 
 
 def defined(source: str) -> Iterator[str]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from milters.keys.generate import new_key
+from gatepost.key_pair import new_key
 from tests.testbed import images
 from tests.testbed.certificate import self_signed
 from tests.testbed.container import Container

@@ -14,9 +14,9 @@ from accounts.http.models.base import (
     HasPassword,
     Input,
     NumberedPageQuery,
-    Output,
     PageQuery,
-    Time,
+    ResponseModel,
+    TimeField,
 )
 
 
@@ -37,7 +37,7 @@ class AdministratorAdd(AdministratorChange):
     password: str = Field(default=UNSET, description="The first password, in clear text.")
 
 
-class AdministratorOut(Output):
+class AdministratorOut(ResponseModel):
     """An administrator."""
 
     login: str
@@ -46,8 +46,8 @@ class AdministratorOut(Output):
     has_password: HasPassword
     enabled: bool
     version: int
-    created: Time
-    changed: Time
+    created: TimeField
+    changed: TimeField
 
 
 class AdministratorQuery(PageQuery):
@@ -72,7 +72,7 @@ class OwnTokenAdd(Input):
         max_length=MAX_SCOPES,
         description="As domains:read; none that the giver does not have.",
     )
-    expires: Time | None = Field(default=UNSET, description="It is worth nothing after it.")
+    expires: TimeField | None = Field(default=UNSET, description="It is worth nothing after it.")
 
 
 class TokenAdd(OwnTokenAdd):
@@ -82,7 +82,7 @@ class TokenAdd(OwnTokenAdd):
     mailbox: str | None = UNSET
 
 
-class TokenOut(Output):
+class TokenOut(ResponseModel):
     """A token, without its text."""
 
     id: int
@@ -90,9 +90,9 @@ class TokenOut(Output):
     scopes: list[str]
     administrator: str | None
     mailbox: str | None
-    expires: Time | None
-    created: Time
-    last_used: Time | None
+    expires: TimeField | None
+    created: TimeField
+    last_used: TimeField | None
 
 
 class TokenNew(TokenOut):
@@ -123,11 +123,11 @@ class AuditQuery(OwnAuditQuery):
     actor: str = Field(default=UNSET, description="The login that did it.")
 
 
-class AuditOut(Output):
+class AuditOut(ResponseModel):
     """An entry of the audit log."""
 
     id: int
-    at: Time
+    at: TimeField
     actor: str
     client: str | None
     action: str
@@ -135,7 +135,7 @@ class AuditOut(Output):
     details: dict[str, Any]
 
 
-class MeOut(Output):
+class MeOut(ResponseModel):
     """The one who asks."""
 
     name: str

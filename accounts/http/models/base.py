@@ -11,8 +11,8 @@ from accounts.directory.paging import PAGE
 MAX_LIMIT = 500
 """Objects of a page."""
 
-Time: TypeAlias = Annotated[int, Field(description="Seconds since the epoch.")]
-Octets: TypeAlias = Annotated[int, Field(description="Octets.")]
+TimeField: TypeAlias = Annotated[int, Field(description="Seconds since the epoch.")]
+OctetField: TypeAlias = Annotated[int, Field(description="Octets.")]
 HasPassword: TypeAlias = Annotated[
     bool,
     BeforeValidator(lambda stored: stored is not None),
@@ -37,7 +37,7 @@ class Input(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_without_defaults)
 
 
-class Output(BaseModel):
+class ResponseModel(BaseModel):
     """An answer, read from an object of the directory: fields that it does not name stay there."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from accounts.http.models.base import UNSET, Input, Output
+from accounts.http.models.base import UNSET, Input, ResponseModel
 
 MAX_OPERATIONS = 200
 """Operations of a batch."""
@@ -29,7 +29,7 @@ class BatchIn(Input):
     dry_run: bool = Field(default=False, description="Answer as if all were done, and undo it.")
 
 
-class BatchReply(Output):
+class BatchReply(ResponseModel):
     """The answer to one operation."""
 
     status: int

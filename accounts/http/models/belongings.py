@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from accounts.directory.app_passwords import PROTOCOLS
-from accounts.http.models.base import UNSET, Input, Output, Time
+from accounts.http.models.base import UNSET, Input, ResponseModel, TimeField
 from accounts.sieve import MAX_RULES
 
 
@@ -17,7 +17,7 @@ class SenderRightAdd(Input):
     sender: str = Field(description="An address, or @ and a domain.")
 
 
-class SenderRightOut(Output):
+class SenderRightOut(ResponseModel):
     """A right to send."""
 
     id: int
@@ -34,18 +34,18 @@ class AppPasswordAdd(Input):
         max_length=len(PROTOCOLS),
         description=f"Some of {', '.join(PROTOCOLS)}.",
     )
-    expires: Time | None = Field(default=UNSET, description="It lets nobody in after it.")
+    expires: TimeField | None = Field(default=UNSET, description="It lets nobody in after it.")
 
 
-class AppPasswordOut(Output):
+class AppPasswordOut(ResponseModel):
     """An app password, without the password."""
 
     mailbox: str
     name: str
     protocols: list[str]
-    expires: Time | None
-    created: Time
-    last_used: Time | None
+    expires: TimeField | None
+    created: TimeField
+    last_used: TimeField | None
     last_client: str | None = Field(description="The address that it was last used from.")
 
 
@@ -81,7 +81,7 @@ class RuleOrder(Input):
     )
 
 
-class RuleOut(Output):
+class RuleOut(ResponseModel):
     """A filter."""
 
     mailbox: str
@@ -106,7 +106,7 @@ class PreferencesChange(Input):
     virus_check: bool = Field(default=UNSET, description="Whether its mail is checked for viruses.")
 
 
-class PreferencesOut(Output):
+class PreferencesOut(ResponseModel):
     """Preferences. A score of null is that of the service."""
 
     greylist: bool
@@ -124,7 +124,7 @@ class ListedSenderAdd(Input):
     pattern: str = Field(description="An address, or @ and a domain.")
 
 
-class ListedSenderOut(Output):
+class ListedSenderOut(ResponseModel):
     """A sender that is allowed past the spam filter, or blocked."""
 
     mailbox: str
@@ -161,7 +161,7 @@ class RemoteSecret(Input):
     secret: str = Field(description="The password there.")
 
 
-class RemoteAccountOut(Output):
+class RemoteAccountOut(ResponseModel):
     """A remote account, without its password."""
 
     id: int
@@ -177,5 +177,5 @@ class RemoteAccountOut(Output):
     keep: bool
     enabled: bool
     version: int
-    created: Time
-    changed: Time
+    created: TimeField
+    changed: TimeField

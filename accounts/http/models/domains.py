@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from accounts.http.models.base import UNSET, Input, Octets, Output, PageQuery, Time
+from accounts.http.models.base import UNSET, Input, OctetField, PageQuery, ResponseModel, TimeField
 
 
 class DomainChange(Input):
@@ -20,8 +20,8 @@ class DomainChange(Input):
     enabled: bool = Field(default=UNSET, description="Whether mail is taken for it.")
     max_mailboxes: int | None = Field(default=UNSET, description="Mailboxes that it may have.")
     max_aliases: int | None = Field(default=UNSET, description="Aliases that it may have.")
-    max_quota: Octets | None = Field(default=UNSET, description="Largest quota of a mailbox.")
-    default_quota: Octets | None = Field(
+    max_quota: OctetField | None = Field(default=UNSET, description="Largest quota of a mailbox.")
+    default_quota: OctetField | None = Field(
         default=UNSET, description="Quota of a mailbox that is added without one."
     )
     transport: str | None = Field(
@@ -36,7 +36,7 @@ class DomainAdd(DomainChange):
     name: str = Field(description="Its name, in any script.")
 
 
-class DomainOut(Output):
+class DomainOut(ResponseModel):
     """A domain."""
 
     name: str = Field(description="Its name in A-labels.")
@@ -46,13 +46,13 @@ class DomainOut(Output):
     enabled: bool
     max_mailboxes: int | None
     max_aliases: int | None
-    max_quota: Octets | None
-    default_quota: Octets | None
+    max_quota: OctetField | None
+    default_quota: OctetField | None
     transport: str | None
     is_relay: bool
     version: int
-    created: Time
-    changed: Time
+    created: TimeField
+    changed: TimeField
 
 
 class DomainDetail(DomainOut):
@@ -79,7 +79,7 @@ class DkimKeyAdd(Input):
     )
 
 
-class DkimKeyOut(Output):
+class DkimKeyOut(ResponseModel):
     """A DKIM key, without its private part."""
 
     domain: str
@@ -89,9 +89,9 @@ class DkimKeyOut(Output):
     record_name: str = Field(description="The name of that record.")
     state: str = Field(description="new, active or retired.")
     version: int
-    created: Time
-    activated: Time | None
-    retired: Time | None
+    created: TimeField
+    activated: TimeField | None
+    retired: TimeField | None
 
 
 class DkimKeyQuery(Input):

@@ -5,14 +5,22 @@ from __future__ import annotations
 from pydantic import Field
 
 from accounts.directory.fields import MAX_TARGETS
-from accounts.http.models.base import UNSET, HasPassword, Input, Octets, Output, PageQuery, Time
+from accounts.http.models.base import (
+    UNSET,
+    HasPassword,
+    Input,
+    OctetField,
+    PageQuery,
+    ResponseModel,
+    TimeField,
+)
 
 
 class MailboxChange(Input):
     """The fields of a mailbox that can be changed."""
 
     display_name: str = Field(default=UNSET, description="The name of the person.")
-    quota: Octets | None = Field(
+    quota: OctetField | None = Field(
         default=UNSET, description="Most that it holds; without one there is no limit."
     )
     enabled: bool = Field(default=UNSET, description="Whether it is in use at all.")
@@ -39,14 +47,14 @@ class MailboxAdd(MailboxChange):
     password: str = Field(default=UNSET, description="The first password, in clear text.")
 
 
-class MailboxOut(Output):
+class MailboxOut(ResponseModel):
     """A mailbox."""
 
     address: str
     domain: str
     display_name: str
     has_password: HasPassword
-    quota: Octets | None
+    quota: OctetField | None
     enabled: bool
     may_login: bool
     may_send: bool
@@ -55,10 +63,10 @@ class MailboxOut(Output):
     keep_copy: bool
     store: str | None
     version: int
-    created: Time
-    changed: Time
-    password_changed: Time | None
-    last_login: Time | None
+    created: TimeField
+    changed: TimeField
+    password_changed: TimeField | None
+    last_login: TimeField | None
 
 
 class MailboxQuery(PageQuery):
@@ -90,7 +98,7 @@ class AliasChange(Input):
         default=UNSET, max_length=MAX_TARGETS, description="Addresses that it leads to."
     )
     enabled: bool = Field(default=UNSET, description="Whether it is in use.")
-    expires: Time | None = Field(default=UNSET, description="When it ends.")
+    expires: TimeField | None = Field(default=UNSET, description="When it ends.")
     members_may_send: bool = Field(
         default=UNSET, description="Whether its targets that are mailboxes may send as it."
     )
@@ -117,7 +125,7 @@ class AliasAdd(AliasChange):
     )
 
 
-class AliasOut(Output):
+class AliasOut(ResponseModel):
     """An alias."""
 
     address: str
@@ -125,12 +133,12 @@ class AliasOut(Output):
     is_wildcard: bool
     targets: list[str]
     enabled: bool
-    expires: Time | None
+    expires: TimeField | None
     members_may_send: bool
     description: str
     version: int
-    created: Time
-    changed: Time
+    created: TimeField
+    changed: TimeField
 
 
 class AliasQuery(PageQuery):

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from accounts.directory import app_passwords, remote_accounts, sender_rights
 from accounts.directory.remote_accounts import RemoteAccount
 from accounts.directory.sender_rights import SenderRight
-from accounts.http.call import Call, Reply
+from accounts.http.call import ApiReply, Call
 from accounts.http.models.base import NumberedPageQuery
 from accounts.http.models.belongings import (
     AppPasswordAdd,
@@ -28,7 +28,7 @@ from accounts.http.operation import Params, Reach, for_owner
 from accounts.http.paths import location
 from accounts.http.resources.kind import Kind
 from accounts.passwords import new_app_password
-from accounts.store.errors import NotFound
+from accounts.store.errors import NoSuchObject
 from accounts.store.transaction import Write
 
 _MAILBOX = "/mailboxes/{address}"
@@ -84,13 +84,13 @@ APP_PASSWORD = Kind(
 )
 
 
-async def add_app_password(call: Call) -> Reply:
+async def add_app_password(call: Call) -> ApiReply:
     """Add an app password; the answer alone has it."""
     text, hashed = new_app_password()
     values = call.changes
     made = await call.write(lambda w: app_passwords.add(w, call.address, password=hashed, **values))
     where = location(*APP_PASSWORD.place(made))
-    return Reply(asdict(made) | {"password": text}, location=where)
+    return ApiReply(asdict(made) | {"password": text}, location=where)
 
 
 def _find_remotes(connection: Connection, call: Call, limit: int) -> list[RemoteAccount]:
@@ -104,7 +104,7 @@ def _remote(connection: Connection, mailbox: str, text: str) -> RemoteAccount:
     for account in remote_accounts.find(connection, mailbox=mailbox, limit=most):
         if str(account.id) == text:
             return account
-    raise NotFound("This mailbox has no such remote account.")
+    raise NoSuchObject("This mailbox has no such remote account.")
 
 
 def _change_remote(
@@ -141,7 +141,7 @@ REMOTE = Kind(
 )
 
 
-async def set_secret(call: Call) -> Reply:
+async def set_secret(call: Call) -> ApiReply:
     """Set the password of a remote account."""
     seal = call.context.seal
 
@@ -149,7 +149,7 @@ async def set_secret(call: Call) -> Reply:
         before = REMOTE.expected(call, write, "change")
         return remote_accounts.set_secret(write, seal, before.id, call.body.secret, before.version)
 
-    return Reply.of(await call.write(work))
+    return ApiReply.of(await call.write(work))
 
 
 OPERATIONS = for_owner(

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from accounts.directory import administrators
 from accounts.directory.administrators import Administrator
 from accounts.http.authentication import attempts_name
-from accounts.http.call import Call, Reply
+from accounts.http.call import ApiReply, Call
 from accounts.http.models.administration import (
     AdministratorAdd,
     AdministratorChange,
@@ -50,7 +50,7 @@ ADMINISTRATOR = Kind(
 )
 
 
-async def change(call: Call) -> Reply:
+async def change(call: Call) -> ApiReply:
     """Change an administrator."""
 
     def work(write: Write) -> Administrator:
@@ -60,10 +60,10 @@ async def change(call: Call) -> Reply:
             _refuse_self(call, write, before, "administrator.change")
         return administrators.change(write, before.login, before.version, last=last, **values)
 
-    return Reply.of(await call.write(work))
+    return ApiReply.of(await call.write(work))
 
 
-async def remove(call: Call) -> Reply:
+async def remove(call: Call) -> ApiReply:
     """Remove an administrator."""
 
     def work(write: Write) -> None:
@@ -72,17 +72,17 @@ async def remove(call: Call) -> Reply:
         administrators.remove(write, before.login, before.version, last=call.query.last)
 
     await call.write(work)
-    return Reply()
+    return ApiReply()
 
 
-async def set_password(call: Call) -> Reply:
+async def set_password(call: Call) -> ApiReply:
     """Set the password of an administrator."""
     login = call.params["login"]
     made = await call.write(
         lambda write: administrators.change(write, login, None, password=call.prepared)
     )
     call.after(partial(call.context.attempts.forget_account, attempts_name(made.login)))
-    return Reply()
+    return ApiReply()
 
 
 def _refuse_self(call: Call, write: Write, found: Administrator, action: str) -> None:

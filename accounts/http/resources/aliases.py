@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from accounts.directory import aliases
 from accounts.directory.aliases import Alias
-from accounts.http.call import Call, Reply
+from accounts.http.call import ApiReply, Call
 from accounts.http.models.mailboxes import (
     AliasAdd,
     AliasOut,
@@ -56,7 +56,7 @@ ALIAS = Kind(
 )
 
 
-async def rename(call: Call) -> Reply:
+async def rename(call: Call) -> ApiReply:
     """Give an alias another address."""
 
     def work(write: Write) -> Alias:
@@ -64,7 +64,7 @@ async def rename(call: Call) -> Reply:
         return aliases.rename(write, before.address, call.body.address, before.version)
 
     made = await call.write(work)
-    return Reply.of(made, location=location(*ALIAS.place(made)))
+    return ApiReply.of(made, location=location(*ALIAS.place(made)))
 
 
 OPERATIONS = [

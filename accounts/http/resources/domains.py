@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from accounts.directory import dkim_keys, domains
 from accounts.directory.dkim_keys import DkimKey
 from accounts.directory.domains import Domain
-from accounts.http.call import Call, Reply
+from accounts.http.call import ApiReply, Call
 from accounts.http.models.domains import (
     DkimKeyAdd,
     DkimKeyOut,
@@ -66,7 +66,7 @@ DOMAIN = Kind(
 )
 
 
-async def get_domain(call: Call) -> Reply:
+async def get_domain(call: Call) -> ApiReply:
     """Read a domain, and how many objects it has."""
 
     def work(connection: Connection) -> tuple[Domain, dict[str, int]]:
@@ -79,7 +79,7 @@ async def get_domain(call: Call) -> Reply:
 
     found, counts = await call.read(work)
     shown = DomainOut.model_validate(found).model_dump() | counts
-    return Reply(shown, Reply.of(found).tag)
+    return ApiReply(shown, ApiReply.of(found).tag)
 
 
 KEY = Kind(
@@ -116,33 +116,33 @@ async def private_key(call: Call) -> bytes:
     raise Invalid("algorithm", "It is one of: rsa, ed25519.")
 
 
-async def add_key(call: Call) -> Reply:
+async def add_key(call: Call) -> ApiReply:
     """Add a key that is given, or a new one."""
     domain, selector, seal = call.params["domain"], call.body.selector, call.context.seal
     made = await call.write(
         lambda write: dkim_keys.add(write, seal, domain, selector, private=call.prepared)
     )
-    return Reply.of(made, location=location(*KEY.place(made)))
+    return ApiReply.of(made, location=location(*KEY.place(made)))
 
 
-async def activate_key(call: Call) -> Reply:
+async def activate_key(call: Call) -> ApiReply:
     """Sign with a key."""
 
     def work(write: Write) -> DkimKey:
         before = KEY.expected(call, write, "activate")
         return dkim_keys.activate(write, before.domain, before.selector, before.version)
 
-    return Reply.of(await call.write(work))
+    return ApiReply.of(await call.write(work))
 
 
-async def retire_key(call: Call) -> Reply:
+async def retire_key(call: Call) -> ApiReply:
     """Sign with a key no more."""
 
     def work(write: Write) -> DkimKey:
         before = KEY.expected(call, write, "retire")
         return dkim_keys.retire(write, before.domain, before.selector, before.version)
 
-    return Reply.of(await call.write(work))
+    return ApiReply.of(await call.write(work))
 
 
 OPERATIONS = [

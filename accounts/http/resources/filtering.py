@@ -6,7 +6,7 @@ from functools import partial
 
 from accounts.directory import listed_senders, preferences, sieve_rules
 from accounts.directory.preferences import Preferences
-from accounts.http.call import Call, Reply
+from accounts.http.call import ApiReply, Call
 from accounts.http.models.belongings import (
     ListedSenderAdd,
     ListedSenderOut,
@@ -43,17 +43,17 @@ RULE = Kind(
 )
 
 
-async def order_rules(call: Call) -> Reply:
+async def order_rules(call: Call) -> ApiReply:
     """Put the rules into another order."""
-    return Reply(await call.write(lambda w: sieve_rules.order(w, call.address, call.body.names)))
+    return ApiReply(await call.write(lambda w: sieve_rules.order(w, call.address, call.body.names)))
 
 
-async def get_preferences(call: Call) -> Reply:
+async def get_preferences(call: Call) -> ApiReply:
     """Read the preferences of a mailbox."""
-    return Reply.of(await call.read(lambda c: preferences.get(c, call.address)))
+    return ApiReply.of(await call.read(lambda c: preferences.get(c, call.address)))
 
 
-async def change_preferences(call: Call) -> Reply:
+async def change_preferences(call: Call) -> ApiReply:
     """Change the preferences of a mailbox."""
 
     def work(write: Write) -> Preferences:
@@ -62,7 +62,7 @@ async def change_preferences(call: Call) -> Reply:
             call.matching.expect(before)
             return preferences.change(write, call.address, before.version, **call.changes)
 
-    return Reply.of(await call.write(work))
+    return ApiReply.of(await call.write(work))
 
 
 _preferences = partial(

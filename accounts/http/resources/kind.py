@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from accounts.http.call import Call, Reply
-from accounts.http.models.base import Input, Output
+from accounts.http.call import ApiReply, Call
+from accounts.http.models.base import Input, ResponseModel
 from accounts.http.operation import PARAMETER, Operation, Params, Reach, path_targets
 from accounts.http.paths import location
 from accounts.store.transaction import Write
@@ -38,7 +38,7 @@ class Kind:
     area: str
     where: str
     one: str
-    gives: type[Output]
+    gives: type[ResponseModel]
     place: Callable[[Any], tuple[str | int, ...]]
     search: Callable[..., Any]
     fetch: Callable[..., Any] | None = None
@@ -140,21 +140,21 @@ class Kind:
 
     # what they do
 
-    async def find(self, call: Call) -> Reply:
+    async def find(self, call: Call) -> ApiReply:
         """List objects."""
         if self.order is None:
-            return Reply(await call.read(lambda connection: self.search(connection, call)))
+            return ApiReply(await call.read(lambda connection: self.search(connection, call)))
         return await call.page(
             lambda connection, limit: self.search(connection, call, limit), self.order
         )
 
-    async def get(self, call: Call) -> Reply:
+    async def get(self, call: Call) -> ApiReply:
         """Read an object."""
         assert self.fetch is not None  # noqa: S101
         fetch, key = self.fetch, self.key(call)
         return self.reply(await call.read(lambda connection: fetch(connection, *key)))
 
-    async def make(self, call: Call) -> Reply:
+    async def make(self, call: Call) -> ApiReply:
         """Add an object."""
         assert self.create is not None  # noqa: S101
         create, values = self.create, call.changes
@@ -165,7 +165,7 @@ class Kind:
         made = await call.write(lambda write: create(write, *where, **values))
         return self.reply(made, location=location(*self.place(made)))
 
-    async def modify(self, call: Call) -> Reply:
+    async def modify(self, call: Call) -> ApiReply:
         """Change an object."""
         assert self.alter is not None  # noqa: S101
         alter = self.alter
@@ -177,7 +177,7 @@ class Kind:
         made = await call.write(work)
         return self.reply(made, location=location(*self.place(made)))
 
-    async def discard(self, call: Call) -> Reply:
+    async def discard(self, call: Call) -> ApiReply:
         """Remove an object."""
         assert self.delete is not None  # noqa: S101
         delete = self.delete
@@ -190,7 +190,7 @@ class Kind:
             delete(write, *self.key(call), before.version)
 
         await call.write(work)
-        return Reply()
+        return ApiReply()
 
     # what operations of their own need
 
@@ -207,10 +207,12 @@ class Kind:
         """Return the parameters that name an object."""
         return tuple(self._param(call, name) for name in (*self._owner, *_names(self.one)))
 
-    def reply(self, made: Any, *, location: str | None = None) -> Reply:
+    def reply(self, made: Any, *, location: str | None = None) -> ApiReply:
         """Return the answer with an object."""
         return (
-            Reply.of(made, location=location) if self.is_versioned else Reply(made, None, location)
+            ApiReply.of(made, location=location)
+            if self.is_versioned
+            else ApiReply(made, None, location)
         )
 
     @property

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from accounts.directory import mailboxes
 from accounts.directory.mailboxes import Mailbox
-from accounts.http.call import Call, Reply
+from accounts.http.call import ApiReply, Call
 from accounts.http.models.mailboxes import (
     MailboxAdd,
     MailboxChange,
@@ -71,7 +71,7 @@ MAILBOX = Kind(
 )
 
 
-async def rename(call: Call) -> Reply:
+async def rename(call: Call) -> ApiReply:
     """Give a mailbox another address."""
 
     def work(write: Write) -> Mailbox:
@@ -82,16 +82,16 @@ async def rename(call: Call) -> Reply:
         )
 
     made = await call.write(work)
-    return Reply.of(made, location=location(*MAILBOX.place(made)))
+    return ApiReply.of(made, location=location(*MAILBOX.place(made)))
 
 
-async def set_password(call: Call) -> Reply:
+async def set_password(call: Call) -> ApiReply:
     """Set the password of a mailbox."""
     made = await call.write(
         lambda write: mailboxes.change(write, call.address, None, password=call.prepared)
     )
     call.after(partial(call.context.attempts.forget_account, made.address))
-    return Reply()
+    return ApiReply()
 
 
 OPERATIONS = [

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from accounts.directory import administrators, audit, mailboxes
-from accounts.directory.audit import Entry
+from accounts.directory.audit import AuditEntry
 from accounts.http.authentication import attempts_name
-from accounts.http.call import Call, Reply
+from accounts.http.call import ApiReply, Call
 from accounts.http.models.administration import (
     AuditOut,
     AuditQuery,
@@ -21,14 +21,14 @@ from accounts.http.models.administration import (
 )
 from accounts.http.operation import Operation, Params, Reach
 from accounts.http.principals import Role
-from accounts.store.errors import NotFound
+from accounts.store.errors import NoSuchObject
 from accounts.store.transaction import Write
 
 
-async def me(call: Call) -> Reply:
+async def me(call: Call) -> ApiReply:
     """Say who asks."""
     principal = call.principal
-    return Reply(
+    return ApiReply(
         {
             "name": principal.name,
             "role": principal.role.value,
@@ -39,11 +39,11 @@ async def me(call: Call) -> Reply:
     )
 
 
-async def set_own_password(call: Call) -> Reply:
+async def set_own_password(call: Call) -> ApiReply:
     """Set the password of the one who asks, who has to know the one before."""
     principal, name = call.principal, call.principal.name
     if principal.mailbox is None and principal.administrator is None:
-        raise NotFound("The token of a program has no password.")
+        raise NoSuchObject("The token of a program has no password.")
     await call.authentication.confirm(principal, call.body.current_password, call.client)
     password = await call.password_hash()
 
@@ -56,21 +56,21 @@ async def set_own_password(call: Call) -> Reply:
     await call.write(work)
     is_mailbox = principal.role is Role.MAILBOX
     call.context.attempts.forget_account(name if is_mailbox else attempts_name(name))
-    return Reply()
+    return ApiReply()
 
 
-async def find_entries(call: Call) -> Reply:
+async def find_entries(call: Call) -> ApiReply:
     """Read the audit log."""
     return await _entries(call, object=call.query.object, actor=call.query.actor)
 
 
-async def find_own_entries(call: Call) -> Reply:
+async def find_own_entries(call: Call) -> ApiReply:
     """Read the entries about the account of the one who asks."""
     return await _entries(call, object=call.principal.name)
 
 
-async def _entries(call: Call, **conditions: str | None) -> Reply:
-    def work(connection: Connection, limit: int) -> list[Entry]:
+async def _entries(call: Call, **conditions: str | None) -> ApiReply:
+    def work(connection: Connection, limit: int) -> list[AuditEntry]:
         query = call.query
         return audit.find(
             connection, since=query.since, before=query.before, limit=limit, **conditions

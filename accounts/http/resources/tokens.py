@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from accounts.directory import fields, tokens
-from accounts.directory.tokens import Token
+from accounts.directory.tokens import ApiToken
 from accounts.http.access import Forbidden
-from accounts.http.call import Call, Reply
+from accounts.http.call import ApiReply, Call
 from accounts.http.models.administration import (
     OwnTokenAdd,
     TokenAdd,
@@ -26,11 +26,11 @@ from accounts.http.operation import Operation, Reach
 from accounts.http.paths import location
 from accounts.http.principals import PROGRAM_SCOPES, SCOPES
 from accounts.http.resources.kind import Kind
-from accounts.store.errors import Invalid, NotFound
+from accounts.store.errors import Invalid, NoSuchObject
 from accounts.store.transaction import Write
 
 
-def _find(connection: Connection, call: Call, limit: int) -> list[Token]:
+def _find(connection: Connection, call: Call, limit: int) -> list[ApiToken]:
     query = call.query
     return tokens.find(
         connection,
@@ -61,27 +61,27 @@ TOKEN = Kind(
 )
 
 
-async def add(call: Call) -> Reply:
+async def add(call: Call) -> ApiReply:
     """Add a token; the answer alone has its text."""
     return await _add(call, call.changes)
 
 
-async def find_own(call: Call) -> Reply:
+async def find_own(call: Call) -> ApiReply:
     """List the tokens of the one who asks."""
 
-    def work(connection: Connection, limit: int) -> list[Token]:
+    def work(connection: Connection, limit: int) -> list[ApiToken]:
         after = call.query.after
         return tokens.find(connection, after=after, limit=limit, **_owner(call))
 
     return await call.page(work, lambda token: token.id)
 
 
-async def add_own(call: Call) -> Reply:
+async def add_own(call: Call) -> ApiReply:
     """Add a token for the one who asks."""
     return await _add(call, call.changes | _owner(call))
 
 
-async def remove_own(call: Call) -> Reply:
+async def remove_own(call: Call) -> ApiReply:
     """Remove a token of the one who asks."""
     owner = _owner(call)
 
@@ -89,23 +89,23 @@ async def remove_own(call: Call) -> Reply:
         with write.attempt("token.remove", call.params["id"]):
             found = tokens.get(write.connection, _number(call.params["id"]))
             if any(getattr(found, kind) != name for kind, name in owner.items()):
-                raise NotFound(f"There is no token {found.id}.")
+                raise NoSuchObject(f"There is no token {found.id}.")
         tokens.remove(write, found.id)
 
     await call.write(work)
-    return Reply()
+    return ApiReply()
 
 
-async def _add(call: Call, values: dict[str, Any]) -> Reply:
+async def _add(call: Call, values: dict[str, Any]) -> ApiReply:
     name, scopes = values.pop("name"), values["scopes"]
 
-    def work(write: Write) -> tuple[Token, str]:
+    def work(write: Write) -> tuple[ApiToken, str]:
         with write.attempt("token.add", name):
             _check_scopes(call, scopes)
             return tokens.add(write, name, **values)
 
     made, text = await call.write(work)
-    return Reply(asdict(made) | {"token": text}, location=location("tokens", made.id))
+    return ApiReply(asdict(made) | {"token": text}, location=location("tokens", made.id))
 
 
 def _check_scopes(call: Call, scopes: Sequence[str]) -> None:
@@ -119,7 +119,7 @@ def _check_scopes(call: Call, scopes: Sequence[str]) -> None:
 
 def _number(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 16:
-        raise NotFound("There is no such token.")
+        raise NoSuchObject("There is no such token.")
     return fields.number("id", int(text))
 
 
@@ -129,7 +129,7 @@ def _owner(call: Call) -> dict[str, str]:
     if principal.mailbox is not None:
         return {"mailbox": principal.mailbox}
     if principal.administrator is None:
-        raise NotFound("The token of a program has no tokens of its own.")
+        raise NoSuchObject("The token of a program has no tokens of its own.")
     return {"administrator": principal.name}
 
 

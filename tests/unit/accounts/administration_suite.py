@@ -109,7 +109,7 @@ class AdministrationSuite(DirectoryBase):
             )
         )
         assert secret.startswith("gp_")
-        assert made == tokens.Token(
+        assert made == tokens.ApiToken(
             id=made.id,
             name="backup",
             scopes=("domains:read", "mailboxes:read"),
@@ -121,7 +121,7 @@ class AdministrationSuite(DirectoryBase):
         )
         assert not any(secret in str(entry) for entry in filled.read(audit.find))
 
-        def shown(text: str, now: int = NOW) -> tokens.Token | None:
+        def shown(text: str, now: int = NOW) -> tokens.ApiToken | None:
             return filled.read(lambda c: tokens.find_by_text(c, text, now))
 
         assert shown(secret) == made

@@ -17,7 +17,7 @@ from accounts.directory import (
 )
 from accounts.sieve import parse_rule
 from accounts.store import schema
-from accounts.store.errors import AlreadyThere, Invalid, NotFound
+from accounts.store.errors import AlreadyThere, Invalid, NoSuchObject
 from accounts.store.transaction import Write
 from tests.unit.accounts.desk import HASH, NOW, Desk
 from tests.unit.accounts.directory_base import DirectoryBase
@@ -50,7 +50,7 @@ class BelongingsSuite(DirectoryBase):
         filled.write(lambda w: sender_rights.remove(w, "anna@example.org", "info@example.net"))
         self.refused(
             filled,
-            NotFound,
+            NoSuchObject,
             lambda w: sender_rights.remove(w, "anna@example.org", "info@example.net"),
         )
 
@@ -285,6 +285,6 @@ class BelongingsSuite(DirectoryBase):
         )
         self.refused(
             filled,
-            NotFound,
+            NoSuchObject,
             lambda w: listed_senders.remove(w, "anna@example.org", "block", "friend@example.net"),
         )

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from accounts.directory import audit, domains, mailboxes
 from accounts.store import migrate, schema
 from accounts.store.database import Database
-from accounts.store.errors import AlreadyThere, Invalid, NotFound, StoreError
+from accounts.store.errors import AlreadyThere, DatastoreError, Invalid, NoSuchObject
 from accounts.store.revisions import REVISIONS
 from accounts.store.settings import DatabaseSettings
 from accounts.store.transaction import Actor, Write
@@ -47,7 +47,7 @@ class DatabaseSuite:
     def test_a_write_returns_what_was_done_and_it_is_kept(self, desk: Desk) -> None:
         assert desk.write(enter) == "done"
         (entry,) = desk.read(audit.find)
-        assert entry == audit.Entry(
+        assert entry == audit.AuditEntry(
             entry.id, NOW, ME.name, ME.client, "test", "something", {"field": ["a", "b"]}
         )
 
@@ -140,7 +140,7 @@ class DatabaseSuite:
         def write(connection: Connection) -> None:
             connection.execute(insert(schema.audit).values(ENTRY))
 
-        with contextlib.suppress(StoreError):  # PostgreSQL refuses it
+        with contextlib.suppress(DatastoreError):  # PostgreSQL refuses it
             desk.read(write)
         assert desk.read(audit.find) == []
 
@@ -374,7 +374,7 @@ class DatabaseSuite:
             connection.execute(text("SELECT * FROM nowhere"))
 
         for call in (desk.database.read, desk.database.record):
-            with pytest.raises(StoreError) as caught:
+            with pytest.raises(DatastoreError) as caught:
                 desk.run(call(nonsense))
             assert "\n" not in str(caught.value)
             assert isinstance(caught.value.__cause__, DBAPIError)
@@ -382,7 +382,7 @@ class DatabaseSuite:
         assert desk.write(enter) == "done"
 
     def test_not_found_is_no_unavailable(self, desk: Desk) -> None:
-        with pytest.raises(NotFound):
+        with pytest.raises(NoSuchObject):
             desk.read(lambda connection: domains.get(connection, "example.org"))
 
 

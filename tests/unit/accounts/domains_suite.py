@@ -14,7 +14,7 @@ from accounts.directory import (
     preferences,
     sieve_rules,
 )
-from accounts.store.errors import AlreadyThere, Conflict, Invalid, NotFound
+from accounts.store.errors import AlreadyThere, Conflict, Invalid, NoSuchObject
 from accounts.store.transaction import Write
 from tests.unit.accounts.desk import NOW, Desk
 from tests.unit.accounts.directory_base import DirectoryBase
@@ -126,7 +126,7 @@ class DomainsSuite(DirectoryBase):
         filled.write(lambda w: mailboxes.change(w, "anna@example.org", 1, enabled=False))
         self.refused(filled, Conflict, lambda w: mailboxes.remove(w, "anna@example.org", 1))
         filled.write(lambda w: mailboxes.remove(w, "anna@example.org", 2))
-        self.refused(filled, NotFound, lambda w: mailboxes.remove(w, "anna@example.org", 2))
+        self.refused(filled, NoSuchObject, lambda w: mailboxes.remove(w, "anna@example.org", 2))
 
     def test_alias_domains(self, filled: Desk) -> None:
         filled.domain("example.net")

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, select, update
 
 from accounts.directory import audit, dkim_keys, domains, mailboxes, remote_accounts, sealed
 from accounts.store import schema
-from accounts.store.errors import AlreadyThere, Conflict, Invalid, NotFound
-from accounts.store.seal import KEY, Seal, SealError
+from accounts.store.errors import AlreadyThere, Conflict, Invalid, NoSuchObject
+from accounts.store.seal import KEY, SealError, SecretSeal
 from accounts.store.transaction import Write
 from gatepost.key_pair import new_key
 from msgauth.keys import SigningKey
@@ -20,7 +20,7 @@ from tests.unit.accounts.directory_base import DirectoryBase
 
 OLD = bytes(range(KEY))
 NEW = bytes(reversed(range(KEY)))
-SEAL = Seal([OLD])
+SEAL = SecretSeal([OLD])
 RSA = new_key("rsa")
 ED25519 = new_key("ed25519")
 SECRET = "pässword' -- 😀"
@@ -154,7 +154,7 @@ class SecretsSuite(DirectoryBase):
         (found,) = filled.read(lambda c: remote_accounts.find(c, mailbox="anne@example.org"))
         assert filled.read(lambda c: remote_accounts.secret(c, SEAL, found)) == "x"
         filled.write(lambda w: remote_accounts.remove(w, made.id))
-        self.refused(filled, NotFound, lambda w: remote_accounts.remove(w, made.id))
+        self.refused(filled, NoSuchObject, lambda w: remote_accounts.remove(w, made.id))
 
     @pytest.mark.parametrize(
         ("kind", "values"),
@@ -197,7 +197,7 @@ class SecretsSuite(DirectoryBase):
 
     def test_without_a_key_file_nothing_is_kept(self, filled: Desk) -> None:
         def add(write: Write) -> None:
-            dkim_keys.add(write, Seal([]), "example.org", "s1", private=RSA)
+            dkim_keys.add(write, SecretSeal([]), "example.org", "s1", private=RSA)
 
         with pytest.raises(SealError, match="key_file"):
             filled.write(add)
@@ -217,20 +217,20 @@ class SecretsSuite(DirectoryBase):
         with pytest.raises(SealError, match=r"a\._domainkey\.example\.org is damaged, or was"):
             filled.read(lambda c: dkim_keys.private(c, SEAL, first))
         with pytest.raises(SealError, match="with a key that the key file does not have"):
-            filled.read(lambda c: dkim_keys.private(c, Seal([NEW]), second))
+            filled.read(lambda c: dkim_keys.private(c, SecretSeal([NEW]), second))
 
     def test_a_new_key_takes_over(self, filled: Desk) -> None:
         key, account = self.key(filled, "a"), self.account(filled)
 
-        def reseal(seal: Seal) -> Callable[[Write], int]:
+        def reseal(seal: SecretSeal) -> Callable[[Write], int]:
             return lambda write: sealed.reseal(write, seal)
 
         with pytest.raises(SealError, match="does not have"):
-            filled.write(reseal(Seal([NEW])))
+            filled.write(reseal(SecretSeal([NEW])))
         assert filled.read(lambda c: dkim_keys.private(c, SEAL, key)) == ED25519
-        assert filled.write(reseal(Seal([NEW, OLD]))) == 2
-        assert filled.write(reseal(Seal([NEW, OLD]))) == 0
-        for seal in (Seal([NEW]), Seal([NEW, OLD]), Seal([OLD, NEW])):
+        assert filled.write(reseal(SecretSeal([NEW, OLD]))) == 2
+        assert filled.write(reseal(SecretSeal([NEW, OLD]))) == 0
+        for seal in (SecretSeal([NEW]), SecretSeal([NEW, OLD]), SecretSeal([OLD, NEW])):
             assert filled.read(lambda c: dkim_keys.private(c, seal, key)) == ED25519  # noqa: B023
             found = filled.read(lambda c: remote_accounts.secret(c, seal, account))  # noqa: B023
             assert found == SECRET

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from accounts.address import (
     MAX_ADDRESS,
     MAX_LOCAL_PART,
-    Address,
-    AddressError,
+    AccountAddress,
+    AccountAddressError,
     parse_alias_address,
     parse_domain,
     parse_mailbox_address,
@@ -67,7 +67,7 @@ def test_domains(text: str, domain: str) -> None:
     ],
 )
 def test_no_domains(text: str) -> None:
-    with pytest.raises(AddressError):
+    with pytest.raises(AccountAddressError):
         parse_domain(text)
 
 
@@ -87,7 +87,7 @@ def test_no_domains(text: str) -> None:
 def test_addresses(text: str, address: str) -> None:
     parsed = parse_mailbox_address(text)
     assert str(parsed) == address
-    assert parsed == Address(*address.rsplit("@", 1))
+    assert parsed == AccountAddress(*address.rsplit("@", 1))
     assert parse_alias_address(text) == parsed
 
 
@@ -132,8 +132,8 @@ def test_addresses(text: str, address: str) -> None:
         "anna@exa mple.org",
     ],
 )
-def test_no_addresses(parse: Callable[[str], Address], text: str) -> None:
-    with pytest.raises(AddressError) as caught:
+def test_no_addresses(parse: Callable[[str], AccountAddress], text: str) -> None:
+    with pytest.raises(AccountAddressError) as caught:
         parse(text)
     assert str(caught.value).isascii()
     assert len(str(caught.value)) < 300
@@ -154,14 +154,14 @@ def test_no_addresses(parse: Callable[[str], Address], text: str) -> None:
 )
 def test_no_names_of_ours(text: str) -> None:
     for parse in (parse_mailbox_address, parse_alias_address):
-        with pytest.raises(AddressError):
+        with pytest.raises(AccountAddressError):
             parse(text)
 
 
 def test_an_alias_has_wildcards() -> None:
     for text in ("*@example.org", "sales-*@example.org", "a.*.b@example.org"):
         assert str(parse_alias_address(text.upper())) == text
-        with pytest.raises(AddressError):
+        with pytest.raises(AccountAddressError):
             parse_mailbox_address(text)
 
 
@@ -183,7 +183,7 @@ def test_targets(text: str, target: str) -> None:
 
 @pytest.mark.parametrize("text", ['"a\nb"@x.example', '"a\0"@x.example', '"a"b"@x.example'])
 def test_no_targets(text: str) -> None:
-    with pytest.raises(AddressError):
+    with pytest.raises(AccountAddressError):
         parse_target(text)
 
 
@@ -192,7 +192,7 @@ def test_any_text_gives_an_address_in_its_own_form_or_an_error(text: str) -> Non
     for parse in PARSERS:
         try:
             address = parse(text)
-        except AddressError:
+        except AccountAddressError:
             continue
         assert parse(str(address)) == address
         assert address.local == unicodedata.normalize("NFC", address.local)
@@ -208,7 +208,7 @@ def test_any_text_gives_an_address_in_its_own_form_or_an_error(text: str) -> Non
 def test_case_makes_no_difference_in_names_of_ours(local: str) -> None:
     try:
         address = parse_mailbox_address(f"{local}@example.org")
-    except AddressError:
+    except AccountAddressError:
         return
     if local.isascii():
         assert parse_mailbox_address(f"{local.upper()}@EXAMPLE.ORG") == address

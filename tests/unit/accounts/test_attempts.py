@@ -13,11 +13,11 @@ from accounts.attempt_settings import MAX_HOLD, AttemptSettings
 from accounts.attempts import (
     IN_FLIGHT,
     SAME,
+    AttemptDecision,
+    AttemptKind,
     Attempts,
-    Client,
-    Decision,
-    Kind,
-    Rule,
+    ClientAddress,
+    DelayRule,
     Seen,
     forget,
     reserve,
@@ -27,7 +27,7 @@ from accounts.attempts import (
 HOME = ipaddress.ip_address("192.0.2.10")
 AWAY = ipaddress.ip_address("198.51.100.7")
 ANNA = "anna@example.org"
-RULE = Rule(5, 1.0, 300.0)
+RULE = DelayRule(5, 1.0, 300.0)
 
 
 def attempts(**changes: object) -> Attempts:
@@ -40,24 +40,24 @@ def attempt(
     now: float,
     *,
     account: str = ANNA,
-    client: Client | None = AWAY,
+    client: ClientAddress | None = AWAY,
     right: bool | None = False,
-) -> Decision:
+) -> AttemptDecision:
     """Make an attempt and end it at once, when it is let in."""
     decision = limits.decide(account, client, password.encode(), now)
-    if decision.kind is Kind.CHECK:
+    if decision.kind is AttemptKind.CHECK:
         limits.end(decision, right, now + decision.seconds)
     return decision
 
 
 def guess(
-    limits: Attempts, many: int, now: float, *, account: str = ANNA, client: Client = AWAY
+    limits: Attempts, many: int, now: float, *, account: str = ANNA, client: ClientAddress = AWAY
 ) -> float:
     """Guess so many different passwords as fast as it is allowed; return the time of the end."""
     for number in range(many):
         password = f"guess {number} {now}"
         decision = attempt(limits, password, now, account=account, client=client)
-        while decision.kind is Kind.LATER:
+        while decision.kind is AttemptKind.LATER:
             now += decision.seconds
             decision = attempt(limits, password, now, account=account, client=client)
         now += decision.seconds
@@ -105,12 +105,12 @@ def test_some_wrong_passwords_are_free_then_the_waits_grow() -> None:
     for number in range(9):
         decision = attempt(limits, f"wrong {number}", 100.0)
         waits.append((decision.kind, round(decision.seconds, 3)))
-    assert waits[:5] == [(Kind.CHECK, 0.0)] * 5
+    assert waits[:5] == [(AttemptKind.CHECK, 0.0)] * 5
     assert waits[5:] == [
-        (Kind.CHECK, 1.0),  # held for the rest of its second
-        (Kind.CHECK, 3.0),
-        (Kind.LATER, 7.0),  # longer than an attempt is held: a temporary error
-        (Kind.LATER, 7.0),  # and refused attempts make it no longer
+        (AttemptKind.CHECK, 1.0),  # held for the rest of its second
+        (AttemptKind.CHECK, 3.0),
+        (AttemptKind.LATER, 7.0),  # longer than an attempt is held: a temporary error
+        (AttemptKind.LATER, 7.0),  # and refused attempts make it no longer
     ]
 
 
@@ -119,9 +119,9 @@ def test_nobody_is_locked_out_for_good() -> None:
     limits = attempts()
     end = guess(limits, 60, 0.0)
     decision = limits.decide(ANNA, HOME, b"right", end)
-    assert decision.kind is Kind.LATER
+    assert decision.kind is AttemptKind.LATER
     assert decision.seconds <= 300.0
-    assert limits.decide(ANNA, HOME, b"right", end + 300.0).kind is Kind.CHECK
+    assert limits.decide(ANNA, HOME, b"right", end + 300.0).kind is AttemptKind.CHECK
 
 
 def test_guessing_is_slow() -> None:
@@ -130,7 +130,7 @@ def test_guessing_is_slow() -> None:
     now, tried = 0.0, 0
     while now < day:
         decision = attempt(limits, f"guess {tried}", now)
-        tried += decision.kind is Kind.CHECK
+        tried += decision.kind is AttemptKind.CHECK
         now += max(decision.seconds, 0.01)
     assert tried < 320
 
@@ -147,7 +147,7 @@ def test_the_same_wrong_password_counts_once() -> None:
     limits = attempts()
     for minute in range(600):
         decision = attempt(limits, "old password", 60.0 * minute)
-        assert (decision.kind, decision.seconds) == (Kind.CHECK, 0.0)
+        assert (decision.kind, decision.seconds) == (AttemptKind.CHECK, 0.0)
     assert attempt(limits, "new", 36000.0, right=True).seconds == 0.0
 
 
@@ -161,18 +161,18 @@ def test_a_wrong_password_that_was_counted_makes_nobody_wait() -> None:
         assert attempt(limits, "right", now, right=None).seconds == 0.0
     # where a password that was not wrong before reserves its time
     assert attempt(limits, "new", now + 300).seconds == 0.0
-    assert attempt(limits, "newer", now + 300).kind is Kind.LATER
+    assert attempt(limits, "newer", now + 300).kind is AttemptKind.LATER
 
 
 def test_the_same_wrong_password_is_not_checked_again_at_once() -> None:
     limits = attempts()
     attempt(limits, "old", 0.0)
-    assert attempt(limits, "old", 9.9).kind is Kind.REPEATED
-    assert attempt(limits, "old", 10.1).kind is Kind.CHECK
-    assert attempt(limits, "old", 10.2).kind is Kind.REPEATED
+    assert attempt(limits, "old", 9.9).kind is AttemptKind.REPEATED
+    assert attempt(limits, "old", 10.1).kind is AttemptKind.CHECK
+    assert attempt(limits, "old", 10.2).kind is AttemptKind.REPEATED
     # other wrong passwords do not prolong it
     attempt(limits, "other", 20.0)
-    assert attempt(limits, "old", 20.2).kind is Kind.CHECK
+    assert attempt(limits, "old", 20.2).kind is AttemptKind.CHECK
 
 
 def test_a_changed_password_is_checked_at_once() -> None:
@@ -181,7 +181,7 @@ def test_a_changed_password_is_checked_at_once() -> None:
     guess(limits, 9, 0.0)
     limits.forget_account(ANNA)
     assert (attempt(limits, "old", 1.0).kind, attempt(limits, "new", 1.0).seconds) == (
-        Kind.CHECK,
+        AttemptKind.CHECK,
         0.0,
     )
 
@@ -193,17 +193,17 @@ def test_attempts_at_the_same_time_wait_for_each_other() -> None:
         limits.decide(ANNA, ipaddress.ip_address(0xC6336400 + 256 * n), f"{n}".encode(), 0.0).kind
         for n in range(100)
     ]
-    assert kinds.count(Kind.CHECK) == 7
+    assert kinds.count(AttemptKind.CHECK) == 7
 
 
 def test_connections_of_one_program_do_not_wait_for_each_other() -> None:
     limits = attempts()
     decisions = [limits.decide(ANNA, AWAY, b"right", 0.0) for _ in range(SAME)]
-    assert all((d.kind, d.seconds) == (Kind.CHECK, 0.0) for d in decisions)
-    assert limits.decide(ANNA, AWAY, b"right", 0.0).kind is Kind.LATER  # a flood of them
+    assert all((d.kind, d.seconds) == (AttemptKind.CHECK, 0.0) for d in decisions)
+    assert limits.decide(ANNA, AWAY, b"right", 0.0).kind is AttemptKind.LATER  # a flood of them
     for decision in decisions:
         limits.end(decision, right=True, now=0.1)
-    assert limits.decide(ANNA, AWAY, b"right", 0.2).kind is Kind.CHECK
+    assert limits.decide(ANNA, AWAY, b"right", 0.2).kind is AttemptKind.CHECK
 
 
 def test_an_attempt_without_a_result_counts_nothing() -> None:
@@ -222,9 +222,10 @@ def test_a_known_network_never_waits_for_guesses_from_elsewhere() -> None:
     neighbour = ipaddress.ip_address("192.0.2.200")
     for client in (HOME, neighbour):
         decision = attempt(limits, "right", end, client=client, right=True)
-        assert (decision.kind, decision.seconds) == (Kind.CHECK, 0.0)
+        assert (decision.kind, decision.seconds) == (AttemptKind.CHECK, 0.0)
     assert (
-        attempt(limits, "right", end, client=ipaddress.ip_address("192.0.3.1")).kind is Kind.LATER
+        attempt(limits, "right", end, client=ipaddress.ip_address("192.0.3.1")).kind
+        is AttemptKind.LATER
     )
 
 
@@ -232,7 +233,7 @@ def test_guesses_from_a_known_network_wait_too() -> None:
     limits = attempts()
     attempt(limits, "right", 0.0, client=HOME, right=True)
     kinds = [attempt(limits, f"{n}", 1.0, client=HOME).kind for n in range(20)]
-    assert kinds.count(Kind.CHECK) == 7
+    assert kinds.count(AttemptKind.CHECK) == 7
 
 
 def test_logins_do_not_give_a_guesser_in_the_same_network_new_tries_each_time() -> None:
@@ -241,7 +242,7 @@ def test_logins_do_not_give_a_guesser_in_the_same_network_new_tries_each_time() 
     for second in range(3600):
         now = float(second)
         attempt(limits, "right", now, client=HOME, right=True)
-        tried += attempt(limits, f"guess {second}", now, client=HOME).kind is Kind.CHECK
+        tried += attempt(limits, f"guess {second}", now, client=HOME).kind is AttemptKind.CHECK
     assert tried < 12 * 15
 
 
@@ -259,13 +260,13 @@ def test_a_network_is_known_for_its_account_only_and_for_a_time() -> None:
     attempt(limits, "right", 0.0, client=HOME, right=True)
     for now, account in ((10.0, "bert@example.org"), (86400.0 + 10.0, ANNA)):
         end = guess(limits, 20, now, account=account, client=AWAY)
-        assert attempt(limits, "right", end, account=account, client=HOME).kind is Kind.LATER
+        assert attempt(limits, "right", end, account=account, client=HOME).kind is AttemptKind.LATER
 
 
 def test_people_without_an_address_have_the_limit_of_the_account() -> None:
     limits = attempts()
     kinds = [attempt(limits, f"{n}", 0.0, client=None).kind for n in range(20)]
-    assert kinds.count(Kind.CHECK) == 7
+    assert kinds.count(AttemptKind.CHECK) == 7
     # and guesses against many accounts do not stop the others
     for number in range(100):
         attempt(limits, "x", 0.0, client=None, account=f"a{number}@example.org")
@@ -280,7 +281,7 @@ def test_one_password_against_many_accounts_is_slowed_down() -> None:
     kinds = [
         attempt(limits, "Summer2026!", 0.0, account=f"user{n}@example.org").kind for n in range(60)
     ]
-    assert kinds.count(Kind.CHECK) == 22
+    assert kinds.count(AttemptKind.CHECK) == 22
 
 
 @pytest.mark.parametrize(
@@ -300,7 +301,7 @@ def test_what_a_network_is(first: str, second: str, same: bool) -> None:
             limits, "x", 0.0, account=f"u{number}@example.org", client=ipaddress.ip_address(first)
         )
     kind = attempt(limits, "x", 0.0, client=ipaddress.ip_address(second)).kind
-    assert (kind is Kind.LATER) == same
+    assert (kind is AttemptKind.LATER) == same
 
 
 def test_the_size_of_a_network_is_a_setting() -> None:
@@ -309,18 +310,18 @@ def test_the_size_of_a_network_is_a_setting() -> None:
         account = f"u{number}@example.org"
         for client in (AWAY, ipaddress.ip_address("2001:db8:1::1")):
             attempt(limits, "x", 0.0, account=account, client=client)
-    assert attempt(limits, "x", 0.0, client=AWAY + 1).kind is Kind.CHECK
+    assert attempt(limits, "x", 0.0, client=AWAY + 1).kind is AttemptKind.CHECK
     assert (
         attempt(limits, "y", 0.0, client=ipaddress.ip_address("2001:db8:1:ff::1")).kind
-        is Kind.LATER
+        is AttemptKind.LATER
     )
 
 
 def test_own_networks_have_no_limit_for_all_accounts_together() -> None:
     limits = attempts(unlimited=["198.51.100.7/32"])
     kinds = {attempt(limits, "x", 0.0, account=f"u{n}@example.org").kind for n in range(200)}
-    assert kinds == {Kind.CHECK}
-    assert [attempt(limits, f"{n}", 0.0).kind for n in range(20)].count(Kind.CHECK) == 7
+    assert kinds == {AttemptKind.CHECK}
+    assert [attempt(limits, f"{n}", 0.0).kind for n in range(20)].count(AttemptKind.CHECK) == 7
 
 
 def test_one_network_cannot_take_all_of_the_queue() -> None:
@@ -329,11 +330,11 @@ def test_one_network_cannot_take_all_of_the_queue() -> None:
         limits.decide(f"u{n}@example.org", AWAY, b"right", 0.0) for n in range(IN_FLIGHT + 10)
     ]
     kinds = [decision.kind for decision in decisions]
-    assert kinds == [Kind.CHECK] * IN_FLIGHT + [Kind.LATER] * 10
+    assert kinds == [AttemptKind.CHECK] * IN_FLIGHT + [AttemptKind.LATER] * 10
     for decision in decisions[:IN_FLIGHT]:
         assert decision.seconds == 0.0  # an office in the morning
         limits.end(decision, right=True, now=1.0)
-    assert limits.decide("new@example.org", AWAY, b"right", 1.0).kind is Kind.CHECK
+    assert limits.decide("new@example.org", AWAY, b"right", 1.0).kind is AttemptKind.CHECK
 
 
 # -- memory
@@ -364,11 +365,11 @@ def test_a_flood_of_names_and_networks_takes_bounded_memory() -> None:
 def test_a_flood_of_names_does_not_free_an_account_that_has_to_wait() -> None:
     limits = attempts(entries=100, free_network=10_000)
     end = guess(limits, 12, 0.0)
-    assert limits.decide(ANNA, HOME, b"next", end).kind is Kind.LATER
+    assert limits.decide(ANNA, HOME, b"next", end).kind is AttemptKind.LATER
     for number in range(1000):
         client = ipaddress.ip_address(0x0A000000 + 256 * number)
         attempt(limits, "x", end, account=f"u{number}@example.org", client=client)
-    assert limits.decide(ANNA, HOME, b"next", end).kind is Kind.LATER
+    assert limits.decide(ANNA, HOME, b"next", end).kind is AttemptKind.LATER
 
 
 def test_known_networks_are_bounded_for_each_account_and_in_all() -> None:
@@ -379,7 +380,9 @@ def test_known_networks_are_bounded_for_each_account_and_in_all() -> None:
         attempt(limits, "right", 1.0, client=client, right=True)
     # one account with many networks does not push out those of others
     end = guess(limits, 12, 2.0, account="bert@example.org", client=AWAY)
-    assert attempt(limits, "x", end, account="bert@example.org", client=HOME).kind is Kind.CHECK
+    assert (
+        attempt(limits, "x", end, account="bert@example.org", client=HOME).kind is AttemptKind.CHECK
+    )
     for number in range(300):
         attempt(limits, "right", end, client=HOME, right=True, account=f"u{number}@example.org")
     assert limits.size <= 5 * 100
@@ -408,7 +411,7 @@ EVENTS = st.lists(
 @given(EVENTS)
 @settings(max_examples=200, deadline=None)
 def test_whatever_happened_everybody_is_let_in_within_the_bound(
-    events: list[tuple[str, Client | None, str, float, bool | None]],
+    events: list[tuple[str, ClientAddress | None, str, float, bool | None]],
 ) -> None:
     limits = attempts()
     now = 0.0
@@ -416,10 +419,10 @@ def test_whatever_happened_everybody_is_let_in_within_the_bound(
         now += passed
         decision = attempt(limits, password, now, account=account, client=client, right=right)
         assert 0 <= decision.seconds <= 900.0 + MAX_HOLD
-        if decision.kind is Kind.CHECK:
+        if decision.kind is AttemptKind.CHECK:
             assert decision.seconds <= 5.0
     for account in (ANNA, "bert@example.org"):
         later = attempt(limits, "right one", now + 900.0 + MAX_HOLD, account=account, right=True)
-        assert (later.kind, later.seconds) == (Kind.CHECK, 0.0)
+        assert (later.kind, later.seconds) == (AttemptKind.CHECK, 0.0)
     for entry in limits.decide(ANNA, AWAY, b"right one", now + 1000.0).levels:
         assert sum(entry.entry.under_way.values()) == 1

@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import Connection
 
 from accounts.directory import aliases, domains, mailboxes
-from accounts.lookup.ask import AliasRow, Answer, Ask, DomainRow, MailboxRow
+from accounts.lookup.ask import AliasRow, Ask, AskAnswer, DomainRow, MailboxRow
 from accounts.lookup.drive import solve
-from accounts.lookup.find import Found, Kind, find
+from accounts.lookup.find import AddressMeaning, MeaningKind, find
 from accounts.lookup.key import read_key
-from accounts.lookup.terms import Terms
-from accounts.store.errors import AlreadyThere, Invalid, NotFound
+from accounts.lookup.terms import LookupTerms
+from accounts.store.errors import AlreadyThere, Invalid, NoSuchObject
 from accounts.store.transaction import Write
 from tests.unit.accounts import files
 from tests.unit.accounts.desk import Desk
@@ -46,8 +46,8 @@ class World:
             if one.is_wildcard:
                 self.wildcards.setdefault(one.domain, []).append(row)
 
-    def answer(self, asks: tuple[Ask, ...]) -> tuple[Answer, ...]:
-        tables: dict[str, Callable[[str], Answer]] = {
+    def answer(self, asks: tuple[Ask, ...]) -> tuple[AskAnswer, ...]:
+        tables: dict[str, Callable[[str], AskAnswer]] = {
             "domain": self.domains.get,
             "name": self.names.get,
             "wildcards": lambda name: tuple(self.wildcards.get(name, ())),
@@ -58,12 +58,12 @@ class World:
         """Return the place that an address leads to, and where mail goes from there."""
         key = read_key(address, "+")
         assert key is not None
-        found: Found = solve(find(key, Terms(now=0)), self.answer)
+        found: AddressMeaning = solve(find(key, LookupTerms(now=0)), self.answer)
         if found.mailbox is not None:
             return found.mailbox.address, found.mailbox.forwards
         if found.alias is not None:
             return found.alias.address, found.alias.targets
-        if found.kind is Kind.CATCH_ALL:
+        if found.kind is MeaningKind.CATCH_ALL:
             return f"catch-all to {found.target}", (found.target,)
         return address, ()
 
@@ -126,7 +126,7 @@ def test_no_change_makes_a_circle(tmp_path: Path, seed: int) -> None:
                 change(chance)(write)
             except Invalid as error:
                 circles += "circle" in str(error)
-            except (AlreadyThere, NotFound):
+            except (AlreadyThere, NoSuchObject):
                 pass
             else:
                 done += 1

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 from accounts.directory import domains
 from accounts.store import migrate
 from accounts.store.database import Database
-from accounts.store.errors import Unavailable
+from accounts.store.errors import DatastoreUnavailable
 from accounts.store.revisions import REVISIONS
 from accounts.store.settings import DatabaseSettings
 from accounts.store.sqlite import READERS
@@ -160,7 +160,9 @@ def test_one_that_writes_for_too_long_makes_it_fail_for_now(tmp_path: Path) -> N
     desk = Desk(settings)
     with sqlite3.connect(tmp_path / "accounts.db") as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(Unavailable, match="another process has been writing for too long"):
+        with pytest.raises(
+            DatastoreUnavailable, match="another process has been writing for too long"
+        ):
             desk.write(enter)
         other.rollback()
     assert desk.write(enter) == "done"
@@ -212,12 +214,12 @@ def test_a_file_that_is_gone_or_another_is_not_used(tmp_path: Path) -> None:
     desk = Desk(files.make(path))
     desk.domain()
     path.rename(aside)
-    with pytest.raises(Unavailable, match="No such file"):
+    with pytest.raises(DatastoreUnavailable, match="No such file"):
         desk.read(domains.find)
     files.make(path)
-    with pytest.raises(Unavailable, match="another file was put in its place"):
+    with pytest.raises(DatastoreUnavailable, match="another file was put in its place"):
         desk.read(domains.find)
-    with pytest.raises(Unavailable, match="another file was put in its place"):
+    with pytest.raises(DatastoreUnavailable, match="another file was put in its place"):
         desk.write(enter)
     aside.rename(path)
     assert [one.name for one in desk.read(domains.find)] == ["example.org"]

@@ -12,20 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.attempt_settings import AttemptSettings
-from accounts.attempts import Attempts, Kind
+from accounts.attempts import AttemptKind, Attempts
 from accounts.login import (
     AppPasswordUsed,
-    Check,
     LoggedIn,
     Login,
-    Outcome,
+    LoginOutcome,
+    PasswordCheck,
     Protocol,
     Reason,
     Upgrade,
     verify,
 )
 from accounts.login_driver import authenticate
-from accounts.lookup.ask import Answer, AppPasswordRow, Ask, DomainRow, LoginRow, Unavailable
+from accounts.lookup.ask import AppPasswordRow, Ask, AskAnswer, DomainRow, LoginRow, Unavailable
 from accounts.passwords import (
     Busy,
     Checked,
@@ -80,7 +80,7 @@ class World:
         self.slept: list[float] = []
         self.steps: list[object] = []
 
-    async def source(self, asks: tuple[Ask, ...]) -> tuple[Answer, ...]:
+    async def source(self, asks: tuple[Ask, ...]) -> tuple[AskAnswer, ...]:
         if not self.available:
             raise Unavailable
         self.steps.append(tuple(ask.table for ask in asks))
@@ -125,7 +125,7 @@ def workers() -> Iterator[PasswordWorkers]:
 
 def test_the_right_password() -> None:
     result = World().login()
-    assert (result.outcome, result.reason) == (Outcome.OK, Reason.OK)
+    assert (result.outcome, result.reason) == (LoginOutcome.OK, Reason.OK)
     assert result.address == "anna@example.org"
     assert result.row == row()
     assert result.app_password is None
@@ -145,7 +145,7 @@ def test_the_right_password() -> None:
 )
 def test_spellings_of_one_mailbox(login: str, default_domain: str) -> None:
     result = World().login(login, default_domain=default_domain)
-    assert (result.outcome, result.address) == (Outcome.OK, "anna@example.org")
+    assert (result.outcome, result.address) == (LoginOutcome.OK, "anna@example.org")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_spellings_of_one_mailbox(login: str, default_domain: str) -> None:
 def test_a_login_that_is_no_address(login: str) -> None:
     world = World()
     result = world.login(login)
-    assert (result.outcome, result.reason) == (Outcome.WRONG, Reason.MALFORMED_LOGIN)
+    assert (result.outcome, result.reason) == (LoginOutcome.WRONG, Reason.MALFORMED_LOGIN)
     assert result.address == ""  # it may be a password in the wrong field
     assert world.steps == []
 
@@ -167,7 +167,7 @@ def test_a_login_that_is_no_address(login: str) -> None:
 @pytest.mark.parametrize("password", ["", "a\0b", "x" * 2000, b"\0"])
 def test_a_password_that_cannot_be_one(password: str | bytes) -> None:
     result = World().login(password=password)
-    assert (result.outcome, result.reason) == (Outcome.WRONG, Reason.MALFORMED_PASSWORD)
+    assert (result.outcome, result.reason) == (LoginOutcome.WRONG, Reason.MALFORMED_PASSWORD)
 
 
 def test_wrong_ones() -> None:
@@ -188,7 +188,7 @@ def test_wrong_ones() -> None:
         ("none@example.org", "nope", Reason.NO_PASSWORD),
     ):
         result = world.login(login, password)
-        assert (result.outcome, result.reason, result.row) == (Outcome.WRONG, reason, None)
+        assert (result.outcome, result.reason, result.row) == (LoginOutcome.WRONG, reason, None)
         assert result.effects == ()
     problems = world.login("broken@example.org", "other").problems
     assert problems == ("the scheme NONE is not supported",)
@@ -205,7 +205,7 @@ def test_unknown_and_wrong_take_the_same_steps() -> None:
         answers = asyncio.run(world.source((Ask("domain", login[5:]), Ask("login", login))))
         kinds.append(type(verification.send(answers)))
         steps.append(kinds)
-    assert steps == [[tuple, Check]] * 3
+    assert steps == [[tuple, PasswordCheck]] * 3
 
 
 # -- app passwords
@@ -228,7 +228,7 @@ def test_unknown_and_wrong_take_the_same_steps() -> None:
 def test_app_passwords(password: str, protocol: Protocol, reason: Reason) -> None:
     result = World().login(password=password, protocol=protocol)
     assert result.reason == reason
-    assert (result.outcome is Outcome.OK) == (reason is Reason.OK)
+    assert (result.outcome is LoginOutcome.OK) == (reason is Reason.OK)
     assert (result.row is not None) == (reason is Reason.OK)
 
 
@@ -249,8 +249,8 @@ def test_the_use_of_an_app_password_is_noted_and_it_is_not_hashed_anew() -> None
 
 def test_a_mailbox_with_app_passwords_only() -> None:
     world = World(row(password=None))
-    assert world.login(password=PHONE).outcome is Outcome.OK
-    assert world.login(password=RIGHT).outcome is Outcome.WRONG
+    assert world.login(password=PHONE).outcome is LoginOutcome.OK
+    assert world.login(password=RIGHT).outcome is LoginOutcome.WRONG
 
 
 # -- what is allowed
@@ -275,7 +275,7 @@ def test_what_a_mailbox_may(changes: dict[str, Any], protocol: Protocol, reason:
     world = World(row(**changes))
     result = world.login(protocol=protocol)
     assert result.reason is reason
-    assert (result.outcome is Outcome.DISABLED) == (reason is not Reason.OK)
+    assert (result.outcome is LoginOutcome.DISABLED) == (reason is not Reason.OK)
     # somebody without the password is told nothing of it
     assert world.login(password="nope", protocol=protocol).reason is Reason.WRONG_PASSWORD
 
@@ -284,7 +284,7 @@ def test_a_domain_that_is_disabled() -> None:
     world = World(row(), row("anna@closed.example"))
     for login in ("anna@off.example", "anna@closed.example"):
         assert world.login(login).reason is Reason.DOMAIN_DISABLED
-        assert world.login(login, "nope").outcome is Outcome.WRONG
+        assert world.login(login, "nope").outcome is LoginOutcome.WRONG
 
 
 def test_a_disabled_login_is_no_wrong_password() -> None:
@@ -309,7 +309,7 @@ def test_a_disabled_login_is_no_wrong_password() -> None:
 def test_an_old_hash_is_to_be_replaced(stored: str, upgrade: bool) -> None:
     password = RIGHT if stored == STORED else "Käse-9 brot"
     result = World(row(password=stored)).login(password=password)
-    assert result.outcome is Outcome.OK
+    assert result.outcome is LoginOutcome.OK
     assert (Upgrade(7, stored) in result.effects) == upgrade
 
 
@@ -325,13 +325,13 @@ def test_no_upgrade_after_a_wrong_or_refused_login() -> None:
 def test_many_wrong_passwords_have_to_wait_and_are_then_refused_for_the_time_being() -> None:
     world = World()
     results = [world.login(password=f"wrong {n}") for n in range(9)]
-    assert [r.outcome for r in results] == [Outcome.WRONG] * 7 + [Outcome.TEMPORARY] * 2
+    assert [r.outcome for r in results] == [LoginOutcome.WRONG] * 7 + [LoginOutcome.TEMPORARY] * 2
     assert results[-1].reason is Reason.TOO_MANY_ATTEMPTS
     assert results[-1].seconds > 5
     assert world.slept == [1.0, 3.0]
     # the right one is not even checked, so that a guesser learns nothing
     assert world.login().reason is Reason.TOO_MANY_ATTEMPTS
-    assert world.login(now=NOW + 10).outcome is Outcome.OK
+    assert world.login(now=NOW + 10).outcome is LoginOutcome.OK
 
 
 def test_an_unknown_login_waits_just_as_long() -> None:
@@ -356,7 +356,7 @@ def test_a_mail_program_with_the_old_password() -> None:
     reasons = [world.login(password="old one", now=NOW + 60 * n).reason for n in range(30)]
     assert reasons == [Reason.WRONG_PASSWORD] * 30
     assert world.login(password="old one", now=NOW + 60 * 29 + 1).reason is Reason.REPEATED_PASSWORD
-    assert world.login(now=NOW + 60 * 30).outcome is Outcome.OK
+    assert world.login(now=NOW + 60 * 30).outcome is LoginOutcome.OK
     assert world.slept == []
 
 
@@ -365,9 +365,9 @@ def test_a_database_that_is_away_is_temporary_and_counts_nothing() -> None:
     world.available = False
     for _ in range(20):
         result = world.login()
-        assert (result.outcome, result.reason) == (Outcome.TEMPORARY, Reason.DATABASE)
+        assert (result.outcome, result.reason) == (LoginOutcome.TEMPORARY, Reason.DATABASE)
     world.available = True
-    assert world.login().outcome is Outcome.OK
+    assert world.login().outcome is LoginOutcome.OK
     assert world.slept == []
 
 
@@ -384,11 +384,11 @@ def test_a_full_queue_is_temporary_and_counts_nothing() -> None:
             settings=SETTINGS,
         )
         next(verification)
-        assert isinstance(verification.send((DomainRow("example.org"), row())), Check)
+        assert isinstance(verification.send((DomainRow("example.org"), row())), PasswordCheck)
         with pytest.raises(StopIteration) as stopped:
             verification.throw(Busy())
         assert stopped.value.value.reason is Reason.BUSY
-    assert world.login().outcome is Outcome.OK
+    assert world.login().outcome is LoginOutcome.OK
     assert world.slept == []
 
 
@@ -424,7 +424,7 @@ def test_a_client_that_leaves_meanwhile_counts_nothing() -> None:
     for number in range(4):
         asyncio.run(leave(number))
     decision = world.attempts.decide("anna@example.org", CLIENT, b"new", NOW)
-    assert (decision.kind, decision.seconds) == (Kind.CHECK, 0.0)
+    assert (decision.kind, decision.seconds) == (AttemptKind.CHECK, 0.0)
     assert len(decision.levels[0].entry.under_way) == 1
 
 
@@ -466,6 +466,6 @@ def test_only_a_right_password_of_an_enabled_mailbox_is_let_in(
     allowed = may_send if protocol is Protocol.SMTP else may_login
     is_right = password == PHONE and protocol in (Protocol.IMAP, Protocol.SMTP)
     is_anna = result.address == "anna@example.org"
-    assert (result.outcome is Outcome.OK) == (is_anna and enabled and allowed and is_right)
-    assert result.outcome is not Outcome.TEMPORARY
+    assert (result.outcome is LoginOutcome.OK) == (is_anna and enabled and allowed and is_right)
+    assert result.outcome is not LoginOutcome.TEMPORARY
     assert world.slept == []

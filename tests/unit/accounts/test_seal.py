@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from accounts.store.seal import Seal, SealError, new_key
+from accounts.store.seal import SealError, SecretSeal, new_key
 from gatepost.config.types import SecretFile
 
 A_KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 
-def read(path: Path, content: str, mode: int = 0o600) -> Seal:
+def read(path: Path, content: str, mode: int = 0o600) -> SecretSeal:
     path.write_text(content)
     path.chmod(mode)
-    return Seal.read(SecretFile(path))
+    return SecretSeal.read(SecretFile(path))
 
 
 def test_a_secret_is_read_again(tmp_path: Path) -> None:
@@ -27,13 +27,13 @@ def test_a_secret_is_read_again(tmp_path: Path) -> None:
 
 
 def test_a_secret_for_something_else_is_refused() -> None:
-    seal = Seal([bytes(32)])
+    seal = SecretSeal([bytes(32)])
     with pytest.raises(SealError, match="that is damaged, or was encrypted for something else"):
         seal.open(seal.close(b"secret", "this"), "that")
 
 
 def test_no_octet_can_be_changed() -> None:
-    seal = Seal([bytes(32)])
+    seal = SecretSeal([bytes(32)])
     sealed = seal.close(b"secret", "this")
     for place in range(len(sealed)):
         for damaged in (
@@ -77,9 +77,9 @@ def test_files_that_are_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for name in ("none", "fifo", "."):
         with pytest.raises(SealError, match="cannot read the key file"):
-            Seal.read(SecretFile(tmp_path / name))
+            SecretSeal.read(SecretFile(tmp_path / name))
 
 
 def test_without_a_key_file_nothing_can_be_kept() -> None:
     with pytest.raises(SealError, match=r"set key_file in \[accounts\.database\]"):
-        Seal.read(None).close(b"secret", "this")
+        SecretSeal.read(None).close(b"secret", "this")

@@ -19,12 +19,12 @@ from accounts.lookup import postfix
 from accounts.lookup.ask import Unresolvable
 from accounts.lookup.drive import solve
 from accounts.lookup.key import read_key
-from accounts.lookup.terms import Terms
+from accounts.lookup.terms import LookupTerms
 from accounts.snapshots.contents import CONTENTS, Outside
 from accounts.snapshots.making import make
 from accounts.sources.sqlite import SqliteSource
 from accounts.store.errors import RefusalError
-from accounts.store.seal import Seal
+from accounts.store.seal import SecretSeal
 from accounts.store.transaction import Write
 from gatepost.ownership import RightsUnknownError
 from gatepost.snapshots.form import SnapshotData, parse
@@ -44,9 +44,9 @@ ASKED = (
 FAR = "far.example"
 
 
-def made(desk: Desk, name: str, terms: Terms, seal: Seal | None = None) -> SnapshotData:
+def made(desk: Desk, name: str, terms: LookupTerms, seal: SecretSeal | None = None) -> SnapshotData:
     """Make a snapshot and read it as a daemon does."""
-    outside = Outside(terms, seal or Seal([]))
+    outside = Outside(terms, seal or SecretSeal([]))
     snapshot = desk.read(lambda connection: make(connection, name, CONTENTS[name], outside))
     return parse(unpacked(snapshot.packed), name)
 
@@ -101,7 +101,7 @@ def test_the_snapshot_answers_as_the_map(tmp_path: Path, seed: int, delimiter: s
     path = tmp_path / "accounts.db"
     desk = Desk(files.make(path))
     source = SqliteSource(path)
-    terms = Terms(NOW, delimiter)
+    terms = LookupTerms(NOW, delimiter)
     for name in DOMAINS[:2]:
         desk.domain(name)
     answered = 0
@@ -122,7 +122,7 @@ def test_the_snapshot_answers_as_the_map(tmp_path: Path, seed: int, delimiter: s
     assert answered > 50, "the map has to say something often enough"
 
 
-def agrees(owners: AccountOwners, source: SqliteSource, terms: Terms, address: str) -> bool:
+def agrees(owners: AccountOwners, source: SqliteSource, terms: LookupTerms, address: str) -> bool:
     """Compare both for one address; whether anybody may send as it."""
     sender = MailAddress.parse(address)
     try:
@@ -148,7 +148,7 @@ def test_who_owns_a_whole_domain_owns_every_address(tmp_path: Path) -> None:
     desk.mailbox("anna@a.example")
     desk.mailbox("bob@a.example")
     desk.write(lambda w: sender_rights.add(w, "bob@a.example", "@a.example"))
-    owners = AccountOwners(made(desk, "senders", Terms(NOW)))
+    owners = AccountOwners(made(desk, "senders", LookupTerms(NOW)))
     for domain in ("a.example", "b.example"):
         whole = MailAddress("", domain, f"@{domain}")
         assert owners.may_use("bob@a.example", whole)
@@ -167,7 +167,7 @@ def test_aliases_that_nobody_can_resolve_are_unknown(tmp_path: Path) -> None:
     desk.mailbox("anna@a.example")
     targets = ["anna@a.example"]
     desk.write(lambda w: aliases.add(w, "info@a.example", targets=targets, members_may_send=True))
-    terms = Terms(NOW, max_targets=1)
+    terms = LookupTerms(NOW, max_targets=1)
     owners = AccountOwners(made(desk, "senders", terms))
     with pytest.raises(RightsUnknownError, match=r"info@a\.example"):
         owners.may_use("anna@a.example", MailAddress.parse("info@a.example"))
@@ -196,7 +196,7 @@ def test_the_size_of_a_site(tmp_path: Path) -> None:
             mailboxes.add(write, f"user{number}@a.example")
 
     desk.write(fill)
-    snapshot = made(desk, "senders", Terms(NOW))
+    snapshot = made(desk, "senders", LookupTerms(NOW))
     assert snapshot.seal.records == count + 2
     assert hashlib.sha256(snapshot.data[: snapshot.data.rindex(b"\n", 0, -1) + 1]).hexdigest() == (
         snapshot.seal.tag

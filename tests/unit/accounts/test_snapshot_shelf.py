@@ -20,7 +20,7 @@ from accounts.directory import (
     preferences,
     sender_rights,
 )
-from accounts.lookup.terms import Terms
+from accounts.lookup.terms import LookupTerms
 from accounts.snapshots import making
 from accounts.snapshots.access import Access, TokenError, Tokens, access_of
 from accounts.snapshots.contents import CONTENTS, Outside
@@ -28,8 +28,8 @@ from accounts.snapshots.history import note_restore, read_history
 from accounts.snapshots.making import Made
 from accounts.snapshots.settings import SnapshotSettings
 from accounts.snapshots.shelf import SnapshotShelf
-from accounts.store.errors import Unavailable
-from accounts.store.seal import Seal
+from accounts.store.errors import DatastoreUnavailable
+from accounts.store.seal import SecretSeal
 from accounts.store.transaction import Write
 from gatepost.config import SecretFile
 from gatepost.key_pair import new_key
@@ -40,7 +40,7 @@ from tests.unit.accounts import files
 from tests.unit.accounts.desk import HASH, ME, NOW, OTHER_HASH, Desk
 from tests.unit.accounts.test_sender_snapshot import made, unpacked
 
-SEAL = Seal([b"k" * 32])
+SEAL = SecretSeal([b"k" * 32])
 
 
 class Bench:
@@ -57,7 +57,7 @@ class Bench:
         self.monotonic = 100.0
         self.shelf = SnapshotShelf(
             self.desk.database,
-            lambda: Outside(Terms(self.now, self.delimiter), self.seal),
+            lambda: Outside(LookupTerms(self.now, self.delimiter), self.seal),
             lambda: self.monotonic,
         )
         self.ended = asyncio.Event()
@@ -131,7 +131,7 @@ def test_a_change_concerns_those_that_have_it(bench: Bench, change: str) -> None
     assert {name for name in CONTENTS if before[name] != after[name]} == concerned
     # what is not made again is what would be made
     for name in CONTENTS:
-        anew = made(bench.desk, name, Terms(NOW), SEAL)
+        anew = made(bench.desk, name, LookupTerms(NOW), SEAL)
         assert anew.seal.tag == after[name]
 
 
@@ -180,7 +180,7 @@ def test_keys_that_are_active_have_their_private_part(bench: Bench) -> None:
 def test_a_key_that_cannot_be_unsealed_is_told_and_comes_with_the_right_key(bench: Bench) -> None:
     add_key(bench, "s")
     bench.write(lambda w: dkim_keys.activate(w, "example.org", "s"))
-    bench.seal = Seal([b"other key of 32 octets for tests"])
+    bench.seal = SecretSeal([b"other key of 32 octets for tests"])
     read = parse(unpacked(bench.get("dkim_keys").packed), "dkim_keys")
     assert "private" not in read.get("key:example.org/s")
     assert "the key file does not have" in read.get("key:example.org/s")["problem"]
@@ -318,11 +318,11 @@ def test_the_last_one_is_sent_while_the_database_is_away(
     bench.write(CHANGES["store"][0])
 
     async def away(_work: object) -> None:
-        raise Unavailable("away")
+        raise DatastoreUnavailable("away")
 
     monkeypatch.setattr(bench.desk.database, "read", away)
     assert bench.get("stores").tag == tag
-    with pytest.raises(Unavailable):
+    with pytest.raises(DatastoreUnavailable):
         bench.get("senders")
 
 

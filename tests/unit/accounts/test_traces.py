@@ -16,7 +16,7 @@ import pytest
 from accounts.directory import app_passwords, domains, mailboxes
 from accounts.store import migrate
 from accounts.store.database import Database
-from accounts.store.errors import Unavailable
+from accounts.store.errors import DatastoreUnavailable
 from accounts.store.file import OpenedFile
 from accounts.store.revisions import REVISIONS
 from accounts.store.settings import DatabaseSettings
@@ -126,17 +126,19 @@ def test_a_file_that_is_locked_or_replaced_is_away(file: Path) -> None:
         traces = SqliteTraces.open(OpenedFile(file), 0.05)
         other = sqlite3.connect(file, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(Unavailable, match="another process has been writing for too long"):
+        with pytest.raises(
+            DatastoreUnavailable, match="another process has been writing for too long"
+        ):
             await traces.note(LoginTraces({ANNA: 1}))
         other.execute("ROLLBACK")
         other.close()
         assert await traces.note(LoginTraces({ANNA: 1})) == []
         shutil.copy(file, file.with_suffix(".new"))
         os.replace(file.with_suffix(".new"), file)
-        with pytest.raises(Unavailable, match="another file was put in its place"):
+        with pytest.raises(DatastoreUnavailable, match="another file was put in its place"):
             await traces.last_change()
         file.unlink()
-        with pytest.raises(Unavailable, match="No such file"):
+        with pytest.raises(DatastoreUnavailable, match="No such file"):
             await traces.wait_for_change(0, 1)
         await traces.close()
 

@@ -12,11 +12,11 @@ import pytest
 
 from accounts import uses
 from accounts.directory import domains, mailboxes
-from accounts.login import LoggedIn, Login, Outcome, Reason, Upgrade
+from accounts.login import LoggedIn, Login, LoginOutcome, Reason, Upgrade
 from accounts.passwords import Password, PasswordSettings, PasswordWorkers
 from accounts.store import migrate
 from accounts.store.database import Database
-from accounts.store.errors import Unavailable
+from accounts.store.errors import DatastoreUnavailable
 from accounts.store.file import OpenedFile
 from accounts.store.settings import DatabaseSettings
 from accounts.store.transaction import Actor, Write
@@ -63,7 +63,7 @@ def stored(database: Database) -> Callable[[Any], str]:
 
 def login(row: int, at: int, *, upgrade: bool = False) -> Login:
     effects = (LoggedIn(row, at), *((Upgrade(row, OLD),) if upgrade else ()))
-    return Login(Outcome.OK, Reason.OK, ANNA, effects=effects)
+    return Login(LoginOutcome.OK, Reason.OK, ANNA, effects=effects)
 
 
 def test_the_latest_use_is_written_and_the_generation_stays(
@@ -116,17 +116,20 @@ def test_uses_wait_for_the_database_and_their_number_is_bounded(
             waiting = Uses(traces, lambda: pytest.fail("nothing is hashed"))
 
             async def away(work: object) -> None:
-                raise Unavailable("away")
+                raise DatastoreUnavailable("away")
 
             with monkeypatch.context() as patched:
                 patched.setattr(traces, "note", away)
                 for number in range(5):
                     one = Login(
-                        Outcome.OK, Reason.OK, f"u{number}@example.org", effects=(LoggedIn(1, 1),)
+                        LoginOutcome.OK,
+                        Reason.OK,
+                        f"u{number}@example.org",
+                        effects=(LoggedIn(1, 1),),
                     )
                     waiting.add(one, SECRET)
                 waiting.add(login(row, 200), SECRET)
-                with pytest.raises(Unavailable):
+                with pytest.raises(DatastoreUnavailable):
                     await waiting.flush()
             assert list(waiting._logins) == ["u3@example.org", "u4@example.org", ANNA]
             await waiting.flush()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from accounts.lookup.ask import Answer, Ask, DomainRow, Unavailable
+from accounts.lookup.ask import Ask, AskAnswer, DomainRow, Unavailable
 from accounts.sources.cache import StaleCache
-from accounts.vitals import Vitals
+from accounts.vitals import AccountsVitals
 from gatepost.metrics import Probes
 
 
@@ -17,7 +17,7 @@ class Source:
     def __init__(self) -> None:
         self.away = False
 
-    def ask(self, asks: Sequence[Ask]) -> tuple[Answer, ...]:
+    def ask(self, asks: Sequence[Ask]) -> tuple[AskAnswer, ...]:
         if self.away:
             raise Unavailable("disk on fire")
         return (None,) * len(asks)
@@ -33,7 +33,9 @@ class Bench:
         self.source = Source()
         self.cache = StaleCache()
         self.now = 1000.0
-        self.vitals = Vitals(self.source, self.cache, keep=60, tells=True, clock=lambda: self.now)
+        self.vitals = AccountsVitals(
+            self.source, self.cache, keep=60, tells=True, clock=lambda: self.now
+        )
         self.probes = Probes()
         self.vitals.add_probes(self.probes)
 

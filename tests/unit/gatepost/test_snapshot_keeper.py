@@ -15,7 +15,7 @@ from gatepost.snapshots import disk, keeper
 from gatepost.snapshots.client import Fetched, FetchError
 from gatepost.snapshots.feed import AccountsFeed
 from gatepost.snapshots.form import SnapshotData, SnapshotError, parse
-from gatepost.snapshots.judge import PATIENCE, Held, Verdict, confirm, judge
+from gatepost.snapshots.judge import PATIENCE, HeldSnapshot, SnapshotVerdict, confirm, judge
 from gatepost.snapshots.keeper import SnapshotKeeper
 from gatepost.snapshots.settings import AccountsSource
 from gatepost.snapshots.share import SharedMemory
@@ -211,13 +211,13 @@ def test_a_restored_database_is_followed_at_once_and_told(bench: Bench) -> None:
 def test_the_first_change_of_a_new_database_is_no_restore(bench: Bench) -> None:
     _, logs = bench.turn(sent("nothing", 0, ""), sent("one", 1, "aa"))
     assert {line["log_level"] for line in logs} == {"info"}
-    assert judge(Held(3, ""), 1, "aa", 0.0)[1] is Verdict.REPLACED
+    assert judge(HeldSnapshot(3, ""), 1, "aa", 0.0)[1] is SnapshotVerdict.REPLACED
 
 
 def test_a_confirmation_from_elsewhere_lowers_nothing() -> None:
-    assert confirm(Held(5, "aa"), 4, "aa") == Held(5, "aa")
-    assert confirm(Held(5, "aa"), 9, "bb") == Held(5, "aa")
-    assert confirm(Held(5, "aa", older_since=1.0), 9, "aa") == Held(9, "aa")
+    assert confirm(HeldSnapshot(5, "aa"), 4, "aa") == HeldSnapshot(5, "aa")
+    assert confirm(HeldSnapshot(5, "aa"), 9, "bb") == HeldSnapshot(5, "aa")
+    assert confirm(HeldSnapshot(5, "aa", older_since=1.0), 9, "aa") == HeldSnapshot(9, "aa")
 
 
 def test_nothing_changed_since_nothing_is_no_answer(bench: Bench) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from accounts.autoconfig.settings import AutoconfigSettings, Server
+from accounts.autoconfig.settings import AutoconfigSettings, MailServer
 from tests.unit.accounts.autoconfig.offered import ALL, HOST, settings
 
 
@@ -20,7 +20,7 @@ def test_servers_come_in_the_order_in_which_they_are_recommended() -> None:
     found = settings(sieve="Mail.Example.org.:4190")
     assert [key for key, _ in found.incoming] == ["imaps", "imap", "pop3s", "pop3"]
     assert [key for key, _ in found.outgoing] == ["submissions", "submission"]
-    assert found.services["sieve"] == Server(HOST, 4190)
+    assert found.services["sieve"] == MailServer(HOST, 4190)
     assert set(found.services) == {*ALL, "sieve"}
     assert found.model_dump()["imaps"] == f"{HOST}:993"
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from accounts.directory import dkim_keys, remote_accounts
-from accounts.store.seal import Seal
+from accounts.store.seal import SecretSeal
 from msgauth.keys import SigningKey
 from tests.unit.accounts.cli.shell import KEY, Shell
 from tests.unit.accounts.desk import Desk
 from tests.unit.accounts.secrets_suite import ED25519
 
 ANNA = "anna@example.org"
-SEAL = Seal([KEY])
+SEAL = SecretSeal([KEY])
 ADD = ("remote", "add", ANNA, "imap", "IMAP.example.net", "anna")
 
 

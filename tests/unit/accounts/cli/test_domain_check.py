@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from accounts.directory import dkim_keys
-from accounts.store.seal import Seal
+from accounts.store.seal import SecretSeal
 from gatepost.shortage import ShortageError
 from msgauth import Rcode
 from msgauth.ask import Answer, Question
@@ -51,7 +51,7 @@ def keyed(shell: Shell) -> Shell:
     """With a domain that has a new key."""
     shell.domain()
     desk = Desk(shell.settings)
-    seal = Seal([bytes(range(32))])
+    seal = SecretSeal([bytes(range(32))])
     desk.write(lambda write: dkim_keys.add(write, seal, "example.org", "s1", private=PEM.encode()))
     desk.close()
     return shell

@@ -10,10 +10,10 @@ import pytest
 from accounts.cli.values import (
     CLEARED,
     Decimal,
-    Flag,
+    FlagParameter,
     Moment,
-    Number,
-    Size,
+    NumberParameter,
+    SizeParameter,
     date_text,
     flag_text,
     size_text,
@@ -24,14 +24,16 @@ from accounts.cli.values import (
 BAD = ["", " ", "x", "-1", "1.5.5", "9" * 100, "5X", "\0", "٣", "1e400x"]
 
 
-@pytest.mark.parametrize("kind", [Number("N"), Size("S"), Moment("T"), Decimal("D")])
+@pytest.mark.parametrize(
+    "kind", [NumberParameter("N"), SizeParameter("S"), Moment("T"), Decimal("D")]
+)
 @pytest.mark.parametrize("text", ["none", "None", " NONE "])
 def test_none_takes_a_value_away(kind: click.ParamType, text: str) -> None:  # type: ignore[type-arg]
     assert kind.convert(text, None, None) is CLEARED
 
 
 @pytest.mark.parametrize("text", BAD)
-@pytest.mark.parametrize("kind", [Number("N"), Size("S"), Moment("T")])
+@pytest.mark.parametrize("kind", [NumberParameter("N"), SizeParameter("S"), Moment("T")])
 def test_another_text_is_refused(kind: click.ParamType, text: str) -> None:  # type: ignore[type-arg]
     with pytest.raises(click.BadParameter):
         kind.convert(text, None, None)
@@ -42,8 +44,8 @@ def test_another_text_is_refused(kind: click.ParamType, text: str) -> None:  # t
     [("0", 0), ("5G", 5 << 30), ("500M", 500 << 20), ("7", 7), ("1024K", 1 << 20)],
 )
 def test_a_size_is_read_and_written(text: str, octets: int) -> None:
-    assert Size("SIZE").convert(text, None, None) == octets
-    assert Size("SIZE").convert(size_text(octets), None, None) == octets
+    assert SizeParameter("SIZE").convert(text, None, None) == octets
+    assert SizeParameter("SIZE").convert(size_text(octets), None, None) == octets
 
 
 @pytest.mark.parametrize(
@@ -70,5 +72,5 @@ def test_texts() -> None:
     assert time_text(None) == date_text(None) == "never"
     assert size_text(None) == "none"
     assert state_text(disabled=True, no_login=True, other=False) == "disabled, no login"
-    assert Flag().convert(flag_text(True), None, None) is True
-    assert Flag().convert(flag_text(False), None, None) is False
+    assert FlagParameter().convert(flag_text(True), None, None) is True
+    assert FlagParameter().convert(flag_text(False), None, None) is False

@@ -8,28 +8,35 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accounts.address import AddressError
-from accounts.dnscheck import Expectations, Finding, Level, Report, check, one_by_one
+from accounts.address import AccountAddressError
+from accounts.dnscheck import (
+    DnsFinding,
+    DomainReport,
+    Expectations,
+    FindingLevel,
+    check,
+    one_by_one,
+)
 from msgauth import Answer, Question, Rcode, RdType, answers_from, solve
 from tests.unit.accounts.dnscheck.wished import ED25519, GOOD, KEY, TLSA, Records, expectations
 
 NOTHING: list[str] = []
 
 
-def report(changes: Records | None = None, expected: Expectations | None = None) -> Report:
+def report(changes: Records | None = None, expected: Expectations | None = None) -> DomainReport:
     answers = answers_from({**GOOD, **(changes or {})})
     return solve(one_by_one(check("Example.org.", expected or expectations())), answers)
 
 
-def found(name: str, rdtype: str, made: Report) -> Finding:
+def found(name: str, rdtype: str, made: DomainReport) -> DnsFinding:
     (finding,) = [one for one in made.findings if (one.name, one.type) == (name, rdtype)]
     return finding
 
 
 def test_a_domain_that_is_as_it_should_be_has_no_complaint() -> None:
     made = report()
-    assert [one for one in made.findings if one.level is not Level.OK] == []
-    assert made.level is Level.OK
+    assert [one for one in made.findings if one.level is not FindingLevel.OK] == []
+    assert made.level is FindingLevel.OK
     assert made.domain == "example.org"
     # every name that was made up for the test is looked at, but for those on the way
     seen = {(one.name, one.type) for one in made.findings}
@@ -171,14 +178,14 @@ def test_a_name_that_leads_back_and_is_another_one_is_a_warning() -> None:
         {("1.2.0.192.in-addr.arpa", "PTR"): ["x.example"], ("x.example", "A"): ["192.0.2.1"]}
     )
     finding = found("1.2.0.192.in-addr.arpa", "PTR", made)
-    assert finding.level is Level.WARNING
+    assert finding.level is FindingLevel.WARNING
     assert finding.text == "192.0.2.1 has the name x.example, which is not that of the mail host."
 
 
 def test_a_web_name_may_lead_elsewhere() -> None:
     made = report({("autoconfig.example.org", "A"): ["192.0.2.81", "192.0.2.80"]})
     finding = found("autoconfig.example.org", "CNAME", made)
-    assert finding.level is Level.WARNING
+    assert finding.level is FindingLevel.WARNING
     assert finding.text == "autoconfig.example.org leads to 192.0.2.81 and not to www.example.org."
 
 
@@ -205,7 +212,7 @@ def test_spf_that_asks_too_much_is_broken() -> None:
     includes: Records = {(f"i{n}.example", "TXT"): ["v=spf1 -all"] for n in range(11)}
     made = report({("example.org", "TXT"): [f"v=spf1 {terms} mx -all"], **includes})
     finding = found("example.org", "TXT", made)
-    assert finding.level is Level.ERROR
+    assert finding.level is FindingLevel.ERROR
     assert finding.text.startswith("The SPF record of example.org is broken: ")
 
 
@@ -214,9 +221,9 @@ def test_a_failure_of_dns_is_said_as_such(name: str, rdtype: RdType) -> None:
     """A question without an answer never makes a record missing or wrong."""
     made = report({(name, rdtype): Rcode.TEMPFAIL})
     levels = {one.level for one in made.findings}
-    assert levels == {Level.OK, Level.UNKNOWN}
+    assert levels == {FindingLevel.OK, FindingLevel.UNKNOWN}
     for finding in made.findings:
-        if finding.level is Level.UNKNOWN:
+        if finding.level is FindingLevel.UNKNOWN:
             assert "gave no answer" in finding.text or "could not be tried" in finding.text
 
 
@@ -224,7 +231,7 @@ def test_nothing_is_known_while_dns_is_away() -> None:
     made = solve(
         one_by_one(check("example.org", expectations())), lambda question: Answer(Rcode.TEMPFAIL)
     )
-    assert {one.level for one in made.findings} == {Level.UNKNOWN}
+    assert {one.level for one in made.findings} == {FindingLevel.UNKNOWN}
 
 
 @pytest.mark.parametrize("answer", [Rcode.TEMPFAIL, NOTHING])
@@ -235,30 +242,30 @@ def test_a_host_whose_addresses_are_those_of_dns(answer: list[str] | Rcode) -> N
         expectations(hosts=hosts),
     )
     told = [(one.type, one.level) for one in made.findings if one.name == "mx.example.org"]
-    assert told == [("A", Level.ERROR if answer == NOTHING else Level.UNKNOWN)]
+    assert told == [("A", FindingLevel.ERROR if answer == NOTHING else FindingLevel.UNKNOWN)]
 
 
 def test_a_domain_without_anything_has_all_to_publish() -> None:
     made = solve(one_by_one(check("example.org", expectations())), answers_from({}))
-    assert {one.level for one in made.findings} == {Level.ERROR, Level.WARNING}
+    assert {one.level for one in made.findings} == {FindingLevel.ERROR, FindingLevel.WARNING}
     assert all(one.wanted or one.topic == "reverse name" for one in made.findings)
 
 
 def test_the_policy_of_a_domain_above_applies() -> None:
-    def of(sub: str, record: str) -> Finding:
+    def of(sub: str, record: str) -> DnsFinding:
         answers = answers_from({("_dmarc.example.org", "TXT"): [record]})
         expected = expectations(dmarc_reports=[])
         made = solve(one_by_one(check(sub, expected)), answers)
         return found(f"_dmarc.{sub}", "TXT", made)
 
     finding = of("a.b.example.org", "v=DMARC1; p=reject")
-    assert finding.level is Level.OK
+    assert finding.level is FindingLevel.OK
     assert finding.text == (
         "DMARC asks for reject when mail of a.b.example.org fails by the record of example.org."
     )
     assert (finding.found, finding.wanted) == ((), ())
-    assert of("a.b.example.org", "v=DMARC1; p=reject; sp=none").level is Level.WARNING
-    assert of("a.b.example.org", "v=DMARC1; p=none; sp=reject").level is Level.OK
+    assert of("a.b.example.org", "v=DMARC1; p=reject; sp=none").level is FindingLevel.WARNING
+    assert of("a.b.example.org", "v=DMARC1; p=none; sp=reject").level is FindingLevel.OK
 
 
 def test_reports_to_a_domain_of_the_same_owner_need_no_leave() -> None:
@@ -293,19 +300,19 @@ def test_what_is_not_wished_is_not_missed() -> None:
     }  # fmt: skip
     assert made.files == ()
     # the addresses of the host are those of DNS, and no key is active
-    assert found("1.2.0.192.in-addr.arpa", "PTR", made).level is Level.ERROR
-    assert found("_domainkey.example.org", "TXT", made).level is Level.WARNING
+    assert found("1.2.0.192.in-addr.arpa", "PTR", made).level is FindingLevel.ERROR
+    assert found("_domainkey.example.org", "TXT", made).level is FindingLevel.WARNING
 
 
 def test_what_is_published_without_a_wish_is_said() -> None:
     made = report(None, expectations(mta_sts=None, tls_reports=[]))
     finding = found("_mta-sts.example.org", "TXT", made)
-    assert finding.level is Level.WARNING
-    assert found("_smtp._tls.example.org", "TXT", made).level is Level.OK
+    assert finding.level is FindingLevel.WARNING
+    assert found("_smtp._tls.example.org", "TXT", made).level is FindingLevel.OK
 
 
 def test_a_domain_that_is_none_is_refused() -> None:
-    with pytest.raises(AddressError):
+    with pytest.raises(AccountAddressError):
         next(check("a b", expectations()))
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accounts.dnscheck import Finding, Level, Report, WebFile, check, one_by_one
+from accounts.dnscheck import DnsFinding, DomainReport, FindingLevel, WebFile, check, one_by_one
 from accounts.dnscheck.zonefile import record_line
 from gatepost.dns.names import to_text
 from msgauth import answers_from, solve
@@ -44,7 +44,7 @@ def test_the_zone_file_is_what_makes_all_well() -> None:
         assert isinstance(kept, list)
         kept.append(record)
     again = solve(one_by_one(check("example.org", expectations())), answers_from(records))
-    assert [one for one in again.findings if one.level is not Level.OK] == []
+    assert [one for one in again.findings if one.level is not FindingLevel.OK] == []
     assert ("example.org", "MX") in records
     assert ("s1._domainkey.example.org", "TXT") in records
 
@@ -124,26 +124,28 @@ Not fetched, so not checked: https://mta-sts.example.org/x
 
 
 def test_the_text_fits_a_terminal() -> None:
-    made = Report(
+    made = DomainReport(
         "example.org",
         (
-            Finding("DKIM", "s1._domainkey.example.org", "TXT", Level.ERROR,
+            DnsFinding("DKIM", "s1._domainkey.example.org", "TXT", FindingLevel.ERROR,
                     "The key s1._domainkey.example.org is not in DNS, so signatures with it do not "
                     "verify.", (), (LONG,)),
-            Finding("MX", "example.org", "MX", Level.OK,
+            DnsFinding("MX", "example.org", "MX", FindingLevel.OK,
                     "The mail of example.org goes to a\x1b[31mb.", ("10 a\x1b[31mb",), ("x",)),
-            Finding("AAAA", "example.org", "AAAA", Level.UNKNOWN, "no answer"),
+            DnsFinding("AAAA", "example.org", "AAAA", FindingLevel.UNKNOWN, "no answer"),
         ),
         (WebFile("https://mta-sts.example.org/x", "version: STSv1\r\nmode: testing\r\n"),),
     )  # fmt: skip
     assert made.as_text() == TEXT
     assert max(map(len, made.as_text(40).split("\n"))) <= 40
-    assert made.level is Level.ERROR
+    assert made.level is FindingLevel.ERROR
 
 
 def test_the_text_shows_some_of_many_records() -> None:
     records = tuple(f"record {at} " + "x" * 5000 for at in range(60))
-    made = Report("a.example", (Finding("SPF", "a.example", "TXT", Level.OK, "Many.", records),))
+    made = DomainReport(
+        "a.example", (DnsFinding("SPF", "a.example", "TXT", FindingLevel.OK, "Many.", records),)
+    )
     assert "record 9" in made.as_text()
     assert "record 10" not in made.as_text()
     assert "and 50 more" in made.as_text()

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from accounts.dovecot.application import PAGE, dovecot_application, has_token
-from accounts.dovecot.questions import Questions
+from accounts.dovecot.questions import DovecotQuestions
 from accounts.store.database import Database
-from accounts.store.errors import Unavailable
+from accounts.store.errors import DatastoreUnavailable
 from gatepost.logs import get_logger
 from tests.unit.accounts.dovecot.bench import Bench
 from tests.unit.accounts.lookup.sample import sample_world
@@ -36,7 +36,7 @@ class Pages:
         del work
         for page in self._pages:
             return page
-        raise Unavailable("away")
+        raise DatastoreUnavailable("away")
 
 
 def scope(path: str = "/", *fields: bytes, client: tuple[str, int] | None = ("::1", 1)) -> Any:
@@ -68,7 +68,9 @@ def get(rules: Rules, database: object, path: str) -> tuple[list[dict[str, Any]]
         sent.append(message)
 
     async def run() -> str:
-        questions = Questions(lambda: rules, lambda login, password: None, get_logger("test"))
+        questions = DovecotQuestions(
+            lambda: rules, lambda login, password: None, get_logger("test")
+        )
         app = dovecot_application(cast(Database, database), lambda: rules, questions)
         try:
             await app(scope(path, client=None), receive, send)
@@ -126,11 +128,11 @@ def test_a_mistake_of_ours_is_temporary(rules: Rules) -> None:
 def test_an_answer_that_takes_too_long_is_temporary(
     rules: Rules, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def wait(self: Questions, user: str, protocol: str) -> None:
+    async def wait(self: DovecotQuestions, user: str, protocol: str) -> None:
         del self, user, protocol
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(Questions, "userdb", wait)
+    monkeypatch.setattr(DovecotQuestions, "userdb", wait)
     rules.settings = rules.settings.model_copy(update={"login_timeout": 0.05})
     assert word(get(rules, Pages(), "/dovecot/userdb")[0]) == (503, "temporary")
 

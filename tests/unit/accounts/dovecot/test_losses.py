@@ -11,7 +11,7 @@ from accounts import trail
 from accounts.directory import app_passwords, domains, mailboxes
 from accounts.dovecot.losses import REPLAY, Losses
 from accounts.dovecot.waiting import AGAIN
-from accounts.store.errors import Invalid, NotFound
+from accounts.store.errors import Invalid, NoSuchObject
 from accounts.store.transaction import Write
 from tests.unit.accounts import files
 from tests.unit.accounts.desk import HASH, NOW, OTHER_HASH, Desk
@@ -95,7 +95,7 @@ def test_another_change_ends_none(following: Following) -> None:
 
 def test_what_was_refused_ends_none_and_hides_none(following: Following) -> None:
     for _ in range(3):
-        with pytest.raises(NotFound):
+        with pytest.raises(NoSuchObject):
             following.desk.write(lambda w: mailboxes.remove(w, "nobody@example.org"))
     with pytest.raises(Invalid):
         following.desk.write(lambda w: mailboxes.change(w, ANNA, None, password="clear"))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from accounts.attempt_settings import AttemptSettings
 from accounts.attempts import Attempts
-from accounts.dovecot.questions import Questions, Said, Verify, Word, read_client
+from accounts.dovecot.questions import DovecotQuestions, DovecotReply, Verify, Word, read_client
 from accounts.lookup import dovecot
 from accounts.lookup.ask import LoginRow
 from accounts.lookup.drive import solve
@@ -26,15 +26,15 @@ SECRET = "correct horse battery"
 HASH = hash_password(Password(SECRET), PasswordSettings(memory=8192, passes=1))
 
 
-def questions(bench: Bench) -> Questions:
-    return Questions(lambda: bench, lambda login, password: None, get_logger("test"))
+def questions(bench: Bench) -> DovecotQuestions:
+    return DovecotQuestions(lambda: bench, lambda login, password: None, get_logger("test"))
 
 
-def userdb(bench: Bench, user: str, protocol: str = "lmtp") -> Said:
+def userdb(bench: Bench, user: str, protocol: str = "lmtp") -> DovecotReply:
     return asyncio.run(questions(bench).userdb(user, protocol))
 
 
-def verify(bench: Bench, password: str = SECRET) -> Said:
+def verify(bench: Bench, password: str = SECRET) -> DovecotReply:
     asked = Verify(ANNA, password.encode(), "imap", read_client("192.0.2.1"))
     return asyncio.run(questions(bench).verify(asked))
 
@@ -45,27 +45,29 @@ def test_answers_are_those_of_the_rules(world: World, key: str, protocol: str, l
     bench = Bench(world)
     bench.source.state = "later" if later else "there"
     home = solve(dovecot.userdb(key, protocol), world.answers)
-    expected = Said(Word.UNKNOWN) if home is None else Said(Word.OK, home.fields())
+    expected = DovecotReply(Word.UNKNOWN) if home is None else DovecotReply(Word.OK, home.fields())
     assert userdb(bench, key, protocol) == expected
     # known ones while it is away; the others are not unknown
     bench.source.state = "away"
     bench.now = 999
-    expected = Said(Word.TEMPORARY) if home is None else Said(Word.OK, home.fields())
+    expected = (
+        DovecotReply(Word.TEMPORARY) if home is None else DovecotReply(Word.OK, home.fields())
+    )
     assert userdb(bench, key, protocol) == expected
     bench.now = 1001
-    assert userdb(bench, key, protocol) == Said(Word.TEMPORARY)
+    assert userdb(bench, key, protocol) == DovecotReply(Word.TEMPORARY)
 
 
 def test_what_is_no_address_is_unknown_at_any_time() -> None:
     bench = Bench(sample_world())
     bench.source.state = "away"
-    assert userdb(bench, "../x") == Said(Word.UNKNOWN)
+    assert userdb(bench, "../x") == DovecotReply(Word.UNKNOWN)
 
 
 def test_a_mailbox_that_was_never_asked_for_is_temporary() -> None:
     bench = Bench(sample_world())
     bench.source.state = "away"
-    assert userdb(bench, ANNA) == Said(Word.TEMPORARY)
+    assert userdb(bench, ANNA) == DovecotReply(Word.TEMPORARY)
 
 
 def test_a_login_has_the_fields_of_the_mailbox() -> None:
@@ -73,12 +75,12 @@ def test_a_login_has_the_fields_of_the_mailbox() -> None:
     row = LoginRow(1, ANNA, "", HASH, 7000, True, True, True, True, None)
     bench.source.world.logins[ANNA] = row
     fields = {"user": ANNA, "userdb_quota_storage_size": "7000"}
-    assert verify(bench) == Said(Word.OK, fields)
-    assert verify(bench, "wrong") == Said(Word.MISMATCH)
+    assert verify(bench) == DovecotReply(Word.OK, fields)
+    assert verify(bench, "wrong") == DovecotReply(Word.MISMATCH)
     bench.source.world.logins[ANNA] = row._replace(enabled=False)
-    assert verify(bench) == Said(Word.DISABLED)
+    assert verify(bench) == DovecotReply(Word.DISABLED)
     del bench.source.world.logins[ANNA]
-    assert verify(bench) == Said(Word.UNKNOWN)
+    assert verify(bench) == DovecotReply(Word.UNKNOWN)
 
 
 @pytest.mark.parametrize("password", [SECRET, "wrong"])
@@ -89,7 +91,7 @@ def test_nobody_logs_in_and_nobody_is_refused_while_the_database_is_away(passwor
     )
     assert verify(bench).word is Word.OK
     bench.source.state = "away"
-    assert verify(bench, password) == Said(Word.TEMPORARY)
+    assert verify(bench, password) == DovecotReply(Word.TEMPORARY)
 
 
 def test_too_many_wrong_passwords_are_temporary() -> None:

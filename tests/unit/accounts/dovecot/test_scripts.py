@@ -14,13 +14,13 @@ from accounts.lookup.ask import RuleRow, RulesRow
 from accounts.protocols.dovecot_dict import (
     DictIterate,
     DictLookup,
+    DictReply,
+    DictRequest,
+    DictRows,
+    DictValue,
     Failed,
     Iterate,
     Missing,
-    Reply,
-    Request,
-    Rows,
-    Value,
 )
 from accounts.sieve import compile_stored
 from gatepost.logs import get_logger
@@ -46,21 +46,21 @@ class Dictionary:
         self.bench = Bench(world)
         self.scripts = Scripts(lambda: self.bench, get_logger("test"))
 
-    def ask(self, event: Request) -> Reply:
-        async def run() -> Reply:
+    def ask(self, event: DictRequest) -> DictReply:
+        async def run() -> DictReply:
             reply = self.scripts.answer(event)
             return await reply if isinstance(reply, Awaitable) else reply
 
         return asyncio.run(run())
 
-    def look_up(self, user: str, key: str = NAME) -> Reply:
+    def look_up(self, user: str, key: str = NAME) -> DictReply:
         return self.ask(DictLookup("sieve", user, key))
 
     def script(self, user: str) -> str:
         found = self.look_up(user)
-        assert isinstance(found, Value)
+        assert isinstance(found, DictValue)
         text = self.look_up(user, DATA + found.value)
-        assert isinstance(text, Value)
+        assert isinstance(text, DictValue)
         return text.value
 
 
@@ -112,13 +112,13 @@ def test_an_id_never_gets_the_text_of_another(dictionary: Dictionary) -> None:
     for folder in "ABC":
         world.rules[ANNA] = (rule(folder),)
         found = dictionary.look_up(ANNA)
-        assert isinstance(found, Value)
+        assert isinstance(found, DictValue)
         texts[found.value] = folder
     assert len(texts) == 3
     first, second, third = texts
     for revision in (second, third):  # that of a delivery under way, and the present one
         reply = dictionary.look_up(ANNA, DATA + revision)
-        assert isinstance(reply, Value)
+        assert isinstance(reply, DictValue)
         assert f'"{texts[revision]}"' in reply.value
     for revision in (first, "", "x"):
         assert isinstance(dictionary.look_up(ANNA, DATA + revision), Failed)
@@ -127,14 +127,14 @@ def test_an_id_never_gets_the_text_of_another(dictionary: Dictionary) -> None:
 
 def test_iteration(dictionary: Dictionary) -> None:
     found = dictionary.look_up(ANNA)
-    assert isinstance(found, Value)
+    assert isinstance(found, DictValue)
 
-    def rows(path: str, user: str = ANNA, flags: int = 0) -> Reply:
+    def rows(path: str, user: str = ANNA, flags: int = 0) -> DictReply:
         return dictionary.ask(DictIterate("sieve", user, (path,), Iterate(flags), 0))
 
-    assert rows("priv/sieve/name/") == Rows(((NAME, found.value),))
-    assert rows(NAME, flags=Iterate.EXACT_KEY) == Rows(((NAME, found.value),))
-    assert rows("priv/") == rows("priv/sieve/name/", "nobody@example.org") == Rows(())
+    assert rows("priv/sieve/name/") == DictRows(((NAME, found.value),))
+    assert rows(NAME, flags=Iterate.EXACT_KEY) == DictRows(((NAME, found.value),))
+    assert rows("priv/") == rows("priv/sieve/name/", "nobody@example.org") == DictRows(())
     dictionary.bench.source.state = "away"
     assert rows("priv/sieve/name/", "nobody@example.org") == AWAY
 

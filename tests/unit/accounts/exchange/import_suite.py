@@ -8,18 +8,18 @@ import pytest
 from sqlalchemy import select
 
 from accounts.directory import administrators, app_passwords, dkim_keys, mailboxes, remote_accounts
-from accounts.exchange.apply import ImportRefused, Outcome, import_document
-from accounts.exchange.document import Document, Model, parse, render
+from accounts.exchange.apply import ImportOutcome, ImportRefused, import_document
+from accounts.exchange.document import Document, DocumentPart, parse, render
 from accounts.exchange.export import Secrets, export
 from accounts.exchange.plan_text import plan_lines
 from accounts.store import schema
-from accounts.store.seal import Seal, SealError
+from accounts.store.seal import SealError, SecretSeal
 from accounts.store.settings import DatabaseSettings
 from tests.unit.accounts.desk import ME, NOW, Desk
 from tests.unit.accounts.directory_base import DirectoryBase
 from tests.unit.accounts.exchange.samples import EVERYTHING, HASH, HASH6, PEM
 
-SEAL = Seal([bytes(range(32))])
+SEAL = SecretSeal([bytes(range(32))])
 
 
 def document(**parts: Any) -> Document:
@@ -42,7 +42,7 @@ def sample() -> Document:
     return EVERYTHING.model_copy(update={"domains": (first, *EVERYTHING.domains[1:])})
 
 
-def imported(desk: Desk, wanted: Document, **options: Any) -> Outcome:
+def imported(desk: Desk, wanted: Document, **options: Any) -> ImportOutcome:
     return desk.write(
         lambda write: import_document(write, wanted, SEAL, lambda clear: HASH, **options)
     )
@@ -58,12 +58,12 @@ DERIVED = frozenset({"public_record", "written", "undecided"})
 
 def lost(wanted: Any, found: Any, where: str = "") -> list[str]:
     """Return where `found` differs from what `wanted` says, field by field."""
-    if isinstance(wanted, Model) and found is None:
+    if isinstance(wanted, DocumentPart) and found is None:
         return [where]
-    if isinstance(wanted, Model):
+    if isinstance(wanted, DocumentPart):
         fields = [name for name in wanted.model_fields_set if name not in DERIVED]
         pairs = [(getattr(wanted, name), getattr(found, name), name) for name in fields]
-    elif isinstance(wanted, tuple) and wanted and isinstance(wanted[0], Model):
+    elif isinstance(wanted, tuple) and wanted and isinstance(wanted[0], DocumentPart):
         keyed = {str(next(iter(one.model_dump().values()))): one for one in found}
         named = [(str(next(iter(one.model_dump().values()))), one) for one in wanted]
         pairs = [(one, keyed.get(name), name) for name, one in named]
@@ -109,7 +109,7 @@ class ImportSuite(DirectoryBase):
         assert (desk.database.generation, desk.count(schema.audit)) == (before, entries)
 
     def test_a_dry_run_changes_nothing_and_says_everything(self, desk: Desk) -> None:
-        def work(write: Any) -> Outcome:
+        def work(write: Any) -> ImportOutcome:
             return import_document(write, sample(), SEAL, lambda clear: HASH)
 
         outcome = desk.run(desk.database.rehearse(ME, work))
@@ -260,7 +260,7 @@ class ImportSuite(DirectoryBase):
             assert other.read(lambda c: dkim_keys.private(c, SEAL, key)).decode() == PEM
         finally:
             other.close()
-        wrong = Seal([bytes(32)])
+        wrong = SecretSeal([bytes(32)])
         third = Desk(self.make_another())
         try:
             with pytest.raises(ImportRefused, match="the key file does not have"):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from accounts.exchange.document import Alias, Mailbox, parse, render
-from accounts.exchange.files import Files
+from accounts.exchange.document import AliasEntry, MailboxEntry, parse, render
+from accounts.exchange.files import SourceFiles
 from accounts.exchange.notes import Reading
 
 CRYPT = "$6$saltsaltsaltsalt$" + (
@@ -15,9 +15,9 @@ HASH = "{SHA512-CRYPT}" + CRYPT
 BCRYPT = "$2y$05$abcdefghijklmnopqrstuuHOaK9tYa7pMtPBUzccBInHxlRxoBo1a"
 
 
-def files(**content: str | bytes) -> Files:
+def files(**content: str | bytes) -> SourceFiles:
     """Return files; `__` in a name stands for `/`, `_DOT_` for a dot."""
-    return Files(
+    return SourceFiles(
         {
             name.replace("_DOT_", ".").replace("__", "/"): data.encode()
             if isinstance(data, str)
@@ -27,7 +27,7 @@ def files(**content: str | bytes) -> Files:
     )
 
 
-def mailboxes(reading: Reading) -> dict[str, Mailbox]:
+def mailboxes(reading: Reading) -> dict[str, MailboxEntry]:
     return {one.address: one for one in reading.document.mailboxes}
 
 
@@ -35,7 +35,7 @@ def aliases(reading: Reading) -> dict[str, tuple[str, ...]]:
     return {one.address: one.targets for one in reading.document.aliases}
 
 
-def alias(reading: Reading, address: str) -> Alias:
+def alias(reading: Reading, address: str) -> AliasEntry:
     return next(one for one in reading.document.aliases if one.address == address)
 
 

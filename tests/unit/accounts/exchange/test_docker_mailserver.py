@@ -1,7 +1,7 @@
 import pytest
 
 from accounts.exchange.docker_mailserver import read
-from accounts.exchange.files import Files
+from accounts.exchange.files import SourceFiles
 from accounts.exchange.notes import Reading, SourceError
 from tests.unit.accounts.exchange.reading import HASH, aliases, mailboxes, said, whole
 from tests.unit.accounts.exchange.samples import PEM
@@ -18,7 +18,7 @@ def config(**more: str) -> Reading:
     content = {"postfix-accounts.cf": ACCOUNTS.encode()}
     for name, text in more.items():
         content[name.replace("__", "/").replace("_", "-", 1) + ".cf"] = text.encode()
-    return whole(read(Files(content)))
+    return whole(read(SourceFiles(content)))
 
 
 def test_accounts_aliases_and_quotas() -> None:
@@ -46,13 +46,13 @@ def test_accounts_aliases_and_quotas() -> None:
 
 def test_a_copy_in_a_subfolder_does_not_count() -> None:
     content = {"a/old/postfix-accounts.cf": b"", "postfix-accounts.cf": ACCOUNTS.encode()}
-    assert len(mailboxes(read(Files(content)))) == 2
+    assert len(mailboxes(read(SourceFiles(content)))) == 2
 
 
 def test_restrictions() -> None:
     reading = whole(
         read(
-            Files(
+            SourceFiles(
                 {
                     "postfix-accounts.cf": ACCOUNTS.encode(),
                     "postfix-send-access.cf": b"Anna@example.org \t\t REJECT\n"
@@ -71,7 +71,7 @@ def test_restrictions() -> None:
 def test_fetchmail() -> None:
     reading = whole(
         read(
-            Files(
+            SourceFiles(
                 {
                     "postfix-accounts.cf": ACCOUNTS.encode(),
                     "fetchmail.cf": b"poll pop3.outside.example. with proto POP3\n"
@@ -98,7 +98,7 @@ def test_fetchmail() -> None:
 def test_dkim_keys_beside_the_key_table() -> None:
     reading = whole(
         read(
-            Files(
+            SourceFiles(
                 {
                     "postfix-accounts.cf": ACCOUNTS.encode(),
                     "opendkim/KeyTable": b"mail._domainkey.example.org "
@@ -127,9 +127,9 @@ def test_files_that_are_not_taken_over_are_named() -> None:
         "postfix-accounts.cf": ACCOUNTS.encode(),
         "anna@example.org.dovecot.sieve": script.encode(),
     }
-    reading = read(Files(content))
+    reading = read(SourceFiles(content))
     assert all(said(reading, f"{name}: left out") for name in others)
     assert [(one.mailbox, one.text) for one in reading.scripts] == [("anna@example.org", script)]
     assert len(mailboxes(reading)) == 2
     with pytest.raises(SourceError, match="neither postfix-accounts"):
-        read(Files({"x": b""}))
+        read(SourceFiles({"x": b""}))

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from accounts.exchange.document import (
     LARGEST,
-    Alias,
+    AliasEntry,
     Document,
     DocumentError,
-    Mailbox,
+    MailboxEntry,
     parse,
     render,
     set_fields,
@@ -39,7 +39,7 @@ def test_everything_of_the_data_model_is_in_the_sample() -> None:
     found = {f"{kind}.{key}" for kind in text for one in listed(text[kind]) for key in one}
     expected = {
         f"{kind}.{field}"
-        for kind, model in (("mailboxes", Mailbox), ("aliases", Alias))
+        for kind, model in (("mailboxes", MailboxEntry), ("aliases", AliasEntry))
         for field in model.model_fields
     }
     assert expected <= found
@@ -161,7 +161,7 @@ words = st.text("aä<'\"; ", max_size=20).map(str.strip)
 names = st.text("abc123", min_size=1, max_size=5)
 addresses = st.builds(lambda local, domain: f"{local}@{domain}.example", names, names)
 mailboxes = st.builds(
-    lambda **values: Mailbox.model_validate(values),
+    lambda **values: MailboxEntry.model_validate(values),
     address=addresses,
     display_name=words,
     quota=st.none() | st.integers(0, 2**53 - 1),
@@ -173,7 +173,7 @@ mailboxes = st.builds(
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(mailboxes, max_size=5, unique_by=lambda one: one.address))
-def test_any_document_survives_its_file(made: list[Mailbox]) -> None:
+def test_any_document_survives_its_file(made: list[MailboxEntry]) -> None:
     whole = Document.model_validate({**HEAD, "mailboxes": tuple(made)})
     assert parse(render(whole)) == whole
 

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from accounts.exchange.dovecot_rspamd import read
 from accounts.exchange.fetchmail import read_fetchmailrc
-from accounts.exchange.files import Files
+from accounts.exchange.files import SourceFiles
 from accounts.exchange.gathering import Gathering
-from accounts.exchange.notes import Place, Reading, SourceError
+from accounts.exchange.notes import Reading, SourceError, SourcePlace
 from accounts.exchange.settling import finish
 from tests.unit.accounts.exchange.reading import CRYPT, HASH, mailboxes, said, whole
 
@@ -17,8 +17,8 @@ OWNER = "anna@example.org"
 
 def fetched(text: str | bytes, owner: str | None = OWNER) -> Reading:
     gathering = Gathering("fetchmailrc")
-    gathering.mailbox(OWNER, Place("x"), password=HASH)
-    gathering.mailbox("bob@example.org", Place("x"), password=HASH)
+    gathering.mailbox(OWNER, SourcePlace("x"), password=HASH)
+    gathering.mailbox("bob@example.org", SourcePlace("x"), password=HASH)
     data = text.encode() if isinstance(text, str) else text
     read_fetchmailrc(gathering, "fetchmailrc", data, owner)
     return whole(finish(gathering))
@@ -108,7 +108,7 @@ poll isp.example protocol pop3 user 'c' password 'q' ssl
         "users/fetcher/fdm.conf": 'action "x" pipe "rm"\n',
         "users/empty@example.org/passwd": "\n",
     }
-    reading = whole(read(Files({name: text.encode() for name, text in content.items()})))
+    reading = whole(read(SourceFiles({name: text.encode() for name, text in content.items()})))
     assert set(mailboxes(reading)) == {OWNER, "bob@example.org", "empty@example.org"}
     assert mailboxes(reading)[OWNER].password == HASH
     assert mailboxes(reading)["bob@example.org"].password == "{PLAIN}bobs password"
@@ -122,7 +122,7 @@ poll isp.example protocol pop3 user 'c' password 'q' ssl
 
 def test_no_users() -> None:
     with pytest.raises(SourceError, match="users/NAME"):
-        read(Files({"passwd": b"x"}))
+        read(SourceFiles({"passwd": b"x"}))
 
 
 def test_octets_that_are_no_text() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.exchange.document import Document, parse, render
-from accounts.exchange.plan import Change, counts, make_plan
+from accounts.exchange.plan import PlannedChange, counts, make_plan
 from accounts.exchange.plan_text import plan_lines
 from tests.unit.accounts.exchange.samples import EVERYTHING, HASH, HASH6, PEM
 
@@ -20,11 +20,11 @@ def boxes(*mailboxes: dict[str, Any], **more: Any) -> Document:
     return document(domains=({"name": "example.org"},), mailboxes=mailboxes, **more)
 
 
-def found(changes: tuple[Change, ...], action: str) -> list[str]:
+def found(changes: tuple[PlannedChange, ...], action: str) -> list[str]:
     return [f"{one.kind} {one.name}" for one in changes if one.action == action]
 
 
-def text(changes: tuple[Change, ...]) -> str:
+def text(changes: tuple[PlannedChange, ...]) -> str:
     return "\n".join(plan_lines(changes))
 
 

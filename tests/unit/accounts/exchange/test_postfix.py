@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accounts.exchange.files import Files
+from accounts.exchange.files import SourceFiles
 from accounts.exchange.notes import Reading, SourceError
 from accounts.exchange.postfix import guess_role, read
 from tests.unit.accounts.exchange.reading import (
@@ -327,7 +327,7 @@ def test_octets_that_are_no_text() -> None:
     with pytest.raises(SourceError, match="UTF-16"):
         pair("a@example.org b@example.org".encode("utf-16"))
     with pytest.raises(SourceError, match="no table"):
-        read(Files({}))
+        read(SourceFiles({}))
 
 
 def test_idn_and_smtputf8() -> None:
@@ -339,15 +339,15 @@ def test_a_million_lines_take_seconds() -> None:
     virtual = b"".join(b"a%d@example.org b@x.example\n" % number for number in range(100_000))
     comments = b"# comment\n" * 900_000
     started = time.process_time()
-    reading = read(Files({"virtual": comments + virtual}))
+    reading = read(SourceFiles({"virtual": comments + virtual}))
     assert len(reading.document.aliases) == 100_000
     assert time.process_time() - started < 60
     with pytest.raises(SourceError, match="more than 3000000 lines"):
-        read(Files({"virtual": b"\n" * 3_000_002}))
+        read(SourceFiles({"virtual": b"\n" * 3_000_002}))
 
 
 def test_the_notes_of_a_million_bad_lines_are_counted() -> None:
-    reading = read(Files({"virtual": b"x\n" * 100_000}))
+    reading = read(SourceFiles({"virtual": b"x\n" * 100_000}))
     assert len(reading.notes) == 20_001
     assert said(reading, "80000 more notes")
 

@@ -13,19 +13,19 @@ from sqlalchemy import Connection
 from accounts.attempt_settings import AttemptSettings
 from accounts.attempts import Attempts
 from accounts.directory import administrators, audit, domains, mailboxes, tokens
-from accounts.directory.audit import Entry
+from accounts.directory.audit import AuditEntry
 from accounts.http.application import application
 from accounts.http.context import FixedContext
 from accounts.http.settings import HttpSettings
-from accounts.lookup.ask import Answer, AppPasswordRow, Ask, DomainRow, LoginRow
+from accounts.lookup.ask import AppPasswordRow, Ask, AskAnswer, DomainRow, LoginRow
 from accounts.passwords import Password, PasswordSettings, PasswordWorkers, hash_password
 from accounts.store.database import Database
-from accounts.store.seal import Seal
+from accounts.store.seal import SecretSeal
 from accounts.store.settings import DatabaseSettings
 from tests.unit.accounts.desk import Desk
 
 CHEAP = PasswordSettings(memory=8192, passes=1)
-SEAL = Seal([b"k" * 32])
+SEAL = SecretSeal([b"k" * 32])
 CLIENT = "192.0.2.7"
 RULE = {"match": "always", "conditions": [], "actions": [{"kind": "discard"}]}
 SECRET = "correct horse staple"
@@ -67,7 +67,7 @@ def login(name: str, password: str = SECRET) -> Who:
 def asking(database: Database) -> Any:
     """Return the questions of a login, answered by the directory."""
 
-    def answer(connection: Connection, ask: Ask) -> Answer:
+    def answer(connection: Connection, ask: Ask) -> AskAnswer:
         if ask.table == "domain":
             found = {one.name: one for one in domains.find(connection, limit=1000)}
             domain = found.get(ask.key)
@@ -94,7 +94,7 @@ def asking(database: Database) -> Any:
             else (),
         )
 
-    async def ask(asks: tuple[Ask, ...], /) -> tuple[Answer, ...]:
+    async def ask(asks: tuple[Ask, ...], /) -> tuple[AskAnswer, ...]:
         return await database.read(lambda c: tuple(answer(c, one) for one in asks))
 
     return ask
@@ -207,10 +207,10 @@ class Api:
             answered.json = json.loads(answered.octets)
         return answered
 
-    def audit(self, **conditions: Any) -> list[Entry]:
+    def audit(self, **conditions: Any) -> list[AuditEntry]:
         return self.desk.read(lambda c: audit.find(c, **conditions))
 
-    def last(self) -> Entry:
+    def last(self) -> AuditEntry:
         """The latest entry of the audit log."""
         return self.audit(limit=1)[0]
 

@@ -1,7 +1,7 @@
 """Rows, and questions of Postfix with their right answers."""
 
 from accounts.lookup.ask import AliasRow, DomainRow, MailboxRow, RuleRow
-from accounts.lookup.postfix import Nothing, Text
+from accounts.lookup.postfix import MapText, Nothing
 from tests.unit.accounts.lookup.world import NOW, World
 
 UNKNOWN, NO_ENTRY = Nothing.UNKNOWN, Nothing.NO_ENTRY
@@ -76,7 +76,7 @@ def sample_world() -> World:
     return world
 
 
-CASES: list[tuple[str, str, Text]] = [
+CASES: list[tuple[str, str, MapText]] = [
     ("domains", "example.org", "example.org"),
     ("domains", "Example.ORG.", "example.org"),
     ("domains", "alias.example", "alias.example"),

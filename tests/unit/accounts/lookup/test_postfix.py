@@ -1,7 +1,7 @@
 import pytest
 
 from accounts.lookup.ask import AliasRow, DomainRow, MailboxRow, Unresolvable
-from accounts.lookup.postfix import MAPS, Text
+from accounts.lookup.postfix import MAPS, MapText
 from tests.unit.accounts.lookup.sample import CASES, NO_ENTRY, UNKNOWN, sample_world
 from tests.unit.accounts.lookup.world import World
 
@@ -12,7 +12,7 @@ def world() -> World:
 
 
 @pytest.mark.parametrize(("table", "key", "answer"), CASES)
-def test_answers(world: World, table: str, key: str, answer: Text) -> None:
+def test_answers(world: World, table: str, key: str, answer: MapText) -> None:
     assert world.ask(table, key) == answer
 
 
@@ -110,7 +110,7 @@ def test_a_mailbox_whose_forwarding_leads_nowhere_keeps_its_mail(world: World) -
         ("+-.", "anna.x@example.org", "anna@example.org"),
     ],
 )
-def test_delimiters(world: World, delimiter: str, key: str, found: Text) -> None:
+def test_delimiters(world: World, delimiter: str, key: str, found: MapText) -> None:
     assert world.ask("mailboxes", key, delimiter=delimiter) == found
 
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from accounts.lookup.ask import DomainRow, MailboxRow
 from accounts.lookup.drive import solve
-from accounts.lookup.postfix import MAPS, Nothing, Text
+from accounts.lookup.postfix import MAPS, MapText, Nothing
 from accounts.lookup.srs import DAY, SenderRewriting
-from accounts.lookup.terms import Terms
+from accounts.lookup.terms import LookupTerms
 from tests.unit.accounts.lookup.world import NOW, World
 
 SRS = SenderRewriting("bounce.example", [b"the new secret", b"the old secret"], 21)
@@ -107,8 +107,8 @@ def world() -> World:
     return world
 
 
-def ask(world: World, table: str, key: str, srs: SenderRewriting | None = SRS) -> Text:
-    return solve(MAPS[table](key, Terms(NOW, srs=srs)), world.answers)
+def ask(world: World, table: str, key: str, srs: SenderRewriting | None = SRS) -> MapText:
+    return solve(MAPS[table](key, LookupTerms(NOW, srs=srs)), world.answers)
 
 
 @pytest.mark.parametrize(

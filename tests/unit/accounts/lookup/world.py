@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from accounts.lookup.ask import (
     AliasRow,
-    Answer,
     Ask,
+    AskAnswer,
     DomainRow,
     LoginRow,
     MailboxRow,
@@ -14,8 +14,8 @@ from accounts.lookup.ask import (
     RulesRow,
 )
 from accounts.lookup.drive import solve
-from accounts.lookup.postfix import MAPS, Text
-from accounts.lookup.terms import Terms
+from accounts.lookup.postfix import MAPS, MapText
+from accounts.lookup.terms import LookupTerms
 
 NOW = 1_800_000_000
 
@@ -43,7 +43,7 @@ class World:
                 assert row.address not in self.mailboxes
                 self.aliases[row.address] = row
 
-    def answer(self, ask: Ask) -> Answer:
+    def answer(self, ask: Ask) -> AskAnswer:
         self.asked += 1
         match ask.table:
             case "domain":
@@ -75,11 +75,11 @@ class World:
             return False
         return self.domains[login.rpartition("@")[2]].enabled
 
-    def answers(self, asks: Iterable[Ask]) -> tuple[Answer, ...]:
+    def answers(self, asks: Iterable[Ask]) -> tuple[AskAnswer, ...]:
         self.rounds += 1
         return tuple(self.answer(ask) for ask in asks)
 
     def ask(
         self, table: str, key: str, *, delimiter: str = "+", now: int = NOW, max_targets: int = 1000
-    ) -> Text:
-        return solve(MAPS[table](key, Terms(now, delimiter, max_targets)), self.answers)
+    ) -> MapText:
+        return solve(MAPS[table](key, LookupTerms(now, delimiter, max_targets)), self.answers)

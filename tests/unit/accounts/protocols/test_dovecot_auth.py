@@ -15,10 +15,10 @@ from accounts.protocols.dovecot_auth import (
     MAX_PENDING,
     Accepted,
     AuthConnection,
+    AuthRequest,
+    AuthUnavailable,
     Code,
     Denied,
-    Login,
-    Unavailable,
     Verdict,
 )
 from accounts.protocols.sasl import MAX_LOGIN, MAX_PASSWORD, MAX_RESPONSE
@@ -44,9 +44,9 @@ def plain(login: str, password: str, identity: str = "") -> bytes:
     return b64(f"{identity}\0{login}\0{password}")
 
 
-def login(number: int, mechanism: str = "PLAIN", **more: Any) -> Login:
+def login(number: int, mechanism: str = "PLAIN", **more: Any) -> AuthRequest:
     facts = {"service": "imap", "client": None, "server": None, "secured": False, **more}
-    return Login(number, mechanism, "harrie", "frop", **facts)
+    return AuthRequest(number, mechanism, "harrie", "frop", **facts)
 
 
 def test_the_greeting_is_what_clients_wait_for() -> None:
@@ -250,7 +250,7 @@ def encoded(verdict: Verdict) -> bytes | None:
             Denied("disabled", Code.DISABLED),
             b"FAIL\t4\tuser=harrie\treason=disabled\tcode=user_disabled\n",
         ),
-        (Unavailable(), None),
+        (AuthUnavailable(), None),
         (Accepted(""), None),
         (Accepted("a\tb"), None),
     ],
@@ -264,7 +264,7 @@ def test_a_temporary_failure_closes_or_says_so() -> None:
         assert connection().failure(login(4), expired=expired) is None
     exim = AuthConnection(1, 2, "3", close_when_unavailable=False)
     told = b"FAIL\t4\tuser=harrie\ttemp\tcode=temp_fail\n"
-    assert exim.encode(login(4), Unavailable()) == told
+    assert exim.encode(login(4), AuthUnavailable()) == told
     assert exim.failure(login(4), expired=True) == told
 
 

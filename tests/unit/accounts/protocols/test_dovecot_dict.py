@@ -14,13 +14,13 @@ from accounts.protocols.dovecot_dict import (
     DictConnection,
     DictIterate,
     DictLookup,
+    DictReply,
+    DictRequest,
+    DictRows,
+    DictValue,
     Failed,
     Iterate,
     Missing,
-    Reply,
-    Request,
-    Rows,
-    Value,
 )
 from accounts.protocols.tabs import escape, fields, unescape
 from tests.unit.accounts.protocols.streams import events, in_any_portions, most_kept
@@ -120,39 +120,43 @@ LOOKUP = DictLookup("sieve", "anna", "priv/x")
 ITERATE = DictIterate("sieve", "anna", ("priv/",), Iterate(0), 0)
 
 
-def encoded(event: Request, reply: Reply) -> bytes:
+def encoded(event: DictRequest, reply: DictReply) -> bytes:
     return DictConnection().encode(event, reply)
 
 
 @pytest.mark.parametrize(
     ("event", "reply", "octets"),
     [
-        (LOOKUP, Value('require "fileinto";\nkeep;\n'), b'Orequire "fileinto";\x01nkeep;\x01n\n'),
-        (LOOKUP, Value("a\tb\x01\0\r"), b"Oa\x01tb\x011\x010\x01r\n"),
-        (LOOKUP, Value(""), b"O\n"),
+        (
+            LOOKUP,
+            DictValue('require "fileinto";\nkeep;\n'),
+            b'Orequire "fileinto";\x01nkeep;\x01n\n',
+        ),
+        (LOOKUP, DictValue("a\tb\x01\0\r"), b"Oa\x01tb\x011\x010\x01r\n"),
+        (LOOKUP, DictValue(""), b"O\n"),
         (LOOKUP, Missing(), b"N\n"),
         (LOOKUP, Failed("away\nnow"), b"Faway?now\n"),
-        (LOOKUP, Rows(()), b"Fno value\n"),
-        (ITERATE, Rows((("priv/a", "\t1"), ("priv/b", ""))), b"Opriv/a\t\x01t1\nOpriv/b\t\n\n"),
-        (ITERATE, Rows(()), b"\n"),
+        (LOOKUP, DictRows(()), b"Fno value\n"),
+        (ITERATE, DictRows((("priv/a", "\t1"), ("priv/b", ""))), b"Opriv/a\t\x01t1\nOpriv/b\t\n\n"),
+        (ITERATE, DictRows(()), b"\n"),
         (ITERATE, Failed("away"), b"Faway\n"),
         (ITERATE, Missing(), b"Fno rows\n"),
     ],
 )
-def test_answers(event: Request, reply: Reply, octets: bytes) -> None:
+def test_answers(event: DictRequest, reply: DictReply, octets: bytes) -> None:
     assert encoded(event, reply) == octets
 
 
 def test_rows_are_as_many_and_as_wide_as_they_were_asked_for() -> None:
-    rows = Rows(tuple((f"priv/{n}", "x") for n in range(MAX_ROWS + 1)))
+    rows = DictRows(tuple((f"priv/{n}", "x") for n in range(MAX_ROWS + 1)))
     keys_only = DictIterate("sieve", "anna", ("priv/",), Iterate.NO_VALUE, 2)
     assert encoded(keys_only, rows) == b"Opriv/0\t\nOpriv/1\t\n\n"
     assert encoded(ITERATE, rows) == b"Ftoo many rows\n"
 
 
 def test_an_answer_has_a_bound() -> None:
-    assert encoded(LOOKUP, Value("x" * 20_000_000)) == b"Fthe value is too large\n"
-    large = Rows(tuple((f"priv/{n}", "x" * 10_000_000) for n in range(2)))
+    assert encoded(LOOKUP, DictValue("x" * 20_000_000)) == b"Fthe value is too large\n"
+    large = DictRows(tuple((f"priv/{n}", "x" * 10_000_000) for n in range(2)))
     assert encoded(ITERATE, large) == b"Fthe rows are too large\n"
 
 

@@ -17,12 +17,12 @@ from accounts.protocols.socketmap import (
 )
 from accounts.protocols.table import (
     MAX_KEY,
-    Answer,
-    Found,
-    Lookup,
     Misconfigured,
-    NotFound,
-    Temporary,
+    TableAnswer,
+    TableFound,
+    TableLookup,
+    TableNotFound,
+    TableTemporary,
     TimedOut,
 )
 from gatepost.conversation import Answered
@@ -40,7 +40,7 @@ def read(data: bytes) -> list[Any]:
 
 def test_requests_are_read() -> None:
     data = b"".join(netstring(f"{table} anna@example.org") for table in TABLES)
-    assert read(data) == [Lookup(table, "anna@example.org") for table in TABLES]
+    assert read(data) == [TableLookup(table, "anna@example.org") for table in TABLES]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_requests_are_read() -> None:
     ["*", "example.org", "anna+list@example.org", "a b@example.org", " x", "jörg@bücher.example"],
 )
 def test_only_the_first_blank_separates(key: str) -> None:
-    assert read(netstring(f"transport {key}")) == [Lookup("transport", key)]
+    assert read(netstring(f"transport {key}")) == [TableLookup("transport", key)]
 
 
 NOBODY = Answered(b"9:NOTFOUND ,")
@@ -60,7 +60,7 @@ NOBODY = Answered(b"9:NOTFOUND ,")
 def test_a_key_that_nothing_can_be_stored_under_is_not_found(key: bytes) -> None:
     assert read(netstring(b"mailboxes " + key) + netstring("domains b")) == [
         NOBODY,
-        Lookup("domains", "b"),
+        TableLookup("domains", "b"),
     ]
 
 
@@ -68,7 +68,7 @@ def test_a_key_that_nothing_can_be_stored_under_is_not_found(key: bytes) -> None
 def test_a_request_that_is_too_long_is_passed_over(size: int) -> None:
     found = read(netstring(b"mailboxes " + b"x" * (size - 10)) + netstring("domains b"))
     complaint = f"a request of more than {MAX_REQUEST} octets"
-    assert found == [Answered(NOBODY.reply, complaint), Lookup("domains", "b")]
+    assert found == [Answered(NOBODY.reply, complaint), TableLookup("domains", "b")]
 
 
 @pytest.mark.parametrize("request_", ["", "mailboxes", "nope anna@example.org", "Domains a", " a"])
@@ -76,7 +76,7 @@ def test_a_map_that_nobody_knows_is_a_mistake_and_not_an_absence(request_: str) 
     first, second = read(netstring(request_) + netstring("domains b"))
     assert first.reply.partition(b":")[2].startswith(b"PERM no such map: ")
     assert first.complaint
-    assert second == Lookup("domains", "b")
+    assert second == TableLookup("domains", "b")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_stream_that_is_no_netstring_is_dead(data: bytes) -> None:
 def test_what_came_before_the_mistake_is_answered() -> None:
     # as other servers' tests have it: the length says 4, and the fifth octet is no comma
     found = in_any_portions(SocketmapConnection, netstring("domains abc") + b"4:abcde")
-    assert found == [Lookup("domains", "abc"), "not a netstring: no comma at its end"]
+    assert found == [TableLookup("domains", "abc"), "not a netstring: no comma at its end"]
 
 
 @pytest.mark.parametrize("data", [b"2:", b"0:", b"2", b"100", b"5:relay"])
@@ -121,48 +121,51 @@ def test_half_a_request_waits(data: bytes) -> None:
 
 def test_several_requests_in_one_portion_and_one_in_several() -> None:
     data = netstring("aliases a@b.example") + netstring("aliases c@d.example")
-    assert read(data) == [Lookup("aliases", "a@b.example"), Lookup("aliases", "c@d.example")]
+    assert read(data) == [
+        TableLookup("aliases", "a@b.example"),
+        TableLookup("aliases", "c@d.example"),
+    ]
     connection = SocketmapConnection()
     assert events(connection, data[:5], data[5:]) == read(data)
     assert not connection.mid_request
 
 
-def encoded(reply: Answer) -> bytes:
-    return SocketmapConnection().encode(Lookup("aliases", "x"), reply)
+def encoded(reply: TableAnswer) -> bytes:
+    return SocketmapConnection().encode(TableLookup("aliases", "x"), reply)
 
 
 @pytest.mark.parametrize(
     ("reply", "octets"),
     [
-        (Found("bob@example.org"), b"18:OK bob@example.org,"),
-        (Found(""), b"3:OK ,"),
-        (Found("jörg"), "8:OK jörg,".encode()),
-        (NotFound(), b"9:NOTFOUND ,"),
-        (Temporary("the database is away"), b"25:TEMP the database is away,"),
+        (TableFound("bob@example.org"), b"18:OK bob@example.org,"),
+        (TableFound(""), b"3:OK ,"),
+        (TableFound("jörg"), "8:OK jörg,".encode()),
+        (TableNotFound(), b"9:NOTFOUND ,"),
+        (TableTemporary("the database is away"), b"25:TEMP the database is away,"),
         (TimedOut("late"), b"12:TIMEOUT late,"),
         (Misconfigured("no"), b"7:PERM no,"),
-        (Temporary("two\nlines\0"), b"15:TEMP two?lines?,"),
+        (TableTemporary("two\nlines\0"), b"15:TEMP two?lines?,"),
     ],
 )
-def test_answers_are_netstrings(reply: Answer, octets: bytes) -> None:
+def test_answers_are_netstrings(reply: TableAnswer, octets: bytes) -> None:
     assert encoded(reply) == octets
 
 
 def test_an_answer_is_never_longer_than_postfix_takes() -> None:
     fits = "x" * (MAX_REPLY - 3)
-    assert encoded(Found(fits)) == netstring(f"OK {fits}")
-    assert encoded(Found(fits + "x")) == netstring("TEMP the answer is too large")
-    assert len(encoded(Temporary("x" * 1_000_000))) < 300
+    assert encoded(TableFound(fits)) == netstring(f"OK {fits}")
+    assert encoded(TableFound(fits + "x")) == netstring("TEMP the answer is too large")
+    assert len(encoded(TableTemporary("x" * 1_000_000))) < 300
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\0", "a\x7f"])
 def test_a_value_with_a_control_in_it_is_no_answer(value: str) -> None:
-    assert encoded(Found(value)) == netstring("TEMP the answer has a control character in it")
+    assert encoded(TableFound(value)) == netstring("TEMP the answer has a control character in it")
 
 
 def test_a_failure_is_temporary() -> None:
     connection = SocketmapConnection()
-    asked = Lookup("aliases", "x")
+    asked = TableLookup("aliases", "x")
     assert connection.failure(asked, expired=False) == netstring("TEMP internal error")
     assert connection.failure(asked, expired=True) == netstring("TIMEOUT no answer in time")
 
@@ -208,12 +211,12 @@ keys = st.text(
 @given(st.lists(st.tuples(st.sampled_from(TABLES), keys), max_size=5))
 def test_what_is_written_is_read(asked: list[tuple[str, str]]) -> None:
     data = b"".join(netstring(f"{table} {key}") for table, key in asked)
-    assert events(SocketmapConnection(), data) == [Lookup(*one) for one in asked]
+    assert events(SocketmapConnection(), data) == [TableLookup(*one) for one in asked]
 
 
 @given(st.text(max_size=300))
 def test_an_answer_is_one_netstring_whatever_is_in_it(value: str) -> None:
-    for reply in (Found(value), Temporary(value), Misconfigured(value)):
+    for reply in (TableFound(value), TableTemporary(value), Misconfigured(value)):
         size, _, rest = encoded(reply).partition(b":")
         assert int(size) == len(rest) - 1
         assert rest.endswith(b",")

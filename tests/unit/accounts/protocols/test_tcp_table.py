@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from accounts.protocols.table import (
     MAX_KEY,
-    Answer,
-    Found,
-    Lookup,
     Misconfigured,
-    NotFound,
-    Temporary,
+    TableAnswer,
+    TableFound,
+    TableLookup,
+    TableNotFound,
+    TableTemporary,
     TimedOut,
 )
 from accounts.protocols.tcp_table import MAX_LINE, MAX_PASSED_OVER, MAX_REPLY, TcpTableConnection
@@ -47,14 +47,14 @@ def read(data: bytes) -> list[Any]:
     ],
 )
 def test_a_request_is_read(line: bytes, key: str) -> None:
-    assert read(line * 2) == [Lookup("aliases", key)] * 2
+    assert read(line * 2) == [TableLookup("aliases", key)] * 2
 
 
 @pytest.mark.parametrize(
     "line", [b"get a%00b\n", b"get %ff\n", b"get a%0ab\n", b"get " + b"x" * (MAX_KEY + 1) + b"\n"]
 )
 def test_a_key_that_nothing_can_be_stored_under_is_not_found(line: bytes) -> None:
-    assert read(line + b"get b\n") == [Answered(b"500 no such name\n"), Lookup("aliases", "b")]
+    assert read(line + b"get b\n") == [Answered(b"500 no such name\n"), TableLookup("aliases", "b")]
 
 
 @pytest.mark.parametrize(
@@ -68,49 +68,51 @@ def test_another_request_is_an_error_and_not_an_absence(line: bytes) -> None:
     first, second = read(line + b"get b\n")
     assert first.reply.startswith(b"400 ")
     assert first.complaint
-    assert second == Lookup("aliases", "b")
+    assert second == TableLookup("aliases", "b")
 
 
 def test_a_line_that_is_too_long_is_passed_over() -> None:
     for size in (MAX_LINE + 1, 100_000, MAX_PASSED_OVER):
         first, second = read(b"get " + b"x" * (size - 4) + b"\nget b\n")
         assert first.reply == b"500 no such name\n"
-        assert second == Lookup("aliases", "b")
+        assert second == TableLookup("aliases", "b")
     (error,) = in_any_portions(connection, b"x" * (MAX_PASSED_OVER + 1))
     assert isinstance(error, str)
 
 
-def encoded(reply: Answer) -> bytes:
-    return connection().encode(Lookup("aliases", "x"), reply)
+def encoded(reply: TableAnswer) -> bytes:
+    return connection().encode(TableLookup("aliases", "x"), reply)
 
 
 @pytest.mark.parametrize(
     ("reply", "octets"),
     [
-        (Found("OK"), b"200 OK\n"),
-        (Found("a@x.example, b@x.example"), b"200 a@x.example,%20b@x.example\n"),
-        (Found("100%\n"), b"200 100%25%0A\n"),
-        (Found("ö"), b"200 %C3%B6\n"),
-        (NotFound(), b"500 no such name\n"),
-        (Temporary("the database is away"), b"400 the database is away\n"),
+        (TableFound("OK"), b"200 OK\n"),
+        (TableFound("a@x.example, b@x.example"), b"200 a@x.example,%20b@x.example\n"),
+        (TableFound("100%\n"), b"200 100%25%0A\n"),
+        (TableFound("ö"), b"200 %C3%B6\n"),
+        (TableNotFound(), b"500 no such name\n"),
+        (TableTemporary("the database is away"), b"400 the database is away\n"),
         (TimedOut("100% late"), b"400 100%25 late\n"),
         (Misconfigured("a\nb"), b"400 a?b\n"),
     ],
 )
-def test_answers_are_lines(reply: Answer, octets: bytes) -> None:
+def test_answers_are_lines(reply: TableAnswer, octets: bytes) -> None:
     assert encoded(reply) == octets
 
 
 def test_an_answer_is_never_longer_than_postfix_takes() -> None:
     fits = "x" * (MAX_REPLY - 5)
-    assert encoded(Found(fits)) == b"200 %b\n" % fits.encode()
-    assert encoded(Found(fits + "x")) == b"400 the answer is too large\n"
-    assert encoded(Found("ö" * 1000)) == b"400 the answer is too large\n"
+    assert encoded(TableFound(fits)) == b"200 %b\n" % fits.encode()
+    assert encoded(TableFound(fits + "x")) == b"400 the answer is too large\n"
+    assert encoded(TableFound("ö" * 1000)) == b"400 the answer is too large\n"
 
 
 def test_a_failure_is_temporary() -> None:
     for expired in (False, True):
-        assert connection().failure(Lookup("aliases", "x"), expired=expired).startswith(b"400 ")
+        assert (
+            connection().failure(TableLookup("aliases", "x"), expired=expired).startswith(b"400 ")
+        )
 
 
 def test_memory_is_bounded() -> None:
@@ -131,7 +133,7 @@ def test_anything_gives_events_in_any_portions(portions: list[bytes]) -> None:
 
 @given(st.text(max_size=300))
 def test_an_answer_is_one_line_and_reads_as_what_it_was(value: str) -> None:
-    line = encoded(Found(value))
+    line = encoded(TableFound(value))
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
     assert line.split() == [b"200", line[4:-1]] or not value

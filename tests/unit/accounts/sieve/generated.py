@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from accounts.sieve import Rule, RuleError, compile_rules, parse_rule
+from accounts.sieve import MailRule, RuleError, compile_rules, parse_rule
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Row:
     rule: Any
 
 
-def rows(*rules: Rule) -> list[Row]:
+def rows(*rules: MailRule) -> list[Row]:
     return [Row(rule.name, rule.enabled, rule.body()) for rule in rules]
 
 
@@ -107,7 +107,7 @@ _ACTIONS = st.lists(_STORING, min_size=1, max_size=5) | st.lists(
 
 def _rule(
     name: str, match: str, conditions: list[Any], actions: list[Any], enabled: bool
-) -> Rule | None:
+) -> MailRule | None:
     data = {
         "name": name,
         "enabled": enabled,
@@ -131,7 +131,7 @@ _RULE = st.builds(
 )
 
 
-def _compiles(rules: list[Rule]) -> bool:
+def _compiles(rules: list[MailRule]) -> bool:
     try:
         compile_rules(rules)
     except RuleError:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from accounts.sieve import MAX_RULES, MAX_SCRIPT, compile_rules, parse_rule
-from accounts.sieve.actions import Action
+from accounts.sieve.actions import RuleAction
 from accounts.sieve.conditions import Condition
 from accounts.sieve.fields import Match
 
@@ -26,7 +26,7 @@ def test_the_rule_becomes_the_script() -> None:
 
 
 def test_every_kind_is_described() -> None:
-    for kinds in (Condition, Action):
+    for kinds in (Condition, RuleAction):
         for model in get_args(get_args(kinds)[0]):
             kind = model.model_fields["kind"].default
             (row,) = re.findall(rf"^\|[^|]*`{kind}`[^|]*\|.*$", PAGE, re.MULTILINE)

@@ -11,7 +11,7 @@ from hypothesis import Phase, given, settings
 from accounts.sieve import (
     MAX_RULES,
     MAX_SCRIPT,
-    Rule,
+    MailRule,
     RuleError,
     compile_rules,
     compile_stored,
@@ -33,7 +33,7 @@ EXTENSIONS = {
 }  # fmt: skip
 
 
-def make(*actions: dict[str, Any], conditions: list[Any] | None = None, **fields: Any) -> Rule:
+def make(*actions: dict[str, Any], conditions: list[Any] | None = None, **fields: Any) -> MailRule:
     return parse_rule(
         {
             "name": "test",
@@ -124,7 +124,7 @@ def expected_action(data: dict[str, Any]) -> list[tuple[str, list[Value]]]:
             return [(kind, [])]
 
 
-def expected(rule: Rule) -> list[tuple[str, list[Value]]]:
+def expected(rule: MailRule) -> list[tuple[str, list[Value]]]:
     """The commands and tests of a rule, with their strings and numbers, in their order."""
     data = rule.as_data()
     if not data["enabled"]:
@@ -150,7 +150,7 @@ def seen(command: Command) -> list[tuple[str, list[Value]]]:
 
 @settings(max_examples=100, deadline=None, phases=WITHOUT_SHRINKING)
 @given(rule_lists)
-def test_a_script_reads_back_as_its_rules(rules: list[Rule]) -> None:
+def test_a_script_reads_back_as_its_rules(rules: list[MailRule]) -> None:
     script = compile_rules(rules)
     assert "\0" not in script
     assert not re.search(r"(?<!\r)\n|\r(?!\n)", script)
@@ -169,7 +169,7 @@ def test_a_script_reads_back_as_its_rules(rules: list[Rule]) -> None:
 
 @settings(max_examples=25, deadline=None, phases=WITHOUT_SHRINKING)
 @given(rule_lists)
-def test_a_rule_that_was_stored_is_the_same_rule(rules: list[Rule]) -> None:
+def test_a_rule_that_was_stored_is_the_same_rule(rules: list[MailRule]) -> None:
     assert [parse_rule(rule.as_data()) for rule in rules] == rules
     assert [read_stored(row) for row in rows(*rules)] == rules
     stored = compile_stored(rows(*rules))
@@ -221,7 +221,7 @@ def test_a_name_stays_a_comment() -> None:
         ),
     ],
 )
-def test_rules_that_do_not_go_together_are_refused(rules: list[Rule], text: str) -> None:
+def test_rules_that_do_not_go_together_are_refused(rules: list[MailRule], text: str) -> None:
     with pytest.raises(RuleError, match=text):
         compile_rules(rules)
     stored = compile_stored([Row(str(at), True, rule.body()) for at, rule in enumerate(rules)])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from accounts.answers import NOT_FOUND, Answers, Found
+from accounts.answers import NOT_FOUND, Answers, FoundText
 from accounts.lookup.ask import (
     AliasRow,
     AppPasswordRow,
@@ -21,7 +21,7 @@ from accounts.lookup.ask import (
     Unavailable,
     Unresolvable,
 )
-from accounts.lookup.postfix import Text
+from accounts.lookup.postfix import MapText
 from accounts.sources.cache import StaleCache
 from accounts.sources.sqlite import _NAME, LOOK, RETRY, WAIT, SqliteSource
 from tests.unit.accounts.lookup.filled import fill_file
@@ -61,10 +61,10 @@ def source(path: Path) -> Iterator[SqliteSource]:
 
 @pytest.mark.parametrize(("table", "key", "answer"), CASES)
 def test_answers_are_those_of_the_rules(
-    source: SqliteSource, table: str, key: str, answer: Text
+    source: SqliteSource, table: str, key: str, answer: MapText
 ) -> None:
     answers = Answers(source, StaleCache(), clock=lambda: NOW)
-    expected = Found(answer) if isinstance(answer, str) else NOT_FOUND
+    expected = FoundText(answer) if isinstance(answer, str) else NOT_FOUND
     assert asyncio.run(answers.look_up(table, key)) == expected
 
 
