@@ -69,7 +69,7 @@ def add(
 ) -> SieveRule:
     """Add a rule behind the others.
 
-    `rule` has what `accounts.sieve.Rule.body` returns. Raises `Invalid` for one that cannot be
+    `rule` has what `accounts.sieve.MailRule.body` returns. Raises `Invalid` for one that cannot be
     read, or does not go with the others.
     """
     with write.attempt("rule.add", mailbox):

@@ -25,7 +25,7 @@ def check(domain: str, expectations: Expectations) -> Batch[DomainReport]:
     `solve_together` drives it in an event loop, and `one_by_one` makes a lookup for
     `msgauth.solve` of it. A question without an answer is a finding of its own level, never a
     missing record. Files on web servers are not fetched: the report says what they should contain.
-    Raises `accounts.address.AddressError` for a bad domain, at the first step.
+    Raises `accounts.address.AccountAddressError` for a bad domain, at the first step.
     """
     domain = parse_domain(domain)
     results = yield from together(_checks(domain, expectations))

@@ -28,7 +28,7 @@ class LoginTraces:
 
 
 class Traces(Protocol):
-    """All methods but `close` raise `accounts.store.errors.Unavailable`."""
+    """All methods but `close` raise `accounts.store.errors.DatastoreUnavailable`."""
 
     @property
     def generation(self) -> int:

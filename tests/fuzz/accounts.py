@@ -87,8 +87,8 @@ def _answer(conversation: Conversation[Any, Any], event: Any) -> None:
 
 
 _REPLIES_OF = {
-    "Lookup": ("table",),
-    "Login": ("dovecot_auth",),
+    "TableLookup": ("table",),
+    "AuthRequest": ("dovecot_auth",),
     "DictLookup": ("dovecot_dict",),
     "DictIterate": ("dovecot_dict",),
 }

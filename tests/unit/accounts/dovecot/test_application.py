@@ -105,7 +105,7 @@ def test_a_list_ends_with_an_empty_line(rules: Rules) -> None:
 def test_a_list_that_breaks_has_no_end(rules: Rules) -> None:
     first = [f"{number}@a" for number in range(PAGE)]
     sent, error = get(rules, Pages(first), "/dovecot/users")
-    assert error == "Unavailable"  # which closes the connection
+    assert error == "DatastoreUnavailable"  # which closes the connection
     assert word(sent) == (200, "ok")
     assert all(message["more_body"] for message in sent[1:])
     text = b"".join(message.get("body", b"") for message in sent[1:])
