@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack.stack import FRIEND, SMTP, SUBMISSION, SUBMISSIONS, World
+from tests.stack.stack import DNS_HOST, FRIEND, SMTP, SUBMISSION, SUBMISSIONS, World
 from tests.stack.test_postfix_image import CAPABILITIES, SETTINGS
 from tests.testbed import images
 from tests.testbed.certificate import self_signed
@@ -37,6 +37,7 @@ class Served:
             "--detach",
             f"--name={self.name}",
             f"--network={network.name}",
+            f"--dns={DNS_HOST}",
             "--read-only",
             "--cap-drop=ALL",
             f"--cap-add={CAPABILITIES}",
