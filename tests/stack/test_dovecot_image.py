@@ -72,7 +72,7 @@ def test_without_a_certificate_nobody_sends_a_password(run: Run) -> None:
         ("DOVECOT_ACCOUNTS", "accounts:8081", "write the address of accounts, such as http://"),
         ("DOVECOT_ACCOUNTS_TOKEN_FILE", "/no/file", "/no/file cannot be read"),
         ("DOVECOT_DOVEADM_KEY_FILE", "/dev/null", "/dev/null is empty"),
-        ("DOVECOT_SUBMISSION", "postfix", "write host and port, such as postfix:25"),
+        ("DOVECOT_SUBMISSION", "postfix", "write host and port, such as postfix:10025"),
         ("DOVECOT_PROXY_NETWORKS", "10.0.0.0/8 ::/0", "::/0 is the whole Internet"),
         ("DOVECOT_TRUSTED_NETWORKS", "webmail", "'webmail' is no network"),
         ("DOVECOT_RECIPIENT_DELIMITER", "x", "write the characters that begin an extension"),
