@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -24,8 +25,13 @@ COMMANDS = {
 
 @click.group(cls=CommandTable, table=COMMANDS, invoke_without_command=True)
 @configuration.config_option
+@click.option(
+    "--migrate",
+    is_flag=True,
+    help="Make the tables first, or bring them to this version, as `gatepost accounts migrate`.",
+)
 @click.pass_context
-def accounts(ctx: click.Context, config: Path | None) -> None:
+def accounts(ctx: click.Context, config: Path | None, migrate: bool) -> None:
     """Run the service that knows domains, mailboxes and aliases.
 
     \b
@@ -43,6 +49,8 @@ def accounts(ctx: click.Context, config: Path | None) -> None:
     ctx.ensure_object(dict)["config"] = config
     if ctx.invoked_subcommand is not None:
         return
+    if migrate:
+        _migrate(config)
     from accounts.file import AccountsFile
     from accounts.settings import AccountsSettings
 
@@ -58,3 +66,12 @@ def accounts(ctx: click.Context, config: Path | None) -> None:
             "pip install 'gatepost[accounts]'"
         ) from None
     sys.exit(serve(load, config or configuration.DEFAULT_PATH))
+
+
+def _migrate(config: Path | None) -> None:
+    """Migrate in a process of its own, whose libraries the service does not need; exits if that
+    fails."""
+    options = () if config is None else ("--config", str(config))
+    command = [sys.executable, "-m", "gatepost.cli", "accounts", "migrate", *options]
+    if status := subprocess.run(command, check=False).returncode:
+        sys.exit(status)

@@ -50,8 +50,7 @@ def test_secrets_of_the_users_are_not_generated_again() -> None:
 
 
 def test_the_tables_are_made_before_the_service_starts() -> None:
-    (first,) = render(VALUES).pods()["mail"]["spec"]["initContainers"]
-    assert first["args"] == ["accounts", "migrate"]
+    assert render(VALUES).containers()["accounts"]["args"] == ["accounts", "--migrate"]
 
 
 @pytest.mark.parametrize(

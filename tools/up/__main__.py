@@ -15,13 +15,12 @@ from tests.testbed import images
 from tests.testbed.podman import PodmanError
 from tools.steps import Steps
 from tools.up.people import ADMINISTRATOR, ANNA, BERT, People
-from tools.up.system import HOSTNAME, PORTS, STATE, System
+from tools.up.system import HOST, HOSTNAME, PORTS, STATE, System
 
 READY = 120.0
 """Seconds for a part to become ready, the first one included."""
 DELIVERY = 30.0
 """Seconds for the first message."""
-HOST = "127.0.0.1"
 
 
 class UpError(Exception):

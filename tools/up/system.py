@@ -43,6 +43,8 @@ PORTS = {
     "api": (2081, 8080),
 }
 """By service: the port on loopback of this machine, and the port in the pod."""
+HOST = "127.0.0.1"
+_OUTSIDE = {inside: outside for outside, inside in PORTS.values()}
 
 _NAME = re.compile(r"^mail(?=$|-)")
 _IMAGE = re.compile(r"^ghcr\.io/gatepost/gatepost(?:-(?P<name>[a-z]+))?:")
@@ -97,11 +99,8 @@ class System:
             # podman 4.3 refuses a claim whose volume exists
             if each["kind"] != "PersistentVolumeClaim" or not exists("volume", _name_of(each))
         ]
-        published = [
-            f"--publish=127.0.0.1:{outside}:{inside}" for outside, inside in PORTS.values()
-        ]
         text = yaml.safe_dump_all(played, sort_keys=False)
-        podman("kube", "play", *published, "-", stdin=text, timeout=300)
+        podman("kube", "play", "-", stdin=text, timeout=300)
 
     def containers(self) -> list[Container]:
         """Return the containers with a probe, in the order of the manifest."""
@@ -134,11 +133,15 @@ _KINDS = ("ConfigMap", "PersistentVolumeClaim", "Deployment")
 def _adapted(each: dict[str, Any]) -> dict[str, Any]:
     if each["kind"] == "Deployment":
         spec = _pod_spec(each)
-        for container in (*spec["containers"], *spec.get("initContainers", ())):
+        for container in spec["containers"]:
             found = _IMAGE.match(container["image"])
             assert found is not None, container["image"]  # noqa: S101 # the chart wrote it
             container["image"] = images.tag(found["name"] or "gatepost")
-            container.pop("ports", None)  # `play` publishes them
+            container["ports"] = [
+                {"containerPort": port, "hostPort": _OUTSIDE[port], "hostIP": HOST}
+                for port in (one["containerPort"] for one in container.get("ports", ()))
+                if port in _OUTSIDE
+            ]
             for mount in container["volumeMounts"]:
                 mount["name"] = f"{NAME}-{mount['name']}"
         for volume in spec["volumes"]:

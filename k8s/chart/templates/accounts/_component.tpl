@@ -1,7 +1,6 @@
 {{- define "mail.accounts.component" -}}
 runs: {{ .Values.mailboxes.enabled }}
 sharesPod: true
-init: true
 metrics: 9103
 dns: true
 {{- end }}

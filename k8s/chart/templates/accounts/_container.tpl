@@ -1,16 +1,9 @@
-{{- define "mail.accounts.mounts" -}}
-volumeMounts:
-  - {name: gatepost-config, mountPath: /etc/gatepost, readOnly: true}
-  - {name: mailboxes-secrets, mountPath: /secrets/mailboxes, readOnly: true}
-  - {name: accounts, mountPath: /var/lib/gatepost/accounts}
-  - {name: sockets, mountPath: /run/gatepost}
-{{- end }}
-
 {{- define "mail.accounts.container" -}}
 name: accounts
 image: {{ include "mail.image" (dict "root" . "name" "accounts") }}
 imagePullPolicy: {{ .Values.images.pullPolicy }}
-args: [accounts]
+# creates the tables, and changes them for a new version, before it serves
+args: [accounts, --migrate]
 ports:
   - {name: api, containerPort: 8080}
   - {name: metrics-accounts, containerPort: 9103}
@@ -19,20 +12,11 @@ securityContext:
 resources:
   {{- toYaml .Values.accounts.resources | nindent 2 }}
 {{ include "mail.probes" (list "gatepost" "probe" "socketmap" "unix:/run/gatepost/accounts") }}
-{{ include "mail.accounts.mounts" . }}
-{{- end }}
-
-{{- /* Creates the tables, and changes them for a new version, before the service starts. */ -}}
-{{- define "mail.accounts.init" -}}
-name: migrate
-image: {{ include "mail.image" (dict "root" . "name" "accounts") }}
-imagePullPolicy: {{ .Values.images.pullPolicy }}
-args: [accounts, migrate]
-securityContext:
-  {{- include "mail.restricted" . | nindent 2 }}
-resources:
-  {{- toYaml .Values.accounts.resources | nindent 2 }}
-{{ include "mail.accounts.mounts" . }}
+volumeMounts:
+  - {name: gatepost-config, mountPath: /etc/gatepost, readOnly: true}
+  - {name: mailboxes-secrets, mountPath: /secrets/mailboxes, readOnly: true}
+  - {name: accounts, mountPath: /var/lib/gatepost/accounts}
+  - {name: sockets, mountPath: /run/gatepost}
 {{- end }}
 
 {{- define "mail.accounts.volumes" -}}
