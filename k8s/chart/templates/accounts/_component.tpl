@@ -15,6 +15,8 @@ dns: true
   "dovecot_listen" "inet:8081@127.0.0.1"
   "dict_listen" "unix:/run/gatepost/rules"
   "http_listen" "inet:8080"
+  "snapshot_listen" "unix:/run/gatepost/snapshots"
+  "max_connections" 1000
   "socket_mode" "0666"
   "metrics_listen" "inet:9103"
   "database" (dict "url" "sqlite:////var/lib/gatepost/accounts/accounts.db" "key_file" "/secrets/mailboxes/seal")

@@ -9,11 +9,18 @@ dns: true
 {{- end }}
 
 {{- define "mail.milters.config" -}}
-{{- dict
+{{- $config := dict
   "listen" (include "mail.milters.address" .)
   "socket_mode" "0666"
   "metrics_listen" "inet:9101"
   "keys" "/keys"
   "workers" (int .Values.milters.workers)
-  "internal_networks" (concat (list "127.0.0.0/8" "::1/128") .Values.mail.networks) | toYaml }}
+  "internal_networks" (concat (list "127.0.0.0/8" "::1/128") .Values.mail.networks) }}
+{{- if .Values.mailboxes.enabled }}
+  {{- /* From of a login has to be its own; ORIGINATING is Postfix's port for replies of Dovecot. */}}
+  {{- $_ := set $config "accounts" (dict "url" "unix:/run/gatepost/snapshots" "keys" true "senders" true) }}
+  {{- $_ := set $config "ownership" (dict "enforce" true) }}
+  {{- $_ := set $config "sign" (dict "daemon_names" (list "ORIGINATING")) }}
+{{- end }}
+{{- toYaml $config }}
 {{- end }}

@@ -19,6 +19,10 @@ volumeMounts:
   {{- if eq .Values.topology "pod" }}
   - {name: sockets, mountPath: /run/gatepost}
   {{- end }}
+  {{- if .Values.mailboxes.enabled }}
+  # the last keys and owners from accounts, for a start without it
+  - {name: store, mountPath: /var/lib/gatepost}
+  {{- end }}
 {{- end }}
 
 {{- define "mail.milters.volumes" -}}

@@ -26,9 +26,13 @@ reaches:
     {{- $_ := set $store "password_file" "/secrets/valkey/password" }}
   {{- end }}
 {{- end }}
-{{- dict
+{{- $config := dict
   "listen" (include "mail.policyd.address" .)
   "socket_mode" "0666"
   "metrics_listen" "inet:9102"
-  "store" $store | toYaml }}
+  "store" $store }}
+{{- if .Values.mailboxes.enabled }}
+  {{- $_ := set $config "accounts" (dict "url" "unix:/run/gatepost/snapshots" "greylist" true) }}
+{{- end }}
+{{- toYaml $config }}
 {{- end }}
