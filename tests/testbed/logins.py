@@ -41,10 +41,15 @@ class LoginServer(StreamServer):
 def answer(logins: Mapping[str, str], line: str) -> str:
     """Return the answer to one line from Postfix; empty if the line needs none."""
     command, _, rest = line.partition("\t")
-    if command != "AUTH":  # VERSION and CPID introduce the client
-        return ""
     number, _, parameters = rest.partition("\t")
-    response = parameters.partition("resp=")[2]
+    if command == "AUTH":
+        _, is_complete, response = parameters.partition("resp=")
+        if not is_complete:  # the client sends it after a challenge, which is empty
+            return f"CONT\t{number}\t"
+    elif command == "CONT":
+        response = parameters
+    else:  # VERSION and CPID introduce the client
+        return ""
     try:
         # RFC 4616 section 2: [authzid] NUL authcid NUL passwd
         _, name, password = base64.b64decode(response, validate=True).decode().split("\0")
