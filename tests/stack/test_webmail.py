@@ -15,7 +15,7 @@ from tests.testbed.container import Container, process_status
 from tests.testbed.pod import Network
 from tests.testbed.podman import inspect, podman
 from tests.testbed.waiting import wait_until
-from tests.testbed.webmail import ANY_USER, PORT, Browser, address_of, start_webmail
+from tests.testbed.webmail import ANY_USER, PORT, SERVERS, Browser, address_of, start_webmail
 
 LOGIN = "?_task=login"
 SIZE = 2_000_000
@@ -37,7 +37,7 @@ class Webmail:
         name = self.network.new_name()
         self.names.append(name)
         network = f"--network={self.network.name}"
-        container = start_webmail(name, network, *options, **settings)
+        container = start_webmail(name, network, *options, settings={**SERVERS, **settings})
         if wait:
             container.wait_ready()
         return container
@@ -90,6 +90,8 @@ def test_every_answer_has_the_fields_of_security(plain: tuple[Container, Browser
         policy = dict(part.split(" ", 1) for part in fields["content-security-policy"].split("; "))
         assert policy["default-src"] == policy["base-uri"] == policy["form-action"] == "'self'"
         assert policy["frame-ancestors"] == "'self'"
+        # without the last two, no list of messages appears in a browser
+        assert policy["script-src"] == "'self' 'unsafe-inline' 'unsafe-eval'"
     (cookie,) = Browser(browser.host).get(f"/{LOGIN}").cookies
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie

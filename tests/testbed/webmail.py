@@ -26,7 +26,7 @@ SERVERS: Mapping[str, str] = {
 """Servers in the same pod; nothing connects to them before somebody logs in."""
 
 
-def start_webmail(name: str, *options: str, volume: str = "", **settings: str) -> Container:
+def start_webmail(name: str, *options: str, settings: Mapping[str, str] = SERVERS) -> Container:
     """Start webmail as nobody in particular, with nothing to write to but its volume and /tmp."""
     podman(
         "run",
@@ -34,12 +34,13 @@ def start_webmail(name: str, *options: str, volume: str = "", **settings: str) -
         f"--name={name}",
         "--read-only",
         "--read-only-tmpfs=false",
-        "--tmpfs=/tmp",
+        # in a pod, podman 4.3 mounts it read-only now and then unless this is said
+        "--tmpfs=/tmp:rw",
         f"--user={ANY_USER}:0",
         "--cap-drop=ALL",
         "--security-opt=no-new-privileges",
-        f"--volume={volume or name}-webmail:/var/lib/webmail",
-        *(f"--env={key}={value}" for key, value in {**SERVERS, **settings}.items()),
+        f"--volume={name}-webmail:/var/lib/webmail",
+        *(f"--env={key}={value}" for key, value in settings.items()),
         *options,
         images.tag("webmail"),
     )
