@@ -72,7 +72,7 @@ class Mailboxes:
     ) -> None:
         self._network = network
         self._name = network.new_name()
-        self._pod = f"{self._name}-pod"
+        self.pod = f"{self._name}-pod"
         self._user = user
         self._clients = contextlib.ExitStack()
         self._folder = tempfile.TemporaryDirectory(prefix="gatepost-test-", dir="/tmp")
@@ -100,7 +100,7 @@ class Mailboxes:
 
     def start(self) -> None:
         """Start accounts, make the mailboxes, and start Dovecot until it is ready."""
-        podman("pod", "create", f"--name={self._pod}", f"--network={self._network.name}")
+        podman("pod", "create", f"--name={self.pod}", f"--network={self._network.name}")
         self._run_accounts(["--rm"], "accounts", "migrate")
         self._run_accounts(["--detach", f"--name={self.accounts.name}"], "accounts")
         self.accounts.wait_ready()
@@ -114,8 +114,9 @@ class Mailboxes:
             "--detach",
             f"--name={self.dovecot.name}",
             f"--user={self._user}:0",
-            "--tmpfs=/tmp",
-            "--tmpfs=/run",
+            # in a pod, podman 4.3 mounts them read-only now and then unless this is said
+            "--tmpfs=/tmp:rw",
+            "--tmpfs=/run:rw",
             f"--env=GATE_WATCH_INTERVAL={WATCH}",
             f"--volume={self.config.path}:/config:ro",
             f"--volume={self.tls.path}:/tls:ro",
@@ -129,7 +130,7 @@ class Mailboxes:
     @property
     def _common(self) -> Sequence[str]:
         return (
-            f"--pod={self._pod}",
+            f"--pod={self.pod}",
             "--read-only",
             "--cap-drop=ALL",
             "--security-opt=no-new-privileges",
@@ -160,7 +161,7 @@ class Mailboxes:
     @property
     def address(self) -> str:
         """Where the world reaches the pod."""
-        infra = inspect("pod", self._pod)["InfraContainerID"]
+        infra = inspect("pod", self.pod)["InfraContainerID"]
         networks = inspect("container", infra)["NetworkSettings"]["Networks"]
         return str(networks[self._network.name]["IPAddress"])
 
