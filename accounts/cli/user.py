@@ -19,6 +19,7 @@ from accounts.cli.options import (
     password_options,
 )
 from accounts.cli.session import MAX_PAGE, CommandSession, session_options
+from accounts.cli.usage import usage_of
 from accounts.cli.values import (
     NONE,
     flag_text,
@@ -136,10 +137,15 @@ USER.add_list(
 @click.argument("address")
 @session_options()
 def show_user(session: CommandSession, address: str) -> None:
-    """Show the mailbox ADDRESS, with its rights and preferences."""
+    """Show the mailbox ADDRESS, with its rights and preferences.
+
+    What it holds is asked of doveadm, if [accounts.dovecot] names it; otherwise it is unknown.
+    """
     one, *more = session.do(USER.step("get", [address]), *_more(address))
     found = _whole(session, one.body, more)
-    session.show(found, _pairs(found))
+    used = usage_of(session.file.accounts.dovecot, found["address"])
+    holds = "unknown" if used is None else f"{used / (1 << 20):.1f} MiB"
+    session.show({**found, "usage": used}, [*_pairs(found), ("holds", holds)])
 
 
 @user.command("set")

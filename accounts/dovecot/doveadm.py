@@ -1,4 +1,4 @@
-"""Client of doveadm's HTTP API, for kicks alone."""
+"""Client of doveadm's HTTP API, for kicks and for the size of a mailbox."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import contextlib
 import json
 import ssl
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import h11
@@ -26,7 +26,7 @@ PATH: Final = "/doveadm/v1"
 
 
 class DoveadmError(Exception):
-    """The sessions were not ended; the message is one line."""
+    """The command was not done; the message is one line."""
 
 
 async def kick(url: str, key: str, masks: Sequence[str], timeout: float = TIMEOUT) -> int:
@@ -37,6 +37,32 @@ async def kick(url: str, key: str, masks: Sequence[str], timeout: float = TIMEOU
     """
     numbered = {str(number): mask for number, mask in enumerate(masks)}
     commands = [["kick", {"mask": [mask]}, number] for number, mask in numbered.items()]
+    return _read(await _ask(url, key, commands, timeout), numbered)
+
+
+async def usage(url: str, key: str, user: str, timeout: float = TIMEOUT) -> int | None:
+    """Return the octets that the mailbox of a user holds; None if there is no such user here, or if
+    Dovecot does not count.
+
+    Raises `DoveadmError`.
+    """
+    body = await _ask(url, key, [["quotaGet", {"user": user}, "0"]], timeout)
+    try:
+        ((kind, payload, _),) = json.loads(body)
+        if kind == "doveadmResponse":
+            found = [int(one["value"]) for one in payload if one["type"] == "STORAGE"]
+            # in KiB; several roots count the same mail
+            return max(found) * 1024 if found else None
+        code = payload["exitCode"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise DoveadmError("its answer cannot be read") from None
+    if code not in NOBODY:
+        raise DoveadmError(f"it does not say what {user} holds: {str(payload)[:200]}")
+    return None
+
+
+async def _ask(url: str, key: str, commands: list[list[Any]], timeout: float) -> bytes:
+    """Send commands and return the body of the answer; raises `DoveadmError`."""
     try:
         async with asyncio.timeout(timeout):
             status, body = await _post(url, key, json.dumps(commands).encode())
@@ -48,7 +74,7 @@ async def kick(url: str, key: str, masks: Sequence[str], timeout: float = TIMEOU
         raise DoveadmError(f"it does not take the key ({status})")
     if status != 200:
         raise DoveadmError(f"it answers {status}")
-    return _read(body, numbered)
+    return body
 
 
 def _read(body: bytes, numbered: dict[str, str]) -> int:

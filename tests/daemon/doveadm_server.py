@@ -26,7 +26,8 @@ class Kick(NamedTuple):
 class DoveadmServer(Closing):
     """The server, from `start()` on; it answers as doveadm 2.3 and 2.4 do.
 
-    `sessions` are the masks that end any. `broken`: it answers nothing that is expected.
+    `sessions` are the masks that end any, `usage` the KiB that its users hold. `broken`: it answers
+    nothing that is expected.
     """
 
     def __init__(self, key: str = KEY, *, version: str = "2.4") -> None:
@@ -35,6 +36,7 @@ class DoveadmServer(Closing):
         self.port = free_port()
         self.kicks: list[Kick] = []
         self.sessions: set[str] = set()
+        self.usage: dict[str, int] = {}
         self.broken = False
         self.refused = 0
         self._server: ThreadingHTTPServer | None = None
@@ -90,6 +92,9 @@ class DoveadmServer(Closing):
             return 500, b"no"
         answers: list[Any] = []
         for command, parameters, number in json.loads(body):
+            if command == "quotaGet":
+                answers.append([*self._quota(parameters["user"]), number])
+                continue
             assert command == "kick"
             (mask,) = parameters["mask"]
             self.kicks.append(Kick(mask, time.monotonic()))
@@ -102,6 +107,15 @@ class DoveadmServer(Closing):
             else:
                 answers.append(["error", {"type": "exitCode", "exitCode": 68}, number])
         return 200, json.dumps(answers).encode()
+
+    def _quota(self, user: str) -> tuple[str, Any]:
+        if user not in self.usage:
+            return "error", {"type": "exitCode", "exitCode": 67}
+        root = {"root": "User quota", "limit": "-", "percent": "0"}
+        return "doveadmResponse", [
+            {**root, "type": "STORAGE", "value": str(self.usage[user])},
+            {**root, "type": "MESSAGE", "value": "3"},
+        ]
 
     def close(self) -> None:
         """Stop to listen."""

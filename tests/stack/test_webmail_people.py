@@ -126,6 +126,9 @@ def test_somebody_reads_and_files_mail(people: People) -> None:
     assert set(reader.subjects()) == {"first"}
     assert set(reader.subjects("Junk")) == {"second"}
     assert set(reader.subjects("Archive")) == {"third"}
+    shown = json.loads(people.mailboxes.command("user", "show", WENDY, "--json"))
+    assert 0 < shown["usage"] < 100_000
+    assert shown["last_login"]
 
 
 def test_mail_is_sent_with_the_login_of_the_one_who_writes(people: People, stack: Stack) -> None:
