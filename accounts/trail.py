@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Text, cast, func, select
 
+from accounts.snapshots.history import read_history
 from accounts.store import schema
 from accounts.store.database import Database
 
@@ -55,6 +56,7 @@ class Trail:
         self._replay = replay
         self._clock = clock
         self._last: int | None = None
+        self._lineage = ""
 
     async def read(self) -> Read:
         """Return the next changes, at most `AT_ONCE`, none at the end; raises `Unavailable`."""
@@ -62,10 +64,11 @@ class Trail:
         if last is None:
             since = int(self._clock() - self._replay) if self._replay else None
             last = await self._database.read(lambda connection: _begin(connection, since))
-        end, changes = await self._database.read(
+        lineage, end, changes = await self._database.read(
             lambda connection: _changes(connection, last, self._actions)
         )
-        if end < last:
+        known, self._lineage = self._lineage, lineage
+        if end < last or (known and lineage != known):
             self._last = end
             return Read((), rewound=True)
         self._last = changes[-1].id if changes else last
@@ -87,7 +90,7 @@ def _end(connection: Connection) -> int:
 
 def _changes(
     connection: Connection, after: int, actions: Sequence[str]
-) -> tuple[int, list[TrailEntry]]:
+) -> tuple[str, int, list[TrailEntry]]:
     is_refusal = cast(_TABLE.c.details, Text).startswith('{"refused"')
     statement = (
         select(_TABLE.c.id, _TABLE.c.at, _TABLE.c.action, _TABLE.c.object, _TABLE.c.details)
@@ -95,4 +98,5 @@ def _changes(
         .order_by(_TABLE.c.id)
         .limit(AT_ONCE)
     )
-    return _end(connection), [TrailEntry(*row) for row in connection.execute(statement)]
+    lineage = read_history(connection).lineage
+    return lineage, _end(connection), [TrailEntry(*row) for row in connection.execute(statement)]
