@@ -10,7 +10,7 @@ import hashlib
 import secrets
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, select, update
 
 from accounts.store import schema
 from accounts.store.generation import read_generation
@@ -84,7 +84,13 @@ def read_changes(connection: Connection, since: History) -> Changes:
 
 
 def note_restore(write: Write) -> None:
-    """Enter in the audit log that a backup was restored: from here on the lineage is another."""
+    """Enter in the audit log that a backup was restored: from here on the lineage is another.
+
+    The generation is one that no daemon has seen, also where the data were later than the backup:
+    at least the time in seconds, which is far above the number of changes.
+    """
+    above = max(read_generation(write.connection), write.now)
+    write.connection.execute(update(schema.state).values(generation=above))
     write.audit(RESTORED, DATABASE, mark=secrets.token_hex(8))
 
 

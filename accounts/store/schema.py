@@ -111,7 +111,8 @@ state = _table(
     _number("generation"),
     CheckConstraint("id = 1", name="id"),
 )
-"""One row. `generation` grows by one with each transaction that changes what is looked up."""
+"""One row. `generation` grows by one with each transaction that changes what is looked up. That of
+a restored backup is at least the time in seconds."""
 
 domain = _table(
     "domain",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ from accounts import trail
 from accounts.directory import app_passwords, domains, mailboxes
 from accounts.dovecot.losses import REPLAY, Losses
 from accounts.dovecot.waiting import AGAIN
+from accounts.snapshots.history import note_restore
 from accounts.store.errors import Invalid, NoSuchObject
+from accounts.store.generation import read_generation
+from accounts.store.replica import copy_in, copy_out
 from accounts.store.transaction import Write
 from tests.unit.accounts import files
 from tests.unit.accounts.desk import HASH, NOW, OTHER_HASH, Desk
@@ -163,3 +167,32 @@ def test_a_restored_backup_ends_all_sessions(following: Following) -> None:
         connection.commit()
     assert following.look() == [("*", True)]
     assert following.look() == []
+
+
+@pytest.mark.parametrize("since", range(4))
+def test_a_restore_that_is_seen_when_it_is_over_ends_all_sessions(
+    following: Following, tmp_path: Path, since: int
+) -> None:
+    """The log may be as long by then as it was before, or longer, or shorter."""
+    desk, file = following.desk, tmp_path / "backup"
+    copy_out(desk.settings, file, nullcontext)
+    before = desk.database.generation
+    for number in range(2):
+        desk.write(lambda w, number=number: mailboxes.add(w, f"b{number}@example.org"))  # type: ignore[misc]
+    desk.write(lambda w: mailboxes.change(w, ANNA, None, enabled=False))
+    assert following.look() == [(ANNA, True)]
+    seen = range(before, desk.database.generation + 1)
+    copy_in(desk.settings, file, nullcontext)
+    desk.write(note_restore)
+    assert desk.read(read_generation) not in seen
+    for number in range(since):
+        desk.write(lambda w, number=number: mailboxes.add(w, f"c{number}@example.org"))  # type: ignore[misc]
+    assert following.look() == [("*", True)]
+    assert following.look() == []
+
+
+def test_a_restore_of_what_was_there_ends_all_sessions(following: Following) -> None:
+    following.desk.write(note_restore)
+    assert following.look() == [("*", True)]
+    following.desk.write(lambda w: mailboxes.remove(w, ANNA))
+    assert following.look() == [(ANNA, True)]
