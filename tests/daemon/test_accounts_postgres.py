@@ -38,6 +38,9 @@ from tests.unit.accounts.lookup.sample import CASES, sample_world
 from tests.unit.accounts.lookup.world import NOW, World
 
 TIMEOUT = 1.0
+"""Seconds after which a server counts as away, where that is what the test is about."""
+PATIENCE = 60.0
+"""The same where it is not."""
 ANNA = Ask("name", "anna@example.org")
 
 
@@ -69,7 +72,7 @@ def url(server: PostgresServer) -> str:
 
 @contextlib.asynccontextmanager
 async def opened(url: str, **options: Any) -> AsyncIterator[PostgresSource]:
-    source = PostgresSource(connect_arguments(url), **{"timeout": TIMEOUT, **options})
+    source = PostgresSource(connect_arguments(url), **{"timeout": PATIENCE, **options})
     source.start()
     try:
         yield source
@@ -330,8 +333,8 @@ class Load:
 
 
 @contextlib.asynccontextmanager
-async def under_load(url: str) -> AsyncIterator[Load]:
-    async with opened(url) as source:
+async def under_load(url: str, timeout: float = PATIENCE) -> AsyncIterator[Load]:
+    async with opened(url, timeout=timeout) as source:
         load = Load(source, Answers(source, StaleCache(), clock=lambda: NOW))
         await until(lambda: load.found > 200)
         yield load
@@ -371,7 +374,7 @@ def test_the_server_is_stopped_under_load(server: PostgresServer, url: str) -> N
 
 def test_the_server_is_paused_under_load(server: PostgresServer, url: str) -> None:
     async def run() -> None:
-        async with under_load(url) as load:
+        async with under_load(url, TIMEOUT) as load:
             load.forget_times()
             server.pause()
             try:
