@@ -8,6 +8,7 @@ import sys
 from tests.testbed.podman import PodmanError
 from tools.steps import Steps
 from tools.up.lifecycle import UpError, end, start, told
+from tools.up.place import PlaceError
 from tools.up.system import System
 
 
@@ -19,15 +20,16 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep its data")
     chosen = parser.parse_args()
     word = "down" if chosen.down else "up"
-    system, steps = System(), Steps(sys.stdout)
+    steps = Steps(sys.stdout)
     try:
+        system = System()
         if chosen.down:
             end(system, steps, keep=chosen.keep)
         elif people := start(system, steps):
             sys.stdout.write(told(system, people) + "\n")
         else:
             steps.say("It is up again, with the users and passwords of the last time.")
-    except (UpError, PodmanError, OSError) as error:
+    except (UpError, PlaceError, PodmanError, OSError) as error:
         sys.stderr.write(f"make {word}: {error}\n")
         return 1
     except KeyboardInterrupt:

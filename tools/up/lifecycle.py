@@ -11,7 +11,8 @@ from tests.testbed.podman import PodmanError, podman
 from tools.steps import Steps
 from tools.up.first_mail import FirstMailError, send_first_mail
 from tools.up.people import ADMINISTRATOR, ANNA, BERT, RECORD, SELECTOR, People, create_key
-from tools.up.system import DOMAIN, HOST, HOSTNAME, PlaceError, System
+from tools.up.place import DOMAIN, HOST, SETTINGS, PlaceError
+from tools.up.system import System
 
 READY = 120.0
 """Seconds for a part to become ready, the first one included."""
@@ -92,7 +93,11 @@ def _start(system: System, steps: Steps, *, is_new: bool) -> People | None:
 
 
 def end(system: System, steps: Steps, *, keep: bool) -> None:
-    """Remove the system, and its data unless they are kept. Raises `PodmanError`."""
+    """Remove the system, and its data unless they are kept; those of a place that is somebody's own
+    always are. Raises `PodmanError`."""
+    if system.place.is_own and not keep:
+        keep = True
+        steps.say(f"The data are kept, because {system.place.state / SETTINGS} is there.")
     with steps.step("down") as step:
         was_there = system.is_up or not system.is_new
         system.remove(keep=keep)
@@ -119,7 +124,7 @@ def told(system: System, people: People) -> str:
     ports = system.place.ports
     lines = [
         "",
-        f"  {HOSTNAME} is up. These passwords are shown once:",
+        f"  {system.place.hostname} is up. These passwords are shown once:",
         "",
         *(f"    {login:<20} {password}" for login, password in people.passwords.items()),
         "",

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 
 from tests.testbed.container import Container
-from tools.up.system import DOMAIN
+from tools.up.place import DOMAIN
 
 ANNA, BERT = f"anna@{DOMAIN}", f"bert@{DOMAIN}"
 ADMINISTRATOR = "admin"

@@ -12,9 +12,6 @@ import re
 import secrets
 import shutil
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -23,14 +20,9 @@ from tests.testbed import images
 from tests.testbed.certificate import self_signed
 from tests.testbed.container import Container
 from tests.testbed.podman import attempt, exists, inspect, podman
+from tools.up.place import HOSTNAME, ROOT, Place, PlaceError
 
-ROOT = Path(__file__).resolve().parents[2]
 MANIFEST = ROOT / "k8s" / "mailboxes.yaml"
-
-HOSTNAME = "mail.example.org"
-DOMAIN = "example.org"
-HOST = "127.0.0.1"
-"""The address of this machine at which the ports are open."""
 INSIDE = {
     "smtp": 25,
     "submission": 587,
@@ -43,50 +35,17 @@ INSIDE = {
     "api": 8080,
 }
 """By service: the port in the pod."""
-PORTS: Mapping[str, int] = {
-    "smtp": 2525,
-    "submission": 2587,
-    "submissions": 2465,
-    "imap": 2143,
-    "imaps": 2993,
-    "pop3s": 2995,
-    "sieve": 2419,
-    "webmail": 2080,
-    "api": 2081,
-}
-"""By service: the port of this machine."""
-
 _NAME = re.compile(r"^mail(?=$|-)")
 _IMAGE = re.compile(r"^ghcr\.io/gatepost/gatepost(?:-(?P<name>[a-z]+))?:")
 _FOR_ALL = 0o755
 _COMPLETE = "complete"
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a system is on this machine; the default is the one of `make up`."""
-
-    name: str = "gatepost-up"
-    """The pod, and the beginning of the names of its volumes."""
-    state: Path = ROOT / ".up"
-    """The folder of its keys and its certificate."""
-    ports: Mapping[str, int] = field(default_factory=lambda: PORTS)
-    """As `PORTS`."""
-    network: str = ""
-    """The network of podman; empty: its default."""
-    nameserver: str = ""
-    """The resolver of the pod; empty: that of this machine."""
-
-
-class PlaceError(Exception):
-    """The system cannot be started here; the message says why and how to proceed."""
-
-
 class System:
     """The pod, its volumes and its secrets."""
 
     def __init__(self, place: Place | None = None) -> None:
-        self.place = place or Place()
+        self.place = place or Place().with_settings()
         found = [each for each in yaml.safe_load_all(MANIFEST.read_text()) if each]
         self._objects = [self._adapted(each) for each in found if each["kind"] in _KINDS]
 
@@ -112,17 +71,18 @@ class System:
     def check_ports(self) -> None:
         """Raise `PlaceError` if another program has one of the ports."""
         taken = [
-            f"{port} ({service})" for service, port in self.place.ports.items() if _is_taken(port)
+            f"{port} ({service})"
+            for service, port in self.place.ports.items()
+            if _is_taken(self.place.opened_at(service), port)
         ]
         if taken:
             raise PlaceError(
-                f"taken by other programs on {HOST}: {', '.join(taken)}; "
-                "`ss -ltnp` names the programs, and PORTS in tools/up/system.py the ports"
+                f"ports taken by other programs: {', '.join(taken)}; `ss -ltnp` names the programs"
             )
 
     def write_secrets(self) -> None:
         """Make keys and a certificate, where they are missing."""
-        certificate, key = self_signed(HOSTNAME)
+        certificate, key = self_signed(self.place.hostname)
         made: dict[str, dict[str, str]] = {
             "dkim": {},  # the keys are in the database
             "tls": {"tls.crt": certificate, "tls.key": key, "ca.crt": certificate},
@@ -198,7 +158,15 @@ class System:
                 if secret := volume.pop("secret", None):
                     folder = self.place.state / secret["secretName"].removeprefix("mail-")
                     volume["hostPath"] = {"path": str(folder), "type": "Directory"}
-        return dict(_renamed(each, self.place.name))
+        return dict(self._named(_renamed(each, self.place.name)))
+
+    def _named(self, value: Any) -> Any:
+        """Replace the name of the demonstration, in files and settings too."""
+        if isinstance(value, dict):
+            return {k: self._named(v) for k, v in value.items()}
+        if isinstance(value, list):
+            return [self._named(one) for one in value]
+        return value.replace(HOSTNAME, self.place.hostname) if isinstance(value, str) else value
 
     def _adapt(self, container: dict[str, Any]) -> None:
         found = _IMAGE.match(container["image"])
@@ -206,7 +174,11 @@ class System:
         container["image"] = images.tag(found["name"] or "gatepost")
         opened = [one["containerPort"] for one in container.get("ports", ())]
         container["ports"] = [
-            {"containerPort": INSIDE[service], "hostPort": port, "hostIP": HOST}
+            {
+                "containerPort": INSIDE[service],
+                "hostPort": port,
+                "hostIP": self.place.opened_at(service),
+            }
             for service, port in self.place.ports.items()
             if INSIDE[service] in opened
         ]
@@ -236,12 +208,12 @@ def _name_of(each: dict[str, Any]) -> str:
     return str(each["metadata"]["name"])
 
 
-def _is_taken(port: int) -> bool:
+def _is_taken(address: str, port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         # a port whose last connections are just over is free
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((address, port))
         except OSError:
             return True
     return False
