@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 MAX_PREPARED = 20
 """Operations of a batch that set a password or draw a key: each keeps a processor busy."""
+MAX_LISTS = 20
+"""Operations of a batch that list objects: each answer has up to 500, and all are in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ def batch(operations: Iterable[Operation]) -> Operation:
         is_list=True,
         is_alone=True,
         writes=writes,
+        counts_as=lambda call: len(call.body.operations),
     )
 
 
@@ -93,6 +96,8 @@ async def perform(
     if sum(one.prepare is not None for one, _ in calls) > MAX_PREPARED:
         text = f"At most {MAX_PREPARED} operations of a batch set a password or add a key."
         raise _wrong("operations", text)
+    if sum(one.is_list for one, _ in calls) > MAX_LISTS:
+        raise _wrong("operations", f"At most {MAX_LISTS} operations of a batch list objects.")
     for place, (one, made) in enumerate(calls):
         if one.prepare is not None:
             calls[place] = one, replace(made, prepared=await one.prepare(made))
