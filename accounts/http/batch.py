@@ -111,11 +111,14 @@ async def perform(
 
     if not writes:
         return await call.read(lambda connection: answers(connection, None))
-    noun = writes[0].name.partition("-")
-    subject = next(iter(next(part for one, part in chosen if one.is_write).params.values()), "")
+    verb, _, noun = writes[0].name.removeprefix("own-").partition("-")
+    named = next(part for one, part in chosen if one.is_write).params
+    # below /me the path has no address
+    owner = call.principal.mailbox
+    subject = next(iter(named.values()), "") if owner is None else owner
 
     def work(write: Write) -> list[dict[str, Any]]:
-        with write.attempt(f"{noun[2]}.{noun[0]}", subject):
+        with write.attempt(f"{noun}.{verb}", subject):
             return answers(write.connection, write)
 
     if dry_run:

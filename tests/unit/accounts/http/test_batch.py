@@ -167,6 +167,17 @@ def test_few_operations_of_a_batch_list_objects(api: Api) -> None:
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
+def test_an_owner_finds_what_was_refused_to_them(api: Api, dry_run: bool) -> None:
+    change = part("own-change-preferences", {"greylist": False})
+    missing = {"operation": "own-get-rule", "params": {"name": "x"}}
+    check_problem(send(api, change, missing, who=api.anna, dry_run=dry_run), 404)
+    entry = api.last()
+    assert (entry.action, entry.object) == ("preferences.change", "anna@a.example")
+    (told, *_) = api.call("GET", "/me/audit", who=api.anna).json["items"]
+    assert told["id"] == entry.id
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
 def test_each_operation_of_a_batch_counts_as_a_request(
     make_api: Callable[..., Api], dry_run: bool
 ) -> None:
