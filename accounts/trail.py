@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Text, cast, func, select
+from sqlalchemy import Connection, func, select
 
 from accounts.snapshots.history import read_history
 from accounts.store import schema
 from accounts.store.database import Database
+from accounts.store.transaction import IS_REFUSAL
 
 AT_ONCE: Final = 1000
 """Entries of the audit log that are read at once."""
@@ -91,10 +92,9 @@ def _end(connection: Connection) -> int:
 def _changes(
     connection: Connection, after: int, actions: Sequence[str]
 ) -> tuple[str, int, list[TrailEntry]]:
-    is_refusal = cast(_TABLE.c.details, Text).startswith('{"refused"')
     statement = (
         select(_TABLE.c.id, _TABLE.c.at, _TABLE.c.action, _TABLE.c.object, _TABLE.c.details)
-        .where(_TABLE.c.id > after, _TABLE.c.action.in_(actions), ~is_refusal)
+        .where(_TABLE.c.id > after, _TABLE.c.action.in_(actions), ~IS_REFUSAL)
         .order_by(_TABLE.c.id)
         .limit(AT_ONCE)
     )
