@@ -79,14 +79,16 @@ class Trail:
 def _begin(connection: Connection, since: int | None) -> int:
     """Return the id after which to read."""
     if since is not None:
-        first = connection.scalar(select(func.min(_TABLE.c.id)).where(_TABLE.c.at >= since))
+        first = connection.scalar(
+            select(func.min(_TABLE.c.id)).where(_TABLE.c.at >= since, ~IS_REFUSAL)
+        )
         if first is not None:
             return int(first) - 1
     return _end(connection)
 
 
 def _end(connection: Connection) -> int:
-    return int(connection.scalar(select(func.max(_TABLE.c.id))) or 0)
+    return int(connection.scalar(select(func.max(_TABLE.c.id)).where(~IS_REFUSAL)) or 0)
 
 
 def _changes(
