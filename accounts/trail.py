@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Text, cast, func, select
+from sqlalchemy import Connection, func, select
 
 from accounts.snapshots.history import RESTORED
 from accounts.store import schema
 from accounts.store.database import Database
+from accounts.store.transaction import IS_REFUSAL
 
 AT_ONCE: Final = 1000
 """Entries of the audit log that are read at once."""
@@ -83,14 +84,17 @@ class Trail:
 def _begin(connection: Connection, since: int | None) -> _Mark:
     """Return the mark after which to read."""
     if since is not None:
-        first = connection.scalar(select(func.min(_TABLE.c.id)).where(_TABLE.c.at >= since))
+        first = connection.scalar(
+            select(func.min(_TABLE.c.id)).where(_TABLE.c.at >= since, ~IS_REFUSAL)
+        )
         if first is not None:
             return _mark(connection, int(first) - 1)
     return _end(connection)
 
 
 def _end(connection: Connection) -> _Mark:
-    return _mark(connection, int(connection.scalar(select(func.max(_TABLE.c.id))) or 0))
+    last = connection.scalar(select(func.max(_TABLE.c.id)).where(~IS_REFUSAL))
+    return _mark(connection, int(last or 0))
 
 
 def _mark(connection: Connection, id_: int) -> _Mark:
@@ -114,10 +118,9 @@ def _follow(
 
 
 def _changes(connection: Connection, after: int, actions: Sequence[str]) -> list[TrailEntry]:
-    is_refusal = cast(_TABLE.c.details, Text).startswith('{"refused"')
     statement = (
         select(_TABLE.c.id, _TABLE.c.at, _TABLE.c.action, _TABLE.c.object, _TABLE.c.details)
-        .where(_TABLE.c.id > after, _TABLE.c.action.in_(actions), ~is_refusal)
+        .where(_TABLE.c.id > after, _TABLE.c.action.in_(actions), ~IS_REFUSAL)
         .order_by(_TABLE.c.id)
         .limit(AT_ONCE)
     )

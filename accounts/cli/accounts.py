@@ -72,6 +72,7 @@ def _migrate(config: Path | None) -> None:
     """Migrate in a process of its own, whose libraries the service does not need; exits if that
     fails."""
     options = () if config is None else ("--config", str(config))
-    command = [sys.executable, "-m", "gatepost.cli", "accounts", "migrate", *options]
+    # -P: "-m" looks in the working directory first, which may be anybody's
+    command = [sys.executable, "-P", "-m", "gatepost.cli", "accounts", "migrate", *options]
     if status := subprocess.run(command, check=False).returncode:
         sys.exit(status)

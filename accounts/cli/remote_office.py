@@ -48,7 +48,8 @@ class RemoteOffice:
         try:
             answer = json.loads(received)
             if status == HTTPStatus.OK:
-                return [StepDone(one["body"], one["tag"], one["next"]) for one in answer["items"]]
+                pairs = zip(steps, answer["items"], strict=True)
+                return [StepDone(one["body"], one["tag"], one["next"]) for _, one in pairs]
             sentence = escape(str(answer["detail"])[:MAX_TEXT])
         except (ValueError, KeyError, TypeError, RecursionError):
             raise Away(

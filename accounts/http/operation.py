@@ -43,8 +43,9 @@ class Operation:
     and the body; an administrator has to have all of them. `reserved` are fields of the body that
     only global administrators set. `matches`: If-Match is needed. `area` is empty where no scope
     is needed. `is_alone`: it is no part of a batch. `writes` returns whether a call changes
-    something, where the method does not tell. `prepare` does what takes too long for a
-    transaction; the call has its result.
+    something, where the method does not tell. `counts_as` returns the number of requests that a
+    call counts as for the limits of the one who asks; one without it. `prepare` does what takes too
+    long for a transaction; the call has its result.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Operation:
     reserved: frozenset[str] = frozenset()
     is_alone: bool = False
     writes: Callable[[Call], bool] | None = None
+    counts_as: Callable[[Call], int] | None = None
     prepare: Callable[[Call], Awaitable[Any]] | None = None
 
     @property

@@ -69,6 +69,8 @@ class Principal:
 
     def covers(self, scope: str) -> bool:
         """Return whether it may do all that a scope opens, so that it may give that away."""
+        if scope in PROGRAM_SCOPES and self.role is not Role.GLOBAL:
+            return False  # they are for the data of everybody
         if self.scopes is None or scope in self.scopes:
             return True
         area, _, verb = scope.partition(":")

@@ -1,7 +1,7 @@
 """The history of the data, as the audit log tells it: what has changed since a moment.
 
 Each transaction that raises the generation has its entries there, with ids that grow in the order
-of the commits. A refusal has one, too, which at most makes a snapshot be made in vain.
+of the commits. Refusals have no such order, and are left out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, select, update
 
 from accounts.store import schema
 from accounts.store.generation import read_generation
-from accounts.store.transaction import Write
+from accounts.store.transaction import IS_REFUSAL, Write
 
 RESTORED = "database.restore"
 """The action by which a restore is entered in the audit log."""
@@ -32,7 +32,7 @@ _Entry = tuple[Any, ...]
 class History(NamedTuple):
     """The state of the data at one moment.
 
-    `last` is the latest entry of the audit log. `lineage` is a word that another database has
+    `last` is the latest change in the audit log. `lineage` is a word that another database has
     another of, and this one after a backup was restored; empty before the first change.
     """
 
@@ -76,7 +76,7 @@ def read_changes(connection: Connection, since: History) -> Changes:
         entry = connection.execute(_entries().where(_AUDIT.c.id == after)).one_or_none()
         if entry is None or tuple(entry) != since.last:
             return Changes(None)
-    found = select(_AUDIT.c.action).where(_AUDIT.c.id > after).distinct()
+    found = select(_AUDIT.c.action).where(_AUDIT.c.id > after, ~IS_REFUSAL).distinct()
     actions = frozenset(connection.execute(found).scalars())
     if RESTORED in actions:
         return Changes(None)
@@ -97,7 +97,7 @@ def note_restore(write: Write) -> None:
 def _changed_fields(connection: Connection, after: int) -> frozenset[str]:
     details = (
         select(_AUDIT.c.details)
-        .where(_AUDIT.c.id > after, _AUDIT.c.action == "mailbox.change")
+        .where(_AUDIT.c.id > after, _AUDIT.c.action == "mailbox.change", ~IS_REFUSAL)
         .limit(MANY + 1)
     )
     rows = connection.execute(details).scalars().all()
@@ -109,4 +109,4 @@ def _changed_fields(connection: Connection, after: int) -> frozenset[str]:
 
 
 def _entries() -> Select[Any]:
-    return select(*_WHOLE)
+    return select(*_WHOLE).where(~IS_REFUSAL)

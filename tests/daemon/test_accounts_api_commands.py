@@ -465,6 +465,14 @@ def test_a_service_that_is_away(service: Service) -> None:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", "gave no answer"),
         (b"\x15\x03\x01 no HTTP\r\n\r\n", "gave no answer"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", "none of the API (status 200)"),
+        (
+            b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"items": []}',
+            "none of the API (status 2",
+        ),
+        (
+            b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"items": 17}',
+            "none of the API (status 2",
+        ),
         (b"HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\n<html", "none of the API (status 4"),
         (
             b'HTTP/1.1 503 x\r\nContent-Length: 26\r\n\r\n{"detail": "Not yet, no."}',

@@ -7,12 +7,14 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, insert
 
 from accounts import trail
-from accounts.directory import app_passwords, domains, mailboxes
+from accounts.directory import app_passwords, audit, domains, mailboxes
 from accounts.dovecot.losses import REPLAY, Losses
 from accounts.dovecot.waiting import AGAIN
 from accounts.snapshots.history import note_restore
+from accounts.store import schema
 from accounts.store.errors import Invalid, NoSuchObject
 from accounts.store.generation import read_generation
 from accounts.store.replica import copy_in, copy_out
@@ -56,6 +58,28 @@ def following(tmp_path: Path) -> Iterator[Following]:
     made = Following(tmp_path)
     yield made
     made.desk.close()
+
+
+def test_a_refusal_before_the_start_hides_no_change_with_a_lower_id(following: Following) -> None:
+    """In PostgreSQL a refusal may come between the entry of a change and its commit."""
+    desk = following.desk
+
+    def forbid(write: Write) -> None:
+        mailboxes.change(write, ANNA, None, may_login=False)
+        write._entries[-1]["id"] = last + 1
+
+    last = desk.read(lambda c: audit.find(c, limit=1))[0].id
+    entry = {"id": last + 2, "at": int(desk.clock.now), "actor": "x", "action": "mailbox.change"}
+    statement = insert(schema.audit).values(**entry, object=ANNA, details={"refused": "No."})
+
+    def enter(connection: Connection) -> None:
+        connection.execute(statement)
+
+    desk.run(desk.database.record(enter))
+    following.losses = following.follow()
+    following.look()
+    desk.write(forbid)
+    assert following.look() == [(ANNA, True)]
 
 
 Work = Callable[[Write], object]
