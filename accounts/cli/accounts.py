@@ -63,7 +63,7 @@ def accounts(ctx: click.Context, config: Path | None, migrate: bool) -> None:
     except ModuleNotFoundError as error:
         raise StartError(
             f"`gatepost accounts` needs {error.name}, which is not installed: "
-            "pip install 'gatepost[accounts]'"
+            "run pip install '.[accounts]' in the checkout"
         ) from None
     sys.exit(serve(load, config or configuration.DEFAULT_PATH))
 

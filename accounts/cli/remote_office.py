@@ -145,7 +145,7 @@ def _token(settings: ApiSettings) -> str:
     except OSError as error:
         raise StartError(f"cannot read the token in {file}: {error.strerror}") from None
     except ValueError as error:
-        raise StartError(f"there is no token: {error}") from None
+        raise StartError(f"the token cannot be used: {error}") from None
     if not text or len(text) > 200 or not text.isprintable() or " " in text:
         raise StartError(f"{file} has to have a token as its only line")
     return text

@@ -12,6 +12,8 @@ from typing import Final
 from accounts.dovecot.token import read_token
 from accounts.file import AccountsFile
 from accounts.settings import AccountsSettings
+from accounts.snapshots.access import TokenError, Tokens
+from accounts.srs_secrets import sender_rewriting
 from gatepost.cli.postfix.ours import Gatepost
 from gatepost.cli.section import DaemonSection
 from gatepost.config import GroundSettings
@@ -56,7 +58,8 @@ class AccountsSection:
         except ModuleNotFoundError as error:
             yield (
                 "accounts",
-                f"needs {error.name}, which is not installed: pip install 'gatepost[accounts]'",
+                f"needs {error.name}, which is not installed: "
+                "run pip install '.[accounts]' in the checkout",
             )
             return
         try:
@@ -90,6 +93,16 @@ class AccountsSection:
                 )
             except ValueError as error:
                 yield f"accounts.{key}", str(error)
+        try:
+            sender_rewriting(settings.srs)
+        except StartError as error:
+            key, _, text = str(error).partition(": ")
+            yield key, text
+        try:
+            Tokens.read(settings.snapshots)
+        except TokenError as error:
+            key, _, text = str(error).partition(": ")
+            yield f"accounts.snapshots.{key}", text
         secret = settings.autoconfig.profile_key_file
         if secret is not None:
             from accounts.autoconfig.signer import Signer, SignerError
