@@ -14,7 +14,7 @@ from accounts.http.application import application
 from accounts.http.context import Clock, Succeeded
 from accounts.http.server import HttpServer
 from accounts.http.settings import HttpSettings
-from accounts.lookup.ask import Ask, AskAnswer
+from accounts.lookup.ask import Ask, RowAnswer
 from accounts.passwords import PasswordSettings, PasswordWorkers
 from accounts.settings import AccountsSettings
 from accounts.store.database import Database
@@ -83,7 +83,7 @@ class ApiContext:
             self._signer = (settings, None if secret is None else Signer.read(secret))
         return self._signer[1]
 
-    def ask(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[AskAnswer, ...]]:
+    def ask(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[RowAnswer, ...]]:
         """Ask the database about a login."""
         return self._rules().answers.ask(asks)
 

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from accounts.login import Login, LoginStep, PasswordCheck, Verification, Wait
-from accounts.lookup.ask import Ask, AskAnswer, Unavailable
+from accounts.lookup.ask import Ask, RowAnswer, Unavailable
 from accounts.passwords import Busy, Checked, Password
 
-AskSource: TypeAlias = Callable[[tuple[Ask, ...]], Awaitable[tuple[AskAnswer, ...]]]
+RowSource: TypeAlias = Callable[[tuple[Ask, ...]], Awaitable[tuple[RowAnswer, ...]]]
 """Answers questions about rows, or raises `Unavailable`."""
 
 
@@ -23,7 +23,7 @@ class PasswordChecker(Protocol):
 
 async def authenticate(
     verification: Verification,
-    source: AskSource,
+    source: RowSource,
     workers: PasswordChecker,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Login:
@@ -49,7 +49,7 @@ async def authenticate(
 
 async def _perform(
     step: LoginStep,
-    source: AskSource,
+    source: RowSource,
     workers: PasswordChecker,
     sleep: Callable[[float], Awaitable[None]],
 ) -> Any:

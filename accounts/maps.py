@@ -34,9 +34,9 @@ class Maps:
 
     async def _answer(self, event: TableLookup) -> TableAnswer:
         result = await self._rules().look_up(event.table, event.key)
-        if isinstance(result, answers.FoundText):
+        if isinstance(result, answers.MapFound):
             return TableFound(result.text)
-        if isinstance(result, answers.NothingFound):
+        if isinstance(result, answers.MapNotFound):
             return _NOT_FOUND
         self._warnings.warn(
             "temporary answer", map=event.table, key=event.key[:320], reason=result.reason

@@ -22,7 +22,7 @@ from accounts.settings import AccountsSettings
 from accounts.smtp_logins import SmtpLogins
 from accounts.snapshots.access import TokenError, Tokens
 from accounts.sources.cache import CacheLimits, StaleCache
-from accounts.sources.choice import Connecting, make_source
+from accounts.sources.choice import StartedSource, make_source
 from accounts.sources.source import Source
 from accounts.srs_secrets import sender_rewriting
 from accounts.store.errors import DatastoreError
@@ -203,7 +203,7 @@ class _Service:
         started: Started[AccountsSettings],
         current: Current[_InUse],
         traces: Traces,
-        source: Connecting,
+        source: StartedSource,
         vitals: AccountsVitals,
         database: Database | None,
     ) -> None:

@@ -13,7 +13,7 @@ from accounts.lookup.terms import LookupTerms
 from accounts.settings import AccountsSettings
 from accounts.snapshots.access import Tokens
 from accounts.snapshots.application import SnapshotApplication
-from accounts.snapshots.contents import Outside
+from accounts.snapshots.contents import SnapshotInputs
 from accounts.snapshots.shelf import SnapshotShelf
 from accounts.store.database import Database
 from accounts.store.seal import SecretSeal
@@ -54,10 +54,10 @@ class SnapshotServer:
 def snapshot_server(database: Database, rules: Callable[[], SnapshotRules]) -> SnapshotServer:
     """Return the server, which is not started yet; called in the event loop."""
 
-    def outside() -> Outside:
+    def inputs() -> SnapshotInputs:
         in_use = rules()
         terms = LookupTerms(int(time.time()), in_use.settings.recipient_delimiter)
-        return Outside(terms, in_use.seal)
+        return SnapshotInputs(terms, in_use.seal)
 
-    shelf = SnapshotShelf(database, outside)
+    shelf = SnapshotShelf(database, inputs)
     return SnapshotServer(SnapshotApplication(shelf, lambda: rules().tokens))

@@ -8,7 +8,7 @@ import click
 
 from accounts.cli.noun import Noun, Shown
 from accounts.cli.session import CommandSession, session_options
-from accounts.cli.values import NONE, Moment, date_text, time_text
+from accounts.cli.values import NONE, TimeParameter, date_text, time_text
 from accounts.directory.app_passwords import PROTOCOLS
 from accounts.http.resources.access_to_mail import APP_PASSWORD as KIND
 
@@ -61,7 +61,9 @@ def app_password() -> None:
     multiple=True,
     help="What it lets in; may be repeated. By default all.",
 )
-@click.option("--expires", type=Moment("TIME"), help="When it ends: 2027-01-31, or 30d from now.")
+@click.option(
+    "--expires", type=TimeParameter("TIME"), help="When it ends: 2027-01-31, or 30d from now."
+)
 @session_options()
 def add_app_password(
     session: CommandSession, address: str, name: str, protocols: Sequence[str], expires: object

@@ -15,7 +15,7 @@ import click
 from sqlalchemy import Connection
 
 from accounts.address import AccountAddressError
-from accounts.cli.office import Away
+from accounts.cli.executor import Away
 from accounts.cli.place import as_owner
 from accounts.file import AccountsFile
 from accounts.passwords import PasswordError, PasswordSettings

@@ -11,7 +11,7 @@ import click
 from pydantic import ValidationError
 
 from accounts.autoconfig.settings import AutoconfigSettings
-from accounts.cli.office import OfficeStep
+from accounts.cli.executor import OperationStep
 from accounts.cli.output import print_json
 from accounts.cli.session import CommandSession, session_options
 from accounts.dnscheck import DomainReport, Expectations, FindingLevel, solve_together
@@ -81,7 +81,9 @@ def check(
     if zone and session.as_json:
         raise click.UsageError("--zone and --json do not go together")
     where = {"domain": name}
-    found, keys = session.do(OfficeStep("get-domain", where), OfficeStep("list-dkim-keys", where))
+    found, keys = session.do(
+        OperationStep("get-domain", where), OperationStep("list-dkim-keys", where)
+    )
     domain = found.body["name"]
     expected = _expectations(
         hosts=[_host(text) for text in hosts or [session.file.hostname]],

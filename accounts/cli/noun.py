@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 
 import click
 
+from accounts.cli.executor import Declined, OperationStep, StepResult
 from accounts.cli.new_password import new_password
-from accounts.cli.office import Declined, OfficeStep, StepDone
 from accounts.cli.options import Field, ask, field_options, given, insist_on_change, yes_option
 from accounts.cli.session import CommandSession, session_options
 from accounts.http.operation import PARAMETER
@@ -44,7 +44,7 @@ class Noun:
     """The field with the name of the mailbox or domain that it belongs to, where its own name does
     not tell."""
 
-    def step(self, verb: str, key: Sequence[str] = (), **more: Any) -> OfficeStep:
+    def step(self, verb: str, key: Sequence[str] = (), **more: Any) -> OperationStep:
         """Return an operation of the kind, on the object with a key."""
         if verb in ("list", "add"):
             names = PARAMETER.findall(self.kind.where)
@@ -52,7 +52,7 @@ class Noun:
         else:
             names = PARAMETER.findall(f"{self.kind.where}/{self.kind.one}")
             noun = self.kind.noun
-        return OfficeStep(f"{verb}-{noun}", dict(zip(names, key, strict=True)), **more)
+        return OperationStep(f"{verb}-{noun}", dict(zip(names, key, strict=True)), **more)
 
     def called(self, one: Shown) -> str:
         """Return the object in words."""
@@ -130,13 +130,13 @@ class Noun:
     ) -> Shown:
         """Remove an object; return what it was."""
         step = self.step("remove", key, query=query or {})
-        found: StepDone
+        found: StepResult
         # all that would refuse it is known before the question
         found, _ = session.do(self.step("get", key), step, dry_run=True)
         asked = f"the {self.called(found.body)}" if question is None else question(found.body)
         ask(f"Remove {asked}?", yes=yes)
         session.do(
-            OfficeStep(step.operation, step.params, query=step.query, match=found.tag or "*")
+            OperationStep(step.operation, step.params, query=step.query, match=found.tag or "*")
         )
         shown: Shown = found.body
         return shown
@@ -146,7 +146,7 @@ class Noun:
         session: CommandSession,
         body: Mapping[str, Any],
         file: Path | None,
-        *before: OfficeStep,
+        *before: OperationStep,
         no_password: bool = False,
     ) -> None:
         """Add an object with a password, behind the steps `before`, and say so."""
@@ -168,14 +168,14 @@ class Noun:
     ) -> None:
         """Ask for another password of an object, set it, and say so."""
         read = self.step("get", [name])
-        session.do(OfficeStep(operation, read.params, {"password": None}), dry_run=True)
+        session.do(OperationStep(operation, read.params, {"password": None}), dry_run=True)
         password = None if no_password else new_password(file)
-        _, done = session.do(OfficeStep(operation, read.params, {"password": password}), read)
+        _, done = session.do(OperationStep(operation, read.params, {"password": password}), read)
         made = done.body
         text = f"password of {made[self.name]} {'removed' if no_password else 'set'}"
         session.done(text, made)
 
-    def find(self, session: CommandSession, key: Sequence[str]) -> StepDone | None:
+    def find(self, session: CommandSession, key: Sequence[str]) -> StepResult | None:
         """Return an object with its tag, or None if there is none that has such a key."""
         try:
             return session.do(self.step("get", key))[0]

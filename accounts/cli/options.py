@@ -14,14 +14,14 @@ from pydantic.fields import FieldInfo
 from accounts.cli.values import (
     CLEARED,
     NONE,
-    Decimal,
+    DecimalParameter,
     FlagParameter,
-    Moment,
     NumberParameter,
     OrNone,
     SizeParameter,
+    TimeParameter,
 )
-from accounts.http.models.base import Input, OctetField, TimeField
+from accounts.http.models.base import OctetField, RequestModel, TimeField
 
 AccountsCommand: TypeAlias = Callable[..., None]
 
@@ -62,7 +62,7 @@ def field_options(fields: Sequence[Field]) -> Callable[[AccountsCommand], Accoun
     return decorate
 
 
-def fields_of(model: type[Input], **forms: click.ParamType[Any] | str) -> tuple[Field, ...]:
+def fields_of(model: type[RequestModel], **forms: click.ParamType[Any] | str) -> tuple[Field, ...]:
     """Return the fields of a model of the API as options.
 
     `forms` has the type of an option, or the word for its value, where the type of the field does
@@ -92,13 +92,13 @@ def _type(info: FieldInfo, word: str | None) -> tuple[bool, click.ParamType[Any]
     if kind == OctetField:
         return False, SizeParameter("SIZE")
     if kind == TimeField:
-        return False, Moment("TIME")
+        return False, TimeParameter("TIME")
     if kind is bool:
         return False, FLAG
     if kind is int:
         return False, NumberParameter(word or "NUMBER")
     if kind is float:
-        return False, Decimal(word or "NUMBER")
+        return False, DecimalParameter(word or "NUMBER")
     return False, OrNone(word or "TEXT") if is_optional else click.STRING
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
+from accounts.cli.executor import OperationStep
 from accounts.cli.new_password import new_password
 from accounts.cli.noun import Noun, Shown
-from accounts.cli.office import OfficeStep
 from accounts.cli.options import field_options, fields_of, given, password_file_option
 from accounts.cli.session import CommandSession, session_options
-from accounts.cli.values import Span, flag_text, time_text
+from accounts.cli.values import DurationParameter, flag_text, time_text
 from accounts.http.models.belongings import RemoteAccountChange
 from accounts.http.resources.access_to_mail import REMOTE as KIND
 from gatepost.config.types import print_duration
@@ -22,7 +22,7 @@ FIELDS = fields_of(
     RemoteAccountChange,
     destination="FOLDER",
     tls=click.Choice(["implicit", "starttls"]),
-    interval=Span("TIME"),
+    interval=DurationParameter("TIME"),
 )
 
 
@@ -118,9 +118,9 @@ def change_password(
     The mailbox is ADDRESS.
     """
     params = {"address": address, "id": str(number)}
-    session.do(OfficeStep("set-remote-secret", params, {"secret": "-"}), dry_run=True)
+    session.do(OperationStep("set-remote-secret", params, {"secret": "-"}), dry_run=True)
     secret = new_password(password_file)
-    made = session.one(OfficeStep("set-remote-secret", params, {"secret": secret}))
+    made = session.one(OperationStep("set-remote-secret", params, {"secret": secret}))
     session.done(f"password of {REMOTE.called(made)} set", made)
 
 

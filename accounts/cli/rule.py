@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
+from accounts.cli.executor import OperationStep
 from accounts.cli.layout import field_lines
 from accounts.cli.noun import Noun, Shown
-from accounts.cli.office import OfficeStep
 from accounts.cli.options import FLAG
 from accounts.cli.output import print_json
 from accounts.cli.session import CommandSession, session_options
@@ -131,7 +131,7 @@ def set_rule(
             raise click.ClickException(f"number: The mailbox has {len(names)} rules.")
         names.remove(found.body["name"])
         names.insert(number - 1, after if "name" in changes else found.body["name"])
-        steps.append(OfficeStep("order-rules", {"address": address}, {"names": names}))
+        steps.append(OperationStep("order-rules", {"address": address}, {"names": names}))
     *_, last = session.do(*steps, RULE.step("get", [address, after]))
     session.done(f"{RULE.called(last.body)} set", RULE.data(last.body))
 

@@ -14,11 +14,11 @@ import click
 
 from accounts.api_settings import ApiSettings, check_api_url
 from accounts.cli.datastore import errors_in_one_line, opened_file, read_file
-from accounts.cli.local_office import LocalOffice
-from accounts.cli.office import Office, OfficeStep, StepDone
+from accounts.cli.executor import Executor, OperationStep, StepResult
+from accounts.cli.local_executor import LocalExecutor
 from accounts.cli.options import json_option
 from accounts.cli.output import print_done, print_json, print_list, print_object
-from accounts.cli.remote_office import RemoteOffice
+from accounts.cli.remote_executor import RemoteExecutor
 from accounts.file import AccountsFile
 from accounts.http.models.base import MAX_LIMIT
 from gatepost.cli.configuration import config_option
@@ -50,39 +50,39 @@ class CommandSession:
         return read_file(self.config)
 
     @functools.cached_property
-    def office(self) -> Office:
+    def executor(self) -> Executor:
         """The datastore, if it is on this host, or else the API."""
         settings = self.file.accounts
         path = settings.database.path
         # one in a folder that this user may not enter is not there either
         has_file = path is None or os.path.exists(path)
-        office: Office
+        executor: Executor
         if "url" in self.api or (settings.api.url is not None and not has_file):
-            office = RemoteOffice(settings.api.model_copy(update=self.api))
+            executor = RemoteExecutor(settings.api.model_copy(update=self.api))
         else:
             datastore = self._stack.enter_context(opened_file(self.file, make=self.is_maker))
-            office = LocalOffice(datastore)
-        self._stack.callback(office.close)
-        return office
+            executor = LocalExecutor(datastore)
+        self._stack.callback(executor.close)
+        return executor
 
     def close(self) -> None:
         """Let go of everything."""
         self._stack.close()
 
-    def do(self, *steps: OfficeStep, dry_run: bool = False) -> list[StepDone]:
+    def do(self, *steps: OperationStep, dry_run: bool = False) -> list[StepResult]:
         """Do all steps in one transaction, or none."""
-        return self.office.do(*steps, dry_run=dry_run)
+        return self.executor.do(*steps, dry_run=dry_run)
 
-    def one(self, step: OfficeStep, *, dry_run: bool = False) -> Any:
+    def one(self, step: OperationStep, *, dry_run: bool = False) -> Any:
         """Do one step; return the object that it answers with."""
         return self.do(step, dry_run=dry_run)[0].body
 
-    def pages(self, step: OfficeStep) -> Iterator[Any]:
+    def pages(self, step: OperationStep) -> Iterator[Any]:
         """Yield the objects of a list, page by page."""
         after: Any = None
         while True:
             query = {**step.query, "limit": MAX_PAGE, "after": after}
-            (done,) = self.do(OfficeStep(step.operation, step.params, query=query))
+            (done,) = self.do(OperationStep(step.operation, step.params, query=query))
             yield from done.body["items"]
             if done.next is None:
                 return

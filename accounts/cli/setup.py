@@ -14,8 +14,8 @@ import click
 
 from accounts.cli.alias import ALIAS
 from accounts.cli.domain import DOMAIN, question
+from accounts.cli.executor import OperationStep
 from accounts.cli.noun import Noun, Shown
-from accounts.cli.office import OfficeStep
 from accounts.cli.options import ask, password_file_option, yes_option
 from accounts.cli.session import CommandSession, session_options
 from accounts.cli.user import USER
@@ -317,7 +317,7 @@ def _folded(targets: Sequence[str]) -> set[str]:
         return set()
 
 
-def _new_domain(session: CommandSession, address: str) -> list[OfficeStep]:
+def _new_domain(session: CommandSession, address: str) -> list[OperationStep]:
     """Return the step that adds the domain of an address, if it is not there."""
     try:
         name = fields.alias_address("address", address).domain

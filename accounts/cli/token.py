@@ -9,7 +9,7 @@ import click
 from accounts.cli.noun import Noun, Shown
 from accounts.cli.options import Field
 from accounts.cli.session import CommandSession, session_options
-from accounts.cli.values import Moment, date_text, time_text
+from accounts.cli.values import TimeParameter, date_text, time_text
 from accounts.http.resources.tokens import TOKEN as KIND
 
 
@@ -65,7 +65,9 @@ def token() -> None:
 )
 @click.option("--admin", metavar="LOGIN", help="The administrator that it belongs to.")
 @click.option("--user", metavar="ADDRESS", help="The mailbox that it belongs to.")
-@click.option("--expires", type=Moment("TIME"), help="When it ends: 2027-01-31, or 30d from now.")
+@click.option(
+    "--expires", type=TimeParameter("TIME"), help="When it ends: 2027-01-31, or 30d from now."
+)
 @session_options()
 def add_token(
     session: CommandSession,

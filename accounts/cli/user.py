@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from accounts.cli.executor import OperationStep, StepResult
 from accounts.cli.noun import Noun, Shown
-from accounts.cli.office import OfficeStep, StepDone
 from accounts.cli.options import (
     Field,
     field_options,
@@ -200,49 +200,49 @@ USER.add_remove(
 
 def _changes(
     session: CommandSession, address: str, changes: dict[str, Any]
-) -> Iterator[OfficeStep]:
+) -> Iterator[OperationStep]:
     """Yield the steps that change a mailbox with its rights, listed senders and preferences."""
     where = {"address": address}
     # also without fields of its own: there has to be such a mailbox
-    yield OfficeStep("change-mailbox", where, _some(changes, FIELDS))
+    yield OperationStep("change-mailbox", where, _some(changes, FIELDS))
     for sender in changes.get("send_as", ()):
-        yield OfficeStep("add-sender-right", where, {"sender": sender})
+        yield OperationStep("add-sender-right", where, {"sender": sender})
     for sender in changes.get("not_send_as", ()):
-        yield OfficeStep("remove-sender-right", where | {"sender": sender})
+        yield OperationStep("remove-sender-right", where | {"sender": sender})
     for kind in ("allow", "block"):
         for sender in changes.get(f"{kind}_sender", ()):
-            yield OfficeStep("add-listed-sender", where, {"kind": kind, "pattern": sender})
+            yield OperationStep("add-listed-sender", where, {"kind": kind, "pattern": sender})
     if others := changes.get("unlist_sender", ()):
-        (found,) = session.do(OfficeStep("list-listed-senders", where))
+        (found,) = session.do(OperationStep("list-listed-senders", where))
         listed = {one["pattern"]: one["kind"] for one in found.body["items"]}
         for sender in others:
             kind = listed.get(sender.lower(), "allow")
-            yield OfficeStep("remove-listed-sender", where | {"kind": kind, "pattern": sender})
+            yield OperationStep("remove-listed-sender", where | {"kind": kind, "pattern": sender})
     if wanted := _some(changes, _PREFERENCES):
-        yield OfficeStep("change-preferences", where, wanted)
+        yield OperationStep("change-preferences", where, wanted)
 
 
 def _some(changes: dict[str, Any], fields: Sequence[Field]) -> dict[str, Any]:
     return {field.name: changes[field.name] for field in fields if field.name in changes}
 
 
-def _more(address: str) -> tuple[OfficeStep, ...]:
+def _more(address: str) -> tuple[OperationStep, ...]:
     """Return the steps that read what belongs to a mailbox, and is in other tables."""
     where = {"address": address}
     return (
-        OfficeStep("list-sender-rights", where, query={"limit": MAX_PAGE}),
-        OfficeStep("list-listed-senders", where),
-        OfficeStep("get-preferences", where),
+        OperationStep("list-sender-rights", where, query={"limit": MAX_PAGE}),
+        OperationStep("list-listed-senders", where),
+        OperationStep("get-preferences", where),
     )
 
 
-def _whole(session: CommandSession, one: Shown, more: Sequence[StepDone]) -> dict[str, Any]:
+def _whole(session: CommandSession, one: Shown, more: Sequence[StepResult]) -> dict[str, Any]:
     """Return a mailbox with what `_more` has read."""
     rights, listed, wanted = more
     senders = [right["sender"] for right in rights.body["items"]]
     if rights.next is not None:
         where = {"address": one["address"]}
-        every = session.pages(OfficeStep("list-sender-rights", where))
+        every = session.pages(OperationStep("list-sender-rights", where))
         senders = [right["sender"] for right in every]
     return {
         **one,

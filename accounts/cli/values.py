@@ -70,7 +70,7 @@ class NumberParameter(OrNone):
         return int(text)
 
 
-class Decimal(OrNone):
+class DecimalParameter(OrNone):
     """A number."""
 
     def parse(self, value: Any) -> float:
@@ -92,7 +92,7 @@ class SizeParameter(OrNone):
         return int(parse_size(text))
 
 
-class Span(OrNone):
+class DurationParameter(OrNone):
     """A duration, as 300, 5m or 1h30m."""
 
     def parse(self, value: Any) -> int:
@@ -100,7 +100,7 @@ class Span(OrNone):
         return int(parse_duration(str(value)[:60]))
 
 
-class Moment(OrNone):
+class TimeParameter(OrNone):
     """A date, a date with a time, or a duration from now on."""
 
     def parse(self, value: Any) -> int:

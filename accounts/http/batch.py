@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from accounts.eager import begin
 from accounts.http import access, body
-from accounts.http.call import ApiReply, Call, Matching
+from accounts.http.call import ApiReply, Call, IfMatch
 from accounts.http.models.base import NoQuery
 from accounts.http.models.batch import BatchIn, BatchPart, BatchReply
 from accounts.http.operation import Operation, Reach
@@ -149,7 +149,7 @@ def _call(call: Call, operation: Operation, part: BatchPart) -> Call:
         raise _wrong("params", f"The parameters of {operation.name} are: {wanted}.")
     access.check_targets(call.principal, operation, part.params, None, complete=False)
     query = body.validate(operation.query or NoQuery, part.query, strict=False)
-    matching = Matching.parse(part.if_match) if operation.matches else Matching(None)
+    matching = IfMatch.parse(part.if_match) if operation.matches else IfMatch(None)
     given = None
     if operation.takes is not None:
         given = body.validate(operation.takes, {} if part.body is None else part.body)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from accounts.http.models.base import Input
+from accounts.http.models.base import RequestModel
 from accounts.http.problems import ApiProblem, WrongField
 
 MAX_DEPTH = 40
@@ -29,7 +29,7 @@ MAX_FIELD = 100
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[,\[{\]}]', re.DOTALL)
 _TYPES = ("application/json", "application/merge-patch+json")
 
-M = TypeVar("M", bound=Input)
+M = TypeVar("M", bound=RequestModel)
 
 
 async def read(request: Request, limit: int) -> bytes:

@@ -35,13 +35,13 @@ def tag_of(found: object) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Matching:
+class IfMatch:
     """The condition of If-Match (RFC 9110 section 13.1.1). `tags` is None for ``*``."""
 
     tags: frozenset[str] | None
 
     @classmethod
-    def parse(cls, header: str | None) -> Matching:
+    def parse(cls, header: str | None) -> IfMatch:
         """Read the field; raises `ApiProblem`.
 
         Without it a change would undo, unseen, the one that somebody else made a moment ago.
@@ -95,7 +95,7 @@ class Call:
     params: Mapping[str, str]
     query: Any = None
     body: Any = None
-    matching: Matching = field(default_factory=lambda: Matching(None))
+    matching: IfMatch = field(default_factory=lambda: IfMatch(None))
     prepared: Any = None
 
     @property

@@ -11,7 +11,7 @@ from accounts.autoconfig.settings import AutoconfigSettings
 from accounts.autoconfig.signer import Signer
 from accounts.http.settings import HttpSettings
 from accounts.login import Login
-from accounts.lookup.ask import Ask, AskAnswer
+from accounts.lookup.ask import Ask, RowAnswer
 from accounts.passwords import Password, PasswordSettings, PasswordWorkers
 from accounts.store.database import Database
 from accounts.store.seal import SecretSeal
@@ -20,7 +20,7 @@ from accounts.store.seal import SecretSeal
 class Asking(Protocol):
     """Asks the database about a login, as `accounts.answers.Answers.ask` does."""
 
-    def __call__(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[AskAnswer, ...]]:
+    def __call__(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[RowAnswer, ...]]:
         """Answer questions; raises `accounts.lookup.ask.Unavailable`."""
 
 

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from accounts.attempts import ClientAddress
 from accounts.http import access, body
 from accounts.http.authentication import Authentication, Refused
-from accounts.http.call import ApiReply, Call, Matching, actor_of
+from accounts.http.call import ApiReply, Call, IfMatch, actor_of
 from accounts.http.client import client_of
 from accounts.http.context import Context
 from accounts.http.models.base import NoQuery
@@ -66,7 +66,7 @@ class Dispatcher:
         """Return the answer to a request; raises nothing."""
         started = time.monotonic()
         client = client_of(request, self._context.settings.proxies)
-        who = _Who()
+        who = _PrincipalName()
         try:
             async with asyncio.timeout(self._context.settings.request_timeout):
                 response = await self._perform(request, operation, client, who)
@@ -105,7 +105,11 @@ class Dispatcher:
             raise too_many("Too many requests come from this network.", wait)
 
     async def _perform(
-        self, request: Request, operation: Operation, client: ClientAddress | None, who: _Who
+        self,
+        request: Request,
+        operation: Operation,
+        client: ClientAddress | None,
+        who: _PrincipalName,
     ) -> Response:
         self.check_network(request)
         check_origin(request)
@@ -160,9 +164,9 @@ class Dispatcher:
         access.check_role(principal, operation)
         access.check_targets(principal, operation, params, None, complete=False)
         query = body.validate(operation.query or NoQuery, _query(request), strict=False)
-        matching = Matching(None)
+        matching = IfMatch(None)
         if operation.matches:
-            matching = Matching.parse(request.headers.get("if-match"))
+            matching = IfMatch.parse(request.headers.get("if-match"))
         given = None
         if operation.takes is not None:
             body.check_type(request)
@@ -204,7 +208,7 @@ class Dispatcher:
             await self._context.database.write(actor, refuse)
 
 
-class _Who:
+class _PrincipalName:
     """The name of the principal, for the log."""
 
     name = ""

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any, TypeAlias
 
 from accounts.http.call import ApiReply, Call
-from accounts.http.models.base import Input, ResponseModel
+from accounts.http.models.base import RequestModel, ResponseModel
 
 PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
 """A parameter in a path."""
@@ -54,8 +54,8 @@ class Operation:
     reach: Reach
     summary: str
     handle: Handler
-    takes: type[Input] | None = None
-    query: type[Input] | None = None
+    takes: type[RequestModel] | None = None
+    query: type[RequestModel] | None = None
     gives: type[ResponseModel] | None = None
     is_list: bool = False
     status: HTTPStatus = HTTPStatus.OK

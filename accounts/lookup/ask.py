@@ -128,7 +128,7 @@ class RulesRow(NamedTuple):
     rules: tuple[RuleRow, ...] = ()
 
 
-AskAnswer: TypeAlias = (
+RowAnswer: TypeAlias = (
     DomainRow
     | MailboxRow
     | AliasRow
@@ -140,7 +140,7 @@ AskAnswer: TypeAlias = (
 )
 """The answer to an `Ask`, of the type that its table says."""
 
-LookupSteps: TypeAlias = Generator[tuple[Ask, ...], tuple[AskAnswer, ...], T]
+RowLookup: TypeAlias = Generator[tuple[Ask, ...], tuple[RowAnswer, ...], T]
 """A rule: a generator of questions that is sent their answers and returns a result."""
 
 
@@ -152,21 +152,21 @@ class Unresolvable(Exception):  # noqa: N818
     """The rows contradict one another, so that mail must wait until somebody corrects them."""
 
 
-def is_negative(answer: AskAnswer) -> bool:
+def is_negative(answer: RowAnswer) -> bool:
     """Return whether the answer is that there is nothing of that name."""
     return answer is None or answer == ()
 
 
-def ask_domain(name: str) -> LookupSteps[DomainRow | None]:
+def ask_domain(name: str) -> RowLookup[DomainRow | None]:
     """Ask for one domain."""
     (answer,) = yield (Ask("domain", name),)
     return cast(DomainRow | None, answer)
 
 
-def together(lookups: Sequence[LookupSteps[T]]) -> LookupSteps[list[T]]:
+def together(lookups: Sequence[RowLookup[T]]) -> RowLookup[list[T]]:
     """Run several lookups at once, their questions joined, and return all results in order."""
     results: dict[int, T] = {}
-    waiting: list[tuple[int, LookupSteps[T], tuple[Ask, ...]]] = []
+    waiting: list[tuple[int, RowLookup[T], tuple[Ask, ...]]] = []
     for number, lookup in enumerate(lookups):
         try:
             waiting.append((number, lookup, next(lookup)))

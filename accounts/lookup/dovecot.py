@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from accounts.lookup.ask import LoginRow, LookupSteps, MailboxRow, RulesRow
+from accounts.lookup.ask import LoginRow, MailboxRow, RowLookup, RulesRow
 from accounts.lookup.login_name import find_login_name, read_login_name
 
 QUOTA = "quota_storage_size"
@@ -34,7 +34,7 @@ def home_of(row: LoginRow) -> Home:
     return Home(row.address, row.quota)
 
 
-def userdb(login: str, protocol: str, default_domain: str = "") -> LookupSteps[Home | None]:
+def userdb(login: str, protocol: str, default_domain: str = "") -> RowLookup[Home | None]:
     """Find a mailbox by a login name; None when there is none of that name.
 
     A mailbox that is disabled is found: what Postfix accepted before is delivered, and the
@@ -50,7 +50,7 @@ def userdb(login: str, protocol: str, default_domain: str = "") -> LookupSteps[H
     return Home(row.address, row.quota)
 
 
-def rules(login: str, default_domain: str = "") -> LookupSteps[RulesRow | None]:
+def rules(login: str, default_domain: str = "") -> RowLookup[RulesRow | None]:
     """Find the rules of a mailbox by a login name; None when there is no such mailbox."""
     address = read_login_name(login, default_domain)
     if address is None:

@@ -1,16 +1,16 @@
-"""Driver of `LookupSteps` in one thread, for questions that are answered at once."""
+"""Driver of `RowLookup` in one thread, for questions that are answered at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TypeVar
 
-from accounts.lookup.ask import Ask, AskAnswer, LookupSteps
+from accounts.lookup.ask import Ask, RowAnswer, RowLookup
 
 T = TypeVar("T")
 
 
-def solve(lookup: LookupSteps[T], ask: Callable[[tuple[Ask, ...]], tuple[AskAnswer, ...]]) -> T:
+def solve(lookup: RowLookup[T], ask: Callable[[tuple[Ask, ...]], tuple[RowAnswer, ...]]) -> T:
     """Run `lookup` to its end and return its result; raises what it and `ask` raise."""
     try:
         asks = next(lookup)

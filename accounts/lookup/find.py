@@ -11,12 +11,12 @@ import enum
 from typing import NamedTuple, cast
 
 from accounts.lookup import wildcard
-from accounts.lookup.ask import AliasRow, Ask, DomainRow, LookupSteps, MailboxRow
+from accounts.lookup.ask import AliasRow, Ask, DomainRow, MailboxRow, RowLookup
 from accounts.lookup.key import AddressKey
 from accounts.lookup.terms import LookupTerms
 
 
-class MeaningKind(enum.Enum):
+class AddressKind(enum.Enum):
     """Kind of thing that an address names."""
 
     MAILBOX = enum.auto()
@@ -43,7 +43,7 @@ class AddressMeaning(NamedTuple):
     are ours: its own, and the one that it stands for.
     """
 
-    kind: MeaningKind
+    kind: AddressKind
     mailbox: MailboxRow | None = None
     alias: AliasRow | None = None
     target: str = ""
@@ -62,15 +62,15 @@ class Domains(NamedTuple):
     in_force: bool
 
 
-def find(key: AddressKey, terms: LookupTerms) -> LookupSteps[AddressMeaning]:
+def find(key: AddressKey, terms: LookupTerms) -> RowLookup[AddressMeaning]:
     """Find what an address means."""
     asks = tuple(Ask("name", f"{local}@{key.domain}") for local in key.names)
     first, *names = yield (Ask("domain", key.domain), *asks)
     own = cast(DomainRow | None, first)
     if own is None:
-        return AddressMeaning(MeaningKind.FOREIGN, target=_typed(key, key.domain))
+        return AddressMeaning(AddressKind.FOREIGN, target=_typed(key, key.domain))
     if not own.enabled:
-        return AddressMeaning(MeaningKind.OFF, through=(key.domain,))
+        return AddressMeaning(AddressKind.OFF, through=(key.domain,))
     final = own
     through: tuple[str, ...] = (key.domain,)
     if own.alias_of is not None:
@@ -78,7 +78,7 @@ def find(key: AddressKey, terms: LookupTerms) -> LookupSteps[AddressMeaning]:
         asks = tuple(Ask("name", f"{local}@{own.alias_of}") for local in key.names)
         second, *more = yield (Ask("domain", own.alias_of), *asks)
         if second is None or not cast(DomainRow, second).enabled:
-            return AddressMeaning(MeaningKind.OFF, through=through)
+            return AddressMeaning(AddressKind.OFF, through=through)
         final = cast(DomainRow, second)
         names += more
     for place, row in enumerate(names):
@@ -89,7 +89,7 @@ def find(key: AddressKey, terms: LookupTerms) -> LookupSteps[AddressMeaning]:
     return (yield from _unnamed(key, own, final, through, terms.now))
 
 
-def find_domain(name: str) -> LookupSteps[Domains | None]:
+def find_domain(name: str) -> RowLookup[Domains | None]:
     """Find a domain of ours and the one that it stands for; None when it is not ours."""
     (answer,) = yield (Ask("domain", name),)
     own = cast(DomainRow | None, answer)
@@ -108,28 +108,28 @@ def _named(
     row: MailboxRow | AliasRow, extension: str, through: tuple[str, ...], now: int
 ) -> AddressMeaning:
     if isinstance(row, MailboxRow):
-        kind = MeaningKind.MAILBOX if row.enabled else MeaningKind.OFF
+        kind = AddressKind.MAILBOX if row.enabled else AddressKind.OFF
         return AddressMeaning(kind, mailbox=row, extension=extension, through=through)
-    kind = MeaningKind.ALIAS if wildcard.is_in_force(row, now) else MeaningKind.OFF
+    kind = AddressKind.ALIAS if wildcard.is_in_force(row, now) else AddressKind.OFF
     return AddressMeaning(kind, alias=row, extension=extension, through=through)
 
 
 def _unnamed(
     key: AddressKey, own: DomainRow, final: DomainRow, through: tuple[str, ...], now: int
-) -> LookupSteps[AddressMeaning]:
+) -> RowLookup[AddressMeaning]:
     answers = yield tuple(Ask("wildcards", name) for name in through)
     for rows in answers:
         if rows:
             for local in dict.fromkeys((key.folded, *key.names)):
                 alias = wildcard.choose(cast(tuple[AliasRow, ...], rows), local, now)
                 if alias is not None:
-                    return AddressMeaning(MeaningKind.ALIAS, alias=alias, through=through)
+                    return AddressMeaning(AddressKind.ALIAS, alias=alias, through=through)
     if final.is_relay:
-        return AddressMeaning(MeaningKind.RELAYED, target=_typed(key, final.name), through=through)
+        return AddressMeaning(AddressKind.RELAYED, target=_typed(key, final.name), through=through)
     catch_all = own.catch_all or final.catch_all
     if catch_all:
-        return AddressMeaning(MeaningKind.CATCH_ALL, target=catch_all, through=through)
-    return AddressMeaning(MeaningKind.NOBODY, through=through)
+        return AddressMeaning(AddressKind.CATCH_ALL, target=catch_all, through=through)
+    return AddressMeaning(AddressKind.NOBODY, through=through)
 
 
 def _typed(key: AddressKey, domain: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple, TypeAlias, cast
 
 from accounts.address import AccountAddress, AccountAddressError, parse_mailbox_address
-from accounts.lookup.ask import Ask, AskAnswer, DomainRow, LookupSteps
+from accounts.lookup.ask import Ask, DomainRow, RowAnswer, RowLookup
 
 OfMailboxes: TypeAlias = Literal["name", "login", "rules"]
 """The tables that know mailboxes by their addresses."""
@@ -18,7 +18,7 @@ class ParsedLogin(NamedTuple):
     """Result: the address that was meant, its row, and whether its domains are in force."""
 
     address: str
-    row: AskAnswer
+    row: RowAnswer
     in_force: bool = True
 
 
@@ -35,7 +35,7 @@ def read_login_name(text: str, default_domain: str = "") -> AccountAddress | Non
         return None
 
 
-def find_login_name(address: AccountAddress, table: OfMailboxes) -> LookupSteps[ParsedLogin]:
+def find_login_name(address: AccountAddress, table: OfMailboxes) -> RowLookup[ParsedLogin]:
     """Find the row that a table has for a login name."""
     text = str(address)
     domain, row = yield (Ask("domain", address.domain), Ask(table, text))

@@ -19,8 +19,8 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias, cast
 
 from accounts.address import AccountAddressError, parse_domain
-from accounts.lookup.ask import Ask, LookupSteps
-from accounts.lookup.find import AddressMeaning, Domains, MeaningKind, find, find_domain
+from accounts.lookup.ask import Ask, RowLookup
+from accounts.lookup.find import AddressKind, AddressMeaning, Domains, find, find_domain
 from accounts.lookup.key import MAX_KEY, AddressKey, read_key
 from accounts.lookup.spread import members, spread
 from accounts.lookup.terms import LookupTerms
@@ -34,11 +34,11 @@ class Nothing(enum.Enum):
 
 
 MapText: TypeAlias = str | Nothing
-MapRule: TypeAlias = Callable[[str, LookupTerms], LookupSteps[MapText]]
+MapRule: TypeAlias = Callable[[str, LookupTerms], RowLookup[MapText]]
 """A rule takes the key as Postfix sent it, decoded."""
 
 
-def domains(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
+def domains(key: str, terms: LookupTerms) -> RowLookup[MapText]:
     """Answer virtual_mailbox_domains: the name of a domain whose mailboxes are here.
 
     The domain of bounce addresses is one, whether it has mailboxes or not.
@@ -51,7 +51,7 @@ def domains(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
     return Nothing.NO_ENTRY if found.final.is_relay else found.own.name
 
 
-def relay(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
+def relay(key: str, terms: LookupTerms) -> RowLookup[MapText]:
     """Answer relay_domains and relay_recipient_maps: the name of a domain that we relay.
 
     All addresses of such a domain are recipients: the host behind it knows them.
@@ -63,7 +63,7 @@ def relay(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
     return found.own.name if found.final.is_relay else Nothing.NO_ENTRY
 
 
-def transport(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
+def transport(key: str, terms: LookupTerms) -> RowLookup[MapText]:
     """Answer transport_maps: the transport of the domain of an address, in any case of letters.
 
     An alias domain has the transport of the domain that it stands for, unless it has its own.
@@ -78,7 +78,7 @@ def transport(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
     return found.own.transport or found.final.transport or Nothing.NO_ENTRY
 
 
-def mailboxes(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
+def mailboxes(key: str, terms: LookupTerms) -> RowLookup[MapText]:
     """Answer virtual_mailbox_maps: the address of the mailbox that `key` means."""
     address = read_key(key, terms.delimiter)
     if address is None:
@@ -87,15 +87,15 @@ def mailboxes(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
         return Nothing.UNKNOWN if _restored(address, terms) is None else Nothing.NO_ENTRY
     found = yield from find(address, terms)
     match found.kind:
-        case MeaningKind.MAILBOX if found.mailbox is not None and found.mailbox.may_receive:
+        case AddressKind.MAILBOX if found.mailbox is not None and found.mailbox.may_receive:
             return found.mailbox.address
-        case MeaningKind.ALIAS | MeaningKind.CATCH_ALL | MeaningKind.RELAYED:
+        case AddressKind.ALIAS | AddressKind.CATCH_ALL | AddressKind.RELAYED:
             return Nothing.NO_ENTRY
         case _:
             return Nothing.UNKNOWN
 
 
-def aliases(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
+def aliases(key: str, terms: LookupTerms) -> RowLookup[MapText]:
     """Answer virtual_alias_maps: the addresses that mail for `key` goes to, with commas between.
 
     A mailbox that delivers to itself alone has no entry. One that forwards and keeps a copy has
@@ -108,7 +108,7 @@ def aliases(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
     if _is_bounce_address(address, terms):
         return _restored(address, terms) or Nothing.UNKNOWN
     found = yield from find(address, terms)
-    if found.kind is MeaningKind.FOREIGN:
+    if found.kind is AddressKind.FOREIGN:
         return Nothing.NO_ENTRY
     if _delivers_to_itself(found):
         return Nothing.NO_ENTRY
@@ -120,7 +120,7 @@ def aliases(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
     return ", ".join(targets)
 
 
-def senders(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
+def senders(key: str, terms: LookupTerms) -> RowLookup[MapText]:
     """Answer smtpd_sender_login_maps: the logins that may send as `key`, with commas between.
 
     These are the mailbox itself, the members of an alias whose members may send, and the mailboxes
@@ -131,13 +131,13 @@ def senders(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
     if address is None:
         return Nothing.UNKNOWN
     found = yield from find(address, terms)
-    if found.kind is MeaningKind.OFF and found.mailbox is None and found.alias is None:
+    if found.kind is AddressKind.OFF and found.mailbox is None and found.alias is None:
         return Nothing.UNKNOWN  # the domain is disabled
     logins: dict[str, None] = {}
-    if found.kind is MeaningKind.MAILBOX and found.mailbox is not None and found.mailbox.may_send:
+    if found.kind is AddressKind.MAILBOX and found.mailbox is not None and found.mailbox.may_send:
         logins[found.mailbox.address] = None
     elif (
-        found.kind is MeaningKind.ALIAS and found.alias is not None and found.alias.members_may_send
+        found.kind is AddressKind.ALIAS and found.alias is not None and found.alias.members_may_send
     ):
         boxes = yield from members(found, terms)
         logins |= {box.address: None for box in boxes if box.enabled and box.may_send}
@@ -150,7 +150,7 @@ def senders(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
     return Nothing.NO_ENTRY if known else Nothing.UNKNOWN
 
 
-def srs(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
+def srs(key: str, terms: LookupTerms) -> RowLookup[MapText]:
     """Answer sender_canonical_maps for forwarded mail: the bounce address in place of a sender.
 
     Senders in domains of ours have none, whether the domain is in force or not, and neither has one
@@ -179,7 +179,7 @@ MAPS: Mapping[str, MapRule] = {
 """The rules by the name that socketmap and the metrics have for them."""
 
 
-def _domain_of(key: str) -> LookupSteps[Domains | None]:
+def _domain_of(key: str) -> RowLookup[Domains | None]:
     name = _parsed(key)
     return None if name is None else (yield from find_domain(name))
 
@@ -207,7 +207,7 @@ def _restored(address: AddressKey, terms: LookupTerms) -> str | None:
 def _delivers_to_itself(found: AddressMeaning) -> bool:
     """Return whether the address is that of a mailbox without forwarding, in its own domain."""
     return (
-        found.kind is MeaningKind.MAILBOX
+        found.kind is AddressKind.MAILBOX
         and found.mailbox is not None
         and found.mailbox.may_receive
         and not found.mailbox.forwards

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from accounts.address import AccountAddressError, parse_target
-from accounts.lookup.ask import Ask, LookupSteps, MailboxRow, Unresolvable, together
-from accounts.lookup.find import AddressMeaning, MeaningKind, find
+from accounts.lookup.ask import Ask, MailboxRow, RowLookup, Unresolvable, together
+from accounts.lookup.find import AddressKind, AddressMeaning, find
 from accounts.lookup.key import AddressKey, read_key
 from accounts.lookup.terms import LookupTerms
 
@@ -34,7 +34,7 @@ class _Step:
 
 def spread(
     key: AddressKey, found: AddressMeaning, terms: LookupTerms
-) -> LookupSteps[tuple[str, ...]]:
+) -> RowLookup[tuple[str, ...]]:
     """Return the addresses that the mail of `key` goes to, which `find` has found.
 
     Mailboxes of ours have the extension of `key`, unless the way names one for them, it makes the
@@ -71,7 +71,7 @@ def spread(
     return tuple(places)
 
 
-def _extend(places: list[str], extension: str, delimiter: str) -> LookupSteps[dict[str, str]]:
+def _extend(places: list[str], extension: str, delimiter: str) -> RowLookup[dict[str, str]]:
     """Return places with the extension that the mail came with, where that means the same place."""
     extended: dict[str, str] = {}
     asks: list[Ask] = []
@@ -102,7 +102,7 @@ def _forwarded(steps: dict[str, _Step]) -> set[str]:
 
 def _find_all(
     wanted: dict[str, str], terms: LookupTerms
-) -> LookupSteps[dict[str, tuple[AddressMeaning, str]]]:
+) -> RowLookup[dict[str, tuple[AddressMeaning, str]]]:
     """Find the targets of a level and return them by name, each with where it is outside.
 
     `wanted` gets the name of each target.
@@ -123,7 +123,7 @@ def _find_all(
 
 def _outside(text: str, found: AddressMeaning) -> str:
     """Return a target with a local part in quotes as the answer to Postfix has it."""
-    if found.kind not in (MeaningKind.FOREIGN, MeaningKind.RELAYED):
+    if found.kind not in (AddressKind.FOREIGN, AddressKind.RELAYED):
         return ""
     try:
         return str(parse_target(text))
@@ -136,17 +136,17 @@ def _name(key: AddressKey, found: AddressMeaning) -> str:
     row = found.mailbox or found.alias
     if row is not None:
         return _with_extension(row.address, found.extension)
-    if found.kind in (MeaningKind.FOREIGN, MeaningKind.RELAYED) and found.target:
+    if found.kind in (AddressKind.FOREIGN, AddressKind.RELAYED) and found.target:
         return found.target
     return f"{key.folded}@{key.domain}"
 
 
 def _step(found: AddressMeaning, outside: str) -> _Step:
-    if found.kind in (MeaningKind.FOREIGN, MeaningKind.RELAYED):
+    if found.kind in (AddressKind.FOREIGN, AddressKind.RELAYED):
         return _Step(delivers=outside or None)
     step = _Step(behind=_targets(found))
     if (
-        found.kind is MeaningKind.MAILBOX
+        found.kind is AddressKind.MAILBOX
         and found.mailbox is not None
         and found.mailbox.may_receive
     ):
@@ -163,11 +163,11 @@ def _step(found: AddressMeaning, outside: str) -> _Step:
 
 def _targets(found: AddressMeaning) -> list[str]:
     match found.kind:
-        case MeaningKind.ALIAS if found.alias is not None:
+        case AddressKind.ALIAS if found.alias is not None:
             return list(found.alias.targets)
-        case MeaningKind.MAILBOX if found.mailbox is not None and found.mailbox.may_receive:
+        case AddressKind.MAILBOX if found.mailbox is not None and found.mailbox.may_receive:
             return list(found.mailbox.forwards)
-        case MeaningKind.CATCH_ALL:
+        case AddressKind.CATCH_ALL:
             return [found.target]
         case _:
             return []
@@ -236,7 +236,7 @@ def _has_loop(start: str, steps: dict[str, _Step]) -> bool:
     return False
 
 
-def members(found: AddressMeaning, terms: LookupTerms) -> LookupSteps[tuple[MailboxRow, ...]]:
+def members(found: AddressMeaning, terms: LookupTerms) -> RowLookup[tuple[MailboxRow, ...]]:
     """Return the mailboxes that are members of an alias, also by way of other aliases.
 
     Forwarding and catch-alls make nobody a member. Raises `Unresolvable` as `spread` does.
@@ -250,7 +250,7 @@ def members(found: AddressMeaning, terms: LookupTerms) -> LookupSteps[tuple[Mail
             if one.mailbox is not None:
                 boxes.setdefault(one.mailbox.address, one.mailbox)
                 continue
-            if one.kind is not MeaningKind.ALIAS or one.alias is None or one.alias.address in seen:
+            if one.kind is not AddressKind.ALIAS or one.alias is None or one.alias.address in seen:
                 continue
             seen.add(one.alias.address)
             texts.update(dict.fromkeys(one.alias.targets))

@@ -20,7 +20,7 @@ from accounts.snapshots.access import Tokens, access_of
 from accounts.snapshots.contents import CONTENTS
 from accounts.snapshots.counts import ANSWERS
 from accounts.snapshots.history import History
-from accounts.snapshots.making import Made
+from accounts.snapshots.making import MadeSnapshot
 from accounts.snapshots.shelf import SnapshotShelf
 from accounts.store.errors import DatastoreError
 from gatepost.logs import get_logger
@@ -89,7 +89,7 @@ class SnapshotApplication:
 
     async def _ask(
         self, name: str, tag: str, wait: float, receive: Receive
-    ) -> tuple[Made, History] | None:
+    ) -> tuple[MadeSnapshot, History] | None:
         """Return the snapshot; None when nobody is there any more."""
         self._waiting += 1
         asking = asyncio.ensure_future(self._shelf.wait(name, tag, wait, self._ended))
@@ -104,7 +104,7 @@ class SnapshotApplication:
             await asyncio.gather(asking, leaving, return_exceptions=True)
 
     async def _answer(
-        self, send: Send, made: Made, history: History, tag: str, is_packed: bool
+        self, send: Send, made: MadeSnapshot, history: History, tag: str, is_packed: bool
     ) -> None:
         headers = [
             (b"cache-control", b"no-store"),
@@ -165,7 +165,7 @@ def _wait_of(query: bytes) -> float | None:
     return min(float(text), MAX_WAIT)
 
 
-def _unpacked(made: Made) -> Iterator[bytes]:
+def _unpacked(made: MadeSnapshot) -> Iterator[bytes]:
     unpack = zlib.decompressobj(31)
     for part in made.packed:
         yield unpack.decompress(part)

@@ -11,12 +11,12 @@ from accounts.lookup.terms import LookupTerms
 from accounts.snapshots.dkim_keys import key_records
 from accounts.snapshots.history import Changes
 from accounts.snapshots.recipients import recipient_records
-from accounts.snapshots.senders import SenderLine, next_expiry, sender_records
+from accounts.snapshots.senders import SnapshotRecord, next_expiry, sender_records
 from accounts.snapshots.stores import store_records
 from accounts.store.seal import SecretSeal
 
 
-class Outside(NamedTuple):
+class SnapshotInputs(NamedTuple):
     """Everything that records are made from beside the data."""
 
     terms: LookupTerms
@@ -30,7 +30,7 @@ class Content(NamedTuple):
     `mailbox_fields` count. `expiry` returns when the records change without a change of the data.
     """
 
-    records: Callable[[Connection, Outside], Iterator[SenderLine]]
+    records: Callable[[Connection, SnapshotInputs], Iterator[SnapshotRecord]]
     areas: frozenset[str]
     mailbox_fields: frozenset[str] = frozenset()
     expiry: Callable[[Connection, int], int | None] = lambda _connection, _now: None
@@ -56,21 +56,21 @@ class Content(NamedTuple):
 
 CONTENTS = {
     "dkim_keys": Content(
-        lambda connection, outside: key_records(connection, outside.seal),
+        lambda connection, inputs: key_records(connection, inputs.seal),
         frozenset({"dkim-key", "domain", "secrets"}),
     ),
     "recipients": Content(
-        lambda connection, outside: recipient_records(connection, outside.terms),
+        lambda connection, inputs: recipient_records(connection, inputs.terms),
         frozenset({"domain", "mailbox", "alias", "preferences", "listed-sender"}),
     ),
     "senders": Content(
-        lambda connection, outside: sender_records(connection, outside.terms),
+        lambda connection, inputs: sender_records(connection, inputs.terms),
         frozenset({"domain", "mailbox", "alias", "sender-right"}),
         frozenset({"enabled", "may_send"}),
         next_expiry,
     ),
     "stores": Content(
-        lambda connection, _outside: store_records(connection),
+        lambda connection, _inputs: store_records(connection),
         frozenset({"domain", "mailbox"}),
         frozenset({"store"}),
     ),

@@ -12,14 +12,14 @@ from sqlalchemy import Connection, select
 
 from accounts.directory.dkim_keys import purpose
 from accounts.snapshots.rows import is_set, pages
-from accounts.snapshots.senders import SenderLine
+from accounts.snapshots.senders import SnapshotRecord
 from accounts.store import schema
 from accounts.store.seal import SealError, SecretSeal
 
 _KEY, _DOMAIN = schema.dkim_key, schema.domain
 
 
-def key_records(connection: Connection, seal: SecretSeal) -> Iterator[SenderLine]:
+def key_records(connection: Connection, seal: SecretSeal) -> Iterator[SnapshotRecord]:
     """Yield the records in the order of their keys."""
     name, selector = _DOMAIN.c.name, _KEY.c.selector
     # "/" comes after "." and "-", so the order of the pairs is not that of the joined text

@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from accounts.snapshots.contents import Content, Outside
+from accounts.snapshots.contents import Content, SnapshotInputs
 from accounts.snapshots.history import History, read_history
-from accounts.snapshots.senders import SenderLine
+from accounts.snapshots.senders import SnapshotRecord
 from gatepost.snapshots.form import MAX_SIZE, SnapshotError, first_line, last_line, record
 
 _PART = 1 << 16
 """Octets that are packed at a time."""
 
 
-class Made(NamedTuple):
+class MadeSnapshot(NamedTuple):
     """A snapshot: packed with gzip, in parts; some tenth of its octets.
 
     `until` is when its records change by themselves, in seconds since the epoch.
@@ -32,7 +32,9 @@ class Made(NamedTuple):
     until: int | None
 
 
-def make(connection: Connection, name: str, content: Content, outside: Outside) -> Made:
+def make(
+    connection: Connection, name: str, content: Content, inputs: SnapshotInputs
+) -> MadeSnapshot:
     """Make a snapshot of the data that the connection reads from one state.
 
     Raises `SnapshotError` for more than a snapshot may have.
@@ -53,7 +55,7 @@ def make(connection: Connection, name: str, content: Content, outside: Outside) 
             parts.append(packed)
         buffer.clear()
 
-    for line in content.records(connection, outside):
+    for line in content.records(connection, inputs):
         buffer += _encoded(line)
         count += 1
         if len(buffer) >= _PART:
@@ -61,9 +63,9 @@ def make(connection: Connection, name: str, content: Content, outside: Outside) 
     flush()
     seal, tag = last_line(history.generation, history.lineage, count, hashed)
     parts.append(pack.compress(seal) + pack.flush())
-    until = content.expiry(connection, outside.terms.now)
-    return Made(name, history, tag, count, size + len(seal), tuple(parts), until)
+    until = content.expiry(connection, inputs.terms.now)
+    return MadeSnapshot(name, history, tag, count, size + len(seal), tuple(parts), until)
 
 
-def _encoded(line: SenderLine) -> bytes:
+def _encoded(line: SnapshotRecord) -> bytes:
     return record(*line)

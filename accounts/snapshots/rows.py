@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, literal, select
 
-from accounts.lookup.ask import AliasRow, Ask, AskAnswer, DomainRow, MailboxRow, Unresolvable
+from accounts.lookup.ask import AliasRow, Ask, DomainRow, MailboxRow, RowAnswer, Unresolvable
 from accounts.sources.source import MAX_ROWS, is_storable
 from accounts.store import schema
 
@@ -22,7 +22,7 @@ class TransactionRows:
         self._connection = connection
         self.domains = _read_domains(connection)
 
-    def ask(self, asks: Sequence[Ask]) -> tuple[AskAnswer, ...]:
+    def ask(self, asks: Sequence[Ask]) -> tuple[RowAnswer, ...]:
         """Answer questions about domains, names and wildcards; raises `Unresolvable`."""
         names = self._names(sorted({one.key for one in asks if one.table == "name"}))
         return tuple(
@@ -63,7 +63,7 @@ class TransactionRows:
             for row in rows
         ]
 
-    def _answer(self, ask: Ask) -> AskAnswer:
+    def _answer(self, ask: Ask) -> RowAnswer:
         if ask.table == "domain":
             return self.domains.get(ask.key)
         if ask.table == "wildcards":

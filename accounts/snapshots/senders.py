@@ -14,21 +14,21 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, func, select
 
 from accounts.lookup import wildcard
-from accounts.lookup.ask import AliasRow, LookupSteps, MailboxRow, Unresolvable, together
+from accounts.lookup.ask import AliasRow, MailboxRow, RowLookup, Unresolvable, together
 from accounts.lookup.drive import solve
-from accounts.lookup.find import AddressMeaning, MeaningKind
+from accounts.lookup.find import AddressKind, AddressMeaning
 from accounts.lookup.spread import members
 from accounts.lookup.terms import LookupTerms
 from accounts.snapshots.rows import TransactionRows, is_set, pages
 from accounts.sources.source import MAX_ROWS
 from accounts.store import schema
 
-SenderLine: TypeAlias = tuple[str, Any]
+SnapshotRecord: TypeAlias = tuple[str, Any]
 
 _BOX, _ALIAS, _DOMAIN, _RIGHT = schema.mailbox, schema.alias, schema.domain, schema.sender_right
 
 
-def sender_records(connection: Connection, terms: LookupTerms) -> Iterator[SenderLine]:
+def sender_records(connection: Connection, terms: LookupTerms) -> Iterator[SnapshotRecord]:
     """Yield the records in the order of their keys."""
     rows = TransactionRows(connection)
     yield "delimiter", terms.delimiter
@@ -39,7 +39,7 @@ def sender_records(connection: Connection, terms: LookupTerms) -> Iterator[Sende
         yield from _wildcards(rows, name, terms)
 
 
-def domain_records(rows: TransactionRows) -> Iterator[SenderLine]:
+def domain_records(rows: TransactionRows) -> Iterator[SnapshotRecord]:
     """Yield a record for each domain: whether it is in force, and which one it stands for."""
     for name in sorted(rows.domains, key=str.encode):
         row = rows.domains[name]
@@ -61,7 +61,7 @@ def next_expiry(connection: Connection, now: int) -> int | None:
 
 def _names(
     connection: Connection, rows: TransactionRows, terms: LookupTerms
-) -> Iterator[SenderLine]:
+) -> Iterator[SnapshotRecord]:
     table = schema.name
     statement = select(table.c.address, table.c.kind)
     for page in pages(connection, statement, table.c.address):
@@ -103,8 +103,8 @@ def _of_aliases(
     return logins
 
 
-def _members(alias: AliasRow, terms: LookupTerms) -> LookupSteps[tuple[MailboxRow, ...] | None]:
-    return members(AddressMeaning(MeaningKind.ALIAS, alias=alias), terms)
+def _members(alias: AliasRow, terms: LookupTerms) -> RowLookup[tuple[MailboxRow, ...] | None]:
+    return members(AddressMeaning(AddressKind.ALIAS, alias=alias), terms)
 
 
 def _alone(
@@ -116,7 +116,7 @@ def _alone(
         return None
 
 
-def _rights(connection: Connection) -> Iterator[SenderLine]:
+def _rights(connection: Connection) -> Iterator[SnapshotRecord]:
     """Yield the rights of mailboxes that are enabled and may send, in domains that are enabled."""
     statement = (
         select(_RIGHT.c.sender)
@@ -135,7 +135,7 @@ def _rights(connection: Connection) -> Iterator[SenderLine]:
             yield f"right:{sender}", logins if len(logins) <= MAX_ROWS else False
 
 
-def _wildcards(rows: TransactionRows, domain: str, terms: LookupTerms) -> Iterator[SenderLine]:
+def _wildcards(rows: TransactionRows, domain: str, terms: LookupTerms) -> Iterator[SnapshotRecord]:
     try:
         aliases = rows.wildcards(domain)
     except Unresolvable:

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from accounts.snapshots.contents import CONTENTS, Outside
+from accounts.snapshots.contents import CONTENTS, SnapshotInputs
 from accounts.snapshots.counts import MADE, OCTETS, SECONDS
 from accounts.snapshots.history import History, read_changes, read_history
-from accounts.snapshots.making import Made, make
+from accounts.snapshots.making import MadeSnapshot, make
 from accounts.store.database import Database
 from accounts.store.errors import DatastoreError, DatastoreUnavailable
 from gatepost.logs import get_logger
@@ -33,10 +33,10 @@ class _Kept(NamedTuple):
     `is_due`: the data have changed, and it is too early to make another.
     """
 
-    made: Made
+    made: MadeSnapshot
     history: History
     seen: int
-    outside: Outside
+    inputs: SnapshotInputs
     not_before: float
     is_due: bool = False
 
@@ -44,17 +44,17 @@ class _Kept(NamedTuple):
 class SnapshotShelf:
     """The snapshots of a datastore. Use it in one event loop.
 
-    `outside` returns what is in use now beside the data.
+    `inputs` returns what is in use now beside the data.
     """
 
     def __init__(
         self,
         database: Database,
-        outside: Callable[[], Outside],
+        inputs: Callable[[], SnapshotInputs],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
-        self._outside = outside
+        self._inputs = inputs
         self._monotonic = monotonic
         self._kept: dict[str, _Kept] = {}
         self._locks = {name: asyncio.Lock() for name in CONTENTS}
@@ -62,7 +62,7 @@ class SnapshotShelf:
 
     async def wait(
         self, name: str, tag: str, timeout: float, ended: asyncio.Event
-    ) -> tuple[Made, History]:
+    ) -> tuple[MadeSnapshot, History]:
         """Return a snapshot as soon as it has not this tag, or after `timeout` seconds, or when
         `ended` is set; and the state of the data that it is current for.
 
@@ -95,17 +95,17 @@ class SnapshotShelf:
         """Return the seconds until the records change by themselves."""
         if kept.made.until is None:
             return float("inf")
-        return max(0.1, kept.made.until - self._outside().terms.now)
+        return max(0.1, kept.made.until - self._inputs().terms.now)
 
     async def _current(self, name: str) -> _Kept:
         async with self._locks[name]:
             kept = self._kept.get(name)
-            outside = self._outside()
+            inputs = self._inputs()
             seen = self._database.generation
-            if kept is not None and kept.seen == seen and not _is_over(kept, outside):
+            if kept is not None and kept.seen == seen and not _is_over(kept, inputs):
                 return kept
             try:
-                kept = await self._renewed(name, kept, outside, seen)
+                kept = await self._renewed(name, kept, inputs, seen)
             except (DatastoreError, SnapshotError) as error:
                 if kept is None:
                     if isinstance(error, DatastoreError):
@@ -118,7 +118,9 @@ class SnapshotShelf:
                 self._kept[name] = kept
             return kept
 
-    async def _renewed(self, name: str, kept: _Kept | None, outside: Outside, seen: int) -> _Kept:
+    async def _renewed(
+        self, name: str, kept: _Kept | None, inputs: SnapshotInputs, seen: int
+    ) -> _Kept:
         content = CONTENTS[name]
         if kept is not None:
             before = kept
@@ -128,14 +130,14 @@ class SnapshotShelf:
                 return read_history(connection), content.is_concerned(changes)
 
             history, is_concerned = await self._database.read(look)
-            if not (is_concerned or _is_over(kept, outside)):
+            if not (is_concerned or _is_over(kept, inputs)):
                 return kept._replace(history=history, seen=seen)
             if self._monotonic() < kept.not_before:
                 return kept._replace(is_due=True)
         async with self._making:
             began = self._monotonic()
             made = await self._database.read(
-                lambda connection: make(connection, name, content, outside)
+                lambda connection: make(connection, name, content, inputs)
             )
             took = self._monotonic() - began
         MADE.labels(name).inc()
@@ -154,7 +156,7 @@ class SnapshotShelf:
             # the same records: those who have it keep it
             made = made._replace(packed=kept.made.packed, size=kept.made.size)
         not_before = self._monotonic() + min(MAX_PAUSE, PAUSE * took)
-        return _Kept(made, made.history, seen, outside, not_before)
+        return _Kept(made, made.history, seen, inputs, not_before)
 
 
 async def _pause(seconds: float, ended: asyncio.Event) -> None:
@@ -162,10 +164,10 @@ async def _pause(seconds: float, ended: asyncio.Event) -> None:
         await asyncio.wait_for(ended.wait(), seconds)
 
 
-def _is_over(kept: _Kept, outside: Outside) -> bool:
+def _is_over(kept: _Kept, inputs: SnapshotInputs) -> bool:
     """Return whether it has to be made again although the data have not changed."""
     return (
-        outside.seal is not kept.outside.seal
-        or outside.terms._replace(now=0) != kept.outside.terms._replace(now=0)
-        or (kept.made.until is not None and outside.terms.now >= kept.made.until)
+        inputs.seal is not kept.inputs.seal
+        or inputs.terms._replace(now=0) != kept.inputs.terms._replace(now=0)
+        or (kept.made.until is not None and inputs.terms.now >= kept.made.until)
     )

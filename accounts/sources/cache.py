@@ -22,7 +22,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from accounts.lookup.ask import Ask, AskAnswer, is_negative
+from accounts.lookup.ask import Ask, RowAnswer, is_negative
 
 ENTRY_OCTETS = 350
 """Octets of an entry beside its text. Measured: an entry takes a tenth less than is counted."""
@@ -41,14 +41,14 @@ class CacheLimits(NamedTuple):
 class Recalled(NamedTuple):
     """A known answer; `is_doubtful`: that there is no such row is not certain any more."""
 
-    answer: AskAnswer
+    answer: RowAnswer
     is_doubtful: bool
 
 
 class _Entry:
     __slots__ = ("answer", "at", "generation", "octets")
 
-    def __init__(self, answer: AskAnswer, at: float, generation: int, octets: int) -> None:
+    def __init__(self, answer: RowAnswer, at: float, generation: int, octets: int) -> None:
         self.answer = answer
         self.at = at
         self.generation = generation
@@ -72,7 +72,7 @@ class StaleCache:
         return self._rows.octets + self._missing.octets
 
     def note(
-        self, asks: Sequence[Ask], answers: Sequence[AskAnswer], generation: int, now: float
+        self, asks: Sequence[Ask], answers: Sequence[RowAnswer], generation: int, now: float
     ) -> None:
         """Keep what the database has just answered."""
         for ask, answer in zip(asks, answers, strict=True):
@@ -108,7 +108,7 @@ class _Part:
         self.entries: OrderedDict[Ask, _Entry] = OrderedDict()
         self.octets = 0
 
-    def put(self, ask: Ask, answer: AskAnswer, generation: int, now: float) -> None:
+    def put(self, ask: Ask, answer: RowAnswer, generation: int, now: float) -> None:
         entries = self.entries
         entry = entries.get(ask)
         if entry is not None:

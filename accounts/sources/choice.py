@@ -9,7 +9,7 @@ from accounts.sources.sqlite import SqliteSource
 from accounts.store.settings import DatabaseSettings
 
 
-class Connecting(Source, Protocol):
+class StartedSource(Source, Protocol):
     """A source that is started in the event loop that asks it."""
 
     def start(self) -> None:
@@ -17,7 +17,7 @@ class Connecting(Source, Protocol):
         ...
 
 
-def make_source(settings: DatabaseSettings) -> Connecting:
+def make_source(settings: DatabaseSettings) -> StartedSource:
     """Return the source for the database of the settings."""
     if settings.path is not None:
         return SqliteSource(settings.path)

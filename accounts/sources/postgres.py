@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 
-from accounts.lookup.ask import TABLES, Ask, AskAnswer, Table, Unavailable, Unresolvable
+from accounts.lookup.ask import TABLES, Ask, RowAnswer, Table, Unavailable, Unresolvable
 from accounts.sources.postgres_rows import GENERATION, QUERIES, TooManyRowsError
 from accounts.sources.round import Round
 from accounts.sources.source import SourceAnswers, is_storable
@@ -276,7 +276,7 @@ class PostgresSource:
             raise
         for key, rounds in taken.items():
             ask = Ask(table, key)
-            answer: AskAnswer = answers[key]
+            answer: RowAnswer = answers[key]
             for a_round in rounds:
                 a_round.give(ask, answer)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from accounts.lookup.ask import Ask, AskAnswer, Unavailable, Unresolvable
+from accounts.lookup.ask import Ask, RowAnswer, Unavailable, Unresolvable
 from accounts.sources.source import SourceAnswers
 
 
@@ -16,7 +16,7 @@ class Round:
 
     def __init__(self, asks: Sequence[Ask], loop: asyncio.AbstractEventLoop) -> None:
         self._asks = tuple(asks)
-        self._answers: dict[Ask, AskAnswer] = {}
+        self._answers: dict[Ask, RowAnswer] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.missing = set(asks)
         self.future: asyncio.Future[SourceAnswers] = loop.create_future()
@@ -30,7 +30,7 @@ class Round:
             seconds, self.fail, Unavailable("the database does not answer in time")
         )
 
-    def give(self, ask: Ask, answer: AskAnswer) -> None:
+    def give(self, ask: Ask, answer: RowAnswer) -> None:
         """Take the answer to one of the questions."""
         self._answers[ask] = answer
         self.missing.discard(ask)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import Protocol, TypeAlias
 
-from accounts.lookup.ask import Ask, AskAnswer
+from accounts.lookup.ask import Ask, RowAnswer
 
-SourceAnswers: TypeAlias = tuple[AskAnswer, ...]
+SourceAnswers: TypeAlias = tuple[RowAnswer, ...]
 
 MAX_ROWS = 1000
 """Most wildcards of a domain, and most logins with a right to one sender, that are read."""

@@ -19,10 +19,10 @@ from accounts.lookup.ask import (
     AliasRow,
     AppPasswordRow,
     Ask,
-    AskAnswer,
     DomainRow,
     LoginRow,
     MailboxRow,
+    RowAnswer,
     RuleRow,
     RulesRow,
     Table,
@@ -110,7 +110,7 @@ class SqliteSource:
         self._away = ""
         self._generation = 0
         self._is_closed = False
-        self._readers: dict[Table, Callable[[sqlite3.Connection, str], AskAnswer]] = {
+        self._readers: dict[Table, Callable[[sqlite3.Connection, str], RowAnswer]] = {
             "domain": self._read_domain,
             "name": _read_name,
             "wildcards": _read_wildcards,
@@ -127,7 +127,7 @@ class SqliteSource:
     def start(self) -> None:
         """Do nothing: the file is opened by the first question."""
 
-    def ask(self, asks: Sequence[Ask]) -> tuple[AskAnswer, ...]:
+    def ask(self, asks: Sequence[Ask]) -> tuple[RowAnswer, ...]:
         """Answer questions at once; raises `Unavailable` and `Unresolvable`."""
         readers = self._readers
         try:
@@ -211,7 +211,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _nothing(table: Table) -> AskAnswer:
+def _nothing(table: Table) -> RowAnswer:
     return () if table in ("wildcards", "rights") else None
 
 

@@ -15,8 +15,8 @@ import pytest
 from click.testing import Result
 
 from accounts.api_settings import ApiSettings
-from accounts.cli.office import Declined, OfficeStep
-from accounts.cli.remote_office import RemoteOffice
+from accounts.cli.executor import Declined, OperationStep
+from accounts.cli.remote_executor import RemoteExecutor
 from accounts.directory import administrators, aliases, domains, mailboxes, tokens
 from accounts.http.principals import AREAS
 from accounts.store.settings import DatabaseSettings
@@ -393,20 +393,20 @@ def test_every_area_of_the_api_has_a_command() -> None:
 def test_of_two_changes_of_one_object_the_second_is_refused(service: Service) -> None:
     service.gate.change(people)
     settings = ApiSettings(url=f"unix:{service.socket}", token_file=SecretFile(service.token))
-    office = RemoteOffice(settings)
+    executor = RemoteExecutor(settings)
     alias = {"address": "a@example.org"}
-    (read,) = office.do(OfficeStep("get-alias", alias))
-    office.do(OfficeStep("change-alias", alias, {"description": "other"}, match=str(read.tag)))
+    (read,) = executor.do(OperationStep("get-alias", alias))
+    executor.do(OperationStep("change-alias", alias, {"description": "other"}, match=str(read.tag)))
     for step in (
-        OfficeStep("change-alias", alias, {"description": "second"}, match=str(read.tag)),
-        OfficeStep("remove-alias", alias, match=str(read.tag)),
+        OperationStep("change-alias", alias, {"description": "second"}, match=str(read.tag)),
+        OperationStep("remove-alias", alias, match=str(read.tag)),
     ):
         with pytest.raises(Declined, match="changed meanwhile") as caught:
-            office.do(step)
+            executor.do(step)
         assert (caught.value.status, caught.value.exit_code) == (409, 1)
-    (read,) = office.do(OfficeStep("get-alias", alias))
+    (read,) = executor.do(OperationStep("get-alias", alias))
     assert read.body["description"] == "other"
-    office.close()
+    executor.close()
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,15 @@ from accounts.http.models.base import (
     MAX_LIMIT,
     UNSET,
     HasPassword,
-    Input,
     NumberedPageQuery,
     PageQuery,
+    RequestModel,
     ResponseModel,
     TimeField,
 )
 
 
-class AdministratorChange(Input):
+class AdministratorChange(RequestModel):
     """The fields of an administrator that can be changed."""
 
     role: str = Field(default=UNSET, description="global: of everything. domains: of some domains.")
@@ -56,7 +56,7 @@ class AdministratorQuery(PageQuery):
     text: str = Field(default=UNSET, description="Text in the login.")
 
 
-class LastQuery(Input):
+class LastQuery(RequestModel):
     """A change that may leave nobody to administer everything."""
 
     last: bool = Field(
@@ -64,7 +64,7 @@ class LastQuery(Input):
     )
 
 
-class OwnTokenAdd(Input):
+class OwnTokenAdd(RequestModel):
     """A new token for oneself."""
 
     name: str = Field(description="The program that it is for.")
@@ -108,7 +108,7 @@ class TokenQuery(NumberedPageQuery):
     mailbox: str = Field(default=UNSET, description="Those of a mailbox.")
 
 
-class OwnAuditQuery(Input):
+class OwnAuditQuery(RequestModel):
     """The part of the audit log about oneself, the latest entries first."""
 
     before: int = Field(default=UNSET, ge=0, description="Entries before the one with this id.")
@@ -145,7 +145,7 @@ class MeOut(ResponseModel):
     scopes: list[str] | None = Field(description="Those of the token; null for a password.")
 
 
-class OwnPassword(Input):
+class OwnPassword(RequestModel):
     """Another password for oneself."""
 
     current_password: str

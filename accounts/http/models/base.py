@@ -27,7 +27,7 @@ def _without_defaults(schema: dict[str, Any]) -> None:
         described.pop("default", None)
 
 
-class Input(BaseModel):
+class RequestModel(BaseModel):
     """A body or the parameters of a query. Fields that are not known are refused.
 
     A field that may be left out has the default `UNSET`, which is never used: operations look at
@@ -47,7 +47,7 @@ UNSET: Any = None
 """The default of a field that may be left out."""
 
 
-class PageQuery(Input):
+class PageQuery(RequestModel):
     """The part of a list."""
 
     after: str | None = Field(
@@ -58,7 +58,7 @@ class PageQuery(Input):
     )
 
 
-class NumberedPageQuery(Input):
+class NumberedPageQuery(RequestModel):
     """The part of a list whose keys are numbers."""
 
     after: int | None = Field(
@@ -69,5 +69,5 @@ class NumberedPageQuery(Input):
     )
 
 
-class NoQuery(Input):
+class NoQuery(RequestModel):
     """No parameters."""

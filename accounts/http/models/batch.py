@@ -6,13 +6,13 @@ from typing import Any
 
 from pydantic import Field
 
-from accounts.http.models.base import UNSET, Input, ResponseModel
+from accounts.http.models.base import UNSET, RequestModel, ResponseModel
 
 MAX_OPERATIONS = 200
 """Operations of a batch."""
 
 
-class BatchPart(Input):
+class BatchPart(RequestModel):
     """One operation, with what a request of its own would have."""
 
     operation: str = Field(description="Its operationId.")
@@ -22,7 +22,7 @@ class BatchPart(Input):
     if_match: str | None = Field(default=UNSET, description="Its field If-Match.")
 
 
-class BatchIn(Input):
+class BatchIn(RequestModel):
     """Operations that are done in their order, all of them or none."""
 
     operations: list[BatchPart] = Field(min_length=1, max_length=MAX_OPERATIONS)

@@ -7,11 +7,11 @@ from typing import Any
 from pydantic import Field
 
 from accounts.directory.app_passwords import PROTOCOLS
-from accounts.http.models.base import UNSET, Input, ResponseModel, TimeField
+from accounts.http.models.base import UNSET, RequestModel, ResponseModel, TimeField
 from accounts.sieve import MAX_RULES
 
 
-class SenderRightAdd(Input):
+class SenderRightAdd(RequestModel):
     """A right to send."""
 
     sender: str = Field(description="An address, or @ and a domain.")
@@ -25,7 +25,7 @@ class SenderRightOut(ResponseModel):
     sender: str
 
 
-class AppPasswordAdd(Input):
+class AppPasswordAdd(RequestModel):
     """A new app password. The service draws it."""
 
     name: str = Field(description="The program that it is for.")
@@ -55,7 +55,7 @@ class AppPasswordNew(AppPasswordOut):
     password: str
 
 
-class RuleAdd(Input):
+class RuleAdd(RequestModel):
     """A new filter, behind the others."""
 
     name: str
@@ -65,7 +65,7 @@ class RuleAdd(Input):
     enabled: bool = UNSET
 
 
-class RuleChange(Input):
+class RuleChange(RequestModel):
     """The fields of a filter that can be changed."""
 
     name: str = UNSET
@@ -73,7 +73,7 @@ class RuleChange(Input):
     enabled: bool = UNSET
 
 
-class RuleOrder(Input):
+class RuleOrder(RequestModel):
     """The filters in their new order."""
 
     names: list[str] = Field(
@@ -92,7 +92,7 @@ class RuleOut(ResponseModel):
     version: int
 
 
-class PreferencesChange(Input):
+class PreferencesChange(RequestModel):
     """The preferences that are to change."""
 
     greylist: bool = Field(default=UNSET, description="Whether unknown senders have to try again.")
@@ -117,7 +117,7 @@ class PreferencesOut(ResponseModel):
     version: int
 
 
-class ListedSenderAdd(Input):
+class ListedSenderAdd(RequestModel):
     """A sender to allow past the spam filter, or to block."""
 
     kind: str = Field(description="allow or block.")
@@ -132,7 +132,7 @@ class ListedSenderOut(ResponseModel):
     pattern: str
 
 
-class RemoteAccountChange(Input):
+class RemoteAccountChange(RequestModel):
     """The fields of a remote account that can be changed."""
 
     port: int = Field(default=UNSET, description="The port; by default the usual one.")
@@ -155,7 +155,7 @@ class RemoteAccountAdd(RemoteAccountChange):
     secret: str = Field(description="The password there.")
 
 
-class RemoteSecret(Input):
+class RemoteSecret(RequestModel):
     """Another password."""
 
     secret: str = Field(description="The password there.")

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from accounts.http.models.base import UNSET, Input, OctetField, PageQuery, ResponseModel, TimeField
+from accounts.http.models.base import (
+    UNSET,
+    OctetField,
+    PageQuery,
+    RequestModel,
+    ResponseModel,
+    TimeField,
+)
 
 
-class DomainChange(Input):
+class DomainChange(RequestModel):
     """The fields of a domain that can be changed."""
 
     description: str = Field(default=UNSET, description="Its purpose.")
@@ -69,7 +76,7 @@ class DomainQuery(PageQuery):
     text: str = Field(default=UNSET, description="Text in the name or the description.")
 
 
-class DkimKeyAdd(Input):
+class DkimKeyAdd(RequestModel):
     """A DKIM key: without `private` one is drawn, and its private part never leaves the service."""
 
     selector: str
@@ -94,7 +101,7 @@ class DkimKeyOut(ResponseModel):
     retired: TimeField | None
 
 
-class DkimKeyQuery(Input):
+class DkimKeyQuery(RequestModel):
     """A search for DKIM keys."""
 
     state: str = Field(default=UNSET, description="new, active or retired.")

@@ -8,15 +8,15 @@ from accounts.directory.fields import MAX_TARGETS
 from accounts.http.models.base import (
     UNSET,
     HasPassword,
-    Input,
     OctetField,
     PageQuery,
+    RequestModel,
     ResponseModel,
     TimeField,
 )
 
 
-class MailboxChange(Input):
+class MailboxChange(RequestModel):
     """The fields of a mailbox that can be changed."""
 
     display_name: str = Field(default=UNSET, description="The name of the person.")
@@ -76,7 +76,7 @@ class MailboxQuery(PageQuery):
     text: str = Field(default=UNSET, description="Text in the address or the name.")
 
 
-class MailboxRename(Input):
+class MailboxRename(RequestModel):
     """Another address."""
 
     address: str = Field(description="The new address.")
@@ -85,13 +85,13 @@ class MailboxRename(Input):
     )
 
 
-class NewPassword(Input):
+class NewPassword(RequestModel):
     """A password that an administrator sets. null lets nobody in with a password of the mailbox."""
 
     password: str | None = Field(description="The password in clear text.")
 
 
-class AliasChange(Input):
+class AliasChange(RequestModel):
     """The fields of an alias that can be changed."""
 
     targets: list[str] = Field(
@@ -149,7 +149,7 @@ class AliasQuery(PageQuery):
     target: str = Field(default=UNSET, description="Those that lead to an address in one step.")
 
 
-class AliasRename(Input):
+class AliasRename(RequestModel):
     """Another address."""
 
     address: str = Field(description="The new address.")

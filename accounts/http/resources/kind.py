@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from accounts.http.call import ApiReply, Call
-from accounts.http.models.base import Input, ResponseModel
+from accounts.http.models.base import RequestModel, ResponseModel
 from accounts.http.operation import PARAMETER, Operation, Params, Reach, path_targets
 from accounts.http.paths import location
 from accounts.store.transaction import Write
@@ -47,9 +47,9 @@ class Kind:
     delete: Callable[..., Any] | None = None
     named: tuple[str, ...] = ()
     order: Callable[[Any], str | int] | None = None
-    takes: type[Input] | None = None
-    changes: type[Input] | None = None
-    query: type[Input] | None = None
+    takes: type[RequestModel] | None = None
+    changes: type[RequestModel] | None = None
+    query: type[RequestModel] | None = None
     reach: Reach = Reach.DOMAIN
     is_versioned: bool = True
     is_sealed: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from accounts.lookup.ask import Ask, AskAnswer, DomainRow, Unavailable
+from accounts.lookup.ask import Ask, DomainRow, RowAnswer, Unavailable
 from accounts.sources.cache import StaleCache
 from accounts.vitals import AccountsVitals
 from gatepost.metrics import Probes
@@ -17,7 +17,7 @@ class Source:
     def __init__(self) -> None:
         self.away = False
 
-    def ask(self, asks: Sequence[Ask]) -> tuple[AskAnswer, ...]:
+    def ask(self, asks: Sequence[Ask]) -> tuple[RowAnswer, ...]:
         if self.away:
             raise Unavailable("disk on fire")
         return (None,) * len(asks)

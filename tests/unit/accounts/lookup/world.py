@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from accounts.lookup.ask import (
     AliasRow,
     Ask,
-    AskAnswer,
     DomainRow,
     LoginRow,
     MailboxRow,
+    RowAnswer,
     RuleRow,
     RulesRow,
 )
@@ -43,7 +43,7 @@ class World:
                 assert row.address not in self.mailboxes
                 self.aliases[row.address] = row
 
-    def answer(self, ask: Ask) -> AskAnswer:
+    def answer(self, ask: Ask) -> RowAnswer:
         self.asked += 1
         match ask.table:
             case "domain":
@@ -75,7 +75,7 @@ class World:
             return False
         return self.domains[login.rpartition("@")[2]].enabled
 
-    def answers(self, asks: Iterable[Ask]) -> tuple[AskAnswer, ...]:
+    def answers(self, asks: Iterable[Ask]) -> tuple[RowAnswer, ...]:
         self.rounds += 1
         return tuple(self.answer(ask) for ask in asks)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from accounts.api_settings import ApiSettings
-from accounts.cli.office import Away, Declined, OfficeStep, StepDone
+from accounts.cli.executor import Away, Declined, OperationStep, StepResult
 from accounts.http import body
 from accounts.http.paths import ROOT
 from accounts.http.problems import MAX_TEXT
@@ -30,8 +30,8 @@ _TRY_AGAIN = (
 )
 
 
-class RemoteOffice:
-    """`accounts.cli.office.Office` with the rights of a token."""
+class RemoteExecutor:
+    """`accounts.cli.executor.Executor` with the rights of a token."""
 
     def __init__(self, settings: ApiSettings) -> None:
         if settings.url is None:
@@ -41,14 +41,14 @@ class RemoteOffice:
         self._path = _path(settings.url)
         self._connection = _connection(settings)
 
-    def do(self, *steps: OfficeStep, dry_run: bool = False) -> list[StepDone]:
+    def do(self, *steps: OperationStep, dry_run: bool = False) -> list[StepResult]:
         """Do all steps in one request."""
         parts = [step.as_part() for step in steps]
         status, received = self._ask(body.written({"operations": parts, "dry_run": dry_run}))
         try:
             answer = json.loads(received)
             if status == HTTPStatus.OK:
-                return [StepDone(one["body"], one["tag"], one["next"]) for one in answer["items"]]
+                return [StepResult(one["body"], one["tag"], one["next"]) for one in answer["items"]]
             sentence = escape(str(answer["detail"])[:MAX_TEXT])
         except (ValueError, KeyError, TypeError, RecursionError):
             raise Away(

@@ -18,7 +18,7 @@ AWAY = 75
 
 
 @dataclass(frozen=True, slots=True)
-class OfficeStep:
+class OperationStep:
     """One operation. `params` are those of its path, `match` is its If-Match."""
 
     operation: str
@@ -39,7 +39,7 @@ class OfficeStep:
 
 
 @dataclass(frozen=True, slots=True)
-class StepDone:
+class StepResult:
     """The answer to a step: an object, or a list of them and the key of its next page."""
 
     body: Any = None
@@ -47,10 +47,10 @@ class StepDone:
     next: str | int | None = None
 
 
-class Office(Protocol):
+class Executor(Protocol):
     """Does operations."""
 
-    def do(self, *steps: OfficeStep, dry_run: bool = False) -> list[StepDone]:
+    def do(self, *steps: OperationStep, dry_run: bool = False) -> list[StepResult]:
         """Do all steps in one transaction, or none of them; `dry_run` undoes them.
 
         Raises `Declined` and `Away`.

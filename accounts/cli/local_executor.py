@@ -11,7 +11,7 @@ from http import HTTPStatus
 from accounts.attempt_settings import AttemptSettings
 from accounts.attempts import Attempts
 from accounts.cli.datastore import Datastore, actor
-from accounts.cli.office import Away, Declined, OfficeStep, StepDone
+from accounts.cli.executor import Away, Declined, OperationStep, StepResult
 from accounts.file import AccountsFile
 from accounts.http import batch, body
 from accounts.http.access import Forbidden
@@ -25,7 +25,7 @@ from accounts.http.rates import Buckets
 from accounts.http.resources.table import BY_NAME
 from accounts.http.settings import HttpSettings
 from accounts.login import Login
-from accounts.lookup.ask import Ask, AskAnswer
+from accounts.lookup.ask import Ask, RowAnswer
 from accounts.passwords import Password, PasswordSettings, PasswordWorkers
 from accounts.store.database import Database
 from accounts.store.errors import DatastoreUnavailable, RefusalError
@@ -33,14 +33,14 @@ from accounts.store.seal import SealError, SecretSeal
 from accounts.store.transaction import Write
 
 
-class LocalOffice:
-    """`accounts.cli.office.Office` with the rights of whoever can write the database."""
+class LocalExecutor:
+    """`accounts.cli.executor.Executor` with the rights of whoever can write the database."""
 
     def __init__(self, datastore: Datastore) -> None:
         self._datastore = datastore
         self._context = LocalContext(datastore.database, datastore.file)
 
-    def do(self, *steps: OfficeStep, dry_run: bool = False) -> list[StepDone]:
+    def do(self, *steps: OperationStep, dry_run: bool = False) -> list[StepResult]:
         """Do all steps in one transaction, as `accounts.http.batch` does."""
         parts = [step.as_part() for step in steps]
         self._context.read_seal()
@@ -70,13 +70,13 @@ class LocalOffice:
             raise Away(f"the datastore is away, nothing was changed: {error}") from None
         except SealError as error:
             raise Declined(str(error), HTTPStatus.INTERNAL_SERVER_ERROR) from None
-        return [StepDone(one["body"], one["tag"], one["next"]) for one in answers]
+        return [StepResult(one["body"], one["tag"], one["next"]) for one in answers]
 
     def close(self) -> None:
         """End the threads that hash passwords. The datastore is closed by who opened it."""
         self._context.close()
 
-    def _note(self, steps: tuple[OfficeStep, ...], detail: str) -> None:
+    def _note(self, steps: tuple[OperationStep, ...], detail: str) -> None:
         """Enter in the audit log that a change was refused before its transaction began."""
         writes = [step for step in steps if BY_NAME[step.operation].is_write]
         if not writes:
@@ -140,7 +140,7 @@ class LocalContext:
         """The rules for new passwords."""
         return self._file.accounts.passwords
 
-    def ask(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[AskAnswer, ...]]:
+    def ask(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[RowAnswer, ...]]:
         """Raise `NotImplementedError`: nobody logs in here."""
         raise NotImplementedError
 
