@@ -1,9 +1,9 @@
-"""Answers to the mail programs: rules, driven with a database and the cache of what it said.
+"""Answers to mail programs: rules run against a database and the cache of its answers.
 
-There are three kinds: found, not found, temporary. "Not found" is said only on the word of the
-database. While it is away, an answer from the cache that somebody could be refused for, and that
-rests on a row that was missing some time ago, becomes a temporary one; so does everything that goes
-wrong here.
+An answer is found, not found or a temporary error. "Not found" can make Postfix refuse mail, so
+only the database, or a recent answer of it, is believed when it says that a row is missing. While
+the database is away, an older answer of that kind becomes a temporary error. So does every failure
+in this module.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from gatepost.logs import get_logger
 T = TypeVar("T")
 
 SURE_ROUNDS = 2
-"""Rounds of questions after which "unknown" is asked for once more: between two of them, somebody
-may have changed several rows that the rule saw the one before and the other after."""
+"""Rounds of questions after which a look-up that found nothing is repeated: a change between two
+rounds may have shown the rule some rows from before it and others from after it."""
 
 log = get_logger("accounts")
 
 
 @dataclass(frozen=True, slots=True)
 class MapFound:
-    """There is an answer; `text` is what Postfix gets."""
+    """The entry was found; Postfix gets `text`."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class MapNotFound:
-    """The database has nothing under that key."""
+    """The database has no entry for the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class MapTemporary:
-    """It could not be found out; `reason` is one line for the log and the client."""
+    """The look-up failed for now; `reason` is one line for the log and the client."""
 
     reason: str
 
@@ -55,9 +55,10 @@ NOT_FOUND = MapNotFound()
 
 @dataclass(frozen=True, slots=True)
 class LookupOutcome(Generic[T]):
-    """The result of a look-up. `is_stale`: the cache served a part of it.
+    """Result of a look-up. `is_stale`: part of it came from the cache.
 
-    `is_doubtful`: that a row is missing is not certain, so nothing may be refused for it.
+    `is_doubtful`: it is not certain that a row is missing, so nothing may be refused for that
+    reason.
     """
 
     result: T
@@ -66,25 +67,25 @@ class LookupOutcome(Generic[T]):
 
 
 class Observer(Protocol):
-    """Counters of the metrics; called for each answer, so it has to be quick."""
+    """Counters of the metrics. They are called for each answer, so they have to be quick."""
 
     def answered(self, table: str, answer: str, is_stale: bool) -> None:
         """Count an answer: ``found``, ``not_found`` or ``temporary``, of one map.
 
-        `is_stale`: the cache served it, because the database is away.
+        `is_stale`: it came from the cache, because the database is away.
         """
         ...
 
 
 class NoObserver:
-    """Counts nothing."""
+    """Observer that counts nothing."""
 
     def answered(self, table: str, answer: str, is_stale: bool) -> None:
         """Do nothing."""
 
 
 class _RowOrigin:
-    """How the rows for one answer were had."""
+    """Origin of the rows of one answer: the database or the cache, and after how many rounds."""
 
     __slots__ = ("is_doubtful", "is_stale", "rounds")
 
@@ -97,8 +98,8 @@ class _RowOrigin:
 class Answers:
     """Look-ups of one process, for any protocol.
 
-    `delimiter` is Postfix's recipient_delimiter, `srs` makes bounce addresses. `clock` gives
-    seconds since the epoch, and `monotonic` seconds that only grow.
+    `delimiter` is Postfix's recipient_delimiter, and `srs` makes bounce addresses. `clock` returns
+    seconds since the epoch, and `monotonic` seconds that never go back.
     """
 
     def __init__(
@@ -150,7 +151,7 @@ class Answers:
             result = MapTemporary("the database is away")
         except Unresolvable as error:
             result = MapTemporary(str(error))
-        except Exception:  # a mistake of ours must not refuse mail
+        except Exception:  # a bug must not refuse mail
             log.exception("a mistake in a look-up", table=table, key=key[:200])
             result = MapTemporary("internal error")
         self._observer.answered(table, _WORDS[type(result)], origin.is_stale)
@@ -159,14 +160,14 @@ class Answers:
     async def drive(self, lookup: RowLookup[T]) -> LookupOutcome[T]:
         """Run any look-up and return its result; raises `Unavailable` and what the look-up raises.
 
-        Its rows may come from the cache, all but those of the table ``login``.
+        Rows may come from the cache, except those of the table ``login``.
         """
         origin = _RowOrigin()
         result = await self._drive(lookup, origin)
         return LookupOutcome(result, origin.is_stale, origin.is_doubtful)
 
     async def ask(self, asks: Sequence[Ask]) -> tuple[RowAnswer, ...]:
-        """Ask the database and nothing else, as for a login; raises `Unavailable`."""
+        """Ask the database and never the cache, as for a login; raises `Unavailable`."""
         answers = self._source.ask(asks)
         return answers if isinstance(answers, tuple) else await answers
 
@@ -192,7 +193,7 @@ class Answers:
             return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
 
     def _recall(self, asks: Sequence[Ask], origin: _RowOrigin) -> tuple[RowAnswer, ...] | None:
-        """Return what the cache has; None unless it has all of it."""
+        """Return the answers from the cache, or None if one of them is missing there."""
         origin.is_stale = True
         now, generation = self._monotonic(), self._source.generation
         answers = []

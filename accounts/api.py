@@ -1,4 +1,4 @@
-"""The REST API in the daemon: served with the datastore and the rules in use."""
+"""REST API in the daemon, served with the datastore and the rules in use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from accounts.store.seal import SecretSeal
 
 
 class ApiRules(Protocol):
-    """The part of the configuration in use that a request is answered with."""
+    """The part of the configuration that answers to requests depend on."""
 
     settings: AccountsSettings
     answers: Answers
@@ -32,7 +32,8 @@ class ApiRules(Protocol):
 
 
 class ApiContext:
-    """`accounts.http.context.Context` of the daemon: a request sees the rules of its time."""
+    """`accounts.http.context.Context` of the daemon: a request sees the rules that are in use when
+    it arrives."""
 
     clock: Clock = staticmethod(time.time)
 
@@ -71,12 +72,12 @@ class ApiContext:
 
     @property
     def autoconfig(self) -> AutoconfigSettings:
-        """The servers that mail programs are told."""
+        """The servers that autoconfig announces to mail programs."""
         return self._rules().settings.autoconfig
 
     @property
     def signer(self) -> Signer | None:
-        """The signer of profiles, read once after each change of the configuration or its file."""
+        """The signer of profiles, read again after a change of the configuration or its file."""
         settings = self.autoconfig
         if self._signer[0] is not settings:
             secret = settings.profile_key_file

@@ -1,4 +1,4 @@
-"""The part of gatepost.toml that accounts reads: the common settings and `[accounts]`."""
+"""Part of gatepost.toml that accounts reads: the common settings and `[accounts]`."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ class AccountsFile(GroundSettings):
 
     accounts: AccountsSettings = Field(
         default_factory=AccountsSettings,
-        description="The service that knows domains, mailboxes and aliases.",
+        description="The service for domains, mailboxes and aliases.",
     )

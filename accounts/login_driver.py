@@ -11,11 +11,11 @@ from accounts.lookup.ask import Ask, RowAnswer, Unavailable
 from accounts.passwords import Busy, Checked, Password
 
 RowSource: TypeAlias = Callable[[tuple[Ask, ...]], Awaitable[tuple[RowAnswer, ...]]]
-"""Answers questions about rows, or raises `Unavailable`."""
+"""Function that answers questions about rows, or raises `Unavailable`."""
 
 
 class PasswordChecker(Protocol):
-    """Checks passwords, as `PasswordWorkers` does."""
+    """Interface of `PasswordWorkers`."""
 
     async def check(self, password: Password, stored: Sequence[str], login: str) -> Checked:
         """Find the first stored password that the given one matches; raises `Busy`."""
@@ -27,10 +27,10 @@ async def authenticate(
     workers: PasswordChecker,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Login:
-    """Run a verification to its end and return its result.
+    """Run a verification and return its result.
 
-    When the task is cancelled, because the client left, the attempt counts as one without a result.
-    The effects of the result are left to the caller.
+    If the task is cancelled because the client has gone, the attempt counts as one without a
+    result. The caller applies the effects of the result.
     """
     try:
         step = next(verification)

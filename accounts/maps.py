@@ -1,4 +1,4 @@
-"""Look-ups of Postfix, from the wire formats to `accounts.answers` and back."""
+"""Adapter between Postfix's look-up protocols and `accounts.answers`."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _NOT_FOUND = TableNotFound()
 
 
 class Maps:
-    """Answers look-ups by the rules in use, which `rules()` returns."""
+    """Look-ups by the rules in use, which `rules()` returns."""
 
     def __init__(self, rules: Callable[[], answers.Answers], log: FilteringBoundLogger) -> None:
         self._rules = rules
         self._warnings = RareWarnings(log, time.monotonic)
 
     def answer(self, event: TableLookup) -> TableAnswer | Awaitable[TableAnswer]:
-        """Return the answer, or something to await that does; raises nothing."""
+        """Return the answer, or an awaitable for it; raises nothing."""
         return begin(self._answer(event))
 
     async def _answer(self, event: TableLookup) -> TableAnswer:

@@ -1,4 +1,4 @@
-"""Logins that Postfix asks about, from the wire format to `accounts.login` and back."""
+"""Adapter between Postfix's SASL requests and `accounts.login`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from accounts.settings import AccountsSettings
 
 
 class LoginRules(Protocol):
-    """Objects that a login is verified with."""
+    """Objects that verifying a login needs."""
 
     settings: AccountsSettings
     answers: Answers
@@ -35,9 +35,9 @@ class LoginRules(Protocol):
 
 
 class SmtpLogins:
-    """Verifies logins with the rules in use, and says how each ended in log and metrics.
+    """Verifier of logins by the rules in use, with log and metrics.
 
-    `succeeded` is called with each login that was right, to write its effects.
+    `succeeded` is called with each successful login, to write its effects.
     """
 
     def __init__(
@@ -93,4 +93,4 @@ _SAID: Final[dict[Reason, tuple[str, Code]]] = {
     Reason.APP_PASSWORD_PROTOCOL: ("this password is not for sending", Code.NOT_AUTHORIZED),
     Reason.APP_PASSWORD_EXPIRED: ("this password has expired", Code.EXPIRED),
 }
-"""What a client is told that knows the password."""
+"""Replies to a client that knows the password."""

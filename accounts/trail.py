@@ -1,4 +1,4 @@
-"""The changes of the audit log, as any process or command made them, in their order."""
+"""Changes in the audit log, by all processes and commands, in their order."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from accounts.store import schema
 from accounts.store.database import Database
 
 AT_ONCE: Final = 1000
-"""Entries of the audit log that are read at once."""
+"""Maximum number of entries of the audit log that are read at once."""
 
 _TABLE: Final = schema.audit
 
 
 class TrailEntry(NamedTuple):
-    """A change that was kept: `details` are those of the audit log, `at` is in seconds."""
+    """A change in the audit log; `at` is in seconds since the epoch."""
 
     id: int
     at: int
@@ -29,16 +29,16 @@ class TrailEntry(NamedTuple):
 
 
 class Read(NamedTuple):
-    """Changes that were not read before; `rewound`: the log is another one, that of a backup."""
+    """New changes. `rewound`: the log is another one, because a backup was restored."""
 
     changes: Sequence[TrailEntry]
     rewound: bool = False
 
 
 class Trail:
-    """Reads the changes of some actions, each once.
+    """Reader of the changes by some actions, each once.
 
-    It begins with those of the last `replay` seconds, and with none of before when that is 0.
+    It begins with the changes of the last `replay` seconds; with 0, it begins with the next change.
     Changes are written one after another (`accounts.store.transaction.begin`), so that none can
     come later with a lower id. Refusals have no such order, and are left out.
     """
@@ -59,7 +59,7 @@ class Trail:
         self._lineage = ""
 
     async def read(self) -> Read:
-        """Return the next changes, at most `AT_ONCE`, none at the end; raises `Unavailable`."""
+        """Return the next changes, at most `AT_ONCE`; raises `DatastoreUnavailable`."""
         last = self._last
         if last is None:
             since = int(self._clock() - self._replay) if self._replay else None
@@ -76,7 +76,7 @@ class Trail:
 
 
 def _begin(connection: Connection, since: int | None) -> int:
-    """Return the id after which to read."""
+    """Return the id of the last entry that is not to be read."""
     if since is not None:
         first = connection.scalar(select(func.min(_TABLE.c.id)).where(_TABLE.c.at >= since))
         if first is not None:

@@ -94,7 +94,7 @@ def test_an_authentication_server_that_greets(cut: Cut) -> None:
         (b"HTTP/1.1 404 \r\nx-Gatepost-answer: unknown\r\n\r\n", "probe.invalid: unknown"),
         (
             b"HTTP/1.1 403 No\r\nContent-Length: 6\r\n\r\ntoken\n",
-            "it answers, and wants a token",
+            "it answers, and requires a token",
         ),
     ],
 )

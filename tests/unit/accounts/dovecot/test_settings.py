@@ -38,7 +38,7 @@ def test_an_open_address_needs_a_token(addresses: str | list[str]) -> None:
 
 
 def test_a_dictionary_is_a_unix_socket() -> None:
-    with pytest.raises(ValidationError, match="dict_listen is served on unix sockets alone"):
+    with pytest.raises(ValidationError, match="dict_listen takes only unix sockets"):
         settings(dict_listen="inet:8082@127.0.0.1")
     assert settings(dict_listen="unix:/run/x").dict_listen
 
