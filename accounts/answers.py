@@ -152,7 +152,7 @@ class Answers:
         except Unresolvable as error:
             result = MapTemporary(str(error))
         except Exception:  # a bug must not refuse mail
-            log.exception("a mistake in a look-up", table=table, key=key[:200])
+            log.exception("internal error in a look-up", table=table, key=key[:200])
             result = MapTemporary("internal error")
         self._observer.answered(table, _WORDS[type(result)], origin.is_stale)
         return result

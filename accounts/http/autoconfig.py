@@ -86,7 +86,7 @@ class _Autoconfig:
             except Unavailable as error:
                 response = of_store(error).response()
             except Exception:  # a mistake of ours; nothing of it goes to the client
-                log.exception("a mistake in an operation", operation=name)
+                log.exception("internal error in an operation", operation=name)
                 response = ApiProblem(
                     HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong; the log says what."
                 ).response()

@@ -75,7 +75,7 @@ class Dispatcher:
         except ApiProblem as problem:
             response = problem.response()
         except Exception:  # a mistake of ours; nothing of it goes to the client
-            log.exception("a mistake in an operation", operation=operation.name)
+            log.exception("internal error in an operation", operation=operation.name)
             response = ApiProblem(
                 HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong; the log says what."
             ).response()

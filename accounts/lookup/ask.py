@@ -1,10 +1,11 @@
 """Questions about the rows of the datastore, asked by generators and answered by a driver.
 
-A rule is a `Lookup[T]`: a generator that yields a tuple of `Ask`, is sent a tuple with an answer
+A rule is a `RowLookup[T]`: a generator that yields a tuple of `Ask`, is sent a tuple with an answer
 for each in the same order, and returns its `T`. All questions of a tuple are asked at once.
 
-Not there and "could not ask" are never mixed up: the first is the answer None or an empty tuple;
-for the second, the driver throws `Unavailable` into the generator, and no rule catches it.
+A missing row and a database that cannot be asked are never confused. The answer for a missing row
+is None or an empty tuple. If the database cannot be asked, the driver throws `Unavailable` into the
+generator, and no rule catches it.
 """
 
 from __future__ import annotations
@@ -33,14 +34,15 @@ TABLES: tuple[Table, ...] = ("domain", "name", "wildcards", "rights", "login", "
 
 
 class Ask(NamedTuple):
-    """One question."""
+    """A question about rows."""
 
     table: Table
     key: str
 
 
 class DomainRow(NamedTuple):
-    """A domain: `alias_of` is the name of another one, `catch_all` the address of a target."""
+    """A domain. `alias_of` is the name of another domain, `catch_all` is the address of a
+    target."""
 
     name: str
     alias_of: str | None = None
@@ -51,7 +53,7 @@ class DomainRow(NamedTuple):
 
 
 class MailboxRow(NamedTuple):
-    """A mailbox as mail is delivered to it; `forwards` are the targets of forwarding, in order.
+    """A mailbox for delivery; `forwards` are the targets of forwarding, in order.
 
     `quota` is in octets, None for no limit.
     """
@@ -77,7 +79,7 @@ class AliasRow(NamedTuple):
 
 
 class AppPasswordRow(NamedTuple):
-    """A password for one program; `protocols` is the text of the table, words between spaces."""
+    """A password for one program; `protocols` has words separated by spaces, as the table does."""
 
     id: int
     name: str
@@ -87,9 +89,9 @@ class AppPasswordRow(NamedTuple):
 
 
 class LoginRow(NamedTuple):
-    """A mailbox as somebody logs in to it; `enabled` is False, too, when its domain is disabled.
+    """A mailbox for logins; `enabled` is also False if its domain is disabled.
 
-    `password` is a hash with its scheme; `quota` is in octets, None for no limit.
+    `password` is a hash with its scheme. `quota` is in octets, None for no limit.
     """
 
     id: int
@@ -106,7 +108,7 @@ class LoginRow(NamedTuple):
 
 
 class RuleRow(NamedTuple):
-    """A rule for arriving mail; `text` is the JSON of the table."""
+    """A rule for incoming mail; `text` is the JSON of the table."""
 
     name: str
     enabled: bool
@@ -114,7 +116,7 @@ class RuleRow(NamedTuple):
 
     @property
     def rule(self) -> Any:
-        """The rest of the rule; None when the text is not JSON."""
+        """The rule without its name; None if the text is not JSON."""
         try:
             return json.loads(self.text)
         except (ValueError, RecursionError):
@@ -145,15 +147,15 @@ RowLookup: TypeAlias = Generator[tuple[Ask, ...], tuple[RowAnswer, ...], T]
 
 
 class Unavailable(Exception):  # noqa: N818
-    """The database cannot be asked now. It says nothing about what is in it."""
+    """The database cannot be asked now. This says nothing about its contents."""
 
 
 class Unresolvable(Exception):  # noqa: N818
-    """The rows contradict one another, so that mail must wait until somebody corrects them."""
+    """The rows contradict each other, so mail must wait until somebody corrects them."""
 
 
 def is_negative(answer: RowAnswer) -> bool:
-    """Return whether the answer is that there is nothing of that name."""
+    """Return whether the answer says that there is no such row."""
     return answer is None or answer == ()
 
 
@@ -164,7 +166,7 @@ def ask_domain(name: str) -> RowLookup[DomainRow | None]:
 
 
 def together(lookups: Sequence[RowLookup[T]]) -> RowLookup[list[T]]:
-    """Run several lookups at once, their questions joined, and return all results in order."""
+    """Run several look-ups at once with joined questions, and return all results in order."""
     results: dict[int, T] = {}
     waiting: list[tuple[int, RowLookup[T], tuple[Ask, ...]]] = []
     for number, lookup in enumerate(lookups):

@@ -1,4 +1,4 @@
-"""Driver of `RowLookup` in one thread, for questions that are answered at once."""
+"""Driver of `RowLookup` in one thread, for questions that are answered immediately."""
 
 from __future__ import annotations
 

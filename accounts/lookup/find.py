@@ -1,8 +1,8 @@
-"""Meaning of an address: a mailbox, an alias, the catch-all of its domain, or nothing of ours.
+"""Meaning of an address: a mailbox, an alias, the catch-all of its domain, or none of ours.
 
-The order is: the name itself, the name without its extension, the same two in the domain that an
-alias domain stands for, wildcards, the catch-all. A name that is disabled or expired ends the
-search: the owner of the catch-all does not get its mail.
+The order is: the name itself, the name without its extension, the same two in the target of an
+alias domain, wildcards, the catch-all. A disabled or expired name ends the search, so its mail does
+not go to the catch-all.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from accounts.lookup.terms import LookupTerms
 
 
 class AddressKind(enum.Enum):
-    """Kind of thing that an address names."""
+    """Kind of object that an address means."""
 
     MAILBOX = enum.auto()
     ALIAS = enum.auto()
     """An alias in force, perhaps one with a wildcard."""
     CATCH_ALL = enum.auto()
     FOREIGN = enum.auto()
-    """In no domain of ours."""
+    """The address is in no domain of ours."""
     RELAYED = enum.auto()
-    """In a domain that we relay, whose addresses another host knows."""
+    """The address is in a domain that we relay; another host knows its addresses."""
     OFF = enum.auto()
-    """There is such a name or domain, and it is disabled or expired."""
+    """The name or its domain is disabled or expired."""
     NOBODY = enum.auto()
-    """In a domain of ours that has no such name."""
+    """The address is in a domain of ours that has no such name."""
 
 
 class AddressMeaning(NamedTuple):
-    """Result of a search: a `row` for a mailbox and an alias.
+    """Result of a search, with a `row` for a mailbox and an alias.
 
     `target` is the address that a catch-all leads to, and for `FOREIGN` and `RELAYED` the address
     itself, in the domain that an alias domain stands for, or empty when its local part must not be
@@ -52,9 +52,9 @@ class AddressMeaning(NamedTuple):
 
 
 class Domains(NamedTuple):
-    """A domain, and the one that it stands for; `final` is the last of the two.
+    """A domain and, for an alias domain, its target; `final` is the last of the two.
 
-    `in_force` is whether both are enabled.
+    `in_force`: both are enabled.
     """
 
     own: DomainRow
@@ -63,7 +63,7 @@ class Domains(NamedTuple):
 
 
 def find(key: AddressKey, terms: LookupTerms) -> RowLookup[AddressMeaning]:
-    """Find what an address means."""
+    """Find the meaning of an address."""
     asks = tuple(Ask("name", f"{local}@{key.domain}") for local in key.names)
     first, *names = yield (Ask("domain", key.domain), *asks)
     own = cast(DomainRow | None, first)
@@ -90,7 +90,7 @@ def find(key: AddressKey, terms: LookupTerms) -> RowLookup[AddressMeaning]:
 
 
 def find_domain(name: str) -> RowLookup[Domains | None]:
-    """Find a domain of ours and the one that it stands for; None when it is not ours."""
+    """Find a domain of ours and the target of an alias domain; None if it is not ours."""
     (answer,) = yield (Ask("domain", name),)
     own = cast(DomainRow | None, answer)
     if own is None:

@@ -1,6 +1,6 @@
-"""Meaning of a login name: a mailbox, in an alias domain that of the domain it stands for.
+"""Meaning of a login name: a mailbox, which may be named by an alias domain.
 
-There are no extensions, aliases and catch-alls here: nobody logs in by them.
+There are no extensions, aliases and catch-alls here: nobody logs in with them.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from accounts.address import AccountAddress, AccountAddressError, parse_mailbox_
 from accounts.lookup.ask import Ask, DomainRow, RowAnswer, RowLookup
 
 OfMailboxes: TypeAlias = Literal["name", "login", "rules"]
-"""The tables that know mailboxes by their addresses."""
+"""The tables whose keys are the addresses of mailboxes."""
 
 
 class ParsedLogin(NamedTuple):
-    """Result: the address that was meant, its row, and whether its domains are in force."""
+    """Result of a search: the address of the mailbox, its row, and whether its domains are in
+    force."""
 
     address: str
     row: RowAnswer
@@ -23,9 +24,9 @@ class ParsedLogin(NamedTuple):
 
 
 def read_login_name(text: str, default_domain: str = "") -> AccountAddress | None:
-    """Return a login name as an address, without a domain in the default one; None for no address.
+    """Return a login name as an address, or None if it is not one.
 
-    `default_domain` may be empty: then such a name is none.
+    A name without a domain is in `default_domain`; if that is empty, it is not an address.
     """
     if default_domain and "@" not in text:
         text = f"{text}@{default_domain}"
@@ -36,7 +37,7 @@ def read_login_name(text: str, default_domain: str = "") -> AccountAddress | Non
 
 
 def find_login_name(address: AccountAddress, table: OfMailboxes) -> RowLookup[ParsedLogin]:
-    """Find the row that a table has for a login name."""
+    """Find the row of a table for a login name."""
     text = str(address)
     domain, row = yield (Ask("domain", address.domain), Ask(table, text))
     own = cast(DomainRow | None, domain)

@@ -27,7 +27,7 @@ from accounts.lookup.terms import LookupTerms
 
 
 class Nothing(enum.Enum):
-    """Not found."""
+    """The two kinds of "not found"."""
 
     UNKNOWN = "unknown"
     NO_ENTRY = "no entry"
@@ -35,13 +35,13 @@ class Nothing(enum.Enum):
 
 MapText: TypeAlias = str | Nothing
 MapRule: TypeAlias = Callable[[str, LookupTerms], RowLookup[MapText]]
-"""A rule takes the key as Postfix sent it, decoded."""
+"""A rule takes the key as Postfix has sent it, decoded."""
 
 
 def domains(key: str, terms: LookupTerms) -> RowLookup[MapText]:
     """Answer virtual_mailbox_domains: the name of a domain whose mailboxes are here.
 
-    The domain of bounce addresses is one, whether it has mailboxes or not.
+    The domain of bounce addresses is always one of them.
     """
     found = yield from _domain_of(key)
     if found is None and terms.srs is not None and _parsed(key) == terms.srs.domain:
@@ -67,7 +67,7 @@ def transport(key: str, terms: LookupTerms) -> RowLookup[MapText]:
     """Answer transport_maps: the transport of the domain of an address, in any case of letters.
 
     An alias domain has the transport of the domain that it stands for, unless it has its own.
-    ``*`` has no entry: Postfix asks for it when it starts.
+    ``*``, which Postfix asks for at its start, has no entry.
     """
     del terms
     if key == "*":
@@ -96,11 +96,11 @@ def mailboxes(key: str, terms: LookupTerms) -> RowLookup[MapText]:
 
 
 def aliases(key: str, terms: LookupTerms) -> RowLookup[MapText]:
-    """Answer virtual_alias_maps: the addresses that mail for `key` goes to, with commas between.
+    """Answer virtual_alias_maps: the addresses that mail for `key` goes to, separated by commas.
 
-    A mailbox that delivers to itself alone has no entry. One that forwards and keeps a copy has
-    itself among its targets, as it was asked for, so that Postfix does not ask for it again.
-    A bounce address that `srs` has made leads to the sender that it stands for.
+    A mailbox without forwarding has no entry. One that forwards and keeps a copy is among its own
+    targets, spelled as in the question, so that Postfix does not ask for it again. A bounce address
+    that `srs` has made leads to the sender that it stands for.
     """
     address = read_key(key, terms.delimiter)
     if address is None:
@@ -121,7 +121,7 @@ def aliases(key: str, terms: LookupTerms) -> RowLookup[MapText]:
 
 
 def senders(key: str, terms: LookupTerms) -> RowLookup[MapText]:
-    """Answer smtpd_sender_login_maps: the logins that may send as `key`, with commas between.
+    """Answer smtpd_sender_login_maps: the logins that may send as `key`, separated by commas.
 
     These are the mailbox itself, the members of an alias whose members may send, and the mailboxes
     with a right to the address, to the address without its extension, or to its domain. A mailbox
@@ -151,10 +151,10 @@ def senders(key: str, terms: LookupTerms) -> RowLookup[MapText]:
 
 
 def srs(key: str, terms: LookupTerms) -> RowLookup[MapText]:
-    """Answer sender_canonical_maps for forwarded mail: the bounce address in place of a sender.
+    """Answer sender_canonical_maps for forwarded mail: the bounce address that replaces a sender.
 
-    Senders in domains of ours have none, whether the domain is in force or not, and neither has one
-    whose local part is in quotes.
+    A sender in a domain of ours has no entry, even if the domain is disabled. Neither has a sender
+    with a quoted local part.
     """
     address = read_key(key, terms.delimiter)
     if terms.srs is None or address is None or address.typed is None:
@@ -176,7 +176,7 @@ MAPS: Mapping[str, MapRule] = {
     "relay": relay,
     "srs": srs,
 }
-"""The rules by the name that socketmap and the metrics have for them."""
+"""The rules by their names in socketmap and in the metrics."""
 
 
 def _domain_of(key: str) -> RowLookup[Domains | None]:
@@ -185,7 +185,7 @@ def _domain_of(key: str) -> RowLookup[Domains | None]:
 
 
 def _parsed(key: str) -> str | None:
-    """Return the domain of an address, or the one that `key` is; None when it is none."""
+    """Return the domain of an address, or `key` itself if it is a domain; None if it is neither."""
     if len(key) > MAX_KEY:
         return None
     try:
@@ -216,7 +216,7 @@ def _delivers_to_itself(found: AddressMeaning) -> bool:
 
 
 def _is_same(key: AddressKey, target: str) -> bool:
-    """Return whether Postfix takes `target` for the address that it asked for."""
+    """Return whether Postfix treats `target` as the address that it asked for."""
     return target.lower() == f"{key.typed}@{key.domain}".lower()
 
 

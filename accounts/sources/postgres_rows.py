@@ -1,4 +1,4 @@
-"""The queries to PostgreSQL, each for any number of keys, and how their rows are read."""
+"""Queries to PostgreSQL, each for any number of keys, and the readers of their rows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TooManyRowsError(Exception):
 
 
 class Query(NamedTuple):
-    """A query with the keys as its one parameter; `read` makes an answer for each key."""
+    """A query whose only parameter is the keys; `read` makes an answer for each key."""
 
     sql: str
     read: Callable[[Sequence[str], Rows], Mapping[str, RowAnswer]]

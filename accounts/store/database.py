@@ -200,7 +200,7 @@ class Database:
                     log.warning("changes not watched", error=str(error))
                 is_away = True
             except Exception:  # nobody would be told of a change any more
-                log.exception("a mistake in the watch for changes")
+                log.exception("internal error in the watch for changes")
             await asyncio.sleep(PAUSE)
 
 
