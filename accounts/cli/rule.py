@@ -143,7 +143,7 @@ def _read(file: Path) -> dict[str, Any]:
     """Return the rule in a file as the API takes it."""
     data = _json(file)
     if not isinstance(data, Mapping):
-        raise click.ClickException("rule: It is an object.")
+        raise click.ClickException("rule: It must be an object.")
     try:
         read = parse_rule(data)
     except RuleError as error:

@@ -1,4 +1,4 @@
-"""The snapshots by name: their records, and the changes of the data that concern them."""
+"""Contents of the snapshots by name: their records, and the changes that concern them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from accounts.store.seal import SecretSeal
 
 
 class SnapshotInputs(NamedTuple):
-    """Everything that records are made from beside the data."""
+    """Everything that records depend on, apart from the data."""
 
     terms: LookupTerms
     seal: SecretSeal
 
 
 class Content(NamedTuple):
-    """A snapshot: how its records are made, and which changes concern it.
+    """Definition of a snapshot: the maker of its records, and the changes that concern it.
 
-    `areas` are the first words of actions in the audit log. Of changes of mailboxes, those of
-    `mailbox_fields` count. `expiry` returns when the records change without a change of the data.
+    `areas` are the first words of actions in the audit log. Changes of mailboxes count only if they
+    are about `mailbox_fields`. `expiry` returns when the records change without a change of the
+    data.
     """
 
     records: Callable[[Connection, SnapshotInputs], Iterator[SnapshotRecord]]
@@ -36,9 +37,9 @@ class Content(NamedTuple):
     expiry: Callable[[Connection, int], int | None] = lambda _connection, _now: None
 
     def is_concerned(self, changes: Changes) -> bool:
-        """Return whether the records may be others after these changes.
+        """Return whether these changes may change the records.
 
-        An action that nobody has put into an area concerns all snapshots.
+        An action of no known area concerns all snapshots.
         """
         if changes.actions is None:
             return True

@@ -1,7 +1,8 @@
-"""The snapshot `dkim_keys`: the keys that mail is signed with now, with their private parts.
+"""Snapshot `dkim_keys`: the active signing keys, with their private parts.
 
-The key is ``key:DOMAIN/SELECTOR``. The value has `private`, the key in PEM, and its `algorithm`; in
-the place of `private`, `problem` says why it cannot be read. Domains that are disabled do not sign.
+The key is ``key:DOMAIN/SELECTOR``. The value has `private`, the key in PEM, and its `algorithm`. If
+the key cannot be decrypted, `problem` says why in place of `private`. Domains that are disabled do
+not sign.
 """
 
 from __future__ import annotations

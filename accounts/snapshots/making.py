@@ -1,4 +1,4 @@
-"""The making of a snapshot: its records from one transaction, packed as they come."""
+"""Maker of a snapshot: its records from one transaction, compressed as they come."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from accounts.snapshots.senders import SnapshotRecord
 from gatepost.snapshots.form import MAX_SIZE, SnapshotError, first_line, last_line, record
 
 _PART = 1 << 16
-"""Octets that are packed at a time."""
+"""Octets that are compressed at a time."""
 
 
 class MadeSnapshot(NamedTuple):
-    """A snapshot: packed with gzip, in parts; some tenth of its octets.
+    """A snapshot, compressed with gzip to about a tenth, in parts.
 
     `until` is when its records change by themselves, in seconds since the epoch.
     """
@@ -35,9 +35,9 @@ class MadeSnapshot(NamedTuple):
 def make(
     connection: Connection, name: str, content: Content, inputs: SnapshotInputs
 ) -> MadeSnapshot:
-    """Make a snapshot of the data that the connection reads from one state.
+    """Make a snapshot of the state of the data that the connection reads.
 
-    Raises `SnapshotError` for more than a snapshot may have.
+    Raises `SnapshotError` if it is too large.
     """
     history = read_history(connection)
     hashed, pack = hashlib.sha256(), zlib.compressobj(1, zlib.DEFLATED, 31)

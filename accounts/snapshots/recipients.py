@@ -1,6 +1,6 @@
-"""The snapshot `recipients`: the preferences of mailboxes that are not the defaults.
+"""Snapshot `recipients`: preferences of mailboxes that differ from the defaults.
 
-An alias has a record when all its targets are mailboxes without greylisting: mail to it is not
+An alias has a record if all its targets are mailboxes without greylisting: mail to it is not
 delayed either. `gatepost.snapshots.recipients` reads it.
 """
 

@@ -1,8 +1,8 @@
-"""The snapshot `senders`: who may send as which address, as `accounts.lookup.postfix.senders` says.
+"""Snapshot `senders`: the logins that may send as an address (`accounts.lookup.postfix.senders`).
 
-`gatepost.snapshots.senders` reads it. The rules themselves find the members of an alias, so that
-both answer the same. An address that has no answer, because its aliases contradict one another, has
-``false``.
+`gatepost.snapshots.senders` reads it. The rules of look-ups find the members of an alias, so that
+both give the same answer. An address without an answer, because its aliases contradict each other,
+has ``false``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def sender_records(connection: Connection, terms: LookupTerms) -> Iterator[Snaps
 
 
 def domain_records(rows: TransactionRows) -> Iterator[SnapshotRecord]:
-    """Yield a record for each domain: whether it is in force, and which one it stands for."""
+    """Yield a record for each domain: whether it is in force, and the target of an alias domain."""
     for name in sorted(rows.domains, key=str.encode):
         row = rows.domains[name]
         value: dict[str, Any] = {}
@@ -82,7 +82,7 @@ def _of_mailboxes(connection: Connection, addresses: list[str]) -> dict[str, Any
 def _of_aliases(
     aliases: Sequence[AliasRow], rows: TransactionRows, terms: LookupTerms
 ) -> dict[str, Any]:
-    """Return the logins of the members of aliases; False when they cannot be found out."""
+    """Return the logins of the members of aliases; False if they cannot be determined."""
     logins: dict[str, Any] = {alias.address: [] for alias in aliases}
     open_to_members = [
         alias
@@ -92,7 +92,7 @@ def _of_aliases(
     try:
         found = solve(together([_members(alias, terms) for alias in open_to_members]), rows.ask)
     except Unresolvable:
-        # one of them is to blame, and harms no other
+        # one alias causes the error, and must not affect the others
         found = [_alone(alias, rows, terms) for alias in open_to_members]
     for alias, boxes in zip(open_to_members, found, strict=True):
         logins[alias.address] = (

@@ -1,4 +1,4 @@
-"""The snapshots that were made last. One is made when it is asked for and its data have changed."""
+"""Shelf of the latest snapshots. A request makes a new one if the data have changed."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from gatepost.logs import get_logger
 from gatepost.snapshots.form import SnapshotError
 
 PAUSE = 4.0
-"""Times as long as a snapshot took to make, nothing is made again: a busy hour of the database is
-not one of ours."""
+"""Pause before a snapshot is made again, as a multiple of the time that it took: many changes of
+the data must not keep the service busy."""
 MAX_PAUSE = 30.0
 
 log = get_logger("accounts")
 
 
 class _Kept(NamedTuple):
-    """A snapshot with what it is current for, and when another may be made.
+    """A snapshot, the state that it is current for, and when another may be made.
 
-    `is_due`: the data have changed, and it is too early to make another.
+    `is_due`: the data have changed, but it is too early to make another.
     """
 
     made: MadeSnapshot
@@ -42,9 +42,9 @@ class _Kept(NamedTuple):
 
 
 class SnapshotShelf:
-    """The snapshots of a datastore. Use it in one event loop.
+    """Snapshots of a datastore. Use it in one event loop.
 
-    `inputs` returns what is in use now beside the data.
+    `inputs` returns the inputs in use, apart from the data.
     """
 
     def __init__(
@@ -63,10 +63,10 @@ class SnapshotShelf:
     async def wait(
         self, name: str, tag: str, timeout: float, ended: asyncio.Event
     ) -> tuple[MadeSnapshot, History]:
-        """Return a snapshot as soon as it has not this tag, or after `timeout` seconds, or when
-        `ended` is set; and the state of the data that it is current for.
+        """Return a snapshot once its tag differs, after `timeout` seconds, or when `ended` is set.
 
-        Raises `DatastoreError` when there is none because the database is away.
+        It comes with the state of the data that it is current for. Raises `DatastoreError` if there
+        is none because the database is away.
         """
         end = self._monotonic() + timeout
         while True:
@@ -81,7 +81,7 @@ class SnapshotShelf:
                 await self._sleep(seen, min(left, self._life(kept)), ended)
 
     async def _sleep(self, seen: int, timeout: float, ended: asyncio.Event) -> None:
-        """Wait for a change of the data, an end, or the time."""
+        """Wait for a change of the data, for `ended`, or until the time is over."""
         change = asyncio.ensure_future(self._database.wait_for_change(seen, timeout))
         end = asyncio.ensure_future(ended.wait())
         try:
@@ -111,8 +111,8 @@ class SnapshotShelf:
                     if isinstance(error, DatastoreError):
                         raise
                     raise DatastoreUnavailable(str(error)) from None
-                # what daemons have got goes on to be right, as far as anybody can know
-                log.warning("a snapshot was not made", snapshot=name, error=str(error))
+                # the last snapshot is still the best answer
+                log.warning("cannot make a snapshot", snapshot=name, error=str(error))
                 return kept
             if not kept.is_due:
                 self._kept[name] = kept
@@ -145,7 +145,7 @@ class SnapshotShelf:
         OCTETS.labels(name).set(made.size)
         if kept is None or kept.made.tag != made.tag:
             log.info(
-                "a snapshot was made",
+                "snapshot made",
                 snapshot=name,
                 generation=made.history.generation,
                 records=made.records,
@@ -153,7 +153,7 @@ class SnapshotShelf:
                 seconds=round(took, 3),
             )
         else:
-            # the same records: those who have it keep it
+            # the records are the same: keep the old octets
             made = made._replace(packed=kept.made.packed, size=kept.made.size)
         not_before = self._monotonic() + min(MAX_PAUSE, PAUSE * took)
         return _Kept(made, made.history, seen, inputs, not_before)
@@ -165,7 +165,7 @@ async def _pause(seconds: float, ended: asyncio.Event) -> None:
 
 
 def _is_over(kept: _Kept, inputs: SnapshotInputs) -> bool:
-    """Return whether it has to be made again although the data have not changed."""
+    """Return whether it must be made again although the data have not changed."""
     return (
         inputs.seal is not kept.inputs.seal
         or inputs.terms._replace(now=0) != kept.inputs.terms._replace(now=0)

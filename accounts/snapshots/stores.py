@@ -1,4 +1,4 @@
-"""The snapshot `stores`: ``name:ADDRESS`` with the mail store of each mailbox that has one."""
+"""Snapshot `stores`: ``name:ADDRESS`` with the mail store of each mailbox that has one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The things that belong to a mailbox: rights, app passwords, filters, preferences and so on."""
+"""Models of the belongings of a mailbox: rights, app passwords, filters, preferences and so on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SenderRightOut(ResponseModel):
 
 
 class AppPasswordAdd(RequestModel):
-    """A new app password. The service draws it."""
+    """A new app password. The service generates it."""
 
     name: str = Field(description="The program that it is for.")
     protocols: list[str] = Field(
@@ -34,7 +34,7 @@ class AppPasswordAdd(RequestModel):
         max_length=len(PROTOCOLS),
         description=f"Some of {', '.join(PROTOCOLS)}.",
     )
-    expires: TimeField | None = Field(default=UNSET, description="It lets nobody in after it.")
+    expires: TimeField | None = Field(default=UNSET, description="When it expires.")
 
 
 class AppPasswordOut(ResponseModel):
@@ -56,11 +56,11 @@ class AppPasswordNew(AppPasswordOut):
 
 
 class RuleAdd(RequestModel):
-    """A new filter, behind the others."""
+    """A new filter, after the others."""
 
     name: str
     rule: dict[str, Any] = Field(
-        description="match, conditions and actions, as docs/rules.md has them."
+        description="match, conditions and actions; docs/rules.md describes them."
     )
     enabled: bool = UNSET
 
@@ -93,21 +93,23 @@ class RuleOut(ResponseModel):
 
 
 class PreferencesChange(RequestModel):
-    """The preferences that are to change."""
+    """The preferences to change."""
 
-    greylist: bool = Field(default=UNSET, description="Whether unknown senders have to try again.")
+    greylist: bool = Field(
+        default=UNSET, description="Whether mail from unknown senders is delayed by greylisting."
+    )
     spam_check: bool = Field(default=UNSET, description="Whether its mail is checked for spam.")
     spam_junk_score: float | None = Field(
-        default=UNSET, description="From this score on mail goes to Junk."
+        default=UNSET, description="Score from which mail goes to Junk."
     )
     spam_reject_score: float | None = Field(
-        default=UNSET, description="From this score on mail is refused."
+        default=UNSET, description="Score from which mail is refused."
     )
     virus_check: bool = Field(default=UNSET, description="Whether its mail is checked for viruses.")
 
 
 class PreferencesOut(ResponseModel):
-    """Preferences. A score of null is that of the service."""
+    """Preferences. A score of null means the default of the service."""
 
     greylist: bool
     spam_check: bool
@@ -118,14 +120,14 @@ class PreferencesOut(ResponseModel):
 
 
 class ListedSenderAdd(RequestModel):
-    """A sender to allow past the spam filter, or to block."""
+    """A sender to accept without the spam filter, or to block."""
 
     kind: str = Field(description="allow or block.")
     pattern: str = Field(description="An address, or @ and a domain.")
 
 
 class ListedSenderOut(ResponseModel):
-    """A sender that is allowed past the spam filter, or blocked."""
+    """A sender that is accepted without the spam filter, or blocked."""
 
     mailbox: str
     kind: str
@@ -137,12 +139,12 @@ class RemoteAccountChange(RequestModel):
 
     port: int = Field(default=UNSET, description="The port; by default the usual one.")
     tls: str = Field(default=UNSET, description="implicit, or starttls.")
-    folder: str = Field(default=UNSET, description="The folder there.")
+    folder: str = Field(default=UNSET, description="The remote folder.")
     destination: str | None = Field(
-        default=UNSET, description="The folder here; without one, the filters decide."
+        default=UNSET, description="The local folder; without one, the filters decide."
     )
-    interval: int = Field(default=UNSET, description="The time between two looks, in seconds.")
-    keep: bool = Field(default=UNSET, description="Whether mail stays there.")
+    interval: int = Field(default=UNSET, description="The time between two checks, in seconds.")
+    keep: bool = Field(default=UNSET, description="Whether mail stays on the remote server.")
     enabled: bool = Field(default=UNSET, description="Whether mail is fetched.")
 
 
@@ -152,13 +154,13 @@ class RemoteAccountAdd(RemoteAccountChange):
     protocol: str = Field(description="imap or pop3.")
     host: str
     login: str
-    secret: str = Field(description="The password there.")
+    secret: str = Field(description="The password of the remote account.")
 
 
 class RemoteSecret(RequestModel):
     """Another password."""
 
-    secret: str = Field(description="The password there.")
+    secret: str = Field(description="The password of the remote account.")
 
 
 class RemoteAccountOut(ResponseModel):

@@ -58,7 +58,7 @@ class CirclesSuite(DirectoryBase):
         filled.alias("team@example.org", "anna@example.org", "ben@example.org")
         self.circle(filled, forward("team@example.org"))
         told = self.refused(filled, Invalid, forward("Anna@example.org"))
-        assert told == "forwards: A mailbox does not forward to itself: use keep_copy."
+        assert told == "forwards: A mailbox cannot forward to itself: use keep_copy."
         filled.write(forward("x@example.net"))
 
     def test_circles_through_alias_domains(self, filled: Desk) -> None:

@@ -75,7 +75,7 @@ def test_what_is_known_keeps_it_ready_for_a_time() -> None:
     assert remark.startswith("database: away for 59 s; known answers come from the cache")
     bench.now += 1
     (problem,), remarks = bench.look()
-    assert problem.startswith("database: away for 60 s, nothing is known")
+    assert problem.startswith("database: away for 60 s, cache expired")
     assert remarks == []
     bench.source.away = False
     assert bench.look() == ([], [])

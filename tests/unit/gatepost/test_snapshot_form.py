@@ -93,7 +93,7 @@ FIRST = form.first_line("senders")
     [
         (snapshot(name="stores"), "another snapshot"),
         (forged(FIRST.replace(b" 1 ", b" 2 ") + b"a\t1\n"), "another version"),
-        (forged(FIRST + b"a\t1\n", records=2), "it has 1 records, and not 2"),
+        (forged(FIRST + b"a\t1\n", records=2), "it has 1 records, not 2"),
         (forged(FIRST + b"b\t1\na\t1\n", records=2), "not in order"),
         (forged(FIRST + b"a\t1\na\t1\n", records=2), "not in order"),
         (forged(FIRST + b"a b\t1\n"), "not in order"),

@@ -57,7 +57,7 @@ class Bench:
 
         def check(data: SnapshotData) -> None:
             if data.get("bad"):
-                raise SnapshotError("the record of 'bad' has another form")
+                raise SnapshotError("the record of 'bad' is malformed")
 
         self.keeper = SnapshotKeeper(
             "senders",

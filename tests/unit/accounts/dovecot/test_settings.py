@@ -62,7 +62,7 @@ def test_a_dictionary_is_a_unix_socket() -> None:
     ],
 )
 def test_what_is_no_url(url: str) -> None:
-    with pytest.raises(ValidationError, match="is no URL"):
+    with pytest.raises(ValidationError, match="is not a URL"):
         settings({"doveadm_url": url, "doveadm_key_file": "/x"})
 
 
@@ -73,7 +73,7 @@ def test_urls_of_doveadm() -> None:
     assert urls("http://dovecot:8080") == ("http://dovecot:8080",)
     assert urls(["https://a/x/y", "http://[::1]:8"]) == ("https://a/x/y", "http://[::1]:8")
     assert urls([]) == ()
-    with pytest.raises(ValidationError, match="the key does not stand in the URL"):
+    with pytest.raises(ValidationError, match="the key must not be in the URL"):
         urls("http://doveadm:key@dovecot:8080")
     with pytest.raises(ValidationError, match="needs a doveadm_key_file"):
         settings({"doveadm_url": "http://dovecot:8080"})
