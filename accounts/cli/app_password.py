@@ -45,9 +45,9 @@ APP_PASSWORD = Noun(
 def app_password() -> None:
     """Add and remove passwords for one program.
 
-    An app password is drawn here, lets one program of a person in, and is removed alone. It cannot
-    be changed. The commands use the datastore that [accounts.database] in gatepost.toml names, or
-    the API.
+    An app password is generated here, is for one program of a user, and can be removed
+    individually. It cannot be changed. The commands use the datastore that [accounts.database] in
+    gatepost.toml names, or the API.
     """
 
 
@@ -59,10 +59,10 @@ def app_password() -> None:
     "protocols",
     type=click.Choice(PROTOCOLS),
     multiple=True,
-    help="What it lets in; may be repeated. By default all.",
+    help="The protocol that it is valid for; may be repeated. By default all.",
 )
 @click.option(
-    "--expires", type=TimeParameter("TIME"), help="When it ends: 2027-01-31, or 30d from now."
+    "--expires", type=TimeParameter("TIME"), help="When it expires: 2027-01-31, or 30d from now."
 )
 @session_options()
 def add_app_password(
@@ -70,7 +70,7 @@ def add_app_password(
 ) -> None:
     """Add an app password NAME to ADDRESS.
 
-    It is drawn for you, and printed once.
+    It is generated for you, and printed once.
     """
     until = expires if isinstance(expires, int) else None
     body = {"name": name, "protocols": list(protocols or PROTOCOLS), "expires": until}
@@ -84,10 +84,9 @@ def add_app_password(
 APP_PASSWORD.add_list(app_password, "List the app passwords of the mailbox ADDRESS.")
 APP_PASSWORD.add_show(
     app_password,
-    "Show what is known of an app password.\n\n"
-    "NAME is one of the mailbox ADDRESS. The password itself is not known.",
+    "Show an app password, without the password itself.\n\nNAME is one of the mailbox ADDRESS.",
 )
 APP_PASSWORD.add_remove(
     app_password,
-    "Remove the app password NAME of ADDRESS.\n\nWhatever uses it does not get in any more.",
+    "Remove the app password NAME of ADDRESS.\n\nPrograms that use it can no longer log in.",
 )

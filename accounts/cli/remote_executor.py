@@ -1,4 +1,4 @@
-"""The operations done by the service, over its REST API."""
+"""Executor of operations by the service, over its REST API."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gatepost.printable import escape
 from gatepost.version import __version__
 
 MAX_ANSWER = 64 << 20
-"""Octets of an answer: a page of 500 objects with long lists has a few."""
+"""Octets of an answer: a page of 500 objects with long lists has a few million."""
 
 _TRY_AGAIN = (
     HTTPStatus.TOO_MANY_REQUESTS,
@@ -31,11 +31,11 @@ _TRY_AGAIN = (
 
 
 class RemoteExecutor:
-    """`accounts.cli.executor.Executor` with the rights of a token."""
+    """Executor with the permissions of a token."""
 
     def __init__(self, settings: ApiSettings) -> None:
         if settings.url is None:
-            raise StartError("there is no URL of an API: set url in [accounts.api]")
+            raise StartError("the URL of the API is not set: set url in [accounts.api]")
         self._url = settings.url
         self._token = _token(settings)
         self._path = _path(settings.url)
@@ -52,7 +52,7 @@ class RemoteExecutor:
             sentence = escape(str(answer["detail"])[:MAX_TEXT])
         except (ValueError, KeyError, TypeError, RecursionError):
             raise Away(
-                f"{self._url} gave an answer that is none of the API (status {status})"
+                f"{self._url} gave an answer that is not from the API (status {status})"
             ) from None
         if status in _TRY_AGAIN:
             raise Away(f"{self._url}: {sentence}")
@@ -84,7 +84,8 @@ class RemoteExecutor:
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise Away(
-                f"{self._url} gave no answer, and may have done it or not: {escape(reason)}"
+                f"{self._url} gave no answer; the change may or may not have been made: "
+                f"{escape(reason)}"
             ) from None
         finally:
             self._connection.close()
@@ -94,7 +95,7 @@ class RemoteExecutor:
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    """A connection to a unix socket."""
+    """HTTP connection to a unix socket."""
 
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
@@ -137,14 +138,14 @@ def _token(settings: ApiSettings) -> str:
     file = settings.token_file
     if file is None:
         raise StartError(
-            "a token is needed for the API: set token_file in [accounts.api], or --token-file"
+            "the API requires a token: set token_file in [accounts.api], or use --token-file"
         )
     try:
         text = file.read_text("ascii").strip()
     except OSError as error:
         raise StartError(f"cannot read the token in {file}: {error.strerror}") from None
     except ValueError as error:
-        raise StartError(f"there is no token: {error}") from None
+        raise StartError(f"cannot read the token: {error}") from None
     if not text or len(text) > 200 or not text.isprintable() or " " in text:
-        raise StartError(f"{file} has to have a token as its only line")
+        raise StartError(f"{file} must have a token as its only line")
     return text

@@ -1,4 +1,4 @@
-"""One run of a command: where its work is done, and the form of its output."""
+"""Session of a command: its executor, and the form of its output."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ SessionCommand: TypeAlias = Callable[..., None]
 OptionValues: TypeAlias = dict[str, Any]
 
 MAX_PAGE = MAX_LIMIT
-"""Objects that are asked for at a time."""
+"""Objects on each page of a request."""
 
 
 @dataclass
 class CommandSession:
-    """A command under way. The database or the connection is opened when it is needed first."""
+    """A command in progress. The database or the connection is opened when it is first needed."""
 
     config: Path | None
     as_json: bool
     is_maker: bool
-    """Whether the command makes the file of the database if there is none."""
+    """Whether the command creates a missing database file."""
     api: OptionValues = field(default_factory=dict)
-    """The options that say where the API is."""
+    """The options for the API."""
     _stack: ExitStack = field(default_factory=ExitStack)
 
     @functools.cached_property
@@ -51,10 +51,10 @@ class CommandSession:
 
     @functools.cached_property
     def executor(self) -> Executor:
-        """The datastore, if it is on this host, or else the API."""
+        """The executor: the datastore, if it is on this host, or else the API."""
         settings = self.file.accounts
         path = settings.database.path
-        # one in a folder that this user may not enter is not there either
+        # a file in a folder that this user may not enter counts as missing
         has_file = path is None or os.path.exists(path)
         executor: Executor
         if "url" in self.api or (settings.api.url is not None and not has_file):
@@ -66,7 +66,7 @@ class CommandSession:
         return executor
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close everything."""
         self._stack.close()
 
     def do(self, *steps: OperationStep, dry_run: bool = False) -> list[StepResult]:
@@ -74,7 +74,7 @@ class CommandSession:
         return self.executor.do(*steps, dry_run=dry_run)
 
     def one(self, step: OperationStep, *, dry_run: bool = False) -> Any:
-        """Do one step; return the object that it answers with."""
+        """Do one step; return the object in its answer."""
         return self.do(step, dry_run=dry_run)[0].body
 
     def pages(self, step: OperationStep) -> Iterator[Any]:
@@ -91,11 +91,11 @@ class CommandSession:
     # output
 
     def done(self, text: str, data: Any) -> None:
-        """Print that something was done, or its result."""
+        """Print a message, or the result as JSON."""
         print_done(text, data, as_json=self.as_json)
 
     def done_lines(self, text: str, data: Any) -> None:
-        """As `done`, for text of ours that may have several lines."""
+        """Print a message like `done`, for our own text of several lines."""
         if self.as_json:
             print_json(data)
         else:
@@ -117,16 +117,16 @@ class CommandSession:
 
 
 def session_options(*, make: bool = False) -> Callable[[SessionCommand], SessionCommand]:
-    """Add the options of every command: the configuration, the API, and the form of the output.
+    """Add the options of every command: the configuration, the API, and the form of output.
 
-    The command gets a `CommandSession` in their place, as its first argument.
+    The command gets a `CommandSession` in their place as its first argument.
     """
 
     def decorate(command: SessionCommand) -> SessionCommand:
         @config_option
-        @click.option("--api", metavar="URL", help="Ask the API there, not the database.")
+        @click.option("--api", metavar="URL", help="Use the API at this URL, not the database.")
         @click.option("--token-file", type=_FILE, help="The file with the token for the API.")
-        @click.option("--ca-file", type=_FILE, help="The certificates that the API is trusted by.")
+        @click.option("--ca-file", type=_FILE, help="File with the CA certificates for the API.")
         @json_option
         @functools.wraps(command)
         def with_session(

@@ -37,11 +37,19 @@ FIELDS = fields_of(MailboxChange, forwards="ADDRESS", store="NAME")
 _PREFERENCES = fields_of(PreferencesChange, spam_junk_score="SCORE", spam_reject_score="SCORE")
 
 _LISTS = (
-    Field("send_as", click.STRING, "An address or @DOMAIN it may send as.", True, "ADDRESS"),
-    Field("not_send_as", click.STRING, "One that it may send as no more.", True, "ADDRESS"),
-    Field("allow_sender", click.STRING, "Past the spam filter.", True, "ADDRESS|@DOMAIN"),
-    Field("block_sender", click.STRING, "Its mail is refused.", True, "ADDRESS|@DOMAIN"),
-    Field("unlist_sender", click.STRING, "Neither of both any more.", True, "ADDRESS|@DOMAIN"),
+    Field("send_as", click.STRING, "An address or @DOMAIN that it may send as.", True, "ADDRESS"),
+    Field("not_send_as", click.STRING, "A right to send to remove.", True, "ADDRESS"),
+    Field(
+        "allow_sender",
+        click.STRING,
+        "A sender to accept without the spam filter.",
+        True,
+        "ADDRESS|@DOMAIN",
+    ),
+    Field("block_sender", click.STRING, "A sender to refuse.", True, "ADDRESS|@DOMAIN"),
+    Field(
+        "unlist_sender", click.STRING, "A sender to take off both lists.", True, "ADDRESS|@DOMAIN"
+    ),
 )
 
 
@@ -73,7 +81,7 @@ def _pairs(one: Shown) -> Iterator[tuple[str, str]]:
 
 
 def _score(score: float | None) -> str:
-    return "that of the service" if score is None else f"{score:g}"
+    return "default of the service" if score is None else f"{score:g}"
 
 
 USER = Noun(
@@ -119,7 +127,7 @@ def add_user(
     no_password: bool,
     **values: Any,
 ) -> None:
-    """Add the mailbox ADDRESS, in a domain that is there."""
+    """Add the mailbox ADDRESS, in an existing domain."""
     body = {"address": address, **given(values)}
     USER.add_with_password(session, body, password_file, no_password=no_password)
 
@@ -127,7 +135,7 @@ def add_user(
 USER.add_list(
     user,
     "List mailboxes.",
-    Field("domain", click.STRING, "Only those of this domain."),
+    Field("domain", click.STRING, "Only those in this domain."),
     Field("search", click.STRING, "Only those with TEXT in address or name."),
     search="text",
 )
@@ -181,8 +189,7 @@ def change_password(
 def rename_user(session: CommandSession, address: str, new: str, keep_alias: bool) -> None:
     """Give the mailbox ADDRESS the address NEW.
 
-    Aliases, forwarding and rights that name the old address name the new one. The stored mail has
-    to be moved by whoever keeps it.
+    Aliases, forwarding and rights follow. Move the stored mail yourself.
     """
     body = {"address": new, "keep_alias": keep_alias}
     made = session.one(USER.step("rename", [address], body=body))
@@ -201,9 +208,9 @@ USER.add_remove(
 def _changes(
     session: CommandSession, address: str, changes: dict[str, Any]
 ) -> Iterator[OperationStep]:
-    """Yield the steps that change a mailbox with its rights, listed senders and preferences."""
+    """Yield the steps that change a mailbox, its rights, listed senders and preferences."""
     where = {"address": address}
-    # also without fields of its own: there has to be such a mailbox
+    # also without fields of its own, so that a missing mailbox is reported
     yield OperationStep("change-mailbox", where, _some(changes, FIELDS))
     for sender in changes.get("send_as", ()):
         yield OperationStep("add-sender-right", where, {"sender": sender})
@@ -227,7 +234,7 @@ def _some(changes: dict[str, Any], fields: Sequence[Field]) -> dict[str, Any]:
 
 
 def _more(address: str) -> tuple[OperationStep, ...]:
-    """Return the steps that read what belongs to a mailbox, and is in other tables."""
+    """Return the steps that read the belongings of a mailbox from other tables."""
     where = {"address": address}
     return (
         OperationStep("list-sender-rights", where, query={"limit": MAX_PAGE}),
@@ -237,7 +244,7 @@ def _more(address: str) -> tuple[OperationStep, ...]:
 
 
 def _whole(session: CommandSession, one: Shown, more: Sequence[StepResult]) -> dict[str, Any]:
-    """Return a mailbox with what `_more` has read."""
+    """Return a mailbox with the results of `_more`."""
     rights, listed, wanted = more
     senders = [right["sender"] for right in rights.body["items"]]
     if rights.next is not None:

@@ -25,7 +25,9 @@ _TABLE = schema.app_password
 @dataclass(frozen=True, slots=True)
 class AppPassword:
     """An app password. After `expires` (seconds since the epoch; None is never) it is not valid.
-    `last_client` is the address from which it was last used."""
+
+    `last_client` is the address from which it was last used.
+    """
 
     id: int
     mailbox: str

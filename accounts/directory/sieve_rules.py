@@ -67,8 +67,11 @@ def find(connection: Connection, mailbox: str | AccountAddress) -> list[SieveRul
 def add(
     write: Write, mailbox: str | AccountAddress, name: str, *, rule: Any, enabled: bool = True
 ) -> SieveRule:
-    """Add a rule after the others. `rule` has the form of `accounts.sieve.MailRule.body`. Raises
-    `Invalid` if it cannot be parsed, or does not fit the others."""
+    """Add a rule after the others.
+
+    `rule` has the form of `accounts.sieve.MailRule.body`. Raises `Invalid` if it cannot be parsed,
+    or does not fit the others.
+    """
     with write.attempt("rule.add", mailbox):
         owner = mailboxes.get(write.connection, mailbox)
         values = fields.checked({"name": name, "rule": rule, "enabled": enabled}, _CHECKS)

@@ -31,8 +31,10 @@ _TABLE = schema.token
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """A token. It belongs to an administrator, to a mailbox, or to a program (both None). After
-    `expires` (seconds since the epoch; None is never) it is not valid."""
+    """A token. It belongs to an administrator, to a mailbox, or to a program (both None).
+
+    After `expires` (seconds since the epoch; None is never) it is not valid.
+    """
 
     id: int
     name: str

@@ -30,9 +30,11 @@ _Entry = tuple[Any, ...]
 
 
 class History(NamedTuple):
-    """State of the data at one moment. `last` is the latest entry of the audit log. `lineage` is a
-    word that differs between databases, and in this one after a backup was restored. It is empty
-    before the first change."""
+    """State of the data at one moment.
+
+    `last` is the latest entry of the audit log. `lineage` is a word that differs between databases,
+    and in this one after a backup was restored. It is empty before the first change.
+    """
 
     generation: int
     lineage: str

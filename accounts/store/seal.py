@@ -34,7 +34,9 @@ class SealError(DatastoreError):
 
 class SecretSeal:
     """The keys, the current one first. A secret is bound to its `purpose`, which names its owner.
-    Without keys, every method raises `SealError`."""
+
+    Without keys, every method raises `SealError`.
+    """
 
     def __init__(self, keys: list[bytes]) -> None:
         self._ciphers = {_id(key): _cipher(key) for key in reversed(keys)}

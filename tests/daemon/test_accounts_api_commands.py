@@ -413,9 +413,9 @@ def test_of_two_changes_of_one_object_the_second_is_refused(service: Service) ->
     ("text", "sentence"),
     [
         ("gp_" + "x" * 43, "The token is not valid."),
-        ("no token", "has to have a token as its only line"),
+        ("no token", "must have a token as its only line"),
         ("", "is empty"),
-        ("gp_x\r\nX: y", "has to have a token as its only line"),
+        ("gp_x\r\nX: y", "must have a token as its only line"),
     ],
 )
 def test_a_token_that_is_none(service: Service, text: str, sentence: str) -> None:

@@ -121,9 +121,7 @@ class AliasAdd(AliasChange):
     """A new alias."""
 
     address: str = Field(description="Its address; a * stands for any text.")
-    targets: list[str] = Field(
-        max_length=MAX_TARGETS, description="Addresses that it leads to."
-    )
+    targets: list[str] = Field(max_length=MAX_TARGETS, description="Addresses that it leads to.")
 
 
 class AliasOut(ResponseModel):

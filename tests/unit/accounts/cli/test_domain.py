@@ -111,7 +111,7 @@ def test_the_first_domain_makes_the_file(tmp_path: Path) -> None:
         assert f"there is no datastore {path}" in shell.error("domain", *words)
     assert not path.exists()
     result = shell.call("domain", "add", "example.org", "--json")
-    assert result.stderr == f"made the datastore {path}\n"
+    assert result.stderr == f"created the datastore {path}\n"
     assert json.loads(result.stdout)["name"] == "example.org"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert shell.call("domain", "add", "example.net").stderr == ""

@@ -1,4 +1,4 @@
-"""`gatepost setup`: the words of docker-mailserver and docker-post."""
+"""`gatepost setup`: the commands of docker-mailserver and docker-post."""
 
 from __future__ import annotations
 

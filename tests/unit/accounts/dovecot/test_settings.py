@@ -108,4 +108,4 @@ def test_the_check_names_what_cannot_be_used(tmp_path: Path) -> None:
     assert "no token of at least 16" in faults["accounts.dovecot.token_file"]
     assert "No such file" in faults["accounts.dovecot.doveadm_key_file"]
     told = dict(SECTION.advice(model))
-    assert "passwords come to inet:8081 in the clear" in told["accounts.dovecot_listen"]
+    assert "passwords arrive at inet:8081 in clear text" in told["accounts.dovecot_listen"]
