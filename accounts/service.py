@@ -114,7 +114,7 @@ def _open(settings: AccountsSettings) -> tuple[Database | None, Traces]:
 
 
 class _InUse:
-    """Objects made from a configuration: `accounts.smtp_logins.LoginRules`, and the bounds."""
+    """Objects made from a configuration: `accounts.login_rules.LoginRules`, and the bounds."""
 
     def __init__(
         self,

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
-from accounts import login, login_driver
-from accounts.answers import Answers
-from accounts.attempts import Attempts
+from accounts import login
 from accounts.login import LoginOutcome, Reason
 from accounts.login_log import note_login
-from accounts.passwords import BadPassword, Password, PasswordWorkers
+from accounts.login_rules import LoginRules, verify_login
+from accounts.passwords import BadPassword, Password
 from accounts.protocols.dovecot_auth import (
     Accepted,
     AuthRequest,
@@ -22,16 +20,6 @@ from accounts.protocols.dovecot_auth import (
     Denied,
     Verdict,
 )
-from accounts.settings import AccountsSettings
-
-
-class LoginRules(Protocol):
-    """Objects that verifying a login needs."""
-
-    settings: AccountsSettings
-    answers: Answers
-    attempts: Attempts
-    workers: PasswordWorkers
 
 
 class SmtpLogins:
@@ -52,26 +40,14 @@ class SmtpLogins:
 
     async def answer(self, event: AuthRequest) -> Verdict:
         """Return the verdict on a login; an exception is a temporary error."""
-        rules = self._rules()
         try:
             password = Password(event.password)
         except BadPassword:
             ended = login.Login(LoginOutcome.WRONG, Reason.MALFORMED_PASSWORD)
             self._note(event, ended)
             return Denied()
-        ended = await login_driver.authenticate(
-            login.verify(
-                event.login,
-                password,
-                login.Protocol.SMTP,
-                event.client,
-                time.time(),
-                attempts=rules.attempts,
-                settings=rules.settings.passwords,
-                default_domain=rules.settings.default_domain,
-            ),
-            rules.answers.ask,
-            rules.workers,
+        ended = await verify_login(
+            self._rules(), event.login, password, login.Protocol.SMTP, event.client
         )
         self._note(event, ended)
         if ended.outcome is LoginOutcome.OK:

@@ -25,13 +25,13 @@ from accounts.dovecot.form import FormError, parse_form, text_of
 from accounts.dovecot.questions import (
     DovecotQuestions,
     DovecotReply,
-    DovecotRules,
     Verify,
     Word,
     read_client,
 )
 from accounts.http import body
 from accounts.http.problems import ApiProblem
+from accounts.login_rules import LoginRules
 from accounts.store.database import Database
 from accounts.store.errors import DatastoreUnavailable
 from gatepost.daemon import RareWarnings
@@ -67,7 +67,7 @@ REQUESTS: Final = Counter(
 log = get_logger("accounts").bind(listener="dovecot")
 
 
-class ServingRules(DovecotRules, Protocol):
+class ServingRules(LoginRules, Protocol):
     """The rules in use, with the token that requests over TCP must carry, if it is set."""
 
     dovecot_token: bytes | None

@@ -40,8 +40,7 @@ async def kick(url: str, key: str, masks: Sequence[str], timeout: float = TIMEOU
 
 
 async def usage(url: str, key: str, user: str, timeout: float = TIMEOUT) -> int | None:
-    """Return the octets that the mailbox of a user holds; None if there is no such user here, or if
-    Dovecot does not count.
+    """Return the octets in the mailbox of a user; None for an unknown user, or without a quota.
 
     Raises `DoveadmError`.
     """
@@ -50,13 +49,13 @@ async def usage(url: str, key: str, user: str, timeout: float = TIMEOUT) -> int 
         ((kind, payload, _),) = json.loads(body)
         if kind == "doveadmResponse":
             found = [int(one["value"]) for one in payload if one["type"] == "STORAGE"]
-            # in KiB; several roots count the same mail
+            # in KiB; several quota roots count the same mail
             return max(found) * 1024 if found else None
         code = payload["exitCode"]
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise DoveadmError("its answer cannot be read") from None
+        raise DoveadmError("cannot parse its answer") from None
     if code not in NOBODY:
-        raise DoveadmError(f"it does not say what {user} holds: {str(payload)[:200]}")
+        raise DoveadmError(f"it does not report the size of {user}: {str(payload)[:200]}")
     return None
 
 

@@ -6,24 +6,22 @@ A failure is never reported as "wrong" or "unknown": Dovecot would refuse its us
 from __future__ import annotations
 
 import ipaddress
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
-from accounts import login, login_driver
-from accounts.answers import Answers
-from accounts.attempts import Attempts, ClientAddress
+from accounts import login
+from accounts.attempts import ClientAddress
 from accounts.counts import LookupCounts
 from accounts.login import LoginOutcome, Reason
 from accounts.login_log import note_login
+from accounts.login_rules import LoginRules, verify_login
 from accounts.lookup import dovecot
 from accounts.lookup.ask import Unavailable
-from accounts.passwords import BadPassword, Password, PasswordWorkers
-from accounts.settings import AccountsSettings
+from accounts.passwords import BadPassword, Password
 from gatepost.printable import escape
 
 MAX_NOTED: Final = 100
@@ -73,15 +71,6 @@ class Verify:
     secured: str = ""
 
 
-class DovecotRules(Protocol):
-    """The part of the configuration that answers depend on."""
-
-    settings: AccountsSettings
-    answers: Answers
-    attempts: Attempts
-    workers: PasswordWorkers
-
-
 class DovecotQuestions:
     """Answers to questions by the rules in use.
 
@@ -90,7 +79,7 @@ class DovecotQuestions:
 
     def __init__(
         self,
-        rules: Callable[[], DovecotRules],
+        rules: Callable[[], LoginRules],
         succeeded: Callable[[login.Login, Password], None],
         log: FilteringBoundLogger,
     ) -> None:
@@ -101,26 +90,13 @@ class DovecotQuestions:
 
     async def verify(self, asked: Verify) -> DovecotReply:
         """Check a password; an exception is a temporary error."""
-        rules = self._rules()
         try:
             password = Password(asked.password)
         except BadPassword:
             self._note(asked, login.Login(LoginOutcome.WRONG, Reason.MALFORMED_PASSWORD))
             return DovecotReply(Word.MISMATCH)
-        ended = await login_driver.authenticate(
-            login.verify(
-                asked.user,
-                password,
-                _PROTOCOLS.get(asked.protocol, login.Protocol.API),
-                asked.client,
-                time.time(),
-                attempts=rules.attempts,
-                settings=rules.settings.passwords,
-                default_domain=rules.settings.default_domain,
-            ),
-            rules.answers.ask,
-            rules.workers,
-        )
+        protocol = _PROTOCOLS.get(asked.protocol, login.Protocol.API)
+        ended = await verify_login(self._rules(), asked.user, password, protocol, asked.client)
         self._note(asked, ended)
         match ended.outcome:
             case LoginOutcome.OK if ended.row is not None:
