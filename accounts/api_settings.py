@@ -26,14 +26,14 @@ def check_api_url(text: str) -> str:
     if text.startswith("unix:/") and text.isprintable():
         return text
     if len(text) > _MAX_URL or not (text.isascii() and text.isprintable() and " " not in text):
-        raise ValueError(f"this is no URL of an API: {_FORMS}")
+        raise ValueError(f"this is not a URL of an API: {_FORMS}")
     try:
         url = urlsplit(text)
         port = url.port
     except ValueError:
-        raise ValueError(f"this is no URL of an API: {_FORMS}") from None
+        raise ValueError(f"this is not a URL of an API: {_FORMS}") from None
     if url.scheme not in ("http", "https") or not url.hostname or port == 0:
-        raise ValueError(f"this is no URL of an API: {_FORMS}")
+        raise ValueError(f"this is not a URL of an API: {_FORMS}")
     if url.username is not None or url.query or url.fragment:
         raise ValueError(f"the URL must not contain a login, ? or #: {_FORMS}")
     if url.scheme == "http" and not _is_here(url):

@@ -25,11 +25,11 @@ def _check_url(text: str) -> str:
     except ValueError as error:
         raise ValueError(f"{text!r} is not a URL: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise ValueError(f"{text!r} is no URL of doveadm: write http://HOST:PORT")
+        raise ValueError(f"{text!r} is not a URL of doveadm: write http://HOST:PORT")
     if parts.username is not None or parts.password is not None:
         raise ValueError("the key must not be in the URL: use doveadm_key_file")
     if not (text.isascii() and text.isprintable()) or " " in text or parts.query or parts.fragment:
-        raise ValueError(f"{text!r} is no URL of doveadm: write http://HOST:PORT")
+        raise ValueError(f"{text!r} is not a URL of doveadm: write http://HOST:PORT")
     return text
 
 

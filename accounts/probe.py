@@ -47,7 +47,7 @@ def sasl() -> Handshake:
         if word == "DONE":
             break
         if len(offered) > 100:
-            raise HandshakeError("the greeting does not end")
+            raise HandshakeError("a greeting without an end")
     if not offered:
         raise HandshakeError("it offers no mechanism")
     return Greeting("offers " + " ".join(offered))

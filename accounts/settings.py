@@ -25,6 +25,7 @@ from accounts.store.settings import DatabaseSettings
 from gatepost.config import (
     DrainGrace,
     Duration,
+    GroundSettings,
     IdleTimeout,
     MaxConnections,
     MetricsAddress,
@@ -234,3 +235,12 @@ def _is_local(address: SocketAddress) -> bool:
         return ipaddress.ip_address(address.host).is_loopback
     except ValueError:
         return False
+
+
+class AccountsFile(GroundSettings):
+    """The part of gatepost.toml that accounts reads: the common settings and `[accounts]`."""
+
+    accounts: AccountsSettings = Field(
+        default_factory=AccountsSettings,
+        description="The service for domains, mailboxes and aliases.",
+    )

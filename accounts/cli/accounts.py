@@ -52,8 +52,7 @@ def accounts(ctx: click.Context, config: Path | None, migrate: bool) -> None:
         return
     if migrate:
         _migrate(config)
-    from accounts.file import AccountsFile
-    from accounts.settings import AccountsSettings
+    from accounts.settings import AccountsFile, AccountsSettings
 
     def load() -> tuple[GroundSettings, AccountsSettings]:
         model = configuration.read_if_any(config, AccountsFile).model

@@ -17,8 +17,8 @@ from sqlalchemy import Connection
 from accounts.address import AccountAddressError
 from accounts.cli.executor import Away
 from accounts.cli.place import as_owner
-from accounts.file import AccountsFile
 from accounts.passwords import PasswordError, PasswordSettings
+from accounts.settings import AccountsFile
 from accounts.store import migrate
 from accounts.store.database import Database
 from accounts.store.errors import DatastoreError, DatastoreUnavailable, RefusalError

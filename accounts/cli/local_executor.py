@@ -12,7 +12,6 @@ from accounts.attempt_settings import AttemptSettings
 from accounts.attempts import Attempts
 from accounts.cli.datastore import Datastore, actor
 from accounts.cli.executor import Away, Declined, OperationStep, StepResult
-from accounts.file import AccountsFile
 from accounts.http import batch, body
 from accounts.http.access import Forbidden
 from accounts.http.authentication import Authentication
@@ -27,6 +26,7 @@ from accounts.http.settings import HttpSettings
 from accounts.login import Login
 from accounts.lookup.ask import Ask, RowAnswer
 from accounts.passwords import Password, PasswordSettings, PasswordWorkers
+from accounts.settings import AccountsFile
 from accounts.store.database import Database
 from accounts.store.errors import DatastoreUnavailable, RefusalError
 from accounts.store.seal import SealError, SecretSeal

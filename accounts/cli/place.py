@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from accounts.file import AccountsFile
+from accounts.settings import AccountsFile
 from accounts.store.settings import DatabaseSettings
 from gatepost.cli import configuration
 from gatepost.cli.as_owner import as_owner_of

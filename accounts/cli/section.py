@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from accounts.dovecot.token import read_token
-from accounts.file import AccountsFile
-from accounts.settings import AccountsSettings
+from accounts.settings import AccountsFile, AccountsSettings
 from gatepost.cli.postfix.ours import Gatepost
 from gatepost.cli.section import DaemonSection
 from gatepost.config import GroundSettings

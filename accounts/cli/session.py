@@ -19,8 +19,8 @@ from accounts.cli.local_executor import LocalExecutor
 from accounts.cli.options import json_option
 from accounts.cli.output import print_done, print_json, print_list, print_object
 from accounts.cli.remote_executor import RemoteExecutor
-from accounts.file import AccountsFile
 from accounts.http.models.base import MAX_LIMIT
+from accounts.settings import AccountsFile
 from gatepost.cli.configuration import config_option
 from gatepost.config.types import SecretFile
 from gatepost.printable import escape_lines

@@ -11,7 +11,7 @@ generator, and no rule catches it.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
 T = TypeVar("T")
@@ -186,3 +186,13 @@ def together(lookups: Sequence[RowLookup[T]]) -> RowLookup[list[T]]:
                 results[number] = done.value
         waiting = still
     return [results[number] for number in range(len(lookups))]
+
+
+def solve(lookup: RowLookup[T], ask: Callable[[tuple[Ask, ...]], tuple[RowAnswer, ...]]) -> T:
+    """Run `lookup` to its end and return its result; raises what it and `ask` raise."""
+    try:
+        asks = next(lookup)
+        while True:
+            asks = lookup.send(ask(asks))
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]  # StopIteration is not generic

@@ -14,8 +14,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, func, select
 
 from accounts.lookup import wildcard
-from accounts.lookup.ask import AliasRow, MailboxRow, RowLookup, Unresolvable, together
-from accounts.lookup.drive import solve
+from accounts.lookup.ask import AliasRow, MailboxRow, RowLookup, Unresolvable, solve, together
 from accounts.lookup.find import AddressKind, AddressMeaning
 from accounts.lookup.spread import members
 from accounts.lookup.terms import LookupTerms

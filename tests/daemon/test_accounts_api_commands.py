@@ -529,15 +529,15 @@ def test_tls_has_to_be_trusted(service: Service) -> None:
     [
         ("http://mail.example.org", "in the clear"),
         ("http://192.0.2.1:8080", "in the clear"),
-        ("ftp://mail.example.org", "no URL of an API"),
-        ("https://", "no URL of an API"),
+        ("ftp://mail.example.org", "not a URL of an API"),
+        ("https://", "not a URL of an API"),
         ("https://x:y@mail.example.org", "do not belong into the URL"),
         ("https://mail.example.org/?x=1", "do not belong into the URL"),
-        ("https://mail.example.org:99999", "no URL of an API"),
-        ("https://mail.example.org/\r\nX: y", "no URL of an API"),
-        ("https://mail.example.org/" + "x" * 600, "no URL of an API"),
-        ("unix:\x00", "no URL of an API"),
-        ("", "no URL of an API"),
+        ("https://mail.example.org:99999", "not a URL of an API"),
+        ("https://mail.example.org/\r\nX: y", "not a URL of an API"),
+        ("https://mail.example.org/" + "x" * 600, "not a URL of an API"),
+        ("unix:\x00", "not a URL of an API"),
+        ("", "not a URL of an API"),
     ],
 )
 def test_a_url_that_is_none(here: Shell, url: str, sentence: str) -> None:

@@ -89,7 +89,7 @@ def _refuse_self(call: Call, write: Write, found: Administrator, action: str) ->
     """Raise `Invalid` if administrators would lock themselves out."""
     if found.id == call.principal.administrator:
         with write.attempt(action, found.login):
-            raise Invalid("login", "Only another administrator can do this to your account.")
+            raise Invalid("login", "Another administrator must do this to your account.")
 
 
 OPERATIONS = [

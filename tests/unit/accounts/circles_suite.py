@@ -122,7 +122,7 @@ class CirclesSuite(DirectoryBase):
             aliases.add(write, "head@example.org", targets=["a0@example.org"])
 
         told = self.refused(filled, Invalid, chain)
-        assert told == "targets: It leads through more than 50 addresses one after another."
+        assert told == "targets: It leads through more than 50 addresses in a row."
 
         def crowd(write: Write) -> None:
             several = [f"n{number}@example.org" for number in range(10)]

@@ -11,8 +11,7 @@ import pytest
 from sqlalchemy import Connection
 
 from accounts.directory import aliases, domains, mailboxes
-from accounts.lookup.ask import AliasRow, Ask, DomainRow, MailboxRow, RowAnswer
-from accounts.lookup.drive import solve
+from accounts.lookup.ask import AliasRow, Ask, DomainRow, MailboxRow, RowAnswer, solve
 from accounts.lookup.find import AddressKind, AddressMeaning, find
 from accounts.lookup.key import read_key
 from accounts.lookup.terms import LookupTerms

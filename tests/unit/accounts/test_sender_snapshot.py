@@ -16,8 +16,7 @@ import pytest
 from accounts.address import fold_local_part
 from accounts.directory import aliases, domains, mailboxes, sender_rights
 from accounts.lookup import postfix
-from accounts.lookup.ask import Unresolvable
-from accounts.lookup.drive import solve
+from accounts.lookup.ask import Unresolvable, solve
 from accounts.lookup.key import read_key
 from accounts.lookup.terms import LookupTerms
 from accounts.snapshots.contents import CONTENTS, SnapshotInputs

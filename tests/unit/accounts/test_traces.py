@@ -168,7 +168,7 @@ def test_a_service_without_the_api_does_without_the_large_libraries(file: Path) 
     program = f"""
 import sys
 from accounts import service
-from accounts.file import AccountsFile
+from accounts.settings import AccountsFile
 settings = AccountsFile.model_validate({{"accounts": {{"database": {{"url": "sqlite:///{file}"}}}}}})
 database, traces = service._open(settings.accounts)
 assert database is None

@@ -127,4 +127,4 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     path.write_text("this is no database, and it is longer than the head of one has to be" * 20)
     path.chmod(0o600)
     shell = Shell(tmp_path, DatabaseSettings(url=f"sqlite:///{path}"))
-    assert "no database" in shell.error("domain", "add", "example.org")
+    assert "not a database" in shell.error("domain", "add", "example.org")

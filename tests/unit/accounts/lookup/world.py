@@ -12,8 +12,8 @@ from accounts.lookup.ask import (
     RowAnswer,
     RuleRow,
     RulesRow,
+    solve,
 )
-from accounts.lookup.drive import solve
 from accounts.lookup.postfix import MAPS, MapText
 from accounts.lookup.terms import LookupTerms
 
