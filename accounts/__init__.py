@@ -1,1 +1,1 @@
-"""Domains, mailboxes, aliases, filters and keys in one datastore, and the service that answers."""
+"""Datastore of domains, mailboxes, aliases, filters and keys, and the service that serves it."""

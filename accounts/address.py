@@ -1,11 +1,11 @@
-"""Addresses and domains as this package stores and compares them.
+"""Addresses and domains in the form in which this package stores and compares them.
 
-There is one spelling of each: a domain in A-labels and lower case, a local part in NFC and lower
-case. Everything that comes from a person, a file or a protocol goes through a function of this
-module once; after that, addresses are compared with ``==``.
+Each has one spelling: a domain is in A-labels and lower case, a local part in NFC and lower case.
+All input from people, files and protocols passes through a function of this module once; after
+that, addresses are compared with ``==``.
 
-RFC 5321 section 2.4 leaves the case of a local part to the host that owns it. Here it never makes a
-difference.
+RFC 5321 section 2.4 leaves the case of a local part to the host that owns it. Here case never
+matters.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ MAX_ADDRESS = 254
 4.5.3.1.3)."""
 
 CACHED_DOMAINS = 16384
-"""How many domains keep their parsed form; each takes about 200 octets."""
+"""Parsed domains that are cached; each takes about 200 octets."""
 
-# RFC 5322 section 3.2.3, atext. "/" would leave a folder, "*" stands for a wildcard.
+# RFC 5322 section 3.2.3, atext. "/" could leave a folder, and "*" is the wildcard.
 _ATEXT = r"a-z0-9!#$%&'+=?^_`{|}~\-"
 _ASCII_LOCAL = re.compile(rf"[{_ATEXT}]+(?:\.[{_ATEXT}]+)*\Z")
 _ASCII_PATTERN = re.compile(rf"[{_ATEXT}*]+(?:\.[{_ATEXT}*]+)*\Z")
 _ASCII_TARGET = re.compile(rf"[{_ATEXT}/*]+(?:\.[{_ATEXT}/*]+)*\Z", re.IGNORECASE)
-# RFC 5321 section 4.1.2, Quoted-string, and RFC 6531 section 3.3 for what is not ASCII
+# RFC 5321 section 4.1.2, Quoted-string, and RFC 6531 section 3.3 for other characters than ASCII
 _QUOTED = re.compile(r'"(?:[^"\\\x00-\x1f\x7f]|\\[\x20-\x7e])*"\Z')
 # RFC 5321 section 4.1.2, sub-domain: no hyphen at either end of a label
 _HOST = re.compile(
@@ -42,11 +42,11 @@ _HOST = re.compile(
 
 
 class AccountAddressError(ValueError):
-    """Text is no address or domain; the message is one sentence that says why."""
+    """The text is not an address or a domain; the message is one sentence that says why."""
 
 
 class AccountAddress(NamedTuple):
-    """An address of ours or a target of forwarding, in the form this module describes.
+    """A local address or a target of forwarding, in the form that this module describes.
 
     `str()` gives ``local@domain``.
     """
@@ -62,8 +62,8 @@ class AccountAddress(NamedTuple):
 def parse_domain(text: str) -> str:
     """Return the domain in A-labels, lower case, without the final dot.
 
-    Raises `AccountAddressError` for text that is no host name of RFC 5321 section 4.1.2, and for an
-    IPv4 address.
+    Raises `AccountAddressError` for text that is not a host name (RFC 5321 section 4.1.2), and for
+    an IPv4 address.
     """
     try:
         name = to_alabels(text)
@@ -71,8 +71,8 @@ def parse_domain(text: str) -> str:
         raise AccountAddressError(f"{_shown(text)} is not a domain name.") from None
     if not _HOST.match(name):
         raise AccountAddressError(
-            f"{_shown(text)} is not a domain name of mail: a label has letters, digits and hyphens "
-            "only, and no hyphen at its ends."
+            f"{_shown(text)} is not a mail domain: a label consists of letters, digits and "
+            "hyphens, and does not begin or end with a hyphen."
         )
     if name.rpartition(".")[2].isdigit():
         raise AccountAddressError(
@@ -95,7 +95,7 @@ def parse_mailbox_address(text: str) -> AccountAddress:
 
 
 def parse_alias_address(text: str) -> AccountAddress:
-    """Return the address of an alias: as that of a mailbox, and ``*`` stands for any characters.
+    """Return the address of an alias: like that of a mailbox, but ``*`` stands for any characters.
 
     Raises `AccountAddressError`.
     """
@@ -147,7 +147,7 @@ def _parse_own(text: str, allowed: re.Pattern[str]) -> AccountAddress:
         # RFC 8265 section 3.3: two spellings that look the same must not be two names
         if unicodedata.normalize("NFKC", local) != local:
             raise AccountAddressError(
-                f"{_shown(text)} has a character that stands for another one."
+                f"{_shown(text)} has a character that is a variant of another one."
             )
     if not allowed.match(_with_letters(local)):
         raise AccountAddressError(_bad_local_part(text))
@@ -186,8 +186,8 @@ def _with_letters(local: str) -> str:
 
 def _bad_local_part(text: str) -> str:
     return (
-        f"{_shown(text)} is not an address we can use: before the @ there are letters, digits and "
-        "!#$%&'+-=?^_`{|}~, with single dots between them."
+        f"{_shown(text)} is not an address that can be used here: the part before the @ consists "
+        f"of letters, digits and !#$%&'+-=?^_`{{|}}~, with single dots between them."
     )
 
 

@@ -1,9 +1,9 @@
-"""Answers to the mail programs: rules, driven with a database and the cache of what it said.
+"""Answers to mail programs: rules run against a database and the cache of its answers.
 
-There are three kinds: found, not found, temporary. "Not found" is said only on the word of the
-database. While it is away, an answer from the cache that somebody could be refused for, and that
-rests on a row that was missing some time ago, becomes a temporary one; so does everything that goes
-wrong here.
+An answer is found, not found or a temporary error. "Not found" can make Postfix refuse mail, so
+only the database, or a recent answer of it, is believed when it says that a row is missing. While
+the database is away, an older answer of that kind becomes a temporary error. So does every failure
+in this module.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
-from accounts.lookup.ask import Ask, AskAnswer, LookupSteps, Unavailable, Unresolvable
+from accounts.lookup.ask import Ask, RowAnswer, RowLookup, Unavailable, Unresolvable
 from accounts.lookup.postfix import MAPS, Nothing
 from accounts.lookup.srs import SenderRewriting
 from accounts.lookup.terms import MAX_TARGETS, LookupTerms
@@ -24,40 +24,41 @@ from gatepost.logs import get_logger
 T = TypeVar("T")
 
 SURE_ROUNDS = 2
-"""Rounds of questions after which "unknown" is asked for once more: between two of them, somebody
-may have changed several rows that the rule saw the one before and the other after."""
+"""Rounds of questions after which a look-up that found nothing is repeated: a change between two
+rounds may have shown the rule some rows from before it and others from after it."""
 
 log = get_logger("accounts")
 
 
 @dataclass(frozen=True, slots=True)
-class FoundText:
-    """There is an answer; `text` is what Postfix gets."""
+class MapFound:
+    """The entry was found; Postfix gets `text`."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class NothingFound:
-    """The database has nothing under that key."""
+class MapNotFound:
+    """The database has no entry for the key."""
 
 
 @dataclass(frozen=True, slots=True)
-class TemporaryAnswer:
-    """It could not be found out; `reason` is one line for the log and the client."""
+class MapTemporary:
+    """The look-up failed for now; `reason` is one line for the log and the client."""
 
     reason: str
 
 
-LookupResult: TypeAlias = FoundText | NothingFound | TemporaryAnswer
-NOT_FOUND = NothingFound()
+MapAnswer: TypeAlias = MapFound | MapNotFound | MapTemporary
+NOT_FOUND = MapNotFound()
 
 
 @dataclass(frozen=True, slots=True)
-class Driven(Generic[T]):
-    """The result of a look-up. `is_stale`: the cache served a part of it.
+class LookupOutcome(Generic[T]):
+    """Result of a look-up. `is_stale`: part of it came from the cache.
 
-    `is_doubtful`: that a row is missing is not certain, so nothing may be refused for it.
+    `is_doubtful`: it is not certain that a row is missing, so nothing may be refused for that
+    reason.
     """
 
     result: T
@@ -66,25 +67,25 @@ class Driven(Generic[T]):
 
 
 class Observer(Protocol):
-    """Counters of the metrics; called for each answer, so it has to be quick."""
+    """Counters of the metrics. They are called for each answer, so they have to be quick."""
 
     def answered(self, table: str, answer: str, is_stale: bool) -> None:
         """Count an answer: ``found``, ``not_found`` or ``temporary``, of one map.
 
-        `is_stale`: the cache served it, because the database is away.
+        `is_stale`: it came from the cache, because the database is away.
         """
         ...
 
 
 class NoObserver:
-    """Counts nothing."""
+    """Observer that counts nothing."""
 
     def answered(self, table: str, answer: str, is_stale: bool) -> None:
         """Do nothing."""
 
 
-class _Way:
-    """How the rows for one answer were had."""
+class _RowOrigin:
+    """Origin of the rows of one answer: the database or the cache, and after how many rounds."""
 
     __slots__ = ("is_doubtful", "is_stale", "rounds")
 
@@ -97,8 +98,8 @@ class _Way:
 class Answers:
     """Look-ups of one process, for any protocol.
 
-    `delimiter` is Postfix's recipient_delimiter, `srs` makes bounce addresses. `clock` gives
-    seconds since the epoch, and `monotonic` seconds that only grow.
+    `delimiter` is Postfix's recipient_delimiter, and `srs` makes bounce addresses. `clock` returns
+    seconds since the epoch, and `monotonic` seconds that never go back.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class Answers:
         """Return the terms of a look-up that begins now."""
         return LookupTerms(int(self._clock()), self._delimiter, self._max_targets, self._srs)
 
-    async def look_up(self, table: str, key: str) -> LookupResult:
+    async def look_up(self, table: str, key: str) -> MapAnswer:
         """Answer one of Postfix's maps (`accounts.lookup.postfix.MAPS`); raises nothing.
 
         `key` is as Postfix sent it, decoded. A map that does not exist is a temporary error: the
@@ -135,54 +136,54 @@ class Answers:
         rule = MAPS.get(table)
         if rule is None:
             self._observer.answered("other", "temporary", is_stale=False)
-            return TemporaryAnswer("there is no such map")
-        way = _Way()
+            return MapTemporary("there is no such map")
+        origin = _RowOrigin()
         try:
             terms = self.terms()
-            text = await self._drive(rule(key, terms), way)
-            if text is Nothing.UNKNOWN and way.rounds > SURE_ROUNDS:
-                text = await self._drive(rule(key, terms), way)
-            if text is Nothing.UNKNOWN and way.is_doubtful:
-                result: LookupResult = TemporaryAnswer("the database is away")
+            text = await self._drive(rule(key, terms), origin)
+            if text is Nothing.UNKNOWN and origin.rounds > SURE_ROUNDS:
+                text = await self._drive(rule(key, terms), origin)
+            if text is Nothing.UNKNOWN and origin.is_doubtful:
+                result: MapAnswer = MapTemporary("the database is away")
             else:
-                result = NOT_FOUND if isinstance(text, Nothing) else FoundText(text)
+                result = NOT_FOUND if isinstance(text, Nothing) else MapFound(text)
         except Unavailable:
-            result = TemporaryAnswer("the database is away")
+            result = MapTemporary("the database is away")
         except Unresolvable as error:
-            result = TemporaryAnswer(str(error))
-        except Exception:  # a mistake of ours must not refuse mail
-            log.exception("a mistake in a look-up", table=table, key=key[:200])
-            result = TemporaryAnswer("internal error")
-        self._observer.answered(table, _WORDS[type(result)], way.is_stale)
+            result = MapTemporary(str(error))
+        except Exception:  # a bug must not refuse mail
+            log.exception("internal error in a look-up", table=table, key=key[:200])
+            result = MapTemporary("internal error")
+        self._observer.answered(table, _WORDS[type(result)], origin.is_stale)
         return result
 
-    async def drive(self, lookup: LookupSteps[T]) -> Driven[T]:
+    async def drive(self, lookup: RowLookup[T]) -> LookupOutcome[T]:
         """Run any look-up and return its result; raises `Unavailable` and what the look-up raises.
 
-        Its rows may come from the cache, all but those of the table ``login``.
+        Rows may come from the cache, except those of the table ``login``.
         """
-        way = _Way()
-        result = await self._drive(lookup, way)
-        return Driven(result, way.is_stale, way.is_doubtful)
+        origin = _RowOrigin()
+        result = await self._drive(lookup, origin)
+        return LookupOutcome(result, origin.is_stale, origin.is_doubtful)
 
-    async def ask(self, asks: Sequence[Ask]) -> tuple[AskAnswer, ...]:
-        """Ask the database and nothing else, as for a login; raises `Unavailable`."""
+    async def ask(self, asks: Sequence[Ask]) -> tuple[RowAnswer, ...]:
+        """Ask the database and never the cache, as for a login; raises `Unavailable`."""
         answers = self._source.ask(asks)
         return answers if isinstance(answers, tuple) else await answers
 
-    async def _drive(self, lookup: LookupSteps[T], way: _Way) -> T:
+    async def _drive(self, lookup: RowLookup[T], origin: _RowOrigin) -> T:
         source = self._source
         try:
             asks = next(lookup)
             while True:
-                way.rounds += 1
+                origin.rounds += 1
                 try:
                     answers = source.ask(asks)
                     if not isinstance(answers, tuple):
                         answers = await answers
                     self._cache.note(asks, answers, source.generation, self._monotonic())
                 except Unavailable as error:
-                    recalled = self._recall(asks, way)
+                    recalled = self._recall(asks, origin)
                     asks = lookup.throw(error) if recalled is None else lookup.send(recalled)
                 except Unresolvable as error:
                     asks = lookup.throw(error)
@@ -191,22 +192,22 @@ class Answers:
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]  # StopIteration is not generic
 
-    def _recall(self, asks: Sequence[Ask], way: _Way) -> tuple[AskAnswer, ...] | None:
-        """Return what the cache has; None unless it has all of it."""
-        way.is_stale = True
+    def _recall(self, asks: Sequence[Ask], origin: _RowOrigin) -> tuple[RowAnswer, ...] | None:
+        """Return the answers from the cache, or None if one of them is missing there."""
+        origin.is_stale = True
         now, generation = self._monotonic(), self._source.generation
         answers = []
         for ask in asks:
             known = self._cache.recall(ask, generation, now)
             if known is None:
                 return None
-            way.is_doubtful |= known.is_doubtful
+            origin.is_doubtful |= known.is_doubtful
             answers.append(known.answer)
         return tuple(answers)
 
 
-_WORDS: dict[type[LookupResult], str] = {
-    FoundText: "found",
-    NothingFound: "not_found",
-    TemporaryAnswer: "temporary",
+_WORDS: dict[type[MapAnswer], str] = {
+    MapFound: "found",
+    MapNotFound: "not_found",
+    MapTemporary: "temporary",
 }

@@ -1,4 +1,4 @@
-"""The REST API in the daemon: served with the datastore and the rules in use."""
+"""REST API in the daemon, served with the datastore and the rules in use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from accounts.http.application import application
 from accounts.http.context import Clock, Succeeded
 from accounts.http.server import HttpServer
 from accounts.http.settings import HttpSettings
-from accounts.lookup.ask import Ask, AskAnswer
+from accounts.lookup.ask import Ask, RowAnswer
 from accounts.passwords import PasswordSettings, PasswordWorkers
 from accounts.settings import AccountsSettings
 from accounts.store.database import Database
@@ -22,7 +22,7 @@ from accounts.store.seal import SecretSeal
 
 
 class ApiRules(Protocol):
-    """The part of the configuration in use that a request is answered with."""
+    """The part of the configuration that answers to requests depend on."""
 
     settings: AccountsSettings
     answers: Answers
@@ -32,7 +32,8 @@ class ApiRules(Protocol):
 
 
 class ApiContext:
-    """`accounts.http.context.Context` of the daemon: a request sees the rules of its time."""
+    """`accounts.http.context.Context` of the daemon: a request sees the rules that are in use when
+    it arrives."""
 
     clock: Clock = staticmethod(time.time)
 
@@ -71,19 +72,19 @@ class ApiContext:
 
     @property
     def autoconfig(self) -> AutoconfigSettings:
-        """The servers that mail programs are told."""
+        """The servers that autoconfig announces to mail programs."""
         return self._rules().settings.autoconfig
 
     @property
     def signer(self) -> Signer | None:
-        """The signer of profiles, read once after each change of the configuration or its file."""
+        """The signer of profiles, read again after a change of the configuration or its file."""
         settings = self.autoconfig
         if self._signer[0] is not settings:
             secret = settings.profile_key_file
             self._signer = (settings, None if secret is None else Signer.read(secret))
         return self._signer[1]
 
-    def ask(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[AskAnswer, ...]]:
+    def ask(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[RowAnswer, ...]]:
         """Ask the database about a login."""
         return self._rules().answers.ask(asks)
 

@@ -1,17 +1,16 @@
-"""Limits on login attempts: waits that grow with each wrong password, per account and per network.
+"""Limits on login attempts: delays that grow with each wrong password, per account and per network.
 
-A few wrong passwords are free. After them, each attempt has to wait twice as long as the one
-before, up to a bound, so nobody is ever locked out. A short wait is held, a longer one is refused
-for the time being; a refused attempt does not count and does not make the wait longer.
+A few wrong passwords are free. After them, each delay is twice as long as the one before, up to a
+bound, so nobody is ever locked out. An attempt with a short delay is held. One with a longer delay
+gets a temporary error; it does not count and does not make the delay longer.
 
-A network from which an account was logged in to before is known for that account. It has a count
-of its own, so somebody who guesses from elsewhere does not disturb it. A login resets that count,
-though not every login: otherwise somebody in the same network could guess a few times after each.
-While guesses for one account come from everywhere, a network that is not known may find the next
-attempt taken.
+A network is known for an account if somebody logged in to the account from there before. It has a
+count of its own, so guesses from elsewhere do not delay it. A login resets that count, but not
+every login does: otherwise somebody in the same network could guess a few times after each. While
+guesses for one account come from everywhere, a network that is not known may get no attempt.
 
 Nothing here reads a clock: `now` is in seconds and should be monotonic. When a clock is set back,
-the waits of before do not count.
+earlier delays are void.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ ClientAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 PRINT: Final = 8
 """Octets of a fingerprint of a wrong password."""
 PRINTS: Final = 16
-"""Fingerprints that are remembered for an account or a network."""
+"""Fingerprints that are kept for an account or a network."""
 SAME: Final = 8
 """Attempts with one account and password at the same time; programs open a few connections."""
 IN_FLIGHT: Final = 50
@@ -41,22 +40,22 @@ KNOWN_EACH: Final = 16
 
 
 class DelayRule(NamedTuple):
-    """How many wrong passwords are free, and the first and longest wait in seconds."""
+    """Number of free wrong passwords, and the first and the longest delay in seconds."""
 
     free: int
     first: float
     longest: float
 
     def wait(self, wrong: int) -> float:
-        """Return the seconds from an attempt to the next one, after so many wrong passwords."""
+        """Return the seconds between two attempts after this number of wrong passwords."""
         if wrong < self.free:
             return 0.0
         return min(self.longest, self.first * 2.0 ** min(wrong - self.free, 64))
 
 
 class Seen(NamedTuple):
-    """Wrong passwords of an account or a network: how many, the time of the last one, and the time
-    from which the next attempt may be checked."""
+    """Wrong passwords of an account or a network: their number, the time of the last one, and the
+    time from which the next attempt may be checked."""
 
     wrong: int = 0
     last: float = 0.0
@@ -70,35 +69,35 @@ def wait_for(seen: Seen, now: float, rule: DelayRule) -> float:
 
 
 def reserve(seen: Seen, start: float, rule: DelayRule, under_way: int) -> Seen:
-    """Return what is seen after an attempt is let in that is checked at `start`.
+    """Return the state after admitting an attempt that is checked at `start`.
 
-    The time of the next one is set at once, as if this one were wrong, so that attempts at the
-    same time wait for each other. `under_way` is the number of such attempts, this one included.
+    The time of the next attempt is set at once, as if this one were wrong, so that simultaneous
+    attempts wait for each other. `under_way` is their number, including this one.
     """
     return seen._replace(ready=start + rule.wait(seen.wrong + under_way))
 
 
 def forget(seen: Seen, now: float, after: float) -> Seen:
-    """Return nothing seen once the last wrong password is long enough ago, or of the future."""
+    """Return an empty state if the last wrong password is older than `after`, or in the future."""
     return Seen() if seen.wrong and not -MAX_HOLD <= now - seen.last < after else seen
 
 
 class AttemptKind(Enum):
-    """Answer to an attempt: checked now, later, or as the one before."""
+    """Answer to an attempt: check it, refuse it for now, or repeat the last answer."""
 
     CHECK = "check"
     """Check it, after `seconds`."""
     LATER = "later"
-    """Refuse it for the time being; `seconds` is the time after which it may come again."""
+    """Refuse it for now; `seconds` is the time after which it may be repeated."""
     REPEATED = "repeated"
-    """The same password was wrong a moment ago and still is."""
+    """The same password was wrong a moment ago, so it is wrong now."""
 
 
 @dataclass(slots=True)
 class _Entry:
-    """An account, a network, or an account in a network that is known for it.
+    """State of an account, of a network, or of an account in a network that is known for it.
 
-    `marks` has the fingerprints of wrong passwords and `times` when each was wrong last.
+    `marks` has the fingerprints of wrong passwords, and `times` the last time of each.
     """
 
     seen: Seen = field(default_factory=Seen)
@@ -109,7 +108,7 @@ class _Entry:
     reset_at: float = -math.inf
 
     def wrong_at(self, mark: bytes) -> float | None:
-        """Return when a password was wrong last, None when it is not remembered."""
+        """Return when a password was wrong last, or None if that is not known."""
         for at, time in enumerate(self.times):
             if self.marks[PRINT * at : PRINT * (at + 1)] == mark:
                 return time
@@ -132,11 +131,11 @@ class _Entry:
 
 
 class _Table:
-    """Entries by name, at most `size` that have to wait and as many that do not.
+    """Entries by name: at most `size` that are delayed, and as many that are not.
 
-    When it is full the oldest entry goes. A flood of new names pushes out those with few wrong
-    passwords, never those that have to wait already; for that, each new name needs as many wrong
-    passwords as make it wait. `evicted` counts entries that went before their time.
+    A full table drops its oldest entry. A flood of new names pushes out entries with few wrong
+    passwords, and never those that are delayed already: for that, each new name needs enough wrong
+    passwords to be delayed itself. `evicted` counts entries that were dropped early.
     """
 
     def __init__(self, size: int, rule: DelayRule, after: float) -> None:
@@ -151,14 +150,14 @@ class _Table:
         return len(self._few) + len(self._many)
 
     def get(self, name: str, now: float) -> _Entry:
-        """Return the entry of a name; a new one is only kept by `keep`."""
+        """Return the entry of a name. A new one is not stored before `keep`."""
         entry = self._many.get(name) or self._few.get(name) or _Entry()
         if forget(entry.seen, now, self._after) is not entry.seen:
             entry.reset()
         return entry
 
     def keep(self, name: str, entry: _Entry, now: float) -> None:
-        """Keep an entry as the newest."""
+        """Store an entry as the newest."""
         self._few.pop(name, None)
         self._many.pop(name, None)
         table = self._many if entry.seen.wrong >= self.rule.free else self._few
@@ -169,7 +168,7 @@ class _Table:
                 self.evicted += 1
 
     def level(self, name: str, now: float) -> _Level:
-        """Return the entry of a name with what is needed to keep it."""
+        """Return the entry of a name with all that is needed to store it."""
         return _Level(self.get(name, now), self.rule, self, name)
 
     def remove(self, name: str) -> None:
@@ -179,7 +178,7 @@ class _Table:
 
 
 class _Level(NamedTuple):
-    """A count that an attempt is part of; `table` is None for a network that is known."""
+    """Counter that an attempt belongs to; `table` is None for a known network."""
 
     entry: _Entry
     rule: DelayRule
@@ -189,7 +188,7 @@ class _Level(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AttemptDecision:
-    """Decision about an attempt. One of kind CHECK must be ended with `Attempts.end`."""
+    """Decision about an attempt. `Attempts.end` must be called for one of kind CHECK."""
 
     kind: AttemptKind
     seconds: float = 0.0
@@ -202,7 +201,7 @@ class AttemptDecision:
 class Attempts:
     """Memory of login attempts, of bounded size.
 
-    `key` is random and of this process: passwords are kept as 8 octets of a keyed hash.
+    `key` is random for each process: a password is kept as 8 octets of a keyed hash.
     """
 
     def __init__(self, settings: AttemptSettings, key: bytes) -> None:
@@ -231,8 +230,8 @@ class Attempts:
     ) -> AttemptDecision:
         """Decide about an attempt, before anything is known about the account.
 
-        `client` is the address of the person, None when it is not known. Accounts that do not
-        exist are counted in the same way, so that an answer does not tell which ones do.
+        `client` is the address of the user, or None if it is not known. Accounts that do not exist
+        are counted in the same way, so that the answer does not reveal which ones exist.
         """
         mark = self._mark(account, password)
         network, is_limited = self._network(client)
@@ -256,8 +255,8 @@ class Attempts:
         for entry, rule, table, name in levels:
             entry.under_way[mark] = entry.under_way.get(mark, 0) + 1
             if entry.wrong_at(mark) is None:
-                # attempts of a network with several accounts do not wait for each other: an office
-                # comes in at the same time; how many are under way is bounded above
+                # attempts for several accounts from one network do not wait for each other: an
+                # office arrives at the same time; IN_FLIGHT bounds their number
                 distinct = len(entry.under_way) if entry is first else 1
                 entry.seen = reserve(entry.seen, now + wait, rule, distinct)
             if table is not None:
@@ -265,10 +264,10 @@ class Attempts:
         return AttemptDecision(AttemptKind.CHECK, wait, tuple(levels), account, network, mark)
 
     def end(self, decision: AttemptDecision, right: bool | None, now: float) -> None:
-        """Say how an attempt of kind CHECK ended: True right, False wrong, None without a result.
+        """Record how an attempt of kind CHECK ended: True right, False wrong, None no result.
 
-        Without a result means that the password could not be checked, or that it was right and
-        the account may not be used: neither counts.
+        There is no result if the password could not be checked, or if it was right but the account
+        may not be used: neither counts.
         """
         mark = decision.mark
         for entry, _, table, name in decision.levels:
@@ -294,7 +293,7 @@ class Attempts:
         return hashlib.blake2b(password, key=named.digest(), digest_size=PRINT).digest()
 
     def _network(self, client: ClientAddress | None) -> tuple[str, bool]:
-        """Return the name of the network, and whether there is a limit for all of its attempts."""
+        """Return the name of the network, and whether all of its attempts share a limit."""
         if client is None:
             return "unknown", False
         if isinstance(client, ipaddress.IPv6Address) and client.ipv4_mapped is not None:

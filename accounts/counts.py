@@ -1,4 +1,4 @@
-"""The metrics of accounts, besides those of its listeners."""
+"""Metrics of accounts, apart from those of its listeners."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LOOKUPS: Final = Counter(
 )
 STALE: Final = Counter(
     "gatepost_accounts_stale_lookups_total",
-    "Look-ups that the cache took part in, because the database was away",
+    "Look-ups answered with the help of the cache, because the database was away",
     ["map", "answer"],
 )
 LOGINS: Final = Counter(
@@ -22,17 +22,18 @@ LOGINS: Final = Counter(
     ["protocol", "result", "reason"],
 )
 UPGRADES: Final = Counter(
-    "gatepost_accounts_password_upgrades_total", "Stored passwords that were hashed anew at a login"
+    "gatepost_accounts_password_upgrades_total",
+    "Stored passwords that were replaced by a stronger hash at a login",
 )
 NOT_NOTED: Final = Counter(
     "gatepost_accounts_uses_not_noted_total",
-    "Logins whose time was not written, because too many waited for the database",
+    "Logins whose time was not recorded, because too many waited for the database",
 )
 DATABASE_UP: Final = Gauge(
-    "gatepost_accounts_database_up", "1 while the database answers", across="min"
+    "gatepost_accounts_database_up", "1 if the database answers, otherwise 0", across="min"
 )
 GENERATION: Final = Gauge(
-    "gatepost_accounts_generation", "Generation of the data that was seen last", across="min"
+    "gatepost_accounts_generation", "Latest generation of the data that was seen", across="min"
 )
 CACHE_ENTRIES: Final = Gauge(
     "gatepost_accounts_cache_entries", "Answers in the cache", across="sum"
@@ -46,15 +47,17 @@ ATTEMPTS_REMEMBERED: Final = Gauge(
     across="sum",
 )
 PASSWORDS_WAITING: Final = Gauge(
-    "gatepost_accounts_passwords_waiting", "Passwords that are checked or wait for it", across="sum"
+    "gatepost_accounts_passwords_waiting",
+    "Passwords that are being checked or wait to be checked",
+    across="sum",
 )
 
 
 class LookupCounts:
-    """`accounts.answers.Observer` that counts in the metrics."""
+    """Implementation of `accounts.answers.Observer` that updates the metrics."""
 
     def answered(self, table: str, answer: str, is_stale: bool) -> None:
-        """Count an answer of one map."""
+        """Count an answer from one map."""
         LOOKUPS.labels(table, answer).inc()
         if is_stale:
             STALE.labels(table, answer).inc()

@@ -1,4 +1,4 @@
-"""The section `[accounts.dovecot]` of gatepost.toml."""
+"""Settings of the section `[accounts.dovecot]`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, mo
 from gatepost.config import AT_START, SecretPath, Section
 
 MAX_SERVERS = 20
-"""Servers of Dovecot that are told to end sessions."""
+"""Maximum number of Dovecot servers that are told to end sessions."""
 
 
 def _parse_urls(value: Any) -> Any:
@@ -23,13 +23,13 @@ def _check_url(text: str) -> str:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
-        raise ValueError(f"{text!r} is no URL: {error}") from None
+        raise ValueError(f"{text!r} is not a URL: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise ValueError(f"{text!r} is no URL of doveadm: write http://HOST:PORT")
+        raise ValueError(f"{text!r} is not a URL of doveadm: write http://HOST:PORT")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("the key does not stand in the URL: use doveadm_key_file")
+        raise ValueError("the key must not be in the URL: use doveadm_key_file")
     if not (text.isascii() and text.isprintable()) or " " in text or parts.query or parts.fragment:
-        raise ValueError(f"{text!r} is no URL of doveadm: write http://HOST:PORT")
+        raise ValueError(f"{text!r} is not a URL of doveadm: write http://HOST:PORT")
     return text
 
 
@@ -41,24 +41,26 @@ _Urls: TypeAlias = Annotated[
 
 
 class DovecotSettings(Section):
-    """What Dovecot and this service need to know of each other."""
+    """Tokens and addresses for the connections between Dovecot and this service."""
 
     token_file: SecretPath | None = Field(
         default=None,
-        description="The token that Dovecot sends with each question over TCP, for "
-        "`dovecot_listen`. Needed unless the address is a unix socket or on loopback.",
+        description="File with the token that Dovecot sends with each request to "
+        "`dovecot_listen` over TCP. Required unless the address is a unix socket or "
+        "on loopback.",
     )
     doveadm_url: _Urls = Field(
         default=(),
         json_schema_extra=AT_START,
         max_length=MAX_SERVERS,
-        description="The HTTP API of doveadm, such as `http://dovecot:8080`, of each "
-        "server of Dovecot. Its sessions end when a mailbox loses a right or gets another "
-        "password. Empty: they go on.",
+        description="URLs of the doveadm HTTP API of all Dovecot servers, such as "
+        "`http://dovecot:8080`. When a mailbox loses a right or gets another "
+        "password, its sessions there are ended. If empty, they continue.",
     )
     doveadm_key_file: SecretPath | None = Field(
         default=None,
-        description="The key of that API (`doveadm_api_key`); read at each connection.",
+        description="File with the key of that API (`doveadm_api_key`); it is read for each "
+        "connection.",
     )
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""A coroutine that is begun at once: most look-ups never wait, and then need no task."""
+"""Coroutines that start at once: most look-ups never wait, and then they need no task."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ T = TypeVar("T")
 
 
 def begin(coroutine: Coroutine[Any, Any, T]) -> T | Awaitable[T]:
-    """Run a coroutine to its end, or to the first thing that it waits for.
+    """Run a coroutine until it ends or waits for the first time.
 
-    Returns its result, or what has to be awaited for it. It must not look at the current task
-    before it waits.
+    Returns its result, or an awaitable for it. The coroutine must not use the current task before
+    it waits.
     """
     try:
         waits_for = coroutine.send(None)
@@ -41,7 +41,7 @@ class _Rest(Generic[T]):
             except GeneratorExit:
                 coroutine.close()
                 raise
-            except BaseException as raised:  # a cancellation is passed on, too
+            except BaseException as raised:  # including a cancellation
                 error = raised
             try:
                 waits_for = coroutine.send(sent) if error is None else coroutine.throw(error)

@@ -1,7 +1,7 @@
-"""The servers that answer mail programs: a protocol, its bounds and its metrics.
+"""Servers that answer mail programs, each with its protocol, bounds and metrics.
 
-Each takes `answer(request)`, which returns the answer or something to await that does, and is
-started with sockets that listen (`gatepost.daemon.RequestServer`).
+Each calls `answer(request)`, which returns the answer or an awaitable for it. `start` takes
+listening sockets (`gatepost.daemon.RequestServer`).
 """
 
 from __future__ import annotations
@@ -28,24 +28,26 @@ from gatepost.metrics import Counter, Gauge
 _LABELS: Final = ["listener"]
 CONNECTIONS: Final = Gauge(
     "gatepost_accounts_connections",
-    "Connections of mail programs that are open",
+    "Open connections from mail programs",
     _LABELS,
     across="sum",
 )
 REFUSED: Final = Counter(
-    "gatepost_accounts_connections_refused_total", "Connections beyond the bound", _LABELS
+    "gatepost_accounts_connections_refused_total",
+    "Connections beyond the limit, refused",
+    _LABELS,
 )
 MADE_ROOM: Final = Counter(
     "gatepost_accounts_connections_made_room_total",
-    "Silent connections that were closed for others, at the bound",
+    "Idle connections closed to make room for new ones",
     _LABELS,
 )
 MALFORMED: Final = Counter(
-    "gatepost_accounts_malformed_total", "Requests that cannot be read", _LABELS
+    "gatepost_accounts_malformed_total", "Requests that could not be parsed", _LABELS
 )
 FAILED: Final = Counter(
     "gatepost_accounts_failed_total",
-    "Requests that got a temporary error, because answering failed or took too long",
+    "Requests answered with a temporary error, because the answer failed or took too long",
     _LABELS,
 )
 

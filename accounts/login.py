@@ -1,4 +1,4 @@
-"""All rules of a login: which mailbox is meant, which of its passwords match, and what is allowed.
+"""Rules of a login: which mailbox is meant, which of its passwords match, and what is allowed.
 
 `verify` is a generator, without a clock, a database or a thread. It yields
 
@@ -6,12 +6,12 @@
 * a `Wait`, and is sent None after that time;
 * a `PasswordCheck`, and is sent the `Checked` of `PasswordWorkers.check` or thrown `Busy`.
 
-It returns a `Login`. `accounts.login_driver` runs it in an event loop. Nothing here has a password
-in its representation.
+It returns a `Login`. `accounts.login_driver` runs it in an event loop. No `repr()` here contains a
+password.
 
 The order matters. A login that does not exist, one without a password and one with a wrong password
-take the same way and the same time. That an account is disabled is only said to somebody who knows
-its password.
+take the same steps and the same time. Only somebody who knows the password learns that an account
+is disabled.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from accounts.passwords import (
 )
 
 MAX_APP_PASSWORDS: Final = 50
-"""App passwords of a mailbox that are looked at; imported ones may be slow to check."""
+"""App passwords of a mailbox that are tried; imported ones may be slow to check."""
 
 
 class Protocol(StrEnum):
-    """The protocol somebody logs in with. `API` is the REST API and the pages."""
+    """Protocol of a login. `API` is the REST API and the web pages."""
 
     IMAP = "imap"
     POP3 = "pop3"
@@ -49,18 +49,19 @@ class Protocol(StrEnum):
 
 
 class LoginOutcome(StrEnum):
-    """How a login ended."""
+    """Outcome of a login."""
 
     OK = "ok"
     WRONG = "wrong"
     DISABLED = "disabled"
     """The password is right, and the login is not allowed: a permanent error."""
     TEMPORARY = "temporary"
-    """Nothing is known; the program should come again. Never tell it that a password is wrong."""
+    """The password could not be checked; the program should try again. Never tell it that the
+    password is wrong."""
 
 
 class Reason(StrEnum):
-    """Why, as an id for log, metrics and documentation."""
+    """Reason of an outcome, as an id for log, metrics and documentation."""
 
     OK = "ok"
     MALFORMED_LOGIN = "malformed-login"
@@ -92,7 +93,7 @@ class Wait:
 class PasswordCheck:
     """A request to check a password against stored ones; `login` is the address of the mailbox.
 
-    `stored` may be empty: the work is done all the same.
+    If `stored` is empty, the work is done all the same.
     """
 
     password: Password
@@ -119,7 +120,8 @@ class AppPasswordUsed:
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """An effect: hash the password anew, and store that if `stored` is still what is stored."""
+    """An effect: hash the password again, and store the hash if `stored` is still the stored
+    one."""
 
     mailbox: int
     stored: str = field(repr=False)
@@ -130,12 +132,12 @@ Effect: TypeAlias = LoggedIn | AppPasswordUsed | Upgrade
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """The result. `address` is the mailbox that was meant, or the address that was typed.
+    """Result of a login. `address` is the mailbox, or else the address that was typed.
 
     `address` is empty when the login was not an address: some people type their password there.
-    `row` is set when the outcome is OK. `app_password` is the name of the one that matched.
-    `seconds` is the time after which a `too-many-attempts` may come again. `problems` has a
-    sentence for each stored password that cannot be used.
+    `row` is set if the outcome is OK. `app_password` is the name of the app password that matched.
+    `seconds` is the time to wait after `too-many-attempts`. `problems` has a sentence for each
+    stored password that cannot be used.
     """
 
     outcome: LoginOutcome
@@ -172,9 +174,9 @@ def verify(
     settings: PasswordSettings,
     default_domain: str = "",
 ) -> Verification:
-    """Verify a login; `now` is in seconds since the epoch, `client` the address of the person.
+    """Verify a login; `now` is in seconds since the epoch, `client` is the address of the user.
 
-    A login without a domain is one in `default_domain`, when there is one.
+    A login without a domain is one in `default_domain`, unless that is empty.
     """
     try:
         secret = password if isinstance(password, Password) else Password(password)
@@ -187,7 +189,7 @@ def verify(
         found = yield from find_login_name(address, "login")
     except Unavailable:
         return Login(LoginOutcome.TEMPORARY, Reason.DATABASE, str(address))
-    # under the name of the mailbox: alias domains give nobody more attempts
+    # counted for the mailbox, so that alias domains allow no further attempts
     decision = attempts.decide(found.address, client, secret.forms[0], now)
     if decision.kind is AttemptKind.REPEATED:
         return Login(LoginOutcome.WRONG, Reason.REPEATED_PASSWORD, found.address)
@@ -216,7 +218,7 @@ def verify(
 
 
 def _candidates(row: LoginRow | None, protocol: Protocol, now: float) -> list[_Candidate]:
-    """Return the stored passwords of a mailbox, those that may be used here and now first."""
+    """Return the stored passwords of a mailbox; those that may be used here and now come first."""
     if row is None:
         return []
     candidates = [_Candidate(row.password)] if row.password is not None else []
@@ -286,7 +288,7 @@ def _refusal(found: ParsedLogin, row: LoginRow, protocol: Protocol) -> Reason | 
     if not row.enabled:
         return Reason.DISABLED
     if protocol is Protocol.SMTP:
-        # a mailbox that may send and not log in is one of a machine: it has no folders to read
+        # a mailbox that may send but not log in belongs to a machine, which reads no folders
         return None if row.may_send else Reason.MAY_NOT_SEND
     return None if row.may_login else Reason.MAY_NOT_LOGIN
 
@@ -294,5 +296,5 @@ def _refusal(found: ParsedLogin, row: LoginRow, protocol: Protocol) -> Reason | 
 def _is_old(stored: str, settings: PasswordSettings) -> bool:
     try:
         return needs_upgrade(stored, settings)
-    except StoredPasswordError:  # one that matched was read before
+    except StoredPasswordError:  # cannot happen: a hash that matched was parsed before
         return False

@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from accounts.login import Login, LoginStep, PasswordCheck, Verification, Wait
-from accounts.lookup.ask import Ask, AskAnswer, Unavailable
+from accounts.lookup.ask import Ask, RowAnswer, Unavailable
 from accounts.passwords import Busy, Checked, Password
 
-AskSource: TypeAlias = Callable[[tuple[Ask, ...]], Awaitable[tuple[AskAnswer, ...]]]
-"""Answers questions about rows, or raises `Unavailable`."""
+RowSource: TypeAlias = Callable[[tuple[Ask, ...]], Awaitable[tuple[RowAnswer, ...]]]
+"""Function that answers questions about rows, or raises `Unavailable`."""
 
 
 class PasswordChecker(Protocol):
-    """Checks passwords, as `PasswordWorkers` does."""
+    """Interface of `PasswordWorkers`."""
 
     async def check(self, password: Password, stored: Sequence[str], login: str) -> Checked:
         """Find the first stored password that the given one matches; raises `Busy`."""
@@ -23,14 +23,14 @@ class PasswordChecker(Protocol):
 
 async def authenticate(
     verification: Verification,
-    source: AskSource,
+    source: RowSource,
     workers: PasswordChecker,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Login:
-    """Run a verification to its end and return its result.
+    """Run a verification and return its result.
 
-    When the task is cancelled, because the client left, the attempt counts as one without a result.
-    The effects of the result are left to the caller.
+    If the task is cancelled because the client has gone, the attempt counts as one without a
+    result. The caller applies the effects of the result.
     """
     try:
         step = next(verification)
@@ -49,7 +49,7 @@ async def authenticate(
 
 async def _perform(
     step: LoginStep,
-    source: AskSource,
+    source: RowSource,
     workers: PasswordChecker,
     sleep: Callable[[float], Awaitable[None]],
 ) -> Any:

@@ -1,4 +1,4 @@
-"""Traces of a login in the log and the metrics, the same for all who ask for passwords."""
+"""Log line and metrics of a login, the same for every protocol."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ def note_login(
     client: ClientAddress | None,
     **facts: object,
 ) -> None:
-    """Count and log how a login ended.
+    """Count and log the outcome of a login.
 
-    What was typed as its name is not logged unless it is an address: some people type their
-    password there.
+    A login name is logged only if it is an address: some people type their password there.
     """
     LOGINS.labels(protocol, ended.outcome.value, ended.reason.value).inc()
     if ended.app_password is not None:

@@ -1,4 +1,4 @@
-"""Look-ups of Postfix, from the wire formats to `accounts.answers` and back."""
+"""Adapter between Postfix's look-up protocols and `accounts.answers`."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _NOT_FOUND = TableNotFound()
 
 
 class Maps:
-    """Answers look-ups by the rules in use, which `rules()` returns."""
+    """Look-ups by the rules in use, which `rules()` returns."""
 
     def __init__(self, rules: Callable[[], answers.Answers], log: FilteringBoundLogger) -> None:
         self._rules = rules
         self._warnings = RareWarnings(log, time.monotonic)
 
     def answer(self, event: TableLookup) -> TableAnswer | Awaitable[TableAnswer]:
-        """Return the answer, or something to await that does; raises nothing."""
+        """Return the answer, or an awaitable for it; raises nothing."""
         return begin(self._answer(event))
 
     async def _answer(self, event: TableLookup) -> TableAnswer:
         result = await self._rules().look_up(event.table, event.key)
-        if isinstance(result, answers.FoundText):
+        if isinstance(result, answers.MapFound):
             return TableFound(result.text)
-        if isinstance(result, answers.NothingFound):
+        if isinstance(result, answers.MapNotFound):
             return _NOT_FOUND
         self._warnings.warn(
             "temporary answer", map=event.table, key=event.key[:320], reason=result.reason

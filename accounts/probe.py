@@ -1,4 +1,4 @@
-"""The handshakes of `gatepost probe` with accounts. They leave no trace in the database."""
+"""Handshakes of `gatepost probe` with accounts. They leave no trace in the database."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _DICT = f"H4\t0\t0\t\tsieve\nLpriv/sieve/name/rules\t{_USER}\n".encode()
 
 
 def socketmap() -> Handshake:
-    """Look up a domain that nobody has (socketmap_table(5)): it has to be unknown.
+    """Look up a domain that does not exist (socketmap_table(5)), which must be unknown.
 
-    A temporary error is no good answer: the database is away, and nothing about it is known.
+    A temporary error is a failure: the database is away, and the cache cannot answer either.
     """
     buffer = Buffer()
     size = yield from buffer.until(b":", _SOCKETMAP, _MAX_DIGITS)
@@ -32,7 +32,7 @@ def socketmap() -> Handshake:
 
 
 def sasl() -> Handshake:
-    """Wait for the greeting of Dovecot's authentication protocol; no login is tried."""
+    """Wait for the greeting of Dovecot's authentication protocol, without a login."""
     buffer = Buffer()
     offered = []
     first = True
@@ -49,14 +49,14 @@ def sasl() -> Handshake:
         if len(offered) > 100:
             raise HandshakeError("a greeting without an end")
     if not offered:
-        raise HandshakeError("it offers no way to log in")
+        raise HandshakeError("it offers no mechanism")
     return Greeting("offers " + " ".join(offered))
 
 
 def dovecot() -> Handshake:
-    """Ask for a mailbox that nobody has, over HTTP as Dovecot does: it has to be unknown.
+    """Ask over HTTP, as Dovecot does, for a mailbox that does not exist.
 
-    Without a token, a server that wants one says so, and that it speaks is all that is known.
+    A server that requires a token refuses the probe, which shows that it answers, and no more.
     """
     buffer = Buffer()
     head = yield from buffer.until(b"\r\n\r\n", _HTTP)
@@ -74,12 +74,12 @@ def dovecot() -> Handshake:
         raise HandshakeError(f"it cannot answer: {said[:80]}")
     size = fields.get("content-length", "")
     if words[1] == "403" and size == "6" and (yield from buffer.take(6)) == b"token\n":
-        return Greeting("it answers, and wants a token")
-    raise HandshakeError(f"not the server that Dovecot asks: {status[:80]!r}")
+        return Greeting("it answers, and requires a token")
+    raise HandshakeError(f"not the server for Dovecot: {status[:80]!r}")
 
 
 def dict() -> Handshake:  # noqa: A001  # the name of the kind of server
-    """Look up the rules of a mailbox that nobody has, as Dovecot does: it has to be missing."""
+    """Look up the rules of a mailbox that does not exist, as Dovecot does."""
     buffer = Buffer()
     line = (yield from buffer.until(b"\n", _DICT)).decode("utf-8", "replace").rstrip("\n")
     if line[:1] == "F":

@@ -1,4 +1,4 @@
-"""Changes of mailboxes, after which the wrong passwords of before do not count any more."""
+"""Changes of mailboxes, after which earlier wrong passwords no longer count."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from accounts.traces.trace import AT_ONCE, Traces
 from gatepost.logs import get_logger
 
 WAIT: Final = 60.0
-"""Seconds after which a change is looked for that nobody was told of."""
+"""Seconds between looks for changes without a notification."""
 PAUSE: Final = 2.0
-"""Seconds after a database that is away was asked."""
+"""Seconds before a database that is away is asked again."""
 
 log = get_logger("accounts")
 
 
 class Renewals:
-    """Forgets wrong passwords of an account as soon as any process has changed it."""
+    """Watch that forgets the wrong passwords of an account as soon as any process has changed
+    it."""
 
     def __init__(self, traces: Traces, attempts: Callable[[], Attempts]) -> None:
         self._traces = traces
@@ -28,7 +29,7 @@ class Renewals:
         self._last: int | None = None
 
     async def run(self) -> None:
-        """Follow the changes, for ever."""
+        """Follow the changes forever."""
         generation = self._traces.generation
         while True:
             try:
@@ -36,12 +37,12 @@ class Renewals:
                 generation = await self._traces.wait_for_change(generation, WAIT)
             except DatastoreUnavailable:
                 await asyncio.sleep(PAUSE)
-            except Exception:  # a mistake of ours must not stop logins
-                log.exception("the changes of accounts could not be read")
+            except Exception:  # a bug must not stop logins
+                log.exception("cannot read the changes of accounts")
                 await asyncio.sleep(PAUSE)
 
     async def look(self) -> None:
-        """Read what was changed since the last look, and nothing at the first."""
+        """Read the changes since the last look; the first look reads none."""
         last = self._last
         if last is None:
             self._last = await self._traces.last_change()

@@ -1,4 +1,4 @@
-"""Accounts as a daemon: its database, its rules, its listeners and its housekeeping."""
+"""Process of accounts: its database, rules, listeners and housekeeping."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from accounts.settings import AccountsSettings
 from accounts.smtp_logins import SmtpLogins
 from accounts.snapshots.access import TokenError, Tokens
 from accounts.sources.cache import CacheLimits, StaleCache
-from accounts.sources.choice import Connecting, make_source
+from accounts.sources.choice import StartedSource, make_source
 from accounts.sources.source import Source
 from accounts.srs_secrets import sender_rewriting
 from accounts.store.errors import DatastoreError
@@ -54,9 +54,9 @@ if TYPE_CHECKING:
     from accounts.store.database import Database
 
 COUNT_INTERVAL: Final = 1.0
-"""Seconds between two updates of the metrics that are not counted as they happen."""
+"""Seconds between two updates of the metrics that are not updated by events."""
 FLUSH_TIME: Final = 5.0
-"""Seconds that the last uses of logins may take to be written at the end."""
+"""Seconds that writing the last uses of logins may take at the end."""
 
 log = get_logger("accounts")
 
@@ -64,8 +64,8 @@ log = get_logger("accounts")
 def serve(load: Load[AccountsSettings], config: Path | None) -> int:
     """Run accounts until SIGTERM; returns the exit status.
 
-    `load` reads the configuration again each time; `config` is its file, which is watched and need
-    not exist. Raises `ConfigError` and `StartError`.
+    `load` reads the configuration again at each call. `config` is its file, which is watched and
+    need not exist. Raises `ConfigError` and `StartError`.
     """
     with (
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
@@ -92,10 +92,10 @@ async def _serve(started: Started[AccountsSettings]) -> int:
 
 
 def _open(settings: AccountsSettings) -> tuple[Database | None, Traces]:
-    """Return the datastore, if anything needs all of it, and the traces; raises `StartError`.
+    """Return the datastore, if it is needed, and the traces; raises `StartError`.
 
-    SQLAlchemy takes a quarter of the memory of a service that has it: one with SQLite, and without
-    the API, snapshots and Dovecot, does without.
+    SQLAlchemy takes a quarter of the memory of the service. With SQLite, and without the API,
+    snapshots and Dovecot, the service does not load it.
     """
     path = settings.database.path
     needs = (
@@ -114,7 +114,7 @@ def _open(settings: AccountsSettings) -> tuple[Database | None, Traces]:
 
 
 class _InUse:
-    """Objects made from a configuration: `accounts.smtp_logins.LoginRules`, and the bounds."""
+    """Objects made from a configuration: `accounts.login_rules.LoginRules`, and the bounds."""
 
     def __init__(
         self,
@@ -148,9 +148,10 @@ class _InUse:
 
 
 class _Build:
-    """Makes what a configuration says; it keeps attempts and threads that it says nothing new of.
+    """Builder of the objects of a configuration. It keeps attempts and threads if their settings
+    stay.
 
-    Threads that are replaced finish what they were given, and end.
+    Threads that are replaced finish their work and end.
     """
 
     def __init__(self, source: Source, cache: StaleCache) -> None:
@@ -196,14 +197,14 @@ class _Build:
 
 
 class _Service:
-    """The servers with their database, in the form that `gatepost.daemon.run_single` expects."""
+    """Servers with their database, in the form that `gatepost.daemon.run_single` expects."""
 
     def __init__(
         self,
         started: Started[AccountsSettings],
         current: Current[_InUse],
         traces: Traces,
-        source: Connecting,
+        source: StartedSource,
         vitals: AccountsVitals,
         database: Database | None,
     ) -> None:
@@ -227,7 +228,7 @@ class _Service:
             "mailboxes_listen": tcp_table_server("mailboxes", maps.answer, lookup_bounds),
             "aliases_listen": tcp_table_server("aliases", maps.answer, lookup_bounds),
         }
-        # below, since their libraries take memory that a service without them does not need
+        # imported here, because their libraries take memory that other services do not need
         if database is not None and self._settings.http_listen:
             from accounts.api import api_server
 
@@ -277,7 +278,7 @@ class _Service:
         return [task for server in self._servers.values() for task in server.tasks]
 
     def housekeeping(self) -> Sequence[Coroutine[Any, Any, None]]:
-        """Watch the database and the changes, write the use of logins, and count."""
+        """Watch the database and its changes, write the uses of logins, and update metrics."""
         always = (self._vitals.run(), self._uses.run(), self._renewals.run(), self._count())
         return always if self._sessions is None else (*always, *self._sessions.housekeeping())
 
@@ -286,12 +287,12 @@ class _Service:
         await asyncio.gather(*(server.drain(grace) for server in self._servers.values()))
 
     async def close(self) -> None:
-        """Write what is left of the use of logins, and let go of the database."""
+        """Write the remaining uses of logins, and close the database."""
         try:
             async with asyncio.timeout(FLUSH_TIME):
                 await self._uses.flush()
         except (DatastoreError, TimeoutError) as error:
-            log.warning("the last use of logins was not written", error=str(error))
+            log.warning("the last uses of logins were not written", error=str(error))
         self._current.value.workers.close()
         await self._source.close()
         await self._traces.close()

@@ -1,4 +1,4 @@
-"""The section `[accounts]` of gatepost.toml.
+"""Settings of the section `[accounts]`.
 
 It is read without the libraries of the extra `accounts`, which the other daemons and their commands
 do not need.
@@ -25,6 +25,7 @@ from accounts.store.settings import DatabaseSettings
 from gatepost.config import (
     DrainGrace,
     Duration,
+    GroundSettings,
     IdleTimeout,
     MaxConnections,
     MetricsAddress,
@@ -38,7 +39,7 @@ from gatepost.listen import Inet, SocketAddress, Unix
 
 
 class AccountsSettings(ServerSettings):
-    """The service that knows domains, mailboxes and aliases."""
+    """The service for domains, mailboxes and aliases."""
 
     listen: ServedAddresses = Field(
         default=(Inet("127.0.0.1", 10030),),
@@ -48,48 +49,48 @@ class AccountsSettings(ServerSettings):
     sasl_listen: MoreAddresses = Field(
         default=(Inet("127.0.0.1", 12345),),
         description="The addresses or sockets for the logins of Postfix: name one in "
-        "`smtpd_sasl_path`. Passwords come here in the clear: serve it on this host, or in a "
-        "network that nobody else can listen to.",
+        "`smtpd_sasl_path`. Passwords arrive in clear text: use a socket, loopback, "
+        "or a network that nobody else can listen to.",
     )
     domains_listen: MoreAddresses = Field(
         default=(Inet("127.0.0.1", 40571),),
-        description="The addresses for the map `domains` as Postfix's `tcp:` asks it.",
+        description="The addresses that serve the map `domains` to Postfix's `tcp:`.",
     )
     mailboxes_listen: MoreAddresses = Field(
         default=(Inet("127.0.0.1", 40572),),
-        description="The addresses for the map `mailboxes` as Postfix's `tcp:` asks it.",
+        description="The addresses that serve the map `mailboxes` to Postfix's `tcp:`.",
     )
     aliases_listen: MoreAddresses = Field(
         default=(Inet("127.0.0.1", 40573),),
-        description="The addresses for the map `aliases` as Postfix's `tcp:` asks it.",
+        description="The addresses that serve the map `aliases` to Postfix's `tcp:`.",
     )
     http_listen: MoreAddresses = Field(
         default=(),
         description="The addresses or sockets of the REST API, such as `inet:8080@127.0.0.1`. "
-        "Passwords and tokens come here in the clear: serve it on this host, behind a proxy with "
-        "TLS.",
+        "Passwords and tokens arrive in clear text: serve it on this host, behind a "
+        "proxy with TLS.",
     )
     snapshot_listen: MoreAddresses = Field(
         default=(),
         description="The addresses or sockets where the other daemons fetch data, such as "
-        "`unix:/run/gatepost-accounts/snapshots`. Over TCP they need a token, and everything comes "
-        "in the clear: serve it on this host, or behind a proxy with TLS.",
+        "`unix:/run/gatepost-accounts/snapshots`. Over TCP they need a token, and everything is "
+        "sent in clear text: serve it on this host, or behind a proxy with TLS.",
     )
     dovecot_listen: MoreAddresses = Field(
         default=(),
-        description="The addresses or sockets where Dovecot asks for passwords and mailboxes over "
-        "HTTP, such as `inet:8081`. Passwords come here in the clear: serve it in a network that "
-        "nobody else can listen to.",
+        description="The addresses or sockets where Dovecot asks for passwords and mailboxes "
+        "over HTTP, such as `inet:8081`. Passwords arrive in clear text: serve it in "
+        "a network that nobody else can listen to.",
     )
     dict_listen: MoreAddresses = Field(
         default=(),
-        description="The unix sockets where Dovecot asks for the rules of a mailbox, as a "
-        "dictionary.",
+        description="The unix sockets of the dictionary from which Dovecot reads the rules of a "
+        "mailbox.",
     )
     socket_mode: SocketMode = Field(
         default=0o660,
-        description="File mode of a unix socket. A client that can connect can look up every "
-        "address, and try passwords.",
+        description="File mode of a unix socket. Every client that can connect can look up "
+        "addresses and try passwords.",
     )
     user: RunAs = Field(
         default=None,
@@ -99,8 +100,9 @@ class AccountsSettings(ServerSettings):
     metrics_listen: MetricsAddress = Inet("127.0.0.1", 9103)
     max_connections: MaxConnections = Field(
         default=5000,
-        description="Connections open at once, for each protocol. A connection beyond this takes "
-        "the place of one that has been silent for longest; Postfix reconnects when it needs to.",
+        description="Maximum number of open connections for each protocol. A further connection "
+        "replaces the one that has been idle for longest; Postfix reconnects when it "
+        "needs to.",
     )
     idle_timeout: IdleTimeout = Field(
         default=300.0,
@@ -109,81 +111,82 @@ class AccountsSettings(ServerSettings):
     )
     sasl_idle_timeout: IdleTimeout = Field(
         default=3600.0,
-        description="A connection for logins is closed after this time without a request. An smtpd "
-        "process keeps its connection for life.",
+        description="A connection for logins is closed after this time without a request. An "
+        "smtpd process keeps its connection as long as it runs.",
     )
     request_timeout: Duration = Field(
         default=10.0,
         gt=0,
         le=100,
-        description="How long one request may take to arrive completely, and its answer to be "
-        "read; then the connection is closed.",
+        description="Time limit for one request to arrive completely, and for the client to read "
+        "the answer; then the connection is closed.",
     )
     lookup_timeout: Duration = Field(
         default=20.0,
         gt=0,
         le=90,
-        description="Time limit for one look-up; then it is a temporary error. Postfix waits for "
-        "100 s.",
+        description="Time limit for one look-up; after it, the answer is a temporary error. "
+        "Postfix waits 100 s.",
     )
     login_timeout: Duration = Field(
         default=8.0,
         gt=0,
         le=9.5,
-        description="Time limit for one login; then it is a temporary error. Postfix waits 10 s.",
+        description="Time limit for one login; after it, the answer is a temporary error. "
+        "Postfix waits 10 s.",
     )
     drain_grace: DrainGrace = Field(
         default=15.0,
-        description="How long requests in progress may take to finish when the service is stopped.",
+        description="How long requests in progress may take to finish when the service stops.",
     )
     recipient_delimiter: str = Field(
         default="+",
         max_length=8,
         pattern="^[!-~]*$",
         description="The characters that begin the extension of an address, as in Postfix's "
-        "`recipient_delimiter`; empty for no extensions.",
+        "`recipient_delimiter`. If empty, there are no extensions.",
     )
     default_domain: str = Field(
         default="",
         max_length=253,
-        description="The domain of a login that is written without one.",
+        description="The domain of logins without one.",
     )
     database: DatabaseSettings = Field(
-        default_factory=DatabaseSettings, description="Where the data are."
+        default_factory=DatabaseSettings, description="The database."
     )
     cache: CacheSettings = Field(
         default_factory=CacheSettings,
-        description="Answers that are kept for the time that the database is away.",
+        description="Cached answers for the time while the database is away.",
     )
     passwords: PasswordSettings = Field(
         default_factory=PasswordSettings,
-        description="How new passwords are stored, and which are taken.",
+        description="Rules for new passwords, and how they are stored.",
     )
     api: ApiSettings = Field(
         default_factory=ApiSettings,
-        description="The service that the commands ask on a host without a file of the database.",
+        description="The API that the commands use on a host without the database file.",
     )
     srs: SrsSettings = Field(
         default_factory=SrsSettings, description="Bounce addresses for forwarded mail."
     )
     http: HttpSettings = Field(
-        default_factory=HttpSettings, description="How much of the API anybody may use at a time."
+        default_factory=HttpSettings, description="Limits on requests to the API."
     )
     snapshots: SnapshotSettings = Field(
         default_factory=SnapshotSettings,
-        description="The tokens of the daemons that fetch data.",
+        description="Tokens of the daemons that fetch data.",
     )
     dovecot: DovecotSettings = Field(
         default_factory=DovecotSettings,
-        description="What Dovecot and this service need to know of each other.",
+        description="Tokens and addresses for the connections between Dovecot and this service.",
     )
     attempts: AttemptSettings = Field(
         default_factory=AttemptSettings,
-        description="How wrong passwords slow down further attempts.",
+        description="Delays after wrong passwords.",
     )
     autoconfig: AutoconfigSettings = Field(
         default_factory=AutoconfigSettings,
-        description="The servers that mail programs are told.",
+        description="The servers that autoconfig announces to mail programs.",
     )
 
     @property
@@ -194,7 +197,7 @@ class AccountsSettings(ServerSettings):
 
     @property
     def all_connections(self) -> int:
-        """Return the connections of all protocols together."""
+        """Return the maximum number of connections of all protocols together."""
         return self.max_connections * sum(1 for addresses in self.served.values() if addresses)
 
     @model_validator(mode="after")
@@ -203,7 +206,7 @@ class AccountsSettings(ServerSettings):
         if not (has_token or self.snapshots.keys_token_file is not None):
             for address in self.snapshot_listen:
                 if isinstance(address, Inet):
-                    raise ValueError(  # noqa: TRY004  # a value, as the loader reports it
+                    raise ValueError(  # noqa: TRY004 # the loader reports a ValueError
                         f"snapshot_listen {address} needs snapshots.token_file or "
                         "snapshots.keys_token_file"
                     )
@@ -219,13 +222,13 @@ class AccountsSettings(ServerSettings):
         for address in self.dovecot_listen:
             if self.dovecot.token_file is None and not _is_local(address):
                 raise ValueError(
-                    f"{address} of dovecot_listen is open to other hosts: set token_file in "
-                    "[accounts.dovecot]"
+                    f"{address} of dovecot_listen can be reached from other hosts: set token_file "
+                    "in [accounts.dovecot]"
                 )
         for address in self.dict_listen:
             if not isinstance(address, Unix):
-                raise ValueError(  # noqa: TRY004  # a value, as the loader reports it
-                    "dict_listen is served on unix sockets alone: write unix:/PATH"
+                raise ValueError(  # noqa: TRY004 # the loader reports a ValueError
+                    "dict_listen takes only unix sockets: write unix:/PATH"
                 )
         return self
 
@@ -238,3 +241,12 @@ def _is_local(address: SocketAddress) -> bool:
         return ipaddress.ip_address(address.host).is_loopback
     except ValueError:
         return False
+
+
+class AccountsFile(GroundSettings):
+    """The part of gatepost.toml that accounts reads: the common settings and `[accounts]`."""
+
+    accounts: AccountsSettings = Field(
+        default_factory=AccountsSettings,
+        description="The service for domains, mailboxes and aliases.",
+    )

@@ -1,19 +1,17 @@
-"""Logins that Postfix asks about, from the wire format to `accounts.login` and back."""
+"""Adapter between Postfix's SASL requests and `accounts.login`."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
-from accounts import login, login_driver
-from accounts.answers import Answers
-from accounts.attempts import Attempts
+from accounts import login
 from accounts.login import LoginOutcome, Reason
 from accounts.login_log import note_login
-from accounts.passwords import BadPassword, Password, PasswordWorkers
+from accounts.login_rules import LoginRules, verify_login
+from accounts.passwords import BadPassword, Password
 from accounts.protocols.dovecot_auth import (
     Accepted,
     AuthRequest,
@@ -22,22 +20,12 @@ from accounts.protocols.dovecot_auth import (
     Denied,
     Verdict,
 )
-from accounts.settings import AccountsSettings
-
-
-class LoginRules(Protocol):
-    """Objects that a login is verified with."""
-
-    settings: AccountsSettings
-    answers: Answers
-    attempts: Attempts
-    workers: PasswordWorkers
 
 
 class SmtpLogins:
-    """Verifies logins with the rules in use, and says how each ended in log and metrics.
+    """Verifier of logins by the rules in use, with log and metrics.
 
-    `succeeded` is called with each login that was right, to write its effects.
+    `succeeded` is called with each successful login, to write its effects.
     """
 
     def __init__(
@@ -52,26 +40,14 @@ class SmtpLogins:
 
     async def answer(self, event: AuthRequest) -> Verdict:
         """Return the verdict on a login; an exception is a temporary error."""
-        rules = self._rules()
         try:
             password = Password(event.password)
         except BadPassword:
             ended = login.Login(LoginOutcome.WRONG, Reason.MALFORMED_PASSWORD)
             self._note(event, ended)
             return Denied()
-        ended = await login_driver.authenticate(
-            login.verify(
-                event.login,
-                password,
-                login.Protocol.SMTP,
-                event.client,
-                time.time(),
-                attempts=rules.attempts,
-                settings=rules.settings.passwords,
-                default_domain=rules.settings.default_domain,
-            ),
-            rules.answers.ask,
-            rules.workers,
+        ended = await verify_login(
+            self._rules(), event.login, password, login.Protocol.SMTP, event.client
         )
         self._note(event, ended)
         if ended.outcome is LoginOutcome.OK:
@@ -93,4 +69,4 @@ _SAID: Final[dict[Reason, tuple[str, Code]]] = {
     Reason.APP_PASSWORD_PROTOCOL: ("this password is not for sending", Code.NOT_AUTHORIZED),
     Reason.APP_PASSWORD_EXPIRED: ("this password has expired", Code.EXPIRED),
 }
-"""What a client is told that knows the password."""
+"""Replies to a client that knows the password."""

@@ -1,4 +1,4 @@
-"""The server of snapshots in the daemon."""
+"""Server of snapshots in the daemon."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from accounts.lookup.terms import LookupTerms
 from accounts.settings import AccountsSettings
 from accounts.snapshots.access import Tokens
 from accounts.snapshots.application import SnapshotApplication
-from accounts.snapshots.contents import Outside
+from accounts.snapshots.contents import SnapshotInputs
 from accounts.snapshots.shelf import SnapshotShelf
 from accounts.store.database import Database
 from accounts.store.seal import SecretSeal
@@ -22,7 +22,7 @@ BOUNDS = HttpBounds(request_timeout=15.0, idle_timeout=60.0, max_connections=300
 
 
 class SnapshotRules(Protocol):
-    """The part of the configuration in use that snapshots are made from."""
+    """The part of the configuration that snapshots depend on."""
 
     settings: AccountsSettings
     seal: SecretSeal
@@ -30,7 +30,7 @@ class SnapshotRules(Protocol):
 
 
 class SnapshotServer:
-    """The server, in the form that the service expects."""
+    """Server of snapshots, in the form that the service expects."""
 
     def __init__(self, application: SnapshotApplication) -> None:
         self._application = application
@@ -46,18 +46,18 @@ class SnapshotServer:
         return self._server.tasks
 
     async def drain(self, grace: float) -> None:
-        """Answer whoever waits, and accept nothing new."""
+        """Answer the waiting requests, and accept no new ones."""
         self._application.end()
         await self._server.drain(grace)
 
 
 def snapshot_server(database: Database, rules: Callable[[], SnapshotRules]) -> SnapshotServer:
-    """Return the server, which is not started yet; called in the event loop."""
+    """Return the server, not yet started. Call this in the event loop."""
 
-    def outside() -> Outside:
+    def inputs() -> SnapshotInputs:
         in_use = rules()
         terms = LookupTerms(int(time.time()), in_use.settings.recipient_delimiter)
-        return Outside(terms, in_use.seal)
+        return SnapshotInputs(terms, in_use.seal)
 
-    shelf = SnapshotShelf(database, outside)
+    shelf = SnapshotShelf(database, inputs)
     return SnapshotServer(SnapshotApplication(shelf, lambda: rules().tokens))

@@ -1,4 +1,4 @@
-"""The secrets of `[accounts.srs]`, from their file."""
+"""Secrets of `[accounts.srs]`, read from their file."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from accounts.srs_settings import DAY, SrsSettings
 from gatepost.errors import StartError
 
 MIN_SECRET: Final = 16
-"""Characters of a secret; a shorter one could be guessed from the hashes that it makes."""
+"""Minimum length of a secret in characters; a shorter one could be guessed from its hashes."""
 MAX_SECRETS: Final = 16
 
 
 def sender_rewriting(settings: SrsSettings) -> SenderRewriting | None:
-    """Return the rewriting that the settings describe, None for none; raises `StartError`."""
+    """Return the rewriting that the settings describe, or None; raises `StartError`."""
     file = settings.secret_file
     if file is None:
         return None
@@ -25,7 +25,7 @@ def sender_rewriting(settings: SrsSettings) -> SenderRewriting | None:
     secrets = [line.strip().encode() for line in lines if line.strip()]
     if not 0 < len(secrets) <= MAX_SECRETS or min(map(len, secrets)) < MIN_SECRET:
         raise StartError(
-            f"accounts.srs.secret_file: {file} has to have 1 to {MAX_SECRETS} lines of at least "
+            f"accounts.srs.secret_file: {file} must have 1 to {MAX_SECRETS} lines of at least "
             f"{MIN_SECRET} characters: `openssl rand -base64 32` makes such a line"
         )
     return SenderRewriting(settings.domain, secrets, int(settings.max_age // DAY))

@@ -1,4 +1,4 @@
-"""The section `[accounts.srs]` of gatepost.toml."""
+"""Settings of the section `[accounts.srs]`."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ DAY: Final = 86400.0
 
 
 class SrsSettings(Section):
-    """How the map `srs` rewrites the sender of mail that is forwarded to another site."""
+    """Rewriting of the sender of mail that is forwarded to another site, by the map `srs`."""
 
     domain: str = Field(
         default="",
         max_length=253,
-        description="The domain of the bounce addresses: one of yours, whose SPF record names this "
-        "server and whose MX it is. It need not have mailboxes. Empty: senders are not rewritten.",
+        description="The domain of the bounce addresses. It is one of yours: its SPF record and "
+        "its MX name this server. It need not have mailboxes. If empty, senders are "
+        "not rewritten.",
     )
     secret_file: SecretPath | None = Field(
         default=None,
-        description="The secret that bounce addresses are signed with: a line of at least 16 "
-        "characters, as `openssl rand -base64 32` writes it. Further lines are older secrets, "
-        "which are still believed.",
+        description="File with the secret that signs bounce addresses: a line of at least 16 "
+        "characters, as `openssl rand -base64 32` prints it. Further lines are older "
+        "secrets, which are still accepted.",
     )
     max_age: Duration = Field(
         default=21 * DAY,
         ge=DAY,
         le=1000 * DAY,
-        description="How long a bounce to such an address is taken, in whole days.",
+        description="How long bounces to such an address are accepted, in whole days.",
     )
 
     @field_validator("domain")
@@ -45,5 +46,5 @@ class SrsSettings(Section):
     @model_validator(mode="after")
     def _check_both(self) -> Self:
         if bool(self.domain) != (self.secret_file is not None):
-            raise ValueError("set domain and secret_file, or neither of them")
+            raise ValueError("set both domain and secret_file, or neither")
         return self

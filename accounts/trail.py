@@ -1,4 +1,4 @@
-"""The changes of the audit log, as any process or command made them, in their order."""
+"""Changes in the audit log, by all processes and commands, in their order."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from accounts.store.database import Database
 from accounts.store.transaction import IS_REFUSAL
 
 AT_ONCE: Final = 1000
-"""Entries of the audit log that are read at once."""
+"""Maximum number of entries of the audit log that are read at once."""
 
 _TABLE: Final = schema.audit
 
 
 class TrailEntry(NamedTuple):
-    """A change that was kept: `details` are those of the audit log, `at` is in seconds."""
+    """A change in the audit log; `at` is in seconds since the epoch."""
 
     id: int
     at: int
@@ -30,7 +30,7 @@ class TrailEntry(NamedTuple):
 
 
 class Read(NamedTuple):
-    """Changes that were not read before; `rewound`: a backup has taken the place of the data."""
+    """New changes. `rewound`: the log is another one, because a backup was restored."""
 
     changes: Sequence[TrailEntry]
     rewound: bool = False
@@ -48,9 +48,9 @@ class _Mark(NamedTuple):
 
 
 class Trail:
-    """Reads the changes of some actions, each once.
+    """Reader of the changes by some actions, each once.
 
-    It begins with those of the last `replay` seconds, and with none of before when that is 0.
+    It begins with the changes of the last `replay` seconds; with 0, it begins with the next change.
     Changes are written one after another (`accounts.store.transaction.begin`), so that none can
     come later with a lower id. Refusals have no such order, and are left out.
     """
@@ -70,7 +70,7 @@ class Trail:
         self._mark: _Mark | None = None
 
     async def read(self) -> Read:
-        """Return the next changes, at most `AT_ONCE`, none at the end; raises `Unavailable`."""
+        """Return the next changes, at most `AT_ONCE`; raises `DatastoreUnavailable`."""
         mark = self._mark
         if mark is None:
             since = int(self._clock() - self._replay) if self._replay else None

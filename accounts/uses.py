@@ -1,7 +1,7 @@
-"""Traces of logins in the database: their times, and better hashes of old passwords.
+"""Uses of logins, written to the database: their times, and stronger hashes of old passwords.
 
-A login is answered before any of it is written. Uses are written together, once a second; while the
-database is away they wait, and the latest of each mailbox counts.
+A login is answered before its use is written. Uses are written together, once a second. While the
+database is away they wait, and only the latest of each mailbox is kept.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ V = TypeVar("V")
 PAUSE: Final = 1.0
 """Seconds between two writes."""
 PAUSE_AWAY: Final = 5.0
-"""Seconds after a write that failed, because the database is away."""
+"""Seconds between two writes while the database is away."""
 MAX_WAITING: Final = 10_000
-"""Mailboxes, app passwords and new hashes that may wait, of each so many."""
+"""Maximum number of mailboxes, of app passwords and of new hashes that wait."""
 MAX_UPGRADES: Final = 100
-"""Passwords that may wait for their new hash; the next login of the others does it."""
+"""Maximum number of passwords that wait for a new hash; others get theirs at the next login."""
 
 log = get_logger("accounts")
 
 
 class Uses:
-    """Collects the effects of logins; `run()` writes them, and `flush()` at the end."""
+    """Collector of the effects of logins. `run()` writes them, and `flush()` does so at the end."""
 
     def __init__(self, traces: Traces, workers: Callable[[], PasswordWorkers]) -> None:
         self._traces = traces
@@ -45,7 +45,7 @@ class Uses:
         self._hashed: OrderedDict[str, tuple[str, str]] = OrderedDict()
 
     def add(self, login: Login, password: Password) -> None:
-        """Take the effects of a login that was right."""
+        """Take the effects of a successful login."""
         for effect in login.effects:
             match effect:
                 case LoggedIn(at=at):
@@ -58,18 +58,18 @@ class Uses:
                     pass
 
     async def run(self) -> None:
-        """Write, for ever."""
+        """Write forever."""
         while True:
             await asyncio.sleep(PAUSE)
             try:
                 await self.flush()
             except DatastoreUnavailable:
                 await asyncio.sleep(PAUSE_AWAY)
-            except Exception:  # a mistake of ours must not stop logins
-                log.exception("the use of logins could not be written")
+            except Exception:  # a bug must not stop logins
+                log.exception("cannot write the uses of logins")
 
     async def flush(self) -> None:
-        """Write what waits; raises `DatastoreUnavailable`, and then it still waits."""
+        """Write the waiting effects; they still wait after `DatastoreUnavailable`."""
         await self._hash()
         if not (self._logins or self._app_passwords or self._hashed):
             return
@@ -82,14 +82,14 @@ class Uses:
         except (
             DatastoreUnavailable,
             asyncio.CancelledError,
-        ):  # at the end, `flush` is called once more
+        ):  # `flush` is called again at the end
             self._logins = OrderedDict({**logins, **self._logins})
             self._app_passwords = OrderedDict({**used, **self._app_passwords})
             self._hashed = OrderedDict({**hashed, **self._hashed})
             raise
         for address in upgraded:
             UPGRADES.inc()
-            log.info("password hashed anew", address=address)
+            log.info("password hashed again", address=address)
 
     async def _hash(self) -> None:
         while self._old:
@@ -97,7 +97,7 @@ class Uses:
             try:
                 after = await self._workers().hash(password)
             except (Busy, Invalid):
-                continue  # the next login does it
+                continue  # the next login tries again
             _put(self._hashed, address, (stored, after))
 
 

@@ -1,4 +1,4 @@
-"""The state of the database as look-ups find it, for metrics, probes and the log."""
+"""State of the database as look-ups see it, for metrics, probes and the log."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ log = get_logger("accounts")
 
 
 class AccountsVitals:
-    """Asks the database once a second whether it answers.
+    """Watch that asks the database once a second whether it answers.
 
-    `keep`: seconds for which the cache serves what it has. `tells`: log that the database is away,
-    and back, which the source of PostgreSQL does itself. `failing` says in a line why the service
-    cannot do its work, `limping` how it does it without the database; both None while all is well.
+    `keep`: seconds for which the cache may answer. `tells`: log when the database goes away and
+    comes back; the source for PostgreSQL does that itself. `failing` says in one line why the
+    service cannot work, `limping` how it works without the database; both return None if all is
+    well.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class AccountsVitals:
         self._tells = tells
         self._clock = clock
         self._away_since: float | None = None
-        self._reason = "it was not asked yet"
+        self._reason = "it has not been asked yet"
         self._is_known = False
 
     def add_probes(self, probes: Probes) -> None:
@@ -53,32 +54,32 @@ class AccountsVitals:
         probes.remark("database", self.limping)
 
     def failing(self) -> str | None:
-        """Return why nothing can be answered: the database is away and so is the cache."""
+        """Return why nothing can be answered: the database is away and the cache has expired."""
         if not self._is_known:
             return self._reason
         if self._away_since is None:
             return None
         if self._serves_from_cache(self._away_since):
             return None
-        return f"away for {self._seconds(self._away_since)} s, nothing is known: {self._reason}"
+        return f"away for {self._seconds(self._away_since)} s, cache expired: {self._reason}"
 
     def limping(self) -> str | None:
-        """Return that known answers come from the cache, while they do."""
+        """Return a remark while answers come from the cache."""
         since = self._away_since
         if since is None or not self._serves_from_cache(since):
             return None
         return (
-            f"away for {self._seconds(since)} s, known answers come from the cache, logins and "
-            f"unknown ones are temporary errors: {self._reason}"
+            f"away for {self._seconds(since)} s; known answers come from the cache, everything "
+            f"else is a temporary error: {self._reason}"
         )
 
     async def run(self) -> None:
-        """Look, for ever."""
+        """Ask forever."""
         while True:
             try:
                 await self.look()
-            except Exception:  # a mistake of ours must not stop the service
-                log.exception("the state of the database could not be found out")
+            except Exception:  # a bug must not stop the service
+                log.exception("cannot determine the state of the database")
             await asyncio.sleep(INTERVAL)
 
     async def look(self) -> None:

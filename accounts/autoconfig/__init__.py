@@ -1,5 +1,5 @@
-"""Documents from which mail programs learn the servers of a domain, so that address and password
-are enough.
+"""Documents that tell mail programs the servers of a domain, so that users only enter their address
+and password.
 
 `thunderbird`, `outlook` and `apple` write one form each, from `[accounts.autoconfig]`. They know no
 database: no document says whether an address exists.

@@ -1,4 +1,4 @@
-"""The profile that sets up mail on devices of Apple: a property list of type Configuration.
+"""Profile that sets up mail on Apple's devices: a property list of type Configuration.
 
 The keys are those of Apple's "Device Management", payloads TopLevel and com.apple.mail.managed.
 """
@@ -18,10 +18,10 @@ _SPACE = uuid.UUID("b0a4a8c2-5f7e-5b0e-9c58-0a6c6f1f7d10")
 
 
 def profile(settings: AutoconfigSettings, domain: str, address: str = "") -> bytes:
-    """Return the profile for an address of a domain, not signed.
+    """Return the unsigned profile for an address of a domain.
 
-    Without an address it is one for the whole domain: the device asks for the address. The same
-    address has the same identifiers each time, so that a second profile replaces the first.
+    Without an address, the profile is for the whole domain, and the device asks for the address. An
+    address always has the same identifiers, so that a second profile replaces the first.
     """
     name = settings.name or domain
     subject = address or domain

@@ -9,9 +9,9 @@ DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
 def element(name: str, content: str | Iterable[str] = "", **attributes: str) -> str:
-    """Return an element: `content` is text, which is escaped, or elements of this function.
+    """Return an element; `content` is text, which is escaped, or elements made by this function.
 
-    A name in `attributes` may end in ``_``, which is left out.
+    A name in `attributes` may end in ``_``, which is dropped.
     """
     fields = "".join(
         f' {key.rstrip("_")}="{html.escape(value)}"' for key, value in attributes.items()
@@ -25,5 +25,5 @@ def element(name: str, content: str | Iterable[str] = "", **attributes: str) -> 
 
 
 def document(root: str) -> bytes:
-    """Return the octets of a document with this root element."""
+    """Return the octets of the document with this root element."""
     return f"{DECLARATION}{root}\n".encode()

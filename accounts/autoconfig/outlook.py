@@ -1,4 +1,4 @@
-"""The question and the answers of Outlook: Autodiscover with plain old XML.
+"""Autodiscover of Outlook: its request and the answers, in plain old XML.
 
 [MS-OXDSCLI] sections 2.2.3 (request) and 2.2.4 (response), for servers of IMAP, POP3 and SMTP.
 """
@@ -15,11 +15,11 @@ from accounts.autoconfig.settings import IMPLICIT_TLS, AutoconfigSettings, MailS
 
 MEDIA_TYPE = "text/xml"
 MAX_REQUEST = 16_384
-"""Octets of a question; those of Outlook have about 400."""
+"""Octets of a request; Outlook's have about 400."""
 MAX_DEPTH = 20
-"""Levels of elements in a question; those of Outlook have three."""
+"""Levels of elements in a request; Outlook's have three."""
 MAX_TEXT = 1024
-"""Characters of a value in a question."""
+"""Characters of a value in a request."""
 
 _RESPONSE = "http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006"
 _SETTINGS = "http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a"
@@ -34,7 +34,7 @@ _TYPES = {
 
 
 class Refusal(Enum):
-    """Why there are no settings: the code and the sentence of an answer."""
+    """Reason for an answer without settings: its code and its sentence."""
 
     ADDRESS = (500, "The email address cannot be found.")
     REQUEST = (600, "Invalid Request")
@@ -42,26 +42,26 @@ class Refusal(Enum):
 
 
 class QuestionError(ValueError):
-    """The octets are no question of Outlook."""
+    """The octets are not a request of Outlook."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutlookQuestion:
-    """What Outlook asks: the settings for an address, and the form of the answer that it wants."""
+    """A request of Outlook: the address, and the accepted form of the answer."""
 
     address: str
     schema: str
 
     @property
     def is_for_us(self) -> bool:
-        """Return whether the answer may have the form that we know; no form is any form."""
+        """Return whether the answer may have the supported form; if none is named, it may."""
         return self.schema in ("", _SETTINGS)
 
 
 def parse_question(octets: bytes) -> OutlookQuestion:
-    """Read a question; raises `QuestionError`.
+    """Parse a request; raises `QuestionError`.
 
-    A document type, with which entities grow without bound or name files, is refused.
+    A document type is refused, because its entities could grow without bound or name files.
     """
     reader = _Reader()
     parser = expat.ParserCreate(namespace_separator=" ")
@@ -77,14 +77,14 @@ def parse_question(octets: bytes) -> OutlookQuestion:
         parser.Parse(octets, True)  # expat takes no keyword
     except (expat.ExpatError, ValueError, LookupError) as error:
         # LookupError: an encoding that Python does not know
-        raise QuestionError(f"It is no XML that we read: {error}") from None
+        raise QuestionError(f"It is not XML that can be read here: {error}") from None
     if "Request" not in reader.seen:
         raise QuestionError("It has no element Request.")
     return OutlookQuestion(reader.values["EMailAddress"], reader.values["AcceptableResponseSchema"])
 
 
 class _Reader:
-    """Takes the two values of a question from the events of a parser."""
+    """Handler of parser events that collects the two values of a request."""
 
     def __init__(self) -> None:
         self.values = {"EMailAddress": "", "AcceptableResponseSchema": ""}
@@ -95,7 +95,7 @@ class _Reader:
         raise QuestionError("It has a document type or an instruction.")
 
     def start(self, name: str, _: object) -> None:
-        # the namespace comes first; clients write several
+        # clients use several namespaces; the name follows it
         local = name.rpartition(" ")[2]
         self._open.append(local)
         if len(self._open) > MAX_DEPTH:
@@ -119,10 +119,10 @@ class _Reader:
 
 
 def settings_answer(settings: AutoconfigSettings, address: str) -> bytes:
-    """Return the answer with the servers; the login is the address that was asked about."""
+    """Return the answer with the servers; the login is the address of the request."""
     protocols: dict[str, str] = {}
     for key, server in (*settings.incoming, *settings.outgoing):
-        # Outlook takes the first one of each type
+        # Outlook uses the first one of each type
         protocols.setdefault(_TYPES[key], _protocol(key, server, address))
     account = element(
         "Account",
@@ -160,8 +160,7 @@ def _protocol(key: str, server: MailServer, address: str) -> str:
         element("DomainRequired", "off"),
         element("LoginName", address),
         element("SPA", "off"),
-        # With Encryption, SSL is not read. A program that knows SSL alone must not think that there
-        # is no TLS.
+        # Programs that know Encryption ignore SSL. Others must not conclude that there is no TLS.
         element("SSL", "on"),
         element("Encryption", "SSL" if key in IMPLICIT_TLS else "TLS"),
         element("AuthRequired", "on"),

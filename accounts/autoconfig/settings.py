@@ -1,4 +1,5 @@
-"""The servers that mail programs are told, section `[accounts.autoconfig]` of gatepost.toml."""
+"""Settings of the section `[accounts.autoconfig]`: the servers that are announced to mail
+programs."""
 
 from __future__ import annotations
 
@@ -46,15 +47,15 @@ ServerAddress: TypeAlias = Annotated[
 ]
 
 INCOMING = ("imaps", "imap", "pop3s", "pop3")
-"""Keys of the servers that mail is read from, in the order in which they are recommended."""
+"""Keys of the servers for reading mail, in order of recommendation."""
 OUTGOING = ("submissions", "submission")
-"""Keys of the servers that take mail, in the order in which they are recommended."""
+"""Keys of the servers for sending mail, in order of recommendation."""
 IMPLICIT_TLS = ("imaps", "pop3s", "submissions")
-"""Those where TLS comes first; the others begin it with STARTTLS (RFC 8314 section 3)."""
+"""Keys of servers with implicit TLS; the others use STARTTLS (RFC 8314 section 3)."""
 
 
 class AutoconfigSettings(Section):
-    """The servers that mail programs are told. Without any, nothing is served."""
+    """The servers that autoconfig announces to mail programs. Without any, nothing is served."""
 
     imaps: ServerAddress | None = Field(
         default=None,
@@ -71,14 +72,14 @@ class AutoconfigSettings(Section):
         default=None, description="The POP3 server with STARTTLS, port 110."
     )
     submissions: ServerAddress | None = Field(
-        default=None, description="The server that takes mail, with TLS from the start, port 465."
+        default=None, description="The submission server with TLS from the start, port 465."
     )
     submission: ServerAddress | None = Field(
-        default=None, description="The server that takes mail, with STARTTLS, port 587."
+        default=None, description="The submission server with STARTTLS, port 587."
     )
     sieve: ServerAddress | None = Field(
         default=None,
-        description="The ManageSieve server, port 4190. It is in SRV records alone (RFC 5804).",
+        description="The ManageSieve server, port 4190. Only SRV records announce it (RFC 5804).",
     )
     web_host: str = Field(
         default="",
@@ -89,7 +90,7 @@ class AutoconfigSettings(Section):
     name: str = Field(
         default="",
         max_length=MAX_NAME,
-        description="The name of the service, as programs show it; empty for the domain.",
+        description="The name of the service that programs show; if empty, they show the domain.",
     )
     webmail: str = Field(
         default="",
@@ -99,24 +100,24 @@ class AutoconfigSettings(Section):
     )
     profile_key_file: SecretPath | None = Field(
         default=None,
-        description="A PEM file with a private key, its certificate, and those that lead from it "
-        "to an authority. Profiles for Apple's devices are signed with it; without it, a device "
-        "calls them unsigned.",
+        description="A PEM file with a private key, its certificate, and the intermediate "
+        "certificates. It signs profiles for Apple's devices; without it, devices "
+        "show them as unsigned.",
     )
 
     @property
     def is_offered(self) -> bool:
-        """Return whether there is something to tell."""
+        """Return whether any server is configured."""
         return bool(self.incoming)
 
     @property
     def incoming(self) -> tuple[tuple[str, MailServer], ...]:
-        """Return the servers that mail is read from, each with its key, the best first."""
+        """Return the servers for reading mail, each with its key, the best first."""
         return self._servers(INCOMING)
 
     @property
     def outgoing(self) -> tuple[tuple[str, MailServer], ...]:
-        """Return the servers that take mail, each with its key, the best first."""
+        """Return the servers for sending mail, each with its key, the best first."""
         return self._servers(OUTGOING)
 
     @property
@@ -137,7 +138,7 @@ class AutoconfigSettings(Section):
     @classmethod
     def _check_name(cls, text: str) -> str:
         if not text.isprintable():
-            raise ValueError("a name has characters that can be printed, on one line")
+            raise ValueError("a name is one line of printable characters")
         return text
 
     @model_validator(mode="after")

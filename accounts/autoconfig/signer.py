@@ -1,4 +1,4 @@
-"""The signature of a profile: CMS signed data with the profile in it (RFC 5652 section 5)."""
+"""Signature of a profile: CMS signed data that contains the profile (RFC 5652 section 5)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from gatepost.config import SecretFile
 
 
 class SignerError(Exception):
-    """The file with key and certificates cannot be used; the message says why."""
+    """The file with the key and certificates cannot be used; the message says why."""
 
 
 class Signer:
-    """Signs profiles with one key and its certificate."""
+    """Signer of profiles with one key and its certificate."""
 
     def __init__(
         self,
@@ -46,15 +46,15 @@ class Signer:
                 f"{secret} needs a private key without a passphrase, and its certificate, in PEM"
             ) from None
         if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-            raise SignerError(f"{secret}: the key is neither RSA nor on an elliptic curve")
+            raise SignerError(f"{secret}: the key is neither an RSA nor an EC key")
         own = [one for one in certificates if one.public_key() == key.public_key()]
         if not own:
-            raise SignerError(f"{secret}: no certificate in it is that of the key")
+            raise SignerError(f"{secret}: no certificate matches the key")
         others = tuple(one for one in certificates if one is not own[0])
         return cls(key, own[0], others)
 
     def sign(self, octets: bytes) -> bytes:
-        """Return signed data in DER, with the octets and the certificates in it."""
+        """Return signed data in DER, including the octets and the certificates."""
         builder = (
             pkcs7.PKCS7SignatureBuilder()
             .set_data(octets)

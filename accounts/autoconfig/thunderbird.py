@@ -1,4 +1,4 @@
-"""The document that Thunderbird, K-9, Evolution and others ask for: config-v1.1.xml.
+"""Document that Thunderbird, K-9, Evolution and others ask for: config-v1.1.xml.
 
 The form is that of the ISPDB, https://wiki.mozilla.org/Thunderbird:Autoconfiguration:ConfigFileFormat.
 The program puts the address that it knows in place of ``%EMAILADDRESS%``; the document is the same
@@ -51,7 +51,7 @@ def _server(name: str, key: str, server: MailServer) -> str:
             element("port", str(server.port)),
             element("socketType", "SSL" if key in IMPLICIT_TLS else "STARTTLS"),
             element("username", USERNAME),
-            # in the clear within TLS
+            # plain text inside TLS
             element("authentication", "password-cleartext"),
         ],
         type=_TYPES[key],

@@ -1,1 +1,1 @@
-"""Commands for people who administer accounts: they use the datastore that gatepost.toml names."""
+"""Commands for administrators of accounts, on the datastore or the API that gatepost.toml names."""

@@ -1,4 +1,4 @@
-"""`gatepost accounts`: the service, and what is done to its datastore as a whole."""
+"""`gatepost accounts`: the service, and commands for its whole datastore."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from gatepost.config import GroundSettings
 from gatepost.errors import StartError
 
 COMMANDS = {
-    "migrate": ("accounts.cli.migrate", "Make the tables, or bring them to this version."),
-    "import": ("accounts.cli.imports", "Import accounts of another system, or an export."),
-    "export": ("accounts.cli.exports", "Write everything to a file that imports again."),
+    "migrate": ("accounts.cli.migrate", "Create the tables, or bring them to this version."),
+    "import": ("accounts.cli.imports", "Import accounts from another system, or an export."),
+    "export": ("accounts.cli.exports", "Write everything to a file that can be imported."),
     "backup": ("accounts.cli.backup", "Write all data to a file while the service runs."),
-    "restore": ("accounts.cli.restore", "Replace all data by those of a backup."),
+    "restore": ("accounts.cli.restore", "Replace all data with those of a backup."),
 }
-"""Word: the module with the click command of that name, and its line of help."""
+"""Modules with the click command of each name, and its line of help."""
 
 
 @click.group(cls=CommandTable, table=COMMANDS, invoke_without_command=True)
@@ -28,11 +28,12 @@ COMMANDS = {
 @click.option(
     "--migrate",
     is_flag=True,
-    help="Make the tables first, or bring them to this version, as `gatepost accounts migrate`.",
+    help="First create the tables, or bring them to this version, like `gatepost accounts "
+    "migrate`.",
 )
 @click.pass_context
 def accounts(ctx: click.Context, config: Path | None, migrate: bool) -> None:
-    """Run the service that knows domains, mailboxes and aliases.
+    """Run the service for domains, mailboxes and aliases.
 
     \b
     In main.cf:
@@ -51,8 +52,7 @@ def accounts(ctx: click.Context, config: Path | None, migrate: bool) -> None:
         return
     if migrate:
         _migrate(config)
-    from accounts.file import AccountsFile
-    from accounts.settings import AccountsSettings
+    from accounts.settings import AccountsFile, AccountsSettings
 
     def load() -> tuple[GroundSettings, AccountsSettings]:
         model = configuration.read_if_any(config, AccountsFile).model
@@ -69,8 +69,10 @@ def accounts(ctx: click.Context, config: Path | None, migrate: bool) -> None:
 
 
 def _migrate(config: Path | None) -> None:
-    """Migrate in a process of its own, whose libraries the service does not need; exits if that
-    fails."""
+    """Migrate in a process of its own, whose libraries the service does not need.
+
+    Exits if that fails.
+    """
     options = () if config is None else ("--config", str(config))
     # -P: "-m" looks in the working directory first, which may be anybody's
     command = [sys.executable, "-P", "-m", "gatepost.cli", "accounts", "migrate", *options]

@@ -53,18 +53,18 @@ ADMIN = Noun(
 
 
 def last_option(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the option `--last`, which goes with `--yes` alone."""
+    """Add the option `--last`, which requires `--yes`."""
     return click.option(
         "--last",
         is_flag=True,
         callback=_with_yes,
-        help="With --yes: also the last global administrator who is enabled.",
+        help="With --yes: allow this for the last enabled global administrator, too.",
     )(command)
 
 
 def _with_yes(ctx: click.Context, _: click.Parameter, last: bool) -> bool:
     if last and not ctx.params.get("yes"):
-        raise click.UsageError("--last goes with --yes: nobody administers everything then")
+        raise click.UsageError("--last requires --yes, because nobody can manage everything then")
     return last
 
 
@@ -75,9 +75,10 @@ _yes = click.option("--yes", "-y", is_flag=True, is_eager=True, help="With --las
 def admin() -> None:
     """Add, show and change administrators.
 
-    There is none, and no password, until you add one. Whoever has a mailbox administers that
-    mailbox and needs no entry here. The last global administrator who is enabled stays so. The
-    commands use the datastore that [accounts.database] in gatepost.toml names, or the API.
+    There is no administrator, and no default password, until you add one. Owners manage their
+    mailboxes without an entry here. The last enabled global administrator cannot be removed or
+    disabled without --last. The commands use the datastore that [accounts.database] in
+    gatepost.toml names, or the API.
     """
 
 
@@ -97,7 +98,7 @@ def add_admin(
 
     LOGIN is an address or a name. Without --role it is an administrator of some domains.
 
-    Makes the datastore in a file if there is none yet.
+    Creates the database file if there is none yet.
     """
     body = {"login": login, **given(values)}
     ADMIN.add_with_password(session, body, password_file, no_password=no_password)

@@ -18,7 +18,7 @@ FIELDS = tuple(field for field in fields_of(AliasChange) if field.name != "targe
 
 _TARGETS = (
     *(field for field in fields_of(AliasChange, targets="ADDRESS") if field.name == "targets"),
-    Field("add_target", click.STRING, "A further one.", True, "ADDRESS"),
+    Field("add_target", click.STRING, "A target to add.", True, "ADDRESS"),
     Field("remove_target", click.STRING, "One less.", True, "ADDRESS"),
 )
 
@@ -76,7 +76,7 @@ def add_alias(session: CommandSession, address: str, targets: Sequence[str], **v
 ALIAS.add_list(
     alias,
     "List aliases.",
-    Field("domain", click.STRING, "Only those of this domain."),
+    Field("domain", click.STRING, "Only those in this domain."),
     Field("search", click.STRING, "Only those with TEXT in address or description."),
     Field("target", click.STRING, "Only those that lead to this address.", metavar="ADDRESS"),
     search="text",
@@ -96,7 +96,7 @@ def set_alias(session: CommandSession, address: str, **values: Any) -> None:
         if option in changes:
             changes[f"{option}s"] = changes.pop(option)
     if "targets" in changes and not changes.keys().isdisjoint(("add_targets", "remove_targets")):
-        raise click.UsageError("--targets replaces all: it does not go with the others")
+        raise click.UsageError("--targets replaces all targets: it excludes the other two options")
     made = session.one(ALIAS.step("change", [address], body=changes))
     session.done(f"alias {made['address']} set", made)
 
@@ -108,7 +108,7 @@ def set_alias(session: CommandSession, address: str, **values: Any) -> None:
 def rename_alias(session: CommandSession, address: str, new: str) -> None:
     """Give the alias ADDRESS the address NEW.
 
-    Whatever names the old address names the new one.
+    All references to the old address follow.
     """
     made = session.one(ALIAS.step("rename", [address], body={"address": new}))
     session.done(f"alias {made['address']} renamed", made)

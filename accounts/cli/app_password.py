@@ -8,7 +8,7 @@ import click
 
 from accounts.cli.noun import Noun, Shown
 from accounts.cli.session import CommandSession, session_options
-from accounts.cli.values import NONE, Moment, date_text, time_text
+from accounts.cli.values import NONE, TimeParameter, date_text, time_text
 from accounts.directory.app_passwords import PROTOCOLS
 from accounts.http.resources.access_to_mail import APP_PASSWORD as KIND
 
@@ -45,9 +45,9 @@ APP_PASSWORD = Noun(
 def app_password() -> None:
     """Add and remove passwords for one program.
 
-    An app password is drawn here, lets one program of a person in, and is removed alone. It cannot
-    be changed. The commands use the datastore that [accounts.database] in gatepost.toml names, or
-    the API.
+    An app password is generated here, is for one program of a user, and can be removed
+    individually. It cannot be changed. The commands use the datastore that [accounts.database] in
+    gatepost.toml names, or the API.
     """
 
 
@@ -59,16 +59,18 @@ def app_password() -> None:
     "protocols",
     type=click.Choice(PROTOCOLS),
     multiple=True,
-    help="What it lets in; may be repeated. By default all.",
+    help="The protocol that it is valid for; may be repeated. By default all.",
 )
-@click.option("--expires", type=Moment("TIME"), help="When it ends: 2027-01-31, or 30d from now.")
+@click.option(
+    "--expires", type=TimeParameter("TIME"), help="When it expires: 2027-01-31, or 30d from now."
+)
 @session_options()
 def add_app_password(
     session: CommandSession, address: str, name: str, protocols: Sequence[str], expires: object
 ) -> None:
     """Add an app password NAME to ADDRESS.
 
-    It is drawn for you, and printed once.
+    It is generated for you, and printed once.
     """
     until = expires if isinstance(expires, int) else None
     body = {"name": name, "protocols": list(protocols or PROTOCOLS), "expires": until}
@@ -82,10 +84,9 @@ def add_app_password(
 APP_PASSWORD.add_list(app_password, "List the app passwords of the mailbox ADDRESS.")
 APP_PASSWORD.add_show(
     app_password,
-    "Show what is known of an app password.\n\n"
-    "NAME is one of the mailbox ADDRESS. The password itself is not known.",
+    "Show an app password, without the password itself.\n\nNAME is one of the mailbox ADDRESS.",
 )
 APP_PASSWORD.add_remove(
     app_password,
-    "Remove the app password NAME of ADDRESS.\n\nWhatever uses it does not get in any more.",
+    "Remove the app password NAME of ADDRESS.\n\nPrograms that use it can no longer log in.",
 )

@@ -1,4 +1,4 @@
-"""`gatepost accounts backup`: all data in one file, checked after it was written."""
+"""`gatepost accounts backup`: all data in one file, which is checked after writing."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from gatepost.errors import StartError
 @click.command()
 @configuration.config_option
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--yes", is_flag=True, help="Replace FILE if it is there.")
+@click.option("--yes", is_flag=True, help="Replace FILE if it exists.")
 @click.pass_context
 def backup(ctx: click.Context, config: Path | None, file: Path, yes: bool) -> None:
-    """Write all data to FILE, of one moment, while the service runs.
+    """Write all data of one moment to FILE, while the service runs.
 
-    FILE is a database of SQLite or a dump of PostgreSQL, as the data are. It is read again and
-    checked before it gets its name, and nobody but you can read it: it has the hashes of
-    passwords. The key file for encrypted secrets is not in it.
+    FILE is an SQLite database or a PostgreSQL dump, like the datastore. It is checked before it
+    gets its name. Only you can read it, because it has the hashes of passwords. It does not include
+    the key file for encrypted secrets.
     """
     settings = read_place(ctx, config)
     if file.exists() and not yes:
-        raise StartError(f"{file} is there already: name another file, or use --yes")
+        raise StartError(f"{file} exists: name another file, or use --yes")
     with as_owner(settings):
         check(settings)
     if settings.path is not None:

@@ -1,9 +1,9 @@
-"""The datastore as commands use it: calls that wait, done as the owner of its file."""
+"""Datastore for commands: blocking calls, made as the owner of its file."""
 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures.thread  # noqa: F401 # asyncio would look for it as the owner of the file
+import concurrent.futures.thread  # noqa: F401 # otherwise asyncio would import it as the owner of the file
 import os
 import pwd
 from collections.abc import Callable, Coroutine, Iterator
@@ -15,10 +15,10 @@ import click
 from sqlalchemy import Connection
 
 from accounts.address import AccountAddressError
-from accounts.cli.office import Away
+from accounts.cli.executor import Away
 from accounts.cli.place import as_owner
-from accounts.file import AccountsFile
 from accounts.passwords import PasswordError, PasswordSettings
+from accounts.settings import AccountsFile
 from accounts.store import migrate
 from accounts.store.database import Database
 from accounts.store.errors import DatastoreError, DatastoreUnavailable, RefusalError
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Datastore:
-    """An open datastore. Its methods raise `DatastoreError` and what `work` raises."""
+    """An open datastore. Its methods raise `DatastoreError`, and what `work` raises."""
 
     def __init__(self, database: Database, file: AccountsFile, runner: asyncio.Runner) -> None:
         self.database = database
@@ -56,20 +56,20 @@ class Datastore:
             return self._runner.run(self.database.read(work))
 
     def write(self, work: Callable[[Write], T]) -> T:
-        """Let `work` write in one transaction, in the name of the user who runs the command."""
+        """Let `work` write in one transaction, as the user who runs the command."""
         with as_owner(self.file.accounts.database):
             return self._runner.run(self.database.write(actor(), work))
 
     def rehearse(self, work: Callable[[Write], T]) -> T:
-        """Return what `write` would return, and undo it.
+        """Return what `write` would return, and roll back.
 
-        A refusal is entered in the audit log, as that of a `write`.
+        A refusal is entered in the audit log, like that of a `write`.
         """
         try:
             with as_owner(self.file.accounts.database):
                 return self._runner.run(self.database.rehearse(actor(), work))
         except RefusalError as error:
-            refused = error  # Python takes the name away at the end of this block
+            refused = error  # Python deletes the name at the end of this block
 
             def refuse(_: Write) -> T:
                 raise refused
@@ -77,37 +77,37 @@ class Datastore:
             return self.write(refuse)
 
     def run_as_owner(self, awaited: Coroutine[Any, Any, T]) -> T:
-        """Wait for something that uses `database`."""
+        """Run a coroutine that uses `database`."""
         with as_owner(self.file.accounts.database):
             return self._runner.run(awaited)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         with as_owner(self.file.accounts.database):
             self._runner.run(self.database.close())
 
 
 @contextmanager
 def opened(config: Path | None, *, make: bool = False) -> Iterator[Datastore]:
-    """Yield the datastore of gatepost.toml; an error of the block becomes one line and status 1.
+    """Yield the datastore of gatepost.toml; an error in the block becomes one line and status 1.
 
-    `make`: make the file of SQLite where there is none, and say so. It is never made by a command
-    that could not fill it, so that a wrong path does not look like a datastore without data.
+    `make`: create a missing SQLite file, and say so. Only commands that add data do so: otherwise a
+    wrong path would look like an empty datastore.
     """
     with opened_file(read_file(config), make=make) as datastore:
         yield datastore
 
 
 def read_file(config: Path | None) -> AccountsFile:
-    """Read gatepost.toml: the one of the option of a command, or of its group, or the usual one."""
+    """Read gatepost.toml: the file named by the command or its group, or the usual one."""
     return configuration.read_if_any(config or _of_group(), AccountsFile).model
 
 
 @contextmanager
 def opened_file(file: AccountsFile, *, make: bool = False) -> Iterator[Datastore]:
-    """As `opened`, for a configuration that was read."""
+    """Yield the datastore like `opened`, for a configuration that was read."""
     settings = file.accounts.database
-    # what can be logged is reported as an error of the command
+    # the command reports the same as an error
     configure(LogSettings(level="error"))
     with errors_in_one_line(), asyncio.Runner() as runner:
         if make:
@@ -127,7 +127,7 @@ def errors_in_one_line() -> Iterator[None]:
     try:
         yield
     except DatastoreUnavailable as error:
-        raise Away(f"the datastore is away, nothing was changed: {error}") from None
+        raise Away(f"the datastore is away; nothing was changed: {error}") from None
     except (DatastoreError, StartError, PasswordError, AccountAddressError) as error:
         raise click.ClickException(str(error)) from None
 
@@ -140,22 +140,22 @@ def _of_group() -> Path | None:
 
 
 def _make(settings: DatabaseSettings) -> None:
-    """Make the file of SQLite with its tables, if it has none; of several processes one does it."""
+    """Create a missing SQLite file with its tables; of several processes, one does it."""
     path = settings.path
     if path is None:
         return
     if not path.parent.is_dir():
         raise StartError(
-            f"there is no folder {path.parent} for the datastore: make it, and give it to the user "
-            "that `gatepost accounts` runs as"
+            f"there is no folder {path.parent} for the datastore: create it, and give it to the "
+            "user that `gatepost accounts` runs as"
         )
     with as_owner(settings):
-        # one without a revision may be that of a process that is making it
+        # a file without a revision may be one that another process is creating
         if path.exists() and migrate.current(settings) is not None:
             return
         before, _ = migrate.upgrade(settings)
     if before is None:
-        click.echo(f"made the datastore {path}", err=True)
+        click.echo(f"created the datastore {path}", err=True)
 
 
 def actor() -> Actor:

@@ -1,4 +1,4 @@
-"""`gatepost dkim`: the DKIM keys of the datastore. `gatepost keys` is for those in files."""
+"""`gatepost dkim`: DKIM keys in the datastore. `gatepost keys` is for keys in files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gatepost.files import open_regular
 from msgauth.keys import MAX_KEY_FILE
 
 TTL = 3600
-"""Seconds, in the record that is printed."""
+"""TTL of the printed record, in seconds."""
 
 
 def _pairs(one: Shown) -> Iterator[tuple[str, str]]:
@@ -56,8 +56,8 @@ DKIM_KEY = Noun(
 def dkim() -> None:
     """Add, activate and retire DKIM keys of the datastore.
 
-    A new key signs nothing. Publish its record in DNS, wait until it is seen everywhere, and
-    activate it: the active key of the same algorithm is retired then. Leave the record of a retired
+    A new key does not sign yet. Publish its record in DNS, wait until it is visible everywhere, and
+    activate it. This retires the active key of the same algorithm. Leave the record of a retired
     key in DNS for some days. The commands use the datastore that [accounts.database] in
     gatepost.toml names, or the API.
     """
@@ -75,7 +75,7 @@ def dkim() -> None:
 )
 @session_options()
 def add_key(session: CommandSession, domain: str, selector: str, algorithm: str) -> None:
-    """Draw a key of DOMAIN with the name SELECTOR.
+    """Generate a key of DOMAIN with the name SELECTOR.
 
     Prints the record for DNS. The private part stays in the datastore, encrypted.
     """
@@ -88,7 +88,7 @@ def add_key(session: CommandSession, domain: str, selector: str, algorithm: str)
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True, dir_okay=False))
 @session_options()
 def import_key(session: CommandSession, domain: str, selector: str, file: Path) -> None:
-    """Take over a key from FILE, as PEM; - is standard input.
+    """Import a key in PEM from FILE; - is standard input.
 
     Prints the record for DNS.
     """
@@ -131,16 +131,16 @@ def activate(session: CommandSession, domain: str, selector: str) -> None:
 @click.argument("selector")
 @session_options()
 def retire(session: CommandSession, domain: str, selector: str) -> None:
-    """Sign with the key SELECTOR of DOMAIN no more.
+    """Stop signing with the key SELECTOR of DOMAIN.
 
-    Its record is to stay in DNS for some days.
+    Its record should stay in DNS for some days.
     """
     made = session.one(DKIM_KEY.step("retire", [domain, selector]))
     session.done(f"{DKIM_KEY.called(made)} is retired", made)
 
 
 DKIM_KEY.add_remove(
-    dkim, "Remove the key SELECTOR of DOMAIN.\n\nOne that is active has to be retired first."
+    dkim, "Remove the key SELECTOR of DOMAIN.\n\nAn active key must be retired first."
 )
 
 
@@ -166,5 +166,5 @@ def _pem(file: Path) -> str:
                 octets = opened.read(MAX_KEY_FILE + 1)
     except OSError as error:
         raise click.ClickException(f"cannot read {file}: {error.strerror}") from None
-    # what is no text is no PEM either, which the directory says
+    # the directory reports text that is not PEM
     return octets.decode("ascii", "replace")

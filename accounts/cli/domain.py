@@ -75,7 +75,7 @@ domain.add_command(check)
 def add_domain(session: CommandSession, name: str, **values: Any) -> None:
     """Add the domain NAME.
 
-    Makes the datastore in a file if there is none yet.
+    Creates the database file if there is none yet.
     """
     made = session.one(DOMAIN.step("add", body={"name": name, **given(values)}))
     session.done(f"domain {made['name']} added", made)
@@ -85,14 +85,13 @@ DOMAIN.add_list(domain, "List the domains.", SEARCH, search="text")
 DOMAIN.add_show(domain, "Show the domain NAME.")
 DOMAIN.add_set(
     domain,
-    "Change the domain NAME.\n\n"
-    "A limit that is lowered counts for what is added or changed from then on.",
+    "Change the domain NAME.\n\nA lower limit applies to later additions and changes.",
     *FIELDS,
 )
 
 
 def question(one: Shown) -> str:
-    """Return what is removed with a domain."""
+    """Return a description of all that is removed with a domain."""
     return (
         f"{one['name']} with its mailboxes ({one['mailboxes']}), aliases ({one['aliases']}) and "
         f"DKIM keys ({one['dkim_keys']})"
@@ -101,7 +100,7 @@ def question(one: Shown) -> str:
 
 DOMAIN.add_remove(
     domain,
-    "Remove the domain NAME with its mailboxes, aliases and keys.\n\n"
-    "Mail that was delivered stays where it is.",
+    "Remove the domain NAME with its mailboxes, aliases and keys.\n\nDelivered mail stays where "
+    "it is.",
     question,
 )

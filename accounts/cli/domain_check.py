@@ -11,7 +11,7 @@ import click
 from pydantic import ValidationError
 
 from accounts.autoconfig.settings import AutoconfigSettings
-from accounts.cli.office import OfficeStep
+from accounts.cli.executor import OperationStep
 from accounts.cli.output import print_json
 from accounts.cli.session import CommandSession, session_options
 from accounts.dnscheck import DomainReport, Expectations, FindingLevel, solve_together
@@ -28,28 +28,34 @@ from gatepost.shortage import ShortageError
     "hosts",
     multiple=True,
     metavar="HOST[=ADDRESS,...]",
-    help="A host that takes its mail, the preferred one first, with its addresses as the Internet "
-    "sees them. By default `hostname` of gatepost.toml, with the addresses that DNS has.",
+    help="A mail server of the domain, the preferred one first, with its public addresses. By "
+    "default `hostname` of gatepost.toml, with its addresses in DNS.",
 )
-@click.option("--sender", "senders", multiple=True, help="A further address that sends its mail.")
+@click.option(
+    "--sender", "senders", multiple=True, help="Another address that sends mail for the domain."
+)
 @click.option(
     "--dmarc",
     "dmarc_policy",
     type=click.Choice(["none", "quarantine", "reject"]),
     default="reject",
     show_default=True,
-    help="The DMARC policy that it should have.",
+    help="The expected DMARC policy.",
 )
-@click.option("--dmarc-reports", multiple=True, metavar="URI", help="Where DMARC reports go.")
-@click.option("--tls-reports", multiple=True, metavar="URI", help="Where reports about TLS go.")
+@click.option(
+    "--dmarc-reports", multiple=True, metavar="URI", help="The address for DMARC reports."
+)
+@click.option(
+    "--tls-reports", multiple=True, metavar="URI", help="The address for reports about TLS."
+)
 @click.option("--mta-sts", type=click.Choice(["testing", "enforce"]), help="Expect MTA-STS.")
 @click.option(
     "--service",
     "services",
     multiple=True,
     metavar="NAME=HOST:PORT",
-    help="A service that mail programs find by SRV records, as imaps=mail.example.org:993. By "
-    "default those of [accounts.autoconfig].",
+    help="A service that mail programs find by SRV records, such as imaps=mail.example.org:993. "
+    "By default those of [accounts.autoconfig].",
 )
 @click.option(
     "--web-host",
@@ -57,8 +63,8 @@ from gatepost.shortage import ShortageError
     help="The host of the autoconfig and MTA-STS files. By default `web_host` of "
     "[accounts.autoconfig].",
 )
-@click.option("--zone", is_flag=True, help="Print the records it should have as a zone file.")
-@click.option("--missing", is_flag=True, help="With --zone: only those that are not right.")
+@click.option("--zone", is_flag=True, help="Print the expected records as a zone file.")
+@click.option("--missing", is_flag=True, help="With --zone: only those that are missing or wrong.")
 @session_options()
 def check(
     session: CommandSession,
@@ -71,17 +77,19 @@ def check(
     missing: bool,
     **wishes: Any,
 ) -> None:
-    """Compare the DNS of the domain NAME with what it should say.
+    """Compare the DNS of the domain NAME with the records that it should have.
 
     MX, reverse names, SPF, DKIM (the new and active keys of the datastore), DMARC, MTA-STS, TLSRPT,
     TLSA, SRV and the names for autoconfig. The resolvers are those of [dns] in gatepost.toml.
 
-    Exits with 1 if something is wrong or could not be asked for.
+    Exits with 1 if something is wrong or a query failed.
     """
     if zone and session.as_json:
-        raise click.UsageError("--zone and --json do not go together")
+        raise click.UsageError("--zone and --json exclude each other")
     where = {"domain": name}
-    found, keys = session.do(OfficeStep("get-domain", where), OfficeStep("list-dkim-keys", where))
+    found, keys = session.do(
+        OperationStep("get-domain", where), OperationStep("list-dkim-keys", where)
+    )
     domain = found.body["name"]
     expected = _expectations(
         hosts=[_host(text) for text in hosts or [session.file.hostname]],
@@ -139,7 +147,7 @@ def _host(text: str) -> dict[str, Any]:
 
 
 def _services(known: AutoconfigSettings, texts: Sequence[str]) -> dict[str, dict[str, Any] | None]:
-    """Return the services to expect: those of the configuration, with these laid over them."""
+    """Return the expected services: those of the configuration, replaced by these."""
     found: dict[str, dict[str, Any] | None] = {
         key: server._asdict() for key, server in known.services.items()
     }

@@ -19,7 +19,7 @@ from gatepost.cli.output import counted, tell
 from gatepost.folder import OpenFolder
 
 _MODE = 0o600
-"""Of the file: it has the hashes of passwords."""
+"""Mode of the file, which has the hashes of passwords."""
 
 
 @click.command()
@@ -31,16 +31,16 @@ _MODE = 0o600
     type=click.Choice(["clear", "sealed", "none"]),
     default="clear",
     show_default=True,
-    help="Private DKIM keys and passwords of remote accounts: in clear text, as the datastore "
-    "encrypted them (of use with the same key file only), or left out.",
+    help="Private DKIM keys and passwords of remote accounts: in clear text, encrypted as in the "
+    "datastore (usable only with the same key file), or omitted.",
 )
 @yes_option
 @config_option
 def export(file: Path, secrets: str, yes: bool, config: Path | None) -> None:
     """Write everything but tokens and the audit log to FILE, or to standard output.
 
-    It is JSON that `gatepost accounts import gatepost FILE` reads. Hashes of passwords are always
-    in it. FILE gets mode 0600, and appears when it is complete.
+    It is JSON that `gatepost accounts import gatepost FILE` reads. It always includes the hashes of
+    passwords. FILE gets mode 0600, and appears when it is complete.
     """
     with opened(config) as store:
         seal = store.seal()

@@ -24,7 +24,7 @@ from gatepost.config.types import SecretFile, parse_size
 
 _SOURCES = "\n".join(f"  {name}:\n    {text}" for name, text in SOURCES.items())
 _NO_LOGIN = "{SSHA512}" + "A" * 104
-"""Stands for the hash of a password in clear text while nothing is written."""
+"""Placeholder for the hash of a password in clear text during a dry run."""
 
 
 class _Size(click.ParamType):  # type: ignore[type-arg]  # click before 8.5 has none
@@ -80,7 +80,7 @@ def import_(
     if not as_json:
         for note in reading.notes:
             tell(str(note), err=True)
-    # nothing that a dry run says is missing is to be there afterwards
+    # a dry run must not create anything
     with opened(config, make=not dry_run) as store:
         outcome, is_done = _imported(
             store, reading.document, dry_run=dry_run, partly=partly, keep_passwords=keep_passwords
@@ -113,7 +113,7 @@ def _read(
 def _imported(
     store: Datastore, document: Document, *, dry_run: bool, partly: bool, keep_passwords: bool
 ) -> tuple[ImportOutcome, bool]:
-    """Return what came of the import, and whether it is written."""
+    """Return the outcome of the import, and whether it was written."""
     seal = store.seal()
 
     def hashed(clear: str) -> str:
@@ -156,7 +156,7 @@ def _lines(outcome: ImportOutcome, when: str) -> Iterator[str]:
 
 
 def _data(outcome: ImportOutcome, reading: Reading, *, is_done: bool) -> dict[str, Any]:
-    """Return the result as JSON has it, without any secret."""
+    """Return the result for JSON, without secrets."""
     return {
         "written": is_done,
         "kept": outcome.kept,

@@ -1,4 +1,4 @@
-"""Tables and lists of fields that fit into 80 columns. Cells that are too long continue below."""
+"""Layout of tables and lists of fields in 80 columns. Long cells continue below."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ WIDTH = 80
 """Columns of a line."""
 
 SAMPLE = 1000
-"""Rows that decide how wide each column is: a list may have millions, and is never held whole."""
+"""Rows that determine the widths of columns: a list may have millions, and is never held in
+full."""
 
 _GAP = "  "
 _LEAST = 10
-"""Columns that a cell keeps at least where others need room."""
+"""Minimum columns of a cell if others need room."""
 
 
 def table_lines(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Yield the lines of a table with these headings; nothing without rows."""
+    """Yield the lines of a table with these headings, or nothing if there are no rows."""
     waiting = ([escape(cell) for cell in row] for row in rows)
     sample = list(islice(waiting, SAMPLE))
     if not sample:
@@ -28,7 +29,7 @@ def table_lines(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator
     natural = [max(map(columns, column)) for column in zip(heads, *sample, strict=True)]
     room = WIDTH - len(_GAP) * (len(heads) - 1)
     if len(sample) == SAMPLE and (spare := room - sum(natural)) > 0:
-        # later rows may need more
+        # later rows may be wider
         natural = [width + spare // len(heads) for width in natural]
     widths = _fitted(natural, room)
     for row in chain([heads], sample, waiting):
@@ -44,7 +45,7 @@ def field_lines(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def columns(text: str) -> int:
-    """Return how many columns a terminal needs for a text."""
+    """Return the number of columns of a text in a terminal."""
     if text.isascii():
         return len(text)
     return sum(map(_width, text))
@@ -57,7 +58,7 @@ def _width(char: str) -> int:
 
 
 def _fitted(natural: Sequence[int], room: int) -> list[int]:
-    """Return widths that fit together: the widest columns give room first."""
+    """Return widths that fit together: the widest columns shrink first."""
     widths = list(natural)
     while sum(widths) > room and max(widths) > _LEAST:
         widths[widths.index(max(widths))] -= 1
@@ -79,7 +80,7 @@ def _padded(text: str, width: int) -> str:
 
 
 def _wrapped(text: str, width: int) -> Iterator[str]:
-    """Yield the lines of a cell, which end at a space if there is one in the second half."""
+    """Yield the lines of a cell, broken at a space if there is one in the second half."""
     while columns(text) > width:
         end = _fitting(text, width)
         if (space := text.rfind(" ", end // 2, end + 1)) > 0:
@@ -92,7 +93,7 @@ def _wrapped(text: str, width: int) -> Iterator[str]:
 
 
 def _fitting(text: str, width: int) -> int:
-    """Return how many characters of a text fit, at least one."""
+    """Return the number of characters of a text that fit, at least one."""
     used = 0
     for number, char in enumerate(text):
         used += _width(char)

@@ -1,4 +1,4 @@
-"""`gatepost accounts migrate`: the tables of the datastore, made or brought to another revision."""
+"""`gatepost accounts migrate`: create the tables of the datastore, or change their revision."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from gatepost.errors import StartError
     "--to",
     "revision",
     metavar="REVISION",
-    help=f"An earlier revision, as an earlier version of Gatepost needs it; {migration.NOTHING} "
-    "removes all data.",
+    help=f"An earlier revision, for an earlier version of Gatepost; {migration.NOTHING} removes "
+    "all data.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask before data are lost.")
 @click.pass_context
 def migrate(ctx: click.Context, config: Path | None, revision: str | None, yes: bool) -> None:
-    """Make the tables of the datastore, or bring them to what this version needs.
+    """Create the tables of the datastore, or bring them to this version.
 
-    Stop the service first, and make a backup. A migration is done as a whole or not at all.
+    Stop the service first, and make a backup. A migration is done completely or not at all.
     """
     settings = read_place(ctx, config)
     is_down = revision is not None and revision != REVISIONS[-1]
     if is_down and not yes:
         click.confirm(
-            f"Data that revision {revision} has no place for are lost. Go on?", abort=True
+            f"Data that revision {revision} has no place for are lost. Continue?", abort=True
         )
     _insist_on_folder(settings.path)
     with as_owner(settings):
@@ -51,6 +51,6 @@ def migrate(ctx: click.Context, config: Path | None, revision: str | None, yes: 
 def _insist_on_folder(path: Path | None) -> None:
     if path is not None and not path.parent.is_dir():
         raise StartError(
-            f"there is no folder {path.parent}: make it, and give it to the user that "
-            "`gatepost accounts` runs as"
+            f"there is no folder {path.parent}: create it, and give it to the user that `gatepost "
+            "accounts` runs as"
         )

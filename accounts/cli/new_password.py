@@ -1,4 +1,4 @@
-"""Passwords: asked for on a terminal, or read."""
+"""New passwords, from a prompt on the terminal, a file, or standard input."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _STDIN = Path("-")
 
 
 def new_password(file: Path | None) -> str:
-    """Return a new password, which has not been checked yet.
+    """Return a new password, without any check of its strength.
 
     It is read from `file`, or asked for on a terminal, or else read from standard input. Raises
-    `PasswordError` for one that is none.
+    `PasswordError` if it cannot be a password.
     """
     return Password(_given(file)).text
 
@@ -38,5 +38,5 @@ def _given(file: Path | None) -> str | bytes:
 def _one_line(octets: bytes) -> bytes:
     line = octets.removesuffix(b"\n").removesuffix(b"\r")
     if b"\n" in line:
-        raise click.ClickException("the password has to be the only line")
+        raise click.ClickException("the password must be the only line")
     return line

@@ -1,7 +1,7 @@
-"""A kind of object as the commands have it, and the commands that every kind has.
+"""Nouns of the commands: kinds of objects, and the commands that every kind has.
 
-The kinds are those of the API, `accounts.http.resources`: their keys, names and functions stand
-there alone, and the options are the fields of its models.
+The kinds are those of the API, `accounts.http.resources`: their keys, names and functions are
+defined only there, and the options are the fields of its models.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from typing import Any, TypeAlias
 
 import click
 
+from accounts.cli.executor import Declined, OperationStep, StepResult
 from accounts.cli.new_password import new_password
-from accounts.cli.office import Declined, OfficeStep, StepDone
 from accounts.cli.options import Field, ask, field_options, given, insist_on_change, yes_option
 from accounts.cli.session import CommandSession, session_options
 from accounts.http.operation import PARAMETER
 from accounts.http.resources.kind import Kind
 
 Shown: TypeAlias = Mapping[str, Any]
-"""An object as JSON has it."""
+"""An object in JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class Noun:
-    """A kind of object. `word` is what people call it.
+    """A kind of object. `word` is its name for people.
 
     `arguments` are its key on the command line: those of its owner, then its own. `name` is the
-    field of the object that says which it is. `heads` and `row` make the table of a list, `pairs`
-    are the fields that `show` prints.
+    field that identifies the object. `heads` and `row` make the table of a list, and `pairs`
+    returns the fields that `show` prints.
     """
 
     kind: Kind
@@ -41,10 +41,9 @@ class Noun:
     row: Callable[[Shown], tuple[str, ...]]
     pairs: Callable[[Shown], Iterable[tuple[str, str]]]
     owner: str | None = None
-    """The field with the name of the mailbox or domain that it belongs to, where its own name does
-    not tell."""
+    """The field with the name of its mailbox or domain, unless its own name includes it."""
 
-    def step(self, verb: str, key: Sequence[str] = (), **more: Any) -> OfficeStep:
+    def step(self, verb: str, key: Sequence[str] = (), **more: Any) -> OperationStep:
         """Return an operation of the kind, on the object with a key."""
         if verb in ("list", "add"):
             names = PARAMETER.findall(self.kind.where)
@@ -52,10 +51,10 @@ class Noun:
         else:
             names = PARAMETER.findall(f"{self.kind.where}/{self.kind.one}")
             noun = self.kind.noun
-        return OfficeStep(f"{verb}-{noun}", dict(zip(names, key, strict=True)), **more)
+        return OperationStep(f"{verb}-{noun}", dict(zip(names, key, strict=True)), **more)
 
     def called(self, one: Shown) -> str:
-        """Return the object in words."""
+        """Return a description of the object."""
         whose = f" of {one[self.owner]}" if self.owner else ""
         return f"{self.word} {one[self.name]}{whose}"
 
@@ -69,7 +68,7 @@ class Noun:
     def add_list(self, group: click.Group, text: str, *filters: Field, **queries: str) -> None:
         """Add the command `list`.
 
-        An option restricts the query of the same name, or the one that `queries` says.
+        Options set the query of the same name, or the one in `queries`.
         """
 
         def show_list(session: CommandSession, **values: Any) -> None:
@@ -111,7 +110,7 @@ class Noun:
         question: Callable[[Shown], str] | None = None,
         *decorators: Callable[[Any], Any],
     ) -> None:
-        """Add the command `remove`, which asks; the options of `decorators` are a query."""
+        """Add the command `remove`, which asks first; the options of `decorators` are its query."""
 
         def remove(session: CommandSession, yes: bool, **values: Any) -> None:
             one = self.remove(session, self._key(values), question, yes=yes, query=values)
@@ -128,15 +127,15 @@ class Noun:
         yes: bool,
         query: Mapping[str, Any] | None = None,
     ) -> Shown:
-        """Remove an object; return what it was."""
+        """Remove an object, and return it."""
         step = self.step("remove", key, query=query or {})
-        found: StepDone
-        # all that would refuse it is known before the question
+        found: StepResult
+        # every refusal comes before the question
         found, _ = session.do(self.step("get", key), step, dry_run=True)
         asked = f"the {self.called(found.body)}" if question is None else question(found.body)
         ask(f"Remove {asked}?", yes=yes)
         session.do(
-            OfficeStep(step.operation, step.params, query=step.query, match=found.tag or "*")
+            OperationStep(step.operation, step.params, query=step.query, match=found.tag or "*")
         )
         shown: Shown = found.body
         return shown
@@ -146,12 +145,12 @@ class Noun:
         session: CommandSession,
         body: Mapping[str, Any],
         file: Path | None,
-        *before: OfficeStep,
+        *before: OperationStep,
         no_password: bool = False,
     ) -> None:
-        """Add an object with a password, behind the steps `before`, and say so."""
+        """Add an object with a password, after the steps `before`, and report it."""
         if not no_password:
-            # before anybody thinks of a password: everything else has to be right
+            # check everything else before asking for a password
             session.do(*before, self.step("add", body=body), dry_run=True)
             body = {**body, "password": new_password(file)}
         made = session.do(*before, self.step("add", body=body))[-1].body
@@ -166,17 +165,17 @@ class Noun:
         *,
         no_password: bool,
     ) -> None:
-        """Ask for another password of an object, set it, and say so."""
+        """Ask for another password of an object, set it, and report it."""
         read = self.step("get", [name])
-        session.do(OfficeStep(operation, read.params, {"password": None}), dry_run=True)
+        session.do(OperationStep(operation, read.params, {"password": None}), dry_run=True)
         password = None if no_password else new_password(file)
-        _, done = session.do(OfficeStep(operation, read.params, {"password": password}), read)
+        _, done = session.do(OperationStep(operation, read.params, {"password": password}), read)
         made = done.body
         text = f"password of {made[self.name]} {'removed' if no_password else 'set'}"
         session.done(text, made)
 
-    def find(self, session: CommandSession, key: Sequence[str]) -> StepDone | None:
-        """Return an object with its tag, or None if there is none that has such a key."""
+    def find(self, session: CommandSession, key: Sequence[str]) -> StepResult | None:
+        """Return an object with its tag, or None if it does not exist."""
         try:
             return session.do(self.step("get", key))[0]
         except Declined as error:
@@ -185,7 +184,7 @@ class Noun:
             raise
 
     def data(self, one: Shown) -> dict[str, Any]:
-        """Return an object as `--json` prints it."""
+        """Return an object in the form that `--json` prints."""
         return dict(one)
 
     @property

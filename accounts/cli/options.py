@@ -1,4 +1,4 @@
-"""Options that the commands share, and those that set the fields of an object."""
+"""Options shared by the commands, and options that set the fields of an object."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pydantic.fields import FieldInfo
 from accounts.cli.values import (
     CLEARED,
     NONE,
-    Decimal,
+    DecimalParameter,
     FlagParameter,
-    Moment,
     NumberParameter,
     OrNone,
     SizeParameter,
+    TimeParameter,
 )
-from accounts.http.models.base import Input, OctetField, TimeField
+from accounts.http.models.base import OctetField, RequestModel, TimeField
 
 AccountsCommand: TypeAlias = Callable[..., None]
 
@@ -30,9 +30,9 @@ FLAG = FlagParameter()
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of an object that an option of the same name sets, or a condition of a list.
+    """A field that an option of the same name sets, or a condition of a list.
 
-    `several`: the option may be given more than once; together they replace what was there.
+    `several`: the option may be given more than once; together they replace the old values.
     """
 
     name: str
@@ -62,11 +62,11 @@ def field_options(fields: Sequence[Field]) -> Callable[[AccountsCommand], Accoun
     return decorate
 
 
-def fields_of(model: type[Input], **forms: click.ParamType[Any] | str) -> tuple[Field, ...]:
+def fields_of(model: type[RequestModel], **forms: click.ParamType[Any] | str) -> tuple[Field, ...]:
     """Return the fields of a model of the API as options.
 
-    `forms` has the type of an option, or the word for its value, where the type of the field does
-    not say it.
+    `forms` has the type of an option, or the word for its value, if the type of the field is not
+    enough.
     """
     return tuple(_field(name, info, forms.get(name)) for name, info in model.model_fields.items())
 
@@ -78,12 +78,12 @@ def _field(name: str, info: FieldInfo, form: click.ParamType[Any] | str | None) 
         type_ = form
     text = (info.description or "").strip()
     if several:
-        text = f"{text.rstrip('.')}; may be repeated, and replaces all. {NONE} takes all away."
+        text = f"{text.rstrip('.')}; may be repeated, and replaces all. {NONE} removes all."
     return Field(name, type_, text, several, word if several else None)
 
 
 def _type(info: FieldInfo, word: str | None) -> tuple[bool, click.ParamType[Any]]:
-    """Return whether a field has several values, and how one is read."""
+    """Return whether a field has several values, and the type of one."""
     kinds = [kind for kind in get_args(info.annotation) if kind is not NoneType]
     is_optional = get_origin(info.annotation) in (Union, UnionType)
     kind = kinds[0] if is_optional else info.annotation
@@ -92,18 +92,18 @@ def _type(info: FieldInfo, word: str | None) -> tuple[bool, click.ParamType[Any]
     if kind == OctetField:
         return False, SizeParameter("SIZE")
     if kind == TimeField:
-        return False, Moment("TIME")
+        return False, TimeParameter("TIME")
     if kind is bool:
         return False, FLAG
     if kind is int:
         return False, NumberParameter(word or "NUMBER")
     if kind is float:
-        return False, Decimal(word or "NUMBER")
+        return False, DecimalParameter(word or "NUMBER")
     return False, OrNone(word or "TEXT") if is_optional else click.STRING
 
 
 def given(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields whose options were given, with None or nothing for `NONE`."""
+    """Return the fields whose options were given; `NONE` becomes None or an empty list."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, tuple):
@@ -127,13 +127,13 @@ def json_option(command: AccountsCommand) -> AccountsCommand:
 
 def yes_option(command: AccountsCommand) -> AccountsCommand:
     """Add the option `--yes` of commands that ask before they remove something."""
-    # eager: other options may depend on it
+    # eager: because other options may depend on it
     return click.option("--yes", "-y", is_flag=True, is_eager=True, help="Do not ask.")(command)
 
 
 def password_options(command: AccountsCommand) -> AccountsCommand:
     """Add the options that say where a new password comes from."""
-    command = click.option("--no-password", is_flag=True, help="Let nobody in with a password.")(
+    command = click.option("--no-password", is_flag=True, help="Disable logins with the password.")(
         command
     )
     return password_file_option(command)
@@ -144,12 +144,13 @@ def password_file_option(command: AccountsCommand) -> AccountsCommand:
     return click.option(
         "--password-file",
         type=click.Path(path_type=Path, allow_dash=True, dir_okay=False),
-        help="Read the password from this file, or from standard input for -. Without it, you "
-        "are asked for it on a terminal; elsewhere it is read from standard input.",
+        help="Read the password from this file, or from standard input for -. Without this "
+        "option, you are asked for it on a terminal; elsewhere it is read from standard "
+        "input.",
     )(command)
 
 
 def ask(question: str, *, yes: bool) -> None:
-    """Ask before something is removed; anything but yes ends the command with status 1."""
+    """Ask before something is removed; any answer but yes ends the command with status 1."""
     if not yes:
         click.confirm(question, abort=True, err=True)

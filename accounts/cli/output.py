@@ -1,4 +1,4 @@
-"""Objects as the commands print them: text for people, JSON for programs, never a secret."""
+"""Output of objects: text for people, JSON for programs, never a secret."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def print_json(data: Any) -> None:
-    """Print one value as JSON in ASCII, which no terminal and no locale changes."""
+    """Print one value as JSON in ASCII, which is safe in every terminal and locale."""
     click.echo(json.dumps(data, indent=2))
 
 
@@ -53,7 +53,7 @@ def print_list(
 
 
 def print_done(text: str, data: Any, *, as_json: bool) -> None:
-    """Print that something was done, or its result."""
+    """Print a message, or the result as JSON."""
     if as_json:
         print_json(data)
     else:

@@ -1,4 +1,4 @@
-"""The database of gatepost.toml, for commands that do something to it as a whole."""
+"""Database of gatepost.toml, for commands that work on all of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from accounts.file import AccountsFile
+from accounts.settings import AccountsFile
 from accounts.store.settings import DatabaseSettings
 from gatepost.cli import configuration
 from gatepost.cli.as_owner import as_owner_of
@@ -16,7 +16,7 @@ from gatepost.errors import StartError
 
 
 def read_place(ctx: click.Context, config: Path | None) -> DatabaseSettings:
-    """Return where the data are; `config` is the option of the command itself or of its group."""
+    """Return the settings of the database; `config` is the option of the command or its group."""
     outer = ctx.obj.get("config") if isinstance(ctx.obj, dict) else None
     return configuration.read_if_any(config or outer, AccountsFile).model.accounts.database
 

@@ -1,4 +1,4 @@
-"""`gatepost remote`: accounts elsewhere that mail is fetched from."""
+"""`gatepost remote`: remote accounts from which mail is fetched."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
+from accounts.cli.executor import OperationStep
 from accounts.cli.new_password import new_password
 from accounts.cli.noun import Noun, Shown
-from accounts.cli.office import OfficeStep
 from accounts.cli.options import field_options, fields_of, given, password_file_option
 from accounts.cli.session import CommandSession, session_options
-from accounts.cli.values import Span, flag_text, time_text
+from accounts.cli.values import DurationParameter, flag_text, time_text
 from accounts.http.models.belongings import RemoteAccountChange
 from accounts.http.resources.access_to_mail import REMOTE as KIND
 from gatepost.config.types import print_duration
@@ -22,7 +22,7 @@ FIELDS = fields_of(
     RemoteAccountChange,
     destination="FOLDER",
     tls=click.Choice(["implicit", "starttls"]),
-    interval=Span("TIME"),
+    interval=DurationParameter("TIME"),
 )
 
 
@@ -35,7 +35,7 @@ def _pairs(one: Shown) -> Iterator[tuple[str, str]]:
     yield "TLS", one["tls"]
     yield "login", one["login"]
     yield "folder there", one["folder"]
-    yield "folder here", one["destination"] or "as the filters say"
+    yield "folder here", one["destination"] or "as the filters decide"
     yield "looked at every", print_duration(one["interval"])
     yield "mail stays there", flag_text(one["keep"])
     yield "enabled", flag_text(one["enabled"])
@@ -64,7 +64,7 @@ REMOTE = Noun(
 
 @click.group()
 def remote() -> None:
-    """Add, show and change accounts elsewhere that mail is fetched from.
+    """Add, show and change remote accounts from which mail is fetched.
 
     Their passwords are encrypted in the datastore, and never printed. The commands use the
     datastore that [accounts.database] in gatepost.toml names, or the API.
@@ -90,10 +90,10 @@ def add_remote(
 ) -> None:
     """Fetch the mail of LOGIN at HOST for the mailbox ADDRESS.
 
-    The password there is asked for.
+    You are asked for the password there.
     """
     body = {"protocol": protocol, "host": host, "login": login, **given(values)}
-    # before anybody types a password: everything else has to be right
+    # check everything else before asking for a password
     session.do(REMOTE.step("add", [address], body={**body, "secret": "-"}), dry_run=True)
     body["secret"] = new_password(password_file)
     made = session.one(REMOTE.step("add", [address], body=body))
@@ -118,9 +118,9 @@ def change_password(
     The mailbox is ADDRESS.
     """
     params = {"address": address, "id": str(number)}
-    session.do(OfficeStep("set-remote-secret", params, {"secret": "-"}), dry_run=True)
+    session.do(OperationStep("set-remote-secret", params, {"secret": "-"}), dry_run=True)
     secret = new_password(password_file)
-    made = session.one(OfficeStep("set-remote-secret", params, {"secret": secret}))
+    made = session.one(OperationStep("set-remote-secret", params, {"secret": secret}))
     session.done(f"password of {REMOTE.called(made)} set", made)
 
 

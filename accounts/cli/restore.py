@@ -1,4 +1,4 @@
-"""`gatepost accounts restore`: all data replaced by those of a backup."""
+"""`gatepost accounts restore`: replace all data with those of a backup."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from gatepost.cli.output import tell
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
 def restore(ctx: click.Context, config: Path | None, file: Path, yes: bool) -> None:
-    """Replace all data by those in FILE, which `gatepost accounts backup` has written.
+    """Replace all data with those in FILE, which `gatepost accounts backup` has written.
 
     FILE is checked first. The change is one transaction, so the service may run: it answers from
-    the data of before until that ends.
+    the old data until then.
     """
     settings = read_place(ctx, config)
     if not yes:
-        click.confirm(f"All data in {settings.url} are replaced. Go on?", abort=True)
+        click.confirm(f"All data in {settings.url} are replaced. Continue?", abort=True)
     if settings.path is not None:
         revision = copy_in(settings, file, lambda: as_owner(settings))
     else:
         revision = restore_dump(settings, file)
     if revision == REVISIONS[-1]:
-        # daemons that have later data see by this that they are to take these all the same
+        # tells daemons with later data to take these all the same
         with opened(config) as datastore:
             datastore.write(note_restore)
     tell(f"{settings.url}: restored from {file}, revision {revision}")

@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
+from accounts.cli.executor import OperationStep
 from accounts.cli.layout import field_lines
 from accounts.cli.noun import Noun, Shown
-from accounts.cli.office import OfficeStep
 from accounts.cli.options import FLAG
 from accounts.cli.output import print_json
 from accounts.cli.session import CommandSession, session_options
@@ -27,10 +27,10 @@ _FILE = click.Path(path_type=Path, allow_dash=True, dir_okay=False)
 
 
 class _RuleNoun(Noun):
-    """A rule is printed as `rule add` reads it, with its name in it."""
+    """A rule, printed in the form that `rule add` reads, with its name."""
 
     def data(self, one: Shown) -> dict[str, Any]:
-        """Return a rule as `--json` prints it."""
+        """Return a rule in the form that `--json` prints."""
         return {**one, "rule": _as_rule(one)}
 
 
@@ -54,7 +54,7 @@ RULE = _RuleNoun(
 
 @click.group()
 def rule() -> None:
-    """Add, show and change rules for arriving mail.
+    """Add, show and change rules for incoming mail.
 
     A rule is JSON, with conditions and actions; docs/rules.md describes it. The commands use the
     datastore that [accounts.database] in gatepost.toml names, or the API.
@@ -68,7 +68,7 @@ def rule() -> None:
 def add_rule(session: CommandSession, address: str, file: Path) -> None:
     """Add the rule in FILE to the mailbox ADDRESS.
 
-    It comes behind the others. - is standard input.
+    It runs after the others. - is standard input.
     """
     made = session.one(RULE.step("add", [address], body=_read(file)))
     session.done(f"{RULE.called(made)} added", RULE.data(made))
@@ -104,9 +104,11 @@ def show_rule(session: CommandSession, address: str, name: str) -> None:
 @rule.command("set")
 @click.argument("address")
 @click.argument("name")
-@click.option("--file", type=_FILE, help="The rule that takes its place, - for standard input.")
-@click.option("--enabled", type=FLAG, help="Whether it is in use.")
-@click.option("--number", type=click.IntRange(1), help="Its place among the others, from 1.")
+@click.option(
+    "--file", type=_FILE, help="File with the rule that replaces it; - is standard input."
+)
+@click.option("--enabled", type=FLAG, help="Whether it is enabled.")
+@click.option("--number", type=click.IntRange(1), help="Its position among the rules, from 1.")
 @session_options()
 def set_rule(
     session: CommandSession,
@@ -131,7 +133,7 @@ def set_rule(
             raise click.ClickException(f"number: The mailbox has {len(names)} rules.")
         names.remove(found.body["name"])
         names.insert(number - 1, after if "name" in changes else found.body["name"])
-        steps.append(OfficeStep("order-rules", {"address": address}, {"names": names}))
+        steps.append(OperationStep("order-rules", {"address": address}, {"names": names}))
     *_, last = session.do(*steps, RULE.step("get", [address, after]))
     session.done(f"{RULE.called(last.body)} set", RULE.data(last.body))
 
@@ -140,10 +142,10 @@ RULE.add_remove(rule, "Remove the rule NAME of the mailbox ADDRESS.")
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """Return the rule in a file as the API takes it."""
+    """Return the rule in a file in the form of the API."""
     data = _json(file)
     if not isinstance(data, Mapping):
-        raise click.ClickException("rule: It is an object.")
+        raise click.ClickException("rule: It must be an object.")
     try:
         read = parse_rule(data)
     except RuleError as error:
@@ -176,14 +178,14 @@ def _as_rule(one: Shown) -> dict[str, Any]:
 
 
 def _kinds(one: Shown, part: str) -> str:
-    """Return the kinds of conditions or actions; a rule of another form has none that are known."""
+    """Return the kinds of conditions or actions; a malformed rule has none."""
     parts: Sequence[Any] = one["rule"].get(part, ()) if isinstance(one["rule"], dict) else ()
     kinds = [str(each.get("kind", "?")) for each in parts if isinstance(each, dict)]
     return ", ".join(dict.fromkeys(kinds))
 
 
 def _block(name: str, text: str) -> Iterator[tuple[str, str]]:
-    """Yield the lines of a text as fields, the first of them with a name."""
+    """Yield the lines of a text as fields, the first one with a name."""
     for line in text.splitlines():
         yield name, line
         name = ""

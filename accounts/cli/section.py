@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from accounts.dovecot.token import read_token
-from accounts.file import AccountsFile
-from accounts.settings import AccountsSettings
+from accounts.settings import AccountsFile, AccountsSettings
 from accounts.snapshots.access import TokenError, Tokens
 from accounts.srs_secrets import sender_rewriting
 from gatepost.cli.postfix.ours import Gatepost
@@ -37,7 +36,7 @@ class AccountsSection:
             yield _URL, settings.database.path.parent
 
     def load(self, settings: AccountsSettings) -> None:
-        """Import the libraries of the database, where they are."""
+        """Import the libraries of the database, if they are installed."""
         path = settings.database.path
         dialect = "postgresql.asyncpg" if path is None else "sqlite"
         needed = ["accounts.store.migrate", f"sqlalchemy.dialects.{dialect}"]
@@ -49,7 +48,7 @@ class AccountsSection:
         self,
         ground: GroundSettings,
         settings: AccountsSettings,
-        unit: Unit | None,  # noqa: ARG002 # the database is there before the first start
+        unit: Unit | None,  # noqa: ARG002 # the database must exist before the first start
     ) -> Iterator[tuple[str, str]]:
         """Read secrets, and open the database."""
         yield from self.faults(ground, settings)
@@ -119,19 +118,20 @@ class AccountsSection:
                 if isinstance(address, Inet) and not address.host.startswith(_LOOPBACK):
                     yield (
                         f"accounts.{key}",
-                        f"passwords come to {address} in the clear: can nobody else listen there?",
+                        f"passwords arrive at {address} in clear text: can nobody else listen "
+                        "there?",
                     )
         if told := too_large(settings.attempts.unlimited):
             yield "accounts.attempts.unlimited", f"contains {told}: are they all yours?"
 
     def tell_postfix(
         self,
-        settings: AccountsSettings,  # noqa: ARG002 # main.cf is not checked for them
+        settings: AccountsSettings,  # noqa: ARG002 # main.cf is not checked for accounts
         known: Gatepost,
         *,
         is_expected: bool,  # noqa: ARG002
     ) -> Gatepost:
-        """Return `known`: nothing of main.cf depends on accounts in a way that can be told."""
+        """Return `known`: no setting of main.cf can be derived from accounts."""
         return known
 
 

@@ -1,4 +1,4 @@
-"""One run of a command: where its work is done, and the form of its output."""
+"""Session of a command: its executor, and the form of its output."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import click
 
 from accounts.api_settings import ApiSettings, check_api_url
 from accounts.cli.datastore import errors_in_one_line, opened_file, read_file
-from accounts.cli.local_office import LocalOffice
-from accounts.cli.office import Office, OfficeStep, StepDone
+from accounts.cli.executor import Executor, OperationStep, StepResult
+from accounts.cli.local_executor import LocalExecutor
 from accounts.cli.options import json_option
 from accounts.cli.output import print_done, print_json, print_list, print_object
-from accounts.cli.remote_office import RemoteOffice
-from accounts.file import AccountsFile
+from accounts.cli.remote_executor import RemoteExecutor
 from accounts.http.models.base import MAX_LIMIT
+from accounts.settings import AccountsFile
 from gatepost.cli.configuration import config_option
 from gatepost.config.types import SecretFile
 from gatepost.printable import escape_lines
@@ -29,19 +29,19 @@ SessionCommand: TypeAlias = Callable[..., None]
 OptionValues: TypeAlias = dict[str, Any]
 
 MAX_PAGE = MAX_LIMIT
-"""Objects that are asked for at a time."""
+"""Objects on each page of a request."""
 
 
 @dataclass
 class CommandSession:
-    """A command under way. The database or the connection is opened when it is needed first."""
+    """A command in progress. The database or the connection is opened when it is first needed."""
 
     config: Path | None
     as_json: bool
     is_maker: bool
-    """Whether the command makes the file of the database if there is none."""
+    """Whether the command creates a missing database file."""
     api: OptionValues = field(default_factory=dict)
-    """The options that say where the API is."""
+    """The options for the API."""
     _stack: ExitStack = field(default_factory=ExitStack)
 
     @functools.cached_property
@@ -50,39 +50,39 @@ class CommandSession:
         return read_file(self.config)
 
     @functools.cached_property
-    def office(self) -> Office:
-        """The datastore, if it is on this host, or else the API."""
+    def executor(self) -> Executor:
+        """The executor: the datastore, if it is on this host, or else the API."""
         settings = self.file.accounts
         path = settings.database.path
-        # one in a folder that this user may not enter is not there either
+        # a file in a folder that this user may not enter counts as missing
         has_file = path is None or os.path.exists(path)
-        office: Office
+        executor: Executor
         if "url" in self.api or (settings.api.url is not None and not has_file):
-            office = RemoteOffice(settings.api.model_copy(update=self.api))
+            executor = RemoteExecutor(settings.api.model_copy(update=self.api))
         else:
             datastore = self._stack.enter_context(opened_file(self.file, make=self.is_maker))
-            office = LocalOffice(datastore)
-        self._stack.callback(office.close)
-        return office
+            executor = LocalExecutor(datastore)
+        self._stack.callback(executor.close)
+        return executor
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close everything."""
         self._stack.close()
 
-    def do(self, *steps: OfficeStep, dry_run: bool = False) -> list[StepDone]:
+    def do(self, *steps: OperationStep, dry_run: bool = False) -> list[StepResult]:
         """Do all steps in one transaction, or none."""
-        return self.office.do(*steps, dry_run=dry_run)
+        return self.executor.do(*steps, dry_run=dry_run)
 
-    def one(self, step: OfficeStep, *, dry_run: bool = False) -> Any:
-        """Do one step; return the object that it answers with."""
+    def one(self, step: OperationStep, *, dry_run: bool = False) -> Any:
+        """Do one step; return the object in its answer."""
         return self.do(step, dry_run=dry_run)[0].body
 
-    def pages(self, step: OfficeStep) -> Iterator[Any]:
+    def pages(self, step: OperationStep) -> Iterator[Any]:
         """Yield the objects of a list, page by page."""
         after: Any = None
         while True:
             query = {**step.query, "limit": MAX_PAGE, "after": after}
-            (done,) = self.do(OfficeStep(step.operation, step.params, query=query))
+            (done,) = self.do(OperationStep(step.operation, step.params, query=query))
             yield from done.body["items"]
             if done.next is None:
                 return
@@ -91,11 +91,11 @@ class CommandSession:
     # output
 
     def done(self, text: str, data: Any) -> None:
-        """Print that something was done, or its result."""
+        """Print a message, or the result as JSON."""
         print_done(text, data, as_json=self.as_json)
 
     def done_lines(self, text: str, data: Any) -> None:
-        """As `done`, for text of ours that may have several lines."""
+        """Print a message like `done`, for our own text of several lines."""
         if self.as_json:
             print_json(data)
         else:
@@ -117,16 +117,16 @@ class CommandSession:
 
 
 def session_options(*, make: bool = False) -> Callable[[SessionCommand], SessionCommand]:
-    """Add the options of every command: the configuration, the API, and the form of the output.
+    """Add the options of every command: the configuration, the API, and the form of output.
 
-    The command gets a `CommandSession` in their place, as its first argument.
+    The command gets a `CommandSession` in their place as its first argument.
     """
 
     def decorate(command: SessionCommand) -> SessionCommand:
         @config_option
-        @click.option("--api", metavar="URL", help="Ask the API there, not the database.")
+        @click.option("--api", metavar="URL", help="Use the API at this URL, not the database.")
         @click.option("--token-file", type=_FILE, help="The file with the token for the API.")
-        @click.option("--ca-file", type=_FILE, help="The certificates that the API is trusted by.")
+        @click.option("--ca-file", type=_FILE, help="File with the CA certificates for the API.")
         @json_option
         @functools.wraps(command)
         def with_session(

@@ -1,7 +1,7 @@
-"""`gatepost setup`: the words of docker-mailserver's `setup` and of docker-post's scripts.
+"""`gatepost setup`: the commands of docker-mailserver's `setup` and of docker-post's scripts.
 
-Each does what a command of ours does, in one transaction. Neither of those systems has domains of
-its own, so a domain is added with the first address in it.
+Each does the work of one of our commands, in one transaction. Neither of those systems manages
+domains, so a domain is added with the first address in it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import click
 
 from accounts.cli.alias import ALIAS
 from accounts.cli.domain import DOMAIN, question
+from accounts.cli.executor import OperationStep
 from accounts.cli.noun import Noun, Shown
-from accounts.cli.office import OfficeStep
 from accounts.cli.options import ask, password_file_option, yes_option
 from accounts.cli.session import CommandSession, session_options
 from accounts.cli.user import USER
@@ -24,13 +24,13 @@ from accounts.directory import fields
 from accounts.store.errors import Invalid
 
 _ELSEWHERE: Final = {
-    "config": "keys for DKIM are made with `gatepost keys new`",
-    "relay": "mail goes out by Postfix's own relayhost and smtp_sasl_password_maps",
+    "config": "`gatepost keys new` makes DKIM keys",
+    "relay": "set relayhost and smtp_sasl_password_maps of Postfix for outgoing mail",
     "dovecot-master": "there are no master users: give an administrator a login of their own",
     "debug": "see `gatepost probe`, and the log of the service",
-    "fail2ban": "logins slow down by themselves after wrong passwords: see [accounts.attempts]",
+    "fail2ban": "wrong passwords delay logins automatically: see [accounts.attempts]",
 }
-"""Words of docker-mailserver that have no command here, and what there is in their place."""
+"""Commands of docker-mailserver without a counterpart here, and the alternatives."""
 
 
 class _Setup(click.Group):
@@ -44,8 +44,8 @@ class _Setup(click.Group):
 def setup() -> None:
     """Accept the commands of docker-mailserver and docker-post.
 
-    They are as `setup email add` and `addmailuser` there, but for passwords, which are never
-    on the command line: everybody on the machine can see it. The commands use the datastore that
+    They work like `setup email add` and `addmailuser` there, except that passwords are never on the
+    command line, which everybody on the machine can see. The commands use the datastore that
     [accounts.database] in gatepost.toml names, or the API.
     """
 
@@ -70,7 +70,7 @@ def email() -> None:
 def email_add(
     session: CommandSession, address: str, password: str | None, password_file: Path | None
 ) -> None:
-    """As `gatepost user add`; the domain is added, too."""
+    """Do `gatepost user add`, and add the domain, too."""
     _insist_on_none(password)
     _add_user(session, address, password_file, add_domain=True)
 
@@ -83,7 +83,7 @@ def email_add(
 def email_update(
     session: CommandSession, address: str, password: str | None, password_file: Path | None
 ) -> None:
-    """As `gatepost user password`."""
+    """Do `gatepost user password`."""
     _insist_on_none(password)
     _update_user(session, address, password_file)
 
@@ -93,7 +93,7 @@ def email_update(
 @yes_option
 @session_options()
 def email_del(session: CommandSession, addresses: Sequence[str], yes: bool) -> None:
-    """As `gatepost user remove` for each.
+    """Do `gatepost user remove` for each.
 
     All are removed, or none. Mail stays where it is.
     """
@@ -109,7 +109,7 @@ def email_del(session: CommandSession, addresses: Sequence[str], yes: bool) -> N
 @email.command("list")
 @session_options()
 def email_list(session: CommandSession) -> None:
-    """As `gatepost user list`."""
+    """Do `gatepost user list`."""
     _show_all(session, USER)
 
 
@@ -119,7 +119,7 @@ def email_list(session: CommandSession) -> None:
 @click.argument("address", required=False)
 @session_options()
 def email_restrict(session: CommandSession, verb: str, direction: str, address: str | None) -> None:
-    """As `gatepost user set --may-send no`.
+    """Do `gatepost user set --may-send no`.
 
     For receive it is --may-receive. `del` allows it again, `list` shows those that may not.
     """
@@ -143,9 +143,9 @@ def alias_words() -> None:
 @click.argument("recipient")
 @session_options(make=True)
 def alias_add(session: CommandSession, address: str, recipient: str) -> None:
-    """As `gatepost alias add`.
+    """Do `gatepost alias add`.
 
-    If the alias is there, RECIPIENT is a further target. Commas separate several.
+    If the alias exists, RECIPIENT becomes a further target. Commas separate several.
     """
     _lead(session, address, recipient.split(","), add_domain=True)
 
@@ -155,7 +155,7 @@ def alias_add(session: CommandSession, address: str, recipient: str) -> None:
 @click.argument("recipient")
 @session_options()
 def alias_del(session: CommandSession, address: str, recipient: str) -> None:
-    """As `gatepost alias set --remove-target`.
+    """Do `gatepost alias set --remove-target`.
 
     The alias is removed with its last target.
     """
@@ -172,7 +172,7 @@ def alias_del(session: CommandSession, address: str, recipient: str) -> None:
 @alias_words.command("list")
 @session_options()
 def alias_list(session: CommandSession) -> None:
-    """As `gatepost alias list`."""
+    """Do `gatepost alias list`."""
     _show_all(session, ALIAS)
 
 
@@ -186,7 +186,7 @@ def quota() -> None:
 @click.argument("size", type=SizeParameter("SIZE"))
 @session_options()
 def quota_set(session: CommandSession, address: str, size: object) -> None:
-    """As `gatepost user set --quota SIZE`; 0 is no limit, as there."""
+    """Do `gatepost user set --quota SIZE`; 0 means no limit, as in docker-mailserver."""
     limit = None if size is CLEARED or not size else int(str(size))
     _set_user(session, address, {"quota": limit})
 
@@ -195,20 +195,20 @@ def quota_set(session: CommandSession, address: str, size: object) -> None:
 @click.argument("address")
 @session_options()
 def quota_del(session: CommandSession, address: str) -> None:
-    """As `gatepost user set --quota none`."""
+    """Do `gatepost user set --quota none`."""
     _set_user(session, address, {"quota": None})
 
 
 @setup.command()
-@click.option("-i", "add", is_flag=True, help="Add it, as without an option.")
+@click.option("-i", "add", is_flag=True, help="Add it; this is the default.")
 @click.option("-D", "remove", is_flag=True, help="Remove it.")
 @click.argument("domain")
 @yes_option
 @session_options(make=True)
 def addmaildomain(session: CommandSession, add: bool, remove: bool, domain: str, yes: bool) -> None:
-    """As `gatepost domain add`, or `remove` with -D."""
+    """Do `gatepost domain add`, or `remove` with -D."""
     if add and remove:
-        raise click.UsageError("-i and -D do not go together")
+        raise click.UsageError("-i and -D exclude each other")
     if remove:
         one = DOMAIN.remove(session, [domain], question, yes=yes)
         session.done(f"{DOMAIN.called(one)} removed", DOMAIN.removed(one))
@@ -218,7 +218,7 @@ def addmaildomain(session: CommandSession, add: bool, remove: bool, domain: str,
 
 
 @setup.command()
-@click.option("-i", "add", is_flag=True, help="Add it, as without an option.")
+@click.option("-i", "add", is_flag=True, help="Add it; this is the default.")
 @click.option("-u", "update", is_flag=True, help="Give it another password.")
 @click.argument("name")
 @click.argument("domain")
@@ -234,13 +234,13 @@ def addmailuser(
     password: str | None,
     password_file: Path | None,
 ) -> None:
-    """As `gatepost user add`, or `password` with -u.
+    """Do `gatepost user add`, or `password` with -u.
 
     The address is NAME@DOMAIN.
     """
     _insist_on_none(password)
     if add and update:
-        raise click.UsageError("-i and -u do not go together")
+        raise click.UsageError("-i and -u exclude each other")
     address = f"{name}@{domain}"
     if update:
         _update_user(session, address, password_file)
@@ -257,7 +257,7 @@ def addmailuser(
 def addmailalias(
     session: CommandSession, alias_name: str, alias_domain: str, name: str, domain: str
 ) -> None:
-    """As `gatepost alias add`.
+    """Do `gatepost alias add`.
 
     The alias is ALIAS_NAME@ALIAS_DOMAIN and leads to NAME@DOMAIN.
     """
@@ -267,8 +267,8 @@ def addmailalias(
 def _insist_on_none(password: str | None) -> None:
     if password is not None:
         raise click.UsageError(
-            "a password on the command line can be seen by everybody on the machine: leave it out, "
-            "and type it or use --password-file"
+            "everybody on the machine can see a password on the command line: leave it out, and "
+            "type it or use --password-file"
         )
 
 
@@ -293,7 +293,7 @@ def _set_user(session: CommandSession, address: str, changes: dict[str, object])
 
 
 def _lead(session: CommandSession, address: str, more: Sequence[str], *, add_domain: bool) -> None:
-    """Add an alias, or further targets to the one that is there."""
+    """Add an alias, or further targets to an existing one."""
     if (found := ALIAS.find(session, [address])) is not None:
         there = found.body["targets"]
         change = {"targets": list(dict.fromkeys([*there, *more]))}
@@ -310,19 +310,19 @@ def _tell_targets(session: CommandSession, one: Shown) -> None:
 
 
 def _folded(targets: Sequence[str]) -> set[str]:
-    """Return targets in one spelling; nothing if one of them is no address."""
+    """Return targets in stored form; nothing if one of them is not an address."""
     try:
         return {fields.target("targets", target).lower() for target in targets}
     except Invalid:
         return set()
 
 
-def _new_domain(session: CommandSession, address: str) -> list[OfficeStep]:
-    """Return the step that adds the domain of an address, if it is not there."""
+def _new_domain(session: CommandSession, address: str) -> list[OperationStep]:
+    """Return the step that adds the domain of an address, if it is missing."""
     try:
         name = fields.alias_address("address", address).domain
     except Invalid:
-        return []  # the step that adds the address says what is wrong
+        return []  # the step that adds the address reports the error
     if DOMAIN.find(session, [name]) is not None:
         return []
     return [DOMAIN.step("add", body={"name": name})]

@@ -9,7 +9,7 @@ import click
 from accounts.cli.noun import Noun, Shown
 from accounts.cli.options import Field
 from accounts.cli.session import CommandSession, session_options
-from accounts.cli.values import Moment, date_text, time_text
+from accounts.cli.values import TimeParameter, date_text, time_text
 from accounts.http.resources.tokens import TOKEN as KIND
 
 
@@ -49,8 +49,9 @@ TOKEN = Noun(
 def token() -> None:
     """Add and remove tokens of the API.
 
-    A token is drawn here and printed once: the datastore has only its digest. It cannot be changed.
-    The commands use the datastore that [accounts.database] in gatepost.toml names, or the API.
+    A token is generated here and printed once: the datastore has only its digest. It cannot be
+    changed. The commands use the datastore that [accounts.database] in gatepost.toml names, or the
+    API.
     """
 
 
@@ -61,11 +62,13 @@ def token() -> None:
     "scopes",
     multiple=True,
     required=True,
-    help="What it may do, as domains:read; may be repeated.",
+    help="A scope, such as domains:read; may be repeated.",
 )
-@click.option("--admin", metavar="LOGIN", help="The administrator that it belongs to.")
-@click.option("--user", metavar="ADDRESS", help="The mailbox that it belongs to.")
-@click.option("--expires", type=Moment("TIME"), help="When it ends: 2027-01-31, or 30d from now.")
+@click.option("--admin", metavar="LOGIN", help="The administrator who owns it.")
+@click.option("--user", metavar="ADDRESS", help="The mailbox that owns it.")
+@click.option(
+    "--expires", type=TimeParameter("TIME"), help="When it expires: 2027-01-31, or 30d from now."
+)
 @session_options()
 def add_token(
     session: CommandSession,
@@ -100,9 +103,9 @@ TOKEN.add_list(
     admin="administrator",
     user="mailbox",
 )
-TOKEN.add_show(token, "Show what is known of the token NUMBER.")
+TOKEN.add_show(token, "Show the token NUMBER, without its text.")
 TOKEN.add_remove(
     token,
-    "Remove the token NUMBER: it is worth nothing from now on.",
+    "Remove the token NUMBER, which is not valid from now on.",
     lambda one: f"the token {one['id']}, {one['name']}, of {_owner(one)}",
 )

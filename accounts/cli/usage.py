@@ -1,4 +1,4 @@
-"""The size of a mailbox, as Dovecot tells it."""
+"""Size of a mailbox, from Dovecot."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from accounts.dovecot.doveadm import DoveadmError, usage
 from accounts.dovecot_settings import DovecotSettings
 
 PATIENCE = 5.0
-"""Seconds for the answer of a server."""
+"""Time limit in seconds for the answer of a server."""
 
 
 def usage_of(settings: DovecotSettings, address: str) -> int | None:
-    """Return the octets that a mailbox holds; None if nobody knows.
+    """Return the octets in a mailbox; None if they are not known.
 
-    A server that does not answer is a line on standard error: what else is known is still shown.
+    A server that fails is reported in a line on standard error, and the next one is asked.
     """
     if settings.doveadm_key_file is None:
         return None

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from accounts.cli.executor import OperationStep, StepResult
 from accounts.cli.noun import Noun, Shown
-from accounts.cli.office import OfficeStep, StepDone
 from accounts.cli.options import (
     Field,
     field_options,
@@ -37,11 +37,19 @@ FIELDS = fields_of(MailboxChange, forwards="ADDRESS", store="NAME")
 _PREFERENCES = fields_of(PreferencesChange, spam_junk_score="SCORE", spam_reject_score="SCORE")
 
 _LISTS = (
-    Field("send_as", click.STRING, "An address or @DOMAIN it may send as.", True, "ADDRESS"),
-    Field("not_send_as", click.STRING, "One that it may send as no more.", True, "ADDRESS"),
-    Field("allow_sender", click.STRING, "Past the spam filter.", True, "ADDRESS|@DOMAIN"),
-    Field("block_sender", click.STRING, "Its mail is refused.", True, "ADDRESS|@DOMAIN"),
-    Field("unlist_sender", click.STRING, "Neither of both any more.", True, "ADDRESS|@DOMAIN"),
+    Field("send_as", click.STRING, "An address or @DOMAIN that it may send as.", True, "ADDRESS"),
+    Field("not_send_as", click.STRING, "A right to send to remove.", True, "ADDRESS"),
+    Field(
+        "allow_sender",
+        click.STRING,
+        "A sender to accept without the spam filter.",
+        True,
+        "ADDRESS|@DOMAIN",
+    ),
+    Field("block_sender", click.STRING, "A sender to refuse.", True, "ADDRESS|@DOMAIN"),
+    Field(
+        "unlist_sender", click.STRING, "A sender to take off both lists.", True, "ADDRESS|@DOMAIN"
+    ),
 )
 
 
@@ -73,7 +81,7 @@ def _pairs(one: Shown) -> Iterator[tuple[str, str]]:
 
 
 def _score(score: float | None) -> str:
-    return "that of the service" if score is None else f"{score:g}"
+    return "default of the service" if score is None else f"{score:g}"
 
 
 USER = Noun(
@@ -119,7 +127,7 @@ def add_user(
     no_password: bool,
     **values: Any,
 ) -> None:
-    """Add the mailbox ADDRESS, in a domain that is there."""
+    """Add the mailbox ADDRESS, in an existing domain."""
     body = {"address": address, **given(values)}
     USER.add_with_password(session, body, password_file, no_password=no_password)
 
@@ -127,7 +135,7 @@ def add_user(
 USER.add_list(
     user,
     "List mailboxes.",
-    Field("domain", click.STRING, "Only those of this domain."),
+    Field("domain", click.STRING, "Only those in this domain."),
     Field("search", click.STRING, "Only those with TEXT in address or name."),
     search="text",
 )
@@ -181,8 +189,7 @@ def change_password(
 def rename_user(session: CommandSession, address: str, new: str, keep_alias: bool) -> None:
     """Give the mailbox ADDRESS the address NEW.
 
-    Aliases, forwarding and rights that name the old address name the new one. The stored mail has
-    to be moved by whoever keeps it.
+    Aliases, forwarding and rights follow. Move the stored mail yourself.
     """
     body = {"address": new, "keep_alias": keep_alias}
     made = session.one(USER.step("rename", [address], body=body))
@@ -200,49 +207,49 @@ USER.add_remove(
 
 def _changes(
     session: CommandSession, address: str, changes: dict[str, Any]
-) -> Iterator[OfficeStep]:
-    """Yield the steps that change a mailbox with its rights, listed senders and preferences."""
+) -> Iterator[OperationStep]:
+    """Yield the steps that change a mailbox, its rights, listed senders and preferences."""
     where = {"address": address}
-    # also without fields of its own: there has to be such a mailbox
-    yield OfficeStep("change-mailbox", where, _some(changes, FIELDS))
+    # also without fields of its own, so that a missing mailbox is reported
+    yield OperationStep("change-mailbox", where, _some(changes, FIELDS))
     for sender in changes.get("send_as", ()):
-        yield OfficeStep("add-sender-right", where, {"sender": sender})
+        yield OperationStep("add-sender-right", where, {"sender": sender})
     for sender in changes.get("not_send_as", ()):
-        yield OfficeStep("remove-sender-right", where | {"sender": sender})
+        yield OperationStep("remove-sender-right", where | {"sender": sender})
     for kind in ("allow", "block"):
         for sender in changes.get(f"{kind}_sender", ()):
-            yield OfficeStep("add-listed-sender", where, {"kind": kind, "pattern": sender})
+            yield OperationStep("add-listed-sender", where, {"kind": kind, "pattern": sender})
     if others := changes.get("unlist_sender", ()):
-        (found,) = session.do(OfficeStep("list-listed-senders", where))
+        (found,) = session.do(OperationStep("list-listed-senders", where))
         listed = {one["pattern"]: one["kind"] for one in found.body["items"]}
         for sender in others:
             kind = listed.get(sender.lower(), "allow")
-            yield OfficeStep("remove-listed-sender", where | {"kind": kind, "pattern": sender})
+            yield OperationStep("remove-listed-sender", where | {"kind": kind, "pattern": sender})
     if wanted := _some(changes, _PREFERENCES):
-        yield OfficeStep("change-preferences", where, wanted)
+        yield OperationStep("change-preferences", where, wanted)
 
 
 def _some(changes: dict[str, Any], fields: Sequence[Field]) -> dict[str, Any]:
     return {field.name: changes[field.name] for field in fields if field.name in changes}
 
 
-def _more(address: str) -> tuple[OfficeStep, ...]:
-    """Return the steps that read what belongs to a mailbox, and is in other tables."""
+def _more(address: str) -> tuple[OperationStep, ...]:
+    """Return the steps that read the belongings of a mailbox from other tables."""
     where = {"address": address}
     return (
-        OfficeStep("list-sender-rights", where, query={"limit": MAX_PAGE}),
-        OfficeStep("list-listed-senders", where),
-        OfficeStep("get-preferences", where),
+        OperationStep("list-sender-rights", where, query={"limit": MAX_PAGE}),
+        OperationStep("list-listed-senders", where),
+        OperationStep("get-preferences", where),
     )
 
 
-def _whole(session: CommandSession, one: Shown, more: Sequence[StepDone]) -> dict[str, Any]:
-    """Return a mailbox with what `_more` has read."""
+def _whole(session: CommandSession, one: Shown, more: Sequence[StepResult]) -> dict[str, Any]:
+    """Return a mailbox with the results of `_more`."""
     rights, listed, wanted = more
     senders = [right["sender"] for right in rights.body["items"]]
     if rights.next is not None:
         where = {"address": one["address"]}
-        every = session.pages(OfficeStep("list-sender-rights", where))
+        every = session.pages(OperationStep("list-sender-rights", where))
         senders = [right["sender"] for right in every]
     return {
         **one,

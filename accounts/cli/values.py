@@ -1,4 +1,4 @@
-"""Values of options, and the same values as people read them."""
+"""Values of options, and their text for people."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ import click
 from gatepost.config.types import parse_duration, parse_size
 
 NONE: Final = "none"
-"""The word that takes a value away."""
+"""The word that removes a value."""
 
 
 class Cleared:
-    """The value of an option that was `NONE`: click takes a plain None for an option not given."""
+    """Value of an option that was `NONE`: for click, a plain None is an option that was not
+    given."""
 
 
 CLEARED: Final = Cleared()
 
 
 class FlagParameter(click.ParamType):  # type: ignore[type-arg]  # click before 8.5 has none
-    """`yes` or `no`."""
+    """Parameter of the words `yes` and `no`."""
 
     name = "yes|no"
 
@@ -36,7 +37,7 @@ class FlagParameter(click.ParamType):  # type: ignore[type-arg]  # click before 
 
 
 class OrNone(click.ParamType):  # type: ignore[type-arg]  # as above
-    """A value that can be taken away with `NONE`."""
+    """Parameter with a value that `NONE` removes."""
 
     def __init__(self, metavar: str) -> None:
         self.name = metavar
@@ -60,7 +61,7 @@ class OrNone(click.ParamType):  # type: ignore[type-arg]  # as above
 
 
 class NumberParameter(OrNone):
-    """A whole number."""
+    """Parameter of a whole number."""
 
     def parse(self, value: Any) -> int:
         """Return the number."""
@@ -70,8 +71,8 @@ class NumberParameter(OrNone):
         return int(text)
 
 
-class Decimal(OrNone):
-    """A number."""
+class DecimalParameter(OrNone):
+    """Parameter of a number."""
 
     def parse(self, value: Any) -> float:
         """Return the number."""
@@ -82,7 +83,7 @@ class Decimal(OrNone):
 
 
 class SizeParameter(OrNone):
-    """Octets, as 500M or 5G."""
+    """Parameter of a size in octets, such as 500M or 5G."""
 
     def parse(self, value: Any) -> int:
         """Return the octets."""
@@ -92,22 +93,22 @@ class SizeParameter(OrNone):
         return int(parse_size(text))
 
 
-class Span(OrNone):
-    """A duration, as 300, 5m or 1h30m."""
+class DurationParameter(OrNone):
+    """Parameter of a duration, such as 300, 5m or 1h30m."""
 
     def parse(self, value: Any) -> int:
         """Return whole seconds."""
         return int(parse_duration(str(value)[:60]))
 
 
-class Moment(OrNone):
-    """A date, a date with a time, or a duration from now on."""
+class TimeParameter(OrNone):
+    """Parameter of a time: a date, a date with a time, or a duration from now."""
 
     def parse(self, value: Any) -> int:
         """Return seconds since the epoch; a date without a zone is in UTC."""
         text = str(value)[:60]
         try:
-            # a number without a unit may be meant as a year
+            # a number without a unit may be a year
             if text.isascii() and text[-1:].isalpha() and "-" not in text:
                 return int(time.time() + parse_duration(text))
             found = datetime.fromisoformat(text)
@@ -131,7 +132,7 @@ def date_text(seconds: int | None) -> str:
 
 
 def size_text(octets: int | None) -> str:
-    """Return octets as `SizeParameter` reads them."""
+    """Return octets in the form that `SizeParameter` reads."""
     if octets is None:
         return NONE
     for unit, factor in (("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)):
@@ -141,7 +142,7 @@ def size_text(octets: int | None) -> str:
 
 
 def flag_text(value: bool) -> str:
-    """Return a boolean as `FlagParameter` reads it."""
+    """Return a boolean in the form that `FlagParameter` reads."""
     return "yes" if value else "no"
 
 
@@ -151,5 +152,5 @@ def list_text(values: Any) -> str:
 
 
 def state_text(**flags: bool) -> str:
-    """Return what is not as usual: the words whose flag is set, or nothing."""
+    """Return the unusual states: the words whose flag is set."""
     return ", ".join(word.replace("_", " ") for word, is_set in flags.items() if is_set)

@@ -1,9 +1,7 @@
-"""Administrators: `global` ones of everything, others of some domains.
+"""Administrators: `global` ones manage everything, others some domains.
 
-Whoever has a mailbox administers that mailbox, and is not here.
-
-The last global administrator who is enabled stays so: `change` and `remove` refuse to take that
-away unless they are called with `last`.
+The owner of a mailbox manages it without an entry here. `change` and `remove` refuse to disable or
+remove the last enabled global administrator unless they are called with `last`.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ from accounts.store.transaction import Write
 
 ROLES = ("global", "domains")
 MAX_DOMAINS = 10_000
-"""Domains of an administrator of some."""
+"""Maximum number of domains of one administrator."""
 
 _LOGIN = re.compile(r"[a-z0-9](?:[a-z0-9._+-]{0,62}[a-z0-9])?\Z")
 
@@ -34,7 +32,7 @@ _DOMAINS = schema.administrator_domain
 
 @dataclass(frozen=True, slots=True)
 class Administrator:
-    """An administrator. `domains` is empty for all roles but ``domains``."""
+    """An administrator. `domains` is empty unless the role is ``domains``."""
 
     id: int
     login: str
@@ -57,17 +55,19 @@ class AdministratorFields(TypedDict, total=False):
 
 
 def _login(field: str, value: Any) -> str:
-    """Return a login: an address, or a word in lower case."""
+    """Return a login in stored form: an address, or a word in lower case."""
     if isinstance(value, str) and "@" in value:
         return str(fields.mailbox_address(field, value))
     if not isinstance(value, str) or not _LOGIN.match(value.lower()):
-        raise Invalid(field, "It is an address, or up to 64 letters, digits, dots and hyphens.")
+        raise Invalid(
+            field, "It must be an address, or up to 64 letters, digits, dots and hyphens."
+        )
     return value.lower()
 
 
 def _domains(field: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or len(value) > MAX_DOMAINS:
-        raise Invalid(field, f"It is a list of at most {MAX_DOMAINS} domains.")
+        raise Invalid(field, f"It must be a list of at most {MAX_DOMAINS} domains.")
     return tuple(sorted({fields.domain(field, one) for one in value}))
 
 
@@ -91,7 +91,7 @@ def get(connection: Connection, login: str) -> Administrator:
 def find(
     connection: Connection, *, text: str | None = None, after: str | None = None, limit: int = PAGE
 ) -> list[Administrator]:
-    """Return administrators behind the login `after` that have `text` in it."""
+    """Return administrators after the login `after` whose login contains `text`."""
     statement = _select().where(*having(text, _TABLE.c.login))
     rows = connection.execute(page(statement, _TABLE.c.login, after, limit)).all()
     return _made(connection, rows)
@@ -157,7 +157,7 @@ def remove(write: Write, login: str, version: int | None = None, *, last: bool =
 
 
 def upgrade_password(connection: Connection, login: str, before: str, after: str) -> bool:
-    """As `mailboxes.upgrade_password`."""
+    """Replace a hash with a better one, like `mailboxes.upgrade_password`."""
     statement = _TABLE.update().where(_TABLE.c.login == login, _TABLE.c.password == before)
     done = connection.execute(statement.values(password=fields.hashed("password", after)))
     return done.rowcount == 1
@@ -186,11 +186,11 @@ def _columns(values: dict[str, Any]) -> dict[str, Any]:
 
 def _check_role(role: str, named: Sequence[str]) -> None:
     if role == "global" and named:
-        raise Invalid("domains", "A global administrator has all of them: name none.")
+        raise Invalid("domains", "A global administrator manages all domains: name none.")
 
 
 def _insist_on_another(connection: Connection, before: Administrator, last: bool) -> None:
-    """Raise `Invalid` if nobody but this one is an enabled administrator of everything."""
+    """Raise `Invalid` if this is the only enabled global administrator."""
     if last or before.role != "global" or not before.enabled:
         return
     others = select(_TABLE.c.id).where(

@@ -1,4 +1,4 @@
-"""Aliases: addresses that lead to others. One with a `*` takes all addresses of its form."""
+"""Aliases: addresses that lead to others. An alias with a `*` takes all addresses that match it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _TABLE = schema.alias
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """An alias. After `expires` (seconds since the epoch; None is never) nobody has the address."""
+    """An alias. After `expires` (seconds since the epoch; None is never) it no longer exists for
+    mail."""
 
     id: int
     address: str
@@ -50,7 +51,7 @@ class AliasFields(TypedDict, total=False):
 
 def _targets(field: str, value: Any) -> tuple[str, ...]:
     if not (checked := fields.targets(field, value)):
-        raise Invalid(field, "It names at least one address.")
+        raise Invalid(field, "It must name at least one address.")
     return checked
 
 
@@ -82,10 +83,10 @@ def find(
     limit: int = PAGE,
     administrator: int | None = None,
 ) -> list[Alias]:
-    """Return aliases behind the address `after` that have `text` in address or description.
+    """Return aliases after the address `after` with `text` in address or description.
 
-    `target`: only those that lead to this address in one step. `administrator`: only those of the
-    domains that the one with this id has.
+    `target`: only those that lead directly to this address. `administrator`: only those in the
+    domains of the administrator with this id.
     """
     statement = _select().where(
         *having(text, _TABLE.c.address, _TABLE.c.description),
@@ -158,10 +159,12 @@ def change_targets(
     remove_targets: Sequence[str] = (),
     **values: Unpack[AliasFields],
 ) -> Alias:
-    """Change an alias, and some of its targets; raises `Invalid` for one that it does not have."""
+    """Change an alias, and some of its targets; raises `Invalid` if one to remove is missing."""
     with write.attempt("alias.change", str(address)):
         if (add_targets or remove_targets) and "targets" in values:
-            raise Invalid("targets", "It replaces all targets, so name none to add or to remove.")
+            raise Invalid(
+                "targets", "It replaces all targets, so it excludes add_targets and remove_targets."
+            )
         if add_targets or remove_targets:
             before = get(write.connection, address)
             more = fields.targets("add_targets", add_targets)
@@ -185,7 +188,7 @@ def rename(
     new: str | AccountAddress,
     version: int | None = None,
 ) -> Alias:
-    """Give an alias another address; what names the old one names the new one."""
+    """Give an alias another address, and update all references to the old one."""
     with write.attempt("alias.rename", str(address)):
         before = get(write.connection, address)
         expect(before.version, version)
@@ -246,7 +249,7 @@ def _put_targets(write: Write, row: int, address: str, values: dict[str, Any]) -
 
 
 def _refuse_loops_without(connection: Connection, alias: Alias) -> None:
-    """Raise `Invalid` when mail goes in a circle since nobody has the name of this alias."""
+    """Raise `Invalid` if mail goes in a circle without the name of this alias."""
     if alias.is_wildcard:
         starts = loops.without_wildcard(connection, alias.domain)
     else:

@@ -1,4 +1,4 @@
-"""App passwords: one for each program of a person, for some protocols, removed alone."""
+"""App passwords: one for each program of a user, for some protocols, removed individually."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from accounts.store.transaction import Write
 
 PROTOCOLS = ("imap", "pop3", "smtp", "sieve")
 MAX_PASSWORDS = 50
-"""App passwords of a mailbox: each is tried at a login, and costs a hash."""
+"""Maximum number of app passwords of a mailbox: a login tries each, at the cost of a hash."""
 
 _TABLE = schema.app_password
 
 
 @dataclass(frozen=True, slots=True)
 class AppPassword:
-    """An app password. After `expires` (seconds since the epoch; None is never) it lets nobody in.
+    """An app password. After `expires` (seconds since the epoch; None is never) it is not valid.
 
-    `last_client` is the address that it was last used from.
+    `last_client` is the address from which it was last used.
     """
 
     id: int
@@ -67,7 +67,7 @@ def add(
     protocols: Sequence[str] = PROTOCOLS,
     expires: int | None = None,
 ) -> AppPassword:
-    """Add an app password; `password` is the hash of one that was drawn for it."""
+    """Add an app password; `password` is the hash of the generated password."""
     with write.attempt("app-password.add", mailbox):
         owner = mailboxes.get(write.connection, mailbox)
         values = {
@@ -96,7 +96,7 @@ def add(
 
 
 def remove(write: Write, mailbox: str | AccountAddress, name: str) -> None:
-    """Remove an app password: what uses it does not get in any more."""
+    """Remove an app password; programs that use it can no longer log in."""
     with write.attempt("app-password.remove", mailbox):
         found = get(write.connection, mailbox, name)
         write.connection.execute(delete(_TABLE).where(_TABLE.c.id == found.id))

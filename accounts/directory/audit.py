@@ -1,4 +1,4 @@
-"""The audit log, to read: transactions write it, and nobody changes it."""
+"""Reader of the audit log, which only transactions write, and nobody changes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _TABLE = schema.audit
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """An entry: at this time (seconds since the epoch) `actor` did `action` to `object`.
+    """An entry: at this time (seconds since the epoch), `actor` performed `action` on `object`.
 
-    A change has in `details` the value of each field before and after; a refusal has its reason as
-    ``refused``. `client` is the address that the actor came from, if it came over the network.
+    The `details` of a change have the values of each field before and after; those of a refusal
+    have its reason as ``refused``. `client` is the network address of the actor, if there is one.
     """
 
     id: int
@@ -42,7 +42,7 @@ def find(
 ) -> list[AuditEntry]:
     """Return entries, the latest first, before the one with the id `before`.
 
-    `object` and `actor` are whole names, `since` is a time.
+    `object` and `actor` are full names, `since` is a time.
     """
     fields.number("limit", limit, 1, MAX_PAGE)
     statement = select(_TABLE).order_by(_TABLE.c.id.desc()).limit(limit)

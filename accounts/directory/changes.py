@@ -1,4 +1,4 @@
-"""A change of a row by its version, and the entry about it."""
+"""Changes of rows by version, and their entries in the audit log."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from accounts.store.errors import Conflict
 from accounts.store.transaction import Write
 
 HIDDEN = frozenset({"password", "rule"})
-"""Fields whose values do not stand in the audit log: secrets, and what is long and private."""
+"""Fields whose values are kept out of the audit log: secrets, and long or private values."""
 
 
 def expect(found: int, version: int | None) -> None:
-    """Raise `Conflict` unless the caller saw the version that is there, or does not mind."""
+    """Raise `Conflict` unless the caller saw the current version, or named none."""
     if version is not None and version != found:
         raise Conflict(
             f"It was changed meanwhile: it has version {found}, and the change is made from "
@@ -24,12 +24,12 @@ def expect(found: int, version: int | None) -> None:
 
 
 def differences(before: object, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of the values that the object does not have already."""
+    """Return the values that differ from those of the object."""
     return {field: value for field, value in values.items() if getattr(before, field) != value}
 
 
 def told(before: object, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a change for the audit log: of each field the value before and after."""
+    """Return a change for the audit log: the values of each field before and after."""
     return {
         field: "changed" if field in HIDDEN else [_plain(getattr(before, field)), _plain(value)]
         for field, value in values.items()
@@ -39,7 +39,7 @@ def told(before: object, values: Mapping[str, Any]) -> dict[str, Any]:
 def change_row(
     write: Write, table: Table, row: int, values: Mapping[str, Any], *, is_dated: bool = True
 ) -> None:
-    """Change a row and raise its version; `is_dated`: it has a time of the last change."""
+    """Change a row and raise its version; `is_dated`: it records the time of the last change."""
     dated = {"changed": write.now} if is_dated else {}
     write.connection.execute(
         update(table)

@@ -1,8 +1,8 @@
 """DKIM keys of domains. The private part is encrypted; see `accounts.store.seal`.
 
-A key is `new` until its record is published, then `active`: mail is signed with it; then `retired`:
-mail that is under way is still verified with its record. A domain signs with one active key of each
-algorithm: to activate one retires the one before it.
+A key is `new` until its record is published. Then it is `active`, and signs mail. Then it is
+`retired`: its record is still needed to verify mail in transit. A domain signs with one active key
+of each algorithm: activating a key retires the previous one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from msgauth.domain import MAX_NAME
 from msgauth.keys import BadKeyError, SigningKey
 
 MAX_KEYS = 100
-"""Keys of a domain."""
+"""Maximum number of keys of a domain."""
 
 # RFC 6376 section 3.1: selector = sub-domain *( "." sub-domain ); some zones have an underscore
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -34,7 +34,7 @@ _TABLE = schema.dkim_key
 
 @dataclass(frozen=True, slots=True)
 class DkimKey:
-    """A key, without its private part. `public_record` is what DNS has to say."""
+    """A key, without its private part. `public_record` is the TXT record for DNS."""
 
     id: int
     domain: str
@@ -87,7 +87,7 @@ def private(connection: Connection, seal: SecretSeal, key: DkimKey) -> bytes:
 
 
 def add(write: Write, seal: SecretSeal, domain: str, selector: str, *, private: bytes) -> DkimKey:
-    """Add a new key, as PEM; raises `SealError` when there is nothing to encrypt it with."""
+    """Add a new key, in PEM; raises `SealError` if there is no key to encrypt it with."""
     with write.attempt("dkim-key.add", domain):
         owner = domains.get(write.connection, domain)
         named = _selector("selector", selector)
@@ -120,7 +120,7 @@ def add(write: Write, seal: SecretSeal, domain: str, selector: str, *, private: 
 
 
 def activate(write: Write, domain: str, selector: str, version: int | None = None) -> DkimKey:
-    """Sign with a key from now on; the active key of the same algorithm is retired."""
+    """Sign with a key from now on, and retire the active key of the same algorithm."""
     with write.attempt("dkim-key.activate", domain):
         before = get(write.connection, domain, selector)
         expect(before.version, version)
@@ -135,7 +135,7 @@ def activate(write: Write, domain: str, selector: str, version: int | None = Non
 
 
 def retire(write: Write, domain: str, selector: str, version: int | None = None) -> DkimKey:
-    """Sign with a key no more; its record is to stay in DNS for some days."""
+    """Stop signing with a key, whose record should stay in DNS for some days."""
     with write.attempt("dkim-key.retire", domain):
         before = get(write.connection, domain, selector)
         expect(before.version, version)
@@ -152,7 +152,7 @@ def remove(write: Write, domain: str, selector: str, version: int | None = None)
         before = get(write.connection, domain, selector)
         expect(before.version, version)
         if before.state == "active":
-            raise Invalid("selector", "Mail is signed with this key: retire it first.")
+            raise Invalid("selector", "This key signs mail: retire it first.")
         write.connection.execute(delete(_TABLE).where(_TABLE.c.id == before.id))
         write.audit("dkim-key.remove", before.domain, selector=before.selector)
 
@@ -176,5 +176,6 @@ def _selector(field: str, value: Any) -> str:
     if isinstance(value, str) and len(value) <= MAX_NAME and _SELECTOR.match(value.lower()):
         return value.lower()
     raise Invalid(
-        field, "It has letters, digits and hyphens, in labels of at most 63 with dots between."
+        field,
+        "It must have letters, digits and hyphens, in labels of at most 63, separated by dots.",
     )

@@ -1,4 +1,4 @@
-"""Domains that mail is taken for, and alias domains, whose addresses are those of another."""
+"""Domains that receive mail, and alias domains, whose addresses are those of another domain."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TARGET = schema.domain.alias("target")
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """A domain. `alias_of` is the name of another; None as a limit is no limit."""
+    """A domain. `alias_of` is the name of another one. A limit of None is no limit."""
 
     id: int
     name: str
@@ -31,12 +31,12 @@ class Domain:
     max_mailboxes: int | None
     max_aliases: int | None
     max_quota: int | None
-    """Octets that the quota of a mailbox may have."""
+    """Largest quota of a mailbox, in octets."""
     default_quota: int | None
-    """Octets that a mailbox has when nobody says another number."""
+    """Default quota of a mailbox, in octets."""
     transport: str | None
     is_relay: bool
-    """Whether the mailboxes of the domain are on another host: mail goes there by `transport`."""
+    """Whether the mailboxes of the domain are on another host, which `transport` reaches."""
     version: int
     created: int
     changed: int
@@ -88,9 +88,9 @@ def find(
     limit: int = PAGE,
     administrator: int | None = None,
 ) -> list[Domain]:
-    """Return the domains behind the name `after` that have `text` in name or description.
+    """Return the domains after the name `after` with `text` in name or description.
 
-    `administrator`: only those of the domains that the one with this id has.
+    `administrator`: only the domains of the administrator with this id.
     """
     statement = _select().where(
         *having(text, _TABLE.c.name, _TABLE.c.description),
@@ -124,7 +124,7 @@ def add(write: Write, name: str, /, **values: Unpack[DomainFields]) -> Domain:
 def change(
     write: Write, name: str, version: int | None, /, **values: Unpack[DomainFields]
 ) -> Domain:
-    """Change a domain. A lower limit counts for what is added or changed from then on."""
+    """Change a domain. A lower limit applies to later additions and changes."""
     with write.attempt("domain.change", name):
         before = get(write.connection, name)
         expect(before.version, version)
@@ -141,7 +141,7 @@ def change(
 def remove(write: Write, name: str, version: int | None = None) -> None:
     """Remove a domain with its mailboxes, aliases and keys.
 
-    Raises `Invalid` while other domains are aliases of it.
+    Raises `Invalid` if other domains are aliases of it.
     """
     with write.attempt("domain.remove", name):
         before = get(write.connection, name)
@@ -182,7 +182,7 @@ def _checked(connection: Connection, values: Any) -> dict[str, Any]:
 
 
 def _stored(connection: Connection, values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values as the table has them: an id for the name of the other domain."""
+    """Return the values in the form of the table, with an id for the name of the other domain."""
     if values.get("alias_of") is None:
         return values
     return values | {"alias_of": get(connection, values["alias_of"]).id}

@@ -1,6 +1,7 @@
-"""The values that a field may have. A function for each kind: the value as it is stored.
+"""Checks of field values, with a function for each kind, which returns the value to store.
 
-Values come from JSON, files and command lines: no type is taken for granted. All raise `Invalid`.
+Values come from JSON, files and command lines, so their types are checked, too. All raise
+`Invalid`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ MAX_NUMBER = (1 << 53) - 1
 MAX_TIME = 253_402_300_799
 """The last second of the year 9999."""
 MAX_NAME = 200
-"""Characters of a name that people give."""
+"""Characters of a name chosen by people."""
 MAX_TEXT = 1000
 """Characters of a description."""
 MAX_HASH = 1024
@@ -38,22 +39,22 @@ _TRANSPORT = re.compile(r"[A-Za-z0-9_-]{1,64}:[\x21-\x7e]{0,254}\Z")
 _WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:-]{0,61}[A-Za-z0-9])?\Z")
 
 FieldCheck = Callable[[str, Any], Any]
-"""Takes the name of the field and the value; returns the value as it is stored."""
+"""Function of the name of the field and the value; it returns the value to store."""
 
 
 def flag(field: str, value: Any) -> bool:
     """Return a boolean."""
     if not isinstance(value, bool):
-        raise Invalid(field, "It is either true or false.")
+        raise Invalid(field, "It must be either true or false.")
     return value
 
 
 def number(field: str, value: Any, lowest: int = 0, highest: int = MAX_NUMBER) -> int:
-    """Return a whole number between two others, which are allowed."""
+    """Return a whole number in a range, including its limits."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise Invalid(field, "It is a whole number.")
+        raise Invalid(field, "It must be a whole number.")
     if not lowest <= value <= highest:
-        raise Invalid(field, f"It is between {lowest} and {highest}.")
+        raise Invalid(field, f"It must be between {lowest} and {highest}.")
     return value
 
 
@@ -65,32 +66,32 @@ def time(field: str, value: Any) -> int:
 def score(field: str, value: Any) -> float:
     """Return the score of a spam filter."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Invalid(field, "It is a number.")
+        raise Invalid(field, "It must be a number.")
     if not -1000 <= value <= 1000:  # also refuses nan
-        raise Invalid(field, "It is between -1000 and 1000.")
+        raise Invalid(field, "It must be between -1000 and 1000.")
     return float(value)
 
 
 def text(field: str, value: Any, longest: int = MAX_TEXT) -> str:
     """Return text of one line in NFC, without space at its ends; it may be empty.
 
-    Any printable character is allowed: markup and SQL are text here, and those who write them into
-    a page or a statement quote them.
+    Any printable character is allowed: markup and SQL are plain text here, and must be quoted where
+    they are used.
     """
     if not isinstance(value, str):
-        raise Invalid(field, "It is text.")
+        raise Invalid(field, "It must be text.")
     if len(value) > 4 * longest:  # bounds the work below
-        raise Invalid(field, f"It has at most {longest} characters.")
+        raise Invalid(field, f"It must have at most {longest} characters.")
     line = unicodedata.normalize("NFC", value).strip()
     if len(line) > longest:
-        raise Invalid(field, f"It has at most {longest} characters.")
+        raise Invalid(field, f"It must have at most {longest} characters.")
     if not line.isprintable():
         raise Invalid(field, "It has a character that cannot be printed.")
     return line
 
 
 def name(field: str, value: Any) -> str:
-    """Return text that is not empty, and short."""
+    """Return short text that is not empty."""
     if not (named := text(field, value, MAX_NAME)):
         raise Invalid(field, "It cannot be empty.")
     return named
@@ -102,34 +103,34 @@ def display_name(field: str, value: Any) -> str:
 
 
 def choice(field: str, value: Any, allowed: Collection[str]) -> str:
-    """Return one of some words."""
+    """Return one of the allowed words."""
     if not isinstance(value, str) or value not in allowed:
-        raise Invalid(field, f"It is one of: {', '.join(allowed)}.")
+        raise Invalid(field, f"It must be one of: {', '.join(allowed)}.")
     return value
 
 
 def words(field: str, value: Any, allowed: Sequence[str]) -> str:
-    """Return words with a space between, in the order of `allowed`; at least one."""
+    """Return words separated by spaces, in the order of `allowed`; at least one."""
     if isinstance(value, str):
         value = value.split()
     if not isinstance(value, list | tuple) or not value:
-        raise Invalid(field, f"It is some of: {', '.join(allowed)}.")
+        raise Invalid(field, f"It must be some of: {', '.join(allowed)}.")
     for one in value:
         choice(field, one, allowed)
     return " ".join(word for word in allowed if word in value)
 
 
 def hashed(field: str, value: Any) -> str:
-    """Return the hash of a password with its scheme before it."""
+    """Return the hash of a password with its scheme in front."""
     if not isinstance(value, str) or len(value) > MAX_HASH or not _HASH.match(value):
-        raise Invalid(field, "It is a hash with its scheme before it, as {ARGON2ID}$argon2id$….")
+        raise Invalid(field, "It must be a hash with its scheme, such as {ARGON2ID}$argon2id$….")
     return value
 
 
 def transport(field: str, value: Any) -> str:
-    """Return a transport of Postfix (transport(5)), as ``smtp:[mx.example.org]:25``."""
+    """Return a transport of Postfix (transport(5)), such as ``smtp:[mx.example.org]:25``."""
     if not isinstance(value, str) or not _TRANSPORT.match(value):
-        raise Invalid(field, "It is a transport of Postfix, as smtp:[mx.example.org]:25.")
+        raise Invalid(field, "It must be a transport of Postfix, such as smtp:[mx.example.org]:25.")
     return value
 
 
@@ -138,7 +139,7 @@ def word(field: str, value: Any) -> str:
     if not isinstance(value, str) or not _WORD.match(value):
         raise Invalid(
             field,
-            "It has up to 63 letters, digits, dots, colons and hyphens between them.",
+            "It must have up to 63 letters and digits, with dots, colons and hyphens between them.",
         )
     return value
 
@@ -166,9 +167,9 @@ def target(field: str, value: Any) -> str:
 def targets(field: str, value: Any) -> tuple[str, ...]:
     """Return addresses in their order, each once; there may be none."""
     if not isinstance(value, list | tuple):
-        raise Invalid(field, "It is a list of addresses.")
+        raise Invalid(field, "It must be a list of addresses.")
     if len(value) > MAX_TARGETS:
-        raise Invalid(field, f"It has at most {MAX_TARGETS} addresses.")
+        raise Invalid(field, f"It must have at most {MAX_TARGETS} addresses.")
     return tuple(dict.fromkeys(target(field, one) for one in value))
 
 
@@ -182,7 +183,7 @@ def sender(field: str, value: Any) -> str:
 def json_value(field: str, value: Any) -> Any:
     """Return a JSON object or list of bounded size and depth."""
     if not isinstance(value, dict | list):
-        raise Invalid(field, "It is an object or a list.")
+        raise Invalid(field, "It must be an object or a list.")
     level: list[Any] = [value]
     for _ in range(MAX_DEPTH):
         if any(isinstance(one, str) and "\0" in one for one in level):
@@ -191,18 +192,18 @@ def json_value(field: str, value: Any) -> Any:
         if not level:
             break
     else:
-        raise Invalid(field, f"It has at most {MAX_DEPTH} levels.")
+        raise Invalid(field, f"It must have at most {MAX_DEPTH} levels.")
     try:
         written = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError):  # the latter also for a surrogate
-        raise Invalid(field, "It has a value that JSON does not know.") from None
+        raise Invalid(field, "It has a value that JSON cannot represent.") from None
     if len(written) > MAX_JSON:
-        raise Invalid(field, f"It has at most {MAX_JSON} octets.")
+        raise Invalid(field, f"It must have at most {MAX_JSON} octets.")
     return json.loads(written)
 
 
 def _inside(value: Any) -> list[Any]:
-    """Return what is inside of a value, one level down."""
+    """Return the members of a value, one level down."""
     if isinstance(value, dict):
         return [*value, *value.values()]
     return value if isinstance(value, list) else []
@@ -214,7 +215,7 @@ def optional(check: FieldCheck) -> FieldCheck:
 
 
 def checked(values: Mapping[str, Any], checks: Mapping[str, FieldCheck]) -> dict[str, Any]:
-    """Return the values of some fields as they are stored; a field without a check is refused."""
+    """Return the values of some fields in stored form; a field without a check is refused."""
     for field in values:
         if field not in checks:
             raise Invalid(field[:MAX_NAME], "There is no such field.")
@@ -223,7 +224,7 @@ def checked(values: Mapping[str, Any], checks: Mapping[str, FieldCheck]) -> dict
 
 def _parsed(parse: Callable[[str], Any], field: str, value: Any) -> Any:
     if not isinstance(value, str):
-        raise Invalid(field, "It is text.")
+        raise Invalid(field, "It must be text.")
     try:
         return parse(value)
     except AccountAddressError as error:

@@ -1,4 +1,4 @@
-"""Senders that a mailbox allows past its spam filter, or blocks."""
+"""Senders whose mail a mailbox accepts without its spam filter, or blocks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from accounts.store.transaction import Write
 
 KINDS = ("allow", "block")
 MAX_LISTED = 1000
-"""Senders that a mailbox lists: they are looked through for each message."""
+"""Maximum number of senders that a mailbox lists: each message is compared with all."""
 
 _TABLE = schema.listed_sender
 
@@ -37,7 +37,7 @@ def find(connection: Connection, mailbox: str | AccountAddress) -> list[ListedSe
 
 
 def add(write: Write, mailbox: str | AccountAddress, kind: str, pattern: str) -> ListedSender:
-    """List a sender; one that is listed as the other kind is moved."""
+    """List a sender; one that is listed with the other kind is moved."""
     with write.attempt("listed-sender.add", mailbox):
         owner = mailboxes.get(write.connection, mailbox)
         made = ListedSender(owner.address, *_checked(kind, pattern))
@@ -57,7 +57,7 @@ def add(write: Write, mailbox: str | AccountAddress, kind: str, pattern: str) ->
 
 
 def remove(write: Write, mailbox: str | AccountAddress, kind: str, pattern: str) -> None:
-    """List a sender no more."""
+    """Remove a sender from the list."""
     with write.attempt("listed-sender.remove", mailbox):
         owner = mailboxes.get(write.connection, mailbox)
         listed = ListedSender(owner.address, *_checked(kind, pattern))
@@ -68,11 +68,11 @@ def remove(write: Write, mailbox: str | AccountAddress, kind: str, pattern: str)
 
 def _checked(kind: str, pattern: str) -> tuple[str, str]:
     if not isinstance(pattern, str):
-        raise Invalid("pattern", "It is text.")
+        raise Invalid("pattern", "It must be text.")
     if pattern.startswith("@"):
         checked = f"@{fields.domain('pattern', pattern[1:])}"
     else:
-        # it belongs to somebody else, and is compared without regard to case
+        # it belongs to another host, and is compared without regard to case
         checked = fields.target("pattern", pattern).lower()
     return fields.choice("kind", kind, KINDS), checked
 

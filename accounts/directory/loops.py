@@ -1,8 +1,8 @@
-"""Circles that mail would go in: through aliases, forwarding, alias domains and catch-alls.
+"""Circles of mail through aliases, forwarding, alias domains and catch-alls.
 
 Postfix follows a circle a thousand times and then defers the message (virtual(5), ADDRESS
-EXTENSION; virtual_alias_recursion_limit), so none is written. A look-up cuts those that come about
-otherwise. An object that is disabled counts: it may be enabled at any time.
+EXTENSION; virtual_alias_recursion_limit), so none may be stored. A look-up cuts those that arise in
+other ways. An object that is disabled counts: it may be enabled at any time.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from accounts.store import schema
 from accounts.store.errors import Invalid
 
 MAX_LEVELS = 50
-"""Aliases one after another: more than anybody has reason for, and each costs a question."""
+"""Maximum number of aliases in a row: more than anybody needs, and each costs a question."""
 MAX_ADDRESSES = 20_000
-"""Addresses that those of a domain may lead to; one alone leads to fewer (`MAX_TARGETS`)."""
+"""Addresses that those of a domain may lead to; a single address has `MAX_TARGETS`."""
 MAX_SHOWN = 10
-"""Addresses of a circle that a message names."""
+"""Maximum number of addresses of a circle in a message."""
 _CHUNK = 500
-"""Values of one question to the database."""
+"""Maximum number of values in one query."""
 DELIMITER = "+"
-"""Begins an extension, as Postfix's recipient_delimiter mostly does."""
+"""Begins an extension; the usual recipient_delimiter of Postfix."""
 
 
 def catch_all(domain: str) -> str:
-    """Return the place in the graph for the addresses of a domain that nobody has."""
+    """Return the node of the graph for all other addresses of a domain."""
     return f"@{domain}"
 
 
 def without_name(connection: Connection, address: str) -> list[str]:
-    """Return where a circle may begin that a name has kept from being one, and which is gone.
+    """Return the starts of circles that may arise because a name was removed.
 
-    Its address, and those with an extension, may belong to wildcards and catch-alls now; so may
-    they in domains that are an alias of its own.
+    Its address, and those with an extension, may now belong to wildcards and catch-alls, also in
+    alias domains of its domain.
     """
     local, _, domain = address.rpartition("@")
     endings = tuple(f"@{name}" for name in _with_aliases(connection, domain))
@@ -53,7 +53,7 @@ def without_name(connection: Connection, address: str) -> list[str]:
 
 
 def without_wildcard(connection: Connection, domain: str) -> list[str]:
-    """Return where a circle may begin that a wildcard of the domain has kept from being one."""
+    """Return the starts of circles that may arise because a wildcard of the domain was removed."""
     names = _with_aliases(connection, domain)
     return [
         *map(catch_all, names),
@@ -62,9 +62,9 @@ def without_wildcard(connection: Connection, domain: str) -> list[str]:
 
 
 def of_domain(connection: Connection, domain: str, *, is_moved: bool) -> list[str]:
-    """Return where a circle may begin since something of a domain has changed.
+    """Return the starts of circles that may arise because a domain has changed.
 
-    `is_moved`: it is an alias of another domain now, or no more; so its addresses mean others.
+    `is_moved`: it became an alias domain or ceased to be one, so its addresses have a new meaning.
     """
     table, target = schema.domain, schema.domain.alias("target")
     final = connection.scalar(
@@ -77,7 +77,7 @@ def of_domain(connection: Connection, domain: str, *, is_moved: bool) -> list[st
 
 
 def targets_in(connection: Connection, domain: str) -> list[str]:
-    """Return all targets of aliases, mailboxes and catch-alls that are addresses of this domain."""
+    """Return all targets of aliases, mailboxes and catch-alls in this domain."""
     ending = f"@{domain}"
     return _all_targets(connection, lambda target: target.endswith(ending, autoescape=True))
 
@@ -95,7 +95,7 @@ def _all_targets(
 
 
 def _with_aliases(connection: Connection, domain: str) -> list[str]:
-    """Return a domain and those that are an alias of it."""
+    """Return a domain and its alias domains."""
     table, target = schema.domain, schema.domain.alias("target")
     aliases = (
         select(table.c.name)
@@ -106,9 +106,9 @@ def _with_aliases(connection: Connection, domain: str) -> list[str]:
 
 
 def refuse(connection: Connection, field: str, starts: Iterable[str]) -> None:
-    """Raise `Invalid` when mail to one of the addresses would go in a circle.
+    """Raise `Invalid` if mail to one of the addresses would go in a circle.
 
-    It is called when everything is written, in the transaction that the error undoes.
+    Call this after all writes, in the transaction that the error rolls back.
     """
     graph = _explore(connection, field, starts)
     if circle := _circle(graph):
@@ -117,7 +117,7 @@ def refuse(connection: Connection, field: str, starts: Iterable[str]) -> None:
 
 
 def _explore(connection: Connection, field: str, starts: Iterable[str]) -> dict[str, Sequence[str]]:
-    """Return where each address leads that can be reached from `starts`."""
+    """Return the targets of each address that can be reached from `starts`."""
     resolver = _Resolver(connection)
     graph: dict[str, Sequence[str]] = {}
     level = set(starts)
@@ -130,13 +130,14 @@ def _explore(connection: Connection, field: str, starts: Iterable[str]) -> dict[
             return graph
         if len(graph) + len(level) > most:
             raise Invalid(field, f"It leads to more than {most} addresses.")
-    if circle := _circle(graph):  # a circle through an alias domain need not be long
+    if circle := _circle(graph):  # a circle through an alias domain may be short
         raise Invalid(field, f"Mail would go in a circle: {' -> '.join(circle[:MAX_SHOWN])}.")
-    raise Invalid(field, f"It leads through more than {MAX_LEVELS} addresses one after another.")
+    raise Invalid(field, f"It leads through more than {MAX_LEVELS} addresses in a row.")
 
 
 class _Resolver:
-    """The next step of many addresses at once, in the order that `accounts.lookup.find` has."""
+    """Resolver of the next step of many addresses at once, in the order of
+    `accounts.lookup.find`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -144,7 +145,7 @@ class _Resolver:
         self._wildcards: dict[str, list[str]] = {}
 
     def resolve(self, addresses: set[str]) -> dict[str, Sequence[str]]:
-        """Return where each address leads; nowhere for a mailbox, and for what is not ours."""
+        """Return the targets of each address; mailboxes and foreign addresses have none."""
         self._learn_domains({address.rpartition("@")[2] for address in addresses})
         candidates = {address: list(self._candidates(address)) for address in addresses}
         named = self._named({one for several in candidates.values() for one in several})
@@ -207,7 +208,7 @@ class _Resolver:
                 self._domains[row.name] = row
 
     def _named(self, addresses: set[str]) -> dict[str, Sequence[str]]:
-        """Return the targets of those that are names; a mailbox mostly has none."""
+        """Return the targets of those that are names; most mailboxes have none."""
         found: dict[str, list[str]] = {}
         for some in _chunks(addresses):
             names = select(schema.name.c.address).where(schema.name.c.address.in_(some))
@@ -226,7 +227,7 @@ class _Resolver:
         return dict(found)
 
     def _patterns(self, domain: str) -> list[str]:
-        """Return the wildcards of a domain, the most exact one first."""
+        """Return the wildcards of a domain, the most specific one first."""
         if domain not in self._wildcards:
             statement = (
                 select(schema.alias.c.address)
@@ -241,9 +242,9 @@ class _Resolver:
 
 
 def _circle(graph: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return a circle of the graph, its first address again at the end; empty where there is none.
+    """Return a circle of the graph, with its first address repeated at the end, or nothing.
 
-    A walk in depth without recursion: a stack of what is left to follow, for each step of the way.
+    This is a depth-first search without recursion, with a stack of the nodes left at each step.
     """
     done: set[str] = set()
     for start in graph:

@@ -22,7 +22,7 @@ _TABLE = schema.mailbox
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """A mailbox. `password` is the hash; None lets nobody in with a password of the mailbox."""
+    """A mailbox. `password` is a hash; with None, nobody can log in with a mailbox password."""
 
     id: int
     address: str
@@ -30,14 +30,14 @@ class Mailbox:
     display_name: str
     password: str | None
     quota: int | None
-    """Octets; None is no limit."""
+    """In octets; None is no limit."""
     enabled: bool
     may_login: bool
     may_send: bool
     may_receive: bool
     forwards: tuple[str, ...]
     keep_copy: bool
-    """Whether mail that is forwarded is also kept."""
+    """Whether forwarded mail is also kept."""
     store: str | None
     version: int
     created: int
@@ -93,9 +93,9 @@ def find(
     limit: int = PAGE,
     administrator: int | None = None,
 ) -> list[Mailbox]:
-    """Return mailboxes behind the address `after` that have `text` in address or name.
+    """Return mailboxes after the address `after` with `text` in address or name.
 
-    `administrator`: only those of the domains that the one with this id has.
+    `administrator`: only those in the domains of the administrator with this id.
     """
     statement = _select().where(
         *having(text, _TABLE.c.address, _TABLE.c.display_name),
@@ -108,13 +108,13 @@ def find(
 
 
 def addresses(connection: Connection, after: str, limit: int) -> list[str]:
-    """Return the addresses of all mailboxes behind the address `after`, in their order."""
+    """Return the addresses of all mailboxes after the address `after`, in order."""
     statement = select(_TABLE.c.address).where(_TABLE.c.address > after)
     return list(connection.scalars(statement.order_by(_TABLE.c.address).limit(limit)))
 
 
 def add(write: Write, address: str | AccountAddress, /, **values: Unpack[MailboxFields]) -> Mailbox:
-    """Add a mailbox. Without a quota it has the one of its domain."""
+    """Add a mailbox. Without a quota, it has the default of its domain."""
     with write.attempt("mailbox.add", str(address)):
         made = fields.mailbox_address("address", address)
         domain = _domain(write.connection, made)
@@ -165,15 +165,15 @@ def change(
 
 
 def remove(write: Write, address: str | AccountAddress, version: int | None = None) -> None:
-    """Remove a mailbox with all that belongs to it in the datastore; its mail stays.
+    """Remove a mailbox with all its data in the datastore; its mail stays.
 
-    Aliases that lead to it, and rights to send as it, stay too: it may be added again.
+    Aliases that lead to it, and rights to send as it, stay, too: it may be added again.
     """
     with write.attempt("mailbox.remove", str(address)):
         before = get(write.connection, address)
         expect(before.version, version)
         names.give_back(write, before.address)
-        # a wildcard or a catch-all may take its address from now on
+        # from now on, a wildcard or a catch-all may take its address
         loops.refuse(
             write.connection, "address", loops.without_name(write.connection, before.address)
         )
@@ -190,8 +190,8 @@ def rename(
 ) -> Mailbox:
     """Give a mailbox another address, perhaps in another domain.
 
-    Aliases, forwarding, catch-alls and rights that name the old address name the new one.
-    `keep_alias` leaves an alias that leads from the old address to the new one.
+    Aliases, forwarding, catch-alls and rights follow to the new address. `keep_alias` adds an alias
+    from the old address to the new one.
     """
     with write.attempt("mailbox.rename", str(address)):
         before = get(write.connection, address)
@@ -220,9 +220,9 @@ def note_login(connection: Connection, address: str, now: int) -> None:
 
 
 def upgrade_password(connection: Connection, address: str, before: str, after: str) -> bool:
-    """Put a better hash of the same password in the place of `before`, if that is still there.
+    """Replace the hash `before`, if it is still stored, with a better one of the same password.
 
-    For `Database.record`: nothing changes for anybody. Returns whether it was.
+    For `Database.record`, because nothing visible changes. Returns whether it was replaced.
     """
     statement = update(_TABLE).where(_TABLE.c.address == address, _TABLE.c.password == before)
     done = connection.execute(statement.values(password=fields.hashed("password", after)))
@@ -272,13 +272,13 @@ def _put_forwards(write: Write, row: int, address: str, values: dict[str, Any]) 
     if "forwards" not in values:
         return
     if address in values["forwards"]:
-        raise Invalid("forwards", "A mailbox does not forward to itself: use keep_copy.")
+        raise Invalid("forwards", "A mailbox cannot forward to itself: use keep_copy.")
     targets.put(write, schema.forward, "mailbox_id", row, values["forwards"])
     loops.refuse(write.connection, "forwards", [address])
 
 
 def _domain(connection: Connection, address: AccountAddress) -> Domain:
-    """Return the domain of a mailbox to be; raises `Invalid` where it can have none."""
+    """Return the domain for a new mailbox; raises `Invalid` if it cannot have one."""
     domain = names.domain_of(connection, address)
     if domain.alias_of is not None:
         raise Invalid(

@@ -15,7 +15,7 @@ _TABLE = schema.name
 
 
 def domain_of(connection: Connection, address: AccountAddress) -> Domain:
-    """Return the domain of an address that is to be ours; raises `Invalid` when it is not."""
+    """Return the domain of an address; raises `Invalid` if it is not ours."""
     try:
         return domains.get(connection, address.domain)
     except NoSuchObject as error:
@@ -31,7 +31,7 @@ def insist_on_free(connection: Connection, address: AccountAddress) -> None:
 
 
 def insist_on_room(connection: Connection, domain: Domain, table: Table) -> None:
-    """Raise `Invalid` when a domain has as many mailboxes, or aliases, as it may have."""
+    """Raise `Invalid` if a domain has its maximum number of mailboxes or aliases."""
     is_alias = table is schema.alias
     most = domain.max_aliases if is_alias else domain.max_mailboxes
     if most is not None and domains.count(connection, table, domain.id) >= most:

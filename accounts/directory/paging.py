@@ -1,4 +1,4 @@
-"""Lists in pages: each page begins behind the last key of the one before."""
+"""Lists in pages: each page begins after the last key of the previous one."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from accounts.directory import fields
 from accounts.store import schema
 
 PAGE = 100
-"""Rows of a page, unless another number is asked for."""
+"""Default number of rows of a page."""
 MAX_PAGE = 1000
-"""Rows of a page at most."""
+"""Maximum number of rows of a page."""
 MAX_SEARCH = 254
-"""Characters of a text that is looked for."""
+"""Maximum number of characters of a search text."""
 
 
 def page(
@@ -30,7 +30,7 @@ def page(
 
 
 def having(text: str | None, *columns: ColumnElement[str]) -> list[ColumnElement[bool]]:
-    """Return the conditions for rows that have the text, in any case, in one of the columns."""
+    """Return the conditions for rows with the text in one of the columns, ignoring case."""
     if not text:
         return []
     sought = fields.text("text", text, MAX_SEARCH)
@@ -38,9 +38,9 @@ def having(text: str | None, *columns: ColumnElement[str]) -> list[ColumnElement
 
 
 def within(administrator: int | None, domain_id: ColumnElement[int]) -> list[ColumnElement[bool]]:
-    """Return the conditions for rows of the domains that an administrator has; None for all rows.
+    """Return the conditions for rows in the domains of an administrator; None for all rows.
 
-    `administrator` is the id of one of some domains.
+    `administrator` is the id of an administrator with the role ``domains``.
     """
     if administrator is None:
         return []

@@ -19,14 +19,15 @@ _TABLE = schema.preference
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """Preferences. A score of None is the one of the service; version 0 was never changed."""
+    """Preferences. A score of None means the default of the service; version 0 was never
+    changed."""
 
     greylist: bool = True
     spam_check: bool = True
     spam_junk_score: float | None = None
-    """From this score on a message goes to the folder for spam."""
+    """Score from which a message goes to the spam folder."""
     spam_reject_score: float | None = None
-    """From this score on a message is refused."""
+    """Score from which a message is refused."""
     virus_check: bool = True
     version: int = 0
 

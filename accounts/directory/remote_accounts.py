@@ -1,4 +1,4 @@
-"""Accounts at other providers that mail is fetched from. The password is encrypted."""
+"""Accounts at other providers from which mail is fetched. Their passwords are encrypted."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from accounts.store.seal import SecretSeal
 from accounts.store.transaction import Write
 
 MAX_ACCOUNTS = 50
-"""Remote accounts of a mailbox."""
+"""Maximum number of remote accounts of a mailbox."""
 MIN_INTERVAL = 60
 MAX_INTERVAL = 7 * 86400
-"""Seconds from one look for new mail to the next."""
+"""Allowed seconds between two checks for new mail."""
 MAX_SECRET = 1000
 """Characters of a password."""
 DEFAULT_INTERVAL = 300
@@ -32,7 +32,7 @@ _PORTS = {
     ("pop3", "implicit"): 995,
     ("pop3", "starttls"): 110,
 }
-"""Of IMAP and POP3 (RFC 9051 section 2.1, RFC 1939 section 3, RFC 8314 section 3)."""
+"""Ports of IMAP and POP3 (RFC 9051 section 2.1, RFC 1939 section 3, RFC 8314 section 3)."""
 
 _TABLE = schema.remote_account
 
@@ -41,8 +41,8 @@ _TABLE = schema.remote_account
 class RemoteAccount:
     """A remote account, without its password.
 
-    `folder` is the one there, `destination` the one here (None: where the filters put it);
-    `interval` is in seconds, `keep` says whether mail stays there.
+    `folder` is the remote folder, `destination` the local one (None: the filters decide).
+    `interval` is in seconds, `keep` says whether mail stays on the remote server.
     """
 
     id: int
@@ -113,7 +113,7 @@ def find(
     after: int | None = None,
     limit: int = PAGE,
 ) -> list[RemoteAccount]:
-    """Return remote accounts behind the id `after`: of a mailbox, or all."""
+    """Return remote accounts after the id `after`: of a mailbox, or all."""
     statement = _select()
     if mailbox is not None:
         statement = statement.where(_TABLE.c.mailbox_id == mailboxes.id_of(connection, mailbox))
@@ -141,7 +141,7 @@ def add(
     secret: str,
     **values: Unpack[RemoteAccountFields],
 ) -> RemoteAccount:
-    """Add a remote account; raises `SealError` when there is nothing to encrypt its password."""
+    """Add a remote account; raises `SealError` if there is no key to encrypt its password."""
     with write.attempt("remote-account.add", mailbox):
         owner = mailboxes.get(write.connection, mailbox)
         named = fields.checked({"protocol": protocol, "host": host, "login": login}, _NAMED)
@@ -192,7 +192,7 @@ def change(
 def set_secret(
     write: Write, seal: SecretSeal, row: int, secret: str, version: int | None = None
 ) -> RemoteAccount:
-    """Put another password in the place of the one that is there."""
+    """Replace the password."""
     with write.attempt("remote-account.change", row):
         before = get(write.connection, row)
         expect(before.version, version)
@@ -203,7 +203,7 @@ def set_secret(
 
 
 def remove(write: Write, row: int, version: int | None = None) -> None:
-    """Remove a remote account; the mail there stays."""
+    """Remove a remote account; the mail on the remote server stays."""
     with write.attempt("remote-account.remove", row):
         before = get(write.connection, row)
         expect(before.version, version)
@@ -220,7 +220,7 @@ def purpose(protocol: str, host: str, login: str) -> str:
 
 def _secret(value: Any) -> bytes:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_SECRET:
-        raise Invalid("secret", f"It has 1 to {MAX_SECRET} characters.")
+        raise Invalid("secret", f"It must have 1 to {MAX_SECRET} characters.")
     try:
         octets = value.encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""All secrets of the datastore at once: encrypted anew, after a new key was put into the file."""
+"""Encryption of all secrets of the datastore again, after a new key was put into the key file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from accounts.store.transaction import Write
 
 
 def reseal(write: Write, seal: SecretSeal) -> int:
-    """Encrypt with the present key whatever has another; returns how many secrets.
+    """Encrypt secrets that have an older key with the current one; return their number.
 
-    Raises `SealError` when one of them needs a key that the file does not have, and changes none.
+    Raises `SealError` if one of them needs a key that the file does not have; then none is changed.
     """
     key, account, domain = schema.dkim_key, schema.remote_account, schema.domain
     found = [

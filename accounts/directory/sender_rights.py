@@ -14,7 +14,7 @@ from accounts.store.errors import AlreadyThere, Invalid, NoSuchObject
 from accounts.store.transaction import Write
 
 MAX_RIGHTS = 1000
-"""Rights of a mailbox."""
+"""Maximum number of rights of a mailbox."""
 
 _TABLE = schema.sender_right
 
@@ -36,7 +36,7 @@ def find(
     after: int | None = None,
     limit: int = PAGE,
 ) -> list[SenderRight]:
-    """Return rights behind the id `after`: of a mailbox, to an address, or all."""
+    """Return rights after the id `after`: of a mailbox, to an address, or all."""
     statement = select(
         _TABLE.c.id, schema.mailbox.c.address.label("mailbox"), _TABLE.c.sender
     ).join_from(_TABLE, schema.mailbox)

@@ -1,6 +1,6 @@
-"""Filters that people make in forms, as JSON, which `accounts.sieve` writes as Sieve (RFC 5228).
+"""Filters of users, as JSON, which `accounts.sieve` translates to Sieve (RFC 5228).
 
-Nothing is stored that would not become Sieve, whoever writes it.
+Only filters that can be translated are stored.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TABLE = schema.sieve_rule
 
 @dataclass(frozen=True, slots=True)
 class SieveRule:
-    """A rule. Those of a mailbox are tried in the order of `position`, which begins at 0."""
+    """A rule. The rules of a mailbox run in the order of `position`, which begins at 0."""
 
     id: int
     mailbox: str
@@ -67,10 +67,10 @@ def find(connection: Connection, mailbox: str | AccountAddress) -> list[SieveRul
 def add(
     write: Write, mailbox: str | AccountAddress, name: str, *, rule: Any, enabled: bool = True
 ) -> SieveRule:
-    """Add a rule behind the others.
+    """Add a rule after the others.
 
-    `rule` has what `accounts.sieve.MailRule.body` returns. Raises `Invalid` for one that cannot be
-    read, or does not go with the others.
+    `rule` has the form of `accounts.sieve.MailRule.body`. Raises `Invalid` if it cannot be parsed,
+    or does not fit the others.
     """
     with write.attempt("rule.add", mailbox):
         owner = mailboxes.get(write.connection, mailbox)
@@ -98,7 +98,8 @@ def change(
     /,
     **values: Unpack[SieveRuleFields],
 ) -> SieveRule:
-    """Change a rule; raises as `add`. One that cannot be read may still be disabled."""
+    """Change a rule; raises the errors of `add`. One that cannot be parsed may still be
+    disabled."""
     with write.attempt("rule.change", mailbox):
         before = get(write.connection, mailbox, name)
         expect(before.version, version)
@@ -134,15 +135,15 @@ def remove(
 
 
 def order(write: Write, mailbox: str | AccountAddress, names: Sequence[str]) -> list[SieveRule]:
-    """Put all rules of a mailbox into another order; raises `Invalid` unless each is named once."""
+    """Reorder all rules of a mailbox; raises `Invalid` unless each is named exactly once."""
     with write.attempt("rule.order", mailbox):
         owner = mailboxes.get(write.connection, mailbox)
         before = {rule.name: rule for rule in find(write.connection, owner.address)}
         if not isinstance(names, list | tuple):
-            raise Invalid("names", "It is a list of names.")
+            raise Invalid("names", "It must be a list of names.")
         after = [fields.name("names", name) for name in names]
         if sorted(after) != sorted(before):
-            raise Invalid("names", "It has the name of each rule of the mailbox once.")
+            raise Invalid("names", "It must have the name of each rule of the mailbox once.")
         if after != list(before):
             _number(write, [before[name].id for name in after])
             write.audit("rule.order", owner.address, names=after)
@@ -150,10 +151,10 @@ def order(write: Write, mailbox: str | AccountAddress, names: Sequence[str]) -> 
 
 
 def _understood(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a rule in the one form that is stored; raises `Invalid`."""
+    """Return the fields of a rule in stored form; raises `Invalid`."""
     body = values["rule"]
     if not isinstance(body, dict) or not body.keys().isdisjoint(("name", "enabled")):
-        raise Invalid("rule", "It has match, conditions and actions.")
+        raise Invalid("rule", "It must have match, conditions and actions.")
     try:
         rule = parse_rule({**body, "name": values["name"], "enabled": values["enabled"]})
     except RuleError as error:
@@ -163,9 +164,9 @@ def _understood(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _insist_on_script(connection: Connection, made: SieveRule) -> None:
-    """Raise `Invalid` if a rule that counts has no place in the script of all.
+    """Raise `Invalid` if an enabled rule cannot become part of the script of all rules.
 
-    A rule of another version that cannot be read is no reason to refuse this one.
+    An unreadable rule of another version is not a reason to refuse this one.
     """
     if not made.enabled:
         return

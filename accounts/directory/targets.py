@@ -1,4 +1,4 @@
-"""Targets of aliases and mailboxes: addresses in an order."""
+"""Targets of aliases and mailboxes: ordered addresses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from accounts.store.transaction import Write
 
 
 def fold(connection: Connection, targets: Sequence[str]) -> tuple[str, ...]:
-    """Return targets with those of our domains in the one spelling that their names have."""
+    """Return targets, with addresses in our domains spelled like their names."""
     parted = [target.rpartition("@") for target in targets]
     asked = sorted({domain for _, _, domain in parted})
     statement = select(schema.domain.c.name).where(schema.domain.c.name.in_(asked))

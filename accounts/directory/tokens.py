@@ -1,4 +1,4 @@
-"""Tokens of the API. The datastore has the digest of a token alone: nobody can read it again."""
+"""Tokens of the API. The datastore has only the digest of a token, so nobody can read it again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from accounts.store.errors import Invalid, NoSuchObject
 from accounts.store.transaction import Write
 
 PREFIX = "gp_"
-"""Begins every token, so that people and scanners of repositories know one."""
+"""Prefix of every token, so that people and secret scanners recognize it."""
 MAX_TOKENS = 100
 """Tokens of an administrator or a mailbox; each has limits of its own on requests."""
 MAX_SCOPES = 50
@@ -35,7 +35,7 @@ _TABLE = schema.token
 class ApiToken:
     """A token. It belongs to an administrator, to a mailbox, or to a program (both None).
 
-    After `expires` (seconds since the epoch; None is never) it is worth nothing.
+    After `expires` (seconds since the epoch; None is never) it is not valid.
     """
 
     id: int
@@ -65,7 +65,7 @@ def find(
     after: int | None = None,
     limit: int = PAGE,
 ) -> list[ApiToken]:
-    """Return tokens behind the id `after`: of an administrator, of a mailbox, or all."""
+    """Return tokens after the id `after`: of an administrator, of a mailbox, or all."""
     statement = _select()
     if administrator is not None:
         owner = administrators.get(connection, administrator).id
@@ -77,9 +77,9 @@ def find(
 
 
 def find_by_text(connection: Connection, text: str, now: int) -> ApiToken | None:
-    """Return the token that somebody shows; None when there is none, or it has expired.
+    """Return the token with this text; None if it does not exist or has expired.
 
-    The digest is looked for, so how long it takes says nothing about tokens that are nearly right.
+    The search is for the digest, so its duration reveals nothing about similar tokens.
     """
     if not _TOKEN.match(text):
         return None
@@ -98,7 +98,7 @@ def add(
     mailbox: str | AccountAddress | None = None,
     expires: int | None = None,
 ) -> tuple[ApiToken, str]:
-    """Add a token; returns it and its text, which is to be shown once."""
+    """Add a token; return it and its text, which is to be shown once."""
     with write.attempt("token.add", name):
         values = {
             "name": fields.name("name", name),
@@ -136,7 +136,7 @@ def add(
 
 
 def remove(write: Write, row: int) -> None:
-    """Remove a token: it is worth nothing from now on."""
+    """Remove a token, which is not valid from now on."""
     with write.attempt("token.remove", row):
         before = get(write.connection, row)
         write.connection.execute(delete(_TABLE).where(_TABLE.c.id == before.id))
@@ -155,10 +155,10 @@ def _digest(text: str) -> bytes:
 
 def _scopes(field: str, value: Any) -> str:
     if not isinstance(value, list | tuple) or not 0 < len(value) <= MAX_SCOPES:
-        raise Invalid(field, f"It is a list of 1 to {MAX_SCOPES} scopes.")
+        raise Invalid(field, f"It must be a list of 1 to {MAX_SCOPES} scopes.")
     for one in value:
         if not isinstance(one, str) or not _SCOPE.match(one):
-            raise Invalid(field, "A scope is a word, as domains:read.")
+            raise Invalid(field, "A scope is a word, such as domains:read.")
     return " ".join(sorted(set(value)))
 
 

@@ -1,2 +1,2 @@
-"""Dovecot as a client: its questions about passwords and mailboxes, the rules for new mail, and the
-end of sessions that may not go on."""
+"""Services for Dovecot: answers about passwords and mailboxes, rules for new mail, and the end of
+sessions that lost their rights."""

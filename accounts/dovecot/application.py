@@ -1,8 +1,8 @@
-"""The ASGI application that Dovecot's script asks: `verify`, `userdb` and `users`.
+"""ASGI application for Dovecot's Lua script: `verify`, `userdb` and `users`.
 
-An answer is `key<TAB>value<LF>` lines. The field `X-Gatepost-Answer` has it in a word (`Word`), and
-the status goes with it; an answer without that field is none, and the script takes it for a
-temporary failure. Above all, a token that is wrong must not read as a wrong password.
+An answer is `key<TAB>value<LF>` lines. The field `X-Gatepost-Answer` sums it up in a word (`Word`),
+which matches the status. The script treats an answer without that field as a temporary failure.
+Above all, a wrong token must not look like a wrong password.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from accounts.dovecot.form import FormError, parse_form, text_of
 from accounts.dovecot.questions import (
     DovecotQuestions,
     DovecotReply,
-    DovecotRules,
     Verify,
     Word,
     read_client,
 )
 from accounts.http import body
 from accounts.http.problems import ApiProblem
+from accounts.login_rules import LoginRules
 from accounts.store.database import Database
 from accounts.store.errors import DatastoreUnavailable
 from gatepost.daemon import RareWarnings
@@ -42,15 +42,15 @@ ROOT: Final = "/dovecot"
 HEADER: Final = "X-Gatepost-Answer"
 HEADERS: Final = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"}
 MAX_BODY: Final = 16_384
-"""Octets of a form: a login and a password of 512 octets, each octet written as three."""
+"""Octets of a form: a login and a password of 512 octets, with three characters for each."""
 VERIFY: Final = ("user", "password", "protocol", "client", "session", "secured")
-"""Fields of the form of `verify`."""
+"""Maximum number of fields in the form of `verify`."""
 PAGE: Final = 1000
-"""Mailboxes that are read at once for the list of all."""
+"""Mailboxes on each page that is read for the list of all."""
 
 STATUSES: Final = {
     Word.OK: HTTPStatus.OK,
-    # a script that looks at the status alone lets nobody in
+    # so a script that checks only the status lets nobody in
     Word.MISMATCH: HTTPStatus.FORBIDDEN,
     Word.DISABLED: HTTPStatus.FORBIDDEN,
     Word.UNKNOWN: HTTPStatus.NOT_FOUND,
@@ -59,22 +59,22 @@ STATUSES: Final = {
 
 REQUESTS: Final = Counter(
     "gatepost_accounts_dovecot_requests_total",
-    "Questions of Dovecot by kind (verify, userdb, users) and answer: ok, mismatch, disabled, "
-    "unknown, temporary, token (a wrong one), malformed",
+    "Requests from Dovecot by kind (verify, userdb, users) and answer: ok, mismatch, disabled, "
+    "unknown, temporary, token (wrong token), malformed",
     ["question", "answer"],
 )
 
 log = get_logger("accounts").bind(listener="dovecot")
 
 
-class ServingRules(DovecotRules, Protocol):
-    """The rules in use, with the token that a question over TCP has to carry, if there is one."""
+class ServingRules(LoginRules, Protocol):
+    """The rules in use, with the token that requests over TCP must carry, if it is set."""
 
     dovecot_token: bytes | None
 
 
-class _Refused(Exception):  # noqa: N818  # an answer, which is no mistake of ours
-    """A request that gets no answer; `name` is for the metrics, `reason` for log and client."""
+class _Refused(Exception):  # noqa: N818 # not an error of ours
+    """A refused request; `name` is for the metrics, `reason` for log and client."""
 
     def __init__(self, status: HTTPStatus, name: str, reason: str) -> None:
         super().__init__(reason)
@@ -89,7 +89,7 @@ _Handler: TypeAlias = Callable[[Request], Awaitable[DovecotReply | Response]]
 def dovecot_application(
     database: Database, rules: Callable[[], ServingRules], questions: DovecotQuestions
 ) -> Starlette:
-    """Return the application. It may be used in one event loop, that of the datastore."""
+    """Return the application. Use it only in the event loop of the datastore."""
     serving = _Serving(database, rules, questions)
     return Starlette(
         routes=[
@@ -101,7 +101,7 @@ def dovecot_application(
 
 
 class _Serving:
-    """The operations, each behind the token and within the time of a login."""
+    """The operations, each with a check of the token and the time limit of a login."""
 
     def __init__(
         self, database: Database, rules: Callable[[], ServingRules], questions: DovecotQuestions
@@ -112,7 +112,7 @@ class _Serving:
         self._warnings = RareWarnings(log, time.monotonic)
 
     def endpoint(self, name: str, handle: _Handler) -> Callable[[Request], Awaitable[Response]]:
-        """Return an endpoint that answers, or says that it cannot; it raises nothing."""
+        """Return an endpoint that answers, or reports a temporary failure; it raises nothing."""
 
         async def answer(request: Request) -> Response:
             try:
@@ -120,14 +120,14 @@ class _Serving:
             except _Refused as refused:
                 REQUESTS.labels(name, refused.name).inc()
                 self._warnings.warn(
-                    "question of Dovecot refused", question=name, reason=refused.reason
+                    "request from Dovecot refused", question=name, reason=refused.reason
                 )
                 return Response(f"{refused.reason}\n", refused.status, HEADERS)
             except TimeoutError:
-                self._warnings.warn("question of Dovecot took too long", question=name)
+                self._warnings.warn("request from Dovecot took too long", question=name)
                 said = DovecotReply(Word.TEMPORARY)
-            except Exception:  # a mistake of ours must not refuse anybody
-                log.exception("a mistake in an answer to Dovecot", question=name)
+            except Exception:  # a bug must not refuse a login
+                log.exception("internal error in an answer to Dovecot", question=name)
                 said = DovecotReply(Word.TEMPORARY)
             word = said.word if isinstance(said, DovecotReply) else Word.OK
             REQUESTS.labels(name, word.value).inc()
@@ -156,7 +156,7 @@ class _Serving:
         password = fields.pop("password")
         texts = {name: text_of(value) for name, value in fields.items()}
         if not texts["user"] or not texts["protocol"]:
-            raise FormError("user and protocol are needed")
+            raise FormError("user and protocol are required")
         return await self._questions.verify(
             Verify(
                 texts["user"],
@@ -173,16 +173,16 @@ class _Serving:
         fields = parse_form(request.scope["query_string"], ("user", "protocol"))
         user, protocol = text_of(fields["user"]), text_of(fields["protocol"])
         if not user:
-            raise FormError("user is needed")
+            raise FormError("user is required")
         return await self._questions.userdb(user, protocol.lower())
 
     async def users(self, request: Request) -> DovecotReply | Response:  # noqa: ARG002  # of every handler
-        """List all mailboxes, a line for each and an empty one at the end."""
+        """List all mailboxes, one on each line, with an empty line at the end."""
         try:
             first = await self._page("")
         except DatastoreUnavailable:
             return DovecotReply(Word.TEMPORARY)
-        # an error behind the first page breaks the connection off, within the body
+        # an error after the first page closes the connection within the body
         return StreamingResponse(self._lines(first), HTTPStatus.OK, _headers(Word.OK))
 
     async def _lines(self, page: list[str]) -> AsyncIterator[bytes]:
@@ -196,10 +196,9 @@ class _Serving:
 
 
 def has_token(request: Request, token: bytes | None) -> bool:
-    """Return whether a request may be answered: over a unix socket, without a token to show, or
-    with the right one.
+    """Return whether a request comes over a unix socket, needs no token, or has the right one.
 
-    The time that this takes tells nothing of the token.
+    The time that this takes reveals nothing about the token.
     """
     if request.client is None or token is None:
         return True
@@ -210,7 +209,7 @@ def has_token(request: Request, token: bytes | None) -> bool:
 
 
 def respond(said: DovecotReply) -> Response:
-    """Return an answer over HTTP."""
+    """Return an HTTP response."""
     lines = "".join(f"{key}\t{value}\n" for key, value in said.fields.items())
     return Response(lines.encode(), STATUSES[said.word], _headers(said.word))
 

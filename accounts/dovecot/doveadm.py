@@ -1,4 +1,4 @@
-"""Client of doveadm's HTTP API, for kicks and for the size of a mailbox."""
+"""Client of doveadm's HTTP API, for kicks and the sizes of mailboxes."""
 
 from __future__ import annotations
 
@@ -19,22 +19,21 @@ TIMEOUT: Final = 10.0
 MAX_ANSWER: Final = 1 << 20
 """Octets of an answer: doveadm names each session that it ends."""
 NOBODY: Final = (67, 68)
-"""Exit codes by which Dovecot 2.3 says that there is no such session (doveadm(1))."""
+"""Exit codes of Dovecot 2.3 for "no such session" (doveadm(1))."""
 NONE: Final = [{"count": "0"}]
-"""The result by which Dovecot 2.4 says so."""
+"""The same result in Dovecot 2.4."""
 PATH: Final = "/doveadm/v1"
 """The path of the API, for a URL without one."""
 
 
 class DoveadmError(Exception):
-    """The command was not done; the message is one line."""
+    """The command failed; the message is one line."""
 
 
 async def kick(url: str, key: str, masks: Sequence[str], timeout: float = TIMEOUT) -> int:
-    """End the sessions of the users that match one of the masks; returns for how many of the masks
-    there were any.
+    """End the sessions of users who match a mask; return how many masks had sessions.
 
-    Raises `DoveadmError`, also when it is not known whether all of them have ended.
+    Raises `DoveadmError`, also if it is not known whether all of them have ended.
     """
     numbered = {str(number): mask for number, mask in enumerate(masks)}
     commands = [["kick", {"mask": [mask]}, number] for number, mask in numbered.items()]
@@ -42,8 +41,7 @@ async def kick(url: str, key: str, masks: Sequence[str], timeout: float = TIMEOU
 
 
 async def usage(url: str, key: str, user: str, timeout: float = TIMEOUT) -> int | None:
-    """Return the octets that the mailbox of a user holds; None if there is no such user here, or if
-    Dovecot does not count.
+    """Return the octets in the mailbox of a user; None for an unknown user, or without a quota.
 
     Raises `DoveadmError`.
     """
@@ -52,13 +50,13 @@ async def usage(url: str, key: str, user: str, timeout: float = TIMEOUT) -> int 
         ((kind, payload, _),) = json.loads(body)
         if kind == "doveadmResponse":
             found = [int(one["value"]) for one in payload if one["type"] == "STORAGE"]
-            # in KiB; several roots count the same mail
+            # in KiB; several quota roots count the same mail
             return max(found) * 1024 if found else None
         code = payload["exitCode"]
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise DoveadmError("its answer cannot be read") from None
+        raise DoveadmError("cannot parse its answer") from None
     if code not in NOBODY:
-        raise DoveadmError(f"it does not say what {user} holds: {str(payload)[:200]}")
+        raise DoveadmError(f"it does not report the size of {user}: {str(payload)[:200]}")
     return None
 
 
@@ -76,7 +74,7 @@ async def _ask(url: str, key: str, commands: list[list[Any]], timeout: float) ->
     except (OSError, UnicodeError, h11.ProtocolError) as error:
         raise DoveadmError(str(error) or type(error).__name__) from None
     if status in (401, 403):
-        raise DoveadmError(f"it does not take the key ({status})")
+        raise DoveadmError(f"it refuses the key ({status})")
     if status != 200:
         raise DoveadmError(f"it answers {status}")
     return body
@@ -88,7 +86,7 @@ def _read(body: bytes, numbered: dict[str, str]) -> int:
         answers = json.loads(body)
         by_number = {str(number): (kind, payload) for kind, payload, number in answers}
     except (ValueError, TypeError, RecursionError):
-        raise DoveadmError("its answer cannot be read") from None
+        raise DoveadmError("cannot parse its answer") from None
     ended = 0
     for number, mask in numbered.items():
         kind, payload = by_number.get(number, ("", None))
@@ -113,7 +111,7 @@ async def _post(url: str, key: str, body: bytes) -> tuple[int, bytes]:
     )
     try:
         connection = h11.Connection(h11.CLIENT)
-        # no "Connection: close": doveadm then says nothing at all about a wrong key
+        # no "Connection: close": with it, doveadm does not answer at all if the key is wrong
         headers = [
             ("Host", parts.netloc),
             ("Authorization", "X-Dovecot-API " + base64.b64encode(key.encode()).decode()),

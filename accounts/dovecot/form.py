@@ -1,4 +1,5 @@
-"""A form as the script in Dovecot sends it: `application/x-www-form-urlencoded`, in octets."""
+"""Parser of the form that Dovecot's script sends: `application/x-www-form-urlencoded`, in
+octets."""
 
 from __future__ import annotations
 
@@ -7,19 +8,19 @@ from collections.abc import Collection
 from urllib.parse import unquote_to_bytes
 
 MAX_FIELDS = 20
-"""Fields of a form; those that nobody asked for are left out."""
+"""Maximum number of fields in a form; unknown ones are ignored."""
 
 _WRONG = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 class FormError(ValueError):
-    """The form cannot be read; the message says why."""
+    """The form cannot be parsed; the message says why."""
 
 
 def parse_form(octets: bytes, wanted: Collection[str]) -> dict[str, bytes]:
-    """Return the fields of a form by their names; a field that is not there is empty.
+    """Return the fields of a form by their names; a missing field is empty.
 
-    Raises `FormError`, also for a field that comes twice.
+    Raises `FormError`, also for a repeated field.
     """
     fields = dict.fromkeys(wanted, b"")
     seen = set()
@@ -32,7 +33,7 @@ def parse_form(octets: bytes, wanted: Collection[str]) -> dict[str, bytes]:
         if name not in fields:
             continue
         if name in seen:
-            raise FormError(f"{name} is there twice")
+            raise FormError(f"{name} is repeated")
         seen.add(name)
         fields[name] = _unquote(value)
     return fields

@@ -1,4 +1,4 @@
-"""Servers of Dovecot that are told to end sessions, each with the kicks that wait for it."""
+"""Dovecot servers that are told to end sessions, each with its waiting kicks."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from gatepost.logs import get_logger
 from gatepost.metrics import Counter, Gauge
 
 AT_ONCE: Final = 50
-"""Masks of one request."""
+"""Maximum number of masks in one request."""
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
-"""Seconds between two attempts with a server that fails: each pause is twice the one before."""
+"""Seconds between two attempts to reach a failing server; each pause is twice the one before."""
 SHOWN: Final = 10
-"""Masks that a line of the log has."""
+"""Maximum number of masks in a line of the log."""
 
 KICKS: Final = Counter(
     "gatepost_accounts_kicks_total",
-    "Users, or masks of users, whose sessions were to end, by server and result: ended, nobody "
-    "(had a session), failed (and tried again)",
+    "Kicks of users or masks of users by server and result: ended, nobody (had a session), "
+    "failed (and tried again)",
     ["doveadm", "result"],
 )
 WAITING: Final = Gauge(
-    "gatepost_accounts_kicks_waiting", "Kicks that wait, by server", ["doveadm"], across="max"
+    "gatepost_accounts_kicks_waiting", "Waiting kicks by server", ["doveadm"], across="max"
 )
 UP: Final = Gauge(
     "gatepost_accounts_doveadm_up",
-    "1 while the last request to this server was answered as it should be",
+    "1 if the last request to this server succeeded, otherwise 0",
     ["doveadm"],
     across="min",
 )
@@ -45,7 +45,7 @@ Send = Callable[[str, str, Sequence[str]], Awaitable[int]]
 
 
 class Doveadm:
-    """One server. `key` returns the file with the key of its API."""
+    """A Dovecot server. `key` returns the file with the key of its API."""
 
     def __init__(
         self,
@@ -68,32 +68,32 @@ class Doveadm:
         UP.labels(self.name).set(1)
 
     def add(self, mask: str, *, repeat: bool) -> None:
-        """Let the sessions of some users end soon, with `repeat` a second time after a while."""
+        """End the sessions of some users soon; with `repeat`, do it a second time after a while."""
         self._waiting.add(mask, self._clock(), repeat=repeat)
         self._count()
         self._wake.set()
 
     def limping(self) -> str | None:
-        """Return a line about a server that fails, None while it does not."""
+        """Return a line about the server if it fails, else None."""
         if not self._failures:
             return None
         seconds = round(self._clock() - self._away_since)
         return f"away for {seconds} s, sessions do not end: {self._error}"
 
     async def run(self) -> None:
-        """Kick, for ever."""
+        """Kick forever."""
         while True:
             try:
                 await self._wait()
                 await self.work()
-            except Exception:  # a mistake of ours must not keep all sessions
-                log.exception("a mistake in a kick", doveadm=self.name)
+            except Exception:  # a bug must not keep all sessions open
+                log.exception("internal error in a kick", doveadm=self.name)
                 await asyncio.sleep(LONGEST_PAUSE)
             if self._failures:
                 await asyncio.sleep(pause(self._failures))
 
     async def work(self) -> None:
-        """Send one request with the kicks whose time has come."""
+        """Send one request with the kicks that are due."""
         masks = self._waiting.take(AT_ONCE, self._clock())
         if not masks:
             return
@@ -109,7 +109,7 @@ class Doveadm:
         self._count()
 
     async def _wait(self) -> None:
-        """Wait for a kick whose time has come."""
+        """Wait for a kick that is due."""
         while (due := self._waiting.due_in(self._clock())) != 0:
             self._wake.clear()
             try:
@@ -123,7 +123,7 @@ class Doveadm:
         try:
             return "" if file is None else file.read_text()
         except (OSError, ValueError) as error:
-            raise DoveadmError(f"the key cannot be read: {error}") from None
+            raise DoveadmError(f"cannot read the key: {error}") from None
 
     def _fail(self, masks: Sequence[str], error: str) -> None:
         self._waiting.put_back(masks, self._clock())
@@ -151,11 +151,11 @@ class Doveadm:
 
 
 def pause(failures: int) -> float:
-    """Return the seconds after so many failures."""
+    """Return the seconds to wait after this number of failures."""
     return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures - 1, 20))
 
 
 def shown(masks: Sequence[str]) -> list[str]:
-    """Return what a line of the log shows of masks."""
+    """Return masks as a line of the log shows them."""
     more = [f"and {len(masks) - SHOWN} more"] if len(masks) > SHOWN else []
     return [*masks[:SHOWN], *more]

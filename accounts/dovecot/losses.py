@@ -1,4 +1,4 @@
-"""Losses of the right to log in, whoever caused them: a command, another process, or time."""
+"""Losses of the right to log in, caused by a command, another process, or time."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from accounts.trail import Trail
 from gatepost.logs import get_logger
 
 WAIT: Final = 10.0
-"""Seconds after which app passwords are looked for that have expired."""
+"""Seconds between two searches for expired app passwords."""
 PAUSE: Final = 2.0
-"""Seconds after a database that is away was asked."""
+"""Seconds before a database that is away is asked again."""
 REPLAY: Final = 3600.0
-"""Seconds before the start whose changes are looked at, too: the process that saw them may have
-ended before it could tell Dovecot."""
+"""Changes of this many seconds before the start are read, too: the previous process may have ended
+before it could tell Dovecot."""
 
 log = get_logger("accounts")
 
 
 class Losses:
-    """Follows the changes. `kick(mask, repeat)` is called for the users who have lost a right.
+    """Watch of the changes. It calls `kick(mask, repeat)` for users who have lost a right.
 
-    `repeat`: it was a moment ago, so that somebody may still be on the way in.
+    `repeat`: the loss is recent, so a login may still be in progress.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Losses:
         self._expired_at = int(clock() - REPLAY)
 
     async def run(self) -> None:
-        """Follow them, for ever."""
+        """Follow the changes forever."""
         generation = self._database.generation
         while True:
             try:
@@ -55,15 +55,15 @@ class Losses:
                 generation = await self._database.wait_for_change(generation, WAIT)
             except DatastoreUnavailable:
                 await asyncio.sleep(PAUSE)
-            except Exception:  # a mistake of ours must not keep all sessions
-                log.exception("the losses of rights could not be read")
+            except Exception:  # a bug must not keep all sessions open
+                log.exception("cannot read the losses of rights")
                 await asyncio.sleep(PAUSE)
 
     async def look(self) -> None:
-        """Read what was changed since the last look; raises `DatastoreUnavailable`."""
+        """Read the changes since the last look; raises `DatastoreUnavailable`."""
         while True:
             read = await self._trail.read()
-            if read.rewound:  # a backup was restored: nobody knows what it changed
+            if read.rewound:  # a backup was restored: any right may be lost
                 self._kick(EVERYBODY, True)
                 continue
             if not read.changes:
@@ -81,7 +81,7 @@ class Losses:
 
 
 def _expired(connection: Connection, after: int, until: int) -> list[str]:
-    """Return the mailboxes with an app password that expired after one time, until another."""
+    """Return the mailboxes with an app password that expired between two times."""
     statement = (
         select(schema.mailbox.c.address)
         .join_from(schema.app_password, schema.mailbox)

@@ -1,35 +1,33 @@
-"""Answers to Dovecot: is a password right, and where is the mail of a mailbox?
+"""Answers to Dovecot about passwords and mailboxes.
 
-Not knowing is never said as "wrong" or "unknown": Dovecot would send its user away, or return mail.
+A failure is never reported as "wrong" or "unknown": Dovecot would refuse its user, or return mail.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
-from accounts import login, login_driver
-from accounts.answers import Answers
-from accounts.attempts import Attempts, ClientAddress
+from accounts import login
+from accounts.attempts import ClientAddress
 from accounts.counts import LookupCounts
 from accounts.login import LoginOutcome, Reason
 from accounts.login_log import note_login
+from accounts.login_rules import LoginRules, verify_login
 from accounts.lookup import dovecot
 from accounts.lookup.ask import Unavailable
-from accounts.passwords import BadPassword, Password, PasswordWorkers
-from accounts.settings import AccountsSettings
+from accounts.passwords import BadPassword, Password
 from gatepost.printable import escape
 
 MAX_NOTED: Final = 100
-"""Characters of a text of Dovecot's that are logged."""
+"""Characters of a text from Dovecot that are logged."""
 
-# what Dovecot calls its protocols; any other takes the mailbox's own password alone
+# Dovecot's names of protocols; any other accepts only the mailbox's own password
 _PROTOCOLS: Final = {
     "imap": login.Protocol.IMAP,
     "pop3": login.Protocol.POP3,
@@ -40,22 +38,22 @@ _PROTOCOLS: Final = {
 
 
 class Word(StrEnum):
-    """Answer in a word; the script in Dovecot acts on nothing else."""
+    """Answer in one word; Dovecot's script looks at nothing else."""
 
     OK = "ok"
     MISMATCH = "mismatch"
     """The password is wrong."""
     DISABLED = "disabled"
-    """The password is right, and the login is not allowed."""
+    """The password is right, but the login is not allowed."""
     UNKNOWN = "unknown"
     """There is no such mailbox."""
     TEMPORARY = "temporary"
-    """It could not be found out: come again."""
+    """The question failed for now: try again."""
 
 
 @dataclass(frozen=True, slots=True)
 class DovecotReply:
-    """An answer, with Dovecot's fields when it is `OK`."""
+    """An answer, with Dovecot's fields if it is `OK`."""
 
     word: Word
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -63,7 +61,7 @@ class DovecotReply:
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """Is this password right? `client` is the address of the person."""
+    """A question whether a password is right. `client` is the address of the user."""
 
     user: str
     password: bytes = field(repr=False)
@@ -73,24 +71,15 @@ class Verify:
     secured: str = ""
 
 
-class DovecotRules(Protocol):
-    """The part of the configuration in use that a question is answered with."""
-
-    settings: AccountsSettings
-    answers: Answers
-    attempts: Attempts
-    workers: PasswordWorkers
-
-
 class DovecotQuestions:
-    """Answers questions by the rules in use.
+    """Answers to questions by the rules in use.
 
-    `succeeded` is called with each login that was right, to write its effects.
+    `succeeded` is called with each successful login, to write its effects.
     """
 
     def __init__(
         self,
-        rules: Callable[[], DovecotRules],
+        rules: Callable[[], LoginRules],
         succeeded: Callable[[login.Login, Password], None],
         log: FilteringBoundLogger,
     ) -> None:
@@ -101,26 +90,13 @@ class DovecotQuestions:
 
     async def verify(self, asked: Verify) -> DovecotReply:
         """Check a password; an exception is a temporary error."""
-        rules = self._rules()
         try:
             password = Password(asked.password)
         except BadPassword:
             self._note(asked, login.Login(LoginOutcome.WRONG, Reason.MALFORMED_PASSWORD))
             return DovecotReply(Word.MISMATCH)
-        ended = await login_driver.authenticate(
-            login.verify(
-                asked.user,
-                password,
-                _PROTOCOLS.get(asked.protocol, login.Protocol.API),
-                asked.client,
-                time.time(),
-                attempts=rules.attempts,
-                settings=rules.settings.passwords,
-                default_domain=rules.settings.default_domain,
-            ),
-            rules.answers.ask,
-            rules.workers,
-        )
+        protocol = _PROTOCOLS.get(asked.protocol, login.Protocol.API)
+        ended = await verify_login(self._rules(), asked.user, password, protocol, asked.client)
         self._note(asked, ended)
         match ended.outcome:
             case LoginOutcome.OK if ended.row is not None:
@@ -135,7 +111,7 @@ class DovecotQuestions:
                 return DovecotReply(Word.TEMPORARY)
 
     async def userdb(self, user: str, protocol: str) -> DovecotReply:
-        """Find a mailbox, by the cache while the database is away; raises as a rule does."""
+        """Find a mailbox, in the cache if the database is away; raises what a rule raises."""
         rules = self._rules()
         lookup = dovecot.userdb(user, protocol, rules.settings.default_domain)
         try:
@@ -147,14 +123,14 @@ class DovecotQuestions:
         if home is not None:
             self._counts.answered("userdb", "found", driven.is_stale)
             return DovecotReply(Word.OK, home.fields())
-        if driven.is_stale:  # mail that Postfix has accepted would be returned
+        if driven.is_stale:  # otherwise mail that Postfix has accepted would be returned
             self._counts.answered("userdb", "temporary", is_stale=True)
             return DovecotReply(Word.TEMPORARY)
         self._counts.answered("userdb", "not_found", is_stale=False)
         return DovecotReply(Word.UNKNOWN)
 
     def _note(self, asked: Verify, ended: login.Login) -> None:
-        """Count and log a login under a protocol that is known."""
+        """Count and log a login, with "other" for an unknown protocol."""
         is_known = asked.protocol in _PROTOCOLS or asked.protocol == "doveadm"
         note_login(
             self._log,
@@ -167,7 +143,7 @@ class DovecotQuestions:
 
 
 def read_client(text: str) -> ClientAddress | None:
-    """Return the address of a person; None for a text that is none."""
+    """Return the address of a client; None if the text is not one."""
     try:
         return ipaddress.ip_address(text)
     except ValueError:

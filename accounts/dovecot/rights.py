@@ -1,4 +1,4 @@
-"""Changes that take a right to log in, and the sessions of Dovecot that end for them."""
+"""Changes that take away a right to log in, and the Dovecot sessions that they end."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ ACTIONS: Final = (
     "domain.change",
     "domain.remove",
 )
-"""Actions of the audit log that may take a right."""
+"""Actions of the audit log that may take away a right."""
 EVERYBODY: Final = "*"
 """The mask of all sessions."""
 
 
 def lost(action: str, subject: str, details: dict[str, Any]) -> str | None:
-    """Return the mask of the users whose sessions end for a change: an address, or ``*@`` and a
-    domain; None for a change that takes no right.
+    """Return the mask of the users whose sessions a change ends, None if it takes away no right.
 
-    A session does not say by which password it began, so it ends for each that is taken away.
+    The mask is an address, or ``*@`` and a domain. A session does not record its password, so it
+    ends when any password of the mailbox is taken away.
     """
     match action:
         case "mailbox.remove" | "mailbox.rename" | "app-password.remove":
@@ -45,6 +45,6 @@ def everybody_of(domain: str) -> str:
 
 
 def _is_taken(details: dict[str, Any], name: str) -> bool:
-    """Return whether a flag was taken away: the log has its values before and after."""
+    """Return whether a flag was cleared, by its values before and after in the log."""
     values = details.get(name)
     return isinstance(values, list) and len(values) == 2 and values[1] is False

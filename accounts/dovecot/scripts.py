@@ -1,8 +1,8 @@
-"""The rules of mailboxes as Dovecot's dictionary of Sieve scripts.
+"""Dictionary of Sieve scripts for Dovecot, made from the rules of mailboxes.
 
 `priv/sieve/name/rules` has the id of a script, which is made from its text, and `priv/sieve/data/`
-with that id has the text. Every mailbox has a script. While the database is away, those that are
-known are served.
+with that id has the text. Every mailbox has a script. While the database is away, known scripts are
+served.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ AWAY: Final = Failed("the database is away")
 
 
 class ScriptRules(Protocol):
-    """The part of the configuration in use that a script is found with."""
+    """The part of the configuration that finding a script needs."""
 
     settings: AccountsSettings
     answers: Answers
 
 
 class Scripts:
-    """Answers the dictionary by the rules in use."""
+    """Dictionary that answers by the rules in use."""
 
     def __init__(self, rules: Callable[[], ScriptRules], log: FilteringBoundLogger) -> None:
         self._rules = rules
@@ -63,7 +63,7 @@ class Scripts:
         self._kept = KeptScripts()
 
     def answer(self, event: DictRequest) -> DictReply | Awaitable[DictReply]:
-        """Return the answer, or something to await that does; an exception is temporary, too."""
+        """Return the answer, or an awaitable for it; an exception is a temporary failure, too."""
         return begin(self._answer(event))
 
     async def _answer(self, event: DictRequest) -> DictReply:
@@ -80,19 +80,19 @@ class Scripts:
         revision = event.key.removeprefix(DATA)
         address = read_login_name(event.user)
         known = self._kept.text(str(address), revision) if address is not None else None
-        if known is not None:  # an id has one text, whatever has become of the mailbox
+        if known is not None:  # an id always has the same text, even if the mailbox has changed
             self._counts.answered("sieve", "found", is_stale=False)
             return DictValue(known)
         found = await self._find(event.user)
         if not isinstance(found, Compiled):
             return found
         if found.revision != revision:
-            # Dovecot would keep the compiled script under an id that is not its own
-            return Failed("the rules have changed: ask for their id again")
+            # Dovecot would store the compiled script under the wrong id
+            return Failed("the rules have changed: ask for the new id")
         return DictValue(found.text)
 
     async def _iterate(self, event: DictIterate) -> DictReply:
-        """List the one name: a path is that of the folder, or of the key itself."""
+        """List the one name; a path is the folder, or the key itself."""
         folder = NAME.rpartition("/")[0] + "/"
         wanted = {NAME} if Iterate.EXACT_KEY in event.flags else {folder}
         if wanted.isdisjoint(event.paths):
@@ -143,9 +143,9 @@ class _Entry:
 
 
 class KeptScripts:
-    """The scripts of the mailboxes that were asked for last, each with the one before it.
+    """Latest scripts of recently used mailboxes, each with its predecessor.
 
-    A delivery that began before a change thus finds the text that belongs to its id.
+    Thus a delivery that began before a change finds the text of its id.
     """
 
     def __init__(self, scripts: int = MAX_SCRIPTS, size: int = MAX_KEPT) -> None:
@@ -158,7 +158,7 @@ class KeptScripts:
         return len(self._entries)
 
     def script(self, row: RulesRow) -> Compiled | None:
-        """Return the script of these very rules; None when they are not known."""
+        """Return the script of exactly these rules; None if it is not known."""
         entry = self._entries.get(row.address)
         if entry is None or entry.rules != row.rules:
             return None
@@ -166,7 +166,7 @@ class KeptScripts:
         return entry.script
 
     def text(self, address: str, revision: str) -> str | None:
-        """Return the text of a script of this mailbox; None when it is not known."""
+        """Return the text of a script of this mailbox; None if it is not known."""
         entry = self._entries.get(address)
         if entry is None:
             return None

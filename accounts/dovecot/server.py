@@ -1,4 +1,4 @@
-"""The server of Dovecot's questions in the daemon: HTTP with the datastore and the rules in use."""
+"""HTTP server for Dovecot in the daemon, with the datastore and the rules in use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from accounts.settings import AccountsSettings
 from accounts.store.database import Database
 
 MAX_HEAD: Final = 8192
-"""Octets of the line and the fields of a request."""
+"""Octets of the head of a request: its line and its fields."""
 
 
 def dovecot_server(
@@ -23,7 +23,7 @@ def dovecot_server(
     rules: Callable[[], ServingRules],
     succeeded: Callable[[Login, Password], None],
 ) -> HttpServer:
-    """Return the server, which is not started yet; its bounds are those of `settings`."""
+    """Return the server, not yet started, with the bounds of `settings`."""
     bounds = HttpBounds(
         request_timeout=settings.request_timeout,
         idle_timeout=settings.idle_timeout,

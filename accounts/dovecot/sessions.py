@@ -1,4 +1,4 @@
-"""Sessions of Dovecot that end when a right is lost: the losses, and the servers told of them."""
+"""End of Dovecot sessions after the loss of a right: the losses, and the servers to tell."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gatepost.metrics import Probes
 
 
 class Sessions:
-    """Ends sessions at each server of `settings()`, whose URLs are those of the start."""
+    """Sessions at all servers of `settings()`; the URLs are those of the start."""
 
     def __init__(self, database: Database, settings: Callable[[], DovecotSettings]) -> None:
         self._servers = [
@@ -22,12 +22,12 @@ class Sessions:
         self._losses = Losses(database, self._kick)
 
     def add_probes(self, probes: Probes) -> None:
-        """Add a remark about each server that fails to `/readyz`."""
+        """Add a remark to `/readyz` for each failing server."""
         for server in self._servers:
             probes.remark(f"doveadm {server.name}", server.limping)
 
     def housekeeping(self) -> Sequence[Coroutine[Any, Any, None]]:
-        """Return what has to run all the time."""
+        """Return the coroutines that run all the time."""
         return (self._losses.run(), *(server.run() for server in self._servers))
 
     def _kick(self, mask: str, repeat: bool) -> None:

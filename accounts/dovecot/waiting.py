@@ -1,4 +1,4 @@
-"""The kicks that wait for one server of Dovecot: none is forgotten, and their number is bounded."""
+"""Waiting kicks for one Dovecot server: none is lost, and their number is bounded."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Final
 from accounts.dovecot.rights import EVERYBODY, everybody_of
 
 MAX_WAITING: Final = 5000
-"""Masks that may wait. With more, those of the domain that has the most become one."""
+"""Maximum number of waiting masks. Beyond it, those of the domain with the most become one."""
 AGAIN: Final = 10.0
-"""Seconds after which a kick is repeated: somebody whose password was looked at before the change
-may have got in after the first one. A login takes at most 9.5 s (`login_timeout`)."""
+"""Seconds after which a kick is repeated: a login whose password was checked before the change may
+have ended after the first kick. A login takes at most 9.5 s (`login_timeout`)."""
 
 
 class Waiting:
-    """Masks of users to kick. `now` is in seconds and only grows."""
+    """Masks of users to kick. `now` is in seconds and never goes back."""
 
     def __init__(self, limit: int = MAX_WAITING) -> None:
         self._limit = limit
@@ -27,7 +27,7 @@ class Waiting:
         return len(self._first) + len(self._second)
 
     def add(self, mask: str, now: float, *, repeat: bool) -> None:
-        """Let a mask wait, with `repeat` for two kicks."""
+        """Add a mask; with `repeat`, for two kicks."""
         self._first[mask] = None
         if repeat:
             self._second.pop(mask, None)
@@ -39,7 +39,7 @@ class Waiting:
             self._second = OrderedDict.fromkeys(masks, now + AGAIN)
 
     def take(self, limit: int, now: float) -> list[str]:
-        """Take masks whose time has come."""
+        """Take masks that are due."""
         taken: list[str] = []
         while self._first and len(taken) < limit:
             taken.append(self._first.popitem(last=False)[0])
@@ -50,12 +50,12 @@ class Waiting:
         return taken
 
     def put_back(self, masks: Iterable[str], now: float) -> None:
-        """Let masks wait that could not be kicked."""
+        """Return masks that could not be kicked to the queue."""
         for mask in masks:
             self.add(mask, now, repeat=False)
 
     def due_in(self, now: float) -> float | None:
-        """Return the seconds until a mask can be taken; None when none waits."""
+        """Return the seconds until a mask is due; None if none waits."""
         if self._first:
             return 0.0
         if self._second:

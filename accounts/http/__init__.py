@@ -1,4 +1,4 @@
-"""The REST API: HTTP and JSON around the operations of `accounts.directory`.
+"""REST API: HTTP and JSON for the operations of `accounts.directory`.
 
 `application()` makes the ASGI application from the table of operations in
 `accounts.http.resources`; `accounts.http.server` serves it. Roles and scopes are checked in one

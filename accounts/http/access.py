@@ -1,6 +1,6 @@
-"""The one place that says who may do what: scopes of tokens, and roles.
+"""Access control of the API, all in one place: scopes of tokens, and roles.
 
-Whether an object exists plays no part: somebody who may not touch it learns nothing about it.
+Whether an object exists does not matter: without permission, nobody learns anything about it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from accounts.store.errors import RefusalError
 
 
 class Forbidden(RefusalError):  # noqa: N818
-    """The principal may not do this. Nothing was read or written."""
+    """The principal lacks permission. Nothing was read or written."""
 
 
 def check_role(principal: Principal, operation: Operation) -> None:
-    """Raise `Forbidden` when no target could make the operation allowed."""
+    """Raise `Forbidden` if the operation is not allowed for any target."""
     if operation.area and not principal.has_scope(operation.area, write=operation.is_write):
         verb = "write" if operation.is_write else "read"
         raise Forbidden(f"The token has no scope {operation.area}:{verb}.")
@@ -31,10 +31,10 @@ def check_role(principal: Principal, operation: Operation) -> None:
 def check_targets(
     principal: Principal, operation: Operation, params: Params, body: Any, *, complete: bool
 ) -> None:
-    """Raise `Forbidden` unless the principal may touch all that the operation touches.
+    """Raise `Forbidden` unless the principal has permission for all targets of the operation.
 
-    It is called before the body is read, with None, and when all is there: `complete`. Raises
-    `Invalid` for an address or a domain that cannot be read.
+    It is called with None before the body is read, and again when the request is `complete`. Raises
+    `Invalid` for an invalid address or domain.
     """
     if principal.role is Role.GLOBAL or operation.reach is Reach.SELF:
         return
@@ -51,7 +51,7 @@ def check_targets(
 def _check_target(principal: Principal, target: str) -> None:
     if principal.role is Role.MAILBOX:
         if "@" not in target or str(fields.mailbox_address("address", target)) != principal.mailbox:
-            raise Forbidden("The login is of another mailbox.")
+            raise Forbidden("The login belongs to another mailbox.")
         return
     _, _, name = target.rpartition("@")
     if fields.domain("domain", name) not in principal.domains:

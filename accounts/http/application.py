@@ -1,4 +1,4 @@
-"""The ASGI application of the API."""
+"""ASGI application of the API."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
 )
-"""Fields of every answer. There is none of CORS: no page of another site may read an answer."""
+"""Header fields of every answer. None is about CORS: no page of another site may read an answer."""
 
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def application(context: ServedContext) -> Starlette:
-    """Return the application. It may be used in one event loop, that of the datastore."""
+    """Return the application. Use it only in the event loop of the datastore."""
     dispatcher = Dispatcher(context)
     document = openapi.text().encode()
 
@@ -51,7 +51,7 @@ def application(context: ServedContext) -> Starlette:
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = operation
-    # a path that takes any text is tried last
+    # a path with parameters is tried last
     for path in sorted(by_path, key=lambda path: ":path}" in path):
         methods = by_path[path]
         routes.append(Route(ROOT + path, _endpoint(dispatcher, methods), methods=list(methods)))
@@ -72,18 +72,18 @@ def _endpoint(dispatcher: Dispatcher, operations: dict[str, Operation]) -> _Endp
 
 
 async def _http_error(_: Request, error: Exception) -> Response:
-    """Return the error for a path or a method that there is not."""
+    """Return the error for a path or a method that does not exist."""
     assert isinstance(error, HTTPException)  # noqa: S101
     status = HTTPStatus(error.status_code)
     said = {
         HTTPStatus.NOT_FOUND: "There is no such path.",
-        HTTPStatus.METHOD_NOT_ALLOWED: "The path does not have this method.",
+        HTTPStatus.METHOD_NOT_ALLOWED: "The path does not support this method.",
     }
     return problem_response(status, said.get(status, status.phrase + "."), (), error.headers)
 
 
 class Headers:
-    """Adds the fields of security to every answer."""
+    """Middleware that adds security header fields to every answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -24,9 +24,9 @@ from accounts.store.errors import DatastoreError, NoSuchObject, RefusalError
 from gatepost.logs import get_logger
 
 MAX_CREDENTIALS = 2000
-"""Characters of the field Authorization."""
+"""Maximum length of the field Authorization."""
 NOTE_USE = 60
-"""Seconds between two notes that a token was used."""
+"""Seconds between two records of the use of a token."""
 
 # RFC 9110 section 11.6.1, RFC 6750 section 3, RFC 7617 section 2.1
 CHALLENGE = 'Bearer realm="gatepost", Basic realm="gatepost", charset="UTF-8"'
@@ -35,7 +35,7 @@ log = get_logger("accounts")
 
 
 class Refused(ApiProblem):
-    """Nobody was authenticated. `name` is whom the client says to be, as far as that is known."""
+    """Authentication failed. `name` is the claimed login, as far as it is known."""
 
     def __init__(self, detail: str, name: str = "") -> None:
         super().__init__(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": CHALLENGE})
@@ -43,7 +43,7 @@ class Refused(ApiProblem):
 
 
 class Authentication:
-    """Finds out who sends requests."""
+    """Authenticator of requests."""
 
     def __init__(self, context: Context, buckets: Buckets) -> None:
         self._context = context
@@ -70,9 +70,9 @@ class Authentication:
     async def by_password(
         self, name: str, password: Password, client: ClientAddress | None
     ) -> Principal:
-        """Return the principal with a login and a password.
+        """Return the principal of a login and a password.
 
-        Where an administrator and a mailbox have the same name, it is that of the administrator.
+        If an administrator and a mailbox have the same name, it is the administrator.
         """
         administrator = await self._context.database.read(lambda c: _administrator(c, name))
         if administrator is not None or "@" not in name:
@@ -80,9 +80,9 @@ class Authentication:
         return await self._mailbox_by_password(name, password, client)
 
     async def confirm(self, principal: Principal, text: str, client: ClientAddress | None) -> None:
-        """Check the password of somebody who is there already; raises `ApiProblem`.
+        """Check the password of an authenticated principal; raises `ApiProblem`.
 
-        A token, or a browser that was left alone, is not enough to change a password.
+        A token, or an unattended browser, must not be enough to change a password.
         """
         name = principal.name
         try:
@@ -178,7 +178,7 @@ class Authentication:
         return _of_administrator(found)
 
     async def _upgrade(self, found: Administrator, password: Password) -> None:
-        """Store a better hash of an administrator's password, if it has an old one."""
+        """Store a better hash of an administrator's password, if the stored one is old."""
         context, stored = self._context, found.password
         try:
             if stored is None or not needs_upgrade(stored, context.passwords):
@@ -209,7 +209,7 @@ class Authentication:
         return principal
 
     async def _note_use(self, token: ApiToken, now: int) -> None:
-        """Note the use of a token, once a minute."""
+        """Record the use of a token, once a minute."""
         if now - max(token.last_used or 0, self._noted.get(token.id, 0)) < NOTE_USE:
             return
         if len(self._noted) > 10_000:
@@ -237,13 +237,13 @@ def _parse_basic(credentials: str) -> tuple[str, Password]:
 def _administrator(connection: Connection, name: str) -> Administrator | None:
     try:
         return administrators.get(connection, name)
-    except RefusalError:  # not there, or no name at all
+    except RefusalError:  # it does not exist, or is not a valid name
         return None
 
 
 def _by_text(connection: Connection, text: str) -> tuple[ApiToken, Principal] | str:
-    """Return a token and its principal, or whose token it is when it opens nothing."""
-    # 0 as the time finds those that have expired, too, which the audit log is to name
+    """Return a token and its principal, or only its owner if the token is not valid."""
+    # with the time 0, expired tokens are found, too, so that the audit log can name them
     token = tokens.find_by_text(connection, text, 0)
     if token is None:
         return ""

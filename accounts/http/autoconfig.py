@@ -1,4 +1,4 @@
-"""The routes of autoconfig: nobody logs in, and every address of a domain gets the same answer."""
+"""Routes of autoconfig, without a login; every address of a domain gets the same answer."""
 
 from __future__ import annotations
 
@@ -57,20 +57,20 @@ def routes(context: ServedContext, dispatcher: Dispatcher) -> list[Route]:
     spelt = Route(
         OUTLOOK, asked.guarded("autoconfig-outlook", asked.outlook), methods=["GET", "POST"]
     )
-    # programs write Autodiscover/Autodiscover.xml and AutoDiscover/AutoDiscover.xml, too
+    # programs also use Autodiscover/Autodiscover.xml and AutoDiscover/AutoDiscover.xml
     spelt.path_regex = re.compile(spelt.path_regex.pattern, re.IGNORECASE)
     return [*found, spelt]
 
 
 class _Autoconfig:
-    """Answers the requests of mail programs."""
+    """Handlers of the requests of mail programs."""
 
     def __init__(self, context: ServedContext, dispatcher: Dispatcher) -> None:
         self._context = context
         self._dispatcher = dispatcher
 
     def guarded(self, name: str, work: _Work) -> _Work:
-        """Return an endpoint that does `work` within the limits of the API, and logs it."""
+        """Return an endpoint that runs `work` within the limits of the API, and logs it."""
 
         async def answer(request: Request) -> Response:
             started = time.monotonic()
@@ -85,8 +85,8 @@ class _Autoconfig:
                 response = problem.response()
             except Unavailable as error:
                 response = of_store(error).response()
-            except Exception:  # a mistake of ours; nothing of it goes to the client
-                log.exception("a mistake in an operation", operation=name)
+            except Exception:  # a bug; the client learns no details
+                log.exception("internal error in an operation", operation=name)
                 response = ApiProblem(
                     HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong; the log says what."
                 ).response()
@@ -104,16 +104,16 @@ class _Autoconfig:
         return answer
 
     async def thunderbird(self, request: Request) -> Response:
-        """Answer Thunderbird and those that ask like it."""
+        """Answer Thunderbird and programs with the same requests."""
         settings = self._settings()
-        # what comes before the @ is not looked at: the program puts its own address in
+        # the local part is ignored: the program fills in its own address
         _, at, name = request.query_params.get("emailaddress", "").rpartition("@")
         domain = await self._domain_named(name) if at else await self._domain_of_host(request)
         content = thunderbird.client_config(settings, domain)
         return Response(content, media_type=thunderbird.MEDIA_TYPE)
 
     async def outlook(self, request: Request) -> Response:
-        """Answer Outlook; what it cannot have is refused as Exchange does, with status 200."""
+        """Answer Outlook; refusals have status 200, as those of Exchange do."""
         settings = self._settings()
         octets = await body.read(request, outlook.MAX_REQUEST)
         found: str | outlook.Refusal
@@ -148,7 +148,7 @@ class _Autoconfig:
         try:
             signer = self._context.signer
         except SignerError as error:
-            log.error("profiles cannot be signed", error=str(error))  # noqa: TRY400  # no mistake
+            log.error("profiles cannot be signed", error=str(error))  # noqa: TRY400 # no traceback needed
             raise unavailable("Profiles cannot be signed; the log says why.", 60) from None
         if signer is not None:
             content = await asyncio.to_thread(signer.sign, content)
@@ -165,7 +165,7 @@ class _Autoconfig:
         return settings
 
     async def _domain_named(self, text: str) -> str:
-        """Return the domain that a program has named; raises `ApiProblem` if it is not ours."""
+        """Return the domain that a program named; raises `ApiProblem` if it is not ours."""
         try:
             domain = parse_domain(text)
         except AccountAddressError:
@@ -175,7 +175,7 @@ class _Autoconfig:
         return domain
 
     async def _domain_of_host(self, request: Request) -> str:
-        """Return the domain whose web server was asked; that of the servers if it is not ours."""
+        """Return the domain of the host in the request; if it is not ours, that of the servers."""
         host = _PORT.sub("", request.headers.get("host", "")[:300].lower())
         for label in _LABELS:
             host = host.removeprefix(label)
@@ -189,7 +189,7 @@ class _Autoconfig:
         return server.host
 
     async def _is_ours(self, domain: str) -> bool:
-        """Return whether people have mailboxes in a domain; raises `Unavailable`."""
+        """Return whether a domain can have mailboxes here; raises `Unavailable`."""
         (answer,) = await self._context.ask((Ask("domain", domain),))
         row = cast(DomainRow | None, answer)
         return row is not None and row.enabled and not row.is_relay

@@ -1,7 +1,7 @@
-"""Several operations in one transaction: all are done, or none.
+"""Batch of several operations in one transaction: all are done, or none.
 
-`gatepost domain` and the other commands do all their work so, with the datastore in this process
-or in the service.
+`gatepost domain` and the other commands work this way, with the datastore in this process or in the
+service.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from accounts.eager import begin
 from accounts.http import access, body
-from accounts.http.call import ApiReply, Call, Matching
+from accounts.http.call import ApiReply, Call, IfMatch
 from accounts.http.models.base import NoQuery
 from accounts.http.models.batch import BatchIn, BatchPart, BatchReply
 from accounts.http.operation import Operation, Reach
@@ -26,14 +26,14 @@ from accounts.store.transaction import Write
 T = TypeVar("T")
 
 MAX_PREPARED = 20
-"""Operations of a batch that set a password or draw a key: each keeps a processor busy."""
+"""Operations of a batch that set a password or generate a key: each keeps a processor busy."""
 MAX_LISTS = 20
 """Operations of a batch that list objects: each answer has up to 500, and all are in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartCall(Call):
-    """A call within a transaction that is open already. `later` is done when that has ended."""
+    """A call within an open transaction. `later` runs after its end."""
 
     connection: Connection | None = None
     transaction: Write | None = None
@@ -50,12 +50,12 @@ class PartCall(Call):
         return work(self.transaction)
 
     def after(self, work: Callable[[], None]) -> None:
-        """Do something when the transaction is kept."""
+        """Do something after the commit."""
         self.later.append(work)
 
 
 def batch(operations: Iterable[Operation]) -> Operation:
-    """Return the operation that does several of `operations`."""
+    """Return the operation that runs several of `operations`."""
     by_name = {one.name: one for one in operations}
 
     def writes(call: Call) -> bool:
@@ -86,10 +86,10 @@ def batch(operations: Iterable[Operation]) -> Operation:
 async def perform(
     call: Call, by_name: Mapping[str, Operation], parts: Sequence[BatchPart], dry_run: bool
 ) -> list[dict[str, Any]]:
-    """Do operations in the name of `call.principal`; returns the fields of `BatchReply` for each.
+    """Run operations for `call.principal`; return the fields of `BatchReply` for each.
 
-    Raises `ApiProblem`, `Forbidden` and `DatastoreError`. Then nothing was done, and what was
-    refused in the transaction is in the audit log.
+    Raises `ApiProblem`, `Forbidden` and `DatastoreError`. Then nothing was done, and a refusal
+    within the transaction is in the audit log.
     """
     chosen = [(_operation(by_name, part.operation), part) for part in parts]
     calls = [(one, _call(call, one, part)) for one, part in chosen]
@@ -106,7 +106,7 @@ async def perform(
     later: list[Callable[[], None]] = []
 
     def answers(connection: Connection, write: Write | None) -> list[dict[str, Any]]:
-        later.clear()  # it may be done again
+        later.clear()  # it may be called again
         return [_answer(one, _bound(made, connection, write, later)) for one, made in calls]
 
     if not writes:
@@ -134,7 +134,7 @@ async def _rehearse(call: Call, work: Callable[[Write], T]) -> T:
     try:
         return await call.context.database.rehearse(call.actor, work)
     except RefusalError as error:
-        refused = error  # Python takes the name away at the end of this block
+        refused = error  # Python deletes the name at the end of this block
 
         def refuse(_: Write) -> T:
             raise refused
@@ -145,19 +145,19 @@ async def _rehearse(call: Call, work: Callable[[Write], T]) -> T:
 def _operation(by_name: Mapping[str, Operation], name: str) -> Operation:
     found = by_name.get(name)
     if found is None or found.is_alone:
-        raise _wrong("operation", "There is no such operation, or it is no part of a batch.")
+        raise _wrong("operation", "There is no such operation, or it cannot be part of a batch.")
     return found
 
 
 def _call(call: Call, operation: Operation, part: BatchPart) -> Call:
-    """Return the call of one operation: who may do it, and all that it says."""
+    """Return the checked call of one operation."""
     access.check_role(call.principal, operation)
     if sorted(part.params) != sorted(operation.parameters):
         wanted = ", ".join(operation.parameters) or "none"
         raise _wrong("params", f"The parameters of {operation.name} are: {wanted}.")
     access.check_targets(call.principal, operation, part.params, None, complete=False)
     query = body.validate(operation.query or NoQuery, part.query, strict=False)
-    matching = Matching.parse(part.if_match) if operation.matches else Matching(None)
+    matching = IfMatch.parse(part.if_match) if operation.matches else IfMatch(None)
     given = None
     if operation.takes is not None:
         given = body.validate(operation.takes, {} if part.body is None else part.body)

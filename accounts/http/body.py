@@ -1,4 +1,4 @@
-"""The body of a request, from octets to a model: bounded in size, depth and number of values."""
+"""Body of a request, from octets to a model, bounded in size, depth and number of values."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from accounts.http.models.base import Input
+from accounts.http.models.base import RequestModel
 from accounts.http.problems import ApiProblem, WrongField
 
 MAX_DEPTH = 40
-"""Levels of a JSON text; a filter, the deepest of what we take, has 32 of its own."""
+"""Levels of a JSON text; a filter, the deepest input, has up to 32."""
 MAX_VALUES = 25_000
-"""Values of a JSON text, about: its strings, commas and brackets are counted. The longest list that
-we take, the domains of an administrator, has 10,000."""
+"""Approximate number of values of a JSON text, from its strings, commas and brackets. The longest
+list, the domains of an administrator, has 10,000."""
 MAX_DISCARDED = 16 << 20
-"""Octets that are read and dropped of a body that is too large, so that the client, which may not
-read before it has sent all, sees the answer."""
+"""Octets of an oversized body that are read and dropped, so that a client that does not read before
+it has sent everything sees the answer."""
 MAX_FIELD = 100
-"""Characters of the name of a field in an error, which the client may have made up."""
+"""Characters of the name of a field in an error; the client may have invented it."""
 
-# the end of a string may be missing: it is not looked for a second time
+# the end of a string may be missing: never search for it twice
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[,\[{\]}]', re.DOTALL)
 _TYPES = ("application/json", "application/merge-patch+json")
 
-M = TypeVar("M", bound=Input)
+M = TypeVar("M", bound=RequestModel)
 
 
 async def read(request: Request, limit: int) -> bytes:
-    """Return the octets of a body; raises `ApiProblem` for more than `limit` of them."""
+    """Return the octets of a body; raises `ApiProblem` if there are more than `limit`."""
     announced = request.headers.get("content-length", "")
     is_large = announced.isdigit() and int(announced) > limit
     # a client that waits for "100 Continue" (RFC 9110 section 10.1.1) sends nothing yet
@@ -57,8 +57,8 @@ async def read(request: Request, limit: int) -> bytes:
 def check_type(request: Request) -> None:
     """Raise `ApiProblem` unless the body is JSON by its media type.
 
-    No form of a web page sends that type, so no page of somebody else can use a login that a
-    browser remembers.
+    No HTML form sends that type, so no page of another site can use a login that the browser
+    remembers.
     """
     media, _, parameters = request.headers.get("content-type", "").partition(";")
     charset = parameters.strip().lower().replace('"', "")
@@ -69,8 +69,7 @@ def check_type(request: Request) -> None:
 
 
 def written(value: object) -> bytes:
-    """Return a value as JSON text. A number that JSON does not have is written all the same, for
-    `parse` to say so."""
+    """Return a value as JSON text, with NaN and infinity, which `parse` refuses."""
     return json.dumps(value).encode()
 
 
@@ -124,27 +123,27 @@ def validate(model: type[M], value: Any, *, strict: bool = True) -> M:
 
 _SAID = {
     "extra_forbidden": "There is no such field.",
-    "missing": "It has to be given.",
-    "string_type": "It is text.",
-    "bool_type": "It is either true or false.",
-    "int_type": "It is a whole number.",
-    "list_type": "It is a list.",
+    "missing": "It is required.",
+    "string_type": "It must be text.",
+    "bool_type": "It must be either true or false.",
+    "int_type": "It must be a whole number.",
+    "list_type": "It must be a list.",
     "too_long": "It has too many members.",
-    "model_type": "It is an object.",
-    "dict_type": "It is an object.",
+    "model_type": "It must be an object.",
+    "dict_type": "It must be an object.",
 }
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        # RFC 8259 section 4: what others make of a name that comes twice is unpredictable
+        # RFC 8259 section 4: how other software reads a duplicate name is unpredictable
         raise _bad("An object in the body has the same name twice.")
     return made
 
 
 def _constant(name: str) -> NoReturn:
-    raise _bad(f"{name} is no number in JSON.")
+    raise _bad(f"{name} is not a number in JSON.")
 
 
 def _float(text: str) -> float:

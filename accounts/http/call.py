@@ -1,4 +1,4 @@
-"""One request on its way to the datastore, and the answer to it."""
+"""Call: a request on its way to the datastore, and its answer."""
 
 from __future__ import annotations
 
@@ -27,40 +27,39 @@ _TAG = re.compile(r'\s*("[\x21\x23-\x7e]{0,100}")\s*\Z')
 def tag_of(found: object) -> str:
     """Return the entity tag of an object (RFC 9110 section 8.8.3), which has its version.
 
-    An object that was removed and added again is another one. SQLite may give it the same id, so
-    the tag has the time as well.
+    An object that was removed and added again is a new one. SQLite may give it the same id, so the
+    tag includes the time.
     """
     parts = (getattr(found, name, None) for name in ("id", "created", "version"))
     return '"' + "-".join(str(part) for part in parts if part is not None) + '"'
 
 
 @dataclass(frozen=True, slots=True)
-class Matching:
+class IfMatch:
     """The condition of If-Match (RFC 9110 section 13.1.1). `tags` is None for ``*``."""
 
     tags: frozenset[str] | None
 
     @classmethod
-    def parse(cls, header: str | None) -> Matching:
-        """Read the field; raises `ApiProblem`.
+    def parse(cls, header: str | None) -> IfMatch:
+        """Parse the field; raises `ApiProblem`.
 
-        Without it a change would undo, unseen, the one that somebody else made a moment ago.
+        Without this condition, a change could silently undo a change by somebody else.
         """
         if header is None:
             raise ApiProblem(
                 HTTPStatus.PRECONDITION_REQUIRED,  # RFC 6585 section 3
-                "If-Match has to be given: the ETag of the object that is changed, or * for "
-                "whatever is there.",
+                "If-Match is required: the ETag of the object to change, or * for any version.",
             )
         if header.strip() == "*":
             return cls(None)
         found = [_TAG.match(part) for part in header[:2000].split(",")]
         if not all(found):
-            raise ApiProblem(HTTPStatus.BAD_REQUEST, "If-Match has ETags in quotes, or *.")
+            raise ApiProblem(HTTPStatus.BAD_REQUEST, "If-Match must have ETags in quotes, or *.")
         return cls(frozenset(one.group(1) for one in found if one is not None))
 
     def expect(self, found: object) -> None:
-        """Raise `Conflict` when the object is not one that the client has seen."""
+        """Raise `Conflict` unless the client has seen this version of the object."""
         if self.tags is not None and (there := tag_of(found)) not in self.tags:
             raise Conflict(f"It was changed meanwhile: its ETag is now {there}. Read it again.")
 
@@ -82,10 +81,10 @@ class ApiReply:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request whose sender, body and parameters were checked.
+    """A request after the checks of its sender, body and parameters.
 
-    `params` are those of the path, `query` and `body` the models of the operation, and `prepared`
-    is what it has prepared.
+    `params` are those of the path, `query` and `body` are the models of the operation, and
+    `prepared` is the result of its `prepare`.
     """
 
     context: Context
@@ -95,7 +94,7 @@ class Call:
     params: Mapping[str, str]
     query: Any = None
     body: Any = None
-    matching: Matching = field(default_factory=lambda: Matching(None))
+    matching: IfMatch = field(default_factory=lambda: IfMatch(None))
     prepared: Any = None
 
     @property
@@ -105,7 +104,7 @@ class Call:
 
     @property
     def address(self) -> str:
-        """The mailbox of the path, or that of the principal below ``/me``."""
+        """The mailbox in the path or, below ``/me``, that of the principal."""
         if (given := self.params.get("address")) is not None:
             return given
         if self.principal.mailbox is None:
@@ -114,7 +113,7 @@ class Call:
 
     @property
     def administrator(self) -> int | None:
-        """The id of an administrator of some domains, to whose domains lists are cut."""
+        """The id of an administrator of some domains, to which lists are restricted."""
         return self.principal.administrator if self.principal.role is Role.DOMAINS else None
 
     @property
@@ -132,15 +131,15 @@ class Call:
         return await self.context.database.write(self.actor, work)
 
     def after(self, work: Callable[[], None]) -> None:
-        """Do something that is no part of the data, now that they are written."""
+        """Do something outside the data after they are written."""
         work()
 
     async def page(
         self, work: Callable[[Connection, int], Sequence[T]], key: Callable[[T], str | int]
     ) -> ApiReply:
-        """Return a page of a list: `work` finds so many objects, `key` is what they are sorted by.
+        """Return a page of a list: `work` finds a number of objects, `key` is their sort key.
 
-        One more than the page has is asked for, to know whether there is another page.
+        One object more than a page is requested, to know whether there is another page.
         """
         limit = self.query.limit
         found = await self.read(lambda connection: work(connection, limit + 1))
@@ -174,7 +173,7 @@ class Call:
 
 
 def actor_of(principal: Principal, client: ClientAddress | None) -> Actor:
-    """Return a principal as the audit log names it."""
+    """Return the name of a principal in the audit log."""
     name = principal.name
     if principal.token is not None:
         name = f"{principal.name} (token {principal.token})"

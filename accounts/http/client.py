@@ -1,4 +1,4 @@
-"""The address of the client, through the proxies that are believed."""
+"""Address of the client, through trusted proxies."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from accounts.attempts import ClientAddress
 ClientNetwork: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_HOPS = 20
-"""Addresses of X-Forwarded-For that are looked at, from its end."""
+"""Addresses of X-Forwarded-For that are examined, from its end."""
 
 
 def client_of(request: HTTPConnection, proxies: Iterable[ClientNetwork]) -> ClientAddress | None:
-    """Return the address of the client; None for one on a unix socket.
+    """Return the address of the client; None for a unix socket.
 
-    X-Forwarded-For counts only from a proxy of the list, and in it the last address that is not of
-    such a proxy: what stands before it was written by anybody.
+    X-Forwarded-For counts only from a trusted proxy; the client is its last address that is not
+    such a proxy. Anybody could have written the addresses before it.
     """
     peer = _parse(request.client.host) if request.client is not None else None
     trusted = tuple(proxies)

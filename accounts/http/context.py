@@ -1,4 +1,4 @@
-"""The things that the API works with: the datastore, the rules of logins, and its bounds."""
+"""Context of the API: the datastore, the rules of logins, and its bounds."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from accounts.autoconfig.settings import AutoconfigSettings
 from accounts.autoconfig.signer import Signer
 from accounts.http.settings import HttpSettings
 from accounts.login import Login
-from accounts.lookup.ask import Ask, AskAnswer
+from accounts.lookup.ask import Ask, RowAnswer
 from accounts.passwords import Password, PasswordSettings, PasswordWorkers
 from accounts.store.database import Database
 from accounts.store.seal import SecretSeal
 
 
 class Asking(Protocol):
-    """Asks the database about a login, as `accounts.answers.Answers.ask` does."""
+    """Interface of `accounts.answers.Answers.ask`, which asks the database about a login."""
 
-    def __call__(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[AskAnswer, ...]]:
+    def __call__(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[RowAnswer, ...]]:
         """Answer questions; raises `accounts.lookup.ask.Unavailable`."""
 
 
 class Succeeded(Protocol):
-    """Takes a login that was right, to write its effects later."""
+    """Receiver of successful logins, which writes their effects later."""
 
     def __call__(self, login: Login, password: Password, /) -> None:
-        """Take it."""
+        """Take a login."""
 
 
 class Clock(Protocol):
-    """Returns seconds since the epoch."""
+    """Clock in seconds since the epoch."""
 
     def __call__(self) -> float:
         """Return the time."""
 
 
 class Context(Protocol):
-    """The interface that the API expects. The attributes may change while it runs: a request reads
+    """The interface that the API expects. The attributes may change at any time: a request reads
     them when it needs them."""
 
     @property
@@ -76,7 +76,7 @@ class Context(Protocol):
 
     @property
     def succeeded(self) -> Succeeded:
-        """The receiver of logins that were right."""
+        """The receiver of successful logins."""
 
 
 class ServedContext(Context, Protocol):
@@ -84,7 +84,7 @@ class ServedContext(Context, Protocol):
 
     @property
     def autoconfig(self) -> AutoconfigSettings:
-        """The servers that mail programs are told."""
+        """The servers that autoconfig announces to mail programs."""
 
     @property
     def signer(self) -> Signer | None:
@@ -92,7 +92,7 @@ class ServedContext(Context, Protocol):
 
 
 def _forget(login: Login, password: Password, /) -> None:
-    """Leave no effects."""
+    """Ignore the effects."""
 
 
 @dataclass(frozen=True, slots=True)

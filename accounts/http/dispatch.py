@@ -1,7 +1,7 @@
-"""The way of a request: limits, authentication, access, body, operation, answer.
+"""Dispatcher of requests: limits, authentication, access, body, operation, answer.
 
-Each refusal of somebody who is known is entered in the audit log, and so are, up to a rate, those
-of nobody; all have a line in the log.
+Each refusal of an authenticated principal is entered in the audit log. Refusals of other clients
+are, up to a rate. All have a line in the log.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from starlette.responses import Response
 from accounts.attempts import ClientAddress
 from accounts.http import access, body
 from accounts.http.authentication import Authentication, Refused
-from accounts.http.call import ApiReply, Call, Matching, actor_of
+from accounts.http.call import ApiReply, Call, IfMatch, actor_of
 from accounts.http.client import client_of
 from accounts.http.context import Context
 from accounts.http.models.base import NoQuery
@@ -38,16 +38,16 @@ from gatepost.logs import get_logger
 from gatepost.metrics import Counter
 
 MAX_QUERY = 20
-"""Parameters of a query."""
+"""Maximum number of parameters of a query."""
 NOBODY_RATE = 1.0
 NOBODY_BURST = 100
-"""Entries of the audit log a second, and at once, about requests of nobody who is known."""
+"""Entries of the audit log about unauthenticated requests: per second, and at once."""
 MAX_AUDITED = 200
-"""Characters of a subject in the audit log that a client wrote."""
+"""Characters of a subject in the audit log that comes from a client."""
 
 REQUESTS = Counter(
     "gatepost_accounts_http_requests_total",
-    "Requests of the API, by operation and status",
+    "API requests by operation and status",
     ["operation", "status"],
 )
 
@@ -55,7 +55,7 @@ log = get_logger("accounts")
 
 
 class Dispatcher:
-    """Does operations for requests."""
+    """Dispatcher of requests to operations."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -66,7 +66,7 @@ class Dispatcher:
         """Return the answer to a request; raises nothing."""
         started = time.monotonic()
         client = client_of(request, self._context.settings.proxies)
-        who = _Who()
+        who = _PrincipalName()
         try:
             async with asyncio.timeout(self._context.settings.request_timeout):
                 response = await self._perform(request, operation, client, who)
@@ -74,8 +74,8 @@ class Dispatcher:
             response = unavailable("The request took too long.").response()
         except ApiProblem as problem:
             response = problem.response()
-        except Exception:  # a mistake of ours; nothing of it goes to the client
-            log.exception("a mistake in an operation", operation=operation.name)
+        except Exception:  # a bug; the client learns no details
+            log.exception("internal error in an operation", operation=operation.name)
             response = ApiProblem(
                 HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong; the log says what."
             ).response()
@@ -92,7 +92,7 @@ class Dispatcher:
         return response
 
     def check_network(self, request: Request) -> None:
-        """Raise `ApiProblem` when the network of a client has made too many requests."""
+        """Raise `ApiProblem` if the network of a client has made too many requests."""
         settings = self._context.settings
         network = network_of(client_of(request, settings.proxies))
         wait = self._buckets.take(
@@ -105,7 +105,11 @@ class Dispatcher:
             raise too_many("Too many requests come from this network.", wait)
 
     async def _perform(
-        self, request: Request, operation: Operation, client: ClientAddress | None, who: _Who
+        self,
+        request: Request,
+        operation: Operation,
+        client: ClientAddress | None,
+        who: _PrincipalName,
     ) -> Response:
         self.check_network(request)
         check_origin(request)
@@ -127,12 +131,12 @@ class Dispatcher:
             raise
         except access.Forbidden as error:
             assert principal is not None  # noqa: S101
-            if not error.action:  # those that a transaction raises are in the log already
+            if not error.action:  # refusals within a transaction are in the audit log already
                 await self._note(operation, request, actor_of(principal, client), str(error))
             raise ApiProblem(HTTPStatus.FORBIDDEN, str(error)) from None
         except (DatastoreError, Unavailable, Busy) as error:
             if isinstance(error, SealError):
-                log.error("secrets cannot be used", error=str(error))  # noqa: TRY400  # no mistake
+                log.error("secrets cannot be used", error=str(error))  # noqa: TRY400 # no traceback needed
             is_noted = not isinstance(error, RefusalError) or bool(error.action)
             if principal is not None and is_write and not is_noted:
                 await self._note(operation, request, actor_of(principal, client), str(error))
@@ -146,7 +150,7 @@ class Dispatcher:
         principal: Principal,
         client: ClientAddress | None,
     ) -> Call:
-        """Return the call of a request: who may do it, and all that it says."""
+        """Return the checked call of a request."""
         settings = self._context.settings
         wait = self._buckets.take(
             f"principal {principal.key}",
@@ -160,9 +164,9 @@ class Dispatcher:
         access.check_role(principal, operation)
         access.check_targets(principal, operation, params, None, complete=False)
         query = body.validate(operation.query or NoQuery, _query(request), strict=False)
-        matching = Matching(None)
+        matching = IfMatch(None)
         if operation.matches:
-            matching = Matching.parse(request.headers.get("if-match"))
+            matching = IfMatch.parse(request.headers.get("if-match"))
         given = None
         if operation.takes is not None:
             body.check_type(request)
@@ -189,8 +193,8 @@ class Dispatcher:
     async def _note_nobody(
         self, operation: Operation, request: Request, client: ClientAddress | None, refused: Refused
     ) -> None:
-        """Enter a request of nobody who is known, unless there are too many: a flood must not fill
-        the database."""
+        """Enter an unauthenticated request, unless there are too many: a flood must not fill the
+        database."""
         now = self._context.clock()
         if self._buckets.take("audit", NOBODY_RATE, NOBODY_BURST, now) > 0:
             return
@@ -209,20 +213,22 @@ class Dispatcher:
             del write
             raise refusal
 
-        with contextlib.suppress(DatastoreError):  # the refusal itself, or the database is away
+        with contextlib.suppress(
+            DatastoreError
+        ):  # this is the refusal itself, or the database is away
             await self._context.database.write(actor, refuse)
 
 
-class _Who:
-    """The name of the principal, for the log."""
+class _PrincipalName:
+    """Name of the principal, for the log."""
 
     name = ""
 
 
 def check_origin(request: Request) -> None:
-    """Raise `ApiProblem` for a write that a page of another site made.
+    """Raise `ApiProblem` for a write from a page of another site.
 
-    A browser may add a login that it remembers to such a request; it also says where it is from.
+    A browser may add a remembered login to such a request, but it also names the origin.
     """
     if request.method in ("GET", "HEAD"):
         return
@@ -236,7 +242,7 @@ def check_origin(request: Request) -> None:
 
 
 def respond(operation: Operation, reply: ApiReply, request: Request) -> Response:
-    """Return the answer to an operation that was done."""
+    """Return the answer to a completed operation."""
     headers = {}
     if reply.tag is not None:
         headers["ETag"] = reply.tag
@@ -264,7 +270,7 @@ def _next(request: Request, key: str | int) -> str:
 
 
 def _query(request: Request) -> dict[str, str]:
-    """Return the parameters of the query; raises `ApiProblem` for one that comes twice."""
+    """Return the parameters of the query; raises `ApiProblem` for a duplicate."""
     text = request.scope["query_string"].decode("ascii", "replace")
     try:
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY)
@@ -277,5 +283,5 @@ def _query(request: Request) -> dict[str, str]:
 
 
 def _is_noted(status: HTTPStatus, is_write: bool) -> bool:
-    """Return whether a refusal goes into the audit log: what was to be written, and no floods."""
+    """Return whether a refusal goes into the audit log: writes do, floods do not."""
     return is_write and 400 <= status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS

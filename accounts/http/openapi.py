@@ -1,4 +1,4 @@
-"""The description of the API in OpenAPI 3.1, made from the table of operations and the models."""
+"""OpenAPI 3.1 document of the API, made from the table of operations and the models."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Gatepost accounts",
             "version": VERSION,
-            "description": "Domains, mailboxes, aliases and all that belongs to them. "
-            "docs/api.md explains it.",
+            "description": "Domains, mailboxes, aliases and their belongings. docs/api.md "
+            "explains it.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "security": [{"token": []}, {"login": []}],
@@ -58,7 +58,7 @@ def document() -> dict[str, Any]:
 
 
 def text() -> str:
-    """Return the document as a file has it."""
+    """Return the text of the document for a file."""
     return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -106,8 +106,8 @@ def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
                 "name": "If-Match",
                 "in": "header",
                 "required": True,
-                "description": "The ETag of the object as it was read, or *. "
-                "409 says that it was changed since.",
+                "description": "The ETag of the object as it was read, or *. 409 means that the "
+                "object has changed since.",
                 "schema": {"type": "string"},
             }
         )
@@ -179,7 +179,7 @@ _PROBLEM_SCHEMA: dict[str, Any] = {
         "detail": {"type": "string", "description": "A sentence for a person."},
         "errors": {
             "type": "array",
-            "description": "The fields that are not as they should be.",
+            "description": "The invalid fields.",
             "items": {
                 "type": "object",
                 "required": ["field", "text"],

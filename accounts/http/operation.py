@@ -1,4 +1,4 @@
-"""An operation of the API: its method and path, its models, and who may do it."""
+"""Operation of the API: its method and path, its models, and its permissions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any, TypeAlias
 
 from accounts.http.call import ApiReply, Call
-from accounts.http.models.base import Input, ResponseModel
+from accounts.http.models.base import RequestModel, ResponseModel
 
 PARAMETER = re.compile(r"\{(\w+)(?::path)?\}")
 """A parameter in a path."""
@@ -20,7 +20,7 @@ Handler: TypeAlias = Callable[[Call], Coroutine[Any, Any, ApiReply]]
 
 
 class Reach(Enum):
-    """Principals that may do an operation, beside the scope that a token needs."""
+    """Principals that may perform an operation; a token also needs the scope."""
 
     GLOBAL = "global administrators"
     DOMAIN = "administrators of the domain"
@@ -37,15 +37,16 @@ def path_targets(params: Params, body: Any) -> Iterable[str]:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One line of the table of the API. `path` is below ``/api/v1``.
+    """One operation in the table of the API. `path` is below ``/api/v1``.
 
-    `touches` returns the domains and addresses whose administrators may do it, from the parameters
-    and the body; an administrator has to have all of them. `reserved` are fields of the body that
-    only global administrators set. `matches`: If-Match is needed. `area` is empty where no scope
-    is needed. `is_alone`: it is no part of a batch. `writes` returns whether a call changes
-    something, where the method does not tell. `counts_as` returns the number of requests that a
-    call counts as for the limits of the one who asks; one without it. `prepare` does what takes too
-    long for a transaction; the call has its result.
+
+    `touches` returns the domains and addresses of a call, from its parameters and body; an
+    administrator needs all of them. `reserved` are fields of the body that only global
+    administrators may set. `matches`: If-Match is required. `area` is empty if no scope is needed.
+    `is_alone`: it cannot be part of a batch. `writes` returns whether a call changes something, if
+    the method does not tell. `counts_as` returns the number of requests that a call counts for in
+    the limits of its sender; one if it is missing. `prepare` does work that is too slow for a
+    transaction; the call has its result.
     """
 
     name: str
@@ -55,8 +56,8 @@ class Operation:
     reach: Reach
     summary: str
     handle: Handler
-    takes: type[Input] | None = None
-    query: type[Input] | None = None
+    takes: type[RequestModel] | None = None
+    query: type[RequestModel] | None = None
     gives: type[ResponseModel] | None = None
     is_list: bool = False
     status: HTTPStatus = HTTPStatus.OK
@@ -79,7 +80,7 @@ class Operation:
         return PARAMETER.findall(self.path)
 
     def shown(self, reply: ApiReply) -> Any:
-        """Return the body of an answer as JSON has it; None where there is none."""
+        """Return the body of an answer for JSON; None if there is none."""
         if self.gives is None:
             return None
         if self.is_list:
@@ -92,7 +93,7 @@ def _shown(model: type[ResponseModel], found: object) -> dict[str, Any]:
 
 
 def for_owner(operations: Iterable[Operation], below: str = "/me") -> list[Operation]:
-    """Return operations on what belongs to a mailbox, and the same `below` for its owner."""
+    """Return operations on belongings of a mailbox, and the same `below` for its owner."""
     both = []
     for operation in operations:
         both.append(operation)

@@ -1,4 +1,4 @@
-"""The principals of requests: administrators, owners of mailboxes, and programs."""
+"""Principals of requests: administrators, owners of mailboxes, and programs."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ AREAS = (
     "audit",
     "me",
 )
-"""The kinds of objects that a scope opens: ``AREA:read``, or ``AREA:write``, which also reads."""
+"""The areas of scopes: ``AREA:read``, or ``AREA:write``, which includes reading."""
 ALL = "all"
 """The area that stands for all others, in ``all:read`` and ``all:write``."""
 SCOPES = tuple(f"{area}:{verb}" for area in (*AREAS, ALL) for verb in ("read", "write"))
 """The scopes of the API."""
 PROGRAM_SCOPES = ("logins:check", "snapshots:read")
-"""Scopes for daemons, which are no part of the API."""
+"""Scopes for daemons, which are not part of the API."""
 
 
 class Role(StrEnum):
@@ -40,11 +40,11 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody who was authenticated.
+    """An authenticated principal.
 
-    `scopes` is None for a login with a password, which may do all that its role may. `domains` are
-    those of an administrator of some, whose id is `administrator`. `mailbox` is the address of the
-    role `mailbox`. `token` is the id of the token that was shown.
+    `scopes` is None for a login with a password, which has all permissions of its role. `domains`
+    and the id `administrator` are set for an administrator of some domains. `mailbox` is the
+    address for the role `mailbox`. `token` is the id of the token of the request.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Principal:
 
     @property
     def key(self) -> str:
-        """The name under which its requests are counted."""
+        """The key under which its requests are counted."""
         return self.name if self.token is None else f"token {self.token}"
 
     def has_scope(self, area: str, *, write: bool) -> bool:
@@ -68,7 +68,7 @@ class Principal:
         return any(f"{one}:{verb}" in self.scopes for one in (area, ALL) for verb in verbs)
 
     def covers(self, scope: str) -> bool:
-        """Return whether it may do all that a scope opens, so that it may give that away."""
+        """Return whether it has all permissions of a scope, so that it may grant it."""
         if scope in PROGRAM_SCOPES and self.role is not Role.GLOBAL:
             return False  # they are for the data of everybody
         if self.scopes is None or scope in self.scopes:

@@ -24,22 +24,22 @@ from gatepost.printable import escape
 
 MEDIA_TYPE = "application/problem+json"
 RETRY = 5
-"""Seconds after which a client may come again when the database is away."""
+"""Seconds after which a client may try again if the database is away."""
 MAX_TEXT = 700
-"""Characters of a sentence in an error, which may have text of the client in it."""
+"""Characters of a sentence in an error, which may contain text from the client."""
 MAX_ERRORS = 50
-"""Fields that one error names."""
+"""Maximum number of fields in one error."""
 
 
 class WrongField(NamedTuple):
-    """A field that is not as it should be, and a sentence about it."""
+    """An invalid field, and a sentence about it."""
 
     field: str
     text: str
 
 
 class ApiProblem(Exception):  # noqa: N818  # the name that RFC 9457 gives it
-    """An answer that is an error. `detail` is a sentence for a person."""
+    """An error answer. `detail` is a sentence for people."""
 
     def __init__(
         self,
@@ -57,11 +57,11 @@ class ApiProblem(Exception):  # noqa: N818  # the name that RFC 9457 gives it
 
     @property
     def sentence(self) -> str:
-        """The sentence as an answer has it: of bounded length, and without control characters."""
+        """The sentence for an answer, of bounded length and without control characters."""
         return escape(self.detail[:MAX_TEXT])
 
     def response(self) -> Response:
-        """Return it as an answer."""
+        """Return the error as an HTTP response."""
         return problem_response(self.status, self.detail, self.errors, self.headers)
 
 
@@ -73,7 +73,7 @@ def problem_response(
 ) -> Response:
     """Return an answer with the members of RFC 9457 section 3.1; its type is about:blank."""
     body: dict[str, object] = {
-        # RFC 9457 section 4.2.1: it says no more than the status, whose phrase is the title
+        # RFC 9457 section 4.2.1: it adds nothing to the status, whose phrase is the title
         "type": "about:blank",
         "title": status.phrase,
         "status": status.value,
@@ -93,18 +93,18 @@ def problem_response(
 
 
 def too_many(detail: str, seconds: float) -> ApiProblem:
-    """Return the error for a client that is too fast (RFC 6585 section 4)."""
+    """Return the error for a client that sends too many requests (RFC 6585 section 4)."""
     headers = {"Retry-After": str(max(1, math.ceil(seconds)))}
     return ApiProblem(HTTPStatus.TOO_MANY_REQUESTS, detail, headers=headers)
 
 
 def unavailable(detail: str, seconds: int = RETRY) -> ApiProblem:
-    """Return the error for something that works again in a while."""
+    """Return the error for a temporary failure."""
     return ApiProblem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": str(seconds)})
 
 
 def of_store(error: DatastoreError | SourceUnavailable | Busy) -> ApiProblem:
-    """Return the error for what the datastore or the passwords have said."""
+    """Return the API's error for an error of the datastore or of passwords."""
     match error:
         case Invalid():
             return ApiProblem(

@@ -1,4 +1,4 @@
-"""Limits on requests: a bucket of permits for each name, which fills at a steady rate."""
+"""Limits on requests: a token bucket for each name, filled at a steady rate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import OrderedDict
 from accounts.attempts import ClientAddress
 
 MAX_NAMES = 20_000
-"""Names that are remembered; the one that was used longest ago goes first."""
+"""Names that are remembered; the least recently used is dropped first."""
 
 
 class Buckets:
@@ -35,13 +35,13 @@ class Buckets:
         self._buckets.move_to_end(name)
 
     def wait(self, name: str, rate: float, burst: int, now: float) -> float:
-        """Return the seconds until there is a permit, and take none."""
+        """Return the seconds until there is a permit, without taking one."""
         left = self._left(name, rate, burst, now)
         return 0.0 if left >= 1 else (1 - left) / rate
 
     def _left(self, name: str, rate: float, burst: int, now: float) -> float:
         left, then = self._buckets.get(name, (float(burst), now))
-        # a clock that was set back fills nothing and takes nothing
+        # a clock that was set back changes nothing
         return min(float(burst), left + max(0.0, now - then) * rate)
 
 

@@ -1,9 +1,9 @@
-"""The HTTP server of the API: uvicorn's protocol in the event loop of the daemon, with bounds.
+"""HTTP server of the daemon: uvicorn's protocol in its event loop, with bounds.
 
-uvicorn parses (with h11) and calls the application. Added here are bounds on connections, on the
-size of a request's head, on the time in which a request arrives and in which an answer is read,
-errors as problem+json, and a drain. Nothing of uvicorn's own server, which handles signals and
-writes logs, is used.
+uvicorn parses (with h11) and calls the application. This module adds bounds on connections, on the
+size of a request's head, and on the times for a request to arrive and for an answer to be read. It
+also adds errors as problem+json, and a drain. uvicorn's own server, which handles signals and
+writes logs, is not used.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ from gatepost.metrics import Counter, Gauge
 
 CONNECTIONS: Final = Gauge(
     "gatepost_accounts_http_connections",
-    "HTTP connections that are open, by the server: api, dovecot, snapshots",
+    "Open HTTP connections by server: api, dovecot, snapshots",
     ["server"],
     across="sum",
 )
 REFUSED: Final = Counter(
     "gatepost_accounts_http_refused_total",
-    "HTTP connections that were closed, by the server and the reason",
+    "Closed HTTP connections by server and reason",
     ["server", "reason"],
 )
 LINGER: Final = 5.0
-"""Seconds that a client has to read the rest of an answer when its connection is closed."""
+"""Seconds for a client to read the rest of an answer when its connection is closed."""
 PIECE: Final = 4096
 """Octets that the parser gets at a time."""
 BACKLOG: Final = 512
@@ -61,11 +61,10 @@ log = get_logger("accounts")
 class HttpBounds:
     """Bounds of a server. Times are in seconds.
 
-    A request has to arrive within `request_timeout`, all of it, and a client that does not read an
-    answer for as long is left; a connection without one is closed
-    after `idle_timeout`. `max_head` are the octets of a request's line and fields. Beyond
-    `max_connections`, a new connection takes the place of the one that has been without a request
-    for longest.
+    A request must arrive completely within `request_timeout`, and the connection of a client that
+    does not read its answer for that time is closed. A connection without a request is closed after
+    `idle_timeout`. `max_head` bounds the octets of a request's line and fields. Beyond
+    `max_connections`, a new connection replaces the one that has been idle for longest.
     """
 
     request_timeout: float = 15.0
@@ -111,11 +110,11 @@ class HttpServer:
         self._servers: list[asyncio.Server] = []
         self._ticking: asyncio.Task[None] | None = None
         for name in ("uvicorn.error", "uvicorn.access"):
-            # it repeats what clients send; ours says what is needed
+            # it repeats input from clients; our own log has what is needed
             logging.getLogger(name).disabled = True
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Accept connections on sockets that listen."""
+        """Accept connections on listening sockets."""
         loop = asyncio.get_running_loop()
         self._tick()
         self._ticking = loop.create_task(self._keep_ticking())
@@ -146,7 +145,7 @@ class HttpServer:
             task.cancel()
         if self._ticking is not None:
             self._ticking.cancel()
-        # what was aborted or cancelled ends in the next turns of the loop
+        # aborted connections and cancelled tasks end in the next turns of the loop
         await asyncio.gather(*self.state.tasks, *self.tasks, return_exceptions=True)
         self._ticking = None
 
@@ -189,14 +188,14 @@ def _framed(app: ASGIApp) -> ASGIApp:
 async def serve(
     app: ASGIApp, sockets: Sequence[socket.socket], bounds: HttpBounds = HttpBounds()
 ) -> HttpServer:
-    """Serve an application on sockets that listen, until the server that is returned is drained."""
+    """Serve an application on listening sockets, until the returned server is drained."""
     server = HttpServer(app, bounds)
     await server.start(sockets)
     return server
 
 
 class _Connection(H11Protocol):
-    """A connection with its bounds."""
+    """Connection with its bounds."""
 
     def __init__(self, config: Config, state: ServerState, server: HttpServer) -> None:
         super().__init__(config, state, {})
@@ -209,8 +208,8 @@ class _Connection(H11Protocol):
         """Take a connection, or refuse it when there are too many."""
         super().connection_made(transport)
         if self.client is None and transport.get_extra_info("socket").family != socket.AF_UNIX:
-            # it is gone, and what it sent is still to be read: without an address it would count as
-            # one on a unix socket, which needs no token and has no network
+            # it is closed already, but has unread input: without an address it would count as one
+            # on a unix socket, which needs no token and has no network
             transport.abort()
             return
         if self._server.names_users and (uid := _uid_of(transport)) is not None:
@@ -238,8 +237,8 @@ class _Connection(H11Protocol):
         CONNECTIONS.labels(self._server.name).set(len(self.connections))
 
     def data_received(self, data: bytes) -> None:
-        """Take octets. A request that has begun has to be whole in time."""
-        # in pieces: h11 holds only the head of a request that is not whole yet to its bound
+        """Take octets, and watch that a request that has begun arrives in time."""
+        # in pieces: h11 checks its bound only for the head of an incomplete request
         for start in range(0, len(data), PIECE):
             if self.transport.is_closing():
                 return
@@ -247,7 +246,7 @@ class _Connection(H11Protocol):
         self._watch()
 
     def pause_writing(self) -> None:
-        """Wait for the client to read, though not for ever."""
+        """Wait for the client to read, but not forever."""
         super().pause_writing()
         if self._stuck is None:
             bounds = self._server.bounds
@@ -269,7 +268,7 @@ class _Connection(H11Protocol):
             self._watch()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # the name is uvicorn's
-        """Refuse what is not HTTP, with the status that the parser says."""
+        """Refuse malformed HTTP, with the status of the parser."""
         error = sys.exc_info()[1]
         hint = error.error_status_hint if isinstance(error, h11.RemoteProtocolError) else 400
         status = HTTPStatus(hint)
@@ -277,10 +276,10 @@ class _Connection(H11Protocol):
             most = self._server.bounds.max_head
             self._refuse(status, f"The head of a request has at most {most} octets.")
         else:
-            self._refuse(HTTPStatus.BAD_REQUEST, "This is not a request of HTTP/1.1.")
+            self._refuse(HTTPStatus.BAD_REQUEST, "This is not an HTTP/1.1 request.")
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close a connection on which nothing more was asked."""
+        """Close an idle connection."""
         super().timeout_keep_alive_handler()
         self._close_soon()
 
@@ -295,15 +294,15 @@ class _Connection(H11Protocol):
             cycle.keep_alive = False
 
     def _current(self) -> RequestResponseCycle | None:
-        """Return the request in progress or the last one; uvicorn has None before the first."""
+        """Return the request in progress or the last one; None before the first."""
         return self.cycle
 
     def _watch(self) -> None:
-        """Set or clear the deadline by what has arrived."""
+        """Set or clear the deadline, depending on the octets that have arrived."""
         if self.transport.is_closing():
             return
         if self.conn.their_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED):
-            # a request is whole and being answered
+            # a request is complete and is being answered
             self._server.idle.pop(self, None)
             self._clear_deadline()
         elif self.conn.their_state is h11.SEND_BODY:
@@ -360,11 +359,11 @@ class _Connection(H11Protocol):
 
 
 def _uid_of(transport: asyncio.Transport) -> int | None:
-    """Return the user at the other end of a unix socket; None for another socket."""
+    """Return the uid at the other end of a unix socket; None for other sockets."""
     ours = transport.get_extra_info("socket")
     if ours is None or ours.family != socket.AF_UNIX:
         return None
-    # uvloop has no real socket to ask
+    # uvloop does not expose a real socket
     with socket.socket(fileno=os.dup(ours.fileno())) as asked:
         credentials = asked.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     _, uid, _ = _CREDENTIALS.unpack(credentials)

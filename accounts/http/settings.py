@@ -1,4 +1,4 @@
-"""The bounds of the API, section `[accounts.http]` of gatepost.toml."""
+"""Settings of the section `[accounts.http]`: limits of the API."""
 
 from __future__ import annotations
 
@@ -8,59 +8,59 @@ from gatepost.config import Duration, OwnNetworks, Section
 
 
 class HttpSettings(Section):
-    """How much of the API anybody may use at a time."""
+    """Limits on requests to the API."""
 
     max_body: int = Field(
         default=1 << 20,
         ge=1024,
         le=1 << 24,
-        description="Octets that the body of a request may have.",
+        description="Maximum size of the body of a request in octets.",
     )
     principal_rate: float = Field(
         default=20.0,
         gt=0,
         le=100_000,
-        description="Requests a second that one login or token may make for a long time.",
+        description="Sustained requests per second of one login or token.",
     )
     principal_burst: int = Field(
         default=200,
         ge=1,
         le=1_000_000,
-        description="Requests that one login or token may make at once.",
+        description="Burst of requests of one login or token.",
     )
     network_rate: float = Field(
         default=100.0,
         gt=0,
         le=100_000,
-        description="Requests a second that one network may make for a long time.",
+        description="Sustained requests per second of one network.",
     )
     network_burst: int = Field(
         default=1000,
         ge=1,
         le=1_000_000,
-        description="Requests that one network may make at once.",
+        description="Burst of requests of one network.",
     )
     failure_rate: float = Field(
         default=0.2,
         gt=0,
         le=1000,
-        description="Tokens that are not valid and one network may show a second, for a long time. "
-        "Wrong passwords have limits of their own, in `[accounts.attempts]`.",
+        description="Sustained invalid tokens per second from one network. Wrong passwords have "
+        "their own limits in `[accounts.attempts]`.",
     )
     failure_burst: int = Field(
         default=20,
         ge=1,
         le=10_000,
-        description="Tokens that are not valid and one network may show at once.",
+        description="Burst of invalid tokens from one network.",
     )
     request_timeout: Duration = Field(
         default=30.0,
         gt=0,
         le=300,
-        description="How long a request may take from its head to its answer.",
+        description="Time limit for a request, from its head to its answer.",
     )
     proxies: OwnNetworks = Field(
         default=(),
-        description="Proxies whose X-Forwarded-For is believed. Behind any other, all clients have "
-        "the address of the proxy.",
+        description="Proxies whose X-Forwarded-For is trusted. Behind any other, all clients "
+        "have the address of the proxy.",
     )

@@ -1,5 +1,5 @@
-"""Rules that answer what the mail programs ask, without a clock and without a database.
+"""Rules that answer the mail programs, without a clock and without a database.
 
-A rule is a generator (`accounts.lookup.ask.LookupSteps`): it yields questions about rows and is
-sent the answers. `accounts.answers` drives it with a database, a test with a dictionary.
+A rule is a generator (`accounts.lookup.ask.RowLookup`): it yields questions about rows and is sent
+the answers. `accounts.answers` runs it with a database, a test with a dictionary.
 """

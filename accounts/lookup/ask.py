@@ -1,16 +1,17 @@
 """Questions about the rows of the datastore, asked by generators and answered by a driver.
 
-A rule is a `Lookup[T]`: a generator that yields a tuple of `Ask`, is sent a tuple with an answer
+A rule is a `RowLookup[T]`: a generator that yields a tuple of `Ask`, is sent a tuple with an answer
 for each in the same order, and returns its `T`. All questions of a tuple are asked at once.
 
-Not there and "could not ask" are never mixed up: the first is the answer None or an empty tuple;
-for the second, the driver throws `Unavailable` into the generator, and no rule catches it.
+A missing row and a database that cannot be asked are never confused. The answer for a missing row
+is None or an empty tuple. If the database cannot be asked, the driver throws `Unavailable` into the
+generator, and no rule catches it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
 T = TypeVar("T")
@@ -33,14 +34,15 @@ TABLES: tuple[Table, ...] = ("domain", "name", "wildcards", "rights", "login", "
 
 
 class Ask(NamedTuple):
-    """One question."""
+    """A question about rows."""
 
     table: Table
     key: str
 
 
 class DomainRow(NamedTuple):
-    """A domain: `alias_of` is the name of another one, `catch_all` the address of a target."""
+    """A domain. `alias_of` is the name of another domain, `catch_all` is the address of a
+    target."""
 
     name: str
     alias_of: str | None = None
@@ -51,7 +53,7 @@ class DomainRow(NamedTuple):
 
 
 class MailboxRow(NamedTuple):
-    """A mailbox as mail is delivered to it; `forwards` are the targets of forwarding, in order.
+    """A mailbox for delivery; `forwards` are the targets of forwarding, in order.
 
     `quota` is in octets, None for no limit.
     """
@@ -77,7 +79,7 @@ class AliasRow(NamedTuple):
 
 
 class AppPasswordRow(NamedTuple):
-    """A password for one program; `protocols` is the text of the table, words between spaces."""
+    """A password for one program; `protocols` has words separated by spaces, as the table does."""
 
     id: int
     name: str
@@ -87,9 +89,9 @@ class AppPasswordRow(NamedTuple):
 
 
 class LoginRow(NamedTuple):
-    """A mailbox as somebody logs in to it; `enabled` is False, too, when its domain is disabled.
+    """A mailbox for logins; `enabled` is also False if its domain is disabled.
 
-    `password` is a hash with its scheme; `quota` is in octets, None for no limit.
+    `password` is a hash with its scheme. `quota` is in octets, None for no limit.
     """
 
     id: int
@@ -106,7 +108,7 @@ class LoginRow(NamedTuple):
 
 
 class RuleRow(NamedTuple):
-    """A rule for arriving mail; `text` is the JSON of the table."""
+    """A rule for incoming mail; `text` is the JSON of the table."""
 
     name: str
     enabled: bool
@@ -114,7 +116,7 @@ class RuleRow(NamedTuple):
 
     @property
     def rule(self) -> Any:
-        """The rest of the rule; None when the text is not JSON."""
+        """The rule without its name; None if the text is not JSON."""
         try:
             return json.loads(self.text)
         except (ValueError, RecursionError):
@@ -128,7 +130,7 @@ class RulesRow(NamedTuple):
     rules: tuple[RuleRow, ...] = ()
 
 
-AskAnswer: TypeAlias = (
+RowAnswer: TypeAlias = (
     DomainRow
     | MailboxRow
     | AliasRow
@@ -140,33 +142,33 @@ AskAnswer: TypeAlias = (
 )
 """The answer to an `Ask`, of the type that its table says."""
 
-LookupSteps: TypeAlias = Generator[tuple[Ask, ...], tuple[AskAnswer, ...], T]
+RowLookup: TypeAlias = Generator[tuple[Ask, ...], tuple[RowAnswer, ...], T]
 """A rule: a generator of questions that is sent their answers and returns a result."""
 
 
 class Unavailable(Exception):  # noqa: N818
-    """The database cannot be asked now. It says nothing about what is in it."""
+    """The database cannot be asked now. This says nothing about its contents."""
 
 
 class Unresolvable(Exception):  # noqa: N818
-    """The rows contradict one another, so that mail must wait until somebody corrects them."""
+    """The rows contradict each other, so mail must wait until somebody corrects them."""
 
 
-def is_negative(answer: AskAnswer) -> bool:
-    """Return whether the answer is that there is nothing of that name."""
+def is_negative(answer: RowAnswer) -> bool:
+    """Return whether the answer says that there is no such row."""
     return answer is None or answer == ()
 
 
-def ask_domain(name: str) -> LookupSteps[DomainRow | None]:
+def ask_domain(name: str) -> RowLookup[DomainRow | None]:
     """Ask for one domain."""
     (answer,) = yield (Ask("domain", name),)
     return cast(DomainRow | None, answer)
 
 
-def together(lookups: Sequence[LookupSteps[T]]) -> LookupSteps[list[T]]:
-    """Run several lookups at once, their questions joined, and return all results in order."""
+def together(lookups: Sequence[RowLookup[T]]) -> RowLookup[list[T]]:
+    """Run several look-ups at once with joined questions, and return all results in order."""
     results: dict[int, T] = {}
-    waiting: list[tuple[int, LookupSteps[T], tuple[Ask, ...]]] = []
+    waiting: list[tuple[int, RowLookup[T], tuple[Ask, ...]]] = []
     for number, lookup in enumerate(lookups):
         try:
             waiting.append((number, lookup, next(lookup)))
@@ -184,3 +186,13 @@ def together(lookups: Sequence[LookupSteps[T]]) -> LookupSteps[list[T]]:
                 results[number] = done.value
         waiting = still
     return [results[number] for number in range(len(lookups))]
+
+
+def solve(lookup: RowLookup[T], ask: Callable[[tuple[Ask, ...]], tuple[RowAnswer, ...]]) -> T:
+    """Run `lookup` to its end and return its result; raises what it and `ask` raise."""
+    try:
+        asks = next(lookup)
+        while True:
+            asks = lookup.send(ask(asks))
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]  # StopIteration is not generic

@@ -1,28 +1,27 @@
-"""Rules for what Dovecot asks: where the mail of a mailbox is, and what is done with new mail."""
+"""Rules for Dovecot's questions: where a mailbox is, and what happens to new mail."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from accounts.lookup.ask import LoginRow, LookupSteps, MailboxRow, RulesRow
+from accounts.lookup.ask import LoginRow, MailboxRow, RowLookup, RulesRow
 from accounts.lookup.login_name import find_login_name, read_login_name
 
 QUOTA = "quota_storage_size"
-"""Dovecot's name for the size of a mailbox in octets; a mailbox without a limit has no such
-field."""
+"""Dovecot's field for the quota of a mailbox in octets; without a limit it is absent."""
 
 DELIVERY = ("", "lmtp", "lda")
-"""The protocols that bring mail; empty: Dovecot did not say."""
+"""The protocols that deliver mail; empty if Dovecot named none."""
 
 
 class Home(NamedTuple):
-    """A mailbox as Dovecot opens it; `quota` is in octets, None for no limit."""
+    """A mailbox as Dovecot opens it. `quota` is in octets, None for no limit."""
 
     address: str
     quota: int | None
 
     def fields(self, prefix: str = "") -> dict[str, str]:
-        """Return the extra fields of Dovecot's user database, but for `user` with a prefix."""
+        """Return the extra fields of Dovecot's user database; all but `user` get the prefix."""
         fields = {"user": self.address}
         if self.quota is not None:
             fields[f"{prefix}{QUOTA}"] = str(self.quota)
@@ -30,15 +29,15 @@ class Home(NamedTuple):
 
 
 def home_of(row: LoginRow) -> Home:
-    """Return the mailbox that somebody has logged in to."""
+    """Return the home of the mailbox of a login."""
     return Home(row.address, row.quota)
 
 
-def userdb(login: str, protocol: str, default_domain: str = "") -> LookupSteps[Home | None]:
-    """Find a mailbox by a login name; None when there is none of that name.
+def userdb(login: str, protocol: str, default_domain: str = "") -> RowLookup[Home | None]:
+    """Find a mailbox by a login name; None if it does not exist.
 
-    A mailbox that is disabled is found: what Postfix accepted before is delivered, and the
-    administrator can look after its mail. One that may not receive is not found for a delivery.
+    A disabled mailbox is found: mail that Postfix has accepted is delivered, and the administrator
+    can manage it. A mailbox that may not receive is not found for a delivery.
     """
     address = read_login_name(login, default_domain)
     if address is None:
@@ -50,8 +49,8 @@ def userdb(login: str, protocol: str, default_domain: str = "") -> LookupSteps[H
     return Home(row.address, row.quota)
 
 
-def rules(login: str, default_domain: str = "") -> LookupSteps[RulesRow | None]:
-    """Find the rules of a mailbox by a login name; None when there is no such mailbox."""
+def rules(login: str, default_domain: str = "") -> RowLookup[RulesRow | None]:
+    """Find the rules of a mailbox by a login name; None if it does not exist."""
     address = read_login_name(login, default_domain)
     if address is None:
         return None

@@ -1,8 +1,8 @@
-"""Meaning of an address: a mailbox, an alias, the catch-all of its domain, or nothing of ours.
+"""Meaning of an address: a mailbox, an alias, the catch-all of its domain, or none of ours.
 
-The order is: the name itself, the name without its extension, the same two in the domain that an
-alias domain stands for, wildcards, the catch-all. A name that is disabled or expired ends the
-search: the owner of the catch-all does not get its mail.
+The order is: the name itself, the name without its extension, the same two in the target of an
+alias domain, wildcards, the catch-all. A disabled or expired name ends the search, so its mail does
+not go to the catch-all.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ import enum
 from typing import NamedTuple, cast
 
 from accounts.lookup import wildcard
-from accounts.lookup.ask import AliasRow, Ask, DomainRow, LookupSteps, MailboxRow
+from accounts.lookup.ask import AliasRow, Ask, DomainRow, MailboxRow, RowLookup
 from accounts.lookup.key import AddressKey
 from accounts.lookup.terms import LookupTerms
 
 
-class MeaningKind(enum.Enum):
-    """Kind of thing that an address names."""
+class AddressKind(enum.Enum):
+    """Kind of object that an address means."""
 
     MAILBOX = enum.auto()
     ALIAS = enum.auto()
     """An alias in force, perhaps one with a wildcard."""
     CATCH_ALL = enum.auto()
     FOREIGN = enum.auto()
-    """In no domain of ours."""
+    """The address is in no domain of ours."""
     RELAYED = enum.auto()
-    """In a domain that we relay, whose addresses another host knows."""
+    """The address is in a domain that we relay; another host knows its addresses."""
     OFF = enum.auto()
-    """There is such a name or domain, and it is disabled or expired."""
+    """The name or its domain is disabled or expired."""
     NOBODY = enum.auto()
-    """In a domain of ours that has no such name."""
+    """The address is in a domain of ours that has no such name."""
 
 
 class AddressMeaning(NamedTuple):
-    """Result of a search: a `row` for a mailbox and an alias.
+    """Result of a search, with a `row` for a mailbox and an alias.
 
     `target` is the address that a catch-all leads to, and for `FOREIGN` and `RELAYED` the address
     itself, in the domain that an alias domain stands for, or empty when its local part must not be
@@ -43,7 +43,7 @@ class AddressMeaning(NamedTuple):
     are ours: its own, and the one that it stands for.
     """
 
-    kind: MeaningKind
+    kind: AddressKind
     mailbox: MailboxRow | None = None
     alias: AliasRow | None = None
     target: str = ""
@@ -52,9 +52,9 @@ class AddressMeaning(NamedTuple):
 
 
 class Domains(NamedTuple):
-    """A domain, and the one that it stands for; `final` is the last of the two.
+    """A domain and, for an alias domain, its target; `final` is the last of the two.
 
-    `in_force` is whether both are enabled.
+    `in_force`: both are enabled.
     """
 
     own: DomainRow
@@ -62,15 +62,15 @@ class Domains(NamedTuple):
     in_force: bool
 
 
-def find(key: AddressKey, terms: LookupTerms) -> LookupSteps[AddressMeaning]:
-    """Find what an address means."""
+def find(key: AddressKey, terms: LookupTerms) -> RowLookup[AddressMeaning]:
+    """Find the meaning of an address."""
     asks = tuple(Ask("name", f"{local}@{key.domain}") for local in key.names)
     first, *names = yield (Ask("domain", key.domain), *asks)
     own = cast(DomainRow | None, first)
     if own is None:
-        return AddressMeaning(MeaningKind.FOREIGN, target=_typed(key, key.domain))
+        return AddressMeaning(AddressKind.FOREIGN, target=_typed(key, key.domain))
     if not own.enabled:
-        return AddressMeaning(MeaningKind.OFF, through=(key.domain,))
+        return AddressMeaning(AddressKind.OFF, through=(key.domain,))
     final = own
     through: tuple[str, ...] = (key.domain,)
     if own.alias_of is not None:
@@ -78,7 +78,7 @@ def find(key: AddressKey, terms: LookupTerms) -> LookupSteps[AddressMeaning]:
         asks = tuple(Ask("name", f"{local}@{own.alias_of}") for local in key.names)
         second, *more = yield (Ask("domain", own.alias_of), *asks)
         if second is None or not cast(DomainRow, second).enabled:
-            return AddressMeaning(MeaningKind.OFF, through=through)
+            return AddressMeaning(AddressKind.OFF, through=through)
         final = cast(DomainRow, second)
         names += more
     for place, row in enumerate(names):
@@ -89,8 +89,8 @@ def find(key: AddressKey, terms: LookupTerms) -> LookupSteps[AddressMeaning]:
     return (yield from _unnamed(key, own, final, through, terms.now))
 
 
-def find_domain(name: str) -> LookupSteps[Domains | None]:
-    """Find a domain of ours and the one that it stands for; None when it is not ours."""
+def find_domain(name: str) -> RowLookup[Domains | None]:
+    """Find a domain of ours and the target of an alias domain; None if it is not ours."""
     (answer,) = yield (Ask("domain", name),)
     own = cast(DomainRow | None, answer)
     if own is None:
@@ -108,28 +108,28 @@ def _named(
     row: MailboxRow | AliasRow, extension: str, through: tuple[str, ...], now: int
 ) -> AddressMeaning:
     if isinstance(row, MailboxRow):
-        kind = MeaningKind.MAILBOX if row.enabled else MeaningKind.OFF
+        kind = AddressKind.MAILBOX if row.enabled else AddressKind.OFF
         return AddressMeaning(kind, mailbox=row, extension=extension, through=through)
-    kind = MeaningKind.ALIAS if wildcard.is_in_force(row, now) else MeaningKind.OFF
+    kind = AddressKind.ALIAS if wildcard.is_in_force(row, now) else AddressKind.OFF
     return AddressMeaning(kind, alias=row, extension=extension, through=through)
 
 
 def _unnamed(
     key: AddressKey, own: DomainRow, final: DomainRow, through: tuple[str, ...], now: int
-) -> LookupSteps[AddressMeaning]:
+) -> RowLookup[AddressMeaning]:
     answers = yield tuple(Ask("wildcards", name) for name in through)
     for rows in answers:
         if rows:
             for local in dict.fromkeys((key.folded, *key.names)):
                 alias = wildcard.choose(cast(tuple[AliasRow, ...], rows), local, now)
                 if alias is not None:
-                    return AddressMeaning(MeaningKind.ALIAS, alias=alias, through=through)
+                    return AddressMeaning(AddressKind.ALIAS, alias=alias, through=through)
     if final.is_relay:
-        return AddressMeaning(MeaningKind.RELAYED, target=_typed(key, final.name), through=through)
+        return AddressMeaning(AddressKind.RELAYED, target=_typed(key, final.name), through=through)
     catch_all = own.catch_all or final.catch_all
     if catch_all:
-        return AddressMeaning(MeaningKind.CATCH_ALL, target=catch_all, through=through)
-    return AddressMeaning(MeaningKind.NOBODY, through=through)
+        return AddressMeaning(AddressKind.CATCH_ALL, target=catch_all, through=through)
+    return AddressMeaning(AddressKind.NOBODY, through=through)
 
 
 def _typed(key: AddressKey, domain: str) -> str:

@@ -1,4 +1,4 @@
-"""An address that a mail program asks for, taken apart."""
+"""Key of a look-up: the address that a mail program asks for, split into its parts."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import NamedTuple
 from accounts.address import MAX_LOCAL_PART, AccountAddressError, fold_local_part, parse_domain
 
 MAX_KEY = 2048
-"""Longest key that is looked at, in characters; RFC 5321 has 254 octets for an address."""
+"""Longest key that is looked up, in characters; RFC 5321 allows 254 octets for an address."""
 
 # RFC 5322 section 3.2.3, dot-atom
 _DOT_ATOM = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*\Z", re.ASCII)
 
 
 class AddressKey(NamedTuple):
-    """An address somebody asked for.
+    """The parts of an address.
 
-    `names` are the local parts that may be those of a row, the best one first: all of it, then the
-    part before the extension. There are none when no row can have that name: such an address may
-    still match the catch-all of its domain. `typed` is the local part as it came in, None when it
-    must not be repeated in an answer. `extension` is what follows the second of the names, as it
-    came in, with its delimiter.
+    `names` are the local parts that a row may have, the best one first: all of it, then the part
+    before the extension. There are none if no row can have that name: such an address may still
+    match the catch-all of its domain. `typed` is the local part as it was asked for, None if it
+    must not be repeated in an answer. `extension` is the part behind the second name, as it was
+    asked for, with its delimiter.
     """
 
     folded: str
@@ -32,7 +32,7 @@ class AddressKey(NamedTuple):
 
 
 def read_key(text: str, delimiter: str) -> AddressKey | None:
-    """Take an address apart; None when it is not one, or is in no domain that could exist."""
+    """Split an address; None if it is not an address, or its domain cannot exist."""
     if len(text) > MAX_KEY:
         return None
     local, at, domain_text = text.rpartition("@")
@@ -43,8 +43,8 @@ def read_key(text: str, delimiter: str) -> AddressKey | None:
     except AccountAddressError:
         return None
     folded = fold_local_part(local)
-    # Anybody may ask for `"anna+x,eve@other.example"@example.org`: what is repeated in an answer
-    # must be one address to Postfix, which splits answers at commas.
+    # Anybody may ask for `"anna+x,eve@other.example"@example.org`: a local part that an answer
+    # repeats must be one address to Postfix, which splits answers at commas.
     if not _is_plain(local):
         return AddressKey(folded, domain, (), None, "")
     names = (folded,) if _fits(folded) else ()

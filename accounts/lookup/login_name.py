@@ -1,6 +1,6 @@
-"""Meaning of a login name: a mailbox, in an alias domain that of the domain it stands for.
+"""Meaning of a login name: a mailbox, which may be named by an alias domain.
 
-There are no extensions, aliases and catch-alls here: nobody logs in by them.
+There are no extensions, aliases and catch-alls here: nobody logs in with them.
 """
 
 from __future__ import annotations
@@ -8,24 +8,25 @@ from __future__ import annotations
 from typing import Literal, NamedTuple, TypeAlias, cast
 
 from accounts.address import AccountAddress, AccountAddressError, parse_mailbox_address
-from accounts.lookup.ask import Ask, AskAnswer, DomainRow, LookupSteps
+from accounts.lookup.ask import Ask, DomainRow, RowAnswer, RowLookup
 
 OfMailboxes: TypeAlias = Literal["name", "login", "rules"]
-"""The tables that know mailboxes by their addresses."""
+"""The tables whose keys are the addresses of mailboxes."""
 
 
 class ParsedLogin(NamedTuple):
-    """Result: the address that was meant, its row, and whether its domains are in force."""
+    """Result of a search: the address of the mailbox, its row, and whether its domains are in
+    force."""
 
     address: str
-    row: AskAnswer
+    row: RowAnswer
     in_force: bool = True
 
 
 def read_login_name(text: str, default_domain: str = "") -> AccountAddress | None:
-    """Return a login name as an address, without a domain in the default one; None for no address.
+    """Return a login name as an address, or None if it is not one.
 
-    `default_domain` may be empty: then such a name is none.
+    A name without a domain is in `default_domain`; if that is empty, it is not an address.
     """
     if default_domain and "@" not in text:
         text = f"{text}@{default_domain}"
@@ -35,8 +36,8 @@ def read_login_name(text: str, default_domain: str = "") -> AccountAddress | Non
         return None
 
 
-def find_login_name(address: AccountAddress, table: OfMailboxes) -> LookupSteps[ParsedLogin]:
-    """Find the row that a table has for a login name."""
+def find_login_name(address: AccountAddress, table: OfMailboxes) -> RowLookup[ParsedLogin]:
+    """Find the row of a table for a login name."""
     text = str(address)
     domain, row = yield (Ask("domain", address.domain), Ask(table, text))
     own = cast(DomainRow | None, domain)

@@ -19,29 +19,29 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias, cast
 
 from accounts.address import AccountAddressError, parse_domain
-from accounts.lookup.ask import Ask, LookupSteps
-from accounts.lookup.find import AddressMeaning, Domains, MeaningKind, find, find_domain
+from accounts.lookup.ask import Ask, RowLookup
+from accounts.lookup.find import AddressKind, AddressMeaning, Domains, find, find_domain
 from accounts.lookup.key import MAX_KEY, AddressKey, read_key
 from accounts.lookup.spread import members, spread
 from accounts.lookup.terms import LookupTerms
 
 
 class Nothing(enum.Enum):
-    """Not found."""
+    """The two kinds of "not found"."""
 
     UNKNOWN = "unknown"
     NO_ENTRY = "no entry"
 
 
 MapText: TypeAlias = str | Nothing
-MapRule: TypeAlias = Callable[[str, LookupTerms], LookupSteps[MapText]]
-"""A rule takes the key as Postfix sent it, decoded."""
+MapRule: TypeAlias = Callable[[str, LookupTerms], RowLookup[MapText]]
+"""A rule takes the key as Postfix has sent it, decoded."""
 
 
-def domains(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
+def domains(key: str, terms: LookupTerms) -> RowLookup[MapText]:
     """Answer virtual_mailbox_domains: the name of a domain whose mailboxes are here.
 
-    The domain of bounce addresses is one, whether it has mailboxes or not.
+    The domain of bounce addresses is always one of them.
     """
     found = yield from _domain_of(key)
     if found is None and terms.srs is not None and _parsed(key) == terms.srs.domain:
@@ -51,7 +51,7 @@ def domains(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
     return Nothing.NO_ENTRY if found.final.is_relay else found.own.name
 
 
-def relay(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
+def relay(key: str, terms: LookupTerms) -> RowLookup[MapText]:
     """Answer relay_domains and relay_recipient_maps: the name of a domain that we relay.
 
     All addresses of such a domain are recipients: the host behind it knows them.
@@ -63,11 +63,11 @@ def relay(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
     return found.own.name if found.final.is_relay else Nothing.NO_ENTRY
 
 
-def transport(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
+def transport(key: str, terms: LookupTerms) -> RowLookup[MapText]:
     """Answer transport_maps: the transport of the domain of an address, in any case of letters.
 
     An alias domain has the transport of the domain that it stands for, unless it has its own.
-    ``*`` has no entry: Postfix asks for it when it starts.
+    ``*``, which Postfix asks for at its start, has no entry.
     """
     del terms
     if key == "*":
@@ -78,7 +78,7 @@ def transport(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
     return found.own.transport or found.final.transport or Nothing.NO_ENTRY
 
 
-def mailboxes(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
+def mailboxes(key: str, terms: LookupTerms) -> RowLookup[MapText]:
     """Answer virtual_mailbox_maps: the address of the mailbox that `key` means."""
     address = read_key(key, terms.delimiter)
     if address is None:
@@ -87,20 +87,20 @@ def mailboxes(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
         return Nothing.UNKNOWN if _restored(address, terms) is None else Nothing.NO_ENTRY
     found = yield from find(address, terms)
     match found.kind:
-        case MeaningKind.MAILBOX if found.mailbox is not None and found.mailbox.may_receive:
+        case AddressKind.MAILBOX if found.mailbox is not None and found.mailbox.may_receive:
             return found.mailbox.address
-        case MeaningKind.ALIAS | MeaningKind.CATCH_ALL | MeaningKind.RELAYED:
+        case AddressKind.ALIAS | AddressKind.CATCH_ALL | AddressKind.RELAYED:
             return Nothing.NO_ENTRY
         case _:
             return Nothing.UNKNOWN
 
 
-def aliases(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
-    """Answer virtual_alias_maps: the addresses that mail for `key` goes to, with commas between.
+def aliases(key: str, terms: LookupTerms) -> RowLookup[MapText]:
+    """Answer virtual_alias_maps: the addresses that mail for `key` goes to, separated by commas.
 
-    A mailbox that delivers to itself alone has no entry. One that forwards and keeps a copy has
-    itself among its targets, as it was asked for, so that Postfix does not ask for it again.
-    A bounce address that `srs` has made leads to the sender that it stands for.
+    A mailbox without forwarding has no entry. One that forwards and keeps a copy is among its own
+    targets, spelled as in the question, so that Postfix does not ask for it again. A bounce address
+    that `srs` has made leads to the sender that it stands for.
     """
     address = read_key(key, terms.delimiter)
     if address is None:
@@ -108,7 +108,7 @@ def aliases(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
     if _is_bounce_address(address, terms):
         return _restored(address, terms) or Nothing.UNKNOWN
     found = yield from find(address, terms)
-    if found.kind is MeaningKind.FOREIGN:
+    if found.kind is AddressKind.FOREIGN:
         return Nothing.NO_ENTRY
     if _delivers_to_itself(found):
         return Nothing.NO_ENTRY
@@ -120,8 +120,8 @@ def aliases(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
     return ", ".join(targets)
 
 
-def senders(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
-    """Answer smtpd_sender_login_maps: the logins that may send as `key`, with commas between.
+def senders(key: str, terms: LookupTerms) -> RowLookup[MapText]:
+    """Answer smtpd_sender_login_maps: the logins that may send as `key`, separated by commas.
 
     These are the mailbox itself, the members of an alias whose members may send, and the mailboxes
     with a right to the address, to the address without its extension, or to its domain. A mailbox
@@ -131,13 +131,13 @@ def senders(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
     if address is None:
         return Nothing.UNKNOWN
     found = yield from find(address, terms)
-    if found.kind is MeaningKind.OFF and found.mailbox is None and found.alias is None:
+    if found.kind is AddressKind.OFF and found.mailbox is None and found.alias is None:
         return Nothing.UNKNOWN  # the domain is disabled
     logins: dict[str, None] = {}
-    if found.kind is MeaningKind.MAILBOX and found.mailbox is not None and found.mailbox.may_send:
+    if found.kind is AddressKind.MAILBOX and found.mailbox is not None and found.mailbox.may_send:
         logins[found.mailbox.address] = None
     elif (
-        found.kind is MeaningKind.ALIAS and found.alias is not None and found.alias.members_may_send
+        found.kind is AddressKind.ALIAS and found.alias is not None and found.alias.members_may_send
     ):
         boxes = yield from members(found, terms)
         logins |= {box.address: None for box in boxes if box.enabled and box.may_send}
@@ -150,11 +150,11 @@ def senders(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
     return Nothing.NO_ENTRY if known else Nothing.UNKNOWN
 
 
-def srs(key: str, terms: LookupTerms) -> LookupSteps[MapText]:
-    """Answer sender_canonical_maps for forwarded mail: the bounce address in place of a sender.
+def srs(key: str, terms: LookupTerms) -> RowLookup[MapText]:
+    """Answer sender_canonical_maps for forwarded mail: the bounce address that replaces a sender.
 
-    Senders in domains of ours have none, whether the domain is in force or not, and neither has one
-    whose local part is in quotes.
+    A sender in a domain of ours has no entry, even if the domain is disabled. Neither has a sender
+    with a quoted local part.
     """
     address = read_key(key, terms.delimiter)
     if terms.srs is None or address is None or address.typed is None:
@@ -176,16 +176,16 @@ MAPS: Mapping[str, MapRule] = {
     "relay": relay,
     "srs": srs,
 }
-"""The rules by the name that socketmap and the metrics have for them."""
+"""The rules by their names in socketmap and in the metrics."""
 
 
-def _domain_of(key: str) -> LookupSteps[Domains | None]:
+def _domain_of(key: str) -> RowLookup[Domains | None]:
     name = _parsed(key)
     return None if name is None else (yield from find_domain(name))
 
 
 def _parsed(key: str) -> str | None:
-    """Return the domain of an address, or the one that `key` is; None when it is none."""
+    """Return the domain of an address, or `key` itself if it is a domain; None if it is neither."""
     if len(key) > MAX_KEY:
         return None
     try:
@@ -207,7 +207,7 @@ def _restored(address: AddressKey, terms: LookupTerms) -> str | None:
 def _delivers_to_itself(found: AddressMeaning) -> bool:
     """Return whether the address is that of a mailbox without forwarding, in its own domain."""
     return (
-        found.kind is MeaningKind.MAILBOX
+        found.kind is AddressKind.MAILBOX
         and found.mailbox is not None
         and found.mailbox.may_receive
         and not found.mailbox.forwards
@@ -216,7 +216,7 @@ def _delivers_to_itself(found: AddressMeaning) -> bool:
 
 
 def _is_same(key: AddressKey, target: str) -> bool:
-    """Return whether Postfix takes `target` for the address that it asked for."""
+    """Return whether Postfix treats `target` as the address that it asked for."""
     return target.lower() == f"{key.typed}@{key.domain}".lower()
 
 

@@ -1,6 +1,6 @@
-"""Where the mail of an address goes in the end: through aliases, forwarding and catch-alls.
+"""Final targets of an address: through aliases, forwarding and catch-alls.
 
-The whole way is followed here, because Postfix would ask again for each step, and 1,000 times in a
+The whole path is followed here, because Postfix would ask again for each step, and 1,000 times in a
 loop. A loop is cut: each name is visited once. Names that are unknown, disabled or expired receive
 nothing. A mailbox whose forwarding leads nowhere keeps its mail, whatever `keep_copy` says.
 """
@@ -11,18 +11,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from accounts.address import AccountAddressError, parse_target
-from accounts.lookup.ask import Ask, LookupSteps, MailboxRow, Unresolvable, together
-from accounts.lookup.find import AddressMeaning, MeaningKind, find
+from accounts.lookup.ask import Ask, MailboxRow, RowLookup, Unresolvable, together
+from accounts.lookup.find import AddressKind, AddressMeaning, find
 from accounts.lookup.key import AddressKey, read_key
 from accounts.lookup.terms import LookupTerms
 
 
 @dataclass(slots=True)
 class _Step:
-    """A name on the way: the address where it delivers itself, if it does, and the names behind.
+    """A name on the path: its own address if it delivers there, and the names that follow.
 
-    `may_keep` is the address of a mailbox that only forwards, `place` that of one that was named
-    without an extension. `forwards`: the names behind are those of forwarding.
+    `may_keep` is the address of a mailbox that only forwards, and `place` that of a mailbox that
+    was named without an extension. `forwards`: the following names are targets of forwarding.
     """
 
     delivers: str | None = None
@@ -34,14 +34,12 @@ class _Step:
 
 def spread(
     key: AddressKey, found: AddressMeaning, terms: LookupTerms
-) -> LookupSteps[tuple[str, ...]]:
-    """Return the addresses that the mail of `key` goes to, which `find` has found.
+) -> RowLookup[tuple[str, ...]]:
+    """Return the addresses that the mail for `key` goes to; `find` has found its meaning.
 
-    Mailboxes of ours have the extension of `key`, unless the way names one for them, it makes the
-    name of another, or the way is one of forwarding. The tuple is
-    empty when there is nobody behind the address.
-
-    Raises `Unresolvable` when there is only a loop behind it, or when it leads to more than
+    Mailboxes of ours get the extension of `key`, unless the path names one for them, the result is
+    the name of another object, or the path contains forwarding. The tuple is empty if nobody
+    receives the mail. Raises `Unresolvable` if the address leads only to a loop, or to more than
     `terms.max_targets` names.
     """
     start = _name(key, found)
@@ -71,8 +69,8 @@ def spread(
     return tuple(places)
 
 
-def _extend(places: list[str], extension: str, delimiter: str) -> LookupSteps[dict[str, str]]:
-    """Return places with the extension that the mail came with, where that means the same place."""
+def _extend(places: list[str], extension: str, delimiter: str) -> RowLookup[dict[str, str]]:
+    """Return the places with the extension of `key`, where that means the same mailbox."""
     extended: dict[str, str] = {}
     asks: list[Ask] = []
     for place in places:
@@ -91,10 +89,10 @@ def _extend(places: list[str], extension: str, delimiter: str) -> LookupSteps[di
 
 
 def _forwarded(steps: dict[str, _Step]) -> set[str]:
-    """Return the names that mail reaches by forwarding.
+    """Return the names that mail reaches through forwarding.
 
-    They get no extension: Postfix asks for the mailbox that forwards once more, with another
-    extension or without one, and everybody behind it would get the mail twice.
+    They get no extension: Postfix asks again for the forwarding mailbox, with another extension or
+    without one, and its targets would get the mail twice.
     """
     targets = [name for step in steps.values() if step.forwards for name in step.behind]
     return _all_behind(targets, {name: step.behind for name, step in steps.items()})
@@ -102,8 +100,8 @@ def _forwarded(steps: dict[str, _Step]) -> set[str]:
 
 def _find_all(
     wanted: dict[str, str], terms: LookupTerms
-) -> LookupSteps[dict[str, tuple[AddressMeaning, str]]]:
-    """Find the targets of a level and return them by name, each with where it is outside.
+) -> RowLookup[dict[str, tuple[AddressMeaning, str]]]:
+    """Find the targets of a level and return them by name, each with its address if it is not ours.
 
     `wanted` gets the name of each target.
     """
@@ -111,7 +109,7 @@ def _find_all(
     for text in wanted:
         key = read_key(text, terms.delimiter)
         if key is None:
-            raise Unresolvable(f"the target {text[:100]!a} is no address")
+            raise Unresolvable(f"the target {text[:100]!a} is not an address")
         keys.append(key)
     all_found = yield from together([find(key, terms) for key in keys])
     level: dict[str, tuple[AddressMeaning, str]] = {}
@@ -122,31 +120,31 @@ def _find_all(
 
 
 def _outside(text: str, found: AddressMeaning) -> str:
-    """Return a target with a local part in quotes as the answer to Postfix has it."""
-    if found.kind not in (MeaningKind.FOREIGN, MeaningKind.RELAYED):
+    """Return a target with a quoted local part, in the form of the answer to Postfix."""
+    if found.kind not in (AddressKind.FOREIGN, AddressKind.RELAYED):
         return ""
     try:
         return str(parse_target(text))
     except AccountAddressError as error:
-        raise Unresolvable(f"a target is no address: {error}") from None
+        raise Unresolvable(f"a target is not an address: {error}") from None
 
 
 def _name(key: AddressKey, found: AddressMeaning) -> str:
-    """Return one text for all ways to write the same name; its extension is a part of it."""
+    """Return one text for all spellings of the same name, including its extension."""
     row = found.mailbox or found.alias
     if row is not None:
         return _with_extension(row.address, found.extension)
-    if found.kind in (MeaningKind.FOREIGN, MeaningKind.RELAYED) and found.target:
+    if found.kind in (AddressKind.FOREIGN, AddressKind.RELAYED) and found.target:
         return found.target
     return f"{key.folded}@{key.domain}"
 
 
 def _step(found: AddressMeaning, outside: str) -> _Step:
-    if found.kind in (MeaningKind.FOREIGN, MeaningKind.RELAYED):
+    if found.kind in (AddressKind.FOREIGN, AddressKind.RELAYED):
         return _Step(delivers=outside or None)
     step = _Step(behind=_targets(found))
     if (
-        found.kind is MeaningKind.MAILBOX
+        found.kind is AddressKind.MAILBOX
         and found.mailbox is not None
         and found.mailbox.may_receive
     ):
@@ -163,11 +161,11 @@ def _step(found: AddressMeaning, outside: str) -> _Step:
 
 def _targets(found: AddressMeaning) -> list[str]:
     match found.kind:
-        case MeaningKind.ALIAS if found.alias is not None:
+        case AddressKind.ALIAS if found.alias is not None:
             return list(found.alias.targets)
-        case MeaningKind.MAILBOX if found.mailbox is not None and found.mailbox.may_receive:
+        case AddressKind.MAILBOX if found.mailbox is not None and found.mailbox.may_receive:
             return list(found.mailbox.forwards)
-        case MeaningKind.CATCH_ALL:
+        case AddressKind.CATCH_ALL:
             return [found.target]
         case _:
             return []
@@ -181,17 +179,17 @@ def _with_extension(address: str, extension: str) -> str:
 
 
 def _collect(start: str, steps: dict[str, _Step]) -> list[str]:
-    """Return where mail is delivered, in the order of the way; `start` leads to every step."""
+    """Return the places of delivery, in the order of the path; `start` leads to every step."""
     if any(step.may_keep is not None for step in steps.values()):
         _keep_stranded(steps)
     places = dict.fromkeys(step.delivers for step in steps.values() if step.delivers)
     if not places and _has_loop(start, steps):
-        raise Unresolvable("the aliases lead to one another and to nobody else")
+        raise Unresolvable("the aliases lead only to one another")
     return list(places)
 
 
 def _keep_stranded(steps: dict[str, _Step]) -> None:
-    """Let mailboxes keep their mail that forward it to nowhere, the first on the way first."""
+    """Let mailboxes keep their mail if they forward it to nobody, the first on the path first."""
     before: dict[str, list[str]] = {}
     for name, step in steps.items():
         for other in step.behind:
@@ -215,7 +213,7 @@ def _all_behind(names: Iterable[str], edges: Mapping[str, list[str]]) -> set[str
 
 
 def _has_loop(start: str, steps: dict[str, _Step]) -> bool:
-    """Return whether a way from `start` comes back to a name that it has passed."""
+    """Return whether a path from `start` returns to one of its names."""
     passed: set[str] = set()
     done: set[str] = set()
     ways: list[tuple[str, Iterator[str]]] = [(start, iter(steps[start].behind))]
@@ -236,10 +234,10 @@ def _has_loop(start: str, steps: dict[str, _Step]) -> bool:
     return False
 
 
-def members(found: AddressMeaning, terms: LookupTerms) -> LookupSteps[tuple[MailboxRow, ...]]:
-    """Return the mailboxes that are members of an alias, also by way of other aliases.
+def members(found: AddressMeaning, terms: LookupTerms) -> RowLookup[tuple[MailboxRow, ...]]:
+    """Return the mailboxes that are members of an alias, directly or through other aliases.
 
-    Forwarding and catch-alls make nobody a member. Raises `Unresolvable` as `spread` does.
+    Forwarding and catch-alls do not make members. Raises `Unresolvable` as `spread` does.
     """
     seen: set[str] = set()
     boxes: dict[str, MailboxRow] = {}
@@ -250,7 +248,7 @@ def members(found: AddressMeaning, terms: LookupTerms) -> LookupSteps[tuple[Mail
             if one.mailbox is not None:
                 boxes.setdefault(one.mailbox.address, one.mailbox)
                 continue
-            if one.kind is not MeaningKind.ALIAS or one.alias is None or one.alias.address in seen:
+            if one.kind is not AddressKind.ALIAS or one.alias is None or one.alias.address in seen:
                 continue
             seen.add(one.alias.address)
             texts.update(dict.fromkeys(one.alias.targets))

@@ -1,8 +1,8 @@
-"""Sender Rewriting Scheme: bounce addresses of ours for mail that we forward.
+"""Sender Rewriting Scheme: our own bounce addresses for mail that we forward.
 
-SPF of a forwarded message passes only when its MAIL FROM is in a domain of the forwarder. The
-address made here has the sender in it, so that a bounce finds the way back, and a hash, so that
-nobody else can make one. The forms are those of the SRS paper of 2004, which no RFC has replaced:
+SPF of a forwarded message passes only if its MAIL FROM is in a domain of the forwarder. The address
+made here contains the sender, so that a bounce can be returned, and a hash, so that nobody else can
+make one. The forms are those of the SRS paper of 2004, which no RFC has replaced:
 
 * ``SRS0=HASH=DAY=DOMAIN=LOCAL@OURS`` stands for ``LOCAL@DOMAIN``;
 * ``SRS1=HASH=HOST=REST@OURS`` stands for ``SRS0REST@HOST``, an address that another forwarder made.
@@ -31,10 +31,10 @@ _SRS0, _SRS1 = b"srs0=", b"srs1="
 
 
 class SenderRewriting:
-    """Rewrites senders to addresses of `domain`, and back.
+    """Rewriter of senders to addresses in `domain`, and back.
 
-    `secrets` sign: the first makes new addresses, all of them are believed. An address is believed
-    for `max_days` days, at most 1,000. A domain is in the form of `accounts.address`.
+    The first of `secrets` signs new addresses, all of them are accepted. An address is valid for
+    `max_days` days, at most 1,000. Domains are in the form of `accounts.address`.
     """
 
     def __init__(self, domain: str, secrets: Sequence[bytes], max_days: int) -> None:
@@ -43,7 +43,7 @@ class SenderRewriting:
         self._max_days = max_days
 
     def rewrite(self, local: str, domain: str, now: int) -> str | None:
-        """Return the address that stands for a sender; None when it would be too long.
+        """Return the address that stands for a sender; None if it would be too long.
 
         `local` is a dot-atom (RFC 5322 section 3.2.3), `now` in seconds since the epoch.
         """
@@ -59,7 +59,7 @@ class SenderRewriting:
         return address if len(address.encode()) <= MAX_ADDRESS else None
 
     def restore(self, local: str, now: int) -> str | None:
-        """Return the address that one of ours stands for; None when it is forged or too old.
+        """Return the address that one of ours stands for; None if it is forged or too old.
 
         `local` is its local part, for which `is_ours` holds.
         """
@@ -74,7 +74,7 @@ class SenderRewriting:
         return f"SRS0{rest}@{host}"
 
     def is_ours(self, local: str, domain: str) -> bool:
-        """Return whether an address has a form that only this class gives out."""
+        """Return whether an address has a form that only this class makes."""
         return domain == self.domain and local[:5].lower() in ("srs0=", "srs1=")
 
     def _restore_sender(self, text: str, now: int) -> str | None:
@@ -85,7 +85,7 @@ class SenderRewriting:
             return None
         high, low = (_ALPHABET.find(digit) for digit in day.lower())
         age = (now // DAY - (high * 32 + low)) % _DAYS
-        # another server's clock may be a day ahead
+        # the clock of another server may be a day ahead
         if self._max_days < age < _DAYS - 1:
             return None
         return f"{local}@{domain}"

@@ -1,4 +1,4 @@
-"""Terms of a look-up: the time, and what the administrator decided about addresses."""
+"""Terms of a look-up: the time, and the administrator's rules for addresses."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ MAX_TARGETS = 1000
 
 
 class LookupTerms(NamedTuple):
-    """Facts that a rule needs beside the rows.
+    """Facts that a rule needs in addition to the rows.
 
     `now` is in seconds since the epoch; `delimiter` is Postfix's recipient_delimiter: each of its
-    characters begins an extension, and without any there are none. `srs` makes bounce addresses for
-    forwarded mail; None for none.
+    characters begins an extension; if it is empty, there are no extensions. `srs` makes bounce
+    addresses for forwarded mail, or is None.
     """
 
     now: int

@@ -1,4 +1,4 @@
-"""Patterns of aliases: ``*`` stands for any characters, also none."""
+"""Patterns of aliases: ``*`` stands for any characters, or none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from accounts.lookup.ask import AliasRow
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Return whether `pattern` describes `text`; takes time in proportion to their lengths."""
+    """Return whether `pattern` matches `text`, in time proportional to their lengths."""
     first, *rest = pattern.split("*")
     if not rest:
         return pattern == text
@@ -27,10 +27,10 @@ def matches(pattern: str, text: str) -> bool:
 
 
 def choose(aliases: Iterable[AliasRow], local: str, now: int) -> AliasRow | None:
-    """Return the alias in force whose pattern is the most exact one for a local part, or None.
+    """Return the alias in force with the most specific pattern for a local part, or None.
 
-    The most exact pattern has the most characters beside ``*``; between equals, the first in the
-    order of the alphabet is taken, so that all processes take the same one.
+    The most specific pattern has the most characters apart from ``*``. Of equal ones, the first in
+    alphabetical order is taken, so that all processes take the same one.
     """
     fitting = [
         alias
@@ -46,6 +46,6 @@ def is_in_force(alias: AliasRow, now: int) -> bool:
 
 
 def rank(alias: AliasRow) -> tuple[int, str]:
-    """Return what sorts aliases from the most exact pattern on."""
+    """Return the key that sorts aliases by pattern, the most specific first."""
     pattern = alias.address.rpartition("@")[0]
     return pattern.count("*") - len(pattern), alias.address

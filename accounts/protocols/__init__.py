@@ -1,5 +1,6 @@
-"""The wire formats of those who ask accounts: octets in and requests out, and back.
+"""Wire formats of the clients of accounts: octets in and requests out, and back.
 
-Each connection is a `gatepost.conversation.Conversation`: no socket, no clock, no database. Buffers
-are bounded for any input. A failure is always a temporary error on the wire and never "not found".
+Each connection is a `gatepost.conversation.Conversation`, without socket, clock and database.
+Buffers are bounded for any input. A failure is always a temporary error on the wire and never "not
+found".
 """

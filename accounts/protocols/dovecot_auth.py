@@ -1,13 +1,13 @@
 """Dovecot's authentication protocol, the server side, as Postfix and Exim speak it.
 
-Lines of fields with tabs between them. The server says what it offers and ends with ``DONE``. The
-client asks ``AUTH``, with a number that the answer repeats; ``CONT`` asks for and gives more;
-``OK`` and ``FAIL`` end it. Parameters may come in any order; unknown ones, and unknown commands,
-are ignored.
+The protocol has lines of fields separated by tabs. The server lists its mechanisms and ends with
+``DONE``. The client sends ``AUTH`` with a number that the answer repeats. With ``CONT`` the server
+asks for more and the client sends it; ``OK`` and ``FAIL`` end the login. Parameters may come in any
+order; unknown ones, and unknown commands, are ignored.
 
-Postfix (``smtpd_sasl_type = dovecot``) makes 535 of every ``FAIL``, whatever its parameters say.
-Where nobody knows whether the password is right, the connection is closed instead, and Postfix
-answers 454 4.7.0. It waits 10 seconds for an answer.
+Postfix (``smtpd_sasl_type = dovecot``) turns every ``FAIL`` into 535, whatever its parameters are.
+If the password cannot be checked, the connection is closed instead, and Postfix answers 454 4.7.0.
+It waits 10 seconds for an answer.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from gatepost.conversation import Answered, StreamError
 from msgauth.address import IpAddress
 
 MAX_LINE: Final = 16 * 1024
-"""Octets of a line: Postfix's smtpd_sasl_response_limit is 12,288, and parameters come besides."""
+"""Octets of a line: Postfix's smtpd_sasl_response_limit is 12,288, and parameters are added to
+it."""
 MAX_PENDING: Final = 16
-"""Log-ins of one connection that wait for their ``CONT``. An smtpd process has one at a time, but
-says nothing when its client gives up, so the oldest are forgotten."""
+"""Logins of one connection that wait for their ``CONT``. An smtpd process has one at a time, but
+does not report that its client has given up, so the oldest are dropped."""
 MAX_NUMBER: Final = 2**32 - 1
 MAJOR: Final = 1
 MINOR: Final = 1
@@ -40,7 +41,7 @@ _PASSWORD: Final = b"UGFzc3dvcmQ6"  # "Password:"
 
 @dataclass(frozen=True, slots=True)
 class AuthRequest:
-    """Somebody wants to log in; `answer()` has to find out whether the password is right."""
+    """A request to check a login and its password."""
 
     number: int
     mechanism: str
@@ -49,9 +50,9 @@ class AuthRequest:
     service: str
     """``smtp`` for Postfix."""
     client: IpAddress | None
-    """Whoever wants to log in; None where that is not known."""
+    """The address of the client that logs in; None if it is not known."""
     server: IpAddress | None
-    """The address that the client has connected to."""
+    """The address that the client is connected to."""
     secured: bool
     """Whether the connection of the client is encrypted."""
 
@@ -64,7 +65,7 @@ class Accepted:
 
 
 class Code(StrEnum):
-    """Why a login is refused; Dovecot's own clients tell them apart, Postfix does not."""
+    """Code of a refusal. Dovecot's own clients use it, Postfix ignores it."""
 
     NONE = ""
     NOT_AUTHORIZED = "authz"
@@ -74,7 +75,7 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The login is refused. Postfix shows `reason` to its client, and logs it."""
+    """The login is refused. Postfix passes `reason` on to its client, and logs it."""
 
     reason: str = ""
     code: Code = Code.NONE
@@ -82,7 +83,7 @@ class Denied:
 
 @dataclass(frozen=True, slots=True)
 class AuthUnavailable:
-    """Nobody knows now whether the password is right."""
+    """The password cannot be checked now."""
 
 
 Verdict: TypeAlias = Accepted | Denied | AuthUnavailable
@@ -100,10 +101,10 @@ class _Pending:
 class AuthConnection(LineReader[AuthRequest | Answered]):
     """One connection of an SMTP server.
 
-    `process`, `number` and `cookie` go into the greeting: the process id, a number that no other
-    connection of the process has, and 32 hexadecimal digits that nobody can guess.
-    `close_when_unavailable` is what Postfix needs; without it, a temporary failure is ``FAIL`` with
-    ``temp``, which Exim and Dovecot's own clients understand.
+    The greeting contains `process`, `number` and `cookie`: the process id, a number that is unique
+    in the process, and 32 random hexadecimal digits. Postfix needs `close_when_unavailable`;
+    without it, a temporary failure is ``FAIL`` with ``temp``, which Exim and Dovecot's own clients
+    understand.
     """
 
     __slots__ = ("_close", "_greeted", "_lines", "_pending", "greeting")
@@ -139,7 +140,7 @@ class AuthConnection(LineReader[AuthRequest | Answered]):
             raise StreamError("AUTH without a mechanism")
         if number in self._pending:
             raise StreamError("the number of AUTH is in use")
-        mechanism = words[1].decode("ascii", "replace").upper()  # as Postfix's client wrote it
+        mechanism = words[1].decode("ascii", "replace").upper()  # as the client wrote it
         parameters: dict[bytes, bytes] = {}
         for word in words[2:]:
             name, _, value = word.partition(b"=")
@@ -166,7 +167,7 @@ class AuthConnection(LineReader[AuthRequest | Answered]):
         return Answered(b"CONT\t%d\t%b\n" % (number, challenge))
 
     def _take(self, number: int, pending: _Pending, response: bytes) -> AuthRequest | Answered:
-        """Take one response of the client."""
+        """Process one response of the client."""
         try:
             message = sasl.decode(response)
             if pending.mechanism == "PLAIN":
@@ -204,7 +205,7 @@ class AuthConnection(LineReader[AuthRequest | Answered]):
         return line + b"\n"
 
     def failure(self, event: AuthRequest, *, expired: bool) -> bytes | None:  # noqa: ARG002
-        """Return what is said when nobody could answer."""
+        """Return the line for a request that could not be answered."""
         if self._close:
             return None
         fields = (event.number, escape(event.login))
@@ -227,7 +228,7 @@ def _number(words: list[bytes]) -> int:
 
 
 def _malformed(number: int, reason: str) -> Answered:
-    """Refuse a response that cannot be right, whatever the password."""
+    """Refuse a malformed response."""
     return Answered(b"FAIL\t%d\treason=%b\n" % (number, escape(reason)), reason)
 
 
@@ -236,5 +237,5 @@ def _address(given: bytes | None) -> IpAddress | None:
         address = ipaddress.ip_address((given or b"").decode("ascii"))
     except ValueError:
         return None
-    # an IPv4 client of a socket for both families is the same client
+    # an IPv4 client of a dual-stack socket is the same client
     return getattr(address, "ipv4_mapped", None) or address

@@ -1,11 +1,10 @@
 """Dovecot's dict protocol, the server side, for look-ups and iteration.
 
-Lines whose first octet is the command and whose fields have tabs between them. Versions 2 (Dovecot
-2.2), 3 (2.3) and 4 (2.4) are answered: since 3 each request names its user, before that the
-greeting does. The dictionary is read-only: a transaction is heard to its end and then fails.
-
-A failing look-up is ``F`` and never ``N``: Sieve would take "not found" for "no rules", and
-deliver mail as if there were none.
+The first octet of a line is the command; its fields are separated by tabs. Versions 2 (Dovecot
+2.2), 3 (2.3) and 4 (2.4) are supported: since 3 each request names its user, before that the
+greeting does. The dictionary is read-only: a transaction is read to its end and then fails. A
+failing look-up is ``F`` and never ``N``: Sieve would read "not found" as "no rules", and deliver
+mail as if there were none.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from accounts.protocols.tabs import escape, fields
 from gatepost.conversation import Answered, StreamError
 
 VERSIONS: Final = range(2, 5)
-"""The major versions of the protocol that are spoken."""
+"""The major versions of the protocol that are supported."""
 MAX_LINE: Final = 64 * 1024
 """Octets of a line: Dovecot's own bound (DICT_CLIENT_MAX_LINE_LENGTH)."""
 MAX_VALUE: Final = 16 * 1024 * 1024
@@ -34,31 +33,31 @@ _READ_ONLY: Final = "this dictionary is read-only"
 
 
 class Iterate(IntFlag):
-    """How to iterate, in the numbers of the protocol; others are ignored."""
+    """Flags of an iteration, in the numbers of the protocol; others are ignored."""
 
     RECURSE = 0x01
-    """Also what is further below than one ``/``."""
+    """Include keys that are more than one ``/`` below the path."""
     SORT_BY_KEY = 0x02
     SORT_BY_VALUE = 0x04
     NO_VALUE = 0x08
-    """Only the keys are wanted."""
+    """Return only the keys."""
     EXACT_KEY = 0x10
-    """The path is a key itself."""
+    """The path is itself a key."""
 
 
 @dataclass(frozen=True, slots=True)
 class DictLookup:
-    """Question for the value of a key such as ``priv/sieve/name/active``?"""
+    """A question for the value of a key such as ``priv/sieve/name/active``."""
 
     dictionary: str
     user: str
-    """The user whose ``priv/`` is meant; empty where Dovecot named none."""
+    """The owner of ``priv/``; empty if Dovecot named none."""
     key: str
 
 
 @dataclass(frozen=True, slots=True)
 class DictIterate:
-    """Which keys begin with one of these paths?"""
+    """A question for the keys that begin with one of these paths."""
 
     dictionary: str
     user: str
@@ -89,7 +88,7 @@ class DictRows:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Nobody knows now; Dovecot logs the reason and defers the message."""
+    """The request failed for now; Dovecot logs the reason and defers the message."""
 
     reason: str
 
@@ -107,7 +106,7 @@ class DictConnection(LineReader[DictRequest | Answered]):
 
     def __init__(self) -> None:
         super().__init__(MAX_LINE)
-        self._version = 0  # no HELLO was read yet
+        self._version = 0  # no HELLO has been read yet
         self._user = ""
         self._dictionary = ""
 
@@ -126,17 +125,17 @@ class DictConnection(LineReader[DictRequest | Answered]):
             return Answered(b"A" + _failed(_transaction(words[0]), _READ_ONLY), _READ_ONLY)
         if command and command[0] in _IGNORED:
             return None
-        raise StreamError("a command of the dict protocol that nobody knows")
+        raise StreamError("unknown command of the dict protocol")
 
     def _hello(self, command: bytes, words: list[bytes]) -> None:
         if command != b"H" or len(words) < 5:
-            raise StreamError("the first line is no greeting of the dict protocol")
+            raise StreamError("the first line is not a greeting of the dict protocol")
         version = words[0]
         if not (version.isdigit() and len(version) < 4 and int(version) in VERSIONS):
             raise StreamError("another version of the dict protocol")
         user, dictionary = _text(words[3]), _text(words[4])
         if user is None or dictionary is None:
-            raise StreamError("a name in the greeting of the dict protocol that is no text")
+            raise StreamError("a name in the greeting of the dict protocol is not text")
         self._version, self._user, self._dictionary = int(version), user, dictionary
 
     def _split_user(self, words: list[bytes]) -> tuple[list[bytes], str | None]:
@@ -151,7 +150,7 @@ class DictConnection(LineReader[DictRequest | Answered]):
             raise StreamError("a look-up without a key")
         key = _text(words[0])
         if key is None or user is None:
-            return Answered(b"N\n", "a key or a user that is no text")
+            return Answered(b"N\n", "a key or a user is not text")
         return DictLookup(self._dictionary, user, key)
 
     def _iterate(self, words: list[bytes]) -> DictRequest | Answered:
@@ -160,7 +159,7 @@ class DictConnection(LineReader[DictRequest | Answered]):
             raise StreamError("an iteration without a path")
         paths = tuple(path for path in map(_text, words[2:]) if path is not None)
         if len(paths) != len(words) - 2 or user is None:
-            return Answered(b"\n", "a path or a user that is no text")
+            return Answered(b"\n", "a path or a user is not text")
         flags = Iterate(_number(words[0]) & sum(Iterate))
         return DictIterate(self._dictionary, user, paths, flags, _number(words[1]))
 
@@ -180,7 +179,7 @@ class DictConnection(LineReader[DictRequest | Answered]):
         return b"O%b\n" % value
 
     def failure(self, event: DictRequest, *, expired: bool) -> bytes:  # noqa: ARG002
-        """Return what is said when nobody could answer."""
+        """Return the line for a request that could not be answered."""
         return _failed(b"", "no answer in time" if expired else "internal error")
 
 
@@ -208,7 +207,7 @@ def _transaction(field: bytes) -> bytes:
 
 
 def _text(field: bytes) -> str | None:
-    """Return a name as text; None for one that nothing can be stored under."""
+    """Return a name as text; None if it cannot be a key."""
     if len(field) > MAX_KEY or b"\0" in field:
         return None
     try:

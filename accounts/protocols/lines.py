@@ -1,4 +1,4 @@
-"""Lines that end in LF, out of octets in any portions, with a bounded buffer."""
+"""Reader of lines that end in LF, from octets in any portions, with a bounded buffer."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ E = TypeVar("E")
 
 
 class Lines:
-    """Octets that the other side has sent and nobody has read yet.
+    """Octets that were received and are not read yet.
 
-    `max_line` are the octets of a line without its LF. A longer one is passed over as long as it
-    has at most `max_passed_over` octets, and read as None in its place; behind that the stream is
-    dead.
+    A line has at most `max_line` octets without its LF. A longer one of at most `max_passed_over`
+    octets is skipped and read as None in its place; a line beyond that ends the stream.
     """
 
     __slots__ = ("_at", "_buffer", "_max_line", "_max_passed_over", "_passed_over", "_searched")
@@ -24,9 +23,9 @@ class Lines:
         self._max_line = max_line
         self._max_passed_over = max_passed_over
         self._buffer = b""
-        self._at = 0  # where the next line begins in it
+        self._at = 0  # start of the next line in it
         self._searched = 0  # no line ends before this offset
-        self._passed_over = 0  # octets of the present line already thrown away
+        self._passed_over = 0  # octets of this line that were dropped
 
     @property
     def buffered(self) -> int:
@@ -35,7 +34,7 @@ class Lines:
 
     @property
     def mid_line(self) -> bool:
-        """Return whether the beginning of a line is here and its end is not known to be."""
+        """Return whether a line has begun and its end is not known to have arrived."""
         return self.buffered > 0 or self._passed_over > 0
 
     def receive_data(self, data: bytes) -> None:
@@ -47,10 +46,10 @@ class Lines:
         self._buffer += data
 
     def read(self) -> tuple[bytes | None] | None:
-        """Return the next line without its LF, in a tuple of one; None when it is not here yet.
+        """Return the next line without its LF, in a tuple of one; None if it is not complete yet.
 
-        The tuple holds None for a line that was passed over. Raises `StreamError` for a line that
-        does not end.
+        The tuple holds None for a line that was skipped. Raises `StreamError` for a line that does
+        not end.
         """
         begin = self._at
         end = self._buffer.find(b"\n", self._searched)
@@ -97,7 +96,7 @@ class LineReader(ABC, Generic[E]):
 
     @property
     def mid_request(self) -> bool:
-        """Return whether the beginning of a line is here and its end is not known to be."""
+        """Return whether a line has begun and its end is not known to have arrived."""
         return self._lines.mid_line
 
     def receive_data(self, data: bytes) -> None:

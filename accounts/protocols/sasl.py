@@ -1,4 +1,4 @@
-"""SASL's PLAIN and LOGIN: a login and a password out of a client's base64."""
+"""SASL's PLAIN and LOGIN: login and password from the base64 of a client."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import re
 from typing import Final
 
 MAX_LOGIN: Final = 320
-"""Octets of a login: 64 of a local part, ``@`` and 255 of a domain."""
+"""Octets of a login: 64 for a local part, ``@``, and 255 for a domain."""
 MAX_PASSWORD: Final = 1024
-"""Octets of a password: more than anybody types, and little work for a hash."""
+"""Octets of a password: more than anybody types, and cheap to hash."""
 MAX_RESPONSE: Final = 4 * (2 * MAX_LOGIN + MAX_PASSWORD + 2) // 3 + 4
-"""Octets of base64 of the longest response that can be right."""
+"""Octets of base64 of the longest valid response."""
 
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 
@@ -19,7 +19,7 @@ MECHANISMS: Final = ("PLAIN", "LOGIN")
 
 
 class SaslError(ValueError):
-    """The response cannot be right, whatever the password; the message says why, without it."""
+    """The response is malformed; the message says why, without the password."""
 
 
 def decode(response: bytes) -> bytes:
@@ -39,7 +39,7 @@ def decode(response: bytes) -> bytes:
 def plain(message: bytes) -> tuple[str, str]:
     """Return login and password of a PLAIN message (RFC 4616 section 2); raises `SaslError`.
 
-    Nobody may act as somebody else here: an authorization identity has to be the login.
+    Nobody may act as another user: an authorization identity must be the login.
     """
     parts = message.split(b"\0")
     if len(parts) != 3:
@@ -47,7 +47,7 @@ def plain(message: bytes) -> tuple[str, str]:
     identity, name, password = parts
     login = login_name(name)
     if identity and login_name(identity).lower() != login.lower():
-        raise SaslError("the response asks for the identity of somebody else")
+        raise SaslError("the response asks for another authorization identity")
     return login, secret(password)
 
 

@@ -1,7 +1,7 @@
 """Postfix's socketmap protocol, the server side (socketmap_table(5)).
 
-Each request and each reply is one netstring: a length in decimal digits, a colon, so many octets,
-and a comma. A request is ``NAME KEY``; only the first blank separates.
+Each request and each reply is one netstring: a length in decimal digits, a colon, that many octets,
+and a comma. A request is ``NAME KEY``; the first blank separates them.
 """
 
 from __future__ import annotations
@@ -25,14 +25,13 @@ from accounts.protocols.table import has_control as _has_control
 from gatepost.conversation import Answered, StreamError
 
 TABLES: Final = ("domains", "mailboxes", "aliases", "senders", "transport", "relay", "srs")
-"""The names that main.cf may use behind the last colon of ``socketmap:inet:HOST:PORT:NAME``."""
+"""The names that main.cf may use as NAME in ``socketmap:inet:HOST:PORT:NAME``."""
 MAX_REPLY: Final = 100_000
 """Octets of a reply without its netstring: Postfix refuses a longer one."""
 MAX_REQUEST: Final = MAX_KEY + 64
-"""Octets of a request that are kept. A longer one is passed over and answered "not found"."""
+"""Octets of a request that are kept. A longer one is skipped and answered "not found"."""
 MAX_PASSED_OVER: Final = 1_000_000
-"""Octets of a request that are passed over. A netstring that says it is longer ends the
-connection."""
+"""Octets of a request that are skipped. A netstring with a greater length ends the connection."""
 
 _MAX_DIGITS: Final = len(str(MAX_PASSED_OVER))
 _TOO_LARGE: Final = TableTemporary("the answer is too large")
@@ -49,8 +48,8 @@ class SocketmapConnection:
     def __init__(self, tables: Collection[str] = TABLES) -> None:
         self._tables = frozenset(name.encode() for name in tables)
         self._buffer = b""
-        self._at = 0  # where the next netstring begins in it
-        self._passing_over = 0  # octets that are still to come of one that is too long
+        self._at = 0  # start of the next netstring in it
+        self._passing_over = 0  # octets of a long netstring that are still to come
 
     @property
     def buffered(self) -> int:
@@ -59,7 +58,7 @@ class SocketmapConnection:
 
     @property
     def mid_request(self) -> bool:
-        """Return whether the beginning of a request is here and its end is not known to be."""
+        """Return whether a request has begun and its end is not known to have arrived."""
         return self.buffered > 0 or self._passing_over > 0
 
     def receive_data(self, data: bytes) -> None:
@@ -76,7 +75,7 @@ class SocketmapConnection:
         digits = buffer[begin : begin + _MAX_DIGITS + 1] if colon < 0 else buffer[begin:colon]
         if digits and not digits.isdigit():
             raise StreamError("not a netstring: no length")
-        if len(digits) > 1 and digits[0] == 0x30:  # one form for each number
+        if len(digits) > 1 and digits[0] == 0x30:  # each number has one form
             raise StreamError("not a netstring: a length with a leading zero")
         if colon < 0:
             if len(digits) > _MAX_DIGITS:
@@ -100,7 +99,7 @@ class SocketmapConnection:
         return self._read(buffer[colon + 1 : end])
 
     def _pass_over(self) -> Answered | None:
-        """Pass over a request that is too long, and then answer it."""
+        """Skip a request that is too long, and then answer it."""
         taken = min(self._passing_over, self.buffered)
         if not taken:
             return None
@@ -134,7 +133,7 @@ class SocketmapConnection:
         return _encode(reply)
 
     def failure(self, event: TableLookup, *, expired: bool) -> bytes:  # noqa: ARG002 # see Conversation
-        """Return what is said when nobody could answer."""
+        """Return the netstring for a request that could not be answered."""
         return _encode(
             TimedOut("no answer in time") if expired else TableTemporary("internal error")
         )

@@ -1,4 +1,4 @@
-"""Fields with tabs between them, as Dovecot's protocols write them.
+"""Fields separated by tabs, as in Dovecot's protocols.
 
 In a field, NUL, 0x01, TAB, CR and LF are written as 0x01 and a letter.
 """
@@ -23,7 +23,7 @@ def escape(text: str) -> bytes:
 def unescape(field: bytes) -> bytes:
     """Return the octets of a field.
 
-    A letter that is none of those stands for itself; 0x01 at the end is nothing.
+    Other letters stand for themselves; 0x01 at the end is dropped.
     """
     if b"\1" not in field:
         return field

@@ -1,8 +1,8 @@
 """Postfix's TCP look-up protocol, the server side (tcp_table(5)).
 
-A request is a line ``get KEY``, a reply a line of a code and a text: 200 found, 400 try later, 500
-not found. In both, ``%``, blanks and what is not printable are written ``%XX``. A connection has
-one table, which its port chooses.
+A request is a line ``get KEY``, a reply is a line with a code and a text: 200 found, 400 try later,
+500 not found. In both, ``%``, blanks and unprintable octets are written ``%XX``. A connection has
+one table, which depends on its port.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from gatepost.conversation import Answered
 MAX_REPLY: Final = 4096
 """Octets of a reply with its LF: Postfix refuses a longer one."""
 MAX_LINE: Final = 3 * MAX_KEY + 64
-"""Octets of a request that are kept: Postfix may write three for each of a key. A longer one is
-passed over and answered "not found"."""
+"""Octets of a request that are kept: Postfix may write three for each octet of a key. A longer one
+is skipped and answered "not found"."""
 MAX_PASSED_OVER: Final = 1_000_000
-"""Octets of a request that are passed over. A longer line ends the connection."""
+"""Octets of a request that are skipped. A longer line ends the connection."""
 
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})?")
 _NO_NAME: Final = b"500 no such name\n"
@@ -53,7 +53,7 @@ class TcpTableConnection:
 
     @property
     def mid_request(self) -> bool:
-        """Return whether the beginning of a request is here and its end is not known to be."""
+        """Return whether a request has begun and its end is not known to have arrived."""
         return self._lines.mid_line
 
     def receive_data(self, data: bytes) -> None:
@@ -70,7 +70,7 @@ class TcpTableConnection:
             return Answered(_NO_NAME, f"a request of more than {MAX_LINE} octets")
         words = line.split()
         if len(words) != 2 or words[0] != b"get":
-            return _refused("only get with one key is answered here")
+            return _refused("only get with one key is supported")
         try:
             raw = _unquote(words[1])
         except ValueError:
@@ -88,7 +88,7 @@ class TcpTableConnection:
         return line if len(line) <= MAX_REPLY else _later("the answer is too large")
 
     def failure(self, event: TableLookup, *, expired: bool) -> bytes:  # noqa: ARG002 # see Conversation
-        """Return what is said when nobody could answer."""
+        """Return the line for a request that could not be answered."""
         return _later("no answer in time" if expired else "internal error")
 
 
@@ -110,7 +110,7 @@ def _unquote(text: bytes) -> bytes:
 
 
 def _quote(octets: bytes, *, blanks: bool = False) -> bytes:
-    """Return text as in a reply; `blanks` stay in a reason, which a person reads."""
+    """Return text as in a reply; `blanks` are kept in a reason, which people read."""
     return b"".join(
         bytes((octet,)) if octet in _PLAIN or (blanks and octet == 0x20) else b"%%%02X" % octet
         for octet in octets

@@ -1,4 +1,4 @@
-"""Snapshots of the data that the other daemons work with: made when asked for, served over HTTP.
+"""Snapshots of the data that the other daemons use, made on request and served over HTTP.
 
 `gatepost.snapshots` has their form, and the daemons' side.
 """

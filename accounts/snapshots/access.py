@@ -1,4 +1,4 @@
-"""Permission to fetch a snapshot: by a token, or by the user at the other end of a unix socket."""
+"""Permission to fetch a snapshot: by a token, or for a user at the other end of a unix socket."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from accounts.snapshots.settings import SnapshotSettings
 from gatepost.config.types import SecretFile
 
 SHORTEST = 16
-"""Characters of a token at least."""
+"""Minimum length of a token in characters."""
 SECRET_NAMES = frozenset({"dkim_keys"})
 """The snapshots with secrets."""
 
 
 class TokenError(ValueError):
-    """A file has no token that can be used; the message says which and why."""
+    """A file has no usable token; the message says which file and why."""
 
 
 class Access(enum.Enum):
-    """What somebody may fetch."""
+    """The snapshots that a client may fetch."""
 
     NOTHING = enum.auto()
     PLAIN = enum.auto()
@@ -34,7 +34,7 @@ class Access(enum.Enum):
 
 
 class Tokens(NamedTuple):
-    """Digests of the tokens in use; None for one that is not set."""
+    """Digests of the tokens in use; None if a token is not set."""
 
     plain: bytes | None = None
     keys: bytes | None = None
@@ -52,13 +52,13 @@ class Tokens(NamedTuple):
 def access_of(
     authorization: bytes | None, peer: int | None, tokens: Tokens, users: Collection[int]
 ) -> Access:
-    """Return what somebody may fetch who shows this Authorization field.
+    """Return the snapshots that the sender of this Authorization field may fetch.
 
-    `peer` is the uid at the other end of a unix socket; `users` those that need no token.
+    `peer` is the uid at the other end of a unix socket; `users` are the uids that need no token.
     """
     if authorization is not None:
         scheme, _, token = authorization.partition(b" ")
-        # RFC 9110 section 11.1: the scheme in any case of letters
+        # RFC 9110 section 11.1: the case of the scheme does not matter
         digest = hashlib.sha256(token.strip()).digest()
         if scheme.lower() == b"bearer":
             if tokens.keys is not None and hmac.compare_digest(digest, tokens.keys):

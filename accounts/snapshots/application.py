@@ -1,7 +1,8 @@
-"""The answers to `GET /snapshots/v1/NAME`, as an application of ASGI.
+"""ASGI application that answers `GET /snapshots/v1/NAME`.
 
-A question names the tag that it has in If-None-Match (RFC 9110 section 13.1.2) and how long it
-waits in `?wait=SECONDS`. The answer is the snapshot, or 304 when it has not changed until then.
+A request names the tag of the client's snapshot in If-None-Match (RFC 9110 section 13.1.2), and its
+waiting time in `?wait=SECONDS`. The answer is the snapshot, or 304 if it has not changed until
+then.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from accounts.snapshots.access import Tokens, access_of
 from accounts.snapshots.contents import CONTENTS
 from accounts.snapshots.counts import ANSWERS
 from accounts.snapshots.history import History
-from accounts.snapshots.making import Made
+from accounts.snapshots.making import MadeSnapshot
 from accounts.snapshots.shelf import SnapshotShelf
 from accounts.store.errors import DatastoreError
 from gatepost.logs import get_logger
@@ -28,17 +29,17 @@ from gatepost.snapshots.form import GENERATION_FIELD, LINEAGE_FIELD, MEDIA_TYPE
 
 PREFIX = "/snapshots/v1/"
 MAX_WAIT = 55.0
-"""Seconds that a question may wait; proxies give up after 60."""
+"""Seconds that a request may wait; proxies give up after 60."""
 MAX_WAITING = 256
-"""Questions that may wait at a time; a daemon has one for each of its snapshots."""
+"""Maximum number of waiting requests; a daemon has one for each of its snapshots."""
 WARN_INTERVAL = 60.0
-"""Seconds between two lines in the log about tokens that are not right."""
+"""Seconds between two lines in the log about wrong tokens."""
 
 log = get_logger("accounts")
 
 
 class SnapshotApplication:
-    """The application; `tokens()` are those in use now."""
+    """The application; `tokens()` returns the tokens in use."""
 
     def __init__(self, shelf: SnapshotShelf, tokens: Callable[[], Tokens]) -> None:
         self._shelf = shelf
@@ -49,7 +50,7 @@ class SnapshotApplication:
         self._warn_at = 0.0
 
     def end(self) -> None:
-        """Answer now whoever waits, and let nobody wait any more."""
+        """Answer the waiting requests now, and let no other request wait."""
         self._ended.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,8 +94,8 @@ class SnapshotApplication:
 
     async def _ask(
         self, name: str, tag: str, wait: float, receive: Receive
-    ) -> tuple[Made, History] | None:
-        """Return the snapshot; None when nobody is there any more."""
+    ) -> tuple[MadeSnapshot, History] | None:
+        """Return the snapshot; None if the client has gone."""
         self._waiting += 1
         asking = asyncio.ensure_future(self._shelf.wait(name, tag, wait, self._ended))
         leaving = asyncio.ensure_future(_until_gone(receive))
@@ -108,7 +109,7 @@ class SnapshotApplication:
             await asyncio.gather(asking, leaving, return_exceptions=True)
 
     async def _answer(
-        self, send: Send, made: Made, history: History, tag: str, is_packed: bool
+        self, send: Send, made: MadeSnapshot, history: History, tag: str, is_packed: bool
     ) -> None:
         headers = [
             (b"cache-control", b"no-store"),
@@ -161,7 +162,7 @@ def _peer(scope: Scope) -> int | None:
 
 
 def _wait_of(query: bytes) -> float | None:
-    """Return the seconds to wait; None for what is no number of them."""
+    """Return the seconds to wait; None if the text is not a valid number."""
     try:
         fields = parse_qs(query.decode("latin-1"), max_num_fields=10)
     except ValueError:
@@ -172,7 +173,7 @@ def _wait_of(query: bytes) -> float | None:
     return min(float(text), MAX_WAIT)
 
 
-def _unpacked(made: Made) -> Iterator[bytes]:
+def _unpacked(made: MadeSnapshot) -> Iterator[bytes]:
     unpack = zlib.decompressobj(31)
     for part in made.packed:
         yield unpack.decompress(part)

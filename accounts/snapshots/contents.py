@@ -1,4 +1,4 @@
-"""The snapshots by name: their records, and the changes of the data that concern them."""
+"""Contents of the snapshots by name: their records, and the changes that concern them."""
 
 from __future__ import annotations
 
@@ -11,34 +11,35 @@ from accounts.lookup.terms import LookupTerms
 from accounts.snapshots.dkim_keys import key_records
 from accounts.snapshots.history import Changes
 from accounts.snapshots.recipients import recipient_records
-from accounts.snapshots.senders import SenderLine, next_expiry, sender_records
+from accounts.snapshots.senders import SnapshotRecord, next_expiry, sender_records
 from accounts.snapshots.stores import store_records
 from accounts.store.seal import SecretSeal
 
 
-class Outside(NamedTuple):
-    """Everything that records are made from beside the data."""
+class SnapshotInputs(NamedTuple):
+    """Everything that records depend on, apart from the data."""
 
     terms: LookupTerms
     seal: SecretSeal
 
 
 class Content(NamedTuple):
-    """A snapshot: how its records are made, and which changes concern it.
+    """Definition of a snapshot: the maker of its records, and the changes that concern it.
 
-    `areas` are the first words of actions in the audit log. Of changes of mailboxes, those of
-    `mailbox_fields` count. `expiry` returns when the records change without a change of the data.
+    `areas` are the first words of actions in the audit log. Changes of mailboxes count only if they
+    are about `mailbox_fields`. `expiry` returns when the records change without a change of the
+    data.
     """
 
-    records: Callable[[Connection, Outside], Iterator[SenderLine]]
+    records: Callable[[Connection, SnapshotInputs], Iterator[SnapshotRecord]]
     areas: frozenset[str]
     mailbox_fields: frozenset[str] = frozenset()
     expiry: Callable[[Connection, int], int | None] = lambda _connection, _now: None
 
     def is_concerned(self, changes: Changes) -> bool:
-        """Return whether the records may be others after these changes.
+        """Return whether these changes may change the records.
 
-        An action that nobody has put into an area concerns all snapshots.
+        An action of no known area concerns all snapshots.
         """
         if changes.actions is None:
             return True
@@ -56,21 +57,21 @@ class Content(NamedTuple):
 
 CONTENTS = {
     "dkim_keys": Content(
-        lambda connection, outside: key_records(connection, outside.seal),
+        lambda connection, inputs: key_records(connection, inputs.seal),
         frozenset({"dkim-key", "domain", "secrets"}),
     ),
     "recipients": Content(
-        lambda connection, outside: recipient_records(connection, outside.terms),
+        lambda connection, inputs: recipient_records(connection, inputs.terms),
         frozenset({"domain", "mailbox", "alias", "preferences", "listed-sender"}),
     ),
     "senders": Content(
-        lambda connection, outside: sender_records(connection, outside.terms),
+        lambda connection, inputs: sender_records(connection, inputs.terms),
         frozenset({"domain", "mailbox", "alias", "sender-right"}),
         frozenset({"enabled", "may_send"}),
         next_expiry,
     ),
     "stores": Content(
-        lambda connection, _outside: store_records(connection),
+        lambda connection, _inputs: store_records(connection),
         frozenset({"domain", "mailbox"}),
         frozenset({"store"}),
     ),

@@ -1,4 +1,4 @@
-"""The metrics of snapshots in accounts."""
+"""Metrics of snapshots in accounts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from gatepost.metrics import Counter, Gauge, Histogram
 
 MADE: Final = Counter(
-    "gatepost_accounts_snapshots_made_total", "Snapshots that were made, by name", ["snapshot"]
+    "gatepost_accounts_snapshots_made_total", "Snapshots made, by name", ["snapshot"]
 )
 SECONDS: Final = Histogram(
     "gatepost_accounts_snapshot_seconds",
@@ -19,6 +19,6 @@ OCTETS: Final = Gauge(
 )
 ANSWERS: Final = Counter(
     "gatepost_accounts_snapshot_answers_total",
-    "Questions for snapshots by name and status of the answer",
+    "Requests for snapshots by name and status of the answer",
     ["snapshot", "status"],
 )

@@ -1,7 +1,8 @@
-"""The snapshot `dkim_keys`: the keys that mail is signed with now, with their private parts.
+"""Snapshot `dkim_keys`: the active signing keys, with their private parts.
 
-The key is ``key:DOMAIN/SELECTOR``. The value has `private`, the key in PEM, and its `algorithm`; in
-the place of `private`, `problem` says why it cannot be read. Domains that are disabled do not sign.
+The key is ``key:DOMAIN/SELECTOR``. The value has `private`, the key in PEM, and its `algorithm`. If
+the key cannot be decrypted, `problem` says why in place of `private`. Domains that are disabled do
+not sign.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from sqlalchemy import Connection, select
 
 from accounts.directory.dkim_keys import purpose
 from accounts.snapshots.rows import is_set, pages
-from accounts.snapshots.senders import SenderLine
+from accounts.snapshots.senders import SnapshotRecord
 from accounts.store import schema
 from accounts.store.seal import SealError, SecretSeal
 
 _KEY, _DOMAIN = schema.dkim_key, schema.domain
 
 
-def key_records(connection: Connection, seal: SecretSeal) -> Iterator[SenderLine]:
+def key_records(connection: Connection, seal: SecretSeal) -> Iterator[SnapshotRecord]:
     """Yield the records in the order of their keys."""
     name, selector = _DOMAIN.c.name, _KEY.c.selector
     # "/" comes after "." and "-", so the order of the pairs is not that of the joined text

@@ -1,4 +1,4 @@
-"""The history of the data, as the audit log tells it: what has changed since a moment.
+"""History of the data from the audit log: the changes since a moment.
 
 Each transaction that raises the generation has its entries there, with ids that grow in the order
 of the commits. Refusals have no such order, and are left out.
@@ -17,12 +17,12 @@ from accounts.store.generation import read_generation
 from accounts.store.transaction import IS_REFUSAL, Write
 
 RESTORED = "database.restore"
-"""The action by which a restore is entered in the audit log."""
+"""The action of a restore in the audit log."""
 DATABASE = "database"
 """Its object."""
 MANY = 2000
-"""Changes of mailboxes that are looked at one by one; of more, each is taken for one that counts.
-"""
+"""Changes of mailboxes that are examined one by one; if there are more, each is assumed to
+count."""
 
 _AUDIT = schema.audit
 _WHOLE = (_AUDIT.c.id, _AUDIT.c.at, _AUDIT.c.actor, _AUDIT.c.action, _AUDIT.c.object)
@@ -30,10 +30,10 @@ _Entry = tuple[Any, ...]
 
 
 class History(NamedTuple):
-    """The state of the data at one moment.
+    """State of the data at one moment.
 
-    `last` is the latest change in the audit log. `lineage` is a word that another database has
-    another of, and this one after a backup was restored; empty before the first change.
+    `last` is the latest change in the audit log. `lineage` is a word that differs between
+    databases, and in this one after a backup was restored. It is empty before the first change.
     """
 
     generation: int
@@ -44,7 +44,7 @@ class History(NamedTuple):
 class Changes(NamedTuple):
     """Changes between two moments: the actions, and the fields of mailboxes that were changed.
 
-    None in the place of `actions` says that the data were replaced by others.
+    `actions` is None if all data were replaced.
     """
 
     actions: frozenset[str] | None
@@ -69,7 +69,7 @@ def read_history(connection: Connection) -> History:
 
 
 def read_changes(connection: Connection, since: History) -> Changes:
-    """Return what has changed since then; all of it, when that moment is no part of the history."""
+    """Return the changes since then, which replaced all data if the history lacks that moment."""
     after = 0
     if since.last is not None:
         after = since.last[0]
@@ -84,7 +84,7 @@ def read_changes(connection: Connection, since: History) -> Changes:
 
 
 def note_restore(write: Write) -> None:
-    """Enter in the audit log that a backup was restored: from here on the lineage is another.
+    """Enter in the audit log that a backup was restored: it begins a new lineage.
 
     The generation is one that no daemon has seen, also where the data were later than the backup:
     at least the time in seconds, which is far above the number of changes.

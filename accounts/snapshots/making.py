@@ -1,4 +1,4 @@
-"""The making of a snapshot: its records from one transaction, packed as they come."""
+"""Maker of a snapshot: its records from one transaction, compressed as they come."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from accounts.snapshots.contents import Content, Outside
+from accounts.snapshots.contents import Content, SnapshotInputs
 from accounts.snapshots.history import History, read_history
-from accounts.snapshots.senders import SenderLine
+from accounts.snapshots.senders import SnapshotRecord
 from gatepost.snapshots.form import MAX_SIZE, SnapshotError, first_line, last_line, record
 
 _PART = 1 << 16
-"""Octets that are packed at a time."""
+"""Octets that are compressed at a time."""
 
 
-class Made(NamedTuple):
-    """A snapshot: packed with gzip, in parts; some tenth of its octets.
+class MadeSnapshot(NamedTuple):
+    """A snapshot, compressed with gzip to about a tenth, in parts.
 
     `until` is when its records change by themselves, in seconds since the epoch.
     """
@@ -32,10 +32,12 @@ class Made(NamedTuple):
     until: int | None
 
 
-def make(connection: Connection, name: str, content: Content, outside: Outside) -> Made:
-    """Make a snapshot of the data that the connection reads from one state.
+def make(
+    connection: Connection, name: str, content: Content, inputs: SnapshotInputs
+) -> MadeSnapshot:
+    """Make a snapshot of the state of the data that the connection reads.
 
-    Raises `SnapshotError` for more than a snapshot may have.
+    Raises `SnapshotError` if it is too large.
     """
     history = read_history(connection)
     hashed, pack = hashlib.sha256(), zlib.compressobj(1, zlib.DEFLATED, 31)
@@ -53,7 +55,7 @@ def make(connection: Connection, name: str, content: Content, outside: Outside) 
             parts.append(packed)
         buffer.clear()
 
-    for line in content.records(connection, outside):
+    for line in content.records(connection, inputs):
         buffer += _encoded(line)
         count += 1
         if len(buffer) >= _PART:
@@ -61,9 +63,9 @@ def make(connection: Connection, name: str, content: Content, outside: Outside) 
     flush()
     seal, tag = last_line(history.generation, history.lineage, count, hashed)
     parts.append(pack.compress(seal) + pack.flush())
-    until = content.expiry(connection, outside.terms.now)
-    return Made(name, history, tag, count, size + len(seal), tuple(parts), until)
+    until = content.expiry(connection, inputs.terms.now)
+    return MadeSnapshot(name, history, tag, count, size + len(seal), tuple(parts), until)
 
 
-def _encoded(line: SenderLine) -> bytes:
+def _encoded(line: SnapshotRecord) -> bytes:
     return record(*line)

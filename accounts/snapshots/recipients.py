@@ -1,6 +1,6 @@
-"""The snapshot `recipients`: the preferences of mailboxes that are not the defaults.
+"""Snapshot `recipients`: preferences of mailboxes that differ from the defaults.
 
-An alias has a record when all its targets are mailboxes without greylisting: mail to it is not
+An alias has a record if all its targets are mailboxes without greylisting: mail to it is not
 delayed either. `gatepost.snapshots.recipients` reads it.
 """
 
@@ -14,14 +14,14 @@ from sqlalchemy import Connection, select
 
 from accounts.lookup.terms import LookupTerms
 from accounts.snapshots.rows import TransactionRows, is_set, pages
-from accounts.snapshots.senders import SenderLine, domain_records
+from accounts.snapshots.senders import SnapshotRecord, domain_records
 from accounts.store import schema
 
 _NAME, _BOX, _ALIAS = schema.name, schema.mailbox, schema.alias
 _PREFERENCE, _LISTED, _TARGET = schema.preference, schema.listed_sender, schema.alias_target
 
 
-def recipient_records(connection: Connection, terms: LookupTerms) -> Iterator[SenderLine]:
+def recipient_records(connection: Connection, terms: LookupTerms) -> Iterator[SnapshotRecord]:
     """Yield the records in the order of their keys."""
     yield "delimiter", terms.delimiter
     yield from domain_records(TransactionRows(connection))

@@ -7,22 +7,22 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, literal, select
 
-from accounts.lookup.ask import AliasRow, Ask, AskAnswer, DomainRow, MailboxRow, Unresolvable
+from accounts.lookup.ask import AliasRow, Ask, DomainRow, MailboxRow, RowAnswer, Unresolvable
 from accounts.sources.source import MAX_ROWS, is_storable
 from accounts.store import schema
 
 PAGE = 500
-"""Rows that are read at a time."""
+"""Rows of a page."""
 
 
 class TransactionRows:
-    """Answers of one transaction. The domains are read at the start, the others when asked for."""
+    """Answers from one transaction. The domains are read at the start, other rows when needed."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.domains = _read_domains(connection)
 
-    def ask(self, asks: Sequence[Ask]) -> tuple[AskAnswer, ...]:
+    def ask(self, asks: Sequence[Ask]) -> tuple[RowAnswer, ...]:
         """Answer questions about domains, names and wildcards; raises `Unresolvable`."""
         names = self._names(sorted({one.key for one in asks if one.table == "name"}))
         return tuple(
@@ -63,7 +63,7 @@ class TransactionRows:
             for row in rows
         ]
 
-    def _answer(self, ask: Ask) -> AskAnswer:
+    def _answer(self, ask: Ask) -> RowAnswer:
         if ask.table == "domain":
             return self.domains.get(ask.key)
         if ask.table == "wildcards":
@@ -72,7 +72,7 @@ class TransactionRows:
 
     def _names(self, addresses: Sequence[str]) -> dict[str, MailboxRow | AliasRow]:
         found: dict[str, MailboxRow | AliasRow] = {}
-        # nothing in the database has a NUL, and PostgreSQL fails for it
+        # no row has a NUL, and PostgreSQL refuses it
         wanted = [one for one in addresses if is_storable(one)]
         box, alias = schema.mailbox, schema.alias
         columns = [box.c[name] for name in MailboxRow._fields if name in box.c]
@@ -96,7 +96,7 @@ def pages(
     key: ColumnElement[Any],
     value: Callable[[Any], Any] = lambda row: row[0],
 ) -> Iterator[Sequence[Any]]:
-    """Yield the rows of a statement in the order of `key`, which is unique, some at a time.
+    """Yield the rows of a statement in pages, in the order of the unique `key`.
 
     `value` returns the key of a row. The memory and the time of each step are bounded.
     """

@@ -1,8 +1,8 @@
-"""The snapshot `senders`: who may send as which address, as `accounts.lookup.postfix.senders` says.
+"""Snapshot `senders`: the logins that may send as an address (`accounts.lookup.postfix.senders`).
 
-`gatepost.snapshots.senders` reads it. The rules themselves find the members of an alias, so that
-both answer the same. An address that has no answer, because its aliases contradict one another, has
-``false``.
+`gatepost.snapshots.senders` reads it. The rules of look-ups find the members of an alias, so that
+both give the same answer. An address without an answer, because its aliases contradict each other,
+has ``false``.
 """
 
 from __future__ import annotations
@@ -14,21 +14,20 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, func, select
 
 from accounts.lookup import wildcard
-from accounts.lookup.ask import AliasRow, LookupSteps, MailboxRow, Unresolvable, together
-from accounts.lookup.drive import solve
-from accounts.lookup.find import AddressMeaning, MeaningKind
+from accounts.lookup.ask import AliasRow, MailboxRow, RowLookup, Unresolvable, solve, together
+from accounts.lookup.find import AddressKind, AddressMeaning
 from accounts.lookup.spread import members
 from accounts.lookup.terms import LookupTerms
 from accounts.snapshots.rows import TransactionRows, is_set, pages
 from accounts.sources.source import MAX_ROWS
 from accounts.store import schema
 
-SenderLine: TypeAlias = tuple[str, Any]
+SnapshotRecord: TypeAlias = tuple[str, Any]
 
 _BOX, _ALIAS, _DOMAIN, _RIGHT = schema.mailbox, schema.alias, schema.domain, schema.sender_right
 
 
-def sender_records(connection: Connection, terms: LookupTerms) -> Iterator[SenderLine]:
+def sender_records(connection: Connection, terms: LookupTerms) -> Iterator[SnapshotRecord]:
     """Yield the records in the order of their keys."""
     rows = TransactionRows(connection)
     yield "delimiter", terms.delimiter
@@ -39,8 +38,8 @@ def sender_records(connection: Connection, terms: LookupTerms) -> Iterator[Sende
         yield from _wildcards(rows, name, terms)
 
 
-def domain_records(rows: TransactionRows) -> Iterator[SenderLine]:
-    """Yield a record for each domain: whether it is in force, and which one it stands for."""
+def domain_records(rows: TransactionRows) -> Iterator[SnapshotRecord]:
+    """Yield a record for each domain: whether it is in force, and the target of an alias domain."""
     for name in sorted(rows.domains, key=str.encode):
         row = rows.domains[name]
         value: dict[str, Any] = {}
@@ -61,7 +60,7 @@ def next_expiry(connection: Connection, now: int) -> int | None:
 
 def _names(
     connection: Connection, rows: TransactionRows, terms: LookupTerms
-) -> Iterator[SenderLine]:
+) -> Iterator[SnapshotRecord]:
     table = schema.name
     statement = select(table.c.address, table.c.kind)
     for page in pages(connection, statement, table.c.address):
@@ -82,7 +81,7 @@ def _of_mailboxes(connection: Connection, addresses: list[str]) -> dict[str, Any
 def _of_aliases(
     aliases: Sequence[AliasRow], rows: TransactionRows, terms: LookupTerms
 ) -> dict[str, Any]:
-    """Return the logins of the members of aliases; False when they cannot be found out."""
+    """Return the logins of the members of aliases; False if they cannot be determined."""
     logins: dict[str, Any] = {alias.address: [] for alias in aliases}
     open_to_members = [
         alias
@@ -92,7 +91,7 @@ def _of_aliases(
     try:
         found = solve(together([_members(alias, terms) for alias in open_to_members]), rows.ask)
     except Unresolvable:
-        # one of them is to blame, and harms no other
+        # one alias causes the error, and must not affect the others
         found = [_alone(alias, rows, terms) for alias in open_to_members]
     for alias, boxes in zip(open_to_members, found, strict=True):
         logins[alias.address] = (
@@ -103,8 +102,8 @@ def _of_aliases(
     return logins
 
 
-def _members(alias: AliasRow, terms: LookupTerms) -> LookupSteps[tuple[MailboxRow, ...] | None]:
-    return members(AddressMeaning(MeaningKind.ALIAS, alias=alias), terms)
+def _members(alias: AliasRow, terms: LookupTerms) -> RowLookup[tuple[MailboxRow, ...] | None]:
+    return members(AddressMeaning(AddressKind.ALIAS, alias=alias), terms)
 
 
 def _alone(
@@ -116,7 +115,7 @@ def _alone(
         return None
 
 
-def _rights(connection: Connection) -> Iterator[SenderLine]:
+def _rights(connection: Connection) -> Iterator[SnapshotRecord]:
     """Yield the rights of mailboxes that are enabled and may send, in domains that are enabled."""
     statement = (
         select(_RIGHT.c.sender)
@@ -135,7 +134,7 @@ def _rights(connection: Connection) -> Iterator[SenderLine]:
             yield f"right:{sender}", logins if len(logins) <= MAX_ROWS else False
 
 
-def _wildcards(rows: TransactionRows, domain: str, terms: LookupTerms) -> Iterator[SenderLine]:
+def _wildcards(rows: TransactionRows, domain: str, terms: LookupTerms) -> Iterator[SnapshotRecord]:
     try:
         aliases = rows.wildcards(domain)
     except Unresolvable:

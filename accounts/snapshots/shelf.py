@@ -1,4 +1,4 @@
-"""The snapshots that were made last. One is made when it is asked for and its data have changed."""
+"""Shelf of the latest snapshots. A request makes a new one if the data have changed."""
 
 from __future__ import annotations
 
@@ -10,51 +10,51 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from accounts.snapshots.contents import CONTENTS, Outside
+from accounts.snapshots.contents import CONTENTS, SnapshotInputs
 from accounts.snapshots.counts import MADE, OCTETS, SECONDS
 from accounts.snapshots.history import History, read_changes, read_history
-from accounts.snapshots.making import Made, make
+from accounts.snapshots.making import MadeSnapshot, make
 from accounts.store.database import Database
 from accounts.store.errors import DatastoreError, DatastoreUnavailable
 from gatepost.logs import get_logger
 from gatepost.snapshots.form import SnapshotError
 
 PAUSE = 4.0
-"""Times as long as a snapshot took to make, nothing is made again: a busy hour of the database is
-not one of ours."""
+"""Pause before a snapshot is made again, as a multiple of the time that it took: many changes of
+the data must not keep the service busy."""
 MAX_PAUSE = 30.0
 
 log = get_logger("accounts")
 
 
 class _Kept(NamedTuple):
-    """A snapshot with what it is current for, and when another may be made.
+    """A snapshot, the state that it is current for, and when another may be made.
 
-    `is_due`: the data have changed, and it is too early to make another.
+    `is_due`: the data have changed, but it is too early to make another.
     """
 
-    made: Made
+    made: MadeSnapshot
     history: History
     seen: int
-    outside: Outside
+    inputs: SnapshotInputs
     not_before: float
     is_due: bool = False
 
 
 class SnapshotShelf:
-    """The snapshots of a datastore. Use it in one event loop.
+    """Snapshots of a datastore. Use it in one event loop.
 
-    `outside` returns what is in use now beside the data.
+    `inputs` returns the inputs in use, apart from the data.
     """
 
     def __init__(
         self,
         database: Database,
-        outside: Callable[[], Outside],
+        inputs: Callable[[], SnapshotInputs],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
-        self._outside = outside
+        self._inputs = inputs
         self._monotonic = monotonic
         self._kept: dict[str, _Kept] = {}
         self._locks = {name: asyncio.Lock() for name in CONTENTS}
@@ -62,11 +62,11 @@ class SnapshotShelf:
 
     async def wait(
         self, name: str, tag: str, timeout: float, ended: asyncio.Event
-    ) -> tuple[Made, History]:
-        """Return a snapshot as soon as it has not this tag, or after `timeout` seconds, or when
-        `ended` is set; and the state of the data that it is current for.
+    ) -> tuple[MadeSnapshot, History]:
+        """Return a snapshot once its tag differs, after `timeout` seconds, or when `ended` is set.
 
-        Raises `DatastoreError` when there is none because the database is away.
+        It comes with the state of the data that it is current for. Raises `DatastoreError` if there
+        is none because the database is away.
         """
         end = self._monotonic() + timeout
         while True:
@@ -81,7 +81,7 @@ class SnapshotShelf:
                 await self._sleep(seen, min(left, self._life(kept)), ended)
 
     async def _sleep(self, seen: int, timeout: float, ended: asyncio.Event) -> None:
-        """Wait for a change of the data, an end, or the time."""
+        """Wait for a change of the data, for `ended`, or until the time is over."""
         change = asyncio.ensure_future(self._database.wait_for_change(seen, timeout))
         end = asyncio.ensure_future(ended.wait())
         try:
@@ -95,30 +95,32 @@ class SnapshotShelf:
         """Return the seconds until the records change by themselves."""
         if kept.made.until is None:
             return float("inf")
-        return max(0.1, kept.made.until - self._outside().terms.now)
+        return max(0.1, kept.made.until - self._inputs().terms.now)
 
     async def _current(self, name: str) -> _Kept:
         async with self._locks[name]:
             kept = self._kept.get(name)
-            outside = self._outside()
+            inputs = self._inputs()
             seen = self._database.generation
-            if kept is not None and kept.seen == seen and not _is_over(kept, outside):
+            if kept is not None and kept.seen == seen and not _is_over(kept, inputs):
                 return kept
             try:
-                kept = await self._renewed(name, kept, outside, seen)
+                kept = await self._renewed(name, kept, inputs, seen)
             except (DatastoreError, SnapshotError) as error:
                 if kept is None:
                     if isinstance(error, DatastoreError):
                         raise
                     raise DatastoreUnavailable(str(error)) from None
-                # what daemons have got goes on to be right, as far as anybody can know
-                log.warning("a snapshot was not made", snapshot=name, error=str(error))
+                # the last snapshot is still the best answer
+                log.warning("cannot make a snapshot", snapshot=name, error=str(error))
                 return kept
             if not kept.is_due:
                 self._kept[name] = kept
             return kept
 
-    async def _renewed(self, name: str, kept: _Kept | None, outside: Outside, seen: int) -> _Kept:
+    async def _renewed(
+        self, name: str, kept: _Kept | None, inputs: SnapshotInputs, seen: int
+    ) -> _Kept:
         content = CONTENTS[name]
         if kept is not None:
             before = kept
@@ -128,14 +130,14 @@ class SnapshotShelf:
                 return read_history(connection), content.is_concerned(changes)
 
             history, is_concerned = await self._database.read(look)
-            if not (is_concerned or _is_over(kept, outside)):
+            if not (is_concerned or _is_over(kept, inputs)):
                 return kept._replace(history=history, seen=seen)
             if self._monotonic() < kept.not_before:
                 return kept._replace(is_due=True)
         async with self._making:
             began = self._monotonic()
             made = await self._database.read(
-                lambda connection: make(connection, name, content, outside)
+                lambda connection: make(connection, name, content, inputs)
             )
             took = self._monotonic() - began
         MADE.labels(name).inc()
@@ -143,7 +145,7 @@ class SnapshotShelf:
         OCTETS.labels(name).set(made.size)
         if kept is None or kept.made.tag != made.tag:
             log.info(
-                "a snapshot was made",
+                "snapshot made",
                 snapshot=name,
                 generation=made.history.generation,
                 records=made.records,
@@ -151,10 +153,10 @@ class SnapshotShelf:
                 seconds=round(took, 3),
             )
         else:
-            # the same records: those who have it keep it
+            # the records are the same: keep the old octets
             made = made._replace(packed=kept.made.packed, size=kept.made.size)
         not_before = self._monotonic() + min(MAX_PAUSE, PAUSE * took)
-        return _Kept(made, made.history, seen, outside, not_before)
+        return _Kept(made, made.history, seen, inputs, not_before)
 
 
 async def _pause(seconds: float, ended: asyncio.Event) -> None:
@@ -162,10 +164,10 @@ async def _pause(seconds: float, ended: asyncio.Event) -> None:
         await asyncio.wait_for(ended.wait(), seconds)
 
 
-def _is_over(kept: _Kept, outside: Outside) -> bool:
-    """Return whether it has to be made again although the data have not changed."""
+def _is_over(kept: _Kept, inputs: SnapshotInputs) -> bool:
+    """Return whether it must be made again although the data have not changed."""
     return (
-        outside.seal is not kept.outside.seal
-        or outside.terms._replace(now=0) != kept.outside.terms._replace(now=0)
-        or (kept.made.until is not None and outside.terms.now >= kept.made.until)
+        inputs.seal is not kept.inputs.seal
+        or inputs.terms._replace(now=0) != kept.inputs.terms._replace(now=0)
+        or (kept.made.until is not None and inputs.terms.now >= kept.made.until)
     )

@@ -1,5 +1,5 @@
-"""Databases as the look-ups read them: plain SQL on connections that only read.
+"""Databases for look-ups: plain SQL on read-only connections.
 
-`sqlite` answers at once, in the thread of the event loop; `postgres` puts the questions that wait
-into one query. `cache` remembers the answers for the time that a database is away.
+`sqlite` answers immediately, in the thread of the event loop; `postgres` puts all waiting questions
+into one query. `cache` keeps the answers for the time while a database is away.
 """

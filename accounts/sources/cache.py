@@ -1,6 +1,6 @@
-"""The answers that a database gave, kept for the time that it is away.
+"""Cache of the answers of a database, for the time while it is away.
 
-While the database answers, it is always asked, and its answers are noted here. While it is away:
+While the database answers, it is always asked, and its answers are stored here. While it is away:
 
 * A known answer is served, at most `keep` seconds after the database gave it last, and at most
   `keep_changed` seconds when the data have changed since then.
@@ -12,8 +12,8 @@ While the database answers, it is always asked, and its answers are noted here. 
 * Rows of logins are never kept: passwords do not lie about in memory, and nobody logs in by one
   that has been changed.
 
-Answers with a row and those without are kept apart, so that a flood of unknown addresses does not
-push out the known ones. In each part, those that were asked for longest ago go first.
+Answers with a row and those without one are kept apart, so that a flood of unknown addresses does
+not push out the known ones. In each part, the least recently used answers are dropped first.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from accounts.lookup.ask import Ask, AskAnswer, is_negative
+from accounts.lookup.ask import Ask, RowAnswer, is_negative
 
 ENTRY_OCTETS = 350
-"""Octets of an entry beside its text. Measured: an entry takes a tenth less than is counted."""
+"""Octets of an entry in addition to its text. Measured: entries take a tenth less than this
+count."""
 
 
 class CacheLimits(NamedTuple):
-    """Bounds of the cache: entries and octets of each of its two parts, and times in seconds."""
+    """Limits of the cache: entries and octets of each of its two parts, and times in seconds."""
 
     entries: int = 50_000
     octets: int = 24_000_000
@@ -39,16 +40,17 @@ class CacheLimits(NamedTuple):
 
 
 class Recalled(NamedTuple):
-    """A known answer; `is_doubtful`: that there is no such row is not certain any more."""
+    """A known answer; `is_doubtful`: it says that a row is missing, and is too old to be
+    certain."""
 
-    answer: AskAnswer
+    answer: RowAnswer
     is_doubtful: bool
 
 
 class _Entry:
     __slots__ = ("answer", "at", "generation", "octets")
 
-    def __init__(self, answer: AskAnswer, at: float, generation: int, octets: int) -> None:
+    def __init__(self, answer: RowAnswer, at: float, generation: int, octets: int) -> None:
         self.answer = answer
         self.at = at
         self.generation = generation
@@ -56,7 +58,7 @@ class _Entry:
 
 
 class StaleCache:
-    """The answers of one database. `now` is a monotonic time in seconds, everywhere."""
+    """The cached answers of one database. `now` is always a monotonic time in seconds."""
 
     def __init__(self, limits: CacheLimits | None = None) -> None:
         self._limits = limits or CacheLimits()
@@ -68,13 +70,13 @@ class StaleCache:
 
     @property
     def octets(self) -> int:
-        """About how much memory the entries take."""
+        """The approximate memory of the entries."""
         return self._rows.octets + self._missing.octets
 
     def note(
-        self, asks: Sequence[Ask], answers: Sequence[AskAnswer], generation: int, now: float
+        self, asks: Sequence[Ask], answers: Sequence[RowAnswer], generation: int, now: float
     ) -> None:
-        """Keep what the database has just answered."""
+        """Store the answers that the database has just given."""
         for ask, answer in zip(asks, answers, strict=True):
             if ask.table == "login":
                 continue
@@ -86,7 +88,7 @@ class StaleCache:
                 self._missing.drop(ask)
 
     def recall(self, ask: Ask, generation: int, now: float) -> Recalled | None:
-        """Return a known answer, None when there is none that may be served."""
+        """Return a known answer, or None if there is none that may be used."""
         limits = self._limits
         entry = self._rows.entries.get(ask)
         is_missing = entry is None
@@ -101,14 +103,14 @@ class StaleCache:
 
 
 class _Part:
-    """One of the two parts."""
+    """One of the two parts of the cache."""
 
     def __init__(self, limits: CacheLimits) -> None:
         self._limits = limits
         self.entries: OrderedDict[Ask, _Entry] = OrderedDict()
         self.octets = 0
 
-    def put(self, ask: Ask, answer: AskAnswer, generation: int, now: float) -> None:
+    def put(self, ask: Ask, answer: RowAnswer, generation: int, now: float) -> None:
         entries = self.entries
         entry = entries.get(ask)
         if entry is not None:
@@ -132,11 +134,11 @@ class _Part:
 
 
 def _count(values: Sequence[object]) -> int:
-    """Return about how many octets a tuple takes, with the texts and tuples that are in it."""
+    """Return the approximate octets of a tuple, including the texts and tuples in it."""
     octets = 56 + 8 * len(values)
     for value in values:
         if isinstance(value, str):
             octets += 49 + len(value) * (1 if value.isascii() else 4)
-        elif value and isinstance(value, tuple):  # the empty one exists once
+        elif value and isinstance(value, tuple):  # there is only one empty tuple
             octets += _count(value)
     return octets

@@ -1,4 +1,4 @@
-"""The source of look-ups for a database of the configuration."""
+"""Choice of the source of look-ups for the configured database."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from accounts.sources.sqlite import SqliteSource
 from accounts.store.settings import DatabaseSettings
 
 
-class Connecting(Source, Protocol):
-    """A source that is started in the event loop that asks it."""
+class StartedSource(Source, Protocol):
+    """A source that is started in the event loop that uses it."""
 
     def start(self) -> None:
-        """Begin to connect."""
+        """Start to connect."""
         ...
 
 
-def make_source(settings: DatabaseSettings) -> Connecting:
-    """Return the source for the database of the settings."""
+def make_source(settings: DatabaseSettings) -> StartedSource:
+    """Return the source for the configured database."""
     if settings.path is not None:
         return SqliteSource(settings.path)
-    # here, because its driver takes memory
+    # imported here, because its driver takes memory
     from accounts.sources.postgres import TIMEOUT, PostgresSource, connect_arguments
 
     secret = settings.password_file

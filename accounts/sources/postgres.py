@@ -1,7 +1,8 @@
-"""Answers from PostgreSQL: all questions that wait go into one query.
+"""Answers from PostgreSQL: all waiting questions go into one query.
 
-A server that is stopped, paused or killed gives `Unavailable` within the time-out, and at once from
-then on, until a connection succeeds again. No error of a server is ever taken for "not there".
+If the server is stopped, paused or killed, questions raise `Unavailable` within the time-out, and
+then immediately until a connection succeeds again. No error of a server is ever read as "not
+found".
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 
-from accounts.lookup.ask import TABLES, Ask, AskAnswer, Table, Unavailable, Unresolvable
+from accounts.lookup.ask import TABLES, Ask, RowAnswer, Table, Unavailable, Unresolvable
 from accounts.sources.postgres_rows import GENERATION, QUERIES, TooManyRowsError
 from accounts.sources.round import Round
 from accounts.sources.source import SourceAnswers, is_storable
@@ -24,20 +25,20 @@ CHANNEL = "gatepost_accounts"
 """The channel of NOTIFY; the payload is the generation."""
 
 CONNECTIONS = 2
-"""Connections of a process: while one waits for its rows, the other one asks."""
+"""Connections of a process: while one waits for its rows, another one asks."""
 
 TIMEOUT = 3.0
-"""Seconds for a question and for an attempt to connect. Postfix waits 100."""
+"""Time limit in seconds for a question and for an attempt to connect. Postfix waits 100."""
 
 BATCH = 500
-"""Most keys in one query."""
+"""Maximum number of keys in one query."""
 
 MAX_WAITING = 50_000
-"""Most questions that wait; more are `Unavailable` at once."""
+"""Maximum number of waiting questions; further ones raise `Unavailable` immediately."""
 
 LOOK = 5.0
-"""Seconds without a question after which a connection is asked for the generation, which finds
-connections that are dead and changes that nobody was told of."""
+"""Seconds without a question after which a connection reads the generation, which reveals dead
+connections and missed notifications."""
 
 PAUSES = (0.05, 0.1, 0.2, 0.5)
 """Seconds between attempts to connect; the last one is repeated."""
@@ -46,7 +47,7 @@ log = get_logger("accounts")
 
 
 def connect_arguments(url: str) -> dict[str, Any]:
-    """Return the arguments of `asyncpg.connect` for a URL as `[accounts.database]` has it.
+    """Return the arguments of `asyncpg.connect` for the URL of `[accounts.database]`.
 
     ``postgresql://user@host:port/name?host=/run/postgresql&ssl=verify-full``
     """
@@ -67,10 +68,10 @@ def connect_arguments(url: str) -> dict[str, Any]:
 
 
 class PostgresSource:
-    """A database on a PostgreSQL server. `start()` it in the event loop that asks it.
+    """A database on a PostgreSQL server. Call `start()` in the event loop that uses it.
 
-    `arguments` are those of `asyncpg.connect` that say where it is; `password` is called for each
-    connection. `changed` is called with each generation that is heard of.
+    `arguments` are the arguments of `asyncpg.connect` for its address; `password` is called for
+    each connection. `changed` is called with each generation that is announced.
     """
 
     def __init__(
@@ -97,23 +98,23 @@ class PostgresSource:
 
     @property
     def generation(self) -> int:
-        """The generation that was heard of last."""
+        """The latest generation that was announced or read."""
         return self._generation
 
     @property
     def is_away(self) -> bool:
-        """Return whether no connection succeeds."""
+        """Return whether no connection is possible."""
         return self._away is not None
 
     def start(self) -> None:
-        """Begin to connect; questions that come before that wait for it."""
+        """Start to connect; earlier questions wait for a connection."""
         loop = asyncio.get_running_loop()
         self._workers = [loop.create_task(self._work(number)) for number in range(self._count)]
 
     def ask(self, asks: Sequence[Ask]) -> asyncio.Future[SourceAnswers]:
-        """Put questions into the next query.
+        """Put questions into the next query; raises `Unavailable` and `Unresolvable`.
 
-        The answer comes within the time-out; raises `Unavailable` and `Unresolvable`.
+        The answer comes within the time-out.
         """
         loop = asyncio.get_running_loop()
         a_round = Round(asks, loop)
@@ -135,12 +136,12 @@ class PostgresSource:
         return a_round.future
 
     async def close(self) -> None:
-        """Close all connections; questions that wait are `Unavailable`, and those that come."""
+        """Close all connections; waiting and later questions raise `Unavailable`."""
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
         self._workers = []
-        self._away = "the look-ups have ended"  # no reason for a warning
+        self._away = "the look-ups have ended"  # expected, so no warning
         self._give_up(self._away)
 
     async def _work(self, number: int) -> None:
@@ -148,7 +149,7 @@ class PostgresSource:
         while True:
             try:
                 connection = await self._connect()
-            except Exception as error:  # of the server, the network, the file of the password
+            except Exception as error:  # errors of the server, the network or the password file
                 if not self._connected:
                     self._give_up(_described(error))
                 await asyncio.sleep(PAUSES[min(tries, len(PAUSES) - 1)])
@@ -181,7 +182,7 @@ class PostgresSource:
             )
 
     async def _begin(self, number: int, connection: Any) -> None:
-        """Make a new connection one that answers."""
+        """Prepare a new connection for questions."""
         async with asyncio.timeout(self._timeout):
             if number == 0:
                 await connection.add_listener(CHANNEL, self._hear)
@@ -208,7 +209,7 @@ class PostgresSource:
                 self._changed(generation)
 
     async def _serve(self, connection: Any) -> None:
-        """Answer the questions of one table that wait, or look whether the connection lives."""
+        """Answer the waiting questions of one table, or check that the connection is alive."""
         table = max(TABLES, key=lambda table: len(self._waiting[table]))
         if not self._waiting[table]:
             self._wake.clear()
@@ -223,7 +224,7 @@ class PostgresSource:
         try:
             await self._answer(connection, table, taken)
         except TimeoutError:
-            # whoever waits has waited long enough; the server is silent, not gone
+            # the questions have waited long enough; the server is silent, not gone
             self._connected.clear()
             self._give_up("the database does not answer")
             _fail(taken, Unavailable("the database does not answer"))
@@ -250,7 +251,7 @@ class PostgresSource:
         return taken
 
     def _put_back(self, table: Table, taken: dict[str, list[Round]]) -> None:
-        """Let another connection answer; each question has its own time-out."""
+        """Return questions to the queue for another connection; each has its own time-out."""
         for key, rounds in taken.items():
             open_rounds = [a_round for a_round in rounds if not a_round.future.done()]
             if open_rounds:
@@ -266,7 +267,9 @@ class PostgresSource:
                 rows = await connection.fetch(query.sql, keys)
             answers = query.read(keys, rows)
         except (asyncpg.DataError, TooManyRowsError) as error:
-            if len(keys) > 1:  # one of them does it: the others must not suffer
+            if (
+                len(keys) > 1
+            ):  # one question causes the error: ask each alone, so that the others are answered
                 for key in keys:
                     await self._answer(connection, table, {key: taken[key]})
                 return
@@ -276,12 +279,12 @@ class PostgresSource:
             raise
         for key, rounds in taken.items():
             ask = Ask(table, key)
-            answer: AskAnswer = answers[key]
+            answer: RowAnswer = answers[key]
             for a_round in rounds:
                 a_round.give(ask, answer)
 
     def _give_up(self, reason: str) -> None:
-        """Fail all questions that wait, and those to come until a connection succeeds."""
+        """Fail all waiting questions, and later ones until a connection succeeds."""
         if self._away is None:
             log.warning("database away", error=reason)
         self._away = reason

@@ -1,4 +1,4 @@
-"""The queries to PostgreSQL, each for any number of keys, and how their rows are read."""
+"""Queries to PostgreSQL, each for any number of keys, and the readers of their rows."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, NamedTuple, TypeAlias
 from accounts.lookup.ask import (
     AliasRow,
     AppPasswordRow,
-    AskAnswer,
     DomainRow,
     LoginRow,
     MailboxRow,
+    RowAnswer,
     RuleRow,
     RulesRow,
     Table,
@@ -31,18 +31,18 @@ class TooManyRowsError(Exception):
 
 
 class Query(NamedTuple):
-    """A query with the keys as its one parameter; `read` makes an answer for each key."""
+    """A query whose only parameter is the keys; `read` makes an answer for each key."""
 
     sql: str
-    read: Callable[[Sequence[str], Rows], Mapping[str, AskAnswer]]
+    read: Callable[[Sequence[str], Rows], Mapping[str, RowAnswer]]
 
 
-def _read_domains(keys: Sequence[str], rows: Rows) -> dict[str, AskAnswer]:
+def _read_domains(keys: Sequence[str], rows: Rows) -> dict[str, RowAnswer]:
     return dict.fromkeys(keys) | {row[0]: DomainRow(*row) for row in rows}
 
 
-def _read_names(keys: Sequence[str], rows: Rows) -> dict[str, AskAnswer]:
-    answers: dict[str, AskAnswer] = dict.fromkeys(keys)
+def _read_names(keys: Sequence[str], rows: Rows) -> dict[str, RowAnswer]:
+    answers: dict[str, RowAnswer] = dict.fromkeys(keys)
     for is_alias, address, enabled, second, third, keep_copy, store, number, targets in rows:
         if is_alias:
             answers[address] = AliasRow(address, enabled, number, second, tuple(targets))
@@ -53,7 +53,7 @@ def _read_names(keys: Sequence[str], rows: Rows) -> dict[str, AskAnswer]:
     return answers
 
 
-def _read_wildcards(keys: Sequence[str], rows: Rows) -> dict[str, AskAnswer]:
+def _read_wildcards(keys: Sequence[str], rows: Rows) -> dict[str, RowAnswer]:
     found: dict[str, list[AliasRow]] = {}
     for domain, address, enabled, expires, members_may_send, targets in rows:
         alias = AliasRow(address, enabled, expires, members_may_send, tuple(targets))
@@ -64,7 +64,7 @@ def _read_wildcards(keys: Sequence[str], rows: Rows) -> dict[str, AskAnswer]:
     return {key: tuple(found.get(key, ())) for key in keys}
 
 
-def _read_rights(keys: Sequence[str], rows: Rows) -> dict[str, AskAnswer]:
+def _read_rights(keys: Sequence[str], rows: Rows) -> dict[str, RowAnswer]:
     found: dict[str, list[str]] = {}
     for sender, login in rows:
         found.setdefault(sender, []).append(login)
@@ -74,16 +74,16 @@ def _read_rights(keys: Sequence[str], rows: Rows) -> dict[str, AskAnswer]:
     return {key: tuple(found.get(key, ())) for key in keys}
 
 
-def _read_logins(keys: Sequence[str], rows: Rows) -> dict[str, AskAnswer]:
-    answers: dict[str, AskAnswer] = dict.fromkeys(keys)
+def _read_logins(keys: Sequence[str], rows: Rows) -> dict[str, RowAnswer]:
+    answers: dict[str, RowAnswer] = dict.fromkeys(keys)
     for *columns, app_passwords in rows:
         passwords = tuple(AppPasswordRow(*one) for one in json.loads(app_passwords or "[]"))
         answers[columns[1]] = LoginRow._make((*columns, passwords))
     return answers
 
 
-def _read_rules(keys: Sequence[str], rows: Rows) -> dict[str, AskAnswer]:
-    answers: dict[str, AskAnswer] = dict.fromkeys(keys)
+def _read_rules(keys: Sequence[str], rows: Rows) -> dict[str, RowAnswer]:
+    answers: dict[str, RowAnswer] = dict.fromkeys(keys)
     for address, rules in rows:
         read = tuple(RuleRow(*one) for one in json.loads(rules or "[]"))
         answers[address] = RulesRow(address, read)

@@ -1,11 +1,11 @@
-"""Questions that were asked together, and wait for their answers one by one."""
+"""Questions that were asked together and are answered one by one."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 
-from accounts.lookup.ask import Ask, AskAnswer, Unavailable, Unresolvable
+from accounts.lookup.ask import Ask, RowAnswer, Unavailable, Unresolvable
 from accounts.sources.source import SourceAnswers
 
 
@@ -16,7 +16,7 @@ class Round:
 
     def __init__(self, asks: Sequence[Ask], loop: asyncio.AbstractEventLoop) -> None:
         self._asks = tuple(asks)
-        self._answers: dict[Ask, AskAnswer] = {}
+        self._answers: dict[Ask, RowAnswer] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.missing = set(asks)
         self.future: asyncio.Future[SourceAnswers] = loop.create_future()
@@ -24,13 +24,13 @@ class Round:
             self.future.set_result(())
 
     def expire_after(self, seconds: float) -> None:
-        """Fail after that time, unless all answers are there by then."""
+        """Fail after that time, unless all answers have arrived by then."""
         loop = self.future.get_loop()
         self._timer = loop.call_later(
             seconds, self.fail, Unavailable("the database does not answer in time")
         )
 
-    def give(self, ask: Ask, answer: AskAnswer) -> None:
+    def give(self, ask: Ask, answer: RowAnswer) -> None:
         """Take the answer to one of the questions."""
         self._answers[ask] = answer
         self.missing.discard(ask)
@@ -39,12 +39,12 @@ class Round:
             self.future.set_result(tuple(self._answers[ask] for ask in self._asks))
 
     def fail(self, error: Unavailable | Unresolvable) -> None:
-        """Let the whole round fail; does nothing when it is over."""
+        """Fail the whole round, unless it is over."""
         if self.future.done():
             return
         self._stop_timer()
         self.future.set_exception(error)
-        self.future.exception()  # whoever has stopped waiting does not want to hear of it
+        self.future.exception()  # nobody is waiting any more
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -1,7 +1,7 @@
 """Answers from a file of SQLite, read in the thread of the event loop.
 
 A question takes a few microseconds, less than handing it to a thread. Readers and writers do not
-wait for one another (WAL); committed writes of all processes are seen by the next question.
+wait for one another (WAL). The next question sees committed writes of all processes.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from accounts.lookup.ask import (
     AliasRow,
     AppPasswordRow,
     Ask,
-    AskAnswer,
     DomainRow,
     LoginRow,
     MailboxRow,
+    RowAnswer,
     RuleRow,
     RulesRow,
     Table,
@@ -32,19 +32,19 @@ from accounts.lookup.ask import (
 from accounts.sources.source import MAX_ROWS, is_storable
 
 WAIT = 0.05
-"""Seconds that a question waits for a lock. Readers of a WAL meet one only while another process
-opens or closes the database; everything else in this process waits as well."""
+"""Seconds that a question waits for a lock. Readers of a WAL meet a lock only while another process
+opens or closes the database. Everything else in this process waits as well."""
 
 RETRY = 0.2
-"""Seconds after an error in which the file is not tried again: a lock that lasts must not stop the
-event loop for every question."""
+"""Seconds after an error before the file is tried again: a long lock must not stop the event loop
+for every question."""
 
 LOOK = 0.5
-"""Seconds between two looks whether the path still has the file that is open, which a restored
-backup replaces, and at the generation."""
+"""Seconds between two checks of the generation, and of the path: a restored backup replaces the
+file."""
 
 KEPT_DOMAINS = 20_000
-"""Domains whose rows are kept until somebody writes to the file: each look-up asks for one."""
+"""Domains whose rows are kept until somebody writes to the file: each look-up needs one."""
 
 # changes with each commit of another connection; costs a third of a query
 _VERSION = "PRAGMA data_version"
@@ -96,7 +96,7 @@ _GENERATION = "SELECT generation FROM state"
 
 
 class SqliteSource:
-    """The file `path`, which is opened when it is first asked, and again after an error."""
+    """The file `path`, which is opened for the first question, and again after an error."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._path = path
@@ -110,7 +110,7 @@ class SqliteSource:
         self._away = ""
         self._generation = 0
         self._is_closed = False
-        self._readers: dict[Table, Callable[[sqlite3.Connection, str], AskAnswer]] = {
+        self._readers: dict[Table, Callable[[sqlite3.Connection, str], RowAnswer]] = {
             "domain": self._read_domain,
             "name": _read_name,
             "wildcards": _read_wildcards,
@@ -121,14 +121,14 @@ class SqliteSource:
 
     @property
     def generation(self) -> int:
-        """The generation that was seen last."""
+        """The latest generation that was seen."""
         return self._generation
 
     def start(self) -> None:
         """Do nothing: the file is opened by the first question."""
 
-    def ask(self, asks: Sequence[Ask]) -> tuple[AskAnswer, ...]:
-        """Answer questions at once; raises `Unavailable` and `Unresolvable`."""
+    def ask(self, asks: Sequence[Ask]) -> tuple[RowAnswer, ...]:
+        """Answer questions immediately; raises `Unavailable` and `Unresolvable`."""
         readers = self._readers
         try:
             connection = self._connection
@@ -156,7 +156,7 @@ class SqliteSource:
         self._drop()
 
     def _look(self) -> sqlite3.Connection:
-        """Return a connection to the file that the path has now."""
+        """Return a connection to the file that is at the path now."""
         if self._is_closed:
             raise Unavailable(f"{self._path} is closed")
         if self._clock() < self._retry_at:
@@ -195,7 +195,7 @@ class SqliteSource:
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        # not "mode=ro": a reader of a WAL has to be able to make its index
+        # not "mode=ro": a reader of a WAL may have to create its index
         f"file:{quote(str(path))}?mode=rw",
         uri=True,
         timeout=WAIT,
@@ -211,7 +211,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _nothing(table: Table) -> AskAnswer:
+def _nothing(table: Table) -> RowAnswer:
     return () if table in ("wildcards", "rights") else None
 
 

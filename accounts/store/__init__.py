@@ -1,1 +1,1 @@
-"""The datastore: its tables, its transactions and its migrations."""
+"""Datastore: its tables, transactions and migrations."""

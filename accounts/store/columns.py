@@ -1,8 +1,8 @@
 """Column types that mean the same in SQLite and in PostgreSQL.
 
-Tables of SQLite are STRICT, so that a value of another type is refused there, too. Text compares
-and sorts by its octets in both (SQLite: BINARY; PostgreSQL: "C"), so that an index serves a search
-for a prefix, and pages of a list follow one another in one order everywhere.
+Tables of SQLite are STRICT, so that it also refuses values of another type. Both compare and sort
+text by its octets (SQLite: BINARY; PostgreSQL: "C"), so that an index serves a search for a prefix,
+and the pages of a list have the same order everywhere.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ScoreColumn: TypeEngine[Any] = Double().with_variant(REAL(), "sqlite")
 
 
 class FlagColumn(TypeDecorator[bool]):
-    """A boolean; 0 and 1 in SQLite, whose strict tables know no other."""
+    """A boolean; 0 and 1 in SQLite, whose strict tables have no boolean type."""
 
     impl = Boolean
     cache_ok = True

@@ -1,4 +1,4 @@
-"""The datastore of this process: reads, writes, and the wait for a change."""
+"""Datastore of this process: reads, writes, and the wait for a change."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ from gatepost.logs import get_logger
 T = TypeVar("T")
 
 PAUSE = 1.0
-"""Seconds after which a database that is away is listened to again."""
+"""Seconds before the watch tries a database that is away again."""
 
 log = get_logger("accounts")
 
 
 class Backend(Protocol):
-    """One kind of database. Its methods raise `DatastoreError` alone, and what `work` raises."""
+    """Interface of one kind of database. Its methods raise only `DatastoreError` and what `work`
+    raises."""
 
     def start(self, work: Callable[[Connection], T]) -> T:
-        """Read, before there is an event loop or in spite of it."""
+        """Read without an event loop, or beside a running one."""
         ...
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -40,23 +41,23 @@ class Backend(Protocol):
         ...
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Let `work` write in one transaction, which is undone by what it raises."""
+        """Let `work` write in one transaction, which is rolled back if it raises."""
         ...
 
     async def watch(self, generation: Generation) -> None:
-        """Keep `generation` up to date, for ever; raises `DatastoreUnavailable`."""
+        """Keep `generation` up to date forever; raises `DatastoreUnavailable`."""
         ...
 
     async def close(self) -> None:
-        """Finish what is under way and let go."""
+        """Finish the work in progress and close the database."""
         ...
 
 
 class Database:
-    """The datastore. Use it in one event loop, and `close()` it there.
+    """Datastore. Use it in one event loop, and `close()` it there.
 
-    `work` is a function of SQLAlchemy's Connection, or of a `Write`; it is called in a thread or on
-    the event loop, and perhaps more than once: its result and the rows are all that it leaves.
+    `work` takes SQLAlchemy's Connection, or a `Write`. It is called in a thread or in the event
+    loop, perhaps more than once, so it must have no other effects than its result and the rows.
     """
 
     def __init__(self, backend: Backend, clock: Callable[[], float] = time.time) -> None:
@@ -70,14 +71,14 @@ class Database:
     def open(cls, settings: DatabaseSettings, clock: Callable[[], float] = time.time) -> Self:
         """Open the datastore.
 
-        Raises `StartError` when there is none, or when it is not of the revision that this code
-        has. A PostgreSQL server that does not answer is no reason not to start: reads and writes
-        raise `DatastoreUnavailable` until it does, and its revision is checked then.
+        Raises `StartError` if there is none, or if its revision is not that of this code. A
+        PostgreSQL server need not answer yet: reads and writes raise `DatastoreUnavailable` until
+        it does, and its revision is checked then.
         """
         if settings.path is not None:
             database = cls(SqliteBackend(settings.path, settings.timeout), clock)
         else:
-            # here, so that nobody needs a driver for a database that they do not use
+            # imported here, so that only the driver of the configured database is needed
             from accounts.store.postgres import PostgresBackend
 
             database = cls(PostgresBackend(settings), clock)
@@ -92,7 +93,7 @@ class Database:
 
     @property
     def generation(self) -> int:
-        """The generation that this process has seen last."""
+        """The latest generation that this process has seen."""
         return self._generation.current
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -106,7 +107,7 @@ class Database:
     async def write(self, actor: Actor, work: Callable[[Write], T]) -> T:
         """Let `work` write in one transaction, with its entries in the audit log.
 
-        When this returns, all of it is kept; when it raises, nothing is. Each transaction that
+        If this returns, everything is written; if it raises, nothing is. Each transaction that
         changes something raises the generation by one. A refusal is entered in the audit log.
         Raises `DatastoreError`, and what `work` raises.
         """
@@ -117,7 +118,7 @@ class Database:
                 lambda connection: perform(connection, actor, now, work)
             )
         except RefusalError as error:
-            refused = error  # Python takes the name away at the end of this block
+            refused = error  # Python deletes the name at the end of this block
             with contextlib.suppress(DatastoreError):
                 await self._backend.write(
                     lambda connection: note_refusal(connection, actor, now, refused)
@@ -128,7 +129,7 @@ class Database:
         return result
 
     async def rehearse(self, actor: Actor, work: Callable[[Write], T]) -> T:
-        """Return what `write` would return, and undo it. Raises as `write`."""
+        """Return what `write` would return, and undo it. Raises the same errors as `write`."""
         await self._check_once()
         now = int(self._clock())
 
@@ -141,9 +142,9 @@ class Database:
             return cast(T, end.result)
 
     async def record(self, work: Callable[[Connection], T]) -> T:
-        """Let `work` write that something was used, as the time of a login.
+        """Let `work` record a use, such as the time of a login.
 
-        It is no change of the data: it is not audited, and the generation stays. Raises
+        This is not a change of the data: it is not audited, and the generation stays. Raises
         `DatastoreUnavailable`.
         """
         await self._check_once()
@@ -152,15 +153,15 @@ class Database:
     async def wait_for_change(self, after: int, timeout: float) -> int:
         """Return the generation as soon as it is not `after`, or after `timeout` seconds.
 
-        Writes of other processes count, too: those to PostgreSQL are seen at once, those to a file
-        within a quarter of a second. While the database is away nothing changes.
+        Writes of other processes count, too: those to PostgreSQL are seen immediately, those to a
+        file within a quarter of a second. While the database is away, no change is seen.
         """
         if self._watch is None:
             self._watch = asyncio.create_task(self._keep_watching())
         return await self._generation.wait(after, timeout)
 
     async def close(self) -> None:
-        """Finish what is under way and let go of the database."""
+        """Finish the work in progress and close the database."""
         if self._watch is not None:
             self._watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -180,7 +181,7 @@ class Database:
         await self.close()
 
     async def _check_once(self) -> None:
-        """Check the revision of a database that did not answer when it was opened."""
+        """Check the revision of a database that did not answer when it was opened, once."""
         if self._is_checked:
             return
         try:
@@ -199,13 +200,13 @@ class Database:
                 if not is_away:
                     log.warning("changes not watched", error=str(error))
                 is_away = True
-            except Exception:  # nobody would be told of a change any more
-                log.exception("a mistake in the watch for changes")
+            except Exception:  # otherwise changes would go unnoticed
+                log.exception("internal error in the watch for changes")
             await asyncio.sleep(PAUSE)
 
 
-class _Undone(Exception):  # noqa: N818  # no error: the end of a rehearsal
-    """Undoes the transaction that it leaves."""
+class _Undone(Exception):  # noqa: N818 # not an error but the end of a rehearsal
+    """Exception that rolls back the transaction of a rehearsal."""
 
     def __init__(self, result: object) -> None:
         self.result = result

@@ -19,7 +19,7 @@ from gatepost.errors import StartError
 
 
 def dump(settings: DatabaseSettings, file: Path) -> None:
-    """Write the data to `file` and check what was written.
+    """Write the data to `file` and check the result.
 
     `file` is replaced at the end, or not at all. Raises `StartError`.
     """
@@ -42,7 +42,7 @@ def dump(settings: DatabaseSettings, file: Path) -> None:
 
 
 def restore_dump(settings: DatabaseSettings, file: Path) -> str:
-    """Replace the data by those of `file`, in one transaction; returns their revision.
+    """Replace the data with those of `file`, in one transaction; return their revision.
 
     Raises `StartError`, and then nothing is changed.
     """
@@ -59,7 +59,7 @@ def check(file: Path) -> str:
     listed = _run((program, "--list", str(file)))
     missing = [name for name in metadata.tables if f" TABLE DATA public {name} " not in listed]
     if missing:
-        raise StartError(f"{file} is no backup of a datastore: it has no table {missing[0]}")
+        raise StartError(f"{file} is not a backup of a datastore: it has no table {missing[0]}")
     _run((program, f"--file={os.devnull}", str(file)))
     text = _run((program, "--data-only", f"--table={VERSION_TABLE}", "--file=-", str(file)))
     lines = iter(text.splitlines())
@@ -68,7 +68,7 @@ def check(file: Path) -> str:
             revision = next(lines, "")
             insist_on_known(file, revision)
             return revision
-    raise StartError(f"{file} is no backup of a datastore: it has no revision")
+    raise StartError(f"{file} is not a backup of a datastore: it has no revision")
 
 
 def _find(program: str) -> str:

@@ -1,19 +1,20 @@
-"""The errors of the datastore. Each message is one sentence for the person who asked.
+"""Errors of the datastore. Each message is one sentence for the person who asked.
 
-Their names say what is the case, as a reader of the API has it.
+Their names describe the state that the API reports.
 """
 
 from __future__ import annotations
 
 
 class DatastoreError(Exception):
-    """The family; any other exception that leaves the datastore is a mistake of ours."""
+    """Base of the errors of the datastore; any other exception that leaves it is a bug."""
 
 
 class RefusalError(DatastoreError):
-    """The datastore does not do it, and nothing was written.
+    """The datastore refuses the operation; nothing was written.
 
-    `action` and `subject` say what was tried, for the audit log; they are set on the way out.
+    `action` and `subject` name the attempt for the audit log; they are set when the error leaves
+    the transaction.
     """
 
     action = ""
@@ -25,7 +26,7 @@ class NoSuchObject(RefusalError):  # noqa: N818
 
 
 class Invalid(RefusalError):  # noqa: N818
-    """A value is not allowed: `field` names it, `text` says in a sentence what is."""
+    """A value is not allowed. `field` names it, `text` is a sentence that says what is allowed."""
 
     def __init__(self, field: str, text: str) -> None:
         super().__init__(f"{field}: {text}" if field else text)
@@ -34,15 +35,15 @@ class Invalid(RefusalError):  # noqa: N818
 
 
 class AlreadyThere(RefusalError):  # noqa: N818
-    """There is such an object, or another that has its name."""
+    """The object exists, or another one has its name."""
 
 
 class Conflict(RefusalError):  # noqa: N818
-    """The object was changed since the version that the change is made from."""
+    """The object has changed since the version that the caller saw."""
 
 
 class DatastoreUnavailable(DatastoreError):  # noqa: N818
-    """The database does not answer, or cannot write now: try again later.
+    """The database does not answer, or cannot write now; try again later.
 
-    Never a reason to say that something is unknown.
+    This never means that an object does not exist.
     """

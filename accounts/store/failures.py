@@ -1,4 +1,4 @@
-"""The errors of databases and their drivers, as errors of the datastore."""
+"""Translation of the errors of databases and drivers to errors of the datastore."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from accounts.store.errors import AlreadyThere, DatastoreError, DatastoreUnavail
 from accounts.store.file import explain
 
 _AGAIN = frozenset({"40001", "40P01"})
-"""SQLSTATE of a transaction that may be tried again: serialization_failure, deadlock_detected."""
+"""SQLSTATEs of transactions that may be tried again: serialization_failure, deadlock_detected."""
 
 
 def may_try_again(error: Exception) -> bool:
-    """Return whether a transaction failed only because of others at the same time."""
+    """Return whether a transaction failed only because of concurrent ones."""
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _AGAIN
 
 
 def translate(error: Exception, where: str) -> DatastoreError:
-    """Return the error of the datastore for one of SQLAlchemy, a driver or the system.
+    """Return the error of the datastore for an error of SQLAlchemy, a driver or the system.
 
-    `where` names the database. The checks before a write leave nothing for a constraint to refuse;
-    should one do so, it is the caller's value that is refused. All else is `DatastoreUnavailable`:
-    a database that cannot be asked has not said "unknown".
+    `where` names the database. Values are checked before a write; if a constraint still refuses
+    one, the caller's value is invalid. Everything else is `DatastoreUnavailable`: a failing
+    database has not said "unknown".
     """
     original = getattr(error, "orig", None) or error
     if isinstance(error, IntegrityError):
         if "unique" in str(original).lower():
-            return AlreadyThere("There is such an object already.")
+            return AlreadyThere("The object exists already.")
         return Invalid("", f"The database refuses it: {explain(original)}.")
     if isinstance(error, DataError):
         return Invalid("", f"The database refuses a value: {explain(original)}.")

@@ -1,4 +1,4 @@
-"""The file of a datastore in SQLite, without SQLAlchemy, which takes memory."""
+"""File of a datastore in SQLite, without SQLAlchemy, which takes memory."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from gatepost.store_file import check_store_file, is_writable
 
 _ADVICE = {
     sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_BUSY: "another process has been writing for too long",
+    sqlite3.SQLITE_BUSY: "another process holds the write lock for too long",
     sqlite3.SQLITE_READONLY: "the file cannot be written to",
     sqlite3.SQLITE_CANTOPEN: "the file cannot be opened",
     sqlite3.SQLITE_CORRUPT: "the file is damaged: restore a backup",
-    sqlite3.SQLITE_NOTADB: "the file is no database: restore a backup",
+    sqlite3.SQLITE_NOTADB: "the file is not a database: restore a backup",
 }
 
 
 class OpenedFile:
-    """The file that `path` led to at the start; raises `StartError` where it cannot be used."""
+    """The file that `path` named at the start; raises `StartError` if it cannot be used."""
 
     def __init__(self, path: Path) -> None:
         check_file(path)
@@ -31,10 +31,10 @@ class OpenedFile:
         self._inode = path.stat().st_ino
 
     def insist(self) -> None:
-        """Raise `DatastoreUnavailable` when the path leads to another file by now, or to none.
+        """Raise `DatastoreUnavailable` if the path now names another file, or none.
 
-        What was written to the file that is open would be lost. To open the other one is no way
-        out: SQLite knows a WAL by its name alone, and would take that of the old file for its own.
+        Writes to the open file would be lost. Opening the other one is not safe: SQLite finds a WAL
+        only by its name, and would apply the WAL of the old file to the new one.
         """
         try:
             inode = self.path.stat().st_ino
@@ -42,13 +42,13 @@ class OpenedFile:
             raise DatastoreUnavailable(f"{self.path}: {error.strerror}") from None
         if inode != self._inode:
             raise DatastoreUnavailable(
-                f"{self.path}: another file was put in its place: stop the service, remove the "
-                "files with -wal and -shm, and start it again"
+                f"{self.path}: it was replaced by another file: stop the service, remove its -wal "
+                "and -shm files, and start the service again"
             )
 
 
 def connect(path: Path, timeout: float, *, foreign_keys: bool = True) -> sqlite3.Connection:
-    """Open the file, which is never made; one thread at a time may use the connection.
+    """Open the file, which is never created; one thread at a time may use the connection.
 
     `timeout`: seconds to wait while another process writes.
     """
@@ -56,13 +56,13 @@ def connect(path: Path, timeout: float, *, foreign_keys: bool = True) -> sqlite3
         f"file:{quote(str(path))}?mode=rw",
         uri=True,
         timeout=timeout,
-        isolation_level=None,  # we say BEGIN ourselves
+        isolation_level=None,  # transactions begin explicitly
         check_same_thread=False,
     )
     try:
         for pragma in (
             "journal_mode = WAL",
-            "synchronous = FULL",  # an answer "done" holds after a power cut
+            "synchronous = FULL",  # a committed write survives a power cut
             f"foreign_keys = {'ON' if foreign_keys else 'OFF'}",
             "trusted_schema = OFF",
         ):
@@ -74,24 +74,24 @@ def connect(path: Path, timeout: float, *, foreign_keys: bool = True) -> sqlite3
 
 
 def advice(error: BaseException) -> str | None:
-    """Return what an error of SQLite means to an administrator, None when nobody knows."""
+    """Return the meaning of an error of SQLite for an administrator; None if it is not known."""
     code = getattr(error, "sqlite_errorcode", None)
     return _ADVICE.get(code & 0xFF) if isinstance(code, int) else None
 
 
 def explain(error: BaseException) -> str:
-    """Return what an error means, or the first line of its message: the next may have values."""
+    """Return the meaning of an error, or the first line of its message; others may have values."""
     return advice(error) or (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def check_file(path: Path) -> None:
-    """Raise `StartError` unless the file is there, and this user alone can read and write it."""
+    """Raise `StartError` unless the file exists, is writable, and is closed to other users."""
     try:
         check_store_file(path)
         status = path.stat()
     except FileNotFoundError:
         raise StartError(
-            f"there is no datastore {path}: `gatepost accounts migrate` makes one"
+            f"there is no datastore {path}: `gatepost accounts migrate` creates it"
         ) from None
     except OSError as error:
         raise StartError(f"cannot open the datastore {path}: {error.strerror}") from None

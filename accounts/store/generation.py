@@ -1,4 +1,4 @@
-"""The generation of the data, as this process has seen it last, and those who wait for the next."""
+"""Generation of the data that this process has seen last, and the tasks that wait for the next."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from accounts.store import schema
 
 
 def read_generation(connection: Connection) -> int:
-    """Return the generation that the database has."""
+    """Return the generation in the database."""
     return int(connection.execute(select(schema.state.c.generation)).scalar_one())
 
 
 class Generation:
-    """A number that grows with each change; after a restored backup it may be lower, too."""
+    """A number that grows with each change; a restored backup may lower it."""
 
     def __init__(self, current: int) -> None:
         self.current = current
@@ -25,16 +25,16 @@ class Generation:
         self._told = 0
 
     def tell(self, generation: int) -> None:
-        """Note a generation that was written, here or by another process."""
+        """Set the generation after a write by this or another process."""
         self._told += 1
         if generation > self.current:
             self._set(generation)
 
     @asynccontextmanager
     async def being_read(self) -> AsyncIterator[Callable[[int], None]]:
-        """Yield a function that notes what was read from the database meanwhile.
+        """Yield a function that sets the generation to one read from the database.
 
-        It counts unless a write was told of meanwhile: then it may be older than that.
+        It has no effect if a write was reported meanwhile, because the value may be older.
         """
         told = self._told
 
@@ -45,7 +45,7 @@ class Generation:
         yield seen
 
     async def wait(self, after: int, timeout: float) -> int:
-        """Wait until it is not `after`, for `timeout` seconds at most; returns what it is then."""
+        """Wait until it is not `after`, at most `timeout` seconds; return its value."""
         try:
             async with asyncio.timeout(timeout):
                 while self.current == after:

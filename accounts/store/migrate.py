@@ -1,7 +1,7 @@
-"""Migrations of the datastore: up to the revision of the code, and down again.
+"""Migrations of the datastore, up to the revision of the code or down to an earlier one.
 
-A migration is one transaction: it is there whole, or not at all. Of several processes that begin
-one at once, the first does it.
+A migration is one transaction: it is done completely or not at all. If several processes start one
+at the same time, the first does it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from gatepost.store_file import make_store_file
 T = TypeVar("T")
 
 FILE_MODE = 0o600
-"""Of a new file: it has the hashes of passwords."""
+"""Mode of a new file, which has the hashes of passwords."""
 NOTHING = "base"
 """Alembic's name for the revision before the first: no tables at all."""
 _LOCK = 0x6761_7465_706F_7374
@@ -33,17 +33,17 @@ _LOCK = 0x6761_7465_706F_7374
 
 
 def upgrade(settings: DatabaseSettings) -> tuple[str | None, str]:
-    """Bring the data to the revision of the code; makes the tables where there are none.
+    """Bring the data to the revision of the code; create the tables if there are none.
 
-    Returns the revision before and after. The file of SQLite is made, for this user alone; made by
-    root, it belongs to the owner of its folder. Raises `StartError`.
+    Returns the revision before and after. A new file of SQLite is closed to other users; if root
+    creates it, it belongs to the owner of its folder. Raises `StartError`.
     """
     if settings.path is not None:
         try:
             make_store_file(settings.path, FILE_MODE)
         except OSError as error:
             raise StartError(
-                f"cannot make the datastore {settings.path}: {error.strerror}"
+                f"cannot create the datastore {settings.path}: {error.strerror}"
             ) from None
 
     def work(connection: Connection) -> tuple[str | None, str]:
@@ -56,10 +56,10 @@ def upgrade(settings: DatabaseSettings) -> tuple[str | None, str]:
 
 
 def downgrade(settings: DatabaseSettings, revision: str) -> tuple[str | None, str]:
-    """Bring the data to an earlier revision, as the code of that time needs it.
+    """Bring the data to an earlier revision, for an earlier version of the code.
 
-    What has no place there is lost; `NOTHING` removes all. Returns the revision before and after.
-    Raises `StartError`.
+    Data that the revision has no place for are lost; `NOTHING` removes all. Returns the revision
+    before and after. Raises `StartError`.
     """
     if revision not in (*REVISIONS, NOTHING):
         raise StartError(
@@ -76,7 +76,7 @@ def downgrade(settings: DatabaseSettings, revision: str) -> tuple[str | None, st
 
 
 def current(settings: DatabaseSettings) -> str | None:
-    """Return the revision of the data, None where there are none; raises `StartError`."""
+    """Return the revision of the data, None if there are none; raises `StartError`."""
     return _run(settings, read_revision)
 
 
@@ -137,7 +137,7 @@ def _run_in_file(path: Path, timeout: float, work: Callable[[Connection], T]) ->
 
 
 def _run_on_server(settings: DatabaseSettings, work: Callable[[Connection], T]) -> T:
-    from accounts.store.postgres import alone  # its driver is for those who use it
+    from accounts.store.postgres import alone  # only this database needs the driver
 
     def locked(connection: Connection) -> T:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})

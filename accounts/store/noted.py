@@ -1,13 +1,13 @@
-"""Text from outside, as the datastore keeps it."""
+"""Text from outside, in the form that the datastore keeps."""
 
 from __future__ import annotations
 
 from gatepost.printable import escape
 
 MAX_NOTED = 400
-"""Characters that an entry keeps of a text from outside: more than an address has."""
+"""Characters of a text from outside that an entry keeps; an address is shorter."""
 
 
 def clean(text: str) -> str:
-    """Return a text from outside as both databases and a terminal can take it."""
+    """Return a text from outside in a form that is safe for both databases and a terminal."""
     return escape(text[:MAX_NOTED])

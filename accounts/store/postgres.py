@@ -1,4 +1,4 @@
-"""The datastore in PostgreSQL, for several processes that act as one."""
+"""Datastore in PostgreSQL, for several processes that act as one."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from accounts.store.settings import DatabaseSettings
 T = TypeVar("T")
 
 TRIES = 5
-"""Times that a transaction is tried when others at the same time make it fail."""
+"""Attempts at a transaction that fails because of concurrent ones."""
 LOOK = 15.0
-"""Seconds between two looks whether the connection that is told of changes still lives."""
+"""Seconds between two checks that the connection for notifications is alive."""
 _SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
-# it says of a connection that is given up that it cannot be closed; we say why it was given up
+# it logs that an abandoned connection cannot be closed; our own log gives the reason
 logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 
 _ERRORS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError)
-"""All that an attempt to reach a server can raise; ValueError: of the file of the password."""
+"""All that an attempt to reach a server can raise; ValueError comes from the password file."""
 
 
 class PostgresBackend:
@@ -45,7 +45,7 @@ class PostgresBackend:
         self._engine = make_engine(settings)
 
     def start(self, work: Callable[[Connection], T]) -> T:
-        """Read, before there is an event loop or in spite of it; raises `DatastoreUnavailable`."""
+        """Read without an event loop, or beside a running one; raises `DatastoreUnavailable`."""
         return alone(self._settings, work)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -60,7 +60,7 @@ class PostgresBackend:
                 return await connection.run_sync(from_one_state)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Let `work` write in one transaction; it may be called anew, and nothing of it is kept."""
+        """Let `work` write in one transaction; a repeated call starts from an empty transaction."""
         with translated(self._where):
             for left in reversed(range(TRIES)):
                 try:
@@ -72,11 +72,11 @@ class PostgresBackend:
         raise AssertionError("unreachable")
 
     async def watch(self, generation: Generation) -> None:
-        """Listen for the writes of all processes, for ever; raises `DatastoreUnavailable`."""
+        """Listen for the writes of all processes forever; raises `DatastoreUnavailable`."""
         with translated(self._where):
             async with self._listening() as connection:
                 raw = (await connection.get_raw_connection()).driver_connection
-                assert raw is not None  # noqa: S101  # it was opened a moment ago
+                assert raw is not None  # noqa: S101 # it was just opened
                 ended = asyncio.Event()
                 raw.add_termination_listener(lambda _: ended.set())
                 await raw.add_listener(schema.CHANNEL, lambda *told: _tell(generation, told[-1]))
@@ -95,7 +95,7 @@ class PostgresBackend:
 
     @contextlib.asynccontextmanager
     async def _listening(self) -> AsyncIterator[AsyncConnection]:
-        """Yield a connection beside the pool."""
+        """Yield a connection outside the pool."""
         engine = make_engine(self._settings, pooled=False)
         try:
             async with engine.connect() as connection:
@@ -110,7 +110,7 @@ def _tell(generation: Generation, payload: object) -> None:
 
 
 def make_engine(settings: DatabaseSettings, *, pooled: bool = True) -> AsyncEngine:
-    """Return an engine; it connects when it is used."""
+    """Return an engine, which connects when it is used."""
     milliseconds = str(round(settings.timeout * 1000))
     options: dict[str, Any] = {
         "connect_args": {
@@ -120,7 +120,7 @@ def make_engine(settings: DatabaseSettings, *, pooled: bool = True) -> AsyncEngi
                 "application_name": "gatepost accounts",
                 "statement_timeout": milliseconds,
                 "lock_timeout": milliseconds,
-                # a process that hangs in a transaction keeps all others from writing
+                # a process that hangs in a transaction would block the writes of all others
                 "idle_in_transaction_session_timeout": milliseconds,
             },
         }
@@ -145,10 +145,10 @@ def make_engine(settings: DatabaseSettings, *, pooled: bool = True) -> AsyncEngi
 
 
 def alone(settings: DatabaseSettings, work: Callable[[Connection], T]) -> T:
-    """Do `work` in a transaction on a connection and an event loop of its own.
+    """Run `work` in a transaction with its own connection and event loop.
 
-    It runs in another thread, so that an event loop that runs in this one is no obstacle; this
-    thread waits. Raises `DatastoreUnavailable`.
+    It runs in another thread, because this one may have a running event loop; this thread waits.
+    Raises `DatastoreUnavailable`.
     """
 
     async def run() -> T:
@@ -170,7 +170,7 @@ def where(settings: DatabaseSettings) -> str:
 
 @contextlib.contextmanager
 def translated(where: str) -> Iterator[None]:
-    """Raise errors of the database as those of the datastore."""
+    """Translate errors of the database to those of the datastore."""
     try:
         yield
     except (*_ERRORS, TimeoutError) as error:

@@ -1,4 +1,4 @@
-"""Backups of a datastore in SQLite, by its online backup: one file, of one moment."""
+"""Backups of a datastore in SQLite, by its online backup, as one consistent file."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from gatepost.errors import StartError
 from gatepost.store_file import make_store_file
 
 AsOwner: TypeAlias = Callable[[], AbstractContextManager[None]]
-"""Becomes the owner of the datastore for a while: root must not open a file there by its name."""
+"""Context in which root acts as the owner of the datastore: root must not open a file there by its
+name."""
 
 ENDING = ".new"
-"""Of the file while it is written."""
+"""Mode of the file while it is written."""
 
 
 def copy_out(settings: DatabaseSettings, file: Path, as_owner: AsOwner) -> int:
-    """Write the data to `file`, check what was written and return how many mailboxes it has.
+    """Write the data to `file`, check the result and return its number of mailboxes.
 
     `file` is replaced at the end, or not at all. Raises `StartError`.
     """
@@ -40,7 +41,7 @@ def copy_out(settings: DatabaseSettings, file: Path, as_owner: AsOwner) -> int:
             _make(new)
             with closing(_open(new, "rw", settings.timeout)) as target:
                 source.backup(target, pages=1024)
-                # so that it needs no other file beside it
+                # so that it needs no second file
                 target.execute("PRAGMA journal_mode = DELETE")
         finally:
             with as_owner():
@@ -58,9 +59,9 @@ def copy_out(settings: DatabaseSettings, file: Path, as_owner: AsOwner) -> int:
 
 
 def copy_in(settings: DatabaseSettings, file: Path, as_owner: AsOwner) -> str:
-    """Replace the data by those of `file`, in one transaction; returns their revision.
+    """Replace the data with those of `file`, in one transaction; return their revision.
 
-    Raises `StartError` when the file is damaged or of a later version; nothing is changed then.
+    Raises `StartError` if the file is damaged or of a later version; nothing is changed then.
     """
     path = _path(settings)
     revision, _mailboxes = check(file)
@@ -90,7 +91,7 @@ def check(file: Path) -> tuple[str, int]:
             except sqlite3.OperationalError:
                 found = None
     except sqlite3.Error as error:
-        raise StartError(f"{file} is no backup of a datastore: {error}") from None
+        raise StartError(f"{file} is not a backup of a datastore: {error}") from None
     if found is None:
         raise StartError(f"{file} is no backup of a datastore")
     insist_on_known(file, str(found[0]))
@@ -98,7 +99,7 @@ def check(file: Path) -> tuple[str, int]:
 
 
 def insist_on_known(file: Path, revision: str) -> None:
-    """Raise `StartError` when a backup is of a later version."""
+    """Raise `StartError` if a backup is of a later version."""
     if revision not in REVISIONS:
         raise StartError(
             f"{file} was written by a later version of Gatepost (revision {revision[:40]!r}): only "
@@ -117,7 +118,7 @@ def _insist_on_whole(db: sqlite3.Connection, file: Path) -> None:
 def _path(settings: DatabaseSettings) -> Path:
     path = settings.path
     if path is None:
-        raise ValueError("not a file of SQLite")
+        raise ValueError("not an SQLite file")
     return path
 
 

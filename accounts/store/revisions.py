@@ -1,4 +1,4 @@
-"""The revisions of the tables that this code knows, without Alembic, which only migrations need."""
+"""Revisions of the tables that this code knows, without Alembic, which only migrations need."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 REVISIONS = ("0001", "0002")
-"""From the first to the one that the code has; each has a file in `migrations/versions/`."""
+"""From the first to the current one; each has a file in `migrations/versions/`."""
 
 VERSION_TABLE = "alembic_version"
 
@@ -18,8 +18,8 @@ _UPGRADE = "run `gatepost accounts migrate`"
 
 
 def read_revision(connection: Connection) -> str | None:
-    """Return the revision of the data; None where there are none."""
-    # here, because a service that reads plain SQL needs none of it
+    """Return the revision of the data; None if there are none."""
+    # imported here, because a service that uses plain SQL does not need it
     from sqlalchemy import inspect, text
 
     if not inspect(connection).has_table(VERSION_TABLE):

@@ -1,8 +1,8 @@
-"""The tables of the datastore, for SQLite and PostgreSQL.
+"""Tables of the datastore, for SQLite and PostgreSQL.
 
 Ids are numbers. Times are whole seconds since the epoch in UTC. Addresses and domain names are
 stored as `accounts.address` writes them: domains as A-labels, all in lower case. `version` grows
-with each change of a row; a change names the version that it has seen.
+with each change of a row; a change names the version that its author saw.
 
 A row of `name` owns its mailbox or its alias: to remove either, remove its name; to rename it,
 change its name. The foreign keys do the rest.
@@ -54,7 +54,7 @@ metadata = MetaData(
 
 
 def _id() -> Column[Any]:
-    # SQLite numbers an INTEGER PRIMARY KEY by itself and has no IDENTITY
+    # SQLite numbers an INTEGER PRIMARY KEY itself, and has no IDENTITY
     return Column("id", NumberColumn, Identity(), primary_key=True)
 
 
@@ -98,8 +98,8 @@ def _table(name: str, *items: Any, rowid: bool = True) -> Table:
 def _covering(table: str, *columns: str) -> Index:
     """Return an index of SQLite with every column that `accounts.sources.sqlite` reads.
 
-    A look-up finds the row in the page where it finds the address. PostgreSQL would have to look
-    at the row all the same, unless it was vacuumed since.
+    Thus a look-up reads only the index. PostgreSQL would read the row all the same, unless the
+    table was vacuumed since.
     """
     index = Index(f"ix_{table}_lookup", *columns, info={DIALECT: "sqlite"})
     return index.ddl_if(dialect="sqlite")

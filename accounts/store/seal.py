@@ -1,8 +1,8 @@
-"""Secrets that the datastore keeps and gives back: encrypted with a key that it does not have.
+"""Encryption of the secrets in the datastore, with a key that it does not have.
 
-They are private DKIM keys and the passwords of remote accounts. A copy of the database, as a
-backup, does not reveal them. The cipher is AES-256 in GCM (NIST SP 800-38D), with a random nonce of
-96 bits: a key of ours encrypts thousands of secrets, far from the 2**32 that it may.
+The secrets are private DKIM keys and the passwords of remote accounts. A copy of the database, such
+as a backup, does not reveal them. The cipher is AES-256 in GCM (NIST SP 800-38D), with a random
+nonce of 96 bits: one key encrypts thousands of secrets, far fewer than the 2**32 that are allowed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 KEY = 32
 """Octets of a key."""
 MAX_KEYS = 16
-"""Keys of a file: the present one, and those before it until all is encrypted anew."""
+"""Keys of a file: the current one, and earlier ones until everything is encrypted again."""
 _FORMAT = b"\x01"
 _ID = 4
 _NONCE = 12
@@ -33,9 +33,9 @@ class SealError(DatastoreError):
 
 
 class SecretSeal:
-    """The keys, the present one first. A secret is bound to its `purpose`, which says whose it is.
+    """The keys, the current one first. A secret is bound to its `purpose`, which names its owner.
 
-    Without keys everything raises `SealError`.
+    Without keys, every method raises `SealError`.
     """
 
     def __init__(self, keys: list[bytes]) -> None:
@@ -65,7 +65,7 @@ class SecretSeal:
         return cls(keys)
 
     def close(self, secret: bytes, purpose: str) -> bytes:
-        """Return the secret encrypted with the present key."""
+        """Return the secret, encrypted with the current key."""
         if not self._present:
             raise SealError(
                 "no key to encrypt with: set key_file in [accounts.database] to a file with a "
@@ -77,7 +77,7 @@ class SecretSeal:
         return head + nonce + sealed
 
     def open(self, sealed: bytes, purpose: str) -> bytes:
-        """Return the secret that `close` has encrypted for this purpose."""
+        """Return the secret that `close` encrypted for this purpose."""
         head, nonce, rest = (
             sealed[: 1 + _ID],
             sealed[1 + _ID :][:_NONCE],
@@ -94,7 +94,7 @@ class SecretSeal:
             raise SealError(f"{purpose} is damaged, or was encrypted for something else") from None
 
     def is_present(self, sealed: bytes) -> bool:
-        """Return whether a secret is encrypted with the present key."""
+        """Return whether a secret is encrypted with the current key."""
         return sealed[: 1 + _ID] == _FORMAT + self._present
 
 
@@ -104,12 +104,12 @@ def new_key() -> str:
 
 
 def _cipher(key: bytes) -> AESGCM:
-    # here, because a service without keys needs none of it
+    # imported here, because a service without keys does not need it
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     return AESGCM(key)
 
 
 def _id(key: bytes) -> bytes:
-    """Return the octets that tell which key a secret needs, and nothing of the key."""
+    """Return octets that identify a key without revealing it."""
     return hashlib.sha256(b"gatepost seal" + key).digest()[:_ID]

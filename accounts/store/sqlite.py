@@ -1,7 +1,7 @@
-"""The datastore in a file of SQLite: threads, connections and transactions.
+"""Datastore in a file of SQLite: threads, connections and transactions.
 
-SQLite blocks the thread that calls it. One thread writes, a few read; readers and the writer do not
-wait for one another (WAL). Other processes may write to the same file.
+SQLite blocks the thread that calls it. One thread writes, and a few read; readers and the writer do
+not wait for each other (WAL). Other processes may write to the same file.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from accounts.store.generation import Generation, read_generation
 T = TypeVar("T")
 
 READERS = 4
-"""Threads that read: one slow list does not hold up the others, which take milliseconds."""
+"""Threads that read: one slow list does not delay the other requests, which take milliseconds."""
 CONNECTIONS = READERS + 2
-"""Connections that are kept: one of each reader, of the writer, and of the start."""
+"""Connections that are kept: one for each reader, for the writer, and for the start."""
 POLL = 0.25
-"""Seconds between two looks whether another process has written."""
+"""Seconds between two checks whether another process has written."""
 
 
 class SqliteBackend:
-    """The file `path`, which is there; raises `StartError` where it cannot be used.
+    """Datastore in the existing file `path`; raises `StartError` if it cannot be used.
 
     `timeout`: seconds to wait while another process writes.
     """
@@ -44,32 +44,32 @@ class SqliteBackend:
         self._readers = ThreadPoolExecutor(READERS, "accounts-read")
 
     def start(self, work: Callable[[Connection], T]) -> T:
-        """Read, before there is an event loop or in spite of it; raises `Unavailable`."""
+        """Read without an event loop, or beside a running one; raises `DatastoreUnavailable`."""
         try:
             return self._read(work)
         except SQLAlchemyError as error:
             raise translate(error, str(self._path)) from error
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Let `work` read from one state of the data; what it writes is forgotten."""
+        """Let `work` read from one state of the data; its writes are rolled back."""
         return await self._run(self._readers, self._read, work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Let `work` write in one transaction.
 
-        It comes to its end also when whoever waits for it has given up.
+        It finishes even if its caller is cancelled.
         """
         return await self._run(self._writer, self._write, work)
 
     async def watch(self, generation: Generation) -> None:
-        """Look for the writes of other processes, for ever; raises `Unavailable`."""
+        """Watch for the writes of other processes forever; raises `DatastoreUnavailable`."""
         while True:
             async with generation.being_read() as seen:
                 seen(await self.read(read_generation))
             await asyncio.sleep(POLL)
 
     async def close(self) -> None:
-        """Finish what is under way and let go of the file."""
+        """Finish the work in progress and close the file."""
         await asyncio.to_thread(self._close)
 
     async def _run(
@@ -100,9 +100,9 @@ class SqliteBackend:
 
 
 def make_engine(path: Path, timeout: float, *, foreign_keys: bool = True) -> Engine:
-    """Return an engine whose connections never make the file.
+    """Return an engine whose connections never create the file.
 
-    Without `foreign_keys` tables can be dropped and made anew, whatever refers to them.
+    Without `foreign_keys`, tables can be dropped and created again while others refer to them.
     """
 
     def open_file() -> sqlite3.Connection:
@@ -118,7 +118,7 @@ def make_engine(path: Path, timeout: float, *, foreign_keys: bool = True) -> Eng
 
 
 def to_write(engine: Engine) -> Engine:
-    """Return the engine with transactions in which nobody else writes."""
+    """Return the engine with transactions that hold the write lock."""
     return engine.execution_options(gatepost_writes=True)
 
 

@@ -1,4 +1,4 @@
-"""A transaction that writes: its changes, their entries in the audit log, and the generation."""
+"""Write transactions: changes, their entries in the audit log, and the generation."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ own: it may have a higher id than a change that is committed after it."""
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The person or the program that writes: a login, or as `command:root`; and from where."""
+    """The author of a change: a login or a name such as `command:root`, and the client's
+    address."""
 
     name: str
     client: str | None = None
 
 
 class Write:
-    """A transaction under way. It ends with the function that was given it."""
+    """A transaction in progress. It ends with the function that received it."""
 
     def __init__(self, connection: Connection, actor: Actor, now: int) -> None:
         self.connection = connection
@@ -40,18 +41,18 @@ class Write:
 
     @property
     def has_changes(self) -> bool:
-        """Return whether anything was entered in the audit log, as each change is."""
+        """Return whether there is an entry for the audit log; each change has one."""
         return bool(self._entries)
 
     def audit(self, action: str, subject: str, **details: Any) -> None:
-        """Enter a change, as `mailbox.add`, in the audit log; `details` never has a secret."""
+        """Enter a change, such as `mailbox.add`, in the audit log; `details` never has a secret."""
         self._entries.append(_entry(self.actor, self.now, action, subject, details))
 
     @contextmanager
     def attempt(self, action: str, subject: object) -> Iterator[None]:
-        """Do what is tried whole, or not at all, whatever becomes of the transaction.
+        """Run a block completely or not at all, independently of the rest of the transaction.
 
-        If it is refused, the entry about that names `action` and `subject`.
+        If it is refused, the entry about the refusal names `action` and `subject`.
         """
         before = len(self._entries)
         try:
@@ -64,7 +65,7 @@ class Write:
             raise
 
     def finish(self) -> int | None:
-        """Enter what was done and raise the generation; None when nothing was done."""
+        """Write the entries and raise the generation; return None if there are no entries."""
         if not self._entries:
             return None
         self.connection.execute(insert(schema.audit), self._entries)
@@ -78,10 +79,10 @@ class Write:
 
 
 def begin(connection: Connection) -> None:
-    """Wait until nobody else writes; from here on this transaction is the only one that does.
+    """Take the write lock: from here on, no other transaction can write.
 
-    SQLite has it by BEGIN IMMEDIATE. In PostgreSQL the row of the generation is the lock, so that
-    all that a transaction checks before it writes still holds when it commits.
+    SQLite has BEGIN IMMEDIATE for this. In PostgreSQL the row of the generation is the lock. Thus
+    everything that a transaction checks before it writes still holds when it commits.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(select(schema.state.c.generation).with_for_update())
@@ -90,7 +91,7 @@ def begin(connection: Connection) -> None:
 def perform(
     connection: Connection, actor: Actor, now: int, work: Callable[[Write], T]
 ) -> tuple[T, int | None]:
-    """Do `work` in the transaction of `connection`; returns its result and the new generation."""
+    """Run `work` in the transaction of `connection`; return its result and the new generation."""
     begin(connection)
     write = Write(connection, actor, now)
     result = work(write)

@@ -1,5 +1,5 @@
-"""What the service itself reads and writes beside look-ups: changes of accounts, uses of logins.
+"""Traces: the uses of logins that the service writes, and the changes of accounts that it reads.
 
-`sqlite` does it in plain SQL, so that a service without the API has no SQLAlchemy in its memory;
-`stored` does it through the datastore that the API has open anyway, or that is a server.
+`sqlite` uses plain SQL, so that a service without the API does not load SQLAlchemy. `stored` uses
+the datastore, which is open for the API anyway, or is a PostgreSQL server.
 """

@@ -20,7 +20,7 @@ from gatepost.errors import StartError
 T = TypeVar("T")
 
 POLL = 0.25
-"""Seconds between two looks whether another process has written."""
+"""Seconds between two checks whether another process has written."""
 
 _GENERATION = "SELECT generation FROM state"
 _LAST = "SELECT coalesce(max(id), 0) FROM audit"
@@ -31,7 +31,7 @@ _CHANGES = (
 
 
 class SqliteTraces:
-    """The traces in the file, which is there. Use it in one event loop, and `close()` it there.
+    """Traces in an existing file. Use it in one event loop, and `close()` it there.
 
     `timeout`: seconds to wait while another process writes.
     """
@@ -45,7 +45,7 @@ class SqliteTraces:
 
     @classmethod
     def open(cls, file: OpenedFile, timeout: float) -> Self:
-        """Open the file; raises `StartError` when its data are not of the revision of this code."""
+        """Open the file; raises `StartError` if its data do not have the revision of this code."""
         traces = cls(file, timeout)
         try:
             traces._generation = traces._do(_check)
@@ -55,7 +55,7 @@ class SqliteTraces:
 
     @property
     def generation(self) -> int:
-        """The generation that was seen last."""
+        """The latest generation that was seen."""
         return self._generation
 
     async def wait_for_change(self, after: int, timeout: float) -> int:
@@ -78,12 +78,12 @@ class SqliteTraces:
     async def note(self, traces: LoginTraces) -> list[str]:
         """Write the effects of logins; returns the mailboxes that have a new hash.
 
-        It comes to its end also when whoever waits for it has given up.
+        It finishes even if its caller is cancelled.
         """
         return await self._run(lambda db: _note(db, traces))
 
     async def close(self) -> None:
-        """Finish what is under way and let go of the file."""
+        """Finish the work in progress and close the file."""
         await asyncio.to_thread(self._thread.shutdown)
         self._let_go()
 
@@ -91,7 +91,7 @@ class SqliteTraces:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, work)
 
     def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Let `work` use the connection, which is closed after an error, with its transaction."""
+        """Run `work` with the connection, which is closed with its transaction after an error."""
         self._file.insist()
         try:
             if self._db is None:

@@ -1,4 +1,4 @@
-"""Traces by way of the datastore."""
+"""Traces through the datastore."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from accounts.traces.trace import ACTIONS, AT_ONCE, LoginTraces
 
 
 class StoredTraces:
-    """The traces in a `Database`, which is closed with them."""
+    """Traces in a `Database`, which is closed with them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @property
     def generation(self) -> int:
-        """The generation that was seen last."""
+        """The latest generation that was seen."""
         return self._database.generation
 
     async def wait_for_change(self, after: int, timeout: float) -> int:

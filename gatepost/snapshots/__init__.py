@@ -1,5 +1,6 @@
-"""Snapshots: the data of `gatepost accounts` that the other daemons work with.
+"""Snapshots: data of `gatepost accounts` in the other daemons.
 
-A daemon fetches them by long poll, keeps the last ones on disk, and works with these while accounts
-is away, for any time. The modules of accounts that make them share `form` with this package.
+A daemon fetches them by long polling, keeps the latest ones on disk, and uses these while accounts
+is away, for any length of time. The modules of accounts that make them share `form` with this
+package.
 """

@@ -1,4 +1,4 @@
-"""The client of accounts: one question for a snapshot, which waits until it has changed."""
+"""Client of accounts: a request for a snapshot, which waits until it has changed."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from gatepost.snapshots.settings import AccountsSource
 
 CONNECT_TIMEOUT = 10.0
 SPARE = 15.0
-"""Seconds beside those of the wait in which an answer has to begin, and each part of it to come."""
+"""Time limit in seconds for an answer to begin, on top of the wait, and for each part to arrive."""
 TRANSFER_TIMEOUT = 120.0
-"""Seconds that a whole snapshot may take."""
+"""Time limit in seconds for a whole snapshot."""
 _PART = 65536
 _MAX_TOKEN = 512
 
 
 class FetchError(Exception):
-    """There is no answer that can be used; `why` is the label of the metric."""
+    """There is no usable answer; `why` is the label of the metric."""
 
     def __init__(self, why: str, text: str) -> None:
         super().__init__(text)
@@ -45,7 +45,7 @@ class FetchError(Exception):
 class Fetched(NamedTuple):
     """An answer: the snapshot, or None when it has not changed.
 
-    `generation` and `lineage` are those of the data that the answer was given from.
+    `generation` and `lineage` are those of the data behind the answer.
     """
 
     data: bytes | None
@@ -54,7 +54,7 @@ class Fetched(NamedTuple):
 
 
 class SnapshotClient:
-    """A connection to accounts, opened when it is needed. Use it in one thread."""
+    """Client with one connection to accounts, opened when needed. Use it in one thread."""
 
     def __init__(
         self, source: AccountsSource, monotonic: Callable[[], float] = time.monotonic
@@ -64,7 +64,7 @@ class SnapshotClient:
         self._connection: http.client.HTTPConnection | None = None
 
     def fetch(self, name: str, tag: str, wait: float) -> Fetched:
-        """Ask for a snapshot that has another tag, for `wait` seconds; raises `FetchError`."""
+        """Wait up to `wait` seconds for a snapshot with another tag; raises `FetchError`."""
         headers = {"Accept": MEDIA_TYPE, "Accept-Encoding": "gzip"}
         if tag:
             headers["If-None-Match"] = f'"{tag}"'
@@ -84,7 +84,7 @@ class SnapshotClient:
             raise FetchError("away", f"{type(error).__name__}: {error}") from None
 
     def close(self) -> None:
-        """Close the connection; the next question opens another."""
+        """Close the connection; the next request opens another."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(OSError):
@@ -96,7 +96,7 @@ class SnapshotClient:
             connection = self._connection = _connection(self._source)
             connection.timeout = CONNECT_TIMEOUT
             connection.connect()
-        # http.client lets go of it, though the answer goes on, when it is the last one
+        # http.client drops the socket of a last answer, even before its end
         opened: socket.socket = connection.sock
         opened.settimeout(wait + SPARE)
         prefix = urlsplit(self._source.url or "").path if "//" in (self._source.url or "") else ""
@@ -130,13 +130,13 @@ class SnapshotClient:
         unpack = zlib.decompressobj(31) if encoding == "gzip" else None
         data, end = bytearray(), self._monotonic() + TRANSFER_TIMEOUT
         while part := response.read1(_PART):
-            # a part that is as large as it can be when unpacked must not fill the memory
+            # a highly compressed part must not fill the memory
             data += part if unpack is None else unpack.decompress(part, MAX_SIZE + 1 - len(data))
             if len(data) > MAX_SIZE or (unpack is not None and unpack.unconsumed_tail):
                 raise FetchError("invalid", f"the answer has more than {MAX_SIZE} octets")
             if self._monotonic() > end:
                 raise FetchError("away", f"the answer took more than {TRANSFER_TIMEOUT:g} s")
-        # `read1` says nothing of an end that comes too early
+        # `read1` does not report a premature end
         if response.length or (unpack is not None and not unpack.eof):
             raise FetchError("away", "the answer broke off")
         return bytes(data)
@@ -150,7 +150,7 @@ class SnapshotClient:
         except (OSError, ValueError) as error:
             raise FetchError("refused", f"cannot read the token: {error}") from None
         if not token.isprintable() or " " in token or len(token) > _MAX_TOKEN:
-            raise FetchError("refused", f"{file} has more than a token")
+            raise FetchError("refused", f"{file} has more than one token")
         return token
 
 

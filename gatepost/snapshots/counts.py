@@ -17,13 +17,16 @@ CONFIRMED = Gauge(
     across="max",
 )
 RECORDS = Gauge(
-    "gatepost_snapshot_records", "Records of the snapshot in use", ["snapshot"], across="max"
+    "gatepost_snapshot_records",
+    "Number of records in the snapshot in use",
+    ["snapshot"],
+    across="max",
 )
-FETCHED = Counter("gatepost_snapshot_fetched_total", "Snapshots that were taken", ["snapshot"])
+FETCHED = Counter("gatepost_snapshot_fetched_total", "Snapshots taken into use", ["snapshot"])
 FAILURES = Counter(
     "gatepost_snapshot_failures_total",
-    "Attempts to get or keep a snapshot that failed: `away` (accounts does not answer), `refused` "
+    "Failed attempts to get or keep a snapshot: `away` (accounts does not answer), `refused` "
     "(the token), `invalid` (damaged, or not a snapshot), `older` (an older generation), `disk` "
-    "(in use, and not kept on disk)",
+    "(in use, but not kept on disk)",
     ["snapshot", "why"],
 )

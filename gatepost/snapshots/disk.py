@@ -21,10 +21,10 @@ def save(folder: Path, snapshot: SnapshotData) -> None:
 
 
 def load(folder: Path, name: str) -> SnapshotData | None:
-    """Read a snapshot; None where there is none.
+    """Read a snapshot; None if there is none.
 
-    Raises `SnapshotError` for one that is damaged, or that others than this user may have written
-    or may have read, and `OSError`.
+    Raises `OSError`, and `SnapshotError` if it is damaged, or if other users may have written or
+    read it.
     """
     path = folder / _file(name)
     try:

@@ -1,7 +1,7 @@
-"""The data of accounts in a daemon: one process fetches them, and every process has them.
+"""Feed of data from accounts in a daemon: one process fetches them for all.
 
-A daemon makes an `AccountsFeed` at its start, before it forks. It begins with what is on disk. Then
-each process calls `follow()`, and one of them `keep()`.
+A daemon makes an `AccountsFeed` at its start, before it forks. It begins with the data on disk.
+Then each process calls `follow()`, and one of them `keep()`.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from gatepost.snapshots.settings import AccountsSource
 from gatepost.snapshots.share import SharedMemory
 
 LOOK_INTERVAL = 0.5
-"""Seconds between two looks of a process whether another one has fetched something."""
+"""Seconds between two checks of a process whether another one has fetched something."""
 AFTER_A_MISTAKE = 30.0
-"""Seconds until data are tried again whose use has failed by a mistake of ours."""
+"""Seconds until data are tried again that a bug kept out of use."""
 
 Taker: TypeAlias = Callable[[SnapshotData], None]
-"""Takes a new snapshot into use in this process."""
+"""Function that takes a new snapshot into use in this process."""
 Checker: TypeAlias = Callable[[SnapshotData], object]
-"""Raises `SnapshotError` for records that the daemon cannot use."""
+"""Function that raises `SnapshotError` for records that the daemon cannot use."""
 
 
 class AccountsFeed:
     """The snapshots that a daemon needs, each with the function that takes it into use.
 
-    `checks` raise `SnapshotError` for a snapshot that cannot be used; without one, all can.
+    `checks` raise `SnapshotError` for unusable snapshots; without a check, all are usable.
     """
 
     def __init__(
@@ -56,15 +56,15 @@ class AccountsFeed:
         self.refresh()
 
     def problem(self) -> str | None:
-        """Return one line for `/readyz` while a snapshot was never fetched; None if all are here.
+        """Return one line for `/readyz` until all snapshots have been fetched once, then None.
 
-        It is true for the whole daemon, in whatever process it is called.
+        The answer is the same in every process of the daemon.
         """
         missing = [name for name, share in self._shares.items() if share.number == 0]
         return f"accounts has not sent {', '.join(missing)} yet" if missing else None
 
     def refresh(self) -> None:
-        """Take into use what this process does not have yet."""
+        """Take new data into use in this process."""
         with self._lock:
             for name, take in self._takers.items():
                 share = self._shares[name]
@@ -72,23 +72,25 @@ class AccountsFeed:
                     continue
                 read = share.read()
                 if read is None:
-                    continue  # it is being written: the next look finds it
+                    continue  # it is being written: the next check finds it
                 try:
                     take(parse(read[1], name, is_checked=True))
                 except SnapshotError as error:
-                    # it was written meanwhile, or the process that did so was killed
-                    self._log.warning("a snapshot was not taken", snapshot=name, problem=str(error))
+                    # it was written meanwhile, or its writer was killed
+                    self._log.warning(
+                        "snapshot not taken into use", snapshot=name, problem=str(error)
+                    )
                     continue
                 self._taken[name] = read[0]
 
     def follow(self) -> None:
-        """Have the latest data now, and from now on in a thread."""
+        """Take the latest data into use now, and later data in a thread."""
         if self._takers:
             self.refresh()
             threading.Thread(target=self._follow, name="snapshots", daemon=True).start()
 
     def keep(self) -> None:
-        """Fetch from accounts, in a thread for each snapshot; in one process of the daemon."""
+        """Fetch from accounts, in a thread for each snapshot; to be called in one process only."""
         for name, share in self._shares.items():
             keeper = SnapshotKeeper(
                 name,
@@ -103,15 +105,15 @@ class AccountsFeed:
             ).start()
 
     def stop(self) -> None:
-        """Let the threads end; they do so when they have nothing to wait for any more."""
+        """Stop the threads; each ends after its current wait."""
         self._stop.set()
 
     def _follow(self) -> None:
         while not self._stop.wait(LOOK_INTERVAL):
             try:
                 self.refresh()
-            except Exception:  # a mistake of ours must not leave the old data in use for ever
-                self._log.exception("new data of accounts could not be taken")
+            except Exception:  # a bug must not leave the old data in use forever
+                self._log.exception("cannot take new data from accounts into use")
                 self._stop.wait(AFTER_A_MISTAKE)
 
     def _load(self, name: str) -> None:
@@ -122,7 +124,7 @@ class AccountsFeed:
                 check(snapshot)
         except (SnapshotError, OSError) as error:
             self._log.error(
-                "the last snapshot on disk is not used",
+                "snapshot on disk not used",
                 snapshot=name,
                 folder=str(folder),
                 problem=str(error),
@@ -131,7 +133,7 @@ class AccountsFeed:
         if snapshot is not None:
             self._shares[name].write(snapshot.data)
             self._log.info(
-                "a snapshot from disk is in use until accounts answers",
+                "snapshot from disk in use until accounts answers",
                 snapshot=name,
                 generation=snapshot.seal.generation,
                 records=snapshot.seal.records,

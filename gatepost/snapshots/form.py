@@ -1,4 +1,4 @@
-"""The form of a snapshot, the same in transit and on disk.
+"""Form of a snapshot, the same in transit and on disk.
 
 It is text in UTF-8. The first line says which snapshot it is, each further line is a record, and
 the last line is the seal::
@@ -8,9 +8,9 @@ the last line is the seal::
     CHECKSUM<tab>{"generation":17,"lineage":"5f0c…","records":1,"tag":"93b1…"}
 
 Keys are unique and in the order of their octets, so that a record is found without an index. `tag`
-is the SHA-256 of everything before the seal; it names the content, whoever made it and when.
-CHECKSUM is the SHA-256 of everything but itself. It finds damage, not forgery: whoever can write to
-the file or answer in the place of accounts is believed.
+is the SHA-256 of everything before the seal; it identifies the content, regardless of its maker and
+time. CHECKSUM is the SHA-256 of everything else. It reveals damage but not forgery: anybody who can
+write to the file, or answer in place of accounts, is trusted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 FORMAT = 1
 NAMES = ("dkim_keys", "recipients", "senders", "stores")
-"""The snapshots that accounts makes."""
+"""Names of the snapshots that accounts makes."""
 MEDIA_TYPE = "application/vnd.gatepost.snapshot"
 GENERATION_FIELD = "Gatepost-Generation"
 """The header field with the generation that the content is known to be current for."""
@@ -31,7 +31,7 @@ LINEAGE_FIELD = "Gatepost-Lineage"
 """The header field with the lineage of the data: see `Seal`."""
 
 MAX_SIZE = 128 << 20
-"""Octets of a snapshot; 100,000 mailboxes take some 8 MB."""
+"""Octets of a snapshot; 100,000 mailboxes take about 8 MB."""
 MAX_KEY = 400
 """Octets of a key: an address and the word before it."""
 MAX_LINE = 1 << 20
@@ -43,14 +43,14 @@ _TAG = re.compile(r"[0-9a-f]{64}\Z")
 
 
 class SnapshotError(ValueError):
-    """A snapshot cannot be used; the message is a part of a sentence that says why."""
+    """A snapshot cannot be used; the message is the part of a sentence that says why."""
 
 
 class SnapshotSeal(NamedTuple):
     """The last line of a snapshot.
 
-    `generation` is that of the data that it was made from. `lineage` tells one database from
-    another, and from itself before a backup was restored: within a lineage generations grow.
+    `generation` is that of its data. `lineage` differs between databases, and changes when a backup
+    is restored: within a lineage, generations grow.
     """
 
     generation: int
@@ -60,12 +60,12 @@ class SnapshotSeal(NamedTuple):
 
 
 class SnapshotData:
-    """A snapshot that was read and checked. Immutable."""
+    """A parsed and checked snapshot. Immutable."""
 
     def __init__(self, name: str, data: bytes, seal: SnapshotSeal, start: int, end: int) -> None:
         self.name = name
         self.data = data
-        """The whole of it."""
+        """The octets of the snapshot."""
         self.seal = seal
         self._start = start
         self._end = end
@@ -98,22 +98,22 @@ class SnapshotData:
 
 
 def first_line(name: str) -> bytes:
-    """Return the line that a snapshot begins with."""
+    """Return the first line of a snapshot."""
     return f"gatepost-snapshot {FORMAT} {name}\n".encode()
 
 
 def record(key: str, value: Any) -> bytes:
-    """Return the line of a record; raises `SnapshotError` for one that cannot be a line."""
+    """Return the line of a record; raises `SnapshotError` if it cannot be one."""
     line = f"{key}\t{json.dumps(value, ensure_ascii=False, separators=(',', ':'))}\n".encode(
         "utf-8", "surrogatepass"
     )
     if len(line) > MAX_LINE or not _is_key(key.encode("utf-8", "surrogatepass")):
-        raise SnapshotError(f"the record of {key[:80]!a} is too long, or its key is none")
+        raise SnapshotError(f"the record of {key[:80]!a} is too long, or its key is not valid")
     return line
 
 
 def last_line(generation: int, lineage: str, records: int, before: Any) -> tuple[bytes, str]:
-    """Return the seal and the tag; `before` is the hash object of everything before the seal."""
+    """Return the seal and the tag; `before` is the hash of everything before the seal."""
     tag = before.hexdigest()
     seal = {"generation": generation, "lineage": lineage, "records": records, "tag": tag}
     text = json.dumps(seal, separators=(",", ":")).encode()
@@ -125,7 +125,7 @@ def last_line(generation: int, lineage: str, records: int, before: Any) -> tuple
 def parse(data: bytes, name: str, *, is_checked: bool = False) -> SnapshotData:
     """Read the snapshot `name`; raises `SnapshotError`.
 
-    `is_checked`: its records were checked before, and only damage since then has to be found.
+    `is_checked`: its records were checked before, so only later damage is looked for.
     """
     if len(data) > MAX_SIZE:
         raise SnapshotError(f"it has more than {MAX_SIZE} octets")
@@ -133,7 +133,7 @@ def parse(data: bytes, name: str, *, is_checked: bool = False) -> SnapshotData:
     if not is_checked:
         count = _check_records(data[start:end])
         if count != seal.records:
-            raise SnapshotError(f"it has {count} records, and not {seal.records}")
+            raise SnapshotError(f"it has {count} records, not {seal.records}")
     return SnapshotData(name, data, seal, start, end)
 
 
@@ -142,11 +142,11 @@ def _read_frame(data: bytes, name: str) -> tuple[SnapshotSeal, int, int]:
     first = data[: data.find(b"\n", 0, 200) + 1]
     words = first.split()
     if len(words) != 3 or words[0] != b"gatepost-snapshot":  # the parts of a line
-        raise SnapshotError("it does not begin as a snapshot does")
+        raise SnapshotError("it does not begin like a snapshot")
     if words[1] != b"%d" % FORMAT:
-        raise SnapshotError("it has the format of another version of Gatepost")
+        raise SnapshotError("its format is that of another version of Gatepost")
     if words[2] != name.encode():
-        raise SnapshotError(f"it is not {name}, but another snapshot")
+        raise SnapshotError(f"it is another snapshot than {name}")
     end = data.rfind(b"\n", 0, len(data) - 1) + 1
     checksum, _, text = data[end:].partition(b"\t")
     if not data.endswith(b"\n") or end < len(first):
@@ -155,10 +155,10 @@ def _read_frame(data: bytes, name: str) -> tuple[SnapshotSeal, int, int]:
     tag = hashed.hexdigest()
     hashed.update(text[:-1])
     if hashed.hexdigest().encode() != checksum:
-        raise SnapshotError("its end is missing, or it is damaged: the checksum is wrong")
+        raise SnapshotError("it is incomplete or damaged: the checksum is wrong")
     seal = _read_seal(text)
     if seal.tag != tag:
-        raise SnapshotError("its tag is that of another content")
+        raise SnapshotError("its tag does not match its content")
     return seal, len(first), end
 
 
@@ -166,14 +166,14 @@ def _read_seal(text: bytes) -> SnapshotSeal:
     try:
         seal = SnapshotSeal(**json.loads(text))
     except (ValueError, TypeError, RecursionError):
-        raise SnapshotError("its seal cannot be read") from None
+        raise SnapshotError("cannot parse its seal") from None
     numbers: tuple[object, ...] = (seal.generation, seal.records)
     if (
         not all(isinstance(one, int) and 0 <= one <= MAX_GENERATION for one in numbers)
         or not is_lineage(seal.lineage)
         or not is_tag(seal.tag)
     ):
-        raise SnapshotError("its seal has values that cannot be")
+        raise SnapshotError("its seal has invalid values")
     return seal
 
 
@@ -188,7 +188,7 @@ def is_lineage(text: object) -> bool:
 
 
 def _check_records(records: bytes) -> int:
-    """Return how many there are; raises `SnapshotError` unless all can be read and are in order."""
+    """Return the number of records; raises `SnapshotError` unless all are valid and in order."""
     before, count, at = b"", 0, 0
     while at < len(records):
         end = records.index(b"\n", at)

@@ -1,9 +1,9 @@
-"""The decision about a snapshot that accounts has sent: whether it takes the place of another.
+"""Decision whether a snapshot from accounts replaces the one in use.
 
-An older generation is what a server sends that lags behind, or whose database was restored. Only
-the second is to be followed. A restore by `gatepost accounts restore` begins another lineage, which
-is followed at once. One made by other means does not: then the older generation is followed when
-nothing else has come for `PATIENCE`. Both are told to the administrator.
+An older generation comes from a server that lags behind, or whose database was restored. Only the
+second is used. `gatepost accounts restore` begins another lineage, which is used immediately. A
+restore by other means does not: then the older generation is used if nothing else has come for
+`PATIENCE`. Both are reported to the administrator.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ class SnapshotVerdict(enum.Enum):
     NEWER = "newer"
     """Take it."""
     REPLACED = "replaced"
-    """Take it, and say that the data of accounts were replaced by others."""
+    """Take it, and report that the data of accounts were replaced."""
     RETURNED = "returned"
-    """Take it, and say that accounts stays at an older generation."""
+    """Take it, and report that accounts stays at an older generation."""
     OLDER = "older"
     """Refuse it for now."""
 
 
 class HeldSnapshot(NamedTuple):
-    """The snapshot that is in use: its generation or a later one that was seen to change nothing.
+    """Snapshot in use, with its generation or a later one that changed nothing.
 
-    `older_since` is when an older one was seen first, with nothing newer after it.
+    `older_since` is the time when an older one was first seen, with nothing newer after it.
     """
 
     generation: int
@@ -43,12 +43,12 @@ class HeldSnapshot(NamedTuple):
 def judge(
     held: HeldSnapshot | None, generation: int, lineage: str, now: float
 ) -> tuple[HeldSnapshot, SnapshotVerdict]:
-    """Judge data of `generation` and `lineage`; returns what is held after it, and the verdict."""
+    """Judge data of `generation` and `lineage`; return the new state and the verdict."""
     new = HeldSnapshot(generation, lineage)
     if held is None:
         return new, SnapshotVerdict.NEWER
     if lineage != held.lineage:
-        # a database without any history yet is the same one before its first change
+        # a database without history is the same one before its first change
         replaced = bool(held.lineage) or generation < held.generation
         return new, SnapshotVerdict.REPLACED if replaced else SnapshotVerdict.NEWER
     if generation >= held.generation:
@@ -61,8 +61,8 @@ def judge(
 
 
 def confirm(held: HeldSnapshot, generation: int, lineage: str) -> HeldSnapshot:
-    """Return what is held after accounts has said that its content is current."""
+    """Return the state after accounts has confirmed that the content is current."""
     if lineage != held.lineage or generation < held.generation:
-        # the content is the same, and the next one that differs is judged by what was seen before
+        # the content is the same; the next different one is judged by the earlier state
         return held
     return HeldSnapshot(generation, lineage)

@@ -1,4 +1,4 @@
-"""The fetching of one snapshot for a whole daemon, for as long as it runs."""
+"""Keeper of one snapshot, which fetches it for a whole daemon."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from gatepost.snapshots.settings import AccountsSource
 from gatepost.snapshots.share import SharedMemory
 
 WAIT = 25.0
-"""Seconds that accounts holds a question when nothing has changed: proxies give up after 60."""
+"""Seconds that accounts holds a request if nothing has changed; proxies give up after 60."""
 FIRST_PAUSE = 1.0
-"""Seconds after the first failure; doubled with each further one."""
+"""Seconds to wait after the first failure, doubled with each further one."""
 MAX_PAUSE = 30.0
 SMALL_PAUSE = 0.2
-"""Seconds after a snapshot that was taken, so that a busy hour of accounts is not one of ours."""
+"""Seconds to wait after each new snapshot, so that many changes do not keep the daemon busy."""
 TELL_AGAIN = 600.0
-"""Seconds until a failure that goes on is logged again."""
+"""Seconds until a continuing failure is logged again."""
 
 
 class SnapshotSource(Protocol):
-    """The interface of `gatepost.snapshots.client.SnapshotClient`."""
+    """Interface of `gatepost.snapshots.client.SnapshotClient`."""
 
     def fetch(self, name: str, tag: str, wait: float) -> Fetched:
-        """Ask for a snapshot that has another tag; raises `FetchError`."""
+        """Wait for a snapshot with another tag; raises `FetchError`."""
 
     def close(self) -> None:
         """Close the connection."""
 
 
 class SnapshotKeeper:
-    """Fetches the snapshot `name` into the shared memory, and keeps it on disk.
+    """Keeper that fetches the snapshot `name` into the shared memory, and stores it on disk.
 
-    `check`, where there is one, raises `SnapshotError` for records that the daemon cannot use.
+    `check`, if there is one, raises `SnapshotError` for records that the daemon cannot use.
     """
 
     def __init__(
@@ -72,30 +72,32 @@ class SnapshotKeeper:
         self._resume()
 
     def keep(self, stop: threading.Event) -> None:
-        """Fetch until `stop` is set; a mistake of ours is logged, and never the end."""
+        """Fetch until `stop` is set; a bug is logged, and never ends the loop."""
         while not stop.is_set():
             try:
                 pause = self.turn()
             except Exception:
-                self._log.exception("a snapshot could not be kept")
+                self._log.exception("internal error while fetching a snapshot")
                 self._client.close()
                 pause = MAX_PAUSE
             stop.wait(pause)
 
     def turn(self) -> float:
-        """Ask once, and use the answer; returns the seconds until the next time."""
+        """Ask once, and use the answer; return the seconds until the next request."""
         try:
             return self._use(self._client.fetch(self._name, self._tag, WAIT))
         except FetchError as error:
             return self._failed(error.why, str(error))
         except SnapshotError as error:
             self._client.close()
-            return self._failed("invalid", f"the snapshot from accounts is refused: {error}")
+            return self._failed("invalid", f"snapshot from accounts refused: {error}")
 
     def _use(self, fetched: Fetched) -> float:
         if fetched.data is None:
             if self._held is None:
-                raise FetchError("invalid", "accounts says that nothing has changed since nothing")
+                raise FetchError(
+                    "invalid", "accounts reports no change, but there is no snapshot yet"
+                )
             self._held = confirm(self._held, fetched.generation, fetched.lineage)
             self._succeeded()
             return 0.0
@@ -113,7 +115,7 @@ class SnapshotKeeper:
             )
         if verdict in (SnapshotVerdict.REPLACED, SnapshotVerdict.RETURNED):
             self._log.warning(
-                "the data of accounts were replaced by others, which are used now",
+                "the data of accounts were replaced; the new data are in use",
                 generation=fetched.generation,
                 before=None if self._held is None else self._held.generation,
                 same_database=verdict is SnapshotVerdict.RETURNED,
@@ -123,7 +125,7 @@ class SnapshotKeeper:
         FETCHED.labels(self._name).inc()
         RECORDS.labels(self._name).set(snapshot.seal.records)
         self._log.info(
-            "a snapshot from accounts is in use",
+            "snapshot from accounts in use",
             generation=fetched.generation,
             records=snapshot.seal.records,
         )
@@ -141,7 +143,7 @@ class SnapshotKeeper:
             self._told = None
 
     def _save(self) -> bool:
-        """Keep on disk what is not kept yet; returns whether nothing is left to keep."""
+        """Store the snapshot on disk, if it is new; return whether nothing is left to store."""
         if self._unsaved is None:
             return True
         try:
@@ -155,16 +157,16 @@ class SnapshotKeeper:
         return True
 
     def _failed(self, why: str, text: str) -> float:
-        """Count and tell a failure; returns the seconds until the next attempt."""
+        """Count and report a failure; return the seconds until the next attempt."""
         FAILURES.labels(self._name, why).inc()
         self._tell(why, text)
         self._failures += 1
         longest = min(MAX_PAUSE, FIRST_PAUSE * 2.0 ** min(self._failures - 1, 10))
-        # the daemons of a site must not all come at the same moment
+        # the daemons of a site must not all ask at the same moment
         return longest * (0.5 + self._draw() / 2)
 
     def _tell(self, why: str, text: str) -> None:
-        """Log a failure when it is another one than before, and now and then."""
+        """Log a failure if it differs from the last one, and from time to time."""
         now = self._clock()
         if self._told is not None and self._told[0] == why and now - self._told[1] < TELL_AGAIN:
             return
@@ -173,7 +175,7 @@ class SnapshotKeeper:
         self._log.warning("no new snapshot", why=why, problem=text, generation_in_use=in_use)
 
     def _resume(self) -> None:
-        """Go on from what the daemon has in use, from its disk or from a worker before this one."""
+        """Continue with the snapshot in use, from disk or from a previous worker."""
         read = self._share.read()
         if read is None:
             return

@@ -1,8 +1,8 @@
-"""The names that an address may have in a snapshot, as `accounts.lookup` reads addresses.
+"""Names that an address may have in a snapshot, by the rules of `accounts.lookup`.
 
-The records of a domain are under ``domain:NAME``: `alias_of` names the domain that it stands for,
-and `off` says that it is disabled. Addresses are under ``name:ADDRESS``, in lower case and NFC,
-with the domain in A-labels. ``delimiter`` has the characters that begin an extension.
+The record of a domain has the key ``domain:NAME``: `alias_of` names the target of an alias domain,
+and `off` says that the domain is disabled. Addresses have the key ``name:ADDRESS``, in lower case
+and NFC, with the domain in A-labels. ``delimiter`` has the characters that begin an extension.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _DOT_ATOM = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*\Z
 
 
 class LocalNames(NamedTuple):
-    """The local parts that a record may have: all of it, then the part before the extension.
+    """Local parts that a record may have: the whole, then the part before the extension.
 
-    There are none for one that no record can have. `folded` is all of it in any case.
+    There are none if no record can have it. `folded` is always the whole local part.
     """
 
     folded: str
@@ -43,7 +43,7 @@ def read_local_part(local: str, delimiter: str) -> LocalNames:
 
 
 def fold(text: str) -> str:
-    """Return a local part as accounts stores it."""
+    """Return a local part in the form that accounts stores."""
     if text.isascii():
         return text.lower()
     # lower case of a composed letter may be decomposed: U+0130 is "i" and a combining dot
@@ -51,9 +51,9 @@ def fold(text: str) -> str:
 
 
 def domains_of(snapshot: SnapshotData, domain: str) -> tuple[str, ...] | None:
-    """Return a domain and the one that it stands for, of those that accounts has.
+    """Return a domain of accounts, and the target of an alias domain.
 
-    Empty when accounts does not have it, None when it is disabled.
+    The result is empty if accounts does not have the domain, None if it is disabled.
     """
     value = snapshot.get(f"domain:{domain}")
     if not isinstance(value, dict):
@@ -70,7 +70,7 @@ def delimiter_of(snapshot: SnapshotData) -> str:
 
 
 def check_common(key: str, value: Any) -> bool:
-    """Return whether it is a record that this module reads; raises `SnapshotError`."""
+    """Return whether this module reads the record; raises `SnapshotError` if it is malformed."""
     if key == "delimiter":
         is_right = isinstance(value, str)
     elif key.startswith("domain:"):
@@ -78,7 +78,7 @@ def check_common(key: str, value: Any) -> bool:
     else:
         return False
     if not is_right:
-        raise SnapshotError(f"the record of {key[:80]!a} has another form")
+        raise SnapshotError(f"the record of {key[:80]!a} is malformed")
     return True
 
 

@@ -1,9 +1,9 @@
 """Preferences of recipients from accounts: the snapshot `recipients`.
 
-Beside the records of `gatepost.snapshots.names` it has ``name:ADDRESS`` for each mailbox, and each
-alias of such mailboxes alone, with a preference that is not the default: `greylist`, `spam_check`
-and `virus_check` are false; `spam_junk_score` and `spam_reject_score` are numbers; `allow` and
-`block` are lists of senders, each an address, or ``@`` and a domain.
+In addition to the records of `gatepost.snapshots.names`, it has ``name:ADDRESS`` for each mailbox,
+and for each alias of only such mailboxes, with a preference that is not the default: `greylist`,
+`spam_check` and `virus_check` are false; `spam_junk_score` and `spam_reject_score` are numbers;
+`allow` and `block` are lists of senders, each an address, or ``@`` and a domain.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RECIPIENTS = "recipients"
 
 
 class RecipientPreferences:
-    """The preferences that are in use in this process: defaults alone before the first snapshot."""
+    """Preferences in use in this process; before the first snapshot, all are defaults."""
 
     def __init__(self) -> None:
         self._used: tuple[SnapshotData, str] | None = None
@@ -29,11 +29,11 @@ class RecipientPreferences:
         self._used = snapshot, delimiter_of(snapshot)
 
     def wants_greylisting(self, recipient: MailAddress) -> bool:
-        """Return whether mail for a recipient is to be delayed; also for one that is unknown."""
+        """Return whether mail for a recipient may be delayed, also for an unknown one."""
         return self.find(recipient).get("greylist") is not False
 
     def find(self, recipient: MailAddress) -> dict[str, Any]:
-        """Return the preferences of a recipient that are not the defaults."""
+        """Return the preferences of a recipient that differ from the defaults."""
         if self._used is None or not recipient.domain:
             return {}
         snapshot, delimiter = self._used
@@ -51,4 +51,4 @@ def check_recipients(snapshot: SnapshotData) -> None:
         if check_common(key, value):
             continue
         if key.startswith("name:") and not isinstance(value, dict):
-            raise SnapshotError(f"the record of {key[:80]!a} has another form")
+            raise SnapshotError(f"the record of {key[:80]!a} is malformed")

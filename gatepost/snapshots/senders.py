@@ -1,13 +1,13 @@
 """Sender rights from accounts: the `SenderRights` of the snapshot `senders`.
 
-They answer as the map `senders` of accounts does. The records beside those of
+They give the same answers as the map `senders` of accounts. The records in addition to those of
 `gatepost.snapshots.names`:
 
 * ``name:ADDRESS``: the logins that may use a mailbox or an alias, as itself or as its members;
 * ``right:SENDER``: those with a right to an address, or to ``@`` and a domain;
 * ``wildcards:DOMAIN``: pairs of a pattern for local parts and the logins, the most exact one first.
 
-In the place of logins, ``false`` says that accounts could not find them out.
+In place of logins, ``false`` says that accounts could not determine them.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ class AccountOwners:
         self._delimiter = delimiter_of(snapshot)
 
     def may_use(self, login: str, sender: MailAddress) -> bool:
-        """See `SenderRights`."""
+        """Answer as `SenderRights` describes."""
         return bool(login) and login_key(login) in self.logins(sender)
 
     def is_owned(self, sender: MailAddress) -> bool:
-        """See `SenderRights`."""
+        """Answer as `SenderRights` describes."""
         return bool(self.logins(sender))
 
     def has_domain(self, domain: str) -> bool:
-        """Return whether the domain is one of accounts, even if it is disabled."""
+        """Return whether accounts has the domain, even if it is disabled."""
         return domains_of(self._snapshot, domain) != ()
 
     def logins(self, sender: MailAddress) -> frozenset[str]:
@@ -72,11 +72,11 @@ class AccountOwners:
             found.append(self._own(names, through))
         found += [self._snapshot.get(f"right:{right}") for right in rights]
         if False in found:
-            raise RightsUnknownError(f"accounts does not know who may send as {sender.text!a}")
+            raise RightsUnknownError(f"accounts cannot determine who may send as {sender.text!a}")
         return frozenset(login for logins in found if logins for login in logins)
 
     def _own(self, names: LocalNames, through: tuple[str, ...]) -> Any:
-        """Return the logins of the mailbox or the alias that an address means."""
+        """Return the logins of the mailbox or alias of an address."""
         for domain in through:
             for name in names.names:
                 logins = self._snapshot.get(f"name:{name}@{domain}")
@@ -94,7 +94,7 @@ class AccountOwners:
 
 
 class AccountRights:
-    """The sender rights that are in use in this process, none before the first snapshot."""
+    """Sender rights in use in this process; there are none before the first snapshot."""
 
     def __init__(self) -> None:
         self._owners: AccountOwners | None = None
@@ -105,17 +105,17 @@ class AccountRights:
 
     @property
     def owners(self) -> AccountOwners:
-        """The rights; raises `RightsUnknownError` while there are none."""
+        """The rights in use; raises `RightsUnknownError` while there are none."""
         if self._owners is None:
             raise RightsUnknownError("accounts has not sent the sender rights yet")
         return self._owners
 
 
 class JoinedRights:
-    """The rights from accounts, and those of a table beside them.
+    """Rights from accounts, joined with those of a table.
 
-    `login_owns_itself` is about domains that accounts does not have: in the others it is accounts
-    that says whether a mailbox may send.
+    `login_owns_itself` applies to domains that accounts does not have: in the others, accounts says
+    whether a mailbox may send.
     """
 
     def __init__(self, accounts: AccountRights, table: OwnerTable, itself: OwnerTable) -> None:
@@ -124,7 +124,7 @@ class JoinedRights:
         self._itself = itself
 
     def may_use(self, login: str, sender: MailAddress) -> bool:
-        """See `SenderRights`."""
+        """Answer as `SenderRights` describes."""
         if self._table.may_use(login, sender):
             return True
         owners = self._accounts.owners
@@ -133,12 +133,12 @@ class JoinedRights:
         return self._itself.may_use(login, sender) and not owners.has_domain(sender.domain)
 
     def is_owned(self, sender: MailAddress) -> bool:
-        """See `SenderRights`."""
+        """Answer as `SenderRights` describes."""
         return self._table.is_owned(sender) or self._accounts.owners.is_owned(sender)
 
 
 def join_rights(settings: OwnerSettings, accounts: AccountRights) -> SenderRights:
-    """Return the rights of the settings and their files with those from accounts.
+    """Return the rights of the settings and their files, joined with those from accounts.
 
     Raises `OwnershipError`.
     """
@@ -169,13 +169,13 @@ def check_senders(snapshot: SnapshotData) -> None:
         else:
             is_right = True  # of a later version
         if not is_right:
-            raise SnapshotError(f"the record of {key[:80]!a} has another form")
+            raise SnapshotError(f"the record of {key[:80]!a} is malformed")
 
 
 def fits(pattern: str, text: str) -> bool:
-    """Return whether a pattern, in which ``*`` stands for any characters, describes `text`.
+    """Return whether a pattern, in which ``*`` stands for any characters, matches `text`.
 
-    It takes time in proportion to their lengths.
+    The time is proportional to their lengths.
     """
     first, *rest = pattern.split("*")
     if not rest:

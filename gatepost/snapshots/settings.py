@@ -1,4 +1,4 @@
-"""The settings of a daemon that has data from accounts, and where they come from."""
+"""Settings of a daemon that uses data from accounts."""
 
 from __future__ import annotations
 
@@ -23,15 +23,17 @@ def _check_url(text: str) -> str:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise ValueError(f"{text!r} is no address: {_FORMS}") from None
+        raise ValueError(f"{text!r} is not a valid address: {_FORMS}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise ValueError(f"{text!r} is no address: {_FORMS}")
+        raise ValueError(f"{text!r} is not a valid address: {_FORMS}")
     if parts.username is not None or parts.query or parts.fragment:
-        raise ValueError(f"it has only a host, a port and perhaps a path: {_FORMS}")
+        raise ValueError(f"it must have only a host, a port and perhaps a path: {_FORMS}")
     if not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError(f"{text!r} is no address: {_FORMS}")
+        raise ValueError(f"{text!r} is not a valid address: {_FORMS}")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise ValueError("http:// is for this host alone, because keys and tokens are in the clear")
+        raise ValueError(
+            "http:// is allowed only for this host, because keys and tokens are sent in clear text"
+        )
     return text
 
 
@@ -43,35 +45,35 @@ def _is_loopback(host: str) -> bool:
 
 
 class AccountsSource(Section):
-    """The place that data of `gatepost accounts` come from."""
+    """The source of data from `gatepost accounts`."""
 
     url: Annotated[str, AfterValidator(_check_url)] | None = Field(
         default=None,
         json_schema_extra=AT_START,
         description="The `snapshot_listen` of accounts: `unix:/PATH`, `https://HOST:PORT`, or "
-        "`http://127.0.0.1:PORT`. Not set: nothing comes from accounts.",
+        "`http://127.0.0.1:PORT`. If it is not set, no data come from accounts.",
     )
     token_file: FreshSecretPath | None = Field(
         default=None,
         json_schema_extra=AT_START,
-        description="The token for accounts: see `[accounts.snapshots]`. It is read at each "
-        "request.",
+        description="File with the token for accounts: see `[accounts.snapshots]`. It is read "
+        "for each request.",
     )
     ca_file: FreshPath | None = Field(
         default=None,
         json_schema_extra=AT_START,
-        description="Certificates in PEM of the authorities that the certificate of accounts may "
-        "come from. Not set: those of the system.",
+        description="CA certificates in PEM for verifying the certificate of accounts. By "
+        "default those of the system.",
     )
     folder: WrittenPath = Field(
         default=Path("/var/lib/gatepost/snapshots"),
         json_schema_extra=AT_START,
-        description="The folder where the last data are kept, for a start without accounts. "
+        description="The folder where the latest data are kept, for a start without accounts. "
         "Several daemons of the same user may share it.",
     )
 
     @model_validator(mode="after")
     def _check_authorities(self) -> Self:
         if self.ca_file is not None and not (self.url or "").startswith("https:"):
-            raise ValueError("ca_file needs a url that begins with https://")
+            raise ValueError("ca_file requires a url that begins with https://")
         return self

@@ -1,8 +1,8 @@
-"""Memory that has the snapshot in use, for all processes of a daemon.
+"""Shared memory with the snapshot in use, for all processes of a daemon.
 
-It is made before the workers are forked. One process writes, all read. It needs no disk, so a full
-one keeps no key from signing. A reader that meets a writer at work finds that out by the number,
-which is odd meanwhile, and by the checksum of the snapshot.
+It is made before the workers are forked. One process writes, all read. It does not need the disk,
+so a full disk does not stop signing. A reader detects a writer at work by the number, which is odd
+meanwhile, and by the checksum of the snapshot.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import os
 import struct
 
 _HEAD = struct.Struct("=QQ")
-"""The number of changes, doubled and odd during one; and the octets of the snapshot."""
+"""Head of the memory: twice the number of changes, odd during a change; and the snapshot's
+octets."""
 
 
 class SharedMemory:
@@ -23,11 +24,11 @@ class SharedMemory:
 
     @property
     def number(self) -> int:
-        """A number that grows with each change; 0 before the first."""
+        """Number that grows with each change; 0 before the first."""
         return self._head()[0] // 2
 
     def read(self) -> tuple[int, bytes] | None:
-        """Return the snapshot with its number; None before the first, and while one is written."""
+        """Return the snapshot with its number; None before the first, and during a write."""
         number, size = self._head()
         if number == 0 or number % 2:
             return None
@@ -40,8 +41,8 @@ class SharedMemory:
         return None if self._head()[0] != number else (number // 2, bytes(data))
 
     def write(self, data: bytes) -> None:
-        """Replace the snapshot; raises `OSError` when there is no memory for it."""
-        # a writer that was killed at work leaves an odd number
+        """Replace the snapshot; raises `OSError` if there is no memory for it."""
+        # a writer that was killed during a change leaves an odd number
         number = self._head()[0] // 2 * 2
         os.pwrite(self._memory, _HEAD.pack(number + 1, 0), 0)
         os.ftruncate(self._memory, _HEAD.size)
@@ -56,5 +57,5 @@ class SharedMemory:
         return number, size
 
     def close(self) -> None:
-        """Let go of the memory."""
+        """Release the memory."""
         os.close(self._memory)

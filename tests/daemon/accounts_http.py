@@ -18,7 +18,7 @@ from accounts.http.application import application
 from accounts.http.context import FixedContext
 from accounts.http.server import HttpBounds, HttpServer, serve
 from accounts.http.settings import HttpSettings
-from accounts.lookup.ask import Ask, AskAnswer
+from accounts.lookup.ask import Ask, RowAnswer
 from accounts.passwords import Password, PasswordSettings, PasswordWorkers, hash_password
 from accounts.sources.postgres import PostgresSource, connect_arguments
 from accounts.sources.sqlite import SqliteSource
@@ -85,7 +85,7 @@ class HttpServing(Closing):
     def _now(self) -> float:
         return self._loop.time() + 1_900_000_000
 
-    async def _ask(self, asks: tuple[Ask, ...], /) -> tuple[AskAnswer, ...]:
+    async def _ask(self, asks: tuple[Ask, ...], /) -> tuple[RowAnswer, ...]:
         answers = self.source.ask(asks)
         return answers if isinstance(answers, tuple) else await answers
 

@@ -132,7 +132,7 @@ def test_a_login_leaves_its_time_and_a_better_hash(gate: AccountsDaemon) -> None
     assert stored.startswith("{ARGON2ID}")
     assert gate.log_in(ANNA).startswith("OK")
     assert gate.daemon.metric("gatepost_accounts_generation") >= generation
-    assert gate.daemon.wait_for_log(event="password hashed anew")["address"] == ANNA
+    assert gate.daemon.wait_for_log(event="password hashed again")["address"] == ANNA
 
 
 def test_what_another_process_writes_counts_at_once(gate: AccountsDaemon) -> None:

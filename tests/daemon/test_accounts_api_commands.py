@@ -15,8 +15,8 @@ import pytest
 from click.testing import Result
 
 from accounts.api_settings import ApiSettings
-from accounts.cli.office import Declined, OfficeStep
-from accounts.cli.remote_office import RemoteOffice
+from accounts.cli.executor import Declined, OperationStep
+from accounts.cli.remote_executor import RemoteExecutor
 from accounts.directory import administrators, aliases, domains, mailboxes, tokens
 from accounts.http.principals import AREAS
 from accounts.store.settings import DatabaseSettings
@@ -393,29 +393,29 @@ def test_every_area_of_the_api_has_a_command() -> None:
 def test_of_two_changes_of_one_object_the_second_is_refused(service: Service) -> None:
     service.gate.change(people)
     settings = ApiSettings(url=f"unix:{service.socket}", token_file=SecretFile(service.token))
-    office = RemoteOffice(settings)
+    executor = RemoteExecutor(settings)
     alias = {"address": "a@example.org"}
-    (read,) = office.do(OfficeStep("get-alias", alias))
-    office.do(OfficeStep("change-alias", alias, {"description": "other"}, match=str(read.tag)))
+    (read,) = executor.do(OperationStep("get-alias", alias))
+    executor.do(OperationStep("change-alias", alias, {"description": "other"}, match=str(read.tag)))
     for step in (
-        OfficeStep("change-alias", alias, {"description": "second"}, match=str(read.tag)),
-        OfficeStep("remove-alias", alias, match=str(read.tag)),
+        OperationStep("change-alias", alias, {"description": "second"}, match=str(read.tag)),
+        OperationStep("remove-alias", alias, match=str(read.tag)),
     ):
         with pytest.raises(Declined, match="changed meanwhile") as caught:
-            office.do(step)
+            executor.do(step)
         assert (caught.value.status, caught.value.exit_code) == (409, 1)
-    (read,) = office.do(OfficeStep("get-alias", alias))
+    (read,) = executor.do(OperationStep("get-alias", alias))
     assert read.body["description"] == "other"
-    office.close()
+    executor.close()
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("gp_" + "x" * 43, "The token is not valid."),
-        ("no token", "has to have a token as its only line"),
+        ("no token", "must have a token as its only line"),
         ("", "is empty"),
-        ("gp_x\r\nX: y", "has to have a token as its only line"),
+        ("gp_x\r\nX: y", "must have a token as its only line"),
     ],
 )
 def test_a_token_that_is_none(service: Service, text: str, sentence: str) -> None:
@@ -537,15 +537,15 @@ def test_tls_has_to_be_trusted(service: Service) -> None:
     [
         ("http://mail.example.org", "in the clear"),
         ("http://192.0.2.1:8080", "in the clear"),
-        ("ftp://mail.example.org", "no URL of an API"),
-        ("https://", "no URL of an API"),
+        ("ftp://mail.example.org", "not a URL of an API"),
+        ("https://", "not a URL of an API"),
         ("https://x:y@mail.example.org", "do not belong into the URL"),
         ("https://mail.example.org/?x=1", "do not belong into the URL"),
-        ("https://mail.example.org:99999", "no URL of an API"),
-        ("https://mail.example.org/\r\nX: y", "no URL of an API"),
-        ("https://mail.example.org/" + "x" * 600, "no URL of an API"),
-        ("unix:\x00", "no URL of an API"),
-        ("", "no URL of an API"),
+        ("https://mail.example.org:99999", "not a URL of an API"),
+        ("https://mail.example.org/\r\nX: y", "not a URL of an API"),
+        ("https://mail.example.org/" + "x" * 600, "not a URL of an API"),
+        ("unix:\x00", "not a URL of an API"),
+        ("", "not a URL of an API"),
     ],
 )
 def test_a_url_that_is_none(here: Shell, url: str, sentence: str) -> None:

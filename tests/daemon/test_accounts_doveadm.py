@@ -84,7 +84,7 @@ def test_answers(answer: bytes) -> None:
         (b"220 mx.example ESMTP\r\n", "closed the connection"),
         (b"\0" * 200_000, "illegal"),
         (HEAD % 5 + b"x", "without sending complete message body"),
-        (HEAD % 5 + b"hello", "its answer cannot be read"),
+        (HEAD % 5 + b"hello", "cannot parse its answer"),
         (b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n", "does not take the key"),
         (b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", "it answers 500"),
         (b"HTTP/1.1 302 No\r\nLocation: /\r\nContent-Length: 0\r\n\r\n", "it answers 302"),

@@ -224,7 +224,7 @@ def test_probes(gate: DovecotDaemon) -> None:
     tcp, unix, dictionary = Inet(LOOPBACK, gate.port), Unix(gate.http), Unix(gate.dict)
     for kind, address, said in (
         ("dovecot", unix, "probe.invalid: unknown"),
-        ("dovecot", tcp, "it answers, and wants a token"),
+        ("dovecot", tcp, "it answers, and requires a token"),
         ("dict", dictionary, "probe.invalid: none"),
     ):
         assert probe(kind, address).stdout == f"{kind} {address}: {said}\n"

@@ -85,7 +85,7 @@ def test_a_flood_of_forged_tokens_tells_nothing(gate: DovecotDaemon) -> None:
         assert (told.word, told.text) == ("", "token\n")
     assert gate.daemon.metric("gatepost_accounts_dovecot_requests_total", answer="token") == 100
     assert gate.daemon.metric("gatepost_accounts_logins_total") == 0
-    lines = gate.daemon.log_entries(event="question of Dovecot refused")
+    lines = gate.daemon.log_entries(event="request from Dovecot refused")
     assert 1 <= len(lines) <= 3
     assert "x" * 32 not in gate.daemon.log.read_text()
 

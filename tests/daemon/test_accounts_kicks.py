@@ -1,4 +1,4 @@
-"""Sessions of Dovecot that end when a right is lost, by a stand-in for doveadm."""
+"""End of Dovecot sessions after the loss of a right, with a stand-in for doveadm."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_a_key_is_corrected_without_a_restart(
     doveadm.key = "another one"
     gate.change(lambda w: mailboxes.change(w, ANNA, None, enabled=False))
     line = gate.daemon.wait_for_log(event="sessions not ended")
-    assert line["error"] == "it does not take the key (401)"
+    assert line["error"] == "it refuses the key (401)"
     assert doveadm.kicks == []
     Path(gate.dovecot["doveadm_key_file"]).write_text("another one\n")
     doveadm.wait_for(ANNA)

@@ -14,10 +14,10 @@ from sqlalchemy.pool import NullPool
 from accounts.answers import (
     NOT_FOUND,
     Answers,
-    FoundText,
-    LookupResult,
-    NothingFound,
-    TemporaryAnswer,
+    MapAnswer,
+    MapFound,
+    MapNotFound,
+    MapTemporary,
 )
 from accounts.lookup.ask import (
     TABLES,
@@ -92,13 +92,13 @@ async def until(condition: Callable[[], Awaitable[bool] | bool], within: float =
 
 
 def test_answers_are_those_of_the_rules(url: str) -> None:
-    async def run() -> list[LookupResult]:
+    async def run() -> list[MapAnswer]:
         async with opened(url) as source:
             answers = Answers(source, StaleCache(), clock=lambda: NOW)
             return await asyncio.gather(*(answers.look_up(table, key) for table, key, _ in CASES))
 
     for (_, key, answer), result in zip(CASES, asyncio.run(run()), strict=True):
-        assert result == (FoundText(answer) if isinstance(answer, str) else NOT_FOUND), key
+        assert result == (MapFound(answer) if isinstance(answer, str) else NOT_FOUND), key
 
 
 def test_rows_are_those_of_the_world(url: str) -> None:
@@ -319,9 +319,9 @@ class Load:
                 result = await self.answers.look_up(table, key)
                 if start >= self.counts_from:
                     self.slowest = max(self.slowest, time.monotonic() - start)
-                if result == FoundText(right):
+                if result == MapFound(right):
                     self.found += 1
-                elif isinstance(result, TemporaryAnswer):
+                elif isinstance(result, MapTemporary):
                     self.temporary += 1
                     await asyncio.sleep(0.005)
                 else:
@@ -353,12 +353,12 @@ async def check_while_away(load: Load) -> None:
     await until(lambda: load.found > before[0] + 200 and load.temporary > before[1] + 50)
     assert load.slowest < TIMEOUT
     result = await load.answers.look_up("mailboxes", "never-asked@example.org")
-    assert result == TemporaryAnswer("the database is away")
+    assert result == MapTemporary("the database is away")
 
 
 async def check_recovery(load: Load) -> None:
     assert await until(lambda: not load.source.is_away) < 5 * TIMEOUT
-    assert isinstance(await load.answers.look_up("mailboxes", "nobody@example.org"), NothingFound)
+    assert isinstance(await load.answers.look_up("mailboxes", "nobody@example.org"), MapNotFound)
 
 
 def test_the_server_is_stopped_under_load(server: PostgresServer, url: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from accounts.cli.section import SECTION
-from accounts.file import AccountsFile
+from accounts.settings import AccountsFile
 from gatepost import systemd
 from gatepost.cli import access, configuration, service
 from gatepost.cli.__main__ import gatepost

@@ -85,7 +85,7 @@ def test_the_milter_signs_while_accounts_is_away_and_after_its_own_restart(site:
     assert site.selectors() == ["one"]
     site.milters.restart()
     assert site.selectors() == ["one"], "at the first message after the start"
-    site.milters.wait_for_log(event="a snapshot from disk is in use until accounts answers")
+    site.milters.wait_for_log(event="snapshot from disk in use until accounts answers")
     assert site.milters.metric("gatepost_snapshot_generation") == generation
     site.accounts.daemon.start()
     site.add_key("two")
@@ -119,7 +119,7 @@ def test_a_damaged_snapshot_on_disk_is_told_and_fetched_again(site: Site) -> Non
     whole = kept.read_bytes()
     kept.write_bytes(whole[: len(whole) // 2])
     site.milters.launch()
-    told = site.milters.wait_for_log(event="the last snapshot on disk is not used")
+    told = site.milters.wait_for_log(event="snapshot on disk not used")
     assert "its end is missing" in told["problem"]
     wait_until(lambda: site.selectors() == ["451"], "mail to wait")
     site.accounts.daemon.start()
@@ -138,7 +138,7 @@ def test_a_snapshot_that_others_can_read_is_not_used(site: Site) -> None:
     (kept,) = site.state.iterdir()
     kept.chmod(0o644)
     site.milters.launch()
-    told = site.milters.wait_for_log(event="the last snapshot on disk is not used")
+    told = site.milters.wait_for_log(event="snapshot on disk not used")
     assert "open to others (mode 0644, not 0600)" in told["problem"]
 
 
@@ -229,7 +229,7 @@ def test_a_restored_backup_is_followed_and_told(site: Site) -> None:
     )
     site.wait_for("one")
     told = site.milters.wait_for_log(
-        event="the data of accounts were replaced by others, which are used now"
+        event="the data of accounts were replaced; the new data are in use"
     )
     # one that no daemon has seen, although the data are older
     assert told["generation"] > told["before"]

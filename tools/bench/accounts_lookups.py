@@ -18,7 +18,7 @@ from pathlib import Path
 
 import uvloop
 
-from accounts.answers import Answers, FoundText
+from accounts.answers import Answers, MapFound
 from accounts.sources.cache import StaleCache
 from accounts.sources.postgres import PostgresSource, connect_arguments
 from accounts.sources.source import Source
@@ -67,7 +67,7 @@ async def measure(source: Source, rows: Rows, kind: str, seconds: float) -> str:
                 return
             result = await answers.look_up(table, key)
             times.append(time.perf_counter() - start)
-            assert isinstance(result, FoundText) == is_found, (table, key, result)
+            assert isinstance(result, MapFound) == is_found, (table, key, result)
             counts[number] += 1
             if counts[number] % 8 == 0:
                 await asyncio.sleep(0)

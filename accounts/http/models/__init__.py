@@ -1,1 +1,1 @@
-"""The objects of the API as JSON: what it takes and what it gives. No output has a secret."""
+"""Models of the API's JSON, for requests and answers. No answer contains a stored secret."""

@@ -1,4 +1,4 @@
-"""Administrators, tokens, the audit log, and the account of the one who asks."""
+"""Models of administrators, tokens, the audit log, and the caller's own account."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from accounts.http.models.base import (
     MAX_LIMIT,
     UNSET,
     HasPassword,
-    Input,
     NumberedPageQuery,
     PageQuery,
+    RequestModel,
     ResponseModel,
     TimeField,
 )
 
 
-class AdministratorChange(Input):
+class AdministratorChange(RequestModel):
     """The fields of an administrator that can be changed."""
 
-    role: str = Field(default=UNSET, description="global: of everything. domains: of some domains.")
+    role: str = Field(default=UNSET, description="global: all domains. domains: some domains.")
     domains: list[str] = Field(
-        default=UNSET, max_length=MAX_DOMAINS, description="Domains of theirs."
+        default=UNSET, max_length=MAX_DOMAINS, description="The domains that they manage."
     )
     enabled: bool = Field(default=UNSET, description="Whether they may log in.")
 
 
 class AdministratorAdd(AdministratorChange):
-    """A new administrator, of some domains unless another role is given."""
+    """A new administrator; by default of some domains."""
 
     login: str
     password: str = Field(default=UNSET, description="The first password, in clear text.")
@@ -56,27 +56,27 @@ class AdministratorQuery(PageQuery):
     text: str = Field(default=UNSET, description="Text in the login.")
 
 
-class LastQuery(Input):
-    """A change that may leave nobody to administer everything."""
+class LastQuery(RequestModel):
+    """A change that may affect the last global administrator."""
 
     last: bool = Field(
-        default=False, description="Also of the last global administrator who is enabled."
+        default=False, description="Allow it for the last enabled global administrator, too."
     )
 
 
-class OwnTokenAdd(Input):
-    """A new token for oneself."""
+class OwnTokenAdd(RequestModel):
+    """A new token for the caller."""
 
     name: str = Field(description="The program that it is for.")
     scopes: list[str] = Field(
         max_length=MAX_SCOPES,
-        description="As domains:read; none that the giver does not have.",
+        description="Scopes such as domains:read; only those that the caller has.",
     )
-    expires: TimeField | None = Field(default=UNSET, description="It is worth nothing after it.")
+    expires: TimeField | None = Field(default=UNSET, description="When it expires.")
 
 
 class TokenAdd(OwnTokenAdd):
-    """A new token, of an administrator, of a mailbox, or of a program (neither is given)."""
+    """A new token for an administrator, a mailbox, or a program (if neither is given)."""
 
     administrator: str | None = UNSET
     mailbox: str | None = UNSET
@@ -104,12 +104,12 @@ class TokenNew(TokenOut):
 class TokenQuery(NumberedPageQuery):
     """A search for tokens."""
 
-    administrator: str = Field(default=UNSET, description="Those of an administrator.")
-    mailbox: str = Field(default=UNSET, description="Those of a mailbox.")
+    administrator: str = Field(default=UNSET, description="Only those of this administrator.")
+    mailbox: str = Field(default=UNSET, description="Only those of this mailbox.")
 
 
-class OwnAuditQuery(Input):
-    """The part of the audit log about oneself, the latest entries first."""
+class OwnAuditQuery(RequestModel):
+    """A search in the audit log about the caller, the latest entries first."""
 
     before: int = Field(default=UNSET, ge=0, description="Entries before the one with this id.")
     since: int = Field(default=UNSET, ge=0, description="Entries from this time on.")
@@ -117,7 +117,7 @@ class OwnAuditQuery(Input):
 
 
 class AuditQuery(OwnAuditQuery):
-    """The part of the audit log, the latest entries first."""
+    """A search in the audit log, the latest entries first."""
 
     object: str = Field(default=UNSET, description="A domain, an address or a login.")
     actor: str = Field(default=UNSET, description="The login that did it.")
@@ -136,17 +136,17 @@ class AuditOut(ResponseModel):
 
 
 class MeOut(ResponseModel):
-    """The one who asks."""
+    """The caller."""
 
     name: str
     role: str = Field(description="global, domains or mailbox.")
     domains: list[str]
     mailbox: str | None
-    scopes: list[str] | None = Field(description="Those of the token; null for a password.")
+    scopes: list[str] | None = Field(description="The scopes of the token; null for a password.")
 
 
-class OwnPassword(Input):
-    """Another password for oneself."""
+class OwnPassword(RequestModel):
+    """Another password for the caller."""
 
     current_password: str
     password: str = Field(description="The new password, in clear text.")

@@ -1,4 +1,4 @@
-"""The things that belong to a mailbox: rights, app passwords, filters, preferences and so on."""
+"""Models of the belongings of a mailbox: rights, app passwords, filters, preferences and so on."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from pydantic import Field
 
 from accounts.directory.app_passwords import PROTOCOLS
-from accounts.http.models.base import UNSET, Input, ResponseModel, TimeField
+from accounts.http.models.base import UNSET, RequestModel, ResponseModel, TimeField
 from accounts.sieve import MAX_RULES
 
 
-class SenderRightAdd(Input):
+class SenderRightAdd(RequestModel):
     """A right to send."""
 
     sender: str = Field(description="An address, or @ and a domain.")
@@ -25,8 +25,8 @@ class SenderRightOut(ResponseModel):
     sender: str
 
 
-class AppPasswordAdd(Input):
-    """A new app password. The service draws it."""
+class AppPasswordAdd(RequestModel):
+    """A new app password. The service generates it."""
 
     name: str = Field(description="The program that it is for.")
     protocols: list[str] = Field(
@@ -34,7 +34,7 @@ class AppPasswordAdd(Input):
         max_length=len(PROTOCOLS),
         description=f"Some of {', '.join(PROTOCOLS)}.",
     )
-    expires: TimeField | None = Field(default=UNSET, description="It lets nobody in after it.")
+    expires: TimeField | None = Field(default=UNSET, description="When it expires.")
 
 
 class AppPasswordOut(ResponseModel):
@@ -55,17 +55,17 @@ class AppPasswordNew(AppPasswordOut):
     password: str
 
 
-class RuleAdd(Input):
-    """A new filter, behind the others."""
+class RuleAdd(RequestModel):
+    """A new filter, after the others."""
 
     name: str
     rule: dict[str, Any] = Field(
-        description="match, conditions and actions, as docs/rules.md has them."
+        description="match, conditions and actions; docs/rules.md describes them."
     )
     enabled: bool = UNSET
 
 
-class RuleChange(Input):
+class RuleChange(RequestModel):
     """The fields of a filter that can be changed."""
 
     name: str = UNSET
@@ -73,7 +73,7 @@ class RuleChange(Input):
     enabled: bool = UNSET
 
 
-class RuleOrder(Input):
+class RuleOrder(RequestModel):
     """The filters in their new order."""
 
     names: list[str] = Field(
@@ -92,22 +92,24 @@ class RuleOut(ResponseModel):
     version: int
 
 
-class PreferencesChange(Input):
-    """The preferences that are to change."""
+class PreferencesChange(RequestModel):
+    """The preferences to change."""
 
-    greylist: bool = Field(default=UNSET, description="Whether unknown senders have to try again.")
+    greylist: bool = Field(
+        default=UNSET, description="Whether mail from unknown senders is delayed by greylisting."
+    )
     spam_check: bool = Field(default=UNSET, description="Whether its mail is checked for spam.")
     spam_junk_score: float | None = Field(
-        default=UNSET, description="From this score on mail goes to Junk."
+        default=UNSET, description="Score from which mail goes to Junk."
     )
     spam_reject_score: float | None = Field(
-        default=UNSET, description="From this score on mail is refused."
+        default=UNSET, description="Score from which mail is refused."
     )
     virus_check: bool = Field(default=UNSET, description="Whether its mail is checked for viruses.")
 
 
 class PreferencesOut(ResponseModel):
-    """Preferences. A score of null is that of the service."""
+    """Preferences. A score of null means the default of the service."""
 
     greylist: bool
     spam_check: bool
@@ -117,32 +119,32 @@ class PreferencesOut(ResponseModel):
     version: int
 
 
-class ListedSenderAdd(Input):
-    """A sender to allow past the spam filter, or to block."""
+class ListedSenderAdd(RequestModel):
+    """A sender to accept without the spam filter, or to block."""
 
     kind: str = Field(description="allow or block.")
     pattern: str = Field(description="An address, or @ and a domain.")
 
 
 class ListedSenderOut(ResponseModel):
-    """A sender that is allowed past the spam filter, or blocked."""
+    """A sender that is accepted without the spam filter, or blocked."""
 
     mailbox: str
     kind: str
     pattern: str
 
 
-class RemoteAccountChange(Input):
+class RemoteAccountChange(RequestModel):
     """The fields of a remote account that can be changed."""
 
     port: int = Field(default=UNSET, description="The port; by default the usual one.")
     tls: str = Field(default=UNSET, description="implicit, or starttls.")
-    folder: str = Field(default=UNSET, description="The folder there.")
+    folder: str = Field(default=UNSET, description="The remote folder.")
     destination: str | None = Field(
-        default=UNSET, description="The folder here; without one, the filters decide."
+        default=UNSET, description="The local folder; without one, the filters decide."
     )
-    interval: int = Field(default=UNSET, description="The time between two looks, in seconds.")
-    keep: bool = Field(default=UNSET, description="Whether mail stays there.")
+    interval: int = Field(default=UNSET, description="The time between two checks, in seconds.")
+    keep: bool = Field(default=UNSET, description="Whether mail stays on the remote server.")
     enabled: bool = Field(default=UNSET, description="Whether mail is fetched.")
 
 
@@ -152,13 +154,13 @@ class RemoteAccountAdd(RemoteAccountChange):
     protocol: str = Field(description="imap or pop3.")
     host: str
     login: str
-    secret: str = Field(description="The password there.")
+    secret: str = Field(description="The password of the remote account.")
 
 
-class RemoteSecret(Input):
+class RemoteSecret(RequestModel):
     """Another password."""
 
-    secret: str = Field(description="The password there.")
+    secret: str = Field(description="The password of the remote account.")
 
 
 class RemoteAccountOut(ResponseModel):

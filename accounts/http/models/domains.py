@@ -1,31 +1,38 @@
-"""Domains and their DKIM keys."""
+"""Models of domains and their DKIM keys."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
-from accounts.http.models.base import UNSET, Input, OctetField, PageQuery, ResponseModel, TimeField
+from accounts.http.models.base import (
+    UNSET,
+    OctetField,
+    PageQuery,
+    RequestModel,
+    ResponseModel,
+    TimeField,
+)
 
 
-class DomainChange(Input):
+class DomainChange(RequestModel):
     """The fields of a domain that can be changed."""
 
     description: str = Field(default=UNSET, description="Its purpose.")
     alias_of: str | None = Field(
-        default=UNSET, description="The domain whose addresses this one has as well."
+        default=UNSET, description="The domain that this one is an alias of."
     )
     catch_all: str | None = Field(
-        default=UNSET, description="The address that gets mail for addresses that nobody has."
+        default=UNSET, description="The address that receives mail for unknown addresses."
     )
-    enabled: bool = Field(default=UNSET, description="Whether mail is taken for it.")
-    max_mailboxes: int | None = Field(default=UNSET, description="Mailboxes that it may have.")
-    max_aliases: int | None = Field(default=UNSET, description="Aliases that it may have.")
+    enabled: bool = Field(default=UNSET, description="Whether it receives mail.")
+    max_mailboxes: int | None = Field(default=UNSET, description="Maximum number of mailboxes.")
+    max_aliases: int | None = Field(default=UNSET, description="Maximum number of aliases.")
     max_quota: OctetField | None = Field(default=UNSET, description="Largest quota of a mailbox.")
     default_quota: OctetField | None = Field(
-        default=UNSET, description="Quota of a mailbox that is added without one."
+        default=UNSET, description="Default quota of a mailbox."
     )
     transport: str | None = Field(
-        default=UNSET, description="Postfix's transport, as smtp:[mx.example.org]:25."
+        default=UNSET, description="Postfix's transport, such as smtp:[mx.example.org]:25."
     )
     is_relay: bool = Field(default=UNSET, description="Whether its mailboxes are on another host.")
 
@@ -69,13 +76,14 @@ class DomainQuery(PageQuery):
     text: str = Field(default=UNSET, description="Text in the name or the description.")
 
 
-class DkimKeyAdd(Input):
-    """A DKIM key: without `private` one is drawn, and its private part never leaves the service."""
+class DkimKeyAdd(RequestModel):
+    """A new DKIM key. Without `private`, the service generates one, whose private part never leaves
+    it."""
 
     selector: str
     algorithm: str | None = Field(default=UNSET, description="rsa, or ed25519.")
     private: str | None = Field(
-        default=UNSET, description="The private key in PEM, of a key that is there already."
+        default=UNSET, description="The private part of an existing key, in PEM."
     )
 
 
@@ -85,7 +93,7 @@ class DkimKeyOut(ResponseModel):
     domain: str
     selector: str
     algorithm: str = Field(description="rsa or ed25519.")
-    public_record: str = Field(description="The TXT record that DNS has to have.")
+    public_record: str = Field(description="The TXT record to publish.")
     record_name: str = Field(description="The name of that record.")
     state: str = Field(description="new, active or retired.")
     version: int
@@ -94,7 +102,7 @@ class DkimKeyOut(ResponseModel):
     retired: TimeField | None
 
 
-class DkimKeyQuery(Input):
+class DkimKeyQuery(RequestModel):
     """A search for DKIM keys."""
 
     state: str = Field(default=UNSET, description="new, active or retired.")

@@ -1,4 +1,4 @@
-"""Mailboxes and aliases."""
+"""Models of mailboxes and aliases."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from accounts.directory.fields import MAX_TARGETS
 from accounts.http.models.base import (
     UNSET,
     HasPassword,
-    Input,
     OctetField,
     PageQuery,
+    RequestModel,
     ResponseModel,
     TimeField,
 )
 
 
-class MailboxChange(Input):
+class MailboxChange(RequestModel):
     """The fields of a mailbox that can be changed."""
 
     display_name: str = Field(default=UNSET, description="The name of the person.")
     quota: OctetField | None = Field(
-        default=UNSET, description="Most that it holds; without one there is no limit."
+        default=UNSET, description="Maximum size; without one there is no limit."
     )
-    enabled: bool = Field(default=UNSET, description="Whether it is in use at all.")
+    enabled: bool = Field(default=UNSET, description="Whether it is enabled.")
     may_login: bool = Field(
-        default=UNSET, description="Whether its password and app passwords let anybody in."
+        default=UNSET, description="Whether logins with its password and app passwords are allowed."
     )
     may_send: bool = Field(default=UNSET, description="Whether it may send mail.")
-    may_receive: bool = Field(default=UNSET, description="Whether mail is taken for it.")
+    may_receive: bool = Field(default=UNSET, description="Whether it may receive mail.")
     forwards: list[str] = Field(
-        default=UNSET, max_length=MAX_TARGETS, description="Addresses that its mail goes to."
+        default=UNSET,
+        max_length=MAX_TARGETS,
+        description="Addresses that its mail is forwarded to.",
     )
-    keep_copy: bool = Field(
-        default=UNSET, description="Whether mail that is forwarded is kept, too."
-    )
+    keep_copy: bool = Field(default=UNSET, description="Whether forwarded mail is also kept.")
     store: str | None = Field(
-        default=UNSET, description="The mail store that has it, if there are several."
+        default=UNSET, description="The mail store of the mailbox, if there are several."
     )
 
 
@@ -72,33 +72,34 @@ class MailboxOut(ResponseModel):
 class MailboxQuery(PageQuery):
     """A search for mailboxes."""
 
-    domain: str = Field(default=UNSET, description="Those of one domain.")
+    domain: str = Field(default=UNSET, description="Only those of this domain.")
     text: str = Field(default=UNSET, description="Text in the address or the name.")
 
 
-class MailboxRename(Input):
+class MailboxRename(RequestModel):
     """Another address."""
 
     address: str = Field(description="The new address.")
     keep_alias: bool = Field(
-        default=UNSET, description="Leave an alias that leads from the old address to the new one."
+        default=UNSET, description="Leave an alias from the old address to the new one."
     )
 
 
-class NewPassword(Input):
-    """A password that an administrator sets. null lets nobody in with a password of the mailbox."""
+class NewPassword(RequestModel):
+    """A password that an administrator sets. null disables logins with the password of the
+    mailbox."""
 
     password: str | None = Field(description="The password in clear text.")
 
 
-class AliasChange(Input):
+class AliasChange(RequestModel):
     """The fields of an alias that can be changed."""
 
     targets: list[str] = Field(
         default=UNSET, max_length=MAX_TARGETS, description="Addresses that it leads to."
     )
-    enabled: bool = Field(default=UNSET, description="Whether it is in use.")
-    expires: TimeField | None = Field(default=UNSET, description="When it ends.")
+    enabled: bool = Field(default=UNSET, description="Whether it is enabled.")
+    expires: TimeField | None = Field(default=UNSET, description="When it expires.")
     members_may_send: bool = Field(
         default=UNSET, description="Whether its targets that are mailboxes may send as it."
     )
@@ -106,13 +107,13 @@ class AliasChange(Input):
 
 
 class AliasPatch(AliasChange):
-    """A change of an alias. `targets` replaces all, and does not go with the other two."""
+    """A change of an alias. `targets` replaces all targets, and excludes the other two."""
 
     add_targets: list[str] = Field(
-        default=UNSET, max_length=MAX_TARGETS, description="Further addresses that it leads to."
+        default=UNSET, max_length=MAX_TARGETS, description="Addresses to add to its targets."
     )
     remove_targets: list[str] = Field(
-        default=UNSET, max_length=MAX_TARGETS, description="Addresses that it leads to no more."
+        default=UNSET, max_length=MAX_TARGETS, description="Addresses to remove from its targets."
     )
 
 
@@ -120,9 +121,7 @@ class AliasAdd(AliasChange):
     """A new alias."""
 
     address: str = Field(description="Its address; a * stands for any text.")
-    targets: list[str] = Field(
-        max_length=MAX_TARGETS, description="Addresses that its mail goes to."
-    )
+    targets: list[str] = Field(max_length=MAX_TARGETS, description="Addresses that it leads to.")
 
 
 class AliasOut(ResponseModel):
@@ -144,12 +143,12 @@ class AliasOut(ResponseModel):
 class AliasQuery(PageQuery):
     """A search for aliases."""
 
-    domain: str = Field(default=UNSET, description="Those of one domain.")
+    domain: str = Field(default=UNSET, description="Only those of this domain.")
     text: str = Field(default=UNSET, description="Text in the address or the description.")
-    target: str = Field(default=UNSET, description="Those that lead to an address in one step.")
+    target: str = Field(default=UNSET, description="Only those that lead directly to this address.")
 
 
-class AliasRename(Input):
+class AliasRename(RequestModel):
     """Another address."""
 
     address: str = Field(description="The new address.")

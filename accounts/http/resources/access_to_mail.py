@@ -40,7 +40,7 @@ def _find_rights(connection: Connection, call: Call, limit: int) -> list[SenderR
 
 
 def _sender_too(params: Params, body: Any) -> Iterable[str]:
-    """Return the mailbox and the sender: nobody gives a right to addresses of other domains."""
+    """Return the mailbox and the sender: a right must be within the caller's domains."""
     yield params["address"]
     if body is not None:
         yield body.sender
@@ -85,7 +85,7 @@ APP_PASSWORD = Kind(
 
 
 async def add_app_password(call: Call) -> ApiReply:
-    """Add an app password; the answer alone has it."""
+    """Add an app password, which only the answer contains."""
     text, hashed = new_app_password()
     values = call.changes
     made = await call.write(lambda w: app_passwords.add(w, call.address, password=hashed, **values))
@@ -99,7 +99,7 @@ def _find_remotes(connection: Connection, call: Call, limit: int) -> list[Remote
 
 
 def _remote(connection: Connection, mailbox: str, text: str) -> RemoteAccount:
-    """Return the remote account with a number, which has to belong to the mailbox."""
+    """Return the remote account with a number, which must belong to the mailbox."""
     most = remote_accounts.MAX_ACCOUNTS
     for account in remote_accounts.find(connection, mailbox=mailbox, limit=most):
         if str(account.id) == text:
@@ -120,7 +120,7 @@ def _remove_remote(write: Write, mailbox: str, text: str, version: int) -> None:
 
 REMOTE = Kind(
     noun="remote-account",
-    nouns="the accounts that mail is fetched from",
+    nouns="the remote accounts to fetch mail from",
     article="a",
     area="remote-accounts",
     where=f"{_MAILBOX}/remote-accounts",
@@ -156,17 +156,17 @@ OPERATIONS = for_owner(
     [
         RIGHT.list(reach=Reach.OWNER),
         RIGHT.add(summary="Let a mailbox send as another address"),
-        RIGHT.remove(summary="Take such a right away"),
+        RIGHT.remove(summary="Remove a right to send"),
         APP_PASSWORD.list(),
         APP_PASSWORD.add(
             handle=add_app_password,
             gives=AppPasswordNew,
-            summary="Add an app password, which the answer has and nobody sees again",
+            summary="Add an app password, which is shown only in the answer",
         ),
-        APP_PASSWORD.read(summary="Read what is known of an app password"),
+        APP_PASSWORD.read(summary="Read an app password, without the password"),
         APP_PASSWORD.remove(),
         REMOTE.list(),
-        REMOTE.add(summary="Add an account that mail is fetched from"),
+        REMOTE.add(summary="Add a remote account to fetch mail from"),
         REMOTE.read(),
         REMOTE.change(),
         REMOTE.act(
@@ -177,6 +177,6 @@ OPERATIONS = for_owner(
             handle=set_secret,
             takes=RemoteSecret,
         ),
-        REMOTE.remove(summary="Remove a remote account; the mail there stays"),
+        REMOTE.remove(summary="Remove a remote account; its mail stays there"),
     ]
 )

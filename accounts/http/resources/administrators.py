@@ -86,10 +86,10 @@ async def set_password(call: Call) -> ApiReply:
 
 
 def _refuse_self(call: Call, write: Write, found: Administrator, action: str) -> None:
-    """Raise `Invalid` when administrators shut themselves out."""
+    """Raise `Invalid` if administrators would lock themselves out."""
     if found.id == call.principal.administrator:
         with write.attempt(action, found.login):
-            raise Invalid("login", "Another administrator has to do this to you.")
+            raise Invalid("login", "Another administrator must do this to your account.")
 
 
 OPERATIONS = [

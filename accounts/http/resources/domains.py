@@ -31,7 +31,7 @@ from gatepost.key_pair import new_key
 RESERVED = frozenset(
     ("alias_of", "enabled", "max_mailboxes", "max_aliases", "max_quota", "transport", "is_relay")
 )
-"""Fields of a domain that bind its own administrators: only global ones set them."""
+"""Fields of a domain that limit its own administrators: only global ones may set them."""
 
 
 def _find(connection: Connection, call: Call, limit: int) -> list[Domain]:
@@ -102,10 +102,10 @@ KEY = Kind(
 
 
 async def private_key(call: Call) -> bytes:
-    """Return the private key that is given, or draw one; raises `Invalid`."""
+    """Return the given private key, or generate one; raises `Invalid`."""
     given, algorithm = call.body.private, call.body.algorithm
     if given is not None and algorithm is not None:
-        raise Invalid("algorithm", "A key that is given has its own.")
+        raise Invalid("algorithm", "A given key has its own algorithm.")
     if given is not None:
         return str(given).encode("utf-8", "replace")
     match algorithm:
@@ -113,11 +113,11 @@ async def private_key(call: Call) -> bytes:
             return await asyncio.to_thread(new_key, "rsa")
         case "ed25519":
             return new_key("ed25519")
-    raise Invalid("algorithm", "It is one of: rsa, ed25519.")
+    raise Invalid("algorithm", "It must be one of: rsa, ed25519.")
 
 
 async def add_key(call: Call) -> ApiReply:
-    """Add a key that is given, or a new one."""
+    """Add a given key, or a new one."""
     domain, selector, seal = call.params["domain"], call.body.selector, call.context.seal
     made = await call.write(
         lambda write: dkim_keys.add(write, seal, domain, selector, private=call.prepared)
@@ -136,7 +136,7 @@ async def activate_key(call: Call) -> ApiReply:
 
 
 async def retire_key(call: Call) -> ApiReply:
-    """Sign with a key no more."""
+    """Stop signing with a key."""
 
     def work(write: Write) -> DkimKey:
         before = KEY.expected(call, write, "retire")
@@ -150,15 +150,21 @@ OPERATIONS = [
     DOMAIN.add(reach=Reach.GLOBAL),
     DOMAIN.read(handle=get_domain, gives=DomainDetail),
     DOMAIN.change(reserved=RESERVED),
-    DOMAIN.remove(reach=Reach.GLOBAL, summary="Remove a domain with all that is in it"),
+    DOMAIN.remove(reach=Reach.GLOBAL, summary="Remove a domain with everything in it"),
     KEY.list(),
     KEY.add(
         handle=add_key,
         prepare=private_key,
-        summary="Add a DKIM key: one that is given, or a new one",
+        summary="Add a DKIM key: an existing one, or a new one",
     ),
     KEY.read(summary="Read a DKIM key"),
-    KEY.act("activate-dkim-key", summary="Sign with a DKIM key from now on", handle=activate_key),
-    KEY.act("retire-dkim-key", summary="Sign with a DKIM key no more", handle=retire_key),
+    KEY.act(
+        "activate-dkim-key",
+        summary="Activate a DKIM key: sign with it from now on",
+        handle=activate_key,
+    ),
+    KEY.act(
+        "retire-dkim-key", summary="Retire a DKIM key: stop signing with it", handle=retire_key
+    ),
     KEY.remove(summary="Remove a DKIM key that is not active"),
 ]

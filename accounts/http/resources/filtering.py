@@ -44,7 +44,7 @@ RULE = Kind(
 
 
 async def order_rules(call: Call) -> ApiReply:
-    """Put the rules into another order."""
+    """Reorder the rules."""
     return ApiReply(await call.write(lambda w: sieve_rules.order(w, call.address, call.body.names)))
 
 
@@ -94,12 +94,12 @@ LISTED = Kind(
 OPERATIONS = for_owner(
     [
         RULE.list(),
-        RULE.add(summary="Add a filter behind the others"),
+        RULE.add(summary="Add a filter after the others"),
         RULE.act(
             "order-rules",
             method="PUT",
             path=f"{_MAILBOX}/rules",
-            summary="Put the filters into another order",
+            summary="Reorder the filters",
             handle=order_rules,
             takes=RuleOrder,
             is_list=True,
@@ -117,13 +117,13 @@ OPERATIONS = for_owner(
         _preferences(
             name="change-preferences",
             method="PATCH",
-            summary="Change these preferences",
+            summary="Change the preferences",
             handle=change_preferences,
             takes=PreferencesChange,
             matches=True,
         ),
         LISTED.list(),
         LISTED.add(summary="Allow or block a sender"),
-        LISTED.remove(summary="Allow or block a sender no more"),
+        LISTED.remove(summary="Remove a sender from the list"),
     ]
 )

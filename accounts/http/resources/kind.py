@@ -1,4 +1,4 @@
-"""A kind of object: its names, its key and its functions, and the operations made from them.
+"""Kind of object: its names, key and functions, and the operations made from them.
 
 The commands are made from the same table; see `accounts.cli.noun`.
 """
@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from accounts.http.call import ApiReply, Call
-from accounts.http.models.base import Input, ResponseModel
+from accounts.http.models.base import RequestModel, ResponseModel
 from accounts.http.operation import PARAMETER, Operation, Params, Reach, path_targets
 from accounts.http.paths import location
 from accounts.store.transaction import Write
@@ -47,9 +47,9 @@ class Kind:
     delete: Callable[..., Any] | None = None
     named: tuple[str, ...] = ()
     order: Callable[[Any], str | int] | None = None
-    takes: type[Input] | None = None
-    changes: type[Input] | None = None
-    query: type[Input] | None = None
+    takes: type[RequestModel] | None = None
+    changes: type[RequestModel] | None = None
+    query: type[RequestModel] | None = None
     reach: Reach = Reach.DOMAIN
     is_versioned: bool = True
     is_sealed: bool = False
@@ -111,7 +111,7 @@ class Kind:
         return self._operation("remove", made | more)
 
     def act(self, name: str, **more: Any) -> Operation:
-        """Return another operation on an object, with a path of its own behind that of the object.
+        """Return another operation on an object, with its own path below that of the object.
 
         It is a POST with If-Match, unless `more` says otherwise.
         """
@@ -195,7 +195,7 @@ class Kind:
     # what operations of their own need
 
     def expected(self, call: Call, write: Write, verb: str) -> Any:
-        """Return the object of a request, as it is; raises `Conflict` if it is not as expected."""
+        """Return the current object of a request; raises `Conflict` if it is not as expected."""
         assert self.fetch is not None  # noqa: S101
         key = self.key(call)
         with write.attempt(f"{self.noun}.{verb}", key[0]):

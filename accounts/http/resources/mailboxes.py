@@ -26,11 +26,11 @@ from accounts.http.resources.kind import Kind
 from accounts.store.transaction import Write
 
 STORE = frozenset({"store"})
-"""Only global administrators know the hosts."""
+"""Fields that only global administrators may set, because they know the hosts."""
 
 
 def of_body(params: Params, body: Any) -> Iterable[str]:
-    """Return the address of the path, if there is one, and that of the body."""
+    """Return the address in the path, if there is one, and that in the body."""
     if "address" in params:
         yield params["address"]
     if body is not None:
@@ -106,7 +106,7 @@ OPERATIONS = [
         takes=MailboxRename,
         touches=of_body,
     ),
-    MAILBOX.remove(summary="Remove a mailbox with all that belongs to it; its mail stays"),
+    MAILBOX.remove(summary="Remove a mailbox with its belongings; its mail stays"),
     MAILBOX.act(
         "set-password",
         method="PUT",

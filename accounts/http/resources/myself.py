@@ -1,4 +1,4 @@
-"""Operations of somebody on their own account, and the audit log."""
+"""Operations on the caller's own account, and the audit log."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from accounts.store.transaction import Write
 
 
 async def me(call: Call) -> ApiReply:
-    """Say who asks."""
+    """Return the caller."""
     principal = call.principal
     return ApiReply(
         {
@@ -40,7 +40,7 @@ async def me(call: Call) -> ApiReply:
 
 
 async def set_own_password(call: Call) -> ApiReply:
-    """Set the password of the one who asks, who has to know the one before."""
+    """Set the caller's password; the current password is required."""
     principal, name = call.principal, call.principal.name
     if principal.mailbox is None and principal.administrator is None:
         raise NoSuchObject("The token of a program has no password.")
@@ -65,7 +65,7 @@ async def find_entries(call: Call) -> ApiReply:
 
 
 async def find_own_entries(call: Call) -> ApiReply:
-    """Read the entries about the account of the one who asks."""
+    """Read the entries about the caller's account."""
     return await _entries(call, object=call.principal.name)
 
 
@@ -80,20 +80,22 @@ async def _entries(call: Call, **conditions: str | None) -> ApiReply:
 
 
 def _of_query(params: Params, query: Any) -> Iterable[str]:
-    """Return the object that is asked about: an administrator of some domains has to name one."""
+    """Return the object of the query: an administrator of some domains must name one."""
     del params
     return [query.object] if query is not None and query.object is not None else []
 
 
 OPERATIONS = [
-    Operation("get-me", "GET", "/me", "me", Reach.SELF, "Read who one is", me, gives=MeOut),
+    Operation(
+        "get-me", "GET", "/me", "me", Reach.SELF, "Read the caller's account", me, gives=MeOut
+    ),
     Operation(
         "set-own-password",
         "PUT",
         "/me/password",
         "me",
         Reach.SELF,
-        "Change one's own password",
+        "Change the caller's password",
         set_own_password,
         takes=OwnPassword,
         status=HTTPStatus.NO_CONTENT,
@@ -105,7 +107,7 @@ OPERATIONS = [
         "/me/audit",
         "audit",
         Reach.SELF,
-        "Read the audit log about oneself, the latest entries first",
+        "Read the audit log about the caller, the latest entries first",
         find_own_entries,
         query=OwnAuditQuery,
         gives=AuditOut,
@@ -117,7 +119,8 @@ OPERATIONS = [
         "/audit",
         "audit",
         Reach.DOMAIN,
-        "Read the audit log, the latest entries first; administrators of domains name the object",
+        "Read the audit log, the latest entries first; administrators of domains must name the "
+        "object",
         find_entries,
         query=AuditQuery,
         gives=AuditOut,

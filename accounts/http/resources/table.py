@@ -1,4 +1,4 @@
-"""The table of all operations, from which the routes and the OpenAPI document are made."""
+"""Table of all operations, from which the routes and the OpenAPI document are made."""
 
 from __future__ import annotations
 
@@ -29,4 +29,4 @@ _PARTS: tuple[Operation, ...] = (
 OPERATIONS: tuple[Operation, ...] = (*_PARTS, batch(_PARTS))
 
 BY_NAME = {operation.name: operation for operation in OPERATIONS}
-"""The same by their names."""
+"""The same operations by name."""

@@ -1,4 +1,4 @@
-"""Operations on tokens: all of them, and those of the one who asks."""
+"""Operations on tokens: all of them, and the caller's own."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ TOKEN = Kind(
 
 
 async def add(call: Call) -> ApiReply:
-    """Add a token; the answer alone has its text."""
+    """Add a token; only the answer contains its text."""
     return await _add(call, call.changes)
 
 
 async def find_own(call: Call) -> ApiReply:
-    """List the tokens of the one who asks."""
+    """List the caller's tokens."""
 
     def work(connection: Connection, limit: int) -> list[ApiToken]:
         after = call.query.after
@@ -77,12 +77,12 @@ async def find_own(call: Call) -> ApiReply:
 
 
 async def add_own(call: Call) -> ApiReply:
-    """Add a token for the one who asks."""
+    """Add a token for the caller."""
     return await _add(call, call.changes | _owner(call))
 
 
 async def remove_own(call: Call) -> ApiReply:
-    """Remove a token of the one who asks."""
+    """Remove one of the caller's tokens."""
     owner = _owner(call)
 
     def work(write: Write) -> None:
@@ -109,12 +109,12 @@ async def _add(call: Call, values: dict[str, Any]) -> ApiReply:
 
 
 def _check_scopes(call: Call, scopes: Sequence[str]) -> None:
-    """Raise unless the scopes are known, and the one who gives them has them."""
+    """Raise unless the scopes are known, and the caller has them."""
     for scope in scopes:
         if scope not in SCOPES and scope not in PROGRAM_SCOPES:
             raise Invalid("scopes", f"A scope is one of: {', '.join((*SCOPES, *PROGRAM_SCOPES))}.")
         if not call.principal.covers(scope):
-            raise Forbidden(f"The token has no scope {scope}, so it cannot give it.")
+            raise Forbidden(f"The token has no scope {scope}, so it cannot grant it.")
 
 
 def _number(text: str) -> int:
@@ -124,7 +124,7 @@ def _number(text: str) -> int:
 
 
 def _owner(call: Call) -> dict[str, str]:
-    """Return the argument of `tokens.find` and `tokens.add` for the one who asks."""
+    """Return the argument of `tokens.find` and `tokens.add` for the caller."""
     principal = call.principal
     if principal.mailbox is not None:
         return {"mailbox": principal.mailbox}
@@ -140,14 +140,14 @@ OPERATIONS = [
     TOKEN.add(
         handle=add,
         gives=TokenNew,
-        summary="Add a token, which the answer has and nobody sees again",
+        summary="Add a token, which is shown only in the answer",
     ),
     TOKEN.read(),
     TOKEN.remove(),
     _own(
         name="list-own-tokens",
         method="GET",
-        summary="List one's own tokens",
+        summary="List the caller's tokens",
         handle=find_own,
         query=NumberedPageQuery,
         is_list=True,
@@ -155,7 +155,7 @@ OPERATIONS = [
     _own(
         name="add-own-token",
         method="POST",
-        summary="Add a token for oneself, which the answer has and nobody sees again",
+        summary="Add a token for the caller, which is shown only in the answer",
         handle=add_own,
         takes=OwnTokenAdd,
         gives=TokenNew,
@@ -165,7 +165,7 @@ OPERATIONS = [
         name="remove-own-token",
         method="DELETE",
         path="/me/tokens/{id}",
-        summary="Remove a token of one's own",
+        summary="Remove one of the caller's tokens",
         handle=remove_own,
         gives=None,
         status=HTTPStatus.NO_CONTENT,

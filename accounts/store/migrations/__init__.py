@@ -1,1 +1,1 @@
-"""Migrations of the datastore, which Alembic runs: see `accounts.store.migrate`."""
+"""Migrations of the datastore, run by Alembic: see `accounts.store.migrate`."""

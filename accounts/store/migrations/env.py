@@ -1,4 +1,4 @@
-"""Alembic's entry: migrates on the connection that `accounts.store.migrate` has opened."""
+"""Entry point for Alembic, which migrates on the connection of `accounts.store.migrate`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
     version_table=VERSION_TABLE,
-    transactional_ddl=True,  # SQLite's too, since we say BEGIN ourselves
+    transactional_ddl=True,  # also in SQLite, where BEGIN is explicit
 )
 context.run_migrations()

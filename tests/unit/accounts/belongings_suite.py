@@ -176,8 +176,8 @@ class BelongingsSuite(DirectoryBase):
         filled.write(add("keep", keep))
         wrong: list[tuple[Callable[[Write], Any], str]] = [
             (add("a", {"if": []}), "rule.actions: Field required."),
-            (add("a", []), "rule: It has match, conditions and actions."),
-            (add("a", keep | {"name": "b"}), "rule: It has match, conditions and actions."),
+            (add("a", []), "rule: It must have match, conditions and actions."),
+            (add("a", keep | {"name": "b"}), "rule: It must have match, conditions and actions."),
             (add("a", keep | {"actions": [{"kind": "pipe"}]}), "rule.actions.0"),
             (add("a", away), "rule: Only one enabled rule can have a vacation."),
             (change("keep", rule={"then": 1}), "rule.actions: Field required."),

@@ -58,7 +58,7 @@ class CirclesSuite(DirectoryBase):
         filled.alias("team@example.org", "anna@example.org", "ben@example.org")
         self.circle(filled, forward("team@example.org"))
         told = self.refused(filled, Invalid, forward("Anna@example.org"))
-        assert told == "forwards: A mailbox does not forward to itself: use keep_copy."
+        assert told == "forwards: A mailbox cannot forward to itself: use keep_copy."
         filled.write(forward("x@example.net"))
 
     def test_circles_through_alias_domains(self, filled: Desk) -> None:
@@ -122,7 +122,7 @@ class CirclesSuite(DirectoryBase):
             aliases.add(write, "head@example.org", targets=["a0@example.org"])
 
         told = self.refused(filled, Invalid, chain)
-        assert told == "targets: It leads through more than 50 addresses one after another."
+        assert told == "targets: It leads through more than 50 addresses in a row."
 
         def crowd(write: Write) -> None:
             several = [f"n{number}@example.org" for number in range(10)]

@@ -4,15 +4,15 @@ from typing import Literal
 
 import pytest
 
-from accounts.answers import NOT_FOUND, Answers, Driven, FoundText, LookupResult, TemporaryAnswer
+from accounts.answers import NOT_FOUND, Answers, LookupOutcome, MapAnswer, MapFound, MapTemporary
 from accounts.lookup.ask import (
     AliasRow,
     Ask,
-    AskAnswer,
     DomainRow,
     LoginRow,
-    LookupSteps,
     MailboxRow,
+    RowAnswer,
+    RowLookup,
     Unavailable,
 )
 from accounts.lookup.find import find_domain
@@ -34,7 +34,7 @@ class Source:
 
     def ask(
         self, asks: Sequence[Ask]
-    ) -> "tuple[AskAnswer, ...] | asyncio.Future[tuple[AskAnswer, ...]]":
+    ) -> "tuple[RowAnswer, ...] | asyncio.Future[tuple[RowAnswer, ...]]":
         if self.state == "broken":
             raise RuntimeError("a mistake")
         if self.state == "away":
@@ -71,7 +71,7 @@ class Bench:
             monotonic=lambda: self.now,
         )
 
-    def ask(self, table: str, key: str) -> LookupResult:
+    def ask(self, table: str, key: str) -> MapAnswer:
         return asyncio.run(self.answers.look_up(table, key))
 
 
@@ -80,8 +80,8 @@ def bench() -> Bench:
     return Bench(sample_world())
 
 
-def right(answer: MapText) -> LookupResult:
-    return FoundText(answer) if isinstance(answer, str) else NOT_FOUND
+def right(answer: MapText) -> MapAnswer:
+    return MapFound(answer) if isinstance(answer, str) else NOT_FOUND
 
 
 @pytest.mark.parametrize("state", ["there", "later"])
@@ -104,21 +104,21 @@ def test_known_answers_are_served_while_the_database_is_away(bench: Bench) -> No
     bench.counts.seen.clear()
     for table, key, answer in CASES:
         if isinstance(answer, str):
-            assert bench.ask(table, key) == FoundText(answer)
+            assert bench.ask(table, key) == MapFound(answer)
         else:
-            assert bench.ask(table, key) in (NOT_FOUND, TemporaryAnswer("the database is away"))
+            assert bench.ask(table, key) in (NOT_FOUND, MapTemporary("the database is away"))
     assert ("mailboxes", "found", True) in bench.counts.seen
     assert ("mailboxes", "temporary", True) in bench.counts.seen
     bench.now = 1001
     for table, key, answer in CASES:
         if isinstance(answer, str):
-            assert bench.ask(table, key) == TemporaryAnswer("the database is away")
+            assert bench.ask(table, key) == MapTemporary("the database is away")
 
 
 @pytest.mark.parametrize("table", ["domains", "relay", "mailboxes", "aliases", "senders"])
 def test_what_was_never_asked_is_temporary(bench: Bench, table: str) -> None:
     bench.source.state = "away"
-    assert bench.ask(table, "nobody@example.org") == TemporaryAnswer("the database is away")
+    assert bench.ask(table, "nobody@example.org") == MapTemporary("the database is away")
 
 
 def test_mail_is_not_refused_for_what_was_missing_a_while_ago(bench: Bench) -> None:
@@ -128,7 +128,7 @@ def test_mail_is_not_refused_for_what_was_missing_a_while_ago(bench: Bench) -> N
     bench.source.state = "away"
     bench.now = 11
     for table in ("aliases", "mailboxes"):
-        assert bench.ask(table, "new@example.org") == TemporaryAnswer("the database is away")
+        assert bench.ask(table, "new@example.org") == MapTemporary("the database is away")
 
 
 def test_known_mailboxes_get_mail_while_the_database_is_away_for_long(bench: Bench) -> None:
@@ -154,9 +154,9 @@ def test_rows_from_before_a_change_are_served_for_a_shorter_time(bench: Bench) -
     bench.source.generation = 2
     bench.source.state = "away"
     bench.now = 100
-    assert bench.ask("mailboxes", "anna@example.org") == FoundText("anna@example.org")
+    assert bench.ask("mailboxes", "anna@example.org") == MapFound("anna@example.org")
     bench.now = 101
-    assert bench.ask("mailboxes", "anna@example.org") == TemporaryAnswer("the database is away")
+    assert bench.ask("mailboxes", "anna@example.org") == MapTemporary("the database is away")
 
 
 def test_the_database_is_asked_whenever_it_answers(bench: Bench) -> None:
@@ -167,17 +167,17 @@ def test_the_database_is_asked_whenever_it_answers(bench: Bench) -> None:
 
 def test_rows_that_contradict_one_another_are_temporary(bench: Bench) -> None:
     result = bench.ask("aliases", "loop1@example.org")
-    assert isinstance(result, TemporaryAnswer)
-    assert "lead to one another" in result.reason
+    assert isinstance(result, MapTemporary)
+    assert "lead only to one another" in result.reason
 
 
 def test_a_mistake_of_ours_is_temporary(bench: Bench) -> None:
     bench.source.state = "broken"
-    assert bench.ask("aliases", "anna@example.org") == TemporaryAnswer("internal error")
+    assert bench.ask("aliases", "anna@example.org") == MapTemporary("internal error")
 
 
 def test_a_map_that_does_not_exist_is_temporary(bench: Bench) -> None:
-    assert bench.ask("alaises", "anna@example.org") == TemporaryAnswer("there is no such map")
+    assert bench.ask("alaises", "anna@example.org") == MapTemporary("there is no such map")
     assert bench.counts.seen == [("other", "temporary", False)]
 
 
@@ -191,7 +191,7 @@ def test_a_change_of_several_rows_in_the_midst_of_a_look_up_refuses_nobody() -> 
     )
 
     class Renaming(Source):
-        def ask(self, asks: Sequence[Ask]) -> tuple[AskAnswer, ...]:
+        def ask(self, asks: Sequence[Ask]) -> tuple[RowAnswer, ...]:
             answers = world.answers(asks)
             if world.rounds == 1:
                 del world.mailboxes["old@example.org"]
@@ -200,19 +200,19 @@ def test_a_change_of_several_rows_in_the_midst_of_a_look_up_refuses_nobody() -> 
             return answers
 
     answers = Answers(Renaming(world), StaleCache(), clock=lambda: NOW)
-    assert asyncio.run(answers.look_up("aliases", "info@example.org")) == FoundText(
+    assert asyncio.run(answers.look_up("aliases", "info@example.org")) == MapFound(
         "new@example.org"
     )
 
 
 def test_any_look_up_can_be_driven(bench: Bench) -> None:
-    async def drive() -> Driven[bool]:
+    async def drive() -> LookupOutcome[bool]:
         driven = await bench.answers.drive(find_domain("example.org"))
-        return Driven(driven.result is not None, driven.is_stale, driven.is_doubtful)
+        return LookupOutcome(driven.result is not None, driven.is_stale, driven.is_doubtful)
 
-    assert asyncio.run(drive()) == Driven(True, is_stale=False, is_doubtful=False)
+    assert asyncio.run(drive()) == LookupOutcome(True, is_stale=False, is_doubtful=False)
     bench.source.state = "away"
-    assert asyncio.run(drive()) == Driven(True, is_stale=True, is_doubtful=False)
+    assert asyncio.run(drive()) == LookupOutcome(True, is_stale=True, is_doubtful=False)
     bench.now = 1001
     with pytest.raises(Unavailable):
         asyncio.run(drive())
@@ -222,7 +222,7 @@ def test_nobody_logs_in_from_the_cache(bench: Bench) -> None:
     row = LoginRow(1, "anna@example.org", "", "{X}y", None, True, True, True, True, None)
     bench.source.world.logins[row.address] = row
 
-    def lookup() -> LookupSteps[tuple[AskAnswer, ...]]:
+    def lookup() -> RowLookup[tuple[RowAnswer, ...]]:
         return (yield (Ask("login", "anna@example.org"),))
 
     assert asyncio.run(bench.answers.drive(lookup())).result == (row,)

@@ -11,9 +11,8 @@ import pytest
 from sqlalchemy import Connection
 
 from accounts.directory import aliases, domains, mailboxes
-from accounts.lookup.ask import AliasRow, Ask, AskAnswer, DomainRow, MailboxRow
-from accounts.lookup.drive import solve
-from accounts.lookup.find import AddressMeaning, MeaningKind, find
+from accounts.lookup.ask import AliasRow, Ask, DomainRow, MailboxRow, RowAnswer, solve
+from accounts.lookup.find import AddressKind, AddressMeaning, find
 from accounts.lookup.key import read_key
 from accounts.lookup.terms import LookupTerms
 from accounts.store.errors import AlreadyThere, Invalid, NoSuchObject
@@ -46,8 +45,8 @@ class World:
             if one.is_wildcard:
                 self.wildcards.setdefault(one.domain, []).append(row)
 
-    def answer(self, asks: tuple[Ask, ...]) -> tuple[AskAnswer, ...]:
-        tables: dict[str, Callable[[str], AskAnswer]] = {
+    def answer(self, asks: tuple[Ask, ...]) -> tuple[RowAnswer, ...]:
+        tables: dict[str, Callable[[str], RowAnswer]] = {
             "domain": self.domains.get,
             "name": self.names.get,
             "wildcards": lambda name: tuple(self.wildcards.get(name, ())),
@@ -63,7 +62,7 @@ class World:
             return found.mailbox.address, found.mailbox.forwards
         if found.alias is not None:
             return found.alias.address, found.alias.targets
-        if found.kind is MeaningKind.CATCH_ALL:
+        if found.kind is AddressKind.CATCH_ALL:
             return f"catch-all to {found.target}", (found.target,)
         return address, ()
 

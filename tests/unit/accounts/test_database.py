@@ -95,7 +95,9 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     settings = files.settings(tmp_path / "none" / "accounts.db")
     with pytest.raises(StartError, match="there is no datastore"):
         Database.open(settings)
-    with pytest.raises(StartError, match=r"cannot make the datastore .*No such file or directory"):
+    with pytest.raises(
+        StartError, match=r"cannot create the datastore .*No such file or directory"
+    ):
         migrate.upgrade(settings)
 
 
@@ -161,7 +163,7 @@ def test_one_that_writes_for_too_long_makes_it_fail_for_now(tmp_path: Path) -> N
     with sqlite3.connect(tmp_path / "accounts.db") as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(
-            DatastoreUnavailable, match="another process has been writing for too long"
+            DatastoreUnavailable, match="another process holds the write lock for too long"
         ):
             desk.write(enter)
         other.rollback()
@@ -190,16 +192,16 @@ def test_whoever_gives_up_waiting_does_not_undo_a_write(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("", "no URL"),
-        ("mysql://localhost/x", "no database that Gatepost knows"),
+        ("", "not a URL"),
+        ("mysql://localhost/x", "not a supported database"),
         ("sqlite://", "absolute"),
         ("sqlite:///relative.db", "absolute"),
         ("sqlite:////x.db?mode=ro", "absolute"),
-        ("sqlite+aiosqlite:////x.db", "no database that Gatepost knows"),
-        ("postgresql+psycopg2://host/x", "no database that Gatepost knows"),
+        ("sqlite+aiosqlite:////x.db", "not a supported database"),
+        ("postgresql+psycopg2://host/x", "not a supported database"),
         ("postgresql://user:secret@host/x", "password_file"),
         ("postgresql://user@host", "names no database"),
-        ("postgresql://user@host/x?passfile=/etc/shadow", "no parameter"),
+        ("postgresql://user@host/x?passfile=/etc/shadow", "not a known parameter"),
         ("sqlite:////x\0.db", "NUL"),
     ],
 )
@@ -217,9 +219,9 @@ def test_a_file_that_is_gone_or_another_is_not_used(tmp_path: Path) -> None:
     with pytest.raises(DatastoreUnavailable, match="No such file"):
         desk.read(domains.find)
     files.make(path)
-    with pytest.raises(DatastoreUnavailable, match="another file was put in its place"):
+    with pytest.raises(DatastoreUnavailable, match="it was replaced by another file"):
         desk.read(domains.find)
-    with pytest.raises(DatastoreUnavailable, match="another file was put in its place"):
+    with pytest.raises(DatastoreUnavailable, match="it was replaced by another file"):
         desk.write(enter)
     aside.rename(path)
     assert [one.name for one in desk.read(domains.find)] == ["example.org"]

@@ -25,7 +25,7 @@ from accounts.login import (
     verify,
 )
 from accounts.login_driver import authenticate
-from accounts.lookup.ask import AppPasswordRow, Ask, AskAnswer, DomainRow, LoginRow, Unavailable
+from accounts.lookup.ask import AppPasswordRow, Ask, DomainRow, LoginRow, RowAnswer, Unavailable
 from accounts.passwords import (
     Busy,
     Checked,
@@ -80,7 +80,7 @@ class World:
         self.slept: list[float] = []
         self.steps: list[object] = []
 
-    async def source(self, asks: tuple[Ask, ...]) -> tuple[AskAnswer, ...]:
+    async def source(self, asks: tuple[Ask, ...]) -> tuple[RowAnswer, ...]:
         if not self.available:
             raise Unavailable
         self.steps.append(tuple(ask.table for ask in asks))

@@ -16,11 +16,10 @@ import pytest
 from accounts.address import fold_local_part
 from accounts.directory import aliases, domains, mailboxes, sender_rights
 from accounts.lookup import postfix
-from accounts.lookup.ask import Unresolvable
-from accounts.lookup.drive import solve
+from accounts.lookup.ask import Unresolvable, solve
 from accounts.lookup.key import read_key
 from accounts.lookup.terms import LookupTerms
-from accounts.snapshots.contents import CONTENTS, Outside
+from accounts.snapshots.contents import CONTENTS, SnapshotInputs
 from accounts.snapshots.making import make
 from accounts.sources.sqlite import SqliteSource
 from accounts.store.errors import RefusalError
@@ -46,8 +45,8 @@ FAR = "far.example"
 
 def made(desk: Desk, name: str, terms: LookupTerms, seal: SecretSeal | None = None) -> SnapshotData:
     """Make a snapshot and read it as a daemon does."""
-    outside = Outside(terms, seal or SecretSeal([]))
-    snapshot = desk.read(lambda connection: make(connection, name, CONTENTS[name], outside))
+    inputs = SnapshotInputs(terms, seal or SecretSeal([]))
+    snapshot = desk.read(lambda connection: make(connection, name, CONTENTS[name], inputs))
     return parse(unpacked(snapshot.packed), name)
 
 

@@ -25,9 +25,9 @@ from accounts.directory import (
 from accounts.lookup.terms import LookupTerms
 from accounts.snapshots import making
 from accounts.snapshots.access import Access, TokenError, Tokens, access_of
-from accounts.snapshots.contents import CONTENTS, Outside
+from accounts.snapshots.contents import CONTENTS, SnapshotInputs
 from accounts.snapshots.history import note_restore, read_history
-from accounts.snapshots.making import Made
+from accounts.snapshots.making import MadeSnapshot
 from accounts.snapshots.settings import SnapshotSettings
 from accounts.snapshots.shelf import SnapshotShelf
 from accounts.store import schema
@@ -60,12 +60,12 @@ class Bench:
         self.monotonic = 100.0
         self.shelf = SnapshotShelf(
             self.desk.database,
-            lambda: Outside(LookupTerms(self.now, self.delimiter), self.seal),
+            lambda: SnapshotInputs(LookupTerms(self.now, self.delimiter), self.seal),
             lambda: self.monotonic,
         )
         self.ended = asyncio.Event()
 
-    def get(self, name: str, tag: str = "") -> Made:
+    def get(self, name: str, tag: str = "") -> MadeSnapshot:
         """Return the snapshot as it is now."""
         self.monotonic += 100
         return self.desk.run(self.shelf.wait(name, tag, 0, self.ended))[0]
@@ -144,7 +144,7 @@ def test_nothing_is_made_again_for_what_does_not_concern_it(
     built: list[str] = []
     real = making.make
 
-    def counted(connection: Any, name: str, *rest: Any) -> Made:
+    def counted(connection: Any, name: str, *rest: Any) -> MadeSnapshot:
         built.append(name)
         return real(connection, name, *rest)
 

@@ -127,7 +127,7 @@ def test_a_file_that_is_locked_or_replaced_is_away(file: Path) -> None:
         other = sqlite3.connect(file, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(
-            DatastoreUnavailable, match="another process has been writing for too long"
+            DatastoreUnavailable, match="another process holds the write lock for too long"
         ):
             await traces.note(LoginTraces({ANNA: 1}))
         other.execute("ROLLBACK")
@@ -135,7 +135,7 @@ def test_a_file_that_is_locked_or_replaced_is_away(file: Path) -> None:
         assert await traces.note(LoginTraces({ANNA: 1})) == []
         shutil.copy(file, file.with_suffix(".new"))
         os.replace(file.with_suffix(".new"), file)
-        with pytest.raises(DatastoreUnavailable, match="another file was put in its place"):
+        with pytest.raises(DatastoreUnavailable, match="it was replaced by another file"):
             await traces.last_change()
         file.unlink()
         with pytest.raises(DatastoreUnavailable, match="No such file"):
@@ -160,7 +160,7 @@ def test_a_file_of_another_revision_is_refused(file: Path, tmp_path: Path) -> No
     with pytest.raises(StartError, match="has no data of Gatepost yet"):
         SqliteTraces.open(OpenedFile(empty), 10)
     empty.write_bytes(b"no database at all, and longer than a header" * 100)
-    with pytest.raises(StartError, match=r"cannot open the datastore: .* no database"):
+    with pytest.raises(StartError, match=r"cannot open the datastore: .* not a database"):
         SqliteTraces.open(OpenedFile(empty), 10)
 
 
@@ -168,7 +168,7 @@ def test_a_service_without_the_api_does_without_the_large_libraries(file: Path) 
     program = f"""
 import sys
 from accounts import service
-from accounts.file import AccountsFile
+from accounts.settings import AccountsFile
 settings = AccountsFile.model_validate({{"accounts": {{"database": {{"url": "sqlite:///{file}"}}}}}})
 database, traces = service._open(settings.accounts)
 assert database is None

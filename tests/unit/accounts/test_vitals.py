@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from accounts.lookup.ask import Ask, AskAnswer, DomainRow, Unavailable
+from accounts.lookup.ask import Ask, DomainRow, RowAnswer, Unavailable
 from accounts.sources.cache import StaleCache
 from accounts.vitals import AccountsVitals
 from gatepost.metrics import Probes
@@ -17,7 +17,7 @@ class Source:
     def __init__(self) -> None:
         self.away = False
 
-    def ask(self, asks: Sequence[Ask]) -> tuple[AskAnswer, ...]:
+    def ask(self, asks: Sequence[Ask]) -> tuple[RowAnswer, ...]:
         if self.away:
             raise Unavailable("disk on fire")
         return (None,) * len(asks)
@@ -45,7 +45,7 @@ class Bench:
 
 
 def test_it_is_not_ready_before_the_first_look() -> None:
-    assert Bench().probes.problems("/readyz") == ["database: it was not asked yet"]
+    assert Bench().probes.problems("/readyz") == ["database: it has not been asked yet"]
 
 
 def test_a_database_that_answers_is_not_worth_a_word() -> None:
@@ -59,7 +59,7 @@ def test_without_anything_known_it_is_not_ready() -> None:
     bench.source.away = True
     bench.look()
     bench.now += 5
-    assert bench.look() == (["database: away for 5 s, nothing is known: disk on fire"], [])
+    assert bench.look() == (["database: away for 5 s, cache expired: disk on fire"], [])
     assert bench.probes.problems("/healthz") == []  # a restart would not help
 
 
@@ -72,10 +72,10 @@ def test_what_is_known_keeps_it_ready_for_a_time() -> None:
     bench.now += 59
     problems, (remark,) = bench.look()
     assert problems == []
-    assert remark.startswith("database: away for 59 s, known answers come from the cache")
+    assert remark.startswith("database: away for 59 s; known answers come from the cache")
     bench.now += 1
     (problem,), remarks = bench.look()
-    assert problem.startswith("database: away for 60 s, nothing is known")
+    assert problem.startswith("database: away for 60 s, cache expired")
     assert remarks == []
     bench.source.away = False
     assert bench.look() == ([], [])

@@ -94,7 +94,7 @@ def test_an_authentication_server_that_greets(cut: Cut) -> None:
         (b"HTTP/1.1 404 \r\nx-Gatepost-answer: unknown\r\n\r\n", "probe.invalid: unknown"),
         (
             b"HTTP/1.1 403 No\r\nContent-Length: 6\r\n\r\ntoken\n",
-            "it answers, and wants a token",
+            "it answers, and requires a token",
         ),
     ],
 )
@@ -143,15 +143,15 @@ def test_ehlo_is_said_behind_the_banner_and_not_before() -> None:
         (socketmap, [b"-1:x,"], "not the answer of a socketmap"),
         (sasl, [], "closed the connection"),
         (sasl, [b"220 mx.example ESMTP\r\n"], "not the greeting"),
-        (sasl, [b"VERSION\t1\t2\nDONE\n"], "no way to log in"),
+        (sasl, [b"VERSION\t1\t2\nDONE\n"], "offers no mechanism"),
         (sasl, [b"VERSION\t1\t2\n" + b"MECH\tPLAIN\n" * 200], "without an end"),
         (dovecot, [], "closed the connection"),
         (dovecot, [b"220 mx.example ESMTP\r\n\r\n"], "not the answer of an HTTP server"),
-        (dovecot, [b"HTTP/1.1 404 Not Found\r\n\r\n"], "not the server that Dovecot asks"),
+        (dovecot, [b"HTTP/1.1 404 Not Found\r\n\r\n"], "not the server for Dovecot"),
         (
             dovecot,
             [b"HTTP/1.1 403 No\r\nContent-Length: 6\r\n\r\nnever\n"],
-            "not the server that Dovecot asks",
+            "not the server for Dovecot",
         ),
         (
             dovecot,

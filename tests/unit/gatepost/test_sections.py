@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from pydantic import Field
 
-from accounts.file import AccountsFile
+from accounts.settings import AccountsFile
 from gatepost.cli import configuration
 from gatepost.cli.__main__ import gatepost
 from gatepost.cli.postfix.ours import Gatepost

@@ -57,7 +57,7 @@ class Bench:
 
         def check(data: SnapshotData) -> None:
             if data.get("bad"):
-                raise SnapshotError("the record of 'bad' has another form")
+                raise SnapshotError("the record of 'bad' is malformed")
 
         self.keeper = SnapshotKeeper(
             "senders",
@@ -306,16 +306,16 @@ def test_without_a_url_nothing_is_wanted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("http://accounts.example.org:80", "this host alone"),
-        ("http://192.0.2.1", "this host alone"),
+        ("http://accounts.example.org:80", "only for this host"),
+        ("http://192.0.2.1", "only for this host"),
         ("https://user:secret@accounts.example.org", "only a host"),
         ("https://accounts.example.org/?a=b", "only a host"),
-        ("https://accounts.example.org:0", "no address"),
-        ("https://accounts.example.org:99999", "no address"),
-        ("https:///x", "no address"),
-        ("ftp://accounts.example.org", "no address"),
+        ("https://accounts.example.org:0", "not a valid address"),
+        ("https://accounts.example.org:99999", "not a valid address"),
+        ("https:///x", "not a valid address"),
+        ("ftp://accounts.example.org", "not a valid address"),
         ("unix:relative", "absolute"),
-        ("https://accounts.example.org/a b", "no address"),
+        ("https://accounts.example.org/a b", "not a valid address"),
     ],
 )
 def test_an_address_that_is_none_or_would_give_secrets_away(url: str, why: str) -> None:

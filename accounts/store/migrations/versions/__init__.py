@@ -1,1 +1,1 @@
-"""A file for each revision; `accounts.store.revisions` lists them in their order."""
+"""Revisions, one in each file; `accounts.store.revisions` lists them in their order."""

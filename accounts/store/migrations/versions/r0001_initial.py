@@ -47,7 +47,7 @@ _TABLES = (
     "audit",
     "administrator",
 )
-"""All tables, those first that others do not refer to."""
+"""All tables; a table comes before those that it refers to."""
 
 _APPEND_ONLY = {
     "sqlite": (
@@ -67,11 +67,11 @@ _APPEND_ONLY = {
         "FOR EACH STATEMENT EXECUTE FUNCTION gatepost_append_only()",
     ),
 }
-"""SQLite deletes for INSERT OR REPLACE, too, without a trigger for it: hence one more."""
+"""In SQLite, INSERT OR REPLACE deletes without firing DELETE triggers, so it needs a third one."""
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables."""
     op.create_table(
         "administrator",
         Column("id", NumberColumn, Identity(), nullable=False),
@@ -473,7 +473,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove the tables, with all that is in them."""
+    """Remove the tables and all data."""
     for table in _TABLES:
         op.drop_table(table)
     if op.get_context().dialect.name == "postgresql":

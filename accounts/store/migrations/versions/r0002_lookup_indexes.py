@@ -17,7 +17,7 @@ _INDEXES = {
 
 
 def upgrade() -> None:
-    """Make the indexes."""
+    """Create the indexes."""
     if op.get_context().dialect.name == "sqlite":
         for table, columns in _INDEXES.items():
             op.create_index(f"ix_{table}_lookup", table, list(columns))

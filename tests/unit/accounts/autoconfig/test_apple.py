@@ -107,7 +107,7 @@ def test_openssl_verifies_the_signature(pem: Path, tmp_path: Path) -> None:
         (lambda text: "", "is empty"),
         (lambda text: "nothing", "needs a private key"),
         (lambda text: text.partition("-----BEGIN PRIVATE")[0], "needs a private key"),
-        (lambda text: self_signed(HOST)[1] + text, "that of the key"),
+        (lambda text: self_signed(HOST)[1] + text, "matches the key"),
     ],
 )
 def test_a_file_that_cannot_be_used(pem: Path, change: Any, said: str) -> None:

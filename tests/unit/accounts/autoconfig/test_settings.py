@@ -39,7 +39,7 @@ def test_servers_come_in_the_order_in_which_they_are_recommended() -> None:
         ({"imaps": ALL["imaps"]}, "need both"),
         ({"submission": ALL["submission"]}, "need both"),
         ({"web_host": "x y"}, "not a domain"),
-        ({"name": "a\nb"}, "can be printed"),
+        ({"name": "a\nb"}, "printable"),
         ({"webmail": "javascript:alert(1)"}, "pattern"),
         ({"webmail": "https://x/<b>"}, "pattern"),
     ],

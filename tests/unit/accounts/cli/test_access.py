@@ -51,7 +51,7 @@ def test_the_first_administrator(shell: Shell) -> None:
     assert shell.json("admin", "password", "root", typed=f"other {PASSWORD}")["version"] == 2
     for words in (("set", "root", "--enabled", "no"), ("remove", "root", "--yes")):
         assert "last global administrator" in shell.error("admin", *words)
-        assert "--last goes with --yes" in shell.usage("admin", *words[:2], "--last")
+        assert "--last requires --yes" in shell.usage("admin", *words[:2], "--last")
     assert shell.json("admin", "set", "root", "--enabled", "no", "--last", "-y")["enabled"] is False
     assert "disabled" in shell.run("admin", "list")
     assert shell.json("admin", "set", "root", "--enabled", "yes")["enabled"] is True

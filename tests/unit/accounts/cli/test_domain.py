@@ -111,7 +111,7 @@ def test_the_first_domain_makes_the_file(tmp_path: Path) -> None:
         assert f"there is no datastore {path}" in shell.error("domain", *words)
     assert not path.exists()
     result = shell.call("domain", "add", "example.org", "--json")
-    assert result.stderr == f"made the datastore {path}\n"
+    assert result.stderr == f"created the datastore {path}\n"
     assert json.loads(result.stdout)["name"] == "example.org"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert shell.call("domain", "add", "example.net").stderr == ""
@@ -127,4 +127,4 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     path.write_text("this is no database, and it is longer than the head of one has to be" * 20)
     path.chmod(0o600)
     shell = Shell(tmp_path, DatabaseSettings(url=f"sqlite:///{path}"))
-    assert "no database" in shell.error("domain", "add", "example.org")
+    assert "not a database" in shell.error("domain", "add", "example.org")

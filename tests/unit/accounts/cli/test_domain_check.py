@@ -83,7 +83,7 @@ def test_json_and_zone(keyed: Shell, dns: dict[Any, Any]) -> None:
     missing = keyed.call("domain", "check", "example.org", "--zone", "--missing").stdout
     assert "s1._domainkey.example.org" in missing
     assert "v=spf1" not in missing
-    assert "do not go together" in keyed.usage("domain", "check", "x.org", "--zone", "--json")
+    assert "exclude each other" in keyed.usage("domain", "check", "x.org", "--zone", "--json")
 
 
 def test_what_is_wished_for(keyed: Shell, dns: dict[Any, Any]) -> None:

@@ -93,7 +93,7 @@ def test_a_dry_run_makes_no_file(rich: Shell) -> None:
     words = ("accounts", "import", "gatepost", str(file))
     assert "there is no datastore" in shell.error(*words, "--dry-run")
     assert sorted(path.name for path in folder.iterdir()) == ["gatepost.toml", "key"]
-    assert "made the datastore" in shell.call(*words).stderr
+    assert "created the datastore" in shell.call(*words).stderr
     assert exported(shell) == exported(rich)
 
 

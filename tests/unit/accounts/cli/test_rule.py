@@ -72,7 +72,7 @@ def test_a_rule_that_does_not_go_with_the_others(filled: Shell) -> None:
     ("text", "reason"),
     [
         ("", "not JSON"),
-        ("[]", "rule: It is an object."),
+        ("[]", "rule: It must be an object."),
         ("{}", "rule.name"),
         ("[" * 10_000, "nested too deeply"),
         ('{"a":' * 200 + "1" + "}" * 200, "rule"),

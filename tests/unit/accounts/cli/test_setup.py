@@ -1,4 +1,4 @@
-"""`gatepost setup`: the words of docker-mailserver and docker-post."""
+"""`gatepost setup`: the commands of docker-mailserver and docker-post."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_password_on_the_command_line_is_refused(filled: Shell, words: tuple[s
     before = filled.tables()
     result = filled.call("setup", *words)
     assert result.exit_code == 2
-    assert "can be seen by everybody" in result.output
+    assert "everybody on the machine can see" in result.output
     assert "secret-on-the-line" not in result.output
     assert filled.tables() == before
 
@@ -110,7 +110,7 @@ def test_docker_posts_scripts(shell: Shell) -> None:
     assert shell.call("setup", "addmaildomain", "-D", "example.org").exit_code == 1
     shell.run("setup", "addmaildomain", "-D", "example.org", "--yes")
     assert addresses(shell) == []
-    assert "do not go together" in shell.usage("setup", "addmaildomain", "-i", "-D", "x.example")
+    assert "exclude each other" in shell.usage("setup", "addmaildomain", "-i", "-D", "x.example")
 
 
 @pytest.mark.parametrize("word", ["relay", "config", "debug", "dovecot-master", "fail2ban"])

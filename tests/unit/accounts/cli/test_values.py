@@ -9,11 +9,11 @@ import pytest
 
 from accounts.cli.values import (
     CLEARED,
-    Decimal,
+    DecimalParameter,
     FlagParameter,
-    Moment,
     NumberParameter,
     SizeParameter,
+    TimeParameter,
     date_text,
     flag_text,
     size_text,
@@ -25,7 +25,7 @@ BAD = ["", " ", "x", "-1", "1.5.5", "9" * 100, "5X", "\0", "٣", "1e400x"]
 
 
 @pytest.mark.parametrize(
-    "kind", [NumberParameter("N"), SizeParameter("S"), Moment("T"), Decimal("D")]
+    "kind", [NumberParameter("N"), SizeParameter("S"), TimeParameter("T"), DecimalParameter("D")]
 )
 @pytest.mark.parametrize("text", ["none", "None", " NONE "])
 def test_none_takes_a_value_away(kind: click.ParamType, text: str) -> None:  # type: ignore[type-arg]
@@ -33,7 +33,7 @@ def test_none_takes_a_value_away(kind: click.ParamType, text: str) -> None:  # t
 
 
 @pytest.mark.parametrize("text", BAD)
-@pytest.mark.parametrize("kind", [NumberParameter("N"), SizeParameter("S"), Moment("T")])
+@pytest.mark.parametrize("kind", [NumberParameter("N"), SizeParameter("S"), TimeParameter("T")])
 def test_another_text_is_refused(kind: click.ParamType, text: str) -> None:  # type: ignore[type-arg]
     with pytest.raises(click.BadParameter):
         kind.convert(text, None, None)
@@ -58,11 +58,11 @@ def test_a_size_is_read_and_written(text: str, octets: int) -> None:
     ],
 )
 def test_a_time_is_in_utc_unless_it_says_otherwise(text: str, seconds: int) -> None:
-    assert Moment("TIME").convert(text, None, None) == seconds
+    assert TimeParameter("TIME").convert(text, None, None) == seconds
 
 
 def test_a_duration_is_from_now_on() -> None:
-    found = Moment("TIME").convert("30d", None, None)
+    found = TimeParameter("TIME").convert("30d", None, None)
     assert abs(found - time.time() - 30 * 86400) < 10
 
 

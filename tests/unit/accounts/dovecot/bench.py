@@ -15,7 +15,7 @@ LIMITS = CacheLimits(keep=1000, keep_changed=100, trust_missing=10)
 
 
 class Bench:
-    """`accounts.dovecot.questions.DovecotRules`, with a clock of the test."""
+    """`accounts.login_rules.LoginRules`, with a clock of the test."""
 
     def __init__(self, world: World) -> None:
         self.settings = AccountsSettings(passwords=PasswordSettings(memory=8192, passes=1))

@@ -12,8 +12,7 @@ from accounts.attempt_settings import AttemptSettings
 from accounts.attempts import Attempts
 from accounts.dovecot.questions import DovecotQuestions, DovecotReply, Verify, Word, read_client
 from accounts.lookup import dovecot
-from accounts.lookup.ask import LoginRow
-from accounts.lookup.drive import solve
+from accounts.lookup.ask import LoginRow, solve
 from accounts.passwords import Password, PasswordSettings, hash_password
 from gatepost.logs import get_logger
 from tests.unit.accounts.dovecot.bench import Bench

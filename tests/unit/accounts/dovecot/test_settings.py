@@ -38,7 +38,7 @@ def test_an_open_address_needs_a_token(addresses: str | list[str]) -> None:
 
 
 def test_a_dictionary_is_a_unix_socket() -> None:
-    with pytest.raises(ValidationError, match="dict_listen is served on unix sockets alone"):
+    with pytest.raises(ValidationError, match="dict_listen takes only unix sockets"):
         settings(dict_listen="inet:8082@127.0.0.1")
     assert settings(dict_listen="unix:/run/x").dict_listen
 
@@ -62,7 +62,7 @@ def test_a_dictionary_is_a_unix_socket() -> None:
     ],
 )
 def test_what_is_no_url(url: str) -> None:
-    with pytest.raises(ValidationError, match="is no URL"):
+    with pytest.raises(ValidationError, match="is not a URL"):
         settings({"doveadm_url": url, "doveadm_key_file": "/x"})
 
 
@@ -73,7 +73,7 @@ def test_urls_of_doveadm() -> None:
     assert urls("http://dovecot:8080") == ("http://dovecot:8080",)
     assert urls(["https://a/x/y", "http://[::1]:8"]) == ("https://a/x/y", "http://[::1]:8")
     assert urls([]) == ()
-    with pytest.raises(ValidationError, match="the key does not stand in the URL"):
+    with pytest.raises(ValidationError, match="the key must not be in the URL"):
         urls("http://doveadm:key@dovecot:8080")
     with pytest.raises(ValidationError, match="needs a doveadm_key_file"):
         settings({"doveadm_url": "http://dovecot:8080"})
@@ -108,4 +108,4 @@ def test_the_check_names_what_cannot_be_used(tmp_path: Path) -> None:
     assert "no token of at least 16" in faults["accounts.dovecot.token_file"]
     assert "No such file" in faults["accounts.dovecot.doveadm_key_file"]
     told = dict(SECTION.advice(model))
-    assert "passwords come to inet:8081 in the clear" in told["accounts.dovecot_listen"]
+    assert "passwords arrive at inet:8081 in clear text" in told["accounts.dovecot_listen"]

@@ -246,7 +246,7 @@ def test_a_long_chain_of_aliases_takes_no_stack() -> None:
         ("info@example.org", "has no value"),
         (r"/^(.*)@example\.com$/ ${1}@example.org", "a regular expression"),
         ("info@example.org info@example.org", "no usable target"),
-        ("info@exam_ple.org anna@example.org", "not a domain"),
+        ("info@exam_ple.org anna@example.org", "not a mail domain"),
         ("@loop.example @loop2.example\n@loop2.example @loop.example", "is an alias of"),
         ("@alias.example @nowhere.example", "which does not exist"),
         ("@example.org @other.example\n@other.example x@outside.example", "has mailboxes"),

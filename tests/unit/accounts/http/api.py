@@ -17,7 +17,7 @@ from accounts.directory.audit import AuditEntry
 from accounts.http.application import application
 from accounts.http.context import FixedContext
 from accounts.http.settings import HttpSettings
-from accounts.lookup.ask import AppPasswordRow, Ask, AskAnswer, DomainRow, LoginRow
+from accounts.lookup.ask import AppPasswordRow, Ask, DomainRow, LoginRow, RowAnswer
 from accounts.passwords import Password, PasswordSettings, PasswordWorkers, hash_password
 from accounts.store.database import Database
 from accounts.store.seal import SecretSeal
@@ -67,7 +67,7 @@ def login(name: str, password: str = SECRET) -> Who:
 def asking(database: Database) -> Any:
     """Return the questions of a login, answered by the directory."""
 
-    def answer(connection: Connection, ask: Ask) -> AskAnswer:
+    def answer(connection: Connection, ask: Ask) -> RowAnswer:
         if ask.table == "domain":
             found = {one.name: one for one in domains.find(connection, limit=1000)}
             domain = found.get(ask.key)
@@ -94,7 +94,7 @@ def asking(database: Database) -> Any:
             else (),
         )
 
-    async def ask(asks: tuple[Ask, ...], /) -> tuple[AskAnswer, ...]:
+    async def ask(asks: tuple[Ask, ...], /) -> tuple[RowAnswer, ...]:
         return await database.read(lambda c: tuple(answer(c, one) for one in asks))
 
     return ask

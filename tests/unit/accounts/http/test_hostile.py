@@ -141,8 +141,8 @@ def test_an_error_names_each_field(api: Api) -> None:
     answered = api.call("POST", "/domains", body)
     check_problem(answered, 422)
     assert {one["field"]: one["text"] for one in answered.json["errors"]} == {
-        "enabled": "It is either true or false.",
-        "max_quota": "It is a whole number.",
+        "enabled": "It must be either true or false.",
+        "max_quota": "It must be a whole number.",
         "colour": "There is no such field.",
     }
 

@@ -12,8 +12,15 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from accounts.lookup import dovecot, wildcard
-from accounts.lookup.ask import AliasRow, DomainRow, MailboxRow, RuleRow, RulesRow, Unresolvable
-from accounts.lookup.drive import solve
+from accounts.lookup.ask import (
+    AliasRow,
+    DomainRow,
+    MailboxRow,
+    RuleRow,
+    RulesRow,
+    Unresolvable,
+    solve,
+)
 from accounts.lookup.postfix import Nothing
 from tests.unit.accounts.lookup.world import NOW, World
 

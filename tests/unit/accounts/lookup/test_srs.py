@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accounts.lookup.ask import DomainRow, MailboxRow
-from accounts.lookup.drive import solve
+from accounts.lookup.ask import DomainRow, MailboxRow, solve
 from accounts.lookup.postfix import MAPS, MapText, Nothing
 from accounts.lookup.srs import DAY, SenderRewriting
 from accounts.lookup.terms import LookupTerms

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from accounts.lookup.ask import (
     AliasRow,
     Ask,
-    AskAnswer,
     DomainRow,
     LoginRow,
     MailboxRow,
+    RowAnswer,
     RuleRow,
     RulesRow,
+    solve,
 )
-from accounts.lookup.drive import solve
 from accounts.lookup.postfix import MAPS, MapText
 from accounts.lookup.terms import LookupTerms
 
@@ -43,7 +43,7 @@ class World:
                 assert row.address not in self.mailboxes
                 self.aliases[row.address] = row
 
-    def answer(self, ask: Ask) -> AskAnswer:
+    def answer(self, ask: Ask) -> RowAnswer:
         self.asked += 1
         match ask.table:
             case "domain":
@@ -75,7 +75,7 @@ class World:
             return False
         return self.domains[login.rpartition("@")[2]].enabled
 
-    def answers(self, asks: Iterable[Ask]) -> tuple[AskAnswer, ...]:
+    def answers(self, asks: Iterable[Ask]) -> tuple[RowAnswer, ...]:
         self.rounds += 1
         return tuple(self.answer(ask) for ask in asks)
 

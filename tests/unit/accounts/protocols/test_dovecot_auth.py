@@ -149,7 +149,7 @@ def test_login_with_the_name_in_the_initial_response() -> None:
         (
             "PLAIN",
             plain("masteruser", "masterpass", "normaluser"),
-            "the response asks for the identity of somebody else",
+            "the response asks for another authorization identity",
         ),
         ("LOGIN", b"=", "no login, or one that is too long"),
         ("LOGIN", b64("test user\0user"), "a control character in the login"),

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accounts.lookup.ask import Ask, AskAnswer, DomainRow, LoginRow, MailboxRow
+from accounts.lookup.ask import Ask, DomainRow, LoginRow, MailboxRow, RowAnswer
 from accounts.sources.cache import CacheLimits, Recalled, StaleCache
 
 ASK = Ask("domain", "example.org")
@@ -9,7 +9,7 @@ ROW = DomainRow("example.org")
 LIMITS = CacheLimits(keep=1000, keep_changed=100, trust_missing=10)
 
 
-def noted(*pairs: tuple[Ask, AskAnswer], limits: CacheLimits = LIMITS) -> StaleCache:
+def noted(*pairs: tuple[Ask, RowAnswer], limits: CacheLimits = LIMITS) -> StaleCache:
     cache = StaleCache(limits)
     cache.note([ask for ask, _ in pairs], [answer for _, answer in pairs], 1, 0.0)
     return cache

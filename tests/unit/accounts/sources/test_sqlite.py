@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from accounts.answers import NOT_FOUND, Answers, FoundText
+from accounts.answers import NOT_FOUND, Answers, MapFound
 from accounts.lookup.ask import (
     AliasRow,
     AppPasswordRow,
@@ -64,7 +64,7 @@ def test_answers_are_those_of_the_rules(
     source: SqliteSource, table: str, key: str, answer: MapText
 ) -> None:
     answers = Answers(source, StaleCache(), clock=lambda: NOW)
-    expected = FoundText(answer) if isinstance(answer, str) else NOT_FOUND
+    expected = MapFound(answer) if isinstance(answer, str) else NOT_FOUND
     assert asyncio.run(answers.look_up(table, key)) == expected
 
 

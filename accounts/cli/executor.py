@@ -1,7 +1,7 @@
-"""The place where the commands have their work done: the datastore here, or the service's API.
+"""Executor of the work of commands: in the datastore of this host, or by the service's API.
 
-Both take the same operations, by their names in `accounts.http.resources.table`, and both answer
-with the same objects and the same sentences.
+Both take the same operations, by their names in `accounts.http.resources.table`, and return the
+same objects and the same messages.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any, Protocol
 import click
 
 AWAY = 75
-"""Exit status when nobody could do it now (EX_TEMPFAIL of sysexits.h)."""
+"""Exit status of a temporary failure (EX_TEMPFAIL of sysexits.h)."""
 
 
 @dataclass(frozen=True, slots=True)
-class OfficeStep:
+class OperationStep:
     """One operation. `params` are those of its path, `match` is its If-Match."""
 
     operation: str
@@ -28,7 +28,7 @@ class OfficeStep:
     match: str = "*"
 
     def as_part(self) -> dict[str, Any]:
-        """Return it as `accounts.http.models.batch.BatchPart` reads it."""
+        """Return the form that `accounts.http.models.batch.BatchPart` reads."""
         return {
             "operation": self.operation,
             "params": dict(self.params),
@@ -39,7 +39,7 @@ class OfficeStep:
 
 
 @dataclass(frozen=True, slots=True)
-class StepDone:
+class StepResult:
     """The answer to a step: an object, or a list of them and the key of its next page."""
 
     body: Any = None
@@ -47,10 +47,10 @@ class StepDone:
     next: str | int | None = None
 
 
-class Office(Protocol):
-    """Does operations."""
+class Executor(Protocol):
+    """Interface of an executor of operations."""
 
-    def do(self, *steps: OfficeStep, dry_run: bool = False) -> list[StepDone]:
+    def do(self, *steps: OperationStep, dry_run: bool = False) -> list[StepResult]:
         """Do all steps in one transaction, or none of them; `dry_run` undoes them.
 
         Raises `Declined` and `Away`.
@@ -58,12 +58,12 @@ class Office(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the database or the connection."""
+        """Close the database or the connection."""
         ...
 
 
 class Declined(click.ClickException):
-    """The operation is refused: nothing was written. The message is a sentence."""
+    """The operation was refused, and nothing was written. The message is a sentence."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -71,11 +71,11 @@ class Declined(click.ClickException):
 
     @property
     def is_no_key(self) -> bool:
-        """Whether there is no such object, or cannot be one."""
+        """Whether the object does not exist, or cannot exist."""
         return self.status in (HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
 class Away(click.ClickException):
-    """Nobody can do it now."""
+    """The operation cannot be done now."""
 
     exit_code = AWAY

@@ -1,4 +1,4 @@
-"""The operations done by the service, over its REST API."""
+"""Executor of operations by the service, over its REST API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from accounts.api_settings import ApiSettings
-from accounts.cli.office import Away, Declined, OfficeStep, StepDone
+from accounts.cli.executor import Away, Declined, OperationStep, StepResult
 from accounts.http import body
 from accounts.http.paths import ROOT
 from accounts.http.problems import MAX_TEXT
@@ -20,7 +20,7 @@ from gatepost.printable import escape
 from gatepost.version import __version__
 
 MAX_ANSWER = 64 << 20
-"""Octets of an answer: a page of 500 objects with long lists has a few."""
+"""Octets of an answer: a page of 500 objects with long lists has a few million."""
 
 _TRY_AGAIN = (
     HTTPStatus.TOO_MANY_REQUESTS,
@@ -30,18 +30,18 @@ _TRY_AGAIN = (
 )
 
 
-class RemoteOffice:
-    """`accounts.cli.office.Office` with the rights of a token."""
+class RemoteExecutor:
+    """Executor with the permissions of a token."""
 
     def __init__(self, settings: ApiSettings) -> None:
         if settings.url is None:
-            raise StartError("there is no URL of an API: set url in [accounts.api]")
+            raise StartError("the URL of the API is not set: set url in [accounts.api]")
         self._url = settings.url
         self._token = _token(settings)
         self._path = _path(settings.url)
         self._connection = _connection(settings)
 
-    def do(self, *steps: OfficeStep, dry_run: bool = False) -> list[StepDone]:
+    def do(self, *steps: OperationStep, dry_run: bool = False) -> list[StepResult]:
         """Do all steps in one request."""
         parts = [step.as_part() for step in steps]
         status, received = self._ask(body.written({"operations": parts, "dry_run": dry_run}))
@@ -49,11 +49,11 @@ class RemoteOffice:
             answer = json.loads(received)
             if status == HTTPStatus.OK:
                 pairs = zip(steps, answer["items"], strict=True)
-                return [StepDone(one["body"], one["tag"], one["next"]) for _, one in pairs]
+                return [StepResult(one["body"], one["tag"], one["next"]) for _, one in pairs]
             sentence = escape(str(answer["detail"])[:MAX_TEXT])
         except (ValueError, KeyError, TypeError, RecursionError):
             raise Away(
-                f"{self._url} gave an answer that is none of the API (status {status})"
+                f"{self._url} gave an answer that is not from the API (status {status})"
             ) from None
         if status in _TRY_AGAIN:
             raise Away(f"{self._url}: {sentence}")
@@ -85,7 +85,8 @@ class RemoteOffice:
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise Away(
-                f"{self._url} gave no answer, and may have done it or not: {escape(reason)}"
+                f"{self._url} gave no answer; the change may or may not have been made: "
+                f"{escape(reason)}"
             ) from None
         finally:
             self._connection.close()
@@ -95,7 +96,7 @@ class RemoteOffice:
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    """A connection to a unix socket."""
+    """HTTP connection to a unix socket."""
 
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
@@ -138,7 +139,7 @@ def _token(settings: ApiSettings) -> str:
     file = settings.token_file
     if file is None:
         raise StartError(
-            "a token is needed for the API: set token_file in [accounts.api], or --token-file"
+            "the API requires a token: set token_file in [accounts.api], or use --token-file"
         )
     try:
         text = file.read_text("ascii").strip()
@@ -147,5 +148,5 @@ def _token(settings: ApiSettings) -> str:
     except ValueError as error:
         raise StartError(f"the token cannot be used: {error}") from None
     if not text or len(text) > 200 or not text.isprintable() or " " in text:
-        raise StartError(f"{file} has to have a token as its only line")
+        raise StartError(f"{file} must have a token as its only line")
     return text

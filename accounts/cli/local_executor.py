@@ -1,4 +1,4 @@
-"""The operations done in this process, with the datastore of gatepost.toml."""
+"""Executor of operations in this process, with the datastore of gatepost.toml."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from http import HTTPStatus
 from accounts.attempt_settings import AttemptSettings
 from accounts.attempts import Attempts
 from accounts.cli.datastore import Datastore, actor
-from accounts.cli.office import Away, Declined, OfficeStep, StepDone
-from accounts.file import AccountsFile
+from accounts.cli.executor import Away, Declined, OperationStep, StepResult
 from accounts.http import batch, body
 from accounts.http.access import Forbidden
 from accounts.http.authentication import Authentication
@@ -25,27 +24,28 @@ from accounts.http.rates import Buckets
 from accounts.http.resources.table import BY_NAME
 from accounts.http.settings import HttpSettings
 from accounts.login import Login
-from accounts.lookup.ask import Ask, AskAnswer
+from accounts.lookup.ask import Ask, RowAnswer
 from accounts.passwords import Password, PasswordSettings, PasswordWorkers
+from accounts.settings import AccountsFile
 from accounts.store.database import Database
 from accounts.store.errors import DatastoreUnavailable, RefusalError
 from accounts.store.seal import SealError, SecretSeal
 from accounts.store.transaction import Write
 
 
-class LocalOffice:
-    """`accounts.cli.office.Office` with the rights of whoever can write the database."""
+class LocalExecutor:
+    """Executor with the permissions of a user who can write to the database."""
 
     def __init__(self, datastore: Datastore) -> None:
         self._datastore = datastore
         self._context = LocalContext(datastore.database, datastore.file)
 
-    def do(self, *steps: OfficeStep, dry_run: bool = False) -> list[StepDone]:
-        """Do all steps in one transaction, as `accounts.http.batch` does."""
+    def do(self, *steps: OperationStep, dry_run: bool = False) -> list[StepResult]:
+        """Do all steps in one transaction, by `accounts.http.batch`."""
         parts = [step.as_part() for step in steps]
         self._context.read_seal()
         try:
-            # as it would be read over there
+            # in the form that the service would read
             text = body.parse(body.written({"operations": parts, "dry_run": dry_run}))
             wanted = body.validate(BatchIn, text)
             context = self._context
@@ -67,17 +67,17 @@ class LocalOffice:
             said = _problem(error)
             raise Declined(said.sentence, said.status) from None
         except DatastoreUnavailable as error:
-            raise Away(f"the datastore is away, nothing was changed: {error}") from None
+            raise Away(f"the datastore is away; nothing was changed: {error}") from None
         except SealError as error:
             raise Declined(str(error), HTTPStatus.INTERNAL_SERVER_ERROR) from None
-        return [StepDone(one["body"], one["tag"], one["next"]) for one in answers]
+        return [StepResult(one["body"], one["tag"], one["next"]) for one in answers]
 
     def close(self) -> None:
-        """End the threads that hash passwords. The datastore is closed by who opened it."""
+        """End the threads that hash passwords. The caller closes the datastore."""
         self._context.close()
 
-    def _note(self, steps: tuple[OfficeStep, ...], detail: str) -> None:
-        """Enter in the audit log that a change was refused before its transaction began."""
+    def _note(self, steps: tuple[OperationStep, ...], detail: str) -> None:
+        """Enter a refusal before the transaction in the audit log."""
         writes = [step for step in steps if BY_NAME[step.operation].is_write]
         if not writes:
             return
@@ -114,7 +114,7 @@ class LocalContext:
         self._workers: PasswordWorkers | None = None
 
     def read_seal(self) -> None:
-        """Read the key file, as the user who runs the command; an error is for who needs it."""
+        """Read the key file, as the user who runs the command; using the seal reports an error."""
         if self._seal is None:
             try:
                 self._seal = SecretSeal.read(self._file.accounts.database.key_file)
@@ -140,8 +140,8 @@ class LocalContext:
         """The rules for new passwords."""
         return self._file.accounts.passwords
 
-    def ask(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[AskAnswer, ...]]:
-        """Raise `NotImplementedError`: nobody logs in here."""
+    def ask(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[RowAnswer, ...]]:
+        """Raise `NotImplementedError`: commands do not log in."""
         raise NotImplementedError
 
     def close(self) -> None:
