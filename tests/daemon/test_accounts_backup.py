@@ -127,7 +127,7 @@ def test_a_file_that_is_there_is_not_replaced_by_itself(
 ) -> None:
     file = tmp_path / "backup"
     file.write_text("precious")
-    assert "is there already" in run(gate, "backup", file, status=1)
+    assert "exists: name another" in run(gate, "backup", file, status=1)
     assert file.read_text() == "precious"
     run(gate, "backup", "--yes", file)
     assert file.stat().st_size > 1000
