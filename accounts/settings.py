@@ -73,8 +73,8 @@ class AccountsSettings(ServerSettings):
     snapshot_listen: MoreAddresses = Field(
         default=(),
         description="The addresses or sockets where the other daemons fetch data, such as "
-        "`unix:/run/gatepost/snapshots`. Over TCP they need a token, and everything "
-        "is sent in clear text: serve it on this host, or behind a proxy with TLS.",
+        "`unix:/run/gatepost-accounts/snapshots`. Over TCP they need a token, and everything comes "
+        "in clear text: serve it on this host, or behind a proxy with TLS.",
     )
     dovecot_listen: MoreAddresses = Field(
         default=(),
@@ -188,6 +188,12 @@ class AccountsSettings(ServerSettings):
         default_factory=AutoconfigSettings,
         description="The servers that autoconfig announces to mail programs.",
     )
+
+    @property
+    def postfix_keys(self) -> frozenset[str]:
+        """Return the keys of the maps and of logins: Postfix asks nothing else."""
+        others = {"http_listen", "snapshot_listen", "dovecot_listen", "dict_listen"}
+        return frozenset(self.served) - others
 
     @property
     def all_connections(self) -> int:

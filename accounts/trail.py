@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Text, cast, func, select
+from sqlalchemy import Connection, func, select
 
-from accounts.snapshots.history import read_history
+from accounts.snapshots.history import RESTORED
 from accounts.store import schema
 from accounts.store.database import Database
+from accounts.store.transaction import IS_REFUSAL
 
 AT_ONCE: Final = 1000
 """Maximum number of entries of the audit log that are read at once."""
@@ -29,10 +30,21 @@ class TrailEntry(NamedTuple):
 
 
 class Read(NamedTuple):
-    """New changes. `rewound`: the log is another one, because a backup was restored."""
+    """Changes that were not read before; `rewound`: a backup has taken the place of the data."""
 
     changes: Sequence[TrailEntry]
     rewound: bool = False
+
+
+class _Mark(NamedTuple):
+    """How far the log was read: the id, and what the entry with that id is, if there is one.
+
+    The id alone does not tell a backup: its entries go on from an earlier id, and may have reached
+    this one before anybody looks.
+    """
+
+    id: int
+    entry: tuple[Any, ...] | None
 
 
 class Trail:
@@ -55,48 +67,61 @@ class Trail:
         self._actions = tuple(actions)
         self._replay = replay
         self._clock = clock
-        self._last: int | None = None
-        self._lineage = ""
+        self._mark: _Mark | None = None
 
     async def read(self) -> Read:
         """Return the next changes, at most `AT_ONCE`; raises `DatastoreUnavailable`."""
-        last = self._last
-        if last is None:
+        mark = self._mark
+        if mark is None:
             since = int(self._clock() - self._replay) if self._replay else None
-            last = await self._database.read(lambda connection: _begin(connection, since))
-        lineage, end, changes = await self._database.read(
-            lambda connection: _changes(connection, last, self._actions)
+            mark = await self._database.read(lambda connection: _begin(connection, since))
+        self._mark, changes = await self._database.read(
+            lambda connection: _follow(connection, mark, self._actions)
         )
-        known, self._lineage = self._lineage, lineage
-        if end < last or (known and lineage != known):
-            self._last = end
-            return Read((), rewound=True)
-        self._last = changes[-1].id if changes else last
-        return Read(changes)
+        return Read((), rewound=True) if changes is None else Read(changes)
 
 
-def _begin(connection: Connection, since: int | None) -> int:
-    """Return the id of the last entry that is not to be read."""
+def _begin(connection: Connection, since: int | None) -> _Mark:
+    """Return the mark after which to read."""
     if since is not None:
-        first = connection.scalar(select(func.min(_TABLE.c.id)).where(_TABLE.c.at >= since))
+        first = connection.scalar(
+            select(func.min(_TABLE.c.id)).where(_TABLE.c.at >= since, ~IS_REFUSAL)
+        )
         if first is not None:
-            return int(first) - 1
+            return _mark(connection, int(first) - 1)
     return _end(connection)
 
 
-def _end(connection: Connection) -> int:
-    return int(connection.scalar(select(func.max(_TABLE.c.id))) or 0)
+def _end(connection: Connection) -> _Mark:
+    last = connection.scalar(select(func.max(_TABLE.c.id)).where(~IS_REFUSAL))
+    return _mark(connection, int(last or 0))
 
 
-def _changes(
-    connection: Connection, after: int, actions: Sequence[str]
-) -> tuple[str, int, list[TrailEntry]]:
-    is_refusal = cast(_TABLE.c.details, Text).startswith('{"refused"')
+def _mark(connection: Connection, id_: int) -> _Mark:
+    row = connection.execute(
+        select(_TABLE.c.at, _TABLE.c.actor, _TABLE.c.action, _TABLE.c.object).where(
+            _TABLE.c.id == id_
+        )
+    ).one_or_none()
+    return _Mark(id_, None if row is None else tuple(row))
+
+
+def _follow(
+    connection: Connection, mark: _Mark, actions: Sequence[str]
+) -> tuple[_Mark, list[TrailEntry] | None]:
+    """Return the next mark and the changes before it, None when a backup was restored."""
+    if _mark(connection, mark.id) == mark:
+        changes = _changes(connection, mark.id, (*actions, RESTORED))
+        if all(change.action != RESTORED for change in changes):
+            return (_mark(connection, changes[-1].id) if changes else mark), changes
+    return _end(connection), None
+
+
+def _changes(connection: Connection, after: int, actions: Sequence[str]) -> list[TrailEntry]:
     statement = (
         select(_TABLE.c.id, _TABLE.c.at, _TABLE.c.action, _TABLE.c.object, _TABLE.c.details)
-        .where(_TABLE.c.id > after, _TABLE.c.action.in_(actions), ~is_refusal)
+        .where(_TABLE.c.id > after, _TABLE.c.action.in_(actions), ~IS_REFUSAL)
         .order_by(_TABLE.c.id)
         .limit(AT_ONCE)
     )
-    lineage = read_history(connection).lineage
-    return lineage, _end(connection), [TrailEntry(*row) for row in connection.execute(statement)]
+    return [TrailEntry(*row) for row in connection.execute(statement)]

@@ -63,7 +63,7 @@ def accounts(ctx: click.Context, config: Path | None, migrate: bool) -> None:
     except ModuleNotFoundError as error:
         raise StartError(
             f"`gatepost accounts` needs {error.name}, which is not installed: "
-            "pip install 'gatepost[accounts]'"
+            "run pip install '.[accounts]' in the checkout"
         ) from None
     sys.exit(serve(load, config or configuration.DEFAULT_PATH))
 
@@ -74,6 +74,7 @@ def _migrate(config: Path | None) -> None:
     Exits if that fails.
     """
     options = () if config is None else ("--config", str(config))
-    command = [sys.executable, "-m", "gatepost.cli", "accounts", "migrate", *options]
+    # -P: "-m" looks in the working directory first, which may be anybody's
+    command = [sys.executable, "-P", "-m", "gatepost.cli", "accounts", "migrate", *options]
     if status := subprocess.run(command, check=False).returncode:
         sys.exit(status)

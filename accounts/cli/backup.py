@@ -11,7 +11,7 @@ from accounts.store.dump import dump
 from accounts.store.migrate import check
 from accounts.store.replica import copy_out
 from gatepost.cli import configuration
-from gatepost.cli.output import tell
+from gatepost.cli.output import counted, tell
 from gatepost.errors import StartError
 
 
@@ -34,7 +34,7 @@ def backup(ctx: click.Context, config: Path | None, file: Path, yes: bool) -> No
         check(settings)
     if settings.path is not None:
         mailboxes = copy_out(settings, file, lambda: as_owner(settings))
-        tell(f"{file}: {mailboxes} mailboxes, checked")
+        tell(f"{file}: {counted(mailboxes, 'mailbox')}, checked")
     else:
         dump(settings, file)
         tell(f"{file}: checked")

@@ -15,6 +15,7 @@ from accounts.cli.session import CommandSession, session_options
 from accounts.cli.values import time_text
 from accounts.dnscheck.zonefile import record_line
 from accounts.http.resources.domains import KEY as KIND
+from gatepost.cli.output import tell
 from gatepost.files import open_regular
 from msgauth.keys import MAX_KEY_FILE
 
@@ -147,7 +148,9 @@ def _add(session: CommandSession, domain: str, body: dict[str, Any]) -> None:
     made = session.one(DKIM_KEY.step("add", [domain], body=body))
     session.done_lines(_record(made), made)
     if not session.as_json:
-        click.echo("(publish it, then: gatepost dkim activate)", err=True)
+        name = f"{made['domain']} {made['selector']}"
+        tell("Publish the record. When it is seen everywhere:", err=True)
+        tell(f"  gatepost dkim activate {name}", err=True)
 
 
 def _record(one: Shown) -> str:

@@ -15,6 +15,7 @@ from accounts.exchange.document import render
 from accounts.exchange.export import Secrets
 from accounts.exchange.export import export as export_document
 from gatepost.cli.configuration import config_option
+from gatepost.cli.output import counted, tell
 from gatepost.folder import OpenFolder
 
 _MODE = 0o600
@@ -60,8 +61,9 @@ def export(file: Path, secrets: str, yes: bool, config: Path | None) -> None:
             folder.replace(file.name, data, _MODE)
     except OSError as error:
         raise click.ClickException(f"cannot write {file}: {error.strerror}") from None
-    click.echo(
-        f"wrote {file}: {len(document.domains)} domains, {len(document.mailboxes)} mailboxes, "
-        f"{len(document.aliases)} aliases",
-        err=True,
+    counts = (
+        counted(len(document.domains), "domain"),
+        counted(len(document.mailboxes), "mailbox"),
+        counted(len(document.aliases), "alias"),
     )
+    tell(f"wrote {file}: {', '.join(counts)}", err=True)

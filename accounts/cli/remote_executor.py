@@ -48,7 +48,8 @@ class RemoteExecutor:
         try:
             answer = json.loads(received)
             if status == HTTPStatus.OK:
-                return [StepResult(one["body"], one["tag"], one["next"]) for one in answer["items"]]
+                pairs = zip(steps, answer["items"], strict=True)
+                return [StepResult(one["body"], one["tag"], one["next"]) for _, one in pairs]
             sentence = escape(str(answer["detail"])[:MAX_TEXT])
         except (ValueError, KeyError, TypeError, RecursionError):
             raise Away(
@@ -145,7 +146,7 @@ def _token(settings: ApiSettings) -> str:
     except OSError as error:
         raise StartError(f"cannot read the token in {file}: {error.strerror}") from None
     except ValueError as error:
-        raise StartError(f"cannot read the token: {error}") from None
+        raise StartError(f"the token cannot be used: {error}") from None
     if not text or len(text) > 200 or not text.isprintable() or " " in text:
         raise StartError(f"{file} must have a token as its only line")
     return text

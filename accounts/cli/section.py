@@ -11,6 +11,8 @@ from typing import Final
 
 from accounts.dovecot.token import read_token
 from accounts.settings import AccountsFile, AccountsSettings
+from accounts.snapshots.access import TokenError, Tokens
+from accounts.srs_secrets import sender_rewriting
 from gatepost.cli.postfix.ours import Gatepost
 from gatepost.cli.section import DaemonSection
 from gatepost.config import GroundSettings
@@ -55,7 +57,8 @@ class AccountsSection:
         except ModuleNotFoundError as error:
             yield (
                 "accounts",
-                f"needs {error.name}, which is not installed: pip install 'gatepost[accounts]'",
+                f"needs {error.name}, which is not installed: "
+                "run pip install '.[accounts]' in the checkout",
             )
             return
         try:
@@ -89,6 +92,16 @@ class AccountsSection:
                 )
             except ValueError as error:
                 yield f"accounts.{key}", str(error)
+        try:
+            sender_rewriting(settings.srs)
+        except StartError as error:
+            key, _, text = str(error).partition(": ")
+            yield key, text
+        try:
+            Tokens.read(settings.snapshots)
+        except TokenError as error:
+            key, _, text = str(error).partition(": ")
+            yield f"accounts.snapshots.{key}", text
         secret = settings.autoconfig.profile_key_file
         if secret is not None:
             from accounts.autoconfig.signer import Signer, SignerError

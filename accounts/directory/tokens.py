@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, insert, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from accounts.address import AccountAddress
 from accounts.directory import administrators, fields, mailboxes
@@ -20,6 +20,8 @@ from accounts.store.transaction import Write
 
 PREFIX = "gp_"
 """Prefix of every token, so that people and secret scanners recognize it."""
+MAX_TOKENS = 100
+"""Tokens of an administrator or a mailbox; each has limits of its own on requests."""
 MAX_SCOPES = 50
 
 _OCTETS = 32
@@ -110,6 +112,10 @@ def add(
             owners["mailbox_id"] = mailboxes.id_of(write.connection, mailbox)
         if len(owners) > 1:
             raise Invalid("mailbox", "A token belongs to an administrator or to a mailbox.")
+        for column, owner in owners.items():
+            count = select(func.count()).where(_TABLE.c[column] == owner)
+            if write.connection.execute(count).scalar_one() >= MAX_TOKENS:
+                raise Invalid("name", f"An owner has at most {MAX_TOKENS} tokens.")
         text = PREFIX + secrets.token_urlsafe(_OCTETS)
         row = write.connection.execute(
             insert(_TABLE)

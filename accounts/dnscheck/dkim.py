@@ -25,7 +25,10 @@ def check_key(domain: str, selector: str, record: str) -> Lookup[tuple[DnsFindin
 def check_no_key(domain: str) -> Lookup[tuple[DnsFinding, ...]]:
     """Say that there is no key to check; asks nothing."""
     yield from ()
-    text = f"No DKIM key of {domain} is active here, so its mail is not signed."
+    text = (
+        f"The datastore has no active DKIM key of {domain}. `gatepost keys check` looks at keys in "
+        "files."
+    )
     return (DnsFinding("DKIM", f"_domainkey.{domain}", "TXT", FindingLevel.WARNING, text),)
 
 

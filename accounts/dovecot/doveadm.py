@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import os
 import ssl
 from collections.abc import Sequence
 from typing import Any, Final
@@ -66,6 +67,10 @@ async def _ask(url: str, key: str, commands: list[list[Any]], timeout: float) ->
             status, body = await _post(url, key, json.dumps(commands).encode())
     except TimeoutError:
         raise DoveadmError(f"no answer within {timeout:g} s") from None
+    except ConnectionError as error:
+        # the text of asyncio has the number of the error and a tuple
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise DoveadmError(reason or type(error).__name__) from None
     except (OSError, UnicodeError, h11.ProtocolError) as error:
         raise DoveadmError(str(error) or type(error).__name__) from None
     if status in (401, 403):

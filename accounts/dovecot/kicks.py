@@ -78,7 +78,7 @@ class Doveadm:
         if not self._failures:
             return None
         seconds = round(self._clock() - self._away_since)
-        return f"{self.name} away for {seconds} s, sessions do not end: {self._error}"
+        return f"away for {seconds} s, sessions do not end: {self._error}"
 
     async def run(self) -> None:
         """Kick forever."""

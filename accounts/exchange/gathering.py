@@ -59,6 +59,11 @@ class Held:
     fields: dict[str, Any] = field(default_factory=dict)
 
 
+def words_of(field_name: str) -> str:
+    """Return the name of a field as words."""
+    return field_name.replace("_", " ")
+
+
 class Gathering:
     """Findings of a reader so far. `origin` completes addresses without a domain."""
 
@@ -72,6 +77,9 @@ class Gathering:
         self.whole_domains: dict[str, SourcePlace] = {}
         """Where the catch-all of a domain was found, or that it is an alias."""
         self.parts: dict[tuple[str, str], dict[str, Any]] = {}
+        """By mailbox and field."""
+        self.part_places: dict[tuple[str, str], SourcePlace] = {}
+        """Where the first of them was found."""
         self.administrators: dict[str, AdministratorEntry] = {}
         self._notes: list[Note] = []
         self._more_notes = 0
@@ -217,7 +225,8 @@ class Gathering:
             else:
                 sender = str(parse_mailbox_address(text))
         except AccountAddressError as error:
-            self.note("left out", f"{field_name} of {mailbox}: {pattern!r}: {error}", place)
+            what = f"{words_of(field_name)} of {mailbox}"
+            self.note("left out", f"{what}: {pattern!r}: {error}", place)
             return
         self._part(mailbox, field_name, sender, sender, place)
 
@@ -260,8 +269,10 @@ class Gathering:
 
     def _part(self, mailbox: str, field_name: str, key: str, part: Any, place: SourcePlace) -> None:
         parts = self.parts.setdefault((mailbox, field_name), {})
+        self.part_places.setdefault((mailbox, field_name), place)
         if key in parts:
-            self.note("left out", f"{field_name} of {mailbox}: {key} appears twice", place)
+            what = f"{words_of(field_name)} of {mailbox}"
+            self.note("left out", f"{what}: {key} appears twice", place)
         else:
             parts[key] = part
 

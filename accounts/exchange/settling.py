@@ -14,7 +14,7 @@ from accounts.address import (
 )
 from accounts.exchange.circles import cut_circles
 from accounts.exchange.document import AliasEntry, Document, DomainEntry, MailboxEntry
-from accounts.exchange.gathering import Gathering, Held, Route
+from accounts.exchange.gathering import Gathering, Held, Route, words_of
 from accounts.exchange.notes import Reading, SourcePlace
 
 Duplicates: TypeAlias = Literal["first", "last", "joined"]
@@ -285,8 +285,9 @@ class _Settling:
         for (address, field_name), parts in self._g.parts.items():
             held = self._g.mailboxes.get(address)
             if held is None:
-                text = f"{field_name} of {address}: there is no such mailbox: {_shown(list(parts))}"
-                self._g.note("left out", text)
+                what = f"{words_of(field_name)} of {address}"
+                text = f"{what}: there is no such mailbox: {_shown(list(parts))}"
+                self._g.note("left out", text, self._g.part_places.get((address, field_name)))
             else:
                 held.fields[field_name] = tuple(parts.values())
 

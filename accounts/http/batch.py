@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 MAX_PREPARED = 20
 """Operations of a batch that set a password or generate a key: each keeps a processor busy."""
+MAX_LISTS = 20
+"""Operations of a batch that list objects: each answer has up to 500, and all are in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ def batch(operations: Iterable[Operation]) -> Operation:
         is_list=True,
         is_alone=True,
         writes=writes,
+        counts_as=lambda call: len(call.body.operations),
     )
 
 
@@ -93,6 +96,8 @@ async def perform(
     if sum(one.prepare is not None for one, _ in calls) > MAX_PREPARED:
         text = f"At most {MAX_PREPARED} operations of a batch set a password or add a key."
         raise _wrong("operations", text)
+    if sum(one.is_list for one, _ in calls) > MAX_LISTS:
+        raise _wrong("operations", f"At most {MAX_LISTS} operations of a batch list objects.")
     for place, (one, made) in enumerate(calls):
         if one.prepare is not None:
             calls[place] = one, replace(made, prepared=await one.prepare(made))
@@ -106,11 +111,14 @@ async def perform(
 
     if not writes:
         return await call.read(lambda connection: answers(connection, None))
-    noun = writes[0].name.partition("-")
-    subject = next(iter(next(part for one, part in chosen if one.is_write).params.values()), "")
+    verb, _, noun = writes[0].name.removeprefix("own-").partition("-")
+    named = next(part for one, part in chosen if one.is_write).params
+    # below /me the path has no address
+    owner = call.principal.mailbox
+    subject = next(iter(named.values()), "") if owner is None else owner
 
     def work(write: Write) -> list[dict[str, Any]]:
-        with write.attempt(f"{noun[2]}.{noun[0]}", subject):
+        with write.attempt(f"{noun}.{verb}", subject):
             return answers(write.connection, write)
 
     if dry_run:

@@ -177,9 +177,18 @@ class Dispatcher:
             raise ApiProblem(HTTPStatus.BAD_REQUEST, "This operation takes no body.")
         touched = given if operation.takes is not None else query
         access.check_targets(principal, operation, params, touched, complete=True)
-        return Call(
+        call = Call(
             self._context, self.authentication, principal, client, params, query, given, matching
         )
+        if operation.counts_as is not None:
+            self._buckets.owe(
+                f"principal {principal.key}",
+                operation.counts_as(call) - 1,
+                settings.principal_rate,
+                settings.principal_burst,
+                self._context.clock(),
+            )
+        return call
 
     async def _note_nobody(
         self, operation: Operation, request: Request, client: ClientAddress | None, refused: Refused

@@ -69,6 +69,8 @@ class Principal:
 
     def covers(self, scope: str) -> bool:
         """Return whether it has all permissions of a scope, so that it may grant it."""
+        if scope in PROGRAM_SCOPES and self.role is not Role.GLOBAL:
+            return False  # they are for the data of everybody
         if self.scopes is None or scope in self.scopes:
             return True
         area, _, verb = scope.partition(":")

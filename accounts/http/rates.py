@@ -29,6 +29,11 @@ class Buckets:
             self._buckets.popitem(last=False)
         return 0.0 if left >= 1 else (1 - left) / rate
 
+    def owe(self, name: str, permits: int, rate: float, burst: int, now: float) -> None:
+        """Take permits that may not be there yet: the next one waits until they are."""
+        self._buckets[name] = (self._left(name, rate, burst, now) - permits, now)
+        self._buckets.move_to_end(name)
+
     def wait(self, name: str, rate: float, burst: int, now: float) -> float:
         """Return the seconds until there is a permit, without taking one."""
         left = self._left(name, rate, burst, now)

@@ -24,12 +24,12 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import h11
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from accounts.http.problems import MEDIA_TYPE
+from accounts.http.problems import MEDIA_TYPE, problem_response
 from gatepost.logs import get_logger
 from gatepost.metrics import Counter, Gauge
 
@@ -95,7 +95,7 @@ class HttpServer:
         """Connections without a complete request, the oldest first."""
         self.state = ServerState()
         self._config = Config(
-            app,
+            _framed(app),
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -161,6 +161,28 @@ class HttpServer:
         while True:
             await asyncio.sleep(1)
             self._tick()
+
+
+def _framed(app: ASGIApp) -> ASGIApp:
+    """Return an application that refuses a request that says its length in two ways.
+
+    A proxy may have read another length, and taken the next request for a body.
+    """
+
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        names = {name for name, _ in scope["headers"]}
+        if not names >= {b"content-length", b"transfer-encoding"}:
+            await app(scope, receive, send)
+            return
+        # RFC 9112 section 6.1: the connection ends with this answer
+        refusal = problem_response(
+            HTTPStatus.BAD_REQUEST,
+            "A request has either Content-Length or Transfer-Encoding.",
+            headers={"Connection": "close"},
+        )
+        await refusal(scope, receive, send)
+
+    return guarded
 
 
 async def serve(

@@ -7,7 +7,8 @@ make one. The forms are those of the SRS paper of 2004, which no RFC has replace
 * ``SRS0=HASH=DAY=DOMAIN=LOCAL@OURS`` stands for ``LOCAL@DOMAIN``;
 * ``SRS1=HASH=HOST=REST@OURS`` stands for ``SRS0REST@HOST``, an address that another forwarder made.
 
-Postfix asks for addresses in lower case, so case never counts.
+Postfix asks for addresses in lower case, so the case of ASCII letters never counts. A hash is valid
+in its own form alone: whoever sends as an ``SRS0`` address of theirs has its text signed.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ DAY = 86400
 _DAYS = 1024  # two characters in base 32
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _SEPARATORS = "=+-"
+_SRS0, _SRS1 = b"srs0=", b"srs1="
+"""The first octets that the hash of each form is made of."""
 
 
 class SenderRewriting:
@@ -51,7 +54,7 @@ class SenderRewriting:
         else:
             day = now // DAY % _DAYS
             signed = f"{_ALPHABET[day >> 5]}{_ALPHABET[day & 31]}={domain}={local}"
-            text = f"SRS0={self._hash(self._secrets[0], signed)}={signed}"
+            text = f"SRS0={self._hash(self._secrets[0], signed, _SRS0)}={signed}"
         address = f"{text}@{self.domain}"
         return address if len(address.encode()) <= MAX_ADDRESS else None
 
@@ -66,7 +69,7 @@ class SenderRewriting:
         if parts is None:
             return None
         written, host, rest = parts
-        if not self._is_signed(written, f"{host}={rest}"):
+        if not self._is_signed(written, f"{host}={rest}", _SRS1):
             return None
         return f"SRS0{rest}@{host}"
 
@@ -78,7 +81,7 @@ class SenderRewriting:
         written, _, signed = text.partition("=")
         day, _, address = signed.partition("=")
         domain, _, local = address.partition("=")
-        if not local or not self._is_signed(written, signed):
+        if not local or not self._is_signed(written, signed, _SRS0):
             return None
         high, low = (_ALPHABET.find(digit) for digit in day.lower())
         age = (now // DAY - (high * 32 + low)) % _DAYS
@@ -89,19 +92,20 @@ class SenderRewriting:
 
     def _of_forwarder(self, host: str, rest: str) -> str:
         signed = f"{host}={rest}"
-        return f"SRS1={self._hash(self._secrets[0], signed)}={signed}"
+        return f"SRS1={self._hash(self._secrets[0], signed, _SRS1)}={signed}"
 
-    def _is_signed(self, written: str, signed: str) -> bool:
+    def _is_signed(self, written: str, signed: str, form: bytes) -> bool:
+        shown = written.encode("utf-8", "surrogatepass").lower()
         return any(
-            hmac.compare_digest(self._hash(secret, signed).encode(), written.lower().encode())
+            hmac.compare_digest(self._hash(secret, signed, form).encode(), shown)
             for secret in self._secrets
         )
 
     @staticmethod
-    def _hash(secret: bytes, signed: str) -> str:
-        digest = hmac.digest(
-            secret, signed.lower().encode("utf-8", "surrogatepass"), hashlib.sha256
-        )
+    def _hash(secret: bytes, signed: str, form: bytes) -> str:
+        # octets have lower case in ASCII alone: a Kelvin sign is another letter than "k"
+        octets = signed.encode("utf-8", "surrogatepass").lower()
+        digest = hmac.digest(secret, form + octets, hashlib.sha256)
         return base64.b32encode(digest)[:DIGITS].decode().lower()
 
 

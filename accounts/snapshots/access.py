@@ -45,7 +45,7 @@ class Tokens(NamedTuple):
         plain = _read("token_file", settings.token_file)
         keys = _read("keys_token_file", settings.keys_token_file)
         if plain is not None and plain == keys:
-            raise TokenError("token_file and keys_token_file have the same token")
+            raise TokenError("keys_token_file: it has the same token as token_file")
         return cls(plain, keys)
 
 

@@ -84,6 +84,10 @@ class SnapshotApplication:
             log.warning("a snapshot cannot be sent", snapshot=name, error=str(error))
             await self._refuse(send, name, HTTPStatus.SERVICE_UNAVAILABLE, (b"retry-after", b"5"))
             return
+        except Exception:  # a mistake of ours; uvicorn's log, which would have it, is off
+            log.exception("a mistake in a snapshot", snapshot=name)
+            await self._refuse(send, name, HTTPStatus.INTERNAL_SERVER_ERROR)
+            return
         if found is not None:
             is_packed = b"gzip" in fields.get(b"accept-encoding", b"")
             await self._answer(send, *found, tag, is_packed)
@@ -159,8 +163,11 @@ def _peer(scope: Scope) -> int | None:
 
 def _wait_of(query: bytes) -> float | None:
     """Return the seconds to wait; None if the text is not a valid number."""
-    values = parse_qs(query.decode("latin-1"), max_num_fields=10).get("wait", ["0"])
-    text = values[-1]
+    try:
+        fields = parse_qs(query.decode("latin-1"), max_num_fields=10)
+    except ValueError:
+        return None
+    text = fields.get("wait", ["0"])[-1]
     if not text.isascii() or not text.replace(".", "", 1).isdecimal() or len(text) > 10:
         return None
     return min(float(text), MAX_WAIT)

@@ -1,7 +1,7 @@
 """History of the data from the audit log: the changes since a moment.
 
 Each transaction that raises the generation has its entries there, with ids that grow in the order
-of the commits. A refusal has an entry, too; at worst it causes a snapshot to be made in vain.
+of the commits. Refusals have no such order, and are left out.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import hashlib
 import secrets
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, select, update
 
 from accounts.store import schema
 from accounts.store.generation import read_generation
-from accounts.store.transaction import Write
+from accounts.store.transaction import IS_REFUSAL, Write
 
 RESTORED = "database.restore"
 """The action of a restore in the audit log."""
@@ -32,8 +32,8 @@ _Entry = tuple[Any, ...]
 class History(NamedTuple):
     """State of the data at one moment.
 
-    `last` is the latest entry of the audit log. `lineage` is a word that differs between databases,
-    and in this one after a backup was restored. It is empty before the first change.
+    `last` is the latest change in the audit log. `lineage` is a word that differs between
+    databases, and in this one after a backup was restored. It is empty before the first change.
     """
 
     generation: int
@@ -76,7 +76,7 @@ def read_changes(connection: Connection, since: History) -> Changes:
         entry = connection.execute(_entries().where(_AUDIT.c.id == after)).one_or_none()
         if entry is None or tuple(entry) != since.last:
             return Changes(None)
-    found = select(_AUDIT.c.action).where(_AUDIT.c.id > after).distinct()
+    found = select(_AUDIT.c.action).where(_AUDIT.c.id > after, ~IS_REFUSAL).distinct()
     actions = frozenset(connection.execute(found).scalars())
     if RESTORED in actions:
         return Changes(None)
@@ -84,14 +84,20 @@ def read_changes(connection: Connection, since: History) -> Changes:
 
 
 def note_restore(write: Write) -> None:
-    """Enter in the audit log that a backup was restored, which begins a new lineage."""
+    """Enter in the audit log that a backup was restored, which begins a new lineage.
+
+    The generation is one that no daemon has seen, also where the data were later than the backup:
+    at least the time in seconds, which is far above the number of changes.
+    """
+    above = max(read_generation(write.connection), write.now)
+    write.connection.execute(update(schema.state).values(generation=above))
     write.audit(RESTORED, DATABASE, mark=secrets.token_hex(8))
 
 
 def _changed_fields(connection: Connection, after: int) -> frozenset[str]:
     details = (
         select(_AUDIT.c.details)
-        .where(_AUDIT.c.id > after, _AUDIT.c.action == "mailbox.change")
+        .where(_AUDIT.c.id > after, _AUDIT.c.action == "mailbox.change", ~IS_REFUSAL)
         .limit(MANY + 1)
     )
     rows = connection.execute(details).scalars().all()
@@ -103,4 +109,4 @@ def _changed_fields(connection: Connection, after: int) -> frozenset[str]:
 
 
 def _entries() -> Select[Any]:
-    return select(*_WHOLE)
+    return select(*_WHOLE).where(~IS_REFUSAL)

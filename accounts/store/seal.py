@@ -67,7 +67,10 @@ class SecretSeal:
     def close(self, secret: bytes, purpose: str) -> bytes:
         """Return the secret, encrypted with the current key."""
         if not self._present:
-            raise SealError("no key to encrypt with: set key_file in [accounts.database]")
+            raise SealError(
+                "no key to encrypt with: set key_file in [accounts.database] to a file with a "
+                f"line of `openssl rand -base64 {KEY}`"
+            )
         nonce = os.urandom(_NONCE)
         head = _FORMAT + self._present
         sealed = self._ciphers[self._present].encrypt(nonce, secret, head + purpose.encode())

@@ -35,7 +35,9 @@ def _check_url(text: str) -> str:
         from sqlalchemy import make_url
         from sqlalchemy.exc import ArgumentError
     except ImportError:
-        raise ValueError("needs SQLAlchemy: pip install 'gatepost[accounts]'") from None
+        raise ValueError(
+            "needs SQLAlchemy: run pip install '.[accounts]' in the checkout"
+        ) from None
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):

@@ -7,13 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Text, cast, func, insert, select, update
 
 from accounts.store import schema
 from accounts.store.errors import RefusalError
 from accounts.store.noted import clean
 
 T = TypeVar("T")
+
+IS_REFUSAL = cast(schema.audit.c.details, Text).startswith('{"refused"')
+"""Whether an entry of the audit log is about a refusal, which was entered by a transaction of its
+own: it may have a higher id than a change that is committed after it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ COMMANDS = {
 )
 @click.version_option(__version__, prog_name="gatepost")
 def gatepost() -> None:
-    """Gatepost is a mail gate for Postfix: a milter and a policy server.
+    """Gatepost is a mail gate for Postfix: a milter, a policy server and accounts.
 
     \b
     In main.cf:

@@ -5,6 +5,7 @@ It changes nothing and opens no socket, so a running daemon is not disturbed.
 
 from __future__ import annotations
 
+import grp
 import os
 import stat
 from collections.abc import Iterator
@@ -50,7 +51,7 @@ def postfix_problems(service: DaemonService, daemon: Daemon) -> Iterator[tuple[s
     except StartError:
         return  # there is no Postfix, or the group is reported as a problem
     for key, path in daemon.unix_sockets:
-        if not path.parent.exists():
+        if key.rpartition(".")[2] not in settings.postfix_keys or not path.parent.exists():
             continue
         if not run_as(postfix, lambda path=path: _entered(path)):  # type: ignore[misc]
             yield key, f"Postfix (user {postfix}) cannot enter {path.parent}"
@@ -62,7 +63,8 @@ def postfix_problems(service: DaemonService, daemon: Daemon) -> Iterator[tuple[s
             yield (
                 key,
                 f"Postfix (user {postfix}) cannot connect to {path}: its mode will be "
-                f'{settings.socket_mode:04o} and its group {group}; write socket_group = "postfix"',
+                f"{settings.socket_mode:04o} and its group {_group_name(group)}; write "
+                'socket_group = "postfix"',
             )
 
 
@@ -127,6 +129,13 @@ def _of_the_unit(service: DaemonService, daemon: Daemon) -> KeyRemarks:
 def _entered(path: Path) -> Iterator[tuple[str, str]]:
     if os.access(path.parent, os.X_OK):
         yield "", "may be entered"
+
+
+def _group_name(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
 
 
 def _group_of(group: str | None, path: Path, account: Account) -> int:

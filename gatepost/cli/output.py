@@ -13,5 +13,6 @@ def tell(line: str, *, err: bool = False) -> None:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return the number with its noun, which takes an s unless there is one: ``1 record``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """Return the number with its noun, which takes an s, or es after s and x: ``1 record``."""
+    ending = "" if number == 1 else "es" if noun.endswith(("s", "x")) else "s"
+    return f"{number} {noun}{ending}"

@@ -52,7 +52,7 @@ class DaemonSection(Protocol[S]):
 
 
 def served_addresses(word: str, settings: ServerSettings) -> Iterator[tuple[str, SocketAddress]]:
-    """Yield each address at which Postfix reaches the daemon `word`, with its key."""
+    """Yield each address at which others reach the daemon `word`, with its key."""
     for key, addresses in settings.served.items():
         for address in addresses:
             yield f"{word}.{key}", address

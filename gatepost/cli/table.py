@@ -55,7 +55,8 @@ class CommandTable(click.Group):
             if extra not in _EXTRAS or missing == extra:
                 raise
             raise click.ClickException(
-                f"`{word}` needs {missing}, which is not installed: pip install 'gatepost[{extra}]'"
+                f"`{word}` needs {missing}, which is not installed: "
+                f"run pip install '.[{extra}]' in the checkout"
             ) from None
 
     def invoke(self, ctx: click.Context) -> Any:

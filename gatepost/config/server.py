@@ -74,6 +74,11 @@ class ServerSettings(Section):
         }
 
     @property
+    def postfix_keys(self) -> frozenset[str]:
+        """Return the keys of `served` at which Postfix asks: all, unless a daemon has others."""
+        return frozenset(self.served)
+
+    @property
     def all_connections(self) -> int:
         """Return the connections of all addresses together."""
         return self.max_connections

@@ -35,3 +35,36 @@ def test_who_has_a_monitor_is_told_who_may_read_it() -> None:
         f"{{{monitor}, networkPolicy: {{enabled: false}}}}",
     ):
         assert sentence not in notes(values)
+
+
+def test_who_has_mailboxes_is_told_of_the_first_user_and_of_no_key_file() -> None:
+    own = "mailboxes: {enabled: true, secret: mine}"
+    told = notes(f"{{mail: {{hostname: mx.example.net, domains: [example.net]}}, {own}}}")
+    assert "mx.example.net accepts mail for the domains that you add to accounts." in told
+    gatepost = "kubectl -n post exec -it deploy/mail -c accounts -- gatepost"
+    for words in (
+        "domain add example.net",
+        "user add anna@example.net",
+        "admin add root --role global",
+        "dkim add example.net s1",
+        "domain check example.net --zone",
+    ):
+        assert f"{gatepost} {words}" in told
+    assert "kubectl -n post get service mail-smtp mail-mailboxes" in told
+    assert "the Secret mine" in told
+    assert "gatepost keys new" not in told
+    assert "mail-dkim" not in told
+    assert "mail-webmail" not in told
+    assert "mail-webmail" in notes(f"{{{own}, webmail: {{enabled: true}}}}")
+
+
+def test_the_steps_are_numbered() -> None:
+    monitor = "monitoring: {serviceMonitor: {enabled: true}}"
+    for values, steps in (
+        ("{}", 3),
+        (f"{{{monitor}}}", 4),
+        ("{mailboxes: {enabled: true}}", 4),
+        (f"{{mailboxes: {{enabled: true}}, {monitor}}}", 5),
+    ):
+        numbers = [line[0] for line in notes(values).splitlines() if line[1:3] == ". "]
+        assert numbers == [str(number + 1) for number in range(steps)]

@@ -129,6 +129,9 @@ def test_a_long_head(make: Callable[..., HttpServing]) -> None:
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",
+        # RFC 9112 section 6.1: what follows may be a request that a proxy took for a body
+        b"POST /api/v1/me HTTP/1.1\r\nHost: a\r\nContent-Length: 45\r\nTransfer-Encoding: chunked"
+        b"\r\n\r\n0\r\n\r\nGET /api/v1/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n",
     ],
 )
 def test_what_is_not_http(make: Callable[..., HttpServing], octets: bytes) -> None:

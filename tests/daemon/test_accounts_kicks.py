@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from accounts.directory import app_passwords, domains, mailboxes
+from accounts.dovecot.losses import WAIT
 from accounts.dovecot.waiting import AGAIN
 from accounts.store.transaction import Write
 from tests.daemon.accounts_dovecot import DovecotDaemon
@@ -21,8 +22,8 @@ from tests.testbed.postgres import PostgresServer, binaries
 from tests.testbed.waiting import wait_until
 
 ANNA = "anna@example.org"
-SOON = 8.0
-"""Seconds from a change to its kick, four times what it takes on a machine that is not loaded."""
+SOON = 2.0
+"""Seconds from a change to its kick, as docs/accounts.md has it."""
 
 
 @pytest.fixture
@@ -53,6 +54,16 @@ def make(tmp_path: Path) -> Iterator[Callable[..., DovecotDaemon]]:
         daemon.close()
 
 
+def check_delays(delays: Sequence[float]) -> None:
+    """Changes one after another were heard of, and not found by the look of every ten seconds.
+
+    A busy machine may delay one or the other. The first may be made just before such a look; each
+    other one follows a look, and would wait almost until the next.
+    """
+    assert max(delays) < WAIT - SOON
+    assert min(delays[1:]) < SOON
+
+
 def begin(gate: DovecotDaemon) -> None:
     gate.change(people)
     gate.change(
@@ -72,6 +83,7 @@ def test_another_process_takes_a_right(
     gate = make(doveadm, url=postgres.new_database() if kind == "postgres" else "")
     begin(gate)
     doveadm.sessions.add(ANNA)
+    delays: list[float] = []
     for work, mask in (
         (lambda w: mailboxes.change(w, ANNA, None, enabled=False), ANNA),
         (lambda w: app_passwords.remove(w, "bob@example.org", "phone"), "bob@example.org"),
@@ -80,7 +92,8 @@ def test_another_process_takes_a_right(
     ):
         gate.change(work)
         changed = time.monotonic()
-        assert doveadm.wait_for(mask).at - changed < SOON
+        delays.append(doveadm.wait_for(mask).at - changed)
+    check_delays(delays)
     metric = gate.daemon.metric
     wait_until(lambda: metric("gatepost_accounts_kicks_total", result="nobody") >= 3, "the metrics")
     assert metric("gatepost_accounts_kicks_total", result="ended") >= 1
@@ -145,9 +158,12 @@ def test_a_server_that_is_away_does_not_hold_up_another(
     with DoveadmServer() as other:
         gate = make(other, doveadm)
         begin(gate)
-        gate.change(lambda w: mailboxes.change(w, ANNA, None, enabled=False))
-        changed = time.monotonic()
-        assert doveadm.wait_for(ANNA).at - changed < SOON
+        delays: list[float] = []
+        for user in (ANNA, "bob@example.org", "off@example.org"):
+            gate.change(lambda w, user=user: mailboxes.remove(w, user))  # type: ignore[misc]
+            changed = time.monotonic()
+            delays.append(doveadm.wait_for(user).at - changed)
+        check_delays(delays)
         other.start()
         other.wait_for(ANNA)
 
@@ -198,10 +214,14 @@ def test_two_processes_on_one_server(
         first, second = make(doveadm, url=url), make(other, url=url)
         begin(first)
         second.daemon.start()
-        first.change(lambda w: mailboxes.change(w, ANNA, None, may_login=False))
-        changed = time.monotonic()
-        for server in (doveadm, other):
-            assert server.wait_for(ANNA).at - changed < SOON
+        delays: dict[str, list[float]] = {doveadm.url: [], other.url: []}
+        for user in (ANNA, "bob@example.org", "off@example.org"):
+            first.change(lambda w, user=user: mailboxes.remove(w, user))  # type: ignore[misc]
+            changed = time.monotonic()
+            for server in (doveadm, other):
+                delays[server.url].append(server.wait_for(user).at - changed)
+        for of_one in delays.values():
+            check_delays(of_one)
 
 
 def test_a_change_while_the_database_goes_is_not_forgotten(

@@ -38,6 +38,9 @@ from tests.unit.accounts.lookup.sample import CASES, sample_world
 from tests.unit.accounts.lookup.world import NOW, World
 
 TIMEOUT = 1.0
+"""Seconds after which a server counts as away, where that is what the test is about."""
+PATIENCE = 60.0
+"""The same where it is not."""
 ANNA = Ask("name", "anna@example.org")
 
 
@@ -69,7 +72,7 @@ def url(server: PostgresServer) -> str:
 
 @contextlib.asynccontextmanager
 async def opened(url: str, **options: Any) -> AsyncIterator[PostgresSource]:
-    source = PostgresSource(connect_arguments(url), **{"timeout": TIMEOUT, **options})
+    source = PostgresSource(connect_arguments(url), **{"timeout": PATIENCE, **options})
     source.start()
     try:
         yield source
@@ -286,10 +289,15 @@ class Load:
     temporary: int = 0
     wrong: list[Any] = field(default_factory=list)
     slowest: float = 0.0
+    counts_from: float = 0.0
     is_over: bool = False
 
     def __post_init__(self) -> None:
         self.tasks = [asyncio.create_task(self._client(number)) for number in range(16)]
+
+    def forget_times(self) -> None:
+        """Let `slowest` be that of the look-ups that begin from now on."""
+        self.slowest, self.counts_from = 0.0, time.monotonic()
 
     async def _client(self, number: int) -> None:
         known = [
@@ -309,7 +317,8 @@ class Load:
             for table, key, right in [*known, ("mailboxes", extension, "anna@example.org")]:
                 start = time.monotonic()
                 result = await self.answers.look_up(table, key)
-                self.slowest = max(self.slowest, time.monotonic() - start)
+                if start >= self.counts_from:
+                    self.slowest = max(self.slowest, time.monotonic() - start)
                 if result == MapFound(right):
                     self.found += 1
                 elif isinstance(result, MapTemporary):
@@ -324,8 +333,8 @@ class Load:
 
 
 @contextlib.asynccontextmanager
-async def under_load(url: str) -> AsyncIterator[Load]:
-    async with opened(url) as source:
+async def under_load(url: str, timeout: float = PATIENCE) -> AsyncIterator[Load]:
+    async with opened(url, timeout=timeout) as source:
         load = Load(source, Answers(source, StaleCache(), clock=lambda: NOW))
         await until(lambda: load.found > 200)
         yield load
@@ -340,7 +349,7 @@ async def check_while_away(load: Load) -> None:
     """Known keys are answered at once while the database is away, others are temporary."""
     await until(lambda: load.source.is_away)
     before = load.found, load.temporary
-    load.slowest = 0.0
+    load.forget_times()
     await until(lambda: load.found > before[0] + 200 and load.temporary > before[1] + 50)
     assert load.slowest < TIMEOUT
     result = await load.answers.look_up("mailboxes", "never-asked@example.org")
@@ -365,8 +374,8 @@ def test_the_server_is_stopped_under_load(server: PostgresServer, url: str) -> N
 
 def test_the_server_is_paused_under_load(server: PostgresServer, url: str) -> None:
     async def run() -> None:
-        async with under_load(url) as load:
-            load.slowest = 0.0
+        async with under_load(url, TIMEOUT) as load:
+            load.forget_times()
             server.pause()
             try:
                 assert await until(lambda: load.source.is_away) < 3 * TIMEOUT

@@ -232,6 +232,9 @@ def test_a_server_that_goes_and_comes(server: PostgresServer, tmp_path: Path) ->
         for fail, recover in FAILURES:
             writer.wait_for_more()
             before = desk.run(desk.database.wait_for_change(-1, 0))
+            # the connection that hears of changes is there: a server that stops waits for one that
+            # has not finished its first words
+            before = desk.run(desk.database.wait_for_change(before, 60))
             fail(server)
             desk.run(away())
             recover(server)

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from accounts.cli.section import SECTION
+from accounts.settings import AccountsFile
 from gatepost import systemd
-from gatepost.cli import service
+from gatepost.cli import access, configuration, service
 from gatepost.cli.__main__ import gatepost
 from gatepost.config import ConfigError
 from gatepost.key_pair import new_key
@@ -269,3 +271,45 @@ def test_keys_check_is_not_green_for_a_key_that_the_milter_cannot_read(machine: 
     assert f"not signed with: nobody: {machine.key}: cannot be read" in result.output
     machine.give_everything()
     assert "not signed with" not in CliRunner().invoke(gatepost, command).output
+
+
+def test_postfix_needs_the_sockets_of_maps_and_logins_alone(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dovecot and the other daemons ask at the rest, where the private keys are."""
+    monkeypatch.setattr(access, "find_account", lambda _: service.find_account("daemon"))
+    keys = ("listen", "sasl_listen", "http_listen", "snapshot_listen", "dict_listen")
+    lines = "\n".join(f'{key} = "unix:{machine.sockets}/{key}"' for key in keys)
+    machine.config.write_text(f"[accounts]\n{lines}\n")
+    machine.give_everything()
+    daemon = configuration.read(machine.config, AccountsFile).model.accounts
+    nobody = service.find_account("nobody")
+    found = list(
+        access.postfix_problems(
+            service.DaemonService("accounts", nobody, nobody),
+            configuration.Daemon("accounts", SECTION, daemon, True),
+        )
+    )
+    assert all("its group nogroup;" in text for _, text in found)
+    assert [key for key, _ in found] == ["accounts.listen", "accounts.sasl_listen"]
+
+
+def test_secrets_of_accounts_are_read(machine: Machine) -> None:
+    secrets = machine.root / "secrets"
+    secrets.mkdir()
+    machine.config.write_text(
+        f'[accounts]\nlisten = "unix:{machine.sockets}/accounts"\n[accounts.srs]\n'
+        f'domain = "example.org"\nsecret_file = "{secrets}/srs"\n[accounts.snapshots]\n'
+        f'token_file = "{secrets}/plain"\nkeys_token_file = "{secrets}/keys"\n'
+    )
+    machine.give_everything()
+    found = machine.problems("--user", "nobody")
+    assert "cannot read it" in found["accounts.srs.secret_file"]
+    assert f"{secrets}/plain" in found["accounts.snapshots.token_file"]
+    for name in ("srs", "plain", "keys"):
+        (secrets / name).write_text("0123456789abcdef0123456789abcdef\n")
+        (secrets / name).chmod(0o640)
+        os.chown(secrets / name, 0, NOBODY)
+    found = machine.problems("--user", "nobody")
+    assert "accounts.srs.secret_file" not in found
+    assert "the same token" in found["accounts.snapshots.keys_token_file"]

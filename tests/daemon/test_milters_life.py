@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
@@ -14,6 +13,7 @@ import pytest
 
 from gatepost.listen import Unix
 from tests.daemon.milters import DOMAIN, INSIDE, OUTSIDE, SIMPLE, Milters, exists, memory
+from tests.postfix.site import open_directory
 from tests.testbed.daemon import Daemon, gatepost_command
 from tests.testbed.dns import DnsServer
 from tests.testbed.miltermta import NR_RCPT, STEPS, MilterClient
@@ -346,23 +346,19 @@ def test_memory_does_not_grow_with_the_message(tmp_path: Path, dns: DnsServer) -
         assert memory(worker) - before < 8 << 20
 
 
-def test_drop_of_privileges(tmp_path: Path, dns: DnsServer) -> None:
+def test_drop_of_privileges(dns: DnsServer) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root, to leave it")
-    milters = Milters(tmp_path, dns)
-    milters.configure('user = "nobody"')
-    tmp_path.chmod(0o755)
-    for path in (tmp_path / "keys").rglob("*"):
-        os.chown(path, 65534, 65534)
-    with contextlib.suppress(PermissionError):
-        for parent in tmp_path.parents:
-            if parent.owner() == "root" and parent != Path("/"):
-                parent.chmod(parent.stat().st_mode | 0o011)
-    with milters:
-        pids = [milters.process.pid, *milters.workers()]
-        for pid in pids:
-            status = Path(f"/proc/{pid}/status").read_text()
-            assert "Uid:\t65534\t65534\t65534\t65534" in status
-        with milters.client(INSIDE) as client:
-            assert len(client.message(SIMPLE).values("DKIM-Signature")) == 2
-        wait_until(lambda: milters.metric("gatepost_milters_messages_total") == 1, "its count")
+    with open_directory() as folder:
+        milters = Milters(folder, dns)
+        milters.configure('user = "nobody"')
+        for path in (folder / "keys").rglob("*"):
+            os.chown(path, 65534, 65534)
+        with milters:
+            pids = [milters.process.pid, *milters.workers()]
+            for pid in pids:
+                status = Path(f"/proc/{pid}/status").read_text()
+                assert "Uid:\t65534\t65534\t65534\t65534" in status
+            with milters.client(INSIDE) as client:
+                assert len(client.message(SIMPLE).values("DKIM-Signature")) == 2
+            wait_until(lambda: milters.metric("gatepost_milters_messages_total") == 1, "its count")

@@ -14,6 +14,7 @@ import pytest
 
 from tests.daemon.echo import EchoDaemon, ask
 from tests.daemon.milters import children
+from tests.postfix.site import open_directory
 from tests.testbed.ports import LOOPBACK
 from tests.testbed.process import ProcessDied
 from tests.testbed.waiting import wait_until
@@ -181,20 +182,24 @@ def test_a_socket_that_is_taken_away_ends_the_daemon_in_order(echo: EchoDaemon) 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to leave it")
-def test_root_is_left_after_the_sockets_are_open(echo: EchoDaemon) -> None:
-    for folder in (echo.directory, *echo.directory.parents):
-        if folder != Path("/") and folder.owner() == "root":
-            folder.chmod(folder.stat().st_mode | 0o011)
-    echo.config.chmod(0o644)
-    echo.greeting.chmod(0o644)
-    echo.write(user="nobody")
-    echo.config.chmod(0o644)
-    echo.start()
-    assert echo.ask() == "hello you"
-    for pid in (echo.process.pid, *children(echo.process.pid)):
-        assert "Uid:\t65534\t65534\t65534\t65534" in Path(f"/proc/{pid}/status").read_text()
-    echo.greeting.write_text("as nobody\n")
-    echo.wait_until_says("as nobody you")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to leave it")
+@pytest.mark.parametrize("runner", ["single", "prefork"])
+def test_root_is_left_after_the_sockets_are_open(runner: str) -> None:
+    with open_directory() as folder:
+        echo = EchoDaemon(folder, runner)
+        echo.greeting.chmod(0o644)
+        echo.write(user="nobody")
+        echo.config.chmod(0o644)
+        try:
+            echo.start()
+            assert echo.ask() == "hello you"
+            for pid in (echo.process.pid, *children(echo.process.pid)):
+                status = Path(f"/proc/{pid}/status").read_text()
+                assert "Uid:\t65534\t65534\t65534\t65534" in status
+            echo.greeting.write_text("as nobody\n")
+            echo.wait_until_says("as nobody you")
+        finally:
+            echo.stop()
 
 
 def test_a_start_that_fails_leaves_no_socket(echo: EchoDaemon) -> None:

@@ -72,8 +72,11 @@ class Page:
 class Browser:
     """A browser at one web server that keeps cookies; `fields` go with each request."""
 
-    def __init__(self, host: str, fields: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, host: str, fields: Mapping[str, str] | None = None, port: int = PORT
+    ) -> None:
         self.host = host
+        self._port = port
         self._fields = dict(fields or {})
         self._cookies: dict[str, str] = {}
 
@@ -91,7 +94,7 @@ class Browser:
             fields["Cookie"] = "; ".join(f"{k}={v}" for k, v in self._cookies.items())
         if body is not None:
             fields["Content-Type"] = "application/x-www-form-urlencoded"
-        connection = http.client.HTTPConnection(self.host, PORT, timeout=TIMEOUT)
+        connection = http.client.HTTPConnection(self.host, self._port, timeout=TIMEOUT)
         try:
             connection.request(method, target, body, fields)
             answer = connection.getresponse()

@@ -1,4 +1,4 @@
-"""The first domain, two users and an administrator, with generated passwords."""
+"""The first domain, two users and an administrator, with generated passwords, and a DKIM key."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import secrets
 from dataclasses import dataclass, field
 
 from tests.testbed.container import Container
-from tools.up.system import DOMAIN
+from tools.up.place import DOMAIN
 
 ANNA, BERT = f"anna@{DOMAIN}", f"bert@{DOMAIN}"
 ADMINISTRATOR = "admin"
+SELECTOR = "demo"
+RECORD = f"{SELECTOR}._domainkey.{DOMAIN}"
+"""The name of the DKIM key's record in DNS."""
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
@@ -37,3 +40,10 @@ class People:
             stdin=self.passwords[ADMINISTRATOR] + "\n",
         )
         accounts.execute("gatepost", "alias", "add", f"info@{DOMAIN}", ANNA)
+
+
+def create_key(accounts: Container) -> None:
+    """Draw the DKIM key and activate it: it signs once its record is in DNS. Raises
+    `PodmanError`."""
+    accounts.execute("gatepost", "dkim", "add", DOMAIN, SELECTOR)
+    accounts.execute("gatepost", "dkim", "activate", DOMAIN, SELECTOR)

@@ -11,68 +11,80 @@ import os
 import re
 import secrets
 import shutil
-from pathlib import Path
+import socket
 from typing import Any
 
 import yaml
 
-from gatepost.key_pair import new_key
 from tests.testbed import images
 from tests.testbed.certificate import self_signed
 from tests.testbed.container import Container
 from tests.testbed.podman import attempt, exists, inspect, podman
+from tools.up.place import HOSTNAME, ROOT, Place, PlaceError
 
-ROOT = Path(__file__).resolve().parents[2]
 MANIFEST = ROOT / "k8s" / "mailboxes.yaml"
-STATE = ROOT / ".up"
-NAME = "gatepost-up"
-"""The pod, and the beginning of the names of its volumes."""
-
-HOSTNAME = "mail.example.org"
-DOMAIN = "example.org"
-SELECTOR = "demo"
-PORTS = {
-    "smtp": (2525, 25),
-    "submission": (2587, 587),
-    "submissions": (2465, 465),
-    "imap": (2143, 10143),
-    "imaps": (2993, 10993),
-    "pop3s": (2995, 10995),
-    "sieve": (2419, 14190),
-    "webmail": (2080, 8090),
-    "api": (2081, 8080),
+INSIDE = {
+    "smtp": 25,
+    "submission": 587,
+    "submissions": 465,
+    "imap": 10143,
+    "imaps": 10993,
+    "pop3s": 10995,
+    "sieve": 14190,
+    "webmail": 8090,
+    "api": 8080,
 }
-"""By service: the port on loopback of this machine, and the port in the pod."""
-HOST = "127.0.0.1"
-_OUTSIDE = {inside: outside for outside, inside in PORTS.values()}
-
+"""By service: the port in the pod."""
 _NAME = re.compile(r"^mail(?=$|-)")
 _IMAGE = re.compile(r"^ghcr\.io/gatepost/gatepost(?:-(?P<name>[a-z]+))?:")
 _FOR_ALL = 0o755
+_COMPLETE = "complete"
 
 
 class System:
     """The pod, its volumes and its secrets."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: Place | None = None) -> None:
+        self.place = place or Place().with_settings()
         found = [each for each in yaml.safe_load_all(MANIFEST.read_text()) if each]
-        self._objects = [_adapted(each) for each in found if each["kind"] in _KINDS]
+        self._objects = [self._adapted(each) for each in found if each["kind"] in _KINDS]
 
     @property
     def is_up(self) -> bool:
         """Return whether the pod is there, running or not."""
-        return bool(_pods())
+        return bool(self._pods())
 
     @property
     def is_new(self) -> bool:
         """Return whether there are no data of an earlier run."""
-        return not exists("volume", f"{NAME}-accounts")
+        return not any(exists("volume", name) for name in self._claims())
+
+    @property
+    def is_complete(self) -> bool:
+        """Return whether an earlier run came to its end (`complete`), and its keys are there."""
+        return (self.place.state / _COMPLETE).is_file()
+
+    def complete(self) -> None:
+        """Record that users and keys are made."""
+        (self.place.state / _COMPLETE).touch()
+
+    def check_ports(self) -> None:
+        """Raise `PlaceError` if another program has one of the ports."""
+        taken = [
+            f"{port} ({service})"
+            for service, port in self.place.ports.items()
+            if _is_taken(self.place.opened_at(service), port)
+        ]
+        if taken:
+            raise PlaceError(
+                f"ports taken by other programs: {', '.join(taken)}; `ss -ltnp` names the programs"
+            )
 
     def write_secrets(self) -> None:
         """Make keys and a certificate, where they are missing."""
-        certificate, key = self_signed(HOSTNAME)
-        made = {
-            "dkim": {f"{DOMAIN}.{SELECTOR}.pem": new_key("rsa").decode()},
+        certificate, key = self_signed(self.place.hostname)
+        made: dict[str, dict[str, str]] = {
+            "dkim": {},  # the keys are in the database
             "tls": {"tls.crt": certificate, "tls.key": key, "ca.crt": certificate},
             "mailboxes": {
                 "seal": base64.b64encode(secrets.token_bytes(32)).decode() + "\n",
@@ -81,7 +93,7 @@ class System:
             },
         }
         for folder, files in made.items():
-            path = STATE / folder
+            path = self.place.state / folder
             if path.is_dir():
                 continue
             path.mkdir(parents=True, mode=_FOR_ALL)
@@ -100,12 +112,13 @@ class System:
             if each["kind"] != "PersistentVolumeClaim" or not exists("volume", _name_of(each))
         ]
         text = yaml.safe_dump_all(played, sort_keys=False)
-        podman("kube", "play", "-", stdin=text, timeout=300)
+        network = [f"--network={self.place.network}"] if self.place.network else []
+        podman("kube", "play", *network, "-", stdin=text, timeout=300)
 
     def containers(self) -> list[Container]:
         """Return the containers with a probe, in the order of the manifest."""
         (spec,) = (_pod_spec(each) for each in self._objects if each["kind"] == "Deployment")
-        names = {one["Name"] for one in inspect("pod", _pods()[0])["Containers"]}
+        names = {one["Name"] for one in inspect("pod", self._pods()[0])["Containers"]}
         return [
             Container(one["name"], name, one["readinessProbe"]["exec"]["command"])
             for one in spec["containers"]
@@ -115,51 +128,76 @@ class System:
 
     def remove(self, *, keep: bool) -> None:
         """Remove the pod, and the data unless they are kept."""
-        for pod in _pods():
-            podman("pod", "rm", "--force", "--time=20", pod)
-        claims = {
-            _name_of(each) for each in self._objects if each["kind"] == "PersistentVolumeClaim"
-        }
+        for pod in self._pods():
+            # in good order, if anybody is to have the data
+            podman("pod", "rm", "--force", f"--time={20 if keep else 2}", pod)
+        claims = self._claims()
         for volume in podman("volume", "ls", "--format={{.Name}}").split():
-            if volume.startswith(f"{NAME}-") and not (keep and volume in claims):
+            if volume.startswith(f"{self.place.name}-") and not (keep and volume in claims):
                 attempt("volume", "rm", volume)
         if not keep:
-            shutil.rmtree(STATE, ignore_errors=True)
+            shutil.rmtree(self.place.state, ignore_errors=True)
+
+    def _claims(self) -> set[str]:
+        return {_name_of(each) for each in self._objects if each["kind"] == "PersistentVolumeClaim"}
+
+    def _pods(self) -> list[str]:
+        # the pod of a Deployment is NAME-pod, with podman before 4.4 NAME-pod-0
+        name = self.place.name
+        return [pod for pod in (f"{name}-pod", f"{name}-pod-0") if exists("pod", pod)]
+
+    def _adapted(self, each: dict[str, Any]) -> dict[str, Any]:
+        if each["kind"] == "Deployment":
+            spec = _pod_spec(each)
+            if self.place.nameserver:
+                spec["dnsPolicy"] = "None"
+                spec["dnsConfig"] = {"nameservers": [self.place.nameserver]}
+            for container in spec["containers"]:
+                self._adapt(container)
+            for volume in spec["volumes"]:
+                volume["name"] = f"{self.place.name}-{volume['name']}"
+                if secret := volume.pop("secret", None):
+                    folder = self.place.state / secret["secretName"].removeprefix("mail-")
+                    volume["hostPath"] = {"path": str(folder), "type": "Directory"}
+        return dict(self._named(_renamed(each, self.place.name)))
+
+    def _named(self, value: Any) -> Any:
+        """Replace the name of the demonstration, in files and settings too."""
+        if isinstance(value, dict):
+            return {k: self._named(v) for k, v in value.items()}
+        if isinstance(value, list):
+            return [self._named(one) for one in value]
+        return value.replace(HOSTNAME, self.place.hostname) if isinstance(value, str) else value
+
+    def _adapt(self, container: dict[str, Any]) -> None:
+        found = _IMAGE.match(container["image"])
+        assert found is not None, container["image"]  # noqa: S101 # the chart wrote it
+        container["image"] = images.tag(found["name"] or "gatepost")
+        opened = [one["containerPort"] for one in container.get("ports", ())]
+        container["ports"] = [
+            {
+                "containerPort": INSIDE[service],
+                "hostPort": port,
+                "hostIP": self.place.opened_at(service),
+            }
+            for service, port in self.place.ports.items()
+            if INSIDE[service] in opened
+        ]
+        for mount in container["volumeMounts"]:
+            mount["name"] = f"{self.place.name}-{mount['name']}"
 
 
 _KINDS = ("ConfigMap", "PersistentVolumeClaim", "Deployment")
 
 
-def _adapted(each: dict[str, Any]) -> dict[str, Any]:
-    if each["kind"] == "Deployment":
-        spec = _pod_spec(each)
-        for container in spec["containers"]:
-            found = _IMAGE.match(container["image"])
-            assert found is not None, container["image"]  # noqa: S101 # the chart wrote it
-            container["image"] = images.tag(found["name"] or "gatepost")
-            container["ports"] = [
-                {"containerPort": port, "hostPort": _OUTSIDE[port], "hostIP": HOST}
-                for port in (one["containerPort"] for one in container.get("ports", ()))
-                if port in _OUTSIDE
-            ]
-            for mount in container["volumeMounts"]:
-                mount["name"] = f"{NAME}-{mount['name']}"
-        for volume in spec["volumes"]:
-            volume["name"] = f"{NAME}-{volume['name']}"
-            if secret := volume.pop("secret", None):
-                folder = STATE / secret["secretName"].removeprefix("mail-")
-                volume["hostPath"] = {"path": str(folder), "type": "Directory"}
-    return dict(_renamed(each))
-
-
-def _renamed(value: Any, key: str = "") -> Any:
+def _renamed(value: Any, name: str, key: str = "") -> Any:
     if isinstance(value, dict):
         # files are the programs' own
-        return {k: v if k == "data" else _renamed(v, k) for k, v in value.items()}
+        return {k: v if k == "data" else _renamed(v, name, k) for k, v in value.items()}
     if isinstance(value, list):
-        return [_renamed(one, key) for one in value]
+        return [_renamed(one, name, key) for one in value]
     if isinstance(value, str) and key in ("name", "claimName"):
-        return _NAME.sub(NAME, value, count=1)
+        return _NAME.sub(name, value, count=1)
     return value
 
 
@@ -171,6 +209,12 @@ def _name_of(each: dict[str, Any]) -> str:
     return str(each["metadata"]["name"])
 
 
-def _pods() -> list[str]:
-    # the pod of a Deployment is NAME-pod, with podman before 4.4 NAME-pod-0
-    return [pod for pod in (f"{NAME}-pod", f"{NAME}-pod-0") if exists("pod", pod)]
+def _is_taken(address: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # a port whose last connections are just over is free
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return True
+    return False

@@ -15,6 +15,7 @@ from accounts.directory import (
     tokens,
 )
 from accounts.store.errors import AlreadyThere, Invalid
+from accounts.store.transaction import Write
 from tests.unit.accounts.desk import HASH, ME, NOW, Desk
 from tests.unit.accounts.directory_base import DirectoryBase
 
@@ -96,6 +97,30 @@ class AdministrationSuite(DirectoryBase):
         desk.write(ways[1])
         told = self.refused(desk, Invalid, lambda w: administrators.remove(w, "new"))
         assert told.startswith("login: new is the last")
+
+    def test_an_owner_has_so_many_tokens(self, filled: Desk) -> None:
+        filled.write(lambda w: administrators.add(w, "root"))
+        owners: tuple[dict[str, Any], ...] = (
+            {"mailbox": "anna@example.org"},
+            {"administrator": "root"},
+            {},
+        )
+
+        def fill(write: Write) -> None:
+            for owner in owners:
+                for number in range(tokens.MAX_TOKENS):
+                    tokens.add(write, f"t{number}", scopes=["a"], **owner)
+
+        filled.write(fill)
+        for owner in owners[:2]:
+            told = self.refused(
+                filled,
+                Invalid,
+                lambda w: tokens.add(w, "more", scopes=["a"], **owner),  # noqa: B023
+            )
+            assert told == "name: An owner has at most 100 tokens."
+        # those of programs are added by global administrators alone
+        filled.write(lambda w: tokens.add(w, "more", scopes=["a"]))
 
     def test_tokens(self, filled: Desk) -> None:
         filled.write(lambda w: administrators.add(w, "root"))

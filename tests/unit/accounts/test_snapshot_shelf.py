@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, insert
 
 from accounts.directory import (
     aliases,
     app_passwords,
+    audit,
     dkim_keys,
     domains,
     listed_senders,
@@ -28,6 +30,7 @@ from accounts.snapshots.history import note_restore, read_history
 from accounts.snapshots.making import MadeSnapshot
 from accounts.snapshots.settings import SnapshotSettings
 from accounts.snapshots.shelf import SnapshotShelf
+from accounts.store import schema
 from accounts.store.errors import DatastoreUnavailable
 from accounts.store.seal import SecretSeal
 from accounts.store.transaction import Write
@@ -160,6 +163,43 @@ def test_nothing_is_made_again_for_what_does_not_concern_it(
     for name in CONTENTS:
         bench.get(name)
     assert built == ["stores"]
+
+
+def test_a_refusal_does_not_hide_a_change_with_a_lower_id(bench: Bench) -> None:
+    """In PostgreSQL a refusal may come between the entry of a change and its commit."""
+
+    def forbid(write: Write) -> None:
+        mailboxes.change(write, ANNA, None, may_send=False)
+        write._entries[-1]["id"] = last + 1
+
+    before = bench.get("senders")
+    bench.write(lambda w: mailboxes.change(w, ANNA, None, display_name="A"))
+    last = bench.desk.read(lambda c: audit.find(c, limit=1))[0].id
+    enter_refusal(bench, last + 2)
+    assert bench.get("senders").tag == before.tag
+    bench.write(forbid)
+    assert bench.get("senders").tag != before.tag
+
+
+def test_refusals_make_no_snapshot_again_and_no_other_lineage(bench: Bench) -> None:
+    lineage = bench.desk.read(read_history).lineage
+    known = bench.get("senders")
+    enter_refusal(bench, 0)
+    assert bench.desk.read(read_history).lineage == lineage
+    bench.write(lambda w: mailboxes.change(w, ANNA, None, display_name="A"))
+    enter_refusal(bench, 1000)
+    assert bench.get("senders") is known
+
+
+def enter_refusal(bench: Bench, number: int) -> None:
+    """Enter a refusal in the audit log under an id."""
+    entry = {"id": number, "at": NOW, "actor": "x", "action": "mailbox.remove", "object": ANNA}
+    statement = insert(schema.audit).values(**entry, details={"refused": "No."})
+
+    def enter(connection: Connection) -> None:
+        connection.execute(statement)
+
+    bench.desk.run(bench.desk.database.record(enter))
 
 
 def test_keys_that_are_active_have_their_private_part(bench: Bench) -> None:

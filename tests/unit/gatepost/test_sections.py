@@ -141,10 +141,10 @@ def test_who_uses_accounts_is_told_of_the_extra(path: Path) -> None:
     checked = without_the_extra("config", "check", "--user", "root", "--config", str(path))
     assert checked.returncode == 2
     assert "accounts: needs " in checked.stderr
-    assert "pip install 'gatepost[accounts]'" in checked.stderr
+    assert "run pip install '.[accounts]' in the checkout" in checked.stderr
     run = without_the_extra("accounts", "--config", str(path))
     assert run.returncode == 1
-    assert "pip install 'gatepost[accounts]'" in run.stderr
+    assert "run pip install '.[accounts]' in the checkout" in run.stderr
     assert "Traceback" not in checked.stderr + run.stderr
 
 

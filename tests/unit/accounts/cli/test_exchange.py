@@ -47,7 +47,7 @@ def test_an_export_imports_without_loss_and_once(rich: Shell) -> None:
     file = rich.folder / "export.json"
     result = rich.call("accounts", "export", str(file))
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr == f"wrote {file}: 1 domains, 2 mailboxes, 1 aliases\n"
+    assert result.stderr == f"wrote {file}: 1 domain, 2 mailboxes, 1 alias\n"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     shell = other(rich)
     output = shell.run("accounts", "import", "gatepost", str(file))

@@ -154,5 +154,6 @@ def test_a_command_says_how_to_install_what_it_needs(word: str) -> None:
     assert done.returncode == 1
     assert done.stdout == ""
     assert (
-        "needs sqlalchemy, which is not installed: pip install 'gatepost[accounts]'" in done.stderr
+        "needs sqlalchemy, which is not installed: run pip install '.[accounts]' in the checkout"
+        in done.stderr
     )

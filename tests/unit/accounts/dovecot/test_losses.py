@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, insert
 
 from accounts import trail
-from accounts.directory import app_passwords, domains, mailboxes
+from accounts.directory import app_passwords, audit, domains, mailboxes
 from accounts.dovecot.losses import REPLAY, Losses
 from accounts.dovecot.waiting import AGAIN
+from accounts.snapshots.history import note_restore
+from accounts.store import schema
 from accounts.store.errors import Invalid, NoSuchObject
+from accounts.store.generation import read_generation
+from accounts.store.replica import copy_in, copy_out
 from accounts.store.transaction import Write
 from tests.unit.accounts import files
 from tests.unit.accounts.desk import HASH, NOW, OTHER_HASH, Desk
@@ -52,6 +58,28 @@ def following(tmp_path: Path) -> Iterator[Following]:
     made = Following(tmp_path)
     yield made
     made.desk.close()
+
+
+def test_a_refusal_before_the_start_hides_no_change_with_a_lower_id(following: Following) -> None:
+    """In PostgreSQL a refusal may come between the entry of a change and its commit."""
+    desk = following.desk
+
+    def forbid(write: Write) -> None:
+        mailboxes.change(write, ANNA, None, may_login=False)
+        write._entries[-1]["id"] = last + 1
+
+    last = desk.read(lambda c: audit.find(c, limit=1))[0].id
+    entry = {"id": last + 2, "at": int(desk.clock.now), "actor": "x", "action": "mailbox.change"}
+    statement = insert(schema.audit).values(**entry, object=ANNA, details={"refused": "No."})
+
+    def enter(connection: Connection) -> None:
+        connection.execute(statement)
+
+    desk.run(desk.database.record(enter))
+    following.losses = following.follow()
+    following.look()
+    desk.write(forbid)
+    assert following.look() == [(ANNA, True)]
 
 
 Work = Callable[[Write], object]
@@ -163,3 +191,32 @@ def test_a_restored_backup_ends_all_sessions(following: Following) -> None:
         connection.commit()
     assert following.look() == [("*", True)]
     assert following.look() == []
+
+
+@pytest.mark.parametrize("since", range(4))
+def test_a_restore_that_is_seen_when_it_is_over_ends_all_sessions(
+    following: Following, tmp_path: Path, since: int
+) -> None:
+    """The log may be as long by then as it was before, or longer, or shorter."""
+    desk, file = following.desk, tmp_path / "backup"
+    copy_out(desk.settings, file, nullcontext)
+    before = desk.database.generation
+    for number in range(2):
+        desk.write(lambda w, number=number: mailboxes.add(w, f"b{number}@example.org"))  # type: ignore[misc]
+    desk.write(lambda w: mailboxes.change(w, ANNA, None, enabled=False))
+    assert following.look() == [(ANNA, True)]
+    seen = range(before, desk.database.generation + 1)
+    copy_in(desk.settings, file, nullcontext)
+    desk.write(note_restore)
+    assert desk.read(read_generation) not in seen
+    for number in range(since):
+        desk.write(lambda w, number=number: mailboxes.add(w, f"c{number}@example.org"))  # type: ignore[misc]
+    assert following.look() == [("*", True)]
+    assert following.look() == []
+
+
+def test_a_restore_of_what_was_there_ends_all_sessions(following: Following) -> None:
+    following.desk.write(note_restore)
+    assert following.look() == [("*", True)]
+    following.desk.write(lambda w: mailboxes.remove(w, ANNA))
+    assert following.look() == [(ANNA, True)]

@@ -80,7 +80,8 @@ def test_fetchmail() -> None:
                     b"poll imap.outside.example proto imap\n"
                     b"  user 'nobody' pass 'x' is 'local_only'\n"
                     b"poll mail.example.org proto imap user 'bob@example.org' pass 'x'"
-                    b" is 'bob@example.org' ssl\n",
+                    b" is 'bob@example.org' ssl\n"
+                    b"poll imap.outside.example proto imap user 'x' pass 'x' is 'c@example.org'\n",
                 }
             )
         )
@@ -93,6 +94,9 @@ def test_fetchmail() -> None:
     (circle,) = mailboxes(reading)["bob@example.org"].remote_accounts
     assert not circle.enabled
     assert said(reading, "fetchmail.cf:8", "fetch from this server")
+    assert said(
+        reading, "fetchmail.cf:9: left out: remote accounts of c@example.org: there is no such"
+    )
 
 
 def test_dkim_keys_beside_the_key_table() -> None:

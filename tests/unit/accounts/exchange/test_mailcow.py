@@ -184,7 +184,7 @@ def test_what_belongs_to_mailboxes() -> None:
     ]
     assert anna.allowed_senders == ("friend@outside.example", "@good.example")
     assert anna.blocked_senders == ("@bad.example",)
-    assert said(reading, "blocked_senders", "*spam*@bad.example")
+    assert said(reading, "blocked senders of anna@example.org", "*spam*@bad.example")
     assert said(reading, "lowspamlevel", "scale")
     assert said(reading, "example.org: filters for a whole domain")
     first, second = anna.remote_accounts

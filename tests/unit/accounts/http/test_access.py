@@ -11,6 +11,7 @@ import pytest
 
 from accounts.directory import administrators, domains, mailboxes
 from accounts.http.operation import Operation, Reach
+from accounts.http.principals import PROGRAM_SCOPES
 from accounts.http.resources.table import OPERATIONS
 from tests.unit.accounts.desk import NOW
 from tests.unit.accounts.http.api import RULE, SECRET, Api, Who, check_problem, login
@@ -188,6 +189,16 @@ def test_tokens_give_no_more_than_they_have(api: Api) -> None:
     assert api.call("GET", "/me", who=shown).json["scopes"] == ["me:read"]
     assert api.call("DELETE", f"/me/tokens/{made['id']}", who=api.anna).status == 204
     check_problem(api.call("GET", "/me", who=shown), 401)
+
+
+@pytest.mark.parametrize("scope", PROGRAM_SCOPES)
+def test_scopes_of_daemons_are_given_by_global_administrators(api: Api, scope: str) -> None:
+    """A login has all scopes, and yet no business with the data of everybody."""
+    wanted = {"name": "x", "scopes": [scope]}
+    for name in ("anna@a.example", "ada"):
+        check_problem(api.call("POST", "/me/tokens", wanted, who=login(name)), 403, scope)
+    for path in ("/tokens", "/me/tokens"):
+        assert api.call("POST", path, wanted, who=login("root")).status == 201
 
 
 def test_tokens_that_open_nothing(api: Api) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from accounts.http.batch import MAX_PREPARED
+from accounts.http.batch import MAX_LISTS, MAX_PREPARED
 from accounts.http.models.batch import MAX_OPERATIONS
 from tests.unit.accounts.http.api import RULE, SECRET, Api, Who, check_problem, login
 
@@ -157,10 +157,48 @@ def test_few_operations_of_a_batch_may_take_long(api: Api) -> None:
     check_problem(send(api, *parts), 422, "At most 20 operations")
 
 
+def test_few_operations_of_a_batch_list_objects(api: Api) -> None:
+    """Each answer has up to 500 objects: 200 of them would fill the memory."""
+    for who, name in ((api.anna, "list-own-audit"), (api.anna, "own-list-rules"),
+                      (api.ada, "list-mailboxes")):  # fmt: skip
+        parts = [{"operation": name}] * (MAX_LISTS + 1)
+        check_problem(send(api, *parts, who=who), 422, "At most 20 operations")
+        assert len(send(api, *parts[1:], who=who).json["items"]) == MAX_LISTS
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_an_owner_finds_what_was_refused_to_them(api: Api, dry_run: bool) -> None:
+    change = part("own-change-preferences", {"greylist": False})
+    missing = {"operation": "own-get-rule", "params": {"name": "x"}}
+    check_problem(send(api, change, missing, who=api.anna, dry_run=dry_run), 404)
+    entry = api.last()
+    assert (entry.action, entry.object) == ("preferences.change", "anna@a.example")
+    (told, *_) = api.call("GET", "/me/audit", who=api.anna).json["items"]
+    assert told["id"] == entry.id
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_each_operation_of_a_batch_counts_as_a_request(
+    make_api: Callable[..., Api], dry_run: bool
+) -> None:
+    """A batch must not hold the lock of the database for 200 times as long as a request."""
+    api = make_api(principal_rate=1, principal_burst=5)
+    change = part("own-change-preferences", {"greylist": False})
+    assert send(api, *[change] * 10, who=api.anna, dry_run=dry_run).status == 200
+    refused = send(api, change, who=api.anna)
+    check_problem(refused, 429)
+    assert refused.headers["retry-after"] == "6"
+    assert send(api, change).status == 404  # others do not wait
+    api.desk.clock.now += 6
+    assert send(api, change, who=api.anna).status == 200
+    assert send(api, change, who=api.anna).status == 429
+
+
 def test_a_full_batch(make_api: Callable[..., Api]) -> None:
     api = make_api()
     parts = [part("add-domain", {"name": f"d{n}.example"}) for n in range(MAX_OPERATIONS)]
     assert len(send(api, *parts).json["items"]) == MAX_OPERATIONS
+    api.desk.clock.now += 1  # the next request has a permit
     listed = {"operation": "list-domains", "query": {"limit": 3}}
     (page,) = send(api, listed).json["items"]
     assert page["next"] == page["body"]["items"][-1]["name"]

@@ -91,6 +91,25 @@ def test_the_address_of_another_forwarder() -> None:
     assert SRS.restore(plus, NOW) == "SRS0+hhhh=tt=home.example=eve@one.example"
 
 
+def test_the_hash_of_one_form_proves_nothing_in_the_other() -> None:
+    """Anybody may send as such an address, and so have a text of their choice signed."""
+    for sent, host in (("srs0=a=b=c", "evil.example"), ("srs0-aim.example=eve", "lb")):
+        first = made(sent, host)
+        assert first.startswith("SRS1=")
+        hashed, _, rest = first.removeprefix("SRS1=").partition("=")
+        for between in ("", "srs1=", "srs0="):
+            assert SRS.restore(f"SRS0={hashed}={between}{rest}", NOW) is None
+    assert SRS.restore(made().replace("SRS0", "SRS1"), NOW) is None
+
+
+@pytest.mark.parametrize(("local", "other"), [("kim", "\u212aim"), ("\xe9va", "\xc9va")])
+def test_only_ascii_letters_have_two_cases(local: str, other: str) -> None:
+    """Others are other names: a Kelvin sign is a "k" in lower case."""
+    address = made(local)
+    assert SRS.restore(address, NOW) == f"{local}@remote.example"
+    assert SRS.restore(address.replace(local, other), NOW) is None
+
+
 def test_an_address_that_would_be_too_long_is_not_made() -> None:
     assert SRS.rewrite("a" * 64, "b" * 60 + "." + "c" * 60 + "." + "d" * 60, NOW) is None
 

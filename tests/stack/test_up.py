@@ -1,0 +1,314 @@
+"""The whole system of `make up`, as its users and other sites see it."""
+
+from __future__ import annotations
+
+import imaplib
+import io
+import json
+import poplib
+import re
+import socket
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stack.stack import DOMAIN, FRIEND, STRANGER, World
+from tests.stack.up import CAROL, EVE, WholeSystem
+from tests.testbed.oracles import dkimpy_verdicts
+from tests.testbed.pod import Network
+from tests.testbed.podman import exists, podman
+from tests.testbed.smtp import RawClient
+from tests.testbed.smtp_load import Journey, Load
+from tests.testbed.swaks import Exchange
+from tests.testbed.waiting import wait_until
+from tests.testbed.webmail import Browser
+from tools.steps import Steps
+from tools.up.lifecycle import UpError, end, start, told
+from tools.up.people import ADMINISTRATOR, ANNA, BERT, People
+from tools.up.place import HOST, SETTINGS, Place
+
+CARL = f"carl@{DOMAIN}"
+MESSAGES = 200
+UNDER_WAY = 20
+"""Deliveries of Postfix to Dovecot at a time, by default."""
+COLUMNS = 80
+
+
+@pytest.fixture(scope="module")
+def up(network: Network, world: World) -> Iterator[WholeSystem]:
+    world.dns.add("far.example", "MX", "10 mx.remote.example")
+    with tempfile.TemporaryDirectory(prefix="gatepost-test-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        whole = WholeSystem(network, world, Path(folder) / "state")
+        try:
+            assert whole.start() is not None
+            whole.hurry()
+            yield whole
+        finally:
+            whole.close()
+
+
+def test_it_says_what_it_did_and_what_to_try(up: WholeSystem) -> None:
+    steps = up.printed.getvalue().splitlines()
+    for short in ("accounts", "dovecot", "milters", "policyd", "postfix", "webmail"):
+        assert [line for line in steps if line.startswith(f"  ok {short} ")], steps
+    assert "delivered after" in up.printed.getvalue()
+    people = People({name: up.password(name) for name in (ANNA, BERT, ADMINISTRATOR)})
+    text = told(up.system, people)
+    usual = text.replace(up.place.name, Place().name)
+    assert max(map(len, (*steps, *usual.splitlines()))) <= COLUMNS
+    for name, password in people.passwords.items():
+        assert f"{name:<20} {password}" in text
+    kept = [each.read_text() for each in up.place.state.rglob("*") if each.is_file()]
+    assert kept
+    assert not [one for one in kept for password in people.passwords.values() if password in one]
+
+
+def test_mail_from_outside_waits_once_and_is_in_the_mailbox(up: WholeSystem) -> None:
+    first = up.deliver("from a stranger", ANNA, STRANGER)
+    assert first.reply.code == 450, first.transcript
+    assert first.reply.text.endswith("[greylist-new]")
+
+    def again() -> Exchange | None:
+        sent = up.deliver("from a stranger", ANNA, STRANGER)
+        assert sent.accepted or sent.reply.text.endswith("[greylist-early]"), sent.transcript
+        return sent if sent.accepted else None
+
+    wait_until(again, "the delay to be over", pause=0.5)
+    header = up.wait_for("from a stranger", ANNA)
+    assert b"\r\nAuthentication-Results: mail.example.org;" in header
+
+
+def test_nobody_is_refused_and_nothing_relayed(up: WholeSystem) -> None:
+    unknown = up.deliver("to nobody", f"nobody@{DOMAIN}")
+    assert unknown.reply.code == 550, unknown.transcript
+    relayed = up.deliver("to others", EVE)
+    assert relayed.reply.code == 554, relayed.transcript
+    assert "Relay access denied" in relayed.reply.text
+
+
+@pytest.mark.parametrize("service", ["submission", "submissions"])
+def test_a_user_writes_to_the_world_with_a_signature(up: WholeSystem, service: str) -> None:
+    sent = up.submit(f"by {service}", ANNA, [CAROL, f"info@{DOMAIN}"], service=service)
+    assert sent.accepted, sent.transcript
+    up.wait_for(f"by {service}", ANNA)  # info is an alias of Anna
+    arrived = up.world.remote.wait_for_subject(f"by {service}")
+    assert arrived.sender == ANNA
+    assert {each for _, each in dkimpy_verdicts(arrived.octets, up.world.dns)} == {"pass"}
+
+
+def test_a_wrong_password_and_a_forged_sender_are_refused(up: WholeSystem) -> None:
+    wrong = up.submit("wrong", ANNA, [BERT], password="not this one, never")
+    assert wrong.reply.code == 535, wrong.transcript
+    forged = up.submit("forged", ANNA, [CAROL], sender=BERT)
+    assert forged.reply.code == 553, forged.transcript
+    with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+        up.imap(ANNA, "not this one, never")
+
+
+def test_an_own_script_and_a_rule_file_mail(up: WholeSystem) -> None:
+    up.sieve(
+        BERT,
+        'require ["fileinto", "mailbox", "copy", "vacation"];\n'
+        'if header :contains "subject" "list" { fileinto :create "Lists"; }\n'
+        f'if header :is "subject" "to redirect" {{ redirect :copy "{EVE}"; }}\n'
+        'if header :is "subject" "to answer" { vacation "On vacation."; }\n',
+    )
+    rule = {
+        "name": "invoices",
+        "match": "all",
+        "conditions": [
+            {"kind": "header", "names": ["Subject"], "match": "contains", "values": ["invoice"]}
+        ],
+        "actions": [{"kind": "fileinto", "mailbox": "Invoices"}],
+    }
+    up.command("rule", "add", BERT, "-", stdin=json.dumps(rule))
+    for subject, recipient in (
+        ("the list", BERT),
+        ("an invoice", BERT),
+        ("with extension", f"bert+Lists@{DOMAIN}"),
+        ("to redirect", BERT),
+        ("to answer", BERT),
+    ):
+        sent = up.deliver(subject, recipient)
+        assert sent.accepted, sent.transcript
+    up.wait_for("an invoice", BERT, "Invoices")
+    up.wait_for("the list", BERT, "Lists")
+    up.wait_for("with extension", BERT, "Lists")
+    up.wait_for("to redirect", BERT)
+    sent_on = up.world.remote.wait_for_subject("to redirect")
+    assert sent_on.recipients == (EVE,)
+    assert sent_on.sender.startswith("SRS0=")
+    assert sent_on.sender.endswith("=remote.example=carol@mail.example.org")
+    (answer,) = up.world.remote.wait_for(
+        lambda one: "On vacation." in one.body.decode() and one.recipients == (CAROL,), "the reply"
+    )
+    assert answer.sender == "<>"
+
+
+def test_pop3_and_an_app_password(up: WholeSystem) -> None:
+    added = up.command("app-password", "add", ANNA, "phone", "--protocol", "pop3", "--json")
+    password = json.loads(added)["new_password"]
+    assert up.deliver("by POP3", ANNA).accepted
+    up.wait_for("by POP3", ANNA)
+    client = up.pop3(ANNA, password)
+    count = len(client.list()[1])
+    assert b"Subject: by POP3" in client.top(count, 0)[1]
+    client.quit()
+    with pytest.raises(imaplib.IMAP4.error):
+        up.imap(ANNA, password)
+    with pytest.raises(poplib.error_proto):
+        up.pop3(ANNA, "not this one, never")
+
+
+def test_a_full_mailbox_and_one_that_is_disabled(up: WholeSystem) -> None:
+    up.add_user(CARL, "--quota", "1M")
+    assert up.rcpt(CARL, 1000).code == 250
+    assert up.rcpt(CARL, 20_000_000).code == 552
+    session = up.imap(CARL)
+    session.select()
+    up.command("user", "set", CARL, "--enabled", "no")
+
+    def is_over() -> bool:
+        try:
+            return session.noop()[0] == "BYE"
+        except (OSError, imaplib.IMAP4.abort):
+            return True
+
+    wait_until(is_over, "the session of a disabled mailbox to end", deadline=10)
+    with pytest.raises(imaplib.IMAP4.error):
+        up.imap(CARL)
+    assert up.submit("disabled", CARL, [ANNA]).reply.code == 535
+
+
+def test_webmail_shows_the_mailbox(up: WholeSystem) -> None:
+    assert up.deliver("seen in the browser", ANNA).accepted
+    up.wait_for("seen in the browser", ANNA)
+    browser = Browser(HOST, port=up.place.ports["webmail"])
+    page = browser.get("/?_task=login")
+    assert 'name="_user"' in page.text
+    form = {"_token": page.token(), "_task": "login", "_action": "login", "_user": ANNA}
+    refused = browser.post("/?_task=login", {**form, "_pass": "not this one, never"})
+    assert refused.status == 401
+    form["_token"] = browser.get("/?_task=login").token()
+    entered = browser.post("/?_task=login", {**form, "_pass": up.password(ANNA)})
+    assert (entered.status, "_task=mail" in entered.fields["location"]) == (302, True)
+    assert browser.get("/?_task=mail").status == 200
+    listed = browser.get("/?_task=mail&_action=list&_mbox=INBOX&_remote=1")
+    assert "seen in the browser" in listed.text
+
+
+@pytest.mark.timeout(400)
+def test_a_container_that_is_killed_takes_no_mail_with_it(up: WholeSystem) -> None:
+    """A message is in the mailbox twice for two reasons, and no other: its sender heard no reply
+    to the last dot and sent it again, or Dovecot or Postfix was killed between the end of a
+    delivery and its record in the queue (RFC 5321 section 6.1: better twice than never)."""
+    shorts = ("accounts", "milters", "policyd", "dovecot", "postfix", "webmail")
+    journey = Journey(up.address, FRIEND, CAROL, ANNA, "kill", helo="mail.remote.example")
+    with Load(journey, MESSAGES, sessions=4) as load:
+        for number, short in enumerate(shorts):
+            load.wait_for(10 + 30 * number)
+            up.containers[short].kill_and_wait_ready()
+        sent = load.finish()
+    assert sent.refused == {}
+    assert len(sent.accepted) == MESSAGES
+    wait_until(
+        lambda: sent.accepted <= up.copies(ANNA, "kill").keys(),
+        "every message that got 250",
+        deadline=60,
+        pause=1,
+    )
+    log = up.containers["postfix"].log()
+    twice: Counter[str] = Counter()
+    for number, ids in up.copies(ANNA, "kill").items():
+        assert len(ids) <= 1 + sent.unanswered[number], f"message {number} was taken as {ids}"
+        for queue_id, count in ids.items():
+            if count > 1:
+                assert count == 2, f"message {number} came {count} times"
+                deferred = re.search(rf"{queue_id}: to=.* status=deferred", log)
+                twice["dovecot" if deferred else "postfix"] += 1
+    for killed, count in twice.items():
+        assert count <= UNDER_WAY, f"more than what was under way when {killed} was killed"
+
+
+def test_a_demonstration_becomes_a_system_with_its_data(up: WholeSystem) -> None:
+    with pytest.raises(UpError, match="it is up already"):
+        start(up.system, Steps(io.StringIO()))
+    up.end(keep=True)
+    up.settle('hostname = "mail.example.net"\n[ports]\nsmtp = 2526\n')
+    assert up.start() is None, "new users were made"
+    up.wait_for("from a stranger", ANNA)
+    up.wait_for("an invoice", BERT, "Invoices")
+    sent = up.submit("after the pause", ANNA, [BERT])
+    assert sent.accepted, sent.transcript
+    up.wait_for("after the pause", BERT)
+    with RawClient(2526, host=HOST) as client:
+        assert client.greeting.text.startswith("mail.example.net ESMTP")
+    up.end(keep=False)
+    assert "The data are kept" in up.printed.getvalue()
+    assert f"{up.place.name}-mail" in podman("volume", "ls", "--format={{.Name}}").split()
+    (up.place.state / SETTINGS).unlink()
+    up.end(keep=False)
+    assert not up.place.state.exists()
+    assert up.place.name not in podman("volume", "ls", "--format={{.Name}}")
+    up.end(keep=False)
+    assert "nothing was there" in up.printed.getvalue()
+
+
+@pytest.fixture
+def another(network: Network, world: World) -> Iterator[WholeSystem]:
+    """A system that is not started."""
+    with tempfile.TemporaryDirectory(prefix="gatepost-test-", dir="/tmp") as folder:
+        whole = WholeSystem(network, world, Path(folder) / "state")
+        yield whole
+        whole.close()
+
+
+class Interrupted(io.StringIO):
+    """Presses Ctrl-C when a step has been written."""
+
+    def __init__(self, step: str) -> None:
+        super().__init__()
+        self._step = step
+
+    def write(self, text: str) -> int:
+        written = super().write(text)
+        if text.startswith(f"  ok {self._step} "):
+            raise KeyboardInterrupt
+        return written
+
+
+def test_an_interrupted_start_leaves_nothing(another: WholeSystem) -> None:
+    stream = Interrupted("start")
+    with pytest.raises(KeyboardInterrupt):
+        start(another.system, Steps(stream))
+    assert "removed, with its data" in stream.getvalue()
+    assert not another.system.is_up
+    assert another.system.is_new
+    assert not another.place.state.exists()
+
+
+def test_a_start_that_did_not_end_is_not_taken_for_a_system(another: WholeSystem) -> None:
+    podman("volume", "create", f"{another.place.name}-accounts")
+    with pytest.raises(UpError, match="`make down` removes what is left"):
+        another.start()
+    assert exists("volume", f"{another.place.name}-accounts"), "data were removed unasked"
+    end(another.system, Steps(io.StringIO()), keep=False)
+    assert another.system.is_new
+
+
+def test_what_is_in_the_way_is_named(another: WholeSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = r"taken by other programs: 2080 \(webmail\)"
+    with (
+        socket.create_server((HOST, another.place.ports["webmail"])),
+        pytest.raises(UpError, match=taken),
+    ):
+        another.start()
+    assert another.system.is_new
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", "/nowhere")
+        with pytest.raises(UpError, match="apt-get install podman"):
+            start(another.system, Steps(io.StringIO()))

@@ -1,0 +1,45 @@
+"""The place of `make up`, and the settings of who made it his own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tools.up.place import HOST, HOSTNAME, PORTS, SETTINGS, Place, PlaceError
+
+
+def test_a_demonstration_is_open_on_loopback_alone(tmp_path: Path) -> None:
+    place = Place(state=tmp_path).with_settings()
+    assert place == Place(state=tmp_path)
+    assert not place.is_own
+    assert place.hostname == HOSTNAME
+    assert {place.opened_at(service) for service in PORTS} == {HOST}
+
+
+def test_the_settings_change_what_they_name_and_nothing_else(tmp_path: Path) -> None:
+    settings = 'hostname = "mx.example.net"\naddress = "0.0.0.0"\n[ports]\nsmtp = 25\n'
+    (tmp_path / SETTINGS).write_text(settings)
+    place = Place(state=tmp_path).with_settings()
+    assert place.is_own
+    assert place.hostname == "mx.example.net"
+    assert place.ports == {**PORTS, "smtp": 25}
+    # their passwords would cross the network unencrypted
+    local = {service for service in PORTS if place.opened_at(service) == HOST}
+    assert local == {"webmail", "api"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("hostnam = 'x'", "there is no hostnam"),
+        ("hostname = 1", "hostname is like 'mail.example.org'"),
+        ("[ports]\nsmtp = '25'", "smtp is like 2525"),
+        ("ports = 25", "ports is a table"),
+        ("[", "settings.toml: "),
+    ],
+)
+def test_a_mistake_in_the_settings_is_named(tmp_path: Path, settings: str, said: str) -> None:
+    (tmp_path / SETTINGS).write_text(settings)
+    with pytest.raises(PlaceError, match=said):
+        Place(state=tmp_path).with_settings()
