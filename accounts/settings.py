@@ -73,8 +73,8 @@ class AccountsSettings(ServerSettings):
     snapshot_listen: MoreAddresses = Field(
         default=(),
         description="The addresses or sockets where the other daemons fetch data, such as "
-        "`unix:/run/gatepost-accounts/snapshots`. Over TCP they need a token, and everything comes "
-        "in clear text: serve it on this host, or behind a proxy with TLS.",
+        "`unix:/run/gatepost-accounts/snapshots`. Over TCP they need a token, and everything is "
+        "sent in clear text: serve it on this host, or behind a proxy with TLS.",
     )
     dovecot_listen: MoreAddresses = Field(
         default=(),

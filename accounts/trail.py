@@ -30,7 +30,7 @@ class TrailEntry(NamedTuple):
 
 
 class Read(NamedTuple):
-    """Changes that were not read before; `rewound`: a backup has taken the place of the data."""
+    """New changes. `rewound`: the log is another one, because a backup was restored."""
 
     changes: Sequence[TrailEntry]
     rewound: bool = False

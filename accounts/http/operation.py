@@ -39,13 +39,14 @@ def path_targets(params: Params, body: Any) -> Iterable[str]:
 class Operation:
     """One operation in the table of the API. `path` is below ``/api/v1``.
 
-    `touches` returns the domains and addresses whose administrators may do it, from the parameters
-    and the body; an administrator has to have all of them. `reserved` are fields of the body that
-    only global administrators set. `matches`: If-Match is needed. `area` is empty where no scope
-    is needed. `is_alone`: it is no part of a batch. `writes` returns whether a call changes
-    something, where the method does not tell. `counts_as` returns the number of requests that a
-    call counts as for the limits of the one who asks; one without it. `prepare` does what takes too
-    long for a transaction; the call has its result.
+
+    `touches` returns the domains and addresses of a call, from its parameters and body; an
+    administrator needs all of them. `reserved` are fields of the body that only global
+    administrators may set. `matches`: If-Match is required. `area` is empty if no scope is needed.
+    `is_alone`: it cannot be part of a batch. `writes` returns whether a call changes something, if
+    the method does not tell. `counts_as` returns the number of requests that a call counts for in
+    the limits of its sender; one if it is missing. `prepare` does work that is too slow for a
+    transaction; the call has its result.
     """
 
     name: str

@@ -84,7 +84,7 @@ def read_changes(connection: Connection, since: History) -> Changes:
 
 
 def note_restore(write: Write) -> None:
-    """Enter in the audit log that a backup was restored, which begins a new lineage.
+    """Enter in the audit log that a backup was restored: it begins a new lineage.
 
     The generation is one that no daemon has seen, also where the data were later than the backup:
     at least the time in seconds, which is far above the number of changes.
