@@ -110,7 +110,7 @@ def test_a_backup_while_the_service_runs_and_its_restore(
         gate.change(lambda write: mailboxes.add(write, LATER))
         gate.change(lambda write: mailboxes.remove(write, ANNA))
         assert gate.ask("mailboxes", ANNA) == "NOTFOUND "
-        assert "Go on?" in run(gate, "restore", file, status=1)
+        assert "Continue?" in run(gate, "restore", file, status=1)
         said = run(gate, "restore", "--yes", file, in_process=False)
         assert f"revision {REVISIONS[-1]}" in said
         wait_until(lambda: gate.ask("mailboxes", ANNA) == f"OK {ANNA}", "the data of before")
@@ -165,7 +165,7 @@ def test_a_backup_of_a_later_version_is_refused(gate: AccountsDaemon, tmp_path: 
 
 def test_migrate_up_and_down_and_up(gate: AccountsDaemon) -> None:
     assert "nothing to do" in run(gate, "migrate")
-    assert "Go on?" in run(gate, "migrate", "--to", "base", status=1)
+    assert "Continue?" in run(gate, "migrate", "--to", "base", status=1)
     assert has(gate, ANNA)
     assert "there is no revision" in run(gate, "migrate", "--yes", "--to", "1234", status=1)
     assert "to base" in run(gate, "migrate", "--yes", "--to", "base")
