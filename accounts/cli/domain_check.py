@@ -77,7 +77,7 @@ def check(
     missing: bool,
     **wishes: Any,
 ) -> None:
-    """Compare the DNS of the domain NAME with the records that it should have.
+    """Compare the DNS of the domain NAME with the expected records.
 
     MX, reverse names, SPF, DKIM (the new and active keys of the datastore), DMARC, MTA-STS, TLSRPT,
     TLSA, SRV and the names for autoconfig. The resolvers are those of [dns] in gatepost.toml.

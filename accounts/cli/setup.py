@@ -186,7 +186,7 @@ def quota() -> None:
 @click.argument("size", type=SizeParameter("SIZE"))
 @session_options()
 def quota_set(session: CommandSession, address: str, size: object) -> None:
-    """Do `gatepost user set --quota SIZE`; 0 means no limit, as in docker-mailserver."""
+    """Do `gatepost user set --quota SIZE`; 0 is no limit."""
     limit = None if size is CLEARED or not size else int(str(size))
     _set_user(session, address, {"quota": limit})
 

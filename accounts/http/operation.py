@@ -39,7 +39,6 @@ def path_targets(params: Params, body: Any) -> Iterable[str]:
 class Operation:
     """One operation in the table of the API. `path` is below ``/api/v1``.
 
-
     `touches` returns the domains and addresses of a call, from its parameters and body; an
     administrator needs all of them. `reserved` are fields of the body that only global
     administrators may set. `matches`: If-Match is required. `area` is empty if no scope is needed.

@@ -461,24 +461,24 @@ def test_a_service_that_is_away(service: Service) -> None:
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        (b"", "gave no answer, and may have done it or not"),
+        (b"", "the change may or may not have been made"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", "gave no answer"),
         (b"\x15\x03\x01 no HTTP\r\n\r\n", "gave no answer"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", "none of the API (status 200)"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", "not from the API (status 200)"),
         (
             b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"items": []}',
-            "none of the API (status 2",
+            "not from the API (status 2",
         ),
         (
             b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"items": 17}',
-            "none of the API (status 2",
+            "not from the API (status 2",
         ),
-        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\n<html", "none of the API (status 4"),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\n<html", "not from the API (status 4"),
         (
             b'HTTP/1.1 503 x\r\nContent-Length: 26\r\n\r\n{"detail": "Not yet, no."}',
             "Not yet, no.",
         ),
-        (b"HTTP/1.1 502 Bad\r\nContent-Length: 3\r\n\r\nbad", "none of the API (status 502)"),
+        (b"HTTP/1.1 502 Bad\r\nContent-Length: 3\r\n\r\nbad", "not from the API (status 502)"),
     ],
 )
 def test_an_answer_that_is_none(service: Service, answer: bytes, sentence: str) -> None:
@@ -535,12 +535,12 @@ def test_tls_has_to_be_trusted(service: Service) -> None:
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("http://mail.example.org", "in the clear"),
-        ("http://192.0.2.1:8080", "in the clear"),
+        ("http://mail.example.org", "in clear text"),
+        ("http://192.0.2.1:8080", "in clear text"),
         ("ftp://mail.example.org", "not a URL of an API"),
         ("https://", "not a URL of an API"),
-        ("https://x:y@mail.example.org", "do not belong into the URL"),
-        ("https://mail.example.org/?x=1", "do not belong into the URL"),
+        ("https://x:y@mail.example.org", "must not contain a login"),
+        ("https://mail.example.org/?x=1", "must not contain a login"),
         ("https://mail.example.org:99999", "not a URL of an API"),
         ("https://mail.example.org/\r\nX: y", "not a URL of an API"),
         ("https://mail.example.org/" + "x" * 600, "not a URL of an API"),

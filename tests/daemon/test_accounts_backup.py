@@ -110,7 +110,7 @@ def test_a_backup_while_the_service_runs_and_its_restore(
         gate.change(lambda write: mailboxes.add(write, LATER))
         gate.change(lambda write: mailboxes.remove(write, ANNA))
         assert gate.ask("mailboxes", ANNA) == "NOTFOUND "
-        assert "Go on?" in run(gate, "restore", file, status=1)
+        assert "Continue?" in run(gate, "restore", file, status=1)
         said = run(gate, "restore", "--yes", file, in_process=False)
         assert f"revision {REVISIONS[-1]}" in said
         wait_until(lambda: gate.ask("mailboxes", ANNA) == f"OK {ANNA}", "the data of before")
@@ -127,7 +127,7 @@ def test_a_file_that_is_there_is_not_replaced_by_itself(
 ) -> None:
     file = tmp_path / "backup"
     file.write_text("precious")
-    assert "is there already" in run(gate, "backup", file, status=1)
+    assert "exists: name another" in run(gate, "backup", file, status=1)
     assert file.read_text() == "precious"
     run(gate, "backup", "--yes", file)
     assert file.stat().st_size > 1000
@@ -165,7 +165,7 @@ def test_a_backup_of_a_later_version_is_refused(gate: AccountsDaemon, tmp_path: 
 
 def test_migrate_up_and_down_and_up(gate: AccountsDaemon) -> None:
     assert "nothing to do" in run(gate, "migrate")
-    assert "Go on?" in run(gate, "migrate", "--to", "base", status=1)
+    assert "Continue?" in run(gate, "migrate", "--to", "base", status=1)
     assert has(gate, ANNA)
     assert "there is no revision" in run(gate, "migrate", "--yes", "--to", "1234", status=1)
     assert "to base" in run(gate, "migrate", "--yes", "--to", "base")
