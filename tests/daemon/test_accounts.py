@@ -346,7 +346,7 @@ def test_the_check_opens_the_database_as_the_user_of_the_daemon() -> None:
         status, said = check(gate, "root")
         assert status == 2
         assert "accounts.database.url: there is no datastore" in said
-        assert "`gatepost accounts migrate` makes one" in said
+        assert "`gatepost accounts migrate` creates it" in said
         gate = AccountsDaemon(directory)
         status, said = check(gate, "root")
         assert (status, "accounts: root can open everything it needs" in said) == (0, True), said

@@ -85,7 +85,7 @@ def test_answers(answer: bytes) -> None:
         (b"\0" * 200_000, "illegal"),
         (HEAD % 5 + b"x", "without sending complete message body"),
         (HEAD % 5 + b"hello", "cannot parse its answer"),
-        (b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n", "does not take the key"),
+        (b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n", "refuses the key"),
         (b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", "it answers 500"),
         (b"HTTP/1.1 302 No\r\nLocation: /\r\nContent-Length: 0\r\n\r\n", "it answers 302"),
         (b"HTTP/1.0 200 OK\r\n\r\n" + b" " * (MAX_ANSWER + 1) + DONE, "more than 1048576 octets"),
