@@ -61,7 +61,7 @@ class AccountsVitals:
             return None
         if self._serves_from_cache(self._away_since):
             return None
-        return f"away for {self._seconds(self._away_since)} s, cache expired: {self._reason}"
+        return f"away for {self._seconds(self._away_since)} s, nothing is known: {self._reason}"
 
     def limping(self) -> str | None:
         """Return a remark while answers come from the cache."""

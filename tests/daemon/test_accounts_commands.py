@@ -127,7 +127,7 @@ def test_a_database_that_is_away_is_said_in_one_line(
         result = shell.call(*words)
         assert (result.exit_code, result.stdout) == (75, "")
         (line,) = result.stderr.splitlines()
-        assert line.startswith("Error: the datastore is away, nothing was changed")
+        assert line.startswith("Error: the datastore is away; nothing was changed")
 
 
 def test_a_server_without_tables_is_not_filled(tmp_path: Path, postgres: PostgresServer) -> None:

@@ -184,9 +184,9 @@ def test_nobody_listens(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "mode", "why"),
     [
-        ("a b", 0o600, "more than a token"),
-        ("a\nb", 0o600, "more than a token"),
-        ("x" * 600, 0o600, "more than a token"),
+        ("a b", 0o600, "more than one token"),
+        ("a\nb", 0o600, "more than one token"),
+        ("x" * 600, 0o600, "more than one token"),
         ("", 0o600, "empty"),
         ("secret-of-the-test", 0o644, "everybody"),
         (None, 0, "No such file"),

@@ -59,7 +59,7 @@ def test_without_anything_known_it_is_not_ready() -> None:
     bench.source.away = True
     bench.look()
     bench.now += 5
-    assert bench.look() == (["database: away for 5 s, cache expired: disk on fire"], [])
+    assert bench.look() == (["database: away for 5 s, nothing is known: disk on fire"], [])
     assert bench.probes.problems("/healthz") == []  # a restart would not help
 
 
@@ -75,7 +75,7 @@ def test_what_is_known_keeps_it_ready_for_a_time() -> None:
     assert remark.startswith("database: away for 59 s; known answers come from the cache")
     bench.now += 1
     (problem,), remarks = bench.look()
-    assert problem.startswith("database: away for 60 s, cache expired")
+    assert problem.startswith("database: away for 60 s, nothing is known")
     assert remarks == []
     bench.source.away = False
     assert bench.look() == ([], [])
