@@ -67,7 +67,9 @@ def test_what_is_broken_makes_it_fail(sabotage: str, broken: set[str]) -> None:
 
 def test_kept_running_it_shows_how_and_stops_cleanly(tmp_path: Path) -> None:
     process = Process([sys.executable, "-m", "tools.demo", "--keep"], tmp_path / "out")
-    process.wait_until(lambda: "Stop it with" in process.log.read_text(errors="replace"), "the demo to be kept")
+    process.wait_until(
+        lambda: "Stop it with" in process.log.read_text(errors="replace"), "the demo to be kept"
+    )
     text = process.log.read_text()
     assert text.count("  swaks --server 127.0.0.1") >= 10
     assert text.count("/bin/gatepost user add ") == 3
