@@ -89,7 +89,9 @@ class Message:
         self._held.set(MESSAGE)
 
     def end_header(self) -> None:
-        """End the header, and prepare the processing of the body."""
+        """End the header, and prepare the processing of the body; a second end changes nothing."""
+        if self._treatment is not None:
+            return
         self._treatment = self._treat()
         self._fields = []
 

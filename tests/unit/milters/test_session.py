@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatepost.dns import Zone
+from milters.actions import DeleteHeader
 from milters.envelope import MAX_RECIPIENTS
 from milters.header import MAX_DELETIONS
 from milters.protocol.errors import MilterProtocolError
@@ -291,6 +292,15 @@ def test_a_header_that_is_never_ended_is_checked_all_the_same() -> None:
     outcome = solve(session.end_of_message(NOW), ZONE.resolve)
     assert outcome.origin == "outside"
     assert ("dkim", "none") in outcome.results
+
+
+def test_a_second_end_of_the_header_does_not_forget_what_is_removed() -> None:
+    session = session_of(OUTSIDE)
+    for event in ("mail", "forged", "eoh", "eoh", "body", "eoh"):
+        EVENTS[event](session)
+    outcome = solve(session.end_of_message(NOW), ZONE.resolve)
+    assert outcome.forged == 1
+    assert any(isinstance(action, DeleteHeader) for action in outcome.actions)
 
 
 EVENTS = {
