@@ -76,7 +76,7 @@ class Decision:
         self.findings: list[str] = []
         """``check: finding (detail)`` of each check with a finding, in order."""
         self.proxied = False
-        """Whether the client's address is a proxy's and was hidden from the checks."""
+        """True if the client's address is a proxy's and was hidden from the checks."""
 
     @classmethod
     def refused(cls, reply: Reply) -> Decision:

@@ -71,7 +71,7 @@ class Declined(click.ClickException):
 
     @property
     def is_no_key(self) -> bool:
-        """Whether the object does not exist, or cannot exist."""
+        """True if the object does not exist, or cannot exist."""
         return self.status in (HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 

@@ -39,7 +39,7 @@ class CommandSession:
     config: Path | None
     as_json: bool
     is_maker: bool
-    """Whether the command creates a missing database file."""
+    """True if the command creates a missing database file."""
     api: OptionValues = field(default_factory=dict)
     """The options for the API."""
     _stack: ExitStack = field(default_factory=ExitStack)

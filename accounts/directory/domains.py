@@ -36,7 +36,7 @@ class Domain:
     """Default quota of a mailbox, in octets."""
     transport: str | None
     is_relay: bool
-    """Whether the mailboxes of the domain are on another host, which `transport` reaches."""
+    """True if the mailboxes of the domain are on another host, which `transport` reaches."""
     version: int
     created: int
     changed: int

@@ -37,7 +37,7 @@ class Mailbox:
     may_receive: bool
     forwards: tuple[str, ...]
     keep_copy: bool
-    """Whether forwarded mail is also kept."""
+    """True if forwarded mail is also kept."""
     store: str | None
     version: int
     created: int

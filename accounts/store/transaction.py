@@ -16,8 +16,8 @@ from accounts.store.noted import clean
 T = TypeVar("T")
 
 IS_REFUSAL = cast(schema.audit.c.details, Text).startswith('{"refused"')
-"""Whether an entry of the audit log is about a refusal, which was entered by a transaction of its
-own: it may have a higher id than a change that is committed after it."""
+"""Condition for an entry of the audit log that is about a refusal. A transaction of its own writes
+it, so it may have a higher id than a change that is committed after it."""
 
 
 @dataclass(frozen=True, slots=True)

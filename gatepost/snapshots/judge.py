@@ -17,7 +17,7 @@ less."""
 
 
 class SnapshotVerdict(enum.Enum):
-    """What to do with a snapshot that has arrived."""
+    """Decision about a snapshot that has arrived."""
 
     NEWER = "newer"
     """Take it."""

@@ -272,7 +272,7 @@ def test_a_restored_backup_ends_all_sessions(
     tmp_path: Path,
     kind: str,
 ) -> None:
-    """Who has which rights after that is not in the audit log."""
+    """The audit log does not say who has which rights after that."""
     url = ""
     if kind == "postgres":
         url = postgres.new_database()

@@ -346,7 +346,7 @@ def test_mail_is_taken_while_the_quota_is_not_known(post: Post) -> None:
 
 
 def hangs_up(post: Post) -> bool:
-    """Whether Postfix ends a session without a reply, and not with a login that fails for now."""
+    """Return whether Postfix ends a session without a reply, instead of a temporary failure."""
     try:
         reply = post.submit("during the outage").reply
     except SwaksError as error:

@@ -69,7 +69,7 @@ def idle(mailboxes: Mailboxes, user: str) -> imaplib.IMAP4:
 
 
 def hears_of(client: imaplib.IMAP4, text: bytes) -> bool:
-    """Whether a waiting session says a line with the text; other lines may come before."""
+    """Return whether a waiting session says a line with the text; others may come before."""
     while line := client.readline():
         if text in line:
             return True

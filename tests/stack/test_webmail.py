@@ -23,7 +23,7 @@ SIZE = 2_000_000
 NO_FIELDS: Mapping[str, str] = {}
 THROUGH_A_PROXY = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.77"}
 VERSIONS = re.compile(r"lighttpd|\bphp/|x-powered-by|roundcube (?:webmail[ /])?\d|\b1\.6\.\d", re.I)
-"""What names a program or its version."""
+"""Words that name a program or its version."""
 
 
 class Webmail:

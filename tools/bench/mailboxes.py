@@ -24,7 +24,7 @@ NOW = 1_800_000_000
 """When all of it was made, in seconds since the epoch."""
 
 ALIAS = "alias-"
-"""What the address of an alias has before the address of its mailbox."""
+"""Prefix of an alias before the address of its mailbox."""
 
 ALIAS_EVERY = 10
 """One mailbox of so many has an alias, the first one too."""

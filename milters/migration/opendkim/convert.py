@@ -25,7 +25,7 @@ class Conversion:
 
     @property
     def has_errors(self) -> bool:
-        """Whether an administrator must decide something before mail is signed as before."""
+        """True if an administrator must decide something before mail is signed as before."""
         return any(finding.level is MigrationLevel.ERROR for finding in self.findings)
 
 

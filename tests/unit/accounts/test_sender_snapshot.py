@@ -185,7 +185,7 @@ def test_addresses_are_taken_apart_as_accounts_does(delimiter: str) -> None:
 
 
 def test_the_size_of_a_site(tmp_path: Path) -> None:
-    """What a step of the making holds does not grow with the site."""
+    """The memory of a step of the making does not grow with the site."""
     desk = Desk(files.make(tmp_path / "accounts.db"))
     desk.domain("a.example")
     count = 1200
