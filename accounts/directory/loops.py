@@ -15,9 +15,9 @@ from sqlalchemy import ColumnElement, Connection, and_, select, union_all
 
 from accounts.address import fold_local_part
 from accounts.lookup.terms import MAX_TARGETS
-from accounts.lookup.wildcard import matches
 from accounts.store import schema
 from accounts.store.errors import Invalid
+from gatepost.wildcard import matches
 
 MAX_LEVELS = 50
 """Maximum number of aliases in a row: more than anybody needs, and each costs a question."""

@@ -1,29 +1,11 @@
-"""Patterns of aliases: ``*`` stands for any characters, or none."""
+"""Aliases with patterns (see `gatepost.wildcard`): which are in force, and which one counts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from accounts.lookup.ask import AliasRow
-
-
-def matches(pattern: str, text: str) -> bool:
-    """Return whether `pattern` matches `text`, in time proportional to their lengths."""
-    first, *rest = pattern.split("*")
-    if not rest:
-        return pattern == text
-    last = rest.pop()
-    if len(text) < len(first) + len(last):
-        return False
-    if not text.startswith(first) or not text.endswith(last):
-        return False
-    place, end = len(first), len(text) - len(last)
-    for piece in rest:
-        found = text.find(piece, place, end)
-        if found < 0:
-            return False
-        place = found + len(piece)
-    return True
+from gatepost.wildcard import matches
 
 
 def choose(aliases: Iterable[AliasRow], local: str, now: int) -> AliasRow | None:

@@ -23,10 +23,12 @@ POLL = 0.25
 """Seconds between two checks whether another process has written."""
 
 _GENERATION = "SELECT generation FROM state"
-_LAST = "SELECT coalesce(max(id), 0) FROM audit"
+# as `accounts.store.transaction.IS_REFUSAL`: a refusal is no change
+_IS_CHANGE = """details NOT LIKE '{"refused"%'"""
+_LAST = f"SELECT coalesce(max(id), 0) FROM audit WHERE {_IS_CHANGE}"  # noqa: S608
 _CHANGES = (
     f"SELECT id, object FROM audit WHERE id > ? AND action IN ({', '.join('?' * len(ACTIONS))})"  # noqa: S608
-    f" ORDER BY id LIMIT {AT_ONCE}"
+    f" AND {_IS_CHANGE} ORDER BY id LIMIT {AT_ONCE}"
 )
 
 
@@ -68,11 +70,11 @@ class SqliteTraces:
             await asyncio.sleep(POLL)
 
     async def last_change(self) -> int:
-        """Return the number of the last entry in the audit log."""
+        """Return the number of the last change in the audit log."""
         return await self._run(lambda db: int(db.execute(_LAST).fetchone()[0]))
 
     async def changes(self, after: int) -> list[tuple[int, str]]:
-        """Return the numbers and the accounts of the entries after one."""
+        """Return the numbers and the accounts of the changes after one."""
         return await self._run(lambda db: db.execute(_CHANGES, (after, *ACTIONS)).fetchall())
 
     async def note(self, traces: LoginTraces) -> list[str]:

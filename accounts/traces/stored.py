@@ -7,6 +7,7 @@ from sqlalchemy import Connection, func, select
 from accounts.directory import app_passwords, mailboxes
 from accounts.store import schema
 from accounts.store.database import Database
+from accounts.store.transaction import IS_REFUSAL
 from accounts.traces.trace import ACTIONS, AT_ONCE, LoginTraces
 
 
@@ -26,11 +27,11 @@ class StoredTraces:
         return await self._database.wait_for_change(after, timeout)
 
     async def last_change(self) -> int:
-        """Return the number of the last entry in the audit log."""
+        """Return the number of the last change in the audit log."""
         return await self._database.read(_last_entry)
 
     async def changes(self, after: int) -> list[tuple[int, str]]:
-        """Return the numbers and the accounts of the entries after one."""
+        """Return the numbers and the accounts of the changes after one."""
         return await self._database.read(lambda connection: _changed(connection, after))
 
     async def note(self, traces: LoginTraces) -> list[str]:
@@ -55,13 +56,14 @@ class StoredTraces:
 
 
 def _last_entry(connection: Connection) -> int:
-    return int(connection.execute(select(func.max(schema.audit.c.id))).scalar() or 0)
+    last = select(func.max(schema.audit.c.id)).where(~IS_REFUSAL)
+    return int(connection.execute(last).scalar() or 0)
 
 
 def _changed(connection: Connection, after: int) -> list[tuple[int, str]]:
     statement = (
         select(schema.audit.c.id, schema.audit.c.object)
-        .where(schema.audit.c.id > after, schema.audit.c.action.in_(ACTIONS))
+        .where(schema.audit.c.id > after, schema.audit.c.action.in_(ACTIONS), ~IS_REFUSAL)
         .order_by(schema.audit.c.id)
         .limit(AT_ONCE)
     )

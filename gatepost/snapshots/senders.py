@@ -31,6 +31,7 @@ from gatepost.snapshots.names import (
     domains_of,
     read_local_part,
 )
+from gatepost.wildcard import matches
 from msgauth.mail_address import MailAddress
 
 SENDERS = "senders"
@@ -88,7 +89,7 @@ class AccountOwners:
                 return False
             for local in dict.fromkeys((names.folded, *names.names)):
                 for pattern, logins in patterns or ():
-                    if fits(pattern, local):
+                    if matches(pattern, local):
                         return logins
         return None
 
@@ -170,28 +171,6 @@ def check_senders(snapshot: SnapshotData) -> None:
             is_right = True  # of a later version
         if not is_right:
             raise SnapshotError(f"the record of {key[:80]!a} is malformed")
-
-
-def fits(pattern: str, text: str) -> bool:
-    """Return whether a pattern, in which ``*`` stands for any characters, matches `text`.
-
-    The time is proportional to their lengths.
-    """
-    first, *rest = pattern.split("*")
-    if not rest:
-        return pattern == text
-    last = rest.pop()
-    if len(text) < len(first) + len(last):
-        return False
-    if not text.startswith(first) or not text.endswith(last):
-        return False
-    place, end = len(first), len(text) - len(last)
-    for piece in rest:
-        found = text.find(piece, place, end)
-        if found < 0:
-            return False
-        place = found + len(piece)
-    return True
 
 
 def _are_logins(value: Any) -> bool:

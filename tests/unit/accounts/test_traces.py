@@ -16,7 +16,7 @@ import pytest
 from accounts.directory import app_passwords, domains, mailboxes
 from accounts.store import migrate
 from accounts.store.database import Database
-from accounts.store.errors import DatastoreUnavailable
+from accounts.store.errors import DatastoreUnavailable, Invalid
 from accounts.store.file import OpenedFile
 from accounts.store.revisions import REVISIONS
 from accounts.store.settings import DatabaseSettings
@@ -63,6 +63,23 @@ def with_both(
     other = file.with_name("other.db")
     shutil.copy(file, other)
     return [asyncio.run(run(file, is_plain=True)), asyncio.run(run(other, is_plain=False))]
+
+
+def test_a_refusal_is_no_change(file: Path) -> None:
+    """In PostgreSQL it may have a higher number than a change that is committed after it."""
+
+    async def test(database: Database, traces: Traces) -> object:
+        before = await traces.last_change()
+        with pytest.raises(Invalid):
+            await database.write(
+                Actor("test"), lambda w: mailboxes.change(w, ANNA, None, password="clear")
+            )
+        refused = await traces.last_change() == before, await traces.changes(before)
+        await database.write(Actor("test"), lambda w: mailboxes.change(w, ANNA, None, password=NEW))
+        found = [address for _, address in await traces.changes(before)]
+        return refused, found
+
+    assert with_both(file, test) == [((True, []), [ANNA])] * 2
 
 
 def test_both_tell_the_same_changes(file: Path) -> None:

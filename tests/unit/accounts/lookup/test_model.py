@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from accounts.lookup import dovecot, wildcard
+from accounts.lookup import dovecot
 from accounts.lookup.ask import (
     AliasRow,
     DomainRow,
@@ -22,6 +22,7 @@ from accounts.lookup.ask import (
     solve,
 )
 from accounts.lookup.postfix import Nothing
+from gatepost.wildcard import matches
 from tests.unit.accounts.lookup.world import NOW, World
 
 DOMAINS = ("one.example", "two.example", "relay.example", "off.example")
@@ -355,7 +356,7 @@ def test_any_login_has_an_answer_for_dovecot(world: World, login: str, protocol:
 
 @given(st.text("ab*", max_size=8), st.text("ab", max_size=10))
 def test_patterns_are_those_of_fnmatch(pattern: str, text: str) -> None:
-    assert wildcard.matches(pattern, text) == fnmatchcase(text, pattern)
+    assert matches(pattern, text) == fnmatchcase(text, pattern)
 
 
 @given(worlds(), st.sampled_from(["domains", "mailboxes", "aliases", "senders"]), st.text())
