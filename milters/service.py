@@ -15,9 +15,8 @@ from gatepost.daemon import Control, Load, Reloader, run_prefork, starting
 from gatepost.dns import AsyncResolver, Resolver, new_cache
 from gatepost.errors import StartError
 from gatepost.ownership import OwnershipError
-from gatepost.snapshots.form import SnapshotData
 from gatepost.snapshots.senders import AccountRights
-from milters.accounts import MilterAccounts
+from milters.accounts import KeyTaker, MilterAccounts
 from milters.balance import Balance
 from milters.decision import Decisions, Runtime
 from milters.key_table import KeyTable
@@ -31,7 +30,7 @@ MAX_WORKERS = 16
 """Maximum workers by default: more cores are rarely all for the milter."""
 
 
-class Keys(Protocol):
+class Keys(KeyTaker, Protocol):
     """The source of the keys of each configuration."""
 
     def open(self, settings: MiltersSettings, resolver: Resolver) -> KeyTable:
@@ -43,15 +42,6 @@ class Keys(Protocol):
 
     def problem(self) -> str | None:
         """Return one line about why mail cannot be signed; None if all is well."""
-
-    def expect_accounts(self) -> None:
-        """Expect keys from accounts: until they are here, mail without another key waits."""
-
-    def check(self, snapshot: SnapshotData) -> None:
-        """Raise `SnapshotError` for a snapshot without the form of keys."""
-
-    def take(self, snapshot: SnapshotData) -> None:
-        """Sign with these keys from accounts from now on."""
 
     def keep_looking(self) -> None:
         """Keep comparing the opened keys with DNS; called in each worker."""
