@@ -259,14 +259,25 @@ def test_connections_are_shared_among_the_workers(
 ) -> None:
     milters = Milters(tmp_path, dns, tcp=tcp)
     milters.configure("workers = 2")
-    with milters, ExitStack() as stack:
+
+    def taken() -> list[int]:
+        """Open 16 connections and return how many each worker has."""
+        wait_until(
+            lambda: {pid: open_sockets(pid) for pid in before} == before, "no connection to be left"
+        )
+        with ExitStack() as stack:
+            for _ in range(16):
+                stack.enter_context(milters.client(INSIDE))
+            found = [open_sockets(pid) - before[pid] for pid in before]
+            assert sum(found) == 16
+            return found
+
+    with milters:
         wait_until(milters.ready, "both workers")
         before = {pid: open_sockets(pid) for pid in milters.workers()}
-        for _ in range(16):
-            stack.enter_context(milters.client(INSIDE))
-        taken = [open_sockets(pid) - before[pid] for pid in milters.workers()]
-        assert sum(taken) == 16
-        assert min(taken) >= 5
+        # a worker leaves a connection to the other for a millisecond: on a busy machine, the other
+        # may not run in that time
+        wait_until(lambda: min(taken()) >= 5, "a fair share for both")
 
 
 def test_a_submission_listener_of_another_kind(tmp_path: Path, dns: DnsServer) -> None:

@@ -175,15 +175,17 @@ def test_on_a_read_only_disk_it_starts_and_knows_whom_it_knew(tmp_path: Path, en
     again = PolicyDaemon(tmp_path, settings, "127.0.0.1:9", within=read_only_disk(folder))
     with again, again.connect() as client:
         assert client.ask(sender="known@example.net") == "DUNNO"
-        for _ in range(5):
-            assert client.ask(sender="new@example.net").startswith("DEFER_IF_PERMIT")
+        new = [f"new{number}@example.net" for number in range(5)]
+        for sender in new:
+            # each for the first time: the delay of one may be over before the next is asked for
+            assert client.ask(sender=sender).startswith("DEFER_IF_PERMIT")
         assert READ_ONLY in again.daemon.wait_for_log(event="store down")["error"]
         assert client.ask(sender="known@example.net") == "DUNNO"
         remount(again.daemon.process.pid, folder, writable=True)
         again.daemon.wait_for_log(event="entries from memory written to the store")
     with sqlite3.connect(folder / "store.sqlite") as db:
         keys = "".join(key for (key,) in db.execute("SELECT key FROM entry"))
-    assert "new@example.net" in keys
+    assert [sender for sender in new if sender not in keys] == []
 
 
 def test_a_folder_that_was_removed_is_told_of_and_used_again(disk: Disk) -> None:
