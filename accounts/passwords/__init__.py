@@ -12,7 +12,7 @@ from accounts.passwords.errors import (
     UnknownScheme,
     WeakPassword,
 )
-from accounts.passwords.fresh import hash_password, needs_upgrade, new_app_password
+from accounts.passwords.fresh import hash_password, needs_upgrade, new_app_password, random_password
 from accounts.passwords.secret import Password
 from accounts.passwords.stored import SCHEMES, StoredPassword, read
 from accounts.passwords.strength import check_new
@@ -38,5 +38,6 @@ __all__ = [
     "hash_password",
     "needs_upgrade",
     "new_app_password",
+    "random_password",
     "read",
 ]

@@ -69,9 +69,12 @@ def new_app_password() -> tuple[str, str]:
     The hash is SSHA512: checking it takes microseconds, so an app password still works while an
     attacker keeps the threads for ARGON2ID busy.
     """
-    text = "-".join(
-        "".join(secrets.choice(_LETTERS) for _ in range(_GROUP)) for _ in range(_GROUPS)
-    )
+    text = random_password(_GROUPS)
     salt = secrets.token_bytes(_SALT)
     digest = hashlib.sha512(text.encode() + salt).digest()
     return text, "{SSHA512}" + base64.b64encode(digest + salt).decode()
+
+
+def random_password(groups: int = 4) -> str:
+    """Return a random password of some groups of four characters, each of 20 random bits."""
+    return "-".join("".join(secrets.choice(_LETTERS) for _ in range(_GROUP)) for _ in range(groups))

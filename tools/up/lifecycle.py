@@ -10,7 +10,7 @@ from tests.testbed.container import Container
 from tests.testbed.podman import PodmanError, podman
 from tools.steps import Steps
 from tools.up.first_mail import FirstMailError, send_first_mail
-from tools.up.people import ADMINISTRATOR, ANNA, BERT, RECORD, SELECTOR, People, create_key
+from tools.up.people import ADMINISTRATOR, ANNA, BERT, SELECTOR, People
 from tools.up.place import DOMAIN, HOST, SETTINGS, PlaceError
 from tools.up.system import System
 
@@ -74,13 +74,9 @@ def _start(system: System, steps: Steps, *, is_new: bool) -> People | None:
             step.outcome = "ready"
     if not is_new:
         return None
-    people = People()
     with steps.step("users") as step:
-        people.create(containers["accounts"])
-        step.outcome = "two users, an administrator, an alias"
-    with steps.step("DKIM key") as step:
-        create_key(containers["accounts"])
-        step.outcome = RECORD
+        people = People.create(containers["accounts"])
+        step.outcome = "two users, an administrator, an alias, a DKIM key"
     with steps.step("first mail") as step:
         try:
             seconds = send_first_mail(system.place, people)
