@@ -79,8 +79,8 @@ def test_resources_are_asked_for(values: Path) -> None:
 @sets
 def test_no_secret_is_in_the_environment(values: Path) -> None:
     rendered = render(values.read_text())
-    # the secrets that the chart makes: Valkey's password, and the keys of the mailboxes
-    assert set(rendered.kind("Secret")) <= {"mail-valkey", "mail-mailboxes"}
+    # the secrets that the chart makes: Valkey's password, the keys of the mailboxes and of the demo
+    assert set(rendered.kind("Secret")) <= {"mail-valkey", "mail-mailboxes", "mail-demo-tls"}
     for container in rendered.containers().values():
         for variable in container.get("env", []):
             assert "valueFrom" not in variable

@@ -1,5 +1,5 @@
 {{- define "mail.accounts.component" -}}
-runs: {{ .Values.mailboxes.enabled }}
+runs: {{ include "mail.mailboxes" $ | empty | not }}
 sharesPod: true
 metrics: 9103
 dns: true
@@ -22,6 +22,11 @@ dns: true
   "database" (dict "url" "sqlite:////var/lib/gatepost/accounts/accounts.db" "key_file" "/secrets/mailboxes/seal")
   "dovecot" (dict "doveadm_url" "http://127.0.0.1:18080" "doveadm_key_file" "/secrets/mailboxes/doveadm")
   "srs" (dict "domain" .Values.mail.hostname "secret_file" "/secrets/mailboxes/srs") | toYaml }}
+{{- end }}
+
+{{- /* Whether the mailboxes are in this release: yes or nothing. */ -}}
+{{- define "mail.mailboxes" -}}
+{{- if or .Values.demo .Values.mailboxes.enabled }}yes{{ end }}
 {{- end }}
 
 {{- /* The name of the Secret with the files seal, doveadm and srs. */ -}}

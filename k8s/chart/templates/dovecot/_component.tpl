@@ -1,5 +1,5 @@
 {{- define "mail.dovecot.component" -}}
-runs: {{ .Values.mailboxes.enabled }}
+runs: {{ include "mail.mailboxes" $ | empty | not }}
 sharesPod: true
 metrics: 9104
 ingress:

@@ -16,7 +16,7 @@ dns: true
   "keys" "/keys"
   "workers" (int .Values.milters.workers)
   "internal_networks" (concat (list "127.0.0.0/8" "::1/128") .Values.mail.networks) }}
-{{- if .Values.mailboxes.enabled }}
+{{- if include "mail.mailboxes" $ }}
   {{- /* From of a login has to be its own; ORIGINATING is Postfix's port for replies of Dovecot. */}}
   {{- $_ := set $config "accounts" (dict "url" "unix:/run/gatepost/snapshots" "keys" true "senders" true) }}
   {{- $_ := set $config "ownership" (dict "enforce" true) }}

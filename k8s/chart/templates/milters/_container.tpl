@@ -19,7 +19,7 @@ volumeMounts:
   {{- if eq .Values.topology "pod" }}
   - {name: sockets, mountPath: /run/gatepost}
   {{- end }}
-  {{- if .Values.mailboxes.enabled }}
+  {{- if include "mail.mailboxes" $ }}
   # the last keys and owners from accounts, for a start without it
   - {name: store, mountPath: /var/lib/gatepost}
   {{- end }}

@@ -31,7 +31,7 @@ reaches:
   "socket_mode" "0666"
   "metrics_listen" "inet:9102"
   "store" $store }}
-{{- if .Values.mailboxes.enabled }}
+{{- if include "mail.mailboxes" $ }}
   {{- $_ := set $config "accounts" (dict "url" "unix:/run/gatepost/snapshots" "greylist" true) }}
 {{- end }}
 {{- toYaml $config }}

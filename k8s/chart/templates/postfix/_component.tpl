@@ -1,7 +1,7 @@
 {{- define "mail.postfix.component" -}}
 {{- /* Postfix delivers to the Internet and to the next hop, and queries the authentication service. */}}
 {{- $out := list 25 465 587 }}
-{{- $nextHop := ternary "" .Values.mail.nextHop .Values.mailboxes.enabled }}
+{{- $nextHop := ternary "" .Values.mail.nextHop (include "mail.mailboxes" $ | empty | not) }}
 {{- range list $nextHop .Values.postfix.sasl }}
   {{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" .) }}
   {{- if $port }}{{ $out = append $out (int $port) }}{{ end }}
@@ -44,10 +44,15 @@ podVolumes: |
 
 {{- /* Whether submission can open: yes or nothing. */ -}}
 {{- define "mail.submission" -}}
-{{- if or .Values.postfix.sasl .Values.mailboxes.enabled }}yes{{ end }}
+{{- if or .Values.postfix.sasl (include "mail.mailboxes" $) }}yes{{ end }}
 {{- end }}
 
 {{- /* The next hop of mail for the domains. */ -}}
 {{- define "mail.nextHop" -}}
-{{- ternary "lmtp:inet:127.0.0.1:10024" .Values.mail.nextHop .Values.mailboxes.enabled }}
+{{- ternary "lmtp:inet:127.0.0.1:10024" .Values.mail.nextHop (include "mail.mailboxes" $ | empty | not) }}
+{{- end }}
+
+{{- /* The name of the Secret with the certificate; empty: none. */ -}}
+{{- define "mail.tlsSecret" -}}
+{{- ternary (printf "%s-demo-tls" .Release.Name) .Values.tls.secret .Values.demo }}
 {{- end }}

@@ -29,7 +29,7 @@ resources:
 {{ include "mail.probes" (list "probe") }}
 volumeMounts:
   - {name: postfix-config, mountPath: /config, readOnly: true}
-  {{- if .Values.tls.secret }}
+  {{- if include "mail.tlsSecret" . }}
   - {name: tls, mountPath: /tls, readOnly: true}
   {{- end }}
   - {name: queue, mountPath: /var/spool/postfix}
@@ -43,7 +43,7 @@ volumeMounts:
 {{- define "mail.postfix.volumes" -}}
 - name: postfix-config
   configMap: {name: {{ .Release.Name }}-postfix}
-{{- with .Values.tls.secret }}
+{{- with include "mail.tlsSecret" . }}
 - name: tls
   secret: {secretName: {{ . }}, defaultMode: 0400, optional: true}
 {{- end }}

@@ -12,7 +12,7 @@ env:
   - {name: WEBMAIL_PREFIX, value: {{ .Values.webmail.prefix | quote }}}
   - {name: WEBMAIL_NAME, value: {{ .Values.webmail.name | quote }}}
   - {name: WEBMAIL_PROXIES, value: {{ join " " .Values.webmail.proxies | quote }}}
-  {{- if .Values.webmail.ownAuthority }}
+  {{- if or .Values.demo .Values.webmail.ownAuthority }}
   - {name: WEBMAIL_CA_FILE, value: /authority/ca.crt}
   {{- end }}
 ports:
@@ -25,7 +25,7 @@ resources:
 volumeMounts:
   - {name: webmail, mountPath: /var/lib/webmail}
   - {name: tmp-webmail, mountPath: /tmp}
-  {{- if .Values.webmail.ownAuthority }}
+  {{- if or .Values.demo .Values.webmail.ownAuthority }}
   - {name: authority, mountPath: /authority, readOnly: true}
   {{- end }}
 {{- end }}
@@ -35,10 +35,10 @@ volumeMounts:
   persistentVolumeClaim: {claimName: {{ .Values.persistence.webmail.existingClaim | default (printf "%s-webmail" .Release.Name) }}}
 - name: tmp-webmail
   emptyDir: {}
-{{- if .Values.webmail.ownAuthority }}
+{{- if or .Values.demo .Values.webmail.ownAuthority }}
 - name: authority
   secret:
-    secretName: {{ .Values.tls.secret }}
+    secretName: {{ include "mail.tlsSecret" . }}
     items: [{key: ca.crt, path: ca.crt}]
 {{- end }}
 {{- end }}
