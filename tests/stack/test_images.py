@@ -19,6 +19,7 @@ READ = {
     "dovecot": "/usr/share/dovecot-image /usr/lib/dovecot-image /usr/local/bin /usr/share/dovecot",
     "gatepost": "/opt/gatepost",
     "postfix": "/usr/share/postfix-image /usr/local/bin",
+    "postgres": "/etc/postgresql /usr/local/bin /usr/lib/postgresql /usr/share/postgresql",
     "valkey": "/etc/valkey /usr/local/bin",
     "webmail": "/etc/lighttpd /etc/php/8.4/cgi /etc/roundcube /usr/local/bin "
     "/usr/share/roundcube /var/lib/roundcube/plugins",
@@ -30,6 +31,7 @@ PROGRAMS = {
     "dovecot": "dovecot-core dovecot-imapd dovecot-flatcurve dovecot-sieve",
     "gatepost": "python3.13-minimal libpython3.13-stdlib",
     "postfix": "postfix postfix-pcre",
+    "postgres": "postgresql-17 postgresql-client-17",
     "valkey": "valkey-server valkey-tools",
     "webmail": "lighttpd php8.4-cgi roundcube-core roundcube-plugins",
 }

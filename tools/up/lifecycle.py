@@ -76,7 +76,7 @@ def _start(system: System, steps: Steps, *, is_new: bool) -> People | None:
         return None
     with steps.step("users") as step:
         people = People.create(containers["accounts"])
-        step.outcome = "two users, an administrator, an alias, a DKIM key"
+        step.outcome = "two users, an administrator, a DKIM key"
     with steps.step("first mail") as step:
         try:
             seconds = send_first_mail(system.place, people)
