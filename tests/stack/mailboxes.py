@@ -84,6 +84,7 @@ class Mailboxes:
         """Settings and overrides of Dovecot."""
         self.tls = self._mounted("tls", {"tls.crt": certificate, "tls.key": key})
         self.secrets = self._mounted("secrets", secrets)
+        self.certificates = self._mounted("certificates", {})
         self.accounts = Container(
             "accounts",
             f"{self._name}-accounts",
@@ -120,6 +121,7 @@ class Mailboxes:
             f"--env=GATE_WATCH_INTERVAL={WATCH}",
             f"--volume={self.config.path}:/config:ro",
             f"--volume={self.tls.path}:/tls:ro",
+            f"--volume={self.certificates.path}:/certificates:ro",
             f"--volume={self.secrets.path}:/secrets:ro",
             f"--volume={self._name}-mail:/srv/mail",
             *self._common,

@@ -34,6 +34,7 @@ from tests.stack.stack import BALANCER, HOSTNAME, STRANGER
 from tests.testbed.certificate import self_signed
 from tests.testbed.container import process_status
 from tests.testbed.managesieve import ManageSieve
+from tests.testbed.mounted import MountedFolder
 from tests.testbed.pod import Network
 from tests.testbed.podman import podman
 from tests.testbed.smtp import RawClient
@@ -88,16 +89,14 @@ def test_it_runs_as_anybody(changing: Mailboxes) -> None:
 def test_a_new_certificate_is_used_and_a_waiting_session_lives_on(changing: Mailboxes) -> None:
     session = idle(changing, ANNA)
     before = serial(changing)
-    certificate, key = self_signed(HOSTNAME)
-    another, its_key = self_signed("mail.example.com")
-    changing.tls.replace(
-        {
-            "tls.crt": certificate,
-            "tls.key": key,
-            "mail.example.com.crt": another,
-            "mail.example.com.key": its_key,
-        }
-    )
+    more = MountedFolder(changing.certificates.path / "more", mode=0o640)
+    more.path.mkdir(mode=0o755)
+    for folder, names in (
+        (more, ("mail.example.com", "*.example.net")),
+        (changing.tls, (HOSTNAME,)),
+    ):
+        certificate, key = self_signed(*names)
+        folder.replace({"tls.crt": certificate, "tls.key": key})
     wait_until(lambda: serial(changing) != before, "the new certificate", deadline=30)
     # in Dovecot, old processes that do not end within 6 s after a reload would be killed by default
     changing.dovecot.wait_for_log("run: configuration reloaded")
@@ -107,7 +106,9 @@ def test_a_new_certificate_is_used_and_a_waiting_session_lives_on(changing: Mail
         pytest.fail("the session was closed")
     session.socket().settimeout(60)
     assert changing.deliver(ANNA, "while waiting").code == 250
-    assert serial(changing, "mail.example.com") != serial(changing)
+    wait_until(lambda: serial(changing, "mail.example.com") != serial(changing), "the other name")
+    assert serial(changing, "imap.example.net") == serial(changing, "mail.example.com")
+    assert serial(changing, "mail.example.edu") == serial(changing)
 
 
 def test_a_bad_certificate_or_setting_is_refused_and_the_old_one_serves(

@@ -24,6 +24,9 @@ resources:
 volumeMounts:
   - {name: dovecot-config, mountPath: /config, readOnly: true}
   - {name: tls, mountPath: /tls, readOnly: true}
+  {{- range .Values.tls.more }}
+  - {name: {{ printf "tls-%s" . }}, mountPath: {{ printf "/certificates/%s" . }}, readOnly: true}
+  {{- end }}
   - {name: mailboxes-secrets, mountPath: /secrets, readOnly: true}
   - {name: mail, mountPath: /srv/mail}
   - {name: run-dovecot, mountPath: /run}

@@ -32,6 +32,9 @@ volumeMounts:
   {{- if include "mail.tlsSecret" . }}
   - {name: tls, mountPath: /tls, readOnly: true}
   {{- end }}
+  {{- range .Values.tls.more }}
+  - {name: {{ printf "tls-%s" . }}, mountPath: {{ printf "/certificates/%s" . }}, readOnly: true}
+  {{- end }}
   - {name: queue, mountPath: /var/spool/postfix}
   - {name: run-postfix, mountPath: /run}
   {{- if eq .Values.topology "pod" }}
@@ -45,6 +48,10 @@ volumeMounts:
   configMap: {name: {{ .Release.Name }}-postfix}
 {{- with include "mail.tlsSecret" . }}
 - name: tls
+  secret: {secretName: {{ . }}, defaultMode: 0400, optional: true}
+{{- end }}
+{{- range .Values.tls.more }}
+- name: {{ printf "tls-%s" . }}
   secret: {secretName: {{ . }}, defaultMode: 0400, optional: true}
 {{- end }}
 - name: run-postfix
