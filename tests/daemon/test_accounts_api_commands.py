@@ -362,6 +362,28 @@ def test_a_token_limits_what_a_command_may_do(service: Service) -> None:
     assert any("no scope domains:write" in text for text in refused)
 
 
+def test_a_token_gives_no_rights_that_it_lacks(service: Service) -> None:
+    service.gate.change(people)
+    shell = service.shell(token=service.new_token(["administrators:write", "tokens:write"]))
+    before = shell.everything()
+    for words, sentence in (
+        (("admin", "add", "eve", "--role", "global", "--no-password"), "Only a global admin"),
+        (("admin", "set", "ada", "--role", "global"), "Only a global administrator"),
+        (("admin", "set", "ada", "--domains", "example.net"), "no scope domains:write"),
+        (("admin", "remove", "--yes", "keeper"), "Only a global administrator"),
+        (("token", "add", "x", "--scope", "all:write"), "no scope all:write"),
+    ):
+        assert sentence in shell.error(*words)
+        refused = shell.audit()[-1]
+        assert refused[0].startswith("test (token ")
+        assert sentence in refused[3]["refused"]
+    brief = service.shell(token=service.new_token(["all:write"], expires=4_000_000_000))
+    assert "valid for longer" in brief.error("token", "add", "x", "--scope", "me:read")
+    after = shell.everything()
+    assert all(after[name] == before[name] for name in after if name not in ("token", "state"))
+    assert len(after["token"]) == len(before["token"]) + 1  # the brief one
+
+
 def people(write: Write) -> None:
     domains.add(write, "example.org")
     domains.add(write, "example.net")
