@@ -176,6 +176,11 @@ class _Table:
         self._few.pop(name, None)
         self._many.pop(name, None)
 
+    def clear(self) -> None:
+        """Forget all names."""
+        self._few.clear()
+        self._many.clear()
+
 
 class _Level(NamedTuple):
     """Counter that an attempt belongs to; `table` is None for a known network."""
@@ -285,6 +290,13 @@ class Attempts:
         """Forget the wrong passwords of an account, because its password was changed."""
         self._accounts.remove(account)
         if (networks := self._known.get(account)) is not None:
+            for known in networks.values():
+                known.reset()
+
+    def forget_accounts(self) -> None:
+        """Forget the wrong passwords of all accounts; those of networks stay."""
+        self._accounts.clear()
+        for networks in self._known.values():
             for known in networks.values():
                 known.reset()
 

@@ -41,9 +41,9 @@ class Watch:
     def follow(self, paths: Iterable[Path], read_since: float | None = None) -> None:
         """Watch these paths from now on; a reloaded configuration may name others.
 
-        Changes of paths that were already watched are not lost. `read_since` is the time, in seconds
-        since the epoch, from which the new ones were read: one that was changed after it counts as
-        changed, because the old content may have been read.
+        Changes of paths that were already watched are not lost. `read_since` is the time, in
+        seconds since the epoch, from which the new ones were read: one that was changed after it
+        counts as changed, because the old content may have been read.
         """
         if (new := tuple(paths)) != self._paths:
             known = self._state
