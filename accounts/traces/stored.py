@@ -25,7 +25,7 @@ _WHOLE = select(_AUDIT.c.id, _AUDIT.c.at, _AUDIT.c.actor, _AUDIT.c.action, _AUDI
 
 
 class StoredTraces:
-    """Traces in a `Database`, which is closed with them."""
+    """Traces in a `Database`, which its owner closes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -65,8 +65,7 @@ class StoredTraces:
         return await self._database.record(write)
 
     async def close(self) -> None:
-        """Close the database."""
-        await self._database.close()
+        """Do nothing."""
 
 
 def _read_last(connection: Connection) -> Mark:

@@ -267,16 +267,23 @@ def test_a_file_of_another_revision_is_refused(file: Path, tmp_path: Path) -> No
         SqliteTraces.open(OpenedFile(empty), 10)
 
 
-def test_a_service_without_the_api_does_without_the_large_libraries(file: Path) -> None:
+@pytest.mark.parametrize("is_file", [True, False])
+def test_a_service_without_the_api_does_without_the_large_libraries(
+    file: Path, *, is_file: bool
+) -> None:
+    url = f"sqlite:///{file}" if is_file else f"postgresql://x@/gate?host={file.parent}&ssl=disable"
+    driver = '"asyncpg", ' if is_file else ""
     program = f"""
-import sys
+import asyncio, sys
 from accounts import service
 from accounts.settings import AccountsFile
-settings = AccountsFile.model_validate({{"accounts": {{"database": {{"url": "sqlite:///{file}"}}}}}})
-database, traces = service._open(settings.accounts)
-assert database is None
-service.make_source(settings.accounts.database).ask(())
-large = "sqlalchemy", "alembic", "asyncpg", "starlette", "uvicorn", "cryptography"
+settings = AccountsFile.model_validate({{"accounts": {{"database": {{"url": "{url}"}}}}}})
+async def run():
+    database, traces = await service._open(settings.accounts)
+    assert database is None
+    service.make_source(settings.accounts.database).ask(())
+asyncio.run(run())
+large = "sqlalchemy", "alembic", {driver}"starlette", "uvicorn", "cryptography"
 assert not [name for name in large if name in sys.modules], sorted(sys.modules)
 """
     done = subprocess.run(
