@@ -21,6 +21,7 @@ from accounts.directory import (
     sender_rights,
     sieve_rules,
 )
+from accounts.exchange.comparison import TIMES, Passwords, PlanCheck
 from accounts.exchange.document import (
     AppPasswordEntry,
     DkimKeyEntry,
@@ -31,8 +32,9 @@ from accounts.exchange.document import (
 )
 from accounts.exchange.export import export
 from accounts.exchange.hashes import is_password, plain_text
-from accounts.exchange.plan import PARTS, TIMES, Passwords, PlanCheck, PlannedChange, make_plan
+from accounts.exchange.plan import PARTS, make_plan
 from accounts.exchange.plan_text import title
+from accounts.exchange.planned import PlannedChange
 from accounts.exchange.unsealing import open_secret, unsealed
 from accounts.store import schema
 from accounts.store.errors import NoSuchObject, RefusalError
