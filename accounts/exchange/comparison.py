@@ -11,10 +11,10 @@ from accounts.exchange.hashes import plain_text
 from accounts.exchange.planned import Difference, ObjectKind, PlanAction, PlannedChange
 
 Passwords: TypeAlias = Literal["source", "datastore"]
-"""Whose password counts when the object is there with one already."""
+"""The side whose password counts if the object exists and has one."""
 
 PlanCheck: TypeAlias = Callable[[str, str], bool]
-"""Says whether a stored password and one in clear text are the same."""
+"""Function that returns whether a stored password and one in clear text are the same."""
 
 TIMES = frozenset(
     {"created", "changed", "password_changed", "last_login", "last_used", "last_client"}

@@ -59,7 +59,7 @@ class _Plan:
         self._failed: set[str] = set()
 
     def changes(self) -> Iterator[PlannedChange]:
-        """Yield the changes: first what others refer to."""
+        """Yield the changes, each after those that it refers to."""
         domains = sorted(self._wanted.domains, key=lambda one: (one.alias_of is not None, one.name))
         for domain in domains:
             yield self._domain(domain)
