@@ -61,7 +61,8 @@ class PostgresTraces:
         self._timeout = settings.timeout
         self._secret = settings.password_file
         self._arguments = connect_arguments(settings.url)
-        self._listeners: dict[str, Callable[[str], None]] = {CHANNEL: self._hear}
+        # the same function for each channel, so that a connection never calls it twice
+        self._listeners: dict[str, Callable[..., None]] = {CHANNEL: _hearing(self._hear)}
         self._connection: Any = None
         self._turn = asyncio.Lock()
         self._generation = 0
@@ -122,8 +123,8 @@ class PostgresTraces:
 
     async def listen(self, channel: str, heard: Callable[[str], None]) -> None:
         """Call `heard` with each notification of a channel, also after the next connections."""
-        self._listeners[channel] = heard
-        await self._run(lambda connection: self._listen(connection, channel))
+        self._listeners[channel] = hearing = _hearing(heard)
+        await self._run(lambda connection: connection.add_listener(channel, hearing))
 
     async def notify(self, channel: str, payload: str) -> None:
         """Send a notification, of less than 8,000 octets, to all processes that listen."""
@@ -187,8 +188,8 @@ class PostgresTraces:
         )
         try:
             insist_on_revision(await _read_revision(connection))
-            for channel in self._listeners:
-                await self._listen(connection, channel)
+            for channel, hearing in self._listeners.items():
+                await connection.add_listener(channel, hearing)
             # a lost connection ends the wait
             connection.add_termination_listener(lambda _: self._news.set())
         except BaseException:
@@ -196,14 +197,15 @@ class PostgresTraces:
             raise
         return connection
 
-    async def _listen(self, connection: Any, channel: str) -> None:
-        heard = self._listeners[channel]
-        await connection.add_listener(channel, lambda *told: heard(str(told[-1])))
-
     def _let_go(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()
+
+
+def _hearing(heard: Callable[[str], None]) -> Callable[..., None]:
+    """Return a function for the driver, which takes the payload last."""
+    return lambda *told: heard(str(told[-1]))
 
 
 async def _read_revision(connection: Any) -> str | None:

@@ -127,6 +127,15 @@ def test_changes_are_heard_and_a_lost_connection_is_made_again(
                     await asyncio.sleep(0.01)
             assert heard == ["text 0", "text 1", "text 2"]
             await traces.close()
+            # a channel that is the reason for the connection is heard once, too
+            await traces.listen("third", heard.append)
+            await traces.notify("third", "text 3")
+            await traces.notify("third", "text 4")
+            async with asyncio.timeout(5):
+                while heard[-1] != "text 4":
+                    await asyncio.sleep(0.01)
+            assert heard[3:] == ["text 3", "text 4"]
+            await traces.close()
 
     def end_sessions(server: PostgresServer) -> None:
         server.sql(
