@@ -59,7 +59,7 @@ def check_token(principal: Principal, values: Mapping[str, Any]) -> None:
         return
     # it would stay valid after the owner is disabled or removed
     given = values.get("administrator") or values.get("mailbox")
-    if principal.owner is not None and str(given).lower() != principal.owner:
+    if principal.owner is not None and principal.owner not in (given, str(given).lower()):
         raise Forbidden("A token with limited scopes can make tokens only for its owner.")
 
 
