@@ -10,6 +10,7 @@ from accounts.answers import Answers
 from accounts.attempts import Attempts
 from accounts.autoconfig.settings import AutoconfigSettings
 from accounts.autoconfig.signer import Signer
+from accounts.dovecot.usage import ask_usage
 from accounts.http.application import application
 from accounts.http.context import Clock, Succeeded
 from accounts.http.server import HttpServer
@@ -19,6 +20,10 @@ from accounts.passwords import PasswordSettings, PasswordWorkers
 from accounts.settings import AccountsSettings
 from accounts.store.database import Database
 from accounts.store.seal import SecretSeal
+from accounts.stored_mail import StoredMail
+from gatepost.logs import get_logger
+
+log = get_logger("accounts")
 
 
 class ApiRules(Protocol):
@@ -83,6 +88,14 @@ class ApiContext:
             secret = settings.profile_key_file
             self._signer = (settings, None if secret is None else Signer.read(secret))
         return self._signer[1]
+
+    async def usage(self, address: str, /) -> StoredMail | None:
+        """Ask Dovecot what a mailbox holds."""
+        return await ask_usage(
+            self._rules().settings.dovecot,
+            address,
+            lambda url, reason: log.warning("usage unknown", url=url, error=reason),
+        )
 
     def ask(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[RowAnswer, ...]]:
         """Ask the database about a login."""

@@ -70,5 +70,5 @@ class ApiSettings(Section):
         default=30.0,
         gt=0,
         le=300,
-        description="How long a command waits for an answer.",
+        description="How long a command waits for a whole answer.",
     )

@@ -19,11 +19,13 @@ import hashlib
 import ipaddress
 import math
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, NamedTuple, TypeAlias
 
-from accounts.attempt_settings import MAX_HOLD, AttemptSettings
+from accounts.attempt_delays import DelayRule, Seen, forget, reserve, wait_for
+from accounts.attempt_settings import AttemptSettings
 
 ClientAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -37,49 +39,6 @@ IN_FLIGHT: Final = 50
 """Attempts of one network at the same time, half of the queue before the hashing threads."""
 KNOWN_EACH: Final = 16
 """Networks that are known for one account."""
-
-
-class DelayRule(NamedTuple):
-    """Number of free wrong passwords, and the first and the longest delay in seconds."""
-
-    free: int
-    first: float
-    longest: float
-
-    def wait(self, wrong: int) -> float:
-        """Return the seconds between two attempts after this number of wrong passwords."""
-        if wrong < self.free:
-            return 0.0
-        return min(self.longest, self.first * 2.0 ** min(wrong - self.free, 64))
-
-
-class Seen(NamedTuple):
-    """Wrong passwords of an account or a network: their number, the time of the last one, and the
-    time from which the next attempt may be checked."""
-
-    wrong: int = 0
-    last: float = 0.0
-    ready: float = 0.0
-
-
-def wait_for(seen: Seen, now: float, rule: DelayRule) -> float:
-    """Return the seconds to wait, 0 when the clock was set back."""
-    wait = seen.ready - now
-    return 0.0 if wait > rule.longest + MAX_HOLD else max(0.0, wait)
-
-
-def reserve(seen: Seen, start: float, rule: DelayRule, under_way: int) -> Seen:
-    """Return the state after admitting an attempt that is checked at `start`.
-
-    The time of the next attempt is set at once, as if this one were wrong, so that simultaneous
-    attempts wait for each other. `under_way` is their number, including this one.
-    """
-    return seen._replace(ready=start + rule.wait(seen.wrong + under_way))
-
-
-def forget(seen: Seen, now: float, after: float) -> Seen:
-    """Return an empty state if the last wrong password is older than `after`, or in the future."""
-    return Seen() if seen.wrong and not -MAX_HOLD <= now - seen.last < after else seen
 
 
 class AttemptKind(Enum):
@@ -114,16 +73,17 @@ class _Entry:
                 return time
         return None
 
-    def add_wrong(self, mark: bytes, now: float) -> None:
-        """Count a wrong password, unless it was counted before."""
+    def add_wrong(self, mark: bytes, now: float) -> bool:
+        """Count a wrong password; return False if it was counted before."""
         size = len(self.times)
         for at in range(size):
             if self.marks[PRINT * at : PRINT * (at + 1)] == mark:
                 self.times = (*self.times[:at], now, *self.times[at + 1 :])
-                return
+                return False
         self.marks = (self.marks + mark)[-PRINT * PRINTS :]
         self.times = (*self.times, now)[-PRINTS:]
         self.seen = self.seen._replace(wrong=self.seen.wrong + 1, last=now)
+        return True
 
     def reset(self) -> None:
         """Forget the wrong passwords."""
@@ -176,6 +136,24 @@ class _Table:
         self._few.pop(name, None)
         self._many.pop(name, None)
 
+    def clear(self) -> None:
+        """Forget all names."""
+        self._few.clear()
+        self._many.clear()
+
+
+class WrongPassword(NamedTuple):
+    """A wrong password that was counted: `mark` is its fingerprint.
+
+    `is_limited`: it counts for the network, too. `is_known`: the network is known for the account.
+    """
+
+    account: str
+    network: str
+    is_limited: bool
+    is_known: bool
+    mark: bytes
+
 
 class _Level(NamedTuple):
     """Counter that an attempt belongs to; `table` is None for a known network."""
@@ -201,12 +179,19 @@ class AttemptDecision:
 class Attempts:
     """Memory of login attempts, of bounded size.
 
-    `key` is random for each process: a password is kept as 8 octets of a keyed hash.
+    `key` is secret: a password is kept as 8 octets of a keyed hash. `tell` is called with each
+    wrong password that counts, for `take` in other processes that have the same key.
     """
 
-    def __init__(self, settings: AttemptSettings, key: bytes) -> None:
+    def __init__(
+        self,
+        settings: AttemptSettings,
+        key: bytes,
+        tell: Callable[[WrongPassword], None] = lambda _: None,
+    ) -> None:
         self._settings = settings
         self._key = key
+        self._tell = tell
         first = settings.first_delay
         account = DelayRule(settings.free_account, first, settings.account_delay)
         network = DelayRule(settings.free_network, first, settings.network_delay)
@@ -235,13 +220,7 @@ class Attempts:
         """
         mark = self._mark(account, password)
         network, is_limited = self._network(client)
-        known = self._find_known(account, network, now)
-        if known is not None:
-            levels = [_Level(known, self._accounts.rule, None, account)]
-        else:
-            levels = [self._accounts.level(account, now)]
-            if is_limited:
-                levels.append(self._networks.level(network, now))
+        levels = self._levels(account, network, is_limited, now)
         first = levels[0].entry
         wrong_at = first.wrong_at(mark)
         if wrong_at is not None and 0 <= now - wrong_at < self._settings.repeat:
@@ -269,22 +248,47 @@ class Attempts:
         There is no result if the password could not be checked, or if it was right but the account
         may not be used: neither counts.
         """
-        mark = decision.mark
-        for entry, _, table, name in decision.levels:
+        mark, levels, is_counted = decision.mark, decision.levels, False
+        for entry, _, table, name in levels:
             left = entry.under_way.pop(mark, 1) - 1
             if left > 0:
                 entry.under_way[mark] = left
             if right is False:
-                entry.add_wrong(mark, now)
+                is_counted |= entry.add_wrong(mark, now)
                 if table is not None:
                     table.keep(name, entry, now)
+        if is_counted:
+            is_known = levels[0].table is None
+            self._tell(
+                WrongPassword(decision.account, decision.network, len(levels) > 1, is_known, mark)
+            )
         if right:
             self._learn(decision.account, decision.network, now)
+
+    def take(self, wrong: WrongPassword, now: float) -> None:
+        """Count a wrong password of another process."""
+        account, network, is_limited, is_known, mark = wrong
+        if is_known and self._find_known(account, network, now) is None:
+            self._add_known(account, network).known_since = now
+            self._drop_old_known()
+        for entry, rule, table, name in self._levels(account, network, is_limited, now):
+            if entry.add_wrong(mark, now):
+                ready = max(entry.seen.ready, now + rule.wait(entry.seen.wrong))
+                entry.seen = entry.seen._replace(ready=ready)
+            if table is not None:
+                table.keep(name, entry, now)
 
     def forget_account(self, account: str) -> None:
         """Forget the wrong passwords of an account, because its password was changed."""
         self._accounts.remove(account)
         if (networks := self._known.get(account)) is not None:
+            for known in networks.values():
+                known.reset()
+
+    def forget_accounts(self) -> None:
+        """Forget the wrong passwords of all accounts; those of networks stay."""
+        self._accounts.clear()
+        for networks in self._known.values():
             for known in networks.values():
                 known.reset()
 
@@ -303,6 +307,13 @@ class Attempts:
         name = str(ipaddress.ip_network((client, bits), strict=False))
         return name, not any(client in network for network in settings.unlimited)
 
+    def _levels(self, account: str, network: str, is_limited: bool, now: float) -> list[_Level]:
+        known = self._find_known(account, network, now)
+        if known is not None:
+            return [_Level(known, self._accounts.rule, None, account)]
+        levels = [self._accounts.level(account, now)]
+        return [*levels, self._networks.level(network, now)] if is_limited else levels
+
     def _find_known(self, account: str, network: str, now: float) -> _Entry | None:
         networks = self._known.get(account)
         known = networks.get(network) if networks is not None else None
@@ -316,20 +327,27 @@ class Attempts:
         return known
 
     def _learn(self, account: str, network: str, now: float) -> None:
-        networks = self._known.setdefault(account, OrderedDict())
-        if network not in networks:
-            networks[network] = _Entry()
-            self._known_size += 1
-        known = networks[network]
+        known = self._add_known(account, network)
         known.known_since = now
         if now - known.reset_at >= self._settings.account_delay:
             known.reset()
             known.reset_at = now
+        self._drop_old_known()
+
+    def _add_known(self, account: str, network: str) -> _Entry:
+        """Return a network that is known for an account, as the newest."""
+        networks = self._known.setdefault(account, OrderedDict())
+        if network not in networks:
+            networks[network] = _Entry()
+            self._known_size += 1
         networks.move_to_end(network)
         self._known.move_to_end(account)
         if len(networks) > KNOWN_EACH:
             networks.popitem(last=False)
             self._known_size -= 1
+        return networks[network]
+
+    def _drop_old_known(self) -> None:
         while self._known_size > self._settings.entries:
             oldest = next(iter(self._known))
             self._drop_known(oldest, next(iter(self._known[oldest])))

@@ -8,7 +8,7 @@ from typing import Final
 
 from accounts.attempts import Attempts
 from accounts.store.errors import DatastoreUnavailable
-from accounts.traces.trace import AT_ONCE, Traces
+from accounts.traces.trace import Mark, Traces
 from gatepost.logs import get_logger
 
 WAIT: Final = 60.0
@@ -26,7 +26,7 @@ class Renewals:
     def __init__(self, traces: Traces, attempts: Callable[[], Attempts]) -> None:
         self._traces = traces
         self._attempts = attempts
-        self._last: int | None = None
+        self._last: Mark | None = None
 
     async def run(self) -> None:
         """Follow the changes forever."""
@@ -42,14 +42,19 @@ class Renewals:
                 await asyncio.sleep(PAUSE)
 
     async def look(self) -> None:
-        """Read the changes since the last look; the first look reads none."""
-        last = self._last
-        if last is None:
-            self._last = await self._traces.last_change()
-            return
-        found = await self._traces.changes(last)
-        for number, address in found:
-            self._attempts().forget_account(address)
-            self._last = number
-        if len(found) == AT_ONCE:
-            await self.look()
+        """Read the changes since the last look; the first look reads none.
+
+        After a restored backup, any account may have another password.
+        """
+        newest = await self._traces.last_change()
+        last = newest if self._last is None else self._last
+        while (found := await self._traces.changes(last)) is not None:
+            for account in found.accounts:
+                self._attempts().forget_account(account)
+            self._last = last = found.mark
+            if not found.more:
+                # what follows are changes of other objects, which need not be read again
+                self._last = max(last, newest)
+                return
+        self._attempts().forget_accounts()
+        self._last = newest

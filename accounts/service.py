@@ -12,6 +12,7 @@ import uvloop
 
 from accounts.answers import Answers
 from accounts.attempts import Attempts
+from accounts.attempts_share import AttemptsShare, NotificationChannel, read_shared_secret
 from accounts.counts import ATTEMPTS_REMEMBERED, PASSWORDS_WAITING, LookupCounts
 from accounts.dovecot.token import read_token
 from accounts.listeners import auth_server, dict_server, socketmap_server, tcp_table_server
@@ -76,26 +77,29 @@ def serve(load: Load[AccountsSettings], config: Path | None) -> int:
 
 async def _serve(started: Started[AccountsSettings]) -> int:
     settings = started.settings
-    database, traces = _open(settings)
+    database, traces = await _open(settings)
     source = make_source(settings.database)
     kept = settings.cache
     cache = StaleCache(
         CacheLimits(kept.entries, kept.size, kept.keep, kept.keep_changed, kept.trust_missing)
     )
-    reloader = Reloader(started, _Build(source, cache))
+    share = None
+    if isinstance(traces, NotificationChannel):
+        share = AttemptsShare(traces, lambda: reloader.current.value.attempts)
+    reloader = Reloader(started, _Build(source, cache, share))
     vitals = AccountsVitals(source, cache, kept.keep, tells=settings.database.path is not None)
     vitals.add_probes(started.probes)
-    served = _Service(started, reloader.current, traces, source, vitals, database)
+    served = _Service(started, reloader.current, traces, source, vitals, database, share)
     return await run_single(
         started, reloader, served, draining="draining: answering requests in progress"
     )
 
 
-def _open(settings: AccountsSettings) -> tuple[Database | None, Traces]:
+async def _open(settings: AccountsSettings) -> tuple[Database | None, Traces]:
     """Return the datastore, if it is needed, and the traces; raises `StartError`.
 
-    SQLAlchemy takes a quarter of the memory of the service. With SQLite, and without the API,
-    snapshots and Dovecot, the service does not load it.
+    SQLAlchemy takes a quarter of the memory of the service. Without the API, snapshots and Dovecot,
+    the service does not load it.
     """
     path = settings.database.path
     needs = (
@@ -104,12 +108,20 @@ def _open(settings: AccountsSettings) -> tuple[Database | None, Traces]:
         settings.dovecot_listen,
         settings.dovecot.doveadm_url,
     )
-    if path is not None and not any(needs):
+    database = None
+    if any(needs):
+        from accounts.store.database import Database
+
+        database = Database.open(settings.database)
+    if path is None:
+        # imported here, because its driver takes memory
+        from accounts.traces.postgres import PostgresTraces
+
+        return database, await PostgresTraces.open(settings.database)
+    if database is None:
         return None, SqliteTraces.open(OpenedFile(path), settings.database.timeout)
-    from accounts.store.database import Database
     from accounts.traces.stored import StoredTraces
 
-    database = Database.open(settings.database)
     return database, StoredTraces(database)
 
 
@@ -154,9 +166,10 @@ class _Build:
     Threads that are replaced finish their work and end.
     """
 
-    def __init__(self, source: Source, cache: StaleCache) -> None:
+    def __init__(self, source: Source, cache: StaleCache, share: AttemptsShare | None) -> None:
         self._source = source
         self._cache = cache
+        self._share = share
         self._key = secrets.token_bytes(32)
         self._last: _InUse | None = None
 
@@ -170,8 +183,13 @@ class _Build:
             srs=sender_rewriting(settings.srs),
             observer=LookupCounts(),
         )
+        share = self._share
+        if share is not None:
+            share.secret = read_shared_secret(settings.database)
         if last is not None and last.settings.attempts == settings.attempts:
             attempts = last.attempts
+        elif share is not None:
+            attempts = Attempts(settings.attempts, share.key, share.add)
         else:
             attempts = Attempts(settings.attempts, self._key)
         if last is not None and last.settings.passwords == settings.passwords:
@@ -207,10 +225,13 @@ class _Service:
         source: StartedSource,
         vitals: AccountsVitals,
         database: Database | None,
+        share: AttemptsShare | None,
     ) -> None:
+        self._share = share
         self._settings = started.settings
         self._current = current
         self._traces = traces
+        self._database = database
         self._source = source
         self._vitals = vitals
         self._uses = Uses(traces, lambda: current.value.workers)
@@ -279,8 +300,14 @@ class _Service:
 
     def housekeeping(self) -> Sequence[Coroutine[Any, Any, None]]:
         """Watch the database and its changes, write the uses of logins, and update metrics."""
-        always = (self._vitals.run(), self._uses.run(), self._renewals.run(), self._count())
-        return always if self._sessions is None else (*always, *self._sessions.housekeeping())
+        return [
+            self._vitals.run(),
+            self._uses.run(),
+            self._renewals.run(),
+            self._count(),
+            *(() if self._share is None else (self._share.run(),)),
+            *(() if self._sessions is None else self._sessions.housekeeping()),
+        ]
 
     async def drain(self, grace: float) -> None:
         """Answer the requests in progress."""
@@ -296,6 +323,8 @@ class _Service:
         self._current.value.workers.close()
         await self._source.close()
         await self._traces.close()
+        if self._database is not None:
+            await self._database.close()
 
     async def _count(self) -> None:
         while True:

@@ -8,10 +8,10 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from accounts.snapshots.history import RESTORED
 from accounts.store import schema
 from accounts.store.database import Database
 from accounts.store.transaction import IS_REFUSAL
+from accounts.traces.trace import RESTORED
 
 AT_ONCE: Final = 1000
 """Maximum number of entries of the audit log that are read at once."""

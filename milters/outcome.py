@@ -18,10 +18,10 @@ SECOND_FIELD: Final = "dkim-second-field"
 class MessageOutcome:
     """The outcome of one message.
 
-    `action` is the decision: one of `milters.settings.PolicyAction`. `reason` is its reason id,
-    empty if there was no objection. `results` has the status of each method that ran, `signatures`
-    the algorithm of each signature added, `unsigned` the reason id why a message that should be
-    signed was not. `facts` are the values of the log line.
+    `action` is the decision: a `PolicyAction` of `milters.policy_settings`. `reason` is its reason
+    id, empty if there was no objection. `results` has the status of each method that ran,
+    `signatures` the algorithm of each signature added, `unsigned` the reason id why a message that
+    should be signed was not. `facts` are the values of the log line.
     """
 
     actions: tuple[MessageAction, ...]

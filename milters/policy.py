@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from gatepost.reply import Reply
-from milters.settings import PolicyAction, PolicySettings
+from milters.policy_settings import PolicyAction, PolicySettings
 
 PolicyTable: TypeAlias = Mapping[tuple[str, str], PolicyAction]
 """An action by method and outcome, as ``("dmarc", "fail_reject")``."""

@@ -12,7 +12,7 @@ from typing import Literal
 from gatepost.reply import Meaning
 from milters.fragile import REASON_EIGHT_BIT, REASON_LONG_LINE
 from milters.policy import METHODS, Disposition, reason_id, reply
-from milters.settings import PolicySettings
+from milters.policy_settings import PolicySettings
 
 _REFUSING: tuple[Literal["defer", "reject"], ...] = ("defer", "reject")
 

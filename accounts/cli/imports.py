@@ -14,8 +14,8 @@ from accounts.cli.output import print_json
 from accounts.exchange.apply import ImportOutcome, ImportRefused, import_document
 from accounts.exchange.document import LARGEST, Document
 from accounts.exchange.notes import Reading, SourceError
-from accounts.exchange.plan import PlannedChange, counts
 from accounts.exchange.plan_text import plan_lines
+from accounts.exchange.planned import PlannedChange, counts
 from accounts.exchange.sources import SOURCES, read_source
 from accounts.passwords import Password, PasswordSettings, hash_password
 from gatepost.cli.configuration import config_option

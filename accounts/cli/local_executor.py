@@ -8,10 +8,13 @@ import time
 from collections.abc import Awaitable
 from http import HTTPStatus
 
+import click
+
 from accounts.attempt_settings import AttemptSettings
 from accounts.attempts import Attempts
 from accounts.cli.datastore import Datastore, actor
 from accounts.cli.executor import Away, Declined, OperationStep, StepResult
+from accounts.dovecot.usage import ask_usage
 from accounts.http import batch, body
 from accounts.http.access import Forbidden
 from accounts.http.authentication import Authentication
@@ -31,6 +34,7 @@ from accounts.store.database import Database
 from accounts.store.errors import DatastoreUnavailable, RefusalError
 from accounts.store.seal import SealError, SecretSeal
 from accounts.store.transaction import Write
+from accounts.stored_mail import StoredMail
 
 
 class LocalExecutor:
@@ -139,6 +143,14 @@ class LocalContext:
     def passwords(self) -> PasswordSettings:
         """The rules for new passwords."""
         return self._file.accounts.passwords
+
+    async def usage(self, address: str, /) -> StoredMail | None:
+        """Ask Dovecot what a mailbox holds; a server that fails is a line on standard error."""
+        return await ask_usage(
+            self._file.accounts.dovecot,
+            address,
+            lambda url, reason: click.echo(f"doveadm at {url}: {reason}", err=True),
+        )
 
     def ask(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[RowAnswer, ...]]:
         """Raise `NotImplementedError`: commands do not log in."""

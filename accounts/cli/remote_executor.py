@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 import ssl
 from http import HTTPStatus
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from accounts.api_settings import ApiSettings
+from accounts.cli.api_connection import ApiConnection
 from accounts.cli.executor import Away, Declined, OperationStep, StepResult
 from accounts.http import body
 from accounts.http.paths import ROOT
@@ -39,7 +38,7 @@ class RemoteExecutor:
         self._url = settings.url
         self._token = _token(settings)
         self._path = _path(settings.url)
-        self._connection = _connection(settings)
+        self._connection = ApiConnection(settings)
 
     def do(self, *steps: OperationStep, dry_run: bool = False) -> list[StepResult]:
         """Do all steps in one request."""
@@ -69,65 +68,38 @@ class RemoteExecutor:
             "Content-Type": "application/json",
             "User-Agent": f"gatepost/{__version__}",
         }
+        connection = self._connection
         try:
-            self._connection.connect()
+            connection.connect()
         except ssl.SSLError as error:
             reason = getattr(error, "verify_message", "") or error.reason or str(error)
             raise Away(f"cannot trust {self._url}: {reason}") from None
+        except TimeoutError:
+            raise Away(f"cannot reach {self._url}: {connection.deadline}") from None
         except OSError as error:
             raise Away(f"cannot reach {self._url}: {error.strerror or error}") from None
         try:
-            self._connection.request("POST", f"{self._path}/batch", octets, headers)
-            response = self._connection.getresponse()
-            received = response.read(MAX_ANSWER + 1)
-            if response.length and len(received) <= MAX_ANSWER:
-                raise http.client.IncompleteRead(received, response.length)
+            connection.post(f"{self._path}/batch", octets, headers)
+            with connection.getresponse() as response:
+                received = response.read(MAX_ANSWER + 1)
+                if response.length and len(received) <= MAX_ANSWER:
+                    raise http.client.IncompleteRead(received, response.length)
+        except TimeoutError:
+            raise self._unanswered(str(connection.deadline)) from None
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise Away(
-                f"{self._url} gave no answer; the change may or may not have been made: "
-                f"{escape(reason)}"
-            ) from None
+            raise self._unanswered(reason) from None
         finally:
-            self._connection.close()
+            connection.close()
         if len(received) > MAX_ANSWER:
             raise Away(f"{self._url} gave an answer of more than {MAX_ANSWER} octets")
         return response.status, received
 
-
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP connection to a unix socket."""
-
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect."""
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
-def _connection(settings: ApiSettings) -> http.client.HTTPConnection:
-    assert settings.url is not None  # noqa: S101
-    if settings.url.startswith("unix:"):
-        return _UnixConnection(settings.url.removeprefix("unix:"), settings.timeout)
-    url = urlsplit(settings.url)
-    host = url.hostname or ""
-    if url.scheme == "http":
-        return http.client.HTTPConnection(host, url.port or 80, timeout=settings.timeout)
-    return http.client.HTTPSConnection(
-        host, url.port or 443, timeout=settings.timeout, context=_trust(settings.ca_file)
-    )
-
-
-def _trust(file: Path | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=None if file is None else str(file))
-    except (OSError, ssl.SSLError) as error:
-        reason = "it has no certificate" if isinstance(error, ssl.SSLError) else error.strerror
-        raise StartError(f"cannot read the certificates in {file}: {reason}") from None
+    def _unanswered(self, reason: str) -> Away:
+        return Away(
+            f"{self._url} gave no answer; the change may or may not have been made: "
+            f"{escape(reason)}"
+        )
 
 
 def _path(url: str) -> str:

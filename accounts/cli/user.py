@@ -19,7 +19,6 @@ from accounts.cli.options import (
     password_options,
 )
 from accounts.cli.session import MAX_PAGE, CommandSession, session_options
-from accounts.cli.usage import usage_of
 from accounts.cli.values import (
     NONE,
     flag_text,
@@ -147,13 +146,18 @@ USER.add_list(
 def show_user(session: CommandSession, address: str) -> None:
     """Show the mailbox ADDRESS, with its rights and preferences.
 
-    What it holds is asked of doveadm, if [accounts.dovecot] names it; otherwise it is unknown.
+    What it holds is asked of doveadm, if [accounts.dovecot] names it where the datastore is;
+    otherwise it is unknown.
     """
-    one, *more = session.do(USER.step("get", [address]), *_more(address))
+    usage = OperationStep("get-usage", {"address": address})
+    one, used, *more = session.do(USER.step("get", [address]), usage, *_more(address))
     found = _whole(session, one.body, more)
-    used = usage_of(session.file.accounts.dovecot, found["address"])
-    holds = "unknown" if used is None else f"{used / (1 << 20):.1f} MiB"
-    session.show({**found, "usage": used}, [*_pairs(found), ("holds", holds)])
+    octets, messages = used.body["octets"], used.body["messages"]
+    holds = "unknown" if octets is None else f"{octets / (1 << 20):.1f} MiB"
+    if messages is not None:
+        holds += f" in {messages} messages" if messages != 1 else " in 1 message"
+    made = {**found, "usage": octets, "messages": messages}
+    session.show(made, [*_pairs(found), ("holds", holds)])
 
 
 @user.command("set")

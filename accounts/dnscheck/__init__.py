@@ -1,4 +1,4 @@
-"""The check of a domain's DNS: what it says, what it should say, and the records to publish.
+"""Check of a domain's DNS against the records that it should have, and those to publish.
 
 `check` asks; `DomainReport` says what was found, as text, as JSON and as a zone file.
 """

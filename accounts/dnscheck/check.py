@@ -1,4 +1,4 @@
-"""The check of a domain's DNS against what it should say."""
+"""Check of a domain's DNS against the records that it should have."""
 
 from __future__ import annotations
 

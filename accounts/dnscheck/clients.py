@@ -44,7 +44,7 @@ def _target(record: str) -> tuple[str, str]:
 
 
 def check_web_name(name: str, host: str | None) -> Lookup[tuple[DnsFinding, ...]]:
-    """Check that a name leads to the web server `host`; None: to any."""
+    """Check that a name leads to the web server `host`, or to any if it is None."""
     if name == host:
         return ()
     wanted = (host,) if host else ()

@@ -23,7 +23,7 @@ def check_key(domain: str, selector: str, record: str) -> Lookup[tuple[DnsFindin
 
 
 def check_no_key(domain: str) -> Lookup[tuple[DnsFinding, ...]]:
-    """Say that there is no key to check; asks nothing."""
+    """Report that there is no key to check, without a DNS query."""
     yield from ()
     text = (
         f"The datastore has no active DKIM key of {domain}. `gatepost keys check` looks at keys in "

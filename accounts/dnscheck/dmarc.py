@@ -90,7 +90,7 @@ def _report_domains(policy: Published) -> tuple[str, ...]:
 
 
 def _check_destination(walker: Walker, domain: str, host: str) -> Lookup[DnsFinding | None]:
-    """Check that a domain of somebody else takes the reports about this one (RFC 9990)."""
+    """Check that another domain accepts reports about this one (RFC 9990)."""
     name, wanted = f"{domain}._report._dmarc.{host}", ("v=DMARC1;",)
     try:
         ours = yield from walker.organizational_domain(domain)

@@ -1,4 +1,4 @@
-"""Wishes for a domain: what its DNS should say."""
+"""Expectations for a domain: the records that its DNS should have."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class _Model(BaseModel):
 
 
 class MailHost(_Model):
-    """A host that receives the domain's mail, with its addresses as the Internet sees them.
+    """A host that receives the domain's mail, with its public addresses.
 
     Without `addresses` those in DNS are taken for right.
     """

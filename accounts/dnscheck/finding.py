@@ -1,4 +1,4 @@
-"""A finding: what DNS says at one name, what it should say, and a sentence about it."""
+"""Finding about one name in DNS: its records, the expected ones, and a sentence."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from msgauth.ask import RdType
 
 MAX_LISTED = 5
-"""Items of a list in a sentence: somebody else decides how many there are."""
+"""Maximum number of items listed in a sentence; others decide how many there are."""
 
 
 class FindingLevel(enum.StrEnum):
-    """How much a finding matters."""
+    """Severity of a finding."""
 
     OK = "ok"
-    """DNS says what it should."""
+    """The records are as expected."""
     UNKNOWN = "unknown"
     """DNS gave no answer, so nothing is known."""
     WARNING = "warning"
@@ -44,7 +44,7 @@ class DnsFinding:
 
 
 def unanswered(topic: str, name: str, rdtype: RdType, wanted: tuple[str, ...] = ()) -> DnsFinding:
-    """Return the finding for a question that had no answer, which says nothing about the record."""
+    """Return the finding for a query without an answer, which proves nothing about the record."""
     text = f"DNS gave no answer for {name} {rdtype}, so it is not known what it says: try again."
     return DnsFinding(topic, name, rdtype, FindingLevel.UNKNOWN, text, (), wanted)
 

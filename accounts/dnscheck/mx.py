@@ -1,4 +1,4 @@
-"""The hosts that receive a domain's mail: MX, their addresses and the names of these."""
+"""Hosts that receive a domain's mail: MX, their addresses and the reverse names of these."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ WIDTH = 80
 """Columns of the text."""
 
 MAX_SHOWN = 10
-"""Records of one finding that the text shows: somebody else decides how many there are."""
+"""Maximum number of records that the text shows of a finding; others decide how many there are."""
 
 MAX_LENGTH = 1000
 """Characters of one record that the text shows; an RSA key of 4096 bits has some 750."""
@@ -53,7 +53,7 @@ class DomainReport:
 
     @property
     def level(self) -> FindingLevel:
-        """Return the gravest level of all findings."""
+        """Return the worst level of all findings."""
         return max(
             (found.level for found in self.findings), key=_SEVERITY.index, default=FindingLevel.OK
         )

@@ -13,11 +13,11 @@ from msgauth.spf import SpfResult, check_spf
 from msgauth.spf.record import SpfRecordError, is_record, parse
 
 _STRANGER = ipaddress.IPv4Address("240.0.0.1")
-"""An address of nobody (RFC 1112 section 4): whatever lets it pass lets everybody pass."""
+"""An address that nobody has (RFC 1112 section 4): if it passes, everybody passes."""
 
 
 def check_spf_record(domain: str, expected: Expectations) -> Lookup[tuple[DnsFinding, ...]]:
-    """Check that there is one record, that it lets our hosts pass, and not everybody."""
+    """Check that there is exactly one record, and that it lets our hosts pass but not everybody."""
     wanted = (expected.spf_record(),)
     answer = yield from ask(domain, "TXT")
     if answer.rcode is Rcode.TEMPFAIL:

@@ -1,4 +1,4 @@
-"""Lookups that go on together: what they ask at a time is asked at once, and each question once."""
+"""Concurrent lookups: their questions of the same moment are asked together, each of them once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Batch: TypeAlias = Generator[tuple[Question, ...], tuple[Answer, ...], T]
 """Work that needs DNS: a generator of questions that is sent their answers, in the same order."""
 
 MAX_AT_ONCE = 40
-"""Questions that are asked at once; more wait for the next turn."""
+"""Maximum number of concurrent questions; more wait for the next turn."""
 
 MAX_QUESTIONS = 1000
 """Questions of one batch. Further ones are answered with `TEMPFAIL`: records of others, such as SPF

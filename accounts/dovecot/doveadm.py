@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import h11
 
+from accounts.stored_mail import StoredMail
+
 TIMEOUT: Final = 10.0
 """Seconds for a request, from the connection to the end of the answer."""
 MAX_ANSWER: Final = 1 << 20
@@ -40,8 +42,8 @@ async def kick(url: str, key: str, masks: Sequence[str], timeout: float = TIMEOU
     return _read(await _ask(url, key, commands, timeout), numbered)
 
 
-async def usage(url: str, key: str, user: str, timeout: float = TIMEOUT) -> int | None:
-    """Return the octets in the mailbox of a user; None for an unknown user, or without a quota.
+async def usage(url: str, key: str, user: str, timeout: float = TIMEOUT) -> StoredMail | None:
+    """Return what the mailbox of a user holds; None for an unknown user, or without a quota.
 
     Raises `DoveadmError`.
     """
@@ -49,15 +51,21 @@ async def usage(url: str, key: str, user: str, timeout: float = TIMEOUT) -> int 
     try:
         ((kind, payload, _),) = json.loads(body)
         if kind == "doveadmResponse":
-            found = [int(one["value"]) for one in payload if one["type"] == "STORAGE"]
             # in KiB; several quota roots count the same mail
-            return max(found) * 1024 if found else None
+            storage = _largest(payload, "STORAGE")
+            octets = None if storage is None else storage * 1024
+            found = StoredMail(octets, _largest(payload, "MESSAGE"))
+            return None if found == StoredMail(None, None) else found
         code = payload["exitCode"]
     except (ValueError, TypeError, KeyError, RecursionError):
         raise DoveadmError("cannot parse its answer") from None
     if code not in NOBODY:
         raise DoveadmError(f"it does not report the size of {user}: {str(payload)[:200]}")
     return None
+
+
+def _largest(payload: Any, kind: str) -> int | None:
+    return max((int(one["value"]) for one in payload if one["type"] == kind), default=None)
 
 
 async def _ask(url: str, key: str, commands: list[list[Any]], timeout: float) -> bytes:

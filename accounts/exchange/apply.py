@@ -1,4 +1,4 @@
-"""Carrying out a plan with the operations of the directory, in one transaction."""
+"""Execution of a plan by the operations of the directory, in one transaction."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from accounts.directory import (
     sender_rights,
     sieve_rules,
 )
+from accounts.exchange.comparison import TIMES, Passwords, PlanCheck
 from accounts.exchange.document import (
     AppPasswordEntry,
     DkimKeyEntry,
@@ -31,8 +32,9 @@ from accounts.exchange.document import (
 )
 from accounts.exchange.export import export
 from accounts.exchange.hashes import is_password, plain_text
-from accounts.exchange.plan import PARTS, TIMES, Passwords, PlanCheck, PlannedChange, make_plan
+from accounts.exchange.plan import PARTS, make_plan
 from accounts.exchange.plan_text import title
+from accounts.exchange.planned import PlannedChange
 from accounts.exchange.unsealing import open_secret, unsealed
 from accounts.store import schema
 from accounts.store.errors import NoSuchObject, RefusalError
@@ -40,7 +42,7 @@ from accounts.store.seal import SealError, SecretSeal
 from accounts.store.transaction import Write
 
 MOST_PASSES = 5
-"""Times that refused changes are tried again after the others: a circle of aliases may open."""
+"""Times that refused changes are tried again after the others: a loop of aliases may be gone."""
 
 SHOWN = 10
 """Conflicts in the text of a refusal."""
@@ -48,11 +50,11 @@ SHOWN = 10
 _NAMED = ("protocol", "host", "login")
 
 HashPassword = Callable[[str], str]
-"""Returns the hash to store for a password in clear text."""
+"""Function that returns the hash to store for a password in clear text."""
 
 
 class ImportRefused(RefusalError):  # noqa: N818
-    """An import has conflicts, and nothing of it was written. `outcome` has all of them."""
+    """An import has conflicts, so nothing was written. `outcome` lists them all."""
 
     def __init__(self, outcome: ImportOutcome) -> None:
         lines = [f"{title(one)}: {one.reason}" for one in outcome.refused[:SHOWN]]
@@ -66,7 +68,7 @@ class ImportRefused(RefusalError):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class ImportOutcome:
-    """The changes of an import: carried out, as they were, and refused with the reason in each."""
+    """The result of an import: changes made, objects kept, changes refused with their reasons."""
 
     done: tuple[PlannedChange, ...]
     kept: int
@@ -143,7 +145,7 @@ class _Work:
         self._new_domains: set[str] = set()
 
     def carry_out(self, change: PlannedChange) -> str | None:
-        """Do one change whole or not at all; return the reason if it is refused."""
+        """Make one change completely or not at all; return the reason if it is refused."""
         method = getattr(self, "_" + change.kind.lower().replace(" ", "_").replace("-", "_"))
         try:
             with self._write.attempt("accounts.import", title(change)):

@@ -1,4 +1,4 @@
-"""Circles of aliases and forwarding in a source, which the datastore refuses."""
+"""Loops of aliases and forwarding in a source, which the datastore refuses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Circles:
         self._colours: dict[str, int] = {}
 
     def cut(self) -> None:
-        """Walk through everything once, without calling itself: a chain may be long."""
+        """Visit every object once, without recursion, because a chain may be long."""
         starts = [*self._g.aliases, *self._g.mailboxes]
         starts += [f"@{name}" for name in self._g.domains]
         for start in starts:

@@ -60,7 +60,7 @@ def _documents(file: str, tree: Any) -> list[Fields]:
 
 
 def _one(gathering: Gathering, name: str, fields: Fields) -> str | None:
-    """Take one document over; return the address if it is a mailbox."""
+    """Import one document; return its address if it is a mailbox."""
     if name.startswith(("_design/", "_local/")) or _SCRIPT_ID.fullmatch(name):
         return None
     if fields.flag("_deleted", default=False):

@@ -18,7 +18,7 @@ _BITS = range(1024, 8193)
 
 
 class KeyFormatError(ValueError):
-    """Text is no private key that can sign."""
+    """The text is not a private key that can sign."""
 
 
 def private_key(data: bytes) -> tuple[str, str]:

@@ -70,7 +70,7 @@ class DocumentPart(BaseModel):
 
 
 class Secret(DocumentPart):
-    """Something that has to be read again: in clear text, or as the datastore encrypted it.
+    """A secret: in clear text, or as the datastore has encrypted it.
 
     `sealed` (base64) can be used only where the same key file is. Without both, the secret was
     left out.
@@ -89,7 +89,7 @@ class Secret(DocumentPart):
 
 
 class DkimKeyEntry(DocumentPart):
-    """A signing key; `private` is PKCS #8 in PEM when it is clear."""
+    """A signing key; `private` in clear text is PKCS #8 in PEM."""
 
     selector: SelectorText
     algorithm: Literal["rsa", "ed25519"]
@@ -102,7 +102,7 @@ class DkimKeyEntry(DocumentPart):
 
 
 class DomainEntry(DocumentPart):
-    """A domain; with `alias_of`, each of its addresses means the same one of the other domain."""
+    """A domain; with `alias_of`, each of its addresses stands for the same one in that domain."""
 
     name: DomainName
     description: Words = ""
@@ -297,7 +297,7 @@ class _Head(BaseModel):
 
 
 def parse(data: bytes, file: str = "document", largest: int = LARGEST) -> Document:
-    """Return the document that is in `data`.
+    """Parse the document in `data`.
 
     Raises `DocumentError` for more than `largest` octets, for text that is no JSON or nested more
     than about 200 deep, for another version, and for values that a field does not allow. The

@@ -90,7 +90,7 @@ class _Tokens:
 
     @property
     def place(self) -> SourcePlace:
-        """Return where the next word is."""
+        """Return the place of the next word."""
         return SourcePlace(self._file, self._line)
 
     def peek(self) -> str:
@@ -98,7 +98,7 @@ class _Tokens:
         return self._next[0].lower() if self._next is not None and not self._next[1] else ""
 
     def take(self) -> str:
-        """Return the next word as it is and go on."""
+        """Return the next word unchanged, and advance."""
         word = self._next[0] if self._next is not None else ""
         self._next = self._read()
         return word

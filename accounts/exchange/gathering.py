@@ -1,4 +1,4 @@
-"""Gathering of what a reader finds, and the rules that make a document of it.
+"""Gathering of a reader's findings, and the rules that make a document of them.
 
 Other systems let an alias and a mailbox have one name, targets lack a domain, and addresses stand
 twice. A gathering settles each such case in the way in which the other system delivers mail, and
@@ -36,7 +36,7 @@ LONGEST_TEXT = 1000
 """Characters of a display name and of a description."""
 
 _STORED = re.compile(r"(\{[A-Za-z0-9.-]{2,40}\}|\$[A-Za-z0-9-]{1,20}\$)[^'\",;]*")
-"""A stored password within a text, as far as it goes."""
+"""A stored password within a text."""
 
 _M = TypeVar("_M", bound=DocumentPart)
 
@@ -98,7 +98,7 @@ class Gathering:
             self._more_notes += 1
 
     def left_out(self, place: SourcePlace, reason: str) -> None:
-        """Note a place that cannot be read; the shape that the readers of lines expect."""
+        """Note a place that cannot be read, with the signature that readers of lines expect."""
         self.note("left out", reason, place)
 
     def domain(self, name: str, place: SourcePlace, **fields: Any) -> str | None:
@@ -160,7 +160,7 @@ class Gathering:
         return text[:longest].strip()
 
     def password(self, stored: str | None, of: str, place: SourcePlace) -> str | None:
-        """Return the stored password with its scheme; note one that is of no use or clear text."""
+        """Return the stored password with its scheme; note one that is useless or in clear text."""
         taken = take_hash(stored or "")
         if taken.hash is None:
             self.note("changed", f"{of}: {taken.reason}; nobody can log in", place)

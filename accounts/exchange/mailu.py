@@ -38,7 +38,7 @@ def read(file: str, data: bytes) -> Reading:
 
 
 def each(gathering: Gathering, root: Fields, section: str, take: Callable[[Fields], None]) -> None:
-    """Take the objects of a section over; one that cannot be read is noted with its number."""
+    """Import the objects of a section; note each unreadable one with its number."""
     try:
         entries = list(root.objects(section))
     except WrongTypeError as error:

@@ -70,7 +70,7 @@ class Fields:
 
 
 def root_of(file: str, tree: Any) -> Fields:
-    """Return the object that a document is; raise `SourceError` if it is none."""
+    """Return the document as an object; raise `SourceError` if it is not one."""
     if not isinstance(tree, dict):
         raise SourceError(f"{file}: expected an object at the top level")
     return Fields(tree, SourcePlace(file))

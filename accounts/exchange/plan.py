@@ -6,11 +6,11 @@ does not know stays as it is; the same document a second time changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
-from accounts.address import fold_local_part
+from accounts.exchange.comparison import Comparison, Passwords, PlanCheck, is_empty
 from accounts.exchange.document import (
     AdministratorEntry,
     AliasEntry,
@@ -21,70 +21,10 @@ from accounts.exchange.document import (
     MailboxEntry,
     PreferencesEntry,
     RemoteAccountEntry,
-    Secret,
-    set_fields,
 )
-from accounts.exchange.hashes import plain_text
-
-PlanAction: TypeAlias = Literal["add", "change", "keep", "conflict"]
-ObjectKind: TypeAlias = Literal[
-    "domain",
-    "mailbox",
-    "alias",
-    "catch-all",
-    "sender right",
-    "app password",
-    "rule",
-    "order of rules",
-    "preferences",
-    "allowed sender",
-    "blocked sender",
-    "remote account",
-    "DKIM key",
-    "administrator",
-]
-Passwords: TypeAlias = Literal["source", "datastore"]
-"""Whose password counts when the object is there with one already."""
-
-PlanCheck: TypeAlias = Callable[[str, str], bool]
-"""Says whether a stored password and one in clear text are the same."""
+from accounts.exchange.planned import Difference, ObjectKind, PlanAction, PlannedChange
 
 _T = TypeVar("_T", bound=DocumentPart)
-
-TIMES = frozenset(
-    {"created", "changed", "password_changed", "last_login", "last_used", "last_client"}
-    | {"activated", "retired"}
-)
-"""Fields that are imported when an object is added, and count as no difference afterwards."""
-
-_SECRET = frozenset({"password", "secret", "private"})
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A field that changes. A secret has neither value."""
-
-    field: str
-    before: Any = None
-    after: Any = None
-    is_secret: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedChange:
-    """One object: what is to be done with it, and why not if it is a conflict.
-
-    `owner` is the mailbox or the domain of a part, such as an app password. `wanted` is the object
-    of the document, for rights and listed senders the address.
-    """
-
-    action: PlanAction
-    kind: ObjectKind
-    name: str
-    owner: str = ""
-    differences: tuple[Difference, ...] = ()
-    reason: str = ""
-    wanted: DocumentPart | str | None = None
 
 
 def make_plan(
@@ -107,10 +47,10 @@ class _Plan:
         self, wanted: Document, present: Document, passwords: Passwords, check: PlanCheck
     ) -> None:
         self._wanted, self._present = wanted, present
-        self._passwords, self._check = passwords, check
         self._domains = {one.name: one for one in present.domains}
         self._new_domains = {one.name: one for one in wanted.domains}
         self._ours = frozenset(self._domains) | frozenset(self._new_domains)
+        self._comparison = Comparison(self._ours, passwords, check)
         self._mailboxes = {one.address: one for one in present.mailboxes}
         self._aliases = {one.address: one for one in present.aliases}
         self._with_mailboxes = {
@@ -119,7 +59,7 @@ class _Plan:
         self._failed: set[str] = set()
 
     def changes(self) -> Iterator[PlannedChange]:
-        """Yield the changes: first what others refer to."""
+        """Yield the changes, each after those that it refers to."""
         domains = sorted(self._wanted.domains, key=lambda one: (one.alias_of is not None, one.name))
         for domain in domains:
             yield self._domain(domain)
@@ -146,7 +86,7 @@ class _Plan:
         if reason:
             self._failed.add(one.name)
             return PlannedChange("conflict", "domain", one.name, reason=reason)
-        return self._object(
+        return self._comparison.change(
             "domain", one.name, one, self._domains.get(one.name), {"dkim_keys", "catch_all"}
         )
 
@@ -156,7 +96,7 @@ class _Plan:
             return
         there = self._domains.get(one.name)
         before = there.catch_all if there is not None else None
-        if self._is_same("catch_all", one.catch_all, before):
+        if self._comparison.is_same("catch_all", one.catch_all, before):
             return
         action: PlanAction = "add" if before is None else "change"
         difference = Difference("target", before, one.catch_all)
@@ -193,7 +133,9 @@ class _Plan:
         if reason:
             self._failed.add(one.address)
             return PlannedChange("conflict", "mailbox", one.address, reason=reason)
-        return self._object("mailbox", one.address, one, self._mailboxes.get(one.address), PARTS)
+        return self._comparison.change(
+            "mailbox", one.address, one, self._mailboxes.get(one.address), PARTS
+        )
 
     def _alias(self, one: AliasEntry) -> PlannedChange:
         reason = self._place_conflict(one.address)
@@ -201,7 +143,9 @@ class _Plan:
             reason = "there is a mailbox with this name"
         if reason:
             return PlannedChange("conflict", "alias", one.address, reason=reason)
-        return self._object("alias", one.address, one, self._aliases.get(one.address), frozenset())
+        return self._comparison.change(
+            "alias", one.address, one, self._aliases.get(one.address), frozenset()
+        )
 
     def _place_conflict(self, address: str) -> str:
         domain = address.rpartition("@")[2]
@@ -216,7 +160,7 @@ class _Plan:
         if missing:
             reason = f"there is no domain {missing[0]}"
             return PlannedChange("conflict", "administrator", one.login, reason=reason)
-        return self._object("administrator", one.login, one, present, frozenset())
+        return self._comparison.change("administrator", one.login, one, present, frozenset())
 
     def _parts(self, mailbox: MailboxEntry) -> Iterator[PlannedChange]:
         owner = mailbox.address
@@ -232,7 +176,7 @@ class _Plan:
         yield from self._rules(mailbox, present)
         if mailbox.preferences is not None:
             defaults = present.preferences or PreferencesEntry()
-            change = self._object(
+            change = self._comparison.change(
                 "preferences", "", mailbox.preferences, defaults, frozenset(), owner
             )
             is_new = present.preferences is None and change.action == "change"
@@ -273,15 +217,17 @@ class _Plan:
     ) -> Iterator[PlannedChange]:
         there = {name(one): one for one in present}
         for one in wanted:
-            yield self._object(kind, name(one), one, there.get(name(one)), frozenset(), owner)
+            yield self._comparison.change(
+                kind, name(one), one, there.get(name(one)), frozenset(), owner
+            )
 
     def _remote_account(
         self, owner: str, one: RemoteAccountEntry, present: RemoteAccountEntry | None
     ) -> PlannedChange:
-        if present is None and _is_empty(one.secret):
+        if present is None and is_empty(one.secret):
             reason = "the document lacks its password"
             return PlannedChange("conflict", "remote account", one.key, owner, reason=reason)
-        return self._object("remote account", one.key, one, present, frozenset(), owner)
+        return self._comparison.change("remote account", one.key, one, present, frozenset(), owner)
 
     def _keys(self, domain: DomainEntry) -> Iterator[PlannedChange]:
         present = self._domains.get(domain.name) or DomainEntry.model_validate(
@@ -298,65 +244,6 @@ class _Plan:
                 key = key.model_copy(update={"state": "new"})
             yield _key(domain.name, key, there.get(key.selector))
 
-    def _object(
-        self,
-        kind: ObjectKind,
-        name: str,
-        wanted: DocumentPart,
-        present: DocumentPart | None,
-        parts: frozenset[str] | set[str],
-        owner: str = "",
-    ) -> PlannedChange:
-        fields = [one for one in set_fields(wanted) if one not in parts and one not in TIMES]
-        if present is None:
-            added = tuple(self._shown(field, wanted) for field in fields[1:])
-            return PlannedChange("add", kind, name, owner, added, wanted=wanted)
-        differences = tuple(
-            self._difference(field, wanted, present)
-            for field in fields
-            if not self._is_same(field, getattr(wanted, field), getattr(present, field))
-        )
-        action: PlanAction = "change" if differences else "keep"
-        return PlannedChange(action, kind, name, owner, differences, wanted=wanted)
-
-    def _shown(self, field: str, one: DocumentPart) -> Difference:
-        if field in _SECRET:
-            return Difference(field, is_secret=True)
-        return Difference(field, None, getattr(one, field))
-
-    def _difference(self, field: str, wanted: DocumentPart, present: DocumentPart) -> Difference:
-        if field in _SECRET:
-            return Difference(field, is_secret=True)
-        return Difference(field, getattr(present, field), getattr(wanted, field))
-
-    def _is_same(self, field: str, wanted: Any, present: Any) -> bool:
-        if field == "password":
-            return self._is_same_password(wanted, present)
-        if isinstance(wanted, Secret):
-            return _is_empty(wanted) or wanted == present
-        if field in ("targets", "forwards"):
-            return self._folded(wanted) == self._folded(present)
-        if field == "catch_all" and wanted is not None and present is not None:
-            return self._folded((wanted,)) == self._folded((present,))
-        if field == "domains":
-            return sorted(wanted) == sorted(present)
-        return bool(wanted == present)
-
-    def _is_same_password(self, wanted: str | None, present: str | None) -> bool:
-        if wanted == present or (present is not None and self._passwords == "datastore"):
-            return True
-        clear = plain_text(wanted)
-        return clear is not None and present is not None and self._check(present, clear)
-
-    def _folded(self, targets: Iterable[str]) -> tuple[str, ...]:
-        """Return targets as the datastore spells them: those in our domains in lower case."""
-        found: dict[str, None] = {}
-        for target in targets:
-            local, _, domain = target.rpartition("@")
-            spelled = f"{fold_local_part(local)}@{domain}" if domain in self._ours else target
-            found[spelled] = None
-        return tuple(found)
-
 
 PARTS = {
     "rights",
@@ -370,10 +257,6 @@ PARTS = {
 """Fields of a mailbox that are changes of their own."""
 
 
-def _is_empty(secret: Secret) -> bool:
-    return secret.clear is None and secret.sealed is None
-
-
 def _listed(
     kind: ObjectKind, owner: str, wanted: Sequence[str], present: Sequence[str]
 ) -> Iterator[PlannedChange]:
@@ -384,7 +267,7 @@ def _listed(
 
 def _key(domain: str, key: DkimKeyEntry, present: DkimKeyEntry | None) -> PlannedChange:
     if present is None:
-        if _is_empty(key.private):
+        if is_empty(key.private):
             reason = "the document lacks its private part"
             return PlannedChange("conflict", "DKIM key", key.selector, domain, reason=reason)
         fields = (
@@ -392,7 +275,7 @@ def _key(domain: str, key: DkimKeyEntry, present: DkimKeyEntry | None) -> Planne
             Difference("state", None, key.state),
         )
         return PlannedChange("add", "DKIM key", key.selector, domain, fields, wanted=key)
-    if not (_is_empty(key.private) or key.private == present.private):
+    if not (is_empty(key.private) or key.private == present.private):
         reason = "there is another key with this selector"
         return PlannedChange("conflict", "DKIM key", key.selector, domain, reason=reason)
     order = ("new", "active", "retired")
@@ -400,11 +283,3 @@ def _key(domain: str, key: DkimKeyEntry, present: DkimKeyEntry | None) -> Planne
         return PlannedChange("keep", "DKIM key", key.selector, domain, wanted=key)
     difference = Difference("state", present.state, key.state)
     return PlannedChange("change", "DKIM key", key.selector, domain, (difference,), wanted=key)
-
-
-def counts(changes: Iterable[PlannedChange]) -> Mapping[PlanAction, int]:
-    """Return how many changes there are of each action."""
-    found: dict[PlanAction, int] = {"add": 0, "change": 0, "keep": 0, "conflict": 0}
-    for change in changes:
-        found[change.action] += 1
-    return found

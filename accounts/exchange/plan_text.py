@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from accounts.exchange.plan import Difference, PlannedChange, counts
+from accounts.exchange.planned import Difference, PlannedChange, counts
 from gatepost.printable import escape
 
 LONGEST_VALUE = 120

@@ -34,7 +34,7 @@ _SKIPPED = re.compile(r"\.(db|lmdb|cdb|bak|orig|dist|sample)$|~$")
 
 
 def guess_role(name: str, data: bytes) -> FileRole:
-    """Return what a file is: a passwd-file by its lines, others by name, then by their lines."""
+    """Return the role of a file: by its lines for a passwd-file, else by name, then by lines."""
     if _PASSWD_LINE.search(data[:4096]):
         return "passwd"
     last = name.rpartition("/")[2].lower()

@@ -113,7 +113,7 @@ def read(tables: Tables) -> Reading:
 
 
 def each(gathering: Gathering, table: str, row: TableRow, take: Any) -> None:
-    """Take one row over; a value that cannot be used is noted with its column."""
+    """Import one row; note each unusable value with its column."""
     try:
         take(gathering, row)
     except RowError as error:

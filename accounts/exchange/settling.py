@@ -251,7 +251,7 @@ class _Settling:
         self._g.domains[domain].fields["alias_of"] = other
 
     def _alias_domains(self) -> None:
-        """Keep the alias domains that the datastore allows: those of a whole domain of ours."""
+        """Keep the alias domains that the datastore allows: those for another domain of ours."""
         domains = self._g.domains
         for name, held in domains.items():
             if not held.fields.get("alias_of"):
@@ -311,7 +311,7 @@ class _Settling:
             self._g.note("decide", text, place)
 
     def _is_missing(self, target: str, catching: str) -> bool:
-        """Return whether nobody has the address; the catch-all of `catching` does not count."""
+        """Return whether the address does not exist; the catch-all of `catching` does not count."""
         local, _, domain = target.rpartition("@")
         held = self._g.domains.get(domain)
         if held is None or held.fields.get("is_relay"):
@@ -336,7 +336,7 @@ class _Settling:
                 self._g.note("left out", text, held.place)
 
     def limits(self) -> None:
-        """Raise limits of domains that their mailboxes and aliases exceed already."""
+        """Raise the limits of domains that already have more mailboxes or aliases."""
         aliases_of = _by_domain(self._g.aliases)
         for name, held in self._g.domains.items():
             own = [one for one in self._mailboxes_of.get(name, ()) if one in self._g.mailboxes]

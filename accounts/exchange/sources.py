@@ -32,7 +32,7 @@ def read_source(
     password: str | None = None,
     largest: int = LARGEST,
 ) -> Reading:
-    """Return what a source has.
+    """Return the accounts of a source.
 
     `places` are files and folders, or the URL of a database. `origin` completes names without a
     domain, as Postfix's $myorigin does. `password` is that of a database, `largest` the octets that
@@ -96,7 +96,7 @@ SOURCES: Final[Mapping[str, str]] = {
     "couchmail": "a JSON file with its documents",
     "docker-dovecot-rspamd": "the folder of its configuration",
 }
-"""The names of the sources, and what each is read from."""
+"""The names of the sources, and the files or databases that each reads."""
 
 _READERS: Final[Mapping[str, _Read]] = {
     "postfix": _postfix,

@@ -16,7 +16,7 @@ from accounts.exchange.tables import TableRow, Tables
 
 MOST_COLUMNS = 200
 MOST_PROBLEMS = 1000
-"""Places that could not be read; a file with more is no dump."""
+"""Maximum number of unreadable places; a file with more is not a dump."""
 
 _NAME = r'(?:`(?:[^`]++|``)*+`|"(?:[^"]++|"")*+"|[\w$]++)'
 _DOTTED = rf"({_NAME}(?:\s*+\.\s*+{_NAME})*+)"
@@ -197,7 +197,7 @@ class _Dump:
         return None
 
     def _create(self, table: str, position: int) -> None:
-        """Remember the names of the columns; a part that starts with a key word is none."""
+        """Remember the names of the columns; a part that starts with a keyword is not a column."""
         names: list[str] = []
         depth, first = 1, True
         while depth and len(names) < MOST_COLUMNS and (match := _PART.match(self._text, position)):

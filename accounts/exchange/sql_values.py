@@ -61,7 +61,7 @@ _END = re.compile(r"\s*+([,)])")
 
 
 class ValueSyntaxError(ValueError):
-    """The text at this place is no value that a dump has."""
+    """The text at this place is not a value that occurs in dumps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Values:
     dialect: Dialect
 
     def row(self, text: str, position: int, most: int) -> tuple[list[CellValue], int]:
-        """Read what follows an opening parenthesis.
+        """Read the values after an opening parenthesis.
 
         Return the values and the position after the closing one. Raises `ValueSyntaxError` for
         other text and for more than `most` values.

@@ -51,7 +51,7 @@ class TableRow:
         return text.strip()
 
     def prose(self, column: str) -> str:
-        """Return text for people: what is no UTF-8 or a control character becomes U+FFFD.
+        """Return text for people, with U+FFFD for invalid UTF-8 and control characters.
 
         A tab and the end of a line become a blank.
         """

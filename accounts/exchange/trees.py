@@ -67,7 +67,7 @@ def read_yaml(file: str, data: bytes) -> Any:
 
 
 class _Builder:
-    """Values from the events of PyYAML. It has a stack of its own and does not call itself."""
+    """Builder of values from the events of PyYAML, with its own stack instead of recursion."""
 
     def __init__(self, file: str) -> None:
         self._file = file

@@ -254,17 +254,24 @@ def _by_text(connection: Connection, text: str) -> tuple[ApiToken, Principal] | 
             administrator = administrators.get(connection, token.administrator)
             if not administrator.enabled:
                 return told
-            return token, _of_administrator(administrator, scopes, token.id)
+            return token, _of_administrator(administrator, scopes, token)
         if token.mailbox is not None:
             if not _may_log_in(connection, token.mailbox):
                 return told
             address = token.mailbox
             return token, Principal(
-                address, Role.MAILBOX, mailbox=address, scopes=scopes, token=token.id
+                address,
+                Role.MAILBOX,
+                mailbox=address,
+                scopes=scopes,
+                token=token.id,
+                expires=token.expires,
             )
     except NoSuchObject:
         return told
-    return token, Principal(token.name, Role.GLOBAL, scopes=scopes, token=token.id)
+    return token, Principal(
+        token.name, Role.GLOBAL, scopes=scopes, token=token.id, expires=token.expires
+    )
 
 
 def _may_log_in(connection: Connection, address: str) -> bool:
@@ -274,7 +281,7 @@ def _may_log_in(connection: Connection, address: str) -> bool:
 
 
 def _of_administrator(
-    found: Administrator, scopes: frozenset[str] | None = None, token: int | None = None
+    found: Administrator, scopes: frozenset[str] | None = None, token: ApiToken | None = None
 ) -> Principal:
     return Principal(
         found.login,
@@ -282,5 +289,6 @@ def _of_administrator(
         frozenset(found.domains),
         administrator=found.id,
         scopes=scopes,
-        token=token,
+        token=None if token is None else token.id,
+        expires=None if token is None else token.expires,
     )

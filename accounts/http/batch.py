@@ -26,7 +26,7 @@ from accounts.store.transaction import Write
 T = TypeVar("T")
 
 MAX_PREPARED = 20
-"""Operations of a batch that set a password or generate a key: each keeps a processor busy."""
+"""Operations of a batch that set a password, generate a key or ask Dovecot: each takes long."""
 MAX_LISTS = 20
 """Operations of a batch that list objects: each answer has up to 500, and all are in memory."""
 
@@ -94,7 +94,9 @@ async def perform(
     chosen = [(_operation(by_name, part.operation), part) for part in parts]
     calls = [(one, _call(call, one, part)) for one, part in chosen]
     if sum(one.prepare is not None for one, _ in calls) > MAX_PREPARED:
-        text = f"At most {MAX_PREPARED} operations of a batch set a password or add a key."
+        text = (
+            f"At most {MAX_PREPARED} operations of a batch set a password, add a key or read usage."
+        )
         raise _wrong("operations", text)
     if sum(one.is_list for one, _ in calls) > MAX_LISTS:
         raise _wrong("operations", f"At most {MAX_LISTS} operations of a batch list objects.")

@@ -15,6 +15,7 @@ from accounts.lookup.ask import Ask, RowAnswer
 from accounts.passwords import Password, PasswordSettings, PasswordWorkers
 from accounts.store.database import Database
 from accounts.store.seal import SecretSeal
+from accounts.stored_mail import StoredMail
 
 
 class Asking(Protocol):
@@ -29,6 +30,13 @@ class Succeeded(Protocol):
 
     def __call__(self, login: Login, password: Password, /) -> None:
         """Take a login."""
+
+
+class Measuring(Protocol):
+    """Interface of the question for the mail in a mailbox, which its server answers."""
+
+    def __call__(self, address: str, /) -> Awaitable[StoredMail | None]:
+        """Return what a mailbox holds, or None if that is not known; raises nothing."""
 
 
 class Clock(Protocol):
@@ -71,6 +79,10 @@ class Context(Protocol):
         """The clock of tokens and logins."""
 
     @property
+    def usage(self) -> Measuring:
+        """The question for the mail in a mailbox."""
+
+    @property
     def ask(self) -> Asking:
         """The questions about logins."""
 
@@ -95,6 +107,12 @@ def _forget(login: Login, password: Password, /) -> None:
     """Ignore the effects."""
 
 
+async def _unknown(address: str, /) -> StoredMail | None:
+    """Return None: there is no server to ask."""
+    del address
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class FixedContext:
     """A `Context` that does not change."""
@@ -108,5 +126,6 @@ class FixedContext:
     clock: Clock
     ask: Asking
     succeeded: Succeeded = _forget
+    usage: Measuring = _unknown
     autoconfig: AutoconfigSettings = field(default_factory=AutoconfigSettings)
     signer: Signer | None = None

@@ -44,7 +44,8 @@ class Principal:
 
     `scopes` is None for a login with a password, which has all permissions of its role. `domains`
     and the id `administrator` are set for an administrator of some domains. `mailbox` is the
-    address for the role `mailbox`. `token` is the id of the token of the request.
+    address for the role `mailbox`. `token` is the id of the token of the request, and `expires` the
+    end of its validity in seconds since the epoch; None is never.
     """
 
     name: str
@@ -54,6 +55,23 @@ class Principal:
     mailbox: str | None = None
     scopes: frozenset[str] | None = None
     token: int | None = None
+    expires: int | None = None
+
+    @property
+    def is_unlimited(self) -> bool:
+        """True for a global administrator, and for a token that has all rights of one for good."""
+        return (
+            self.role is Role.GLOBAL
+            and self.expires is None
+            and (self.scopes is None or f"{ALL}:write" in self.scopes)
+        )
+
+    @property
+    def owner(self) -> str | None:
+        """The mailbox or the administrator; None for the token of a program."""
+        if self.mailbox is not None:
+            return self.mailbox
+        return None if self.administrator is None else self.name
 
     @property
     def key(self) -> str:

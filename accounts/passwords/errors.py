@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class PasswordError(Exception):
-    """Base of all that this package raises."""
+    """Base of the errors of this package."""
 
 
 class StoredPasswordError(PasswordError):
@@ -27,7 +27,7 @@ class CostlyHash(StoredPasswordError):  # noqa: N818
 
 
 class LockedPassword(StoredPasswordError):  # noqa: N818
-    """The stored password is a mark that locks the account, such as `!`, `*` or nothing."""
+    """The stored password is a mark that locks the account, such as `!` or `*`, or is empty."""
 
 
 class BadPassword(PasswordError):  # noqa: N818

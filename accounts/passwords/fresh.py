@@ -29,7 +29,7 @@ _GROUP: Final = 4
 
 
 def hash_password(password: Password, settings: PasswordSettings) -> str:
-    """Return the ARGON2ID hash to store, of the NFC form; takes the time that it is meant to take.
+    """Return the ARGON2ID hash of the NFC form, to be stored; it is slow on purpose.
 
     Raises `Busy` when there is no memory.
     """

@@ -12,7 +12,7 @@ MAX_OCTETS: Final = 512
 
 
 class Password:
-    """A password as it was sent, 1 to 512 octets without NUL.
+    """A password as the client sent it: 1 to 512 octets without NUL.
 
     `forms` has the texts to check: the NFC form first, in which new passwords are stored (RFC 8265
     section 4.2), then the form as sent when that is another one. Octets that are not UTF-8 have one

@@ -17,7 +17,7 @@ from accounts.passwords.errors import BadPassword, WeakPassword
 from accounts.passwords.secret import Password
 
 LONG: Final = 64
-"""Characters from which a password is not looked at any further: no common one is so long."""
+"""Length from which a password is not examined further: no common one is so long."""
 FEW: Final = 5
 """Different characters that a password of such a length must have."""
 DECORATION: Final = 6
@@ -133,7 +133,7 @@ def _cores(text: str) -> Iterator[str]:
 
 
 def _cuts(added: str) -> list[int]:
-    """Return how much can be cut off where digits and signs were added to a word.
+    """Return the lengths to cut off where digits and signs were added to a word.
 
     All of them may be letters that are written as digits, so each number of them is tried.
     """
@@ -144,7 +144,7 @@ def _cuts(added: str) -> list[int]:
 
 
 def _unit(text: str) -> str:
-    """Return the part that a text is a repetition of, at least twice; else the text itself."""
+    """Return the part that a text repeats at least twice, or else the text itself."""
     for size in range(1, len(text) // 2 + 1):
         if all(text[i] == text[i - size] for i in range(size, len(text))):
             return text[:size]
@@ -152,7 +152,7 @@ def _unit(text: str) -> str:
 
 
 def _is_sequence(text: str) -> bool:
-    """Return whether a text is put together from pieces of the alphabet and the keyboard."""
+    """Return whether a text consists of sequences from the alphabet and the keyboard."""
     at = 0
     while at < len(text):
         size = RUN

@@ -30,7 +30,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Which of several stored passwords matched, None for none, and which cannot be used.
+    """The `index` of the stored password that matched, or None, and those that cannot be used.
 
     `problems` has pairs of index and a sentence without any part of the hash.
     """

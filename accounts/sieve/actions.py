@@ -32,7 +32,7 @@ class FileInto(RulePart):
     mailbox: MailboxName
     copy_: Annotated[bool, Field(alias="copy")] = False
     create: bool = True
-    """Whether a mailbox that does not exist is made (RFC 5490 section 3.2)."""
+    """True if a missing mailbox is to be created (RFC 5490 section 3.2)."""
 
     def written(self) -> Part:
         """Return the command."""
@@ -46,7 +46,7 @@ class FileInto(RulePart):
 
 
 class Keep(RulePart):
-    """Deliver as if there were no rule (RFC 5228 section 4.3)."""
+    """Keep the message in the inbox, as without a rule (RFC 5228 section 4.3)."""
 
     kind: Literal["keep"] = "keep"
 
@@ -56,7 +56,7 @@ class Keep(RulePart):
 
 
 class Discard(RulePart):
-    """Throw the message away, unless another action stores it (RFC 5228 section 4.4)."""
+    """Discard the message, unless another action stores it (RFC 5228 section 4.4)."""
 
     kind: Literal["discard"] = "discard"
 
@@ -66,7 +66,7 @@ class Discard(RulePart):
 
 
 class Redirect(RulePart):
-    """Send the message on; without `copy` it is not delivered here (RFC 5228 section 4.2)."""
+    """Redirect the message; without `copy` it is not delivered here (RFC 5228 section 4.2)."""
 
     kind: Literal["redirect"] = "redirect"
     address: SieveAddress
@@ -78,7 +78,7 @@ class Redirect(RulePart):
 
 
 class AddFlags(RulePart):
-    """Set flags on what this rule and later ones store (RFC 5232 section 3.2)."""
+    """Set flags on messages that this and later rules store (RFC 5232 section 3.2)."""
 
     kind: Literal["add_flags"] = "add_flags"
     flags: Annotated[tuple[Flag, ...], Field(min_length=1, max_length=20), Distinct]
@@ -89,7 +89,7 @@ class AddFlags(RulePart):
 
 
 class MarkRead(RulePart):
-    """Mark what this rule and later ones store as read."""
+    """Mark messages that this and later rules store as read."""
 
     kind: Literal["mark_read"] = "mark_read"
 
@@ -147,7 +147,7 @@ class Vacation(RulePart):
 
 
 class Stop(RulePart):
-    """Leave the later rules out (RFC 5228 section 3.3)."""
+    """Skip the later rules (RFC 5228 section 3.3)."""
 
     kind: Literal["stop"] = "stop"
 

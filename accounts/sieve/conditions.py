@@ -13,7 +13,7 @@ from accounts.sieve.part import Part, RulePart, all_of, part
 from accounts.sieve.text import escape_pattern, quote, quote_list
 
 MAX_WILDCARDS = 10
-"""Wildcards of one pattern: the work to match grows with each."""
+"""Maximum number of wildcards in a pattern: each makes matching slower."""
 
 SPAM_FIELD = "X-Spam-Flag"
 """The header field in which a spam filter writes YES; the delivery removes those of others."""
@@ -29,7 +29,7 @@ AddressPart: TypeAlias = Literal["all", "localpart", "domain", "user", "detail"]
 
 
 class _Test(RulePart):
-    """A condition; `negate` turns its answer round."""
+    """A condition; `negate` inverts its result."""
 
     negate: bool = False
 
@@ -43,7 +43,7 @@ class _Test(RulePart):
 
 
 class _Matching(_Test):
-    """A condition on text: one of `values` has to match."""
+    """A condition on text: one of `values` must match."""
 
     match: Match = "contains"
     values: FieldValues
@@ -77,7 +77,7 @@ class HeaderTest(_Matching):
 
 
 class Exists(_Test):
-    """All of the header fields are there (RFC 5228 section 5.5)."""
+    """All of the header fields exist (RFC 5228 section 5.5)."""
 
     kind: Literal["exists"] = "exists"
     names: Annotated[tuple[HeaderName, ...], Field(min_length=1, max_length=10)]
@@ -144,7 +144,7 @@ class Body(_Test):
 
 
 class Spam(_Test):
-    """The spam filter takes the message for spam."""
+    """The spam filter has classified the message as spam."""
 
     kind: Literal["spam"] = "spam"
 

@@ -19,17 +19,17 @@ class Part(NamedTuple):
 
 
 def part(text: str, *requires: str) -> Part:
-    """Return a part that needs these extensions; empty names count for nothing."""
+    """Return a part that needs these extensions; empty names are ignored."""
     return Part(text, frozenset(requires) - {""})
 
 
 def all_of(parts: Iterable[Part]) -> Part:
-    """Join tests: each has to be true."""
+    """Join tests, all of which must be true."""
     return _joined("allof", tuple(parts))
 
 
 def any_of(parts: Iterable[Part]) -> Part:
-    """Join tests: one has to be true."""
+    """Join tests, one of which must be true."""
     return _joined("anyof", tuple(parts))
 
 

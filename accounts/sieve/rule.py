@@ -14,7 +14,7 @@ from accounts.sieve.fields import RuleName
 from accounts.sieve.part import RulePart
 
 MAX_REDIRECTS = 4
-"""Addresses that one rule sends a message on to: Pigeonhole allows as many for a message."""
+"""Maximum number of redirects of a rule; Pigeonhole allows as many for a message."""
 
 _PREFIX = "Value error, "
 
@@ -83,7 +83,7 @@ class StoredRule(Protocol):
 
     @property
     def enabled(self) -> bool:
-        """Return whether the rule counts."""
+        """Return whether the rule is in force."""
 
     @property
     def rule(self) -> Any:

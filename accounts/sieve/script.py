@@ -31,7 +31,7 @@ _HEAD = "Made by Gatepost from the rules of the mailbox; changes here are lost."
 
 @dataclass(frozen=True, slots=True)
 class ScriptProblem:
-    """A stored rule that is left out of the script; `text` is one sentence."""
+    """A stored rule that is not in the script; `text` is the reason, in one sentence."""
 
     rule: str
     text: str
@@ -39,14 +39,14 @@ class ScriptProblem:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A script that Dovecot can run, and what was left out of it."""
+    """A script that Dovecot can run, and the rules that were left out of it."""
 
     text: str
     problems: tuple[ScriptProblem, ...] = ()
 
     @property
     def revision(self) -> str:
-        """Return a name for this text: other text has another one, in 32 hexadecimal digits."""
+        """Return a name of 32 hexadecimal digits, which differs for other text."""
         return hashlib.sha256(self.text.encode("utf-8")).hexdigest()[:32]
 
 
@@ -86,7 +86,7 @@ def carried_size(script: str) -> int:
 
 
 class _Script:
-    """A script that grows by one rule at a time and stays within the bounds."""
+    """A script that grows by one rule at a time, within the bounds."""
 
     def __init__(self) -> None:
         self._rules = 0

@@ -15,9 +15,8 @@ from sqlalchemy import Connection, Select, select, update
 from accounts.store import schema
 from accounts.store.generation import read_generation
 from accounts.store.transaction import IS_REFUSAL, Write
+from accounts.traces.trace import RESTORED
 
-RESTORED = "database.restore"
-"""The action of a restore in the audit log."""
 DATABASE = "database"
 """Its object."""
 MANY = 2000

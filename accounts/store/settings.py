@@ -24,11 +24,16 @@ _FORMS = "write sqlite:////absolute/path, or postgresql://user@host/database"
 _SQLITE = "sqlite:///"
 
 _PLAIN_FILE = re.compile(r"sqlite:////[\w./-]+\Z", re.ASCII)
-"""A plausible URL, checked without SQLAlchemy, which takes memory."""
+_PLAIN_SERVER = re.compile(
+    r"postgresql://(?:[\w.-]+@)?(?:[\w.-]+(?::[0-9]{1,5})?)?/[\w.-]+"
+    r"(?:\?(?:host|port|ssl)=[\w./-]+(?:&(?:host|port|ssl)=[\w./-]+)*)?\Z",
+    re.ASCII,
+)
+"""Plausible URLs, checked without SQLAlchemy, which takes memory."""
 
 
 def _check_url(text: str) -> str:
-    if _PLAIN_FILE.match(text):
+    if _PLAIN_FILE.match(text) or _PLAIN_SERVER.match(text):
         return text
     try:
         # imported here, so that the other daemons and their commands do not need it

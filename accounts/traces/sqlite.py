@@ -14,7 +14,15 @@ from accounts.store.errors import DatastoreUnavailable, Invalid
 from accounts.store.file import OpenedFile, connect, explain
 from accounts.store.noted import clean
 from accounts.store.revisions import VERSION_TABLE, insist_on_revision
-from accounts.traces.trace import ACTIONS, AT_ONCE, LoginTraces
+from accounts.traces.trace import (
+    ACTIONS,
+    AT_ONCE,
+    RESTORED,
+    AccountChanges,
+    LoginTraces,
+    Mark,
+    read_changes,
+)
 from gatepost.errors import StartError
 
 T = TypeVar("T")
@@ -25,10 +33,12 @@ POLL = 0.25
 _GENERATION = "SELECT generation FROM state"
 # as `accounts.store.transaction.IS_REFUSAL`: a refusal is no change
 _IS_CHANGE = """details NOT LIKE '{"refused"%'"""
-_LAST = f"SELECT coalesce(max(id), 0) FROM audit WHERE {_IS_CHANGE}"  # noqa: S608
+_WHOLE = f"SELECT id, at, actor, action, object FROM audit WHERE {_IS_CHANGE}"  # noqa: S608
+_LAST = f"{_WHOLE} ORDER BY id DESC LIMIT 1"
+_OF_ACCOUNTS = (*ACTIONS, RESTORED)
 _CHANGES = (
-    f"SELECT id, object FROM audit WHERE id > ? AND action IN ({', '.join('?' * len(ACTIONS))})"  # noqa: S608
-    f" AND {_IS_CHANGE} ORDER BY id LIMIT {AT_ONCE}"
+    f"{_WHOLE} AND id >= ?1 AND (id = ?1 OR action IN ({', '.join('?' * len(_OF_ACCOUNTS))}))"
+    f" ORDER BY id LIMIT {AT_ONCE + 1}"
 )
 
 
@@ -69,13 +79,16 @@ class SqliteTraces:
                 return self._generation
             await asyncio.sleep(POLL)
 
-    async def last_change(self) -> int:
-        """Return the number of the last change in the audit log."""
-        return await self._run(lambda db: int(db.execute(_LAST).fetchone()[0]))
+    async def last_change(self) -> Mark:
+        """Return the last change in the audit log."""
+        return await self._run(_read_last)
 
-    async def changes(self, after: int) -> list[tuple[int, str]]:
-        """Return the numbers and the accounts of the changes after one."""
-        return await self._run(lambda db: db.execute(_CHANGES, (after, *ACTIONS)).fetchall())
+    async def changes(self, after: Mark) -> AccountChanges | None:
+        """Return the next changes of accounts; None if all data were replaced since then."""
+        found = await self._run(
+            lambda db: db.execute(_CHANGES, (after.id, *_OF_ACCOUNTS)).fetchall()
+        )
+        return read_changes(after, [Mark(*row) for row in found])
 
     async def note(self, traces: LoginTraces) -> list[str]:
         """Write the effects of logins; returns the mailboxes that have a new hash.
@@ -127,6 +140,11 @@ def _check(db: sqlite3.Connection) -> int:
 
 def _read_generation(db: sqlite3.Connection) -> int:
     return int(db.execute(_GENERATION).fetchone()[0])
+
+
+def _read_last(db: sqlite3.Connection) -> Mark:
+    row = db.execute(_LAST).fetchone()
+    return Mark() if row is None else Mark(*row)
 
 
 def _note(db: sqlite3.Connection, traces: LoginTraces) -> list[str]:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, or_, select
 
 from accounts.directory import app_passwords, mailboxes
 from accounts.store import schema
 from accounts.store.database import Database
 from accounts.store.transaction import IS_REFUSAL
-from accounts.traces.trace import ACTIONS, AT_ONCE, LoginTraces
+from accounts.traces.trace import (
+    ACTIONS,
+    AT_ONCE,
+    RESTORED,
+    AccountChanges,
+    LoginTraces,
+    Mark,
+    read_changes,
+)
+
+_AUDIT = schema.audit
+_WHOLE = select(_AUDIT.c.id, _AUDIT.c.at, _AUDIT.c.actor, _AUDIT.c.action, _AUDIT.c.object).where(
+    ~IS_REFUSAL
+)
 
 
 class StoredTraces:
-    """Traces in a `Database`, which is closed with them."""
+    """Traces in a `Database`, which its owner closes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -26,13 +39,14 @@ class StoredTraces:
         """Return the generation as soon as it is not `after`, or after `timeout` seconds."""
         return await self._database.wait_for_change(after, timeout)
 
-    async def last_change(self) -> int:
-        """Return the number of the last change in the audit log."""
-        return await self._database.read(_last_entry)
+    async def last_change(self) -> Mark:
+        """Return the last change in the audit log."""
+        return await self._database.read(_read_last)
 
-    async def changes(self, after: int) -> list[tuple[int, str]]:
-        """Return the numbers and the accounts of the changes after one."""
-        return await self._database.read(lambda connection: _changed(connection, after))
+    async def changes(self, after: Mark) -> AccountChanges | None:
+        """Return the next changes of accounts; None if all data were replaced since then."""
+        found = await self._database.read(lambda connection: _read_since(connection, after.id))
+        return read_changes(after, found)
 
     async def note(self, traces: LoginTraces) -> list[str]:
         """Write the effects of logins; returns the mailboxes that have a new hash."""
@@ -51,20 +65,19 @@ class StoredTraces:
         return await self._database.record(write)
 
     async def close(self) -> None:
-        """Close the database."""
-        await self._database.close()
+        """Do nothing."""
 
 
-def _last_entry(connection: Connection) -> int:
-    last = select(func.max(schema.audit.c.id)).where(~IS_REFUSAL)
-    return int(connection.execute(last).scalar() or 0)
+def _read_last(connection: Connection) -> Mark:
+    row = connection.execute(_WHOLE.order_by(_AUDIT.c.id.desc()).limit(1)).one_or_none()
+    return Mark() if row is None else Mark(*row)
 
 
-def _changed(connection: Connection, after: int) -> list[tuple[int, str]]:
+def _read_since(connection: Connection, number: int) -> list[Mark]:
     statement = (
-        select(schema.audit.c.id, schema.audit.c.object)
-        .where(schema.audit.c.id > after, schema.audit.c.action.in_(ACTIONS), ~IS_REFUSAL)
-        .order_by(schema.audit.c.id)
-        .limit(AT_ONCE)
+        _WHOLE.where(_AUDIT.c.id >= number)
+        .where(or_(_AUDIT.c.id == number, _AUDIT.c.action.in_((*ACTIONS, RESTORED))))
+        .order_by(_AUDIT.c.id)
+        .limit(AT_ONCE + 1)
     )
-    return [(row.id, row.object) for row in connection.execute(statement)]
+    return [Mark(*row) for row in connection.execute(statement)]

@@ -2,14 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 ACTIONS: Final = ("mailbox.add", "mailbox.change", "mailbox.rename", "app-password.add")
 """Actions after which a wrong password may have become right."""
+RESTORED: Final = "database.restore"
+"""The action of a restored backup, which replaces all data."""
 AT_ONCE: Final = 1000
 """Maximum number of entries of the audit log that are read at once."""
+
+
+class Mark(NamedTuple):
+    """A change in the audit log; `id` is 0 for the time before the first one."""
+
+    id: int = 0
+    at: int = 0
+    actor: str = ""
+    action: str = ""
+    object: str = ""
+
+
+class AccountChanges(NamedTuple):
+    """Accounts that have changed since a mark, and the mark of the last of these changes.
+
+    `more`: there are further changes after it.
+    """
+
+    accounts: tuple[str, ...]
+    mark: Mark
+    more: bool
+
+
+def read_changes(after: Mark, found: Sequence[Mark]) -> AccountChanges | None:
+    """Return the changes after a mark; None if all data have been replaced since then.
+
+    `found` are, in their order, the entry with the id of `after` and at most `AT_ONCE` later ones
+    of `ACTIONS` and `RESTORED`. A restored backup has no such entry, another one, or one of its own
+    action behind it.
+    """
+    rest = list(found)
+    if after.id and (not rest or rest.pop(0) != after):
+        return None
+    if any(entry.action == RESTORED for entry in rest):
+        return None
+    mark = rest[-1] if rest else after
+    return AccountChanges(tuple(entry.object for entry in rest), mark, len(rest) >= AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +78,12 @@ class Traces(Protocol):
         """Return the generation as soon as it is not `after`, or after `timeout` seconds."""
         ...
 
-    async def last_change(self) -> int:
-        """Return the number of the last entry in the audit log, or 0 if it is empty."""
+    async def last_change(self) -> Mark:
+        """Return the last change in the audit log."""
         ...
 
-    async def changes(self, after: int) -> list[tuple[int, str]]:
-        """Return number and account of the next `AT_ONCE` entries of `ACTIONS` after one."""
+    async def changes(self, after: Mark) -> AccountChanges | None:
+        """Return the next changes of accounts; None if all data were replaced since then."""
         ...
 
     async def note(self, traces: LoginTraces) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -16,7 +17,6 @@ from gatepost.config import (
 from gatepost.daemon.current import Current
 from gatepost.daemon.open_files import allow_open_files
 from gatepost.daemon.start import S, Started
-from gatepost.daemon.watch import Watch
 from gatepost.files import open_regular
 
 T = TypeVar("T")
@@ -53,8 +53,10 @@ class Reloader(Generic[S, T]):
         """The common settings in use; `settings` is the section in use."""
         self.settings = started.settings
         self._at_start = dict(self._start_files())
+        self._watch = started.watch
+        self._read_since = started.read_since
         self.current = Current(self._build, started.log)
-        self._watch = Watch(self._watched())
+        self._watch.follow(self._watched(), self._read_since)
 
     def changed(self) -> bool:
         """Return whether a watched file has changed and is stable; also False if the check fails.
@@ -88,6 +90,7 @@ class Reloader(Generic[S, T]):
     def _reload(self) -> bool:
         self._log.info("reading the configuration")
         self._watch.about_to_read()
+        self._read_since = time.time()
         reloaded = self.current.reload()
         if reloaded:
             allow_open_files(self.settings.all_connections, self._log)
@@ -96,22 +99,28 @@ class Reloader(Generic[S, T]):
                     "some changes need a restart: these keys are only read at the start",
                     keys=waiting,
                 )
-        self._watch.follow(self._watched())
+        self._watch.follow(self._watched(), self._read_since)
         return reloaded
 
     def _build(self) -> T:
         ground, settings = self._unused.pop() if self._unused else self._started.load()
+        # before the files are read, so that no later change of them is missed
+        named = self._named(ground, settings)
+        self._watch.follow(dict.fromkeys((*self._watch.paths, *named)), self._read_since)
         made = self._make(ground, settings)
         self.ground, self.settings = ground, settings
         return made
 
     def _watched(self) -> list[Path]:
+        return [*self._named(self.ground, self.settings), *self._files()]
+
+    def _named(self, ground: GroundSettings, settings: S) -> list[Path]:
+        """Return the file of the configuration and those that it names."""
         config = self._started.config
         return [
             *([config] if config is not None else ()),
-            *watched_paths(self.ground, GroundSettings),
-            *watched_paths(self.settings),
-            *self._files(),
+            *watched_paths(ground, GroundSettings),
+            *watched_paths(settings),
         ]
 
     def _waiting(self) -> list[str]:

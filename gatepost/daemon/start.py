@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from gatepost.daemon.listeners import Listeners
 from gatepost.daemon.open_files import allow_open_files
 from gatepost.daemon.sockets import listening_socket
 from gatepost.daemon.start_signals import hold_signals, undisturbed
+from gatepost.daemon.watch import Watch
 from gatepost.errors import StartError
 from gatepost.logs import configure, get_logger
 from gatepost.metrics import MetricsServer, Probes
@@ -44,6 +46,10 @@ class Started(Generic[S]):
     probes: Probes
     metrics: MetricsServer | None
     """The listening metrics server, which the runner starts; None if not configured."""
+    watch: Watch
+    """The watch of `config`, which knows the state from before it was read."""
+    read_since: float
+    """The time just before the configuration was read, in seconds since the epoch."""
 
 
 @contextlib.contextmanager
@@ -58,6 +64,8 @@ def starting(name: str, load: Load[S], config: Path | None) -> Iterator[Started[
     import uvloop  # noqa: F401
 
     hold_signals()
+    watch = Watch(() if config is None else (config,))
+    read_since = time.time()
     ground, settings = load()
     configure(ground.log)
     log = get_logger(name)
@@ -72,7 +80,19 @@ def starting(name: str, load: Load[S], config: Path | None) -> Iterator[Started[
             metrics = MetricsServer(listening_socket(settings.metrics_listen), probes)
             opened.callback(metrics.close)
         _drop_privileges(settings.user)  # before the daemon creates or reads its own files
-        yield Started(name, load, config, ground, settings, log, listeners, probes, metrics)
+        yield Started(
+            name,
+            load,
+            config,
+            ground,
+            settings,
+            log,
+            listeners,
+            probes,
+            metrics,
+            watch,
+            read_since,
+        )
 
 
 def _drop_privileges(user: str | None) -> None:

@@ -17,6 +17,10 @@ LOOK_INTERVAL = 2.0
 MAX_ENTRIES = 10_000
 """Maximum files to check, including those in folders: a key folder has two per domain."""
 
+CLOCK_STEP = 0.02
+"""Seconds that the times of files may be behind the clock: the kernel takes them from its last
+tick."""
+
 _Entry = tuple[str | int, ...]
 _State = dict[Path, list[_Entry]]
 """The entries seen of each watched file or folder."""
@@ -29,16 +33,30 @@ class Watch:
         self._paths = tuple(paths)
         self._state = self._before = self._look()
 
-    def follow(self, paths: Iterable[Path]) -> None:
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The watched paths."""
+        return self._paths
+
+    def follow(self, paths: Iterable[Path], read_since: float | None = None) -> None:
         """Watch these paths from now on; a reloaded configuration may name others.
 
-        Changes of paths that were already watched are not lost.
+        Changes of paths that were already watched are not lost. `read_since` is the time, in
+        seconds since the epoch, from which the new ones were read: one that was changed after it
+        counts as changed, because the old content may have been read.
         """
         if (new := tuple(paths)) != self._paths:
             known = self._state
             self._paths = new
             found = self._look()
-            self._state = self._before = {path: known.get(path, found[path]) for path in found}
+            later = {
+                path
+                for path in found.keys() - known.keys()
+                if read_since is not None and _changed_after(path, read_since - CLOCK_STEP)
+            }
+            self._state = self._before = {
+                path: [] if path in later else known.get(path, found[path]) for path in found
+            }
 
     def about_to_read(self) -> None:
         """Mark the current state as known, because it is about to be read for another reason.
@@ -77,6 +95,18 @@ def _entries(path: Path) -> Iterator[_Entry]:
             folders.sort()
             for name in sorted(files):
                 yield _entry(os.path.join(folder, name))
+
+
+def _changed_after(path: Path, time: float) -> bool:
+    """Return whether a file, or one below a folder, was written or replaced after a time."""
+    for name, *_ in itertools.islice(_entries(path), MAX_ENTRIES):
+        try:
+            found = os.stat(name)
+        except OSError:
+            continue
+        if max(found.st_mtime, found.st_ctime) > time:
+            return True
+    return False
 
 
 def _entry(path: str) -> _Entry:

@@ -81,7 +81,7 @@ def read_account_keys(snapshot: SnapshotData, parsed: Parsed) -> AccountKeySet:
             continue
         kept[digest] = key
         # `active` in accounts means that somebody has seen its record
-        stored = StoredKey(domain, selector, key, _NOWHERE, was_activated=True, digest=digest)
+        stored = StoredKey(domain, selector, key, FROM_ACCOUNTS, was_activated=True, digest=digest)
         by_domain.setdefault(domain, []).append(stored)
     parsed.clear()
     parsed.update(kept)
@@ -94,8 +94,8 @@ def read_account_keys(snapshot: SnapshotData, parsed: Parsed) -> AccountKeySet:
     return AccountKeySet(frozen, frozenset(unreadable), tuple(problems), domain_keys)
 
 
-_NOWHERE = Path("accounts")
-"""In the place of a file."""
+FROM_ACCOUNTS = Path("accounts")
+"""The `path` of a key from accounts, in the place of a file."""
 
 
 def _read(name: str, value: Any) -> tuple[str, str, bytes, str]:

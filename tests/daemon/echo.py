@@ -59,6 +59,9 @@ class EchoSettings(ServerSettings):
     secret_file: SecretPath | None = Field(
         default=None, json_schema_extra=AT_START, description="Read at the start."
     )
+    pause_file: WrittenPath | None = Field(
+        default=None, description="Pause while this exists, after the greeting was read."
+    )
     hold_file: WrittenPath | None = Field(
         default=None, description="While it is there, nothing can be built."
     )
@@ -122,6 +125,10 @@ def serve(runner: str, config: Path) -> int:
         while settings.hold_file is not None and settings.hold_file.exists():
             time.sleep(0.01)
         greeting = settings.greeting_file.read_text().strip()
+        if settings.pause_file is not None and settings.pause_file.exists():
+            reached = settings.pause_file.rename(settings.pause_file.with_suffix(".reached"))
+            while reached.exists():
+                time.sleep(0.01)
         if greeting == "refused":
             raise StartError("the greeting is refused")
         if greeting == "mistake":

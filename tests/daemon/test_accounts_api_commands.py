@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from click.testing import Result
 
 from accounts.api_settings import ApiSettings
-from accounts.cli.executor import Declined, OperationStep
+from accounts.cli.executor import Away, Declined, OperationStep
 from accounts.cli.remote_executor import RemoteExecutor
 from accounts.directory import administrators, aliases, domains, mailboxes, tokens
 from accounts.http.principals import AREAS
@@ -362,6 +363,28 @@ def test_a_token_limits_what_a_command_may_do(service: Service) -> None:
     assert any("no scope domains:write" in text for text in refused)
 
 
+def test_a_token_gives_no_rights_that_it_lacks(service: Service) -> None:
+    service.gate.change(people)
+    shell = service.shell(token=service.new_token(["administrators:write", "tokens:write"]))
+    before = shell.everything()
+    for words, sentence in (
+        (("admin", "add", "eve", "--role", "global", "--no-password"), "Only a global admin"),
+        (("admin", "set", "ada", "--role", "global"), "Only a global administrator"),
+        (("admin", "set", "ada", "--domains", "example.net"), "no scope domains:write"),
+        (("admin", "remove", "--yes", "keeper"), "Only a global administrator"),
+        (("token", "add", "x", "--scope", "all:write"), "no scope all:write"),
+    ):
+        assert sentence in shell.error(*words)
+        refused = shell.audit()[-1]
+        assert refused[0].startswith("test (token ")
+        assert sentence in refused[3]["refused"]
+    brief = service.shell(token=service.new_token(["all:write"], expires=4_000_000_000))
+    assert "valid for longer" in brief.error("token", "add", "x", "--scope", "me:read")
+    after = shell.everything()
+    assert all(after[name] == before[name] for name in after if name not in ("token", "state"))
+    assert len(after["token"]) == len(before["token"]) + 1  # the brief one
+
+
 def people(write: Write) -> None:
     domains.add(write, "example.org")
     domains.add(write, "example.net")
@@ -504,6 +527,60 @@ def test_a_silent_service_is_not_waited_for_without_end(service: Service) -> Non
         url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
         shell = service.shell(url, more="timeout = 0.5\n")
         assert "timed out" in away(shell, "domain", "list")
+
+
+DRIPS = [
+    b"",
+    b"HTTP/1.1 200 OK\r\nX-Padding: ",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4000\r\n",
+    b"HTTP/1.0 200 OK\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n",
+]
+
+
+@pytest.mark.parametrize("start", DRIPS)
+def test_a_dripping_answer_is_not_waited_for_without_end(service: Service, start: bytes) -> None:
+    """Each octet arrives in time, and the answer never ends."""
+    stopping = threading.Event()
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        dripping = threading.Thread(target=drip, args=(listener, start, stopping))
+        dripping.start()
+        url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+        shell = service.shell(url, more="timeout = 0.5\n")
+        began = time.monotonic()
+        said = away(shell, "domain", "add", "example.org")
+        assert time.monotonic() - began < 10
+        stopping.set()
+        dripping.join(30)
+    assert said == (
+        f"{url} gave no answer; the change may or may not have been made: timed out after 0.5s"
+    )
+
+
+def drip(listener: socket.socket, start: bytes, stopping: threading.Event) -> None:
+    """Send `start`, and then an octet ten times a second until the other side has closed."""
+    connection, _ = listener.accept()
+    with connection:
+        connection.sendall(start)
+        end = time.monotonic() + 20
+        while not stopping.wait(0.1) and time.monotonic() < end:
+            try:
+                connection.sendall(b"x")
+            except OSError:
+                return
+
+
+def test_a_service_that_does_not_read_is_not_waited_for_without_end(service: Service) -> None:
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+        file = SecretFile(service.token)
+        executor = RemoteExecutor(ApiSettings(url=url, token_file=file, timeout=0.5))
+        large = OperationStep("add-domain", {}, {"description": "x" * (8 << 20)})
+        with pytest.raises(Away, match=r"timed out after 0\.5s"):
+            executor.do(large)
+        executor.close()
 
 
 def test_tls_has_to_be_trusted(service: Service) -> None:

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from accounts.directory import mailboxes
+from accounts.directory import domains, mailboxes
 from accounts.store.errors import NoSuchObject
 from accounts.store.revisions import REVISIONS, VERSION_TABLE
 from gatepost.cli.__main__ import main
 from tests.daemon import accounts_postgres
-from tests.daemon.accounts_process import AccountsDaemon, people
+from tests.daemon.accounts_process import AccountsDaemon, people, quick_hash
 from tests.testbed.daemon import gatepost_command
 from tests.testbed.postgres import PostgresServer, binaries
 from tests.testbed.waiting import wait_until
@@ -120,6 +120,25 @@ def test_a_backup_while_the_service_runs_and_its_restore(
         gate.change(lambda write: mailboxes.add(write, LATER))
         assert gate.ask("mailboxes", LATER) == f"OK {LATER}"
     assert [path.name for path in tmp_path.glob("backup*")] == ["backup"]
+
+
+def test_a_restored_password_is_not_one_of_many_wrong_ones(
+    gate: AccountsDaemon, tmp_path: Path
+) -> None:
+    """The log of the backup is shorter than that of the data it replaces."""
+    file = tmp_path / "backup"
+    run(gate, "backup", file)
+    gate.write({"attempts": {"hold": 0}})
+    with gate:
+        gate.change(lambda w: mailboxes.change(w, ANNA, None, password=quick_hash("another one")))
+        for number in range(20):
+            gate.change(lambda w, n=number: domains.add(w, f"d{n}.example"))  # type: ignore[misc]
+        wait_until(lambda: gate.log_in(ANNA, "another one").startswith("OK"), "the new password")
+        for number in range(5):
+            assert gate.log_in(ANNA, f"guess {number}", "198.51.100.7").startswith("FAIL")
+        assert gate.log_in(ANNA, client="198.51.100.7") == "closed"  # it has to wait
+        run(gate, "restore", "--yes", file)
+        wait_until(lambda: gate.log_in(ANNA, client="198.51.100.7").startswith("OK"), "the login")
 
 
 def test_a_file_that_is_there_is_not_replaced_by_itself(

@@ -111,6 +111,27 @@ def test_files_are_watched_without_a_signal(echo: EchoDaemon) -> None:
     echo.wait_until_says("followed you")
 
 
+def test_a_change_during_the_start_is_seen(echo: EchoDaemon) -> None:
+    """The greeting and the configuration change after they were read, and before the first look."""
+    pause = echo.directory / "pause"
+    reached = pause.with_suffix(".reached")
+    other = echo.directory / "other"
+    other.write_text("another\n")
+    echo.write(pause_file=str(pause))
+    for change, says in (
+        (lambda: echo.greeting.write_text("changed\n"), "changed you"),
+        (lambda: echo.write(greeting_file="other"), "another you"),
+    ):
+        pause.touch()
+        echo.launch()
+        echo.process.wait_until(reached.exists, "the greeting to be read")
+        change()
+        reached.unlink()
+        echo.process.wait_until(echo.ready, "the daemon to be ready")
+        echo.wait_until_says(says)
+        assert echo.stop() == 0
+
+
 def test_a_configuration_that_comes_later_is_seen(echo: EchoDaemon, tmp_path: Path) -> None:
     env = {
         "GATEPOST_ECHO__LISTEN": f"unix:{echo.socket}",

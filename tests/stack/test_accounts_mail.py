@@ -286,6 +286,19 @@ def test_nobody_can_make_up_a_bounce_address(post: Post) -> None:
         assert post.rcpt(forged, sender="").code == 550, forged
 
 
+def test_a_bounce_address_is_for_bounces(post: Post) -> None:
+    """Nobody writes to others through us; old systems and sender verification have a sender."""
+    address = forwarded(post, "to abuse", f"away@{DOMAIN}").sender
+    for recipient in (address, address.upper()):
+        refused = post.rcpt(recipient, sender=EVE)
+        assert refused.code == 550
+        assert "for bounces only" in refused.text
+    for sender in ("", "MAILER-DAEMON@remote.example", "double-bounce@remote.example"):
+        assert post.rcpt(address, sender=sender).code == 250, sender
+    # the address of somebody else's forwarder, in a domain that is none of ours
+    assert "for bounces only" not in post.rcpt("SRS0=a=b=c.example=d@far.example", sender=EVE).text
+
+
 def test_own_mail_keeps_its_sender(post: Post) -> None:
     sent = post.submit("own sender", recipients=[EVE, f"away@{DOMAIN}"])
     assert sent.accepted, sent.transcript

@@ -69,6 +69,16 @@ class MailboxOut(ResponseModel):
     last_login: TimeField | None
 
 
+class UsageOut(ResponseModel):
+    """The use of a mailbox. What it holds is null while its server does not answer."""
+
+    address: str
+    octets: OctetField | None
+    messages: int | None
+    quota: OctetField | None = Field(description="Its maximum size; null if there is no limit.")
+    last_login: TimeField | None
+
+
 class MailboxQuery(PageQuery):
     """A search for mailboxes."""
 

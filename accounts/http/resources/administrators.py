@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from accounts.directory import administrators
 from accounts.directory.administrators import Administrator
+from accounts.http import grants
 from accounts.http.authentication import attempts_name
 from accounts.http.call import ApiReply, Call
 from accounts.http.models.administration import (
@@ -20,6 +21,7 @@ from accounts.http.models.administration import (
 )
 from accounts.http.models.mailboxes import NewPassword
 from accounts.http.operation import Reach
+from accounts.http.paths import location
 from accounts.http.resources.kind import Kind
 from accounts.store.errors import Invalid
 from accounts.store.transaction import Write
@@ -41,13 +43,27 @@ ADMINISTRATOR = Kind(
     place=lambda administrator: ("administrators", administrator.login),
     search=_find,
     fetch=administrators.get,
-    create=administrators.add,
-    named=("login",),
     order=lambda administrator: administrator.login,
     takes=AdministratorAdd,
     query=AdministratorQuery,
     reach=Reach.GLOBAL,
 )
+
+
+async def add(call: Call) -> ApiReply:
+    """Add an administrator."""
+    values = call.changes
+    login = values.pop("login")
+    if "password" in values:
+        values["password"] = call.prepared
+
+    def work(write: Write) -> Administrator:
+        with write.attempt("administrator.add", login):
+            grants.check_new_administrator(call.principal, values)
+            return administrators.add(write, login, **values)
+
+    made = await call.write(work)
+    return ADMINISTRATOR.reply(made, location=location(*ADMINISTRATOR.place(made)))
 
 
 async def change(call: Call) -> ApiReply:
@@ -58,6 +74,8 @@ async def change(call: Call) -> ApiReply:
         values, last = call.changes, call.query.last
         if values.get("enabled", True) is False or values.get("role", "global") != "global":
             _refuse_self(call, write, before, "administrator.change")
+        with write.attempt("administrator.change", before.login):
+            grants.check_change(call.principal, before, values)
         return administrators.change(write, before.login, before.version, last=last, **values)
 
     return ApiReply.of(await call.write(work))
@@ -69,6 +87,8 @@ async def remove(call: Call) -> ApiReply:
     def work(write: Write) -> None:
         before = ADMINISTRATOR.expected(call, write, "remove")
         _refuse_self(call, write, before, "administrator.remove")
+        with write.attempt("administrator.remove", before.login):
+            grants.check_removal(call.principal, before)
         administrators.remove(write, before.login, before.version, last=call.query.last)
 
     await call.write(work)
@@ -77,10 +97,15 @@ async def remove(call: Call) -> ApiReply:
 
 async def set_password(call: Call) -> ApiReply:
     """Set the password of an administrator."""
-    login = call.params["login"]
-    made = await call.write(
-        lambda write: administrators.change(write, login, None, password=call.prepared)
-    )
+    values = {"password": call.prepared}
+
+    def work(write: Write) -> Administrator:
+        before = ADMINISTRATOR.expected(call, write, "change")
+        with write.attempt("administrator.change", before.login):
+            grants.check_change(call.principal, before, values)
+        return administrators.change(write, before.login, None, **values)
+
+    made = await call.write(work)
     call.after(partial(call.context.attempts.forget_account, attempts_name(made.login)))
     return ApiReply()
 
@@ -94,7 +119,7 @@ def _refuse_self(call: Call, write: Write, found: Administrator, action: str) ->
 
 OPERATIONS = [
     ADMINISTRATOR.list(),
-    ADMINISTRATOR.add(prepare=Call.password_hash),
+    ADMINISTRATOR.add(handle=add, prepare=Call.password_hash),
     ADMINISTRATOR.read(),
     ADMINISTRATOR.change(handle=change, takes=AdministratorChange, query=LastQuery),
     ADMINISTRATOR.remove(

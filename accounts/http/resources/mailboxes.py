@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from accounts.directory import mailboxes
+from accounts.directory import fields, mailboxes
 from accounts.directory.mailboxes import Mailbox
 from accounts.http.call import ApiReply, Call
 from accounts.http.models.mailboxes import (
@@ -19,11 +19,13 @@ from accounts.http.models.mailboxes import (
     MailboxQuery,
     MailboxRename,
     NewPassword,
+    UsageOut,
 )
 from accounts.http.operation import Params, Reach, for_owner
 from accounts.http.paths import location
 from accounts.http.resources.kind import Kind
 from accounts.store.transaction import Write
+from accounts.stored_mail import StoredMail
 
 STORE = frozenset({"store"})
 """Fields that only global administrators may set, because they know the hosts."""
@@ -94,10 +96,47 @@ async def set_password(call: Call) -> ApiReply:
     return ApiReply()
 
 
+async def ask_server(call: Call) -> StoredMail | None:
+    """Return what a mailbox holds, before a transaction begins. For `prepare`."""
+    address = str(fields.mailbox_address("address", call.address))
+    return await call.context.usage(address)
+
+
+async def show_usage(call: Call) -> ApiReply:
+    """Return the use of a mailbox."""
+    found = await call.read(lambda connection: mailboxes.get(connection, call.address))
+    stored = call.prepared or StoredMail(None, None)
+    return ApiReply(
+        {
+            "address": found.address,
+            "octets": stored.octets,
+            "messages": stored.messages,
+            "quota": found.quota,
+            "last_login": found.last_login,
+        }
+    )
+
+
 OPERATIONS = [
     MAILBOX.list(reach=Reach.LISTED),
     MAILBOX.add(reserved=STORE, prepare=Call.password_hash),
     *for_owner([MAILBOX.read(reach=Reach.OWNER)], below="/me/mailbox"),
+    *for_owner(
+        [
+            MAILBOX.act(
+                "get-usage",
+                method="GET",
+                path="/mailboxes/{address}/usage",
+                summary="Read what a mailbox holds, its limit and its last login",
+                handle=show_usage,
+                prepare=ask_server,
+                gives=UsageOut,
+                reach=Reach.OWNER,
+                matches=False,
+            )
+        ],
+        below="/me/mailbox",
+    ),
     MAILBOX.change(reserved=STORE),
     MAILBOX.act(
         "rename-mailbox",

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from accounts.directory import fields, tokens
 from accounts.directory.tokens import ApiToken
+from accounts.http import grants
 from accounts.http.access import Forbidden
 from accounts.http.call import ApiReply, Call
 from accounts.http.models.administration import (
@@ -102,6 +103,7 @@ async def _add(call: Call, values: dict[str, Any]) -> ApiReply:
     def work(write: Write) -> tuple[ApiToken, str]:
         with write.attempt("token.add", name):
             _check_scopes(call, scopes)
+            grants.check_token(call.principal, values)
             return tokens.add(write, name, **values)
 
     made, text = await call.write(work)

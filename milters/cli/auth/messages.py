@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,15 +16,19 @@ from gatepost.cli import configuration
 from gatepost.logs import configure, get_logger
 from gatepost.ownership import OwnershipError
 from gatepost.printable import escape
+from gatepost.snapshots.form import SnapshotError
+from gatepost.snapshots.senders import SENDERS, AccountRights
 from milters.actions import DeleteHeader, InsertHeader, Quarantine, Refuse
+from milters.cli.account_data import NoAccountDataError, read_kept
 from milters.cli.auth.lookups import client_address, show_questions
 from milters.cli.auth.questions import Questions, dns_option
 from milters.file import MiltersFile
 from milters.key_table import DomainKey, KeyTable
+from milters.keys.account import DKIM_KEYS
 from milters.keys.errors import KeysError
 from milters.keys.files import read_key
 from milters.keys.live import KeyKeeper, LiveKeys
-from milters.keys.names import parse_domain, parse_selector
+from milters.keys.names import parse_domain, parse_selector, record_name
 from milters.outcome import MessageOutcome
 from milters.rules import Rules
 from milters.session import Session
@@ -36,6 +41,9 @@ from msgauth.trace import Trace
 
 CHUNK = 65536
 """Octets of the body passed to the session at once, as by an MTA."""
+
+_OF_A_KEY = re.compile(r"(?<![a-z])([ds])=([^;\s]+)")
+"""The tags of our own signatures that name the key (RFC 6376 section 3.5)."""
 
 _KEY_WIDTH = len("sasl_username")
 """Columns for the keys of a verdict: `sasl_username` and `forged_fields` are the longest."""
@@ -51,7 +59,24 @@ class ConfiguredKeys:
     @functools.cached_property
     def _live(self) -> LiveKeys:
         configure(self._loaded.log)
-        return KeyKeeper(get_logger("auth")).open(self._loaded.milters, self._questions)
+        settings = self._loaded.milters
+        keeper = KeyKeeper(get_logger("auth"))
+        if settings.accounts.keys:
+            keeper.expect_accounts()
+        live = keeper.open(settings, self._questions)
+        if settings.accounts.keys:
+            try:
+                snapshot = read_kept(settings.accounts, DKIM_KEYS)
+                keeper.check(snapshot)
+                keeper.take(snapshot)
+            except (NoAccountDataError, SnapshotError) as error:
+                click.echo(f"not used: {error}", err=True)
+        return live
+
+    def source_of(self, domain: str, selector: str) -> str:
+        """Return the file of a key, or `accounts`."""
+        found = (key for key in self._live.all_keys() if key.name == (domain, selector))
+        return next((str(key.path) for key in found), "")
 
     def keys_of(self, domain: str) -> Sequence[DomainKey]:
         """Return the keys that may sign for exactly this domain."""
@@ -127,7 +152,8 @@ def verify(
     """
     loaded = configuration.read_if_any(config, MiltersFile).model
     questions = Questions(zone, loaded.dns)
-    rules = _rules(loaded, ConfiguredKeys(loaded, questions))
+    keys = ConfiguredKeys(loaded, questions)
+    rules = _rules(loaded, keys)
     trace = Trace(time.monotonic) if traced else None
     session = Session(lambda: rules, trace=trace)
     session.connect(client_name or "unknown", str(client) if client else None)
@@ -140,6 +166,9 @@ def verify(
             _show(key, str(item))
     if outcome.unsigned:
         _show("unsigned", outcome.unsigned)
+    for domain, selector in _signing_keys(outcome):
+        source = keys.source_of(domain, selector)
+        _show("key", f"{record_name(domain, selector)} from {source}")
     if outcome.seal:
         _show("seal", outcome.seal)
     _show("action", outcome.action)
@@ -200,9 +229,24 @@ def sign(
     output.write(crlf(raw))
 
 
+def _signing_keys(outcome: MessageOutcome) -> Iterator[tuple[str, str]]:
+    """Yield domain and selector of each signature that the milter adds."""
+    for action in outcome.actions:
+        if isinstance(action, InsertHeader) and action.name == "DKIM-Signature":
+            tags = dict(_OF_A_KEY.findall(action.value))
+            yield tags["d"], tags["s"]
+
+
 def _rules(loaded: MiltersFile, keys: KeyTable) -> Rules:
+    rights = None
+    if loaded.milters.accounts.senders:
+        rights = AccountRights()
+        try:
+            rights.take(read_kept(loaded.milters.accounts, SENDERS))
+        except (NoAccountDataError, SnapshotError) as error:
+            click.echo(f"not used: {error}", err=True)
     try:
-        return Rules.prepare(loaded, loaded.milters, keys)
+        return Rules.prepare(loaded, loaded.milters, keys, rights)
     except (MsgauthError, OwnershipError) as error:
         raise click.ClickException(str(error)) from None
 

@@ -9,19 +9,25 @@ from typing import Any
 
 import click
 
+from gatepost.cli import configuration
 from gatepost.cli.output import tell
 from gatepost.key_pair import MAX_NEW_RSA_BITS
+from gatepost.snapshots.form import SnapshotError
+from milters.cli.account_data import NoAccountDataError, read_kept
 from milters.cli.keys.options import (
     again,
     any_domain_argument,
     check_selector,
     describe,
+    describe_stored,
     domain_argument,
     folder_options,
     group_of_daemon,
     kind,
     open_folder,
 )
+from milters.file import MiltersFile
+from milters.keys.account import DKIM_KEYS, read_account_keys
 from milters.keys.lifecycle import make
 from milters.keys.record import present
 from milters.keys.state import KeyState
@@ -128,11 +134,16 @@ def new(
 def list_keys(domain: str | None, as_json: bool, folder: Path | None, config: Path | None) -> None:
     """List the keys of DOMAIN, or of every domain, with their states.
 
-    Exits with 1 when something in the folder cannot be used.
+    The active keys of accounts that the milter has taken over are among them, if it signs with
+    them. Exits with 1 when something in the folder cannot be used.
     """
     listing = open_folder(folder, config).scan()
     keys = [describe(key) for key in listing.keys if domain in (None, key.domain)]
     problems = [problem.text for problem in listing.problems if domain in (None, problem.domain)]
+    if folder is None:
+        more, others = _from_accounts(config)
+        keys += [key for key in more if domain in (None, key["domain"])]
+        problems += [text for name, text in others if domain in (None, name) or not name]
     problems += [key["problem"] for key in keys if "problem" in key]
     if as_json:
         click.echo(json.dumps({"keys": keys, "problems": problems}, indent=2))
@@ -144,9 +155,22 @@ def list_keys(domain: str | None, as_json: bool, folder: Path | None, config: Pa
         raise SystemExit(1)
 
 
+def _from_accounts(config: Path | None) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    """Return the keys of accounts in the form of `describe`, and problems with their domains."""
+    source = configuration.read_if_any(config, MiltersFile).model.milters.accounts
+    if not source.keys:
+        return [], []
+    try:
+        found = read_account_keys(read_kept(source, DKIM_KEYS), {})
+    except (NoAccountDataError, SnapshotError) as error:
+        return [], [("", str(error))]
+    stored = sorted(found.all_keys(), key=lambda key: key.name)
+    return [describe_stored(key) for key in stored], list(found.problems)
+
+
 def _row(key: dict[str, Any]) -> tuple[str, ...]:
-    since = key["since"].get(key["state"], "")
-    return key["domain"], key["selector"], kind(key), key["state"], since[:10]
+    since = "accounts" if key["file"] is None else key["since"].get(key["state"], "")[:10]
+    return key["domain"], key["selector"], kind(key), key["state"], since
 
 
 def print_table(rows: list[tuple[str, ...]]) -> None:

@@ -16,7 +16,8 @@ from milters.keys.errors import KeysError
 from milters.keys.files import read_key
 from milters.keys.folder import KeyFile, KeyFolder
 from milters.keys.names import parse_domain, parse_selector, record_name
-from milters.keys.state import print_date
+from milters.keys.state import KeyState, print_date
+from milters.keys.stored import StoredKey
 from msgauth.keys import SigningKey
 
 Command = Callable[..., None]
@@ -101,14 +102,32 @@ def describe(key: KeyFile, signing: SigningKey | None = None) -> dict[str, Any]:
             for state, when in (key.life.since if key.life else {}).items()
         },
         "file": str(key.path),
+        "source": "folder",
         "name": record_name(key.domain, key.selector),
     }
     try:
         signing = signing or read_key(key.path)
     except KeysError as error:
         return {**described, "problem": str(error)}
+    return {**described, **_kind_of(signing)}
+
+
+def describe_stored(key: StoredKey) -> dict[str, Any]:
+    """Return an active key from accounts in the same form; it has no file here."""
     return {
-        **described,
+        "domain": key.domain,
+        "selector": key.selector,
+        "state": str(KeyState.ACTIVE),
+        "since": {},
+        "file": None,
+        "source": "accounts",
+        "name": record_name(key.domain, key.selector),
+        **_kind_of(key.key),
+    }
+
+
+def _kind_of(signing: SigningKey) -> dict[str, Any]:
+    return {
         "algorithm": signing.algorithm,
         "bits": signing.bits,
         "record": signing.public_record(),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from accounts.attempt_delays import DelayRule, Seen, forget, reserve, wait_for
 from accounts.attempt_settings import MAX_HOLD, AttemptSettings
 from accounts.attempts import (
     IN_FLIGHT,
@@ -17,11 +18,6 @@ from accounts.attempts import (
     AttemptKind,
     Attempts,
     ClientAddress,
-    DelayRule,
-    Seen,
-    forget,
-    reserve,
-    wait_for,
 )
 
 HOME = ipaddress.ip_address("192.0.2.10")

@@ -13,7 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from accounts.attempt_settings import AttemptSettings
+from accounts.attempts import AttemptKind, Attempts
 from accounts.directory import app_passwords, domains, mailboxes
+from accounts.renewals import Renewals
+from accounts.snapshots.history import note_restore
 from accounts.store import migrate
 from accounts.store.database import Database
 from accounts.store.errors import DatastoreUnavailable, Invalid
@@ -23,7 +27,7 @@ from accounts.store.settings import DatabaseSettings
 from accounts.store.transaction import Actor, Write
 from accounts.traces.sqlite import SqliteTraces
 from accounts.traces.stored import StoredTraces
-from accounts.traces.trace import LoginTraces, Traces
+from accounts.traces.trace import AT_ONCE, LoginTraces, Mark, Traces
 from gatepost.errors import StartError
 
 ANNA, BOB = "anna@example.org", "bob@example.org"
@@ -74,10 +78,9 @@ def test_a_refusal_is_no_change(file: Path) -> None:
             await database.write(
                 Actor("test"), lambda w: mailboxes.change(w, ANNA, None, password="clear")
             )
-        refused = await traces.last_change() == before, await traces.changes(before)
+        refused = await traces.last_change() == before, await accounts_since(traces, before)
         await database.write(Actor("test"), lambda w: mailboxes.change(w, ANNA, None, password=NEW))
-        found = [address for _, address in await traces.changes(before)]
-        return refused, found
+        return refused, await accounts_since(traces, before)
 
     assert with_both(file, test) == [((True, []), [ANNA])] * 2
 
@@ -94,13 +97,96 @@ def test_both_tell_the_same_changes(file: Path) -> None:
         await database.write(
             Actor("test"), lambda write: domains.change(write, "example.org", None, description="x")
         )
-        return await traces.changes(before), await traces.last_change() - before, generation
+        found = await accounts_since(traces, before)
+        return found, (await traces.last_change()).id - before.id, generation
 
     plain, stored = with_both(file, test)
     assert plain == stored
     assert isinstance(plain, tuple)
-    ((_, address),) = plain[0]
-    assert address == BOB
+    assert plain[0] == [BOB]
+
+
+async def accounts_since(traces: Traces, mark: Mark) -> list[str]:
+    found = await traces.changes(mark)
+    assert found is not None
+    assert not found.more
+    return list(found.accounts)
+
+
+def test_changes_are_read_in_parts(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renewals forgets the wrong passwords of all accounts that changed, and of no other."""
+
+    async def test(database: Database, traces: Traces) -> object:
+        def many(write: Write) -> None:
+            for number in range(AT_ONCE + 5):
+                write.audit("mailbox.change", f"box{number}@example.org")
+            write.audit("domain.change", "example.org")
+
+        attempts = Attempts(AttemptSettings(hold=0), b"k" * 32)
+        renewals = Renewals(traces, lambda: attempts)
+        await renewals.look()
+        named = [f"box{number}@example.org" for number in range(AT_ONCE + 5)]
+        for name in (*named, ANNA):
+            for guess in range(5):
+                attempts.end(attempts.decide(name, None, b"%d" % guess, 0), False, 0)
+        await database.write(Actor("test"), many)
+        await renewals.look()
+        assert attempts.size == 1
+        assert attempts.decide(ANNA, None, b"other", 0).kind is AttemptKind.LATER
+        # the last look has read everything
+        found = await traces.changes(await traces.last_change())
+        assert found is not None
+        return found.accounts
+
+    assert with_both(file, test) == [(), ()]
+
+
+def test_a_restored_backup_renews_all_accounts(file: Path) -> None:
+    """With a log that is shorter, as long, or longer than before; by its own entries or not."""
+
+    async def test(database: Database, traces: Traces) -> object:
+        attempts = Attempts(AttemptSettings(hold=0), b"k" * 32)
+        renewals = Renewals(traces, lambda: attempts)
+
+        def allow_everything(write: Write) -> None:
+            named = "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'audit'"
+            for (name,) in write.connection.exec_driver_sql(named).fetchall():
+                write.connection.exec_driver_sql(f"DROP TRIGGER {name}")
+
+        await database.write(Actor("test"), allow_everything)
+
+        async def is_noticed(*work: Callable[[Write], object]) -> bool:
+            await renewals.look()
+            for guess in range(6):
+                attempts.end(attempts.decide(ANNA, None, b"%d" % guess, 0), False, 0)
+            before = attempts.size
+            for one in work:
+                await database.write(Actor("test"), one)
+            await renewals.look()
+            return before == 1 and attempts.size == 0
+
+        def shorten(write: Write) -> None:
+            write.connection.exec_driver_sql(
+                "DELETE FROM audit WHERE id > (SELECT max(id) FROM audit) - 2"
+            )
+
+        def lengthen(write: Write) -> None:
+            for number in range(20):
+                write.audit("domain.change", f"d{number}.example")
+
+        def other(write: Write) -> None:
+            write.connection.exec_driver_sql("UPDATE audit SET actor = 'other'")
+
+        return [
+            await is_noticed(lengthen),
+            await is_noticed(note_restore),
+            await is_noticed(shorten, note_restore),
+            await is_noticed(shorten, note_restore, lengthen),
+            await is_noticed(other),
+            await is_noticed(shorten),
+        ]
+
+    assert with_both(file, test) == [[False, True, True, True, True, True]] * 2
 
 
 def test_both_write_the_same_uses(file: Path) -> None:
@@ -181,16 +267,23 @@ def test_a_file_of_another_revision_is_refused(file: Path, tmp_path: Path) -> No
         SqliteTraces.open(OpenedFile(empty), 10)
 
 
-def test_a_service_without_the_api_does_without_the_large_libraries(file: Path) -> None:
+@pytest.mark.parametrize("is_file", [True, False])
+def test_a_service_without_the_api_does_without_the_large_libraries(
+    file: Path, *, is_file: bool
+) -> None:
+    url = f"sqlite:///{file}" if is_file else f"postgresql://x@/gate?host={file.parent}&ssl=disable"
+    driver = '"asyncpg", ' if is_file else ""
     program = f"""
-import sys
+import asyncio, sys
 from accounts import service
 from accounts.settings import AccountsFile
-settings = AccountsFile.model_validate({{"accounts": {{"database": {{"url": "sqlite:///{file}"}}}}}})
-database, traces = service._open(settings.accounts)
-assert database is None
-service.make_source(settings.accounts.database).ask(())
-large = "sqlalchemy", "alembic", "asyncpg", "starlette", "uvicorn", "cryptography"
+settings = AccountsFile.model_validate({{"accounts": {{"database": {{"url": "{url}"}}}}}})
+async def run():
+    database, traces = await service._open(settings.accounts)
+    assert database is None
+    service.make_source(settings.accounts.database).ask(())
+asyncio.run(run())
+large = "sqlalchemy", "alembic", {driver}"starlette", "uvicorn", "cryptography"
 assert not [name for name in large if name in sys.modules], sorted(sys.modules)
 """
     done = subprocess.run(

@@ -1,5 +1,6 @@
 import errno
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from prometheus_client import REGISTRY
 
 from gatepost.config import ConfigError
 from gatepost.daemon import Current, Watch
+from gatepost.daemon.watch import CLOCK_STEP
 from gatepost.logs import get_logger
 
 
@@ -107,6 +109,36 @@ def test_a_change_of_a_file_is_not_lost_when_another_one_is_followed_too(tmp_pat
     old.write_text("changed while the configuration was read that names both")
     watch.follow([old, new])
     assert seen(watch)
+    assert not seen(watch)
+
+
+def test_a_change_between_the_reading_and_the_first_look_counts(tmp_path: Path) -> None:
+    """A file that a configuration names is known only after the configuration was read."""
+    early, late, folder = tmp_path / "early", tmp_path / "late", tmp_path / "folder"
+    early.write_text("old")
+    late.write_text("old")
+    folder.mkdir()
+    for path in (early, late, folder):
+        os.utime(path, (1, 1))
+    began = max(path.stat().st_ctime for path in (early, late, folder)) + 2 * CLOCK_STEP
+    while time.time() < began + CLOCK_STEP:
+        time.sleep(CLOCK_STEP / 4)
+    watch = Watch([])
+    watch.follow([early, folder], began)
+    assert not seen(watch)
+    # an older file takes its place: only the time of the change of the name tells
+    older = tmp_path / "older"
+    older.write_text("new")
+    os.utime(older, (1, 1))
+    older.replace(late)
+    watch.follow([early, folder, late], began)
+    assert seen(watch)
+    (folder / "key").write_text("k")
+    watch = Watch([])
+    watch.follow([folder], began)
+    assert seen(watch)
+    watch = Watch([])
+    watch.follow([folder, late])  # nobody has read them before
     assert not seen(watch)
 
 

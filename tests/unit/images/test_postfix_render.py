@@ -255,6 +255,32 @@ def test_only_the_cleanup_of_forwarded_mail_rewrites_senders(tmp_path: Path) -> 
     assert again["smtpd_relay_restrictions"] == "permit_mynetworks,reject"
 
 
+def test_bounce_addresses_are_for_bounces(tmp_path: Path) -> None:
+    for more, classes in (({}, ""), ({"POSTFIX_QUOTA": "inet:dovecot:12340"}, " gate_quota")):
+        main = render(tmp_path, {**WITH_ACCOUNTS, **more}).main
+        assert main["smtpd_restriction_classes"] == f"gate_bounces_only{classes}"
+        first = main["smtpd_recipient_restrictions"].index("$gate_bounce_restriction")
+        assert first < main["smtpd_recipient_restrictions"].index("$gate_policy_restriction")
+        (tmp_path / "main.cf").write_text("compatibility_level = 3.6\nmyhostname = x.example\n")
+        table = main["gate_bounces_only"].removeprefix("check_sender_access ")
+        answers = {
+            sender: subprocess.run(
+                ["postmap", "-c", str(tmp_path), "-q", sender, table],
+                capture_output=True,
+                text=True,
+            ).stdout.strip()
+            for sender in (*BOUNCES, *OTHERS)
+        }
+        assert {sender for sender, said in answers.items() if not said} == BOUNCES
+        assert all(answers[sender].startswith("550 5.7.1 ") for sender in OTHERS)
+    assert "gate_bounces_only" not in render(tmp_path, GOOD).main
+    assert render(tmp_path, GOOD).main["gate_bounce_restriction"] == ""
+
+
+BOUNCES = {"<>", "MAILER-DAEMON@old.example", "postmaster@x.example", "double-bounce@x.example"}
+OTHERS = {"eve@x.example", "x@<>", "not-postmaster@x.example", "x.mailer-daemon@x.example"}
+
+
 def test_a_quota_is_asked_for_mailboxes_and_before_the_policy_server(tmp_path: Path) -> None:
     settings = {
         **WITH_ACCOUNTS,
@@ -267,7 +293,7 @@ def test_a_quota_is_asked_for_mailboxes_and_before_the_policy_server(tmp_path: P
         f"check_recipient_access {mailboxes}, "
         "check_policy_service { inet:policyd:10023, timeout=15s },"
     )
-    assert main["smtpd_restriction_classes"] == "gate_quota"
+    assert main["smtpd_restriction_classes"] == "gate_bounces_only gate_quota"
     # mail is not refused because Dovecot is away
     assert main["gate_quota"] == (
         "check_policy_service { inet:dovecot:12340, timeout=10s, default_action=DUNNO }"

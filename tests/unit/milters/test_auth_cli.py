@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -10,7 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gatepost.key_pair import new_key
+from gatepost.snapshots import disk, form
 from milters.cli.auth import auth
+from milters.cli.keys import keys
 from msgauth.keys import SigningKey
 
 ZONE = """
@@ -304,3 +308,86 @@ def test_a_forgery_that_is_redirected_is_not_signed(desk: Desk, seal: bool) -> N
     assert ("add           ARC-Seal: i=1; a=rsa-sha256; cv=none;" in shown.output) is seal
     signed = desk.run("sign", str(desk.message))
     assert (signed.exit_code, "not signed: from-outside" in signed.output) == (1, True)
+
+
+def keep_account_keys(desk: Desk, values: dict[str, object]) -> None:
+    """Let the milter sign with these keys of accounts, which it has kept on disk."""
+    body = form.first_line("dkim_keys") + b"".join(
+        form.record(name, value) for name, value in sorted(values.items())
+    )
+    seal, _ = form.last_line(1, "aa", len(values), hashlib.sha256(body))
+    kept = desk.folder / "kept"
+    kept.mkdir(mode=0o700, exist_ok=True)
+    disk.save(kept, form.parse(body + seal, "dkim_keys"))
+    desk.config.write_text(
+        'hostname = "mx.example"\n[milters]\nkeys = "keys"\n'
+        '[milters.accounts]\nurl = "unix:/nowhere"\nkeys = true\nfolder = "kept"\n'
+    )
+
+
+def test_keys_of_accounts_sign(desk: Desk) -> None:
+    pem = {"private": private_key().decode()}
+    keep_account_keys(desk, {"key:signer.example/r": pem})
+    shown = desk.run("verify", str(desk.message), "--login", "a")
+    assert "key           r._domainkey.signer.example from accounts" in shown.stdout
+    signed = desk.run("sign", str(desk.message))
+    assert signed.exit_code == 0, signed.output
+    assert b"DKIM-Signature: " in signed.stdout_bytes
+    # a key in the folder is named as well
+    config = desk.config.read_text().replace(
+        "[milters.accounts]",
+        f'[[milters.key]]\ndomain = "signer.example"\nselector = "r"\nfile = "{desk.key}"\n'
+        "[milters.accounts]",
+    )
+    desk.config.write_text(config)
+    shown = desk.run("verify", str(desk.message), "--login", "a")
+    assert f"key           r._domainkey.signer.example from {desk.key}" in shown.stdout
+
+
+def test_keys_of_accounts_that_are_not_there_let_mail_wait(desk: Desk) -> None:
+    keep_account_keys(desk, {})
+    (desk.folder / "kept" / "dkim_keys.snapshot").unlink()
+    shown = desk.run("verify", str(desk.message), "--login", "a")
+    assert "not used: dkim_keys from accounts: the milter has not stored them" in shown.stderr
+    assert shown.exit_code == 75
+    keep_account_keys(desk, {"key:signer.example/r": {"problem": "the key file is away"}})
+    assert desk.run("verify", str(desk.message), "--login", "a").exit_code == 75
+    keep_account_keys(desk, {})
+    shown = desk.run("verify", str(desk.message), "--login", "a")
+    assert (shown.exit_code, "key  " in shown.stdout) == (0, False)
+    (desk.folder / "kept" / "dkim_keys.snapshot").chmod(0o644)
+    assert "open to others" in desk.run("verify", str(desk.message), "--login", "a").stderr
+
+
+def test_the_list_of_keys_names_those_of_accounts(desk: Desk) -> None:
+    pem = {"private": private_key().decode()}
+    keep_account_keys(
+        desk,
+        {
+            "key:signer.example/r": pem,
+            "key:other.example/s": pem,
+            "key:bad.example/t": {"problem": "no"},
+        },
+    )
+    (desk.folder / "keys").mkdir()
+    words = ["list", "--config", str(desk.config)]
+    (row, other), said = run_keys(*words, status=1)
+    assert row.split() == ["other.example", "s", "rsa", "2048", "active", "accounts"]
+    assert other.split() == ["signer.example", "r", "rsa", "2048", "active", "accounts"]
+    assert said == "not used: no\n"
+    (row,), said = run_keys(*words, "signer.example")
+    assert (row.split()[:2], said) == (["signer.example", "r"], "")
+    made = json.loads("\n".join(run_keys(*words, "--json", "signer.example")[0]))
+    assert made["problems"] == []
+    (key,) = made["keys"]
+    assert (key["source"], key["file"], key["state"]) == ("accounts", None, "active")
+    assert "private" not in json.dumps(made)
+    # those of another folder are no keys of this milter
+    (desk.folder / "other").mkdir()
+    assert run_keys(*words, "--keys", str(desk.folder / "other"))[0] == []
+
+
+def run_keys(*words: str, status: int = 0) -> tuple[list[str], str]:
+    done = CliRunner().invoke(keys, words)
+    assert done.exit_code == status, done.output
+    return done.stdout.splitlines(), done.stderr

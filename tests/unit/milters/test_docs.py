@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from milters.policy import METHODS, PRESETS, Disposition, reason_id, reply
-from milters.settings import PolicyAction, PolicySettings
+from milters.policy_settings import PolicyAction, PolicySettings
 
 TEXT = (Path(__file__).parents[3] / "docs" / "policy.md").read_text()
 

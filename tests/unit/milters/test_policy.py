@@ -7,7 +7,7 @@ import pytest
 
 from gatepost.reply import Reply
 from milters.policy import METHODS, PRESETS, SEVERITY, Disposition, decide, reply, table
-from milters.settings import PolicySettings
+from milters.policy_settings import PolicySettings
 from msgauth.results import DkimStatus, IprevStatus, SpfStatus
 
 DEFAULT = table(PolicySettings())

@@ -163,7 +163,11 @@ def test_rights_listed_senders_and_preferences(filled: Shell) -> None:
         "virus_check": True,
     }
     # nobody here knows what it holds
-    assert filled.json("user", "show", "anna@example.org") == {**made, "usage": None}
+    assert filled.json("user", "show", "anna@example.org") == {
+        **made,
+        "usage": None,
+        "messages": None,
+    }
     made = filled.json(
         *("user", "set", "anna@example.org", "--not-send-as", "@EXAMPLE.net"),
         *("--unlist-sender", "@bad.example", "--unlist-sender", "GOOD@example.net"),

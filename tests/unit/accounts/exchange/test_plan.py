@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.exchange.document import Document, parse, render
-from accounts.exchange.plan import PlannedChange, counts, make_plan
+from accounts.exchange.plan import make_plan
 from accounts.exchange.plan_text import plan_lines
+from accounts.exchange.planned import PlannedChange, counts
 from tests.unit.accounts.exchange.samples import EVERYTHING, HASH, HASH6, PEM
 
 EMPTY = Document.model_validate({"format": "gatepost accounts", "version": 1})

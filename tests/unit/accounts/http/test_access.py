@@ -11,7 +11,7 @@ import pytest
 
 from accounts.directory import administrators, domains, mailboxes
 from accounts.http.operation import Operation, Reach
-from accounts.http.principals import PROGRAM_SCOPES
+from accounts.http.principals import AREAS, PROGRAM_SCOPES
 from accounts.http.resources.table import OPERATIONS
 from tests.unit.accounts.desk import NOW
 from tests.unit.accounts.http.api import RULE, SECRET, Api, Who, check_problem, login
@@ -127,7 +127,9 @@ def check_scopes(api: Api, operation: Operation) -> None:
     verb = "write" if operation.is_write else "read"
     check_problem(refused, 403, f"{operation.area}:{verb}")
     assert api.last().details["refused"] == refused.json["detail"]
-    right = api.token([f"{operation.area}:{verb}"])
+    # administrators have every right, so to give one takes every right
+    needed = "all" if operation.area == "administrators" else operation.area
+    right = api.token([f"{needed}:{verb}"])
     assert send(api, operation, right, FOREIGN).status != 403
 
 
@@ -176,7 +178,9 @@ def test_an_administrator_of_a_domain_stays_in_it(api: Api) -> None:
 def test_tokens_give_no_more_than_they_have(api: Api) -> None:
     weak = api.token(["tokens:write", "rules:write"], administrator="root")
     for path in ("/tokens", "/me/tokens"):
-        strong = {"name": "x", "scopes": ["domains:read"]}
+        strong: dict[str, Any] = {"name": "x", "scopes": ["domains:read"]}
+        if path == "/tokens":
+            strong["administrator"] = "root"
         check_problem(api.call("POST", path, strong, who=weak), 403, "domains:read")
         check_problem(api.call("POST", path, strong | {"scopes": ["all:write"]}, who=weak), 403)
         assert api.call("POST", path, strong | {"scopes": ["rules:read"]}, who=weak).status == 201
@@ -199,6 +203,128 @@ def test_scopes_of_daemons_are_given_by_global_administrators(api: Api, scope: s
         check_problem(api.call("POST", "/me/tokens", wanted, who=login(name)), 403, scope)
     for path in ("/tokens", "/me/tokens"):
         assert api.call("POST", path, wanted, who=login("root")).status == 201
+
+
+GLOBAL = {"login": "eve", "role": "global", "password": SECRET}
+OF_A = {"login": "eve", "domains": ["a.example"], "password": SECRET}
+# scopes and the life of a token that is not a global administrator, and the owner
+LIMITED: list[tuple[list[str], dict[str, Any]]] = [
+    (["administrators:write"], {}),
+    (["administrators:write", "tokens:write"], {"administrator": "root"}),
+    ([f"{area}:write" for area in AREAS], {"administrator": "root"}),
+    (["all:write"], {"administrator": "root", "expires": NOW + 3600}),
+]
+
+
+@pytest.mark.parametrize(("scopes", "rest"), LIMITED)
+def test_a_limited_token_makes_no_global_administrator(
+    api: Api, scopes: list[str], rest: dict[str, Any]
+) -> None:
+    api.desk.write(lambda w: administrators.add(w, "gert", role="global", enabled=False))
+    limited = api.token(scopes, **rest)
+    before = state(api)
+    for method, path, body in (
+        ("POST", "/administrators", GLOBAL),
+        ("POST", "/administrators", {"login": "eve", "role": "global", "enabled": False}),
+        ("PATCH", "/administrators/ada", {"role": "global"}),
+        ("PATCH", "/administrators/ada", {"role": "global", "domains": []}),
+        ("PATCH", "/administrators/gert", {"enabled": True}),
+        ("PATCH", "/administrators/gert", {"role": "domains"}),
+        ("PUT", "/administrators/gert/password", {"password": SECRET}),
+        ("PUT", "/administrators/Root/password", {"password": SECRET}),
+        ("DELETE", "/administrators/gert", None),
+    ):
+        given = STAR if method in ("PATCH", "DELETE") else {}
+        refused = api.call(method, path, body, who=limited, headers=given)
+        check_problem(refused, 403, "global administrator")
+        entry = api.last()
+        assert entry.details == {"refused": refused.json["detail"]}
+        assert entry.action == f"administrator.{ACTIONS[method]}"
+        assert "(token " in entry.actor
+        # nor as a part of a batch
+        part: dict[str, Any] = {"operation": OF_BATCH[method]}
+        if method != "POST":
+            part["params"] = {"login": path.split("/")[2]}
+        if body is not None:
+            part["body"] = body
+        if given:
+            part["if_match"] = "*"
+        check_problem(api.call("POST", "/batch", {"operations": [part]}, who=limited), 403)
+        assert state(api) == before
+
+
+OF_BATCH = {
+    "POST": "add-administrator",
+    "PATCH": "change-administrator",
+    "PUT": "set-administrator-password",
+    "DELETE": "remove-administrator",
+}
+ACTIONS = {"POST": "add", "PATCH": "change", "PUT": "change", "DELETE": "remove"}
+
+
+@pytest.mark.parametrize(("scopes", "rest"), [LIMITED[0], LIMITED[1], LIMITED[3]])
+def test_a_limited_token_gives_an_administrator_no_more_rights(
+    api: Api, scopes: list[str], rest: dict[str, Any]
+) -> None:
+    limited = api.token(scopes, **rest)
+    before = state(api)
+    for method, path, body in (
+        ("POST", "/administrators", OF_A),
+        ("PATCH", "/administrators/ada", {"domains": ["a.example", "b.example"]}),
+        ("PATCH", "/administrators/ada", {"domains": ["B.Example"]}),
+        ("PATCH", "/administrators/ada", {"enabled": True}),
+        ("PUT", "/administrators/ada/password", {"password": SECRET}),
+    ):
+        check_problem(api.call(method, path, body, who=limited, headers=STAR), 403, "it cannot")
+        assert state(api) == before
+    # less is no problem
+    less: tuple[dict[str, Any], ...] = (
+        {"domains": ["A.example"]},
+        {"domains": []},
+        {"enabled": False},
+    )
+    for change in less:
+        path = "/administrators/ada"
+        assert api.call("PATCH", path, change, who=limited, headers=STAR).status == 200
+    assert api.call("DELETE", path, who=limited, headers=STAR).status == 204
+
+
+def test_rights_are_given_by_those_who_have_them(api: Api) -> None:
+    """A login, a token for everything, and the scopes that an administrator of domains has."""
+    for number, who in enumerate((login("root"), api.root, api.token(["all:write"]))):
+        named = {"login": f"eve{number}"}
+        assert api.call("POST", "/administrators", GLOBAL | named, who=who).status == 201
+        path = f"/administrators/eve{number}"
+        assert api.call("PATCH", path, {"role": "domains"}, who=who, headers=STAR).status == 200
+        assert api.call("DELETE", path, who=who, headers=STAR).status == 204
+    every = api.token([f"{area}:write" for area in AREAS])
+    assert api.call("POST", "/administrators", OF_A, who=every).status == 201
+    path = "/administrators/eve"
+    change = {"domains": ["a.example", "b.example"]}
+    assert api.call("PATCH", path, change, who=every, headers=STAR).status == 200
+
+
+def test_a_token_makes_none_that_outlives_it(api: Api) -> None:
+    wanted = {"name": "x", "scopes": ["rules:read"]}
+    for owner in ({"administrator": "root"}, {"mailbox": "anna@a.example"}, {}):
+        brief = api.token(["tokens:write", "rules:write"], expires=NOW + 60, **owner)
+        paths = ["/tokens"] if not owner else ["/me/tokens"]
+        for path in paths:
+            for ends in ({}, {"expires": None}, {"expires": NOW + 61}):
+                refused = api.call("POST", path, wanted | ends, who=brief)
+                check_problem(refused, 403, "valid for longer")
+                entry = api.last()
+                assert (entry.action, entry.object) == ("token.add", "x")
+                assert entry.details == {"refused": refused.json["detail"]}
+            ends = {"expires": NOW + 60}
+            assert api.call("POST", path, wanted | ends, who=brief).status == 201
+    # nor one that is valid after its owner is shut out
+    limited = api.token(["tokens:write", "rules:write"], administrator="root")
+    for owner in ({}, {"administrator": "ada"}, {"mailbox": "anna@a.example"}):
+        check_problem(api.call("POST", "/tokens", wanted | owner, who=limited), 403, "its owner")
+    owner = {"administrator": "ROOT"}
+    assert api.call("POST", "/tokens", wanted | owner, who=limited).status == 201
+    assert api.call("POST", "/tokens", wanted, who=api.root).status == 201
 
 
 def test_tokens_that_open_nothing(api: Api) -> None:
