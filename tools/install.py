@@ -48,7 +48,10 @@ PURPOSES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("test", "lint"),
     ),
     "fuzz": (("python3-venv", *_COMPILER, *_LIBMILTER), ("test",)),
-    "stack": (("python3-venv", "iproute2", "swaks", "postfix", "podman"), ("unit", "lint")),
+    "stack": (
+        ("python3-venv", "iproute2", "swaks", "postfix", "podman", "chromium?"),
+        ("stack", "lint"),
+    ),
     "up": (("python3-venv", "podman"), ("testbed",)),
     "chart": (("python3-venv",), ("unit", "lint", "chart")),
     "bench": (

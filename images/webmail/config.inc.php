@@ -59,7 +59,7 @@ $config['archive_mbox'] = 'Archive';
 $config['markasjunk_ham_mbox'] = 'INBOX';
 
 $config['product_name'] = webmail_setting('NAME', 'Webmail');
-$config['display_product_info'] = 0;
+$config['display_product_info'] = 1; // the name, and no version
 $config['useragent'] = '';
 $config['support_url'] = '';
 $config['skin'] = 'elastic';

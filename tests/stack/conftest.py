@@ -25,6 +25,7 @@ How to use it:
   changes them; ``stack.metric("milters", NAME)`` reads a metric.
 - `mailboxes` is a pod with Dovecot and accounts (`tests.stack.mailboxes.Mailboxes`); its Sieve
   scripts send mail to `world.sink`.
+- `up` is the whole system of `make up` (`tests.stack.up.WholeSystem`), with webmail.
 - ``stack.stop()`` takes the whole pod down, its volumes stay; ``stack.start()`` plays it again.
 
 Postfix's postscreen lets a new client wait; `GREET_WAIT` shortens that. The greylist delays for
@@ -38,7 +39,9 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
@@ -58,6 +61,7 @@ from tests.stack.stack import (
     published_keys,
     zone,
 )
+from tests.stack.up import WholeSystem
 from tests.testbed import images, podman
 from tests.testbed.dns import DnsServer
 from tests.testbed.logins import LoginServer
@@ -189,3 +193,21 @@ def mailboxes(network: Network, world: World) -> Iterator[Mailboxes]:
     """A running pod of mailboxes for all tests that leave its settings as they found them."""
     with pod_of_mailboxes.running(network) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def up(network: Network, world: World) -> Iterator[WholeSystem]:
+    """The whole system of `make up`, for all tests that leave its settings as they found them.
+
+    The last tests of test_up.py end it, so the files that use it come before that one.
+    """
+    world.dns.add("far.example", "MX", "10 mx.remote.example")
+    with tempfile.TemporaryDirectory(prefix="gatepost-test-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        whole = WholeSystem(network, world, Path(folder) / "state")
+        try:
+            assert whole.start() is not None
+            whole.hurry()
+            yield whole
+        finally:
+            whole.close()

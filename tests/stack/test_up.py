@@ -37,20 +37,6 @@ UNDER_WAY = 20
 COLUMNS = 80
 
 
-@pytest.fixture(scope="module")
-def up(network: Network, world: World) -> Iterator[WholeSystem]:
-    world.dns.add("far.example", "MX", "10 mx.remote.example")
-    with tempfile.TemporaryDirectory(prefix="gatepost-test-", dir="/tmp") as folder:
-        Path(folder).chmod(0o755)
-        whole = WholeSystem(network, world, Path(folder) / "state")
-        try:
-            assert whole.start() is not None
-            whole.hurry()
-            yield whole
-        finally:
-            whole.close()
-
-
 def test_it_says_what_it_did_and_what_to_try(up: WholeSystem) -> None:
     steps = up.printed.getvalue().splitlines()
     for short in ("accounts", "dovecot", "milters", "policyd", "postfix", "webmail"):

@@ -9,8 +9,9 @@ import poplib
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.stack.mailboxes import any_certificate
 from tests.stack.stack import DELAY, DNS_HOST, DOMAIN, FRIEND, GREET_WAIT, KNOWN, World
@@ -85,16 +86,17 @@ class WholeSystem:
         assert found is not None, key
         self.world.dns.add(f"{SELECTOR}._domainkey.{DOMAIN}", "TXT", found[1])
         self._folder("postfix").update({"tests.cf": _POSTFIX})
-        gatepost = self._folder("gatepost")
-        present = tomllib.loads(gatepost.files()["gatepost.toml"])
-        changed = overlaid(
-            present, {"policyd": {"greylist": {"delay": f"{DELAY}s", "allow_clients": [KNOWN]}}}
-        )
-        gatepost.update({"gatepost.toml": toml.document(changed)})
+        self.configure({"policyd": {"greylist": {"delay": f"{DELAY}s", "allow_clients": [KNOWN]}}})
         self.containers["postfix"].wait_for_log("run: configuration reloaded")
         self.containers["policyd"].wait_for_log("reloaded")
         # it has seen that there was no record, and looks again in a minute; or when it starts
         self.containers["milters"].kill_and_wait_ready()
+
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        """Lay keys over gatepost.toml; the daemons read it again soon."""
+        folder = self._folder("gatepost")
+        present = tomllib.loads(folder.files()["gatepost.toml"])
+        folder.update({"gatepost.toml": toml.document(overlaid(present, settings))})
 
     def _folder(self, name: str) -> MountedFolder:
         return MountedFolder(Path(inspect("volume", f"{self.place.name}-{name}")["Mountpoint"]))
@@ -116,13 +118,21 @@ class WholeSystem:
         self.command("user", "add", address, *options, stdin=self._passwords[address])
 
     def deliver(
-        self, subject: str, recipient: str, client: str = FRIEND, sender: str = CAROL
+        self,
+        subject: str,
+        recipient: str,
+        client: str = FRIEND,
+        sender: str = CAROL,
+        *,
+        fields: str = "",
+        body: str = "Hello.\r\n",
     ) -> Exchange:
-        """Send mail from outside with swaks."""
+        """Send mail from outside with swaks; `fields` are whole lines of the header."""
         message = (
-            f"From: {sender}\r\nTo: {recipient}\r\nSubject: {subject}\r\n"
+            f"From: {CAROL if sender == '<>' else sender}\r\nTo: {recipient}\r\n"
+            f"Subject: {subject}\r\n"
             f"Message-ID: <{abs(hash(subject))}@remote.example>\r\n"
-            "Date: Thu, 26 Nov 2026 12:00:00 +0000\r\n\r\nHello.\r\n"
+            f"Date: Thu, 26 Nov 2026 12:00:00 +0000\r\n{fields}\r\n{body}"
         )
         return swaks.send(
             25,

@@ -45,9 +45,30 @@ class ManageSieve:
         self.command(f'PUTSCRIPT "{name}" {{{len(octets)}+}}\r\n{octets.decode()}')
         self.command(f'SETACTIVE "{name}"')
 
+    def check(self, script: bytes) -> str:
+        """Have a script checked and return the reply; raises `ManageSieveError`."""
+        return self._with_literal("CHECKSCRIPT ", script)
+
+    def store(self, name: str, script: bytes) -> str:
+        """Store a script as it is and return the reply; raises `ManageSieveError`."""
+        return self._with_literal(f'PUTSCRIPT "{name}" ', script)
+
+    def fetch(self, name: str) -> bytes:
+        """Return a stored script; raises `ManageSieveError`."""
+        self._socket.sendall(f'GETSCRIPT "{name}"\r\n'.encode())
+        answer = self._lines()
+        size = re.match(rb"\{(\d+)\}\r\n", answer)
+        if size is None:
+            raise ManageSieveError(answer.decode())
+        return answer[size.end() :][: int(size[1])]
+
     def command(self, text: str) -> str:
         """Send a command and return the reply; raises `ManageSieveError` unless it is OK."""
         self._socket.sendall(f"{text}\r\n".encode())
+        return self._reply()
+
+    def _with_literal(self, command: str, octets: bytes) -> str:
+        self._socket.sendall(f"{command}{{{len(octets)}+}}\r\n".encode() + octets + b"\r\n")
         return self._reply()
 
     def close(self) -> None:
@@ -56,6 +77,9 @@ class ManageSieve:
         self._socket.close()
 
     def _reply(self) -> str:
+        return self._lines().decode()
+
+    def _lines(self) -> bytes:
         """Read lines up to OK, NO or BYE, the literals in them included."""
         lines = b""
         while True:
@@ -64,6 +88,6 @@ class ManageSieve:
             if literal := re.search(rb"\{(\d+)\}\r\n$", line):
                 lines += self._reader.read(int(literal[1])) + self._reader.readline()
             if line.startswith(b"OK"):
-                return lines.decode()
+                return lines
             if not line or line.startswith((b"NO", b"BYE")):
-                raise ManageSieveError(lines.decode())
+                raise ManageSieveError(lines.decode(errors="replace"))

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import dkim
@@ -34,21 +35,31 @@ def algorithms(message: bytes) -> list[str]:
 
 def dkimpy_verdicts(message: bytes, server: DnsServer) -> list[tuple[str, str]]:
     """Return, for each signature from the top, its algorithm and ``pass`` or dkimpy's error."""
+    verdicts = []
+    for index, algorithm in enumerate(algorithms(message)):
+        try:
+            valid = dkim.DKIM(message).verify(idx=index, dnsfunc=_txt_of(server))
+            verdicts.append((algorithm, "pass" if valid else "the signature does not verify"))
+        except (dkim.DKIMException, dns.exception.DNSException) as error:
+            verdicts.append((algorithm, str(error)))
+    return verdicts
 
+
+def dkimpy_chain(message: bytes, server: DnsServer) -> str:
+    """Return the result of the message's ARC chain, such as ``pass`` or ``none``."""
+    result, _, reason = dkim.arc_verify(message, dnsfunc=_txt_of(server))
+    text = result.decode() if isinstance(result, bytes) else "none"
+    return text if text in ("pass", "none") else f"{text}: {reason}"
+
+
+def _txt_of(server: DnsServer) -> Callable[..., bytes]:
     def txt(name: bytes, timeout: int = 5) -> bytes:
         query = dns.message.make_query(name.decode(), "TXT")
         response = dns.query.tcp(query, server.host, port=server.port, timeout=timeout)
         strings = [record.strings for rrset in response.answer for record in rrset]
         return b"".join(strings[0]) if strings else b""
 
-    verdicts = []
-    for index, algorithm in enumerate(algorithms(message)):
-        try:
-            valid = dkim.DKIM(message).verify(idx=index, dnsfunc=txt)
-            verdicts.append((algorithm, "pass" if valid else "the signature does not verify"))
-        except (dkim.DKIMException, dns.exception.DNSException) as error:
-            verdicts.append((algorithm, str(error)))
-    return verdicts
+    return txt
 
 
 def opendkim_verdict(message: bytes, server: DnsServer, directory: Path, *, algorithm: str) -> str:

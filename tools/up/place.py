@@ -55,6 +55,8 @@ class Place:
     nameserver: str = ""
     """The resolver of the pod; empty: that of this machine."""
     hostname: str = HOSTNAME
+    domain: str = DOMAIN
+    """The domain whose DKIM key seals forwarded mail (ARC)."""
     address: str = HOST
     """The address of this machine at which the ports are open."""
 
@@ -76,7 +78,8 @@ class Place:
         ports = found.pop("ports", {})
         if not isinstance(ports, dict):
             raise PlaceError(f"{path}: ports is a table")
-        _check(path, {"hostname": self.hostname, "address": self.address}, found)
+        known = {"hostname": self.hostname, "domain": self.domain, "address": self.address}
+        _check(path, known, found)
         _check(path, self.ports, ports)
         return replace(self, ports={**self.ports, **ports}, **found)
 

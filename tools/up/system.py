@@ -7,6 +7,7 @@ that nothing of the machine is in the way. Volumes are podman's, and outlive the
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import secrets
@@ -35,6 +36,8 @@ INSIDE = {
     "api": 8080,
 }
 """By service: the port in the pod."""
+_SEAL = re.compile(r'(\[milters\.seal\]\s+domain = )"[^"]*"')
+"""The line of gatepost.toml with the domain that seals."""
 _NAME = re.compile(r"^mail(?=$|-)")
 _IMAGE = re.compile(r"^ghcr\.io/gatepost/gatepost(?:-(?P<name>[a-z]+))?:")
 _FOR_ALL = 0o755
@@ -167,7 +170,10 @@ class System:
             return {k: self._named(v) for k, v in value.items()}
         if isinstance(value, list):
             return [self._named(one) for one in value]
-        return value.replace(HOSTNAME, self.place.hostname) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        text = value.replace(HOSTNAME, self.place.hostname)
+        return _SEAL.sub(lambda found: found[1] + json.dumps(self.place.domain), text)
 
     def _adapt(self, container: dict[str, Any]) -> None:
         found = _IMAGE.match(container["image"])

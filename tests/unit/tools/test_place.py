@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tools.up.place import HOST, HOSTNAME, PORTS, SETTINGS, Place, PlaceError
+from tools.up.system import System
 
 
 def test_a_demonstration_is_open_on_loopback_alone(tmp_path: Path) -> None:
@@ -27,6 +30,17 @@ def test_the_settings_change_what_they_name_and_nothing_else(tmp_path: Path) -> 
     # their passwords would cross the network unencrypted
     local = {service for service in PORTS if place.opened_at(service) == HOST}
     assert local == {"webmail", "api"}
+
+
+@pytest.mark.parametrize("domain", ["example.net", 'odd"\\1'])
+def test_the_domain_that_seals_is_in_the_configuration(tmp_path: Path, domain: str) -> None:
+    system = System(replace(Place(state=tmp_path), domain=domain))
+    (text,) = (
+        each["data"]["gatepost.toml"]
+        for each in system._objects
+        if "gatepost.toml" in each.get("data", {})
+    )
+    assert tomllib.loads(text)["milters"]["seal"] == {"domain": domain}
 
 
 @pytest.mark.parametrize(
