@@ -137,7 +137,7 @@ def test_everything_is_denied_that_is_not_named(values: Path) -> None:
         for rule in policy["spec"].get("ingress", []):
             assert rule["ports"], name
             if "from" not in rule:
-                open_to_all = {25, 465, 587, 10143, 10993, 10110, 10995, 14190, 8090}
+                open_to_all = {25, 465, 587, 10143, 10993, 10110, 10995, 14190, 8080, 8090}
                 assert {port["port"] for port in rule["ports"]} <= open_to_all
 
 

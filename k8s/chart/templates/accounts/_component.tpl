@@ -3,9 +3,17 @@ runs: {{ include "mail.mailboxes" $ | empty | not }}
 sharesPod: true
 metrics: 9103
 dns: true
+ingress:
+  - ports:
+      - port: 8080
 {{- end }}
 
 {{- define "mail.accounts.config" -}}
+{{- /* The user's own servers take precedence: they may be behind another name. */}}
+{{- $offered := dict }}
+{{- range $name, $port := dict "imaps" 993 "sieve" 4190 "submission" 587 "submissions" 465 }}
+  {{- $_ := set $offered $name (printf "%s:%d" $.Values.mail.hostname $port) }}
+{{- end }}
 {{- dict
   "listen" "unix:/run/gatepost/accounts"
   "sasl_listen" "unix:/run/gatepost/auth"
@@ -21,6 +29,7 @@ dns: true
   "metrics_listen" "inet:9103"
   "database" (dict "url" "sqlite:////var/lib/gatepost/accounts/accounts.db" "key_file" "/secrets/mailboxes/seal")
   "dovecot" (dict "doveadm_url" "http://127.0.0.1:18080" "doveadm_key_file" "/secrets/mailboxes/doveadm")
+  "autoconfig" (mergeOverwrite $offered (deepCopy (.Values.config.accounts.autoconfig | default dict)))
   "srs" (dict "domain" .Values.mail.hostname "secret_file" "/secrets/mailboxes/srs") | toYaml }}
 {{- end }}
 
