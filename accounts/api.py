@@ -76,6 +76,11 @@ class ApiContext:
         return self._rules().settings.http
 
     @property
+    def keep_deleted(self) -> float:
+        """The seconds for which the mail of a removed mailbox is kept."""
+        return self._rules().settings.keep_deleted
+
+    @property
     def autoconfig(self) -> AutoconfigSettings:
         """The servers that autoconfig announces to mail programs."""
         return self._rules().settings.autoconfig

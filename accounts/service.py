@@ -49,6 +49,7 @@ from gatepost.errors import StartError
 from gatepost.logs import get_logger
 
 if TYPE_CHECKING:
+    from accounts.dovecot.purge import Purge
     from accounts.dovecot.sessions import Sessions
     from accounts.http.server import HttpServer
     from accounts.snapshot_server import SnapshotServer
@@ -273,11 +274,19 @@ class _Service:
             self._servers["dict_listen"] = dict_server(scripts.answer, lookup_bounds)
 
         self._sessions: Sessions | None = None
+        self._purge: Purge | None = None
         if database is not None and self._settings.dovecot.doveadm_url:
             from accounts.dovecot.sessions import Sessions
 
             self._sessions = Sessions(database, lambda: current.value.settings.dovecot)
             self._sessions.add_probes(started.probes)
+            from accounts.dovecot.purge import Purge
+
+            self._purge = Purge(
+                database,
+                lambda: current.value.settings.dovecot,
+                lambda: current.value.settings.keep_deleted,
+            )
 
     async def start(self, listeners: Listeners) -> None:
         """Connect to the database, and accept connections."""
@@ -299,7 +308,8 @@ class _Service:
         return [task for server in self._servers.values() for task in server.tasks]
 
     def housekeeping(self) -> Sequence[Coroutine[Any, Any, None]]:
-        """Watch the database and its changes, write the uses of logins, and update metrics."""
+        """Watch the database and its changes, write the uses of logins, remove the mail of removed
+        mailboxes, and update metrics."""
         return [
             self._vitals.run(),
             self._uses.run(),
@@ -307,6 +317,7 @@ class _Service:
             self._count(),
             *(() if self._share is None else (self._share.run(),)),
             *(() if self._sessions is None else self._sessions.housekeeping()),
+            *(() if self._purge is None else (self._purge.run(),)),
         ]
 
     async def drain(self, grace: float) -> None:

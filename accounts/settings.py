@@ -151,6 +151,13 @@ class AccountsSettings(ServerSettings):
         max_length=253,
         description="The domain of logins without one.",
     )
+    keep_deleted: Duration = Field(
+        default=30 * 86_400.0,
+        ge=0,
+        le=3650 * 86_400,
+        description="How long the mail of a mailbox that was removed is kept, so that `gatepost "
+        'user restore` can bring it back. "0" removes it within minutes.',
+    )
     database: DatabaseSettings = Field(
         default_factory=DatabaseSettings, description="The database."
     )

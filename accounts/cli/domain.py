@@ -100,7 +100,7 @@ def question(one: Shown) -> str:
 
 DOMAIN.add_remove(
     domain,
-    "Remove the domain NAME with its mailboxes, aliases and keys.\n\nDelivered mail stays where "
-    "it is.",
+    "Remove the domain NAME with its mailboxes, aliases and keys.\n\nOnce it is added again, its "
+    "mailboxes can be restored, for the time of `keep_deleted` in [accounts].",
     question,
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from http import HTTPStatus
+from typing import Any, TypeVar
 
 import click
 
@@ -35,6 +36,8 @@ from accounts.store.errors import DatastoreUnavailable, RefusalError
 from accounts.store.seal import SealError, SecretSeal
 from accounts.store.transaction import Write
 from accounts.stored_mail import StoredMail
+
+T = TypeVar("T")
 
 
 class LocalExecutor:
@@ -75,6 +78,15 @@ class LocalExecutor:
         except SealError as error:
             raise Declined(str(error), HTTPStatus.INTERNAL_SERVER_ERROR) from None
         return [StepResult(one["body"], one["tag"], one["next"]) for one in answers]
+
+    @property
+    def database(self) -> Database:
+        """The datastore."""
+        return self._datastore.database
+
+    def run(self, awaited: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine that uses the datastore."""
+        return self._datastore.run_as_owner(awaited)
 
     def close(self) -> None:
         """End the threads that hash passwords. The caller closes the datastore."""
@@ -151,6 +163,11 @@ class LocalContext:
             address,
             lambda url, reason: click.echo(f"doveadm at {url}: {reason}", err=True),
         )
+
+    @property
+    def keep_deleted(self) -> float:
+        """The seconds for which the mail of a removed mailbox is kept."""
+        return self._file.accounts.keep_deleted
 
     def ask(self, asks: tuple[Ask, ...], /) -> Awaitable[tuple[RowAnswer, ...]]:
         """Raise `NotImplementedError`: commands do not log in."""

@@ -71,6 +71,12 @@ class Noun:
         Options set the query of the same name, or the one in `queries`.
         """
 
+        show_list = self.lister(**queries)
+        self._command(group, "list", text, show_list, self._owners, field_options(filters))
+
+    def lister(self, **queries: str) -> Callable[..., None]:
+        """Return the function of the command `list`."""
+
         def show_list(session: CommandSession, **values: Any) -> None:
             key = [values.pop(name) for name in self._owners]
             query = {queries.get(name, name): value for name, value in values.items()}
@@ -80,7 +86,7 @@ class Noun:
             )
             session.list(objects, self.heads, self.row, self.data)
 
-        self._command(group, "list", text, show_list, self._owners, field_options(filters))
+        return show_list
 
     def add_show(self, group: click.Group, text: str) -> None:
         """Add the command `show`."""

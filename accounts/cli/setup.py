@@ -95,7 +95,7 @@ def email_update(
 def email_del(session: CommandSession, addresses: Sequence[str], yes: bool) -> None:
     """Do `gatepost user remove` for each.
 
-    All are removed, or none. Mail stays where it is.
+    All are removed, or none. `gatepost user restore` brings them back.
     """
     reads = [USER.step("get", [address]) for address in addresses]
     removals = [USER.step("remove", [address]) for address in addresses]

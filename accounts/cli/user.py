@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from accounts.cli.executor import OperationStep, StepResult
+from accounts.cli.deleted_users import list_deleted, purge_users, restore_user, with_deleted
+from accounts.cli.executor import Declined, OperationStep, StepResult
 from accounts.cli.noun import Noun, Shown
 from accounts.cli.options import (
     Field,
@@ -75,6 +76,7 @@ def _pairs(one: Shown) -> Iterator[tuple[str, str]]:
     yield "reject score", _score(wanted["spam_reject_score"])
     yield "virus check", flag_text(wanted["virus_check"])
     yield "last login", time_text(one["last_login"])
+    yield "mail is in", one["home"] or NONE
     yield "created", time_text(one["created"])
     yield "changed", time_text(one["changed"])
 
@@ -131,13 +133,24 @@ def add_user(
     USER.add_with_password(session, body, password_file, no_password=no_password)
 
 
-USER.add_list(
-    user,
-    "List mailboxes.",
-    Field("domain", click.STRING, "Only those in this domain."),
-    Field("search", click.STRING, "Only those with TEXT in address or name."),
-    search="text",
+_list_users = USER.lister(search="text")
+
+
+@user.command("list")
+@field_options(
+    (
+        Field("domain", click.STRING, "Only those in this domain."),
+        Field("search", click.STRING, "Only those with TEXT in address or name."),
+    )
 )
+@click.option("--deleted", is_flag=True, help="Those that were removed, and can be restored.")
+@session_options()
+def list_users(session: CommandSession, deleted: bool, **values: Any) -> None:
+    """List mailboxes."""
+    if deleted:
+        list_deleted(session, values["domain"], values["search"])
+    else:
+        _list_users(session, **values)
 
 
 @user.command("show")
@@ -150,7 +163,10 @@ def show_user(session: CommandSession, address: str) -> None:
     otherwise it is unknown.
     """
     usage = OperationStep("get-usage", {"address": address})
-    one, used, *more = session.do(USER.step("get", [address]), usage, *_more(address))
+    try:
+        one, used, *more = session.do(USER.step("get", [address]), usage, *_more(address))
+    except Declined as error:
+        raise with_deleted(session, address, error) from None
     found = _whole(session, one.body, more)
     octets, messages = used.body["octets"], used.body["messages"]
     holds = "unknown" if octets is None else f"{octets / (1 << 20):.1f} MiB"
@@ -193,7 +209,7 @@ def change_password(
 def rename_user(session: CommandSession, address: str, new: str, keep_alias: bool) -> None:
     """Give the mailbox ADDRESS the address NEW.
 
-    Aliases, forwarding and rights follow. Move the stored mail yourself.
+    Aliases, forwarding and rights follow, and the mail stays with it.
     """
     body = {"address": new, "keep_alias": keep_alias}
     made = session.one(USER.step("rename", [address], body=body))
@@ -203,10 +219,12 @@ def rename_user(session: CommandSession, address: str, new: str, keep_alias: boo
 USER.add_remove(
     user,
     "Remove the mailbox ADDRESS.\n\n"
-    "Its rules, app passwords and remote accounts go, too. Its mail stays where it is, and so do "
-    "aliases that lead to it.",
+    "It can be restored, with its mail, for the time of `keep_deleted` in [accounts]. Aliases that "
+    "lead to it stay.",
     lambda one: f"{one['address']} with its rules and app passwords",
 )
+for command in (restore_user, purge_users):
+    user.add_command(command)
 
 
 def _changes(

@@ -7,7 +7,7 @@ from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import Connection, Select, delete, func, insert, select
 
-from accounts.directory import fields, loops, targets
+from accounts.directory import fields, keeping, loops, targets
 from accounts.directory.changes import change_row, differences, expect, told
 from accounts.directory.paging import PAGE, having, page, within
 from accounts.store import schema
@@ -139,7 +139,7 @@ def change(
 
 
 def remove(write: Write, name: str, version: int | None = None) -> None:
-    """Remove a domain with its mailboxes, aliases and keys.
+    """Remove a domain with its mailboxes, aliases and keys; mail stays as for a mailbox.
 
     Raises `Invalid` if other domains are aliases of it.
     """
@@ -152,6 +152,7 @@ def remove(write: Write, name: str, version: int | None = None) -> None:
             "mailboxes": count(write.connection, schema.mailbox, before.id),
             "aliases": count(write.connection, schema.alias, before.id),
         }
+        keeping.keep(write, schema.mailbox.c.domain_id == before.id)
         # first the names: their mailboxes and aliases refer to them, and go with them
         write.connection.execute(delete(schema.name).where(schema.name.c.domain_id == before.id))
         write.connection.execute(delete(_TABLE).where(_TABLE.c.id == before.id))

@@ -6,15 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from accounts.address import AccountAddress
-from accounts.directory import aliases, domains, fields, loops, names, references, targets
+from accounts.directory import (
+    aliases,
+    domains,
+    fields,
+    homes,
+    keeping,
+    loops,
+    names,
+    references,
+    targets,
+)
 from accounts.directory.changes import change_row, differences, expect, told
 from accounts.directory.domains import Domain
 from accounts.directory.paging import PAGE, having, page, within
 from accounts.store import schema
-from accounts.store.errors import Invalid, NoSuchObject
+from accounts.store.errors import AlreadyThere, Invalid, NoSuchObject
 from accounts.store.transaction import Write
 
 _TABLE = schema.mailbox
@@ -44,6 +54,8 @@ class Mailbox:
     changed: int
     password_changed: int | None
     last_login: int | None
+    home: str
+    """The folder of its mail below the root of the mail store; see `accounts.directory.homes`."""
 
 
 class MailboxFields(TypedDict, total=False):
@@ -113,14 +125,26 @@ def addresses(connection: Connection, after: str, limit: int) -> list[str]:
     return list(connection.scalars(statement.order_by(_TABLE.c.address).limit(limit)))
 
 
-def add(write: Write, address: str | AccountAddress, /, **values: Unpack[MailboxFields]) -> Mailbox:
-    """Add a mailbox. Without a quota, it has the default of its domain."""
+def add(
+    write: Write,
+    address: str | AccountAddress,
+    /,
+    *,
+    home: str | None = None,
+    **values: Unpack[MailboxFields],
+) -> Mailbox:
+    """Add a mailbox. Without a quota, it has the default of its domain.
+
+    `home`: the folder of mail that is there already, from an export; by default a new one. It may
+    be that of a deleted mailbox of the same address, whose record then goes.
+    """
     with write.attempt("mailbox.add", str(address)):
         made = fields.mailbox_address("address", address)
         domain = _domain(write.connection, made)
         checked = _checked(write.connection, values)
         checked.setdefault("quota", domain.default_quota)
         _check_quota(domain, checked["quota"])
+        folder = homes.new_home(made) if home is None else _take_home(write, made, home)
         names.take(write, made, "mailbox", domain)
         names.insist_on_room(write.connection, domain, _TABLE)
         has_password = checked.get("password") is not None
@@ -130,6 +154,7 @@ def add(write: Write, address: str | AccountAddress, /, **values: Unpack[Mailbox
                 domain_id=domain.id,
                 address=str(made),
                 **_columns(checked),
+                home=folder,
                 password_changed=write.now if has_password else None,
                 created=write.now,
                 changed=write.now,
@@ -165,19 +190,20 @@ def change(
 
 
 def remove(write: Write, address: str | AccountAddress, version: int | None = None) -> None:
-    """Remove a mailbox with all its data in the datastore; its mail stays.
+    """Remove a mailbox; its mail stays for a time, and `deleted_mailboxes.restore` brings it back.
 
     Aliases that lead to it, and rights to send as it, stay, too: it may be added again.
     """
     with write.attempt("mailbox.remove", str(address)):
         before = get(write.connection, address)
         expect(before.version, version)
+        keeping.keep(write, _TABLE.c.id == before.id)
         names.give_back(write, before.address)
         # from now on, a wildcard or a catch-all may take its address
         loops.refuse(
             write.connection, "address", loops.without_name(write.connection, before.address)
         )
-        write.audit("mailbox.remove", before.address)
+        write.audit("mailbox.remove", before.address, home=before.home)
 
 
 def rename(
@@ -190,8 +216,8 @@ def rename(
 ) -> Mailbox:
     """Give a mailbox another address, perhaps in another domain.
 
-    Aliases, forwarding, catch-alls and rights follow to the new address. `keep_alias` adds an alias
-    from the old address to the new one.
+    Its mail stays in its home. Aliases, forwarding, catch-alls and rights follow to the new
+    address. `keep_alias` adds an alias from the old address to the new one.
     """
     with write.attempt("mailbox.rename", str(address)):
         before = get(write.connection, address)
@@ -236,6 +262,27 @@ def id_of(connection: Connection, address: str | AccountAddress) -> int:
     if row is None:
         raise NoSuchObject(f"There is no mailbox {found}.")
     return int(row)
+
+
+def insist_on_place(connection: Connection, address: AccountAddress, quota: int | None) -> Domain:
+    """Return the domain of a mailbox to add; raises `Invalid` if it cannot have it."""
+    domain = _domain(connection, address)
+    _check_quota(domain, quota)
+    names.insist_on_room(connection, domain, _TABLE)
+    return domain
+
+
+def _take_home(write: Write, address: AccountAddress, home: str) -> str:
+    """Return a home that no other mailbox has; raises `Invalid` and `AlreadyThere`."""
+    checked, kept = homes.home("home", home), schema.deleted_mailbox
+    same = (kept.c.home == checked, kept.c.address == str(address), kept.c.claimed.is_(None))
+    write.connection.execute(delete(kept).where(*same))
+    for table in (_TABLE, kept):
+        owner = write.connection.scalar(select(table.c.address).where(table.c.home == checked))
+        if owner is not None:
+            which = "the mailbox" if table is _TABLE else "the deleted mailbox"
+            raise AlreadyThere(f"The folder {checked} has the mail of {which} {owner}.")
+    return checked
 
 
 def _select() -> Select[Any]:

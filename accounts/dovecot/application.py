@@ -20,8 +20,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from accounts.directory import mailboxes
+from accounts.directory import deleted_mailboxes, mailboxes
 from accounts.dovecot.form import FormError, parse_form, text_of
+from accounts.dovecot.purge import number_of
 from accounts.dovecot.questions import (
     DovecotQuestions,
     DovecotReply,
@@ -32,6 +33,7 @@ from accounts.dovecot.questions import (
 from accounts.http import body
 from accounts.http.problems import ApiProblem
 from accounts.login_rules import LoginRules
+from accounts.lookup.dovecot import Home
 from accounts.store.database import Database
 from accounts.store.errors import DatastoreUnavailable
 from gatepost.daemon import RareWarnings
@@ -174,7 +176,19 @@ class _Serving:
         user, protocol = text_of(fields["user"]), text_of(fields["protocol"])
         if not user:
             raise FormError("user is required")
+        if protocol == "doveadm" and (number := number_of(user)) is not None:
+            return await self._deleted(user, number)
         return await self._questions.userdb(user, protocol.lower())
+
+    async def _deleted(self, user: str, number: int) -> DovecotReply:
+        """Find a deleted mailbox, for its size and for administrators."""
+        try:
+            found = await self._database.read(lambda c: deleted_mailboxes.get(c, number))
+        except DatastoreUnavailable:
+            return DovecotReply(Word.TEMPORARY)
+        if found is None:
+            return DovecotReply(Word.UNKNOWN)
+        return DovecotReply(Word.OK, Home(user, None, found.home).fields())
 
     async def users(self, request: Request) -> DovecotReply | Response:  # noqa: ARG002  # of every handler
         """List all mailboxes, one on each line, with an empty line at the end."""

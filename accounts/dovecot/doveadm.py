@@ -1,4 +1,4 @@
-"""Client of doveadm's HTTP API, for kicks and the sizes of mailboxes."""
+"""Client of doveadm's HTTP API, for kicks, the sizes of mailboxes and the removal of mail."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import h11
 
+from accounts.directory.homes import is_home
 from accounts.stored_mail import StoredMail
 
 TIMEOUT: Final = 10.0
@@ -24,6 +25,10 @@ NOBODY: Final = (67, 68)
 """Exit codes of Dovecot 2.3 for "no such session" (doveadm(1))."""
 NONE: Final = [{"count": "0"}]
 """The same result in Dovecot 2.4."""
+NOT_FOUND: Final = 68
+"""Exit code of `doveadm fs stat` for a path that does not exist."""
+FS: Final = "mailboxes"
+"""Name of the block `fs` in dovecot.conf whose root is that of the mail store."""
 PATH: Final = "/doveadm/v1"
 """The path of the API, for a URL without one."""
 
@@ -66,6 +71,30 @@ async def usage(url: str, key: str, user: str, timeout: float = TIMEOUT) -> Stor
 
 def _largest(payload: Any, kind: str) -> int | None:
     return max((int(one["value"]) for one in payload if one["type"] == kind), default=None)
+
+
+async def remove_home(url: str, key: str, home: str, timeout: float) -> None:
+    """Remove a home with all its files; it need not exist.
+
+    `home` is a path below the root of the mail store. Raises `DoveadmError`, also if some file is
+    still there.
+    """
+    if not is_home(home):
+        # doveadm would follow ".." out of the mail store
+        raise DoveadmError(f"{home[:200]!r} is not the folder of a mailbox")
+    commands: list[list[Any]] = [
+        ["fsDelete", {"filterName": FS, "path": [home], "recursive": True}, "0"],
+        ["fsStat", {"filterName": FS, "path": home}, "1"],
+    ]
+    body = await _ask(url, key, commands, timeout)
+    try:
+        # the first one fails also where there was nothing to remove
+        _, (kind, payload, _) = json.loads(body)
+        is_gone = kind == "error" and payload["exitCode"] == NOT_FOUND
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise DoveadmError("cannot parse its answer") from None
+    if not is_gone:
+        raise DoveadmError(f"it does not remove {home}: its log has the reason")
 
 
 async def _ask(url: str, key: str, commands: list[list[Any]], timeout: float) -> bytes:

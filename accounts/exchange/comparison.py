@@ -24,6 +24,9 @@ TIMES = frozenset(
 
 _SECRET = frozenset({"password", "secret", "private"})
 
+FIXED = frozenset({"home"})
+"""Fields that only a new object takes."""
+
 
 class Comparison:
     """Comparison of objects. `ours` are the domains that exist after the import."""
@@ -53,7 +56,8 @@ class Comparison:
         differences = tuple(
             _difference(field, wanted, present)
             for field in fields
-            if not self.is_same(field, getattr(wanted, field), getattr(present, field))
+            if field not in FIXED
+            and not self.is_same(field, getattr(wanted, field), getattr(present, field))
         )
         action: PlanAction = "change" if differences else "keep"
         return PlannedChange(action, kind, name, owner, differences, wanted=wanted)

@@ -27,6 +27,7 @@ from accounts.exchange.kinds import (
     DisplayName,
     DomainName,
     Hash,
+    HomePath,
     Interval,
     LoginName,
     MailboxAddress,
@@ -200,6 +201,7 @@ class MailboxEntry(DocumentPart):
     may_receive: bool = True
     keep_copy: bool = True
     store: StoreName | None = None
+    home: HomePath | None = None
     forwards: Annotated[tuple[Target, ...], Field(max_length=MOST_TARGETS)] = ()
     rights: tuple[Sender, ...] = ()
     app_passwords: tuple[AppPasswordEntry, ...] = ()

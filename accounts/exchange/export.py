@@ -116,6 +116,7 @@ class _Export:
             made.append(
                 values
                 | {
+                    "home": row["home"] or None,
                     "forwards": forwards.get(number, ()),
                     "rights": rights.get(number, ()),
                     "app_passwords": tuple(passwords.get(number, ())),

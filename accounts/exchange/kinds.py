@@ -16,6 +16,7 @@ from accounts.address import (
     parse_mailbox_address,
     parse_target,
 )
+from accounts.directory.homes import MAX_HOME, is_home
 
 LONGEST_HASH: Final = 1024
 MOST_TARGETS: Final = 250
@@ -65,6 +66,12 @@ def _sender(text: str) -> str:
     return str(parse_mailbox_address(text))
 
 
+def _home(text: str) -> str:
+    if not is_home(text):
+        raise ValueError("expected two names of folders with a slash between them")
+    return text
+
+
 def _login(text: str) -> str:
     if "@" in text:
         return str(parse_mailbox_address(text))
@@ -111,6 +118,7 @@ Sender = Annotated[str, AfterValidator(_sender)]
 Words = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_one_line)]
 Transport = Annotated[str, AfterValidator(_transport)]
 StoreName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$")]
+HomePath = Annotated[str, StringConstraints(max_length=MAX_HOME), AfterValidator(_home)]
 LoginName = Annotated[str, AfterValidator(_login)]
 SelectorText = Annotated[str, AfterValidator(_selector)]
 Interval = Annotated[int, Field(ge=60, le=7 * 86_400)]

@@ -75,6 +75,10 @@ class Context(Protocol):
         """The bounds of the API."""
 
     @property
+    def keep_deleted(self) -> float:
+        """The seconds for which the mail of a removed mailbox is kept."""
+
+    @property
     def clock(self) -> Clock:
         """The clock of tokens and logins."""
 
@@ -129,3 +133,4 @@ class FixedContext:
     usage: Measuring = _unknown
     autoconfig: AutoconfigSettings = field(default_factory=AutoconfigSettings)
     signer: Signer | None = None
+    keep_deleted: float = 30 * 86_400.0

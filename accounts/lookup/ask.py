@@ -55,7 +55,7 @@ class DomainRow(NamedTuple):
 class MailboxRow(NamedTuple):
     """A mailbox for delivery; `forwards` are the targets of forwarding, in order.
 
-    `quota` is in octets, None for no limit.
+    `quota` is in octets, None for no limit. `home` is the folder of its mail.
     """
 
     address: str
@@ -66,6 +66,7 @@ class MailboxRow(NamedTuple):
     store: str | None = None
     forwards: tuple[str, ...] = ()
     quota: int | None = None
+    home: str = ""
 
 
 class AliasRow(NamedTuple):
@@ -91,7 +92,8 @@ class AppPasswordRow(NamedTuple):
 class LoginRow(NamedTuple):
     """A mailbox for logins; `enabled` is also False if its domain is disabled.
 
-    `password` is a hash with its scheme. `quota` is in octets, None for no limit.
+    `password` is a hash with its scheme. `quota` is in octets, None for no limit. `home` is the
+    folder of its mail.
     """
 
     id: int
@@ -105,6 +107,7 @@ class LoginRow(NamedTuple):
     may_receive: bool
     store: str | None
     app_passwords: tuple[AppPasswordRow, ...] = ()
+    home: str = ""
 
 
 class RuleRow(NamedTuple):

@@ -10,19 +10,29 @@ from accounts.lookup.login_name import find_login_name, read_login_name
 QUOTA = "quota_storage_size"
 """Dovecot's field for the quota of a mailbox in octets; without a limit it is absent."""
 
+HOME = "home_folder"
+"""The field for the folder of a mailbox below the root of the mail store. Dovecot does not know it:
+its setting `mail_home` refers to it."""
+
 DELIVERY = ("", "lmtp", "lda")
 """The protocols that deliver mail; empty if Dovecot named none."""
 
 
 class Home(NamedTuple):
-    """A mailbox as Dovecot opens it. `quota` is in octets, None for no limit."""
+    """A mailbox as Dovecot opens it. `quota` is in octets, None for no limit.
+
+    `folder` is the path of its mail below the root of the mail store.
+    """
 
     address: str
     quota: int | None
+    folder: str = ""
 
     def fields(self, prefix: str = "") -> dict[str, str]:
         """Return the extra fields of Dovecot's user database; all but `user` get the prefix."""
         fields = {"user": self.address}
+        if self.folder:
+            fields[f"{prefix}{HOME}"] = self.folder
         if self.quota is not None:
             fields[f"{prefix}{QUOTA}"] = str(self.quota)
         return fields
@@ -30,7 +40,7 @@ class Home(NamedTuple):
 
 def home_of(row: LoginRow) -> Home:
     """Return the home of the mailbox of a login."""
-    return Home(row.address, row.quota)
+    return Home(row.address, row.quota, row.home)
 
 
 def userdb(login: str, protocol: str, default_domain: str = "") -> RowLookup[Home | None]:
@@ -46,7 +56,7 @@ def userdb(login: str, protocol: str, default_domain: str = "") -> RowLookup[Hom
     row = found.row
     if not isinstance(row, MailboxRow) or (protocol in DELIVERY and not row.may_receive):
         return None
-    return Home(row.address, row.quota)
+    return Home(row.address, row.quota, row.home)
 
 
 def rules(login: str, default_domain: str = "") -> RowLookup[RulesRow | None]:

@@ -79,7 +79,7 @@ class TransactionRows:
         for start in range(0, len(wanted), PAGE):
             some = wanted[start : start + PAGE]
             for row in self._connection.execute(select(*columns).where(box.c.address.in_(some))):
-                found[row.address] = MailboxRow(*row)
+                found[row.address] = MailboxRow(**row._asdict())
             rows = self._connection.execute(select(alias).where(alias.c.address.in_(some))).all()
             found |= {one.address: one for one in self.aliases(rows)}
         return found

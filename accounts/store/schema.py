@@ -183,16 +183,49 @@ mailbox = _table(
     _number("changed"),
     _number("password_changed", nullable=True),
     _number("last_login", nullable=True),
+    _text("home", server_default=""),
     _not_negative("quota"),
     Index(None, "domain_id", "address"),
+    Index(
+        "ix_mailbox_home",
+        "home",
+        unique=True,
+        sqlite_where=text("home <> ''"),
+        postgresql_where=text("home <> ''"),
+    ),
     _covering(
         "mailbox",
         *("address", "enabled", "may_send", "may_receive", "keep_copy", "store", "quota", "id"),
+        "home",
     ),
 )
 """`password`: a hash with its scheme before it, as {ARGON2ID}$argon2id$…; NULL lets nobody in.
 `quota` in octets, NULL for no limit. `keep_copy`: whether mail that is forwarded is also kept.
-`store`: the mail store that has it, NULL for the only one."""
+`store`: the mail store that has it, NULL for the only one. `home`: the folder of its mail below the
+root of the store, which no mailbox before or after it has; it stays through a change of the
+address. Dovecot does not open a mailbox without one."""
+
+deleted_mailbox = _table(
+    "deleted_mailbox",
+    _id(),
+    _text("address", index=True),
+    Column("domain_id", NumberColumn, ForeignKey("domain.id", ondelete="SET NULL"), index=True),
+    _text("home", unique=True),
+    _text("store", nullable=True),
+    _text("display_name"),
+    _number("octets", nullable=True),
+    _number("removed", index=True),
+    _text("removed_by"),
+    _flag("is_due", False),
+    _number("claimed", nullable=True),
+    Column("belongings", Json, nullable=False),
+    _not_negative("octets"),
+)
+"""A mailbox that was removed, and whose mail is still there. `domain_id` is NULL if its domain was
+removed, too: the owner of a new domain of that name has no right to it. `octets`: the size of its
+mail, NULL if it is not known. `is_due`: its mail goes as soon as possible. `claimed`: when a
+process began to remove its mail. `belongings`: the rows that a restore writes again, by their
+tables."""
 
 forward = _table(
     "forward",

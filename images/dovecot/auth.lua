@@ -39,13 +39,15 @@ local function ask(path, form)
   return word, "accounts answered " .. word, answer:payload() or ""
 end
 
-local function fields(body)
+-- Return the fields of an answer, or nil if it has no folder that is two levels below the mail store:
+-- mailboxes would share one folder.
+local function fields(body, prefix)
   local found = {}
   for key, value in string.gmatch(body, "([^\t\n]+)\t([^\n]*)") do found[key] = value end
   -- a message that is larger than the mailbox will never fit: it is refused for good
-  for _, prefix in ipairs { "", "userdb_" } do
-    found[prefix .. "quota_mail_size"] = found[prefix .. "quota_storage_size"]
-  end
+  found[prefix .. "quota_mail_size"] = found[prefix .. "quota_storage_size"]
+  local domain, name = string.match(found[prefix .. "home_folder"] or "", "^([^/%c]+)/([^/%c]+)$")
+  if not domain or domain == "." or domain == ".." or name == "." or name == ".." then return nil end
   return found
 end
 
@@ -80,7 +82,8 @@ function auth_password_verify(request, password)
     .. "&protocol=" .. quoted(request.protocol) .. "&client=" .. quoted(request.remote_ip)
     .. "&session=" .. quoted(request.session) .. "&secured=" .. quoted(request.secured))
   if word == "ok" then
-    local found = fields(body)
+    local found = fields(body, "userdb_")
+    if not found then return auth.PASSDB_RESULT_INTERNAL_FAILURE, "accounts named no folder" end
     -- Dovecot takes the fields for the mailbox from here if there is one at least, and asks again if
     -- there is none
     found.userdb_user = found.user or request.user
@@ -96,7 +99,11 @@ function auth_userdb_lookup(request)
   if impossible(request.user) then return auth.USERDB_RESULT_USER_UNKNOWN, "not an address" end
   local word, reason, body = asked("/dovecot/userdb?user=" .. quoted(request.user)
     .. "&protocol=" .. quoted(request.protocol))
-  if word == "ok" then return auth.USERDB_RESULT_OK, fields(body) end
+  if word == "ok" then
+    local found = fields(body, "")
+    if not found then return auth.USERDB_RESULT_INTERNAL_FAILURE, "accounts named no folder" end
+    return auth.USERDB_RESULT_OK, found
+  end
   if word == "unknown" then return auth.USERDB_RESULT_USER_UNKNOWN, reason end
   return auth.USERDB_RESULT_INTERNAL_FAILURE, reason
 end

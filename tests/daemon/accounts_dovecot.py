@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote_from_bytes
 
+from accounts.directory import mailboxes
 from gatepost.listen import Inet, Unix
 from tests.daemon.accounts_process import SECRET, AccountsDaemon
 from tests.daemon.accounts_serving import Client
@@ -134,6 +135,10 @@ class DovecotDaemon(AccountsDaemon):
         *addresses, end, nothing = told.text.split("\n")
         assert end == nothing == ""
         return addresses
+
+    def home(self, address: str) -> str:
+        """Read the folder of a mailbox from the database."""
+        return self.read(lambda c: mailboxes.get(c, address)).home
 
     def look_up(self, user: str, key: str) -> str:
         """Look up a key of the dictionary, as Dovecot 2.4 does; the line of the answer."""

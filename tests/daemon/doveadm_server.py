@@ -26,8 +26,8 @@ class Kick(NamedTuple):
 class DoveadmServer(Closing):
     """The server, from `start()` on; it answers as doveadm 2.3 and 2.4 do.
 
-    `sessions` are the masks that end any, `usage` the KiB that its users hold. `broken`: it answers
-    nothing that is expected.
+    `sessions` are the masks that end any, `usage` the KiB that its users hold, `homes` the folders
+    of mail; those in `stuck` cannot be removed. `broken`: it answers nothing that is expected.
     """
 
     def __init__(self, key: str = KEY, *, version: str = "2.4") -> None:
@@ -37,6 +37,8 @@ class DoveadmServer(Closing):
         self.kicks: list[Kick] = []
         self.sessions: set[str] = set()
         self.usage: dict[str, int] = {}
+        self.homes: set[str] = set()
+        self.stuck: set[str] = set()
         self.broken = False
         self.refused = 0
         self._server: ThreadingHTTPServer | None = None
@@ -95,6 +97,9 @@ class DoveadmServer(Closing):
             if command == "quotaGet":
                 answers.append([*self._quota(parameters["user"]), number])
                 continue
+            if command in ("fsDelete", "fsStat"):
+                answers.append([*self._files(command, parameters), number])
+                continue
             assert command == "kick"
             (mask,) = parameters["mask"]
             self.kicks.append(Kick(mask, time.monotonic()))
@@ -116,6 +121,22 @@ class DoveadmServer(Closing):
             {**root, "type": "STORAGE", "value": str(self.usage[user])},
             {**root, "type": "MESSAGE", "value": "3"},
         ]
+
+    def _files(self, command: str, parameters: dict[str, Any]) -> tuple[str, Any]:
+        """Answer as doveadm 2.4.1 does, which fails to remove a folder that does not exist."""
+        assert parameters["filterName"] == "mailboxes"
+        failed = "error", {"type": "exitCode", "exitCode": 75}
+        if command == "fsDelete":
+            (home,) = parameters["path"]
+            assert parameters["recursive"] is True
+            if home not in self.homes or home in self.stuck:
+                return failed
+            self.homes.remove(home)
+            return "doveadmResponse", []
+        home = parameters["path"]
+        if home in self.homes:
+            return "doveadmResponse", [{"path": home, "size": 4096}]
+        return "error", {"type": "exitCode", "exitCode": 68}
 
     def close(self) -> None:
         """Stop to listen."""

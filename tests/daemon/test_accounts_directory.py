@@ -10,6 +10,7 @@ from tests.testbed.postgres import PostgresServer
 from tests.unit.accounts.administration_suite import AdministrationSuite
 from tests.unit.accounts.belongings_suite import BelongingsSuite
 from tests.unit.accounts.circles_suite import CirclesSuite
+from tests.unit.accounts.deleted_suite import DeletedSuite
 from tests.unit.accounts.domains_suite import DomainsSuite
 from tests.unit.accounts.hostile_suite import HostileSuite
 from tests.unit.accounts.mailboxes_suite import MailboxesSuite
@@ -30,6 +31,10 @@ class TestDomains(OnServer, DomainsSuite):
 
 
 class TestMailboxes(OnServer, MailboxesSuite):
+    pass
+
+
+class TestDeleted(OnServer, DeletedSuite):
     pass
 
 

@@ -84,11 +84,16 @@ def test_passwords(
     told = gate.verify(user, password, protocol)
     assert told.word == word
     assert (told.status == 200) == (word == "ok")
-    assert told.fields == ({"user": user.lower().replace(".net", ".org")} if word == "ok" else {})
+    address = user.lower().replace(".net", ".org")
+    expected = {}
+    if word == "ok":
+        expected = {"user": address, "userdb_home_folder": gate.home(address)}
+    assert told.fields == expected
 
 
 def test_a_login_brings_the_fields_of_the_mailbox(gate: DovecotDaemon) -> None:
     expected = {"user": "small@example.org", "userdb_quota_storage_size": "10000000"}
+    expected["userdb_home_folder"] = gate.home("small@example.org")
     assert gate.verify("small@example.org").fields == expected
 
 
@@ -115,7 +120,9 @@ def test_mailboxes(gate: DovecotDaemon, user: str, protocol: str, word: str) -> 
     told = gate.userdb(user, protocol)
     assert told.word == word
     address = user.lower().replace(".net", ".org")
-    expected = {"user": address} if word == "ok" else {}
+    expected = {}
+    if word == "ok":
+        expected = {"user": address, "home_folder": gate.home(address)}
     if user == "small@example.org" and word == "ok":
         expected["quota_storage_size"] = "10000000"
     assert told.fields == expected

@@ -216,6 +216,7 @@ def test_known_mailboxes_and_rules_stay(tmp_path: Path, database: Database) -> N
                 words[gate.userdb(ANNA).word] += 1
                 words[gate.look_up(ANNA, NAME)] += 1
 
+        home = gate.home(ANNA)
         asking = threading.Thread(target=ask)
         asking.start()
         try:
@@ -223,7 +224,7 @@ def test_known_mailboxes_and_rules_stay(tmp_path: Path, database: Database) -> N
             wait_until(
                 lambda: gate.daemon.metric("gatepost_accounts_database_up") == 0, "it to be away"
             )
-            assert gate.userdb(ANNA).fields == {"user": ANNA}
+            assert gate.userdb(ANNA).fields == {"user": ANNA, "home_folder": home}
             assert gate.look_up(ANNA, f"priv/sieve/data/{revision}").startswith("O# ")
             # nobody is unknown, and no password is wrong
             for user in ("nobody@example.org", "off@example.org", "new@example.org"):

@@ -1,4 +1,4 @@
-"""Mailboxes while something changes under them: certificate, settings, accounts, secrets."""
+"""Mailboxes while something changes under them: certificate, settings, accounts, secrets, keys."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import json
 import socket
 import ssl
 import struct
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -263,6 +264,84 @@ def test_a_burst_at_a_new_start_is_served(changing: Mailboxes) -> None:
     finally:
         for client in clients:
             client.close()
+
+
+# last in this module: from here on, the pod has encrypted mail
+
+
+def test_mail_is_encrypted_in_the_files_and_read_by_its_user(changing: Mailboxes) -> None:
+    reloads = changing.dovecot.log().count("configuration reloaded")
+    changing.secrets.update({"mail-key": new_mail_key()})
+    changing.config.update({"DOVECOT_MAIL_KEY_FILE": "/secrets/mail-key"})
+    changing.dovecot.wait_for_log("from now on, mail is encrypted with the key")
+    changing.dovecot.wait_for_log("configuration reloaded", count=reloads + 1)
+    changing.dovecot.wait_ready()
+    changing.command("user", "add", "eve@example.org", stdin=PASSWORDS[BOB])
+    fields = "X-Remark: marmalade-field\r\n"
+    reply = changing.deliver(
+        "eve@example.org", "marmalade subject", fields=fields, text="marmalade words"
+    )
+    assert reply.code == 250
+    client = changing.imap("eve@example.org", PASSWORDS[BOB])
+    client.select("INBOX")
+    for criteria in (("TEXT", "marmalade"), ("SUBJECT", "marmalade"), ("BODY", '"marmalade w"')):
+        assert client.search(None, *criteria)[1] == [b"1"], criteria
+    # everything that Dovecot might cache
+    client.fetch("1", "(ENVELOPE PREVIEW BODYSTRUCTURE BODY.PEEK[HEADER.FIELDS (SUBJECT FROM)])")
+    client.sort("(SUBJECT)", "UTF-8", "ALL")
+    (_, whole), *_ = [one for one in client.fetch("1", "(BODY[])")[1] if isinstance(one, tuple)]
+    assert b"marmalade words" in whole
+    client.copy("1", "Archive")
+    client.append("Sent", "", "", b"Subject: marmalade sent\r\n\r\nmarmalade\r\n")
+    client.logout()
+    assert files_with(changing, "CRYPTED") >= 3
+    assert files_with(changing, "marmalade") == 0
+    assert files_with(changing, "Carol <carol@remote.example>", "eve-*") == 0
+    # mail from before is read as it is
+    assert "kept" in changing.subjects(BOB)
+
+
+def test_without_its_key_encrypted_mail_is_not_served(changing: Mailboxes) -> None:
+    reason = "neither DOVECOT_MAIL_KEY_FILE nor DOVECOT_MAIL_OLD_KEY_FILES has it"
+    key = changing.secrets.files()["mail-key"]
+    for folder, changes in (
+        (changing.config, {"DOVECOT_MAIL_KEY_FILE": ""}),
+        (changing.secrets, {"mail-key": new_mail_key()}),
+    ):
+        old, count = folder.files(), changing.dovecot.log().count(reason)
+        reloads = changing.dovecot.log().count("configuration reloaded")
+        folder.update(changes)
+        changing.dovecot.wait_for_log(reason, count=count + 1)
+        # the process still has the key
+        assert changing.imap("eve@example.org", PASSWORDS[BOB]).noop()[0] == "OK"
+        folder.replace(old)
+        changing.dovecot.wait_for_log("configuration reloaded", count=reloads + 1)
+    # another key for new mail, and the old one for the mail that is there
+    changing.secrets.update({"mail-key": new_mail_key(), "old-key": key})
+    changing.config.update({"DOVECOT_MAIL_OLD_KEY_FILES": "/secrets/old-key"})
+    changing.dovecot.wait_for_log("from now on, mail is encrypted with the key", count=2)
+    changing.dovecot.wait_ready()
+    assert changing.deliver("eve@example.org", "second", text="marmalade again").code == 250
+    client = changing.imap("eve@example.org", PASSWORDS[BOB])
+    client.select("INBOX")
+    assert client.search(None, "TEXT", "marmalade")[1] == [b"1 2"]
+    assert files_with(changing, "marmalade") == 0
+    # none at all at a start
+    changing.config.update({"DOVECOT_MAIL_KEY_FILE": None, "DOVECOT_MAIL_OLD_KEY_FILES": None})
+    podman("restart", "--time=20", changing.dovecot.name)
+    changing.dovecot.wait_for_log("run: this configuration is not usable, see above")
+
+
+def new_mail_key() -> str:
+    """Return a key as images/dovecot/README.md makes one."""
+    command = ("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def files_with(mailboxes: Mailboxes, text: str, home: str = "*") -> int:
+    """Return the number of files in the volume that have a text, compressed or not."""
+    command = f"grep -raslF -- '{text}' /srv/mail/*/{home} | wc -l"
+    return int(mailboxes.dovecot.execute("sh", "-c", command))
 
 
 def proxy_line(version: int, client: str) -> bytes:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Annotated, TypeAlias
+
 from pydantic import Field
 
 from accounts.directory.fields import MAX_TARGETS
 from accounts.http.models.base import (
     UNSET,
     HasPassword,
+    NumberedPageQuery,
     OctetField,
     PageQuery,
     RequestModel,
     ResponseModel,
     TimeField,
 )
+
+HomeField: TypeAlias = Annotated[
+    str, Field(description="The folder of its mail below the root of the mail store.")
+]
 
 
 class MailboxChange(RequestModel):
@@ -67,6 +74,7 @@ class MailboxOut(ResponseModel):
     changed: TimeField
     password_changed: TimeField | None
     last_login: TimeField | None
+    home: HomeField
 
 
 class UsageOut(ResponseModel):
@@ -92,6 +100,39 @@ class MailboxRename(RequestModel):
     address: str = Field(description="The new address.")
     keep_alias: bool = Field(
         default=UNSET, description="Leave an alias from the old address to the new one."
+    )
+
+
+class DeletedMailboxOut(ResponseModel):
+    """A mailbox that was removed, whose mail is still there."""
+
+    number: int
+    address: str
+    display_name: str
+    home: HomeField
+    store: str | None
+    octets: OctetField | None = Field(description="Size of the mail; null if it is not known.")
+    removed: TimeField
+    removed_by: str
+    kept_until: TimeField
+    is_due: bool = Field(description="Whether the mail goes as soon as possible.")
+    is_claimed: bool = Field(
+        description="Whether the removal of the mail has begun: it cannot be restored."
+    )
+
+
+class DeletedMailboxQuery(NumberedPageQuery):
+    """A search for deleted mailboxes."""
+
+    address: str = Field(default=UNSET, description="Only those of this address.")
+    text: str = Field(default=UNSET, description="Text in the address or the name.")
+
+
+class DeletedMailboxPick(RequestModel):
+    """One of the deleted mailboxes of an address."""
+
+    number: int | None = Field(
+        default=UNSET, ge=0, description="Its number; by default the one that was removed last."
     )
 
 

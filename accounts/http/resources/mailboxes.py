@@ -145,7 +145,7 @@ OPERATIONS = [
         takes=MailboxRename,
         touches=of_body,
     ),
-    MAILBOX.remove(summary="Remove a mailbox with its belongings; its mail stays"),
+    MAILBOX.remove(summary="Remove a mailbox with its belongings; its mail is kept for a time"),
     MAILBOX.act(
         "set-password",
         method="PUT",

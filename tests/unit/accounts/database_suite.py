@@ -373,8 +373,9 @@ class DatabaseSuite:
         desk.alias("info@example.org", "anna@example.org")
         desk.write(lambda write: domains.remove(write, "example.org"))
         for table in schema.metadata.sorted_tables:
-            if table.name not in ("state", "audit"):
+            if table.name not in ("state", "audit", "deleted_mailbox"):
                 assert desk.count(table) == 0, table.name
+        assert desk.count(schema.deleted_mailbox) == 1
 
     def test_an_error_of_the_driver_does_not_leave(self, desk: Desk) -> None:
         def nonsense(connection: Connection) -> None:

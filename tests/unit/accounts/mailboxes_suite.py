@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from sqlalchemy import Connection
 
@@ -51,7 +53,9 @@ class MailboxesSuite(DirectoryBase):
             changed=NOW,
             password_changed=NOW,
             last_login=None,
+            home=made.home,
         )
+        assert re.fullmatch("example.org/_nna-[0-9a-f]{16}", made.home)
         assert desk.read(mailboxes.find) == [made]
 
     def test_a_mailbox_needs_its_domain(self, desk: Desk) -> None:

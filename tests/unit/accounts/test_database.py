@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sqlite3
 import stat
 import threading
@@ -43,9 +44,11 @@ class TestSqlite(DatabaseSuite):
         rows = connection.execute(
             text("SELECT name, sql FROM sqlite_master WHERE type <> 'trigger' AND sql IS NOT NULL")
         )
-        # the order of constraints within a table is not that of the code
+        # the order of constraints within a table is not that of the code, and a column that was
+        # added later is in the line of the one before
+        column = r"\n|, (?=[a-z_]+ (?:TEXT|INTEGER)\b)"
         return {
-            name: sorted(line.strip(" ,\t") for line in sql.splitlines())
+            name: sorted(line.strip(" ,\t") for line in re.split(column, sql))
             for name, sql in rows
             if name != "alembic_version"
         }

@@ -11,6 +11,7 @@ from tests.unit.accounts import files
 from tests.unit.accounts.administration_suite import AdministrationSuite
 from tests.unit.accounts.belongings_suite import BelongingsSuite
 from tests.unit.accounts.circles_suite import CirclesSuite
+from tests.unit.accounts.deleted_suite import DeletedSuite
 from tests.unit.accounts.domains_suite import DomainsSuite
 from tests.unit.accounts.hostile_suite import HostileSuite
 from tests.unit.accounts.mailboxes_suite import MailboxesSuite
@@ -31,6 +32,10 @@ class TestDomains(InFile, DomainsSuite):
 
 
 class TestMailboxes(InFile, MailboxesSuite):
+    pass
+
+
+class TestDeleted(InFile, DeletedSuite):
     pass
 
 

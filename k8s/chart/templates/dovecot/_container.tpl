@@ -28,6 +28,9 @@ volumeMounts:
   - {name: {{ printf "tls-%s" . }}, mountPath: {{ printf "/certificates/%s" . }}, readOnly: true}
   {{- end }}
   - {name: mailboxes-secrets, mountPath: /secrets, readOnly: true}
+  {{- if .Values.dovecot.encryption.secret }}
+  - {name: mail-keys, mountPath: /mail-keys, readOnly: true}
+  {{- end }}
   - {name: mail, mountPath: /srv/mail}
   - {name: run-dovecot, mountPath: /run}
   - {name: sockets, mountPath: /run/gatepost}
@@ -39,6 +42,10 @@ volumeMounts:
   configMap: {name: {{ .Release.Name }}-dovecot}
 - name: mail
   persistentVolumeClaim: {claimName: {{ .Values.persistence.mail.existingClaim | default (printf "%s-mail" .Release.Name) }}}
+{{- if .Values.dovecot.encryption.secret }}
+- name: mail-keys
+  secret: {secretName: {{ .Values.dovecot.encryption.secret }}, defaultMode: 0440}
+{{- end }}
 - name: run-dovecot
   emptyDir: {medium: Memory, sizeLimit: 16Mi}
 - name: tmp-dovecot

@@ -77,6 +77,7 @@ EVERYTHING = Document.model_validate(
                 "may_receive": True,
                 "keep_copy": True,
                 "store": "store-1",
+                "home": "example.org/anna-0123456789abcdef",
                 "forwards": ("copy@outside.example",),
                 "rights": ("info@example.org", "@relay.example"),
                 "app_passwords": (
