@@ -24,6 +24,7 @@ from tests.chart.helm import HelmError, template
         ("{store: {kind: valkey, url: valkey://u:p@v:6379/0}}", "must not have a password"),
         ("{postfix: {sasl: 'inet:dovecot:12345'}, tls: {secret: ''}}", "needs a certificate"),
         ("{certificate: {enabled: true}, tls: {secret: ''}}", "needs tls.secret"),
+        ("{backup: {enabled: true}}", "is about mailboxes, so set both or none"),
         ("{postfix: {proxy: true}}", "list the load balancers that may reach them"),
         (
             "{mail: {networks: [10.0.0.0/8], proxyNetworks: [10.0.0.0/8]}}",

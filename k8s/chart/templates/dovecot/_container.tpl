@@ -29,6 +29,10 @@ volumeMounts:
   {{- end }}
   - {name: mailboxes-secrets, mountPath: /secrets, readOnly: true}
   - {name: mail, mountPath: /srv/mail}
+  {{- if .Values.backup.enabled }}
+  # Dovecot copies the mail itself
+  - {name: backup, mountPath: /backup}
+  {{- end }}
   - {name: run-dovecot, mountPath: /run}
   - {name: sockets, mountPath: /run/gatepost}
   - {name: tmp-dovecot, mountPath: /tmp}
