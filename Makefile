@@ -1,5 +1,5 @@
 # The words of this project: the developer, the hooks, the workflow and .ci/run all use them.
-.PHONY: help install up down demo lint format test unit fuzz stack bench chart manifest docs clean
+.PHONY: help install up down backup restore demo lint format test unit fuzz stack bench chart manifest docs clean
 VENV := .venv
 PY := $(VENV)/bin/python
 # Unit tests compute: one process for each core. The daemons' tests wait more than they compute: two
@@ -28,6 +28,13 @@ up: ## a whole mail system in containers on this machine, with two users; needs 
 
 down: ## end what `make up` started; KEEP=1 keeps its data
 	@$(PY) -m tools.up --down $(if $(KEEP),--keep)
+
+backup: ## bring the backup of the system of `make up` up to date while it runs
+	@$(PY) -m tools.up --backup
+
+restore: ## start the system of `make up` with its last backup, or with that in DIR=...
+	@python3 -m tools.install up
+	@$(PY) -m tools.up --restore $(if $(DIR),--folder "$(DIR)")
 
 demo: ## real mail through a private Postfix, in one table; KEEP=1 leaves it running
 	@python3 -m tools.install demo

@@ -30,6 +30,8 @@ COMMANDS = {
     "token": ("accounts.cli.token", "Add and remove tokens of the API."),
     "setup": ("accounts.cli.setup", "Accept the commands of docker-mailserver and docker-post."),
     "config": ("gatepost.cli.config", "Check and show the configuration."),
+    "backup": ("gatepost.cli.backup", "Back up the whole system while mail flows."),
+    "restore": ("gatepost.cli.restore", "Check a backup, and put it back on an empty machine."),
     "import": ("gatepost.cli.imports", "Take over the configuration of opendkim or postgrey."),
     "keys": ("milters.cli.keys", "Make, publish, check and retire signing keys."),
     "greylist": ("policyd.cli.greylist", "Show and change the greylist."),

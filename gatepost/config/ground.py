@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from gatepost.config.backup import BackupSettings
 from gatepost.config.changes import AT_START
 from gatepost.config.section import Section
 from gatepost.config.types import Duration, Hostname, OwnNetworks
@@ -118,4 +119,7 @@ class GroundSettings(Section):
     dns: DnsSettings = Field(default_factory=DnsSettings, description="Settings for DNS queries.")
     log: LogSettings = Field(
         default_factory=LogSettings, description="Format and level of the log."
+    )
+    backup: BackupSettings = Field(
+        default_factory=BackupSettings, description="What `gatepost backup` takes besides."
     )

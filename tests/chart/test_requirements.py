@@ -28,6 +28,7 @@ from tests.chart.helm import HelmError, template
             "{dovecot: {encryption: {secret: mail-keys, key: ''}}}",
             "neither key nor oldKeys names a key in it: mail would not be encrypted",
         ),
+        ("{backup: {enabled: true}}", "is about mailboxes, so set both or none"),
         ("{postfix: {proxy: true}}", "list the load balancers that may reach them"),
         (
             "{mail: {networks: [10.0.0.0/8], proxyNetworks: [10.0.0.0/8]}}",

@@ -1,30 +1,44 @@
-"""The command of `make up` and `make down`."""
+"""The command of `make up`, `make down`, `make backup` and `make restore`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 from tests.testbed.podman import PodmanError
 from tools.steps import Steps
 from tools.up.lifecycle import UpError, end, start, told
-from tools.up.place import PlaceError
+from tools.up.place import Place, PlaceError
+from tools.up.recovery import back_up, restore
 from tools.up.system import System
 
 
 def main() -> int:
-    """Start or end the system. Returns 1 with an error message if that fails, and 130 after
-    Ctrl-C."""
+    """Start, end, back up or restore the system. Returns 1 with an error message if that fails, and
+    130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="make up")
     parser.add_argument("--down", action="store_true", help="end it")
     parser.add_argument("--keep", action="store_true", help="keep its data")
+    parser.add_argument("--backup", action="store_true", help="back it up")
+    parser.add_argument("--restore", action="store_true", help="start it from its last backup")
+    parser.add_argument("--folder", type=Path, help="the folder of the backup to restore")
     chosen = parser.parse_args()
-    word = "down" if chosen.down else "up"
+    word = next((one for one in ("down", "backup", "restore") if getattr(chosen, one)), "up")
     steps = Steps(sys.stdout)
     try:
-        system = System()
+        place = Place().with_settings()
+        if chosen.folder is not None:
+            place = replace(place, backup=chosen.folder.absolute())
+        system = System(place)
         if chosen.down:
             end(system, steps, keep=chosen.keep)
+        elif chosen.backup:
+            steps.say(back_up(system))
+        elif chosen.restore:
+            restore(system, steps)
+            steps.say("It is up, with the users, passwords and mail of the backup.")
         elif people := start(system, steps):
             sys.stdout.write(told(system, people) + "\n")
         else:

@@ -52,9 +52,7 @@ def start(system: System, steps: Steps) -> People | None:
     what was started, and no older data."""
     check(system)
     is_new = system.is_new
-    for name in (images.BASE, *images.NAMES):
-        with steps.step(f"image {name}") as step:
-            step.outcome = "built" if images.build(name) else "already built"
+    build_images(steps)
     try:
         return _start(system, steps, is_new=is_new)
     except KeyboardInterrupt:
@@ -67,11 +65,7 @@ def _start(system: System, steps: Steps, *, is_new: bool) -> People | None:
         system.write_secrets()
         system.play()
         step.outcome = "new secrets and certificate" if is_new else "with the data of the last time"
-    containers = {container.short: container for container in system.containers()}
-    for name, container in containers.items():
-        with steps.step(name) as step:
-            _wait_ready(container)
-            step.outcome = "ready"
+    containers = wait_ready(system, steps)
     if not is_new:
         return None
     with steps.step("users") as step:
@@ -86,6 +80,23 @@ def _start(system: System, steps: Steps, *, is_new: bool) -> People | None:
         step.outcome = f"delivered after {seconds:.1f} s"
     system.complete()
     return people
+
+
+def wait_ready(system: System, steps: Steps) -> dict[str, Container]:
+    """Wait until every container is ready, and return them by name; raises `UpError`."""
+    containers = {container.short: container for container in system.containers()}
+    for name, container in containers.items():
+        with steps.step(name) as step:
+            _wait_ready(container)
+            step.outcome = "ready"
+    return containers
+
+
+def build_images(steps: Steps) -> None:
+    """Build the images that are missing; raises `PodmanError`."""
+    for name in (images.BASE, *images.NAMES):
+        with steps.step(f"image {name}") as step:
+            step.outcome = "built" if images.build(name) else "already built"
 
 
 def end(system: System, steps: Steps, *, keep: bool) -> None:

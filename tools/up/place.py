@@ -59,6 +59,8 @@ class Place:
     """The domain whose DKIM key seals forwarded mail (ARC)."""
     address: str = HOST
     """The address of this machine at which the ports are open."""
+    backup: Path = ROOT / ".up-backup"
+    """The folder of its backups, which `make down` never removes."""
 
     @property
     def is_own(self) -> bool:
@@ -78,10 +80,16 @@ class Place:
         ports = found.pop("ports", {})
         if not isinstance(ports, dict):
             raise PlaceError(f"{path}: ports is a table")
-        known = {"hostname": self.hostname, "domain": self.domain, "address": self.address}
+        known = {
+            "hostname": self.hostname,
+            "domain": self.domain,
+            "address": self.address,
+            "backup": str(self.backup),
+        }
         _check(path, known, found)
         _check(path, self.ports, ports)
-        return replace(self, ports={**self.ports, **ports}, **found)
+        backup = self.state.parent / found.pop("backup", self.backup)
+        return replace(self, ports={**self.ports, **ports}, backup=backup, **found)
 
     def opened_at(self, service: str) -> str:
         """Return the address at which a service is open."""

@@ -7,6 +7,7 @@ that nothing of the machine is in the way. Volumes are podman's, and outlive the
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import os
 import re
@@ -50,7 +51,11 @@ class System:
     def __init__(self, place: Place | None = None) -> None:
         self.place = place or Place().with_settings()
         found = [each for each in yaml.safe_load_all(MANIFEST.read_text()) if each]
-        self._objects = [self._adapted(each) for each in found if each["kind"] in _KINDS]
+        self._objects = [
+            self._adapted(each)
+            for each in found
+            if each["kind"] in _KINDS and each["metadata"]["name"] != _BACKUP_CLAIM
+        ]
 
     @property
     def is_up(self) -> bool:
@@ -106,10 +111,14 @@ class System:
                 with open(descriptor, "w") as file:
                     file.write(text)
 
-    def play(self) -> None:
-        """Start the pod; raises `PodmanError`."""
+    def play(self, *, with_ports: bool = True) -> None:
+        """Start the pod; without ports, nobody reaches it. Raises `PodmanError`."""
+        self.place.backup.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not any(self.place.backup.iterdir()):
+            # the containers run as other users, all in group 0
+            self.place.backup.chmod(0o770)
         played = [
-            each
+            each if with_ports else _without_ports(each)
             for each in self._objects
             # podman 4.3 refuses a claim whose volume exists
             if each["kind"] != "PersistentVolumeClaim" or not exists("volume", _name_of(each))
@@ -159,6 +168,9 @@ class System:
                 self._adapt(container)
             for volume in spec["volumes"]:
                 volume["name"] = f"{self.place.name}-{volume['name']}"
+                if volume.get("persistentVolumeClaim") == {"claimName": _BACKUP_CLAIM}:
+                    del volume["persistentVolumeClaim"]
+                    volume["hostPath"] = {"path": str(self.place.backup), "type": "Directory"}
                 if secret := volume.pop("secret", None):
                     folder = self.place.state / secret["secretName"].removeprefix("mail-")
                     volume["hostPath"] = {"path": str(folder), "type": "Directory"}
@@ -194,6 +206,17 @@ class System:
 
 
 _KINDS = ("ConfigMap", "PersistentVolumeClaim", "Deployment")
+_BACKUP_CLAIM = "mail-backup"
+"""The claim in whose place is a folder of this machine."""
+
+
+def _without_ports(each: dict[str, Any]) -> dict[str, Any]:
+    if each["kind"] != "Deployment":
+        return each
+    closed = copy.deepcopy(each)
+    for container in _pod_spec(closed)["containers"]:
+        container["ports"] = []
+    return closed
 
 
 def _renamed(value: Any, name: str, key: str = "") -> Any:

@@ -74,8 +74,8 @@ def test_a_section_of_nobody_is_refused_with_the_names_there_are(
 ) -> None:
     path.write_text("[policy]\nbudget = 3\n")
     assert problem(path, model or configuration.whole()) == (
-        f"{path}:1: policy: unknown key; did you mean 'policyd'? allowed here: accounts, dns, "
-        "hostname, log, milters, policyd, proxy_networks, undecided"
+        f"{path}:1: policy: unknown key; did you mean 'policyd'? allowed here: accounts, backup, "
+        "dns, hostname, log, milters, policyd, proxy_networks, undecided"
     )
 
 

@@ -21,12 +21,16 @@ def test_a_demonstration_is_open_on_loopback_alone(tmp_path: Path) -> None:
 
 
 def test_the_settings_change_what_they_name_and_nothing_else(tmp_path: Path) -> None:
-    settings = 'hostname = "mx.example.net"\naddress = "0.0.0.0"\n[ports]\nsmtp = 25\n'
+    settings = (
+        'hostname = "mx.example.net"\naddress = "0.0.0.0"\nbackup = "/srv/backup"\n'
+        "[ports]\nsmtp = 25\n"
+    )
     (tmp_path / SETTINGS).write_text(settings)
     place = Place(state=tmp_path).with_settings()
     assert place.is_own
     assert place.hostname == "mx.example.net"
     assert place.ports == {**PORTS, "smtp": 25}
+    assert place.backup == Path("/srv/backup")
     # their passwords would cross the network unencrypted
     local = {service for service in PORTS if place.opened_at(service) == HOST}
     assert local == {"webmail", "api"}
@@ -48,6 +52,7 @@ def test_the_domain_that_seals_is_in_the_configuration(tmp_path: Path, domain: s
     [
         ("hostnam = 'x'", "there is no hostnam"),
         ("hostname = 1", "hostname is like 'mail.example.org'"),
+        ("backup = 1", "backup is like "),
         ("[ports]\nsmtp = '25'", "smtp is like 2525"),
         ("ports = 25", "ports is a table"),
         ("[", "settings.toml: "),

@@ -15,6 +15,19 @@ resources:
 volumeMounts:
   - {name: gatepost-config, mountPath: /etc/gatepost, readOnly: true}
   - {name: mailboxes-secrets, mountPath: /secrets/mailboxes, readOnly: true}
+  {{- if .Values.backup.enabled }}
+  # what `gatepost backup` takes besides the accounts
+  - {name: store, mountPath: /var/lib/gatepost}
+  - {name: keys, mountPath: /keys, readOnly: true}
+  - {name: tls, mountPath: /tls, readOnly: true}
+  {{- if .Values.webmail.enabled }}
+  - {name: webmail, mountPath: /var/lib/webmail}
+  {{- end }}
+  {{- if include "mail.valkeySecret" . }}
+  - {name: valkey-password, mountPath: /secrets/valkey, readOnly: true}
+  {{- end }}
+  - {name: backup, mountPath: /backup}
+  {{- end }}
   - {name: accounts, mountPath: /var/lib/gatepost/accounts}
   - {name: sockets, mountPath: /run/gatepost}
 {{- end }}
@@ -22,6 +35,10 @@ volumeMounts:
 {{- define "mail.accounts.volumes" -}}
 - name: mailboxes-secrets
   secret: {secretName: {{ include "mail.mailboxesSecret" . }}, defaultMode: 0440}
+{{- if .Values.backup.enabled }}
+- name: backup
+  persistentVolumeClaim: {claimName: {{ .Values.persistence.backup.existingClaim | default (printf "%s-backup" .Release.Name) }}}
+{{- end }}
 - name: accounts
   persistentVolumeClaim: {claimName: {{ .Values.persistence.accounts.existingClaim | default (printf "%s-accounts" .Release.Name) }}}
 {{- end }}

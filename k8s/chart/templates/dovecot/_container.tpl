@@ -32,6 +32,10 @@ volumeMounts:
   - {name: mail-keys, mountPath: /mail-keys, readOnly: true}
   {{- end }}
   - {name: mail, mountPath: /srv/mail}
+  {{- if .Values.backup.enabled }}
+  # Dovecot copies the mail itself
+  - {name: backup, mountPath: /backup}
+  {{- end }}
   - {name: run-dovecot, mountPath: /run}
   - {name: sockets, mountPath: /run/gatepost}
   - {name: tmp-dovecot, mountPath: /tmp}

@@ -1,0 +1,1 @@
+"""Backups of accounts: its database, and the mail that Dovecot keeps for its mailboxes."""

@@ -1,0 +1,1 @@
+"""Backups of a whole mail system: a folder of parts, each written and checked by its owner."""
