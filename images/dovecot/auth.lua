@@ -4,7 +4,7 @@
 -- `unknown`. Everything else, no answer and no header are a temporary failure: a proxy or a broken
 -- accounts must not make a password wrong or a mailbox unknown. The body of `ok` has lines
 -- "key<TAB>value".
-local address, token, http
+local address, token, largest, http
 local auth = dovecot.auth
 
 local function content(path)
@@ -45,7 +45,8 @@ local function fields(body, prefix)
   local found = {}
   for key, value in string.gmatch(body, "([^\t\n]+)\t([^\n]*)") do found[key] = value end
   -- a message that is larger than the mailbox will never fit: it is refused for good
-  found[prefix .. "quota_mail_size"] = found[prefix .. "quota_storage_size"]
+  local quota = tonumber(found[prefix .. "quota_storage_size"])
+  if quota and quota < largest then found[prefix .. "quota_mail_size"] = found[prefix .. "quota_storage_size"] end
   local domain, name = string.match(found[prefix .. "home_folder"] or "", "^([^/%c]+)/([^/%c]+)$")
   if not domain or domain == "." or domain == ".." or name == "." or name == ".." then return nil end
   return found
@@ -68,6 +69,7 @@ function script_init(settings)
     local name, value = string.match(line, "^(%w+) (.*)$")
     if name == "url" then address = value end
     if name == "token" then token = content(value) end
+    if name == "largest" then largest = tonumber(value) end
   end
   http = dovecot.http.client {
     connect_timeout = "2s", request_timeout = "10s", request_max_attempts = 2, max_idle_time = "30s",

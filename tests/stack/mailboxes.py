@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import imaplib
 import poplib
 import socket
@@ -160,7 +161,7 @@ class Mailboxes:
         """Run a command of gatepost in the container of accounts and return its output."""
         return self.accounts.execute("gatepost", *words, stdin=stdin)
 
-    @property
+    @functools.cached_property
     def address(self) -> str:
         """Where the world reaches the pod."""
         infra = inspect("pod", self.pod)["InfraContainerID"]

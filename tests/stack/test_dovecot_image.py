@@ -76,6 +76,7 @@ def test_without_a_certificate_nobody_sends_a_password(run: Run) -> None:
         ("DOVECOT_PROXY_NETWORKS", "10.0.0.0/8 ::/0", "::/0 is the whole Internet"),
         ("DOVECOT_TRUSTED_NETWORKS", "webmail", "'webmail' is no network"),
         ("DOVECOT_RECIPIENT_DELIMITER", "x", "write the characters that begin an extension"),
+        ("DOVECOT_SESSIONS", "0", "DOVECOT_SESSIONS is '0': write a whole number from 1"),
         ("DOVECOT_LEARN", "/config/nothing", "is not a program that can be run"),
         ("GATE_WATCH_INTERVAL", "soon", "GATE_WATCH_INTERVAL is 'soon': write seconds, from 1"),
     ],

@@ -11,7 +11,17 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tools.bench import accounts, milters, namespace, peers, policyd, postfix, soak, stack
+from tools.bench import (
+    accounts,
+    mail_system,
+    milters,
+    namespace,
+    peers,
+    policyd,
+    postfix,
+    soak,
+    stack,
+)
 from tools.bench.build import BUILT
 from tools.bench.dns import DnsServer
 from tools.bench.environment import environment
@@ -35,10 +45,11 @@ PIECES: dict[str, Callable[[Bench], None]] = {
     "accounts": accounts.run,
     "soak": soak.run,
     "stack": stack.run,
+    "mailboxes": mail_system.run,
 }
 """The pieces, by their word on the command line."""
 
-DEFAULT = ("milters", "postfix", "policyd", "accounts", "soak", "stack")
+DEFAULT = ("milters", "postfix", "policyd", "accounts", "soak", "stack", "mailboxes")
 
 
 def main(arguments: list[str]) -> int:
@@ -54,7 +65,7 @@ def main(arguments: list[str]) -> int:
         parser.error(f"there is no piece {', '.join(sorted(unknown))}")
     if not namespace.is_inside():
         peers.install()
-        if "stack" in (options.pieces or DEFAULT):
+        if {"stack", "mailboxes"} & set(options.pieces or DEFAULT):
             stack.prepare()
         try:
             namespace.reenter(arguments)

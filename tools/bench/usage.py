@@ -27,10 +27,15 @@ def _pids() -> Iterator[int]:
     return (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal())
 
 
+def processor_seconds(pid: int) -> float:
+    """Return user and system time of a process, including its ended children; 0 if it is gone."""
+    # fields 14 to 17 of proc(5): utime, stime, cutime, cstime; field 3 is the first here
+    return sum(map(int, _fields(pid)[11:15])) / _TICK
+
+
 def cpu_seconds(sessions: Iterable[int]) -> float:
     """Return user and system time of the processes of these sessions, including ended children."""
-    # fields 14 to 17 of proc(5): utime, stime, cutime, cstime; field 3 is the first here
-    return sum(sum(map(int, _fields(pid)[11:15])) for pid in members(sessions)) / _TICK
+    return sum(processor_seconds(pid) for pid in members(sessions))
 
 
 def pss_mib(pids: Iterable[int]) -> float:
