@@ -37,7 +37,7 @@ DOVECOT = {
     "DOVECOT_RULES": "/var/spool/gatepost-dovecot/rules",
     "DOVECOT_SUBMISSION": "127.0.0.1:10025",
 }
-KEPT = ("gate_quota", "gate_redirect_networks")
+KEPT = ("gate_quota", "gate_bounces_only", "gate_redirect_networks")
 """Parameters of our own that Postfix looks up by their names."""
 
 
