@@ -77,9 +77,10 @@ chart: ## lint, render and validate the Helm chart; needs helm
 	@python3 -m tools.install chart
 	$(PYTEST) $(JOBS) tests/chart
 
-manifest: ## write k8s/mail.yaml and k8s/mailboxes.yaml anew: the chart, rendered; needs helm
+manifest: ## write k8s/*.yaml and compose.yaml anew: the chart, rendered; needs helm
 	{ cat k8s/mail.head; helm template mail k8s/chart; } > k8s/mail.yaml
 	{ cat k8s/mailboxes.head; helm template mail k8s/chart -f k8s/mailboxes.values.yaml; } > k8s/mailboxes.yaml
+	$(PY) -m tools.up.compose render > compose.yaml
 
 docs: $(VENV)/.installed ## write docs/reference/ anew from the code
 	$(VENV)/bin/gatepost config reference > docs/reference/configuration.md

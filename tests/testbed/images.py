@@ -30,6 +30,9 @@ NAMES = tuple(
 )
 """The images, by the names of their folders in images/."""
 
+DEBIAN = "debian"
+"""A Debian 13 with systemd, for the test of docs/debian.md alone."""
+
 BUILD_TIMEOUT = 1800.0
 """Maximum seconds for one image, because Debian's packages come over the network."""
 
@@ -50,7 +53,7 @@ def tag(name: str) -> str:
 def build(name: str) -> bool:
     """Build an image and the base if they are missing; return whether the image was built. Raises
     `PodmanError`."""
-    if name != BASE:
+    if name not in (BASE, DEBIAN):
         build(BASE)
     wanted = tag(name)
     if exists("image", wanted):
@@ -60,8 +63,8 @@ def build(name: str) -> bool:
         # the build fetches packages over the network of the machine
         "--network=host",
         "--format=docker",  # OCI images have no HEALTHCHECK
-        f"--file={ROOT / 'images' / name / 'Dockerfile'}",
-        *(() if name == BASE else (f"--build-arg=BASE={tag(BASE)}",)),
+        f"--file={_dockerfile(name)}",
+        *(() if name in (BASE, DEBIAN) else (f"--build-arg=BASE={tag(BASE)}",)),
         f"--tag={wanted}",
         str(ROOT),
         timeout=BUILD_TIMEOUT,
@@ -72,7 +75,7 @@ def build(name: str) -> bool:
 
 def copied(name: str) -> list[Path]:
     """Return the Dockerfile of an image and the files that it copies from the tree."""
-    dockerfile = ROOT / "images" / name / "Dockerfile"
+    dockerfile = _dockerfile(name)
     found = {dockerfile}
     for line in _COPY.finditer(dockerfile.read_text()):
         *sources, _ = (word for word in line["words"].split() if not word.startswith("--"))
@@ -90,13 +93,18 @@ def _files(path: Path) -> Iterator[Path]:
             yield each
 
 
+def _dockerfile(name: str) -> Path:
+    folder = ROOT / "tests" / "stack" if name == DEBIAN else ROOT / "images"
+    return folder / name / "Dockerfile"
+
+
 def _repository(name: str) -> str:
     return f"localhost/gatepost-stack-{_CHECKOUT}/{name}"
 
 
 def _digest(name: str) -> str:
     digest = hashlib.sha256()
-    dockerfile = (ROOT / "images" / name / "Dockerfile").read_text()
+    dockerfile = _dockerfile(name).read_text()
     bases = {line["image"] for line in _FROM.finditer(dockerfile)}
     for base in sorted(tag(BASE) if each == _FROM_BASE else each for each in bases):
         known = inspect("image", base)["Id"] if exists("image", base) else "not here yet"
@@ -120,7 +128,7 @@ def _remove_older(name: str, wanted: str) -> None:
 def main() -> int:
     """Build all images and print a line for each. Returns 1 with an error message if that fails, or
     0 if it may fail (`WITHOUT_CONTAINERS`)."""
-    for name in (BASE, *NAMES):
+    for name in (BASE, *NAMES, DEBIAN):
         start = time.monotonic()
         try:
             built = build(name)

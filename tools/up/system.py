@@ -40,7 +40,8 @@ INSIDE = {
 _SEAL = re.compile(r'(\[milters\.seal\]\s+domain = )"[^"]*"')
 """The line of gatepost.toml with the domain that seals."""
 _NAME = re.compile(r"^mail(?=$|-)")
-_IMAGE = re.compile(r"^ghcr\.io/gatepost/gatepost(?:-(?P<name>[a-z]+))?:")
+IMAGE = re.compile(r"^ghcr\.io/gatepost/gatepost(?:-(?P<name>[a-z]+))?:")
+"""An image of ours in the manifest; `name` is its folder in images/, none that of gatepost."""
 _FOR_ALL = 0o755
 _COMPLETE = "complete"
 
@@ -188,7 +189,7 @@ class System:
         return _SEAL.sub(lambda found: found[1] + json.dumps(self.place.domain), text)
 
     def _adapt(self, container: dict[str, Any]) -> None:
-        found = _IMAGE.match(container["image"])
+        found = IMAGE.match(container["image"])
         assert found is not None, container["image"]  # noqa: S101 # the chart wrote it
         container["image"] = images.tag(found["name"] or "gatepost")
         opened = [one["containerPort"] for one in container.get("ports", ())]

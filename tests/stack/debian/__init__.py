@@ -1,0 +1,1 @@
+"""A Debian 13 under systemd in a container, for docs/debian.md."""

@@ -1,0 +1,74 @@
+"""compose.yaml: what `make manifest` writes, with secrets as files alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tools.up.compose import rendered, write_secrets
+from tools.up.place import PORTS, ROOT, Place
+
+FILE = yaml.safe_load((ROOT / "compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = FILE["services"]
+
+
+def test_the_file_is_what_make_manifest_writes() -> None:
+    assert (ROOT / "compose.yaml").read_text() == rendered(), "run `make manifest`"
+
+
+def test_all_containers_of_the_pod_are_there() -> None:
+    parts = {"accounts", "dovecot", "milters", "policyd", "postfix", "webmail"}
+    assert set(SERVICES) == {"pod", *parts}
+    for name in parts:
+        assert SERVICES[name]["network_mode"] == "service:pod"
+        assert SERVICES[name]["cap_drop"] == ["ALL"]
+        assert SERVICES[name]["read_only"] is True
+    assert len(SERVICES["pod"]["ports"]) == len(PORTS)
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES["pod"]["ports"])
+
+
+def test_each_secret_is_a_file_for_those_who_read_it(tmp_path: Path) -> None:
+    place = Place(name="x", state=tmp_path / ".compose")
+    write_secrets(place)
+    before = {path: path.read_text() for path in place.state.rglob("*") if path.is_file()}
+    for secret in FILE["secrets"].values():
+        assert before[tmp_path / secret["file"]], "an empty secret"
+    assert (place.state / "gatepost" / "gatepost.toml") in before
+    write_secrets(place)
+    assert {path: path.read_text() for path in before} == before, "secrets were drawn anew"
+    readers = {
+        name: sorted(
+            service
+            for service, content in SERVICES.items()
+            if name in [one["source"] for one in content.get("secrets", ())]
+        )
+        for name in FILE["secrets"]
+    }
+    assert readers == {
+        "mailboxes-doveadm": ["accounts", "dovecot"],
+        "mailboxes-seal": ["accounts"],
+        "mailboxes-srs": ["accounts"],
+        "tls-ca.crt": ["dovecot", "postfix", "webmail"],
+        "tls-tls.crt": ["dovecot", "postfix"],
+        "tls-tls.key": ["dovecot", "postfix"],
+    }
+
+
+def test_what_has_to_stay_is_in_volumes() -> None:
+    places = {
+        one.rpartition(":")[0]: one.rpartition(":")[2]
+        for service in SERVICES.values()
+        for one in service.get("volumes", ())
+        if not one.startswith("./")
+    }
+    assert places == {
+        "accounts": "/var/lib/gatepost/accounts",
+        "mail": "/srv/mail",
+        "queue": "/var/spool/postfix",
+        "store": "/var/lib/gatepost",
+        "webmail": "/var/lib/webmail",
+        "sockets": "/run/gatepost",
+    }
+    assert set(FILE["volumes"]) == set(places)
