@@ -14,7 +14,7 @@ import pytest
 
 from tests.unit.docs.test_names import PAGES, ROOT, code, wrong_key
 
-PACKAGES = ("accounts", "gatepost", "milters", "msgauth", "policyd", "tests", "tools")
+PACKAGES = ("accounts", "delivery", "gatepost", "milters", "msgauth", "policyd", "tests", "tools")
 FOLDERS = (*PACKAGES, "docs", "images", "k8s", "systemd")
 SUFFIXES = ("md", "toml", "db", "sqlite", "json", "x")
 """Of a file, such as ``gatepost.toml``; ``x`` stands for any name."""
