@@ -51,7 +51,7 @@ def names(path: Path) -> frozenset[str]:
 
 def is_key(name: str) -> bool:
     """Return whether this is a key of gatepost.toml."""
-    has_form = re.fullmatch(r"(?:milters|policyd)[a-z_.]+", name) is not None
+    has_form = re.fullmatch(r"(?:milters|policyd|delivery)[a-z_.]+", name) is not None
     return has_form and not wrong_key(name)
 
 
