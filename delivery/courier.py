@@ -46,7 +46,6 @@ class CourierRules(NamedTuple):
     own_id: str
     """The name of our Authentication-Results."""
     data: AccountsData
-    accounts_problem: Callable[[], str | None]
     spam: SpamScanner | None
     virus: VirusScanner | None
 
@@ -85,7 +84,7 @@ class Courier:
         if self._message.problem:
             self._answers.refuse(everybody, self._message.problem, self._message.error)
             return
-        if rules.settings.accounts.stores and (problem := rules.accounts_problem()):
+        if rules.settings.accounts.stores and (problem := rules.data.problem()):
             self._answers.refuse(everybody, ACCOUNTS_AWAY, problem)
             return
         self._sender = self._message.sender(self._envelope, rules.own_id)

@@ -38,6 +38,17 @@ class AccountsData:
         self.preferences = RecipientPreferences()
         self.stores = MailStores()
 
+    def problem(self) -> str | None:
+        """Return one line until all data are in use in this process, then None.
+
+        Mail must not go to the wrong store in the moment between their arrival and their use.
+        """
+        if self._settings.url is None:
+            return None
+        if not self.preferences.is_known or (self._settings.stores and not self.stores.is_known):
+            return "accounts has not sent its data yet"
+        return None
+
     def feed(self, log: FilteringBoundLogger) -> AccountsFeed:
         """Return the feed of the data, which begins with the data on disk."""
         # the names of an address come from the preferences, also for its store

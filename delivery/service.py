@@ -39,8 +39,8 @@ def serve(load: Load[DeliverySettings], config: Path | None) -> int:
 async def _serve(started: Started[DeliverySettings]) -> int:
     data = AccountsData(started.settings.accounts)
     feed = data.feed(log)
-    reloader = Reloader(started, _Build(data, feed))
-    started.probes.ready_when("accounts", feed.problem)
+    reloader = Reloader(started, _Build(data))
+    started.probes.ready_when("accounts", data.problem)
     served = _Service(started, reloader.current, feed)
     return await run_single(
         started, reloader, served, draining="draining: delivering messages in progress"
@@ -50,9 +50,8 @@ async def _serve(started: Started[DeliverySettings]) -> int:
 class _Build:
     """Builder of the rules of a configuration. Outages are remembered across reloads."""
 
-    def __init__(self, data: AccountsData, feed: AccountsFeed) -> None:
+    def __init__(self, data: AccountsData) -> None:
         self._data = data
-        self._feed = feed
         self._spam_outage = Outage()
         self._virus_outage = Outage()
         self._last: CourierRules | None = None
@@ -74,7 +73,6 @@ class _Build:
             ground.hostname,
             settings.authserv_id or ground.hostname,
             self._data,
-            self._feed.problem,
             spam,
             virus,
         )

@@ -29,6 +29,11 @@ class RecipientPreferences:
         """Take a snapshot into use."""
         self._used = snapshot, delimiter_of(snapshot)
 
+    @property
+    def is_known(self) -> bool:
+        """Return whether a snapshot is in use."""
+        return self._used is not None
+
     def wants_greylisting(self, recipient: MailAddress) -> bool:
         """Return whether mail for a recipient may be delayed, also for an unknown one."""
         return self.find(recipient).get("greylist") is not False

@@ -23,6 +23,11 @@ class MailStores:
         """Take a snapshot into use."""
         self._used = snapshot
 
+    @property
+    def is_known(self) -> bool:
+        """Return whether a snapshot is in use."""
+        return self._used is not None
+
     def find(self, names: Iterable[str]) -> str | None:
         """Return the store of the first of these mailboxes that has one."""
         if self._used is not None:
