@@ -28,6 +28,7 @@ from delivery.reasons import (
     ACCOUNTS_AWAY,
     QUARANTINE_FAILED,
     SCANNER_AWAY,
+    SCANNER_WAITS,
     STORE_AWAY,
     STORE_UNKNOWN,
     VIRUS_SCANNER_AWAY,
@@ -211,11 +212,12 @@ class Courier:
         try:
             result = await scanner.scan(copy, user, question)
         except ScanFailedError as error:
-            decision = decide_failed(SCANNER_AWAY, is_outage=error.is_outage)
+            cause = SCANNER_WAITS if error.must_wait else SCANNER_AWAY
+            decision = decide_failed(cause, is_outage=error.is_outage)
             if error.is_outage:
                 UNCHECKED.labels(SPAM).inc(len(numbers))
             else:
-                self._answers.refuse(numbers, SCANNER_AWAY, str(error))
+                self._answers.refuse(numbers, cause, str(error))
             return dict.fromkeys(numbers, decision), 0
         decisions: dict[int, SpamDecision | None] = {
             number: decide_scanned(

@@ -16,8 +16,10 @@ MAX_PIECE: Final = 16 * 1024
 """Octets of a line that are held until its end is there; longer lines pass in pieces."""
 MAX_KEPT: Final = 64 * 1024
 """Octets of a field that is read here; a longer one is not read, but passes."""
-MAX_FIELDS: Final = 20
-"""Fields of one kind that are read here, from the top."""
+MAX_RESULTS: Final = 5
+"""Authentication-Results that are read here, from the top: that of our milter is among them."""
+MAX_AUTHORS: Final = 2
+"""From fields that are read here: with more than one there is no author."""
 MAX_PLACES: Final = 1000
 """Places of authentication results that are noted; further ones are removed from the message."""
 
@@ -160,8 +162,8 @@ class HeaderFilter:
             self.removed += 1
         is_read = (
             (key == b"received" and not self._has_received)
-            or (key == _RESULTS and not self._has_received and len(self.results) < MAX_FIELDS)
-            or (key == b"from" and len(self.authors) < MAX_FIELDS)
+            or (key == _RESULTS and not self._has_received and len(self.results) < MAX_RESULTS)
+            or (key == b"from" and len(self.authors) < MAX_AUTHORS)
         )
         self._kept = bytearray() if is_read and not self._drops else None
 

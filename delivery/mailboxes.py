@@ -88,4 +88,7 @@ def _scan_user(names: list[str], settings: DeliverySettings) -> str:
 def _has_data(user: SpamUser, settings: DeliverySettings) -> bool:
     assert settings.spam.users_folder is not None  # noqa: S101
     folder = settings.spam.users_folder / user.folder
-    return any((folder / name).exists() for name in OWN_FILES)
+    try:
+        return any((folder / name).exists() for name in OWN_FILES)
+    except OSError:
+        return True  # spamd may be able to read what we cannot look at

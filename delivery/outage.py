@@ -40,11 +40,15 @@ class Outage:
         has_begun = self.since is None
         if self.since is None:
             self.since = now
+        self.note_wait(queue_id, now)
+        return OutageChange(has_begun=has_begun)
+
+    def note_wait(self, queue_id: str, now: float) -> None:
+        """Note that a scanner, which works, wants to see a message later."""
         if queue_id:
             self._first_failures.setdefault(queue_id, now)
             if len(self._first_failures) > MAX_WAITING:
                 self._first_failures.popitem(last=False)
-        return OutageChange(has_begun=has_begun)
 
     def has_lasted(self, now: float, seconds: float) -> bool:
         """Return whether no scan has succeeded for that long after a failure."""

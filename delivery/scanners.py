@@ -31,12 +31,14 @@ VIRUS: Final = "virus"
 class ScanFailedError(Exception):
     """A scan gave no result.
 
-    `is_outage` tells that mail has waited for long enough: see `delivery.outage`.
+    `is_outage` tells that mail has waited for long enough: see `delivery.outage`. `must_wait` tells
+    that the scanner works, and wants to see the message later.
     """
 
-    def __init__(self, problem: str, *, is_outage: bool) -> None:
+    def __init__(self, problem: str, *, is_outage: bool, must_wait: bool = False) -> None:
         super().__init__(problem)
         self.is_outage = is_outage
+        self.must_wait = must_wait
 
 
 class ScannerTurns(Generic[R]):
@@ -87,6 +89,14 @@ class ScannerTurns(Generic[R]):
             OUTAGE.labels(self._name).set(0)
             self._log.info("scanner answers again")
 
+    def waits(self, queue_id: str) -> ScanFailedError:
+        """Note that the scanner wants to see a message later, and return the error."""
+        now = self._clock()
+        self._outage.note_wait(queue_id, now)
+        is_outage = self._outage.lasts(queue_id, now, self._patience)
+        text = "it wants to see the message later"
+        return ScanFailedError(text, is_outage=is_outage, must_wait=True)
+
     def failed(self, queue_id: str, problem: str) -> ScanFailedError:
         """Note that there is no usable answer, and return the error."""
         now = self._clock()
@@ -132,7 +142,7 @@ class SpamScanner:
         except PeerError as error:
             raise self._turns.failed(queue_id, str(error)) from None
         if result.must_wait:
-            raise self._turns.failed(queue_id, "it wants to see the message later")
+            raise self._turns.waits(queue_id)
         self._turns.succeeded(queue_id)
         return result
 

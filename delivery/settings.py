@@ -265,3 +265,8 @@ class DeliverySettings(ServerSettings):
     )
     spam: SpamSettings = Field(default_factory=SpamSettings, description="The spam scanner.")
     virus: VirusSettings = Field(default_factory=VirusSettings, description="The virus scanner.")
+
+    @property
+    def all_connections(self) -> int:
+        """Return the connections of all messages in progress, to clients, scanners and stores."""
+        return self.max_connections * (2 + self.max_deliveries)

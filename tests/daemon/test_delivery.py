@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -225,3 +227,26 @@ def test_probe_speaks_lmtp(site: DeliverySite) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "mx.example.org LMTP Gatepost" in done.stdout
+
+
+def test_config_check_opens_what_the_proxy_needs(tmp_path: Path) -> None:
+    config = tmp_path / "gatepost.toml"
+    user = pwd.getpwuid(os.geteuid()).pw_name
+
+    def check(text: str) -> str:
+        config.write_text(f'hostname = "mx.example.org"\n[delivery]\n{text}\n')
+        command = [gatepost_command(), "config", "check", "--config", config, "--user", user]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert "Traceback" not in done.stderr
+        return done.stdout + done.stderr
+
+    good = f'spool_folder = "{tmp_path}"'
+    assert "delivery: gatepost can open everything" in check(good).replace(user, "gatepost")
+    gone = tmp_path / "gone"
+    told = check(f'spool_folder = "{gone}"\n[delivery.spam]\nusers_folder = "{gone}"')
+    assert f"delivery.spool_folder: uid {os.geteuid()} may not write to {gone}" in told
+    assert f"delivery.spam.users_folder: uid {os.geteuid()} may not enter {gone}" in told
+    secret = f'[delivery.spam]\nengine = "rspamd"\npassword_file = "{gone}"'
+    assert "delivery.spam.password_file" in check(f"{good}\n{secret}")
+    assert "delivery.listen: warning" in check(f'{good}\nlisten = "inet:10024"')
+    assert "quarantine has to name a mailbox" in check("[delivery.virus]\nenabled = true")

@@ -322,4 +322,7 @@ def test_rspamd_in_place_of_spamd(tmp_path: Path) -> None:
             site.send(HAM, "ann@example.org")
             assert site.store.messages[-1].status == "No"
             rspamd.action = "soft reject"
-            assert site.send(HAM, "ann@example.org") == [AWAY]
+            (answer,) = site.send(HAM, "ann@example.org")
+            assert answer.startswith("451 4.7.1 ")
+            assert answer.endswith("[scanner-waits]")
+            assert site.daemon.metric("gatepost_delivery_scanner_outage", scanner="spam") == 0
