@@ -7,6 +7,7 @@
 | the scanner gave no result | deferred, or unchecked after an outage |
 | the scanner skipped the message by its own rules | skipped |
 | the recipient allows the author, and DMARC vouches for it | ham |
+| a rule of the scanner says spam whatever the score | junk |
 | the score reaches the threshold of the recipient, the site or the scanner | junk |
 | otherwise | ham |
 
@@ -84,5 +85,8 @@ def decide_scanned(
     shown = result.required if threshold is None else threshold
     if sender.is_vouched and lists(wishes.allow, sender.author):
         return SpamDecision(SpamVerdict.HAM, "allowed-sender", shown, result)
-    is_spam = result.is_spam if threshold is None else result.score >= threshold
+    if threshold is None or result.is_forced:
+        is_spam = result.is_spam
+    else:
+        is_spam = result.score >= threshold
     return SpamDecision(SpamVerdict.JUNK if is_spam else SpamVerdict.HAM, "", shown, result)

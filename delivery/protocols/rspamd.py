@@ -138,20 +138,27 @@ def read_result(body: bytes) -> ScanResult:
         raise PeerError("its answer is not JSON") from None
     if not isinstance(answer, dict):
         raise PeerError("its answer is not a JSON object")
-    score, required = _number(answer, "score"), _number(answer, "required_score")
+    score = _number(answer, "score")
+    # it is not there, or null, where no score rejects
+    has_limit = answer.get("required_score") is not None
+    required = _number(answer, "required_score") if has_limit else None
     action = answer.get("action")
     if action not in _SPAM_ACTIONS and action not in _OTHER_ACTIONS:
         raise PeerError(f"an unknown action: {str(action)[:40]!a}")
     symbols = answer.get("symbols")
     names = symbols if isinstance(symbols, dict) else {}
     kept = [name for name in names if _SYMBOL.match(name)][:MAX_SYMBOLS]
+    # "discard" is never obeyed: mail that was accepted is not dropped
+    is_spam = action in _SPAM_ACTIONS or action == "discard"
+    # of GTUBE, Rspamd skips the other rules, and the score stays 0
+    is_skipped = answer.get("is_skipped") is True
     return ScanResult(
         score,
         required,
         tuple(sorted(kept)),
-        # "discard" is never obeyed: mail that was accepted is not dropped
-        is_spam=action in _SPAM_ACTIONS or action == "discard",
-        is_skipped=answer.get("is_skipped") is True,
+        is_spam=is_spam,
+        is_skipped=is_skipped and not is_spam,
+        is_forced=is_skipped and is_spam,
         must_wait=action == "soft reject",
     )
 

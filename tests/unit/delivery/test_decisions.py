@@ -88,6 +88,18 @@ def test_decisions_by_the_score(
     assert (decision.verdict.value, decision.threshold) == (verdict, threshold)
 
 
+def test_a_rule_of_the_scanner_that_decides_alone() -> None:
+    gtube = ScanResult(0, 15, ("GTUBE",), True, is_forced=True)
+    for wishes in (DEFAULT, RecipientWishes(junk_score=8)):
+        assert decide_scanned(wishes, ANN, gtube, 6.0).verdict is SpamVerdict.JUNK
+
+
+def test_a_scanner_without_a_threshold_of_its_own() -> None:
+    decision = decide_scanned(DEFAULT, ANN, SPAM._replace(required=None), None)
+    assert decision.verdict is SpamVerdict.JUNK
+    assert spam_fields(decision).startswith(b"X-Spam-Status: Yes, score=7.3\r\n\ttests=GTUBE")
+
+
 def test_a_scan_that_was_skipped_is_no_ham() -> None:
     result = SPAM._replace(is_skipped=True)
     assert decide_scanned(DEFAULT, ANN, result, None).verdict is SpamVerdict.SKIPPED

@@ -123,6 +123,11 @@ def result(action: str, score: float = 7.1, **more: object) -> dict[str, object]
         ),
         (result("add header"), ScanResult(7.1, 15, (), True)),
         (result("rewrite subject", subject="x"), ScanResult(7.1, 15, (), True)),
+        (result("add header", required_score=None), ScanResult(7.1, None, (), True)),
+        (
+            result("reject", 0, is_skipped=True),
+            ScanResult(0, 15, (), True, is_forced=True),
+        ),
         (result("discard"), ScanResult(7.1, 15, (), True)),
         (result("greylist", 4.2), ScanResult(4.2, 15, (), False)),
         (result("no action", 0, is_skipped=True), ScanResult(0, 15, (), False, is_skipped=True)),
