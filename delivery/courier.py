@@ -35,7 +35,8 @@ from delivery.reasons import (
 )
 from delivery.scanners import SPAM, VIRUS, ScanFailedError, SpamScanner, VirusScanner
 from delivery.settings import DeliverySettings
-from delivery.store_client import deliver
+from delivery.store_client import StoreDelivery
+from delivery.store_pool import StorePool
 from gatepost.listen import SocketAddress
 
 
@@ -49,6 +50,7 @@ class CourierRules(NamedTuple):
     data: AccountsData
     spam: SpamScanner | None
     virus: VirusScanner | None
+    pool: StorePool
 
 
 class _Parcel(NamedTuple):
@@ -256,14 +258,15 @@ class Courier:
     ) -> None:
         rules = self._rules
         async with self._connections:
-            await deliver(
+            await StoreDelivery(
+                rules.pool,
                 store,
                 rules.settings.stores.timeout,
                 rules.hostname,
                 envelope,
-                self._message.parts(head),
+                lambda: self._message.parts(head),
                 answer,
-            )
+            ).run()
 
     def _outcome(self, decision: SpamDecision | None, store: SocketAddress) -> RecipientOutcome:
         if decision is None:

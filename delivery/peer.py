@@ -25,8 +25,8 @@ READ_SIZE = 16 * 1024
 class PeerConnection:
     """An open connection."""
 
-    def __init__(self, connected: socket.socket) -> None:
-        self._socket = connected
+    def __init__(self, opened: socket.socket) -> None:
+        self._socket = opened
         self._loop = asyncio.get_running_loop()
 
     async def send(self, data: bytes) -> None:
@@ -37,18 +37,48 @@ class PeerConnection:
         """Return some octets, none at the end; raises `OSError`."""
         return await self._loop.sock_recv(self._socket, READ_SIZE)
 
+    @property
+    def is_silent(self) -> bool:
+        """Return whether the peer has sent nothing, and has not closed."""
+        try:
+            self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
 
-@contextlib.asynccontextmanager
-async def connected(address: SocketAddress) -> AsyncIterator[PeerConnection]:
-    """Connect, and close at the end; raises `OSError`."""
+    def close(self, last: bytes = b"") -> None:
+        """Close, after a last word if the peer takes it at once."""
+        with contextlib.suppress(OSError):
+            self._socket.send(last)
+        self._socket.close()
+
+
+async def connect(address: SocketAddress) -> PeerConnection:
+    """Connect; raises `OSError`."""
     loop = asyncio.get_running_loop()
     family, target = await _resolve(address)
-    with socket.socket(family, socket.SOCK_STREAM) as opened:
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    try:
         opened.setblocking(False)
         if family != socket.AF_UNIX:
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await loop.sock_connect(opened, target)
-        yield PeerConnection(opened)
+    except BaseException:
+        opened.close()
+        raise
+    return PeerConnection(opened)
+
+
+@contextlib.asynccontextmanager
+async def connected(address: SocketAddress) -> AsyncIterator[PeerConnection]:
+    """Connect, and close at the end; raises `OSError`."""
+    peer = await connect(address)
+    try:
+        yield peer
+    finally:
+        peer.close()
 
 
 async def ask(

@@ -15,6 +15,7 @@ from delivery.outage import Outage
 from delivery.scanners import SpamScanner, VirusScanner
 from delivery.server import DeliveryServer
 from delivery.settings import DeliverySettings
+from delivery.store_pool import StorePool
 from gatepost.config import GroundSettings
 from gatepost.daemon import Current, Listeners, Load, Reloader, Started, run_single, starting
 from gatepost.logs import get_logger
@@ -39,19 +40,21 @@ def serve(load: Load[DeliverySettings], config: Path | None) -> int:
 async def _serve(started: Started[DeliverySettings]) -> int:
     data = AccountsData(started.settings.accounts)
     feed = data.feed(log)
-    reloader = Reloader(started, _Build(data))
+    build = _Build(data)
+    reloader = Reloader(started, build)
     started.probes.ready_when("accounts", data.problem)
-    served = _Service(started, reloader.current, feed)
+    served = _Service(started, reloader.current, feed, build.pool)
     return await run_single(
         started, reloader, served, draining="draining: delivering messages in progress"
     )
 
 
 class _Build:
-    """Builder of the rules of a configuration. Outages are remembered across reloads."""
+    """Builder of the rules of a configuration. Outages and connections outlive a reload."""
 
     def __init__(self, data: AccountsData) -> None:
         self._data = data
+        self.pool = StorePool()
         self._spam_outage = Outage()
         self._virus_outage = Outage()
         self._last: CourierRules | None = None
@@ -75,6 +78,7 @@ class _Build:
             self._data,
             spam,
             virus,
+            self.pool,
         )
         return self._last
 
@@ -87,7 +91,9 @@ class _Service:
         started: Started[DeliverySettings],
         current: Current[CourierRules],
         feed: AccountsFeed,
+        pool: StorePool,
     ) -> None:
+        self._pool = pool
         self._settings = started.settings
         self._feed = feed
         self._server = DeliveryServer(lambda: current.value, log)
@@ -121,5 +127,6 @@ class _Service:
         await self._server.drain(grace)
 
     async def close(self) -> None:
-        """Stop fetching data."""
+        """Stop fetching data, and close idle connections."""
         self._feed.stop()
+        self._pool.close()

@@ -52,9 +52,14 @@ class _Step(Enum):
 
 
 class LmtpTransaction:
-    """One message on a new connection; `hello` is our name."""
+    """One message on a new connection, or on one whose server has told its `extensions` before.
 
-    def __init__(self, hello: str, envelope: LmtpEnvelope) -> None:
+    `hello` is our name.
+    """
+
+    def __init__(
+        self, hello: str, envelope: LmtpEnvelope, extensions: frozenset[str] | None = None
+    ) -> None:
         self._hello = hello
         self._envelope = envelope
         self._replies = ReplyReader()
@@ -66,6 +71,17 @@ class LmtpTransaction:
         self._batch: list[bytes] = []
         self._has_pipelining = False
         self._dots = DotWriter()
+        self.extensions: frozenset[str] = extensions or frozenset()
+        """The extensions of the server, once it has told them."""
+        self.is_reusable = False
+        """Whether another message may follow on the connection after `TransactionDone`."""
+        if extensions is not None:
+            self._begin()
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether every recipient has its answer."""
+        return self._step is _Step.DONE
 
     def data_to_send(self) -> bytes:
         """Return the octets that are to be sent now; a second call returns none of them."""
@@ -105,7 +121,9 @@ class LmtpTransaction:
                 self._step = _Step.LHLO
             case _Step.LHLO:
                 self._expect(reply, 250, "LHLO")
-                self._begin({text.upper().partition(" ")[0] for text in texts[1:]})
+                words = (text.upper().partition(" ")[0] for text in texts[1:])
+                self.extensions = frozenset(words)
+                self._begin()
             case _Step.MAIL:
                 self._mail_answered(reply)
             case _Step.RCPT:
@@ -120,8 +138,8 @@ class LmtpTransaction:
         if reply.code != code:
             raise PeerError(f"{what} is answered with {reply}")
 
-    def _begin(self, extensions: set[str]) -> None:
-        envelope = self._envelope
+    def _begin(self) -> None:
+        envelope, extensions = self._envelope, self.extensions
         is_ascii = "".join((envelope.sender, *envelope.recipients)).isascii()
         if envelope.smtputf8 and "SMTPUTF8" not in extensions and not is_ascii:
             # RFC 6531 section 3.5; a header in UTF-8 alone is kept by any store
@@ -182,6 +200,8 @@ class LmtpTransaction:
         # RFC 2033 section 4.2: one reply for each accepted recipient, in their order
         self._answer(self._accepted.pop(0), reply)
         if not self._accepted:
+            # a transaction that ended before its content would have to be reset
+            self.is_reusable = True
             self._finish()
 
     def _answer(self, number: int, reply: StoreReply) -> None:
@@ -196,7 +216,6 @@ class LmtpTransaction:
 
     def _finish(self) -> None:
         self._step = _Step.DONE
-        self._send(QUIT)
         self._events.append(TransactionDone())
 
     def _send(self, data: bytes) -> None:

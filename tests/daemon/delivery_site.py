@@ -155,6 +155,8 @@ class StubStore(Server):
         self.refuse_content: bytes = b""
         """Say this and close, in the middle of the content."""
         self.is_silent = threading.Event()
+        self.drops_next = threading.Event()
+        """Close once when the next command comes, without a word."""
         self.gate = threading.Event()
         """Recipients are answered once it is set."""
         self.gate.set()
@@ -171,6 +173,9 @@ class StubStore(Server):
             while line := file.readline():
                 text = line.decode().strip()
                 verb = text[:4].upper()
+                if self.drops_next.is_set():
+                    self.drops_next.clear()
+                    return
                 if self.is_silent.is_set():
                     file.read(1)
                     return

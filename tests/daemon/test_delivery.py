@@ -235,8 +235,10 @@ def test_config_check_opens_what_the_proxy_needs(tmp_path: Path) -> None:
 
     def check(text: str) -> str:
         config.write_text(f'hostname = "mx.example.org"\n[delivery]\n{text}\n')
-        command = [gatepost_command(), "config", "check", "--config", config, "--user", user]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        command = [str(gatepost_command()), "config", "check", "--config", str(config)]
+        done = subprocess.run(
+            [*command, "--user", user], capture_output=True, text=True, check=False
+        )
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.delivery_site import HAM, HEAD, DeliverySite, delivery_site
+from tests.daemon.delivery_site import HAM, HEAD, DeliverySite, StubStore, delivery_site
 from tests.testbed.disk import small_disk
 from tests.testbed.waiting import wait_until
 
@@ -41,6 +41,38 @@ def test_a_store_that_closes_between_recipients(site: DeliverySite) -> None:
 def test_a_store_that_is_down(site: DeliverySite) -> None:
     site.store.close()
     assert site.send(HAM, "ann@example.org") == [AWAY]
+
+
+def test_connections_to_a_store_are_used_again(site: DeliverySite) -> None:
+    for _ in range(5):
+        assert site.send(HAM, "ann@example.org")[0].startswith("250")
+    assert site.store.connections == 1
+    # after a refusal the envelope is open, and the connection is not used again
+    site.store.rcpt["bob@example.org"] = b"550 5.1.1 unknown"
+    assert site.send(HAM, "bob@example.org") == ["550 5.1.1 unknown"]
+    assert site.send(HAM, "ann@example.org")[0].startswith("250")
+    assert site.store.connections == 2
+
+
+@pytest.mark.parametrize("is_back", [True, False])
+def test_a_store_that_ends_idle_connections(site: DeliverySite, *, is_back: bool) -> None:
+    assert site.send(HAM, "ann@example.org")[0].startswith("250")
+    port = site.store.port
+    site.store.close()
+    if is_back:
+        site.store = StubStore(port)
+        assert site.send(HAM, "ann@example.org")[0].startswith("250")
+        assert len(site.store.messages) == 1
+    else:
+        assert site.send(HAM, "ann@example.org") == [AWAY]
+
+
+def test_a_store_that_ends_a_connection_at_the_next_command(site: DeliverySite) -> None:
+    assert site.send(HAM, "ann@example.org")[0].startswith("250")
+    site.store.drops_next.set()
+    assert site.send(HAM, "ann@example.org")[0].startswith("250")
+    assert site.store.connections == 2
+    assert len(site.store.messages) == 2
 
 
 def test_a_store_that_says_nothing(tmp_path: Path) -> None:

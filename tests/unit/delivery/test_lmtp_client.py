@@ -55,7 +55,7 @@ def test_each_accepted_recipient_has_an_answer_of_its_own() -> None:
         assert sent == (
             b"LHLO mx.example.org\r\nMAIL FROM:<a@example.org> BODY=8BITMIME SIZE=99\r\n"
             b"RCPT TO:<ann@example.org>\r\nRCPT TO:<nobody@example.org>\r\n"
-            b"RCPT TO:<full@example.org>\r\nDATA\r\nSubject: x\r\n\r\n..b\r\n.\r\nQUIT\r\n"
+            b"RCPT TO:<full@example.org>\r\nDATA\r\nSubject: x\r\n\r\n..b\r\n.\r\n"
         )
         assert events == [
             RecipientAnswered(1, StoreReply(550, "5.1.1", "<nobody@example.org> Unknown")),
@@ -90,7 +90,6 @@ def test_without_recipients_there_is_no_content() -> None:
     later = StoreReply(451, "4.3.0", "later")
     assert events == [*(RecipientAnswered(n, later) for n in range(3)), TransactionDone()]
     assert b"DATA" not in sent
-    assert sent.endswith(b"QUIT\r\n")
 
 
 @pytest.mark.parametrize("at", ["MAIL", "DATA"])
@@ -124,6 +123,25 @@ def test_a_store_that_speaks_otherwise_is_broken_and_refuses_nobody(said: bytes)
     for several in ([said], [said[at : at + 1] for at in range(len(said))]):
         with pytest.raises(PeerError):
             run(THREE, several)
+
+
+def test_another_message_on_the_same_connection() -> None:
+    one = THREE._replace(recipients=("ann@example.org",))
+    first = LmtpTransaction("mx", one)
+    first.receive_data(GREETING + LHLO + b"250 OK\r\n" * 2 + b"354 go\r\n250 2.0.0 OK\r\n")
+    assert first.next_event() == ReadyForContent()
+    first.content_end()
+    assert isinstance(first.next_event(), RecipientAnswered)
+    assert first.next_event() == TransactionDone()
+    assert first.is_reusable
+    second = LmtpTransaction("mx", one, first.extensions)
+    assert second.data_to_send() == (
+        b"MAIL FROM:<a@example.org> BODY=8BITMIME SIZE=99\r\nRCPT TO:<ann@example.org>\r\n"
+    )
+    second.receive_data(b"250 OK\r\n451 4.3.0 later\r\n")
+    assert isinstance(second.next_event(), RecipientAnswered)
+    assert second.next_event() == TransactionDone()
+    assert not second.is_reusable  # its envelope is still open
 
 
 def test_early_answers_count_once_the_content_is_sent() -> None:
