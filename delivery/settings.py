@@ -45,7 +45,7 @@ def _check_mailbox(text: str) -> str:
     return text
 
 
-ServerAddress = Annotated[ListenAddress, AfterValidator(_check_target)]
+BackendAddress = Annotated[ListenAddress, AfterValidator(_check_target)]
 """Address of another server."""
 
 _PATIENCE = (
@@ -81,11 +81,11 @@ class AccountsForDelivery(AccountsSource):
 class StoresSettings(Section):
     """The mail stores, which take mail by LMTP."""
 
-    default: ServerAddress = Field(
+    default: BackendAddress = Field(
         default=Inet("127.0.0.1", 24),
         description="The store of mailboxes that accounts has no store for.",
     )
-    named: dict[str, ServerAddress] = Field(
+    named: dict[str, BackendAddress] = Field(
         default_factory=dict,
         description="Address of each store that accounts names, as in "
         '`named = { shard1 = "inet:24@10.0.0.1" }`.',
@@ -107,7 +107,7 @@ class SpamSettings(Section):
         description="`spamassassin`: spamd, by SPAMC. `rspamd`: the HTTP port of its normal or "
         "controller worker. `none`: nothing is scanned; X-Spam fields of others are still removed.",
     )
-    address: ServerAddress = Field(
+    address: BackendAddress = Field(
         default=Inet("127.0.0.1", 783), description="The address of the scanner."
     )
     timeout: Duration = Field(
@@ -165,7 +165,7 @@ class VirusSettings(Section):
     """
 
     enabled: bool = Field(default=False, description="Whether messages are handed to clamd.")
-    address: ServerAddress = Field(
+    address: BackendAddress = Field(
         default=Inet("127.0.0.1", 3310), description="The address of clamd, such as unix:/PATH."
     )
     quarantine: Annotated[str, AfterValidator(_check_mailbox)] | None = Field(
