@@ -60,6 +60,14 @@ class ArrivedMessage:
         return self._filter.queue_id
 
     @property
+    def identity(self) -> str:
+        """Return a text that is the same each time that our MTA sends the message.
+
+        A queue id is used again for another message, but not within a second. Empty without one.
+        """
+        return f"{self.queue_id} {self._filter.received[-40:]}" if self.queue_id else ""
+
+    @property
     def removed(self) -> int:
         """Return the number of header fields in our name that were removed."""
         return self._filter.removed

@@ -115,7 +115,7 @@ class Courier:
         others = [one for one in numbers if one not in set(checked)]
         copy = self._message.for_virus_scanner(scanner.settings.scan_size)
         try:
-            virus = await scanner.scan(copy, self._message.queue_id)
+            virus = await scanner.scan(copy, self._message.identity)
         except ScanFailedError as error:
             if not error.is_outage:
                 self._answers.refuse(checked, VIRUS_SCANNER_AWAY, str(error))
@@ -212,7 +212,7 @@ class Courier:
         )
         question = RspamdQuestion(sender=self._envelope.sender, queue_id=self._message.queue_id)
         try:
-            result = await scanner.scan(copy, user, question)
+            result = await scanner.scan(copy, self._message.identity, user, question)
         except ScanFailedError as error:
             cause = SCANNER_WAITS if error.must_wait else SCANNER_AWAY
             decision = decide_failed(cause, is_outage=error.is_outage)

@@ -29,24 +29,24 @@ class Outage:
         """Time of the first failure since the last success; None if the last scan succeeded."""
         self._first_failures: OrderedDict[str, float] = OrderedDict()
 
-    def note_success(self, queue_id: str) -> OutageChange:
+    def note_success(self, identity: str) -> OutageChange:
         """Note that a message was scanned."""
         has_ended, self.since = self.since is not None, None
-        self._first_failures.pop(queue_id, None)
+        self._first_failures.pop(identity, None)
         return OutageChange(has_ended=has_ended)
 
-    def note_failure(self, queue_id: str, now: float) -> OutageChange:
-        """Note that a message could not be scanned; `queue_id` is empty if it is not known."""
+    def note_failure(self, identity: str, now: float) -> OutageChange:
+        """Note that a message could not be scanned; `identity` is empty if it has none."""
         has_begun = self.since is None
         if self.since is None:
             self.since = now
-        self.note_wait(queue_id, now)
+        self.note_wait(identity, now)
         return OutageChange(has_begun=has_begun)
 
-    def note_wait(self, queue_id: str, now: float) -> None:
+    def note_wait(self, identity: str, now: float) -> None:
         """Note that a scanner, which works, wants to see a message later."""
-        if queue_id:
-            self._first_failures.setdefault(queue_id, now)
+        if identity:
+            self._first_failures.setdefault(identity, now)
             if len(self._first_failures) > MAX_WAITING:
                 self._first_failures.popitem(last=False)
 
@@ -54,10 +54,10 @@ class Outage:
         """Return whether no scan has succeeded for that long after a failure."""
         return self.since is not None and now - self.since >= seconds
 
-    def lasts(self, queue_id: str, now: float, patience: float) -> bool:
+    def lasts(self, identity: str, now: float, patience: float) -> bool:
         """Return whether a message has waited long enough for a scanner; never for 0 seconds."""
         if not patience:
             return False
-        first = self._first_failures.get(queue_id, now)
+        first = self._first_failures.get(identity, now)
         since = now if self.since is None else self.since
         return now - min(first, since) >= patience

@@ -65,46 +65,46 @@ class ScannerTurns(Generic[R]):
         self._log = log.bind(scanner=name)
         self._clock = clock
 
-    async def scan(self, queue_id: str, parts: Iterable[bytes], reader: AnswerReader[R]) -> R:
+    async def scan(self, identity: str, parts: Iterable[bytes], reader: AnswerReader[R]) -> R:
         """Send a request and return its answer; raises `ScanFailedError`."""
         begun = self._clock()
         if self._under_way and self._outage.has_lasted(begun, self._timeout):
             # one message tries whether it is back, the others need not wait for that
-            raise self.failed(queue_id, "it has not answered others for too long")
+            raise self.failed(identity, "it has not answered others for too long")
         self._under_way += 1
         try:
             async with self._turns:
                 answer = await ask(self._address, parts, reader, self._timeout)
         except PeerError as error:
-            raise self.failed(queue_id, str(error)) from None
+            raise self.failed(identity, str(error)) from None
         finally:
             self._under_way -= 1
         SCANS.labels(self._name, "done").inc()
         SCAN_SECONDS.labels(self._name).observe(self._clock() - begun)
         return answer
 
-    def succeeded(self, queue_id: str) -> None:
+    def succeeded(self, identity: str) -> None:
         """Note that an answer is usable."""
-        if self._outage.note_success(queue_id).has_ended:
+        if self._outage.note_success(identity).has_ended:
             OUTAGE.labels(self._name).set(0)
             self._log.info("scanner answers again")
 
-    def waits(self, queue_id: str) -> ScanFailedError:
+    def waits(self, identity: str) -> ScanFailedError:
         """Note that the scanner wants to see a message later, and return the error."""
         now = self._clock()
-        self._outage.note_wait(queue_id, now)
-        is_outage = self._outage.lasts(queue_id, now, self._patience)
+        self._outage.note_wait(identity, now)
+        is_outage = self._outage.lasts(identity, now, self._patience)
         text = "it wants to see the message later"
         return ScanFailedError(text, is_outage=is_outage, must_wait=True)
 
-    def failed(self, queue_id: str, problem: str) -> ScanFailedError:
+    def failed(self, identity: str, problem: str) -> ScanFailedError:
         """Note that there is no usable answer, and return the error."""
         now = self._clock()
-        if self._outage.note_failure(queue_id, now).has_begun:
+        if self._outage.note_failure(identity, now).has_begun:
             OUTAGE.labels(self._name).set(1)
             self._log.warning("scanner failed", problem=problem, address=str(self._address))
         SCANS.labels(self._name, "failed").inc()
-        is_outage = self._outage.lasts(queue_id, now, self._patience)
+        is_outage = self._outage.lasts(identity, now, self._patience)
         return ScanFailedError(problem, is_outage=is_outage)
 
 
@@ -124,26 +124,27 @@ class SpamScanner:
         )
         self._password = _read_password(settings)
 
-    async def scan(self, copy: ScannerCopy, user: str, question: RspamdQuestion) -> ScanResult:
+    async def scan(
+        self, copy: ScannerCopy, identity: str, user: str, question: RspamdQuestion
+    ) -> ScanResult:
         """Return the result for a user with data of their own, or for all others if it is empty.
 
-        Raises `ScanFailedError`.
+        `identity` is that of the message. Raises `ScanFailedError`.
         """
-        queue_id = question.queue_id
         if self.settings.engine == "rspamd":
             question = question._replace(recipient=user, password=self._password)
             head = rspamd.check_request(question, copy.size)
-            answer = await self._turns.scan(queue_id, _after(head, copy), rspamd.RspamdReader())
+            answer = await self._turns.scan(identity, _after(head, copy), rspamd.RspamdReader())
         else:
             head = spamc.symbols_request(user, copy.size)
-            answer = await self._turns.scan(queue_id, _after(head, copy), spamc.SpamdReader())
+            answer = await self._turns.scan(identity, _after(head, copy), spamc.SpamdReader())
         try:
             result = answer if isinstance(answer, ScanResult) else answer.scan_result()
         except PeerError as error:
-            raise self._turns.failed(queue_id, str(error)) from None
+            raise self._turns.failed(identity, str(error)) from None
         if result.must_wait:
-            raise self._turns.waits(queue_id)
-        self._turns.succeeded(queue_id)
+            raise self._turns.waits(identity)
+        self._turns.succeeded(identity)
         return result
 
 
@@ -162,10 +163,10 @@ class VirusScanner:
             log,
         )
 
-    async def scan(self, copy: ScannerCopy, queue_id: str) -> str:
+    async def scan(self, copy: ScannerCopy, identity: str) -> str:
         """Return the name of a virus, or an empty text; raises `ScanFailedError`."""
-        result = await self._turns.scan(queue_id, _stream(copy), clamd.ClamdReader())
-        self._turns.succeeded(queue_id)
+        result = await self._turns.scan(identity, _stream(copy), clamd.ClamdReader())
+        self._turns.succeeded(identity)
         return result.virus
 
 

@@ -86,6 +86,16 @@ def test_an_author_is_only_vouched_for_by_our_milter(
     assert facts.envelope.text == "a@example.com"
 
 
+def test_a_queue_id_that_is_used_again_is_another_message(tmp_path: Path) -> None:
+    def identity(date: bytes) -> str:
+        return arrived(tmp_path, b"Received: x id 4XyzAb12;" + date + b"\r\n\r\n").identity
+
+    early, late = b" Wed, 26 Nov 2026 10:00:00 +0000", b" Wed, 26 Nov 2026 10:00:01 +0000"
+    assert identity(early) == identity(early)
+    assert identity(early) != identity(late)
+    assert arrived(tmp_path, b"Subject: x\r\n\r\n").identity == ""
+
+
 def test_limits_and_errors_are_reasons(tmp_path: Path) -> None:
     assert arrived(tmp_path, b"x" * 101, size=100).problem == "too-large"
     assert arrived(tmp_path, b"x" * 100, size=100).problem == ""
