@@ -43,6 +43,7 @@ PURPOSES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "test": (
         (
             *("python3-venv", *_MAIL, "curl", "opendkim", "dovecot-sieve", _VALKEY, "postgresql"),
+            *("spamassassin", "spamd"),
             *(*_COMPILER, *_LIBMILTER),
         ),
         ("test", "lint"),

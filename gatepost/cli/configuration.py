@@ -28,6 +28,7 @@ SECTIONS = {
     "milters": "milters.cli.section",
     "policyd": "policyd.cli.section",
     "accounts": "accounts.cli.section",
+    "delivery": "delivery.cli.section",
 }
 """Word of a section: the module whose `SECTION` is its `DaemonSection`."""
 

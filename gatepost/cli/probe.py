@@ -21,6 +21,7 @@ HANDSHAKES = {
     "dovecot": "accounts.probe",
     "dict": "accounts.probe",
     "smtp": "gatepost.handshake",
+    "lmtp": "delivery.probe",
 }
 """Kind of server: the module that has a function of that name, which begins the handshake."""
 
@@ -65,6 +66,7 @@ def probe(kind: str, address: listen.SocketAddress, timeout: float, wait: float)
     dovecot    ask for a mailbox that nobody has; without a token, hear that one is needed
     dict       ask for the rules of a mailbox that nobody has
     smtp       wait for the banner, send EHLO
+    lmtp       wait for the banner, send LHLO
 
     ADDRESS is inet:PORT@HOST, inet:HOST:PORT or unix:/PATH. No message is started and no
     record is kept.

@@ -8,6 +8,7 @@ and for each alias of only such mailboxes, with a preference that is not the def
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from gatepost.snapshots.form import SnapshotData, SnapshotError
@@ -28,21 +29,41 @@ class RecipientPreferences:
         """Take a snapshot into use."""
         self._used = snapshot, delimiter_of(snapshot)
 
+    @property
+    def is_known(self) -> bool:
+        """Return whether a snapshot is in use."""
+        return self._used is not None
+
     def wants_greylisting(self, recipient: MailAddress) -> bool:
         """Return whether mail for a recipient may be delayed, also for an unknown one."""
         return self.find(recipient).get("greylist") is not False
 
     def find(self, recipient: MailAddress) -> dict[str, Any]:
         """Return the preferences of a recipient that differ from the defaults."""
-        if self._used is None or not recipient.domain:
-            return {}
-        snapshot, delimiter = self._used
-        names = read_local_part(recipient.unquoted_local, delimiter)
-        for domain in domains_of(snapshot, recipient.domain) or (recipient.domain,):
-            for name in names.names:
-                if (found := snapshot.get(f"name:{name}@{domain}")) is not None:
+        return self.read(self.names(recipient))
+
+    def read(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return the preferences of the first of these names that has some."""
+        if self._used is not None:
+            for name in names:
+                if (found := self._used[0].get(f"name:{name}")) is not None:
                     return dict(found)
         return {}
+
+    def names(self, recipient: MailAddress) -> list[str]:
+        """Return the mailboxes or aliases that an address may mean, in the order of accounts.
+
+        Before the first snapshot this is the address itself. Empty for one that can be none.
+        """
+        if not recipient.domain:
+            return []
+        if self._used is None:
+            local = read_local_part(recipient.unquoted_local, "")
+            return [f"{name}@{recipient.domain}" for name in local.names]
+        snapshot, delimiter = self._used
+        local = read_local_part(recipient.unquoted_local, delimiter)
+        domains = domains_of(snapshot, recipient.domain) or (recipient.domain,)
+        return [f"{name}@{domain}" for domain in domains for name in local.names]
 
 
 def check_recipients(snapshot: SnapshotData) -> None:

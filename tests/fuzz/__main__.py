@@ -8,11 +8,14 @@ import os
 import sys
 import time
 
-from tests.fuzz import accounts, autoconfig, dns, mail, milter, policy
+from tests.fuzz import accounts, autoconfig, delivery, dns, mail, milter, policy
 from tests.fuzz.target import Finding, Target, run
 from tests.libmilter import target as libmilter
 
-TARGETS = {one.TARGET.name: one.TARGET for one in (milter, policy, accounts, autoconfig, mail, dns)}
+TARGETS = {
+    one.TARGET.name: one.TARGET
+    for one in (milter, policy, accounts, autoconfig, delivery, mail, dns)
+}
 ALL = {**TARGETS, libmilter.TARGET.name: libmilter.TARGET}
 """With the one that needs libmilter, and a process of its own."""
 SLICE = 500

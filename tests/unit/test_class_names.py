@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("msgauth", "gatepost", "milters", "policyd", "accounts")
+PACKAGES = ("msgauth", "gatepost", "milters", "policyd", "accounts", "delivery")
 
 
 def defined(source: str) -> Iterator[str]:

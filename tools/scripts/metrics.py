@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 def declared() -> list[Family[Any]]:
     """Return every metric of ours, by name."""
-    for package in ("gatepost", "milters", "policyd", "accounts"):
+    for package in ("gatepost", "milters", "policyd", "accounts", "delivery"):
         for module in pkgutil.walk_packages([str(ROOT / package)], f"{package}."):
             # commands declare no metrics, and migrations only run inside Alembic
             if not module.name.startswith((f"{package}.cli", "accounts.store.migrations.")):

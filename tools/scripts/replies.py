@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from delivery.reasons import REASONS as DELIVERY_REASONS
 from milters.reasons import FRAGILE
 from milters.reasons import reasons as milter_reasons
 from policyd.reasons import REASONS as POLICY_REASONS
@@ -29,6 +30,7 @@ def page() -> str:
     for heading, known in (
         ("Policy server, at RCPT TO", POLICY_REASONS),
         ("Milter, at the end of a message", milter_reasons()),
+        ("LMTP proxy, for each recipient; Postfix is the client", DELIVERY_REASONS),
     ):
         lines += [f"## {heading}", "", "| reason id | codes | meaning |", "|---|---|---|"]
         lines += [

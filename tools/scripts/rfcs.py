@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("msgauth", "gatepost", "milters", "policyd", "accounts")
+PACKAGES = ("msgauth", "gatepost", "milters", "policyd", "accounts", "delivery")
 _CITATION = re.compile(
     r"RFC\s+(?P<rfc>\d{3,5})\b(?:(?:\s+#?\s*|,\s*)sections?\s+(?P<first>[0-9A-Z][0-9A-Za-z.]*\b)"
     r"(?P<more>(?:(?:,|\s+and|\s+to|;\s+sections?)\s+\d[0-9.]*\b)*))?"

@@ -14,7 +14,7 @@ import pytest
 
 from tests.unit.docs.test_names import PAGES, ROOT, code, wrong_key
 
-PACKAGES = ("accounts", "gatepost", "milters", "msgauth", "policyd", "tests", "tools")
+PACKAGES = ("accounts", "delivery", "gatepost", "milters", "msgauth", "policyd", "tests", "tools")
 FOLDERS = (*PACKAGES, "docs", "images", "k8s", "systemd")
 SUFFIXES = ("md", "toml", "db", "sqlite", "json", "x")
 """Of a file, such as ``gatepost.toml``; ``x`` stands for any name."""
@@ -51,7 +51,7 @@ def names(path: Path) -> frozenset[str]:
 
 def is_key(name: str) -> bool:
     """Return whether this is a key of gatepost.toml."""
-    has_form = re.fullmatch(r"(?:milters|policyd)[a-z_.]+", name) is not None
+    has_form = re.fullmatch(r"(?:milters|policyd|delivery)[a-z_.]+", name) is not None
     return has_form and not wrong_key(name)
 
 

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from pydantic import Field
 
 from accounts.settings import AccountsFile
+from delivery.file import DeliveryFile
 from gatepost.cli import configuration
 from gatepost.cli.__main__ import gatepost
 from gatepost.cli.postfix.ours import Gatepost
@@ -26,8 +27,14 @@ FILES: dict[str, type[GroundSettings]] = {
     "milters": MiltersFile,
     "policyd": PolicydFile,
     "accounts": AccountsFile,
+    "delivery": DeliveryFile,
 }
-PAIRS = [("milters", "policyd"), ("policyd", "accounts"), ("accounts", "milters")]
+PAIRS = [
+    ("milters", "policyd"),
+    ("policyd", "accounts"),
+    ("accounts", "delivery"),
+    ("delivery", "milters"),
+]
 EXTRA = ("alembic", "argon2", "asyncpg", "bcrypt", "passlib", "sqlalchemy", "starlette", "uvicorn")
 """What the extra `accounts` installs."""
 
@@ -75,7 +82,7 @@ def test_a_section_of_nobody_is_refused_with_the_names_there_are(
     path.write_text("[policy]\nbudget = 3\n")
     assert problem(path, model or configuration.whole()) == (
         f"{path}:1: policy: unknown key; did you mean 'policyd'? allowed here: accounts, backup, "
-        "dns, hostname, log, milters, policyd, proxy_networks, undecided"
+        "delivery, dns, hostname, log, milters, policyd, proxy_networks, undecided"
     )
 
 

@@ -1,0 +1,82 @@
+"""Part of `gatepost config` for the LMTP proxy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from delivery.file import DeliveryFile
+from delivery.settings import DeliverySettings
+from gatepost.cli.as_user import me
+from gatepost.cli.postfix.ours import Gatepost
+from gatepost.cli.section import DaemonSection
+from gatepost.config import GroundSettings
+from gatepost.listen import Inet
+from gatepost.systemd import Unit
+
+_LOOPBACK: Final = ("127.", "::1", "localhost")
+
+
+class DeliverySection:
+    """`gatepost.cli.section.DaemonSection` of the LMTP proxy."""
+
+    file = DeliveryFile
+
+    def written_folders(self, settings: DeliverySettings) -> Iterator[tuple[str, Path]]:
+        """Return the folder of messages in progress, unless each service has its own."""
+        if settings.spool_folder not in (Path("/tmp"), Path("/var/tmp")):  # noqa: S108
+            yield "delivery.spool_folder", settings.spool_folder
+
+    def load(self, settings: DeliverySettings) -> None:  # see DaemonSection
+        """Do nothing: this module has it all."""
+
+    def unopened(
+        self,
+        ground: GroundSettings,
+        settings: DeliverySettings,
+        unit: Unit | None,  # noqa: ARG002 # see DaemonSection
+    ) -> Iterator[tuple[str, str]]:
+        """Read the password, and look at the folders."""
+        yield from self.faults(ground, settings)
+        if not os.access(settings.spool_folder, os.W_OK | os.X_OK):
+            yield "delivery.spool_folder", f"{me()} may not write to {settings.spool_folder}"
+        folder = settings.spam.users_folder
+        if folder is not None and not os.access(folder, os.X_OK):
+            yield "delivery.spam.users_folder", f"{me()} may not enter {folder}"
+
+    def faults(
+        self,
+        ground: GroundSettings,  # noqa: ARG002 # see DaemonSection
+        settings: DeliverySettings,
+    ) -> Iterator[tuple[str, str]]:
+        """Read the password."""
+        if settings.spam.password_file is not None:
+            try:
+                settings.spam.password_file.read_text("ascii")
+            except (OSError, ValueError) as error:
+                yield "delivery.spam.password_file", str(error)
+
+    def advice(self, settings: DeliverySettings) -> Iterator[tuple[str, str]]:
+        """Warn about an address that others can deliver mail to."""
+        for address in settings.listen:
+            if isinstance(address, Inet) and not address.host.startswith(_LOOPBACK):
+                yield (
+                    "delivery.listen",
+                    f"who can connect to {address} can deliver mail that nothing has checked: can "
+                    "only Postfix connect?",
+                )
+
+    def tell_postfix(
+        self,
+        settings: DeliverySettings,  # noqa: ARG002 # main.cf is not checked for it
+        known: Gatepost,
+        *,
+        is_expected: bool,  # noqa: ARG002
+    ) -> Gatepost:
+        """Return `known`: no check of main.cf is about the proxy."""
+        return known
+
+
+SECTION: Final[DaemonSection[DeliverySettings]] = DeliverySection()

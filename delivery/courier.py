@@ -1,0 +1,289 @@
+"""Way of one message: viruses, spam for each group of recipients, and the mail stores."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from delivery.answers import RecipientAnswers, RecipientOutcome
+from delivery.arrived import ArrivedMessage
+from delivery.counts import QUARANTINED, UNCHECKED
+from delivery.decision import (
+    SenderFacts,
+    SpamDecision,
+    SpamVerdict,
+    decide_failed,
+    decide_scanned,
+    decide_unscanned,
+)
+from delivery.mailboxes import AccountsData, RecipientFacts, find_recipient
+from delivery.marks import spam_fields, virus_field
+from delivery.protocols.envelope import LmtpEnvelope
+from delivery.protocols.errors import PeerError
+from delivery.protocols.rspamd import RspamdQuestion
+from delivery.protocols.store_reply import StoreReply
+from delivery.reasons import (
+    ACCOUNTS_AWAY,
+    QUARANTINE_FAILED,
+    SCANNER_AWAY,
+    SCANNER_WAITS,
+    STORE_AWAY,
+    STORE_UNKNOWN,
+    VIRUS_SCANNER_AWAY,
+)
+from delivery.scanners import SPAM, VIRUS, ScanFailedError, SpamScanner, VirusScanner
+from delivery.settings import DeliverySettings
+from delivery.store_client import StoreDelivery
+from delivery.store_pool import StorePool
+from gatepost.listen import SocketAddress
+
+
+class CourierRules(NamedTuple):
+    """Objects of one configuration that carry a message; a message keeps those of its start."""
+
+    settings: DeliverySettings
+    hostname: str
+    own_id: str
+    """The name of our Authentication-Results."""
+    data: AccountsData
+    spam: SpamScanner | None
+    virus: VirusScanner | None
+    pool: StorePool
+
+
+class _Parcel(NamedTuple):
+    """Recipients who get the same octets from the same store, by their numbers."""
+
+    store: SocketAddress
+    head: bytes
+    outcome: RecipientOutcome
+    numbers: tuple[int, ...]
+
+
+class Courier:
+    """Carrier of one message. `answers` gets a reply for each recipient as soon as it is known."""
+
+    def __init__(
+        self,
+        rules: CourierRules,
+        message: ArrivedMessage,
+        envelope: LmtpEnvelope,
+        answers: RecipientAnswers,
+    ) -> None:
+        self._rules = rules
+        self._message = message
+        self._envelope = envelope
+        self._answers = answers
+        self._connections = asyncio.Semaphore(rules.settings.max_deliveries)
+        self._virus_head: dict[int, bytes] = {}
+        self._recipients: list[RecipientFacts] = []
+        self._sender = SenderFacts()
+
+    async def carry(self) -> None:
+        """Deliver; recipients without an answer at the end are the caller's."""
+        rules, everybody = self._rules, range(len(self._envelope.recipients))
+        if self._message.problem:
+            self._answers.refuse(everybody, self._message.problem, self._message.error)
+            return
+        if rules.settings.accounts.stores and (problem := rules.data.problem()):
+            self._answers.refuse(everybody, ACCOUNTS_AWAY, problem)
+            return
+        self._sender = self._message.sender(self._envelope, rules.own_id)
+        self._recipients = [
+            find_recipient(path, rules.data, rules.settings) for path in self._envelope.recipients
+        ]
+        numbers = list(everybody)
+        for number in numbers:
+            if self._recipients[number].store is None:
+                name = self._recipients[number].store_name
+                self._answers.refuse((number,), STORE_UNKNOWN, f"store {name!a}")
+        numbers = [number for number in numbers if self._recipients[number].store is not None]
+        numbers = await self._without_virus(numbers)
+        groups = self._scan_groups(numbers)
+        await _all(self._scan_and_deliver(user, group) for user, group in groups.items())
+
+    # Viruses
+
+    async def _without_virus(self, numbers: Sequence[int]) -> list[int]:
+        """Return the recipients that the message may go on to."""
+        scanner = self._rules.virus
+        checked = [one for one in numbers if self._recipients[one].wishes.virus_check]
+        if scanner is None or not checked:
+            return list(numbers)
+        others = [one for one in numbers if one not in set(checked)]
+        copy = self._message.for_virus_scanner(scanner.settings.scan_size)
+        try:
+            virus = await scanner.scan(copy, self._message.identity)
+        except ScanFailedError as error:
+            if not error.is_outage:
+                self._answers.refuse(checked, VIRUS_SCANNER_AWAY, str(error))
+                return others
+            UNCHECKED.labels(VIRUS).inc(len(checked))
+            status = "Unchecked"
+        else:
+            if virus:
+                await self._quarantine(checked, virus)
+                return others
+            status = "Clean" if not copy.is_partial else f"Clean (first {copy.taken} octets)"
+        self._virus_head = dict.fromkeys(checked, virus_field(status))
+        return list(numbers)
+
+    async def _quarantine(self, numbers: Sequence[int], virus: str) -> None:
+        """Deliver the message to the quarantine once, and answer its recipients as that did."""
+        mailbox = self._rules.settings.virus.quarantine or ""
+        facts = find_recipient(mailbox, self._rules.data, self._rules.settings)
+        if not mailbox or facts.store is None:
+            self._answers.refuse(numbers, QUARANTINE_FAILED, "no store for the quarantine")
+            return
+        recipients = [self._envelope.recipients[number] for number in numbers]
+        head = virus_field(f"Infected ({virus})")
+        head += b"".join(b"X-Envelope-To: <%b>\r\n" % one.encode() for one in recipients)
+        envelope = self._envelope._replace(recipients=(mailbox,), size=0)
+        replies: list[StoreReply] = []
+        problem = ""
+        try:
+            await self._deliver(facts.store, envelope, head, lambda _, reply: replies.append(reply))
+        except PeerError as error:
+            problem = str(error)
+        if not replies or not replies[0].is_success:
+            problem = problem or str(replies[0])
+            self._answers.refuse(numbers, QUARANTINE_FAILED, problem, virus=virus)
+            return
+        QUARANTINED.inc()
+        reply = StoreReply(250, "2.0.0", "Kept in quarantine")
+        for number in numbers:
+            self._answers.give(
+                number, reply, RecipientOutcome("quarantined", virus=virus, store=str(facts.store))
+            )
+
+    # Spam
+
+    def _scan_groups(self, numbers: Iterable[int]) -> Mapping[str | None, list[int]]:
+        """Return the recipients by the user whose data they are scanned with; None: by nobody's."""
+        groups: defaultdict[str | None, list[int]] = defaultdict(list)
+        for number in numbers:
+            facts = self._recipients[number]
+            needs = self._rules.spam is not None
+            needs = needs and decide_unscanned(facts.wishes, self._sender) is None
+            groups[facts.user if needs else None].append(number)
+        return groups
+
+    async def _scan_and_deliver(self, user: str | None, numbers: Sequence[int]) -> None:
+        scanned = 0
+        decisions: dict[int, SpamDecision | None] = {}
+        if user is None or self._rules.spam is None:
+            for number in numbers:
+                decisions[number] = self._unscanned(number)
+        else:
+            decisions, scanned = await self._scan(self._rules.spam, user, numbers)
+        parcels: defaultdict[tuple[SocketAddress, bytes], list[int]] = defaultdict(list)
+        for number in numbers:
+            decision = decisions[number]
+            store = self._recipients[number].store
+            assert store is not None  # noqa: S101  # carry() has answered those
+            head = self._virus_head.get(number, b"")
+            if decision is not None:
+                if decision.verdict is SpamVerdict.DEFERRED:
+                    continue
+                head = spam_fields(decision, scanned=scanned) + head
+            parcels[store, head].append(number)
+        await _all(
+            self._deliver_parcel(
+                _Parcel(store, head, self._outcome(decisions[group[0]], store), tuple(group))
+            )
+            for (store, head), group in parcels.items()
+        )
+
+    def _unscanned(self, number: int) -> SpamDecision | None:
+        """Return the decision without a scan; None where nothing is scanned at all."""
+        if self._rules.spam is None:
+            return None
+        return decide_unscanned(self._recipients[number].wishes, self._sender)
+
+    async def _scan(
+        self, scanner: SpamScanner, user: str, numbers: Sequence[int]
+    ) -> tuple[dict[int, SpamDecision | None], int]:
+        """Return the decisions, and the octets scanned if these were not all."""
+        settings = scanner.settings
+        copy = self._message.for_spam_scanner(
+            self._envelope, self._rules.own_id, settings.scan_size
+        )
+        question = RspamdQuestion(sender=self._envelope.sender, queue_id=self._message.queue_id)
+        try:
+            result = await scanner.scan(copy, self._message.identity, user, question)
+        except ScanFailedError as error:
+            cause = SCANNER_WAITS if error.must_wait else SCANNER_AWAY
+            decision = decide_failed(cause, is_outage=error.is_outage)
+            if error.is_outage:
+                UNCHECKED.labels(SPAM).inc(len(numbers))
+            else:
+                self._answers.refuse(numbers, cause, str(error))
+            return dict.fromkeys(numbers, decision), 0
+        decisions: dict[int, SpamDecision | None] = {
+            number: decide_scanned(
+                self._recipients[number].wishes, self._sender, result, settings.junk_score
+            )
+            for number in numbers
+        }
+        return decisions, copy.taken if copy.is_partial else 0
+
+    # Delivery
+
+    async def _deliver_parcel(self, parcel: _Parcel) -> None:
+        recipients = tuple(self._envelope.recipients[number] for number in parcel.numbers)
+        size = self._message.size + len(parcel.head)
+        envelope = self._envelope._replace(recipients=recipients, size=size)
+        open_numbers = set(parcel.numbers)
+
+        def answer(place: int, reply: StoreReply) -> None:
+            number = parcel.numbers[place]
+            open_numbers.discard(number)
+            self._answers.give(number, reply, parcel.outcome)
+
+        try:
+            await self._deliver(parcel.store, envelope, parcel.head, answer)
+        except PeerError as error:
+            self._answers.refuse(
+                sorted(open_numbers), STORE_AWAY, f"{parcel.store}: {error}", parcel.outcome
+            )
+
+    async def _deliver(
+        self,
+        store: SocketAddress,
+        envelope: LmtpEnvelope,
+        head: bytes,
+        answer: Callable[[int, StoreReply], None],
+    ) -> None:
+        rules = self._rules
+        async with self._connections:
+            await StoreDelivery(
+                rules.pool,
+                store,
+                rules.settings.stores.timeout,
+                rules.hostname,
+                envelope,
+                lambda: self._message.parts(head),
+                answer,
+            ).run()
+
+    def _outcome(self, decision: SpamDecision | None, store: SocketAddress) -> RecipientOutcome:
+        if decision is None:
+            return RecipientOutcome("unscanned", store=str(store))
+        result = decision.result
+        return RecipientOutcome(
+            decision.verdict.value,
+            cause=decision.cause,
+            score=None if result is None else result.score,
+            threshold=decision.threshold,
+            tests=() if result is None else result.symbols,
+            store=str(store),
+        )
+
+
+async def _all(work: Iterable[object]) -> None:
+    """Run several pieces of work; all of them are over when this ends, however it ends."""
+    async with asyncio.TaskGroup() as group:
+        for one in work:
+            group.create_task(one)  # type: ignore[arg-type]

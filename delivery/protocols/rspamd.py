@@ -1,0 +1,176 @@
+"""Rspamd's /checkv2 over HTTP, the client side.
+
+The request is HTTP/1.0, so the answer is never chunked and ends with its length or the connection.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, Final, NamedTuple
+
+from delivery.protocols.errors import PeerError
+from delivery.protocols.line_buffer import LineBuffer
+from delivery.scan import ScanResult
+
+MAX_LINE: Final = 8 * 1024
+"""Octets of a line of the answer's header."""
+MAX_LINES: Final = 100
+MAX_BODY: Final = 1 << 20
+"""Octets of the answer: each rule may come with its options."""
+MAX_SYMBOLS: Final = 200
+"""Rules that are kept."""
+
+_STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3})(?: |\Z)")
+_SYMBOL: Final = re.compile(r"[A-Za-z0-9_]{1,100}\Z")
+_VALUE: Final = re.compile(r"[\x21-\x7e]{1,1000}\Z")
+_SPAM_ACTIONS: Final = frozenset({"reject", "add header", "rewrite subject", "quarantine"})
+_OTHER_ACTIONS: Final = frozenset({"no action", "greylist", "soft reject", "discard"})
+
+
+class RspamdQuestion(NamedTuple):
+    """Facts about a message besides its octets; what is empty is left out."""
+
+    recipient: str = ""
+    sender: str = ""
+    queue_id: str = ""
+    password: str = ""
+
+
+def check_request(question: RspamdQuestion, size: int) -> bytes:
+    """Return the head of a request about a message of `size` octets.
+
+    A value that cannot stand in an HTTP header is left out. Raises `ValueError` for such a
+    password.
+    """
+    fields = {
+        "Rcpt": question.recipient,
+        "From": question.sender,
+        "Queue-Id": question.queue_id,
+        "Password": question.password,
+    }
+    if question.password and not _VALUE.match(question.password):
+        raise ValueError("the password of Rspamd has blanks or octets beyond US-ASCII")
+    lines = ["POST /checkv2 HTTP/1.0"]
+    lines += [f"{name}: {value}" for name, value in fields.items() if _VALUE.match(value)]
+    lines += ["Content-Type: message/rfc822", f"Content-Length: {size}", ""]
+    return "".join(f"{line}\r\n" for line in lines).encode("ascii")
+
+
+class RspamdReader:
+    """Reader of one answer. Octets after its end are ignored."""
+
+    def __init__(self) -> None:
+        self._buffer = LineBuffer(MAX_LINE)
+        self._status = 0
+        self._length: int | None = None
+        self._lines = 0
+        self._in_body = False
+        self._is_over = False
+        self._is_done = False
+
+    def receive_data(self, data: bytes) -> None:
+        """Take octets from the socket."""
+        if not self._is_done:
+            self._buffer.receive_data(data)
+
+    def receive_eof(self) -> None:
+        """Take the end of the connection."""
+        self._is_over = True
+
+    def next_event(self) -> ScanResult | None:
+        """Return the result, or None when more octets are needed; raises `PeerError`."""
+        if self._is_done:
+            return None
+        while not self._in_body and (line := self._buffer.line()) is not None:
+            self._take(line)
+        body = self._body() if self._in_body else None
+        if body is None:
+            if self._is_over:
+                raise PeerError("it closed the connection without a complete answer")
+            return None
+        self._is_done = True
+        if self._status != 200:
+            raise PeerError(f"it answers with the HTTP status {self._status}")
+        return read_result(body)
+
+    def _take(self, line: bytes) -> None:
+        if not self._status:
+            found = _STATUS.match(line)
+            if found is None:
+                raise PeerError(f"not an HTTP answer: {line[:60]!a}")
+            self._status = int(found[1])
+            return
+        if not line:
+            self._in_body = True
+            return
+        self._lines += 1
+        name, colon, value = line.decode("latin-1").partition(":")
+        if not colon or self._lines > MAX_LINES:
+            raise PeerError(f"a wrong HTTP header: {line[:60]!a}")
+        match name.strip().lower(), value.strip():
+            case "content-length", text:
+                if not (text.isascii() and text.isdecimal() and len(text) < 12):
+                    raise PeerError(f"a wrong Content-Length: {text[:20]!a}")
+                self._length = int(text)
+            case "transfer-encoding", text if text.lower() != "identity":
+                raise PeerError("an encoded answer to a request of HTTP/1.0")
+            case _:
+                pass
+
+    def _body(self) -> bytes | None:
+        if (self._length or 0) > MAX_BODY or len(self._buffer) > MAX_BODY + MAX_LINE:
+            raise PeerError(f"an answer of more than {MAX_BODY} octets")
+        if self._length is not None:
+            return self._buffer.block(self._length)
+        return self._buffer.rest() if self._is_over else None
+
+
+def read_result(body: bytes) -> ScanResult:
+    """Return the result in the JSON of an answer; raises `PeerError`.
+
+    Greylisting at this point would delay mail that we have accepted: such a message is accepted.
+    """
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        raise PeerError("its answer is not JSON") from None
+    if not isinstance(answer, dict):
+        raise PeerError("its answer is not a JSON object")
+    score = _number(answer, "score")
+    # it is not there, or null, where no score rejects
+    has_limit = answer.get("required_score") is not None
+    required = _number(answer, "required_score") if has_limit else None
+    action = answer.get("action")
+    if action not in _SPAM_ACTIONS and action not in _OTHER_ACTIONS:
+        raise PeerError(f"an unknown action: {str(action)[:40]!a}")
+    symbols = answer.get("symbols")
+    names = symbols if isinstance(symbols, dict) else {}
+    kept = [name for name in names if _SYMBOL.match(name)][:MAX_SYMBOLS]
+    # "discard" is never obeyed: mail that was accepted is not dropped
+    is_spam = action in _SPAM_ACTIONS or action == "discard"
+    # of GTUBE, Rspamd skips the other rules, and the score stays 0
+    is_skipped = answer.get("is_skipped") is True
+    return ScanResult(
+        score,
+        required,
+        tuple(sorted(kept)),
+        is_spam=is_spam,
+        is_skipped=is_skipped and not is_spam,
+        is_forced=is_skipped and is_spam,
+        must_wait=action == "soft reject",
+    )
+
+
+def _number(answer: dict[str, Any], name: str) -> float:
+    value = answer.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise PeerError(f"its answer has no {name}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number) or abs(number) > 1e9:
+        raise PeerError(f"its {name} is no usable number")
+    return number

@@ -1,0 +1,23 @@
+"""Result of a scanner, the same for all engines."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class ScanResult(NamedTuple):
+    """A scanner's opinion about a message."""
+
+    score: float
+    required: float | None
+    """The score from which the scanner itself calls a message spam, if it has one."""
+    symbols: tuple[str, ...] = ()
+    """Names of the rules that hit."""
+    is_spam: bool = False
+    """The scanner's own verdict, which counts where nobody has set a threshold."""
+    is_skipped: bool = False
+    """Whether the scanner did not look at the message, by its own configuration."""
+    is_forced: bool = False
+    """Whether a rule of the scanner has decided that it is spam, whatever the score."""
+    must_wait: bool = False
+    """Whether the scanner wants to see the message again later."""

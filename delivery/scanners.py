@@ -1,0 +1,193 @@
+"""Scanners on the event loop: turns, time limits, metrics and outages."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, Generic, TypeVar
+
+from structlog.typing import FilteringBoundLogger
+
+from delivery.arrived import ScannerCopy
+from delivery.counts import OUTAGE, SCAN_SECONDS, SCANS
+from delivery.outage import Outage
+from delivery.peer import ask
+from delivery.protocols import clamd, rspamd, spamc
+from delivery.protocols.answer_reader import AnswerReader
+from delivery.protocols.errors import PeerError
+from delivery.protocols.rspamd import RspamdQuestion
+from delivery.scan import ScanResult
+from delivery.settings import SpamSettings, VirusSettings
+from gatepost.errors import StartError
+from gatepost.listen import SocketAddress
+
+R = TypeVar("R")
+
+SPAM: Final = "spam"
+VIRUS: Final = "virus"
+
+
+class ScanFailedError(Exception):
+    """A scan gave no result.
+
+    `is_outage` tells that mail has waited for long enough: see `delivery.outage`. `must_wait` tells
+    that the scanner works, and wants to see the message later.
+    """
+
+    def __init__(self, problem: str, *, is_outage: bool, must_wait: bool = False) -> None:
+        super().__init__(problem)
+        self.is_outage = is_outage
+        self.must_wait = must_wait
+
+
+class ScannerTurns(Generic[R]):
+    """Access to one scanner: at most `max_scans` at once, each with its time limit."""
+
+    def __init__(
+        self,
+        name: str,
+        address: SocketAddress,
+        timeout: float,
+        max_scans: int,
+        patience: float,
+        outage: Outage,
+        log: FilteringBoundLogger,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._name = name
+        self._address = address
+        self._timeout = timeout
+        self._turns = asyncio.Semaphore(max_scans)
+        self._under_way = 0
+        self._patience = patience
+        self._outage = outage
+        self._log = log.bind(scanner=name)
+        self._clock = clock
+
+    async def scan(self, identity: str, parts: Iterable[bytes], reader: AnswerReader[R]) -> R:
+        """Send a request and return its answer; raises `ScanFailedError`."""
+        begun = self._clock()
+        if self._under_way and self._outage.has_lasted(begun, self._timeout):
+            # one message tries whether it is back, the others need not wait for that
+            raise self.failed(identity, "it has not answered others for too long")
+        self._under_way += 1
+        try:
+            async with self._turns:
+                answer = await ask(self._address, parts, reader, self._timeout)
+        except PeerError as error:
+            raise self.failed(identity, str(error)) from None
+        finally:
+            self._under_way -= 1
+        SCANS.labels(self._name, "done").inc()
+        SCAN_SECONDS.labels(self._name).observe(self._clock() - begun)
+        return answer
+
+    def succeeded(self, identity: str) -> None:
+        """Note that an answer is usable."""
+        if self._outage.note_success(identity).has_ended:
+            OUTAGE.labels(self._name).set(0)
+            self._log.info("scanner answers again")
+
+    def waits(self, identity: str) -> ScanFailedError:
+        """Note that the scanner wants to see a message later, and return the error."""
+        now = self._clock()
+        self._outage.note_wait(identity, now)
+        is_outage = self._outage.lasts(identity, now, self._patience)
+        text = "it wants to see the message later"
+        return ScanFailedError(text, is_outage=is_outage, must_wait=True)
+
+    def failed(self, identity: str, problem: str) -> ScanFailedError:
+        """Note that there is no usable answer, and return the error."""
+        now = self._clock()
+        if self._outage.note_failure(identity, now).has_begun:
+            OUTAGE.labels(self._name).set(1)
+            self._log.warning("scanner failed", problem=problem, address=str(self._address))
+        SCANS.labels(self._name, "failed").inc()
+        is_outage = self._outage.lasts(identity, now, self._patience)
+        return ScanFailedError(problem, is_outage=is_outage)
+
+
+class SpamScanner:
+    """spamd or Rspamd, as the settings say; `engine` is not ``none``."""
+
+    def __init__(self, settings: SpamSettings, outage: Outage, log: FilteringBoundLogger) -> None:
+        self.settings = settings
+        self._turns: ScannerTurns[spamc.SpamdAnswer | ScanResult] = ScannerTurns(
+            SPAM,
+            settings.address,
+            settings.timeout,
+            settings.max_scans,
+            settings.unchecked_after,
+            outage,
+            log,
+        )
+        self._password = _read_password(settings)
+
+    async def scan(
+        self, copy: ScannerCopy, identity: str, user: str, question: RspamdQuestion
+    ) -> ScanResult:
+        """Return the result for a user with data of their own, or for all others if it is empty.
+
+        `identity` is that of the message. Raises `ScanFailedError`.
+        """
+        if self.settings.engine == "rspamd":
+            question = question._replace(recipient=user, password=self._password)
+            head = rspamd.check_request(question, copy.size)
+            answer = await self._turns.scan(identity, _after(head, copy), rspamd.RspamdReader())
+        else:
+            head = spamc.symbols_request(user, copy.size)
+            answer = await self._turns.scan(identity, _after(head, copy), spamc.SpamdReader())
+        try:
+            result = answer if isinstance(answer, ScanResult) else answer.scan_result()
+        except PeerError as error:
+            raise self._turns.failed(identity, str(error)) from None
+        if result.must_wait:
+            raise self._turns.waits(identity)
+        self._turns.succeeded(identity)
+        return result
+
+
+class VirusScanner:
+    """clamd."""
+
+    def __init__(self, settings: VirusSettings, outage: Outage, log: FilteringBoundLogger) -> None:
+        self.settings = settings
+        self._turns: ScannerTurns[clamd.VirusResult] = ScannerTurns(
+            VIRUS,
+            settings.address,
+            settings.timeout,
+            settings.max_scans,
+            settings.unchecked_after,
+            outage,
+            log,
+        )
+
+    async def scan(self, copy: ScannerCopy, identity: str) -> str:
+        """Return the name of a virus, or an empty text; raises `ScanFailedError`."""
+        result = await self._turns.scan(identity, _stream(copy), clamd.ClamdReader())
+        self._turns.succeeded(identity)
+        return result.virus
+
+
+def _after(head: bytes, copy: ScannerCopy) -> Iterator[bytes]:
+    yield head
+    yield from copy.parts()
+
+
+def _stream(copy: ScannerCopy) -> Iterator[bytes]:
+    yield clamd.BEGIN
+    for part in copy.parts():
+        yield clamd.stream_chunk(part)
+    yield clamd.END
+
+
+def _read_password(settings: SpamSettings) -> str:
+    if settings.password_file is None:
+        return ""
+    try:
+        password = settings.password_file.read_text("ascii")
+        rspamd.check_request(RspamdQuestion(password=password), 0)
+    except (OSError, ValueError) as error:
+        raise StartError(f"delivery.spam.password_file: {error}") from None
+    return password

@@ -1,0 +1,132 @@
+"""Process of the LMTP proxy: its rules, its scanners and its data from accounts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from delivery.courier import CourierRules
+from delivery.mailboxes import AccountsData
+from delivery.outage import Outage
+from delivery.scanners import SpamScanner, VirusScanner
+from delivery.server import DeliveryServer
+from delivery.settings import DeliverySettings
+from delivery.store_pool import StorePool
+from gatepost.config import GroundSettings
+from gatepost.daemon import Current, Listeners, Load, Reloader, Started, run_single, starting
+from gatepost.logs import get_logger
+from gatepost.snapshots.feed import AccountsFeed
+
+log = get_logger("delivery")
+
+
+def serve(load: Load[DeliverySettings], config: Path | None) -> int:
+    """Run the proxy until SIGTERM; returns the exit status.
+
+    `load` reads the configuration again each time; `config` is its file, which is watched and need
+    not exist. Raises `ConfigError` and `StartError`.
+    """
+    with (
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        starting("delivery", load, config) as started,
+    ):
+        return runner.run(_serve(started))
+
+
+async def _serve(started: Started[DeliverySettings]) -> int:
+    data = AccountsData(started.settings.accounts)
+    feed = data.feed(log)
+    build = _Build(data)
+    reloader = Reloader(started, build)
+    started.probes.ready_when("accounts", data.problem)
+    served = _Service(started, reloader.current, feed, build.pool)
+    return await run_single(
+        started, reloader, served, draining="draining: delivering messages in progress"
+    )
+
+
+class _Build:
+    """Builder of the rules of a configuration. Outages and connections outlive a reload."""
+
+    def __init__(self, data: AccountsData) -> None:
+        self._data = data
+        self.pool = StorePool()
+        self._spam_outage = Outage()
+        self._virus_outage = Outage()
+        self._last: CourierRules | None = None
+
+    def __call__(self, ground: GroundSettings, settings: DeliverySettings) -> CourierRules:
+        last = self._last
+        spam = virus = None
+        if settings.spam.engine != "none":
+            spam = last.spam if last is not None else None
+            # a scanner that stays keeps its turns; a secret is read anew
+            if spam is None or spam.settings != settings.spam or settings.spam.password_file:
+                spam = SpamScanner(settings.spam, self._spam_outage, log)
+        if settings.virus.enabled:
+            virus = last.virus if last is not None else None
+            if virus is None or virus.settings != settings.virus:
+                virus = VirusScanner(settings.virus, self._virus_outage, log)
+        self._last = CourierRules(
+            settings,
+            ground.hostname,
+            settings.authserv_id or ground.hostname,
+            self._data,
+            spam,
+            virus,
+            self.pool,
+        )
+        return self._last
+
+
+class _Service:
+    """The server with its data, in the form that `gatepost.daemon.run_single` expects."""
+
+    def __init__(
+        self,
+        started: Started[DeliverySettings],
+        current: Current[CourierRules],
+        feed: AccountsFeed,
+        pool: StorePool,
+    ) -> None:
+        self._pool = pool
+        self._settings = started.settings
+        self._feed = feed
+        self._server = DeliveryServer(lambda: current.value, log)
+
+    async def start(self, listeners: Listeners) -> None:
+        """Take data from accounts, and accept connections."""
+        self._feed.follow()
+        self._feed.keep()
+        self._server.start(listeners["listen"])
+        settings = self._settings
+        log.info(
+            "ready",
+            listen=[str(address) for address in settings.listen],
+            engine=settings.spam.engine,
+            scanner=str(settings.spam.address),
+            virus=settings.virus.enabled,
+            store=str(settings.stores.default),
+        )
+
+    @property
+    def tasks(self) -> Sequence[asyncio.Task[None]]:
+        """Return nothing: the server has only tasks of connections."""
+        return ()
+
+    def housekeeping(self) -> Sequence[Coroutine[Any, Any, None]]:
+        """Return nothing: there is no work between messages."""
+        return ()
+
+    async def drain(self, grace: float) -> None:
+        """Deliver the messages in progress."""
+        await self._server.drain(grace)
+
+    async def close(self) -> None:
+        """Stop fetching data, and close idle connections."""
+        self._feed.stop()
+        self._pool.close()

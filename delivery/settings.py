@@ -1,0 +1,272 @@
+"""The section `[delivery]` of gatepost.toml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from gatepost.config import (
+    AT_START,
+    DrainGrace,
+    Duration,
+    FreshPath,
+    Hostname,
+    IdleTimeout,
+    ListenAddress,
+    MaxConnections,
+    MetricsAddress,
+    RunAs,
+    SecretPath,
+    Section,
+    ServedAddresses,
+    ServerSettings,
+    Size,
+    WrittenPath,
+)
+from gatepost.listen import Inet, SocketAddress
+from gatepost.snapshots.settings import AccountsSource
+from msgauth.mail_address import MailAddress
+
+
+def _check_target(address: SocketAddress) -> SocketAddress:
+    if isinstance(address, Inet) and not address.host:
+        raise ValueError(f"{address} has no host to connect to: write inet:PORT@HOST")
+    return address
+
+
+def _check_mailbox(text: str) -> str:
+    address = MailAddress.parse(text)
+    if not address.local or not address.domain or not text.isascii() or not text.isprintable():
+        raise ValueError(f"{text!r} is not the address of a mailbox")
+    if any(char in text for char in ' <>"'):
+        raise ValueError(f"{text!r} is not the address of a mailbox")
+    return text
+
+
+BackendAddress = Annotated[ListenAddress, AfterValidator(_check_target)]
+"""Address of another server."""
+
+_PATIENCE = (
+    "How long a scanner may be away. Until then mail gets 451 and waits in the queue of Postfix. "
+    "Mail that has waited for so long, or arrives after an outage of so long, is delivered with "
+    "the mark `Unchecked`. 0: it waits as long as Postfix keeps it."
+)
+
+
+class AccountsForDelivery(AccountsSource):
+    """Data of `gatepost accounts` that the proxy works with."""
+
+    preferences: bool = Field(
+        default=False,
+        json_schema_extra=AT_START,
+        description="Use the preferences of mailboxes: `spam_check`, `virus_check`, "
+        "`spam_junk_score`, and their lists of senders.",
+    )
+    stores: bool = Field(
+        default=False,
+        json_schema_extra=AT_START,
+        description="Deliver to the mail store that accounts has for a mailbox; see "
+        "`[delivery.stores]`. Until accounts has sent its data for the first time, mail gets 451.",
+    )
+
+    @model_validator(mode="after")
+    def _check_use(self) -> Self:
+        if (self.url is not None) != (self.preferences or self.stores):
+            raise ValueError("url, and one of preferences and stores, need each other")
+        return self
+
+
+class StoresSettings(Section):
+    """The mail stores, which take mail by LMTP."""
+
+    default: BackendAddress = Field(
+        default=Inet("127.0.0.1", 24),
+        description="The store of mailboxes that accounts has no store for.",
+    )
+    named: dict[str, BackendAddress] = Field(
+        default_factory=dict,
+        description="Address of each store that accounts names, as in "
+        '`named = { shard1 = "inet:24@10.0.0.1" }`.',
+    )
+    timeout: Duration = Field(
+        default=120.0,
+        gt=0,
+        le=600,
+        description="How long a store may take for one step: to accept the connection, to answer, "
+        "or to read.",
+    )
+
+
+class SpamSettings(Section):
+    """The spam scanner."""
+
+    engine: Literal["spamassassin", "rspamd", "none"] = Field(
+        default="spamassassin",
+        description="`spamassassin`: spamd, by SPAMC. `rspamd`: the HTTP port of its normal or "
+        "controller worker. `none`: nothing is scanned; X-Spam fields of others are still removed.",
+    )
+    address: BackendAddress = Field(
+        default=Inet("127.0.0.1", 783), description="The address of the scanner."
+    )
+    timeout: Duration = Field(
+        default=60.0, gt=0, le=300, description="How long a scan may take, once it has its turn."
+    )
+    max_scans: int = Field(
+        default=4,
+        ge=1,
+        le=1000,
+        description="Scans at the same time; others wait for their turn. More than spamd has "
+        "children (`--max-children`) gains nothing.",
+    )
+    scan_size: Size = Field(
+        default=512 << 10,
+        ge=1 << 10,
+        le=64 << 20,
+        description="Octets of a message that are scanned, from its beginning. X-Spam-Status says "
+        "`scanned=` if that is not all.",
+    )
+    junk_score: float | None = Field(
+        default=None,
+        description="The score from which mail is marked for Junk, unless the mailbox has its own. "
+        "By default the scanner decides: `required_score` of SpamAssassin, the action of Rspamd.",
+    )
+    unchecked_after: Duration = Field(default=3600.0, description=_PATIENCE)
+    users_folder: FreshPath | None = Field(
+        default=None,
+        description="The folder with data of users that spamd has as "
+        "`--virtual-config-dir=FOLDER/%d/%l`. A mailbox with `bayes_toks`, `bayes_seen` or "
+        "`user_prefs` there is scanned as this user; all others of a message share one scan. By "
+        "default all share it.",
+    )
+    per_user: bool = Field(
+        default=False,
+        description="With Rspamd: scan for each mailbox, because it has data of its own "
+        "(`per_user` of its classifier). By default all mailboxes of a message share one scan.",
+    )
+    password_file: SecretPath | None = Field(
+        default=None, description="File with the password of Rspamd's controller, if that is asked."
+    )
+
+    @model_validator(mode="after")
+    def _check_engine(self) -> Self:
+        if self.users_folder is not None and self.engine != "spamassassin":
+            raise ValueError("users_folder is for spamassassin")
+        if (self.per_user or self.password_file is not None) and self.engine != "rspamd":
+            raise ValueError("per_user and password_file are for rspamd")
+        return self
+
+
+class VirusSettings(Section):
+    """The virus scanner, for sites whose milter does not ask it.
+
+    The milter refuses a virus while its sender is connected. Here it is too late for that.
+    """
+
+    enabled: bool = Field(default=False, description="Whether messages are handed to clamd.")
+    address: BackendAddress = Field(
+        default=Inet("127.0.0.1", 3310), description="The address of clamd, such as unix:/PATH."
+    )
+    quarantine: Annotated[str, AfterValidator(_check_mailbox)] | None = Field(
+        default=None,
+        description="The mailbox that gets messages with a virus, in place of their recipients.",
+    )
+    timeout: Duration = Field(default=120.0, gt=0, le=300, description="How long a scan may take.")
+    max_scans: int = Field(
+        default=4, ge=1, le=1000, description="Scans at the same time; others wait for their turn."
+    )
+    scan_size: Size = Field(
+        default=25 << 20,
+        ge=1 << 10,
+        description="Octets of a message that are scanned, from its beginning; at most "
+        "StreamMaxLength of clamd.",
+    )
+    unchecked_after: Duration = Field(default=0.0, description=_PATIENCE)
+
+    @model_validator(mode="after")
+    def _check_quarantine(self) -> Self:
+        if self.enabled and self.quarantine is None:
+            raise ValueError("quarantine has to name a mailbox: a virus is never dropped silently")
+        return self
+
+
+class DeliverySettings(ServerSettings):
+    """The LMTP proxy between Postfix and the mail stores."""
+
+    listen: ServedAddresses = Field(
+        default=(Inet("127.0.0.1", 10024),),
+        description="The address or socket on which the proxy listens; name it in "
+        "`virtual_transport`. Whoever can connect can deliver mail.",
+    )
+    user: RunAs = Field(default=None, description="The user to run as when started as root.")
+    metrics_listen: MetricsAddress = Inet("127.0.0.1", 9104)
+    max_connections: MaxConnections = Field(
+        default=100,
+        description="Connections open at once, and so messages in progress. A connection beyond "
+        "this waits until another one ends; one that is idle for a second is closed for it.",
+    )
+    idle_timeout: IdleTimeout = Field(
+        default=300.0, description="A connection is closed after this time without an octet."
+    )
+    receive_timeout: Duration = Field(
+        default=600.0,
+        gt=0,
+        description="How long the content of one message may take to arrive.",
+    )
+    budget: Duration = Field(
+        default=540.0,
+        gt=0,
+        le=3600,
+        description="How long scanning and delivery of one message may take. Recipients that have "
+        "no answer by then get 451. Keep it below `lmtp_data_done_timeout` of Postfix (600 s): a "
+        "message whose answer comes too late is delivered twice.",
+    )
+    drain_grace: DrainGrace = Field(
+        default=60.0,
+        description="How long messages in progress may take to finish when the proxy is stopped.",
+    )
+    max_size: Size = Field(
+        default=128 << 20,
+        ge=64 << 10,
+        description="Octets of the largest message; at least `message_size_limit` of Postfix.",
+    )
+    max_recipients: int = Field(
+        default=1000, ge=1, le=10_000, description="Recipients of one message."
+    )
+    memory_size: Size = Field(
+        default=128 << 10,
+        ge=4 << 10,
+        le=64 << 20,
+        description="Octets of a message that are kept in memory; a larger one is in a file "
+        "without a name until it is delivered.",
+    )
+    spool_folder: WrittenPath = Field(
+        default=Path("/var/tmp"),  # noqa: S108  # the files have no name
+        description="The folder for these files. A full disk gives 452, and loses nothing.",
+    )
+    max_deliveries: int = Field(
+        default=4,
+        ge=1,
+        le=100,
+        description="Connections to mail stores at the same time, for one message. Recipients with "
+        "the same store and the same mark share one.",
+    )
+    authserv_id: Hostname | None = Field(
+        default=None,
+        description="The name of our Authentication-Results, as `milters.authserv_id`. By default "
+        "`hostname`.",
+    )
+    accounts: AccountsForDelivery = Field(
+        default_factory=AccountsForDelivery, description="Data from `gatepost accounts`."
+    )
+    stores: StoresSettings = Field(
+        default_factory=StoresSettings, description="Where mailboxes are."
+    )
+    spam: SpamSettings = Field(default_factory=SpamSettings, description="The spam scanner.")
+    virus: VirusSettings = Field(default_factory=VirusSettings, description="The virus scanner.")
+
+    @property
+    def all_connections(self) -> int:
+        """Return the connections of all messages in progress, to clients, scanners and stores."""
+        return self.max_connections * (2 + self.max_deliveries)

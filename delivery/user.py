@@ -1,0 +1,48 @@
+"""Name of a user of the spam filter, before it becomes part of a path or of a request.
+
+spamd's ``--virtual-config-dir=/FOLDER/%d/%l`` puts the name into a path as it is, so a name such as
+``a/../../b@example.org`` would leave the folder. Only names that are safe as they are have data of
+their own; mail for all others is scanned with the data of the site.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import Final, NamedTuple
+
+# no slash, no NUL, no empty part, and nothing that begins like an option or a hidden file
+_LOCAL: Final = re.compile(r"[a-z0-9_][a-z0-9_+=-]*(?:\.[a-z0-9_+=-]+)*\Z")
+_DOMAIN: Final = re.compile(
+    r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*\Z"
+)
+_MAX_LOCAL: Final = 64
+_MAX_DOMAIN: Final = 253
+
+OWN_FILES: Final = ("bayes_toks", "bayes_seen", "user_prefs")
+"""Files that change the score of a user's mail; without any of them a user shares scans."""
+
+
+class SpamUser(NamedTuple):
+    """A safe name: neither part can leave a folder, and both are in lower case."""
+
+    local: str
+    domain: str
+
+    @property
+    def folder(self) -> PurePosixPath:
+        """Return the folder of the user, as ``%d/%l`` of spamd."""
+        return PurePosixPath(self.domain, self.local)
+
+    def __str__(self) -> str:
+        return f"{self.local}@{self.domain}"
+
+
+def safe_user(address: str) -> SpamUser | None:
+    """Return the user of a mailbox address, or None if the name is not safe."""
+    local, at, domain = address.rpartition("@")
+    if not at or len(local) > _MAX_LOCAL or len(domain) > _MAX_DOMAIN:
+        return None
+    if not _LOCAL.match(local) or not _DOMAIN.match(domain):
+        return None
+    return SpamUser(local, domain)
