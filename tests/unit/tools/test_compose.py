@@ -50,9 +50,10 @@ def test_each_secret_is_a_file_for_those_who_read_it(tmp_path: Path) -> None:
         "mailboxes-doveadm": ["accounts", "dovecot"],
         "mailboxes-seal": ["accounts"],
         "mailboxes-srs": ["accounts"],
-        "tls-ca.crt": ["dovecot", "postfix", "webmail"],
-        "tls-tls.crt": ["dovecot", "postfix"],
-        "tls-tls.key": ["dovecot", "postfix"],
+        # accounts backs them up
+        "tls-ca.crt": ["accounts", "dovecot", "postfix", "webmail"],
+        "tls-tls.crt": ["accounts", "dovecot", "postfix"],
+        "tls-tls.key": ["accounts", "dovecot", "postfix"],
     }
 
 
@@ -64,6 +65,7 @@ def test_what_has_to_stay_is_in_volumes() -> None:
         if not one.startswith("./")
     }
     assert places == {
+        "backup": "/backup",
         "accounts": "/var/lib/gatepost/accounts",
         "mail": "/srv/mail",
         "queue": "/var/spool/postfix",
