@@ -17,7 +17,17 @@ from tests.testbed.waiting import wait_until
 CHECKOUT = "/root/gatepost"
 """Where a copy of this tree is, in the container."""
 COPIED = (
-    *("accounts", "gatepost", "milters", "msgauth", "policyd", "etc", "images", "systemd"),
+    *(
+        "accounts",
+        "delivery",
+        "gatepost",
+        "milters",
+        "msgauth",
+        "policyd",
+        "etc",
+        "images",
+        "systemd",
+    ),
     *("constraints.txt", "pyproject.toml", "LICENSE", "README.md"),
 )
 """The parts of the tree that docs/debian.md needs."""
