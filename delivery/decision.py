@@ -85,6 +85,5 @@ def decide_scanned(
     shown = result.required if threshold is None else threshold
     if sender.is_vouched and lists(wishes.allow, sender.author):
         return SpamDecision(SpamVerdict.HAM, "allowed-sender", shown, result)
-    is_own = threshold is None or result.is_forced
-    is_spam = result.is_spam if threshold is None or is_own else result.score >= threshold
+    is_spam = result.is_spam if threshold is None or result.is_forced else result.score >= threshold
     return SpamDecision(SpamVerdict.JUNK if is_spam else SpamVerdict.HAM, "", shown, result)

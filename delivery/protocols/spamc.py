@@ -6,7 +6,6 @@ means that spamd died, and is an error.
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Final, NamedTuple
 
@@ -51,8 +50,6 @@ class SpamdAnswer(NamedTuple):
         if found is None:
             raise PeerError("its answer has no score")
         score, required = float(found[2]), float(found[3])
-        if not math.isfinite(score) or not math.isfinite(required):  # pragma: no cover
-            raise PeerError("its score is no number")
         words = re.split(r"[,\s]+", self.body.decode("ascii", "replace"))
         symbols = tuple(word for word in words if _SYMBOL.match(word))[:MAX_SYMBOLS]
         return ScanResult(score, required, symbols, found[1].lower() in ("true", "yes"))
