@@ -109,7 +109,7 @@ class Courier:
     async def _without_virus(self, numbers: Sequence[int]) -> list[int]:
         """Return the recipients that the message may go on to."""
         scanner = self._rules.virus
-        checked = [one for one in numbers if self._recipients[one].wishes.virus_check]
+        checked = [one for one in numbers if self._recipients[one].preferences.virus_check]
         if scanner is None or not checked:
             return list(numbers)
         others = [one for one in numbers if one not in set(checked)]
@@ -166,7 +166,7 @@ class Courier:
         for number in numbers:
             facts = self._recipients[number]
             needs = self._rules.spam is not None
-            needs = needs and decide_unscanned(facts.wishes, self._sender) is None
+            needs = needs and decide_unscanned(facts.preferences, self._sender) is None
             groups[facts.user if needs else None].append(number)
         return groups
 
@@ -200,7 +200,7 @@ class Courier:
         """Return the decision without a scan; None where nothing is scanned at all."""
         if self._rules.spam is None:
             return None
-        return decide_unscanned(self._recipients[number].wishes, self._sender)
+        return decide_unscanned(self._recipients[number].preferences, self._sender)
 
     async def _scan(
         self, scanner: SpamScanner, user: str, numbers: Sequence[int]
@@ -223,7 +223,7 @@ class Courier:
             return dict.fromkeys(numbers, decision), 0
         decisions: dict[int, SpamDecision | None] = {
             number: decide_scanned(
-                self._recipients[number].wishes, self._sender, result, settings.junk_score
+                self._recipients[number].preferences, self._sender, result, settings.junk_score
             )
             for number in numbers
         }
