@@ -1,4 +1,4 @@
-"""Way of one message: viruses, spam for each group of recipients, and the mail stores."""
+"""Delivery of one message: viruses, spam for each group of recipients, and the mail stores."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ from delivery.store_pool import StorePool
 from gatepost.listen import SocketAddress
 
 
-class CourierRules(NamedTuple):
-    """Objects of one configuration that carry a message; a message keeps those of its start."""
+class DeliveryRules(NamedTuple):
+    """Objects of one configuration; a message is delivered with those of its start."""
 
     settings: DeliverySettings
     hostname: str
@@ -53,7 +53,7 @@ class CourierRules(NamedTuple):
     pool: StorePool
 
 
-class _Parcel(NamedTuple):
+class _Transaction(NamedTuple):
     """Recipients who get the same octets from the same store, by their numbers."""
 
     store: SocketAddress
@@ -62,12 +62,12 @@ class _Parcel(NamedTuple):
     numbers: tuple[int, ...]
 
 
-class Courier:
-    """Carrier of one message. `answers` gets a reply for each recipient as soon as it is known."""
+class MessageDelivery:
+    """Delivery of one message. `answers` gets a reply for each recipient as soon as it is known."""
 
     def __init__(
         self,
-        rules: CourierRules,
+        rules: DeliveryRules,
         message: ArrivedMessage,
         envelope: LmtpEnvelope,
         answers: RecipientAnswers,
@@ -81,7 +81,7 @@ class Courier:
         self._recipients: list[RecipientFacts] = []
         self._sender = SenderFacts()
 
-    async def carry(self) -> None:
+    async def run(self) -> None:
         """Deliver; recipients without an answer at the end are the caller's."""
         rules, everybody = self._rules, range(len(self._envelope.recipients))
         if self._message.problem:
@@ -178,22 +178,22 @@ class Courier:
                 decisions[number] = self._unscanned(number)
         else:
             decisions, scanned = await self._scan(self._rules.spam, user, numbers)
-        parcels: defaultdict[tuple[SocketAddress, bytes], list[int]] = defaultdict(list)
+        transactions: defaultdict[tuple[SocketAddress, bytes], list[int]] = defaultdict(list)
         for number in numbers:
             decision = decisions[number]
             store = self._recipients[number].store
-            assert store is not None  # noqa: S101  # carry() has answered those
+            assert store is not None  # noqa: S101  # run() has answered those
             head = self._virus_head.get(number, b"")
             if decision is not None:
                 if decision.verdict is SpamVerdict.DEFERRED:
                     continue
                 head = spam_fields(decision, scanned=scanned) + head
-            parcels[store, head].append(number)
+            transactions[store, head].append(number)
         await _all(
-            self._deliver_parcel(
-                _Parcel(store, head, self._outcome(decisions[group[0]], store), tuple(group))
+            self._deliver_transaction(
+                _Transaction(store, head, self._outcome(decisions[group[0]], store), tuple(group))
             )
-            for (store, head), group in parcels.items()
+            for (store, head), group in transactions.items()
         )
 
     def _unscanned(self, number: int) -> SpamDecision | None:
@@ -231,22 +231,25 @@ class Courier:
 
     # Delivery
 
-    async def _deliver_parcel(self, parcel: _Parcel) -> None:
-        recipients = tuple(self._envelope.recipients[number] for number in parcel.numbers)
-        size = self._message.size + len(parcel.head)
+    async def _deliver_transaction(self, transaction: _Transaction) -> None:
+        recipients = tuple(self._envelope.recipients[number] for number in transaction.numbers)
+        size = self._message.size + len(transaction.head)
         envelope = self._envelope._replace(recipients=recipients, size=size)
-        open_numbers = set(parcel.numbers)
+        open_numbers = set(transaction.numbers)
 
         def answer(place: int, reply: StoreReply) -> None:
-            number = parcel.numbers[place]
+            number = transaction.numbers[place]
             open_numbers.discard(number)
-            self._answers.give(number, reply, parcel.outcome)
+            self._answers.give(number, reply, transaction.outcome)
 
         try:
-            await self._deliver(parcel.store, envelope, parcel.head, answer)
+            await self._deliver(transaction.store, envelope, transaction.head, answer)
         except PeerError as error:
             self._answers.refuse(
-                sorted(open_numbers), STORE_AWAY, f"{parcel.store}: {error}", parcel.outcome
+                sorted(open_numbers),
+                STORE_AWAY,
+                f"{transaction.store}: {error}",
+                transaction.outcome,
             )
 
     async def _deliver(
