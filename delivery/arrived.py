@@ -68,11 +68,6 @@ class ArrivedMessage:
         return f"{self.queue_id} {self._filter.received[-40:]}" if self.queue_id else ""
 
     @property
-    def removed(self) -> int:
-        """Return the number of header fields in our name that were removed."""
-        return self._filter.removed
-
-    @property
     def size(self) -> int:
         """Return the octets that are delivered, without our own fields."""
         return self._spool.size

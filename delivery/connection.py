@@ -14,7 +14,7 @@ from structlog.typing import FilteringBoundLogger
 from delivery.answers import RecipientAnswers
 from delivery.arrived import ArrivedMessage
 from delivery.counts import ABANDONED, MALFORMED, MESSAGES
-from delivery.courier import Courier, CourierRules
+from delivery.message_delivery import DeliveryRules, MessageDelivery
 from delivery.protocols.envelope import LmtpEnvelope
 from delivery.protocols.lmtp_server import ContentEnd, ContentPart, Goodbye, LmtpServer
 from delivery.reasons import INTERNAL, OUT_OF_TIME
@@ -32,7 +32,7 @@ class ConnectionOwner(Protocol):
     def draining(self) -> bool:
         """Whether the daemon stops, and connections end after the message in progress."""
 
-    def rules(self) -> CourierRules:
+    def rules(self) -> DeliveryRules:
         """Return the rules in use now."""
 
 
@@ -153,15 +153,15 @@ class LmtpConnection:
                 queue_id=message.queue_id, sender=envelope.sender, size=message.received
             )
             answers = RecipientAnswers(envelope.recipients, log, time.monotonic)
-            carrying = self._loop.create_task(self._carry(message, envelope, answers))
+            delivering = self._loop.create_task(self._deliver(message, envelope, answers))
             answering = self._loop.create_task(self._answer(answers))
-            with self._client_watched(carrying.cancel):
+            with self._client_watched(delivering.cancel):
                 try:
-                    await asyncio.gather(carrying, answering)
+                    await asyncio.gather(delivering, answering)
                 finally:
-                    carrying.cancel()
+                    delivering.cancel()
                     answering.cancel()
-                    await asyncio.gather(carrying, answering, return_exceptions=True)
+                    await asyncio.gather(delivering, answering, return_exceptions=True)
         except asyncio.CancelledError:
             ABANDONED.inc()
             task = asyncio.current_task()
@@ -178,14 +178,14 @@ class LmtpConnection:
         self.heard = self._loop.time()
         return True
 
-    async def _carry(
+    async def _deliver(
         self, message: ArrivedMessage, envelope: LmtpEnvelope, answers: RecipientAnswers
     ) -> None:
         """Deliver within the budget; afterwards every recipient has an answer."""
         reason = INTERNAL
         try:
             async with asyncio.timeout(self._rules.settings.budget):
-                await Courier(self._rules, message, envelope, answers).carry()
+                await MessageDelivery(self._rules, message, envelope, answers).run()
         except TimeoutError:
             reason = OUT_OF_TIME
         except Exception:  # a mistake of ours must not lose mail

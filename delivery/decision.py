@@ -1,4 +1,4 @@
-"""Decision about a message for one recipient: from wishes and findings to a mark or a delay.
+"""Decision about a message for one recipient: from preferences and findings to a mark or a delay.
 
 | first that applies | verdict |
 |---|---|
@@ -20,8 +20,8 @@ from __future__ import annotations
 import enum
 from typing import NamedTuple
 
+from delivery.preferences import MailboxPreferences, lists
 from delivery.scan import ScanResult
-from delivery.wishes import RecipientWishes, lists
 from msgauth.mail_address import NO_ADDRESS, MailAddress
 
 
@@ -57,11 +57,11 @@ class SpamDecision(NamedTuple):
     result: ScanResult | None = None
 
 
-def decide_unscanned(wishes: RecipientWishes, sender: SenderFacts) -> SpamDecision | None:
+def decide_unscanned(preferences: MailboxPreferences, sender: SenderFacts) -> SpamDecision | None:
     """Return the decision that needs no scan; None if one is needed."""
-    if not wishes.spam_check:
+    if not preferences.spam_check:
         return SpamDecision(SpamVerdict.SKIPPED, "preference")
-    if lists(wishes.block, sender.author) or lists(wishes.block, sender.envelope):
+    if lists(preferences.block, sender.author) or lists(preferences.block, sender.envelope):
         return SpamDecision(SpamVerdict.JUNK, "blocked-sender")
     return None
 
@@ -73,7 +73,7 @@ def decide_failed(cause: str, *, is_outage: bool) -> SpamDecision:
 
 
 def decide_scanned(
-    wishes: RecipientWishes,
+    preferences: MailboxPreferences,
     sender: SenderFacts,
     result: ScanResult,
     site_threshold: float | None,
@@ -81,10 +81,9 @@ def decide_scanned(
     """Return the decision by a result that needs no further wait."""
     if result.is_skipped:
         return SpamDecision(SpamVerdict.SKIPPED, "scanner", None, result)
-    threshold = wishes.junk_score if wishes.junk_score is not None else site_threshold
+    threshold = preferences.junk_score if preferences.junk_score is not None else site_threshold
     shown = result.required if threshold is None else threshold
-    if sender.is_vouched and lists(wishes.allow, sender.author):
+    if sender.is_vouched and lists(preferences.allow, sender.author):
         return SpamDecision(SpamVerdict.HAM, "allowed-sender", shown, result)
-    is_own = threshold is None or result.is_forced
-    is_spam = result.is_spam if threshold is None or is_own else result.score >= threshold
+    is_spam = result.is_spam if threshold is None or result.is_forced else result.score >= threshold
     return SpamDecision(SpamVerdict.JUNK if is_spam else SpamVerdict.HAM, "", shown, result)

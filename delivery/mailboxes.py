@@ -1,4 +1,4 @@
-"""Mailboxes of recipients: their wishes, their store, and their name for the spam filter."""
+"""Mailboxes of recipients: their preferences, their store, and their name for the spam filter."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from structlog.typing import FilteringBoundLogger
 
+from delivery.preferences import MailboxPreferences
 from delivery.protocols.envelope import address_of
 from delivery.settings import AccountsForDelivery, DeliverySettings
 from delivery.user import OWN_FILES, SpamUser, safe_user
-from delivery.wishes import RecipientWishes
 from gatepost.listen import SocketAddress
 from gatepost.snapshots.feed import AccountsFeed
 from gatepost.snapshots.form import SnapshotData
@@ -23,7 +23,7 @@ class RecipientFacts(NamedTuple):
 
     path: str
     """The address as in RCPT."""
-    wishes: RecipientWishes
+    preferences: MailboxPreferences
     store: SocketAddress | None
     store_name: str
     user: str
@@ -68,7 +68,7 @@ def find_recipient(path: str, data: AccountsData, settings: DeliverySettings) ->
     if store_name:
         store = settings.stores.named.get(store_name)
     return RecipientFacts(
-        path, RecipientWishes.read(record), store, store_name, _scan_user(names, settings)
+        path, MailboxPreferences.read(record), store, store_name, _scan_user(names, settings)
     )
 
 

@@ -11,7 +11,7 @@ from structlog.typing import FilteringBoundLogger
 
 from delivery.connection import LmtpConnection
 from delivery.counts import CONNECTIONS, MADE_ROOM
-from delivery.courier import CourierRules
+from delivery.message_delivery import DeliveryRules
 from gatepost.daemon import Acceptor
 
 BACKLOG: Final = 1024
@@ -23,7 +23,7 @@ SPARE_AFTER: Final = 1.0
 class DeliveryServer:
     """Serves LMTP on any number of sockets, by the `rules()` in use when a message begins."""
 
-    def __init__(self, rules: Callable[[], CourierRules], log: FilteringBoundLogger) -> None:
+    def __init__(self, rules: Callable[[], DeliveryRules], log: FilteringBoundLogger) -> None:
         self.rules = rules
         self.draining = False
         self._log = log

@@ -9,8 +9,8 @@ from typing import Any
 
 import uvloop
 
-from delivery.courier import CourierRules
 from delivery.mailboxes import AccountsData
+from delivery.message_delivery import DeliveryRules
 from delivery.outage import Outage
 from delivery.scanners import SpamScanner, VirusScanner
 from delivery.server import DeliveryServer
@@ -57,9 +57,9 @@ class _Build:
         self.pool = StorePool()
         self._spam_outage = Outage()
         self._virus_outage = Outage()
-        self._last: CourierRules | None = None
+        self._last: DeliveryRules | None = None
 
-    def __call__(self, ground: GroundSettings, settings: DeliverySettings) -> CourierRules:
+    def __call__(self, ground: GroundSettings, settings: DeliverySettings) -> DeliveryRules:
         last = self._last
         spam = virus = None
         if settings.spam.engine != "none":
@@ -71,7 +71,7 @@ class _Build:
             virus = last.virus if last is not None else None
             if virus is None or virus.settings != settings.virus:
                 virus = VirusScanner(settings.virus, self._virus_outage, log)
-        self._last = CourierRules(
+        self._last = DeliveryRules(
             settings,
             ground.hostname,
             settings.authserv_id or ground.hostname,
@@ -89,7 +89,7 @@ class _Service:
     def __init__(
         self,
         started: Started[DeliverySettings],
-        current: Current[CourierRules],
+        current: Current[DeliveryRules],
         feed: AccountsFeed,
         pool: StorePool,
     ) -> None:

@@ -53,7 +53,7 @@ class PolicydPart:
             (count,) = database.execute(f"SELECT count(*) {_LIVE}", (int(time.time()),)).fetchone()
         return Saved({"entry": count})
 
-    def in_the_way(self) -> str | None:
+    def find_obstacle(self) -> str | None:
         """Return None: entries are merged, as those of two servers would be."""
         return None
 

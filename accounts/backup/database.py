@@ -43,7 +43,7 @@ class AccountsPart:
             return None
         return Saved({"mailbox": copy_out(self._settings, copy, lambda: as_owner(self._settings))})
 
-    def in_the_way(self) -> str | None:
+    def find_obstacle(self) -> str | None:
         """Return how many mailboxes and domains there are."""
         path = self._settings.path
         if path is not None and not path.exists():

@@ -50,7 +50,7 @@ class DoveadmRefusalError(StartError):
         self.code = code
 
 
-class Runner(Protocol):
+class DoveadmRunner(Protocol):
     """Runs one command of doveadm for a user, and returns what it prints."""
 
     def run(self, command: str, user: str, parameters: Mapping[str, Any]) -> list[Any]:
@@ -66,7 +66,7 @@ class HttpRunner:
         self._key = key
 
     def run(self, command: str, user: str, parameters: Mapping[str, Any]) -> list[Any]:
-        """See `Runner`."""
+        """See `DoveadmRunner`."""
         try:
             key = self._key.read()
         except (OSError, ValueError) as error:
@@ -114,7 +114,7 @@ class ProgramRunner:
     """The program `doveadm` on this machine."""
 
     def run(self, command: str, user: str, parameters: Mapping[str, Any]) -> list[Any]:
-        """See `Runner`."""
+        """See `DoveadmRunner`."""
         program = shutil.which("doveadm")
         if program is None:
             raise StartError(
@@ -160,7 +160,7 @@ class LiveFolder:
 class MailStore:
     """The mail of Dovecot. Every method raises `StartError`."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: DoveadmRunner) -> None:
         self._runner = runner
 
     def copy_out(self, user: str, home: Path, index: Path) -> None:

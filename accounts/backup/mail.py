@@ -72,7 +72,7 @@ class MailPart:
         self._forget_others(homes, lists, {home_of_address(user) for user in users})
         return Saved({"mailbox": mailboxes, "message": messages, "new message": copied})
 
-    def in_the_way(self) -> str | None:
+    def find_obstacle(self) -> str | None:
         """Return None: a restore adds to the mail that is there."""
         return None
 

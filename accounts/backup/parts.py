@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, select
 
 from accounts.backup.database import AccountsPart
-from accounts.backup.dovecot import HttpRunner, MailStore, ProgramRunner, Runner
+from accounts.backup.dovecot import DoveadmRunner, HttpRunner, MailStore, ProgramRunner
 from accounts.backup.mail import MailPart, dovecot_user
 from accounts.cli.datastore import opened_file
 from accounts.settings import AccountsFile, AccountsSettings
@@ -30,7 +30,7 @@ def _addresses(connection: Connection) -> list[str]:
     return list(connection.execute(select(schema.mailbox.c.address)).scalars())
 
 
-def _runner(settings: AccountsSettings) -> Runner:
+def _runner(settings: AccountsSettings) -> DoveadmRunner:
     urls, key = settings.dovecot.doveadm_url, settings.dovecot.doveadm_key_file
     if not urls or key is None:
         return ProgramRunner()

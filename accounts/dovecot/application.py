@@ -45,8 +45,6 @@ HEADER: Final = "X-Gatepost-Answer"
 HEADERS: Final = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"}
 MAX_BODY: Final = 16_384
 """Octets of a form: a login and a password of 512 octets, with three characters for each."""
-VERIFY: Final = ("user", "password", "protocol", "client", "session", "secured")
-"""Maximum number of fields in the form of `verify`."""
 PAGE: Final = 1000
 """Mailboxes on each page that is read for the list of all."""
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
@@ -160,12 +160,6 @@ class Unresolvable(Exception):  # noqa: N818
 def is_negative(answer: RowAnswer) -> bool:
     """Return whether the answer says that there is no such row."""
     return answer is None or answer == ()
-
-
-def ask_domain(name: str) -> RowLookup[DomainRow | None]:
-    """Ask for one domain."""
-    (answer,) = yield (Ask("domain", name),)
-    return cast(DomainRow | None, answer)
 
 
 def together(lookups: Sequence[RowLookup[T]]) -> RowLookup[list[T]]:

@@ -11,7 +11,7 @@ import re
 from typing import Any, Final, NamedTuple
 
 from delivery.protocols.errors import PeerError
-from delivery.protocols.line_buffer import LineBuffer
+from delivery.protocols.head_reader import HeadReader
 from delivery.scan import ScanResult
 
 MAX_LINE: Final = 8 * 1024
@@ -58,58 +58,29 @@ def check_request(question: RspamdQuestion, size: int) -> bytes:
     return "".join(f"{line}\r\n" for line in lines).encode("ascii")
 
 
-class RspamdReader:
+class RspamdReader(HeadReader):
     """Reader of one answer. Octets after its end are ignored."""
 
     def __init__(self) -> None:
-        self._buffer = LineBuffer(MAX_LINE)
-        self._status = 0
+        super().__init__("an HTTP answer", _STATUS, max_line=MAX_LINE, max_lines=MAX_LINES)
         self._length: int | None = None
-        self._lines = 0
-        self._in_body = False
-        self._is_over = False
-        self._is_done = False
-
-    def receive_data(self, data: bytes) -> None:
-        """Take octets from the socket."""
-        if not self._is_done:
-            self._buffer.receive_data(data)
-
-    def receive_eof(self) -> None:
-        """Take the end of the connection."""
-        self._is_over = True
 
     def next_event(self) -> ScanResult | None:
         """Return the result, or None when more octets are needed; raises `PeerError`."""
         if self._is_done:
             return None
-        while not self._in_body and (line := self._buffer.line()) is not None:
-            self._take(line)
-        body = self._body() if self._in_body else None
-        if body is None:
+        body = self._body() if self._read_head() else None
+        if body is None or self._status is None:
             if self._is_over:
                 raise PeerError("it closed the connection without a complete answer")
             return None
         self._is_done = True
-        if self._status != 200:
-            raise PeerError(f"it answers with the HTTP status {self._status}")
+        if (status := int(self._status[1])) != 200:
+            raise PeerError(f"it answers with the HTTP status {status}")
         return read_result(body)
 
-    def _take(self, line: bytes) -> None:
-        if not self._status:
-            found = _STATUS.match(line)
-            if found is None:
-                raise PeerError(f"not an HTTP answer: {line[:60]!a}")
-            self._status = int(found[1])
-            return
-        if not line:
-            self._in_body = True
-            return
-        self._lines += 1
-        name, colon, value = line.decode("latin-1").partition(":")
-        if not colon or self._lines > MAX_LINES:
-            raise PeerError(f"a wrong HTTP header: {line[:60]!a}")
-        match name.strip().lower(), value.strip():
+    def _take_header(self, name: str, value: str) -> None:
+        match name, value:
             case "content-length", text:
                 if not (text.isascii() and text.isdecimal() and len(text) < 12):
                     raise PeerError(f"a wrong Content-Length: {text[:20]!a}")

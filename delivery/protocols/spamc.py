@@ -6,12 +6,11 @@ means that spamd died, and is an error.
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Final, NamedTuple
 
 from delivery.protocols.errors import PeerError
-from delivery.protocols.line_buffer import LineBuffer
+from delivery.protocols.head_reader import HeadReader
 from delivery.scan import ScanResult
 
 MAX_LINE: Final = 1024
@@ -51,8 +50,6 @@ class SpamdAnswer(NamedTuple):
         if found is None:
             raise PeerError("its answer has no score")
         score, required = float(found[2]), float(found[3])
-        if not math.isfinite(score) or not math.isfinite(required):  # pragma: no cover
-            raise PeerError("its score is no number")
         words = re.split(r"[,\s]+", self.body.decode("ascii", "replace"))
         symbols = tuple(word for word in words if _SYMBOL.match(word))[:MAX_SYMBOLS]
         return ScanResult(score, required, symbols, found[1].lower() in ("true", "yes"))
@@ -73,59 +70,30 @@ def symbols_request(user: str, size: int) -> bytes:
     return "".join(f"{line}\r\n" for line in [*lines, ""]).encode("ascii")
 
 
-class SpamdReader:
+class SpamdReader(HeadReader):
     """Reader of one answer. Octets after its end are ignored."""
 
     def __init__(self) -> None:
-        self._buffer = LineBuffer(MAX_LINE)
-        self._status: tuple[int, str] | None = None
+        super().__init__("an answer of spamd", _STATUS, max_line=MAX_LINE, max_lines=MAX_LINES)
         self._headers: dict[str, str] = {}
-        self._lines = 0
-        self._in_body = False
-        self._is_over = False
-        self._is_done = False
-
-    def receive_data(self, data: bytes) -> None:
-        """Take octets from the socket."""
-        if not self._is_done:
-            self._buffer.receive_data(data)
-
-    def receive_eof(self) -> None:
-        """Take the end of the connection."""
-        self._is_over = True
 
     def next_event(self) -> SpamdAnswer | None:
         """Return the answer, or None when more octets are needed; raises `PeerError`."""
         if self._is_done:
             return None
-        while not self._in_body and (line := self._buffer.line()) is not None:
-            self._take(line)
-        body = self._body() if self._in_body else None
+        body = self._body() if self._read_head() else None
+        word = "" if self._status is None else self._status[2].decode("ascii").strip()
         if body is None and self._is_over:
-            if self._status is not None and self._status[1] == "PONG":
-                body = b""  # the answer to PING has no empty line
-            else:
+            if word != "PONG":
                 raise PeerError("it closed the connection without a complete answer")
+            body = b""  # the answer to PING has no empty line
         if body is None or self._status is None:
             return None
         self._is_done = True
-        return SpamdAnswer(*self._status, self._headers, body)
+        return SpamdAnswer(int(self._status[1]), word, self._headers, body)
 
-    def _take(self, line: bytes) -> None:
-        if self._status is None:
-            found = _STATUS.match(line)
-            if found is None:
-                raise PeerError(f"not an answer of spamd: {line[:60]!a}")
-            self._status = int(found[1]), found[2].decode("ascii").strip()
-            return
-        if not line:
-            self._in_body = True
-            return
-        self._lines += 1
-        name, colon, value = line.decode("latin-1").partition(":")
-        if not colon or self._lines > MAX_LINES:
-            raise PeerError(f"a wrong header of spamd: {line[:60]!a}")
-        self._headers[name.strip().lower()] = value.strip()
+    def _take_header(self, name: str, value: str) -> None:
+        self._headers[name] = value
 
     def _body(self) -> bytes | None:
         text = self._headers.get("content-length")

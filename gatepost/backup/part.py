@@ -34,7 +34,7 @@ class BackupPart(Protocol):
         which must not be changed.
         """
 
-    def in_the_way(self) -> str | None:
+    def find_obstacle(self) -> str | None:
         """Return a sentence about the data that a restore would replace, or None."""
 
     def restore(self, saved: Path, scratch: Path) -> Saved:

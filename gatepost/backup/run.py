@@ -139,7 +139,7 @@ def _remove_others(new: Path, kept: set[str]) -> None:
 
 @contextmanager
 def _told_about_space(path: Path) -> Iterator[None]:
-    """PartReport an error in one line, and say so if the disk is full: other programs may not."""
+    """Report an error in one line, and say so if the disk is full: other programs may not."""
     try:
         yield
     except OSError as error:

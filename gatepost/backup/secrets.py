@@ -75,7 +75,7 @@ class SecretsPart:
                     seen.add(file)
                     yield file
 
-    def in_the_way(self) -> str | None:
+    def find_obstacle(self) -> str | None:
         """Return None: `restore` compares each file."""
         return None
 

@@ -27,7 +27,7 @@ class SqlitePart:
         copy_database(self._path, copy, self._as_owner)
         return Saved({"octet": copy.stat().st_size})
 
-    def in_the_way(self) -> str | None:
+    def find_obstacle(self) -> str | None:
         """Return None: a program that has started has made its file."""
         return None
 

@@ -61,7 +61,7 @@ def _restore(folder: BackupFolder, names: set[str], config: Path | None, *, yes:
         )
     if not yes:
         for part in parts:
-            if obstacle := part.in_the_way():
+            if obstacle := part.find_obstacle():
                 raise StartError(f"{obstacle}; --yes replaces them")
     run.restore(folder, parts, report)
     tell(f"restored from {folder.path}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import imaplib
+import json
 import poplib
 import socket
 import ssl
@@ -160,6 +161,11 @@ class Mailboxes:
     def command(self, *words: str, stdin: str = "") -> str:
         """Run a command of gatepost in the container of accounts and return its output."""
         return self.accounts.execute("gatepost", *words, stdin=stdin)
+
+    def home(self, user: str) -> str:
+        """Return the folder of a mailbox in the container of Dovecot."""
+        shown = json.loads(self.command("user", "show", user, "--json"))
+        return f"/srv/mail/{shown['home']}"
 
     @functools.cached_property
     def address(self) -> str:

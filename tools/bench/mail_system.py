@@ -245,7 +245,9 @@ def _stored(pod: _Pod) -> int:
     return sum(
         len(files)
         for user in users()
-        for folder, _, files in os.walk(pod.mail / DOMAIN / user.partition("@")[0] / "mail")
+        # accounts adds random characters to the folder, and the plain Dovecot does not
+        for home in (pod.mail / DOMAIN).glob(f"{user.partition('@')[0]}*")
+        for folder, _, files in os.walk(home / "mail")
         if Path(folder).name in ("new", "cur")
     )
 

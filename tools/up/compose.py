@@ -64,7 +64,7 @@ def rendered(image: Callable[[str], str] = released) -> str:
 
 
 def _pod(image: str) -> dict[str, Any]:
-    """The service that has the network: it does nothing, so it never ends."""
+    """Return the service that has the network: it does nothing, so it never ends."""
     return {
         "image": image,
         "entrypoint": ["sleep", "infinity"],

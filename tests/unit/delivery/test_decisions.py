@@ -14,10 +14,10 @@ from delivery.decision import (
 )
 from delivery.marks import spam_fields, virus_field
 from delivery.outage import MAX_WAITING, Outage
+from delivery.preferences import MailboxPreferences
 from delivery.reasons import REASONS, refusal
 from delivery.scan import ScanResult
 from delivery.user import safe_user
-from delivery.wishes import RecipientWishes
 from msgauth.mail_address import MailAddress
 
 ANN = SenderFacts(
@@ -25,11 +25,11 @@ ANN = SenderFacts(
 )
 FORGED = ANN._replace(is_vouched=False)
 SPAM = ScanResult(7.26, 5, ("GTUBE", "HTML_MESSAGE"), True)
-DEFAULT = RecipientWishes()
+DEFAULT = MailboxPreferences()
 
 
 def test_wishes_are_read_and_nonsense_is_left_out() -> None:
-    assert RecipientWishes.read({}) == DEFAULT
+    assert MailboxPreferences.read({}) == DEFAULT
     record = {
         "spam_check": False,
         "virus_check": False,
@@ -37,61 +37,65 @@ def test_wishes_are_read_and_nonsense_is_left_out() -> None:
         "allow": ["@example.com", 5],
         "block": "x",
     }
-    assert RecipientWishes.read(record) == RecipientWishes(
+    assert MailboxPreferences.read(record) == MailboxPreferences(
         False, False, 3.0, frozenset({"@example.com"})
     )
     for wrong in (True, "3", float("nan"), None):
-        assert RecipientWishes.read({"spam_junk_score": wrong}).junk_score is None
+        assert MailboxPreferences.read({"spam_junk_score": wrong}).junk_score is None
 
 
 @pytest.mark.parametrize(
-    ("wishes", "expected"),
+    ("preferences", "expected"),
     [
         (DEFAULT, None),
-        (RecipientWishes(spam_check=False), SpamDecision(SpamVerdict.SKIPPED, "preference")),
+        (MailboxPreferences(spam_check=False), SpamDecision(SpamVerdict.SKIPPED, "preference")),
         (
-            RecipientWishes(block=frozenset({"ann@example.com"})),
+            MailboxPreferences(block=frozenset({"ann@example.com"})),
             SpamDecision(SpamVerdict.JUNK, "blocked-sender"),
         ),
         (
-            RecipientWishes(block=frozenset({"@lists.example"})),
+            MailboxPreferences(block=frozenset({"@lists.example"})),
             SpamDecision(SpamVerdict.JUNK, "blocked-sender"),
         ),
-        (RecipientWishes(block=frozenset({"@xample.com", "@com"})), None),
+        (MailboxPreferences(block=frozenset({"@xample.com", "@com"})), None),
     ],
 )
 def test_decisions_that_need_no_scan(
-    wishes: RecipientWishes, expected: SpamDecision | None
+    preferences: MailboxPreferences, expected: SpamDecision | None
 ) -> None:
-    assert decide_unscanned(wishes, ANN) == expected
+    assert decide_unscanned(preferences, ANN) == expected
 
 
 @pytest.mark.parametrize(
-    ("wishes", "site", "sender", "verdict", "threshold"),
+    ("preferences", "site", "sender", "verdict", "threshold"),
     [
         (DEFAULT, None, ANN, "junk", 5),
         (DEFAULT, 7.26, ANN, "junk", 7.26),
         (DEFAULT, 7.27, ANN, "ham", 7.27),
-        (RecipientWishes(junk_score=8), 1.0, ANN, "ham", 8),
-        (RecipientWishes(junk_score=2), 9.0, ANN, "junk", 2),
-        (RecipientWishes(allow=frozenset({"@example.com"})), None, ANN, "ham", 5),
-        (RecipientWishes(allow=frozenset({"ann@example.com"})), None, ANN, "ham", 5),
+        (MailboxPreferences(junk_score=8), 1.0, ANN, "ham", 8),
+        (MailboxPreferences(junk_score=2), 9.0, ANN, "junk", 2),
+        (MailboxPreferences(allow=frozenset({"@example.com"})), None, ANN, "ham", 5),
+        (MailboxPreferences(allow=frozenset({"ann@example.com"})), None, ANN, "ham", 5),
         # nobody vouches for the author, or only the envelope is listed
-        (RecipientWishes(allow=frozenset({"@example.com"})), None, FORGED, "junk", 5),
-        (RecipientWishes(allow=frozenset({"@lists.example"})), None, ANN, "junk", 5),
+        (MailboxPreferences(allow=frozenset({"@example.com"})), None, FORGED, "junk", 5),
+        (MailboxPreferences(allow=frozenset({"@lists.example"})), None, ANN, "junk", 5),
     ],
 )
 def test_decisions_by_the_score(
-    wishes: RecipientWishes, site: float | None, sender: SenderFacts, verdict: str, threshold: float
+    preferences: MailboxPreferences,
+    site: float | None,
+    sender: SenderFacts,
+    verdict: str,
+    threshold: float,
 ) -> None:
-    decision = decide_scanned(wishes, sender, SPAM, site)
+    decision = decide_scanned(preferences, sender, SPAM, site)
     assert (decision.verdict.value, decision.threshold) == (verdict, threshold)
 
 
 def test_a_rule_of_the_scanner_that_decides_alone() -> None:
     gtube = ScanResult(0, 15, ("GTUBE",), True, is_forced=True)
-    for wishes in (DEFAULT, RecipientWishes(junk_score=8)):
-        assert decide_scanned(wishes, ANN, gtube, 6.0).verdict is SpamVerdict.JUNK
+    for preferences in (DEFAULT, MailboxPreferences(junk_score=8)):
+        assert decide_scanned(preferences, ANN, gtube, 6.0).verdict is SpamVerdict.JUNK
 
 
 def test_a_scanner_without_a_threshold_of_its_own() -> None:

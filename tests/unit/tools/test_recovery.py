@@ -47,7 +47,7 @@ class Moved:
         index.write_text(index.read_text().replace(f'"{self._made}/', '"/'))
         return saved
 
-    def in_the_way(self) -> str | None:
+    def find_obstacle(self) -> str | None:
         return None
 
     def restore(self, saved: Path, scratch: Path) -> Saved:

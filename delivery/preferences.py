@@ -1,4 +1,4 @@
-"""Wishes of a recipient about spam and viruses, from the snapshot `recipients` of accounts."""
+"""Preferences of a recipient about spam and viruses, from the snapshot `recipients` of accounts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gatepost.snapshots.names import fold
 from msgauth.mail_address import MailAddress
 
 
-class RecipientWishes(NamedTuple):
+class MailboxPreferences(NamedTuple):
     """The preferences of one mailbox."""
 
     spam_check: bool = True
@@ -22,8 +22,8 @@ class RecipientWishes(NamedTuple):
     """Senders: addresses, or ``@`` and a domain."""
 
     @classmethod
-    def read(cls, record: Mapping[str, Any]) -> RecipientWishes:
-        """Return the wishes in a record; values of a wrong type count as unset."""
+    def read(cls, record: Mapping[str, Any]) -> MailboxPreferences:
+        """Return the preferences in a record; values of a wrong type count as unset."""
         score = record.get("spam_junk_score")
         number = None
         if isinstance(score, int | float) and not isinstance(score, bool) and math.isfinite(score):

@@ -1,4 +1,4 @@
-"""Way of one message: viruses, spam for each group of recipients, and the mail stores."""
+"""Delivery of one message: viruses, spam for each group of recipients, and the mail stores."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ from delivery.store_pool import StorePool
 from gatepost.listen import SocketAddress
 
 
-class CourierRules(NamedTuple):
-    """Objects of one configuration that carry a message; a message keeps those of its start."""
+class DeliveryRules(NamedTuple):
+    """Objects of one configuration; a message is delivered with those of its start."""
 
     settings: DeliverySettings
     hostname: str
@@ -53,7 +53,7 @@ class CourierRules(NamedTuple):
     pool: StorePool
 
 
-class _Parcel(NamedTuple):
+class _Transaction(NamedTuple):
     """Recipients who get the same octets from the same store, by their numbers."""
 
     store: SocketAddress
@@ -62,12 +62,12 @@ class _Parcel(NamedTuple):
     numbers: tuple[int, ...]
 
 
-class Courier:
-    """Carrier of one message. `answers` gets a reply for each recipient as soon as it is known."""
+class MessageDelivery:
+    """Delivery of one message. `answers` gets a reply for each recipient as soon as it is known."""
 
     def __init__(
         self,
-        rules: CourierRules,
+        rules: DeliveryRules,
         message: ArrivedMessage,
         envelope: LmtpEnvelope,
         answers: RecipientAnswers,
@@ -81,7 +81,7 @@ class Courier:
         self._recipients: list[RecipientFacts] = []
         self._sender = SenderFacts()
 
-    async def carry(self) -> None:
+    async def run(self) -> None:
         """Deliver; recipients without an answer at the end are the caller's."""
         rules, everybody = self._rules, range(len(self._envelope.recipients))
         if self._message.problem:
@@ -109,7 +109,7 @@ class Courier:
     async def _without_virus(self, numbers: Sequence[int]) -> list[int]:
         """Return the recipients that the message may go on to."""
         scanner = self._rules.virus
-        checked = [one for one in numbers if self._recipients[one].wishes.virus_check]
+        checked = [one for one in numbers if self._recipients[one].preferences.virus_check]
         if scanner is None or not checked:
             return list(numbers)
         others = [one for one in numbers if one not in set(checked)]
@@ -166,7 +166,7 @@ class Courier:
         for number in numbers:
             facts = self._recipients[number]
             needs = self._rules.spam is not None
-            needs = needs and decide_unscanned(facts.wishes, self._sender) is None
+            needs = needs and decide_unscanned(facts.preferences, self._sender) is None
             groups[facts.user if needs else None].append(number)
         return groups
 
@@ -178,29 +178,29 @@ class Courier:
                 decisions[number] = self._unscanned(number)
         else:
             decisions, scanned = await self._scan(self._rules.spam, user, numbers)
-        parcels: defaultdict[tuple[SocketAddress, bytes], list[int]] = defaultdict(list)
+        transactions: defaultdict[tuple[SocketAddress, bytes], list[int]] = defaultdict(list)
         for number in numbers:
             decision = decisions[number]
             store = self._recipients[number].store
-            assert store is not None  # noqa: S101  # carry() has answered those
+            assert store is not None  # noqa: S101  # run() has answered those
             head = self._virus_head.get(number, b"")
             if decision is not None:
                 if decision.verdict is SpamVerdict.DEFERRED:
                     continue
                 head = spam_fields(decision, scanned=scanned) + head
-            parcels[store, head].append(number)
+            transactions[store, head].append(number)
         await _all(
-            self._deliver_parcel(
-                _Parcel(store, head, self._outcome(decisions[group[0]], store), tuple(group))
+            self._deliver_transaction(
+                _Transaction(store, head, self._outcome(decisions[group[0]], store), tuple(group))
             )
-            for (store, head), group in parcels.items()
+            for (store, head), group in transactions.items()
         )
 
     def _unscanned(self, number: int) -> SpamDecision | None:
         """Return the decision without a scan; None where nothing is scanned at all."""
         if self._rules.spam is None:
             return None
-        return decide_unscanned(self._recipients[number].wishes, self._sender)
+        return decide_unscanned(self._recipients[number].preferences, self._sender)
 
     async def _scan(
         self, scanner: SpamScanner, user: str, numbers: Sequence[int]
@@ -223,7 +223,7 @@ class Courier:
             return dict.fromkeys(numbers, decision), 0
         decisions: dict[int, SpamDecision | None] = {
             number: decide_scanned(
-                self._recipients[number].wishes, self._sender, result, settings.junk_score
+                self._recipients[number].preferences, self._sender, result, settings.junk_score
             )
             for number in numbers
         }
@@ -231,22 +231,25 @@ class Courier:
 
     # Delivery
 
-    async def _deliver_parcel(self, parcel: _Parcel) -> None:
-        recipients = tuple(self._envelope.recipients[number] for number in parcel.numbers)
-        size = self._message.size + len(parcel.head)
+    async def _deliver_transaction(self, transaction: _Transaction) -> None:
+        recipients = tuple(self._envelope.recipients[number] for number in transaction.numbers)
+        size = self._message.size + len(transaction.head)
         envelope = self._envelope._replace(recipients=recipients, size=size)
-        open_numbers = set(parcel.numbers)
+        open_numbers = set(transaction.numbers)
 
         def answer(place: int, reply: StoreReply) -> None:
-            number = parcel.numbers[place]
+            number = transaction.numbers[place]
             open_numbers.discard(number)
-            self._answers.give(number, reply, parcel.outcome)
+            self._answers.give(number, reply, transaction.outcome)
 
         try:
-            await self._deliver(parcel.store, envelope, parcel.head, answer)
+            await self._deliver(transaction.store, envelope, transaction.head, answer)
         except PeerError as error:
             self._answers.refuse(
-                sorted(open_numbers), STORE_AWAY, f"{parcel.store}: {error}", parcel.outcome
+                sorted(open_numbers),
+                STORE_AWAY,
+                f"{transaction.store}: {error}",
+                transaction.outcome,
             )
 
     async def _deliver(
