@@ -53,7 +53,7 @@ class Compose:
 
     def run(self, *words: str) -> str:
         done = subprocess.run(
-            [*self.words, *words], capture_output=True, text=True, timeout=200, check=False
+            [*self.words, *words], capture_output=True, text=True, timeout=500, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr

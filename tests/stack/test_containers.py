@@ -10,6 +10,7 @@ import pytest
 from tests.stack.conftest import StartStack
 from tests.stack.stack import ALICE, COLLEAGUE, Stack
 from tests.testbed.container import Container, process_status
+from tests.testbed.smtp import RawClient
 
 CONTAINERS = ("milters", "policyd", "postfix")
 SEVEN = 0b1110_1011 | 1 << 10
@@ -49,11 +50,13 @@ def test_gatepost_is_not_root_and_has_no_capability(stack: Stack, short: str) ->
 def test_postfix_has_seven_capabilities_and_its_services_are_not_root(stack: Stack) -> None:
     container = stack.container("postfix")
     assert capabilities(container) == SEVEN
-    owners = {}
-    for pid in container.processes():
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            name = Path(f"/proc/{pid}/comm").read_text().strip()
-            owners[name] = Path(f"/proc/{pid}").stat().st_uid
+    # postscreen ends when nobody has connected for a while
+    with RawClient(25, host=stack.address):
+        owners = {}
+        for pid in container.processes():
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                name = Path(f"/proc/{pid}/comm").read_text().strip()
+                owners[name] = Path(f"/proc/{pid}").stat().st_uid
     assert owners["master"] == 0
     assert {owners["qmgr"], owners["postscreen"]} == {10025}
 

@@ -114,7 +114,8 @@ class Visit:
         self._context.close()
 
     def _on_console(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        # a pod that starts or ends changes the network of this process
+        if message.type in ("error", "warning") and "ERR_NETWORK_CHANGED" not in message.text:
             self._complaints.append(f"{message.type}: {message.text}")
 
     def _on_request(self, request: Request) -> None:
