@@ -34,6 +34,8 @@ _CODES: Final = {
     75: "it failed for now",
     77: "permission denied",
 }
+_PATTERN: Final = frozenset("*?")
+"""Characters with which a user of doveadm is a pattern for several (doveadm(1), -u)."""
 _SYNTAX: Final = {
     "backup": ["backup"],
     "sync": ["sync", "-1", "-R"],
@@ -163,6 +165,12 @@ class MailStore:
     def __init__(self, runner: DoveadmRunner) -> None:
         self._runner = runner
 
+    def _run(self, command: str, user: str, parameters: Mapping[str, Any]) -> list[Any]:
+        if not _PATTERN.isdisjoint(user):
+            # the mail of one user would go to the others
+            raise StartError(f"doveadm takes {user} for the names of several users: rename it")
+        return self._runner.run(command, user, parameters)
+
     def copy_out(self, user: str, home: Path, index: Path) -> None:
         """Make the mail and the scripts in `home` equal to those of the user: only changes are
         copied. `index` is a folder for Dovecot's temporary index."""
@@ -176,7 +184,7 @@ class MailStore:
     def _copy(self, command: str, user: str, parameters: Mapping[str, Any]) -> None:
         for last in (False, False, True):
             try:
-                self._runner.run(command, user, parameters)
+                self._run(command, user, parameters)
             except DoveadmRefusalError as error:
                 # the caller looks whether everything is there
                 if error.code != CHANGED:
@@ -189,7 +197,7 @@ class MailStore:
     def folders(self, user: str) -> list[LiveFolder]:
         """Return all folders of the user."""
         fields = ["messages", "guid", "uidnext"]
-        found = self._runner.run("mailboxStatus", user, {"field": fields, "mailboxMask": ["*"]})
+        found = self._run("mailboxStatus", user, {"field": fields, "mailboxMask": ["*"]})
         try:
             return [
                 LiveFolder(
@@ -205,7 +213,7 @@ class MailStore:
         step = max(AT_ONCE, folder.uidnext // 100)
         for first in range(1, folder.uidnext, step):
             query = ["mailbox-guid", folder.guid, "uid", f"{first}:{first + step - 1}"]
-            for one in self._runner.run("fetch", user, {"field": ["guid"], "query": query}):
+            for one in self._run("fetch", user, {"field": ["guid"], "query": query}):
                 yield str(one["guid"])
 
 

@@ -63,8 +63,10 @@ class MailPart:
             except DoveadmRefusalError as error:
                 if error.code != NO_USER:
                     raise
+                # it was removed meanwhile; a backup that was killed may have its list
                 self._forget(homes / relative)
-                continue  # it was removed meanwhile
+                _list_of(lists, relative).unlink(missing_ok=True)
+                continue
             mailboxes += 1
             here, fresh = self._list(homes / relative, _list_of(lists, relative), before_list)
             messages += here
@@ -188,13 +190,17 @@ class MailPart:
         self._remove(home.with_name(INDEX))
 
     def _forget_others(self, homes: Path, lists: Path, kept: set[Path]) -> None:
-        """Remove the copies of mailboxes that are no more."""
+        """Remove the copies of mailboxes that are no more, and their lists: one of both may have
+        been left by a backup that was killed."""
         for domain in sorted(homes.iterdir()):
             for home in sorted(domain.iterdir()):
-                relative = home.relative_to(homes)
-                if relative not in kept:
+                if home.relative_to(homes) not in kept:
                     self._remove(home)
-                    _list_of(lists, relative).unlink(missing_ok=True)
+        wanted = {_list_of(lists, relative) for relative in kept}
+        for domain in sorted(lists.iterdir()):
+            for file in sorted(domain.iterdir()):
+                if file not in wanted:
+                    file.unlink()
 
 
 def dovecot_user() -> tuple[int, int] | None:

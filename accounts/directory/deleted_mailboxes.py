@@ -192,8 +192,12 @@ def claim(
 
 
 def forget(write: Write, found: DeletedMailbox) -> bool:
-    """Note that the mail of a mailbox is gone; False if somebody else did it before."""
-    done = write.connection.execute(delete(_TABLE).where(_TABLE.c.id == found.id))
+    """Note that the mail of a mailbox is gone; False if somebody else did it before.
+
+    SQLite may give the id to the next mailbox, which has another home.
+    """
+    which = (_TABLE.c.id == found.id, _TABLE.c.home == found.home)
+    done = write.connection.execute(delete(_TABLE).where(*which))
     if done.rowcount:
         write.audit(
             "mailbox.purge",
@@ -212,9 +216,10 @@ def without_size(connection: Connection, since: int, limit: int) -> list[Deleted
     return [DeletedMailbox(**row._asdict()) for row in rows]
 
 
-def note_size(connection: Connection, number: int, octets: int) -> None:
+def note_size(connection: Connection, found: DeletedMailbox, octets: int) -> None:
     """Note the size of the mail; for `Database.record`."""
-    connection.execute(update(_TABLE).where(_TABLE.c.id == number).values(octets=octets))
+    which = (_TABLE.c.id == found.id, _TABLE.c.home == found.home)
+    connection.execute(update(_TABLE).where(*which).values(octets=octets))
 
 
 def _claimable(keep: float, now: int) -> list[ColumnElement[bool]]:

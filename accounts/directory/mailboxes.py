@@ -139,7 +139,7 @@ def add(
     be that of a deleted mailbox of the same address, whose record then goes.
     """
     with write.attempt("mailbox.add", str(address)):
-        made = fields.mailbox_address("address", address)
+        made = _new_address(address)
         domain = _domain(write.connection, made)
         checked = _checked(write.connection, values)
         checked.setdefault("quota", domain.default_quota)
@@ -225,6 +225,7 @@ def rename(
         after = fields.mailbox_address("address", new)
         if str(after) == before.address:
             return before
+        after = _new_address(after)
         domain = _domain(write.connection, after)
         if domain.name != before.domain:
             _check_quota(domain, before.quota)
@@ -270,6 +271,14 @@ def insist_on_place(connection: Connection, address: AccountAddress, quota: int 
     _check_quota(domain, quota)
     names.insist_on_room(connection, domain, _TABLE)
     return domain
+
+
+def _new_address(address: str | AccountAddress) -> AccountAddress:
+    """Return the address of a mailbox that is to be added; raises `Invalid`."""
+    made = fields.mailbox_address("address", address)
+    if "?" in made.local:
+        raise Invalid("address", "Dovecot takes a question mark for any character.")
+    return made
 
 
 def _take_home(write: Write, address: AccountAddress, home: str) -> str:

@@ -137,7 +137,7 @@ class Purge:
                 return  # the size is for people only, and the next look asks again
             if octets is not None:
                 await self._database.record(
-                    lambda c: deleted_mailboxes.note_size(c, one.id, octets)  # noqa: B023
+                    lambda c: deleted_mailboxes.note_size(c, one, octets)  # noqa: B023
                 )
 
     async def _size(self, one: DeletedMailbox) -> int | None:

@@ -6,6 +6,7 @@ A list is a text file, one JSON object a line, so that a name may have any chara
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -62,9 +63,12 @@ KnownFiles = Callable[[str], tuple[int, str] | None]
 
 
 def digest_of(path: Path) -> tuple[int, str]:
-    """Read a regular file and return its size and SHA-256; raises `OSError`."""
+    """Read a regular file and return its size and SHA-256; raises `OSError`, also for another."""
     digest, size = hashlib.sha256(), 0
     with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        # a folder of the path may be a link, and a device has no end
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
         while piece := file.read(_PIECE):
             digest.update(piece)
             size += len(piece)

@@ -19,6 +19,7 @@ from gatepost.backup.listing import (
     digest_of,
     entries,
     read_list,
+    walk,
     write_list,
 )
 from gatepost.backup.manifest import Manifest, read_manifest
@@ -114,7 +115,21 @@ def _damage(current: Path) -> Iterator[str]:
         part, _, rest = one.path.partition("/")
         if one.path.endswith(ENDING):
             inner = rest.removeprefix(f"{LISTS}/").removesuffix(ENDING)
-            yield from damage(current / part / LISTED / inner, read_list(current / one.path))
+            home = current / part / LISTED / inner
+            yield from damage(home, read_list(current / one.path))
+            yield from _surplus(home, current / one.path)
+    for home in sorted(current.glob(f"*/{LISTED}/*/*")):
+        part, _, domain, name = home.relative_to(current).parts
+        if not (current / part / LISTS / domain / f"{name}{ENDING}").is_file():
+            yield f"{home} has no list"
+
+
+def _surplus(home: Path, file: Path) -> Iterator[str]:
+    """Yield a sentence if there are files in a home that are not in its list."""
+    if home.is_dir():
+        more = sum(1 for _ in walk(home)) - sum(1 for _ in read_list(file))
+        if more > 0:
+            yield f"{home} has files that are not in its list"
 
 
 def _listed(new: Path, parts: Sequence[BackupPart]) -> Iterator[Listed]:

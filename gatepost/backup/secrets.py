@@ -6,7 +6,6 @@ import grp
 import json
 import os
 import pwd
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -22,6 +21,8 @@ MAX_FILE = 64 << 20
 """Octets of a file; a larger one is no configuration."""
 MAX_FILES = 100_000
 MAX_DEPTH = 20
+_MODE = 0o777
+"""Bits of a mode that are restored: no secret is a program that runs as its owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,8 @@ class SecretsPart:
                     raise StartError(f"{path} has more than {MAX_FILE} octets: is it a secret?")
                 if count >= MAX_FILES:
                     raise StartError(f"there are more than {MAX_FILES} files of secrets")
-                _write(new / f"{count}", data, 0o600)
-                mode = stat.S_IMODE(status.st_mode)
+                _write(new / f"{count}", data)
+                mode = status.st_mode & _MODE
                 owner, group = _name(status.st_uid), _group(status.st_gid)
                 kept = Kept(str(path), count, mode, owner, group)
                 index.write(json.dumps(asdict(kept)) + "\n")
@@ -123,7 +124,7 @@ def _index(saved: Path) -> Iterator[Kept]:
         with open(saved / INDEX, encoding="utf-8") as lines:
             for line in lines:
                 found = json.loads(line)
-                number, mode = int(found["number"]), int(found["mode"]) & 0o7777
+                number, mode = int(found["number"]), int(found["mode"]) & _MODE
                 path = str(found["path"])
                 if not path.startswith("/") or ".." in path.split("/"):
                     raise ValueError(f"{path!r} is not the path of a file")  # noqa: TRY301
@@ -157,22 +158,29 @@ def _put(saved: Path, one: Kept) -> None:
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
-    _write(new, (saved / f"{one.number}").read_bytes(), 0o600)
-    if os.geteuid() == 0:
-        with suppress(KeyError):
-            os.chown(new, pwd.getpwnam(one.owner).pw_uid, -1)
-        with suppress(KeyError):
-            os.chown(new, -1, grp.getgrnam(one.group).gr_gid)
-    new.chmod(one.mode)
+    _write(new, (saved / f"{one.number}").read_bytes(), one)
     new.rename(path)
 
 
-def _write(path: Path, data: bytes, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
-    with open(descriptor, "wb") as file:
+def _write(path: Path, data: bytes, kept: Kept | None = None) -> None:
+    """Write a new file, with the mode, owner and group of `kept`, or closed to others."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    with open(os.open(path, flags, 0o600), "wb") as file:
         file.write(data)
         file.flush()
+        if kept is not None:
+            # by the descriptor: the owner of the folder can replace the name by a link
+            _give(file.fileno(), kept)
         os.fsync(file.fileno())
+
+
+def _give(descriptor: int, kept: Kept) -> None:
+    if os.geteuid() == 0:
+        with suppress(KeyError):
+            os.fchown(descriptor, pwd.getpwnam(kept.owner).pw_uid, -1)
+        with suppress(KeyError):
+            os.fchown(descriptor, -1, grp.getgrnam(kept.group).gr_gid)
+    os.fchmod(descriptor, kept.mode)
 
 
 def _name(uid: int) -> str:

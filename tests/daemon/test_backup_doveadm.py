@@ -103,6 +103,23 @@ def test_no_shell_reads_a_name(doveadm: Doveadm, store: MailStore, tmp_path: Pat
     assert [word for word in words if strange in word] == [f"USER={strange}"]
 
 
+@pytest.mark.parametrize("user", ["?nna@example.org", "*@example.org"])
+def test_a_name_is_never_a_pattern_for_several_users(
+    doveadm: Doveadm, store: MailStore, tmp_path: Path, user: str
+) -> None:
+    folder = LiveFolder("INBOX", "a" * 32, 2, 3)
+    for work in (
+        lambda: store.copy_out(user, tmp_path / "home", tmp_path / "index"),
+        lambda: store.copy_in(user, tmp_path / "home", tmp_path / "index"),
+        lambda: store.folders(user),
+        lambda: list(store.guids(user, folder)),
+    ):
+        doveadm.answer([])
+        with pytest.raises(StartError, match="several users"):
+            work()
+    assert doveadm.asked == []
+
+
 def test_a_mailbox_that_changes_is_copied_again(
     doveadm: Doveadm, store: MailStore, tmp_path: Path
 ) -> None:

@@ -238,9 +238,7 @@ class DeletedSuite(DirectoryBase):
             return [one.id for one in deleted_mailboxes.without_size(connection, NOW, 5)]
 
         assert filled.read(unknown) == [kept.id]
-        filled.run(
-            filled.database.record(lambda c: deleted_mailboxes.note_size(c, kept.id, 1 << 40))
-        )
+        filled.run(filled.database.record(lambda c: deleted_mailboxes.note_size(c, kept, 1 << 40)))
         assert filled.read(unknown) == []
         assert filled.read(lambda c: deleted_mailboxes.pick(c, ANNA)).octets == 1 << 40
 

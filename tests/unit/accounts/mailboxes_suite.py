@@ -62,6 +62,14 @@ class MailboxesSuite(DirectoryBase):
         told = self.refused(desk, Invalid, lambda w: mailboxes.add(w, "anna@example.org"))
         assert told == "address: There is no domain example.org."
 
+    def test_no_new_mailbox_has_a_name_that_doveadm_takes_for_others(self, filled: Desk) -> None:
+        for work in (
+            lambda w: mailboxes.add(w, "?nna@example.org"),
+            lambda w: mailboxes.rename(w, "anna@example.org", "ann?@example.org"),
+        ):
+            told = self.refused(filled, Invalid, work)
+            assert told == "address: Dovecot takes a question mark for any character."
+
     def test_a_mailbox_and_an_alias_have_not_one_name(self, filled: Desk) -> None:
         filled.alias("info@example.org", "anna@example.org")
         filled.mailbox("ben@example.org")

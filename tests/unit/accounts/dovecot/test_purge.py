@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,22 @@ def test_one_that_was_restored_meanwhile_keeps_its_mail(
     desk.clock.now = NOW + KEEP
     done = desk.run(purge(desk, servers, tmp_path).look())
     assert [box.address for box in done.removed] == [BEN]
+
+
+def test_a_removal_that_took_too_long_forgets_no_other_mailbox(
+    desk: Desk, servers: Servers, tmp_path: Path
+) -> None:
+    """Another process has finished it, and the next mailbox has its number."""
+    late = kept(desk)[-1]
+    one = purge(desk, servers, tmp_path)
+    desk.clock.now = NOW + KEEP
+    assert len(desk.run(one.look()).removed) == 2
+    desk.write(lambda w: mailboxes.remove(w, "carl@example.org"))
+    (carl,) = kept(desk)
+    stale = replace(carl, home=late.home)
+    assert not desk.write(lambda w: deleted_mailboxes.forget(w, stale))
+    desk.run(desk.database.record(lambda c: deleted_mailboxes.note_size(c, stale, 1)))
+    assert kept(desk) == [carl]
 
 
 def test_only_the_one_that_was_asked_for(desk: Desk, servers: Servers, tmp_path: Path) -> None:

@@ -69,6 +69,13 @@ def test_what_is_no_file_is_an_error_and_is_not_opened(folder: Path) -> None:
         list(entries(folder))
 
 
+@pytest.mark.timeout(20)
+def test_a_device_behind_a_link_is_not_read(folder: Path) -> None:
+    (folder / "dev").symlink_to("/dev")
+    (told,) = damage(folder, [Listed("dev/zero", 1, "0" * 64)])
+    assert told.endswith("/dev/zero: not a regular file")
+
+
 @pytest.mark.parametrize(
     "line",
     [

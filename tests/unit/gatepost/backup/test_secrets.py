@@ -85,3 +85,35 @@ def test_a_path_in_the_index_is_absolute_and_plain(etc: Path, tmp_path: Path, pa
     (copy / INDEX).write_text(json.dumps(line) + "\n")
     with pytest.raises(StartError, match="is damaged"):
         put_secrets_back(copy, replace=True)
+
+
+def test_no_file_comes_back_as_a_program_of_its_owner(etc: Path, tmp_path: Path) -> None:
+    copy = saved(tmp_path, etc)
+    lines = [json.loads(line) for line in (copy / INDEX).read_text().splitlines()]
+    written = [json.dumps(line | {"mode": 0o6755}) + "\n" for line in lines]
+    (copy / INDEX).write_text("".join(written))
+    etc.rename(tmp_path / "before")
+    put_secrets_back(copy, replace=False)
+    assert (etc / "gatepost.toml").stat().st_mode & 0o7777 == 0o755
+
+
+def test_a_link_in_place_of_a_new_file_changes_no_other_file(
+    etc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner of the folder can put a link there at any moment."""
+    other = tmp_path / "shadow"
+    other.write_text("root:x")
+    other.chmod(0o600)
+    (etc / "gatepost.toml").chmod(0o644)
+    copy = saved(tmp_path, etc / "gatepost.toml")
+    (etc / "gatepost.toml").unlink()
+    fsync = os.fsync
+
+    def exchange(descriptor: int) -> None:
+        fsync(descriptor)
+        (etc / ".gatepost.toml.new").unlink()
+        (etc / ".gatepost.toml.new").symlink_to(other)
+
+    monkeypatch.setattr(os, "fsync", exchange)
+    put_secrets_back(copy, replace=False)
+    assert other.stat().st_mode & 0o777 == 0o600
