@@ -44,6 +44,8 @@ NO_LIMIT = {
 
 SAID = [
     (re.compile(r"\b[12]\d{9}\b"), "TIME"),
+    # the folder of a mailbox is drawn at random
+    (re.compile(r"-[0-9a-f]{16}\b"), "-HOME"),
     (re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d UTC)?"), "DATE"),
     (re.compile(r"gp_[\w-]{43}"), "TOKEN"),
     (re.compile(r"(?:[a-z2-9]{4}-){6}[a-z2-9]{4}"), "PASSWORD"),
