@@ -154,6 +154,8 @@ def told(system: System, people: People) -> str:
 
 
 def accounts_of(system: System) -> str:
-    """Return the name of the container of accounts."""
-    (name,) = (each.name for each in system.containers() if each.short == "accounts")
-    return name
+    """Return the name of the container of accounts; raises `UpError` if it never started."""
+    for each in system.containers():
+        if each.short == "accounts":
+            return each.name
+    raise UpError("its containers did not start: `make down`, then `make up`")
