@@ -38,7 +38,7 @@ def check(system: System) -> None:
     if not system.is_new and not system.is_complete:
         raise UpError(
             "an earlier start did not come to its end, or its keys in .up are gone; "
-            "`make down` removes what is left, with all mail in it"
+            + system.place.how_to_remove("what is left, with all mail in it")
         )
     try:
         system.check_ports()

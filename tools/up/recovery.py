@@ -61,7 +61,7 @@ def restore(system: System, steps: Steps, folder: Path | None = None) -> None:
     if system.is_up:
         raise UpError("it is up; `make down` ends it and removes its data")
     if not system.is_new and not (state / _RESTORING).exists():
-        raise UpError("there are data of an earlier run; `make down` removes them")
+        raise UpError(f"there are data of an earlier run; {system.place.how_to_remove('them')}")
     system.check_ports()
     with steps.step("check") as step:
         found = put_secrets(source.place.backup, state)
