@@ -30,7 +30,7 @@ down: ## end what `make up` started; KEEP=1 keeps its data
 	@$(PY) -m tools.up --down $(if $(KEEP),--keep)
 
 backup: ## bring the backup of the system of `make up` up to date while it runs
-	@$(PY) -m tools.up --backup
+	@$(PY) -m tools.up --backup $(if $(DIR),--folder "$(DIR)")
 
 restore: ## start the system of `make up` with its last backup, or with that in DIR=...
 	@python3 -m tools.install up

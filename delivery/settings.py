@@ -200,7 +200,7 @@ class DeliverySettings(ServerSettings):
         "`virtual_transport`. Whoever can connect can deliver mail.",
     )
     user: RunAs = Field(default=None, description="The user to run as when started as root.")
-    metrics_listen: MetricsAddress = Inet("127.0.0.1", 9104)
+    metrics_listen: MetricsAddress = Inet("127.0.0.1", 9105)
     max_connections: MaxConnections = Field(
         default=100,
         description="Connections open at once, and so messages in progress. A connection beyond "

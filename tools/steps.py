@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 BAR_WIDTH = 24
-TEXT_WIDTH = 90
+TEXT_WIDTH = 80
 LABEL_WIDTH, OUTCOME_WIDTH = 24, 41
 """Columns for the name of a step and for its result; a whole line has 80."""
 
@@ -63,9 +63,17 @@ class Steps:
         self._stream = stream
 
     def say(self, text: str) -> None:
-        """Write a text between the steps, folded."""
-        lines = textwrap.wrap(text, TEXT_WIDTH, initial_indent="  ", subsequent_indent="    ")
-        self._stream.write("\n".join(lines) + "\n")
+        """Write a text between the steps, with each of its lines folded."""
+        for line in text.splitlines():
+            folded = textwrap.wrap(
+                line,
+                TEXT_WIDTH,
+                initial_indent="  ",
+                subsequent_indent="    ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            self._stream.write("\n".join(folded) + "\n")
         self._stream.flush()
 
     @contextmanager

@@ -25,13 +25,14 @@ MAX_ANSWER: Final = 64 << 20
 AT_ONCE: Final = 10_000
 """UIDs that are asked for at once."""
 NO_USER: Final = 67
+FAILED: Final = 75
 CHANGED: Final = 2
 """The mailbox changed meanwhile, and the copy may lack that (doveadm-sync(1))."""
 _CODES: Final = {
     NO_USER: "there is no such mailbox",
     68: "there is no such folder",
     73: "a file cannot be made",
-    75: "it failed for now",
+    FAILED: "it failed for now",
     77: "permission denied",
 }
 _PATTERN: Final = frozenset("*?")

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Final
 
-from accounts.backup.dovecot import NO_USER, DoveadmRefusalError, MailStore
+from accounts.backup.dovecot import FAILED, NO_USER, DoveadmRefusalError, MailStore
 from accounts.backup.homes import MESSAGES, addresses, home_of_address, link_home
 from accounts.backup.maildir import base, copied_folders
 from gatepost.backup.listing import ENDING, LISTED, LISTS, entries, read_list, write_list
@@ -111,7 +111,7 @@ class MailPart:
         index = home.with_name(INDEX)
         self._remove(index)  # of a backup that was killed, for another mailbox
         try:
-            self._store.copy_out(user, home, index)
+            self._update(user, home, index)
             with self._as_dovecot(home.parent):
                 home.mkdir(mode=0o700, exist_ok=True)  # of a user without any folder
             if missing := self._missing(user, home):
@@ -124,6 +124,22 @@ class MailPart:
                     )
         finally:
             self._remove(index)
+
+    def _update(self, user: str, home: Path, index: Path) -> None:
+        """Let Dovecot bring the copy up to date, or make it anew if Dovecot cannot.
+
+        It cannot if the copy is of an earlier mailbox with this address, whose INBOX is another
+        one, or if a backup was cut off at a bad moment.
+        """
+        has_copy = home.is_dir()
+        try:
+            self._store.copy_out(user, home, index)
+        except DoveadmRefusalError as error:
+            if error.code != FAILED or not has_copy:
+                raise
+            self._remove(home)
+            self._remove(index)
+            self._store.copy_out(user, home, index)
 
     def _missing(self, user: str, home: Path) -> set[tuple[str, str]]:
         """Return the messages that Dovecot has and the copy has not: folder and message."""

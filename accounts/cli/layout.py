@@ -31,7 +31,8 @@ def table_lines(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator
     if len(sample) == SAMPLE and (spare := room - sum(natural)) > 0:
         # later rows may be wider
         natural = [width + spare // len(heads) for width in natural]
-    widths = _fitted(natural, room)
+    words = [max(map(_longest_word, column)) for column in zip(heads, *sample, strict=True)]
+    widths = _fitted(natural, words, room)
     for row in chain([heads], sample, waiting):
         yield from _row(row, widths)
 
@@ -57,12 +58,21 @@ def _width(char: str) -> int:
     return 2 if unicodedata.east_asian_width(char) in "FW" else 1
 
 
-def _fitted(natural: Sequence[int], room: int) -> list[int]:
-    """Return widths that fit together: the widest columns shrink first."""
+def _fitted(natural: Sequence[int], words: Sequence[int], room: int) -> list[int]:
+    """Return widths that fit together: the widest columns shrink first, and words are broken only
+    if there is no other way."""
     widths = list(natural)
-    while sum(widths) > room and max(widths) > _LEAST:
-        widths[widths.index(max(widths))] -= 1
+    for least in ([max(word, _LEAST) for word in words], [_LEAST] * len(words)):
+        while sum(widths) > room:
+            spare = [width if width > few else 0 for width, few in zip(widths, least, strict=True)]
+            if not any(spare):
+                break
+            widths[spare.index(max(spare))] -= 1
     return widths
+
+
+def _longest_word(text: str) -> int:
+    return max(map(columns, text.split(" ")))
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:

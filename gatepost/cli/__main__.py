@@ -49,7 +49,8 @@ COMMANDS = {
 )
 @click.version_option(__version__, prog_name="gatepost")
 def gatepost() -> None:
-    """Gatepost is a mail gate for Postfix: a milter, a policy server and accounts.
+    """Gatepost is a mail gate for Postfix: a milter, a policy server, accounts
+    and delivery.
 
     \b
     In main.cf:

@@ -13,6 +13,9 @@ def tell(line: str, *, err: bool = False) -> None:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return the number with its noun, which takes an s, or es after s and x: ``1 record``."""
-    ending = "" if number == 1 else "es" if noun.endswith(("s", "x")) else "s"
-    return f"{number} {noun}{ending}"
+    """Return the number with its noun in the plural: ``1 record``, ``2 boxes``, ``0 entries``."""
+    if number == 1:
+        return f"{number} {noun}"
+    if noun.endswith("y") and noun[-2:-1] not in "aeou":
+        return f"{number} {noun[:-1]}ies"
+    return f"{number} {noun}{'es' if noun.endswith(('s', 'x')) else 's'}"

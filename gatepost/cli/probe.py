@@ -63,7 +63,7 @@ def probe(kind: str, address: listen.SocketAddress, timeout: float, wait: float)
     policy     send a request for VRFY; any action will do
     socketmap  look up a domain that nobody has
     sasl       wait for the greeting; no login is tried
-    dovecot    ask for a mailbox that nobody has; without a token, hear that one is needed
+    dovecot    ask for a mailbox that nobody has; being asked for a token will do
     dict       ask for the rules of a mailbox that nobody has
     smtp       wait for the banner, send EHLO
     lmtp       wait for the banner, send LHLO

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from tests.testbed.podman import PodmanError
@@ -23,21 +22,18 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep its data")
     parser.add_argument("--backup", action="store_true", help="back it up")
     parser.add_argument("--restore", action="store_true", help="start it from its last backup")
-    parser.add_argument("--folder", type=Path, help="the folder of the backup to restore")
+    parser.add_argument("--folder", type=Path, help="the folder of the backup")
     chosen = parser.parse_args()
     word = next((one for one in ("down", "backup", "restore") if getattr(chosen, one)), "up")
     steps = Steps(sys.stdout)
     try:
-        place = Place().with_settings()
-        if chosen.folder is not None:
-            place = replace(place, backup=chosen.folder.absolute())
-        system = System(place)
+        system = System(Place().with_settings())
         if chosen.down:
             end(system, steps, keep=chosen.keep)
         elif chosen.backup:
-            steps.say(back_up(system))
+            steps.say(back_up(system, chosen.folder))
         elif chosen.restore:
-            restore(system, steps)
+            restore(system, steps, chosen.folder and chosen.folder.absolute())
             steps.say("It is up, with the users, passwords and mail of the backup.")
         elif people := start(system, steps):
             sys.stdout.write(told(system, people) + "\n")

@@ -38,7 +38,7 @@ def check(system: System) -> None:
     if not system.is_new and not system.is_complete:
         raise UpError(
             "an earlier start did not come to its end, or its keys in .up are gone; "
-            "`make down` removes what is left, with all mail in it"
+            + system.place.how_to_remove("what is left, with all mail in it")
         )
     try:
         system.check_ports()
@@ -154,6 +154,8 @@ def told(system: System, people: People) -> str:
 
 
 def accounts_of(system: System) -> str:
-    """Return the name of the container of accounts."""
-    (name,) = (each.name for each in system.containers() if each.short == "accounts")
-    return name
+    """Return the name of the container of accounts; raises `UpError` if it never started."""
+    for each in system.containers():
+        if each.short == "accounts":
+            return each.name
+    raise UpError("its containers did not start: `make down`, then `make up`")

@@ -67,6 +67,13 @@ class Place:
         """Return whether it is no demonstration any more, so that its data are never removed."""
         return (self.state / SETTINGS).is_file()
 
+    def how_to_remove(self, data: str) -> str:
+        """Return how to remove what `data` names: `make down` keeps the data of an owner."""
+        if not self.is_own:
+            return f"`make down` removes {data}"
+        settings = self.state / SETTINGS
+        return f"to remove {data}, move {settings} away, run `make down`, and put the file back"
+
     def with_settings(self) -> Self:
         """Return the place that `SETTINGS` in its folder describes, or itself if there is none.
         Raises `PlaceError`."""

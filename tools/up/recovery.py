@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from gatepost.backup import run
@@ -13,6 +15,7 @@ from gatepost.errors import StartError
 from tests.testbed.podman import attempt, podman
 from tools.steps import Steps
 from tools.up.lifecycle import UpError, accounts_of, build_images, wait_ready
+from tools.up.place import SETTINGS
 from tools.up.system import System
 
 INSIDE = "/backup"
@@ -23,9 +26,17 @@ _RESTORING = "restoring"
 """The file in the state that tells a restore that was cut off from any other system."""
 
 
-def back_up(system: System) -> str:
+def back_up(system: System, folder: Path | None = None) -> str:
     """Bring the backup up to date while the system runs; return the lines of the command. Raises
-    `UpError` and `PodmanError`."""
+    `UpError` and `PodmanError`, and `UpError` for a folder that is not the one of the system: its
+    containers have that one alone."""
+    if folder is not None and folder.absolute() != system.place.backup.absolute():
+        raise UpError(
+            f"it writes to {system.place.backup}; for another folder, write "
+            f"`backup = {json.dumps(str(folder.absolute()))}` into "
+            f"{system.place.state / SETTINGS}, and start the system again: `make down KEEP=1`, "
+            "`make up`"
+        )
     if not system.is_up:
         raise UpError("it is not up: `make up` starts it")
     command = ("exec", accounts_of(system), "gatepost", "backup", INSIDE)
@@ -38,25 +49,28 @@ def back_up(system: System) -> str:
     return "\n".join([*done.stdout.splitlines(), *warnings, where])
 
 
-def restore(system: System, steps: Steps) -> None:
-    """Start the system with the data of its last backup; raises `UpError` and `PodmanError`.
+def restore(system: System, steps: Steps, folder: Path | None = None) -> None:
+    """Start the system with the data of its last backup, or of the one in a folder; raises
+    `UpError` and `PodmanError`.
 
     Nobody reaches it before everything is there: Postfix would refuse the users who are missing.
+    Later backups go to the folder of the system, whichever this one was.
     """
     state = system.place.state
+    source = System(replace(system.place, backup=folder or system.place.backup))
     if system.is_up:
         raise UpError("it is up; `make down` ends it and removes its data")
     if not system.is_new and not (state / _RESTORING).exists():
-        raise UpError("there are data of an earlier run; `make down` removes them")
+        raise UpError(f"there are data of an earlier run; {system.place.how_to_remove('them')}")
     system.check_ports()
     with steps.step("check") as step:
-        found = put_secrets(system.place.backup, state)
+        found = put_secrets(source.place.backup, state)
         step.outcome = f"backup of {found.time} is whole"
     build_images(steps)
     with steps.step("start") as step:
         (state / _RESTORING).touch()
         system.write_secrets()
-        system.play(with_ports=False)
+        source.play(with_ports=False)
         step.outcome = "without ports"
     wait_ready(system, steps)
     with steps.step("restore") as step:

@@ -62,3 +62,10 @@ def test_a_mistake_in_the_settings_is_named(tmp_path: Path, settings: str, said:
     (tmp_path / SETTINGS).write_text(settings)
     with pytest.raises(PlaceError, match=said):
         Place(state=tmp_path).with_settings()
+
+
+def test_what_make_down_keeps_is_not_said_to_be_removed_by_it(tmp_path: Path) -> None:
+    place = Place(state=tmp_path)
+    assert place.how_to_remove("them") == "`make down` removes them"
+    (tmp_path / SETTINGS).write_text("")
+    assert f"move {tmp_path / SETTINGS} away" in place.how_to_remove("them")

@@ -11,7 +11,9 @@ from gatepost.backup.folder import BackupFolder
 from gatepost.backup.part import Saved
 from gatepost.backup.secrets import INDEX, SecretsPart
 from tools.up.lifecycle import UpError
-from tools.up.recovery import put_secrets
+from tools.up.place import SETTINGS, Place
+from tools.up.recovery import back_up, put_secrets
+from tools.up.system import System
 
 FILES = {
     "/secrets/mailboxes/seal": "the seal",
@@ -94,3 +96,11 @@ def test_a_backup_without_secrets_asks_for_them(tmp_path: Path) -> None:
 def test_no_backup_is_said(tmp_path: Path) -> None:
     with pytest.raises(UpError, match="there is no folder"):
         put_secrets(tmp_path / "backup", tmp_path / "state")
+
+
+def test_a_backup_to_a_folder_that_the_containers_do_not_have_is_refused(tmp_path: Path) -> None:
+    system = System(Place(state=tmp_path / ".up", backup=tmp_path / "backup"))
+    with pytest.raises(UpError) as refused:
+        back_up(system, tmp_path / "other")
+    assert f'backup = "{tmp_path / "other"}"' in str(refused.value)
+    assert str(tmp_path / ".up" / SETTINGS) in str(refused.value)

@@ -42,3 +42,12 @@ def test_a_step_that_fails_says_so_and_passes_the_error_on() -> None:
     with pytest.raises(ValueError, match="no"), Steps(stream).step("Debian packages"):
         raise ValueError("no")
     assert stream.getvalue().startswith("  !! Debian packages          failed")
+
+
+def test_each_line_of_a_text_stays_a_line_and_fits_80_columns() -> None:
+    stream = io.StringIO()
+    Steps(stream).say("mail: 3 mailboxes\naccounts: 3 mailboxes\n" + "word " * 30 + "/a/folder")
+    lines = stream.getvalue().splitlines()
+    assert lines[:2] == ["  mail: 3 mailboxes", "  accounts: 3 mailboxes"]
+    assert lines[-1].split()[-1] == "/a/folder"
+    assert all(len(line) <= 80 for line in lines)

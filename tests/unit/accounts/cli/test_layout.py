@@ -17,6 +17,16 @@ def test_cells_are_aligned() -> None:
     assert lines == ["NAME  QUOTA", "anna  5G", "b     none"]
 
 
+def test_words_are_broken_only_if_nothing_else_helps() -> None:
+    time = "2026-11-27 00:59 UTC"
+    heads = ("ADDRESS", "NUMBER", "REMOVED", "BY", "SIZE", "MAIL UNTIL")
+    row = ("carl@example.org", "1", time, "gatepost@cli", "unknown", time)
+    lines = list(table_lines(heads, [row]))
+    assert lines[1].startswith("carl@example.org  1 ")
+    assert all(len(line) <= WIDTH for line in lines)
+    assert "00:59 UTC" in lines[2]
+
+
 def test_no_rows_are_no_table() -> None:
     assert list(table_lines(("NAME",), [])) == []
 
