@@ -102,7 +102,12 @@ def test_no_container_that_is_killed_takes_mail_with_it(
         told = load.finish()
     assert told.refused == {}
     assert len(told.accepted) == 2000
-    found = wait_for_all(stack.sink, told, name)
+    try:
+        found = wait_for_all(stack.sink, told, name)
+    except AssertionError as error:
+        postfix = stack.container("postfix")
+        error.add_note(postfix.attempt("postqueue", "-p").stdout + postfix.log()[-5000:])
+        raise
 
     again, twice = 0, 0
     for number, copies in found.items():
@@ -195,7 +200,13 @@ def test_the_volumes_outlive_the_pod(start_stack: StartStack) -> None:
     assert not stack.sink.matching(lambda one: one.message["Subject"] == "waiting")
 
     stack.start()
-    assert len(stack.sink.wait_for(lambda one: one.message["Subject"] == "waiting")) == 1
+    try:
+        found = stack.sink.wait_for(lambda one: one.message["Subject"] == "waiting")
+    except WaitError as error:
+        postfix = stack.container("postfix")
+        error.add_note(postfix.attempt("postqueue", "-p").stdout + postfix.log()[-5000:])
+        raise
+    assert len(found) == 1
     # greylisting is at work, and knows whom it knew
     assert not try_to_send("somebody@example.net")
     assert try_to_send(SENDER)
