@@ -30,7 +30,7 @@ class ConnectionOwner(Protocol):
 
     @property
     def draining(self) -> bool:
-        """Whether the daemon stops, and connections end after the message in progress."""
+        """True once the daemon stops: connections end after the message in progress."""
 
     def rules(self) -> DeliveryRules:
         """Return the rules in use now."""

@@ -45,7 +45,7 @@ class SenderFacts(NamedTuple):
     author: MailAddress = NO_ADDRESS
     """The single author in From; no address if there is not exactly one."""
     is_vouched: bool = False
-    """Whether DMARC passed for the domain of the author."""
+    """True if DMARC passed for the domain of the author."""
 
 
 class SpamDecision(NamedTuple):

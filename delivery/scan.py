@@ -16,8 +16,8 @@ class ScanResult(NamedTuple):
     is_spam: bool = False
     """The scanner's own verdict, which counts where nobody has set a threshold."""
     is_skipped: bool = False
-    """Whether the scanner did not look at the message, by its own configuration."""
+    """True if the scanner did not look at the message, by its own configuration."""
     is_forced: bool = False
-    """Whether a rule of the scanner has decided that it is spam, whatever the score."""
+    """True if a rule of the scanner has decided that it is spam, whatever the score."""
     must_wait: bool = False
-    """Whether the scanner wants to see the message again later."""
+    """True if the scanner wants to see the message again later."""

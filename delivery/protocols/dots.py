@@ -21,7 +21,7 @@ class DotReader:
         self._held = b"\r\n"  # the line before, whose end begins our first line
         self._skip = 2
         self.is_ended = False
-        """Whether the end was read."""
+        """Return whether the end was read."""
 
     def read(self, data: bytes) -> tuple[bytes, bytes]:
         """Return the content in `data` without its extra dots, and the octets after its end."""

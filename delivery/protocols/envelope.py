@@ -29,7 +29,7 @@ class LmtpEnvelope(NamedTuple):
     recipients: tuple[str, ...] = ()
     body: BodyType = ""
     smtputf8: bool = False
-    """Whether the message needs SMTPUTF8 (RFC 6531 section 3.4)."""
+    """True if the message needs SMTPUTF8 (RFC 6531 section 3.4)."""
     size: int = 0
     """The size that the client has declared in octets (RFC 1870 section 6); 0 if unknown."""
 

@@ -74,7 +74,7 @@ class LmtpTransaction:
         self.extensions: frozenset[str] = extensions or frozenset()
         """The extensions of the server, once it has told them."""
         self.is_reusable = False
-        """Whether another message may follow on the connection after `TransactionDone`."""
+        """Return whether another message may follow on the connection after `TransactionDone`."""
         if extensions is not None:
             self._begin()
 

@@ -164,7 +164,7 @@ def test_folders_say_for_what_they_are(erika: Mailboxes) -> None:
 
 
 def test_two_clients_see_the_same(erika: Mailboxes) -> None:
-    """What one marks and deletes, the other is told, and imaplib reads what aioimaplib wrote."""
+    """Marks and deletions of one reach the other, and imaplib reads what aioimaplib wrote."""
 
     async def scene() -> None:
         async with session(erika) as first, session(erika) as second:

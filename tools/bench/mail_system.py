@@ -80,7 +80,7 @@ class _Pod:
 
 @dataclass(frozen=True)
 class _Figures:
-    """Of one round: messages and CPU of one, log-ins and CPU of one."""
+    """Figures of one round: messages and CPU of one, log-ins and CPU of one."""
 
     rate: float
     cpu: float
