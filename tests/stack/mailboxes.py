@@ -178,7 +178,7 @@ class Mailboxes:
         """Open a session with TLS; the password is the right one if none is given. Raises
         `imaplib.IMAP4.error`."""
         client = imaplib.IMAP4_SSL(self.address, IMAPS, ssl_context=any_certificate(), timeout=60)
-        self._clients.callback(_hang_up, client)
+        self._clients.callback(hang_up, client)
         if login:
             client.login(user, password or PASSWORDS[user])
         return client
@@ -253,7 +253,8 @@ class Mailboxes:
         return [one.decode().removeprefix("Subject: ").strip() for one in fields]
 
 
-def _hang_up(client: imaplib.IMAP4) -> None:
+def hang_up(client: imaplib.IMAP4) -> None:
+    """Close the connection of a session, which may be over already."""
     with contextlib.suppress(OSError):
         client.shutdown()
 

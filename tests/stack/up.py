@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.stack.mailboxes import any_certificate
+from tests.stack.mailboxes import any_certificate, hang_up
 from tests.stack.stack import DELAY, DNS_HOST, DOMAIN, FRIEND, GREET_WAIT, KNOWN, World
 from tests.testbed import swaks, toml
 from tests.testbed.container import Container
@@ -173,7 +173,7 @@ class WholeSystem:
     def imap(self, login: str, password: str = "") -> imaplib.IMAP4:
         port = self.place.ports["imaps"]
         client = imaplib.IMAP4_SSL(HOST, port, ssl_context=any_certificate(), timeout=60)
-        self._sessions.callback(_hang_up, client)
+        self._sessions.callback(hang_up, client)
         client.login(login, password or self.password(login))
         return client
 
@@ -223,8 +223,3 @@ class WholeSystem:
             if number and queued:
                 found.setdefault(int(number[1]), Counter())[queued[1].decode()] += 1
         return found
-
-
-def _hang_up(client: imaplib.IMAP4) -> None:
-    with contextlib.suppress(OSError):
-        client.shutdown()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from tests.stack.debian.machine import DebianMachine
-from tests.stack.mailboxes import any_certificate
+from tests.stack.mailboxes import any_certificate, hang_up
 from tests.stack.stack import DOMAIN, FRIEND, World
 from tests.stack.up import CAROL
 from tests.testbed import swaks
@@ -113,7 +113,7 @@ class Site:
     def imap(self, login: str, password: str = "") -> imaplib.IMAP4:
         trust: ssl.SSLContext = any_certificate()
         client = imaplib.IMAP4_SSL(self.machine.address, 993, ssl_context=trust, timeout=60)
-        self._sessions.callback(_hang_up, client)
+        self._sessions.callback(hang_up, client)
         client.login(login, password or self.passwords[login])
         return client
 
@@ -142,8 +142,3 @@ class Site:
                 client.logout()
 
         return wait_until(found, f"{subject!r} in {folder} of {login}", deadline=40, pause=0.3)
-
-
-def _hang_up(client: imaplib.IMAP4) -> None:
-    with contextlib.suppress(OSError):
-        client.shutdown()
