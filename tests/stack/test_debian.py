@@ -16,11 +16,11 @@ import pytest
 from tests.stack.debian.machine import DebianMachine
 from tests.stack.debian.page import blocks
 from tests.stack.debian.site import Site
+from tests.stack.greylist import wait_out_the_delay
 from tests.stack.stack import DOMAIN, KNOWN, STRANGER, World
 from tests.stack.up import CAROL, EVE
 from tests.testbed.oracles import dkimpy_verdicts
 from tests.testbed.pod import Network
-from tests.testbed.swaks import Exchange
 from tests.testbed.waiting import wait_until
 
 ANNA, BERT = f"anna@{DOMAIN}", f"bert@{DOMAIN}"
@@ -114,16 +114,7 @@ def test_the_inner_ports_are_closed_to_others(site: Site, port: int) -> None:
 
 
 def test_mail_from_outside_waits_once_and_is_in_the_mailbox(quick: Site) -> None:
-    first = quick.deliver("from a stranger", ANNA, STRANGER)
-    assert first.reply.code == 450, first.transcript
-    assert first.reply.text.endswith("[greylist-new]")
-
-    def again() -> Exchange | None:
-        sent = quick.deliver("from a stranger", ANNA, STRANGER)
-        assert sent.accepted or sent.reply.text.endswith("[greylist-early]"), sent.transcript
-        return sent if sent.accepted else None
-
-    wait_until(again, "the delay to be over", pause=0.5)
+    wait_out_the_delay(lambda: quick.deliver("from a stranger", ANNA, STRANGER))
     header = quick.wait_for("from a stranger", ANNA)
     assert b"\r\nAuthentication-Results: mail.example.org;" in header
     unknown = quick.deliver("to nobody", f"nobody@{DOMAIN}")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.stack.greylist import wait_out_the_delay
 from tests.stack.stack import DOMAIN, FRIEND, STRANGER, World
 from tests.stack.up import CAROL, EVE, WholeSystem
 from tests.testbed.oracles import dkimpy_verdicts
@@ -20,7 +21,6 @@ from tests.testbed.pod import Network
 from tests.testbed.podman import exists, podman
 from tests.testbed.smtp import RawClient
 from tests.testbed.smtp_load import Journey, Load
-from tests.testbed.swaks import Exchange
 from tests.testbed.waiting import wait_until
 from tests.testbed.webmail import Browser
 from tools.steps import Steps
@@ -52,16 +52,7 @@ def test_it_says_what_it_did_and_what_to_try(up: WholeSystem) -> None:
 
 
 def test_mail_from_outside_waits_once_and_is_in_the_mailbox(up: WholeSystem) -> None:
-    first = up.deliver("from a stranger", ANNA, STRANGER)
-    assert first.reply.code == 450, first.transcript
-    assert first.reply.text.endswith("[greylist-new]")
-
-    def again() -> Exchange | None:
-        sent = up.deliver("from a stranger", ANNA, STRANGER)
-        assert sent.accepted or sent.reply.text.endswith("[greylist-early]"), sent.transcript
-        return sent if sent.accepted else None
-
-    wait_until(again, "the delay to be over", pause=0.5)
+    wait_out_the_delay(lambda: up.deliver("from a stranger", ANNA, STRANGER))
     header = up.wait_for("from a stranger", ANNA)
     assert b"\r\nAuthentication-Results: mail.example.org;" in header
 
