@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 from accounts.directory import dkim_keys, domains
 from accounts.store.seal import SecretSeal, new_key
 from gatepost.config import SecretFile
 from gatepost.key_pair import new_key as new_signing_key
+from gatepost.snapshots.feed import LOOK_INTERVAL
 from msgauth.keys import SigningKey
 from tests.daemon.accounts_process import AccountsDaemon
 from tests.daemon.milters import INSIDE, Milters
@@ -17,6 +19,8 @@ from tests.testbed.waiting import wait_until
 
 OURS = "accounts.example"
 MAIL = b"From: user@accounts.example\r\nSubject: a test\r\n\r\nHello\r\n"
+AGREEMENTS = 6
+"""Messages with the same signatures, over two looks of a worker, that mean all workers agree."""
 ZONE = f"""
 ["{OURS}"]
 SOA = "ns1.{OURS}. admin.{OURS}. 1 3600 600 86400 60"
@@ -90,8 +94,17 @@ class Site:
         return sorted(word for one in signatures for word in re.findall(r"\bs=([^;\s]+)", one))
 
     def wait_for(self, *selectors: str) -> None:
-        """Wait until a message of ours is signed with these."""
-        wait_until(lambda: self.selectors() == list(selectors), f"signatures by {selectors}")
+        """Wait until every worker signs with these: each looks for new data at times of its own."""
+        expected = list(selectors)
+
+        def all_workers_agree() -> bool:
+            for _ in range(AGREEMENTS):
+                if self.selectors() != expected:
+                    return False
+                time.sleep(2 * LOOK_INTERVAL / AGREEMENTS)
+            return True
+
+        wait_until(all_workers_agree, f"signatures by {selectors}")
 
     def close(self) -> None:
         """Stop both."""

@@ -47,7 +47,7 @@ def test_a_key_activated_in_accounts_signs_and_a_retired_one_stops(site: Site) -
     site.wait_for("one")
     site.add_key("two")
     site.activate("two")
-    wait_until(lambda: [site.selectors() for _ in range(9)] == [["two"]] * 9, "all workers")
+    site.wait_for("two")
     site.accounts.change(lambda write: dkim_keys.retire(write, OURS, "two"))
     site.wait_for()
     assert not site.milters.log_entries(level="error")
