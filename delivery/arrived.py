@@ -11,7 +11,7 @@ from delivery.header_filter import HeaderFilter
 from delivery.known_results import known_field, own_results
 from delivery.protocols.envelope import LmtpEnvelope, address_of
 from delivery.reasons import NO_SPACE, TOO_LARGE
-from delivery.spool import Spool
+from gatepost.spool import Spool
 from msgauth.authres import dmarc_passed
 from msgauth.dmarc import find_author
 from msgauth.mail_address import NO_ADDRESS

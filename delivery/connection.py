@@ -13,13 +13,13 @@ from structlog.typing import FilteringBoundLogger
 
 from delivery.answers import RecipientAnswers
 from delivery.arrived import ArrivedMessage
-from delivery.counts import ABANDONED, MALFORMED, MESSAGES
+from delivery.counts import ABANDONED, MALFORMED, MESSAGES, SPOOLED
 from delivery.message_delivery import DeliveryRules, MessageDelivery
 from delivery.protocols.envelope import LmtpEnvelope
 from delivery.protocols.lmtp_server import ContentEnd, ContentPart, Goodbye, LmtpServer
 from delivery.reasons import INTERNAL, OUT_OF_TIME
-from delivery.spool import Spool
 from gatepost.conversation import Answered, StreamError
+from gatepost.spool import Spool
 
 READ_SIZE: Final = 64 * 1024
 """Octets that are read at once. Nothing more is read while they are worked on."""
@@ -138,7 +138,7 @@ class LmtpConnection:
         if self._message is None:
             self._rules = self._owner.rules()
             settings = self._rules.settings
-            spool = Spool(settings.spool_folder, settings.memory_size)
+            spool = Spool(settings.spool_folder, settings.memory_size, SPOOLED.add)
             self._message = ArrivedMessage(spool, settings.max_size)
             self._content_began = self._loop.time()
         return self._message

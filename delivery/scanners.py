@@ -13,12 +13,13 @@ from delivery.arrived import ScannerCopy
 from delivery.counts import OUTAGE, SCAN_SECONDS, SCANS
 from delivery.outage import Outage
 from delivery.peer import ask
-from delivery.protocols import clamd, rspamd, spamc
+from delivery.protocols import rspamd, spamc
 from delivery.protocols.answer_reader import AnswerReader
 from delivery.protocols.errors import PeerError
 from delivery.protocols.rspamd import RspamdQuestion
 from delivery.scan import ScanResult
 from delivery.settings import SpamSettings, VirusSettings
+from gatepost.clamd.instream import ClamdReader, ClamdStream, VirusResult
 from gatepost.errors import StartError
 from gatepost.listen import SocketAddress
 
@@ -153,7 +154,7 @@ class VirusScanner:
 
     def __init__(self, settings: VirusSettings, outage: Outage, log: FilteringBoundLogger) -> None:
         self.settings = settings
-        self._turns: ScannerTurns[clamd.VirusResult] = ScannerTurns(
+        self._turns: ScannerTurns[VirusResult] = ScannerTurns(
             VIRUS,
             settings.address,
             settings.timeout,
@@ -165,7 +166,8 @@ class VirusScanner:
 
     async def scan(self, copy: ScannerCopy, identity: str) -> str:
         """Return the name of a virus, or an empty text; raises `ScanFailedError`."""
-        result = await self._turns.scan(identity, _stream(copy), clamd.ClamdReader())
+        stream = ClamdStream(copy.parts())
+        result = await self._turns.scan(identity, stream, ClamdReader(stream))
         self._turns.succeeded(identity)
         return result.virus
 
@@ -173,13 +175,6 @@ class VirusScanner:
 def _after(head: bytes, copy: ScannerCopy) -> Iterator[bytes]:
     yield head
     yield from copy.parts()
-
-
-def _stream(copy: ScannerCopy) -> Iterator[bytes]:
-    yield clamd.BEGIN
-    for part in copy.parts():
-        yield clamd.stream_chunk(part)
-    yield clamd.END
 
 
 def _read_password(settings: SpamSettings) -> str:

@@ -9,12 +9,12 @@ from pydantic import AfterValidator, Field, model_validator
 
 from gatepost.config import (
     AT_START,
+    BackendAddress,
     DrainGrace,
     Duration,
     FreshPath,
     Hostname,
     IdleTimeout,
-    ListenAddress,
     MaxConnections,
     MetricsAddress,
     RunAs,
@@ -25,15 +25,9 @@ from gatepost.config import (
     Size,
     WrittenPath,
 )
-from gatepost.listen import Inet, SocketAddress
+from gatepost.listen import Inet
 from gatepost.snapshots.settings import AccountsSource
 from msgauth.mail_address import MailAddress
-
-
-def _check_target(address: SocketAddress) -> SocketAddress:
-    if isinstance(address, Inet) and not address.host:
-        raise ValueError(f"{address} has no host to connect to: write inet:PORT@HOST")
-    return address
 
 
 def _check_mailbox(text: str) -> str:
@@ -44,9 +38,6 @@ def _check_mailbox(text: str) -> str:
         raise ValueError(f"{text!r} is not the address of a mailbox")
     return text
 
-
-BackendAddress = Annotated[ListenAddress, AfterValidator(_check_target)]
-"""Address of another server."""
 
 _PATIENCE = (
     "How long a scanner may be away. Until then mail gets 451 and waits in the queue of Postfix. "

@@ -1,7 +1,5 @@
-"""Errors of the protocols: octets that a peer should not have sent."""
+"""Errors of the protocols, from `gatepost.peer`."""
 
-from __future__ import annotations
+from gatepost.peer.errors import PeerError
 
-
-class PeerError(Exception):
-    """A scanner or a store broke its protocol; the text says how, in a part of a sentence."""
+__all__ = ["PeerError"]

@@ -22,6 +22,7 @@ HANDSHAKES = {
     "dict": "accounts.probe",
     "smtp": "gatepost.handshake",
     "lmtp": "delivery.probe",
+    "clamd": "gatepost.clamd.probe",
 }
 """Kind of server: the module that has a function of that name, which begins the handshake."""
 
@@ -67,6 +68,7 @@ def probe(kind: str, address: listen.SocketAddress, timeout: float, wait: float)
     dict       ask for the rules of a mailbox that nobody has
     smtp       wait for the banner, send EHLO
     lmtp       wait for the banner, send LHLO
+    clamd      send PING
 
     ADDRESS is inet:PORT@HOST, inet:HOST:PORT or unix:/PATH. No message is started and no
     record is kept.

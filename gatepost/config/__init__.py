@@ -20,6 +20,7 @@ from gatepost.config.server import (
     SocketMode,
 )
 from gatepost.config.types import (
+    BackendAddress,
     BasePath,
     Duration,
     FreshPath,
@@ -40,6 +41,7 @@ from gatepost.errors import ConfigError
 
 __all__ = [
     "AT_START",
+    "BackendAddress",
     "BasePath",
     "ConfigError",
     "DnsSettings",

@@ -105,6 +105,12 @@ def _parse_listen(value: Any) -> listen.SocketAddress:
     return listen.parse(str(value))
 
 
+def _check_target(address: listen.SocketAddress) -> listen.SocketAddress:
+    if isinstance(address, listen.Inet) and not address.host:
+        raise ValueError(f"{address} has no host to connect to: write inet:PORT@HOST")
+    return address
+
+
 def _parse_listens(value: Any) -> tuple[listen.SocketAddress, ...]:
     """Parse one address, or a list of them."""
     several = value if isinstance(value, list | tuple) else [value]
@@ -188,6 +194,8 @@ def parse_hostname(value: Any) -> str:
 ListenAddress: TypeAlias = Annotated[
     listen.Inet | listen.Unix, BeforeValidator(_parse_listen), PlainSerializer(str)
 ]
+BackendAddress: TypeAlias = Annotated[ListenAddress, AfterValidator(_check_target)]
+"""Address of another server."""
 ListenAddresses: TypeAlias = Annotated[
     tuple[listen.Inet | listen.Unix, ...],
     BeforeValidator(_parse_listens),

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gatepost.clamd.instream import HEAD as CLAMD_HEAD
 from tests.daemon.delivery_site import (
     GTUBE,
     HAM,
@@ -227,7 +228,7 @@ def test_a_virus_goes_to_the_quarantine_once(guarded: DeliverySite, clamd: StubC
     assert message.fields("X-Virus-Status") == ["Infected (Eicar-Test)"]
     assert message.fields("X-Envelope-To") == ["<ann@example.org>", "<bob@example.org>"]
     assert message.data.endswith(VIRUS)
-    assert clamd.seen == [VIRUS]
+    assert clamd.seen == [CLAMD_HEAD + VIRUS]
     assert guarded.daemon.metric("gatepost_delivery_quarantined_total") == 1
     lines = guarded.daemon.log_entries(event="delivered", virus="Eicar-Test")
     assert [line["recipient"] for line in lines] == ["ann@example.org", "bob@example.org"]

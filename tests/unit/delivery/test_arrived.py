@@ -12,14 +12,14 @@ from delivery.arrived import ArrivedMessage
 from delivery.mailboxes import AccountsData, find_recipient
 from delivery.protocols.envelope import LmtpEnvelope
 from delivery.settings import AccountsForDelivery, DeliverySettings
-from delivery.spool import Spool
+from gatepost.spool import Spool
 
 OURS = "mx.example.org"
 ENVELOPE = LmtpEnvelope("a@example.com", ("ann@example.org",))
 
 
 def arrived(folder: Path, data: bytes, *, memory: int = 10**6, size: int = 10**6) -> ArrivedMessage:
-    message = ArrivedMessage(Spool(folder, memory), size)
+    message = ArrivedMessage(Spool(folder, memory, lambda _: None), size)
     chance = random.Random(len(data))
     at = 0
     while at < len(data):

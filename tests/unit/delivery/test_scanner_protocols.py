@@ -1,4 +1,4 @@
-"""Answers of spamd, Rspamd and clamd, right and broken."""
+"""Answers of spamd and Rspamd, right and broken."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from delivery.protocols import clamd, rspamd, spamc
+from delivery.protocols import rspamd, spamc
 from delivery.protocols.answer_reader import AnswerReader
-from delivery.protocols.clamd import ClamdReader, VirusResult
 from delivery.protocols.errors import PeerError
 from delivery.protocols.rspamd import RspamdQuestion, RspamdReader
 from delivery.protocols.spamc import SpamdReader
@@ -178,41 +177,3 @@ def test_a_question_to_rspamd_has_only_plain_values() -> None:
     )
     with pytest.raises(ValueError, match="password"):
         rspamd.check_request(RspamdQuestion(password="a\nb"), 5)
-
-
-@pytest.mark.parametrize(
-    ("answer", "virus"),
-    [
-        (b"stream: OK\0", ""),
-        (b"stream: Eicar-Test-Signature FOUND\0", "Eicar-Test-Signature"),
-        (b"stream: Win.Test.EICAR_HDB-1 FOUND\n", "Win.Test.EICAR_HDB-1"),
-        (b"stream: A\rb <x> FOUND FOUND\0", "A_b_x_FOUND"),
-    ],
-)
-def test_answers_of_clamd(answer: bytes, virus: str) -> None:
-    for several in portions(answer + b"stream: OK\0"):
-        assert read(ClamdReader(), several, eof=False) == VirusResult(virus)
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        b"",
-        b"stream: OK",
-        b"stream: Eicar FOUND",
-        b"INSTREAM size limit exceeded. ERROR\0",
-        b"stream: x ERROR\0",
-        b"PONG\0",
-        b"\0",
-        b"x" * 2000,
-    ],
-)
-def test_no_broken_answer_of_clamd_is_a_verdict(answer: bytes) -> None:
-    for several in ([answer], [answer[at : at + 1] for at in range(len(answer))]):
-        with pytest.raises(PeerError):
-            read(ClamdReader(), several)
-
-
-def test_a_stream_for_clamd() -> None:
-    assert clamd.stream_chunk(b"abc") == b"\0\0\0\x03abc"
-    assert clamd.stream_chunk(b"") == b""

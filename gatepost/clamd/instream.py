@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from delivery.protocols.errors import PeerError
+from gatepost.peer.errors import PeerError
 
 BEGIN: Final = b"zINSTREAM\0"
 END: Final = b"\0\0\0\0"
+HEAD: Final = b"Return-Path: <>\r\n"
+"""Line in front of a message. clamd takes its type from the first octets: a message that begins
+with a field such as ``%PDF-1.4: x`` would be no mail, and its attachments would not be decoded."""
 MAX_REPLY: Final = 1024
 """Octets of an answer."""
 
 _LENGTH: Final = struct.Struct(">I")
 _FOUND: Final = re.compile(r"(?:stream|instream\(local\)): (.{1,500}) FOUND\Z")
+_LIMIT: Final = "Heuristics.Limits.Exceeded"
 _NAME: Final = re.compile(r"[^A-Za-z0-9_.()/:-]+")
 
 
@@ -28,16 +33,42 @@ class VirusResult(NamedTuple):
 
     virus: str = ""
 
+    @property
+    def is_limit(self) -> bool:
+        """Return whether clamd has not looked at all of it: AlertExceedsMax of clamd.conf."""
+        return self.virus.startswith(_LIMIT)
+
 
 def stream_chunk(data: bytes) -> bytes:
     """Return a chunk of the stream; nothing for no data, which would end it."""
     return _LENGTH.pack(len(data)) + data if data else b""
 
 
-class ClamdReader:
-    """Reader of one answer, which ends with NUL, LF or the connection. The rest is ignored."""
+class ClamdStream:
+    """The octets that hand clamd a message, whose parts are `parts`."""
 
-    def __init__(self) -> None:
+    def __init__(self, parts: Iterable[bytes]) -> None:
+        self._parts = parts
+        self.has_ended = False
+        """True once everything was handed over for sending."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the octets."""
+        yield BEGIN + stream_chunk(HEAD)
+        for part in self._parts:
+            yield stream_chunk(part)
+        self.has_ended = True
+        yield END
+
+
+class ClamdReader:
+    """Reader of the answer for `stream`, which ends with NUL or LF. The rest is ignored.
+
+    No answer to a part of a message says that it is clean.
+    """
+
+    def __init__(self, stream: ClamdStream) -> None:
+        self._stream = stream
         self._buffer = b""
         self._is_over = False
         self._is_done = False
@@ -65,6 +96,8 @@ class ClamdReader:
         line = self._buffer[: min(ends)].decode("utf-8", "replace").strip()
         self._buffer, self._is_done = b"", True
         if line == "stream: OK":
+            if not self._stream.has_ended:
+                raise PeerError("it answered before it had the whole message")
             return VirusResult()
         if found := _FOUND.match(line):
             return VirusResult(_NAME.sub("_", found[1])[:100])

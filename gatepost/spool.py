@@ -1,4 +1,4 @@
-"""Octets of one message until it is delivered: in memory, then in a file without a name.
+"""Octets of one message while it is in progress: in memory, then in a file without a name.
 
 The file is gone when the process ends, whatever the reason: the queue of Postfix has the message.
 """
@@ -6,25 +6,38 @@ The file is gone when the process ends, whatever the reason: the queue of Postfi
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Final
-
-from delivery.counts import SPOOLED
 
 CHUNK: Final = 64 * 1024
 """Octets that are read at once."""
 
 
 class Spool:
-    """Octets that are written once and may be read several times at once."""
+    """Octets that are written once and may be read several times at once.
 
-    def __init__(self, folder: Path, memory_size: int) -> None:
+    Up to `memory_size` octets are in memory, more of them in a file below `folder`. `count` gets
+    the octets that are added to files, or taken from them (negative).
+    """
+
+    def __init__(self, folder: Path, memory_size: int, count: Callable[[int], object]) -> None:
         self._folder = folder
         self._memory_size = memory_size
+        self._count = count
         self._memory = bytearray()
         self._file: IO[bytes] | None = None
+        self._written = 0
         self.size = 0
+
+    @property
+    def in_memory(self) -> int:
+        """Return the octets that are in memory."""
+        return len(self._memory)
+
+    def spill(self) -> None:
+        """Keep nothing more in memory: the next octets take all to the file."""
+        self._memory_size = 0
 
     def write(self, data: bytes) -> None:
         """Add octets; raises `OSError` if the file cannot be written."""
@@ -58,14 +71,16 @@ class Spool:
         """Forget everything."""
         self._memory.clear()
         if self._file is not None:
-            SPOOLED.add(-self.size)
+            self._count(-self._written)
             self._file.close()
             self._file = None
-            self.size = 0
+            self.size = self._written = 0
 
     def _append(self, data: bytes) -> None:
         assert self._file is not None  # noqa: S101
         left = memoryview(data)
         while left:
-            left = left[self._file.write(left) :]
-        SPOOLED.add(len(data))
+            written = self._file.write(left)
+            self._written += written
+            self._count(written)
+            left = left[written:]
