@@ -74,7 +74,7 @@ class Spool:
             self._count(-self._written)
             self._file.close()
             self._file = None
-            self.size = self._written = 0
+        self.size = self._written = 0
 
     def _append(self, data: bytes) -> None:
         assert self._file is not None  # noqa: S101

@@ -1,8 +1,8 @@
 """One connection of an MTA on the event loop: its socket, its limits of time and memory.
 
 All data of one read is processed at once, and all answers are sent in one write. While a message
-waits for DNS, or the MTA does not read, nothing more is read; so memory is bounded by one read, one
-packet and the answer to one message.
+waits for DNS or clamd, or the MTA does not read, nothing more is read; so memory is bounded by one
+read, one packet and the answer to one message.
 """
 
 from __future__ import annotations
@@ -228,7 +228,7 @@ class MilterConnection:
             return
         result = self._decisions.decide(conversation.session, queue_id(end), self._decided)
         if result is None:
-            self._stop_reading()  # DNS is asked
+            self._stop_reading()  # DNS or clamd is asked
         else:
             self._answer(result)
 

@@ -9,7 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from structlog.typing import FilteringBoundLogger
 
@@ -17,11 +17,14 @@ from gatepost.dns import AsyncResolver
 from gatepost.reply import Reply
 from gatepost.shortage import DEFERRED, is_shortage
 from milters.actions import MessageAction
+from milters.content import MessageContent
 from milters.outcome import MessageOutcome
 from milters.report import FAILURES, REASONS, report
 from milters.rules import Rules
 from milters.session import Session
-from msgauth.ask import Lookup
+from milters.virus import AWAY, VirusFinding, apply_finding
+from milters.virus_scanner import MilterVirusScanner
+from milters.virus_settings import VirusScanSettings
 from msgauth.dmarc import RESERVED
 from msgauth.drive import Pending, asolve, begin
 
@@ -35,10 +38,26 @@ class Runtime:
 
     rules: Rules
     resolver: AsyncResolver
+    virus: MilterVirusScanner | None = None
+
+
+class _Scan(NamedTuple):
+    """A scan for viruses that is due; `scanner` is None if a reload has removed it."""
+
+    content: MessageContent
+    settings: VirusScanSettings
+    scanner: MilterVirusScanner | None
+
+    async def apply(self, outcome: MessageOutcome) -> MessageOutcome:
+        """Scan the message, and return its outcome."""
+        finding = VirusFinding(reason=AWAY, problem="a new configuration has no scanner")
+        if self.scanner is not None:
+            finding = await self.scanner.scan(self.content)
+        return apply_finding(outcome, finding, self.settings.on_error)
 
 
 class Decisions:
-    """Decides messages one after the other, or several at a time while they wait for DNS."""
+    """Decides messages one after the other, or several while they wait for DNS or clamd."""
 
     def __init__(self, runtime: Callable[[], Runtime], log: FilteringBoundLogger) -> None:
         self._runtime = runtime
@@ -55,20 +74,24 @@ class Decisions:
     ) -> MessageAnswer | None:
         """Decide the message that has just ended.
 
-        Returns the result at once if the cache can answer all DNS queries; otherwise None, and
-        `done` gets the result later, within the DNS budget of the message.
+        Returns the result at once if the cache can answer all DNS queries and no scan is due;
+        otherwise None, and `done` gets the result later, within the time limits of the message.
         """
         began = time.monotonic()
         try:
             budget = session.dns_budget
+            runtime = self._runtime()
+            scan: _Scan | None = None
+            if (content := session.content) is not None:
+                scan = _Scan(content, session.virus_settings, runtime.virus)
             lookup = session.end_of_message(int(time.time()))
-            resolver = self._runtime().resolver
+            resolver = runtime.resolver
             outcome = begin(lookup, resolver.known)
-            if not isinstance(outcome, Pending):
+            if not isinstance(outcome, Pending) and (scan is None or outcome.is_refused):
                 return self._decided(session, outcome, queue_id, began)
         except Exception:
             return self.failed(session)
-        work = self._ask(session, outcome.rest, resolver, budget, queue_id, began, done)
+        work = self._ask(session, outcome, resolver, budget, scan, queue_id, began, done)
         task = asyncio.get_running_loop().create_task(work)
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
@@ -77,9 +100,10 @@ class Decisions:
     async def _ask(
         self,
         session: Session,
-        rest: Lookup[MessageOutcome],
+        outcome: MessageOutcome | Pending[MessageOutcome],
         resolver: AsyncResolver,
         budget: float,
+        scan: _Scan | None,
         queue_id: str,
         began: float,
         done: Callable[[MessageAnswer], None],
@@ -87,11 +111,16 @@ class Decisions:
         result: MessageAnswer = DEFERRED
         try:
             try:
-                outcome = await asolve(rest, resolver.within(budget, RESERVED))
+                if isinstance(outcome, Pending):
+                    outcome = await asolve(outcome.rest, resolver.within(budget, RESERVED))
+                if scan is not None and not outcome.is_refused:
+                    outcome = await scan.apply(outcome)
                 result = self._decided(session, outcome, queue_id, began)
             except Exception:
                 result = self.failed(session)
         finally:
+            if scan is not None:
+                scan.content.close()
             done(result)  # in any case: the connection waits for it and for nothing else
 
     def _decided(

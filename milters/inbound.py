@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from milters.actions import DeleteHeader, MessageAction, Quarantine, Refuse
 from milters.envelope import Envelope
-from milters.header import insert, verdict
+from milters.header import count_forged, insert, verdict
 from milters.inbound_checks import checks_of, outcomes
 from milters.outcome import SECOND_FIELD, MessageOutcome, shown
 from milters.policy import Disposition, decide, reply
@@ -73,7 +73,7 @@ class Inbound:
             disposition.reason,
             seal=sealed,
             results=tuple((finding.method, finding.status.value) for finding in findings.all),
-            forged=len(self._removed),
+            forged=count_forged(self._removed),
             proxied=self._rules.guard.is_proxy(self._envelope.client),
             second_field=bool(findings.second_field),
             fragile=self.fragile.reasons if self.fragile is not None and seal else (),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gatepost.reply import Reply
+from milters.content import MessageContent
 from milters.envelope import Envelope
 from milters.guard import Origin
 from milters.header import MAX_DELETIONS, deletions
@@ -36,10 +37,12 @@ class Message:
     __slots__ = (
         "_fields",
         "_held",
+        "_memory",
         "_octets",
         "_refusal",
         "_trace",
         "_treatment",
+        "content",
         "envelope",
         "rules",
     )
@@ -53,9 +56,12 @@ class Message:
         self._fields: list[HeaderField] = []
         self._octets = 0
         self._refusal: Reply | None = None
+        self._memory = memory
         self._held = Holding(memory)
         self._hold(MESSAGE)
         self._treatment: Inbound | Outbound | Reply | None = None
+        self.content: MessageContent | None = None
+        """The content, if it is to be scanned for viruses and the header was not refused."""
 
     @property
     def has_ended_header(self) -> bool:
@@ -99,10 +105,12 @@ class Message:
         if self._refusal is not None:
             return self._refusal
         # RFC 8601 section 5; our own mail is no exception: its header is the client's
+        virus = self.rules.settings.virus
         removed = deletions(
             self._fields,
             self.rules.own_ids,
             received_spf=self.rules.settings.verify.received_spf,
+            virus_status=virus.address is not None,
         )
         if len(removed) > MAX_DELETIONS:
             return _FORGED
@@ -118,6 +126,8 @@ class Message:
             treatment = Outbound(
                 self.rules, self.envelope, self._fields, kept, removed, self._trace
             )
+        if virus.address is not None:
+            self.content = MessageContent(virus, self._fields, self._memory)
         self._held.set(octets)
         return treatment
 
@@ -129,6 +139,8 @@ class Message:
             self._treatment.hashes.update(chunk)
             if self._treatment.fragile is not None:
                 self._treatment.fragile.update(chunk)
+            if self.content is not None:
+                self.content.write(chunk)
 
     def finish(self, now: int) -> Lookup[MessageOutcome]:
         """Decide the complete message."""

@@ -13,7 +13,7 @@ from gatepost.reply import Reply
 from milters.actions import DeleteHeader
 from milters.envelope import Envelope
 from milters.fragile import FragileParts
-from milters.header import insert
+from milters.header import count_forged, insert
 from milters.marks import read_marks
 from milters.outcome import MessageOutcome, refused, shown
 from milters.returning import UNSIGNED, Returned, Returning
@@ -143,7 +143,7 @@ class Outbound:
             signatures=self._algorithms,
             unsigned=self._unsigned,
             seal=returned.seal,
-            forged=len(self._removed) - self._marks.count,
+            forged=count_forged(self._removed) - self._marks.count,
             fragile=self.fragile.reasons if self.fragile is not None and is_covered else (),
             facts=facts,
         )

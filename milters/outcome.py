@@ -44,6 +44,11 @@ class MessageOutcome:
     """Reason ids for signed or sealed content that is likely to change after the milter."""
     facts: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def is_refused(self) -> bool:
+        """Return whether the message is not accepted, now or at all."""
+        return self.action in ("defer", "reject")
+
 
 def refused(
     reply: Reply, origin: str, facts: Mapping[str, object], unsigned: str = ""

@@ -13,6 +13,7 @@ from gatepost.reply import Meaning
 from milters.fragile import REASON_EIGHT_BIT, REASON_LONG_LINE
 from milters.policy import METHODS, Disposition, reason_id, reply
 from milters.policy_settings import PolicySettings
+from milters.virus import AWAY, INCOMPLETE, NO_SPACE
 
 _REFUSING: tuple[Literal["defer", "reject"], ...] = ("defer", "reject")
 
@@ -56,6 +57,26 @@ _OWN: dict[str, tuple[str, str]] = {
         "The message should be signed but cannot be: `required` is set in `[milters.sign]`, the "
         "milter's user cannot read a key, or no keys have come from accounts yet. It stays in the "
         "sender's queue.",
+    ),
+    "virus": (
+        "550 5.7.1",
+        "clamd has found a virus; the reply and the log (`virus`) have its name.",
+    ),
+    AWAY: (
+        "451 4.3.0",
+        "clamd did not answer, or not in time, or with an error: see `virus_problem` in the log, "
+        "and `on_error` in `[milters.virus]`. The message stays in the sender's queue.",
+    ),
+    INCOMPLETE: (
+        "451 4.7.1",
+        "clamd has found nothing, but has not seen all of the message: it is larger than "
+        "`scan_size` in `[milters.virus]`, or than a limit of clamd.conf. `scan_size` should not "
+        "be less than message_size_limit of Postfix.",
+    ),
+    NO_SPACE: (
+        "452 4.3.1",
+        "The message could not be kept for the virus scan: `spool_folder` of `[milters.virus]` is "
+        "full or cannot be written.",
     ),
 }
 

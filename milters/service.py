@@ -22,6 +22,7 @@ from milters.decision import Decisions, Runtime
 from milters.key_table import KeyTable
 from milters.rules import Rules
 from milters.settings import MiltersSettings
+from milters.virus_scanner import MilterVirusScanner
 from milters.vitals import Vitals
 from milters.worker import Listener, Worker
 from msgauth.errors import MsgauthError
@@ -60,7 +61,8 @@ def serve(
     with starting("milters", load, config) as started:
         keys = open_keys(started.log)
         accounts = MilterAccounts(started.settings.accounts, keys, started.log)
-        reloader = Reloader(started, _Build(keys, accounts.rights), lambda: keys.files)
+        build = _Build(keys, accounts.rights, started.log)
+        reloader = Reloader(started, build, lambda: keys.files)
         current = reloader.current
         workers = started.settings.workers or min(os.cpu_count() or 1, MAX_WORKERS)
         balance = Balance(workers)
@@ -100,11 +102,16 @@ def serve(
 
 
 class _Build:
-    """Builds a `Runtime` from configuration and keys; it keeps the DNS cache where possible."""
+    """Builds a `Runtime` from configuration and keys.
 
-    def __init__(self, keys: Keys, rights: AccountRights | None) -> None:
+    It keeps the DNS cache and the virus scanner where possible.
+    """
+
+    def __init__(self, keys: Keys, rights: AccountRights | None, log: FilteringBoundLogger) -> None:
         self._keys = keys
         self._rights = rights
+        self._log = log
+        self._virus: MilterVirusScanner | None = None
         self._resolvers: tuple[DnsSettings, Resolver, AsyncResolver] | None = None
 
     def __call__(self, ground: GroundSettings, settings: MiltersSettings) -> Runtime:
@@ -123,4 +130,9 @@ class _Build:
             raise StartError(str(error)) from error
         except OwnershipError as error:
             raise StartError(f"[milters.ownership]: {error}") from None
-        return Runtime(rules, messages_resolver)
+        virus = settings.virus
+        if virus.address is None:
+            self._virus = None
+        elif self._virus is None or self._virus.settings != virus:
+            self._virus = MilterVirusScanner(virus, virus.address, self._log)
+        return Runtime(rules, messages_resolver, self._virus)

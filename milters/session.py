@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from milters.content import MessageContent
 from milters.envelope import Envelope
 from milters.guard import Client, parse_client
 from milters.memory import Memory
@@ -16,6 +17,7 @@ from milters.message import Message
 from milters.outcome import MessageOutcome
 from milters.protocol.errors import MilterProtocolError
 from milters.rules import Rules
+from milters.virus_settings import VirusScanSettings
 from msgauth.ask import Lookup
 from msgauth.mail_address import MailAddress
 from msgauth.trace import Trace
@@ -118,6 +120,16 @@ class Session:
     def dns_budget(self) -> float:
         """Return the time limit in seconds for all DNS queries of the message."""
         return self._current().rules.settings.verify.dns_budget
+
+    @property
+    def content(self) -> MessageContent | None:
+        """Return the content of the message if it is to be scanned for viruses."""
+        return self._current().content
+
+    @property
+    def virus_settings(self) -> VirusScanSettings:
+        """Return the settings of that scan."""
+        return self._current().rules.settings.virus
 
     def _current(self) -> Message:
         if self._message is None:

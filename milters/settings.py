@@ -30,6 +30,7 @@ from milters.keys.settings import KeySettings
 from milters.ownership import FromOwnershipSettings
 from milters.policy_settings import PolicySettings
 from milters.signed_headers import header_policy
+from milters.virus_settings import VirusScanSettings
 from msgauth.errors import MsgauthError
 from msgauth.keys import Algorithm
 
@@ -270,12 +271,28 @@ class MiltersSettings(ServerSettings, KeySettings):
         default=PolicySettings(), description="The action for each result of the checks."
     )
     seal: SealSettings = Field(default=SealSettings(), description="ARC seals.")
+    virus: VirusScanSettings = Field(
+        default=VirusScanSettings(), description="The scan for viruses."
+    )
     accounts: AccountsForMilters = Field(
         default=AccountsForMilters(), description="Data from `gatepost accounts`."
     )
     ownership: FromOwnershipSettings = Field(
         default=FromOwnershipSettings(), description="Which login may use which From."
     )
+
+    @property
+    def all_connections(self) -> int:
+        """Return the connections of all messages, with the files and scans of their content."""
+        if self.virus.address is None:
+            return self.max_connections
+        return 2 * self.max_connections + self.virus.max_scans
+
+    @property
+    def budget(self) -> float:
+        """Return the seconds that a message may wait for others at its end."""
+        scan = self.virus.timeout if self.virus.address is not None else 0.0
+        return self.verify.dns_budget + scan
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -16,6 +16,7 @@ OTHERS = "non_smtpd_milters"
 _ACTION = "milter_default_action"
 _PROTOCOL = "milter_protocol"
 _TIMEOUT = "milter_content_timeout"
+_SIZE = "message_size_limit"
 _OVERRIDES = "receive_override_options"
 
 _BAD_ACTIONS: dict[str, tuple[Level, str]] = {
@@ -87,6 +88,7 @@ def findings(
         yield from _protocol(postfix, use)
     for use in smtpd:
         yield from _maps(postfix, use.service)
+        yield from _scanned_size(postfix, gatepost, use.service)
 
 
 def _skips_milters(service: MasterService) -> bool:
@@ -169,10 +171,31 @@ def _timeouts(postfix: Installation, gatepost: Gatepost, use: Use) -> Iterator[P
             "warning",
             postfix.where(use.service, parameter),
             parameter,
-            f"Postfix waits {value} for the milter's answer, but verify.dns_budget alone allows "
-            f"{gatepost.milters_budget:g} s",
+            f"Postfix waits {value} for the milter's answer, but the milter may take "
+            f"{gatepost.milters_budget:g} s: verify.dns_budget and virus.timeout",
             'write "content_timeout=300s"' if own else set_line(_TIMEOUT, "300s"),
         )
+
+
+def _scanned_size(
+    postfix: Installation, gatepost: Gatepost, service: MasterService
+) -> Iterator[PostfixFinding]:
+    """Compare the largest message with the largest one that is scanned for viruses."""
+    if gatepost.scan_size is None:
+        return
+    value = service.values.get(_SIZE, "10240000")
+    if not value.isdecimal() or 0 < int(value) <= gatepost.scan_size:
+        return
+    yield PostfixFinding(
+        "warning",
+        postfix.where(service, _SIZE),
+        _SIZE,
+        f"it is {value}, but virus.scan_size of [milters] is {gatepost.scan_size}: larger messages "
+        "are not scanned as a whole, and `on_error` decides about them",
+        "raise scan_size, and StreamMaxLength of clamd, to this size"
+        if int(value)
+        else set_line(_SIZE, str(gatepost.scan_size)),
+    )
 
 
 def _protocol(postfix: Installation, use: Use) -> Iterator[PostfixFinding]:

@@ -23,6 +23,7 @@ class Gatepost:
     has_milters: bool = False
     has_policyd: bool = False
     milters_budget: float = 0.0
+    scan_size: int | None = None
     policyd_budget: float = 0.0
     daemon_names: tuple[str, ...] = ()
 

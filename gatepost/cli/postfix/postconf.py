@@ -15,6 +15,7 @@ from gatepost.errors import StartError
 PARAMETERS = (
     "compatibility_level",
     "disable_mime_output_conversion",
+    "message_size_limit",
     "milter_content_timeout",
     "milter_default_action",
     "milter_macro_daemon_name",

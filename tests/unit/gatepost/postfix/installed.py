@@ -18,6 +18,7 @@ QUEUE = "/var/spool/postfix"
 DEFAULTS = {
     "compatibility_level": "3.6",
     "disable_mime_output_conversion": "no",
+    "message_size_limit": "10240000",
     "milter_content_timeout": "300s",
     "milter_default_action": "tempfail",
     "milter_macro_daemon_name": "mail.example.org",

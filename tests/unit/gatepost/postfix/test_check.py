@@ -373,3 +373,13 @@ def test_only_what_is_configured_is_missed(
 def test_a_postfix_without_smtpd_or_without_anything() -> None:
     assert brief(installation(services=REST)) == []
     assert brief(installation(services=())) == []
+
+
+def test_postfix_takes_no_more_than_is_scanned_for_viruses() -> None:
+    size = {"message_size_limit": "52428800"}
+    expected = [("warning", MAIN, "message_size_limit")]
+    assert brief(installation(size)) == []
+    assert brief(installation(size), scan_size=52428800) == []
+    assert brief(installation(size), scan_size=25 << 20) == expected
+    (finding,) = found(installation({"message_size_limit": "0"}), scan_size=25 << 20)
+    assert finding.fix == 'write "message_size_limit = 26214400"'
