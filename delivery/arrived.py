@@ -42,12 +42,15 @@ class ScannerCopy:
 
 
 class ArrivedMessage:
-    """One message. `problem` is a reason id that keeps it from being delivered, or empty."""
+    """One message. `problem` is a reason id that keeps it from being delivered, or empty.
 
-    def __init__(self, spool: Spool, max_size: int) -> None:
+    `keeps_virus_status`: see `HeaderFilter`.
+    """
+
+    def __init__(self, spool: Spool, max_size: int, *, keeps_virus_status: bool = False) -> None:
         self._spool = spool
         self._max_size = max_size
-        self._filter = HeaderFilter()
+        self._filter = HeaderFilter(keeps_virus_status=keeps_virus_status)
         self.problem = ""
         self.error = ""
         """The text of an error behind `problem`."""

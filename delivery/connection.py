@@ -139,7 +139,9 @@ class LmtpConnection:
             self._rules = self._owner.rules()
             settings = self._rules.settings
             spool = Spool(settings.spool_folder, settings.memory_size, SPOOLED.add)
-            self._message = ArrivedMessage(spool, settings.max_size)
+            self._message = ArrivedMessage(
+                spool, settings.max_size, keeps_virus_status=not settings.virus.enabled
+            )
             self._content_began = self._loop.time()
         return self._message
 

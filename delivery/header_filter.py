@@ -41,9 +41,14 @@ class HiddenPlace(NamedTuple):
 
 
 class HeaderFilter:
-    """Filter of one message; after `finish()`, its attributes describe the header."""
+    """Filter of one message; after `finish()`, its attributes describe the header.
 
-    def __init__(self) -> None:
+    `keeps_virus_status`: X-Virus-Status above the first Received field stays. Only our milter can
+    have written there, because our MTA puts its Received field above all that it was sent.
+    """
+
+    def __init__(self, *, keeps_virus_status: bool = False) -> None:
+        self._keeps_virus_status = keeps_virus_status
         self.size = 0
         """Octets that have left the filter."""
         self.header_size: int | None = None
@@ -157,7 +162,8 @@ class HeaderFilter:
             if key in _HIDDEN
             else True
         )
-        self._drops = key.startswith(_OURS) or key == _VIRUS or not has_room
+        is_virus_status = key == _VIRUS and (self._has_received or not self._keeps_virus_status)
+        self._drops = key.startswith(_OURS) or is_virus_status or not has_room
         if self._drops:
             self.removed += 1
         is_read = (

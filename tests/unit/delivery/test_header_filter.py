@@ -160,3 +160,22 @@ def test_places_are_bounded_and_none_is_forgotten() -> None:
 def test_the_queue_id_is_that_of_our_mta(received: bytes, queue_id: str) -> None:
     passed, _ = run([b"Received: " + received + b"\r\nReceived: by a id FFFFFF1\r\n\r\n"])
     assert passed.queue_id == queue_id
+
+
+@pytest.mark.parametrize("ending", [b"\r\n", b"\n"])
+def test_the_virus_status_of_our_milter_may_stay(ending: bytes) -> None:
+    ours = b"X-Virus-Status: Clean\r\n"
+    # the names of our other fields are of this proxy alone, wherever they stand
+    message = b"X-Spam-Flag: NO\r\n" + ours + MESSAGE
+    for several in portions(message.replace(b"\r\n", ending)):
+        passed = HeaderFilter(keeps_virus_status=True)
+        out = b"".join([*map(passed.write, several), passed.finish()])
+        assert out == ours + REST
+        assert passed.removed == 6
+        assert run(several)[1] == REST
+
+
+def test_no_virus_status_below_a_received_field_in_obsolete_form_stays() -> None:
+    passed = HeaderFilter(keeps_virus_status=True)
+    forged = b"Received : from x by y\r\nX-Virus-Status: Clean\r\n\r\n"
+    assert passed.write(forged) + passed.finish() == b"Received : from x by y\r\n\r\n"
