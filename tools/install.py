@@ -43,7 +43,7 @@ PURPOSES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "test": (
         (
             *("python3-venv", *_MAIL, "curl", "opendkim", "dovecot-sieve", _VALKEY, "postgresql"),
-            *("spamassassin", "spamd"),
+            *("spamassassin", "spamd", "clamav-daemon"),
             *(*_COMPILER, *_LIBMILTER),
         ),
         ("test", "lint"),

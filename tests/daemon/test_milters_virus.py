@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import struct
 import subprocess
 import threading
@@ -198,9 +199,10 @@ class HostileClamd(Server):
         if self.early:
             connection.sendall(self.answer)
         if not self.reads:
-            connection.recv(1)
-            if self.holds is not None:
-                self.holds.wait()
+            # until the milter closes
+            poll = select.poll()
+            poll.register(connection, select.POLLRDHUP)
+            poll.poll(20_000)
             return
         with connection.makefile("rb") as file:
             assert file.read(10) == b"zINSTREAM\0"
@@ -251,7 +253,6 @@ def test_rubbish_is_never_clean(milters: Milters, hostile: HostileClamd) -> None
 def test_an_answer_before_the_end_is_never_clean(milters: Milters, hostile: HostileClamd) -> None:
     use(milters, hostile.address, timeout="2s")
     hostile.early, hostile.reads = True, False
-    hostile.holds = threading.Event()
     assert send(milters, LARGE * 9).reply.endswith("[virus-scanner-away]")
 
 
@@ -268,7 +269,7 @@ def test_the_name_of_a_virus_cannot_write_a_reply(milters: Milters, hostile: Hos
 
 def test_silence_bounds_time_and_connections(milters: Milters, hostile: HostileClamd) -> None:
     use(milters, hostile.address, timeout="2s", max_scans=2)
-    hostile.reads, hostile.holds = False, threading.Event()
+    hostile.reads = False
     results: list[Result] = []
     threads = [
         threading.Thread(target=lambda: results.append(send(milters, SIMPLE))) for _ in range(8)
@@ -280,7 +281,8 @@ def test_silence_bounds_time_and_connections(milters: Milters, hostile: HostileC
         thread.join(20)
     assert time.monotonic() - began < 8
     assert [one.reply[-20:] for one in results] == ["[virus-scanner-away]"] * 8
-    assert hostile.most < 5  # a connection that we have closed still counts here for a moment
+    # two that the milter has just closed may still count
+    assert hostile.most <= 4
 
 
 def test_refused_mail_is_never_seen_by_clamd(
