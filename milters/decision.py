@@ -82,7 +82,7 @@ class Decisions:
             budget = session.dns_budget
             runtime = self._runtime()
             scan: _Scan | None = None
-            if (content := session.content) is not None:
+            if (content := session.end_content()) is not None:
                 scan = _Scan(content, session.virus_settings, runtime.virus)
             lookup = session.end_of_message(int(time.time()))
             resolver = runtime.resolver

@@ -121,10 +121,11 @@ class Session:
         """Return the time limit in seconds for all DNS queries of the message."""
         return self._current().rules.settings.verify.dns_budget
 
-    @property
-    def content(self) -> MessageContent | None:
-        """Return the content of the message if it is to be scanned for viruses."""
-        return self._current().content
+    def end_content(self) -> MessageContent | None:
+        """Return the complete content of the message if it is to be scanned for viruses."""
+        message = self._current()
+        message.end_header()  # if the MTA has not signalled it
+        return message.content
 
     @property
     def virus_settings(self) -> VirusScanSettings:

@@ -19,6 +19,7 @@ from tests.daemon.delivery_site import Server
 from tests.daemon.milters import INSIDE, SIMPLE, Milters, with_headers
 from tests.testbed.clamd import ATTACHMENT, NAME, ClamdServer
 from tests.testbed.daemon import gatepost_command
+from tests.testbed.disk import small_disk
 from tests.testbed.dns import Behaviour, DnsServer
 from tests.testbed.miltermta import Result
 from tests.testbed.waiting import wait_until
@@ -343,6 +344,18 @@ def test_a_spool_that_cannot_be_written(
     assert result.reply.endswith("[no-space]")
     assert status(send(milters, SIMPLE)) == ["Clean"]  # it needs no file
     assert len(hostile.seen) == 1
+
+
+def test_a_full_disk(tmp_path: Path, dns: DnsServer, hostile: HostileClamd, mounts: None) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    daemon = Milters(tmp_path / "milters", dns, within=small_disk(spool, 1 << 20))
+    daemon.configure(section(hostile.address, spool_folder=spool))
+    with daemon:
+        for _ in range(3):  # what was written is given back each time
+            assert send(daemon, LARGE).reply.endswith("[no-space]")
+            assert status(send(daemon, LARGE[:500_000])) == ["Clean"]
+        assert daemon.metric("gatepost_milters_spooled_octets") == 0
 
 
 def test_a_reload_takes_up_the_scanner(milters: Milters, hostile: HostileClamd) -> None:

@@ -131,12 +131,21 @@ def test_the_content_is_the_message() -> None:
     session.end_of_headers()
     session.body(b"Hello\r\n")
     session.body(b"World\r\n")
-    content = session.content
+    content = session.end_content()
     assert content is not None
     assert b"".join(content.parts()) == (
         b"Subject: two\r\n lines\r\nFrom: a@example.org\r\n\r\nHello\r\nWorld\r\n"
     )
     session.abort()
+
+
+def test_a_message_whose_header_has_no_end_is_scanned_too() -> None:
+    session = session_of(settings=ON)
+    session.mail_from(b"<a@example.org>", "", "")
+    session.header(b"From", b" a@example.org")
+    content = session.end_content()
+    assert content is not None
+    assert b"".join(content.parts()) == b"From: a@example.org\r\n\r\n"
 
 
 def test_nothing_is_kept_of_mail_that_is_refused_or_not_scanned() -> None:
@@ -145,7 +154,7 @@ def test_nothing_is_kept_of_mail_that_is_refused_or_not_scanned() -> None:
         session.mail_from(b"<a@example.org>", "", "")
         session.header(b"Subject", header)
         session.end_of_headers()
-        assert session.content is None
+        assert session.end_content() is None
 
 
 def test_a_large_message_goes_to_a_file_and_leaves_no_memory_behind(tmp_path: Path) -> None:
