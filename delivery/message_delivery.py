@@ -21,7 +21,6 @@ from delivery.decision import (
 from delivery.mailboxes import AccountsData, RecipientFacts, find_recipient
 from delivery.marks import spam_fields, virus_field
 from delivery.protocols.envelope import LmtpEnvelope
-from delivery.protocols.errors import PeerError
 from delivery.protocols.rspamd import RspamdQuestion
 from delivery.protocols.store_reply import StoreReply
 from delivery.reasons import (
@@ -38,6 +37,7 @@ from delivery.settings import DeliverySettings
 from delivery.store_client import StoreDelivery
 from delivery.store_pool import StorePool
 from gatepost.listen import SocketAddress
+from gatepost.peer.errors import PeerError
 
 
 class DeliveryRules(NamedTuple):

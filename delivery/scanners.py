@@ -12,16 +12,16 @@ from structlog.typing import FilteringBoundLogger
 from delivery.arrived import ScannerCopy
 from delivery.counts import OUTAGE, SCAN_SECONDS, SCANS
 from delivery.outage import Outage
-from delivery.peer import ask
 from delivery.protocols import rspamd, spamc
-from delivery.protocols.answer_reader import AnswerReader
-from delivery.protocols.errors import PeerError
 from delivery.protocols.rspamd import RspamdQuestion
 from delivery.scan import ScanResult
 from delivery.settings import SpamSettings, VirusSettings
 from gatepost.clamd.instream import ClamdReader, ClamdStream, VirusResult
 from gatepost.errors import StartError
 from gatepost.listen import SocketAddress
+from gatepost.peer.answer_reader import AnswerReader
+from gatepost.peer.connection import ask
+from gatepost.peer.errors import PeerError
 
 R = TypeVar("R")
 

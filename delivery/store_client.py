@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from delivery.peer import PeerConnection, connect
 from delivery.protocols.envelope import LmtpEnvelope
-from delivery.protocols.errors import PeerError
 from delivery.protocols.lmtp_client import (
     QUIT,
     LmtpTransaction,
@@ -18,6 +16,8 @@ from delivery.protocols.lmtp_client import (
 from delivery.protocols.store_reply import StoreReply
 from delivery.store_pool import StorePool
 from gatepost.listen import SocketAddress
+from gatepost.peer.connection import PeerConnection, connect
+from gatepost.peer.errors import PeerError
 
 
 class StoreDelivery:

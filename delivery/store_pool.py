@@ -10,9 +10,9 @@ import asyncio
 from collections import defaultdict
 from typing import Final, NamedTuple
 
-from delivery.peer import PeerConnection
 from delivery.protocols.lmtp_client import QUIT
 from gatepost.listen import SocketAddress
+from gatepost.peer.connection import PeerConnection
 
 MAX_IDLE: Final = 8
 """Connections to one store that are kept: each occupies a process of Dovecot."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 
-from delivery.protocols.errors import PeerError
 from delivery.protocols.line_buffer import LineBuffer
+from gatepost.peer.errors import PeerError
 
 
 class HeadReader(ABC):

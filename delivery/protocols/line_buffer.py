@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from delivery.protocols.errors import PeerError
+from gatepost.peer.errors import PeerError
 
 
 class LineBuffer:

@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 from delivery.protocols.dots import DotWriter
 from delivery.protocols.envelope import LmtpEnvelope
-from delivery.protocols.errors import PeerError
 from delivery.protocols.store_reply import ReplyReader, StoreReply
+from gatepost.peer.errors import PeerError
 
 QUIT: Final = b"QUIT\r\n"
 

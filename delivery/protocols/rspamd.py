@@ -10,9 +10,9 @@ import math
 import re
 from typing import Any, Final, NamedTuple
 
-from delivery.protocols.errors import PeerError
 from delivery.protocols.head_reader import HeadReader
 from delivery.scan import ScanResult
+from gatepost.peer.errors import PeerError
 
 MAX_LINE: Final = 8 * 1024
 """Octets of a line of the answer's header."""

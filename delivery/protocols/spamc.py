@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from delivery.protocols.errors import PeerError
 from delivery.protocols.head_reader import HeadReader
 from delivery.scan import ScanResult
+from gatepost.peer.errors import PeerError
 
 MAX_LINE: Final = 1024
 """Octets of a status line or a header line."""

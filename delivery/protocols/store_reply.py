@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from delivery.protocols.errors import PeerError
 from delivery.protocols.line_buffer import LineBuffer
+from gatepost.peer.errors import PeerError
 
 MAX_LINE: Final = 2048
 """Octets of a reply line; RFC 5321 section 4.5.3.1.5 allows 512."""

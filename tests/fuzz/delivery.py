@@ -8,13 +8,13 @@ from random import Random
 from delivery.header_filter import HeaderFilter
 from delivery.known_results import known_field, own_results
 from delivery.protocols.envelope import LmtpEnvelope
-from delivery.protocols.errors import PeerError
 from delivery.protocols.lmtp_client import LmtpTransaction, ReadyForContent
 from delivery.protocols.lmtp_server import ContentEnd, ContentPart, Goodbye, LmtpServer
 from delivery.protocols.rspamd import RspamdReader
 from delivery.protocols.spamc import SpamdReader
 from gatepost.clamd.instream import ClamdReader, ClamdStream
 from gatepost.conversation import Answered, StreamError
+from gatepost.peer.errors import PeerError
 from msgauth.authres import parse
 from msgauth.message import HeaderField, parse_message
 from tests.fuzz.mutate import mutate, portions

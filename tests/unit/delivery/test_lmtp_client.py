@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from delivery.protocols.envelope import LmtpEnvelope
-from delivery.protocols.errors import PeerError
 from delivery.protocols.lmtp_client import (
     LmtpTransaction,
     ReadyForContent,
@@ -14,6 +13,7 @@ from delivery.protocols.lmtp_client import (
     TransactionDone,
 )
 from delivery.protocols.store_reply import MAX_LINE, MAX_LINES, ReplyReader, StoreReply
+from gatepost.peer.errors import PeerError
 from tests.unit.delivery.feeding import portions
 
 GREETING = b"220 dovecot ready\r\n"

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from delivery.protocols import rspamd, spamc
-from delivery.protocols.answer_reader import AnswerReader
-from delivery.protocols.errors import PeerError
 from delivery.protocols.rspamd import RspamdQuestion, RspamdReader
 from delivery.protocols.spamc import SpamdReader
 from delivery.scan import ScanResult
+from gatepost.peer.answer_reader import AnswerReader
+from gatepost.peer.errors import PeerError
 from tests.unit.delivery.feeding import portions
 
 
