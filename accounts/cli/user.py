@@ -10,6 +10,15 @@ import click
 
 from accounts.cli.deleted_users import list_deleted, purge_users, restore_user, with_deleted
 from accounts.cli.executor import Declined, OperationStep, StepResult
+from accounts.cli.filter_options import (
+    LISTS,
+    list_steps,
+    pairs_of,
+    patterns,
+    score_text,
+    wished,
+    wishes_of,
+)
 from accounts.cli.noun import Noun, Shown
 from accounts.cli.options import (
     Field,
@@ -34,22 +43,20 @@ from accounts.http.resources.mailboxes import MAILBOX as KIND
 
 FIELDS = fields_of(MailboxChange, forwards="ADDRESS", store="NAME")
 
-_PREFERENCES = fields_of(PreferencesChange, spam_junk_score="SCORE", spam_reject_score="SCORE")
+_PREFERENCES = wishes_of(
+    PreferencesChange,
+    fields_of(
+        PreferencesChange,
+        spam_junk_score="SCORE",
+        spam_reject_score="SCORE",
+        languages="CODE",
+    ),
+)
 
 _LISTS = (
     Field("send_as", click.STRING, "An address or @DOMAIN that it may send as.", True, "ADDRESS"),
     Field("not_send_as", click.STRING, "A right to send to remove.", True, "ADDRESS"),
-    Field(
-        "allow_sender",
-        click.STRING,
-        "A sender to accept without the spam filter.",
-        True,
-        "ADDRESS|@DOMAIN",
-    ),
-    Field("block_sender", click.STRING, "A sender to refuse.", True, "ADDRESS|@DOMAIN"),
-    Field(
-        "unlist_sender", click.STRING, "A sender to take off both lists.", True, "ADDRESS|@DOMAIN"
-    ),
+    *LISTS,
 )
 
 
@@ -72,17 +79,13 @@ def _pairs(one: Shown) -> Iterator[tuple[str, str]]:
     yield "blocked senders", list_text(one["blocked_senders"])
     yield "greylisting", flag_text(wanted["greylist"])
     yield "spam check", flag_text(wanted["spam_check"])
-    yield "junk score", _score(wanted["spam_junk_score"])
-    yield "reject score", _score(wanted["spam_reject_score"])
+    yield from pairs_of(wanted)
+    yield "reject score", score_text(wanted["spam_reject_score"])
     yield "virus check", flag_text(wanted["virus_check"])
     yield "last login", time_text(one["last_login"])
     yield "mail is in", one["home"] or NONE
     yield "created", time_text(one["created"])
     yield "changed", time_text(one["changed"])
-
-
-def _score(score: float | None) -> str:
-    return "default of the service" if score is None else f"{score:g}"
 
 
 USER = Noun(
@@ -238,16 +241,8 @@ def _changes(
         yield OperationStep("add-sender-right", where, {"sender": sender})
     for sender in changes.get("not_send_as", ()):
         yield OperationStep("remove-sender-right", where | {"sender": sender})
-    for kind in ("allow", "block"):
-        for sender in changes.get(f"{kind}_sender", ()):
-            yield OperationStep("add-listed-sender", where, {"kind": kind, "pattern": sender})
-    if others := changes.get("unlist_sender", ()):
-        (found,) = session.do(OperationStep("list-listed-senders", where))
-        listed = {one["pattern"]: one["kind"] for one in found.body["items"]}
-        for sender in others:
-            kind = listed.get(sender.lower(), "allow")
-            yield OperationStep("remove-listed-sender", where | {"kind": kind, "pattern": sender})
-    if wanted := _some(changes, _PREFERENCES):
+    yield from list_steps(session, where, changes, "listed-sender")
+    if wanted := wished(changes, _PREFERENCES):
         yield OperationStep("change-preferences", where, wanted)
 
 
@@ -276,11 +271,7 @@ def _whole(session: CommandSession, one: Shown, more: Sequence[StepResult]) -> d
     return {
         **one,
         "send_as": senders,
-        "allowed_senders": _patterns(listed.body["items"], "allow"),
-        "blocked_senders": _patterns(listed.body["items"], "block"),
+        "allowed_senders": patterns(listed.body["items"], "allow"),
+        "blocked_senders": patterns(listed.body["items"], "block"),
         "preferences": {name: wanted.body[name] for name in wanted.body if name != "version"},
     }
-
-
-def _patterns(listed: Sequence[Shown], kind: str) -> list[str]:
-    return [one["pattern"] for one in listed if one["kind"] == kind]

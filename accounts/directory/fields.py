@@ -15,6 +15,7 @@ from typing import Any
 from accounts import address as addresses
 from accounts.address import AccountAddress, AccountAddressError
 from accounts.store.errors import Invalid
+from gatepost import filter_preferences
 
 MAX_NUMBER = (1 << 53) - 1
 """Largest number that every reader of JSON keeps exactly (RFC 8259 section 6)."""
@@ -180,6 +181,26 @@ def sender(field: str, value: Any) -> str:
     return str(_address(addresses.parse_mailbox_address, field, value))
 
 
+def languages(field: str, value: Any) -> tuple[str, ...]:
+    """Return languages that the spam filter knows; none if a default applies."""
+    if not isinstance(value, list | tuple):
+        raise Invalid(field, "It must be a list of languages.")
+    return tuple(_told(filter_preferences.read_languages, field, value))
+
+
+def rule_scores(field: str, value: Any) -> dict[str, float]:
+    """Return the scores of rules of the spam filter."""
+    if not isinstance(value, dict):
+        raise Invalid(field, "It must be an object with the scores of rules.")
+    return dict(_told(filter_preferences.read_rule_scores, field, value))
+
+
+def subject_tag(field: str, value: Any) -> str:
+    """Return the text that is put before subjects; it may be empty."""
+    line = text(field, value, filter_preferences.MAX_TAG)
+    return str(_told(filter_preferences.read_tag, field, line))
+
+
 def json_value(field: str, value: Any) -> Any:
     """Return a JSON object or list of bounded size and depth."""
     if not isinstance(value, dict | list):
@@ -229,6 +250,14 @@ def _parsed(parse: Callable[[str], Any], field: str, value: Any) -> Any:
         return parse(value)
     except AccountAddressError as error:
         raise Invalid(field, str(error)) from None
+
+
+def _told(read: Callable[[Any], Any], field: str, value: Any) -> Any:
+    try:
+        return read(value)
+    except ValueError as error:
+        sentence = str(error)
+        raise Invalid(field, f"{sentence[:1].upper()}{sentence[1:]}.") from None
 
 
 def _address(parse: Callable[[str], AccountAddress], field: str, value: Any) -> AccountAddress:

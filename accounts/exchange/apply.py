@@ -13,6 +13,7 @@ from accounts.directory import (
     aliases,
     app_passwords,
     dkim_keys,
+    domain_preferences,
     domains,
     listed_senders,
     mailboxes,
@@ -32,7 +33,7 @@ from accounts.exchange.document import (
 )
 from accounts.exchange.export import export
 from accounts.exchange.hashes import is_password, plain_text
-from accounts.exchange.plan import PARTS, make_plan
+from accounts.exchange.plan import DOMAIN_PARTS, PARTS, make_plan
 from accounts.exchange.plan_text import title
 from accounts.exchange.planned import PlannedChange
 from accounts.exchange.unsealing import open_secret, unsealed
@@ -159,7 +160,7 @@ class _Work:
         wanted = cast(DocumentPart, change.wanted)
         names = [one.field for one in change.differences]
         if change.action == "add":
-            left_out = {*keys, *PARTS, *TIMES, "dkim_keys", "catch_all", "secret"}
+            left_out = {*keys, *PARTS, *DOMAIN_PARTS, *TIMES, "secret"}
             names = [name for name in wanted.model_fields_set if name not in left_out]
         values = {name: getattr(wanted, name) for name in names if name not in keys}
         clear = plain_text(values.get("password"))
@@ -215,6 +216,16 @@ class _Work:
 
     def _blocked_sender(self, change: PlannedChange, is_new: bool) -> None:  # noqa: ARG002
         listed_senders.add(self._write, change.owner, "block", change.name)
+
+    def _domain_preferences(self, change: PlannedChange, is_new: bool) -> None:  # noqa: ARG002
+        values = self._values(change)
+        domain_preferences.change(self._write, change.owner, None, **values)
+
+    def _domain_allowed_sender(self, change: PlannedChange, is_new: bool) -> None:  # noqa: ARG002
+        listed_senders.OF_DOMAIN.add(self._write, change.owner, "allow", change.name)
+
+    def _domain_blocked_sender(self, change: PlannedChange, is_new: bool) -> None:  # noqa: ARG002
+        listed_senders.OF_DOMAIN.add(self._write, change.owner, "block", change.name)
 
     def _app_password(self, change: PlannedChange, is_new: bool) -> None:
         one = cast(AppPasswordEntry, change.wanted)

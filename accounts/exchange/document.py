@@ -29,6 +29,7 @@ from accounts.exchange.kinds import (
     Hash,
     HomePath,
     Interval,
+    LanguageCodes,
     LoginName,
     MailboxAddress,
     Name,
@@ -36,10 +37,12 @@ from accounts.exchange.kinds import (
     Prose,
     ProtocolName,
     RuleJson,
+    RuleScores,
     ScoreNumber,
     SelectorText,
     Sender,
     StoreName,
+    SubjectTag,
     Target,
     TimeNumber,
     Transport,
@@ -102,6 +105,15 @@ class DkimKeyEntry(DocumentPart):
     retired: TimeNumber = None
 
 
+class DomainPreferencesEntry(DocumentPart):
+    """How the spam filter judges mail for the mailboxes of a domain, unless they say otherwise."""
+
+    spam_junk_score: ScoreNumber = None
+    languages: LanguageCodes = ()
+    subject_tag: SubjectTag | None = None
+    rule_scores: RuleScores = Field(default_factory=dict)
+
+
 class DomainEntry(DocumentPart):
     """A domain; with `alias_of`, each of its addresses stands for the same one in that domain."""
 
@@ -119,6 +131,15 @@ class DomainEntry(DocumentPart):
     created: TimeNumber = None
     changed: TimeNumber = None
     dkim_keys: tuple[DkimKeyEntry, ...] = ()
+    preferences: DomainPreferencesEntry | None = None
+    allowed_senders: tuple[Sender, ...] = ()
+    blocked_senders: tuple[Sender, ...] = ()
+
+    @model_validator(mode="after")
+    def _once(self) -> DomainEntry:
+        _no_twice("allowed_senders", self.allowed_senders)
+        _no_twice("blocked_senders", self.blocked_senders)
+        return self
 
 
 class AppPasswordEntry(DocumentPart):
@@ -160,6 +181,9 @@ class PreferencesEntry(DocumentPart):
     spam_junk_score: ScoreNumber = None
     spam_reject_score: ScoreNumber = None
     virus_check: bool = True
+    languages: LanguageCodes = ()
+    subject_tag: SubjectTag | None = None
+    rule_scores: RuleScores = Field(default_factory=dict)
 
 
 class RemoteAccountEntry(DocumentPart):

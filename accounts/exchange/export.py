@@ -78,13 +78,26 @@ class _Export:
         found = self._grouped(
             select(keys).order_by(keys.c.domain_id, keys.c.selector), "domain_id", self._key
         )
+        wishes = self._grouped(select(schema.domain_preference), "domain_id", _wishes)
+        allowed, blocked = self._listed_by_domains("allow"), self._listed_by_domains("block")
         made = []
         for row in self._connection.execute(select(table).order_by(table.c.name)).mappings():
             values = _without(row, "id", "version")
+            values["preferences"] = next(iter(wishes.get(row["id"], ())), None)
+            values["allowed_senders"] = allowed.get(row["id"], ())
+            values["blocked_senders"] = blocked.get(row["id"], ())
             values["alias_of"] = self._names.get(row["alias_of"])
             values["dkim_keys"] = tuple(found.get(row["id"], ()))
             made.append(values)
         return tuple(made)
+
+    def _listed_by_domains(self, kind: str) -> dict[int, tuple[str, ...]]:
+        table = schema.domain_listed_sender
+        statement = select(table.c.domain_id, table.c.pattern).where(table.c.kind == kind)
+        found: dict[int, list[str]] = {}
+        for owner, pattern in self._connection.execute(statement.order_by(*table.primary_key)):
+            found.setdefault(owner, []).append(pattern)
+        return {owner: tuple(patterns) for owner, patterns in found.items()}
 
     def _key(self, row: Mapping[str, Any]) -> dict[str, Any]:
         purpose = dkim_keys.purpose(self._names[row["domain_id"]], row["selector"])
@@ -107,7 +120,7 @@ class _Export:
         passwords = self._parts(schema.app_password, "name", _app_password)
         rules = self._parts(schema.sieve_rule, "position", _rule)
         accounts = self._parts(schema.remote_account, "id", self._account)
-        preferences = self._parts(schema.preference, "mailbox_id", _preferences)
+        preferences = self._parts(schema.preference, "mailbox_id", _wishes)
         made = []
         statement = self._of_domains(select(table), table.c.domain_id).order_by(table.c.address)
         for row in self._connection.execute(statement).mappings():
@@ -213,5 +226,6 @@ def _rule(row: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": row["name"], "enabled": row["enabled"], "rule": row["rule"]}
 
 
-def _preferences(row: Mapping[str, Any]) -> dict[str, Any]:
-    return _without(row, "mailbox_id", "version")
+def _wishes(row: Mapping[str, Any]) -> dict[str, Any]:
+    values = _without(row, "mailbox_id", "domain_id", "version")
+    return values | {"languages": tuple(row["languages"].split())}

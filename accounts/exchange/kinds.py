@@ -17,6 +17,7 @@ from accounts.address import (
     parse_target,
 )
 from accounts.directory.homes import MAX_HOME, is_home
+from gatepost.filter_preferences import MAX_TAG, read_languages, read_rule_scores
 
 LONGEST_HASH: Final = 1024
 MOST_TARGETS: Final = 250
@@ -132,4 +133,7 @@ WholeNumber = Annotated[int, Field(ge=0, lt=1 << 53)]
 """Numbers that every reader of JSON keeps exactly (RFC 8259 section 6)."""
 TimeNumber = Annotated[int | None, Field(ge=0, lt=1 << 53)]
 ScoreNumber = Annotated[float | None, Field(ge=-1000, le=1000, allow_inf_nan=False)]
+LanguageCodes = Annotated[tuple[str, ...], AfterValidator(read_languages)]
+RuleScores = Annotated[dict[str, float], AfterValidator(read_rule_scores)]
+SubjectTag = Annotated[str, StringConstraints(max_length=MAX_TAG), AfterValidator(_one_line)]
 ProtocolName: TypeAlias = Literal["imap", "pop3", "smtp", "sieve"]

@@ -18,6 +18,7 @@ from accounts.exchange.document import (
     Document,
     DocumentPart,
     DomainEntry,
+    DomainPreferencesEntry,
     MailboxEntry,
     PreferencesEntry,
     RemoteAccountEntry,
@@ -76,6 +77,7 @@ class _Plan:
                 yield from self._parts(mailbox)
         for domain in domains:
             if domain.name not in self._failed:
+                yield from self._domain_parts(domain)
                 yield from self._keys(domain)
         present = {one.login: one for one in self._present.administrators}
         for administrator in self._wanted.administrators:
@@ -87,7 +89,7 @@ class _Plan:
             self._failed.add(one.name)
             return PlannedChange("conflict", "domain", one.name, reason=reason)
         return self._comparison.change(
-            "domain", one.name, one, self._domains.get(one.name), {"dkim_keys", "catch_all"}
+            "domain", one.name, one, self._domains.get(one.name), DOMAIN_PARTS
         )
 
     def _catch_all(self, one: DomainEntry) -> Iterator[PlannedChange]:
@@ -174,13 +176,9 @@ class _Plan:
             lambda one: one.name,
         )
         yield from self._rules(mailbox, present)
-        if mailbox.preferences is not None:
-            defaults = present.preferences or PreferencesEntry()
-            change = self._comparison.change(
-                "preferences", "", mailbox.preferences, defaults, frozenset(), owner
-            )
-            is_new = present.preferences is None and change.action == "change"
-            yield replace(change, action="add") if is_new else change
+        yield from self._wishes(
+            "preferences", owner, mailbox.preferences, present.preferences, PreferencesEntry()
+        )
         yield from _listed(
             "allowed sender", owner, mailbox.allowed_senders, present.allowed_senders
         )
@@ -190,6 +188,38 @@ class _Plan:
         for account in mailbox.remote_accounts:
             there = next((one for one in present.remote_accounts if one.key == account.key), None)
             yield self._remote_account(owner, account, there)
+
+    def _wishes(
+        self,
+        kind: ObjectKind,
+        owner: str,
+        wanted: DocumentPart | None,
+        present: DocumentPart | None,
+        defaults: DocumentPart,
+    ) -> Iterator[PlannedChange]:
+        if wanted is None:
+            return
+        there = present or defaults
+        change = self._comparison.change(kind, "", wanted, there, frozenset(), owner)
+        is_new = present is None and change.action == "change"
+        yield replace(change, action="add") if is_new else change
+
+    def _domain_parts(self, domain: DomainEntry) -> Iterator[PlannedChange]:
+        owner = domain.name
+        present = self._domains.get(owner) or DomainEntry.model_validate({"name": owner})
+        yield from self._wishes(
+            "domain preferences",
+            owner,
+            domain.preferences,
+            present.preferences,
+            DomainPreferencesEntry(),
+        )
+        yield from _listed(
+            "domain allowed sender", owner, domain.allowed_senders, present.allowed_senders
+        )
+        yield from _listed(
+            "domain blocked sender", owner, domain.blocked_senders, present.blocked_senders
+        )
 
     def _rules(self, mailbox: MailboxEntry, present: MailboxEntry) -> Iterator[PlannedChange]:
         yield from self._named(
@@ -255,6 +285,9 @@ PARTS = {
     "remote_accounts",
 }
 """Fields of a mailbox that are changes of their own."""
+
+DOMAIN_PARTS = {"dkim_keys", "catch_all", "preferences", "allowed_senders", "blocked_senders"}
+"""The same for a domain."""
 
 
 def _listed(

@@ -22,6 +22,9 @@ ObjectKind: TypeAlias = Literal[
     "allowed sender",
     "blocked sender",
     "remote account",
+    "domain preferences",
+    "domain allowed sender",
+    "domain blocked sender",
     "DKIM key",
     "administrator",
 ]

@@ -62,7 +62,10 @@ CONTENTS = {
     ),
     "recipients": Content(
         lambda connection, inputs: recipient_records(connection, inputs.terms),
-        frozenset({"domain", "mailbox", "alias", "preferences", "listed-sender"}),
+        frozenset(
+            {"domain", "mailbox", "alias", "preferences", "listed-sender"}
+            | {"domain-preferences", "domain-listed-sender"}
+        ),
     ),
     "senders": Content(
         lambda connection, inputs: sender_records(connection, inputs.terms),

@@ -80,6 +80,15 @@ def _version() -> Column[Any]:
     return Column("version", NumberColumn, nullable=False, server_default=text("1"))
 
 
+def _wishes() -> list[Column[Any]]:
+    """Return the columns of preferences that the spam filter gets."""
+    return [
+        _text("languages", server_default=""),
+        _text("subject_tag", nullable=True),
+        Column("rule_scores", Json, nullable=False, server_default="{}"),
+    ]
+
+
 def _one_of(column: str, *values: str) -> CheckConstraint:
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
@@ -318,8 +327,20 @@ preference = _table(
     Column("spam_reject_score", ScoreColumn),
     _flag("virus_check", True),
     _version(),
+    _wishes(),
 )
-"""A mailbox without a row has the defaults; a score that is NULL is that of the service."""
+"""A mailbox without a row has the defaults; a score that is NULL is that of the domain or of the
+service. `languages` have a space between; no language, no tag (NULL) and a rule without a score
+are as in the domain."""
+
+domain_preference = _table(
+    "domain_preference",
+    _of("domain", primary_key=True, autoincrement=False),
+    Column("spam_junk_score", ScoreColumn),
+    _version(),
+    _wishes(),
+)
+"""Defaults of the mailboxes of a domain."""
 
 listed_sender = _table(
     "listed_sender",
@@ -330,6 +351,16 @@ listed_sender = _table(
     rowid=False,
 )
 """`pattern`: an address, or `@` and a domain."""
+
+domain_listed_sender = _table(
+    "domain_listed_sender",
+    _of("domain", primary_key=True),
+    _text("kind", primary_key=True),
+    _text("pattern", primary_key=True),
+    _one_of("kind", "allow", "block"),
+    rowid=False,
+)
+"""Senders that apply to all mailboxes of a domain, below those of `listed_sender`."""
 
 dkim_key = _table(
     "dkim_key",

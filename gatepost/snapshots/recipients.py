@@ -3,7 +3,9 @@
 In addition to the records of `gatepost.snapshots.names`, it has ``name:ADDRESS`` for each mailbox,
 and for each alias of only such mailboxes, with a preference that is not the default: `greylist`,
 `spam_check` and `virus_check` are false; `spam_junk_score` and `spam_reject_score` are numbers;
-`allow` and `block` are lists of senders, each an address, or ``@`` and a domain.
+`allow` and `block` are lists of senders, each an address, or ``@`` and a domain. `languages`,
+`subject_tag` and `rule_scores` are as in `gatepost.filter_preferences`. ``defaults:DOMAIN`` has
+the same for the mailboxes of a domain, without the flags.
 """
 
 from __future__ import annotations
@@ -50,6 +52,18 @@ class RecipientPreferences:
                     return dict(found)
         return {}
 
+    def defaults(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return the preferences of the first domain of these addresses that has some.
+
+        Behind an alias domain stands its target, whose preferences are those of the mailbox.
+        """
+        if self._used is not None:
+            domains = list(dict.fromkeys(name.rpartition("@")[2] for name in names))
+            for domain in reversed(domains):
+                if (found := self._used[0].get(f"defaults:{domain}")) is not None:
+                    return dict(found)
+        return {}
+
     def names(self, recipient: MailAddress) -> list[str]:
         """Return the mailboxes or aliases that an address may mean, in the order of accounts.
 
@@ -71,5 +85,5 @@ def check_recipients(snapshot: SnapshotData) -> None:
     for key, value in snapshot.items():
         if check_common(key, value):
             continue
-        if key.startswith("name:") and not isinstance(value, dict):
+        if key.startswith(("name:", "defaults:")) and not isinstance(value, dict):
             raise SnapshotError(f"the record of {key[:80]!a} is malformed")

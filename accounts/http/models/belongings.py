@@ -8,7 +8,8 @@ from pydantic import Field
 
 from accounts.directory.app_passwords import PROTOCOLS
 from accounts.http.models.base import UNSET, RequestModel, ResponseModel, TimeField
-from accounts.sieve import MAX_RULES
+from accounts.sieve import MAX_RULES as MAX_FILTERS
+from gatepost.filter_preferences import LANGUAGES, MAX_RULES
 
 
 class SenderRightAdd(RequestModel):
@@ -77,7 +78,7 @@ class RuleOrder(RequestModel):
     """The filters in their new order."""
 
     names: list[str] = Field(
-        max_length=MAX_RULES, description="The name of each filter of the mailbox, once."
+        max_length=MAX_FILTERS, description="The name of each filter of the mailbox, once."
     )
 
 
@@ -92,31 +93,57 @@ class RuleOut(ResponseModel):
     version: int
 
 
-class PreferencesChange(RequestModel):
+class DomainPreferencesChange(RequestModel):
+    """The preferences of a domain to change: the defaults of its mailboxes."""
+
+    spam_junk_score: float | None = Field(
+        default=UNSET, description="Score from which mail goes to Junk."
+    )
+    languages: list[str] = Field(
+        default=UNSET,
+        max_length=len(LANGUAGES) + 1,
+        description="Languages that mail may have, by their codes, such as en; all for any.",
+    )
+    subject_tag: str | None = Field(
+        default=UNSET, description="Text to put before the subject of mail that goes to Junk."
+    )
+    rule_scores: dict[str, float] = Field(
+        default=UNSET,
+        max_length=MAX_RULES,
+        description="Scores of rules of the spam filter; they replace all.",
+    )
+
+
+class PreferencesChange(DomainPreferencesChange):
     """The preferences to change."""
 
     greylist: bool = Field(
         default=UNSET, description="Whether mail from unknown senders is delayed by greylisting."
     )
     spam_check: bool = Field(default=UNSET, description="Whether its mail is checked for spam.")
-    spam_junk_score: float | None = Field(
-        default=UNSET, description="Score from which mail goes to Junk."
-    )
     spam_reject_score: float | None = Field(
         default=UNSET, description="Score from which mail is refused."
     )
     virus_check: bool = Field(default=UNSET, description="Whether its mail is checked for viruses.")
 
 
-class PreferencesOut(ResponseModel):
-    """Preferences. A score of null means the default of the service."""
+class DomainPreferencesOut(ResponseModel):
+    """Preferences of a domain; null, and no languages or rules, mean the default of the service."""
+
+    spam_junk_score: float | None
+    languages: list[str]
+    subject_tag: str | None
+    rule_scores: dict[str, float]
+    version: int
+
+
+class PreferencesOut(DomainPreferencesOut):
+    """Preferences; null, no languages and rules without a score are as in the domain."""
 
     greylist: bool
     spam_check: bool
-    spam_junk_score: float | None
     spam_reject_score: float | None
     virus_check: bool
-    version: int
 
 
 class ListedSenderAdd(RequestModel):
@@ -124,6 +151,14 @@ class ListedSenderAdd(RequestModel):
 
     kind: str = Field(description="allow or block.")
     pattern: str = Field(description="An address, or @ and a domain.")
+
+
+class DomainListedSenderOut(ResponseModel):
+    """A sender that is accepted or blocked for all mailboxes of a domain."""
+
+    domain: str
+    kind: str
+    pattern: str
 
 
 class ListedSenderOut(ResponseModel):

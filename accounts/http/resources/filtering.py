@@ -1,13 +1,17 @@
-"""Operations on the filtering of a mailbox: its rules, preferences and listed senders."""
+"""Operations on the filtering of mailboxes: rules, preferences and listed senders."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from accounts.directory import listed_senders, preferences, sieve_rules
+from accounts.directory import domain_preferences, listed_senders, preferences, sieve_rules
+from accounts.directory.domain_preferences import DomainPreferences
 from accounts.directory.preferences import Preferences
 from accounts.http.call import ApiReply, Call
 from accounts.http.models.belongings import (
+    DomainListedSenderOut,
+    DomainPreferencesChange,
+    DomainPreferencesOut,
     ListedSenderAdd,
     ListedSenderOut,
     PreferencesChange,
@@ -73,6 +77,55 @@ _preferences = partial(
     gives=PreferencesOut,
 )
 
+_DOMAIN = "/domains/{domain}"
+
+
+async def get_domain_preferences(call: Call) -> ApiReply:
+    """Read the preferences of a domain."""
+    domain = call.params["domain"]
+    return ApiReply.of(await call.read(lambda c: domain_preferences.get(c, domain)))
+
+
+async def change_domain_preferences(call: Call) -> ApiReply:
+    """Change the preferences of a domain."""
+    domain = call.params["domain"]
+
+    def work(write: Write) -> DomainPreferences:
+        with write.attempt("domain-preferences.change", domain):
+            before = domain_preferences.get(write.connection, domain)
+            call.matching.expect(before)
+            return domain_preferences.change(write, domain, before.version, **call.changes)
+
+    return ApiReply.of(await call.write(work))
+
+
+_domain_preferences = partial(
+    Operation,
+    path=f"{_DOMAIN}/preferences",
+    area="preferences",
+    reach=Reach.DOMAIN,
+    gives=DomainPreferencesOut,
+)
+
+DOMAIN_LISTED = Kind(
+    noun="domain-listed-sender",
+    nouns="the senders that all mailboxes of a domain allow or block",
+    article="a",
+    area="listed-senders",
+    where=f"{_DOMAIN}/listed-senders",
+    one="{kind}/{pattern:path}",
+    gives=DomainListedSenderOut,
+    place=lambda one: ("domains", one.domain, "listed-senders", one.kind, one.pattern),
+    search=lambda connection, call: listed_senders.OF_DOMAIN.find(
+        connection, call.params["domain"]
+    ),
+    create=listed_senders.OF_DOMAIN.add,
+    delete=listed_senders.OF_DOMAIN.remove,
+    takes=ListedSenderAdd,
+    named=("kind", "pattern"),
+    is_versioned=False,
+)
+
 LISTED = Kind(
     noun="listed-sender",
     nouns="the senders that a mailbox allows or blocks",
@@ -91,39 +144,62 @@ LISTED = Kind(
     is_versioned=False,
 )
 
-OPERATIONS = for_owner(
-    [
-        RULE.list(),
-        RULE.add(summary="Add a filter after the others"),
-        RULE.act(
-            "order-rules",
-            method="PUT",
-            path=f"{_MAILBOX}/rules",
-            summary="Reorder the filters",
-            handle=order_rules,
-            takes=RuleOrder,
-            is_list=True,
-            matches=False,
-        ),
-        RULE.read(summary="Read a filter"),
-        RULE.change(summary="Change a filter"),
-        RULE.remove(summary="Remove a filter"),
-        _preferences(
-            name="get-preferences",
-            method="GET",
-            summary="Read the preferences about greylisting, spam and viruses",
-            handle=get_preferences,
-        ),
-        _preferences(
-            name="change-preferences",
-            method="PATCH",
-            summary="Change the preferences",
-            handle=change_preferences,
-            takes=PreferencesChange,
-            matches=True,
-        ),
-        LISTED.list(),
-        LISTED.add(summary="Allow or block a sender"),
-        LISTED.remove(summary="Remove a sender from the list"),
-    ]
-)
+_OF_DOMAINS = [
+    _domain_preferences(
+        name="get-domain-preferences",
+        method="GET",
+        summary="Read the preferences about spam of a domain",
+        handle=get_domain_preferences,
+    ),
+    _domain_preferences(
+        name="change-domain-preferences",
+        method="PATCH",
+        summary="Change the preferences of a domain",
+        handle=change_domain_preferences,
+        takes=DomainPreferencesChange,
+        matches=True,
+    ),
+    DOMAIN_LISTED.list(name="list-domain-listed-senders"),
+    DOMAIN_LISTED.add(summary="Allow or block a sender for all mailboxes of a domain"),
+    DOMAIN_LISTED.remove(summary="Remove a sender from the list of a domain"),
+]
+
+OPERATIONS = [
+    *for_owner(
+        [
+            RULE.list(),
+            RULE.add(summary="Add a filter after the others"),
+            RULE.act(
+                "order-rules",
+                method="PUT",
+                path=f"{_MAILBOX}/rules",
+                summary="Reorder the filters",
+                handle=order_rules,
+                takes=RuleOrder,
+                is_list=True,
+                matches=False,
+            ),
+            RULE.read(summary="Read a filter"),
+            RULE.change(summary="Change a filter"),
+            RULE.remove(summary="Remove a filter"),
+            _preferences(
+                name="get-preferences",
+                method="GET",
+                summary="Read the preferences about greylisting, spam and viruses",
+                handle=get_preferences,
+            ),
+            _preferences(
+                name="change-preferences",
+                method="PATCH",
+                summary="Change the preferences",
+                handle=change_preferences,
+                takes=PreferencesChange,
+                matches=True,
+            ),
+            LISTED.list(),
+            LISTED.add(summary="Allow or block a sender"),
+            LISTED.remove(summary="Remove a sender from the list"),
+        ]
+    ),
+    *_OF_DOMAINS,
+]

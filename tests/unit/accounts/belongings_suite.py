@@ -10,6 +10,7 @@ from sqlalchemy import update
 from accounts.directory import (
     app_passwords,
     audit,
+    domain_preferences,
     listed_senders,
     preferences,
     sender_rights,
@@ -256,6 +257,79 @@ class BelongingsSuite(DirectoryBase):
                     spam_junk_score=score,  # type: ignore[arg-type]  # noqa: B023
                 ),
             )
+
+    def test_preferences_for_the_spam_filter(self, filled: Desk) -> None:
+        made = filled.write(
+            lambda w: preferences.change(
+                w,
+                "anna@example.org",
+                0,
+                languages=("zh", "de", "zh"),
+                subject_tag=" [Müll] ",
+                rule_scores={"B": 1, "A": -0.0004},
+            )
+        )
+        assert made.languages == ("de", "zh")
+        assert made.subject_tag == "[Müll]"
+        assert list(made.rule_scores.items()) == [("A", 0.0), ("B", 1.0)]
+        assert filled.read(lambda c: preferences.get(c, "anna@example.org")) == made
+        same = filled.write(
+            lambda w: preferences.change(w, "anna@example.org", 1, languages=("zh", "de"))
+        )
+        assert same.version == 1
+        wrong: list[dict[str, Any]] = [
+            {"languages": ("tlh",)},
+            {"languages": "de"},
+            {"languages": (None,)},
+            {"subject_tag": "a\nb"},
+            {"subject_tag": "a\u2028b"},
+            {"subject_tag": "\ud800"},
+            {"subject_tag": "x" * 41},
+            {"rule_scores": {"A": 100.1}},
+            {"rule_scores": {"A": True}},
+            {"rule_scores": {"A": float("nan")}},
+            {"rule_scores": {"A\nbody B /x/": 1}},
+            {"rule_scores": {"9": 1}},
+            {"rule_scores": {f"A{n}": 1 for n in range(101)}},
+            {"rule_scores": [("A", 1)]},
+        ]
+        for values in wrong:
+            for change, owner in (
+                (preferences.change, "anna@example.org"),
+                (domain_preferences.change, "example.org"),
+            ):
+                self.refused(
+                    filled,
+                    Invalid,
+                    lambda w: change(w, owner, None, **values),  # noqa: B023
+                )
+        assert filled.read(lambda c: preferences.get(c, "anna@example.org")) == made
+
+    def test_preferences_of_a_domain(self, filled: Desk) -> None:
+        def get() -> domain_preferences.DomainPreferences:
+            return filled.read(lambda c: domain_preferences.get(c, "example.org"))
+
+        assert get() == domain_preferences.DomainPreferences()
+        for version, score in enumerate((6, 7)):
+            filled.write(
+                lambda w: domain_preferences.change(
+                    w,
+                    "example.org",
+                    version,  # noqa: B023
+                    spam_junk_score=score,  # noqa: B023
+                    languages=["all", "de"],  # type: ignore[arg-type]
+                )
+            )
+        assert get() == domain_preferences.DomainPreferences(7.0, ("all",), version=2)
+        add = listed_senders.OF_DOMAIN.add
+        filled.write(lambda w: add(w, "example.org", "allow", "@Good.example"))
+        filled.write(lambda w: add(w, "Example.ORG", "block", "@good.example"))
+        listed = filled.read(lambda c: listed_senders.OF_DOMAIN.find(c, "example.org"))
+        assert listed == [
+            listed_senders.DomainListedSender("example.org", "block", "@good.example")
+        ]
+        # those of mailboxes are others
+        assert filled.read(lambda c: listed_senders.find(c, "anna@example.org")) == []
 
     def test_listed_senders(self, filled: Desk) -> None:
         def add(kind: str, pattern: str) -> None:

@@ -16,6 +16,7 @@ from accounts.directory import (
     app_passwords,
     audit,
     dkim_keys,
+    domain_preferences,
     domains,
     listed_senders,
     mailboxes,
@@ -106,6 +107,14 @@ CHANGES: dict[str, tuple[Callable[[Write], Any], set[str]]] = {
     "right": (lambda w: sender_rights.add(w, ANNA, "@far.example"), {"senders"}),
     "greylist": (
         lambda w: preferences.change(w, ANNA, None, greylist=False),
+        {"recipients"},
+    ),
+    "domain block": (
+        lambda w: listed_senders.OF_DOMAIN.add(w, "example.org", "block", "@spam.example"),
+        {"recipients"},
+    ),
+    "domain preferences": (
+        lambda w: domain_preferences.change(w, "example.org", None, languages=("en",)),
         {"recipients"},
     ),
     "block": (
@@ -301,6 +310,48 @@ def test_preferences_and_aliases_of_those_who_want_no_greylisting(bench: Bench) 
     }.items():
         assert wishes.wants_greylisting(MailAddress.parse(address)) is wants, address
     assert wishes.find(MailAddress.parse("anna@example.org"))["spam_junk_score"] == 3.5
+
+
+def test_preferences_of_a_domain_are_one_record(bench: Bench) -> None:
+    bench.desk.domain("alias.example", alias_of="example.org")
+    before = bench.get("recipients").tag
+
+    def fill(write: Write) -> None:
+        domain_preferences.change(
+            write,
+            "example.org",
+            None,
+            spam_junk_score=6.0,
+            languages=("en", "de"),
+            subject_tag="[S]",
+            rule_scores={"B": 1, "A": 2.5},
+        )
+        listed_senders.OF_DOMAIN.add(write, "example.org", "block", "@bad.example")
+        preferences.change(write, "anna@example.org", None, subject_tag="", languages=("all",))
+
+    bench.write(fill)
+    assert bench.get("recipients").tag != before
+    read = parse(unpacked(bench.get("recipients").packed), "recipients")
+    check_recipients(read)
+    expected = {
+        "spam_junk_score": 6.0,
+        "languages": ["de", "en"],
+        "subject_tag": "[S]",
+        "rule_scores": {"A": 2.5, "B": 1.0},
+        "block": ["@bad.example"],
+    }
+    assert read.get("defaults:example.org") == expected
+    assert read.get("name:anna@example.org") == {"subject_tag": "", "languages": ["all"]}
+    wishes = RecipientPreferences()
+    wishes.take(read)
+    for address in ("bob@example.org", "anna+x@alias.example"):
+        names = wishes.names(MailAddress.parse(address))
+        assert wishes.defaults(names) == expected
+    assert wishes.defaults(wishes.names(MailAddress.parse("x@far.example"))) == {}
+    bench.write(lambda w: domains.remove(w, "alias.example"))
+    bench.write(lambda w: domains.remove(w, "example.org"))
+    read = parse(unpacked(bench.get("recipients").packed), "recipients")
+    assert read.get("defaults:example.org") is None
 
 
 def test_somebody_waits_for_a_change_that_concerns_him(bench: Bench) -> None:

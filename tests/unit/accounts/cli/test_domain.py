@@ -36,11 +36,49 @@ def test_a_domain_is_added_shown_changed_and_removed(shell: Shell) -> None:
         "transport": "smtp:[mx.example.net]:25",
         "is_relay": False,
         "version": 2,
+        "allowed_senders": [],
+        "blocked_senders": [],
+        "preferences": {
+            "spam_junk_score": None,
+            "languages": [],
+            "subject_tag": None,
+            "rule_scores": {},
+        },
     }
     made = shell.json("domain", "set", "example.org", "--catch-all", "none", "--max-quota", "none")
     assert (made["catch_all"], made["max_quota"], made["max_mailboxes"]) == (None, None, 3)
     assert shell.json("domain", "remove", "example.org", "--yes") == {"removed": "example.org"}
     assert shell.json("domain", "list") == []
+
+
+def test_preferences_of_a_domain(shell: Shell) -> None:
+    shell.domain()
+    made = shell.json(
+        *("domain", "set", "example.org", "--spam-junk-score", "6", "--languages", "all"),
+        *("--rule-scores", "BAYES_99=4", "--subject-tag", "[S]"),
+        *("--allow-sender", "@good.example", "--block-sender", "Bad@far.example"),
+    )
+    assert made["preferences"] == {
+        "spam_junk_score": 6.0,
+        "languages": ["all"],
+        "subject_tag": "[S]",
+        "rule_scores": {"BAYES_99": 4.0},
+    }
+    assert made["allowed_senders"] == ["@good.example"]
+    assert made["blocked_senders"] == ["bad@far.example"]
+    shown = shell.run("domain", "show", "example.org")
+    assert "BAYES_99=4" in shown
+    made = shell.json("domain", "set", "example.org", "--unlist-sender", "BAD@far.example")
+    assert made["blocked_senders"] == []
+    # a refusal leaves everything as it was
+    shell.error(
+        *("domain", "set", "example.org", "--description", "new", "--block-sender", "@x.example"),
+        *("--languages", "tlh"),
+    )
+    found = shell.json("domain", "show", "example.org")
+    assert (found["description"], found["blocked_senders"]) == (made["description"], [])
+    actions = [action for _, action, _, _ in shell.audit()]
+    assert {"domain-preferences.change", "domain-listed-sender.add"} <= set(actions)
 
 
 def test_the_audit_log_has_who_did_it(shell: Shell) -> None:

@@ -161,6 +161,9 @@ def test_rights_listed_senders_and_preferences(filled: Shell) -> None:
         "spam_junk_score": 4.5,
         "spam_reject_score": None,
         "virus_check": True,
+        "languages": [],
+        "subject_tag": None,
+        "rule_scores": {},
     }
     # nobody here knows what it holds
     assert filled.json("user", "show", "anna@example.org") == {
@@ -175,6 +178,35 @@ def test_rights_listed_senders_and_preferences(filled: Shell) -> None:
     )
     assert (made["send_as"], made["allowed_senders"]) == (["boss@example.org"], [])
     assert (made["blocked_senders"], made["preferences"]["spam_junk_score"]) == ([], None)
+
+
+def test_preferences_for_the_spam_filter(filled: Shell) -> None:
+    made = filled.json(
+        *("user", "set", "anna@example.org", "--languages", "en", "--languages", "de"),
+        *("--subject-tag", "[Spam?]", "--rule-scores", "BAYES_99=6.5", "--rule-scores", "A=-1"),
+    )["preferences"]
+    assert made["languages"] == ["de", "en"]
+    assert (made["subject_tag"], made["rule_scores"]) == ("[Spam?]", {"A": -1.0, "BAYES_99": 6.5})
+    shown = filled.run("user", "show", "anna@example.org")
+    for line in ("languages        de, en", "subject tag      [Spam?]", "A=-1, BAYES_99=6.5"):
+        assert line in shown
+    made = filled.json(
+        *("user", "set", "anna@example.org", "--languages", "none", "--rule-scores", "none"),
+        *("--subject-tag", ""),
+    )["preferences"]
+    assert (made["languages"], made["subject_tag"], made["rule_scores"]) == ([], "", {})
+    made = filled.json("user", "set", "anna@example.org", "--subject-tag", "none")
+    assert made["preferences"]["subject_tag"] is None
+    for wrong, told in {
+        ("--languages", "xx"): "is not a language",
+        ("--rule-scores", "A=100.5"): "is not between",
+        ("--rule-scores", "a b=1"): "is not the name of a rule",
+        ("--subject-tag", "x" * 41): "at most 40 characters",
+    }.items():
+        assert told in filled.error("user", "set", "anna@example.org", *wrong)
+    for malformed in (("A",), ("A=x",), ("none", "--rule-scores", "A=1")):
+        result = filled.call("user", "set", "anna@example.org", "--rule-scores", *malformed)
+        assert result.exit_code == 2
 
 
 def test_a_set_is_done_whole_or_not_at_all(filled: Shell) -> None:

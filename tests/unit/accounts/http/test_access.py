@@ -48,6 +48,7 @@ BODIES: dict[str, Any] = {
     "add-rule": {"name": "x", "rule": RULE},
     "order-rules": {"names": []},
     "add-listed-sender": {"kind": "block", "pattern": "x@x.example"},
+    "add-domain-listed-sender": {"kind": "block", "pattern": "x@x.example"},
     "add-administrator": {"login": "eve", "role": "global", "password": SECRET},
     "set-administrator-password": {"password": SECRET},
     "add-token": {"name": "x", "scopes": ["tokens:read"], "administrator": "root"},

@@ -131,6 +131,40 @@ def test_preferences_begin_with_version_0(api: Api) -> None:
     )
 
 
+def test_the_preferences_of_a_domain(api: Api) -> None:
+    where = "/domains/a.example"
+    read = api.call("GET", f"{where}/preferences", who=api.ada)
+    assert read.json == {
+        "spam_junk_score": None,
+        "languages": [],
+        "subject_tag": None,
+        "rule_scores": {},
+        "version": 0,
+    }
+    change = {"languages": ["de", "en"], "subject_tag": "[S]", "rule_scores": {"BAYES_99": 5}}
+    made = api.call("PATCH", f"{where}/preferences", change, who=api.ada, headers=read.tag)
+    assert made.json == read.json | change | {"version": 1}
+    again = api.call("PATCH", f"{where}/preferences", {"languages": []}, headers=read.tag)
+    check_problem(again, 409)
+    for wrong in (
+        {"languages": ["tlh"]},
+        {"languages": ["en"] * 200},
+        {"subject_tag": "a\r\nBcc: b@c.example"},
+        {"rule_scores": {"body A /(a+)+$/": 1}},
+        {"rule_scores": {"A": 101}},
+        {"greylist": False},
+    ):
+        refused = api.call("PATCH", f"{where}/preferences", wrong, headers={"If-Match": "*"})
+        check_problem(refused, 422)
+    sender = {"kind": "allow", "pattern": "@x.example"}
+    made = api.call("POST", f"{where}/listed-senders", sender, who=api.ada)
+    assert made.json == {"domain": "a.example", **sender}
+    assert api.call("GET", f"{where}/listed-senders").json["items"] == [made.json]
+    assert api.call("DELETE", f"{where}/listed-senders/allow/@x.example").status == 204
+    # a mailbox has no say in those of its domain
+    check_problem(api.call("GET", f"{where}/preferences", who=api.anna), 403)
+
+
 def test_rules_are_put_into_an_order(api: Api) -> None:
     for name in ("one", "two"):
         assert (
