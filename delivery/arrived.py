@@ -11,6 +11,7 @@ from delivery.header_filter import HeaderFilter
 from delivery.known_results import known_field, own_results
 from delivery.protocols.envelope import LmtpEnvelope, address_of
 from delivery.reasons import NO_SPACE, TOO_LARGE
+from delivery.subject_tag import NO_TAG, SubjectAddition, subject_tag
 from gatepost.spool import Spool
 from msgauth.authres import dmarc_passed
 from msgauth.dmarc import find_author
@@ -113,9 +114,17 @@ class ArrivedMessage:
         size = self._spool.size
         return ScannerCopy(b"", self._spool, [(0, min(limit, size))], size)
 
-    def parts(self, head: bytes) -> Iterator[bytes]:
-        """Yield the message as it is delivered, with `head` on top."""
-        return chain((head,), self._spool.read(0, self._spool.size))
+    def parts(self, head: bytes, tag: SubjectAddition = NO_TAG) -> Iterator[bytes]:
+        """Yield the message as it is delivered, with `head` on top and a tag in its subject."""
+        at, parts = 0, [iter((head, tag.head))]
+        for place, text in tag.insertions:
+            parts += [self._spool.read(at, place), iter((text,))]
+            at = place
+        return chain(*parts, self._spool.read(at, self._spool.size))
+
+    def tagged(self, tag: str) -> SubjectAddition:
+        """Return the additions that put a tag before the subject; none if it is empty."""
+        return subject_tag(tag, self._filter.subjects) if tag else NO_TAG
 
     def close(self) -> None:
         """Forget the octets."""

@@ -4,9 +4,10 @@
 |---|---|
 | the recipient wants no check | skipped |
 | the recipient blocks the sender | junk |
+| the domain of the recipient blocks the sender, whom the recipient does not allow as below | junk |
 | the scanner gave no result | deferred, or unchecked after an outage |
 | the scanner skipped the message by its own rules | skipped |
-| the recipient allows the author, and DMARC vouches for it | ham |
+| the recipient or its domain allows the author, and DMARC vouches for it | ham |
 | a rule of the scanner says spam whatever the score | junk |
 | the score reaches the threshold of the recipient, the site or the scanner | junk |
 | otherwise | ham |
@@ -63,6 +64,11 @@ def decide_unscanned(preferences: MailboxPreferences, sender: SenderFacts) -> Sp
         return SpamDecision(SpamVerdict.SKIPPED, "preference")
     if lists(preferences.block, sender.author) or lists(preferences.block, sender.envelope):
         return SpamDecision(SpamVerdict.JUNK, "blocked-sender")
+    block = preferences.domain_block
+    if (lists(block, sender.author) or lists(block, sender.envelope)) and not (
+        sender.is_vouched and lists(preferences.allow, sender.author)
+    ):
+        return SpamDecision(SpamVerdict.JUNK, "blocked-sender")
     return None
 
 
@@ -83,7 +89,7 @@ def decide_scanned(
         return SpamDecision(SpamVerdict.SKIPPED, "scanner", None, result)
     threshold = preferences.junk_score if preferences.junk_score is not None else site_threshold
     shown = result.required if threshold is None else threshold
-    if sender.is_vouched and lists(preferences.allow, sender.author):
+    if sender.is_vouched and preferences.allows(sender.author):
         return SpamDecision(SpamVerdict.HAM, "allowed-sender", shown, result)
     is_spam = result.is_spam if threshold is None or result.is_forced else result.score >= threshold
     return SpamDecision(SpamVerdict.JUNK if is_spam else SpamVerdict.HAM, "", shown, result)

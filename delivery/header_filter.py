@@ -20,6 +20,8 @@ MAX_RESULTS: Final = 5
 """Authentication-Results that are read here, from the top: that of our milter is among them."""
 MAX_AUTHORS: Final = 2
 """From fields that are read here: with more than one there is no author."""
+MAX_SUBJECTS: Final = 10
+"""Subject fields that are noted: RFC 5322 section 3.6 allows one, and programs show any."""
 MAX_PLACES: Final = 1000
 """Places of authentication results that are noted; further ones are removed from the message."""
 
@@ -38,6 +40,14 @@ class HiddenPlace(NamedTuple):
 
     start: int
     end: int
+
+
+class SubjectPlace(NamedTuple):
+    """A Subject field of the filtered message: where its value begins, and its first line."""
+
+    start: int
+    line: bytes
+    """The rest of the line with its end; its beginning, if it is very long."""
 
 
 class HeaderFilter:
@@ -59,6 +69,7 @@ class HeaderFilter:
         """Fields that were removed."""
         self.results: list[HeaderField] = []
         """Authentication-Results above the first Received field, from the top."""
+        self.subjects: list[SubjectPlace] = []
         self.authors: list[bytes] = []
         """Values of the From fields."""
         self.received = ""
@@ -155,7 +166,8 @@ class HeaderFilter:
         self.size += len(piece)
 
     def _begin_field(self, piece: bytes) -> None:
-        key = piece.partition(b":")[0].strip(b" \t\r\n\0\x0b\x0c").lower()
+        name, colon, _ = piece.partition(b":")
+        key = name.strip(b" \t\r\n\0\x0b\x0c").lower()
         self._key = key
         has_room = (
             len(self.hidden) < MAX_PLACES or self.hidden[-1].end == self.size
@@ -166,6 +178,8 @@ class HeaderFilter:
         self._drops = key.startswith(_OURS) or is_virus_status or not has_room
         if self._drops:
             self.removed += 1
+        if key == b"subject" and colon and len(self.subjects) < MAX_SUBJECTS:
+            self.subjects.append(SubjectPlace(self.size + len(name) + 1, piece[len(name) + 1 :]))
         is_read = (
             (key == b"received" and not self._has_received)
             or (key == _RESULTS and not self._has_received and len(self.results) < MAX_RESULTS)

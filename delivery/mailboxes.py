@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from structlog.typing import FilteringBoundLogger
 
-from delivery.preferences import MailboxPreferences
+from delivery.preferences import NO_WISHES, MailboxPreferences, ScanWishes
 from delivery.protocols.envelope import address_of
 from delivery.settings import AccountsForDelivery, DeliverySettings
 from delivery.user import OWN_FILES, SpamUser, safe_user
+from delivery.user_prefs import MARK
 from gatepost.listen import SocketAddress
 from gatepost.snapshots.feed import AccountsFeed
 from gatepost.snapshots.form import SnapshotData
@@ -67,9 +68,22 @@ def find_recipient(path: str, data: AccountsData, settings: DeliverySettings) ->
     store: SocketAddress | None = settings.stores.default
     if store_name:
         store = settings.stores.named.get(store_name)
+    defaults = data.preferences.defaults(names) if settings.accounts.preferences else {}
+    preferences = MailboxPreferences.read(record, defaults)
     return RecipientFacts(
-        path, MailboxPreferences.read(record), store, store_name, _scan_user(names, settings)
+        path,
+        preferences._replace(wishes=_usable(preferences.wishes, settings)),
+        store,
+        store_name,
+        _scan_user(names, settings),
     )
+
+
+def _usable(wishes: ScanWishes, settings: DeliverySettings) -> ScanWishes:
+    """Return the preferences that the scanner can follow: others need no scan of their own."""
+    if settings.spam.engine == "rspamd":
+        return wishes._replace(languages=())
+    return wishes if settings.spam.users_folder is not None else NO_WISHES
 
 
 def _scan_user(names: list[str], settings: DeliverySettings) -> str:
@@ -89,6 +103,11 @@ def _has_data(user: SpamUser, settings: DeliverySettings) -> bool:
     assert settings.spam.users_folder is not None  # noqa: S101
     folder = settings.spam.users_folder / user.folder
     try:
-        return any((folder / name).exists() for name in OWN_FILES)
+        if any((folder / name).exists() for name in OWN_FILES):
+            return True
+        with (folder / "user_prefs").open("rb") as file:
+            return file.read(len(MARK)) != MARK
+    except FileNotFoundError:
+        return False
     except OSError:
         return True  # spamd may be able to read what we cannot look at

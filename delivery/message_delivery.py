@@ -20,6 +20,7 @@ from delivery.decision import (
 )
 from delivery.mailboxes import AccountsData, RecipientFacts, find_recipient
 from delivery.marks import spam_fields, virus_field
+from delivery.preferences import ScanWishes
 from delivery.protocols.envelope import LmtpEnvelope
 from delivery.protocols.rspamd import RspamdQuestion
 from delivery.protocols.store_reply import StoreReply
@@ -36,6 +37,7 @@ from delivery.scanners import SPAM, VIRUS, ScanFailedError, SpamScanner, VirusSc
 from delivery.settings import DeliverySettings
 from delivery.store_client import StoreDelivery
 from delivery.store_pool import StorePool
+from delivery.subject_tag import NO_TAG, SubjectAddition
 from gatepost.listen import SocketAddress
 from gatepost.peer.errors import PeerError
 
@@ -58,8 +60,16 @@ class _Transaction(NamedTuple):
 
     store: SocketAddress
     head: bytes
+    tag: SubjectAddition
     outcome: RecipientOutcome
     numbers: tuple[int, ...]
+
+
+class _ScanKey(NamedTuple):
+    """Everything about recipients that changes a scan: those with the same key share one."""
+
+    user: str
+    wishes: ScanWishes
 
 
 class MessageDelivery:
@@ -102,7 +112,7 @@ class MessageDelivery:
         numbers = [number for number in numbers if self._recipients[number].store is not None]
         numbers = await self._without_virus(numbers)
         groups = self._scan_groups(numbers)
-        await _all(self._scan_and_deliver(user, group) for user, group in groups.items())
+        await _all(self._scan_and_deliver(key, group) for key, group in groups.items())
 
     # Viruses
 
@@ -160,40 +170,49 @@ class MessageDelivery:
 
     # Spam
 
-    def _scan_groups(self, numbers: Iterable[int]) -> Mapping[str | None, list[int]]:
-        """Return the recipients by the user whose data they are scanned with; None: by nobody's."""
-        groups: defaultdict[str | None, list[int]] = defaultdict(list)
+    def _scan_groups(self, numbers: Iterable[int]) -> Mapping[_ScanKey | None, list[int]]:
+        """Return the recipients by the scan that they share; None: by none."""
+        groups: defaultdict[_ScanKey | None, list[int]] = defaultdict(list)
         for number in numbers:
             facts = self._recipients[number]
             needs = self._rules.spam is not None
             needs = needs and decide_unscanned(facts.preferences, self._sender) is None
-            groups[facts.user if needs else None].append(number)
+            key = _ScanKey(facts.user, facts.preferences.wishes) if needs else None
+            groups[key].append(number)
         return groups
 
-    async def _scan_and_deliver(self, user: str | None, numbers: Sequence[int]) -> None:
+    async def _scan_and_deliver(self, key: _ScanKey | None, numbers: Sequence[int]) -> None:
         scanned = 0
         decisions: dict[int, SpamDecision | None] = {}
-        if user is None or self._rules.spam is None:
+        if key is None or self._rules.spam is None:
             for number in numbers:
                 decisions[number] = self._unscanned(number)
         else:
-            decisions, scanned = await self._scan(self._rules.spam, user, numbers)
-        transactions: defaultdict[tuple[SocketAddress, bytes], list[int]] = defaultdict(list)
+            decisions, scanned = await self._scan(self._rules.spam, key, numbers)
+        transactions: defaultdict[tuple[SocketAddress, bytes, str], list[int]] = defaultdict(list)
         for number in numbers:
             decision = decisions[number]
             store = self._recipients[number].store
             assert store is not None  # noqa: S101  # run() has answered those
-            head = self._virus_head.get(number, b"")
+            head, tag = self._virus_head.get(number, b""), ""
             if decision is not None:
                 if decision.verdict is SpamVerdict.DEFERRED:
                     continue
                 head = spam_fields(decision, scanned=scanned) + head
-            transactions[store, head].append(number)
+                if decision.verdict is SpamVerdict.JUNK:
+                    tag = self._recipients[number].preferences.subject_tag
+            transactions[store, head, tag].append(number)
         await _all(
             self._deliver_transaction(
-                _Transaction(store, head, self._outcome(decisions[group[0]], store), tuple(group))
+                _Transaction(
+                    store,
+                    head,
+                    self._message.tagged(tag),
+                    self._outcome(decisions[group[0]], store),
+                    tuple(group),
+                )
             )
-            for (store, head), group in transactions.items()
+            for (store, head, tag), group in transactions.items()
         )
 
     def _unscanned(self, number: int) -> SpamDecision | None:
@@ -203,7 +222,7 @@ class MessageDelivery:
         return decide_unscanned(self._recipients[number].preferences, self._sender)
 
     async def _scan(
-        self, scanner: SpamScanner, user: str, numbers: Sequence[int]
+        self, scanner: SpamScanner, key: _ScanKey, numbers: Sequence[int]
     ) -> tuple[dict[int, SpamDecision | None], int]:
         """Return the decisions, and the octets scanned if these were not all."""
         settings = scanner.settings
@@ -212,7 +231,9 @@ class MessageDelivery:
         )
         question = RspamdQuestion(sender=self._envelope.sender, queue_id=self._message.queue_id)
         try:
-            result = await scanner.scan(copy, self._message.identity, user, question)
+            result = await scanner.scan(
+                copy, self._message.identity, key.user, key.wishes, question
+            )
         except ScanFailedError as error:
             cause = SCANNER_WAITS if error.must_wait else SCANNER_AWAY
             decision = decide_failed(cause, is_outage=error.is_outage)
@@ -233,7 +254,7 @@ class MessageDelivery:
 
     async def _deliver_transaction(self, transaction: _Transaction) -> None:
         recipients = tuple(self._envelope.recipients[number] for number in transaction.numbers)
-        size = self._message.size + len(transaction.head)
+        size = self._message.size + len(transaction.head) + transaction.tag.size
         envelope = self._envelope._replace(recipients=recipients, size=size)
         open_numbers = set(transaction.numbers)
 
@@ -243,7 +264,8 @@ class MessageDelivery:
             self._answers.give(number, reply, transaction.outcome)
 
         try:
-            await self._deliver(transaction.store, envelope, transaction.head, answer)
+            head, tag = transaction.head, transaction.tag
+            await self._deliver(transaction.store, envelope, head, answer, tag)
         except PeerError as error:
             self._answers.refuse(
                 sorted(open_numbers),
@@ -258,6 +280,7 @@ class MessageDelivery:
         envelope: LmtpEnvelope,
         head: bytes,
         answer: Callable[[int, StoreReply], None],
+        tag: SubjectAddition = NO_TAG,
     ) -> None:
         rules = self._rules
         async with self._connections:
@@ -267,7 +290,7 @@ class MessageDelivery:
                 rules.settings.stores.timeout,
                 rules.hostname,
                 envelope,
-                lambda: self._message.parts(head),
+                lambda: self._message.parts(head, tag),
                 answer,
             ).run()
 

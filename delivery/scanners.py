@@ -12,10 +12,12 @@ from structlog.typing import FilteringBoundLogger
 from delivery.arrived import ScannerCopy
 from delivery.counts import OUTAGE, SCAN_SECONDS, SCANS
 from delivery.outage import Outage
+from delivery.preferences import ScanWishes
 from delivery.protocols import rspamd, spamc
 from delivery.protocols.rspamd import RspamdQuestion
 from delivery.scan import ScanResult
 from delivery.settings import SpamSettings, VirusSettings
+from delivery.user_folders import UserFolders
 from gatepost.clamd.instream import ClamdReader, ClamdStream, VirusResult
 from gatepost.errors import StartError
 from gatepost.listen import SocketAddress
@@ -124,19 +126,32 @@ class SpamScanner:
             log,
         )
         self._password = _read_password(settings)
+        self._folders: UserFolders | None = None
+        if settings.users_folder is not None:
+            self._folders = UserFolders(settings.users_folder, log)
 
     async def scan(
-        self, copy: ScannerCopy, identity: str, user: str, question: RspamdQuestion
+        self,
+        copy: ScannerCopy,
+        identity: str,
+        user: str,
+        wishes: ScanWishes,
+        question: RspamdQuestion,
     ) -> ScanResult:
         """Return the result for a user with data of their own, or for all others if it is empty.
 
-        `identity` is that of the message. Raises `ScanFailedError`.
+        `wishes` are the preferences that the scanner follows, and `identity` is that of the
+        message. Raises `ScanFailedError`.
         """
         if self.settings.engine == "rspamd":
-            question = question._replace(recipient=user, password=self._password)
+            question = question._replace(
+                recipient=user, password=self._password, scores=wishes.rule_scores
+            )
             head = rspamd.check_request(question, copy.size)
             answer = await self._turns.scan(identity, _after(head, copy), rspamd.RspamdReader())
         else:
+            if self._folders is not None:
+                user = self._folders.prepare(user, wishes)
             head = spamc.symbols_request(user, copy.size)
             answer = await self._turns.scan(identity, _after(head, copy), spamc.SpamdReader())
         try:

@@ -52,8 +52,8 @@ class AccountsForDelivery(AccountsSource):
     preferences: bool = Field(
         default=False,
         json_schema_extra=AT_START,
-        description="Use the preferences of mailboxes: `spam_check`, `virus_check`, "
-        "`spam_junk_score`, and their lists of senders.",
+        description="Use the preferences of mailboxes and domains: checks, threshold, lists of "
+        "senders, languages, scores of rules and subject tag.",
     )
     stores: bool = Field(
         default=False,
@@ -127,9 +127,9 @@ class SpamSettings(Section):
     users_folder: FreshPath | None = Field(
         default=None,
         description="The folder with data of users that spamd has as "
-        "`--virtual-config-dir=FOLDER/%d/%l`. A mailbox with `bayes_toks`, `bayes_seen` or "
-        "`user_prefs` there is scanned as this user; all others of a message share one scan. By "
-        "default all share it.",
+        "`--virtual-config-dir=FOLDER/%d/%l`. A mailbox with `bayes_toks` or `bayes_seen` "
+        "there is scanned as this user; all others of a message with the same preferences share "
+        "one scan. The proxy writes `user_prefs` here. By default all share one scan.",
     )
     per_user: bool = Field(
         default=False,

@@ -19,8 +19,8 @@ _DOMAIN: Final = re.compile(
 _MAX_LOCAL: Final = 64
 _MAX_DOMAIN: Final = 253
 
-OWN_FILES: Final = ("bayes_toks", "bayes_seen", "user_prefs")
-"""Files that change the score of a user's mail; without any of them a user shares scans."""
+OWN_FILES: Final = ("bayes_toks", "bayes_seen")
+"""Files with the Bayes data of a user."""
 
 
 class SpamUser(NamedTuple):
@@ -38,11 +38,18 @@ class SpamUser(NamedTuple):
         return f"{self.local}@{self.domain}"
 
 
+SITE: Final = SpamUser("site", "site")
+"""The user whose data are those of the site: for mail of users who have not taught enough."""
+
+
 def safe_user(address: str) -> SpamUser | None:
-    """Return the user of a mailbox address, or None if the name is not safe."""
+    """Return the user of a mailbox address, or None if the name is not safe or one of ours.
+
+    The domain of `SITE` has the data of the site, and those that several mailboxes share.
+    """
     local, at, domain = address.rpartition("@")
     if not at or len(local) > _MAX_LOCAL or len(domain) > _MAX_DOMAIN:
         return None
     if not _LOCAL.match(local) or not _DOMAIN.match(domain):
         return None
-    return SpamUser(local, domain)
+    return SpamUser(local, domain) if domain != SITE.domain else None

@@ -36,6 +36,8 @@ class RspamdQuestion(NamedTuple):
     sender: str = ""
     queue_id: str = ""
     password: str = ""
+    scores: tuple[tuple[str, float], ...] = ()
+    """Scores of rules that are not those of the configuration."""
 
 
 def check_request(question: RspamdQuestion, size: int) -> bytes:
@@ -54,6 +56,9 @@ def check_request(question: RspamdQuestion, size: int) -> bytes:
         raise ValueError("the password of Rspamd has blanks or octets beyond US-ASCII")
     lines = ["POST /checkv2 HTTP/1.0"]
     lines += [f"{name}: {value}" for name, value in fields.items() if _VALUE.match(value)]
+    if question.scores:
+        settings = {"scores": dict(question.scores)}
+        lines.append(f"Settings: {json.dumps(settings, separators=(',', ':'))}")
     lines += ["Content-Type: message/rfc822", f"Content-Length: {size}", ""]
     return "".join(f"{line}\r\n" for line in lines).encode("ascii")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+from collections.abc import Collection
 from pathlib import Path
 from typing import Self
 
@@ -36,23 +38,26 @@ score T_DMARC_PASS -2
 score T_DMARC_FAIL 2
 header T_HELLO Subject =~ /hello/
 score T_HELLO 1
-use_bayes 0
 """
 
 
 class SpamdServer:
     """spamd with the stock rules, those above, and data of users in `users`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, plugins: Collection[str] = (), rules: str = "use_bayes 0"
+    ) -> None:
         self.users = folder / "users"
         self._folder = folder
         self.port = free_port()
-        rules = folder / "rules"
-        for one in (self.users, rules):
+        configured = folder / "rules"
+        for one in (self.users, configured):
             one.mkdir(parents=True)
-        plugins = [f"loadplugin Mail::SpamAssassin::Plugin::{name}" for name in _PLUGINS]
-        (rules / "init.pre").write_text("\n".join(plugins) + "\n")
-        (rules / "local.cf").write_text(_RULES)
+        loaded = [
+            f"loadplugin Mail::SpamAssassin::Plugin::{name}" for name in (*_PLUGINS, *plugins)
+        ]
+        (configured / "init.pre").write_text("\n".join(loaded) + "\n")
+        (configured / "local.cf").write_text(f"{_RULES}{rules}\n")
         (folder / "home").mkdir()
         if os.geteuid() == 0:
             shutil.chown(folder / "home", "nobody")
@@ -68,6 +73,18 @@ class SpamdServer:
         folder = self.users / domain / local
         folder.mkdir(parents=True)
         (folder / "user_prefs").write_text(text + "\n")
+
+    def learn(self, address: str, kind: str, *messages: bytes) -> None:
+        """Teach the Bayes data of a user, or those of site@site."""
+        local, _, domain = address.partition("@")
+        folder = self.users / domain / local
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["sa-learn", f"--{kind}", f"--siteconfigpath={self._folder / 'rules'}"]
+        command += [f"--dbpath={folder / 'bayes'}"]
+        for message in messages:
+            subprocess.run(command, input=message, check=True, capture_output=True, timeout=60)
+        for one in (folder, *folder.iterdir()):
+            one.chmod(0o777 if one.is_dir() else 0o666)
 
     def start(self) -> None:
         """Start it and wait until it answers."""
