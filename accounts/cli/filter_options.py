@@ -21,7 +21,9 @@ LISTS = (
         True,
         "ADDRESS|@DOMAIN",
     ),
-    Field("block_sender", click.STRING, "A sender to refuse.", True, "ADDRESS|@DOMAIN"),
+    Field(
+        "block_sender", click.STRING, "A sender whose mail goes to Junk.", True, "ADDRESS|@DOMAIN"
+    ),
     Field(
         "unlist_sender", click.STRING, "A sender to take off both lists.", True, "ADDRESS|@DOMAIN"
     ),

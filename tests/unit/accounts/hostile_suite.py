@@ -14,6 +14,7 @@ from accounts.directory import (
     app_passwords,
     audit,
     dkim_keys,
+    domain_preferences,
     domains,
     listed_senders,
     mailboxes,
@@ -149,6 +150,18 @@ OPERATIONS: dict[str, Operation] = {
         "preference",
         preferences.PreferenceFields.__annotations__,
         lambda w, **x: preferences.change(w, BOX, None, **x),
+    ),
+    "preference.one language": lambda w, x: preferences.change(w, BOX, None, languages=(x,)),
+    "preference.one score": lambda w, x: preferences.change(w, BOX, None, rule_scores={"A": x}),
+    **each(
+        "domain preference",
+        domain_preferences.DomainPreferenceFields.__annotations__,
+        lambda w, **x: domain_preferences.change(w, "example.org", None, **x),
+    ),
+    "domain preference.domain": lambda w, x: domain_preferences.change(w, x, None, languages=()),
+    "domain listed.domain": lambda w, x: listed_senders.OF_DOMAIN.add(w, x, "allow", "@a.example"),
+    "domain listed.pattern": lambda w, x: listed_senders.OF_DOMAIN.add(
+        w, "example.org", "allow", x
     ),
     "listed.kind": lambda w, x: listed_senders.add(w, BOX, x, "a@example.net"),
     "listed.pattern": lambda w, x: listed_senders.add(w, BOX, "allow", x),
