@@ -61,7 +61,8 @@ DELAY = 3
 GREET_WAIT = 1
 """Seconds that postscreen lets a new client wait for the greeting."""
 
-SMTP, SMTP_PROXY, SUBMISSION, SUBMISSIONS, SUBMISSION_PROXY = 25, 12525, 587, 465, 10587
+SMTP, SUBMISSION, SUBMISSIONS = 25, 587, 465
+SMTP_PROXY, SUBMISSION_PROXY, SUBMISSIONS_PROXY = 12525, 10587, 10465
 METRICS = {"milters": 9101, "policyd": 9102}
 
 ALICE = "alice@example.org"

@@ -14,6 +14,7 @@ from tests.stack.stack import (
     SMTP_PROXY,
     STRANGER,
     SUBMISSION_PROXY,
+    SUBMISSIONS_PROXY,
     Stack,
 )
 
@@ -45,16 +46,19 @@ def test_the_port_with_proxy_protocol_sees_the_client(stack: Stack, version: int
     assert line["client"] == FRIEND
 
 
-def test_a_login_through_the_balancer_is_one_of_us(stack: Stack) -> None:
-    subject = "submission through a balancer"
+@pytest.mark.parametrize(
+    ("port", "tls"), [(SUBMISSION_PROXY, "--tls"), (SUBMISSIONS_PROXY, "--tls-on-connect")]
+)
+def test_a_login_through_the_balancer_is_one_of_us(stack: Stack, port: int, tls: str) -> None:
+    subject = f"submission through a balancer, {port}"
     sent = stack.send(
         subject,
         client=BALANCER,
-        port=SUBMISSION_PROXY,
+        port=port,
         login=ALICE,
         sender=ALICE,
         recipients=("carol@remote.example",),
-        options=(*proxy(2, STRANGER), "--tls"),
+        options=(*proxy(2, STRANGER), tls),
     )
     assert sent.accepted, sent.transcript
     arrived = stack.remote.wait_for_subject(subject)
