@@ -195,6 +195,37 @@ def test_accounts_answers_for_everything(tmp_path: Path) -> None:
     assert "relay_transport" not in rendered.main
 
 
+@pytest.mark.parametrize(("connections", "processes"), [("", "20"), ("4", "4")])
+def test_a_mailbox_gets_one_message_at_a_time(
+    tmp_path: Path, connections: str, processes: str
+) -> None:
+    settings = {**WITH_ACCOUNTS, "POSTFIX_NEXT_HOP_CONNECTIONS": connections}
+    rendered = render(tmp_path, settings)
+    # with more than one recipient in a delivery, the other limit would be one for all mailboxes
+    assert rendered.main["lmtp_destination_recipient_limit"] == "1"
+    assert rendered.main["lmtp_destination_concurrency_limit"] == "1"
+    assert maximum_of(rendered.master, "lmtp") == processes
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {**WITH_ACCOUNTS, "POSTFIX_NEXT_HOP": "smtp:[store.example.org]:25"},
+        {"POSTFIX_HOSTNAME": "mail.example.org"},
+    ],
+)
+def test_other_next_hops_get_many(tmp_path: Path, settings: dict[str, str]) -> None:
+    rendered = render(tmp_path, settings)
+    assert not [name for name in rendered.main if name.startswith("lmtp_destination")]
+    assert maximum_of(rendered.master, "lmtp") == "-"
+
+
+def maximum_of(master: str, name: str) -> str:
+    """Return the number of processes that a service of master.cf may have."""
+    (line,) = re.findall(rf"^{name}[ \t].*", master, re.MULTILINE)
+    return str(line.split()[6])
+
+
 def test_without_accounts_nothing_of_it_is_there(tmp_path: Path) -> None:
     (tmp_path / "tls").mkdir()
     settings = {**GOOD, "POSTFIX_SASL": "inet:dovecot:12345"}
