@@ -85,6 +85,14 @@ def test_a_stored_message_is_recorded_for_its_user(home: Path, to: str) -> None:
     assert not file.exists()
 
 
+def test_the_lock_of_a_dead_process_holds_up_nothing(home: Path) -> None:
+    """The store is locked without any delivery under way, when the process read it."""
+    locked = home / ".dovecot.lda-dupes.lock"
+    locked.write_text("17:mailboxes\n")
+    settle(home)
+    assert not locked.exists()
+
+
 def test_a_renamed_user_is_known_from_the_store(home: Path) -> None:
     store = (
         struct.pack("=L", 2) + entry(b"old", "anna@example.org") + entry(b"new", "eve@x.example")
