@@ -51,10 +51,6 @@ def system(tmp_path: Path) -> Iterator[MailSystem]:
             "virtual_mailbox_maps": "static:there",
             "virtual_transport": f"lmtp:inet:127.0.0.1:{delivery.daemon.port}",
             "lmtp_host_lookup": "native",
-            "minimal_backoff_time": "1s",
-            "maximal_backoff_time": "1s",
-            "queue_run_delay": "1s",
-            "transport_retry_time": "1s",
             "lmtp_destination_concurrency_failed_cohort_limit": "0",
         }
         with running_site(folder, settings=settings) as site, delivery:

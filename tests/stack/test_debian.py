@@ -21,6 +21,7 @@ from tests.stack.stack import DOMAIN, KNOWN, STRANGER, World
 from tests.stack.up import CAROL, EVE
 from tests.testbed.oracles import dkimpy_verdicts
 from tests.testbed.pod import Network
+from tests.testbed.retries import QUICK_RETRIES
 from tests.testbed.waiting import wait_until
 
 ANNA, BERT = f"anna@{DOMAIN}", f"bert@{DOMAIN}"
@@ -51,11 +52,11 @@ def site(network: Network, world: World) -> Iterator[Site]:
 def quick(site: Site) -> Site:
     """The same, where strangers wait for seconds instead of minutes, with its key in DNS."""
     site.publish_key("s1")
+    retries = " ".join(f"{name}={value}" for name, value in QUICK_RETRIES.items())
     site.machine.run(
         "cat >> /etc/gatepost/gatepost.toml <<'END'\n"
         f'[policyd.greylist]\ndelay = "{DELAY}s"\nallow_clients = ["{KNOWN}"]\nEND\n'
-        "postconf -e postscreen_greet_wait=1s minimal_backoff_time=1s maximal_backoff_time=2s"
-        " queue_run_delay=1s\n"
+        f"postconf -e postscreen_greet_wait=1s {retries}\n"
         # the milter saw that there was no record, and looks again in a minute or when it starts
         "systemctl restart gatepost-milters gatepost-policyd postfix\n"
         "gatepost probe milter unix:/var/spool/postfix/gatepost/milter --wait 30\n"

@@ -11,6 +11,7 @@ import pytest
 
 from tests.stack.conftest import StartStack
 from tests.stack.stack import FRIEND, HOSTNAME, RECIPIENT, STRANGER, Stack
+from tests.testbed.retries import QUICK_RETRIES_CF
 from tests.testbed.sink import Delivery, Sink
 from tests.testbed.smtp_load import Journey, Load, Told
 from tests.testbed.waiting import WaitError, wait_until
@@ -22,9 +23,7 @@ ENDLESS = 100_000
 DELIVERED = 100.0
 """Seconds until Postfix has tried everything again that was under way when it was killed."""
 
-BACKOFF = {
-    "backoff.cf": "minimal_backoff_time = 1s\nmaximal_backoff_time = 2s\nqueue_run_delay = 1s\n"
-}
+BACKOFF = {"backoff.cf": QUICK_RETRIES_CF}
 """What is deferred is tried again within seconds."""
 
 Arrived = dict[int, list[Delivery]]

@@ -22,6 +22,7 @@ from tests.testbed.manifest import overlaid
 from tests.testbed.mounted import MountedFolder
 from tests.testbed.pod import Network
 from tests.testbed.podman import inspect
+from tests.testbed.retries import QUICK_RETRIES_CF
 from tests.testbed.smtp import RawClient, Reply
 from tests.testbed.swaks import Client, Exchange
 from tests.testbed.waiting import wait_until
@@ -33,11 +34,7 @@ from tools.up.system import System
 
 CAROL, EVE = "carol@remote.example", "eve@far.example"
 _QUEUED = re.compile(rb"\(Postfix\) with E?SMTPS?A? id (\w+)")
-_POSTFIX = f"""postscreen_greet_wait = {GREET_WAIT}s
-minimal_backoff_time = 1s
-maximal_backoff_time = 2s
-queue_run_delay = 1s
-"""
+_POSTFIX = f"postscreen_greet_wait = {GREET_WAIT}s\n{QUICK_RETRIES_CF}"
 
 
 class WholeSystem:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.testbed.ports import LOOPBACK
+from tests.testbed.retries import QUICK_RETRIES
 
 HOSTNAME = "mx.gatepost.test"
 """myhostname. The top-level domain is reserved for tests (RFC 6761 section 6.2)."""
@@ -102,9 +103,7 @@ def main_cf(
         # this machine, even after XCLIENT.
         "local_header_rewrite_clients": "",
         # for tests that retry at once
-        "queue_run_delay": "1s",
-        "minimal_backoff_time": "1s",
-        "maximal_backoff_time": "2s",
+        **QUICK_RETRIES,
         "transport_retry_time": "1s",
         "smtpd_error_sleep_time": "0",
         "smtpd_client_connection_count_limit": "0",

@@ -28,6 +28,7 @@ from tests.testbed.manifest import overlaid
 from tests.testbed.mounted import MountedFolder
 from tests.testbed.pod import Network
 from tests.testbed.podman import WITHOUT_CONTAINERS, PodmanError, inspect
+from tests.testbed.retries import QUICK_RETRIES_CF
 from tests.testbed.smtp_load import Journey, Load
 from tests.testbed.waiting import WaitError
 from tools.bench.mail import CLIENT, Keys, compose, domain, sign
@@ -59,11 +60,7 @@ DELIVERED = 300.0
 """Seconds until what was accepted is in the mailboxes."""
 IMAPS = 10993
 PASSWORD = "a horse and a staple for all"
-POSTFIX = """postscreen_greet_wait = 1s
-minimal_backoff_time = 1s
-maximal_backoff_time = 2s
-queue_run_delay = 1s
-"""
+POSTFIX = f"postscreen_greet_wait = 1s\n{QUICK_RETRIES_CF}"
 """A new client waits less, and what is deferred is tried again within seconds."""
 MIB = 1 << 20
 _ANY = ssl.create_default_context()
