@@ -29,9 +29,8 @@ from tools.up.people import ADMINISTRATOR, ANNA, BERT, People
 from tools.up.place import HOST, SETTINGS, Place
 
 CARL = f"carl@{DOMAIN}"
-MESSAGES = 2000
-UNDER_WAY = 20
-"""Deliveries of Postfix to Dovecot at a time, by default; all kills together double no more."""
+MESSAGES, ENDLESS = 2000, 100_000
+"""Messages of the load at least, and more than can be sent before it is told to end."""
 COLUMNS = 80
 
 
@@ -178,31 +177,26 @@ def test_webmail_shows_the_mailbox(up: WholeSystem) -> None:
 
 @pytest.mark.timeout(900)
 def test_a_container_that_is_killed_takes_no_mail_with_it(up: WholeSystem) -> None:
-    """A message is in the mailbox twice for two reasons, and no other: its sender heard no reply
-    to the last dot and sent it again (RFC 5321 section 6.1: better twice than never), or it was
-    under way at a kill and Dovecot lost its key to another delivery to the same mailbox."""
+    """Each message is in the mailbox once, unless its sender heard no reply to the last dot and
+    sent it again (RFC 5321 section 6.1: better twice than never)."""
     shorts = ("accounts", "milters", "policyd", "dovecot", "postfix", "webmail", "dovecot")
     journey = Journey(up.address, FRIEND, CAROL, ANNA, "kill", helo="mail.remote.example")
-    with Load(journey, MESSAGES, sessions=8) as load:
+    with Load(journey, ENDLESS, sessions=8) as load:
         for number, short in enumerate(shorts):
             load.wait_for(50 + MESSAGES * number // (len(shorts) + 1), deadline=400)
             up.containers[short].kill_and_wait_ready()
-        assert load.done < MESSAGES, "the load was over before everything was killed"
-        sent = load.finish(deadline=400)
+        load.wait_for(max(MESSAGES, load.done + 50), deadline=400)
+        sent = load.enough()
     assert sent.refused == {}
-    assert len(sent.accepted) == MESSAGES
     wait_until(
         lambda: sent.accepted <= up.copies(ANNA, "kill").keys(),
         "every message that got 250",
-        deadline=100,
+        deadline=300,
         pause=2,
     )
-    twice = 0
     for number, ids in up.copies(ANNA, "kill").items():
         assert len(ids) <= 1 + sent.unanswered[number], f"message {number} was taken as {ids}"
-        assert max(ids.values()) <= 2, f"message {number} was delivered again and again: {ids}"
-        twice += sum(count == 2 for count in ids.values())
-    assert twice <= UNDER_WAY
+        assert set(ids.values()) == {1}, f"message {number} was delivered again: {ids}"
 
 
 def test_a_demonstration_becomes_a_system_with_its_data(up: WholeSystem) -> None:
