@@ -238,14 +238,9 @@ def _cpu(pod: _Pod) -> float:
 
 
 def _stored(pod: _Pod) -> int:
-    """Return the number of messages in all folders."""
+    """Return the number of messages in all folders of all mailboxes."""
     return sum(
-        len(files)
-        for user in users()
-        # accounts adds random characters to the folder, and the plain Dovecot does not
-        for home in (pod.mail / DOMAIN).glob(f"{user.partition('@')[0]}*")
-        for folder, _, files in os.walk(home / "mail")
-        if Path(folder).name in ("new", "cur")
+        len(files) for folder, _, files in os.walk(pod.mail) if Path(folder).name in ("new", "cur")
     )
 
 
