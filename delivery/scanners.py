@@ -17,6 +17,7 @@ from delivery.protocols import rspamd, spamc
 from delivery.protocols.rspamd import RspamdQuestion
 from delivery.scan import ScanResult
 from delivery.settings import SpamSettings, VirusSettings
+from delivery.shared_scans import SharedScanKey, SharedScans
 from delivery.user_folders import UserFolders
 from gatepost.clamd.instream import ClamdReader, ClamdStream, VirusResult
 from gatepost.errors import StartError
@@ -125,6 +126,8 @@ class SpamScanner:
             outage,
             log,
         )
+        self._shared = SharedScans(settings.share_for)
+        self._is_sharing = settings.share_for > 0
         self._password = _read_password(settings)
         self._folders: UserFolders | None = None
         if settings.users_folder is not None:
@@ -148,12 +151,22 @@ class SpamScanner:
                 recipient=user, password=self._password, scores=wishes.rule_scores
             )
             head = rspamd.check_request(question, copy.size)
-            answer = await self._turns.scan(identity, _after(head, copy), rspamd.RspamdReader())
+            asked: object = question
         else:
             if self._folders is not None:
                 user = self._folders.prepare(user, wishes)
             head = spamc.symbols_request(user, copy.size)
-            answer = await self._turns.scan(identity, _after(head, copy), spamc.SpamdReader())
+            asked = head
+        key = SharedScanKey.of(identity, user, asked, copy.parts()) if self._is_sharing else None
+        return await self._shared.result(key, lambda: self._scan(copy, identity, head))
+
+    async def _scan(self, copy: ScannerCopy, identity: str, head: bytes) -> ScanResult:
+        parts = _after(head, copy)
+        answer: spamc.SpamdAnswer | ScanResult
+        if self.settings.engine == "rspamd":
+            answer = await self._turns.scan(identity, parts, rspamd.RspamdReader())
+        else:
+            answer = await self._turns.scan(identity, parts, spamc.SpamdReader())
         try:
             result = answer if isinstance(answer, ScanResult) else answer.scan_result()
         except PeerError as error:

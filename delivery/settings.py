@@ -118,6 +118,13 @@ class SpamSettings(Section):
         description="Octets of a message that are scanned, from its beginning. X-Spam-Status says "
         "`scanned=` if that is not all.",
     )
+    share_for: Duration = Field(
+        default=60.0,
+        ge=0,
+        le=3600,
+        description="How long the result of a scan counts for further recipients of the same "
+        "message, when the MTA sends it once for each of them; 0: not at all.",
+    )
     junk_score: float | None = Field(
         default=None,
         description="The score from which mail is marked for Junk, unless the mailbox has its own. "

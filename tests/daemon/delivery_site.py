@@ -318,7 +318,8 @@ class DeliverySite:
         self.spamd = StubSpamd()
         self.store = StubStore()
         self.settings: dict[str, Any] = {
-            "spam": {"address": self.spamd.address, "timeout": 5},
+            # the tests send equal messages, with one queue id
+            "spam": {"address": self.spamd.address, "timeout": 5, "share_for": 0},
             "stores": {"default": self.store.address, "timeout": 5},
         }
         self.merge(settings or {})

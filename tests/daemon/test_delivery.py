@@ -7,6 +7,7 @@ import pwd
 import signal
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -190,6 +191,19 @@ def test_a_large_message_is_scanned_up_to_a_limit(tmp_path: Path) -> None:
         (stored,) = site.store.messages
         assert stored.data.endswith(message)
         assert "scanned=65536" in stored.fields("X-Spam-Status")[0]
+
+
+def test_recipients_of_one_message_share_a_scan_if_each_is_sent_alone(tmp_path: Path) -> None:
+    names = [f"user{number}@example.org" for number in range(10)]
+    with delivery_site(tmp_path, {"spam": {"share_for": 60}}) as site:
+        with ThreadPoolExecutor(len(names)) as pool:
+            answers = list(pool.map(lambda name: site.send(SPAM, name), names))
+        assert answers == [[f"250 2.0.0 <{name}> Saved"] for name in names]
+        assert len(site.spamd.requests) == 1
+        assert [one.fields("X-Spam-Flag") for one in site.store.messages] == [["YES"]] * len(names)
+        # another message is scanned, though its queue id is the same
+        site.send(HAM, names[0])
+        assert site.store.messages[-1].status == "No"
 
 
 def test_reload_changes_the_threshold(site: DeliverySite) -> None:

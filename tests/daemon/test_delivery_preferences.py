@@ -92,6 +92,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                         "address": spamd.address,
                         "users_folder": str(spamd.users),
                         "timeout": 60,
+                        "share_for": 0,
                     },
                     "accounts": {
                         "url": f"unix:{folder}/snapshots.sock",
