@@ -5,17 +5,16 @@ from __future__ import annotations
 import http.client
 import json
 import shutil
-import ssl
 import subprocess
-from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
-from accounts.dovecot.doveadm import NOBODY, PATH
+from accounts.dovecot.doveadm import NOBODY
 from gatepost.config import SecretFile
+from gatepost.doveadm import ask_doveadm
 from gatepost.errors import StartError
 
 TIMEOUT: Final = 6 * 3600.0
@@ -65,7 +64,7 @@ class HttpRunner:
     """doveadm's HTTP API at `url`."""
 
     def __init__(self, url: str, key: SecretFile) -> None:
-        self._url = urlsplit(url)
+        self._url = url
         self._key = key
 
     def run(self, command: str, user: str, parameters: Mapping[str, Any]) -> list[Any]:
@@ -76,41 +75,17 @@ class HttpRunner:
             raise StartError(f"cannot read the key of doveadm: {error}") from None
         body = json.dumps([[command, {"user": user, **parameters}, "1"]]).encode()
         try:
-            ((kind, payload, _),) = json.loads(self._ask(body, key))
+            read = ask_doveadm(self._url, key, body, timeout=TIMEOUT, max_answer=MAX_ANSWER)
+            ((kind, payload, _),) = json.loads(read)
         except (ValueError, TypeError, RecursionError):
             raise StartError(f"doveadm {command}: cannot parse the answer") from None
         except (OSError, http.client.HTTPException) as error:
-            where = self._url.netloc
+            where = urlsplit(self._url).netloc
             raise StartError(f"doveadm at {where} does not answer: {error}") from None
         if kind == "doveadmResponse" and isinstance(payload, list):
             return payload
         code = payload.get("exitCode", 0) if isinstance(payload, dict) else 0
         raise _refusal(command, user, code, "the log of Dovecot has the reason")
-
-    def _ask(self, body: bytes, key: bytes) -> bytes:
-        host, port = self._url.hostname or "", self._url.port
-        connection: http.client.HTTPConnection
-        if self._url.scheme == "https":
-            context = ssl.create_default_context()
-            connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
-        else:
-            connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
-        path = self._url.path if self._url.path not in ("", "/") else PATH
-        headers = {
-            "Authorization": f"X-Dovecot-API {b64encode(key).decode()}",
-            "Content-Type": "application/json",
-        }
-        try:
-            connection.request("POST", path, body, headers)
-            answer = connection.getresponse()
-            if answer.status != 200:
-                raise StartError(f"doveadm answers {answer.status} {answer.reason}")
-            read = answer.read(MAX_ANSWER + 1)
-        finally:
-            connection.close()
-        if len(read) > MAX_ANSWER:
-            raise StartError(f"the answer of doveadm has more than {MAX_ANSWER} octets")
-        return read
 
 
 class ProgramRunner:

@@ -16,6 +16,7 @@ import h11
 
 from accounts.directory.homes import is_home
 from accounts.stored_mail import StoredMail
+from gatepost.doveadm import PATH
 
 TIMEOUT: Final = 10.0
 """Seconds for a request, from the connection to the end of the answer."""
@@ -29,8 +30,6 @@ NOT_FOUND: Final = 68
 """Exit code of `doveadm fs stat` for a path that does not exist."""
 FS: Final = "mailboxes"
 """Name of the block `fs` in dovecot.conf whose root is that of the mail store."""
-PATH: Final = "/doveadm/v1"
-"""The path of the API, for a URL without one."""
 
 
 class DoveadmError(Exception):
