@@ -49,3 +49,6 @@ SPOOLED = Gauge(
     "Octets of messages in progress that are in files",
     across="sum",
 )
+LESSONS = Counter(
+    "gatepost_delivery_lessons_total", "Messages to learn by the spam filter", ["kind", "outcome"]
+)

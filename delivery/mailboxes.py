@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from structlog.typing import FilteringBoundLogger
 
+from delivery.own_data import scan_user
 from delivery.preferences import NO_WISHES, MailboxPreferences, ScanWishes
 from delivery.protocols.envelope import address_of
 from delivery.settings import AccountsForDelivery, DeliverySettings
-from delivery.user import OWN_FILES, SpamUser, safe_user
-from delivery.user_prefs import MARK
+from delivery.user import safe_user
 from gatepost.listen import SocketAddress
 from gatepost.snapshots.feed import AccountsFeed
 from gatepost.snapshots.form import SnapshotData
@@ -28,7 +28,7 @@ class RecipientFacts(NamedTuple):
     store: SocketAddress | None
     store_name: str
     user: str
-    """The name for the scanner; empty for one without data of their own."""
+    """The name for the scanner: the mailbox, or the site; empty if nobody has data of their own."""
 
 
 class AccountsData:
@@ -93,21 +93,5 @@ def _scan_user(names: list[str], settings: DeliverySettings) -> str:
         # the last name has neither an extension nor an alias domain
         return str(users[-1]) if spam.per_user and users else ""
     if spam.users_folder is not None:
-        for user in users:
-            if _has_data(user, settings):
-                return str(user)
+        return scan_user(users, spam.users_folder, spam.min_learned)
     return ""
-
-
-def _has_data(user: SpamUser, settings: DeliverySettings) -> bool:
-    assert settings.spam.users_folder is not None  # noqa: S101
-    folder = settings.spam.users_folder / user.folder
-    try:
-        if any((folder / name).exists() for name in OWN_FILES):
-            return True
-        with (folder / "user_prefs").open("rb") as file:
-            return file.read(len(MARK)) != MARK
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True  # spamd may be able to read what we cannot look at

@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
+class RuleHit(NamedTuple):
+    """A rule that hit, as a scanner describes it; `description` may be empty."""
+
+    name: str
+    points: float
+    description: str = ""
+
+
 class ScanResult(NamedTuple):
     """A scanner's opinion about a message."""
 
@@ -21,3 +29,5 @@ class ScanResult(NamedTuple):
     """True if a rule of the scanner has decided that it is spam, whatever the score."""
     must_wait: bool = False
     """True if the scanner wants to see the message again later."""
+    hits: tuple[RuleHit, ...] = ()
+    """The rules with their points, if these were asked for."""

@@ -128,10 +128,14 @@ class SpamScanner:
         )
         self._shared = SharedScans(settings.share_for)
         self._is_sharing = settings.share_for > 0
-        self._password = _read_password(settings)
+        self.password = read_password(settings)
         self._folders: UserFolders | None = None
         if settings.users_folder is not None:
             self._folders = UserFolders(settings.users_folder, log)
+
+    def prepare(self, user: str, wishes: ScanWishes) -> str:
+        """Write the preferences for a scan by spamd, and return the user to name."""
+        return user if self._folders is None else self._folders.prepare(user, wishes)
 
     async def scan(
         self,
@@ -148,13 +152,12 @@ class SpamScanner:
         """
         if self.settings.engine == "rspamd":
             question = question._replace(
-                recipient=user, password=self._password, scores=wishes.rule_scores
+                recipient=user, password=self.password, scores=wishes.rule_scores
             )
             head = rspamd.check_request(question, copy.size)
             asked: object = question
         else:
-            if self._folders is not None:
-                user = self._folders.prepare(user, wishes)
+            user = self.prepare(user, wishes)
             head = spamc.symbols_request(user, copy.size)
             asked = head
         key = SharedScanKey.of(identity, user, asked, copy.parts()) if self._is_sharing else None
@@ -205,7 +208,8 @@ def _after(head: bytes, copy: ScannerCopy) -> Iterator[bytes]:
     yield from copy.parts()
 
 
-def _read_password(settings: SpamSettings) -> str:
+def read_password(settings: SpamSettings) -> str:
+    """Return the password of Rspamd's controller, or an empty text; raises `StartError`."""
     if settings.password_file is None:
         return ""
     try:

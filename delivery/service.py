@@ -9,13 +9,15 @@ from typing import Any
 
 import uvloop
 
+from delivery.learning_server import LearningRules, LearningServer, read_learning_token
 from delivery.mailboxes import AccountsData
 from delivery.message_delivery import DeliveryRules
 from delivery.outage import Outage
 from delivery.scanners import SpamScanner, VirusScanner
 from delivery.server import DeliveryServer
-from delivery.settings import DeliverySettings
+from delivery.settings import LEARNING_LISTEN, DeliverySettings
 from delivery.store_pool import StorePool
+from delivery.trainer import LessonTurns, Trainer
 from gatepost.config import GroundSettings
 from gatepost.daemon import Current, Listeners, Load, Reloader, Started, run_single, starting
 from gatepost.logs import get_logger
@@ -43,7 +45,7 @@ async def _serve(started: Started[DeliverySettings]) -> int:
     build = _Build(data)
     reloader = Reloader(started, build)
     started.probes.ready_when("accounts", data.problem)
-    served = _Service(started, reloader.current, feed, build.pool)
+    served = _Service(started, reloader.current, feed, build)
     return await run_single(
         started, reloader, served, draining="draining: delivering messages in progress"
     )
@@ -58,6 +60,9 @@ class _Build:
         self._spam_outage = Outage()
         self._virus_outage = Outage()
         self._last: DeliveryRules | None = None
+        self._turns = LessonTurns()
+        self.learning: LearningRules | None = None
+        """The objects of the service that teaches; None if it is off."""
 
     def __call__(self, ground: GroundSettings, settings: DeliverySettings) -> DeliveryRules:
         last = self._last
@@ -80,7 +85,16 @@ class _Build:
             virus,
             self.pool,
         )
+        self.learning = self._learning(self._last)
         return self._last
+
+    def _learning(self, rules: DeliveryRules) -> LearningRules | None:
+        settings = rules.settings
+        if not settings.learning.listen or rules.spam is None:
+            return None
+        token = read_learning_token(settings.learning)
+        trainer = Trainer(settings, rules.spam.password, log, self._turns)
+        return LearningRules(rules, trainer, token)
 
 
 class _Service:
@@ -91,18 +105,20 @@ class _Service:
         started: Started[DeliverySettings],
         current: Current[DeliveryRules],
         feed: AccountsFeed,
-        pool: StorePool,
+        build: _Build,
     ) -> None:
-        self._pool = pool
+        self._pool = build.pool
         self._settings = started.settings
         self._feed = feed
         self._server = DeliveryServer(lambda: current.value, log)
+        self._learning = LearningServer(lambda: build.learning, log)
 
     async def start(self, listeners: Listeners) -> None:
         """Take data from accounts, and accept connections."""
         self._feed.follow()
         self._feed.keep()
         self._server.start(listeners["listen"])
+        self._learning.start(listeners[LEARNING_LISTEN])
         settings = self._settings
         log.info(
             "ready",
@@ -124,7 +140,7 @@ class _Service:
 
     async def drain(self, grace: float) -> None:
         """Deliver the messages in progress."""
-        await self._server.drain(grace)
+        await asyncio.gather(self._server.drain(grace), self._learning.drain(grace))
 
     async def close(self) -> None:
         """Stop fetching data, and close idle connections."""

@@ -38,25 +38,34 @@ class DeliverySection:
         settings: DeliverySettings,
         unit: Unit | None,  # noqa: ARG002 # see DaemonSection
     ) -> Iterator[tuple[str, str]]:
-        """Read the password, and look at the folders."""
+        """Read the secrets, and look at the folders."""
         yield from self.faults(ground, settings)
         if not os.access(settings.spool_folder, os.W_OK | os.X_OK):
             yield "delivery.spool_folder", f"{me()} may not write to {settings.spool_folder}"
         folder = settings.spam.users_folder
         if folder is not None and not os.access(folder, os.X_OK):
             yield "delivery.spam.users_folder", f"{me()} may not enter {folder}"
+        ledgers = settings.ledgers
+        if settings.learning.listen and ledgers is not None and not os.access(ledgers, os.W_OK):
+            key = "spam.users_folder" if ledgers == folder else "learning.ledger_folder"
+            yield f"delivery.{key}", f"{me()} may not write to {ledgers}: nothing can be learned"
 
     def faults(
         self,
         ground: GroundSettings,  # noqa: ARG002 # see DaemonSection
         settings: DeliverySettings,
     ) -> Iterator[tuple[str, str]]:
-        """Read the password."""
+        """Read the secrets."""
         if settings.spam.password_file is not None:
             try:
                 settings.spam.password_file.read_text("ascii")
             except (OSError, ValueError) as error:
                 yield "delivery.spam.password_file", str(error)
+        if settings.learning.token_file is not None:
+            try:
+                settings.learning.token_file.read_text("ascii")
+            except (OSError, ValueError) as error:
+                yield "delivery.learning.token_file", str(error)
 
     def advice(self, settings: DeliverySettings) -> Iterator[tuple[str, str]]:
         """Warn about an address that others can deliver mail to."""

@@ -1,4 +1,4 @@
-"""Rspamd's /checkv2 over HTTP, the client side.
+"""Rspamd's /checkv2, /learnspam and /learnham over HTTP, the client side.
 
 The request is HTTP/1.0, so the answer is never chunked and ends with its length or the connection.
 """
@@ -10,8 +10,9 @@ import math
 import re
 from typing import Any, Final, NamedTuple
 
+from delivery.lesson import LessonClass
 from delivery.protocols.head_reader import HeadReader
-from delivery.scan import ScanResult
+from delivery.scan import RuleHit, ScanResult
 from gatepost.peer.errors import PeerError
 
 MAX_LINE: Final = 8 * 1024
@@ -46,6 +47,15 @@ def check_request(question: RspamdQuestion, size: int) -> bytes:
     A value that cannot stand in an HTTP header is left out. Raises `ValueError` for such a
     password.
     """
+    return _request("/checkv2", question, size)
+
+
+def learn_request(question: RspamdQuestion, size: int, lesson: LessonClass) -> bytes:
+    """Return the head of a request to learn a message; see `check_request`."""
+    return _request(f"/learn{lesson.value}", question, size)
+
+
+def _request(path: str, question: RspamdQuestion, size: int) -> bytes:
     fields = {
         "Rcpt": question.recipient,
         "From": question.sender,
@@ -54,7 +64,7 @@ def check_request(question: RspamdQuestion, size: int) -> bytes:
     }
     if question.password and not _VALUE.match(question.password):
         raise ValueError("the password of Rspamd has blanks or octets beyond US-ASCII")
-    lines = ["POST /checkv2 HTTP/1.0"]
+    lines = [f"POST {path} HTTP/1.0"]
     lines += [f"{name}: {value}" for name, value in fields.items() if _VALUE.match(value)]
     if question.scores:
         settings = {"scores": dict(question.scores)}
@@ -63,15 +73,15 @@ def check_request(question: RspamdQuestion, size: int) -> bytes:
     return "".join(f"{line}\r\n" for line in lines).encode("ascii")
 
 
-class RspamdReader(HeadReader):
+class _HttpAnswer(HeadReader):
     """Reader of one answer. Octets after its end are ignored."""
 
     def __init__(self) -> None:
         super().__init__("an HTTP answer", _STATUS, max_line=MAX_LINE, max_lines=MAX_LINES)
         self._length: int | None = None
 
-    def next_event(self) -> ScanResult | None:
-        """Return the result, or None when more octets are needed; raises `PeerError`."""
+    def _answer(self) -> tuple[int, bytes] | None:
+        """Return status and body, or None when more octets are needed; raises `PeerError`."""
         if self._is_done:
             return None
         body = self._body() if self._read_head() else None
@@ -80,9 +90,7 @@ class RspamdReader(HeadReader):
                 raise PeerError("it closed the connection without a complete answer")
             return None
         self._is_done = True
-        if (status := int(self._status[1])) != 200:
-            raise PeerError(f"it answers with the HTTP status {status}")
-        return read_result(body)
+        return int(self._status[1]), body
 
     def _take_header(self, name: str, value: str) -> None:
         match name, value:
@@ -101,6 +109,44 @@ class RspamdReader(HeadReader):
         if self._length is not None:
             return self._buffer.block(self._length)
         return self._buffer.rest() if self._is_over else None
+
+
+class RspamdReader(_HttpAnswer):
+    """Reader of the answer to a check; `with_hits`: the result has a `RuleHit` for each rule."""
+
+    def __init__(self, *, with_hits: bool = False) -> None:
+        super().__init__()
+        self._with_hits = with_hits
+
+    def next_event(self) -> ScanResult | None:
+        """Return the result, or None when more octets are needed; raises `PeerError`."""
+        if (answer := self._answer()) is None:
+            return None
+        status, body = answer
+        if status != 200:
+            raise PeerError(f"it answers with the HTTP status {status}")
+        result = read_result(body)
+        return result._replace(hits=_read_hits(body, result)) if self._with_hits else result
+
+
+class RspamdLearnReader(_HttpAnswer):
+    """Reader of the answer to a lesson."""
+
+    def next_event(self) -> bool | None:
+        """Return whether the message was learned, False if it was known before.
+
+        None when more octets are needed; raises `PeerError`.
+        """
+        if (answer := self._answer()) is None:
+            return None
+        status, body = answer
+        if status == 200:
+            return True
+        # 208: learned before. Older versions say 404, with the reason in JSON.
+        text = body.decode("utf-8", "replace")
+        if status == 208 or "already learned" in text:
+            return False
+        raise PeerError(f"it answers with the HTTP status {status}: {text[:100]!a}")
 
 
 def read_result(body: bytes) -> ScanResult:
@@ -137,6 +183,20 @@ def read_result(body: bytes) -> ScanResult:
         is_forced=is_skipped and is_spam,
         must_wait=action == "soft reject",
     )
+
+
+def _read_hits(body: bytes, result: ScanResult) -> tuple[RuleHit, ...]:
+    symbols = json.loads(body)["symbols"] if result.symbols else {}
+    return tuple(_hit(name, symbols[name]) for name in result.symbols)
+
+
+def _hit(name: str, facts: object) -> RuleHit:
+    values = facts if isinstance(facts, dict) else {}
+    points, text = values.get("score"), values.get("description")
+    number = 0.0
+    if isinstance(points, int | float) and not isinstance(points, bool) and abs(points) < 1e9:
+        number = float(points)
+    return RuleHit(name, number, text[:200] if isinstance(text, str) else "")
 
 
 def _number(answer: dict[str, Any], name: str) -> float:

@@ -20,6 +20,7 @@ COMMANDS = {
     "auth": ("milters.cli.auth", "Verify or sign a stored message, check SPF and DMARC."),
     "accounts": ("accounts.cli.accounts", "Run the service for domains, mailboxes and aliases."),
     "delivery": ("delivery.cli.serve", "Run the LMTP proxy: scan and mark mail, deliver it."),
+    "spam": ("delivery.cli.spam", "Teach the spam filter, undo that, and explain scores."),
     "domain": ("accounts.cli.domain", "Add, show, change and check domains."),
     "user": ("accounts.cli.user", "Add, show and change mailboxes and their passwords."),
     "alias": ("accounts.cli.alias", "Add, show and change aliases."),

@@ -64,6 +64,10 @@ class RecipientPreferences:
                     return dict(found)
         return {}
 
+    def has_domain(self, domain: str) -> bool:
+        """Return whether accounts has a domain, and it is enabled; False before the first data."""
+        return self._used is not None and bool(domains_of(self._used[0], domain))
+
     def names(self, recipient: MailAddress) -> list[str]:
         """Return the mailboxes or aliases that an address may mean, in the order of accounts.
 

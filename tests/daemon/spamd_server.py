@@ -39,14 +39,32 @@ score T_DMARC_FAIL 2
 header T_HELLO Subject =~ /hello/
 score T_HELLO 1
 """
+_LEARNING = """
+use_bayes 1
+bayes_auto_learn 0
+bayes_auto_expire 0
+bayes_min_ham_num {least}
+bayes_min_spam_num {least}
+"""
 
 
 class SpamdServer:
-    """spamd with the stock rules, those above, and data of users in `users`."""
+    """spamd with the stock rules, those above, and data of users in `users`.
+
+    With `learns_from`, it learns, and words count after so many messages of each class.
+    """
 
     def __init__(
-        self, folder: Path, plugins: Collection[str] = (), rules: str = "use_bayes 0"
+        self,
+        folder: Path,
+        plugins: Collection[str] = (),
+        rules: str = "use_bayes 0",
+        *,
+        learns_from: int = 0,
     ) -> None:
+        self._learns = bool(learns_from)
+        if learns_from:
+            plugins, rules = (*plugins, "Bayes"), _LEARNING.format(least=learns_from)
         self.users = folder / "users"
         self._folder = folder
         self.port = free_port()
@@ -61,6 +79,9 @@ class SpamdServer:
         (folder / "home").mkdir()
         if os.geteuid() == 0:
             shutil.chown(folder / "home", "nobody")
+            # the proxy makes folders here, for the group of spamd
+            shutil.chown(self.users, "root", "nogroup")
+            self.users.chmod(0o2775)
         self._process: Process | None = None
 
     @property
@@ -98,6 +119,8 @@ class SpamdServer:
             f"--helper-home-dir={self._folder / 'home'}",
             f"--pidfile={self._folder / 'home' / 'spamd.pid'}",
         ]
+        if self._learns:
+            command.append("--allow-tell")
         if os.geteuid() == 0:
             command += ["--username=nobody", "--groupname=nogroup"]
         self._process = Process(command, log, env={"LANG": "C.UTF-8"})

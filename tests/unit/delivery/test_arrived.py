@@ -120,14 +120,14 @@ def users(tmp_path: Path) -> Iterator[Path]:
     [
         ("ann@example.org", "ann@example.org"),
         ("ANN@Example.ORG", "ann@example.org"),
-        ("bob@example.org", ""),
+        ("bob@example.org", "site@site"),
         ("carl+x@example.org", "carl+x@example.org"),
-        ("carl@example.org", ""),
-        ("../example.org/ann@example.org", ""),
-        ('"../example.org/ann"@example.org', ""),
-        ("ann@example.org/../example.org", ""),
-        ("ann", ""),
-        ("ann@[192.0.2.1]", ""),
+        ("carl@example.org", "site@site"),
+        ("../example.org/ann@example.org", "site@site"),
+        ('"../example.org/ann"@example.org', "site@site"),
+        ("ann@example.org/../example.org", "site@site"),
+        ("ann", "site@site"),
+        ("ann@[192.0.2.1]", "site@site"),
     ],
 )
 def test_only_who_has_data_is_scanned_as_a_user(users: Path, path: str, user: str) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from delivery.lesson import LessonClass
 from delivery.protocols import rspamd, spamc
-from delivery.protocols.rspamd import RspamdQuestion, RspamdReader
+from delivery.protocols.rspamd import RspamdLearnReader, RspamdQuestion, RspamdReader
 from delivery.protocols.spamc import SpamdReader
-from delivery.scan import ScanResult
+from delivery.scan import RuleHit, ScanResult
 from gatepost.peer.answer_reader import AnswerReader
 from gatepost.peer.errors import PeerError
 from tests.unit.delivery.feeding import portions
@@ -177,3 +178,77 @@ def test_a_question_to_rspamd_has_only_plain_values() -> None:
     )
     with pytest.raises(ValueError, match="password"):
         rspamd.check_request(RspamdQuestion(password="a\nb"), 5)
+
+
+@pytest.mark.parametrize(
+    ("lesson", "expected"),
+    [
+        (LessonClass.SPAM, b"Message-class: spam\r\nSet: local\r\n"),
+        (LessonClass.HAM, b"Message-class: ham\r\nSet: local\r\n"),
+        (None, b"Remove: local\r\n"),
+    ],
+)
+def test_a_lesson_for_spamd_stays_here(lesson: LessonClass | None, expected: bytes) -> None:
+    head = spamc.tell_request("ann@example.org", 7, lesson)
+    assert head == (
+        b"TELL SPAMC/1.5\r\n" + expected + b"User: ann@example.org\r\nContent-length: 7\r\n\r\n"
+    )
+    with pytest.raises(ValueError, match="not a user"):
+        spamc.tell_request("../ann@example.org", 7, lesson)
+
+
+@pytest.mark.parametrize(
+    ("octets", "what", "expected"),
+    [
+        (b"SPAMD/1.1 0 EX_OK\r\nDidSet: local\r\n\r\n\r\n", "set", True),
+        (b"SPAMD/1.1 0 EX_OK\r\nDidRemove: local\r\n\r\n\r\n", "set", False),
+        (b"SPAMD/1.1 0 EX_OK\r\nDidRemove: remote,local\r\n\r\n\r\n", "remove", True),
+        (b"SPAMD/1.1 0 EX_OK\r\n\r\n\r\n", "set", False),
+    ],
+)
+def test_what_spamd_has_done_with_a_lesson(octets: bytes, what: str, expected: bool) -> None:
+    answer = read(SpamdReader(), [octets])
+    assert isinstance(answer, spamc.SpamdAnswer)
+    assert answer.has_done(what) is expected
+
+
+def test_a_spamd_that_takes_no_lessons_says_so() -> None:
+    answer = read(SpamdReader(), [b"SPAMD/1.0 69 Service Unavailable: TELL is not enabled\r\n"])
+    assert isinstance(answer, spamc.SpamdAnswer)
+    with pytest.raises(PeerError, match="69 Service Unavailable: TELL"):
+        answer.has_done("set")
+    # an answer without an error needs its end
+    with pytest.raises(PeerError, match="without a complete answer"):
+        read(SpamdReader(), [b"SPAMD/1.1 0 EX_OK\r\n"])
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (b"200 OK", b'{"success":true}', True),
+        (b"208 Already", b'{"error":"x"}', False),
+        (b"404 x", b'{"error":"<id> has been already learned as spam, ignore it"}', False),
+    ],
+)
+def test_what_rspamd_says_of_a_lesson(status: bytes, body: bytes, expected: bool) -> None:
+    octets = b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)
+    assert read(RspamdLearnReader(), [octets]) is expected
+
+
+@pytest.mark.parametrize("status", [b"403 Forbidden", b"500 x", b"404 Not found"])
+def test_errors_of_rspamd_are_no_lesson(status: bytes) -> None:
+    with pytest.raises(PeerError, match="HTTP status"):
+        read(RspamdLearnReader(), [b"HTTP/1.1 %b\r\nContent-Length: 0\r\n\r\n" % status])
+
+
+def test_rules_of_rspamd_with_their_points() -> None:
+    symbols = {
+        "A": {"score": 1.5, "description": "first"},
+        "B": {"score": "many"},
+        "C": 3,
+        "bad name": {"score": 1},
+    }
+    body = json.dumps({"score": 1.5, "action": "no action", "symbols": symbols}).encode()
+    result = read(RspamdReader(with_hits=True), [http(body, b"Connection: close\r\n")])
+    assert isinstance(result, ScanResult)
+    assert result.hits == (RuleHit("A", 1.5, "first"), RuleHit("B", 0.0), RuleHit("C", 0.0))
