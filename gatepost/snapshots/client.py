@@ -68,7 +68,7 @@ class SnapshotClient:
         headers = {"Accept": MEDIA_TYPE, "Accept-Encoding": "gzip"}
         if tag:
             headers["If-None-Match"] = f'"{tag}"'
-        token = self._token()
+        token = read_token(self._source)
         if token:
             headers["Authorization"] = f"Bearer {token}"
         try:
@@ -93,14 +93,13 @@ class SnapshotClient:
     def _ask(self, target: str, headers: dict[str, str], wait: float) -> Fetched:
         connection = self._connection
         if connection is None:
-            connection = self._connection = _connection(self._source)
+            connection = self._connection = open_connection(self._source)
             connection.timeout = CONNECT_TIMEOUT
             connection.connect()
         # http.client drops the socket of a last answer, even before its end
         opened: socket.socket = connection.sock
         opened.settimeout(wait + SPARE)
-        prefix = urlsplit(self._source.url or "").path if "//" in (self._source.url or "") else ""
-        connection.request("GET", prefix.rstrip("/") + target, headers=headers)
+        connection.request("GET", path_of(self._source) + target, headers=headers)
         response = connection.getresponse()
         opened.settimeout(SPARE)
         try:
@@ -141,17 +140,25 @@ class SnapshotClient:
             raise FetchError("away", "the answer broke off")
         return bytes(data)
 
-    def _token(self) -> str:
-        file = self._source.token_file
-        if file is None:
-            return ""
-        try:
-            token = file.read_text("ascii").strip()
-        except (OSError, ValueError) as error:
-            raise FetchError("refused", f"cannot read the token: {error}") from None
-        if not token.isprintable() or " " in token or len(token) > _MAX_TOKEN:
-            raise FetchError("refused", f"{file} has more than one token")
-        return token
+
+def read_token(source: AccountsSource) -> str:
+    """Return the token for accounts, empty without one; raises `FetchError`."""
+    file = source.token_file
+    if file is None:
+        return ""
+    try:
+        token = file.read_text("ascii").strip()
+    except (OSError, ValueError) as error:
+        raise FetchError("refused", f"cannot read the token: {error}") from None
+    if not token.isprintable() or " " in token or len(token) > _MAX_TOKEN:
+        raise FetchError("refused", f"{file} has more than one token")
+    return token
+
+
+def path_of(source: AccountsSource) -> str:
+    """Return the path in the URL of accounts, which comes before that of a request."""
+    url = source.url or ""
+    return urlsplit(url).path.rstrip("/") if "//" in url else ""
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -165,7 +172,8 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def _connection(source: AccountsSource) -> http.client.HTTPConnection:
+def open_connection(source: AccountsSource) -> http.client.HTTPConnection:
+    """Return a connection to accounts, which is not open yet."""
     url = source.url or ""
     if url.startswith("unix:"):
         address = parse_listen(url)

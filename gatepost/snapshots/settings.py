@@ -72,6 +72,13 @@ class AccountsSource(Section):
         "Several daemons of the same user may share it.",
     )
 
+    journal: bool = Field(
+        default=True,
+        json_schema_extra=AT_START,
+        description="Send each decision to accounts, where `gatepost trace` finds it. Mail never "
+        "waits for that, and nothing is sent without `url`.",
+    )
+
     @model_validator(mode="after")
     def _check_authorities(self) -> Self:
         if self.ca_file is not None and not (self.url or "").startswith("https:"):
