@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from structlog.typing import FilteringBoundLogger
 
 from delivery.counts import REASONS_GIVEN, RECIPIENTS
+from delivery.journal import RecipientNote
 from delivery.protocols.store_reply import StoreReply
 from delivery.reasons import refusal
 
@@ -36,12 +37,18 @@ _REFUSED = RecipientOutcome("deferred")
 class RecipientAnswers:
     """Replies by the number of the recipient; each recipient gets one, and a log line.
 
-    `clock` returns seconds; the log line has the time since this object was made.
+    `clock` returns seconds; the log line has the time since this object was made. `note` writes to
+    the journal.
     """
 
     def __init__(
-        self, recipients: tuple[str, ...], log: FilteringBoundLogger, clock: Callable[[], float]
+        self,
+        recipients: tuple[str, ...],
+        log: FilteringBoundLogger,
+        clock: Callable[[], float],
+        note: RecipientNote | None = None,
     ) -> None:
+        self._note = note
         self._recipients = recipients
         self._log = log
         self._clock = clock
@@ -91,6 +98,11 @@ class RecipientAnswers:
             seconds=round(self._clock() - self._begun, 3),
             **shown,
         )
+        if self._note is not None:
+            texts = {name: str(value) for name, value in shown.items() if name != "reason"}
+            self._note(
+                self._recipients[number], reply, reason, {"verdict": outcome.verdict, **texts}
+            )
 
     def refuse(
         self,

@@ -14,11 +14,13 @@ from structlog.typing import FilteringBoundLogger
 from delivery.answers import RecipientAnswers
 from delivery.arrived import ArrivedMessage
 from delivery.counts import ABANDONED, MALFORMED, MESSAGES, SPOOLED
+from delivery.journal import journal_note
 from delivery.message_delivery import DeliveryRules, MessageDelivery
 from delivery.protocols.envelope import LmtpEnvelope
 from delivery.protocols.lmtp_server import ContentEnd, ContentPart, Goodbye, LmtpServer
 from delivery.reasons import INTERNAL, OUT_OF_TIME
 from gatepost.conversation import Answered, StreamError
+from gatepost.journal.sender import JournalSender
 from gatepost.spool import Spool
 
 READ_SIZE: Final = 64 * 1024
@@ -31,6 +33,10 @@ class ConnectionOwner(Protocol):
     @property
     def draining(self) -> bool:
         """True once the daemon stops: connections end after the message in progress."""
+
+    @property
+    def journal(self) -> JournalSender | None:
+        """The journal of decisions, if there is one."""
 
     def rules(self) -> DeliveryRules:
         """Return the rules in use now."""
@@ -154,7 +160,10 @@ class LmtpConnection:
             log = self._log.bind(
                 queue_id=message.queue_id, sender=envelope.sender, size=message.received
             )
-            answers = RecipientAnswers(envelope.recipients, log, time.monotonic)
+            note = None
+            if (journal := self._owner.journal) is not None:
+                note = journal_note(journal, message.queue_id, envelope.sender, message.received)
+            answers = RecipientAnswers(envelope.recipients, log, time.monotonic, note)
             delivering = self._loop.create_task(self._deliver(message, envelope, answers))
             answering = self._loop.create_task(self._answer(answers))
             with self._client_watched(delivering.cancel):

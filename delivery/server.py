@@ -13,6 +13,7 @@ from delivery.connection import LmtpConnection
 from delivery.counts import CONNECTIONS, MADE_ROOM
 from delivery.message_delivery import DeliveryRules
 from gatepost.daemon import Acceptor
+from gatepost.journal.sender import JournalSender
 
 BACKLOG: Final = 1024
 """Connections that may wait to be accepted; net.core.somaxconn limits it."""
@@ -23,8 +24,14 @@ SPARE_AFTER: Final = 1.0
 class DeliveryServer:
     """Serves LMTP on any number of sockets, by the `rules()` in use when a message begins."""
 
-    def __init__(self, rules: Callable[[], DeliveryRules], log: FilteringBoundLogger) -> None:
+    def __init__(
+        self,
+        rules: Callable[[], DeliveryRules],
+        log: FilteringBoundLogger,
+        journal: JournalSender | None = None,
+    ) -> None:
         self.rules = rules
+        self.journal = journal if journal is not None and journal.is_wanted else None
         self.draining = False
         self._log = log
         self._acceptors: list[Acceptor] = []

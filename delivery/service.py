@@ -20,6 +20,7 @@ from delivery.store_pool import StorePool
 from delivery.trainer import LessonTurns, Trainer
 from gatepost.config import GroundSettings
 from gatepost.daemon import Current, Listeners, Load, Reloader, Started, run_single, starting
+from gatepost.journal.sender import JournalSender
 from gatepost.logs import get_logger
 from gatepost.snapshots.feed import AccountsFeed
 
@@ -110,13 +111,15 @@ class _Service:
         self._pool = build.pool
         self._settings = started.settings
         self._feed = feed
-        self._server = DeliveryServer(lambda: current.value, log)
+        self._journal = JournalSender(started.settings.accounts, log)
+        self._server = DeliveryServer(lambda: current.value, log, self._journal)
         self._learning = LearningServer(lambda: build.learning, log)
 
     async def start(self, listeners: Listeners) -> None:
         """Take data from accounts, and accept connections."""
         self._feed.follow()
         self._feed.keep()
+        self._journal.start()
         self._server.start(listeners["listen"])
         self._learning.start(listeners[LEARNING_LISTEN])
         settings = self._settings
@@ -145,4 +148,5 @@ class _Service:
     async def close(self) -> None:
         """Stop fetching data, and close idle connections."""
         self._feed.stop()
+        await asyncio.to_thread(self._journal.stop)
         self._pool.close()

@@ -73,8 +73,10 @@ class AccountsForDelivery(AccountsSource):
 
     @model_validator(mode="after")
     def _check_use(self) -> Self:
-        if (self.url is not None) != (self.preferences or self.stores):
-            raise ValueError("url, and one of preferences and stores, need each other")
+        if self.url is None and (self.preferences or self.stores):
+            raise ValueError("preferences and stores need url")
+        if self.url is not None and not (self.preferences or self.stores or self.journal):
+            raise ValueError("url needs one of preferences, stores and journal")
         return self
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from structlog.typing import FilteringBoundLogger
 
 from gatepost.config import AT_START
+from gatepost.journal.sender import JournalSender
 from gatepost.snapshots.feed import AccountsFeed
 from gatepost.snapshots.form import SnapshotData
 from gatepost.snapshots.senders import SENDERS, AccountRights, check_senders
@@ -33,8 +34,10 @@ class AccountsForMilters(AccountsSource):
 
     @model_validator(mode="after")
     def _check_use(self) -> Self:
-        if (self.url is not None) != (self.keys or self.senders):
-            raise ValueError("url, and one of keys and senders, need each other")
+        if self.url is None and (self.keys or self.senders):
+            raise ValueError("keys and senders need url")
+        if self.url is not None and not (self.keys or self.senders or self.journal):
+            raise ValueError("url needs one of keys, senders and journal")
         return self
 
 
@@ -67,3 +70,4 @@ class MilterAccounts:
             self.rights = AccountRights()
             takers[SENDERS], checks[SENDERS] = self.rights.take, check_senders
         self.feed = AccountsFeed(settings, takers, checks, log)
+        self.journal = JournalSender(settings, log)

@@ -14,10 +14,12 @@ from typing import NamedTuple, TypeAlias
 from structlog.typing import FilteringBoundLogger
 
 from gatepost.dns import AsyncResolver
+from gatepost.journal.sender import JournalSender
 from gatepost.reply import Reply
 from gatepost.shortage import DEFERRED, is_shortage
 from milters.actions import MessageAction
 from milters.content import MessageContent
+from milters.journal import journal_record
 from milters.outcome import MessageOutcome
 from milters.report import FAILURES, REASONS, report
 from milters.rules import Rules
@@ -59,8 +61,14 @@ class _Scan(NamedTuple):
 class Decisions:
     """Decides messages one after the other, or several while they wait for DNS or clamd."""
 
-    def __init__(self, runtime: Callable[[], Runtime], log: FilteringBoundLogger) -> None:
+    def __init__(
+        self,
+        runtime: Callable[[], Runtime],
+        log: FilteringBoundLogger,
+        journal: JournalSender | None = None,
+    ) -> None:
         self._runtime = runtime
+        self._journal = journal if journal is not None and journal.is_wanted else None
         self._log = log
         self._waiting: set[asyncio.Task[None]] = set()
 
@@ -137,6 +145,8 @@ class Decisions:
     ) -> None:
         try:
             report(self._log, queue_id, outcome, seconds)
+            if self._journal is not None:
+                self._journal.add(journal_record(queue_id, outcome, time.time()))
         except Exception:
             self._log.error(
                 "bug in Gatepost, a decision is not in the log",

@@ -9,6 +9,10 @@ from msgauth.mail_address import MailAddress
 
 MAX_RECIPIENTS = 1000
 """Maximum recipients remembered: Postfix's smtpd_recipient_limit."""
+MAX_LISTED = 100
+"""Maximum recipients whose addresses are kept, for the journal."""
+MAX_LOGGED = 20
+"""Maximum recipients in the log line."""
 
 
 @dataclass(slots=True)
@@ -26,10 +30,14 @@ class Envelope:
     utf8: bool = False
     recipient_domains: set[str] = field(default_factory=set)
     recipient_count: int = 0
+    listed: list[str] = field(default_factory=list)
+    """The addresses of the first recipients."""
 
     def add_recipient(self, recipient: MailAddress) -> None:
-        """Add the domain of an accepted recipient; beyond the limit it is only counted."""
+        """Add an accepted recipient; beyond the limits it is only counted."""
         self.recipient_count += 1
+        if self.recipient_count <= MAX_LISTED:
+            self.listed.append(recipient.text)
         if self.recipient_count <= MAX_RECIPIENTS and recipient.domain:
             self.recipient_domains.add(recipient.domain)
 
@@ -42,6 +50,7 @@ class Envelope:
             "sender": self.sender.text,
             "header_from": author_domain,
             "recipients": self.recipient_count,
+            "to": self.listed[:MAX_LOGGED],
         }
         if self.login:
             facts["sasl_username"] = self.login

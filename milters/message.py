@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gatepost.reply import Reply
 from milters.content import MessageContent
 from milters.envelope import Envelope
@@ -17,6 +19,10 @@ from msgauth.ask import Lookup
 from msgauth.mail_address import MailAddress
 from msgauth.message import MAX_FIELDS, HeaderField
 from msgauth.trace import Trace
+
+MAX_MESSAGE_ID = 250
+"""Characters of the Message-ID in the log; RFC 5322 section 3.6.4 sets no limit."""
+_MESSAGE_ID = b"message-id"
 
 _BUSY = Reply(
     451, "4.3.2", "too many large messages in progress, please try again", "too-much-mail"
@@ -38,8 +44,10 @@ class Message:
         "_fields",
         "_held",
         "_memory",
+        "_message_id",
         "_octets",
         "_refusal",
+        "_size",
         "_trace",
         "_treatment",
         "content",
@@ -55,6 +63,8 @@ class Message:
         self.envelope = envelope
         self._fields: list[HeaderField] = []
         self._octets = 0
+        self._size = 0
+        self._message_id = ""
         self._refusal: Reply | None = None
         self._memory = memory
         self._held = Holding(memory)
@@ -76,6 +86,9 @@ class Message:
     def add_field(self, name: bytes, value: bytes) -> None:
         """Add a field; beyond the limits, the header is dropped and the message refused."""
         self._octets += len(name) + len(value) + 3
+        if not self._message_id and name.lower() == _MESSAGE_ID:
+            text = value.strip()[:MAX_MESSAGE_ID].decode("utf-8", "replace")
+            self._message_id = " ".join(text.split())
         if self._octets > self.rules.settings.max_header or len(self._fields) >= MAX_FIELDS:
             self._refuse(_TOO_LARGE)
         elif self._hold(received_cost(name, value)):
@@ -135,6 +148,7 @@ class Message:
         """Take the next part of the body."""
         if self._treatment is None:
             self.end_header()
+        self._size += len(chunk)
         if isinstance(self._treatment, Inbound | Outbound):
             self._treatment.hashes.update(chunk)
             if self._treatment.fragile is not None:
@@ -150,5 +164,16 @@ class Message:
         treatment = self._treatment
         assert treatment is not None  # noqa: S101 # made when the header ended
         if isinstance(treatment, Reply):
-            return refused(treatment, self.envelope.origin, self.envelope.facts(""))
-        return (yield from treatment.finish(now))
+            outcome = refused(treatment, self.envelope.origin, self.envelope.facts(""))
+        else:
+            outcome = yield from treatment.finish(now)
+        return replace(
+            outcome, facts={**self._facts(), **outcome.facts}, listed=tuple(self.envelope.listed)
+        )
+
+    def _facts(self) -> dict[str, object]:
+        # the empty line after the header counts, too
+        facts: dict[str, object] = {"size": self._octets + 2 + self._size}
+        if self._message_id:
+            facts["message_id"] = self._message_id
+        return facts

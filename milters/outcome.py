@@ -43,6 +43,8 @@ class MessageOutcome:
     fragile: tuple[str, ...] = ()
     """Reason ids for signed or sealed content that is likely to change after the milter."""
     facts: Mapping[str, object] = field(default_factory=dict)
+    listed: tuple[str, ...] = ()
+    """The first recipients, for the journal."""
 
     @property
     def is_refused(self) -> bool:

@@ -78,12 +78,14 @@ def serve(
             accounts.feed.follow()
             if control.number == 0:
                 accounts.feed.keep()
-            decisions = Decisions(lambda: current.value, started.log)
+            accounts.journal.start()
+            decisions = Decisions(lambda: current.value, started.log, accounts.journal)
             worker = Worker(control.number, decisions, balance, vitals, started.log)
             worker.listen(listeners)
             control.ready()
             await stop.wait()
             await worker.drain(current.value.rules.settings.drain_grace)
+            await asyncio.to_thread(accounts.journal.stop)
 
         started.probes.ready_when("keys", keys.problem)
         started.probes.ready_when("accounts", accounts.feed.problem)

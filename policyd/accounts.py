@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from structlog.typing import FilteringBoundLogger
 
+from gatepost.journal.sender import JournalSender
 from gatepost.snapshots.feed import AccountsFeed
 from gatepost.snapshots.form import SnapshotData
 from gatepost.snapshots.recipients import RECIPIENTS, RecipientPreferences, check_recipients
@@ -20,6 +21,10 @@ class PolicyAccounts:
         self._settings = settings
         self.rights = AccountRights() if settings.senders else None
         self.preferences = RecipientPreferences() if settings.greylist else None
+
+    def journal(self, log: FilteringBoundLogger) -> JournalSender:
+        """Return the sender of decisions."""
+        return JournalSender(self._settings, log)
 
     def feed(self, log: FilteringBoundLogger) -> AccountsFeed:
         """Return the feed of the data, which begins with what is on disk."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable, Sequence
 from heapq import nsmallest
 from time import perf_counter
 from typing import cast
 
 from gatepost.daemon import Acceptor
+from gatepost.journal.sender import JournalSender
 from gatepost.logs import get_logger
 from gatepost.metrics import Count
 from policyd.action import DUNNO
@@ -31,6 +33,7 @@ from policyd.counts import (
 )
 from policyd.decisions import DecisionLog
 from policyd.engine import Decision, Engine
+from policyd.journal import journal_record
 from policyd.protocol import Malformed, PolicyProtocolError, RequestReader
 from policyd.request import Request, State
 
@@ -53,10 +56,15 @@ class PolicyServer:
     """Answers each request with the `engine()` in use when it begins."""
 
     def __init__(
-        self, engine: Callable[[], Engine], bounds: Callable[[], Bounds], decisions: DecisionLog
+        self,
+        engine: Callable[[], Engine],
+        bounds: Callable[[], Bounds],
+        decisions: DecisionLog,
+        journal: JournalSender | None = None,
     ) -> None:
         self._engine = engine
         self._decisions = decisions
+        self._journal = journal if journal is not None and journal.is_wanted else None
         self.bounds = bounds
         self.connections: set[PolicyConnection] = set()
         self.busy: set[PolicyConnection] = set()
@@ -155,6 +163,9 @@ class PolicyServer:
         counter.inc()
         SECONDS.observe(seconds)
         self._decisions.write(request, decision, seconds)
+        # an answer to a probe is no mail
+        if self._journal is not None and not request.is_probe:
+            self._journal.add(journal_record(request, decision, time.time()))
 
     async def _look_forever(self) -> None:
         looks = 0

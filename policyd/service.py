@@ -21,6 +21,7 @@ from gatepost.daemon import (
     starting,
 )
 from gatepost.dns import AsyncResolver
+from gatepost.journal.sender import JournalSender
 from gatepost.logs import get_logger
 from gatepost.snapshots.feed import AccountsFeed
 from policyd.accounts import PolicyAccounts
@@ -66,7 +67,7 @@ async def _serve(started: Started[PolicydSettings]) -> int:
     build = _Build(stores, accounts)
     reloader = Reloader(started, build)
     started.probes.ready_when("accounts", feed.problem)
-    served = _Service(started, reloader.current, stores, build, feed)
+    served = _Service(started, reloader.current, stores, build, feed, accounts.journal(log))
     return await run_single(
         started, reloader, served, draining="draining: answering requests in progress"
     )
@@ -131,8 +132,10 @@ class _Service:
         stores: Stores,
         build: _Build,
         feed: AccountsFeed,
+        journal: JournalSender,
     ) -> None:
         self._feed = feed
+        self._journal = journal
         self._settings = started.settings
         self._current = current
         self._stores = stores
@@ -141,6 +144,7 @@ class _Service:
             lambda: current.value.engine,
             lambda: current.value.bounds,
             DecisionLog(started.ground.log),
+            journal,
         )
 
     async def start(self, listeners: Listeners) -> None:
@@ -148,6 +152,7 @@ class _Service:
         self._stores.start()
         self._feed.follow()
         self._feed.keep()
+        self._journal.start()
         await self._server.start(listeners["listen"])
         log.info(
             "ready",
@@ -172,6 +177,7 @@ class _Service:
     async def close(self) -> None:
         """Finish the work of the store, and cancel DNS queries."""
         self._feed.stop()
+        await asyncio.to_thread(self._journal.stop)
         await self._stores.close()
         await self._build.close()
 

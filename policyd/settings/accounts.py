@@ -34,8 +34,10 @@ class AccountsForPolicyd(AccountsSource):
 
     @model_validator(mode="after")
     def _check_use(self) -> Self:
-        if (self.url is not None) != (self.senders or self.greylist):
-            raise ValueError("url, and one of senders and greylist, need each other")
+        if self.url is None and (self.senders or self.greylist):
+            raise ValueError("senders and greylist need url")
+        if self.url is not None and not (self.senders or self.greylist or self.journal):
+            raise ValueError("url needs one of senders, greylist and journal")
         return self
 
 
