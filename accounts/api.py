@@ -15,6 +15,7 @@ from accounts.http.application import application
 from accounts.http.context import Clock, Succeeded
 from accounts.http.server import HttpServer
 from accounts.http.settings import HttpSettings
+from accounts.journal.journal import MailJournal
 from accounts.lookup.ask import Ask, RowAnswer
 from accounts.passwords import PasswordSettings, PasswordWorkers
 from accounts.settings import AccountsSettings
@@ -43,9 +44,14 @@ class ApiContext:
     clock: Clock = staticmethod(time.time)
 
     def __init__(
-        self, database: Database, rules: Callable[[], ApiRules], succeeded: Succeeded
+        self,
+        database: Database,
+        rules: Callable[[], ApiRules],
+        succeeded: Succeeded,
+        journal: MailJournal | None = None,
     ) -> None:
         self.database = database
+        self.journal = journal
         self.succeeded = succeeded
         self._rules = rules
         self._signer: tuple[AutoconfigSettings | None, Signer | None] = (None, None)
@@ -108,7 +114,10 @@ class ApiContext:
 
 
 def api_server(
-    database: Database, rules: Callable[[], ApiRules], succeeded: Succeeded
+    database: Database,
+    rules: Callable[[], ApiRules],
+    succeeded: Succeeded,
+    journal: MailJournal | None = None,
 ) -> HttpServer:
     """Return the server of the API, which is not started yet."""
-    return HttpServer(application(ApiContext(database, rules, succeeded)))
+    return HttpServer(application(ApiContext(database, rules, succeeded, journal)))

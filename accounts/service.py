@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from accounts.dovecot.purge import Purge
     from accounts.dovecot.sessions import Sessions
     from accounts.http.server import HttpServer
+    from accounts.journal.journal import MailJournal
+    from accounts.journal.upkeep import JournalUpkeep
     from accounts.snapshot_server import SnapshotServer
     from accounts.store.database import Database
 
@@ -250,17 +252,32 @@ class _Service:
             "mailboxes_listen": tcp_table_server("mailboxes", maps.answer, lookup_bounds),
             "aliases_listen": tcp_table_server("aliases", maps.answer, lookup_bounds),
         }
+        self._journal: MailJournal | None = None
+        self._upkeep: JournalUpkeep | None = None
         # imported here, because their libraries take memory that other services do not need
+        if database is not None and (self._settings.http_listen or self._settings.snapshot_listen):
+            from accounts.journal.journal import MailJournal
+            from accounts.journal.upkeep import JournalUpkeep
+
+            self._journal = MailJournal(
+                lambda: current.value.settings.journal,
+                self._settings.database,
+                lambda: current.value.settings.recipient_delimiter,
+            )
+            self._upkeep = JournalUpkeep(self._journal)
         if database is not None and self._settings.http_listen:
             from accounts.api import api_server
 
             self._servers["http_listen"] = api_server(
-                database, lambda: current.value, self._uses.add
+                database, lambda: current.value, self._uses.add, self._journal
             )
-        if database is not None and self._settings.snapshot_listen:
+        if self._journal is not None and self._settings.snapshot_listen:
             from accounts.snapshot_server import snapshot_server
 
-            self._servers["snapshot_listen"] = snapshot_server(database, lambda: current.value)
+            assert database is not None  # noqa: S101
+            self._servers["snapshot_listen"] = snapshot_server(
+                database, lambda: current.value, self._journal
+            )
         if database is not None and self._settings.dovecot_listen:
             from accounts.dovecot.server import dovecot_server
 
@@ -318,6 +335,7 @@ class _Service:
             *(() if self._share is None else (self._share.run(),)),
             *(() if self._sessions is None else self._sessions.housekeeping()),
             *(() if self._purge is None else (self._purge.run(),)),
+            *(() if self._upkeep is None else (self._upkeep.run(),)),
         ]
 
     async def drain(self, grace: float) -> None:
@@ -334,6 +352,8 @@ class _Service:
         self._current.value.workers.close()
         await self._source.close()
         await self._traces.close()
+        if self._journal is not None:
+            await self._journal.close()
         if self._database is not None:
             await self._database.close()
 

@@ -18,6 +18,7 @@ from accounts.autoconfig.settings import AutoconfigSettings
 from accounts.cache_settings import CacheSettings
 from accounts.dovecot_settings import DovecotSettings
 from accounts.http.settings import HttpSettings
+from accounts.journal.settings import JournalSettings
 from accounts.password_settings import PasswordSettings
 from accounts.snapshots.settings import SnapshotSettings
 from accounts.srs_settings import SrsSettings
@@ -182,6 +183,10 @@ class AccountsSettings(ServerSettings):
     snapshots: SnapshotSettings = Field(
         default_factory=SnapshotSettings,
         description="Tokens of the daemons that fetch data.",
+    )
+    journal: JournalSettings = Field(
+        default_factory=JournalSettings,
+        description="Decisions of the other daemons, kept for `gatepost trace`.",
     )
     dovecot: DovecotSettings = Field(
         default_factory=DovecotSettings,

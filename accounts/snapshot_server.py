@@ -1,4 +1,4 @@
-"""Server of snapshots in the daemon."""
+"""Server of snapshots in the daemon, and of the journal that the other daemons write to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from starlette.types import ASGIApp
+
 from accounts.http.server import HttpBounds, HttpServer
+from accounts.journal.intake import JournalIntake
+from accounts.journal.journal import MailJournal
 from accounts.lookup.terms import LookupTerms
 from accounts.settings import AccountsSettings
 from accounts.snapshots.access import Tokens
@@ -32,9 +36,9 @@ class SnapshotRules(Protocol):
 class SnapshotServer:
     """Server of snapshots, in the form that the service expects."""
 
-    def __init__(self, application: SnapshotApplication) -> None:
+    def __init__(self, application: SnapshotApplication, served: ASGIApp) -> None:
         self._application = application
-        self._server = HttpServer(application, BOUNDS, name="snapshots", names_users=True)
+        self._server = HttpServer(served, BOUNDS, name="snapshots", names_users=True)
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Accept connections on sockets that listen."""
@@ -51,8 +55,13 @@ class SnapshotServer:
         await self._server.drain(grace)
 
 
-def snapshot_server(database: Database, rules: Callable[[], SnapshotRules]) -> SnapshotServer:
-    """Return the server, not yet started. Call this in the event loop."""
+def snapshot_server(
+    database: Database, rules: Callable[[], SnapshotRules], journal: MailJournal
+) -> SnapshotServer:
+    """Return the server, not yet started, which also takes records for the journal.
+
+    Call this in the event loop.
+    """
 
     def inputs() -> SnapshotInputs:
         in_use = rules()
@@ -60,4 +69,5 @@ def snapshot_server(database: Database, rules: Callable[[], SnapshotRules]) -> S
         return SnapshotInputs(terms, in_use.seal)
 
     shelf = SnapshotShelf(database, inputs)
-    return SnapshotServer(SnapshotApplication(shelf, lambda: rules().tokens))
+    application = SnapshotApplication(shelf, lambda: rules().tokens)
+    return SnapshotServer(application, JournalIntake(journal, lambda: rules().tokens, application))

@@ -27,6 +27,7 @@ from accounts.http.problems import ApiProblem, of_store
 from accounts.http.rates import Buckets
 from accounts.http.resources.table import BY_NAME
 from accounts.http.settings import HttpSettings
+from accounts.journal.journal import MailJournal
 from accounts.login import Login
 from accounts.lookup.ask import Ask, RowAnswer
 from accounts.passwords import Password, PasswordSettings, PasswordWorkers
@@ -64,7 +65,7 @@ class LocalExecutor:
                 {},
             )
             performed = batch.perform(call, BY_NAME, wanted.operations, wanted.dry_run)
-            answers = self._datastore.run_as_owner(performed)
+            answers = self._datastore.run_as_owner(_settled(performed, context.journal))
         except ApiProblem as problem:
             self._note(steps, problem.detail)
             raise Declined(problem.sentence, problem.status) from None
@@ -109,6 +110,14 @@ class LocalExecutor:
             self._datastore.write(refuse)
 
 
+async def _settled(performed: Coroutine[Any, Any, T], journal: MailJournal) -> T:
+    """Do what is awaited, and what it has left to the journal, which is then closed."""
+    try:
+        return await performed
+    finally:
+        await journal.close()
+
+
 def _problem(error: RefusalError) -> ApiProblem:
     if isinstance(error, Forbidden):
         return ApiProblem(HTTPStatus.FORBIDDEN, str(error))
@@ -126,6 +135,12 @@ class LocalContext:
         self.attempts = Attempts(AttemptSettings(), os.urandom(32))
         self.succeeded: Succeeded = _no_effects
         self._file = file
+        # made before a coroutine runs, but opened in one
+        self.journal = MailJournal(
+            lambda: file.accounts.journal,
+            file.accounts.database,
+            lambda: file.accounts.recipient_delimiter,
+        )
         self._seal: SecretSeal | SealError | None = None
         self._workers: PasswordWorkers | None = None
 

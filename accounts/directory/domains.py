@@ -100,6 +100,12 @@ def find(
     return [Domain(**row._asdict()) for row in rows]
 
 
+def aliases_of(connection: Connection, name: str) -> list[str]:
+    """Return the names of the domains that are aliases of a domain."""
+    statement = _select().where(_TARGET.c.name == name).order_by(_TABLE.c.name)
+    return [row.name for row in connection.execute(statement)]
+
+
 def add(write: Write, name: str, /, **values: Unpack[DomainFields]) -> Domain:
     """Add a domain."""
     with write.attempt("domain.add", name):

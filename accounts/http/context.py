@@ -10,6 +10,7 @@ from accounts.attempts import Attempts
 from accounts.autoconfig.settings import AutoconfigSettings
 from accounts.autoconfig.signer import Signer
 from accounts.http.settings import HttpSettings
+from accounts.journal.journal import MailJournal
 from accounts.login import Login
 from accounts.lookup.ask import Ask, RowAnswer
 from accounts.passwords import Password, PasswordSettings, PasswordWorkers
@@ -79,6 +80,10 @@ class Context(Protocol):
         """The seconds for which the mail of a removed mailbox is kept."""
 
     @property
+    def journal(self) -> MailJournal | None:
+        """The journal of decisions about mail, if there is one."""
+
+    @property
     def clock(self) -> Clock:
         """The clock of tokens and logins."""
 
@@ -134,3 +139,4 @@ class FixedContext:
     autoconfig: AutoconfigSettings = field(default_factory=AutoconfigSettings)
     signer: Signer | None = None
     keep_deleted: float = 30 * 86_400.0
+    journal: MailJournal | None = None

@@ -19,6 +19,7 @@ AREAS = (
     "administrators",
     "tokens",
     "audit",
+    "trace",
     "me",
 )
 """The areas of scopes: ``AREA:read``, or ``AREA:write``, which includes reading."""

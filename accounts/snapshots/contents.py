@@ -86,4 +86,5 @@ _AREAS = frozenset().union(*(content.areas for content in CONTENTS.values())) | 
     "remote-account",
     "rule",
     "token",
+    "trace",
 }

@@ -411,6 +411,7 @@ def test_every_area_of_the_api_has_a_command() -> None:
         "remote-accounts": "remote",
         "administrators": "admin",
         "tokens": "token",
+        "trace": "trace",
     }
     assert told_of.keys() == set(AREAS) - {"audit", "me"}
 

@@ -11,6 +11,7 @@ from accounts.http.resources import (
     deleted_mailboxes,
     domains,
     filtering,
+    journal,
     mailboxes,
     myself,
     tokens,
@@ -26,6 +27,7 @@ _PARTS: tuple[Operation, ...] = (
     *filtering.OPERATIONS,
     *administrators.OPERATIONS,
     *tokens.OPERATIONS,
+    *journal.OPERATIONS,
 )
 
 OPERATIONS: tuple[Operation, ...] = (*_PARTS, batch(_PARTS))

@@ -17,6 +17,8 @@ from accounts.directory.audit import AuditEntry
 from accounts.http.application import application
 from accounts.http.context import FixedContext
 from accounts.http.settings import HttpSettings
+from accounts.journal.journal import MailJournal
+from accounts.journal.settings import JournalSettings
 from accounts.lookup.ask import AppPasswordRow, Ask, DomainRow, LoginRow, RowAnswer
 from accounts.passwords import Password, PasswordSettings, PasswordWorkers, hash_password
 from accounts.store.database import Database
@@ -112,6 +114,10 @@ class Api:
         self.desk = Desk(settings)
         self.workers = PasswordWorkers(CHEAP)
         self.attempts = Attempts(AttemptSettings(hold=0), b"k" * 32)
+        self.journal_settings = JournalSettings()
+        self.journal = MailJournal(
+            lambda: self.journal_settings, settings, lambda: "+", self.desk.clock
+        )
         self.context = FixedContext(
             self.desk.database,
             SEAL,
@@ -121,6 +127,7 @@ class Api:
             HttpSettings(**bounds),
             self.desk.clock,
             asking(self.desk.database),
+            journal=self.journal,
         )
         self.app = application(self.context)
         # tokens cost no hash
@@ -148,6 +155,7 @@ class Api:
 
     def close(self) -> None:
         self.workers.close()
+        self.desk.run(self.journal.close())
         self.desk.close()
 
     def call(

@@ -1,0 +1,137 @@
+"""Operations on the journal: what became of a mail, and the removal of an address from it."""
+
+from __future__ import annotations
+
+from functools import partial
+from http import HTTPStatus
+
+from sqlalchemy import Connection
+
+from accounts.directory import aliases, domains, fields
+from accounts.directory.paging import MAX_PAGE
+from accounts.http.call import ApiReply, Call
+from accounts.http.models.journal import TraceOut, TraceQuery
+from accounts.http.operation import Operation, Reach
+from accounts.http.principals import Role
+from accounts.http.problems import ApiProblem, WrongField
+from accounts.journal.journal import MailJournal
+from accounts.journal.question import JournalQuestion, SearchWordError, read_words
+from accounts.journal.row import base_of
+from accounts.journal.story import MailStory
+from accounts.journal.table import JournalView
+from accounts.store.noted import clean
+
+
+async def search(call: Call) -> list[MailStory]:
+    """Return the stories that a caller may see, before a transaction begins. For `prepare`.
+
+    A search by an administrator is about other people: it is entered in the audit log.
+    """
+    journal = _journal(call)
+    query = call.query
+    try:
+        words = read_words(query.words.split())
+    except SearchWordError as error:
+        raise ApiProblem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"words: {error}",
+            errors=[WrongField("words", str(error))],
+        ) from None
+    view = await _view(call)
+    if view.addresses is None:
+        await call.context.database.write(
+            call.actor, lambda write: write.audit("trace.search", clean(" ".join(words)))
+        )
+    wanted = JournalQuestion(words, query.since, query.until, view, query.limit)
+    return await journal.search(wanted)
+
+
+async def show(call: Call) -> ApiReply:
+    """Return the stories that were found."""
+    return ApiReply(call.prepared)
+
+
+async def erase(call: Call) -> ApiReply:
+    """Remove an address from the journal, once the entry in the audit log is written."""
+    journal = _journal(call)
+    address = call.params["address"]
+    # mail to strangers is in the journal, too
+    fields.target("address", address)
+    await call.write(lambda write: write.audit("trace.erase", address))
+    call.after(partial(journal.erase_soon, address))
+    return ApiReply()
+
+
+def _journal(call: Call) -> MailJournal:
+    journal = call.context.journal
+    if journal is None or not journal.days:
+        raise ApiProblem(
+            HTTPStatus.NOT_FOUND, "There is no journal: `days` in [accounts.journal] is 0."
+        )
+    return journal
+
+
+async def _view(call: Call) -> JournalView:
+    """Return the rows that the caller may see."""
+    principal = call.principal
+    if principal.role is Role.GLOBAL:
+        return JournalView()
+    if principal.role is Role.DOMAINS:
+        return JournalView(domains=principal.domains)
+    mailbox = call.address
+    own = await call.context.database.read(lambda connection: _own(connection, mailbox))
+    return JournalView(addresses=own, login=mailbox)
+
+
+def _own(connection: Connection, mailbox: str) -> frozenset[str]:
+    """Return the addresses that lead to a mailbox alone, also by an alias of its domain."""
+    found = aliases.find(connection, target=mailbox, limit=MAX_PAGE)
+    # the mail of an alias with other members is theirs, too
+    names = [mailbox]
+    names += [one.address for one in found if len(one.targets) == 1 and not one.is_wildcard]
+    own = set()
+    for name in names:
+        local, _, domain = name.rpartition("@")
+        for one in (domain, *domains.aliases_of(connection, domain)):
+            own.add(base_of(f"{local}@{one}", ""))
+    return frozenset(own)
+
+
+OPERATIONS = [
+    Operation(
+        "trace-mail",
+        "GET",
+        "/trace",
+        "trace",
+        Reach.LISTED,
+        "Search for mail, and tell what became of it, the latest first",
+        show,
+        query=TraceQuery,
+        gives=TraceOut,
+        is_list=True,
+        prepare=search,
+    ),
+    Operation(
+        "trace-own-mail",
+        "GET",
+        "/me/trace",
+        "trace",
+        Reach.SELF,
+        "Search for mail to the caller's addresses or sent by the caller's login",
+        show,
+        query=TraceQuery,
+        gives=TraceOut,
+        is_list=True,
+        prepare=search,
+    ),
+    Operation(
+        "erase-trace",
+        "DELETE",
+        "/trace/{address}",
+        "trace",
+        Reach.DOMAIN,
+        "Remove everything about mail to and from an address from the journal",
+        erase,
+        status=HTTPStatus.NO_CONTENT,
+    ),
+]
