@@ -113,8 +113,9 @@ class JournalClient:
             connection.sock.settimeout(timeout)
         connection.request("POST", path_of(self._source) + PATH, octets, headers)
         response = connection.getresponse()
-        response.read(1024)
-        if response.will_close or not response.isclosed():
+        if response.status == HTTPStatus.NO_CONTENT and not response.will_close:
+            response.read()  # it has no body
+        else:
             self.close()
         return response.status
 
