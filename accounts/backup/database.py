@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from accounts.cli.datastore import opened_file
 from accounts.cli.place import as_owner
+from accounts.directory import web_sessions
 from accounts.settings import AccountsFile
 from accounts.snapshots.history import note_restore
 from accounts.store import schema
@@ -72,6 +73,7 @@ class AccountsPart:
             # tells daemons with later data to take these all the same
             with opened_file(self._file) as datastore:
                 datastore.write(note_restore)
+                datastore.write(web_sessions.remove_all)
         return Saved({"octet": copy.stat().st_size})
 
 

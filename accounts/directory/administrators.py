@@ -13,7 +13,7 @@ from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import Connection, Select, delete, insert, select
 
-from accounts.directory import domains, fields
+from accounts.directory import domains, fields, web_sessions
 from accounts.directory.changes import change_row, differences, expect, told
 from accounts.directory.paging import PAGE, having, page
 from accounts.store import schema
@@ -142,6 +142,8 @@ def change(
             _insist_on_another(write.connection, before, last)
         change_row(write, _TABLE, before.id, _columns(checked))
         _put_domains(write, before.id, checked)
+        if "password" in checked or checked.get("enabled") is False:
+            web_sessions.remove_of(write.connection, "administrator_id", before.id)
         write.audit("administrator.change", before.login, **told(before, checked))
         return get(write.connection, before.login)
 

@@ -19,6 +19,7 @@ from accounts.directory import (
     names,
     references,
     targets,
+    web_sessions,
 )
 from accounts.directory.changes import change_row, differences, expect, told
 from accounts.directory.domains import Domain
@@ -185,6 +186,8 @@ def change(
         dated = {"password_changed": write.now} if "password" in checked else {}
         change_row(write, _TABLE, before.id, _columns(checked) | dated)
         _put_forwards(write, before.id, before.address, checked)
+        if "password" in checked or False in (checked.get("enabled"), checked.get("may_login")):
+            web_sessions.remove_of(write.connection, "mailbox_id", before.id)
         write.audit("mailbox.change", before.address, **told(before, checked))
         return get(write.connection, before.address)
 

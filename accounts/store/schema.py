@@ -455,6 +455,24 @@ token = _table(
 """`digest`: SHA-256 of the token, which nobody keeps. `scopes`: words with a space between. One
 without an owner belongs to a program."""
 
+web_session = _table(
+    "web_session",
+    _id(),
+    Column("digest", OctetsColumn, nullable=False, unique=True),
+    _of("administrator", nullable=True, index=True),
+    _of("mailbox", nullable=True, index=True),
+    _text("client", nullable=True),
+    _text("browser"),
+    _number("created"),
+    _number("last_used", index=True),
+    _number("confirmed"),
+    CheckConstraint("length(digest) = 32", name="digest"),
+    CheckConstraint("(administrator_id IS NULL) <> (mailbox_id IS NULL)", name="owner"),
+)
+"""A login in the web pages. `digest`: SHA-256 of the secret that the browser has. `client` and
+`browser`: where it began, and how the browser calls itself. `confirmed`: when the password was last
+given."""
+
 audit = _table(
     "audit",
     _id(),
