@@ -119,5 +119,16 @@ def api_server(
     succeeded: Succeeded,
     journal: MailJournal | None = None,
 ) -> HttpServer:
-    """Return the server of the API, which is not started yet."""
-    return HttpServer(application(ApiContext(database, rules, succeeded, journal)))
+    """Return the server of the API and the pages, which is not started yet."""
+    context = ApiContext(database, rules, succeeded, journal)
+    if not rules().settings.pages.enabled:
+        return HttpServer(application(context))
+    # imported here, because its libraries take memory
+    from accounts.pages.application import WebPages
+
+    return HttpServer(
+        application(
+            context,
+            lambda dispatcher: WebPages(context, dispatcher, lambda: rules().settings.pages),
+        )
+    )

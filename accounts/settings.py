@@ -19,6 +19,7 @@ from accounts.cache_settings import CacheSettings
 from accounts.dovecot_settings import DovecotSettings
 from accounts.http.settings import HttpSettings
 from accounts.journal.settings import JournalSettings
+from accounts.pages.settings import PagesSettings
 from accounts.password_settings import PasswordSettings
 from accounts.snapshots.settings import SnapshotSettings
 from accounts.srs_settings import SrsSettings
@@ -179,6 +180,10 @@ class AccountsSettings(ServerSettings):
     )
     http: HttpSettings = Field(
         default_factory=HttpSettings, description="Limits on requests to the API."
+    )
+    pages: PagesSettings = Field(
+        default_factory=PagesSettings,
+        description="Web pages, served beside the REST API.",
     )
     snapshots: SnapshotSettings = Field(
         default_factory=SnapshotSettings,

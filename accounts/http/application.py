@@ -35,8 +35,13 @@ HEADERS: Final = (
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def application(context: ServedContext) -> Starlette:
-    """Return the application. Use it only in the event loop of the datastore."""
+def application(
+    context: ServedContext, pages: Callable[[Dispatcher], ASGIApp] | None = None
+) -> Starlette:
+    """Return the application. Use it only in the event loop of the datastore.
+
+    `pages` makes the application that answers all other paths.
+    """
     dispatcher = Dispatcher(context)
     document = openapi.text().encode()
 
@@ -56,6 +61,9 @@ def application(context: ServedContext) -> Starlette:
         methods = by_path[path]
         routes.append(Route(ROOT + path, _endpoint(dispatcher, methods), methods=list(methods)))
     routes += autoconfig.routes(context, dispatcher)
+    if pages is not None:
+        routes.append(Route(f"{ROOT}/{{rest:path}}", _no_such_path))
+        routes.append(Route("/{rest:path}", pages(dispatcher)))
     return Starlette(
         routes=routes,
         middleware=[Middleware(Headers)],
@@ -71,6 +79,10 @@ def _endpoint(dispatcher: Dispatcher, operations: dict[str, Operation]) -> _Endp
     return answer
 
 
+async def _no_such_path(_: Request) -> Response:
+    raise HTTPException(HTTPStatus.NOT_FOUND)
+
+
 async def _http_error(_: Request, error: Exception) -> Response:
     """Return the error for a path or a method that does not exist."""
     assert isinstance(error, HTTPException)  # noqa: S101
@@ -83,7 +95,7 @@ async def _http_error(_: Request, error: Exception) -> Response:
 
 
 class Headers:
-    """Middleware that adds security header fields to every answer."""
+    """Middleware that adds security header fields to every answer that has not its own."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -93,7 +105,9 @@ class Headers:
 
         async def send_with(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *HEADERS]
+                given = list(message.get("headers", ()))
+                names = {name.lower() for name, _ in given}
+                message["headers"] = given + [one for one in HEADERS if one[0] not in names]
             await send(message)
 
         await self._app(scope, receive, send_with)

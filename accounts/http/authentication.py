@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from dataclasses import replace
 from http import HTTPStatus
 
 from sqlalchemy import Connection
@@ -247,31 +248,34 @@ def _by_text(connection: Connection, text: str) -> tuple[ApiToken, Principal] | 
     token = tokens.find_by_text(connection, text, 0)
     if token is None:
         return ""
-    scopes = frozenset(token.scopes)
     told = f"token {token.id}"
-    try:
-        if token.administrator is not None:
-            administrator = administrators.get(connection, token.administrator)
-            if not administrator.enabled:
-                return told
-            return token, _of_administrator(administrator, scopes, token)
-        if token.mailbox is not None:
-            if not _may_log_in(connection, token.mailbox):
-                return told
-            address = token.mailbox
-            return token, Principal(
-                address,
-                Role.MAILBOX,
-                mailbox=address,
-                scopes=scopes,
-                token=token.id,
-                expires=token.expires,
-            )
-    except NoSuchObject:
+    if token.administrator is None and token.mailbox is None:
+        scopes = frozenset(token.scopes)
+        return token, Principal(
+            token.name, Role.GLOBAL, scopes=scopes, token=token.id, expires=token.expires
+        )
+    found = find_owner(connection, token.administrator, token.mailbox)
+    if found is None:
         return told
-    return token, Principal(
-        token.name, Role.GLOBAL, scopes=scopes, token=token.id, expires=token.expires
+    return token, replace(
+        found, scopes=frozenset(token.scopes), token=token.id, expires=token.expires
     )
+
+
+def find_owner(
+    connection: Connection, administrator: str | None, mailbox: str | None
+) -> Principal | None:
+    """Return the principal with the rights of an administrator or a mailbox; None if it may not log
+    in, or is not there."""
+    try:
+        if administrator is not None:
+            found = administrators.get(connection, administrator)
+            return _of_administrator(found) if found.enabled else None
+        if mailbox is not None and _may_log_in(connection, mailbox):
+            return Principal(mailbox, Role.MAILBOX, mailbox=mailbox)
+    except NoSuchObject:
+        pass
+    return None
 
 
 def _may_log_in(connection: Connection, address: str) -> bool:
@@ -280,15 +284,7 @@ def _may_log_in(connection: Connection, address: str) -> bool:
     return mailbox.enabled and mailbox.may_login and domain.enabled
 
 
-def _of_administrator(
-    found: Administrator, scopes: frozenset[str] | None = None, token: ApiToken | None = None
-) -> Principal:
+def _of_administrator(found: Administrator) -> Principal:
     return Principal(
-        found.login,
-        Role(found.role),
-        frozenset(found.domains),
-        administrator=found.id,
-        scopes=scopes,
-        token=None if token is None else token.id,
-        expires=None if token is None else token.expires,
+        found.login, Role(found.role), frozenset(found.domains), administrator=found.id
     )

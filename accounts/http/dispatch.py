@@ -127,19 +127,25 @@ class Dispatcher:
             raise
         except ApiProblem as problem:
             if principal is not None and _is_noted(problem.status, is_write):
-                await self._note(operation, request, actor_of(principal, client), problem.detail)
+                await self.note(
+                    f"api.{operation.name}", request, actor_of(principal, client), problem.detail
+                )
             raise
         except access.Forbidden as error:
             assert principal is not None  # noqa: S101
             if not error.action:  # refusals within a transaction are in the audit log already
-                await self._note(operation, request, actor_of(principal, client), str(error))
+                await self.note(
+                    f"api.{operation.name}", request, actor_of(principal, client), str(error)
+                )
             raise ApiProblem(HTTPStatus.FORBIDDEN, str(error)) from None
         except (DatastoreError, Unavailable, Busy) as error:
             if isinstance(error, SealError):
                 log.error("secrets cannot be used", error=str(error))  # noqa: TRY400 # no traceback needed
             is_noted = not isinstance(error, RefusalError) or bool(error.action)
             if principal is not None and is_write and not is_noted:
-                await self._note(operation, request, actor_of(principal, client), str(error))
+                await self.note(
+                    f"api.{operation.name}", request, actor_of(principal, client), str(error)
+                )
             raise of_store(error) from None
         return respond(operation, reply, request)
 
@@ -199,14 +205,12 @@ class Dispatcher:
         if self._buckets.take("audit", NOBODY_RATE, NOBODY_BURST, now) > 0:
             return
         actor = Actor(refused.name or "nobody", None if client is None else str(client))
-        await self._note(operation, request, actor, refused.detail)
+        await self.note(f"api.{operation.name}", request, actor, refused.detail)
 
-    async def _note(
-        self, operation: Operation, request: Request, actor: Actor, detail: str
-    ) -> None:
-        """Enter a refusal in the audit log."""
+    async def note(self, action: str, request: Request, actor: Actor, detail: str) -> None:
+        """Enter a refusal in the audit log; raises nothing."""
         refusal = RefusalError(detail)
-        refusal.action = f"api.{operation.name}"
+        refusal.action = action
         refusal.subject = request.url.path[:MAX_AUDITED]
 
         def refuse(write: Write) -> None:

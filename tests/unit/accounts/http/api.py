@@ -42,6 +42,7 @@ class Answered:
     headers: dict[str, str]
     octets: bytes
     json: Any = None
+    set_cookies: list[str] = field(default_factory=list)
 
     @property
     def tag(self) -> dict[str, str]:
@@ -210,6 +211,7 @@ class Api:
             start["status"],
             {name.decode(): value.decode() for name, value in start["headers"]},
             b"".join(one.get("body", b"") for one in rest),
+            set_cookies=[v.decode() for n, v in start["headers"] if n == b"set-cookie"],
         )
         if answered.octets and "json" in answered.headers["content-type"]:
             answered.json = json.loads(answered.octets)

@@ -1,0 +1,36 @@
+"""Page: its path, who may see it, and its two functions."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from starlette.responses import Response
+
+from accounts.http.principals import Role
+from accounts.pages.visit import Visit
+
+PageView: TypeAlias = Callable[[Visit], Awaitable[Response]]
+
+NOBODY: frozenset[Role] = frozenset()
+"""A page that needs no login."""
+EVERYBODY = frozenset(Role)
+OWNERS = frozenset({Role.MAILBOX})
+ADMINISTRATORS = frozenset({Role.GLOBAL, Role.DOMAINS})
+ALL_POWERFUL = frozenset({Role.GLOBAL})
+
+
+@dataclass(frozen=True, slots=True)
+class WebPage:
+    """A page. `path` is below the path of all pages; `roles` are those who may see it.
+
+    `show` answers GET and never changes anything. `act` answers POST; if that is refused, `show`
+    shows the page again with what was typed and the reason.
+    """
+
+    name: str
+    path: str
+    roles: frozenset[Role]
+    show: PageView
+    act: PageView | None = None

@@ -1,0 +1,79 @@
+"""Rendering of templates, with everything from outside escaped."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from accounts.pages.language import ENGLISH, catalogue
+
+_UNITS: Final = ("octets", "kB", "MB", "GB", "TB")
+
+
+@cache
+def environment(language: str) -> Environment:
+    """Return the environment of templates in a language."""
+    made = Environment(
+        loader=PackageLoader("accounts.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    texts = catalogue(language)
+    made.install_gettext_callables(  # type: ignore[attr-defined] # the extension adds it
+        texts.gettext, texts.ngettext, newstyle=True
+    )
+    made.filters["size"] = size
+    made.filters["time"] = moment
+    made.filters["day"] = day
+    made.filters["said"] = lambda sentence: said(sentence, language)
+    return made
+
+
+def said(sentence: str, language: str) -> Markup:
+    """Return a sentence of the service, which is English unless the catalogue has it.
+
+    A screen reader has to know the language of a part (WCAG 2.2, 3.1.2).
+    """
+    found = catalogue(language).gettext(sentence) if sentence else ""
+    if language == ENGLISH or found != sentence:
+        return Markup("{}").format(found)
+    return Markup('<span lang="en">{}</span>').format(sentence)
+
+
+def size(octets: int | None) -> str:
+    """Return a size for people, such as ``1.5 GB``."""
+    if octets is None:
+        return "–"
+    value = float(octets)
+    for unit in _UNITS:
+        if value < 1000 or unit == _UNITS[-1]:
+            break
+        value /= 1000
+    return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
+
+
+def moment(seconds: int | None) -> str:
+    """Return a time in UTC, such as ``2026-11-26 14:05 UTC``."""
+    return "–" if seconds is None else f"{_utc(seconds):%Y-%m-%d %H:%M} UTC"
+
+
+def day(seconds: int | None) -> str:
+    """Return a day in UTC, such as ``2026-11-26``."""
+    return "–" if seconds is None else f"{_utc(seconds):%Y-%m-%d}"
+
+
+def _utc(seconds: int) -> datetime:
+    return datetime.fromtimestamp(min(seconds, 253_402_300_799), UTC)
+
+
+def render(language: str, template: str, values: dict[str, Any]) -> str:
+    """Return a page."""
+    return environment(language).get_template(template).render(values)

@@ -1,0 +1,1 @@
+"""Functions of the pages, a module for each subject."""
