@@ -13,6 +13,7 @@ from accounts.autoconfig.signer import Signer
 from accounts.dovecot.usage import ask_usage
 from accounts.http.application import application
 from accounts.http.context import Clock, Succeeded
+from accounts.http.dispatch import Dispatcher
 from accounts.http.server import HttpServer
 from accounts.http.settings import HttpSettings
 from accounts.journal.journal import MailJournal
@@ -22,6 +23,7 @@ from accounts.settings import AccountsSettings
 from accounts.store.database import Database
 from accounts.store.seal import SecretSeal
 from accounts.stored_mail import StoredMail
+from gatepost.config import GroundSettings
 from gatepost.logs import get_logger
 
 log = get_logger("accounts")
@@ -117,6 +119,7 @@ def api_server(
     database: Database,
     rules: Callable[[], ApiRules],
     succeeded: Succeeded,
+    ground: GroundSettings,
     journal: MailJournal | None = None,
 ) -> HttpServer:
     """Return the server of the API and the pages, which is not started yet."""
@@ -125,10 +128,11 @@ def api_server(
         return HttpServer(application(context))
     # imported here, because its libraries take memory
     from accounts.pages.application import WebPages
+    from accounts.pages.dns import DnsChecks
 
-    return HttpServer(
-        application(
-            context,
-            lambda dispatcher: WebPages(context, dispatcher, lambda: rules().settings.pages),
-        )
-    )
+    checks = DnsChecks(ground.hostname, ground.dns, rules().settings.autoconfig)
+
+    def pages(dispatcher: Dispatcher) -> WebPages:
+        return WebPages(context, dispatcher, lambda: rules().settings.pages, checks)
+
+    return HttpServer(application(context, pages))

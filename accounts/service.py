@@ -269,7 +269,7 @@ class _Service:
             from accounts.api import api_server
 
             self._servers["http_listen"] = api_server(
-                database, lambda: current.value, self._uses.add, self._journal
+                database, lambda: current.value, self._uses.add, started.ground, self._journal
             )
         if self._journal is not None and self._settings.snapshot_listen:
             from accounts.snapshot_server import snapshot_server

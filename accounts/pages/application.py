@@ -23,6 +23,7 @@ from accounts.http.dispatch import Dispatcher, check_origin
 from accounts.http.problems import ApiProblem, of_store, unavailable
 from accounts.lookup.ask import Unavailable
 from accounts.pages import assets, cookies, csrf
+from accounts.pages.dns import DomainChecks
 from accounts.pages.form import MAX_FORM, WebForm
 from accounts.pages.language import choose
 from accounts.pages.page import WebPage
@@ -60,11 +61,16 @@ log = get_logger("accounts")
 
 
 class WebPages:
-    """The pages as an ASGI application. `settings` returns those in use."""
+    """The pages as an ASGI application. `settings` returns those in use; their path stays."""
 
     def __init__(
-        self, context: Context, dispatcher: Dispatcher, settings: Callable[[], PagesSettings]
+        self,
+        context: Context,
+        dispatcher: Dispatcher,
+        settings: Callable[[], PagesSettings],
+        checks: DomainChecks,
     ) -> None:
+        self._checks = checks
         self._context = context
         self._dispatcher = dispatcher
         self._settings = settings
@@ -177,6 +183,7 @@ class WebPages:
             self._settings(),
             self._context,
             self._dispatcher.authentication,
+            self._checks,
             client_of(request, self._context.settings.proxies),
             choose(request.headers.get("accept-language", "")),
             cookies.read(request, cookies.FORM),

@@ -15,7 +15,7 @@ MAX_FORM = 256 << 10
 MAX_FIELDS = 1000
 """Fields of a form."""
 
-_SIZE = re.compile(r"\s*(\d{1,9})(?:[.,](\d{1,3}))?\s*([kmgt]?)i?b?\s*\Z", re.IGNORECASE)
+_SIZE = re.compile(r"\s*(\d{1,16})(?:[.,](\d{1,3}))?\s*([kmgt]?)i?b?\s*\Z", re.IGNORECASE)
 _FACTOR = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
@@ -89,7 +89,7 @@ class WebForm:
             raise wrong(name, "Write a size such as 500 MB or 2 GB.")
         whole, part, unit = found.groups()
         factor: int = 1000 ** _FACTOR[unit.lower()]
-        return round(float(f"{whole}.{part or 0}") * factor)
+        return int(whole) * factor + int((part or "").ljust(3, "0")) * factor // 1000
 
     def day(self, name: str) -> date | None:
         """Return a day; None if it is empty. Raises `ApiProblem`."""

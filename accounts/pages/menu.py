@@ -23,7 +23,18 @@ def entries(visitor: Principal | None, gettext: Callable[[str], str]) -> list[Me
     found = [MenuEntry("/", _("Home"))]
     if visitor.role is Role.MAILBOX:
         found += [
+            MenuEntry("/filters", _("Filters")),
+            MenuEntry("/away", _("Away")),
+            MenuEntry("/forwarding", _("Forwarding")),
+            MenuEntry("/spam", _("Spam")),
             MenuEntry("/app-passwords", _("App passwords")),
+        ]
+    else:
+        found += [
+            MenuEntry("/domains", _("Domains")),
+            MenuEntry("/mailboxes", _("Mailboxes")),
+            MenuEntry("/aliases", _("Aliases")),
+            MenuEntry("/audit", _("Changes")),
         ]
     found += [MenuEntry("/security", _("Security"))]
     return found

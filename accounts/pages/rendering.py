@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
@@ -31,6 +32,9 @@ def environment(language: str) -> Environment:
         texts.gettext, texts.ngettext, newstyle=True
     )
     made.filters["size"] = size
+    made.filters["amount"] = amount
+    made.filters["detail"] = detail
+    made.filters["last_day"] = last_day
     made.filters["time"] = moment
     made.filters["day"] = day
     made.filters["said"] = lambda sentence: said(sentence, language)
@@ -58,6 +62,26 @@ def size(octets: int | None) -> str:
             break
         value /= 1000
     return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
+
+
+def amount(octets: int | None) -> str:
+    """Return a size for a field, which `WebForm.size` reads again without loss."""
+    if octets is None:
+        return ""
+    for power in (4, 3, 2, 1):
+        if octets and octets % 1000**power == 0:
+            return f"{octets // 1000**power} {_UNITS[power]}"
+    return str(octets)
+
+
+def detail(value: Any) -> str:
+    """Return a value of an entry of the audit log, or of a filter, as text."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
+
+
+def last_day(end: int | None) -> str:
+    """Return the last day before a time, for a field of `WebForm.last_moment`."""
+    return "" if end is None else day(end - 1)
 
 
 def moment(seconds: int | None) -> str:

@@ -3,8 +3,30 @@ says."""
 
 from __future__ import annotations
 
-from accounts.pages.page import EVERYBODY, NOBODY, OWNERS, WebPage
-from accounts.pages.views import app_passwords, home, security, signing_in
+from accounts.pages.page import (
+    ADMINISTRATORS,
+    ALL_POWERFUL,
+    EVERYBODY,
+    NOBODY,
+    OWNERS,
+    WebPage,
+)
+from accounts.pages.views import (
+    aliases,
+    app_passwords,
+    away,
+    changes,
+    dns,
+    domains,
+    filters,
+    forwarding,
+    home,
+    keys,
+    mailboxes,
+    security,
+    signing_in,
+    spam,
+)
 
 PAGES: tuple[WebPage, ...] = (
     WebPage("login", "/login", NOBODY, signing_in.show_login, signing_in.log_in),
@@ -24,4 +46,67 @@ PAGES: tuple[WebPage, ...] = (
         app_passwords.show_removal,
         app_passwords.remove,
     ),
+    WebPage("filters", "/filters", OWNERS, filters.show, filters.act),
+    WebPage("filter", "/filters/edit", OWNERS, filters.show_one, filters.save),
+    WebPage("remove-filter", "/filters/remove", OWNERS, filters.show_removal, filters.remove),
+    WebPage("away", "/away", OWNERS, away.show, away.save),
+    WebPage("forwarding", "/forwarding", OWNERS, forwarding.show, forwarding.save),
+    WebPage("spam", "/spam", OWNERS, spam.show, spam.save),
+    WebPage("spam-senders", "/spam/senders", OWNERS, spam.show, spam.change_list),
+    WebPage("domains", "/domains", ADMINISTRATORS, domains.show),
+    WebPage("new-domain", "/domains/new", ALL_POWERFUL, domains.show_new, domains.add),
+    WebPage("domain", "/domains/{domain}", ADMINISTRATORS, domains.show_one, domains.save),
+    WebPage(
+        "remove-domain",
+        "/domains/{domain}/remove",
+        ALL_POWERFUL,
+        domains.show_removal,
+        domains.remove,
+    ),
+    WebPage("dns", "/domains/{domain}/dns", ADMINISTRATORS, dns.show),
+    WebPage("zone", "/domains/{domain}/zone", ADMINISTRATORS, dns.show_zone),
+    WebPage("keys", "/domains/{domain}/keys", ADMINISTRATORS, keys.show, keys.add),
+    WebPage("key", "/domains/{domain}/keys/{selector}", ADMINISTRATORS, keys.show_action, keys.act),
+    WebPage("mailboxes", "/mailboxes", ADMINISTRATORS, mailboxes.show),
+    WebPage("new-mailbox", "/mailboxes/new", ADMINISTRATORS, mailboxes.show_new, mailboxes.add),
+    WebPage("mailbox", "/mailboxes/{address}", ADMINISTRATORS, mailboxes.show_one, mailboxes.save),
+    WebPage(
+        "set-password",
+        "/mailboxes/{address}/password",
+        ADMINISTRATORS,
+        mailboxes.show_one,
+        mailboxes.set_password,
+    ),
+    WebPage(
+        "delegates",
+        "/mailboxes/{address}/delegates",
+        ADMINISTRATORS,
+        mailboxes.show_one,
+        mailboxes.change_delegates,
+    ),
+    WebPage(
+        "revoke-app-password",
+        "/mailboxes/{address}/app-passwords",
+        ADMINISTRATORS,
+        mailboxes.show_one,
+        mailboxes.remove_app_password,
+    ),
+    WebPage(
+        "remove-mailbox",
+        "/mailboxes/{address}/remove",
+        ADMINISTRATORS,
+        mailboxes.show_removal,
+        mailboxes.remove,
+    ),
+    WebPage("aliases", "/aliases", ADMINISTRATORS, aliases.show),
+    WebPage("new-alias", "/aliases/new", ADMINISTRATORS, aliases.show_new, aliases.add),
+    WebPage("alias", "/aliases/{address}", ADMINISTRATORS, aliases.show_one, aliases.save),
+    WebPage(
+        "remove-alias",
+        "/aliases/{address}/remove",
+        ADMINISTRATORS,
+        aliases.show_removal,
+        aliases.remove,
+    ),
+    WebPage("audit", "/audit", ADMINISTRATORS, changes.show),
 )

@@ -26,6 +26,7 @@ from accounts.http.problems import ApiProblem
 from accounts.http.resources.table import BY_NAME
 from accounts.pages import csrf, menu, notes
 from accounts.pages.assets import assets, takes_gzip
+from accounts.pages.dns import DomainChecks
 from accounts.pages.form import WebForm
 from accounts.pages.language import catalogue
 from accounts.pages.rendering import render
@@ -50,9 +51,10 @@ class Visit:
     settings: PagesSettings
     context: Context
     authentication: Authentication
+    checks: DomainChecks
     client: ClientAddress | None
     language: str
-    secret: str
+    secret: str = field(repr=False)
     session: WebSession | None = None
     visitor: Principal | None = None
     form: WebForm = field(default_factory=WebForm)
@@ -160,7 +162,9 @@ class Visit:
             "wrong": {} if problem is None else {one.field: one.text for one in problem.errors},
             "asks_password": self.session is not None and not self.is_confirmed,
         }
-        octets = render(self.language, template, common | values).encode("utf-8", "replace")
+        text = render(self.language, template, common | values)
+        # HTML has no NUL; what was typed is shown again as it is otherwise
+        octets = text.replace("\0", "\ufffd").encode("utf-8", "replace")
         headers = {"Vary": "Accept-Encoding, Accept-Language, Cookie"}
         if problem is not None:
             headers |= {

@@ -8,9 +8,13 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import unquote, urlencode, urljoin, urlsplit
 
+from accounts.autoconfig.settings import AutoconfigSettings
+from accounts.dnscheck import DomainReport, check, solve_together
 from accounts.http.application import application
 from accounts.pages.application import WebPages
+from accounts.pages.dns import expectations
 from accounts.pages.settings import PagesSettings
+from msgauth.ask import NXDOMAIN, Answer, Question, Rcode
 from tests.unit.accounts.http.api import SECRET, Answered, Api, Who
 
 Fields = dict[str, list[str]]
@@ -104,9 +108,21 @@ class PagesSite:
     def __init__(self, api: Api, **settings: Any) -> None:
         self.api = api
         self.settings = PagesSettings(enabled=True, **settings)
+        self.dns: dict[tuple[str, str], tuple[str, ...]] = {}
         self.api.app = application(
-            api.context, lambda one: WebPages(api.context, one, lambda: self.settings)
+            api.context,
+            lambda one: WebPages(api.context, one, lambda: self.settings, self.check),
         )
+
+    async def check(self, domain: str, keys: dict[str, str]) -> DomainReport:
+        """Check a domain against the records in `dns`."""
+        expected = expectations("mail.example", AutoconfigSettings(), keys)
+
+        async def resolve(question: Question) -> Answer:
+            records = self.dns.get((question.name, question.rdtype))
+            return NXDOMAIN if records is None else Answer(Rcode.OK, records, 300)
+
+        return await solve_together(check(domain, expected), resolve)
 
     def browser(self, login: str | None = None, password: str = SECRET, **more: Any) -> Browser:
         made = Browser(self, **more)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from accounts.directory import audit
+from accounts.directory import audit, domains
 from accounts.http.principals import Role
 from accounts.pages import csrf
 from accounts.pages.table import PAGES
@@ -19,7 +19,6 @@ PARAMS = {
     "domain": "b.example",
     "address": "bob@b.example",
     "selector": "s1",
-    "name": "x",
 }
 
 
@@ -177,6 +176,59 @@ def test_pages_of_other_roles_are_refused_and_noted(site: PagesSite) -> None:
     assert {one.action for one in noted} >= {
         f"pages.{page.name}" for page in PAGES if page.roles and Role.MAILBOX not in page.roles
     }
+
+
+def test_objects_of_other_domains_are_refused(site: PagesSite) -> None:
+    """The administrator of a.example tries everything with what is in b.example."""
+    site.api.desk.alias("bob2@b.example", "bob@b.example")
+    browser = site.browser("ada")
+    token = browser.page.forms[0].fields["csrf"][0]
+    before = site.api.desk.counts()
+    for page in PAGES:
+        if "{" not in page.path:
+            continue
+        for url in (url_of(page.path), url_of(page.path).replace("bob@", "bob2@")):
+            assert browser.get(url).status == 403, url
+            assert "bob" not in browser.page.text.lower()
+            if page.act is not None:
+                raw = f"csrf={token}&tag=*&sender=@a.example&name=x&password=long+enough+one"
+                assert browser.send("POST", url, raw.encode()).status == 403, url
+    for url in ("/audit?object=b.example", "/audit?object=bob@b.example", "/audit?actor=root"):
+        browser.get(url)
+        assert "bob" not in browser.page.text.split("Of a domain")[-1].replace("bob@b", "")
+    assert browser.get("/audit?object=b.example").status == 403
+    assert "bob" not in browser.open("/?text=bob").text
+    assert "b.example" not in browser.open("/domains").text
+    assert "bob" not in browser.open("/mailboxes?domain=b.example").text
+    assert "bob" not in browser.open("/aliases").text
+    # nothing has changed but for the refusals
+    after = site.api.desk.counts()
+    assert {k: v for k, v in after.items() if k != "audit"} == {
+        k: v for k, v in before.items() if k != "audit"
+    }
+
+
+def test_a_domain_administrator_cannot_reach_out(site: PagesSite) -> None:
+    """New objects in another domain, rights to it, and reserved fields."""
+    browser = site.browser("ada")
+    for url, fields in (
+        ("/mailboxes/new", {"address": "eve@b.example"}),
+        ("/aliases/new", {"address": "eve@b.example", "targets": "anna@a.example"}),
+    ):
+        browser.open(url)
+        browser.submit(None, **fields)
+        assert browser.last.status == 403
+    page = browser.open(f"/mailboxes/{ANNA}")
+    form = next(f for f in page.forms if "sender" in f.fields)
+    for sender in ("bob@b.example", "@b.example"):
+        assert browser.submit(form, sender=sender).status == 403
+    browser.open("/domains/a.example")
+    form = browser.form()
+    assert "transport" not in form.fields
+    browser.submit(form, transport="smtp:[evil.example]", is_relay="1", description="mine")
+    assert browser.last.status == 303
+    found = site.api.desk.read(lambda c: domains.get(c, "a.example"))
+    assert (found.transport, found.is_relay, found.description) == (None, False, "mine")
 
 
 def test_without_a_login_there_is_nothing(site: PagesSite) -> None:
