@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 Catalogue: TypeAlias = gettext.NullTranslations
 
 ENGLISH: Final = "en"
-LANGUAGES: Final[tuple[str, ...]] = (ENGLISH,)
+LANGUAGES: Final = (ENGLISH, "de")
 MAX_HEADER: Final = 500
 """Characters of Accept-Language that are read."""
 

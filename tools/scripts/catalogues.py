@@ -1,8 +1,8 @@
 """Command ``python -m tools.scripts.catalogues``: brings the translations of the pages up to date.
 
-It collects the texts of templates and code, writes them to each `pages.po`, and compiles that to the
-`pages.mo` beside it, which is what runs. A new text has no translation yet: write it into the file, and
-run the command again.
+It collects the texts of templates and code, writes them to each `pages.po`, and compiles that to
+the `pages.mo` beside it, which is what runs. A new text has no translation yet: write it into the
+file, and run the command again.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def update(before: Catalog, texts: set[str]) -> Catalog:
         copyright_holder="Gatepost",
         charset="utf-8",
     )
-    made.creation_date = made.revision_date = before.revision_date
+    made.creation_date = before.creation_date
+    made.revision_date = before.revision_date
     for text in sorted(texts):
         there = before.get(text)
         flags = ("python-brace-format",) if "%(" not in text and "{" in text else ()
