@@ -104,6 +104,18 @@ class Dispatcher:
         if wait > 0:
             raise too_many("Too many requests come from this network.", wait)
 
+    def check_principal(self, principal: Principal) -> None:
+        """Raise `ApiProblem` if a principal has made too many requests."""
+        settings = self._context.settings
+        wait = self._buckets.take(
+            f"principal {principal.key}",
+            settings.principal_rate,
+            settings.principal_burst,
+            self._context.clock(),
+        )
+        if wait > 0:
+            raise too_many("This login or token makes too many requests.", wait)
+
     async def _perform(
         self,
         request: Request,
@@ -158,14 +170,7 @@ class Dispatcher:
     ) -> Call:
         """Return the checked call of a request."""
         settings = self._context.settings
-        wait = self._buckets.take(
-            f"principal {principal.key}",
-            settings.principal_rate,
-            settings.principal_burst,
-            self._context.clock(),
-        )
-        if wait > 0:
-            raise too_many("This login or token makes too many requests.", wait)
+        self.check_principal(principal)
         params = request.path_params
         access.check_role(principal, operation)
         access.check_targets(principal, operation, params, None, complete=False)

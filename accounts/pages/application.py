@@ -137,6 +137,8 @@ class WebPages:
             self._dispatcher.check_network(visit.request)
             check_origin(visit.request)
             await self._find_session(visit)
+            if visit.visitor is not None:
+                self._dispatcher.check_principal(visit.visitor)
         except (ApiProblem, DatastoreError) as error:
             return _failed(visit, _problem(error))
         if page.roles and visit.visitor is None:

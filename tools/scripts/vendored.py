@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = "accounts/pages/static"
-AXE: Final = "tests/stack/axe"
+AXE: Final = "tests/browser/axe"
 
 
 class VendoredFile(NamedTuple):

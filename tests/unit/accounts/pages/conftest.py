@@ -14,8 +14,8 @@ from tests.unit.accounts.pages.browser import PagesSite
 
 @pytest.fixture
 def make_site(make_api: Callable[..., Api]) -> Callable[..., PagesSite]:  # noqa: F811
-    def make(**settings: Any) -> PagesSite:
-        return PagesSite(make_api(), **settings)
+    def make(burst: int = 10_000, **settings: Any) -> PagesSite:
+        return PagesSite(make_api(principal_burst=burst), **settings)
 
     return make
 

@@ -299,3 +299,12 @@ def test_pages_are_small(site: PagesSite) -> None:
         browser = site.browser(login)
         for one in PAGES:
             assert len(browser.get(url_of(one.path)).octets) <= 10 << 10
+
+
+def test_a_visitor_makes_a_bounded_number_of_requests(make_site: Callable[..., PagesSite]) -> None:
+    site = make_site(burst=20)
+    browser, other = site.browser(ANNA), site.browser("ada")
+    statuses = [browser.get("/filters").status for _ in range(30)]
+    assert 429 in statuses
+    assert "retry-after" in browser.last.headers
+    assert other.get("/").status == 200

@@ -1,0 +1,1 @@
+"""Web pages of accounts in a browser."""

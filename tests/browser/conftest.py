@@ -1,0 +1,77 @@
+"""The accounts service with its pages, and one browser for all tests."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from accounts.directory import administrators, app_passwords, mailboxes, sender_rights, sieve_rules
+from accounts.store.transaction import Write
+from gatepost.listen import Inet
+from tests.daemon.accounts_process import AccountsDaemon, people, quick_hash
+from tests.testbed.chromium import Chromium
+from tests.testbed.ports import LOOPBACK, free_port
+
+RULE = {
+    "match": "any",
+    "conditions": [
+        {"kind": "header", "names": ["List-Id"], "match": "contains", "values": ["postfix-users"]},
+        {"kind": "size", "compare": "over", "octets": 500_000},
+    ],
+    "actions": [{"kind": "fileinto", "mailbox": "Lists/Postfix"}, {"kind": "stop"}],
+}
+
+
+@dataclass
+class PagesServer:
+    """The running service."""
+
+    daemon: AccountsDaemon
+    origin: str
+
+
+def _more_people(write: Write) -> None:
+    administrators.add(write, "root", role="global", password=quick_hash())
+    administrators.add(write, "ada", domains=["example.org"], password=quick_hash())
+    sender_rights.add(write, "anna@example.org", "info@example.org")
+    app_passwords.add(write, "anna@example.org", name="Phone", password=quick_hash())
+    sieve_rules.add(write, "anna@example.org", "Postfix list", rule=RULE)
+    for number in range(60):
+        mailboxes.add(write, f"person{number:02}@example.org", display_name=f"Person {number}")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagesServer]:
+    folder = tmp_path_factory.mktemp("pages")
+    key = folder / "accounts.key"
+    key.write_bytes(base64.b64encode(b"k" * 32))
+    key.chmod(0o600)
+    port = free_port()
+    daemon = AccountsDaemon(folder)
+    daemon.write(
+        {
+            "database": {"url": daemon.database.url, "key_file": str(key)},
+            "http_listen": f"inet:{port}@{LOOPBACK}",
+            "pages": {"enabled": True},
+        }
+    )
+    # before the browser starts: afterwards this thread has a loop already
+    daemon.change(people)
+    daemon.change(_more_people)
+    with daemon:
+        yield PagesServer(daemon, f"http://{Inet(LOOPBACK, port).host}:{port}")
+
+
+@pytest.fixture(scope="session")
+def chromium(server: PagesServer) -> Iterator[Chromium]:
+    with Chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    return (Path(__file__).with_name("axe") / "axe.min.js").read_text()
