@@ -10,13 +10,15 @@ from gatepost.config import Duration, Section
 class PagesSettings(Section):
     """Settings of the web pages, which are served where `http_listen` of `[accounts]` says."""
 
-    enabled: bool = Field(default=False, description="Whether there are web pages.")
+    enabled: bool = Field(
+        default=False, description="Whether there are web pages. It is read at the start."
+    )
     path: str = Field(
         default="/",
         max_length=100,
         pattern=r"^/(?:[a-z0-9-]+(?:/[a-z0-9-]+)*)?$",
         description="The path that all pages begin with, such as `/admin`. A proxy has to pass it "
-        "on.",
+        "on. It is read at the start.",
     )
     idle: Duration = Field(
         default=2 * 3600.0,
