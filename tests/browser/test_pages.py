@@ -198,7 +198,7 @@ def test_a_first_hour(server: PagesServer, chromium: Chromium, axe: str, device:
     page.fill("[name=value-1]", "x@y.example")
     page.fill("[name=folder]", "News")
     page.click("main button:has-text('Save')")
-    page.locator("td", has_text="News").wait_for()
+    page.get_by_role("cell", name="News", exact=True).wait_for()
     visit.open("/app-passwords")
     page.fill("[name=name]", "Phone")
     page.click("button:has-text('Make an app password')")
