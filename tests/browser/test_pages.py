@@ -208,6 +208,7 @@ def test_a_first_hour(server: PagesServer, chromium: Chromium, axe: str, device:
     assert server.daemon.log_in(f"max@{domain}", secret).startswith("OK")
     # the browser has no cookie that scripts can read
     assert page.evaluate("document.cookie") == ""
+    visit.open("/security")
     page.locator(".logout button").click()
     page.locator("text=You are logged out").wait_for()
     page.go_back()

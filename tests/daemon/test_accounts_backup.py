@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from accounts.directory import domains, mailboxes
+from accounts.directory import domains, mailboxes, web_sessions
 from accounts.store.errors import NoSuchObject
 from accounts.store.revisions import REVISIONS, VERSION_TABLE
+from accounts.store.transaction import Write
 from gatepost.cli.__main__ import main
 from tests.daemon import accounts_postgres
 from tests.daemon.accounts_process import AccountsDaemon, people, quick_hash
@@ -120,6 +121,22 @@ def test_a_backup_while_the_service_runs_and_its_restore(
         gate.change(lambda write: mailboxes.add(write, LATER))
         assert gate.ask("mailboxes", LATER) == f"OK {LATER}"
     assert [path.name for path in tmp_path.glob("backup*")] == ["backup"]
+
+
+def test_no_session_of_the_pages_comes_back(gate: AccountsDaemon, tmp_path: Path) -> None:
+    """One that was ended since, perhaps because it was stolen, stays ended."""
+    limits = web_sessions.SessionLimits(10**9, 10**9)
+
+    def begin(write: Write) -> str:
+        return web_sessions.begin(write.connection, write.now, None, "", mailbox=ANNA)
+
+    secret = gate.change(begin)
+    run(gate, "backup", tmp_path / "copy")
+    found = gate.read(lambda c: web_sessions.find_by_secret(c, secret, 1, limits))
+    assert found is not None
+    assert found.mailbox == ANNA
+    run(gate, "restore", "--yes", tmp_path / "copy")
+    assert gate.read(lambda c: web_sessions.find_by_secret(c, secret, 1, limits)) is None
 
 
 def test_a_restored_password_is_not_one_of_many_wrong_ones(
