@@ -46,7 +46,7 @@ class Alone:
         self.on_volume = [f"--volume={self.volume}:{data}"]
 
     def start(self, *options: str, data: Sequence[str] | None = None) -> Container:
-        """Start one that goes on; `data` are the options of its volume, instead of the common one."""
+        """Start one that goes on; `data` are options for a volume other than the common one."""
         name = self._network.new_name()
         self._names.append(name)
         podman("run", "--detach", f"--name={name}", *self._options(options, data))

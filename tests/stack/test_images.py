@@ -16,10 +16,13 @@ BUILDERS = ("as", "cc", "cpp", "g++", "gcc", "gdb", "ld", "make", "pip", "pip3",
 
 READ = {
     "accounts": "/opt/gatepost",
+    "clamav": "/usr/share/clamav-image /usr/local/bin",
     "dovecot": "/usr/share/dovecot-image /usr/lib/dovecot-image /usr/local/bin /usr/share/dovecot",
     "gatepost": "/opt/gatepost",
     "postfix": "/usr/share/postfix-image /usr/local/bin",
     "postgres": "/etc/postgresql /usr/local/bin /usr/lib/postgresql /usr/share/postgresql",
+    "rspamd": "/etc/rspamd /usr/share/rspamd /usr/share/rspamd-image /usr/local/bin",
+    "spamassassin": "/usr/share/spamassassin /usr/share/spamassassin-image /usr/local/bin",
     "valkey": "/etc/valkey /usr/local/bin",
     "webmail": "/etc/lighttpd /etc/php/8.4/cgi /etc/roundcube /usr/local/bin "
     "/usr/share/roundcube /var/lib/roundcube/plugins",
@@ -28,10 +31,13 @@ READ = {
 
 PROGRAMS = {
     "accounts": "python3.13-minimal libpython3.13-stdlib",
+    "clamav": "clamav-daemon clamav-freshclam",
     "dovecot": "dovecot-core dovecot-imapd dovecot-flatcurve dovecot-sieve",
     "gatepost": "python3.13-minimal libpython3.13-stdlib",
     "postfix": "postfix postfix-pcre",
     "postgres": "postgresql-17 postgresql-client-17",
+    "rspamd": "rspamd libhyperscan5",
+    "spamassassin": "spamassassin spamd pyzor razor gpg",
     "valkey": "valkey-server valkey-tools",
     "webmail": "lighttpd php8.4-cgi roundcube-core roundcube-plugins",
 }

@@ -11,7 +11,7 @@ from tests.testbed.closing import Closing
 
 
 class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its name there
         """Log nothing."""
 
 

@@ -1,11 +1,26 @@
-package Gatepost::GroupFolders;
+package Gatepost::Rootless;
 
-# Plugin of SpamAssassin: keeps the folders of users open to the group. SpamAssassin makes them with
-# mode 0700, and delivery, which is another user of the same group, writes user_prefs there.
+# Plugin of SpamAssassin for a spamd that was never root.
+#
+# It keeps the folders of users open to the group: SpamAssassin makes them with mode 0700, and
+# delivery, which is another user of the same group, writes user_prefs there.
+#
+# And it lets Pyzor start: before a program, SpamAssassin puts its user and groups in order, for which
+# it wants to be root if its group is 0. Here they are in order from the start.
 use strict;
 use warnings;
 use File::Basename qw(dirname);
 use Mail::SpamAssassin::Plugin;
+use Mail::SpamAssassin::Util;
+
+{
+    no warnings 'redefine';
+    my $put_in_order = \&Mail::SpamAssassin::Util::setuid_to_euid;
+    *Mail::SpamAssassin::Util::setuid_to_euid = sub {
+        return if $< != 0 && $< == $>;
+        return $put_in_order->();
+    };
+}
 
 our @ISA = qw(Mail::SpamAssassin::Plugin);
 
