@@ -58,8 +58,17 @@ class Spamd:
 
     def symbols(self, text: str, user: str = ANN) -> set[str]:
         head, _, body = self.ask("SYMBOLS", text, user).partition("\r\n\r\n")
+        if not head:
+            raise ConnectionResetError("spamd ended the connection without an answer")
         assert " 0 EX_OK" in head
         return set(body.strip().split(","))
+
+    def knows(self, rule: str) -> bool:
+        """Return whether a rule hits; spamd answers nobody while it loads rules."""
+        try:
+            return rule in self.symbols(message())
+        except OSError:
+            return False
 
     def learn(self, text: str, kind: str, user: str = ANN) -> None:
         answer = self.ask("TELL", text, user, f"Message-class: {kind}", "Set: local")
@@ -231,7 +240,7 @@ def test_pyzor_counts_and_costs_little_while_it_is_away(spamd: Spamd, pyzor: Pyz
 
 def test_new_rules_are_used_and_bad_ones_are_not(spamd: Spamd, channel: Channel) -> None:
     def use(name: str) -> None:
-        wait_until(lambda: name in spamd.symbols(message()), f"{name} to be used", pause=0.3)
+        wait_until(lambda: spamd.knows(name), f"{name} to be used", pause=0.3)
 
     channel.publish(1000, "body FIRST_RULE /lunch/\nscore FIRST_RULE 1.5\n")
     status, said = spamd.update()
@@ -277,6 +286,6 @@ def test_a_bad_override_leaves_it_as_it_is(spamd: Spamd, settings: Path) -> None
     assert "no_such_setting" in spamd.container.log()
     assert "GTUBE" in spamd.symbols(message(GTUBE))
     (settings / "site.cf").write_text("header SITE_RULE Subject =~ /lunch/\n")
-    wait_until(lambda: "SITE_RULE" in spamd.symbols(message()), "the override", pause=0.3)
+    wait_until(lambda: spamd.knows("SITE_RULE"), "the override", pause=0.3)
     podman("stop", "--time=30", spamd.container.name)
     assert spamd.container.state["State"]["ExitCode"] == 0
