@@ -144,12 +144,14 @@ def test_it_judges(rspamd: Rspamd) -> None:
 def test_the_training_of_one_user_is_not_that_of_another(rspamd: Rspamd) -> None:
     spam = "cheap watches and pills for everybody who reads this wonderful offer today " * 8
     ham = "the minutes of our meeting about the garden and the new fence by the river " * 8
-    for number, (path, text) in enumerate([("/learnspam", spam), ("/learnham", ham)] * 2):
-        body = message(f"learn{number}", f"{text} number{number} " * 2)
-        status, said = rspamd.ask(path, body, Rcpt=ANN)
+    for path, text in (("/learnspam", spam), ("/learnham", ham)):
+        status, said = rspamd.ask(path, message(f"from{path[1:]}", text), Rcpt=ANN)
         assert status == 200, said
     assert "BAYES_SPAM" in rspamd.symbols(message("again", spam), ANN)
     assert not {"BAYES_SPAM", "BAYES_HAM"} & set(rspamd.symbols(message("again", spam), BOB))
+    # no news for ann, but for bob
+    assert rspamd.ask("/learnspam", message("more", spam), Rcpt=ANN)[0] in (204, 208)
+    assert rspamd.ask("/learnspam", message("more", spam), Rcpt=BOB)[0] == 200
 
 
 def test_a_bad_change_leaves_it_as_it_is_and_the_volume_makes_the_next_start_small(
