@@ -35,6 +35,7 @@ _PEERS = (
     *("opendkim", "opendmarc", "publicsuffix", "rspamd", "postfix-policyd-spf-python"),
     *("postgrey", "sqlgrey", "libdbd-sqlite3-perl", "podman"),
     *("postfix-sqlite", "postfix-pgsql", "postfix-lmdb", "postgresql"),
+    *("dovecot-lmtpd", "dovecot-sieve", "spamassassin", "spamd", "spamc", "amavisd-new"),
 )
 
 PURPOSES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

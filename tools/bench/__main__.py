@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tools.bench import (
     accounts,
+    delivery,
     mail_system,
     milters,
     namespace,
@@ -43,13 +44,16 @@ PIECES: dict[str, Callable[[Bench], None]] = {
     "policyd": policyd.run,
     "growth": policyd.growth,
     "accounts": accounts.run,
+    "delivery": delivery.run,
     "soak": soak.run,
     "stack": stack.run,
     "mailboxes": mail_system.run,
 }
 """The pieces, by their word on the command line."""
 
-DEFAULT = ("milters", "postfix", "policyd", "accounts", "soak", "stack", "mailboxes")
+DEFAULT = (
+    *("milters", "postfix", "policyd", "accounts", "delivery", "soak", "stack", "mailboxes"),
+)
 
 
 def main(arguments: list[str]) -> int:

@@ -16,6 +16,7 @@ from tools.bench.peers import PEERS
 _PACKAGES = (
     "opendkim", "opendmarc", "rspamd", "postgrey", "sqlgrey", "postfix-policyd-spf-python",
     "postfix", "postfix-sqlite", "postgresql", "redis-server", "valkey-server", "libmilter1.0.1",
+    "dovecot-lmtpd", "spamd", "amavisd-new",
 )  # fmt: skip
 
 

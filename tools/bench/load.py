@@ -114,6 +114,24 @@ def lookups(
     return _run([*argv, *(str(n) for n in (domains, mailboxes, every, seed))])
 
 
+def lmtp(
+    address: str,
+    message: Path,
+    domain: str,
+    *,
+    connections: int,
+    per_connection: int = 1,
+    seconds: float = 0,
+    messages: int = 0,
+) -> Load:
+    """Deliver the message by LMTP, over each connection to another mailbox of the domain.
+
+    Raises `LoadError`.
+    """
+    numbers = [str(n) for n in (connections, per_connection, seconds, messages)]
+    return _run([str(build("lmtp")), address, *numbers, domain, str(message)])
+
+
 def added_fields(replies: Path) -> list[tuple[str, str]]:
     """Return names and values of the header fields that the recorded replies add."""
     found = []

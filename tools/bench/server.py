@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from tests.testbed.ports import LOOPBACK, free_port
 from tests.testbed.process import Process
 from tests.testbed.waiting import wait_until
 from tools.bench.build import ROOT
+from tools.bench.load import LoadError
 from tools.bench.usage import cpu_seconds, members, pss_mib
 
 
@@ -64,6 +66,12 @@ class Server(ABC):
     def run(self, *argv: str | Path, env: dict[str, str] | None = None) -> None:
         """Start a program of this server."""
         self.processes.append(Process(argv, self.folder / "log", env=env, cwd=ROOT))
+
+    def run_to_end(self, *argv: str | Path) -> None:
+        """Run a program that prepares the server; raises `LoadError` if it fails."""
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise LoadError(f"{self.name}: {done.stderr.strip()[:300]}")
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of its configuration."""
