@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Final, Generic, TypeVar
 
 from structlog.typing import FilteringBoundLogger
@@ -25,6 +26,7 @@ from gatepost.listen import SocketAddress
 from gatepost.peer.answer_reader import AnswerReader
 from gatepost.peer.connection import ask
 from gatepost.peer.errors import PeerError
+from gatepost.peer.gathering import gathered
 
 R = TypeVar("R")
 
@@ -164,7 +166,7 @@ class SpamScanner:
         return await self._shared.result(key, lambda: self._scan(copy, identity, head))
 
     async def _scan(self, copy: ScannerCopy, identity: str, head: bytes) -> ScanResult:
-        parts = _after(head, copy)
+        parts = _request(head, copy)
         answer: spamc.SpamdAnswer | ScanResult
         if self.settings.engine == "rspamd":
             answer = await self._turns.scan(identity, parts, rspamd.RspamdReader())
@@ -203,9 +205,8 @@ class VirusScanner:
         return result.virus
 
 
-def _after(head: bytes, copy: ScannerCopy) -> Iterator[bytes]:
-    yield head
-    yield from copy.parts()
+def _request(head: bytes, copy: ScannerCopy) -> Iterator[bytes]:
+    return gathered(chain((head,), copy.parts()))
 
 
 def read_password(settings: SpamSettings) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from delivery.protocols.envelope import LmtpEnvelope
 from delivery.protocols.lmtp_client import (
@@ -18,6 +18,7 @@ from delivery.store_pool import StorePool
 from gatepost.listen import SocketAddress
 from gatepost.peer.connection import PeerConnection, connect
 from gatepost.peer.errors import PeerError
+from gatepost.peer.gathering import gathered
 
 
 class StoreDelivery:
@@ -89,12 +90,13 @@ class StoreDelivery:
     ) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            limit.reschedule(loop.time() + self._timeout)
             event = transaction.next_event()
             if data := transaction.data_to_send():
+                limit.reschedule(loop.time() + self._timeout)
                 await peer.send(data)
             match event:
                 case None:
+                    limit.reschedule(loop.time() + self._timeout)
                     received = await peer.receive()
                     if not received:
                         raise PeerError("it closed the connection")
@@ -117,11 +119,14 @@ class StoreDelivery:
         """Send the content. A store that takes no more may have said why, which is read next."""
         loop = asyncio.get_running_loop()
         try:
-            for part in self._parts():
-                if data := transaction.content(part):
-                    await peer.send(data)
-                    limit.reschedule(loop.time() + self._timeout)
-            await peer.send(transaction.content_end())
+            for piece in gathered(self._content(transaction)):
+                limit.reschedule(loop.time() + self._timeout)
+                await peer.send(piece)
         except OSError:
             self._is_broken = True
             transaction.content_end()
+
+    def _content(self, transaction: LmtpTransaction) -> Iterator[bytes]:
+        for part in self._parts():
+            yield transaction.content(part)
+        yield transaction.content_end()
