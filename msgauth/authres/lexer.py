@@ -14,6 +14,7 @@ TOKEN: Final = re.compile(r"[^\x00-\x20\x7f-\x9f()<>@,;:\\\"/\[\]?=]+")
 KEYWORD: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
 QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 
+_CFWS: Final = frozenset(" \t\r\n(")
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 _FOLD: Final = re.compile(r"\r?\n(?=[ \t])")
@@ -40,6 +41,8 @@ class Lexer:
         Raises `AuthresError` for a comment without an end, or too deep ones.
         """
         start = self.position
+        if self.text[start : start + 1] not in _CFWS:
+            return False  # as nearly always
         while True:
             self.position = _SPACE.match(self.text, self.position).end()  # type: ignore[union-attr]
             if not self.text.startswith("(", self.position):
