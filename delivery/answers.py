@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
@@ -119,10 +119,16 @@ class RecipientAnswers:
         for number in numbers:
             self.give(number, refusal(reason), outcome, reason, problem)
 
-    async def in_order(self, write: Callable[[bytes], object]) -> None:
-        """Call `write` with each reply in the order of the recipients; ends after the last one."""
-        for number in range(len(self._replies)):
-            while (reply := self._replies[number]) is None:
-                self._news.clear()
-                await self._news.wait()
-            write(bytes(reply))
+    async def in_order(self) -> AsyncIterator[bytes]:
+        """Yield the replies in the order of the recipients, as many at once as are there."""
+        number = 0
+        while number < len(self._replies):
+            ready = bytearray()
+            while number < len(self._replies) and (reply := self._replies[number]) is not None:
+                ready += bytes(reply)
+                number += 1
+            if ready:
+                yield bytes(ready)
+                continue
+            self._news.clear()
+            await self._news.wait()

@@ -13,11 +13,11 @@ from delivery.protocols.envelope import LmtpEnvelope, address_of
 from delivery.reasons import NO_SPACE, TOO_LARGE
 from delivery.subject_tag import NO_TAG, SubjectAddition, subject_tag
 from gatepost.spool import Spool
-from msgauth.authres import dmarc_passed
+from msgauth.authres import AuthenticationResults, dmarc_passed
 from msgauth.dmarc import find_author
 from msgauth.mail_address import NO_ADDRESS
 
-_PRINTABLE: Final = range(0x21, 0x7F)
+_PRINTABLE: Final = bytes(range(0x21, 0x7F))
 
 
 class ScannerCopy:
@@ -57,6 +57,7 @@ class ArrivedMessage:
         """The text of an error behind `problem`."""
         self.received = 0
         """Octets of content that came."""
+        self._own_results: tuple[str, AuthenticationResults | None] | None = None
 
     @property
     def queue_id(self) -> str:
@@ -95,7 +96,7 @@ class ArrivedMessage:
         one = NO_ADDRESS
         if not author.problem and len(author.mailboxes) == 1:
             one = author.mailboxes[0]
-        results = own_results(self._filter.results, (own_id,))
+        results = self._results(own_id)
         is_vouched = bool(one.domain) and results is not None and dmarc_passed(results, one.domain)
         return SenderFacts(address_of(envelope.sender), one, is_vouched)
 
@@ -103,9 +104,9 @@ class ArrivedMessage:
         """Return the first `limit` octets without results of authentication, with ours on top."""
         sender = envelope.sender.encode()
         head = b""
-        if all(octet in _PRINTABLE for octet in sender):
+        if not sender.translate(None, _PRINTABLE):
             head = b"Return-Path: <%b>\r\n" % sender
-        head += known_field(own_results(self._filter.results, (own_id,)), own_id)
+        head += known_field(self._results(own_id), own_id)
         whole = self._spool.size - sum(end - start for start, end in self._filter.hidden)
         return ScannerCopy(head, self._spool, list(self._shown(limit)), whole)
 
@@ -129,6 +130,12 @@ class ArrivedMessage:
     def close(self) -> None:
         """Forget the octets."""
         self._spool.close()
+
+    def _results(self, own_id: str) -> AuthenticationResults | None:
+        """Return the results of our milter, which are read once."""
+        if self._own_results is None or self._own_results[0] != own_id:
+            self._own_results = own_id, own_results(self._filter.results, (own_id,))
+        return self._own_results[1]
 
     def _keep(self, data: bytes) -> None:
         try:

@@ -205,23 +205,9 @@ class LmtpConnection:
 
     async def _answer(self, answers: RecipientAnswers) -> None:
         """Write the answers in order, several at once if they are there."""
-        wanted = asyncio.Event()
-
-        def write(reply: bytes) -> None:
-            self._out += reply
-            wanted.set()
-
-        ordering = self._loop.create_task(answers.in_order(write))
-        ordering.add_done_callback(lambda _: wanted.set())
-        try:
-            while not ordering.done():
-                await wanted.wait()
-                wanted.clear()
-                await self._flush()
-            await ordering
+        async for replies in answers.in_order():
+            self._out += replies
             await self._flush()
-        finally:
-            ordering.cancel()
 
     @contextlib.contextmanager
     def _client_watched(self, gone: Callable[[], object]) -> Iterator[None]:

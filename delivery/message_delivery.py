@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from delivery.answers import RecipientAnswers, RecipientOutcome
@@ -308,8 +308,12 @@ class MessageDelivery:
         )
 
 
-async def _all(work: Iterable[object]) -> None:
+async def _all(work: Iterable[Coroutine[object, object, None]]) -> None:
     """Run several pieces of work; all of them are over when this ends, however it ends."""
+    pieces = list(work)
+    if len(pieces) == 1:
+        await pieces[0]  # most messages have one recipient, which needs no task of its own
+        return
     async with asyncio.TaskGroup() as group:
-        for one in work:
-            group.create_task(one)  # type: ignore[arg-type]
+        for one in pieces:
+            group.create_task(one)

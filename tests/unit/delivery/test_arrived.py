@@ -155,3 +155,21 @@ def test_only_who_has_data_is_scanned_as_a_user(users: Path, path: str, user: st
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"."):
         DeliverySettings.model_validate(wrong)
+
+
+def test_our_results_are_parsed_once_for_sender_and_scanner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def counted(fields: object, own_ids: object) -> None:
+        calls.append((fields, own_ids))
+
+    monkeypatch.setattr("delivery.arrived.own_results", counted)
+    message = arrived(tmp_path, b"Authentication-Results: mx.example.org; none\r\nTo: x\r\n\r\n")
+    message.sender(ENVELOPE, OURS)
+    message.for_spam_scanner(ENVELOPE, OURS, 100)
+    message.for_spam_scanner(ENVELOPE, OURS, 50)
+    assert len(calls) == 1
+    message.sender(ENVELOPE, "other.example.org")
+    assert len(calls) == 2
