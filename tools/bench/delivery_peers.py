@@ -155,6 +155,10 @@ class Spamd(Server):
         )
 
 
+_ASKING = ("rbl", "surbl", "fuzzy_check", "dkim", "spf", "dmarc", "arc", "asn", "mx_check")
+"""Modules of Rspamd that ask DNS, or repeat checks of the milter."""
+
+
 class RspamdScanner(Server):
     """Rspamd with Debian's configuration, two processes and no Redis."""
 
@@ -176,9 +180,7 @@ class RspamdScanner(Server):
             "worker-normal.inc": f'bind_socket = "{LOOPBACK}:{self.port}"; count = 2;\n',
             "worker-proxy.inc": "enabled = false;\n",
             "worker-controller.inc": f'bind_socket = "{self.socket}";\n',
-            "rbl.conf": "enabled = false;\n",
-            "surbl.conf": "enabled = false;\n",
-            "fuzzy_check.conf": "enabled = false;\n",
+            **{f"{module}.conf": "enabled = false;\n" for module in _ASKING},
         }.items():
             (local / name).write_text(text)
         folders = {"DBDIR": data, "LOGDIR": self.folder, "RUNDIR": self.folder}
