@@ -62,7 +62,8 @@ def run(bench: Bench) -> None:
             rows = _measured(bench, title, ways, message, idle)
             if rows:
                 targets = [*_cpu_target(rows), *(_memory_targets(rows) if size < 10_000 else ())]
-                notes = [*_compared(rows), "CPU: with Dovecot, without the scanner"]
+                notes = [*_compared(rows), *_alone(ways)]
+                notes.append("CPU: with Dovecot, without the scanner")
                 bench.report.add(Table(title, rows, targets=targets, notes=notes))
     size, message = next(iter(messages.items()))
     for scanner in (Spamd(bench.folder), RspamdScanner(bench.folder)):
@@ -129,6 +130,8 @@ def _check(way: Way, message: Path) -> None:
 def _measured(
     bench: Bench, title: str, ways: Sequence[Way], message: Path, idle: dict[str, float]
 ) -> list[Row]:
+    for way in ways:
+        way.alone.clear()
     rows = bench.measure(title, [Case(way, _load(bench, way, message)) for way in ways])
     for row in rows:
         row.idle_memory = idle.get(row.name, 0)
@@ -138,8 +141,9 @@ def _measured(
 def _load(bench: Bench, way: Way, message: Path) -> Callable[[int], Load]:
     def one(number: int) -> Load:
         way.store.empty()
+        before = way.cpu_alone()
         try:
-            return load.lmtp(
+            done = load.lmtp(
                 way.address,
                 message,
                 DOMAIN,
@@ -149,6 +153,9 @@ def _load(bench: Bench, way: Way, message: Path) -> Callable[[int], Load]:
             )
         except LoadError as error:
             raise LoadError(f"{way.name}: {error}") from error
+        if number >= 0:
+            way.alone.append((way.cpu_alone() - before) / done.done * 1000)
+        return done
 
     return one
 
@@ -165,6 +172,12 @@ def _memory_targets(rows: Sequence[Row]) -> Iterator[Target]:
     if ours := find(rows, OURS):
         yield Target("MiB of the proxy, idle", MAX_MEMORY, ours.idle_memory, at_most=True)
         yield Target("MiB of the proxy, after the load", MAX_MEMORY, ours.memory, at_most=True)
+
+
+def _alone(ways: Sequence[Way]) -> Iterator[str]:
+    for way in ways:
+        if way.filters and way.alone:
+            yield f"{way.name} without Dovecot: {statistics.median(way.alone):.3f} ms CPU"
 
 
 def _compared(rows: Sequence[Row]) -> Iterator[str]:

@@ -299,6 +299,8 @@ class Way:
         self.store = store
         self.filters = filters
         self._counted = [store, *filters, *counted]
+        self.alone: list[float] = []
+        """CPU milliseconds of the filters for one message, in each round."""
 
     @property
     def address(self) -> str:
@@ -308,6 +310,10 @@ class Way:
     def cpu(self) -> float:
         """Return the CPU seconds used so far."""
         return sum(one.cpu() for one in self._counted)
+
+    def cpu_alone(self) -> float:
+        """Return the CPU seconds that the filters have used so far."""
+        return sum(one.cpu() for one in self.filters)
 
     def memory(self) -> float:
         """Return the MiB of the filters."""
