@@ -155,7 +155,18 @@ class Spamd(Server):
         )
 
 
-_ASKING = ("rbl", "surbl", "fuzzy_check", "dkim", "spf", "dmarc", "arc", "asn", "mx_check")
+_ASKING = (
+    "rbl",
+    "surbl",
+    "fuzzy_check",
+    "dkim",
+    "spf",
+    "dmarc",
+    "arc",
+    "asn",
+    "mx_check",
+    "hfilter",
+)
 """Modules of Rspamd that ask DNS, or repeat checks of the milter."""
 
 

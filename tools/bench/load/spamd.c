@@ -5,6 +5,7 @@
  * SYMBOLS gets a score and rules, PROCESS the message with two header fields on top, anything else an
  * error (spamd/PROTOCOL). A connection carries one request. It serves until it is killed.
  */
+#define _GNU_SOURCE /* strcasestr() */
 #include "bench.h"
 
 #define MAX_HEAD 4096
