@@ -6,8 +6,9 @@
  * MESSAGES were answered (0: no such limit). The thread with the number N delivers to userN@DOMAIN,
  * so that no mailbox is written by two at once. A connection carries PER_CONNECTION messages, each
  * with one recipient; MAIL, RCPT and DATA are pipelined. FILE has the octets as they are sent, without
- * the end. The result is one JSON object on standard output.
+ * the end; {serial} in it becomes a number of eight digits, so that no message is sent twice. The result is one JSON object on standard output.
  */
+#define _GNU_SOURCE /* memmem() */
 #include "bench.h"
 
 #define MAX_ERRORS 20 /* a server that fails so often is not measured */
@@ -15,6 +16,8 @@
 static const char *address, *domain;
 static uint8_t *message;
 static size_t message_size;
+static ssize_t serial_at = -1;
+static atomic_long next_serial;
 static long per_connection, message_limit;
 static double end_time;
 static atomic_long next_message, answered;
@@ -24,6 +27,7 @@ struct worker {
     pthread_t thread;
     int number;
     struct latencies latencies;
+    uint8_t *message;
 };
 
 struct connection {
@@ -66,14 +70,19 @@ static int greet(struct connection *c) {
     return read_reply(c) == 250 ? 0 : -1;
 }
 
-static int deliver(struct connection *c, int number) {
+static int deliver(struct connection *c, struct worker *w) {
     char commands[512];
     snprintf(commands, sizeof commands,
              "MAIL FROM:<sender@d0.bench.example> BODY=8BITMIME\r\nRCPT TO:<user%d@%s>\r\nDATA\r\n",
-             number, domain);
+             w->number, domain);
     if (say(c, commands) || read_reply(c) != 250 || read_reply(c) != 250) return -1;
     if (read_reply(c) != 354) return -1;
-    if (send_all(c->fd, message, message_size)) return -1;
+    if (serial_at >= 0) {
+        char serial[16];
+        snprintf(serial, sizeof serial, "%08ld", atomic_fetch_add(&next_serial, 1) % 100000000);
+        memcpy(w->message + serial_at, serial, 8);
+    }
+    if (send_all(c->fd, w->message, message_size)) return -1;
     return read_reply(c) == 250 ? 0 : -1;
 }
 
@@ -85,7 +94,7 @@ static void *work(void *argument) {
         if (message_limit && atomic_fetch_add(&next_message, 1) >= message_limit) break;
         double start = now();
         errno = 0;
-        if ((c.fd < 0 && greet(&c)) || deliver(&c, w->number)) {
+        if ((c.fd < 0 && greet(&c)) || deliver(&c, w)) {
             if (atomic_fetch_add(&errors, 1) == 0)
                 fprintf(stderr, "lmtp: %s\n", errno ? strerror(errno) : "a wrong reply");
             if (c.fd >= 0) close(c.fd);
@@ -124,12 +133,17 @@ int main(int argc, char **argv) {
     memcpy(message, file, message_size);
     memcpy(message + message_size, ".\r\n", 3);
     message_size += 3;
+    uint8_t *place = memmem(message, message_size, "{serial}", 8);
+    if (place) serial_at = place - message;
+    atomic_store(&next_serial, (long)time(NULL) % 10000 * 10000); /* another one in each load */
 
     struct worker *workers = must(calloc((size_t)connections, sizeof *workers));
     double start = now();
     end_time = seconds > 0 ? start + seconds : 1e18;
     for (int i = 0; i < connections; i++) {
         workers[i].number = i;
+        workers[i].message = must(malloc(message_size));
+        memcpy(workers[i].message, message, message_size);
         if (pthread_create(&workers[i].thread, NULL, work, &workers[i])) die("pthread_create");
     }
     struct latencies all = {0};
