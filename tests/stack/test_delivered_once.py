@@ -60,6 +60,14 @@ def test_a_received_field_of_the_sender_suppresses_nothing(mailboxes: Mailboxes)
     assert mailboxes.subjects(BOB).count("with a forged field") == 2
 
 
+def test_a_quarantine_gets_each_part_of_the_recipients(mailboxes: Mailboxes) -> None:
+    """A message for many recipients comes in parts, and each part names its own."""
+    for part in ("one@example.org", "two@example.org"):
+        fields = f"X-Virus-Status: Infected (Eicar)\r\nX-Envelope-To: <{part}>\r\n{taken(9)}"
+        assert mailboxes.deliver(BOB, "a virus", fields=fields).code == 250
+    assert mailboxes.subjects(BOB).count("a virus") == 2
+
+
 def test_a_delivery_that_failed_is_tried_again(mailboxes: Mailboxes, world: World) -> None:
     world.sink.refuse_with("451 4.3.0 not now")
     mailboxes.sieve(BOB, REDIRECT)

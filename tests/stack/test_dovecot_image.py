@@ -77,6 +77,7 @@ def test_without_a_certificate_nobody_sends_a_password(run: Run) -> None:
         ("DOVECOT_TRUSTED_NETWORKS", "webmail", "'webmail' is no network"),
         ("DOVECOT_RECIPIENT_DELIMITER", "x", "write the characters that begin an extension"),
         ("DOVECOT_SESSIONS", "0", "DOVECOT_SESSIONS is '0': write a whole number from 1"),
+        ("DOVECOT_SPAM_FLAG", "maybe", "DOVECOT_SPAM_FLAG is 'maybe': write yes or no"),
         ("DOVECOT_LEARN", "/config/nothing", "is not a program that can be run"),
         ("GATE_WATCH_INTERVAL", "soon", "GATE_WATCH_INTERVAL is 'soon': write seconds, from 1"),
     ],

@@ -143,6 +143,13 @@ def test_rules_of_accounts_and_own_scripts_both_run(mailboxes: Mailboxes) -> Non
         mailboxes.sieve(ANNA, "this is no Sieve\n")
 
 
+def test_without_delivery_in_front_nobody_believes_the_flag_of_spam(mailboxes: Mailboxes) -> None:
+    """Anybody can write it, and could hide mail from its reader."""
+    assert mailboxes.deliver(BOB, "flagged", fields="X-Spam-Flag: YES\r\n").code == 250
+    assert "flagged" in mailboxes.subjects(BOB)
+    assert "flagged" not in mailboxes.subjects(BOB, "Junk")
+
+
 def test_quarantined_mail_goes_to_junk(mailboxes: Mailboxes) -> None:
     verdict = "X-Gatepost-Verdict: quarantine; reason=dmarc-fail-reject\r\n"
     assert mailboxes.deliver(BOB, "suspicious", fields=verdict).code == 250
