@@ -53,6 +53,11 @@ def test_every_probe_shakes_hands(values: Path) -> None:
         "accounts": ["gatepost", "probe", "socketmap"],
         "dovecot": ["probe"],
         "webmail": ["probe"],
+        "delivery": ["gatepost", "probe", "lmtp"],
+        **{name: ["probe"] for name in ("spamassassin", "rspamd", "bayes", "clamav")},
+        "freshclam": ["has-database"],
+        # no servers: whether they are alive and on time
+        **{name: ["daily", "--check"] for name in ("spamrules", "training")},
     }
     for name, container in render(values.read_text()).containers().items():
         for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
@@ -64,9 +69,9 @@ def test_every_probe_shakes_hands(values: Path) -> None:
 def test_the_probes_ask_where_the_daemons_listen(values: Path) -> None:
     rendered = render(values.read_text())
     config = configuration(rendered)
-    for word in {"milters", "policyd", "accounts"} & set(rendered.containers()):
+    for word in {"milters", "policyd", "accounts", "delivery"} & set(rendered.containers()):
         command = rendered.containers()[word]["readinessProbe"]["exec"]["command"]
-        assert command[-1].removesuffix("@127.0.0.1") == config[word]["listen"]
+        assert command[-1] in (config[word]["listen"], f"{config[word]['listen']}@127.0.0.1")
 
 
 @sets
@@ -80,7 +85,9 @@ def test_resources_are_asked_for(values: Path) -> None:
 def test_no_secret_is_in_the_environment(values: Path) -> None:
     rendered = render(values.read_text())
     # the secrets that the chart makes: Valkey's password, the keys of the mailboxes and of the demo
-    assert set(rendered.kind("Secret")) <= {"mail-valkey", "mail-mailboxes", "mail-demo-tls"}
+    assert set(rendered.kind("Secret")) <= {
+        *("mail-valkey", "mail-mailboxes", "mail-demo-tls", "mail-rspamd")
+    }
     for container in rendered.containers().values():
         for variable in container.get("env", []):
             assert "valueFrom" not in variable

@@ -76,7 +76,7 @@ def test_gatepost_takes_its_configuration(values: Path, tmp_path: Path) -> None:
 def test_it_is_as_it_was(values: Path) -> None:
     snapshot = SNAPSHOTS / f"{values.stem}.yaml"
     # secrets are others with each rendering
-    generated = r"(?m)^(  (?:password|seal|doveadm|srs|tls\.crt|tls\.key|ca\.crt): ).*"
+    generated = r"(?m)^(  (?:password|valkey|seal|doveadm|srs|tls\.crt|tls\.key|ca\.crt): ).*"
     rendered = re.sub(generated, r"\1GENERATED", template(values.read_text()))
     expected = snapshot.read_text() if snapshot.exists() else ""
     if rendered != expected:

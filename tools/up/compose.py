@@ -21,8 +21,8 @@ STATE = ".compose"
 """The folder of the secrets, beside compose.yaml."""
 HEAD = """\
 # A whole mail system for docker compose and podman-compose: Postfix with Gatepost, accounts,
-# Dovecot and webmail. Rendered from k8s/mailboxes.yaml by `make manifest`; docs/up.md explains how
-# to start it. The files in .compose are made by `python3 -m tools.up.compose secrets`.
+# Dovecot, SpamAssassin and webmail. Rendered from k8s/mailboxes.yaml by `make manifest`; docs/up.md
+# explains how to start it. The files in .compose are made by `python3 -m tools.up.compose secrets`.
 """
 _PLACE = Place(name="gatepost-compose", state=ROOT / STATE)
 
@@ -88,6 +88,8 @@ def _service(
         "image": container["image"],
         "build": {"context": ".", "dockerfile": file},
     }
+    if "command" in container:
+        service["entrypoint"] = container["command"]
     if "args" in container:
         service["command"] = container["args"]
     service |= {
@@ -117,7 +119,7 @@ def _service(
     parts: dict[str, list[Any]] = {"secrets": [], "volumes": [], "tmpfs": []}
     for mount in container["volumeMounts"]:
         volume, path = volumes[mount["name"]], mount["mountPath"]
-        if "configMap" in volume and path == "/config":
+        if "configMap" in volume and path.startswith("/config"):
             environment |= settings[volume["configMap"]["name"]]
         elif "configMap" in volume:
             parts["volumes"].append(f"./{STATE}/gatepost:{path}:ro")

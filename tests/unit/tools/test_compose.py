@@ -19,7 +19,9 @@ def test_the_file_is_what_make_manifest_writes() -> None:
 
 
 def test_all_containers_of_the_pod_are_there() -> None:
-    parts = {"accounts", "dovecot", "milters", "policyd", "postfix", "webmail"}
+    filters = {"milters", "policyd", "delivery", "spamassassin"}
+    jobs = {"spamrules", "training"}
+    parts = {"accounts", "dovecot", "postfix", "webmail", *filters, *jobs}
     assert set(SERVICES) == {"pod", *parts}
     for name in parts:
         assert SERVICES[name]["network_mode"] == "service:pod"
@@ -47,7 +49,8 @@ def test_each_secret_is_a_file_for_those_who_read_it(tmp_path: Path) -> None:
         for name in FILE["secrets"]
     }
     assert readers == {
-        "mailboxes-doveadm": ["accounts", "dovecot"],
+        # training reads the mailboxes
+        "mailboxes-doveadm": ["accounts", "dovecot", "training"],
         "mailboxes-seal": ["accounts"],
         "mailboxes-srs": ["accounts"],
         # accounts backs them up
@@ -72,5 +75,12 @@ def test_what_has_to_stay_is_in_volumes() -> None:
         "store": "/var/lib/gatepost",
         "webmail": "/var/lib/webmail",
         "sockets": "/run/gatepost",
+        "spam": "/var/lib/spamassassin",
     }
     assert set(FILE["volumes"]) == set(places)
+
+
+def test_the_nightly_jobs_run_by_the_clock() -> None:
+    assert SERVICES["training"]["entrypoint"] == ["daily", "02:40", "gatepost", "spam", "train"]
+    assert SERVICES["spamrules"]["entrypoint"] == ["daily", "03:20", "update-rules"]
+    assert "entrypoint" not in SERVICES["spamassassin"]

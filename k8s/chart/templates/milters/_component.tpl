@@ -22,5 +22,8 @@ dns: true
   {{- $_ := set $config "ownership" (dict "enforce" true) }}
   {{- $_ := set $config "sign" (dict "daemon_names" (list "ORIGINATING")) }}
 {{- end }}
+{{- if eq (include "mail.virusCheck" $) "milter" }}
+  {{- $_ := set $config "virus" (dict "address" "inet:3310@127.0.0.1" "scan_size" 54525952 "spool_folder" "/tmp") }}
+{{- end }}
 {{- toYaml $config }}
 {{- end }}

@@ -23,9 +23,17 @@ volumeMounts:
   # the last keys and owners from accounts, for a start without it
   - {name: store, mountPath: /var/lib/gatepost}
   {{- end }}
+  {{- if eq (include "mail.virusCheck" $) "milter" }}
+  # large messages, until they are scanned
+  - {name: tmp-milters, mountPath: /tmp}
+  {{- end }}
 {{- end }}
 
 {{- define "mail.milters.volumes" -}}
 - name: keys
   secret: {secretName: {{ .Values.dkim.secret }}, defaultMode: 0440, optional: true}
+{{- if eq (include "mail.virusCheck" $) "milter" }}
+- name: tmp-milters
+  emptyDir: {}
+{{- end }}
 {{- end }}

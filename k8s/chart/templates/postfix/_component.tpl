@@ -49,7 +49,9 @@ podVolumes: |
 
 {{- /* The next hop of mail for the domains. */ -}}
 {{- define "mail.nextHop" -}}
-{{- ternary "lmtp:inet:127.0.0.1:10024" .Values.mail.nextHop (include "mail.mailboxes" $ | empty | not) }}
+{{- if include "mail.delivers" $ }}lmtp:inet:127.0.0.1:10028
+{{- else if include "mail.mailboxes" $ }}lmtp:inet:127.0.0.1:10024
+{{- else }}{{ .Values.mail.nextHop }}{{ end }}
 {{- end }}
 
 {{- /* The name of the Secret with the certificate; empty: none. */ -}}

@@ -1,0 +1,4 @@
+{{- define "mail.clamav.component" -}}
+runs: {{ .Values.virus.enabled }}
+sharesPod: true
+{{- end }}

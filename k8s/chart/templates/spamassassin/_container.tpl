@@ -1,0 +1,26 @@
+{{- define "mail.spamassassin.container" -}}
+name: spamassassin
+image: {{ include "mail.image" (dict "root" . "name" "spamassassin") }}
+imagePullPolicy: {{ .Values.images.pullPolicy }}
+securityContext:
+  {{- include "mail.restricted" . | nindent 2 }}
+resources:
+  {{- toYaml .Values.spamassassin.resources | nindent 2 }}
+{{ include "mail.probes" (list "probe") }}
+volumeMounts:
+  - {name: spamassassin-config, mountPath: /config/spamassassin, readOnly: true}
+  - {name: spam, mountPath: /var/lib/spamassassin}
+  - {name: run-spamassassin, mountPath: /run}
+  - {name: tmp-spamassassin, mountPath: /tmp}
+{{- end }}
+
+{{- define "mail.spamassassin.volumes" -}}
+- name: spamassassin-config
+  configMap: {name: {{ .Release.Name }}-spamassassin}
+- name: spam
+  persistentVolumeClaim: {claimName: {{ .Values.persistence.spam.existingClaim | default (printf "%s-spam" .Release.Name) }}}
+- name: run-spamassassin
+  emptyDir: {medium: Memory, sizeLimit: 16Mi}
+- name: tmp-spamassassin
+  emptyDir: {}
+{{- end }}

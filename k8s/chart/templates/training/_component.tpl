@@ -1,0 +1,4 @@
+{{- define "mail.training.component" -}}
+runs: {{ ne (include "mail.spamEngine" $) "none" }}
+sharesPod: true
+{{- end }}
