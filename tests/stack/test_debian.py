@@ -17,6 +17,7 @@ from tests.stack.debian.machine import DebianMachine
 from tests.stack.debian.page import blocks
 from tests.stack.debian.site import Site
 from tests.stack.greylist import wait_out_the_delay
+from tests.stack.spam import GTUBE
 from tests.stack.stack import DOMAIN, KNOWN, STRANGER, World
 from tests.stack.up import CAROL, EVE
 from tests.testbed.oracles import dkimpy_verdicts
@@ -25,13 +26,16 @@ from tests.testbed.retries import QUICK_RETRIES
 from tests.testbed.waiting import wait_until
 
 ANNA, BERT = f"anna@{DOMAIN}", f"bert@{DOMAIN}"
-UNITS = ("gatepost-accounts", "gatepost-milters", "gatepost-policyd", "dovecot", "postfix")
+UNITS = (
+    *("gatepost-accounts", "gatepost-milters", "gatepost-policyd", "gatepost-delivery"),
+    *("spamd", "dovecot", "postfix"),
+)
 DELAY = 3
 PROBE = "gatepost probe socketmap unix:/var/spool/postfix/gatepost/accounts --wait 30 --timeout 30"
 pytestmark = pytest.mark.timeout(900)
 EXPOSURE = 2.5
 """The most that `systemd-analyze security` may find for a unit of ours; without any setting 9.6."""
-LOCAL = (8080, 8081, 9101, 9102, 9103, 9104, 10024, 10025, 10026, 12340, 18080)
+LOCAL = (7830, 8080, 8081, 9101, 9102, 9103, 9104, 9105, 10024, 10025, 10026, 12340, 18080)
 """Ports that nobody else may reach."""
 
 
@@ -84,7 +88,7 @@ def test_dovecot_has_no_complaint(site: Site) -> None:
     assert [line for line in found.splitlines() if not re.search(expected, line)] == []
 
 
-@pytest.mark.parametrize("unit", UNITS[:3])
+@pytest.mark.parametrize("unit", UNITS[:4])
 def test_a_unit_is_confined(site: Site, unit: str) -> None:
     found = site.machine.run(f"systemd-analyze security --no-pager {unit} | tail -1")
     level = re.search(r"exposure level for \S+: ([0-9.]+)", found)
@@ -97,12 +101,24 @@ def test_secrets_and_mail_are_for_their_users_alone(site: Site) -> None:
         *("/etc/gatepost/accounts.key", "/etc/gatepost/doveadm.key", "/etc/gatepost/srs.secret"),
         *("/etc/gatepost/dovecot.token", "/etc/dovecot/doveadm.key", "/etc/dovecot/accounts.token"),
         *("/etc/ssl/private/mail.key", "/var/lib/gatepost/accounts/accounts.db", "/srv/mail/x"),
-        *("/var/spool/postfix/gatepost/milter", "/var/spool/postfix/private/dovecot-lmtp"),
+        *("/var/spool/postfix/gatepost/milter", "/var/spool/gatepost-dovecot/lmtp"),
+        *("/var/spool/postfix/gatepost/delivery", "/var/lib/spamassassin/users/x"),
     ):
         done = site.machine.run(
             f"setpriv --reuid=nobody --clear-groups cat {path} 2>&1 || test $? = 1", folder="/"
         )
         assert "Permission denied" in done, path
+
+
+def test_who_reads_hostile_mail_reads_no_secret(site: Site) -> None:
+    """spamd shares the data of the users with delivery, and nothing else."""
+    for path in ("/etc/gatepost/accounts.key", "/var/lib/gatepost/accounts/accounts.db"):
+        done = site.machine.run(
+            f"runuser -u debian-spamd -g gatepost-spam -- cat {path} || test $? = 1"
+        )
+        assert done == "", path
+    processes = site.machine.run("ps -C spamd -o user=,group= | sort -u").split()
+    assert processes == ["debian-+", "gatepos+"] or processes == ["debian-spamd", "gatepost-spam"]
 
 
 @pytest.mark.parametrize("port", LOCAL)
@@ -122,6 +138,17 @@ def test_mail_from_outside_waits_once_and_is_in_the_mailbox(quick: Site) -> None
     assert unknown.reply.code == 550, unknown.transcript
     relayed = quick.deliver("to others", EVE)
     assert relayed.reply.code == 554, relayed.transcript
+
+
+def test_spam_is_in_junk(quick: Site) -> None:
+    assert quick.deliver("spam", ANNA, body=GTUBE).accepted
+    header = quick.wait_for("spam", ANNA, "Junk")
+    assert b"\r\nX-Spam-Flag: YES\r\n" in header
+    quick.machine.run("systemctl kill --signal=SIGKILL spamd && systemctl reload gatepost-delivery")
+    assert quick.deliver("no spam", ANNA).accepted
+    assert b"\r\nX-Spam-Status: No, score=" in quick.wait_for("no spam", ANNA)
+    # the milter has asked DNS, and the filter has heard of it
+    assert b"GP_NO_RESULTS" not in quick.wait_for("no spam", ANNA)
 
 
 @pytest.mark.parametrize(("port", "option"), [(587, "--tls"), (465, "--tls-on-connect")])

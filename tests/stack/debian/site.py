@@ -65,13 +65,19 @@ class Site:
         self.machine.wait_booted()
 
     def deliver(
-        self, subject: str, recipient: str, client: str = FRIEND, sender: str = CAROL
+        self,
+        subject: str,
+        recipient: str,
+        client: str = FRIEND,
+        sender: str = CAROL,
+        *,
+        body: str = "Hello.\r\n",
     ) -> Exchange:
         """Send mail from outside with swaks."""
         message = (
             f"From: {sender}\r\nTo: {recipient}\r\nSubject: {subject}\r\n"
             f"Message-ID: <{abs(hash(subject))}@remote.example>\r\n"
-            "Date: Thu, 26 Nov 2026 12:00:00 +0000\r\n\r\nHello.\r\n"
+            f"Date: Thu, 26 Nov 2026 12:00:00 +0000\r\n\r\n{body}"
         )
         return swaks.send(
             25,

@@ -23,7 +23,7 @@ POSTFIX = {
     "POSTFIX_HOSTNAME": "mail.example.org",
     "POSTFIX_ACCOUNTS": "unix:/gatepost/accounts",
     "POSTFIX_QUOTA": "unix:/private/dovecot-quota",
-    "POSTFIX_NEXT_HOP": "lmtp:unix:/private/dovecot-lmtp",
+    "POSTFIX_NEXT_HOP": "lmtp:unix:/gatepost/delivery",
     "POSTFIX_REDIRECT_NETWORKS": "127.0.0.0/8",
     "POSTFIX_MILTERS": "unix:/gatepost/milter",
     "POSTFIX_POLICY": "unix:/gatepost/policyd",
@@ -36,6 +36,7 @@ DOVECOT = {
     "DOVECOT_DOVEADM_KEY_FILE": "{folder}/doveadm",
     "DOVECOT_RULES": "/var/spool/gatepost-dovecot/rules",
     "DOVECOT_SUBMISSION": "127.0.0.1:10025",
+    "DOVECOT_SPAM_FLAG": "yes",
 }
 KEPT = ("gate_quota", "gate_bounces_only", "gate_redirect_networks")
 """Parameters of our own that Postfix looks up by their names."""
@@ -180,7 +181,7 @@ def test_dovecot_has_the_settings_of_the_image(tmp_path: Path) -> None:
         *("ssl_server_cert_file", "ssl_server_key_file"),
         *(f"{database} lua / lua_file" for database in ("passdb", "userdb")),
         *(f"{database} lua / lua_settings / settings_file" for database in ("passdb", "userdb")),
-        *(f"sieve_script {name} / path" for name in ("once", "gate", "extension")),
+        *(f"sieve_script {name} / path" for name in ("once", "gate", "spam", "extension")),
         "service quota-warning / executable",
         # the key of doveadm is in a file that root alone can read
         *("doveadm_api_key", "!include_try /etc/dovecot/doveadm.key"),
@@ -206,8 +207,11 @@ def test_dovecot_has_the_settings_of_the_image(tmp_path: Path) -> None:
         "service lmtp / inet_listener lmtp / port",
         "service quota-status / inet_listener postfix / port",
         *(
-            f"service {name} / unix_listener /var/spool/postfix/private/dovecot-{socket} / {word}"
-            for name, socket in (("lmtp", "lmtp"), ("quota-status", "quota"))
+            f"service {name} / unix_listener /var/spool/{socket} / {word}"
+            for name, socket in (
+                ("lmtp", "gatepost-dovecot/lmtp"),
+                ("quota-status", "postfix/private/dovecot-quota"),
+            )
             for word in ("group", "mode", "user")
         ),
         *(f"service {name} / inet_listener http / listen" for name in ("doveadm", "stats")),
@@ -233,6 +237,8 @@ def test_gatepost_has_the_settings_of_the_pod() -> None:
         *("accounts.socket_mode", "milters.socket_mode", "policyd.socket_mode"),
         # the command has everything on one machine, and no webmail
         *("backup.files", "backup.webmail"),
+        # places
+        *("delivery.spool_folder", "delivery.stores.default"),
     }
     opened = [str(value) for value in ours.values() if str(value).startswith("inet:")]
     assert opened
