@@ -74,7 +74,7 @@ class WebPages:
         self._context = context
         self._dispatcher = dispatcher
         self._settings = settings
-        self._prefix = settings().path.rstrip("/")
+        self._prefix = settings().prefix.rstrip("/")
         routes = [
             Route(f"{self._prefix}/static/{{name}}", self._asset, methods=["GET"]),
             *(self._route(page) for page in PAGES),

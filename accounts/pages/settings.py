@@ -13,7 +13,7 @@ class PagesSettings(Section):
     enabled: bool = Field(
         default=False, description="Whether there are web pages. It is read at the start."
     )
-    path: str = Field(
+    prefix: str = Field(
         default="/",
         max_length=100,
         pattern=r"^/(?:[a-z0-9-]+(?:/[a-z0-9-]+)*)?$",

@@ -106,7 +106,7 @@ class Visit:
     def url(self, path: str, **query: str | int | None) -> str:
         """Return the URL of a page; a parameter that is None is left out."""
         given = {name: value for name, value in query.items() if value is not None}
-        base = self.settings.path.rstrip("/") + quote(path, safe="/@+*:")
+        base = self.settings.prefix.rstrip("/") + quote(path, safe="/@+*:")
         return f"{base}?{urlencode(given)}" if given else base
 
     # operations of the API

@@ -136,6 +136,7 @@ def told(system: System, people: People) -> str:
         *(f"    {login:<20} {password}" for login, password in people.passwords.items()),
         "",
         f"  webmail    http://{HOST}:{ports['webmail']}/",
+        f"  pages      http://{HOST}:{ports['api']}/    as {ADMINISTRATOR} or a user",
         f"  API        http://{HOST}:{ports['api']}/api/v1    as {ADMINISTRATOR}",
         "",
         "  Try, each asks for the password:",

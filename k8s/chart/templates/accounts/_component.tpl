@@ -23,6 +23,7 @@ ingress:
   "dovecot_listen" "inet:8081@127.0.0.1"
   "dict_listen" "unix:/run/gatepost/rules"
   "http_listen" "inet:8080"
+  "pages" (dict "enabled" true)
   "snapshot_listen" "unix:/run/gatepost/snapshots"
   "max_connections" 1000
   "socket_mode" "0666"

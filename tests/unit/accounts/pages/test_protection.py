@@ -254,7 +254,7 @@ def test_other_methods_do_nothing(site: PagesSite, method: str) -> None:
 
 
 def test_pages_work_below_a_path(make_site: Callable[..., PagesSite]) -> None:
-    site = make_site(path="/mail/admin")
+    site = make_site(prefix="/mail/admin")
     browser = site.browser()
     assert browser.get("/mail/admin").headers["location"] == "/mail/admin/"
     browser.get("/mail/admin/security")
