@@ -216,7 +216,7 @@ class Browser:
 
     def log_in(self, login: str, password: str = SECRET) -> Answered:
         self.open(
-            "/login" if self.site.settings.path == "/" else self.site.settings.path + "/login"
+            "/login" if self.site.settings.prefix == "/" else self.site.settings.prefix + "/login"
         )
         return self.submit(login=login, password=password)
 
