@@ -20,7 +20,7 @@ from tests.testbed import swaks
 from tests.testbed.dns import Behaviour
 from tests.testbed.metrics import MetricsPort
 from tests.testbed.swaks import Client
-from tests.testbed.waiting import wait_until
+from tests.testbed.waiting import WaitError, wait_until
 from tools.up.people import ANNA, BERT
 
 RECIPIENTS = 50
@@ -73,6 +73,8 @@ def delivered(
 
 
 def test_the_idle_system_needs_less_than_400_mib(up: WholeSystem) -> None:
+    # the passwords of the first users took memory that it keeps
+    up.containers["accounts"].kill_and_wait_ready()
     used = {name: each.memory() >> 20 for name, each in up.containers.items()}
     assert sum(used.values()) < IDLE, used
     assert used["delivery"] > 0
@@ -224,10 +226,12 @@ def asleep(up: WholeSystem) -> Iterator[None]:
     pids = up.containers["spamassassin"].processes()
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
-    yield
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 def test_a_scanner_that_dies_during_a_scan_loses_nothing(up: WholeSystem) -> None:
@@ -241,14 +245,26 @@ def test_a_scanner_that_dies_during_a_scan_loses_nothing(up: WholeSystem) -> Non
     assert len(copies) == 1
 
 
+def limit(up: WholeSystem, **spam: str) -> None:
+    """Set keys of `[delivery.spam]`, and wait until they are in use."""
+    delivery, told = up.containers["delivery"], "configuration reloaded"
+    before = delivery.log().count(told)
+    up.configure({"delivery": {"spam": spam}})
+    delivery.wait_for_log(told, count=before + 1)
+
+
 def test_after_a_long_outage_mail_is_marked_and_not_held_back(up: WholeSystem) -> None:
     """The owner has configured that it waits for two seconds, in place of an hour."""
-    up.configure({"delivery": {"spam": {"unchecked_after": "2s", "timeout": "2s"}}})
+    limit(up, unchecked_after="2s", timeout="2s")
     try:
-        up.containers["delivery"].wait_for_log("configuration reloaded")
         with asleep(up):
             assert up.deliver("unchecked", ANNA, body=GTUBE).accepted
-            header = up.wait_for("unchecked", ANNA)
+            try:
+                header = up.wait_for("unchecked", ANNA)
+            except WaitError as error:
+                for short in ("postfix", "delivery"):
+                    error.add_note(up.containers[short].log()[-4000:])
+                raise
         assert status(header) == "Unchecked, reason=scanner-away"
         metrics = MetricsPort(up.address, 9105)
         assert metrics.metric("gatepost_delivery_unchecked_total", scanner="spam") >= 1
@@ -257,8 +273,7 @@ def test_after_a_long_outage_mail_is_marked_and_not_held_back(up: WholeSystem) -
         delivered(up, "checked again")
         assert metrics.metric("gatepost_delivery_scanner_outage", scanner="spam") == 0
     finally:
-        up.configure({"delivery": {"spam": {"unchecked_after": "1h", "timeout": "60s"}}})
-        up.containers["delivery"].wait_for_log("configuration reloaded", count=2)
+        limit(up, unchecked_after="1h", timeout="60s")
 
 
 def test_the_nightly_jobs_wait_for_their_time(up: WholeSystem) -> None:
