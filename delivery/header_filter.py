@@ -30,6 +30,7 @@ _RESULTS: Final = b"authentication-results"
 _HIDDEN: Final = frozenset({_RESULTS, b"arc-authentication-results"})
 _OURS: Final = b"x-spam"
 _VIRUS: Final = b"x-virus-status"
+_MEANT: Final = b"x-envelope-to"
 _QUEUE_ID: Final = re.compile(
     r"\bwith (?:UTF8)?E?SMTPS?A? id ([A-Za-z0-9]{6,30})\b|\bid ([A-Za-z0-9]{6,30})\b"
 )
@@ -54,7 +55,9 @@ class HeaderFilter:
     """Filter of one message; after `finish()`, its attributes describe the header.
 
     `keeps_virus_status`: X-Virus-Status above the first Received field stays. Only our milter can
-    have written there, because our MTA puts its Received field above all that it was sent.
+    have written there, because our MTA puts its Received field above all that it was sent. Without
+    it, the proxy looks for viruses, so X-Envelope-To is its own as well: the quarantine shows in it
+    who was to get a message.
     """
 
     def __init__(self, *, keeps_virus_status: bool = False) -> None:
@@ -175,7 +178,8 @@ class HeaderFilter:
             else True
         )
         is_virus_status = key == _VIRUS and (self._has_received or not self._keeps_virus_status)
-        self._drops = key.startswith(_OURS) or is_virus_status or not has_room
+        is_meant = key == _MEANT and not self._keeps_virus_status
+        self._drops = key.startswith(_OURS) or is_virus_status or is_meant or not has_room
         if self._drops:
             self.removed += 1
         if key == b"subject" and colon and len(self.subjects) < MAX_SUBJECTS:

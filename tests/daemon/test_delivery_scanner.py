@@ -234,6 +234,15 @@ def test_a_virus_goes_to_the_quarantine_once(guarded: DeliverySite, clamd: StubC
     assert [line["recipient"] for line in lines] == ["ann@example.org", "bob@example.org"]
 
 
+def test_nobody_else_says_who_was_to_get_a_virus(guarded: DeliverySite) -> None:
+    forged = b"X-Envelope-To: <eve@example.net>\r\nx-envelope-to : <eve@example.net>\r\n"
+    for user in ("ann@example.org", "bob@example.org"):
+        (answer,) = guarded.send(forged + VIRUS, user)
+        assert answer == "250 2.0.0 Kept in quarantine"
+        assert guarded.store.messages[-1].fields("X-Envelope-To") == [f"<{user}>"]
+    assert len(guarded.store.messages) == 2
+
+
 def test_a_virus_waits_while_the_quarantine_takes_none(guarded: DeliverySite) -> None:
     guarded.store.replies["quarantine@example.org"] = b"452 4.2.2 full"
     (answer,) = guarded.send(VIRUS, "ann@example.org")
