@@ -16,7 +16,8 @@ from delivery.lesson import LessonClass
 
 NAME: Final = "learned.sqlite3"
 MAX_LESSONS: Final = 20_000
-"""Lessons in a ledger; older ones are dropped. The filter forgets old words as well."""
+"""Lessons in a ledger. Beyond them, the oldest of the larger class is dropped: years of wanted mail
+must not take away the lessons of spam, without which the data of the user would no longer count."""
 MAX_CACHED: Final = 10_000
 """Ledgers whose numbers are kept in memory."""
 BUSY: Final = 5.0
@@ -73,8 +74,9 @@ class Ledger:
             (number,) = database.execute("SELECT count(*) FROM lesson").fetchone()
             if number > MAX_LESSONS:
                 database.execute(
-                    "DELETE FROM lesson WHERE digest IN "
-                    "(SELECT digest FROM lesson ORDER BY time LIMIT ?)",
+                    "DELETE FROM lesson WHERE digest IN (SELECT digest FROM lesson WHERE class = "
+                    "(SELECT class FROM lesson GROUP BY class ORDER BY count(*) DESC LIMIT 1) "
+                    "ORDER BY time LIMIT ?)",
                     (number - MAX_LESSONS,),
                 )
 

@@ -153,7 +153,7 @@ class SpamSettings(Section):
     min_learned: int = Field(
         default=200,
         ge=1,
-        le=100_000,
+        le=10_000,
         description="With SpamAssassin: the number of messages of each class that a user has to "
         "teach until these data count; before, those of the site do. As `bayes_min_spam_num` and "
         "`bayes_min_ham_num` of SpamAssassin.",

@@ -94,6 +94,20 @@ def test_the_ledger_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert ledger.find(b"1") is None
 
 
+def test_much_mail_of_one_class_leaves_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "MAX_LESSONS", 6)
+    ledger = Ledger(tmp_path)
+    for number in range(20):
+        kind = LessonClass.SPAM if number < 2 else LessonClass.HAM
+        ledger.note(b"%d" % number, kind, float(number), "night")
+    assert ledger.summary()[:2] == (2, 4)
+    assert ledger.summary().suffices(2)
+    assert ledger.find(b"15") is None
+    assert ledger.find(b"16") is LessonClass.HAM
+
+
 def test_a_broken_ledger(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     ledger.path.write_bytes(b"this is no database" * 100)
