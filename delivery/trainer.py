@@ -2,6 +2,10 @@
 
 Lessons are learned one at a time: SpamAssassin locks the data of a user while it writes, and mail
 that arrives meanwhile has to find a free child of spamd.
+
+The ledger never names a lesson that the scanner may not have: it is noted after the scanner has
+learned, and dropped before the scanner changes it. A kill in between leaves a lesson that the ledger
+does not know. It can be learned and forgotten like any other one.
 """
 
 from __future__ import annotations
@@ -105,6 +109,8 @@ class Trainer:
                 self._count("known", user, lesson_class, source)
                 return False
             await _read(_make_folder, self._folder, user)
+            if known is not None:
+                await _read(ledger.drop, lesson.digest)
             try:
                 is_new = await self._set(user, lesson_class, lesson)
             except PeerError as error:
@@ -130,11 +136,11 @@ class Trainer:
         ledger = Ledger(self._folder_of(user))
         async with self._turns:
             known = await _read(ledger.find, lesson.digest)
+            await _read(ledger.drop, lesson.digest)
             try:
                 has_removed = await self._tell(user, None, lesson)
             except PeerError as error:
                 raise TrainingError(f"the spam scanner: {error}") from None
-            await _read(ledger.drop, lesson.digest)
         self._log.info("forgotten", user=str(user), known=known is not None or has_removed)
         return has_removed or known is not None
 
