@@ -106,6 +106,11 @@ class Ledger:
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
+        # spamd can write in this folder: no link of its making is followed
+        if any(one.is_symlink() for one in (self.path, self.path.parent, self.path.parent.parent)):
+            raise LedgerError(f"{self.path}: a symbolic link is in the way")
+        if self.path.exists() and not self.path.is_file():
+            raise LedgerError(f"{self.path} is no file")
         try:
             with contextlib.closing(sqlite3.connect(self.path, timeout=BUSY)) as database:
                 yield database

@@ -8,6 +8,7 @@ their own; mail for all others is scanned with the data of the site.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 
@@ -53,3 +54,8 @@ def safe_user(address: str) -> SpamUser | None:
     if not _LOCAL.match(local) or not _DOMAIN.match(domain):
         return None
     return SpamUser(local, domain) if domain != SITE.domain else None
+
+
+def with_own_data(addresses: Iterable[str]) -> list[str]:
+    """Return the mailboxes that can have data of their own."""
+    return [one for one in addresses if safe_user(one.lower()) is not None]

@@ -13,7 +13,7 @@ from delivery import ledger as ledger_module
 from delivery.ledger import KnownSummaries, Ledger, LedgerError
 from delivery.lesson import LessonClass, make_lesson, read_top
 from delivery.own_data import scan_user
-from delivery.user import SITE, SpamUser, safe_user
+from delivery.user import SITE, SpamUser, safe_user, with_own_data
 
 SENT = (
     b"Authentication-Results: mx.example.org; dmarc=pass header.from=example.com\r\n"
@@ -122,6 +122,33 @@ def test_a_broken_ledger(tmp_path: Path) -> None:
     assert KnownSummaries().find(tmp_path) is None
 
 
+@pytest.mark.parametrize("link", ["learned.sqlite3", "", ".."])
+def test_no_link_leads_to_another_ledger(tmp_path: Path, link: str) -> None:
+    """spamd can write in the folders, and must not choose the file that we write to."""
+    there, here = tmp_path / "there" / "ann", tmp_path / "here" / "ann"
+    there.mkdir(parents=True)
+    Ledger(there).note(b"one", LessonClass.SPAM, 1.0, "imap")
+    place = here.parent if link == ".." else here / link
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(there.parent if link == ".." else there / link)
+    with pytest.raises(LedgerError, match="symbolic link"):
+        Ledger(here).find(b"one")
+    with pytest.raises(LedgerError, match="symbolic link"):
+        Ledger(here).note(b"two", LessonClass.SPAM, 1.0, "imap")
+    assert Ledger(there).summary().spam == 1
+
+
+def test_a_pipe_keeps_nobody_waiting(tmp_path: Path) -> None:
+    ann = SpamUser("ann", "example.org")
+    folder = tmp_path / ann.folder
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "learned.sqlite3")
+    with pytest.raises(LedgerError, match="is no file"):
+        Ledger(folder).find(b"one")
+    os.mkfifo(folder / "user_prefs")
+    assert scan_user([ann], tmp_path, 2) == str(ann)
+
+
 def test_numbers_in_memory_follow_the_file(tmp_path: Path) -> None:
     known, ledger = KnownSummaries(), Ledger(tmp_path)
     assert known.find(tmp_path) is None
@@ -164,3 +191,8 @@ def test_whose_data_a_scan_has(tmp_path: Path) -> None:
 def test_no_mailbox_is_the_site() -> None:
     assert safe_user(str(SITE)) is None
     assert safe_user("site@example.org") == SpamUser("site", "example.org")
+
+
+def test_mailboxes_with_odd_names_are_not_taught() -> None:
+    names = ["ann@example.org", "o'neil@example.org", "Bob@example.org", "zoë@example.org", "ann"]
+    assert with_own_data(names) == ["ann@example.org", "Bob@example.org"]
