@@ -90,7 +90,8 @@ class LearningClient:
         if status == 200 and isinstance(answer, dict):
             return answer
         reason = str(answer.get("error")) if isinstance(answer, dict) else str(status)
-        if status in (401, 503):
+        is_away = not isinstance(answer, dict) or answer.get("away", True)
+        if status == 401 or (status == 503 and is_away):
             raise LearningAwayError(reason)
         raise StartError(reason)
 

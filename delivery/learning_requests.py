@@ -9,7 +9,8 @@
 | ``GET /stats?user=U`` | what the user has taught, and the mail store |
 
 The body of the first two and of ``/score`` is a message. U is a mailbox, or ``site`` for the data
-of the site. Answers are JSON objects; errors have ``error``.
+of the site. Answers are JSON objects; errors have ``error``, and those with status
+503 also ``away``: true if the scanner does not answer, so that no other request would work.
 """
 
 from __future__ import annotations
@@ -63,7 +64,10 @@ class LearningTarget(NamedTuple):
 
 def read_target(method: str, target: str) -> LearningTarget | LearningAnswer:
     """Return what a request asks for, or the error as its answer."""
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError:  # such as //[x
+        return _error(HTTPStatus.BAD_REQUEST, "the path cannot be read")
     if parts.path not in METHODS:
         return _error(HTTPStatus.NOT_FOUND, "there is no such path")
     if METHODS[parts.path] != method:
@@ -94,7 +98,8 @@ async def answer(
     except NotSupportedError as error:
         return _error(HTTPStatus.NOT_IMPLEMENTED, str(error))
     except TrainingError as error:
-        return _error(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        problem = {"error": str(error), "away": error.is_away}
+        return LearningAnswer(HTTPStatus.SERVICE_UNAVAILABLE, problem)
 
 
 async def _do(

@@ -32,6 +32,8 @@ _SPAM: Final = f"{_WAS_READ} UNKEYWORD $LearnedSpam UNKEYWORD $NotJunk UNKEYWORD
 _HAM: Final = f"{_WAS_READ} UNKEYWORD $LearnedHam UNKEYWORD $Junk UNKEYWORD Junk"
 _NOT_JUNK: Final = f"{_WAS_READ} UNKEYWORD $LearnedHam OR KEYWORD $NotJunk KEYWORD NonJunk"
 _UNREAD: Final = f"UNSEEN UNDELETED UNKEYWORD {RESCANNED}"
+MAX_PROBLEMS: Final = 10
+"""Messages of one user that cannot be learned, after which the next user has a turn."""
 _MAX_UNREAD: Final = 1000
 """Unread messages of INBOX that are looked at, the newest first."""
 
@@ -219,7 +221,10 @@ class Night:
                 raise
             except StartError as error:
                 # this message cannot be learned, others may
-                counts.problems.append(f"{folder.name}, UID {uid}: {error}")
+                problem = f"{folder.name}, UID {uid}: {error}"
+                if len(counts.problems) + 1 >= MAX_PROBLEMS:
+                    raise StartError(f"{problem}; the rest waits for another night") from None
+                counts.problems.append(problem)
                 continue
             mail.mark(uid, LEARNED[lesson], LEARNED[lesson.other])
             if lesson is LessonClass.SPAM:

@@ -59,7 +59,7 @@ async def score(rules: DeliveryRules, address: str, message: bytes) -> ScoreFact
         try:
             result = await _scan(rules, copy, facts, envelope)
         except PeerError as error:
-            raise TrainingError(f"the spam scanner: {error}") from None
+            raise TrainingError(f"the spam scanner: {error}", is_away=True) from None
         decision = decide_scanned(facts.preferences, sender, result, settings.junk_score)
         return ScoreFacts(decision, facts.user)
     finally:

@@ -4,8 +4,8 @@ Lessons are learned one at a time: SpamAssassin locks the data of a user while i
 that arrives meanwhile has to find a free child of spamd.
 
 The ledger never names a lesson that the scanner may not have: it is noted after the scanner has
-learned, and dropped before the scanner changes it. A kill in between leaves a lesson that the ledger
-does not know. It can be learned and forgotten like any other one.
+learned, and dropped before the scanner changes it. A kill in between leaves a lesson that the
+ledger does not know. It can be learned and forgotten like any other one.
 """
 
 from __future__ import annotations
@@ -39,11 +39,22 @@ MAX_WAITING: Final = 64
 
 
 class TrainingError(Exception):
-    """A lesson was not learned, or not forgotten; the text says why. It may work later."""
+    """A lesson was not learned, or not forgotten; the text says why. It may work later.
+
+    `is_away` tells that the scanner does not answer: no other lesson would work now either.
+    """
+
+    def __init__(self, problem: str, *, is_away: bool = False) -> None:
+        super().__init__(problem)
+        self.is_away = is_away
 
 
 class NotSupportedError(Exception):
     """The scanner cannot do this."""
+
+
+class _NotDoneError(PeerError):
+    """The scanner works, and has not learned this message."""
 
 
 class LearnedFacts(NamedTuple):
@@ -115,7 +126,8 @@ class Trainer:
                 is_new = await self._set(user, lesson_class, lesson)
             except PeerError as error:
                 self._count("failed", user, lesson_class, source, str(error))
-                raise TrainingError(f"the spam scanner: {error}") from None
+                is_away = not isinstance(error, _NotDoneError)
+                raise TrainingError(f"the spam scanner: {error}", is_away=is_away) from None
             try:
                 await _read(ledger.note, lesson.digest, lesson_class, self._clock(), source)
             except TrainingError as error:
@@ -140,7 +152,7 @@ class Trainer:
             try:
                 has_removed = await self._tell(user, None, lesson)
             except PeerError as error:
-                raise TrainingError(f"the spam scanner: {error}") from None
+                raise TrainingError(f"the spam scanner: {error}", is_away=True) from None
         self._log.info("forgotten", user=str(user), known=known is not None or has_removed)
         return has_removed or known is not None
 
@@ -175,7 +187,7 @@ class Trainer:
         # knows it can forget
         if await self._tell(user, None, lesson) and await self._tell(user, lesson_class, lesson):
             return False
-        raise PeerError("it did not learn the message; its log may say why")
+        raise _NotDoneError("it did not learn the message; its log may say why")
 
     async def _take_back(self, user: SpamUser, lesson: Lesson) -> None:
         if self._spam.engine == "spamassassin":
@@ -194,7 +206,11 @@ class Trainer:
         return await ask(self._spam.address, parts, reader, self._spam.timeout)
 
     def _folder_of(self, user: SpamUser) -> Path:
-        return self._folder / user.folder
+        folder = self._folder / user.folder
+        # spamd can write here: files are made and removed where no link of its making leads
+        if folder.is_symlink() or folder.parent.is_symlink():
+            raise TrainingError(f"{folder}: a symbolic link is in the way")
+        return folder
 
     def _require_spamassassin(self, what: str) -> None:
         if self._spam.engine != "spamassassin":

@@ -18,6 +18,7 @@ from delivery.learning_client import LearningAwayError, LearningClient
 from delivery.lesson import MARGIN, read_top
 from delivery.night import Night, NightBounds, NightCounts, NightSummary
 from delivery.settings import DeliverySettings
+from delivery.user import with_own_data
 from gatepost.cli import configuration
 from gatepost.cli.output import counted, tell
 from gatepost.config.types import parse_duration
@@ -166,13 +167,21 @@ def train(
         night.max_time if limit_time is None else _duration(limit_time),
         settings.spam.scan_size,
     )
-    names = list(users) or access.users()
+    names = list(users) or _taught(access.users())
     # when the time runs out, it is not always the same users who get no turn
     random.shuffle(names)
     run = Night(client, access.open, access.move_to_junk, _report, bounds)
     summary = run.run(names)
     _conclude(summary)
     sys.exit(0 if summary.is_complete else 1)
+
+
+def _taught(users: Sequence[str]) -> list[str]:
+    """Return the mailboxes that can be taught, and tell how many cannot; that is no failure."""
+    taught = with_own_data(users)
+    if left := len(users) - len(taught):
+        tell(f"left out, for no data can be kept under their name: {counted(left, 'user')}")
+    return taught
 
 
 def _report(user: str, counts: NightCounts) -> None:

@@ -17,6 +17,9 @@ from urllib.parse import urlencode
 
 import pytest
 
+from delivery.learning_client import LearningAwayError, LearningClient
+from gatepost.errors import StartError
+from gatepost.listen import Inet
 from tests.daemon import corpus
 from tests.daemon.delivery_site import SPAM, DeliverySite
 from tests.daemon.spamd_server import SpamdServer
@@ -251,6 +254,7 @@ def test_wrong_requests(learning: LearningSite) -> None:
     assert ask("/learn", message, user=ANN, more="1", **{"class": "spam"})[0] == 400
     assert ask("/nothing")[0] == 404
     assert ask("/learn", method="GET", user=ANN)[0] == 405
+    assert ask("//[x")[0] == 400
     assert ask("/learn", bytes(2 << 20), user=ANN, **{"class": "spam"})[0] == 413
     for octets in (b"\0" * 100, b"POST /learn HTTP/1.1\r\n" + b"a: b\r\n" * 5000 + b"\r\n", b""):
         with socket.create_connection((LOOPBACK, learning.port), timeout=10) as raw:
@@ -268,6 +272,7 @@ def test_without_spamd_nothing_is_noted(learning: LearningSite, teacher: Teacher
         for path, more in (("/learn", {"class": "spam"}), ("/forget", {}), ("/score", {})):
             status, answer = teacher.ask(path, message, user=ANN, **more)
             assert (status, "spam scanner" in answer["error"]) == (503, True), answer
+            assert answer["away"]
         assert teacher.stats(ANN)["spam"] == 0
     finally:
         learning.spamd.start()
@@ -281,14 +286,19 @@ def test_data_that_cannot_be_written(learning: LearningSite, teacher: Teacher) -
     # spamd may not write here: it says nothing but that it has done nothing
     folder.chmod(0o755)
     status, answer = teacher.ask("/learn", message, user=CARL, **{"class": "spam"})
-    assert status == 503, answer
+    assert (status, answer["away"]) == (503, False), answer
     assert teacher.stats(CARL)["spam"] == 0
     folder.chmod(0o2777)
     # the ledger is broken: spamd has to forget again
     (folder / "learned.sqlite3").write_bytes(b"this is no database" * 100)
     status, answer = teacher.ask("/learn", message, user=CARL, **{"class": "spam"})
-    assert status == 503
+    assert (status, answer["away"]) == (503, False)
     assert "ledger" in answer["error"]
+    # this is about carl alone: a run for all users goes on
+    client = LearningClient(Inet(LOOPBACK, learning.port))
+    with closing(client), pytest.raises(StartError, match="ledger") as caught:
+        client.learn(CARL, "spam", message)
+    assert not isinstance(caught.value, LearningAwayError)
     assert teacher.ask("/reset", user=CARL)[0] == 200
     assert teacher.learn(CARL, "spam", message)
     assert tokens(folder) == (1, 0)
@@ -297,6 +307,22 @@ def test_data_that_cannot_be_written(learning: LearningSite, teacher: Teacher) -
     assert not teacher.learn(CARL, "spam", message)
     assert teacher.stats(CARL)["spam"] == 1
     assert tokens(folder) == (1, 0)
+
+
+def test_links_are_not_followed(learning: LearningSite, teacher: Teacher, tmp_path: Path) -> None:
+    message = next(corpus.spam(1, seed=10))
+    kept = tmp_path / "bayes_toks"
+    kept.touch()
+    link = learning.spamd.users / "example.org" / "dora"
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path)
+    try:
+        for path, more in (("/learn", {"class": "spam"}), ("/forget", {}), ("/reset", {})):
+            status, answer = teacher.ask(path, message, user="dora@example.org", **more)
+            assert (status, "symbolic link" in answer["error"]) == (503, True), answer
+    finally:
+        link.unlink()
+    assert list(tmp_path.iterdir()) == [kept]
 
 
 def test_the_ledger_has_no_text(learning: LearningSite, teacher: Teacher) -> None:

@@ -1,4 +1,4 @@
-"""The service that teaches, with a stub in place of spamd, when its disk is full or it is killed."""
+"""The service that teaches, with a stub for spamd, when its disk is full or it is killed."""
 
 from __future__ import annotations
 

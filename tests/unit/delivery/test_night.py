@@ -12,7 +12,7 @@ import pytest
 from delivery.learning_client import LearningAwayError
 from delivery.mail_reader import MailFolder, MailReaderError, is_below
 from delivery.mail_stores import read_users
-from delivery.night import Night, NightBounds, NightCounts, NightSummary
+from delivery.night import MAX_PROBLEMS, Night, NightBounds, NightCounts, NightSummary
 from gatepost.errors import StartError
 
 ANN, BOB = "ann@example.org", "bob@example.org"
@@ -167,6 +167,17 @@ def test_failures_of_one_user_stay_with_this_user() -> None:
     assert run.stores == {ANN: "", BOB: "shard2"}
     # what was not learned has no keyword
     assert [mark[1] for mark in mail.marks] == [3]
+
+
+def test_a_user_for_whom_nothing_can_be_learned_does_not_take_the_night() -> None:
+    mails = {user: Mail({"INBOX": {HAM: [b"bad"] * 50}}) for user in (ANN, BOB)}
+    run = Run(mails, max_messages=100)
+    run.service.broken[b"bad"] = StartError("the ledger is damaged")
+    summary = run.run(ANN, BOB)
+    assert (summary.users, summary.failed, summary.left) == (2, 2, 0)
+    for user in (ANN, BOB):
+        assert len(run.reports[user].problems) == MAX_PROBLEMS
+        assert run.reports[user].problems[-1].endswith("; the rest waits for another night")
 
 
 def test_without_the_service_the_run_ends() -> None:
