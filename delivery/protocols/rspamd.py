@@ -104,6 +104,8 @@ class _HttpAnswer(HeadReader):
                 pass
 
     def _body(self) -> bytes | None:
+        if self._status is not None and self._status[1] == b"204":
+            return b""  # RFC 9110 section 15.3.5; Rspamd announces a text all the same
         if (self._length or 0) > MAX_BODY or len(self._buffer) > MAX_BODY + MAX_LINE:
             raise PeerError(f"an answer of more than {MAX_BODY} octets")
         if self._length is not None:
@@ -133,7 +135,7 @@ class RspamdLearnReader(_HttpAnswer):
     """Reader of the answer to a lesson."""
 
     def next_event(self) -> bool | None:
-        """Return whether the message was learned, False if it was known before.
+        """Return whether the message was learned, False if Rspamd had nothing to learn from it.
 
         None when more octets are needed; raises `PeerError`.
         """
@@ -142,9 +144,10 @@ class RspamdLearnReader(_HttpAnswer):
         status, body = answer
         if status == 200:
             return True
-        # 208: learned before. Older versions say 404, with the reason in JSON.
+        # 208: learned before; 204: nothing new, or too few words. Older versions say 404, with the
+        # reason in JSON.
         text = body.decode("utf-8", "replace")
-        if status == 208 or "already learned" in text:
+        if status in (204, 208) or "already learned" in text:
             return False
         raise PeerError(f"it answers with the HTTP status {status}: {text[:100]!a}")
 

@@ -227,12 +227,20 @@ def test_a_spamd_that_takes_no_lessons_says_so() -> None:
     [
         (b"200 OK", b'{"success":true}', True),
         (b"208 Already", b'{"error":"x"}', False),
+        (b"204 x", b'{"error":"all learn conditions denied learning spam"}', False),
+        (b"204 x", b"", False),
         (b"404 x", b'{"error":"<id> has been already learned as spam, ignore it"}', False),
     ],
 )
 def test_what_rspamd_says_of_a_lesson(status: bytes, body: bytes, expected: bool) -> None:
     octets = b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)
     assert read(RspamdLearnReader(), [octets]) is expected
+
+
+def test_an_answer_without_content_does_not_wait_for_it() -> None:
+    reader = RspamdLearnReader()
+    reader.receive_data(b"HTTP/1.1 204 No Content\r\nContent-Length: 20\r\n\r\n")
+    assert reader.next_event() is False
 
 
 @pytest.mark.parametrize("status", [b"403 Forbidden", b"500 x", b"404 Not found"])
