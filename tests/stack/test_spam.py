@@ -286,6 +286,18 @@ def test_the_nightly_jobs_wait_for_their_time(up: WholeSystem) -> None:
     assert up.containers["spamrules"].is_ready()
 
 
+def test_what_a_user_moves_to_junk_teaches_the_filter(up: WholeSystem) -> None:
+    delivered(up, "to move")
+    client = up.imap(ANNA)
+    client.select()
+    _, found = client.search(None, "SUBJECT", '"to move"')
+    assert client._simple_command("MOVE", found[0].decode().split()[-1], "Junk")[0] == "OK"
+    client.logout()
+    told = up.containers["delivery"].execute("gatepost", "spam", "stats", ANNA)
+    assert re.search(r"(?i)spam\D+1\b", told), told
+    up.containers["training"].execute("gatepost", "spam", "train")
+
+
 def test_the_users_of_the_containers_share_the_data(up: WholeSystem) -> None:
     """Delivery writes the preferences of a user where spamd reads them."""
     folder = f"/var/lib/spamassassin/users/{DOMAIN}/anna"

@@ -44,6 +44,12 @@ metrics: 9105
   "stores" (dict "default" "inet:10024@127.0.0.1")
   "accounts" (dict "url" "unix:/run/gatepost/snapshots" "preferences" true "stores" true)
   "spam" $spam }}
+{{- if ne $engine "none" }}
+  {{- $learning := dict "listen" "inet:10027@127.0.0.1" }}
+  {{- if eq $engine "rspamd" }}{{ $_ := set $learning "ledger_folder" "/var/lib/gatepost" }}{{ end }}
+  {{- $_ := set $config "learning" $learning }}
+  {{- $_ := set $config "night" (dict "imap" "inet:10143@127.0.0.1" "doveadm_url" "http://127.0.0.1:18080" "key_file" "/secrets/mailboxes/doveadm") }}
+{{- end }}
 {{- if eq (include "mail.virusCheck" $) "delivery" }}
   {{- $_ := set $config "virus" (dict "enabled" true "address" "inet:3310@127.0.0.1" "quarantine" .Values.virus.quarantine) }}
 {{- end }}
