@@ -6,7 +6,6 @@ Both sides bound each value and make it printable, because senders choose most o
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -31,6 +30,8 @@ MAX_DETAILS: Final = 16
 MAX_DETAIL: Final = 400
 """Characters of a detail."""
 MAX_SIZE: Final = 1 << 50
+MAX_TIME: Final = 1 << 50
+"""Seconds since the epoch. A wrong clock is another matter: accounts then takes its own time."""
 MAX_LINE: Final = 48_000
 """Octets of a line: 100 addresses of 320 characters, and the rest."""
 
@@ -122,11 +123,8 @@ def decode(line: bytes) -> JournalRecord:
     recipients, details = found.get("recipients", []), found.get("details", {})
     if not isinstance(recipients, list) or not isinstance(details, dict):
         raise RecordError("recipients or details have another form")
-    at = found.get("at")
-    if isinstance(at, bool) or not isinstance(at, int | float) or not math.isfinite(at):
-        raise RecordError("it has no time")
     return JournalRecord(
-        at=float(at),
+        at=_time(found.get("at")),
         **texts,
         size=_number(found.get("size", 0)),
         total=_number(found.get("total", 0)),
@@ -148,6 +146,15 @@ def _text(value: Any, length: int) -> str:
         raise RecordError("a value that should be a text is none")
     # JSON may have lone surrogates, which no database takes
     return clean(value, length)
+
+
+def _time(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise RecordError("it has no time")
+    # math.isfinite() fails for a whole number beyond the range of float
+    if not abs(value) <= MAX_TIME:
+        raise RecordError("its time is out of range")
+    return float(value)
 
 
 def _number(value: Any) -> int:
