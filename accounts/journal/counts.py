@@ -13,6 +13,6 @@ PRUNED: Final = Counter(
 )
 REFUSED: Final = Counter(
     "gatepost_accounts_journal_refused_total",
-    "Batches not taken: `token`, `form`, `busy` or `database`",
+    "Batches not taken: `token`, `form`, `slow`, `busy` or `database`",
     ["why"],
 )

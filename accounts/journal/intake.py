@@ -6,6 +6,7 @@ answer is 204 once the records are written. Everything else goes on to another a
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Callable
@@ -26,6 +27,8 @@ MAX_BODY: Final = 512 << 10
 """Octets of a request; the daemons send half as many."""
 MAX_BUSY: Final = 8
 """Requests that are written at the same time; the others try again."""
+PATIENCE: Final = 30.0
+"""Seconds in which the body of a request has to arrive."""
 TELL_AGAIN: Final = 600.0
 """Seconds until a continuing failure is logged again."""
 
@@ -76,19 +79,20 @@ class JournalIntake:
             self._busy -= 1
 
     async def _take(self, receive: Receive) -> HTTPStatus | None:
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return None
-            body += message.get("body", b"")
-            if len(body) > MAX_BODY:
-                REFUSED.labels("form").inc()
-                return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-            if not message.get("more_body", False):
-                break
+        try:
+            # a daemon that was stopped in the middle must not keep the others out
+            async with asyncio.timeout(PATIENCE):
+                body = await _read(receive)
+        except TimeoutError:
+            REFUSED.labels("slow").inc()
+            return HTTPStatus.REQUEST_TIMEOUT
+        if body is None:
+            return None
+        if len(body) > MAX_BODY:
+            REFUSED.labels("form").inc()
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         records: list[JournalRecord] = []
-        for line in bytes(body).split(b"\n"):
+        for line in body.split(b"\n"):
             if not line:
                 continue
             try:
@@ -112,3 +116,15 @@ class JournalIntake:
         if now - self._told >= TELL_AGAIN:
             self._told = now
             log.warning("decisions are not kept", error=str(error))
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """Return the body, or more than `MAX_BODY` octets of it; None if the client has gone."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY or not message.get("more_body", False):
+            return bytes(body)

@@ -7,6 +7,7 @@ nothing but the answers of `gatepost trace` depends on it.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sqlite3
 import time
@@ -81,14 +82,18 @@ class MailJournal:
 
     async def add(self, records: Sequence[JournalRecord]) -> None:
         """Write records."""
-        now, delimiter = self.clock(), self._delimiter()
-        rows = [row for record in records for row in rows_of(record, delimiter, now)]
-        if not rows:
+        if not records:
             return
+        now, delimiter = self.clock(), self._delimiter()
         if self._path is not None:
             _insist_on_space(self._path)
-        await self._write(lambda connection: table.append(connection, rows))
-        STORED.inc(len(rows))
+
+        def work(connection: Connection) -> int:
+            # each record has up to a hundred recipients: the rows are made as they are written
+            rows = (row for record in records for row in rows_of(record, delimiter, now))
+            return table.append(connection, rows)
+
+        STORED.inc(await self._write(work))
 
     async def search(self, wanted: JournalQuestion) -> list[MailStory]:
         """Return the stories of the mail that matches, the latest first."""
@@ -105,8 +110,12 @@ class MailJournal:
         return [tell(journey) for journey in wanted_ones[: wanted.limit]]
 
     async def erase(self, address: str) -> int:
-        """Remove all records about an address; return their number."""
+        """Remove all records about an address; return their number.
+
+        A damaged file goes as a whole: nobody knows what is in it.
+        """
         base = base_of(address, self._delimiter())
+        await self._drop_damaged(math.inf)
         if self._path is not None and not self._path.exists():
             return 0
         return await self._write(lambda connection: table.erase(connection, base))
@@ -131,7 +140,11 @@ class MailJournal:
         await asyncio.gather(*self._later)
 
     async def prune(self, before: float) -> int:
-        """Remove some of the records that are older, or too many; return how many."""
+        """Remove some of the records that are older, or too many; return how many.
+
+        A damaged file goes when its latest record is older.
+        """
+        await self._drop_damaged(before)
         if self._path is not None and not self._path.exists():
             return 0
         keep = self.max_records
@@ -167,7 +180,10 @@ class MailJournal:
         if self._path is None or is_last:
             raise error
         if _is_damaged(error):
-            aside = self._path.with_name(self._path.name + ".damaged")
+            # another process may have made a new file already
+            if not self._is_same_file():
+                return
+            aside = _aside(self._path)
             log.error("the journal is damaged and put aside", file=str(aside))
             with suppress(OSError):
                 self._path.replace(aside)
@@ -204,18 +220,39 @@ class MailJournal:
         path = self._path
         try:
             await asyncio.to_thread(make_store_file, path, FILE_MODE)
+            self._inode = _inode(path)
             backend = await asyncio.to_thread(SqliteBackend, path, self._database.timeout)
         except StartError as error:
             raise DatastoreUnavailable(str(error)) from None
         except OSError as error:
             raise DatastoreUnavailable(f"{path}: {error.strerror or error}") from None
-        self._inode = _inode(path)
         return backend
+
+    async def _drop_damaged(self, before: float) -> None:
+        """Remove the damaged file if it was last written before a time."""
+        if self._path is not None:
+            await asyncio.to_thread(_remove_old, _aside(self._path), before)
 
     async def _let_go(self) -> None:
         backend, self._opened = self._opened, None
         if backend is not None:
             await backend.close()
+
+
+def _aside(path: Path) -> Path:
+    """Return where a damaged file is put."""
+    return path.with_name(path.name + ".damaged")
+
+
+def _remove_old(path: Path, before: float) -> None:
+    """Remove a file that was last written before a time, if it is there."""
+    try:
+        if path.stat().st_mtime < before:
+            path.unlink()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        log.warning("a damaged journal is not removed", file=str(path), error=str(error))
 
 
 def _inode(path: Path | None) -> int | None:

@@ -6,7 +6,8 @@ and the old table is removed with what it has.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
@@ -32,7 +33,7 @@ from sqlalchemy import Column as Col
 from accounts.journal.row import JournalRow, read_row
 
 STEP: Final = 2000
-"""Rows that are removed at once: it takes some ten milliseconds."""
+"""Rows that are added or removed at once: it takes some ten milliseconds."""
 _LOCK: Final = 0x6761_7465_6A6F_7572
 """Number of the advisory lock under which PostgreSQL makes the table."""
 
@@ -134,9 +135,13 @@ def create(connection: Connection) -> None:
     metadata.create_all(connection)
 
 
-def append(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Add rows."""
-    connection.execute(insert(JOURNAL), list(rows))
+def append(connection: Connection, rows: Iterable[dict[str, Any]]) -> int:
+    """Add rows, with at most `STEP` of them in memory; return their number."""
+    remaining, count = iter(rows), 0
+    while step := list(islice(remaining, STEP)):
+        connection.execute(insert(JOURNAL), step)
+        count += len(step)
+    return count
 
 
 def find(
@@ -152,10 +157,11 @@ def find(
 
 
 def erase(connection: Connection, base: str) -> int:
-    """Remove all rows about an address; return their number."""
+    """Remove all rows about an address, also as a login; return their number."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA secure_delete = ON")
-    gone = delete(JOURNAL).where(or_(JOURNAL.c.base == base, JOURNAL.c.sender_base == base))
+    named = [column == base for column in (JOURNAL.c.base, JOURNAL.c.sender_base, JOURNAL.c.login)]
+    gone = delete(JOURNAL).where(or_(*named))
     return int(connection.execute(gone).rowcount)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,8 @@ from accounts.journal.intake import MAX_BODY, PATH, JournalIntake
 from accounts.journal.settings import JournalSettings
 from accounts.snapshots.access import Tokens
 from accounts.store.settings import DatabaseSettings
-from gatepost.journal.record import encode
-from tests.unit.accounts.journal.journal_suite import JournalDesk, mail
+from gatepost.journal.record import MAX_RECIPIENTS, JournalRecord, encode
+from tests.unit.accounts.journal.journal_suite import NOW, JournalDesk, mail
 
 TOKEN = "0123456789abcdef"
 LINE = encode(mail(1, "ann@example.org"))
@@ -44,15 +46,18 @@ class IntakeDesk(JournalDesk):
         path: str = PATH,
         method: str = "POST",
         client: tuple[str, int] = ("192.0.2.1", 4711),
+        stalls: bool = False,
     ) -> int | None:
         """Return the status of the answer; None without one."""
         sent: list[Any] = []
         waiting = [
-            {"type": "http.request", "body": part, "more_body": number < len(parts) - 1}
+            {"type": "http.request", "body": part, "more_body": stalls or number < len(parts) - 1}
             for number, part in enumerate(parts)
         ]
 
         async def receive() -> Any:
+            if stalls and not waiting:
+                await asyncio.Event().wait()
             return waiting.pop(0) if waiting else {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:
@@ -128,3 +133,34 @@ def test_a_full_disk_and_too_many_requests_are_503(
         patch.setattr(intake_module, "MAX_BUSY", 0)
         assert desk.post(LINE) == 503
     assert desk.post(LINE) == 204
+
+
+def test_a_client_that_stalls_is_not_waited_for(
+    desk: IntakeDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake_module, "PATIENCE", 0.05)
+    monkeypatch.setattr(intake_module, "MAX_BUSY", 1)
+    assert desk.post(LINE, stalls=True) == 408
+    assert desk.find() == []
+    assert desk.post(LINE) == 204
+
+
+def test_a_time_beyond_all_numbers_costs_only_its_line(desk: IntakeDesk) -> None:
+    forged = LINE.replace(b'"at":', b'"at":1' + b"0" * 400 + b',"was":')
+    assert desk.post(forged + LINE) == 204
+    assert len(desk.find()) == 1
+
+
+def test_many_recipients_in_a_request_do_not_fill_the_memory(desk: IntakeDesk) -> None:
+    """A request of half a megabyte stands for more than a hundred thousand rows."""
+    line = encode(JournalRecord(NOW, "milters", "accept", recipients=("",) * MAX_RECIPIENTS))
+    count = MAX_BODY // len(line)
+    desk.post(LINE)
+    tracemalloc.start()
+    try:
+        assert desk.post(line * count) == 204
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count * MAX_RECIPIENTS > 100_000
+    assert peak < 30 << 20

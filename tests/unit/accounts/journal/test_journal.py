@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sqlite3
 import stat
 import time
 from collections.abc import Iterator
@@ -59,6 +62,49 @@ def test_a_damaged_file_is_put_aside(desk: JournalDesk, tmp_path: Path) -> None:
     desk.add(mail(1, "ann@example.org"))
     assert len(desk.find()) == 1
     assert file.with_name("journal.sqlite3.damaged").exists()
+
+
+def test_a_new_file_of_another_process_is_not_put_aside(
+    desk: JournalDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have the damaged file open; the other one is first to make a new one."""
+    other = JournalDesk(DatabaseSettings(url=f"sqlite:///{tmp_path}/accounts.db"))
+    file = tmp_path / "journal.sqlite3"
+    file.write_bytes(b"no database " * 1000)
+    file.chmod(0o640)
+
+    class DamagedBackend:
+        async def write(self, work: Any) -> None:
+            del work
+            await asyncio.to_thread(other.add, mail(1, "ann@example.org"))
+            error = DatastoreUnavailable("database disk image is malformed")
+            error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT  # type: ignore[attr-defined]
+            raise error
+
+        async def close(self) -> None: ...
+
+    def opened(*_: Any) -> Any:
+        monkeypatch.undo()
+        return DamagedBackend()
+
+    monkeypatch.setattr(journal_module, "SqliteBackend", opened)
+    desk.add(mail(2, "bob@example.org"))
+    other.close()
+    assert desk.recipients() == ["ann@example.org", "bob@example.org"]
+
+
+@pytest.mark.parametrize("how", ["erased", "old"])
+def test_a_damaged_file_does_not_stay_for_ever(desk: JournalDesk, tmp_path: Path, how: str) -> None:
+    aside = tmp_path / "journal.sqlite3.damaged"
+    aside.write_bytes(b"ann@example.org")
+    os.utime(aside, (NOW, NOW))
+    if how == "erased":
+        desk.run(desk.journal.erase("ann@example.org"))
+    else:
+        desk.run(desk.journal.prune(NOW))
+        assert aside.exists()
+        desk.run(desk.journal.prune(NOW + 1))
+    assert not aside.exists()
 
 
 def test_it_never_fills_the_disk(
