@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -211,7 +212,9 @@ class WebPages:
         await database.read(find)
         session = visit.session
         if session is not None and now - session.last_used >= NOTE_USE:
-            await database.record(lambda c: web_sessions.note_use(c, session.id, now))
+            # a full disk must not hide the pages from who has to mend it
+            with contextlib.suppress(DatastoreError):
+                await database.record(lambda c: web_sessions.note_use(c, session.id, now))
 
 
 async def _read_form(visit: Visit) -> None:

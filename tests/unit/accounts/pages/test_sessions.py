@@ -9,6 +9,7 @@ import pytest
 from accounts.directory import administrators, mailboxes, web_sessions
 from accounts.pages import cookies
 from accounts.store import schema
+from accounts.store.errors import DatastoreUnavailable
 from tests.unit.accounts.http.api import HASH, SECRET
 from tests.unit.accounts.pages.browser import Browser, PagesSite
 
@@ -245,3 +246,20 @@ def test_the_clock_of_a_session_is_noted_once_a_minute(site: PagesSite) -> None:
             site.api.desk.read(lambda c: c.execute(schema.web_session.select()).one().last_used)
         )
     assert len(times) == 3
+
+
+def test_pages_can_be_read_when_nothing_can_be_written(
+    site: PagesSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = site.browser("root")
+    site.api.desk.clock.now += 600
+
+    async def full(*_: object) -> None:
+        raise DatastoreUnavailable("database or disk is full")
+
+    monkeypatch.setattr(site.api.desk.database, "record", full)
+    assert browser.get("/domains").status == 200
+    assert is_inside(browser)
+    browser = site.browser()
+    assert browser.log_in("root").status == 503
+    assert cookies.SESSION not in browser.cookies
