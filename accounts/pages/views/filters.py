@@ -16,10 +16,12 @@ from accounts.pages.filter_rows import (
     to_rule,
 )
 from accounts.pages.form import WebForm
-from accounts.pages.views.away import AWAY
+from accounts.pages.views.away import AWAY, is_own
 from accounts.pages.views.forwarding import FORWARDING
 from accounts.pages.visit import Visit, chosen, step
 
+OWN_PAGES = {AWAY: ("/away", "vacation"), FORWARDING: ("/forwarding", "redirect")}
+"""Filters that have a page of their own: its path, and the kind of their actions."""
 MATCHES = ("all", "any", "always")
 SPARE = 2
 """Empty rows of a new filter."""
@@ -28,15 +30,13 @@ SPARE = 2
 async def show(visit: Visit) -> Response:
     """Show the filters in their order."""
     rules = await _rules(visit)
-    own_pages = {AWAY: "/away", FORWARDING: "/forwarding"}
-    shown = [
-        rule
-        | {
-            "page": own_pages.get(rule["name"]),
-            "parts": None if rule["name"] in own_pages else from_rule(rule["rule"]),
-        }
-        for rule in rules
-    ]
+    shown = []
+    for rule in rules:
+        page, kind = OWN_PAGES.get(rule["name"], (None, ""))
+        if not is_own(rule, kind):
+            page = None
+        parts = from_rule(rule["rule"]) if page is None else None
+        shown.append(rule | {"page": page, "parts": parts})
     return visit.page("filters.html", rules=shown)
 
 
@@ -102,6 +102,9 @@ async def save(visit: Visit) -> Response:
         "enabled": form.flag("enabled"),
     }
     before = visit.query.get("name")
+    if actions.forward and actions.forward != await _forward_of(visit, before):
+        # as on the page of forwarding
+        await visit.confirm()
     if before is None:
         await visit.run(step("own-add-rule", body=given))
         return visit.go("/filters", "added")
@@ -123,6 +126,15 @@ async def remove(visit: Visit) -> Response:
     tag = visit.form.text("tag") or '"-"'
     await visit.run(step("own-remove-rule", {"name": name}, tag=tag))
     return visit.go("/filters", "removed")
+
+
+async def _forward_of(visit: Visit, name: str | None) -> str:
+    """Return where a filter sends copies now; empty if nowhere, or if it is new."""
+    if name is None:
+        return ""
+    (found,) = await visit.run(step("own-get-rule", {"name": name}))
+    parts = from_rule(found["body"]["rule"])
+    return "" if parts is None else parts[2].forward
 
 
 async def _rules(visit: Visit) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ FORWARDING = "Forwarding"
 
 async def show(visit: Visit) -> Response:
     """Show the addresses that mail is forwarded to."""
-    rule, tag = await own_rule(visit, FORWARDING)
+    rule, tag = await own_rule(visit, FORWARDING, "redirect")
     sent = [one for one in actions_of(rule) if one.get("kind") == "redirect"]
     return visit.page(
         "forwarding.html",
@@ -29,6 +29,7 @@ async def save(visit: Visit) -> Response:
     """Forward all mail to the addresses; without any, forwarding ends."""
     form = visit.form
     await visit.confirm()
+    await own_rule(visit, FORWARDING, "redirect")
     addresses = form.lines("addresses")
     if not addresses:
         if not form.text("tag"):

@@ -324,3 +324,56 @@ def test_rows_come_back_from_their_rule(
 )
 def test_a_rule_that_rows_cannot_say_has_none(rule: Any) -> None:
     assert from_rule(rule) is None
+
+
+def test_a_filter_that_forwards_needs_the_password(site: PagesSite) -> None:
+    """A stolen session must not be enough to read all mail from now on."""
+    browser = site.browser(ANNA)
+    site.api.desk.clock.now += 700
+    assert add(browser, "a", forward="thief@c.example", folder="", match="always") == 422
+    assert rules(site) == []
+    assert "current_password" in browser.form().fields
+    assert browser.form().fields["forward"] == ["thief@c.example"]
+    browser.submit(current_password="wrong")
+    assert rules(site) == []
+    browser.submit(forward="own@c.example", current_password=SECRET)
+    assert browser.last.status == 303, browser.page.text
+    # the same address needs it no more, another one does
+    site.api.desk.clock.now += 700
+    browser.open("/filters/edit?name=a")
+    browser.submit(read="1")
+    assert browser.last.status == 303
+    browser.open("/filters/edit?name=a")
+    browser.submit(forward="thief@c.example")
+    assert browser.last.status == 422
+    ((_, _, rule),) = rules(site)
+    assert [one["address"] for one in rule["actions"] if one["kind"] == "redirect"] == [
+        "own@c.example"
+    ]
+    # other filters never need it
+    assert add(browser, "b") == 303
+
+
+@pytest.mark.parametrize(
+    ("name", "url"), [("Forwarding", "/forwarding"), ("Away", "/away")], ids=["forward", "away"]
+)
+def test_a_filter_of_another_kind_is_not_overwritten(site: PagesSite, name: str, url: str) -> None:
+    """Mail from one sender would otherwise become all mail."""
+    browser = site.browser(ANNA)
+    browser.open(url)
+    form = browser.form()
+    values: dict[str, Any] = {"field-0": "from", "value-0": "boss@c.example"}
+    assert add(browser, name, folder="", forward="x@c.example", **values) == 303
+    before = rules(site)
+    assert browser.get(url).status == 409
+    assert "does something else" in browser.page.text
+    token = browser.page.forms[0].fields["csrf"][0]
+    browser.open("/filters")
+    assert f"/filters/edit?name={name}" in browser.page.links
+    (found,) = site.api.desk.read(lambda c: sieve_rules.find(c, ANNA))
+    form.fields |= {"csrf": [token], "addresses": ["y@c.example"], "text": ["gone"]}
+    form.fields["days"] = ["7"]
+    for tag in ("", "*", '"-"'):
+        assert browser.submit(form, tag=tag).status == 409
+    assert rules(site) == before
+    assert found.name == name
