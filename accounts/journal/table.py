@@ -98,22 +98,25 @@ class JournalView(NamedTuple):
     """Rows that somebody may see: those about these recipients, or of these logins.
 
     None for both: all rows. `domains` are those of recipients and logins; `addresses` are in the
-    form of `base_of`, and `login` is that of a mailbox.
+    form of `base_of`, and `login` is that of a mailbox, which did not exist before `since`, in
+    seconds since the epoch: the mail of one that had the address before is not its own.
     """
 
     domains: frozenset[str] | None = None
     addresses: frozenset[str] | None = None
     login: str = ""
+    since: float = 0.0
 
     def condition(self) -> ColumnElement[bool] | None:
         """Return the condition for a row."""
         if self.domains is not None:
             return or_(JOURNAL.c.domain.in_(self.domains), JOURNAL.c.owner_domain.in_(self.domains))
         if self.addresses is not None:
-            return or_(
+            own = or_(
                 JOURNAL.c.base.in_(self.addresses),
                 and_(JOURNAL.c.login == self.login, JOURNAL.c.login != ""),
             )
+            return and_(own, JOURNAL.c.at >= self.since)
         return None
 
 

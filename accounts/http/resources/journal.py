@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from sqlalchemy import Connection
 
-from accounts.directory import aliases, domains, fields
+from accounts.directory import aliases, domains, fields, mailboxes
 from accounts.directory.paging import MAX_PAGE
 from accounts.http.call import ApiReply, Call
 from accounts.http.models.journal import TraceOut, TraceQuery
@@ -79,12 +79,12 @@ async def _view(call: Call) -> JournalView:
     if principal.role is Role.DOMAINS:
         return JournalView(domains=principal.domains)
     mailbox = call.address
-    own = await call.context.database.read(lambda connection: _own(connection, mailbox))
-    return JournalView(addresses=own, login=mailbox)
+    return await call.context.database.read(lambda connection: _own(connection, mailbox))
 
 
-def _own(connection: Connection, mailbox: str) -> frozenset[str]:
-    """Return the addresses that lead to a mailbox alone, also by an alias of its domain."""
+def _own(connection: Connection, mailbox: str) -> JournalView:
+    """Return the rows about a mailbox, and about the addresses that lead to it alone, also by an
+    alias of its domain."""
     found = aliases.find(connection, target=mailbox, limit=MAX_PAGE)
     # the mail of an alias with other members is theirs, too
     names = [mailbox]
@@ -94,7 +94,8 @@ def _own(connection: Connection, mailbox: str) -> frozenset[str]:
         local, _, domain = name.rpartition("@")
         for one in (domain, *domains.aliases_of(connection, domain)):
             own.add(base_of(f"{local}@{one}", ""))
-    return frozenset(own)
+    since = mailboxes.get(connection, mailbox).created
+    return JournalView(addresses=frozenset(own), login=mailbox, since=since)
 
 
 OPERATIONS = [

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from accounts.directory import aliases, domains
+from accounts.directory import aliases, domains, mailboxes
 from accounts.journal.settings import JournalSettings
 from accounts.snapshots.contents import CONTENTS
 from accounts.snapshots.history import read_changes, read_history
 from tests.unit.accounts.desk import NOW
-from tests.unit.accounts.http.api import Api, Who, check_problem
+from tests.unit.accounts.http.api import HASH, Api, Who, check_problem
 from tests.unit.accounts.journal.journal_suite import mail
 
 ANNA, BOB = "anna@a.example", "bob@b.example"
@@ -73,6 +73,19 @@ def test_the_owner_sees_aliases_of_their_own_alone(traced: JournalApi) -> None:
         api.desk.run(api.journal.add([mail(number, name, at=NOW)]))
     found = traced.found("sender@example.com", path="/me/trace", who=api.anna)
     assert found == [f"4Q1 {ANNA}", "4Q4 own@a.example", "4Q6 anna+x@aa.example"]
+
+
+def test_a_new_owner_does_not_see_the_mail_of_the_one_before(traced: JournalApi) -> None:
+    api = traced.api
+    api.desk.clock.now += 60
+    api.desk.write(lambda w: mailboxes.remove(w, ANNA))
+    api.desk.write(lambda w: mailboxes.add(w, ANNA, password=HASH))
+    owner = api.token(["trace:read"], mailbox=ANNA)
+    assert traced.found(path="/me/trace", who=owner) == []
+    api.desk.run(api.journal.add([mail(4, ANNA, at=api.desk.clock())]))
+    assert traced.found(path="/me/trace", who=owner) == [f"4Q4 {ANNA}"]
+    # the administrators of the domain see both
+    assert f"4Q1 {ANNA}" in traced.found(who=api.ada)
 
 
 def test_searches_by_administrators_are_in_the_audit_log(traced: JournalApi) -> None:
