@@ -232,6 +232,8 @@ def test_gatepost_has_the_settings_of_the_pod() -> None:
     assert set(differences(ours, pod)) - places == {
         # defaults
         *("accounts.max_connections", "log.format", "milters.workers", "policyd.store.kind"),
+        # the port of IMAP
+        "delivery.night.imap",
         "proxy_networks",
         # the folder of a socket decides who may use it
         *("accounts.socket_mode", "milters.socket_mode", "policyd.socket_mode"),
