@@ -19,9 +19,9 @@ import h11
 from structlog.typing import FilteringBoundLogger
 
 from delivery.learning_requests import LearningAnswer, LearningTarget, answer, read_target
+from delivery.learning_settings import LearningSettings
 from delivery.lesson import MARGIN
 from delivery.message_delivery import DeliveryRules
-from delivery.settings import LearningSettings
 from delivery.trainer import Trainer
 from gatepost.daemon import Acceptor
 from gatepost.errors import StartError

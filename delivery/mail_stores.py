@@ -6,8 +6,8 @@ import http.client
 import json
 from typing import Any, Final
 
+from delivery.learning_settings import NightSettings
 from delivery.mail_reader import MailReader
-from delivery.settings import NightSettings
 from gatepost.doveadm import ask_doveadm
 from gatepost.errors import StartError
 from gatepost.listen import Inet

@@ -10,12 +10,13 @@ from typing import Any
 import uvloop
 
 from delivery.learning_server import LearningRules, LearningServer, read_learning_token
+from delivery.learning_settings import LEARNING_LISTEN
 from delivery.mailboxes import AccountsData
 from delivery.message_delivery import DeliveryRules
 from delivery.outage import Outage
 from delivery.scanners import SpamScanner, VirusScanner
 from delivery.server import DeliveryServer
-from delivery.settings import LEARNING_LISTEN, DeliverySettings
+from delivery.settings import DeliverySettings
 from delivery.store_pool import StorePool
 from delivery.trainer import LessonTurns, Trainer
 from gatepost.config import GroundSettings
