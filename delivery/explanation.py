@@ -52,7 +52,7 @@ def read_status(text: str) -> SpamStatus | None:
 def explain(status: SpamStatus | None, verdict: Mapping[str, Any] | None) -> Iterator[str]:
     """Yield sentences about a delivered message.
 
-    `verdict` is that of a scan now, as `delivery.learning_requests.describe` writes it, or None
+    `verdict` is that of a scan now, as `delivery.learning.requests.describe` writes it, or None
     without one: it has the points and descriptions of rules, which the message itself has not.
     """
     hits = {str(hit["name"]): hit for hit in (verdict or {}).get("rules", ())}

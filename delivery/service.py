@@ -9,7 +9,7 @@ from typing import Any
 
 import uvloop
 
-from delivery.learning_server import LearningRules, LearningServer, read_learning_token
+from delivery.learning.server import LearningRules, LearningServer, read_learning_token
 from delivery.learning_settings import LEARNING_LISTEN
 from delivery.mailboxes import AccountsData
 from delivery.message_delivery import DeliveryRules

@@ -14,9 +14,9 @@ import click
 
 from delivery.explanation import explain, read_status
 from delivery.file import DeliveryFile
-from delivery.learning_client import LearningAwayError, LearningClient
+from delivery.learning.client import LearningAwayError, LearningClient
 from delivery.lesson import MARGIN, read_top
-from delivery.night import Night, NightBounds, NightCounts, NightSummary
+from delivery.night.training import Night, NightBounds, NightCounts, NightSummary
 from delivery.settings import DeliverySettings
 from delivery.user import with_own_data
 from gatepost.cli import configuration
@@ -155,7 +155,7 @@ def train(
 
     Exit status: 0 if all that was begun succeeded, else 1. Time that runs out is no failure.
     """
-    from delivery.mail_stores import MailStoreAccess
+    from delivery.night.mail_stores import MailStoreAccess
 
     settings = _settings(config)
     night = settings.night

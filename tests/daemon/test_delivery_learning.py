@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from delivery.learning_client import LearningAwayError, LearningClient
+from delivery.learning.client import LearningAwayError, LearningClient
 from gatepost.errors import StartError
 from gatepost.listen import Inet
 from tests.daemon import corpus

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from delivery.learning_client import LearningAwayError
-from delivery.mail_reader import MailFolder, MailReaderError, is_below
-from delivery.mail_stores import read_users
-from delivery.night import MAX_PROBLEMS, Night, NightBounds, NightCounts, NightSummary
+from delivery.learning.client import LearningAwayError
+from delivery.night.mail_reader import MailFolder, MailReaderError, is_below
+from delivery.night.mail_stores import read_users
+from delivery.night.training import MAX_PROBLEMS, Night, NightBounds, NightCounts, NightSummary
 from gatepost.errors import StartError
 
 ANN, BOB = "ann@example.org", "bob@example.org"

@@ -18,7 +18,7 @@ from typing import Final
 import h11
 from structlog.typing import FilteringBoundLogger
 
-from delivery.learning_requests import LearningAnswer, LearningTarget, answer, read_target
+from delivery.learning.requests import LearningAnswer, LearningTarget, answer, read_target
 from delivery.learning_settings import LearningSettings
 from delivery.lesson import MARGIN
 from delivery.message_delivery import DeliveryRules

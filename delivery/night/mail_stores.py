@@ -7,7 +7,7 @@ import json
 from typing import Any, Final
 
 from delivery.learning_settings import NightSettings
-from delivery.mail_reader import MailReader
+from delivery.night.mail_reader import MailReader
 from gatepost.doveadm import ask_doveadm
 from gatepost.errors import StartError
 from gatepost.listen import Inet

@@ -15,9 +15,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
-from delivery.learning_client import LearningAwayError
+from delivery.learning.client import LearningAwayError
 from delivery.lesson import MARGIN, LessonClass, read_top
-from delivery.mail_reader import MailFolder, MailReaderError, is_below
+from delivery.night.mail_reader import MailFolder, MailReaderError, is_below
 from gatepost.errors import StartError
 
 LEARNED: Final = {LessonClass.SPAM: "$LearnedSpam", LessonClass.HAM: "$LearnedHam"}
@@ -39,7 +39,7 @@ _MAX_UNREAD: Final = 1000
 
 
 class Teacher(Protocol):
-    """The service that teaches, as `delivery.learning_client.LearningClient`."""
+    """The service that teaches, as `delivery.learning.client.LearningClient`."""
 
     def learn(self, user: str, lesson: str, message: bytes, source: str = ...) -> bool:
         """Teach a message; raises `StartError`."""
@@ -55,7 +55,7 @@ class Teacher(Protocol):
 
 
 class UserMail(Protocol):
-    """The mail of a user, as `delivery.mail_reader.MailReader`; errors are `MailReaderError`."""
+    """The mail of a user, as in `delivery.night.mail_reader`; errors are `MailReaderError`."""
 
     def folders(self) -> list[MailFolder]:
         """Return the folders."""

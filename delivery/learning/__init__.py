@@ -1,0 +1,1 @@
+"""Service by which users teach the spam filter, over HTTP, and its client."""
