@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections import deque
 
 LOOPBACK = "127.0.0.1"
 
@@ -11,23 +12,34 @@ _ATTEMPTS = 50
 """Maximum number of ports to try until one is free for both UDP and TCP."""
 
 
-def free_port() -> int:
-    """Return a free TCP port of the loopback address.
+_recent: deque[int] = deque(maxlen=1000)
+"""The ports given last, which are not given again soon: their user may not have bound them yet."""
 
-    The kernel picks ephemeral ports at random, so two callers are unlikely, but not certain, to get
-    different ones before either binds its port. If a program can bind port 0 itself, prefer that.
+
+def free_port() -> int:
+    """Return a free TCP port of the loopback address, and another one each time.
+
+    Another process may take it before its user does. If a program can bind port 0 itself, prefer
+    that.
     """
     return free_ports(1)[0]
 
 
 def free_ports(count: int) -> list[int]:
     """Return `count` different TCP ports, all free at the same time."""
-    held = [socket.create_server((LOOPBACK, 0)) for _ in range(count)]
+    held: list[socket.socket] = []
+    ports: list[int] = []
     try:
-        return [int(one.getsockname()[1]) for one in held]
+        while len(ports) < count:
+            held.append(socket.create_server((LOOPBACK, 0)))
+            port = int(held[-1].getsockname()[1])
+            if port not in _recent:
+                ports.append(port)
     finally:
         for one in held:
             one.close()
+    _recent.extend(ports)
+    return ports
 
 
 def listens(port: int, host: str = LOOPBACK) -> bool:
