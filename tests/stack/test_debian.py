@@ -117,8 +117,13 @@ def test_who_reads_hostile_mail_reads_no_secret(site: Site) -> None:
             f"runuser -u debian-spamd -g gatepost-spam -- cat {path} || test $? = 1"
         )
         assert done == "", path
-    processes = site.machine.run("ps -C spamd -o user=,group= | sort -u").split()
-    assert processes == ["debian-+", "gatepos+"] or processes == ["debian-spamd", "gatepost-spam"]
+    started = "/sys/fs/cgroup/system.slice/spamd.service/cgroup.procs"
+    found = site.machine.run(
+        f'for each in $(cat {started}); do grep -hE "^(Uid|Gid)" /proc/$each/status; done'
+    )
+    ids = {line.split(":")[0]: set(line.split()[1:]) for line in found.splitlines()}
+    user, group = site.machine.run("id -u debian-spamd; getent group gatepost-spam").split()
+    assert ids == {"Uid": {user}, "Gid": {group.split(":")[2]}}
 
 
 @pytest.mark.parametrize("port", LOCAL)
