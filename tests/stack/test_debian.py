@@ -17,6 +17,7 @@ from tests.stack.debian.machine import DebianMachine
 from tests.stack.debian.page import blocks
 from tests.stack.debian.site import Site
 from tests.stack.greylist import wait_out_the_delay
+from tests.stack.mailboxes import any_certificate
 from tests.stack.spam import GTUBE
 from tests.stack.stack import DOMAIN, KNOWN, STRANGER, World
 from tests.stack.up import CAROL, EVE
@@ -35,7 +36,7 @@ PROBE = "gatepost probe socketmap unix:/var/spool/postfix/gatepost/accounts --wa
 pytestmark = pytest.mark.timeout(900)
 EXPOSURE = 2.5
 """The most that `systemd-analyze security` may find for a unit of ours; without any setting 9.6."""
-LOCAL = (7830, 8080, 8081, 9101, 9102, 9103, 9104, 9105, 10024, 10025, 10026, 12340, 18080)
+LOCAL = (7830, 8080, 8081, 9101, 9102, 9103, 9104, 9105, 10024, 10025, 10026, 10027, 12340, 18080)
 """Ports that nobody else may reach."""
 
 
@@ -154,6 +155,61 @@ def test_spam_is_in_junk(quick: Site) -> None:
     assert b"\r\nX-Spam-Status: No, score=" in quick.wait_for("no spam", ANNA)
     # the milter has asked DNS, and the filter has heard of it
     assert b"GP_NO_RESULTS" not in quick.wait_for("no spam", ANNA)
+
+
+def flags(client: imaplib.IMAP4, subject: str) -> tuple[str, set[str]]:
+    """Return the UID of the only message with a subject, and its flags but for \\Recent."""
+    _, found = client.uid("SEARCH", "SUBJECT", f'"{subject}"')
+    (uid,) = found[0].decode().split()
+    _, lines = client.uid("FETCH", uid, "(FLAGS)")
+    return uid, {flag.decode() for flag in imaplib.ParseFlags(lines[0])} - {"\\Recent"}
+
+
+def test_moving_mail_into_junk_and_out_of_it_teaches_the_filter(quick: Site) -> None:
+    def lessons() -> dict[str, int]:
+        told = json.loads(quick.machine.run(f"gatepost spam stats {BERT} --json"))
+        return {kind: told[kind] for kind in ("spam", "ham")}
+
+    assert quick.deliver("to move", BERT).accepted
+    quick.wait_for("to move", BERT)
+    client = quick.imap(BERT)
+    client.select()
+    uid, before = flags(client, "to move")
+    assert before == set()
+    assert client.uid("MOVE", uid, "Junk")[0] == "OK"
+    client.select("Junk")
+    uid, after = flags(client, "to move")
+    assert after == {"$LearnedSpam"}
+    assert lessons() == {"spam": 1, "ham": 0}
+    assert client.uid("MOVE", uid, "INBOX")[0] == "OK"
+    client.select()
+    assert flags(client, "to move")[1] == {"$LearnedHam"}
+    assert lessons() == {"spam": 0, "ham": 1}
+
+
+def test_what_users_have_read_is_learned_at_night(quick: Site) -> None:
+    timer = quick.machine.run("systemctl list-timers --no-legend gatepost-training.timer")
+    assert "gatepost-training.service" in timer
+    assert quick.deliver("wanted", BERT).accepted
+    quick.wait_for("wanted", BERT)
+    client = quick.imap(BERT)
+    client.select()
+    # what has a keyword does not wait for two days
+    client.uid("STORE", flags(client, "wanted")[0], "+FLAGS", r"(\Seen NonJunk)")
+    quick.machine.run("systemctl start gatepost-training")
+    told = quick.machine.run("journalctl -u gatepost-training -o cat")
+    assert f"{BERT}: 0 as spam, 1 as ham" in told
+    client.noop()
+    assert flags(client, "wanted")[1] == {"\\Seen", "NonJunk", "$LearnedHam"}
+
+
+def test_the_key_of_doveadm_opens_no_mail_from_elsewhere(quick: Site) -> None:
+    key = quick.machine.run("cat /etc/gatepost/doveadm.key").strip()
+    with (
+        imaplib.IMAP4_SSL(quick.machine.address, ssl_context=any_certificate()) as client,
+        pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"),
+    ):
+        client.authenticate("PLAIN", lambda _: f"{BERT}\0doveadm\0{key}".encode())
 
 
 @pytest.mark.parametrize(("port", "option"), [(587, "--tls"), (465, "--tls-on-connect")])

@@ -37,7 +37,12 @@ DOVECOT = {
     "DOVECOT_RULES": "/var/spool/gatepost-dovecot/rules",
     "DOVECOT_SUBMISSION": "127.0.0.1:10025",
     "DOVECOT_SPAM_FLAG": "yes",
+    "DOVECOT_LEARNING": "127.0.0.1:10027",
+    "DOVECOT_MASTER_NETWORKS": "127.0.0.1",
+    "DOVECOT_TRUSTED_NETWORKS": "127.0.0.1",
 }
+MASTER = ("driver", "master", "passdb_static_password", "fields / allow_nets")
+"""Settings of the login with which the nightly training reads mail."""
 KEPT = ("gate_quota", "gate_bounces_only", "gate_redirect_networks")
 """Parameters of our own that Postfix looks up by their names."""
 
@@ -182,9 +187,13 @@ def test_dovecot_has_the_settings_of_the_image(tmp_path: Path) -> None:
         *(f"{database} lua / lua_file" for database in ("passdb", "userdb")),
         *(f"{database} lua / lua_settings / settings_file" for database in ("passdb", "userdb")),
         *(f"sieve_script {name} / path" for name in ("once", "gate", "spam", "extension")),
+        "sieve_execute_bin_dir",
+        "namespace inbox / mailbox Junk / sieve_script learn-spam / path",
+        "namespace inbox / imapsieve_from Junk / sieve_script learn-ham / path",
         "service quota-warning / executable",
-        # the key of doveadm is in a file that root alone can read
+        # the key of doveadm is in a file that root alone can read, wherever it is used
         *("doveadm_api_key", "!include_try /etc/dovecot/doveadm.key"),
+        *(f"passdb master / {word}" for word in MASTER),
         # webmail is not on the machine
         "login_trusted_networks",
         # the users and the chroot of Debian
@@ -216,7 +225,17 @@ def test_dovecot_has_the_settings_of_the_image(tmp_path: Path) -> None:
         ),
         *(f"service {name} / inet_listener http / listen" for name in ("doveadm", "stats")),
     }
-    assert set(blocks(ETC / "dovecot" / "dovecot.conf")) == {*blocks(out), "service auth"}
+    expected = {*blocks(out), "service auth"} - {"passdb master"}
+    assert set(blocks(ETC / "dovecot" / "dovecot.conf")) == expected
+
+
+def test_the_key_of_doveadm_opens_what_it_does_in_the_image(tmp_path: Path) -> None:
+    image = dovecot_conf(rendered("dovecot", DOVECOT, tmp_path) / "dovecot.conf")
+    page = (ROOT / "docs" / "debian.md").read_text()
+    (text,) = re.findall(r"^cat > /etc/dovecot/doveadm\.key <<END\n(.*?)^END$", page, re.M | re.S)
+    (tmp_path / "key").write_text(text.replace("$(cat /etc/gatepost/doveadm.key)", "key"))
+    names = ("doveadm_api_key", *(f"passdb master / {word}" for word in MASTER))
+    assert dovecot_conf(tmp_path / "key") == {name: image[name] for name in names}
 
 
 def test_gatepost_has_the_settings_of_the_pod() -> None:
