@@ -27,13 +27,14 @@ def entries(visitor: Principal | None, gettext: Callable[[str], str]) -> list[Me
             MenuEntry("/away", _("Away")),
             MenuEntry("/forwarding", _("Forwarding")),
             MenuEntry("/spam", _("Spam")),
-            MenuEntry("/app-passwords", _("App passwords")),
+            MenuEntry("/trace", _("Where is my mail?")),
         ]
     else:
         found += [
             MenuEntry("/domains", _("Domains")),
             MenuEntry("/mailboxes", _("Mailboxes")),
             MenuEntry("/aliases", _("Aliases")),
+            MenuEntry("/trace", _("Trace mail")),
             MenuEntry("/audit", _("Changes")),
         ]
     found += [MenuEntry("/security", _("Security"))]

@@ -25,8 +25,9 @@ ALL_POWERFUL = frozenset({Role.GLOBAL})
 class WebPage:
     """A page. `path` is below the path of all pages; `roles` are those who may see it.
 
-    `show` answers GET and never changes anything. `act` answers POST; if that is refused, `show`
-    shows the page again with what was typed and the reason.
+    `show` answers GET and never changes anything, apart from an entry in the audit log. `act`
+    answers POST; if that is refused, `show` shows the page again with what was typed and the
+    reason.
     """
 
     name: str

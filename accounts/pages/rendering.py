@@ -36,6 +36,7 @@ def environment(language: str) -> Environment:
     made.filters["detail"] = detail
     made.filters["last_day"] = last_day
     made.filters["time"] = moment
+    made.filters["instant"] = instant
     made.filters["day"] = day
     made.filters["said"] = lambda sentence: said(sentence, language)
     return made
@@ -84,9 +85,14 @@ def last_day(end: int | None) -> str:
     return "" if end is None else day(end - 1)
 
 
-def moment(seconds: int | None) -> str:
+def moment(seconds: float | None) -> str:
     """Return a time in UTC, such as ``2026-11-26 14:05 UTC``."""
     return "–" if seconds is None else f"{_utc(seconds):%Y-%m-%d %H:%M} UTC"
+
+
+def instant(seconds: float) -> str:
+    """Return a time in UTC to the second, such as ``2026-11-26 14:05:09 UTC``."""
+    return f"{_utc(seconds):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def day(seconds: int | None) -> str:
@@ -94,8 +100,8 @@ def day(seconds: int | None) -> str:
     return "–" if seconds is None else f"{_utc(seconds):%Y-%m-%d}"
 
 
-def _utc(seconds: int) -> datetime:
-    return datetime.fromtimestamp(min(seconds, 253_402_300_799), UTC)
+def _utc(seconds: float) -> datetime:
+    return datetime.fromtimestamp(min(int(seconds), 253_402_300_799), UTC)
 
 
 def render(language: str, template: str, values: dict[str, Any]) -> str:

@@ -26,12 +26,14 @@ from accounts.pages.views import (
     security,
     signing_in,
     spam,
+    trace,
 )
 
 PAGES: tuple[WebPage, ...] = (
     WebPage("login", "/login", NOBODY, signing_in.show_login, signing_in.log_in),
     WebPage("logout", "/logout", EVERYBODY, security.show, signing_in.log_out),
     WebPage("home", "/", EVERYBODY, home.show),
+    WebPage("trace", "/trace", EVERYBODY, trace.show),
     WebPage("security", "/security", EVERYBODY, security.show),
     WebPage(
         "password", "/security/password", EVERYBODY, security.show_password, security.set_password

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,11 @@ from pathlib import Path
 import pytest
 
 from accounts.directory import administrators, app_passwords, mailboxes, sender_rights, sieve_rules
+from accounts.journal.journal import MailJournal
+from accounts.journal.settings import JournalSettings
+from accounts.store.settings import DatabaseSettings
 from accounts.store.transaction import Write
+from gatepost.journal.record import JournalRecord
 from gatepost.listen import Inet
 from tests.daemon.accounts_process import AccountsDaemon, people, quick_hash
 from tests.testbed.chromium import Chromium
@@ -44,6 +50,40 @@ def _more_people(write: Write) -> None:
         mailboxes.add(write, f"person{number:02}@example.org", display_name=f"Person {number}")
 
 
+async def _keep_mail(database: DatabaseSettings) -> None:
+    """Keep the decisions about a mail that was delayed, accepted and delivered."""
+    journal = MailJournal(JournalSettings, database, lambda: "+")
+    queue_id, message_id = "4XyzAb12CdZ1", f"<{'a' * 60}@news.example>"
+
+    def record(daemon: str, action: str, reason: str = "", **details: str) -> JournalRecord:
+        is_message = daemon != "policyd"
+        return JournalRecord(
+            # the mailbox was made in this second
+            time.time() + 1,
+            daemon,
+            action,
+            reason,
+            queue_id if is_message else "",
+            message_id=message_id if is_message else "",
+            client="2001:db8::1",
+            sender=f"news@{'long-' * 8}name.example",
+            recipients=("anna@example.org",),
+            total=1,
+            details=details,
+        )
+
+    records = [
+        record("policyd", "defer", "greylist-new", reply="450 4.7.1 Try again in 5 minutes"),
+        record("policyd", "pass", findings="greylist: passed (after 464 s)"),
+        record("milters", "accept", spf="pass", dkim="fail (a body that was changed)"),
+        record("delivery", "deliver", verdict="junk", score="7.1", reply="250 2.0.0 Saved"),
+    ]
+    try:
+        await journal.add(records)
+    finally:
+        await journal.close()
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagesServer]:
     folder = tmp_path_factory.mktemp("pages")
@@ -62,6 +102,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagesServer]:
     # before the browser starts: afterwards this thread has a loop already
     daemon.change(people)
     daemon.change(_more_people)
+    asyncio.run(_keep_mail(daemon.database))
     with daemon:
         yield PagesServer(daemon, f"http://{Inet(LOOPBACK, port).host}:{port}")
 

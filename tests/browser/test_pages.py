@@ -25,6 +25,8 @@ OWN = {
     "away": "/away",
     "forwarding": "/forwarding",
     "spam": "/spam",
+    "trace": "/trace?words=4XyzAb12CdZ1",
+    "trace-none": "/trace?words=nobody@example.net&time=hour",
     "app-passwords": "/app-passwords",
     "app-password-remove": "/app-passwords/remove?name=Phone",
     "security": "/security",
@@ -45,6 +47,7 @@ ADMINISTRATION = {
     "alias-new": "/aliases/new",
     "alias-remove": "/aliases/info@example.org/remove",
     "changes": f"/audit?object={ANNA}",
+    "trace": "/trace?words=4XyzAb12CdZ1",
     "security": "/security",
 }
 GLOBAL = {"domain-new": "/domains/new", "domain-remove": "/domains/example.org/remove"}
@@ -61,6 +64,8 @@ def log_in(visit: Visit, login: str, password: str = SECRET) -> None:
 
 def look(visit: Visit, device: Device, name: str, axe: str) -> None:
     """Check what a page is like, and keep a picture of it if that is wanted."""
+    folded = "document.querySelectorAll('main details')"
+    visit.page.evaluate(f"{folded}.forEach(one => {{ one.open = true }})")
     if folder := os.environ.get(SCREENSHOTS):
         visit.page.screenshot(path=Path(folder) / f"{name}-{device.name}.png", full_page=True)
     assert not visit.is_wider_than_the_screen(), name
