@@ -166,7 +166,7 @@ def test_hostile_text_in_each_field_stays_text(site: PagesSite, text: str) -> No
     for url, fields in (
         ("/away", ("text", "subject", "since", "until", "days", "addresses")),
         ("/forwarding", ("addresses",)),
-        ("/spam", ("spam_junk_score", "tag")),
+        ("/spam", ("spam_junk_score", "tag", "languages", "subject_tag", "rule_scores")),
         ("/app-passwords", ("name", "expires", "protocols")),
         ("/security/password", ("password",)),
     ):
