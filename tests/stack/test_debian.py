@@ -185,6 +185,10 @@ def test_moving_mail_into_junk_and_out_of_it_teaches_the_filter(quick: Site) -> 
     client.select()
     assert flags(client, "to move")[1] == {"$LearnedHam"}
     assert lessons() == {"spam": 0, "ham": 1}
+    # spamd has made one of these folders, and delivery the other
+    users = "/var/lib/spamassassin/users"
+    modes = quick.machine.run(f"stat -c %a {users}/site/site {users}/{DOMAIN}/bert")
+    assert modes.split() == ["2770", "2770"]
 
 
 def test_what_users_have_read_is_learned_at_night(quick: Site) -> None:
