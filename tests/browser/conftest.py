@@ -84,7 +84,7 @@ async def _keep_mail(database: DatabaseSettings) -> None:
         await journal.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagesServer]:
     folder = tmp_path_factory.mktemp("pages")
     key = folder / "accounts.key"
@@ -107,7 +107,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagesServer]:
         yield PagesServer(daemon, f"http://{Inet(LOOPBACK, port).host}:{port}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(server: PagesServer) -> Iterator[Chromium]:
     with Chromium() as browser:
         yield browser
