@@ -295,7 +295,7 @@ def test_what_a_user_moves_to_junk_teaches_the_filter(up: WholeSystem) -> None:
     assert client._simple_command("MOVE", found[0].decode().split()[-1], "Junk")[0] == "OK"
     client.logout()
     told = up.containers["delivery"].execute("gatepost", "spam", "stats", ANNA)
-    assert re.search(r"(?i)spam\D+1\b", told), told
+    assert "1 message as spam" in told
     up.containers["training"].execute("gatepost", "spam", "train")
 
 
