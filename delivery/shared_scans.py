@@ -23,7 +23,7 @@ class SharedScanKey(NamedTuple):
     user: str
     """The user of the scanner, whose data and preferences count."""
     wishes: object
-    """What the request asks for besides."""
+    """Further wishes of the request."""
     digest: bytes
     """Digest of the octets that the scanner sees."""
 

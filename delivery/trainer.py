@@ -58,7 +58,7 @@ class _NotDoneError(PeerError):
 
 
 class LearnedFacts(NamedTuple):
-    """What a user has taught."""
+    """Lessons of a user, counted."""
 
     summary: LedgerSummary
     is_used: bool

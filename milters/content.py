@@ -41,7 +41,7 @@ class MessageContent:
         self._held = Holding(memory)
         self.problem = ""
         self.is_partial = False
-        """Whether the end of the message is missing."""
+        """True if the end of the message is missing."""
         self.write(b"".join(map(bytes, fields)) + b"\r\n")
 
     @property

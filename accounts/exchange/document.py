@@ -106,7 +106,7 @@ class DkimKeyEntry(DocumentPart):
 
 
 class DomainPreferencesEntry(DocumentPart):
-    """How the spam filter judges mail for the mailboxes of a domain, unless they say otherwise."""
+    """Preferences about spam that the mailboxes of a domain have, unless they say otherwise."""
 
     spam_junk_score: ScoreNumber = None
     languages: LanguageCodes = ()

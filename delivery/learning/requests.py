@@ -54,7 +54,7 @@ class _RefusedError(Exception):
 
 
 class LearningTarget(NamedTuple):
-    """What a request asks for: path and parameters."""
+    """Path and parameters of a request."""
 
     path: str
     user: str = ""

@@ -93,7 +93,7 @@ class NightBounds(NamedTuple):
 
 @dataclass
 class NightCounts:
-    """What was done for one user, or for all."""
+    """Counts of the work for one user, or for all."""
 
     spam: int = 0
     ham: int = 0

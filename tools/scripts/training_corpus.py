@@ -28,7 +28,7 @@ LEAST = 20
 
 
 class Scores(NamedTuple):
-    """How many of some messages reach the threshold, and the mean score."""
+    """Number of the messages that reach the threshold, and the mean score of all."""
 
     junk: int
     number: int
