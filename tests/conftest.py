@@ -14,10 +14,18 @@ settings.load_profile("gatepost")
 
 WATCH = Watch()
 _isolated = False
+_LOGS = structlog.get_config()
+_configure_logs = structlog.configure
+
+
+def _configure_uncached(**settings: Any) -> None:
+    """Configure loggers that see what is configured after them."""
+    _configure_logs(**settings | {"cache_logger_on_first_use": False})
 
 
 def pytest_configure(config: pytest.Config) -> None:
     global _isolated
+    pytest.MonkeyPatch().setattr(structlog, "configure", _configure_uncached)
     _isolated = _isolated or enter_network_namespace()
     sys.addaudithook(WATCH)
 
@@ -37,14 +45,11 @@ def network_is_out_of_reach() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def logs_of_one_test_are_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What one test configures, as a command that logs errors only, is not kept for the next."""
-    before = structlog.get_config()
-    configure = structlog.configure
+def logs_of_one_test_are_its_own() -> Iterator[None]:
+    """What one test configures, as a command that logs errors only, is not kept for the next.
 
-    def uncached(**settings: Any) -> None:
-        configure(**settings | {"cache_logger_on_first_use": False})
-
-    monkeypatch.setattr(structlog, "configure", uncached)
+    Nor is what a fixture of a module or of the session configured before it.
+    """
+    _configure_logs(**_LOGS)
     yield
-    configure(**before)
+    _configure_logs(**_LOGS)
