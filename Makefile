@@ -67,7 +67,7 @@ fuzz: ## generated input for every parser and protocol; SEED=1, SECONDS_EACH=180
 stack: ## the container images, played by podman from k8s/mail.yaml, as the world sees them; as root
 	@python3 -m tools.install stack
 	@$(PY) -m tests.testbed.images
-	$(PY) -m pytest tests/browser tests/stack
+	$(PY) -m pytest -n 2 --dist loadgroup tests/browser tests/stack
 
 bench: ## ours beside opendkim, rspamd, postgrey and others; BENCH=full takes longer
 	@$(BENCH_PYTHON) -m tools.install bench --venv .bench/venv
