@@ -17,6 +17,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
+from tests.testbed.smtp_load import Journey
+
 SELECTOR = "s1"
 ED25519_SELECTOR = "s2"
 CLIENT = "192.0.2.10"
@@ -161,6 +163,18 @@ def sign(mail: Mail, number: int, key: rsa.RSAPrivateKey) -> Mail:
     encoded = base64.b64encode(signature).decode()
     folded = "\r\n\t ".join(encoded[at : at + 70] for at in range(0, len(encoded), 70))
     return mail.with_fields_on_top(("DKIM-Signature", value + folded))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignedJourney(Journey):
+    """Messages of `size` octets that the domain in From signs, each a different one."""
+
+    keys: Keys
+    size: int
+
+    def message(self, number: int) -> bytes:
+        """Return the message with this number; its domain is the next one."""
+        return sign(compose(self.size, number + 1), number + 1, self.keys.rsa).octets
 
 
 @functools.cache

@@ -29,9 +29,9 @@ from tests.testbed.mounted import MountedFolder
 from tests.testbed.pod import Network
 from tests.testbed.podman import WITHOUT_CONTAINERS, PodmanError, inspect
 from tests.testbed.retries import QUICK_RETRIES_CF
-from tests.testbed.smtp_load import Journey, Load
+from tests.testbed.smtp_load import Load
 from tests.testbed.waiting import WaitError
-from tools.bench.mail import CLIENT, Keys, compose, domain, sign
+from tools.bench.mail import CLIENT, SignedJourney, domain
 from tools.bench.namespace import NAMESERVER
 from tools.bench.plain_mailboxes import PlainMailboxes
 from tools.bench.plan import Bench
@@ -83,15 +83,6 @@ class _Figures:
     cpu: float
     log_ins: float
     log_in_cpu: float
-
-
-@dataclass(frozen=True)
-class _Signed(Journey):
-    keys: Keys | None = None
-
-    def message(self, number: int) -> bytes:
-        assert self.keys is not None
-        return sign(compose(SIZE, number + 1), number + 1, self.keys.rsa).octets
 
 
 def users() -> list[str]:
@@ -253,7 +244,7 @@ def _deliver(bench: Bench, pod: _Pod, name: str) -> tuple[int, float]:
         running = [
             loads.enter_context(
                 Load(
-                    _Signed(
+                    SignedJourney(
                         pod.address,
                         CLIENT,
                         sender=f"sender@{domain(1)}",
@@ -261,6 +252,7 @@ def _deliver(bench: Bench, pod: _Pod, name: str) -> tuple[int, float]:
                         name=name,
                         helo=f"client.{domain(1)}",
                         keys=bench.keys,
+                        size=SIZE,
                     ),
                     each,
                     sessions=SESSIONS,

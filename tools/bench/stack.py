@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from tests.testbed import images
@@ -22,9 +21,9 @@ from tests.testbed.manifest import Changes
 from tests.testbed.pod import Network, Pod
 from tests.testbed.podman import WITHOUT_CONTAINERS, PodmanError, inspect
 from tests.testbed.sink import Sink
-from tests.testbed.smtp_load import Journey, Load
+from tests.testbed.smtp_load import Load
 from tests.testbed.waiting import WaitError
-from tools.bench.mail import CLIENT, SELECTOR, Keys, compose, domain, sign
+from tools.bench.mail import CLIENT, SELECTOR, SignedJourney, domain
 from tools.bench.namespace import NAMESERVER
 from tools.bench.plan import Bench
 from tools.bench.report import Target
@@ -49,17 +48,6 @@ IMAGES = {"milters": "gatepost", "policyd": "gatepost", "postfix": "postfix"}
 
 Memory = Mapping[str, float]
 """MiB by container."""
-
-
-@dataclass(frozen=True)
-class _Signed(Journey):
-    """Messages that the domain in From signs, each a different one."""
-
-    keys: Keys | None = None
-
-    def message(self, number: int) -> bytes:
-        assert self.keys is not None
-        return sign(compose(SIZE, number + 1), number + 1, self.keys.rsa).octets
 
 
 def prepare() -> None:
@@ -167,7 +155,7 @@ def _at_rest(containers: list[Container]) -> Memory:
 
 def _under_load(bench: Bench, pod: Pod, containers: list[Container]) -> Memory:
     name = domain(1)
-    journey = _Signed(
+    journey = SignedJourney(
         pod.address,
         CLIENT,
         sender=f"sender@{name}",
@@ -175,6 +163,7 @@ def _under_load(bench: Bench, pod: Pod, containers: list[Container]) -> Memory:
         name="load",
         helo=f"client.{name}",
         keys=bench.keys,
+        size=SIZE,
     )
     wanted = bench.extent.soak // PART
     largest = dict.fromkeys((each.short for each in containers), 0.0)
