@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 from collections.abc import Iterator
@@ -11,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.stack.everyday import CAROL, INVOICES_RULE
 from tests.stack.stack import DOMAIN, FRIEND, STRANGER, World
-from tests.stack.up import CAROL, WholeSystem
+from tests.stack.up import WholeSystem
 from tests.testbed.managesieve import ManageSieve
 from tests.testbed.oracles import dkimpy_verdicts
 from tests.testbed.pod import Network
@@ -93,15 +93,7 @@ def script_of(whole: WholeSystem, login: str) -> str:
 def test_everything_is_destroyed_and_restored(whole: WholeSystem) -> None:
     whole.add_user(EVE_OF_US)
     whole.sieve(BERT, SCRIPT)
-    rule = {
-        "name": "invoices",
-        "match": "all",
-        "conditions": [
-            {"kind": "header", "names": ["Subject"], "match": "contains", "values": ["invoice"]}
-        ],
-        "actions": [{"kind": "fileinto", "mailbox": "Invoices"}],
-    }
-    whole.command("rule", "add", BERT, "-", stdin=json.dumps(rule))
+    whole.command("rule", "add", BERT, "-", stdin=INVOICES_RULE)
     client = whole.imap(BERT)
     client.create("Lists")
     client.create('"Work/M&APw-nchen ../../x"')

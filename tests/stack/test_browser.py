@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.stack.browsing import Webmail
+from tests.stack.everyday import CAROL
 from tests.stack.stack import DOMAIN
-from tests.stack.up import CAROL, WholeSystem
+from tests.stack.up import WholeSystem
 from tests.testbed.chromium import DESKTOP, PHONE, Chromium, Device
 from tests.testbed.oracles import dkimpy_verdicts
 from tests.testbed.pod import Network

@@ -16,11 +16,11 @@ import pytest
 from tests.stack.debian.machine import DebianMachine
 from tests.stack.debian.page import blocks
 from tests.stack.debian.site import Site
+from tests.stack.everyday import CAROL, EVE, INVOICES_RULE, wait_for_end
 from tests.stack.greylist import wait_out_the_delay
 from tests.stack.mailboxes import any_certificate
 from tests.stack.spam import GTUBE
 from tests.stack.stack import DOMAIN, KNOWN, STRANGER, World
-from tests.stack.up import CAROL, EVE
 from tests.testbed.oracles import dkimpy_verdicts
 from tests.testbed.pod import Network
 from tests.testbed.retries import QUICK_RETRIES
@@ -240,15 +240,7 @@ def test_rules_and_scripts_file_mail_and_send_it_on(quick: Site) -> None:
         BERT,
         f'require ["copy"];\nif header :is "subject" "to redirect" {{ redirect :copy "{EVE}"; }}\n',
     )
-    rule = {
-        "name": "invoices",
-        "match": "all",
-        "conditions": [
-            {"kind": "header", "names": ["Subject"], "match": "contains", "values": ["invoice"]}
-        ],
-        "actions": [{"kind": "fileinto", "mailbox": "Invoices"}],
-    }
-    quick.machine.run(f"gatepost rule add {BERT} - <<'END'\n{json.dumps(rule)}\nEND")
+    quick.machine.run(f"gatepost rule add {BERT} - <<'END'\n{INVOICES_RULE}\nEND")
     for subject in ("an invoice", "to redirect"):
         assert quick.deliver(subject, BERT).accepted
     quick.wait_for("an invoice", BERT, "Invoices")
@@ -266,14 +258,7 @@ def test_a_new_user_a_full_mailbox_and_one_that_is_disabled(quick: Site) -> None
     session = quick.imap(carl)
     session.select()
     quick.machine.run(f"gatepost user set {carl} --enabled no")
-
-    def is_over() -> bool:
-        try:
-            return session.noop()[0] == "BYE"
-        except (OSError, imaplib.IMAP4.abort):
-            return True
-
-    wait_until(is_over, "the session of a disabled mailbox to end", deadline=10)
+    wait_for_end(session)
     with pytest.raises(imaplib.IMAP4.error):
         quick.imap(carl)
 

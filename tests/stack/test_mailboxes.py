@@ -10,6 +10,7 @@ import urllib.request
 
 import pytest
 
+from tests.stack.everyday import INVOICES_RULE, wait_for_end
 from tests.stack.mailboxes import (
     ALIAS_DOMAIN,
     ANNA,
@@ -47,14 +48,7 @@ def test_a_disabled_mailbox_lets_nobody_in_and_its_session_ends(mailboxes: Mailb
     session.select()
     mailboxes.command("user", "set", DORA, "--enabled", "no")
     assert WRONG in mailboxes.refusal(DORA)
-
-    def is_over() -> bool:
-        try:
-            return session.noop()[0] == "BYE"
-        except (OSError, imaplib.IMAP4.abort):
-            return True
-
-    wait_until(is_over, "the session of a disabled mailbox to end", deadline=10)
+    wait_for_end(session)
     mailboxes.command("user", "set", DORA, "--enabled", "yes")
     wait_until(lambda: lets_in(mailboxes, DORA), "the mailbox to be enabled again")
 
@@ -121,14 +115,7 @@ def test_search_finds_words_by_their_stem(mailboxes: Mailboxes) -> None:
 
 
 def test_rules_of_accounts_and_own_scripts_both_run(mailboxes: Mailboxes) -> None:
-    invoices = {"kind": "header", "names": ["Subject"], "match": "contains", "values": ["invoice"]}
-    rule = {
-        "name": "invoices",
-        "match": "all",
-        "conditions": [invoices],
-        "actions": [{"kind": "fileinto", "mailbox": "Invoices"}],
-    }
-    mailboxes.command("rule", "add", ANNA, "-", stdin=json.dumps(rule))
+    mailboxes.command("rule", "add", ANNA, "-", stdin=INVOICES_RULE)
     mailboxes.sieve(
         ANNA,
         'require ["fileinto", "mailbox"];\n'

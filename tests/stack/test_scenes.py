@@ -11,8 +11,9 @@ from functools import partial
 
 import pytest
 
+from tests.stack.everyday import CAROL, EVE
 from tests.stack.stack import DOMAIN
-from tests.stack.up import CAROL, EVE, WholeSystem
+from tests.stack.up import WholeSystem
 from tests.testbed.managesieve import ManageSieve
 from tests.testbed.oracles import dkimpy_chain, dkimpy_verdicts
 from tests.testbed.sink import Delivery

@@ -13,9 +13,10 @@ import dkim
 import pytest
 
 from gatepost.key_pair import new_key
+from tests.stack.everyday import CAROL
 from tests.stack.spam import GTUBE
 from tests.stack.stack import DOMAIN, FRIEND
-from tests.stack.up import CAROL, WholeSystem
+from tests.stack.up import WholeSystem
 from tests.testbed import swaks
 from tests.testbed.dns import Behaviour
 from tests.testbed.metrics import MetricsPort

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.stack.everyday import CAROL, EVE, INVOICES_RULE, wait_for_end
 from tests.stack.greylist import wait_out_the_delay
 from tests.stack.stack import DOMAIN, FRIEND, STRANGER, World
-from tests.stack.up import CAROL, EVE, WholeSystem
+from tests.stack.up import WholeSystem
 from tests.testbed.oracles import dkimpy_verdicts
 from tests.testbed.pod import Network
 from tests.testbed.podman import exists, podman
@@ -92,15 +93,7 @@ def test_an_own_script_and_a_rule_file_mail(up: WholeSystem) -> None:
         f'if header :is "subject" "to redirect" {{ redirect :copy "{EVE}"; }}\n'
         'if header :is "subject" "to answer" { vacation "On vacation."; }\n',
     )
-    rule = {
-        "name": "invoices",
-        "match": "all",
-        "conditions": [
-            {"kind": "header", "names": ["Subject"], "match": "contains", "values": ["invoice"]}
-        ],
-        "actions": [{"kind": "fileinto", "mailbox": "Invoices"}],
-    }
-    up.command("rule", "add", BERT, "-", stdin=json.dumps(rule))
+    up.command("rule", "add", BERT, "-", stdin=INVOICES_RULE)
     for subject, recipient in (
         ("the list", BERT),
         ("an invoice", BERT),
@@ -146,14 +139,7 @@ def test_a_full_mailbox_and_one_that_is_disabled(up: WholeSystem) -> None:
     session = up.imap(CARL)
     session.select()
     up.command("user", "set", CARL, "--enabled", "no")
-
-    def is_over() -> bool:
-        try:
-            return session.noop()[0] == "BYE"
-        except (OSError, imaplib.IMAP4.abort):
-            return True
-
-    wait_until(is_over, "the session of a disabled mailbox to end", deadline=10)
+    wait_for_end(session)
     with pytest.raises(imaplib.IMAP4.error):
         up.imap(CARL)
     assert up.submit("disabled", CARL, [ANNA]).reply.code == 535

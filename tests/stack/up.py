@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.stack.everyday import CAROL, deliver
 from tests.stack.mailboxes import any_certificate, hang_up
 from tests.stack.stack import DELAY, DNS_HOST, DOMAIN, FRIEND, GREET_WAIT, KNOWN, World
 from tests.testbed import swaks, toml
@@ -32,7 +33,6 @@ from tools.up.people import SELECTOR, People
 from tools.up.place import HOST, PORTS, SETTINGS, Place
 from tools.up.system import System
 
-CAROL, EVE = "carol@remote.example", "eve@far.example"
 _QUEUED = re.compile(rb"\(Postfix\) with E?SMTPS?A? id (\w+)")
 _POSTFIX = f"postscreen_greet_wait = {GREET_WAIT}s\n{QUICK_RETRIES_CF}"
 
@@ -124,21 +124,8 @@ class WholeSystem:
         fields: str = "",
         body: str = "Hello.\r\n",
     ) -> Exchange:
-        """Send mail from outside with swaks; `fields` are whole lines of the header."""
-        message = (
-            f"From: {CAROL if sender == '<>' else sender}\r\nTo: {recipient}\r\n"
-            f"Subject: {subject}\r\n"
-            f"Message-ID: <{abs(hash(subject))}@remote.example>\r\n"
-            f"Date: Thu, 26 Nov 2026 12:00:00 +0000\r\n{fields}\r\n{body}"
-        )
-        return swaks.send(
-            25,
-            host=self.address,
-            sender=sender,
-            recipients=[recipient],
-            message=message.encode(),
-            client=Client(interface=client, helo="mail.remote.example"),
-        )
+        """Send mail from outside; see `everyday.deliver`."""
+        return deliver(self.address, subject, recipient, client, sender, fields=fields, body=body)
 
     def submit(
         self,

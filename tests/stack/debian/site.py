@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Self
 
 from tests.stack.debian.machine import DebianMachine
+from tests.stack.everyday import CAROL, deliver
 from tests.stack.mailboxes import any_certificate, hang_up
 from tests.stack.stack import DOMAIN, FRIEND, World
-from tests.stack.up import CAROL
 from tests.testbed import swaks
 from tests.testbed.managesieve import ManageSieve
 from tests.testbed.smtp import RawClient, Reply
@@ -73,20 +73,8 @@ class Site:
         *,
         body: str = "Hello.\r\n",
     ) -> Exchange:
-        """Send mail from outside with swaks."""
-        message = (
-            f"From: {sender}\r\nTo: {recipient}\r\nSubject: {subject}\r\n"
-            f"Message-ID: <{abs(hash(subject))}@remote.example>\r\n"
-            f"Date: Thu, 26 Nov 2026 12:00:00 +0000\r\n\r\n{body}"
-        )
-        return swaks.send(
-            25,
-            host=self.machine.address,
-            sender=sender,
-            recipients=[recipient],
-            message=message.encode(),
-            client=Client(interface=client, helo="mail.remote.example"),
-        )
+        """Send mail from outside; see `everyday.deliver`."""
+        return deliver(self.machine.address, subject, recipient, client, sender, body=body)
 
     def submit(
         self,
