@@ -129,7 +129,6 @@ class SpamScanner:
             log,
         )
         self._shared = SharedScans(settings.share_for)
-        self._is_sharing = settings.share_for > 0
         self.password = read_password(settings)
         self._folders: UserFolders | None = None
         if settings.users_folder is not None:
@@ -162,7 +161,8 @@ class SpamScanner:
             user = self.prepare(user, wishes)
             head = spamc.symbols_request(user, copy.size)
             asked = head
-        key = SharedScanKey.of(identity, user, asked, copy.parts()) if self._is_sharing else None
+        is_shared = self._shared.is_on
+        key = SharedScanKey.of(identity, user, asked, copy.parts()) if is_shared else None
         return await self._shared.result(key, lambda: self._scan(copy, identity, head))
 
     async def _scan(self, copy: ScannerCopy, identity: str, head: bytes) -> ScanResult:

@@ -53,6 +53,11 @@ class SharedScans:
             OrderedDict()
         )
 
+    @property
+    def is_on(self) -> bool:
+        """True if scans are shared: then a key is worth its digest."""
+        return self._lifetime > 0
+
     async def result(
         self, key: SharedScanKey | None, scan: Callable[[], Coroutine[Any, Any, ScanResult]]
     ) -> ScanResult:
@@ -61,7 +66,7 @@ class SharedScans:
         A scan ends with the recipient who began it, whose message it reads. If this one is gone,
         the next who waits begins anew.
         """
-        if key is None or not self._lifetime:
+        if key is None or not self.is_on:
             return await scan()
         while True:
             self._forget()
