@@ -1,0 +1,1 @@
+"""Tests of logins through an identity provider."""
