@@ -127,12 +127,15 @@ def api_server(
     if not rules().settings.pages.enabled:
         return HttpServer(application(context))
     # imported here, because its libraries take memory
+    from accounts.oidc.client import OidcClient
     from accounts.pages.application import WebPages
     from accounts.pages.dns import DnsChecks
 
     checks = DnsChecks(ground.hostname, ground.dns, rules().settings.autoconfig)
 
+    provider = OidcClient(lambda: rules().settings.oidc)
+
     def pages(dispatcher: Dispatcher) -> WebPages:
-        return WebPages(context, dispatcher, lambda: rules().settings.pages, checks)
+        return WebPages(context, dispatcher, lambda: rules().settings.pages, checks, provider)
 
     return HttpServer(application(context, pages))

@@ -19,6 +19,7 @@ from accounts.cache_settings import CacheSettings
 from accounts.dovecot_settings import DovecotSettings
 from accounts.http.settings import HttpSettings
 from accounts.journal.settings import JournalSettings
+from accounts.oidc.settings import OidcSettings
 from accounts.pages.settings import PagesSettings
 from accounts.password_settings import PasswordSettings
 from accounts.snapshots.settings import SnapshotSettings
@@ -184,6 +185,10 @@ class AccountsSettings(ServerSettings):
     pages: PagesSettings = Field(
         default_factory=PagesSettings,
         description="Web pages, served beside the REST API.",
+    )
+    oidc: OidcSettings = Field(
+        default_factory=OidcSettings,
+        description="Logins to the web pages through an identity provider (OpenID Connect).",
     )
     snapshots: SnapshotSettings = Field(
         default_factory=SnapshotSettings,

@@ -209,6 +209,21 @@ class Authentication:
         await self._note_use(token, int(now))
         return principal
 
+    def check_failures(self, client: ClientAddress | None) -> None:
+        """Raise `ApiProblem` if too many logins through the provider failed."""
+        settings = self._context.settings
+        bucket = f"provider {network_of(client)}"
+        limits = (settings.failure_rate, settings.failure_burst)
+        if (wait := self._buckets.wait(bucket, *limits, self._context.clock())) > 0:
+            raise too_many("Too many logins through the provider failed.", wait)
+
+    def note_failure(self, client: ClientAddress | None) -> None:
+        """Count a login through the provider that failed."""
+        settings = self._context.settings
+        bucket = f"provider {network_of(client)}"
+        limits = (settings.failure_rate, settings.failure_burst)
+        self._buckets.take(bucket, *limits, self._context.clock())
+
     async def _note_use(self, token: ApiToken, now: int) -> None:
         """Record the use of a token, once a minute."""
         if now - max(token.last_used or 0, self._noted.get(token.id, 0)) < NOTE_USE:

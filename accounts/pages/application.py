@@ -23,6 +23,7 @@ from accounts.http.context import Context
 from accounts.http.dispatch import Dispatcher, check_origin
 from accounts.http.problems import ApiProblem, of_store, unavailable
 from accounts.lookup.ask import Unavailable
+from accounts.oidc.client import OidcClient
 from accounts.pages import assets, cookies, csrf
 from accounts.pages.dns import DomainChecks
 from accounts.pages.form import MAX_FORM, WebForm
@@ -70,10 +71,12 @@ class WebPages:
         dispatcher: Dispatcher,
         settings: Callable[[], PagesSettings],
         checks: DomainChecks,
+        provider: OidcClient | None = None,
     ) -> None:
         self._checks = checks
         self._context = context
         self._dispatcher = dispatcher
+        self._provider = provider
         self._settings = settings
         self._prefix = settings().prefix.rstrip("/")
         routes = [
@@ -187,6 +190,7 @@ class WebPages:
             self._context,
             self._dispatcher.authentication,
             self._checks,
+            self._provider,
             client_of(request, self._context.settings.proxies),
             choose(request.headers.get("accept-language", "")),
             cookies.read(request, cookies.FORM),

@@ -23,6 +23,7 @@ from accounts.pages.views import (
     home,
     keys,
     mailboxes,
+    oidc,
     security,
     signing_in,
     spam,
@@ -31,6 +32,7 @@ from accounts.pages.views import (
 
 PAGES: tuple[WebPage, ...] = (
     WebPage("login", "/login", NOBODY, signing_in.show_login, signing_in.log_in),
+    WebPage("oidc", "/login/oidc", NOBODY, oidc.show),
     WebPage("logout", "/logout", EVERYBODY, security.show, signing_in.log_out),
     WebPage("home", "/", EVERYBODY, home.show),
     WebPage("trace", "/trace", EVERYBODY, trace.show),

@@ -24,6 +24,7 @@ from accounts.http.models.batch import BatchPart
 from accounts.http.principals import Principal
 from accounts.http.problems import ApiProblem
 from accounts.http.resources.table import BY_NAME
+from accounts.oidc.client import OidcClient
 from accounts.pages import csrf, menu, notes
 from accounts.pages.assets import assets, takes_gzip
 from accounts.pages.dns import DomainChecks
@@ -52,6 +53,7 @@ class Visit:
     context: Context
     authentication: Authentication
     checks: DomainChecks
+    provider: OidcClient | None
     client: ClientAddress | None
     language: str
     secret: str = field(repr=False)
@@ -161,6 +163,8 @@ class Visit:
             "problem": problem,
             "wrong": {} if problem is None else {one.field: one.text for one in problem.errors},
             "asks_password": self.session is not None and not self.is_confirmed,
+            "provider": self._provider_name,
+            "here": self.request.url.path,
         }
         text = render(self.language, template, common | values)
         # HTML has no NUL; what was typed is shown again as it is otherwise
@@ -174,6 +178,13 @@ class Visit:
             octets = gzip.compress(octets, 6, mtime=0)
             headers["Content-Encoding"] = "gzip"
         return Response(octets, status.value, headers, media_type="text/html")
+
+    @property
+    def _provider_name(self) -> str:
+        """The name of the identity provider; empty if there is none."""
+        if self.provider is None or not self.provider.settings.is_on:
+            return ""
+        return self.provider.settings.name
 
     def _is_here(self, path: str) -> bool:
         here, url = self.request.url.path, self.url(path)

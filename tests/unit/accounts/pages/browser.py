@@ -11,10 +11,13 @@ from urllib.parse import unquote, urlencode, urljoin, urlsplit
 from accounts.autoconfig.settings import AutoconfigSettings
 from accounts.dnscheck import DomainReport, check, solve_together
 from accounts.http.application import application
+from accounts.oidc.client import OidcClient
+from accounts.oidc.settings import OidcSettings
 from accounts.pages.application import WebPages
 from accounts.pages.dns import expectations
 from accounts.pages.settings import PagesSettings
 from msgauth.ask import NXDOMAIN, Answer, Question, Rcode
+from tests.testbed.identity_provider import IdentityProvider
 from tests.unit.accounts.http.api import SECRET, Answered, Api, Who
 
 Fields = dict[str, list[str]]
@@ -108,10 +111,13 @@ class PagesSite:
     def __init__(self, api: Api, **settings: Any) -> None:
         self.api = api
         self.settings = PagesSettings(enabled=True, **settings)
+        self.oidc = OidcSettings()
+        self.provider = IdentityProvider()
         self.dns: dict[tuple[str, str], tuple[str, ...]] = {}
+        provider = OidcClient(lambda: self.oidc, self.provider.fetch)
         self.api.app = application(
             api.context,
-            lambda one: WebPages(api.context, one, lambda: self.settings, self.check),
+            lambda one: WebPages(api.context, one, lambda: self.settings, self.check, provider),
         )
 
     async def check(self, domain: str, keys: dict[str, str]) -> DomainReport:
