@@ -101,11 +101,12 @@ class Client(Closing):
         self.sock = socket.socket(socket.AF_UNIX if is_unix else socket.AF_INET)
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.sock.settimeout(TIMEOUT)
         try:
+            # with a time limit, a unix socket whose queue is full would answer EAGAIN at once
             self.sock.connect(
                 str(address.path) if isinstance(address, Unix) else (address.host, address.port)
             )
+            self.sock.settimeout(TIMEOUT)
         except OSError:
             self.sock.close()
             raise
