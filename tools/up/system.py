@@ -119,7 +119,7 @@ class System:
             # the containers run as other users, all in group 0
             self.place.backup.chmod(0o770)
         played = [
-            each if with_ports else _without_ports(each)
+            _playable(each, with_ports=with_ports)
             for each in self._objects
             # podman 4.3 refuses a claim whose volume exists
             if each["kind"] != "PersistentVolumeClaim" or not exists("volume", _name_of(each))
@@ -189,9 +189,6 @@ class System:
         return _SEAL.sub(lambda found: found[1] + json.dumps(self.place.domain), text)
 
     def _adapt(self, container: dict[str, Any]) -> None:
-        found = IMAGE.match(container["image"])
-        assert found is not None, container["image"]  # noqa: S101 # the chart wrote it
-        container["image"] = images.tag(found["name"] or "gatepost")
         opened = [one["containerPort"] for one in container.get("ports", ())]
         container["ports"] = [
             {
@@ -211,13 +208,22 @@ _BACKUP_CLAIM = "mail-backup"
 """The claim in whose place is a folder of this machine."""
 
 
-def _without_ports(each: dict[str, Any]) -> dict[str, Any]:
+def _playable(each: dict[str, Any], *, with_ports: bool) -> dict[str, Any]:
     if each["kind"] != "Deployment":
         return each
-    closed = copy.deepcopy(each)
-    for container in _pod_spec(closed)["containers"]:
-        container["ports"] = []
-    return closed
+    played = copy.deepcopy(each)
+    for container in _pod_spec(played)["containers"]:
+        # now, because an image has its tag only once its base is built
+        container["image"] = _our_image(container["image"])
+        if not with_ports:
+            container["ports"] = []
+    return played
+
+
+def _our_image(image: str) -> str:
+    found = IMAGE.match(image)
+    assert found is not None, image  # noqa: S101 # the chart wrote it
+    return images.tag(found["name"] or "gatepost")
 
 
 def _renamed(value: Any, name: str, key: str = "") -> Any:
