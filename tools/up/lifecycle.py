@@ -33,9 +33,9 @@ def check(system: System) -> None:
         podman("--version")
     except PodmanError as error:
         raise UpError(f"{error}: `apt-get install podman` installs it") from error
-    if system.is_up:
+    if system.is_up and system.is_complete:
         raise UpError("it is up already; `make down` ends it, `make down KEEP=1` keeps its data")
-    if not system.is_new and not system.is_complete:
+    if system.is_up or (not system.is_new and not system.is_complete):
         raise UpError(
             "an earlier start did not come to its end, or its keys in .up are gone; "
             + system.place.how_to_remove("what is left, with all mail in it")
@@ -52,7 +52,7 @@ def start(system: System, steps: Steps) -> People | None:
     what was started, and no older data."""
     check(system)
     is_new = system.is_new
-    build_images(steps)
+    build_images(system, steps)
     try:
         return _start(system, steps, is_new=is_new)
     except KeyboardInterrupt:
@@ -92,9 +92,9 @@ def wait_ready(system: System, steps: Steps) -> dict[str, Container]:
     return containers
 
 
-def build_images(steps: Steps) -> None:
-    """Build the images that are missing; raises `PodmanError`."""
-    for name in (images.BASE, *images.NAMES):
+def build_images(system: System, steps: Steps) -> None:
+    """Build those images of the system that are missing; raises `PodmanError`."""
+    for name in system.images:
         with steps.step(f"image {name}") as step:
             step.outcome = "built" if images.build(name) else "already built"
 

@@ -66,7 +66,7 @@ def restore(system: System, steps: Steps, folder: Path | None = None) -> None:
     with steps.step("check") as step:
         found = put_secrets(source.place.backup, state)
         step.outcome = f"backup of {found.time} is whole"
-    build_images(steps)
+    build_images(system, steps)
     with steps.step("start") as step:
         (state / _RESTORING).touch()
         system.write_secrets()

@@ -77,6 +77,14 @@ class System:
         """Record that users and keys are made."""
         (self.place.state / _COMPLETE).touch()
 
+    @property
+    def images(self) -> list[str]:
+        """Return the names of the images that it needs: the base first, then in the order of
+        images.NAMES."""
+        (spec,) = (_pod_spec(each) for each in self._objects if each["kind"] == "Deployment")
+        needed = {_name_of_image(container["image"]) for container in spec["containers"]}
+        return [images.BASE, *(name for name in images.NAMES if name in needed)]
+
     def check_ports(self) -> None:
         """Raise `PlaceError` if another program has one of the ports."""
         taken = [
@@ -214,16 +222,16 @@ def _playable(each: dict[str, Any], *, with_ports: bool) -> dict[str, Any]:
     played = copy.deepcopy(each)
     for container in _pod_spec(played)["containers"]:
         # now, because an image has its tag only once its base is built
-        container["image"] = _our_image(container["image"])
+        container["image"] = images.tag(_name_of_image(container["image"]))
         if not with_ports:
             container["ports"] = []
     return played
 
 
-def _our_image(image: str) -> str:
+def _name_of_image(image: str) -> str:
     found = IMAGE.match(image)
     assert found is not None, image  # noqa: S101 # the chart wrote it
-    return images.tag(found["name"] or "gatepost")
+    return found["name"] or "gatepost"
 
 
 def _renamed(value: Any, name: str, key: str = "") -> Any:
