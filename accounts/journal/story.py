@@ -137,7 +137,7 @@ def _delivery_outcome(journey: MailJourney, row: JournalRow) -> tuple[MailState,
     attempts = sum(1 for one in journey.deliveries if one.action == "defer")
     return (
         MailState.QUEUED,
-        f"It waits in our queue{because(row)}. The last of {_times(attempts)} was on {when}.",
+        f"It waits in our queue{because(row)}. {_attempts(attempts, when)}",
         " ".join(filter(None, (advice_of(row) or f"The mail store said: {reply}", _queue(row)))),
     )
 
@@ -204,10 +204,7 @@ def _attempt_outcome(journey: MailJourney, row: JournalRow) -> tuple[MailState, 
 def _greylisted(journey: MailJourney) -> tuple[str, str]:
     delayed = [row for row in journey.attempts if row.reason.startswith("greylist-")]
     last = delayed[-1]
-    sentence = (
-        f"Not accepted yet: greylisted. This server asked {_times(len(delayed))}, the last time on "
-        f"{time_text(last.at)}."
-    )
+    sentence = f"Not accepted yet: greylisted. {_attempts(len(delayed), time_text(last.at))}"
     found = _WAIT.search(last.details.get("findings", ""))
     after = f" An attempt after {time_text(last.at + int(found[1]))} is accepted." if found else ""
     client = last.client_name or last.client
@@ -222,8 +219,10 @@ def _quoted(client: str) -> str:
     return client if re.fullmatch(r"[A-Za-z0-9.:-]+", client) else "CLIENT"
 
 
-def _times(count: int) -> str:
-    return "1 attempt" if count == 1 else f"{count} attempts"
+def _attempts(count: int, when: str) -> str:
+    if count == 1:
+        return f"There was one attempt, on {when}."
+    return f"There were {count} attempts, the last on {when}."
 
 
 def _score(row: JournalRow) -> str:
@@ -238,12 +237,20 @@ def _score(row: JournalRow) -> str:
 
 _NAMES: Final = {"policyd": "policy server", "milters": "milter", "delivery": "delivery"}
 _METHODS: Final = ("spf", "dkim", "dmarc", "arc")
+_ONE_TRANSACTION: Final = 60.0
+"""Seconds within which a second answer without objection is about the same mail: Postfix asks after
+the recipient, and at submission again after the message."""
 
 
 def _events(rows: Sequence[JournalRow]) -> Iterator[StoryEvent]:
     delayed: JournalRow | None = None
+    passed: tuple[str, float] = ("", 0.0)
     for row in rows:
         text = _texts(row, delayed)
+        if row.daemon == "policyd" and row.action == "pass":
+            before, passed = passed, (text, row.at)
+            if text == before[0] and row.at - before[1] < _ONE_TRANSACTION:
+                continue
         if row.daemon == "policyd" and row.reason.startswith("greylist-"):
             delayed = delayed or row
         elif row.daemon == "policyd" and row.action == "pass":

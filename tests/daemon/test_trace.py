@@ -164,7 +164,7 @@ def test_a_greylisted_message_that_is_delivered_later(site: TracedSite) -> None:
     sender, queue_id = "first@example.com", "4XyzAb12CdZ1"
     assert "[greylist-new]" in site.ask(sender)
     story = site.wait_for("greylisted", sender)
-    assert story.sentence.startswith("Not accepted yet: greylisted. This server asked 1 attempt")
+    assert story.sentence.startswith("Not accepted yet: greylisted. There was one attempt, on ")
     assert "An attempt after" in story.advice
     assert f"gatepost greylist allow {OUTSIDE}`" in story.advice
 

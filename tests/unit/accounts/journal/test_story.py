@@ -191,7 +191,7 @@ def test_a_refusal_of_the_whole_message_concerns_each_recipient() -> None:
         (BOB, "refused"),
     ]
     found = stories(*asks, asked(2, **whole), judged(3, recipients=(ANN, BOB)))
-    assert sorted((one.recipient, len(one.events)) for one in found) == [(ANN, 3), (BOB, 3)]
+    assert sorted((one.recipient, len(one.events)) for one in found) == [(ANN, 2), (BOB, 2)]
 
 
 def test_every_reason_has_a_meaning() -> None:
@@ -206,6 +206,25 @@ def test_every_reason_has_a_meaning() -> None:
 def test_a_client_name_cannot_end_the_command() -> None:
     (story,) = stories(asked(0, "defer", "greylist-new", client_name="`rm -rf ~`"))
     assert "gatepost greylist allow CLIENT`" in story.advice
+
+
+def test_attempts_are_counted_in_words() -> None:
+    (one,) = stories(asked(0, "defer", "greylist-new"))
+    assert one.sentence.endswith("There was one attempt, on 2030-03-17 17:46:40 UTC.")
+    (many,) = stories(*(asked(60 * n, "defer", "greylist-early") for n in range(3)))
+    assert many.sentence.endswith("There were 3 attempts, the last on 2030-03-17 17:48:40 UTC.")
+    (queued,) = stories(judged(0), delivered(1, "defer", "store-away"))
+    assert queued.sentence.endswith("There was one attempt, on 2030-03-17 17:46:41 UTC.")
+
+
+def test_two_questions_about_one_mail_are_one_line() -> None:
+    """At submission, Postfix asks after the recipient and after the message."""
+    (story,) = stories(asked(0), asked(0.2), judged(0.3), delivered(1))
+    assert [one.daemon for one in story.events] == ["policy server", "milter", "delivery"]
+    (other,) = stories(asked(0), asked(3600), judged(3601))
+    assert len(other.events) == 3, "an hour later it is another attempt"
+    (refused,) = stories(asked(0), asked(0.2, "reject", "limit-hourly"))
+    assert len(refused.events) == 2
 
 
 @pytest.mark.parametrize(
