@@ -73,6 +73,7 @@ def quick(site: Site) -> Site:
 def test_the_page_ends_with_the_first_mail(site: Site) -> None:
     assert "The first mail has arrived." in site.told["First mail"]
     assert "Postfix: ok" in site.told["Start"]
+    assert "administrator admin added" in site.told["Domains and users"]
     for daemon in ("accounts", "milters", "policyd"):
         assert f"{daemon}: gatepost can open everything it needs" in site.told["Start"]
     site.machine.wait_booted()
