@@ -50,8 +50,9 @@ class BackupFolder:
         path = path.absolute()
         with _for_us_alone() if make else nullcontext():
             if make and not path.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                make_passable(path)
+                for each in (*reversed(path.parents), path):
+                    if not each.exists():
+                        make_passable(each)
             _check(path, make=make)
             with open(path / LOCK, "a") as lock:
                 try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -160,9 +161,17 @@ def _told_about_space(path: Path) -> Iterator[None]:
     except OSError as error:
         where = error.filename or path
         text = f"the backup failed at {where}: {error.strerror or error}"
+        if isinstance(error, PermissionError):
+            text += _closed_above(path)
         raise StartError(f"{text}{_advice(path)}") from None
     except StartError as error:
         raise StartError(f"{error}{_advice(path)}") from None
+
+
+def _closed_above(path: Path) -> str:
+    """Return which folder above `path` is closed to the user of Dovecot, who writes the mail."""
+    closed = [each for each in path.parents if not each.stat().st_mode & stat.S_IXOTH]
+    return f"; Dovecot's user cannot pass through {closed[-1]}" if closed else ""
 
 
 def _advice(path: Path) -> str:
