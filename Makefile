@@ -14,7 +14,7 @@ PYTEST := $(PY) -m pytest --dist worksteal -n
 BENCH_PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@python3 -m tools.install install
@@ -22,21 +22,21 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 install: $(VENV)/.installed ## the command and what it needs, into .venv
 
-up: ## a whole mail system in containers on this machine, with two users; needs podman, as root
+up: ## a whole mail system in containers, with two users; as root
 	@python3 -m tools.install up
 	@$(PY) -m tools.up
 
 down: ## end what `make up` started; KEEP=1 keeps its data
 	@$(PY) -m tools.up --down $(if $(KEEP),--keep)
 
-backup: ## bring the backup of the system of `make up` up to date while it runs
+backup: ## bring the backup of that system up to date while it runs
 	@$(PY) -m tools.up --backup $(if $(DIR),--folder "$(DIR)")
 
-restore: ## start the system of `make up` with its last backup, or with that in DIR=...
+restore: ## start it with its last backup, or with that in DIR=...
 	@python3 -m tools.install up
 	@$(PY) -m tools.up --restore $(if $(DIR),--folder "$(DIR)")
 
-demo: ## real mail through a private Postfix, in one table; KEEP=1 leaves it running
+demo: ## send mail through a private Postfix; KEEP=1 leaves it up
 	@python3 -m tools.install demo
 	@$(PY) -m tools.demo $(if $(KEEP),--keep)
 
@@ -53,23 +53,23 @@ format: $(VENV)/.installed ## put the code into the one format
 unit: $(VENV)/.installed ## the tests that open no socket
 	$(PYTEST) $(UNIT_JOBS) tests/unit
 
-test: ## all tests: unit, then the daemons over their sockets, then a real Postfix; the chart's with helm
+test: ## all tests: units, daemons, Postfix; the chart with helm
 	@python3 -m tools.install test
 	$(PYTEST) $(UNIT_JOBS) tests/unit
 	$(PYTEST) $(JOBS) tests/daemon tests/postfix
 	@if command -v helm > /dev/null; then $(MAKE) --no-print-directory chart; \
 	else echo "make test: helm is not here: the chart was not tested, see make chart" >&2; fi
 
-fuzz: ## generated input for every parser and protocol; SEED=1, SECONDS_EACH=1800
+fuzz: ## generated input for all parsers; SEED=1, SECONDS_EACH=1800
 	@python3 -m tools.install fuzz
 	$(PY) -m tests.fuzz --seed $(or $(SEED),1) --seconds $(or $(SECONDS_EACH),1800) $(TARGETS)
 
-stack: ## the container images, played by podman from k8s/mail.yaml, as the world sees them; as root
+stack: ## the tests of the container images and of `make up`; as root
 	@python3 -m tools.install stack
 	@$(PY) -m tests.testbed.images
 	$(PY) -m pytest -n 2 --dist loadgroup tests/browser tests/stack
 
-bench: ## ours beside opendkim, rspamd, postgrey and others; BENCH=full takes longer
+bench: ## measure beside opendkim and others; BENCH=full takes longer
 	@$(BENCH_PYTHON) -m tools.install bench --venv .bench/venv
 	.bench/venv/bin/python -m tools.bench
 
@@ -77,7 +77,7 @@ chart: ## lint, render and validate the Helm chart; needs helm
 	@python3 -m tools.install chart
 	$(PYTEST) $(JOBS) tests/chart
 
-manifest: ## write k8s/*.yaml and compose.yaml anew: the chart, rendered; needs helm
+manifest: ## write k8s/*.yaml and compose.yaml anew; needs helm
 	{ cat k8s/mail.head; helm template mail k8s/chart; } > k8s/mail.yaml
 	{ cat k8s/mailboxes.head; helm template mail k8s/chart -f k8s/mailboxes.values.yaml; } > k8s/mailboxes.yaml
 	$(PY) -m tools.up.compose render > compose.yaml
