@@ -7,8 +7,6 @@ kept: what is learned of it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import hmac
 import json
 import socket
 from collections.abc import Callable, Sequence
@@ -26,15 +24,8 @@ from delivery.trainer import Trainer
 from gatepost.daemon import Acceptor
 from gatepost.errors import StartError
 from gatepost.peer.connection import PeerConnection
+from gatepost.peer.served_http import ServedHttp, has_token
 
-MAX_HEAD: Final = 8192
-"""Octets of the head of a request."""
-IDLE: Final = 60.0
-"""Seconds until a connection without a request is closed."""
-ARRIVAL: Final = 120.0
-"""Seconds for a request to arrive."""
-WRITING: Final = 10.0
-"""Seconds for a client to read its answer."""
 BACKLOG: Final = 128
 
 
@@ -121,11 +112,13 @@ class LearningServer:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101
         try:
-            connection = _HttpConnection(client)
+            connection = ServedHttp(client)
             while (request := await connection.request()) is not None:
                 self._busy.add(task)
                 # only once the head is there: an idle connection has no rules
-                await connection.reply(await self._answer(connection, request))
+                said = await self._answer(connection, request)
+                octets = json.dumps(said.body).encode() + b"\n"
+                await connection.reply(said.status, octets, "application/json")
                 self._busy.discard(task)
                 if not connection.go_on():
                     return
@@ -134,11 +127,11 @@ class LearningServer:
         except Exception:  # a mistake of ours costs this connection
             self._log.exception("a request to learn could not be served")
 
-    async def _answer(self, connection: _HttpConnection, request: h11.Request) -> LearningAnswer:
+    async def _answer(self, connection: ServedHttp, request: h11.Request) -> LearningAnswer:
         rules = self._rules()
         if rules is None:
             return _error(HTTPStatus.SERVICE_UNAVAILABLE, "the service is switched off")
-        if rules.token and not _is_allowed(request, rules.token):
+        if rules.token and not has_token(request, rules.token):
             return _error(HTTPStatus.UNAUTHORIZED, "the token is missing or wrong")
         target = read_target(request.method.decode("ascii"), request.target.decode("latin-1"))
         if isinstance(target, LearningAnswer):
@@ -146,7 +139,7 @@ class LearningServer:
         return await self._do(connection, target, rules)
 
     async def _do(
-        self, connection: _HttpConnection, target: LearningTarget, rules: LearningRules
+        self, connection: ServedHttp, target: LearningTarget, rules: LearningRules
     ) -> LearningAnswer:
         kept = rules.rules.settings.spam.scan_size + MARGIN
         body = await connection.body(kept, rules.settings.max_size)
@@ -160,77 +153,6 @@ class LearningServer:
         except Exception:
             self._log.exception("a lesson could not be learned")
             return _error(HTTPStatus.INTERNAL_SERVER_ERROR, "a mistake of ours: see the log")
-
-
-class _HttpConnection:
-    """HTTP/1.1 on one connection (RFC 9112)."""
-
-    def __init__(self, client: PeerConnection) -> None:
-        self._client = client
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
-
-    async def request(self) -> h11.Request | None:
-        """Return the head of the next request; None at the end."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(IDLE):
-                event = await self._next()
-                return event if isinstance(event, h11.Request) else None
-        return None
-
-    async def body(self, kept: int, most: int) -> bytes | None:
-        """Return the first `kept` octets of the body; None if it has more than `most`."""
-        body, size = bytearray(), 0
-        if self._http.they_are_waiting_for_100_continue:
-            head = h11.InformationalResponse(status_code=100, headers=[])
-            await self._send(self._http.send(head) or b"")
-        async with asyncio.timeout(ARRIVAL):
-            while isinstance(event := await self._next(), h11.Data):
-                size += len(event.data)
-                if size > most:
-                    return None
-                body += event.data[: max(0, kept - len(body))]
-        if not isinstance(event, h11.EndOfMessage):
-            raise ConnectionResetError
-        return bytes(body)
-
-    async def reply(self, what: LearningAnswer) -> None:
-        """Send an answer."""
-        octets = json.dumps(what.body).encode() + b"\n"
-        headers = [
-            ("Content-Type", "application/json"),
-            ("Content-Length", str(len(octets))),
-            ("Cache-Control", "no-store"),
-        ]
-        # the rest of a request that was not read is not looked for
-        if self._http.their_state not in (h11.DONE, h11.MUST_CLOSE):
-            headers.append(("Connection", "close"))
-        response = h11.Response(status_code=what.status, headers=headers)
-        data = self._http.send(response) or b""
-        data += self._http.send(h11.Data(data=octets)) or b""
-        data += self._http.send(h11.EndOfMessage()) or b""
-        await self._send(data)
-
-    def go_on(self) -> bool:
-        """Prepare for the next request; returns False if there can be none."""
-        if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
-            return False
-        self._http.start_next_cycle()
-        return True
-
-    async def _next(self) -> h11.Event | type[h11.PAUSED]:
-        while (event := self._http.next_event()) is h11.NEED_DATA:
-            self._http.receive_data(await self._client.receive())
-        return event  # type: ignore[return-value]
-
-    async def _send(self, data: bytes) -> None:
-        async with asyncio.timeout(WRITING):
-            await self._client.send(data)
-
-
-def _is_allowed(request: h11.Request, token: bytes) -> bool:
-    given = [value for name, value in request.headers if name == b"authorization"]
-    # RFC 6750 section 2.1
-    return len(given) == 1 and hmac.compare_digest(given[0], b"Bearer " + token)
 
 
 def _error(status: HTTPStatus, text: str) -> LearningAnswer:
