@@ -19,6 +19,7 @@ from accounts.http.settings import HttpSettings
 from accounts.journal.journal import MailJournal
 from accounts.lookup.ask import Ask, RowAnswer
 from accounts.passwords import PasswordSettings, PasswordWorkers
+from accounts.quarantine.holders import QuarantineHolders
 from accounts.settings import AccountsSettings
 from accounts.store.database import Database
 from accounts.store.seal import SecretSeal
@@ -54,6 +55,7 @@ class ApiContext:
     ) -> None:
         self.database = database
         self.journal = journal
+        self.quarantine = QuarantineHolders(lambda: rules().settings.quarantine)
         self.succeeded = succeeded
         self._rules = rules
         self._signer: tuple[AutoconfigSettings | None, Signer | None] = (None, None)

@@ -22,6 +22,7 @@ from accounts.journal.settings import JournalSettings
 from accounts.oidc.settings import OidcSettings
 from accounts.pages.settings import PagesSettings
 from accounts.password_settings import PasswordSettings
+from accounts.quarantine.settings import QuarantineSettings
 from accounts.snapshots.settings import SnapshotSettings
 from accounts.srs_settings import SrsSettings
 from accounts.store.settings import DatabaseSettings
@@ -197,6 +198,10 @@ class AccountsSettings(ServerSettings):
     journal: JournalSettings = Field(
         default_factory=JournalSettings,
         description="Decisions of the other daemons, kept for `gatepost trace`.",
+    )
+    quarantine: QuarantineSettings = Field(
+        default_factory=QuarantineSettings,
+        description="The holders of mail in quarantine, which administrators release.",
     )
     dovecot: DovecotSettings = Field(
         default_factory=DovecotSettings,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from structlog.typing import FilteringBoundLogger
@@ -55,6 +55,11 @@ class RecipientAnswers:
         self._begun = clock()
         self._replies: list[StoreReply | None] = [None] * len(recipients)
         self._news = asyncio.Event()
+
+    @property
+    def replies(self) -> Sequence[StoreReply | None]:
+        """Return the replies by the number of the recipient; None for one without."""
+        return tuple(self._replies)
 
     @property
     def missing(self) -> list[int]:

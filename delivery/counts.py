@@ -44,6 +44,17 @@ UNCHECKED = Counter(
 QUARANTINED = Counter(
     "gatepost_delivery_quarantined_total", "Messages with a virus, delivered to the quarantine"
 )
+QUARANTINE_ACTIONS = Counter(
+    "gatepost_delivery_quarantine_actions_total",
+    "Messages that have left the quarantine folder, by action: released, deleted, expired",
+    ["action"],
+)
+QUARANTINE_MESSAGES = Gauge(
+    "gatepost_delivery_quarantine_messages", "Messages in the quarantine folder", across="sum"
+)
+QUARANTINE_BYTES = Gauge(
+    "gatepost_delivery_quarantine_bytes", "Octets in the quarantine folder", across="sum"
+)
 SPOOLED = Gauge(
     "gatepost_delivery_spooled_bytes",
     "Octets of messages in progress that are in files",

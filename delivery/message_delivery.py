@@ -24,6 +24,8 @@ from delivery.preferences import ScanWishes
 from delivery.protocols.envelope import LmtpEnvelope
 from delivery.protocols.rspamd import RspamdQuestion
 from delivery.protocols.store_reply import StoreReply
+from delivery.quarantine.adding import keep_message
+from delivery.quarantine.folder import HeldFolder
 from delivery.reasons import (
     ACCOUNTS_AWAY,
     QUARANTINE_FAILED,
@@ -53,6 +55,8 @@ class DeliveryRules(NamedTuple):
     spam: SpamScanner | None
     virus: VirusScanner | None
     pool: StorePool
+    quarantine: HeldFolder | None = None
+    """The folder for messages with a virus; without it, they go to a mailbox."""
 
 
 class _Transaction(NamedTuple):
@@ -73,7 +77,10 @@ class _ScanKey(NamedTuple):
 
 
 class MessageDelivery:
-    """Delivery of one message. `answers` gets a reply for each recipient as soon as it is known."""
+    """Delivery of one message. `answers` gets a reply for each recipient as soon as it is known.
+
+    `head` are fields on top of a message that is not scanned for viruses.
+    """
 
     def __init__(
         self,
@@ -81,7 +88,9 @@ class MessageDelivery:
         message: ArrivedMessage,
         envelope: LmtpEnvelope,
         answers: RecipientAnswers,
+        head: bytes = b"",
     ) -> None:
+        self._head = head
         self._rules = rules
         self._message = message
         self._envelope = envelope
@@ -142,6 +151,13 @@ class MessageDelivery:
 
     async def _quarantine(self, numbers: Sequence[int], virus: str) -> None:
         """Deliver the message to the quarantine once, and answer its recipients as that did."""
+        folder = self._rules.quarantine
+        if folder is not None:
+            meant = tuple(self._envelope.recipients[number] for number in numbers)
+            kept = self._envelope._replace(recipients=meant)
+            problem = await keep_message(folder, self._message, kept, virus)
+            self._answer_quarantined(numbers, virus, problem, "quarantine")
+            return
         mailbox = self._rules.settings.virus.quarantine or ""
         facts = find_recipient(mailbox, self._rules.data, self._rules.settings)
         if not mailbox or facts.store is None:
@@ -157,16 +173,21 @@ class MessageDelivery:
             await self._deliver(facts.store, envelope, head, lambda _, reply: replies.append(reply))
         except PeerError as error:
             problem = str(error)
-        if not replies or not replies[0].is_success:
-            problem = problem or str(replies[0])
+        is_kept = bool(replies) and replies[0].is_success
+        problem = "" if is_kept else problem or str(replies[0])
+        self._answer_quarantined(numbers, virus, problem, str(facts.store))
+
+    def _answer_quarantined(
+        self, numbers: Sequence[int], virus: str, problem: str, store: str
+    ) -> None:
+        if problem:
             self._answers.refuse(numbers, QUARANTINE_FAILED, problem, virus=virus)
             return
         QUARANTINED.inc()
         reply = StoreReply(250, "2.0.0", "Kept in quarantine")
+        outcome = RecipientOutcome("quarantined", virus=virus, store=store)
         for number in numbers:
-            self._answers.give(
-                number, reply, RecipientOutcome("quarantined", virus=virus, store=str(facts.store))
-            )
+            self._answers.give(number, reply, outcome)
 
     # Spam
 
@@ -194,7 +215,7 @@ class MessageDelivery:
             decision = decisions[number]
             store = self._recipients[number].store
             assert store is not None  # noqa: S101  # run() has answered those
-            head, tag = self._virus_head.get(number, b""), ""
+            head, tag = self._virus_head.get(number, self._head), ""
             if decision is not None:
                 if decision.verdict is SpamVerdict.DEFERRED:
                     continue

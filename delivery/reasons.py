@@ -49,7 +49,7 @@ REASONS: Final[dict[str, Meaning]] = {
         "accounts has not sent its data since this host was set up.", ("451 4.3.0",)
     ),
     QUARANTINE_FAILED: Meaning(
-        "The message has a virus, and the quarantine mailbox did not take it.", ("451 4.3.0",)
+        "The message has a virus, and the quarantine did not take it.", ("451 4.3.0",)
     ),
     NO_SPACE: Meaning(
         "The message could not be kept until it is delivered: `delivery.spool_folder` is full or "

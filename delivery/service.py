@@ -14,6 +14,9 @@ from delivery.learning_settings import LEARNING_LISTEN
 from delivery.mailboxes import AccountsData
 from delivery.message_delivery import DeliveryRules
 from delivery.outage import Outage
+from delivery.quarantine.folder import HeldFolder
+from delivery.quarantine_holder import VirusQuarantine
+from delivery.quarantine_settings import QUARANTINE_LISTEN
 from delivery.scanners import SpamScanner, VirusScanner
 from delivery.server import DeliveryServer
 from delivery.settings import DeliverySettings
@@ -21,8 +24,11 @@ from delivery.store_pool import StorePool
 from delivery.trainer import LessonTurns, Trainer
 from gatepost.config import GroundSettings
 from gatepost.daemon import Current, Listeners, Load, Reloader, Started, run_single, starting
+from gatepost.errors import StartError
 from gatepost.journal.sender import JournalSender
 from gatepost.logs import get_logger
+from gatepost.quarantine.server import HolderRules, HolderServer, holder_name
+from gatepost.quarantine.settings import read_holder_token
 from gatepost.snapshots.feed import AccountsFeed
 
 log = get_logger("delivery")
@@ -44,7 +50,7 @@ def serve(load: Load[DeliverySettings], config: Path | None) -> int:
 async def _serve(started: Started[DeliverySettings]) -> int:
     data = AccountsData(started.settings.accounts)
     feed = data.feed(log)
-    build = _Build(data)
+    build = _Build(data, _open_folder(started.settings))
     reloader = Reloader(started, build)
     started.probes.ready_when("accounts", data.problem)
     served = _Service(started, reloader.current, feed, build)
@@ -56,8 +62,11 @@ async def _serve(started: Started[DeliverySettings]) -> int:
 class _Build:
     """Builder of the rules of a configuration. Outages and connections outlive a reload."""
 
-    def __init__(self, data: AccountsData) -> None:
+    def __init__(self, data: AccountsData, folder: HeldFolder | None) -> None:
         self._data = data
+        self.folder = folder
+        self.token = b""
+        """The token of those who may see the quarantine."""
         self.pool = StorePool()
         self._spam_outage = Outage()
         self._virus_outage = Outage()
@@ -86,7 +95,12 @@ class _Build:
             spam,
             virus,
             self.pool,
+            self.folder,
         )
+        kept = settings.quarantine
+        self.token = read_holder_token(kept.token_file, "delivery.quarantine.token_file")
+        if self.folder is not None:
+            self.folder.max_size = kept.max_size
         self.learning = self._learning(self._last)
         return self._last
 
@@ -115,6 +129,12 @@ class _Service:
         self._journal = JournalSender(started.settings.accounts, log)
         self._server = DeliveryServer(lambda: current.value, log, self._journal)
         self._learning = LearningServer(lambda: build.learning, log)
+        self._holder: VirusQuarantine | None = None
+        if build.folder is not None:
+            self._holder = VirusQuarantine(build.folder, lambda: current.value, log, self._journal)
+        self._build = build
+        self._name = holder_name("virus")
+        self._quarantine = HolderServer(self._holder_rules, log)
 
     async def start(self, listeners: Listeners) -> None:
         """Take data from accounts, and accept connections."""
@@ -123,6 +143,7 @@ class _Service:
         self._journal.start()
         self._server.start(listeners["listen"])
         self._learning.start(listeners[LEARNING_LISTEN])
+        self._quarantine.start(listeners[QUARANTINE_LISTEN])
         settings = self._settings
         log.info(
             "ready",
@@ -139,15 +160,34 @@ class _Service:
         return ()
 
     def housekeeping(self) -> Sequence[Coroutine[Any, Any, None]]:
-        """Return nothing: there is no work between messages."""
-        return ()
+        """Return the work on the quarantine: there is no other between messages."""
+        return () if self._holder is None else (self._holder.keep_house(),)
 
     async def drain(self, grace: float) -> None:
         """Deliver the messages in progress."""
-        await asyncio.gather(self._server.drain(grace), self._learning.drain(grace))
+        servers = (self._server, self._learning, self._quarantine)
+        await asyncio.gather(*(server.drain(grace) for server in servers))
 
     async def close(self) -> None:
         """Stop fetching data, and close idle connections."""
         self._feed.stop()
         await asyncio.to_thread(self._journal.stop)
         self._pool.close()
+
+    def _holder_rules(self) -> HolderRules | None:
+        if self._holder is None:
+            return None
+        return HolderRules(self._holder, self._name, self._build.token)
+
+
+def _open_folder(settings: DeliverySettings) -> HeldFolder | None:
+    """Return the folder of the quarantine, if there is one; raises `StartError`."""
+    kept = settings.quarantine
+    if kept.folder is None:
+        return None
+    folder = HeldFolder(kept.folder, kept.max_size)
+    try:
+        folder.prepare()
+    except OSError as error:
+        raise StartError(f"delivery.quarantine.folder: {error}") from None
+    return folder

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from delivery.learning_settings import LEARNING_LISTEN, LearningSettings, NightSettings
+from delivery.quarantine_settings import QUARANTINE_LISTEN, VirusQuarantineSettings
 from gatepost.config import (
     AT_START,
     BackendAddress,
@@ -180,7 +181,8 @@ class VirusSettings(Section):
     )
     quarantine: Annotated[str, AfterValidator(_check_mailbox)] | None = Field(
         default=None,
-        description="The mailbox that gets messages with a virus, in place of their recipients.",
+        description="The mailbox that gets messages with a virus, in place of their recipients, "
+        "unless `delivery.quarantine.folder` gets them.",
     )
     timeout: Duration = Field(default=120.0, gt=0, le=300, description="How long a scan may take.")
     max_scans: int = Field(
@@ -193,12 +195,6 @@ class VirusSettings(Section):
         "StreamMaxLength of clamd.",
     )
     unchecked_after: Duration = Field(default=0.0, description=_PATIENCE)
-
-    @model_validator(mode="after")
-    def _check_quarantine(self) -> Self:
-        if self.enabled and self.quarantine is None:
-            raise ValueError("quarantine has to name a mailbox: a virus is never dropped silently")
-        return self
 
 
 class DeliverySettings(ServerSettings):
@@ -275,6 +271,10 @@ class DeliverySettings(ServerSettings):
     )
     spam: SpamSettings = Field(default_factory=SpamSettings, description="The spam scanner.")
     virus: VirusSettings = Field(default_factory=VirusSettings, description="The virus scanner.")
+    quarantine: VirusQuarantineSettings = Field(
+        default_factory=VirusQuarantineSettings,
+        description="The folder of messages with a virus, from which administrators release them.",
+    )
     learning: LearningSettings = Field(
         default_factory=LearningSettings, description="The service that teaches the spam filter."
     )
@@ -284,8 +284,12 @@ class DeliverySettings(ServerSettings):
 
     @property
     def served(self) -> dict[str, tuple[SocketAddress, ...]]:
-        """Return the addresses of LMTP and of the service that teaches."""
-        return {**super().served, LEARNING_LISTEN: self.learning.listen}
+        """Return the addresses of LMTP, of the service that teaches, and of the quarantine."""
+        return {
+            **super().served,
+            LEARNING_LISTEN: self.learning.listen,
+            QUARANTINE_LISTEN: self.quarantine.listen,
+        }
 
     @property
     def all_connections(self) -> int:
@@ -298,6 +302,20 @@ class DeliverySettings(ServerSettings):
         if self.spam.engine == "spamassassin":
             return self.spam.users_folder
         return self.learning.ledger_folder
+
+    @model_validator(mode="after")
+    def _check_quarantine(self) -> Self:
+        folder, mailbox = self.quarantine.folder, self.virus.quarantine
+        if self.virus.enabled and folder is None and mailbox is None:
+            raise ValueError(
+                "quarantine.folder or virus.quarantine has to be set: a virus is never dropped "
+                "silently"
+            )
+        if folder is not None and mailbox is not None:
+            raise ValueError("choose one of quarantine.folder and virus.quarantine")
+        if self.quarantine.listen and folder is None:
+            raise ValueError("quarantine.listen needs quarantine.folder")
+        return self
 
     @model_validator(mode="after")
     def _check_learning(self) -> Self:

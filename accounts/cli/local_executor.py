@@ -31,6 +31,7 @@ from accounts.journal.journal import MailJournal
 from accounts.login import Login
 from accounts.lookup.ask import Ask, RowAnswer
 from accounts.passwords import Password, PasswordSettings, PasswordWorkers
+from accounts.quarantine.holders import QuarantineHolders
 from accounts.settings import AccountsFile
 from accounts.store.database import Database
 from accounts.store.errors import DatastoreUnavailable, RefusalError
@@ -141,6 +142,7 @@ class LocalContext:
             file.accounts.database,
             lambda: file.accounts.recipient_delimiter,
         )
+        self.quarantine = QuarantineHolders(lambda: file.accounts.quarantine)
         self._seal: SecretSeal | SealError | None = None
         self._workers: PasswordWorkers | None = None
 

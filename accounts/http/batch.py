@@ -100,6 +100,8 @@ async def perform(
         raise _wrong("operations", text)
     if sum(one.is_list for one, _ in calls) > MAX_LISTS:
         raise _wrong("operations", f"At most {MAX_LISTS} operations of a batch list objects.")
+    if any(one.acts_outside for one, _ in calls) and (dry_run or len(calls) > 1):
+        raise _wrong("operations", "An operation on mail is alone in a batch, and cannot be tried.")
     for place, (one, made) in enumerate(calls):
         if one.prepare is not None:
             calls[place] = one, replace(made, prepared=await one.prepare(made))

@@ -14,6 +14,8 @@ from accounts.journal.journal import MailJournal
 from accounts.login import Login
 from accounts.lookup.ask import Ask, RowAnswer
 from accounts.passwords import Password, PasswordSettings, PasswordWorkers
+from accounts.quarantine.holders import QuarantineHolders
+from accounts.quarantine.settings import QuarantineSettings
 from accounts.store.database import Database
 from accounts.store.seal import SecretSeal
 from accounts.stored_mail import StoredMail
@@ -84,6 +86,10 @@ class Context(Protocol):
         """The journal of decisions about mail, if there is one."""
 
     @property
+    def quarantine(self) -> QuarantineHolders:
+        """The holders of mail in quarantine."""
+
+    @property
     def clock(self) -> Clock:
         """The clock of tokens and logins."""
 
@@ -140,3 +146,6 @@ class FixedContext:
     signer: Signer | None = None
     keep_deleted: float = 30 * 86_400.0
     journal: MailJournal | None = None
+    quarantine: QuarantineHolders = field(
+        default_factory=lambda: QuarantineHolders(QuarantineSettings)
+    )

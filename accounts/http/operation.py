@@ -45,7 +45,8 @@ class Operation:
     `is_alone`: it cannot be part of a batch. `writes` returns whether a call changes something, if
     the method does not tell. `counts_as` returns the number of requests that a call counts for in
     the limits of its sender; one if it is missing. `prepare` does work that is too slow for a
-    transaction; the call has its result.
+    transaction; the call has its result. `acts_outside`: that work changes something outside the
+    datastore, which no transaction undoes.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Operation:
     writes: Callable[[Call], bool] | None = None
     counts_as: Callable[[Call], int] | None = None
     prepare: Callable[[Call], Awaitable[Any]] | None = None
+    acts_outside: bool = False
 
     @property
     def is_write(self) -> bool:

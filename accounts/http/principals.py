@@ -20,6 +20,7 @@ AREAS = (
     "tokens",
     "audit",
     "trace",
+    "quarantine",
     "me",
 )
 """The areas of scopes: ``AREA:read``, or ``AREA:write``, which includes reading."""

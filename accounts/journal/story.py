@@ -109,8 +109,8 @@ def _delivery_outcome(journey: MailJourney, row: JournalRow) -> tuple[MailState,
             virus = row.details.get("virus", "a virus")
             return (
                 MailState.QUARANTINED,
-                f"Not delivered: it has the virus {virus}, and is in the quarantine mailbox.",
-                "Look at it there; forward it from there if it is harmless.",
+                f"Not delivered: it has the virus {virus}, and is in quarantine.",
+                "Look at it in the quarantine, and release it if it is harmless.",
             )
         where = "" if row.base == journey_base(journey) else f" in the mailbox {row.recipient}"
         if verdict == "junk":

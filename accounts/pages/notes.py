@@ -15,6 +15,7 @@ def sentence(word: str, gettext: Callable[[str], str]) -> str:
         "added": _("It was added."),
         "changed": _("The changes are saved."),
         "removed": _("It was removed."),
+        "released": _("The mail was released."),
         "moved": _("The order was changed."),
         "password": _("The password was changed. All other sessions have ended."),
         "ended": _("The session has ended."),

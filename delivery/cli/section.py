@@ -13,7 +13,9 @@ from gatepost.cli.as_user import me
 from gatepost.cli.postfix.ours import Gatepost
 from gatepost.cli.section import DaemonSection
 from gatepost.config import GroundSettings
+from gatepost.errors import StartError
 from gatepost.listen import Inet
+from gatepost.quarantine.settings import read_holder_token
 from gatepost.systemd import Unit
 
 _LOOPBACK: Final = ("127.", "::1", "localhost")
@@ -28,6 +30,8 @@ class DeliverySection:
         """Return the folder of messages in progress, unless each service has its own."""
         if settings.spool_folder not in (Path("/tmp"), Path("/var/tmp")):  # noqa: S108
             yield "delivery.spool_folder", settings.spool_folder
+        if settings.quarantine.folder is not None:
+            yield "delivery.quarantine.folder", settings.quarantine.folder
 
     def load(self, settings: DeliverySettings) -> None:  # see DaemonSection
         """Do nothing: this module has it all."""
@@ -66,6 +70,11 @@ class DeliverySection:
                 settings.learning.token_file.read_text("ascii")
             except (OSError, ValueError) as error:
                 yield "delivery.learning.token_file", str(error)
+        try:
+            read_holder_token(settings.quarantine.token_file, "delivery.quarantine.token_file")
+        except StartError as error:
+            key, _, text = str(error).partition(": ")
+            yield key, text
 
     def advice(self, settings: DeliverySettings) -> Iterator[tuple[str, str]]:
         """Warn about an address that others can deliver mail to."""

@@ -266,4 +266,4 @@ def test_config_check_opens_what_the_proxy_needs(tmp_path: Path) -> None:
     secret = f'[delivery.spam]\nengine = "rspamd"\npassword_file = "{gone}"'
     assert "delivery.spam.password_file" in check(f"{good}\n{secret}")
     assert "delivery.listen: warning" in check(f'{good}\nlisten = "inet:10024"')
-    assert "quarantine has to name a mailbox" in check("[delivery.virus]\nenabled = true")
+    assert "a virus is never dropped silently" in check("[delivery.virus]\nenabled = true")

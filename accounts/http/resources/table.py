@@ -14,6 +14,7 @@ from accounts.http.resources import (
     journal,
     mailboxes,
     myself,
+    quarantine,
     tokens,
 )
 
@@ -28,6 +29,7 @@ _PARTS: tuple[Operation, ...] = (
     *administrators.OPERATIONS,
     *tokens.OPERATIONS,
     *journal.OPERATIONS,
+    *quarantine.OPERATIONS,
 )
 
 OPERATIONS: tuple[Operation, ...] = (*_PARTS, batch(_PARTS))

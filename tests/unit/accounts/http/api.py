@@ -25,6 +25,7 @@ from accounts.store.database import Database
 from accounts.store.seal import SecretSeal
 from accounts.store.settings import DatabaseSettings
 from tests.unit.accounts.desk import Desk
+from tests.unit.accounts.http.stub_holders import StubHolders
 
 CHEAP = PasswordSettings(memory=8192, passes=1)
 SEAL = SecretSeal([b"k" * 32])
@@ -119,6 +120,7 @@ class Api:
         self.journal = MailJournal(
             lambda: self.journal_settings, settings, lambda: "+", self.desk.clock
         )
+        self.quarantine = StubHolders()
         self.context = FixedContext(
             self.desk.database,
             SEAL,
@@ -129,6 +131,7 @@ class Api:
             self.desk.clock,
             asking(self.desk.database),
             journal=self.journal,
+            quarantine=self.quarantine,
         )
         self.app = application(self.context)
         # tokens cost no hash

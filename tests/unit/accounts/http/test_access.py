@@ -29,7 +29,10 @@ FOREIGN = {
     "kind": "block",
     "pattern": "x@x.example",
     "name": "x",
+    "holder": "virus-mx1",
 }
+# those on single mails for which a role does not suffice: a mail of others is as one that is gone
+HIDDEN = ("show-quarantined-mail", "release-quarantined-mail", "delete-quarantined-mail")
 # a body for each operation that takes one, as valid as it can be
 BODIES: dict[str, Any] = {
     "set-own-password": {"current_password": "x", "password": "y"},
@@ -96,10 +99,19 @@ def check_that_it_is_closed(api: Api, operation: Operation) -> None:
     assert entry.actor.startswith("anna@a.example (token ")
     assert (entry.client, entry.action) == ("192.0.2.7", f"api.{operation.name}")
     ada = send(api, operation, api.ada, FOREIGN)
-    if operation.reach is Reach.LISTED:
+    if operation.name in HIDDEN:
+        check_problem(ada, 404)
+        assert b"b.example" not in ada.octets
+        assert api.quarantine.done == []
+    elif operation.reach is Reach.LISTED:
         assert ada.status == 200
         assert b"b.example" not in ada.octets
-        has_none = operation.name in ("list-aliases", "list-deleted-mailboxes", "trace-mail")
+        has_none = operation.name in (
+            "list-aliases",
+            "list-deleted-mailboxes",
+            "trace-mail",
+            "list-quarantine",
+        )
         assert has_none or b"a.example" in ada.octets
     else:
         check_problem(ada, 403)

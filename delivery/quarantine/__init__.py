@@ -1,0 +1,1 @@
+"""Quarantine of the proxy: a folder of messages with a virus."""

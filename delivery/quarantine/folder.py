@@ -1,0 +1,272 @@
+"""Folder of messages in quarantine: one file for each, which is whole or not there.
+
+The first line of a file has the facts as JSON; the rest are the octets of the message. The name is
+the id with one of these ends:
+
+| end | state |
+|---|---|
+| ``.held`` | in quarantine |
+| ``.doubt`` | the same, but a release was interrupted: some recipients may have it |
+| ``.taken`` | somebody releases or deletes it now |
+| ``.new`` | being written; nobody has been told that it is there |
+
+A file is taken by its new name: of two who want the same, one gets it. The functions wait for the
+disk; they raise `OSError`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from gatepost.quarantine.held import HeldMail, HeldReach, read_held
+from gatepost.quarantine.holder import HeldPage
+
+HELD: Final = ".held"
+DOUBT: Final = ".doubt"
+TAKEN: Final = ".taken"
+NEW: Final = ".new"
+MAX_LINE: Final = 16 << 20
+"""Octets of the first line."""
+MAX_FILES: Final = 10_000
+"""Messages of a folder."""
+NOTE: Final = "A release was interrupted: some recipients may have it already."
+CHUNK: Final = 1 << 20
+
+
+class FolderFullError(Exception):
+    """There is no room for another message."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldEnvelope:
+    """What a release needs besides the facts: the parameters of MAIL."""
+
+    body: str
+    smtputf8: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FolderUse:
+    """Messages in a folder, and their octets."""
+
+    messages: int
+    octets: int
+
+
+class HeldFolder:
+    """The folder at `path`, which is made if it is not there. One process at a time uses it."""
+
+    def __init__(self, path: Path, max_size: int) -> None:
+        self.path = path
+        self.max_size = max_size
+
+    def prepare(self) -> None:
+        """Make the folder, and end what a process before has left unfinished."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in sorted(os.listdir(self.path)):
+            base, end = os.path.splitext(name)
+            if end == NEW:
+                self._unlink(name)
+            elif end == TAKEN:
+                # a release to some recipients writes the file of the others first
+                if (self.path / (base + HELD)).exists():
+                    self._unlink(name)
+                else:
+                    os.rename(self.path / name, self.path / (base + DOUBT))
+        self._sync()
+
+    def use(self) -> FolderUse:
+        """Return the size of the folder."""
+        sizes = [entry.stat().st_size for entry in self._entries()]
+        return FolderUse(len(sizes), sum(sizes))
+
+    def add(self, mail: HeldMail, envelope: HeldEnvelope, parts: Iterable[bytes]) -> HeldMail:
+        """Keep a message; on return it survives a crash. Raises `FolderFullError`."""
+        used = self.use()
+        if used.messages >= MAX_FILES or used.octets + mail.size > self.max_size:
+            raise FolderFullError(
+                f"the quarantine has {used.messages} messages of {used.octets} octets"
+            )
+        # ids in the order of time, and no two alike
+        mail = replace(mail, id=f"{int(mail.held_at * 1000):012x}{secrets.token_hex(4)}")
+        self._write(mail, envelope, parts)
+        return mail
+
+    def latest(self, reach: HeldReach, limit: int) -> HeldPage:
+        """Return the latest messages within reach."""
+        found: list[HeldMail] = []
+        for name in sorted((entry.name for entry in self._entries()), reverse=True):
+            with contextlib.suppress(FileNotFoundError):
+                mail = self._facts(name)
+                seen = None if mail is None else reach.narrowed(mail)
+                if seen is not None:
+                    if len(found) == limit:
+                        return HeldPage(tuple(found), has_more=True)
+                    found.append(seen.shortened())
+        return HeldPage(tuple(found), has_more=False)
+
+    def read(self, mail_id: str, most: int) -> tuple[HeldMail, bytes, bool] | None:
+        """Return a message, its first octets, and whether these are all; None without it."""
+        for end in (HELD, DOUBT):
+            with contextlib.suppress(FileNotFoundError), self._open(mail_id + end) as file:
+                found = _head(file, mail_id)
+                if found is None:
+                    return None
+                octets = file.read(most)
+                return _noted(found[0], end), octets, not file.read(1)
+        return None
+
+    def take(self, mail_id: str) -> TakenMessage | None:
+        """Take a message for a release or to delete it; None if it is gone, or somebody has it."""
+        for end in (HELD, DOUBT):
+            try:
+                os.rename(self.path / (mail_id + end), self.path / (mail_id + TAKEN))
+            except FileNotFoundError:
+                continue
+            file = self._open(mail_id + TAKEN)
+            found = _head(file, mail_id)
+            if found is None:
+                file.close()
+                self._rename(mail_id, end)
+                return None
+            return TakenMessage(self, end, file, *found)
+        return None
+
+    def expired(self, before: float) -> list[str]:
+        """Return the ids of messages that came before a time."""
+        first = f"{int(before * 1000):012x}"
+        return [entry.name.partition(".")[0] for entry in self._entries() if entry.name < first]
+
+    # for TakenMessage
+
+    def put_back(self, mail_id: str, end: str) -> None:
+        """Give a taken message back."""
+        self._rename(mail_id, end)
+        self._sync()
+
+    def drop(self, mail_id: str) -> None:
+        """Remove a taken message."""
+        self._unlink(mail_id + TAKEN)
+        self._sync()
+
+    def keep_for(
+        self, mail: HeldMail, envelope: HeldEnvelope, parts: Iterable[bytes], size: int
+    ) -> None:
+        """Replace a taken message by one to other recipients."""
+        self._write(replace(mail, size=size), envelope, parts)
+        self.drop(mail.id)
+
+    def _write(self, mail: HeldMail, envelope: HeldEnvelope, parts: Iterable[bytes]) -> None:
+        facts = mail.as_json() | {"body": envelope.body, "smtputf8": envelope.smtputf8}
+        name = self.path / (mail.id + NEW)
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(json.dumps(facts).encode() + b"\n")
+                for part in parts:
+                    file.write(part)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(name, self.path / (mail.id + HELD))
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+            raise
+        self._sync()
+
+    def _entries(self) -> Iterator[os.DirEntry[str]]:
+        with os.scandir(self.path) as scan:
+            for entry in scan:
+                if entry.name.endswith((HELD, DOUBT)) and entry.is_file(follow_symlinks=False):
+                    yield entry
+
+    def _facts(self, name: str) -> HeldMail | None:
+        mail_id, end = os.path.splitext(name)
+        with self._open(name) as file:
+            found = _head(file, mail_id)
+        return None if found is None else _noted(found[0], end)
+
+    def _open(self, name: str) -> BinaryIO:
+        return open(os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+
+    def _rename(self, mail_id: str, end: str) -> None:
+        os.rename(self.path / (mail_id + TAKEN), self.path / (mail_id + end))
+
+    def _unlink(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path / name)
+
+    def _sync(self) -> None:
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class TakenMessage:
+    """A message that this process has taken. End with one of `put_back`, `drop`, `keep_for`."""
+
+    def __init__(
+        self,
+        folder: HeldFolder,
+        end: str,
+        file: BinaryIO,
+        mail: HeldMail,
+        envelope: HeldEnvelope,
+    ) -> None:
+        self._folder = folder
+        self._end = end
+        self._file = file
+        self._start = file.tell()
+        self.mail = mail
+        self.envelope = envelope
+
+    def parts(self) -> Iterator[bytes]:
+        """Yield the octets of the message."""
+        self._file.seek(self._start)
+        while part := self._file.read(CHUNK):
+            yield part
+
+    def put_back(self, *, in_doubt: bool = False) -> None:
+        """Give it back; `in_doubt`: some recipients may have it."""
+        self._file.close()
+        self._folder.put_back(self.mail.id, DOUBT if in_doubt else self._end)
+
+    def drop(self) -> None:
+        """Remove it for good."""
+        self._file.close()
+        self._folder.drop(self.mail.id)
+
+    def keep_for(self, recipients: tuple[str, ...]) -> None:
+        """Keep it for these recipients alone."""
+        mail = replace(self.mail, recipients=recipients)
+        self._folder.keep_for(mail, self.envelope, self.parts(), mail.size)
+        self._file.close()
+
+
+def read_clock() -> float:
+    """Return the time in seconds since the epoch."""
+    return time.time()
+
+
+def _head(file: BinaryIO, mail_id: str) -> tuple[HeldMail, HeldEnvelope] | None:
+    """Return the facts at the beginning of a file; None if they cannot be read."""
+    try:
+        given = json.loads(file.readline(MAX_LINE))
+        mail = replace(read_held(given), id=mail_id)
+    except (ValueError, RecursionError):
+        return None
+    return mail, HeldEnvelope(str(given.get("body", "")), given.get("smtputf8") is True)
+
+
+def _noted(mail: HeldMail, end: str) -> HeldMail:
+    return replace(mail, note=NOTE) if end == DOUBT else mail
