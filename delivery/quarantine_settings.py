@@ -20,7 +20,7 @@ class VirusQuarantineSettings(HolderSettings):
     folder: WrittenPath | None = Field(
         default=None,
         json_schema_extra=AT_START,
-        description="The folder, such as `/var/lib/gatepost-delivery/quarantine`, which belongs to "
+        description="The folder, such as `/var/lib/gatepost/quarantine`, which belongs to "
         "the user of the proxy alone. By default `delivery.virus.quarantine` names a mailbox "
         "instead.",
     )

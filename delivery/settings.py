@@ -28,6 +28,7 @@ from gatepost.config import (
     WrittenPath,
 )
 from gatepost.listen import Inet, SocketAddress
+from gatepost.quarantine.settings import MAX_CLIENTS
 from gatepost.snapshots.settings import AccountsSource
 from msgauth.mail_address import MailAddress
 
@@ -294,7 +295,8 @@ class DeliverySettings(ServerSettings):
     @property
     def all_connections(self) -> int:
         """Return the connections of all messages in progress, to clients, scanners and stores."""
-        return self.max_connections * (2 + self.max_deliveries) + 2 * self.learning.max_connections
+        others = 2 * self.learning.max_connections + 2 * MAX_CLIENTS
+        return self.max_connections * (2 + self.max_deliveries) + others
 
     @property
     def ledgers(self) -> Path | None:

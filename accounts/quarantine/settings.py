@@ -14,7 +14,7 @@ class QuarantineSettings(Section):
         default=(),
         max_length=64,
         description="The addresses of all holders: `delivery.quarantine.listen`, and that of "
-        "`gatepost hold-queue`, such as `unix:/run/gatepost-delivery/quarantine` or "
+        "`gatepost hold-queue`, such as `unix:/run/gatepost/quarantine` or "
         "`inet:10029@gatepost-holders`. All addresses that a host name has are asked, so a "
         "headless Service stands for all pods.",
     )

@@ -19,9 +19,8 @@ from gatepost.peer.connection import PeerConnection
 from gatepost.peer.served_http import ServedHttp, has_token
 from gatepost.quarantine import wire
 from gatepost.quarantine.holder import Holder, HolderError
+from gatepost.quarantine.settings import MAX_CLIENTS
 
-MAX_CONNECTIONS: Final = 16
-"""Connections at once: each may have a whole mail in memory."""
 WRITING: Final = 60.0
 """Seconds for a client to read its answer."""
 BACKLOG: Final = 128
@@ -71,7 +70,7 @@ class HolderServer:
                     listening,
                     self._take,
                     log=self._log,
-                    has_room=lambda: len(self._tasks) < MAX_CONNECTIONS,
+                    has_room=lambda: len(self._tasks) < MAX_CLIENTS,
                 )
             )
 

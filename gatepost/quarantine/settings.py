@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Final, Self
 
 from pydantic import Field, model_validator
 
@@ -10,7 +10,9 @@ from gatepost.config import MoreAddresses, SecretFile, SecretPath, Section
 from gatepost.errors import StartError
 from gatepost.listen import Inet
 
-_LEAST: int = 16
+MAX_CLIENTS: Final = 8
+"""Connections to a holder at once: each may have a whole mail in memory."""
+_LEAST: Final = 16
 """Characters of a token."""
 
 
@@ -20,7 +22,7 @@ class HolderSettings(Section):
     listen: MoreAddresses = Field(
         default=(),
         description="The address of the service for `[accounts.quarantine]`, such as "
-        "`unix:/run/gatepost-delivery/quarantine` or `inet:10029@127.0.0.1`; none by default. It "
+        "`unix:/run/gatepost/quarantine` or `inet:10029@127.0.0.1`; none by default. It "
         "sends mail in clear text: use a network that nobody else can listen to.",
     )
     token_file: SecretPath | None = Field(
