@@ -19,6 +19,7 @@ from accounts.store.transaction import Write
 from gatepost.journal.record import JournalRecord
 from gatepost.listen import Inet
 from tests.daemon.accounts_process import AccountsDaemon, people, quick_hash
+from tests.daemon.test_delivery_quarantine import QuarantineSite
 from tests.testbed.chromium import Chromium
 from tests.testbed.ports import LOOPBACK, free_port
 
@@ -38,6 +39,8 @@ class PagesServer:
 
     daemon: AccountsDaemon
     origin: str
+    held: str
+    """The path of a mail in quarantine."""
 
 
 def _more_people(write: Write) -> None:
@@ -85,7 +88,19 @@ async def _keep_mail(database: DatabaseSettings) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagesServer]:
+def quarantine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QuarantineSite]:
+    """A proxy with a mail in quarantine, which is hard to show."""
+    with QuarantineSite(tmp_path_factory.mktemp("quarantine")) as site:
+        body = b"<p>a virus <a href='https://" + b"long-" * 60 + b".example/'>click</a></p>\r\n"
+        fields = b"Subject: " + b"invoice" * 40 + b"\r\nContent-Type: text/html\r\n\r\n"
+        site.send(b"From: x@example.com\r\n" + fields + body, "anna@example.org")
+        yield site
+
+
+@pytest.fixture(scope="module")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, quarantine: QuarantineSite
+) -> Iterator[PagesServer]:
     folder = tmp_path_factory.mktemp("pages")
     key = folder / "accounts.key"
     key.write_bytes(base64.b64encode(b"k" * 32))
@@ -97,6 +112,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagesServer]:
             "database": {"url": daemon.database.url, "key_file": str(key)},
             "http_listen": f"inet:{port}@{LOOPBACK}",
             "pages": {"enabled": True},
+            "quarantine": {
+                # the second one is always away
+                "holders": [f"inet:{quarantine.client.port}@{LOOPBACK}", f"unix:{folder}/none"],
+                "token_file": str(quarantine.client.token_file),
+            },
         }
     )
     # before the browser starts: afterwards this thread has a loop already
@@ -104,7 +124,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagesServer]:
     daemon.change(_more_people)
     asyncio.run(_keep_mail(daemon.database))
     with daemon:
-        yield PagesServer(daemon, f"http://{Inet(LOOPBACK, port).host}:{port}")
+        listed = quarantine.client.ask("/list", limit=1)
+        held = f"/quarantine/{listed['holder']}/{listed['mails'][0]['id']}"
+        yield PagesServer(daemon, f"http://{Inet(LOOPBACK, port).host}:{port}", held)
 
 
 @pytest.fixture(scope="module")

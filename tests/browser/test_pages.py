@@ -48,6 +48,9 @@ ADMINISTRATION = {
     "alias-remove": "/aliases/info@example.org/remove",
     "changes": f"/audit?object={ANNA}",
     "trace": "/trace?words=4XyzAb12CdZ1",
+    "quarantine": "/quarantine",
+    "quarantine-mail": "{held}",
+    "quarantine-delete": "{held}/delete",
     "security": "/security",
 }
 GLOBAL = {"domain-new": "/domains/new", "domain-remove": "/domains/example.org/remove"}
@@ -95,7 +98,7 @@ def test_every_page(
     log_in(visit, login)
     failed = []
     for name, path in PAGES[login].items():
-        visit.open(path)
+        visit.open(path.replace("{held}", server.held))
         try:
             look(visit, device, f"{login.partition('@')[0]}-{name}", axe)
         except AssertionError as error:
