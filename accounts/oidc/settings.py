@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from accounts.address import parse_domain
-from gatepost.config import Duration, SecretPath, Section
+from gatepost.config import Duration, SecretPath, Section, Unwatched
 
 
 class OidcSettings(Section):
@@ -63,7 +63,7 @@ class OidcSettings(Section):
         'the name of the administrator, as in `{ "ada@example.org" = "ada" }`. Nobody else '
         "becomes one.",
     )
-    ca_file: Path | None = Field(
+    ca_file: Annotated[Path, Unwatched("each login reads it")] | None = Field(
         default=None,
         description="The file with certificates of authorities that the provider's certificate is "
         "checked against, instead of those of the system.",
