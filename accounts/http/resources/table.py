@@ -14,6 +14,7 @@ from accounts.http.resources import (
     journal,
     mailboxes,
     myself,
+    personal_aliases,
     tokens,
 )
 
@@ -23,6 +24,7 @@ _PARTS: tuple[Operation, ...] = (
     *mailboxes.OPERATIONS,
     *deleted_mailboxes.OPERATIONS,
     *aliases.OPERATIONS,
+    *personal_aliases.OPERATIONS,
     *access_to_mail.OPERATIONS,
     *filtering.OPERATIONS,
     *administrators.OPERATIONS,

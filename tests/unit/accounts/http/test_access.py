@@ -29,6 +29,7 @@ FOREIGN = {
     "kind": "block",
     "pattern": "x@x.example",
     "name": "x",
+    "alias": "x@b.example",
 }
 # a body for each operation that takes one, as valid as it can be
 BODIES: dict[str, Any] = {
