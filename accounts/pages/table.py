@@ -12,6 +12,7 @@ from accounts.pages.page import (
     WebPage,
 )
 from accounts.pages.views import (
+    addresses,
     aliases,
     app_passwords,
     away,
@@ -55,6 +56,11 @@ PAGES: tuple[WebPage, ...] = (
     WebPage("remove-filter", "/filters/remove", OWNERS, filters.show_removal, filters.remove),
     WebPage("away", "/away", OWNERS, away.show, away.save),
     WebPage("forwarding", "/forwarding", OWNERS, forwarding.show, forwarding.save),
+    WebPage("addresses", "/addresses", OWNERS, addresses.show, addresses.add),
+    WebPage("address", "/addresses/edit", OWNERS, addresses.show_one, addresses.save),
+    WebPage(
+        "remove-address", "/addresses/remove", OWNERS, addresses.show_removal, addresses.remove
+    ),
     WebPage("spam", "/spam", OWNERS, spam.show, spam.save),
     WebPage("spam-senders", "/spam/senders", OWNERS, spam.show, spam.change_list),
     WebPage("domains", "/domains", ADMINISTRATORS, domains.show),

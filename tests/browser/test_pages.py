@@ -24,6 +24,7 @@ OWN = {
     "filter-remove": "/filters/remove?name=Postfix%20list",
     "away": "/away",
     "forwarding": "/forwarding",
+    "addresses": "/addresses",
     "spam": "/spam",
     "trace": "/trace?words=4XyzAb12CdZ1",
     "trace-none": "/trace?words=nobody@example.net&time=hour",
