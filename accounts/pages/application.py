@@ -19,7 +19,7 @@ from accounts.http.access import Forbidden
 from accounts.http.authentication import find_owner
 from accounts.http.call import actor_of
 from accounts.http.client import client_of
-from accounts.http.context import Context
+from accounts.http.context import ServedContext
 from accounts.http.dispatch import Dispatcher, check_origin
 from accounts.http.problems import ApiProblem, of_store, unavailable
 from accounts.lookup.ask import Unavailable
@@ -67,7 +67,7 @@ class WebPages:
 
     def __init__(
         self,
-        context: Context,
+        context: ServedContext,
         dispatcher: Dispatcher,
         settings: Callable[[], PagesSettings],
         checks: DomainChecks,

@@ -45,6 +45,13 @@ PAGES: tuple[WebPage, ...] = (
     WebPage("end-others", "/security/end-others", EVERYBODY, security.show, security.end_others),
     WebPage("app-passwords", "/app-passwords", OWNERS, app_passwords.show, app_passwords.add),
     WebPage(
+        "phone-profile",
+        "/app-passwords/profile",
+        OWNERS,
+        app_passwords.show,
+        app_passwords.download_profile,
+    ),
+    WebPage(
         "remove-app-password",
         "/app-passwords/remove",
         OWNERS,

@@ -19,7 +19,7 @@ from accounts.http import body
 from accounts.http.authentication import Authentication
 from accounts.http.batch import perform
 from accounts.http.call import Call
-from accounts.http.context import Context
+from accounts.http.context import ServedContext
 from accounts.http.models.batch import BatchPart
 from accounts.http.principals import Principal
 from accounts.http.problems import ApiProblem
@@ -50,7 +50,7 @@ class Visit:
 
     request: Request
     settings: PagesSettings
-    context: Context
+    context: ServedContext
     authentication: Authentication
     checks: DomainChecks
     provider: OidcClient | None
