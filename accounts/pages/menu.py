@@ -26,7 +26,6 @@ def entries(visitor: Principal | None, gettext: Callable[[str], str]) -> list[Me
             MenuEntry("/filters", _("Filters")),
             MenuEntry("/away", _("Away")),
             MenuEntry("/forwarding", _("Forwarding")),
-            MenuEntry("/addresses", _("Addresses")),
             MenuEntry("/spam", _("Spam")),
             MenuEntry("/trace", _("Where is my mail?")),
         ]

@@ -15,6 +15,8 @@ def sentence(word: str, gettext: Callable[[str], str]) -> str:
         "added": _("It was added."),
         "changed": _("The changes are saved."),
         "removed": _("It was removed."),
+        "restored": _("The mailbox is back."),
+        "purging": _("The mail is removed as soon as possible."),
         "moved": _("The order was changed."),
         "password": _("The password was changed. All other sessions have ended."),
         "ended": _("The session has ended."),

@@ -13,10 +13,12 @@ from accounts.pages.page import (
 )
 from accounts.pages.views import (
     addresses,
+    administrators,
     aliases,
     app_passwords,
     away,
     changes,
+    deleted,
     dns,
     domains,
     filters,
@@ -28,6 +30,7 @@ from accounts.pages.views import (
     security,
     signing_in,
     spam,
+    tokens,
     trace,
 )
 
@@ -125,5 +128,51 @@ PAGES: tuple[WebPage, ...] = (
         aliases.show_removal,
         aliases.remove,
     ),
+    WebPage("deleted-mailboxes", "/deleted-mailboxes", ADMINISTRATORS, deleted.show),
+    WebPage(
+        "restore-mailbox",
+        "/deleted-mailboxes/restore",
+        ADMINISTRATORS,
+        deleted.show_restore,
+        deleted.restore,
+    ),
+    WebPage(
+        "purge-mailbox",
+        "/deleted-mailboxes/purge",
+        ADMINISTRATORS,
+        deleted.show_purge,
+        deleted.purge,
+    ),
+    WebPage("administrators", "/administrators", ALL_POWERFUL, administrators.show),
+    WebPage(
+        "new-administrator",
+        "/administrators/new",
+        ALL_POWERFUL,
+        administrators.show_new,
+        administrators.add,
+    ),
+    WebPage(
+        "administrator",
+        "/administrators/{login}",
+        ALL_POWERFUL,
+        administrators.show_one,
+        administrators.save,
+    ),
+    WebPage(
+        "administrator-password",
+        "/administrators/{login}/password",
+        ALL_POWERFUL,
+        administrators.show_one,
+        administrators.renew_password,
+    ),
+    WebPage(
+        "remove-administrator",
+        "/administrators/{login}/remove",
+        ALL_POWERFUL,
+        administrators.show_removal,
+        administrators.remove,
+    ),
+    WebPage("tokens", "/tokens", ALL_POWERFUL, tokens.show, tokens.add),
+    WebPage("remove-token", "/tokens/remove", ALL_POWERFUL, tokens.show_removal, tokens.remove),
     WebPage("audit", "/audit", ADMINISTRATORS, changes.show),
 )

@@ -50,8 +50,17 @@ ADMINISTRATION = {
     "changes": f"/audit?object={ANNA}",
     "trace": "/trace?words=4XyzAb12CdZ1",
     "security": "/security",
+    "deleted-mailboxes": "/deleted-mailboxes",
 }
-GLOBAL = {"domain-new": "/domains/new", "domain-remove": "/domains/example.org/remove"}
+GLOBAL = {
+    "domain-new": "/domains/new",
+    "domain-remove": "/domains/example.org/remove",
+    "administrators": "/administrators",
+    "administrator-new": "/administrators/new",
+    "administrator": "/administrators/ada",
+    "administrator-remove": "/administrators/ada/remove",
+    "tokens": "/tokens",
+}
 PAGES = {ANNA: OWN, "ada": ADMINISTRATION, "root": ADMINISTRATION | GLOBAL}
 
 

@@ -19,6 +19,7 @@ PARAMS = {
     "domain": "b.example",
     "address": "bob@b.example",
     "selector": "s1",
+    "login": "ada",
 }
 
 
