@@ -15,6 +15,7 @@ def sentence(word: str, gettext: Callable[[str], str]) -> str:
         "added": _("It was added."),
         "changed": _("The changes are saved."),
         "removed": _("It was removed."),
+        "imported": _("The table is imported."),
         "restored": _("The mailbox is back."),
         "purging": _("The mail is removed as soon as possible."),
         "moved": _("The order was changed."),

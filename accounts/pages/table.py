@@ -24,6 +24,7 @@ from accounts.pages.views import (
     filters,
     forwarding,
     home,
+    imports,
     keys,
     mailboxes,
     oidc,
@@ -33,6 +34,7 @@ from accounts.pages.views import (
     tokens,
     trace,
 )
+from accounts.pages.views.imports import MAX_UPLOAD
 
 PAGES: tuple[WebPage, ...] = (
     WebPage("login", "/login", NOBODY, signing_in.show_login, signing_in.log_in),
@@ -142,6 +144,15 @@ PAGES: tuple[WebPage, ...] = (
         ADMINISTRATORS,
         deleted.show_purge,
         deleted.purge,
+    ),
+    WebPage(
+        "import",
+        "/import",
+        ALL_POWERFUL,
+        imports.show,
+        imports.act,
+        takes_file=True,
+        largest=MAX_UPLOAD,
     ),
     WebPage("administrators", "/administrators", ALL_POWERFUL, administrators.show),
     WebPage(

@@ -60,6 +60,7 @@ GLOBAL = {
     "administrator": "/administrators/ada",
     "administrator-remove": "/administrators/ada/remove",
     "tokens": "/tokens",
+    "import": "/import",
 }
 PAGES = {ANNA: OWN, "ada": ADMINISTRATION, "root": ADMINISTRATION | GLOBAL}
 

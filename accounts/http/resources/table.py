@@ -15,6 +15,7 @@ from accounts.http.resources import (
     mailboxes,
     myself,
     personal_aliases,
+    table_import,
     tokens,
 )
 
@@ -30,6 +31,7 @@ _PARTS: tuple[Operation, ...] = (
     *administrators.OPERATIONS,
     *tokens.OPERATIONS,
     *journal.OPERATIONS,
+    *table_import.OPERATIONS,
 )
 
 OPERATIONS: tuple[Operation, ...] = (*_PARTS, batch(_PARTS))

@@ -53,6 +53,7 @@ BODIES: dict[str, Any] = {
     "add-administrator": {"login": "eve", "role": "global", "password": SECRET},
     "set-administrator-password": {"password": SECRET},
     "add-token": {"name": "x", "scopes": ["tokens:read"], "administrator": "root"},
+    "import-table": {"table": "address\nnew@b.example\n"},
     "add-own-token": {"name": "x", "scopes": ["me:read"]},
 }
 
