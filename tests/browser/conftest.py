@@ -11,7 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from accounts.directory import administrators, app_passwords, mailboxes, sender_rights, sieve_rules
+from accounts.directory import (
+    administrators,
+    app_passwords,
+    domains,
+    mailboxes,
+    personal_aliases,
+    sender_rights,
+    sieve_rules,
+    tokens,
+)
 from accounts.journal.journal import MailJournal
 from accounts.journal.settings import JournalSettings
 from accounts.store.settings import DatabaseSettings
@@ -46,6 +55,11 @@ def _more_people(write: Write) -> None:
     sender_rights.add(write, "anna@example.org", "info@example.org")
     app_passwords.add(write, "anna@example.org", name="Phone", password=quick_hash())
     sieve_rules.add(write, "anna@example.org", "Postfix list", rule=RULE)
+    personal_aliases.add(write, "anna@example.org", description="A shop")
+    tokens.add(write, "backup", scopes=["all:read"], administrator="root")
+    mailboxes.add(write, "gone@example.org")
+    mailboxes.remove(write, "gone@example.org")
+    domains.change(write, "example.org", None, named_aliases=3, named_alias_pattern="{name}-*")
     for number in range(60):
         mailboxes.add(write, f"person{number:02}@example.org", display_name=f"Person {number}")
 
@@ -97,6 +111,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagesServer]:
             "database": {"url": daemon.database.url, "key_file": str(key)},
             "http_listen": f"inet:{port}@{LOOPBACK}",
             "pages": {"enabled": True},
+            "autoconfig": {
+                "imaps": "imap.example.org:993",
+                "submissions": "smtp.example.org:465",
+                "web_host": "mail.example.org",
+            },
         }
     )
     # before the browser starts: afterwards this thread has a loop already
