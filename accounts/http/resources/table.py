@@ -15,6 +15,7 @@ from accounts.http.resources import (
     mailboxes,
     myself,
     quarantine,
+    second_factors,
     tokens,
 )
 
@@ -26,6 +27,7 @@ _PARTS: tuple[Operation, ...] = (
     *aliases.OPERATIONS,
     *access_to_mail.OPERATIONS,
     *filtering.OPERATIONS,
+    *second_factors.OPERATIONS,
     *administrators.OPERATIONS,
     *tokens.OPERATIONS,
     *journal.OPERATIONS,
