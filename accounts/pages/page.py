@@ -27,7 +27,7 @@ class WebPage:
 
     `show` answers GET and never changes anything, apart from an entry in the audit log. `act`
     answers POST; if that is refused, `show` shows the page again with what was typed and the
-    reason.
+    reason. `enrols`: somebody who has to add a second factor first may see it.
     """
 
     name: str
@@ -35,3 +35,4 @@ class WebPage:
     roles: frozenset[Role]
     show: PageView
     act: PageView | None = None
+    enrols: bool = False
