@@ -31,6 +31,11 @@ OWN = {
     "app-password-remove": "/app-passwords/remove?name=Phone",
     "security": "/security",
     "password": "/security/password",
+    "second-factor": "/security/second-factor",
+    "factor-app": "/security/second-factor/app",
+    "factor-passkey": "/security/second-factor/passkey",
+    "factor-codes": "/security/second-factor/codes",
+    "factor-remove": "/security/second-factor/remove",
 }
 ADMINISTRATION = {
     "search": "/?text=anna",
@@ -42,6 +47,7 @@ ADMINISTRATION = {
     "mailbox": f"/mailboxes/{ANNA}",
     "mailbox-new": "/mailboxes/new",
     "mailbox-remove": f"/mailboxes/{ANNA}/remove",
+    "mailbox-factors": f"/mailboxes/{ANNA}/second-factors",
     "aliases": "/aliases",
     "alias": "/aliases/info@example.org",
     "alias-new": "/aliases/new",
@@ -53,7 +59,11 @@ ADMINISTRATION = {
     "quarantine-delete": "{held}/delete",
     "security": "/security",
 }
-GLOBAL = {"domain-new": "/domains/new", "domain-remove": "/domains/example.org/remove"}
+GLOBAL = {
+    "domain-new": "/domains/new",
+    "domain-remove": "/domains/example.org/remove",
+    "factors-of-others": "/security/second-factor/others",
+}
 PAGES = {ANNA: OWN, "ada": ADMINISTRATION, "root": ADMINISTRATION | GLOBAL}
 
 
