@@ -14,6 +14,7 @@ from accounts.dovecot.usage import ask_usage
 from accounts.http.application import application
 from accounts.http.context import Clock, Succeeded
 from accounts.http.dispatch import Dispatcher
+from accounts.http.factor_rule import FactorRule
 from accounts.http.server import HttpServer
 from accounts.http.settings import HttpSettings
 from accounts.journal.journal import MailJournal
@@ -91,6 +92,12 @@ class ApiContext:
         return self._rules().settings.keep_deleted
 
     @property
+    def factor_rule(self) -> FactorRule:
+        """The rule who has to have a second factor; without pages nobody could add one."""
+        pages = self._rules().settings.pages
+        return pages.second_factor if pages.enabled else FactorRule.OPTIONAL
+
+    @property
     def autoconfig(self) -> AutoconfigSettings:
         """The servers that autoconfig announces to mail programs."""
         return self._rules().settings.autoconfig
@@ -138,6 +145,8 @@ def api_server(
     provider = OidcClient(lambda: rules().settings.oidc)
 
     def pages(dispatcher: Dispatcher) -> WebPages:
-        return WebPages(context, dispatcher, lambda: rules().settings.pages, checks, provider)
+        return WebPages(
+            context, dispatcher, lambda: rules().settings.pages, checks, provider, ground.hostname
+        )
 
     return HttpServer(application(context, pages))

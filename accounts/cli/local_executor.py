@@ -21,6 +21,7 @@ from accounts.http.access import Forbidden
 from accounts.http.authentication import Authentication
 from accounts.http.call import Call
 from accounts.http.context import Clock, Succeeded
+from accounts.http.factor_rule import FactorRule
 from accounts.http.models.batch import BatchIn
 from accounts.http.principals import Principal, Role
 from accounts.http.problems import ApiProblem, of_store
@@ -130,6 +131,7 @@ class LocalContext:
 
     clock: Clock = staticmethod(time.time)
     settings = HttpSettings()
+    factor_rule = FactorRule.OPTIONAL
 
     def __init__(self, database: Database, file: AccountsFile) -> None:
         self.database = database

@@ -121,6 +121,13 @@ class AccountsSection:
                         f"passwords arrive at {address} in clear text: can nobody else listen "
                         "there?",
                     )
+        pages = settings.pages
+        if pages.second_factor != "optional" and settings.database.key_file is None:
+            yield (
+                "accounts.pages.second_factor",
+                "without key_file in [accounts.database] nobody can add an app for codes, only "
+                "passkeys",
+            )
         if told := too_large(settings.attempts.unlimited):
             yield "accounts.attempts.unlimited", f"contains {told}: are they all yours?"
 

@@ -24,6 +24,9 @@ BELONGINGS: tuple[Table, ...] = (
     schema.preference,
     schema.listed_sender,
     schema.remote_account,
+    schema.totp,
+    schema.passkey,
+    schema.recovery_code,
 )
 """The tables whose rows a restore writes again. API tokens are gone for good."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select, update
 
-from accounts.directory import dkim_keys, remote_accounts
+from accounts.directory import dkim_keys, remote_accounts, totp_secrets
 from accounts.store import schema
 from accounts.store.seal import SecretSeal
 from accounts.store.transaction import Write
@@ -31,6 +31,11 @@ def reseal(write: Write, seal: SecretSeal) -> int:
             remote_accounts.purpose(row.protocol, row.host, row.login),
         )
         for row in write.connection.execute(select(account))
+    ]
+    totp = schema.totp
+    found += [
+        (totp, "secret", row.id, row.secret, totp_secrets.PURPOSE)
+        for row in write.connection.execute(select(totp.c.id, totp.c.secret))
     ]
     old = [one for one in found if not seal.is_present(one[3])]
     for table, column, row, sealed, purpose in old:

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, insert, or_, select, update
 
+from accounts.directory.owner import find_login_owner
 from accounts.store import schema
 from accounts.store.errors import NoSuchObject
 from accounts.store.noted import clean
@@ -81,14 +82,14 @@ def begin(
 
     Raises `NoSuchObject` if the owner was removed meanwhile. For `Database.record`.
     """
-    column, row = _owner(connection, **owner)
+    found = find_login_owner(connection, **owner)
     kept = (
         select(_TABLE.c.id)
-        .where(_TABLE.c[column] == row)
+        .where(found.of(_TABLE))
         .order_by(_TABLE.c.last_used.desc(), _TABLE.c.id.desc())
         .limit(MAX_SESSIONS - 1)
     )
-    connection.execute(delete(_TABLE).where(_TABLE.c[column] == row, _TABLE.c.id.not_in(kept)))
+    connection.execute(delete(_TABLE).where(found.of(_TABLE), _TABLE.c.id.not_in(kept)))
     secret = secrets.token_urlsafe(_OCTETS)
     times = dict.fromkeys(("created", "last_used", "confirmed"), now)
     connection.execute(
@@ -96,7 +97,7 @@ def begin(
             digest=_digest(secret),
             client=client,
             browser=clean(browser[:MAX_BROWSER]),
-            **{column: row},
+            **found.values,
             **times,
         )
     )
@@ -148,14 +149,17 @@ def remove_others(write: Write, kept: int, **owner: str | None) -> int:
 def remove_of(connection: Connection, column: str, row: int) -> None:
     """End all sessions of a row: `column` is ``administrator_id`` or ``mailbox_id``.
 
-    For an owner that has another password, or may not log in any more.
+    For an owner that has another password, or may not log in any more. Logins that wait for a
+    second factor end, too.
     """
-    connection.execute(delete(_TABLE).where(_TABLE.c[column] == row))
+    for table in (_TABLE, schema.login_step):
+        connection.execute(delete(table).where(table.c[column] == row))
 
 
 def remove_all(write: Write) -> None:
     """End all sessions: a backup that was restored has some that ended since."""
-    write.connection.execute(delete(_TABLE))
+    for table in (_TABLE, schema.login_step, schema.web_challenge):
+        write.connection.execute(delete(table))
 
 
 def _alive(now: int, limits: SessionLimits) -> ColumnElement[bool]:
@@ -171,25 +175,8 @@ def _name(owner: dict[str, str | None]) -> str:
     return next((name for name in owner.values() if name is not None), "")
 
 
-def _owner(
-    connection: Connection, *, administrator: str | None = None, mailbox: str | None = None
-) -> tuple[str, int]:
-    """Return the column and the id of an owner; raises `NoSuchObject`."""
-    if administrator is not None:
-        table = schema.administrator
-        found = select(table.c.id).where(table.c.login == administrator)
-    else:
-        table = schema.mailbox
-        found = select(table.c.id).where(table.c.address == mailbox)
-    row = connection.scalar(found)
-    if row is None:
-        raise NoSuchObject("The account was removed.")
-    return f"{table.name}_id", int(row)
-
-
 def _of_owner(connection: Connection, **owner: str | None) -> ColumnElement[bool]:
-    column, row = _owner(connection, **owner)
-    return _TABLE.c[column] == row
+    return find_login_owner(connection, **owner).of(_TABLE)
 
 
 def _select(condition: ColumnElement[bool]) -> Select[Any]:

@@ -13,8 +13,9 @@ from starlette.requests import Request
 
 from accounts import login, login_driver
 from accounts.attempts import AttemptKind, ClientAddress
-from accounts.directory import administrators, domains, mailboxes, tokens
+from accounts.directory import administrators, domains, mailboxes, second_factors, tokens
 from accounts.directory.administrators import Administrator
+from accounts.directory.owner import find_login_owner
 from accounts.directory.tokens import ApiToken
 from accounts.http.context import Context
 from accounts.http.principals import Principal, Role
@@ -64,7 +65,9 @@ class Authentication:
                 return await self._by_token(credentials.strip(), client)
             case "basic":
                 name, password = _parse_basic(credentials.strip())
-                return await self.by_password(name, password, client)
+                found = await self.by_password(name, password, client)
+                await self._insist_on_password_alone(found)
+                return found
             case _:
                 raise Refused("A token (Bearer) or a login (Basic) is needed.")
 
@@ -99,6 +102,16 @@ class Authentication:
                 "current_password: It is not right.",
                 errors=[WrongField("current_password", "It is not right.")],
             ) from None
+
+    async def _insist_on_password_alone(self, principal: Principal) -> None:
+        """Raise `Refused` if the password of an account is not enough to log in."""
+        if self._context.factor_rule.binds(principal) or await self._context.database.read(
+            lambda c: _has_factor(c, principal)
+        ):
+            text = (
+                "This account needs a second factor, which only the web pages ask for: use a token."
+            )
+            raise Refused(text, principal.name)
 
     async def _mailbox_by_password(
         self, name: str, password: Password, client: ClientAddress | None
@@ -237,6 +250,16 @@ class Authentication:
 def attempts_name(administrator: str) -> str:
     """Return the name under which wrong passwords of an administrator are counted."""
     return f"administrator {administrator}"
+
+
+def factor_attempts_name(account: str) -> str:
+    """Return the name under which wrong codes of a second factor are counted."""
+    return f"second factor of {account}"
+
+
+def _has_factor(connection: Connection, principal: Principal) -> bool:
+    owner = find_login_owner(connection, **principal.login_owner)
+    return bool(second_factors.kinds(connection, owner))
 
 
 def _parse_basic(credentials: str) -> tuple[str, Password]:

@@ -9,6 +9,7 @@ from typing import Protocol
 from accounts.attempts import Attempts
 from accounts.autoconfig.settings import AutoconfigSettings
 from accounts.autoconfig.signer import Signer
+from accounts.http.factor_rule import FactorRule
 from accounts.http.settings import HttpSettings
 from accounts.journal.journal import MailJournal
 from accounts.login import Login
@@ -82,6 +83,10 @@ class Context(Protocol):
         """The seconds for which the mail of a removed mailbox is kept."""
 
     @property
+    def factor_rule(self) -> FactorRule:
+        """The rule who has to have a second factor."""
+
+    @property
     def journal(self) -> MailJournal | None:
         """The journal of decisions about mail, if there is one."""
 
@@ -149,3 +154,4 @@ class FixedContext:
     quarantine: QuarantineHolders = field(
         default_factory=lambda: QuarantineHolders(QuarantineSettings)
     )
+    factor_rule: FactorRule = FactorRule.OPTIONAL

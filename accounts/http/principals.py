@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from accounts.directory.owner import OwnerName
 
 AREAS = (
     "domains",
@@ -11,6 +15,7 @@ AREAS = (
     "aliases",
     "sender-rights",
     "app-passwords",
+    "second-factors",
     "rules",
     "preferences",
     "listed-senders",
@@ -74,6 +79,13 @@ class Principal:
         if self.mailbox is not None:
             return self.mailbox
         return None if self.administrator is None else self.name
+
+    @property
+    def login_owner(self) -> OwnerName:
+        """The owner of its login, as `accounts.directory.owner` takes it."""
+        if self.role is Role.MAILBOX:
+            return {"mailbox": self.mailbox}
+        return {"administrator": self.name}
 
     @property
     def key(self) -> str:

@@ -13,7 +13,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from accounts.directory import web_sessions
+from accounts.directory import second_factors, web_sessions
+from accounts.directory.owner import find_login_owner
 from accounts.http import body
 from accounts.http.access import Forbidden
 from accounts.http.authentication import find_owner
@@ -64,7 +65,8 @@ log = get_logger("accounts")
 
 
 class WebPages:
-    """The pages as an ASGI application. `settings` returns those in use; their path stays."""
+    """The pages as an ASGI application. `settings` returns those in use; their path stays.
+    `hostname` is the host name that passkeys are bound to, unless the settings have another."""
 
     def __init__(
         self,
@@ -73,11 +75,13 @@ class WebPages:
         settings: Callable[[], PagesSettings],
         checks: DomainChecks,
         provider: OidcClient | None = None,
+        hostname: str = "localhost",
     ) -> None:
         self._checks = checks
         self._context = context
         self._dispatcher = dispatcher
         self._provider = provider
+        self._hostname = hostname
         self._settings = settings
         self._prefix = settings().prefix.rstrip("/")
         routes = [
@@ -148,6 +152,8 @@ class WebPages:
             return _failed(visit, _problem(error))
         if page.roles and visit.visitor is None:
             return _to_login(visit)
+        if page.roles and visit.must_enrol and not page.enrols:
+            return visit.go("/security/second-factor")
         if page.roles and visit.principal.role not in page.roles:
             refusal = Forbidden("This page is for others.")
             await self._note(visit, page, refusal)
@@ -195,6 +201,7 @@ class WebPages:
             client_of(request, self._context.settings.proxies),
             choose(request.headers.get("accept-language", "")),
             cookies.read(request, cookies.FORM),
+            hostname=self._hostname,
         )
 
     async def _find_session(self, visit: Visit) -> None:
@@ -213,6 +220,8 @@ class WebPages:
             visitor = find_owner(connection, session.administrator, session.mailbox)
             if visitor is not None:
                 visit.session, visit.visitor, visit.secret = session, visitor, secret
+                owner = find_login_owner(connection, session.administrator, session.mailbox)
+                visit.factors = second_factors.kinds(connection, owner)
 
         await database.read(find)
         session = visit.session

@@ -26,4 +26,7 @@ def sentence(word: str, gettext: Callable[[str], str]) -> str:
         "logged-out": _("You are logged out."),
         "activated": _("The key is active: mail is signed with it as soon as DNS has its record."),
         "retired": _("The key is retired: no mail is signed with it any more."),
+        "factor-added": _("The second factor was added."),
+        "factor-removed": _("The second factor was removed."),
+        "factors-reset": _("The second factors were removed. All sessions of the account ended."),
     }.get(word, "")

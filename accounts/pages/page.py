@@ -29,6 +29,7 @@ class WebPage:
     `show` answers GET and never changes anything, apart from an entry in the audit log. `act`
     answers POST; if that is refused, `show` shows the page again with what was typed and the
     reason. `takes_file`: a form may come as multipart/form-data, and may have `largest` octets.
+    `enrols`: somebody who has to add a second factor first may see it.
     """
 
     name: str
@@ -38,3 +39,4 @@ class WebPage:
     act: PageView | None = None
     takes_file: bool = False
     largest: int = MAX_FORM
+    enrols: bool = False

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from accounts.http.factor_rule import FactorRule
 from gatepost.config import Duration, Section
+
+_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
 
 class PagesSettings(Section):
@@ -31,6 +34,20 @@ class PagesSettings(Section):
         ge=60,
         le=365 * 86_400,
         description="A session ends after this time in any case.",
+    )
+    second_factor: FactorRule = Field(
+        default=FactorRule.OPTIONAL,
+        description="Who has to log in with a second factor: nobody (`optional`), "
+        "`administrators`, or `everyone`. Who has none has to add one after the password, and sees "
+        "nothing else before; the API then takes no passwords of theirs. Mail programs do not "
+        "notice.",
+    )
+    host: str = Field(
+        default="",
+        max_length=253,
+        pattern=rf"^(?:(?:{_LABEL}\.)*{_LABEL})?$",
+        description="The host name of the pages in browsers, which passkeys are bound to: with "
+        "another one, people have to add them again. Empty: `hostname`.",
     )
     confirm_after: Duration = Field(
         default=600.0,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -31,6 +31,7 @@ from accounts.pages.assets import assets, takes_gzip
 from accounts.pages.dns import DomainChecks
 from accounts.pages.form import WebForm
 from accounts.pages.language import catalogue
+from accounts.pages.proof import FactorProof, FactorProver
 from accounts.pages.rendering import render
 from accounts.pages.settings import PagesSettings
 
@@ -46,7 +47,9 @@ COMPRESSED = 600
 class Visit:
     """A request for a page. `secret` is that of the cookie, which the tokens of forms are made of.
 
-    `problem` is why the action was refused, while the page is shown again.
+    `problem` is why the action was refused, while the page is shown again. `factors` are the kinds
+    of second factors of the visitor. `hostname` is the host name of this server in gatepost.toml.
+    `has_confirmed`: this request may do what needs the password again.
     """
 
     request: Request
@@ -62,6 +65,9 @@ class Visit:
     visitor: Principal | None = None
     form: WebForm = field(default_factory=WebForm)
     problem: ApiProblem | None = None
+    factors: frozenset[str] = frozenset()
+    hostname: str = "localhost"
+    has_confirmed: bool = False
 
     # who and what
 
@@ -102,6 +108,36 @@ class Visit:
         """Return whether the password was given a short time ago."""
         return self.own.confirmed > self.now - self.settings.confirm_after
 
+    @property
+    def must_enrol(self) -> bool:
+        """Return whether the visitor has to add a second factor before anything else."""
+        return (
+            self.visitor is not None
+            and not self.factors
+            and self.settings.second_factor.binds(self.visitor)
+        )
+
+    @property
+    def prover(self) -> FactorProver:
+        """The prover of second factors."""
+        return FactorProver(self.context, self.settings.host or self.hostname, self.client)
+
+    @property
+    def has_passkeys(self) -> bool:
+        """Return whether passkeys work at the address that the browser has."""
+        try:
+            here = urlsplit(f"//{self.request.headers.get('host', '')}").hostname
+        except ValueError:
+            return False
+        return here == self.prover.host
+
+    def proof(self, purpose: str, secret: str | None = None) -> FactorProof:
+        """Return the proof of a second factor in the form."""
+        form = self.form
+        return FactorProof(
+            purpose, secret or self.secret, form.text("code"), form.secret("passkey")
+        )
+
     def gettext(self, text: str) -> str:
         """Return a text in the language of the visitor."""
         return catalogue(self.language).gettext(text)
@@ -133,14 +169,20 @@ class Visit:
         reply = await operation.handle(self._call(body.validate(operation.takes, given)))
         return operation.shown(reply)
 
-    async def confirm(self, field: str = "current_password") -> None:
-        """Check the password in a form, unless it was given a short time ago.
+    async def confirm(self, *, always: bool = False) -> None:
+        """Check the password in a form, and the second factor if there is one.
 
-        Raises `ApiProblem`, with the wait after wrong passwords.
+        Unless `always`, they need not be there if they were given a short time ago. Raises
+        `ApiProblem`, with the wait after wrong passwords.
         """
-        if self.is_confirmed:
+        if self.is_confirmed and not always:
+            self.has_confirmed = True
             return
-        await self.authentication.confirm(self.principal, self.form.secret(field), self.client)
+        password = self.form.secret("current_password")
+        await self.authentication.confirm(self.principal, password, self.client)
+        if self.factors:
+            await self.prover.prove(self.principal.login_owner, self.proof("confirm"))
+        self.has_confirmed = True
         now, row = self.now, self.own.id
         await self.context.database.record(
             lambda c: web_sessions.note_use(c, row, now, confirmed=True)
@@ -162,7 +204,7 @@ class Visit:
             "asset": lambda name: self.url(assets()[name].url),
             "csrf": csrf.make_token(self.secret) if self.secret else "",
             "principal": self.visitor,
-            "menu": menu.entries(self.visitor, self.gettext),
+            "menu": [] if self.must_enrol else menu.entries(self.visitor, self.gettext),
             "is_here": self._is_here,
             "note": notes.sentence(self.query.get("done", ""), self.gettext),
             "form": self.form,
@@ -171,6 +213,9 @@ class Visit:
             "asks_password": self.session is not None and not self.is_confirmed,
             "provider": self._provider_name,
             "here": self.request.url.path,
+            "factors": self.factors,
+            "has_passkeys": self.has_passkeys,
+            "passkey_script": "passkey" in self.factors and not self.is_confirmed,
         }
         text = render(self.language, template, common | values)
         # HTML has no NUL; what was typed is shown again as it is otherwise

@@ -478,6 +478,79 @@ web_session = _table(
 `browser`: where it began, and how the browser calls itself. `confirmed`: when the password was last
 given."""
 
+
+def _owned_by_login(*, once: bool = False) -> list[Any]:
+    """Return the two columns for the owner of a login, of which one is NULL."""
+    options: dict[str, Any] = {"nullable": True, "unique" if once else "index": True}
+    owner = CheckConstraint("(administrator_id IS NULL) <> (mailbox_id IS NULL)", name="owner")
+    return [_of("administrator", **options), _of("mailbox", **options), owner]
+
+
+totp = _table(
+    "totp",
+    _id(),
+    _owned_by_login(once=True),
+    Column("secret", OctetsColumn, nullable=False),
+    _number("last_step", server_default="0"),
+    _number("failures", server_default="0"),
+    _number("created"),
+    _number("confirmed", nullable=True),
+    _number("last_used", nullable=True),
+)
+"""The secret of an app that makes codes, encrypted by `accounts.store.seal`. It counts from
+`confirmed` on. `last_step`: the number of the last code that was used. `failures`: wrong codes
+since then."""
+
+passkey = _table(
+    "passkey",
+    _id(),
+    _owned_by_login(),
+    _text("name"),
+    Column("credential", OctetsColumn, nullable=False, unique=True),
+    Column("public_key", OctetsColumn, nullable=False),
+    Column("handle", OctetsColumn, nullable=False),
+    _number("sign_count"),
+    _number("created"),
+    _number("last_used", nullable=True),
+)
+"""A public key of WebAuthn, in COSE, with the id that the authenticator knows it by.
+`handle`: the name of the account there."""
+
+recovery_code = _table(
+    "recovery_code",
+    _id(),
+    _owned_by_login(),
+    Column("digest", OctetsColumn, nullable=False, unique=True),
+    CheckConstraint("length(digest) = 32", name="digest"),
+)
+"""`digest`: SHA-256 of a code that was not used yet, and its owner."""
+
+login_step = _table(
+    "login_step",
+    _id(),
+    Column("digest", OctetsColumn, nullable=False, unique=True),
+    _owned_by_login(),
+    _number("failures", server_default="0"),
+    _number("created", index=True),
+    CheckConstraint("length(digest) = 32", name="digest"),
+)
+"""A login after the password, which waits for a second factor. `digest`: SHA-256 of the secret that
+the browser has."""
+
+web_challenge = _table(
+    "web_challenge",
+    _id(),
+    Column("digest", OctetsColumn, nullable=False),
+    _text("purpose"),
+    Column("challenge", OctetsColumn, nullable=False),
+    _number("created", index=True),
+    UniqueConstraint("digest", "purpose"),
+    CheckConstraint("length(digest) = 32", name="digest"),
+    _one_of("purpose", "register", "confirm", "step", "login"),
+)
+"""A challenge that a passkey has to sign. `digest`: SHA-256 of the secret of the browser that asked
+for it."""
+
 audit = _table(
     "audit",
     _id(),

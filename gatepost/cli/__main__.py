@@ -30,6 +30,7 @@ COMMANDS = {
         "Add, show and change aliases of the owner of a mailbox.",
     ),
     "app-password": ("accounts.cli.app_password", "Add and remove passwords for one program."),
+    "second-factor": ("accounts.cli.second_factor", "Show and remove second factors of logins."),
     "remote": ("accounts.cli.remote", "Name accounts elsewhere that mail is fetched from."),
     "dkim": ("accounts.cli.dkim", "Add, activate and retire DKIM keys of the datastore."),
     "admin": ("accounts.cli.admin", "Add, show and change administrators."),

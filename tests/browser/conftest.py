@@ -125,7 +125,7 @@ def server(
         {
             "database": {"url": daemon.database.url, "key_file": str(key)},
             "http_listen": f"inet:{port}@{LOOPBACK}",
-            "pages": {"enabled": True},
+            "pages": {"enabled": True, "host": "localhost"},
             "quarantine": {
                 # the second one is always away
                 "holders": [f"inet:{quarantine.client.port}@{LOOPBACK}", f"unix:{folder}/none"],

@@ -33,6 +33,11 @@ OWN = {
     "app-password-remove": "/app-passwords/remove?name=Phone",
     "security": "/security",
     "password": "/security/password",
+    "second-factor": "/security/second-factor",
+    "factor-app": "/security/second-factor/app",
+    "factor-passkey": "/security/second-factor/passkey",
+    "factor-codes": "/security/second-factor/codes",
+    "factor-remove": "/security/second-factor/remove",
 }
 ADMINISTRATION = {
     "search": "/?text=anna",
@@ -44,6 +49,7 @@ ADMINISTRATION = {
     "mailbox": f"/mailboxes/{ANNA}",
     "mailbox-new": "/mailboxes/new",
     "mailbox-remove": f"/mailboxes/{ANNA}/remove",
+    "mailbox-factors": f"/mailboxes/{ANNA}/second-factors",
     "aliases": "/aliases",
     "alias": "/aliases/info@example.org",
     "alias-new": "/aliases/new",
@@ -68,6 +74,7 @@ GLOBAL = {
     "tokens": "/tokens",
     "token-remove": "/tokens/remove?id=1",
     "import": "/import",
+    "factors-of-others": "/security/second-factor/others",
 }
 PAGES = {ANNA: OWN, "ada": ADMINISTRATION, "root": ADMINISTRATION | GLOBAL}
 

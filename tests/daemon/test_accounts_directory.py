@@ -12,6 +12,7 @@ from tests.unit.accounts.belongings_suite import BelongingsSuite
 from tests.unit.accounts.circles_suite import CirclesSuite
 from tests.unit.accounts.deleted_suite import DeletedSuite
 from tests.unit.accounts.domains_suite import DomainsSuite
+from tests.unit.accounts.factors_suite import FactorsSuite
 from tests.unit.accounts.hostile_suite import HostileSuite
 from tests.unit.accounts.mailboxes_suite import MailboxesSuite
 from tests.unit.accounts.personal_aliases_suite import PersonalAliasesSuite
@@ -52,6 +53,10 @@ class TestBelongings(OnServer, BelongingsSuite):
 
 
 class TestSecrets(OnServer, SecretsSuite):
+    pass
+
+
+class TestFactors(OnServer, FactorsSuite):
     pass
 
 

@@ -16,6 +16,7 @@ from accounts.http.resources import (
     myself,
     personal_aliases,
     quarantine,
+    second_factors,
     table_import,
     tokens,
 )
@@ -29,6 +30,7 @@ _PARTS: tuple[Operation, ...] = (
     *personal_aliases.OPERATIONS,
     *access_to_mail.OPERATIONS,
     *filtering.OPERATIONS,
+    *second_factors.OPERATIONS,
     *administrators.OPERATIONS,
     *tokens.OPERATIONS,
     *journal.OPERATIONS,

@@ -9,7 +9,7 @@ from accounts.http.call import actor_of
 from accounts.http.principals import Role
 from accounts.pages import cookies
 from accounts.pages.form import wrong
-from accounts.pages.views.signing_in import begin, owner_of
+from accounts.pages.views.signing_in import begin
 from accounts.pages.visit import Visit, step
 
 ENTRIES = 20
@@ -18,7 +18,7 @@ ENTRIES = 20
 
 async def show(visit: Visit) -> Response:
     """Show the sessions of the visitor, and what happened to the account."""
-    owner, now, limits = owner_of(visit.principal), visit.now, visit.limits
+    owner, now, limits = visit.principal.login_owner, visit.now, visit.limits
     sessions = await visit.context.database.read(
         lambda connection: web_sessions.find(connection, now, limits, **owner)
     )
@@ -34,7 +34,7 @@ async def show(visit: Visit) -> Response:
 
 async def end_session(visit: Visit) -> Response:
     """End a session of the visitor."""
-    owner, row = owner_of(visit.principal), visit.form.number("session", 1, 2**63 - 1)
+    owner, row = visit.principal.login_owner, visit.form.number("session", 1, 2**63 - 1)
     actor = actor_of(visit.principal, visit.client)
     await visit.context.database.write(
         actor, lambda write: web_sessions.remove(write, row, **owner)
@@ -44,7 +44,7 @@ async def end_session(visit: Visit) -> Response:
 
 async def end_others(visit: Visit) -> Response:
     """End all sessions of the visitor but this one."""
-    owner, row = owner_of(visit.principal), visit.own.id
+    owner, row = visit.principal.login_owner, visit.own.id
     actor = actor_of(visit.principal, visit.client)
     await visit.context.database.write(
         actor, lambda write: web_sessions.remove_others(write, row, **owner)
@@ -66,6 +66,8 @@ async def set_password(visit: Visit) -> Response:
     }
     if given["password"] != form.secret("repeated"):
         raise wrong("repeated", "The two new passwords differ.")
+    if visit.factors:
+        await visit.confirm()
     await visit.run_alone("set-own-password", given)
     response = visit.go("/security", "password")
     cookies.put(response, cookies.SESSION, await begin(visit, visit.principal))

@@ -13,6 +13,7 @@ from tests.unit.accounts.belongings_suite import BelongingsSuite
 from tests.unit.accounts.circles_suite import CirclesSuite
 from tests.unit.accounts.deleted_suite import DeletedSuite
 from tests.unit.accounts.domains_suite import DomainsSuite
+from tests.unit.accounts.factors_suite import FactorsSuite
 from tests.unit.accounts.hostile_suite import HostileSuite
 from tests.unit.accounts.mailboxes_suite import MailboxesSuite
 from tests.unit.accounts.personal_aliases_suite import PersonalAliasesSuite
@@ -53,6 +54,10 @@ class TestBelongings(InFile, BelongingsSuite):
 
 
 class TestSecrets(InFile, SecretsSuite):
+    pass
+
+
+class TestFactors(InFile, FactorsSuite):
     pass
 
 

@@ -117,7 +117,9 @@ class PagesSite:
         provider = OidcClient(lambda: self.oidc, self.provider.fetch)
         self.api.app = application(
             api.context,
-            lambda one: WebPages(api.context, one, lambda: self.settings, self.check, provider),
+            lambda one: WebPages(
+                api.context, one, lambda: self.settings, self.check, provider, "mail.example"
+            ),
         )
 
     async def check(self, domain: str, keys: dict[str, str]) -> DomainReport:
