@@ -9,6 +9,7 @@ import plistlib
 import uuid
 from typing import Any
 
+from accounts.autoconfig.phone import PhoneServers
 from accounts.autoconfig.settings import AutoconfigSettings
 
 MEDIA_TYPE = "application/x-apple-aspen-config"
@@ -17,12 +18,20 @@ FILE_NAME = "mail.mobileconfig"
 _SPACE = uuid.UUID("b0a4a8c2-5f7e-5b0e-9c58-0a6c6f1f7d10")
 
 
-def profile(settings: AutoconfigSettings, domain: str, address: str = "") -> bytes:
+def profile(
+    settings: AutoconfigSettings,
+    domain: str,
+    address: str = "",
+    password: str = "",
+    servers: PhoneServers | None = None,
+) -> bytes:
     """Return the unsigned profile for an address of a domain.
 
     Without an address, the profile is for the whole domain, and the device asks for the address. An
-    address always has the same identifiers, so that a second profile replaces the first.
+    address always has the same identifiers, so that a second profile replaces the first. Without a
+    password, the device asks for it. `servers` are other ones than the best.
     """
+    chosen = servers or PhoneServers(settings.incoming[0], settings.outgoing[0])
     name = settings.name or domain
     subject = address or domain
     identifier = f"{'.'.join(reversed(domain.split('.')))}.mail.{_uuid('identifier', subject)}"
@@ -36,21 +45,25 @@ def profile(settings: AutoconfigSettings, domain: str, address: str = "") -> byt
             "PayloadDescription": f"Mail for {subject}",
             "PayloadOrganization": name,
             "PayloadRemovalDisallowed": False,
-            "PayloadContent": [_account(settings, identifier, name, subject, address)],
+            "PayloadContent": [
+                {
+                    "PayloadType": "com.apple.mail.managed",
+                    "PayloadVersion": 1,
+                    "PayloadIdentifier": f"{identifier}.account",
+                    **_account(chosen, name, subject, address, password),
+                }
+            ],
         },
         sort_keys=False,
     )
 
 
 def _account(
-    settings: AutoconfigSettings, identifier: str, name: str, subject: str, address: str
+    servers: PhoneServers, name: str, subject: str, address: str, password: str
 ) -> dict[str, Any]:
-    (key, incoming), *_ = settings.incoming
-    (_, outgoing), *_ = settings.outgoing
+    key, incoming = servers.incoming
+    _, outgoing = servers.outgoing
     account: dict[str, Any] = {
-        "PayloadType": "com.apple.mail.managed",
-        "PayloadVersion": 1,
-        "PayloadIdentifier": f"{identifier}.account",
         "PayloadUUID": _uuid("account", subject),
         "PayloadDisplayName": name,
         "EmailAccountDescription": name,
@@ -72,6 +85,8 @@ def _account(
             "IncomingMailServerUsername": address,
             "OutgoingMailServerUsername": address,
         }
+    if password:
+        account |= {"IncomingPassword": password, "OutgoingPassword": password}
     return account
 
 

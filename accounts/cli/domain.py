@@ -39,6 +39,9 @@ def _pairs(one: Shown) -> Iterator[tuple[str, str]]:
     yield "default quota", size_text(one["default_quota"])
     yield "transport", one["transport"] or NONE
     yield "relay", flag_text(one["is_relay"])
+    yield "disposable aliases", f"{one['disposable_aliases']} of each mailbox"
+    yield "named aliases", f"{one['named_aliases']} of each mailbox"
+    yield "their names", one["named_alias_pattern"] or NONE
     yield "allowed senders", list_text(one["allowed_senders"])
     yield "blocked senders", list_text(one["blocked_senders"])
     yield from pairs_of(one["preferences"])

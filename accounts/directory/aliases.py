@@ -16,6 +16,9 @@ from accounts.store import schema
 from accounts.store.errors import Invalid, NoSuchObject
 from accounts.store.transaction import Write
 
+PERSONAL = ("named", "disposable")
+"""Kinds of aliases that owners of mailboxes make for themselves."""
+
 _TABLE = schema.alias
 
 
@@ -37,6 +40,8 @@ class Alias:
     version: int
     created: int
     changed: int
+    personal: str | None
+    """Kind of an alias that the owner of a mailbox made; see `personal_aliases`."""
 
 
 class AliasFields(TypedDict, total=False):
@@ -47,6 +52,7 @@ class AliasFields(TypedDict, total=False):
     expires: int | None
     members_may_send: bool
     description: str
+    personal: str | None
 
 
 def _targets(field: str, value: Any) -> tuple[str, ...]:
@@ -55,12 +61,17 @@ def _targets(field: str, value: Any) -> tuple[str, ...]:
     return checked
 
 
+def _personal(field: str, value: Any) -> str:
+    return fields.choice(field, value, PERSONAL)
+
+
 _CHECKS: dict[str, fields.FieldCheck] = {
     "targets": _targets,
     "enabled": fields.flag,
     "expires": fields.optional(fields.time),
     "members_may_send": fields.flag,
     "description": fields.text,
+    "personal": fields.optional(_personal),
 }
 
 
@@ -82,16 +93,19 @@ def find(
     after: str | None = None,
     limit: int = PAGE,
     administrator: int | None = None,
+    personal: bool = False,
 ) -> list[Alias]:
     """Return aliases after the address `after` with `text` in address or description.
 
     `target`: only those that lead directly to this address. `administrator`: only those in the
-    domains of the administrator with this id.
+    domains of the administrator with this id. `personal`: only those that owners made.
     """
     statement = _select().where(
         *having(text, _TABLE.c.address, _TABLE.c.description),
         *within(administrator, _TABLE.c.domain_id),
     )
+    if personal:
+        statement = statement.where(_TABLE.c.personal.is_not(None))
     if domain is not None:
         statement = statement.where(_TABLE.c.domain_id == domains.get(connection, domain).id)
     if target is not None:

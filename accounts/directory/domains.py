@@ -7,7 +7,7 @@ from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import Connection, Select, delete, func, insert, select
 
-from accounts.directory import fields, keeping, loops, targets
+from accounts.directory import alias_names, fields, keeping, loops, targets
 from accounts.directory.changes import change_row, differences, expect, told
 from accounts.directory.paging import PAGE, having, page, within
 from accounts.store import schema
@@ -40,6 +40,12 @@ class Domain:
     version: int
     created: int
     changed: int
+    disposable_aliases: int
+    """Aliases with a random name that the owner of a mailbox may have."""
+    named_aliases: int
+    """Aliases with a chosen name that the owner of a mailbox may have."""
+    named_alias_pattern: str | None
+    """Pattern of these names, as `accounts.directory.alias_names` reads it; None allows any."""
 
 
 class DomainFields(TypedDict, total=False):
@@ -55,6 +61,13 @@ class DomainFields(TypedDict, total=False):
     default_quota: int | None
     transport: str | None
     is_relay: bool
+    disposable_aliases: int
+    named_aliases: int
+    named_alias_pattern: str | None
+
+
+def _personal(field: str, value: Any) -> int:
+    return fields.number(field, value, 0, alias_names.MAX_PERSONAL)
 
 
 _CHECKS: dict[str, fields.FieldCheck] = {
@@ -68,6 +81,9 @@ _CHECKS: dict[str, fields.FieldCheck] = {
     "default_quota": fields.optional(fields.number),
     "transport": fields.optional(fields.transport),
     "is_relay": fields.flag,
+    "disposable_aliases": _personal,
+    "named_aliases": _personal,
+    "named_alias_pattern": fields.optional(alias_names.pattern),
 }
 
 

@@ -33,7 +33,9 @@ from accounts.exchange.kinds import (
     LoginName,
     MailboxAddress,
     Name,
+    NamePattern,
     OctetCount,
+    PersonalCount,
     Prose,
     ProtocolName,
     RuleJson,
@@ -128,6 +130,9 @@ class DomainEntry(DocumentPart):
     default_quota: OctetCount | None = None
     transport: Transport | None = None
     is_relay: bool = False
+    disposable_aliases: PersonalCount = 20
+    named_aliases: PersonalCount = 0
+    named_alias_pattern: NamePattern | None = None
     created: TimeNumber = None
     changed: TimeNumber = None
     dkim_keys: tuple[DkimKeyEntry, ...] = ()
@@ -260,6 +265,7 @@ class AliasEntry(DocumentPart):
     expires: TimeNumber = None
     members_may_send: bool = False
     description: Words = ""
+    personal: Literal["named", "disposable"] | None = None
     created: TimeNumber = None
     changed: TimeNumber = None
 

@@ -16,6 +16,7 @@ from accounts.address import (
     parse_mailbox_address,
     parse_target,
 )
+from accounts.directory.alias_names import MAX_PERSONAL, read_pattern
 from accounts.directory.homes import MAX_HOME, is_home
 from gatepost.filter_preferences import MAX_TAG, read_languages, read_rule_scores
 
@@ -131,6 +132,8 @@ Hash = Annotated[str, StringConstraints(max_length=LONGEST_HASH), AfterValidator
 OctetCount = Annotated[int, Field(ge=0, lt=1 << 53)]
 WholeNumber = Annotated[int, Field(ge=0, lt=1 << 53)]
 """Numbers that every reader of JSON keeps exactly (RFC 8259 section 6)."""
+PersonalCount = Annotated[int, Field(ge=0, le=MAX_PERSONAL)]
+NamePattern = Annotated[str, AfterValidator(read_pattern)]
 TimeNumber = Annotated[int | None, Field(ge=0, lt=1 << 53)]
 ScoreNumber = Annotated[float | None, Field(ge=-1000, le=1000, allow_inf_nan=False)]
 LanguageCodes = Annotated[tuple[str, ...], AfterValidator(read_languages)]

@@ -8,6 +8,7 @@ from typing import Final
 
 from accounts.exchange import (
     couchmail,
+    csv_table,
     docker_mailserver,
     dovecot_rspamd,
     mailcow,
@@ -88,6 +89,7 @@ def _document(read: Callable[[str, bytes], Reading]) -> _Read:
 
 SOURCES: Final[Mapping[str, str]] = {
     "gatepost": "a file written by `export`",
+    "csv": "a table with a line for each mailbox and alias",
     "postfix": "files of Postfix and Dovecot, or their folder",
     "docker-mailserver": "the folder of its configuration",
     "postfixadmin": "a dump, a file of SQLite, or postgresql://USER@HOST/DATABASE",
@@ -105,5 +107,6 @@ _READERS: Final[Mapping[str, _Read]] = {
     "mailcow": _database(mailcow.read, mailcow.LAYOUTS),
     "mailu": _document(mailu.read),
     "couchmail": _document(couchmail.read),
+    "csv": _document(csv_table.read),
     "docker-dovecot-rspamd": _dovecot_rspamd,
 }

@@ -19,15 +19,16 @@ from accounts.http.access import Forbidden
 from accounts.http.authentication import find_owner
 from accounts.http.call import actor_of
 from accounts.http.client import client_of
-from accounts.http.context import Context
+from accounts.http.context import ServedContext
 from accounts.http.dispatch import Dispatcher, check_origin
 from accounts.http.problems import ApiProblem, of_store, unavailable
 from accounts.lookup.ask import Unavailable
 from accounts.oidc.client import OidcClient
 from accounts.pages import assets, cookies, csrf
 from accounts.pages.dns import DomainChecks
-from accounts.pages.form import MAX_FORM, WebForm
+from accounts.pages.form import WebForm
 from accounts.pages.language import choose
+from accounts.pages.multipart import read_multipart
 from accounts.pages.page import WebPage
 from accounts.pages.settings import PagesSettings
 from accounts.pages.table import PAGES
@@ -67,7 +68,7 @@ class WebPages:
 
     def __init__(
         self,
-        context: Context,
+        context: ServedContext,
         dispatcher: Dispatcher,
         settings: Callable[[], PagesSettings],
         checks: DomainChecks,
@@ -155,7 +156,7 @@ class WebPages:
             return await self._shown(visit, page)
         assert page.act is not None  # noqa: S101 # no other page has a route for POST
         try:
-            await _read_form(visit)
+            await _read_form(visit, page)
         except ApiProblem as problem:
             return _failed(visit, problem)
         try:
@@ -221,13 +222,17 @@ class WebPages:
                 await database.record(lambda c: web_sessions.note_use(c, session.id, now))
 
 
-async def _read_form(visit: Visit) -> None:
+async def _read_form(visit: Visit, page: WebPage) -> None:
     """Read the form of a request, which must have a token of ours; raises `ApiProblem`."""
-    media = visit.request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media != "application/x-www-form-urlencoded":
+    header = visit.request.headers.get("content-type", "")
+    media = header.partition(";")[0].strip().lower()
+    if page.takes_file and media == "multipart/form-data":
+        form = read_multipart(header, await body.read(visit.request, page.largest))
+    elif media == "application/x-www-form-urlencoded":
+        form = WebForm.parse(await body.read(visit.request, page.largest))
+    else:
         text = "The form has to be of the type application/x-www-form-urlencoded."
         raise ApiProblem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, text)
-    form = WebForm.parse(await body.read(visit.request, MAX_FORM))
     if not visit.secret or not csrf.is_token(form.text("csrf"), visit.secret):
         text = (
             "This form was not made for this session, or the browser keeps no cookies. Open the "

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from starlette.responses import Response
 
 from accounts.http.principals import Role
+from accounts.pages.form import MAX_FORM
 from accounts.pages.visit import Visit
 
 PageView: TypeAlias = Callable[[Visit], Awaitable[Response]]
@@ -27,7 +28,7 @@ class WebPage:
 
     `show` answers GET and never changes anything, apart from an entry in the audit log. `act`
     answers POST; if that is refused, `show` shows the page again with what was typed and the
-    reason.
+    reason. `takes_file`: a form may come as multipart/form-data, and may have `largest` octets.
     """
 
     name: str
@@ -35,3 +36,5 @@ class WebPage:
     roles: frozenset[Role]
     show: PageView
     act: PageView | None = None
+    takes_file: bool = False
+    largest: int = MAX_FORM

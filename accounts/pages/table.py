@@ -12,15 +12,19 @@ from accounts.pages.page import (
     WebPage,
 )
 from accounts.pages.views import (
+    addresses,
+    administrators,
     aliases,
     app_passwords,
     away,
     changes,
+    deleted,
     dns,
     domains,
     filters,
     forwarding,
     home,
+    imports,
     keys,
     mailboxes,
     oidc,
@@ -28,8 +32,10 @@ from accounts.pages.views import (
     security,
     signing_in,
     spam,
+    tokens,
     trace,
 )
+from accounts.pages.views.imports import MAX_UPLOAD
 
 PAGES: tuple[WebPage, ...] = (
     WebPage("login", "/login", NOBODY, signing_in.show_login, signing_in.log_in),
@@ -45,6 +51,13 @@ PAGES: tuple[WebPage, ...] = (
     WebPage("end-others", "/security/end-others", EVERYBODY, security.show, security.end_others),
     WebPage("app-passwords", "/app-passwords", OWNERS, app_passwords.show, app_passwords.add),
     WebPage(
+        "phone-profile",
+        "/app-passwords/profile",
+        OWNERS,
+        app_passwords.show,
+        app_passwords.download_profile,
+    ),
+    WebPage(
         "remove-app-password",
         "/app-passwords/remove",
         OWNERS,
@@ -56,6 +69,11 @@ PAGES: tuple[WebPage, ...] = (
     WebPage("remove-filter", "/filters/remove", OWNERS, filters.show_removal, filters.remove),
     WebPage("away", "/away", OWNERS, away.show, away.save),
     WebPage("forwarding", "/forwarding", OWNERS, forwarding.show, forwarding.save),
+    WebPage("addresses", "/addresses", OWNERS, addresses.show, addresses.add),
+    WebPage("address", "/addresses/edit", OWNERS, addresses.show_one, addresses.save),
+    WebPage(
+        "remove-address", "/addresses/remove", OWNERS, addresses.show_removal, addresses.remove
+    ),
     WebPage("spam", "/spam", OWNERS, spam.show, spam.save),
     WebPage("spam-senders", "/spam/senders", OWNERS, spam.show, spam.change_list),
     WebPage("domains", "/domains", ADMINISTRATORS, domains.show),
@@ -134,5 +152,60 @@ PAGES: tuple[WebPage, ...] = (
         ALL_POWERFUL,
         quarantine.download,
     ),
+    WebPage("deleted-mailboxes", "/deleted-mailboxes", ADMINISTRATORS, deleted.show),
+    WebPage(
+        "restore-mailbox",
+        "/deleted-mailboxes/restore",
+        ADMINISTRATORS,
+        deleted.show_restore,
+        deleted.restore,
+    ),
+    WebPage(
+        "purge-mailbox",
+        "/deleted-mailboxes/purge",
+        ADMINISTRATORS,
+        deleted.show_purge,
+        deleted.purge,
+    ),
+    WebPage(
+        "import",
+        "/import",
+        ALL_POWERFUL,
+        imports.show,
+        imports.act,
+        takes_file=True,
+        largest=MAX_UPLOAD,
+    ),
+    WebPage("administrators", "/administrators", ALL_POWERFUL, administrators.show),
+    WebPage(
+        "new-administrator",
+        "/administrators/new",
+        ALL_POWERFUL,
+        administrators.show_new,
+        administrators.add,
+    ),
+    WebPage(
+        "administrator",
+        "/administrators/{login}",
+        ALL_POWERFUL,
+        administrators.show_one,
+        administrators.save,
+    ),
+    WebPage(
+        "administrator-password",
+        "/administrators/{login}/password",
+        ALL_POWERFUL,
+        administrators.show_one,
+        administrators.renew_password,
+    ),
+    WebPage(
+        "remove-administrator",
+        "/administrators/{login}/remove",
+        ALL_POWERFUL,
+        administrators.show_removal,
+        administrators.remove,
+    ),
+    WebPage("tokens", "/tokens", ALL_POWERFUL, tokens.show, tokens.add),
+    WebPage("remove-token", "/tokens/remove", ALL_POWERFUL, tokens.show_removal, tokens.remove),
     WebPage("audit", "/audit", ADMINISTRATORS, changes.show),
 )

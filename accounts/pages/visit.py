@@ -16,10 +16,11 @@ from accounts.attempts import ClientAddress
 from accounts.directory import web_sessions
 from accounts.directory.web_sessions import SessionLimits, WebSession
 from accounts.http import body
+from accounts.http.access import check_role
 from accounts.http.authentication import Authentication
 from accounts.http.batch import perform
 from accounts.http.call import Call
-from accounts.http.context import Context
+from accounts.http.context import ServedContext
 from accounts.http.models.batch import BatchPart
 from accounts.http.principals import Principal
 from accounts.http.problems import ApiProblem
@@ -50,7 +51,7 @@ class Visit:
 
     request: Request
     settings: PagesSettings
-    context: Context
+    context: ServedContext
     authentication: Authentication
     checks: DomainChecks
     provider: OidcClient | None
@@ -121,11 +122,16 @@ class Visit:
         """
         return await perform(self._call(), BY_NAME, parts, dry_run=False)
 
-    async def run_alone(self, name: str, given: dict[str, Any]) -> None:
-        """Do an operation that cannot be part of a transaction. Raises the same errors."""
+    async def run_alone(self, name: str, given: dict[str, Any]) -> Any:
+        """Do an operation that cannot be part of a transaction; return its answer.
+
+        Raises the same errors.
+        """
         operation = BY_NAME[name]
         assert operation.takes is not None  # noqa: S101
-        await operation.handle(self._call(body.validate(operation.takes, given)))
+        check_role(self.principal, operation)
+        reply = await operation.handle(self._call(body.validate(operation.takes, given)))
+        return operation.shown(reply)
 
     async def confirm(self, field: str = "current_password") -> None:
         """Check the password in a form, unless it was given a short time ago.

@@ -140,11 +140,15 @@ domain = _table(
     _version(),
     _number("created"),
     _number("changed"),
+    _number("disposable_aliases", server_default=text("20")),
+    _number("named_aliases", server_default=text("0")),
+    _text("named_alias_pattern", nullable=True),
     CheckConstraint("alias_of <> id", name="alias_of"),
     _not_negative("max_mailboxes", "max_aliases", "max_quota", "default_quota"),
 )
 """`alias_of`: each address of this domain means the same one of another. Quotas are in octets of a
-mailbox; NULL is no limit. `catch_all`: the target of addresses that nobody has."""
+mailbox; NULL is no limit. `catch_all`: the target of addresses that nobody has. The last three
+columns: how many aliases owners of mailboxes may make for themselves, and of which names."""
 
 name = _table(
     "name",
@@ -259,6 +263,7 @@ alias = _table(
     _version(),
     _number("created"),
     _number("changed"),
+    _text("personal", nullable=True),
     Index(None, "domain_id", "address"),
     Index(
         "ix_alias_wildcard",
@@ -269,7 +274,7 @@ alias = _table(
     _covering("alias", "address", "enabled", "expires", "members_may_send", "id"),
 )
 """`is_wildcard`: the local part has a `*`. `members_may_send`: its targets that are mailboxes may
-send as it."""
+send as it. `personal`: named or disposable, if the owner of its only target made it."""
 
 alias_target = _table(
     "alias_target",

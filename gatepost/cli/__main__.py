@@ -25,6 +25,10 @@ COMMANDS = {
     "user": ("accounts.cli.user", "Add, show and change mailboxes and their passwords."),
     "alias": ("accounts.cli.alias", "Add, show and change aliases."),
     "rule": ("accounts.cli.rule", "Add, show and change rules for arriving mail."),
+    "personal-alias": (
+        "accounts.cli.personal_alias",
+        "Add, show and change aliases of the owner of a mailbox.",
+    ),
     "app-password": ("accounts.cli.app_password", "Add and remove passwords for one program."),
     "remote": ("accounts.cli.remote", "Name accounts elsewhere that mail is fetched from."),
     "dkim": ("accounts.cli.dkim", "Add, activate and retire DKIM keys of the datastore."),

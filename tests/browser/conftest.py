@@ -11,7 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from accounts.directory import administrators, app_passwords, mailboxes, sender_rights, sieve_rules
+from accounts.directory import (
+    administrators,
+    app_passwords,
+    domains,
+    mailboxes,
+    personal_aliases,
+    sender_rights,
+    sieve_rules,
+    tokens,
+)
 from accounts.journal.journal import MailJournal
 from accounts.journal.settings import JournalSettings
 from accounts.store.settings import DatabaseSettings
@@ -49,6 +58,11 @@ def _more_people(write: Write) -> None:
     sender_rights.add(write, "anna@example.org", "info@example.org")
     app_passwords.add(write, "anna@example.org", name="Phone", password=quick_hash())
     sieve_rules.add(write, "anna@example.org", "Postfix list", rule=RULE)
+    personal_aliases.add(write, "anna@example.org", description="A shop")
+    tokens.add(write, "backup", scopes=["all:read"], administrator="root")
+    mailboxes.add(write, "gone@example.org")
+    mailboxes.remove(write, "gone@example.org")
+    domains.change(write, "example.org", None, named_aliases=3, named_alias_pattern="{name}-*")
     for number in range(60):
         mailboxes.add(write, f"person{number:02}@example.org", display_name=f"Person {number}")
 
@@ -116,6 +130,11 @@ def server(
                 # the second one is always away
                 "holders": [f"inet:{quarantine.client.port}@{LOOPBACK}", f"unix:{folder}/none"],
                 "token_file": str(quarantine.client.token_file),
+            },
+            "autoconfig": {
+                "imaps": "imap.example.org:993",
+                "submissions": "smtp.example.org:465",
+                "web_host": "mail.example.org",
             },
         }
     )

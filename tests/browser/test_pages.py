@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import plistlib
 import re
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ OWN = {
     "filter-remove": "/filters/remove?name=Postfix%20list",
     "away": "/away",
     "forwarding": "/forwarding",
+    "addresses": "/addresses",
     "spam": "/spam",
     "trace": "/trace?words=4XyzAb12CdZ1",
     "trace-none": "/trace?words=nobody@example.net&time=hour",
@@ -52,8 +54,21 @@ ADMINISTRATION = {
     "quarantine-mail": "{held}",
     "quarantine-delete": "{held}/delete",
     "security": "/security",
+    "deleted-mailboxes": "/deleted-mailboxes",
+    "deleted-restore": "/deleted-mailboxes/restore?address=gone@example.org&number=1",
+    "deleted-purge": "/deleted-mailboxes/purge?address=gone@example.org&number=1",
 }
-GLOBAL = {"domain-new": "/domains/new", "domain-remove": "/domains/example.org/remove"}
+GLOBAL = {
+    "domain-new": "/domains/new",
+    "domain-remove": "/domains/example.org/remove",
+    "administrators": "/administrators",
+    "administrator-new": "/administrators/new",
+    "administrator": "/administrators/ada",
+    "administrator-remove": "/administrators/ada/remove",
+    "tokens": "/tokens",
+    "token-remove": "/tokens/remove?id=1",
+    "import": "/import",
+}
 PAGES = {ANNA: OWN, "ada": ADMINISTRATION, "root": ADMINISTRATION | GLOBAL}
 
 
@@ -214,6 +229,14 @@ def test_a_first_hour(server: PagesServer, chromium: Chromium, axe: str, device:
     assert re.fullmatch(r"[a-z0-9-]{16,}", secret), secret
     look(visit, device, "app-password-made", axe)
     assert server.daemon.log_in(f"max@{domain}", secret).startswith("OK")
+    with page.expect_download() as started:
+        page.click("text=Download the profile")
+    profile = plistlib.loads(Path(started.value.path()).read_bytes())
+    assert profile["PayloadContent"][0]["IncomingPassword"] == secret
+    visit.open("/addresses")
+    page.click("text=Make a disposable address")
+    assert page.locator(".secret").inner_text().endswith(f"@{domain}")
+    look(visit, device, "address-made", axe)
     # the browser has no cookie that scripts can read
     assert page.evaluate("document.cookie") == ""
     visit.open("/security")
@@ -222,6 +245,29 @@ def test_a_first_hour(server: PagesServer, chromium: Chromium, axe: str, device:
     page.go_back()
     page.reload()
     page.locator("[name=login]").wait_for()
+    visit.close()
+
+
+@pytest.mark.parametrize("device", DEVICES, ids=lambda one: one.name)
+def test_a_table_is_imported(
+    server: PagesServer, chromium: Chromium, axe: str, device: Device, tmp_path: Path
+) -> None:
+    table = tmp_path / "people.csv"
+    address = f"{device.name}-import@example.org"
+    table.write_text(f"address,display_name\n{address},Größe\nbad,\n")
+    visit = chromium.visit(server.origin, device)
+    page = visit.page
+    log_in(visit, "root")
+    visit.open("/import")
+    page.set_input_files("[name=file]", table)
+    page.click("text=Look what would change")
+    page.locator("td", has_text=address).wait_for()
+    look(visit, device, "root-import-preview", axe)
+    page.check("[name=partly]")
+    page.click("button:text-is('Import')")
+    page.locator("text=The table is imported.").wait_for()
+    visit.open(f"/mailboxes/{address}")
+    assert page.input_value("[name=display_name]") == "Größe"
     visit.close()
 
 

@@ -14,6 +14,7 @@ from tests.unit.accounts.deleted_suite import DeletedSuite
 from tests.unit.accounts.domains_suite import DomainsSuite
 from tests.unit.accounts.hostile_suite import HostileSuite
 from tests.unit.accounts.mailboxes_suite import MailboxesSuite
+from tests.unit.accounts.personal_aliases_suite import PersonalAliasesSuite
 from tests.unit.accounts.secrets_suite import SecretsSuite
 
 
@@ -35,6 +36,10 @@ class TestMailboxes(OnServer, MailboxesSuite):
 
 
 class TestDeleted(OnServer, DeletedSuite):
+    pass
+
+
+class TestPersonalAliases(OnServer, PersonalAliasesSuite):
     pass
 
 

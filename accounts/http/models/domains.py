@@ -35,6 +35,18 @@ class DomainChange(RequestModel):
         default=UNSET, description="Postfix's transport, such as smtp:[mx.example.org]:25."
     )
     is_relay: bool = Field(default=UNSET, description="Whether its mailboxes are on another host.")
+    disposable_aliases: int = Field(
+        default=UNSET,
+        description="Aliases with a random name that the owner of each mailbox may have.",
+    )
+    named_aliases: int = Field(
+        default=UNSET,
+        description="Aliases with a chosen name that the owner of each mailbox may have.",
+    )
+    named_alias_pattern: str | None = Field(
+        default=UNSET,
+        description="Pattern of the chosen names, such as {name}-*; {name} is the mailbox.",
+    )
 
 
 class DomainAdd(DomainChange):
@@ -57,6 +69,9 @@ class DomainOut(ResponseModel):
     default_quota: OctetField | None
     transport: str | None
     is_relay: bool
+    disposable_aliases: int
+    named_aliases: int
+    named_alias_pattern: str | None
     version: int
     created: TimeField
     changed: TimeField

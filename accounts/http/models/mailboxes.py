@@ -186,6 +186,9 @@ class AliasOut(ResponseModel):
     expires: TimeField | None
     members_may_send: bool
     description: str
+    personal: str | None = Field(
+        description="named or disposable, if the owner of its only target made it."
+    )
     version: int
     created: TimeField
     changed: TimeField
@@ -203,3 +206,50 @@ class AliasRename(RequestModel):
     """Another address."""
 
     address: str = Field(description="The new address.")
+
+
+class PersonalAliasChange(RequestModel):
+    """The fields of an own alias that its owner can change."""
+
+    enabled: bool = Field(default=UNSET, description="Whether it receives mail.")
+    description: str = Field(default=UNSET, description="Its purpose.")
+    expires: TimeField | None = Field(default=UNSET, description="When it expires.")
+
+
+class PersonalAliasAdd(RequestModel):
+    """A new alias of the owner of a mailbox, in the domain of the mailbox."""
+
+    name: str | None = Field(
+        default=None,
+        description="The part before the @; without one, the alias is disposable, and its name is "
+        "drawn.",
+    )
+    description: str = Field(default=UNSET, description="Its purpose.")
+    expires: TimeField | None = Field(default=UNSET, description="When it expires.")
+
+
+class PersonalAliasOut(ResponseModel):
+    """An alias that the owner of a mailbox made."""
+
+    mailbox: str
+    address: str
+    kind: str = Field(description="named or disposable.")
+    enabled: bool
+    expires: TimeField | None
+    description: str
+    version: int
+    created: TimeField
+    changed: TimeField
+
+
+class AliasAllowanceOut(ResponseModel):
+    """The aliases that the owner of a mailbox may have, and has."""
+
+    domain: str
+    disposable: int
+    disposable_most: int
+    named: int
+    named_most: int
+    named_pattern: str | None = Field(
+        description="Pattern of the names for this mailbox; null allows any."
+    )

@@ -14,7 +14,9 @@ from accounts.http.resources import (
     journal,
     mailboxes,
     myself,
+    personal_aliases,
     quarantine,
+    table_import,
     tokens,
 )
 
@@ -24,12 +26,14 @@ _PARTS: tuple[Operation, ...] = (
     *mailboxes.OPERATIONS,
     *deleted_mailboxes.OPERATIONS,
     *aliases.OPERATIONS,
+    *personal_aliases.OPERATIONS,
     *access_to_mail.OPERATIONS,
     *filtering.OPERATIONS,
     *administrators.OPERATIONS,
     *tokens.OPERATIONS,
     *journal.OPERATIONS,
     *quarantine.OPERATIONS,
+    *table_import.OPERATIONS,
 )
 
 OPERATIONS: tuple[Operation, ...] = (*_PARTS, batch(_PARTS))

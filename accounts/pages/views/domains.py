@@ -6,12 +6,14 @@ from typing import Any
 
 from starlette.responses import Response
 
+from accounts.directory.alias_names import MAX_PERSONAL
 from accounts.http.principals import Role
 from accounts.pages.form import WebForm
 from accounts.pages.views.lists import show_list
 from accounts.pages.visit import Visit, step
 
 LIMITS = ("max_mailboxes", "max_aliases")
+PERSONAL = ("disposable_aliases", "named_aliases")
 MOST = 10_000_000
 
 
@@ -50,6 +52,10 @@ async def save(visit: Visit) -> Response:
         "catch_all": form.text("catch_all") or None,
         "default_quota": form.size("default_quota"),
     }
+    # a page that was opened before an upgrade may lack these
+    if "named_alias_pattern" in form:
+        change["named_alias_pattern"] = form.text("named_alias_pattern") or None
+        change |= {name: form.number(name, 0, MAX_PERSONAL) for name in PERSONAL}
     if visit.principal.role is Role.GLOBAL:
         change |= {
             "enabled": form.flag("enabled"),

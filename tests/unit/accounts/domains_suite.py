@@ -41,6 +41,9 @@ class DomainsSuite(DirectoryBase):
             version=1,
             created=NOW,
             changed=NOW,
+            disposable_aliases=20,
+            named_aliases=0,
+            named_alias_pattern=None,
         )
         assert desk.read(lambda c: domains.get(c, "bücher.example")) == made
 

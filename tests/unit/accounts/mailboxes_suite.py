@@ -219,6 +219,7 @@ class MailboxesSuite(DirectoryBase):
             version=1,
             created=NOW,
             changed=NOW,
+            personal=None,
         )
         assert filled.read(lambda c: aliases.find(c, target="Anna@example.org")) == [made]
         assert filled.read(lambda c: aliases.find(c, target="ben@example.org")) == []

@@ -15,6 +15,7 @@ from tests.unit.accounts.deleted_suite import DeletedSuite
 from tests.unit.accounts.domains_suite import DomainsSuite
 from tests.unit.accounts.hostile_suite import HostileSuite
 from tests.unit.accounts.mailboxes_suite import MailboxesSuite
+from tests.unit.accounts.personal_aliases_suite import PersonalAliasesSuite
 from tests.unit.accounts.secrets_suite import SecretsSuite
 
 
@@ -36,6 +37,10 @@ class TestMailboxes(InFile, MailboxesSuite):
 
 
 class TestDeleted(InFile, DeletedSuite):
+    pass
+
+
+class TestPersonalAliases(InFile, PersonalAliasesSuite):
     pass
 
 

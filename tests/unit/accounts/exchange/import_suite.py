@@ -329,7 +329,11 @@ class ImportSuite(DirectoryBase):
         assert found.aliases == ()
         found = exported(desk, domains=["example.org"])
         assert found.mailboxes[0].rights == ("@relay.example", "info@example.org")
-        assert [one.address for one in found.aliases] == ["info@example.org", "sales-*@example.org"]
+        assert [one.address for one in found.aliases] == [
+            "info@example.org",
+            "sales-*@example.org",
+            "tavo.kelu.riso42@example.org",
+        ]
 
     def test_no_secret_is_in_the_audit_log(self, desk: Desk) -> None:
         imported(desk, sample())

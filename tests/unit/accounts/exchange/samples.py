@@ -37,6 +37,9 @@ EVERYTHING = Document.model_validate(
                 "default_quota": 1 << 30,
                 "transport": None,
                 "is_relay": False,
+                "disposable_aliases": 5,
+                "named_aliases": 2,
+                "named_alias_pattern": "{name}-*",
                 "created": 1_600_000_000,
                 "changed": 1_600_000_001,
                 "dkim_keys": (
@@ -167,6 +170,12 @@ EVERYTHING = Document.model_validate(
                 "changed": 1_600_000_001,
             },
             {"address": "sales-*@example.org", "targets": ("info@example.org",)},
+            {
+                "address": "tavo.kelu.riso42@example.org",
+                "targets": ("anna@example.org",),
+                "members_may_send": True,
+                "personal": "disposable",
+            },
         ),
         "administrators": (
             {

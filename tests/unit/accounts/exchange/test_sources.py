@@ -15,6 +15,7 @@ DUMP = f"INSERT INTO mailbox (username, password) VALUES ('anna@example.org', '{
 def folder(tmp_path: Path) -> Path:
     content = {
         "gatepost": render(EVERYTHING).decode(),
+        "csv": f'address,password\nanna@example.org,"{HASH}"\n',
         "postfix/passwd": f"anna@example.org:{HASH}\n",
         "postfix/virtual": "root anna@example.org\n",
         "docker-mailserver/postfix-accounts.cf": f"anna@example.org|{HASH}\n",
@@ -54,7 +55,7 @@ def test_a_pair_of_files(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "places", "says"),
     [
-        ("exchange", ["x"], "not one of: gatepost, postfix"),
+        ("exchange", ["x"], "not one of: gatepost, csv, postfix"),
         ("mailu", [], "expected a file written by config-export"),
         ("mailu", ["a", "b"], "one file or one database"),
         ("gatepost", ["/nowhere"], "No such file"),

@@ -30,6 +30,7 @@ FOREIGN = {
     "pattern": "x@x.example",
     "name": "x",
     "holder": "virus-mx1",
+    "alias": "x@b.example",
 }
 # those on single mails for which a role does not suffice: a mail of others is as one that is gone
 HIDDEN = ("show-quarantined-mail", "release-quarantined-mail", "delete-quarantined-mail")
@@ -55,6 +56,7 @@ BODIES: dict[str, Any] = {
     "add-administrator": {"login": "eve", "role": "global", "password": SECRET},
     "set-administrator-password": {"password": SECRET},
     "add-token": {"name": "x", "scopes": ["tokens:read"], "administrator": "root"},
+    "import-table": {"table": "address\nnew@b.example\n"},
     "add-own-token": {"name": "x", "scopes": ["me:read"]},
 }
 

@@ -21,6 +21,7 @@ PARAMS = {
     "selector": "s1",
     "holder": "virus-mx1",
     "id": "1",
+    "login": "ada",
 }
 HIDDEN = ("quarantined-mail", "delete-quarantined-mail")
 
