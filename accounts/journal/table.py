@@ -151,7 +151,7 @@ def find(
     connection: Connection, view: JournalView, conditions: Iterable[ColumnElement[bool]], limit: int
 ) -> list[JournalRow]:
     """Return the latest rows that meet all conditions."""
-    statement = select(JOURNAL).order_by(JOURNAL.c.at.desc()).limit(limit)
+    statement = select(JOURNAL).order_by(JOURNAL.c.at.desc(), JOURNAL.c.id.desc()).limit(limit)
     for condition in conditions:
         statement = statement.where(condition)
     if (seen := view.condition()) is not None:
