@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
+from sqlalchemy import Connection, inspect, text
+
 from accounts.journal.journal import MailJournal
 from accounts.journal.place import JournalPlace
 from accounts.journal.question import JournalQuestion
 from accounts.journal.settings import JournalSettings
 from accounts.journal.story import MailStory
-from accounts.journal.table import STEP, JournalView
+from accounts.journal.table import JOURNAL, STEP, JournalView
 from accounts.store.settings import DatabaseSettings
 from gatepost.journal.record import JournalRecord
 from tests.unit.clock import Clock
@@ -186,6 +188,22 @@ class JournalTests:
         assert desk.recipients("4Q3", view=domain) == []
         assert desk.recipients(view=JournalView(domains=frozenset())) == []
         assert desk.recipients(view=JournalView(addresses=frozenset())) == []
+
+    def test_a_table_of_before_gets_the_index_that_it_lacks(self, desk: JournalDesk) -> None:
+        desk.add(mail(1, "ann@example.org"))
+
+        def index_names(connection: Connection) -> set[str | None]:
+            return {one["name"] for one in inspect(connection).get_indexes(JOURNAL.name)}
+
+        def age(connection: Connection) -> None:
+            connection.execute(text("DROP INDEX mail_journal_1_seen"))
+            connection.execute(text(f"CREATE INDEX mail_journal_1_at ON {JOURNAL.name} (at)"))
+
+        before = desk.run(desk.journal._read(index_names))
+        desk.run(desk.journal._write(age))
+        desk.run(desk.journal.close())
+        assert len(desk.find("ann@example.org")) == 1
+        assert desk.run(desk.journal._read(index_names)) == before
 
     def test_old_and_too_many_records_go_in_small_steps(self, desk: JournalDesk) -> None:
         desk.add(*(mail(n, "ann@example.org", at=NOW) for n in range(STEP + 500)))
