@@ -92,7 +92,7 @@ def ask(connection: Connection, question: JournalQuestion, delimiter: str) -> Fo
     place = () if question.after is None else (question.after.earlier(),)
     found: dict[int, JournalRow] = {}
     for conditions in leads:
-        for row in table.find(connection, question.view, [*conditions, *place], most):
+        for row in table.find(connection, _bounded(question), [*conditions, *place], most):
             found[row.id] = row
     latest = sorted(found.values(), key=JournalPlace.of)[-most:]
     instances = {row.instance for row in latest if row.instance}
@@ -136,7 +136,7 @@ def _pair(row: JournalRow) -> set[tuple[str, str]]:
 def _leads(question: JournalQuestion, delimiter: str) -> list[list[ColumnElement[bool]]]:
     """Return the conditions of statements that together find all matches."""
     common: list[ColumnElement[bool]] = []
-    if question.since is not None:
+    if question.since is not None and question.view.addresses is None:
         common.append(JOURNAL.c.at >= question.since)
     if question.until is not None:
         common.append(JOURNAL.c.at < question.until)
@@ -165,8 +165,15 @@ def _shown(
     return frozenset(
         row.id
         for conditions in leads
-        for row in table.find(connection, question.view, [*conditions, among], len(later))
+        for row in table.find(connection, _bounded(question), [*conditions, among], len(later))
     )
+
+
+def _bounded(question: JournalQuestion) -> JournalView:
+    """Return the view since the time of the question: of two times, SQLite may search by the
+    earlier one."""
+    view = question.view
+    return view._replace(since=max(view.since, question.since or 0.0))
 
 
 def _choices(word: str, delimiter: str) -> list[ColumnElement[bool]]:
