@@ -1,4 +1,4 @@
-"""Found mail: a page of a search, and the place where the next page begins."""
+"""Found stories: a page of a search, and the place where the next page begins."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from accounts.journal.question import FoundRows
 from accounts.journal.story import MailStory
 
 
-class FoundMail(NamedTuple):
+class FoundStories(NamedTuple):
     """A page of stories, the latest first. `following` is None on the last page."""
 
     stories: list[MailStory]

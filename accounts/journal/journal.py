@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 
 from accounts.journal import question, table
 from accounts.journal.counts import STORED
-from accounts.journal.found import FoundMail, page_of
+from accounts.journal.found import FoundStories, page_of
 from accounts.journal.question import JournalQuestion
 from accounts.journal.row import base_of, rows_of
 from accounts.journal.settings import JournalSettings
@@ -98,20 +98,20 @@ class MailJournal:
 
         STORED.inc(await self._write(work))
 
-    async def search(self, wanted: JournalQuestion) -> FoundMail:
+    async def search(self, wanted: JournalQuestion) -> FoundStories:
         """Return the stories of the mail that matches, the latest first."""
         delimiter = self._delimiter()
         for _ in range(_ROUNDS):
             found = await self._read(partial(question.ask, question=wanted, delimiter=delimiter))
             if found is None:
-                return FoundMail([], None)
+                return FoundStories([], None)
             # up to two thousand rows: some ten milliseconds
             chosen, following = page_of(found, wanted.limit)
             if chosen or following is None:
                 break
             # all of these rows are about mail on earlier pages
             wanted = wanted._replace(after=following)
-        return FoundMail([tell(journey) for journey in chosen], following)
+        return FoundStories([tell(journey) for journey in chosen], following)
 
     async def erase(self, address: str) -> int:
         """Remove all records about an address; return their number.

@@ -14,7 +14,7 @@ from accounts.http.models.journal import TraceOut, TraceQuery
 from accounts.http.operation import Operation, Reach
 from accounts.http.principals import Role
 from accounts.http.problems import ApiProblem, WrongField
-from accounts.journal.found import FoundMail
+from accounts.journal.found import FoundStories
 from accounts.journal.journal import MailJournal
 from accounts.journal.place import JournalPlace
 from accounts.journal.question import JournalQuestion, SearchWordError, read_words
@@ -23,7 +23,7 @@ from accounts.journal.table import JournalView
 from accounts.store.noted import clean
 
 
-async def search(call: Call) -> FoundMail:
+async def search(call: Call) -> FoundStories:
     """Return the stories that a caller may see, before a transaction begins. For `prepare`.
 
     A search by an administrator is about other people: it is entered in the audit log.
@@ -57,7 +57,7 @@ async def search(call: Call) -> FoundMail:
 
 async def show(call: Call) -> ApiReply:
     """Return the stories that were found."""
-    found: FoundMail = call.prepared
+    found: FoundStories = call.prepared
     following = found.following
     return ApiReply(found.stories, next=None if following is None else following.key)
 
