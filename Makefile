@@ -1,5 +1,5 @@
 # The words of this project: the developer, the hooks, the workflow and .ci/run all use them.
-.PHONY: help install up down backup restore demo lint format test unit fuzz stack bench chart manifest docs clean
+.PHONY: help install up down backup restore demo lint format test unit fuzz stack bench chart manifest docs pictures clean
 VENV := .venv
 PY := $(VENV)/bin/python
 # Unit tests compute: one process for each core. The daemons' tests wait more than they compute: two
@@ -89,6 +89,10 @@ docs: $(VENV)/.installed ## write docs/reference/ anew from the code
 	PYTHONPATH=. $(PY) tools/scripts/openapi.py
 	PYTHONPATH=. $(PY) tools/scripts/library.py
 	$(PY) tools/scripts/rfcs.py
+
+pictures: ## take the pictures of docs/pages.md anew, with Chromium
+	@python3 -m tools.install stack
+	$(PY) -m tests.browser.pictures docs/pages
 
 clean: ## forget what was installed and built here
 	rm -rf $(VENV) .bench .demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

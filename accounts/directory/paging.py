@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import Boolean, ColumnElement, Select, literal, or_, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from accounts.directory import fields
 from accounts.store import schema
@@ -34,7 +37,27 @@ def having(text: str | None, *columns: ColumnElement[str]) -> list[ColumnElement
     if not text:
         return []
     sought = fields.text("text", text, MAX_SEARCH)
-    return [or_(*(column.icontains(sought, autoescape=True) for column in columns))]
+    escaped = "".join(f"/{char}" if char in "/%_" else char for char in sought)
+    pattern = literal(f"%{escaped}%")
+    return [or_(*(_Like(column, pattern) for column in columns))]
+
+
+class _Like(FunctionElement[bool]):
+    """Condition that a column is like a pattern, ignoring case.
+
+    SQLAlchemy's own ``ilike`` takes three times as long in SQLite, whose LIKE ignores the case of
+    ASCII letters, as its ``lower()`` does.
+    """
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(_Like)
+def _compile_like(element: _Like, compiler: SQLCompiler, **options: Any) -> str:
+    column, pattern = (compiler.process(one, **options) for one in element.clauses)
+    word = "LIKE" if compiler.dialect.name == "sqlite" else "ILIKE"
+    return f"{column} {word} {pattern} ESCAPE '/'"
 
 
 def within(administrator: int | None, domain_id: ColumnElement[int]) -> list[ColumnElement[bool]]:

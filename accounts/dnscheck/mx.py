@@ -76,7 +76,7 @@ def check_host(host: MailHost) -> Lookup[tuple[DnsFinding, ...]]:
         failed = failed or answer.rcode is Rcode.TEMPFAIL
         found_any = found_any or bool(answer.records)
         if not host.addresses:
-            addresses += _addresses(answer)
+            addresses += addresses_in(answer)
         finding = _judge_addresses(host, rdtype, answer)
         if finding is not None:
             findings.append(finding)
@@ -88,7 +88,8 @@ def check_host(host: MailHost) -> Lookup[tuple[DnsFinding, ...]]:
     return tuple(findings)
 
 
-def _addresses(answer: Answer) -> list[IpAddress]:
+def addresses_in(answer: Answer) -> list[IpAddress]:
+    """Return the addresses in the records of an answer, at most 16."""
     found: list[IpAddress] = []
     for record in answer.records[:16]:
         try:
@@ -104,7 +105,7 @@ def _judge_addresses(host: MailHost, rdtype: RdType, answer: Answer) -> DnsFindi
     wanted = tuple(map(str, expected))
     if answer.rcode is Rcode.TEMPFAIL:
         return unanswered("host", host.name, rdtype, wanted)
-    found = _addresses(answer)
+    found = addresses_in(answer)
     missing = [str(address) for address in expected if address not in found]
     others = [str(address) for address in found if address not in expected]
     if not found and not expected:

@@ -6,14 +6,17 @@ import ipaddress
 
 from accounts.dnscheck.expectations import Expectations
 from accounts.dnscheck.finding import DnsFinding, FindingLevel, listed, unanswered
+from accounts.dnscheck.mx import addresses_in
 from msgauth.address import IpAddress
-from msgauth.ask import Lookup, Rcode, ask
+from msgauth.ask import Lookup, Rcode, RdType, ask
 from msgauth.results import SpfStatus
 from msgauth.spf import SpfResult, check_spf
 from msgauth.spf.record import SpfRecordError, is_record, parse
 
 _STRANGER = ipaddress.IPv4Address("240.0.0.1")
 """An address that nobody has (RFC 1112 section 4): if it passes, everybody passes."""
+
+_ADDRESSES: tuple[RdType, ...] = ("A", "AAAA")
 
 
 def check_spf_record(domain: str, expected: Expectations) -> Lookup[tuple[DnsFinding, ...]]:
@@ -48,7 +51,17 @@ def _try_addresses(domain: str, expected: Expectations) -> Lookup[tuple[FindingL
     helo = expected.hosts[0].name
     refused: list[str] = []
     reason = ""
-    for address in expected.all_senders():
+    addresses = list(expected.all_senders())
+    for host in expected.hosts:
+        if host.addresses:
+            continue
+        for rdtype in _ADDRESSES:
+            answer = yield from ask(host.name, rdtype)
+            if answer.rcode is Rcode.TEMPFAIL:
+                reason = f"DNS gives no answer about {host.name}"
+                return FindingLevel.UNKNOWN, f"SPF of {domain} could not be tried: {reason}."
+            addresses += addresses_in(answer)
+    for address in dict.fromkeys(addresses):
         result = yield from _try(domain, helo, address)
         if result.status is SpfStatus.TEMPERROR:
             return FindingLevel.UNKNOWN, f"SPF of {domain} could not be tried: {result.reason}."

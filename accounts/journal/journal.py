@@ -13,6 +13,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -20,11 +21,11 @@ from sqlalchemy import Connection
 
 from accounts.journal import question, table
 from accounts.journal.counts import STORED
-from accounts.journal.journey import join
+from accounts.journal.found import FoundStories, page_of
 from accounts.journal.question import JournalQuestion
 from accounts.journal.row import base_of, rows_of
 from accounts.journal.settings import JournalSettings
-from accounts.journal.story import MailStory, tell
+from accounts.journal.story import tell
 from accounts.store.database import Backend
 from accounts.store.errors import DatastoreError, DatastoreUnavailable
 from accounts.store.settings import DatabaseSettings
@@ -41,6 +42,8 @@ MIN_FREE: Final = 128 << 20
 CONNECTIONS: Final = 2
 """Connections to PostgreSQL."""
 FILE_MODE: Final = 0o640
+_ROUNDS: Final = 4
+"""Questions for one page at most."""
 
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -95,19 +98,20 @@ class MailJournal:
 
         STORED.inc(await self._write(work))
 
-    async def search(self, wanted: JournalQuestion) -> list[MailStory]:
+    async def search(self, wanted: JournalQuestion) -> FoundStories:
         """Return the stories of the mail that matches, the latest first."""
         delimiter = self._delimiter()
-        found = await self._read(lambda connection: question.ask(connection, wanted, delimiter))
-        if found is None:
-            return []
-        # up to two thousand rows: some ten milliseconds
-        wanted_ones = [
-            journey
-            for journey in join(found.rows)
-            if any(row.id in found.matches for row in journey.rows)
-        ]
-        return [tell(journey) for journey in wanted_ones[: wanted.limit]]
+        for _ in range(_ROUNDS):
+            found = await self._read(partial(question.ask, question=wanted, delimiter=delimiter))
+            if found is None:
+                return FoundStories([], None)
+            # up to two thousand rows: some ten milliseconds
+            chosen, following = page_of(found, wanted.limit)
+            if chosen or following is None:
+                break
+            # all of these rows are about mail on earlier pages
+            wanted = wanted._replace(after=following)
+        return FoundStories([tell(journey) for journey in chosen], following)
 
     async def erase(self, address: str) -> int:
         """Remove all records about an address; return their number.

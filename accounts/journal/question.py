@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection
 
 from accounts.journal import table
+from accounts.journal.place import JournalPlace
 from accounts.journal.row import JournalRow, base_of
 from accounts.journal.table import JOURNAL, JournalView, equals, is_one_of
 
@@ -19,6 +21,8 @@ MAX_MAILS: Final = 100
 """Mails of a search."""
 _ROWS: Final = 5
 """Rows of a mail, mostly; so many times the wanted mails match at most, the latest ones."""
+_FEWEST: Final = 20
+"""Mails that are read at least: some of them may have been on the page before."""
 MAX_RELATED: Final = 1500
 """Rows that belong to the same mail as those."""
 _NEARBY: Final = 60
@@ -37,7 +41,7 @@ class SearchWordError(ValueError):
 class JournalQuestion(NamedTuple):
     """A search. Rows have to match all words; times are in seconds since the epoch.
 
-    `limit` is the number of mails.
+    `limit` is the number of mails. `after`: where the page before this one ended.
     """
 
     words: tuple[str, ...]
@@ -45,16 +49,21 @@ class JournalQuestion(NamedTuple):
     until: float | None = None
     view: JournalView = JournalView()
     limit: int = MAX_MAILS
+    after: JournalPlace | None = None
 
 
 class FoundRows(NamedTuple):
     """Rows in the order of time, and the ids of those that match the question.
 
-    The others are about the same mail, or about other mail of the same people.
+    The others are about the same mail, or about other mail of the same people. `shown`: the ids of
+    those that match, and have put their mail on an earlier page. `end`: the place of the earliest
+    match if there may be more before it.
     """
 
     rows: list[JournalRow]
     matches: frozenset[int]
+    shown: frozenset[int] = frozenset()
+    end: JournalPlace | None = None
 
 
 def read_words(words: Iterable[str]) -> tuple[str, ...]:
@@ -77,30 +86,94 @@ def read_words(words: Iterable[str]) -> tuple[str, ...]:
 
 def ask(connection: Connection, question: JournalQuestion, delimiter: str) -> FoundRows:
     """Return the rows that match, and those about the same mail."""
-    most = question.limit * _ROWS
-    columns = JOURNAL.c
-    common: list[ColumnElement[bool]] = []
-    if question.since is not None:
-        common.append(columns.at >= question.since)
-    if question.until is not None:
-        common.append(columns.at < question.until)
-    choices = [_choices(word, delimiter) for word in question.words]
-    # one of them leads, so that each statement has an index
-    lead = choices[0] if choices else [None]
-    rest = [_any(several) for several in choices[1:]]
+    mails = max(question.limit, _FEWEST)
+    most = mails * _ROWS
+    leads = _leads(question, delimiter)
+    place = () if question.after is None else (question.after.earlier(),)
     found: dict[int, JournalRow] = {}
-    for one in lead:
-        conditions = [*common, *rest, *(() if one is None else (one,))]
-        for row in table.find(connection, question.view, conditions, most):
+    for conditions in leads:
+        for row in table.find(connection, _bounded(question), [*conditions, *place], most):
             found[row.id] = row
-    matches = sorted(found.values(), key=lambda row: row.at)[-most:]
+    latest = sorted(found.values(), key=JournalPlace.of)[-most:]
+    instances = {row.instance for row in latest if row.instance}
+    attempts = _by(connection, question.view, JOURNAL.c.instance, instances)
+    matches = _cut(latest, attempts, mails)
     kept = {row.id: row for row in matches}
-    for row in _related(connection, question, matches):
+    for row in _related(connection, question, matches, attempts):
         if len(kept) >= most + MAX_RELATED:
             break
         kept.setdefault(row.id, row)
-    rows = sorted(kept.values(), key=lambda row: (row.at, row.id))
-    return FoundRows(rows, frozenset(row.id for row in matches))
+    rows = sorted(kept.values(), key=JournalPlace.of)
+    return FoundRows(
+        rows,
+        frozenset(row.id for row in matches),
+        _shown(connection, question, leads, rows),
+        JournalPlace.of(matches[0]) if len(found) >= most or matches != latest else None,
+    )
+
+
+def _cut(rows: list[JournalRow], attempts: list[JournalRow], most: int) -> list[JournalRow]:
+    """Return the latest of these rows, which are about `most` pairs of sender and recipient.
+
+    The related rows of each pair are read; without them, one mail would look like two.
+    """
+    of_instance: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    for row in attempts:
+        of_instance[row.instance].update(_pair(row))
+    pairs: set[tuple[str, str]] = set()
+    for number, row in enumerate(reversed(rows)):
+        # without a recipient, it is about all recipients of the message
+        pairs |= _pair(row) or of_instance[row.instance]
+        if number and len(pairs) > most:
+            return rows[-number:]
+    return rows
+
+
+def _pair(row: JournalRow) -> set[tuple[str, str]]:
+    return {(row.base, row.sender_base)} if row.base else set()
+
+
+def _leads(question: JournalQuestion, delimiter: str) -> list[list[ColumnElement[bool]]]:
+    """Return the conditions of statements that together find all matches."""
+    common: list[ColumnElement[bool]] = []
+    if question.since is not None and question.view.addresses is None:
+        common.append(JOURNAL.c.at >= question.since)
+    if question.until is not None:
+        common.append(JOURNAL.c.at < question.until)
+    if not question.words:
+        return [common]
+    # one word leads, so that each statement has an index
+    first, *others = (_choices(word, delimiter) for word in question.words)
+    rest = [_any(several) for several in others]
+    return [[*common, *rest, one] for one in first]
+
+
+def _shown(
+    connection: Connection,
+    question: JournalQuestion,
+    leads: list[list[ColumnElement[bool]]],
+    rows: list[JournalRow],
+) -> frozenset[int]:
+    """Return the ids of those of the rows that match, and are not before this page."""
+    after = question.after
+    if after is None:
+        return frozenset()
+    later = [row.id for row in rows if JournalPlace.of(row) >= after]
+    if not later:
+        return frozenset()
+    among = JOURNAL.c.id.in_(later)
+    return frozenset(
+        row.id
+        for conditions in leads
+        for row in table.find(connection, _bounded(question), [*conditions, among], len(later))
+    )
+
+
+def _bounded(question: JournalQuestion) -> JournalView:
+    """Return the view since the time of the question: of two times, SQLite may search by the
+    earlier one."""
+    view = question.view
+    return view._replace(since=max(view.since, question.since or 0.0))
 
 
 def _choices(word: str, delimiter: str) -> list[ColumnElement[bool]]:
@@ -142,9 +215,12 @@ def _literal(text: str) -> str:
 
 
 def _related(
-    connection: Connection, question: JournalQuestion, matches: list[JournalRow]
+    connection: Connection,
+    question: JournalQuestion,
+    matches: list[JournalRow],
+    attempts: list[JournalRow],
 ) -> Iterable[JournalRow]:
-    """Yield the rows about the same mail."""
+    """Yield the rows about the same mail; `attempts` have the same instances."""
     columns, view = JOURNAL.c, question.view
     seen: set[str] = set()
 
@@ -155,13 +231,21 @@ def _related(
 
     queued = of_queue(matches)
     yield from queued
+    instances = {row.instance for row in matches if row.instance}
+    together = [row for row in attempts if row.instance in instances]
+    yield from together
     pairs: dict[tuple[str, str], tuple[float, float]] = {}
-    for row in sorted([*matches, *queued], key=lambda row: -row.at):
-        pair = row.base, row.sender_base
-        if pair in pairs:
-            pairs[pair] = min(pairs[pair][0], row.at), max(pairs[pair][1], row.at)
-        elif row.base and len(pairs) < question.limit:
-            pairs[pair] = row.at, row.at
+    for rows, most in (
+        (matches, None),
+        (together, None),
+        (queued, 2 * max(question.limit, _FEWEST)),
+    ):
+        for row in sorted(rows, key=lambda row: -row.at):
+            pair = row.base, row.sender_base
+            if pair in pairs:
+                pairs[pair] = min(pairs[pair][0], row.at), max(pairs[pair][1], row.at)
+            elif row.base and (most is None or len(pairs) < most):
+                pairs[pair] = row.at, row.at
     for (base, sender), (first, last) in pairs.items():
         conditions = [
             equals(columns.base, base),
@@ -172,8 +256,6 @@ def _related(
         nearby = table.find(connection, view, conditions, _NEARBY)
         yield from nearby
         yield from of_queue(nearby)
-    instances = {row.instance for row in matches if row.instance}
-    yield from _by(connection, view, columns.instance, instances)
 
 
 def _by(

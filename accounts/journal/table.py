@@ -81,7 +81,11 @@ JOURNAL: Final = Table(
 # not a parameter: both databases use a partial index only for a condition that they can read
 _EMPTY: Final = text("''")
 _SEARCHED: Final = ("base", "sender_base", "queue_id", "message_id", "reason", "instance")
-Index("mail_journal_1_at", JOURNAL.c.at)
+_SEEN: Final = ("domain", "owner_domain", "base", "login")
+# the latest rows that somebody may see: SQLite reads only the index of those that it passes over
+Index("mail_journal_1_seen", JOURNAL.c.at, *(JOURNAL.c[_name] for _name in _SEEN))
+_OLD: Final = ("mail_journal_1_at",)
+"""Indexes that the table had before."""
 for _name in _SEARCHED:
     _column = JOURNAL.c[_name]
     # most rows have no reason, and those of the policy server no queue id
@@ -136,6 +140,11 @@ def create(connection: Connection) -> None:
         # several processes may start at the same time
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
     metadata.create_all(connection)
+    # a table that was there may lack an index
+    for index in sorted(JOURNAL.indexes, key=lambda one: str(one.name)):
+        index.create(connection, checkfirst=True)
+    for name in _OLD:
+        connection.execute(text(f"DROP INDEX IF EXISTS {name}"))
 
 
 def append(connection: Connection, rows: Iterable[dict[str, Any]]) -> int:
@@ -151,7 +160,7 @@ def find(
     connection: Connection, view: JournalView, conditions: Iterable[ColumnElement[bool]], limit: int
 ) -> list[JournalRow]:
     """Return the latest rows that meet all conditions."""
-    statement = select(JOURNAL).order_by(JOURNAL.c.at.desc()).limit(limit)
+    statement = select(JOURNAL).order_by(JOURNAL.c.at.desc(), JOURNAL.c.id.desc()).limit(limit)
     for condition in conditions:
         statement = statement.where(condition)
     if (seen := view.condition()) is not None:

@@ -179,6 +179,21 @@ def test_the_menu(server: PagesServer, chromium: Chromium, device: Device) -> No
     visit.close()
 
 
+def test_rows_of_tables_fit_on_a_phone(server: PagesServer, chromium: Chromium) -> None:
+    wide = (
+        "[...document.querySelectorAll('main .overflow-auto')]"
+        ".filter(e => e.scrollWidth > e.clientWidth)"
+    )
+    for login, names in ((ANNA, ("filters",)), ("root", ("dns", "mailboxes", "aliases"))):
+        visit = chromium.visit(server.origin, PHONE)
+        log_in(visit, login)
+        for name in names:
+            visit.open(PAGES[login][name])
+            assert visit.page.locator("main .overflow-auto td").count() > 0, name
+            assert visit.page.evaluate(f"{wide}.length") == 0, name
+        visit.close()
+
+
 def test_the_records_arrive_by_themselves(
     server: PagesServer, chromium: Chromium, axe: str
 ) -> None:

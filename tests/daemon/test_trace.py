@@ -117,7 +117,7 @@ class TracedSite:
         async def search() -> list[MailStory]:
             journal = MailJournal(JournalSettings, settings, lambda: "+")
             try:
-                return await journal.search(JournalQuestion(words))
+                return (await journal.search(JournalQuestion(words))).stories
             finally:
                 await journal.close()
 

@@ -110,6 +110,10 @@ class WholeSystem:
     def password(self, login: str) -> str:
         return self._passwords[login]
 
+    def remember(self, login: str, password: str) -> None:
+        """Log in with this password from now on: somebody else has made the user."""
+        self._passwords[login] = password
+
     def add_user(self, address: str, *options: str) -> None:
         self._passwords[address] = "a horse that nobody has seen"
         self.command("user", "add", address, *options, stdin=self._passwords[address])

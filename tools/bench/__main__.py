@@ -17,6 +17,7 @@ from tools.bench import (
     mail_system,
     milters,
     namespace,
+    pages,
     peers,
     policyd,
     postfix,
@@ -44,6 +45,7 @@ PIECES: dict[str, Callable[[Bench], None]] = {
     "policyd": policyd.run,
     "growth": policyd.growth,
     "accounts": accounts.run,
+    "pages": pages.run,
     "delivery": delivery.run,
     "soak": soak.run,
     "stack": stack.run,
@@ -52,7 +54,8 @@ PIECES: dict[str, Callable[[Bench], None]] = {
 """The pieces, by their word on the command line."""
 
 DEFAULT = (
-    *("milters", "postfix", "policyd", "accounts", "delivery", "soak", "stack", "mailboxes"),
+    *("milters", "postfix", "policyd", "accounts", "pages", "delivery", "soak"),
+    *("stack", "mailboxes"),
 )
 
 

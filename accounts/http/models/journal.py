@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from accounts.http.models.base import UNSET, OctetField, RequestModel, ResponseModel
+from accounts.journal.place import MAX_KEY
 from accounts.journal.question import MAX_MAILS, MAX_WORD, MAX_WORDS
 from accounts.journal.story import MailState
 
@@ -20,6 +21,11 @@ class TraceQuery(RequestModel):
     )
     since: int = Field(default=UNSET, ge=0, description="Decisions from this time on.")
     until: int = Field(default=UNSET, ge=0, description="Decisions before this time.")
+    after: str = Field(
+        default=UNSET,
+        max_length=MAX_KEY,
+        description="Where the page before this one ended, as its Link says.",
+    )
     limit: int = Field(default=20, ge=1, le=MAX_MAILS, description="Mails, the latest ones.")
 
 

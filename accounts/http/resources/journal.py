@@ -14,15 +14,16 @@ from accounts.http.models.journal import TraceOut, TraceQuery
 from accounts.http.operation import Operation, Reach
 from accounts.http.principals import Role
 from accounts.http.problems import ApiProblem, WrongField
+from accounts.journal.found import FoundStories
 from accounts.journal.journal import MailJournal
+from accounts.journal.place import JournalPlace
 from accounts.journal.question import JournalQuestion, SearchWordError, read_words
 from accounts.journal.row import base_of
-from accounts.journal.story import MailStory
 from accounts.journal.table import JournalView
 from accounts.store.noted import clean
 
 
-async def search(call: Call) -> list[MailStory]:
+async def search(call: Call) -> FoundStories:
     """Return the stories that a caller may see, before a transaction begins. For `prepare`.
 
     A search by an administrator is about other people: it is entered in the audit log.
@@ -37,18 +38,28 @@ async def search(call: Call) -> list[MailStory]:
             f"words: {error}",
             errors=[WrongField("words", str(error))],
         ) from None
+    try:
+        after = None if query.after is None else JournalPlace.parse(query.after)
+    except ValueError as error:
+        raise ApiProblem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"after: {error}",
+            errors=[WrongField("after", str(error))],
+        ) from None
     view = await _view(call)
     if view.addresses is None:
         await call.context.database.write(
             call.actor, lambda write: write.audit("trace.search", clean(" ".join(words)))
         )
-    wanted = JournalQuestion(words, query.since, query.until, view, query.limit)
+    wanted = JournalQuestion(words, query.since, query.until, view, query.limit, after)
     return await journal.search(wanted)
 
 
 async def show(call: Call) -> ApiReply:
     """Return the stories that were found."""
-    return ApiReply(call.prepared)
+    found: FoundStories = call.prepared
+    following = found.following
+    return ApiReply(found.stories, next=None if following is None else following.key)
 
 
 async def erase(call: Call) -> ApiReply:

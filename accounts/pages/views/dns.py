@@ -6,11 +6,13 @@ from collections import Counter
 
 from starlette.responses import Response
 
-from accounts.dnscheck import DomainReport
+from accounts.dnscheck import DomainReport, FindingLevel
 from accounts.pages.visit import Visit, step
 
 RECORDS = 10
 """Records of a name that are shown."""
+_ORDER = (FindingLevel.ERROR, FindingLevel.WARNING, FindingLevel.UNKNOWN, FindingLevel.OK)
+"""Findings that need work come first."""
 
 
 async def show(visit: Visit) -> Response:
@@ -25,6 +27,7 @@ async def show(visit: Visit) -> Response:
         "dns_report.html" if is_part else "dns.html",
         domain=report.domain,
         report=report,
+        findings=sorted(report.findings, key=lambda one: _ORDER.index(one.level)),
         counts=Counter(one.level.value for one in report.findings),
         most=RECORDS,
     )

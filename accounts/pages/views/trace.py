@@ -34,8 +34,9 @@ async def show(visit: Visit) -> Response:
     words = visit.query.get("words")
     period = chosen(_PERIODS, visit.query.get("time", ""))
     stories: list[dict[str, Any]] | None = None
+    following: str | None = None
     if days and words is not None and not _is_led_here(visit):
-        stories = await _search(visit, words, _since(visit.now, period, days))
+        stories, following = await _search(visit, words, _since(visit.now, period, days))
     return visit.page(
         "trace.html",
         title=visit.gettext("Where is my mail?") if is_owner else visit.gettext("Trace mail"),
@@ -44,7 +45,8 @@ async def show(visit: Visit) -> Response:
         words=(words or "")[:MAX_SHOWN],
         period=period,
         stories=stories,
-        most=ROWS,
+        is_later="after" in visit.query,
+        following=following,
         most_events=EVENTS,
         words_of=lambda state: words_of(state, visit.gettext),
     )
@@ -55,19 +57,27 @@ def _is_led_here(visit: Visit) -> bool:
     return visit.request.headers.get("sec-fetch-site", "") in ("cross-site", "same-site")
 
 
-async def _search(visit: Visit, words: str, since: int) -> list[dict[str, Any]] | None:
-    """Return what was found; None if the words were refused, which the page then says."""
+async def _search(
+    visit: Visit, words: str, since: int
+) -> tuple[list[dict[str, Any]] | None, str | None]:
+    """Return what was found, and the key of the next page; None for both if the search was refused,
+    which the page then says."""
     own = visit.principal.role is Role.MAILBOX
-    query: dict[str, str | int | bool | None] = {"words": words, "since": since, "limit": ROWS}
+    after = visit.query.get("after") or None
+    query: dict[str, str | int | bool | None] = {
+        "words": words,
+        "since": since,
+        "limit": ROWS,
+        "after": after,
+    }
     try:
         (found,) = await visit.run(step("trace-own-mail" if own else "trace-mail", query=query))
     except ApiProblem as problem:
         if problem.status != HTTPStatus.UNPROCESSABLE_ENTITY:
             raise
         visit.problem = problem
-        return None
-    stories: list[dict[str, Any]] = found["body"]["items"]
-    return stories
+        return None, None
+    return found["body"]["items"], found["next"]
 
 
 def _since(now: int, period: str, days: int) -> int:

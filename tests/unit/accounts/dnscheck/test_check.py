@@ -216,6 +216,33 @@ def test_spf_that_asks_too_much_is_broken() -> None:
     assert finding.text.startswith("The SPF record of example.org is broken: ")
 
 
+@pytest.mark.parametrize(
+    ("record", "level", "text"),
+    [
+        ("v=spf1 mx -all", FindingLevel.OK, "lets our hosts pass and no others."),
+        ("v=spf1 -all", FindingLevel.ERROR, "does not let 192.0.2.1 and 2001:db8::1 pass (fail)."),
+        ("v=spf1 ip4:192.0.2.1 -all", FindingLevel.ERROR, "does not let 2001:db8::1 pass (fail)."),
+    ],
+)
+def test_spf_is_tried_with_the_addresses_that_hosts_have_in_dns(
+    record: str, level: FindingLevel, text: str
+) -> None:
+    by_name = expectations(hosts=[{"name": "mx1.example.org"}], senders=[])
+    changes: Records = {
+        ("example.org", "TXT"): [record],
+        ("example.org", "MX"): ["10 mx1.example.org"],
+    }
+    finding = found("example.org", "TXT", report(changes, by_name))
+    assert (finding.level, finding.text) == (level, f"The SPF record of example.org {text}")
+    failures: list[Records] = [
+        {("mx1.example.org", "A"): Rcode.TEMPFAIL},
+        {("mx1.example.org", "AAAA"): Rcode.TEMPFAIL},
+    ]
+    for failure in failures:
+        finding = found("example.org", "TXT", report(changes | failure, by_name))
+        assert finding.level is FindingLevel.UNKNOWN
+
+
 @pytest.mark.parametrize(("name", "rdtype"), list(GOOD))
 def test_a_failure_of_dns_is_said_as_such(name: str, rdtype: RdType) -> None:
     """A question without an answer never makes a record missing or wrong."""

@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
+from sqlalchemy import Connection, inspect, text
+
 from accounts.journal.journal import MailJournal
+from accounts.journal.place import JournalPlace
 from accounts.journal.question import JournalQuestion
 from accounts.journal.settings import JournalSettings
 from accounts.journal.story import MailStory
-from accounts.journal.table import STEP, JournalView
+from accounts.journal.table import JOURNAL, STEP, JournalView
 from accounts.store.settings import DatabaseSettings
 from gatepost.journal.record import JournalRecord
 from tests.unit.clock import Clock
@@ -47,7 +50,22 @@ class JournalDesk:
         until: float | None = None,
         limit: int = 100,
     ) -> list[MailStory]:
-        return self.run(self.journal.search(JournalQuestion(words, since, until, view, limit)))
+        question = JournalQuestion(words, since, until, view, limit)
+        return self.run(self.journal.search(question)).stories
+
+    def pages(self, *words: str, limit: int, **more: JournalView) -> list[list[MailStory]]:
+        """Return all pages of a search."""
+        question = JournalQuestion(words, limit=limit, **more)  # type: ignore[arg-type]
+        pages = []
+        while True:
+            found = self.run(self.journal.search(question))
+            pages.append(found.stories)
+            if found.following is None:
+                return pages
+            assert len(pages) < 1000, "the pages have no end"
+            following = JournalPlace.parse(found.following.key)
+            assert following == found.following
+            question = question._replace(after=following)
 
     def recipients(self, *words: str, **more: JournalView) -> list[str]:
         return sorted(one.recipient for one in self.find(*words, **more))  # type: ignore[arg-type]
@@ -98,6 +116,56 @@ class JournalTests:
         found = desk.find("ann@example.org", since=NOW - 3001, until=NOW - 10)
         assert [one.queue_id for one in found] == ["4Q1"]
 
+    def test_each_mail_is_on_one_page(self, desk: JournalDesk) -> None:
+        # three decisions about each mail, between those about others, and many at the same time
+        numbers = range(40)
+        for delay, daemon, action in (
+            (-500.0, "policyd", "pass"),
+            (0.0, "milters", "accept"),
+            (170.0, "delivery", "deliver"),
+        ):
+            desk.add(
+                *(
+                    mail(n, f"r{n}@example.org", at=NOW - 1500 + n // 4 * 100 + delay)._replace(
+                        daemon=daemon,
+                        action=action,
+                        queue_id="" if daemon == "policyd" else f"4Q{n}",
+                        reason="spf-fail" if daemon == "milters" else "",
+                    )
+                    for n in numbers
+                )
+            )
+        everything = [f"r{n}@example.org" for n in numbers]
+        for words in ((), ("sender@example.com",), ("spf-fail",), ("192.0.2.1", "spf-fail")):
+            for limit in (1, 3, 7, 100):
+                pages = desk.pages(*words, limit=limit)
+                found = [one.recipient for page in pages for one in page]
+                assert sorted(found) == sorted(everything), (words, limit)
+                assert all(1 <= len(page) <= limit for page in pages[:-1])
+                assert {len(one.events) for page in pages for one in page} == {3}
+                assert found[0] in everything[-4:]
+        domain = JournalView(domains=frozenset({"example.net"}))
+        assert desk.pages(limit=3, view=domain) == [[]]
+
+    def test_mail_with_many_decisions_does_not_hide_what_was_before(
+        self, desk: JournalDesk
+    ) -> None:
+        desk.add(*(mail(n, "ann@example.org", at=NOW - 100 + n) for n in range(3)))
+        desk.add(*(mail(9, "ann@example.org", at=NOW + n) for n in range(60)))
+        pages = desk.pages("ann@example.org", limit=1)
+        found = [one.queue_id for page in pages for one in page]
+        assert found == ["4Q9", "4Q2", "4Q1", "4Q0"]
+
+    def test_recipients_of_one_decision_are_on_one_page(self, desk: JournalDesk) -> None:
+        recipients = [f"r{n}@example.org" for n in range(5)]
+        attempt = mail(1, *recipients, at=NOW)._replace(
+            daemon="policyd", action="pass", queue_id="", instance="1.2.3"
+        )
+        about_all = attempt._replace(recipients=(), action="reject", at=NOW + 1)
+        desk.add(attempt, about_all)
+        pages = desk.pages("1.2.3", limit=2)
+        assert sorted(one.recipient for page in pages for one in page) == recipients
+
     def test_everybody_sees_only_what_they_may(self, desk: JournalDesk) -> None:
         desk.add(
             mail(1, "ann@example.org", "bob@example.org", "eve@other.example"),
@@ -120,6 +188,22 @@ class JournalTests:
         assert desk.recipients("4Q3", view=domain) == []
         assert desk.recipients(view=JournalView(domains=frozenset())) == []
         assert desk.recipients(view=JournalView(addresses=frozenset())) == []
+
+    def test_a_table_of_before_gets_the_index_that_it_lacks(self, desk: JournalDesk) -> None:
+        desk.add(mail(1, "ann@example.org"))
+
+        def index_names(connection: Connection) -> set[str | None]:
+            return {one["name"] for one in inspect(connection).get_indexes(JOURNAL.name)}
+
+        def age(connection: Connection) -> None:
+            connection.execute(text("DROP INDEX mail_journal_1_seen"))
+            connection.execute(text(f"CREATE INDEX mail_journal_1_at ON {JOURNAL.name} (at)"))
+
+        before = desk.run(desk.journal._read(index_names))
+        desk.run(desk.journal._write(age))
+        desk.run(desk.journal.close())
+        assert len(desk.find("ann@example.org")) == 1
+        assert desk.run(desk.journal._read(index_names)) == before
 
     def test_old_and_too_many_records_go_in_small_steps(self, desk: JournalDesk) -> None:
         desk.add(*(mail(n, "ann@example.org", at=NOW) for n in range(STEP + 500)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 import pytest
@@ -187,6 +188,17 @@ def test_dns_records_are_shown_beside_the_expected_ones(site: PagesSite, root: B
     assert root.last.headers["content-disposition"] == 'attachment; filename="a.example.zone"'
     assert root.last.headers["content-type"].startswith("text/plain")
     assert b"v=spf1" in root.octets
+
+
+def test_records_that_need_work_come_first(site: PagesSite, root: Browser) -> None:
+    # in the order of the check, the host of the MX is before SPF and DMARC
+    site.dns[("a.example", "MX")] = ("10 mail.example",)
+    site.dns[("mail.example", "A")] = ("192.0.2.1",)
+    page = root.open("/domains/a.example/dns?now=1")
+    states = re.findall("(right|advice|wrong|no answer) [A-Za-z]", page.text.partition("Found")[2])
+    order = ["wrong", "advice", "no answer", "right"]
+    assert states == sorted(states, key=order.index)
+    assert {"wrong", "right"} <= set(states)
 
 
 def test_changes_are_listed_a_page_at_a_time(site: PagesSite, root: Browser) -> None:

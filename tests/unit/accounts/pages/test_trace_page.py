@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -214,12 +215,42 @@ def test_the_longest_time_is_that_of_the_journal(site: PagesSite) -> None:
 def test_long_answers_are_bounded(site: PagesSite) -> None:
     keep(site, *(mail(n, ANNA, at=NOW - n) for n in range(1, ROWS + 11)))
     visitor = visit(site, "ada")
-    assert f"Only the latest {ROWS} are shown" in visitor.search("")
+    visitor.search("")
     assert visitor.mails == ROWS
     keep(site, *(mail(999, ANNA, at=NOW + n / 100) for n in range(EVENTS + 10)))
     text = visitor.search("4Q999")
     assert f"The latest {EVENTS} steps:" in text
     assert text.count("milter: message") == EVENTS
+
+
+@pytest.mark.parametrize("login", [ANNA, "ada", "root"])
+def test_a_page_leads_to_the_mail_before(site: PagesSite, login: str) -> None:
+    keep(site, *(mail(n, ANNA, at=NOW + 50 - n / 10) for n in range(1, 2 * ROWS + 11)))
+    visitor = visit(site, login)
+    browser = visitor.browser
+    visitor.search(ANNA, time="all")
+    seen: list[str] = []
+    counts = []
+    while True:
+        counts.append(visitor.mails)
+        seen += re.findall(r"Queue id (4Q\d+)", browser.page.text)
+        following = [one for one in browser.page.links if "after=" in one]
+        if not following:
+            break
+        assert "time=all" in following[0]
+        assert "words=anna" in following[0]
+        browser.open(following[0])
+    assert counts == [ROWS, ROWS, 10]
+    assert seen == [f"4Q{n}" for n in range(1, 2 * ROWS + 11)]
+
+
+def test_a_page_after_the_last_mail_and_a_wrong_key(traced: PagesSite) -> None:
+    browser = traced.browser("root")
+    text = browser.open("/trace?words=4Q1&time=all&after=1.5-1").text
+    assert "There is no earlier mail in this time." in text
+    assert "The sender needs the bounce" not in text
+    for key in ("x", "1.5-1'", "1.5", "nan-1", "1e9-1", "-1.5-1", "9" * 41, "٣.5-1"):
+        assert browser.get(f"/trace?{urlencode({'words': '4Q1', 'after': key})}").status == 422
 
 
 def test_words_come_back_after_the_login(traced: PagesSite) -> None:
