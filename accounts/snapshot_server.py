@@ -1,4 +1,4 @@
-"""Server of snapshots in the daemon, and of the journal that the other daemons write to."""
+"""Server of snapshots in the daemon, and of what the other daemons send: records and reports."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from accounts.http.server import HttpBounds, HttpServer
 from accounts.journal.intake import JournalIntake
 from accounts.journal.journal import MailJournal
 from accounts.lookup.terms import LookupTerms
+from accounts.report_intake import ReportIntake
 from accounts.settings import AccountsSettings
 from accounts.snapshots.access import Tokens
 from accounts.snapshots.application import SnapshotApplication
@@ -58,7 +59,7 @@ class SnapshotServer:
 def snapshot_server(
     database: Database, rules: Callable[[], SnapshotRules], journal: MailJournal
 ) -> SnapshotServer:
-    """Return the server, not yet started, which also takes records for the journal.
+    """Return the server, not yet started, which also takes records and reports.
 
     Call this in the event loop.
     """
@@ -70,4 +71,9 @@ def snapshot_server(
 
     shelf = SnapshotShelf(database, inputs)
     application = SnapshotApplication(shelf, lambda: rules().tokens)
-    return SnapshotServer(application, JournalIntake(journal, lambda: rules().tokens, application))
+
+    def tokens() -> Tokens:
+        return rules().tokens
+
+    reports = ReportIntake(database, tokens, application)
+    return SnapshotServer(application, JournalIntake(journal, tokens, reports))

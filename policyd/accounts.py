@@ -7,6 +7,8 @@ from collections.abc import Callable
 from structlog.typing import FilteringBoundLogger
 
 from gatepost.journal.sender import JournalSender
+from gatepost.metrics import Probes
+from gatepost.reports.sender import ReportSender
 from gatepost.snapshots.feed import AccountsFeed
 from gatepost.snapshots.form import SnapshotData
 from gatepost.snapshots.recipients import RECIPIENTS, RecipientPreferences, check_recipients
@@ -25,6 +27,10 @@ class PolicyAccounts:
     def journal(self, log: FilteringBoundLogger) -> JournalSender:
         """Return the sender of decisions."""
         return JournalSender(self._settings, log)
+
+    def reports(self, probes: Probes, log: FilteringBoundLogger) -> ReportSender:
+        """Return the sender of the state that the probes tell."""
+        return ReportSender("policyd", self._settings, lambda: probes, log)
 
     def feed(self, log: FilteringBoundLogger) -> AccountsFeed:
         """Return the feed of the data, which begins with what is on disk."""

@@ -21,6 +21,7 @@ AREAS = (
     "audit",
     "trace",
     "quarantine",
+    "overview",
     "me",
 )
 """The areas of scopes: ``AREA:read``, or ``AREA:write``, which includes reading."""

@@ -473,6 +473,30 @@ web_session = _table(
 `browser`: where it began, and how the browser calls itself. `confirmed`: when the password was last
 given."""
 
+domain_check = _table(
+    "domain_check",
+    _of("domain", primary_key=True),
+    _number("at"),
+    _text("level"),
+    Column("wrong", Json, nullable=False),
+    rowid=False,
+)
+"""The last comparison of a domain with DNS: when, how bad the worst finding is, and the findings
+that are not right. It is no change of the data."""
+
+daemon_state = _table(
+    "daemon_state",
+    _text("component", primary_key=True),
+    _text("instance", primary_key=True),
+    _text("version"),
+    _number("started"),
+    _number("heard", index=True),
+    Column("problems", Json, nullable=False),
+    Column("remarks", Json, nullable=False),
+    rowid=False,
+)
+"""The last report of each daemon on each host. It is no change of the data."""
+
 audit = _table(
     "audit",
     _id(),

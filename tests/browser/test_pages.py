@@ -33,6 +33,7 @@ OWN = {
     "password": "/security/password",
 }
 ADMINISTRATION = {
+    "overview": "/",
     "search": "/?text=anna",
     "domains": "/domains",
     "domain": "/domains/example.org",

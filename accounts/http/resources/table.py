@@ -14,6 +14,7 @@ from accounts.http.resources import (
     journal,
     mailboxes,
     myself,
+    overview,
     quarantine,
     tokens,
 )
@@ -30,6 +31,7 @@ _PARTS: tuple[Operation, ...] = (
     *tokens.OPERATIONS,
     *journal.OPERATIONS,
     *quarantine.OPERATIONS,
+    *overview.OPERATIONS,
 )
 
 OPERATIONS: tuple[Operation, ...] = (*_PARTS, batch(_PARTS))
