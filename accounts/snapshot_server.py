@@ -10,6 +10,7 @@ from typing import Protocol
 
 from starlette.types import ASGIApp
 
+from accounts.greylist_exchange import GreylistExchangeServer
 from accounts.http.server import HttpBounds, HttpServer
 from accounts.journal.intake import JournalIntake
 from accounts.journal.journal import MailJournal
@@ -37,8 +38,14 @@ class SnapshotRules(Protocol):
 class SnapshotServer:
     """Server of snapshots, in the form that the service expects."""
 
-    def __init__(self, application: SnapshotApplication, served: ASGIApp) -> None:
+    def __init__(
+        self,
+        application: SnapshotApplication,
+        exchange: GreylistExchangeServer,
+        served: ASGIApp,
+    ) -> None:
         self._application = application
+        self._exchange = exchange
         self._server = HttpServer(served, BOUNDS, name="snapshots", names_users=True)
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
@@ -53,6 +60,7 @@ class SnapshotServer:
     async def drain(self, grace: float) -> None:
         """Answer the waiting requests, and accept no new ones."""
         self._application.end()
+        self._exchange.end()
         await self._server.drain(grace)
 
 
@@ -76,4 +84,5 @@ def snapshot_server(
         return rules().tokens
 
     reports = ReportIntake(database, tokens, application)
-    return SnapshotServer(application, JournalIntake(journal, tokens, reports))
+    exchange = GreylistExchangeServer(database, tokens, reports)
+    return SnapshotServer(application, exchange, JournalIntake(journal, tokens, exchange))

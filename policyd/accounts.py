@@ -11,8 +11,11 @@ from gatepost.metrics import Probes
 from gatepost.reports.sender import ReportSender
 from gatepost.snapshots.feed import AccountsFeed
 from gatepost.snapshots.form import SnapshotData
+from gatepost.snapshots.greylist import GREYLIST, read_exceptions
 from gatepost.snapshots.recipients import RECIPIENTS, RecipientPreferences, check_recipients
 from gatepost.snapshots.senders import SENDERS, AccountRights, check_senders
+from policyd.greylist_exceptions import GreylistExceptions
+from policyd.greylist_exchange import GreylistExchange
 from policyd.settings.accounts import AccountsForPolicyd
 
 
@@ -23,10 +26,15 @@ class PolicyAccounts:
         self._settings = settings
         self.rights = AccountRights() if settings.senders else None
         self.preferences = RecipientPreferences() if settings.greylist else None
+        self.exceptions = GreylistExceptions() if settings.greylist else None
 
     def journal(self, log: FilteringBoundLogger) -> JournalSender:
         """Return the sender of decisions."""
         return JournalSender(self._settings, log)
+
+    def exchange(self, log: FilteringBoundLogger) -> GreylistExchange | None:
+        """Return the exchange of questions about the greylist; None if it is not wanted."""
+        return GreylistExchange(self._settings, log) if self._settings.greylist else None
 
     def reports(self, probes: Probes, log: FilteringBoundLogger) -> ReportSender:
         """Return the sender of the state that the probes tell."""
@@ -40,4 +48,6 @@ class PolicyAccounts:
             takers[SENDERS], checks[SENDERS] = self.rights.take, check_senders
         if self.preferences is not None:
             takers[RECIPIENTS], checks[RECIPIENTS] = self.preferences.take, check_recipients
+        if self.exceptions is not None:
+            takers[GREYLIST], checks[GREYLIST] = self.exceptions.take, read_exceptions
         return AccountsFeed(self._settings, takers, checks, log)

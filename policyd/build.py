@@ -209,6 +209,7 @@ class Maker:
             self._hostname,
             identify,
             preferences=self._accounts.preferences,
+            exceptions=self._accounts.exceptions,
         )
 
 

@@ -31,6 +31,8 @@ from policyd.build import Maker, Stores
 from policyd.checks.dnslists import DnsListsCheck, ZoneStandings
 from policyd.decisions import DecisionLog
 from policyd.errors import PolicydError
+from policyd.greylist_exchange import GreylistExchange
+from policyd.greylist_questions import GreylistQuestions
 from policyd.server import PolicyServer
 from policyd.settings import PolicydSettings
 from policyd.stores import StoreError
@@ -71,8 +73,9 @@ async def _serve(started: Started[PolicydSettings]) -> int:
     started.probes.remark("store", stores.problem)
     started.probes.remark("dnslists", lambda: _left_out(reloader.current.value))
     reports = accounts.reports(started.probes, log)
+    exchange = accounts.exchange(log)
     served = _Service(
-        started, reloader.current, stores, build, feed, accounts.journal(log), reports
+        started, reloader.current, stores, build, feed, accounts.journal(log), reports, exchange
     )
     return await run_single(
         started, reloader, served, draining="draining: answering requests in progress"
@@ -91,6 +94,7 @@ class _InUse:
         standings: ZoneStandings,
         accounts: PolicyAccounts,
     ) -> None:
+        self.settings = settings
         self.engine = Maker(ground, settings, stores, resolver, standings, accounts).engine()
         self.bounds = Bounds(
             budget=settings.budget,
@@ -152,7 +156,9 @@ class _Service:
         feed: AccountsFeed,
         journal: JournalSender,
         reports: ReportSender,
+        exchange: GreylistExchange | None,
     ) -> None:
+        self._exchange = exchange
         self._feed = feed
         self._reports = reports
         self._journal = journal
@@ -174,6 +180,13 @@ class _Service:
         self._feed.keep()
         self._journal.start()
         self._reports.start()
+        if self._exchange is not None:
+            questions = GreylistQuestions(
+                self._stores.guarded,
+                lambda: self._current.value.settings,
+                self._exchange.instance,
+            )
+            self._exchange.start(questions.answer)
         await self._server.start(listeners["listen"])
         log.info(
             "ready",
@@ -198,6 +211,8 @@ class _Service:
     async def close(self) -> None:
         """Finish the work of the store, and cancel DNS queries."""
         self._feed.stop()
+        if self._exchange is not None:
+            self._exchange.stop()
         await asyncio.to_thread(self._journal.stop)
         await asyncio.to_thread(self._reports.stop)
         await self._stores.close()

@@ -22,6 +22,7 @@ AREAS = (
     "trace",
     "quarantine",
     "overview",
+    "greylist",
     "me",
 )
 """The areas of scopes: ``AREA:read``, or ``AREA:write``, which includes reading."""

@@ -16,6 +16,8 @@ def sentence(word: str, gettext: Callable[[str], str]) -> str:
         "changed": _("The changes are saved."),
         "removed": _("It was removed."),
         "released": _("The mail was released."),
+        "forgotten": _("The records are forgotten."),
+        "forgotten-in-part": _("Not all policy servers answered: some records may still be there."),
         "moved": _("The order was changed."),
         "password": _("The password was changed. All other sessions have ended."),
         "ended": _("The session has ended."),

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from gatepost.snapshots.client import FetchError, open_connection, path_of, read_token
 from gatepost.snapshots.settings import AccountsSource
 
-MAX_ANSWER: Final = 64 << 10
+MAX_ANSWER: Final = 1 << 20
 """Octets of an answer."""
 _PART: Final = 16 << 10
 

@@ -16,6 +16,7 @@ from accounts.directory import (
     app_passwords,
     daemon_states,
     domain_checks,
+    greylist_exceptions,
     mailboxes,
     sender_rights,
     sieve_rules,
@@ -60,6 +61,7 @@ def _more_people(write: Write) -> None:
     sender_rights.add(write, "anna@example.org", "info@example.org")
     app_passwords.add(write, "anna@example.org", name="Phone", password=quick_hash())
     sieve_rules.add(write, "anna@example.org", "Postfix list", rule=RULE)
+    greylist_exceptions.add(write, "client", "2001:db8::/32", domain="example.org", note="A bank")
     now = int(time.time())
     states = (
         StateReport("milters", "mx1.example.org", "0.1.0", now - 5000),

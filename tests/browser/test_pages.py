@@ -52,6 +52,8 @@ ADMINISTRATION = {
     "quarantine": "/quarantine",
     "quarantine-mail": "{held}",
     "quarantine-delete": "{held}/delete",
+    "greylist": "/greylist?text=192.0.2.7",
+    "greylist-exceptions": "/greylist/exceptions?kind=client&pattern=192.0.2.7",
     "security": "/security",
 }
 GLOBAL = {"domain-new": "/domains/new", "domain-remove": "/domains/example.org/remove"}

@@ -11,6 +11,7 @@ from accounts.http.resources import (
     deleted_mailboxes,
     domains,
     filtering,
+    greylist,
     journal,
     mailboxes,
     myself,
@@ -32,6 +33,7 @@ _PARTS: tuple[Operation, ...] = (
     *journal.OPERATIONS,
     *quarantine.OPERATIONS,
     *overview.OPERATIONS,
+    *greylist.OPERATIONS,
 )
 
 OPERATIONS: tuple[Operation, ...] = (*_PARTS, batch(_PARTS))

@@ -36,6 +36,10 @@ HIDDEN = ("show-quarantined-mail", "release-quarantined-mail", "delete-quarantin
 # a body for each operation that takes one, as valid as it can be
 BODIES: dict[str, Any] = {
     "set-own-password": {"current_password": "x", "password": "y"},
+    "add-greylist-exception": {"kind": "client", "pattern": "192.0.2.1"},
+    "add-domain-greylist-exception": {"kind": "client", "pattern": "192.0.2.1"},
+    "forget-greylist": {"text": "192.0.2.1"},
+    "forget-domain-greylist": {"text": "192.0.2.1"},
     "batch": {"operations": [{"operation": "get-me"}]},
     "add-domain": {"name": "c.example"},
     "add-mailbox": {"address": "new@b.example"},
@@ -69,6 +73,7 @@ def send(api: Api, operation: Operation, who: Who, values: dict[str, str]) -> An
         path,
         body,
         who=who,
+        query="text=192.0.2.1" if operation.name == "find-greylist" else "",
         headers={"If-Match": "*"} if operation.matches else {},
     )
 
@@ -88,6 +93,8 @@ EMPTY = {
     "trace-mail",
     "list-quarantine",
     "show-overview",
+    "find-greylist",
+    "list-greylist-exceptions",
 }
 
 # those that somebody may do for oneself, where no other is named
