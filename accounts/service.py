@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from accounts.http.server import HttpServer
     from accounts.journal.journal import MailJournal
     from accounts.journal.upkeep import JournalUpkeep
+    from accounts.own_state import OwnState
     from accounts.snapshot_server import SnapshotServer
     from accounts.store.database import Database
 
@@ -290,6 +291,12 @@ class _Service:
             scripts = Scripts(lambda: current.value, log)
             self._servers["dict_listen"] = dict_server(scripts.answer, lookup_bounds)
 
+        self._own_state: OwnState | None = None
+        if database is not None:
+            from accounts.own_state import OwnState
+
+            self._own_state = OwnState(database, started.probes)
+
         self._sessions: Sessions | None = None
         self._purge: Purge | None = None
         if database is not None and self._settings.dovecot.doveadm_url:
@@ -336,6 +343,7 @@ class _Service:
             *(() if self._sessions is None else self._sessions.housekeeping()),
             *(() if self._purge is None else (self._purge.run(),)),
             *(() if self._upkeep is None else (self._upkeep.run(),)),
+            *(() if self._own_state is None else (self._own_state.run(),)),
         ]
 
     async def drain(self, grace: float) -> None:
@@ -347,6 +355,8 @@ class _Service:
         try:
             async with asyncio.timeout(FLUSH_TIME):
                 await self._uses.flush()
+                if self._own_state is not None:
+                    await self._own_state.end()
         except (DatastoreError, TimeoutError) as error:
             log.warning("the last uses of logins were not written", error=str(error))
         self._current.value.workers.close()

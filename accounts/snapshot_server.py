@@ -1,4 +1,4 @@
-"""Server of snapshots in the daemon, and of the journal that the other daemons write to."""
+"""Server of snapshots in the daemon, and of what the other daemons send: records and reports."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import Protocol
 
 from starlette.types import ASGIApp
 
+from accounts.greylist_exchange import GreylistExchangeServer
 from accounts.http.server import HttpBounds, HttpServer
 from accounts.journal.intake import JournalIntake
 from accounts.journal.journal import MailJournal
 from accounts.lookup.terms import LookupTerms
+from accounts.report_intake import ReportIntake
 from accounts.settings import AccountsSettings
 from accounts.snapshots.access import Tokens
 from accounts.snapshots.application import SnapshotApplication
@@ -36,8 +38,14 @@ class SnapshotRules(Protocol):
 class SnapshotServer:
     """Server of snapshots, in the form that the service expects."""
 
-    def __init__(self, application: SnapshotApplication, served: ASGIApp) -> None:
+    def __init__(
+        self,
+        application: SnapshotApplication,
+        exchange: GreylistExchangeServer,
+        served: ASGIApp,
+    ) -> None:
         self._application = application
+        self._exchange = exchange
         self._server = HttpServer(served, BOUNDS, name="snapshots", names_users=True)
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
@@ -52,13 +60,14 @@ class SnapshotServer:
     async def drain(self, grace: float) -> None:
         """Answer the waiting requests, and accept no new ones."""
         self._application.end()
+        self._exchange.end()
         await self._server.drain(grace)
 
 
 def snapshot_server(
     database: Database, rules: Callable[[], SnapshotRules], journal: MailJournal
 ) -> SnapshotServer:
-    """Return the server, not yet started, which also takes records for the journal.
+    """Return the server, not yet started, which also takes records and reports.
 
     Call this in the event loop.
     """
@@ -70,4 +79,10 @@ def snapshot_server(
 
     shelf = SnapshotShelf(database, inputs)
     application = SnapshotApplication(shelf, lambda: rules().tokens)
-    return SnapshotServer(application, JournalIntake(journal, lambda: rules().tokens, application))
+
+    def tokens() -> Tokens:
+        return rules().tokens
+
+    reports = ReportIntake(database, tokens, application)
+    exchange = GreylistExchangeServer(database, tokens, reports)
+    return SnapshotServer(application, exchange, JournalIntake(journal, tokens, exchange))

@@ -50,6 +50,11 @@ class Outage:
             if len(self._first_failures) > MAX_WAITING:
                 self._first_failures.popitem(last=False)
 
+    def remark(self, now: float) -> str | None:
+        """Return one line about an outage; None if the last scan succeeded."""
+        since = self.since
+        return None if since is None else f"no scan has succeeded for {now - since:.0f} s"
+
     def has_lasted(self, now: float, seconds: float) -> bool:
         """Return whether no scan has succeeded for that long after a failure."""
         return self.since is not None and now - self.since >= seconds

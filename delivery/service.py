@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,10 @@ from gatepost.daemon import Current, Listeners, Load, Reloader, Started, run_sin
 from gatepost.errors import StartError
 from gatepost.journal.sender import JournalSender
 from gatepost.logs import get_logger
+from gatepost.metrics import Probes
 from gatepost.quarantine.server import HolderRules, HolderServer, holder_name
 from gatepost.quarantine.settings import read_holder_token
+from gatepost.reports.sender import ReportSender
 from gatepost.snapshots.feed import AccountsFeed
 
 log = get_logger("delivery")
@@ -53,6 +56,7 @@ async def _serve(started: Started[DeliverySettings]) -> int:
     build = _Build(data, _open_folder(started.settings))
     reloader = Reloader(started, build)
     started.probes.ready_when("accounts", data.problem)
+    build.add_remarks(started.probes)
     served = _Service(started, reloader.current, feed, build)
     return await run_single(
         started, reloader, served, draining="draining: delivering messages in progress"
@@ -74,6 +78,11 @@ class _Build:
         self._turns = LessonTurns()
         self.learning: LearningRules | None = None
         """The objects of the service that teaches; None if it is off."""
+
+    def add_remarks(self, probes: Probes) -> None:
+        """Add the scanners that do not answer to `/readyz`, which stays ready: mail waits."""
+        probes.remark("spam scanner", lambda: self._spam_outage.remark(time.monotonic()))
+        probes.remark("virus scanner", lambda: self._virus_outage.remark(time.monotonic()))
 
     def __call__(self, ground: GroundSettings, settings: DeliverySettings) -> DeliveryRules:
         last = self._last
@@ -127,6 +136,9 @@ class _Service:
         self._settings = started.settings
         self._feed = feed
         self._journal = JournalSender(started.settings.accounts, log)
+        self._reports = ReportSender(
+            "delivery", started.settings.accounts, lambda: started.probes, log
+        )
         self._server = DeliveryServer(lambda: current.value, log, self._journal)
         self._learning = LearningServer(lambda: build.learning, log)
         self._holder: VirusQuarantine | None = None
@@ -141,6 +153,7 @@ class _Service:
         self._feed.follow()
         self._feed.keep()
         self._journal.start()
+        self._reports.start()
         self._server.start(listeners["listen"])
         self._learning.start(listeners[LEARNING_LISTEN])
         self._quarantine.start(listeners[QUARANTINE_LISTEN])
@@ -172,6 +185,7 @@ class _Service:
         """Stop fetching data, and close idle connections."""
         self._feed.stop()
         await asyncio.to_thread(self._journal.stop)
+        await asyncio.to_thread(self._reports.stop)
         self._pool.close()
 
     def _holder_rules(self) -> HolderRules | None:

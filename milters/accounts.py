@@ -10,6 +10,8 @@ from structlog.typing import FilteringBoundLogger
 
 from gatepost.config import AT_START
 from gatepost.journal.sender import JournalSender
+from gatepost.metrics import Probes
+from gatepost.reports.sender import ReportSender
 from gatepost.snapshots.feed import AccountsFeed
 from gatepost.snapshots.form import SnapshotData
 from gatepost.snapshots.senders import SENDERS, AccountRights, check_senders
@@ -71,3 +73,6 @@ class MilterAccounts:
             takers[SENDERS], checks[SENDERS] = self.rights.take, check_senders
         self.feed = AccountsFeed(settings, takers, checks, log)
         self.journal = JournalSender(settings, log)
+        self.probes = Probes()
+        """The checks that accounts hears of: those that each process can make."""
+        self.reports = ReportSender("milters", settings, lambda: self.probes, log)

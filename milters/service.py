@@ -78,6 +78,7 @@ def serve(
             accounts.feed.follow()
             if control.number == 0:
                 accounts.feed.keep()
+                accounts.reports.start()
             accounts.journal.start()
             decisions = Decisions(lambda: current.value, started.log, accounts.journal)
             worker = Worker(control.number, decisions, balance, vitals, started.log)
@@ -86,12 +87,15 @@ def serve(
             await stop.wait()
             await worker.drain(current.value.rules.settings.drain_grace)
             await asyncio.to_thread(accounts.journal.stop)
+            await asyncio.to_thread(accounts.reports.stop)
 
         started.probes.ready_when("keys", keys.problem)
         started.probes.ready_when("accounts", accounts.feed.problem)
         started.probes.ready_when("connections", vitals.not_taking)
         started.probes.ready_when("turns", vitals.stuck)
         started.probes.healthy_when("turns", vitals.all_stuck)
+        # without those of the parent, which alone knows how its workers are
+        accounts.probes = started.probes.copy()
         listening = list(map(str, started.settings.listen))
         started.log.info("listening", listen=listening, workers=workers)
         return run_prefork(

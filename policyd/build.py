@@ -90,6 +90,12 @@ class Stores:
         """Return the tasks that watch the store; if one ends before `close()`, that is a fault."""
         return () if self._guard is None else self._guard.tasks
 
+    def problem(self) -> str | None:
+        """Return one line while the store does not work; None if it does."""
+        if self._guard is None or not self._guard.down:
+            return None
+        return f"{self._guard.name} does not answer; greylisting continues in memory"
+
     async def close(self) -> None:
         """Finish pending work and release the store."""
         await self.lasting.close()
@@ -203,6 +209,7 @@ class Maker:
             self._hostname,
             identify,
             preferences=self._accounts.preferences,
+            exceptions=self._accounts.exceptions,
         )
 
 

@@ -23,6 +23,7 @@ from gatepost.daemon import (
 from gatepost.dns import AsyncResolver
 from gatepost.journal.sender import JournalSender
 from gatepost.logs import get_logger
+from gatepost.reports.sender import ReportSender
 from gatepost.snapshots.feed import AccountsFeed
 from policyd.accounts import PolicyAccounts
 from policyd.bounds import Bounds
@@ -30,6 +31,8 @@ from policyd.build import Maker, Stores
 from policyd.checks.dnslists import DnsListsCheck, ZoneStandings
 from policyd.decisions import DecisionLog
 from policyd.errors import PolicydError
+from policyd.greylist_exchange import GreylistExchange
+from policyd.greylist_questions import GreylistQuestions
 from policyd.server import PolicyServer
 from policyd.settings import PolicydSettings
 from policyd.stores import StoreError
@@ -67,7 +70,13 @@ async def _serve(started: Started[PolicydSettings]) -> int:
     build = _Build(stores, accounts)
     reloader = Reloader(started, build)
     started.probes.ready_when("accounts", feed.problem)
-    served = _Service(started, reloader.current, stores, build, feed, accounts.journal(log))
+    started.probes.remark("store", stores.problem)
+    started.probes.remark("dnslists", lambda: _left_out(reloader.current.value))
+    reports = accounts.reports(started.probes, log)
+    exchange = accounts.exchange(log)
+    served = _Service(
+        started, reloader.current, stores, build, feed, accounts.journal(log), reports, exchange
+    )
     return await run_single(
         started, reloader, served, draining="draining: answering requests in progress"
     )
@@ -85,6 +94,7 @@ class _InUse:
         standings: ZoneStandings,
         accounts: PolicyAccounts,
     ) -> None:
+        self.settings = settings
         self.engine = Maker(ground, settings, stores, resolver, standings, accounts).engine()
         self.bounds = Bounds(
             budget=settings.budget,
@@ -93,6 +103,18 @@ class _InUse:
             max_connections=settings.max_connections,
             memory=settings.request_memory,
         )
+
+
+def _left_out(in_use: _InUse) -> str | None:
+    """Return one line about the DNS lists that are not asked; None if all are."""
+    zones = [
+        f"{zone.shown} ({zone.health.value})"
+        for row in in_use.engine.rows
+        if isinstance(row.check, DnsListsCheck)
+        for zone in row.check.zones
+        if zone.left_out
+    ]
+    return f"not asked, because their test fails: {', '.join(zones)}" if zones else None
 
 
 class _Build:
@@ -133,8 +155,12 @@ class _Service:
         build: _Build,
         feed: AccountsFeed,
         journal: JournalSender,
+        reports: ReportSender,
+        exchange: GreylistExchange | None,
     ) -> None:
+        self._exchange = exchange
         self._feed = feed
+        self._reports = reports
         self._journal = journal
         self._settings = started.settings
         self._current = current
@@ -153,6 +179,14 @@ class _Service:
         self._feed.follow()
         self._feed.keep()
         self._journal.start()
+        self._reports.start()
+        if self._exchange is not None:
+            questions = GreylistQuestions(
+                self._stores.guarded,
+                lambda: self._current.value.settings,
+                self._exchange.instance,
+            )
+            self._exchange.start(questions.answer)
         await self._server.start(listeners["listen"])
         log.info(
             "ready",
@@ -177,7 +211,10 @@ class _Service:
     async def close(self) -> None:
         """Finish the work of the store, and cancel DNS queries."""
         self._feed.stop()
+        if self._exchange is not None:
+            self._exchange.stop()
         await asyncio.to_thread(self._journal.stop)
+        await asyncio.to_thread(self._reports.stop)
         await self._stores.close()
         await self._build.close()
 

@@ -26,6 +26,8 @@ AREAS = (
     "audit",
     "trace",
     "quarantine",
+    "overview",
+    "greylist",
     "me",
 )
 """The areas of scopes: ``AREA:read``, or ``AREA:write``, which includes reading."""

@@ -22,10 +22,13 @@ from sqlalchemy import Connection
 from accounts.journal import question, table
 from accounts.journal.counts import STORED
 from accounts.journal.found import FoundStories, page_of
+from accounts.journal.mail_counts import MailCounts
 from accounts.journal.question import JournalQuestion
 from accounts.journal.row import base_of, rows_of
 from accounts.journal.settings import JournalSettings
 from accounts.journal.story import tell
+from accounts.journal.table import JournalView
+from accounts.journal.tally import MailOutcome, tally
 from accounts.store.database import Backend
 from accounts.store.errors import DatastoreError, DatastoreUnavailable
 from accounts.store.settings import DatabaseSettings
@@ -72,6 +75,8 @@ class MailJournal:
         self._opened: Backend | None = None
         self._opening = asyncio.Lock()
         self._later: set[asyncio.Task[None]] = set()
+        self.counts = MailCounts(self.tally)
+        """The mail of the last days by outcome."""
 
     @property
     def days(self) -> int:
@@ -112,6 +117,17 @@ class MailJournal:
             # all of these rows are about mail on earlier pages
             wanted = wanted._replace(after=following)
         return FoundStories([tell(journey) for journey in chosen], following)
+
+    async def tally(self, view: JournalView, since: float, until: float) -> dict[MailOutcome, int]:
+        """Return how many recipients that a view shows had which outcome in [since, until)."""
+        found = await self._read(lambda connection: tally(connection, view, since, until))
+        return dict.fromkeys(MailOutcome, 0) if found is None else found
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The files of the datastore and of the journal by name; none if they are in PostgreSQL."""
+        named = {"datastore": self._database.path, "journal": self._path}
+        return {name: path for name, path in named.items() if path is not None}
 
     async def erase(self, address: str) -> int:
         """Remove all records about an address; return their number.

@@ -19,6 +19,8 @@ def sentence(word: str, gettext: Callable[[str], str]) -> str:
         "imported": _("The table is imported."),
         "restored": _("The mailbox is back."),
         "purging": _("The mail is removed as soon as possible."),
+        "forgotten": _("The records are forgotten."),
+        "forgotten-in-part": _("Not all policy servers answered: some records may still be there."),
         "moved": _("The order was changed."),
         "password": _("The password was changed. All other sessions have ended."),
         "ended": _("The session has ended."),

@@ -24,6 +24,7 @@ from accounts.pages.views import (
     factor_resets,
     filters,
     forwarding,
+    greylist,
     home,
     imports,
     keys,
@@ -286,5 +287,20 @@ PAGES: tuple[WebPage, ...] = (
     ),
     WebPage("tokens", "/tokens", ALL_POWERFUL, tokens.show, tokens.add),
     WebPage("remove-token", "/tokens/remove", ALL_POWERFUL, tokens.show_removal, tokens.remove),
+    WebPage("greylist", "/greylist", ADMINISTRATORS, greylist.show, greylist.forget),
+    WebPage(
+        "greylist-exceptions",
+        "/greylist/exceptions",
+        ADMINISTRATORS,
+        greylist.show_exceptions,
+        greylist.add,
+    ),
+    WebPage(
+        "remove-greylist-exception",
+        "/greylist/exceptions/remove",
+        ADMINISTRATORS,
+        greylist.show_exceptions,
+        greylist.remove,
+    ),
     WebPage("audit", "/audit", ADMINISTRATORS, changes.show),
 )

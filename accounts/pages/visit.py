@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -15,8 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from accounts.attempts import ClientAddress
 from accounts.directory import web_sessions
 from accounts.directory.web_sessions import SessionLimits, WebSession
-from accounts.http import body
-from accounts.http.access import check_role
+from accounts.http import access, body
 from accounts.http.authentication import Authentication
 from accounts.http.batch import perform
 from accounts.http.call import Call
@@ -165,9 +164,28 @@ class Visit:
         """
         operation = BY_NAME[name]
         assert operation.takes is not None  # noqa: S101
-        check_role(self.principal, operation)
+        access.check_role(self.principal, operation)
         reply = await operation.handle(self._call(body.validate(operation.takes, given)))
         return operation.shown(reply)
+
+    async def run_reply(
+        self, name: str, given: dict[str, Any], params: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Do an operation that takes a while and stands alone; return the body of its answer.
+
+        Raises the same errors as `run`.
+        """
+        operation = BY_NAME[name]
+        assert operation.takes is not None  # noqa: S101
+        assert operation.prepare is not None  # noqa: S101
+        where = dict(params or {})
+        access.check_role(self.principal, operation)
+        taken = body.validate(operation.takes, given)
+        access.check_targets(self.principal, operation, where, taken, complete=True)
+        call = replace(self._call(taken), params=where)
+        reply = await operation.handle(replace(call, prepared=await operation.prepare(call)))
+        shown: dict[str, Any] = operation.shown(reply)
+        return shown
 
     async def confirm(self, *, always: bool = False) -> None:
         """Check the password in a form, and the second factor if there is one.
@@ -262,6 +280,11 @@ def step(
     if tag is not None:
         given["if_match"] = tag
     return BatchPart(**given)
+
+
+def is_led_here(visit: Visit) -> bool:
+    """Return whether another site has led the browser here."""
+    return visit.request.headers.get("sec-fetch-site", "") in ("cross-site", "same-site")
 
 
 def chosen(values: Sequence[str], text: str) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from accounts.lookup.terms import LookupTerms
 from accounts.snapshots.dkim_keys import key_records
+from accounts.snapshots.greylist import exception_records
 from accounts.snapshots.history import Changes
 from accounts.snapshots.recipients import recipient_records
 from accounts.snapshots.senders import SnapshotRecord, next_expiry, sender_records
@@ -60,6 +61,10 @@ CONTENTS = {
         lambda connection, inputs: key_records(connection, inputs.seal),
         frozenset({"dkim-key", "domain", "secrets"}),
     ),
+    "greylist": Content(
+        lambda connection, _inputs: exception_records(connection),
+        frozenset({"greylist-exception", "domain"}),
+    ),
     "recipients": Content(
         lambda connection, inputs: recipient_records(connection, inputs.terms),
         frozenset(
@@ -87,4 +92,5 @@ _AREAS = frozenset().union(*(content.areas for content in CONTENTS.values())) | 
     "rule",
     "token",
     "trace",
+    "greylist",
 }

@@ -551,6 +551,67 @@ web_challenge = _table(
 """A challenge that a passkey has to sign. `digest`: SHA-256 of the secret of the browser that asked
 for it."""
 
+domain_check = _table(
+    "domain_check",
+    _of("domain", primary_key=True),
+    _number("at"),
+    _text("level"),
+    Column("wrong", Json, nullable=False),
+    rowid=False,
+)
+"""The last comparison of a domain with DNS: when, how bad the worst finding is, and the findings
+that are not right. It is no change of the data."""
+
+greylist_exception = _table(
+    "greylist_exception",
+    _id(),
+    _text("kind"),
+    _text("pattern"),
+    _of("domain", nullable=True, index=True),
+    _text("note"),
+    _text("added_by"),
+    _number("created"),
+    _one_of("kind", "client", "sender"),
+)
+"""Clients and senders whose mail is not delayed: for the recipients of a domain, or for all (NULL).
+"""
+
+greylist_question = _table(
+    "greylist_question",
+    _text("id", primary_key=True),
+    _number("asked", index=True),
+    _text("question"),
+    rowid=False,
+)
+"""Questions on their way to the policy servers, for a minute. They are no data."""
+
+greylist_answer = _table(
+    "greylist_answer",
+    Column(
+        "question_id",
+        TextColumn,
+        ForeignKey("greylist_question.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    _text("instance", primary_key=True),
+    _text("answer"),
+    rowid=False,
+)
+"""The answers of the policy servers to these questions, in JSON."""
+
+daemon_state = _table(
+    "daemon_state",
+    _text("component", primary_key=True),
+    _text("instance", primary_key=True),
+    _text("version"),
+    _number("started"),
+    _number("heard", index=True),
+    Column("problems", Json, nullable=False),
+    Column("remarks", Json, nullable=False),
+    rowid=False,
+)
+"""The last report of each daemon on each host. It is no change of the data."""
+
 audit = _table(
     "audit",
     _id(),

@@ -45,6 +45,10 @@ COMMANDS = {
     "import": ("gatepost.cli.imports", "Take over the configuration of opendkim or postgrey."),
     "keys": ("milters.cli.keys", "Make, publish, check and retire signing keys."),
     "greylist": ("policyd.cli.greylist", "Show and change the greylist."),
+    "greylist-exception": (
+        "accounts.cli.greylist_exception",
+        "Exempt servers and senders from the greylist.",
+    ),
     "dnslist": ("policyd.cli.dnslist", "Query and test the configured DNS lists."),
     "policyd": ("policyd.cli.serve", "Run the policy server, or ask it about a request."),
     "probe": ("gatepost.cli.probe", "Check that a daemon or an SMTP server answers."),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import ssl
 import threading
 import time
 from collections import deque
@@ -15,7 +13,8 @@ from structlog.typing import FilteringBoundLogger
 
 from gatepost.journal.counts import RECORDS
 from gatepost.journal.record import JournalRecord, encode
-from gatepost.snapshots.client import FetchError, open_connection, path_of, read_token
+from gatepost.snapshots.client import FetchError
+from gatepost.snapshots.connection import AccountsConnection
 from gatepost.snapshots.settings import AccountsSource
 
 PATH: Final = "/journal/v1/records"
@@ -62,22 +61,14 @@ class JournalClient:
     """Client with one connection to accounts, opened when needed. Use it in one thread."""
 
     def __init__(self, source: AccountsSource) -> None:
-        self._source = source
-        self._connection: http.client.HTTPConnection | None = None
+        self._connection = AccountsConnection(source)
 
     def post(self, octets: bytes, timeout: float) -> None:
         """Send lines; raises `SendError`. `timeout` is for each step, in seconds."""
         try:
-            headers = {"Content-Type": MEDIA_TYPE}
-            if token := read_token(self._source):
-                headers["Authorization"] = f"Bearer {token}"
-            status = self._ask(octets, headers, timeout)
+            status = self._connection.ask("POST", PATH, timeout, octets, MEDIA_TYPE).status
         except FetchError as error:
-            self.close()
             raise SendError(error.why, str(error)) from None
-        except (OSError, ssl.SSLError, http.client.HTTPException) as error:
-            self.close()
-            raise SendError("away", f"{type(error).__name__}: {error}") from None
         if status == HTTPStatus.NO_CONTENT:
             return
         if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
@@ -88,36 +79,7 @@ class JournalClient:
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
-    def _ask(self, octets: bytes, headers: dict[str, str], timeout: float) -> int:
-        is_new = self._connection is None
-        try:
-            return self._try(octets, headers, timeout)
-        except (ConnectionError, http.client.BadStatusLine):
-            self.close()
-            if is_new:
-                raise
-        # accounts had closed the idle connection
-        return self._try(octets, headers, timeout)
-
-    def _try(self, octets: bytes, headers: dict[str, str], timeout: float) -> int:
-        connection = self._connection
-        if connection is None:
-            connection = self._connection = open_connection(self._source)
-            connection.timeout = timeout
-            connection.connect()
-        if connection.sock is not None:
-            connection.sock.settimeout(timeout)
-        connection.request("POST", path_of(self._source) + PATH, octets, headers)
-        response = connection.getresponse()
-        if response.status == HTTPStatus.NO_CONTENT and not response.will_close:
-            response.read()  # it has no body
-        else:
-            self.close()
-        return response.status
+        self._connection.close()
 
 
 class JournalSender:

@@ -41,6 +41,13 @@ class Probes:
         self._healthy: dict[str, Callable[[], str | None]] = {}
         self._remarks: dict[str, Callable[[], str | None]] = {}
 
+    def copy(self) -> Probes:
+        """Return the checks that are there now, to which others can be added."""
+        made = Probes()
+        made._ready, made._healthy = dict(self._ready), dict(self._healthy)
+        made._remarks = dict(self._remarks)
+        return made
+
     def ready_when(self, name: str, check: Callable[[], str | None]) -> None:
         """Add a check to `/readyz`."""
         self._ready[name] = check

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 FORMAT = 1
-NAMES = ("dkim_keys", "recipients", "senders", "stores")
+NAMES = ("dkim_keys", "greylist", "recipients", "senders", "stores")
 """Names of the snapshots that accounts makes."""
 MEDIA_TYPE = "application/vnd.gatepost.snapshot"
 GENERATION_FIELD = "Gatepost-Generation"

@@ -15,6 +15,7 @@ from policyd.bounces import stable_sender
 from policyd.checks import CheckResult
 from policyd.checks.tables import addresses, clients
 from policyd.facts import NO_FACTS, Facts
+from policyd.greylist_exceptions import GreylistExceptions
 from policyd.greylisting import (
     GreylistRecords,
     GreylistResult,
@@ -62,6 +63,9 @@ class GreylistPreferences(Protocol):
     def wants_greylisting(self, recipient: MailAddress) -> bool:
         """Return whether mail for a recipient is to be delayed."""
 
+    def names(self, recipient: MailAddress) -> list[str]:
+        """Return the mailboxes or aliases that an address may mean."""
+
 
 class RecentPasses:
     """Keys that passed recently: two bounded generations of keys, each key with a time."""
@@ -101,8 +105,10 @@ class GreylistCheck:
         identify: Sequence[Identify] = (),
         clock: Callable[[], float] = time.time,
         preferences: GreylistPreferences | None = None,
+        exceptions: GreylistExceptions | None = None,
     ) -> None:
         self._settings = settings
+        self._exceptions = exceptions
         self._preferences = preferences
         self._store = store
         self._hostname = hostname
@@ -175,6 +181,8 @@ class GreylistCheck:
             request.recipient_address
         ):
             return _NOT_WANTED
+        if self._exceptions is not None and (entry := self._excepted(request)):
+            return CheckResult("exempted", detail=entry)
         if self._opt_in is not None and not self._opt_in.match(request.recipient_address):
             return CheckResult("recipient not opted in")
         if self._settings.selective and not (
@@ -182,6 +190,19 @@ class GreylistCheck:
         ):
             return CheckResult("unsuspicious")
         return None
+
+    def _excepted(self, request: Request) -> str:
+        """Return the exception of an administrator that matches, empty if none does."""
+        assert self._exceptions is not None  # noqa: S101
+        domains: list[str] = []
+        if self._exceptions.by_domain:
+            recipient = request.recipient_address
+            names = [] if self._preferences is None else self._preferences.names(recipient)
+            # behind an alias domain stands the domain that has the exception
+            domains = [recipient.host, *(name.rpartition("@")[2] for name in names)]
+        return self._exceptions.match(
+            request.client, request.client_name, request.sender_address, dict.fromkeys(domains)
+        )
 
     async def _try_further(
         self,

@@ -6,8 +6,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,64 +17,23 @@ from gatepost.cli import configuration
 from gatepost.cli.output import counted, tell
 from policyd import records
 from policyd.checks.greylist import hide_of, rules_of
-from policyd.cli.greylist_client import identities_of_domain, identity_of, known_as, meant
 from policyd.cli.store import run
 from policyd.file import PolicydFile
-from policyd.greylisting import ClientRecord, GreylistRules, TripletRecord
+from policyd.greylist_names import (
+    ClientNameError,
+    identities_of_domain,
+    identity_of,
+    known_as,
+    meant,
+)
+from policyd.greylist_search import ExportedRecord, scan
+from policyd.greylisting import ClientRecord, TripletRecord
 from policyd.settings import PolicydSettings
 from policyd.stores import Known, Store, StoreEntry
 
 AT_ONCE = 500
 """Records written at once."""
 MOMENT = "A running policy server sees it within a minute."
-
-
-@dataclass(frozen=True)
-class ExportedRecord:
-    """A triplet or a client, as it is listed and exported."""
-
-    key: str
-    parts: tuple[str, ...]
-    known: TripletRecord | ClientRecord
-    expires: int
-
-    @property
-    def kind(self) -> str:
-        """``triplet`` or ``client``."""
-        return "triplet" if isinstance(self.known, TripletRecord) else "client"
-
-    def state(self, rules: GreylistRules, now: int) -> str:
-        """Describe the state of the next attempt in a few words."""
-        if isinstance(self.known, ClientRecord):
-            if 0 < rules.auto_allow_after <= self.known.returns:
-                return "allowed"
-            return f"retried {counted(self.known.returns, 'time')}"
-        if self.known.passed:
-            return "passed"
-        wait = self.known.first + rules.delay - now
-        return f"passes in {wait} s" if wait > 0 else "may retry"
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the record in the form that export writes and import reads."""
-        names = ("client", "sender", "recipient")[: len(self.parts)]
-        return {
-            "kind": self.kind,
-            **dict(zip(names, self.parts, strict=True)),
-            **self.known._asdict(),
-            "expires": self.expires,
-        }
-
-
-async def scan(store: Store, kinds: Iterable[str]) -> AsyncIterator[ExportedRecord]:
-    """Yield every record of the kinds, in no order."""
-    prefixes = {"triplet": records.TRIPLET, "client": records.CLIENT}
-    for kind in kinds:
-        async for key, entry in store.scan(prefixes[kind]):
-            known: TripletRecord | ClientRecord | None = (
-                records.read_triplet(entry) if kind == "triplet" else records.read_client(entry)
-            )
-            if known is not None:
-                yield ExportedRecord(key, tuple(key.split("\n")[1:]), known, entry.expires)
 
 
 _kinds = click.option(
@@ -173,7 +131,10 @@ def allow(client: str, config: Path | None) -> None:
         raise click.ClickException(
             "auto_allow_clients is 0: no client is ever trusted; use allow_clients"
         )
-    identity = identity_of(client, settings)
+    try:
+        identity = identity_of(client, settings)
+    except ClientNameError as error:
+        raise click.ClickException(str(error)) from None
     now = int(time.time())
     entry = records.client_entry(ClientRecord(rules.auto_allow_after, now), rules)
     key = records.client_key(hide_of(settings.greylist), identity)

@@ -29,7 +29,8 @@ class AccountsForPolicyd(AccountsSource):
     greylist: bool = Field(
         default=False,
         json_schema_extra=AT_START,
-        description="Do not delay mail for mailboxes whose preferences say so.",
+        description="Do not delay mail for mailboxes whose preferences say so, nor what "
+        "administrators have exempted, and let them search and forget records through accounts.",
     )
 
     @model_validator(mode="after")

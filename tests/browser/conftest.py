@@ -14,19 +14,25 @@ import pytest
 from accounts.directory import (
     administrators,
     app_passwords,
+    daemon_states,
+    domain_checks,
     domains,
+    greylist_exceptions,
     mailboxes,
     personal_aliases,
     sender_rights,
     sieve_rules,
     tokens,
 )
+from accounts.dnscheck import DomainReport, FindingLevel
+from accounts.dnscheck.finding import DnsFinding
 from accounts.journal.journal import MailJournal
 from accounts.journal.settings import JournalSettings
 from accounts.store.settings import DatabaseSettings
 from accounts.store.transaction import Write
 from gatepost.journal.record import JournalRecord
 from gatepost.listen import Inet
+from gatepost.reports.report import StateReport
 from tests.daemon.accounts_process import AccountsDaemon, people, quick_hash
 from tests.daemon.test_delivery_quarantine import QuarantineSite
 from tests.testbed.chromium import Chromium
@@ -63,6 +69,16 @@ def _more_people(write: Write) -> None:
     mailboxes.add(write, "gone@example.org")
     mailboxes.remove(write, "gone@example.org")
     domains.change(write, "example.org", None, named_aliases=3, named_alias_pattern="{name}-*")
+    greylist_exceptions.add(write, "client", "2001:db8::/32", domain="example.org", note="A bank")
+    now = int(time.time())
+    states = (
+        StateReport("milters", "mx1.example.org", "0.1.0", now - 5000),
+        StateReport("delivery", "mx2", "0.1.0", now, ("loop: blocked",), ("spam scanner: away",)),
+    )
+    for state in states:
+        daemon_states.note(write.connection, state, now)
+    finding = DnsFinding("MX", "example.org", "MX", FindingLevel.ERROR, "example.org has no MX.")
+    domain_checks.note(write.connection, DomainReport("example.org", (finding,)), now)
     for number in range(60):
         mailboxes.add(write, f"person{number:02}@example.org", display_name=f"Person {number}")
 

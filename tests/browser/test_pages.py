@@ -40,6 +40,7 @@ OWN = {
     "factor-remove": "/security/second-factor/remove",
 }
 ADMINISTRATION = {
+    "overview": "/",
     "search": "/?text=anna",
     "domains": "/domains",
     "domain": "/domains/example.org",
@@ -59,6 +60,8 @@ ADMINISTRATION = {
     "quarantine": "/quarantine",
     "quarantine-mail": "{held}",
     "quarantine-delete": "{held}/delete",
+    "greylist": "/greylist?text=192.0.2.7",
+    "greylist-exceptions": "/greylist/exceptions?kind=client&pattern=192.0.2.7",
     "security": "/security",
     "deleted-mailboxes": "/deleted-mailboxes",
     "deleted-restore": "/deleted-mailboxes/restore?address=gone@example.org&number=1",

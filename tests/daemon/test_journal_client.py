@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -13,6 +14,8 @@ import pytest
 from gatepost.journal.record import JournalRecord
 from gatepost.journal.sender import JournalClient, JournalSender, SendError
 from gatepost.logs import get_logger
+from gatepost.snapshots.client import FetchError
+from gatepost.snapshots.connection import AccountsConnection
 from gatepost.snapshots.settings import AccountsSource
 
 TAKEN = b"HTTP/1.1 204 No Content\r\n\r\n"
@@ -45,7 +48,8 @@ class RudeServer:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection:
+        # a client may leave in the middle
+        with connection, contextlib.suppress(ConnectionError):
             received = b""
             while part := connection.recv(65536):
                 received += part
@@ -132,3 +136,28 @@ def test_a_silent_server_delays_nobody(serve: Any) -> None:
     began = time.monotonic()
     sender.stop()
     assert time.monotonic() - began < 8
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 3000000\r\n\r\n" + b"x" * 1_200_000, "invalid"),
+        (b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 10\r\n\r\nhi", "away"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhi", "away"),
+    ],
+)
+def test_the_body_of_an_answer_is_bounded_and_whole(serve: Any, answer: bytes, why: str) -> None:
+    connection = AccountsConnection(serve(answer).source)
+    with pytest.raises(FetchError) as caught:
+        connection.ask("POST", "/y", 0.5, LINE)
+    assert caught.value.why == why
+    connection.close()
+
+
+def test_an_answer_with_a_body_leaves_the_connection_usable(serve: Any) -> None:
+    server = serve(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi")
+    connection = AccountsConnection(server.source)
+    for _ in range(2):
+        assert connection.ask("POST", "/y", 5.0, LINE) == (200, b"hi")
+    assert server.connections == 1
+    connection.close()

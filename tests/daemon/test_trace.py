@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from accounts.directory import aliases, domains, mailboxes, tokens
+from accounts.directory import aliases, daemon_states, domains, mailboxes, tokens
 from accounts.journal.journal import MailJournal
 from accounts.journal.question import JournalQuestion
 from accounts.journal.settings import JournalSettings
 from accounts.journal.story import MailStory
 from accounts.store.transaction import Write
+from gatepost.reports.report import COMPONENTS
 from tests.daemon.accounts_process import AccountsDaemon
 from tests.daemon.delivery_site import DeliverySite
 from tests.daemon.milters import OUTSIDE, Milters
@@ -158,6 +159,20 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TracedSite]:
         yield site
     finally:
         site.close()
+
+
+def test_each_daemon_reports_its_state(site: TracedSite) -> None:
+    def states() -> dict[str, tuple[str, ...]]:
+        found = site.accounts.read(lambda c: daemon_states.find(c, 0))
+        return {one.component: one.problems for one in found}
+
+    well: dict[str, tuple[str, ...]] = dict.fromkeys(COMPONENTS, ())
+    wait_until(lambda: states() == well, f"all daemons to be well: {states()}")
+    # one that ends says so, and one that comes back is there again
+    site.milters.stop()
+    wait_until(lambda: "milters" not in states(), "the milter to be gone")
+    site.milters.start()
+    wait_until(lambda: states() == well, "the milter to be back")
 
 
 def test_a_greylisted_message_that_is_delivered_later(site: TracedSite) -> None:

@@ -98,7 +98,7 @@ class Hour:
         visit.open(f"/domains/{self.domain}/dns")
         # it arrives by itself
         page.locator("table", has_text="MX").wait_for()
-        text = page.inner_text("main")
+        text: str = page.inner_text("main")
         page.click("a:has-text('Check now')")
         page.locator("table", has_text="MX").wait_for()
         assert page.inner_text("main table") in text

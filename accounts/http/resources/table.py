@@ -11,9 +11,11 @@ from accounts.http.resources import (
     deleted_mailboxes,
     domains,
     filtering,
+    greylist,
     journal,
     mailboxes,
     myself,
+    overview,
     personal_aliases,
     quarantine,
     second_factors,
@@ -36,6 +38,8 @@ _PARTS: tuple[Operation, ...] = (
     *journal.OPERATIONS,
     *quarantine.OPERATIONS,
     *table_import.OPERATIONS,
+    *overview.OPERATIONS,
+    *greylist.OPERATIONS,
 )
 
 OPERATIONS: tuple[Operation, ...] = (*_PARTS, batch(_PARTS))

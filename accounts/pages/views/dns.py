@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 
 from starlette.responses import Response
 
+from accounts.directory import domain_checks
 from accounts.dnscheck import DomainReport, FindingLevel
 from accounts.pages.visit import Visit, step
+from accounts.store.errors import DatastoreError
 
 RECORDS = 10
 """Records of a name that are shown."""
@@ -48,4 +51,9 @@ async def _report(visit: Visit) -> DomainReport:
         for key in keys["body"]["items"]
         if key["state"] != "retired"
     }
-    return await visit.checks(domain["body"]["name"], dict(list(records.items())[:20]))
+    report = await visit.checks(domain["body"]["name"], dict(list(records.items())[:20]))
+    # the overview shows it again; a full disk must not hide what DNS says
+    with contextlib.suppress(DatastoreError):
+        now = visit.now
+        await visit.context.database.record(lambda c: domain_checks.note(c, report, now))
+    return report

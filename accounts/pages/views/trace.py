@@ -10,7 +10,8 @@ from starlette.responses import Response
 from accounts.http.principals import Role
 from accounts.http.problems import ApiProblem
 from accounts.pages.mail_states import words_of
-from accounts.pages.visit import ROWS, Visit, chosen, step
+from accounts.pages.visit import ROWS, Visit, chosen, is_led_here, step
+from msgauth.mail_address import MailAddress
 
 EVENTS: Final = 50
 """Events of a mail that are shown, the latest ones."""
@@ -35,7 +36,7 @@ async def show(visit: Visit) -> Response:
     period = chosen(_PERIODS, visit.query.get("time", ""))
     stories: list[dict[str, Any]] | None = None
     following: str | None = None
-    if days and words is not None and not _is_led_here(visit):
+    if days and words is not None and not is_led_here(visit):
         stories, following = await _search(visit, words, _since(visit.now, period, days))
     return visit.page(
         "trace.html",
@@ -48,13 +49,9 @@ async def show(visit: Visit) -> Response:
         is_later="after" in visit.query,
         following=following,
         most_events=EVENTS,
+        domain_of=lambda address: MailAddress.parse(address).host,
         words_of=lambda state: words_of(state, visit.gettext),
     )
-
-
-def _is_led_here(visit: Visit) -> bool:
-    """Return whether another site has led the browser here."""
-    return visit.request.headers.get("sec-fetch-site", "") in ("cross-site", "same-site")
 
 
 async def _search(

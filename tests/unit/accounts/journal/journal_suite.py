@@ -223,3 +223,26 @@ class JournalTests:
         desk.add(mail(4, "x@far.example", sender="shop@example.org", login="ann@example.org"))
         assert desk.run(desk.journal.erase("Ann@example.org")) == 3
         assert desk.recipients() == ["bob@example.org", "carl@example.org"]
+
+    def test_mail_is_counted_by_outcome(self, desk: JournalDesk) -> None:
+        passed = {"findings": "greylist: passed (after 464 s)"}
+        desk.add(
+            mail(1, "ann@example.org", "bob@other.example"),
+            JournalRecord(NOW, "policyd", "pass", recipients=("a@example.org",), details=passed),
+            JournalRecord(NOW, "policyd", "defer", "greylist-new", recipients=("a@example.org",)),
+            JournalRecord(
+                NOW,
+                "delivery",
+                "deliver",
+                recipients=("a@example.org",),
+                details={"verdict": "junk"},
+            ),
+        )
+        for view, accepted in (
+            (JournalView(), 2),
+            (JournalView(domains=frozenset({"example.org"})), 1),
+        ):
+            counts = desk.run(desk.journal.tally(view, NOW - 1, NOW + 1))
+            found = {one.value: count for one, count in counts.items() if count}
+            assert found == {"accepted": accepted, "returned": 1, "greylisted": 1, "junk": 1}
+        assert not any(desk.run(desk.journal.tally(JournalView(), NOW + 1, NOW + 2)).values())

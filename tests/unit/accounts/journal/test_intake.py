@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from accounts.journal import intake as intake_module
+from accounts import intake as intake_module
 from accounts.journal import journal as journal_module
 from accounts.journal.intake import MAX_BODY, PATH, JournalIntake
 from accounts.journal.settings import JournalSettings

@@ -1,26 +1,30 @@
-"""Reader of the names of greylist clients on the command line."""
+"""Reader of the names by which administrators call clients in the greylist."""
 
 from __future__ import annotations
 
 import ipaddress
 from contextlib import suppress
 
-import click
-
 from msgauth.domain import DomainError, to_alabels
 from policyd import records
 from policyd.bounces import stable_sender
+from policyd.errors import PolicydError
 from policyd.hostnames import is_host_name, organizational_domain, own_domain
 from policyd.identity import network_identity
 from policyd.match import parse_address
 from policyd.settings import PolicydSettings
 from policyd.stores import Store
 
+
+class ClientNameError(PolicydError):
+    """A text is not the name of a client; the message is for the administrator."""
+
+
 IDENTITIES = ("net", "host", "spf", "dnswl")
 
 
 def identity_of(text: str, settings: PolicydSettings) -> str:
-    """Return the identity that `text` means; raises `click.ClickException`."""
+    """Return the identity that `text` means; raises `ClientNameError`."""
     greylist = settings.greylist
     kind, colon, value = text.partition(":")
     if not colon or kind not in IDENTITIES or parse_address(text) is not None:
@@ -33,7 +37,7 @@ def identity_of(text: str, settings: PolicydSettings) -> str:
         if network and slash and not _is_prefix(address, prefix):
             network = ""
         if network and slash and prefix != network.rpartition("/")[2]:
-            raise click.ClickException(
+            raise ClientNameError(
                 f"{text}: the greylist uses networks of another size, such as {network}; put "
                 "other networks into allow_clients"
             )
@@ -44,12 +48,12 @@ def identity_of(text: str, settings: PolicydSettings) -> str:
         return f"{kind}:{name}"
     if kind != "net" and (domain := organizational_domain(name)):
         if not own_domain(None, name):
-            raise click.ClickException(
+            raise ClientNameError(
                 f"{text}: this is a generated name, and the greylist does not identify clients by "
                 "it; write the address"
             )
         return f"host:{domain}"
-    raise click.ClickException(f"{text!r} is not an address, network, domain or identity")
+    raise ClientNameError(f"{text!r} is not an address, network, domain or identity")
 
 
 def _is_prefix(address: str, text: str) -> bool:
@@ -72,7 +76,7 @@ def _host_name(text: str) -> str:
 def meant(text: str, settings: PolicydSettings) -> set[str]:
     """Return the parts that `text` may mean, as stored and as in mail."""
     parts = {text, text.lower(), stable_sender(text)}
-    with suppress(click.ClickException):
+    with suppress(ClientNameError):
         parts.add(identity_of(text, settings))
     return parts
 
