@@ -10,7 +10,7 @@ import pytest
 
 from gatepost.cli import configuration as configuration_file
 from milters.file import MiltersFile
-from tests.chart.helm import VALUES, Rendered, render
+from tests.chart.helm import ROOT, VALUES, Rendered, render
 
 sets = pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
 FULL = {path.stem.removesuffix("-values"): path.read_text() for path in VALUES}
@@ -63,6 +63,17 @@ def test_every_probe_shakes_hands(values: Path) -> None:
         for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
             command = container[kind]["exec"]["command"]
             assert command[: len(words[name])] == words[name]
+
+
+@sets
+def test_arguments_are_for_programs_that_read_them(values: Path) -> None:
+    """`run` of our images reads none: with arguments alone, a container would do something else."""
+    for name, container in render(values.read_text()).containers().items():
+        image = container["image"].rpartition("/")[2].partition(":")[0]
+        folder = image.removeprefix("gatepost-")
+        dockerfile = (ROOT / "images" / folder / "Dockerfile").read_text()
+        if "args" in container and "command" not in container:
+            assert '\nENTRYPOINT ["gatepost"]\n' in dockerfile, name
 
 
 @sets

@@ -2,7 +2,8 @@
 name: freshclam
 image: {{ include "mail.image" (dict "root" . "name" "clamav") }}
 imagePullPolicy: {{ .Values.images.pullPolicy }}
-args: [freshclam, --daemon]
+# the image runs clamd without this
+command: [freshclam, --daemon]
 securityContext:
   {{- include "mail.restricted" . | nindent 2 }}
 resources:
