@@ -38,19 +38,30 @@ _POSTFIX = f"postscreen_greet_wait = {GREET_WAIT}s\n{QUICK_RETRIES_CF}"
 
 
 class WholeSystem:
-    """A system in the network of the tests; `start()` does what `make up` does."""
+    """A system in the network of the tests; `start()` does what `make up` does.
 
-    def __init__(self, network: Network, world: World, state: Path) -> None:
+    `manifest` is the text of the rendered chart, if it is not that of `make up`.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        world: World,
+        state: Path,
+        *,
+        manifest: str = "",
+        ports: Mapping[str, int] = PORTS,
+    ) -> None:
         self.network = network
         self.world = world
         self.place = Place(
             name=network.new_name(),
             state=state,
-            ports=PORTS,
+            ports=ports,
             network=network.name,
             nameserver=DNS_HOST,
         )
-        self.system = System(self.place)
+        self.system = System(self.place, manifest)
         self.printed = io.StringIO()
         self.containers: dict[str, Container] = {}
         self._passwords: dict[str, str] = {}
@@ -91,9 +102,15 @@ class WholeSystem:
 
     def configure(self, settings: Mapping[str, Any]) -> None:
         """Lay keys over gatepost.toml; the daemons read it again soon."""
-        folder = self._folder("gatepost")
-        present = tomllib.loads(folder.files()["gatepost.toml"])
-        folder.update({"gatepost.toml": toml.document(overlaid(present, settings))})
+        self.replace_configuration(overlaid(self.configuration(), settings))
+
+    def configuration(self) -> dict[str, Any]:
+        """Return gatepost.toml as it is now."""
+        return tomllib.loads(self._folder("gatepost").files()["gatepost.toml"])
+
+    def replace_configuration(self, settings: Mapping[str, Any]) -> None:
+        """Write another gatepost.toml; the daemons read it again soon."""
+        self._folder("gatepost").update({"gatepost.toml": toml.document(settings)})
 
     def _folder(self, name: str) -> MountedFolder:
         return MountedFolder(Path(inspect("volume", f"{self.place.name}-{name}")["Mountpoint"]))

@@ -6,10 +6,12 @@ caller is not root.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 _MOUNT = 'mount -t tmpfs -o "size=$0" tmpfs "$1" && shift && exec "$@"'
@@ -35,6 +37,19 @@ def why_not() -> str:
 def small_disk(folder: Path, size: int) -> list[str]:
     """Return a command-line prefix for a program that sees `folder` as a disk of `size` octets."""
     return ["unshare", *_namespace(), "--", "sh", "-c", _MOUNT, str(size), str(folder)]
+
+
+@contextlib.contextmanager
+def mounted(folder: Path, size: int) -> Iterator[Path]:
+    """Make `folder` a disk of `size` octets for all programs, such as a volume of containers; group
+    0 may write. Needs root."""
+    folder.mkdir()
+    options = f"size={size},mode=2770"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def seen_by(pid: int, folder: Path) -> Path:

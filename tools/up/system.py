@@ -47,11 +47,13 @@ _COMPLETE = "complete"
 
 
 class System:
-    """The pod, its volumes and its secrets."""
+    """The pod, its volumes and its secrets. `manifest` is the text of the rendered chart, if it is
+    not that of `MANIFEST`."""
 
-    def __init__(self, place: Place | None = None) -> None:
+    def __init__(self, place: Place | None = None, manifest: str = "") -> None:
         self.place = place or Place().with_settings()
-        found = [each for each in yaml.safe_load_all(MANIFEST.read_text()) if each]
+        text = manifest or MANIFEST.read_text()
+        found = [each for each in yaml.safe_load_all(text) if each]
         self._objects = [
             self._adapted(each)
             for each in found
