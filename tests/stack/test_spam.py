@@ -223,9 +223,9 @@ def test_no_name_leaves_the_folder_of_the_users(up: WholeSystem) -> None:
 
 
 @contextmanager
-def asleep(up: WholeSystem) -> Iterator[None]:
-    """Stop all processes of spamd, so that it accepts and never answers."""
-    pids = up.containers["spamassassin"].processes()
+def asleep(up: WholeSystem, scanner: str = "spamassassin") -> Iterator[None]:
+    """Stop all processes of a scanner, so that it accepts and never answers."""
+    pids = up.containers[scanner].processes()
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:
