@@ -45,7 +45,8 @@ def quarantine() -> None:
 
     It is mail with a virus, in the folder of delivery, and mail in the hold queue of Postfix.
     [accounts.quarantine] names the processes that have it. Each mail is named by its holder and its
-    id, as the list shows it.
+    id, as the list shows it. The commands use the datastore that [accounts.database] in
+    gatepost.toml names, or the API.
     """
 
 

@@ -25,7 +25,7 @@ from accounts.http.models.administration import (
 from accounts.http.models.base import NumberedPageQuery
 from accounts.http.operation import Operation, Reach
 from accounts.http.paths import location
-from accounts.http.principals import PROGRAM_SCOPES, SCOPES
+from accounts.http.principals import ALL, AREAS, PROGRAM_SCOPES, SCOPES
 from accounts.http.resources.kind import Kind
 from accounts.store.errors import Invalid, NoSuchObject
 from accounts.store.transaction import Write
@@ -114,7 +114,11 @@ def _check_scopes(call: Call, scopes: Sequence[str]) -> None:
     """Raise unless the scopes are known, and the caller has them."""
     for scope in scopes:
         if scope not in SCOPES and scope not in PROGRAM_SCOPES:
-            raise Invalid("scopes", f"A scope is one of: {', '.join((*SCOPES, *PROGRAM_SCOPES))}.")
+            text = (
+                f"A scope is AREA:read or AREA:write, where AREA is one of: {', '.join(AREAS)}, "
+                f"{ALL}; or it is {' or '.join(PROGRAM_SCOPES)}."
+            )
+            raise Invalid("scopes", text)
         if not call.principal.covers(scope):
             raise Forbidden(f"The token has no scope {scope}, so it cannot grant it.")
 

@@ -44,7 +44,7 @@ def wrong_in(line: str) -> str:
     words = match[1].split()
     context = click.Context(gatepost)
     command: click.Command = gatepost
-    while isinstance(command, click.Group) and words and re.match(r"[a-z]+\Z", words[0]):
+    while isinstance(command, click.Group) and words and re.match(r"[a-z][a-z-]*\Z", words[0]):
         found = command.get_command(context, words[0])
         if found is None:
             return f"no command {words[0]!r} in {line!r}"

@@ -15,7 +15,7 @@ from tests.unit.accounts.pages.browser import PagesSite
 @pytest.fixture
 def make_site(make_api: Callable[..., Api]) -> Callable[..., PagesSite]:  # noqa: F811
     def make(burst: int = 10_000, **settings: Any) -> PagesSite:
-        return PagesSite(make_api(principal_burst=burst), **settings)
+        return PagesSite(make_api(principal_burst=burst, network_burst=10_000), **settings)
 
     return make
 
