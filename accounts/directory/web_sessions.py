@@ -110,6 +110,12 @@ def note_use(connection: Connection, row: int, now: int, *, confirmed: bool = Fa
     connection.execute(update(_TABLE).where(_TABLE.c.id == row).values(values))
 
 
+def note_confirmed(connection: Connection, secret: str, confirmed: int) -> None:
+    """Note when the password of a session was given. For `Database.record`."""
+    which = _TABLE.c.digest == _digest(secret)
+    connection.execute(update(_TABLE).where(which).values(confirmed=confirmed))
+
+
 def end(connection: Connection, row: int) -> None:
     """End a session at the wish of its browser. For `Database.record`."""
     connection.execute(delete(_TABLE).where(_TABLE.c.id == row))

@@ -6,7 +6,7 @@ import asyncio
 import time
 from base64 import b64encode
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from accounts.oidc.errors import ProviderAwayError, UntrustedError
@@ -22,6 +22,14 @@ PAUSE: Final = 30.0
 """Seconds between two looks for a new key: a forged token must not cause requests."""
 AT_ONCE: Final = 8
 """Requests to the provider at the same time."""
+
+
+class ProviderLogin(NamedTuple):
+    """Whom the provider names, and when it last asked for the password: in seconds since the epoch,
+    0 if it does not say."""
+
+    name: str
+    seen: int
 
 
 class OidcClient:
@@ -54,7 +62,7 @@ class OidcClient:
         settings = self.settings
         return exchange.url(await self._facts(settings), settings)
 
-    async def name(self, exchange: LoginExchange, given: dict[str, str]) -> str:
+    async def name(self, exchange: LoginExchange, given: dict[str, str]) -> ProviderLogin:
         """Return whom the answer of the provider names: the value of the claim of the settings.
 
         Raises `OidcError`.
@@ -76,7 +84,10 @@ class OidcClient:
         verified = claims.get("email_verified")  # some providers write it as text
         if settings.claim == "email" and verified is not True and verified != "true":
             raise UntrustedError("the provider has not verified the address")
-        return found
+        seen = claims.get("auth_time")
+        if not isinstance(seen, int) or isinstance(seen, bool) or not 0 <= seen < 1 << 53:
+            seen = 0
+        return ProviderLogin(found, seen)
 
     async def _claims(
         self, settings: OidcSettings, provider: Provider, token: str, exchange: LoginExchange

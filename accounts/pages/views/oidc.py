@@ -61,9 +61,9 @@ async def _take(visit: Visit, client: OidcClient) -> Response:
     exchange = LoginExchange.parse(cookies.read_exchange(visit.request), visit.now)
     if exchange is None:
         raise _refused("This login took too long, or another browser began it. Begin again.")
-    name = await client.name(exchange, dict(visit.query))
+    answer = await client.name(exchange, dict(visit.query))
     settings = client.settings
-    found = await visit.context.database.read(lambda c: principal_of(c, name, settings))
+    found = await visit.context.database.read(lambda c: principal_of(c, answer.name, settings))
     told = "" if found is None else found.name
     result = "ok" if found is not None else "unknown"
     log.info("login", result=result, name=told, protocol="oidc", client=_ip(visit))
@@ -73,7 +73,9 @@ async def _take(visit: Visit, client: OidcClient) -> Response:
     if exchange.is_again:
         await _confirm(visit, found)
     else:
-        cookies.put(response, cookies.SESSION, await begin(visit, found))
+        # a provider that remembers this browser asks for no password, which confirms nothing
+        confirmed = min(answer.seen, visit.now)
+        cookies.put(response, cookies.SESSION, await begin(visit, found, confirmed))
         cookies.drop(response, cookies.FORM)
     cookies.drop(response, cookies.EXCHANGE)
     return response

@@ -169,8 +169,11 @@ def _logged_in(visit: Visit, secret: str) -> Response:
     return response
 
 
-async def begin(visit: Visit, principal: Principal) -> str:
-    """Begin a session, in place of the one that the browser has; return its secret."""
+async def begin(visit: Visit, principal: Principal, confirmed: int | None = None) -> str:
+    """Begin a session, in place of the one that the browser has; return its secret.
+
+    `confirmed` is when the password was given, if not just now.
+    """
     now, limits, before = visit.now, visit.limits, visit.session
     client = None if visit.client is None else str(visit.client)
     browser = visit.request.headers.get("user-agent", "")
@@ -179,7 +182,10 @@ async def begin(visit: Visit, principal: Principal) -> str:
         web_sessions.end_old(connection, now, limits)
         if before is not None:
             web_sessions.end(connection, before.id)
-        return web_sessions.begin(connection, now, client, browser, **principal.login_owner)
+        secret = web_sessions.begin(connection, now, client, browser, **principal.login_owner)
+        if confirmed is not None:
+            web_sessions.note_confirmed(connection, secret, confirmed)
+        return secret
 
     return await visit.context.database.record(work)
 

@@ -225,6 +225,17 @@ def test_an_old_login_at_the_provider_confirms_nothing(single: PagesSite, seen: 
     assert "Your current password" in browser.open("/app-passwords").text
 
 
+@pytest.mark.parametrize("seen", [int(time.time()) - 3600, None, True, -1, 1 << 70], ids=str)
+def test_a_login_without_a_password_confirms_nothing(single: PagesSite, seen: object) -> None:
+    # a provider that remembers the browser, which nobody attends
+    browser = log_in(single, auth_time=seen)
+    assert "Your current password" in browser.open("/app-passwords").text
+    assert browser.submit(name="phone").status == 422
+    # nor does another login in place of the session
+    browser.get(lead(browser))
+    assert "Your current password" in browser.open("/app-passwords").text
+
+
 def test_somebody_else_confirms_nothing(single: PagesSite) -> None:
     browser = log_in(single)
     single.api.desk.clock.now += 3600
