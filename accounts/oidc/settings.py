@@ -80,11 +80,6 @@ class OidcSettings(Section):
     def _check_domains(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
         return None if value is None else tuple(parse_domain(each) for each in value)
 
-    @field_validator("administrators")
-    @classmethod
-    def _fold(cls, value: dict[str, str]) -> dict[str, str]:
-        return {each.lower(): login for each, login in value.items()}
-
     @model_validator(mode="after")
     def _check_complete(self) -> Self:
         if not self.issuer:
@@ -100,3 +95,14 @@ class OidcSettings(Section):
     def is_on(self) -> bool:
         """True if there is a provider."""
         return bool(self.issuer)
+
+    def administrator(self, value: str) -> str | None:
+        """Return the name of the administrator with a value of the claim, or None.
+
+        Case matters, but for addresses: a provider may have the users `ada` and `Ada`, and the
+        Kelvin sign is a `k` in lower case.
+        """
+        if self.claim != "email" or not value.isascii():
+            return self.administrators.get(value)
+        folded = {each.lower(): login for each, login in self.administrators.items()}
+        return folded.get(value.lower())

@@ -96,7 +96,7 @@ async def _confirm(visit: Visit, found: Principal) -> None:
 
 def principal_of(connection: Connection, name: str, settings: OidcSettings) -> Principal | None:
     """Return whom the provider names; None if that may not log in, or is not there."""
-    administrator = settings.administrators.get(name.lower())
+    administrator = settings.administrator(name)
     if administrator is not None:
         return find_owner(connection, administrator, None)
     try:

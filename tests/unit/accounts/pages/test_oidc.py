@@ -86,6 +86,22 @@ def test_nobody_else_becomes_an_administrator(single: PagesSite, name: str) -> N
     assert "may not log in here" in refusal(log_in(single, name))
 
 
+@pytest.mark.parametrize("name", ["Boss", "BOSS", "bo\u017fs", "boss "])
+def test_another_name_of_the_provider_is_somebody_else(single: PagesSite, name: str) -> None:
+    fields = single.oidc.model_dump(exclude_unset=True)
+    named = {"claim": "preferred_username", "administrators": {"boss": "root"}}
+    single.oidc = OidcSettings(**(fields | named))
+    assert "may not log in here" in refusal(log_in(single, preferred_username=name))
+    assert "/domains" in log_in(single, preferred_username="boss").follow().links
+
+
+def test_a_name_with_a_letter_that_looks_alike_is_somebody_else(single: PagesSite) -> None:
+    fields = single.oidc.model_dump(exclude_unset=True)
+    single.oidc = OidcSettings(**(fields | {"administrators": {"kai@id.example": "root"}}))
+    assert "may not log in here" in refusal(log_in(single, "\u212aai@id.example"))
+    assert "/domains" in log_in(single, "Kai@id.example").follow().links
+
+
 @pytest.mark.parametrize(
     "name",
     ["nobody@a.example", "anna", "@", "anna@b.example", "*@a.example", "x" * 5000, "a\0@a.example"],
