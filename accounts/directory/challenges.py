@@ -18,7 +18,8 @@ without a password."""
 LIFETIME = 300
 """Seconds for a person to find the authenticator."""
 MAX_CHALLENGES = 10_000
-"""Challenges at the same time; a new one ends the oldest. Everybody may ask for those of logins."""
+"""Challenges of a purpose at the same time; a new one ends the oldest. Everybody may ask for those
+of logins, which end none of people who have given their password."""
 
 _OCTETS = 32
 
@@ -30,10 +31,11 @@ def make(connection: Connection, secret: str, purpose: str, now: int) -> bytes:
     digest = _digest(secret)
     connection.execute(delete(_TABLE).where(_TABLE.c.created <= now - LIFETIME))
     connection.execute(delete(_TABLE).where(_TABLE.c.digest == digest, _TABLE.c.purpose == purpose))
-    newest = select(_TABLE.c.id).order_by(_TABLE.c.id.desc())
+    same = _TABLE.c.purpose == purpose
+    newest = select(_TABLE.c.id).where(same).order_by(_TABLE.c.id.desc())
     bound = connection.scalar(newest.offset(MAX_CHALLENGES - 1).limit(1))
     if bound is not None:
-        connection.execute(delete(_TABLE).where(_TABLE.c.id <= bound))
+        connection.execute(delete(_TABLE).where(same, _TABLE.c.id <= bound))
     # WebAuthn level 2 section 13.4.3
     challenge = os.urandom(_OCTETS)
     connection.execute(

@@ -309,6 +309,21 @@ def test_challenges_are_bounded(site: PagesSite, monkeypatch: pytest.MonkeyPatch
     assert site.api.desk.count(schema.web_challenge) == 5
 
 
+def test_a_flood_of_challenges_ends_none_of_a_second_step(
+    site: PagesSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(challenges, "MAX_CHALLENGES", 5)
+    key, owner = enrol(site), site.browser()
+    password_step(owner, ANNA)
+    answer = key.get(challenge(owner, "/login/step/challenge"))
+    for _ in range(6):
+        stranger = site.browser()
+        stranger.open("/login")
+        challenge(stranger, "/login/challenge")
+    owner.submit(passkey=answer)
+    assert is_inside(owner)
+
+
 def test_a_challenge_needs_the_token_of_the_page(site: PagesSite) -> None:
     browser = site.browser()
     browser.open("/login")
