@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from accounts.directory import challenges, login_steps, passkeys, second_factors, web_sessions
+from accounts.directory import (
+    administrators,
+    challenges,
+    login_steps,
+    mailboxes,
+    passkeys,
+    second_factors,
+    web_sessions,
+)
 from accounts.directory.owner import OwnerName, find_login_owner
 from accounts.http.authentication import Refused, find_owner
 from accounts.http.principals import Principal
@@ -18,6 +28,7 @@ from accounts.http.problems import ApiProblem
 from accounts.pages import cookies
 from accounts.pages.visit import MAX_NEXT, Visit
 from accounts.passwords import BadPassword, Password
+from accounts.store.errors import RefusalError
 
 _NEXT = re.compile(r"/(?![/\\])[A-Za-z0-9@._~%/?=&+*:-]*\Z")
 
@@ -46,9 +57,10 @@ async def log_in(visit: Visit) -> Response:
 
     A passkey whose authenticator knows its owner stands for all of it.
     """
-    form = visit.form
+    form, database = visit.form, visit.context.database
     if form.secret("passkey"):
         return await _log_in_with_passkey(visit)
+    before = await database.read(lambda c: _versions(c, form.text("login")))
     try:
         password = Password(form.secret("password"))
         principal = await visit.authentication.by_password(
@@ -58,12 +70,32 @@ async def log_in(visit: Visit) -> Response:
         raise _refused("The login or the password is wrong.") from None
     except Refused as refused:
         raise _refused(refused.detail) from None
-    step = await visit.context.database.record(lambda c: _begin_step(c, visit, principal))
+
+    def check(connection: Connection) -> None:
+        """Insist that the account is as it was: another password has ended the sessions of now."""
+        (kind,) = principal.login_owner
+        if kind in before and _versions(connection, principal.name).get(kind) != before[kind]:
+            raise _refused("The account was changed meanwhile. Log in again.")
+
+    def begin_step(connection: Connection) -> str | None:
+        check(connection)
+        return _begin_step(connection, visit, principal)
+
+    step = await database.record(begin_step)
     if step is not None:
         response = visit.go("/login/step", next=next_of(visit, form.text("next")))
         cookies.put(response, cookies.FORM, step)
         return response
-    return _logged_in(visit, await begin(visit, principal))
+    return _logged_in(visit, await begin(visit, principal, check=check))
+
+
+def _versions(connection: Connection, name: str) -> dict[str, int]:
+    """Return the versions of the administrator and of the mailbox with a name."""
+    found = {}
+    for kind, get in (("administrator", administrators.get), ("mailbox", mailboxes.get)):
+        with contextlib.suppress(RefusalError):  # there is none, or the name is not valid
+            found[kind] = get(connection, name).version
+    return found
 
 
 def _begin_step(connection: Connection, visit: Visit, principal: Principal) -> str | None:
@@ -169,16 +201,24 @@ def _logged_in(visit: Visit, secret: str) -> Response:
     return response
 
 
-async def begin(visit: Visit, principal: Principal, confirmed: int | None = None) -> str:
+async def begin(
+    visit: Visit,
+    principal: Principal,
+    confirmed: int | None = None,
+    check: Callable[[Connection], None] | None = None,
+) -> str:
     """Begin a session, in place of the one that the browser has; return its secret.
 
-    `confirmed` is when the password was given, if not just now.
+    `confirmed` is when the password was given, if not just now. `check` may refuse in the same
+    transaction.
     """
     now, limits, before = visit.now, visit.limits, visit.session
     client = None if visit.client is None else str(visit.client)
     browser = visit.request.headers.get("user-agent", "")
 
     def work(connection: Connection) -> str:
+        if check is not None:
+            check(connection)
         web_sessions.end_old(connection, now, limits)
         if before is not None:
             web_sessions.end(connection, before.id)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from accounts.directory import administrators, mailboxes, web_sessions
+from accounts.http.authentication import Authentication
+from accounts.http.principals import Principal
 from accounts.pages import cookies
 from accounts.store import schema
 from accounts.store.errors import DatastoreUnavailable
+from accounts.store.transaction import Actor, Write
 from tests.unit.accounts.http.api import HASH, SECRET
 from tests.unit.accounts.pages.browser import Browser, PagesSite
 
@@ -219,6 +223,32 @@ def test_who_may_not_log_in_any_more_is_out_at_once(site: PagesSite) -> None:
     assert is_inside(bob)  # the same hash is no change
     site.api.desk.write(lambda w: mailboxes.remove(w, "bob@b.example"))
     assert not is_inside(bob)
+
+
+@pytest.mark.parametrize("login", [ANNA, ANNA.upper(), "root"])
+def test_a_login_is_void_if_the_password_changes_meanwhile(
+    site: PagesSite, monkeypatch: pytest.MonkeyPatch, login: str
+) -> None:
+    check = Authentication.by_password
+    other = HASH[:-4] + "AAA="
+
+    def change(write: Write) -> None:
+        if "@" in login:
+            mailboxes.change(write, ANNA, None, password=other)
+        else:
+            administrators.change(write, login, None, password=other)
+
+    async def slow(self: Authentication, *given: Any) -> Principal:
+        found = await check(self, *given)
+        await site.api.desk.database.write(Actor("owner"), change)
+        return found
+
+    monkeypatch.setattr(Authentication, "by_password", slow)
+    thief = site.browser()
+    assert thief.log_in(login).status == 422
+    assert "changed meanwhile" in thief.page.text
+    assert not is_inside(thief)
+    assert site.api.desk.count(schema.web_session) == 0
 
 
 def test_an_owner_has_a_bounded_number_of_sessions(site: PagesSite) -> None:
