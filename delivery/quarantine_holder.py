@@ -91,7 +91,7 @@ class VirusQuarantine:
             if not left:
                 await asyncio.to_thread(taken.drop)
             elif done:
-                await asyncio.to_thread(taken.keep_for, left)
+                await asyncio.to_thread(taken.keep_for, left, in_doubt=in_doubt)
             else:
                 taken.put_back(in_doubt=in_doubt)
         except BaseException as error:

@@ -76,11 +76,7 @@ class HeldFolder:
             if end == NEW:
                 self._unlink(name)
             elif end == TAKEN:
-                # a release to some recipients writes the file of the others first
-                if (self.path / (base + HELD)).exists():
-                    self._unlink(name)
-                else:
-                    os.rename(self.path / name, self.path / (base + DOUBT))
+                os.rename(self.path / name, self.path / (base + DOUBT))
         self._sync()
 
     def use(self) -> FolderUse:
@@ -97,7 +93,7 @@ class HeldFolder:
             )
         # ids in the order of time, and no two alike
         mail = replace(mail, id=f"{int(mail.held_at * 1000):012x}{secrets.token_hex(4)}")
-        self._write(mail, envelope, parts)
+        self._write(mail, envelope, parts, HELD)
         return mail
 
     def latest(self, reach: HeldReach, limit: int) -> HeldPage:
@@ -158,13 +154,16 @@ class HeldFolder:
         self._sync()
 
     def keep_for(
-        self, mail: HeldMail, envelope: HeldEnvelope, parts: Iterable[bytes], size: int
+        self, mail: HeldMail, envelope: HeldEnvelope, parts: Iterable[bytes], end: str
     ) -> None:
-        """Replace a taken message by one to other recipients."""
-        self._write(replace(mail, size=size), envelope, parts)
-        self.drop(mail.id)
+        """Replace a taken message by one to other recipients, and give that back."""
+        # it stays taken until then: who took it now would have his file removed
+        self._write(mail, envelope, parts, TAKEN)
+        self.put_back(mail.id, end)
 
-    def _write(self, mail: HeldMail, envelope: HeldEnvelope, parts: Iterable[bytes]) -> None:
+    def _write(
+        self, mail: HeldMail, envelope: HeldEnvelope, parts: Iterable[bytes], end: str
+    ) -> None:
         facts = mail.as_json() | {"body": envelope.body, "smtputf8": envelope.smtputf8}
         name = self.path / (mail.id + NEW)
         descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -175,7 +174,7 @@ class HeldFolder:
                     file.write(part)
                 file.flush()
                 os.fsync(file.fileno())
-            os.rename(name, self.path / (mail.id + HELD))
+            os.rename(name, self.path / (mail.id + end))
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(name)
@@ -246,10 +245,11 @@ class TakenMessage:
         self._file.close()
         self._folder.drop(self.mail.id)
 
-    def keep_for(self, recipients: tuple[str, ...]) -> None:
-        """Keep it for these recipients alone."""
+    def keep_for(self, recipients: tuple[str, ...], *, in_doubt: bool = False) -> None:
+        """Keep it for these recipients alone; `in_doubt`: some of them may have it."""
         mail = replace(self.mail, recipients=recipients)
-        self._folder.keep_for(mail, self.envelope, self.parts(), mail.size)
+        end = DOUBT if in_doubt else self._end
+        self._folder.keep_for(mail, self.envelope, self.parts(), end)
         self._file.close()
 
 
