@@ -49,6 +49,7 @@ _HREF: Final = re.compile(r"""href\s{0,9}=\s{0,9}(?:"([^"]*)"|'([^']*)'|([^\s"'>
 _HIDDEN: Final = frozenset({"script", "style", "head", "title"})
 _BREAKS: Final = frozenset({"br", "p", "div", "tr", "li", "h1", "h2", "h3", "table", "hr"})
 _BLANK_LINES: Final = re.compile(r"\n{3,}")
+_NUMBER: Final = re.compile(r"&#([0-9]++)")
 _BLANKS: Final = re.compile(r"[ \t\r\n]+")
 
 
@@ -149,9 +150,15 @@ def html_text(markup: str) -> str:
             target = "" if link is None else (link[1] or link[2] or link[3] or "").strip()
         elif name == "img":
             out.append("[image]")
-    text = html.unescape("".join(out))
+    text = html.unescape(_NUMBER.sub(_short_number, "".join(out)))
     lines = (line.strip() for line in text.split("\n"))
     return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
+
+
+def _short_number(found: re.Match[str]) -> str:
+    """Return a reference to a character without zeros: Python refuses numbers of 4300 digits."""
+    # 99999999 is no character either
+    return f"&#{found[1].lstrip('0')[:8] or '0'}"
 
 
 def _leaves(fields: Sequence[HeaderField], body: bytes, depth: int) -> Iterator[_Leaf]:

@@ -14,6 +14,8 @@ MAX_HEAD: Final = 256 << 10
 """Octets of a message in which its header is looked for."""
 MAX_VALUE: Final = 8192
 """Characters of a value that are decoded."""
+# codecs of Python for domains, of which punycode takes the square of the time
+_NO_CHARSET: Final = frozenset({"idna", "punycode"})
 _BLANKS: Final = " \t\r\n"
 
 
@@ -54,7 +56,8 @@ def decoded_octets(octets: bytes, charset: str) -> str:
     try:
         # a codec of Python for octets, such as "zip", is no charset
         info = codecs.lookup(charset or "utf-8")
-        name = info.name if getattr(info, "_is_text_encoding", False) else "utf-8"
+        is_charset = getattr(info, "_is_text_encoding", False) and info.name not in _NO_CHARSET
+        name = info.name if is_charset else "utf-8"
         return octets.decode(name, "replace")
     except (LookupError, ValueError):
         return octets.decode("utf-8", "replace")

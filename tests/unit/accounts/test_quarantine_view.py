@@ -131,3 +131,19 @@ def test_a_long_text_says_that_it_was_cut() -> None:
 
 def test_comments_and_ends_of_tags_leave_text_alone() -> None:
     assert html_text("a < b <!-- c --> d </x> <br> e") == "a < b  d\ne"
+
+
+def test_numbers_of_characters_may_have_any_length() -> None:
+    markup = f"&#{'1' * 5000};&#{'0' * 5000}65;&#0066;&#67 &#{'0' * 5000};"
+    assert html_text(markup) == "\ufffdABC \ufffd"
+    assert see(b"Content-Type: text/html\r\n\r\n" + markup.encode()).is_html
+
+
+@pytest.mark.parametrize("charset", ["punycode", "idna"])
+def test_names_in_dns_are_no_charset(charset: str) -> None:
+    # punycode takes the square of the time
+    body = b"a" * 130_000 + b"-" + b"ba" * 60_000
+    head = f"Content-Type: text/plain; charset={charset}\r\n\r\n".encode()
+    begun = time.process_time()
+    assert see(head + body).text == body[:MAX_TEXT].decode()
+    assert time.process_time() - begun < 1.0
