@@ -21,6 +21,7 @@ from accounts.journal.question import JournalQuestion, SearchWordError, read_wor
 from accounts.journal.row import base_of
 from accounts.journal.table import JournalView
 from accounts.store.noted import clean
+from gatepost.journal.record import MAX_TIME
 
 
 async def search(call: Call) -> FoundStories:
@@ -51,7 +52,8 @@ async def search(call: Call) -> FoundStories:
         await call.context.database.write(
             call.actor, lambda write: write.audit("trace.search", clean(" ".join(words)))
         )
-    wanted = JournalQuestion(words, query.since, query.until, view, query.limit, after)
+    since, until = _bounded(query.since), _bounded(query.until)
+    wanted = JournalQuestion(words, since, until, view, query.limit, after)
     return await journal.search(wanted)
 
 
@@ -60,6 +62,11 @@ async def show(call: Call) -> ApiReply:
     found: FoundStories = call.prepared
     following = found.following
     return ApiReply(found.stories, next=None if following is None else following.key)
+
+
+def _bounded(seconds: int | None) -> int | None:
+    """Return a time that a database can compare with."""
+    return None if seconds is None else min(seconds, MAX_TIME)
 
 
 async def erase(call: Call) -> ApiReply:

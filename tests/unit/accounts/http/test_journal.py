@@ -129,3 +129,12 @@ def test_without_a_journal_it_says_so(traced: JournalApi) -> None:
     traced.api.journal_settings = JournalSettings(days=0)
     check_problem(traced.api.call("GET", "/trace"), 404)
     check_problem(traced.api.call("DELETE", f"/trace/{ANNA}"), 404)
+
+
+@pytest.mark.parametrize("digits", [30, 400])
+def test_a_time_may_be_far_away(traced: JournalApi, digits: int) -> None:
+    api = traced.api
+    for path, who in (("/trace", None), ("/me/trace", api.anna)):
+        for name, is_any in (("since", False), ("until", True)):
+            found = api.call("GET", path, query=f"{name}={10**digits}", who=who)
+            assert (found.status, bool(found.json["items"])) == (200, is_any)
