@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Final
 
 import h11
 
@@ -13,9 +12,6 @@ from gatepost.peer.errors import PeerError
 from gatepost.quarantine import wire
 from gatepost.quarantine.holder import HeldByOthersError, HolderError, NotHeldError
 
-MAX_OCTETS: Final = wire.MAX_CONTENT + wire.MAX_ANSWER
-"""Octets of an answer."""
-
 
 class HolderAwayError(HolderError):
     """The holder does not answer, or not as a holder does: it is not known what it did."""
@@ -24,7 +20,10 @@ class HolderAwayError(HolderError):
 async def ask_holder(
     address: SocketAddress, token: bytes, path: str, request: wire.HolderRequest, timeout: float
 ) -> bytes:
-    """Return the body of an answer within `timeout` seconds; raises `HolderError`."""
+    """Return the body of an answer within `timeout` seconds; raises `HolderError`.
+
+    An answer has no more octets of a mail than the request wants: many holders are asked at once.
+    """
     body = bytes(request)
     fields = [("Host", "quarantine"), ("Content-Length", str(len(body)))]
     if token:
@@ -33,8 +32,9 @@ async def ask_holder(
     head = http.send(h11.Request(method="POST", target=path, headers=fields)) or b""
     http.send(h11.Data(data=body))
     http.send(h11.EndOfMessage())
+    reader = _AnswerReader(http, wire.MAX_ANSWER + request.most)
     try:
-        status, octets = await ask(address, (head, body), _AnswerReader(http), timeout)
+        status, octets = await ask(address, (head, body), reader, timeout)
     except PeerError as error:
         raise HolderAwayError(str(error)) from None
     if status == HTTPStatus.OK:
@@ -55,8 +55,9 @@ async def ask_holder(
 class _AnswerReader:
     """Reader of one answer; the event is its status with its body."""
 
-    def __init__(self, http: h11.Connection) -> None:
+    def __init__(self, http: h11.Connection, most: int) -> None:
         self._http = http
+        self._most = most
         self._status = 0
         self._body = bytearray()
 
@@ -78,8 +79,8 @@ class _AnswerReader:
                         self._status = event.status_code
                     case h11.Data():
                         self._body += event.data
-                        if len(self._body) > MAX_OCTETS:
-                            raise PeerError(f"an answer of more than {MAX_OCTETS} octets")
+                        if len(self._body) > self._most:
+                            raise PeerError(f"an answer of more than {self._most} octets")
                     case h11.EndOfMessage():
                         return self._status, bytes(self._body)
                     case h11.ConnectionClosed():

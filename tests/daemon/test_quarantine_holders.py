@@ -177,6 +177,19 @@ def test_one_that_is_no_holder_is_named_and_the_others_are_shown(
     asyncio.run(run())
 
 
+def test_no_more_is_read_than_was_wanted(ask: Callable[..., QuarantineHolders]) -> None:
+    octets = OK % (30 << 20) + b"x" * (30 << 20)
+
+    async def run() -> None:
+        async with saying(octets) as bad:
+            (missing,) = (await ask(bad).latest(ALL, 10)).missing
+            assert "more than" in missing.problem
+            with pytest.raises(HolderAwayError, match="more than"):
+                await ask(bad).find("virus-pod-1", "a1", ALL, 5)
+
+    asyncio.run(run())
+
+
 def test_a_socket_that_is_not_there_and_a_wrong_token(
     ask: Callable[..., QuarantineHolders], tmp_path: Path
 ) -> None:
