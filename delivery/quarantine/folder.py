@@ -127,13 +127,17 @@ class HeldFolder:
                 os.rename(self.path / (mail_id + end), self.path / (mail_id + TAKEN))
             except FileNotFoundError:
                 continue
-            file = self._open(mail_id + TAKEN)
-            found = _head(file, mail_id)
-            if found is None:
+            try:
+                file = self._open(mail_id + TAKEN)
+                if (found := _head(file, mail_id)) is not None:
+                    return TakenMessage(self, end, file, *found)
                 file.close()
+            except OSError:
+                # such as too many open files: nobody would find it until the next start
                 self._rename(mail_id, end)
-                return None
-            return TakenMessage(self, end, file, *found)
+                raise
+            self._rename(mail_id, end)
+            return None
         return None
 
     def expired(self, before: float) -> list[str]:

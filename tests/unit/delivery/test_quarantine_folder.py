@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from contextlib import closing
 from pathlib import Path
@@ -90,3 +91,18 @@ def test_mail_that_was_kept_for_some_stays_so_after_a_crash(
     again.prepare()
     (found,) = again.latest(HeldReach(), 10).mails
     assert found.recipients == ("bob@example.net",)
+
+
+def test_mail_that_cannot_be_opened_now_is_not_left_taken(
+    folder: HeldFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = folder.add(mail("ann@example.org"), HeldEnvelope("", False), [OCTETS])
+
+    def fail(_: str) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folder, "_open", fail)
+        with pytest.raises(OSError, match="Too many"):
+            folder.take(kept.id)
+    assert folder.read(kept.id, 1000) is not None
