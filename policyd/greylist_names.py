@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Final
 
 from msgauth.domain import DomainError, to_alabels
 from policyd import records
@@ -14,6 +17,9 @@ from policyd.identity import network_identity
 from policyd.match import parse_address
 from policyd.settings import PolicydSettings
 from policyd.stores import Store
+
+BREATH: Final = 500
+"""Records until others have a turn."""
 
 
 class ClientNameError(PolicydError):
@@ -87,8 +93,13 @@ def identities_of_domain(text: str) -> set[str]:
     return {f"spf:{name}", f"dnswl:{name}"} if name else set()
 
 
-async def known_as(store: Store, text: str, hide: records.Hide) -> set[str]:
-    """Return the identities of a client or network, hashed if the store's are."""
+async def known_as(
+    store: Store, text: str, hide: records.Hide, is_over: Callable[[], bool] = lambda: False
+) -> set[str]:
+    """Return the identities of a client or network, hashed if the store's are.
+
+    For a network all addresses in the store are looked at, until the time `is_over`.
+    """
     address = parse_address(text)
     client = str(address) if address is not None else _host_name(text)
     if client:
@@ -98,7 +109,13 @@ async def known_as(store: Store, text: str, hide: records.Hide) -> set[str]:
     found: set[str] = set()
     if network is None or hide is not records.plain:
         return found
+    number = 0
     async for key, entry in store.scan(records.ALIAS):
+        number += 1
+        if number % BREATH == 0:
+            await asyncio.sleep(0)
+            if is_over():
+                break
         one = parse_address(key.removeprefix(records.ALIAS))
         if one is not None and one in network:
             found.update(records.read_alias(entry))

@@ -12,7 +12,7 @@ from gatepost.logs import get_logger
 from msgauth.mail_address import MailAddress
 from policyd import records
 from policyd.checks.greylist import hide_of, rules_of
-from policyd.greylist_names import identities_of_domain, known_as, meant
+from policyd.greylist_names import BREATH, identities_of_domain, known_as, meant
 from policyd.greylist_search import ExportedRecord, scan
 from policyd.greylisting import GreylistRules
 from policyd.settings import PolicydSettings
@@ -20,8 +20,6 @@ from policyd.stores import Store, StoreError
 
 PATIENCE: Final = 5.0
 """Seconds for a question: a million records take longer, and then the answer is partial."""
-BREATH: Final = 500
-"""Records until others have a turn."""
 AT_ONCE: Final = 100
 """Records that are removed at the same time."""
 
@@ -71,7 +69,7 @@ class GreylistQuestions:
         wanted = {hide(one) for one in parts}
         end = self._monotonic() + PATIENCE
         if is_search:
-            wanted |= await known_as(self._store, text, hide)
+            wanted |= await known_as(self._store, text, hide, lambda: self._monotonic() > end)
         part_of = text.lower() if is_search and not is_hidden else ""
         found: list[ExportedRecord] = []
         is_partial, number = False, 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ from gatepost.snapshots.connection import AccountsAnswer, AccountsConnection
 from gatepost.snapshots.form import SnapshotData, SnapshotError, parse
 from gatepost.snapshots.greylist import read_exceptions
 from gatepost.snapshots.settings import AccountsSource
+from policyd import records
 from policyd.checks.greylist import GreylistCheck
 from policyd.greylist_exceptions import GreylistExceptions
 from policyd.greylist_exchange import OFF_PAUSE, PAUSES, GreylistExchange
 from policyd.greylist_questions import GreylistQuestions
 from policyd.settings import PolicydSettings
-from policyd.stores import StoreError
+from policyd.stores import StoreEntry, StoreError
 from policyd.stores.memory import MemoryStore
 from tests.unit.policyd.requests import request
 from tests.unit.policyd.store_suite import NOW, Clock
@@ -246,3 +248,36 @@ def test_accounts_that_is_away_or_old_costs_nothing(answer: AccountsAnswer, paus
     exchange = GreylistExchange(AccountsSource(), get_logger("test"), accounts)
     accounts.answer = answer
     assert exchange.turn() == pause
+
+
+def test_a_search_for_a_network_leaves_time_to_mail_and_ends(gate: Gate) -> None:
+    for number in range(3000):
+        address = f"10.0.{number >> 8}.{number & 255}"
+        gate.store.entries[f"{records.ALIAS}{address}"] = StoreEntry(f"net:{address}", 1 << 40)
+    turns: list[float] = []
+
+    async def mail() -> None:
+        while True:
+            turns.append(0.0)
+            await asyncio.sleep(0)
+
+    def look(times: Iterator[float]) -> GreylistQuestions:
+        settings = PolicydSettings()
+        return GreylistQuestions(
+            gate.store, lambda: settings, "mx1", gate.clock, lambda: next(times)
+        )
+
+    async def ask(questions: GreylistQuestions) -> GreylistAnswer:
+        others = asyncio.create_task(mail())
+        answer = await questions.answer(GreylistQuestion("0" * 32, "find", "0.0.0.0/0", None))
+        others.cancel()
+        return answer
+
+    answer = asyncio.run(ask(look(itertools.repeat(0.0))))
+    assert not answer.problem
+    assert not answer.is_partial
+    assert len(turns) >= 6
+    # the clock goes on by three seconds with each look, so that the time is over soon
+    turns.clear()
+    assert asyncio.run(ask(look(itertools.count(0.0, 3.0)))).is_partial
+    assert len(turns) < 6
