@@ -160,9 +160,11 @@ class QuarantineHolders:
             return b""
         try:
             token = file.read().strip()
-            token.decode("ascii")
         except (OSError, ValueError) as error:
             raise HolderError(f"The token for the quarantine cannot be read: {error}.") from None
+        if not all(0x20 <= octet <= 0x7E for octet in token):
+            # an error about the request would have it in its text
+            raise HolderError(f"The token in {file} has characters that cannot be sent.")
         return token
 
     async def _endpoints(self) -> tuple[list[SocketAddress], list[MissingHolder]]:

@@ -18,7 +18,13 @@ from gatepost.config import SecretFile
 from gatepost.logs import get_logger
 from gatepost.quarantine.client import HolderAwayError
 from gatepost.quarantine.held import HeldKind, HeldMail, HeldReach
-from gatepost.quarantine.holder import HeldContent, HeldPage, HeldRelease, NotHeldError
+from gatepost.quarantine.holder import (
+    HeldContent,
+    HeldPage,
+    HeldRelease,
+    HolderError,
+    NotHeldError,
+)
 from gatepost.quarantine.server import HolderRules, HolderServer
 from tests.testbed.ports import LOOPBACK
 
@@ -202,5 +208,20 @@ def test_a_socket_that_is_not_there_and_a_wrong_token(
             (tmp_path / "token").write_text("another token of some length")
             found = await ask(good).latest(ALL, 10)
             assert [one.problem for one in found.missing] == ["it refuses our token"]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("token", ["0123456789abcdef\nfedcba9876543210", "Größe0123456789abcdef"])
+def test_a_token_that_cannot_be_sent_is_not_shown(
+    ask: Callable[..., QuarantineHolders], tmp_path: Path, token: str
+) -> None:
+    async def run() -> None:
+        async with served(OneMail(), "virus-pod-1") as good:
+            (tmp_path / "token").write_text(token)
+            for asking in (ask(good).latest(ALL, 10), ask(good).find("virus-pod-1", "a1", ALL, 5)):
+                with pytest.raises(HolderError, match="token") as error:
+                    await asking
+                assert "0123" not in str(error.value)
 
     asyncio.run(run())
