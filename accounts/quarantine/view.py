@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import html
+import itertools
 import quopri
 import re
 from collections.abc import Iterator, Sequence
@@ -36,8 +37,8 @@ MAX_PARTS: Final = 50
 """Parts that are named."""
 MAX_DEPTH: Final = 8
 """Levels of parts within parts that are looked into."""
-MAX_TYPE: Final = 4000
-"""Octets of a Content-Type or Content-Disposition that are read."""
+MAX_TYPE: Final = 1000
+"""Octets of a Content-Type or Content-Disposition that are read: time grows with their square."""
 
 MAX_TAG: Final = 500
 """Characters of a tag in which a link is looked for."""
@@ -92,7 +93,7 @@ def see(octets: bytes, *, is_whole: bool = True) -> SeenMail:
     given = octets[:MAX_OCTETS]
     is_cut = not is_whole or len(given) < len(octets)
     fields, body = _split(given)
-    leaves = list(_leaves(fields, body, 0))[: MAX_PARTS + 1]
+    leaves = list(itertools.islice(_leaves(fields, body, 0), MAX_PARTS + 1))
     text, is_html, was_longer = _text_of(leaves)
     shown = tuple(
         (escape(one.name.decode("ascii", "replace")[:100]), _line(decoded(one.text)))
@@ -167,7 +168,8 @@ def _leaves(fields: Sequence[HeaderField], body: bytes, depth: int) -> Iterator[
     for key in ("Content-Type", "Content-Disposition"):
         value = next((one.text for one in fields if one.key == key.lower().encode()), "")
         if value:
-            head[key] = escape(value[:MAX_TYPE])
+            # an escape has up to ten characters
+            head[key] = escape(value[:MAX_TYPE])[:MAX_TYPE]
     try:
         media_type = head.get_content_type()
         boundary = head.get_boundary() or ""

@@ -147,3 +147,12 @@ def test_names_in_dns_are_no_charset(charset: str) -> None:
     begun = time.process_time()
     assert see(head + body).text == body[:MAX_TEXT].decode()
     assert time.process_time() - begun < 1.0
+
+
+@pytest.mark.parametrize("filler", [b"", "\U000e0001".encode() * 1900], ids=["ascii", "invisible"])
+def test_parameters_of_types_take_little_time(filler: bytes) -> None:
+    # the parser looks for the end of the text at each semicolon
+    part = b'Content-Type: text/plain; a="' + filler + b";" * 3900 + b"\r\n\r\nx"
+    begun = time.process_time()
+    assert see(mixed(*[part] * 60)).parts
+    assert time.process_time() - begun < 1.0
