@@ -241,7 +241,11 @@ def test_an_old_login_at_the_provider_confirms_nothing(single: PagesSite, seen: 
     assert "Your current password" in browser.open("/app-passwords").text
 
 
-@pytest.mark.parametrize("seen", [int(time.time()) - 3600, None, True, -1, 1 << 70], ids=str)
+@pytest.mark.parametrize(
+    "seen",
+    [int(time.time()) - 3600, None, True, -1, 1 << 70],
+    ids=["old", "none", "truth", "negative", "huge"],
+)
 def test_a_login_without_a_password_confirms_nothing(single: PagesSite, seen: object) -> None:
     # a provider that remembers the browser, which nobody attends
     browser = log_in(single, auth_time=seen)
