@@ -71,6 +71,7 @@ class Compose:
                         attempt("exec", self.container(service), "sh", "-c", probe).returncode == 0
                     ),
                     f"{service} to be ready",
+                    deadline=120,  # with another system on the same machine
                     pause=0.5,
                 )
 
