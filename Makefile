@@ -67,7 +67,7 @@ fuzz: ## generated input for all parsers; SEED=1, SECONDS_EACH=1800
 stack: ## the tests of the container images and of `make up`; as root
 	@python3 -m tools.install stack
 	@$(PY) -m tests.testbed.images
-	$(PY) -m pytest -n 2 --dist loadgroup tests/browser tests/stack
+	$(PY) -m pytest tests/browser tests/stack
 
 bench: ## measure beside opendkim and others; BENCH=full takes longer
 	@$(BENCH_PYTHON) -m tools.install bench --venv .bench/venv

@@ -72,19 +72,8 @@ TIMEOUT = 300
 """Seconds for one test here: pods start, are killed and drain."""
 
 
-SHARED = ("up", "mailboxes", "stack")
-"""The systems that many files use: all files with the same one run in one process."""
-
-
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Set the time limit of each test here, and which tests run in the same process."""
-    used: dict[Path, set[str]] = {}
     for item in items:
-        used.setdefault(item.path, set()).update(getattr(item, "fixturenames", ()))
-    for item in items:
-        shared = [name for name in SHARED if name in used[item.path]]
-        item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.path.stem))
         if "tests/stack/" in item.path.as_posix() and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(TIMEOUT))
 

@@ -124,5 +124,5 @@ def test_a_token_that_is_not_there(filled: Shell, number: str) -> None:
 def test_a_token_needs_a_scope(filled: Shell) -> None:
     assert "--scope" in filled.usage("token", "add", "x")
     for scope in ("DROP TABLE", "users:read"):
-        assert "is one of: domains:read" in filled.error("token", "add", "x", "--scope", scope)
+        assert "AREA is one of: domains," in filled.error("token", "add", "x", "--scope", scope)
     assert "valid integer" in filled.usage("token", "show", "x")

@@ -163,10 +163,10 @@ def test_everything_else_is_a_clear_error(stored: str, error: type[StoredPasswor
     ],
 )
 def test_a_hash_that_would_eat_the_machine_is_refused_at_once(stored: str) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()  # a busy machine is no cost of the hash
     with pytest.raises(CostlyHash):
         read(stored)
-    assert time.perf_counter() - start < 0.05
+    assert time.thread_time() - start < 0.05
 
 
 def test_a_bang_is_a_password_only_where_it_is_stored_as_one() -> None:
