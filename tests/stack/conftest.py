@@ -73,6 +73,12 @@ TIMEOUT = 300
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Set the time limit of each test here, and let those of `up` come last.
+
+    It takes the ports of this machine, which other systems take before, and publishes its key.
+    """
+    last = {item.path for item in items if "up" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path in last)
     for item in items:
         if "tests/stack/" in item.path.as_posix() and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(TIMEOUT))

@@ -256,6 +256,8 @@ def test_the_night(training: Training, bob: imaplib.IMAP4, anna: imaplib.IMAP4) 
     status, output = training.train("--min-age", "0")
     assert status == 0
     assert BOB not in output
+    status, output = training.train("--min-age", "0", "--user", BOB)
+    assert status == 0
     assert ": 0 as spam, 0 as ham, 0 scanned again, 0 moved" in output
     assert training.learned(BOB) == (2, 3)
 
