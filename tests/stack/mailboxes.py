@@ -183,6 +183,10 @@ class Mailboxes:
             client.login(user, password or PASSWORDS[user])
         return client
 
+    def end_sessions(self) -> None:
+        """End all sessions that tests have left open."""
+        self._clients.close()
+
     def refusal(self, user: str, password: str = "") -> str:
         """Return what IMAP answers to a login that fails."""
         try:
@@ -246,6 +250,7 @@ class Mailboxes:
         client = self.imap(user)
         status, count = client.select(f'"{folder}"', readonly=True)
         if status != "OK" or count == [b"0"]:
+            client.logout()
             return []
         _, found = client.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
         client.logout()
