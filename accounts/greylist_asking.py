@@ -21,7 +21,7 @@ LOOK: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class GreylistFound:
-    """What the policy servers answered, together."""
+    """Answers of the policy servers, together."""
 
     items: tuple[GreylistRow, ...]
     forgotten: int

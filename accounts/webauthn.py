@@ -41,7 +41,7 @@ ALGORITHMS: Final = (-8, -7, -257)
 
 
 class BadPasskeyError(Exception):
-    """What a browser sent about a passkey is not right; the message is for the log."""
+    """A browser sent something wrong about a passkey; the message is for the log."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,9 +46,9 @@ def network_is_out_of_reach() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def logs_of_one_test_are_its_own() -> Iterator[None]:
-    """What one test configures, as a command that logs errors only, is not kept for the next.
+    """Undo what one test configures, as a command that logs errors only, before the next.
 
-    Nor is what a fixture of a module or of the session configured before it.
+    So too what a fixture of a module or of the session configured before it.
     """
     _configure_logs(**_LOGS)
     yield

@@ -26,7 +26,7 @@ _ORDER: Final = (FindingLevel.ERROR, FindingLevel.WARNING, FindingLevel.UNKNOWN)
 
 @dataclass(frozen=True, slots=True)
 class DomainCheck:
-    """What DNS said about a domain at a time, in seconds since the epoch.
+    """Result of a check of a domain at a time, in seconds since the epoch.
 
     `level` is that of the worst finding; `wrong` are the findings that are not right, each with its
     topic, name, type, level and a sentence.
@@ -40,7 +40,7 @@ class DomainCheck:
 
 @dataclass(frozen=True, slots=True)
 class CheckedDomains:
-    """What is known about domains: those with errors, and how many there are of each kind."""
+    """State of domains: those with errors, and how many there are of each kind."""
 
     wrong: tuple[DomainCheck, ...]
     with_errors: int

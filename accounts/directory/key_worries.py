@@ -23,7 +23,7 @@ _KEY, _DOMAIN = schema.dkim_key, schema.domain
 
 
 class KeyWorry(StrEnum):
-    """Why a key needs attention."""
+    """Reason why a key needs attention."""
 
     OLD = "old"
     """It has signed for more than a year."""

@@ -25,8 +25,8 @@ AT_ONCE: Final = 8
 
 
 class ProviderLogin(NamedTuple):
-    """Whom the provider names, and when it last asked for the password: in seconds since the epoch,
-    0 if it does not say."""
+    """Somebody whom the provider names. `seen`: when it last asked for the password, in seconds
+    since the epoch; 0 if it does not say."""
 
     name: str
     seen: int

@@ -47,7 +47,7 @@ class FolderFullError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HeldEnvelope:
-    """What a release needs besides the facts: the parameters of MAIL."""
+    """Parameters of MAIL, which a release needs besides the facts."""
 
     body: str
     smtputf8: bool

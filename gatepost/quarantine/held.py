@@ -21,7 +21,7 @@ MAX_LISTED: Final = 20
 
 
 class HeldKind(StrEnum):
-    """Why, and so where, a mail is kept."""
+    """Reason why a mail is kept, and so where."""
 
     VIRUS = "virus"
     """It has a virus, and is in the folder of the LMTP proxy."""

@@ -38,7 +38,7 @@ class GreylistRecordOut(ResponseModel):
 
 
 class GreylistFoundOut(ResponseModel):
-    """What the policy servers answered."""
+    """Answers of the policy servers."""
 
     items: list[GreylistRecordOut]
     forgotten: int = Field(description="Records that were forgotten.")

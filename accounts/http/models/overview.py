@@ -41,7 +41,7 @@ class WorryingKeyOut(ResponseModel):
 
 
 class DomainCheckOut(ResponseModel):
-    """What DNS said about a domain with errors when it was last asked."""
+    """Result of the last check of a domain with errors."""
 
     domain: str
     at: TimeField
@@ -49,7 +49,7 @@ class DomainCheckOut(ResponseModel):
 
 
 class CheckedDomainsOut(ResponseModel):
-    """What is known about domains in DNS, from the last check of each."""
+    """State of domains in DNS, from the last check of each."""
 
     wrong: list[DomainCheckOut] = Field(description="Some of those with errors.")
     with_errors: int

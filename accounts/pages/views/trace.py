@@ -1,4 +1,4 @@
-"""Where is my mail: searches in the journal, as far as the visitor's role reaches."""
+"""Page "Where is my mail?": searches in the journal, as far as the visitor's role reaches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What administrators ask about the greylist through accounts, and what they have exempted."""
+"""Questions of administrators about the greylist through accounts, and their exceptions."""
 
 from __future__ import annotations
 
