@@ -145,18 +145,7 @@ class _Autoconfig:
             content = apple.profile(settings, address.domain, str(address))
         else:
             content = apple.profile(settings, await self._domain_of_host(request))
-        try:
-            signer = self._context.signer
-        except SignerError as error:
-            log.error("profiles cannot be signed", error=str(error))  # noqa: TRY400 # no traceback needed
-            raise unavailable("Profiles cannot be signed; the log says why.", 60) from None
-        if signer is not None:
-            content = await asyncio.to_thread(signer.sign, content)
-        return Response(
-            content,
-            media_type=apple.MEDIA_TYPE,
-            headers={"Content-Disposition": f'attachment; filename="{apple.FILE_NAME}"'},
-        )
+        return await profile_answer(self._context, content)
 
     def _settings(self) -> AutoconfigSettings:
         settings = self._context.autoconfig
@@ -204,3 +193,22 @@ def _address(text: str) -> AccountAddress:
 
 def _unknown() -> ApiProblem:
     return ApiProblem(HTTPStatus.NOT_FOUND, "The domain has no mailboxes here.")
+
+
+async def profile_answer(context: ServedContext, content: bytes) -> Response:
+    """Return the answer with a profile for Apple's devices, signed if there is a key.
+
+    Raises `ApiProblem` if it cannot be signed.
+    """
+    try:
+        signer = context.signer
+    except SignerError as error:
+        log.error("profiles cannot be signed", error=str(error))  # noqa: TRY400 # no traceback needed
+        raise unavailable("Profiles cannot be signed; the log says why.", 60) from None
+    if signer is not None:
+        content = await asyncio.to_thread(signer.sign, content)
+    return Response(
+        content,
+        media_type=apple.MEDIA_TYPE,
+        headers={"Content-Disposition": f'attachment; filename="{apple.FILE_NAME}"'},
+    )

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final
 
 import segno
 from starlette.responses import Response
 
 from accounts.autoconfig import apple, phone
-from accounts.autoconfig.signer import SignerError
 from accounts.directory.app_passwords import PROTOCOLS
-from accounts.http.problems import unavailable
+from accounts.http.autoconfig import profile_answer
 from accounts.pages.form import WebForm, wrong
 from accounts.pages.visit import Visit, step
-from gatepost.logs import get_logger
 
 MAX_PASSWORD: Final = 200
 """Characters of the password in a profile."""
-
-log = get_logger("accounts")
 
 
 async def show(visit: Visit) -> Response:
@@ -56,18 +51,7 @@ async def download_profile(visit: Visit) -> Response:
         raise wrong("password", "There is no profile for this password.")
     domain = address.rpartition("@")[2]
     content = apple.profile(settings, domain, address, password, servers)
-    try:
-        signer = visit.context.signer
-    except SignerError as error:
-        log.error("profiles cannot be signed", error=str(error))  # noqa: TRY400 # no traceback needed
-        raise unavailable("Profiles cannot be signed; the log says why.", 60) from None
-    if signer is not None:
-        content = await asyncio.to_thread(signer.sign, content)
-    return Response(
-        content,
-        media_type=apple.MEDIA_TYPE,
-        headers={"Content-Disposition": f'attachment; filename="{apple.FILE_NAME}"'},
-    )
+    return await profile_answer(visit.context, content)
 
 
 async def show_removal(visit: Visit) -> Response:
