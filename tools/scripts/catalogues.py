@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import extract_from_dir, extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = ROOT / "accounts" / "pages"
+SHARED: Final = (ROOT / "accounts" / "http" / "autoconfig.py",)
+"""Modules outside the pages whose errors a page shows."""
 
 _METHODS: Final = [("**.py", "python"), ("templates/**.html", "jinja2.ext:babel_extract")]
 _OPTIONS: Final = {
@@ -42,7 +44,10 @@ _KEYWORDS: Final[dict[str, Any]] = {
 def collect() -> set[str]:
     """Return all texts that can be translated."""
     found = extract_from_dir(str(PAGES), _METHODS, _OPTIONS, _KEYWORDS, strip_comment_tags=True)
-    return {str(text) for _, _, text, _, _ in found if isinstance(text, str)}
+    texts = {str(text) for _, _, text, _, _ in found if isinstance(text, str)}
+    for place in SHARED:
+        texts |= {str(one[1]) for one in extract_from_file("python", str(place), _KEYWORDS)}
+    return texts
 
 
 def read(place: Path) -> Catalog:
