@@ -1,5 +1,6 @@
 # The words of this project: the developer, the hooks, the workflow and .ci/run all use them.
-.PHONY: help install up down backup restore demo lint format test unit fuzz stack bench chart manifest docs pictures clean
+.PHONY: help install up down backup restore demo lint format test unit fuzz \
+	stack stack-systems stack-parts bench chart manifest docs pictures clean
 VENV := .venv
 PY := $(VENV)/bin/python
 # Unit tests compute: one process for each core. The daemons' tests wait more than they compute: two
@@ -67,7 +68,16 @@ fuzz: ## generated input for all parsers; SEED=1, SECONDS_EACH=1800
 stack: ## the tests of the container images and of `make up`; as root
 	@python3 -m tools.install stack
 	@$(PY) -m tests.testbed.images
-	$(PY) -m pytest tests/browser tests/stack
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target stack-systems stack-parts
+
+# Two at once, each in a network namespace of its own. Files that start a whole system stay together:
+# they share it, and use the same ports.
+SYSTEMS = $(shell grep -l WholeSystem tests/stack/test_*.py)
+stack-systems:
+	$(PY) -m pytest $(SYSTEMS)
+
+stack-parts:
+	$(PY) -m pytest tests/browser $(filter-out $(SYSTEMS),$(wildcard tests/stack/test_*.py))
 
 bench: ## measure beside opendkim and others; BENCH=full takes longer
 	@$(BENCH_PYTHON) -m tools.install bench --venv .bench/venv
