@@ -77,12 +77,14 @@ class _Pod:
 
 @dataclass(frozen=True)
 class _Figures:
-    """Figures of one round: messages and CPU of one, log-ins and CPU of one."""
+    """Figures of one round: messages and log-ins a second, and the ms of CPU that one of them costs
+    in each container.
+    """
 
     rate: float
-    cpu: float
+    cpu: Mapping[str, float]
     log_ins: float
-    log_in_cpu: float
+    log_in_cpu: Mapping[str, float]
 
 
 def users() -> list[str]:
@@ -218,14 +220,18 @@ def _round(bench: Bench, pod: _Pod, number: int) -> _Figures:
     log_in_seconds = time.monotonic() - start_time
     return _Figures(
         rate=count / seconds,
-        cpu=(between - before) / count * 1000,
+        cpu=_cost(before, between, count),
         log_ins=log_ins / log_in_seconds,
-        log_in_cpu=(_cpu(pod) - between) / log_ins * 1000,
+        log_in_cpu=_cost(between, _cpu(pod), log_ins),
     )
 
 
-def _cpu(pod: _Pod) -> float:
-    return sum(processor_seconds(each) for one in pod.containers for each in one.processes())
+def _cpu(pod: _Pod) -> Mapping[str, float]:
+    return {one.short: sum(map(processor_seconds, one.processes())) for one in pod.containers}
+
+
+def _cost(before: Mapping[str, float], after: Mapping[str, float], count: int) -> dict[str, float]:
+    return {short: (after[short] - seconds) / count * 1000 for short, seconds in before.items()}
 
 
 def _stored(pod: _Pod) -> int:
@@ -332,9 +338,9 @@ def _tell_rounds(bench: Bench, rounds: Mapping[str, list[_Figures]]) -> None:
     tell = bench.report.text
     columns: dict[str, Callable[[_Figures], float]] = {
         "messages/s": lambda one: one.rate,
-        "CPU ms": lambda one: one.cpu,
+        "CPU ms": lambda one: _all(one.cpu),
         "log-ins/s": lambda one: one.log_ins,
-        "CPU ms ": lambda one: one.log_in_cpu,
+        "CPU ms ": lambda one: _all(one.log_in_cpu),
     }
     tell("")
     tell(f"From SMTP to the mailbox, {SIZE >> 10} KB, {USERS * SESSIONS} sessions; IMAP log-ins")
@@ -342,3 +348,13 @@ def _tell_rounds(bench: Bench, rounds: Mapping[str, list[_Figures]]) -> None:
     for name, figures in rounds.items():
         values = [statistics.median(map(read, figures)) for read in columns.values()]
         tell(f"  {name:18}" + "".join(f"{value:12.1f}" for value in values))
+    tell("")
+    tell(f"  {'CPU ms in':18}{'a message':>12}{'a log-in':>12}")
+    for name, figures in rounds.items():
+        tell(f"  {name}:")
+        for short in figures[0].cpu:
+            message, log_in = (
+                statistics.median(costs[short] for costs in each)
+                for each in ([one.cpu for one in figures], [one.log_in_cpu for one in figures])
+            )
+            tell(f"    {short:16}{message:12.2f}{log_in:12.2f}")
