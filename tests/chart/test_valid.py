@@ -97,12 +97,24 @@ def test_the_manifest_of_the_whole_system_is_rendered_from_its_values() -> None:
     assert (ROOT / "k8s" / "mailboxes.yaml").read_text() == head + rendered, "run `make manifest`"
 
 
+_IN_EACH_SECTION = {
+    *("extraEnv", "envFrom", "extraVolumeMounts", "extraVolumes", "initContainers", "sidecars"),
+    *("podLabels", "podAnnotations", "nodeSelector", "tolerations", "affinity"),
+    *("topologySpreadConstraints", "priorityClassName", "revisionHistoryLimit"),
+    *("updateStrategy", "serviceAccountName"),
+}
+"""Keys that tests/chart/test_settings.py covers."""
+
+
 def _leaves(value: Any, schema: Any, path: str = "") -> list[str]:
     """What is in the values and not in the schema, or the other way round."""
     properties = schema.get("properties")
     if properties is None or not isinstance(value, dict):
         return []
     optional = {"global"} if not path else set()
+    if "resources" in value:
+        # keys at the top that a section may have, too
+        optional = set(_IN_EACH_SECTION)
     wrong = [f"{path}{name}" for name in set(value) ^ set(properties) if name not in optional]
     for name in set(value) & set(properties):
         wrong += _leaves(value[name], properties[name], f"{path}{name}.")
@@ -114,6 +126,8 @@ def test_the_schema_has_every_value_and_no_other() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     # what a resource may be asked for is Kubernetes' own to say
     ignored = (".resources.requests.", ".resources.limits.")
+    assert values.pop("pod") == {}
+    schema["properties"].pop("pod")
     assert [each for each in _leaves(values, schema) if not any(i in each for i in ignored)] == []
 
 

@@ -11,7 +11,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
-{{- /* metadata of an object: dict root, name, component (may be empty), labels (may be missing) */ -}}
+{{- /* metadata of an object: dict root, name, component (may be empty), and, where needed, labels,
+annotations, and keep: why helm leaves the object when the release is removed */ -}}
 {{- define "mail.metadata" -}}
 name: {{ .name }}
 labels:
@@ -19,9 +20,20 @@ labels:
   {{- with .component }}
   app.kubernetes.io/component: {{ . }}
   {{- end }}
-  {{- with .labels }}
+  {{- with mergeOverwrite (deepCopy .root.Values.commonLabels) (.labels | default dict) }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- $annotations := mergeOverwrite (deepCopy .root.Values.commonAnnotations) (.annotations | default dict) }}
+{{- if or $annotations .keep }}
+annotations:
+  {{- with $annotations }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- with .keep }}
+  # {{ . }}
+  helm.sh/resource-policy: keep
+  {{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "mail.image" -}}

@@ -22,13 +22,8 @@ spec:
   {{- if not $values.autoscaling.enabled }}
   replicas: {{ $values.replicas }}
   {{- end }}
-  strategy:
-    {{- if .alone }}
-    # Two pods must never have the file at once.
-    type: Recreate
-    {{- else }}
-    rollingUpdate: {maxUnavailable: 0, maxSurge: 1}
-    {{- end }}
+  {{- $strategy := ternary "# Two pods must never have the file at once.\ntype: Recreate" "rollingUpdate: {maxUnavailable: 0, maxSurge: 1}" (default false .alone) }}
+  {{- include "mail.rollout" (merge (dict "field" "strategy" "strategy" $strategy) .) | trim | nindent 2 }}
   selector:
     matchLabels:
       {{- include "mail.selector" . | nindent 6 }}
@@ -36,24 +31,19 @@ spec:
     metadata:
       {{- include "mail.podMetadata" . | nindent 6 }}
     spec:
-      {{- include "mail.podSpec" .root | nindent 6 }}
-      topologySpreadConstraints:
-        - maxSkew: 1
-          topologyKey: kubernetes.io/hostname
-          whenUnsatisfiable: ScheduleAnyway
-          labelSelector:
-            matchLabels:
-              {{- include "mail.selector" . | nindent 14 }}
+      {{- include "mail.podSpec" (merge (dict "spread" true) .) | nindent 6 }}
       containers:
-        - {{ include (printf "mail.%s.container" .component) .root | indent 10 | trim }}
+        - {{ include "mail.container" . | indent 10 | trim }}
           lifecycle:
             # Until every node has heard that this pod ends, it goes on answering.
             preStop: {exec: {command: [sleep, "5"]}}
+        {{- with include "mail.sidecars" . }}{{ . | nindent 8 }}{{ end }}
       volumes:
         {{- if hasKey .root.Values.config .component }}
         {{- include "mail.gatepostVolume" .root | nindent 8 }}
         {{- end }}
         {{- include (printf "mail.%s.volumes" .component) .root | nindent 8 }}
+        {{- with include "mail.extraVolumes" . }}{{ . | nindent 8 }}{{ end }}
 {{- end }}
 
 {{- /* The Service inside the cluster: port, portName; headless (for a StatefulSet) */ -}}
@@ -106,11 +96,7 @@ spec:
 apiVersion: v1
 kind: Service
 metadata:
-  {{- include "mail.metadata" . | nindent 2 }}
-  {{- with .service.annotations }}
-  annotations:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
+  {{- include "mail.metadata" (merge (dict "annotations" .service.annotations) .) | nindent 2 }}
 spec:
   type: {{ .service.type }}
   {{- if ne .service.type "ClusterIP" }}
@@ -131,15 +117,4 @@ spec:
     {{- range .ports }}
     - {name: {{ .name }}, port: {{ .port }}, targetPort: {{ .target }}}
     {{- end }}
-{{- end }}
-
-{{- /* The spec of a claim: root, size */ -}}
-{{- define "mail.claim" -}}
-accessModes: [ReadWriteOnce]
-{{- with .root.Values.persistence.storageClass }}
-storageClassName: {{ . }}
-{{- end }}
-resources:
-  requests:
-    storage: {{ .size }}
 {{- end }}
