@@ -68,7 +68,11 @@ it is empty. */ -}}
 {{- $env := (include "mail.addedHere" (merge (dict "key" "extraEnv") .) | fromYaml).it }}
 {{- $from := (include "mail.addedHere" (merge (dict "key" "envFrom") .) | fromYaml).it }}
 {{- $mounts := (include "mail.addedHere" (merge (dict "key" "extraVolumeMounts") .) | fromYaml).it }}
-{{- if or $env $from $mounts }}
+{{- $hostPorts := list }}
+{{- if .root.Values.service.hostPorts }}
+  {{- $hostPorts = (get (include "mail.components" .root | fromYaml) .component).frontPorts }}
+{{- end }}
+{{- if or $env $from $mounts $hostPorts }}
   {{- $container := fromYaml $text }}
   {{- with $container.Error }}{{ fail (printf "mail.%s.container is not YAML: %s" $.component .) }}{{ end }}
   {{- $secrets := (include "mail.mountedSecrets" .root | fromYaml).it }}
@@ -92,6 +96,11 @@ it is empty. */ -}}
       {{- if eq .mountPath $path }}
         {{- fail (printf "extraVolumeMounts has %s, where the chart mounts a volume of %s already." $path $.component) }}
       {{- end }}
+    {{- end }}
+  {{- end }}
+  {{- range $port := $container.ports }}
+    {{- range $hostPorts }}
+      {{- if eq .name $port.name }}{{ $_ := set $port "hostPort" .port }}{{ end }}
     {{- end }}
   {{- end }}
   {{- with $env }}{{ $_ := set $container "env" (concat ($container.env | default list) .) }}{{ end }}

@@ -91,20 +91,38 @@ spec:
         target: {type: Utilization, averageUtilization: {{ $scale.targetCPU }}}
 {{- end }}
 
-{{- /* A Service for clients outside the cluster: name, service (values), ports (list of dict name port target) */ -}}
+{{- /* A Service for clients outside the cluster: name, service (values), ports (list of dict name port
+target), hostname (for external-dns; may be empty) */ -}}
 {{- define "mail.frontService" -}}
 apiVersion: v1
 kind: Service
 metadata:
-  {{- include "mail.metadata" (merge (dict "annotations" .service.annotations) .) | nindent 2 }}
+  {{- $annotations := deepCopy .service.annotations }}
+  {{- with .hostname }}
+    {{- $_ := set $annotations "external-dns.alpha.kubernetes.io/hostname" . }}
+    {{- with $.root.Values.externalDNS.ttl }}{{ $_ := set $annotations "external-dns.alpha.kubernetes.io/ttl" (int . | toString) }}{{ end }}
+  {{- end }}
+  {{- include "mail.metadata" (merge (dict "annotations" $annotations "labels" .service.labels) .) | nindent 2 }}
 spec:
   type: {{ .service.type }}
-  {{- if ne .service.type "ClusterIP" }}
+  {{- if or (ne .service.type "ClusterIP") .service.externalIPs }}
   externalTrafficPolicy: {{ .service.externalTrafficPolicy }}
+  {{- end }}
+  {{- with .service.ipFamilyPolicy }}
+  ipFamilyPolicy: {{ . }}
+  {{- end }}
+  {{- range $key := list "ipFamilies" "externalIPs" }}
+  {{- with get $.service $key }}
+  {{ $key }}:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   {{- end }}
   {{- if eq .service.type "LoadBalancer" }}
   {{- with .service.loadBalancerClass }}
   loadBalancerClass: {{ . }}
+  {{- end }}
+  {{- with .service.loadBalancerIP }}
+  loadBalancerIP: {{ . | quote }}
   {{- end }}
   {{- with .service.loadBalancerSourceRanges }}
   loadBalancerSourceRanges:
@@ -115,6 +133,7 @@ spec:
     {{- include "mail.selector" (dict "root" .root "component" (include "mail.podOf" .)) | nindent 4 }}
   ports:
     {{- range .ports }}
-    - {name: {{ .name }}, port: {{ .port }}, targetPort: {{ .target }}}
+    {{- $nodePort := ternary "" (get $.service.nodePorts .name) (eq $.service.type "ClusterIP") }}
+    - {name: {{ .name }}, port: {{ .port }}, targetPort: {{ .target }}{{ with $nodePort }}, nodePort: {{ int . }}{{ end }}}
     {{- end }}
 {{- end }}

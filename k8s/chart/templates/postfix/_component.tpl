@@ -10,6 +10,7 @@
 {{- range .Values.networkPolicy.extraEgressPorts }}{{ $out = append $out (int .) }}{{ end }}
 sharesPod: true
 dns: true
+frontPorts: {{ include "mail.postfix.frontPorts" . | fromYamlArray | toJson }}
 ingress:
   - ports:
       - port: 25
@@ -57,4 +58,13 @@ podVolumes: |
 {{- /* The name of the Secret with the certificate; empty: none. */ -}}
 {{- define "mail.tlsSecret" -}}
 {{- ternary (printf "%s-demo-tls" .Release.Name) .Values.tls.secret .Values.demo }}
+{{- end }}
+
+{{- /* The ports of the Service for clients: name, port, and the container's port with PROXY protocol. */ -}}
+{{- define "mail.postfix.frontPorts" -}}
+- {name: smtp, port: 25, proxied: smtp-proxy}
+{{- if include "mail.submission" . }}
+- {name: submissions, port: 465, proxied: submissions-px}
+- {name: submission, port: 587, proxied: submission-px}
+{{- end }}
 {{- end }}
