@@ -43,7 +43,7 @@ volumeClaimTemplates:
 {{- define "mail.claim" -}}
 {{- $claim := get .root.Values.persistence .name -}}
 accessModes: [{{ join ", " $claim.accessModes }}]
-{{- with $claim.storageClass | default .root.Values.persistence.storageClass }}
+{{- with $claim.storageClass | default .root.Values.persistence.storageClass | default .root.Values.global.storageClass }}
 storageClassName: {{ . }}
 {{- end }}
 resources:

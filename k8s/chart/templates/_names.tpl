@@ -36,9 +36,17 @@ annotations:
 {{- end }}
 {{- end }}
 
+{{- /* The image of a name: dict root, name. global.imageRegistry replaces the registry of its
+repository; a digest replaces the tag. */ -}}
 {{- define "mail.image" -}}
 {{- $image := index .root.Values.images .name -}}
-{{ $image.repository }}:{{ $image.tag | default .root.Chart.AppVersion }}
+{{- $repository := $image.repository }}
+{{- with .root.Values.global.imageRegistry }}
+  {{- $parts := splitList "/" $repository }}
+  {{- if and (gt (len $parts) 1) (regexMatch "[.:]|^localhost$" (first $parts)) }}{{ $parts = rest $parts }}{{ end }}
+  {{- $repository = join "/" (prepend $parts .) }}
+{{- end }}
+{{- $repository }}{{ with $image.digest }}@{{ . }}{{ else }}:{{ $image.tag | default .root.Chart.AppVersion }}{{ end }}
 {{- end }}
 
 {{- /* Convert floating-point numbers back to integers: Helm reads all numbers of a values file as

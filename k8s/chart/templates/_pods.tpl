@@ -74,7 +74,7 @@ dnsPolicy: {{ .Values.dnsPolicy }}
 dnsConfig:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.images.pullSecrets }}
+{{- with concat .Values.images.pullSecrets .Values.global.imagePullSecrets | uniq }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
