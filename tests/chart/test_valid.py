@@ -19,6 +19,8 @@ OLDEST = "1.29"
 NEWEST = kubernetes_validate.latest_version()
 OTHERS = {
     "Certificate": "cert-manager.io/v1",
+    "HTTPRoute": "gateway.networking.k8s.io/v1",
+    "PrometheusRule": "monitoring.coreos.com/v1",
     "ServiceMonitor": "monitoring.coreos.com/v1",
 }
 """Kinds that Kubernetes itself does not know."""
