@@ -47,8 +47,8 @@ def helm(*arguments: str | Path, values: str = "") -> str:
 
 
 def template(values: str = "") -> str:
-    """The chart rendered as release `mail`."""
-    return helm("template", "mail", CHART, values=values)
+    """The chart rendered as release `mail`, without the pod of `helm test`."""
+    return helm("template", "mail", CHART, "--skip-tests", values=values)
 
 
 class Rendered:
