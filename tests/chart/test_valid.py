@@ -131,24 +131,3 @@ def test_the_schema_has_every_value_and_no_other() -> None:
     assert values.pop("pod") == {}
     schema["properties"].pop("pod")
     assert [each for each in _leaves(values, schema) if not any(i in each for i in ignored)] == []
-
-
-_GIVEN = {"le", "namespace", "pod", "component"}
-"""Labels that are not ours: of histograms, and those that Prometheus and the monitor add."""
-
-
-def test_the_dashboard_asks_for_metrics_and_labels_that_there_are() -> None:
-    dashboard = json.loads((CHART / "dashboards" / "gatepost.json").read_text())
-    known = {}
-    for line in (ROOT / "docs" / "reference" / "metrics.md").read_text().splitlines():
-        if found := re.match(r"\| `(gatepost_\w+)` \| \w+ \| (.*?) \|", line):
-            known[found[1]] = set(re.findall(r"`(\w+)`", found[2]))
-    for panel in dashboard["panels"]:
-        for target in panel["targets"]:
-            names = re.findall(r"gatepost_\w+", target["expr"])
-            assert names, panel["title"]
-            labels = set(re.findall(r"(\w+)=", target["expr"]))
-            for group in re.findall(r"by \(([^)]*)\)", target["expr"]):
-                labels |= set(re.split(r", *", group))
-            for name in names:
-                assert labels - _GIVEN <= known[name.removesuffix("_bucket")], panel["title"]
