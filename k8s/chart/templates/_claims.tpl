@@ -4,7 +4,7 @@
 {{- define "mail.persistentClaim" -}}
 {{- $claim := get .root.Values.persistence .name }}
 {{- $object := dict "root" .root "component" .component "keep" .keep "annotations" $claim.annotations }}
-{{- $_ := set $object "name" (printf "%s-%s" .root.Release.Name .name) -}}
+{{- $_ := set $object "name" (printf "%s-%s" (include "mail.fullname" .root) .name) -}}
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata:

@@ -1,6 +1,15 @@
 {{- /* Names, labels and images. */ -}}
+{{- /* The beginning of all names: the release, with nameOverride if it does not have that already, or
+fullnameOverride. */ -}}
+{{- define "mail.fullname" -}}
+{{- $release := .Release.Name }}
+{{- if .Values.fullnameOverride }}{{ .Values.fullnameOverride }}
+{{- else if and .Values.nameOverride (not (contains .Values.nameOverride $release)) }}{{ printf "%s-%s" $release .Values.nameOverride }}
+{{- else }}{{ $release }}{{ end }}
+{{- end }}
+
 {{- define "mail.labels" -}}
-app.kubernetes.io/name: mail
+app.kubernetes.io/name: {{ .Values.nameOverride | default .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 

@@ -120,7 +120,7 @@ topologySpreadConstraints:
 {{- define "mail.serviceAccountName" -}}
 {{- $own := get (get .root.Values .component | default dict) "serviceAccountName" }}
 {{- $account := .root.Values.serviceAccount }}
-{{- $own | default $account.name | default (ternary .root.Release.Name "" $account.create) }}
+{{- $own | default $account.name | default (ternary (include "mail.fullname" .root) "" $account.create) }}
 {{- end }}
 
 {{- /* revisionHistoryLimit of a workload, when it is not that of Kubernetes, and its update strategy:

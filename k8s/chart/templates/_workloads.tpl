@@ -7,7 +7,7 @@ app.kubernetes.io/component: {{ .component }}
 
 {{- /* metadata of the object RELEASE-COMPONENT */ -}}
 {{- define "mail.componentMetadata" -}}
-{{ include "mail.metadata" (dict "root" .root "name" (printf "%s-%s" .root.Release.Name .component) "component" .component) }}
+{{ include "mail.metadata" (dict "root" .root "name" (printf "%s-%s" (include "mail.fullname" .root) .component) "component" .component) }}
 {{- end }}
 
 {{- /* A replicated Deployment of mail.COMPONENT.container and .volumes; alone (true: two pods must
@@ -81,7 +81,7 @@ kind: HorizontalPodAutoscaler
 metadata:
   {{- include "mail.componentMetadata" . | nindent 2 }}
 spec:
-  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ .root.Release.Name }}-{{ .component }}}
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ include "mail.fullname" .root }}-{{ .component }}}
   minReplicas: {{ $scale.minReplicas }}
   maxReplicas: {{ $scale.maxReplicas }}
   metrics:

@@ -40,7 +40,7 @@ reaches:
   - {component: policyd, ports: [10023]}
 podVolumes: |
   - name: queue
-    persistentVolumeClaim: {claimName: {{ .Values.persistence.queue.existingClaim | default (printf "%s-queue" .Release.Name) }}}
+    persistentVolumeClaim: {claimName: {{ .Values.persistence.queue.existingClaim | default (printf "%s-queue" (include "mail.fullname" .)) }}}
 {{- end }}
 
 {{- /* Whether submission can open: yes or nothing. */ -}}
@@ -57,7 +57,7 @@ podVolumes: |
 
 {{- /* The name of the Secret with the certificate; empty: none. */ -}}
 {{- define "mail.tlsSecret" -}}
-{{- ternary (printf "%s-demo-tls" .Release.Name) .Values.tls.secret .Values.demo }}
+{{- ternary (printf "%s-demo-tls" (include "mail.fullname" .)) .Values.tls.secret .Values.demo }}
 {{- end }}
 
 {{- /* The ports of the Service for clients: name, port, and the container's port with PROXY protocol. */ -}}
