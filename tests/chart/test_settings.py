@@ -25,7 +25,7 @@ COMPONENTS = sorted(
     name for name, each in SCHEMA["properties"].items() if "resources" in each.get("required", [])
 )
 
-EVERYTHING = {
+EVERYTHING: dict[str, Any] = {
     "nodeSelector": {"disk": "ssd"},
     "tolerations": [{"key": "mail", "operator": "Exists", "tolerationSeconds": 3_600_000}],
     "affinity": {
@@ -54,7 +54,7 @@ EVERYTHING = {
         }
     ],
 }
-CONTAINER = {
+CONTAINER: dict[str, Any] = {
     "extraEnv": [{"name": "TZ", "value": "Europe/Berlin"}],
     "envFrom": [{"configMapRef": {"name": "own"}}],
     "extraVolumeMounts": [{"name": "own", "mountPath": "/own", "readOnly": True}],
@@ -81,8 +81,8 @@ def assert_pod_has_everything(template_: dict[str, Any]) -> None:
     own = {key: value for key, value in metadata["labels"].items() if key != "team"}
     assert constraint.pop("labelSelector") == {"matchLabels": own}
     assert [constraint] == EVERYTHING["topologySpreadConstraints"]
-    assert spec["containers"][-1] == EVERYTHING["sidecars"][0]  # type: ignore[index]
-    assert spec["volumes"][-1] == EVERYTHING["extraVolumes"][0]  # type: ignore[index]
+    assert spec["containers"][-1] == EVERYTHING["sidecars"][0]
+    assert spec["volumes"][-1] == EVERYTHING["extraVolumes"][0]
 
 
 def test_every_component_has_every_key() -> None:
@@ -162,7 +162,7 @@ def test_lists_and_maps_are_added_and_all_else_is_replaced() -> None:
             tolerations=[{"key": "all", "operator": "Exists"}],
             priorityClassName="low",
             podLabels={"a": "1", "b": "1"},
-            extraEnv=[{"name": "A", "value": "1"}],
+            extraEnv=[{"name": "A", "value": "1"}, {"name": "B", "value": "1"}],
             milters={
                 "tolerations": [],
                 "priorityClassName": "high",
@@ -175,7 +175,10 @@ def test_lists_and_maps_are_added_and_all_else_is_replaced() -> None:
     assert "tolerations" not in milters["spec"]
     assert milters["spec"]["priorityClassName"] == "high"
     assert milters["metadata"]["labels"].items() >= {"a": "1", "b": "2"}.items()
-    assert [one["name"] for one in milters["spec"]["containers"][0]["env"]] == ["A", "B"]
+    assert milters["spec"]["containers"][0]["env"] == [
+        {"name": "A", "value": "1"},
+        {"name": "B", "value": "2"},
+    ]
     assert policyd["spec"]["tolerations"] == [{"key": "all", "operator": "Exists"}]
     assert policyd["spec"]["priorityClassName"] == "low"
     assert policyd["metadata"]["labels"].items() >= {"a": "1", "b": "1"}.items()
@@ -311,6 +314,37 @@ def test_labels_and_annotations_of_all_objects() -> None:
             "envFrom reads the Secret words",
         ),
         (
+            "{sidecars: [{name: x, image: a}], postfix: {sidecars: [{name: x, image: b}]}}",
+            "sidecars has x twice in the pod pod",
+        ),
+        (
+            "{extraVolumes: [{name: x, emptyDir: {}}], pod: {extraVolumes:"
+            " [{name: x, configMap: {name: x}}]}}",
+            "extraVolumes has x twice in the pod pod",
+        ),
+        (
+            "{milters: {sidecars: [{name: x, image: a}], initContainers: [{name: x, image: a}]}}",
+            "initContainers has x twice in the pod pod",
+        ),
+        ("{extraEnv: [{name: A, value: x}, {name: A, value: z}]}", "extraEnv has A twice"),
+        *(
+            (
+                f"{{postfix: {{extraEnv: [{{name: {name}, value: x}}]}}}}",
+                f"extraEnv has {name}, a setting of the image",
+            )
+            for name in ("POSTFIX_NETWORKS", "GATEPOST_MILTERS__LISTEN", "DOVECOT_ACCOUNTS")
+        ),
+        (
+            "{sidecars: [{name: x, image: z, env: [{name: K, valueFrom:"
+            " {secretKeyRef: {name: mail-dkim, key: a.pem}}}]}]}",
+            "sidecars reads the Secret mail-dkim, which the chart mounts as files",
+        ),
+        (
+            "{milters: {initContainers: [{name: x, image: z,"
+            " envFrom: [{secretRef: {name: mail-tls}}]}]}}",
+            "initContainers reads the Secret mail-tls, which the chart mounts as files",
+        ),
+        (
             "{milters: {extraVolumeMounts: [{name: x, mountPath: /keys}]}}",
             "extraVolumeMounts has /keys, where the chart mounts",
         ),
@@ -332,7 +366,7 @@ def test_labels_and_annotations_of_all_objects() -> None:
         ("{milters: {extraVolumes: [{name: x, emptyDirs: {}}]}}", "emptyDirs"),
         ("{milters: {extraVolumeMounts: [{name: x}]}}", "missing property 'mountPath'"),
         ("{milters: {sidecars: [{name: x}]}}", "missing property 'image'"),
-        ("{milters: {sidecars: [{name: x, image: y, cmd: [z]}]}}", "cmd"),
+        ("{milters: {sidecars: [{name: x, image: z, cmd: [z]}]}}", "cmd"),
         ("{milters: {updateStrategy: {type: Sometimes}}}", "value must be one of"),
         ("{milters: {serviceAccountName: A_B}}", "does not match pattern"),
         ("{podLabels: {app.kubernetes.io/component: x}}", "app.kubernetes.io/component"),

@@ -41,10 +41,27 @@ it is empty. */ -}}
 {{- with $found.it }}{{ toYaml . }}{{ end }}
 {{- end }}
 
-{{- /* The entries of the top and of one container's section: a dict with `it`, in YAML. */ -}}
+{{- /* The entries of the top and of one container's section, which replaces those with the same name or
+path: a dict with `it`, in YAML. */ -}}
 {{- define "mail.addedHere" -}}
-{{- $section := get .root.Values .component | default dict }}
-{{- dict "it" (concat (get .root.Values .key) (get $section .key | default list) | uniq) | toYaml }}
+{{- $key := .key }}
+{{- $own := get (get .root.Values .component | default dict) $key | default list }}
+{{- $taken := list }}
+{{- range $own }}{{ $taken = append $taken (.mountPath | default .name) }}{{ end }}
+{{- $found := list }}
+{{- range get .root.Values $key }}
+  {{- $name := .mountPath | default .name }}
+  {{- if or (not $name) (not (has $name $taken)) }}{{ $found = append $found . }}{{ end }}
+{{- end }}
+{{- $found = concat $found $own }}
+{{- $names := list }}
+{{- range $found }}
+  {{- with .mountPath | default .name }}
+    {{- if has . $names }}{{ fail (printf "%s has %s twice for %s." $key . $.component) }}{{ end }}
+    {{- $names = append $names . }}
+  {{- end }}
+{{- end }}
+{{- dict "it" $found | toYaml }}
 {{- end }}
 
 {{- /* The names of the Secrets that the volumes of the release mount: a dict with `it`, in YAML. */ -}}
@@ -85,11 +102,12 @@ it is empty. */ -}}
     {{- end }}
   {{- end }}
   {{- range $env }}
-    {{- include "mail.notOurSecret" (dict "secrets" $secrets "key" "extraEnv" "name" (dig "valueFrom" "secretKeyRef" "name" "" .)) }}
+    {{- if regexMatch "^(POSTFIX|DOVECOT|VALKEY|WEBMAIL|RSPAMD|SPAM|CLAMAV|GATEPOST)_" .name }}
+      {{- fail (printf "extraEnv has %s, a setting of the image: use the chart's own values, which are checked." .name) }}
+    {{- end }}
   {{- end }}
-  {{- range $from }}
-    {{- include "mail.notOurSecret" (dict "secrets" $secrets "key" "envFrom" "name" (dig "secretRef" "name" "" .)) }}
-  {{- end }}
+  {{- include "mail.noSecrets" (dict "secrets" $secrets "key" "extraEnv" "env" $env) }}
+  {{- include "mail.noSecrets" (dict "secrets" $secrets "key" "envFrom" "from" $from) }}
   {{- range $mounts }}
     {{- $path := .mountPath }}
     {{- range $container.volumeMounts }}
@@ -113,10 +131,16 @@ it is empty. */ -}}
 {{- end }}
 {{- end }}
 
-{{- /* Refuses a secret of the mail system in the environment: dict secrets, key, name; renders nothing. */ -}}
-{{- define "mail.notOurSecret" -}}
-{{- if and .name (has .name .secrets) }}
-  {{- fail (printf "%s reads the Secret %s, which the chart mounts as files: its secrets do not belong in an environment." .key .name) }}
+{{- /* Refuses the secrets of the mail system in an environment: dict secrets, key, env, from; renders
+nothing. */ -}}
+{{- define "mail.noSecrets" -}}
+{{- $named := list }}
+{{- range .env }}{{ $named = append $named (dig "valueFrom" "secretKeyRef" "name" "" .) }}{{ end }}
+{{- range .from }}{{ $named = append $named (dig "secretRef" "name" "" .) }}{{ end }}
+{{- range compact $named }}
+  {{- if has . $.secrets }}
+    {{- fail (printf "%s reads the Secret %s, which the chart mounts as files: its secrets do not belong in an environment." $.key .) }}
+  {{- end }}
 {{- end }}
 {{- end }}
 
