@@ -15,6 +15,7 @@ import yaml
 _KINDS = {
     "v1": ("ConfigMap", "PersistentVolumeClaim", "Secret", "Service", "ServiceAccount"),
     "apps/v1": ("Deployment", "StatefulSet"),
+    "batch/v1": ("Job",),
     "autoscaling/v2": ("HorizontalPodAutoscaler",),
     "networking.k8s.io/v1": ("NetworkPolicy",),
     "policy/v1": ("PodDisruptionBudget",),

@@ -226,7 +226,8 @@ def test_one_pod_has_everything_and_never_twice() -> None:
     assert deployment["spec"]["strategy"] == {"type": "Recreate"}
     assert set(rendered.containers()) == {"milters", "policyd", "postfix"}
     assert rendered.kind("StatefulSet") == {}
-    keep = rendered.one("PersistentVolumeClaim", "mail-queue")["metadata"]["annotations"]
+    queue = rendered.one("PersistentVolumeClaim", "queue-mail-postfix-0")
+    keep = queue["metadata"]["annotations"]
     assert keep == {"helm.sh/resource-policy": "keep"}
 
 

@@ -39,7 +39,7 @@ reaches:
   - {component: policyd, ports: [10023]}
 podVolumes: |
   - name: queue
-    persistentVolumeClaim: {claimName: {{ .Values.persistence.queue.existingClaim | default (printf "%s-queue" .Release.Name) }}}
+    persistentVolumeClaim: {claimName: {{ .Values.persistence.queue.existingClaim | default (include "mail.queueClaim" (dict "root" . "number" 0)) }}}
 {{- end }}
 
 {{- /* Whether submission can open: yes or nothing. */ -}}
