@@ -7,7 +7,10 @@
   {{- if $port }}{{ $out = append $out (int $port) }}{{ end }}
 {{- end }}
 {{- if and (hasPrefix "lmtp:" $nextHop) (not (regexMatch ":[0-9]+$" $nextHop)) }}{{ $out = append $out 24 }}{{ end }}
-{{- range .Values.networkPolicy.extraEgressPorts }}{{ $out = append $out (int .) }}{{ end }}
+{{- $pods := .Values.networkPolicy.extraEgressPorts }}
+{{- if $nextHop }}{{ $pods = concat $pods .Values.networkPolicy.nextHopPorts }}{{ end }}
+{{- if .Values.postfix.sasl }}{{ $pods = concat $pods .Values.networkPolicy.saslPorts }}{{ end }}
+{{- range $pods }}{{ $out = append $out (int .) }}{{ end }}
 sharesPod: true
 dns: true
 ingress:
