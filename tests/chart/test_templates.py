@@ -341,24 +341,6 @@ def test_the_next_hop_may_leave_its_port_to_lmtp(next_hop: str) -> None:
     assert 24 in egress_ports(render(f"{{mail: {{nextHop: '{next_hop}'}}}}"), "pod")
 
 
-def test_pods_that_listen_elsewhere_than_their_services_are_reached() -> None:
-    """A policy is about the port of the pod: a Service's own does not count."""
-    ports = "networkPolicy: {nextHopPorts: [10024], saslPorts: [11345], storePorts: [16379]}"
-    others = (
-        "mail: {nextHop: 'lmtp:inet:dovecot:24'}, postfix: {sasl: 'inet:dovecot:12345'},"
-        " store: {kind: valkey, url: 'valkey://cache:6379'}"
-    )
-    rendered = render(f"{{{ports}, {others}}}")
-    assert {24, 10024, 12345, 11345, 6379, 16379} <= egress_ports(rendered, "pod")
-    rendered = render(f"{{topology: services, {ports}, {others}}}")
-    assert {24, 10024, 12345, 11345} <= egress_ports(rendered, "postfix")
-    assert {6379, 16379} <= egress_ports(rendered, "policyd")
-    assert 16379 not in egress_ports(rendered, "postfix")
-    # a way that nothing needs stays closed
-    rendered = render(f"{{mailboxes: {{enabled: true}}, {ports}}}")
-    assert not {10024, 11345, 16379} & egress_ports(rendered, "pod")
-
-
 def test_a_resolver_is_reached_at_its_port() -> None:
     """What asks for names in a cluster may listen on another port in its pod, as OpenShift's."""
     rendered = render(
