@@ -10,7 +10,7 @@ from tests.chart.helm import CHART, HelmError, render, template
 NAMES = [
     name
     for name in yaml.safe_load((CHART / "values.yaml").read_text())["persistence"]
-    if name != "storageClass"
+    if name not in ("storageClass", "keep")
 ]
 WHOLE = {
     "mailboxes": {"enabled": True},
@@ -39,9 +39,10 @@ def test_each_claim_may_have_its_class_modes_and_annotations(engine: str) -> Non
         "PersistentVolumeClaim"
     )
     expected = set(NAMES) - {"valkey"} - ({"bayes"} if engine == "spamassassin" else set())
-    assert set(claims) == set(plain) == {f"mail-{name}" for name in expected}
-    for name in expected:
-        claim, before = claims[f"mail-{name}"], plain[f"mail-{name}"]
+    objects = {name: f"mail-{name}" for name in expected} | {"queue": "queue-mail-postfix-0"}
+    assert set(claims) == set(plain) == set(objects.values())
+    for name, of_cluster in objects.items():
+        claim, before = claims[of_cluster], plain[of_cluster]
         assert claim["spec"]["storageClassName"] == f"class-{name}"
         assert claim["spec"]["accessModes"] == ["ReadWriteOncePod"]
         assert claim["metadata"]["annotations"] == {
@@ -75,8 +76,9 @@ def test_the_claims_of_stateful_sets() -> None:
     assert "volumeClaimTemplates" not in postfix
     (queue,) = [one for one in postfix["template"]["spec"]["volumes"] if one["name"] == "queue"]
     assert queue["persistentVolumeClaim"] == {"claimName": "own-queue"}
-    (data,) = rendered.one("StatefulSet", "mail-valkey")["spec"]["volumeClaimTemplates"]
-    assert data["metadata"] == {"name": "data", "annotations": {"of": "valkey"}}
+    claim = rendered.one("PersistentVolumeClaim", "data-mail-valkey-0")
+    assert claim["metadata"]["annotations"]["of"] == "valkey"
+    assert set(rendered.kind("PersistentVolumeClaim")) == {"data-mail-valkey-0"}
     rendered = render("{store: {kind: valkey}, persistence: {valkey: {existingClaim: own}}}")
     valkey = rendered.one("StatefulSet", "mail-valkey")["spec"]
     assert "volumeClaimTemplates" not in valkey
@@ -90,7 +92,7 @@ def test_the_claims_of_stateful_sets() -> None:
         (
             "{topology: services, postfix: {replicas: 2},"
             " persistence: {queue: {existingClaim: own}}}",
-            "each Postfix has a queue of its own",
+            "each Postfix needs its own",
         ),
         ("{persistence: {mail: {accessModes: []}}}", "minItems"),
         ("{persistence: {mail: {accessModes: [ReadOnlyMany]}}}", "value must be one of"),

@@ -21,7 +21,8 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
 {{- /* metadata of an object: dict root, name, component (may be empty), and, where needed, labels,
-annotations, and keep: why helm leaves the object when the release is removed */ -}}
+annotations, keep (why helm leaves the object when the release is removed) and policy (that of helm, if
+it is not `keep`) */ -}}
 {{- define "mail.metadata" -}}
 name: {{ .name }}
 labels:
@@ -33,14 +34,16 @@ labels:
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- $annotations := mergeOverwrite (deepCopy .root.Values.commonAnnotations) (.annotations | default dict) }}
-{{- if or $annotations .keep }}
+{{- if or $annotations .keep .policy }}
 annotations:
   {{- with $annotations }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
   {{- with .keep }}
   # {{ . }}
-  helm.sh/resource-policy: keep
+  {{- end }}
+  {{- if or .keep .policy }}
+  helm.sh/resource-policy: {{ .policy | default "keep" }}
   {{- end }}
 {{- end }}
 {{- end }}

@@ -10,6 +10,16 @@ app.kubernetes.io/component: {{ .component }}
 {{ include "mail.metadata" (dict "root" .root "name" (printf "%s-%s" (include "mail.fullname" .root) .component) "component" .component) }}
 {{- end }}
 
+{{- /* The replicas of a Deployment. The autoscaler decides about those in the cluster: without a number,
+Kubernetes would start again with one. */ -}}
+{{- define "mail.replicas" -}}
+{{- $values := index .root.Values .component }}
+{{- if $values.autoscaling.enabled }}
+{{- $live := lookup "apps/v1" "Deployment" .root.Release.Namespace (printf "%s-%s" (include "mail.fullname" .root) .component) | default dict }}
+{{- if $live }}{{ int64 $live.spec.replicas }}{{ end }}
+{{- else }}{{ int64 $values.replicas }}{{ end }}
+{{- end }}
+
 {{- /* A replicated Deployment of mail.COMPONENT.container and .volumes; alone (true: two pods must
 never run at the same time, because they would share a file) */ -}}
 {{- define "mail.deployment" -}}
@@ -19,8 +29,8 @@ kind: Deployment
 metadata:
   {{- include "mail.componentMetadata" . | nindent 2 }}
 spec:
-  {{- if not $values.autoscaling.enabled }}
-  replicas: {{ $values.replicas }}
+  {{- with include "mail.replicas" . }}
+  replicas: {{ . }}
   {{- end }}
   {{- $strategy := ternary "# Two pods must never have the file at once.\ntype: Recreate" "rollingUpdate: {maxUnavailable: 0, maxSurge: 1}" (default false .alone) }}
   {{- include "mail.rollout" (merge (dict "field" "strategy" "strategy" $strategy) .) | trim | nindent 2 }}
