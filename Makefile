@@ -88,7 +88,8 @@ chart: ## lint, render and validate the Helm chart; needs helm
 	$(PYTEST) $(JOBS) tests/chart
 
 manifest: ## write k8s/*.yaml and compose.yaml anew; needs helm
-	{ cat k8s/mail.head; helm template mail k8s/chart; } > k8s/mail.yaml
+	PYTHONPATH=. $(PY) tools/scripts/at_start.py
+	{ cat k8s/mail.head; helm template mail k8s/chart -f k8s/mail.values.yaml; } > k8s/mail.yaml
 	{ cat k8s/mailboxes.head; helm template mail k8s/chart -f k8s/mailboxes.values.yaml; } > k8s/mailboxes.yaml
 	$(PY) -m tools.up.compose render > compose.yaml
 

@@ -8,6 +8,14 @@
 {{- end }}
 {{- if and (hasPrefix "lmtp:" $nextHop) (not (regexMatch ":[0-9]+$" $nextHop)) }}{{ $out = append $out 24 }}{{ end }}
 {{- range .Values.networkPolicy.extraEgressPorts }}{{ $out = append $out (int .) }}{{ end }}
+{{- /* Postfix has to be stopped and started when these change (postconf(5)). */}}
+{{- $fixed := list }}
+{{- range $name, $text := .Values.postfix.files }}
+  {{- if hasSuffix ".cf" $name }}{{ $fixed = concat $fixed (regexFindAll "(?m)^inet_(?:interfaces|protocols)[ \t]*=.*$" $text -1) }}{{ end }}
+{{- end }}
+{{- with $fixed }}
+readAtStart: {{ join "; " . | toJson }}
+{{- end }}
 sharesPod: true
 dns: true
 ingress:
