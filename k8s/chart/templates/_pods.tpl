@@ -33,6 +33,20 @@ livenessProbe:
   failureThreshold: 3
 {{- end }}
 
+{{- /* Probes of a daemon of Gatepost, which shakes hands with itself when it is asked at the port of
+its metrics: dict root, component. With `exec`, images/gatepost/probe asks. */ -}}
+{{- define "mail.handshakeProbes" -}}
+{{- $port := get (include (printf "mail.%s.component" .component) .root | fromYaml) "metrics" }}
+{{- $probes := include "mail.probes" (list "probe" (toString $port)) | fromYaml }}
+{{- if eq .root.Values.probes.handshake "http" }}
+  {{- range $probes }}
+    {{- $_ := unset . "exec" }}
+    {{- $_ := set . "httpGet" (dict "path" "/handshake" "port" (printf "metrics-%s" $.component)) }}
+  {{- end }}
+{{- end }}
+{{- toYaml $probes }}
+{{- end }}
+
 {{- /* The part of the spec that every pod has: dict root, component */ -}}
 {{- define "mail.podMetadata" -}}
 labels:
@@ -43,6 +57,10 @@ labels:
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- $annotations := include "mail.merged" (merge (dict "key" "podAnnotations") .) | fromYaml }}
+{{- with include "mail.readAtStart" . | fromYaml }}
+  {{- /* a change of these settings needs a new process */}}
+  {{- $_ := set $annotations "gatepost/read-at-start" (toJson . | sha256sum) }}
+{{- end }}
 {{- with mergeOverwrite (deepCopy .root.Values.commonAnnotations) $annotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
