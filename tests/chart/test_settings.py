@@ -27,7 +27,14 @@ COMPONENTS = sorted(
 
 EVERYTHING: dict[str, Any] = {
     "nodeSelector": {"disk": "ssd"},
-    "tolerations": [{"key": "mail", "operator": "Exists", "tolerationSeconds": 3_600_000}],
+    "tolerations": [
+        {
+            "key": "mail",
+            "operator": "Exists",
+            "effect": "NoExecute",
+            "tolerationSeconds": 3_600_000,
+        }
+    ],
     "affinity": {
         "nodeAffinity": {
             "requiredDuringSchedulingIgnoredDuringExecution": {
