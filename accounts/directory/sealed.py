@@ -40,13 +40,13 @@ def _present(write: Write) -> Iterator[tuple[Table, str, int, bytes, str]]:
             key, schema.domain
         )
     ).all()
-    for row in rows:
-        yield key, "private", row.id, row.private, dkim_keys.purpose(row.name, row.selector)
-    for row in write.connection.execute(select(account)).all():
-        purpose = remote_accounts.purpose(row.protocol, row.host, row.login)
-        yield account, "secret", row.id, row.secret, purpose
-    for row in write.connection.execute(select(totp.c.id, totp.c.secret)).all():
-        yield totp, "secret", row.id, row.secret, totp_secrets.PURPOSE
+    for one in rows:
+        yield key, "private", one.id, one.private, dkim_keys.purpose(one.name, one.selector)
+    for there in write.connection.execute(select(account)).all():
+        purpose = remote_accounts.purpose(there.protocol, there.host, there.login)
+        yield account, "secret", there.id, there.secret, purpose
+    for number, secret in write.connection.execute(select(totp.c.id, totp.c.secret)).all():
+        yield totp, "secret", number, secret, totp_secrets.PURPOSE
 
 
 def _of_table(
