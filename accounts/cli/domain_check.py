@@ -177,8 +177,6 @@ def _services(known: AutoconfigSettings, texts: Sequence[str]) -> dict[str, dict
     found: dict[str, dict[str, Any] | None] = {
         key: server._asdict() for key, server in known.services.items()
     }
-    if known.web_host and known.is_offered:
-        found["autodiscover"] = {"host": known.web_host, "port": 443}
     return found | dict(_service(text) for text in texts)
 
 
