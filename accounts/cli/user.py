@@ -162,8 +162,8 @@ def list_users(session: CommandSession, deleted: bool, **values: Any) -> None:
 def show_user(session: CommandSession, address: str) -> None:
     """Show the mailbox ADDRESS, with its rights and preferences.
 
-    What it holds is asked of doveadm, if [accounts.dovecot] names it where the datastore is;
-    otherwise it is unknown.
+    The space that it uses comes from doveadm, if [accounts.dovecot] names it where the datastore
+    is; otherwise it is unknown.
     """
     usage = OperationStep("get-usage", {"address": address})
     try:

@@ -16,7 +16,7 @@ import h11
 
 from accounts.directory.homes import is_home
 from accounts.stored_mail import StoredMail
-from gatepost.doveadm import PATH
+from gatepost.doveadm import PATH, is_pattern
 
 TIMEOUT: Final = 10.0
 """Seconds for a request, from the connection to the end of the answer."""
@@ -49,8 +49,11 @@ async def kick(url: str, key: str, masks: Sequence[str], timeout: float = TIMEOU
 async def usage(url: str, key: str, user: str, timeout: float = TIMEOUT) -> StoredMail | None:
     """Return what the mailbox of a user holds; None for an unknown user, or without a quota.
 
+    Also None for a user such as ``a?b@example.org``, for whom doveadm would answer about others.
     Raises `DoveadmError`.
     """
+    if is_pattern(user):
+        return None
     body = await _ask(url, key, [["quotaGet", {"user": user}, "0"]], timeout)
     try:
         ((kind, payload, _),) = json.loads(body)

@@ -8,8 +8,10 @@ recipient that comes from the same network; a delayed one (greylisting) from any
 from __future__ import annotations
 
 import ipaddress
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from accounts.journal.row import JournalRow
@@ -89,19 +91,50 @@ def _lanes(rows: Sequence[JournalRow]) -> list[MailJourney]:
     return journeys
 
 
+class _PairMails:
+    """Mails from one sender to one recipient, by the numbers of their lanes.
+
+    They are added in the order of time, so that a search looks at few of many.
+    """
+
+    def __init__(self) -> None:
+        self._times: list[float] = []
+        self._mails: list[tuple[str, int]] = []
+        self._queued: dict[str, int] = {}
+
+    def add(self, mail: JournalRow, number: int) -> None:
+        """Add a mail."""
+        self._times.append(mail.at)
+        self._mails.append((network_of(mail.client), number))
+        if mail.queue_id:
+            self._queued.setdefault(mail.queue_id, number)
+
+    def next_of(self, row: JournalRow) -> int | None:
+        """Return the mail that an attempt belongs to."""
+        if row.queue_id in self._queued:
+            return self._queued[row.queue_id]
+        first = bisect_left(self._times, row.at - SLACK)
+        end = bisect_right(self._times, row.at + ATTEMPTS)
+        is_delayed, network = row.reason.startswith("greylist-"), network_of(row.client)
+        for place in range(first, end):
+            seen, number = self._mails[place]
+            if is_delayed or seen == network:
+                return number
+        return None
+
+
 def _with_attempts(
     lanes: Sequence[MailJourney], attempts: Sequence[JournalRow]
 ) -> list[MailJourney]:
     """Return the journeys with the attempts that belong to them, and those of other attempts."""
-    by_pair: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-    for number, lane in enumerate(lanes):
-        if lane.accepted:
-            first = lane.accepted[0]
-            by_pair[first.base, first.sender_base].append(number)
+    by_pair: defaultdict[tuple[str, str], _PairMails] = defaultdict(_PairMails)
+    accepted = [(lane.accepted[0], number) for number, lane in enumerate(lanes) if lane.accepted]
+    for mail, number in sorted(accepted, key=lambda one: one[0].at):
+        by_pair[mail.base, mail.sender_base].add(mail, number)
     taken: defaultdict[int, list[JournalRow]] = defaultdict(list)
     left: list[JournalRow] = []
     for row in attempts:
-        if (place := _next_mail(row, lanes, by_pair[row.base, row.sender_base])) is None:
+        if (place := by_pair[row.base, row.sender_base].next_of(row)) is None:
             left.append(row)
         else:
             taken[place].append(row)
@@ -122,24 +155,6 @@ def _with_attempts(
         for number, lane in enumerate(lanes)
     ]
     return [*joined, *_unfinished(others)]
-
-
-def _next_mail(
-    row: JournalRow, lanes: Sequence[MailJourney], candidates: Sequence[int]
-) -> int | None:
-    """Return the mail that an attempt belongs to."""
-    best: tuple[float, int] | None = None
-    for number in candidates:
-        mail = lanes[number].accepted[0]
-        if row.queue_id and row.queue_id == mail.queue_id:
-            return number
-        wait = mail.at - row.at
-        is_same = network_of(row.client) == network_of(mail.client)
-        if not -SLACK <= wait <= ATTEMPTS or not (is_same or row.reason.startswith("greylist-")):
-            continue
-        if best is None or wait < best[0]:
-            best = wait, number
-    return None if best is None else best[1]
 
 
 def _unfinished(rows: Sequence[JournalRow]) -> list[MailJourney]:
@@ -171,6 +186,7 @@ def _recipient(rows: Sequence[JournalRow]) -> str:
     return next((row.recipient for row in reversed(rows) if row.recipient), "")
 
 
+@lru_cache(maxsize=8192)
 def network_of(client: str) -> str:
     """Return the /24 or /64 of an address, as greylisting does; another text as it is."""
     try:

@@ -58,7 +58,7 @@ def faults(overview: dict[str, Any], _: Gettext) -> list[Fault]:
         who = f"{named[one['component']]} ({one['instance']})"
         if one["is_silent"]:
             found.append(Fault(_("%s has not reported for a while.") % who))
-        found += [Fault(_("%s is not well:") % who, line) for line in one["problems"]]
+        found += [Fault(_("%s reports a problem:") % who, line) for line in one["problems"]]
         found += [Fault(_("%s works, but:") % who, line) for line in one["remarks"]]
     where = places(_)
     found += [

@@ -39,11 +39,6 @@ class Write:
         """Seconds since the epoch: the time of everything in this transaction."""
         self._entries: list[dict[str, Any]] = []
 
-    @property
-    def has_changes(self) -> bool:
-        """Return whether there is an entry for the audit log; each change has one."""
-        return bool(self._entries)
-
     def audit(self, action: str, subject: str, **details: Any) -> None:
         """Enter a change, such as `mailbox.add`, in the audit log; `details` never has a secret."""
         self._entries.append(_entry(self.actor, self.now, action, subject, details))

@@ -169,6 +169,7 @@ alias = table(
     number_column("created"),
     number_column("changed"),
     text_column("personal", nullable=True),
+    flag_column("is_locked", False),
     Index(None, "domain_id", "address"),
     Index(
         "ix_alias_wildcard",
@@ -179,7 +180,8 @@ alias = table(
     covering("alias", "address", "enabled", "expires", "members_may_send", "id"),
 )
 """`is_wildcard`: the local part has a `*`. `members_may_send`: its targets that are mailboxes may
-send as it. `personal`: named or disposable, if the owner of its only target made it."""
+send as it. `personal`: named or disposable, if the owner of its only target made it.
+`is_locked`: an administrator has switched such an alias off."""
 
 alias_target = table(
     "alias_target",

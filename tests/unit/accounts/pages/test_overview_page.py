@@ -25,7 +25,7 @@ def test_all_is_well(site: PagesSite) -> None:
     report(site)
     page = site.browser("root").open("/")
     assert "Nothing needs attention" in page.text
-    assert "Policy server mx1 well" in page.text
+    assert "Policy server mx1 works" in page.text
     assert "Never checked: 2." in page.text
 
 
@@ -35,7 +35,7 @@ def test_what_needs_attention_comes_first(site: PagesSite) -> None:
     site.api.desk.clock.now += 1
     text = site.browser("root").open("/").text
     assert "Policy server (mx1) works, but: dnslists: not asked: zen.example" in text
-    assert "Milter (mx1) is not well: keys: s1.pem is missing" in text
+    assert "Milter (mx1) reports a problem: keys: s1.pem is missing" in text
     assert text.index("Needs attention") < text.index("Outcome")
     site.api.desk.clock.now += 600
     assert "Delivery" not in text
@@ -79,7 +79,7 @@ def test_the_administrator_of_a_domain_sees_no_services(site: PagesSite) -> None
 
 def test_without_a_journal(site: PagesSite) -> None:
     site.api.journal_settings = JournalSettings(days=0)
-    assert "There is no record of mail" in site.browser("root").page.text
+    assert "No record of mail is kept" in site.browser("root").page.text
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
