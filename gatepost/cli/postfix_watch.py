@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gatepost.config import LogSettings
 from gatepost.errors import StartError
 
 if TYPE_CHECKING:
@@ -120,6 +119,7 @@ def _watch(
     *,
     journal: bool,
 ) -> None:
+    from gatepost.config import LogSettings
     from gatepost.journal.sender import JournalSender
     from gatepost.logs import configure, get_logger
     from gatepost.metrics import Probes
