@@ -34,6 +34,7 @@ class MailJourney(NamedTuple):
     accepted: tuple[JournalRow, ...]
     """Decisions of the milter: usually one."""
     deliveries: tuple[JournalRow, ...]
+    """What delivery and Postfix did with it."""
 
     @property
     def rows(self) -> list[JournalRow]:
@@ -67,13 +68,25 @@ def join(rows: Iterable[JournalRow]) -> list[MailJourney]:
 def _lanes(rows: Sequence[JournalRow]) -> list[MailJourney]:
     """Return a journey for each recipient of one mail.
 
-    Postfix delivers to the address that an alias leads to. If just one recipient has no delivery,
-    the deliveries to other addresses are its own; otherwise each is a journey of its own.
+    Postfix delivers to the address that an alias leads to, and its log names both. Without it, if
+    just one recipient has no delivery, the deliveries to other addresses are its own; otherwise
+    each is a journey of its own.
     """
     accepted: defaultdict[str, list[JournalRow]] = defaultdict(list)
     deliveries: defaultdict[str, list[JournalRow]] = defaultdict(list)
+    # Postfix's rows are about the address that was accepted
+    origins = {
+        final: row.base
+        for row in rows
+        if row.daemon == "postfix" and (final := row.details.get("final"))
+    }
     for row in rows:
-        (accepted if row.daemon == "milters" else deliveries)[row.base].append(row)
+        if row.daemon == "milters":
+            accepted[row.base].append(row)
+        else:
+            is_delivery = row.daemon == "delivery"
+            base = origins.get(row.base, row.base) if is_delivery else row.base
+            deliveries[base].append(row)
     others = [base for base in deliveries if base not in accepted]
     waiting = [base for base in accepted if base not in deliveries]
     is_listed = all(row.total <= len(accepted) for row in rows)
@@ -82,7 +95,7 @@ def _lanes(rows: Sequence[JournalRow]) -> list[MailJourney]:
             deliveries[waiting[0]] += deliveries.pop(base)
         others = []
     journeys = [
-        MailJourney(found[-1].recipient, (), tuple(found), tuple(deliveries[base]))
+        MailJourney(found[-1].recipient, (), tuple(found), tuple(deliveries.get(base, ())))
         for base, found in accepted.items()
     ]
     for base in others:

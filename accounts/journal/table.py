@@ -6,6 +6,7 @@ and the old table is removed with what it has.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -193,6 +194,11 @@ def erase(connection: Connection, base: str) -> int:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA secure_delete = ON")
     named = [column == base for column in (JOURNAL.c.base, JOURNAL.c.sender_base, JOURNAL.c.login)]
+    # the target of an alias, in the form of `json.dumps`
+    target = f'"final": {json.dumps(base)}'
+    named.append(
+        (JOURNAL.c.daemon == "postfix") & JOURNAL.c.details.contains(target, autoescape=True)
+    )
     gone = delete(JOURNAL).where(or_(*named))
     return int(connection.execute(gone).rowcount)
 
