@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +15,7 @@ import yaml
 _KINDS = {
     "v1": ("ConfigMap", "PersistentVolumeClaim", "Secret", "Service", "ServiceAccount"),
     "apps/v1": ("Deployment", "StatefulSet"),
+    "batch/v1": ("Job",),
     "autoscaling/v2": ("HorizontalPodAutoscaler",),
     "networking.k8s.io/v1": ("NetworkPolicy",),
     "policy/v1": ("PodDisruptionBudget",),
@@ -22,9 +23,20 @@ _KINDS = {
 """The kinds that the chart renders, by API version."""
 
 
-def _discovery() -> dict[str, Any]:
+OPERATORS = {
+    "cert-manager.io/v1": ("Certificate",),
+    "monitoring.coreos.com/v1": ("ServiceMonitor",),
+}
+"""The kinds that operators bring along."""
+
+
+def _path(version: str, kind: str) -> str:
+    return f"{'/apis' if '/' in version else '/api'}/{version}/namespaces/default/{kind.lower()}s"
+
+
+def _discovery(others: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     groups, answers = [], {}
-    for version, kinds in _KINDS.items():
+    for version, kinds in (_KINDS | dict(others)).items():
         group, _, number = version.rpartition("/")
         one = {"groupVersion": version, "version": number}
         if group:
@@ -44,26 +56,43 @@ def _discovery() -> dict[str, Any]:
     }
 
 
-@contextmanager
-def cluster(folder: Path, secrets: Mapping[str, Mapping[str, str]]) -> Iterator[Path]:
-    """Serve `secrets` (name to encoded data), owned by release `mail`; yields a kubeconfig."""
-    answers = _discovery() | {
-        f"/api/v1/namespaces/default/secrets/{name}": {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {
-                "name": name,
-                "namespace": "default",
-                "labels": {"app.kubernetes.io/managed-by": "Helm"},
-                "annotations": {
-                    "meta.helm.sh/release-name": "mail",
-                    "meta.helm.sh/release-namespace": "default",
-                },
-            },
-            "data": dict(data),
-        }
-        for name, data in secrets.items()
+def owned(thing: Mapping[str, Any]) -> dict[str, Any]:
+    """Make an object one that release `mail` has created."""
+    metadata = {
+        **thing["metadata"],
+        "namespace": "default",
+        "labels": {"app.kubernetes.io/managed-by": "Helm"},
+        "annotations": {
+            "meta.helm.sh/release-name": "mail",
+            "meta.helm.sh/release-namespace": "default",
+            **thing["metadata"].get("annotations", {}),
+        },
     }
+    return {**thing, "metadata": metadata}
+
+
+@contextmanager
+def cluster(
+    folder: Path,
+    secrets: Mapping[str, Mapping[str, str]],
+    objects: Iterable[Mapping[str, Any]] = (),
+    others: Mapping[str, tuple[str, ...]] = OPERATORS,
+) -> Iterator[Path]:
+    """Serve `secrets` (name to encoded data), owned by release `mail`, and `objects`.
+
+    `others` are kinds that the API has besides those of Kubernetes. Yields a kubeconfig.
+    """
+    served = [
+        owned({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data})
+        for name, data in secrets.items()
+    ]
+    answers = _discovery(others)
+    for each in (*served, *objects):
+        where = _path(each["apiVersion"], each["kind"])
+        answers[f"{where}/{each['metadata']['name']}"] = dict(each)
+        answers.setdefault(where, {"kind": f"{each['kind']}List", "items": []})
+        answers[where] |= {"apiVersion": each["apiVersion"]}
+        answers[where]["items"].append(dict(each))
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -68,3 +68,23 @@ def test_the_steps_are_numbered() -> None:
     ):
         numbers = [line[0] for line in notes(values).splitlines() if line[1:3] == ". "]
         assert numbers == [str(number + 1) for number in range(steps)]
+
+
+def test_who_has_services_of_ones_own_is_told_of_the_ports_of_their_pods() -> None:
+    values = (
+        "mail: {nextHop: 'lmtp:inet:dovecot:24'}, postfix: {sasl: 'inet:dovecot:12345'},"
+        " store: {kind: valkey, url: 'valkey://cache:6379'}"
+    )
+    told = notes(f"{{{values}}}")
+    assert "networkPolicy.nextHopPorts for mail.nextHop (lmtp:inet:dovecot:24)" in told
+    assert "networkPolicy.saslPorts for postfix.sasl (inet:dovecot:12345)" in told
+    assert "networkPolicy.storePorts for store.url (valkey://cache:6379)" in told
+    assert "targetPort" not in notes(f"{{{values}, networkPolicy: {{enabled: false}}}}")
+    assert "targetPort" not in notes("{mailboxes: {enabled: true}}")
+
+
+def test_everybody_is_told_which_pod_security_it_needs() -> None:
+    for values in ("{}", "{demo: true}", "{topology: services}", "{mailboxes: {enabled: true}}"):
+        told = notes(values)
+        assert "the Pod Security Standard baseline" in told
+        assert "kubectl -n post get events --field-selector reason=FailedCreate" in told

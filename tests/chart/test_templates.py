@@ -16,6 +16,13 @@ sets = pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
 FULL = {path.stem.removesuffix("-values"): path.read_text() for path in VALUES}
 
 
+BASELINE = {
+    "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD",
+    "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
+}  # fmt: skip
+"""The capabilities that the Pod Security Standard baseline lets a container add."""
+
+
 def configuration(rendered: Rendered) -> dict[str, Any]:
     return tomllib.loads(rendered.one("ConfigMap", "mail-gatepost")["data"]["gatepost.toml"])
 
@@ -27,6 +34,8 @@ def test_nothing_can_write_its_image_or_gain_rights(values: Path) -> None:
         assert context["readOnlyRootFilesystem"] is True
         assert context["allowPrivilegeEscalation"] is False
         assert context["capabilities"]["drop"] == ["ALL"]
+        # more than the Pod Security Standard baseline would need a privileged namespace
+        assert set(context["capabilities"].get("add", [])) <= BASELINE
         if name == "postfix":
             assert set(context["capabilities"]["add"]) == {
                 "CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID",
@@ -227,7 +236,8 @@ def test_one_pod_has_everything_and_never_twice() -> None:
     assert deployment["spec"]["strategy"] == {"type": "Recreate"}
     assert set(rendered.containers()) == {"milters", "policyd", "postfix"}
     assert rendered.kind("StatefulSet") == {}
-    keep = rendered.one("PersistentVolumeClaim", "mail-queue")["metadata"]["annotations"]
+    queue = rendered.one("PersistentVolumeClaim", "queue-mail-postfix-0")
+    keep = queue["metadata"]["annotations"]
     assert keep == {"helm.sh/resource-policy": "keep"}
 
 

@@ -1,16 +1,53 @@
 {{- /* Sizes and overlaps of networks. */ -}}
 
-{{- /* Whether two IPv4 networks overlap: dict a, b; yes or nothing. IPv6 networks only overlap if
-they are spelled the same. */ -}}
-{{- define "mail.overlap" -}}
-{{- $size := include "mail.power" (sub 32 (min (last (splitList "/" .a)) (last (splitList "/" .b)))) | int64 }}
-{{- $blocks := list }}
-{{- range list .a .b }}
-  {{- $number := 0 }}
-  {{- range splitList "." (first (splitList "/" .)) }}{{ $number = add (mul $number 256) . }}{{ end }}
-  {{- $blocks = append $blocks (div $number $size) }}
+{{- /* The bits of a network's address, 32 or 128 characters, such as 00001010... */ -}}
+{{- define "mail.bits" -}}
+{{- $address := first (splitList "/" .) }}
+{{- if contains ":" $address }}
+  {{- /* An IPv4 address at the end is two groups. */}}
+  {{- $dotted := regexFind "[0-9]+\\.[0-9.]+$" $address }}
+  {{- if $dotted }}
+    {{- $octets := splitList "." $dotted }}
+    {{- $groups := printf "%02x%02x:%02x%02x" (index $octets 0 | int) (index $octets 1 | int) (index $octets 2 | int) (index $octets 3 | int) }}
+    {{- $address = printf "%s%s" (trimSuffix $dotted $address) $groups }}
+  {{- end }}
+  {{- $halves := splitList "::" $address }}
+  {{- $front := without (splitList ":" (first $halves)) "" }}
+  {{- $back := list }}
+  {{- if gt (len $halves) 1 }}{{ $back = without (splitList ":" (last $halves)) "" }}{{ end }}
+  {{- range $front }}{{ printf "%016b" (int64 (printf "0x%s" .)) }}{{ end }}
+  {{- range until (sub 8 (add (len $front) (len $back)) | max 0 | int) }}{{ repeat 16 "0" }}{{ end }}
+  {{- range $back }}{{ printf "%016b" (int64 (printf "0x%s" .)) }}{{ end }}
+{{- else }}
+  {{- range splitList "." $address }}{{ printf "%08b" (int .) }}{{ end }}
 {{- end }}
-{{- if or (eq .a .b) (and (not (contains ":" (cat .a .b))) (eq (first $blocks) (last $blocks))) }}yes{{ end }}
+{{- end }}
+
+{{- /* Whether two networks overlap: dict a, b; yes or nothing. */ -}}
+{{- define "mail.overlap" -}}
+{{- $a := include "mail.bits" .a }}
+{{- $b := include "mail.bits" .b }}
+{{- $shorter := min (last (splitList "/" .a)) (last (splitList "/" .b)) | int }}
+{{- if and (eq (len $a) (len $b)) (eq (trunc $shorter $a) (trunc $shorter $b)) }}yes{{ end }}
+{{- end }}
+
+{{- /* An error if the address of a network has bits behind its prefix: dict network, key. */ -}}
+{{- define "mail.wholeNetwork" -}}
+{{- $bits := include "mail.bits" .network }}
+{{- $prefix := last (splitList "/" .network) | int }}
+{{- if contains "1" (substr $prefix (len $bits) $bits) }}
+  {{- fail (printf "%s in %s is an address inside a network: write the first address of the network, or /%d for this address alone." .network .key (len $bits)) }}
+{{- end }}
+{{- end }}
+
+{{- /* The same for networks of Kubernetes, which takes no IPv4 addresses in the form of IPv6: dict
+network, key. */ -}}
+{{- define "mail.clusterNetwork" -}}
+{{- include "mail.wholeNetwork" . }}
+{{- $mapped := printf "%s%s" (repeat 80 "0") (repeat 16 "1") }}
+{{- if and (contains ":" .network) (or (contains "." .network) (hasPrefix $mapped (include "mail.bits" .network))) }}
+  {{- fail (printf "%s in %s is an IPv4 network in the form of IPv6: write it as IPv4." .network .key) }}
+{{- end }}
 {{- end }}
 
 {{- /* Two to the power of a number; 1 for a negative number. */ -}}

@@ -2,7 +2,7 @@
 {{- define "mail.restricted" -}}
 runAsNonRoot: true
 {{- with .Values.runAsUser }}
-runAsUser: {{ . }}
+runAsUser: {{ int64 . }}
 {{- end }}
 readOnlyRootFilesystem: true
 allowPrivilegeEscalation: false
@@ -51,7 +51,7 @@ terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
 securityContext:
   {{- with .Values.fsGroup }}
   # The group of the volumes. Only a new volume is changed: a queue has owners of its own.
-  fsGroup: {{ . }}
+  fsGroup: {{ int64 . }}
   fsGroupChangePolicy: OnRootMismatch
   {{- end }}
   seccompProfile: {type: RuntimeDefault}

@@ -10,6 +10,16 @@ app.kubernetes.io/component: {{ .component }}
 {{ include "mail.metadata" (dict "root" .root "name" (printf "%s-%s" .root.Release.Name .component) "component" .component) }}
 {{- end }}
 
+{{- /* The replicas of a Deployment. The autoscaler decides about those in the cluster: without a number,
+Kubernetes would start again with one. */ -}}
+{{- define "mail.replicas" -}}
+{{- $values := index .root.Values .component }}
+{{- if $values.autoscaling.enabled }}
+{{- $live := lookup "apps/v1" "Deployment" .root.Release.Namespace (printf "%s-%s" .root.Release.Name .component) | default dict }}
+{{- if $live }}{{ int64 $live.spec.replicas }}{{ end }}
+{{- else }}{{ int64 $values.replicas }}{{ end }}
+{{- end }}
+
 {{- /* A replicated Deployment of mail.COMPONENT.container and .volumes; alone (true: two pods must
 never run at the same time, because they would share a file) */ -}}
 {{- define "mail.deployment" -}}
@@ -19,8 +29,8 @@ kind: Deployment
 metadata:
   {{- include "mail.componentMetadata" . | nindent 2 }}
 spec:
-  {{- if not $values.autoscaling.enabled }}
-  replicas: {{ $values.replicas }}
+  {{- with include "mail.replicas" . }}
+  replicas: {{ . }}
   {{- end }}
   strategy:
     {{- if .alone }}
@@ -131,15 +141,4 @@ spec:
     {{- range .ports }}
     - {name: {{ .name }}, port: {{ .port }}, targetPort: {{ .target }}}
     {{- end }}
-{{- end }}
-
-{{- /* The spec of a claim: root, size */ -}}
-{{- define "mail.claim" -}}
-accessModes: [ReadWriteOnce]
-{{- with .root.Values.persistence.storageClass }}
-storageClassName: {{ . }}
-{{- end }}
-resources:
-  requests:
-    storage: {{ .size }}
 {{- end }}

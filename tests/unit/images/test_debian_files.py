@@ -159,7 +159,7 @@ def test_postfix_has_the_parameters_of_the_image(tmp_path: Path) -> None:
         # services of a cluster that may be about to start, and a mail store without accounts
         *("lmtp_delivery_status_filter", "lmtp_host_lookup", "smtp_host_lookup"),
         *("address_verify_map", "unverified_recipient_reject_code"),
-        "unverified_recipient_reject_reason",
+        *("address_verify_negative_refresh_time", "address_verify_negative_expire_time"),
     }
 
 

@@ -81,6 +81,55 @@ def test_the_settings_are_in_main_cf(tmp_path: Path) -> None:
     assert main["gate_verify_restriction"] == "reject_unverified_recipient"
 
 
+@pytest.mark.parametrize(
+    ("next_hop", "transport", "program"),
+    [
+        ("smtp:[192.0.2.9]:25", "askrelay:[192.0.2.9]:25", "smtp"),
+        ("lmtp:inet:dovecot:24", "asklmtp:inet:dovecot:24", "lmtp"),
+    ],
+)
+def test_recipients_are_asked_for_by_a_service_of_its_own(
+    tmp_path: Path, next_hop: str, transport: str, program: str
+) -> None:
+    settings = {**GOOD, "POSTFIX_NEXT_HOP": next_hop, "POSTFIX_NEXT_HOP_CONNECTIONS": "7"}
+    rendered = render(tmp_path, settings)
+    assert rendered.status == 0, rendered.errors
+    assert rendered.main["address_verify_relay_transport"] == transport
+    name = transport.partition(":")[0]
+    assert rendered.main[f"{name}_destination_concurrency_limit"] == "7"
+    table = service(rendered.master, name)[f"{program}_delivery_status_filter"]
+    assert table == f"regexp:{IMAGE}/recipient_status"
+    # an answer that was wrong for a moment is asked for again while the sender still tries
+    assert rendered.main["address_verify_negative_refresh_time"] == "1m"
+    assert rendered.main["address_verify_negative_expire_time"] == "2m"
+
+
+@pytest.mark.parametrize(
+    ("settings", "override"),
+    [
+        ({"POSTFIX_VERIFY_RECIPIENTS": "no"}, ""),
+        ({}, "relay_transport = slow:[192.0.2.9]"),
+        ({}, "gate_verify_restriction ="),
+        ({}, "address_verify_relay_transport = other:[192.0.2.9]"),
+    ],
+)
+def test_who_asks_otherwise_needs_no_such_service(
+    tmp_path: Path, settings: dict[str, str], override: str
+) -> None:
+    (tmp_path / "config").mkdir()
+    rendered = render(tmp_path, {**GOOD, **settings}, {"config/10-own.cf": override})
+    assert rendered.status == 0, rendered.errors
+    assert not rendered.main.get("address_verify_relay_transport", "").startswith("ask")
+    assert "\nask" not in rendered.master
+
+
+def test_an_override_of_the_next_hop_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    own = {"config/10-own.cf": "relay_transport = lmtp:inet:192.0.2.7:24"}
+    rendered = render(tmp_path, GOOD, own)
+    assert rendered.main["address_verify_relay_transport"] == "asklmtp:inet:192.0.2.7:24"
+
+
 def test_what_is_not_set_is_not_there(tmp_path: Path) -> None:
     rendered = render(tmp_path, GOOD)
     assert rendered.status == 0, rendered.errors

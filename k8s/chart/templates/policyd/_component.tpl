@@ -8,7 +8,11 @@ reaches:
 {{- else if eq (include "mail.store" .) "valkey" }}
 {{- /* The user's own store may have another port. */}}
 reaches:
-  - ports: [{{ regexFind "[0-9]+$" (regexFind ":[0-9]+$" (regexReplaceAll "^[a-z]+://([^/?]*).*$" .Values.store.url "${1}")) | default "6379" }}]
+  - ports:
+      - {{ regexFind "[0-9]+$" (regexFind ":[0-9]+$" (regexReplaceAll "^[a-z]+://([^/?]*).*$" .Values.store.url "${1}")) | default "6379" }}
+      {{- range .Values.networkPolicy.storePorts }}
+      - {{ int . }}
+      {{- end }}
 {{- end }}
 {{- end }}
 

@@ -7,7 +7,10 @@
   {{- if $port }}{{ $out = append $out (int $port) }}{{ end }}
 {{- end }}
 {{- if and (hasPrefix "lmtp:" $nextHop) (not (regexMatch ":[0-9]+$" $nextHop)) }}{{ $out = append $out 24 }}{{ end }}
-{{- range .Values.networkPolicy.extraEgressPorts }}{{ $out = append $out (int .) }}{{ end }}
+{{- $pods := .Values.networkPolicy.extraEgressPorts }}
+{{- if $nextHop }}{{ $pods = concat $pods .Values.networkPolicy.nextHopPorts }}{{ end }}
+{{- if .Values.postfix.sasl }}{{ $pods = concat $pods .Values.networkPolicy.saslPorts }}{{ end }}
+{{- range $pods }}{{ $out = append $out (int .) }}{{ end }}
 sharesPod: true
 dns: true
 ingress:
@@ -39,7 +42,7 @@ reaches:
   - {component: policyd, ports: [10023]}
 podVolumes: |
   - name: queue
-    persistentVolumeClaim: {claimName: {{ .Values.persistence.queue.existingClaim | default (printf "%s-queue" .Release.Name) }}}
+    persistentVolumeClaim: {claimName: {{ .Values.persistence.queue.existingClaim | default (include "mail.queueClaim" (dict "root" . "number" 0)) }}}
 {{- end }}
 
 {{- /* Whether submission can open: yes or nothing. */ -}}
