@@ -1,6 +1,6 @@
 # The words of this project: the developer, the hooks, the workflow and .ci/run all use them.
 .PHONY: help install up down backup restore demo lint format test unit fuzz \
-	stack stack-systems stack-parts bench chart manifest docs pictures clean
+	stack stack-systems stack-parts cluster bench chart manifest docs pictures clean
 VENV := .venv
 PY := $(VENV)/bin/python
 # Unit tests compute: one process for each core. The daemons' tests wait more than they compute: two
@@ -79,6 +79,10 @@ stack-systems:
 stack-parts:
 	$(PY) -m pytest tests/browser $(filter-out $(SYSTEMS),$(wildcard tests/stack/test_*.py))
 
+cluster: ## the chart on a real cluster: KUBECONFIG, or kind; ARGS=--dry-run
+	@python3 -m tools.install test
+	@$(PY) -m tests.cluster $(ARGS)
+
 bench: ## measure beside opendkim and others; BENCH=full takes longer
 	@$(BENCH_PYTHON) -m tools.install bench --venv .bench/venv
 	.bench/venv/bin/python -m tools.bench
@@ -88,7 +92,8 @@ chart: ## lint, render and validate the Helm chart; needs helm
 	$(PYTEST) $(JOBS) tests/chart
 
 manifest: ## write k8s/*.yaml and compose.yaml anew; needs helm
-	{ cat k8s/mail.head; helm template mail k8s/chart; } > k8s/mail.yaml
+	PYTHONPATH=. $(PY) tools/scripts/at_start.py
+	{ cat k8s/mail.head; helm template mail k8s/chart -f k8s/mail.values.yaml; } > k8s/mail.yaml
 	{ cat k8s/mailboxes.head; helm template mail k8s/chart -f k8s/mailboxes.values.yaml; } > k8s/mailboxes.yaml
 	$(PY) -m tools.up.compose render > compose.yaml
 

@@ -18,6 +18,7 @@ from accounts.dovecot.token import read_token
 from accounts.listeners import auth_server, dict_server, socketmap_server, tcp_table_server
 from accounts.maps import Maps
 from accounts.passwords import PasswordWorkers
+from accounts.probe import socketmap
 from accounts.renewals import Renewals
 from accounts.settings import AccountsSettings
 from accounts.smtp_logins import SmtpLogins
@@ -93,6 +94,7 @@ async def _serve(started: Started[AccountsSettings]) -> int:
     reloader = Reloader(started, _Build(source, cache, share))
     vitals = AccountsVitals(source, cache, kept.keep, tells=settings.database.path is not None)
     vitals.add_probes(started.probes)
+    started.probe_with(socketmap)
     served = _Service(started, reloader.current, traces, source, vitals, database, share)
     return await run_single(
         started, reloader, served, draining="draining: answering requests in progress"

@@ -15,6 +15,7 @@ from delivery.learning_settings import LEARNING_LISTEN
 from delivery.mailboxes import AccountsData
 from delivery.message_delivery import DeliveryRules
 from delivery.outage import Outage
+from delivery.probe import lmtp
 from delivery.quarantine.folder import HeldFolder
 from delivery.quarantine_holder import VirusQuarantine
 from delivery.quarantine_settings import QUARANTINE_LISTEN
@@ -55,6 +56,7 @@ async def _serve(started: Started[DeliverySettings]) -> int:
     feed = data.feed(log)
     build = _Build(data, _open_folder(started.settings))
     reloader = Reloader(started, build)
+    started.probe_with(lmtp)
     started.probes.ready_when("accounts", data.problem)
     build.add_remarks(started.probes)
     served = _Service(started, reloader.current, feed, build)

@@ -20,6 +20,7 @@ from milters.accounts import KeyTaker, MilterAccounts
 from milters.balance import Balance
 from milters.decision import Decisions, Runtime
 from milters.key_table import KeyTable
+from milters.probe import milter
 from milters.rules import Rules
 from milters.settings import MiltersSettings
 from milters.virus_scanner import MilterVirusScanner
@@ -89,6 +90,7 @@ def serve(
             await asyncio.to_thread(accounts.journal.stop)
             await asyncio.to_thread(accounts.reports.stop)
 
+        started.probe_with(milter)
         started.probes.ready_when("keys", keys.problem)
         started.probes.ready_when("accounts", accounts.feed.problem)
         started.probes.ready_when("connections", vitals.not_taking)

@@ -49,12 +49,14 @@ def open_store(settings: StoreSettings, *, once: bool = False) -> RawStore:
     # without Valkey, its client need not be in memory
     from policyd.stores.valkey import ValkeyStore
 
-    try:
-        password = settings.password_file.read_text() if settings.password_file else None
-    except (OSError, ValueError) as error:
-        raise StoreStartError(f"cannot read the password of the store: {error}") from None
+    read_password = settings.password_file.read_text if settings.password_file else None
+    if read_password is not None:
+        try:
+            read_password()  # a mistake is told now, and not at the first connection
+        except (OSError, ValueError) as error:
+            raise StoreStartError(f"cannot read the password of the store: {error}") from None
     return ValkeyStore(
-        settings.url, prefix=settings.prefix, password=password, timeout=settings.timeout
+        settings.url, prefix=settings.prefix, password=read_password, timeout=settings.timeout
     )
 
 

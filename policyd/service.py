@@ -33,6 +33,7 @@ from policyd.decisions import DecisionLog
 from policyd.errors import PolicydError
 from policyd.greylist_exchange import GreylistExchange
 from policyd.greylist_questions import GreylistQuestions
+from policyd.probe import policy
 from policyd.server import PolicyServer
 from policyd.settings import PolicydSettings
 from policyd.stores import StoreError
@@ -69,6 +70,7 @@ async def _serve(started: Started[PolicydSettings]) -> int:
     feed = accounts.feed(log)
     build = _Build(stores, accounts)
     reloader = Reloader(started, build)
+    started.probe_with(policy)
     started.probes.ready_when("accounts", feed.problem)
     started.probes.remark("store", stores.problem)
     started.probes.remark("dnslists", lambda: _left_out(reloader.current.value))

@@ -9,9 +9,9 @@ import time
 import click
 
 from gatepost import listen
-from gatepost.cli.connection import connect
 from gatepost.cli.output import tell
-from gatepost.handshake import Greeting, Handshake, HandshakeError
+from gatepost.handshake import Handshake, HandshakeError
+from gatepost.handshake_client import connect, shake_hands
 
 HANDSHAKES = {
     "milter": "milters.probe",
@@ -26,8 +26,6 @@ HANDSHAKES = {
 }
 """Kind of server: the module that has a function of that name, which begins the handshake."""
 
-CHUNK = 4096
-"""Octets read at once."""
 INTERVAL = 0.1
 """Seconds between two attempts to connect."""
 
@@ -101,23 +99,3 @@ def _wait_for_listener(address: listen.SocketAddress, timeout: float, wait: floa
             time.sleep(INTERVAL)
         else:
             return
-
-
-def shake_hands(talk: Handshake, address: listen.SocketAddress, timeout: float) -> Greeting:
-    """Conduct the handshake over a socket; raises `HandshakeError` and `OSError`."""
-    end = time.monotonic() + timeout
-    with connect(address, timeout) as connection:
-        received: bytes | None = None
-        while True:
-            try:
-                send = next(talk) if received is None else talk.send(received)
-            except StopIteration as done:
-                greeting: Greeting = done.value
-                connection.sendall(greeting.goodbye)
-                return greeting
-            left = end - time.monotonic()
-            if left <= 0:  # also if it never stops sending
-                raise TimeoutError
-            connection.settimeout(left)
-            connection.sendall(send)
-            received = connection.recv(CHUNK)

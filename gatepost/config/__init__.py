@@ -4,7 +4,12 @@
 problem with its file, line and key.
 """
 
-from gatepost.config.changes import AT_START, files_read_at_start, waiting_for_a_start
+from gatepost.config.changes import (
+    AT_START,
+    files_read_at_start,
+    keys_at_start,
+    waiting_for_a_start,
+)
 from gatepost.config.ground import DnsSettings, GroundSettings, LogSettings
 from gatepost.config.load import Loaded, load
 from gatepost.config.section import Section
@@ -74,6 +79,7 @@ __all__ = [
     "WatchedPath",
     "WrittenPath",
     "files_read_at_start",
+    "keys_at_start",
     "load",
     "waiting_for_a_start",
     "watched_paths",

@@ -30,6 +30,15 @@ def waiting_for_a_start(running: Section, new: Section, name: str) -> Iterator[s
             yield from waiting_for_a_start(before, after, f"{name}.{key}")
 
 
+def keys_at_start(section: type[Section], name: str) -> Iterator[str]:
+    """Yield every key of a section that is only read at the start, such as ``policyd.listen``."""
+    for key, info in section.model_fields.items():
+        if info.json_schema_extra == AT_START:
+            yield f"{name}.{key}"
+        elif isinstance(info.annotation, type) and issubclass(info.annotation, Section):
+            yield from keys_at_start(info.annotation, f"{name}.{key}")
+
+
 def files_read_at_start(section: Section, name: str) -> Iterator[tuple[str, Path]]:
     """Yield the watched files of keys that are only read at the start, each with its key.
 

@@ -16,10 +16,12 @@ from structlog.typing import FilteringBoundLogger
 from gatepost.config import GroundSettings, ServerSettings
 from gatepost.daemon.listeners import Listeners
 from gatepost.daemon.open_files import allow_open_files
+from gatepost.daemon.own_handshake import OwnHandshake, reached_at
 from gatepost.daemon.sockets import listening_socket
 from gatepost.daemon.start_signals import hold_signals, undisturbed
 from gatepost.daemon.watch import Watch
 from gatepost.errors import StartError
+from gatepost.handshake import Handshake
 from gatepost.logs import configure, get_logger
 from gatepost.metrics import MetricsServer, Probes
 
@@ -50,6 +52,11 @@ class Started(Generic[S]):
     """The watch of `config`, which knows the state from before it was read."""
     read_since: float
     """The time just before the configuration was read, in seconds since the epoch."""
+
+    def probe_with(self, begin: Callable[[], Handshake]) -> None:
+        """Serve `/handshake` with this handshake, over the first address of `listen`."""
+        address = reached_at(self.settings.listen[0], self.listeners["listen"][0])
+        self.probes.shakes_hands(OwnHandshake(begin, address))
 
 
 @contextlib.contextmanager

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import os
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
@@ -29,8 +30,18 @@ _HOLD = 0.1
 """Seconds until a failed accept is retried, for example without free descriptors."""
 
 
+class HandshakeCheck(Protocol):
+    """A handshake of the daemon with its own socket."""
+
+    def __call__(self) -> tuple[bool, str]:
+        """Return whether it answers, and one line; never raises, and takes a bounded time."""
+
+    def leave(self) -> None:
+        """Close in a forked process what belongs to its parent."""
+
+
 class Probes:
-    """The checks behind `/readyz` and `/healthz`.
+    """The checks behind `/readyz` and `/healthz`, and the handshake behind `/handshake`.
 
     A check returns None if all is well, or one line about the problem. `/healthz` fails if the
     process should be restarted, `/readyz` if no mail should be sent to it.
@@ -40,6 +51,7 @@ class Probes:
         self._ready: dict[str, Callable[[], str | None]] = {}
         self._healthy: dict[str, Callable[[], str | None]] = {}
         self._remarks: dict[str, Callable[[], str | None]] = {}
+        self._handshake: HandshakeCheck | None = None
 
     def copy(self) -> Probes:
         """Return the checks that are there now, to which others can be added."""
@@ -55,6 +67,15 @@ class Probes:
     def healthy_when(self, name: str, check: Callable[[], str | None]) -> None:
         """Add a check to `/healthz` and `/readyz`."""
         self._healthy[name] = check
+
+    def shakes_hands(self, handshake: HandshakeCheck) -> None:
+        """Serve `/handshake` with the result of `handshake`."""
+        self._handshake = handshake
+
+    @property
+    def handshake(self) -> HandshakeCheck | None:
+        """Return the handshake behind `/handshake`; None if there is none."""
+        return self._handshake
 
     def remark(self, name: str, tell: Callable[[], str | None]) -> None:
         """Add a line to `/readyz` that makes nothing fail."""
@@ -93,8 +114,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
             text = "\n".join(lines) + "\n"
             self._send(status, text.encode(), "text/plain; charset=utf-8")
+        elif path == "/handshake" and self.probes.handshake is not None:
+            # without the lock, which a fork and other requests would wait for
+            answers, said = self.probes.handshake()
+            status = HTTPStatus.OK if answers else HTTPStatus.SERVICE_UNAVAILABLE
+            self._send(status, f"{said}\n".encode(), "text/plain; charset=utf-8")
         else:
-            self._send(HTTPStatus.NOT_FOUND, b"see /metrics, /healthz, /readyz\n", "text/plain")
+            known = "/metrics, /healthz, /readyz"
+            if self.probes.handshake is not None:
+                known += ", /handshake"
+            self._send(HTTPStatus.NOT_FOUND, f"see {known}\n".encode(), "text/plain")
 
     def _send(self, status: HTTPStatus, body: bytes, content_type: str) -> None:
         self.send_response(status)
@@ -140,6 +169,13 @@ class _Server(http.server.ThreadingHTTPServer):
                 oldest.shutdown(socket.SHUT_RDWR)  # its thread sees the end
         super().process_request(request, client_address)
 
+    def leave(self) -> None:
+        """Close the port and all connections in a forked process."""
+        self.socket.close()
+        for request in list(self._open):
+            with contextlib.suppress(OSError):  # it has just ended
+                os.close(request.detach())  # close() would wait for the files made of it
+
     def shutdown_request(self, request: Any) -> None:
         """Close a connection."""
         with self._open_lock:
@@ -160,6 +196,7 @@ class MetricsServer:
 
     def __init__(self, listening: socket.socket, probes: Probes) -> None:
         self.lock = threading.Lock()
+        self._probes = probes
         handler = type("Handler", (_Handler,), {"probes": probes, "lock": self.lock})
         self._server = _Server(listening, handler)
         self._thread: threading.Thread | None = None
@@ -172,9 +209,11 @@ class MetricsServer:
         self._thread.start()
 
     def leave(self) -> None:
-        """Close the port in a forked process: it belongs to the parent, and to the parent's
-        successor if the parent dies before its workers."""
-        self._server.socket.close()
+        """Close the port and connections in a forked process: they belong to the parent, and the
+        port to the parent's successor if the parent dies before its workers."""
+        self._server.leave()
+        if self._probes.handshake is not None:
+            self._probes.handshake.leave()
 
     def close(self) -> None:
         """Stop answering."""

@@ -11,11 +11,11 @@ from typing import Final
 from gatepost.clamd.probe import clamd
 from gatepost.cli.as_user import me
 from gatepost.cli.postfix.ours import Gatepost
-from gatepost.cli.probe import shake_hands
 from gatepost.cli.section import DaemonSection, served_addresses
 from gatepost.config import GroundSettings
 from gatepost.config.networks import too_large
 from gatepost.handshake import HandshakeError
+from gatepost.handshake_client import shake_hands
 from gatepost.listen import Inet, SocketAddress
 from gatepost.ownership import OwnershipError
 from gatepost.systemd import Unit

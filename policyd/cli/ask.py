@@ -9,9 +9,9 @@ import click
 
 from gatepost import logs
 from gatepost.cli import configuration
-from gatepost.cli.connection import connect
 from gatepost.cli.output import tell
 from gatepost.dns import AsyncResolver
+from gatepost.handshake_client import connect
 from gatepost.printable import escape_lines
 from policyd.build import Maker, Stores, open_store
 from policyd.cli.store import as_owner

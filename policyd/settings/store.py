@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from gatepost.config import AT_START, Duration, SecretPath, Section, WrittenPath
+from gatepost.config import AT_START, Duration, FreshSecretPath, Section, WrittenPath
 
 DEFAULT_PATH = Path("/var/lib/gatepost/policyd.sqlite")
 
@@ -33,10 +33,11 @@ class StoreSettings(Section):
         description="The Valkey server: `valkey://HOST:PORT/DATABASE`, `valkeys://` with TLS, or "
         "`unix:///PATH`. No password here: see `password_file`.",
     )
-    password_file: SecretPath | None = Field(
+    password_file: FreshSecretPath | None = Field(
         json_schema_extra=AT_START,
         default=None,
-        description="A file with the password of the Valkey server.",
+        description="A file with the password of the Valkey server. It is read at each connection, "
+        "so that a new password needs no restart.",
     )
     prefix: str = Field(
         json_schema_extra=AT_START,

@@ -9,6 +9,7 @@ cannot write, as on a full disk, is still read.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -24,6 +25,9 @@ FAILURES_TO_OPEN = 3
 FIRST_PAUSE = 0.5
 """Seconds until a failed store is tried again; doubles up to `MAX_PAUSE`."""
 MAX_PAUSE = 15.0
+CHECK_INTERVAL = 5.0
+"""Seconds without an answered update after which a store is read, so that `store_up` is true even
+if no mail arrives."""
 SETTLED = 2.0
 """Seconds that a store has to work until it counts as back: on a nearly full disk one write
 succeeds and the next fails."""
@@ -39,7 +43,7 @@ _PROBE_EXPIRES = 3600
 
 UP = Gauge(
     "gatepost_policyd_store_up",
-    "1 while the store answers",
+    "1 while the store answers; it is asked every few seconds, also without mail",
     ["store"],
     across="min",
 )
@@ -62,6 +66,8 @@ class GuardedStore:
         self.name = store.name
         self._timeout = timeout
         self._failures = 0
+        self._has_worked = False  # since the last tick
+        self._worked_at = -math.inf
         self._pause = FIRST_PAUSE
         self._retry_at = 0.0
         self._open = False
@@ -118,6 +124,7 @@ class GuardedStore:
     def worked(self) -> None:
         """Note that an update is done."""
         self._failures = 0
+        self._has_worked = True
 
     async def look(self, keys: Sequence[str]) -> Known:
         """Return the entries of `keys` while the store is down but `readable`."""
@@ -165,8 +172,14 @@ class GuardedStore:
             await asyncio.sleep(TICK)
             now = loop.time()
             self._give_up_late(now)
-            if self._open and now >= self._retry_at and self._probe is None:
-                self._probe = loop.create_task(self._try_again())
+            if self._has_worked:
+                self._has_worked = False
+                self._worked_at = now
+            if self._probe is None:
+                if not self._open and now - self._worked_at >= CHECK_INTERVAL:
+                    self._probe = loop.create_task(self._check())
+                elif self._open and now >= self._retry_at:
+                    self._probe = loop.create_task(self._try_again())
             if self._back_at is not None and now - self._back_at >= SETTLED:
                 self._back_at = None
                 log.warning("store back", store=self.name)
@@ -183,6 +196,23 @@ class GuardedStore:
                 if not future.done():
                     why = f"{self.name}: no answer in {self._timeout:g} s"
                     future.set_exception(StoreError(why))
+
+    async def _check(self) -> None:
+        """Read until the store has answered, or counts as down."""
+        try:
+            while not self._open:
+                try:
+                    await self.ask((_PROBE_KEY,), _look)
+                except StoreError as error:
+                    self.failed(error)
+                else:
+                    self.worked()
+                    return
+        except Exception:  # a mistake of ours must not stop mail
+            self._has_worked = True  # the next check is not at once
+            log.exception("the store could not be checked", store=self.name)
+        finally:
+            self._probe = None
 
     async def _try_again(self) -> None:
         loop = asyncio.get_running_loop()

@@ -21,6 +21,7 @@ from contextlib import suppress
 from typing import Any
 
 import valkey.asyncio
+import valkey.credentials
 import valkey.exceptions
 
 from policyd.stores import Change, StoreEntry, StoreError, T
@@ -71,10 +72,25 @@ based (empty: none), the new value (empty: delete), and its expiry. Returns 1 fo
 was written, 0 for one to decide again."""
 
 
+class _Password(valkey.credentials.CredentialProvider):
+    """The password of a new connection."""
+
+    def __init__(self, read: Callable[[], str]) -> None:
+        self._read = read
+
+    def get_credentials(self) -> tuple[str]:
+        """Return the password as it is now; raises `StoreError`."""
+        try:
+            return (self._read(),)
+        except (OSError, ValueError) as error:
+            raise StoreError(f"valkey: cannot read the password: {error}") from None
+
+
 class ValkeyStore:
     """Entries on the server of `url` (``valkey://host:6379/0``, ``unix:///run/valkey.sock``).
 
     `prefix` begins all our keys; `timeout` is the number of seconds that the server has to answer.
+    `password` is called at each connection, since the password may change while we run.
     It connects only at the first update, so a server that is down at the start is like one that
     goes down later.
     """
@@ -86,13 +102,13 @@ class ValkeyStore:
         url: str,
         *,
         prefix: str = "gatepost:",
-        password: str | None = None,
+        password: Callable[[], str] | None = None,
         timeout: float = 1.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._client: Any = valkey.asyncio.Valkey.from_url(
             url,
-            password=password,
+            credential_provider=None if password is None else _Password(password),
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
             decode_responses=True,

@@ -13,6 +13,7 @@ from milters.file import MiltersFile
 from tests.chart.helm import ROOT, VALUES, Rendered, render
 
 sets = pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+DAEMONS = {"milters", "policyd", "accounts", "delivery"}
 FULL = {path.stem.removesuffix("-values"): path.read_text() for path in VALUES}
 
 
@@ -55,14 +56,10 @@ def test_pods_have_no_token_of_the_cluster(values: Path) -> None:
 @sets
 def test_every_probe_shakes_hands(values: Path) -> None:
     words = {
-        "milters": ["gatepost", "probe", "milter"],
-        "policyd": ["gatepost", "probe", "policy"],
         "postfix": ["probe"],
         "valkey": ["probe"],
-        "accounts": ["gatepost", "probe", "socketmap"],
         "dovecot": ["probe"],
         "webmail": ["probe"],
-        "delivery": ["gatepost", "probe", "lmtp"],
         **{name: ["probe"] for name in ("spamassassin", "rspamd", "bayes", "clamav")},
         "freshclam": ["has-database"],
         "postfixwatch": ["gatepost", "postfix-watch", "--check"],
@@ -71,8 +68,13 @@ def test_every_probe_shakes_hands(values: Path) -> None:
     }
     for name, container in render(values.read_text()).containers().items():
         for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
-            command = container[kind]["exec"]["command"]
-            assert command[: len(words[name])] == words[name]
+            if name in DAEMONS:
+                asked = {"path": "/handshake", "port": f"metrics-{name}"}
+                assert container[kind]["httpGet"] == asked
+                assert "exec" not in container[kind]
+            else:
+                command = container[kind]["exec"]["command"]
+                assert command[: len(words[name])] == words[name]
 
 
 @sets
@@ -90,9 +92,18 @@ def test_arguments_are_for_programs_that_read_them(values: Path) -> None:
 def test_the_probes_ask_where_the_daemons_listen(values: Path) -> None:
     rendered = render(values.read_text())
     config = configuration(rendered)
-    for word in {"milters", "policyd", "accounts", "delivery"} & set(rendered.containers()):
-        command = rendered.containers()[word]["readinessProbe"]["exec"]["command"]
-        assert command[-1] in (config[word]["listen"], f"{config[word]['listen']}@127.0.0.1")
+    for word in DAEMONS & set(rendered.containers()):
+        ports = {each["name"]: each for each in rendered.containers()[word]["ports"]}
+        port = ports[f"metrics-{word}"]["containerPort"]
+        # on all addresses of the pod: the kubelet asks at one, and `exec` at 127.0.0.1
+        assert config[word]["metrics_listen"] == f"inet:{port}"
+    if "probes" not in values.read_text():
+        asked = render(values.read_text() + "\nprobes: {handshake: exec}\n").containers()
+        for word in DAEMONS & set(asked):
+            port = config[word]["metrics_listen"].removeprefix("inet:")
+            for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
+                assert asked[word][kind]["exec"]["command"] == ["probe", port]
+                assert "httpGet" not in asked[word][kind]
 
 
 @sets

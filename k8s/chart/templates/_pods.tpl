@@ -33,12 +33,31 @@ livenessProbe:
   failureThreshold: 3
 {{- end }}
 
+{{- /* Probes of a daemon of Gatepost, which shakes hands with itself when it is asked at the port of
+its metrics: dict root, component. With `exec`, images/gatepost/probe asks. */ -}}
+{{- define "mail.handshakeProbes" -}}
+{{- $port := get (include (printf "mail.%s.component" .component) .root | fromYaml) "metrics" }}
+{{- $probes := include "mail.probes" (list "probe" (toString $port)) | fromYaml }}
+{{- if eq .root.Values.probes.handshake "http" }}
+  {{- range $probes }}
+    {{- $_ := unset . "exec" }}
+    {{- $_ := set . "httpGet" (dict "path" "/handshake" "port" (printf "metrics-%s" $.component)) }}
+  {{- end }}
+{{- end }}
+{{- toYaml $probes }}
+{{- end }}
+
 {{- /* The part of the spec that every pod has: dict root, component */ -}}
 {{- define "mail.podMetadata" -}}
 labels:
   {{- include "mail.labels" .root | nindent 2 }}
   app.kubernetes.io/component: {{ .component }}
-{{- with .root.Values.podAnnotations }}
+{{- $annotations := deepCopy (.root.Values.podAnnotations | default dict) }}
+{{- with include "mail.readAtStart" . | fromYaml }}
+  {{- /* a change of these settings needs a new process */}}
+  {{- $_ := set $annotations "gatepost/read-at-start" (toJson . | sha256sum) }}
+{{- end }}
+{{- with $annotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}

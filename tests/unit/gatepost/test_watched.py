@@ -197,7 +197,7 @@ DAEMONS: Mapping[str, tuple[str, set[str]]] = {
         zone = "{key}.example"
         key_file = "zone-key"
         """,
-        {"password", "owners", "countries", "privacy", "zone-key"}
+        {"owners", "countries", "privacy", "zone-key"}
         | {"ac", "as", "ar", "dc", "ds", "dr", "gc", "gr", "go"},
     ),
 }

@@ -11,7 +11,7 @@ securityContext:
   {{- include "mail.restricted" . | nindent 2 }}
 resources:
   {{- toYaml .Values.accounts.resources | nindent 2 }}
-{{ include "mail.probes" (list "gatepost" "probe" "socketmap" "unix:/run/gatepost/accounts") }}
+{{ include "mail.handshakeProbes" (dict "root" . "component" "accounts") }}
 volumeMounts:
   - {name: gatepost-config, mountPath: /etc/gatepost, readOnly: true}
   - {name: mailboxes-secrets, mountPath: /secrets/mailboxes, readOnly: true}

@@ -9,7 +9,7 @@ securityContext:
   {{- include "mail.restricted" . | nindent 2 }}
 resources:
   {{- toYaml .Values.delivery.resources | nindent 2 }}
-{{ include "mail.probes" (list "gatepost" "probe" "lmtp" "inet:10028@127.0.0.1") }}
+{{ include "mail.handshakeProbes" (dict "root" . "component" "delivery") }}
 volumeMounts:
   - {name: gatepost-config, mountPath: /etc/gatepost, readOnly: true}
   - {name: sockets, mountPath: /run/gatepost}

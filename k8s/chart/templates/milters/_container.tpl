@@ -12,7 +12,7 @@ securityContext:
   {{- include "mail.restricted" . | nindent 2 }}
 resources:
   {{- toYaml .Values.milters.resources | nindent 2 }}
-{{ include "mail.probes" (list "gatepost" "probe" "milter" (ternary "unix:/run/gatepost/milter.sock" "inet:8891@127.0.0.1" (eq .Values.topology "pod"))) }}
+{{ include "mail.handshakeProbes" (dict "root" . "component" "milters") }}
 volumeMounts:
   - {name: gatepost-config, mountPath: /etc/gatepost, readOnly: true}
   - {name: keys, mountPath: /keys, readOnly: true}

@@ -12,7 +12,7 @@ securityContext:
   {{- include "mail.restricted" . | nindent 2 }}
 resources:
   {{- toYaml .Values.policyd.resources | nindent 2 }}
-{{ include "mail.probes" (list "gatepost" "probe" "policy" (ternary "unix:/run/gatepost/policyd.sock" "inet:10023@127.0.0.1" (eq .Values.topology "pod"))) }}
+{{ include "mail.handshakeProbes" (dict "root" . "component" "policyd") }}
 volumeMounts:
   - {name: gatepost-config, mountPath: /etc/gatepost, readOnly: true}
   - {name: store, mountPath: /var/lib/gatepost}

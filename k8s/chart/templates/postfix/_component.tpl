@@ -11,6 +11,14 @@
 {{- if $nextHop }}{{ $pods = concat $pods .Values.networkPolicy.nextHopPorts }}{{ end }}
 {{- if .Values.postfix.sasl }}{{ $pods = concat $pods .Values.networkPolicy.saslPorts }}{{ end }}
 {{- range $pods }}{{ $out = append $out (int .) }}{{ end }}
+{{- /* Postfix has to be stopped and started when these change (postconf(5)). */}}
+{{- $fixed := list }}
+{{- range $name, $text := .Values.postfix.files }}
+  {{- if hasSuffix ".cf" $name }}{{ $fixed = concat $fixed (regexFindAll "(?m)^inet_(?:interfaces|protocols)[ \t]*=.*$" $text -1) }}{{ end }}
+{{- end }}
+{{- with $fixed }}
+readAtStart: {{ join "; " . | toJson }}
+{{- end }}
 sharesPod: true
 dns: true
 ingress:

@@ -1,0 +1,1 @@
+"""The pure parts of tests/cluster, whose scenes need a cluster."""
