@@ -111,6 +111,7 @@ async def _open(settings: AccountsSettings) -> tuple[Database | None, Traces]:
         settings.snapshot_listen,
         settings.dovecot_listen,
         settings.dovecot.doveadm_url,
+        settings.stores.doveadm_urls,
     )
     database = None
     if any(needs):
@@ -233,6 +234,8 @@ class _Service:
     ) -> None:
         self._share = share
         self._settings = started.settings
+        if database is not None:
+            database.stores = lambda: current.value.settings.stores.names
         self._current = current
         self._traces = traces
         self._database = database
