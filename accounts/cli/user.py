@@ -19,6 +19,7 @@ from accounts.cli.filter_options import (
     wished,
     wishes_of,
 )
+from accounts.cli.moving import list_moves, move_user
 from accounts.cli.noun import Noun, Shown
 from accounts.cli.options import (
     Field,
@@ -226,7 +227,7 @@ USER.add_remove(
     "lead to it stay.",
     lambda one: f"{one['address']} with its rules and app passwords",
 )
-for command in (restore_user, purge_users):
+for command in (restore_user, purge_users, move_user, list_moves):
     user.add_command(command)
 
 
