@@ -11,6 +11,7 @@ from accounts.attempts import Attempts
 from accounts.autoconfig.settings import AutoconfigSettings
 from accounts.autoconfig.signer import Signer
 from accounts.dovecot.usage import ask_usage
+from accounts.home_stores_settings import HomeStoresSettings
 from accounts.http.application import application
 from accounts.http.context import Clock, Succeeded
 from accounts.http.dispatch import Dispatcher
@@ -92,6 +93,11 @@ class ApiContext:
         return self._rules().settings.keep_deleted
 
     @property
+    def stores(self) -> HomeStoresSettings:
+        """The mail stores, if there are several."""
+        return self._rules().settings.stores
+
+    @property
     def factor_rule(self) -> FactorRule:
         """The rule who has to have a second factor; without pages nobody could add one."""
         pages = self._rules().settings.pages
@@ -114,7 +120,8 @@ class ApiContext:
     async def usage(self, address: str, /) -> StoredMail | None:
         """Ask Dovecot what a mailbox holds."""
         return await ask_usage(
-            self._rules().settings.dovecot,
+            self._rules().settings,
+            self.database,
             address,
             lambda url, reason: log.warning("usage unknown", url=url, error=reason),
         )

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, mo
 
 from gatepost.config import AT_START, SecretPath, Section
 
-MAX_SERVERS = 20
+MAX_SERVERS = 1000
 """Maximum number of Dovecot servers that are told to end sessions."""
 
 
@@ -33,8 +33,11 @@ def _check_url(text: str) -> str:
     return text
 
 
+DoveadmUrl: TypeAlias = Annotated[str, AfterValidator(_check_url)]
+"""The URL of a doveadm HTTP API."""
+
 _Urls: TypeAlias = Annotated[
-    tuple[Annotated[str, AfterValidator(_check_url)], ...],
+    tuple[DoveadmUrl, ...],
     BeforeValidator(_parse_urls),
     PlainSerializer(lambda urls: urls[0] if len(urls) == 1 else list(urls)),
 ]

@@ -50,6 +50,7 @@ from gatepost.errors import StartError
 from gatepost.logs import get_logger
 
 if TYPE_CHECKING:
+    from accounts.dovecot.mover import Mover
     from accounts.dovecot.purge import Purge
     from accounts.dovecot.sessions import Sessions
     from accounts.http.server import HttpServer
@@ -113,6 +114,7 @@ async def _open(settings: AccountsSettings) -> tuple[Database | None, Traces]:
         settings.snapshot_listen,
         settings.dovecot_listen,
         settings.dovecot.doveadm_url,
+        settings.stores.doveadm_urls,
     )
     database = None
     if any(needs):
@@ -235,6 +237,8 @@ class _Service:
     ) -> None:
         self._share = share
         self._settings = started.settings
+        if database is not None:
+            database.stores = lambda: current.value.settings.stores.names
         self._current = current
         self._traces = traces
         self._database = database
@@ -301,6 +305,12 @@ class _Service:
 
         self._sessions: Sessions | None = None
         self._purge: Purge | None = None
+        self._mover: Mover | None = None
+        if database is not None and self._settings.stores.doveadm_urls:
+            from accounts.dovecot.mover import Mover
+
+            self._mover = Mover(database, lambda: current.value.settings)
+            self._mover.add_probes(started.probes)
         if database is not None and self._settings.dovecot.doveadm_url:
             from accounts.dovecot.sessions import Sessions
 
@@ -344,6 +354,7 @@ class _Service:
             *(() if self._share is None else (self._share.run(),)),
             *(() if self._sessions is None else self._sessions.housekeeping()),
             *(() if self._purge is None else (self._purge.run(),)),
+            *(() if self._mover is None else self._mover.housekeeping()),
             *(() if self._upkeep is None else (self._upkeep.run(),)),
             *(() if self._own_state is None else (self._own_state.run(),)),
         ]

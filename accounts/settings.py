@@ -17,6 +17,7 @@ from accounts.attempt_settings import AttemptSettings
 from accounts.autoconfig.settings import AutoconfigSettings
 from accounts.cache_settings import CacheSettings
 from accounts.dovecot_settings import DovecotSettings
+from accounts.home_stores_settings import HomeStoresSettings
 from accounts.http.settings import HttpSettings
 from accounts.journal.settings import JournalSettings
 from accounts.oidc.settings import OidcSettings
@@ -207,6 +208,10 @@ class AccountsSettings(ServerSettings):
         default_factory=DovecotSettings,
         description="Tokens and addresses for the connections between Dovecot and this service.",
     )
+    stores: HomeStoresSettings = Field(
+        default_factory=HomeStoresSettings,
+        description="The mail stores, if there are several.",
+    )
     attempts: AttemptSettings = Field(
         default_factory=AttemptSettings,
         description="Delays after wrong passwords.",
@@ -251,6 +256,12 @@ class AccountsSettings(ServerSettings):
                 raise ValueError(
                     f"{address} of dovecot_listen can be reached from other hosts: set token_file "
                     "in [accounts.dovecot]"
+                )
+        for url in self.stores.doveadm_urls:
+            if url not in self.dovecot.doveadm_url:
+                raise ValueError(
+                    f"dovecot.doveadm_url has to name {url} of [accounts.stores], too: sessions "
+                    "are ended there, and mail of deleted mailboxes is removed"
                 )
         for address in self.dict_listen:
             if not isinstance(address, Unix):

@@ -22,6 +22,8 @@ MAX_CACHED: Final = 10_000
 """Ledgers whose numbers are kept in memory."""
 BUSY: Final = 5.0
 """Seconds to wait for another process that writes."""
+BRIEF: Final = 0.05
+"""The same where the event loop waits: spamd can write here, and keep the file locked for ever."""
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS lesson (
@@ -49,10 +51,14 @@ class LedgerSummary(NamedTuple):
 
 
 class Ledger:
-    """The ledger in the folder of a user. Every method raises `LedgerError`."""
+    """The ledger in the folder of a user. Every method raises `LedgerError`.
 
-    def __init__(self, folder: Path) -> None:
+    `patience`: seconds to wait while somebody else writes.
+    """
+
+    def __init__(self, folder: Path, patience: float = BUSY) -> None:
         self.path = folder / NAME
+        self._patience = patience
 
     def find(self, digest: bytes) -> LessonClass | None:
         """Return how a message was learned; None if it was not."""
@@ -112,7 +118,7 @@ class Ledger:
         if self.path.exists() and not self.path.is_file():
             raise LedgerError(f"{self.path} is no file")
         try:
-            with contextlib.closing(sqlite3.connect(self.path, timeout=BUSY)) as database:
+            with contextlib.closing(sqlite3.connect(self.path, timeout=self._patience)) as database:
                 yield database
         except sqlite3.Error as error:
             raise LedgerError(f"{self.path}: {error}") from None
@@ -126,7 +132,7 @@ class KnownSummaries:
 
     def find(self, folder: Path) -> LedgerSummary | None:
         """Return the numbers of a ledger; None if there is none, or it cannot be read."""
-        ledger = Ledger(folder)
+        ledger = Ledger(folder, BRIEF)
         try:
             seen = ledger.path.stat()
         except OSError:

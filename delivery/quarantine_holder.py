@@ -21,7 +21,7 @@ from delivery.quarantine.folder import HeldFolder, TakenMessage, read_clock
 from delivery.reasons import INTERNAL, OUT_OF_TIME
 from gatepost.journal.sender import JournalSender
 from gatepost.printable import escape
-from gatepost.quarantine.held import HeldMail, HeldReach
+from gatepost.quarantine.held import HeldKind, HeldMail, HeldReach
 from gatepost.quarantine.holder import (
     HeldByOthersError,
     HeldContent,
@@ -37,6 +37,8 @@ T = TypeVar("T")
 LOOK: Final = 600.0
 """Seconds between two looks for messages that are kept no longer."""
 GONE: Final = "It is not in quarantine, or somebody is releasing or deleting it right now."
+
+UNREADABLE: Final = "It cannot be released, because its file cannot be read."
 
 
 class VirusQuarantine:
@@ -67,7 +69,11 @@ class VirusQuarantine:
         return HeldContent(seen, found[1], found[2])
 
     async def delete(self, mail_id: str, reach: HeldReach, by: str) -> HeldMail:  # see Holder
-        """Remove a message for good."""
+        """Remove a message for good, or a file that cannot be read."""
+        if (broken := await self._unreadable(mail_id, reach)) is not None:
+            await _on_disk(asyncio.to_thread(self._folder.discard, mail_id))
+            self._note("deleted", broken, by)
+            return broken
         taken, seen = await self._take(mail_id, reach)
         if seen.has_others:
             taken.put_back()
@@ -83,6 +89,8 @@ class VirusQuarantine:
 
     async def release(self, mail_id: str, reach: HeldReach, by: str) -> HeldRelease:  # see Holder
         """Deliver a message to its recipients within reach, without another scan for viruses."""
+        if await self._unreadable(mail_id, reach) is not None:
+            raise HolderError(UNREADABLE)
         taken, seen = await self._take(mail_id, reach)
         try:
             release, in_doubt = await self._deliver(taken, seen.recipients, by)
@@ -124,6 +132,13 @@ class VirusQuarantine:
         used = await asyncio.to_thread(self._folder.use)
         QUARANTINE_MESSAGES.set(used.messages)
         QUARANTINE_BYTES.set(used.octets)
+
+    async def _unreadable(self, mail_id: str, reach: HeldReach) -> HeldMail | None:
+        """Return a mail of which only the file is known; None for others."""
+        found = await _on_disk(asyncio.to_thread(self._folder.read, mail_id, 0))
+        if found is None or found[0].kind is not HeldKind.UNREADABLE:
+            return None
+        return reach.narrowed(found[0])
 
     async def _take(self, mail_id: str, reach: HeldReach) -> tuple[TakenMessage, HeldMail]:
         taken = await _on_disk(asyncio.to_thread(self._folder.take, mail_id))

@@ -12,6 +12,12 @@ from gatepost.errors import StartError
 
 PATH: Final = "/doveadm/v1"
 """The path of the API, for a URL without one."""
+_PATTERN: Final = frozenset("*?")
+
+
+def is_pattern(user: str) -> bool:
+    """Return whether doveadm takes the name of a user for a pattern of several (doveadm(1), -u)."""
+    return not _PATTERN.isdisjoint(user)
 
 
 def ask_doveadm(url: str, key: bytes, body: bytes, *, timeout: float, max_answer: int) -> bytes:

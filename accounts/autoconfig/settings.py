@@ -122,8 +122,11 @@ class AutoconfigSettings(Section):
 
     @property
     def services(self) -> dict[str, MailServer]:
-        """Return all servers by the names of their SRV records."""
-        return dict(self._servers((*INCOMING, *OUTGOING, "sieve")))
+        """Return all servers by the names of their SRV records, that of autodiscover included."""
+        found = dict(self._servers((*INCOMING, *OUTGOING, "sieve")))
+        if self.web_host and self.is_offered:
+            found["autodiscover"] = MailServer(self.web_host, 443)
+        return found
 
     def _servers(self, keys: tuple[str, ...]) -> tuple[tuple[str, MailServer], ...]:
         found = ((key, getattr(self, key)) for key in keys)

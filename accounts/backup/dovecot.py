@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from accounts.dovecot.doveadm import NOBODY
 from gatepost.config import SecretFile
-from gatepost.doveadm import ask_doveadm
+from gatepost.doveadm import ask_doveadm, is_pattern
 from gatepost.errors import StartError
 
 TIMEOUT: Final = 6 * 3600.0
@@ -34,8 +34,6 @@ _CODES: Final = {
     FAILED: "it failed for now",
     77: "permission denied",
 }
-_PATTERN: Final = frozenset("*?")
-"""Characters with which a user of doveadm is a pattern for several (doveadm(1), -u)."""
 _SYNTAX: Final = {
     "backup": ["backup"],
     "sync": ["sync", "-1", "-R"],
@@ -142,7 +140,7 @@ class MailStore:
         self._runner = runner
 
     def _run(self, command: str, user: str, parameters: Mapping[str, Any]) -> list[Any]:
-        if not _PATTERN.isdisjoint(user):
+        if is_pattern(user):
             # the mail of one user would go to the others
             raise StartError(f"doveadm takes {user} for the names of several users: rename it")
         return self._runner.run(command, user, parameters)

@@ -19,6 +19,7 @@ COMMANDS = {
     "export": ("accounts.cli.exports", "Write everything to a file that can be imported."),
     "backup": ("accounts.cli.backup", "Write all data to a file while the service runs."),
     "restore": ("accounts.cli.restore", "Replace all data with those of a backup."),
+    "reseal": ("accounts.cli.reseal", "Encrypt all secrets with a new key of the key file."),
     "demo": ("accounts.cli.demo", "Add a domain with users, to try a new system."),
 }
 """Modules with the click command of each name, and its line of help."""

@@ -114,6 +114,7 @@ def opened_file(file: AccountsFile, *, make: bool = False) -> Iterator[Datastore
             _make(settings)
         with as_owner(settings):
             database = Database.open(settings)
+        database.stores = lambda: file.accounts.stores.names
         datastore = Datastore(database, file, runner)
         try:
             yield datastore

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 import click
 from pydantic import ValidationError
 
+from accounts.address import AccountAddressError, parse_domain
 from accounts.autoconfig.settings import AutoconfigSettings
-from accounts.cli.executor import OperationStep
+from accounts.cli.executor import Declined, OperationStep
 from accounts.cli.output import print_json
 from accounts.cli.session import CommandSession, session_options
 from accounts.dnscheck import DomainReport, Expectations, FindingLevel, solve_together
@@ -80,27 +82,22 @@ def check(
     """Compare the DNS of the domain NAME with the expected records.
 
     MX, reverse names, SPF, DKIM (the new and active keys of the datastore), DMARC, MTA-STS, TLSRPT,
-    TLSA, SRV and the names for autoconfig. The resolvers are those of [dns] in gatepost.toml.
+    TLSA, SRV and the names for autoconfig. The resolvers are those of [dns] in gatepost.toml. NAME
+    may be the domain of [accounts.srs] that has no mailboxes: then MX, SPF and DMARC are compared.
 
     Exits with 1 if something is wrong or a query failed.
     """
     if zone and session.as_json:
         raise click.UsageError("--zone and --json exclude each other")
-    where = {"domain": name}
-    found, keys = session.do(
-        OperationStep("get-domain", where), OperationStep("list-dkim-keys", where)
-    )
-    domain = found.body["name"]
+    domain, keys = _known(session, name)
+    known = session.file.accounts.autoconfig if keys is not None else AutoconfigSettings()
     expected = _expectations(
         hosts=[_host(text) for text in hosts or [session.file.hostname]],
         senders=senders,
-        services=_services(session.file.accounts.autoconfig, services),
-        web_host=web_host or session.file.accounts.autoconfig.web_host or None,
-        dkim={
-            key["selector"]: key["public_record"]
-            for key in keys.body["items"]
-            if key["state"] != "retired"
-        },
+        services=_services(known, services),
+        web_host=web_host or known.web_host or None,
+        dkim=keys or {},
+        only_bounces=keys is None,
         **wishes,
     )
     try:
@@ -115,6 +112,35 @@ def check(
         click.echo(report.as_text(), nl=False)
     if report.level in (FindingLevel.ERROR, FindingLevel.UNKNOWN):
         raise SystemExit(1)
+
+
+def _known(session: CommandSession, name: str) -> tuple[str, dict[str, str] | None]:
+    """Return a domain and the records of its keys by selector.
+
+    These are None for the domain of bounce addresses, which need not be in the datastore.
+    """
+    where = {"domain": name}
+    try:
+        found, keys = session.do(
+            OperationStep("get-domain", where), OperationStep("list-dkim-keys", where)
+        )
+    except Declined as error:
+        bounces = session.file.accounts.srs.domain
+        if error.status != HTTPStatus.NOT_FOUND or not bounces or _folded(name) != bounces:
+            raise
+        return bounces, None
+    return found.body["name"], {
+        key["selector"]: key["public_record"]
+        for key in keys.body["items"]
+        if key["state"] != "retired"
+    }
+
+
+def _folded(name: str) -> str:
+    try:
+        return parse_domain(name)
+    except AccountAddressError:
+        return ""
 
 
 async def _solved(settings: DnsSettings, domain: str, expected: Expectations) -> DomainReport:
@@ -151,8 +177,6 @@ def _services(known: AutoconfigSettings, texts: Sequence[str]) -> dict[str, dict
     found: dict[str, dict[str, Any] | None] = {
         key: server._asdict() for key, server in known.services.items()
     }
-    if known.web_host and known.is_offered:
-        found["autodiscover"] = {"host": known.web_host, "port": 443}
     return found | dict(_service(text) for text in texts)
 
 

@@ -16,6 +16,7 @@ from accounts.attempts import Attempts
 from accounts.cli.datastore import Datastore, actor
 from accounts.cli.executor import Away, Declined, OperationStep, StepResult
 from accounts.dovecot.usage import ask_usage
+from accounts.home_stores_settings import HomeStoresSettings
 from accounts.http import batch, body
 from accounts.http.access import Forbidden
 from accounts.http.authentication import Authentication
@@ -178,10 +179,16 @@ class LocalContext:
     async def usage(self, address: str, /) -> StoredMail | None:
         """Ask Dovecot what a mailbox holds; a server that fails is a line on standard error."""
         return await ask_usage(
-            self._file.accounts.dovecot,
+            self._file.accounts,
+            self.database,
             address,
             lambda url, reason: click.echo(f"doveadm at {url}: {reason}", err=True),
         )
+
+    @property
+    def stores(self) -> HomeStoresSettings:
+        """The mail stores, if there are several."""
+        return self._file.accounts.stores
 
     @property
     def keep_deleted(self) -> float:

@@ -23,7 +23,7 @@ def _pairs(one: Shown) -> Iterator[tuple[str, str]]:
     yield "of", one["mailbox"]
     yield "kind", one["kind"]
     yield "description", one["description"]
-    yield "enabled", flag_text(one["enabled"])
+    yield "enabled", flag_text(one["enabled"]) + (" (locked)" if one["is_locked"] else "")
     yield "expires", time_text(one["expires"])
     yield "created", time_text(one["created"])
     yield "changed", time_text(one["changed"])

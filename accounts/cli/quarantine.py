@@ -16,6 +16,7 @@ from accounts.cli.session import CommandSession, session_options
 from accounts.cli.values import time_text
 from accounts.http.models.base import MAX_LIMIT
 from gatepost.printable import escape_lines
+from gatepost.quarantine.held import HeldKind
 from gatepost.quarantine.wire import is_name
 
 
@@ -127,7 +128,8 @@ def _facts(mail: Shown) -> Iterator[tuple[str, str]]:
     yield "since", time_text(int(mail["held_at"]))
     yield "reason", mail["reason"]
     yield "note", mail["note"]
-    yield "from", mail["sender"] or "<> (a bounce)"
+    is_known = mail["kind"] != HeldKind.UNREADABLE
+    yield "from", mail["sender"] or ("<> (a bounce)" if is_known else "")
     more = mail["recipient_count"] - len(mail["recipients"])
     yield "to", ", ".join(mail["recipients"]) + (f" and {more} more" if more > 0 else "")
     yield "others", "it has recipients in other domains" if mail["has_others"] else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -17,9 +16,8 @@ from accounts.cli.noun import Shown
 from accounts.cli.options import ask, yes_option
 from accounts.cli.output import print_json
 from accounts.cli.session import CommandSession, session_options
-from accounts.cli.values import TimeParameter
+from accounts.cli.values import read_time
 from accounts.journal.question import MAX_MAILS, MAX_WORDS
-from gatepost.config.types import parse_duration
 
 _NONE = (
     "no server has tried to deliver such mail, or its decision did not reach accounts. The sender "
@@ -27,18 +25,26 @@ _NONE = (
 )
 
 
-class PastTimeParameter(TimeParameter):
+class PastTimeParameter(click.ParamType[int]):
     """Parameter of a time: a date, a date with a time, or a duration before now."""
 
-    def parse(self, value: Any) -> int:
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return seconds since the epoch."""
         text = str(value)[:60]
-        if text.isascii() and text[-1:].isalpha() and "-" not in text:
-            return max(0, int(time.time() - parse_duration(text)))
-        return super().parse(value)
+        try:
+            return read_time(text, -1)
+        except ValueError:
+            self.fail(
+                f'{text!r} is not a time: write "2027-01-31", "2027-01-31T12:00", or "2h" for 2 '
+                "hours ago",
+                param,
+                ctx,
+            )
 
 
-_TIME = PastTimeParameter("TIME")
+_TIME = PastTimeParameter()
 
 
 @click.command("trace")

@@ -19,6 +19,7 @@ from accounts.cli.filter_options import (
     wished,
     wishes_of,
 )
+from accounts.cli.moving import list_moves, move_user
 from accounts.cli.noun import Noun, Shown
 from accounts.cli.options import (
     Field,
@@ -162,8 +163,8 @@ def list_users(session: CommandSession, deleted: bool, **values: Any) -> None:
 def show_user(session: CommandSession, address: str) -> None:
     """Show the mailbox ADDRESS, with its rights and preferences.
 
-    What it holds is asked of doveadm, if [accounts.dovecot] names it where the datastore is;
-    otherwise it is unknown.
+    The space that it uses comes from doveadm, if [accounts.dovecot] names it where the datastore
+    is; otherwise it is unknown.
     """
     usage = OperationStep("get-usage", {"address": address})
     try:
@@ -226,7 +227,7 @@ USER.add_remove(
     "lead to it stay.",
     lambda one: f"{one['address']} with its rules and app passwords",
 )
-for command in (restore_user, purge_users):
+for command in (restore_user, purge_users, move_user, list_moves):
     user.add_command(command)
 
 

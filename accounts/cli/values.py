@@ -108,15 +108,24 @@ class TimeParameter(OrNone):
         """Return seconds since the epoch; a date without a zone is in UTC."""
         text = str(value)[:60]
         try:
-            # a number without a unit may be a year
-            if text.isascii() and text[-1:].isalpha() and "-" not in text:
-                return int(time.time() + parse_duration(text))
-            found = datetime.fromisoformat(text)
+            return read_time(text, 1)
         except ValueError:
             raise ValueError(
                 f'{text!r} is not a time: write "2027-01-31", "2027-01-31T12:00" or "30d" from now'
             ) from None
-        return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
+
+
+def read_time(text: str, direction: int) -> int:
+    """Return seconds since the epoch of a date, a date with a time, or a duration from now.
+
+    A date without a zone is in UTC. `direction` is 1 if a duration leads into the future, -1 if it
+    leads into the past. Raises `ValueError`.
+    """
+    # a number without a unit may be a year
+    if text.isascii() and text[-1:].isalpha() and "-" not in text:
+        return max(0, int(time.time() + direction * parse_duration(text)))
+    found = datetime.fromisoformat(text)
+    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
 
 
 def time_text(seconds: int | None) -> str:

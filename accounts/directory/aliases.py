@@ -42,6 +42,8 @@ class Alias:
     changed: int
     personal: str | None
     """Kind of an alias that the owner of a mailbox made; see `personal_aliases`."""
+    is_locked: bool
+    """Whether an administrator has switched such an alias off, which its owner cannot undo."""
 
 
 class AliasFields(TypedDict, total=False):
@@ -53,6 +55,7 @@ class AliasFields(TypedDict, total=False):
     members_may_send: bool
     description: str
     personal: str | None
+    is_locked: bool
 
 
 def _targets(field: str, value: Any) -> tuple[str, ...]:
@@ -72,6 +75,7 @@ _CHECKS: dict[str, fields.FieldCheck] = {
     "members_may_send": fields.flag,
     "description": fields.text,
     "personal": fields.optional(_personal),
+    "is_locked": fields.flag,
 }
 
 
@@ -150,11 +154,14 @@ def change(
     /,
     **values: Unpack[AliasFields],
 ) -> Alias:
-    """Change an alias."""
+    """Change an alias. Without `is_locked`, a change of `enabled` is one by an administrator."""
     with write.attempt("alias.change", str(address)):
         before = get(write.connection, address)
         expect(before.version, version)
-        checked = differences(before, _checked(write.connection, values))
+        wanted = _checked(write.connection, values)
+        if before.personal is not None and "enabled" in wanted:
+            wanted.setdefault("is_locked", not wanted["enabled"])
+        checked = differences(before, wanted)
         if not checked:
             return before
         change_row(write, _TABLE, before.id, _columns(checked))

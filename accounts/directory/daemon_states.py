@@ -6,12 +6,13 @@ They are written by `Database.record`, because they are no change of the data.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from accounts.store import schema
 from accounts.store.noted import clean
+from gatepost.reports.queue_state import QueueState, QueueStateError, decode_queue, encode_queue
 from gatepost.reports.report import StateReport
 from gatepost.reports.sender import INTERVAL
 
@@ -19,6 +20,9 @@ MAX_STATES: Final = 200
 """Daemons that are remembered; those heard of first are forgotten."""
 KEPT: Final = 86_400
 """Seconds for which a daemon is remembered that reports no more."""
+OLD_QUEUE: Final = 4 * 3600
+"""Seconds for which a mail may wait before somebody should look: another server's greylist, or its
+restart, takes less."""
 SILENT: Final = int(2.5 * INTERVAL)
 """Seconds without a report after which a daemon counts as silent."""
 
@@ -39,10 +43,15 @@ class DaemonState:
     heard: int
     problems: tuple[str, ...]
     remarks: tuple[str, ...]
+    queue: QueueState | None = None
 
     def is_silent(self, now: int) -> bool:
         """Return whether reports are missing."""
         return now - self.heard > SILENT
+
+    def has_old_mail(self, now: int) -> bool:
+        """Return whether mail has waited for long in the queue of Postfix."""
+        return self.queue is not None and 0 < self.queue.oldest < now - OLD_QUEUE
 
     def is_well(self, now: int) -> bool:
         """Return whether it reports, and reports no problem."""
@@ -64,6 +73,7 @@ def note(connection: Connection, report: StateReport, now: int) -> None:
         "heard": now,
         "problems": [clean(line) for line in report.problems],
         "remarks": [clean(line) for line in report.remarks],
+        "queue": None if report.queue is None else encode_queue(report.queue),
     }
     if connection.execute(update(_TABLE).where(*here).values(values)).rowcount:
         return
@@ -89,7 +99,19 @@ def find(connection: Connection, now: int) -> list[DaemonState]:
     rows = connection.execute(statement.order_by(_TABLE.c.component, _TABLE.c.instance))
     return [
         DaemonState(
-            **{**row._asdict(), "problems": tuple(row.problems), "remarks": tuple(row.remarks)}
+            **{
+                **row._asdict(),
+                "problems": tuple(row.problems),
+                "remarks": tuple(row.remarks),
+                "queue": _queue(row.queue),
+            }
         )
         for row in rows
     ]
+
+
+def _queue(found: Any) -> QueueState | None:
+    try:
+        return decode_queue(found)
+    except QueueStateError:  # a later version has written it
+        return None

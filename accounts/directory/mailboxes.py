@@ -17,6 +17,7 @@ from accounts.directory import (
     keeping,
     loops,
     names,
+    placement,
     references,
     targets,
     web_sessions,
@@ -29,6 +30,7 @@ from accounts.store.errors import AlreadyThere, Invalid, NoSuchObject
 from accounts.store.transaction import Write
 
 _TABLE = schema.mailbox
+_HIDDEN = ("domain_id", "kind", "locked_until")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,8 @@ def add(
     home: str | None = None,
     **values: Unpack[MailboxFields],
 ) -> Mailbox:
-    """Add a mailbox. Without a quota, it has the default of its domain.
+    """Add a mailbox. Without a quota, it has the default of its domain; without a store, the one
+    that `placement` chooses.
 
     `home`: the folder of mail that is there already, from an export; by default a new one. It may
     be that of a deleted mailbox of the same address, whose record then goes.
@@ -148,6 +151,10 @@ def add(
         folder = homes.new_home(made) if home is None else _take_home(write, made, home)
         names.take(write, made, "mailbox", domain)
         names.insist_on_room(write.connection, domain, _TABLE)
+        if checked.get("store") is None:
+            checked["store"] = placement.choose(write)
+        else:
+            placement.insist_on_known(write, checked["store"])
         has_password = checked.get("password") is not None
         row = write.connection.execute(
             insert(_TABLE)
@@ -181,6 +188,8 @@ def change(
         checked = differences(before, _checked(write.connection, values))
         if not checked:
             return before
+        if "store" in checked and write.stores is not None:
+            raise Invalid("store", "Its mail would stay behind: move it with `gatepost user move`.")
         if "quota" in checked:
             _check_quota(domains.get(write.connection, before.domain), checked["quota"])
         dated = {"password_changed": write.now} if "password" in checked else {}
@@ -298,7 +307,7 @@ def _take_home(write: Write, address: AccountAddress, home: str) -> str:
 
 
 def _select() -> Select[Any]:
-    columns = [column for column in _TABLE.c if column.name not in ("domain_id", "kind")]
+    columns = [column for column in _TABLE.c if column.name not in _HIDDEN]
     return select(*columns, schema.domain.c.name.label("domain")).join_from(_TABLE, schema.domain)
 
 

@@ -1,7 +1,8 @@
 """Aliases that the owner of a mailbox makes: disposable ones with a random name, and named ones.
 
 Such an alias is in the domain of the mailbox, leads to the mailbox alone, and the mailbox may send
-as it. An alias that an administrator has given another target is no longer the owner's.
+as it. An alias that an administrator has given another target is no longer the owner's. One that an
+administrator has switched off stays so until an administrator switches it on.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from gatepost.wildcard import matches
 
 DRAWS = 20
 """Times that another name is drawn if one is taken."""
+LOCKED = "An administrator has switched this address off."
 
 _ALIAS, _TARGET = schema.alias, schema.alias_target
 
@@ -31,7 +33,8 @@ _ALIAS, _TARGET = schema.alias, schema.alias_target
 class PersonalAlias:
     """An own alias of a mailbox. `kind` is one of `aliases.PERSONAL`.
 
-    After `expires` (seconds since the epoch; None is never) it receives no mail.
+    After `expires` (seconds since the epoch; None is never) it receives no mail. `is_locked`: an
+    administrator has switched it off.
     """
 
     id: int
@@ -44,6 +47,7 @@ class PersonalAlias:
     version: int
     created: int
     changed: int
+    is_locked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +159,23 @@ def change(
     address: str | AccountAddress,
     version: int | None,
     /,
+    *,
+    by_owner: bool = False,
     **values: Unpack[PersonalAliasFields],
 ) -> PersonalAlias:
-    """Change an own alias."""
+    """Change an own alias; raises `Invalid` for an owner who switches on a locked one."""
     with write.attempt("personal-alias.change", mailbox):
         before = get(write.connection, mailbox, address)
+        if by_owner and before.is_locked and values.get("enabled"):
+            raise Invalid("enabled", LOCKED)
         if "expires" in values and values["expires"] != before.expires:
             _check_end(write, values["expires"])
-        made = aliases.change(write, before.address, version, **values)
+        if by_owner:
+            made = aliases.change(
+                write, before.address, version, **values, is_locked=before.is_locked
+            )
+        else:
+            made = aliases.change(write, before.address, version, **values)
         if made.version != before.version:
             write.audit("personal-alias.change", before.mailbox, alias=before.address)
         return _made(made)
@@ -173,10 +186,17 @@ def remove(
     mailbox: str | AccountAddress,
     address: str | AccountAddress,
     version: int | None = None,
+    *,
+    by_owner: bool = False,
 ) -> None:
-    """Remove an own alias; its address is free for others."""
+    """Remove an own alias; its address is free for others.
+
+    Raises `Invalid` for an owner who removes a locked one, whose name they could take again.
+    """
     with write.attempt("personal-alias.remove", mailbox):
         before = get(write.connection, mailbox, address)
+        if by_owner and before.is_locked:
+            raise Invalid("address", LOCKED)
         aliases.remove(write, before.address, version)
         write.audit("personal-alias.remove", before.mailbox, alias=before.address)
 
@@ -193,6 +213,7 @@ def _made(found: Alias) -> PersonalAlias:
         found.version,
         found.created,
         found.changed,
+        found.is_locked,
     )
 
 

@@ -151,7 +151,8 @@ class _Serving:
         """Check a password."""
         octets = await body.read(request, MAX_BODY)
         fields = parse_form(
-            octets, ("user", "password", "protocol", "client", "session", "secured")
+            octets,
+            ("user", "password", "protocol", "client", "session", "secured", "store", "proxy"),
         )
         password = fields.pop("password")
         texts = {name: text_of(value) for name, value in fields.items()}
@@ -165,18 +166,21 @@ class _Serving:
                 read_client(texts["client"]),
                 texts["session"],
                 texts["secured"],
+                texts["store"],
+                is_proxy=texts["proxy"] == "yes",
             )
         )
 
     async def userdb(self, request: Request) -> DovecotReply:
         """Find a mailbox."""
-        fields = parse_form(request.scope["query_string"], ("user", "protocol"))
+        fields = parse_form(request.scope["query_string"], ("user", "protocol", "store"))
         user, protocol = text_of(fields["user"]), text_of(fields["protocol"])
+        store = text_of(fields["store"])
         if not user:
             raise FormError("user is required")
         if protocol == "doveadm" and (number := number_of(user)) is not None:
             return await self._deleted(user, number)
-        return await self._questions.userdb(user, protocol.lower())
+        return await self._questions.userdb(user, protocol.lower(), store)
 
     async def _deleted(self, user: str, number: int) -> DovecotReply:
         """Find a deleted mailbox, for its size and for administrators."""

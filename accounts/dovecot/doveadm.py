@@ -16,7 +16,7 @@ import h11
 
 from accounts.directory.homes import is_home
 from accounts.stored_mail import StoredMail
-from gatepost.doveadm import PATH
+from gatepost.doveadm import PATH, is_pattern
 
 TIMEOUT: Final = 10.0
 """Seconds for a request, from the connection to the end of the answer."""
@@ -43,15 +43,18 @@ async def kick(url: str, key: str, masks: Sequence[str], timeout: float = TIMEOU
     """
     numbered = {str(number): mask for number, mask in enumerate(masks)}
     commands = [["kick", {"mask": [mask]}, number] for number, mask in numbered.items()]
-    return _read(await _ask(url, key, commands, timeout), numbered)
+    return _read(await ask(url, key, commands, timeout), numbered)
 
 
 async def usage(url: str, key: str, user: str, timeout: float = TIMEOUT) -> StoredMail | None:
     """Return what the mailbox of a user holds; None for an unknown user, or without a quota.
 
+    Also None for a user such as ``a?b@example.org``, for whom doveadm would answer about others.
     Raises `DoveadmError`.
     """
-    body = await _ask(url, key, [["quotaGet", {"user": user}, "0"]], timeout)
+    if is_pattern(user):
+        return None
+    body = await ask(url, key, [["quotaGet", {"user": user}, "0"]], timeout)
     try:
         ((kind, payload, _),) = json.loads(body)
         if kind == "doveadmResponse":
@@ -85,7 +88,7 @@ async def remove_home(url: str, key: str, home: str, timeout: float) -> None:
         ["fsDelete", {"filterName": FS, "path": [home], "recursive": True}, "0"],
         ["fsStat", {"filterName": FS, "path": home}, "1"],
     ]
-    body = await _ask(url, key, commands, timeout)
+    body = await ask(url, key, commands, timeout)
     try:
         # the first one fails also where there was nothing to remove
         _, (kind, payload, _) = json.loads(body)
@@ -96,7 +99,7 @@ async def remove_home(url: str, key: str, home: str, timeout: float) -> None:
         raise DoveadmError(f"it does not remove {home}: its log has the reason")
 
 
-async def _ask(url: str, key: str, commands: list[list[Any]], timeout: float) -> bytes:
+async def ask(url: str, key: str, commands: list[list[Any]], timeout: float) -> bytes:
     """Send commands and return the body of the answer; raises `DoveadmError`."""
     try:
         async with asyncio.timeout(timeout):

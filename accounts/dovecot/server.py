@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from accounts.directory import moves
 from accounts.dovecot.application import ServingRules, dovecot_application, log
 from accounts.dovecot.questions import DovecotQuestions
 from accounts.http.server import HttpBounds, HttpServer
@@ -12,6 +13,7 @@ from accounts.login import Login
 from accounts.passwords import Password
 from accounts.settings import AccountsSettings
 from accounts.store.database import Database
+from accounts.store.errors import DatastoreUnavailable
 
 MAX_HEAD: Final = 8192
 """Octets of the head of a request: its line and its fields."""
@@ -30,5 +32,12 @@ def dovecot_server(
         max_head=MAX_HEAD,
         max_connections=settings.max_connections,
     )
-    questions = DovecotQuestions(rules, succeeded, log)
+
+    async def is_moving(address: str, store: str) -> bool:
+        try:
+            return await database.read(lambda c: moves.is_between(c, address, store))
+        except DatastoreUnavailable:
+            return False
+
+    questions = DovecotQuestions(rules, succeeded, log, is_moving=is_moving)
     return HttpServer(dovecot_application(database, rules, questions), bounds, name="dovecot")

@@ -4,25 +4,53 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
+from accounts.directory import mailboxes
 from accounts.dovecot.doveadm import DoveadmError, usage
 from accounts.dovecot_settings import DovecotSettings
+from accounts.home_stores_settings import HomeStoresSettings
+from accounts.store.database import Database
+from accounts.store.errors import DatastoreError
 from accounts.stored_mail import StoredMail
 
 PATIENCE: Final = 5.0
 """Time limit in seconds for the answers of the servers."""
 
 
+class UsageSettings(Protocol):
+    """The part of the settings that says where mailboxes are."""
+
+    @property
+    def dovecot(self) -> DovecotSettings:
+        """The servers, and the key of their API."""
+
+    @property
+    def stores(self) -> HomeStoresSettings:
+        """The mail stores, if there are several."""
+
+
 async def ask_usage(
-    settings: DovecotSettings, address: str, failed: Callable[[str, str], None]
+    settings: UsageSettings,
+    database: Database,
+    address: str,
+    failed: Callable[[str, str], None],
 ) -> StoredMail | None:
     """Return what the first server that knows a mailbox says about it; None if none knows it.
 
-    `failed` is called with the URL and the reason for each server that fails.
+    With several stores, only that of the mailbox is asked: a move leaves copies elsewhere. `failed`
+    is called with the URL and the reason for each server that fails.
     """
-    secret = settings.doveadm_key_file
-    if secret is None or not settings.doveadm_url:
+    secret = settings.dovecot.doveadm_key_file
+    urls = settings.dovecot.doveadm_url
+    if settings.stores.named:
+        try:
+            name = await database.read(lambda c: mailboxes.get(c, address).store)
+        except DatastoreError:
+            return None  # the operation itself reports it
+        store = settings.stores.store_of(name).settings
+        urls = () if store is None or store.doveadm_url is None else (store.doveadm_url,)
+    if secret is None or not urls:
         return None
 
     async def ask(url: str) -> StoredMail | str | None:
@@ -32,8 +60,8 @@ async def ask_usage(
             return str(error)
 
     known: StoredMail | None = None
-    answers = await asyncio.gather(*map(ask, settings.doveadm_url))
-    for url, answer in zip(settings.doveadm_url, answers, strict=True):
+    answers = await asyncio.gather(*map(ask, urls))
+    for url, answer in zip(urls, answers, strict=True):
         if isinstance(answer, str):
             failed(url, answer)
         elif known is None:

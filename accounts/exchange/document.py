@@ -266,6 +266,7 @@ class AliasEntry(DocumentPart):
     members_may_send: bool = False
     description: Words = ""
     personal: Literal["named", "disposable"] | None = None
+    is_locked: bool = False
     created: TimeNumber = None
     changed: TimeNumber = None
 

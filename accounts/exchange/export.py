@@ -124,7 +124,7 @@ class _Export:
         made = []
         statement = self._of_domains(select(table), table.c.domain_id).order_by(table.c.address)
         for row in self._connection.execute(statement).mappings():
-            values = _without(row, "id", "domain_id", "kind", "version")
+            values = _without(row, "id", "domain_id", "kind", "version", "locked_until")
             number = row["id"]
             made.append(
                 values

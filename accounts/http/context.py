@@ -9,6 +9,7 @@ from typing import Protocol
 from accounts.attempts import Attempts
 from accounts.autoconfig.settings import AutoconfigSettings
 from accounts.autoconfig.signer import Signer
+from accounts.home_stores_settings import HomeStoresSettings
 from accounts.http.factor_rule import FactorRule
 from accounts.http.settings import HttpSettings
 from accounts.journal.journal import MailJournal
@@ -83,6 +84,10 @@ class Context(Protocol):
         """The seconds for which the mail of a removed mailbox is kept."""
 
     @property
+    def stores(self) -> HomeStoresSettings:
+        """The mail stores, if there are several."""
+
+    @property
     def factor_rule(self) -> FactorRule:
         """The rule who has to have a second factor."""
 
@@ -155,3 +160,4 @@ class FixedContext:
         default_factory=lambda: QuarantineHolders(QuarantineSettings)
     )
     factor_rule: FactorRule = FactorRule.OPTIONAL
+    stores: HomeStoresSettings = field(default_factory=HomeStoresSettings)

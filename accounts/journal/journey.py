@@ -8,8 +8,10 @@ recipient that comes from the same network; a delayed one (greylisting) from any
 from __future__ import annotations
 
 import ipaddress
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from accounts.journal.row import JournalRow
@@ -32,6 +34,7 @@ class MailJourney(NamedTuple):
     accepted: tuple[JournalRow, ...]
     """Decisions of the milter: usually one."""
     deliveries: tuple[JournalRow, ...]
+    """What delivery and Postfix did with it."""
 
     @property
     def rows(self) -> list[JournalRow]:
@@ -65,13 +68,25 @@ def join(rows: Iterable[JournalRow]) -> list[MailJourney]:
 def _lanes(rows: Sequence[JournalRow]) -> list[MailJourney]:
     """Return a journey for each recipient of one mail.
 
-    Postfix delivers to the address that an alias leads to. If just one recipient has no delivery,
-    the deliveries to other addresses are its own; otherwise each is a journey of its own.
+    Postfix delivers to the address that an alias leads to, and its log names both. Without it, if
+    just one recipient has no delivery, the deliveries to other addresses are its own; otherwise
+    each is a journey of its own.
     """
     accepted: defaultdict[str, list[JournalRow]] = defaultdict(list)
     deliveries: defaultdict[str, list[JournalRow]] = defaultdict(list)
+    # Postfix's rows are about the address that was accepted
+    origins = {
+        final: row.base
+        for row in rows
+        if row.daemon == "postfix" and (final := row.details.get("final"))
+    }
     for row in rows:
-        (accepted if row.daemon == "milters" else deliveries)[row.base].append(row)
+        if row.daemon == "milters":
+            accepted[row.base].append(row)
+        else:
+            is_delivery = row.daemon == "delivery"
+            base = origins.get(row.base, row.base) if is_delivery else row.base
+            deliveries[base].append(row)
     others = [base for base in deliveries if base not in accepted]
     waiting = [base for base in accepted if base not in deliveries]
     is_listed = all(row.total <= len(accepted) for row in rows)
@@ -80,7 +95,7 @@ def _lanes(rows: Sequence[JournalRow]) -> list[MailJourney]:
             deliveries[waiting[0]] += deliveries.pop(base)
         others = []
     journeys = [
-        MailJourney(found[-1].recipient, (), tuple(found), tuple(deliveries[base]))
+        MailJourney(found[-1].recipient, (), tuple(found), tuple(deliveries.get(base, ())))
         for base, found in accepted.items()
     ]
     for base in others:
@@ -89,19 +104,50 @@ def _lanes(rows: Sequence[JournalRow]) -> list[MailJourney]:
     return journeys
 
 
+class _PairMails:
+    """Mails from one sender to one recipient, by the numbers of their lanes.
+
+    They are added in the order of time, so that a search looks at few of many.
+    """
+
+    def __init__(self) -> None:
+        self._times: list[float] = []
+        self._mails: list[tuple[str, int]] = []
+        self._queued: dict[str, int] = {}
+
+    def add(self, mail: JournalRow, number: int) -> None:
+        """Add a mail."""
+        self._times.append(mail.at)
+        self._mails.append((network_of(mail.client), number))
+        if mail.queue_id:
+            self._queued.setdefault(mail.queue_id, number)
+
+    def next_of(self, row: JournalRow) -> int | None:
+        """Return the mail that an attempt belongs to."""
+        if row.queue_id in self._queued:
+            return self._queued[row.queue_id]
+        first = bisect_left(self._times, row.at - SLACK)
+        end = bisect_right(self._times, row.at + ATTEMPTS)
+        is_delayed, network = row.reason.startswith("greylist-"), network_of(row.client)
+        for place in range(first, end):
+            seen, number = self._mails[place]
+            if is_delayed or seen == network:
+                return number
+        return None
+
+
 def _with_attempts(
     lanes: Sequence[MailJourney], attempts: Sequence[JournalRow]
 ) -> list[MailJourney]:
     """Return the journeys with the attempts that belong to them, and those of other attempts."""
-    by_pair: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-    for number, lane in enumerate(lanes):
-        if lane.accepted:
-            first = lane.accepted[0]
-            by_pair[first.base, first.sender_base].append(number)
+    by_pair: defaultdict[tuple[str, str], _PairMails] = defaultdict(_PairMails)
+    accepted = [(lane.accepted[0], number) for number, lane in enumerate(lanes) if lane.accepted]
+    for mail, number in sorted(accepted, key=lambda one: one[0].at):
+        by_pair[mail.base, mail.sender_base].add(mail, number)
     taken: defaultdict[int, list[JournalRow]] = defaultdict(list)
     left: list[JournalRow] = []
     for row in attempts:
-        if (place := _next_mail(row, lanes, by_pair[row.base, row.sender_base])) is None:
+        if (place := by_pair[row.base, row.sender_base].next_of(row)) is None:
             left.append(row)
         else:
             taken[place].append(row)
@@ -122,24 +168,6 @@ def _with_attempts(
         for number, lane in enumerate(lanes)
     ]
     return [*joined, *_unfinished(others)]
-
-
-def _next_mail(
-    row: JournalRow, lanes: Sequence[MailJourney], candidates: Sequence[int]
-) -> int | None:
-    """Return the mail that an attempt belongs to."""
-    best: tuple[float, int] | None = None
-    for number in candidates:
-        mail = lanes[number].accepted[0]
-        if row.queue_id and row.queue_id == mail.queue_id:
-            return number
-        wait = mail.at - row.at
-        is_same = network_of(row.client) == network_of(mail.client)
-        if not -SLACK <= wait <= ATTEMPTS or not (is_same or row.reason.startswith("greylist-")):
-            continue
-        if best is None or wait < best[0]:
-            best = wait, number
-    return None if best is None else best[1]
 
 
 def _unfinished(rows: Sequence[JournalRow]) -> list[MailJourney]:
@@ -171,6 +199,7 @@ def _recipient(rows: Sequence[JournalRow]) -> str:
     return next((row.recipient for row in reversed(rows) if row.recipient), "")
 
 
+@lru_cache(maxsize=8192)
 def network_of(client: str) -> str:
     """Return the /24 or /64 of an address, as greylisting does; another text as it is."""
     try:

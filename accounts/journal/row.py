@@ -75,12 +75,15 @@ def rows_of(record: JournalRecord, delimiter: str, now: float) -> Iterator[dict[
     """
     at = record.at if now - BEHIND <= record.at <= now + AHEAD else now
     login = base_of(record.login, "")
+    details = dict(record.details)
+    if final := details.get("final"):
+        details["final"] = base_of(final, delimiter)
     values: dict[str, Any] = {
         "at": at,
         "login": login,
         "sender_base": base_of(record.sender, delimiter),
         "owner_domain": _domain(login),
-        "details": json.dumps(dict(record.details)),
+        "details": json.dumps(details),
     }
     for name in COLUMNS:
         if name in JournalRecord._fields and name not in values:

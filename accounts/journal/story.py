@@ -4,34 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Final, NamedTuple
 
+from accounts.journal import postfix_story
 from accounts.journal.journey import MailJourney
+from accounts.journal.mail_state import MailState
 from accounts.journal.meanings import advice_of, because
 from accounts.journal.row import JournalRow
+from accounts.journal.time_text import time_text
 
 _WAIT: Final = re.compile(r"greylist: [a-z ]{1,20} \(wait (\d{1,9}) s\)")
 _FROM_POSTFIX: Final = "the log of Postfix"
-
-
-class MailState(StrEnum):
-    """State of a mail to one recipient."""
-
-    DELIVERED = "delivered"
-    JUNK = "junk"
-    QUARANTINED = "quarantined"
-    QUEUED = "queued"
-    BOUNCED = "bounced"
-    HELD = "held"
-    ACCEPTED = "accepted"
-    GREYLISTED = "greylisted"
-    POSTPONED = "postponed"
-    REFUSED = "refused"
-    DISCARDED = "discarded"
-    FORWARDED = "forwarded"
-    UNFINISHED = "unfinished"
 
 
 class StoryEvent(NamedTuple):
@@ -81,11 +64,6 @@ def tell(journey: MailJourney) -> MailStory:
     )
 
 
-def time_text(at: float) -> str:
-    """Return a time in UTC, to the second."""
-    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
 def _last(rows: Sequence[JournalRow], name: str) -> str:
     for row in reversed(rows):
         if value := getattr(row, name):
@@ -94,8 +72,11 @@ def _last(rows: Sequence[JournalRow], name: str) -> str:
 
 
 def _outcome(journey: MailJourney) -> tuple[MailState, str, str]:
+    if (row := postfix_story.deciding(journey.deliveries)) is not None:
+        return postfix_story.outcome(row)
     if journey.deliveries:
-        return _delivery_outcome(journey, journey.deliveries[-1])
+        ours = [row for row in journey.deliveries if row.daemon == "delivery"]
+        return _delivery_outcome(journey, ours[-1])
     if journey.accepted:
         return _milter_outcome(journey, journey.accepted[-1])
     return _attempt_outcome(journey, journey.attempts[-1])
@@ -134,7 +115,9 @@ def _delivery_outcome(journey: MailJourney, row: JournalRow) -> tuple[MailState,
             "bounce.",
             advice_of(row) or f"It said: {reply}",
         )
-    attempts = sum(1 for one in journey.deliveries if one.action == "defer")
+    attempts = sum(
+        1 for one in journey.deliveries if (one.daemon, one.action) == ("delivery", "defer")
+    )
     return (
         MailState.QUEUED,
         f"It waits in our queue{because(row)}. {_attempts(attempts, when)}",
@@ -235,7 +218,12 @@ def _score(row: JournalRow) -> str:
 
 # The timeline
 
-_NAMES: Final = {"policyd": "policy server", "milters": "milter", "delivery": "delivery"}
+_NAMES: Final = {
+    "policyd": "policy server",
+    "milters": "milter",
+    "delivery": "delivery",
+    "postfix": "Postfix",
+}
 _METHODS: Final = ("spf", "dkim", "dmarc", "arc")
 _ONE_TRANSACTION: Final = 60.0
 """Seconds within which a second answer without objection is about the same mail: Postfix asks after
@@ -269,6 +257,8 @@ def _texts(row: JournalRow, delayed: JournalRow | None) -> str:
         return _policy_text(row, delayed)
     if row.daemon == "milters":
         return _milter_text(row)
+    if row.daemon == "postfix":
+        return postfix_story.event_text(row)
     return _delivery_text(row)
 
 

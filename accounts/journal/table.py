@@ -6,7 +6,9 @@ and the old table is removed with what it has.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -34,6 +36,8 @@ from accounts.journal.row import JournalRow, read_row
 
 STEP: Final = 2000
 """Rows that are added or removed at once: it takes some ten milliseconds."""
+MAX_TIMES: Final = 50
+"""Times of younger addresses in one condition: SQLite takes no endless ones."""
 _LOCK: Final = 0x6761_7465_6A6F_7572
 """Number of the advisory lock under which PostgreSQL makes the table."""
 
@@ -103,13 +107,15 @@ class JournalView(NamedTuple):
 
     None for both: all rows. `domains` are those of recipients and logins; `addresses` are in the
     form of `base_of`, and `login` is that of a mailbox, which did not exist before `since`, in
-    seconds since the epoch: the mail of one that had the address before is not its own.
+    seconds since the epoch: the mail of one that had the address before is not its own. Nor is the
+    mail to one of `younger` before the time with it.
     """
 
     domains: frozenset[str] | None = None
     addresses: frozenset[str] | None = None
     login: str = ""
     since: float = 0.0
+    younger: tuple[tuple[str, float], ...] = ()
 
     def condition(self) -> ColumnElement[bool] | None:
         """Return the condition for a row."""
@@ -119,9 +125,24 @@ class JournalView(NamedTuple):
             own = or_(
                 JOURNAL.c.base.in_(self.addresses),
                 and_(JOURNAL.c.login == self.login, JOURNAL.c.login != ""),
+                *(
+                    and_(JOURNAL.c.base.in_(names), JOURNAL.c.at >= since)
+                    for since, names in self._young()
+                ),
             )
             return and_(own, JOURNAL.c.at >= self.since)
         return None
+
+    def _young(self) -> Iterator[tuple[float, list[str]]]:
+        """Yield times, and the younger addresses from then on; the oldest ones share a time."""
+        by_time: defaultdict[float, list[str]] = defaultdict(list)
+        for address, since in self.younger:
+            by_time[since].append(address)
+        times = sorted(by_time, reverse=True)
+        for since in times[:MAX_TIMES]:
+            yield since, by_time[since]
+        if rest := times[MAX_TIMES:]:
+            yield rest[0], [address for since in rest for address in by_time[since]]
 
 
 def equals(column: ColumnElement[str], value: str) -> ColumnElement[bool]:
@@ -173,6 +194,11 @@ def erase(connection: Connection, base: str) -> int:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA secure_delete = ON")
     named = [column == base for column in (JOURNAL.c.base, JOURNAL.c.sender_base, JOURNAL.c.login)]
+    # the target of an alias, in the form of `json.dumps`
+    target = f'"final": {json.dumps(base)}'
+    named.append(
+        (JOURNAL.c.daemon == "postfix") & JOURNAL.c.details.contains(target, autoescape=True)
+    )
     gone = delete(JOURNAL).where(or_(*named))
     return int(connection.execute(gone).rowcount)
 

@@ -16,6 +16,8 @@ class MailOutcome(StrEnum):
     ACCEPTED = "accepted"
     """It went into the queue of Postfix."""
     DELIVERED = "delivered"
+    SENT = "sent"
+    """Another server has taken it."""
     JUNK = "junk"
     """It was delivered as spam."""
     QUARANTINED = "quarantined"
@@ -42,6 +44,7 @@ _KIND: Final = case(
         & _ROW.details.like("%greylist: passed%"),
         "returned",
     ),
+    ((_ROW.daemon == "postfix") & _ROW.details.like('%"way": "smtp"%'), "smtp"),
     else_="",
 )
 
@@ -81,6 +84,9 @@ _ACTIONS: Final = {
 
 def _outcome(daemon: str, action: str, kind: str) -> MailOutcome | None:
     """Return the outcome of a row; None if the decision is not the end of it."""
+    if daemon == "postfix":
+        # delivery tells of mailboxes
+        return MailOutcome.SENT if (action, kind) == ("deliver", "smtp") else None
     if action == "deliver" and kind == "junk":
         return MailOutcome.JUNK
     if action == "deliver" and kind == "virus":

@@ -55,7 +55,8 @@ class DomainRow(NamedTuple):
 class MailboxRow(NamedTuple):
     """A mailbox for delivery; `forwards` are the targets of forwarding, in order.
 
-    `quota` is in octets, None for no limit. `home` is the folder of its mail.
+    `quota` is in octets, None for no limit. `home` is the folder of its mail. `locked_until` is in
+    seconds since the epoch, None if it is not locked.
     """
 
     address: str
@@ -67,6 +68,7 @@ class MailboxRow(NamedTuple):
     forwards: tuple[str, ...] = ()
     quota: int | None = None
     home: str = ""
+    locked_until: int | None = None
 
 
 class AliasRow(NamedTuple):
@@ -92,8 +94,7 @@ class AppPasswordRow(NamedTuple):
 class LoginRow(NamedTuple):
     """A mailbox for logins; `enabled` is also False if its domain is disabled.
 
-    `password` is a hash with its scheme. `quota` is in octets, None for no limit. `home` is the
-    folder of its mail.
+    `password` is a hash with its scheme. `quota`, `home` and `locked_until` as in `MailboxRow`.
     """
 
     id: int
@@ -108,6 +109,7 @@ class LoginRow(NamedTuple):
     store: str | None
     app_passwords: tuple[AppPasswordRow, ...] = ()
     home: str = ""
+    locked_until: int | None = None
 
 
 class RuleRow(NamedTuple):

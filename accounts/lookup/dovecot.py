@@ -21,12 +21,15 @@ DELIVERY = ("", "lmtp", "lda")
 class Home(NamedTuple):
     """A mailbox as Dovecot opens it. `quota` is in octets, None for no limit.
 
-    `folder` is the path of its mail below the root of the mail store.
+    `folder` is the path of its mail below the root of the mail store. `store` and `locked_until` as
+    in `MailboxRow`.
     """
 
     address: str
     quota: int | None
     folder: str = ""
+    store: str | None = None
+    locked_until: int | None = None
 
     def fields(self, prefix: str = "") -> dict[str, str]:
         """Return the extra fields of Dovecot's user database; all but `user` get the prefix."""
@@ -56,7 +59,7 @@ def userdb(login: str, protocol: str, default_domain: str = "") -> RowLookup[Hom
     row = found.row
     if not isinstance(row, MailboxRow) or (protocol in DELIVERY and not row.may_receive):
         return None
-    return Home(row.address, row.quota, row.home)
+    return Home(row.address, row.quota, row.home, row.store, row.locked_until)
 
 
 def rules(login: str, default_domain: str = "") -> RowLookup[RulesRow | None]:

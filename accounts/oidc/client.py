@@ -107,8 +107,11 @@ class OidcClient:
         if self._provider is not None and now - self._provider[0] < KEEP:
             return self._provider[1]
         facts = await self._ask(settings, metadata_url(settings.issuer))
-        self._provider = now, Provider.parse(facts, settings.issuer)
-        return self._provider[1]
+        provider = Provider.parse(facts, settings.issuer)
+        # a login that began before a reload must not bring back the old provider
+        if settings == self._known_for:
+            self._provider = now, provider
+        return provider
 
     async def _known_keys(
         self, settings: OidcSettings, provider: Provider, age: float
@@ -117,8 +120,10 @@ class OidcClient:
         now = self._clock()
         if self._keys is not None and now - self._keys[0] < age:
             return self._keys[1]
-        self._keys = now, ProviderKeys(await self._ask(settings, provider.jwks))
-        return self._keys[1]
+        keys = ProviderKeys(await self._ask(settings, provider.jwks))
+        if settings == self._known_for:
+            self._keys = now, keys
+        return keys
 
     async def _redeem(
         self, settings: OidcSettings, provider: Provider, code: str, verifier: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from pydantic import ValidationError
 
@@ -57,11 +57,7 @@ def expectations(
     hostname: str, autoconfig: AutoconfigSettings, keys: dict[str, str]
 ) -> Expectations:
     """Return the expected records of a domain of this server; raises `ApiProblem`."""
-    services: dict[str, Any] = {
-        name: server._asdict() for name, server in autoconfig.services.items()
-    }
-    if autoconfig.web_host and autoconfig.is_offered:
-        services["autodiscover"] = {"host": autoconfig.web_host, "port": 443}
+    services = {name: server._asdict() for name, server in autoconfig.services.items()}
     try:
         return Expectations.model_validate(
             {

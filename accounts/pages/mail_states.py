@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from accounts.journal.story import MailState
+from accounts.journal.mail_state import MailState
 
 
 class StateWords(NamedTuple):
@@ -36,6 +36,13 @@ def _words(_: Callable[[str], str]) -> dict[MailState, StateWords]:
             _(
                 "Look in Junk. If it is no spam, move it to the inbox, and allow the sender on the "
                 "page Spam."
+            ),
+        ),
+        MailState.SENT: StateWords(
+            _("Handed to another server"),
+            _(
+                "If it does not arrive, the recipient should look in Junk, or ask the "
+                "administrator of that server."
             ),
         ),
         MailState.QUARANTINED: StateWords(

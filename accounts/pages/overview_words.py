@@ -25,6 +25,7 @@ def outcomes(_: Gettext) -> dict[str, str]:
     return {
         MailOutcome.ACCEPTED: _("Accepted into the queue"),
         MailOutcome.DELIVERED: _("Delivered to mailboxes"),
+        MailOutcome.SENT: _("Sent to other servers"),
         MailOutcome.JUNK: _("Delivered as spam"),
         MailOutcome.QUARANTINED: _("Held, or in quarantine"),
         MailOutcome.GREYLISTED: _("Delayed by the greylist"),
@@ -42,6 +43,7 @@ def services(_: Gettext) -> dict[str, str]:
         "policyd": _("Policy server"),
         "delivery": _("Delivery"),
         "accounts": _("Accounts"),
+        "postfix": _("Postfix"),
     }
 
 
@@ -58,8 +60,12 @@ def faults(overview: dict[str, Any], _: Gettext) -> list[Fault]:
         who = f"{named[one['component']]} ({one['instance']})"
         if one["is_silent"]:
             found.append(Fault(_("%s has not reported for a while.") % who))
-        found += [Fault(_("%s is not well:") % who, line) for line in one["problems"]]
+        found += [Fault(_("%s reports a problem:") % who, line) for line in one["problems"]]
         found += [Fault(_("%s works, but:") % who, line) for line in one["remarks"]]
+        if (queue := one["queue"]) is not None and queue["is_old"]:
+            hours = (overview["at"] - queue["oldest"]) // 3600
+            text = _("Mail has waited in the queue of %(host)s for %(hours)d hours.")
+            found.append(Fault(text % {"host": one["instance"], "hours": hours}))
     where = places(_)
     found += [
         Fault(_("The disk is almost full: %s.") % where[one["name"]])

@@ -43,12 +43,14 @@ def _read_domains(keys: Sequence[str], rows: Rows) -> dict[str, RowAnswer]:
 
 def _read_names(keys: Sequence[str], rows: Rows) -> dict[str, RowAnswer]:
     answers: dict[str, RowAnswer] = dict.fromkeys(keys)
-    for is_alias, address, enabled, second, third, keep_copy, store, number, home, targets in rows:
+    for is_alias, address, enabled, second, third, keep_copy, store, number, *more in rows:
+        home, locked_until, targets = more
         if is_alias:
             answers[address] = AliasRow(address, enabled, number, second, tuple(targets))
         else:
+            shared = (enabled, second, third, keep_copy, store)
             answers[address] = MailboxRow(
-                address, enabled, second, third, keep_copy, store, tuple(targets), number, home
+                address, *shared, tuple(targets), number, home, locked_until
             )
     return answers
 
@@ -76,9 +78,9 @@ def _read_rights(keys: Sequence[str], rows: Rows) -> dict[str, RowAnswer]:
 
 def _read_logins(keys: Sequence[str], rows: Rows) -> dict[str, RowAnswer]:
     answers: dict[str, RowAnswer] = dict.fromkeys(keys)
-    for *columns, app_passwords, home in rows:
+    for *columns, app_passwords, home, locked_until in rows:
         passwords = tuple(AppPasswordRow(*one) for one in json.loads(app_passwords or "[]"))
-        answers[columns[1]] = LoginRow._make((*columns, passwords, home))
+        answers[columns[1]] = LoginRow._make((*columns, passwords, home, locked_until))
     return answers
 
 
@@ -99,11 +101,11 @@ QUERIES: Mapping[Table, Query] = {
     # one statement for both, so that it sees one state of the data
     "name": Query(
         "SELECT false, address, enabled, may_send, may_receive, keep_copy, store,"  # noqa: S608
-        " quota, home,"
+        " quota, home, locked_until,"
         " ARRAY(SELECT target FROM forward WHERE mailbox_id = m.id ORDER BY position)"
         " FROM mailbox m WHERE address = ANY($1::text[])"
         " UNION ALL "
-        "SELECT true, address, enabled, members_may_send, NULL, NULL, NULL, expires, NULL,"
+        "SELECT true, address, enabled, members_may_send, NULL, NULL, NULL, expires, NULL, NULL,"
         f" {_TARGETS} FROM alias a WHERE address = ANY($1::text[])",
         _read_names,
     ),
@@ -127,7 +129,8 @@ QUERIES: Mapping[Table, Query] = {
         "SELECT m.id, m.address, m.display_name, m.password, m.quota, m.enabled AND d.enabled,"
         " m.may_login, m.may_send, m.may_receive, m.store,"
         " (SELECT json_agg(json_build_array(p.id, p.name, p.password, p.protocols, p.expires)"
-        " ORDER BY p.id) FROM app_password p WHERE p.mailbox_id = m.id), m.home"
+        " ORDER BY p.id) FROM app_password p WHERE p.mailbox_id = m.id), m.home,"
+        " m.locked_until"
         " FROM mailbox m JOIN domain d ON d.id = m.domain_id WHERE m.address = ANY($1::text[])",
         _read_logins,
     ),

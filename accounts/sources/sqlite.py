@@ -62,10 +62,12 @@ _DOMAIN = (
 _NAME = (
     "SELECT 0, address, enabled, may_send, may_receive, keep_copy, store,"  # noqa: S608
     " (SELECT group_concat(target, char(10)) FROM"
-    " (SELECT target FROM forward WHERE mailbox_id = m.id ORDER BY position)), quota, home"
+    " (SELECT target FROM forward WHERE mailbox_id = m.id ORDER BY position)), quota, home,"
+    " locked_until"
     " FROM mailbox m INDEXED BY ix_mailbox_lookup WHERE address = ?1"
     " UNION ALL "
-    f"SELECT 1, address, enabled, expires, members_may_send, {_TARGETS}, NULL, NULL, NULL, NULL"
+    f"SELECT 1, address, enabled, expires, members_may_send, {_TARGETS}, NULL, NULL, NULL, NULL,"
+    " NULL"
     " FROM alias a INDEXED BY ix_alias_lookup WHERE address = ?1"
     " LIMIT 1"  # so that no alias is looked for when there is a mailbox
 )
@@ -84,7 +86,7 @@ _LOGIN = (
     "SELECT m.id, m.address, m.display_name, m.password, m.quota, m.enabled AND d.enabled,"
     " m.may_login, m.may_send, m.may_receive, m.store,"
     " (SELECT json_group_array(json_array(p.id, p.name, p.password, p.protocols, p.expires))"
-    " FROM app_password p WHERE p.mailbox_id = m.id), m.home"
+    " FROM app_password p WHERE p.mailbox_id = m.id), m.home, m.locked_until"
     " FROM mailbox m JOIN domain d ON d.id = m.domain_id WHERE m.address = ?"
 )
 _RULES = (
@@ -221,7 +223,8 @@ def _read_name(connection: sqlite3.Connection, key: str) -> MailboxRow | AliasRo
         return None
     if row[0]:
         return _alias(row[1:6])
-    _, address, enabled, may_send, may_receive, keep_copy, store, forwards, quota, home = row
+    _, address, enabled, may_send, may_receive, keep_copy, store, forwards, *more = row
+    quota, home, locked_until = more
     return MailboxRow(
         address,
         enabled == 1,
@@ -232,6 +235,7 @@ def _read_name(connection: sqlite3.Connection, key: str) -> MailboxRow | AliasRo
         tuple(forwards.split("\n")) if forwards else (),
         quota,
         home,
+        locked_until,
     )
 
 
@@ -259,7 +263,7 @@ def _read_login(connection: sqlite3.Connection, key: str) -> LoginRow | None:
     row = connection.execute(_LOGIN, (key,)).fetchone()
     if row is None:
         return None
-    number, address, shown, password, quota, *flags, store, app_passwords, home = row
+    number, address, shown, password, quota, *flags, store, app_passwords, home, locked_until = row
     enabled, may_login, may_send, may_receive = (flag == 1 for flag in flags)
     return LoginRow(
         number,
@@ -274,6 +278,7 @@ def _read_login(connection: sqlite3.Connection, key: str) -> LoginRow | None:
         store,
         tuple(AppPasswordRow(*one) for one in json.loads(app_passwords)),
         home,
+        locked_until,
     )
 
 

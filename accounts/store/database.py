@@ -17,6 +17,7 @@ from accounts.store.revisions import check_revision
 from accounts.store.settings import DatabaseSettings
 from accounts.store.sqlite import SqliteBackend
 from accounts.store.transaction import Actor, Write, note_refusal, perform
+from accounts.store_names import StoreNames
 from gatepost.errors import StartError
 from gatepost.logs import get_logger
 
@@ -66,6 +67,8 @@ class Database:
         self._generation = Generation(0)
         self._watch: asyncio.Task[None] | None = None
         self._is_checked = False
+        self.stores: Callable[[], StoreNames | None] = _no_names
+        """Returns the names of the mail stores, for `Write.stores`."""
 
     @classmethod
     def open(cls, settings: DatabaseSettings, clock: Callable[[], float] = time.time) -> Self:
@@ -115,7 +118,7 @@ class Database:
         now = int(self._clock())
         try:
             result, generation = await self._backend.write(
-                lambda connection: perform(connection, actor, now, work)
+                lambda connection: perform(connection, actor, now, work, self.stores())
             )
         except RefusalError as error:
             refused = error  # Python deletes the name at the end of this block
@@ -134,7 +137,7 @@ class Database:
         now = int(self._clock())
 
         def undone(connection: Connection) -> T:
-            raise _Undone(perform(connection, actor, now, work)[0])
+            raise _Undone(perform(connection, actor, now, work, self.stores())[0])
 
         try:
             return await self._backend.write(undone)
@@ -210,6 +213,10 @@ class _Undone(Exception):  # noqa: N818 # not an error but the end of a rehearsa
 
     def __init__(self, result: object) -> None:
         self.result = result
+
+
+def _no_names() -> None:
+    """Return None: there is one mail store."""
 
 
 def _check(connection: Connection) -> int:

@@ -9,7 +9,7 @@ from gatepost.errors import StartError
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
 """From the first to the current one; each has a file in `migrations/versions/`."""
 
 VERSION_TABLE = "alembic_version"

@@ -1,9 +1,9 @@
 """Encryption of the secrets in the datastore, with a key that it does not have.
 
 The secrets are private DKIM keys, the passwords of remote accounts, and the secrets of one-time
-codes. A copy of the database, such
-as a backup, does not reveal them. The cipher is AES-256 in GCM (NIST SP 800-38D), with a random
-nonce of 96 bits: one key encrypts thousands of secrets, far fewer than the 2**32 that are allowed.
+codes. A copy of the database, such as a backup, does not reveal them. The cipher is AES-256 in GCM
+(NIST SP 800-38D), with a random nonce of 96 bits: one key encrypts thousands of secrets, far fewer
+than the 2**32 that are allowed.
 """
 
 from __future__ import annotations

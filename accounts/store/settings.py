@@ -79,9 +79,10 @@ class DatabaseSettings(Section):
     )
     key_file: SecretPath | None = Field(
         default=None,
-        description="File with the key that encrypts private DKIM keys and passwords of remote "
-        "accounts: 32 random octets in base64, as `openssl rand -base64 32` prints "
-        "them. Further lines are older keys.",
+        description="File with the key that encrypts private DKIM keys, passwords of remote "
+        "accounts and secrets of one-time codes: 32 random octets in base64, as "
+        "`openssl rand -base64 32` prints them. Further lines are older keys, until `gatepost "
+        "accounts reseal` has encrypted everything with the first one.",
     )
     connections: int = Field(
         default=8,

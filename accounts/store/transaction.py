@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Text, cast, func, insert, select, update
 from accounts.store import schema
 from accounts.store.errors import RefusalError
 from accounts.store.noted import clean
+from accounts.store_names import StoreNames
 
 T = TypeVar("T")
 
@@ -30,19 +31,26 @@ class Actor:
 
 
 class Write:
-    """A transaction in progress. It ends with the function that received it."""
+    """A transaction in progress. It ends with the function that received it.
 
-    def __init__(self, connection: Connection, actor: Actor, now: int) -> None:
+    `stores` is None if mail stores have no names.
+    """
+
+    def __init__(
+        self, connection: Connection, actor: Actor, now: int, stores: StoreNames | None = None
+    ) -> None:
+        self.stores = stores
+        self.placed: dict[str, int] | None = None
+        """Mailboxes in each of the stores that take new ones, once they were counted."""
         self.connection = connection
         self.actor = actor
         self.now = now
         """Seconds since the epoch: the time of everything in this transaction."""
         self._entries: list[dict[str, Any]] = []
 
-    @property
-    def has_changes(self) -> bool:
-        """Return whether there is an entry for the audit log; each change has one."""
-        return bool(self._entries)
+    def placed_in(self, store: str) -> int:
+        """Return the number of mailboxes in a store, as far as they were counted."""
+        return (self.placed or {}).get(store, 0)
 
     def audit(self, action: str, subject: str, **details: Any) -> None:
         """Enter a change, such as `mailbox.add`, in the audit log; `details` never has a secret."""
@@ -89,11 +97,15 @@ def begin(connection: Connection) -> None:
 
 
 def perform(
-    connection: Connection, actor: Actor, now: int, work: Callable[[Write], T]
+    connection: Connection,
+    actor: Actor,
+    now: int,
+    work: Callable[[Write], T],
+    stores: StoreNames | None = None,
 ) -> tuple[T, int | None]:
     """Run `work` in the transaction of `connection`; return its result and the new generation."""
     begin(connection)
-    write = Write(connection, actor, now)
+    write = Write(connection, actor, now, stores)
     result = work(write)
     return result, write.finish()
 

@@ -6,12 +6,9 @@ kept: what is learned of it.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final
 
 import h11
 from structlog.typing import FilteringBoundLogger
@@ -21,12 +18,9 @@ from delivery.learning_settings import LearningSettings
 from delivery.lesson import MARGIN
 from delivery.message_delivery import DeliveryRules
 from delivery.trainer import Trainer
-from gatepost.daemon import Acceptor
+from gatepost.daemon.http_request_server import HttpAnswer, HttpRequestServer
 from gatepost.errors import StartError
-from gatepost.peer.connection import PeerConnection
 from gatepost.peer.served_http import ServedHttp, has_token
-
-BACKLOG: Final = 128
 
 
 class LearningRules:
@@ -59,75 +53,25 @@ def read_learning_token(settings: LearningSettings) -> bytes:
     return token
 
 
-class LearningServer:
-    """Serves requests by the `rules()` in use."""
+class LearningServer(HttpRequestServer):
+    """Serves requests by the `rules()` in use; while they are None, connections wait."""
 
     def __init__(
         self, rules: Callable[[], LearningRules | None], log: FilteringBoundLogger
     ) -> None:
+        super().__init__(self._reply, self._most_connections, log, keeps_open=True)
         self._rules = rules
-        self._log = log
-        self._acceptors: list[Acceptor] = []
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._busy: set[asyncio.Task[None]] = set()
 
-    def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Accept connections on listening sockets."""
-        for listening in sockets:
-            listening.listen(BACKLOG)
-            self._acceptors.append(
-                Acceptor(listening, self._take, log=self._log, has_room=self._has_room)
-            )
-
-    async def drain(self, grace: float) -> None:
-        """Accept nothing new, and finish the requests in progress within `grace` seconds."""
-        for acceptor in self._acceptors:
-            acceptor.close()
-        for task in self._tasks - self._busy:
-            task.cancel()
-        if self._busy:
-            await asyncio.wait(self._busy, timeout=grace)
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _has_room(self) -> bool:
+    def _most_connections(self) -> int:
         rules = self._rules()
-        return rules is not None and len(self._tasks) < rules.settings.max_connections
+        return 0 if rules is None else rules.settings.max_connections
 
-    def _take(self, accepted: socket.socket) -> None:
-        accepted.setblocking(False)
-        task = asyncio.get_running_loop().create_task(self._serve(PeerConnection(accepted)))
-        self._tasks.add(task)
+    async def _reply(self, connection: ServedHttp, request: h11.Request) -> HttpAnswer:
+        # only once the head is there: an idle connection has no rules
+        said = await self._said(connection, request)
+        return HttpAnswer(said.status, json.dumps(said.body).encode() + b"\n")
 
-        def forget(ended: asyncio.Task[None]) -> None:
-            self._tasks.discard(ended)
-            self._busy.discard(ended)
-            accepted.close()
-
-        task.add_done_callback(forget)
-
-    async def _serve(self, client: PeerConnection) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101
-        try:
-            connection = ServedHttp(client)
-            while (request := await connection.request()) is not None:
-                self._busy.add(task)
-                # only once the head is there: an idle connection has no rules
-                said = await self._answer(connection, request)
-                octets = json.dumps(said.body).encode() + b"\n"
-                await connection.reply(said.status, octets, "application/json")
-                self._busy.discard(task)
-                if not connection.go_on():
-                    return
-        except (OSError, TimeoutError, h11.ProtocolError):
-            pass  # it is gone, does not read, or speaks something else
-        except Exception:  # a mistake of ours costs this connection
-            self._log.exception("a request to learn could not be served")
-
-    async def _answer(self, connection: ServedHttp, request: h11.Request) -> LearningAnswer:
+    async def _said(self, connection: ServedHttp, request: h11.Request) -> LearningAnswer:
         rules = self._rules()
         if rules is None:
             return _error(HTTPStatus.SERVICE_UNAVAILABLE, "the service is switched off")

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from delivery.learning_settings import NightSettings
 from delivery.night.mail_reader import MailReader
-from gatepost.doveadm import ask_doveadm
+from gatepost.doveadm import ask_doveadm, is_pattern
 from gatepost.errors import StartError
 from gatepost.listen import Inet
 
@@ -16,8 +16,6 @@ TIMEOUT: Final = 60.0
 """Seconds for an answer of doveadm."""
 MAX_ANSWER: Final = 256 << 20
 """Octets of an answer: the names of all mailboxes."""
-_PATTERN: Final = frozenset("*?")
-"""Characters with which a user of doveadm is a pattern for several (doveadm(1), -u)."""
 
 
 class MailStoreAccess:
@@ -49,7 +47,7 @@ class MailStoreAccess:
 
         By doveadm, which runs no Sieve: a move by IMAP would be a lesson.
         """
-        if not _PATTERN.isdisjoint(user):
+        if is_pattern(user):
             raise StartError(f"doveadm takes {user} for the names of several users")
         url = self._settings.named_doveadm.get(store) if store else self._settings.doveadm_url
         if url is None:

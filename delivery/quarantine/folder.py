@@ -10,13 +10,15 @@ the id with one of these ends:
 | ``.taken`` | somebody releases or deletes it now |
 | ``.new`` | being written; nobody has been told that it is there |
 
-A file is taken by its new name: of two who want the same, one gets it. The functions wait for the
-disk; they raise `OSError`.
+A file is taken by its new name: of two who want the same, one gets it. A file that cannot be read
+is listed, and stays until somebody deletes it. The functions wait for the disk; they raise
+`OSError`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import secrets
@@ -26,8 +28,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from gatepost.quarantine.held import HeldMail, HeldReach, read_held
+from gatepost.printable import escape
+from gatepost.quarantine.held import HeldKind, HeldMail, HeldReach, read_held
 from gatepost.quarantine.holder import HeldPage
+from gatepost.quarantine.wire import is_name
+from gatepost.shortage import is_shortage
 
 HELD: Final = ".held"
 DOUBT: Final = ".doubt"
@@ -38,6 +43,7 @@ MAX_LINE: Final = 16 << 20
 MAX_FILES: Final = 10_000
 """Messages of a folder."""
 NOTE: Final = "A release was interrupted: some recipients may have it already."
+NO_FACTS: Final = "its first line does not describe a mail"
 CHUNK: Final = 1 << 20
 
 
@@ -101,8 +107,7 @@ class HeldFolder:
         found: list[HeldMail] = []
         for name in sorted((entry.name for entry in self._entries()), reverse=True):
             with contextlib.suppress(FileNotFoundError):
-                mail = self._facts(name)
-                seen = None if mail is None else reach.narrowed(mail)
+                seen = reach.narrowed(self._facts(name))
                 if seen is not None:
                     if len(found) == limit:
                         return HeldPage(tuple(found), has_more=True)
@@ -110,18 +115,27 @@ class HeldFolder:
         return HeldPage(tuple(found), has_more=False)
 
     def read(self, mail_id: str, most: int) -> tuple[HeldMail, bytes, bool] | None:
-        """Return a message, its first octets, and whether these are all; None without it."""
+        """Return a message, its first octets, and whether these are all; None without it.
+
+        Of a file that cannot be read these are the octets of the file, or none.
+        """
         for end in (HELD, DOUBT):
-            with contextlib.suppress(FileNotFoundError), self._open(mail_id + end) as file:
-                found = _head(file, mail_id)
-                if found is None:
-                    return None
-                octets = file.read(most)
-                return _noted(found[0], end), octets, not file.read(1)
+            name = mail_id + end
+            with contextlib.suppress(FileNotFoundError):
+                mail = self._facts(name)
+                if mail.kind is HeldKind.UNREADABLE:
+                    return mail, *self._octets(name, most)
+                with self._open(name) as file:
+                    file.readline(MAX_LINE)
+                    octets = file.read(most)
+                    return mail, octets, not file.read(1)
         return None
 
     def take(self, mail_id: str) -> TakenMessage | None:
-        """Take a message for a release or to delete it; None if it is gone, or somebody has it."""
+        """Take a message for a release or to delete it.
+
+        Returns None if it is gone, somebody has it, or its file has no facts.
+        """
         for end in (HELD, DOUBT):
             try:
                 os.rename(self.path / (mail_id + end), self.path / (mail_id + TAKEN))
@@ -139,6 +153,12 @@ class HeldFolder:
             self._rename(mail_id, end)
             return None
         return None
+
+    def discard(self, mail_id: str) -> None:
+        """Remove a file that cannot be read."""
+        for end in (HELD, DOUBT):
+            self._unlink(mail_id + end)
+        self._sync()
 
     def expired(self, before: float) -> list[str]:
         """Return the ids of messages that came before a time."""
@@ -191,11 +211,45 @@ class HeldFolder:
                 if entry.name.endswith((HELD, DOUBT)) and entry.is_file(follow_symlinks=False):
                     yield entry
 
-    def _facts(self, name: str) -> HeldMail | None:
+    def _facts(self, name: str) -> HeldMail:
+        """Return the facts of a file, also of one that cannot be read."""
         mail_id, end = os.path.splitext(name)
-        with self._open(name) as file:
-            found = _head(file, mail_id)
-        return None if found is None else _noted(found[0], end)
+        try:
+            with self._open(name) as file:
+                found = _head(file, mail_id)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            # such as too many open files, which is not about this file
+            if is_shortage(error):
+                raise
+            return self._unreadable(name, error.strerror or str(error))
+        return self._unreadable(name, NO_FACTS) if found is None else _noted(found[0], end)
+
+    def _unreadable(self, name: str, problem: str) -> HeldMail:
+        status = os.stat(self.path / name, follow_symlinks=False)
+        mail_id, _ = os.path.splitext(name)
+        if not is_name(mail_id):
+            # it must not be the id of another file
+            mail_id = "unnamed-" + hashlib.sha256(os.fsencode(name)).hexdigest()[:20]
+        return HeldMail(
+            id=mail_id,
+            kind=HeldKind.UNREADABLE,
+            held_at=max(0, int(status.st_mtime)),
+            sender="",
+            recipients=(),
+            size=status.st_size,
+            note=f"The file {escape(name)} cannot be read: {problem}.",
+        )
+
+    def _octets(self, name: str, most: int) -> tuple[bytes, bool]:
+        """Return the first octets of a file, and whether these are all; none if they cannot be
+        read."""
+        try:
+            with self._open(name) as file:
+                return file.read(most), not file.read(1)
+        except OSError:
+            return b"", True
 
     def _open(self, name: str) -> BinaryIO:
         return open(os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
@@ -269,6 +323,8 @@ def _head(file: BinaryIO, mail_id: str) -> tuple[HeldMail, HeldEnvelope] | None:
         mail = replace(read_held(given), id=mail_id)
     except (ValueError, RecursionError):
         return None
+    if not mail.recipients or mail.kind is not HeldKind.VIRUS:
+        return None  # it was damaged: a release would deliver it to nobody, and remove it
     return mail, HeldEnvelope(str(given.get("body", "")), given.get("smtputf8") is True)
 
 

@@ -39,6 +39,10 @@ COMMANDS = {
     "trace": ("accounts.cli.trace", "Tell what became of a mail, and what to do next."),
     "quarantine": ("accounts.cli.quarantine", "Show, release and delete mail in quarantine."),
     "hold-queue": ("gatepost.cli.hold_queue", "Serve the hold queue of Postfix to accounts."),
+    "postfix-watch": (
+        "gatepost.cli.postfix_watch",
+        "Report the queue and the deliveries of Postfix to accounts.",
+    ),
     "config": ("gatepost.cli.config", "Check and show the configuration."),
     "backup": ("gatepost.cli.backup", "Back up the whole system while mail flows."),
     "restore": ("gatepost.cli.restore", "Check a backup, and put it back on an empty machine."),

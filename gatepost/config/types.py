@@ -21,8 +21,8 @@ from gatepost.config.watched import Unwatched, Watched
 from gatepost.files import open_regular
 from msgauth.domain import DomainError, to_alabels
 
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d|w)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _SIZE = re.compile(r"(\d+)\s*([KMG]?)(?:i?B)?\Z", re.IGNORECASE)
 _FACTOR = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -31,15 +31,17 @@ SECRET_MAX = 65536
 
 
 def parse_duration(value: Any) -> float:
-    """Parse seconds from a number, or from text such as ``"90s"``, ``"5m"``, ``"1h30m"``,
-    ``"2d"``."""
+    """Parse seconds from a number, or from text such as ``"90s"``, ``"5m"``, ``"1h30m"``, ``"2d"``.
+
+    "10 min", as commands print it for people, is the same as "10m".
+    """
     if isinstance(value, int | float) and not isinstance(value, bool):
         seconds = float(value)
     elif isinstance(value, str) and value.strip():
         text = value.strip()
         if re.fullmatch(r"\d+(?:\.\d+)?", text):
             seconds = float(text)
-        elif "".join(m.group(0) for m in _PART.finditer(text)) == text.replace(" ", ""):
+        elif "".join(n + unit for n, unit in _PART.findall(text)) == text.replace(" ", ""):
             seconds = sum(float(n) * _SECONDS[unit] for n, unit in _PART.findall(text))
         else:
             raise ValueError(f'{value!r} is not a duration: write seconds, or "90s", "5m", "2d"')

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-DAEMONS: Final = ("policyd", "milters", "delivery")
+DAEMONS: Final = ("policyd", "milters", "delivery", "postfix")
 ACTIONS: Final = (
     "pass",
     "accept",

@@ -27,6 +27,8 @@ class HeldKind(StrEnum):
     """It has a virus, and is in the folder of the LMTP proxy."""
     HOLD = "hold"
     """It is in the hold queue of Postfix."""
+    UNREADABLE = "unreadable"
+    """Its file in the folder of the LMTP proxy cannot be read: only its name and size are known."""
 
 
 @dataclass(frozen=True, slots=True)

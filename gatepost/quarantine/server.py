@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -14,8 +13,7 @@ from typing import Final
 import h11
 from structlog.typing import FilteringBoundLogger
 
-from gatepost.daemon import Acceptor
-from gatepost.peer.connection import PeerConnection
+from gatepost.daemon.http_request_server import HttpAnswer, HttpRequestServer
 from gatepost.peer.served_http import ServedHttp, has_token
 from gatepost.quarantine import wire
 from gatepost.quarantine.holder import Holder, HolderError
@@ -23,8 +21,6 @@ from gatepost.quarantine.settings import MAX_CLIENTS
 
 WRITING: Final = 60.0
 """Seconds for a client to read its answer."""
-BACKLOG: Final = 128
-_JSON: Final = "application/json"
 _OCTETS: Final = "application/octet-stream"
 _OTHERS: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -38,83 +34,23 @@ class HolderRules:
     token: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    status: HTTPStatus
-    octets: bytes
-    media_type: str = _JSON
-
-
 def holder_name(kind: str) -> str:
     """Return the name of the holder of a kind on this host, which in a pod is that of the pod."""
     host = _OTHERS.sub("-", socket.gethostname()).strip(".-") or "localhost"
     return f"{kind}-{host}"[:128]
 
 
-class HolderServer:
-    """Serves requests by the `rules()` in use; None is a service that is switched off."""
+class HolderServer(HttpRequestServer):
+    """Serves requests by the `rules()` in use; None is a service that is switched off.
+
+    A connection has one request: a client that stays would keep others out.
+    """
 
     def __init__(self, rules: Callable[[], HolderRules | None], log: FilteringBoundLogger) -> None:
+        super().__init__(self._reply, lambda: MAX_CLIENTS, log, keeps_open=False, writing=WRITING)
         self._rules = rules
-        self._log = log
-        self._acceptors: list[Acceptor] = []
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._busy: set[asyncio.Task[None]] = set()
 
-    def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Accept connections on listening sockets."""
-        for listening in sockets:
-            listening.listen(BACKLOG)
-            self._acceptors.append(
-                Acceptor(
-                    listening,
-                    self._take,
-                    log=self._log,
-                    has_room=lambda: len(self._tasks) < MAX_CLIENTS,
-                )
-            )
-
-    async def drain(self, grace: float) -> None:
-        """Accept nothing new, and finish the requests in progress within `grace` seconds."""
-        for acceptor in self._acceptors:
-            acceptor.close()
-        for task in self._tasks - self._busy:
-            task.cancel()
-        if self._busy:
-            await asyncio.wait(self._busy, timeout=grace)
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _take(self, accepted: socket.socket) -> None:
-        accepted.setblocking(False)
-        task = asyncio.get_running_loop().create_task(self._serve(PeerConnection(accepted)))
-        self._tasks.add(task)
-
-        def forget(ended: asyncio.Task[None]) -> None:
-            self._tasks.discard(ended)
-            self._busy.discard(ended)
-            accepted.close()
-
-        task.add_done_callback(forget)
-
-    async def _serve(self, client: PeerConnection) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101
-        connection = ServedHttp(client, WRITING)
-        try:
-            # one request: a client that stays would keep others out
-            if (request := await connection.request()) is not None:
-                self._busy.add(task)
-                said = await self._answer(connection, request)
-                await connection.reply(said.status, said.octets, said.media_type)
-        except (OSError, TimeoutError, h11.ProtocolError):
-            pass  # it is gone, does not read, or speaks something else
-        except Exception:  # a mistake of ours costs this connection
-            self._log.exception("a request to the quarantine could not be served")
-
-    async def _answer(self, connection: ServedHttp, request: h11.Request) -> _Said:
+    async def _reply(self, connection: ServedHttp, request: h11.Request) -> HttpAnswer:
         rules = self._rules()
         if rules is None:
             return _error(HTTPStatus.SERVICE_UNAVAILABLE, "the service is switched off")
@@ -144,21 +80,21 @@ class HolderServer:
             self._log.exception("a request to the quarantine failed")
             return _error(HTTPStatus.INTERNAL_SERVER_ERROR, "a mistake of ours: see the log")
 
-    async def _do(self, path: str, asked: wire.HolderRequest, rules: HolderRules) -> _Said:
+    async def _do(self, path: str, asked: wire.HolderRequest, rules: HolderRules) -> HttpAnswer:
         holder, name = rules.holder, rules.name
         match path:
             case "/list":
                 page = await holder.latest(asked.reach, max(1, asked.limit))
-                return _Said(HTTPStatus.OK, wire.page_answer(name, page))
+                return HttpAnswer(HTTPStatus.OK, wire.page_answer(name, page))
             case "/read":
                 content = await holder.read(asked.id, asked.reach, asked.most)
-                return _Said(HTTPStatus.OK, wire.content_answer(name, content), _OCTETS)
+                return HttpAnswer(HTTPStatus.OK, wire.content_answer(name, content), _OCTETS)
             case "/release":
                 done = await holder.release(asked.id, asked.reach, asked.by)
-                return _Said(HTTPStatus.OK, wire.release_answer(name, done))
+                return HttpAnswer(HTTPStatus.OK, wire.release_answer(name, done))
         mail = await holder.delete(asked.id, asked.reach, asked.by)
-        return _Said(HTTPStatus.OK, wire.mail_answer(name, mail))
+        return HttpAnswer(HTTPStatus.OK, wire.mail_answer(name, mail))
 
 
-def _error(status: HTTPStatus, text: str) -> _Said:
-    return _Said(status, json.dumps({"error": text}).encode() + b"\n")
+def _error(status: HTTPStatus, text: str) -> HttpAnswer:
+    return HttpAnswer(status, json.dumps({"error": text}).encode() + b"\n")

@@ -9,9 +9,10 @@ import json
 from typing import Any, Final, NamedTuple
 
 from gatepost.journal.record import MAX_TIME, clean
+from gatepost.reports.queue_state import QueueState, QueueStateError, decode_queue, encode_queue
 
-COMPONENTS: Final = ("milters", "policyd", "delivery", "accounts")
-"""The daemons, by the names of their sections."""
+COMPONENTS: Final = ("milters", "policyd", "delivery", "accounts", "postfix")
+"""The daemons, by the names of their sections, and Postfix, about which another process reports."""
 MAX_LINES: Final = 20
 """Problems, and remarks, of a report."""
 MAX_LINE: Final = 300
@@ -32,7 +33,8 @@ class StateReport(NamedTuple):
 
     `started` is in seconds since the epoch. `problems` are the lines of `/readyz` and `/healthz`
     because of which it takes no mail; `remarks` are about what works less well. Each begins with
-    what it is about, and a colon. `is_over`: the daemon ends, and this is its last report.
+    what it is about, and a colon. `is_over`: the daemon ends, and this is its last report. `queue`
+    is that of a Postfix.
     """
 
     component: str
@@ -42,11 +44,12 @@ class StateReport(NamedTuple):
     problems: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     is_over: bool = False
+    queue: QueueState | None = None
 
 
 def encode_report(report: StateReport) -> bytes:
     """Return the octets of a report."""
-    shown = {
+    shown: dict[str, Any] = {
         "component": report.component,
         "instance": clean(report.instance, MAX_NAME),
         "version": clean(report.version, MAX_VERSION),
@@ -55,6 +58,8 @@ def encode_report(report: StateReport) -> bytes:
         "remarks": _lines(report.remarks),
         "over": report.is_over,
     }
+    if report.queue is not None:
+        shown["queue"] = encode_queue(report.queue)
     return json.dumps(shown, separators=(",", ":")).encode("ascii")
 
 
@@ -77,6 +82,10 @@ def decode_report(octets: bytes) -> StateReport:
     instance = _text(found.get("instance"), MAX_NAME)
     if not instance:
         raise ReportError("it names no host")
+    try:
+        queue = decode_queue(found.get("queue"))
+    except QueueStateError as error:
+        raise ReportError(str(error)) from None
     return StateReport(
         component,
         instance,
@@ -85,6 +94,7 @@ def decode_report(octets: bytes) -> StateReport:
         _read_lines(found.get("problems", [])),
         _read_lines(found.get("remarks", [])),
         over,
+        queue,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from gatepost.metrics import Probes
+from gatepost.reports.queue_state import QueueState
 from gatepost.reports.report import StateReport, encode_report
 from gatepost.snapshots.client import FetchError
 from gatepost.snapshots.connection import AccountsConnection
@@ -43,6 +44,7 @@ class ReportSender:
 
     `probes` are the checks that it reports about; they are called in the thread. A new one is made
     before a daemon forks, so that all its processes know when it started, and one of them sends.
+    `queue` returns the queue of a Postfix.
     """
 
     def __init__(
@@ -52,11 +54,13 @@ class ReportSender:
         probes: Callable[[], Probes],
         log: FilteringBoundLogger,
         connection: AccountsConnection | None = None,
+        queue: Callable[[], QueueState | None] | None = None,
     ) -> None:
         self._component = component
         self._is_wanted = source.url is not None
         self._probes = probes
         self._log = log
+        self._queue = queue or (lambda: None)
         self._connection = connection or AccountsConnection(source)
         self._instance = socket.gethostname()
         self._started = int(time.time())
@@ -111,6 +115,7 @@ class ReportSender:
             problems,
             remarks,
             is_over,
+            None if is_over else self._queue(),
         )
 
     def _failed(self, why: str, problem: str) -> float:

@@ -5,6 +5,11 @@
 -- accounts must not make a password wrong or a mailbox unknown. The body of `ok` has lines
 -- "key<TAB>value".
 local address, token, largest, http
+-- the name of this mail store, empty if there is only one
+local store = ""
+-- a proxy: how it logs in to the stores, nil in a store
+local proxy
+local PORTS = { imap = "10143", pop3 = "10110", sieve = "14190" }
 local auth = dovecot.auth
 
 local function content(path)
@@ -70,6 +75,9 @@ function script_init(settings)
     if name == "url" then address = value end
     if name == "token" then token = content(value) end
     if name == "largest" then largest = tonumber(value) end
+    if name == "store" then store = value end
+    if name == "proxy" then proxy = { tls = value } end
+    if name == "proxykey" then proxy.key = content(value) end
   end
   http = dovecot.http.client {
     connect_timeout = "2s", request_timeout = "10s", request_max_attempts = 2, max_idle_time = "30s",
@@ -77,12 +85,33 @@ function script_init(settings)
   return 0
 end
 
+-- Return the fields by which the login process passes a session on to the store of the mailbox. The
+-- password of the user was checked; the store expects the key of the proxies, and not the password.
+-- Without proxy_no_multiplex, a session of 2.4.1 hangs at its second APPEND.
+local function passed_on(body, request)
+  local user = string.match("\n" .. body, "\nuser\t([^\n]+)")
+  local host = string.match("\n" .. body, "\nhost\t([^\n]+)")
+  local port = PORTS[request.protocol]
+  if not user or not host or not port or impossible(user) then return nil end
+  local found = { user = user, proxy = "y", host = host, port = port, master = "proxy", pass = proxy.key,
+    proxy_no_multiplex = "y" }
+  if proxy.tls == "verify" then found.starttls = "yes" end
+  if proxy.tls == "any" then found.starttls = "any-cert" end
+  return found
+end
+
 function auth_password_verify(request, password)
   if impossible(request.user) then return auth.PASSDB_RESULT_USER_UNKNOWN, "not an address" end
   local word, reason, body = asked("/dovecot/verify",
     "user=" .. quoted(request.user) .. "&password=" .. quoted(password)
     .. "&protocol=" .. quoted(request.protocol) .. "&client=" .. quoted(request.remote_ip)
-    .. "&session=" .. quoted(request.session) .. "&secured=" .. quoted(request.secured))
+    .. "&session=" .. quoted(request.session) .. "&secured=" .. quoted(request.secured)
+    .. "&store=" .. quoted(store) .. (proxy and "&proxy=yes" or ""))
+  if word == "ok" and proxy then
+    local found = passed_on(body, request)
+    if not found then return auth.PASSDB_RESULT_INTERNAL_FAILURE, "accounts named no store" end
+    return auth.PASSDB_RESULT_OK, found
+  end
   if word == "ok" then
     local found = fields(body, "userdb_")
     if not found then return auth.PASSDB_RESULT_INTERNAL_FAILURE, "accounts named no folder" end
@@ -100,7 +129,7 @@ end
 function auth_userdb_lookup(request)
   if impossible(request.user) then return auth.USERDB_RESULT_USER_UNKNOWN, "not an address" end
   local word, reason, body = asked("/dovecot/userdb?user=" .. quoted(request.user)
-    .. "&protocol=" .. quoted(request.protocol))
+    .. "&protocol=" .. quoted(request.protocol) .. "&store=" .. quoted(store))
   if word == "ok" then
     local found = fields(body, "")
     if not found then return auth.USERDB_RESULT_INTERNAL_FAILURE, "accounts named no folder" end

@@ -32,6 +32,7 @@ from accounts.store.settings import DatabaseSettings
 from accounts.store.transaction import Write
 from gatepost.journal.record import JournalRecord
 from gatepost.listen import Inet
+from gatepost.reports.queue_state import QueueDestination, QueueState
 from gatepost.reports.report import StateReport
 from tests.daemon.accounts_process import AccountsDaemon, people, quick_hash
 from tests.daemon.test_delivery_quarantine import QuarantineSite
@@ -73,6 +74,7 @@ def _more_people(write: Write) -> None:
     now = int(time.time())
     states = (
         StateReport("milters", "mx1.example.org", "0.1.0", now - 5000),
+        StateReport("postfix", "mx1.example.org", "0.1.0", now - 5000, queue=_queue(now)),
         StateReport("delivery", "mx2", "0.1.0", now, ("loop: blocked",), ("spam scanner: away",)),
     )
     for state in states:
@@ -81,6 +83,13 @@ def _more_people(write: Write) -> None:
     domain_checks.note(write.connection, DomainReport("example.org", (finding,)), now)
     for number in range(60):
         mailboxes.add(write, f"person{number:02}@example.org", display_name=f"Person {number}")
+
+
+def _queue(now: int) -> QueueState:
+    """Return a queue in which mail has waited for long."""
+    reason = f"connect to mx.{'a' * 60}.example[192.0.2.5]:25: Connection timed out"
+    waits = QueueDestination(f"{'a' * 60}.example", 38, now - 90_000, reason)
+    return QueueState(now, {"active": 2, "deferred": 40, "hold": 5}, waits.oldest, (waits,))
 
 
 async def _keep_mail(database: DatabaseSettings) -> None:

@@ -285,7 +285,7 @@ def test_a_table_is_imported(
     log_in(visit, "root")
     visit.open("/import")
     page.set_input_files("[name=file]", table)
-    page.click("text=Look what would change")
+    page.click("text=Preview the changes")
     page.locator("td", has_text=address).wait_for()
     look(visit, device, "root-import-preview", axe)
     page.check("[name=partly]")

@@ -24,7 +24,7 @@ def test_one_value_is_a_whole_system_with_a_certificate() -> None:
     rendered = render(DEMO + "mail: {hostname: mx.example.net}\n")
     assert set(rendered.containers()) == {
         *("postfix", "milters", "policyd", "accounts", "dovecot", "webmail"),
-        *("delivery", "spamassassin", "spamrules", "training"),
+        *("delivery", "spamassassin", "spamrules", "training", "postfixwatch"),
     }
     files = certificate(rendered)
     made = x509.load_pem_x509_certificate(files["tls.crt"])

@@ -63,6 +63,7 @@ def test_every_probe_shakes_hands(values: Path) -> None:
         "webmail": ["probe"],
         **{name: ["probe"] for name in ("spamassassin", "rspamd", "bayes", "clamav")},
         "freshclam": ["has-database"],
+        "postfixwatch": ["gatepost", "postfix-watch", "--check"],
         # no servers: whether they are alive and on time
         **{name: ["daily", "--check"] for name in ("spamrules", "training")},
     }

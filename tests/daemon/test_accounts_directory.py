@@ -17,6 +17,7 @@ from tests.unit.accounts.hostile_suite import HostileSuite
 from tests.unit.accounts.mailboxes_suite import MailboxesSuite
 from tests.unit.accounts.personal_aliases_suite import PersonalAliasesSuite
 from tests.unit.accounts.secrets_suite import SecretsSuite
+from tests.unit.accounts.stores_suite import StoresSuite
 
 
 class OnServer:
@@ -29,6 +30,10 @@ class OnServer:
 
 
 class TestDomains(OnServer, DomainsSuite):
+    pass
+
+
+class TestStores(OnServer, StoresSuite):
     pass
 
 

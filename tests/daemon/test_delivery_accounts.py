@@ -129,3 +129,14 @@ def test_without_accounts_mail_waits_until_the_first_data(both: AccountsSite) ->
     site.daemon.restart()
     assert site.send(HAM, "far@example.org")[0].startswith("250 ")
     assert len(both.shard.messages) == 2
+
+
+def test_a_store_that_is_away_defers_its_own_recipients_alone(both: AccountsSite) -> None:
+    site = both.site
+    both.accounts.daemon.start()
+    site.daemon.start()
+    both.shard.close()
+    answers = site.send(HAM, "ann@example.org", "far@example.org", "bob@example.org")
+    assert [one[:3] for one in answers] == ["250", "451", "250"]
+    assert answers[1].endswith("[store-away]")
+    assert site.store.of("far@example.org") == []

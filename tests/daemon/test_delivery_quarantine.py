@@ -167,6 +167,25 @@ def test_a_deleted_mail_is_gone(site: QuarantineSite) -> None:
     assert site.daemon.log_entries(event="quarantine", action="deleted")[0]["by"] == "root"
 
 
+def test_a_file_that_cannot_be_read_is_listed_and_deleted(site: QuarantineSite) -> None:
+    site.send(VIRUS, ANN)
+    (good,) = site.client.mails()
+    broken = site.folder / "0123abcd.held"
+    broken.write_bytes(b"no mail")
+    found = next(one for one in site.client.mails() if one["id"] == "0123abcd")
+    assert (found["kind"], found["size"]) == ("unreadable", 7)
+    assert site.client.content("0123abcd") == b"no mail"
+    status, octets = site.client.post("/release", {"domains": None, "id": "0123abcd"})
+    assert (status, "cannot be read" in json.loads(octets)["error"]) == (503, True)
+    for path in ("/read", "/release", "/delete"):
+        asked = {"domains": ["example.org"], "id": "0123abcd", "most": 100}
+        assert site.client.post(path, asked)[0] == 404
+    assert broken.exists()
+    assert site.client.ask("/delete", id="0123abcd", by="root")["mail"]["kind"] == "unreadable"
+    assert not broken.exists()
+    assert [one["id"] for one in site.client.mails()] == [good["id"]]
+
+
 def test_a_kill_during_a_release_keeps_the_mail(site: QuarantineSite) -> None:
     site.send(VIRUS, ANN)
     (mail,) = site.client.mails()

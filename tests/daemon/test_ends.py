@@ -12,7 +12,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from policyd.bounds import Bounds
-from policyd.server import PolicyConnection, PolicyServer
+from policyd.connection import PolicyConnection
+from policyd.server import PolicyServer
 from tests.daemon.milters import INSIDE, SIMPLE, Milters
 from tests.daemon.policyd_process import PolicyDaemon
 from tests.testbed.dns import DnsServer

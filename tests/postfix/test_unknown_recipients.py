@@ -123,3 +123,50 @@ def test_an_outage_is_none_and_ends_with_it(asking: AskingPostfix) -> None:
     with store(asking):
         time.sleep(11)
         assert asking.ask("anna").code == 250
+
+
+@pytest.mark.parametrize(
+    ("reported", "told"),
+    [
+        (
+            "5.1.1 host store[10.0.0.5] said: 550 5.1.1 unknown",
+            "5.1.1 Recipient address is not known",
+        ),
+        ("5.1.10 null MX", "5.1.1 Recipient address is not known"),
+        # of the sender, which is ours
+        ("5.1.8 bad sender", "5.7.1 The mail store does not take mail for this recipient"),
+        ("5.7.1 relay access denied", "5.7.1 The mail store does not take mail for this recipient"),
+        ("5.0.0 no", "5.7.1 The mail store does not take mail for this recipient"),
+        ("5.2.2 over quota", "5.2.2 The mailbox is full"),
+        ("4.2.2 over quota", "4.2.2 The mailbox is full, try again later"),
+        (
+            "4.7.1 greylisted by store[10.0.0.5]",
+            "4.7.1 The mail store cannot take mail for this recipient now, try again later",
+        ),
+        (
+            "4.4.1 connect to store[10.0.0.5]:24: Connection refused",
+            "4.4.1 The mail store cannot be reached now, try again later",
+        ),
+        ("4.4.2 lost connection", "4.4.1 The mail store cannot be reached now, try again later"),
+        # a name that is not in DNS may belong to a service that is about to start
+        (
+            "5.4.4 Host or domain name not found. Name service error",
+            "4.4.4 The mail store cannot be reached now, try again later",
+        ),
+        (
+            "5.4.4 unable to look up host store: Name or service not known",
+            "4.4.4 The mail store cannot be reached now, try again later",
+        ),
+    ],
+)
+def test_what_strangers_are_told(directory: Path, reported: str, told: str) -> None:
+    (directory / "main.cf").write_text("compatibility_level = 3.6\n")
+    table = f"regexp:{IMAGE / 'recipient_status'}"
+    found = subprocess.run(
+        ["postmap", "-c", directory, "-q", reported, table],
+        env={"PATH": f"{os.environ['PATH']}:/usr/sbin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout == f"{told}\n"

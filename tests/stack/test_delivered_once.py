@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import signal
@@ -17,8 +18,9 @@ from tests.stack.stack import HOSTNAME, World
 from tests.testbed.podman import podman
 from tests.testbed.waiting import wait_until
 
-MESSAGES = 250
-KILLS = 6
+KILLS, MOST_KILLS = 6, 24
+BETWEEN_KILLS = 30
+"""Messages that are accepted before each kill."""
 USERS = (ANNA, BOB, DORA)
 REDIRECT = 'redirect "eve@far.example";\n'
 
@@ -103,8 +105,10 @@ class Repeating:
 
     def __init__(self, mailboxes: Mailboxes) -> None:
         self._mailboxes = mailboxes
+        self.begun: set[int] = set()
         self.accepted: set[int] = set()
         self._stopping = threading.Event()
+        self._giving_up = threading.Event()
         self._threads = [
             threading.Thread(target=self._session, args=(n,)) for n in range(len(USERS))
         ]
@@ -112,13 +116,23 @@ class Repeating:
             thread.start()
 
     def close(self) -> None:
+        """Begin no further message, and wait until those under way are accepted."""
         self._stopping.set()
+        end = time.monotonic() + 120
+        for thread in self._threads:
+            thread.join(max(end - time.monotonic(), 0))
+        self._giving_up.set()
         for thread in self._threads:
             thread.join()
 
     def _session(self, user: int) -> None:
-        for number in range(user, MESSAGES, len(USERS)):
-            while not self._stopping.is_set() and not self._deliver(number, USERS[user]):
+        for number in itertools.count(user, len(USERS)):
+            if self._stopping.is_set():
+                return
+            self.begun.add(number)
+            while not self._deliver(number, USERS[user]):
+                if self._giving_up.is_set():
+                    return
                 time.sleep(0.1)
 
     def _deliver(self, number: int, recipient: str) -> bool:
@@ -130,28 +144,48 @@ class Repeating:
         return False
 
 
+def kill_and_start(mailboxes: Mailboxes) -> None:
+    dovecot = mailboxes.dovecot
+    os.kill(dovecot.pid, signal.SIGKILL)
+    wait_until(lambda: not dovecot.state["State"]["Running"], "the end of Dovecot")
+    podman("start", dovecot.name)
+    dovecot.wait_ready()
+
+
+def test_a_lock_of_a_killed_process_keeps_nobody_out(mailboxes: Mailboxes) -> None:
+    """The host has the same name again, and a living process has that number."""
+    assert mailboxes.deliver(ANNA, "before the kill").code == 250
+    lock = f"{mailboxes.home(ANNA)}/mail/dovecot-uidlist.lock"
+    mailboxes.dovecot.execute(
+        "sh", "-c", f'printf "1:%s" "$(cat /proc/sys/kernel/hostname)" > {lock}'
+    )
+    kill_and_start(mailboxes)
+    assert mailboxes.deliver(ANNA, "after the kill").code == 250
+    assert {"before the kill", "after the kill"} <= set(mailboxes.subjects(ANNA))
+
+
 @pytest.mark.timeout(600)
 def test_a_kill_between_message_and_key_doubles_nothing(mailboxes: Mailboxes) -> None:
-    dovecot = mailboxes.dovecot
     load = Repeating(mailboxes)
+    settled = kills = 0
     try:
-        for kill in range(KILLS):
-            goal = MESSAGES * (kill + 1) // (KILLS + 2)
+        # until one of the kills came between a message and its key
+        while kills < KILLS or (settled == 0 and kills < MOST_KILLS):
+            goal = len(load.accepted) + BETWEEN_KILLS
             wait_until(lambda goal=goal: len(load.accepted) >= goal, "messages", deadline=90)  # type: ignore[misc]
-            os.kill(dovecot.pid, signal.SIGKILL)
-            wait_until(lambda: not dovecot.state["State"]["Running"], "the end of Dovecot")
-            podman("start", dovecot.name)
-            dovecot.wait_ready()
-        wait_until(lambda: len(load.accepted) == MESSAGES, "all messages", deadline=120)
+            kill_and_start(mailboxes)
+            kills += 1
+            told = re.findall(r"settle: .* (\d+) of them stored", mailboxes.dovecot.log())
+            settled = sum(map(int, told))
     finally:
         load.close()
+    assert load.begun == load.accepted
     found = Counter(
         subject
         for user in USERS
         for subject in mailboxes.subjects(user)
         if subject.startswith("under way ")
     )
-    assert len(found) == MESSAGES
+    assert set(found) == {f"under way {number}" for number in load.begun}
     assert set(found.values()) == {1}, found.most_common(5)
-    settled = re.findall(r"settle: .* (\d+) of them stored", dovecot.log())
-    assert sum(map(int, settled)) > 0, "no kill came between a message and its key"
+    assert settled > 0, f"none of {kills} kills came between a message and its key"

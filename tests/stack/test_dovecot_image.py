@@ -65,6 +65,14 @@ def test_without_a_certificate_nobody_sends_a_password(run: Run) -> None:
         assert container.attempt("bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}").returncode
 
 
+def test_a_proxy_serves_programs_and_takes_no_mail(run: Run) -> None:
+    # any file with a line will do
+    container = run(DOVECOT_ROLE="proxy", DOVECOT_PROXY_KEY_FILE="/etc/hostname")
+    container.wait_ready()
+    for port in (10024, 12340, 18080, 18081):
+        assert container.attempt("bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}").returncode
+
+
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
@@ -79,6 +87,12 @@ def test_without_a_certificate_nobody_sends_a_password(run: Run) -> None:
         ("DOVECOT_SESSIONS", "0", "DOVECOT_SESSIONS is '0': write a whole number from 1"),
         ("DOVECOT_SPAM_FLAG", "maybe", "DOVECOT_SPAM_FLAG is 'maybe': write yes or no"),
         ("DOVECOT_LEARN", "/config/nothing", "is not a program that can be run"),
+        ("DOVECOT_ROLE", "both", "DOVECOT_ROLE is 'both': write store or proxy"),
+        ("DOVECOT_ROLE", "proxy", "DOVECOT_PROXY_KEY_FILE is not set"),
+        ("DOVECOT_STORE", "S 0", "DOVECOT_STORE is 'S 0': write its name in accounts"),
+        ("DOVECOT_STORE_PROXIES", "0.0.0.0/0", "0.0.0.0/0 is the whole Internet"),
+        ("DOVECOT_STORE_PROXIES", "10.0.0.0/8", "DOVECOT_STORE_PROXIES needs DOVECOT_PROXY_KEY"),
+        ("DOVECOT_STORE_TLS", "maybe", "DOVECOT_STORE_TLS is 'maybe': write any, verify or no"),
         ("GATE_WATCH_INTERVAL", "soon", "GATE_WATCH_INTERVAL is 'soon': write seconds, from 1"),
     ],
 )

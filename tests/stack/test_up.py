@@ -34,6 +34,11 @@ CARL = f"carl@{DOMAIN}"
 MESSAGES, ENDLESS = 2000, 100_000
 """Messages of the load at least, and more than can be sent before it is told to end."""
 COLUMNS = 80
+LOOK = """
+from pathlib import Path
+from gatepost.postfix_watch.queue_watcher import read_queue
+print(read_queue(Path("/var/spool/postfix/queue/public/showq")).mails)
+"""
 
 
 def test_it_says_what_it_did_and_what_to_try(up: WholeSystem) -> None:
@@ -74,6 +79,25 @@ def test_a_user_writes_to_the_world_with_a_signature(up: WholeSystem, service: s
     arrived = up.world.remote.wait_for_subject(f"by {service}")
     assert arrived.sender == ANNA
     assert {each for _, each in dkimpy_verdicts(arrived.octets, up.world.dns)} == {"pass"}
+
+
+def test_the_watch_sees_what_postfix_does(up: WholeSystem) -> None:
+    assert up.submit("watched", ANNA, [CAROL]).accepted
+    up.world.remote.wait_for_subject("watched")
+
+    def told() -> bool:
+        stories = json.loads(up.command("trace", CAROL, ANNA, "--json"))
+        return bool(stories) and stories[0]["state"] == "sent"
+
+    wait_until(told, "the delivery in the trace", pause=0.5)
+    # without root, it may list the queue, and change neither queue nor log
+    watch = up.containers["postfixwatch"]
+    looked = watch.execute("/opt/gatepost/bin/python", "-c", LOOK)
+    assert "'deferred':" in looked
+    for folder in ("/var/spool/postfix", "/var/log/postfix"):
+        assert "Read-only" in watch.attempt("touch", f"{folder}/x").stderr
+    # the log is on standard output as well
+    assert "status=sent" in up.containers["postfix"].log()
 
 
 def test_a_wrong_password_and_a_forged_sender_are_refused(up: WholeSystem) -> None:

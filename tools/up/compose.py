@@ -19,6 +19,8 @@ from tools.up.system import IMAGE, INSIDE, MANIFEST, System
 
 STATE = ".compose"
 """The folder of the secrets, beside compose.yaml."""
+SHARED = ("sockets", "postfix-log")
+"""The volumes of several containers that do not outlive the pod."""
 HEAD = """\
 # A whole mail system for docker compose and podman-compose: Postfix with Gatepost, accounts,
 # Dovecot, SpamAssassin and webmail. Rendered from k8s/mailboxes.yaml by `make manifest`; docs/up.md
@@ -96,7 +98,7 @@ def _service(
         "network_mode": "service:pod",
         "depends_on": ["pod"],
         # group 0 owns the files of the images and the secrets
-        "user": f"{context['runAsUser']}:0",
+        "user": f"{context['runAsUser']}:{context.get('runAsGroup', 0)}",
         "read_only": context["readOnlyRootFilesystem"],
         "cap_drop": context["capabilities"]["drop"],
     }
@@ -125,8 +127,10 @@ def _service(
             parts["volumes"].append(f"./{STATE}/gatepost:{path}:ro")
         elif "secret" in volume:
             parts["secrets"] += _secrets(volume["secret"], path, used)
-        elif "persistentVolumeClaim" in volume or volume["name"] == "sockets":
-            parts["volumes"].append(f"{volume['name']}:{path}")
+        elif "persistentVolumeClaim" in volume or volume["name"] in SHARED:
+            parts["volumes"].append(
+                f"{volume['name']}:{path}{':ro' if mount.get('readOnly') else ''}"
+            )
         else:
             parts["tmpfs"].append(path)
     if environment:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pydantic import Field
 
 from accounts.http.models.base import UNSET, OctetField, RequestModel, ResponseModel
+from accounts.journal.mail_state import MailState
 from accounts.journal.place import MAX_KEY
 from accounts.journal.question import MAX_MAILS, MAX_WORD, MAX_WORDS
-from accounts.journal.story import MailState
 
 
 class TraceQuery(RequestModel):
@@ -33,7 +33,7 @@ class TraceEventOut(ResponseModel):
     """A decision."""
 
     at: float = Field(description="Seconds since the epoch.")
-    daemon: str = Field(description="policy server, milter or delivery.")
+    daemon: str = Field(description="policy server, milter, delivery or Postfix.")
     text: str
     reason: str = Field(description="The reason id, or empty.")
     reply: str = Field(description="The reply to the client or of the mail store, or empty.")

@@ -189,6 +189,9 @@ class AliasOut(ResponseModel):
     personal: str | None = Field(
         description="named or disposable, if the owner of its only target made it."
     )
+    is_locked: bool = Field(
+        description="Whether an administrator has switched off an alias that an owner made."
+    )
     version: int
     created: TimeField
     changed: TimeField
@@ -235,6 +238,10 @@ class PersonalAliasOut(ResponseModel):
     address: str
     kind: str = Field(description="named or disposable.")
     enabled: bool
+    is_locked: bool = Field(
+        description="Whether an administrator has switched it off; its owner can neither switch it "
+        "on nor remove it."
+    )
     expires: TimeField | None
     description: str
     version: int

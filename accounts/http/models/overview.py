@@ -9,10 +9,36 @@ from pydantic import Field
 from accounts.http.models.base import OctetField, ResponseModel, TimeField
 
 
+class QueueDestinationOut(ResponseModel):
+    """A domain for whose recipients mail waits."""
+
+    domain: str = Field(description="Empty for recipients on the host itself.")
+    recipients: int
+    oldest: TimeField
+    reason: str = Field(description="One that Postfix has told, or empty.")
+
+
+class MailQueueOut(ResponseModel):
+    """The queue of a Postfix."""
+
+    at: TimeField
+    incoming: int
+    active: int
+    deferred: int
+    hold: int
+    maildrop: int
+    oldest: int | None = Field(description="When the oldest mail came that is not on hold.")
+    is_old: bool = Field(description="It has waited for more than four hours.")
+    is_partial: bool = Field(description="There is more than was counted.")
+    destinations: list[QueueDestinationOut] = Field(
+        description="Those with the most recipients who wait."
+    )
+
+
 class DaemonStateOut(ResponseModel):
     """A daemon that was heard of within a day."""
 
-    component: str = Field(description="milters, policyd, delivery or accounts.")
+    component: str = Field(description="milters, policyd, delivery, accounts or postfix.")
     instance: str = Field(description="The name of its host or pod.")
     version: str
     started: TimeField
@@ -21,6 +47,7 @@ class DaemonStateOut(ResponseModel):
     is_silent: bool = Field(description="Its reports are missing.")
     problems: list[str] = Field(description="Why it takes no mail.")
     remarks: list[str] = Field(description="What works less well.")
+    queue: MailQueueOut | None = Field(description="Null unless it is a postfix.")
 
 
 class MailCountOut(ResponseModel):

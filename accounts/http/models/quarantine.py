@@ -19,7 +19,8 @@ class HeldMailOut(ResponseModel):
     holder: str = Field(description="The name of the process that has it.")
     id: str = Field(description="Its id there.")
     kind: str = Field(
-        description="virus: in the folder of delivery; hold: in Postfix's hold queue."
+        description="virus: in the folder of delivery; hold: in Postfix's hold queue; "
+        "unreadable: a file in the folder of delivery that cannot be read."
     )
     held_at: float = Field(description="Seconds since the epoch.")
     sender: str = Field(description="The address in MAIL FROM; empty for a bounce.")

@@ -20,6 +20,7 @@ from accounts.journal.place import JournalPlace
 from accounts.journal.question import JournalQuestion, SearchWordError, read_words
 from accounts.journal.row import base_of
 from accounts.journal.table import JournalView
+from accounts.journal.upkeep import DAY
 from accounts.store.noted import clean
 from gatepost.journal.record import MAX_TIME
 
@@ -97,23 +98,37 @@ async def _view(call: Call) -> JournalView:
     if principal.role is Role.DOMAINS:
         return JournalView(domains=principal.domains)
     mailbox = call.address
-    return await call.context.database.read(lambda connection: _own(connection, mailbox))
+    oldest = call.context.clock() - _journal(call).days * DAY
+    return await call.context.database.read(lambda connection: _own(connection, mailbox, oldest))
 
 
-def _own(connection: Connection, mailbox: str) -> JournalView:
+def _own(connection: Connection, mailbox: str, oldest: float) -> JournalView:
     """Return the rows about a mailbox, and about the addresses that lead to it alone, also by an
-    alias of its domain."""
+    alias of its domain; `oldest` is the time of the oldest record.
+
+    The mail to an address before it was made belongs to who had it then.
+    """
+    since = mailboxes.get(connection, mailbox).created
     found = aliases.find(connection, target=mailbox, limit=MAX_PAGE)
     # the mail of an alias with other members is theirs, too
-    names = [mailbox]
-    names += [one.address for one in found if len(one.targets) == 1 and not one.is_wildcard]
-    own = set()
-    for name in names:
+    made = {mailbox: since}
+    made |= {
+        one.address: one.created for one in found if len(one.targets) == 1 and not one.is_wildcard
+    }
+    own: dict[str, int] = {}
+    for name, created in made.items():
         local, _, domain = name.rpartition("@")
-        for one in (domain, *domains.aliases_of(connection, domain)):
-            own.add(base_of(f"{local}@{one}", ""))
-    since = mailboxes.get(connection, mailbox).created
-    return JournalView(addresses=frozenset(own), login=mailbox, since=since)
+        own[base_of(name, "")] = created
+        for other in domains.aliases_of(connection, domain):
+            begun = max(created, domains.get(connection, other).created)
+            own[base_of(f"{local}@{other}", "")] = begun
+    young = {name: begun for name, begun in own.items() if begun > max(since, oldest)}
+    return JournalView(
+        addresses=frozenset(own.keys() - young.keys()),
+        login=mailbox,
+        since=since,
+        younger=tuple(young.items()),
+    )
 
 
 OPERATIONS = [

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import Any
 
+from accounts.directory.daemon_states import DaemonState
 from accounts.http.call import ApiReply, Call
 from accounts.http.models.overview import OverviewOut
 from accounts.http.operation import Operation, Reach
@@ -46,6 +47,7 @@ async def gather(call: Call) -> dict[str, Any]:
                 "is_silent": one.is_silent(now),
                 "problems": one.problems,
                 "remarks": one.remarks,
+                "queue": _queue(one, now),
             }
             for one in facts.daemons
         ]
@@ -57,6 +59,20 @@ async def gather(call: Call) -> dict[str, Any]:
         "domains": facts.domains,
         "disks": disks,
         "journal_days": 0 if journal is None else journal.days,
+    }
+
+
+def _queue(state: DaemonState, now: int) -> dict[str, Any] | None:
+    queue = state.queue
+    if queue is None:
+        return None
+    return {
+        "at": queue.at,
+        **queue.mails,
+        "oldest": queue.oldest or None,
+        "is_old": state.has_old_mail(now),
+        "is_partial": queue.is_partial,
+        "destinations": [one._asdict() for one in queue.destinations],
     }
 
 

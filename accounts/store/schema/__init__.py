@@ -17,6 +17,7 @@ from accounts.store.schema.addresses import (
     domain,
     forward,
     mailbox,
+    mailbox_move,
     name,
     sender_right,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "listed_sender",
     "login_step",
     "mailbox",
+    "mailbox_move",
     "metadata",
     "name",
     "passkey",

@@ -102,8 +102,10 @@ mailbox = table(
     number_column("password_changed", nullable=True),
     number_column("last_login", nullable=True),
     text_column("home", server_default=""),
+    number_column("locked_until", nullable=True),
     not_negative("quota"),
     Index(None, "domain_id", "address"),
+    Index(None, "store"),
     Index(
         "ix_mailbox_home",
         "home",
@@ -114,14 +116,35 @@ mailbox = table(
     covering(
         "mailbox",
         *("address", "enabled", "may_send", "may_receive", "keep_copy", "store", "quota", "id"),
-        "home",
+        *("home", "locked_until"),
     ),
 )
 """`password`: a hash with its scheme before it, as {ARGON2ID}$argon2id$…; NULL lets nobody in.
 `quota` in octets, NULL for no limit. `keep_copy`: whether mail that is forwarded is also kept.
 `store`: the mail store that has it, NULL for the only one. `home`: the folder of its mail below the
 root of the store, which no mailbox before or after it has; it stays through a change of the
-address. Dovecot does not open a mailbox without one."""
+address. Dovecot does not open a mailbox without one. `locked_until`: until then, nobody opens the
+mailbox, because it is being moved to another store."""
+
+mailbox_move = table(
+    "mailbox_move",
+    of_row("mailbox", primary_key=True),
+    text_column("source"),
+    text_column("target"),
+    text_column("phase"),
+    number_column("asked"),
+    text_column("asked_by"),
+    number_column("due", index=True),
+    number_column("claimed", nullable=True),
+    text_column("holder", nullable=True),
+    number_column("failures", server_default=text("0")),
+    text_column("problem", server_default=""),
+    one_of("phase", "copy", "lock", "settle"),
+    rowid=False,
+)
+"""A mailbox on its way from one store to another. `phase`: see `accounts.directory.moves`. `due`:
+when the next step is to be made. `claimed`: when the process `holder` was last at work on it.
+`failures` in a row, and the `problem` of the last one."""
 
 deleted_mailbox = table(
     "deleted_mailbox",
@@ -169,6 +192,7 @@ alias = table(
     number_column("created"),
     number_column("changed"),
     text_column("personal", nullable=True),
+    flag_column("is_locked", False),
     Index(None, "domain_id", "address"),
     Index(
         "ix_alias_wildcard",
@@ -179,7 +203,8 @@ alias = table(
     covering("alias", "address", "enabled", "expires", "members_may_send", "id"),
 )
 """`is_wildcard`: the local part has a `*`. `members_may_send`: its targets that are mailboxes may
-send as it. `personal`: named or disposable, if the owner of its only target made it."""
+send as it. `personal`: named or disposable, if the owner of its only target made it.
+`is_locked`: an administrator has switched such an alias off."""
 
 alias_target = table(
     "alias_target",

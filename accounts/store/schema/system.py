@@ -137,9 +137,11 @@ daemon_state = table(
     number_column("heard", index=True),
     Column("problems", Json, nullable=False),
     Column("remarks", Json, nullable=False),
+    Column("queue", Json),
     rowid=False,
 )
-"""The last report of each daemon on each host. It is no change of the data."""
+"""The last report of each daemon on each host. It is no change of the data. `queue` is that of a
+Postfix: see `gatepost.reports.queue_state`."""
 
 audit = table(
     "audit",

@@ -220,6 +220,7 @@ class MailboxesSuite(DirectoryBase):
             created=NOW,
             changed=NOW,
             personal=None,
+            is_locked=False,
         )
         assert filled.read(lambda c: aliases.find(c, target="Anna@example.org")) == [made]
         assert filled.read(lambda c: aliases.find(c, target="ben@example.org")) == []

@@ -212,6 +212,36 @@ class PersonalAliasesSuite(DirectoryBase):
         free.write(lambda w: personal_aliases.remove(w, ANNA, made.address, 2))
         assert free.read(lambda c: personal_aliases.find(c, ANNA)) == []
 
+    def test_an_alias_that_an_administrator_switched_off_stays_off(self, free: Desk) -> None:
+        def by_owner(**values: Any) -> Callable[[Write], PersonalAlias]:
+            return lambda w: personal_aliases.change(
+                w, ANNA, made.address, None, by_owner=True, **values
+            )
+
+        made = free.write(lambda w: personal_aliases.add(w, ANNA, "shop"))
+        # the owner's own decision is theirs to undo
+        for enabled in (False, True, False):
+            assert free.write(by_owner(enabled=enabled)).enabled is enabled
+        for switch in (
+            lambda w: aliases.change(w, made.address, None, enabled=False),
+            lambda w: personal_aliases.change(w, ANNA, made.address, None, enabled=False),
+        ):
+            free.write(switch)
+            assert free.read(lambda c: personal_aliases.get(c, ANNA, made.address)).is_locked
+            told = self.refused(free, Invalid, by_owner(enabled=True))
+            assert "administrator" in told
+            self.refused(
+                free,
+                Invalid,
+                lambda w: personal_aliases.remove(w, ANNA, made.address, by_owner=True),
+            )
+            noted = free.write(by_owner(enabled=False, description="shop"))
+            assert (noted.enabled, noted.is_locked, noted.description) == (False, True, "shop")
+            free.write(lambda w: aliases.change(w, made.address, None, enabled=True))
+            free.write(by_owner(enabled=False))
+            assert free.write(by_owner(enabled=True)).enabled
+        free.write(lambda w: personal_aliases.remove(w, ANNA, made.address, by_owner=True))
+
     def test_an_alias_of_somebody_else_is_out_of_reach(self, free: Desk) -> None:
         theirs = free.write(lambda w: personal_aliases.add(w, BEN)).address
         official = free.alias("info@example.org", ANNA).address

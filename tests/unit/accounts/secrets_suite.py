@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, update
 
-from accounts.directory import audit, dkim_keys, domains, mailboxes, remote_accounts, sealed
+from accounts.directory import (
+    audit,
+    deleted_mailboxes,
+    dkim_keys,
+    domains,
+    mailboxes,
+    remote_accounts,
+    sealed,
+    totp_secrets,
+)
+from accounts.directory.owner import find_login_owner
 from accounts.store import schema
 from accounts.store.errors import AlreadyThere, Conflict, Invalid, NoSuchObject
 from accounts.store.seal import KEY, SealError, SecretSeal
@@ -234,3 +244,19 @@ class SecretsSuite(DirectoryBase):
             assert filled.read(lambda c: dkim_keys.private(c, seal, key)) == ED25519  # noqa: B023
             found = filled.read(lambda c: remote_accounts.secret(c, seal, account))  # noqa: B023
             assert found == SECRET
+
+    def test_a_new_key_takes_over_in_deleted_mailboxes(self, filled: Desk) -> None:
+        self.account(filled)
+        who = filled.read(lambda c: find_login_owner(c, None, "anna@example.org"))
+        totp = filled.run(filled.database.record(lambda c: totp_secrets.begin(c, SEAL, who, NOW)))
+        filled.write(lambda w: mailboxes.remove(w, "anna@example.org"))
+        with pytest.raises(SealError, match=r"deleted mailbox anna@example\.org"):
+            filled.write(lambda w: sealed.reseal(w, SecretSeal([NEW])))
+        assert filled.write(lambda w: sealed.reseal(w, SecretSeal([NEW, OLD]))) == 2
+        assert filled.write(lambda w: sealed.reseal(w, SecretSeal([NEW, OLD]))) == 0
+        filled.write(lambda w: deleted_mailboxes.restore(w, "anna@example.org"))
+        (account,) = filled.read(lambda c: remote_accounts.find(c, mailbox="anna@example.org"))
+        seal = SecretSeal([NEW])
+        assert filled.read(lambda c: remote_accounts.secret(c, seal, account)) == SECRET
+        found = filled.read(lambda c: c.execute(select(schema.totp.c.secret)).scalar_one())
+        assert seal.open(found, totp_secrets.PURPOSE) == totp

@@ -20,6 +20,7 @@ from accounts.report_intake import ReportIntake
 from accounts.snapshots.access import Tokens
 from gatepost.key_pair import new_key
 from gatepost.metrics import Probes
+from gatepost.reports.queue_state import QUEUES, QueueDestination, QueueState
 from gatepost.reports.report import MAX_LINES, StateReport, encode_report
 from gatepost.reports.sender import PATH
 from tests.unit.accounts import files
@@ -149,6 +150,21 @@ def test_hostile_lines_stay_short_and_printable(desk: Desk) -> None:
     (state,) = desk.read(lambda c: daemon_states.find(c, NOW))
     assert len(state.problems) == MAX_LINES
     assert all(one.isprintable() and len(one) < 500 for one in (*state.problems, state.instance))
+
+
+def test_a_report_has_the_queue_of_postfix(desk: Desk) -> None:
+    queue = QueueState(
+        NOW, dict.fromkeys(QUEUES, 1), NOW - 9, (QueueDestination("far.test", 3, NOW - 9, "450"),)
+    )
+    report = REPORT._replace(component="postfix", queue=queue)
+    assert Intake(desk).post(encode_report(report)) == 204
+    (state,) = desk.read(lambda c: daemon_states.find(c, NOW))
+    assert state.queue == queue
+    wrong = {**json.loads(encode_report(report)), "queue": {"at": "now"}}
+    assert Intake(desk).post(json.dumps(wrong).encode()) == 400
+    assert Intake(desk).post(encode_report(report._replace(queue=None))) == 204
+    (state,) = desk.read(lambda c: daemon_states.find(c, NOW))
+    assert state.queue is None
 
 
 def test_accounts_writes_its_own_state(desk: Desk) -> None:

@@ -18,6 +18,7 @@ from tests.unit.accounts.hostile_suite import HostileSuite
 from tests.unit.accounts.mailboxes_suite import MailboxesSuite
 from tests.unit.accounts.personal_aliases_suite import PersonalAliasesSuite
 from tests.unit.accounts.secrets_suite import SecretsSuite
+from tests.unit.accounts.stores_suite import StoresSuite
 
 
 class InFile:
@@ -30,6 +31,10 @@ class InFile:
 
 
 class TestDomains(InFile, DomainsSuite):
+    pass
+
+
+class TestStores(InFile, StoresSuite):
     pass
 
 

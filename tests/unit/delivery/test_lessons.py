@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from delivery import ledger as ledger_module
-from delivery.ledger import KnownSummaries, Ledger, LedgerError
+from delivery.ledger import BUSY, KnownSummaries, Ledger, LedgerError
 from delivery.lesson import LessonClass, make_lesson, read_top
 from delivery.own_data import scan_user
 from delivery.user import SITE, SpamUser, safe_user, with_own_data
@@ -196,3 +197,22 @@ def test_no_mailbox_is_the_site() -> None:
 def test_mailboxes_with_odd_names_are_not_taught() -> None:
     names = ["ann@example.org", "o'neil@example.org", "Bob@example.org", "zoë@example.org", "ann"]
     assert with_own_data(names) == ["ann@example.org", "Bob@example.org"]
+
+
+def test_nobody_waits_for_a_ledger_that_stays_locked(tmp_path: Path) -> None:
+    """The event loop reads it, and spamd, which reads mail of strangers, can lock it."""
+    known = KnownSummaries()
+    ledger = Ledger(tmp_path)
+    ledger.note(b"1", LessonClass.SPAM, 1.0, "imap")
+    before = known.find(tmp_path)
+    assert before is not None
+    ledger.note(b"2", LessonClass.SPAM, 2.0, "imap")
+    with closing(sqlite3.connect(ledger.path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        begun = time.monotonic()
+        assert known.find(tmp_path) == before
+        assert KnownSummaries().find(tmp_path) is None
+        assert time.monotonic() - begun < BUSY / 2
+    after = known.find(tmp_path)
+    assert after is not None
+    assert after.spam == 2

@@ -255,7 +255,10 @@ def test_the_service_variables_of_kubernetes_are_not_ours(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("90", 90), ("90s", 90), ("5m", 300), ("1h30m", 5400), ("2d", 172800), ("100ms", 0.1), (7, 7)],
+    [
+        *(("90", 90), ("90s", 90), ("5m", 300), ("1h30m", 5400), ("2d", 172800), ("100ms", 0.1)),
+        *((7, 7), ("10min", 600), ("10 min", 600), ("1 h 30 min", 5400), ("2 d", 172800)),
+    ],
 )
 def test_durations(text: object, seconds: float) -> None:
     assert parse_duration(text) == seconds

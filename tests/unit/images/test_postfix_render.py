@@ -406,6 +406,10 @@ def test_redirects_come_from_the_mail_store_alone(tmp_path: Path) -> None:
             {"smtp_tls_policy_maps": "socketmap:inet:mta-sts:8461:postfix"},
         ),
         (
+            {"POSTFIX_LOG_FILE": "/var/log/postfix/mail.log"},
+            {"maillog_file": "/var/log/postfix/mail.log", "maillog_file_permissions": "0644"},
+        ),
+        (
             {"POSTFIX_NEXT_HOP_CONNECTIONS": "4"},
             {"lmtp_destination_concurrency_limit": "4", "relay_destination_concurrency_limit": "4"},
         ),
@@ -419,9 +423,12 @@ def test_other_settings(tmp_path: Path, settings: dict[str, str], expected: dict
         "smtp_tls_policy_maps",
         "lmtp_destination_concurrency_limit",
         "relay_destination_concurrency_limit",
+        "maillog_file",
+        "maillog_file_permissions",
     }
     found = {name: main[name] for name in names & main.keys()}
-    assert found == {"smtp_tls_security_level": "may", **expected}
+    usual = {"smtp_tls_security_level": "may", "maillog_file": "/dev/stdout"}
+    assert found == {**usual, **expected}
     for name in ("smtpd_tls", "smtp_tls", "lmtp_tls"):
         assert main[f"{name}_protocols"] == main[f"{name}_mandatory_protocols"] == ">=TLSv1.2"
 
@@ -458,6 +465,8 @@ def test_other_settings(tmp_path: Path, settings: dict[str, str], expected: dict
             {"POSTFIX_OUTBOUND_TLS": "dane", "POSTFIX_MTA_STS": "inet:mta-sts:8461"},
             "POSTFIX_MTA_STS and POSTFIX_OUTBOUND_TLS=dane exclude each other",
         ),
+        ({"POSTFIX_LOG_FILE": "/etc/x"}, "POSTFIX_LOG_FILE is '/etc/x': write a file below"),
+        ({"POSTFIX_LOG_FILE": "/var/log/postfix/../x"}, "write a file below /var/log/postfix"),
         ({"POSTFIX_NEXT_HOP_CONNECTIONS": "many"}, "is 'many': write a whole number from 1"),
         ({"POSTFIX_DNS_LISTS_THRESHOLD": "0"}, "POSTFIX_DNS_LISTS_THRESHOLD is '0': write a whole"),
     ],

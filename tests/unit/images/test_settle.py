@@ -130,3 +130,36 @@ def test_senders_choose_no_key(home: Path, helo: str, more: str) -> None:
     message(home, "anna@example.org", helo, more)
     assert "2 under way at the kill, 1 of them stored" in settle(home)
     assert {key for key, _ in entries(home)} == {key_of("anna@example.org")}
+
+
+def test_the_locks_of_processes_that_are_gone_are_removed(home: Path) -> None:
+    left = [
+        home / "mail" / "dovecot-uidlist.lock",
+        home / "mail" / ".Archive.2026" / "dovecot-uidlist.lock",
+        home / "index" / "INBOX" / "dovecot.index.log.lock",
+    ]
+    for file in left:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("160:mail-0")
+    told = settle(home)
+    assert not [file for file in left if file.exists()]
+    assert told.count("its owner is gone") == len(left)
+
+
+def test_only_lock_files_are_removed(home: Path) -> None:
+    (home / "mail" / ".A folder.lock" / "cur").mkdir(parents=True)
+    (home / "sieve").mkdir()
+    outside = home.parent / "other.lock"
+    kept = [
+        home / "mail" / ".A folder.lock" / "cur" / "1.M1P1.lock",
+        home / "mail" / "new" / "2.M1P1.lock",
+        home / "mail" / "notes.lock",
+        home / "sieve" / "my.lock",
+        outside,
+    ]
+    for file in kept:
+        file.write_text("160:mail-0" if file.name != "notes.lock" else "a text of somebody")
+    (home / "mail" / "link.lock").symlink_to(outside)
+    assert settle(home) == ""
+    assert [file for file in kept if not file.exists()] == []
+    assert (home / "mail" / "link.lock").is_symlink()

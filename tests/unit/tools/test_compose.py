@@ -20,7 +20,7 @@ def test_the_file_is_what_make_manifest_writes() -> None:
 
 def test_all_containers_of_the_pod_are_there() -> None:
     filters = {"milters", "policyd", "delivery", "spamassassin"}
-    jobs = {"spamrules", "training"}
+    jobs = {"spamrules", "training", "postfixwatch"}
     parts = {"accounts", "dovecot", "postfix", "webmail", *filters, *jobs}
     assert set(SERVICES) == {"pod", *parts}
     for name in parts:
@@ -62,7 +62,7 @@ def test_each_secret_is_a_file_for_those_who_read_it(tmp_path: Path) -> None:
 
 def test_what_has_to_stay_is_in_volumes() -> None:
     places = {
-        one.rpartition(":")[0]: one.rpartition(":")[2]
+        one.split(":")[0]: one.split(":")[1]
         for service in SERVICES.values()
         for one in service.get("volumes", ())
         if not one.startswith("./")
@@ -75,9 +75,15 @@ def test_what_has_to_stay_is_in_volumes() -> None:
         "store": "/var/lib/gatepost",
         "webmail": "/var/lib/webmail",
         "sockets": "/run/gatepost",
+        "postfix-log": "/var/log/postfix",
         "spam": "/var/lib/spamassassin",
     }
     assert set(FILE["volumes"]) == set(places)
+    watch = SERVICES["postfixwatch"]
+    assert [one for one in watch["volumes"] if one.endswith(":ro")] == [
+        *("queue:/var/spool/postfix:ro", "postfix-log:/var/log/postfix:ro")
+    ]
+    assert watch["user"] == "10001:10026"
 
 
 def test_the_nightly_jobs_run_by_the_clock() -> None:

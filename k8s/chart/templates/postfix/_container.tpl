@@ -36,6 +36,9 @@ volumeMounts:
   - {name: {{ printf "tls-%s" . }}, mountPath: {{ printf "/certificates/%s" . }}, readOnly: true}
   {{- end }}
   - {name: queue, mountPath: /var/spool/postfix}
+  {{- if include "mail.mailboxes" $ }}
+  - {name: postfix-log, mountPath: /var/log/postfix}
+  {{- end }}
   - {name: run-postfix, mountPath: /run}
   {{- if eq .Values.topology "pod" }}
   - {name: sockets, mountPath: /run/gatepost}

@@ -163,3 +163,30 @@ def test_servers_of_mail_programs_are_expected(keyed: Shell, dns: dict[Any, Any]
     text = keyed.call("domain", "check", "example.org").stdout
     assert "Mail programs find no record of submission" in text
     assert "Mail programs find no record of imaps" not in text
+
+
+def test_the_domain_of_bounce_addresses_needs_no_mailboxes(
+    keyed: Shell, dns: dict[Any, Any]
+) -> None:
+    secret = keyed.folder / "srs.secret"
+    secret.write_text("0123456789abcdef")
+    secret.chmod(0o600)
+    assert "no domain" in keyed.error("domain", "check", "bounces.example.org").lower()
+    tables = (
+        f'[accounts.srs]\ndomain = "bounces.example.org"\nsecret_file = "{secret}"\n'
+        '[accounts.autoconfig]\nimaps = "mail.example.org:993"\n'
+        'submissions = "mail.example.org:465"\nweb_host = "www.example.org"\n'
+    )
+    keyed.config.write_text(keyed.config.read_text() + tables)
+    result = keyed.call("domain", "check", "Bounces.example.org")
+    assert result.exit_code == 1
+    assert "SPF" in result.stdout
+    assert "DKIM" not in result.stdout
+    assert "imaps" not in result.stdout
+    dns["bounces.example.org", "MX"] = ("10 mx.example.org",)
+    dns["bounces.example.org", "TXT"] = ("v=spf1 mx -all",)
+    assert "as they should be" in keyed.run("domain", "check", "bounces.example.org")
+    assert "no domain" in keyed.error("domain", "check", "other.example.org").lower()
+    # in the datastore it is a domain like others
+    keyed.domain("bounces.example.org")
+    assert "DKIM" in keyed.call("domain", "check", "bounces.example.org").stdout

@@ -7,6 +7,7 @@ import time
 import click
 import pytest
 
+from accounts.cli.trace import PastTimeParameter
 from accounts.cli.values import (
     CLEARED,
     DecimalParameter,
@@ -74,3 +75,18 @@ def test_texts() -> None:
     assert state_text(disabled=True, no_login=True, other=False) == "disabled, no login"
     assert FlagParameter().convert(flag_text(True), None, None) is True
     assert FlagParameter().convert(flag_text(False), None, None) is False
+
+
+@pytest.mark.parametrize(
+    ("text", "before"), [("10m", 600), ("10 min", 600), ("10min", 600), ("2h", 7200), ("1d", 86400)]
+)
+def test_a_time_in_the_past_is_read_as_the_trace_prints_it(text: str, before: int) -> None:
+    found = PastTimeParameter().convert(text, None, None)
+    assert abs(found - (time.time() - before)) < 5
+    assert PastTimeParameter().convert("2027-01-31", None, None) == 1801353600
+
+
+@pytest.mark.parametrize("text", ["", "none", "x", "5X", "10 minutes ago", "-5m", "\0", "9" * 100])
+def test_another_time_in_the_past_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="2 hours ago"):
+        PastTimeParameter().convert(text, None, None)

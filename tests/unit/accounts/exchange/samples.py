@@ -175,6 +175,8 @@ EVERYTHING = Document.model_validate(
                 "targets": ("anna@example.org",),
                 "members_may_send": True,
                 "personal": "disposable",
+                "enabled": False,
+                "is_locked": True,
             },
         ),
         "administrators": (

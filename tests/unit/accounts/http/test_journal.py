@@ -6,6 +6,7 @@ import pytest
 
 from accounts.directory import aliases, domains, mailboxes
 from accounts.journal.settings import JournalSettings
+from accounts.journal.table import MAX_TIMES
 from accounts.snapshots.contents import CONTENTS
 from accounts.snapshots.history import read_changes, read_history
 from tests.unit.accounts.desk import NOW
@@ -86,6 +87,38 @@ def test_a_new_owner_does_not_see_the_mail_of_the_one_before(traced: JournalApi)
     assert traced.found(path="/me/trace", who=owner) == [f"4Q4 {ANNA}"]
     # the administrators of the domain see both
     assert f"4Q1 {ANNA}" in traced.found(who=api.ada)
+
+
+def test_a_new_owner_of_an_alias_does_not_see_the_mail_of_the_one_before(
+    traced: JournalApi,
+) -> None:
+    api = traced.api
+    api.desk.run(api.journal.add([mail(4, "shop@a.example", at=NOW)]))
+    api.desk.run(api.journal.add([mail(5, "anna@aa.example", at=NOW)]))
+    api.desk.clock.now += 60
+    api.desk.write(lambda w: aliases.add(w, "shop@a.example", targets=[ANNA]))
+    api.desk.write(lambda w: domains.add(w, "aa.example", alias_of="a.example"))
+    seen = [f"4Q1 {ANNA}", "4Q2 far@x.example"]
+    assert traced.found(path="/me/trace", who=api.anna) == seen
+    for number, name in enumerate(("shop@a.example", "anna@aa.example", "shop+x@aa.example"), 6):
+        api.desk.run(api.journal.add([mail(number, name, at=api.desk.clock())]))
+        seen.append(f"4Q{number} {name}")
+    assert traced.found(path="/me/trace", who=api.anna) == seen
+    assert traced.found("shop@a.example", path="/me/trace", who=api.anna) == ["4Q6 shop@a.example"]
+
+
+def test_any_number_of_new_addresses_can_be_searched(traced: JournalApi) -> None:
+    api = traced.api
+    for number in range(2 * MAX_TIMES):
+        api.desk.clock.now += 60
+        name = f"a{number}@a.example"
+        api.desk.write(lambda w: aliases.add(w, name, targets=[ANNA]))  # noqa: B023
+        api.desk.run(api.journal.add([mail(10 + number, name, at=api.desk.clock())]))
+    # the oldest ones have a time in common, before which nothing is shown
+    for number in (0, MAX_TIMES - 1, MAX_TIMES, 2 * MAX_TIMES - 1):
+        name = f"a{number}@a.example"
+        found = [f"4Q{10 + number} {name}"] if number else []
+        assert traced.found(name, path="/me/trace", who=api.anna) == found
 
 
 def test_searches_by_administrators_are_in_the_audit_log(traced: JournalApi) -> None:

@@ -42,10 +42,15 @@ DECISIONS = (
     decision("delivery", "deliver", details={"verdict": "junk"}),
     decision("delivery", "deliver", details={"reply": '250 "verdict": "junk"', "verdict": "ham"}),
     decision("delivery", "deliver", details={"verdict": "quarantined"}),
+    # delivery has told of this one
+    decision("postfix", "deliver", details={"way": "lmtp"}),
+    decision("postfix", "deliver", details={"way": "smtp"}),
+    decision("postfix", "defer", details={"reply": '"way": "smtp"'}),
 )
 IN_A = {
     "accepted": 1,
     "delivered": 2,
+    "sent": 1,
     "junk": 1,
     "quarantined": 1,
     "greylisted": 2,

@@ -224,6 +224,16 @@ class JournalTests:
         assert desk.run(desk.journal.erase("Ann@example.org")) == 3
         assert desk.recipients() == ["bob@example.org", "carl@example.org"]
 
+    def test_the_target_of_an_alias_is_erased(self, desk: JournalDesk) -> None:
+        def to(final: str) -> JournalRecord:
+            record = mail(1, "info@example.org", message_id="")
+            return record._replace(daemon="postfix", details={"final": final, "way": "smtp"})
+
+        desk.add(*(to(one) for one in ("Bob+x@far.example", "bobo@far.example", 'b"o%b@far.test')))
+        assert desk.run(desk.journal.erase("bob@far.example")) == 1
+        assert desk.run(desk.journal.erase("_ob%@far.example")) == 0
+        assert desk.run(desk.journal.erase('b"o%b@far.test')) == 1
+
     def test_mail_is_counted_by_outcome(self, desk: JournalDesk) -> None:
         passed = {"findings": "greylist: passed (after 464 s)"}
         desk.add(

@@ -256,3 +256,20 @@ def test_joining_two_thousand_rows_is_quick() -> None:
     found: list[MailJourney] = join(rows)
     assert sum(len(one.rows) for one in found) == 2000
     assert time.process_time() - began < 2
+
+
+def test_many_mails_between_two_people_are_joined_at_once() -> None:
+    """The pages wait for it, and so does everybody else: it must not take the square of the rows.
+
+    A program that sends a mail each minute is enough.
+    """
+    rows = []
+    for number in range(1000):
+        mail = {"queue_id": f"4Q{number}", "message_id": f"<{number}@example.com>"}
+        rows += made(asked(number * 60, instance=f"i{number}"), judged(number * 60 + 1, **mail))
+    rows = [row._replace(id=number) for number, row in enumerate(rows)]
+    begun = time.process_time()
+    journeys = join(rows)
+    assert time.process_time() - begun < 3
+    assert [len(one.attempts) for one in journeys] == [1] * 1000
+    assert all(one.attempts[0].at == one.accepted[0].at - 1 for one in journeys)

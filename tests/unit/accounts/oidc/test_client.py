@@ -93,6 +93,26 @@ def test_other_settings_forget_the_old_provider(tmp_path: Path) -> None:
     assert site.provider.asked.count("/.well-known/openid-configuration") == 2
 
 
+def test_a_login_that_a_reload_overtakes_does_not_bring_back_the_old_provider(
+    tmp_path: Path,
+) -> None:
+    site = Site(tmp_path)
+    fetch, old = site.provider.fetch, site.settings
+
+    def reloaded(url: str, **more: Any) -> tuple[int, Any]:
+        answer = fetch(url, **more)
+        site.settings = old.model_copy(update={"issuer": "https://other.example"})
+        assert site.client.settings is site.settings  # another request comes
+        return answer
+
+    site.client = OidcClient(lambda: site.settings, reloaded, lambda: site.now)
+    asyncio.run(site.client.way(LoginExchange.begin(1000, "/", is_again=False)))
+    site.client._fetch = fetch
+    site.provider.issuer = "https://other.example"
+    assert site.log_in() == "anna@example.org"
+    assert site.provider.asked.count("/.well-known/openid-configuration") == 2
+
+
 def test_a_rotated_secret_is_read(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.log_in()

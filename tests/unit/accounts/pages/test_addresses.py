@@ -130,3 +130,28 @@ def test_administrators_set_the_limits_and_see_the_addresses(site: PagesSite, lo
     assert "owner of the mailbox made" in browser.open(f"/aliases/{made.address}").text
     browser.submit(enabled=None)
     assert not site.api.desk.read(lambda c: aliases.get(c, made.address)).enabled
+
+
+def test_an_address_that_an_administrator_switched_off_stays_off(site: PagesSite) -> None:
+    made = site.api.desk.write(lambda w: personal_aliases.add(w, ANNA))
+    browser = site.browser(ANNA)
+    link = f"/addresses/edit?address={made.address}"
+    browser.open(link)
+    before = browser.form()
+    administrator = site.browser("ada")
+    administrator.open(f"/aliases/{made.address}")
+    administrator.submit(enabled=None)
+    # a page from before, and a form that somebody has written, with the right tag
+    assert browser.submit(before, enabled="on").status == 409
+    assert "administrator has switched" in browser.open(link).text
+    form = browser.form()
+    assert "enabled" not in form.fields
+    assert not any("/addresses/remove" in one for one in browser.page.links)
+    form.fields["enabled"] = ["on"]
+    assert browser.submit(form).status == 422
+    browser.open(f"/addresses/remove?address={made.address}")
+    assert browser.submit().status == 422
+    assert [(one.address, one.enabled) for one in own(site)] == [(made.address, False)]
+    browser.open(link)
+    browser.submit(description="shop")
+    assert [(one.description, one.is_locked) for one in own(site)] == [("shop", True)]

@@ -8,6 +8,7 @@ import pytest
 
 from accounts.directory import daemon_states
 from accounts.journal.settings import JournalSettings
+from gatepost.reports.queue_state import QueueDestination, QueueState
 from gatepost.reports.report import StateReport
 from tests.unit.accounts.desk import NOW
 from tests.unit.accounts.journal.journal_suite import mail
@@ -25,7 +26,7 @@ def test_all_is_well(site: PagesSite) -> None:
     report(site)
     page = site.browser("root").open("/")
     assert "Nothing needs attention" in page.text
-    assert "Policy server mx1 well" in page.text
+    assert "Policy server mx1 works" in page.text
     assert "Never checked: 2." in page.text
 
 
@@ -35,12 +36,35 @@ def test_what_needs_attention_comes_first(site: PagesSite) -> None:
     site.api.desk.clock.now += 1
     text = site.browser("root").open("/").text
     assert "Policy server (mx1) works, but: dnslists: not asked: zen.example" in text
-    assert "Milter (mx1) is not well: keys: s1.pem is missing" in text
+    assert "Milter (mx1) reports a problem: keys: s1.pem is missing" in text
     assert text.index("Needs attention") < text.index("Outcome")
     site.api.desk.clock.now += 600
     assert "Delivery" not in text
     browser = site.browser("root")
     assert "Milter (mx1) has not reported for a while." in browser.page.text
+
+
+def test_the_queue_of_postfix(site: PagesSite) -> None:
+    queue = QueueState(
+        NOW,
+        {"incoming": 1, "active": 2, "deferred": 40, "hold": 5, "maildrop": 3},
+        NOW - 5 * 3600,
+        (QueueDestination(HOSTILE, 38, NOW - 60, f"host said: 450 {HOSTILE}"),),
+    )
+    browser = site.browser("root")
+    assert "Queue of Postfix" not in browser.page.text
+    report(site, component="postfix", queue=queue)
+    page = browser.open("/")
+    assert "Mail has waited in the queue of mx1 for 5 hours." in page.text
+    assert "mx1 6 40 5 2030-03-17 12:46 UTC" in page.text
+    assert f"{HOSTILE} 38" in page.text
+    assert not [tag for tag, _ in page.tags if tag == "img"]
+    # young mail needs no attention, and none is as well
+    report(site, component="postfix", queue=queue._replace(oldest=NOW - 60))
+    assert "Nothing needs attention" in browser.open("/").text
+    report(site, component="postfix", queue=QueueState(NOW, {}))
+    assert "mx1 0 0 0 –" in browser.open("/").text
+    assert "Queue of Postfix" not in site.browser("ada").page.text
 
 
 def test_mail_is_a_table_with_bars(site: PagesSite) -> None:
@@ -52,7 +76,7 @@ def test_mail_is_a_table_with_bars(site: PagesSite) -> None:
     # a screen reader has the numbers
     hidden = [given for tag, given in page.tags if tag == "svg"]
     assert {one["aria-hidden"] for one in hidden} == {"true"}
-    assert len(hidden) == len(bars) == 18
+    assert len(hidden) == len(bars) == 20
 
 
 def test_a_check_of_a_domain_is_shown_with_its_age(site: PagesSite) -> None:
@@ -79,7 +103,7 @@ def test_the_administrator_of_a_domain_sees_no_services(site: PagesSite) -> None
 
 def test_without_a_journal(site: PagesSite) -> None:
     site.api.journal_settings = JournalSettings(days=0)
-    assert "There is no record of mail" in site.browser("root").page.text
+    assert "No record of mail is kept" in site.browser("root").page.text
 
 
 @pytest.mark.parametrize("language", ["en", "de"])

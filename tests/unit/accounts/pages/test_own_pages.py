@@ -89,7 +89,7 @@ def test_the_home_page_has_the_mailbox(site: PagesSite) -> None:
     page = site.browser(ANNA).page
     assert "x@c.example" in page.text
     assert "@a.example" in page.text
-    assert "cannot be told" in page.text
+    assert "is not known now" in page.text
 
 
 SERVERS = AutoconfigSettings.model_validate(

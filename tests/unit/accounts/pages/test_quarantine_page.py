@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from accounts.quarantine.holders import MissingHolder
+from gatepost.quarantine.held import HeldKind
 from tests.unit.accounts.http.api import SECRET
 from tests.unit.accounts.http.stub_holders import HOLDER
 from tests.unit.accounts.pages.browser import PagesSite
@@ -84,3 +87,22 @@ def test_a_recipient_who_was_refused_is_named(site: PagesSite) -> None:
     assert browser.submit().status == 200
     assert "552 5.2.2 over quota" in browser.page.text
     assert "These recipients have the mail now: anna@a.example" in browser.page.text
+
+
+def test_a_file_that_cannot_be_read_can_only_be_deleted(site: PagesSite) -> None:
+    kind: Any = HeldKind.UNREADABLE
+    note = "The file 2.held cannot be read: Permission denied."
+    site.api.quarantine.keep(
+        "2", octets=b"", kind=kind, note=note, sender="", reason="", subject="", queue_id=""
+    )
+    browser = site.browser("root")
+    assert note in browser.open("/quarantine").text
+    page = browser.open(f"/quarantine/{HOLDER}/2")
+    assert "cannot be released" in page.text
+    assert "virus" not in page.text.replace(HOLDER, "")
+    assert "bounce" not in page.text
+    assert not any(one.action and one.action.endswith("/2") for one in page.forms)
+    browser.open(next(one for one in page.links if one.endswith("/2/delete")))
+    assert browser.submit(current_password=SECRET).status == 303
+    assert "2" not in site.api.quarantine.kept
+    assert "2.held" not in site.browser("ada").open("/quarantine").text

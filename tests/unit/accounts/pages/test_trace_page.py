@@ -10,8 +10,8 @@ import pytest
 import structlog.testing
 
 from accounts.http.principals import Principal, Role
+from accounts.journal.mail_state import MailState
 from accounts.journal.settings import JournalSettings
-from accounts.journal.story import MailState
 from accounts.pages.mail_states import words_of
 from accounts.pages.menu import entries
 from accounts.pages.views.trace import EVENTS

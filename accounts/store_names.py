@@ -1,0 +1,12 @@
+"""Names of the mail stores, for placing new mailboxes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class StoreNames(NamedTuple):
+    """The mail stores by their names: all, and those that new mailboxes may go to."""
+
+    known: tuple[str, ...]
+    taking_new: tuple[str, ...]
