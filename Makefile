@@ -93,16 +93,17 @@ chart: ## lint, render and validate the Helm chart; needs helm
 
 manifest: ## write k8s/*.yaml and compose.yaml anew; needs helm
 	PYTHONPATH=. $(PY) tools/scripts/at_start.py
-	{ cat k8s/mail.head; helm template mail k8s/chart -f k8s/mail.values.yaml; } > k8s/mail.yaml
-	{ cat k8s/mailboxes.head; helm template mail k8s/chart -f k8s/mailboxes.values.yaml; } > k8s/mailboxes.yaml
+	{ cat k8s/mail.head; helm template mail k8s/chart --skip-tests -f k8s/mail.values.yaml; } > k8s/mail.yaml
+	{ cat k8s/mailboxes.head; helm template mail k8s/chart --skip-tests -f k8s/mailboxes.values.yaml; } > k8s/mailboxes.yaml
 	$(PY) -m tools.up.compose render > compose.yaml
 
-docs: $(VENV)/.installed ## write docs/reference/ anew from the code
+docs: $(VENV)/.installed ## write docs/reference/ and the README of the chart anew
 	$(VENV)/bin/gatepost config reference > docs/reference/configuration.md
 	$(PY) tools/scripts/metrics.py
 	PYTHONPATH=. $(PY) tools/scripts/replies.py
 	PYTHONPATH=. $(PY) tools/scripts/openapi.py
 	PYTHONPATH=. $(PY) tools/scripts/library.py
+	PYTHONPATH=. $(PY) tools/scripts/chart_readme.py
 	$(PY) tools/scripts/rfcs.py
 
 pictures: ## take the pictures of docs/pages.md anew, with Chromium

@@ -136,7 +136,7 @@ SCHEMA = [
     "{certificate: {issuer: {name: ''}}}",
     "{certificate: {enabled: true, issuer: {name: ''}}}",
     "{certificate: {issuer: {name: a..b}}}",
-    "{certificate: {issuer: {grop: a}}}",
+    "{certificate: {issuer: {groups: a}}}",
     "{certificate: {dnsNames: [a..example.org]}}",
     "{mail: {hostname: " + "a" * 64 + ".example.org}}",
     "{dkim: {secret: a..b}}",

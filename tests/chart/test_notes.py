@@ -58,6 +58,19 @@ def test_who_has_mailboxes_is_told_of_the_first_user_and_of_no_key_file() -> Non
     assert "mail-webmail" in notes(f"{{{own}, webmail: {{enabled: true}}}}")
 
 
+def test_who_has_an_ingress_is_told_where_webmail_is() -> None:
+    whole = "mailboxes: {enabled: true}, webmail: {enabled: true, prefix: /webmail/"
+    told = notes(f"{{{whole}}}, ingress: {{enabled: true}}}}")
+    assert "Webmail is at https://mail.example.org/webmail/ when" in told
+    assert "set webmail.proxies" in told
+    told = notes(
+        f"{{{whole}, proxies: [10.0.0.0/8]}}, ingress: {{enabled: true}},"
+        " web: {webmail: [web.example.org]}}"
+    )
+    assert "Webmail is at https://web.example.org/webmail/ when" in told
+    assert "webmail.proxies" not in told
+
+
 def test_the_steps_are_numbered() -> None:
     monitor = "monitoring: {serviceMonitor: {enabled: true}}"
     for values, steps in (

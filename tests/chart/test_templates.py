@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ def test_every_probe_shakes_hands(values: Path) -> None:
 def test_arguments_are_for_programs_that_read_them(values: Path) -> None:
     """`run` of our images reads none: with arguments alone, a container would do something else."""
     for name, container in render(values.read_text()).containers().items():
-        image = container["image"].rpartition("/")[2].partition(":")[0]
+        image = re.split("[@:]", container["image"].rpartition("/")[2])[0]
         folder = image.removeprefix("gatepost-")
         dockerfile = (ROOT / "images" / folder / "Dockerfile").read_text()
         if "args" in container and "command" not in container:

@@ -19,6 +19,8 @@ OLDEST = "1.29"
 NEWEST = kubernetes_validate.latest_version()
 OTHERS = {
     "Certificate": "cert-manager.io/v1",
+    "HTTPRoute": "gateway.networking.k8s.io/v1",
+    "PrometheusRule": "monitoring.coreos.com/v1",
     "ServiceMonitor": "monitoring.coreos.com/v1",
 }
 """Kinds that Kubernetes itself does not know."""
@@ -98,12 +100,24 @@ def test_the_manifest_of_the_whole_system_is_rendered_from_its_values() -> None:
     assert (ROOT / "k8s" / "mailboxes.yaml").read_text() == head + rendered, "run `make manifest`"
 
 
+_IN_EACH_SECTION = {
+    *("extraEnv", "envFrom", "extraVolumeMounts", "extraVolumes", "initContainers", "sidecars"),
+    *("podLabels", "podAnnotations", "nodeSelector", "tolerations", "affinity"),
+    *("topologySpreadConstraints", "priorityClassName", "revisionHistoryLimit"),
+    *("updateStrategy", "serviceAccountName"),
+}
+"""Keys that tests/chart/test_settings.py covers."""
+
+
 def _leaves(value: Any, schema: Any, path: str = "") -> list[str]:
     """What is in the values and not in the schema, or the other way round."""
     properties = schema.get("properties")
     if properties is None or not isinstance(value, dict):
         return []
     optional = {"global"} if not path else set()
+    if "resources" in value:
+        # keys at the top that a section may have, too
+        optional = set(_IN_EACH_SECTION)
     wrong = [f"{path}{name}" for name in set(value) ^ set(properties) if name not in optional]
     for name in set(value) & set(properties):
         wrong += _leaves(value[name], properties[name], f"{path}{name}.")
@@ -115,25 +129,6 @@ def test_the_schema_has_every_value_and_no_other() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     # what a resource may be asked for is Kubernetes' own to say
     ignored = (".resources.requests.", ".resources.limits.")
+    assert values.pop("pod") == {}
+    schema["properties"].pop("pod")
     assert [each for each in _leaves(values, schema) if not any(i in each for i in ignored)] == []
-
-
-_GIVEN = {"le", "namespace", "pod", "component"}
-"""Labels that are not ours: of histograms, and those that Prometheus and the monitor add."""
-
-
-def test_the_dashboard_asks_for_metrics_and_labels_that_there_are() -> None:
-    dashboard = json.loads((CHART / "dashboards" / "gatepost.json").read_text())
-    known = {}
-    for line in (ROOT / "docs" / "reference" / "metrics.md").read_text().splitlines():
-        if found := re.match(r"\| `(gatepost_\w+)` \| \w+ \| (.*?) \|", line):
-            known[found[1]] = set(re.findall(r"`(\w+)`", found[2]))
-    for panel in dashboard["panels"]:
-        for target in panel["targets"]:
-            names = re.findall(r"gatepost_\w+", target["expr"])
-            assert names, panel["title"]
-            labels = set(re.findall(r"(\w+)=", target["expr"]))
-            for group in re.findall(r"by \(([^)]*)\)", target["expr"]):
-                labels |= set(re.split(r", *", group))
-            for name in names:
-                assert labels - _GIVEN <= known[name.removesuffix("_bucket")], panel["title"]

@@ -63,8 +63,8 @@ def adapted(values: Mapping[str, Any], kinds: Collection[str]) -> dict[str, Any]
     monitoring: dict[str, Any] = {}
     if MONITORS not in kinds:
         monitoring["serviceMonitor"] = {"enabled": False}
-    if RULES not in kinds and "rules" in values.get("monitoring", {}):
-        monitoring["rules"] = {"enabled": False}
+    if RULES not in kinds and "prometheusRule" in values.get("monitoring", {}):
+        monitoring["prometheusRule"] = {"enabled": False}
     if monitoring:
         above["monitoring"] = monitoring
     persistence: dict[str, Any] = {}

@@ -37,7 +37,9 @@ def render(values: str) -> Rendered:
             pytest.skip(f"{reason}, and {WITHOUT_HELM} is set")
         pytest.fail(f"{reason}: install helm 3.14 or later, or set {WITHOUT_HELM}=1", pytrace=False)
     usual = ROOT / "k8s" / "mailboxes.values.yaml"
-    text = helm("template", "mail", CHART, "--values", usual, values=WITHOUT + values)
+    text = helm(
+        "template", "mail", CHART, "--skip-tests", "--values", usual, values=WITHOUT + values
+    )
     return Rendered(text)
 
 

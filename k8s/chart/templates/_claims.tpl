@@ -11,27 +11,40 @@ topologies have the same claims, and their size can grow. */ -}}
 {{- lookup "v1" "PersistentVolumeClaim" .root.Release.Namespace .name | default dict | toYaml }}
 {{- end }}
 
-{{- /* The spec of a claim: root, size; name and key (of persistence) if it may exist already. A claim keeps
-its class and cannot shrink. */ -}}
+{{- /* The claim RELEASE-KEY: root, key (of persistence), component, keep (why it stays) */ -}}
+{{- define "mail.persistentClaim" -}}
+{{- $name := printf "%s-%s" (include "mail.fullname" .root) .key }}
+{{- $annotations := (get .root.Values.persistence .key).annotations -}}
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata:
+  {{- include "mail.metadata" (merge (dict "name" $name "annotations" $annotations "policy" (ternary (include "mail.keep" .root) "" (not (empty .keep)))) .) | nindent 2 }}
+spec:
+  {{- include "mail.claim" (merge (dict "name" $name) .) | nindent 2 }}
+{{- end }}
+
+{{- /* The spec of a claim: root, key (of persistence); name if it may exist already. A claim keeps its class
+and cannot shrink. */ -}}
 {{- define "mail.claim" -}}
-{{- $class := .root.Values.persistence.storageClass }}
+{{- $claim := get .root.Values.persistence .key }}
+{{- $class := $claim.storageClass | default .root.Values.persistence.storageClass | default .root.Values.global.storageClass }}
 {{- if .name }}
   {{- $spec := (include "mail.liveClaim" . | fromYaml).spec | default dict }}
   {{- $class = $spec.storageClassName | default $class }}
   {{- $live := (($spec.resources | default dict).requests | default dict).storage }}
   {{- if $live }}
-    {{- if gt (include "mail.quantity" $live | float64) (include "mail.quantity" .size | float64) }}
+    {{- if gt (include "mail.quantity" $live | float64) (include "mail.quantity" $claim.size | float64) }}
       {{- fail (printf "the claim %s has %s, and a claim cannot shrink: set persistence.%s.size to at least that." .name $live .key) }}
     {{- end }}
   {{- end }}
 {{- end -}}
-accessModes: [ReadWriteOnce]
+accessModes: [{{ join ", " $claim.accessModes }}]
 {{- with $class }}
 storageClassName: {{ . }}
 {{- end }}
 resources:
   requests:
-    storage: {{ .size }}
+    storage: {{ $claim.size }}
 {{- end }}
 
 {{- /* The claim of a StatefulSet's pod: root, name, component, key (of persistence). A claim that Helm did
@@ -41,7 +54,7 @@ not create, such as that of an older release or of `kubectl scale`, stays as it 
 {{- $live := include "mail.liveClaim" . | fromYaml }}
 {{- $owner := get (($live.metadata | default dict).annotations | default dict) "meta.helm.sh/release-name" }}
 {{- if and $live (ne $owner .root.Release.Name) }}
-  {{- $spec := include "mail.claim" (merge (dict "size" $size) .) }}
+  {{- $spec := include "mail.claim" . }}
   {{- if gt (include "mail.quantity" $size | float64) (include "mail.quantity" $live.spec.resources.requests.storage | float64) }}
     {{- fail (printf "the claim %s does not belong to this release, which cannot enlarge it. Run this first: kubectl -n %s patch pvc %s -p '{\"spec\":{\"resources\":{\"requests\":{\"storage\":\"%s\"}}}}'" .name .root.Release.Namespace .name $size) }}
   {{- end }}
@@ -50,11 +63,10 @@ not create, such as that of an older release or of `kubectl scale`, stays as it 
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata:
-  {{- include "mail.metadata" . | nindent 2 }}
-  annotations:
-    helm.sh/resource-policy: {{ include "mail.keep" .root }}
+  {{- $annotations := (get .root.Values.persistence .key).annotations }}
+  {{- include "mail.metadata" (merge (dict "annotations" $annotations "policy" (include "mail.keep" .root)) .) | nindent 2 }}
 spec:
-  {{- include "mail.claim" (merge (dict "size" $size) .) | nindent 2 }}
+  {{- include "mail.claim" . | nindent 2 }}
 {{- end }}
 {{- end }}
 
@@ -62,8 +74,8 @@ spec:
 stays as it is in the cluster; it only counts for pods of which Helm made no claim. */ -}}
 {{- define "mail.claimTemplate" -}}
 {{- $volume := .volume }}
-{{- $spec := include "mail.claim" (dict "root" .root "size" (index .root.Values.persistence .key).size) | fromYaml }}
-{{- $live := lookup "apps/v1" "StatefulSet" .root.Release.Namespace (printf "%s-%s" .root.Release.Name .component) | default dict }}
+{{- $spec := include "mail.claim" (dict "root" .root "key" .key) | fromYaml }}
+{{- $live := lookup "apps/v1" "StatefulSet" .root.Release.Namespace (printf "%s-%s" (include "mail.fullname" .root) .component) | default dict }}
 {{- range ($live.spec | default dict).volumeClaimTemplates }}
   {{- if eq .metadata.name $volume }}{{ $spec = pick .spec "accessModes" "storageClassName" "resources" "volumeMode" }}{{ end }}
 {{- end -}}
@@ -80,7 +92,7 @@ What is in it, such as mail that was taken, would wait there for ever. */ -}}
 {{- range $key, $claim := $root.Values.persistence }}
   {{- if kindIs "map" $claim }}
     {{- if hasKey $claim "existingClaim" }}
-      {{- $own := ternary (first $known) (printf "%s-%s" $root.Release.Name $key) (eq $key "queue") }}
+      {{- $own := ternary (first $known) (printf "%s-%s" (include "mail.fullname" $root) $key) (eq $key "queue") }}
       {{- $known = append $known ($claim.existingClaim | default $own) }}
       {{- if and (eq $key "queue") $claim.existingClaim }}{{ $known = rest $known }}{{ end }}
     {{- end }}

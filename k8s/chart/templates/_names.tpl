@@ -1,6 +1,15 @@
 {{- /* Names, labels and images. */ -}}
+{{- /* The beginning of all names: the release, with nameOverride if it does not have that already, or
+fullnameOverride. */ -}}
+{{- define "mail.fullname" -}}
+{{- $release := .Release.Name }}
+{{- if .Values.fullnameOverride }}{{ .Values.fullnameOverride }}
+{{- else if and .Values.nameOverride (not (contains .Values.nameOverride $release)) }}{{ printf "%s-%s" $release .Values.nameOverride }}
+{{- else }}{{ $release }}{{ end }}
+{{- end }}
+
 {{- define "mail.labels" -}}
-app.kubernetes.io/name: mail
+app.kubernetes.io/name: {{ .Values.nameOverride | default .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
@@ -11,7 +20,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
-{{- /* metadata of an object: dict root, name, component (may be empty), labels (may be missing) */ -}}
+{{- /* metadata of an object: dict root, name, component (may be empty), and, where needed, labels,
+annotations, keep (why helm leaves the object when the release is removed) and policy (that of helm, if
+it is not `keep`) */ -}}
 {{- define "mail.metadata" -}}
 name: {{ .name }}
 labels:
@@ -19,14 +30,35 @@ labels:
   {{- with .component }}
   app.kubernetes.io/component: {{ . }}
   {{- end }}
-  {{- with .labels }}
+  {{- with mergeOverwrite (deepCopy .root.Values.commonLabels) (.labels | default dict) }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- $annotations := mergeOverwrite (deepCopy .root.Values.commonAnnotations) (.annotations | default dict) }}
+{{- if or $annotations .keep .policy }}
+annotations:
+  {{- with $annotations }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- with .keep }}
+  # {{ . }}
+  {{- end }}
+  {{- if or .keep .policy }}
+  helm.sh/resource-policy: {{ .policy | default "keep" }}
+  {{- end }}
+{{- end }}
 {{- end }}
 
+{{- /* The image of a name: dict root, name. global.imageRegistry replaces the registry of its
+repository; a digest replaces the tag. */ -}}
 {{- define "mail.image" -}}
 {{- $image := index .root.Values.images .name -}}
-{{ $image.repository }}:{{ $image.tag | default .root.Chart.AppVersion }}
+{{- $repository := $image.repository }}
+{{- with .root.Values.global.imageRegistry }}
+  {{- $parts := splitList "/" $repository }}
+  {{- if and (gt (len $parts) 1) (regexMatch "[.:]|^localhost$" (first $parts)) }}{{ $parts = rest $parts }}{{ end }}
+  {{- $repository = join "/" (prepend $parts .) }}
+{{- end }}
+{{- $repository }}{{ with $image.digest }}@{{ . }}{{ else }}:{{ $image.tag | default .root.Chart.AppVersion }}{{ end }}
 {{- end }}
 
 {{- /* Convert floating-point numbers back to integers: Helm reads all numbers of a values file as

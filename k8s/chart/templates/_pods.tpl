@@ -52,20 +52,33 @@ its metrics: dict root, component. With `exec`, images/gatepost/probe asks. */ -
 labels:
   {{- include "mail.labels" .root | nindent 2 }}
   app.kubernetes.io/component: {{ .component }}
-{{- $annotations := deepCopy (.root.Values.podAnnotations | default dict) }}
+  {{- $labels := include "mail.merged" (merge (dict "key" "podLabels") .) | fromYaml }}
+  {{- with mergeOverwrite (deepCopy .root.Values.commonLabels) $labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- $annotations := include "mail.merged" (merge (dict "key" "podAnnotations") .) | fromYaml }}
 {{- with include "mail.readAtStart" . | fromYaml }}
   {{- /* a change of these settings needs a new process */}}
   {{- $_ := set $annotations "gatepost/read-at-start" (toJson . | sha256sum) }}
 {{- end }}
-{{- with $annotations }}
+{{- with mergeOverwrite (deepCopy .root.Values.commonAnnotations) $annotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
+{{- /* dict root, component */ -}}
 {{- define "mail.podSpec" -}}
+{{- $this := . }}
+{{- with .root -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
+{{- with include "mail.serviceAccountName" $this }}
+serviceAccountName: {{ . }}
+{{- end }}
+{{- with include "mail.replaced" (merge (dict "key" "priorityClassName") $this) }}
+priorityClassName: {{ . }}
+{{- end }}
 terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
 securityContext:
   {{- with .Values.fsGroup }}
@@ -79,20 +92,78 @@ dnsPolicy: {{ .Values.dnsPolicy }}
 dnsConfig:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.images.pullSecrets }}
+{{- with concat .Values.images.pullSecrets .Values.global.imagePullSecrets | uniq }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.nodeSelector }}
-nodeSelector:
-  {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
+{{- range $key := list "nodeSelector" "tolerations" "affinity" }}
+{{- with include "mail.replaced" (merge (dict "key" $key) $this) }}
+{{ $key }}:
+  {{- . | nindent 2 }}
 {{- end }}
-{{- with .Values.affinity }}
-affinity:
-  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- include "mail.spread" . }}
+{{- with include "mail.added" (merge (dict "key" "initContainers") .) }}
+initContainers:
+  {{- . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- /* topologySpreadConstraints: dict root, component, spread (true: over the nodes, unless the user
+has constraints) */ -}}
+{{- define "mail.spread" -}}
+{{- $selector := dict "matchLabels" (include "mail.selector" . | fromYaml) }}
+{{- $constraints := include "mail.replaced" (merge (dict "key" "topologySpreadConstraints") .) | fromYamlArray }}
+{{- if and .spread (not $constraints) }}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "mail.selector" . | nindent 8 }}
+{{- else if $constraints }}
+topologySpreadConstraints:
+  {{- range $constraints }}
+  {{- $one := deepCopy . }}
+  {{- if not .labelSelector }}{{ $_ := set $one "labelSelector" $selector }}{{ end }}
+  {{- include "mail.wholeNumbers" $one }}
+  - {{ toYaml $one | indent 4 | trim }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* The service account of a pod: dict root, component; nothing for the namespace's default. */ -}}
+{{- define "mail.serviceAccountName" -}}
+{{- $own := get (get .root.Values .component | default dict) "serviceAccountName" }}
+{{- $account := .root.Values.serviceAccount }}
+{{- $own | default $account.name | default (ternary (include "mail.fullname" .root) "" $account.create) }}
+{{- end }}
+
+{{- /* revisionHistoryLimit of a workload, when it is not that of Kubernetes, and its update strategy:
+dict root, component, field (strategy or updateStrategy), strategy (YAML of the chart's own), alone
+(true: two pods must never run at the same time) */ -}}
+{{- define "mail.rollout" -}}
+{{- with include "mail.replaced" (merge (dict "key" "revisionHistoryLimit") .) }}
+{{- if ne . "10" }}
+revisionHistoryLimit: {{ . }}
+{{- end }}
+{{- end }}
+{{- $own := include "mail.own" (merge (dict "key" "updateStrategy") .) }}
+{{- if $own }}
+  {{- $known := ternary (list "RollingUpdate" "Recreate") (list "RollingUpdate" "OnDelete") (eq .field "strategy") }}
+  {{- if .alone }}{{ $known = list "Recreate" }}{{ end }}
+  {{- $strategy := fromYaml $own }}
+  {{- if not (has $strategy.type $known) }}
+    {{- fail (printf "%s.updateStrategy.type is %s, but here it can only be %s." .component $strategy.type (join " or " $known)) }}
+  {{- end }}
+  {{- if hasKey ($strategy.rollingUpdate | default dict) (ternary "partition" "maxSurge" (eq .field "strategy")) }}
+    {{- fail (printf "%s.updateStrategy.rollingUpdate: a Deployment has no partition, and a StatefulSet no maxSurge." .component) }}
+  {{- end }}
+{{- end }}
+{{- with $own | default .strategy }}
+{{ $.field }}:
+  {{- . | nindent 2 }}
 {{- end }}
 {{- end }}

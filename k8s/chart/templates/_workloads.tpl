@@ -7,7 +7,7 @@ app.kubernetes.io/component: {{ .component }}
 
 {{- /* metadata of the object RELEASE-COMPONENT */ -}}
 {{- define "mail.componentMetadata" -}}
-{{ include "mail.metadata" (dict "root" .root "name" (printf "%s-%s" .root.Release.Name .component) "component" .component) }}
+{{ include "mail.metadata" (dict "root" .root "name" (printf "%s-%s" (include "mail.fullname" .root) .component) "component" .component) }}
 {{- end }}
 
 {{- /* The replicas of a Deployment. The autoscaler decides about those in the cluster: without a number,
@@ -15,7 +15,7 @@ Kubernetes would start again with one. */ -}}
 {{- define "mail.replicas" -}}
 {{- $values := index .root.Values .component }}
 {{- if $values.autoscaling.enabled }}
-{{- $live := lookup "apps/v1" "Deployment" .root.Release.Namespace (printf "%s-%s" .root.Release.Name .component) | default dict }}
+{{- $live := lookup "apps/v1" "Deployment" .root.Release.Namespace (printf "%s-%s" (include "mail.fullname" .root) .component) | default dict }}
 {{- if $live }}{{ int64 $live.spec.replicas }}{{ end }}
 {{- else }}{{ int64 $values.replicas }}{{ end }}
 {{- end }}
@@ -32,13 +32,8 @@ spec:
   {{- with include "mail.replicas" . }}
   replicas: {{ . }}
   {{- end }}
-  strategy:
-    {{- if .alone }}
-    # Two pods must never have the file at once.
-    type: Recreate
-    {{- else }}
-    rollingUpdate: {maxUnavailable: 0, maxSurge: 1}
-    {{- end }}
+  {{- $strategy := ternary "# Two pods must never have the file at once.\ntype: Recreate" "rollingUpdate: {maxUnavailable: 0, maxSurge: 1}" (default false .alone) }}
+  {{- include "mail.rollout" (merge (dict "field" "strategy" "strategy" $strategy) .) | trim | nindent 2 }}
   selector:
     matchLabels:
       {{- include "mail.selector" . | nindent 6 }}
@@ -46,24 +41,19 @@ spec:
     metadata:
       {{- include "mail.podMetadata" . | nindent 6 }}
     spec:
-      {{- include "mail.podSpec" .root | nindent 6 }}
-      topologySpreadConstraints:
-        - maxSkew: 1
-          topologyKey: kubernetes.io/hostname
-          whenUnsatisfiable: ScheduleAnyway
-          labelSelector:
-            matchLabels:
-              {{- include "mail.selector" . | nindent 14 }}
+      {{- include "mail.podSpec" (merge (dict "spread" true) .) | nindent 6 }}
       containers:
-        - {{ include (printf "mail.%s.container" .component) .root | indent 10 | trim }}
+        - {{ include "mail.container" . | indent 10 | trim }}
           lifecycle:
             # Until every node has heard that this pod ends, it goes on answering.
             preStop: {exec: {command: [sleep, "5"]}}
+        {{- with include "mail.sidecars" . }}{{ . | nindent 8 }}{{ end }}
       volumes:
         {{- if hasKey .root.Values.config .component }}
         {{- include "mail.gatepostVolume" .root | nindent 8 }}
         {{- end }}
         {{- include (printf "mail.%s.volumes" .component) .root | nindent 8 }}
+        {{- with include "mail.extraVolumes" . }}{{ . | nindent 8 }}{{ end }}
 {{- end }}
 
 {{- /* The Service inside the cluster: port, portName; headless (for a StatefulSet) */ -}}
@@ -101,7 +91,7 @@ kind: HorizontalPodAutoscaler
 metadata:
   {{- include "mail.componentMetadata" . | nindent 2 }}
 spec:
-  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ .root.Release.Name }}-{{ .component }}}
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ include "mail.fullname" .root }}-{{ .component }}}
   minReplicas: {{ $scale.minReplicas }}
   maxReplicas: {{ $scale.maxReplicas }}
   metrics:
@@ -111,24 +101,38 @@ spec:
         target: {type: Utilization, averageUtilization: {{ $scale.targetCPU }}}
 {{- end }}
 
-{{- /* A Service for clients outside the cluster: name, service (values), ports (list of dict name port target) */ -}}
+{{- /* A Service for clients outside the cluster: name, service (values), ports (list of dict name port
+target), hostname (for external-dns; may be empty) */ -}}
 {{- define "mail.frontService" -}}
 apiVersion: v1
 kind: Service
 metadata:
-  {{- include "mail.metadata" . | nindent 2 }}
-  {{- with .service.annotations }}
-  annotations:
-    {{- toYaml . | nindent 4 }}
+  {{- $annotations := deepCopy .service.annotations }}
+  {{- with .hostname }}
+    {{- $_ := set $annotations "external-dns.alpha.kubernetes.io/hostname" . }}
+    {{- with $.root.Values.externalDNS.ttl }}{{ $_ := set $annotations "external-dns.alpha.kubernetes.io/ttl" (int . | toString) }}{{ end }}
   {{- end }}
+  {{- include "mail.metadata" (merge (dict "annotations" $annotations "labels" .service.labels) .) | nindent 2 }}
 spec:
   type: {{ .service.type }}
-  {{- if ne .service.type "ClusterIP" }}
+  {{- if or (ne .service.type "ClusterIP") .service.externalIPs }}
   externalTrafficPolicy: {{ .service.externalTrafficPolicy }}
+  {{- end }}
+  {{- with .service.ipFamilyPolicy }}
+  ipFamilyPolicy: {{ . }}
+  {{- end }}
+  {{- range $key := list "ipFamilies" "externalIPs" }}
+  {{- with get $.service $key }}
+  {{ $key }}:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   {{- end }}
   {{- if eq .service.type "LoadBalancer" }}
   {{- with .service.loadBalancerClass }}
   loadBalancerClass: {{ . }}
+  {{- end }}
+  {{- with .service.loadBalancerIP }}
+  loadBalancerIP: {{ . | quote }}
   {{- end }}
   {{- with .service.loadBalancerSourceRanges }}
   loadBalancerSourceRanges:
@@ -139,6 +143,7 @@ spec:
     {{- include "mail.selector" (dict "root" .root "component" (include "mail.podOf" .)) | nindent 4 }}
   ports:
     {{- range .ports }}
-    - {name: {{ .name }}, port: {{ .port }}, targetPort: {{ .target }}}
+    {{- $nodePort := ternary "" (get $.service.nodePorts .name) (eq $.service.type "ClusterIP") }}
+    - {name: {{ .name }}, port: {{ .port }}, targetPort: {{ .target }}{{ with $nodePort }}, nodePort: {{ int . }}{{ end }}}
     {{- end }}
 {{- end }}

@@ -41,5 +41,5 @@ ingress:
 
 {{- /* The name of the Secret with the files seal, doveadm and srs. */ -}}
 {{- define "mail.mailboxesSecret" -}}
-{{- .Values.mailboxes.secret | default (printf "%s-mailboxes" .Release.Name) }}
+{{- .Values.mailboxes.secret | default (printf "%s-mailboxes" (include "mail.fullname" .)) }}
 {{- end }}

@@ -37,8 +37,8 @@ volumeMounts:
   secret: {secretName: {{ include "mail.mailboxesSecret" . }}, defaultMode: 0440}
 {{- if .Values.backup.enabled }}
 - name: backup
-  persistentVolumeClaim: {claimName: {{ .Values.persistence.backup.existingClaim | default (printf "%s-backup" .Release.Name) }}}
+  persistentVolumeClaim: {claimName: {{ .Values.persistence.backup.existingClaim | default (printf "%s-backup" (include "mail.fullname" .)) }}}
 {{- end }}
 - name: accounts
-  persistentVolumeClaim: {claimName: {{ .Values.persistence.accounts.existingClaim | default (printf "%s-accounts" .Release.Name) }}}
+  persistentVolumeClaim: {claimName: {{ .Values.persistence.accounts.existingClaim | default (printf "%s-accounts" (include "mail.fullname" .)) }}}
 {{- end }}

@@ -19,7 +19,7 @@ volumeMounts:
 
 {{- define "mail.bayes.volumes" -}}
 - name: bayes
-  persistentVolumeClaim: {claimName: {{ .Values.persistence.bayes.existingClaim | default (printf "%s-bayes" .Release.Name) }}}
+  persistentVolumeClaim: {claimName: {{ .Values.persistence.bayes.existingClaim | default (printf "%s-bayes" (include "mail.fullname" .)) }}}
 - name: tmp-bayes
   emptyDir: {medium: Memory, sizeLimit: 1Mi}
 {{- end }}

@@ -18,9 +18,9 @@ volumeMounts:
 
 {{- define "mail.clamav.volumes" -}}
 - name: clamav-config
-  configMap: {name: {{ .Release.Name }}-clamav}
+  configMap: {name: {{ include "mail.fullname" . }}-clamav}
 - name: virus
-  persistentVolumeClaim: {claimName: {{ .Values.persistence.virus.existingClaim | default (printf "%s-virus" .Release.Name) }}}
+  persistentVolumeClaim: {claimName: {{ .Values.persistence.virus.existingClaim | default (printf "%s-virus" (include "mail.fullname" .)) }}}
 - name: run-clamav
   emptyDir: {medium: Memory, sizeLimit: 16Mi}
 - name: tmp-clamav

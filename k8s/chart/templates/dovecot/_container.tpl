@@ -43,9 +43,9 @@ volumeMounts:
 
 {{- define "mail.dovecot.volumes" -}}
 - name: dovecot-config
-  configMap: {name: {{ .Release.Name }}-dovecot}
+  configMap: {name: {{ include "mail.fullname" . }}-dovecot}
 - name: mail
-  persistentVolumeClaim: {claimName: {{ .Values.persistence.mail.existingClaim | default (printf "%s-mail" .Release.Name) }}}
+  persistentVolumeClaim: {claimName: {{ .Values.persistence.mail.existingClaim | default (printf "%s-mail" (include "mail.fullname" .)) }}}
 {{- if .Values.dovecot.encryption.secret }}
 - name: mail-keys
   secret: {secretName: {{ .Values.dovecot.encryption.secret }}, defaultMode: 0440}

@@ -1,5 +1,5 @@
 {{- /* The configuration shared by Gatepost's daemons. */ -}}
 {{- define "mail.gatepostVolume" -}}
 - name: gatepost-config
-  configMap: {name: {{ .Release.Name }}-gatepost}
+  configMap: {name: {{ include "mail.fullname" . }}-gatepost}
 {{- end }}

@@ -25,7 +25,7 @@ reaches:
 {{- if eq (include "mail.store" .) "sqlite" }}
   {{- $_ := set $store "path" "/var/lib/gatepost/policyd.sqlite" }}
 {{- else }}
-  {{- $_ := set $store "url" (.Values.store.url | default (printf "valkey://%s-valkey:6379/0" .Release.Name)) }}
+  {{- $_ := set $store "url" (.Values.store.url | default (printf "valkey://%s-valkey:6379/0" (include "mail.fullname" .))) }}
   {{- if include "mail.valkeySecret" . }}
     {{- $_ := set $store "password_file" "/secrets/valkey/password" }}
   {{- end }}

@@ -27,7 +27,7 @@ volumeMounts:
 {{- define "mail.policyd.volumes" -}}
 - name: store
   {{- if eq (include "mail.store" .) "sqlite" }}
-  persistentVolumeClaim: {claimName: {{ .Values.persistence.store.existingClaim | default (printf "%s-store" .Release.Name) }}}
+  persistentVolumeClaim: {claimName: {{ .Values.persistence.store.existingClaim | default (printf "%s-store" (include "mail.fullname" .)) }}}
   {{- else }}
   emptyDir: {}
   {{- end }}

@@ -21,6 +21,7 @@ readAtStart: {{ join "; " . | toJson }}
 {{- end }}
 sharesPod: true
 dns: true
+frontPorts: {{ include "mail.postfix.frontPorts" . | fromYamlArray | toJson }}
 ingress:
   - ports:
       - port: 25
@@ -67,5 +68,14 @@ podVolumes: |
 
 {{- /* The name of the Secret with the certificate; empty: none. */ -}}
 {{- define "mail.tlsSecret" -}}
-{{- ternary (printf "%s-demo-tls" .Release.Name) .Values.tls.secret .Values.demo }}
+{{- ternary (printf "%s-demo-tls" (include "mail.fullname" .)) .Values.tls.secret .Values.demo }}
+{{- end }}
+
+{{- /* The ports of the Service for clients: name, port, and the container's port with PROXY protocol. */ -}}
+{{- define "mail.postfix.frontPorts" -}}
+- {name: smtp, port: 25, proxied: smtp-proxy}
+{{- if include "mail.submission" . }}
+- {name: submissions, port: 465, proxied: submissions-px}
+- {name: submission, port: 587, proxied: submission-px}
+{{- end }}
 {{- end }}

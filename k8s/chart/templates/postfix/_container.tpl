@@ -48,7 +48,7 @@ volumeMounts:
 
 {{- define "mail.postfix.volumes" -}}
 - name: postfix-config
-  configMap: {name: {{ .Release.Name }}-postfix}
+  configMap: {name: {{ include "mail.fullname" . }}-postfix}
 {{- with include "mail.tlsSecret" . }}
 - name: tls
   secret: {secretName: {{ . }}, defaultMode: 0400, optional: true}

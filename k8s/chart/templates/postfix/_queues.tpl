@@ -3,7 +3,7 @@
 {{- /* The name of a queue's claim: dict root, number. A StatefulSet looks for it by this name; the one pod
 has that of number 0. */ -}}
 {{- define "mail.queueClaim" -}}
-queue-{{ .root.Release.Name }}-postfix-{{ .number }}
+queue-{{ include "mail.fullname" .root }}-postfix-{{ .number }}
 {{- end }}
 
 {{- /* How many claims of queues the values need. */ -}}
@@ -20,7 +20,7 @@ still to be delivered. */ -}}
 {{- $left := list }}
 {{- $needed := include "mail.queues" . | int }}
 {{- range (lookup "v1" "PersistentVolumeClaim" .Release.Namespace "" | default dict).items }}
-  {{- $number := regexFind "^[0-9]+$" (trimPrefix (printf "queue-%s-postfix-" $root.Release.Name) .metadata.name) }}
+  {{- $number := regexFind "^[0-9]+$" (trimPrefix (printf "queue-%s-postfix-" (include "mail.fullname" $root)) .metadata.name) }}
   {{- if and $number (ge (int $number) $needed) (not .metadata.deletionTimestamp) }}
     {{- if not (include "mail.emptied" (dict "root" $root "name" .metadata.name)) }}{{ $left = append $left (int $number) }}{{ end }}
   {{- end }}

@@ -6,5 +6,5 @@ dns: true
 
 {{- /* The name of the Secret with the files password and valkey. */ -}}
 {{- define "mail.rspamdSecret" -}}
-{{- .Values.spam.secret | default (printf "%s-rspamd" .Release.Name) }}
+{{- .Values.spam.secret | default (printf "%s-rspamd" (include "mail.fullname" .)) }}
 {{- end }}

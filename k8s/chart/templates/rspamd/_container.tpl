@@ -21,14 +21,14 @@ volumeMounts:
   projected:
     defaultMode: 0440
     sources:
-      - configMap: {name: {{ .Release.Name }}-rspamd}
+      - configMap: {name: {{ include "mail.fullname" . }}-rspamd}
       - secret:
           name: {{ include "mail.rspamdSecret" . }}
           items: [{key: password, path: password}]
 - name: rspamd-secrets
   secret: {secretName: {{ include "mail.rspamdSecret" . }}, defaultMode: 0440}
 - name: spam
-  persistentVolumeClaim: {claimName: {{ .Values.persistence.spam.existingClaim | default (printf "%s-spam" .Release.Name) }}}
+  persistentVolumeClaim: {claimName: {{ .Values.persistence.spam.existingClaim | default (printf "%s-spam" (include "mail.fullname" .)) }}}
 - name: run-rspamd
   emptyDir: {medium: Memory, sizeLimit: 16Mi}
 - name: tmp-rspamd

@@ -16,9 +16,9 @@ volumeMounts:
 
 {{- define "mail.spamassassin.volumes" -}}
 - name: spamassassin-config
-  configMap: {name: {{ .Release.Name }}-spamassassin}
+  configMap: {name: {{ include "mail.fullname" . }}-spamassassin}
 - name: spam
-  persistentVolumeClaim: {claimName: {{ .Values.persistence.spam.existingClaim | default (printf "%s-spam" .Release.Name) }}}
+  persistentVolumeClaim: {claimName: {{ .Values.persistence.spam.existingClaim | default (printf "%s-spam" (include "mail.fullname" .)) }}}
 - name: run-spamassassin
   emptyDir: {medium: Memory, sizeLimit: 16Mi}
 - name: tmp-spamassassin

@@ -13,7 +13,7 @@ a user's server without a password. */ -}}
 {{- define "mail.valkeySecret" -}}
 {{- if eq (include "mail.store" .) "valkey" }}
 {{- if .Values.store.passwordSecret }}{{ .Values.store.passwordSecret }}
-{{- else if include "mail.runsValkey" . }}{{ .Release.Name }}-valkey
+{{- else if include "mail.runsValkey" . }}{{ include "mail.fullname" . }}-valkey
 {{- end }}
 {{- end }}
 {{- end }}

@@ -32,7 +32,7 @@ volumeMounts:
 
 {{- define "mail.webmail.volumes" -}}
 - name: webmail
-  persistentVolumeClaim: {claimName: {{ .Values.persistence.webmail.existingClaim | default (printf "%s-webmail" .Release.Name) }}}
+  persistentVolumeClaim: {claimName: {{ .Values.persistence.webmail.existingClaim | default (printf "%s-webmail" (include "mail.fullname" .)) }}}
 - name: tmp-webmail
   emptyDir: {}
 {{- if or .Values.demo .Values.webmail.ownAuthority }}
