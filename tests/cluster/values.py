@@ -19,6 +19,16 @@ FILES = {
 CERTIFICATES = "certificates.cert-manager.io"
 MONITORS = "servicemonitors.monitoring.coreos.com"
 RULES = "prometheusrules.monitoring.coreos.com"
+ROUTES = "httproutes.gateway.networking.k8s.io"
+ELSEWHERE = frozenset(
+    {
+        *("nodeSelector", "tolerations", "topologySpreadConstraints", "priorityClassName"),
+        *("storageClass", "accessModes", "imageRegistry", "imagePullSecrets", "digest"),
+        *("initContainers", "sidecars", "ipFamilies", "loadBalancerIP", "loadBalancerClass"),
+        *("nodePorts", "externalIPs"),
+    }
+)
+"""Keys of values that name something that a bare cluster does not have."""
 RETRY = "queue_run_delay = 10s\nminimal_backoff_time = 10s\nmaximal_backoff_time = 30s\n"
 """Lines of main.cf: mail in the queue is tried again every few seconds."""
 SINK_PORT = 2525
@@ -46,10 +56,11 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 def adapted(values: Mapping[str, Any], kinds: Collection[str]) -> dict[str, Any]:
     """Return `values` for a cluster that has these kinds of custom resources, and nothing else.
 
-    The class of storage is the default one, the next hop is the sink, greylisting is short, and
-    deferred mail is tried again soon.
-    Objects of kinds that the cluster does not know are left out. Everything else stays.
+    The next hop is the sink, greylisting is short, and deferred mail is tried again soon. Values
+    about nodes, classes and registries of a certain cluster are left out (`ELSEWHERE`), and so are
+    objects of kinds that the cluster does not know. Everything else stays.
     """
+    values = _without(values)
     above: dict[str, Any] = {
         "mail": {
             "domains": [DOMAIN],
@@ -60,20 +71,13 @@ def adapted(values: Mapping[str, Any], kinds: Collection[str]) -> dict[str, Any]
     }
     if CERTIFICATES not in kinds:
         above["certificate"] = {"enabled": False}
-    monitoring: dict[str, Any] = {}
-    if MONITORS not in kinds:
-        monitoring["serviceMonitor"] = {"enabled": False}
-    if RULES not in kinds and "prometheusRule" in values.get("monitoring", {}):
-        monitoring["prometheusRule"] = {"enabled": False}
-    if monitoring:
-        above["monitoring"] = monitoring
-    persistence: dict[str, Any] = {}
-    if values.get("persistence", {}).get("storageClass"):
-        persistence["storageClass"] = ""
+    for key, kind in (("serviceMonitor", MONITORS), ("prometheusRule", RULES)):
+        if kind not in kinds and key in values.get("monitoring", {}):
+            above.setdefault("monitoring", {})[key] = {"enabled": False}
+    if ROUTES not in kinds and "gateway" in values:
+        above["gateway"] = {"enabled": False}
     if has_scanner(values):  # ClamAV waits for signatures, which may be out of reach
-        persistence["virus"] = {"existingClaim": SIGNATURES}
-    if persistence:
-        above["persistence"] = persistence
+        above["persistence"] = {"virus": {"existingClaim": SIGNATURES}}
     nameservers = values.get("config", {}).get("dns", {}).get("nameservers")
     if nameservers:  # those of the example do not exist
         above["config"]["dns"] = {"nameservers": []}
@@ -87,6 +91,15 @@ def adapted(values: Mapping[str, Any], kinds: Collection[str]) -> dict[str, Any]
 def has_mailboxes(values: Mapping[str, Any]) -> bool:
     """Return whether mail ends in Dovecot and not in the sink."""
     return bool(values.get("demo") or values.get("mailboxes", {}).get("enabled"))
+
+
+def _without(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values without the keys in `ELSEWHERE`, at any depth."""
+    return {
+        key: _without(value) if isinstance(value, Mapping) else value
+        for key, value in values.items()
+        if key not in ELSEWHERE
+    }
 
 
 def has_scanner(values: Mapping[str, Any]) -> bool:

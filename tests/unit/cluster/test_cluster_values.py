@@ -26,12 +26,27 @@ def test_a_bare_cluster_gets_no_custom_resource_and_its_own_class() -> None:
     values = adapted(read_values("services-full"), BARE)
     assert values["certificate"]["enabled"] is False
     assert values["monitoring"]["serviceMonitor"]["enabled"] is False
-    assert values["persistence"]["storageClass"] == ""
+    assert "storageClass" not in values["persistence"]
     # all else is as in the file
     assert values["postfix"]["proxy"] is True
     assert "queue_run_delay" in values["postfix"]["files"]["99-tests.cf"]
     assert values["milters"] == read_values("services-full")["milters"]
     assert values["mail"]["proxyNetworks"] == ["10.0.0.0/24"]
+
+
+def test_what_another_cluster_has_is_left_out() -> None:
+    values = {
+        "global": {"imageRegistry": "registry.example", "other": 1},
+        "pod": {"nodeSelector": {"a": "b"}, "podLabels": {"c": "d"}},
+        "monitoring": {"prometheusRule": {"enabled": True}},
+        "gateway": {"enabled": True},
+    }
+    found = adapted(values, BARE)
+    assert found["global"] == {"other": 1}
+    assert found["pod"] == {"podLabels": {"c": "d"}}
+    assert found["monitoring"] == {"prometheusRule": {"enabled": False}}
+    assert found["gateway"] == {"enabled": False}
+    assert values["pod"]["nodeSelector"] == {"a": "b"}
 
 
 def test_a_cluster_with_the_kinds_gets_them() -> None:
