@@ -7,13 +7,12 @@ from typing import Any, Final
 
 from accounts.dovecot import doveadm
 from accounts.dovecot.doveadm import DoveadmError
+from gatepost.doveadm import is_pattern
 
 LOCK_WAIT: Final = 20
 """Seconds that a copy waits for another one of the same mailbox. It must be shorter than
 `accounts.directory.moves.LEASE`: a copy that a killed process has left behind must not begin after
 the mailbox is used in its new store."""
-_PATTERN: Final = frozenset("*?")
-"""Characters with which a user of doveadm is a pattern for several (doveadm(1), -u)."""
 
 
 async def copy(url: str, key: str, user: str, peer: str, timeout: float) -> None:
@@ -36,7 +35,7 @@ async def merge(url: str, key: str, user: str, peer: str, timeout: float) -> Non
 async def _run(
     url: str, key: str, command: str, user: str, peer: str, timeout: float, **more: Any
 ) -> None:
-    if not _PATTERN.isdisjoint(user):
+    if is_pattern(user):
         raise DoveadmError(f"doveadm takes {user} for the names of several users")
     parameters = {"user": user, "lockTimeout": LOCK_WAIT, "destination": [f"tcp:{peer}"], **more}
     body = await doveadm.ask(url, key, [[command, parameters, "0"]], timeout)
