@@ -34,7 +34,7 @@ at-start.yaml has the keys of gatepost.toml; a component may have others in `rea
 {{- $components := include "mail.components" .root | fromYaml }}
 {{- $found := dict }}
 {{- $sections := list }}
-{{- range get (include "mail.podMembers" .root | fromYaml) .component }}
+{{- range get (include "mail.podMembers" .root | fromYaml) .component | default list }}
   {{- if hasKey $config . }}{{ $sections = concat $sections (list "log" .) | uniq }}{{ end }}
   {{- with (index $components .).readAtStart }}{{ $_ := set $found "" (append (get $found "" | default list) .) }}{{ end }}
 {{- end }}
