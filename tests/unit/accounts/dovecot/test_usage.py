@@ -21,7 +21,7 @@ def test_no_question_is_about_several_mailboxes(monkeypatch: pytest.MonkeyPatch)
         found = [{"type": "STORAGE", "value": "2"}, {"type": "MESSAGE", "value": "1"}]
         return json.dumps([["doveadmResponse", found, "0"]]).encode()
 
-    monkeypatch.setattr(doveadm, "_ask", ask)
+    monkeypatch.setattr(doveadm, "ask", ask)
     url = "http://127.0.0.1:8080"
     assert asyncio.run(doveadm.usage(url, "key", "ann@example.org")) == StoredMail(2048, 1)
     assert len(asked) == 1
