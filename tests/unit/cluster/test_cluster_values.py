@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_a_bare_cluster_gets_no_custom_resource_and_its_own_class() -> None:
 
 
 def test_what_another_cluster_has_is_left_out() -> None:
-    values = {
+    values: dict[str, dict[str, Any]] = {
         "global": {"imageRegistry": "registry.example", "other": 1},
         "pod": {"nodeSelector": {"a": "b"}, "podLabels": {"c": "d"}},
         "monitoring": {"prometheusRule": {"enabled": True}},
