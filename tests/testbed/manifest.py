@@ -26,6 +26,7 @@ Object = dict[str, Any]
 MANIFEST = Path(__file__).resolve().parents[2] / "k8s" / "mail.yaml"
 
 _NAME = re.compile(r"^mail(?=$|-)")
+_QUEUE_CLAIM = "queue-mail-postfix-0"
 _IMAGES = {"milters": "gatepost", "policyd": "gatepost", "postfix": "postfix"}
 
 
@@ -131,4 +132,7 @@ def _with_names(value: Any, name: str, key: str = "") -> Any:
         return {k: v if k == "data" else _with_names(v, name, k) for k, v in value.items()}
     if isinstance(value, list):
         return [_with_names(one, name) for one in value]
-    return _NAME.sub(name, value, count=1) if isinstance(value, str) and key != "image" else value
+    if not isinstance(value, str) or key == "image":
+        return value
+    # all volumes begin with the name of the pod
+    return f"{name}-queue" if value == _QUEUE_CLAIM else _NAME.sub(name, value, count=1)

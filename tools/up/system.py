@@ -40,6 +40,7 @@ INSIDE = {
 _SEAL = re.compile(r'(\[milters\.seal\]\s+domain = )"[^"]*"')
 """The line of gatepost.toml with the domain that seals."""
 _NAME = re.compile(r"^mail(?=$|-)")
+_QUEUE_CLAIM = "queue-mail-postfix-0"
 IMAGE = re.compile(r"^ghcr\.io/gatepost/gatepost(?:-(?P<name>[a-z]+))?:")
 """An image of ours in the manifest; `name` is its folder in images/, none that of gatepost."""
 _FOR_ALL = 0o755
@@ -68,7 +69,7 @@ class System:
     @property
     def is_new(self) -> bool:
         """Return whether there are no data of an earlier run."""
-        return not any(exists("volume", name) for name in self._claims())
+        return not any(exists("volume", name) for name in self.claims)
 
     @property
     def is_complete(self) -> bool:
@@ -154,14 +155,16 @@ class System:
         for pod in self._pods():
             # in good order, if anybody is to have the data
             podman("pod", "rm", "--force", f"--time={20 if keep else 2}", pod)
-        claims = self._claims()
+        claims = self.claims
         for volume in podman("volume", "ls", "--format={{.Name}}").split():
             if volume.startswith(f"{self.place.name}-") and not (keep and volume in claims):
                 attempt("volume", "rm", volume)
         if not keep:
             shutil.rmtree(self.place.state, ignore_errors=True)
 
-    def _claims(self) -> set[str]:
+    @property
+    def claims(self) -> set[str]:
+        """Return the names of the volumes that hold its data."""
         return {_name_of(each) for each in self._objects if each["kind"] == "PersistentVolumeClaim"}
 
     def _pods(self) -> list[str]:
@@ -243,7 +246,8 @@ def _renamed(value: Any, name: str, key: str = "") -> Any:
     if isinstance(value, list):
         return [_renamed(one, name, key) for one in value]
     if isinstance(value, str) and key in ("name", "claimName"):
-        return _NAME.sub(name, value, count=1)
+        # all volumes begin with the name of the system
+        return f"{name}-queue" if value == _QUEUE_CLAIM else _NAME.sub(name, value, count=1)
     return value
 
 

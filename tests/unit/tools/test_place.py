@@ -69,3 +69,10 @@ def test_what_make_down_keeps_is_not_said_to_be_removed_by_it(tmp_path: Path) ->
     assert place.how_to_remove("them") == "`make down` removes them"
     (tmp_path / SETTINGS).write_text("")
     assert f"move {tmp_path / SETTINGS} away" in place.how_to_remove("them")
+
+
+def test_all_data_are_in_volumes_of_this_system(tmp_path: Path) -> None:
+    """`make down` finds them by their names, and another system has others."""
+    claims = System(Place(name="other", state=tmp_path)).claims
+    assert "other-queue" in claims
+    assert [name for name in claims if not name.startswith("other-")] == []
