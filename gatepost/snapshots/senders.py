@@ -57,6 +57,17 @@ class AccountOwners:
         """Return whether accounts has the domain, even if it is disabled."""
         return domains_of(self._snapshot, domain) != ()
 
+    def lacks(self, login: str) -> bool:
+        """Return whether a login is an address in a domain of accounts that is not in the snapshot.
+
+        Such a mailbox was made after the snapshot, because accounts has accepted the login.
+        """
+        local, _, domain = login_key(login).rpartition("@")
+        through = domains_of(self._snapshot, domain) if local else None
+        if not through:
+            return False
+        return all(self._snapshot.get(f"name:{local}@{each}") is None for each in through)
+
     def logins(self, sender: MailAddress) -> frozenset[str]:
         """Return the logins that may send as `sender`; raises `RightsUnknownError`."""
         if not sender.domain:
@@ -131,7 +142,11 @@ class JoinedRights:
         owners = self._accounts.owners
         if owners.may_use(login, sender):
             return True
-        return self._itself.may_use(login, sender) and not owners.has_domain(sender.domain)
+        if self._itself.may_use(login, sender) and not owners.has_domain(sender.domain):
+            return True
+        if owners.lacks(login):
+            raise RightsUnknownError(f"accounts has not sent the rights of {login!a} yet")
+        return False
 
     def is_owned(self, sender: MailAddress) -> bool:
         """Answer as `SenderRights` describes."""

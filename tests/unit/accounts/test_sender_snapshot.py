@@ -25,10 +25,15 @@ from accounts.sources.sqlite import SqliteSource
 from accounts.store.errors import RefusalError
 from accounts.store.seal import SecretSeal
 from accounts.store.transaction import Write
-from gatepost.ownership import RightsUnknownError
+from gatepost.ownership import OwnerSettings, RightsUnknownError
 from gatepost.snapshots.form import SnapshotData, parse
 from gatepost.snapshots.names import fold, read_local_part
-from gatepost.snapshots.senders import AccountOwners, check_senders
+from gatepost.snapshots.senders import (
+    AccountOwners,
+    AccountRights,
+    check_senders,
+    join_rights,
+)
 from msgauth.mail_address import MailAddress
 from tests.unit.accounts import files
 from tests.unit.accounts.desk import NOW, Desk
@@ -171,6 +176,26 @@ def test_aliases_that_nobody_can_resolve_are_unknown(tmp_path: Path) -> None:
     with pytest.raises(RightsUnknownError, match=r"info@a\.example"):
         owners.may_use("anna@a.example", MailAddress.parse("info@a.example"))
     assert owners.may_use("anna@a.example", MailAddress.parse("anna@a.example"))
+    desk.close()
+
+
+def test_a_mailbox_that_is_newer_than_the_snapshot_waits(tmp_path: Path) -> None:
+    desk = Desk(files.make(tmp_path / "accounts.db"))
+    desk.domain("a.example")
+    desk.domain("b.example", alias_of="a.example")
+    desk.mailbox("anna@a.example")
+    desk.mailbox("mute@a.example", may_send=False)
+    accounts = AccountRights()
+    rights = join_rights(OwnerSettings(), accounts)
+    accounts.take(made(desk, "senders", LookupTerms(NOW)))
+    for login in ("new@a.example", "NEW@b.example"):
+        with pytest.raises(RightsUnknownError, match="has not sent the rights"):
+            rights.may_use(login, MailAddress.parse("new@a.example"))
+    anna = MailAddress.parse("anna@a.example")
+    for login in ("mute@a.example", "mute@b.example", "new@far.example", "root"):
+        assert not rights.may_use(login, anna)
+        assert not rights.may_use(login, MailAddress.parse("mute@a.example"))
+    assert rights.may_use("new@far.example", MailAddress.parse("new@far.example"))
     desk.close()
 
 
