@@ -114,7 +114,6 @@ async def _open(settings: AccountsSettings) -> tuple[Database | None, Traces]:
         settings.snapshot_listen,
         settings.dovecot_listen,
         settings.dovecot.doveadm_url,
-        settings.stores.doveadm_urls,
     )
     database = None
     if any(needs):
@@ -306,7 +305,7 @@ class _Service:
         self._sessions: Sessions | None = None
         self._purge: Purge | None = None
         self._mover: Mover | None = None
-        if database is not None and self._settings.stores.doveadm_urls:
+        if database is not None and self._settings.dovecot.doveadm_url:
             from accounts.dovecot.mover import Mover
 
             self._mover = Mover(database, lambda: current.value.settings)
