@@ -72,7 +72,7 @@ stack: ## the tests of the container images and of `make up`; as root
 
 # Two at once, each in a network namespace of its own. Files that start a whole system stay together:
 # they share it, and use the same ports.
-SYSTEMS = $(shell grep -l WholeSystem tests/stack/test_*.py)
+SYSTEMS = $(shell grep -lE 'WholeSystem|DebianMachine|tools\.up\.place' tests/stack/test_*.py)
 stack-systems:
 	$(PY) -m pytest $(SYSTEMS)
 
