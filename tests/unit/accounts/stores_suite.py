@@ -59,6 +59,14 @@ class StoresSuite(DirectoryBase):
 
         assert desk.write(add) == ["s2", "s2", "s1", "s2"]
 
+    def test_mailboxes_from_the_time_of_one_store_count_in_it(self, desk: Desk) -> None:
+        desk.domain()
+        for number in range(2):
+            assert desk.mailbox(f"m{number}@example.org").store is None
+        desk.database.stores = lambda: StoreNames(("s0", "s1"), ("s0", "s1"), "s0")
+        places = [desk.mailbox(f"n{number}@example.org").store for number in range(4)]
+        assert places == ["s1", "s1", "s0", "s1"]
+
     def test_a_store_may_be_named_if_there_is_one(self, desk: Desk) -> None:
         desk.domain()
         desk.database.stores = lambda: StoreNames(("s0", "s1"), ())
