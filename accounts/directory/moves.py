@@ -11,6 +11,7 @@ A mailbox is usable in exactly one store, the one in its column `store`, at any 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +98,13 @@ def find(connection: Connection, *, after: str | None = None, limit: int = PAGE)
     """Return the moves of mailboxes after the address `after`."""
     rows = connection.execute(page(_select(), _BOX.c.address, after, limit))
     return [Move(**row._asdict()) for row in rows]
+
+
+def failing(connection: Connection, addresses: Sequence[str]) -> frozenset[str]:
+    """Return those of some mailboxes that are being moved, and whose last step failed."""
+    statement = select(_BOX.c.address).join_from(_TABLE, _BOX)
+    which = (_BOX.c.address.in_(addresses), _TABLE.c.failures > 0)
+    return frozenset(connection.scalars(statement.where(*which)))
 
 
 def is_between(connection: Connection, address: str, store: str) -> bool:
