@@ -127,6 +127,20 @@ def cancel(write: Write, address: str | AccountAddress) -> None:
         write.audit("mailbox.move-cancel", found.address, store=found.source)
 
 
+def end_all(write: Write) -> None:
+    """End the moves of mailboxes that are in their earlier store by the data of a backup.
+
+    Such a move may have come to its end since the backup, and a copy from the earlier store would
+    remove the mail from the one where it is.
+    """
+    found = write.connection.execute(_select().where(_TABLE.c.phase != "settle")).all()
+    for row in found:
+        move = Move(**row._asdict())
+        write.connection.execute(delete(_TABLE).where(_TABLE.c.mailbox_id == move.mailbox_id))
+        _set_lock(write, move, None)
+        write.audit("mailbox.move-cancel", move.address, store=move.source)
+
+
 # the work
 
 

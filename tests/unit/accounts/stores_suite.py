@@ -84,6 +84,25 @@ class StoresSuite(DirectoryBase):
             desk.write(lambda w: mailboxes.change(w, ANNA, None, store="s1"))
         assert desk.write(lambda w: mailboxes.change(w, ANNA, None, store="s0")).store == "s0"
 
+    def test_a_backup_of_the_data_brings_no_copy_back(self, desk: Desk) -> None:
+        """The move may be over by now: its copy would remove the mail from the new store."""
+        desk.domain()
+        desk.mailbox()
+        desk.mailbox("ben@example.org")
+        ask(desk)
+        move = claimed(desk, "a")
+        desk.write(lambda w: moves.lock(w, move, "a", 60))
+        desk.write(moves.end_all)
+        assert desk.read(moves.find) == []
+        assert locked_until(desk) is None
+        # one whose mailbox is in its new store by the backup as well goes on
+        ask(desk)
+        again = claimed(desk, "b")
+        desk.write(lambda w: moves.lock(w, again, "b", 60))
+        desk.write(lambda w: moves.switch(w, again, "b", 900))
+        desk.write(moves.end_all)
+        assert [one.phase for one in desk.read(moves.find)] == ["settle"]
+
     def test_a_move(self, desk: Desk) -> None:
         desk.domain()
         before = desk.mailbox()
