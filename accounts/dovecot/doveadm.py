@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import ssl
+from asyncio.trsock import TransportSocket
 from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -173,7 +174,7 @@ async def _post(url: str, key: str, body: bytes) -> tuple[int, bytes]:
             writer.transport.abort()
 
 
-def _notice_absence(connection: asyncio.trsock.TransportSocket) -> None:
+def _notice_absence(connection: TransportSocket) -> None:
     """Let a connection break when the host of the server is gone.
 
     Some answers take hours, and a host that has lost its power or its network says nothing.

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import json
 import socket
+from asyncio.trsock import TransportSocket
 
 import pytest
 
@@ -59,7 +60,7 @@ def test_a_host_that_is_gone_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
     seen: list[int] = []
     real = doveadm._notice_absence
 
-    def notice(connection: asyncio.trsock.TransportSocket) -> None:
+    def notice(connection: TransportSocket) -> None:
         real(connection)
         names = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
         seen.append(connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
