@@ -108,9 +108,18 @@ def failing(connection: Connection, addresses: Sequence[str]) -> frozenset[str]:
 
 
 def is_between(connection: Connection, address: str, store: str) -> bool:
-    """Return whether a mailbox is being moved from a store or to it."""
-    found = _find(connection, _BOX.c.address == address)
-    return found is not None and store in (found.source, found.target)
+    """Return whether a mailbox is being moved from a store or to it.
+
+    Once it is used in the other store, only the merge opens it in the earlier one: a copy that was
+    asked for before, and begins late, would remove what the other store has got since.
+    """
+    columns = (_TABLE.c.source, _TABLE.c.target, _TABLE.c.phase, _TABLE.c.holder)
+    statement = select(*columns).join_from(_TABLE, _BOX).where(_BOX.c.address == address)
+    found = connection.execute(statement).one_or_none()
+    if found is None:
+        return False
+    is_over = found.phase == "settle" and found.holder is None
+    return store == found.target or (store == found.source and not is_over)
 
 
 def cancel(write: Write, address: str | AccountAddress) -> None:

@@ -124,10 +124,13 @@ class StoresSuite(DirectoryBase):
         assert (after.store, after.home, locked_until(desk)) == ("s1", before.home, None)
         assert after.version > before.version
         assert desk.read(lambda c: moves.is_settled(c, move))
-        # what is left comes later
+        # what is left comes later, and until then no late copy begins
         assert claim(desk, "b") is None
+        assert not desk.read(lambda c: moves.is_between(c, ANNA, "s0"))
+        assert desk.read(lambda c: moves.is_between(c, ANNA, "s1"))
         desk.clock.now += 900
         rest = claimed(desk, "b")
+        assert desk.read(lambda c: moves.is_between(c, ANNA, "s0"))
         assert rest.phase == "settle"
         desk.write(lambda w: moves.finish(w, rest, "b"))
         assert desk.read(moves.find) == []
