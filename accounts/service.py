@@ -113,8 +113,7 @@ async def _open(settings: AccountsSettings) -> tuple[Database | None, Traces]:
         settings.http_listen,
         settings.snapshot_listen,
         settings.dovecot_listen,
-        settings.dovecot.doveadm_url,
-        settings.stores.doveadm_urls,
+        settings.dovecot.doveadm_url,  # has those of the mail stores
     )
     database = None
     if any(needs):
@@ -306,12 +305,12 @@ class _Service:
         self._sessions: Sessions | None = None
         self._purge: Purge | None = None
         self._mover: Mover | None = None
-        if database is not None and self._settings.stores.doveadm_urls:
+        if database is not None and self._settings.dovecot.doveadm_url:
             from accounts.dovecot.mover import Mover
 
+            # stores may get their names later, by a reload
             self._mover = Mover(database, lambda: current.value.settings)
             self._mover.add_probes(started.probes)
-        if database is not None and self._settings.dovecot.doveadm_url:
             from accounts.dovecot.sessions import Sessions
 
             self._sessions = Sessions(database, lambda: current.value.settings.dovecot)
