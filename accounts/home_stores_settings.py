@@ -127,7 +127,7 @@ class HomeStoresSettings(Section):
         """Return the names of the stores, in order; None if they have none."""
         known = tuple(sorted(self.named))
         taking_new = tuple(name for name in known if self.named[name].takes_new)
-        return StoreNames(known, taking_new) if known else None
+        return StoreNames(known, taking_new, self.default) if known else None
 
     @property
     def doveadm_urls(self) -> tuple[str, ...]:

@@ -113,7 +113,7 @@ async def _open(settings: AccountsSettings) -> tuple[Database | None, Traces]:
         settings.http_listen,
         settings.snapshot_listen,
         settings.dovecot_listen,
-        settings.dovecot.doveadm_url,
+        settings.dovecot.doveadm_url,  # has those of the mail stores
     )
     database = None
     if any(needs):
@@ -308,9 +308,9 @@ class _Service:
         if database is not None and self._settings.dovecot.doveadm_url:
             from accounts.dovecot.mover import Mover
 
+            # stores may get their names later, by a reload
             self._mover = Mover(database, lambda: current.value.settings)
             self._mover.add_probes(started.probes)
-        if database is not None and self._settings.dovecot.doveadm_url:
             from accounts.dovecot.sessions import Sessions
 
             self._sessions = Sessions(database, lambda: current.value.settings.dovecot)

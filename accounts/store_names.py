@@ -6,7 +6,11 @@ from typing import NamedTuple
 
 
 class StoreNames(NamedTuple):
-    """The mail stores by their names: all, and those that new mailboxes may go to."""
+    """The mail stores by their names: all, and those that new mailboxes may go to.
+
+    `default` is the store of the mailboxes that name none.
+    """
 
     known: tuple[str, ...]
     taking_new: tuple[str, ...]
+    default: str = ""

@@ -8,7 +8,7 @@ import click
 
 from accounts.cli.datastore import opened
 from accounts.cli.place import as_owner, read_place
-from accounts.directory import web_sessions
+from accounts.directory import moves, web_sessions
 from accounts.snapshots.history import note_restore
 from accounts.store.dump import restore_dump
 from accounts.store.replica import copy_in
@@ -40,4 +40,5 @@ def restore(ctx: click.Context, config: Path | None, file: Path, yes: bool) -> N
         with opened(config) as datastore:
             datastore.write(note_restore)
             datastore.write(web_sessions.remove_all)
+            datastore.write(moves.end_all)
     tell(f"{settings.url}: restored from {file}, revision {revision}")

@@ -11,6 +11,7 @@ A mailbox is usable in exactly one store, the one in its column `store`, at any 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,10 +100,26 @@ def find(connection: Connection, *, after: str | None = None, limit: int = PAGE)
     return [Move(**row._asdict()) for row in rows]
 
 
+def failing(connection: Connection, addresses: Sequence[str]) -> frozenset[str]:
+    """Return those of some mailboxes that are being moved, and whose last step failed."""
+    statement = select(_BOX.c.address).join_from(_TABLE, _BOX)
+    which = (_BOX.c.address.in_(addresses), _TABLE.c.failures > 0)
+    return frozenset(connection.scalars(statement.where(*which)))
+
+
 def is_between(connection: Connection, address: str, store: str) -> bool:
-    """Return whether a mailbox is being moved from a store or to it."""
-    found = _find(connection, _BOX.c.address == address)
-    return found is not None and store in (found.source, found.target)
+    """Return whether a mailbox is being moved from a store or to it.
+
+    Once it is used in the other store, only the merge opens it in the earlier one: a copy that was
+    asked for before, and begins late, would remove what the other store has got since.
+    """
+    columns = (_TABLE.c.source, _TABLE.c.target, _TABLE.c.phase, _TABLE.c.holder)
+    statement = select(*columns).join_from(_TABLE, _BOX).where(_BOX.c.address == address)
+    found = connection.execute(statement).one_or_none()
+    if found is None:
+        return False
+    is_over = found.phase == "settle" and found.holder is None
+    return store == found.target or (store == found.source and not is_over)
 
 
 def cancel(write: Write, address: str | AccountAddress) -> None:
@@ -117,6 +134,20 @@ def cancel(write: Write, address: str | AccountAddress) -> None:
         write.connection.execute(delete(_TABLE).where(_TABLE.c.mailbox_id == found.mailbox_id))
         _set_lock(write, found, None)
         write.audit("mailbox.move-cancel", found.address, store=found.source)
+
+
+def end_all(write: Write) -> None:
+    """End the moves of mailboxes that are in their earlier store by the data of a backup.
+
+    Such a move may have come to its end since the backup, and a copy from the earlier store would
+    remove the mail from the one where it is.
+    """
+    found = write.connection.execute(_select().where(_TABLE.c.phase != "settle")).all()
+    for row in found:
+        move = Move(**row._asdict())
+        write.connection.execute(delete(_TABLE).where(_TABLE.c.mailbox_id == move.mailbox_id))
+        _set_lock(write, move, None)
+        write.audit("mailbox.move-cancel", move.address, store=move.source)
 
 
 # the work

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from accounts.store import schema
 from accounts.store.errors import Invalid
@@ -40,14 +40,15 @@ def insist_on_known(write: Write, store: str) -> None:
 
 
 def _count(write: Write, names: Sequence[str]) -> dict[str, int]:
-    box = schema.mailbox
+    stores = schema.mailbox.c.store
     # one count for each store, which reads only the index
-    return {
-        name: int(
-            write.connection.scalar(
-                select(func.count()).select_from(box).where(box.c.store == name)
-            )
-            or 0
-        )
-        for name in names
-    }
+    counts = {name: _count_of(write, stores == name) for name in names}
+    default = write.stores.default if write.stores is not None else ""
+    if default in counts:  # its mailboxes from the time when it was the only one name no store
+        counts[default] += _count_of(write, stores.is_(None))
+    return counts
+
+
+def _count_of(write: Write, which: ColumnElement[bool]) -> int:
+    statement = select(func.count()).select_from(schema.mailbox).where(which)
+    return int(write.connection.scalar(statement) or 0)

@@ -7,7 +7,9 @@ import base64
 import contextlib
 import json
 import os
+import socket
 import ssl
+from asyncio.trsock import TransportSocket
 from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -20,6 +22,8 @@ from gatepost.doveadm import PATH, is_pattern
 
 TIMEOUT: Final = 10.0
 """Seconds for a request, from the connection to the end of the answer."""
+ABSENT: Final = 60
+"""Seconds after which a host that acknowledges nothing is taken for gone."""
 MAX_ANSWER: Final = 1 << 20
 """Octets of an answer: doveadm names each session that it ends."""
 NOBODY: Final = (67, 68)
@@ -104,9 +108,9 @@ async def ask(url: str, key: str, commands: list[list[Any]], timeout: float) -> 
     try:
         async with asyncio.timeout(timeout):
             status, body = await _post(url, key, json.dumps(commands).encode())
-    except TimeoutError:
-        raise DoveadmError(f"no answer within {timeout:g} s") from None
-    except ConnectionError as error:
+    except (TimeoutError, ConnectionError) as error:
+        if isinstance(error, TimeoutError) and error.errno is None:
+            raise DoveadmError(f"no answer within {timeout:g} s") from None
         # the text of asyncio has the number of the error and a tuple
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise DoveadmError(reason or type(error).__name__) from None
@@ -149,6 +153,7 @@ async def _post(url: str, key: str, body: bytes) -> tuple[int, bytes]:
         ssl=ssl.create_default_context() if is_tls else None,
     )
     try:
+        _notice_absence(writer.get_extra_info("socket"))
         connection = h11.Connection(h11.CLIENT)
         # no "Connection: close": with it, doveadm does not answer at all if the key is wrong
         headers = [
@@ -167,6 +172,19 @@ async def _post(url: str, key: str, body: bytes) -> tuple[int, bytes]:
         writer.close()
         with contextlib.suppress(OSError):
             writer.transport.abort()
+
+
+def _notice_absence(connection: TransportSocket) -> None:
+    """Let a connection break when the host of the server is gone.
+
+    Some answers take hours, and a host that has lost its power or its network says nothing.
+    """
+    tcp = socket.IPPROTO_TCP
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection.setsockopt(tcp, socket.TCP_KEEPIDLE, ABSENT // 2)
+    connection.setsockopt(tcp, socket.TCP_KEEPINTVL, ABSENT // 6)
+    connection.setsockopt(tcp, socket.TCP_KEEPCNT, 3)
+    connection.setsockopt(tcp, socket.TCP_USER_TIMEOUT, ABSENT * 1000)
 
 
 async def _answer(connection: h11.Connection, reader: asyncio.StreamReader) -> tuple[int, bytes]:

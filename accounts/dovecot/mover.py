@@ -32,6 +32,8 @@ FIRST_PASS: Final = 6 * 3600.0
 """Seconds that the first copy of a mailbox, or what is left to merge, may take."""
 KICK_PAUSE: Final = 2.0
 """Seconds between the two times that sessions are ended: one may just be starting."""
+MAX_PROBLEMS: Final = 1000
+"""Failing moves that are remembered."""
 SERVICE: Final = Actor("mover@accounts")
 
 MOVES: Final = Counter(
@@ -97,6 +99,7 @@ class Mover:
 
     async def look(self) -> bool:
         """Make one step of one move; False if none is due. Raises `DatastoreError`."""
+        await self._forget_problems()
         now, holder = int(self._clock()), secrets.token_hex(8)
         move = await self._database.record(lambda c: moves.claim(c, holder, now))
         if move is None:
@@ -117,6 +120,15 @@ class Mover:
         elif isinstance(failed, Exception):
             raise failed
         return True
+
+    async def _forget_problems(self) -> None:
+        """Forget those of moves that were ended, or that another process has gone on with."""
+        known = tuple(self._problems)
+        if known:
+            failing = await self._database.read(lambda c: moves.failing(c, known))
+            for address in known:
+                if address not in failing:
+                    self._problems.pop(address, None)
 
     async def _run(self) -> None:
         while True:
@@ -180,14 +192,14 @@ class Mover:
             "move failed", user=move.address, source=move.source, target=move.target, error=problem
         )
         MOVES.labels("failed").inc()
-        self._problems[move.address] = problem
-        if len(self._problems) > 1000:
-            self._problems.pop(next(iter(self._problems)))
-        # Conflict: it was cancelled, or another process has it
-        with contextlib.suppress(Conflict):
+        try:
             await self._write(lambda write: moves.fail(write, move, holder, problem))
+        except Conflict:  # it was cancelled, or another process has it
+            self._problems.pop(move.address, None)
             return
-        self._problems.pop(move.address, None)
+        self._problems[move.address] = problem
+        if len(self._problems) > MAX_PROBLEMS:
+            self._problems.pop(next(iter(self._problems)))
 
     async def _write(self, work: Callable[[Write], None]) -> None:
         await self._database.write(SERVICE, work)

@@ -184,19 +184,20 @@ class DovecotQuestions:
             self._counts.answered("userdb", "temporary", is_stale=True)
             return DovecotReply(Word.TEMPORARY)
         home = driven.result
+        if home is not None and stores.named and driven.is_stale:
+            self._counts.answered("userdb", "temporary", is_stale=True)
+            return DovecotReply(Word.TEMPORARY)
         if home is not None and protocol == DOVEADM:
             is_there = stores.is_there(home.store, store)
             if not is_there and not await self._is_moving(home.address, store):
                 self._counts.answered("userdb", "temporary", driven.is_stale)
                 return DovecotReply(Word.TEMPORARY)
-        elif home is not None:
-            if not stores.is_there(home.store, store) or self._is_locked(home.locked_until):
-                self._deferred(home.address, store, stores.store_of(home.store).name)
-                self._counts.answered("userdb", "temporary", driven.is_stale)
-                return DovecotReply(Word.TEMPORARY)
-            if stores.named and driven.is_stale:
-                self._counts.answered("userdb", "temporary", is_stale=True)
-                return DovecotReply(Word.TEMPORARY)
+        elif home is not None and (
+            not stores.is_there(home.store, store) or self._is_locked(home.locked_until)
+        ):
+            self._deferred(home.address, store, stores.store_of(home.store).name)
+            self._counts.answered("userdb", "temporary", driven.is_stale)
+            return DovecotReply(Word.TEMPORARY)
         if home is not None:
             self._counts.answered("userdb", "found", driven.is_stale)
             return DovecotReply(Word.OK, home.fields())

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
+import socket
+from asyncio.trsock import TransportSocket
 
 import pytest
 
+from accounts.dovecot import doveadm
 from accounts.dovecot.doveadm import MAX_ANSWER, DoveadmError, kick
 from tests.testbed.ports import LOOPBACK, free_port
 
@@ -49,6 +53,35 @@ def ask(answer: bytes | None, url: str = "", mask: str = "anna@example.org") -> 
                     await ended.wait()
 
     return asyncio.run(run()), bytes(got)
+
+
+def test_a_host_that_is_gone_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only when the time for a copy of a mailbox, which is hours, is over."""
+    seen: list[int] = []
+    real = doveadm._notice_absence
+
+    def notice(connection: TransportSocket) -> None:
+        real(connection)
+        names = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
+        seen.append(connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+        seen.extend(
+            connection.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in names
+        )
+
+    monkeypatch.setattr(doveadm, "_notice_absence", notice)
+    assert ask(HEAD % len(DONE) + DONE)[0] == 1
+    is_on, idle, pause, count, unacknowledged = seen
+    assert is_on
+    assert idle + pause * count == unacknowledged / 1000 == doveadm.ABSENT
+
+
+def test_a_connection_that_breaks_is_not_called_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def post(*_: object) -> tuple[int, bytes]:
+        raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
+
+    monkeypatch.setattr(doveadm, "_post", post)
+    with pytest.raises(DoveadmError, match=r"^Connection timed out$"):
+        asyncio.run(kick("http://10.0.0.1", "sesame", ["anna@example.org"], timeout=21_600))
 
 
 def test_a_request() -> None:

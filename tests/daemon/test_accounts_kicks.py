@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from accounts.directory import app_passwords, domains, mailboxes
+from accounts.directory import app_passwords, domains, mailboxes, moves
 from accounts.dovecot.losses import WAIT
 from accounts.dovecot.waiting import AGAIN
 from accounts.store.transaction import Write
@@ -289,3 +289,17 @@ def test_a_restored_backup_ends_all_sessions(
         assert done.returncode == 0, done.stderr
     doveadm.wait_for("*")
     wait_until(lambda: gate.verify(ANNA).word == "ok", "the state of the backup")
+
+
+def test_stores_that_get_their_names_by_a_reload_take_part_in_moves(
+    make: Callable[..., DovecotDaemon], doveadm: DoveadmServer
+) -> None:
+    gate = make(doveadm)
+    begin(gate)
+    store = {"host": "10.0.0.1", "doveadm_url": doveadm.url, "transfer": "10.0.0.1:18081"}
+    gate.write({"stores": {"default": "s0", "named": {"s0": store, "s1": store}}})
+    gate.daemon.wait_for_log(event="configuration reloaded")
+    doveadm.broken = True
+    gate.change(lambda write: moves.ask(write, ANNA, "s1", "s0"))
+    line = gate.daemon.wait_for_log(event="move failed", user=ANNA)
+    assert line["error"] == "it answers 500"

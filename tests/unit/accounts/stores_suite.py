@@ -59,6 +59,14 @@ class StoresSuite(DirectoryBase):
 
         assert desk.write(add) == ["s2", "s2", "s1", "s2"]
 
+    def test_mailboxes_from_the_time_of_one_store_count_in_it(self, desk: Desk) -> None:
+        desk.domain()
+        for number in range(2):
+            assert desk.mailbox(f"m{number}@example.org").store is None
+        desk.database.stores = lambda: StoreNames(("s0", "s1"), ("s0", "s1"), "s0")
+        places = [desk.mailbox(f"n{number}@example.org").store for number in range(4)]
+        assert places == ["s1", "s1", "s0", "s1"]
+
     def test_a_store_may_be_named_if_there_is_one(self, desk: Desk) -> None:
         desk.domain()
         desk.database.stores = lambda: StoreNames(("s0", "s1"), ())
@@ -75,6 +83,25 @@ class StoresSuite(DirectoryBase):
         with pytest.raises(Invalid, match="gatepost user move"):
             desk.write(lambda w: mailboxes.change(w, ANNA, None, store="s1"))
         assert desk.write(lambda w: mailboxes.change(w, ANNA, None, store="s0")).store == "s0"
+
+    def test_a_backup_of_the_data_brings_no_copy_back(self, desk: Desk) -> None:
+        """The move may be over by now: its copy would remove the mail from the new store."""
+        desk.domain()
+        desk.mailbox()
+        desk.mailbox("ben@example.org")
+        ask(desk)
+        move = claimed(desk, "a")
+        desk.write(lambda w: moves.lock(w, move, "a", 60))
+        desk.write(moves.end_all)
+        assert desk.read(moves.find) == []
+        assert locked_until(desk) is None
+        # one whose mailbox is in its new store by the backup as well goes on
+        ask(desk)
+        again = claimed(desk, "b")
+        desk.write(lambda w: moves.lock(w, again, "b", 60))
+        desk.write(lambda w: moves.switch(w, again, "b", 900))
+        desk.write(moves.end_all)
+        assert [one.phase for one in desk.read(moves.find)] == ["settle"]
 
     def test_a_move(self, desk: Desk) -> None:
         desk.domain()
@@ -97,10 +124,13 @@ class StoresSuite(DirectoryBase):
         assert (after.store, after.home, locked_until(desk)) == ("s1", before.home, None)
         assert after.version > before.version
         assert desk.read(lambda c: moves.is_settled(c, move))
-        # what is left comes later
+        # what is left comes later, and until then no late copy begins
         assert claim(desk, "b") is None
+        assert not desk.read(lambda c: moves.is_between(c, ANNA, "s0"))
+        assert desk.read(lambda c: moves.is_between(c, ANNA, "s1"))
         desk.clock.now += 900
         rest = claimed(desk, "b")
+        assert desk.read(lambda c: moves.is_between(c, ANNA, "s0"))
         assert rest.phase == "settle"
         desk.write(lambda w: moves.finish(w, rest, "b"))
         assert desk.read(moves.find) == []

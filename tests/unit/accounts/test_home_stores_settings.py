@@ -18,7 +18,7 @@ TWO = {"named": {"s1": S1, "s0": S0}, "default": "s0"}
 
 def test_names_are_in_order() -> None:
     stores = HomeStoresSettings.model_validate(TWO)
-    assert stores.names == StoreNames(("s0", "s1"), ("s0",))
+    assert stores.names == StoreNames(("s0", "s1"), ("s0",), "s0")
     assert stores.doveadm_urls == ("http://10.0.0.1:18080",)
     assert HomeStoresSettings().names is None
 

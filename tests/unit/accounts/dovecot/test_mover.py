@@ -208,6 +208,19 @@ def test_a_move_that_is_ended_meanwhile_changes_nothing(
     assert not desk.run(mover.look())
 
 
+def test_a_failing_move_that_is_ended_is_no_problem_any_more(
+    desk: Desk, stores: FakeStores, mover: Mover
+) -> None:
+    ask(desk)
+    stores.away = {S1}
+    assert desk.run(mover.look())
+    assert not desk.run(mover.look())
+    assert mover.limping() is not None
+    desk.write(lambda w: moves.cancel(w, ANNA))
+    assert not desk.run(mover.look())
+    assert mover.limping() is None
+
+
 def test_replicas_make_each_step_once(desk: Desk, stores: FakeStores, mover: Mover) -> None:
     ask(desk)
 

@@ -220,3 +220,4 @@ def test_the_cache_does_not_say_where_a_mailbox_is() -> None:
     assert userdb_at(bench, "s1") is Word.OK
     bench.source.state = "away"
     assert userdb_at(bench, "s1") is Word.TEMPORARY
+    assert userdb_at(bench, "s1", "doveadm") is Word.TEMPORARY
