@@ -180,3 +180,17 @@ def test_a_log_that_cannot_be_renewed_stays_in_use(runs: Runs) -> None:
     full.unlink()
     wait_until(lambda: old.exists() and log.exists())
     assert (old.stat().st_size, log.stat().st_size) == (17 << 20, 0)
+
+
+def test_one_that_is_stopped_before_the_queue_is_empty_has_failed(runs: Runs) -> None:
+    """When its node is drained, its job must not be complete."""
+    message = runs.spool / "queue" / "active" / "4bXyz"
+    message.parent.mkdir(parents=True)
+    message.touch()
+    first = runs.start("first", POSTFIX_DRAIN="yes")
+    runs.says("first", "started")
+    second = runs.start("second", POSTFIX_DRAIN="yes")
+    runs.says("second", "another Postfix has this queue")
+    for each in (second, first):
+        each.send_signal(signal.SIGTERM)
+        assert each.wait(60) == 1
