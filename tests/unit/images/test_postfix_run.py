@@ -26,7 +26,7 @@ esac
     "check": "exit 0",
     # the setting maillog_file
     "postconf": 'echo "${LOG_FILE:-}"',
-    "tail": 'echo $$ > "$GATE_SPOOL/tail"; exec sleep 600',
+    "tail": 'echo $$ >> "$GATE_SPOOL/tail"; exec sleep 600',
     # a disk that fails, as long as there is a file that says so
     "find": """
 case $* in */deferred*) [ ! -e "$GATE_SPOOL/damaged" ] || exit 1 ;; esac
@@ -95,8 +95,9 @@ def runs(tmp_path: Path) -> Iterator[Runs]:
         each.kill()
         each.wait()
     if (tail := all_of_them.spool / "tail").exists():
-        with suppress(ProcessLookupError):
-            os.kill(int(tail.read_text()), signal.SIGKILL)
+        for pid in tail.read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
 
 
 def test_a_second_postfix_waits_for_the_end_of_the_first(runs: Runs) -> None:
@@ -160,7 +161,8 @@ def test_a_queue_that_cannot_be_read_is_not_empty(runs: Runs) -> None:
 def test_what_shows_the_log_does_not_keep_the_queue(runs: Runs) -> None:
     first = runs.start("first", LOG_FILE=str(runs.folder / "mail.log"))
     runs.says("first", "started")
-    wait_until((runs.spool / "tail").exists)
+    for name in ("tail", "running"):
+        wait_until((runs.spool / name).exists)
     first.kill()
     first.wait()
     (runs.spool / "running").unlink()
