@@ -19,6 +19,9 @@ TIMEOUT = 5.0
 """Seconds for a handshake: less than a kubelet waits for the answer of a probe."""
 FRESH = 0.5
 """Seconds for which a result also answers other requests: many requests cause few handshakes."""
+MAX_WAITING = 64
+"""Requests that wait for a result, each with its thread, also after its connection has ended.
+Others get the last one."""
 
 
 class OwnHandshake:
@@ -28,7 +31,8 @@ class OwnHandshake:
         self._begin = begin
         self._address = address
         self._one_at_a_time = threading.Lock()
-        self._result: tuple[bool, str] = (False, "")
+        self._places = threading.BoundedSemaphore(MAX_WAITING)
+        self._result: tuple[bool, str] = (False, "not asked yet")
         self._until = 0.0
         self._connection: socket.socket | None = None
 
@@ -37,11 +41,16 @@ class OwnHandshake:
 
         Takes at most a little more than `TIMEOUT` seconds. Never raises.
         """
-        with self._one_at_a_time:
-            if time.monotonic() >= self._until:
-                self._result = self._shake_hands()
-                self._until = time.monotonic() + FRESH
+        if not self._places.acquire(blocking=False):
             return self._result
+        try:
+            with self._one_at_a_time:
+                if time.monotonic() >= self._until:
+                    self._result = self._shake_hands()
+                    self._until = time.monotonic() + FRESH
+                return self._result
+        finally:
+            self._places.release()
 
     def leave(self) -> None:
         """Close the connection in a forked process: the exchange goes on in the parent."""

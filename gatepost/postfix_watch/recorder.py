@@ -106,7 +106,7 @@ class DeliveryRecorder:
         if action is None:  # a probe of verify(8), or an attempt of sendmail -bv
             return None
         known = self._mail(news.id)
-        recipient = news.original or news.recipient
+        recipient = _recipient(news)
         before = len(known.delays)
         if action == "defer" and not _is_news(known, news, line.at):
             return None
@@ -118,7 +118,7 @@ class DeliveryRecorder:
             action = "discard"
         way = _way(line.program, news.relay)
         details = {
-            "reply": clean(news.reply, 400),
+            "reply": _reply(news),
             "way": way,
             "relay": clean(news.relay, 200),
             "dsn": news.dsn,
@@ -143,9 +143,23 @@ class DeliveryRecorder:
         return _record(line.at, "reject", known.facts, recipients, details)
 
 
+def _recipient(news: DeliveryLine) -> str:
+    """Return the address that the sender used."""
+    return clean(news.original or news.recipient, 320)
+
+
+def _reply(news: DeliveryLine) -> str:
+    """Return the reply without the target of an alias, which the sender may not know."""
+    reply = news.reply
+    if news.original and "@" in news.recipient:
+        target = re.escape(news.recipient)
+        reply = re.sub(target, lambda _: news.original, reply, flags=re.IGNORECASE)
+    return clean(reply, 400)
+
+
 def _is_news(known: _Known, news: DeliveryLine, at: float) -> bool:
     """Return whether a delay is to be told, and remember it."""
-    recipient, reply = news.original or news.recipient, clean(news.reply, 400)
+    recipient, reply = _recipient(news), _reply(news)
     told = known.delays.get(recipient)
     if told is not None:
         pause = AGAIN if told[0] == reply else CHANGED

@@ -79,11 +79,14 @@ class _Password(valkey.credentials.CredentialProvider):
         self._read = read
 
     def get_credentials(self) -> tuple[str]:
-        """Return the password as it is now; raises `StoreError`."""
+        """Return the password as it is now; raises `AuthenticationError`: after another error, the
+        client would go on with the connection, which has no password."""
         try:
             return (self._read(),)
         except (OSError, ValueError) as error:
-            raise StoreError(f"valkey: cannot read the password: {error}") from None
+            raise valkey.exceptions.AuthenticationError(
+                f"cannot read the password: {error}"
+            ) from None
 
 
 class ValkeyStore:

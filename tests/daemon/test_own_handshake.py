@@ -16,14 +16,14 @@ from pathlib import Path
 import pytest
 
 from gatepost.daemon import own_handshake
-from gatepost.daemon.own_handshake import OwnHandshake, reached_at
+from gatepost.daemon.own_handshake import MAX_WAITING, OwnHandshake, reached_at
 from gatepost.daemon.sockets import listening_socket
 from gatepost.handshake import smtp
 from gatepost.listen import Inet, SocketAddress, Unix
 from gatepost.metrics import MetricsServer, Probes
 from tests.testbed.daemon import Daemon, gatepost_command
 from tests.testbed.ports import free_ports
-from tests.testbed.waiting import DEADLINE
+from tests.testbed.waiting import DEADLINE, wait_until
 
 PROBE = Path(__file__).resolve().parents[2] / "images" / "gatepost" / "probe"
 MORE = {
@@ -142,6 +142,30 @@ def test_a_daemon_that_is_silent_fails_in_a_bounded_time(
         assert said == [(503, "no answer within 1 s\n")] * 20
         done = probe(serving.port)
         assert (done.returncode, done.stderr) == (1, "probe: no answer within 1 s\n")
+    finally:
+        serving.server.close()
+
+
+def test_a_flood_of_requests_leaves_few_threads_waiting(
+    tmp_path: Path, silent: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread of a connection that was closed for a newer one goes on waiting."""
+    monkeypatch.setattr(own_handshake, "TIMEOUT", DEADLINE)
+    serving = Serving(Unix(tmp_path / "silent"))
+    before = threading.active_count()
+    try:
+        for _ in range(4 * MAX_WAITING):
+            with socket.create_connection(("127.0.0.1", serving.port), DEADLINE) as connection:
+                connection.sendall(b"GET /handshake HTTP/1.0\r\n\r\n")
+        wait_until(lambda: serving.handshake._places._value == 0, "as many as may to wait")
+        # the others end at once
+        wait_until(
+            lambda: threading.active_count() <= before + MAX_WAITING, "the others to be answered"
+        )
+        assert get(serving.port) == (503, "not asked yet\n")
+        accepted, _ = silent.accept()
+        accepted.close()
+        wait_until(lambda: threading.active_count() <= before, "all of them to be answered")
     finally:
         serving.server.close()
 

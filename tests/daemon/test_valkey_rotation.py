@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from policyd.stores import StoreError
 from policyd.stores.guard import CHECK_INTERVAL
+from policyd.stores.valkey import ValkeyStore
 from tests.daemon.policyd_process import PolicyDaemon
 from tests.daemon.test_policyd_valkey import asked_until_it_passes
 from tests.daemon.valkey_image import ValkeyImage
@@ -95,6 +98,27 @@ def test_a_policy_server_with_the_wrong_password_says_so(
         draft.chmod(0o440)
         draft.rename(wrong)
         wait_until(lambda: policyd.daemon.metric(UP, store="valkey") == 1, "the store to be up")
+
+
+def test_a_password_that_cannot_be_read_is_told_each_time(valkey: ValkeyImage) -> None:
+    """The client must not go on with a connection that has no password."""
+    password: list[str] = []
+
+    def read() -> str:
+        if not password:
+            raise ValueError("it is empty")
+        return password[0]
+
+    async def ask() -> None:
+        store = ValkeyStore(valkey.url, password=read)
+        for _ in range(3):
+            with pytest.raises(StoreError, match="cannot read the password: it is empty"):
+                await store.update(("key",), lambda known: (known, None))
+        password.append("the-first")
+        await store.update(("key",), lambda known: (known, None))
+        await store.close()
+
+    asyncio.run(ask())
 
 
 def test_store_up_is_true_without_mail(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,15 @@ esac
 """,
     "render": 'touch "$1/main.cf" "$1/master.cf"',
     "check": "exit 0",
+    # the setting maillog_file
+    "postconf": 'echo "${LOG_FILE:-}"',
+    "tail": 'echo $$ >> "$GATE_SPOOL/tail"; exec sleep 600',
+    # a disk that fails, as long as there is a file that says so
+    "find": """
+case $* in */deferred*) [ ! -e "$GATE_SPOOL/damaged" ] || exit 1 ;; esac
+PATH=/usr/bin:/bin exec find "$@"
+""",
+    "chmod": '[ ! -e "$GATE_SPOOL/full" ] || exit 1; PATH=/usr/bin:/bin exec chmod "$@"',
     # there is no user postfix here
     "install": 'while [ $# -gt 1 ]; do shift; done; mkdir -p "$1"',
 }
@@ -69,6 +79,13 @@ class Runs:
         return (self.folder / name / "log").read_text()
 
 
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 @pytest.fixture
 def runs(tmp_path: Path) -> Iterator[Runs]:
     all_of_them = Runs(tmp_path)
@@ -77,6 +94,10 @@ def runs(tmp_path: Path) -> Iterator[Runs]:
     for each in all_of_them.started:
         each.kill()
         each.wait()
+    if (tail := all_of_them.spool / "tail").exists():
+        for pid in tail.read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
 
 
 def test_a_second_postfix_waits_for_the_end_of_the_first(runs: Runs) -> None:
@@ -123,3 +144,55 @@ def test_a_postfix_that_is_not_drained_stays(runs: Runs) -> None:
     runs.says("it", "started")
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(4)
+
+
+def test_a_queue_that_cannot_be_read_is_not_empty(runs: Runs) -> None:
+    (runs.spool / "queue" / "deferred").mkdir()
+    damaged = runs.spool / "damaged"
+    damaged.touch()
+    drain = runs.start("drain", POSTFIX_DRAIN="yes")
+    runs.says("drain", "started")
+    with pytest.raises(subprocess.TimeoutExpired):
+        drain.wait(4)
+    damaged.unlink()
+    assert drain.wait(60) == 0
+
+
+def test_what_shows_the_log_does_not_keep_the_queue(runs: Runs) -> None:
+    first = runs.start("first", LOG_FILE=str(runs.folder / "mail.log"))
+    runs.says("first", "started")
+    for name in ("tail", "running"):
+        wait_until((runs.spool / name).exists)
+    first.kill()
+    first.wait()
+    (runs.spool / "running").unlink()
+    runs.start("second")
+    runs.says("second", "started")
+
+
+def test_a_log_that_cannot_be_renewed_stays_in_use(runs: Runs) -> None:
+    log, old, full = (runs.folder / name for name in ("mail.log", "mail.log.1", "spool/full"))
+    runs.start("it", LOG_FILE=str(log))
+    runs.says("it", "started")
+    full.touch()
+    with log.open("wb") as stream:
+        stream.truncate(17 << 20)
+    time.sleep(3)
+    wait_until(lambda: log.exists() and log.stat().st_size > 0)
+    full.unlink()
+    wait_until(lambda: old.exists() and log.exists())
+    assert (old.stat().st_size, log.stat().st_size) == (17 << 20, 0)
+
+
+def test_one_that_is_stopped_before_the_queue_is_empty_has_failed(runs: Runs) -> None:
+    """When its node is drained, its job must not be complete."""
+    message = runs.spool / "queue" / "active" / "4bXyz"
+    message.parent.mkdir(parents=True)
+    message.touch()
+    first = runs.start("first", POSTFIX_DRAIN="yes")
+    runs.says("first", "started")
+    second = runs.start("second", POSTFIX_DRAIN="yes")
+    runs.says("second", "another Postfix has this queue")
+    for each in (second, first):
+        each.send_signal(signal.SIGTERM)
+        assert each.wait(60) == 1

@@ -182,6 +182,22 @@ def test_who_is_given_up_is_told_with_the_last_reply() -> None:
     assert "timed out" in record.details["reply"]
 
 
+@pytest.mark.parametrize("line", [SENT, DEFERRED])
+def test_a_reply_does_not_tell_the_target_of_an_alias(line: str) -> None:
+    line = line.replace("to=<ann@far.test>", "to=<ann@far.test>, orig_to=<info@a.test>")
+    line = line.partition("(")[0] + "(250 2.0.0 <Ann@Far.test> Saved)"
+    (record,) = told(("lmtp", line))
+    assert record.details["reply"] == "250 2.0.0 <info@a.test> Saved"
+    assert record.recipients == ("info@a.test",)
+
+
+def test_a_long_address_is_kept_in_part() -> None:
+    recorder = DeliveryRecorder()
+    (record,) = told(("smtp", DEFERRED.replace("ann@", "a" * 3000 + "@")), recorder=recorder)
+    assert len(record.recipients[0]) == 320
+    assert [len(one) for one in recorder._mails[ID].delays] == [320]
+
+
 def test_probes_are_no_mail() -> None:
     for status in ("deliverable", "undeliverable"):
         assert told(("smtp", SENT.replace("sent", status))) == []
