@@ -48,6 +48,11 @@ annotations:
 {{- end }}
 {{- end }}
 
+{{- /* The name of the port of a component's metrics: Kubernetes takes at most 15 characters. */ -}}
+{{- define "mail.metricsPort" -}}
+{{- printf "metrics-%s" . | trunc 15 | trimSuffix "-" }}
+{{- end }}
+
 {{- /* The image of a name: dict root, name. global.imageRegistry replaces the registry of its
 repository; a digest replaces the tag. */ -}}
 {{- define "mail.image" -}}
