@@ -34,6 +34,7 @@ labels:
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- $annotations := mergeOverwrite (deepCopy .root.Values.commonAnnotations) (.annotations | default dict) }}
+{{- if or .keep .policy }}{{ $annotations = omit $annotations "helm.sh/resource-policy" }}{{ end }}
 {{- if or $annotations .keep .policy }}
 annotations:
   {{- with $annotations }}
