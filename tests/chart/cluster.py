@@ -25,7 +25,8 @@ _KINDS = {
 
 OPERATORS = {
     "cert-manager.io/v1": ("Certificate",),
-    "monitoring.coreos.com/v1": ("ServiceMonitor",),
+    "monitoring.coreos.com/v1": ("PrometheusRule", "ServiceMonitor"),
+    "gateway.networking.k8s.io/v1": ("HTTPRoute",),
 }
 """The kinds that operators bring along."""
 

@@ -255,6 +255,12 @@ def test_a_large_user_id_stays_a_whole_number() -> None:
     [
         ("{monitoring: {serviceMonitor: {enabled: true}}}", "ServiceMonitor"),
         ("{certificate: {enabled: true}}", "Certificate"),
+        ("{monitoring: {prometheusRule: {enabled: true}}}", "PrometheusRule"),
+        (
+            "{mailboxes: {enabled: true}, webmail: {enabled: true},"
+            " gateway: {enabled: true, parentRefs: [{name: edge}]}}",
+            "HTTPRoute",
+        ),
     ],
 )
 def test_a_cluster_without_the_kind_is_told_of(values: str, kind: str, tmp_path: Path) -> None:

@@ -105,3 +105,11 @@ def test_it_says_what_is_wrong(text: str, sentence: str) -> None:
     with pytest.raises(HelmError) as caught:
         template(text)
     assert sentence in str(caught.value)
+
+
+def test_an_annotation_of_helm_is_there_once() -> None:
+    text = template(
+        "{persistence: {keep: false, queue: {annotations: {helm.sh/resource-policy: keep}}}}"
+    )
+    queue = next(part for part in text.split("\n---\n") if "name: queue-mail-postfix-0" in part)
+    assert queue.count("helm.sh/resource-policy") == 1

@@ -290,3 +290,28 @@ def test_the_manifests_say_that_they_delete_the_queue(name: str) -> None:
     text = (CHART.parent / f"{name}.yaml").read_text()
     head = text.partition("---")[0]
     assert f"`kubectl delete -f {name}.yaml` also deletes the claims" in head
+
+
+@pytest.mark.parametrize("override", ["nameOverride", "fullnameOverride"])
+def test_other_names_leave_no_queue(override: str, tmp_path: Path) -> None:
+    values = f"{{{override}: other}}"
+
+    def made_by(chart: str, **annotations: str) -> Manifest:
+        live = claim(f"{QUEUE}0", **annotations)
+        live["metadata"]["labels"] |= {
+            "app.kubernetes.io/instance": "mail",
+            "helm.sh/chart": chart,
+        }
+        return live
+
+    said = refusal(tmp_path, values, made_by("mail-0.1.0"))
+    assert f"the queue in the claim {QUEUE}0 would stay behind" in said
+    upgrade(tmp_path, "{}", made_by("mail-0.1.0"))
+    upgrade(tmp_path, values, made_by("mail-0.1.0", emptied="true"))
+    # another part of the same release
+    upgrade(tmp_path, values, made_by("mail-two-0.1.0"))
+    upgrade(
+        tmp_path,
+        f"{{{override}: other, persistence: {{queue: {{existingClaim: {QUEUE}0}}}}}}",
+        made_by("mail-0.1.0"),
+    )

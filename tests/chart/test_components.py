@@ -39,7 +39,7 @@ podVolumes: |
 name: antivirus
 image: {{ include "mail.image" (dict "root" . "name" "antivirus") }}
 ports:
-  - {name: metrics-antivirus, containerPort: 9199}
+  - {name: metrics-antivir, containerPort: 9199}
 volumeMounts:
   - {name: signatures, mountPath: /signatures}
 {{- end }}

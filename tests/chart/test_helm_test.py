@@ -56,6 +56,10 @@ def test_the_pod_runs_the_script_with_no_rights() -> None:
     assert pod["spec"]["automountServiceAccountToken"] is False
     assert pod["spec"]["restartPolicy"] == "Never"
     assert set(rendered.kind("NetworkPolicy")) == {"mail-tests"}
+    # only the pod stays, because --logs reads its log after the test
+    for each in rendered.objects:
+        policy = each["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
+        assert policy.endswith(",hook-succeeded") == (each["kind"] != "Pod")
     assert hooks(networkPolicy={"enabled": False}).kind("NetworkPolicy") == {}
 
 

@@ -29,6 +29,16 @@ def both(**more: object) -> Rendered:
     return render(yaml.safe_dump({**BOTH, **more}))
 
 
+def test_two_services_cannot_have_the_same_port_of_the_nodes() -> None:
+    values = (
+        "{postfix: {proxy: true}, mail: {proxyNetworks: [10.0.0.0/24]}, service: {type: NodePort,"
+        " nodePorts: {smtp: 30025}}, proxyService: {type: NodePort, nodePorts: {smtp: %d}}}"
+    )
+    template(values % 30026)
+    with pytest.raises(HelmError, match="both have 30025"):
+        template(values % 30025)
+
+
 def test_each_kind_has_its_own_options() -> None:
     options = {
         "labels": {"team": "mail"},

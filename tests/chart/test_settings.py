@@ -352,8 +352,47 @@ def test_labels_and_annotations_of_all_objects() -> None:
             "initContainers reads the Secret mail-tls, which the chart mounts as files",
         ),
         (
-            "{milters: {extraVolumeMounts: [{name: x, mountPath: /keys}]}}",
+            "{milters: {extraVolumeMounts: [{name: sockets, mountPath: /keys}]}}",
             "extraVolumeMounts has /keys, where the chart mounts",
+        ),
+        # volumes that are not there, and names in the pod of `helm test`
+        (
+            "{milters: {extraVolumeMounts: [{name: x, mountPath: /x}]}}",
+            "extraVolumeMounts has x for milters, but its pod pod has no such volume",
+        ),
+        (
+            "{topology: services, extraVolumeMounts: [{name: x, mountPath: /x}],"
+            " milters: {extraVolumes: [{name: x, emptyDir: {}}]}}",
+            "but its pod policyd has no such volume",
+        ),
+        (
+            "{sidecars: [{name: s, image: z, volumeMounts: [{name: x, mountPath: /x}]}]}",
+            "sidecars has a container that mounts x, but its pod pod has no such volume",
+        ),
+        (
+            "{mailboxes: {enabled: true}, extraVolumes: [{name: postfix-log, emptyDir: {}}]}",
+            "extraVolumes has postfix-log, a volume of the chart",
+        ),
+        ("{extraVolumes: [{name: check, emptyDir: {}}]}", "in the pod of helm test"),
+        ("{initContainers: [{name: check, image: z}]}", "in the pod of helm test"),
+        ("{tests: {secret: x}}", "there is no submission to send its message with"),
+        # what only some containers may have
+        (
+            "{sidecars: [{name: x, image: z, restartPolicy: Always}]}",
+            "sidecars has x with restartPolicy",
+        ),
+        (
+            "{initContainers: [{name: x, image: z, livenessProbe: {exec: {command: [z]}}}]}",
+            "initContainers has x with probes or lifecycle",
+        ),
+        (
+            "{extraEnv: [{name: A, value: x, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}]}",
+            "'not' failed",
+        ),
+        (
+            "{topology: services, milters: {updateStrategy: {type: RollingUpdate,"
+            " rollingUpdate: {maxUnavailable: 0, maxSurge: 0%}}}}",
+            "no pod could ever be replaced",
         ),
         ("{extraVolumes: [{name: queue, emptyDir: {}}]}", "extraVolumes has queue, a volume of"),
         ("{extraVolumes: [{name: keys, emptyDir: {}}]}", "extraVolumes has keys, a volume of"),

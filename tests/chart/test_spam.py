@@ -166,7 +166,7 @@ def test_what_cannot_work_is_refused(values: str, sentence: str) -> None:
 def test_metrics_of_delivery_are_found() -> None:
     service = render(FULL["full"]).one("Service", "mail-delivery-metrics")["spec"]
     assert service["ports"] == [
-        {"name": "metrics", "port": 9105, "targetPort": "metrics-delivery"},
+        {"name": "metrics", "port": 9105, "targetPort": "metrics-deliver"},
     ]
 
 

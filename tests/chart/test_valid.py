@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,43 @@ def test_names_are_there_once(values: Path) -> None:
         (o["kind"], o["metadata"]["name"]) for o in Rendered(template(values.read_text())).objects
     ]
     assert len(names) == len(set(names))
+
+
+def _names_of_ports(thing: Any) -> Iterator[str]:
+    """The names of ports in an object, of containers, Services, probes and routes."""
+    if isinstance(thing, list):
+        for each in thing:
+            yield from _names_of_ports(each)
+    elif isinstance(thing, dict):
+        for key, value in thing.items():
+            if key in ("port", "targetPort") and isinstance(value, str):
+                yield value
+            elif key == "ports" and isinstance(value, list):
+                yield from (str(each["name"]) for each in value if "name" in each)
+            yield from _names_of_ports(value)
+
+
+@sets
+def test_names_of_ports_have_15_characters_at_most(values: Path) -> None:
+    # RFC 6335 section 5.1, which the API checks, but not the schema of Kubernetes
+    rendered = Rendered(template(values.read_text()))
+    names = set(_names_of_ports([each for each in rendered.objects if "spec" in each]))
+    assert names
+    assert [each for each in names if not re.fullmatch(r"(?=.*[a-z])[-a-z0-9]{1,15}", each)] == []
+
+
+@sets
+def test_each_mount_has_its_volume(values: Path) -> None:
+    for pod in Rendered(template(values.read_text())).pods().values():
+        spec = pod["spec"]
+        volumes = [each["name"] for each in spec.get("volumes", [])]
+        assert len(volumes) == len(set(volumes))
+        for container in spec["containers"] + spec.get("initContainers", []):
+            paths = [each["mountPath"] for each in container.get("volumeMounts", [])]
+            assert len(paths) == len(set(paths))
+            for mount in container.get("volumeMounts", []):
+                # the pods of a StatefulSet have those of its claims, too
+                assert mount["name"] in [*volumes, "queue", "data"]
 
 
 @sets

@@ -157,3 +157,16 @@ def test_it_says_what_is_wrong(text: str, sentence: str) -> None:
     with pytest.raises(HelmError) as caught:
         template(text)
     assert sentence in str(caught.value)
+
+
+def test_names_are_those_that_kubernetes_takes() -> None:
+    """RFC 4343: upper case means the same as lower case."""
+    values = (
+        "{mailboxes: {enabled: true}, webmail: {enabled: true}, ingress: {enabled: true},"
+        " mail: {hostname: %s}}"
+    )
+    spec = render(values % "Mail.Example.org").one("Ingress", "mail-web")["spec"]
+    assert [each["host"] for each in spec["rules"]] == ["mail.example.org"]
+    assert spec["tls"][0]["hosts"] == ["mail.example.org"]
+    with pytest.raises(HelmError, match="because it has an underscore"):
+        render(values % "mail_1.example.org")

@@ -34,6 +34,7 @@ labels:
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- $annotations := mergeOverwrite (deepCopy .root.Values.commonAnnotations) (.annotations | default dict) }}
+{{- if or .keep .policy }}{{ $annotations = omit $annotations "helm.sh/resource-policy" }}{{ end }}
 {{- if or $annotations .keep .policy }}
 annotations:
   {{- with $annotations }}
@@ -46,6 +47,11 @@ annotations:
   helm.sh/resource-policy: {{ .policy | default "keep" }}
   {{- end }}
 {{- end }}
+{{- end }}
+
+{{- /* The name of the port of a component's metrics: Kubernetes takes at most 15 characters. */ -}}
+{{- define "mail.metricsPort" -}}
+{{- printf "metrics-%s" . | trunc 15 | trimSuffix "-" }}
 {{- end }}
 
 {{- /* The image of a name: dict root, name. global.imageRegistry replaces the registry of its

@@ -41,7 +41,7 @@ its metrics: dict root, component. With `exec`, images/gatepost/probe asks. */ -
 {{- if eq .root.Values.probes.handshake "http" }}
   {{- range $probes }}
     {{- $_ := unset . "exec" }}
-    {{- $_ := set . "httpGet" (dict "path" "/handshake" "port" (printf "metrics-%s" $.component)) }}
+    {{- $_ := set . "httpGet" (dict "path" "/handshake" "port" (include "mail.metricsPort" $.component)) }}
   {{- end }}
 {{- end }}
 {{- toYaml $probes }}

@@ -6,7 +6,7 @@ imagePullPolicy: {{ .Values.images.pullPolicy }}
 args: [accounts, --migrate]
 ports:
   - {name: api, containerPort: 8080}
-  - {name: metrics-accounts, containerPort: 9103}
+  - {name: {{ include "mail.metricsPort" "accounts" }}, containerPort: 9103}
 securityContext:
   {{- include "mail.restricted" . | nindent 2 }}
 resources:

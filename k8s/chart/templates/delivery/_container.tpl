@@ -4,7 +4,7 @@ image: {{ include "mail.image" (dict "root" . "name" "gatepost") }}
 imagePullPolicy: {{ .Values.images.pullPolicy }}
 args: [delivery]
 ports:
-  - {name: metrics-delivery, containerPort: 9105}
+  - {name: {{ include "mail.metricsPort" "delivery" }}, containerPort: 9105}
 securityContext:
   {{- include "mail.restricted" . | nindent 2 }}
 resources:

@@ -15,7 +15,7 @@ ports:
   - {name: pop3s-proxy, containerPort: 11995}
   - {name: sieve-proxy, containerPort: 15190}
   {{- end }}
-  - {name: metrics-dovecot, containerPort: 9104}
+  - {name: {{ include "mail.metricsPort" "dovecot" }}, containerPort: 9104}
 securityContext:
   {{- include "mail.restricted" . | nindent 2 }}
 resources:

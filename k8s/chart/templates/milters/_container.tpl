@@ -7,7 +7,7 @@ ports:
   {{- if eq .Values.topology "services" }}
   - {name: milter, containerPort: 8891}
   {{- end }}
-  - {name: metrics-milters, containerPort: 9101}
+  - {name: {{ include "mail.metricsPort" "milters" }}, containerPort: 9101}
 securityContext:
   {{- include "mail.restricted" . | nindent 2 }}
 resources:

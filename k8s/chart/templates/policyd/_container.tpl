@@ -7,7 +7,7 @@ ports:
   {{- if eq .Values.topology "services" }}
   - {name: policy, containerPort: 10023}
   {{- end }}
-  - {name: metrics-policyd, containerPort: 9102}
+  - {name: {{ include "mail.metricsPort" "policyd" }}, containerPort: 9102}
 securityContext:
   {{- include "mail.restricted" . | nindent 2 }}
 resources:

@@ -5,7 +5,7 @@ a list of name (of the Service, RELEASE-NAME), route (of the object), hosts, and
 {{- $routes := list }}
 {{- if include "mail.webmail" . }}
   {{- $path := dict "type" "Prefix" "path" (trimSuffix "/" $v.webmail.prefix | default "/") }}
-  {{- $routes = append $routes (dict "name" "webmail" "route" "webmail" "hosts" ($v.web.webmail | default (list $v.mail.hostname)) "paths" (list $path)) }}
+  {{- $routes = append $routes (dict "name" "webmail" "route" "webmail" "hosts" ($v.web.webmail | default (list (lower $v.mail.hostname))) "paths" (list $path)) }}
 {{- end }}
 {{- if and (include "mail.mailboxes" .) $v.web.accounts }}
   {{- $routes = append $routes (dict "name" "accounts" "route" "accounts" "hosts" $v.web.accounts "paths" (list (dict "type" "Prefix" "path" "/"))) }}
