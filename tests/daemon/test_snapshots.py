@@ -289,6 +289,8 @@ def test_the_policy_server_knows_owners_and_wishes(site: Site, tmp_path: Path) -
         )
         wait_until(lambda: send(f"info@{OURS}") == "DUNNO", "the new member")
         wait_until(lambda: receive(f"info@{OURS}") == "DEFER_IF_PERMIT", "his preferences")
+        # without exceptions on its disk it would not be ready after the restart
+        policyd.daemon.wait_for_log(event="snapshot from accounts in use", snapshot="greylist")
         site.accounts.daemon.kill()
         policyd.daemon.restart()
         assert send(f"info@{OURS}") == "DUNNO"
