@@ -43,7 +43,7 @@ class Alias:
     personal: str | None
     """Kind of an alias that the owner of a mailbox made; see `personal_aliases`."""
     is_locked: bool
-    """Whether an administrator has switched such an alias off, which its owner cannot undo."""
+    """True if an administrator has switched such an alias off; its owner cannot undo that."""
 
 
 class AliasFields(TypedDict, total=False):

@@ -89,7 +89,7 @@ class Expectations(_Model):
     )
     """The key records by selector."""
     only_bounces: bool = False
-    """Whether the domain is that of bounce addresses alone, so that no mail is signed by it."""
+    """True for a domain of bounce addresses alone: no mail is signed by it."""
     dmarc_policy: Literal["none", "quarantine", "reject"] = "reject"
     dmarc_reports: Annotated[tuple[ReportUri, ...], Field(max_length=5)] = ()
     """Where aggregate reports go, such as ``mailto:dmarc@example.org``."""

@@ -34,7 +34,7 @@ class MailJourney(NamedTuple):
     accepted: tuple[JournalRow, ...]
     """Decisions of the milter: usually one."""
     deliveries: tuple[JournalRow, ...]
-    """What delivery and Postfix did with it."""
+    """Records of delivery and of Postfix about it."""
 
     @property
     def rows(self) -> list[JournalRow]:

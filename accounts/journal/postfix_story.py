@@ -13,7 +13,7 @@ _SAME: Final = 60.0
 """Seconds within which Postfix's line is about the attempt of which delivery has told, and knows
 less of it."""
 _WORST: Final = {"reject": 0, "defer": 1}
-"""Of several targets of an alias, the one that did not get it matters."""
+"""Order of importance: of several targets of an alias, the one that did not get it matters."""
 
 
 def deciding(rows: Sequence[JournalRow]) -> JournalRow | None:

@@ -49,7 +49,7 @@ class QueueListReader:
         self._is_in_mail = False
         self._is_in_greeting = False
         self.is_complete = False
-        """Whether the end of the list has come."""
+        """True once the end of the list has come."""
 
     def receive_data(self, octets: bytes) -> Iterator[QueueEvent]:
         """Yield what these octets complete; raises `QueueListError`."""

@@ -1,4 +1,4 @@
-"""What the API of Kubernetes would refuse is refused by the chart, before anything changes."""
+"""Values that the API would refuse: the chart refuses them before anything changes."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def stateful(component: str, volume: str, size: str = "2Gi") -> Manifest:
 
 
 def upgrade(tmp_path: Path, values: str, *live: Manifest) -> Rendered:
-    """What an upgrade makes in a cluster with these objects."""
+    """Return the objects that an upgrade makes in a cluster with these."""
     with cluster(tmp_path, {}, live) as kubeconfig:
         return Rendered(
             helm(

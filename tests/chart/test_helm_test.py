@@ -1,4 +1,4 @@
-"""What `helm test` runs; tests/postfix/test_helm_check.py runs the script in it."""
+"""Objects of `helm test`; tests/postfix/test_helm_check.py runs the script in them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCRIPT = (CHART / "files" / "check.py").read_text()
 
 
 def hooks(**values: object) -> Rendered:
-    """What the test adds to the release."""
+    """Return the objects that the test adds to the release."""
     text = helm("template", "mail", CHART, values=yaml.safe_dump(values))
     rendered = Rendered(text)
     rendered.objects = [

@@ -355,7 +355,7 @@ def test_the_next_hop_may_leave_its_port_to_lmtp(next_hop: str) -> None:
 
 
 def test_a_resolver_is_reached_at_its_port() -> None:
-    """What asks for names in a cluster may listen on another port in its pod, as OpenShift's."""
+    """The DNS server of a cluster may listen on another port in its pod, as OpenShift's does."""
     rendered = render(
         "{networkPolicy: {dnsPorts: [53, 5353]},"
         " config: {dns: {nameservers: ['192.0.2.1', '192.0.2.2:5300', '[2001:db8::1]:5301']}}}"

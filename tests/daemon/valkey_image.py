@@ -56,12 +56,12 @@ class ValkeyImage:
         draft.rename(self.password_file)
 
     def probe(self) -> bool:
-        """Whether the image's probe succeeds."""
+        """Return whether the image's probe succeeds."""
         env = {**os.environ, **self._env}
         return subprocess.run([IMAGE / "probe"], env=env, capture_output=True).returncode == 0
 
     def takes(self, password: str) -> bool:
-        """Whether a client with this password is let in."""
+        """Return whether a client with this password is let in."""
         program = self._directory / "bin" / "valkey-cli"
         done = subprocess.run(
             [program, "-h", "127.0.0.1"],

@@ -29,7 +29,7 @@ STORES = {"s0": "127.0.0.2", "s1": "127.0.0.3"}
 """The stores, and where they listen."""
 ANNA, BOB = "anna@example.org", "bob@example.org"
 PLACES = {ANNA: "s0", BOB: "s1"}
-"""Where accounts puts the mailboxes: each into the emptiest store."""
+"""Stores of the mailboxes: accounts puts each into the emptiest one."""
 PASSWORD = "a horse and a staple"
 SETTLE = 20
 """Seconds between a move and the removal of the copy."""
@@ -131,7 +131,7 @@ class Shards:
 
     @functools.cached_property
     def address(self) -> str:
-        """Where the world reaches the pod."""
+        """Return the address at which the world reaches the pod."""
         infra = inspect("pod", self._pod)["InfraContainerID"]
         networks = inspect("container", infra)["NetworkSettings"]["Networks"]
         return str(networks[self._network.name]["IPAddress"])

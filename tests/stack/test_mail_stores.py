@@ -32,7 +32,7 @@ class Everyday:
         self.delivered: list[str] = []
         self.stored: list[str] = []
         self.refusals: list[str] = []
-        """What IMAP answers while nobody may log in."""
+        """Answers of IMAP while nobody may log in."""
         self.replies: set[int] = set()
         self._threads = [threading.Thread(target=one) for one in (self._deliver, self._store)]
 

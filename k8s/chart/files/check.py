@@ -37,7 +37,7 @@ class CheckError(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the servers are.
+    """Addresses of the servers.
 
     An address is HOST:PORT; an empty one means that there is no such server. `milter` and `policy`
     are addresses as `gatepost probe` takes them.
